@@ -1,0 +1,107 @@
+//! What is wrong with an input, where, why, and what to do next.
+//!
+//! A [`Problem`] names a place by its path in the manifest; `manifest` turns the path into a span and so the
+//! problem into a [`Diagnostic`]. Nothing here prints.
+
+pub mod codes;
+
+use std::fmt;
+
+pub use codes::Code;
+
+/// Whether work can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+/// A fault found by a check that knows paths but not text positions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub code: Code,
+    pub severity: Severity,
+    /// Dotted path in the manifest (`action.secrets.TWILIO_API_KEY`); empty for the whole file.
+    pub path: String,
+    /// Point at the key rather than at its value.
+    pub on_key: bool,
+    /// Lower case, present tense, no full stop.
+    pub title: String,
+    /// The words under the caret.
+    pub reason: String,
+    /// The next move.
+    pub help: String,
+}
+
+impl Problem {
+    /// An error at a value.
+    pub fn error(
+        code: Code,
+        path: impl Into<String>,
+        title: impl Into<String>,
+        reason: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            code,
+            severity: Severity::Error,
+            path: path.into(),
+            on_key: false,
+            title: title.into(),
+            reason: reason.into(),
+            help: help.into(),
+        }
+    }
+
+    /// The same as a warning.
+    pub fn warning(mut self) -> Problem {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// The same, pointing at the key.
+    pub fn at_key(mut self) -> Problem {
+        self.on_key = true;
+        self
+    }
+}
+
+/// A place in a text. Lines and columns count from 1, columns in characters; byte range for the renderer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub line: usize,
+    pub column: usize,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// A problem with its place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    pub problem: Problem,
+    pub file: String,
+    pub span: Option<Span>,
+}
+
+/// One line: `lockstep.yaml:4:16: error[LS0104]: code length is out of range: must be 4 to 10 (help: …)`.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Problem { code, severity, path: _, on_key: _, title, reason, help } = &self.problem;
+        write!(f, "{}", self.file)?;
+        if let Some(span) = &self.span {
+            write!(f, ":{}:{}", span.line, span.column)?;
+        }
+        let severity = match severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        write!(f, ": {severity}[{code}]: {title}")?;
+        if !reason.is_empty() {
+            write!(f, ": {reason}")?;
+        }
+        if !help.is_empty() {
+            write!(f, " (help: {help})")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,538 @@
+//! The apply protocol: lease, re-read, intent, steps, result, release, final check.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value as Json, json};
+
+use super::lease::{Lease, Taken};
+use super::observe::{Observation, Session, observe, plan};
+use super::store::Found;
+use crate::kinds::{self, Done, Kind, Run, Seen};
+use crate::ledger::HISTORY_MAX;
+use crate::model::call::Failed;
+use crate::model::ledger::{Applied, Entry, Intent, LEDGER_SCHEMA, Ledger, Ownership};
+use crate::model::plan::{Event, Level, Plan, Step, Verb};
+use crate::model::random::hex;
+use crate::model::secret::{Origin, Secret};
+use crate::model::value::{Attrs, Ids, Value};
+use crate::plan::compare;
+use crate::port::{Port, beside};
+
+/// How often a step whose outcome is unknown, and which turned out not to have happened, is tried again.
+const STEP_TRIES_MAX: u32 = 4;
+/// Wait before the nonce is read back where there is no lease: longer than one round trip of anybody.
+const NONCE_WAIT_MS: u64 = 2_000;
+
+/// How an apply ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// Everything is as planned.
+    Done,
+    /// A step failed, or the tenant still differs. In words.
+    Failed(String),
+    /// The user stopped it.
+    Stopped,
+    /// Somebody else is applying.
+    LeaseHeld(String),
+    /// The ledger moved between plan and lease: plan anew.
+    Moved,
+    /// What the plan depends on moved; holds what.
+    Stale(String),
+}
+
+/// The result of an apply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub ended: Ended,
+    pub done: Vec<usize>,
+    pub failed: Option<usize>,
+    pub not_started: Vec<usize>,
+}
+
+impl Outcome {
+    fn before_any_step(ended: Ended, plan: &Plan) -> Outcome {
+        let not_started = plan.steps.iter().map(|step| step.number).collect();
+        Outcome { ended, done: Vec::new(), failed: None, not_started }
+    }
+}
+
+/// What the caller wants beyond the plan itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes {
+    /// The plan is old (saved, or confirmed late): read everything again before the first write.
+    pub reread: bool,
+    /// Read everything again after the last write.
+    pub verify: bool,
+}
+
+/// Applies the plan of an observation.
+pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, port: &Port) -> Outcome {
+    let plan = observation.plan.clone();
+    if plan.is_empty() {
+        return Outcome { ended: Ended::Done, done: Vec::new(), failed: None, not_started: Vec::new() };
+    }
+    if let Some(blocker) = plan.blockers().next() {
+        return Outcome::before_any_step(Ended::Failed(format!("{}: {}", blocker.address, blocker.text)), &plan);
+    }
+    let lease = match Lease::take(&session.tenant, &session.account, &session.who, session.lease_ttl_ms, port).await {
+        Ok(Taken::Lease(lease)) => lease,
+        Ok(Taken::Held { owner }) => return Outcome::before_any_step(Ended::LeaseHeld(owner), &plan),
+        Ok(Taken::OtherAccount(other)) => {
+            let text = format!(
+                "the Twilio credentials belong to account {other}, and the manifest names {}; nothing was changed",
+                session.account
+            );
+            return Outcome::before_any_step(Ended::Failed(text), &plan);
+        }
+        Err(Failed::Stopped) => return Outcome::before_any_step(Ended::Stopped, &plan),
+        Err(failed) => return Outcome::before_any_step(Ended::Failed(format!("the lease: {failed}")), &plan),
+    };
+    let held = lease.clone();
+    let outcome = beside(under_lease(session, observation, &plan, wishes, &lease, port), held.keep(port)).await;
+    if let Err(failed) = lease.release(port).await {
+        port.tell(Event::Notice(format!("the lease was not released and runs out by itself: {failed}")));
+    }
+    outcome
+}
+
+async fn under_lease(
+    session: &Session,
+    observation: Observation,
+    plan: &Plan,
+    wishes: Wishes,
+    lease: &Lease,
+    port: &Port,
+) -> Outcome {
+    let early = |ended| Outcome::before_any_step(ended, plan);
+    let fail = |failed: Failed| match failed {
+        Failed::Stopped => early(Ended::Stopped),
+        failed => early(Ended::Failed(failed.to_string())),
+    };
+    let observation = if wishes.reread {
+        match observe(session, port).await {
+            Ok(now) if now.plan.basis == plan.basis => now,
+            Ok(now) => return early(Ended::Stale(moved(plan, &now.plan))),
+            Err(failed) => return fail(failed),
+        }
+    } else {
+        let known = &observation.found;
+        let now = match session.store.reload(session.owner(), known, &port.reader()).await {
+            Ok(now) => now,
+            Err(failed) => return fail(failed),
+        };
+        if now.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial) || now.action_id != known.action_id
+        {
+            return early(Ended::Moved);
+        }
+        observation
+    };
+    let mut work = Work::new(session, observation, plan, port);
+    if let Err(failed) = work.write_intent(lease).await {
+        return match failed {
+            Failed::Stopped => early(Ended::Stopped),
+            Failed::NotDone(text) if text == OTHER_NONCE => early(Ended::LeaseHeld("another run (seen in the ledger)".into())),
+            failed => early(Ended::Failed(format!("the ledger could not be written, so nothing was started: {failed}"))),
+        };
+    }
+    let mut outcome = work.steps(lease).await;
+    let complete = outcome.ended == Ended::Done;
+    if let Err(failed) = work.write_result(&outcome).await {
+        let text = format!("the steps ran, but the ledger could not be written: {failed}; apply again to record them");
+        if complete {
+            outcome.ended = Ended::Failed(text);
+        } else {
+            port.tell(Event::Notice(text));
+        }
+    }
+    if outcome.ended == Ended::Done {
+        outcome.ended = work.final_check(wishes.verify).await;
+    }
+    outcome
+}
+
+const OTHER_NONCE: &str = "the ledger holds another run's nonce";
+
+/// What moved between two plans, by address.
+fn moved(then: &Plan, now: &Plan) -> String {
+    let keyed = |plan: &Plan| -> BTreeMap<String, Json> {
+        let mut out: BTreeMap<String, Json> =
+            plan.resources.iter().map(|r| (r.address.clone(), json!([r.verb, r.changes, r.ids]))).collect();
+        for step in &plan.steps {
+            out.insert(format!("{} ({})", step.address, step.what), json!([step.op, step.effects]));
+        }
+        out
+    };
+    let (then, now) = (keyed(then), keyed(now));
+    let all: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+    let moved: Vec<&str> = all.into_iter().filter(|key| then.get(*key) != now.get(*key)).map(String::as_str).collect();
+    if moved.is_empty() { "the observed state or the ledger".into() } else { moved.join(", ") }
+}
+
+/// The state of one apply.
+struct Work<'a> {
+    session: &'a Session,
+    port: &'a Port,
+    plan: &'a Plan,
+    observation: Observation,
+    ledger: Ledger,
+    action_id: Option<String>,
+    /// Addresses whose secrets were sent in this run.
+    wrote_secrets: BTreeSet<String>,
+    /// Addresses that this run created.
+    created: BTreeSet<String>,
+    /// Addresses that a step of this run touched.
+    touched: BTreeSet<String>,
+    /// The last failure left something unknown: the intent stays, so that the next run looks.
+    unsettled: bool,
+    wanted: BTreeMap<String, Attrs>,
+}
+
+impl<'a> Work<'a> {
+    fn new(session: &'a Session, observation: Observation, plan: &'a Plan, port: &'a Port) -> Work<'a> {
+        let ledger = observation.found.ledger.clone().unwrap_or_else(|| Ledger {
+            schema: LEDGER_SCHEMA,
+            tenant: session.tenant.clone(),
+            account: session.account.clone(),
+            stack: session.manifest.stack.clone(),
+            serial: 0,
+            salt: session.new_salt(),
+            resources: BTreeMap::new(),
+            intent: None,
+            history: Vec::new(),
+        });
+        let wanted = session.declared().into_iter().map(|want| (want.address, want.desired)).collect();
+        Work {
+            session,
+            port,
+            plan,
+            action_id: observation.found.action_id.clone(),
+            observation,
+            ledger,
+            wrote_secrets: BTreeSet::new(),
+            created: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            unsettled: false,
+            wanted,
+        }
+    }
+
+    fn ids(&self) -> BTreeMap<String, Ids> {
+        self.observation.seen.iter().map(|(address, seen)| (address.clone(), seen.ids.clone())).collect()
+    }
+
+    async fn save(&mut self) -> Result<(), Failed> {
+        self.ledger.serial += 1;
+        let id = self.session.store.save(&self.ledger, self.action_id.clone(), self.port).await?;
+        self.action_id = id;
+        Ok(())
+    }
+
+    /// Says what is about to happen, so that a run that is killed is understood by the next one.
+    async fn write_intent(&mut self, lease: &Lease) -> Result<(), Failed> {
+        if self.plan.steps.is_empty() || !self.session.store.keeps() {
+            return Ok(());
+        }
+        let former = self.ledger.intent.take();
+        let mut creating: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for step in self.plan.steps.iter().filter(|step| step.creates) {
+            let before = self.observation.seen.get(&step.address).map(|seen| &seen.raw["same_name"]);
+            let ids = before.and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).map(str::to_owned);
+            creating.insert(step.address.clone(), ids.collect());
+        }
+        let mut restore: BTreeMap<String, BTreeMap<String, Json>> = BTreeMap::new();
+        for resource in self.plan.resources.iter().filter(|r| !self.ledger.resources.contains_key(&r.address)) {
+            let (Some(kind), Some(seen)) = (kinds::by_name(&resource.kind), self.observation.seen.get(&resource.address)) else {
+                continue;
+            };
+            if seen.exists {
+                restore.insert(resource.address.clone(), small(kind.restore(seen)));
+            }
+        }
+        if let Some(former) = former {
+            // What the first, unfinished run saw is what was there before us.
+            restore.extend(former.restore);
+            creating.extend(former.creating);
+        }
+        let nonce = hex(&self.session.entropy.draw("nonce")[..8]);
+        self.ledger.intent = Some(Intent {
+            nonce: nonce.clone(),
+            destroy: self.session.destroy,
+            creating,
+            restore,
+            at: timestamp(self.port.now_ms()),
+        });
+        self.save().await?;
+        if !lease.is_real() {
+            self.port.reader().sleep_ms(NONCE_WAIT_MS).await;
+            let known = Found { action_id: self.action_id.clone(), ..Found::default() };
+            let now = self.session.store.reload(self.session.owner(), &known, &self.port.reader()).await?;
+            if now.ledger.and_then(|ledger| ledger.intent).is_none_or(|intent| intent.nonce != nonce) {
+                return Err(Failed::NotDone(OTHER_NONCE.into()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn steps(&mut self, lease: &Lease) -> Outcome {
+        let mut outcome = Outcome { ended: Ended::Done, done: Vec::new(), failed: None, not_started: Vec::new() };
+        let steps = self.plan.steps.clone();
+        for (index, step) in steps.iter().enumerate() {
+            let rest = |outcome: &mut Outcome, from: usize| {
+                outcome.not_started = steps[from..].iter().map(|step| step.number).collect();
+            };
+            if self.port.interrupted() {
+                outcome.ended = Ended::Stopped;
+                rest(&mut outcome, index);
+                break;
+            }
+            if lease.is_lost() {
+                outcome.ended = Ended::Failed("the lease was taken over by another run; stopped before the next step".into());
+                rest(&mut outcome, index);
+                break;
+            }
+            self.port.tell(Event::StepStarted {
+                number: step.number,
+                of: steps.len(),
+                address: step.address.clone(),
+                what: step.what.clone(),
+            });
+            match self.step(step).await {
+                Ok(()) => {
+                    outcome.done.push(step.number);
+                    self.port.tell(Event::StepDone {
+                        number: step.number,
+                        address: step.address.clone(),
+                        what: step.what.clone(),
+                        request_id: None,
+                    });
+                }
+                Err(failed) => {
+                    self.unsettled = matches!(failed, Failed::Unknown(_) | Failed::Stopped);
+                    outcome.ended = match failed {
+                        Failed::Stopped => Ended::Stopped,
+                        failed => Ended::Failed(format!("step {} ({} {}): {failed}", step.number, step.what, step.address)),
+                    };
+                    outcome.failed = Some(step.number);
+                    rest(&mut outcome, index + 1);
+                    break;
+                }
+            }
+        }
+        outcome
+    }
+
+    /// One step, with what to do when nobody knows what became of it.
+    async fn step(&mut self, step: &Step) -> Result<(), Failed> {
+        let kind = kinds::by_name(&step.kind).ok_or_else(|| Failed::NotDone(format!("no kind {}", step.kind)))?;
+        let nothing = Seen::default();
+        let mut tries = 0;
+        let done = loop {
+            tries += 1;
+            let ids = self.ids();
+            let seen = self.observation.seen.get(&step.address).unwrap_or(&nothing);
+            let desired = self.desired(step, seen, &ids);
+            let run = || Run {
+                address: &step.address,
+                step,
+                desired: &desired,
+                seen,
+                entry: self.ledger.resources.get(&step.address),
+                ids: &ids,
+                manifest: &self.session.manifest,
+                intent: self.ledger.intent.as_ref(),
+            };
+            match kind.run(run(), &mut self.port.writer()).await {
+                Ok(done) => break done,
+                Err(Failed::Unknown(cause)) if tries < STEP_TRIES_MAX && !self.port.interrupted() => {
+                    self.port.tell(Event::Notice(format!("{}: {cause}; looking what became of it", step.address)));
+                    match kind.settle(run(), &self.port.reader()).await? {
+                        Some(done) => break done,
+                        None => continue,
+                    }
+                }
+                Err(failed) => return Err(failed),
+            }
+        };
+        self.took_effect(step, kind, done);
+        Ok(())
+    }
+
+    fn took_effect(&mut self, step: &Step, _kind: &dyn Kind, done: Done) {
+        let Done { seen, notes } = done;
+        self.touched.insert(step.address.clone());
+        if step.creates {
+            self.created.insert(step.address.clone());
+        }
+        if step.op["secrets"] == json!(true) {
+            self.wrote_secrets.insert(step.address.clone());
+        }
+        if step.verb == Verb::Delete && !seen.exists {
+            self.ledger.resources.remove(&step.address);
+        }
+        if !notes.is_empty()
+            && let Some(entry) = self.ledger.resources.get_mut(&step.address)
+        {
+            entry.notes.extend(notes.clone());
+        }
+        let mut seen = seen;
+        if !notes.is_empty() {
+            seen.raw["notes"] = json!(notes);
+        }
+        self.observation.seen.insert(step.address.clone(), seen);
+    }
+
+    /// Desired attributes with outputs and generated values filled in.
+    fn desired(&self, step: &Step, seen: &Seen, ids: &BTreeMap<String, Ids>) -> Attrs {
+        let Some(wanted) = self.wanted.get(&step.address) else { return Attrs::new() };
+        let mut desired = compare::resolve_all(wanted, ids);
+        let changed = |field: &str| {
+            let resource = self.plan.resources.iter().find(|resource| resource.address == step.address);
+            resource.is_some_and(|resource| resource.changes.iter().any(|change| change.field == field))
+        };
+        for (field, value) in &mut desired {
+            if let Value::Generated(name) = value {
+                *value = match seen.attrs.get(field) {
+                    Some(Value::Secret(there)) if !changed(field) => Value::Secret(there.clone()),
+                    _ => Value::Secret(self.generated(name)),
+                };
+            }
+        }
+        desired
+    }
+
+    /// The same name gives the same value within a run, wherever it is used.
+    fn generated(&self, name: &str) -> Secret {
+        let draw = self.session.entropy.draw(&format!("generated.{name}"));
+        Secret::new(hex(&draw[..24]), Origin::Machine)
+    }
+
+    /// Records what is there now.
+    async fn write_result(&mut self, outcome: &Outcome) -> Result<(), Failed> {
+        if !self.session.store.keeps() {
+            return Ok(());
+        }
+        let complete = outcome.ended == Ended::Done;
+        let done: BTreeSet<usize> = outcome.done.iter().copied().collect();
+        let open: BTreeSet<&str> =
+            self.plan.steps.iter().filter(|s| !done.contains(&s.number)).map(|s| s.address.as_str()).collect();
+        self.remember(&open);
+        if complete {
+            // What is neither wanted nor there any more has nothing left to remember.
+            let wanted = &self.wanted;
+            self.ledger.resources.retain(|address, _| wanted.contains_key(address));
+        }
+        if !self.unsettled {
+            self.ledger.intent = None;
+        }
+        let word = match &outcome.ended {
+            Ended::Done => "done",
+            Ended::Stopped => "stopped",
+            _ => "failed",
+        };
+        self.ledger.history.push(Applied {
+            at: timestamp(self.port.now_ms()),
+            by: self.session.who.clone(),
+            revision: self.session.revision.clone(),
+            steps: outcome.done.len(),
+            outcome: format!("{} {word}", if self.session.destroy { "destroy" } else { "apply" }),
+        });
+        let surplus = self.ledger.history.len().saturating_sub(HISTORY_MAX);
+        self.ledger.history.drain(..surplus);
+        if complete && self.session.destroy && self.ledger.resources.is_empty() {
+            self.session.store.remove(self.action_id.take(), self.port).await?;
+            self.observation.found = Found::default();
+            return Ok(());
+        }
+        self.save().await?;
+        self.observation.found.ledger = Some(self.ledger.clone());
+        self.observation.found.action_id = self.action_id.clone();
+        Ok(())
+    }
+
+    fn remember(&mut self, open: &BTreeSet<&str>) {
+        let ids = self.ids();
+        for (address, wanted) in &self.wanted {
+            let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists && !seen.not_read) else {
+                continue;
+            };
+            let Some(resource) = self.plan.resources.iter().find(|resource| &resource.address == address) else { continue };
+            let before = self.ledger.resources.get(address);
+            let is_open = open.contains(address.as_str());
+            // Nothing has happened to it yet: an entry now would claim that the manifest was applied.
+            if is_open && !self.touched.contains(address) && before.is_none() {
+                continue;
+            }
+            let created = self.created.contains(address)
+                || seen.raw.get("resumed") == Some(&json!(true))
+                || before.is_some_and(|entry| entry.ownership == Ownership::Created);
+            let former = self.ledger.intent.as_ref().and_then(|intent| intent.restore.get(address));
+            let restore = match before {
+                Some(entry) => entry.restore.clone(),
+                None => former.cloned().unwrap_or_default(),
+            };
+            let mut notes = before.map(|entry| entry.notes.clone()).unwrap_or_default();
+            if let Some(told) = seen.raw.get("notes").and_then(Json::as_object) {
+                notes.extend(told.iter().map(|(key, value)| (key.clone(), value.clone())));
+            }
+            let same = |field: &str| {
+                !resource.changes.iter().any(|change| change.field == field) && !resource.unknown.iter().any(|u| u == field)
+            };
+            let desired = compare::resolve_all(wanted, &ids);
+            let wrote = self.wrote_secrets.contains(address);
+            let mut fields = compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints);
+            if is_open {
+                // Half applied: only fields that are as wanted by now are remembered as applied.
+                fields.retain(|field, _| desired.get(field) == seen.attrs.get(field) || wrote);
+                if let Some(before) = before {
+                    for (field, last) in &before.fields {
+                        fields.entry(field.clone()).or_insert_with(|| last.clone());
+                    }
+                }
+            }
+            let entry = Entry {
+                kind: resource.kind.clone(),
+                ownership: if created { Ownership::Created } else { Ownership::Adopted },
+                ids: seen.ids.clone(),
+                fields,
+                restore,
+                notes,
+            };
+            self.ledger.resources.insert(address.clone(), entry);
+        }
+    }
+
+    /// The plan over what the replies said must be empty; if it is not, the tenant itself has the last word.
+    async fn final_check(&mut self, verify: bool) -> Ended {
+        let observation = &self.observation;
+        let after = plan(self.session, self.port, &observation.seen, &observation.found, &observation.prints);
+        if after.is_empty() && !verify {
+            return Ended::Done;
+        }
+        match observe(self.session, self.port).await {
+            Ok(now) if now.plan.is_empty() => Ended::Done,
+            Ok(now) => {
+                let left: Vec<String> = now
+                    .plan
+                    .steps
+                    .iter()
+                    .map(|step| format!("{} ({})", step.address, step.reason))
+                    .chain(now.plan.findings.iter().filter(|f| f.level == Level::Blocker).map(|f| f.text.clone()))
+                    .collect();
+                let left = if left.is_empty() { "the record is not complete".into() } else { left.join("; ") };
+                Ended::Failed(format!("everything was applied, and the tenant still differs: {left}"))
+            }
+            Err(failed) => Ended::Failed(format!("everything was applied, and the check afterwards failed: {failed}")),
+        }
+    }
+}
+
+/// Values that are small enough to be kept for a restore; source code is not.
+fn small(values: BTreeMap<String, Json>) -> BTreeMap<String, Json> {
+    values.into_iter().filter(|(_, value)| value.as_str().is_none_or(|text| text.len() <= 1000)).collect()
+}
+
+/// RFC 3339 in UTC, to the second.
+pub fn timestamp(unix_ms: u64) -> String {
+    let seconds = i64::try_from(unix_ms / 1000).unwrap_or(0);
+    jiff::Timestamp::from_second(seconds).map(|at| at.to_string()).unwrap_or_default()
+}

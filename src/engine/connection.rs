@@ -1,0 +1,39 @@
+//! Where a tenant is and with which credentials it is reached.
+
+use std::rc::Rc;
+
+use crate::model::secret::{Scrubber, Secret};
+
+/// How an access token for the Management API is asked for.
+#[derive(Clone)]
+pub enum Grant {
+    /// Client credentials with a secret.
+    ClientSecret(Secret),
+    /// Client credentials with a private-key JWT. The signer is handed the time (s since the Unix epoch) and a
+    /// fresh `jti`, and answers with the assertion, or with what is wrong with the key.
+    Assertion(Rc<dyn Fn(i64, &str) -> Result<Secret, String>>),
+}
+
+/// Basic credentials for Twilio.
+#[derive(Clone)]
+pub enum TwilioAuth {
+    Key { sid: String, secret: Secret },
+    Token(Secret),
+}
+
+/// One tenant with its Twilio account.
+#[derive(Clone)]
+pub struct Connection {
+    /// Canonical domain, `acme-dev.eu.auth0.com`.
+    pub domain: String,
+    /// `https://{domain}/api/v2/` unless the manifest names another.
+    pub audience: String,
+    pub client_id: String,
+    pub grant: Grant,
+    pub account_sid: String,
+    pub twilio: TwilioAuth,
+    /// Knows every secret of the run, for texts that come from outside.
+    pub scrubber: Rc<Scrubber>,
+    /// Share of the Management API budget that may be used, in percent (law: logins come first).
+    pub share_percent: u64,
+}

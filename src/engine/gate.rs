@@ -1,0 +1,377 @@
+//! The gates: who may send when, and what is sent again.
+//!
+//! Law 8: the Management API budget belongs to the users' logins first. A tenant's gate paces from the rate-limit
+//! headers with head-room; an account's gate bounds concurrency, which is what Twilio limits.
+
+use serde_json::Value as Json;
+
+use super::connection::{Connection, Grant};
+use super::reply;
+use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
+use crate::model::call::{Failed, Refusal, Repeat};
+use crate::model::random::{Random, hex};
+use crate::model::secret::Secret;
+use crate::port::Call;
+
+/// Attempts of one call, all causes together. Eight doublings of the first pause are more than a minute, and an
+/// outage longer than that is for a person to look at.
+const ATTEMPTS_MAX: u32 = 8;
+/// A call that has been held back for this long is given up: ten rate-limit windows of a minute.
+const CALL_DEADLINE_MS: u64 = 10 * 60 * 1000;
+/// First pause before a repeat; doubles, with full jitter.
+const PAUSE_MS: u64 = 500;
+/// Longest pause that a server's hint is obeyed for; a longer one is asked again after this.
+const HINT_MAX_MS: u64 = 60 * 1000;
+/// Requests on the wire before the first rate-limit headers have been seen: the smallest plan's burst
+/// ("Auth0 docs, rate limit configurations", 2026-08).
+const BLIND_BURST: u64 = 2;
+/// Requests on the wire when the server sends no rate-limit headers at all.
+const UNPACED_IN_FLIGHT: u64 = 8;
+/// Twilio's concurrency limit is not published; the vendor's own toolkit uses ten.
+const ACCOUNT_IN_FLIGHT: u64 = 8;
+/// A token is renewed this long before it expires.
+const TOKEN_MARGIN_MS: u64 = 60 * 1000;
+
+/// What to do with an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Send the same call again after a pause.
+    Again { after_ms: u64, why: String },
+    /// This answer is the last one.
+    Over,
+}
+
+/// Decides on a repeat. A 429 and an unsent request were not executed, so everything may be repeated after them; a
+/// lost answer or a server error only where a second time changes nothing more.
+pub fn judge(
+    call: &Call,
+    attempts: u32,
+    age_ms: u64,
+    answer: &Answer,
+    random: &mut Random,
+    now_ms: u64,
+) -> Verdict {
+    let harmless = match call {
+        Call::Read(..) => true,
+        Call::Write(write, _) => write.repeat == Repeat::Safe,
+    };
+    let why = match answer {
+        Answer::Reply(reply) => match reply.status {
+            429 => "rate limit reached".to_owned(),
+            408 | 500 | 502 | 503 | 504 | 520..=524 if harmless => format!("status {}", reply.status),
+            200..=299 if matches!(call, Call::Read(..)) && !looks_like_json(reply) => "reply is not JSON".to_owned(),
+            _ => return Verdict::Over,
+        },
+        Answer::NotSent(cause) => cause.clone(),
+        Answer::Lost(cause) if harmless => cause.clone(),
+        Answer::Lost(_) => return Verdict::Over,
+    };
+    if attempts >= ATTEMPTS_MAX || age_ms >= CALL_DEADLINE_MS {
+        return Verdict::Over;
+    }
+    let pause = PAUSE_MS << attempts.min(6);
+    let jitter = random.up_to(pause);
+    let after_ms = match answer {
+        Answer::Reply(reply) if reply.status == 429 => match hint_ms(reply, now_ms) {
+            // Everybody who was refused reads the same hint, so the jitter goes on top.
+            Some(hint) => hint.min(HINT_MAX_MS) + random.up_to(PAUSE_MS),
+            None => jitter.max(PAUSE_MS),
+        },
+        _ => jitter.max(PAUSE_MS / 2),
+    };
+    Verdict::Again { after_ms, why }
+}
+
+fn looks_like_json(reply: &ApiReply) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(&reply.body).is_ok()
+}
+
+/// How long the server asks to wait: `Retry-After` (seconds or date), else `X-RateLimit-Reset` (Unix seconds).
+pub fn hint_ms(reply: &ApiReply, now_ms: u64) -> Option<u64> {
+    if let Some(text) = reply.header("retry-after") {
+        if let Ok(seconds) = text.trim().parse::<u64>() {
+            return Some(seconds.saturating_mul(1000));
+        }
+        if let Ok(date) = jiff::fmt::rfc2822::parse(text.trim()) {
+            let at_ms = u64::try_from(date.timestamp().as_millisecond()).ok()?;
+            return Some(at_ms.saturating_sub(server_now_ms(reply, now_ms)));
+        }
+    }
+    let reset_s = reply.header("x-ratelimit-reset")?.trim().parse::<u64>().ok()?;
+    Some(reset_s.saturating_mul(1000).saturating_sub(server_now_ms(reply, now_ms)))
+}
+
+/// The server's own time if it tells it: the reset time is on its clock, which need not be ours.
+fn server_now_ms(reply: &ApiReply, now_ms: u64) -> u64 {
+    reply
+        .header("date")
+        .and_then(|text| jiff::fmt::rfc2822::parse(text).ok())
+        .and_then(|date| u64::try_from(date.timestamp().as_millisecond()).ok())
+        .unwrap_or(now_ms)
+}
+
+/// Pacing of one tenant from `X-RateLimit-Limit`, `-Remaining` and `-Reset`.
+#[derive(Debug)]
+pub struct Pace {
+    share_percent: u64,
+    in_flight: u64,
+    answered: bool,
+    /// Limit and remaining of the window, and when it is full again (our clock, ms).
+    window: Option<(u64, u64, u64)>,
+    hold_until_ms: u64,
+}
+
+impl Pace {
+    fn new(share_percent: u64) -> Pace {
+        Pace { share_percent, in_flight: 0, answered: false, window: None, hold_until_ms: 0 }
+    }
+
+    /// Whether one more request may leave now.
+    pub fn may_send(&self, now_ms: u64) -> bool {
+        now_ms >= self.hold_until_ms
+            && match self.window {
+                None if self.answered => self.in_flight < UNPACED_IN_FLIGHT,
+                None => self.in_flight < BLIND_BURST,
+                Some((limit, remaining, full_at_ms)) => {
+                    let remaining = if now_ms >= full_at_ms { limit } else { remaining };
+                    // At least one request per window gets through, or the smallest plan would never move.
+                    let reserve = (limit * (100 - self.share_percent)).div_ceil(100).min(limit.saturating_sub(1));
+                    remaining.saturating_sub(self.in_flight) > reserve
+                }
+            }
+    }
+
+    /// A request has left.
+    pub fn sent(&mut self) {
+        self.in_flight += 1;
+    }
+
+    /// An answer has come.
+    pub fn answered(&mut self, answer: &Answer, now_ms: u64) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let Answer::Reply(reply) = answer else { return };
+        self.answered = true;
+        let number = |name: &str| reply.header(name).and_then(|text| text.trim().parse::<u64>().ok());
+        if let (Some(limit), Some(remaining)) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining")) {
+            let reset_ms = number("x-ratelimit-reset").map_or(1000, |reset_s| {
+                reset_s.saturating_mul(1000).saturating_sub(server_now_ms(reply, now_ms)).clamp(1000, HINT_MAX_MS)
+            });
+            let full_at_ms = now_ms + reset_ms;
+            self.window = match self.window {
+                // Answers overtake each other: inside a window the smallest number is the latest.
+                Some((_, known, known_full_ms)) if now_ms < known_full_ms => {
+                    Some((limit, remaining.min(known), full_at_ms.min(known_full_ms.max(now_ms + 1000))))
+                }
+                _ => Some((limit, remaining, full_at_ms)),
+            };
+        }
+        if reply.status == 429 {
+            let hint = hint_ms(reply, now_ms).unwrap_or(1000).clamp(200, HINT_MAX_MS);
+            self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
+        }
+    }
+
+    /// When one more request may leave, if time alone can bring that about.
+    pub fn next_time(&self, now_ms: u64) -> Option<u64> {
+        if now_ms < self.hold_until_ms {
+            return Some(self.hold_until_ms);
+        }
+        match self.window {
+            Some((_, _, full_at_ms)) if self.in_flight == 0 || full_at_ms > now_ms => Some(full_at_ms.max(now_ms + 1)),
+            // Something is in flight; its answer will tell.
+            _ => None,
+        }
+    }
+}
+
+/// Concurrency of one Twilio account, shared by all its hosts and tenants.
+#[derive(Debug, Default)]
+pub struct AccountGate {
+    in_flight: u64,
+    hold_until_ms: u64,
+}
+
+impl AccountGate {
+    /// Whether one more request may leave now.
+    pub fn may_send(&self, now_ms: u64) -> bool {
+        self.in_flight < ACCOUNT_IN_FLIGHT && now_ms >= self.hold_until_ms
+    }
+
+    /// A request has left.
+    pub fn sent(&mut self) {
+        self.in_flight += 1;
+    }
+
+    /// An answer has come.
+    pub fn answered(&mut self, answer: &Answer, now_ms: u64) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Answer::Reply(reply) = answer
+            && reply.status == 429
+        {
+            let hint = hint_ms(reply, now_ms).unwrap_or(PAUSE_MS).min(HINT_MAX_MS);
+            self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
+        }
+    }
+
+    /// When one more request may leave, if time alone can bring that about.
+    pub fn next_time(&self, now_ms: u64) -> Option<u64> {
+        if self.in_flight >= ACCOUNT_IN_FLIGHT { None } else { Some(self.hold_until_ms.max(now_ms)) }
+    }
+}
+
+enum Token {
+    None { not_before_ms: u64, attempts: u32 },
+    Asked { attempts: u32 },
+    Have { value: Secret, renew_at_ms: u64, scopes: Vec<String> },
+}
+
+/// Token and pacing of one tenant.
+pub struct TenantGate {
+    pub connection: Connection,
+    pub pace: Pace,
+    token: Token,
+}
+
+impl TenantGate {
+    /// A gate without a token yet.
+    pub fn new(connection: Connection) -> TenantGate {
+        let pace = Pace::new(connection.share_percent.clamp(1, 100));
+        TenantGate { connection, pace, token: Token::None { not_before_ms: 0, attempts: 0 } }
+    }
+
+    /// Whether a call has to wait for a token.
+    pub fn needs_token(&self, now_ms: u64) -> bool {
+        !matches!(&self.token, Token::Have { renew_at_ms, .. } if now_ms < *renew_at_ms)
+    }
+
+    /// Whether a token may be asked for now; one request at a time.
+    pub fn may_ask_token(&self, now_ms: u64) -> bool {
+        match self.token {
+            Token::Asked { .. } => false,
+            Token::None { not_before_ms, .. } => now_ms >= not_before_ms,
+            Token::Have { .. } => true,
+        }
+    }
+
+    /// When a token may be asked for; `None` while one is being asked for.
+    pub fn token_time(&self) -> Option<u64> {
+        match self.token {
+            Token::Asked { .. } => None,
+            Token::None { not_before_ms, .. } => Some(not_before_ms),
+            Token::Have { .. } => Some(0),
+        }
+    }
+
+    /// The bearer token, empty when there is none.
+    pub fn bearer(&self) -> &str {
+        match &self.token {
+            Token::Have { value, .. } => value.expose(),
+            _ => "",
+        }
+    }
+
+    /// Scopes of the token, when the server named them.
+    pub fn scopes(&self) -> Option<Vec<String>> {
+        match &self.token {
+            Token::Have { scopes, .. } if !scopes.is_empty() => Some(scopes.clone()),
+            _ => None,
+        }
+    }
+
+    /// Drops the token; the next call asks for a new one.
+    pub fn forget_token(&mut self) {
+        if matches!(self.token, Token::Have { .. }) {
+            self.token = Token::None { not_before_ms: 0, attempts: 0 };
+        }
+    }
+
+    /// The token request. Each attempt makes a new assertion, since one is good for one use only.
+    pub fn token_request(&mut self, now_ms: u64, draw1: u64, draw2: u64) -> Result<ApiRequest, String> {
+        let attempts = match self.token {
+            Token::None { attempts, .. } => attempts,
+            _ => 0,
+        };
+        let connection = &self.connection;
+        let mut pairs = vec![
+            ("grant_type".to_owned(), "client_credentials".to_owned()),
+            ("client_id".to_owned(), connection.client_id.clone()),
+            ("audience".to_owned(), connection.audience.clone()),
+        ];
+        match &connection.grant {
+            Grant::ClientSecret(secret) => pairs.push(("client_secret".to_owned(), secret.expose().to_owned())),
+            Grant::Assertion(sign) => {
+                let jti = format!("{}{}", hex(&draw1.to_be_bytes()), hex(&draw2.to_be_bytes()));
+                let assertion = sign(i64::try_from(now_ms / 1000).unwrap_or(i64::MAX), &jti)?;
+                let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+                pairs.push(("client_assertion_type".to_owned(), kind.to_owned()));
+                pairs.push(("client_assertion".to_owned(), assertion.expose().to_owned()));
+            }
+        }
+        self.token = Token::Asked { attempts: attempts + 1 };
+        Ok(ApiRequest {
+            host: connection.domain.clone(),
+            method: Method::Post,
+            path: "/oauth/token".to_owned(),
+            headers: vec![
+                ("accept".to_owned(), "application/json".to_owned()),
+                ("user-agent".to_owned(), reply::USER_AGENT.to_owned()),
+                ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+            ],
+            body: reply::form(&pairs).into_bytes(),
+        })
+    }
+
+    /// Takes the answer to a token request; an error means that no token is to be had.
+    pub fn token_answer(&mut self, answer: Answer, now_ms: u64, random: &mut Random) -> Result<(), Failed> {
+        let Token::Asked { attempts } = self.token else { return Ok(()) };
+        self.token = Token::None { not_before_ms: 0, attempts: 0 };
+        let place = format!("POST https://{}/oauth/token", self.connection.domain);
+        let scrubber = self.connection.scrubber.clone();
+        let passing = match &answer {
+            Answer::Reply(reply) => matches!(reply.status, 408 | 429 | 500 | 502 | 503 | 504 | 520..=524),
+            Answer::NotSent(_) | Answer::Lost(_) => true,
+        };
+        if passing && attempts < ATTEMPTS_MAX {
+            let pause = PAUSE_MS << attempts.min(6);
+            let hint = match &answer {
+                Answer::Reply(reply) if reply.status == 429 => hint_ms(reply, now_ms),
+                _ => None,
+            };
+            let after_ms = hint.unwrap_or(0).min(HINT_MAX_MS) + random.up_to(pause).max(PAUSE_MS / 2);
+            self.token = Token::None { not_before_ms: now_ms + after_ms, attempts };
+            return Ok(());
+        }
+        let reply = match answer {
+            Answer::Reply(reply) => reply,
+            Answer::NotSent(cause) | Answer::Lost(cause) => {
+                return Err(Failed::NotDone(scrubber.scrub(&format!("{place}: {cause}"))));
+            }
+        };
+        if reply.status != 200 {
+            let (code, message) = reply::message(&reply, &scrubber);
+            return Err(Failed::Refused(Box::new(Refusal {
+                host: self.connection.domain.clone(),
+                method: Method::Post,
+                path: "/oauth/token".to_owned(),
+                status: reply.status,
+                code,
+                message: message.trim_start_matches(": ").to_owned(),
+                request_id: reply::request_id(&reply),
+                attempts,
+            })));
+        }
+        let json: Json = serde_json::from_slice(&reply.body).unwrap_or(Json::Null);
+        let Some(value) = json.get("access_token").and_then(Json::as_str) else {
+            return Err(Failed::Misread(format!("{place}: no access_token in the reply")));
+        };
+        let lifetime_s = json.get("expires_in").and_then(Json::as_u64).unwrap_or(86_400);
+        let lifetime_ms = lifetime_s.saturating_mul(1000);
+        let scopes = json.get("scope").and_then(Json::as_str).unwrap_or_default();
+        self.token = Token::Have {
+            value: Secret::new(value, crate::model::secret::Origin::Machine),
+            renew_at_ms: now_ms + lifetime_ms.saturating_sub(TOKEN_MARGIN_MS.min(lifetime_ms / 4)),
+            scopes: scopes.split_whitespace().map(str::to_owned).collect(),
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! The lease: two applies to one tenant must not interleave.
+//!
+//! Auth0 enforces no unique name and has no compare-and-set, so the lease is a Twilio Serverless service with a unique
+//! name, which the server refuses to make twice. Its friendly name holds the owner and a counter that a living owner
+//! moves on. A lease whose counter does not move for the TTL, on our own clock, is taken over: delete by SID, then
+//! create, which only one can win. Where the Twilio key may not do that, a nonce in the ledger is the best effort.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use ring::digest;
+use serde_json::Value as Json;
+
+use crate::kinds::text;
+use crate::model::api::Method;
+use crate::model::call::{Api, Body, Failed, Get, Repeat, Write};
+use crate::model::plan::Event;
+use crate::model::random::hex;
+use crate::port::Port;
+
+/// Unchanged for this long means that the owner is gone. Longer than a request may take, so that a slow owner is not
+/// taken for a dead one, and short enough to wait for after a crash.
+pub const TTL_MS: u64 = 60_000;
+
+/// A lease that is held, or the reason why there is none.
+#[derive(Clone)]
+pub struct Lease {
+    sid: Option<String>,
+    owner: String,
+    counter: Rc<Cell<u64>>,
+    lost: Rc<Cell<bool>>,
+    ttl_ms: u64,
+}
+
+/// What came of asking for the lease.
+pub enum Taken {
+    Lease(Lease),
+    /// A living owner has it.
+    Held { owner: String },
+    /// Another account than the manifest's answered.
+    OtherAccount(String),
+}
+
+/// Somebody's lease, as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub sid: String,
+    /// Owner and counter.
+    pub owner: String,
+}
+
+/// The name that the server keeps unique.
+pub fn unique_name(tenant: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, tenant.as_bytes());
+    format!("lockstep-lease-{}", hex(&hash.as_ref()[..8]))
+}
+
+fn write(method: Method, path: String, form: &[(&str, &str)], repeat: Repeat) -> Write {
+    let pairs = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>();
+    let body = if pairs.is_empty() { Body::None } else { Body::Form(pairs) };
+    Write { api: Api::Serverless, method, path, body, repeat }
+}
+
+/// The lease of a tenant, if somebody has it.
+pub async fn standing(tenant: &str, port: &Port) -> Result<Option<Standing>, Failed> {
+    let get = Get::whole(Api::Serverless, format!("/v1/Services/{}", unique_name(tenant)));
+    match port.reader().fresh(&get).await {
+        Ok(service) => Ok(Some(Standing {
+            sid: text(&service, "sid").to_owned(),
+            owner: super::reply::printable(text(&service, "friendly_name")),
+        })),
+        Err(failed) if failed.status() == Some(404) => Ok(None),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// Deletes a lease by its SID; gone already is fine.
+pub async fn delete(sid: &str, port: &Port) -> Result<(), Failed> {
+    let call = write(Method::Delete, format!("/v1/Services/{sid}"), &[], Repeat::Safe);
+    match port.last_word().send(call).await {
+        Ok(_) => Ok(()),
+        Err(failed) if failed.status() == Some(404) => Ok(()),
+        Err(failed) => Err(failed),
+    }
+}
+
+impl Lease {
+    /// Takes the lease, waiting out a dead owner.
+    pub async fn take(tenant: &str, account: &str, owner: &str, ttl_ms: u64, port: &Port) -> Result<Taken, Failed> {
+        let name = unique_name(tenant);
+        let owner: String = owner.chars().filter(|ch| !ch.is_control()).take(200).collect();
+        let mut lease = Lease {
+            sid: None,
+            owner: owner.clone(),
+            counter: Rc::new(Cell::new(0)),
+            lost: Rc::new(Cell::new(false)),
+            ttl_ms,
+        };
+        let first = format!("{owner} #0");
+        // Each round either wins, or ends, or has seen a take-over by somebody else.
+        for _ in 0..5 {
+            let form = [("UniqueName", name.as_str()), ("FriendlyName", first.as_str()), ("IncludeCredentials", "false")];
+            let made = port.writer().send(write(Method::Post, "/v1/Services".into(), &form, Repeat::NeverBlind)).await;
+            match made {
+                Ok(service) => return Ok(checked(lease, &service, account, port).await),
+                Err(failed) if matches!(failed.status(), Some(401 | 403)) => {
+                    port.tell(Event::Notice(format!(
+                        "no lease: this Twilio key may not use Serverless ({failed}); two applies at once are told apart by the ledger only, as well as that goes"
+                    )));
+                    return Ok(Taken::Lease(lease));
+                }
+                Err(Failed::Refused(refusal)) if refusal.status < 500 => {
+                    // The name is taken, or there is no room for another service.
+                    match standing(tenant, port).await? {
+                        None if refusal.status == 409 => continue,
+                        None => {
+                            port.tell(Event::Notice(format!(
+                                "no lease: Twilio refuses another Serverless service ({}); two applies at once are told apart by the ledger only",
+                                Failed::Refused(refusal)
+                            )));
+                            return Ok(Taken::Lease(lease));
+                        }
+                        Some(held) => match wait_out(held, tenant, ttl_ms, port).await? {
+                            Some(living) => return Ok(Taken::Held { owner: living.owner }),
+                            None => continue,
+                        },
+                    }
+                }
+                Err(Failed::Unknown(_)) => match standing(tenant, port).await? {
+                    Some(held) if held.owner == super::reply::printable(&first) => {
+                        lease.sid = Some(held.sid);
+                        return Ok(Taken::Lease(lease));
+                    }
+                    _ => continue,
+                },
+                Err(failed) => return Err(failed),
+            }
+        }
+        Ok(Taken::Held { owner: "several runs at once".into() })
+    }
+
+    /// Whether the lease is a real one, not just a best effort.
+    pub fn is_real(&self) -> bool {
+        self.sid.is_some()
+    }
+
+    /// Whether somebody took it over.
+    pub fn is_lost(&self) -> bool {
+        self.lost.get()
+    }
+
+    /// Moves the counter on until it is dropped.
+    pub async fn keep(&self, port: &Port) {
+        let Some(sid) = &self.sid else { return };
+        loop {
+            port.reader().sleep_ms((self.ttl_ms / 4).max(1)).await;
+            if port.interrupted() {
+                return;
+            }
+            self.counter.set(self.counter.get() + 1);
+            let name = format!("{} #{}", self.owner, self.counter.get());
+            let call = write(Method::Post, format!("/v1/Services/{sid}"), &[("FriendlyName", &name)], Repeat::Safe);
+            if let Err(failed) = port.writer().send(call).await
+                && failed.status() == Some(404)
+            {
+                self.lost.set(true);
+                return;
+            }
+        }
+    }
+
+    /// Gives the lease back.
+    pub async fn release(&self, port: &Port) -> Result<(), Failed> {
+        match &self.sid {
+            Some(sid) if !self.is_lost() => delete(sid, port).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The account that answered must be the manifest's, or everything after this would go to somebody else's account.
+async fn checked(mut lease: Lease, service: &Json, account: &str, port: &Port) -> Taken {
+    lease.sid = Some(text(service, "sid").to_owned());
+    let answered = text(service, "account_sid");
+    if !answered.is_empty() && answered != account {
+        let other = answered.to_owned();
+        if let Err(failed) = lease.release(port).await {
+            port.tell(Event::Notice(format!("the lease in the other account stays: {failed}")));
+        }
+        return Taken::OtherAccount(other);
+    }
+    Taken::Lease(lease)
+}
+
+/// Watches a lease for the TTL. `Some`: its owner lives. `None`: it is gone, or was taken away as dead.
+async fn wait_out(held: Standing, tenant: &str, ttl_ms: u64, port: &Port) -> Result<Option<Standing>, Failed> {
+    port.tell(Event::Notice(format!(
+        "the lease is held by {:?}; waiting up to {} s to see whether it is alive",
+        held.owner,
+        ttl_ms.div_ceil(1000)
+    )));
+    let until = port.now_ms() + ttl_ms;
+    while port.now_ms() < until {
+        port.reader().sleep_ms((ttl_ms / 5).clamp(1, until - port.now_ms())).await;
+        if port.interrupted() {
+            return Err(Failed::Stopped);
+        }
+        match standing(tenant, port).await? {
+            None => return Ok(None),
+            Some(now) if now != held => return Ok(Some(now)),
+            Some(_) => {}
+        }
+    }
+    port.tell(Event::Notice(format!("the lease of {:?} did not move; taking it over", held.owner)));
+    delete(&held.sid, port).await?;
+    Ok(None)
+}

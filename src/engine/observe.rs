@@ -1,0 +1,194 @@
+//! Reads everything that a plan follows from, and plans.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::store::{Found, Owner, Store};
+use crate::kinds::{self, Hint, Resource, Seen, Task};
+use crate::ledger::prints::Prints;
+use crate::model::call::{Failed, Get};
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Level, Plan};
+use crate::model::random::{Entropy, hex};
+use crate::plan::build::{self, Basis};
+use crate::port::{Port, join_all};
+
+/// One stack on one tenant, and how to go about it. Cheap to clone.
+#[derive(Clone)]
+pub struct Session {
+    pub manifest: Rc<Manifest>,
+    pub tenant: String,
+    pub account: String,
+    pub store: Store,
+    pub entropy: Entropy,
+    /// Rounds of the slow digest for new fingerprints.
+    pub rounds: u32,
+    pub lease_ttl_ms: u64,
+    /// Who applies, for lease and history: `user@host`.
+    pub who: String,
+    /// Revision of the manifest, for the history; may be empty.
+    pub revision: String,
+    pub destroy: bool,
+    pub allow_delete: bool,
+}
+
+impl Session {
+    pub(super) fn owner(&self) -> Owner<'_> {
+        Owner { stack: &self.manifest.stack, tenant: &self.tenant, account: &self.account }
+    }
+
+    /// The resources that this run wants; none when it destroys.
+    pub fn declared(&self) -> Vec<Resource> {
+        if self.destroy { Vec::new() } else { build::declared(&self.manifest) }
+    }
+
+    /// Salt of a ledger that does not exist yet.
+    pub(super) fn new_salt(&self) -> String {
+        hex(&self.entropy.draw("salt")[..16])
+    }
+}
+
+/// What was read, and the plan that follows.
+#[derive(Clone)]
+pub struct Observation {
+    pub seen: BTreeMap<String, Seen>,
+    pub found: Found,
+    pub prints: Rc<Prints>,
+    pub plan: Plan,
+}
+
+/// Reads and plans. Only a [`crate::port::Reader`] is used.
+///
+/// # Errors
+/// When a read fails for another reason than a missing permission; that part is marked as not read instead.
+pub async fn observe(session: &Session, port: &Port) -> Result<Observation, Failed> {
+    port.new_phase();
+    let reader = port.reader();
+    let declared = session.declared();
+    // First trip: the ledger and everything that can be read without it. The list of Actions goes first: while the
+    // rate limit is not known yet only a few requests leave, and the ledger is what others wait for.
+    let mut gets: Vec<Get> = vec![kinds::action::list()];
+    for want in &declared {
+        if let Some(kind) = kinds::by_name(want.kind) {
+            gets.extend(kind.prefetch(want, &session.manifest));
+        }
+    }
+    gets.sort();
+    gets.dedup();
+    gets.sort_by_key(|get| *get != kinds::action::list());
+    if !matches!(session.store, Store::Tenant) && declared.is_empty() {
+        gets.clear();
+    }
+    let first: Vec<Task<'_, ()>> = gets
+        .iter()
+        .map(|get| {
+            let reader = reader.clone();
+            // A failure is kept with the read and comes up where the result is used.
+            Box::pin(async move {
+                let _kept = reader.get(get).await;
+            }) as Task<'_, ()>
+        })
+        .collect();
+    let ledger = Box::pin(session.store.load(session.owner(), &reader, false));
+    // What hangs on the ledger starts as soon as it is there, next to the rest of the first trip.
+    let rest = async {
+        let found = ledger.await?;
+        let seen = observe_all(session, &declared, &found, port).await?;
+        Ok::<_, Failed>((found, seen))
+    };
+    let mut result = None;
+    {
+        let slot = &mut result;
+        let mut all: Vec<Task<'_, ()>> = first;
+        all.push(Box::pin(async move { *slot = Some(rest.await) }));
+        join_all(all).await;
+    }
+    let (found, seen) = result.unwrap_or(Err(Failed::Stopped))?;
+    let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
+    let prints = Rc::new(Prints::new(&salt, session.rounds));
+    let plan = plan(session, port, &seen, &found, &prints);
+    Ok(Observation { seen, found, prints, plan })
+}
+
+/// The plan over what is known; pure but for the token's scopes.
+pub(super) fn plan(
+    session: &Session,
+    port: &Port,
+    seen: &BTreeMap<String, Seen>,
+    found: &Found,
+    prints: &Prints,
+) -> Plan {
+    let scopes = port.scopes();
+    let mut findings = found.findings.clone();
+    if let Some(other) = seen.values().filter_map(|seen| seen.ids.get("account_sid")).find(|sid| **sid != session.account)
+    {
+        findings.push(crate::model::plan::Finding {
+            address: "verify_service".into(),
+            text: format!("the Twilio credentials belong to account {other}, and the manifest names {}", session.account),
+            help: "correct twilio.account_sid or the credentials".into(),
+            level: Level::Blocker,
+        });
+    }
+    build::build(Basis {
+        manifest: &session.manifest,
+        tenant: &session.tenant,
+        account: &session.account,
+        seen,
+        ledger: found.ledger.as_ref(),
+        keeps_ledger: session.store.keeps(),
+        destroy: session.destroy,
+        allow_delete: session.allow_delete,
+        scopes: scopes.as_deref(),
+        prints,
+        findings,
+    })
+}
+
+async fn observe_all(
+    session: &Session,
+    declared: &[Resource],
+    found: &Found,
+    port: &Port,
+) -> Result<BTreeMap<String, Seen>, Failed> {
+    let reader = port.reader();
+    let known = found.ledger.as_ref().map(|ledger| &ledger.resources);
+    let mut wanted: BTreeMap<&str, (&str, Option<&Resource>)> =
+        declared.iter().map(|want| (want.address.as_str(), (want.kind, Some(want)))).collect();
+    for (address, entry) in known.into_iter().flatten() {
+        wanted.entry(address).or_insert((&entry.kind, None));
+    }
+    let tasks: Vec<Task<'_, Result<(String, Seen), Failed>>> = wanted
+        .into_iter()
+        .filter_map(|(address, (kind, want))| Some((address, kinds::by_name(kind)?, want)))
+        .map(|(address, kind, want)| {
+            let hint = Hint {
+                address,
+                want,
+                entry: known.and_then(|entries| entries.get(address)),
+                intent: found.ledger.as_ref().and_then(|ledger| ledger.intent.as_ref()),
+                has_ledger: found.ledger.is_some(),
+                stack: &session.manifest.stack,
+                manifest: &session.manifest,
+            };
+            let reader = reader.clone();
+            Box::pin(async move {
+                match kind.observe(hint, &reader).await {
+                    Ok(seen) => Ok((address.to_owned(), seen)),
+                    // A part that may not be read is that part's trouble alone.
+                    Err(failed) if failed.status() == Some(403) || failed.code() == Some("70051") => {
+                        let mut seen = Seen { not_read: true, ..Seen::default() };
+                        seen.finding(
+                            address,
+                            Level::NotRead,
+                            format!("not read: {failed}"),
+                            "grant the scope or key that the message names, or take the part out of the manifest",
+                        );
+                        Ok((address.to_owned(), seen))
+                    }
+                    Err(failed) => Err(failed),
+                }
+            }) as Task<'_, _>
+        })
+        .collect();
+    join_all(tasks).await.into_iter().collect()
+}

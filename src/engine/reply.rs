@@ -1,0 +1,167 @@
+//! From a call to a request, and from a reply to a result.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value as Json;
+
+use super::connection::{Connection, TwilioAuth};
+use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
+use crate::model::call::{Api, Body, Failed, Refusal};
+use crate::model::secret::{Scrubber, percent_encode};
+use crate::port::{Answered, Call};
+
+/// The program's name and version, sent with every request.
+pub const USER_AGENT: &str = concat!("lockstep/", env!("CARGO_PKG_VERSION"));
+
+/// Host of an API for this tenant.
+pub fn host(connection: &Connection, api: Api) -> String {
+    api.fixed_host().map_or_else(|| connection.domain.clone(), str::to_owned)
+}
+
+/// Method and path of a call.
+pub fn line(call: &Call) -> (Method, &str) {
+    match call {
+        Call::Read(_, path) => (Method::Get, path),
+        Call::Write(write, _) => (write.method, &write.path),
+    }
+}
+
+/// The path without its query: queries can name phone numbers or people.
+pub fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or(path)
+}
+
+/// The complete request of a call.
+///
+/// # Errors
+/// A path that does not begin with `/` or holds a control character or blank: it came from remote text.
+pub fn request(connection: &Connection, bearer: &str, call: &Call) -> Result<ApiRequest, String> {
+    let (method, path) = line(call);
+    if !path.starts_with('/') || path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+        return Err(format!("the path {path:?} cannot be sent"));
+    }
+    let api = match call {
+        Call::Read(api, _) => *api,
+        Call::Write(write, _) => write.api,
+    };
+    let mut headers =
+        vec![("accept".to_owned(), "application/json".to_owned()), ("user-agent".to_owned(), USER_AGENT.to_owned())];
+    headers.push(("authorization".to_owned(), authorization(connection, bearer, api)));
+    let (content_type, body) = match call {
+        Call::Write(write, _) => match &write.body {
+            Body::None => (None, Vec::new()),
+            Body::Json(json) => (Some("application/json"), json.to_string().into_bytes()),
+            Body::Form(pairs) => (Some("application/x-www-form-urlencoded"), form(pairs).into_bytes()),
+        },
+        Call::Read(..) => (None, Vec::new()),
+    };
+    if let Some(content_type) = content_type {
+        headers.push(("content-type".to_owned(), content_type.to_owned()));
+    }
+    Ok(ApiRequest { host: host(connection, api), method, path: path.to_owned(), headers, body })
+}
+
+fn authorization(connection: &Connection, bearer: &str, api: Api) -> String {
+    if api == Api::Auth0 {
+        return format!("Bearer {bearer}");
+    }
+    let (user, password) = match &connection.twilio {
+        TwilioAuth::Key { sid, secret } => (sid, secret),
+        TwilioAuth::Token(token) => (&connection.account_sid, token),
+    };
+    format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose())))
+}
+
+/// `application/x-www-form-urlencoded` text of name and value pairs, in the order given.
+pub fn form(pairs: &[(String, String)]) -> String {
+    let pairs: Vec<String> =
+        pairs.iter().map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value))).collect();
+    pairs.join("&")
+}
+
+/// The result of a call whose last answer this is.
+pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: &Scrubber) -> Answered {
+    let (method, path) = line(call);
+    let path = without_query(path);
+    let is_read = matches!(call, Call::Read(..));
+    let place = || format!("{method} https://{host}{path}");
+    match answer {
+        Answer::NotSent(cause) => Err(Failed::NotDone(scrubber.scrub(&format!("{}: {cause}", place())))),
+        Answer::Lost(cause) => Err(Failed::Unknown(scrubber.scrub(&format!("{}: {cause}", place())))),
+        Answer::Reply(reply) if (200..300).contains(&reply.status) => {
+            if reply.body.iter().all(u8::is_ascii_whitespace) {
+                return if is_read {
+                    Err(Failed::Misread(format!("{}: empty reply with status {}", place(), reply.status)))
+                } else {
+                    Ok(Json::Null)
+                };
+            }
+            match serde_json::from_slice(&reply.body) {
+                Ok(json) => Ok(json),
+                Err(_) if is_read => {
+                    Err(Failed::Misread(format!("{}: the reply with status {} is not JSON", place(), reply.status)))
+                }
+                // The write was accepted, only its reply is of no use: whoever sent it has to look.
+                Err(_) => Err(Failed::Unknown(format!(
+                    "{}: the reply with status {} is not JSON",
+                    place(),
+                    reply.status
+                ))),
+            }
+        }
+        Answer::Reply(reply) if reply.status >= 500 && !is_read => Err(Failed::Unknown(format!(
+            "{} answered with status {}{}{}",
+            place(),
+            reply.status,
+            message(&reply, scrubber).1,
+            request_id(&reply).map(|id| format!(" (request id {id})")).unwrap_or_default()
+        ))),
+        Answer::Reply(reply) => {
+            let (code, message) = message(&reply, scrubber);
+            Err(Failed::Refused(Box::new(Refusal {
+                host: host.to_owned(),
+                method,
+                path: path.to_owned(),
+                status: reply.status,
+                code,
+                message: message.trim_start_matches(": ").to_owned(),
+                request_id: request_id(&reply),
+                attempts,
+            })))
+        }
+    }
+}
+
+/// Vendor code and (scrubbed, bounded, single-line) message of an error reply, in any of its three shapes.
+pub fn message(reply: &ApiReply, scrubber: &Scrubber) -> (Option<String>, String) {
+    let Ok(json) = serde_json::from_slice::<Json>(&reply.body) else { return (None, String::new()) };
+    let pick = |keys: &[&str]| {
+        keys.iter().find_map(|key| match json.get(key) {
+            Some(Json::String(text)) => Some(text.clone()),
+            Some(Json::Number(number)) => Some(number.to_string()),
+            _ => None,
+        })
+    };
+    // Auth0: errorCode + message; Twilio: code + message; OAuth: error + error_description.
+    let code = pick(&["errorCode", "code"]).or_else(|| json.get("error_description").and_then(|_| pick(&["error"])));
+    let text = pick(&["message", "error_description"]).unwrap_or_default();
+    let text = printable(&scrubber.scrub(&text));
+    (code.map(|code| printable(&code)), if text.is_empty() { text } else { format!(": {text}") })
+}
+
+/// One line without control characters (remote text may try to steer a terminal), at most 400 characters.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|ch| if ch.is_control() || is_bidi(ch) { ' ' } else { ch }).take(400).collect()
+}
+
+fn is_bidi(ch: char) -> bool {
+    matches!(ch, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The vendor's id of a request, for their support.
+pub fn request_id(reply: &ApiReply) -> Option<String> {
+    ["twilio-request-id", "x-auth0-requestid", "x-request-id"]
+        .iter()
+        .find_map(|name| reply.header(name))
+        .map(|id| printable(id).chars().take(80).collect())
+}

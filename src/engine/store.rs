@@ -1,0 +1,207 @@
+//! Where the ledger is kept: in the tenant, in a file, or nowhere.
+
+use std::rc::Rc;
+
+use serde_json::{Value as Json, json};
+
+use crate::kinds::{action, text};
+use crate::ledger::{self, TRIGGER, TRIGGER_VERSION};
+use crate::model::api::Method;
+use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::ledger::Ledger;
+use crate::model::plan::{Finding, Level};
+use crate::port::{Port, Reader};
+
+/// A file that holds a ledger; the shell implements it.
+pub trait LedgerFile {
+    /// The content; `None` when there is no file.
+    fn load(&self) -> Result<Option<String>, String>;
+    /// Replaces the content at once or not at all.
+    fn save(&self, content: &str) -> Result<(), String>;
+    /// Removes the file; no file is fine.
+    fn remove(&self) -> Result<(), String>;
+}
+
+/// Where the ledger is kept.
+#[derive(Clone)]
+pub enum Store {
+    Tenant,
+    File(Rc<dyn LedgerFile>),
+    None,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    pub ledger: Option<Ledger>,
+    /// Id of the ledger Action, also of one that is not trusted: it is the one to write over.
+    pub action_id: Option<String>,
+    pub findings: Vec<Finding>,
+}
+
+/// Whose ledger it is.
+#[derive(Clone, Copy)]
+pub struct Owner<'a> {
+    pub stack: &'a str,
+    pub tenant: &'a str,
+    pub account: &'a str,
+}
+
+fn finding(level: Level, text: String, help: &str) -> Finding {
+    Finding { address: "ledger".into(), text, help: help.into(), level }
+}
+
+impl Store {
+    /// Whether anything is remembered at all.
+    pub fn keeps(&self) -> bool {
+        !matches!(self, Store::None)
+    }
+
+    /// Reads the ledger; `fresh` reads past what this phase has read already.
+    pub async fn load(&self, owner: Owner<'_>, reader: &Reader, fresh: bool) -> Result<Found, Failed> {
+        let Owner { stack, tenant, account } = owner;
+        match self {
+            Store::None => Ok(Found::default()),
+            Store::File(file) => {
+                let Some(content) = file.load().map_err(Failed::Misread)? else { return Ok(Found::default()) };
+                let mut found = Found::default();
+                match ledger::parse(content.as_bytes(), stack, tenant, account) {
+                    Ok(ledger) => found.ledger = Some(ledger),
+                    // A file was named on the command line, so a wrong one is a mistake to stop at.
+                    Err(fault) => found.findings.push(finding(
+                        Level::Blocker,
+                        format!("the ledger file cannot be used: {fault}"),
+                        "name the right file with --ledger file:PATH, or move it away",
+                    )),
+                }
+                Ok(found)
+            }
+            Store::Tenant => {
+                let list = if fresh {
+                    reader.fresh(&action::list()).await?
+                } else {
+                    (*reader.get(&action::list()).await?).clone()
+                };
+                Ok(in_tenant(&list, owner))
+            }
+        }
+    }
+
+    /// Re-reads the serial and nonce only: cheaper than the whole list once the Action is known.
+    pub async fn reload(&self, owner: Owner<'_>, known: &Found, reader: &Reader) -> Result<Found, Failed> {
+        match (self, &known.action_id) {
+            (Store::Tenant, Some(id)) => match reader.fresh(&one(id)).await {
+                Ok(action) => Ok(in_tenant(&json!({ "actions": [action] }), owner)),
+                Err(failed) if failed.status() == Some(404) => self.load(owner, reader, true).await,
+                Err(failed) => Err(failed),
+            },
+            _ => self.load(owner, reader, true).await,
+        }
+    }
+
+    /// Writes the ledger; answers the Action's id.
+    pub async fn save(&self, ledger: &Ledger, id: Option<String>, port: &Port) -> Result<Option<String>, Failed> {
+        match self {
+            Store::None => Ok(None),
+            Store::File(file) => {
+                let text = serde_json::to_string_pretty(ledger).map_err(|error| Failed::NotDone(error.to_string()))?;
+                file.save(&(text + "\n")).map_err(Failed::NotDone)?;
+                Ok(None)
+            }
+            Store::Tenant => {
+                let source = ledger::write(ledger).map_err(Failed::NotDone)?;
+                if let Some(id) = id {
+                    let body = json!({ "code": source });
+                    let path = format!("/api/v2/actions/actions/{id}");
+                    // The same record twice is the same record.
+                    port.last_word().json(Method::Patch, path, body, Repeat::Safe).await?;
+                    return Ok(Some(id));
+                }
+                let name = ledger::action_name(&ledger.stack);
+                let body = json!({
+                    "name": name,
+                    "supported_triggers": [{ "id": TRIGGER, "version": TRIGGER_VERSION }],
+                    "code": source,
+                    "runtime": "node22",
+                });
+                for _ in 0..3 {
+                    let made =
+                        port.last_word().json(Method::Post, "/api/v2/actions/actions", body.clone(), Repeat::NeverBlind).await;
+                    match made {
+                        Ok(action) => return Ok(Some(text(&action, "id").to_owned())),
+                        Err(Failed::Unknown(_)) => {
+                            let list = port.reader().fresh(&action::list()).await?;
+                            let ours = action::items(&list).iter().find(|action| text(action, "name") == name);
+                            if let Some(action) = ours {
+                                return Ok(Some(text(action, "id").to_owned()));
+                            }
+                        }
+                        Err(failed) => return Err(failed),
+                    }
+                }
+                Err(Failed::Unknown("the ledger could not be created: three answers were lost".into()))
+            }
+        }
+    }
+
+    /// Removes the ledger after everything else is gone.
+    pub async fn remove(&self, id: Option<String>, port: &Port) -> Result<(), Failed> {
+        match (self, id) {
+            (Store::File(file), _) => file.remove().map_err(Failed::NotDone),
+            (Store::Tenant, Some(id)) => {
+                let path = format!("/api/v2/actions/actions/{id}");
+                match port.last_word().json(Method::Delete, path, Json::Null, Repeat::Safe).await {
+                    Ok(_) => Ok(()),
+                    Err(failed) if failed.status() == Some(404) => Ok(()),
+                    Err(failed) => Err(failed),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn one(id: &str) -> Get {
+    Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
+}
+
+fn in_tenant(list: &Json, owner: Owner<'_>) -> Found {
+    let name = ledger::action_name(owner.stack);
+    let named: Vec<&Json> = action::items(list).iter().filter(|action| text(action, "name") == name).collect();
+    let mut found = Found::default();
+    match named.as_slice() {
+        [] => {}
+        [action] => {
+            found.action_id = Some(text(action, "id").to_owned());
+            match ledger::read(text(action, "code"), owner.stack, owner.tenant, owner.account) {
+                Ok(ledger) => found.ledger = Some(ledger),
+                Err(fault @ ledger::Fault::Newer(_)) => found.findings.push(finding(
+                    Level::Blocker,
+                    format!("the ledger in the tenant cannot be used: {fault}"),
+                    "use the version of Lockstep that wrote it, or a newer one",
+                )),
+                Err(fault) => found.findings.push(finding(
+                    Level::Warning,
+                    format!("the ledger in the tenant is ignored: {fault}"),
+                    "what stands there is treated as not ours until an apply records it anew",
+                )),
+            }
+            if action.get("deployed_version").is_some_and(Json::is_object) {
+                found.findings.push(finding(
+                    Level::Warning,
+                    "somebody deployed the ledger Action; it does nothing, but it is not meant to run".into(),
+                    "unbind it if it is bound; it is safe as it is",
+                ));
+            }
+        }
+        several => {
+            let ids: Vec<&str> = several.iter().map(|action| text(action, "id")).collect();
+            found.findings.push(finding(
+                Level::Blocker,
+                format!("{} Actions are named {name:?}: {}; neither is trusted", ids.len(), ids.join(", ")),
+                "delete all but the newest one",
+            ));
+        }
+    }
+    found
+}

@@ -1,0 +1,495 @@
+//! The log stream that tells the receiver which codes were used, so that Verify's Fraud Guard gets its feedback.
+//!
+//! Facts that bite: the category of the success event is `other`; a masked phone number makes the feedback useless;
+//! a PATCH without `pii_config` deletes it; `status` cannot be set on create; `authorization` is readable.
+
+use serde_json::{Value as Json, json};
+
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, set_of, step, text};
+use crate::diag::{Problem, codes};
+use crate::model::api::Method;
+use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::ledger::{Entry, Ownership};
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Facts, Level, Stage, Step, Verb};
+use crate::model::secret::{Origin, Secret};
+use crate::model::value::{Attrs, Value};
+use crate::port::{Reader, Writer};
+
+/// See the module's text.
+pub struct LogStream;
+
+const NAME: &str = "log_stream";
+const SECTION_PATH: &str = "feedback.log_stream";
+const PATH: &str = "/api/v2/log-streams";
+
+/// Categories known in 2026-08; the list grows ("Auth0 docs, log stream filters").
+const CATEGORIES: &[&str] = &[];
+
+static PII: &[Field] = &[
+    Field {
+        key: "log_fields",
+        ty: Type::Set(&["first_name", "last_name", "username", "email", "phone", "address"]),
+        wire: "pii_config.log_fields",
+        doc: "what is masked; `phone` would break the feedback and is refused",
+        ..FIELD
+    },
+    Field { key: "method", ty: Type::OneOf(&["mask", "hash"]), wire: "pii_config.method", doc: "mask or hash", ..FIELD },
+    Field { key: "algorithm", ty: Type::OpenOneOf(&["xxhash"]), wire: "pii_config.algorithm", doc: "of the hash", ..FIELD },
+];
+
+static SECTION: Section = Section {
+    path: SECTION_PATH,
+    doc: "The HTTP log stream that carries the feedback",
+    required: false,
+    fields: &[
+        Field {
+            key: "name",
+            ty: Type::Text { min: 1, max: 255, check: None },
+            wire: "name",
+            doc: "defaults to `Lockstep feedback (<stack>)`",
+            ..FIELD
+        },
+        Field {
+            key: "endpoint",
+            ty: Type::Text { min: 9, max: 2000, check: Some(https) },
+            required: true,
+            wire: "sink.httpEndpoint",
+            doc: "where events go, https only",
+            ..FIELD
+        },
+        Field {
+            key: "authorization",
+            ty: Type::Text { min: 1, max: 4000, check: None },
+            secret: true,
+            wire: "sink.httpAuthorization",
+            doc: "sent as it is in the Authorization header",
+            ..FIELD
+        },
+        Field {
+            key: "content_format",
+            ty: Type::OneOf(&["JSONARRAY", "JSONOBJECT", "JSONLINES"]),
+            default: Some("JSONARRAY"),
+            wire: "sink.httpContentFormat",
+            doc: "JSONLINES breaks receivers that parse JSON",
+            ..FIELD
+        },
+        Field {
+            key: "content_type",
+            ty: Type::Text { min: 3, max: 200, check: None },
+            default: Some("application/json"),
+            wire: "sink.httpContentType",
+            doc: "has to be application/json for a Twilio Function",
+            ..FIELD
+        },
+        Field {
+            key: "custom_headers",
+            ty: Type::Map { max: 20 },
+            secret: true,
+            wire: "sink.httpCustomHeaders",
+            doc: "further headers, by name",
+            ..FIELD
+        },
+        Field {
+            key: "filters",
+            ty: Type::Set(CATEGORIES),
+            default: Some("[other, user.notification]"),
+            wire: "filters",
+            doc: "categories; the success of a second factor is in `other`, the enrolment in `user.notification`",
+            ..FIELD
+        },
+        Field { key: "pii_config", ty: Type::Object(PII), wire: "pii_config", doc: "masking of personal data", ..FIELD },
+        Field { key: "is_priority", ty: Type::Bool, wire: "isPriority", doc: "a prioritized stream does not carry the feedback events", ..FIELD },
+        Field {
+            key: "status",
+            ty: Type::OneOf(&["active", "paused"]),
+            wire: "status",
+            doc: "active also restarts a stream that Auth0 suspended",
+            ..FIELD
+        },
+        Field {
+            key: "start_from",
+            ty: Type::Text { min: 10, max: 40, check: None },
+            doc: "on create only: replay events from this time (ISO 8601)",
+            ..FIELD
+        },
+    ],
+};
+
+static SECTIONS: &[&Section] = &[&SECTION];
+
+fn https(value: &str) -> Result<(), (String, String)> {
+    if value.starts_with("https://") && !value.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    Err(("Auth0 sends to https only".into(), "write a URL that begins with https://".into()))
+}
+
+impl Kind for LogStream {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn sections(&self) -> &'static [&'static Section] {
+        SECTIONS
+    }
+
+    fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
+        let Some(attrs) = manifest.section(SECTION_PATH) else { return Vec::new() };
+        let mut desired = attrs.clone();
+        desired.remove("start_from");
+        desired.entry("name".into()).or_insert_with(|| Value::text(default_name(&manifest.stack)));
+        vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
+    }
+
+    fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
+        if manifest.section(SECTION_PATH).is_none() {
+            return;
+        }
+        let at = |key: &str| format!("{SECTION_PATH}.{key}");
+        if manifest.set(SECTION_PATH, "pii_config.log_fields").iter().any(|field| field == "phone") {
+            out.push(Problem::error(
+                codes::UNSAFE,
+                at("pii_config.log_fields"),
+                "a masked phone number makes the feedback useless",
+                "the receiver could not tell Verify whose code was used",
+                "remove `phone` from the list",
+            ));
+        }
+        if manifest.text(SECTION_PATH, "content_format") == Some("JSONLINES") {
+            out.push(Problem::error(
+                codes::UNSAFE,
+                at("content_format"),
+                "JSON lines break the receiver",
+                "a body of two lines is not JSON, so batches would be lost",
+                "use JSONARRAY",
+            ));
+        }
+        let content_type = manifest.text(SECTION_PATH, "content_type").unwrap_or_default();
+        if !content_type.trim_start().starts_with("application/json") {
+            out.push(Problem::error(
+                codes::UNSAFE,
+                at("content_type"),
+                "the receiver would see an empty body",
+                format!("a Twilio Function parses application/json, not {content_type:?}"),
+                "use application/json",
+            ));
+        }
+        let filters = manifest.set(SECTION_PATH, "filters");
+        let lacks: Vec<&str> = ["other", "user.notification"]
+            .into_iter()
+            .filter(|needed| !filters.is_empty() && !filters.iter().any(|filter| filter == needed))
+            .collect();
+        if !lacks.is_empty() {
+            out.push(Problem::error(
+                codes::UNSAFE,
+                at("filters"),
+                "the filters drop the events that the feedback needs",
+                format!("missing: {}", lacks.join(", ")),
+                "add them, or write [] to send everything",
+            ));
+        }
+        if manifest.get(SECTION_PATH, "is_priority") == Some(&Value::Known(json!(true))) {
+            out.push(Problem::error(
+                codes::UNSAFE,
+                at("is_priority"),
+                "a prioritized stream does not carry the feedback events",
+                "it is limited to security events",
+                "remove this line",
+            ));
+        }
+    }
+
+    fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
+        vec![list()]
+    }
+
+    fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
+        Box::pin(async move {
+            let reply = reader.get(&list()).await?;
+            let streams = reply.as_array().map(Vec::as_slice).unwrap_or_default();
+            let id = hint.entry.and_then(|entry| entry.ids.get("id")).map(String::as_str).unwrap_or_default();
+            if let Some(stream) = streams.iter().find(|stream| !id.is_empty() && text(stream, "id") == id) {
+                return Ok(with_warnings(parse(stream), hint.address));
+            }
+            let name = hint.want.and_then(|want| want.desired.get("name")).and_then(Value::as_str).unwrap_or_default();
+            let named: Vec<&Json> =
+                streams.iter().filter(|s| !name.is_empty() && text(s, "name") == name && text(s, "type") == "http").collect();
+            let ids: Vec<&str> = named.iter().map(|stream| text(stream, "id")).collect();
+            let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
+            let fresh: Vec<&&Json> = match creating {
+                Some(before) => named.iter().filter(|s| !before.iter().any(|id| id == text(s, "id"))).collect(),
+                None => named.iter().collect(),
+            };
+            match fresh.as_slice() {
+                [] => Ok(Seen { raw: json!({ "same_name": ids }), ..Seen::default() }),
+                [stream] => {
+                    let mut seen = with_warnings(parse(stream), hint.address);
+                    seen.unowned = creating.is_none();
+                    if creating.is_some() {
+                        seen.raw["resumed"] = json!(true);
+                    }
+                    Ok(seen)
+                }
+                _ => {
+                    let mut seen = Seen { raw: json!({ "same_name": ids }), ..Seen::default() };
+                    seen.finding(
+                        hint.address,
+                        Level::Blocker,
+                        format!("{} log streams are named {name:?}: {}", ids.len(), ids.join(", ")),
+                        "delete or rename all but the right one",
+                    );
+                    Ok(seen)
+                }
+            }
+        })
+    }
+
+    fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
+        let paused = diff.want.desired.get("status").and_then(Value::as_str) == Some("paused");
+        let effects = |status: &str| Facts::from([("feedback".to_owned(), json!(status))]);
+        if !diff.seen.exists {
+            let mut create = diff.step(Verb::Create, Stage::Feedback, "create the stream", json!({ "do": "create" }));
+            create.creates = true;
+            create.reason = "it does not exist".into();
+            create.effects = effects("active");
+            let mut steps = vec![create];
+            if paused {
+                let mut pause = diff.step(Verb::Update, Stage::RemoveFeedback, "pause the stream", json!({ "do": "status" }));
+                pause.reason = "a status cannot be given on create".into();
+                pause.effects = effects("paused");
+                steps.push(pause);
+            }
+            return steps;
+        }
+        if diff.changes.is_empty() {
+            return Vec::new();
+        }
+        let only_status = diff.changes.iter().all(|change| change.field == "status");
+        let what = if only_status { "set the status" } else { "update the stream" };
+        let op = json!({ "do": if only_status { "status" } else { "update" } });
+        let mut step = diff.step(Verb::Update, Stage::Feedback, what, op);
+        step.reason = match diff.seen.attrs.get("status").and_then(Value::as_str) {
+            Some("suspended") => "Auth0 suspended it because delivery kept failing".into(),
+            _ => diff.changed_names(),
+        };
+        if paused {
+            step.danger = Some("no feedback reaches Verify while the stream is paused: five sends in ten minutes lock a number out".into());
+        }
+        let status = diff.want.desired.get("status").and_then(Value::as_str);
+        let status = status.or_else(|| diff.seen.attrs.get("status").and_then(Value::as_str)).unwrap_or("active");
+        step.effects = effects(status);
+        vec![step]
+    }
+
+    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+        if !seen.exists || entry.ownership == Ownership::Adopted {
+            return Vec::new();
+        }
+        let mut step = step(address, NAME, Verb::Delete, Stage::RemoveFeedback, "delete the stream", json!({ "do": "delete" }));
+        step.reason = "it was created by this stack".into();
+        step.effects = Facts::from([("feedback".to_owned(), json!("absent"))]);
+        vec![step]
+    }
+
+    fn scopes(&self, step: &Step) -> &'static [&'static str] {
+        match step.verb {
+            Verb::Create => &["create:log_streams"],
+            Verb::Delete => &["delete:log_streams"],
+            _ => &["update:log_streams"],
+        }
+    }
+
+    fn facts(&self, _address: &str, seen: &Seen) -> Facts {
+        let status = seen.attrs.get("status").and_then(Value::as_str).unwrap_or("absent");
+        Facts::from([("feedback".to_owned(), json!(status))])
+    }
+
+    fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
+        Box::pin(async move {
+            let path = format!("{PATH}/{}", run.seen.ids.get("id").map(String::as_str).unwrap_or_default());
+            let reply = match text(&run.step.op, "do") {
+                "create" => {
+                    let mut body = body(run.desired, &Attrs::new());
+                    body["type"] = json!("http");
+                    if let Some(start) = run.manifest.text(SECTION_PATH, "start_from") {
+                        body["startFrom"] = json!(start);
+                    }
+                    writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await?
+                }
+                "update" => {
+                    let mut body = body(run.desired, &run.seen.attrs);
+                    if let Some(status) = run.desired.get("status").and_then(Value::as_str) {
+                        body["status"] = json!(status);
+                    }
+                    writer.json(Method::Patch, path, body, Repeat::Safe).await?
+                }
+                "status" => {
+                    // A PATCH without them would delete the masking, and perhaps the filters.
+                    let mut whole = body(&Attrs::new(), &run.seen.attrs);
+                    if let Some(whole) = whole.as_object_mut() {
+                        whole.retain(|key, _| key == "filters" || key == "pii_config");
+                    }
+                    whole["status"] = json!(run.desired.get("status").and_then(Value::as_str).unwrap_or("active"));
+                    writer.json(Method::Patch, path, whole, Repeat::Safe).await?
+                }
+                _ => {
+                    return match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
+                        Ok(_) => Ok(Done::seen(Seen::default())),
+                        Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
+                        Err(failed) => Err(failed),
+                    };
+                }
+            };
+            Ok(Done::seen(parse(&reply)))
+        })
+    }
+
+    fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
+        Box::pin(async move {
+            let reply = reader.fresh(&list()).await?;
+            let streams = reply.as_array().map(Vec::as_slice).unwrap_or_default();
+            let what = text(&run.step.op, "do");
+            if what == "create" {
+                let name = run.desired.get("name").and_then(Value::as_str).unwrap_or_default();
+                let before = set_of(run.seen.raw.get("same_name"));
+                let fresh: Vec<&Json> = streams
+                    .iter()
+                    .filter(|stream| text(stream, "name") == name && text(stream, "type") == "http")
+                    .filter(|stream| !before.as_array().is_some_and(|ids| ids.contains(&stream["id"])))
+                    .collect();
+                return match fresh.as_slice() {
+                    [] => Ok(None),
+                    [stream] => Ok(Some(Done::seen(parse(stream)))),
+                    several => Err(Failed::Unknown(format!("{} new log streams are named {name:?}; delete all but one", several.len()))),
+                };
+            }
+            let id = run.seen.ids.get("id").map(String::as_str).unwrap_or_default();
+            let now = streams.iter().find(|stream| text(stream, "id") == id).map(parse);
+            let took = match (&now, what) {
+                (None, _) => what == "delete",
+                (Some(_), "delete") => false,
+                (Some(seen), _) => run.desired.iter().all(|(field, value)| same(value, seen.attrs.get(field))),
+            };
+            Ok(took.then(|| Done::seen(now.unwrap_or_default())))
+        })
+    }
+
+    fn closed(&self, desired: &Attrs) -> &'static [&'static str] {
+        if desired.keys().any(|key| key.starts_with("custom_headers.")) { &["custom_headers."] } else { &[] }
+    }
+}
+
+fn same(wanted: &Value, seen: Option<&Value>) -> bool {
+    match (wanted, seen) {
+        (Value::Generated(_), Some(Value::Secret(_))) => true,
+        (wanted, Some(seen)) => wanted == seen,
+        (Value::Known(wanted), None) => wanted.as_array().is_some_and(Vec::is_empty),
+        (_, None) => false,
+    }
+}
+
+fn default_name(stack: &str) -> String {
+    format!("Lockstep feedback ({stack})")
+}
+
+fn list() -> Get {
+    Get::whole(Api::Auth0, PATH)
+}
+
+fn with_warnings(mut seen: Seen, address: &str) -> Seen {
+    if seen.attrs.get("status").and_then(Value::as_str) == Some("suspended") {
+        seen.finding(
+            address,
+            Level::Warning,
+            "Auth0 suspended the stream: delivery to the endpoint kept failing",
+            "check the receiver (Monitoring, Streams, Health in the dashboard); status: active in the manifest restarts it",
+        );
+    }
+    seen
+}
+
+/// The whole writable object: desired values, and for what the manifest leaves alone, the observed ones.
+fn body(desired: &Attrs, seen: &Attrs) -> Json {
+    let pick = |key: &str| desired.get(key).or_else(|| seen.get(key));
+    let plain = |key: &str| pick(key).and_then(Value::known).cloned();
+    let hidden = |value: &Value| match value {
+        Value::Secret(secret) => Some(secret.expose().to_owned()),
+        Value::Known(json) => json.as_str().map(str::to_owned),
+        _ => None,
+    };
+    let mut sink = json!({});
+    for (key, wire) in
+        [("endpoint", "httpEndpoint"), ("content_format", "httpContentFormat"), ("content_type", "httpContentType")]
+    {
+        if let Some(value) = plain(key) {
+            sink[wire] = value;
+        }
+    }
+    if let Some(value) = pick("authorization").and_then(hidden) {
+        sink["httpAuthorization"] = json!(value);
+    }
+    let from = if desired.keys().any(|key| key.starts_with("custom_headers.")) { desired } else { seen };
+    let headers: Vec<Json> = from
+        .iter()
+        .filter_map(|(key, value)| {
+            Some(json!({ "header": key.strip_prefix("custom_headers.")?, "value": hidden(value)? }))
+        })
+        .collect();
+    if !headers.is_empty() {
+        sink["httpCustomHeaders"] = json!(headers);
+    }
+    let filters = plain("filters").unwrap_or(json!([]));
+    let filters: Vec<Json> =
+        filters.as_array().into_iter().flatten().map(|name| json!({ "type": "category", "name": name })).collect();
+    let mut body = json!({ "sink": sink, "filters": filters });
+    if let Some(name) = plain("name") {
+        body["name"] = name;
+    }
+    if let Some(priority) = plain("is_priority") {
+        body["isPriority"] = priority;
+    }
+    if let Some(fields) = plain("pii_config.log_fields").filter(|fields| !fields.as_array().is_none_or(Vec::is_empty)) {
+        body["pii_config"] = json!({ "log_fields": fields });
+        for key in ["method", "algorithm"] {
+            if let Some(value) = plain(&format!("pii_config.{key}")) {
+                body["pii_config"][key] = value;
+            }
+        }
+    }
+    body
+}
+
+/// Reads a stream in any reply.
+pub fn parse(stream: &Json) -> Seen {
+    let mut seen = Seen { exists: true, raw: json!({}), ..Seen::default() };
+    seen.ids.insert("id".into(), text(stream, "id").to_owned());
+    let sink = &stream["sink"];
+    let mut put = |key: &str, value: Json| {
+        if !value.is_null() {
+            seen.attrs.insert(key.to_owned(), Value::Known(value));
+        }
+    };
+    put("name", stream["name"].clone());
+    put("status", stream["status"].clone());
+    put("endpoint", sink["httpEndpoint"].clone());
+    put("content_format", sink["httpContentFormat"].clone());
+    put("content_type", sink["httpContentType"].clone());
+    put("is_priority", json!(stream["isPriority"] == json!(true)));
+    let names: Vec<&Json> = stream["filters"].as_array().into_iter().flatten().map(|filter| &filter["name"]).collect();
+    put("filters", set_of(Some(&json!(names))));
+    if let Some(pii) = stream.get("pii_config").filter(|pii| pii.is_object()) {
+        put("pii_config.log_fields", set_of(pii.get("log_fields")));
+        put("pii_config.method", pii["method"].clone());
+        put("pii_config.algorithm", pii["algorithm"].clone());
+    }
+    if let Some(value) = sink["httpAuthorization"].as_str() {
+        seen.attrs.insert("authorization".into(), Value::Secret(Secret::new(value, Origin::Person)));
+    }
+    for header in sink["httpCustomHeaders"].as_array().into_iter().flatten() {
+        let value = Value::Secret(Secret::new(text(header, "value"), Origin::Person));
+        seen.attrs.insert(format!("custom_headers.{}", text(header, "header")), value);
+    }
+    seen
+}

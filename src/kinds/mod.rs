@@ -1,0 +1,252 @@
+//! The kinds of resource, one file or folder each, and what they have in common.
+//!
+//! A kind turns its manifest section into a desired state, reads the tenant through a [`Reader`], says which steps
+//! lead from one to the other, and runs one step with a [`Writer`]. It never sees a header, a clock or a socket.
+
+pub mod action;
+pub mod log_stream;
+pub mod phone_provider;
+pub mod settings;
+pub mod trigger_binding;
+pub mod verify_service;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use serde_json::Value as Json;
+
+use crate::diag::Problem;
+use crate::model::call::{Failed, Get};
+use crate::model::field::Section;
+use crate::model::ledger::{Entry, Intent};
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Facts, FieldChange, Finding, Level, Stage, Step, Verb};
+use crate::model::value::{Attrs, Ids, Value};
+use crate::port::{Reader, Writer};
+
+/// A boxed future of one task.
+pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// A resource as the manifest wants it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resource {
+    pub address: String,
+    pub kind: &'static str,
+    pub desired: Attrs,
+}
+
+/// A resource as the tenant has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    pub exists: bool,
+    /// Outputs and ids; empty when it does not exist.
+    pub ids: Ids,
+    /// Observed values in the desired form: normalised, sets sorted, secrets as secrets or stamps.
+    pub attrs: Attrs,
+    /// What the kind needs besides (draft status, the whole binding list); no secrets.
+    pub raw: Json,
+    pub findings: Vec<Finding>,
+    /// It stands there but nothing says it is ours: taking it over needs consent.
+    pub unowned: bool,
+    /// The part could not be read (missing permission); never `clean`.
+    pub not_read: bool,
+}
+
+impl Seen {
+    /// One text of `raw`, empty when absent.
+    pub fn raw_text(&self, key: &str) -> &str {
+        self.raw.get(key).and_then(Json::as_str).unwrap_or_default()
+    }
+
+    /// Adds something to know.
+    pub fn finding(&mut self, address: &str, level: Level, text: impl Into<String>, help: impl Into<String>) {
+        self.findings.push(Finding { address: address.to_owned(), text: text.into(), help: help.into(), level });
+    }
+}
+
+/// Everything `observe` may look at besides the API.
+pub struct Hint<'a> {
+    pub address: &'a str,
+    pub want: Option<&'a Resource>,
+    pub entry: Option<&'a Entry>,
+    pub intent: Option<&'a Intent>,
+    /// A ledger was found (or is not used at all): without one, what stands there is not known to be ours.
+    pub has_ledger: bool,
+    pub stack: &'a str,
+    pub manifest: &'a Manifest,
+}
+
+/// Everything `steps` may look at: pure data.
+pub struct Diff<'a> {
+    pub address: &'a str,
+    pub kind: &'static str,
+    pub want: &'a Resource,
+    pub seen: &'a Seen,
+    pub entry: Option<&'a Entry>,
+    pub changes: &'a [FieldChange],
+    pub manifest: &'a Manifest,
+    /// Observed state of every resource, by address.
+    pub all: &'a BTreeMap<String, Seen>,
+}
+
+impl Diff<'_> {
+    /// The names of the changed fields, as the reason of a step.
+    pub fn changed_names(&self) -> String {
+        let names: Vec<&str> = self.changes.iter().map(|change| change.field.as_str()).collect();
+        format!("{} differ{}", names.join(", "), if names.len() == 1 { "s" } else { "" })
+    }
+
+    /// A step of this resource with the usual parts filled in.
+    pub fn step(&self, verb: Verb, stage: Stage, what: &str, op: Json) -> Step {
+        step(self.address, self.kind, verb, stage, what, op)
+    }
+}
+
+/// A step with the usual parts filled in.
+pub fn step(address: &str, kind: &str, verb: Verb, stage: Stage, what: &str, op: Json) -> Step {
+    Step {
+        number: 0,
+        address: address.to_owned(),
+        kind: kind.to_owned(),
+        verb,
+        stage,
+        what: what.to_owned(),
+        reason: String::new(),
+        op,
+        effects: Facts::new(),
+        danger: None,
+        creates: false,
+    }
+}
+
+/// Everything `run` may look at. `desired` has outputs and generated values filled in.
+pub struct Run<'a> {
+    pub address: &'a str,
+    pub step: &'a Step,
+    pub desired: &'a Attrs,
+    pub seen: &'a Seen,
+    pub entry: Option<&'a Entry>,
+    /// Ids of every resource so far, by address.
+    pub ids: &'a BTreeMap<String, Ids>,
+    pub manifest: &'a Manifest,
+    pub intent: Option<&'a Intent>,
+}
+
+/// What became of a step.
+#[derive(Debug)]
+pub struct Done {
+    pub seen: Seen,
+    /// Kept in the ledger entry.
+    pub notes: BTreeMap<String, Json>,
+}
+
+impl Done {
+    /// Done, nothing to note.
+    pub fn seen(seen: Seen) -> Done {
+        Done { seen, notes: BTreeMap::new() }
+    }
+}
+
+/// One kind of resource.
+pub trait Kind: Sync {
+    /// The kind's name, also the address of its only (or first) resource.
+    fn name(&self) -> &'static str;
+
+    /// Its manifest sections.
+    fn sections(&self) -> &'static [&'static Section];
+
+    /// The resources that the manifest declares.
+    fn declare(&self, manifest: &Manifest) -> Vec<Resource>;
+
+    /// Checks beyond single fields.
+    fn check(&self, _manifest: &Manifest, _out: &mut Vec<Problem>) {}
+
+    /// Reads that need nothing but the manifest, so that they leave together in the first trip.
+    fn prefetch(&self, want: &Resource, manifest: &Manifest) -> Vec<Get>;
+
+    /// Reads the tenant.
+    fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>>;
+
+    /// The steps from observed to desired; empty when nothing is to be done. Pure.
+    fn steps(&self, diff: &Diff<'_>) -> Vec<Step>;
+
+    /// The steps that take the resource away, or put back what was there before. Pure.
+    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step>;
+
+    /// What the observed state says about the delivery path.
+    fn facts(&self, address: &str, seen: &Seen) -> Facts;
+
+    /// Runs one step: at most one write.
+    fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>>;
+
+    /// After an unknown outcome: reads what became of the step. `Some`: it took effect. `None`: it did not.
+    fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>>;
+
+    /// Whether an observed value may stay although it differs (a dependency that the manifest leaves floating).
+    fn tolerates(&self, _field: &str, _desired: &Value, _observed: &Value) -> bool {
+        false
+    }
+
+    /// Prefixes of map fields in which a name that only the tenant has is a difference.
+    fn closed(&self, _desired: &Attrs) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Scopes of the Management API that a step needs; empty for Twilio.
+    fn scopes(&self, step: &Step) -> &'static [&'static str];
+
+    /// What stands against the steps.
+    fn refusals(&self, _diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Values that destroy puts back, taken from the state before our first step; never a secret.
+    fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
+        seen.attrs
+            .iter()
+            .filter_map(|(field, value)| value.known().map(|json| (field.clone(), json.clone())))
+            .collect()
+    }
+}
+
+/// Every kind. Order of names carries no meaning; order of steps comes from their stage.
+pub const KINDS: &[&dyn Kind] = &[
+    &verify_service::VerifyService,
+    &action::Action,
+    &trigger_binding::TriggerBinding,
+    &phone_provider::PhoneProvider,
+    &settings::UNIFIED_PHONE,
+    &settings::MFA_FACTOR,
+    &settings::MESSAGE_TYPES,
+    &settings::MFA_POLICY,
+    &settings::UNIVERSAL_LOGIN,
+    &log_stream::LogStream,
+];
+
+/// The kind of that name.
+pub fn by_name(name: &str) -> Option<&'static dyn Kind> {
+    KINDS.iter().copied().find(|kind| kind.name() == name)
+}
+
+/// The sections of all kinds, each once, in order of their path.
+pub fn sections() -> Vec<&'static Section> {
+    let mut sections: Vec<&'static Section> = KINDS.iter().flat_map(|kind| kind.sections()).copied().collect();
+    sections.sort_by_key(|section| section.path);
+    sections.dedup_by_key(|section| section.path);
+    sections
+}
+
+/// A text member of a JSON object, empty when absent or of another type.
+pub(crate) fn text<'a>(json: &'a Json, key: &str) -> &'a str {
+    json.get(key).and_then(Json::as_str).unwrap_or_default()
+}
+
+/// A list of texts, sorted, as a set value.
+pub(crate) fn set_of(json: Option<&Json>) -> Json {
+    let mut items: Vec<&str> =
+        json.and_then(Json::as_array).map(|a| a.iter().filter_map(Json::as_str).collect()).unwrap_or_default();
+    items.sort_unstable();
+    items.dedup();
+    Json::from(items)
+}

@@ -1,0 +1,299 @@
+//! The tenant's phone provider: a singleton with an id, switched to `custom` so that our Action sends.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, set_of, step, text};
+use crate::diag::{Problem, codes};
+use crate::model::api::Method;
+use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::ledger::{Entry, Ownership};
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Facts, Level, Stage, Step, Verb};
+use crate::model::value::{Attrs, Value};
+use crate::port::{Reader, Writer};
+
+/// See the module's text.
+pub struct PhoneProvider;
+
+const NAME: &str = "phone_provider";
+const SECTION_PATH: &str = "phone";
+const PATH: &str = "/api/v2/branding/phone/providers";
+
+static SECTION: Section = Section {
+    path: SECTION_PATH,
+    doc: "How the tenant sends phone messages",
+    required: true,
+    fields: &[
+        Field {
+            key: "delivery",
+            ty: Type::OneOf(&["unified", "legacy"]),
+            default: Some("unified"),
+            doc: "unified: the tenant phone provider",
+            ..FIELD
+        },
+        Field {
+            key: "channels",
+            ty: Type::Set(&["sms", "voice"]),
+            default: Some("[sms]"),
+            wire: "configuration.delivery_methods",
+            doc: "how a code may travel; voice needs the New Universal Login",
+            ..FIELD
+        },
+    ],
+};
+
+static SECTIONS: &[&Section] = &[&SECTION];
+
+/// Delivery methods of the channels: the provider says `text` where everybody else says `sms`.
+fn methods(manifest: &Manifest) -> Json {
+    let mut methods: Vec<&str> = manifest
+        .set(SECTION_PATH, "channels")
+        .iter()
+        .map(|channel| if channel == "voice" { "voice" } else { "text" })
+        .collect();
+    methods.sort_unstable();
+    json!(methods)
+}
+
+/// The one read of the singleton.
+pub fn list() -> Get {
+    Get::whole(Api::Auth0, PATH)
+}
+
+impl Kind for PhoneProvider {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn sections(&self) -> &'static [&'static Section] {
+        SECTIONS
+    }
+
+    fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
+        if manifest.section(SECTION_PATH).is_none() {
+            return Vec::new();
+        }
+        let desired = Attrs::from([
+            ("name".to_owned(), Value::text("custom")),
+            ("disabled".to_owned(), Value::Known(json!(false))),
+            ("delivery_methods".to_owned(), Value::Known(methods(manifest))),
+            ("leftover".to_owned(), Value::Known(json!([]))),
+        ]);
+        vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
+    }
+
+    fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
+        if manifest.text(SECTION_PATH, "delivery") == Some("legacy") {
+            out.push(Problem::error(
+                codes::NOT_SUPPORTED,
+                "phone.delivery",
+                "legacy delivery is not supported yet",
+                "this version manages the unified phone experience only",
+                "use `delivery: unified`",
+            ));
+        }
+        let channels = manifest.set(SECTION_PATH, "channels");
+        if manifest.section(SECTION_PATH).is_some() && channels.is_empty() {
+            out.push(Problem::error(
+                codes::OUT_OF_RANGE,
+                "phone.channels",
+                "no channel",
+                "a provider needs at least one",
+                "write [sms], [voice] or [sms, voice]",
+            ));
+        }
+    }
+
+    fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
+        vec![list()]
+    }
+
+    fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
+        Box::pin(async move {
+            let reply = reader.get(&list()).await?;
+            let providers = reply.get("providers").and_then(Json::as_array).cloned().unwrap_or_default();
+            let mut seen = match providers.as_slice() {
+                [] => Seen::default(),
+                [provider] => parse(provider),
+                several => {
+                    let mut seen = Seen::default();
+                    seen.finding(
+                        hint.address,
+                        Level::Blocker,
+                        format!("the tenant has {} phone providers and should have one", several.len()),
+                        "delete all but the right one in Branding, Phone Provider",
+                    );
+                    seen
+                }
+            };
+            seen.unowned = seen.exists && hint.entry.is_none();
+            Ok(seen)
+        })
+    }
+
+    fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
+        let seen = diff.seen;
+        let wanted = diff.want.desired.get("delivery_methods").and_then(Value::known).cloned().unwrap_or_default();
+        let effects = |methods: &Json| {
+            Facts::from([("provider".to_owned(), json!("custom")), ("provider.methods".to_owned(), methods.clone())])
+        };
+        if !seen.exists {
+            let mut step = diff.step(Verb::Create, Stage::Provider, "create the provider", json!({ "do": "put", "methods": wanted }));
+            step.creates = true;
+            step.reason = "the tenant has no phone provider".into();
+            step.effects = effects(&wanted);
+            return vec![step];
+        }
+        if diff.changes.is_empty() {
+            return Vec::new();
+        }
+        // A method that a message type still needs goes only after that message type: first the union, then the rest.
+        let now = set_of(seen.attrs.get("delivery_methods").and_then(Value::known));
+        let is_custom = seen.attrs.get("name").and_then(Value::as_str) == Some("custom");
+        let narrows = is_custom
+            && now.as_array().is_some_and(|now| now.iter().any(|m| !wanted.as_array().is_some_and(|w| w.contains(m))));
+        let both: Json = now.as_array().into_iter().chain(wanted.as_array()).flatten().cloned().collect();
+        let first = if narrows { set_of(Some(&both)) } else { wanted.clone() };
+        let only_narrows = narrows && first == now && diff.changes.iter().all(|change| change.field == "delivery_methods");
+        let mut steps = Vec::new();
+        if !only_narrows {
+            let mut step = diff.step(Verb::Update, Stage::Provider, "update the provider", json!({ "do": "put", "methods": first }));
+            step.reason = diff.changed_names();
+            step.effects = effects(&first);
+            if !is_custom {
+                step.danger = Some(format!(
+                    "phone messages of the whole tenant go through our Action instead of {:?}; its credentials cannot be put back",
+                    seen.attrs.get("name").and_then(Value::as_str).unwrap_or_default()
+                ));
+            }
+            steps.push(step);
+        }
+        if narrows {
+            let mut step = diff.step(Verb::Update, Stage::Narrow, "narrow the delivery methods", json!({ "do": "put", "methods": wanted }));
+            step.reason = "no message type needs them any more".into();
+            step.danger = Some("phone messages by the removed method stop".into());
+            step.effects = effects(&wanted);
+            steps.push(step);
+        }
+        steps
+    }
+
+    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+        if !seen.exists {
+            return Vec::new();
+        }
+        if entry.ownership == Ownership::Created {
+            let mut step = step(address, NAME, Verb::Delete, Stage::RemoveProvider, "delete the provider", json!({ "do": "delete" }));
+            step.reason = "it was created by this stack".into();
+            step.danger = Some("the tenant cannot send phone messages any more".into());
+            step.effects = Facts::from([("provider".to_owned(), json!("absent")), ("provider.methods".to_owned(), json!([]))]);
+            return vec![step];
+        }
+        let former = entry.restore.get("name").and_then(Json::as_str).unwrap_or("custom");
+        let same = entry.restore.iter().all(|(key, old)| seen.attrs.get(key).and_then(Value::known) == Some(old));
+        if same || former != "custom" {
+            // A former vendor provider needs its token, which nobody can read back: it stays as it is.
+            return Vec::new();
+        }
+        let values: BTreeMap<String, Json> = entry.restore.clone();
+        let mut step = step(address, NAME, Verb::Update, Stage::RemoveProvider, "put the former settings back", json!({ "do": "restore", "values": values }));
+        step.reason = "it was there before this stack".into();
+        step.danger = Some("phone messages of the whole tenant are sent the former way again".into());
+        step.effects = Facts::from([
+            ("provider".to_owned(), if values.get("disabled") == Some(&json!(true)) { json!("disabled") } else { json!("custom") }),
+            ("provider.methods".to_owned(), values.get("delivery_methods").cloned().unwrap_or(json!([]))),
+        ]);
+        vec![step]
+    }
+
+    fn scopes(&self, step: &Step) -> &'static [&'static str] {
+        match step.verb {
+            Verb::Create => &["create:phone_providers"],
+            Verb::Delete => &["delete:phone_providers"],
+            _ => &["update:phone_providers"],
+        }
+    }
+
+    fn facts(&self, _address: &str, seen: &Seen) -> Facts {
+        let name = seen.attrs.get("name").and_then(Value::as_str).unwrap_or("absent");
+        let disabled = seen.attrs.get("disabled") == Some(&Value::Known(json!(true)));
+        Facts::from([
+            ("provider".to_owned(), json!(if disabled { "disabled" } else { name })),
+            ("provider.methods".to_owned(), set_of(seen.attrs.get("delivery_methods").and_then(Value::known))),
+        ])
+    }
+
+    fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
+        Box::pin(async move {
+            let id = run.seen.ids.get("id").cloned().unwrap_or_default();
+            let path = format!("{PATH}/{id}");
+            match text(&run.step.op, "do") {
+                "put" => {
+                    let configuration = json!({ "delivery_methods": run.step.op["methods"] });
+                    let body = json!({ "name": "custom", "disabled": false, "configuration": configuration, "credentials": {} });
+                    let reply = if run.seen.exists {
+                        writer.json(Method::Patch, path, body, Repeat::Safe).await?
+                    } else {
+                        writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await?
+                    };
+                    Ok(Done::seen(parse(&reply)))
+                }
+                "restore" => {
+                    let values = &run.step.op["values"];
+                    let body = json!({
+                        "disabled": values["disabled"], "configuration": { "delivery_methods": values["delivery_methods"] }
+                    });
+                    Ok(Done::seen(parse(&writer.json(Method::Patch, path, body, Repeat::Safe).await?)))
+                }
+                _ => match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
+                    Ok(_) => Ok(Done::seen(Seen::default())),
+                    Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
+                    Err(failed) => Err(failed),
+                },
+            }
+        })
+    }
+
+    fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
+        Box::pin(async move {
+            let reply = reader.fresh(&list()).await?;
+            let now = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
+            let seen = now.map(parse).unwrap_or_default();
+            let took = match text(&run.step.op, "do") {
+                "put" => {
+                    seen.attrs.get("name").and_then(Value::as_str) == Some("custom")
+                        && seen.attrs.get("delivery_methods").and_then(Value::known) == Some(&run.step.op["methods"])
+                }
+                "restore" => run.step.op["values"].as_object().is_some_and(|values| {
+                    values.iter().all(|(key, value)| seen.attrs.get(key).and_then(Value::known) == Some(value))
+                }),
+                _ => !seen.exists,
+            };
+            Ok(took.then(|| Done::seen(seen)))
+        })
+    }
+}
+
+/// Reads a provider in any reply. What a `custom` provider keeps from an earlier life is `leftover`.
+pub fn parse(provider: &Json) -> Seen {
+    let mut seen = Seen { exists: true, ..Seen::default() };
+    seen.ids.insert("id".into(), text(provider, "id").to_owned());
+    let configuration = provider.get("configuration").and_then(Json::as_object);
+    let custom = text(provider, "name") == "custom";
+    let leftover: Vec<&String> = configuration
+        .into_iter()
+        .flatten()
+        .filter(|(key, value)| custom && key.as_str() != "delivery_methods" && !value.is_null())
+        .map(|(key, _)| key)
+        .collect();
+    seen.attrs = Attrs::from([
+        ("name".to_owned(), Value::text(text(provider, "name"))),
+        ("disabled".to_owned(), Value::Known(json!(provider.get("disabled") == Some(&json!(true))))),
+        ("delivery_methods".to_owned(), Value::Known(set_of(configuration.and_then(|c| c.get("delivery_methods"))))),
+        ("leftover".to_owned(), Value::Known(json!(leftover))),
+    ]);
+    seen
+}

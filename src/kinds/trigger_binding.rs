@@ -1,0 +1,428 @@
+//! The place of our Action in its trigger's list.
+//!
+//! One PATCH replaces the whole list and renews every binding id, so an entry is known by its Action and display
+//! name, all other entries are sent back as they were read right before, and nothing is sent when our entry is in
+//! place.
+
+use serde_json::{Value as Json, json};
+
+use super::action::TRIGGER;
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, step, text};
+use crate::diag::{Problem, codes};
+use crate::model::api::Method;
+use crate::model::call::{Api, Failed, Get, Paging, Repeat};
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::ledger::Entry;
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Event, Facts, Level, Stage, Step, Verb};
+use crate::model::value::{Attrs, Value};
+use crate::port::{Reader, Writer};
+
+/// See the module's text.
+pub struct TriggerBinding;
+
+const NAME: &str = "trigger_binding";
+const SECTION_PATH: &str = "action.binding";
+
+/// A deployed Action is not bindable at once under load; the refusal is a plain 400. Others wait 2 s to half a
+/// minute ("auth0-deploy-cli, actions handler", 2026-08).
+const BINDABLE_TRIES_MAX: u32 = 12;
+
+static SECTION: Section = Section {
+    path: SECTION_PATH,
+    doc: "The Action's place in its trigger",
+    required: false,
+    fields: &[
+        Field {
+            key: "display_name",
+            ty: Type::Text { min: 1, max: 255, check: None },
+            wire: "display_name",
+            doc: "name in the flow; defaults to the Action's name",
+            ..FIELD
+        },
+        Field {
+            key: "position",
+            ty: Type::Text { min: 4, max: 300, check: Some(position) },
+            default: Some("last"),
+            doc: "first, last, `before NAME` or `after NAME` (an Action or display name)",
+            ..FIELD
+        },
+    ],
+};
+
+static SECTIONS: &[&Section] = &[&SECTION];
+
+fn position(value: &str) -> Result<(), (String, String)> {
+    match Position::parse(value) {
+        Some(_) => Ok(()),
+        None => Err(("not a position".into(), "write first, last, `before NAME` or `after NAME`".into())),
+    }
+}
+
+/// Where our entry belongs among the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Position {
+    First,
+    Last,
+    Before(String),
+    After(String),
+}
+
+impl Position {
+    fn parse(text: &str) -> Option<Position> {
+        match text.split_once(' ') {
+            None if text == "first" => Some(Position::First),
+            None if text == "last" => Some(Position::Last),
+            Some(("before", name)) if !name.trim().is_empty() => Some(Position::Before(name.trim().into())),
+            Some(("after", name)) if !name.trim().is_empty() => Some(Position::After(name.trim().into())),
+            _ => None,
+        }
+    }
+}
+
+/// One entry of a trigger's list, without its id, which means nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    pub action_id: String,
+    pub action_name: String,
+    pub display_name: String,
+}
+
+/// The list with our entry in its place and every other entry as it was, in its order. Our entry stays where it is
+/// when that place satisfies the position; when the neighbour named by the position is missing, it goes last.
+pub fn place(list: &[Bound], ours: &Bound, position: &Position) -> Vec<Bound> {
+    let others: Vec<Bound> = list.iter().filter(|entry| entry.action_id != ours.action_id).cloned().collect();
+    let find = |name: &str| others.iter().position(|entry| entry.action_name == name || entry.display_name == name);
+    let now = list.iter().take_while(|entry| entry.action_id != ours.action_id).count();
+    let is_bound = now < list.len();
+    let at = match position {
+        Position::First => 0,
+        // "last" is where a new entry goes; once bound, somebody may have put a later one behind it.
+        Position::Last if is_bound => now,
+        Position::Last => others.len(),
+        Position::Before(name) => match find(name) {
+            Some(other) if is_bound && now <= other => now,
+            Some(other) => other,
+            None if is_bound => now,
+            None => others.len(),
+        },
+        Position::After(name) => match find(name) {
+            Some(other) if is_bound && now > other => now,
+            Some(other) => other + 1,
+            None if is_bound => now,
+            None => others.len(),
+        },
+    };
+    let mut placed = others;
+    placed.insert(at.min(placed.len()), ours.clone());
+    placed
+}
+
+fn list() -> Get {
+    Get {
+        api: Api::Auth0,
+        path: format!("/api/v2/actions/triggers/{TRIGGER}/bindings"),
+        paging: Paging::Offset { key: "bindings", per_page: 100 },
+    }
+}
+
+/// Reads the list of any reply.
+pub fn parse(reply: &Json) -> Vec<Bound> {
+    let entries = reply.get("bindings").and_then(Json::as_array);
+    entries
+        .into_iter()
+        .flatten()
+        .map(|entry| Bound {
+            action_id: text(&entry["action"], "id").to_owned(),
+            action_name: text(&entry["action"], "name").to_owned(),
+            display_name: text(entry, "display_name").to_owned(),
+        })
+        .collect()
+}
+
+fn body(list: &[Bound]) -> Json {
+    let entries: Vec<Json> = list
+        .iter()
+        .map(|entry| {
+            let mut item = json!({ "ref": { "type": "action_id", "value": entry.action_id } });
+            if !entry.display_name.is_empty() {
+                item["display_name"] = json!(entry.display_name);
+            }
+            item
+        })
+        .collect();
+    json!({ "bindings": entries })
+}
+
+fn seen(list: &[Bound], action_id: &str, position: &Position) -> Seen {
+    let mut seen = Seen::default();
+    let names: Vec<Json> =
+        list.iter().map(|entry| json!([entry.action_id, entry.action_name, entry.display_name])).collect();
+    seen.raw = json!({ "list": names });
+    if let Some(entry) = list.iter().find(|entry| !action_id.is_empty() && entry.action_id == action_id) {
+        seen.exists = true;
+        seen.attrs.insert("display_name".into(), Value::text(&entry.display_name));
+        let in_place = place(list, entry, position) == list;
+        seen.attrs.insert("in_place".into(), Value::Known(json!(in_place)));
+    }
+    seen
+}
+
+fn ours(desired: &Attrs, action_id: &str, action_name: &str) -> Bound {
+    Bound {
+        action_id: action_id.to_owned(),
+        action_name: action_name.to_owned(),
+        display_name: desired.get("display_name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+    }
+}
+
+fn position_of(manifest: &Manifest) -> Position {
+    manifest.text(SECTION_PATH, "position").and_then(Position::parse).unwrap_or(Position::Last)
+}
+
+impl Kind for TriggerBinding {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn sections(&self) -> &'static [&'static Section] {
+        SECTIONS
+    }
+
+    fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
+        if manifest.section("action").is_none() {
+            return Vec::new();
+        }
+        let action_name = manifest
+            .text("action", "name")
+            .map_or_else(|| super::action::default_name(&manifest.stack), str::to_owned);
+        let display_name = manifest.text(SECTION_PATH, "display_name").unwrap_or(&action_name);
+        let desired = Attrs::from([
+            ("display_name".to_owned(), Value::text(display_name)),
+            ("in_place".to_owned(), Value::Known(json!(true))),
+        ]);
+        vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
+    }
+
+    fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
+        if matches!(position_of(manifest), Position::Before(_) | Position::After(_)) {
+            out.push(
+                Problem::error(
+                    codes::CONFLICT,
+                    "action.binding.position",
+                    "no neighbour to be placed by",
+                    format!("{TRIGGER} takes one Action only"),
+                    "remove this line",
+                )
+                .warning(),
+            );
+        }
+    }
+
+    fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
+        vec![list()]
+    }
+
+    fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
+        Box::pin(async move {
+            let reply = reader.get(&list()).await?;
+            let bound = parse(&reply);
+            // Which Action is ours is the Action kind's answer; here its name or the recorded id is enough.
+            let name = hint.manifest.text("action", "name").map(str::to_owned);
+            let name = name.unwrap_or_else(|| super::action::default_name(hint.stack));
+            let recorded = hint.entry.and_then(|entry| entry.ids.get("action_id")).cloned().unwrap_or_default();
+            let by_id = bound.iter().find(|entry| !recorded.is_empty() && entry.action_id == recorded);
+            let found = by_id.or_else(|| bound.iter().find(|entry| entry.action_name == name));
+            let id = found.map(|entry| entry.action_id.clone()).unwrap_or_default();
+            let mut seen = seen(&bound, &id, &position_of(hint.manifest));
+            if !id.is_empty() {
+                seen.ids.insert("action_id".into(), id.clone());
+            }
+            let foreign: Vec<&str> =
+                bound.iter().filter(|entry| entry.action_id != id).map(|entry| entry.action_name.as_str()).collect();
+            if hint.want.is_some() && !foreign.is_empty() {
+                seen.finding(
+                    hint.address,
+                    Level::Blocker,
+                    format!("another Action is bound to {TRIGGER}: {}", foreign.join(", ")),
+                    "two Actions would send two messages: unbind that one, or take it over with action.name",
+                );
+            }
+            // The API refused the binding of an Action that it calls all the same (facts disagree): recorded, so
+            // that the next run does not try again.
+            if !seen.exists && hint.entry.is_some_and(|entry| entry.notes.get("refused") == Some(&json!(true))) {
+                seen.exists = true;
+                seen.raw["refused"] = json!(true);
+                for (field, value) in hint.want.map(|want| &want.desired).into_iter().flatten() {
+                    seen.attrs.insert(field.clone(), value.clone());
+                }
+                seen.finding(
+                    hint.address,
+                    Level::Note,
+                    "the tenant refuses an explicit binding for this trigger; the provider calls the deployed Action without one",
+                    "nothing to do while messages arrive",
+                );
+            }
+            Ok(seen)
+        })
+    }
+
+    fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
+        if diff.seen.exists && diff.changes.is_empty() {
+            return Vec::new();
+        }
+        let mut order: Vec<String> = diff.seen.raw["list"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|entry| entry[2].as_str().unwrap_or_default().to_owned())
+            .collect();
+        let name = diff.want.desired.get("display_name").and_then(Value::as_str).unwrap_or_default();
+        let (verb, what) = if diff.seen.exists { (Verb::Update, "update the binding") } else { (Verb::Create, "bind") };
+        if !diff.seen.exists {
+            order.push(name.to_owned());
+        }
+        let mut step = diff.step(verb, Stage::Bind, what, json!({ "do": "bind" }));
+        step.reason = if diff.seen.exists {
+            diff.changed_names()
+        } else {
+            format!("the Action is not bound to {TRIGGER}; the list will be: {}", order.join(", "))
+        };
+        step.effects = Facts::from([("bound".into(), json!(true))]);
+        vec![step]
+    }
+
+    fn removal(&self, address: &str, seen: &Seen, _entry: &Entry) -> Vec<Step> {
+        if !seen.exists || seen.raw["refused"] == json!(true) {
+            return Vec::new();
+        }
+        let mut step = step(address, NAME, Verb::Delete, Stage::Unbind, "take our entry out", json!({ "do": "unbind" }));
+        step.reason = "it was added by this stack; all other entries stay".into();
+        step.effects = Facts::from([("bound".into(), json!(false))]);
+        vec![step]
+    }
+
+    fn scopes(&self, _step: &Step) -> &'static [&'static str] {
+        &["update:actions"]
+    }
+
+    fn facts(&self, _address: &str, seen: &Seen) -> Facts {
+        Facts::from([("bound".into(), json!(seen.exists))])
+    }
+
+    fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
+        Box::pin(async move {
+            let position = position_of(run.manifest);
+            let unbind = text(&run.step.op, "do") == "unbind";
+            let action = run.ids.get("action").and_then(|ids| ids.get("id"));
+            let id = action.or_else(|| run.seen.ids.get("action_id")).cloned().unwrap_or_default();
+            let name = run.manifest.text("action", "name").map(str::to_owned);
+            let entry = ours(run.desired, &id, &name.unwrap_or_else(|| super::action::default_name(&run.manifest.stack)));
+            let path = format!("/api/v2/actions/triggers/{TRIGGER}/bindings");
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                let before = parse(&writer.reader().fresh(&list()).await?);
+                let after: Vec<Bound> = if unbind {
+                    before.iter().filter(|bound| bound.action_id != id).cloned().collect()
+                } else {
+                    place(&before, &entry, &position)
+                };
+                let same = before.len() == after.len()
+                    && before.iter().zip(&after).all(|(b, a)| b.action_id == a.action_id && b.display_name == a.display_name);
+                if same {
+                    return Ok(Done::seen(with_id(seen(&before, &id, &position), &id)));
+                }
+                match writer.json(Method::Patch, &path, body(&after), Repeat::NeverBlind).await {
+                    Ok(reply) => {
+                        let now = parse(&reply);
+                        let lost: Vec<&str> = after
+                            .iter()
+                            .filter(|wanted| !now.iter().any(|bound| bound.action_id == wanted.action_id))
+                            .map(|wanted| wanted.action_name.as_str())
+                            .collect();
+                        if !lost.is_empty() {
+                            return Err(Failed::Unknown(format!("the reply lacks entries that were sent: {}", lost.join(", "))));
+                        }
+                        return Ok(Done::seen(with_id(seen(&now, &id, &position), &id)));
+                    }
+                    Err(failed) if failed.status() == Some(400) && !unbind && tries < BINDABLE_TRIES_MAX => {
+                        writer.reader().port().tell(Event::Polling { address: run.address.to_owned(), state: "not bindable yet".into() });
+                        writer.reader().sleep_ms(1000 + 500 * u64::from(tries)).await;
+                    }
+                    // The documented set-up has no binding step at all, so a refusal is not the end.
+                    Err(failed) if !unbind && matches!(failed.status(), Some(400 | 403 | 404 | 409 | 422)) && failed.code() != Some("insufficient_scope") => {
+                        writer.reader().port().tell(Event::Notice(format!(
+                            "the tenant refuses the binding ({failed}); going on, since the provider calls the deployed Action itself"
+                        )));
+                        let mut seen = with_id(seen(&before, &id, &position), &id);
+                        seen.exists = true;
+                        seen.raw["refused"] = json!(true);
+                        seen.attrs = run.desired.clone();
+                        return Ok(Done { seen, notes: [("refused".to_owned(), json!(true))].into() });
+                    }
+                    Err(failed) => return Err(failed),
+                }
+            }
+        })
+    }
+
+    fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
+        Box::pin(async move {
+            let position = position_of(run.manifest);
+            let now = parse(&reader.fresh(&list()).await?);
+            let action = run.ids.get("action").and_then(|ids| ids.get("id"));
+            let id = action.or_else(|| run.seen.ids.get("action_id")).cloned().unwrap_or_default();
+            let seen = with_id(seen(&now, &id, &position), &id);
+            let unbind = text(&run.step.op, "do") == "unbind";
+            let took = if unbind {
+                !seen.exists
+            } else {
+                seen.exists && run.desired.iter().all(|(field, value)| seen.attrs.get(field) == Some(value))
+            };
+            Ok(took.then(|| Done::seen(seen)))
+        })
+    }
+}
+
+fn with_id(mut seen: Seen, id: &str) -> Seen {
+    seen.ids.insert("action_id".into(), id.to_owned());
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(name: &str) -> Bound {
+        Bound { action_id: format!("id-{name}"), action_name: name.into(), display_name: name.into() }
+    }
+
+    fn names(list: &[Bound]) -> String {
+        list.iter().map(|entry| entry.action_name.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn our_entry_is_placed_and_the_others_keep_their_order() {
+        let cases = [
+            ("a b c", "first", "us a b c"),
+            ("a b c", "last", "a b c us"),
+            ("a b c", "before b", "a us b c"),
+            ("a b c", "after b", "a b us c"),
+            ("a b c", "after z", "a b c us"),
+            ("", "last", "us"),
+            ("a us c", "last", "a us c"),
+            ("a us c", "first", "us a c"),
+            ("a us c", "before c", "a us c"),
+            ("a us c", "after c", "a c us"),
+            ("us a c", "after a", "a us c"),
+            ("us a c", "before c", "us a c"),
+        ];
+        for (before, position, after) in cases {
+            let list: Vec<Bound> = before.split_whitespace().map(bound).collect();
+            let placed = place(&list, &bound("us"), &Position::parse(position).expect(position));
+            assert_eq!(names(&placed), after, "{before:?} {position}");
+            assert_eq!(names(&place(&placed, &bound("us"), &Position::parse(position).expect(position))), after, "again");
+        }
+    }
+}

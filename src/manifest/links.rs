@@ -1,0 +1,247 @@
+//! Whether the names in references exist, and lead round in no circle. Needs no environment.
+
+use std::collections::BTreeMap;
+
+use super::Tables;
+use super::check::Checked;
+use super::connection;
+use super::expr::{Piece, Ref, Target};
+use super::leaf::{Input, Leaf};
+use super::source::{Report, Source, Wrong, nearest, shown, wrong};
+use crate::diag::codes;
+use crate::model::field::{Field, Type};
+use crate::model::value::OutputRef;
+
+/// Fields that a reference may pass through: a chain longer than a handful is a puzzle, and the bound keeps the
+/// recursion of the resolver small.
+pub const CHAIN_MAX: usize = 16;
+
+/// Names that are compared with a wrong one: more than an honest manifest has.
+const SUGGESTIONS_MAX: usize = 500;
+
+/// The leaves of a manifest by their dotted names.
+#[derive(Debug, Default)]
+pub struct Names(BTreeMap<String, usize>);
+
+impl Names {
+    /// Names of all leaves.
+    pub fn new(leaves: &[Leaf]) -> Names {
+        Names(leaves.iter().enumerate().map(|(at, leaf)| (leaf.name(), at)).collect())
+    }
+
+    /// The leaf of a dotted name.
+    pub fn get(&self, name: &str) -> Option<usize> {
+        self.0.get(name).copied()
+    }
+}
+
+/// The output that a dotted name means, if it is one.
+pub fn output(tables: &Tables, name: &str) -> Option<OutputRef> {
+    let (resource, output) = name.rsplit_once('.')?;
+    let (_, outputs) = tables.outputs.iter().find(|(known, _)| *known == resource)?;
+    outputs.contains(&output).then(|| OutputRef { resource: resource.to_owned(), output: output.to_owned() })
+}
+
+/// Reports every reference that leads nowhere, cannot stand where it stands, or leads back to itself.
+pub fn check(checked: &Checked, tables: &Tables, names: &Names, report: &mut Report<'_>) {
+    let mut edges: Vec<Vec<Edge>> = Vec::new();
+    for leaf in &checked.leaves {
+        let mut out = Vec::new();
+        for (place, pieces) in leaf.texts() {
+            for piece in pieces {
+                let Piece::Ref(found) = piece else { continue };
+                if report.is_full() {
+                    report.drop_one();
+                    continue;
+                }
+                match link(leaf, pieces.len(), found, checked, tables, names, report.source) {
+                    Ok(Some(to)) => out.push(Edge { to, names: place.clone(), found: found.clone() }),
+                    Ok(None) => {}
+                    Err(wrong) => report_ref(report, &place, found, wrong),
+                }
+            }
+        }
+        edges.push(out);
+    }
+    let mut circles =
+        Circles { leaves: &checked.leaves, edges: &edges, height: vec![None; edges.len()], report };
+    for at in 0..edges.len() {
+        circles.visit(at, &mut Vec::new());
+    }
+}
+
+/// Points at the bytes of a reference.
+pub fn report_ref(report: &mut Report<'_>, names: &[String], found: &Ref, wrong: Wrong) {
+    let range = report.source.fragment(names, &format!("${{{}}}", found.target.text()), found.range.start);
+    report.at(names, range, wrong);
+}
+
+/// A reference from one leaf to another.
+struct Edge {
+    to: usize,
+    names: Vec<String>,
+    found: Ref,
+}
+
+fn link(
+    leaf: &Leaf,
+    pieces: usize,
+    found: &Ref,
+    checked: &Checked,
+    tables: &Tables,
+    names: &Names,
+    written: &Source,
+) -> Result<Option<usize>, Wrong> {
+    let target = found.target.text();
+    let bad = |reason: String, help: String| {
+        Err(wrong(
+            codes::BAD_REFERENCE,
+            format!("the reference {} cannot be used", shown(&target)),
+            reason,
+            help,
+        ))
+    };
+    let takes_text = matches!(leaf.ty, Type::Text { .. } | Type::Map { .. });
+    match &found.target {
+        Target::Generated(_) if pieces > 1 => {
+            bad("a generated secret has to stand alone".into(), "remove the text around it".into())
+        }
+        Target::Generated(_) | Target::File(_) | Target::Cmd(_) if !takes_text => bad(
+            "its value is a secret, and this field takes none".into(),
+            "write the value, or use ${var.NAME}".into(),
+        ),
+        Target::Generated(_) if connection::is_connection(leaf.section) => {
+            bad("it exists only after apply, and this is needed to connect".into(), "use ${env.NAME}".into())
+        }
+        Target::Name(name) => {
+            if let Some(output) = output(tables, name) {
+                return if !takes_text {
+                    bad("its value is known only after apply".into(), "write the value out".into())
+                } else if connection::is_connection(leaf.section) {
+                    bad(
+                        "it is known only after apply, and this is needed to connect".into(),
+                        "use ${env.NAME}".into(),
+                    )
+                } else if is_section(tables, &output.resource)
+                    && !checked.present.contains(output.resource.as_str())
+                {
+                    let resource = &output.resource;
+                    bad(format!("the manifest has no {resource}"), format!("add {resource}: to the file"))
+                } else {
+                    Ok(None)
+                };
+            }
+            let Some(to) = names.get(name) else {
+                // Written, but refused for a reason that is reported already.
+                if written.spans().names(name).1 {
+                    return Ok(None);
+                }
+                let (reason, help) = nowhere(name, tables, names);
+                return bad(reason, help);
+            };
+            match checked.leaves[to].input {
+                Input::List(_) | Input::Code(_) => bad(
+                    "it names a list or a file of code, and a text is needed".into(),
+                    "write the value out".into(),
+                ),
+                Input::Known(serde_json::Value::Array(_)) => {
+                    bad("it names a list, and a text is needed".into(), "write the value out".into())
+                }
+                _ => Ok(Some(to)),
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
+fn is_section(tables: &Tables, path: &str) -> bool {
+    tables.sections.iter().any(|section| section.path == path)
+}
+
+/// Why a name leads nowhere, and what could be meant.
+fn nowhere(name: &str, tables: &Tables, names: &Names) -> (String, String) {
+    let mut known: Vec<String> = names.0.keys().take(SUGGESTIONS_MAX).cloned().collect();
+    for (resource, outputs) in &tables.outputs {
+        known.extend(outputs.iter().map(|output| format!("{resource}.{output}")));
+    }
+    let mut fields = Vec::new();
+    for section in &tables.sections {
+        field_names(section.path, section.fields, &mut fields);
+    }
+    if fields.iter().any(|field| field == name) {
+        return (
+            format!("{} has no value in this manifest", shown(name)),
+            format!("give {} a value", shown(name)),
+        );
+    }
+    let help = match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean ${{{near}}}?"),
+        None if !name.contains('.') && name.len() <= 60 => {
+            format!("did you mean ${{env.{}}}?", name.replace(['-', '@', '/'], "_"))
+        }
+        None => {
+            "name a field of this manifest, an output such as ${verify_service.sid}, or ${env.NAME}".into()
+        }
+    };
+    ("nothing has this name".into(), help)
+}
+
+/// Depth ends with the tables, which are static.
+fn field_names(prefix: &str, fields: &[Field], out: &mut Vec<String>) {
+    for field in fields {
+        let name = if prefix.is_empty() { field.key.to_owned() } else { format!("{prefix}.{}", field.key) };
+        if let Type::Object(inner) = field.ty {
+            field_names(&name, inner, out);
+        }
+        out.push(name);
+    }
+}
+
+struct Circles<'a, 'r, 's> {
+    leaves: &'a [Leaf],
+    edges: &'a [Vec<Edge>],
+    /// Length of the longest chain that starts at a leaf, once known.
+    height: Vec<Option<usize>>,
+    report: &'r mut Report<'s>,
+}
+
+impl Circles<'_, '_, '_> {
+    /// The chain length from a leaf. The trail is never longer than the bound.
+    fn visit(&mut self, at: usize, trail: &mut Vec<usize>) -> usize {
+        if let Some(height) = self.height[at] {
+            return height;
+        }
+        let mut height = 0;
+        trail.push(at);
+        let edges = self.edges;
+        for edge in &edges[at] {
+            let below = if let Some(start) = trail.iter().position(|one| *one == edge.to) {
+                self.circle(edge, &trail[start..]);
+                0
+            } else if trail.len() > CHAIN_MAX {
+                CHAIN_MAX
+            } else {
+                self.visit(edge.to, trail)
+            };
+            if below == CHAIN_MAX {
+                let title = "a chain of references is too long";
+                let reason = format!("more than {CHAIN_MAX} fields point at each other");
+                let wrong = wrong(codes::BAD_REFERENCE, title, reason, "refer to the first of them directly");
+                report_ref(self.report, &edge.names, &edge.found, wrong);
+            }
+            height = height.max((below + 1).min(CHAIN_MAX));
+        }
+        trail.pop();
+        self.height[at] = Some(height);
+        height
+    }
+
+    fn circle(&mut self, edge: &Edge, trail: &[usize]) {
+        let mut names: Vec<String> = trail.iter().map(|at| shown(&self.leaves[*at].name())).collect();
+        names.push(shown(&self.leaves[edge.to].name()));
+        let title = "references lead in a circle";
+        let wrong =
+            wrong(codes::BAD_REFERENCE, title, names.join(" → "), "give one of them a value of its own");
+        report_ref(self.report, &edge.names, &edge.found, wrong);
+    }
+}

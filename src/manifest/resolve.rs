@@ -1,0 +1,426 @@
+//! Gives every leaf its value: asks the environment, files, commands and variables, and follows references
+//! between fields. Touches nothing itself; all it knows comes through [`Sources`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::check::repeat_in_set;
+use super::connection;
+use super::expr::{Piece, Ref, Target};
+use super::leaf::{Input, Leaf, extend};
+use super::links::{self, report_ref};
+use super::source::{Report, Wrong, shown, wrong};
+use super::sources::{FileError, Missing, Sources, refused_file};
+use super::typed::{self, from_text, noun};
+use super::{Parsed, Rejected};
+use crate::diag::codes;
+use crate::model::field::Type;
+use crate::model::manifest::Manifest;
+use crate::model::secret::{Origin, Scrubber, Secret};
+use crate::model::value::{Part, Template, Value};
+
+/// Longest source of an Action or a Function, in bytes: an Action takes 100 kB (Auth0 docs, "Actions limitations",
+/// as noted in November 2026), and one bound for both is easier to remember.
+pub const CODE_MAX: usize = 100_000;
+
+/// Resolves a parsed manifest. Sections and keys as in [`Manifest`]; answers every problem at once.
+pub fn resolve(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Result<Manifest, Rejected> {
+    let mut resolver = Resolver {
+        parsed,
+        sources,
+        missing,
+        done: vec![State::New; parsed.leaves.len()],
+        files: BTreeMap::new(),
+        cmds: BTreeMap::new(),
+        report: Report::new(&parsed.source),
+    };
+    let mut stack = String::new();
+    let mut sections: BTreeMap<String, _> = BTreeMap::new();
+    for section in parsed.present.iter().filter(|section| !section.is_empty()) {
+        sections.insert((*section).to_owned(), BTreeMap::new());
+    }
+    for (at, leaf) in parsed.leaves.iter().enumerate() {
+        let Some(value) = resolver.leaf(at) else { continue };
+        if leaf.section.is_empty() {
+            if let ("stack", Some(name)) = (leaf.key.as_str(), value.as_str()) {
+                name.clone_into(&mut stack);
+            }
+        } else if let Some(attrs) = sections.get_mut(leaf.section) {
+            attrs.insert(leaf.key.clone(), value);
+        }
+    }
+    if resolver.report.has_errors() {
+        let diagnostics = resolver.report.finish();
+        return Err(Rejected { source: Arc::clone(&parsed.source), diagnostics });
+    }
+    Ok(Manifest { stack, sections })
+}
+
+#[derive(Clone)]
+enum State {
+    New,
+    Busy,
+    /// `None`: refused, and reported.
+    Done(Option<Value>),
+}
+
+struct Resolver<'a> {
+    parsed: &'a Parsed,
+    sources: &'a dyn Sources,
+    missing: Missing,
+    done: Vec<State>,
+    files: BTreeMap<String, Result<String, FileError>>,
+    cmds: BTreeMap<String, Option<Result<String, String>>>,
+    report: Report<'a>,
+}
+
+/// What one reference gave.
+enum Got {
+    /// Text, and what it means for secrecy.
+    Text(String, Kind),
+    /// Text in which outputs stand.
+    Output(Template),
+    Generated(String),
+    Unknown(String),
+    Failed,
+}
+
+/// Where a piece of text comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Written in the manifest.
+    Literal,
+    /// A field that is not secret.
+    Field,
+    /// A variable: not secret by itself, but possibly chosen by a person.
+    Outside,
+    Secret(Origin),
+}
+
+impl Resolver<'_> {
+    /// The recursion follows references between fields; `links` has bounded their chains.
+    fn leaf(&mut self, at: usize) -> Option<Value> {
+        match &self.done[at] {
+            State::Done(value) => return value.clone(),
+            State::Busy => return None,
+            State::New => self.done[at] = State::Busy,
+        }
+        let parsed = self.parsed;
+        let leaf = &parsed.leaves[at];
+        let value = match &leaf.input {
+            Input::Known(json) => Some(Value::Known(json.clone())),
+            Input::Public(sid) => Some(Value::Secret(Secret::new(sid.clone(), Origin::Public))),
+            Input::Code(spec) => self.code(leaf, spec),
+            Input::Text(pieces) => self.text(leaf, &leaf.names, &leaf.ty, pieces),
+            Input::List(items) => self.list(leaf, items),
+        };
+        self.done[at] = State::Done(value.clone());
+        value
+    }
+
+    fn list(&mut self, leaf: &Leaf, items: &[Vec<Piece>]) -> Option<Value> {
+        let ty = match leaf.ty {
+            Type::Set(words) if !words.is_empty() => Type::OneOf(words),
+            _ => Type::Text { min: 1, max: usize::MAX, check: None },
+        };
+        let mut words = BTreeSet::new();
+        let mut whole = true;
+        for (at, pieces) in items.iter().enumerate() {
+            let names = extend(&leaf.names, &at.to_string());
+            match self.text(leaf, &names, &ty, pieces) {
+                Some(Value::Known(Json::String(word))) => {
+                    if !words.insert(word) {
+                        let wrong = repeat_in_set(&leaf.key, "this value");
+                        self.report.value(&names, wrong);
+                        whole = false;
+                    }
+                }
+                Some(Value::Unknown(name)) => return Some(Value::Unknown(name)),
+                Some(_) => {
+                    self.takes_no_secret(leaf, &names);
+                    whole = false;
+                }
+                None => whole = false,
+            }
+        }
+        whole.then(|| Value::Known(words.into_iter().map(Json::String).collect()))
+    }
+
+    fn text(&mut self, leaf: &Leaf, names: &[String], ty: &Type, pieces: &[Piece]) -> Option<Value> {
+        let got: Vec<Got> = pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => Got::Text(text.clone(), Kind::Literal),
+                Piece::Ref(found) => self.reference(names, found),
+            })
+            .collect();
+        if got.iter().any(|one| matches!(one, Got::Failed)) {
+            return None;
+        }
+        if let Some(name) = got.iter().find_map(|one| match one {
+            Got::Unknown(name) => Some(name.clone()),
+            _ => None,
+        }) {
+            return Some(Value::Unknown(name));
+        }
+        let takes_text = matches!(ty, Type::Text { .. } | Type::Map { .. });
+        let late = got.iter().any(|one| matches!(one, Got::Generated(_) | Got::Output(_)));
+        if late && (!takes_text || connection::is_connection(leaf.section)) {
+            self.bad(
+                names,
+                "the value exists only after apply, and is needed earlier",
+                "write the value out",
+            );
+            return None;
+        }
+        if let [Got::Generated(name)] = got.as_slice() {
+            return Some(Value::Generated(name.clone()));
+        }
+        if got.iter().any(|one| matches!(one, Got::Generated(_))) {
+            self.bad(names, "a generated secret has to stand alone", "remove the text around it");
+            return None;
+        }
+        if late {
+            return self.template(leaf, names, got);
+        }
+        self.join(leaf, names, ty, got)
+    }
+
+    fn template(&mut self, leaf: &Leaf, names: &[String], got: Vec<Got>) -> Option<Value> {
+        let mut parts: Vec<Part> = Vec::new();
+        for one in got {
+            match one {
+                // A template prints its text, so nothing confidential may become a part of it.
+                Got::Text(_, Kind::Secret(origin)) if origin != Origin::Public => {
+                    self.bad(names, "a secret and an output stand in one text", "put them in two fields");
+                    return None;
+                }
+                Got::Text(_, Kind::Outside) if leaf.secret => {
+                    self.bad(names, "a secret and an output stand in one text", "put them in two fields");
+                    return None;
+                }
+                Got::Text(text, _) => parts.push(Part::Text(text)),
+                Got::Output(template) => parts.extend(template.parts),
+                Got::Generated(_) | Got::Unknown(_) | Got::Failed => {}
+            }
+        }
+        Some(Value::Output(Template { parts, secret: leaf.secret }))
+    }
+
+    /// Joins plain and secret pieces, then checks the whole against the type of the field.
+    fn join(&mut self, leaf: &Leaf, names: &[String], ty: &Type, got: Vec<Got>) -> Option<Value> {
+        let mut text = String::new();
+        let mut kinds = Vec::new();
+        for one in got {
+            if let Got::Text(part, kind) = one {
+                text.push_str(&part);
+                kinds.push(kind);
+            }
+        }
+        let flows = kinds.iter().any(|kind| matches!(kind, Kind::Secret(_)));
+        let takes_text = matches!(ty, Type::Text { .. } | Type::Map { .. });
+        if flows && !takes_text {
+            self.takes_no_secret(leaf, names);
+            return None;
+        }
+        let is_secret = leaf.secret || flows;
+        match from_text(leaf.names.last().map_or("", String::as_str), ty, &text, false) {
+            Err(wrong) => {
+                self.report.value(names, if is_secret { scrubbed(wrong, &text) } else { wrong });
+                None
+            }
+            Ok(_) if is_secret => {
+                let origin = if connection::is_machine_made(leaf.section, &leaf.key) {
+                    Origin::Machine
+                } else {
+                    origin(&kinds)
+                };
+                Some(Value::Secret(Secret::new(text, origin)))
+            }
+            Ok((json, _)) => Some(Value::Known(json)),
+        }
+    }
+
+    fn reference(&mut self, names: &[String], found: &Ref) -> Got {
+        match &found.target {
+            Target::Env(name) => match self.sources.env(name).filter(|value| !value.is_empty()) {
+                Some(value) => Got::Text(value, Kind::Outside),
+                None => {
+                    let help =
+                        format!("set {name} in the environment, or run with --twin to try without accounts");
+                    self.absent(names, found, format!("{name} is not set, or empty"), help)
+                }
+            },
+            Target::Var(name) => match self.sources.var(name) {
+                Some(value) => Got::Text(value, Kind::Outside),
+                None => {
+                    let help = format!("give it with --var {name}=VALUE");
+                    self.absent(names, found, format!("no variable {} was given", shown(name)), help)
+                }
+            },
+            Target::File(path) => self.file_reference(names, found, path),
+            Target::Cmd(name) => self.cmd_reference(names, found, name),
+            Target::Generated(name) => Got::Generated(name.clone()),
+            Target::Name(name) => self.field_reference(name),
+        }
+    }
+
+    fn field_reference(&mut self, name: &str) -> Got {
+        if let Some(output) = links::output(&self.parsed.tables, name) {
+            return Got::Output(Template { parts: vec![Part::Output(output)], secret: false });
+        }
+        let parsed = self.parsed;
+        let Some(at) = parsed.names.get(name) else { return Got::Failed };
+        match self.leaf(at) {
+            Some(Value::Known(Json::String(text))) => Got::Text(text, Kind::Field),
+            Some(Value::Known(json @ (Json::Number(_) | Json::Bool(_)))) => {
+                Got::Text(json.to_string(), Kind::Field)
+            }
+            Some(Value::Secret(secret)) => {
+                Got::Text(secret.expose().to_owned(), Kind::Secret(secret.origin()))
+            }
+            Some(Value::Output(template)) => Got::Output(template),
+            Some(Value::Generated(name)) => Got::Generated(name),
+            Some(Value::Unknown(name)) => Got::Unknown(name),
+            Some(Value::Known(_) | Value::Stamp(_)) | None => Got::Failed,
+        }
+    }
+
+    fn file_reference(&mut self, names: &[String], found: &Ref, path: &str) -> Got {
+        match self.file(path) {
+            Ok(text) if text.trim().is_empty() => {
+                self.absent(names, found, format!("the file {} is empty", shown(path)), "fill it".to_owned())
+            }
+            // A file ends with a line break that is not part of the value.
+            Ok(text) => {
+                Got::Text(text.trim_end_matches(['\n', '\r']).to_owned(), Kind::Secret(Origin::Person))
+            }
+            Err(FileError::Missing) => {
+                let help = format!("put the file {} beside the manifest", shown(path));
+                self.absent(names, found, format!("there is no file {}", shown(path)), help)
+            }
+            Err(error) => {
+                report_ref(&mut self.report, names, found, refused_file(path, &error));
+                Got::Failed
+            }
+        }
+    }
+
+    fn cmd_reference(&mut self, names: &[String], found: &Ref, name: &str) -> Got {
+        let sources = self.sources;
+        let answer = self.cmds.entry(name.to_owned()).or_insert_with(|| sources.cmd(name)).clone();
+        match answer {
+            Some(Ok(text)) if !text.trim().is_empty() => {
+                Got::Text(text.trim_end_matches(['\n', '\r']).to_owned(), Kind::Secret(Origin::Person))
+            }
+            Some(Ok(_)) => {
+                let help = "check what it prints".to_owned();
+                self.absent(names, found, format!("the command {name} printed nothing"), help)
+            }
+            Some(Err(words)) => {
+                let title = format!("the command {name} failed");
+                let help = "run it by hand to see why";
+                report_ref(
+                    &mut self.report,
+                    names,
+                    found,
+                    wrong(codes::MISSING_VALUE, title, shown(&words), help),
+                );
+                Got::Failed
+            }
+            None => {
+                let help = format!("allow it with --allow-cmd {name}=COMMAND");
+                self.absent(names, found, format!("the command {name} is not allowed"), help)
+            }
+        }
+    }
+
+    fn absent(&mut self, names: &[String], found: &Ref, reason: String, help: String) -> Got {
+        let target = found.target.text();
+        if self.missing == Missing::Unknown {
+            return Got::Unknown(target);
+        }
+        let title = format!("{} has no value", shown(&target));
+        report_ref(&mut self.report, names, found, wrong(codes::MISSING_VALUE, title, reason, help));
+        Got::Failed
+    }
+
+    fn file(&mut self, path: &str) -> Result<String, FileError> {
+        let sources = self.sources;
+        self.files.entry(path.to_owned()).or_insert_with(|| sources.file(path)).clone()
+    }
+
+    fn code(&mut self, leaf: &Leaf, spec: &str) -> Option<Value> {
+        let source = match spec.strip_prefix("builtin:") {
+            Some(name) => self.sources.builtin(name).map(str::to_owned).ok_or_else(|| {
+                let title = format!("there is no built-in code {}", shown(name));
+                wrong(codes::NOT_ALLOWED, title, "", "check the name, or give the path of a file")
+            }),
+            None => self.file(spec).map_err(|error| refused_file(spec, &error)),
+        };
+        let fault = match source {
+            Ok(text) if text.len() > CODE_MAX => {
+                let title = format!("{} is too long", noun(&leaf.key));
+                let reason = format!("has {} bytes, at most {CODE_MAX} are allowed", text.len());
+                wrong(codes::OUT_OF_RANGE, title, reason, "shorten or minify it")
+            }
+            Ok(text) if text.trim().is_empty() => {
+                let title = format!("{} is empty", noun(&leaf.key));
+                wrong(codes::FILE_REFUSED, title, "the file has no code in it", "write a handler")
+            }
+            Ok(text) => {
+                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+                return Some(Value::text(text.replace("\r\n", "\n").replace('\r', "\n")));
+            }
+            Err(fault) => fault,
+        };
+        self.report.value(&leaf.names, fault);
+        None
+    }
+
+    fn bad(&mut self, names: &[String], reason: &str, help: &str) {
+        let title = "references that do not fit together";
+        self.report.value(names, wrong(codes::BAD_REFERENCE, title, reason, help));
+    }
+
+    fn takes_no_secret(&mut self, leaf: &Leaf, names: &[String]) {
+        let title = format!("{} takes no secret", typed::noun(&leaf.key));
+        let reason = "the value comes from a secret, or is known only after apply";
+        self.report.value(names, wrong(codes::BAD_REFERENCE, title, reason, "write the value out"));
+    }
+}
+
+/// The weakest origin decides: one part that a person may have chosen makes the whole guessable.
+fn origin(kinds: &[Kind]) -> Origin {
+    let is_person = |kind: &Kind| matches!(kind, Kind::Outside | Kind::Secret(Origin::Person));
+    if kinds.iter().any(is_person) {
+        Origin::Person
+    } else if kinds.contains(&Kind::Secret(Origin::Machine)) {
+        Origin::Machine
+    } else if kinds.contains(&Kind::Literal) {
+        Origin::Person
+    } else {
+        Origin::Public
+    }
+}
+
+/// The words of a check may repeat the value, which is a secret.
+fn scrubbed(wrong: Wrong, value: &str) -> Wrong {
+    if wrong.code != codes::BAD_TEXT {
+        return wrong;
+    }
+    let mut scrubber = Scrubber::default();
+    scrubber.learn(&Secret::new(value, Origin::Person));
+    let scrub = |words: &str| {
+        let out = scrubber.scrub(words);
+        // Short values are not learnt; a message that may hold one is not repeated at all.
+        if value.len() < 8 && !value.is_empty() && out.contains(value) {
+            "the value does not have the form that this field needs".to_owned()
+        } else {
+            out
+        }
+    };
+    Wrong { title: wrong.title, reason: scrub(&wrong.reason), help: scrub(&wrong.help), ..wrong }
+}

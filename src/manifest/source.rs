@@ -1,0 +1,251 @@
+//! A text with its places, and the list in which problems are gathered.
+
+use std::ops::Range;
+
+use super::spans::{SpanIndex, span_of};
+use crate::diag::{Code, Diagnostic, Problem, Severity, codes};
+
+/// Problems that are kept: a text of a megabyte could hold a hundred thousand, and nobody reads on.
+const PROBLEMS_MAX: usize = 1000;
+
+/// Characters of a user's word that a message repeats.
+const WORD_MAX: usize = 60;
+
+/// One text file and the place of each path in it.
+#[derive(Debug)]
+pub struct Source {
+    /// The name shown in messages.
+    pub file: String,
+    /// Without a byte order mark; all byte ranges count in it.
+    pub text: String,
+    spans: SpanIndex,
+    /// Byte ranges that are blanked when the text is shown: secrets that were written in clear.
+    pub(super) hidden: Vec<Range<usize>>,
+}
+
+impl Source {
+    /// Indexes a text; never fails, a text that is no YAML has fewer places.
+    pub fn new(file: &str, text: &str) -> Source {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
+        let spans = SpanIndex::new(&text);
+        Source { file: file.to_owned(), text, spans, hidden: Vec::new() }
+    }
+
+    /// The places of the text.
+    pub fn spans(&self) -> &SpanIndex {
+        &self.spans
+    }
+
+    /// A problem with its place. A path that the text does not have has the place of its nearest parent's key;
+    /// an empty path, or one without any parent, has the start of the file.
+    pub fn locate(&self, problem: Problem) -> Diagnostic {
+        let (names, whole) = self.spans.names(&problem.path);
+        let range = self.range(&names, problem.on_key || !whole);
+        self.diagnostic(problem, range)
+    }
+
+    /// Bytes of a path's key or value, with the same fallback.
+    pub(super) fn range(&self, names: &[String], on_key: bool) -> Range<usize> {
+        for length in (1..=names.len()).rev() {
+            let Some(spot) = self.spans.get(&names[..length]) else { continue };
+            let exact = length == names.len() && !on_key;
+            return match &spot.key {
+                Some(key) if !exact || spot.value.is_empty() => key.clone(),
+                _ => spot.value.clone(),
+            };
+        }
+        let start = self.spans.get(&[]).map_or(0, |root| root.value.start);
+        start..start
+    }
+
+    /// Bytes of a fragment of a decoded value, found in the text as written; the whole value when the fragment
+    /// is not written that way (escapes, folded lines).
+    pub(super) fn fragment(&self, names: &[String], fragment: &str, at: usize) -> Range<usize> {
+        let whole = self.range(names, false);
+        let raw = self.text.get(whole.clone()).unwrap_or_default();
+        // Quotes and escapes only add bytes, so the fragment is not before its place in the value.
+        let from = (at..raw.len()).find(|at| raw.is_char_boundary(*at)).unwrap_or(0);
+        match raw[from..].find(fragment) {
+            Some(found) if !fragment.is_empty() => {
+                let start = whole.start + from + found;
+                start..start + fragment.len()
+            }
+            _ => whole,
+        }
+    }
+
+    pub(super) fn diagnostic(&self, problem: Problem, range: Range<usize>) -> Diagnostic {
+        Diagnostic { problem, file: self.file.clone(), span: Some(span_of(&self.text, range)) }
+    }
+}
+
+/// What is wrong with a value, before it has a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    pub code: Code,
+    pub severity: Severity,
+    pub title: String,
+    pub reason: String,
+    pub help: String,
+}
+
+/// An error without a place.
+pub fn wrong(
+    code: Code,
+    title: impl Into<String>,
+    reason: impl Into<String>,
+    help: impl Into<String>,
+) -> Wrong {
+    Wrong { code, severity: Severity::Error, title: title.into(), reason: reason.into(), help: help.into() }
+}
+
+/// Gathers problems of one source.
+pub struct Report<'a> {
+    pub source: &'a Source,
+    found: Vec<Diagnostic>,
+    dropped: usize,
+}
+
+impl<'a> Report<'a> {
+    /// An empty list.
+    pub fn new(source: &'a Source) -> Report<'a> {
+        Report { source, found: Vec::new(), dropped: 0 }
+    }
+
+    /// A problem at a value.
+    pub fn value(&mut self, names: &[String], wrong: Wrong) {
+        self.push(names, false, || self.source.range(names, false), wrong);
+    }
+
+    /// A problem at a key.
+    pub fn key(&mut self, names: &[String], wrong: Wrong) {
+        self.push(names, true, || self.source.range(names, true), wrong);
+    }
+
+    /// A problem at given bytes.
+    pub fn at(&mut self, names: &[String], range: Range<usize>, wrong: Wrong) {
+        self.push(names, false, || range, wrong);
+    }
+
+    fn push(&mut self, names: &[String], on_key: bool, range: impl FnOnce() -> Range<usize>, wrong: Wrong) {
+        if self.is_full() {
+            return self.drop_one();
+        }
+        let Wrong { code, severity, title, reason, help } = wrong;
+        let path = names.join(".");
+        let problem = Problem { code, severity, path, on_key, title, reason, help };
+        let range = range();
+        self.found.push(self.source.diagnostic(problem, range));
+    }
+
+    /// No further problem is kept, so none needs words.
+    pub fn is_full(&self) -> bool {
+        self.found.len() >= PROBLEMS_MAX
+    }
+
+    /// Counts a problem that is not kept.
+    pub fn drop_one(&mut self) {
+        self.dropped += 1;
+    }
+
+    /// Whether an error is among them.
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(|one| one.problem.severity == Severity::Error)
+    }
+
+    /// All of them in the order of the text.
+    pub fn finish(mut self) -> Vec<Diagnostic> {
+        self.found.sort_by_key(|one| {
+            let start = one.span.as_ref().map_or(0, |span| span.start);
+            (start, one.problem.code)
+        });
+        if self.dropped > 0 {
+            let title = format!("{} more problems", self.dropped);
+            let problem = Problem::error(codes::NOT_YAML, "", title, "", "mend the ones above first");
+            self.found.push(Diagnostic { problem, file: self.source.file.clone(), span: None });
+        }
+        self.found
+    }
+}
+
+/// A user's word as a message may repeat it: short, without control characters.
+pub fn shown(word: &str) -> String {
+    let mut out: String = word.chars().take(WORD_MAX).flat_map(char::escape_debug).collect();
+    if word.chars().nth(WORD_MAX).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// The candidate nearest to a word, if it is near enough to be meant.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let length = word.chars().count();
+    if length > WORD_MAX {
+        return None;
+    }
+    let limit = 1 + length / 4;
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
+        .filter(|(steps, candidate)| *steps <= limit && *steps < candidate.chars().count())
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edits between two words: insert, delete, change, or swap two neighbours.
+fn distance(from: &str, to: &str) -> usize {
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    let mut rows = vec![(0..=to.len()).collect::<Vec<usize>>()];
+    for (i, a) in from.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in to.iter().enumerate() {
+            let changed = rows[i][j] + usize::from(a != b);
+            let mut best = changed.min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
+                best = best.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[from.len()][to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_suggested() {
+        let known = ["code_length", "friendly_name", "sms"];
+        assert_eq!(nearest("code_lenght", known), Some("code_length"));
+        assert_eq!(nearest("friendlyname", known), Some("friendly_name"));
+        assert_eq!(nearest("SMS", known), Some("sms"));
+        assert_eq!(nearest("colour", known), None);
+        assert_eq!(nearest("x", ["y"]), None);
+    }
+
+    #[test]
+    fn a_missing_path_has_the_place_of_its_parent() {
+        let source = Source::new("lockstep.yaml", "\u{feff}a:\n  b: 1\nmap: { x.y: ${z} }\n");
+        let at = |path: &str, on_key: bool| {
+            let mut problem = Problem::error(codes::CONFLICT, path, "t", "r", "h");
+            problem.on_key = on_key;
+            let span = source.locate(problem).span;
+            span.map(|span| (span.line, span.column, source.text[span.start..span.end].to_owned()))
+        };
+        let place = |line, column, text: &str| Some((line, column, text.to_owned()));
+        assert_eq!(at("a.b", false), place(2, 6, "1"));
+        assert_eq!(at("a.b", true), place(2, 3, "b"));
+        assert_eq!(at("a.c", false), place(1, 1, "a"));
+        assert_eq!(at("nowhere.x", true), place(1, 1, ""));
+        assert_eq!(at("", false), place(1, 1, ""));
+    }
+
+    #[test]
+    fn words_are_shown_short_and_harmless() {
+        assert_eq!(shown("a\u{1b}[31m"), "a\\u{1b}[31m");
+        assert_eq!(shown(&"x".repeat(100)).chars().count(), 61);
+    }
+}

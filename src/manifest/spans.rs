@@ -1,0 +1,351 @@
+//! Where each path of the manifest stands in its text.
+//!
+//! The index comes from a second parser that reports positions; values never come from it, so a disagreement
+//! between the two parsers can at worst misplace a caret. A value behind an alias has the place of the alias.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use saphyr_parser::{Event, Parser, ScalarStyle};
+
+use super::yaml::DEPTH_MAX;
+use crate::diag::Span;
+
+/// The place of one key and its value, as byte ranges of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// Absent for the root and for items of lists.
+    pub key: Option<Range<usize>>,
+    /// A mapping or list reaches from its first to its last byte.
+    pub value: Range<usize>,
+    /// Written on one line without quotes or escapes, so that the text is its own value.
+    pub plain: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    spot: Spot,
+    /// By name, or by position for lists; more than one where a key is written twice.
+    children: BTreeMap<String, Vec<usize>>,
+}
+
+/// All places of one text, as a tree of names. Empty when the second parser gave up.
+#[derive(Debug, Default)]
+pub struct SpanIndex {
+    entries: Vec<Entry>,
+    /// Start of the second document, if there is one.
+    pub second_document: Option<usize>,
+    /// Where the second parser stopped with an error.
+    pub stopped_at: Option<usize>,
+}
+
+/// A collection that is being read.
+struct Open {
+    entry: usize,
+    is_map: bool,
+    /// A collection used as a key: its contents have no path.
+    hidden: bool,
+    /// The key that waits for its value.
+    key: Option<(String, Range<usize>)>,
+    items: usize,
+}
+
+impl SpanIndex {
+    /// Reads the events of a text once.
+    pub fn new(text: &str) -> SpanIndex {
+        let bytes = CharBytes::new(text);
+        let mut index = SpanIndex::default();
+        let mut stack: Vec<Open> = Vec::new();
+        let mut documents = 0;
+        for event in Parser::new_from_str(text) {
+            let (event, place) = match event {
+                Ok(pair) => pair,
+                Err(error) => {
+                    index.stopped_at = Some(bytes.at(error.marker().index()));
+                    break;
+                }
+            };
+            let range = bytes.at(place.start.index())..bytes.at(place.end.index());
+            match event {
+                Event::DocumentStart(_) => {
+                    documents += 1;
+                    if documents == 2 {
+                        index.second_document = Some(range.start);
+                        break;
+                    }
+                }
+                Event::Scalar(value, style, _, _) => {
+                    let range = trim(text, range);
+                    let plain = style == ScalarStyle::Plain && text.get(range.clone()) == Some(&*value);
+                    index.leaf(&mut stack, &value, range, plain);
+                }
+                Event::Alias(_) => {
+                    let range = trim(text, range);
+                    index.leaf(&mut stack, "*", range, false);
+                }
+                Event::MappingStart(..) => index.open(&mut stack, range, true),
+                Event::SequenceStart(..) => index.open(&mut stack, range, false),
+                Event::MappingEnd | Event::SequenceEnd => {
+                    if let Some(open) = stack.pop()
+                        && !open.hidden
+                    {
+                        // A block collection ends where the next token starts; blanks between belong to nobody.
+                        let spot = &mut index.entries[open.entry].spot;
+                        let end = text[..range.end].trim_end().len().max(spot.value.start);
+                        spot.value.end = end;
+                    }
+                }
+                Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            }
+            if stack.len() > DEPTH_MAX {
+                break;
+            }
+        }
+        index
+    }
+
+    /// A scalar or alias: the next key, or the next value.
+    fn leaf(&mut self, stack: &mut [Open], value: &str, range: Range<usize>, plain: bool) {
+        if let Some(open) = stack.last_mut()
+            && open.is_map
+            && open.key.is_none()
+        {
+            open.key = Some((value.to_owned(), range));
+            return;
+        }
+        self.add(stack, range, plain);
+    }
+
+    fn open(&mut self, stack: &mut Vec<Open>, range: Range<usize>, is_map: bool) {
+        let as_key = stack.last().is_some_and(|open| open.is_map && open.key.is_none());
+        if as_key && let Some(open) = stack.last_mut() {
+            open.key = Some(("?".into(), range.clone()));
+        }
+        let entry = if as_key { None } else { self.add(stack, range, false) };
+        stack.push(Open { entry: entry.unwrap_or(0), is_map, hidden: entry.is_none(), key: None, items: 0 });
+    }
+
+    /// Adds a value under the open collection; `None` inside a collection that is a key.
+    fn add(&mut self, stack: &mut [Open], value: Range<usize>, plain: bool) -> Option<usize> {
+        let new = self.entries.len();
+        let mut spot = Spot { key: None, value, plain };
+        if let Some(open) = stack.last_mut() {
+            let name = if open.is_map {
+                let (name, range) = open.key.take()?;
+                spot.key = Some(range);
+                name
+            } else {
+                open.items += 1;
+                (open.items - 1).to_string()
+            };
+            if open.hidden {
+                return None;
+            }
+            self.entries[open.entry].children.entry(name).or_default().push(new);
+        }
+        self.entries.push(Entry { spot, children: BTreeMap::new() });
+        Some(new)
+    }
+
+    /// The place of a path given as names, first occurrence.
+    pub fn get(&self, path: &[String]) -> Option<&Spot> {
+        self.nth(path, 0)
+    }
+
+    /// One occurrence of a path whose last key may be written more than once, from 0.
+    pub fn nth(&self, path: &[String], at: usize) -> Option<&Spot> {
+        Some(&self.entries.get(*self.find(path).get(at)?)?.spot)
+    }
+
+    /// Every scalar at or below a path, all occurrences of the path's last key included.
+    pub fn scalars(&self, path: &[String]) -> Vec<Range<usize>> {
+        let mut open = self.find(path).to_vec();
+        let mut found = Vec::new();
+        while let Some(entry) = open.pop().and_then(|at| self.entries.get(at)) {
+            match entry.children.is_empty() {
+                true => found.push(entry.spot.value.clone()),
+                false => open.extend(entry.children.values().flatten()),
+            }
+        }
+        found
+    }
+
+    fn find(&self, path: &[String]) -> &[usize] {
+        let found = match path.split_last() {
+            None => Some(&[0][..]),
+            Some((last, parents)) => parents
+                .iter()
+                .try_fold(0, |at, name| self.child(at, name))
+                .and_then(|at| self.entries.get(at)?.children.get(last))
+                .map(Vec::as_slice),
+        };
+        found.unwrap_or_default()
+    }
+
+    fn child(&self, at: usize, name: &str) -> Option<usize> {
+        self.entries.get(at)?.children.get(name)?.first().copied()
+    }
+
+    /// The names of a dotted path as far as the text has them, and whether that is the whole path. A name may
+    /// itself hold dots, so the longest match wins.
+    pub fn names(&self, dotted: &str) -> (Vec<String>, bool) {
+        let mut best = Vec::new();
+        let whole = self.descend(0, dotted, &mut Vec::new(), &mut best);
+        (best, whole)
+    }
+
+    /// Recursion ends with the depth of the tree, which is bounded.
+    fn descend(&self, at: usize, rest: &str, trail: &mut Vec<String>, best: &mut Vec<String>) -> bool {
+        if rest.is_empty() {
+            best.clone_from(trail);
+            return true;
+        }
+        let cuts = rest.char_indices().filter(|(_, ch)| *ch == '.').map(|(at, _)| at);
+        let ends: Vec<usize> = cuts.chain([rest.len()]).collect();
+        for &end in ends.iter().rev() {
+            let Some(child) = self.child(at, &rest[..end]) else { continue };
+            trail.push(rest[..end].to_owned());
+            if trail.len() > best.len() {
+                best.clone_from(trail);
+            }
+            if self.descend(child, rest.get(end + 1..).unwrap_or_default(), trail, best) {
+                return true;
+            }
+            trail.pop();
+        }
+        false
+    }
+}
+
+/// Cuts what the parser counts to a scalar beyond its last visible byte (a quoted one ends with its quote).
+fn trim(text: &str, range: Range<usize>) -> Range<usize> {
+    let slice = text.get(range.clone()).unwrap_or_default();
+    range.start..range.start + slice.trim_end().len()
+}
+
+/// Turns positions in characters into positions in bytes.
+struct CharBytes {
+    /// Empty for pure ASCII, where both are the same.
+    offsets: Vec<usize>,
+    end: usize,
+}
+
+impl CharBytes {
+    fn new(text: &str) -> CharBytes {
+        let offsets =
+            if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).collect() };
+        CharBytes { offsets, end: text.len() }
+    }
+
+    fn at(&self, chars: usize) -> usize {
+        if self.offsets.is_empty() {
+            chars.min(self.end)
+        } else {
+            self.offsets.get(chars).copied().unwrap_or(self.end)
+        }
+    }
+}
+
+/// Line and column of a byte range.
+pub fn span_of(text: &str, range: Range<usize>) -> Span {
+    let start = floor(text, range.start);
+    let end = floor(text, range.end).max(start);
+    let before = &text[..start];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    Span {
+        line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        start,
+        end,
+    }
+}
+
+/// The byte of a line and a column in characters, both from 1; clamped to the text.
+pub fn byte_of(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let rest = text.get(start..).unwrap_or_default();
+    let within = rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
+    start + within.min(rest.find('\n').unwrap_or(rest.len()))
+}
+
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn value<'a>(text: &'a str, index: &SpanIndex, names: &[&str]) -> &'a str {
+        index.get(&path(names)).map_or("(none)", |spot| &text[spot.value.clone()])
+    }
+
+    #[test]
+    fn every_style_has_its_bytes() {
+        let text = "name: Zoë   # note\r\nkey: 'it''s'\r\nmap: { a: ${x}, b.c: \"q\" }\r\nlist:\r\n  - one\r\n  - two\r\n\
+                    code: |\r\n  line one\r\n  line two\r\nempty:\r\nlast: 60\r\n";
+        // The trap `${x}` in a flow mapping ends the index; a quoted one does not.
+        assert!(SpanIndex::new(text).stopped_at.is_some());
+        let text = text.replace("${x}", "x");
+        let index = SpanIndex::new(&text);
+        assert_eq!(index.stopped_at, None);
+        let rows = [
+            (vec!["name"], "Zoë"),
+            (vec!["key"], "'it''s'"),
+            (vec!["map"], "{ a: x, b.c: \"q\" }"),
+            (vec!["map", "b.c"], "\"q\""),
+            (vec!["list", "1"], "two"),
+            (vec!["code"], "line one\r\n  line two"),
+            (vec!["empty"], ""),
+            (vec!["last"], "60"),
+            (vec!["nowhere"], "(none)"),
+        ];
+        for (names, expected) in rows {
+            assert_eq!(value(&text, &index, &names), expected, "{names:?}");
+        }
+        let last = index.get(&path(&["last"])).map(|spot| span_of(&text, spot.value.clone()));
+        assert_eq!(last.map(|span| (span.line, span.column)), Some((11, 7)));
+    }
+
+    #[test]
+    fn aliases_stand_at_their_use() {
+        let text = "a: &x { k: 1 }\nb: *x\n";
+        let index = SpanIndex::new(text);
+        assert_eq!(value(text, &index, &["b"]), "*x");
+        assert_eq!(index.names("b.k"), (path(&["b"]), false));
+        assert_eq!(index.names("a.k"), (path(&["a", "k"]), true));
+    }
+
+    #[test]
+    fn names_with_dots_match_longest_first() {
+        let index = SpanIndex::new("deps: { a.b: 1, a: { b.c: 2 } }\n");
+        assert_eq!(index.names("deps.a.b"), (path(&["deps", "a.b"]), true));
+        assert_eq!(index.names("deps.a.b.c"), (path(&["deps", "a", "b.c"]), true));
+        assert_eq!(index.names("deps.a.x"), (path(&["deps", "a"]), false));
+        assert_eq!(index.names(""), (vec![], true));
+    }
+
+    #[test]
+    fn repeated_keys_have_several_places() {
+        let index = SpanIndex::new("a: 1\nb: 2\na: 3\n");
+        let keys: Vec<_> = (0..3).filter_map(|at| index.nth(&path(&["a"]), at)?.key.clone()).collect();
+        assert_eq!(keys, [0..1, 10..11]);
+    }
+
+    #[test]
+    fn lines_and_columns_go_both_ways() {
+        let text = "ä: 1\nbö: 2";
+        assert_eq!(byte_of(text, 2, 3), 9);
+        let span = span_of(text, 9..10);
+        assert_eq!((span.line, span.column), (2, 3));
+        assert_eq!(byte_of(text, 99, 99), text.len());
+    }
+}

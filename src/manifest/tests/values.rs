@@ -1,0 +1,94 @@
+//! What references become, and where secrets flow.
+
+use super::*;
+use crate::model::secret::Origin;
+
+/// The value of one key of a manifest with a few lines more.
+fn value(rest: &str, section: &str, key: &str) -> Option<Value> {
+    resolved(&with(rest), &given()).get(section, key).cloned()
+}
+
+fn secret(text: &str, origin: Origin) -> Option<(String, Origin)> {
+    Some((text.to_owned(), origin))
+}
+
+#[test]
+fn references_become_values() {
+    let name = |text: &str| {
+        value(&format!("verify_service:\n  friendly_name: {text}\n"), "verify_service", "friendly_name")
+    };
+    assert_eq!(name("https://x.example/${env.P}/y"), Some(Value::text("https://x.example/path/y")));
+    assert_eq!(name("$${env.P}"), Some(Value::text("${env.P}")));
+    assert_eq!(name("'${stack} ${verify_service.code_length}'"), Some(Value::text("acme-login 6")));
+    assert_eq!(
+        value("verify_service:\n  code_length: ${var.six}\n", "verify_service", "code_length"),
+        Some(Value::Known(6.into()))
+    );
+    let set = value("phone:\n  channels: [voice, \"${var.sms}\"]\n", "phone", "channels");
+    assert_eq!(set, Some(Value::Known(serde_json::json!(["sms", "voice"]))));
+}
+
+#[test]
+fn the_origin_of_a_secret_is_that_of_its_weakest_part() {
+    let hex = "0123456789abcdef0123456789abcdef";
+    let rows = [
+        ("${env.P}", secret("path", Origin::Person)),
+        ("${twilio.api_secret}", secret("s3cr3t-of-twilio", Origin::Machine)),
+        ("Bearer ${twilio.api_secret}", secret("Bearer s3cr3t-of-twilio", Origin::Machine)),
+        ("${env.P} ${twilio.api_secret}", secret("path s3cr3t-of-twilio", Origin::Person)),
+        ("${auth0.client_secret}", secret("s3cr3t-of-auth0", Origin::Person)),
+        ("${cmd.vault}", secret("s3cr3t-of-vault", Origin::Person)),
+        ("${auth0.domain}", secret("acme.eu.auth0.com", Origin::Public)),
+        ("x ${auth0.domain}", secret("x acme.eu.auth0.com", Origin::Person)),
+        (&format!("VA{hex}"), secret(&format!("VA{hex}"), Origin::Public)),
+    ];
+    for (text, expected) in rows {
+        let rest = format!("action:\n  code: builtin:twilio-verify\n  secrets:\n    A: {text}\n");
+        let got = match value(&rest, "action", "secrets.A") {
+            Some(Value::Secret(secret)) => Some((secret.expose().to_owned(), secret.origin())),
+            _ => None,
+        };
+        assert_eq!(got, expected, "{text}");
+    }
+}
+
+#[test]
+fn files_commands_and_secret_fields_stay_secret_where_they_flow() {
+    for text in
+        ["${file.secrets/feedback}", "${cmd.vault}", "${auth0.client_secret}", "x ${twilio.api_secret}"]
+    {
+        let got = value(
+            &format!("feedback:\n  log_stream:\n    endpoint: {text}\n"),
+            "feedback.log_stream",
+            "endpoint",
+        );
+        assert!(matches!(got, Some(Value::Secret(_))), "{text}: {got:?}");
+    }
+    let generated = "feedback:\n  function:\n    code: ./feedback.js\n    api_secret: ${feedback.log_stream.authorization}\n  log_stream:\n    authorization: ${generated.f}\n";
+    assert_eq!(value(generated, "feedback.function", "api_secret"), Some(Value::Generated("f".into())));
+}
+
+#[test]
+fn absent_empty_and_present_differ() {
+    let manifest =
+        resolved(&with("verify_service: {}\nphone:\naction:\n  code: ./feedback.js\n  secrets:\n"), &given());
+    assert_eq!(manifest.get("verify_service", "code_length"), Some(&Value::Known(6.into())));
+    assert_eq!(manifest.text("phone", "delivery"), Some("unified"));
+    assert_eq!(manifest.section("action").map(|attrs| attrs.len()), Some(1));
+    assert_eq!(manifest.section("mfa"), None);
+}
+
+#[test]
+fn places_of_references_and_problems() {
+    let Ok((parsed, _)) = parse("m.yaml", SAMPLE, &tables()) else { panic!("refused") };
+    let found = references(&parsed);
+    assert_eq!(found.len(), 13);
+    assert!(
+        found
+            .iter()
+            .all(|one| parsed.source.text[one.span.start..one.span.end] == format!("${{{}}}", one.text))
+    );
+    let problem = Problem::error(codes::CONFLICT, "action.secrets.TWILIO_VERIFY_SID", "t", "r", "h");
+    assert_eq!(parsed.locate(problem.clone()).span.map(|span| (span.line, span.column)), Some((21, 24)));
+    assert_eq!(parsed.locate(problem.at_key()).span.map(|span| (span.line, span.column)), Some((21, 5)));
+}

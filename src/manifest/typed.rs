@@ -1,0 +1,292 @@
+//! Whether one scalar or list fits the type of its field.
+
+use serde_json::Value as Json;
+
+use super::source::{Wrong, nearest, shown, wrong};
+use super::yaml::{Node, needs_quotes};
+use crate::diag::{Severity, codes};
+use crate::model::field::Type;
+
+/// A field's key as words: `code_length` is "code length".
+pub fn noun(key: &str) -> String {
+    shown(&key.replace('_', " "))
+}
+
+/// The plain data of a literal, and what to warn of. The text of a secret is never repeated in the message.
+pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Json, Option<Wrong>), Wrong> {
+    match (ty, node) {
+        (
+            Type::Text { .. } | Type::Map { .. } | Type::Code,
+            Node::Bool(_) | Node::Int(_) | Node::Float(_),
+        ) => {
+            let help = match node {
+                Node::Int(number) if !secret => format!("put it in quotes: \"{number}\""),
+                Node::Bool(value) if !secret => format!("put it in quotes: \"{value}\""),
+                _ => "put it in quotes: \"…\"".to_owned(),
+            };
+            Err(wrong_type(key, format!("YAML reads this as {}, but text is needed", node.noun()), help))
+        }
+        (Type::Int { min, max }, Node::Int(number)) => int(key, *min, *max, *number).map(|json| (json, None)),
+        (Type::Int { .. }, Node::Text(text)) if text.parse::<i64>().is_ok() => {
+            Err(wrong_type(key, "this is text, but a number is needed", "write the number without quotes"))
+        }
+        (Type::Bool, Node::Bool(value)) => Ok((Json::Bool(*value), None)),
+        // A word of a list may look like a number or a truth value: `30`, `true`.
+        (Type::OneOf(_) | Type::OpenOneOf(_), Node::Bool(value)) => {
+            from_text(key, ty, &value.to_string(), true)
+        }
+        (Type::OneOf(_) | Type::OpenOneOf(_), Node::Int(value)) => {
+            from_text(key, ty, &value.to_string(), true)
+        }
+        (Type::Set(_), _) => {
+            Err(wrong_type(key, format!("this is {}, but a list is needed", node.noun()), "write [a, b]"))
+        }
+        (_, Node::Text(text)) => from_text(key, ty, text, !secret),
+        (_, _) => Err(wrong_type(
+            key,
+            format!("this is {}, but {} is needed", node.noun(), needed(ty)),
+            format!("write {}", example(ty)),
+        )),
+    }
+}
+
+/// The plain data of a text, which may come from outside the manifest: then `quote` is off and no message
+/// repeats it.
+pub fn from_text(key: &str, ty: &Type, text: &str, quote: bool) -> Result<(Json, Option<Wrong>), Wrong> {
+    let plain = |json: Json| Ok((json, None));
+    match ty {
+        Type::Text { min, max, check } => {
+            text_length(key, *min, *max, text, quote)?;
+            match check.map_or(Ok(()), |check| check(text)) {
+                Ok(()) => plain(Json::String(text.to_owned())),
+                Err((reason, help)) => {
+                    Err(wrong(codes::BAD_TEXT, format!("{} is not valid", noun(key)), reason, help))
+                }
+            }
+        }
+        Type::Map { .. } | Type::Code => plain(Json::String(text.to_owned())),
+        Type::Int { min, max } => match text.parse() {
+            Ok(number) => int(key, *min, *max, number).map(|json| (json, None)),
+            Err(_) => Err(wrong_type(
+                key,
+                "this is text, but a whole number is needed",
+                format!("use a number from {min} to {max}"),
+            )),
+        },
+        Type::Bool => match text.to_ascii_lowercase().as_str() {
+            "true" | "on" | "yes" => plain(Json::Bool(true)),
+            "false" | "off" | "no" => plain(Json::Bool(false)),
+            _ => Err(wrong_type(key, "this is neither on nor off", "write true or false")),
+        },
+        Type::OneOf(words) => match word(key, words, text, quote) {
+            None => plain(Json::String(text.to_owned())),
+            Some(fault) => Err(fault),
+        },
+        Type::OpenOneOf(words) => {
+            let fault = word(key, words, text, quote).map(|fault| Wrong {
+                severity: Severity::Warning,
+                title: format!("{} is a word that this program does not know", noun(key)),
+                reason: format!("known are {}", either(words).replace(" or ", " and ")),
+                help: if fault.help.starts_with("did") { fault.help } else { "check the spelling".into() },
+                ..fault
+            });
+            Ok((Json::String(text.to_owned()), fault))
+        }
+        Type::Set(_) | Type::Object(_) => {
+            Err(wrong_type(key, format!("this is text, but {} is needed", needed(ty)), "write it out"))
+        }
+    }
+}
+
+/// A value of the wrong type.
+pub fn wrong_type(key: &str, reason: impl Into<String>, help: impl Into<String>) -> Wrong {
+    let title = match key {
+        "" => "the manifest is not a mapping".to_owned(),
+        key => format!("{} has the wrong type", noun(key)),
+    };
+    wrong(codes::WRONG_TYPE, title, reason, help)
+}
+
+/// A word outside a list of words, or `None` when it is inside.
+pub fn word(key: &str, words: &[&str], text: &str, quote: bool) -> Option<Wrong> {
+    if words.is_empty() || words.contains(&text) {
+        return None;
+    }
+    let help = match nearest(text, words.iter().copied()) {
+        Some(near) if quote => format!("did you mean {near}?"),
+        _ => "use one of these words".to_owned(),
+    };
+    let reason = format!("must be {}", either(words));
+    Some(wrong(codes::NOT_ALLOWED, format!("{} is not one of the allowed words", noun(key)), reason, help))
+}
+
+fn int(key: &str, min: i64, max: i64, number: i64) -> Result<Json, Wrong> {
+    if (min..=max).contains(&number) {
+        return Ok(Json::from(number));
+    }
+    let (reason, help) = match max {
+        i64::MAX => (format!("must be {min} or more"), format!("use a value from {min} up")),
+        _ => (format!("must be {min} to {max}"), format!("use a value from {min} to {max}")),
+    };
+    Err(wrong(codes::OUT_OF_RANGE, format!("{} is out of range", noun(key)), reason, help))
+}
+
+fn text_length(key: &str, min: usize, max: usize, text: &str, quote: bool) -> Result<(), Wrong> {
+    let length = text.chars().count();
+    if (min..=max).contains(&length) {
+        return Ok(());
+    }
+    let (title, help) = match length {
+        0 => (format!("{} is empty", noun(key)), "write a value, or remove the key to leave it as it is"),
+        _ if length < min => (format!("{} is too short", noun(key)), "write a longer text"),
+        _ => (format!("{} is too long", noun(key)), "shorten it"),
+    };
+    let must = if min == max { format!("{min}") } else { format!("{min} to {max}") };
+    let reason = if quote && length > 0 {
+        format!("has {length} characters, must have {must}")
+    } else {
+        format!("must have {must} characters")
+    };
+    Err(wrong(codes::OUT_OF_RANGE, title, reason, help))
+}
+
+fn needed(ty: &Type) -> &'static str {
+    match ty {
+        Type::Text { .. } => "text",
+        Type::Int { .. } => "a whole number",
+        Type::Bool => "true or false",
+        Type::OneOf(_) | Type::OpenOneOf(_) => "a word",
+        Type::Set(_) => "a list",
+        Type::Map { .. } | Type::Object(_) => "a mapping",
+        Type::Code => "builtin:NAME or a path",
+    }
+}
+
+fn example(ty: &Type) -> String {
+    match ty {
+        Type::Text { .. } => "one text".into(),
+        Type::Int { min, max } => format!("a number from {min} to {max}"),
+        Type::Bool => "true or false".into(),
+        Type::OneOf(words) | Type::OpenOneOf(words) => either(words),
+        Type::Set(_) => "[a, b]".into(),
+        Type::Map { .. } => "name: value lines below the key".into(),
+        Type::Object(fields) => {
+            let keys: Vec<_> = fields.iter().take(6).map(|field| field.key).collect();
+            format!("a mapping with {}", either(&keys))
+        }
+        Type::Code => "builtin:NAME, or a path below the manifest's folder".into(),
+    }
+}
+
+/// Words as a choice: `a`, `a or b`, `a, b or c`.
+pub fn either(words: &[&str]) -> String {
+    let shown: Vec<String> = words
+        .iter()
+        .map(|word| if needs_quotes(word) { format!("\"{word}\"") } else { (*word).into() })
+        .collect();
+    match shown.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn even(text: &str) -> Result<(), (String, String)> {
+        if text.len().is_multiple_of(2) { Ok(()) } else { Err(("odd".into(), "add one".into())) }
+    }
+    const TEXT: Type = Type::Text { min: 1, max: 6, check: Some(even) };
+    const INT: Type = Type::Int { min: 4, max: 10 };
+    const WORDS: Type = Type::OneOf(&["sms", "voice", "30"]);
+
+    #[test]
+    fn literals_by_type() {
+        let text = |text: &str| Node::Text(text.into());
+        let rows = [
+            (TEXT, text("ab"), "\"ab\""),
+            (TEXT, text("abc"), "LS0107 key is not valid: odd (add one)"),
+            (
+                TEXT,
+                text(""),
+                "LS0104 key is empty: must have 1 to 6 characters (write a value, or remove the key to leave it as it is)",
+            ),
+            (
+                TEXT,
+                text("abcdefgh"),
+                "LS0104 key is too long: has 8 characters, must have 1 to 6 (shorten it)",
+            ),
+            (
+                TEXT,
+                Node::Int(12),
+                "LS0103 key has the wrong type: YAML reads this as a number, but text is needed (put it in quotes: \"12\")",
+            ),
+            (
+                TEXT,
+                Node::Float(6.2),
+                "LS0103 key has the wrong type: YAML reads this as a decimal number, but text is needed (put it in quotes: \"…\")",
+            ),
+            (
+                TEXT,
+                Node::List(vec![]),
+                "LS0103 key has the wrong type: this is a list, but text is needed (write one text)",
+            ),
+            (INT, Node::Int(6), "6"),
+            (INT, Node::Int(60), "LS0104 key is out of range: must be 4 to 10 (use a value from 4 to 10)"),
+            (
+                INT,
+                text("6"),
+                "LS0103 key has the wrong type: this is text, but a number is needed (write the number without quotes)",
+            ),
+            (
+                INT,
+                text("six"),
+                "LS0103 key has the wrong type: this is text, but a whole number is needed (use a number from 4 to 10)",
+            ),
+            (
+                INT,
+                Node::Float(6.5),
+                "LS0103 key has the wrong type: this is a decimal number, but a whole number is needed (write a number from 4 to 10)",
+            ),
+            (Type::Bool, text("on"), "true"),
+            (Type::Bool, text("No"), "false"),
+            (Type::Bool, Node::Bool(true), "true"),
+            (
+                Type::Bool,
+                text("maybe"),
+                "LS0103 key has the wrong type: this is neither on nor off (write true or false)",
+            ),
+            (WORDS, text("sms"), "\"sms\""),
+            (WORDS, Node::Int(30), "\"30\""),
+            (
+                WORDS,
+                text("smss"),
+                "LS0105 key is not one of the allowed words: must be sms, voice or \"30\" (did you mean sms?)",
+            ),
+            (
+                WORDS,
+                Node::Map(vec![]),
+                "LS0103 key has the wrong type: this is a mapping, but a word is needed (write sms, voice or \"30\")",
+            ),
+        ];
+        for (ty, node, expected) in rows {
+            let got = match from_node("key", &ty, &node, false) {
+                Ok((json, None)) => json.to_string(),
+                Ok((_, Some(wrong))) | Err(wrong) => {
+                    format!("{} {}: {} ({})", wrong.code, wrong.title, wrong.reason, wrong.help)
+                }
+            };
+            assert_eq!(got, expected, "{node:?}");
+        }
+    }
+
+    #[test]
+    fn an_open_list_only_warns() {
+        let got = from_text("runtime", &Type::OpenOneOf(&["node22"]), "node23", true);
+        let Ok((json, Some(warning))) = got else { panic!("{got:?}") };
+        assert_eq!((json, warning.severity), (Json::from("node23"), Severity::Warning));
+        assert_eq!(warning.help, "did you mean node22?");
+    }
+}

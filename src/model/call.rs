@@ -1,0 +1,176 @@
+//! Calls as the kinds make them: which API, which path, what body, and whether a repeat is harmless.
+
+use std::fmt;
+
+use serde_json::Value as Json;
+
+use super::api::Method;
+
+/// One of the APIs; the engine knows its host and its credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Api {
+    /// Auth0 Management API; paths begin with `/api/v2/`.
+    Auth0,
+    /// Twilio Verify v2.
+    Verify,
+    /// Twilio Serverless v1.
+    Serverless,
+    /// Upload host of Twilio Serverless v1.
+    Upload,
+    /// Twilio core API, 2010-04-01.
+    Core,
+}
+
+impl Api {
+    /// The fixed host of a Twilio API; `None` for Auth0, whose host is the tenant.
+    pub fn fixed_host(self) -> Option<&'static str> {
+        match self {
+            Api::Auth0 => None,
+            Api::Verify => Some("verify.twilio.com"),
+            Api::Serverless => Some("serverless.twilio.com"),
+            Api::Upload => Some("serverless-upload.twilio.com"),
+            Api::Core => Some("api.twilio.com"),
+        }
+    }
+}
+
+/// How the rest of a list is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Paging {
+    /// One reply holds everything.
+    Whole,
+    /// `page` (from 0) and `per_page`, until a page is short; the array is under this key. Totals are not trusted:
+    /// the API drops zero values ("Auth0 docs, Actions list", recorded 2026-05).
+    Offset { key: &'static str, per_page: usize },
+    /// `meta.next_page_url` until null; the array is under `meta.key` (Twilio product APIs, spec 2026-04).
+    Next,
+}
+
+/// A read. Equal reads of one phase are sent once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Get {
+    pub api: Api,
+    /// Percent-encoded, with its query but without paging parameters.
+    pub path: String,
+    pub paging: Paging,
+}
+
+impl Get {
+    /// A read that one reply answers.
+    pub fn whole(api: Api, path: impl Into<String>) -> Get {
+        Get { api, path: path.into(), paging: Paging::Whole }
+    }
+}
+
+/// Whether a write may be sent again when nobody knows what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// The second time changes nothing more (PUT, DELETE, PATCH with full values).
+    Safe,
+    /// It would make a second object, a second version, or overwrite somebody else's entry.
+    NeverBlind,
+}
+
+/// One write.
+#[derive(Clone)]
+pub struct Write {
+    pub api: Api,
+    pub method: Method,
+    pub path: String,
+    pub body: Body,
+    pub repeat: Repeat,
+}
+
+/// The body of a write, values filled in.
+#[derive(Clone)]
+pub enum Body {
+    None,
+    Json(Json),
+    /// Names and values, repeated names allowed, in the order given.
+    Form(Vec<(String, String)>),
+}
+
+/// Bodies hold secrets.
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} {}", self.method, self.api, self.path)
+    }
+}
+
+/// Why a call gave no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// The server answered with a refusal; nothing was done.
+    Refused(Box<Refusal>),
+    /// It certainly did not happen (never sent, or held back until the deadline). Holds the cause.
+    NotDone(String),
+    /// It may have happened: the answer was lost, or it was a server error. Holds the cause.
+    Unknown(String),
+    /// A reply arrived that makes no sense. Holds what and where.
+    Misread(String),
+    /// The run was interrupted before the call was sent.
+    Stopped,
+}
+
+/// A refusal, with all that a person needs to find it in the vendor's logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub host: String,
+    pub method: Method,
+    /// Without its query.
+    pub path: String,
+    pub status: u16,
+    /// Vendor code: Auth0 `errorCode`, Twilio `code`, OAuth `error`. Optional at Auth0.
+    pub code: Option<String>,
+    /// The vendor's words, secrets blanked. Shown, never used for decisions.
+    pub message: String,
+    pub request_id: Option<String>,
+    pub attempts: u32,
+}
+
+impl Failed {
+    /// The status of a refusal.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Failed::Refused(refusal) => Some(refusal.status),
+            _ => None,
+        }
+    }
+
+    /// The vendor code of a refusal.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Failed::Refused(refusal) => refusal.code.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failed::Refused(r) => {
+                write!(f, "{} https://{}{} was refused with status {}", r.method, r.host, r.path, r.status)?;
+                if let Some(code) = &r.code {
+                    write!(f, ", code {code}")?;
+                }
+                if !r.message.is_empty() {
+                    write!(f, ": {}", r.message)?;
+                }
+                if let Some(id) = &r.request_id {
+                    write!(f, " (request id {id})")?;
+                }
+                if r.attempts > 1 {
+                    write!(f, " (after {} attempts)", r.attempts)?;
+                }
+                Ok(())
+            }
+            Failed::NotDone(cause) => write!(f, "the request was not sent: {cause}"),
+            Failed::Unknown(cause) => write!(f, "it is not known whether the request took effect: {cause}"),
+            Failed::Misread(what) => write!(f, "the reply makes no sense: {what}"),
+            Failed::Stopped => f.write_str("stopped before the request was sent"),
+        }
+    }
+}
+
+impl std::error::Error for Failed {}

@@ -1,0 +1,74 @@
+//! Sections and fields of the manifest, as data.
+//!
+//! Each kind lists its fields in one table. The parser, the checks, the reference page and the generated tests
+//! all walk that table, so a field exists everywhere or nowhere.
+
+/// A mapping in the manifest, found at a dotted path (`verify_service`, `feedback.log_stream`).
+#[derive(Debug)]
+pub struct Section {
+    /// Dotted path from the root; empty for the root itself.
+    pub path: &'static str,
+    pub doc: &'static str,
+    pub fields: &'static [Field],
+    /// The manifest is refused without it.
+    pub required: bool,
+}
+
+/// One key of a section.
+#[derive(Debug)]
+pub struct Field {
+    pub key: &'static str,
+    pub ty: Type,
+    /// The value used when the key is absent, as YAML text; `None`: absent means not managed (or required).
+    pub default: Option<&'static str>,
+    pub required: bool,
+    /// The value is handled as a secret whatever it comes from.
+    pub secret: bool,
+    /// The request property that carries it (`CodeLength`, `sink.httpEndpoint`); empty for what is not sent.
+    pub wire: &'static str,
+    pub doc: &'static str,
+}
+
+/// A plain optional field; the tables spell out only what differs (`Field { secret: true, ..FIELD }`).
+pub const FIELD: Field =
+    Field { key: "", ty: Type::Bool, default: None, required: false, secret: false, wire: "", doc: "" };
+
+/// What a field accepts.
+#[derive(Clone, Copy, Debug)]
+pub enum Type {
+    /// Text of `min..=max` characters, then the check; it answers what is wrong and what to do.
+    Text { min: usize, max: usize, check: Option<Check> },
+    /// Whole number in `min..=max`.
+    Int { min: i64, max: i64 },
+    /// `true` / `false`; `on`, `off`, `yes`, `no` are accepted too.
+    Bool,
+    /// Exactly one of these words.
+    OneOf(&'static [&'static str]),
+    /// One of these words, or another one with a warning: the vendor's list grows.
+    OpenOneOf(&'static [&'static str]),
+    /// A list without order or repeats; each entry one of these words, or any text when the list is empty.
+    Set(&'static [&'static str]),
+    /// A mapping from free names to text; flattened to `key.NAME`. `max` names at most.
+    Map { max: usize },
+    /// Source code: `builtin:NAME`, or a path below the manifest's folder. The value is the source text.
+    Code,
+    /// A mapping with fixed keys; flattened to `key.inner`.
+    Object(&'static [Field]),
+}
+
+/// A check of a text beyond its length: `Err((what is wrong, what to do))`.
+pub type Check = fn(&str) -> Result<(), (String, String)>;
+
+/// The fields of a table with objects flattened: dotted key and field, in table order. Maps stay one field.
+pub fn flat(fields: &'static [Field]) -> Vec<(String, &'static Field)> {
+    let mut out = Vec::new();
+    for field in fields {
+        match field.ty {
+            Type::Object(inner) => {
+                out.extend(flat(inner).into_iter().map(|(key, inner)| (format!("{}.{key}", field.key), inner)));
+            }
+            _ => out.push((field.key.to_owned(), field)),
+        }
+    }
+    out
+}

@@ -1,0 +1,94 @@
+//! What is remembered between runs: a cache with receipts, carried by the tenant. Plain data; no secret value.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::value::Ids;
+
+/// Version of the ledger's JSON form.
+pub const LEDGER_SCHEMA: u32 = 1;
+
+/// The whole record of one stack on one tenant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    pub schema: u32,
+    /// Tenant domain; a ledger of another tenant is ignored and reported.
+    pub tenant: String,
+    /// Twilio account SID; likewise.
+    pub account: String,
+    pub stack: String,
+    /// Grows by one with every write of the ledger.
+    pub serial: u64,
+    /// Salt of every fingerprint in here, 32 hex digits.
+    pub salt: String,
+    /// Keyed by resource address.
+    pub resources: BTreeMap<String, Entry>,
+    /// A run that has begun and not (yet) reported its result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// The latest runs, oldest first, at most ten.
+    #[serde(default)]
+    pub history: Vec<Applied>,
+}
+
+/// Whether we made the object or found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ownership {
+    Created,
+    Adopted,
+}
+
+/// The record of one resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    pub kind: String,
+    pub ownership: Ownership,
+    pub ids: Ids,
+    /// What was last applied, by field.
+    pub fields: BTreeMap<String, Last>,
+    /// What destroy puts back, by field; never a secret.
+    #[serde(default)]
+    pub restore: BTreeMap<String, Json>,
+    /// The kind's own notes (an optional binding that the API refuses, for example).
+    #[serde(default)]
+    pub notes: BTreeMap<String, Json>,
+}
+
+/// The last applied value of a field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Last {
+    Plain(Json),
+    /// A secret: its salted fingerprint, and the remote marks seen after it was written.
+    Print { print: String, stamp: Json },
+}
+
+/// Written before the first step, removed after the last one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intent {
+    /// Names this run; drawn anew for each.
+    pub nonce: String,
+    pub destroy: bool,
+    /// Resources that the run may create, with the ids of same-named objects that were there before.
+    pub creating: BTreeMap<String, Vec<String>>,
+    /// What the run will put back on destroy, recorded before anything is changed.
+    pub restore: BTreeMap<String, BTreeMap<String, Json>>,
+    pub at: String,
+}
+
+/// One finished run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Applied {
+    pub at: String,
+    pub by: String,
+    pub revision: String,
+    pub steps: usize,
+    pub outcome: String,
+}

@@ -1,0 +1,11 @@
+//! The vocabulary of the core: plain data that every other module speaks.
+
+pub mod api;
+pub mod call;
+pub mod field;
+pub mod ledger;
+pub mod manifest;
+pub mod plan;
+pub mod random;
+pub mod secret;
+pub mod value;

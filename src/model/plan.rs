@@ -1,0 +1,220 @@
+//! A plan is a value: printable, comparable, serialisable, complete before the first write. It holds no secret.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// What is known of the login's delivery path, by fact name (`policy`, `factor.sms`, `provider`, …; the list is in
+/// `plan::check`). A step's effects are the facts that are different after it.
+pub type Facts = BTreeMap<String, Json>;
+
+/// What happens to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    Create,
+    Update,
+    Replace,
+    Delete,
+    /// Take an existing object under management; no request of its own.
+    Adopt,
+    NoOp,
+}
+
+impl Verb {
+    /// The symbol shown to users, the same everywhere.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Verb::Create => "+",
+            Verb::Update => "~",
+            Verb::Replace => "±",
+            Verb::Delete => "-",
+            Verb::Adopt => "»",
+            Verb::NoOp => " ",
+        }
+    }
+
+    /// The word shown to users.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verb::Create => "create",
+            Verb::Update => "update",
+            Verb::Replace => "replace",
+            Verb::Delete => "delete",
+            Verb::Adopt => "adopt",
+            Verb::NoOp => "no-op",
+        }
+    }
+}
+
+/// Who made the difference, field by field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The manifest moved on; the tenant is as it was applied.
+    NotApplied,
+    /// The tenant was changed; the manifest is as it was applied.
+    TenantChanged,
+    /// Both moved.
+    Both,
+    /// No record of what was applied.
+    Unknown,
+}
+
+/// One field that differs. Values of secrets are the words `set`, `changed`, `unknown`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    pub field: String,
+    /// `None`: absent on the tenant.
+    pub old: Option<Json>,
+    /// `None`: to be absent.
+    pub new: Option<Json>,
+    pub secret: bool,
+    pub cause: Cause,
+}
+
+/// One resource of the plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResourcePlan {
+    pub address: String,
+    pub kind: String,
+    pub verb: Verb,
+    pub changes: Vec<FieldChange>,
+    /// Fields whose value cannot be compared (secrets without a record), shown as `unknown`, no change.
+    pub unknown: Vec<String>,
+    /// Remote ids, for people.
+    pub ids: BTreeMap<String, String>,
+}
+
+/// Order of steps across resources. Retracting steps first, exposing ones last, removals at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The policy asks for less.
+    LowerPolicy,
+    /// Message types shrink, while the factor is still on: the API takes them only then.
+    NarrowTypes,
+    /// Factors are switched off.
+    SwitchOff,
+    /// What everything else stands on: Verify service.
+    Foundation,
+    /// The Action's draft; its build goes on while the next stage runs.
+    Draft,
+    /// The feedback path, active before exposure.
+    Feedback,
+    Deploy,
+    Bind,
+    Provider,
+    /// Tenant-wide switches: unified flag, Universal Login.
+    Tenant,
+    SwitchOn,
+    MessageTypes,
+    RaisePolicy,
+    /// Delivery methods that no message type needs any more.
+    Narrow,
+    RemoveFeedback,
+    RemoveProvider,
+    Unbind,
+    RemoveAction,
+    RemoveFoundation,
+}
+
+/// One step: at most one write, reads before it, polls after it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// From 1, in total order.
+    pub number: usize,
+    pub address: String,
+    pub kind: String,
+    pub verb: Verb,
+    pub stage: Stage,
+    /// What is done, in a few words: `put draft`, `deploy`, `switch on`.
+    pub what: String,
+    pub reason: String,
+    /// The kind's own words for what to do.
+    pub op: Json,
+    /// Facts that are different after the step.
+    pub effects: Facts,
+    /// What may be lost, in words; such a step is always confirmed.
+    pub danger: Option<String>,
+    /// It makes an object that has no unique name, so a lost answer is looked up, never repeated.
+    pub creates: bool,
+}
+
+/// Something to know or to act on; no step of ours can mend it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub address: String,
+    pub text: String,
+    pub help: String,
+    pub level: Level,
+}
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Shown; changes nothing.
+    Note,
+    /// Shown; `drift` answers 7 when there is nothing else.
+    Warning,
+    /// Nothing is applied until it is settled.
+    Blocker,
+    /// Part of the tenant could not be read: the result is not `clean`.
+    NotRead,
+}
+
+/// A whole plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub format: u32,
+    pub stack: String,
+    pub tenant: String,
+    pub account: String,
+    pub destroy: bool,
+    pub resources: Vec<ResourcePlan>,
+    pub steps: Vec<Step>,
+    pub findings: Vec<Finding>,
+    /// The ledger is to be written although no step is needed (adoption of what is already as wanted).
+    pub record: bool,
+    /// Digest over everything the plan was computed from, for the check of a saved plan.
+    pub basis: String,
+}
+
+/// Version of the plan's JSON form.
+pub const PLAN_FORMAT: u32 = 1;
+
+impl Plan {
+    /// Whether an apply would do nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && !self.record
+    }
+
+    /// The findings that keep the plan from being applied.
+    pub fn blockers(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.level == Level::Blocker)
+    }
+}
+
+/// Progress of a run, for the terminal, the log and the audit file. Holds no secret.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A request was answered (or failed); `status` is `None` without a reply.
+    Request { host: String, method: &'static str, path: String, status: Option<u16>, attempt: u32, ms: u64 },
+    /// The engine holds requests back; the cause is a rate limit or a repeat.
+    Holding { host: String, ms: u64, why: String },
+    StepStarted { number: usize, of: usize, address: String, what: String },
+    StepDone { number: usize, address: String, what: String, request_id: Option<String> },
+    /// Waiting inside a step (build, deployment), with what is known.
+    Polling { address: String, state: String },
+    /// Something that a person should read.
+    Notice(String),
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}

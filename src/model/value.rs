@@ -1,0 +1,88 @@
+//! Attribute values: what a field of a resource is, is wanted to be, or was.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::secret::Secret;
+
+/// Fields of one resource, keyed by their dotted path inside it (`friendly_name`, `secrets.TWILIO_API_KEY`,
+/// `dependencies.twilio`). Sorted, so that every output is in a fixed order.
+pub type Attrs = BTreeMap<String, Value>;
+
+/// Non-secret facts that a resource hands to others and to its own next run (`sid`, `id`). Keyed by output name.
+pub type Ids = BTreeMap<String, String>;
+
+/// One desired or observed value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Plain data; sets are sorted arrays.
+    Known(Json),
+    /// A value that is never printed, desired or read back in clear.
+    Secret(Secret),
+    /// Desired: text with outputs of other resources in it, resolved once those exist.
+    Output(Template),
+    /// Desired: a secret drawn at apply, by the name after `generated.`.
+    Generated(String),
+    /// Observed: something unreadable; holds the remote marks that change when it is written.
+    Stamp(Json),
+    /// Desired: a reference without a value, in a plan that was told to go on without it. Holds its name.
+    Unknown(String),
+}
+
+impl Value {
+    /// A text value.
+    pub fn text(text: impl Into<String>) -> Value {
+        Value::Known(Json::String(text.into()))
+    }
+
+    /// The plain data, if it is plain.
+    pub fn known(&self) -> Option<&Json> {
+        match self {
+            Value::Known(json) => Some(json),
+            _ => None,
+        }
+    }
+
+    /// The plain text, if it is plain text.
+    pub fn as_str(&self) -> Option<&str> {
+        self.known().and_then(Json::as_str)
+    }
+
+    /// What may be printed in place of the value.
+    pub fn shown(&self) -> Json {
+        match self {
+            Value::Known(json) => json.clone(),
+            Value::Secret(_) => Json::String("(secret) set".into()),
+            Value::Output(_) => Json::String("(known after apply)".into()),
+            Value::Generated(_) => Json::String("(secret) generated".into()),
+            Value::Stamp(_) => Json::String("(secret) set".into()),
+            Value::Unknown(name) => Json::String(format!("(unknown: {name})")),
+        }
+    }
+}
+
+/// Text with references to outputs in it. Never empty; holds at least one output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    pub parts: Vec<Part>,
+    /// The field takes a secret, so the resolved text is handled as one (of public origin).
+    pub secret: bool,
+}
+
+/// A piece of a [`Template`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    Text(String),
+    Output(OutputRef),
+}
+
+/// An output of a resource, `${verify_service.sid}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OutputRef {
+    /// Address of the resource, `verify_service`.
+    pub resource: String,
+    /// Name of the output, `sid`.
+    pub output: String,
+}

@@ -1,0 +1,238 @@
+//! Puts the plan together: differences, steps, order, the proof of law 1, and what stands against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ring::digest;
+use serde_json::{Value as Json, json};
+
+use super::check;
+use super::compare::{self, Differences};
+use crate::kinds::{self, Diff, Kind, Resource, Seen};
+use crate::ledger::prints::Prints;
+use crate::model::ledger::{Ledger, Ownership};
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Facts, Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Step, Verb};
+use crate::model::random::hex;
+use crate::model::value::{Ids, Value};
+
+/// Everything a plan follows from.
+pub struct Basis<'a> {
+    pub manifest: &'a Manifest,
+    pub tenant: &'a str,
+    pub account: &'a str,
+    /// Observed state by address: every declared resource and every one that the ledger knows.
+    pub seen: &'a BTreeMap<String, Seen>,
+    pub ledger: Option<&'a Ledger>,
+    /// The record is kept somewhere: what stands as wanted without a record is to be recorded.
+    pub keeps_ledger: bool,
+    pub destroy: bool,
+    pub allow_delete: bool,
+    /// Scopes of the access token; `None` when the server did not name them.
+    pub scopes: Option<&'a [String]>,
+    pub prints: &'a Prints,
+    /// What reading brought up: unreadable parts, ledger faults.
+    pub findings: Vec<Finding>,
+}
+
+/// The resources that a manifest declares, in order of kind and address.
+pub fn declared(manifest: &Manifest) -> Vec<Resource> {
+    kinds::KINDS.iter().flat_map(|kind| kind.declare(manifest)).collect()
+}
+
+/// The plan. Pure: the same basis gives the same bytes.
+pub fn build(basis: Basis<'_>) -> Plan {
+    let ids: BTreeMap<String, Ids> = basis.seen.iter().map(|(address, seen)| (address.clone(), seen.ids.clone())).collect();
+    let mut findings = basis.findings.clone();
+    let mut resources = Vec::new();
+    let mut steps = Vec::new();
+    let mut facts = Facts::new();
+    let mut record = false;
+    let wanted = if basis.destroy { Vec::new() } else { declared(basis.manifest) };
+    let nothing = Seen::default();
+
+    for want in &wanted {
+        let Some(kind) = kinds::by_name(want.kind) else { continue };
+        let seen = basis.seen.get(&want.address).unwrap_or(&nothing);
+        facts.extend(kind.facts(&want.address, seen));
+        findings.extend(seen.findings.iter().cloned());
+        if seen.not_read {
+            continue;
+        }
+        let entry = basis.ledger.and_then(|ledger| ledger.resources.get(&want.address));
+        let resolved = Resource { desired: compare::resolve_all(&want.desired, &ids), ..want.clone() };
+        let Differences { changes, unknown } =
+            compare::differences(kind, &resolved, seen, entry, basis.ledger.is_some(), basis.prints);
+        let diff = Diff {
+            address: &want.address,
+            kind: want.kind,
+            want: &resolved,
+            seen,
+            entry,
+            changes: &changes,
+            manifest: basis.manifest,
+            all: basis.seen,
+        };
+        let made = kind.steps(&diff);
+        findings.extend(kind.refusals(&diff, &made));
+        let adopts = entry.is_none() && basis.keeps_ledger;
+        record |= adopts && made.is_empty();
+        let verb = match made.first() {
+            Some(step) => step.verb,
+            None if adopts && seen.raw.get("resumed") != Some(&json!(true)) => Verb::Adopt,
+            None => Verb::NoOp,
+        };
+        if seen.exists && seen.unowned && !made.is_empty() {
+            findings.push(Finding {
+                address: want.address.clone(),
+                text: "it is there already and is taken over as it is, then changed".into(),
+                help: "destroy will leave it in place and put its former values back where that is possible".into(),
+                level: Level::Note,
+            });
+        }
+        resources.push(ResourcePlan {
+            address: want.address.clone(),
+            kind: want.kind.to_owned(),
+            verb,
+            changes: if seen.exists { changes } else { Vec::new() },
+            unknown,
+            ids: seen.ids.clone(),
+        });
+        steps.extend(made);
+    }
+    removals(&basis, &wanted, &mut resources, &mut steps, &mut facts, &mut findings, &mut record);
+    record |= basis.ledger.is_some_and(|ledger| ledger.intent.is_some());
+
+    // Total order: stage, then the kinds' own order, which is the order in which they were pushed.
+    steps.sort_by_key(|step| step.stage);
+    for (index, step) in steps.iter_mut().enumerate() {
+        step.number = index + 1;
+    }
+    prove(&facts, &mut steps, &mut findings);
+    scopes(&basis, &steps, &mut findings);
+    let basis_digest = digest_of(&basis, &steps);
+    Plan {
+        format: PLAN_FORMAT,
+        stack: basis.manifest.stack.clone(),
+        tenant: basis.tenant.to_owned(),
+        account: basis.account.to_owned(),
+        destroy: basis.destroy,
+        resources,
+        steps,
+        findings,
+        record,
+        basis: basis_digest,
+    }
+}
+
+/// What the ledger knows and the manifest does not: to be taken away, if that is allowed.
+fn removals(
+    basis: &Basis<'_>,
+    wanted: &[Resource],
+    resources: &mut Vec<ResourcePlan>,
+    steps: &mut Vec<Step>,
+    facts: &mut Facts,
+    findings: &mut Vec<Finding>,
+    record: &mut bool,
+) {
+    let kept: BTreeSet<&str> = wanted.iter().map(|want| want.address.as_str()).collect();
+    let nothing = Seen::default();
+    for (address, entry) in basis.ledger.map(|ledger| &ledger.resources).into_iter().flatten() {
+        let Some(kind) = kinds::by_name(&entry.kind).filter(|_| !kept.contains(address.as_str())) else { continue };
+        let seen = basis.seen.get(address).unwrap_or(&nothing);
+        facts.extend(kind.facts(address, seen));
+        if seen.not_read {
+            findings.extend(seen.findings.iter().cloned());
+            continue;
+        }
+        // The ledger is untrusted: what it calls ours must be what stands there.
+        let mut made = kind.removal(address, seen, entry);
+        made.retain(|step| step.verb != Verb::Delete || entry.ownership == Ownership::Created || step.kind == "trigger_binding");
+        if !basis.destroy && !basis.allow_delete {
+            findings.push(Finding {
+                address: address.clone(),
+                text: "it was managed by this stack and is no longer in the manifest".into(),
+                help: "run again with --allow-delete to take it away (or put its former value back), or put it back into the manifest".into(),
+                level: Level::Blocker,
+            });
+        }
+        let verb = made.first().map_or(Verb::NoOp, |step| step.verb);
+        *record |= made.is_empty();
+        resources.push(ResourcePlan {
+            address: address.clone(),
+            kind: entry.kind.clone(),
+            verb,
+            changes: Vec::new(),
+            unknown: Vec::new(),
+            ids: seen.ids.clone(),
+        });
+        steps.extend(made);
+    }
+}
+
+/// Proves law 1 over every prefix. A loss that a removal or a dangerous step brings is named in that step's words,
+/// so that it is confirmed; any other loss keeps the plan from being applied.
+fn prove(facts: &Facts, steps: &mut [Step], findings: &mut Vec<Finding>) {
+    for loss in check::losses(facts, steps) {
+        let Some(step) = steps.get_mut(loss.step - 1) else { continue };
+        if loss.absolute || (step.danger.is_none() && step.verb != Verb::Delete) {
+            findings.push(Finding {
+                address: step.address.clone(),
+                text: format!("step {} ({} {}) is unsafe: {}", step.number, step.what, step.address, loss.what),
+                help: "change the manifest so that another factor stays usable, or set mfa.policy: never first".into(),
+                level: Level::Blocker,
+            });
+        } else {
+            let former = step.danger.take().map(|danger| format!("{danger}; ")).unwrap_or_default();
+            step.danger = Some(format!("{former}{}", loss.what));
+        }
+    }
+}
+
+/// Compares the granted scopes with those that the steps need, before anything is written.
+fn scopes(basis: &Basis<'_>, steps: &[Step], findings: &mut Vec<Finding>) {
+    let Some(granted) = basis.scopes.filter(|scopes| !scopes.is_empty()) else { return };
+    let mut missing: BTreeSet<&str> = BTreeSet::new();
+    for step in steps {
+        let needed = kinds::by_name(&step.kind).map(|kind| kind.scopes(step)).unwrap_or_default();
+        missing.extend(needed.iter().filter(|scope| !granted.iter().any(|have| have == *scope)));
+    }
+    if !missing.is_empty() {
+        let missing: Vec<&str> = missing.into_iter().collect();
+        findings.push(Finding {
+            address: String::new(),
+            text: format!("the access token lacks scopes that the steps need: {}", missing.join(", ")),
+            help: "grant them to the application (Applications, APIs, Auth0 Management API, Machine to Machine)".into(),
+            level: Level::Blocker,
+        });
+    }
+}
+
+/// Digest over observed state and steps, without secrets: of a secret only its remote mark takes part.
+fn digest_of(basis: &Basis<'_>, steps: &[Step]) -> String {
+    let seen: BTreeMap<&String, Json> = basis
+        .seen
+        .iter()
+        .map(|(address, seen)| {
+            let attrs: BTreeMap<&String, Json> = seen
+                .attrs
+                .iter()
+                .map(|(field, value)| {
+                    let shown = match value {
+                        Value::Stamp(mark) => mark.clone(),
+                        other => other.shown(),
+                    };
+                    (field, shown)
+                })
+                .collect();
+            (address, json!([seen.exists, seen.ids, attrs]))
+        })
+        .collect();
+    let serial = basis.ledger.map(|ledger| ledger.serial);
+    let all = json!([seen, serial, steps, basis.destroy]).to_string();
+    hex(digest::digest(&digest::SHA256, all.as_bytes()).as_ref())
+}
+
+/// The kind of an address that a plan names.
+pub fn kind_of(step: &Step) -> Option<&'static dyn Kind> {
+    kinds::by_name(&step.kind)
+}

@@ -1,0 +1,192 @@
+//! Law 1, proven over every prefix of a plan: what worked before a step works after it.
+//!
+//! The facts are those that the kinds report (`Kind::facts`) and that steps change (`Step::effects`):
+//! `policy`, `factor.<wire name>`, `message_types`, `provider`, `provider.methods`, `unified`, `action`, `bound`,
+//! `service`, `feedback`, `login`. A fact that nobody reports is unknown, and nothing is claimed from it.
+
+use serde_json::{Value as Json, json};
+
+use crate::model::plan::{Facts, Step};
+
+/// What a step breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Number of the step.
+    pub step: usize,
+    /// In words.
+    pub what: String,
+    /// Users are locked out, or a rule of order is broken: no confirmation makes this right.
+    pub absolute: bool,
+}
+
+/// Walks the plan and names every loss. Empty for a safe plan.
+pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
+    let mut facts = start.clone();
+    let mut losses = Vec::new();
+    for step in steps {
+        let before = facts.clone();
+        facts.extend(step.effects.iter().map(|(key, value)| (key.clone(), value.clone())));
+        let mut lose = |what: String, absolute: bool| losses.push(Loss { step: step.number, what, absolute });
+        for (name, works) in FLOWS {
+            if works(&before) == Some(true) && works(&facts) == Some(false) {
+                lose(format!("{name} stop working"), false);
+            }
+        }
+        if locked_out(&facts) && !locked_out(&before) {
+            lose("a second factor is demanded and none can be used".into(), true);
+        }
+        let sets = |key: &str, value: Json| step.effects.get(key) == Some(&value);
+        if sets("factor.sms", json!(true)) && delivers_any(&facts) == Some(false) {
+            lose("the phone factor is switched on before anything can deliver".into(), true);
+        }
+        if sets("bound", json!(true)) && before.get("action").is_some_and(|state| state != "deployed") {
+            lose("the Action is bound before it is deployed".into(), true);
+        }
+        if sets("provider", json!("custom")) && before.get("action").is_some_and(|state| state != "deployed") {
+            lose("the provider is switched to an Action that is not deployed".into(), true);
+        }
+        let phone_on = facts.get("factor.sms") == Some(&json!(true));
+        let fed = |facts: &Facts| facts.get("feedback") == Some(&json!("active"));
+        if phone_on && fed(&before) && !fed(&facts) {
+            lose("no feedback reaches Verify: five sends in ten minutes lock a number out".into(), false);
+        }
+    }
+    losses
+}
+
+type Flow = (&'static str, fn(&Facts) -> Option<bool>);
+
+/// The ways a user meets the stack. `None`: not known.
+const FLOWS: &[Flow] = &[
+    ("codes by SMS", |facts| code(facts, "sms")),
+    ("codes by voice", |facts| code(facts, "voice")),
+    ("phone messages of the tenant", delivers_any),
+];
+
+fn word<'a>(facts: &'a Facts, key: &str) -> Option<&'a str> {
+    facts.get(key).and_then(Json::as_str)
+}
+
+fn flag(facts: &Facts, key: &str) -> Option<bool> {
+    facts.get(key).and_then(Json::as_bool)
+}
+
+fn holds(facts: &Facts, key: &str, item: &str) -> Option<bool> {
+    facts.get(key).and_then(Json::as_array).map(|items| items.iter().any(|held| held == item))
+}
+
+/// Whether a message by this channel leaves the tenant.
+fn delivers(facts: &Facts, channel: &str) -> Option<bool> {
+    // The legacy set-up is somebody else's; nothing is claimed about it.
+    if flag(facts, "unified") == Some(false) {
+        return None;
+    }
+    let method = if channel == "voice" { "voice" } else { "text" };
+    match word(facts, "provider")? {
+        "custom" => {
+            let live = word(facts, "action").is_none_or(|state| state == "deployed");
+            let stands = flag(facts, "service") != Some(false) && flag(facts, "bound") != Some(false);
+            Some(live && stands && holds(facts, "provider.methods", method)?)
+        }
+        "absent" | "disabled" => Some(false),
+        _ => holds(facts, "provider.methods", method),
+    }
+}
+
+fn delivers_any(facts: &Facts) -> Option<bool> {
+    match (delivers(facts, "sms"), delivers(facts, "voice")) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), Some(false)) => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a user can get a code by this channel.
+fn code(facts: &Facts, channel: &str) -> Option<bool> {
+    let on = flag(facts, "factor.sms")?;
+    let typed = holds(facts, "message_types", channel).unwrap_or(true);
+    let login = channel != "voice" || word(facts, "login") != Some("classic");
+    Some(on && typed && login && delivers(facts, channel)?)
+}
+
+/// Whether the policy asks for a factor and it is known that none can be used.
+fn locked_out(facts: &Facts) -> bool {
+    if word(facts, "policy").is_none_or(|policy| policy == "never") {
+        return false;
+    }
+    let factors: Vec<(&String, bool)> = facts
+        .iter()
+        .filter(|(key, _)| key.starts_with("factor.") && *key != "factor.recovery-code")
+        .filter_map(|(key, value)| Some((key, value.as_bool()?)))
+        .collect();
+    let phone_fails = code(facts, "sms") == Some(false) && code(facts, "voice") == Some(false);
+    !factors.is_empty() && factors.iter().all(|(key, on)| !on || (*key == "factor.sms" && phone_fails))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::step;
+    use crate::model::plan::{Stage, Verb};
+
+    fn facts(pairs: &[(&str, Json)]) -> Facts {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
+    }
+
+    fn working() -> Facts {
+        facts(&[
+            ("policy", json!("always")),
+            ("factor.sms", json!(true)),
+            ("message_types", json!(["sms"])),
+            ("provider", json!("custom")),
+            ("provider.methods", json!(["text"])),
+            ("unified", json!(true)),
+            ("action", json!("deployed")),
+            ("bound", json!(true)),
+            ("service", json!(true)),
+            ("feedback", json!("active")),
+        ])
+    }
+
+    fn one(effects: &[(&str, Json)]) -> Vec<Step> {
+        let mut step = step("x", "x", Verb::Update, Stage::Tenant, "x", json!({}));
+        step.number = 1;
+        step.effects = facts(effects);
+        vec![step]
+    }
+
+    #[test]
+    fn each_pillar_that_is_taken_away_is_a_loss() {
+        let cases: &[(&str, Json, bool)] = &[
+            ("factor.sms", json!(false), true),
+            ("message_types", json!([]), true),
+            ("provider", json!("disabled"), true),
+            ("provider.methods", json!(["voice"]), true),
+            ("action", json!("absent"), true),
+            ("bound", json!(false), true),
+            ("service", json!(false), true),
+            ("feedback", json!("absent"), false),
+            ("feedback", json!("paused"), false),
+        ];
+        for (key, value, locks_out) in cases {
+            let losses = losses(&working(), &one(&[(key, value.clone())]));
+            assert!(!losses.is_empty(), "{key}");
+            assert_eq!(losses.iter().any(|loss| loss.absolute), *locks_out, "{key}: {losses:?}");
+        }
+        assert!(losses(&working(), &one(&[("policy", json!("never"))])).is_empty());
+        assert!(losses(&working(), &one(&[("service", json!(true))])).is_empty());
+    }
+
+    #[test]
+    fn exposing_before_the_pillars_stand_is_absolute() {
+        let mut start = working();
+        start.extend(facts(&[("policy", json!("never")), ("factor.sms", json!(false)), ("action", json!("draft"))]));
+        start.extend(facts(&[("provider", json!("absent")), ("provider.methods", json!([])), ("bound", json!(false))]));
+        for (key, value) in
+            [("factor.sms", json!(true)), ("bound", json!(true)), ("provider", json!("custom")), ("policy", json!("always"))]
+        {
+            let losses = losses(&start, &one(&[(key, value)]));
+            assert!(losses.iter().any(|loss| loss.absolute), "{key}: {losses:?}");
+        }
+    }
+}

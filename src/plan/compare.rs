@@ -1,0 +1,217 @@
+//! Field by field: is it as wanted, and if not, who moved?
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use crate::kinds::{Kind, Resource, Seen};
+use crate::ledger::compact;
+use crate::ledger::prints::Prints;
+use crate::model::ledger::{Entry, Last};
+use crate::model::plan::{Cause, FieldChange};
+use crate::model::secret::{Origin, Secret};
+use crate::model::value::{Attrs, Ids, Part, Value};
+
+/// Fills outputs of resources into a value, as far as they are known.
+pub fn resolve(value: &Value, ids: &BTreeMap<String, Ids>) -> Value {
+    let Value::Output(template) = value else { return value.clone() };
+    let mut text = String::new();
+    for part in &template.parts {
+        match part {
+            Part::Text(piece) => text.push_str(piece),
+            Part::Output(output) => match ids.get(&output.resource).and_then(|ids| ids.get(&output.output)) {
+                Some(known) if !known.is_empty() => text.push_str(known),
+                _ => return value.clone(),
+            },
+        }
+    }
+    if template.secret { Value::Secret(Secret::new(text, Origin::Public)) } else { Value::text(text) }
+}
+
+/// The desired attributes with outputs filled in.
+pub fn resolve_all(desired: &Attrs, ids: &BTreeMap<String, Ids>) -> Attrs {
+    desired.iter().map(|(key, value)| (key.clone(), resolve(value, ids))).collect()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Match {
+    Same,
+    Differs,
+    /// Nothing to compare with.
+    Unknown,
+}
+
+/// What differs between a resource and its observed state.
+#[derive(Debug, Default, PartialEq)]
+pub struct Differences {
+    pub changes: Vec<FieldChange>,
+    /// Secrets without a record, and values that the tenant does not tell.
+    pub unknown: Vec<String>,
+}
+
+/// Compares a resource (outputs filled in) with its observed state. `has_ledger` says whether a record of the stack
+/// exists at all: without one nobody knows who moved.
+pub fn differences(
+    kind: &dyn Kind,
+    want: &Resource,
+    seen: &Seen,
+    entry: Option<&Entry>,
+    has_ledger: bool,
+    prints: &Prints,
+) -> Differences {
+    let mut out = Differences::default();
+    for (field, desired) in &want.desired {
+        let observed = seen.attrs.get(field);
+        let last = entry.and_then(|entry| entry.fields.get(field));
+        let matched = match observed {
+            Some(observed) if kind.tolerates(field, desired, observed) => Match::Same,
+            _ => compare(desired, observed, last, prints),
+        };
+        match matched {
+            Match::Same => {}
+            Match::Unknown if seen.exists => out.unknown.push(field.clone()),
+            Match::Unknown | Match::Differs => {
+                let cause = cause(desired, observed, last, entry, seen, has_ledger, prints);
+                out.changes.push(change(field, Some(desired), observed, cause));
+            }
+        }
+    }
+    let closed = kind.closed(&want.desired);
+    for (field, observed) in &seen.attrs {
+        let extra = closed.iter().any(|prefix| field.starts_with(prefix)) && !want.desired.contains_key(field);
+        if extra {
+            let last = entry.and_then(|entry| entry.fields.get(field));
+            let cause = match (has_ledger, entry, last) {
+                (false, ..) => Cause::Unknown,
+                (true, None, _) | (true, Some(_), Some(_)) => Cause::NotApplied,
+                (true, Some(_), None) => Cause::TenantChanged,
+            };
+            out.changes.push(change(field, None, Some(observed), cause));
+        }
+    }
+    out
+}
+
+fn compare(desired: &Value, observed: Option<&Value>, last: Option<&Last>, prints: &Prints) -> Match {
+    let is = |same: bool| if same { Match::Same } else { Match::Differs };
+    match (desired, observed) {
+        (Value::Unknown(_), _) | (_, Some(Value::Unknown(_))) => Match::Unknown,
+        (Value::Output(_), _) => Match::Differs,
+        (Value::Known(wanted), Some(Value::Known(there))) => is(wanted == there),
+        // Lists that were emptied read back as absent.
+        (Value::Known(Json::Array(items)), None) => is(items.is_empty()),
+        (Value::Secret(wanted), Some(Value::Secret(there))) => is(wanted == there),
+        (Value::Secret(wanted), Some(Value::Known(there))) => is(there.as_str() == Some(wanted.expose())),
+        (Value::Known(wanted), Some(Value::Secret(there))) => is(wanted.as_str() == Some(there.expose())),
+        (Value::Secret(wanted), Some(Value::Stamp(mark))) => match last {
+            Some(Last::Print { print, stamp }) => is(stamp == mark && prints.is_of(print, wanted)),
+            _ => Match::Unknown,
+        },
+        (Value::Generated(_), Some(Value::Secret(there))) => match last {
+            Some(Last::Print { print, .. }) => is(prints.is_of(print, there)),
+            _ => Match::Same,
+        },
+        (Value::Generated(_), Some(Value::Stamp(mark))) => match last {
+            Some(Last::Print { stamp, .. }) => is(stamp == mark),
+            _ => Match::Unknown,
+        },
+        _ => Match::Differs,
+    }
+}
+
+/// Who moved, for a field that differs.
+fn cause(
+    desired: &Value,
+    observed: Option<&Value>,
+    last: Option<&Last>,
+    entry: Option<&Entry>,
+    seen: &Seen,
+    has_ledger: bool,
+    prints: &Prints,
+) -> Cause {
+    if !has_ledger {
+        return Cause::Unknown;
+    }
+    let Some(last) = last.filter(|_| entry.is_some()) else {
+        // A resource that was applied and is gone was taken away, whatever the field.
+        return if entry.is_some() && !seen.exists { Cause::TenantChanged } else { Cause::NotApplied };
+    };
+    let local_same = match (last, desired) {
+        (Last::Plain(was), Value::Known(wanted)) => *was == compact(wanted),
+        (Last::Print { print, .. }, Value::Secret(wanted)) => prints.is_of(print, wanted),
+        (Last::Print { .. }, Value::Generated(_)) => true,
+        // An output that is not known yet belongs to something that was taken away.
+        (Last::Print { .. } | Last::Plain(_), Value::Output(_)) => true,
+        _ => false,
+    };
+    let remote_same = match (last, observed) {
+        (Last::Plain(was), Some(Value::Known(there))) => *was == compact(there),
+        (Last::Plain(Json::Array(items)), None) => items.is_empty(),
+        (Last::Print { stamp, .. }, Some(Value::Stamp(mark))) => stamp == mark,
+        (Last::Print { print, .. }, Some(Value::Secret(there))) => prints.is_of(print, there),
+        _ => false,
+    };
+    match (local_same, remote_same) {
+        (false, true) => Cause::NotApplied,
+        (true, _) => Cause::TenantChanged,
+        (false, false) => Cause::Both,
+    }
+}
+
+fn change(field: &str, desired: Option<&Value>, observed: Option<&Value>, cause: Cause) -> FieldChange {
+    let hidden = |value: &Value| matches!(value, Value::Secret(_) | Value::Stamp(_) | Value::Generated(_));
+    let secret = desired.is_some_and(|value| hidden(value) || matches!(value, Value::Output(t) if t.secret))
+        || observed.is_some_and(hidden);
+    if secret {
+        let old = observed.map(|_| json!("set"));
+        let new = desired.map(|_| json!(if observed.is_some() { "changed" } else { "set" }));
+        return FieldChange { field: field.to_owned(), old, new, secret: true, cause };
+    }
+    FieldChange {
+        field: field.to_owned(),
+        old: observed.map(Value::shown),
+        new: desired.map(Value::shown),
+        secret: false,
+        cause,
+    }
+}
+
+/// What the ledger remembers of a resource after it was applied: desired fields with their observed marks. `wrote`:
+/// the secrets were sent in this run; `same`: fields that were as wanted before it. A secret that could not be
+/// compared is not remembered, or the next run would claim to know it.
+pub fn remember(
+    desired: &Attrs,
+    seen: &Seen,
+    wrote: bool,
+    same: &dyn Fn(&str) -> bool,
+    before: Option<&Entry>,
+    prints: &Prints,
+) -> BTreeMap<String, Last> {
+    let mut fields = BTreeMap::new();
+    for (field, wanted) in desired {
+        let observed = seen.attrs.get(field);
+        let known = before.and_then(|entry| entry.fields.get(field));
+        let last = match (wanted, observed) {
+            (Value::Known(json), _) => Some(Last::Plain(compact(json))),
+            (Value::Secret(secret), Some(Value::Stamp(stamp))) if wrote => {
+                Some(Last::Print { print: prints.print(secret), stamp: stamp.clone() })
+            }
+            // Our own writes of other fields may have moved the mark of a secret that is as it was.
+            (Value::Secret(_), Some(Value::Stamp(stamp))) => match known {
+                Some(Last::Print { print, .. }) if same(field) => {
+                    Some(Last::Print { print: print.clone(), stamp: stamp.clone() })
+                }
+                known => known.cloned(),
+            },
+            (Value::Secret(secret), _) => Some(Last::Print { print: prints.print(secret), stamp: Json::Null }),
+            (Value::Generated(_), Some(Value::Secret(there))) => {
+                Some(Last::Print { print: prints.print(there), stamp: Json::Null })
+            }
+            _ => None,
+        };
+        if let Some(last) = last {
+            fields.insert(field.clone(), last);
+        }
+    }
+    fields
+}

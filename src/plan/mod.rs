@@ -1,0 +1,6 @@
+//! From desired and observed state to a plan: pure, so that the same inputs give the same bytes.
+
+pub mod build;
+pub mod check;
+pub mod compare;
+pub mod render;

@@ -1,0 +1,353 @@
+//! All that a kind can do: read, sleep, and, with a [`Writer`], write once.
+//!
+//! A [`Port`] is a mailbox between one task and the engine. The task side puts calls in and awaits results; the
+//! engine side takes calls out and puts results in. No header, token, pacing or retry is visible here, and a
+//! [`Reader`] has no method that writes: that is how plan and drift are read-only.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use serde_json::Value as Json;
+
+use crate::model::call::{Api, Body, Failed, Get, Paging, Repeat, Write};
+use crate::model::plan::Event;
+
+/// Result of a call: the decoded reply (`null` for an empty one).
+pub type Answered = Result<Json, Failed>;
+
+/// A call on its way to the engine.
+#[derive(Debug)]
+pub enum Call {
+    /// One page of a read: API and full path.
+    Read(Api, String),
+    /// A write; `urgent` ones are sent even after an interrupt (ledger result, lease release).
+    Write(Write, bool),
+}
+
+#[derive(Default)]
+struct State {
+    next_id: u64,
+    outbox: VecDeque<(u64, Call)>,
+    inbox: BTreeMap<u64, Answered>,
+    alarms: Vec<u64>,
+    now_ms: u64,
+    interrupted: bool,
+    cache: BTreeMap<Get, Option<Result<Rc<Json>, Failed>>>,
+    events: VecDeque<Event>,
+    scopes: Option<Vec<String>>,
+}
+
+/// The mailbox of one task. Cloning gives another handle to the same mailbox.
+#[derive(Clone, Default)]
+pub struct Port(Rc<RefCell<State>>);
+
+/// The engine's side.
+impl Port {
+    /// Takes the calls that were made since the last time, oldest first.
+    pub fn take_calls(&self) -> Vec<(u64, Call)> {
+        self.0.borrow_mut().outbox.drain(..).collect()
+    }
+
+    /// Takes what the task had to tell, oldest first.
+    pub fn take_events(&self) -> Vec<Event> {
+        self.0.borrow_mut().events.drain(..).collect()
+    }
+
+    /// Delivers the result of a call.
+    pub fn deliver(&self, id: u64, result: Answered) {
+        self.0.borrow_mut().inbox.insert(id, result);
+    }
+
+    /// Tells the time before a poll and forgets the alarms of the last one.
+    pub fn begin_poll(&self, now_ms: u64, interrupted: bool) {
+        let mut state = self.0.borrow_mut();
+        state.now_ms = now_ms;
+        state.interrupted = interrupted;
+        state.alarms.clear();
+    }
+
+    /// The earliest time at which a sleeping part of the task wants to be polled again, in ms.
+    pub fn next_alarm(&self) -> Option<u64> {
+        self.0.borrow().alarms.iter().min().copied()
+    }
+
+    /// Tells which scopes the access token has.
+    pub fn tell_scopes(&self, scopes: Vec<String>) {
+        self.0.borrow_mut().scopes = Some(scopes);
+    }
+}
+
+/// The task's side, common to readers and writers.
+impl Port {
+    /// A read-only handle.
+    pub fn reader(&self) -> Reader {
+        Reader { port: self.clone() }
+    }
+
+    /// A handle that can write once.
+    pub fn writer(&self) -> Writer {
+        Writer { reader: self.reader(), left: 1, urgent: false }
+    }
+
+    /// A handle that can write once, also after an interrupt: for leaving things tidy.
+    pub fn last_word(&self) -> Writer {
+        Writer { reader: self.reader(), left: 1, urgent: true }
+    }
+
+    /// Forgets what was read, so that the next phase reads anew.
+    pub fn new_phase(&self) {
+        self.0.borrow_mut().cache.clear();
+    }
+
+    /// Reports progress.
+    pub fn tell(&self, event: Event) {
+        self.0.borrow_mut().events.push_back(event);
+    }
+
+    /// Whether the user asked to stop.
+    pub fn interrupted(&self) -> bool {
+        self.0.borrow().interrupted
+    }
+
+    /// Time of the last poll, in ms since the Unix epoch.
+    pub fn now_ms(&self) -> u64 {
+        self.0.borrow().now_ms
+    }
+
+    /// Scopes of the access token, once one was granted; `None` before that.
+    pub fn scopes(&self) -> Option<Vec<String>> {
+        self.0.borrow().scopes.clone()
+    }
+
+    fn call(&self, call: Call) -> Waiting {
+        let mut state = self.0.borrow_mut();
+        let id = state.next_id;
+        state.next_id += 1;
+        state.outbox.push_back((id, call));
+        Waiting { port: self.clone(), id }
+    }
+}
+
+/// Reads and sleeps; nothing else.
+#[derive(Clone)]
+pub struct Reader {
+    port: Port,
+}
+
+impl Reader {
+    /// Reads once per phase: equal reads share one request and one result.
+    pub async fn get(&self, get: &Get) -> Result<Rc<Json>, Failed> {
+        let first = {
+            let mut state = self.port.0.borrow_mut();
+            match state.cache.get(get) {
+                Some(Some(result)) => return result.clone(),
+                Some(None) => false,
+                None => {
+                    state.cache.insert(get.clone(), None);
+                    true
+                }
+            }
+        };
+        if first {
+            let result = self.fresh(get).await.map(Rc::new);
+            self.port.0.borrow_mut().cache.insert(get.clone(), Some(result.clone()));
+            return result;
+        }
+        std::future::poll_fn(|_| match self.port.0.borrow().cache.get(get) {
+            Some(Some(result)) => Poll::Ready(result.clone()),
+            _ => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Reads now, past the cache: for polls and for reads right before a write. Follows paging; a page that
+    /// fails, fails the whole read.
+    pub async fn fresh(&self, get: &Get) -> Answered {
+        match get.paging {
+            Paging::Whole => self.page(get.api, get.path.clone()).await,
+            Paging::Offset { key, per_page } => {
+                let mut all = Vec::new();
+                let joint = if get.path.contains('?') { '&' } else { '?' };
+                // A tenant holds at most 100 Actions and a trigger 20 bindings, so this ends early; the bound keeps
+                // a server that never sends a short page from holding the run.
+                for page in 0..100 {
+                    let path = format!("{}{joint}page={page}&per_page={per_page}", get.path);
+                    let mut reply = self.page(get.api, path).await?;
+                    let items = reply.get_mut(key).and_then(Json::as_array_mut).map(std::mem::take);
+                    let Some(items) = items else {
+                        return Err(Failed::Misread(format!("GET {}: no list {key:?} in the reply", get.path)));
+                    };
+                    let short = items.len() < per_page;
+                    all.extend(items);
+                    if short {
+                        return Ok(serde_json::json!({ key: all }));
+                    }
+                }
+                Err(Failed::Misread(format!("GET {}: more than 100 pages", get.path)))
+            }
+            Paging::Next => {
+                let mut all: Vec<Json> = Vec::new();
+                let mut path = get.path.clone();
+                for _ in 0..100 {
+                    let mut reply = self.page(get.api, path).await?;
+                    let meta = reply.get("meta").cloned().unwrap_or(Json::Null);
+                    let key = meta.get("key").and_then(Json::as_str).unwrap_or_default().to_owned();
+                    let items = reply.get_mut(&key).and_then(Json::as_array_mut).map(std::mem::take);
+                    let Some(items) = items else {
+                        return Err(Failed::Misread(format!("GET {}: no list in the reply", get.path)));
+                    };
+                    all.extend(items);
+                    match meta.get("next_page_url").and_then(Json::as_str) {
+                        None => return Ok(serde_json::json!({ key: all })),
+                        Some(url) => path = path_of(url).to_owned(),
+                    }
+                }
+                Err(Failed::Misread(format!("GET {}: more than 100 pages", get.path)))
+            }
+        }
+    }
+
+    async fn page(&self, api: Api, path: String) -> Answered {
+        if self.port.interrupted() {
+            return Err(Failed::Stopped);
+        }
+        self.port.call(Call::Read(api, path)).await
+    }
+
+    /// Waits; an interrupt ends the wait.
+    pub async fn sleep_ms(&self, ms: u64) {
+        let until = self.port.now_ms().saturating_add(ms);
+        std::future::poll_fn(|_| {
+            let mut state = self.port.0.borrow_mut();
+            if state.now_ms >= until || state.interrupted {
+                return Poll::Ready(());
+            }
+            state.alarms.push(until);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// The mailbox behind this reader.
+    pub fn port(&self) -> &Port {
+        &self.port
+    }
+}
+
+/// A reader that may also write, once.
+pub struct Writer {
+    reader: Reader,
+    left: u8,
+    urgent: bool,
+}
+
+impl Writer {
+    /// Sends the one write of this step. What was read before it is forgotten.
+    ///
+    /// # Panics
+    /// On a second write: a step makes at most one.
+    pub async fn send(&mut self, write: Write) -> Answered {
+        assert!(self.left > 0, "a step makes at most one write");
+        if self.reader.port.interrupted() && !self.urgent {
+            return Err(Failed::Stopped);
+        }
+        self.left -= 1;
+        let result = self.reader.port.call(Call::Write(write, self.urgent)).await;
+        self.reader.port.new_phase();
+        // A refused write has changed nothing, so the step may try once more.
+        if matches!(result, Err(Failed::Refused(_) | Failed::NotDone(_))) {
+            self.left += 1;
+        }
+        result
+    }
+
+    /// Shorthand for a JSON write.
+    pub async fn json(
+        &mut self,
+        method: crate::model::api::Method,
+        path: impl Into<String>,
+        body: Json,
+        repeat: Repeat,
+    ) -> Answered {
+        let body = if body.is_null() { Body::None } else { Body::Json(body) };
+        self.send(Write { api: Api::Auth0, method, path: path.into(), body, repeat }).await
+    }
+
+    /// The reader part.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+struct Waiting {
+    port: Port,
+    id: u64,
+}
+
+impl Future for Waiting {
+    type Output = Answered;
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Answered> {
+        match self.port.0.borrow_mut().inbox.remove(&self.id) {
+            Some(result) => Poll::Ready(result),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Path and query of an absolute URL (the vendor's page links name the real host, a gateway has another).
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("/", |at| &rest[at..])
+}
+
+/// Runs futures side by side and gives their results in the order given.
+pub async fn join_all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
+    let mut slots: Vec<(Option<Pin<Box<dyn Future<Output = T> + '_>>>, Option<T>)> =
+        futures.into_iter().map(|future| (Some(future), None)).collect();
+    std::future::poll_fn(move |cx| {
+        for (future, result) in &mut slots {
+            if let Some(running) = future
+                && let Poll::Ready(value) = running.as_mut().poll(cx)
+            {
+                *result = Some(value);
+                *future = None;
+            }
+        }
+        if slots.iter().all(|(future, _)| future.is_none()) {
+            Poll::Ready(slots.iter_mut().filter_map(|(_, result)| result.take()).collect())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// Runs `main` to its end with `beside` going on next to it; `beside` is dropped when `main` is done.
+pub async fn beside<T>(main: impl Future<Output = T>, beside: impl Future<Output = ()>) -> T {
+    let mut main = Box::pin(main);
+    let mut beside = Box::pin(beside);
+    let mut ended = false;
+    std::future::poll_fn(move |cx| {
+        if !ended && beside.as_mut().poll(cx).is_ready() {
+            ended = true;
+        }
+        main.as_mut().poll(cx)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_links_are_cut_to_their_path() {
+        assert_eq!(path_of("https://verify.twilio.com/v2/Services?Page=1"), "/v2/Services?Page=1");
+        assert_eq!(path_of("/v2/Services?Page=1"), "/v2/Services?Page=1");
+        assert_eq!(path_of("https://verify.twilio.com"), "/");
+    }
+}

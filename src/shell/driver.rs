@@ -1,0 +1,414 @@
+//! Turns the engine's crank: carries out what it asks for, over the network in real time or in process in virtual
+//! time, and passes the user's Ctrl-C on.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::rc::Rc;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::sync::mpsc;
+
+use super::clock::Clock;
+use super::http::Http;
+use super::in_process::{Ended, InProcess};
+use super::signals::{Signal, Signals};
+use crate::engine::{CallId, Connection, Engine, Input, Output, TaskId, TenantId};
+use crate::model::api::Answer;
+use crate::model::plan::Event;
+use crate::port::Port;
+
+/// How requests are carried out.
+pub enum Transport {
+    /// Over the network, in real time.
+    Http(Http),
+    /// By a simulator in this process, in virtual time: nothing is waited for.
+    InProcess(InProcess),
+}
+
+/// An engine together with what carries out its requests. `'a` is how long the event callback lives.
+pub struct Driver<'a> {
+    engine: Engine,
+    inner: Inner,
+    signals: Signals,
+    show: Box<dyn FnMut(TenantId, Event) + 'a>,
+}
+
+enum Inner {
+    Net(Box<Net>),
+    InProcess(InProcess),
+}
+
+struct Net {
+    http: Http,
+    clock: Clock,
+    runtime: tokio::runtime::Runtime,
+    answers_in: mpsc::UnboundedSender<(CallId, Answer)>,
+    answers: mpsc::UnboundedReceiver<(CallId, Answer)>,
+    outstanding: usize,
+    done: BTreeSet<TaskId>,
+    interrupted: bool,
+}
+
+impl<'a> Driver<'a> {
+    /// A driver with a fresh engine. `seed` is for jitter; `show` gets every event as it happens.
+    ///
+    /// # Errors
+    /// The system gives no runtime.
+    pub fn new(
+        transport: Transport,
+        seed: u64,
+        signals: Signals,
+        show: impl FnMut(TenantId, Event) + 'a,
+    ) -> Result<Driver<'a>> {
+        let inner = match transport {
+            Transport::InProcess(in_process) => Inner::InProcess(in_process),
+            Transport::Http(http) => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                let (answers_in, answers) = mpsc::unbounded_channel();
+                Inner::Net(Box::new(Net {
+                    http,
+                    clock: Clock::start(),
+                    runtime: runtime.context("no runtime")?,
+                    answers_in,
+                    answers,
+                    outstanding: 0,
+                    done: BTreeSet::new(),
+                    interrupted: false,
+                }))
+            }
+        };
+        let now_ms = match &inner {
+            Inner::Net(net) => net.clock.now_ms(),
+            Inner::InProcess(in_process) => in_process.now_ms(),
+        };
+        Ok(Driver { engine: Engine::new(now_ms, seed), inner, signals, show: Box::new(show) })
+    }
+
+    /// Adds a tenant.
+    pub fn connect(&mut self, connection: Connection) -> TenantId {
+        self.engine.connect(connection)
+    }
+
+    /// The engine, to spawn tasks that [`Driver::drive`] then runs.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// The transport's time, in ms since the Unix epoch.
+    pub fn now_ms(&self) -> u64 {
+        match &self.inner {
+            Inner::Net(net) => net.clock.now_ms(),
+            Inner::InProcess(in_process) => in_process.now_ms(),
+        }
+    }
+
+    /// The first signal that asked the process to stop; its exit code is the process's.
+    pub fn signal(&self) -> Option<Signal> {
+        self.signals.first()
+    }
+
+    /// The signals, for questions in between (`Signals::while_asking`).
+    pub fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// Runs one task and returns its result. A signal does not cut it short: the task is told, its calls end as
+    /// stopped, and it returns by itself. Ask [`Driver::signal`] afterwards.
+    ///
+    /// # Errors
+    /// The run does not come to an end, which is a mistake of ours.
+    pub fn run<T, F>(&mut self, tenant: TenantId, make: impl FnOnce(Port) -> F) -> Result<T>
+    where
+        T: 'static,
+        F: Future<Output = T> + 'static,
+    {
+        let (task, slot) = self.spawn(tenant, make);
+        self.drive(&[task])?;
+        slot.take().context("a task ended without a result")
+    }
+
+    /// Runs one task for each of the tenants side by side; results come in the order given.
+    ///
+    /// # Errors
+    /// As [`Driver::run`].
+    pub fn run_each<T, F>(
+        &mut self,
+        tenants: &[TenantId],
+        make: impl Fn(TenantId, Port) -> F,
+    ) -> Result<Vec<T>>
+    where
+        T: 'static,
+        F: Future<Output = T> + 'static,
+    {
+        let started: Vec<_> =
+            tenants.iter().map(|tenant| self.spawn(*tenant, |port| make(*tenant, port))).collect();
+        let tasks: Vec<TaskId> = started.iter().map(|(task, _)| *task).collect();
+        self.drive(&tasks)?;
+        started.iter().map(|(_, slot)| slot.take().context("a task ended without a result")).collect()
+    }
+
+    /// Starts a task without running it; the slot is filled when the task is done.
+    pub fn spawn<T, F>(
+        &mut self,
+        tenant: TenantId,
+        make: impl FnOnce(Port) -> F,
+    ) -> (TaskId, Rc<RefCell<Option<T>>>)
+    where
+        T: 'static,
+        F: Future<Output = T> + 'static,
+    {
+        let slot = Rc::new(RefCell::new(None));
+        let result = slot.clone();
+        let task = self.engine.spawn(tenant, |port| {
+            let future = make(port);
+            async move {
+                let value = future.await;
+                *result.borrow_mut() = Some(value);
+            }
+        });
+        (task, slot)
+    }
+
+    /// Runs the engine until all those tasks are done. Others go on meanwhile.
+    ///
+    /// # Errors
+    /// As [`Driver::run`].
+    pub fn drive(&mut self, tasks: &[TaskId]) -> Result<()> {
+        let Driver { engine, inner, signals, show } = self;
+        match inner {
+            Inner::Net(net) => net.drive(engine, signals, show, tasks),
+            Inner::InProcess(in_process) => {
+                match in_process.run(engine, tasks, show, &|| signals.first().is_some()) {
+                    Ended::Done => Ok(()),
+                    Ended::Killed => bail!("the run was killed, as asked for"),
+                    Ended::Stuck(seen) => bail!("the run does not come to an end: {seen}"),
+                }
+            }
+        }
+    }
+}
+
+impl Net {
+    fn drive(
+        &mut self,
+        engine: &mut Engine,
+        signals: &Signals,
+        show: &mut dyn FnMut(TenantId, Event),
+        tasks: &[TaskId],
+    ) -> Result<()> {
+        let Net { http, clock, runtime, answers_in, answers, outstanding, done, interrupted } = self;
+        runtime.block_on(async {
+            engine.handle_input(Input::Tick, clock.now_ms());
+            loop {
+                if tasks.iter().all(|task| done.contains(task)) {
+                    return Ok(());
+                }
+                if !*interrupted && signals.first().is_some() {
+                    *interrupted = true;
+                    engine.handle_input(Input::Interrupt, clock.now_ms());
+                }
+                let wanted_ms = match engine.poll_output() {
+                    Output::Event(tenant, event) => {
+                        show(tenant, event);
+                        continue;
+                    }
+                    Output::Done(task) => {
+                        done.insert(task);
+                        continue;
+                    }
+                    Output::Send(call, request) => {
+                        *outstanding += 1;
+                        let (http, mut report) = (http.clone(), Report::new(call, answers_in.clone()));
+                        tokio::spawn(async move { report.send(http.send(request).await) });
+                        continue;
+                    }
+                    Output::WaitUntil(at_ms) => Some(at_ms),
+                    Output::Idle if *outstanding == 0 => bail!("the engine is idle, no answer is under way"),
+                    Output::Idle => None,
+                };
+                let alarm = async {
+                    match wanted_ms {
+                        Some(at_ms) => tokio::time::sleep(clock.until(at_ms)).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                let signal = async {
+                    match *interrupted {
+                        false => signals.wait().await,
+                        true => std::future::pending().await,
+                    }
+                };
+                let first = tokio::select! {
+                    answer = answers.recv() => answer,
+                    () = alarm => None,
+                    _ = signal => None,
+                };
+                let now_ms = clock.now_ms();
+                match first {
+                    None => engine.handle_input(Input::Tick, now_ms),
+                    Some((call, answer)) => {
+                        *outstanding -= 1;
+                        engine.handle_input(Input::Answer(call, answer), now_ms);
+                        while let Ok((call, answer)) = answers.try_recv() {
+                            *outstanding -= 1;
+                            engine.handle_input(Input::Answer(call, answer), now_ms);
+                        }
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// Reports an answer exactly once, also when the request's task panics: a run must not wait for ever.
+struct Report {
+    call: CallId,
+    answers: Option<mpsc::UnboundedSender<(CallId, Answer)>>,
+}
+
+impl Report {
+    fn new(call: CallId, answers: mpsc::UnboundedSender<(CallId, Answer)>) -> Report {
+        Report { call, answers: Some(answers) }
+    }
+
+    fn send(&mut self, answer: Answer) {
+        if let Some(answers) = self.answers.take() {
+            // Nobody listens once the driver is gone, and then nobody cares.
+            let _ = answers.send((self.call, answer));
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        self.send(Answer::Lost("the request was given up inside".into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::api::ApiRequest;
+    use crate::model::call::{Api, Failed, Get};
+    use crate::shell::http::HttpOptions;
+    use crate::shell::in_process::Simulator;
+    use crate::shell::serve::serve_on;
+    use crate::shell::test_support::{Scripted, block_on, connection, json_reply};
+    use crate::shell::via::Via;
+    use serde_json::json;
+    use std::time::Duration;
+
+    const START_MS: u64 = 1_790_000_000_000;
+
+    fn vendors(request: &ApiRequest, _: u64) -> Answer {
+        match request.path.as_str() {
+            "/oauth/token" => json_reply(200, &json!({ "access_token": "token-value", "expires_in": 86400 })),
+            path => json_reply(200, &json!({ "host": request.host, "path": path })),
+        }
+    }
+
+    async fn two_reads(port: Port) -> Vec<Result<String, Failed>> {
+        let reads = [Get::whole(Api::Auth0, "/api/v2/branding"), Get::whole(Api::Verify, "/v2/Services")];
+        let mut results = Vec::new();
+        for get in &reads {
+            results.push(
+                port.reader().get(get).await.map(|json| json["host"].as_str().unwrap_or_default().to_owned()),
+            );
+        }
+        results
+    }
+
+    fn in_process(signals: &Signals) -> Driver<'static> {
+        let world: Rc<RefCell<dyn Simulator>> = Rc::new(RefCell::new(Scripted::new(vendors)));
+        let transport = Transport::InProcess(InProcess::new(world, START_MS));
+        Driver::new(transport, 7, signals.clone(), |_, _| {}).expect("driver")
+    }
+
+    /// Serves [`vendors`] from a thread of its own for at most ten seconds; answers a transport to it.
+    fn network() -> Transport {
+        let (tell, port) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            block_on(async move {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback port");
+                tell.send(listener.local_addr().expect("bound").port()).expect("test waits");
+                let world = Rc::new(RefCell::new(Scripted::new(vendors)));
+                let stop = tokio::time::sleep(Duration::from_secs(10));
+                serve_on(listener, world, None, stop).await.expect("served");
+            });
+        });
+        let url = format!("http://127.0.0.1:{}", port.recv().expect("port"));
+        let via = Some(Via::parse(&url, false).expect("loopback"));
+        Transport::Http(Http::new(&HttpOptions { via, ..HttpOptions::default() }).expect("client"))
+    }
+
+    #[test]
+    fn a_task_gives_its_result_over_either_transport() {
+        for transport in [
+            network(),
+            Transport::InProcess(InProcess::new(Rc::new(RefCell::new(Scripted::new(vendors))), START_MS)),
+        ] {
+            let mut requests = 0;
+            let mut driver = Driver::new(transport, 7, Signals::silent(), |_, event| {
+                requests += usize::from(matches!(event, Event::Request { .. }));
+            })
+            .expect("driver");
+            let tenants = [driver.connect(connection()), driver.connect(connection())];
+            let one = driver.run(tenants[0], two_reads).expect("ends");
+            let hosts = vec![Ok("acme.auth0.example".to_owned()), Ok("verify.twilio.com".to_owned())];
+            assert_eq!(one, hosts);
+            let both = driver.run_each(&tenants, |_, port| two_reads(port)).expect("ends");
+            assert_eq!(both, [hosts.clone(), hosts]);
+            assert_eq!(driver.signal(), None);
+            drop(driver);
+            // Three times two reads, and a token for each of the two tenants.
+            assert_eq!(requests, 8);
+        }
+    }
+
+    #[test]
+    fn sleeping_takes_virtual_time_only() {
+        let mut driver = in_process(&Signals::silent());
+        let tenant = driver.connect(connection());
+        driver.run(tenant, |port| async move { port.reader().sleep_ms(86_400_000).await }).expect("ends");
+        assert_eq!(driver.now_ms(), START_MS + 86_400_000);
+    }
+
+    #[test]
+    fn a_signal_reaches_the_task_and_is_remembered() {
+        for network_too in [false, true] {
+            let signals = Signals::silent();
+            let mut driver = if network_too {
+                Driver::new(network(), 7, signals.clone(), |_, _| {}).expect("driver")
+            } else {
+                in_process(&signals)
+            };
+            let tenant = driver.connect(connection());
+            let raise = signals.clone();
+            let results = driver
+                .run(tenant, move |port| async move {
+                    raise.raise(Signal::Terminate);
+                    // The signal comes from outside the engine, so it needs a turn to be seen.
+                    port.reader().sleep_ms(5_000).await;
+                    two_reads(port).await
+                })
+                .expect("ends");
+            assert_eq!(results, [Err(Failed::Stopped), Err(Failed::Stopped)]);
+            assert_eq!(driver.signal().map(Signal::exit_code), Some(143));
+        }
+    }
+
+    #[test]
+    fn a_task_without_an_end_is_an_error_and_no_hang() {
+        for transport in [true, false] {
+            let mut driver = if transport {
+                Driver::new(network(), 7, Signals::silent(), |_, _| {}).expect("driver")
+            } else {
+                in_process(&Signals::silent())
+            };
+            let tenant = driver.connect(connection());
+            let result = driver.run(tenant, |_| std::future::pending::<()>());
+            assert!(result.is_err());
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The shell: everything that touches the world outside. Sockets, clock, files, signals, terminal, entropy.
+//!
+//! The core hands out plain data (`engine::Output`) and is told what became of it (`engine::Input`); this module
+//! carries it out and decides nothing about tenants, plans or steps.
+//!
+//! - [`driver`] turns the engine's crank, over [`http`] (real time) or [`in_process`] (virtual time).
+//! - [`serve`] puts a simulator on a loopback port.
+//! - [`files`], [`secrets`], [`jwt`], [`clock`], [`signals`] hand in what the core may not fetch by itself.
+//! - [`terminal`] and [`telemetry`] are the only ways out for text; both scrub.
+
+pub mod clock;
+pub mod driver;
+pub mod files;
+pub mod http;
+pub mod in_process;
+pub mod jwt;
+pub mod proxy;
+pub mod secrets;
+pub mod serve;
+pub mod signals;
+pub mod telemetry;
+pub mod terminal;
+pub mod via;
+
+pub use driver::{Driver, Transport};
+pub use http::{Http, HttpOptions};
+pub use in_process::{Ended, InProcess, KillPoint, Simulator, Stop, run_virtual};
+pub use proxy::ProxySettings;
+pub use secrets::Scrub;
+pub use signals::{Signal, Signals};
+pub use terminal::Say;
+pub use via::Via;
+
+#[cfg(test)]
+mod test_support;

@@ -1,0 +1,337 @@
+//! The terminal: what goes to stdout and stderr, colour, and the one question that may be asked.
+//!
+//! stdout is the result, stderr the conversation. Every text passes the scrubber, then a filter against control
+//! characters: names that somebody else chose must not steer the terminal.
+
+use std::fmt;
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write};
+
+use super::secrets::Scrub;
+use super::signals::Signals;
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl std::str::FromStr for ColorChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ColorChoice, String> {
+        match text {
+            "auto" => Ok(ColorChoice::Auto),
+            "always" => Ok(ColorChoice::Always),
+            "never" => Ok(ColorChoice::Never),
+            other => Err(format!("{other:?} is not one of auto, always, never")),
+        }
+    }
+}
+
+/// What the three streams are connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terminals {
+    pub stdin: bool,
+    pub stdout: bool,
+    pub stderr: bool,
+}
+
+impl Terminals {
+    /// Looks at this process's streams.
+    pub fn of_this_process() -> Terminals {
+        Terminals {
+            stdin: std::io::stdin().is_terminal(),
+            stdout: std::io::stdout().is_terminal(),
+            stderr: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether somebody is there to answer: both the question and the answer have to go by a terminal.
+    pub fn can_ask(self) -> bool {
+        self.stdin && self.stderr
+    }
+}
+
+/// Whether a stream gets colour. `look_up` is the environment. An explicit choice beats `NO_COLOR`, which counts when
+/// it is set to anything but nothing (no-color.org).
+pub fn use_color(choice: ColorChoice, is_terminal: bool, look_up: impl Fn(&str) -> Option<String>) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            let no_color = look_up("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let dumb = look_up("TERM").is_some_and(|value| value == "dumb");
+            is_terminal && !no_color && !dumb
+        }
+    }
+}
+
+/// Why no question was asked or answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskProblem {
+    /// Nobody there. Say which flag confirms instead.
+    #[error("nobody can be asked: stdin and stderr are not both terminals")]
+    NotATerminal,
+    /// End of input.
+    #[error("the question was not answered")]
+    NoAnswer,
+}
+
+/// The two ways out. Holds no lock between calls.
+pub struct Say {
+    scrub: Scrub,
+    out: Stream,
+    err: Stream,
+    terminals: Terminals,
+}
+
+struct Stream {
+    write: Box<dyn Write>,
+    color: bool,
+    /// Nobody reads any more.
+    broken: bool,
+}
+
+impl Say {
+    /// Writes to this process's stdout and stderr.
+    pub fn new(scrub: Scrub, choice: ColorChoice) -> Say {
+        let terminals = Terminals::of_this_process();
+        let color = |is_terminal| use_color(choice, is_terminal, |name| std::env::var(name).ok());
+        let (out, err) = (color(terminals.stdout), color(terminals.stderr));
+        Say::with_streams(
+            scrub,
+            terminals,
+            (Box::new(std::io::stdout()), out),
+            (Box::new(std::io::stderr()), err),
+        )
+    }
+
+    /// Writes elsewhere: each stream with whether it gets colour.
+    pub fn with_streams(
+        scrub: Scrub,
+        terminals: Terminals,
+        out: (Box<dyn Write>, bool),
+        err: (Box<dyn Write>, bool),
+    ) -> Say {
+        let stream = |(write, color)| Stream { write, color, broken: false };
+        Say { scrub, out: stream(out), err: stream(err), terminals }
+    }
+
+    /// Text of the result, to stdout; no line end is added.
+    ///
+    /// Once nobody reads stdout any more (`lockstep plan | head -1`), the rest of the result is dropped without a
+    /// word and the command goes on to the exit code it would have had: a reader that goes away must not cut an
+    /// apply in two.
+    pub fn out(&mut self, text: &str) {
+        let text = filter(&self.scrub.scrub(text), self.out.color);
+        self.out.write(&text);
+    }
+
+    /// Like [`Say::out`] without the filter against control characters: for JSON (which escapes them) and for files
+    /// whose bytes matter. Never for text that a terminal shows.
+    pub fn out_exact(&mut self, text: &str) {
+        let text = self.scrub.scrub(text);
+        self.out.write(&text);
+    }
+
+    /// Conversation, to stderr; no line end is added.
+    pub fn err(&mut self, text: &str) {
+        let text = filter(&self.scrub.scrub(text), self.err.color);
+        self.err.write(&text);
+    }
+
+    /// A line of the result.
+    pub fn out_line(&mut self, text: impl fmt::Display) {
+        self.out(&format!("{text}\n"));
+    }
+
+    /// A line of the conversation.
+    pub fn err_line(&mut self, text: impl fmt::Display) {
+        self.err(&format!("{text}\n"));
+    }
+
+    /// Whether stdout gets colour.
+    pub fn out_color(&self) -> bool {
+        self.out.color
+    }
+
+    /// Whether stderr gets colour.
+    pub fn err_color(&self) -> bool {
+        self.err.color
+    }
+
+    /// What the streams are connected to.
+    pub fn terminals(&self) -> Terminals {
+        self.terminals
+    }
+
+    /// Whether the reader of stdout has gone away.
+    pub fn out_broken(&self) -> bool {
+        self.out.broken
+    }
+
+    /// Asks a yes/no question on stderr. Only `y` and `yes` are a yes; anything else, the empty line too, is a no.
+    ///
+    /// # Errors
+    /// See [`AskProblem`]; nothing is read unless somebody can see the question.
+    pub fn ask(&mut self, question: &str, signals: &Signals) -> Result<bool, AskProblem> {
+        if !self.terminals.can_ask() {
+            return Err(AskProblem::NotATerminal);
+        }
+        self.err(&format!("{question} [y/N] "));
+        let mut line = String::new();
+        let read = signals.while_asking(|| std::io::stdin().lock().read_line(&mut line));
+        match read {
+            Ok(count) if count > 0 => Ok(is_yes(&line)),
+            _ => Err(AskProblem::NoAnswer),
+        }
+    }
+}
+
+fn is_yes(line: &str) -> bool {
+    let line = line.trim();
+    line.eq_ignore_ascii_case("y") || line.eq_ignore_ascii_case("yes")
+}
+
+impl Stream {
+    fn write(&mut self, text: &str) {
+        if self.broken {
+            return;
+        }
+        let result = self.write.write_all(text.as_bytes()).and_then(|()| self.write.flush());
+        // Nothing can be said about a stream that fails, except on the same stream.
+        if result.is_err_and(|error| error.kind() != ErrorKind::Interrupted) {
+            self.broken = true;
+        }
+    }
+}
+
+/// Replaces control and direction characters by blanks; keeps line ends, tabs and, with colour, colour sequences.
+fn filter(text: &str, color: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(ch) = rest.chars().next() {
+        if let Some(length) = color_sequence(rest) {
+            if color {
+                out.push_str(&rest[..length]);
+            }
+            rest = &rest[length..];
+            continue;
+        }
+        let steers = (ch.is_control() && ch != '\n' && ch != '\t')
+            || matches!(ch, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        out.push(if steers { ' ' } else { ch });
+        rest = &rest[ch.len_utf8()..];
+    }
+    out
+}
+
+/// Length of the colour sequence (`ESC [ digits and semicolons m`) that the text begins with.
+fn color_sequence(text: &str) -> Option<usize> {
+    let inner = text.strip_prefix("\u{1b}[")?;
+    let end = inner.find(|ch: char| !(ch.is_ascii_digit() || ch == ';'))?;
+    inner[end..].starts_with('m').then_some(2 + end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::secret::{Origin, Secret};
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    #[derive(Clone, Default)]
+    struct Sink {
+        bytes: Rc<RefCell<Vec<u8>>>,
+        /// Fails as a closed pipe does after this many bytes.
+        limit: Option<usize>,
+    }
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if self.limit.is_some_and(|limit| self.bytes.borrow().len() >= limit) {
+                return Err(ErrorKind::BrokenPipe.into());
+            }
+            self.bytes.borrow_mut().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const NO_TERMINAL: Terminals = Terminals { stdin: false, stdout: false, stderr: false };
+
+    fn say(color: bool, limit: Option<usize>) -> (Say, Sink, Scrub) {
+        let (scrub, sink) = (Scrub::default(), Sink { limit, ..Sink::default() });
+        let say = Say::with_streams(
+            scrub.clone(),
+            NO_TERMINAL,
+            (Box::new(sink.clone()), color),
+            (Box::new(sink.clone()), color),
+        );
+        (say, sink, scrub)
+    }
+
+    fn text(sink: &Sink) -> String {
+        String::from_utf8(sink.bytes.borrow().clone()).expect("text")
+    }
+
+    #[test]
+    fn both_ways_out_scrub() {
+        let (mut say, sink, scrub) = say(false, None);
+        scrub.learn(&Secret::new("hunter2-hunter2", Origin::Person));
+        say.out_line("out hunter2-hunter2");
+        say.err_line("err hunter2-hunter2");
+        say.out_exact("exact hunter2-hunter2");
+        assert_eq!(text(&sink), "out [secret]\nerr [secret]\nexact [secret]");
+    }
+
+    #[test]
+    fn remote_names_do_not_steer_the_terminal() {
+        let name = "a\u{1b}]0;title\u{7}b\u{1b}[2Jc\rd\u{202e}e\u{9b}f\u{1b}[1;31mred\u{1b}[0m\tend\n";
+        assert_eq!(filter(name, false), "a ]0;title b [2Jc d e fred\tend\n");
+        assert_eq!(filter(name, true), "a ]0;title b [2Jc d e f\u{1b}[1;31mred\u{1b}[0m\tend\n");
+        assert_eq!(filter("\u{1b}[31", true), " [31");
+        assert_eq!(filter("Grüße ±", false), "Grüße ±");
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_failure() {
+        let (mut say, sink, _) = say(false, Some(4));
+        for _ in 0..3 {
+            say.out("four");
+        }
+        assert!(say.out_broken());
+        assert_eq!(text(&sink), "four");
+    }
+
+    #[test]
+    fn colour_follows_choice_then_environment_then_terminal() {
+        let env = |pairs: &'static [(&'static str, &'static str)]| {
+            move |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        assert!(use_color(ColorChoice::Auto, true, env(&[])));
+        assert!(!use_color(ColorChoice::Auto, false, env(&[])));
+        assert!(!use_color(ColorChoice::Auto, true, env(&[("NO_COLOR", "1")])));
+        assert!(use_color(ColorChoice::Auto, true, env(&[("NO_COLOR", "")])));
+        assert!(!use_color(ColorChoice::Auto, true, env(&[("TERM", "dumb")])));
+        assert!(use_color(ColorChoice::Always, false, env(&[("NO_COLOR", "1")])));
+        assert!(!use_color(ColorChoice::Never, true, env(&[])));
+        assert_eq!("always".parse(), Ok(ColorChoice::Always));
+        assert!("sometimes".parse::<ColorChoice>().is_err());
+    }
+
+    #[test]
+    fn nobody_is_asked_without_a_terminal() {
+        let (mut say, sink, _) = say(false, None);
+        assert_eq!(say.ask("Apply?", &Signals::silent()), Err(AskProblem::NotATerminal));
+        assert_eq!(text(&sink), "");
+        assert!(is_yes("Yes\n") && is_yes("y\n"));
+        assert!(!is_yes("\n") && !is_yes("yeah\n") && !is_yes("n\n"));
+    }
+}

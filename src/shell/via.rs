@@ -1,0 +1,145 @@
+//! `--via URL`: every request goes to this gateway, which sees the real host in `Host` and the path as it is.
+//!
+//! The gateway gets all credentials in clear, so by default it has to be on this machine. There is no way to set it
+//! from the environment or from a manifest.
+
+use std::fmt;
+
+use reqwest::Url;
+
+/// A checked gateway address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    url: Url,
+}
+
+/// Why a gateway address was refused. Never repeats more of the address than scheme and host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ViaProblem {
+    /// It does not parse, or names no host.
+    #[error("--via is not a URL; write it as http://127.0.0.1:8080")]
+    NotAUrl,
+    /// Neither http nor https.
+    #[error("--via has the scheme {0:?}; only http and https are possible")]
+    Scheme(String),
+    /// Credentials in the URL.
+    #[error("--via holds a user or password; a gateway gets none from here, leave them out")]
+    UserInfo,
+    /// A query or a fragment, which could not be sent along unchanged.
+    #[error("--via holds a query or a fragment; give scheme, host, port and at most a base path")]
+    Extra,
+    /// Another machine without consent.
+    #[error(
+        "--via names {0}, which is not this machine, and the gateway would get every credential; use a loopback \
+         address, or https together with --via-force"
+    )]
+    NotLoopback(String),
+    /// Another machine in clear text: not possible, forced or not.
+    #[error("--via names {0} over http, which is not this machine; --via-force needs https")]
+    NotHttps(String),
+}
+
+impl Via {
+    /// Checks a gateway address; `force` is `--via-force`.
+    ///
+    /// # Errors
+    /// See [`ViaProblem`].
+    pub fn parse(text: &str, force: bool) -> Result<Via, ViaProblem> {
+        let url = Url::parse(text).map_err(|_| ViaProblem::NotAUrl)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            // `localhost:8080` parses as the scheme `localhost`; say what is missing instead.
+            return Err(match text.contains("://") {
+                true => ViaProblem::Scheme(url.scheme().to_owned()),
+                false => ViaProblem::NotAUrl,
+            });
+        }
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(ViaProblem::NotAUrl)?.to_owned();
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(ViaProblem::UserInfo);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(ViaProblem::Extra);
+        }
+        if !is_loopback(&host) {
+            match (url.scheme(), force) {
+                ("https", true) => {}
+                (_, false) => return Err(ViaProblem::NotLoopback(host)),
+                (_, true) => return Err(ViaProblem::NotHttps(host)),
+            }
+        }
+        Ok(Via { url })
+    }
+
+    /// Whether the way to the gateway needs TLS.
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// Scheme, host and port, without a path.
+    pub(crate) fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// The path that comes before every request's own; empty or beginning with a slash, never ending with one.
+    pub(crate) fn base_path(&self) -> &str {
+        self.url.path().trim_end_matches('/')
+    }
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin(), self.base_path())
+    }
+}
+
+/// `localhost` counts because the transport resolves it to the loopback addresses by itself.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_taken_without_force() {
+        for good in [
+            "http://127.0.0.1:8080",
+            "http://127.8.9.10",
+            "http://localhost:1/base/",
+            "http://[::1]:99",
+            "https://127.0.0.1",
+        ] {
+            assert!(Via::parse(good, false).is_ok(), "{good}");
+        }
+        let host = |text: &str| text.to_owned();
+        let table = [
+            ("http://10.0.0.1", false, ViaProblem::NotLoopback(host("10.0.0.1"))),
+            ("https://gateway.example", false, ViaProblem::NotLoopback(host("gateway.example"))),
+            ("http://gateway.example", true, ViaProblem::NotHttps(host("gateway.example"))),
+            ("http://localhost.evil.example", false, ViaProblem::NotLoopback(host("localhost.evil.example"))),
+            ("http://127.0.0.1.evil.example", false, ViaProblem::NotLoopback(host("127.0.0.1.evil.example"))),
+            ("http://127.0.0.1@evil.example", false, ViaProblem::UserInfo),
+            ("http://user:pass@127.0.0.1", false, ViaProblem::UserInfo),
+            ("http://127.0.0.1/?a=b", false, ViaProblem::Extra),
+            ("http://127.0.0.1/#x", false, ViaProblem::Extra),
+            ("ftp://127.0.0.1", false, ViaProblem::Scheme("ftp".into())),
+            ("localhost:8080", false, ViaProblem::NotAUrl),
+            ("", false, ViaProblem::NotAUrl),
+            ("http://[::ffff:10.0.0.1]", false, ViaProblem::NotLoopback(host("[::ffff:a00:1]"))),
+        ];
+        for (text, force, problem) in table {
+            assert_eq!(Via::parse(text, force), Err(problem), "{text}");
+        }
+        assert!(Via::parse("https://gateway.example/x", true).is_ok());
+    }
+
+    #[test]
+    fn it_shows_as_origin_and_base_path() {
+        let via = Via::parse("http://localhost:81/base/path/", false).expect("loopback");
+        assert_eq!(via.to_string(), "http://localhost:81/base/path");
+        assert_eq!(Via::parse("http://127.0.0.1", false).expect("loopback").to_string(), "http://127.0.0.1");
+    }
+}

@@ -1,0 +1,204 @@
+//! Tenant settings and phone provider protection.
+
+use serde_json::{Map, Value, json};
+
+use super::super::wire::{Outcome, Reply};
+use super::body::{Fields, invalid, wrong_type};
+use super::{Call, Route};
+use crate::model::api::Method;
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        method: Method::Get,
+        pattern: "/tenants/settings",
+        operation: "get_tenant_settings",
+        scopes: &["read:tenant_settings"],
+        query: &["fields", "include_fields"],
+        run: get,
+    },
+    Route {
+        method: Method::Patch,
+        pattern: "/tenants/settings",
+        operation: "update_tenant_settings",
+        scopes: &["update:tenant_settings"],
+        query: &[],
+        run: update,
+    },
+    Route {
+        method: Method::Get,
+        pattern: "/attack-protection/phone-provider-protection",
+        operation: "get_phone_provider_protection",
+        scopes: &["read:attack_protection"],
+        query: &[],
+        run: |call| Ok(Reply::json(200, &json!({ "type": call.tenant.phone_provider_protection }))),
+    },
+    Route {
+        method: Method::Patch,
+        pattern: "/attack-protection/phone-provider-protection",
+        operation: "update_phone_provider_protection",
+        scopes: &["update:attack_protection"],
+        query: &[],
+        run: update_protection,
+    },
+];
+
+const BOOLEAN: &[&str] = &[
+    "allow_organization_name_in_authentication_api",
+    "customize_mfa_in_postlogin_action",
+    "pushed_authorization_requests_supported",
+    "skip_non_verifiable_callback_uri_confirmation_prompt",
+    "phone_consolidated_experience",
+    "client_id_metadata_document_supported",
+    "authorization_response_iss_parameter_supported",
+    "enable_ai_guide",
+];
+const TEXT: &[&str] = &[
+    "default_audience",
+    "default_directory",
+    "default_redirection_uri",
+    "friendly_name",
+    "picture_url",
+    "support_email",
+    "support_url",
+    "sandbox_version",
+    "legacy_sandbox_version",
+    "resource_parameter_profile",
+    "dynamic_client_registration_security_mode",
+];
+const NUMBER: &[&str] = &[
+    "session_lifetime",
+    "idle_session_lifetime",
+    "ephemeral_session_lifetime",
+    "idle_ephemeral_session_lifetime",
+];
+const LIST: &[&str] = &["allowed_logout_urls", "enabled_locales", "acr_values_supported"];
+const OBJECT: &[&str] = &[
+    "change_password",
+    "device_flow",
+    "guardian_mfa_page",
+    "error_page",
+    "flags",
+    "session_cookie",
+    "sessions",
+    "oidc_logout",
+    "universal_login",
+    "mtls",
+    "default_token_quota",
+];
+
+/// All settings, or those named by `fields` (or all but those, with `include_fields=false`).
+fn get(call: &mut Call) -> Outcome {
+    let include = call.flag("include_fields")?.unwrap_or(true);
+    let settings = &call.tenant.settings;
+    let Some(names) = call.target.query("fields") else {
+        return Ok(Reply::json(200, &Value::Object(settings.clone())));
+    };
+    let named = |key: &str| names.split(',').any(|name| name == key);
+    let shown: Map<String, Value> = settings
+        .iter()
+        .filter(|(key, _)| named(key) == include)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    Ok(Reply::json(200, &Value::Object(shown)))
+}
+
+/// Sets what is sent and answers everything. Flags merge one by one; other objects are replaced.
+fn update(call: &mut Call) -> Outcome {
+    let body = call.json()?;
+    let known: Vec<&str> = [BOOLEAN, TEXT, NUMBER, LIST, OBJECT].concat();
+    let fields = Fields::strict(&body, "", &known)?;
+    for (key, value) in fields.map() {
+        let name = key.as_str();
+        let fits = (BOOLEAN.contains(&name) && value.is_boolean())
+            || (TEXT.contains(&name) && value.is_string())
+            || (NUMBER.contains(&name) && value.is_number())
+            || (LIST.contains(&name) && value.is_array())
+            || (OBJECT.contains(&name) && (value.is_object() || (value.is_null() && name != "flags")));
+        if !fits {
+            let wanted = match name {
+                name if BOOLEAN.contains(&name) => "boolean",
+                name if TEXT.contains(&name) => "string",
+                name if NUMBER.contains(&name) => "number",
+                name if LIST.contains(&name) => "array",
+                _ => "object",
+            };
+            return Err(wrong_type(wanted, value, name));
+        }
+    }
+    if let Some(flags) = fields.value("flags").and_then(Value::as_object) {
+        if let Some((name, value)) = flags.iter().find(|(_, value)| !value.is_boolean()) {
+            return Err(wrong_type("boolean", value, &format!("flags.{name}")));
+        }
+    }
+    for (key, value) in fields.map() {
+        match (key.as_str(), call.tenant.settings.get_mut(key), value) {
+            ("flags", Some(Value::Object(old)), Value::Object(new)) => old.extend(new.clone()),
+            (_, _, value) => {
+                call.tenant.settings.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    let mut shown = call.tenant.settings.clone();
+    // The answer to a write lacks the list of versions to choose from (recorded).
+    shown.shift_remove("sandbox_versions_available");
+    Ok(Reply::json(200, &Value::Object(shown)))
+}
+
+fn update_protection(call: &mut Call) -> Outcome {
+    let body = call.json()?;
+    let fields = Fields::strict(&body, "", &["type"])?;
+    let Some(kind) = fields.choice("type", &["default", "exponential"])? else {
+        return Err(invalid("Missing required property: type"));
+    };
+    kind.clone_into(&mut call.tenant.phone_provider_protection);
+    Ok(Reply::json(200, &json!({ "type": kind })))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::twin::bench::{Bench, DOMAIN, keys};
+
+    #[test]
+    fn settings_take_known_keys_and_merge_flags() {
+        let mut bench = Bench::new();
+        let path = "/tenants/settings";
+        let (status, all) =
+            bench.patch(path, &json!({"friendly_name": "Acme", "flags": {"enable_sso": false}}));
+        assert_eq!(status, 200);
+        assert_eq!((&all["friendly_name"], &all["flags"]["enable_sso"]), (&json!("Acme"), &json!(false)));
+        assert_eq!(all["flags"]["universal_login"], true);
+        for bad in [
+            json!({"colour": "red"}),
+            json!({"phone_consolidated_experience": "yes"}),
+            json!({"session_lifetime": "168"}),
+            json!({"flags": {"enable_sso": 1}}),
+            json!({"sandbox_versions_available": ["22"]}),
+        ] {
+            assert_eq!(bench.patch(path, &bad).0, 400, "{bad}");
+        }
+        let (_, some) = bench.get("/tenants/settings?fields=friendly_name,phone_consolidated_experience");
+        assert_eq!(keys(&some), ["phone_consolidated_experience", "friendly_name"]);
+    }
+
+    #[test]
+    fn the_flag_turns_legacy_calls_on_and_off() {
+        let mut bench = Bench::new();
+        let legacy = "/guardian/factors/phone/selected-provider";
+        assert_eq!(bench.get(legacy).0, 403);
+        bench.patch("/tenants/settings", &json!({"phone_consolidated_experience": false}));
+        assert_eq!(bench.get(legacy).0, 200);
+        assert!(!bench.twin.world.tenant_mut(DOMAIN).unified());
+    }
+
+    #[test]
+    fn protection_is_one_word() {
+        let mut bench = Bench::new();
+        let path = "/attack-protection/phone-provider-protection";
+        assert_eq!(bench.get(path), (200, json!({"type": "default"})));
+        assert_eq!(bench.patch(path, &json!({"type": "exponential"})), (200, json!({"type": "exponential"})));
+        assert_eq!(bench.patch(path, &json!({"type": "off"})).0, 400);
+        assert_eq!(bench.patch(path, &json!({})).0, 400);
+    }
+}

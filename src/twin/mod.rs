@@ -1,0 +1,355 @@
+//! The twin: a simulator of the parts of Auth0's Management API and of Twilio (Verify, Serverless, keys) that
+//! Lockstep touches. Sandbox, test world and server at once.
+//!
+//! It is pure. A request and the time go in, an answer comes out; equal seeds and equal inputs give equal bytes. It
+//! shares no code with the side that calls the APIs, only the shape of a request, so that both cannot share a
+//! misreading. Where the vendors' documents leave a question open, [`Options`] holds the switch.
+//!
+//! ```text
+//! ApiRequest, now ─► faults ─► host ─► auth0: rate, token, scope, body ─► world ─► Answer, delay
+//!                                 └──► twilio: credentials, permission, form ─┘
+//! ```
+//!
+//! It does not: run Action or Function code, send messages, check the signature of an assertion, or know any part of
+//! the APIs that is not listed by [`operations`].
+
+pub mod clock;
+pub mod faults;
+pub mod ids;
+pub mod options;
+pub mod wire;
+pub mod world;
+
+mod auth0;
+mod twilio;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use self::faults::{Faults, Rule, What, When};
+pub use self::options::{ALL_SCOPES, BindingRule, Flag, Options, Rate, SecretWithoutValue};
+pub use self::world::{Account, Tenant, TriggerRef, World};
+
+use self::wire::Reply;
+use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
+
+/// Version of the world file.
+const FILE_VERSION: u64 = 1;
+
+/// The simulator: a world, how it behaves, and what was asked of it.
+#[derive(Clone, Debug)]
+pub struct Twin {
+    pub world: World,
+    pub options: Options,
+    pub faults: Faults,
+    log: Vec<LogEntry>,
+    /// Management API budget per domain. Not part of the world: a restart fills it.
+    buckets: BTreeMap<String, auth0::rate::Bucket>,
+    /// The world as it was before the last write; kept only while a rule asks for stale reads.
+    before_last_write: Option<Box<World>>,
+}
+
+/// The answer to one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    pub answer: Answer,
+    /// Milliseconds from the request to the answer.
+    pub delay_ms: u64,
+    /// 1-based number of the request, as in the log.
+    pub number: usize,
+}
+
+/// How a request ended, as the caller saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// A reply with that status arrived.
+    Status(u16),
+    /// The answer got lost.
+    Lost,
+    /// The request never arrived.
+    NotSent,
+}
+
+/// One line of the twin's log. Holds no body and no header, hence no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogEntry {
+    /// 1-based.
+    pub number: usize,
+    pub at_ms: u64,
+    /// When the answer was there: `at_ms` and the delay.
+    pub done_ms: u64,
+    pub host: String,
+    pub method: Method,
+    /// As asked for, with the query.
+    pub path: String,
+    pub fate: Fate,
+    /// The status the server gave, also when the caller never saw it; `None` when the request did not take place.
+    pub served_status: Option<u16>,
+    /// A writing operation was carried out, whatever the caller was told. Asking for a token is no write.
+    pub wrote: bool,
+    /// Name of the operation, such as `create_action`; `unknown` when there is none.
+    pub operation: &'static str,
+    /// Whose data: the tenant's domain or the account SID; empty when the caller was not let in.
+    pub owner: String,
+}
+
+/// What the server side did, before faults are put over it.
+struct Done {
+    reply: Reply,
+    operation: &'static str,
+    owner: String,
+    wrote: bool,
+}
+
+/// The file form of a twin. The log is not kept.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    lockstep_twin: u64,
+    #[serde(default)]
+    options: Options,
+    #[serde(default)]
+    faults: Faults,
+    world: World,
+}
+
+impl Twin {
+    /// An empty world. Tenants and accounts appear on first contact, if the options say so.
+    pub fn new(options: Options, seed: u64) -> Twin {
+        Twin::with_world(options, World::new(seed))
+    }
+
+    /// A twin over a prepared world.
+    pub fn with_world(options: Options, world: World) -> Twin {
+        Twin {
+            world,
+            options,
+            faults: Faults::default(),
+            log: Vec::new(),
+            buckets: BTreeMap::new(),
+            before_last_write: None,
+        }
+    }
+
+    /// Everything asked so far, in order.
+    pub fn log(&self) -> &[LogEntry] {
+        &self.log
+    }
+
+    /// The tenant of that domain, made as on first contact when there was none.
+    pub fn tenant_mut(&mut self, domain: &str) -> &mut Tenant {
+        let flag = self.options.unified_flag;
+        self.world.tenants.entry(domain.to_owned()).or_insert_with(|| Tenant::fresh(domain, flag))
+    }
+
+    /// Answers one request. `now_ms` is Unix time in milliseconds and should never go back; a request takes effect
+    /// at `now_ms`, its answer is due `delay_ms` later.
+    pub fn handle(&mut self, request: &ApiRequest, now_ms: u64) -> Served {
+        let number = self.log.len() + 1;
+        let fault = self.faults.take(number, request);
+        let mut delay_ms = self.options.latency_ms;
+        let mut served = None;
+        let mut answer = None;
+        match fault {
+            None => {}
+            Some(What::Delay { ms }) => delay_ms = delay_ms.saturating_add(ms),
+            Some(What::Interject { method, path, body }) => {
+                self.interject(&request.host, method, &path, &body, now_ms);
+            }
+            Some(What::Stale) => {
+                if request.method == Method::Get {
+                    served = Some(self.serve_stale(request, now_ms, number));
+                }
+            }
+            Some(What::NotSent) => answer = Some(Answer::NotSent("connection refused by the twin".into())),
+            Some(What::RateLimited { retry_after_s }) => {
+                answer = Some(reply(rate_limited(request, retry_after_s, now_ms)));
+            }
+            Some(What::Forbidden) => answer = Some(reply(denied(request, 403))),
+            Some(What::Unauthorized) => answer = Some(reply(denied(request, 401))),
+            Some(What::ServerError { status, after_effect }) => {
+                if after_effect {
+                    served = Some(self.serve(request, now_ms, number));
+                }
+                answer = Some(reply(server_error(request, status)));
+            }
+            Some(What::Lost { after_effect }) => {
+                if after_effect {
+                    served = Some(self.serve(request, now_ms, number));
+                }
+                answer = Some(Answer::Lost("the twin dropped the answer".into()));
+            }
+            Some(What::Malformed { after_effect }) => {
+                if after_effect {
+                    served = Some(self.serve(request, now_ms, number));
+                }
+                answer = Some(reply(Reply::html(200)));
+            }
+        }
+        if served.is_none() && answer.is_none() {
+            served = Some(self.serve(request, now_ms, number));
+        }
+        let (operation, owner, wrote, served_status) = match &served {
+            Some(done) => (done.operation, done.owner.clone(), done.wrote, Some(done.reply.status)),
+            None => (operation_of(request), String::new(), false, None),
+        };
+        let answer = match (answer, served) {
+            (Some(answer), _) => answer,
+            (None, Some(done)) => reply(done.reply),
+            (None, None) => Answer::NotSent(String::new()),
+        };
+        let fate = match &answer {
+            Answer::Reply(reply) => Fate::Status(reply.status),
+            Answer::Lost(_) => Fate::Lost,
+            Answer::NotSent(_) => Fate::NotSent,
+        };
+        self.log.push(LogEntry {
+            number,
+            at_ms: now_ms,
+            done_ms: now_ms.saturating_add(delay_ms),
+            host: request.host.clone(),
+            method: request.method,
+            path: request.path.clone(),
+            fate,
+            served_status,
+            wrote,
+            operation,
+            owner,
+        });
+        Served { answer, delay_ms, number }
+    }
+
+    /// The whole twin as data, without the log.
+    pub fn to_json(&self) -> Value {
+        let file = File {
+            lockstep_twin: FILE_VERSION,
+            options: self.options.clone(),
+            faults: self.faults.clone(),
+            world: self.world.clone(),
+        };
+        // Plain data with string keys cannot fail to serialise.
+        serde_json::to_value(file).unwrap_or_else(|_| json!({ "lockstep_twin": FILE_VERSION }))
+    }
+
+    /// Reads what [`Twin::to_json`] wrote. The error names what is wrong with the file.
+    pub fn from_json(value: Value) -> Result<Twin, String> {
+        match value.get("lockstep_twin").map(Value::as_u64) {
+            None => return Err("not a twin world: the key `lockstep_twin` is missing".into()),
+            Some(Some(FILE_VERSION)) => {}
+            Some(_) => {
+                return Err(format!(
+                    "this twin world has a version this program cannot read (it reads {FILE_VERSION})"
+                ));
+            }
+        }
+        let file: File = serde_json::from_value(value).map_err(|error| format!("twin world: {error}"))?;
+        let mut twin = Twin::with_world(file.options, file.world);
+        twin.faults = file.faults;
+        Ok(twin)
+    }
+
+    fn serve(&mut self, request: &ApiRequest, now_ms: u64, number: usize) -> Done {
+        let keep = request.method != Method::Get
+            && self.faults.rules.iter().any(|rule| matches!(rule.what, What::Stale));
+        let before = keep.then(|| Box::new(self.world.clone()));
+        let done = if twilio::is_host(&request.host) {
+            twilio::serve(&mut self.world, &self.options, request, now_ms, number)
+        } else {
+            auth0::serve(&mut self.world, &self.options, &mut self.buckets, request, now_ms)
+        };
+        if done.wrote && before.is_some() {
+            self.before_last_write = before;
+        }
+        done
+    }
+
+    /// Serves a read from the state before the last write. Credentials are those of now: what is stale is a replica
+    /// of the data, not the gate before it.
+    fn serve_stale(&mut self, request: &ApiRequest, now_ms: u64, number: usize) -> Done {
+        let Some(mut old) = self.before_last_write.clone() else {
+            return self.serve(request, now_ms, number);
+        };
+        for (domain, tenant) in &self.world.tenants {
+            if let Some(stale) = old.tenants.get_mut(domain) {
+                stale.tokens.clone_from(&tenant.tokens);
+            }
+        }
+        old.keys.clone_from(&self.world.keys);
+        std::mem::swap(&mut self.world, &mut old);
+        let done = self.serve(request, now_ms, number);
+        self.world = *old;
+        done
+    }
+
+    /// Another operator's call: no token, no budget, not in the log. A refused call has no effect.
+    fn interject(&mut self, host: &str, method: Method, path: &str, body: &Value, now_ms: u64) {
+        let request = ApiRequest {
+            host: host.to_owned(),
+            method,
+            path: path.to_owned(),
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
+        };
+        if !twilio::is_host(host) {
+            auth0::serve_operator(&mut self.world, &self.options, &request, now_ms);
+        }
+    }
+}
+
+/// Names of all operations, sorted, each with its method and path pattern (hosts of Twilio before the path).
+pub fn operations() -> Vec<(&'static str, Method, String)> {
+    let mut list = auth0::operations();
+    list.extend(twilio::operations());
+    list.sort_by(|a, b| (a.0, &a.2).cmp(&(b.0, &b.2)));
+    list
+}
+
+fn operation_of(request: &ApiRequest) -> &'static str {
+    if twilio::is_host(&request.host) { twilio::operation_of(request) } else { auth0::operation_of(request) }
+}
+
+fn reply(reply: Reply) -> Answer {
+    let Reply { status, headers, body } = reply;
+    Answer::Reply(ApiReply { status, headers, body })
+}
+
+fn rate_limited(request: &ApiRequest, retry_after_s: Option<u64>, now_ms: u64) -> Reply {
+    let mut reply = if twilio::is_host(&request.host) {
+        twilio::refusal(429, 20429, "Too Many Requests")
+    } else {
+        let reset_s = now_ms / 1_000 + retry_after_s.unwrap_or(1);
+        auth0::rate::too_many()
+            .with_header("x-ratelimit-limit", 10)
+            .with_header("x-ratelimit-remaining", 0)
+            .with_header("x-ratelimit-reset", reset_s)
+    };
+    if let Some(seconds) = retry_after_s {
+        reply = reply.with_header("retry-after", seconds);
+    }
+    reply
+}
+
+fn denied(request: &ApiRequest, status: u16) -> Reply {
+    match (twilio::is_host(&request.host), status) {
+        (true, 401) => twilio::refusal(401, 20003, "Authenticate"),
+        (true, _) => twilio::refusal(403, 70051, "Authorization Error"),
+        (false, 401) => auth0::refusal(401, None, "Invalid token"),
+        (false, _) => auth0::refusal(403, None, "Access denied"),
+    }
+}
+
+fn server_error(request: &ApiRequest, status: u16) -> Reply {
+    if twilio::is_host(&request.host) {
+        twilio::refusal(status, 20500, "Internal Server Error")
+    } else {
+        auth0::refusal(status, None, "An internal server error occurred")
+    }
+}
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod tests;

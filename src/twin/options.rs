@@ -1,0 +1,192 @@
+//! How strict, slow and limited a twin is. What the vendors' documents leave open is a switch here, so that a
+//! client can be tried against either answer.
+
+use serde::{Deserialize, Serialize};
+
+/// Every scope that the twin's Auth0 operations ask for (Auth0 docs, Management API pages, 2026-08).
+pub const ALL_SCOPES: &[&str] = &[
+    "read:actions",
+    "create:actions",
+    "update:actions",
+    "delete:actions",
+    "read:guardian_factors",
+    "update:guardian_factors",
+    "read:mfa_policies",
+    "update:mfa_policies",
+    "read:phone_providers",
+    "create:phone_providers",
+    "update:phone_providers",
+    "delete:phone_providers",
+    "read:phone_templates",
+    "create:phone_templates",
+    "update:phone_templates",
+    "delete:phone_templates",
+    "read:log_streams",
+    "create:log_streams",
+    "update:log_streams",
+    "delete:log_streams",
+    "read:tenant_settings",
+    "update:tenant_settings",
+    "read:attack_protection",
+    "update:attack_protection",
+    "read:prompts",
+    "update:prompts",
+    "read:branding",
+    "update:branding",
+    "read:clients",
+    "create:clients",
+    "update:clients",
+    "delete:clients",
+    "read:connections",
+    "update:connections",
+    "read:logs",
+];
+
+/// The Management API's token bucket per tenant (Auth0 docs, rate limit configurations, 2026-08).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rate {
+    /// Never refuses; the headers still come and stay full.
+    Unlimited,
+    /// 2 at once, 2 per second.
+    Free,
+    /// 10 at once, 150 per minute.
+    Professional,
+    /// 50 at once, 16 per second (public cloud, production).
+    Enterprise,
+}
+
+/// The tenant setting `phone_consolidated_experience`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    On,
+    Off,
+    /// The settings do not show the flag, and the legacy calls work (seen on an older tenant).
+    Absent,
+}
+
+/// Whether an Action of the `custom-phone-provider` trigger may be bound. Sources disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BindingRule {
+    Accepted,
+    /// PATCH bindings of that trigger answers 400.
+    Refused4xx,
+}
+
+/// What PATCH of an Action does with a secret that comes without its value. Not documented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretWithoutValue {
+    /// The value set before stays; a name not set before is refused.
+    KeepOld,
+    Refuse,
+}
+
+/// Everything that can be turned on a twin. The default is strict and realistic: where the vendor's behaviour is
+/// not established, the answer that is harder for a client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Time from request to reply, in milliseconds, faults not counted. Default 50.
+    pub latency_ms: u64,
+    /// Build of an Action without dependencies. Default 400 (recorded).
+    pub build_ms: u64,
+    /// Build of an Action with dependencies. Default 9000 (recorded).
+    pub build_with_dependencies_ms: u64,
+    /// Build of an Action that ends `failed`. Default 12000 (recorded).
+    pub build_failing_ms: u64,
+    /// Time from a deploy until the Action shows the new version as deployed. Default 200.
+    pub deploy_settle_ms: u64,
+    /// Time from a deploy during which binding the Action is still refused with 400. Default 1000; tools in use wait 2 s.
+    pub bindable_after_ms: u64,
+    /// Build of a Twilio Function. Default 4000.
+    pub function_build_ms: u64,
+    /// Default `professional`.
+    pub rate: Rate,
+    /// Whether a 429 of Auth0 carries `Retry-After`. "May be present" by the documents. Default true.
+    pub retry_after_on_429: bool,
+    /// The flag of tenants made on first contact. Default `on`, as on every tenant since March 2025.
+    pub unified_flag: Flag,
+    /// Unknown tenants and Twilio accounts are made on first contact. Default true. When false, an unknown tenant's
+    /// token endpoint answers 404 and an unknown account 401.
+    pub unknown_tenants: bool,
+    /// Default `accepted`.
+    pub custom_phone_binding: BindingRule,
+    /// Default `refuse`.
+    pub secret_name_without_value: SecretWithoutValue,
+    /// Whether sending a secret's value again, unchanged, moves its `updated_at`. Default true.
+    pub unchanged_secret_moves_time: bool,
+    /// Whether a dependency sent as `latest` reads back as a number. Default true.
+    pub latest_reads_back_resolved: bool,
+    /// Whether a second Action of the same name is refused with 409. Default false, so that a repeated create shows.
+    pub action_names_unique: bool,
+    /// Whether the provider list shows `credentials: null` (recorded once); single reads never do. Default true.
+    pub phone_provider_list_shows_credentials_null: bool,
+    /// Whether changing the provider to `custom` by PATCH needs a deployed Action as POST does. Default true; one
+    /// recording shows a success without, on a tenant of which nothing more is known.
+    pub custom_provider_patch_needs_action: bool,
+    /// Whether a provider's delivery methods may not shrink below the message types in use. Default false: the change
+    /// is taken, and messages of that type stop.
+    pub provider_must_cover_message_types: bool,
+    /// Whether PATCH of a log stream without `filters` keeps them. Default false: they go, as `pii_config` does.
+    pub omitted_filters_kept: bool,
+    /// `errorCode` of the 403 that legacy phone calls get while the flag is on. Default none.
+    pub unified_error_code: Option<String>,
+    /// Scopes granted to tokens; `None` (the default) grants all.
+    pub scopes: Option<Vec<String>>,
+    /// Default 86400.
+    pub token_lifetime_s: u64,
+    /// Most log streams per tenant, prioritised ones not counted; `None` (the default) sets no limit.
+    pub log_stream_limit: Option<usize>,
+    /// False: the Twilio credential may not use Serverless (403, code 70051). Default true.
+    pub serverless_allowed: bool,
+    /// False: `CustomCodeEnabled=true` is taken with 2xx and reads back false. Default true.
+    pub custom_code_entitled: bool,
+    /// Account of API keys of which the world knows nothing. `None` (the default): the account with the same digits.
+    pub default_account: Option<String>,
+    /// Most Verify services per account (code 21102). Default 100; the real number is not published.
+    pub verify_service_limit: usize,
+    /// Most Serverless services per account. Default 50, as reported.
+    pub serverless_service_limit: usize,
+    /// Deployed code and builds that no environment runs vanish after this time; `None` (the default) keeps them.
+    pub unused_builds_expire_ms: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            latency_ms: 50,
+            build_ms: 400,
+            build_with_dependencies_ms: 9_000,
+            build_failing_ms: 12_000,
+            deploy_settle_ms: 200,
+            bindable_after_ms: 1_000,
+            function_build_ms: 4_000,
+            rate: Rate::Professional,
+            retry_after_on_429: true,
+            unified_flag: Flag::On,
+            unknown_tenants: true,
+            custom_phone_binding: BindingRule::Accepted,
+            secret_name_without_value: SecretWithoutValue::Refuse,
+            unchanged_secret_moves_time: true,
+            latest_reads_back_resolved: true,
+            action_names_unique: false,
+            phone_provider_list_shows_credentials_null: true,
+            custom_provider_patch_needs_action: true,
+            provider_must_cover_message_types: false,
+            omitted_filters_kept: false,
+            unified_error_code: None,
+            scopes: None,
+            token_lifetime_s: 86_400,
+            log_stream_limit: None,
+            serverless_allowed: true,
+            custom_code_entitled: true,
+            default_account: None,
+            verify_service_limit: 100,
+            serverless_service_limit: 50,
+            unused_builds_expire_ms: None,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The twin as a whole: log, files, faults, determinism. Each vendor's behaviour is tested beside its code.
+
+use serde_json::json;
+
+use super::bench::{ACCOUNT, Bench, DOMAIN, decode};
+use super::*;
+
+fn log_stream() -> Value {
+    json!({"name": "feedback", "type": "http", "sink": {"httpEndpoint": "https://x.example/logs"}})
+}
+
+#[test]
+fn equal_inputs_give_equal_bytes() {
+    let run = || {
+        let mut bench = Bench::new();
+        bench.deployed_action("a", "post-login", "v3");
+        bench.post("/log-streams", &log_stream());
+        bench.twilio(Method::Post, "verify.twilio.com/v2/Services", &[("FriendlyName", "Acme")]);
+        bench.twin.to_json().to_string()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn reads_leave_the_world_as_it_was() {
+    let mut bench = Bench::new();
+    let id = bench.deployed_action("a", "post-login", "v3");
+    bench.twilio(Method::Get, "verify.twilio.com/v2/Services", &[]);
+    let before = bench.twin.world.clone();
+    for path in ["/actions/actions", "/guardian/factors", "/log-streams", "/tenants/settings", "/prompts"] {
+        assert_eq!(bench.get(path).0, 200, "{path}");
+    }
+    assert_eq!(bench.get(&format!("/actions/actions/{id}")).0, 200);
+    bench.twilio(Method::Get, "verify.twilio.com/v2/Services", &[]);
+    assert_eq!(bench.twin.world, before);
+}
+
+#[test]
+fn a_world_survives_its_file() {
+    let mut bench = Bench::new();
+    bench.deployed_action("a", "post-login", "v3");
+    bench.twilio(Method::Post, "verify.twilio.com/v2/Services", &[("FriendlyName", "Acme")]);
+    let file = bench.twin.to_json();
+    let text = file.to_string();
+    let read = Twin::from_json(serde_json::from_str(&text).expect("json")).expect("own file");
+    assert_eq!(read.world, bench.twin.world);
+    assert_eq!(read.to_json().to_string(), text);
+}
+
+#[test]
+fn a_bad_world_file_says_what_is_wrong() {
+    let error = |value: Value| Twin::from_json(value).expect_err("bad");
+    assert!(error(json!({})).contains("lockstep_twin"));
+    assert!(error(json!({"lockstep_twin": 2})).contains("version"));
+    let mut file = Twin::new(Options::default(), 1).to_json();
+    file["world"]["colour"] = json!("red");
+    assert!(error(file).contains("colour"));
+}
+
+#[test]
+fn the_log_tells_effect_from_answer() {
+    let mut bench = Bench::new();
+    let create = When::first(Method::Post, "/api/v2/log-streams");
+    let rule = |what| Rule::once(create.clone(), what);
+    let cases = [
+        (rule(What::Lost { after_effect: true }), Fate::Lost, Some(200), true),
+        (rule(What::Lost { after_effect: false }), Fate::Lost, None, false),
+        (rule(What::ServerError { status: 502, after_effect: true }), Fate::Status(502), Some(200), true),
+        (rule(What::ServerError { status: 503, after_effect: false }), Fate::Status(503), None, false),
+        (rule(What::NotSent), Fate::NotSent, None, false),
+        (rule(What::RateLimited { retry_after_s: Some(3) }), Fate::Status(429), None, false),
+        (rule(What::Malformed { after_effect: true }), Fate::Status(200), Some(200), true),
+        (rule(What::Forbidden), Fate::Status(403), None, false),
+        (rule(What::Unauthorized), Fate::Status(401), None, false),
+    ];
+    for (rule, fate, served_status, wrote) in cases {
+        let name = format!("{:?}", rule.what);
+        bench.twin.faults.rules = vec![rule];
+        let before = bench.twin.world.tenant_mut(DOMAIN).log_streams.len();
+        let _answer = bench.raw(Method::Post, "/log-streams", Some(&log_stream()));
+        let grown = bench.twin.world.tenant_mut(DOMAIN).log_streams.len() - before;
+        let entry = bench.twin.log().last().expect("logged");
+        assert_eq!((entry.fate, entry.served_status, entry.wrote), (fate, served_status, wrote), "{name}");
+        assert_eq!(entry.operation, "create_log_stream", "{name}");
+        assert_eq!(grown == 1, wrote, "{name}");
+    }
+}
+
+#[test]
+fn delays_add_to_the_latency() {
+    let mut bench = Bench::new();
+    bench.twin.faults.rules = vec![Rule::once(When::Number(2), What::Delay { ms: 700 })];
+    bench.get("/prompts");
+    let entry = bench.twin.log().last().expect("logged");
+    assert_eq!(entry.done_ms - entry.at_ms, 750);
+}
+
+#[test]
+fn a_stale_read_shows_the_state_before_the_last_write() {
+    let mut bench = Bench::new();
+    let list = When::first(Method::Get, "/api/v2/log-streams");
+    bench.twin.faults.rules = vec![Rule::once(list, What::Stale)];
+    bench.post("/log-streams", &log_stream());
+    assert_eq!(bench.get("/log-streams").1, json!([]));
+    assert_eq!(bench.get("/log-streams").1.as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn another_operator_may_act_in_between() {
+    let mut bench = Bench::new();
+    let when = When::first(Method::Get, "/api/v2/guardian/factors");
+    let body = json!({"enabled": true});
+    let path = "/api/v2/guardian/factors/otp".to_owned();
+    bench.twin.faults.rules = vec![Rule::once(when, What::Interject { method: Method::Put, path, body })];
+    let (_, factors) = bench.get("/guardian/factors");
+    assert_eq!(factors[2], json!({"name": "otp", "enabled": true, "trial_expired": false}));
+    assert_eq!(bench.twin.log().len(), 2, "the other operator is not in our log");
+}
+
+#[test]
+fn unknown_parties_can_be_refused() {
+    let mut twin = Twin::new(Options { unknown_tenants: false, ..Options::default() }, 1);
+    let mut ask = |host: &str, authorization: &str| {
+        let headers = vec![("authorization".to_owned(), authorization.to_owned())];
+        let request = ApiRequest {
+            host: host.into(),
+            method: Method::Get,
+            path: "/v2/Services".into(),
+            headers,
+            body: vec![],
+        };
+        decode(twin.handle(&request, 1_000).answer).0
+    };
+    assert_eq!(ask("nobody.eu.auth0.com", "Bearer x"), 404);
+    assert_eq!(ask("verify.twilio.com", "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMTpz"), 401);
+}
+
+#[test]
+fn every_operation_has_a_name_of_its_own_or_is_an_alias() {
+    let mut seen = BTreeMap::new();
+    for (name, method, path) in operations() {
+        seen.entry((method, path)).or_insert_with(Vec::new).push(name);
+    }
+    assert!(seen.values().all(|names| names.len() == 1), "a path is listed twice");
+    assert!(seen.len() > 100, "{}", seen.len());
+}
+
+#[test]
+fn owners_are_in_the_log() {
+    let mut bench = Bench::new();
+    bench.twilio(Method::Get, "verify.twilio.com/v2/Services", &[]);
+    assert_eq!(bench.twin.log()[0].owner, DOMAIN);
+    assert_eq!(bench.twin.log()[1].owner, ACCOUNT);
+}

@@ -1,0 +1,568 @@
+//! Functions of a Serverless service: containers, uploaded versions, asynchronous builds, deployments.
+
+use serde_json::{Value, json};
+
+use super::super::clock::iso_seconds;
+use super::super::wire::{Outcome, Part, Reply, multipart};
+use super::super::world::{
+    Dependency, Function, FunctionBuild, FunctionDeployment, FunctionVersion, ServerlessService,
+};
+use super::form::Form;
+use super::serverless::{conflict, environment, environment_mut, service, service_mut};
+use super::{Call, SERVERLESS, invalid, is_sid, missing, refusal};
+
+/// Runtimes that build today (Twilio changelog, 2025-11 and 2026-07). Older ones are known and fail.
+const RUNTIMES: [&str; 3] = ["node20", "node22", "node24"];
+const RETIRED_RUNTIMES: [&str; 6] = ["node8", "node10", "node12", "node14", "node16", "node18"];
+/// Older documents; no newer number is published.
+const VERSIONS_PER_BUILD: usize = 50;
+/// What the platform puts into every build.
+const INJECTED: [(&str, &str); 2] = [("twilio", "5.3.0"), ("@twilio/runtime-handler", "2.0.1")];
+/// A version that no registry has: the build that asks for it fails.
+const IMPOSSIBLE_VERSION: &str = "0.0.0-fail";
+
+fn function<'a>(call: &'a Call) -> Result<&'a Function, Reply> {
+    let found = service(call)?.functions.iter().find(|one| one.sid == call.param(1));
+    found.ok_or_else(|| missing(&call.request.path))
+}
+
+fn read_name(form: &Form) -> Result<String, Reply> {
+    let name = form.need("FriendlyName")?;
+    if name.chars().count() > 255 { Err(invalid("FriendlyName is too long")) } else { Ok(name.to_owned()) }
+}
+
+pub(super) fn list(call: &mut Call) -> Outcome {
+    let service = service(call)?;
+    let items = service.functions.iter().map(|one| function_json(call, &service.sid, one)).collect();
+    call.page("functions", items)
+}
+
+/// Names are not unique: the same call twice makes two.
+pub(super) fn create(call: &mut Call) -> Outcome {
+    let name = read_name(&Form::read(call, &["FriendlyName"])?)?;
+    let now_ms = call.now_ms;
+    let (service, ids) = service_mut(call)?;
+    let one = Function {
+        sid: ids.sid("ZH"),
+        friendly_name: name,
+        created_at_ms: now_ms,
+        updated_at_ms: now_ms,
+        versions: Vec::new(),
+    };
+    let service_sid = service.sid.clone();
+    service.functions.push(one.clone());
+    Ok(Reply::json(201, &function_json(call, &service_sid, &one)))
+}
+
+pub(super) fn get(call: &mut Call) -> Outcome {
+    Ok(Reply::json(200, &function_json(call, &service(call)?.sid, function(call)?)))
+}
+
+pub(super) fn update(call: &mut Call) -> Outcome {
+    let sid = function(call)?.sid.clone();
+    let name = read_name(&Form::read(call, &["FriendlyName"])?)?;
+    let now_ms = call.now_ms;
+    if let Some(one) = service_mut(call)?.0.functions.iter_mut().find(|one| one.sid == sid) {
+        one.friendly_name = name;
+        one.updated_at_ms = now_ms;
+    }
+    get(call)
+}
+
+/// Refused while a version of it is in a build that serves.
+pub(super) fn delete(call: &mut Call) -> Outcome {
+    let (service, function) = (service(call)?, function(call)?);
+    let in_use =
+        service.builds.iter().filter(|build| is_active(service, &build.sid)).any(|build| {
+            function.versions.iter().any(|version| build.function_versions.contains(&version.sid))
+        });
+    if in_use {
+        return Err(invalid("Cannot delete a Function that is part of an active Deployment"));
+    }
+    let sid = function.sid.clone();
+    service_mut(call)?.0.functions.retain(|one| one.sid != sid);
+    Ok(Reply::empty())
+}
+
+fn function_json(call: &Call, service_sid: &str, one: &Function) -> Value {
+    let url = format!("https://{SERVERLESS}/v1/Services/{service_sid}/Functions/{}", one.sid);
+    json!({
+        "sid": one.sid,
+        "account_sid": call.account_sid,
+        "service_sid": service_sid,
+        "friendly_name": one.friendly_name,
+        "date_created": iso_seconds(one.created_at_ms),
+        "date_updated": iso_seconds(one.updated_at_ms),
+        "url": url,
+        "links": {"function_versions": format!("{url}/Versions")},
+    })
+}
+
+/// The one call of the upload host: three parts, the file's content type marks it as code.
+pub(super) fn upload(call: &mut Call) -> Outcome {
+    let function_sid = function(call)?.sid.clone();
+    let content_type = call.request.header("content-type").unwrap_or_default();
+    let parts = multipart(content_type, &call.request.body).map_err(|what| invalid(&what))?;
+    if let Some(part) =
+        parts.iter().find(|part| !["Path", "Visibility", "Content"].contains(&part.name.as_str()))
+    {
+        return Err(invalid(&format!("Unknown parameter {}", part.name)));
+    }
+    let find = |name: &str| {
+        let part: Option<&Part> = parts.iter().find(|part| part.name == name);
+        part.ok_or_else(|| invalid(&format!("Missing required parameter {name}")))
+    };
+    let text =
+        |part: &Part| String::from_utf8(part.content.clone()).map_err(|_| invalid("A part is not UTF-8"));
+    let mut path = text(find("Path")?)?;
+    if !path.starts_with('/') {
+        path.insert(0, '/');
+    }
+    let forbidden = |letter: char| letter.is_whitespace() || "#;,?:@+&$()'\"".contains(letter);
+    if path.len() < 2 || path.len() > 255 || path.contains(forbidden) {
+        return Err(invalid("Path is not valid"));
+    }
+    let visibility = text(find("Visibility")?)?;
+    if !["public", "protected", "private"].contains(&visibility.as_str()) {
+        return Err(invalid("Visibility is not valid"));
+    }
+    let file = find("Content")?;
+    if file.filename.is_none() || file.content_type.as_deref() != Some("application/javascript") {
+        return Err(invalid("Content must be a file of type application/javascript"));
+    }
+    let content = text(file)?;
+    let now_ms = call.now_ms;
+    let (service, ids) = service_mut(call)?;
+    let version = FunctionVersion { sid: ids.sid("ZN"), path, visibility, content, created_at_ms: now_ms };
+    let service_sid = service.sid.clone();
+    if let Some(one) = service.functions.iter_mut().find(|one| one.sid == function_sid) {
+        one.versions.push(version.clone());
+    }
+    Ok(Reply::json(201, &version_json(call, &service_sid, &function_sid, &version)))
+}
+
+pub(super) fn list_versions(call: &mut Call) -> Outcome {
+    let (service_sid, function) = (&service(call)?.sid, function(call)?);
+    let one = |version| version_json(call, service_sid, &function.sid, version);
+    let items = function.versions.iter().rev().map(one).collect();
+    call.page("function_versions", items)
+}
+
+fn version<'a>(call: &'a Call) -> Result<&'a FunctionVersion, Reply> {
+    let found = function(call)?.versions.iter().find(|one| one.sid == call.param(2));
+    found.ok_or_else(|| missing(&call.request.path))
+}
+
+pub(super) fn get_version(call: &mut Call) -> Outcome {
+    Ok(Reply::json(200, &version_json(call, &service(call)?.sid, call.param(1), version(call)?)))
+}
+
+/// The source text, so that a change of code can be seen.
+pub(super) fn get_content(call: &mut Call) -> Outcome {
+    let (service_sid, version) = (&service(call)?.sid, version(call)?);
+    let function_sid = call.param(1);
+    let url = format!(
+        "https://{SERVERLESS}/v1/Services/{service_sid}/Functions/{function_sid}/Versions/{}/Content",
+        version.sid
+    );
+    let body = json!({
+        "sid": version.sid,
+        "account_sid": call.account_sid,
+        "service_sid": service_sid,
+        "function_sid": function_sid,
+        "content": version.content,
+        "url": url,
+    });
+    Ok(Reply::json(200, &body))
+}
+
+fn version_json(call: &Call, service_sid: &str, function_sid: &str, one: &FunctionVersion) -> Value {
+    let url = format!(
+        "https://{SERVERLESS}/v1/Services/{service_sid}/Functions/{function_sid}/Versions/{}",
+        one.sid
+    );
+    json!({
+        "sid": one.sid,
+        "account_sid": call.account_sid,
+        "service_sid": service_sid,
+        "function_sid": function_sid,
+        "path": one.path,
+        "visibility": one.visibility,
+        "date_created": iso_seconds(one.created_at_ms),
+        "url": url,
+        "links": {"function_version_content": format!("{url}/Content")},
+    })
+}
+
+pub(super) fn is_active(service: &ServerlessService, build_sid: &str) -> bool {
+    service.environments.iter().any(|one| one.build_sid.as_deref() == Some(build_sid))
+}
+
+/// Builds that are neither serving nor young enough to be kept. They are forgotten when the next write comes, and
+/// not shown before that.
+fn expired(call: &Call, service: &ServerlessService, build: &FunctionBuild) -> bool {
+    call.options.unused_builds_expire_ms.is_some_and(|after_ms| {
+        !is_active(service, &build.sid) && call.now_ms >= build.ends_at_ms.saturating_add(after_ms)
+    })
+}
+
+pub(super) fn list_builds(call: &mut Call) -> Outcome {
+    let service = service(call)?;
+    let kept = service.builds.iter().rev().filter(|build| !expired(call, service, build));
+    let items = kept.map(|build| build_json(call, service, build)).collect();
+    call.page("builds", items)
+}
+
+pub(super) fn create_build(call: &mut Call) -> Outcome {
+    let form = Form::read(call, &["FunctionVersions", "AssetVersions", "Dependencies", "Runtime"])?;
+    let service = service(call)?;
+    let versions: Vec<String> = form.list("FunctionVersions").into_iter().map(str::to_owned).collect();
+    if versions.is_empty() && form.list("AssetVersions").is_empty() {
+        return Err(invalid("At least one Function or Asset version is required"));
+    }
+    if !form.list("AssetVersions").is_empty() {
+        return Err(invalid("AssetVersions holds a version that does not exist"));
+    }
+    if versions.len() > VERSIONS_PER_BUILD {
+        return Err(invalid("Too many Function versions"));
+    }
+    let mut paths = Vec::new();
+    for sid in &versions {
+        let found =
+            service.functions.iter().flat_map(|one| &one.versions).find(|version| version.sid == *sid);
+        let found = found.filter(|_| is_sid(sid, "ZN"));
+        let version = found.ok_or_else(|| invalid("FunctionVersions holds a version that does not exist"))?;
+        if paths.contains(&&version.path) {
+            return Err(invalid("Two versions have the same path"));
+        }
+        paths.push(&version.path);
+    }
+    let last_good = service.builds.iter().rev().find(|build| !build.fails && build.ends_at_ms <= call.now_ms);
+    let runtime = match form.text("Runtime") {
+        Some(text) if RUNTIMES.contains(&text) || RETIRED_RUNTIMES.contains(&text) => text.to_owned(),
+        Some(_) => return Err(invalid("Runtime is not valid")),
+        // Left out means that of the last good build, which may be retired by now.
+        None => match last_good {
+            Some(build) if RETIRED_RUNTIMES.contains(&build.runtime.as_str()) => {
+                return Err(refusal(400, 82007, "The runtime of this Build is no longer supported"));
+            }
+            Some(build) => build.runtime.clone(),
+            None => "node22".to_owned(),
+        },
+    };
+    let dependencies = match form.text("Dependencies") {
+        Some(text) => read_dependencies(text)?,
+        // Left out keeps what was built before.
+        None => last_good.map(|build| build.dependencies.clone()).unwrap_or_default(),
+    };
+    let dependencies = with_injected(dependencies);
+    let broken = dependencies.iter().any(|one| one.version == IMPOSSIBLE_VERSION);
+    let retired = RETIRED_RUNTIMES.contains(&runtime.as_str());
+    let (now_ms, takes_ms) = (call.now_ms, call.options.function_build_ms);
+    let account = call.account_mut()?.0;
+    let ordered = account.failing_builds > 0;
+    account.failing_builds = account.failing_builds.saturating_sub(1);
+    let (service, ids) = service_mut(call)?;
+    let build = FunctionBuild {
+        sid: ids.sid("ZB"),
+        function_versions: versions,
+        dependencies,
+        runtime,
+        created_at_ms: now_ms,
+        ends_at_ms: now_ms.saturating_add(takes_ms),
+        fails: ordered || broken || retired,
+    };
+    service.builds.push(build.clone());
+    Ok(Reply::json(201, &build_json(call, self::service(call)?, &build)))
+}
+
+/// A JSON list in one field. The runtime handler must be an exact version.
+fn read_dependencies(text: &str) -> Result<Vec<Dependency>, Reply> {
+    let list: Vec<Dependency> = serde_json::from_str(text)
+        .map_err(|_| invalid("Dependencies is not a JSON list of name and version"))?;
+    for one in &list {
+        let exact = one.version.split('.').count() == 3
+            && one.version.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
+        if one.name.is_empty() || one.version.is_empty() || (one.name == "@twilio/runtime-handler" && !exact)
+        {
+            return Err(invalid("Dependencies holds an entry that is not valid"));
+        }
+    }
+    Ok(list)
+}
+
+/// What is read back is more than what was sent.
+fn with_injected(mut list: Vec<Dependency>) -> Vec<Dependency> {
+    for (name, version) in INJECTED {
+        if !list.iter().any(|one| one.name == name) {
+            list.push(Dependency { name: name.into(), version: version.into() });
+        }
+    }
+    list
+}
+
+fn build<'a>(call: &'a Call) -> Result<&'a FunctionBuild, Reply> {
+    let service = service(call)?;
+    let found = service.builds.iter().find(|one| one.sid == call.param(1) && !expired(call, service, one));
+    found.ok_or_else(|| missing(&call.request.path))
+}
+
+pub(super) fn get_build(call: &mut Call) -> Outcome {
+    Ok(Reply::json(200, &build_json(call, service(call)?, build(call)?)))
+}
+
+/// No reason is given for a failure.
+pub(super) fn get_build_status(call: &mut Call) -> Outcome {
+    let (service_sid, build) = (&service(call)?.sid, build(call)?);
+    let body = json!({
+        "sid": build.sid,
+        "account_sid": call.account_sid,
+        "service_sid": service_sid,
+        "status": build_status(build, call.now_ms),
+        "url": format!("https://{SERVERLESS}/v1/Services/{service_sid}/Builds/{}/Status", build.sid),
+    });
+    Ok(Reply::json(200, &body))
+}
+
+pub(super) fn delete_build(call: &mut Call) -> Outcome {
+    let sid = build(call)?.sid.clone();
+    if is_active(service(call)?, &sid) {
+        return Err(invalid("Cannot delete a Build with an active Deployment"));
+    }
+    service_mut(call)?.0.builds.retain(|one| one.sid != sid);
+    Ok(Reply::empty())
+}
+
+fn build_status(build: &FunctionBuild, now_ms: u64) -> &'static str {
+    match (now_ms >= build.ends_at_ms, build.fails) {
+        (false, _) => "building",
+        (true, false) => "completed",
+        (true, true) => "failed",
+    }
+}
+
+/// Visibility is in capitals here and small elsewhere (published examples); the order of versions means nothing.
+fn build_json(call: &Call, service: &ServerlessService, build: &FunctionBuild) -> Value {
+    let mut versions = Vec::new();
+    for function in &service.functions {
+        for version in
+            function.versions.iter().filter(|version| build.function_versions.contains(&version.sid))
+        {
+            versions.push(json!({
+                "sid": version.sid,
+                "account_sid": call.account_sid,
+                "service_sid": service.sid,
+                "function_sid": function.sid,
+                "date_created": iso_seconds(version.created_at_ms),
+                "path": version.path,
+                "visibility": version.visibility.to_ascii_uppercase(),
+            }));
+        }
+    }
+    versions.sort_by_key(|version| version["sid"].to_string());
+    let url = format!("https://{SERVERLESS}/v1/Services/{}/Builds/{}", service.sid, build.sid);
+    json!({
+        "sid": build.sid,
+        "account_sid": call.account_sid,
+        "service_sid": service.sid,
+        "asset_versions": [],
+        "function_versions": versions,
+        "dependencies": build.dependencies,
+        "runtime": build.runtime,
+        "status": build_status(build, call.now_ms),
+        "date_created": iso_seconds(build.created_at_ms),
+        "date_updated": iso_seconds(build.ends_at_ms.min(call.now_ms)),
+        "url": url,
+        "links": {"build_status": format!("{url}/Status")},
+    })
+}
+
+pub(super) fn list_deployments(call: &mut Call) -> Outcome {
+    let items = environment(call)?.deployments.iter().rev().map(|one| deployment_json(call, one)).collect();
+    call.page("deployments", items)
+}
+
+pub(super) fn get_deployment(call: &mut Call) -> Outcome {
+    let found = environment(call)?.deployments.iter().find(|one| one.sid == call.param(2));
+    let one = found.ok_or_else(|| missing(&call.request.path))?;
+    Ok(Reply::json(200, &deployment_json(call, one)))
+}
+
+/// Without a build it un-deploys. The build already serving is refused with 409.
+pub(super) fn create_deployment(call: &mut Call) -> Outcome {
+    let form = Form::read(call, &["BuildSid", "IsPlugin"])?;
+    form.boolean("IsPlugin")?;
+    let build_sid = form.text("BuildSid").filter(|text| !text.is_empty()).map(str::to_owned);
+    let current = environment(call)?.build_sid.clone();
+    if let Some(sid) = &build_sid {
+        let service = service(call)?;
+        let build = service.builds.iter().find(|one| one.sid == *sid && !expired(call, service, one));
+        match build.map(|build| build_status(build, call.now_ms)) {
+            Some("completed") => {}
+            Some(_) => return Err(invalid("The Build is not completed")),
+            None => return Err(invalid("BuildSid does not exist")),
+        }
+        if current.as_ref() == Some(sid) {
+            return Err(conflict("The Environment already has the requested Deployment"));
+        }
+    }
+    let now_ms = call.now_ms;
+    let (environment, ids) = environment_mut(call)?;
+    environment.build_sid.clone_from(&build_sid);
+    environment.updated_at_ms = now_ms;
+    let one = FunctionDeployment { sid: ids.sid("ZD"), build_sid, created_at_ms: now_ms };
+    environment.deployments.push(one.clone());
+    Ok(Reply::json(201, &deployment_json(call, &one)))
+}
+
+fn deployment_json(call: &Call, one: &FunctionDeployment) -> Value {
+    let service_sid = service(call).map(|service| service.sid.clone()).unwrap_or_default();
+    let environment_sid = call.param(1);
+    json!({
+        "sid": one.sid,
+        "account_sid": call.account_sid,
+        "service_sid": service_sid,
+        "environment_sid": environment_sid,
+        "build_sid": one.build_sid,
+        "date_created": iso_seconds(one.created_at_ms),
+        "date_updated": iso_seconds(one.created_at_ms),
+        "url": format!(
+            "https://{SERVERLESS}/v1/Services/{service_sid}/Environments/{environment_sid}/Deployments/{}", one.sid
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::super::bench::{ACCOUNT, Bench};
+    use super::super::super::{Options, Rate};
+    use crate::model::api::Method;
+
+    const SERVICE: &str = "serverless.twilio.com/v1/Services/fb";
+
+    fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+        value[key].as_str().unwrap_or_default()
+    }
+
+    /// A service with an environment and a Function; their SIDs.
+    fn prepared(bench: &mut Bench) -> (String, String) {
+        let services = "serverless.twilio.com/v1/Services";
+        bench.twilio(Method::Post, services, &[("UniqueName", "fb"), ("FriendlyName", "f")]);
+        let (_, environment) =
+            bench.twilio(Method::Post, &format!("{SERVICE}/Environments"), &[("UniqueName", "production")]);
+        let (_, function) =
+            bench.twilio(Method::Post, &format!("{SERVICE}/Functions"), &[("FriendlyName", "logs")]);
+        (text(&environment, "sid").to_owned(), text(&function, "sid").to_owned())
+    }
+
+    fn upload(bench: &mut Bench, function: &str, path: &str, kind: &str) -> (u16, Value) {
+        let body = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"Path\"\r\n\r\n{path}\r\n\
+             --b\r\nContent-Disposition: form-data; name=\"Visibility\"\r\n\r\npublic\r\n\
+             --b\r\nContent-Disposition: form-data; name=\"Content\"; filename=\"f.js\"\r\n\
+             Content-Type: {kind}\r\n\r\nexports.handler = 1;\r\n--b--\r\n"
+        );
+        let url = format!("serverless-upload.twilio.com/v1/Services/fb/Functions/{function}/Versions");
+        let content_type = "multipart/form-data; boundary=b";
+        bench.twilio_raw(ACCOUNT, Method::Post, &url, content_type, body.into_bytes())
+    }
+
+    #[test]
+    fn from_upload_to_deployment_and_back() {
+        let mut bench = Bench::new();
+        let (environment, function) = prepared(&mut bench);
+        let (status, version) = upload(&mut bench, &function, "/logs", "application/javascript");
+        assert_eq!((status, text(&version, "visibility")), (201, "public"));
+        let version = text(&version, "sid").to_owned();
+        let content = format!("{SERVICE}/Functions/{function}/Versions/{version}/Content");
+        assert_eq!(text(&bench.twilio(Method::Get, &content, &[]).1, "content"), "exports.handler = 1;");
+        let form = [("FunctionVersions", version.as_str()), ("Runtime", "node22"), ("Dependencies", "[]")];
+        let (status, build) = bench.twilio(Method::Post, &format!("{SERVICE}/Builds"), &form);
+        assert_eq!((status, text(&build, "status")), (201, "building"));
+        assert_eq!(build["dependencies"].as_array().map(Vec::len), Some(2), "more than was sent");
+        assert_eq!(build["function_versions"][0]["visibility"], "PUBLIC");
+        let build = text(&build, "sid").to_owned();
+        let deployments = format!("{SERVICE}/Environments/{environment}/Deployments");
+        let deploy = [("BuildSid", build.as_str())];
+        assert_eq!(bench.twilio(Method::Post, &deployments, &deploy).0, 400, "still building");
+        bench.now_ms += 4_000;
+        let status_url = format!("{SERVICE}/Builds/{build}/Status");
+        assert_eq!(text(&bench.twilio(Method::Get, &status_url, &[]).1, "status"), "completed");
+        assert_eq!(bench.twilio(Method::Post, &deployments, &deploy).0, 201);
+        assert_eq!(bench.twilio(Method::Post, &deployments, &deploy).0, 409, "already serving");
+        let environment_url = format!("{SERVICE}/Environments/{environment}");
+        assert_eq!(text(&bench.twilio(Method::Get, &environment_url, &[]).1, "build_sid"), build);
+        let (build_url, function_url) =
+            (format!("{SERVICE}/Builds/{build}"), format!("{SERVICE}/Functions/{function}"));
+        assert_eq!(bench.twilio(Method::Delete, &build_url, &[]).0, 400);
+        assert_eq!(bench.twilio(Method::Delete, &function_url, &[]).0, 400);
+        assert_eq!(bench.twilio(Method::Post, &deployments, &[]).0, 201, "un-deploys");
+        let (_, list) = bench.twilio(Method::Get, &deployments, &[]);
+        assert_eq!(
+            (&list["deployments"][0]["build_sid"], text(&list["deployments"][1], "build_sid")),
+            (&Value::Null, build.as_str())
+        );
+        assert_eq!(bench.twilio(Method::Delete, &build_url, &[]).0, 204);
+        assert_eq!(bench.twilio(Method::Delete, &function_url, &[]).0, 204);
+    }
+
+    #[test]
+    fn uploads_are_checked() {
+        let mut bench = Bench::new();
+        let (_, function) = prepared(&mut bench);
+        assert_eq!(upload(&mut bench, &function, "/a b", "application/javascript").0, 400);
+        assert_eq!(upload(&mut bench, &function, "/logs", "text/plain").0, 400);
+        assert_eq!(text(&upload(&mut bench, &function, "logs", "application/javascript").1, "path"), "/logs");
+        let normal_host = format!("{SERVICE}/Functions/{function}/Versions");
+        assert_eq!(bench.twilio(Method::Post, &normal_host, &[]).0, 404, "uploads have a host of their own");
+        assert_eq!(
+            upload(&mut bench, "ZH00000000000000000000000000000000", "/x", "application/javascript").0,
+            404
+        );
+    }
+
+    #[test]
+    fn builds_fail_or_are_refused() {
+        let mut bench = Bench::new();
+        let (_, function) = prepared(&mut bench);
+        let version =
+            text(&upload(&mut bench, &function, "/l", "application/javascript").1, "sid").to_owned();
+        let builds = format!("{SERVICE}/Builds");
+        let v = ("FunctionVersions", version.as_str());
+        let exact = r#"[{"name":"@twilio/runtime-handler","version":"^2.0.0"}]"#;
+        let refused: [Vec<(&str, &str)>; 5] = [
+            vec![],
+            vec![("FunctionVersions", "ZN00000000000000000000000000000000")],
+            vec![v, ("Runtime", "deno")],
+            vec![v, ("Dependencies", "twilio")],
+            vec![v, ("Dependencies", exact)],
+        ];
+        for form in refused {
+            assert_eq!(bench.twilio(Method::Post, &builds, &form).0, 400, "{form:?}");
+        }
+        let impossible = r#"[{"name":"x","version":"0.0.0-fail"}]"#;
+        for form in [vec![v, ("Runtime", "node18")], vec![v, ("Dependencies", impossible)]] {
+            let (_, build) = bench.twilio(Method::Post, &builds, &form);
+            bench.now_ms += 4_000;
+            let url = format!("{builds}/{}/Status", text(&build, "sid"));
+            assert_eq!(text(&bench.twilio(Method::Get, &url, &[]).1, "status"), "failed");
+        }
+    }
+
+    #[test]
+    fn unused_builds_may_vanish() {
+        let rate = Rate::Unlimited;
+        let mut bench =
+            Bench::with(Options { rate, unused_builds_expire_ms: Some(1_000), ..Options::default() });
+        let (_, function) = prepared(&mut bench);
+        let version =
+            text(&upload(&mut bench, &function, "/l", "application/javascript").1, "sid").to_owned();
+        let builds = format!("{SERVICE}/Builds");
+        let (_, build) = bench.twilio(Method::Post, &builds, &[("FunctionVersions", &version)]);
+        bench.now_ms += 5_000;
+        assert_eq!(bench.twilio(Method::Get, &builds, &[]).1["builds"], json!([]));
+        assert_eq!(bench.twilio(Method::Get, &format!("{builds}/{}", text(&build, "sid")), &[]).0, 404);
+    }
+}
