@@ -10,6 +10,8 @@
 //! Everything but `shell` and `cli` is the core: no sockets, files, clock or randomness of its own. ARCHITECTURE.md
 //! tells the rest.
 
+pub mod builtin;
+pub mod cli;
 pub mod diag;
 pub mod engine;
 pub mod kinds;
@@ -18,3 +20,5 @@ pub mod manifest;
 pub mod model;
 pub mod plan;
 pub mod port;
+pub mod shell;
+pub mod twin;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: parses arguments, runs the command, turns the outcome into an exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(lockstep::cli::main())
+}

@@ -33,7 +33,7 @@ pub struct Session {
 }
 
 impl Session {
-    pub(super) fn owner(&self) -> Owner<'_> {
+    pub fn owner(&self) -> Owner<'_> {
         Owner { stack: &self.manifest.stack, tenant: &self.tenant, account: &self.account }
     }
 

@@ -224,6 +224,10 @@ pub const KINDS: &[&dyn Kind] = &[
     &log_stream::LogStream,
 ];
 
+/// What the manifest may refer to, by resource: `${verify_service.sid}`.
+pub const OUTPUTS: &[(&str, &[&str])] =
+    &[("verify_service", &["sid"]), ("action", &["id"]), ("phone_provider", &["id"]), ("log_stream", &["id"])];
+
 /// The kind of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Kind> {
     KINDS.iter().copied().find(|kind| kind.name() == name)

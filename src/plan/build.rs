@@ -93,7 +93,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             address: want.address.clone(),
             kind: want.kind.to_owned(),
             verb,
-            changes: if seen.exists { changes } else { Vec::new() },
+            changes,
             unknown,
             ids: seen.ids.clone(),
         });

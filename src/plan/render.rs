@@ -1,0 +1,260 @@
+//! A plan, and what drift found, as text for people. Pure: text in colour or without, never a secret.
+
+use std::fmt::Write as _;
+
+use serde_json::Value as Json;
+use similar::{ChangeTag, TextDiff};
+
+use crate::model::plan::{Cause, FieldChange, Level, Plan, ResourcePlan, Step, Verb};
+
+/// Lines of unchanged text around a change of source code.
+const CONTEXT_LINES: usize = 2;
+/// Values longer than this are cut in one-line texts.
+const VALUE_MAX_CHARS: usize = 100;
+
+/// Writes with or without colour.
+#[derive(Clone, Copy)]
+pub struct Paint(pub bool);
+
+impl Paint {
+    fn wrap(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// Green, for what is added or well.
+    pub fn good(self, text: &str) -> String {
+        self.wrap("32", text)
+    }
+
+    /// Yellow, for what changes.
+    pub fn change(self, text: &str) -> String {
+        self.wrap("33", text)
+    }
+
+    /// Red, for what goes or is wrong.
+    pub fn bad(self, text: &str) -> String {
+        self.wrap("31", text)
+    }
+
+    /// Bold.
+    pub fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    /// Dim, for what can be skipped.
+    pub fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    fn verb(self, verb: Verb, text: &str) -> String {
+        match verb {
+            Verb::Create => self.good(text),
+            Verb::Update | Verb::Replace => self.change(text),
+            Verb::Delete => self.bad(text),
+            Verb::Adopt => self.bold(text),
+            Verb::NoOp => self.dim(text),
+        }
+    }
+}
+
+/// The whole plan.
+pub fn plan(plan: &Plan, paint: Paint) -> String {
+    let mut out = String::new();
+    let what = if plan.destroy { "destroy" } else { "plan" };
+    let _ = writeln!(out, "{}", paint.bold(&format!("Lockstep {what} of stack {}", plan.stack)));
+    let _ = writeln!(out, "  tenant   {}\n  account  {}\n", plan.tenant, plan.account);
+    let mut quiet = 0;
+    for resource in &plan.resources {
+        if resource.verb == Verb::NoOp && resource.unknown.is_empty() && resource.changes.is_empty() {
+            quiet += 1;
+            continue;
+        }
+        write_resource(&mut out, resource, paint, false);
+    }
+    if quiet > 0 {
+        let _ = writeln!(out, "{}", paint.dim(&format!("  {quiet} unchanged")));
+    }
+    if !plan.steps.is_empty() {
+        let _ = writeln!(out, "\n{}", paint.bold("Steps, in order"));
+        for step in &plan.steps {
+            write_step(&mut out, step, paint);
+        }
+    }
+    findings(&mut out, plan, paint);
+    let _ = writeln!(out, "\n{}", summary(plan, paint));
+    out
+}
+
+/// What drift found: who moved, old and new.
+pub fn drift(plan: &Plan, paint: Paint) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", paint.bold(&format!("Lockstep drift of stack {}", plan.stack)));
+    let _ = writeln!(out, "  tenant   {}\n  account  {}\n", plan.tenant, plan.account);
+    let mut differing = 0;
+    for resource in &plan.resources {
+        if !resource.changes.is_empty() || !resource.unknown.is_empty() || resource.verb != Verb::NoOp {
+            differing += usize::from(resource.verb != Verb::Adopt);
+            write_resource(&mut out, resource, paint, true);
+        }
+    }
+    findings(&mut out, plan, paint);
+    let text = match differing {
+        0 => paint.good("No difference between manifest and tenant."),
+        1 => "1 resource differs.".to_owned(),
+        n => format!("{n} resources differ."),
+    };
+    let _ = writeln!(out, "\n{text}");
+    out
+}
+
+fn write_resource(out: &mut String, resource: &ResourcePlan, paint: Paint, causes: bool) {
+    let line = format!("  {} {:<24} {}", resource.verb.symbol(), resource.address, resource.verb);
+    let _ = writeln!(out, "{}", paint.verb(resource.verb, &line));
+    for change in &resource.changes {
+        write_change(out, change, resource.verb, paint, causes);
+    }
+    for field in &resource.unknown {
+        let text = format!("      ? {field}: unknown (no record to compare with; not a change)");
+        let _ = writeln!(out, "{}", paint.dim(&text));
+    }
+}
+
+fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint, causes: bool) {
+    let cause = match (causes, change.cause) {
+        (false, _) => "",
+        (true, Cause::NotApplied) => "  [manifest not applied]",
+        (true, Cause::TenantChanged) => "  [tenant changed]",
+        (true, Cause::Both) => "  [both changed]",
+        (true, Cause::Unknown) => "  [cause unknown: no ledger]",
+    };
+    let field = &change.field;
+    if change.secret {
+        let text = match (&change.old, &change.new) {
+            (None, _) => "set (secret)",
+            (_, None) => "removed (secret)",
+            _ => "changed (secret)",
+        };
+        let _ = writeln!(out, "      {field}: {text}{cause}");
+        return;
+    }
+    let multi_line = |json: &Option<Json>| json.as_ref().and_then(Json::as_str).is_some_and(|text| text.contains('\n'));
+    if multi_line(&change.old) || multi_line(&change.new) {
+        let text = |json: &Option<Json>| json.as_ref().and_then(Json::as_str).unwrap_or_default().to_owned();
+        let (old, new) = (text(&change.old), text(&change.new));
+        if change.old.is_none() || verb == Verb::Create {
+            let _ = writeln!(out, "      {field}: {} lines{cause}", new.lines().count());
+            return;
+        }
+        let _ = writeln!(out, "      {field}:{cause}");
+        write_diff(out, &old, &new, paint);
+        return;
+    }
+    let new = shown(change.new.as_ref());
+    if verb == Verb::Create && !causes {
+        let _ = writeln!(out, "      {field}: {new}");
+    } else {
+        let _ = writeln!(out, "      {field}: {} → {}{cause}", paint.bad(&shown(change.old.as_ref())), paint.good(&new));
+    }
+}
+
+fn write_diff(out: &mut String, old: &str, new: &str, paint: Paint) {
+    let diff = TextDiff::from_lines(old, new);
+    for (index, group) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
+        if index > 0 {
+            let _ = writeln!(out, "        {}", paint.dim("…"));
+        }
+        for op in group {
+            for change in diff.iter_changes(op) {
+                let line = change.value().trim_end_matches('\n');
+                let text = match change.tag() {
+                    ChangeTag::Delete => paint.bad(&format!("- {line}")),
+                    ChangeTag::Insert => paint.good(&format!("+ {line}")),
+                    ChangeTag::Equal => paint.dim(&format!("  {line}")),
+                };
+                let _ = writeln!(out, "        {text}");
+            }
+        }
+    }
+}
+
+/// A value on one line.
+pub fn shown(value: Option<&Json>) -> String {
+    let text = match value {
+        None => "(absent)".to_owned(),
+        Some(Json::String(text)) if text.is_empty() => "\"\"".to_owned(),
+        Some(Json::String(text)) => text.clone(),
+        Some(Json::Array(items)) => {
+            let items: Vec<String> = items.iter().map(|item| shown(Some(item))).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Some(other) => other.to_string(),
+    };
+    if text.chars().count() <= VALUE_MAX_CHARS {
+        return text;
+    }
+    text.chars().take(VALUE_MAX_CHARS).chain(['…']).collect()
+}
+
+fn write_step(out: &mut String, step: &Step, paint: Paint) {
+    let line = format!("  {:>2}. {} {}: {}", step.number, step.verb.symbol(), step.address, step.what);
+    let _ = writeln!(out, "{}", paint.verb(step.verb, &line));
+    let _ = writeln!(out, "        {}", paint.dim(&format!("because {}", step.reason)));
+    if let Some(danger) = &step.danger {
+        let _ = writeln!(out, "        {} {danger}", paint.bad("! danger:"));
+    }
+}
+
+fn findings(out: &mut String, plan: &Plan, paint: Paint) {
+    if plan.findings.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", paint.bold("Findings"));
+    for finding in &plan.findings {
+        let word = match finding.level {
+            Level::Note => paint.dim("note"),
+            Level::Warning => paint.change("warning"),
+            Level::Blocker => paint.bad("blocked"),
+            Level::NotRead => paint.bad("not read"),
+        };
+        let place = if finding.address.is_empty() { String::new() } else { format!("{}: ", finding.address) };
+        let _ = writeln!(out, "  {word}: {place}{}", finding.text);
+        let _ = writeln!(out, "        {}", paint.dim(&format!("help: {}", finding.help)));
+    }
+}
+
+/// One line: how much would change.
+pub fn summary(plan: &Plan, paint: Paint) -> String {
+    let count = |verb: Verb| plan.resources.iter().filter(|resource| resource.verb == verb).count();
+    if plan.blockers().next().is_some() {
+        let n = plan.blockers().count();
+        return paint.bad(&format!("Blocked: {n} finding{} to be settled first; nothing can be applied.", if n == 1 { "" } else { "s" }));
+    }
+    if plan.is_empty() {
+        let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
+        let text = if incomplete { "No changes in the part that could be read." } else { "No changes: the tenant is as the manifest says." };
+        return if incomplete { paint.change(text) } else { paint.good(text) };
+    }
+    let dangerous = plan.steps.iter().filter(|step| step.danger.is_some()).count();
+    let mut parts = Vec::new();
+    for (verb, word) in [
+        (Verb::Create, "to create"),
+        (Verb::Update, "to update"),
+        (Verb::Replace, "to replace"),
+        (Verb::Delete, "to delete"),
+        (Verb::Adopt, "to adopt"),
+    ] {
+        if count(verb) > 0 {
+            parts.push(format!("{} {word}", count(verb)));
+        }
+    }
+    let steps = plan.steps.len();
+    let mut text = match parts.is_empty() {
+        true => "Only the record is to be written".to_owned(),
+        false => format!("{}; {steps} step{}", parts.join(", "), if steps == 1 { "" } else { "s" }),
+    };
+    if dangerous > 0 {
+        let _ = write!(text, ", {dangerous} dangerous");
+    }
+    text.push('.');
+    text
+}

@@ -334,7 +334,7 @@ mod tests {
                 tell.send(listener.local_addr().expect("bound").port()).expect("test waits");
                 let world = Rc::new(RefCell::new(Scripted::new(vendors)));
                 let stop = tokio::time::sleep(Duration::from_secs(10));
-                serve_on(listener, world, None, stop).await.expect("served");
+                serve_on(listener, world, None, stop).await;
             });
         });
         let url = format!("http://127.0.0.1:{}", port.recv().expect("port"));

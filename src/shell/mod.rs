@@ -5,7 +5,8 @@
 //!
 //! - [`driver`] turns the engine's crank, over [`http`] (real time) or [`in_process`] (virtual time).
 //! - [`serve`] puts a simulator on a loopback port.
-//! - [`files`], [`secrets`], [`jwt`], [`clock`], [`signals`] hand in what the core may not fetch by itself.
+//! - [`files`], [`ledger_file`], [`sources`], [`secrets`], [`jwt`], [`clock`], [`signals`] hand in what the core may
+//!   not fetch by itself.
 //! - [`terminal`] and [`telemetry`] are the only ways out for text; both scrub.
 
 pub mod clock;
@@ -14,10 +15,12 @@ pub mod files;
 pub mod http;
 pub mod in_process;
 pub mod jwt;
+pub mod ledger_file;
 pub mod proxy;
 pub mod secrets;
 pub mod serve;
 pub mod signals;
+pub mod sources;
 pub mod telemetry;
 pub mod terminal;
 pub mod via;
@@ -25,9 +28,11 @@ pub mod via;
 pub use driver::{Driver, Transport};
 pub use http::{Http, HttpOptions};
 pub use in_process::{Ended, InProcess, KillPoint, Simulator, Stop, run_virtual};
+pub use ledger_file::PathLedger;
 pub use proxy::ProxySettings;
 pub use secrets::Scrub;
 pub use signals::{Signal, Signals};
+pub use sources::ProcessSources;
 pub use terminal::Say;
 pub use via::Via;
 

@@ -53,12 +53,13 @@ impl ProxySettings {
         Ok(Some(proxy.no_proxy(self.no_proxy.as_deref().and_then(NoProxy::from_string))))
     }
 
-    /// User and password of the address, which no text may repeat.
+    /// User and password of the address, which no text may repeat. Shorter than four bytes they would blank half of
+    /// every message and hide nothing.
     pub(crate) fn hidden(&self) -> Vec<String> {
         let Ok(Some(url)) = self.url() else { return Vec::new() };
         [url.username(), url.password().unwrap_or_default()]
             .into_iter()
-            .filter(|part| !part.is_empty())
+            .filter(|part| part.len() >= 4)
             .map(str::to_owned)
             .collect()
     }

@@ -63,7 +63,8 @@ pub fn serve(
         serve_on(listener, world.clone(), log, async {
             signals.wait().await;
         })
-        .await
+        .await;
+        anyhow::Ok(())
     })?;
     match world_file {
         Some(path) => save_world(&*world.borrow(), path),
@@ -71,16 +72,13 @@ pub fn serve(
     }
 }
 
-/// Serves on an open port until `stop` ends. Runs inside a [`LocalSet`].
-///
-/// # Errors
-/// None at present; connections that fail concern nobody else.
+/// Serves on an open port until `stop` ends. Runs inside a [`LocalSet`]. A connection that fails concerns nobody else.
 pub async fn serve_on(
     listener: TcpListener,
     world: Rc<RefCell<dyn Simulator>>,
     log: Option<File>,
     stop: impl Future<Output = ()>,
-) -> Result<()> {
+) {
     let server =
         Rc::new(Server { world, clock: Clock::start(), log: RefCell::new(log), count: RefCell::new(0) });
     // Every connection holds a receiver: it learns of the end by it, and the end learns that it is gone.
@@ -120,7 +118,6 @@ pub async fn serve_on(
     drop(end);
     let _ = ending.send(true);
     let _ = tokio::time::timeout(GRACE, ending.closed()).await;
-    Ok(())
 }
 
 struct Server {
@@ -302,7 +299,7 @@ mod tests {
             let answer = http.send(get("acme.auth0.example", "/lost")).await;
             assert!(matches!(answer, Answer::Lost(_)), "{answer:?}");
             stop.send(()).expect("server runs");
-            server.await.expect("ended").expect("well");
+            server.await.expect("ended well");
         });
         assert_eq!(world.borrow().seen[0].header("authorization"), Some("Bearer token-value"));
         let log = std::fs::read_to_string(&log_path).expect("log");

@@ -182,6 +182,10 @@ impl Say {
         if !self.terminals.can_ask() {
             return Err(AskProblem::NotATerminal);
         }
+        if signals.first().is_some() {
+            // Whoever pressed Ctrl-C a moment ago has answered.
+            return Err(AskProblem::NoAnswer);
+        }
         self.err(&format!("{question} [y/N] "));
         let mut line = String::new();
         let read = signals.while_asking(|| std::io::stdin().lock().read_line(&mut line));

@@ -13,6 +13,7 @@
 //! It does not: run Action or Function code, send messages, check the signature of an assertion, or know any part of
 //! the APIs that is not listed by [`operations`].
 
+pub mod checkers;
 pub mod clock;
 pub mod faults;
 pub mod ids;
@@ -47,6 +48,8 @@ pub struct Twin {
     log: Vec<LogEntry>,
     /// Management API budget per domain. Not part of the world: a restart fills it.
     buckets: BTreeMap<String, auth0::rate::Bucket>,
+    /// When the answers still under way are due, per Twilio account.
+    in_flight: BTreeMap<String, Vec<u64>>,
     /// The world as it was before the last write; kept only while a rule asks for stale reads.
     before_last_write: Option<Box<World>>,
 }
@@ -130,6 +133,7 @@ impl Twin {
             faults: Faults::default(),
             log: Vec::new(),
             buckets: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             before_last_write: None,
         }
     }
@@ -145,6 +149,54 @@ impl Twin {
         self.world.tenants.entry(domain.to_owned()).or_insert_with(|| Tenant::fresh(domain, flag))
     }
 
+    /// Another operator's Management API call: no token, no budget, not in the log; otherwise served as any. `path`
+    /// begins with `/api/v2`, a null `body` is none. Answers status and JSON body (null when there is none).
+    pub fn operate_tenant(
+        &mut self,
+        domain: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+        now_ms: u64,
+    ) -> (u16, Value) {
+        let request = ApiRequest {
+            host: domain.to_owned(),
+            method,
+            path: path.to_owned(),
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
+        };
+        if twilio::is_host(domain) {
+            return (404, Value::Null);
+        }
+        let reply = auth0::serve_operator(&mut self.world, &self.options, &request, now_ms);
+        (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default())
+    }
+
+    /// Another operator's call to Twilio, with the rights of the account; not in the log. Answers status and JSON
+    /// body.
+    pub fn operate_account(
+        &mut self,
+        account_sid: &str,
+        host: &str,
+        method: Method,
+        path: &str,
+        form: &[(&str, &str)],
+        now_ms: u64,
+    ) -> (u16, Value) {
+        let pairs: Vec<String> =
+            form.iter().map(|(name, value)| format!("{name}={}", wire::percent_encode(value))).collect();
+        let request = ApiRequest {
+            host: host.to_owned(),
+            method,
+            path: path.to_owned(),
+            headers: vec![("content-type".into(), "application/x-www-form-urlencoded".into())],
+            body: pairs.join("&").into_bytes(),
+        };
+        let reply = twilio::serve_operator(&mut self.world, &self.options, account_sid, &request, now_ms);
+        (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default())
+    }
+
     /// Answers one request. `now_ms` is Unix time in milliseconds and should never go back; a request takes effect
     /// at `now_ms`, its answer is due `delay_ms` later.
     pub fn handle(&mut self, request: &ApiRequest, now_ms: u64) -> Served {
@@ -157,13 +209,13 @@ impl Twin {
             None => {}
             Some(What::Delay { ms }) => delay_ms = delay_ms.saturating_add(ms),
             Some(What::Interject { method, path, body }) => {
-                self.interject(&request.host, method, &path, &body, now_ms);
+                // A refused call of theirs has no effect, which is as good a fault as any.
+                self.operate_tenant(&request.host, method, &path, &body, now_ms);
             }
-            Some(What::Stale) => {
-                if request.method == Method::Get {
-                    served = Some(self.serve_stale(request, now_ms, number));
-                }
+            Some(What::Stale) if request.method == Method::Get => {
+                served = Some(self.serve_stale(request, now_ms, number));
             }
+            Some(What::Stale) => {}
             Some(What::NotSent) => answer = Some(Answer::NotSent("connection refused by the twin".into())),
             Some(What::RateLimited { retry_after_s }) => {
                 answer = Some(reply(rate_limited(request, retry_after_s, now_ms)));
@@ -256,7 +308,7 @@ impl Twin {
             && self.faults.rules.iter().any(|rule| matches!(rule.what, What::Stale));
         let before = keep.then(|| Box::new(self.world.clone()));
         let done = if twilio::is_host(&request.host) {
-            twilio::serve(&mut self.world, &self.options, request, now_ms, number)
+            twilio::serve(&mut self.world, &self.options, &mut self.in_flight, request, now_ms, number)
         } else {
             auth0::serve(&mut self.world, &self.options, &mut self.buckets, request, now_ms)
         };
@@ -282,20 +334,6 @@ impl Twin {
         let done = self.serve(request, now_ms, number);
         self.world = *old;
         done
-    }
-
-    /// Another operator's call: no token, no budget, not in the log. A refused call has no effect.
-    fn interject(&mut self, host: &str, method: Method, path: &str, body: &Value, now_ms: u64) {
-        let request = ApiRequest {
-            host: host.to_owned(),
-            method,
-            path: path.to_owned(),
-            headers: vec![("content-type".into(), "application/json".into())],
-            body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
-        };
-        if !twilio::is_host(host) {
-            auth0::serve_operator(&mut self.world, &self.options, &request, now_ms);
-        }
     }
 }
 

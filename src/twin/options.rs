@@ -140,6 +140,9 @@ pub struct Options {
     pub token_lifetime_s: u64,
     /// Most log streams per tenant, prioritised ones not counted; `None` (the default) sets no limit.
     pub log_stream_limit: Option<usize>,
+    /// Most Twilio requests of one account under way at once; more are refused with 429, code 20429. Default 50; the
+    /// real number is not published, and a client with 50 at once was reported to run into it.
+    pub twilio_concurrency: usize,
     /// False: the Twilio credential may not use Serverless (403, code 70051). Default true.
     pub serverless_allowed: bool,
     /// False: `CustomCodeEnabled=true` is taken with 2xx and reads back false. Default true.
@@ -150,7 +153,8 @@ pub struct Options {
     pub verify_service_limit: usize,
     /// Most Serverless services per account. Default 50, as reported.
     pub serverless_service_limit: usize,
-    /// Deployed code and builds that no environment runs vanish after this time; `None` (the default) keeps them.
+    /// Builds that no environment serves vanish this long after they ended; `None` (the default) keeps them. (Older
+    /// documents speak of an hour.)
     pub unused_builds_expire_ms: Option<u64>,
 }
 
@@ -181,6 +185,7 @@ impl Default for Options {
             scopes: None,
             token_lifetime_s: 86_400,
             log_stream_limit: None,
+            twilio_concurrency: 50,
             serverless_allowed: true,
             custom_code_entitled: true,
             default_account: None,

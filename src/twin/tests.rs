@@ -118,6 +118,87 @@ fn another_operator_may_act_in_between() {
 }
 
 #[test]
+fn operators_need_no_credentials_and_leave_no_trace_in_the_log() {
+    let mut bench = Bench::new();
+    let now_ms = bench.now_ms;
+    let body = json!(["all-applications"]);
+    let made = bench.twin.operate_tenant(DOMAIN, Method::Put, "/api/v2/guardian/policies", &body, now_ms);
+    assert_eq!(made, (200, body.clone()));
+    let form = [("FriendlyName", "Theirs")];
+    let host = "verify.twilio.com";
+    let (status, _) = bench.twin.operate_account(ACCOUNT, host, Method::Post, "/v2/Services", &form, now_ms);
+    assert_eq!(status, 201);
+    assert_eq!(bench.get("/guardian/policies").1, body);
+    let (_, list) = bench.twilio(Method::Get, "verify.twilio.com/v2/Services", &[]);
+    assert_eq!(list["services"][0]["friendly_name"], "Theirs");
+    assert_eq!(bench.twin.log().len(), 3);
+}
+
+#[test]
+fn too_many_twilio_requests_at_once_are_refused() {
+    let mut bench = Bench::with(Options { twilio_concurrency: 2, ..Options::default() });
+    let mut ask = |at_ms: u64| {
+        bench.now_ms = at_ms;
+        bench.twilio(Method::Get, "verify.twilio.com/v2/Services", &[]).0
+    };
+    assert_eq!([ask(1_000), ask(1_010), ask(1_020), ask(1_050)], [200, 200, 429, 200]);
+}
+
+/// Whatever comes in, something goes out: every operation with made-up ids, queries, content types and bodies.
+#[test]
+fn no_input_makes_it_panic() {
+    let mut bench = Bench::new();
+    let mut dice = ids::Ids::new(42);
+    bench.deployed_action("a", "post-login", "v3");
+    let bodies: [&[u8]; 12] = [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        br#"{"name":"n","supported_triggers":[{"id":"post-login","version":"v3"}],"secrets":[{}]}"#,
+        br#"{"bindings":[{"ref":{"type":"action_id","value":""}}]}"#,
+        br#"{"type":"http","sink":{"httpEndpoint":"https://"}}"#,
+        b"FriendlyName=%C3%A9&CodeLength=99999999999999999999",
+        b"FriendlyName=A&UniqueName=%00&Key=&Value=&Max=1&Interval=1&To=%2B&Channel=sms",
+        b"--b\r\nContent-Disposition: form-data; name=\"Path\"\r\n\r\n--b--",
+        b"%zz",
+    ];
+    let kinds =
+        ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", ""];
+    let parts =
+        ["x", "%00", "09ee2b9b-282d-4a65-87d1-f01adf007745", "post-login", "sms", "%F0%9F%98%80", ACCOUNT];
+    let queries =
+        ["", "?page=99999999999&per_page=0", "?Page=18446744073709551615&PageSize=1000", "?%=", "?take=x"];
+    for (_, method, pattern) in operations() {
+        let (host, path) = match pattern.split_once('/') {
+            Some(("", rest)) => (DOMAIN, rest),
+            Some(split) => split,
+            None => continue,
+        };
+        for body in bodies {
+            let mut one_of = |list: &[&str]| list[(dice.draw() % list.len() as u64) as usize].to_owned();
+            let mut filled = String::new();
+            for piece in path.split('/') {
+                filled.push('/');
+                filled.push_str(&if piece.starts_with('{') { one_of(&parts) } else { piece.to_owned() });
+            }
+            filled.push_str(&one_of(&queries));
+            let token = format!("Bearer {}", bench.twin.world.tenant_mut(DOMAIN).tokens[0].value);
+            let basic = "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMTpz".to_owned();
+            let headers = vec![
+                ("authorization".to_owned(), if host == DOMAIN { token } else { basic }),
+                ("content-type".to_owned(), one_of(&kinds)),
+            ];
+            bench.now_ms += 1_000;
+            bench.send(host, method, &filled, headers, body.to_vec());
+        }
+    }
+    assert!(bench.twin.log().iter().all(|entry| entry.served_status < Some(500)));
+    assert!(Twin::from_json(bench.twin.to_json()).is_ok());
+}
+
+#[test]
 fn unknown_parties_can_be_refused() {
     let mut twin = Twin::new(Options { unknown_tenants: false, ..Options::default() }, 1);
     let mut ask = |host: &str, authorization: &str| {

@@ -6,9 +6,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::options::SecretWithoutValue;
+use super::super::options::Options;
 use super::super::wire::{Outcome, Reply};
-use super::super::world::{Action, Build, Dependency, Secret, Tenant, TriggerRef};
+use super::super::world::{Action, ActionVersion, Build, Dependency, Secret, Tenant, TriggerRef};
+use super::action_body::{
+    read_code, read_dependencies, read_modules, read_runtime, read_secrets, read_triggers,
+};
 use super::body::{Fields, invalid};
 use super::versions::{current_version_json, deployed_version_json};
 use super::{Call, Route, invalid_query, invalid_uri, is_uuid, offset_page, refusal, triggers};
@@ -65,18 +68,12 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// Limits of every plan (Auth0 docs, entity limit policy and Actions limitations, 2026-08).
+/// Limit of every plan (Auth0 docs, entity limit policy, 2026-08).
 const ACTIONS_PER_TENANT: usize = 100;
-const SECRETS_PER_ACTION: usize = 30;
-const DEPENDENCIES_PER_ACTION: usize = 10;
-const MODULES_PER_ACTION: usize = 3;
-const CODE_BYTES: usize = 100_000;
 /// Triggers of which a tenant may have one Action only (Auth0 docs, deprecations, in force since 2025-12-16).
 const SINGLE_TRIGGERS: [&str; 2] = ["custom-phone-provider", "custom-email-provider"];
 /// A version that no registry has: the build of an Action that asks for it fails.
 const IMPOSSIBLE_VERSION: &str = "0.0.0-fail";
-/// What `latest` stands for.
-const LATEST_VERSION: &str = "6.2.0";
 
 /// Reads `{id}`, which must look like one.
 pub(super) fn action_id(call: &Call) -> Result<String, Reply> {
@@ -230,12 +227,7 @@ fn delete(call: &mut Call) -> Outcome {
 }
 
 /// Starts the build of a draft. The recorded durations are in the options.
-fn start_build(
-    tenant: &mut Tenant,
-    dependencies: &[Dependency],
-    options: &super::super::options::Options,
-    now_ms: u64,
-) -> Build {
+fn start_build(tenant: &mut Tenant, dependencies: &[Dependency], options: &Options, now_ms: u64) -> Build {
     let ordered = tenant.failing_builds > 0;
     tenant.failing_builds = tenant.failing_builds.saturating_sub(1);
     let fails = ordered || dependencies.iter().any(|dependency| dependency.version == IMPOSSIBLE_VERSION);
@@ -254,7 +246,7 @@ pub(super) fn build_status(build: &Build, now_ms: u64) -> &'static str {
     if now_ms >= build.ends_at_ms {
         return if build.fails { "failed" } else { "built" };
     }
-    let takes_ms = build.ends_at_ms - build.started_at_ms;
+    let takes_ms = build.ends_at_ms.saturating_sub(build.started_at_ms);
     let tenth = now_ms.saturating_sub(build.started_at_ms) * 10 / takes_ms.max(1);
     match (build.fails, tenth) {
         (_, 0) => "pending",
@@ -297,111 +289,6 @@ fn check_single(tenant: &Tenant, trigger_id: &str, except: Option<&str>) -> Resu
     Ok(())
 }
 
-fn read_triggers(fields: &Fields) -> Result<Option<TriggerRef>, Reply> {
-    let Some(list) = fields.array("supported_triggers")? else { return Ok(None) };
-    // The schema is a list, but only lists of one are ever seen or accepted.
-    let [only] = list.as_slice() else {
-        return Err(invalid("Expected exactly one item' on property 'supported_triggers"));
-    };
-    let item = Fields::open(only, "supported_triggers[0]")?;
-    let wanted = TriggerRef::new(item.need_string("id", 1, 64)?, item.need_string("version", 1, 16)?);
-    match triggers::find(&wanted) {
-        Some(_) => Ok(Some(wanted)),
-        None => Err(invalid("No such trigger' on property 'supported_triggers")),
-    }
-}
-
-fn read_runtime(fields: &Fields, trigger: &triggers::Trigger) -> Result<Option<String>, Reply> {
-    Ok(fields.choice("runtime", trigger.runtimes)?.map(str::to_owned))
-}
-
-fn read_code(fields: &Fields) -> Result<Option<String>, Reply> {
-    match fields.string("code", 0, usize::MAX)? {
-        Some(code) if code.len() > CODE_BYTES => {
-            Err(invalid("The code is larger than 100 kB' on property 'code"))
-        }
-        code => Ok(code.map(str::to_owned)),
-    }
-}
-
-fn read_dependencies(fields: &Fields, resolve: bool) -> Result<Option<Vec<Dependency>>, Reply> {
-    let Some(list) = fields.array("dependencies")? else { return Ok(None) };
-    if list.len() > DEPENDENCIES_PER_ACTION {
-        return Err(invalid("Array is too long, maximum 10' on property 'dependencies"));
-    }
-    let mut out: Vec<Dependency> = Vec::new();
-    for (at, item) in list.iter().enumerate() {
-        let item =
-            Fields::strict(item, &format!("dependencies[{at}]"), &["name", "version", "registry_url"])?;
-        let name = item.need_string("name", 1, 214)?.to_owned();
-        let mut version = item.need_string("version", 1, 128)?.to_owned();
-        item.string("registry_url", 0, 1_000)?;
-        if resolve && version == "latest" {
-            version = LATEST_VERSION.into();
-        }
-        if out.iter().any(|seen| seen.name == name) {
-            return Err(invalid("A dependency is named twice' on property 'dependencies"));
-        }
-        out.push(Dependency { name, version });
-    }
-    // The order of the request is not kept (recorded).
-    out.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Some(out))
-}
-
-fn read_secrets(
-    fields: &Fields,
-    old: &[Secret],
-    call: &Call,
-    stamp: &str,
-) -> Result<Option<Vec<Secret>>, Reply> {
-    let Some(list) = fields.array("secrets")? else { return Ok(None) };
-    if list.len() > SECRETS_PER_ACTION {
-        return Err(invalid("Array is too long, maximum 30' on property 'secrets"));
-    }
-    let mut out: Vec<Secret> = Vec::new();
-    for (at, item) in list.iter().enumerate() {
-        // Secret objects take further keys (published schema); what is read back may be sent.
-        let item = Fields::open(item, &format!("secrets[{at}]"))?;
-        let name = item.need_string("name", 1, 128)?;
-        let former = old.iter().find(|secret| secret.name == name);
-        let secret = match (item.string("value", 0, 4_096)?, former) {
-            (Some(value), Some(former))
-                if former.value == value && !call.options.unchanged_secret_moves_time =>
-            {
-                former.clone()
-            }
-            (Some(value), _) => {
-                Secret { name: name.to_owned(), value: value.to_owned(), updated_at: stamp.to_owned() }
-            }
-            (None, Some(former)) if call.options.secret_name_without_value == SecretWithoutValue::KeepOld => {
-                former.clone()
-            }
-            (None, _) => return Err(invalid(&format!("Missing required property: {}", item.path("value")))),
-        };
-        if out.iter().any(|seen| seen.name == secret.name) {
-            return Err(invalid("A secret is named twice' on property 'secrets"));
-        }
-        out.push(secret);
-    }
-    // Sent bar, foo and got foo, bar (recorded).
-    out.sort_by(|a, b| b.name.cmp(&a.name));
-    Ok(Some(out))
-}
-
-fn read_modules(fields: &Fields) -> Result<Option<Vec<Value>>, Reply> {
-    let Some(list) = fields.array("modules")? else { return Ok(None) };
-    if list.len() > MODULES_PER_ACTION {
-        return Err(invalid("Array is too long, maximum 3' on property 'modules"));
-    }
-    for (at, item) in list.iter().enumerate() {
-        let item = Fields::open(item, &format!("modules[{at}]"))?;
-        item.need_string("module_id", 1, 64)?;
-        item.need_string("module_version_id", 1, 64)?;
-    }
-    Ok(Some(list.clone()))
-}
-
 pub(super) fn secrets_json(secrets: &[Secret]) -> Value {
     secrets.iter().map(|secret| json!({"name": secret.name, "updated_at": secret.updated_at})).collect()
 }
@@ -432,10 +319,7 @@ pub(super) fn action_json(action: &Action, now_ms: u64) -> Value {
 
 /// The version that reads show as deployed, and whether they call it so. Right after a deploy that is still the one
 /// before; right after the first deploy it is the new one with `deployed: false`.
-pub(super) fn shown_version(
-    action: &Action,
-    now_ms: u64,
-) -> Option<(&super::super::world::ActionVersion, bool)> {
+pub(super) fn shown_version(action: &Action, now_ms: u64) -> Option<(&ActionVersion, bool)> {
     let deployment = action.deployment.as_ref()?;
     let find = |id: &str| action.versions.iter().find(|version| version.id == id);
     let settled = now_ms >= deployment.visible_at_ms;

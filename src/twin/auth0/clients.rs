@@ -145,10 +145,8 @@ fn totals(call: &Call, key: &str, items: Vec<Value>) -> Outcome {
 fn read(call: &Call) -> Result<Map<String, Value>, Reply> {
     let body = call.json()?;
     let fields = Fields::strict(&body, "", KEYS)?;
-    if let Some(name) = fields.string("name", 1, 255)? {
-        if name.contains(['<', '>']) {
-            return Err(invalid("String does not match pattern: ^[^<>]+$' on property 'name"));
-        }
+    if fields.string("name", 1, 255)?.is_some_and(|name| name.contains(['<', '>'])) {
+        return Err(invalid("String does not match pattern: ^[^<>]+$' on property 'name"));
     }
     fields.choice("app_type", &["native", "spa", "regular_web", "non_interactive"])?;
     fields.choice("token_endpoint_auth_method", &["none", "client_secret_post", "client_secret_basic"])?;

@@ -1,6 +1,7 @@
 //! Auth0's side: the way of a request through rate limit, token, scope, query and body to one operation of the
 //! tables below, and the vendor's error envelope.
 
+mod action_body;
 mod actions;
 mod bindings;
 mod body;
@@ -160,14 +161,22 @@ pub(super) fn serve(
     Done { reply, operation, owner: domain, wrote }
 }
 
-/// Another operator's call, without token and budget. A refusal is silent.
-pub(super) fn serve_operator(world: &mut World, options: &Options, request: &ApiRequest, now_ms: u64) {
-    let Some(domain) = contact(world, options, &request.host) else { return };
-    let Some(target) = Target::parse(&request.path) else { return };
-    let Some((route, params)) = find(request.method, &target) else { return };
+/// Another operator's call, without token and budget.
+pub(super) fn serve_operator(
+    world: &mut World,
+    options: &Options,
+    request: &ApiRequest,
+    now_ms: u64,
+) -> Reply {
+    let not_found = || refusal(404, None, "Not Found");
+    let Some(domain) = contact(world, options, &request.host) else { return not_found() };
+    let Some(target) = Target::parse(&request.path) else { return not_found() };
+    let Some((route, params)) = find(request.method, &target) else { return not_found() };
     let World { ids, tenants, .. } = world;
-    if let Some(tenant) = tenants.get_mut(&domain) {
-        let _refused = run(route, params, tenant, ids, options, &target, request, now_ms);
+    match tenants.get_mut(&domain) {
+        Some(tenant) => run(route, params, tenant, ids, options, &target, request, now_ms)
+            .unwrap_or_else(|refused| refused),
+        None => not_found(),
     }
 }
 

@@ -125,10 +125,9 @@ fn update(call: &mut Call) -> Outcome {
             return Err(wrong_type(wanted, value, name));
         }
     }
-    if let Some(flags) = fields.value("flags").and_then(Value::as_object) {
-        if let Some((name, value)) = flags.iter().find(|(_, value)| !value.is_boolean()) {
-            return Err(wrong_type("boolean", value, &format!("flags.{name}")));
-        }
+    let flags = fields.value("flags").and_then(Value::as_object);
+    if let Some((name, value)) = flags.and_then(|flags| flags.iter().find(|(_, value)| !value.is_boolean())) {
+        return Err(wrong_type("boolean", value, &format!("flags.{name}")));
     }
     for (key, value) in fields.map() {
         match (key.as_str(), call.tenant.settings.get_mut(key), value) {

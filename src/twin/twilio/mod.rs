@@ -1,6 +1,7 @@
 //! Twilio's side: the way of a request from its host through credentials and permission to one operation of the
 //! tables below, and the vendor's error body, paging and form rules.
 
+mod builds;
 mod form;
 mod functions;
 mod keys;
@@ -8,6 +9,8 @@ mod limits;
 mod serverless;
 mod verifications;
 mod verify;
+
+use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -91,7 +94,7 @@ impl Call<'_> {
             let tail = if page == 0 { String::new() } else { format!("&PageToken={}", token(page)) };
             format!("https://{}{path}?{kept}PageSize={size}&Page={page}{tail}", self.request.host)
         };
-        let more = items.len() > (page + 1).saturating_mul(size);
+        let more = items.len() > page.saturating_add(1).saturating_mul(size);
         let shown: Vec<Value> = items.into_iter().skip(page.saturating_mul(size)).take(size).collect();
         let meta = json!({
             "page": page,
@@ -120,48 +123,52 @@ pub(super) fn is_host(host: &str) -> bool {
 pub(super) fn serve(
     world: &mut World,
     options: &Options,
+    in_flight: &mut BTreeMap<String, Vec<u64>>,
     request: &ApiRequest,
     now_ms: u64,
     number: usize,
 ) -> Done {
     let mut owner = String::new();
-    let mut operation = "unknown";
-    let outcome = try_serve(world, options, request, now_ms, &mut owner, &mut operation);
+    let mut at_once = 1;
+    let outcome = authenticate(world, options, request).and_then(|caller| {
+        owner.clone_from(&caller.account_sid);
+        let under_way = in_flight.entry(caller.account_sid.clone()).or_default();
+        under_way.retain(|due_ms| *due_ms > now_ms);
+        if under_way.len() >= options.twilio_concurrency {
+            return Err(refusal(429, 20429, "Too Many Requests"));
+        }
+        under_way.push(now_ms.saturating_add(options.latency_ms));
+        at_once = under_way.len();
+        run(world, options, &caller, request, now_ms)
+    });
     let wrote = outcome.is_ok() && request.method != Method::Get;
-    let reply = outcome.unwrap_or_else(|refused| refused);
     let request_id = Ids { seed: world.ids.seed ^ 0x5251, drawn: number as u64 }.sid("RQ");
-    Done { reply: reply.with_header("twilio-request-id", request_id), operation, owner, wrote }
+    let reply = outcome
+        .unwrap_or_else(|refused| refused)
+        .with_header("twilio-request-id", request_id)
+        .with_header("twilio-concurrent-requests", at_once);
+    Done { reply, operation: operation_of(request), owner, wrote }
 }
 
-fn try_serve(
+/// Another operator's call, with the account's own rights and no credentials to check.
+pub(super) fn serve_operator(
     world: &mut World,
     options: &Options,
+    account_sid: &str,
     request: &ApiRequest,
     now_ms: u64,
-    owner: &mut String,
-    operation: &mut &'static str,
-) -> Outcome {
+) -> Reply {
+    world.account_mut(account_sid);
+    let caller = Caller { account_sid: account_sid.to_owned(), key: None };
+    run(world, options, &caller, request, now_ms).unwrap_or_else(|refused| refused)
+}
+
+fn run(world: &mut World, options: &Options, caller: &Caller, request: &ApiRequest, now_ms: u64) -> Outcome {
     let target = Target::parse(&request.path).ok_or_else(|| invalid("The path could not be read"))?;
-    let found = find(request, &target);
-    if let Some((route, _)) = &found {
-        *operation = route.operation;
-    }
-    let caller = authenticate(world, options, request)?;
-    owner.clone_from(&caller.account_sid);
-    let Some((route, params)) = found else {
-        return Err(missing(&request.path));
-    };
-    permit(options, &caller, route)?;
-    let call = &mut Call {
-        world,
-        options,
-        account_sid: caller.account_sid,
-        now_ms,
-        params,
-        target: &target,
-        request,
-    };
-    (route.run)(call)
+    let (route, params) = find(request, &target).ok_or_else(|| missing(&request.path))?;
+    permit(options, caller, route)?;
+    let account_sid = caller.account_sid.clone();
+    (route.run)(&mut Call { world, options, account_sid, now_ms, params, target: &target, request })
 }
 
 fn find(request: &ApiRequest, target: &Target) -> Option<(&'static Route, Vec<String>)> {

@@ -1,4 +1,5 @@
-//! Serverless v1: services, environments, variables. Functions, uploads, builds and deployments are in `functions`.
+//! Serverless v1: the table of its operations, and services, environments, variables. Functions and uploads are in
+//! `functions`, builds and deployments in `builds`.
 //!
 //! A service's unique name is the one name in all of this that the server keeps unique; the status of the refusal is
 //! not documented and taken to be 409, as for environments.
@@ -9,6 +10,7 @@ use super::super::clock::iso_seconds;
 use super::super::ids::Ids;
 use super::super::wire::{Outcome, Reply};
 use super::super::world::{Environment, ServerlessService, Variable};
+use super::builds as b;
 use super::form::Form;
 use super::functions as f;
 use super::{Call, Route, SERVERLESS, UPLOAD, invalid, missing, refusal};
@@ -55,9 +57,9 @@ pub(super) const ROUTES: &[Route] = &[
     route(Method::Get, VARIABLE, "get_variable", get_variable),
     route(Method::Post, VARIABLE, "update_variable", update_variable),
     route(Method::Delete, VARIABLE, "delete_variable", delete_variable),
-    route(Method::Get, DEPLOYMENTS, "list_deployments", f::list_deployments),
-    route(Method::Post, DEPLOYMENTS, "create_deployment", f::create_deployment),
-    route(Method::Get, DEPLOYMENT, "get_deployment", f::get_deployment),
+    route(Method::Get, DEPLOYMENTS, "list_deployments", b::list_deployments),
+    route(Method::Post, DEPLOYMENTS, "create_deployment", b::create_deployment),
+    route(Method::Get, DEPLOYMENT, "get_deployment", b::get_deployment),
     route(Method::Get, FUNCTIONS, "list_functions", f::list),
     route(Method::Post, FUNCTIONS, "create_function", f::create),
     route(Method::Get, FUNCTION, "get_function", f::get),
@@ -74,11 +76,11 @@ pub(super) const ROUTES: &[Route] = &[
         permission: "",
         run: f::upload,
     },
-    route(Method::Get, BUILDS, "list_builds", f::list_builds),
-    route(Method::Post, BUILDS, "create_build", f::create_build),
-    route(Method::Get, BUILD, "get_build", f::get_build),
-    route(Method::Get, BUILD_STATUS, "get_build_status", f::get_build_status),
-    route(Method::Delete, BUILD, "delete_build", f::delete_build),
+    route(Method::Get, BUILDS, "list_builds", b::list_builds),
+    route(Method::Post, BUILDS, "create_build", b::create_build),
+    route(Method::Get, BUILD, "get_build", b::get_build),
+    route(Method::Get, BUILD_STATUS, "get_build_status", b::get_build_status),
+    route(Method::Delete, BUILD, "delete_build", b::delete_build),
 ];
 
 /// Older documents; no newer number is published.
@@ -97,7 +99,7 @@ pub(super) fn service<'a>(call: &'a Call) -> Result<&'a ServerlessService, Reply
     call.account()?.serverless_service(call.param(0)).ok_or_else(|| missing(&call.request.path))
 }
 
-/// The service of the path, to be changed. Where unused builds expire, they are gone from here on.
+/// The service of the path, to be changed, with the source of ids.
 pub(super) fn service_mut<'a>(call: &'a mut Call) -> Result<(&'a mut ServerlessService, &'a mut Ids), Reply> {
     let (key, path) = (call.param(0).to_owned(), call.request.path.clone());
     let (account, ids) = call.account_mut()?;

@@ -98,7 +98,8 @@ fn start(call: &mut Call) -> Outcome {
     if !["sms", "call", "email", "whatsapp", "sna", "auto", "rcs"].contains(&channel.as_str()) {
         return Err(refusal(400, 60200, "Invalid parameter `Channel`"));
     }
-    if !is_number(&to) && !(channel == "email" && to.contains('@')) {
+    let reachable = is_number(&to) || (channel == "email" && to.contains('@'));
+    if !reachable {
         return Err(refusal(400, 60200, &format!("Invalid parameter `To`: {to}")));
     }
     if let Some(code) = form.text("CustomCode") {

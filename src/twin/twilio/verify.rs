@@ -175,10 +175,9 @@ fn apply(call: &Call, form: &Form, settings: &mut Map<String, Value>) -> Result<
         put(settings, place, value);
     }
     let account = call.account()?;
-    if let Some(sid) = form.text(TEMPLATE_FIELD).filter(|sid| !sid.is_empty()) {
-        if !account.verify_templates.iter().any(|template| template.sid == sid) {
-            return Err(bad(TEMPLATE_FIELD));
-        }
+    let template = form.text(TEMPLATE_FIELD).filter(|sid| !sid.is_empty());
+    if template.is_some_and(|sid| !account.verify_templates.iter().any(|template| template.sid == sid)) {
+        return Err(bad(TEMPLATE_FIELD));
     }
     let on = |name: &str| settings.get(name) == Some(&json!(true));
     if on("skip_sms_to_landlines") && !on("lookup_enabled") {

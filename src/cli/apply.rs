@@ -1,0 +1,293 @@
+//! `lockstep apply` and `lockstep destroy`: make it so.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
+
+use super::exit::Exit;
+use super::plan::{Output, observed};
+use super::setup::{ColorOf, ConnectArgs, ManifestArgs, Ready, Shell, json_out, progress, ready};
+use crate::engine::apply::{Ended, Outcome, Wishes, apply};
+use crate::engine::observe::Observation;
+use crate::manifest::Missing;
+use crate::model::plan::{PLAN_FORMAT, Plan};
+use crate::plan::render::{self, Paint};
+use crate::shell::files;
+use crate::shell::terminal::AskProblem;
+
+/// A confirmation that took longer than this is for a plan that may be out of date.
+const CONFIRMED_LATE_MS: u64 = 60_000;
+/// How often a plan is made anew because the ledger moved under it.
+const REPLANS_MAX: u32 = 3;
+
+/// Make the tenant as the manifest says
+///
+/// Plans, asks, and applies: what is additive first, what exposes last, each step at most one write. A second apply
+/// does nothing. Ctrl-C finishes what is in flight and starts nothing more; run it again to continue.
+///
+/// Example: lockstep apply manifests/quickstart.yaml --twin --yes
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    #[command(flatten)]
+    common: Common,
+    /// Take away what was removed from the manifest
+    #[arg(long)]
+    allow_delete: bool,
+    /// Apply this saved plan, or nothing if what it depends on has moved
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+}
+
+/// Take away what this stack made, and put back what it changed
+///
+/// Deletes only what was created by this stack. Settings that were there before get their former values back. Foreign
+/// Actions, bindings, factors, streams and services stay as they are.
+///
+/// Example: lockstep destroy manifests/quickstart.yaml --twin=world.json
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct DestroyArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(clap::Args)]
+struct Common {
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(flatten)]
+    output: Output,
+    /// Do not ask: the plan, its dangerous steps and adoptions are confirmed
+    #[arg(short, long)]
+    yes: bool,
+    /// Read everything again afterwards and expect an empty plan
+    #[arg(long)]
+    verify: bool,
+    /// Append one JSON line per step to this file
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
+}
+
+pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    let saved = match &args.plan {
+        Some(path) => Some(saved_plan(path)?),
+        None => None,
+    };
+    let show = progress(shell.scrub.clone(), ColorOf::Auto);
+    let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, shell, show)? else {
+        return Ok(Exit::Failed);
+    };
+    ready.session.allow_delete = args.allow_delete;
+    let result = carry_out(&args.common, saved.as_ref(), &mut ready, shell);
+    ready.close()?;
+    result
+}
+
+pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
+    let show = progress(shell.scrub.clone(), ColorOf::Auto);
+    let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, shell, show)? else {
+        return Ok(Exit::Failed);
+    };
+    ready.session.destroy = true;
+    ready.session.allow_delete = true;
+    let result = carry_out(&args.common, None, &mut ready, shell);
+    ready.close()?;
+    result
+}
+
+fn saved_plan(path: &std::path::Path) -> Result<Plan> {
+    let text = files::read_text(path, 16 * 1024 * 1024).with_context(|| format!("plan {}", path.display()))?;
+    let plan: Plan = serde_json::from_str(&text).with_context(|| format!("plan {} cannot be read", path.display()))?;
+    if plan.format != PLAN_FORMAT {
+        bail!("plan {} has format {}, and this version reads {PLAN_FORMAT}; plan again", path.display(), plan.format);
+    }
+    Ok(plan)
+}
+
+fn carry_out(common: &Common, saved: Option<&Plan>, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<Exit> {
+    let json = common.output.is_json();
+    let mut replans = 0;
+    loop {
+        let observation = observed(ready)?;
+        let plan = observation.plan.clone();
+        if let Some(saved) = saved
+            && saved.basis != plan.basis
+        {
+            shell.say.err_line("error: the saved plan is stale: what it depends on has moved; plan again");
+            let text = render::plan(&plan, Paint(shell.say.err_color()));
+            shell.say.err(&text);
+            return Ok(Exit::Stale);
+        }
+        if !json {
+            let text = render::plan(&plan, Paint(shell.say.out_color()));
+            shell.say.out(&text);
+        }
+        if plan.blockers().next().is_some() {
+            if json {
+                report(shell, &plan, None);
+            }
+            return Ok(Exit::Failed);
+        }
+        if plan.is_empty() {
+            if json {
+                report(shell, &plan, None);
+            }
+            return Ok(Exit::Done);
+        }
+        let asked_at = ready.driver.now_ms();
+        if !common.yes && !confirmed(&plan, shell)? {
+            return Ok(Exit::Failed);
+        }
+        let late = ready.driver.now_ms().saturating_sub(asked_at) > CONFIRMED_LATE_MS;
+        // On the twin the second plan is part of the show, and costs nobody anything.
+        let verify = common.verify || common.connect.twin.is_some();
+        let wishes = Wishes { reread: late || saved.is_some(), verify };
+        let outcome = applied(ready, observation, wishes)?;
+        if outcome.ended == Ended::Moved && replans < REPLANS_MAX && saved.is_none() {
+            replans += 1;
+            shell.say.err_line("  another run changed the record in the meantime; planning anew");
+            continue;
+        }
+        audit(common, ready, &plan, &outcome)?;
+        if json {
+            report(shell, &plan, Some(&outcome));
+        } else {
+            summary(shell, &plan, &outcome, verify);
+        }
+        if common.connect.ledger == "none" && outcome.ended == Ended::Done && !ready.session.destroy {
+            without_ledger(shell, ready)?;
+        }
+        return Ok(match outcome.ended {
+            Ended::Done => Exit::Done,
+            Ended::LeaseHeld(_) => Exit::LeaseHeld,
+            Ended::Stale(_) => Exit::Stale,
+            Ended::Failed(_) | Ended::Stopped | Ended::Moved => Exit::Failed,
+        });
+    }
+}
+
+fn applied(ready: &mut Ready<'_>, observation: Observation, wishes: Wishes) -> Result<Outcome> {
+    let session = ready.session.clone();
+    ready.driver.run(ready.tenant, move |port| async move { apply(&session, observation, wishes, &port).await })
+}
+
+fn confirmed(plan: &Plan, shell: &mut Shell) -> Result<bool> {
+    let dangerous = plan.steps.iter().filter(|step| step.danger.is_some()).count();
+    let question = match dangerous {
+        0 => "Apply these changes?".to_owned(),
+        1 => "Apply these changes, 1 dangerous step among them?".to_owned(),
+        n => format!("Apply these changes, {n} dangerous steps among them?"),
+    };
+    let signals = shell.signals.clone();
+    match shell.say.ask(&question, &signals) {
+        Ok(true) => Ok(true),
+        Ok(false) => {
+            shell.say.err_line("not confirmed; nothing was changed");
+            Ok(false)
+        }
+        Err(AskProblem::NotATerminal) => {
+            shell.say.err_line("error: nobody is there to ask (no terminal); nothing was changed\n  help: add --yes to apply without asking");
+            Ok(false)
+        }
+        Err(AskProblem::NoAnswer) => {
+            shell.say.err_line("no answer; nothing was changed");
+            Ok(false)
+        }
+    }
+}
+
+fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool) {
+    let paint = Paint(shell.say.out_color());
+    let label = |number: &usize| {
+        plan.steps.iter().find(|step| step.number == *number).map(|step| format!("{} ({})", step.address, step.what)).unwrap_or_default()
+    };
+    let list = |numbers: &[usize]| numbers.iter().map(label).collect::<Vec<_>>().join(", ");
+    let say = &mut shell.say;
+    match &outcome.ended {
+        Ended::Done => {
+            let n = outcome.done.len();
+            say.out_line(paint.good(&format!("\nDone: {n} step{} applied.", if n == 1 { "" } else { "s" })));
+            if verify {
+                say.out_line(paint.good("Second plan: no changes."));
+            }
+            return;
+        }
+        Ended::LeaseHeld(owner) => say.err_line(format!(
+            "error: {owner} is applying to this tenant; nothing was changed\n  help: wait for it, or look with `lockstep unlock`"
+        )),
+        Ended::Stale(what) => say.err_line(format!("error: the plan is stale, nothing was changed; moved: {what}\n  help: plan again")),
+        Ended::Moved => say.err_line("error: the record kept moving; nothing was changed\n  help: see who else applies, then try again"),
+        Ended::Stopped => say.err_line("stopped; run the same command again to continue"),
+        Ended::Failed(text) => say.err_line(format!("error: {text}")),
+    }
+    if !outcome.done.is_empty() {
+        say.err_line(format!("  done: {}", list(&outcome.done)));
+    }
+    if let Some(number) = outcome.failed {
+        say.err_line(format!("  failed: {}", label(&number)));
+    }
+    if !outcome.not_started.is_empty() {
+        say.err_line(format!("  not started: {}", list(&outcome.not_started)));
+    }
+    if !outcome.done.is_empty() || outcome.failed.is_some() {
+        say.err_line("  help: logins work as before or as planned; run the same command again to continue");
+    }
+}
+
+fn without_ledger(shell: &mut Shell, ready: &mut Ready<'_>) -> Result<()> {
+    let observation = observed(ready);
+    let sid = observation.ok().and_then(|o| o.plan.resources.into_iter().find_map(|r| r.ids.get("sid").cloned()));
+    shell.say.err_line(
+        "  note: no ledger is kept (--ledger none): a changed secret is not noticed, drift cannot tell who moved, and destroy deletes nothing",
+    );
+    if sid.is_none() {
+        shell.say.err_line("  note: pin the new service with verify_service.sid, or the next plan cannot know that it is yours");
+    }
+    Ok(())
+}
+
+fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
+    let outcome = outcome.map(|outcome| {
+        let (ended, why) = match &outcome.ended {
+            Ended::Done => ("done", None),
+            Ended::Failed(why) => ("failed", Some(why.clone())),
+            Ended::Stopped => ("stopped", None),
+            Ended::LeaseHeld(owner) => ("lease_held", Some(owner.clone())),
+            Ended::Moved => ("moved", None),
+            Ended::Stale(what) => ("stale", Some(what.clone())),
+        };
+        json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "not_started": outcome.not_started })
+    });
+    json_out(&mut shell.say, "apply", json!({ "plan": plan, "outcome": outcome }));
+}
+
+fn audit(common: &Common, ready: &Ready<'_>, plan: &Plan, outcome: &Outcome) -> Result<()> {
+    let Some(path) = &common.audit else { return Ok(()) };
+    let mut text = String::new();
+    let failed = outcome.failed.iter().map(|number| (*number, "failed"));
+    for (number, result) in outcome.done.iter().map(|number| (*number, "done")).chain(failed) {
+        let Some(step) = plan.steps.iter().find(|step| step.number == number) else { continue };
+        let line = json!({
+            "at": crate::engine::apply::timestamp(ready.driver.now_ms()),
+            "by": ready.session.who,
+            "tenant": plan.tenant,
+            "stack": plan.stack,
+            "plan": plan.basis,
+            "step": number,
+            "address": step.address,
+            "what": step.what,
+            "result": result,
+        });
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
+    use std::io::Write as _;
+    let mut file = files::open_append(path)?;
+    file.write_all(text.as_bytes()).with_context(|| format!("audit file {}", path.display()))
+}

@@ -1,0 +1,85 @@
+//! `lockstep drift`: who moved, tenant or manifest?
+
+use anyhow::Result;
+
+use super::exit::Exit;
+use super::plan::{Output, observed};
+use super::setup::{ColorOf, ConnectArgs, ManifestArgs, Shell, json_out, progress, ready};
+use crate::manifest::Missing;
+use crate::model::plan::{Cause, Level, Plan, Verb};
+use crate::plan::render::{self, Paint};
+
+/// Tell whether manifest and tenant still agree, and who moved
+///
+/// Compares manifest, tenant and the record of the last apply, field by field. Sends no write. The exit code says what
+/// was found.
+///
+/// Example: lockstep drift manifests/quickstart.yaml --twin=world.json
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    let show = progress(shell.scrub.clone(), ColorOf::Auto);
+    let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, shell, show)? else {
+        return Ok(Exit::Failed);
+    };
+    // Removed parts of the manifest are a difference here, not a reason to refuse.
+    ready.session.allow_delete = true;
+    let plan = observed(&mut ready)?.plan;
+    let exit = verdict(&plan);
+    if args.output.is_json() {
+        let value = serde_json::json!({ "verdict": word(exit), "plan": plan });
+        json_out(&mut shell.say, "drift", value);
+    } else {
+        let text = render::drift(&plan, Paint(shell.say.out_color()));
+        shell.say.out(&text);
+        shell.say.out_line(format!("Verdict: {}", word(exit)));
+    }
+    ready.close()?;
+    Ok(exit)
+}
+
+fn word(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Done => "clean",
+        Exit::Changes => "manifest not applied",
+        Exit::TenantChanged => "tenant changed",
+        Exit::BothChanged => "both changed",
+        Exit::CauseUnknown => "differs, cause unknown (no ledger)",
+        Exit::Incomplete => "incomplete: part of the tenant could not be read",
+        Exit::FindingsOnly => "no difference, findings to look at",
+        _ => "failed",
+    }
+}
+
+/// The exit code of a drift check. Precedence: incomplete, unknown, both, tenant, manifest, findings, clean.
+pub fn verdict(plan: &Plan) -> Exit {
+    let mut causes: Vec<Cause> = plan.resources.iter().flat_map(|r| &r.changes).map(|change| change.cause).collect();
+    for resource in &plan.resources {
+        // A step without a differing field: a failed build, say, which the tenant did by itself.
+        let stepped = plan.steps.iter().any(|step| step.address == resource.address);
+        if resource.changes.is_empty() && stepped {
+            let removed = resource.verb == Verb::Delete || plan.steps.iter().any(|s| s.address == resource.address && s.reason.contains("this stack"));
+            causes.push(if removed { Cause::NotApplied } else { Cause::TenantChanged });
+        }
+    }
+    let has = |cause: Cause| causes.contains(&cause);
+    let level = |level: Level| plan.findings.iter().any(|finding| finding.level == level);
+    match () {
+        () if level(Level::NotRead) => Exit::Incomplete,
+        () if has(Cause::Unknown) => Exit::CauseUnknown,
+        () if has(Cause::Both) || (has(Cause::NotApplied) && has(Cause::TenantChanged)) => Exit::BothChanged,
+        () if has(Cause::TenantChanged) => Exit::TenantChanged,
+        () if has(Cause::NotApplied) => Exit::Changes,
+        () if level(Level::Warning) || level(Level::Blocker) => Exit::FindingsOnly,
+        () => Exit::Done,
+    }
+}

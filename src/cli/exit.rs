@@ -1,0 +1,47 @@
+//! Exit codes: public, stable, one table.
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or nothing to do, or clean.
+    Done = 0,
+    /// Something failed, is blocked, or was refused.
+    Failed = 1,
+    /// `plan --exit-code`: there are changes. `drift`: the manifest is not applied.
+    Changes = 2,
+    /// `drift`: the tenant was changed.
+    TenantChanged = 3,
+    /// `drift`: manifest and tenant both moved.
+    BothChanged = 4,
+    /// `drift`: something differs, and without a ledger nobody knows who moved.
+    CauseUnknown = 5,
+    /// Part of the tenant could not be read, so "clean" cannot be said.
+    Incomplete = 6,
+    /// `drift`: nothing differs, and there are findings to look at.
+    FindingsOnly = 7,
+    /// The command line is wrong.
+    Usage = 64,
+    /// What a saved (or late-confirmed) plan depends on has moved.
+    Stale = 73,
+    /// Somebody else is applying to this tenant.
+    LeaseHeld = 75,
+}
+
+/// The table for `--help`, with the precedence.
+pub const TABLE: &str = "\
+Exit codes:
+  0    done, nothing to do, clean
+  1    failed, blocked or refused
+  2    plan --exit-code: there are changes; drift: manifest not applied
+  3    drift: tenant changed
+  4    drift: both changed
+  5    drift: differs, cause unknown (no ledger)
+  6    part of the tenant could not be read (drift, plan --exit-code)
+  7    drift: no difference, but findings to look at
+  64   usage
+  73   the plan is stale: what it depends on has moved
+  75   the lease is held by somebody else
+  130  stopped by SIGINT
+  143  stopped by SIGTERM
+Where several apply: signals, then 1, 6, 5, 4, 3, 2, 7, 0.";

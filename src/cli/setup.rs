@@ -1,0 +1,491 @@
+//! What the commands share: arguments, the manifest, the connection, the driver.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
+
+use crate::diag::{Diagnostic, Problem, Severity};
+use crate::engine::observe::Session;
+use crate::engine::store::{LedgerFile, Store};
+use crate::engine::{Connection, Grant, TenantId, TwilioAuth};
+use crate::kinds;
+use crate::ledger::prints;
+use crate::manifest::{self, FileError, Missing, Parsed, Rejected, Sources, Tables};
+use crate::model::manifest::Manifest;
+use crate::model::plan::Event;
+use crate::shell::driver::{Driver, Transport};
+use crate::shell::files::{self, FileProblem, ManifestFile};
+use crate::shell::http::{Http, HttpOptions};
+use crate::shell::in_process::{InProcess, load_twin, save_world};
+use crate::shell::jwt;
+use crate::shell::proxy::ProxySettings;
+use crate::shell::secrets::{self, Scrub};
+use crate::shell::signals::Signals;
+use crate::shell::terminal::Say;
+use crate::shell::via::Via;
+use crate::twin::{Options, Twin};
+
+/// The terminal, what may not be said on it, and the user's Ctrl-C.
+pub struct Shell {
+    pub say: Say,
+    pub scrub: Scrub,
+    pub signals: Signals,
+}
+
+/// A mistake on the command line: exit code 64.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for Usage {}
+
+fn usage(text: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Usage(text.into()))
+}
+
+/// Which manifest, and where its values come from.
+#[derive(clap::Args)]
+pub struct ManifestArgs {
+    /// The manifest
+    #[arg(default_value = "lockstep.yaml", value_name = "MANIFEST")]
+    pub manifest: PathBuf,
+    /// The manifest, as an option
+    #[arg(short = 'f', long = "file", value_name = "MANIFEST", conflicts_with = "manifest")]
+    pub file: Option<PathBuf>,
+    /// A value for ${var.NAME}
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// Lets ${cmd.NAME} run this shell command
+    #[arg(long = "allow-cmd", value_name = "NAME=COMMAND")]
+    pub commands: Vec<String>,
+}
+
+impl ManifestArgs {
+    /// The path given one way or the other.
+    pub fn path(&self) -> &Path {
+        self.file.as_deref().unwrap_or(&self.manifest)
+    }
+}
+
+/// How the tenant is reached.
+#[derive(clap::Args)]
+pub struct ConnectArgs {
+    /// Run against the built-in twin in this process, no accounts needed; with =FILE its world is kept there
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub twin: Option<String>,
+    /// Send every API call to this gateway, the real host name in Host; loopback only, unless https and forced
+    #[arg(long, value_name = "URL", conflicts_with = "twin")]
+    pub via: Option<String>,
+    /// Allow --via to an https gateway that is not on this machine
+    #[arg(long)]
+    pub via_force: bool,
+    /// Trust the certificates of this PEM file besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Where the record is kept: tenant, file:PATH or none
+    #[arg(long, value_name = "WHERE", default_value = "tenant")]
+    pub ledger: String,
+    /// Share of the Management API budget to use, in percent; the rest is left to your users' logins
+    #[arg(long, value_name = "PERCENT", default_value_t = 80, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub rate_share: u64,
+    /// Give a request this long
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub request_timeout: Duration,
+    /// A lease that does not move for this long is taken over
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub lease_ttl: Duration,
+}
+
+/// Reads `500ms`, `30s`, `5m`, `2h`; a bare number is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|ch: char| ch.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is not a duration such as 30s or 5m"))?;
+    let ms = match &text[digits.len()..] {
+        "ms" => Some(number),
+        "" | "s" => number.checked_mul(1_000),
+        "m" => number.checked_mul(60_000),
+        "h" => number.checked_mul(3_600_000),
+        _ => None,
+    };
+    match ms {
+        Some(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
+        _ => Err(format!("{text:?} is not a duration such as 30s or 5m")),
+    }
+}
+
+/// The tables of this build.
+pub fn tables() -> Tables {
+    Tables::new(kinds::sections(), kinds::OUTPUTS.iter().copied())
+}
+
+/// A manifest that was read and parsed.
+pub struct Loaded {
+    pub parsed: Parsed,
+    file: ManifestFile,
+}
+
+/// Reads and parses; prints every problem. `None`: it has errors.
+pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
+    let file = files::read_manifest(args.path())?;
+    match manifest::parse(&file.path.display().to_string(), &file.text, &tables()) {
+        Ok((parsed, warnings)) => {
+            if !warnings.is_empty() {
+                let text = manifest::render(&warnings, &parsed.source, shell.say.err_color());
+                shell.say.err(&text);
+            }
+            Ok(Some(Loaded { parsed, file }))
+        }
+        Err(rejected) => {
+            reject(&rejected, shell);
+            Ok(None)
+        }
+    }
+}
+
+fn reject(rejected: &Rejected, shell: &mut Shell) {
+    let text = rejected.render(shell.say.err_color());
+    shell.say.err(&text);
+    let errors = rejected.diagnostics.iter().filter(|d| d.problem.severity == Severity::Error).count();
+    shell.say.err_line(format!("{errors} error{} in the manifest", if errors == 1 { "" } else { "s" }));
+}
+
+/// Fills references in and runs the checks of the kinds; prints every problem. `None`: there are errors.
+pub fn resolve(
+    loaded: &Loaded,
+    args: &ManifestArgs,
+    twin: bool,
+    missing: Missing,
+    shell: &mut Shell,
+) -> Result<Option<Manifest>> {
+    let sources = Outside::new(loaded, args, twin)?;
+    let manifest = match manifest::resolve(&loaded.parsed, &sources, missing) {
+        Ok(manifest) => manifest,
+        Err(rejected) => {
+            reject(&rejected, shell);
+            return Ok(None);
+        }
+    };
+    let mut problems: Vec<Problem> = Vec::new();
+    kinds::KINDS.iter().for_each(|kind| kind.check(&manifest, &mut problems));
+    let diagnostics: Vec<Diagnostic> = problems.into_iter().map(|problem| loaded.parsed.locate(problem)).collect();
+    if !diagnostics.is_empty() {
+        let text = manifest::render(&diagnostics, &loaded.parsed.source, shell.say.err_color());
+        shell.say.err(&text);
+    }
+    let errors = diagnostics.iter().any(|diagnostic| diagnostic.problem.severity == Severity::Error);
+    Ok((!errors).then_some(manifest))
+}
+
+/// What lies outside the manifest: environment, files, commands, variables.
+struct Outside<'a> {
+    file: &'a ManifestFile,
+    vars: BTreeMap<String, String>,
+    commands: BTreeMap<String, String>,
+    /// Values that `--twin` supplies, by environment name.
+    made_up: BTreeMap<String, String>,
+}
+
+impl<'a> Outside<'a> {
+    fn new(loaded: &'a Loaded, args: &ManifestArgs, twin: bool) -> Result<Outside<'a>> {
+        let made_up = if twin { made_up(&loaded.parsed)? } else { BTreeMap::new() };
+        Ok(Outside {
+            file: &loaded.file,
+            vars: pairs(&args.vars, "--var")?,
+            commands: pairs(&args.commands, "--allow-cmd")?,
+            made_up,
+        })
+    }
+}
+
+fn pairs(items: &[String], option: &str) -> Result<BTreeMap<String, String>> {
+    let mut out = BTreeMap::new();
+    for item in items {
+        let Some((name, value)) = item.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(usage(format!("{option} takes NAME=VALUE")));
+        };
+        out.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(out)
+}
+
+/// Made-up connection values, all or none: half a real connection with half a made-up one would go somewhere that
+/// nobody meant.
+fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
+    let references = manifest::references(parsed);
+    let env: Vec<(&str, &str)> = references
+        .iter()
+        .filter_map(|reference| Some((reference.path.as_str(), reference.text.strip_prefix("env.")?)))
+        .collect();
+    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let connection = |path: &str| path.starts_with("auth0.") || path.starts_with("twilio.");
+    let (set, unset): (Vec<&str>, Vec<&str>) =
+        env.iter().filter(|(path, _)| connection(path)).map(|(_, name)| *name).partition(|name| is_set(name));
+    if !set.is_empty() && !unset.is_empty() {
+        return Err(usage(format!(
+            "--twin makes connection values up only when none is set; set: {}; not set: {}",
+            set.join(", "),
+            unset.join(", ")
+        )));
+    }
+    if !set.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let digits = "00000000000000000000000000000001";
+    let mut out = BTreeMap::new();
+    for (path, name) in env {
+        if is_set(name) {
+            continue;
+        }
+        let value = match path {
+            "auth0.domain" => "acme-twin.eu.auth0.example".to_owned(),
+            "twilio.account_sid" => format!("AC{digits}"),
+            "twilio.api_key" => format!("SK{digits}"),
+            path if path.ends_with("endpoint") => "https://acme-feedback.example/auth0-logs".to_owned(),
+            _ => format!("made-up-{}", name.to_lowercase().replace('_', "-")),
+        };
+        out.insert(name.to_owned(), value);
+    }
+    Ok(out)
+}
+
+impl Sources for Outside<'_> {
+    fn env(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty()).or_else(|| self.made_up.get(name).cloned())
+    }
+
+    fn file(&self, relative_path: &str) -> Result<String, FileError> {
+        self.file.folder.read(relative_path, manifest::CODE_MAX as u64 + 1).map_err(|problem| match problem {
+            FileProblem::NotFound => FileError::Missing,
+            FileProblem::Outside => FileError::Outside,
+            other => FileError::Unreadable(other.to_string()),
+        })
+    }
+
+    fn cmd(&self, name: &str) -> Option<Result<String, String>> {
+        let command = self.commands.get(name)?;
+        let output = std::process::Command::new("sh").arg("-c").arg(command).stdin(std::process::Stdio::null()).output();
+        Some(match output {
+            Ok(output) if output.status.success() => {
+                String::from_utf8(output.stdout).map_err(|_| "it printed something that is not text".to_owned())
+            }
+            Ok(output) => Err(format!("it ended with {}", output.status)),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+
+    fn var(&self, name: &str) -> Option<String> {
+        self.vars.get(name).cloned()
+    }
+
+    fn builtin(&self, name: &str) -> Option<&'static str> {
+        crate::builtin::source(name)
+    }
+}
+
+/// A manifest with everything needed to talk to its tenant.
+pub struct Ready<'a> {
+    pub driver: Driver<'a>,
+    pub tenant: TenantId,
+    pub session: Session,
+    world: Option<(PathBuf, Rc<RefCell<Twin>>)>,
+}
+
+impl Ready<'_> {
+    /// Keeps the twin's world, if a file was named.
+    pub fn close(self) -> Result<()> {
+        match &self.world {
+            Some((path, twin)) => save_world(&*twin.borrow(), path),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Loads, resolves and connects. `Ok(None)`: the manifest has errors, which were printed.
+pub fn ready<'a>(
+    manifest_args: &ManifestArgs,
+    connect: &ConnectArgs,
+    missing: Missing,
+    shell: &mut Shell,
+    show: impl FnMut(TenantId, Event) + 'a,
+) -> Result<Option<Ready<'a>>> {
+    let Some(loaded) = load(manifest_args, shell)? else { return Ok(None) };
+    let twin = connect.twin.is_some();
+    let Some(manifest) = resolve(&loaded, manifest_args, twin, missing, shell)? else { return Ok(None) };
+    learn(&manifest, &shell.scrub);
+    let connection = connection(&manifest, connect, &shell.scrub)?;
+    let session = session(manifest, connect, &connection)?;
+    let (transport, world) = transport(connect)?;
+    let mut driver = Driver::new(transport, secrets::seed()?, shell.signals.clone(), show)?;
+    let tenant = driver.connect(connection);
+    Ok(Some(Ready { driver, tenant, session, world }))
+}
+
+/// Tells the scrubber every secret of the manifest.
+fn learn(manifest: &Manifest, scrub: &Scrub) {
+    for value in manifest.sections.values().flat_map(|attrs| attrs.values()) {
+        if let crate::model::value::Value::Secret(secret) = value {
+            scrub.learn(secret);
+        }
+    }
+}
+
+fn connection(manifest: &Manifest, args: &ConnectArgs, scrub: &Scrub) -> Result<Connection> {
+    let text = |section: &str, key: &str| -> Result<String> {
+        let value = manifest.text(section, key).map(str::to_owned);
+        let secret = manifest.secret(section, key).map(|secret| secret.expose().to_owned());
+        value.or(secret).with_context(|| format!("{section}.{key} has no value, and is needed to connect"))
+    };
+    let secret = |section: &str, key: &str| manifest.secret(section, key).cloned();
+    let domain = text("auth0", "domain")?;
+    let client_id = text("auth0", "client_id")?;
+    let grant = match (secret("auth0", "client_secret"), secret("auth0", "private_key")) {
+        (Some(secret), _) => Grant::ClientSecret(secret),
+        (None, Some(pem)) => {
+            let name = manifest.text("auth0", "private_key_algorithm").unwrap_or("RS256");
+            let algorithm = jwt::Algorithm::parse(name).with_context(|| format!("unknown algorithm {name}"))?;
+            let key_id = manifest.text("auth0", "key_id").map(str::to_owned);
+            jwt::assertion_grant(&pem, algorithm, key_id, &client_id, &domain).context("auth0.private_key")?
+        }
+        (None, None) => bail!("auth0.client_secret (or auth0.private_key) has no value, and is needed to connect"),
+    };
+    let account_sid = text("twilio", "account_sid")?;
+    let twilio = match (manifest.text("twilio", "api_key"), secret("twilio", "api_secret"), secret("twilio", "auth_token")) {
+        (Some(sid), Some(secret), _) => TwilioAuth::Key { sid: sid.to_owned(), secret },
+        (_, _, Some(token)) => TwilioAuth::Token(token),
+        _ => bail!("twilio.api_key with twilio.api_secret (or twilio.auth_token) has no value, and is needed to connect"),
+    };
+    match &twilio {
+        TwilioAuth::Key { sid, secret } => scrub.learn_pair(sid, secret),
+        TwilioAuth::Token(token) => scrub.learn_pair(&account_sid, token),
+    }
+    let audience = manifest.text("auth0", "audience").map_or_else(|| format!("https://{domain}/api/v2/"), str::to_owned);
+    Ok(Connection {
+        domain,
+        audience,
+        client_id,
+        grant,
+        account_sid,
+        twilio,
+        scrubber: scrub.snapshot(),
+        share_percent: args.rate_share,
+    })
+}
+
+fn session(manifest: Manifest, args: &ConnectArgs, connection: &Connection) -> Result<Session> {
+    let store = match args.ledger.as_str() {
+        "tenant" => Store::Tenant,
+        "none" => Store::None,
+        other => match other.strip_prefix("file:").filter(|path| !path.is_empty()) {
+            Some(path) => Store::File(Rc::new(DiskLedger(PathBuf::from(path)))),
+            None => return Err(usage(format!("--ledger {other:?} is not one of tenant, file:PATH, none"))),
+        },
+    };
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".into());
+    let host = variable("HOSTNAME").or_else(|| std::fs::read_to_string("/etc/hostname").ok());
+    let host = host.map_or_else(|| "unknown".into(), |name| name.trim().to_owned());
+    let revision = ["LOCKSTEP_REVISION", "GITHUB_SHA", "CI_COMMIT_SHA"].iter().find_map(|name| variable(name));
+    Ok(Session {
+        manifest: Rc::new(manifest),
+        tenant: connection.domain.clone(),
+        account: connection.account_sid.clone(),
+        store,
+        entropy: secrets::entropy()?,
+        rounds: prints::ROUNDS,
+        lease_ttl_ms: u64::try_from(args.lease_ttl.as_millis()).unwrap_or(u64::MAX),
+        who: format!("{user}@{host} pid {}", std::process::id()),
+        revision: revision.unwrap_or_default().chars().take(64).collect(),
+        destroy: false,
+        allow_delete: false,
+    })
+}
+
+type World = Option<(PathBuf, Rc<RefCell<Twin>>)>;
+
+fn transport(args: &ConnectArgs) -> Result<(Transport, World)> {
+    if let Some(file) = &args.twin {
+        let path = (!file.is_empty()).then(|| PathBuf::from(file));
+        let loaded = match &path {
+            Some(path) => load_twin(path)?,
+            None => None,
+        };
+        let options = Options { default_account: None, ..Options::default() };
+        let twin = Rc::new(RefCell::new(loaded.unwrap_or_else(|| Twin::new(options, 1))));
+        let in_process = InProcess::new(twin.clone(), crate::shell::clock::Clock::start().now_ms());
+        return Ok((Transport::InProcess(in_process), path.map(|path| (path, twin))));
+    }
+    let via = match &args.via {
+        Some(url) => Some(Via::parse(url, args.via_force).map_err(|problem| usage(format!("--via: {problem}")))?),
+        None => None,
+    };
+    // A request that outlives the lease would let two runs interleave.
+    let request_timeout = args.request_timeout.min(args.lease_ttl / 2).max(Duration::from_millis(500));
+    let proxy = if via.is_some() { ProxySettings::none() } else { ProxySettings::of_this_process() };
+    let options =
+        HttpOptions { via, proxy, ca_file: args.ca_file.clone(), request_timeout, ..HttpOptions::default() };
+    Ok((Transport::Http(Http::new(&options)?), None))
+}
+
+/// A ledger in a file, written at once or not at all.
+struct DiskLedger(PathBuf);
+
+impl LedgerFile for DiskLedger {
+    fn load(&self) -> Result<Option<String>, String> {
+        match files::read_text(&self.0, 4 * 1024 * 1024) {
+            Ok(text) => Ok(Some(text)),
+            Err(FileProblem::NotFound) => Ok(None),
+            Err(problem) => Err(format!("ledger file {}: {problem}", self.0.display())),
+        }
+    }
+
+    fn save(&self, content: &str) -> Result<(), String> {
+        files::write_atomic(&self.0, content.as_bytes()).map_err(|error| format!("{error:#}"))
+    }
+
+    fn remove(&self) -> Result<(), String> {
+        match std::fs::remove_file(&self.0) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(format!("ledger file {}: {error}", self.0.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Shows progress: one line per event on stderr, and every request with `-v`.
+pub fn progress(scrub: Scrub, color: ColorOf) -> impl FnMut(TenantId, Event) {
+    let mut say = Say::new(scrub, color);
+    move |_, event| match event {
+        Event::Request { host, method, path, status, attempt, ms } => {
+            let status = status.map_or_else(|| "no reply".to_owned(), |status| status.to_string());
+            tracing::info!(target: "lockstep::request", "{method} https://{host}{path} {status} ({ms} ms, attempt {attempt})");
+        }
+        Event::Holding { host, ms, why } => {
+            tracing::debug!(target: "lockstep::request", "holding back {host} for {ms} ms: {why}");
+            if ms >= 2000 {
+                say.err_line(format!("  waiting {} s for {host}: {why}", ms.div_ceil(1000)));
+            }
+        }
+        Event::StepStarted { number, of, address, what } => say.err_line(format!("  [{number}/{of}] {address}: {what}")),
+        Event::StepDone { number, address, .. } => tracing::debug!(target: "lockstep::step", "step {number} ({address}) done"),
+        Event::Polling { address, state } => tracing::info!(target: "lockstep::step", "{address}: {state}"),
+        Event::Notice(text) => say.err_line(format!("  {text}")),
+    }
+}
+
+pub use crate::shell::terminal::ColorChoice as ColorOf;
+
+/// A JSON document on stdout: versioned, one object.
+pub fn json_out(say: &mut Say, name: &str, value: serde_json::Value) {
+    let text = serde_json::to_string_pretty(&json!({ "format": 1, name: value })).unwrap_or_default();
+    say.out_exact(&(text + "\n"));
+}

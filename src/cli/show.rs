@@ -1,0 +1,79 @@
+//! `lockstep show`: the record and the lease of a tenant.
+
+use anyhow::{Result, bail};
+use serde_json::json;
+
+use super::exit::Exit;
+use super::plan::{Output, help};
+use super::setup::{ColorOf, ConnectArgs, ManifestArgs, Shell, json_out, progress, ready};
+use crate::engine::lease;
+use crate::manifest::Missing;
+use crate::model::ledger::Ownership;
+
+/// Show the record kept in the tenant, and who holds the lease
+///
+/// Example: lockstep show manifests/quickstart.yaml --twin=world.json
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    let show = progress(shell.scrub.clone(), ColorOf::Auto);
+    let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, shell, show)? else {
+        return Ok(Exit::Failed);
+    };
+    let session = ready.session.clone();
+    let result = ready.driver.run(ready.tenant, move |port| async move {
+        let found = session.store.load(session.owner(), &port.reader(), true).await;
+        let lease = lease::standing(&session.tenant, &port).await;
+        (found, lease)
+    })?;
+    let found = match result.0 {
+        Ok(found) => found,
+        Err(failed) => bail!("{failed}\n  {}", help(&failed)),
+    };
+    if args.output.is_json() {
+        let lease = result.1.as_ref().ok().and_then(Option::as_ref).map(|lease| json!({ "sid": lease.sid, "owner": lease.owner }));
+        json_out(&mut shell.say, "show", json!({ "ledger": found.ledger, "findings": found.findings, "lease": lease }));
+        ready.close()?;
+        return Ok(Exit::Done);
+    }
+    let say = &mut shell.say;
+    match &found.ledger {
+        None => say.out_line("ledger: none"),
+        Some(ledger) => {
+            say.out_line(format!("ledger of stack {} on {} (serial {})", ledger.stack, ledger.tenant, ledger.serial));
+            for (address, entry) in &ledger.resources {
+                let ownership = match entry.ownership {
+                    Ownership::Created => "created",
+                    Ownership::Adopted => "adopted",
+                };
+                let ids: Vec<String> = entry.ids.iter().map(|(name, id)| format!("{name} {id}")).collect();
+                say.out_line(format!("  {address:<24} {ownership}  {}", ids.join(", ")));
+            }
+            if let Some(intent) = &ledger.intent {
+                say.out_line(format!("  a run that began at {} did not report its end", intent.at));
+            }
+            for run in &ledger.history {
+                say.out_line(format!("  {}  {} ({} steps) by {}", run.at, run.outcome, run.steps, run.by));
+            }
+        }
+    }
+    for finding in &found.findings {
+        say.out_line(format!("  {}\n    help: {}", finding.text, finding.help));
+    }
+    match result.1 {
+        Ok(None) => say.out_line("lease: free"),
+        Ok(Some(lease)) => say.out_line(format!("lease: held by {} ({})", lease.owner, lease.sid)),
+        Err(failed) => say.out_line(format!("lease: not known: {failed}")),
+    }
+    ready.close()?;
+    Ok(Exit::Done)
+}

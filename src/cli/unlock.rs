@@ -1,0 +1,69 @@
+//! `lockstep unlock`: show and release a lease that was left behind.
+
+use anyhow::{Result, bail};
+
+use super::exit::Exit;
+use super::plan::help;
+use super::setup::{ColorOf, ConnectArgs, ManifestArgs, Shell, progress, ready};
+use crate::engine::lease;
+use crate::manifest::Missing;
+use crate::shell::terminal::AskProblem;
+
+/// Show who holds the lease of a tenant, and release it
+///
+/// A lease that was left behind by a crash is taken over by itself after its time; this is for those who do not want to
+/// wait. Releasing the lease of a living run lets two runs interleave.
+///
+/// Example: lockstep unlock manifests/quickstart.yaml --twin=world.json
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    #[command(flatten)]
+    connect: ConnectArgs,
+    /// Release without asking
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    let show = progress(shell.scrub.clone(), ColorOf::Auto);
+    let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, shell, show)? else {
+        return Ok(Exit::Failed);
+    };
+    let session = ready.session.clone();
+    let tenant = session.tenant.clone();
+    let held = ready.driver.run(ready.tenant, move |port| async move { lease::standing(&tenant, &port).await })?;
+    let held = match held {
+        Ok(held) => held,
+        Err(failed) => bail!("{failed}\n  {}", help(&failed)),
+    };
+    let Some(held) = held else {
+        shell.say.out_line(format!("the lease of {} is free", session.tenant));
+        return Ok(Exit::Done);
+    };
+    shell.say.out_line(format!("the lease of {} is held by {} ({})", session.tenant, held.owner, held.sid));
+    if !args.yes {
+        let signals = shell.signals.clone();
+        match shell.say.ask("Release it? A run that is still alive would no longer be alone.", &signals) {
+            Ok(true) => {}
+            Ok(false) | Err(AskProblem::NoAnswer) => {
+                shell.say.err_line("not released");
+                return Ok(Exit::Failed);
+            }
+            Err(AskProblem::NotATerminal) => {
+                shell.say.err_line("error: nobody is there to ask (no terminal); not released\n  help: add --yes");
+                return Ok(Exit::Failed);
+            }
+        }
+    }
+    let sid = held.sid.clone();
+    let released = ready.driver.run(ready.tenant, move |port| async move { lease::delete(&sid, &port).await })?;
+    if let Err(failed) = released {
+        bail!("{failed}\n  {}", help(&failed));
+    }
+    shell.say.out_line("released");
+    ready.close()?;
+    Ok(Exit::Done)
+}

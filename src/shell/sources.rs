@@ -1,0 +1,150 @@
+//! What a manifest may refer to outside itself: this process's environment, files below its folder, allowed commands.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::files::{FileProblem, Folder, REFERENCE_LIMIT_BYTES};
+use crate::manifest::{FileError, Sources};
+
+/// A password manager that has to be unlocked first needs its owner's time; longer than this, nobody is there.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a running command is looked at.
+const COMMAND_LOOK: Duration = Duration::from_millis(10);
+
+/// The real sources.
+pub struct ProcessSources {
+    /// Where `${file.PATH}` reads.
+    pub folder: Folder,
+    /// Allowed commands by name, from the command line or the user's own configuration and never from a manifest: a
+    /// pull request must not run code. Each is a line for `sh -c`.
+    pub commands: BTreeMap<String, String>,
+    /// Values behind `${var.NAME}`.
+    pub vars: BTreeMap<String, String>,
+    /// Looks up the source text of a built-in.
+    pub builtin: fn(&str) -> Option<&'static str>,
+}
+
+impl Sources for ProcessSources {
+    fn env(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    fn file(&self, relative_path: &str) -> Result<String, FileError> {
+        self.folder.read(relative_path, REFERENCE_LIMIT_BYTES).map_err(|problem| match problem {
+            FileProblem::NotFound => FileError::Missing,
+            FileProblem::Absolute | FileProblem::Outside => FileError::Outside,
+            other => FileError::Unreadable(format!("{:#}", anyhow::Error::from(other))),
+        })
+    }
+
+    fn cmd(&self, name: &str) -> Option<Result<String, String>> {
+        self.commands.get(name).map(|line| run(line, COMMAND_TIMEOUT))
+    }
+
+    fn var(&self, name: &str) -> Option<String> {
+        self.vars.get(name).cloned()
+    }
+
+    fn builtin(&self, name: &str) -> Option<&'static str> {
+        (self.builtin)(name)
+    }
+}
+
+/// What a command printed, without the line ends at its end. The failure repeats nothing of what it printed.
+fn run(line: &str, timeout: Duration) -> Result<String, String> {
+    let mut command = Command::new("sh");
+    // Its stderr is the user's to see: "unlock your vault" is said there.
+    command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| format!("it cannot be started: {error}"))?;
+    let Some(stdout) = child.stdout.take() else { return Err("its output cannot be read".into()) };
+    // Read beside it: a full pipe would hold the command up for ever.
+    let (tell, output) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = stdout.take(REFERENCE_LIMIT_BYTES + 1).read_to_end(&mut bytes);
+        let _ = tell.send(read.map(|_| bytes));
+    });
+    let started = Instant::now();
+    let left = || timeout.saturating_sub(started.elapsed());
+    let ended =
+        output.recv_timeout(left()).map(|read| read.map_err(|_| "its output cannot be read".to_owned()));
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Some(status),
+            // More output than allowed: whatever it is, it is no secret value, and the command may wait for us.
+            Ok(None) if !left().is_zero() && !is_too_large(&ended) => std::thread::sleep(COMMAND_LOOK),
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                break None;
+            }
+        }
+    };
+    if is_too_large(&ended) {
+        return Err(format!("it printed more than {REFERENCE_LIMIT_BYTES} bytes"));
+    }
+    let bytes = match (status, ended) {
+        (Some(status), Ok(bytes)) if status.success() => bytes?,
+        (Some(status), Ok(_)) => return Err(format!("it failed ({status})")),
+        _ => return Err(format!("it did not end within {} s", timeout.as_secs_f64())),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| "it printed no UTF-8 text".to_owned())?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn is_too_large<E, F>(read: &Result<Result<Vec<u8>, E>, F>) -> bool {
+    matches!(read, Ok(Ok(bytes)) if bytes.len() as u64 > REFERENCE_LIMIT_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::test_support::TestFolder;
+
+    #[test]
+    fn commands_give_their_output_or_the_reason() {
+        let run = |line: &str| run(line, Duration::from_secs(10));
+        assert_eq!(run("printf 'a b\\n\\n'"), Ok("a b".to_owned()));
+        assert_eq!(run("echo hunter2; exit 3"), Err("it failed (exit status: 3)".to_owned()));
+        assert_eq!(run("yes"), Err("it printed more than 1048576 bytes".to_owned()));
+        assert_eq!(run(r"printf '\377'"), Err("it printed no UTF-8 text".to_owned()));
+        assert!(run("lockstep-no-such-command 2>&1").is_err());
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended() {
+        let started = Instant::now();
+        assert_eq!(
+            run("exec sleep 30", Duration::from_millis(200)),
+            Err("it did not end within 0.2 s".to_owned())
+        );
+        assert_eq!(
+            run("sleep 30 & echo a", Duration::from_millis(200)),
+            Err("it did not end within 0.2 s".to_owned())
+        );
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn only_what_was_handed_in_is_there() {
+        let folder = TestFolder::new();
+        std::fs::write(folder.path().join("key.pem"), "key").expect("file");
+        let sources = ProcessSources {
+            folder: Folder::of(&folder.path().join("lockstep.yaml")).expect("folder"),
+            commands: BTreeMap::from([("one".to_owned(), "echo 1".to_owned())]),
+            vars: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
+            builtin: |name| (name == "b").then_some("text"),
+        };
+        assert_eq!(sources.file("key.pem"), Ok("key".to_owned()));
+        assert_eq!(sources.file("missing"), Err(FileError::Missing));
+        assert_eq!(sources.file("../key.pem"), Err(FileError::Outside));
+        assert!(matches!(sources.file(""), Err(FileError::Unreadable(_))));
+        assert_eq!(sources.cmd("one"), Some(Ok("1".to_owned())));
+        assert_eq!(sources.cmd("echo 1"), None);
+        assert_eq!((sources.var("x"), sources.var("z")), (Some("y".to_owned()), None));
+        assert_eq!((sources.builtin("b"), sources.builtin("c")), (Some("text"), None));
+        assert_eq!(sources.env("LOCKSTEP_NO_SUCH_VARIABLE"), None);
+    }
+}

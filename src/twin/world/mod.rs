@@ -1,0 +1,134 @@
+//! The state both vendors hold, as plain data: every field may be read and changed by a test, which is how "another
+//! operator" acts. Times are Unix milliseconds where the twin computes with them, and text where a vendor shows them.
+//!
+//! A world holds secrets in clear (Action secrets, webhook authorization, Function variables, key secrets). It is the
+//! sandbox of whoever runs the twin; never put real credentials into one.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+mod auth0;
+mod twilio;
+
+pub use self::auth0::*;
+pub use self::twilio::*;
+
+use super::ids::Ids;
+use super::options::Flag;
+
+/// Everything that exists, on both sides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    pub ids: Ids,
+    /// Keyed by canonical domain.
+    #[serde(default)]
+    pub tenants: BTreeMap<String, Tenant>,
+    /// Custom domains: host to canonical domain.
+    #[serde(default)]
+    pub custom_domains: BTreeMap<String, String>,
+    /// Keyed by account SID.
+    #[serde(default)]
+    pub accounts: BTreeMap<String, Account>,
+    /// API keys of which something is known, keyed by key SID.
+    #[serde(default)]
+    pub keys: BTreeMap<String, ApiKey>,
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        World {
+            ids: Ids::new(seed),
+            tenants: BTreeMap::new(),
+            custom_domains: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+
+    /// The tenant of that domain; a fresh one, with the unified phone experience on, when there was none.
+    pub fn tenant_mut(&mut self, domain: &str) -> &mut Tenant {
+        self.tenants.entry(domain.to_owned()).or_insert_with(|| Tenant::fresh(domain, Flag::On))
+    }
+
+    /// The account of that SID; a fresh one when there was none.
+    pub fn account_mut(&mut self, sid: &str) -> &mut Account {
+        self.accounts.entry(sid.to_owned()).or_insert_with(|| Account::fresh(sid))
+    }
+
+    /// Puts a built and deployed Action into a tenant, as another operator would have made it; answers its id.
+    /// Bindable at once.
+    pub fn add_deployed_action(
+        &mut self,
+        domain: &str,
+        name: &str,
+        trigger: &TriggerRef,
+        now_ms: u64,
+    ) -> String {
+        let stamp = self.ids.stamp(now_ms);
+        let (id, version_id) = (self.ids.uuid(), self.ids.uuid());
+        let code = "exports.placeholder = async (event, api) => {};\n".to_owned();
+        let version = ActionVersion {
+            id: version_id.clone(),
+            number: 1,
+            code: code.clone(),
+            dependencies: Vec::new(),
+            runtime: "node22".into(),
+            secrets: Vec::new(),
+            supported_triggers: vec![trigger.clone()],
+            created_at: stamp.clone(),
+            updated_at: stamp.clone(),
+            built_at: stamp.clone(),
+        };
+        let action = Action {
+            id: id.clone(),
+            name: name.to_owned(),
+            supported_triggers: vec![trigger.clone()],
+            code,
+            dependencies: Vec::new(),
+            runtime: "node22".into(),
+            secrets: Vec::new(),
+            modules: Vec::new(),
+            created_at: stamp.clone(),
+            updated_at: stamp,
+            build: Build {
+                started_at_ms: now_ms,
+                ends_at_ms: now_ms,
+                fails: false,
+                with_dependencies: false,
+            },
+            draft_version: Some(version_id.clone()),
+            versions: vec![version],
+            deployment: Some(Deployment {
+                version_id,
+                former_version_id: None,
+                visible_at_ms: now_ms,
+                bindable_at_ms: now_ms,
+            }),
+        };
+        self.tenant_mut(domain).actions.push(action);
+        id
+    }
+
+    /// Appends a binding to a trigger, without any of the API's checks.
+    pub fn bind(&mut self, domain: &str, trigger_id: &str, action_id: &str, display_name: &str, now_ms: u64) {
+        let stamp = self.ids.stamp(now_ms);
+        let binding = Binding {
+            id: self.ids.uuid(),
+            action_id: action_id.to_owned(),
+            display_name: display_name.to_owned(),
+            created_at: stamp.clone(),
+            updated_at: stamp,
+        };
+        self.tenant_mut(domain).bindings.entry(trigger_id.to_owned()).or_default().push(binding);
+    }
+}
+
+/// An npm package that an Action or a Function needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dependency {
+    pub name: String,
+    pub version: String,
+}

@@ -1,0 +1,267 @@
+//! What a Twilio account holds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::Dependency;
+
+/// One Twilio account or subaccount.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    pub sid: String,
+    pub friendly_name: String,
+    /// `None`: any non-empty password is taken.
+    pub auth_token: Option<String>,
+    /// `active`, `suspended` or `closed`.
+    pub status: String,
+    /// Equal to `sid` for a main account.
+    pub owner_account_sid: String,
+    pub verify_services: Vec<VerifyService>,
+    pub verify_templates: Vec<VerifyTemplate>,
+    pub serverless_services: Vec<ServerlessService>,
+    /// Per-account answer to whether custom codes can be had; `None` follows the options.
+    pub custom_code_entitled: Option<bool>,
+    /// The next so many Function builds fail.
+    pub failing_builds: u32,
+}
+
+impl Account {
+    pub fn fresh(sid: &str) -> Account {
+        Account {
+            sid: sid.to_owned(),
+            friendly_name: "Twin account".into(),
+            auth_token: None,
+            status: "active".into(),
+            owner_account_sid: sid.to_owned(),
+            verify_services: Vec::new(),
+            verify_templates: vec![VerifyTemplate {
+                sid: format!("HJ{}", "0".repeat(31) + "1"),
+                friendly_name: "Base verification template".into(),
+                channels: vec!["sms".into(), "voice".into()],
+                translations: json!({"en": {"is_default_translation": true, "status": "approved", "locale": "en",
+                    "text": "Your {{friendly_name}} verification code is: {{code}}.",
+                    "date_created": "2021-07-29T20:38:28Z", "date_updated": "2021-07-29T20:38:28Z"}}),
+            }],
+            serverless_services: Vec::new(),
+            custom_code_entitled: None,
+            failing_builds: 0,
+        }
+    }
+
+    pub fn verify_service(&self, sid: &str) -> Option<&VerifyService> {
+        self.verify_services.iter().find(|service| service.sid == sid)
+    }
+
+    pub fn verify_service_mut(&mut self, sid: &str) -> Option<&mut VerifyService> {
+        self.verify_services.iter_mut().find(|service| service.sid == sid)
+    }
+
+    /// By SID or unique name, as the API looks it up.
+    pub fn serverless_service(&self, key: &str) -> Option<&ServerlessService> {
+        self.serverless_services.iter().find(|service| service.sid == key || service.unique_name == key)
+    }
+
+    pub fn serverless_service_mut(&mut self, key: &str) -> Option<&mut ServerlessService> {
+        self.serverless_services.iter_mut().find(|service| service.sid == key || service.unique_name == key)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// As the account's token.
+    Main,
+    /// Everything but accounts and keys.
+    Standard,
+    /// Only what its policy allows; never Serverless.
+    Restricted,
+}
+
+/// A Twilio API key. A deleted one stays, so that its use is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKey {
+    pub account_sid: String,
+    /// `None`: any non-empty secret is taken.
+    pub secret: Option<String>,
+    pub kind: KeyKind,
+    /// Permission strings of a restricted key, such as `/twilio/verify/service/read`.
+    pub allow: Vec<String>,
+    pub friendly_name: String,
+    pub created_at_ms: u64,
+    pub updated_at_ms: u64,
+    pub deleted: bool,
+}
+
+/// A Verify service. `settings` holds what reads show between name and dates, nested as on the wire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyService {
+    pub sid: String,
+    pub friendly_name: String,
+    /// `code_length`, `custom_code_enabled`, `totp`, …: every key of a read.
+    pub settings: Map<String, Value>,
+    pub created_at_ms: u64,
+    pub updated_at_ms: u64,
+    pub rate_limits: Vec<VerifyRateLimit>,
+    /// Keyed by country.
+    pub messaging_configurations: BTreeMap<String, MessagingConfiguration>,
+    pub verifications: Vec<Verification>,
+}
+
+impl VerifyService {
+    /// A boolean setting; false when missing.
+    pub fn flag(&self, name: &str) -> bool {
+        self.settings.get(name) == Some(&Value::Bool(true))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyRateLimit {
+    pub sid: String,
+    pub unique_name: String,
+    pub description: String,
+    pub created_at_ms: u64,
+    pub updated_at_ms: u64,
+    pub buckets: Vec<VerifyBucket>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyBucket {
+    pub sid: String,
+    pub max: u64,
+    /// Seconds.
+    pub interval: u64,
+    pub created_at_ms: u64,
+    pub updated_at_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessagingConfiguration {
+    pub messaging_service_sid: String,
+    pub created_at_ms: u64,
+    pub updated_at_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyTemplate {
+    pub sid: String,
+    pub friendly_name: String,
+    pub channels: Vec<String>,
+    pub translations: Value,
+}
+
+/// One verification: a code on its way to a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verification {
+    pub sid: String,
+    pub to: String,
+    pub channel: String,
+    /// `pending`, `approved` or `canceled`; expiry follows from the time.
+    pub status: String,
+    pub created_at_ms: u64,
+    pub updated_at_ms: u64,
+    /// Moments of the sends.
+    pub sends: Vec<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerlessService {
+    pub sid: String,
+    pub unique_name: String,
+    pub friendly_name: String,
+    pub include_credentials: bool,
+    pub ui_editable: bool,
+    /// `<unique name>-<4 digits>`
+    pub domain_base: String,
+    pub created_at_ms: u64,
+    pub updated_at_ms: u64,
+    pub environments: Vec<Environment>,
+    pub functions: Vec<Function>,
+    pub builds: Vec<FunctionBuild>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    pub sid: String,
+    pub unique_name: String,
+    pub domain_suffix: Option<String>,
+    pub domain_name: String,
+    /// The build that serves; `None` when nothing is deployed.
+    pub build_sid: Option<String>,
+    pub created_at_ms: u64,
+    pub updated_at_ms: u64,
+    pub variables: Vec<Variable>,
+    /// Oldest first.
+    pub deployments: Vec<FunctionDeployment>,
+}
+
+impl Environment {
+    pub fn variable(&self, key: &str) -> Option<&Variable> {
+        self.variables.iter().find(|variable| variable.key == key)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    pub sid: String,
+    pub key: String,
+    pub value: String,
+    pub created_at_ms: u64,
+    pub updated_at_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionDeployment {
+    pub sid: String,
+    pub build_sid: Option<String>,
+    pub created_at_ms: u64,
+}
+
+/// A Function: a name, not unique, and its uploaded versions, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Function {
+    pub sid: String,
+    pub friendly_name: String,
+    pub created_at_ms: u64,
+    pub updated_at_ms: u64,
+    pub versions: Vec<FunctionVersion>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionVersion {
+    pub sid: String,
+    pub path: String,
+    /// `public`, `protected` or `private`.
+    pub visibility: String,
+    /// Source text.
+    pub content: String,
+    pub created_at_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionBuild {
+    pub sid: String,
+    /// SIDs of versions.
+    pub function_versions: Vec<String>,
+    pub dependencies: Vec<Dependency>,
+    pub runtime: String,
+    pub created_at_ms: u64,
+    pub ends_at_ms: u64,
+    pub fails: bool,
+}
