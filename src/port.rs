@@ -179,7 +179,10 @@ impl Reader {
                     let mut reply = self.page(get.api, path).await?;
                     let items = reply.get_mut(key).and_then(Json::as_array_mut).map(std::mem::take);
                     let Some(items) = items else {
-                        return Err(Failed::Misread(format!("GET {}: no list {key:?} in the reply", get.path)));
+                        return Err(Failed::Misread(format!(
+                            "GET {}: no list {key:?} in the reply",
+                            get.path
+                        )));
                     };
                     let short = items.len() < per_page;
                     all.extend(items);
@@ -304,9 +307,12 @@ fn path_of(url: &str) -> &str {
     rest.find('/').map_or("/", |at| &rest[at..])
 }
 
+/// A boxed future of one task.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
 /// Runs futures side by side and gives their results in the order given.
-pub async fn join_all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
-    let mut slots: Vec<(Option<Pin<Box<dyn Future<Output = T> + '_>>>, Option<T>)> =
+pub async fn join_all<T>(futures: Vec<Boxed<'_, T>>) -> Vec<T> {
+    let mut slots: Vec<(Option<Boxed<'_, T>>, Option<T>)> =
         futures.into_iter().map(|future| (Some(future), None)).collect();
     std::future::poll_fn(move |cx| {
         for (future, result) in &mut slots {

@@ -1,1 +1,5 @@
+//! All integration tests, one binary: linking is what costs on a small machine.
 
+mod support;
+
+mod spine;

@@ -102,15 +102,26 @@ pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
 }
 
 fn saved_plan(path: &std::path::Path) -> Result<Plan> {
-    let text = files::read_text(path, 16 * 1024 * 1024).with_context(|| format!("plan {}", path.display()))?;
-    let plan: Plan = serde_json::from_str(&text).with_context(|| format!("plan {} cannot be read", path.display()))?;
+    let text =
+        files::read_text(path, 16 * 1024 * 1024).with_context(|| format!("plan {}", path.display()))?;
+    let plan: Plan =
+        serde_json::from_str(&text).with_context(|| format!("plan {} cannot be read", path.display()))?;
     if plan.format != PLAN_FORMAT {
-        bail!("plan {} has format {}, and this version reads {PLAN_FORMAT}; plan again", path.display(), plan.format);
+        bail!(
+            "plan {} has format {}, and this version reads {PLAN_FORMAT}; plan again",
+            path.display(),
+            plan.format
+        );
     }
     Ok(plan)
 }
 
-fn carry_out(common: &Common, saved: Option<&Plan>, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<Exit> {
+fn carry_out(
+    common: &Common,
+    saved: Option<&Plan>,
+    ready: &mut Ready<'_>,
+    shell: &mut Shell,
+) -> Result<Exit> {
     let json = common.output.is_json();
     let mut replans = 0;
     loop {
@@ -174,7 +185,9 @@ fn carry_out(common: &Common, saved: Option<&Plan>, ready: &mut Ready<'_>, shell
 
 fn applied(ready: &mut Ready<'_>, observation: Observation, wishes: Wishes) -> Result<Outcome> {
     let session = ready.session.clone();
-    ready.driver.run(ready.tenant, move |port| async move { apply(&session, observation, wishes, &port).await })
+    ready
+        .driver
+        .run(ready.tenant, move |port| async move { apply(&session, observation, wishes, &port).await })
 }
 
 fn confirmed(plan: &Plan, shell: &mut Shell) -> Result<bool> {
@@ -205,7 +218,11 @@ fn confirmed(plan: &Plan, shell: &mut Shell) -> Result<bool> {
 fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool) {
     let paint = Paint(shell.say.out_color());
     let label = |number: &usize| {
-        plan.steps.iter().find(|step| step.number == *number).map(|step| format!("{} ({})", step.address, step.what)).unwrap_or_default()
+        plan.steps
+            .iter()
+            .find(|step| step.number == *number)
+            .map(|step| format!("{} ({})", step.address, step.what))
+            .unwrap_or_default()
     };
     let list = |numbers: &[usize]| numbers.iter().map(label).collect::<Vec<_>>().join(", ");
     let say = &mut shell.say;
@@ -242,7 +259,8 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool) {
 
 fn without_ledger(shell: &mut Shell, ready: &mut Ready<'_>) -> Result<()> {
     let observation = observed(ready);
-    let sid = observation.ok().and_then(|o| o.plan.resources.into_iter().find_map(|r| r.ids.get("sid").cloned()));
+    let sid =
+        observation.ok().and_then(|o| o.plan.resources.into_iter().find_map(|r| r.ids.get("sid").cloned()));
     shell.say.err_line(
         "  note: no ledger is kept (--ledger none): a changed secret is not noticed, drift cannot tell who moved, and destroy deletes nothing",
     );

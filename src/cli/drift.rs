@@ -62,12 +62,17 @@ fn word(exit: Exit) -> &'static str {
 
 /// The exit code of a drift check. Precedence: incomplete, unknown, both, tenant, manifest, findings, clean.
 pub fn verdict(plan: &Plan) -> Exit {
-    let mut causes: Vec<Cause> = plan.resources.iter().flat_map(|r| &r.changes).map(|change| change.cause).collect();
+    let mut causes: Vec<Cause> =
+        plan.resources.iter().flat_map(|r| &r.changes).map(|change| change.cause).collect();
     for resource in &plan.resources {
         // A step without a differing field: a failed build, say, which the tenant did by itself.
         let stepped = plan.steps.iter().any(|step| step.address == resource.address);
         if resource.changes.is_empty() && stepped {
-            let removed = resource.verb == Verb::Delete || plan.steps.iter().any(|s| s.address == resource.address && s.reason.contains("this stack"));
+            let removed = resource.verb == Verb::Delete
+                || plan
+                    .steps
+                    .iter()
+                    .any(|s| s.address == resource.address && s.reason.contains("this stack"));
             causes.push(if removed { Cause::NotApplied } else { Cause::TenantChanged });
         }
     }

@@ -176,7 +176,8 @@ pub fn resolve(
     };
     let mut problems: Vec<Problem> = Vec::new();
     kinds::KINDS.iter().for_each(|kind| kind.check(&manifest, &mut problems));
-    let diagnostics: Vec<Diagnostic> = problems.into_iter().map(|problem| loaded.parsed.locate(problem)).collect();
+    let diagnostics: Vec<Diagnostic> =
+        problems.into_iter().map(|problem| loaded.parsed.locate(problem)).collect();
     if !diagnostics.is_empty() {
         let text = manifest::render(&diagnostics, &loaded.parsed.source, shell.say.err_color());
         shell.say.err(&text);
@@ -272,11 +273,14 @@ impl Sources for Outside<'_> {
 
     fn cmd(&self, name: &str) -> Option<Result<String, String>> {
         let command = self.commands.get(name)?;
-        let output = std::process::Command::new("sh").arg("-c").arg(command).stdin(std::process::Stdio::null()).output();
+        let output = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(command)
+            .stdin(std::process::Stdio::null())
+            .output();
         Some(match output {
-            Ok(output) if output.status.success() => {
-                String::from_utf8(output.stdout).map_err(|_| "it printed something that is not text".to_owned())
-            }
+            Ok(output) if output.status.success() => String::from_utf8(output.stdout)
+                .map_err(|_| "it printed something that is not text".to_owned()),
             Ok(output) => Err(format!("it ended with {}", output.status)),
             Err(error) => Err(error.to_string()),
         })
@@ -351,23 +355,33 @@ fn connection(manifest: &Manifest, args: &ConnectArgs, scrub: &Scrub) -> Result<
         (Some(secret), _) => Grant::ClientSecret(secret),
         (None, Some(pem)) => {
             let name = manifest.text("auth0", "private_key_algorithm").unwrap_or("RS256");
-            let algorithm = jwt::Algorithm::parse(name).with_context(|| format!("unknown algorithm {name}"))?;
+            let algorithm =
+                jwt::Algorithm::parse(name).with_context(|| format!("unknown algorithm {name}"))?;
             let key_id = manifest.text("auth0", "key_id").map(str::to_owned);
             jwt::assertion_grant(&pem, algorithm, key_id, &client_id, &domain).context("auth0.private_key")?
         }
-        (None, None) => bail!("auth0.client_secret (or auth0.private_key) has no value, and is needed to connect"),
+        (None, None) => {
+            bail!("auth0.client_secret (or auth0.private_key) has no value, and is needed to connect")
+        }
     };
     let account_sid = text("twilio", "account_sid")?;
-    let twilio = match (manifest.text("twilio", "api_key"), secret("twilio", "api_secret"), secret("twilio", "auth_token")) {
+    let twilio = match (
+        manifest.text("twilio", "api_key"),
+        secret("twilio", "api_secret"),
+        secret("twilio", "auth_token"),
+    ) {
         (Some(sid), Some(secret), _) => TwilioAuth::Key { sid: sid.to_owned(), secret },
         (_, _, Some(token)) => TwilioAuth::Token(token),
-        _ => bail!("twilio.api_key with twilio.api_secret (or twilio.auth_token) has no value, and is needed to connect"),
+        _ => bail!(
+            "twilio.api_key with twilio.api_secret (or twilio.auth_token) has no value, and is needed to connect"
+        ),
     };
     match &twilio {
         TwilioAuth::Key { sid, secret } => scrub.learn_pair(sid, secret),
         TwilioAuth::Token(token) => scrub.learn_pair(&account_sid, token),
     }
-    let audience = manifest.text("auth0", "audience").map_or_else(|| format!("https://{domain}/api/v2/"), str::to_owned);
+    let audience =
+        manifest.text("auth0", "audience").map_or_else(|| format!("https://{domain}/api/v2/"), str::to_owned);
     Ok(Connection {
         domain,
         audience,
@@ -393,7 +407,8 @@ fn session(manifest: Manifest, args: &ConnectArgs, connection: &Connection) -> R
     let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".into());
     let host = variable("HOSTNAME").or_else(|| std::fs::read_to_string("/etc/hostname").ok());
     let host = host.map_or_else(|| "unknown".into(), |name| name.trim().to_owned());
-    let revision = ["LOCKSTEP_REVISION", "GITHUB_SHA", "CI_COMMIT_SHA"].iter().find_map(|name| variable(name));
+    let revision =
+        ["LOCKSTEP_REVISION", "GITHUB_SHA", "CI_COMMIT_SHA"].iter().find_map(|name| variable(name));
     Ok(Session {
         manifest: Rc::new(manifest),
         tenant: connection.domain.clone(),
@@ -424,7 +439,9 @@ fn transport(args: &ConnectArgs) -> Result<(Transport, World)> {
         return Ok((Transport::InProcess(in_process), path.map(|path| (path, twin))));
     }
     let via = match &args.via {
-        Some(url) => Some(Via::parse(url, args.via_force).map_err(|problem| usage(format!("--via: {problem}")))?),
+        Some(url) => {
+            Some(Via::parse(url, args.via_force).map_err(|problem| usage(format!("--via: {problem}")))?)
+        }
         None => None,
     };
     // A request that outlives the lease would let two runs interleave.
@@ -475,8 +492,12 @@ pub fn progress(scrub: Scrub, color: ColorOf) -> impl FnMut(TenantId, Event) {
                 say.err_line(format!("  waiting {} s for {host}: {why}", ms.div_ceil(1000)));
             }
         }
-        Event::StepStarted { number, of, address, what } => say.err_line(format!("  [{number}/{of}] {address}: {what}")),
-        Event::StepDone { number, address, .. } => tracing::debug!(target: "lockstep::step", "step {number} ({address}) done"),
+        Event::StepStarted { number, of, address, what } => {
+            say.err_line(format!("  [{number}/{of}] {address}: {what}"))
+        }
+        Event::StepDone { number, address, .. } => {
+            tracing::debug!(target: "lockstep::step", "step {number} ({address}) done")
+        }
         Event::Polling { address, state } => tracing::info!(target: "lockstep::step", "{address}: {state}"),
         Event::Notice(text) => say.err_line(format!("  {text}")),
     }

@@ -40,8 +40,17 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Err(failed) => bail!("{failed}\n  {}", help(&failed)),
     };
     if args.output.is_json() {
-        let lease = result.1.as_ref().ok().and_then(Option::as_ref).map(|lease| json!({ "sid": lease.sid, "owner": lease.owner }));
-        json_out(&mut shell.say, "show", json!({ "ledger": found.ledger, "findings": found.findings, "lease": lease }));
+        let lease = result
+            .1
+            .as_ref()
+            .ok()
+            .and_then(Option::as_ref)
+            .map(|lease| json!({ "sid": lease.sid, "owner": lease.owner }));
+        json_out(
+            &mut shell.say,
+            "show",
+            json!({ "ledger": found.ledger, "findings": found.findings, "lease": lease }),
+        );
         ready.close()?;
         return Ok(Exit::Done);
     }
@@ -49,7 +58,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     match &found.ledger {
         None => say.out_line("ledger: none"),
         Some(ledger) => {
-            say.out_line(format!("ledger of stack {} on {} (serial {})", ledger.stack, ledger.tenant, ledger.serial));
+            say.out_line(format!(
+                "ledger of stack {} on {} (serial {})",
+                ledger.stack, ledger.tenant, ledger.serial
+            ));
             for (address, entry) in &ledger.resources {
                 let ownership = match entry.ownership {
                     Ownership::Created => "created",

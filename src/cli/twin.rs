@@ -72,7 +72,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     if let Some(account) = &args.account {
         twin.options.default_account = Some(account.clone());
     }
-    let options = ServeOptions { port: args.port, request_log: args.log.clone(), world_file: args.world.clone() };
+    let options =
+        ServeOptions { port: args.port, request_log: args.log.clone(), world_file: args.world.clone() };
     let say = &mut shell.say;
     serve(Rc::new(RefCell::new(twin)), &options, &shell.signals, |line| say.err_line(line))?;
     Ok(Exit::Done)

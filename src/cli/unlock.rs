@@ -34,7 +34,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     };
     let session = ready.session.clone();
     let tenant = session.tenant.clone();
-    let held = ready.driver.run(ready.tenant, move |port| async move { lease::standing(&tenant, &port).await })?;
+    let held =
+        ready.driver.run(ready.tenant, move |port| async move { lease::standing(&tenant, &port).await })?;
     let held = match held {
         Ok(held) => held,
         Err(failed) => bail!("{failed}\n  {}", help(&failed)),
@@ -53,13 +54,16 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
                 return Ok(Exit::Failed);
             }
             Err(AskProblem::NotATerminal) => {
-                shell.say.err_line("error: nobody is there to ask (no terminal); not released\n  help: add --yes");
+                shell
+                    .say
+                    .err_line("error: nobody is there to ask (no terminal); not released\n  help: add --yes");
                 return Ok(Exit::Failed);
             }
         }
     }
     let sid = held.sid.clone();
-    let released = ready.driver.run(ready.tenant, move |port| async move { lease::delete(&sid, &port).await })?;
+    let released =
+        ready.driver.run(ready.tenant, move |port| async move { lease::delete(&sid, &port).await })?;
     if let Err(failed) = released {
         bail!("{failed}\n  {}", help(&failed));
     }

@@ -72,9 +72,14 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
         return Outcome { ended: Ended::Done, done: Vec::new(), failed: None, not_started: Vec::new() };
     }
     if let Some(blocker) = plan.blockers().next() {
-        return Outcome::before_any_step(Ended::Failed(format!("{}: {}", blocker.address, blocker.text)), &plan);
+        return Outcome::before_any_step(
+            Ended::Failed(format!("{}: {}", blocker.address, blocker.text)),
+            &plan,
+        );
     }
-    let lease = match Lease::take(&session.tenant, &session.account, &session.who, session.lease_ttl_ms, port).await {
+    let lease = match Lease::take(&session.tenant, &session.account, &session.who, session.lease_ttl_ms, port)
+        .await
+    {
         Ok(Taken::Lease(lease)) => lease,
         Ok(Taken::Held { owner }) => return Outcome::before_any_step(Ended::LeaseHeld(owner), &plan),
         Ok(Taken::OtherAccount(other)) => {
@@ -88,7 +93,8 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
         Err(failed) => return Outcome::before_any_step(Ended::Failed(format!("the lease: {failed}")), &plan),
     };
     let held = lease.clone();
-    let outcome = beside(under_lease(session, observation, &plan, wishes, &lease, port), held.keep(port)).await;
+    let outcome =
+        beside(under_lease(session, observation, &plan, wishes, &lease, port), held.keep(port)).await;
     if let Err(failed) = lease.release(port).await {
         port.tell(Event::Notice(format!("the lease was not released and runs out by itself: {failed}")));
     }
@@ -120,7 +126,8 @@ async fn under_lease(
             Ok(now) => now,
             Err(failed) => return fail(failed),
         };
-        if now.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial) || now.action_id != known.action_id
+        if now.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial)
+            || now.action_id != known.action_id
         {
             return early(Ended::Moved);
         }
@@ -130,14 +137,20 @@ async fn under_lease(
     if let Err(failed) = work.write_intent(lease).await {
         return match failed {
             Failed::Stopped => early(Ended::Stopped),
-            Failed::NotDone(text) if text == OTHER_NONCE => early(Ended::LeaseHeld("another run (seen in the ledger)".into())),
-            failed => early(Ended::Failed(format!("the ledger could not be written, so nothing was started: {failed}"))),
+            Failed::NotDone(text) if text == OTHER_NONCE => {
+                early(Ended::LeaseHeld("another run (seen in the ledger)".into()))
+            }
+            failed => early(Ended::Failed(format!(
+                "the ledger could not be written, so nothing was started: {failed}"
+            ))),
         };
     }
     let mut outcome = work.steps(lease).await;
     let complete = outcome.ended == Ended::Done;
     if let Err(failed) = work.write_result(&outcome).await {
-        let text = format!("the steps ran, but the ledger could not be written: {failed}; apply again to record them");
+        let text = format!(
+            "the steps ran, but the ledger could not be written: {failed}; apply again to record them"
+        );
         if complete {
             outcome.ended = Ended::Failed(text);
         } else {
@@ -164,7 +177,8 @@ fn moved(then: &Plan, now: &Plan) -> String {
     };
     let (then, now) = (keyed(then), keyed(now));
     let all: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
-    let moved: Vec<&str> = all.into_iter().filter(|key| then.get(*key) != now.get(*key)).map(String::as_str).collect();
+    let moved: Vec<&str> =
+        all.into_iter().filter(|key| then.get(*key) != now.get(*key)).map(String::as_str).collect();
     if moved.is_empty() { "the observed state or the ledger".into() } else { moved.join(", ") }
 }
 
@@ -236,12 +250,20 @@ impl<'a> Work<'a> {
         let mut creating: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for step in self.plan.steps.iter().filter(|step| step.creates) {
             let before = self.observation.seen.get(&step.address).map(|seen| &seen.raw["same_name"]);
-            let ids = before.and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).map(str::to_owned);
+            let ids = before
+                .and_then(Json::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Json::as_str)
+                .map(str::to_owned);
             creating.insert(step.address.clone(), ids.collect());
         }
         let mut restore: BTreeMap<String, BTreeMap<String, Json>> = BTreeMap::new();
-        for resource in self.plan.resources.iter().filter(|r| !self.ledger.resources.contains_key(&r.address)) {
-            let (Some(kind), Some(seen)) = (kinds::by_name(&resource.kind), self.observation.seen.get(&resource.address)) else {
+        for resource in self.plan.resources.iter().filter(|r| !self.ledger.resources.contains_key(&r.address))
+        {
+            let (Some(kind), Some(seen)) =
+                (kinds::by_name(&resource.kind), self.observation.seen.get(&resource.address))
+            else {
                 continue;
             };
             if seen.exists {
@@ -274,7 +296,8 @@ impl<'a> Work<'a> {
     }
 
     async fn steps(&mut self, lease: &Lease) -> Outcome {
-        let mut outcome = Outcome { ended: Ended::Done, done: Vec::new(), failed: None, not_started: Vec::new() };
+        let mut outcome =
+            Outcome { ended: Ended::Done, done: Vec::new(), failed: None, not_started: Vec::new() };
         let steps = self.plan.steps.clone();
         for (index, step) in steps.iter().enumerate() {
             let rest = |outcome: &mut Outcome, from: usize| {
@@ -286,7 +309,9 @@ impl<'a> Work<'a> {
                 break;
             }
             if lease.is_lost() {
-                outcome.ended = Ended::Failed("the lease was taken over by another run; stopped before the next step".into());
+                outcome.ended = Ended::Failed(
+                    "the lease was taken over by another run; stopped before the next step".into(),
+                );
                 rest(&mut outcome, index);
                 break;
             }
@@ -310,7 +335,10 @@ impl<'a> Work<'a> {
                     self.unsettled = matches!(failed, Failed::Unknown(_) | Failed::Stopped);
                     outcome.ended = match failed {
                         Failed::Stopped => Ended::Stopped,
-                        failed => Ended::Failed(format!("step {} ({} {}): {failed}", step.number, step.what, step.address)),
+                        failed => Ended::Failed(format!(
+                            "step {} ({} {}): {failed}",
+                            step.number, step.what, step.address
+                        )),
                     };
                     outcome.failed = Some(step.number);
                     rest(&mut outcome, index + 1);
@@ -323,7 +351,8 @@ impl<'a> Work<'a> {
 
     /// One step, with what to do when nobody knows what became of it.
     async fn step(&mut self, step: &Step) -> Result<(), Failed> {
-        let kind = kinds::by_name(&step.kind).ok_or_else(|| Failed::NotDone(format!("no kind {}", step.kind)))?;
+        let kind =
+            kinds::by_name(&step.kind).ok_or_else(|| Failed::NotDone(format!("no kind {}", step.kind)))?;
         let nothing = Seen::default();
         let mut tries = 0;
         let done = loop {
@@ -344,7 +373,8 @@ impl<'a> Work<'a> {
             match kind.run(run(), &mut self.port.writer()).await {
                 Ok(done) => break done,
                 Err(Failed::Unknown(cause)) if tries < STEP_TRIES_MAX && !self.port.interrupted() => {
-                    self.port.tell(Event::Notice(format!("{}: {cause}; looking what became of it", step.address)));
+                    self.port
+                        .tell(Event::Notice(format!("{}: {cause}; looking what became of it", step.address)));
                     match kind.settle(run(), &self.port.reader()).await? {
                         Some(done) => break done,
                         None => continue,
@@ -413,8 +443,13 @@ impl<'a> Work<'a> {
         }
         let complete = outcome.ended == Ended::Done;
         let done: BTreeSet<usize> = outcome.done.iter().copied().collect();
-        let open: BTreeSet<&str> =
-            self.plan.steps.iter().filter(|s| !done.contains(&s.number)).map(|s| s.address.as_str()).collect();
+        let open: BTreeSet<&str> = self
+            .plan
+            .steps
+            .iter()
+            .filter(|s| !done.contains(&s.number))
+            .map(|s| s.address.as_str())
+            .collect();
         self.remember(&open);
         if complete {
             // What is neither wanted nor there any more has nothing left to remember.
@@ -452,10 +487,14 @@ impl<'a> Work<'a> {
     fn remember(&mut self, open: &BTreeSet<&str>) {
         let ids = self.ids();
         for (address, wanted) in &self.wanted {
-            let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists && !seen.not_read) else {
+            let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists && !seen.not_read)
+            else {
                 continue;
             };
-            let Some(resource) = self.plan.resources.iter().find(|resource| &resource.address == address) else { continue };
+            let Some(resource) = self.plan.resources.iter().find(|resource| &resource.address == address)
+            else {
+                continue;
+            };
             let before = self.ledger.resources.get(address);
             let is_open = open.contains(address.as_str());
             // Nothing has happened to it yet: an entry now would claim that the manifest was applied.
@@ -475,11 +514,13 @@ impl<'a> Work<'a> {
                 notes.extend(told.iter().map(|(key, value)| (key.clone(), value.clone())));
             }
             let same = |field: &str| {
-                !resource.changes.iter().any(|change| change.field == field) && !resource.unknown.iter().any(|u| u == field)
+                !resource.changes.iter().any(|change| change.field == field)
+                    && !resource.unknown.iter().any(|u| u == field)
             };
             let desired = compare::resolve_all(wanted, &ids);
             let wrote = self.wrote_secrets.contains(address);
-            let mut fields = compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints);
+            let mut fields =
+                compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints);
             if is_open {
                 // Half applied: only fields that are as wanted by now are remembered as applied.
                 fields.retain(|field, _| desired.get(field) == seen.attrs.get(field) || wrote);
@@ -516,12 +557,21 @@ impl<'a> Work<'a> {
                     .steps
                     .iter()
                     .map(|step| format!("{} ({})", step.address, step.reason))
-                    .chain(now.plan.findings.iter().filter(|f| f.level == Level::Blocker).map(|f| f.text.clone()))
+                    .chain(
+                        now.plan
+                            .findings
+                            .iter()
+                            .filter(|f| f.level == Level::Blocker)
+                            .map(|f| f.text.clone()),
+                    )
                     .collect();
-                let left = if left.is_empty() { "the record is not complete".into() } else { left.join("; ") };
+                let left =
+                    if left.is_empty() { "the record is not complete".into() } else { left.join("; ") };
                 Ended::Failed(format!("everything was applied, and the tenant still differs: {left}"))
             }
-            Err(failed) => Ended::Failed(format!("everything was applied, and the check afterwards failed: {failed}")),
+            Err(failed) => {
+                Ended::Failed(format!("everything was applied, and the check afterwards failed: {failed}"))
+            }
         }
     }
 }

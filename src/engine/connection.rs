@@ -4,14 +4,16 @@ use std::rc::Rc;
 
 use crate::model::secret::{Scrubber, Secret};
 
+/// Makes an assertion of the time (s since the Unix epoch) and a fresh `jti`; or tells what is wrong with the key.
+pub type Signer = dyn Fn(i64, &str) -> Result<Secret, String>;
+
 /// How an access token for the Management API is asked for.
 #[derive(Clone)]
 pub enum Grant {
     /// Client credentials with a secret.
     ClientSecret(Secret),
-    /// Client credentials with a private-key JWT. The signer is handed the time (s since the Unix epoch) and a
-    /// fresh `jti`, and answers with the assertion, or with what is wrong with the key.
-    Assertion(Rc<dyn Fn(i64, &str) -> Result<Secret, String>>),
+    /// Client credentials with a private-key JWT.
+    Assertion(Rc<Signer>),
 }
 
 /// Basic credentials for Twilio.

@@ -59,7 +59,9 @@ pub fn judge(
         Answer::Reply(reply) => match reply.status {
             429 => "rate limit reached".to_owned(),
             408 | 500 | 502 | 503 | 504 | 520..=524 if harmless => format!("status {}", reply.status),
-            200..=299 if matches!(call, Call::Read(..)) && !looks_like_json(reply) => "reply is not JSON".to_owned(),
+            200..=299 if matches!(call, Call::Read(..)) && !looks_like_json(reply) => {
+                "reply is not JSON".to_owned()
+            }
             _ => return Verdict::Over,
         },
         Answer::NotSent(cause) => cause.clone(),
@@ -135,7 +137,8 @@ impl Pace {
                 Some((limit, remaining, full_at_ms)) => {
                     let remaining = if now_ms >= full_at_ms { limit } else { remaining };
                     // At least one request per window gets through, or the smallest plan would never move.
-                    let reserve = (limit * (100 - self.share_percent)).div_ceil(100).min(limit.saturating_sub(1));
+                    let reserve =
+                        (limit * (100 - self.share_percent)).div_ceil(100).min(limit.saturating_sub(1));
                     remaining.saturating_sub(self.in_flight) > reserve
                 }
             }
@@ -152,9 +155,13 @@ impl Pace {
         let Answer::Reply(reply) = answer else { return };
         self.answered = true;
         let number = |name: &str| reply.header(name).and_then(|text| text.trim().parse::<u64>().ok());
-        if let (Some(limit), Some(remaining)) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining")) {
+        if let (Some(limit), Some(remaining)) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining"))
+        {
             let reset_ms = number("x-ratelimit-reset").map_or(1000, |reset_s| {
-                reset_s.saturating_mul(1000).saturating_sub(server_now_ms(reply, now_ms)).clamp(1000, HINT_MAX_MS)
+                reset_s
+                    .saturating_mul(1000)
+                    .saturating_sub(server_now_ms(reply, now_ms))
+                    .clamp(1000, HINT_MAX_MS)
             });
             let full_at_ms = now_ms + reset_ms;
             self.window = match self.window {
@@ -177,7 +184,9 @@ impl Pace {
             return Some(self.hold_until_ms);
         }
         match self.window {
-            Some((_, _, full_at_ms)) if self.in_flight == 0 || full_at_ms > now_ms => Some(full_at_ms.max(now_ms + 1)),
+            Some((_, _, full_at_ms)) if self.in_flight == 0 || full_at_ms > now_ms => {
+                Some(full_at_ms.max(now_ms + 1))
+            }
             // Something is in flight; its answer will tell.
             _ => None,
         }
@@ -298,7 +307,9 @@ impl TenantGate {
             ("audience".to_owned(), connection.audience.clone()),
         ];
         match &connection.grant {
-            Grant::ClientSecret(secret) => pairs.push(("client_secret".to_owned(), secret.expose().to_owned())),
+            Grant::ClientSecret(secret) => {
+                pairs.push(("client_secret".to_owned(), secret.expose().to_owned()))
+            }
             Grant::Assertion(sign) => {
                 let jti = format!("{}{}", hex(&draw1.to_be_bytes()), hex(&draw2.to_be_bytes()));
                 let assertion = sign(i64::try_from(now_ms / 1000).unwrap_or(i64::MAX), &jti)?;

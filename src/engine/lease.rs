@@ -36,7 +36,9 @@ pub struct Lease {
 pub enum Taken {
     Lease(Lease),
     /// A living owner has it.
-    Held { owner: String },
+    Held {
+        owner: String,
+    },
     /// Another account than the manifest's answered.
     OtherAccount(String),
 }
@@ -56,7 +58,8 @@ pub fn unique_name(tenant: &str) -> String {
 }
 
 fn write(method: Method, path: String, form: &[(&str, &str)], repeat: Repeat) -> Write {
-    let pairs = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>();
+    let pairs =
+        form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>();
     let body = if pairs.is_empty() { Body::None } else { Body::Form(pairs) };
     Write { api: Api::Serverless, method, path, body, repeat }
 }
@@ -86,7 +89,13 @@ pub async fn delete(sid: &str, port: &Port) -> Result<(), Failed> {
 
 impl Lease {
     /// Takes the lease, waiting out a dead owner.
-    pub async fn take(tenant: &str, account: &str, owner: &str, ttl_ms: u64, port: &Port) -> Result<Taken, Failed> {
+    pub async fn take(
+        tenant: &str,
+        account: &str,
+        owner: &str,
+        ttl_ms: u64,
+        port: &Port,
+    ) -> Result<Taken, Failed> {
         let name = unique_name(tenant);
         let owner: String = owner.chars().filter(|ch| !ch.is_control()).take(200).collect();
         let mut lease = Lease {
@@ -99,8 +108,15 @@ impl Lease {
         let first = format!("{owner} #0");
         // Each round either wins, or ends, or has seen a take-over by somebody else.
         for _ in 0..5 {
-            let form = [("UniqueName", name.as_str()), ("FriendlyName", first.as_str()), ("IncludeCredentials", "false")];
-            let made = port.writer().send(write(Method::Post, "/v1/Services".into(), &form, Repeat::NeverBlind)).await;
+            let form = [
+                ("UniqueName", name.as_str()),
+                ("FriendlyName", first.as_str()),
+                ("IncludeCredentials", "false"),
+            ];
+            let made = port
+                .writer()
+                .send(write(Method::Post, "/v1/Services".into(), &form, Repeat::NeverBlind))
+                .await;
             match made {
                 Ok(service) => return Ok(checked(lease, &service, account, port).await),
                 Err(failed) if matches!(failed.status(), Some(401 | 403)) => {
@@ -159,7 +175,8 @@ impl Lease {
             }
             self.counter.set(self.counter.get() + 1);
             let name = format!("{} #{}", self.owner, self.counter.get());
-            let call = write(Method::Post, format!("/v1/Services/{sid}"), &[("FriendlyName", &name)], Repeat::Safe);
+            let call =
+                write(Method::Post, format!("/v1/Services/{sid}"), &[("FriendlyName", &name)], Repeat::Safe);
             if let Err(failed) = port.writer().send(call).await
                 && failed.status() == Some(404)
             {
@@ -193,7 +210,12 @@ async fn checked(mut lease: Lease, service: &Json, account: &str, port: &Port) -
 }
 
 /// Watches a lease for the TTL. `Some`: its owner lives. `None`: it is gone, or was taken away as dead.
-async fn wait_out(held: Standing, tenant: &str, ttl_ms: u64, port: &Port) -> Result<Option<Standing>, Failed> {
+async fn wait_out(
+    held: Standing,
+    tenant: &str,
+    ttl_ms: u64,
+    port: &Port,
+) -> Result<Option<Standing>, Failed> {
     port.tell(Event::Notice(format!(
         "the lease is held by {:?}; waiting up to {} s to see whether it is alive",
         held.owner,

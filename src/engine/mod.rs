@@ -247,7 +247,11 @@ impl Engine {
             if api == Api::Auth0 {
                 if tenant.needs_token(self.now_ms) {
                     if tenant.may_ask_token(self.now_ms) {
-                        match tenant.token_request(self.now_ms, self.random.next_u64(), self.random.next_u64()) {
+                        match tenant.token_request(
+                            self.now_ms,
+                            self.random.next_u64(),
+                            self.random.next_u64(),
+                        ) {
                             Ok(request) => {
                                 let token_id = self.fresh_id();
                                 self.tokens.insert(token_id, tenant_id);
@@ -278,7 +282,11 @@ impl Engine {
                     continue;
                 }
             };
-            if api == Api::Auth0 { tenant.pace.sent() } else { account.sent() }
+            if api == Api::Auth0 {
+                tenant.pace.sent()
+            } else {
+                account.sent()
+            }
             flight.attempts += 1;
             flight.sent_ms = self.now_ms;
             flight.state = FlightState::InFlight;
@@ -294,7 +302,8 @@ impl Engine {
         let tenant = &mut self.tenants[flight.tenant];
         let account = self.accounts.entry(tenant.connection.account_sid.clone()).or_default();
         let api = flight.api();
-        let verdict = gate::judge(&flight.call, flight.attempts, now - flight.born_ms, &answer, &mut self.random, now);
+        let verdict =
+            gate::judge(&flight.call, flight.attempts, now - flight.born_ms, &answer, &mut self.random, now);
         if api == Api::Auth0 {
             tenant.pace.answered(&answer, now);
         } else {
@@ -417,7 +426,9 @@ impl Engine {
                     tenant.pace.next_time(self.now_ms)
                 }
             } else {
-                self.accounts.get(&tenant.connection.account_sid).and_then(|account| account.next_time(self.now_ms))
+                self.accounts
+                    .get(&tenant.connection.account_sid)
+                    .and_then(|account| account.next_time(self.now_ms))
             };
             gate.map(|at| at.max(flight.not_before_ms))
         });
@@ -439,7 +450,9 @@ impl Flight {
 
     fn given_up(&self, answer: &Answer) -> Failed {
         match (&self.call, answer) {
-            (_, Answer::Reply(reply)) if reply.status == 429 => Failed::NotDone("stopped while rate limited".into()),
+            (_, Answer::Reply(reply)) if reply.status == 429 => {
+                Failed::NotDone("stopped while rate limited".into())
+            }
             (Call::Write(write, _), _) if write.repeat == Repeat::Safe => {
                 Failed::Unknown("stopped before a repeat".into())
             }

@@ -120,11 +120,15 @@ pub(super) fn plan(
 ) -> Plan {
     let scopes = port.scopes();
     let mut findings = found.findings.clone();
-    if let Some(other) = seen.values().filter_map(|seen| seen.ids.get("account_sid")).find(|sid| **sid != session.account)
+    if let Some(other) =
+        seen.values().filter_map(|seen| seen.ids.get("account_sid")).find(|sid| **sid != session.account)
     {
         findings.push(crate::model::plan::Finding {
             address: "verify_service".into(),
-            text: format!("the Twilio credentials belong to account {other}, and the manifest names {}", session.account),
+            text: format!(
+                "the Twilio credentials belong to account {other}, and the manifest names {}",
+                session.account
+            ),
             help: "correct twilio.account_sid or the credentials".into(),
             level: Level::Blocker,
         });

@@ -44,8 +44,10 @@ pub fn request(connection: &Connection, bearer: &str, call: &Call) -> Result<Api
         Call::Read(api, _) => *api,
         Call::Write(write, _) => write.api,
     };
-    let mut headers =
-        vec![("accept".to_owned(), "application/json".to_owned()), ("user-agent".to_owned(), USER_AGENT.to_owned())];
+    let mut headers = vec![
+        ("accept".to_owned(), "application/json".to_owned()),
+        ("user-agent".to_owned(), USER_AGENT.to_owned()),
+    ];
     headers.push(("authorization".to_owned(), authorization(connection, bearer, api)));
     let (content_type, body) = match call {
         Call::Write(write, _) => match &write.body {
@@ -74,8 +76,10 @@ fn authorization(connection: &Connection, bearer: &str, api: Api) -> String {
 
 /// `application/x-www-form-urlencoded` text of name and value pairs, in the order given.
 pub fn form(pairs: &[(String, String)]) -> String {
-    let pairs: Vec<String> =
-        pairs.iter().map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value))).collect();
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value)))
+        .collect();
     pairs.join("&")
 }
 
@@ -98,9 +102,11 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
             }
             match serde_json::from_slice(&reply.body) {
                 Ok(json) => Ok(json),
-                Err(_) if is_read => {
-                    Err(Failed::Misread(format!("{}: the reply with status {} is not JSON", place(), reply.status)))
-                }
+                Err(_) if is_read => Err(Failed::Misread(format!(
+                    "{}: the reply with status {} is not JSON",
+                    place(),
+                    reply.status
+                ))),
                 // The write was accepted, only its reply is of no use: whoever sent it has to look.
                 Err(_) => Err(Failed::Unknown(format!(
                     "{}: the reply with status {} is not JSON",
@@ -143,7 +149,8 @@ pub fn message(reply: &ApiReply, scrubber: &Scrubber) -> (Option<String>, String
         })
     };
     // Auth0: errorCode + message; Twilio: code + message; OAuth: error + error_description.
-    let code = pick(&["errorCode", "code"]).or_else(|| json.get("error_description").and_then(|_| pick(&["error"])));
+    let code =
+        pick(&["errorCode", "code"]).or_else(|| json.get("error_description").and_then(|_| pick(&["error"])));
     let text = pick(&["message", "error_description"]).unwrap_or_default();
     let text = printable(&scrubber.scrub(&text));
     (code.map(|code| printable(&code)), if text.is_empty() { text } else { format!(": {text}") })

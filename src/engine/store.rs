@@ -63,7 +63,9 @@ impl Store {
         match self {
             Store::None => Ok(Found::default()),
             Store::File(file) => {
-                let Some(content) = file.load().map_err(Failed::Misread)? else { return Ok(Found::default()) };
+                let Some(content) = file.load().map_err(Failed::Misread)? else {
+                    return Ok(Found::default());
+                };
                 let mut found = Found::default();
                 match ledger::parse(content.as_bytes(), stack, tenant, account) {
                     Ok(ledger) => found.ledger = Some(ledger),
@@ -100,11 +102,17 @@ impl Store {
     }
 
     /// Writes the ledger; answers the Action's id.
-    pub async fn save(&self, ledger: &Ledger, id: Option<String>, port: &Port) -> Result<Option<String>, Failed> {
+    pub async fn save(
+        &self,
+        ledger: &Ledger,
+        id: Option<String>,
+        port: &Port,
+    ) -> Result<Option<String>, Failed> {
         match self {
             Store::None => Ok(None),
             Store::File(file) => {
-                let text = serde_json::to_string_pretty(ledger).map_err(|error| Failed::NotDone(error.to_string()))?;
+                let text = serde_json::to_string_pretty(ledger)
+                    .map_err(|error| Failed::NotDone(error.to_string()))?;
                 file.save(&(text + "\n")).map_err(Failed::NotDone)?;
                 Ok(None)
             }
@@ -125,13 +133,16 @@ impl Store {
                     "runtime": "node22",
                 });
                 for _ in 0..3 {
-                    let made =
-                        port.last_word().json(Method::Post, "/api/v2/actions/actions", body.clone(), Repeat::NeverBlind).await;
+                    let made = port
+                        .last_word()
+                        .json(Method::Post, "/api/v2/actions/actions", body.clone(), Repeat::NeverBlind)
+                        .await;
                     match made {
                         Ok(action) => return Ok(Some(text(&action, "id").to_owned())),
                         Err(Failed::Unknown(_)) => {
                             let list = port.reader().fresh(&action::list()).await?;
-                            let ours = action::items(&list).iter().find(|action| text(action, "name") == name);
+                            let ours =
+                                action::items(&list).iter().find(|action| text(action, "name") == name);
                             if let Some(action) = ours {
                                 return Ok(Some(text(action, "id").to_owned()));
                             }
@@ -167,7 +178,8 @@ fn one(id: &str) -> Get {
 
 fn in_tenant(list: &Json, owner: Owner<'_>) -> Found {
     let name = ledger::action_name(owner.stack);
-    let named: Vec<&Json> = action::items(list).iter().filter(|action| text(action, "name") == name).collect();
+    let named: Vec<&Json> =
+        action::items(list).iter().filter(|action| text(action, "name") == name).collect();
     let mut found = Found::default();
     match named.as_slice() {
         [] => {}

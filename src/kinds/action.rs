@@ -24,9 +24,15 @@ pub struct Action;
 
 const NAME: &str = "action";
 
-/// Pause between two looks at a build, and how many looks. The provider of the field's most used tool waits six
-/// minutes ("terraform-provider-auth0 changelog", 2026-08); the pause grows from 1 s to 5 s.
-const BUILD_LOOKS_MAX: u32 = 80;
+/// Pauses before a look at a build: a build without dependencies takes half a second, one with them about nine
+/// (recorded 2026-05), so these find either early with few requests. The last one repeats.
+const BUILD_PAUSES_MS: &[u64] = &[1_000, 4_000, 5_000];
+/// Looks at a build: the field's most used tool gives up after six minutes ("terraform-provider-auth0 changelog",
+/// 2026-08).
+const BUILD_LOOKS_MAX: usize = 75;
+/// Pause before a look at a deployment. An Action is not bindable in its first second ("auth0-deploy-cli, actions
+/// handler", 2026-08), so an earlier look would only cost a refused request.
+const DEPLOY_PAUSE_MS: u64 = 1_000;
 /// Versions of the trigger and its handler ("Auth0 docs, Actions triggers", 2026-08).
 pub const TRIGGER: &str = "custom-phone-provider";
 const TRIGGER_VERSION: &str = "v1";
@@ -43,7 +49,14 @@ static SECTION: Section = Section {
             doc: "unique in the tenant; defaults to `Lockstep phone (<stack>)`",
             ..FIELD
         },
-        Field { key: "code", ty: Type::Code, required: true, wire: "code", doc: "`builtin:twilio-verify` or a file", ..FIELD },
+        Field {
+            key: "code",
+            ty: Type::Code,
+            required: true,
+            wire: "code",
+            doc: "`builtin:twilio-verify` or a file",
+            ..FIELD
+        },
         Field {
             key: "runtime",
             ty: Type::OpenOneOf(&["node22", "node18"]),
@@ -88,7 +101,11 @@ pub fn default_name(stack: &str) -> String {
 
 /// The one call that lists Actions; at most 100 exist in a tenant.
 pub fn list() -> Get {
-    Get { api: Api::Auth0, path: "/api/v2/actions/actions".into(), paging: Paging::Offset { key: "actions", per_page: 100 } }
+    Get {
+        api: Api::Auth0,
+        path: "/api/v2/actions/actions".into(),
+        paging: Paging::Offset { key: "actions", per_page: 100 },
+    }
 }
 
 /// The Actions of a list reply.
@@ -98,7 +115,9 @@ pub fn items(list: &Json) -> &[Json] {
 
 /// Whether an Action is for that trigger.
 pub fn has_trigger(action: &Json, trigger: &str) -> bool {
-    action["supported_triggers"].as_array().is_some_and(|triggers| triggers.iter().any(|t| text(t, "id") == trigger))
+    action["supported_triggers"]
+        .as_array()
+        .is_some_and(|triggers| triggers.iter().any(|t| text(t, "id") == trigger))
 }
 
 impl Kind for Action {
@@ -156,7 +175,11 @@ impl Kind for Action {
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let list = reader.get(&list()).await?;
-            let name = hint.want.and_then(|want| want.desired.get("name")).and_then(Value::as_str).unwrap_or_default();
+            let name = hint
+                .want
+                .and_then(|want| want.desired.get("name"))
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let id = hint.entry.and_then(|entry| entry.ids.get("id")).map(String::as_str).unwrap_or_default();
             let all = items(&list);
             let ours = all.iter().find(|action| !id.is_empty() && text(action, "id") == id);
@@ -167,7 +190,8 @@ impl Kind for Action {
                 (None, [action]) if has_trigger(action, TRIGGER) => {
                     let mut seen = parse(action);
                     // A run that was killed after its create has left an intent: the Action is its own.
-                    let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+                    let creating =
+                        hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
                     seen.unowned = hint.entry.is_none() && !creating;
                     if creating && hint.entry.is_none() {
                         seen.raw["resumed"] = json!(true);
@@ -179,7 +203,10 @@ impl Kind for Action {
                     seen.finding(
                         hint.address,
                         Level::Blocker,
-                        format!("an Action named {name:?} exists on another trigger (id {})", text(action, "id")),
+                        format!(
+                            "an Action named {name:?} exists on another trigger (id {})",
+                            text(action, "id")
+                        ),
                         "rename it, or set action.name to something else",
                     );
                     seen
@@ -197,9 +224,9 @@ impl Kind for Action {
                 }
             };
             if hint.want.is_some() {
-                let foreign = all
-                    .iter()
-                    .find(|action| has_trigger(action, TRIGGER) && Some(&text(action, "id").to_owned()) != seen.ids.get("id"));
+                let foreign = all.iter().find(|action| {
+                    has_trigger(action, TRIGGER) && Some(&text(action, "id").to_owned()) != seen.ids.get("id")
+                });
                 if let Some(other) = foreign {
                     seen.finding(
                         hint.address,
@@ -240,8 +267,12 @@ impl Kind for Action {
         let mut steps = Vec::new();
         let seen = diff.seen;
         let failed = seen.exists && text(&seen.raw, "status") == "failed";
-        let draft_changes: Vec<&str> =
-            diff.changes.iter().map(|change| change.field.as_str()).filter(|field| *field != "deployed").collect();
+        let draft_changes: Vec<&str> = diff
+            .changes
+            .iter()
+            .map(|change| change.field.as_str())
+            .filter(|field| *field != "deployed")
+            .collect();
         let draft_differs = !seen.exists || failed || !draft_changes.is_empty();
         if draft_differs {
             let names: Vec<String> = diff
@@ -250,9 +281,14 @@ impl Kind for Action {
                 .keys()
                 .filter_map(|key| key.strip_prefix("secrets.").map(str::to_owned))
                 .collect();
-            let (verb, what) = if seen.exists { (Verb::Update, "put the draft and build it") } else { (Verb::Create, "create the draft and build it") };
+            let (verb, what) = if seen.exists {
+                (Verb::Update, "put the draft and build it")
+            } else {
+                (Verb::Create, "create the draft and build it")
+            };
             // Secrets travel as a whole set; without a change of theirs they are left out and stay.
-            let with_secrets = !seen.exists || diff.changes.iter().any(|change| change.field.starts_with("secrets."));
+            let with_secrets =
+                !seen.exists || diff.changes.iter().any(|change| change.field.starts_with("secrets."));
             let op = json!({ "do": "draft", "secrets": with_secrets });
             let mut step = diff.step(verb, Stage::Draft, what, op);
             step.creates = !seen.exists;
@@ -269,7 +305,12 @@ impl Kind for Action {
             steps.push(step);
         }
         if draft_differs || needs_deploy(seen) {
-            let mut step = diff.step(if seen.exists { Verb::Update } else { Verb::Create }, Stage::Deploy, "deploy", json!({ "do": "deploy" }));
+            let mut step = diff.step(
+                if seen.exists { Verb::Update } else { Verb::Create },
+                Stage::Deploy,
+                "deploy",
+                json!({ "do": "deploy" }),
+            );
             step.reason = if draft_differs {
                 "only a deployed version runs".into()
             } else {
@@ -285,7 +326,14 @@ impl Kind for Action {
         if !seen.exists || entry.ownership == Ownership::Adopted {
             return Vec::new();
         }
-        let mut step = step(address, NAME, Verb::Delete, Stage::RemoveAction, "delete the Action", json!({ "do": "delete" }));
+        let mut step = step(
+            address,
+            NAME,
+            Verb::Delete,
+            Stage::RemoveAction,
+            "delete the Action",
+            json!({ "do": "delete" }),
+        );
         step.reason = "it was created by this stack".into();
         step.effects = Facts::from([("action".into(), json!("absent"))]);
         vec![step]
@@ -319,7 +367,9 @@ impl Kind for Action {
             match text(&run.step.op, "do") {
                 "draft" if !run.seen.exists => {
                     let body = body(run.desired, true, true);
-                    let made = writer.json(Method::Post, "/api/v2/actions/actions", body, Repeat::NeverBlind).await?;
+                    let made = writer
+                        .json(Method::Post, "/api/v2/actions/actions", body, Repeat::NeverBlind)
+                        .await?;
                     Ok(Done::seen(parse(&made)))
                 }
                 "draft" => {
@@ -330,7 +380,9 @@ impl Kind for Action {
                 }
                 "deploy" => {
                     built(&run, &id, writer.reader()).await?;
-                    let version = writer.json(Method::Post, format!("{path}/deploy"), Json::Null, Repeat::NeverBlind).await?;
+                    let version = writer
+                        .json(Method::Post, format!("{path}/deploy"), Json::Null, Repeat::NeverBlind)
+                        .await?;
                     deployed(&run, &id, text(&version, "id"), writer.reader()).await
                 }
                 _ => match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
@@ -348,25 +400,33 @@ impl Kind for Action {
             if what == "draft" && !run.seen.exists {
                 let list = reader.fresh(&list()).await?;
                 let name = run.desired.get("name").and_then(Value::as_str).unwrap_or_default();
-                let named: Vec<&Json> =
-                    items(&list).iter().filter(|a| text(a, "name") == name && has_trigger(a, TRIGGER)).collect();
+                let named: Vec<&Json> = items(&list)
+                    .iter()
+                    .filter(|a| text(a, "name") == name && has_trigger(a, TRIGGER))
+                    .collect();
                 return match named.as_slice() {
                     [] => Ok(None),
                     [action] => Ok(Some(Done::seen(parse(action)))),
-                    several => Err(Failed::Unknown(format!("{} Actions named {name:?} exist", several.len()))),
+                    several => {
+                        Err(Failed::Unknown(format!("{} Actions named {name:?} exist", several.len())))
+                    }
                 };
             }
             let id = run.seen.ids.get("id").cloned().unwrap_or_default();
             let action = match reader.fresh(&one(&id)).await {
                 Ok(action) => action,
-                Err(failed) if failed.status() == Some(404) && what == "delete" => return Ok(Some(Done::seen(Seen::default()))),
+                Err(failed) if failed.status() == Some(404) && what == "delete" => {
+                    return Ok(Some(Done::seen(Seen::default())));
+                }
                 Err(failed) => return Err(failed),
             };
             let seen = parse(&action);
             let took = match what {
                 "deploy" => {
                     let before = run.seen.raw_text("deployed_version");
-                    !seen.raw_text("deployed_version").is_empty() && seen.raw_text("deployed_version") != before && !needs_deploy(&seen)
+                    !seen.raw_text("deployed_version").is_empty()
+                        && seen.raw_text("deployed_version") != before
+                        && !needs_deploy(&seen)
                 }
                 "draft" => text(&action, "updated_at") != run.seen.raw_text("updated_at"),
                 _ => false,
@@ -397,7 +457,9 @@ impl Kind for Action {
 
     /// A dependency that the manifest leaves floating reads back resolved on some tenants; that is no drift.
     fn tolerates(&self, field: &str, desired: &Value, observed: &Value) -> bool {
-        field.starts_with("dependencies.") && desired.as_str() == Some("latest") && observed.as_str().is_some()
+        field.starts_with("dependencies.")
+            && desired.as_str() == Some("latest")
+            && observed.as_str().is_some()
     }
 }
 
@@ -477,7 +539,7 @@ async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<(), Failed> {
             }
             _ => {}
         }
-        reader.sleep_ms(1000 * u64::from(look.min(8) / 2 + 1)).await;
+        reader.sleep_ms(BUILD_PAUSES_MS[look.min(BUILD_PAUSES_MS.len() - 1)]).await;
         if reader.port().interrupted() {
             return Err(Failed::Stopped);
         }
@@ -485,22 +547,24 @@ async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<(), Failed> {
         status = text(&action, "status").to_owned();
         reader.port().tell(Event::Polling { address: run.address.to_owned(), state: status.clone() });
     }
-    Err(Failed::NotDone(format!("the build of the Action is still {status:?} after several minutes; apply again later")))
+    Err(Failed::NotDone(format!(
+        "the build of the Action is still {status:?} after several minutes; apply again later"
+    )))
 }
 
 /// Waits until the new version is the one that runs.
 async fn deployed(run: &Run<'_>, id: &str, version: &str, reader: &Reader) -> Result<Done, Failed> {
-    for look in 0..BUILD_LOOKS_MAX {
+    for _ in 0..BUILD_LOOKS_MAX {
+        reader.sleep_ms(DEPLOY_PAUSE_MS).await;
+        if reader.port().interrupted() {
+            return Err(Failed::Stopped);
+        }
         let action = reader.fresh(&one(id)).await?;
         let live = &action["deployed_version"];
         if text(live, "id") == version && live["deployed"] == json!(true) {
             return Ok(Done::seen(parse(&action)));
         }
         reader.port().tell(Event::Polling { address: run.address.to_owned(), state: "deploying".into() });
-        reader.sleep_ms(1000 * u64::from(look.min(8) / 2 + 1)).await;
-        if reader.port().interrupted() {
-            return Err(Failed::Stopped);
-        }
     }
     Err(Failed::Unknown("the new version of the Action does not become the deployed one".into()))
 }
@@ -543,7 +607,8 @@ fn attrs_of(part: &Json) -> Attrs {
         attrs.insert(format!("dependencies.{}", text(item, "name")), Value::text(text(item, "version")));
     }
     for item in part["secrets"].as_array().into_iter().flatten() {
-        attrs.insert(format!("secrets.{}", text(item, "name")), Value::Stamp(json!(text(item, "updated_at"))));
+        attrs
+            .insert(format!("secrets.{}", text(item, "name")), Value::Stamp(json!(text(item, "updated_at"))));
     }
     attrs
 }

@@ -35,8 +35,20 @@ static PII: &[Field] = &[
         doc: "what is masked; `phone` would break the feedback and is refused",
         ..FIELD
     },
-    Field { key: "method", ty: Type::OneOf(&["mask", "hash"]), wire: "pii_config.method", doc: "mask or hash", ..FIELD },
-    Field { key: "algorithm", ty: Type::OpenOneOf(&["xxhash"]), wire: "pii_config.algorithm", doc: "of the hash", ..FIELD },
+    Field {
+        key: "method",
+        ty: Type::OneOf(&["mask", "hash"]),
+        wire: "pii_config.method",
+        doc: "mask or hash",
+        ..FIELD
+    },
+    Field {
+        key: "algorithm",
+        ty: Type::OpenOneOf(&["xxhash"]),
+        wire: "pii_config.algorithm",
+        doc: "of the hash",
+        ..FIELD
+    },
 ];
 
 static SECTION: Section = Section {
@@ -99,8 +111,20 @@ static SECTION: Section = Section {
             doc: "categories; the success of a second factor is in `other`, the enrolment in `user.notification`",
             ..FIELD
         },
-        Field { key: "pii_config", ty: Type::Object(PII), wire: "pii_config", doc: "masking of personal data", ..FIELD },
-        Field { key: "is_priority", ty: Type::Bool, wire: "isPriority", doc: "a prioritized stream does not carry the feedback events", ..FIELD },
+        Field {
+            key: "pii_config",
+            ty: Type::Object(PII),
+            wire: "pii_config",
+            doc: "masking of personal data",
+            ..FIELD
+        },
+        Field {
+            key: "is_priority",
+            ty: Type::Bool,
+            wire: "isPriority",
+            doc: "a prioritized stream does not carry the feedback events",
+            ..FIELD
+        },
         Field {
             key: "status",
             ty: Type::OneOf(&["active", "paused"]),
@@ -213,13 +237,21 @@ impl Kind for LogStream {
             if let Some(stream) = streams.iter().find(|stream| !id.is_empty() && text(stream, "id") == id) {
                 return Ok(with_warnings(parse(stream), hint.address));
             }
-            let name = hint.want.and_then(|want| want.desired.get("name")).and_then(Value::as_str).unwrap_or_default();
-            let named: Vec<&Json> =
-                streams.iter().filter(|s| !name.is_empty() && text(s, "name") == name && text(s, "type") == "http").collect();
+            let name = hint
+                .want
+                .and_then(|want| want.desired.get("name"))
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let named: Vec<&Json> = streams
+                .iter()
+                .filter(|s| !name.is_empty() && text(s, "name") == name && text(s, "type") == "http")
+                .collect();
             let ids: Vec<&str> = named.iter().map(|stream| text(stream, "id")).collect();
             let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
             let fresh: Vec<&&Json> = match creating {
-                Some(before) => named.iter().filter(|s| !before.iter().any(|id| id == text(s, "id"))).collect(),
+                Some(before) => {
+                    named.iter().filter(|s| !before.iter().any(|id| id == text(s, "id"))).collect()
+                }
                 None => named.iter().collect(),
             };
             match fresh.as_slice() {
@@ -250,13 +282,19 @@ impl Kind for LogStream {
         let paused = diff.want.desired.get("status").and_then(Value::as_str) == Some("paused");
         let effects = |status: &str| Facts::from([("feedback".to_owned(), json!(status))]);
         if !diff.seen.exists {
-            let mut create = diff.step(Verb::Create, Stage::Feedback, "create the stream", json!({ "do": "create" }));
+            let mut create =
+                diff.step(Verb::Create, Stage::Feedback, "create the stream", json!({ "do": "create" }));
             create.creates = true;
             create.reason = "it does not exist".into();
             create.effects = effects("active");
             let mut steps = vec![create];
             if paused {
-                let mut pause = diff.step(Verb::Update, Stage::RemoveFeedback, "pause the stream", json!({ "do": "status" }));
+                let mut pause = diff.step(
+                    Verb::Update,
+                    Stage::RemoveFeedback,
+                    "pause the stream",
+                    json!({ "do": "status" }),
+                );
                 pause.reason = "a status cannot be given on create".into();
                 pause.effects = effects("paused");
                 steps.push(pause);
@@ -278,7 +316,8 @@ impl Kind for LogStream {
             step.danger = Some("no feedback reaches Verify while the stream is paused: five sends in ten minutes lock a number out".into());
         }
         let status = diff.want.desired.get("status").and_then(Value::as_str);
-        let status = status.or_else(|| diff.seen.attrs.get("status").and_then(Value::as_str)).unwrap_or("active");
+        let status =
+            status.or_else(|| diff.seen.attrs.get("status").and_then(Value::as_str)).unwrap_or("active");
         step.effects = effects(status);
         vec![step]
     }
@@ -287,7 +326,14 @@ impl Kind for LogStream {
         if !seen.exists || entry.ownership == Ownership::Adopted {
             return Vec::new();
         }
-        let mut step = step(address, NAME, Verb::Delete, Stage::RemoveFeedback, "delete the stream", json!({ "do": "delete" }));
+        let mut step = step(
+            address,
+            NAME,
+            Verb::Delete,
+            Stage::RemoveFeedback,
+            "delete the stream",
+            json!({ "do": "delete" }),
+        );
         step.reason = "it was created by this stack".into();
         step.effects = Facts::from([("feedback".to_owned(), json!("absent"))]);
         vec![step]
@@ -331,7 +377,8 @@ impl Kind for LogStream {
                     if let Some(whole) = whole.as_object_mut() {
                         whole.retain(|key, _| key == "filters" || key == "pii_config");
                     }
-                    whole["status"] = json!(run.desired.get("status").and_then(Value::as_str).unwrap_or("active"));
+                    whole["status"] =
+                        json!(run.desired.get("status").and_then(Value::as_str).unwrap_or("active"));
                     writer.json(Method::Patch, path, whole, Repeat::Safe).await?
                 }
                 _ => {
@@ -362,7 +409,10 @@ impl Kind for LogStream {
                 return match fresh.as_slice() {
                     [] => Ok(None),
                     [stream] => Ok(Some(Done::seen(parse(stream)))),
-                    several => Err(Failed::Unknown(format!("{} new log streams are named {name:?}; delete all but one", several.len()))),
+                    several => Err(Failed::Unknown(format!(
+                        "{} new log streams are named {name:?}; delete all but one",
+                        several.len()
+                    ))),
                 };
             }
             let id = run.seen.ids.get("id").map(String::as_str).unwrap_or_default();
@@ -370,7 +420,9 @@ impl Kind for LogStream {
             let took = match (&now, what) {
                 (None, _) => what == "delete",
                 (Some(_), "delete") => false,
-                (Some(seen), _) => run.desired.iter().all(|(field, value)| same(value, seen.attrs.get(field))),
+                (Some(seen), _) => {
+                    run.desired.iter().all(|(field, value)| same(value, seen.attrs.get(field)))
+                }
             };
             Ok(took.then(|| Done::seen(now.unwrap_or_default())))
         })
@@ -420,9 +472,11 @@ fn body(desired: &Attrs, seen: &Attrs) -> Json {
         _ => None,
     };
     let mut sink = json!({});
-    for (key, wire) in
-        [("endpoint", "httpEndpoint"), ("content_format", "httpContentFormat"), ("content_type", "httpContentType")]
-    {
+    for (key, wire) in [
+        ("endpoint", "httpEndpoint"),
+        ("content_format", "httpContentFormat"),
+        ("content_type", "httpContentType"),
+    ] {
         if let Some(value) = plain(key) {
             sink[wire] = value;
         }
@@ -441,8 +495,12 @@ fn body(desired: &Attrs, seen: &Attrs) -> Json {
         sink["httpCustomHeaders"] = json!(headers);
     }
     let filters = plain("filters").unwrap_or(json!([]));
-    let filters: Vec<Json> =
-        filters.as_array().into_iter().flatten().map(|name| json!({ "type": "category", "name": name })).collect();
+    let filters: Vec<Json> = filters
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|name| json!({ "type": "category", "name": name }))
+        .collect();
     let mut body = json!({ "sink": sink, "filters": filters });
     if let Some(name) = plain("name") {
         body["name"] = name;
@@ -450,7 +508,9 @@ fn body(desired: &Attrs, seen: &Attrs) -> Json {
     if let Some(priority) = plain("is_priority") {
         body["isPriority"] = priority;
     }
-    if let Some(fields) = plain("pii_config.log_fields").filter(|fields| !fields.as_array().is_none_or(Vec::is_empty)) {
+    if let Some(fields) =
+        plain("pii_config.log_fields").filter(|fields| !fields.as_array().is_none_or(Vec::is_empty))
+    {
         body["pii_config"] = json!({ "log_fields": fields });
         for key in ["method", "algorithm"] {
             if let Some(value) = plain(&format!("pii_config.{key}")) {
@@ -477,7 +537,8 @@ pub fn parse(stream: &Json) -> Seen {
     put("content_format", sink["httpContentFormat"].clone());
     put("content_type", sink["httpContentType"].clone());
     put("is_priority", json!(stream["isPriority"] == json!(true)));
-    let names: Vec<&Json> = stream["filters"].as_array().into_iter().flatten().map(|filter| &filter["name"]).collect();
+    let names: Vec<&Json> =
+        stream["filters"].as_array().into_iter().flatten().map(|filter| &filter["name"]).collect();
     put("filters", set_of(Some(&json!(names))));
     if let Some(pii) = stream.get("pii_config").filter(|pii| pii.is_object()) {
         put("pii_config.log_fields", set_of(pii.get("log_fields")));

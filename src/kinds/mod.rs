@@ -11,8 +11,6 @@ pub mod trigger_binding;
 pub mod verify_service;
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 
 use serde_json::Value as Json;
 
@@ -26,7 +24,7 @@ use crate::model::value::{Attrs, Ids, Value};
 use crate::port::{Reader, Writer};
 
 /// A boxed future of one task.
-pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+pub type Task<'a, T> = crate::port::Boxed<'a, T>;
 
 /// A resource as the manifest wants it.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +59,12 @@ impl Seen {
 
     /// Adds something to know.
     pub fn finding(&mut self, address: &str, level: Level, text: impl Into<String>, help: impl Into<String>) {
-        self.findings.push(Finding { address: address.to_owned(), text: text.into(), help: help.into(), level });
+        self.findings.push(Finding {
+            address: address.to_owned(),
+            text: text.into(),
+            help: help.into(),
+            level,
+        });
     }
 }
 
@@ -225,8 +228,12 @@ pub const KINDS: &[&dyn Kind] = &[
 ];
 
 /// What the manifest may refer to, by resource: `${verify_service.sid}`.
-pub const OUTPUTS: &[(&str, &[&str])] =
-    &[("verify_service", &["sid"]), ("action", &["id"]), ("phone_provider", &["id"]), ("log_stream", &["id"])];
+pub const OUTPUTS: &[(&str, &[&str])] = &[
+    ("verify_service", &["sid"]),
+    ("action", &["id"]),
+    ("phone_provider", &["id"]),
+    ("log_stream", &["id"]),
+];
 
 /// The kind of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Kind> {
@@ -235,7 +242,8 @@ pub fn by_name(name: &str) -> Option<&'static dyn Kind> {
 
 /// The sections of all kinds, each once, in order of their path.
 pub fn sections() -> Vec<&'static Section> {
-    let mut sections: Vec<&'static Section> = KINDS.iter().flat_map(|kind| kind.sections()).copied().collect();
+    let mut sections: Vec<&'static Section> =
+        KINDS.iter().flat_map(|kind| kind.sections()).copied().collect();
     sections.sort_by_key(|section| section.path);
     sections.dedup_by_key(|section| section.path);
     sections
@@ -248,8 +256,10 @@ pub(crate) fn text<'a>(json: &'a Json, key: &str) -> &'a str {
 
 /// A list of texts, sorted, as a set value.
 pub(crate) fn set_of(json: Option<&Json>) -> Json {
-    let mut items: Vec<&str> =
-        json.and_then(Json::as_array).map(|a| a.iter().filter_map(Json::as_str).collect()).unwrap_or_default();
+    let mut items: Vec<&str> = json
+        .and_then(Json::as_array)
+        .map(|a| a.iter().filter_map(Json::as_str).collect())
+        .unwrap_or_default();
     items.sort_unstable();
     items.dedup();
     Json::from(items)

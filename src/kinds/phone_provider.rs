@@ -136,12 +136,21 @@ impl Kind for PhoneProvider {
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         let seen = diff.seen;
-        let wanted = diff.want.desired.get("delivery_methods").and_then(Value::known).cloned().unwrap_or_default();
+        let wanted =
+            diff.want.desired.get("delivery_methods").and_then(Value::known).cloned().unwrap_or_default();
         let effects = |methods: &Json| {
-            Facts::from([("provider".to_owned(), json!("custom")), ("provider.methods".to_owned(), methods.clone())])
+            Facts::from([
+                ("provider".to_owned(), json!("custom")),
+                ("provider.methods".to_owned(), methods.clone()),
+            ])
         };
         if !seen.exists {
-            let mut step = diff.step(Verb::Create, Stage::Provider, "create the provider", json!({ "do": "put", "methods": wanted }));
+            let mut step = diff.step(
+                Verb::Create,
+                Stage::Provider,
+                "create the provider",
+                json!({ "do": "put", "methods": wanted }),
+            );
             step.creates = true;
             step.reason = "the tenant has no phone provider".into();
             step.effects = effects(&wanted);
@@ -154,13 +163,21 @@ impl Kind for PhoneProvider {
         let now = set_of(seen.attrs.get("delivery_methods").and_then(Value::known));
         let is_custom = seen.attrs.get("name").and_then(Value::as_str) == Some("custom");
         let narrows = is_custom
-            && now.as_array().is_some_and(|now| now.iter().any(|m| !wanted.as_array().is_some_and(|w| w.contains(m))));
+            && now
+                .as_array()
+                .is_some_and(|now| now.iter().any(|m| !wanted.as_array().is_some_and(|w| w.contains(m))));
         let both: Json = now.as_array().into_iter().chain(wanted.as_array()).flatten().cloned().collect();
         let first = if narrows { set_of(Some(&both)) } else { wanted.clone() };
-        let only_narrows = narrows && first == now && diff.changes.iter().all(|change| change.field == "delivery_methods");
+        let only_narrows =
+            narrows && first == now && diff.changes.iter().all(|change| change.field == "delivery_methods");
         let mut steps = Vec::new();
         if !only_narrows {
-            let mut step = diff.step(Verb::Update, Stage::Provider, "update the provider", json!({ "do": "put", "methods": first }));
+            let mut step = diff.step(
+                Verb::Update,
+                Stage::Provider,
+                "update the provider",
+                json!({ "do": "put", "methods": first }),
+            );
             step.reason = diff.changed_names();
             step.effects = effects(&first);
             if !is_custom {
@@ -172,7 +189,12 @@ impl Kind for PhoneProvider {
             steps.push(step);
         }
         if narrows {
-            let mut step = diff.step(Verb::Update, Stage::Narrow, "narrow the delivery methods", json!({ "do": "put", "methods": wanted }));
+            let mut step = diff.step(
+                Verb::Update,
+                Stage::Narrow,
+                "narrow the delivery methods",
+                json!({ "do": "put", "methods": wanted }),
+            );
             step.reason = "no message type needs them any more".into();
             step.danger = Some("phone messages by the removed method stop".into());
             step.effects = effects(&wanted);
@@ -186,24 +208,49 @@ impl Kind for PhoneProvider {
             return Vec::new();
         }
         if entry.ownership == Ownership::Created {
-            let mut step = step(address, NAME, Verb::Delete, Stage::RemoveProvider, "delete the provider", json!({ "do": "delete" }));
+            let mut step = step(
+                address,
+                NAME,
+                Verb::Delete,
+                Stage::RemoveProvider,
+                "delete the provider",
+                json!({ "do": "delete" }),
+            );
             step.reason = "it was created by this stack".into();
             step.danger = Some("the tenant cannot send phone messages any more".into());
-            step.effects = Facts::from([("provider".to_owned(), json!("absent")), ("provider.methods".to_owned(), json!([]))]);
+            step.effects = Facts::from([
+                ("provider".to_owned(), json!("absent")),
+                ("provider.methods".to_owned(), json!([])),
+            ]);
             return vec![step];
         }
         let former = entry.restore.get("name").and_then(Json::as_str).unwrap_or("custom");
-        let same = entry.restore.iter().all(|(key, old)| seen.attrs.get(key).and_then(Value::known) == Some(old));
+        let same =
+            entry.restore.iter().all(|(key, old)| seen.attrs.get(key).and_then(Value::known) == Some(old));
         if same || former != "custom" {
             // A former vendor provider needs its token, which nobody can read back: it stays as it is.
             return Vec::new();
         }
         let values: BTreeMap<String, Json> = entry.restore.clone();
-        let mut step = step(address, NAME, Verb::Update, Stage::RemoveProvider, "put the former settings back", json!({ "do": "restore", "values": values }));
+        let mut step = step(
+            address,
+            NAME,
+            Verb::Update,
+            Stage::RemoveProvider,
+            "put the former settings back",
+            json!({ "do": "restore", "values": values }),
+        );
         step.reason = "it was there before this stack".into();
         step.danger = Some("phone messages of the whole tenant are sent the former way again".into());
         step.effects = Facts::from([
-            ("provider".to_owned(), if values.get("disabled") == Some(&json!(true)) { json!("disabled") } else { json!("custom") }),
+            (
+                "provider".to_owned(),
+                if values.get("disabled") == Some(&json!(true)) {
+                    json!("disabled")
+                } else {
+                    json!("custom")
+                },
+            ),
             ("provider.methods".to_owned(), values.get("delivery_methods").cloned().unwrap_or(json!([]))),
         ]);
         vec![step]
@@ -222,7 +269,10 @@ impl Kind for PhoneProvider {
         let disabled = seen.attrs.get("disabled") == Some(&Value::Known(json!(true)));
         Facts::from([
             ("provider".to_owned(), json!(if disabled { "disabled" } else { name })),
-            ("provider.methods".to_owned(), set_of(seen.attrs.get("delivery_methods").and_then(Value::known))),
+            (
+                "provider.methods".to_owned(),
+                set_of(seen.attrs.get("delivery_methods").and_then(Value::known)),
+            ),
         ])
     }
 
@@ -265,10 +315,13 @@ impl Kind for PhoneProvider {
             let took = match text(&run.step.op, "do") {
                 "put" => {
                     seen.attrs.get("name").and_then(Value::as_str) == Some("custom")
-                        && seen.attrs.get("delivery_methods").and_then(Value::known) == Some(&run.step.op["methods"])
+                        && seen.attrs.get("delivery_methods").and_then(Value::known)
+                            == Some(&run.step.op["methods"])
                 }
                 "restore" => run.step.op["values"].as_object().is_some_and(|values| {
-                    values.iter().all(|(key, value)| seen.attrs.get(key).and_then(Value::known) == Some(value))
+                    values
+                        .iter()
+                        .all(|(key, value)| seen.attrs.get(key).and_then(Value::known) == Some(value))
                 }),
                 _ => !seen.exists,
             };
@@ -292,7 +345,10 @@ pub fn parse(provider: &Json) -> Seen {
     seen.attrs = Attrs::from([
         ("name".to_owned(), Value::text(text(provider, "name"))),
         ("disabled".to_owned(), Value::Known(json!(provider.get("disabled") == Some(&json!(true))))),
-        ("delivery_methods".to_owned(), Value::Known(set_of(configuration.and_then(|c| c.get("delivery_methods"))))),
+        (
+            "delivery_methods".to_owned(),
+            Value::Known(set_of(configuration.and_then(|c| c.get("delivery_methods")))),
+        ),
         ("leftover".to_owned(), Value::Known(json!(leftover))),
     ]);
     seen

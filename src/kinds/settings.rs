@@ -124,7 +124,13 @@ static LOGIN_SECTION: Section = Section {
             doc: "voice codes need `new`",
             ..FIELD
         },
-        Field { key: "identifier_first", ty: Type::Bool, wire: "identifier_first", doc: "ask for the identifier first", ..FIELD },
+        Field {
+            key: "identifier_first",
+            ty: Type::Bool,
+            wire: "identifier_first",
+            doc: "ask for the identifier first",
+            ..FIELD
+        },
         Field {
             key: "webauthn_platform_first_factor",
             ty: Type::Bool,
@@ -180,15 +186,19 @@ pub static MFA_FACTOR: Setting = Setting {
     parse: |address, reply| {
         let wire = wire_factor(address);
         let factors = reply.as_array().map(Vec::as_slice).unwrap_or_default();
-        let enabled = factors.iter().find(|factor| text(factor, "name") == wire).and_then(|f| f["enabled"].as_bool());
-        let value = enabled.map_or_else(|| Value::Unknown(format!("factor {wire}")), |on| Value::Known(json!(on)));
+        let enabled =
+            factors.iter().find(|factor| text(factor, "name") == wire).and_then(|f| f["enabled"].as_bool());
+        let value =
+            enabled.map_or_else(|| Value::Unknown(format!("factor {wire}")), |on| Value::Known(json!(on)));
         Attrs::from([("enabled".to_owned(), value)])
     },
     write: |address, attrs| {
         let path = format!("/api/v2/guardian/factors/{}", wire_factor(address));
         (Method::Put, path, json!({ "enabled": known(attrs, "enabled") }))
     },
-    facts: |address, attrs| Facts::from([(format!("factor.{}", wire_factor(address)), known(attrs, "enabled"))]),
+    facts: |address, attrs| {
+        Facts::from([(format!("factor.{}", wire_factor(address)), known(attrs, "enabled"))])
+    },
     weigh: |address, _, to| {
         if known(to, "enabled") == json!(true) {
             return (Stage::SwitchOn, None);
@@ -200,7 +210,8 @@ pub static MFA_FACTOR: Setting = Setting {
     before: Before::ProviderDelivers,
 };
 
-/// How the phone factor sends: SMS, voice or both.
+/// How the phone factor sends: SMS, voice or both. The API itself refuses (409) what the provider does not cover, so
+/// nothing is read before the write.
 pub static MESSAGE_TYPES: Setting = Setting {
     name: "phone_message_types",
     sections: &[],
@@ -210,7 +221,12 @@ pub static MESSAGE_TYPES: Setting = Setting {
             return Vec::new();
         }
         let types = json!(manifest.set("phone", "channels"));
-        vec![one("phone_message_types", "phone_message_types", "message_types", Value::Known(set_of(Some(&types))))]
+        vec![one(
+            "phone_message_types",
+            "phone_message_types",
+            "message_types",
+            Value::Known(set_of(Some(&types))),
+        )]
     },
     check: no_check,
     read: "/api/v2/guardian/factors/phone/message-types",
@@ -235,7 +251,7 @@ pub static MESSAGE_TYPES: Setting = Setting {
         (stage, danger)
     },
     scopes: &["update:guardian_factors"],
-    before: Before::ProviderDelivers,
+    before: Before::Nothing,
 };
 
 /// When a second factor is asked for.
@@ -243,7 +259,11 @@ pub static MFA_POLICY: Setting = Setting {
     name: "mfa_policy",
     sections: &[&MFA_SECTION],
     declare: |manifest| {
-        manifest.get("mfa", "policy").map(|policy| one("mfa_policy", "mfa_policy", "policy", policy.clone())).into_iter().collect()
+        manifest
+            .get("mfa", "policy")
+            .map(|policy| one("mfa_policy", "mfa_policy", "policy", policy.clone()))
+            .into_iter()
+            .collect()
     },
     check: |manifest, out| {
         let asks = matches!(manifest.text("mfa", "policy"), Some("always" | "adaptive"));
@@ -305,7 +325,11 @@ pub static UNIVERSAL_LOGIN: Setting = Setting {
     sections: &[&LOGIN_SECTION],
     declare: |manifest| match manifest.section("universal_login") {
         Some(attrs) if !attrs.is_empty() => {
-            vec![Resource { address: "universal_login".into(), kind: "universal_login", desired: attrs.clone() }]
+            vec![Resource {
+                address: "universal_login".into(),
+                kind: "universal_login",
+                desired: attrs.clone(),
+            }]
         }
         _ => Vec::new(),
     },
@@ -340,9 +364,16 @@ pub static UNIVERSAL_LOGIN: Setting = Setting {
     },
     facts: |_, attrs| Facts::from([("login".to_owned(), known(attrs, "experience"))]),
     weigh: |_, from, to| {
-        let danger = match (from.get("experience").and_then(Value::as_str), to.get("experience").and_then(Value::as_str)) {
-            (Some("classic"), Some("new")) => Some("the login pages of the whole tenant change; classic customisations are not used".into()),
-            (Some("new"), Some("classic")) => Some("the login pages of the whole tenant change back; voice codes stop".into()),
+        let danger = match (
+            from.get("experience").and_then(Value::as_str),
+            to.get("experience").and_then(Value::as_str),
+        ) {
+            (Some("classic"), Some("new")) => {
+                Some("the login pages of the whole tenant change; classic customisations are not used".into())
+            }
+            (Some("new"), Some("classic")) => {
+                Some("the login pages of the whole tenant change back; voice codes stop".into())
+            }
             _ => None,
         };
         (Stage::Tenant, danger)
@@ -360,9 +391,20 @@ impl Setting {
         let (stage, danger) = (self.weigh)(address, &seen.attrs, to);
         let values: BTreeMap<&String, Json> =
             to.iter().filter_map(|(key, value)| Some((key, value.known()?.clone()))).collect();
-        let shown: Vec<String> =
-            values.iter().map(|(key, value)| format!("{key} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect();
-        let mut step = step(address, self.name, Verb::Update, stage, &format!("set {}", shown.join(", ")), json!({ "values": values }));
+        let shown: Vec<String> = values
+            .iter()
+            .map(|(key, value)| {
+                format!("{key} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            })
+            .collect();
+        let mut step = step(
+            address,
+            self.name,
+            Verb::Update,
+            stage,
+            &format!("set {}", shown.join(", ")),
+            json!({ "values": values }),
+        );
         step.reason = match changes {
             [] => "as before this stack".into(),
             changes => changes
@@ -380,16 +422,24 @@ impl Setting {
     }
 
     /// Re-reads what the step depends on, right before its write.
-    async fn precondition(&self, address: &str, to: &Attrs, seen: &Seen, reader: &Reader) -> Result<(), Failed> {
+    async fn precondition(
+        &self,
+        address: &str,
+        to: &Attrs,
+        seen: &Seen,
+        reader: &Reader,
+    ) -> Result<(), Failed> {
         let (stage, _) = (self.weigh)(address, &seen.attrs, to);
         let phone = self.name != "mfa_factor" || wire_factor(address) == "sms";
         match self.before {
             Before::ProviderDelivers if !matches!(stage, Stage::SwitchOff | Stage::NarrowTypes) && phone => {
                 let providers = reader.get(&phone_provider::list()).await?;
-                let provider = providers.get("providers").and_then(Json::as_array).and_then(|list| list.first());
+                let provider =
+                    providers.get("providers").and_then(Json::as_array).and_then(|list| list.first());
                 let now = provider.map(phone_provider::parse).unwrap_or_default();
                 let delivers = now.attrs.get("disabled") == Some(&Value::Known(json!(false)));
-                let methods = now.attrs.get("delivery_methods").and_then(Value::known).cloned().unwrap_or_default();
+                let methods =
+                    now.attrs.get("delivery_methods").and_then(Value::known).cloned().unwrap_or_default();
                 let types = known(to, "message_types");
                 let covered = types.as_array().into_iter().flatten().all(|kind| {
                     let method = if kind == "voice" { "voice" } else { "text" };
@@ -403,13 +453,13 @@ impl Setting {
             }
             Before::SomeFactor if stage == Stage::RaisePolicy => {
                 let factors = reader.get(&MFA_FACTOR.get()).await?;
-                let usable = factors
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .any(|factor| factor["enabled"] == json!(true) && text(factor, "name") != "recovery-code");
+                let usable = factors.as_array().into_iter().flatten().any(|factor| {
+                    factor["enabled"] == json!(true) && text(factor, "name") != "recovery-code"
+                });
                 if !usable {
-                    return Err(Failed::NotDone("no factor is on any more, and the policy would lock users out; plan again".into()));
+                    return Err(Failed::NotDone(
+                        "no factor is on any more, and the policy would lock users out; plan again".into(),
+                    ));
                 }
             }
             _ => {}
@@ -442,7 +492,8 @@ impl Kind for Setting {
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let reply = reader.get(&self.get()).await?;
-            let mut seen = Seen { exists: true, attrs: (self.parse)(hint.address, &reply), ..Seen::default() };
+            let mut seen =
+                Seen { exists: true, attrs: (self.parse)(hint.address, &reply), ..Seen::default() };
             if self.name == "unified_phone" && matches!(seen.attrs.get("enabled"), Some(Value::Unknown(_))) {
                 unified_by_probe(&mut seen, hint.address, reader).await?;
             }
@@ -463,8 +514,13 @@ impl Kind for Setting {
             return Vec::new();
         }
         let changed = |key: &str| diff.changes.iter().any(|change| change.field == key);
-        let to: Attrs =
-            diff.want.desired.iter().filter(|(key, _)| changed(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let to: Attrs = diff
+            .want
+            .desired
+            .iter()
+            .filter(|(key, _)| changed(key))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         vec![self.set_step(diff.address, diff.seen, &to, diff.changes)]
     }
 
@@ -476,7 +532,9 @@ impl Kind for Setting {
         let back: Attrs = entry
             .restore
             .iter()
-            .filter(|(key, old)| entry.fields.contains_key(*key) && seen.attrs.get(*key).and_then(Value::known) != Some(*old))
+            .filter(|(key, old)| {
+                entry.fields.contains_key(*key) && seen.attrs.get(*key).and_then(Value::known) != Some(*old)
+            })
             // A value that the write cannot express (several policies at once) is left to a person.
             .filter(|(_, old)| !old.as_str().is_some_and(|word| word.starts_with('(')))
             .map(|(key, old)| (key.clone(), Value::Known(old.clone())))
@@ -509,7 +567,10 @@ impl Kind for Setting {
             // A factor's reply does not name it, so its own value is what was written.
             let mut attrs = run.seen.attrs.clone();
             let read = if self.name == "mfa_factor" {
-                Attrs::from([("enabled".to_owned(), Value::Known(reply.get("enabled").cloned().unwrap_or(Json::Null)))])
+                Attrs::from([(
+                    "enabled".to_owned(),
+                    Value::Known(reply.get("enabled").cloned().unwrap_or(Json::Null)),
+                )])
             } else {
                 (self.parse)(run.address, &reply)
             };
@@ -538,7 +599,9 @@ async fn unified_by_probe(seen: &mut Seen, address: &str, reader: &Reader) -> Re
     let probe = Get::whole(Api::Auth0, "/api/v2/guardian/factors/phone/selected-provider");
     let enabled = match reader.get(&probe).await {
         Ok(_) => Some(false),
-        Err(failed) if failed.status() == Some(403) && failed.code() != Some("insufficient_scope") => Some(true),
+        Err(failed) if failed.status() == Some(403) && failed.code() != Some("insufficient_scope") => {
+            Some(true)
+        }
         Err(failed @ Failed::Refused(_)) => {
             seen.finding(
                 address,

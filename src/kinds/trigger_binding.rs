@@ -92,7 +92,8 @@ pub struct Bound {
 /// when that place satisfies the position; when the neighbour named by the position is missing, it goes last.
 pub fn place(list: &[Bound], ours: &Bound, position: &Position) -> Vec<Bound> {
     let others: Vec<Bound> = list.iter().filter(|entry| entry.action_id != ours.action_id).cloned().collect();
-    let find = |name: &str| others.iter().position(|entry| entry.action_name == name || entry.display_name == name);
+    let find =
+        |name: &str| others.iter().position(|entry| entry.action_name == name || entry.display_name == name);
     let now = list.iter().take_while(|entry| entry.action_id != ours.action_id).count();
     let is_bound = now < list.len();
     let at = match position {
@@ -230,7 +231,8 @@ impl Kind for TriggerBinding {
             // Which Action is ours is the Action kind's answer; here its name or the recorded id is enough.
             let name = hint.manifest.text("action", "name").map(str::to_owned);
             let name = name.unwrap_or_else(|| super::action::default_name(hint.stack));
-            let recorded = hint.entry.and_then(|entry| entry.ids.get("action_id")).cloned().unwrap_or_default();
+            let recorded =
+                hint.entry.and_then(|entry| entry.ids.get("action_id")).cloned().unwrap_or_default();
             let by_id = bound.iter().find(|entry| !recorded.is_empty() && entry.action_id == recorded);
             let found = by_id.or_else(|| bound.iter().find(|entry| entry.action_name == name));
             let id = found.map(|entry| entry.action_id.clone()).unwrap_or_default();
@@ -238,8 +240,11 @@ impl Kind for TriggerBinding {
             if !id.is_empty() {
                 seen.ids.insert("action_id".into(), id.clone());
             }
-            let foreign: Vec<&str> =
-                bound.iter().filter(|entry| entry.action_id != id).map(|entry| entry.action_name.as_str()).collect();
+            let foreign: Vec<&str> = bound
+                .iter()
+                .filter(|entry| entry.action_id != id)
+                .map(|entry| entry.action_name.as_str())
+                .collect();
             if hint.want.is_some() && !foreign.is_empty() {
                 seen.finding(
                     hint.address,
@@ -250,7 +255,9 @@ impl Kind for TriggerBinding {
             }
             // The API refused the binding of an Action that it calls all the same (facts disagree): recorded, so
             // that the next run does not try again.
-            if !seen.exists && hint.entry.is_some_and(|entry| entry.notes.get("refused") == Some(&json!(true))) {
+            if !seen.exists
+                && hint.entry.is_some_and(|entry| entry.notes.get("refused") == Some(&json!(true)))
+            {
                 seen.exists = true;
                 seen.raw["refused"] = json!(true);
                 for (field, value) in hint.want.map(|want| &want.desired).into_iter().flatten() {
@@ -278,7 +285,8 @@ impl Kind for TriggerBinding {
             .map(|entry| entry[2].as_str().unwrap_or_default().to_owned())
             .collect();
         let name = diff.want.desired.get("display_name").and_then(Value::as_str).unwrap_or_default();
-        let (verb, what) = if diff.seen.exists { (Verb::Update, "update the binding") } else { (Verb::Create, "bind") };
+        let (verb, what) =
+            if diff.seen.exists { (Verb::Update, "update the binding") } else { (Verb::Create, "bind") };
         if !diff.seen.exists {
             order.push(name.to_owned());
         }
@@ -296,7 +304,8 @@ impl Kind for TriggerBinding {
         if !seen.exists || seen.raw["refused"] == json!(true) {
             return Vec::new();
         }
-        let mut step = step(address, NAME, Verb::Delete, Stage::Unbind, "take our entry out", json!({ "do": "unbind" }));
+        let mut step =
+            step(address, NAME, Verb::Delete, Stage::Unbind, "take our entry out", json!({ "do": "unbind" }));
         step.reason = "it was added by this stack; all other entries stay".into();
         step.effects = Facts::from([("bound".into(), json!(false))]);
         vec![step]
@@ -317,7 +326,11 @@ impl Kind for TriggerBinding {
             let action = run.ids.get("action").and_then(|ids| ids.get("id"));
             let id = action.or_else(|| run.seen.ids.get("action_id")).cloned().unwrap_or_default();
             let name = run.manifest.text("action", "name").map(str::to_owned);
-            let entry = ours(run.desired, &id, &name.unwrap_or_else(|| super::action::default_name(&run.manifest.stack)));
+            let entry = ours(
+                run.desired,
+                &id,
+                &name.unwrap_or_else(|| super::action::default_name(&run.manifest.stack)),
+            );
             let path = format!("/api/v2/actions/triggers/{TRIGGER}/bindings");
             let mut tries = 0;
             loop {
@@ -329,7 +342,10 @@ impl Kind for TriggerBinding {
                     place(&before, &entry, &position)
                 };
                 let same = before.len() == after.len()
-                    && before.iter().zip(&after).all(|(b, a)| b.action_id == a.action_id && b.display_name == a.display_name);
+                    && before
+                        .iter()
+                        .zip(&after)
+                        .all(|(b, a)| b.action_id == a.action_id && b.display_name == a.display_name);
                 if same {
                     return Ok(Done::seen(with_id(seen(&before, &id, &position), &id)));
                 }
@@ -342,16 +358,26 @@ impl Kind for TriggerBinding {
                             .map(|wanted| wanted.action_name.as_str())
                             .collect();
                         if !lost.is_empty() {
-                            return Err(Failed::Unknown(format!("the reply lacks entries that were sent: {}", lost.join(", "))));
+                            return Err(Failed::Unknown(format!(
+                                "the reply lacks entries that were sent: {}",
+                                lost.join(", ")
+                            )));
                         }
                         return Ok(Done::seen(with_id(seen(&now, &id, &position), &id)));
                     }
                     Err(failed) if failed.status() == Some(400) && !unbind && tries < BINDABLE_TRIES_MAX => {
-                        writer.reader().port().tell(Event::Polling { address: run.address.to_owned(), state: "not bindable yet".into() });
+                        writer.reader().port().tell(Event::Polling {
+                            address: run.address.to_owned(),
+                            state: "not bindable yet".into(),
+                        });
                         writer.reader().sleep_ms(1000 + 500 * u64::from(tries)).await;
                     }
                     // The documented set-up has no binding step at all, so a refusal is not the end.
-                    Err(failed) if !unbind && matches!(failed.status(), Some(400 | 403 | 404 | 409 | 422)) && failed.code() != Some("insufficient_scope") => {
+                    Err(failed)
+                        if !unbind
+                            && matches!(failed.status(), Some(400 | 403 | 404 | 409 | 422))
+                            && failed.code() != Some("insufficient_scope") =>
+                    {
                         writer.reader().port().tell(Event::Notice(format!(
                             "the tenant refuses the binding ({failed}); going on, since the provider calls the deployed Action itself"
                         )));
@@ -422,7 +448,11 @@ mod tests {
             let list: Vec<Bound> = before.split_whitespace().map(bound).collect();
             let placed = place(&list, &bound("us"), &Position::parse(position).expect(position));
             assert_eq!(names(&placed), after, "{before:?} {position}");
-            assert_eq!(names(&place(&placed, &bound("us"), &Position::parse(position).expect(position))), after, "again");
+            assert_eq!(
+                names(&place(&placed, &bound("us"), &Position::parse(position).expect(position))),
+                after,
+                "again"
+            );
         }
     }
 }

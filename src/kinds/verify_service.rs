@@ -61,8 +61,16 @@ static RELYING_PARTY: &[Field] = &[
 ];
 static PASSKEYS: &[Field] = &[
     object("relying_party", RELYING_PARTY, "who asks for the passkey"),
-    text_field("authenticator_attachment", "Passkeys.AuthenticatorAttachment", "platform, cross-platform or any"),
-    text_field("discoverable_credentials", "Passkeys.DiscoverableCredentials", "required, preferred or discouraged"),
+    text_field(
+        "authenticator_attachment",
+        "Passkeys.AuthenticatorAttachment",
+        "platform, cross-platform or any",
+    ),
+    text_field(
+        "discoverable_credentials",
+        "Passkeys.DiscoverableCredentials",
+        "required, preferred or discouraged",
+    ),
     text_field("user_verification", "Passkeys.UserVerification", "required, preferred or discouraged"),
 ];
 
@@ -88,8 +96,16 @@ static SECTION: Section = Section {
         },
         int_field("code_length", "CodeLength", 4, 10, "digits of a code that Verify makes itself"),
         bool_field("lookup_enabled", "LookupEnabled", "look the number up before sending (costs extra)"),
-        bool_field("skip_sms_to_landlines", "SkipSmsToLandlines", "refuse SMS to landlines; needs lookup_enabled"),
-        bool_field("dtmf_input_required", "DtmfInputRequired", "ask for a key press before a call reads the code"),
+        bool_field(
+            "skip_sms_to_landlines",
+            "SkipSmsToLandlines",
+            "refuse SMS to landlines; needs lookup_enabled",
+        ),
+        bool_field(
+            "dtmf_input_required",
+            "DtmfInputRequired",
+            "ask for a key press before a call reads the code",
+        ),
         text_field("tts_name", "TtsName", "voice engine of calls"),
         bool_field("psd2_enabled", "Psd2Enabled", "payment confirmations; excludes calls"),
         bool_field("do_not_share_warning_enabled", "DoNotShareWarningEnabled", "add a warning to the SMS"),
@@ -106,15 +122,20 @@ static SECTION: Section = Section {
         object("totp", TOTP, "authenticator app factor"),
         object("whatsapp", WHATSAPP, "WhatsApp sender"),
         object("passkeys", PASSKEYS, "passkey factor"),
-        bool_field("verify_event_subscription_enabled", "VerifyEventSubscriptionEnabled", "send events to Event Streams"),
+        bool_field(
+            "verify_event_subscription_enabled",
+            "VerifyEventSubscriptionEnabled",
+            "send events to Event Streams",
+        ),
     ],
 };
 
 static SECTIONS: &[&Section] = &[&SECTION];
 
 fn sid_or_new(value: &str) -> Result<(), (String, String)> {
-    let is_sid =
-        value.len() == 34 && value.starts_with("VA") && value[2..].bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_sid = value.len() == 34
+        && value.starts_with("VA")
+        && value[2..].bytes().all(|byte| byte.is_ascii_hexdigit());
     if value == "new" || is_sid {
         return Ok(());
     }
@@ -174,7 +195,9 @@ impl Kind for VerifyService {
                 "add `lookup_enabled: true`",
             ));
         }
-        if is("psd2_enabled", true) && manifest.set("phone", "channels").iter().any(|channel| channel == "voice") {
+        if is("psd2_enabled", true)
+            && manifest.set("phone", "channels").iter().any(|channel| channel == "voice")
+        {
             out.push(Problem::error(
                 codes::CONFLICT,
                 "verify_service.psd2_enabled",
@@ -194,7 +217,8 @@ impl Kind for VerifyService {
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let known = pinned(hint.manifest).or_else(|| hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str));
+            let known = pinned(hint.manifest)
+                .or_else(|| hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str));
             if let Some(sid) = known {
                 match reader.get(&one(sid)).await {
                     Ok(service) => {
@@ -220,14 +244,17 @@ impl Kind for VerifyService {
             let name = hint.want.and_then(|want| want.desired.get("friendly_name")).and_then(Value::as_str);
             let Some(name) = name else { return Ok(Seen::default()) };
             let list = reader.get(&list()).await?;
-            let named: Vec<&Json> = services(&list).iter().filter(|service| text(service, "friendly_name") == name).collect();
+            let named: Vec<&Json> =
+                services(&list).iter().filter(|service| text(service, "friendly_name") == name).collect();
             let mut seen = Seen::default();
             let sids: Vec<&str> = named.iter().map(|service| text(service, "sid")).collect();
             seen.raw = json!({ "same_name": sids });
             // A run that was killed after its create: exactly one service that was not there before is its own.
             if let Some(before) = hint.intent.and_then(|intent| intent.creating.get(hint.address)) {
-                let fresh: Vec<&&Json> =
-                    named.iter().filter(|service| !before.iter().any(|sid| sid == text(service, "sid"))).collect();
+                let fresh: Vec<&&Json> = named
+                    .iter()
+                    .filter(|service| !before.iter().any(|sid| sid == text(service, "sid")))
+                    .collect();
                 match fresh.as_slice() {
                     [] => return Ok(seen),
                     [service] => {
@@ -241,7 +268,10 @@ impl Kind for VerifyService {
                 seen.finding(
                     hint.address,
                     Level::Blocker,
-                    format!("more than one service named {name:?} appeared since the last run began: {}", fresh.join(", ")),
+                    format!(
+                        "more than one service named {name:?} appeared since the last run began: {}",
+                        fresh.join(", ")
+                    ),
                     "pin the right one with verify_service.sid and delete the others",
                 );
                 return Ok(seen);
@@ -262,7 +292,8 @@ impl Kind for VerifyService {
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         if !diff.seen.exists {
-            let mut step = diff.step(Verb::Create, Stage::Foundation, "create the service", json!({ "do": "create" }));
+            let mut step =
+                diff.step(Verb::Create, Stage::Foundation, "create the service", json!({ "do": "create" }));
             step.reason = "it does not exist".into();
             if diff.entry.is_some() {
                 step.reason = "it was deleted outside; a new one has another SID".into();
@@ -275,8 +306,12 @@ impl Kind for VerifyService {
             return Vec::new();
         }
         let fields: Vec<&str> = diff.changes.iter().map(|change| change.field.as_str()).collect();
-        let mut step =
-            diff.step(Verb::Update, Stage::Foundation, "update the service", json!({ "do": "update", "fields": fields }));
+        let mut step = diff.step(
+            Verb::Update,
+            Stage::Foundation,
+            "update the service",
+            json!({ "do": "update", "fields": fields }),
+        );
         step.reason = diff.changed_names();
         step.effects = Facts::from([("service".into(), json!(true))]);
         vec![step]
@@ -287,7 +322,14 @@ impl Kind for VerifyService {
             return Vec::new();
         }
         if entry.ownership == crate::model::ledger::Ownership::Created {
-            let mut step = step(address, NAME, Verb::Delete, Stage::RemoveFoundation, "delete the service", json!({ "do": "delete" }));
+            let mut step = step(
+                address,
+                NAME,
+                Verb::Delete,
+                Stage::RemoveFoundation,
+                "delete the service",
+                json!({ "do": "delete" }),
+            );
             step.reason = "it was created by this stack".into();
             step.danger = Some("its SID never comes back, and nothing can send through it any more".into());
             step.effects = Facts::from([("service".into(), json!(false))]);
@@ -322,9 +364,13 @@ impl Kind for VerifyService {
                 "restore" => {
                     let attrs: Attrs = op["values"]
                         .as_object()
-                        .map(|values| values.iter().map(|(k, v)| (k.clone(), Value::Known(v.clone()))).collect())
+                        .map(|values| {
+                            values.iter().map(|(k, v)| (k.clone(), Value::Known(v.clone()))).collect()
+                        })
                         .unwrap_or_default();
-                    writer.send(write(Method::Post, path, Body::Form(form(&attrs, None)), Repeat::Safe)).await?
+                    writer
+                        .send(write(Method::Post, path, Body::Form(form(&attrs, None)), Repeat::Safe))
+                        .await?
                 }
                 _ => {
                     return match writer.send(write(Method::Delete, path, Body::None, Repeat::Safe)).await {
@@ -358,7 +404,8 @@ impl Kind for VerifyService {
                 return match reader.fresh(&one(sid)).await {
                     Ok(service) => {
                         let seen = parse(&service);
-                        let settled = run.desired.iter().all(|(key, value)| seen.attrs.get(key) == Some(value));
+                        let settled =
+                            run.desired.iter().all(|(key, value)| seen.attrs.get(key) == Some(value));
                         Ok(settled.then(|| Done::seen(seen)))
                     }
                     Err(failed) if failed.status() == Some(404) => {
@@ -406,7 +453,14 @@ fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
     if values.is_empty() {
         return None;
     }
-    let mut step = step(address, NAME, Verb::Update, Stage::RemoveFoundation, "put the former settings back", json!({ "do": "restore", "values": values }));
+    let mut step = step(
+        address,
+        NAME,
+        Verb::Update,
+        Stage::RemoveFoundation,
+        "put the former settings back",
+        json!({ "do": "restore", "values": values }),
+    );
     step.reason = "it was there before this stack".into();
     Some(step)
 }

@@ -88,14 +88,20 @@ pub fn read(source: &str, stack: &str, tenant: &str, account: &str) -> Result<Le
 /// Reads a ledger in its JSON form.
 pub fn parse(bytes: &[u8], stack: &str, tenant: &str, account: &str) -> Result<Ledger, Fault> {
     let json: Json = serde_json::from_slice(bytes).map_err(|_| Fault::Damaged)?;
-    let schema = json.get("schema").and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok()).ok_or(Fault::Damaged)?;
+    let schema = json
+        .get("schema")
+        .and_then(Json::as_u64)
+        .and_then(|n| u32::try_from(n).ok())
+        .ok_or(Fault::Damaged)?;
     if schema > LEDGER_SCHEMA {
         return Err(Fault::Newer(schema));
     }
     let ledger: Ledger = serde_json::from_value(json).map_err(|_| Fault::Damaged)?;
-    for (part, held, wanted) in
-        [("tenant", &ledger.tenant, tenant), ("account", &ledger.account, account), ("stack", &ledger.stack, stack)]
-    {
+    for (part, held, wanted) in [
+        ("tenant", &ledger.tenant, tenant),
+        ("account", &ledger.account, account),
+        ("stack", &ledger.stack, stack),
+    ] {
         if held != wanted {
             let shown: String = held.chars().filter(|ch| !ch.is_control()).take(80).collect();
             return Err(Fault::Foreign(part, shown));

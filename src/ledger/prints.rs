@@ -40,8 +40,11 @@ impl Prints {
         if print.starts_with("fast:") {
             return self.fast(secret) == print;
         }
-        let rounds = print.strip_prefix("slow:").and_then(|rest| rest.split(':').next()).and_then(|n| n.parse().ok());
-        rounds.is_some_and(|rounds: u32| (1..=ROUNDS_MAX).contains(&rounds) && self.slow(secret, rounds) == print)
+        let rounds =
+            print.strip_prefix("slow:").and_then(|rest| rest.split(':').next()).and_then(|n| n.parse().ok());
+        rounds.is_some_and(|rounds: u32| {
+            (1..=ROUNDS_MAX).contains(&rounds) && self.slow(secret, rounds) == print
+        })
     }
 
     fn fast(&self, secret: &Secret) -> String {
@@ -56,7 +59,13 @@ impl Prints {
         }
         let mut out = [0u8; 16];
         let count = NonZeroU32::new(rounds).unwrap_or(NonZeroU32::MIN);
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, count, self.salt.as_bytes(), secret.expose().as_bytes(), &mut out);
+        pbkdf2::derive(
+            pbkdf2::PBKDF2_HMAC_SHA256,
+            count,
+            self.salt.as_bytes(),
+            secret.expose().as_bytes(),
+            &mut out,
+        );
         let print = format!("slow:{rounds}:{}", hex(&out));
         self.memo.borrow_mut().insert(key, print.clone());
         print
@@ -77,7 +86,10 @@ mod tests {
             assert!(!print.contains("value"));
         }
         assert!(prints.print(&Secret::new("x", Origin::Person)).starts_with("slow:"));
-        assert_ne!(Prints::new("01", 2).print(&Secret::new("x", Origin::Machine)), prints.print(&Secret::new("x", Origin::Machine)));
+        assert_ne!(
+            Prints::new("01", 2).print(&Secret::new("x", Origin::Machine)),
+            prints.print(&Secret::new("x", Origin::Machine))
+        );
     }
 
     #[test]

@@ -65,7 +65,9 @@ pub fn flat(fields: &'static [Field]) -> Vec<(String, &'static Field)> {
     for field in fields {
         match field.ty {
             Type::Object(inner) => {
-                out.extend(flat(inner).into_iter().map(|(key, inner)| (format!("{}.{key}", field.key), inner)));
+                out.extend(
+                    flat(inner).into_iter().map(|(key, inner)| (format!("{}.{key}", field.key), inner)),
+                );
             }
             _ => out.push((field.key.to_owned(), field)),
         }

@@ -65,7 +65,10 @@ pub struct Entry {
 pub enum Last {
     Plain(Json),
     /// A secret: its salted fingerprint, and the remote marks seen after it was written.
-    Print { print: String, stamp: Json },
+    Print {
+        print: String,
+        stamp: Json,
+    },
 }
 
 /// Written before the first step, removed after the last one.

@@ -202,13 +202,37 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A request was answered (or failed); `status` is `None` without a reply.
-    Request { host: String, method: &'static str, path: String, status: Option<u16>, attempt: u32, ms: u64 },
+    Request {
+        host: String,
+        method: &'static str,
+        path: String,
+        status: Option<u16>,
+        attempt: u32,
+        ms: u64,
+    },
     /// The engine holds requests back; the cause is a rate limit or a repeat.
-    Holding { host: String, ms: u64, why: String },
-    StepStarted { number: usize, of: usize, address: String, what: String },
-    StepDone { number: usize, address: String, what: String, request_id: Option<String> },
+    Holding {
+        host: String,
+        ms: u64,
+        why: String,
+    },
+    StepStarted {
+        number: usize,
+        of: usize,
+        address: String,
+        what: String,
+    },
+    StepDone {
+        number: usize,
+        address: String,
+        what: String,
+        request_id: Option<String>,
+    },
     /// Waiting inside a step (build, deployment), with what is known.
-    Polling { address: String, state: String },
+    Polling {
+        address: String,
+        state: String,
+    },
     /// Something that a person should read.
     Notice(String),
 }

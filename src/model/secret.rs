@@ -191,9 +191,15 @@ mod tests {
         let base64 = STANDARD.encode(value);
         let basic = STANDARD.encode(format!("SK00:{value}"));
         let inner = STANDARD.encode(format!("{{\"a\":\"{value}\"}}"));
-        for form in
-            [value, &value[3..12], &base64, &basic, &inner[8..24], &percent_encode(value), "sk/9+f3=Zx\\\"Qa_77Lm"]
-        {
+        for form in [
+            value,
+            &value[3..12],
+            &base64,
+            &basic,
+            &inner[8..24],
+            &percent_encode(value),
+            "sk/9+f3=Zx\\\"Qa_77Lm",
+        ] {
             let out = scrubber.scrub(&format!("before {form} after"));
             assert!(out.starts_with("before ") && out.ends_with(" after"), "{out}");
             assert!(out.contains("[secret]"), "{form} stayed in {out}");
@@ -205,6 +211,9 @@ mod tests {
     fn public_values_stay_readable() {
         let mut scrubber = Scrubber::default();
         scrubber.learn(&Secret::new("VA00000000000000000000000000000001", Origin::Public));
-        assert_eq!(scrubber.scrub("VA00000000000000000000000000000001"), "VA00000000000000000000000000000001");
+        assert_eq!(
+            scrubber.scrub("VA00000000000000000000000000000001"),
+            "VA00000000000000000000000000000001"
+        );
     }
 }

@@ -41,7 +41,8 @@ pub fn declared(manifest: &Manifest) -> Vec<Resource> {
 
 /// The plan. Pure: the same basis gives the same bytes.
 pub fn build(basis: Basis<'_>) -> Plan {
-    let ids: BTreeMap<String, Ids> = basis.seen.iter().map(|(address, seen)| (address.clone(), seen.ids.clone())).collect();
+    let ids: BTreeMap<String, Ids> =
+        basis.seen.iter().map(|(address, seen)| (address.clone(), seen.ids.clone())).collect();
     let mut findings = basis.findings.clone();
     let mut resources = Vec::new();
     let mut steps = Vec::new();
@@ -85,7 +86,8 @@ pub fn build(basis: Basis<'_>) -> Plan {
             findings.push(Finding {
                 address: want.address.clone(),
                 text: "it is there already and is taken over as it is, then changed".into(),
-                help: "destroy will leave it in place and put its former values back where that is possible".into(),
+                help: "destroy will leave it in place and put its former values back where that is possible"
+                    .into(),
                 level: Level::Note,
             });
         }
@@ -137,7 +139,9 @@ fn removals(
     let kept: BTreeSet<&str> = wanted.iter().map(|want| want.address.as_str()).collect();
     let nothing = Seen::default();
     for (address, entry) in basis.ledger.map(|ledger| &ledger.resources).into_iter().flatten() {
-        let Some(kind) = kinds::by_name(&entry.kind).filter(|_| !kept.contains(address.as_str())) else { continue };
+        let Some(kind) = kinds::by_name(&entry.kind).filter(|_| !kept.contains(address.as_str())) else {
+            continue;
+        };
         let seen = basis.seen.get(address).unwrap_or(&nothing);
         facts.extend(kind.facts(address, seen));
         if seen.not_read {
@@ -146,7 +150,11 @@ fn removals(
         }
         // The ledger is untrusted: what it calls ours must be what stands there.
         let mut made = kind.removal(address, seen, entry);
-        made.retain(|step| step.verb != Verb::Delete || entry.ownership == Ownership::Created || step.kind == "trigger_binding");
+        made.retain(|step| {
+            step.verb != Verb::Delete
+                || entry.ownership == Ownership::Created
+                || step.kind == "trigger_binding"
+        });
         if !basis.destroy && !basis.allow_delete {
             findings.push(Finding {
                 address: address.clone(),
@@ -177,8 +185,13 @@ fn prove(facts: &Facts, steps: &mut [Step], findings: &mut Vec<Finding>) {
         if loss.absolute || (step.danger.is_none() && step.verb != Verb::Delete) {
             findings.push(Finding {
                 address: step.address.clone(),
-                text: format!("step {} ({} {}) is unsafe: {}", step.number, step.what, step.address, loss.what),
-                help: "change the manifest so that another factor stays usable, or set mfa.policy: never first".into(),
+                text: format!(
+                    "step {} ({} {}) is unsafe: {}",
+                    step.number, step.what, step.address, loss.what
+                ),
+                help:
+                    "change the manifest so that another factor stays usable, or set mfa.policy: never first"
+                        .into(),
                 level: Level::Blocker,
             });
         } else {
@@ -201,7 +214,9 @@ fn scopes(basis: &Basis<'_>, steps: &[Step], findings: &mut Vec<Finding>) {
         findings.push(Finding {
             address: String::new(),
             text: format!("the access token lacks scopes that the steps need: {}", missing.join(", ")),
-            help: "grant them to the application (Applications, APIs, Auth0 Management API, Machine to Machine)".into(),
+            help:
+                "grant them to the application (Applications, APIs, Auth0 Management API, Machine to Machine)"
+                    .into(),
             level: Level::Blocker,
         });
     }

@@ -42,7 +42,8 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         if sets("bound", json!(true)) && before.get("action").is_some_and(|state| state != "deployed") {
             lose("the Action is bound before it is deployed".into(), true);
         }
-        if sets("provider", json!("custom")) && before.get("action").is_some_and(|state| state != "deployed") {
+        if sets("provider", json!("custom")) && before.get("action").is_some_and(|state| state != "deployed")
+        {
             lose("the provider is switched to an Action that is not deployed".into(), true);
         }
         let phone_on = facts.get("factor.sms") == Some(&json!(true));
@@ -180,11 +181,22 @@ mod tests {
     #[test]
     fn exposing_before_the_pillars_stand_is_absolute() {
         let mut start = working();
-        start.extend(facts(&[("policy", json!("never")), ("factor.sms", json!(false)), ("action", json!("draft"))]));
-        start.extend(facts(&[("provider", json!("absent")), ("provider.methods", json!([])), ("bound", json!(false))]));
-        for (key, value) in
-            [("factor.sms", json!(true)), ("bound", json!(true)), ("provider", json!("custom")), ("policy", json!("always"))]
-        {
+        start.extend(facts(&[
+            ("policy", json!("never")),
+            ("factor.sms", json!(false)),
+            ("action", json!("draft")),
+        ]));
+        start.extend(facts(&[
+            ("provider", json!("absent")),
+            ("provider.methods", json!([])),
+            ("bound", json!(false)),
+        ]));
+        for (key, value) in [
+            ("factor.sms", json!(true)),
+            ("bound", json!(true)),
+            ("provider", json!("custom")),
+            ("policy", json!("always")),
+        ] {
             let losses = losses(&start, &one(&[(key, value)]));
             assert!(losses.iter().any(|loss| loss.absolute), "{key}: {losses:?}");
         }

@@ -78,7 +78,8 @@ pub fn differences(
     }
     let closed = kind.closed(&want.desired);
     for (field, observed) in &seen.attrs {
-        let extra = closed.iter().any(|prefix| field.starts_with(prefix)) && !want.desired.contains_key(field);
+        let extra =
+            closed.iter().any(|prefix| field.starts_with(prefix)) && !want.desired.contains_key(field);
         if extra {
             let last = entry.and_then(|entry| entry.fields.get(field));
             let cause = match (has_ledger, entry, last) {
@@ -203,7 +204,9 @@ pub fn remember(
                 }
                 known => known.cloned(),
             },
-            (Value::Secret(secret), _) => Some(Last::Print { print: prints.print(secret), stamp: Json::Null }),
+            (Value::Secret(secret), _) => {
+                Some(Last::Print { print: prints.print(secret), stamp: Json::Null })
+            }
             (Value::Generated(_), Some(Value::Secret(there))) => {
                 Some(Last::Print { print: prints.print(there), stamp: Json::Null })
             }

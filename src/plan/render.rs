@@ -137,7 +137,8 @@ fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint
         let _ = writeln!(out, "      {field}: {text}{cause}");
         return;
     }
-    let multi_line = |json: &Option<Json>| json.as_ref().and_then(Json::as_str).is_some_and(|text| text.contains('\n'));
+    let multi_line =
+        |json: &Option<Json>| json.as_ref().and_then(Json::as_str).is_some_and(|text| text.contains('\n'));
     if multi_line(&change.old) || multi_line(&change.new) {
         let text = |json: &Option<Json>| json.as_ref().and_then(Json::as_str).unwrap_or_default().to_owned();
         let (old, new) = (text(&change.old), text(&change.new));
@@ -153,7 +154,12 @@ fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint
     if verb == Verb::Create && !causes {
         let _ = writeln!(out, "      {field}: {new}");
     } else {
-        let _ = writeln!(out, "      {field}: {} → {}{cause}", paint.bad(&shown(change.old.as_ref())), paint.good(&new));
+        let _ = writeln!(
+            out,
+            "      {field}: {} → {}{cause}",
+            paint.bad(&shown(change.old.as_ref())),
+            paint.good(&new)
+        );
     }
 }
 
@@ -227,11 +233,18 @@ pub fn summary(plan: &Plan, paint: Paint) -> String {
     let count = |verb: Verb| plan.resources.iter().filter(|resource| resource.verb == verb).count();
     if plan.blockers().next().is_some() {
         let n = plan.blockers().count();
-        return paint.bad(&format!("Blocked: {n} finding{} to be settled first; nothing can be applied.", if n == 1 { "" } else { "s" }));
+        return paint.bad(&format!(
+            "Blocked: {n} finding{} to be settled first; nothing can be applied.",
+            if n == 1 { "" } else { "s" }
+        ));
     }
     if plan.is_empty() {
         let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
-        let text = if incomplete { "No changes in the part that could be read." } else { "No changes: the tenant is as the manifest says." };
+        let text = if incomplete {
+            "No changes in the part that could be read."
+        } else {
+            "No changes: the tenant is as the manifest says."
+        };
         return if incomplete { paint.change(text) } else { paint.good(text) };
     }
     let dangerous = plan.steps.iter().filter(|step| step.danger.is_some()).count();

@@ -1,0 +1,244 @@
+//! One stack on the twin, driven as the program does it, in virtual time.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+
+use lockstep::engine::apply::{Outcome, Wishes, apply};
+use lockstep::engine::observe::{Observation, Session, observe};
+use lockstep::engine::store::Store;
+use lockstep::engine::{Connection, Engine, Grant, TwilioAuth};
+use lockstep::kinds;
+use lockstep::manifest::{self, FileError, Missing, Sources, Tables};
+use lockstep::model::call::Failed;
+use lockstep::model::manifest::Manifest;
+use lockstep::model::random::Entropy;
+use lockstep::model::secret::{Origin, Scrubber, Secret};
+use lockstep::port::Port;
+use lockstep::shell::in_process::{Ended, InProcess, Stop, run_virtual};
+use lockstep::twin::{LogEntry, Options, Rate, Twin};
+
+pub const DOMAIN: &str = "acme-dev.eu.auth0.com";
+pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
+/// 2026-11-20T00:00:00Z.
+pub const START_MS: u64 = 1_795_132_800_000;
+
+/// Values of the environment that the test manifests use.
+pub fn env() -> BTreeMap<String, String> {
+    [
+        ("AUTH0_DOMAIN", DOMAIN),
+        ("AUTH0_CLIENT_ID", "client-id-of-the-tests"),
+        ("AUTH0_CLIENT_SECRET", "Auth0-Client-Secret-7f1c9b"),
+        ("TWILIO_ACCOUNT_SID", ACCOUNT),
+        ("TWILIO_API_KEY", "SK00000000000000000000000000000001"),
+        ("TWILIO_API_SECRET", "Twilio-Api-Secret-3d9a42"),
+        ("TWILIO_SENDER_KEY", "SK000000000000000000000000000000ab"),
+        ("TWILIO_SENDER_SECRET", "Twilio-Sender-Secret-b81e66"),
+        ("FEEDBACK_SECRET", "Feedback-Secret-5c07aa"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
+
+struct Env<'a>(&'a BTreeMap<String, String>);
+
+impl Sources for Env<'_> {
+    fn env(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+    fn file(&self, _: &str) -> Result<String, FileError> {
+        Err(FileError::Missing)
+    }
+    fn cmd(&self, _: &str) -> Option<Result<String, String>> {
+        None
+    }
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn builtin(&self, name: &str) -> Option<&'static str> {
+        lockstep::builtin::source(name)
+    }
+}
+
+/// The tables of this build.
+pub fn tables() -> Tables {
+    Tables::new(kinds::sections(), kinds::OUTPUTS.iter().copied())
+}
+
+/// Parses and resolves; panics with the drawn problems.
+pub fn manifest_of(text: &str, env: &BTreeMap<String, String>) -> Manifest {
+    let (parsed, _) = manifest::parse("test.yaml", text, &tables())
+        .unwrap_or_else(|rejected| panic!("{}", rejected.render(false)));
+    let manifest = manifest::resolve(&parsed, &Env(env), Missing::Error)
+        .unwrap_or_else(|rejected| panic!("{}", rejected.render(false)));
+    let mut problems = Vec::new();
+    kinds::KINDS.iter().for_each(|kind| kind.check(&manifest, &mut problems));
+    problems.retain(|problem| problem.severity == lockstep::diag::Severity::Error);
+    assert!(problems.is_empty(), "{problems:?}");
+    manifest
+}
+
+/// The core stack of the quickstart, with the policy switched on and a secret for the stream.
+pub fn core_manifest() -> String {
+    include_str!("../../manifests/quickstart.yaml")
+        .replace("  # policy: always ", "  policy: always ")
+        .replace("${generated.feedback} ", "${env.FEEDBACK_SECRET} ")
+}
+
+/// Options of a twin that is quick to count on: no rate limit, 50 ms a request.
+pub fn options() -> Options {
+    Options { rate: Rate::Unlimited, ..Options::default() }
+}
+
+/// A tenant and an account, what is wanted of them, and a clock.
+pub struct Stack {
+    pub twin: Rc<RefCell<Twin>>,
+    pub in_process: InProcess,
+    pub env: BTreeMap<String, String>,
+    pub text: String,
+    pub store: Store,
+    pub runs: u8,
+    pub lease_ttl_ms: u64,
+    pub allow_delete: bool,
+}
+
+impl Stack {
+    pub fn new(options: Options, text: impl Into<String>) -> Stack {
+        let twin = Rc::new(RefCell::new(Twin::new(options, 7)));
+        Stack {
+            in_process: InProcess::new(twin.clone(), START_MS),
+            twin,
+            env: env(),
+            text: text.into(),
+            store: Store::Tenant,
+            runs: 0,
+            lease_ttl_ms: 20_000,
+            allow_delete: false,
+        }
+    }
+
+    /// The core stack on an empty tenant.
+    pub fn core() -> Stack {
+        Stack::new(options(), core_manifest())
+    }
+
+    pub fn session(&mut self, destroy: bool) -> Session {
+        self.runs += 1;
+        Session {
+            manifest: Rc::new(manifest_of(&self.text, &self.env)),
+            tenant: self.env["AUTH0_DOMAIN"].clone(),
+            account: self.env["TWILIO_ACCOUNT_SID"].clone(),
+            store: self.store.clone(),
+            entropy: Entropy([self.runs; 32]),
+            rounds: 2,
+            lease_ttl_ms: self.lease_ttl_ms,
+            who: format!("tester@tests pid {}", self.runs),
+            revision: "r1".into(),
+            destroy,
+            allow_delete: destroy || self.allow_delete,
+        }
+    }
+
+    pub fn connection(&self) -> Connection {
+        let secret = |name: &str| Secret::new(&*self.env[name], Origin::Person);
+        let mut scrubber = Scrubber::default();
+        scrubber.learn(&secret("AUTH0_CLIENT_SECRET"));
+        scrubber.learn_pair(&self.env["TWILIO_API_KEY"], &secret("TWILIO_API_SECRET"));
+        let domain = self.env["AUTH0_DOMAIN"].clone();
+        Connection {
+            audience: format!("https://{domain}/api/v2/"),
+            domain,
+            client_id: self.env["AUTH0_CLIENT_ID"].clone(),
+            grant: Grant::ClientSecret(secret("AUTH0_CLIENT_SECRET")),
+            account_sid: self.env["TWILIO_ACCOUNT_SID"].clone(),
+            twilio: TwilioAuth::Key {
+                sid: self.env["TWILIO_API_KEY"].clone(),
+                secret: secret("TWILIO_API_SECRET"),
+            },
+            scrubber: Rc::new(scrubber),
+            share_percent: 80,
+        }
+    }
+
+    /// Runs one task as a process of its own; `None` when the process was killed.
+    pub fn process<T, F>(&mut self, stop: Stop, make: impl FnOnce(Port) -> F) -> Option<T>
+    where
+        T: 'static,
+        F: Future<Output = T> + 'static,
+    {
+        self.in_process.restart(stop);
+        let mut engine = Engine::new(self.in_process.now_ms(), u64::from(self.runs));
+        let tenant = engine.connect(self.connection());
+        let slot = Rc::new(RefCell::new(None));
+        let result = slot.clone();
+        let task = engine.spawn(tenant, |port| {
+            let future = make(port);
+            async move {
+                let value = future.await;
+                *result.borrow_mut() = Some(value);
+            }
+        });
+        match run_virtual(&mut engine, &mut self.in_process, &[task]) {
+            Ended::Done => Some(slot.take().expect("a finished task has a result")),
+            Ended::Killed => None,
+            Ended::Stuck(seen) => panic!("stuck: {seen}"),
+        }
+    }
+
+    /// What `plan` and `drift` see.
+    pub fn try_observe(&mut self, destroy: bool) -> Result<Observation, Failed> {
+        let session = self.session(destroy);
+        self.process(Stop::default(), |port| async move { observe(&session, &port).await })
+            .expect("not killed")
+    }
+
+    pub fn observe(&mut self) -> Observation {
+        self.try_observe(false).unwrap_or_else(|failed| panic!("{failed}"))
+    }
+
+    /// `apply --yes`: plans, and applies the plan; `None` when killed.
+    pub fn apply_until(&mut self, stop: Stop, destroy: bool) -> Option<Outcome> {
+        let session = self.session(destroy);
+        self.process(stop, |port| async move {
+            let mut last = None;
+            // As the command does: planned anew when the record moved in between.
+            for _ in 0..4 {
+                let observation = observe(&session, &port).await.unwrap_or_else(|failed| panic!("{failed}"));
+                let outcome = apply(&session, observation, Wishes::default(), &port).await;
+                let moved = outcome.ended == lockstep::engine::apply::Ended::Moved;
+                last = Some(outcome);
+                if !moved {
+                    break;
+                }
+            }
+            last.expect("at least one round")
+        })
+    }
+
+    pub fn apply(&mut self) -> Outcome {
+        self.apply_until(Stop::default(), false).expect("not killed")
+    }
+
+    /// Applies and expects success.
+    pub fn applied(&mut self) -> Outcome {
+        let outcome = self.apply();
+        assert_eq!(outcome.ended, lockstep::engine::apply::Ended::Done, "{outcome:?}");
+        outcome
+    }
+
+    pub fn destroy(&mut self) -> Outcome {
+        self.apply_until(Stop::default(), true).expect("not killed")
+    }
+
+    /// The requests since a point of the log.
+    pub fn log_since(&self, from: usize) -> Vec<LogEntry> {
+        self.twin.borrow().log()[from..].to_vec()
+    }
+
+    /// Length of the log.
+    pub fn mark(&self) -> usize {
+        self.twin.borrow().log().len()
+    }
+}
