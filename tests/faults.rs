@@ -1,1 +1,11 @@
+//! What goes wrong: kills, interrupts, faults, rivals, lost ledgers, and tenants that answer otherwise. The laws are
+//! judged after every request, on the twin's own world.
 
+mod bench;
+mod kills;
+mod ledgers;
+mod pace;
+mod rivals;
+mod single;
+mod switches;
+mod works;

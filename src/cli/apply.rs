@@ -1,5 +1,6 @@
 //! `lockstep apply` and `lockstep destroy`: make it so.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
@@ -7,7 +8,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::plan::{Output, observed};
-use super::setup::{ColorOf, ConnectArgs, ManifestArgs, Ready, Shell, json_out, progress, ready};
+use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, progress, ready};
 use crate::engine::apply::{Ended, Outcome, Wishes, apply};
 use crate::engine::observe::Observation;
 use crate::manifest::Missing;
@@ -69,7 +70,7 @@ struct Common {
     /// Read everything again afterwards and expect an empty plan
     #[arg(long)]
     verify: bool,
-    /// Append one JSON line per step to this file
+    /// Append one JSON line per write to this file
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
 }
@@ -79,24 +80,26 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Some(path) => Some(saved_plan(path)?),
         None => None,
     };
-    let show = progress(shell.scrub.clone(), ColorOf::Auto);
+    let audit = Audit::open(args.common.audit.as_deref())?;
+    let show = progress(shell, audit.clone());
     let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, shell, show)? else {
         return Ok(Exit::Failed);
     };
     ready.session.allow_delete = args.allow_delete;
-    let result = carry_out(&args.common, saved.as_ref(), &mut ready, shell);
+    let result = carry_out(&args.common, saved.as_ref(), &audit, &mut ready, shell);
     ready.close()?;
     result
 }
 
 pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
-    let show = progress(shell.scrub.clone(), ColorOf::Auto);
+    let audit = Audit::open(args.common.audit.as_deref())?;
+    let show = progress(shell, audit.clone());
     let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, shell, show)? else {
         return Ok(Exit::Failed);
     };
     ready.session.destroy = true;
     ready.session.allow_delete = true;
-    let result = carry_out(&args.common, None, &mut ready, shell);
+    let result = carry_out(&args.common, None, &audit, &mut ready, shell);
     ready.close()?;
     result
 }
@@ -119,6 +122,7 @@ fn saved_plan(path: &std::path::Path) -> Result<Plan> {
 fn carry_out(
     common: &Common,
     saved: Option<&Plan>,
+    audit: &RefCell<Audit>,
     ready: &mut Ready<'_>,
     shell: &mut Shell,
 ) -> Result<Exit> {
@@ -159,13 +163,13 @@ fn carry_out(
         // On the twin the second plan is part of the show, and costs nobody anything.
         let verify = common.verify || common.connect.twin.is_some();
         let wishes = Wishes { reread: late || saved.is_some(), verify };
+        audit.borrow_mut().begin(&ready.session, &plan);
         let outcome = applied(ready, observation, wishes)?;
         if outcome.ended == Ended::Moved && replans < REPLANS_MAX && saved.is_none() {
             replans += 1;
             shell.say.err_line("  another run changed the record in the meantime; planning anew");
             continue;
         }
-        audit(common, ready, &plan, &outcome)?;
         if json {
             report(shell, &plan, Some(&outcome));
         } else {
@@ -283,29 +287,4 @@ fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
         json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "not_started": outcome.not_started })
     });
     json_out(&mut shell.say, "apply", json!({ "plan": plan, "outcome": outcome }));
-}
-
-fn audit(common: &Common, ready: &Ready<'_>, plan: &Plan, outcome: &Outcome) -> Result<()> {
-    let Some(path) = &common.audit else { return Ok(()) };
-    let mut text = String::new();
-    let failed = outcome.failed.iter().map(|number| (*number, "failed"));
-    for (number, result) in outcome.done.iter().map(|number| (*number, "done")).chain(failed) {
-        let Some(step) = plan.steps.iter().find(|step| step.number == number) else { continue };
-        let line = json!({
-            "at": crate::engine::apply::timestamp(ready.driver.now_ms()),
-            "by": ready.session.who,
-            "tenant": plan.tenant,
-            "stack": plan.stack,
-            "plan": plan.basis,
-            "step": number,
-            "address": step.address,
-            "what": step.what,
-            "result": result,
-        });
-        text.push_str(&line.to_string());
-        text.push('\n');
-    }
-    use std::io::Write as _;
-    let mut file = files::open_append(path)?;
-    file.write_all(text.as_bytes()).with_context(|| format!("audit file {}", path.display()))
 }

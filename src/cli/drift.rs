@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::exit::Exit;
 use super::plan::{Output, observed};
-use super::setup::{ColorOf, ConnectArgs, ManifestArgs, Shell, json_out, progress, ready};
+use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, json_out, progress, ready};
 use crate::manifest::Missing;
 use crate::model::plan::{Cause, Level, Plan, Verb};
 use crate::plan::render::{self, Paint};
@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    let show = progress(shell.scrub.clone(), ColorOf::Auto);
+    let show = progress(shell, Audit::open(None)?);
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, shell, show)? else {
         return Ok(Exit::Failed);
     };

@@ -75,7 +75,7 @@ pub fn main() -> u8 {
             return Exit::Failed as u8;
         }
     };
-    let mut shell = setup::Shell { say, scrub, signals };
+    let mut shell = setup::Shell { say, scrub, signals, color: cli.color };
     let result = match cli.command {
         Command::Validate(args) => validate::run(&args, &mut shell),
         Command::Plan(args) => plan::run(&args, &mut shell),

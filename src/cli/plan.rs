@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::exit::Exit;
-use super::setup::{ColorOf, ConnectArgs, ManifestArgs, Ready, Shell, json_out, progress, ready};
+use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, progress, ready};
 use crate::engine::observe::{Observation, observe};
 use crate::manifest::Missing;
 use crate::model::call::Failed;
@@ -61,7 +61,7 @@ impl Output {
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let missing = if args.missing_as_unknown { Missing::Unknown } else { Missing::Error };
-    let show = progress(shell.scrub.clone(), ColorOf::Auto);
+    let show = progress(shell, Audit::open(None)?);
     let Some(mut ready) = ready(&args.manifest, &args.connect, missing, shell, show)? else {
         return Ok(Exit::Failed);
     };

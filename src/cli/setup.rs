@@ -11,22 +11,24 @@ use serde_json::json;
 
 use crate::diag::{Diagnostic, Problem, Severity};
 use crate::engine::observe::Session;
-use crate::engine::store::{LedgerFile, Store};
+use crate::engine::store::Store;
 use crate::engine::{Connection, Grant, TenantId, TwilioAuth};
 use crate::kinds;
 use crate::ledger::prints;
 use crate::manifest::{self, FileError, Missing, Parsed, Rejected, Sources, Tables};
 use crate::model::manifest::Manifest;
-use crate::model::plan::Event;
+use crate::model::plan::{Event, Plan};
 use crate::shell::driver::{Driver, Transport};
-use crate::shell::files::{self, FileProblem, ManifestFile};
+use crate::shell::files::{self, ManifestFile};
 use crate::shell::http::{Http, HttpOptions};
 use crate::shell::in_process::{InProcess, load_twin, save_world};
 use crate::shell::jwt;
+use crate::shell::ledger_file::PathLedger;
 use crate::shell::proxy::ProxySettings;
 use crate::shell::secrets::{self, Scrub};
 use crate::shell::signals::Signals;
-use crate::shell::terminal::Say;
+use crate::shell::sources::ProcessSources;
+use crate::shell::terminal::{ColorChoice, Say};
 use crate::shell::via::Via;
 use crate::twin::{Options, Twin};
 
@@ -35,6 +37,8 @@ pub struct Shell {
     pub say: Say,
     pub scrub: Scrub,
     pub signals: Signals,
+    /// `--color`, for the voice that tells of progress.
+    pub color: ColorChoice,
 }
 
 /// A mistake on the command line: exit code 64.
@@ -166,7 +170,15 @@ pub fn resolve(
     missing: Missing,
     shell: &mut Shell,
 ) -> Result<Option<Manifest>> {
-    let sources = Outside::new(loaded, args, twin)?;
+    let sources = Outside {
+        process: ProcessSources {
+            folder: loaded.file.folder.clone(),
+            commands: pairs(&args.commands, "--allow-cmd")?,
+            vars: pairs(&args.vars, "--var")?,
+            builtin: crate::builtin::source,
+        },
+        made_up: if twin { made_up(&loaded.parsed)? } else { BTreeMap::new() },
+    };
     let manifest = match manifest::resolve(&loaded.parsed, &sources, missing) {
         Ok(manifest) => manifest,
         Err(rejected) => {
@@ -184,27 +196,6 @@ pub fn resolve(
     }
     let errors = diagnostics.iter().any(|diagnostic| diagnostic.problem.severity == Severity::Error);
     Ok((!errors).then_some(manifest))
-}
-
-/// What lies outside the manifest: environment, files, commands, variables.
-struct Outside<'a> {
-    file: &'a ManifestFile,
-    vars: BTreeMap<String, String>,
-    commands: BTreeMap<String, String>,
-    /// Values that `--twin` supplies, by environment name.
-    made_up: BTreeMap<String, String>,
-}
-
-impl<'a> Outside<'a> {
-    fn new(loaded: &'a Loaded, args: &ManifestArgs, twin: bool) -> Result<Outside<'a>> {
-        let made_up = if twin { made_up(&loaded.parsed)? } else { BTreeMap::new() };
-        Ok(Outside {
-            file: &loaded.file,
-            vars: pairs(&args.vars, "--var")?,
-            commands: pairs(&args.commands, "--allow-cmd")?,
-            made_up,
-        })
-    }
 }
 
 fn pairs(items: &[String], option: &str) -> Result<BTreeMap<String, String>> {
@@ -258,40 +249,27 @@ fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
     Ok(out)
 }
 
-impl Sources for Outside<'_> {
+/// The process's sources, with values that `--twin` makes up where the environment has none.
+struct Outside {
+    process: ProcessSources,
+    made_up: BTreeMap<String, String>,
+}
+
+impl Sources for Outside {
     fn env(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok().filter(|value| !value.is_empty()).or_else(|| self.made_up.get(name).cloned())
+        self.process.env(name).filter(|value| !value.is_empty()).or_else(|| self.made_up.get(name).cloned())
     }
-
     fn file(&self, relative_path: &str) -> Result<String, FileError> {
-        self.file.folder.read(relative_path, manifest::CODE_MAX as u64 + 1).map_err(|problem| match problem {
-            FileProblem::NotFound => FileError::Missing,
-            FileProblem::Outside => FileError::Outside,
-            other => FileError::Unreadable(other.to_string()),
-        })
+        self.process.file(relative_path)
     }
-
     fn cmd(&self, name: &str) -> Option<Result<String, String>> {
-        let command = self.commands.get(name)?;
-        let output = std::process::Command::new("sh")
-            .arg("-c")
-            .arg(command)
-            .stdin(std::process::Stdio::null())
-            .output();
-        Some(match output {
-            Ok(output) if output.status.success() => String::from_utf8(output.stdout)
-                .map_err(|_| "it printed something that is not text".to_owned()),
-            Ok(output) => Err(format!("it ended with {}", output.status)),
-            Err(error) => Err(error.to_string()),
-        })
+        self.process.cmd(name)
     }
-
     fn var(&self, name: &str) -> Option<String> {
-        self.vars.get(name).cloned()
+        self.process.var(name)
     }
-
     fn builtin(&self, name: &str) -> Option<&'static str> {
-        crate::builtin::source(name)
+        self.process.builtin(name)
     }
 }
 
@@ -399,7 +377,7 @@ fn session(manifest: Manifest, args: &ConnectArgs, connection: &Connection) -> R
         "tenant" => Store::Tenant,
         "none" => Store::None,
         other => match other.strip_prefix("file:").filter(|path| !path.is_empty()) {
-            Some(path) => Store::File(Rc::new(DiskLedger(PathBuf::from(path)))),
+            Some(path) => Store::File(Rc::new(PathLedger::new(path))),
             None => return Err(usage(format!("--ledger {other:?} is not one of tenant, file:PATH, none"))),
         },
     };
@@ -452,58 +430,90 @@ fn transport(args: &ConnectArgs) -> Result<(Transport, World)> {
     Ok((Transport::Http(Http::new(&options)?), None))
 }
 
-/// A ledger in a file, written at once or not at all.
-struct DiskLedger(PathBuf);
+/// What the audit lines of a run have in common; the plan is known only once it was made.
+#[derive(Default)]
+pub struct Audit {
+    file: Option<std::fs::File>,
+    who: String,
+    tenant: String,
+    stack: String,
+    plan: String,
+    step: Option<(usize, String)>,
+}
 
-impl LedgerFile for DiskLedger {
-    fn load(&self) -> Result<Option<String>, String> {
-        match files::read_text(&self.0, 4 * 1024 * 1024) {
-            Ok(text) => Ok(Some(text)),
-            Err(FileProblem::NotFound) => Ok(None),
-            Err(problem) => Err(format!("ledger file {}: {problem}", self.0.display())),
-        }
+impl Audit {
+    /// Opens the audit file of `--audit`.
+    pub fn open(path: Option<&Path>) -> Result<Rc<RefCell<Audit>>> {
+        let file = path.map(files::open_append).transpose()?;
+        Ok(Rc::new(RefCell::new(Audit { file, ..Audit::default() })))
     }
 
-    fn save(&self, content: &str) -> Result<(), String> {
-        files::write_atomic(&self.0, content.as_bytes()).map_err(|error| format!("{error:#}"))
+    /// Tells what the lines that follow belong to.
+    pub fn begin(&mut self, session: &Session, plan: &Plan) {
+        self.who.clone_from(&session.who);
+        self.tenant.clone_from(&session.tenant);
+        self.stack.clone_from(&session.manifest.stack);
+        self.plan.clone_from(&plan.basis);
     }
 
-    fn remove(&self) -> Result<(), String> {
-        match std::fs::remove_file(&self.0) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(format!("ledger file {}: {error}", self.0.display()))
+    /// One JSON line per write that was answered or lost; reads and tokens are none.
+    fn hear(&mut self, event: &Event, now: String) -> std::io::Result<()> {
+        use std::io::Write as _;
+        match event {
+            Event::StepStarted { number, address, .. } => self.step = Some((*number, address.clone())),
+            Event::StepDone { .. } => self.step = None,
+            Event::Request { host, method, path, status, request_id, .. }
+                if *method != "GET" && path != "/oauth/token" =>
+            {
+                let Some(file) = &mut self.file else { return Ok(()) };
+                let (number, address) =
+                    self.step.clone().map_or((None, None), |(n, address)| (Some(n), Some(address)));
+                let line = json!({
+                    "at": now, "by": self.who, "tenant": self.tenant, "stack": self.stack, "plan": self.plan,
+                    "step": number, "address": address, "method": method, "host": host, "path": path,
+                    "status": status, "request_id": request_id,
+                });
+                writeln!(file, "{line}")?;
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 }
 
 /// Shows progress: one line per event on stderr, and every request with `-v`.
-pub fn progress(scrub: Scrub, color: ColorOf) -> impl FnMut(TenantId, Event) {
-    let mut say = Say::new(scrub, color);
-    move |_, event| match event {
-        Event::Request { host, method, path, status, attempt, ms } => {
-            let status = status.map_or_else(|| "no reply".to_owned(), |status| status.to_string());
-            tracing::info!(target: "lockstep::request", "{method} https://{host}{path} {status} ({ms} ms, attempt {attempt})");
+pub fn progress(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(TenantId, Event) + use<> {
+    let mut say = Say::new(shell.scrub.clone(), shell.color);
+    let clock = crate::shell::clock::Clock::start();
+    move |_, event| {
+        let now = crate::engine::apply::timestamp(clock.now_ms());
+        if let Err(error) = audit.borrow_mut().hear(&event, now) {
+            say.err_line(format!("  the audit file cannot be written: {error}"));
         }
-        Event::Holding { host, ms, why } => {
-            tracing::debug!(target: "lockstep::request", "holding back {host} for {ms} ms: {why}");
-            if ms >= 2000 {
-                say.err_line(format!("  waiting {} s for {host}: {why}", ms.div_ceil(1000)));
+        match event {
+            Event::Request { host, method, path, status, attempt, ms, .. } => {
+                let status = status.map_or_else(|| "no reply".to_owned(), |status| status.to_string());
+                tracing::info!(target: "lockstep::request", "{method} https://{host}{path} {status} ({ms} ms, attempt {attempt})");
             }
+            Event::Holding { host, ms, why } => {
+                tracing::debug!(target: "lockstep::request", "holding back {host} for {ms} ms: {why}");
+                if ms >= 2000 {
+                    say.err_line(format!("  waiting {} s for {host}: {why}", ms.div_ceil(1000)));
+                }
+            }
+            Event::StepStarted { number, of, address, what } => {
+                say.err_line(format!("  [{number}/{of}] {address}: {what}"));
+            }
+            Event::StepDone { number, address, .. } => {
+                tracing::debug!(target: "lockstep::step", "step {number} ({address}) done");
+            }
+            Event::Polling { address, state } => {
+                tracing::info!(target: "lockstep::step", "{address}: {state}")
+            }
+            Event::Notice(text) => say.err_line(format!("  {text}")),
         }
-        Event::StepStarted { number, of, address, what } => {
-            say.err_line(format!("  [{number}/{of}] {address}: {what}"))
-        }
-        Event::StepDone { number, address, .. } => {
-            tracing::debug!(target: "lockstep::step", "step {number} ({address}) done")
-        }
-        Event::Polling { address, state } => tracing::info!(target: "lockstep::step", "{address}: {state}"),
-        Event::Notice(text) => say.err_line(format!("  {text}")),
     }
 }
-
-pub use crate::shell::terminal::ColorChoice as ColorOf;
 
 /// A JSON document on stdout: versioned, one object.
 pub fn json_out(say: &mut Say, name: &str, value: serde_json::Value) {

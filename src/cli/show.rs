@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::plan::{Output, help};
-use super::setup::{ColorOf, ConnectArgs, ManifestArgs, Shell, json_out, progress, ready};
+use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, json_out, progress, ready};
 use crate::engine::lease;
 use crate::manifest::Missing;
 use crate::model::ledger::Ownership;
@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    let show = progress(shell.scrub.clone(), ColorOf::Auto);
+    let show = progress(shell, Audit::open(None)?);
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, shell, show)? else {
         return Ok(Exit::Failed);
     };

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use super::exit::Exit;
 use super::plan::help;
-use super::setup::{ColorOf, ConnectArgs, ManifestArgs, Shell, progress, ready};
+use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, progress, ready};
 use crate::engine::lease;
 use crate::manifest::Missing;
 use crate::shell::terminal::AskProblem;
@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    let show = progress(shell.scrub.clone(), ColorOf::Auto);
+    let show = progress(shell, Audit::open(None)?);
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, shell, show)? else {
         return Ok(Exit::Failed);
     };

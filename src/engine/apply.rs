@@ -328,7 +328,6 @@ impl<'a> Work<'a> {
                         number: step.number,
                         address: step.address.clone(),
                         what: step.what.clone(),
-                        request_id: None,
                     });
                 }
                 Err(failed) => {

@@ -322,6 +322,7 @@ impl Engine {
             status,
             attempt: flight.attempts,
             ms: now - flight.sent_ms,
+            request_id: request_id_of(&answer),
         };
         self.outputs.push_back(Output::Event(flight.tenant, event));
         // A token may have been withdrawn or have expired early: once per call a new one is asked for.
@@ -364,6 +365,7 @@ impl Engine {
             status,
             attempt: 1,
             ms: 0,
+            request_id: request_id_of(&answer),
         };
         self.outputs.push_back(Output::Event(tenant_id, event));
         match tenant.token_answer(answer, self.now_ms, &mut self.random) {
@@ -433,6 +435,13 @@ impl Engine {
             gate.map(|at| at.max(flight.not_before_ms))
         });
         alarms.chain(calls).min()
+    }
+}
+
+fn request_id_of(answer: &Answer) -> Option<String> {
+    match answer {
+        Answer::Reply(reply) => reply::request_id(reply),
+        _ => None,
     }
 }
 

@@ -209,6 +209,8 @@ pub enum Event {
         status: Option<u16>,
         attempt: u32,
         ms: u64,
+        /// The vendor's id of the request, if the reply named one.
+        request_id: Option<String>,
     },
     /// The engine holds requests back; the cause is a rate limit or a repeat.
     Holding {
@@ -226,7 +228,6 @@ pub enum Event {
         number: usize,
         address: String,
         what: String,
-        request_id: Option<String>,
     },
     /// Waiting inside a step (build, deployment), with what is known.
     Polling {

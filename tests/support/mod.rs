@@ -241,4 +241,14 @@ impl Stack {
     pub fn mark(&self) -> usize {
         self.twin.borrow().log().len()
     }
+
+    /// The world as plain data, without what reading alone moves (tokens, drawn ids).
+    pub fn world(&self) -> serde_json::Value {
+        let mut world = self.twin.borrow().to_json()["world"].take();
+        world["ids"] = serde_json::Value::Null;
+        for tenant in world["tenants"].as_object_mut().into_iter().flat_map(|tenants| tenants.values_mut()) {
+            tenant["tokens"] = serde_json::Value::Null;
+        }
+        world
+    }
 }

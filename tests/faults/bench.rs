@@ -1,0 +1,487 @@
+//! The shared bench: a stack whose twin is watched. Before and after every request the world is looked at, and what
+//! worked before but not after is written down.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
+use lockstep::engine::observe::{Observation, observe};
+use lockstep::engine::store::{LedgerFile, Store};
+use lockstep::model::api::{ApiRequest, Method};
+use lockstep::model::call::Failed;
+use lockstep::model::plan::Plan;
+use lockstep::shell::in_process::{Handled, InProcess, Simulator, Stop};
+use lockstep::twin::checkers::{PhoneProblem, locked_out, phone_problems};
+use lockstep::twin::world::{LogStream, PhoneProvider};
+use lockstep::twin::{Options, Rule, Tenant, TriggerRef, Twin, What, When, World};
+use serde_json::json;
+
+use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest};
+
+pub const ACTION: &str = "Lockstep phone (acme-login)";
+pub const LEDGER: &str = "Lockstep ledger (acme-login)";
+pub const STREAM: &str = "Lockstep feedback (acme-login)";
+pub const FOREIGN_STREAM: &str = "lst_0000000000000042";
+
+/// What users get out of a world.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    locked_out: bool,
+    on: bool,
+    sms: bool,
+    voice: bool,
+    tenant_messages: bool,
+    problems: Vec<PhoneProblem>,
+}
+
+impl Look {
+    pub fn at(world: &World) -> Look {
+        let Some(tenant) = world.tenants.get(DOMAIN) else {
+            return Look {
+                locked_out: false,
+                on: false,
+                sms: false,
+                voice: false,
+                tenant_messages: false,
+                problems: Vec::new(),
+            };
+        };
+        let on = tenant.factor_enabled("sms");
+        let problems = phone_problems(world, DOMAIN);
+        let types = tenant.message_types.clone().unwrap_or_default();
+        // Other messages of the tenant (passwordless, reset) go through the provider whatever the factor is set to.
+        let as_if = |kind: &str| {
+            let mut other = world.clone();
+            let tenant = other.tenant_mut(DOMAIN);
+            tenant.factors.iter_mut().filter(|f| f.name == "sms").for_each(|f| f.enabled = true);
+            tenant.message_types = Some(vec![kind.to_owned()]);
+            deaf(&phone_problems(&other, DOMAIN))
+        };
+        let by = |kind: &str| on && types.iter().any(|t| t == kind) && as_if(kind);
+        let new_login = tenant.prompts.universal_login_experience == "new";
+        Look {
+            locked_out: locked_out(world, DOMAIN),
+            on,
+            sms: by("sms"),
+            voice: by("voice") && new_login,
+            tenant_messages: as_if("sms") || as_if("voice"),
+            problems,
+        }
+    }
+}
+
+/// Nothing but the feedback is missing.
+fn deaf(problems: &[PhoneProblem]) -> bool {
+    problems.iter().all(|problem| *problem == PhoneProblem::NoFeedback)
+}
+
+/// What the second look lacks that the first one had, and what was exposed without its pillars.
+fn losses(before: &Look, after: &Look) -> Vec<String> {
+    let mut losses = Vec::new();
+    let mut lose = |what: &str| losses.push(what.to_owned());
+    if after.locked_out && !before.locked_out {
+        lose("locked out");
+    }
+    if before.on && !after.on {
+        lose("factor off");
+    }
+    if before.sms && !after.sms && after.on {
+        lose("codes by sms");
+    }
+    if before.voice && !after.voice && after.on {
+        lose("codes by voice");
+    }
+    if before.tenant_messages && !after.tenant_messages {
+        lose("messages of the tenant");
+    }
+    let unfed = |look: &Look| look.on && look.problems.contains(&PhoneProblem::NoFeedback);
+    if before.on && !unfed(before) && unfed(after) {
+        lose("feedback");
+    }
+    if !before.on && after.on {
+        for problem in after.problems.iter().filter(|problem| **problem != PhoneProblem::NoMessageTypes) {
+            losses.push(format!("switched on although {problem}"));
+        }
+    }
+    losses
+}
+
+/// What is not ours in a tenant: everything, without our Actions, stream and entry, and without the switches that the
+/// test manifests manage.
+pub fn foreign(world: &World) -> World {
+    let mut rest = world.clone();
+    rest.ids = World::new(0).ids;
+    for tenant in rest.tenants.values_mut() {
+        let own: Vec<String> = tenant
+            .actions
+            .iter()
+            .filter(|a| a.name == ACTION || a.name == LEDGER)
+            .map(|a| a.id.clone())
+            .collect();
+        tenant.actions.retain(|action| !own.contains(&action.id));
+        tenant.log_streams.retain(|stream| stream.name.as_deref() != Some(STREAM));
+        for list in tenant.bindings.values_mut() {
+            list.retain(|binding| !own.contains(&binding.action_id));
+        }
+        tenant.bindings.retain(|_, list| !list.is_empty());
+        tenant.tokens.clear();
+        tenant.used_assertions.clear();
+        tenant.phone_providers.clear();
+        tenant.message_types = None;
+        tenant.policies.clear();
+        tenant.factors.retain(|factor| factor.name != "sms" && factor.name != "otp");
+        tenant.prompts.universal_login_experience = String::new();
+        tenant.settings.remove("phone_consolidated_experience");
+        tenant.failing_builds = 0;
+    }
+    for account in rest.accounts.values_mut() {
+        account.verify_services.retain(|service| service.friendly_name != "Acme");
+        account.serverless_services.retain(|service| !service.unique_name.starts_with("lockstep-lease-"));
+    }
+    rest
+}
+
+/// The whole world but what no reader of it could care about.
+pub fn whole(world: &World) -> World {
+    let mut rest = world.clone();
+    rest.ids = World::new(0).ids;
+    for tenant in rest.tenants.values_mut() {
+        tenant.tokens.clear();
+        tenant.bindings.retain(|_, list| !list.is_empty());
+        // Never configured and emptied are the same to everybody who reads them.
+        tenant.message_types = tenant.message_types.take().filter(|types| !types.is_empty());
+    }
+    rest
+}
+
+type Meddle = Box<dyn FnMut(&mut Twin, usize, u64)>;
+
+/// The twin under watch.
+pub struct Watch {
+    pub twin: Rc<RefCell<Twin>>,
+    /// Losses, each with the request that brought it.
+    pub losses: Vec<String>,
+    /// Another operator, called before every request of ours with its number since the last [`Bench::forget`].
+    pub meddle: Option<Meddle>,
+    count: usize,
+}
+
+impl Simulator for Watch {
+    fn handle(&mut self, request: &ApiRequest, now_ms: u64) -> Handled {
+        self.count += 1;
+        let mut twin = self.twin.borrow_mut();
+        if let Some(meddle) = &mut self.meddle {
+            meddle(&mut twin, self.count, now_ms);
+        }
+        if request.method == Method::Get || request.path == "/oauth/token" {
+            return Simulator::handle(&mut *twin, request, now_ms);
+        }
+        let (before, theirs) = (Look::at(&twin.world), foreign(&twin.world));
+        let handled = Simulator::handle(&mut *twin, request, now_ms);
+        let (after, now) = (Look::at(&twin.world), foreign(&twin.world));
+        let mut losses = losses(&before, &after);
+        if theirs != now && twin.world.tenants.contains_key(DOMAIN) && !theirs.tenants.is_empty() {
+            losses.push("something foreign changed".into());
+        }
+        for loss in losses {
+            self.losses.push(format!("{} {}: {loss}", request.method, request.path));
+        }
+        handled
+    }
+}
+
+/// A stack on a watched twin.
+pub struct Bench {
+    pub stack: Stack,
+    pub watch: Rc<RefCell<Watch>>,
+}
+
+impl Bench {
+    pub fn new(options: Options, text: impl Into<String>) -> Bench {
+        let mut stack = Stack::new(options, text);
+        // A person's own part of the world is there from the start, so that a change of it shows.
+        stack.twin.borrow_mut().tenant_mut(DOMAIN);
+        stack.twin.borrow_mut().world.account_mut(ACCOUNT);
+        let watch = Watch { twin: stack.twin.clone(), losses: Vec::new(), meddle: None, count: 0 };
+        let watch = Rc::new(RefCell::new(watch));
+        stack.in_process = InProcess::new(watch.clone(), START_MS);
+        Bench { stack, watch }
+    }
+
+    /// The core stack on an empty tenant without a rate limit.
+    pub fn core() -> Bench {
+        Bench::new(crate::support::options(), core_manifest())
+    }
+
+    /// The core stack next to what other people keep in the tenant and the account.
+    pub fn crowded() -> Bench {
+        let bench = Bench::core();
+        crowd(&mut bench.world());
+        bench
+    }
+
+    pub fn world(&self) -> std::cell::RefMut<'_, World> {
+        std::cell::RefMut::map(self.stack.twin.borrow_mut(), |twin| &mut twin.world)
+    }
+
+    pub fn look(&self) -> Look {
+        Look::at(&self.world())
+    }
+
+    /// Losses so far; counts anew.
+    pub fn losses(&self) -> Vec<String> {
+        self.watch.borrow_mut().count = 0;
+        std::mem::take(&mut self.watch.borrow_mut().losses)
+    }
+
+    /// One fault at the `nth` request from now on (1-based).
+    pub fn fault(&self, nth: usize, what: What) {
+        let mut twin = self.stack.twin.borrow_mut();
+        let number = twin.log().len() + nth;
+        twin.faults.rules.push(Rule::once(When::Number(number), what));
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn calm(&self) {
+        self.stack.twin.borrow_mut().faults.rules.clear();
+        self.watch.borrow_mut().meddle = None;
+    }
+
+    /// Plans and applies as the command does; `None` when killed, `Err` when even the plan failed.
+    pub fn run(&mut self, stop: Stop, destroy: bool) -> Option<Result<Outcome, Failed>> {
+        let session = self.stack.session(destroy);
+        self.stack.process(stop, |port| async move {
+            let mut last = None;
+            for _ in 0..4 {
+                let observation = observe(&session, &port).await?;
+                let outcome = apply(&session, observation, Wishes::default(), &port).await;
+                let moved = outcome.ended == Ended::Moved;
+                last = Some(outcome);
+                if !moved {
+                    break;
+                }
+            }
+            Ok(last.expect("at least one round"))
+        })
+    }
+
+    /// Words for how a run ended.
+    pub fn ended(&mut self, destroy: bool) -> Ended {
+        match self.run(Stop::default(), destroy).expect("not killed") {
+            Ok(outcome) => outcome.ended,
+            Err(failed) => Ended::Failed(failed.to_string()),
+        }
+    }
+
+    pub fn plan(&mut self) -> Plan {
+        self.stack.observe().plan
+    }
+
+    pub fn observe(&mut self) -> Observation {
+        self.stack.observe()
+    }
+
+    /// A plain apply must succeed, the one after it must write nothing, and nothing may be there twice.
+    pub fn converge(&mut self, story: &str) {
+        let ended = self.ended(false);
+        assert_eq!(ended, Ended::Done, "{story}: apply");
+        self.at_rest(story);
+        self.once(story);
+    }
+
+    /// The next plan is empty and an apply writes nothing.
+    pub fn at_rest(&mut self, story: &str) {
+        let plan = self.plan();
+        assert!(plan.is_empty(), "{story}: second plan: {}", shown(&plan));
+        let mark = self.stack.mark();
+        assert_eq!(self.ended(false), Ended::Done, "{story}: second apply");
+        let writes: Vec<String> = self.writes_since(mark);
+        assert!(writes.is_empty(), "{story}: the second apply wrote: {writes:?}");
+    }
+
+    pub fn writes_since(&self, mark: usize) -> Vec<String> {
+        let log = self.stack.log_since(mark);
+        log.iter().filter(|entry| entry.wrote).map(|entry| entry.operation.to_owned()).collect()
+    }
+
+    /// Law 3: one of each, and no lease left.
+    pub fn once(&self, story: &str) {
+        let mut world = self.world();
+        assert_eq!(leases(&mut world), 0, "{story}: leases");
+        let services = &world.account_mut(ACCOUNT).verify_services;
+        let acme = services.iter().filter(|service| service.friendly_name == "Acme").count();
+        assert_eq!(acme, 1, "{story}: Verify services");
+        let tenant = world.tenant_mut(DOMAIN);
+        let named = |name: &str| tenant.actions.iter().filter(|action| action.name == name).count();
+        assert_eq!(named(ACTION), 1, "{story}: Actions");
+        let kept = usize::from(matches!(self.stack.store, Store::Tenant));
+        assert_eq!(named(LEDGER), kept, "{story}: ledgers");
+        let streams = tenant.log_streams.iter().filter(|s| s.name.as_deref() == Some(STREAM)).count();
+        assert_eq!(streams, 1, "{story}: streams");
+        assert_eq!(tenant.phone_providers.len(), 1, "{story}: providers");
+        let bound = tenant.bound("custom-phone-provider").len();
+        assert!(bound <= 1, "{story}: {bound} bindings");
+    }
+
+    /// Versions of our Action that were ever deployed.
+    pub fn versions(&self) -> usize {
+        let mut world = self.world();
+        let tenant = world.tenant_mut(DOMAIN);
+        tenant.actions.iter().find(|action| action.name == ACTION).map_or(0, |action| action.versions.len())
+    }
+
+    /// Requests of a run that nothing disturbs.
+    pub fn requests(&self, mark: usize) -> usize {
+        self.stack.mark() - mark
+    }
+
+    /// The tenant's settings back from destroy: no change of what was there.
+    pub fn snapshot(&self) -> World {
+        whole(&self.world())
+    }
+}
+
+pub fn leases(world: &mut World) -> usize {
+    let services = &world.account_mut(ACCOUNT).serverless_services;
+    services.iter().filter(|service| service.unique_name.starts_with("lockstep-lease-")).count()
+}
+
+pub fn shown(plan: &Plan) -> String {
+    let steps = plan.steps.iter().map(|step| format!("{} {}: {}", step.address, step.what, step.reason));
+    let findings = plan.findings.iter().map(|f| format!("{:?} {}: {}", f.level, f.address, f.text));
+    let record = plan.record.then(|| "record".to_owned());
+    steps.chain(findings).chain(record).collect::<Vec<_>>().join("; ")
+}
+
+/// What other people keep: Actions on other triggers, their bindings, a stream, a Verify service, a factor.
+pub fn crowd(world: &mut World) {
+    let now_ms = START_MS - 86_400_000;
+    for (name, trigger, version) in [
+        ("Their enrichment", "post-login", "v3"),
+        ("Their audit", "post-login", "v3"),
+        ("Their hook", "post-change-password", "v2"),
+    ] {
+        let id = world.add_deployed_action(DOMAIN, name, &TriggerRef::new(trigger, version), now_ms);
+        world.bind(DOMAIN, trigger, &id, name, now_ms);
+    }
+    let tenant = world.tenant_mut(DOMAIN);
+    tenant.log_streams.push(foreign_stream());
+    tenant.factors.iter_mut().filter(|f| f.name == "email").for_each(|f| f.enabled = true);
+    let mut service = verify_service("VA00000000000000000000000000000042");
+    service.friendly_name = "Their brand".into();
+    world.account_mut(ACCOUNT).verify_services.push(service);
+}
+
+pub fn verify_service(sid: &str) -> lockstep::twin::world::VerifyService {
+    // Made by the twin itself, so that every setting is there.
+    let mut twin = Twin::new(crate::support::options(), 99);
+    let form = [("FriendlyName", "Acme"), ("CustomCodeEnabled", "true"), ("CodeLength", "6")];
+    twin.world.account_mut(ACCOUNT);
+    let (status, made) =
+        twin.operate_account(ACCOUNT, "verify.twilio.com", Method::Post, "/v2/Services", &form, START_MS);
+    assert_eq!(status, 201, "{made}");
+    let mut service = twin.world.account_mut(ACCOUNT).verify_services.remove(0);
+    service.sid = sid.into();
+    service
+}
+
+pub fn foreign_stream() -> LogStream {
+    let sink = json!({"httpEndpoint": "https://their.example/logs", "httpContentFormat": "JSONLINES",
+        "httpContentType": "application/json", "httpAuthorization": "theirs"});
+    LogStream {
+        id: FOREIGN_STREAM.into(),
+        name: Some("Their stream".into()),
+        r#type: "http".into(),
+        status: "active".into(),
+        sink: sink.as_object().expect("object").clone(),
+        filters: None,
+        pii_config: None,
+        is_priority: false,
+    }
+}
+
+/// A tenant where SMS codes work already, through the vendor's own provider, and everybody has to give one.
+pub fn works_by_twilio(tenant: &mut Tenant) {
+    tenant.phone_providers.push(PhoneProvider {
+        id: "pro_0000000000000007".into(),
+        name: "twilio".into(),
+        disabled: false,
+        configuration: json!({"delivery_methods": ["text"], "sid": ACCOUNT, "default_from": "+15005550006"})
+            .as_object()
+            .expect("object")
+            .clone(),
+        credentials: json!({"auth_token": "t"}).as_object().expect("object").clone(),
+        created_at: "2026-01-01T00:00:00.000Z".into(),
+        updated_at: "2026-01-01T00:00:00.000Z".into(),
+    });
+    tenant.factors.iter_mut().filter(|f| f.name == "sms").for_each(|f| f.enabled = true);
+    tenant.message_types = Some(vec!["sms".into()]);
+    tenant.policies = vec!["all-applications".into()];
+    // Somebody else's feedback, so that what is missing later is missing because of us.
+    let mut stream = foreign_stream();
+    stream.id = "lst_0000000000000043".into();
+    stream.name = Some("Their feedback".into());
+    stream.sink.insert("httpContentFormat".into(), json!("JSONARRAY"));
+    tenant.log_streams.push(stream);
+}
+
+/// A ledger file in memory.
+#[derive(Default)]
+pub struct Memory {
+    pub content: RefCell<Option<String>>,
+    pub saves: Cell<usize>,
+}
+
+impl LedgerFile for Memory {
+    fn load(&self) -> Result<Option<String>, String> {
+        Ok(self.content.borrow().clone())
+    }
+    fn save(&self, content: &str) -> Result<(), String> {
+        self.saves.set(self.saves.get() + 1);
+        *self.content.borrow_mut() = Some(content.to_owned());
+        Ok(())
+    }
+    fn remove(&self) -> Result<(), String> {
+        *self.content.borrow_mut() = None;
+        Ok(())
+    }
+}
+
+/// Small, seeded, repeatable numbers.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits") % bound
+    }
+}
+
+/// Several fields of several kinds are different from the core manifest.
+pub fn changed_manifest() -> String {
+    core_manifest()
+        .replace("code_length: 6", "code_length: 8")
+        .replace("twilio: 6.2.0", "twilio: 6.2.1")
+        .replace("status: active", "filters: [other, user.notification]\n    status: active")
+        .replace("otp: on ", "otp: off ")
+        .replace("channels: [sms, voice] ", "channels: [sms] ")
+}
+
+/// Runs every case and reports all that failed, so that one run tells the whole story.
+pub fn all<T>(cases: impl IntoIterator<Item = T>, mut check: impl FnMut(T)) {
+    let mut failures = Vec::new();
+    let mut ran = 0;
+    for case in cases {
+        ran += 1;
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(case)));
+        if let Err(panic) = result {
+            let text = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_default();
+            failures.push(text.chars().take(700).collect::<String>());
+        }
+    }
+    assert!(failures.is_empty(), "{} of {ran} failed:\n- {}", failures.len(), failures.join("\n- "));
+}

@@ -1,0 +1,216 @@
+//! A run that ends early, at every request there is: the next one understands it.
+
+use std::rc::Rc;
+
+use lockstep::engine::apply::Ended;
+use lockstep::engine::store::Store;
+use lockstep::shell::in_process::Stop;
+
+use super::bench::{self, Bench, Dice, LEDGER, Memory, all, changed_manifest};
+use crate::support::{ACCOUNT, DOMAIN};
+
+type Make = fn() -> Bench;
+
+fn with_file() -> Bench {
+    let mut bench = Bench::crowded();
+    bench.stack.store = Store::File(Rc::new(Memory::default()));
+    bench
+}
+
+/// Applied once, and then several things are wanted otherwise.
+fn changed() -> Bench {
+    let mut bench = Bench::crowded();
+    bench.stack.applied();
+    bench.stack.text = changed_manifest();
+    bench.losses();
+    bench
+}
+
+fn applied() -> Bench {
+    let mut bench = Bench::crowded();
+    bench.stack.applied();
+    bench.losses();
+    bench
+}
+
+/// Number of requests of one undisturbed run.
+fn length(make: Make, destroy: bool) -> usize {
+    let mut bench = make();
+    let mark = bench.stack.mark();
+    assert_eq!(bench.ended(destroy), Ended::Done);
+    bench.requests(mark)
+}
+
+fn points(length: usize) -> impl Iterator<Item = (usize, bool)> {
+    (0..=length).flat_map(|k| [(k, true), (k, false)])
+}
+
+fn killed_then_applied(make: Make, versions_max: usize) {
+    let length = length(make, false);
+    all(points(length), |(k, before_reply)| {
+        let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
+        let mut bench = make();
+        let _ = bench.run(Stop::kill(k, before_reply), false);
+        bench.converge(&story);
+        assert!(bench.versions() <= versions_max, "{story}: {} versions deployed", bench.versions());
+        foreign_only(&bench, &story);
+    });
+}
+
+fn foreign_only(bench: &Bench, story: &str) {
+    let losses: Vec<String> = bench
+        .losses()
+        .into_iter()
+        .filter(|loss| loss.contains("foreign") || loss.contains("locked"))
+        .collect();
+    assert!(losses.is_empty(), "{story}: {losses:?}");
+}
+
+#[test]
+fn a_killed_first_apply_is_finished_by_the_next() {
+    killed_then_applied(Bench::crowded, 1);
+}
+
+#[test]
+fn a_killed_first_apply_with_a_ledger_file_is_finished_by_the_next() {
+    killed_then_applied(with_file, 1);
+}
+
+#[test]
+fn a_killed_change_is_finished_by_the_next() {
+    killed_then_applied(changed, 2);
+}
+
+#[test]
+fn a_killed_destroy_is_finished_by_the_next() {
+    let former = Bench::crowded().snapshot();
+    let length = length(applied, true);
+    all(points(length), |(k, before_reply)| {
+        let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
+        let mut bench = applied();
+        let _ = bench.run(Stop::kill(k, before_reply), true);
+        assert_eq!(bench.ended(true), Ended::Done, "{story}");
+        let mark = bench.stack.mark();
+        assert_eq!(bench.ended(true), Ended::Done, "{story}: again");
+        assert!(bench.writes_since(mark).is_empty(), "{story}: again wrote {:?}", bench.writes_since(mark));
+        let now = bench.snapshot();
+        assert!(now == former, "{story}: {}", difference(&former, &now));
+        foreign_only(&bench, &story);
+    });
+}
+
+/// Where two worlds differ, in words.
+fn difference(then: &lockstep::twin::World, now: &lockstep::twin::World) -> String {
+    let json = |world| serde_json::to_value(world).expect("plain data");
+    let (then, now) = (json(then), json(now));
+    let mut found = Vec::new();
+    for part in ["tenants", "accounts"] {
+        let key = if part == "tenants" { DOMAIN } else { ACCOUNT };
+        let (a, b) = (&then[part][key], &now[part][key]);
+        for field in b.as_object().into_iter().flatten().map(|(field, _)| field) {
+            if a[field] != b[field] {
+                found.push(format!("{field}: {} → {}", a[field], b[field]));
+            }
+        }
+    }
+    found.join("; ")
+}
+
+#[test]
+fn two_kills_in_a_row_are_survived() {
+    let length = length(Bench::crowded, false);
+    let mut dice = Dice(11);
+    let cases: Vec<(usize, usize, bool)> =
+        (0..80).map(|_| (1 + dice.below(length), 1 + dice.below(length), dice.below(2) == 0)).collect();
+    all(cases, |(first, second, before_reply)| {
+        let story = format!("killed after {first}, then after {second}, before the reply: {before_reply}");
+        let mut bench = Bench::crowded();
+        let _ = bench.run(Stop::kill(first, before_reply), false);
+        let _ = bench.run(Stop::kill(second, !before_reply), false);
+        bench.converge(&story);
+        assert_eq!(bench.versions(), 1, "{story}: versions");
+    });
+}
+
+#[test]
+fn a_killed_apply_and_then_a_destroy_leave_the_former_world() {
+    let former = Bench::crowded().snapshot();
+    let length = length(Bench::crowded, false);
+    all(points(length), |(k, before_reply)| {
+        let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
+        let mut bench = Bench::crowded();
+        let _ = bench.run(Stop::kill(k, before_reply), false);
+        assert_eq!(bench.ended(true), Ended::Done, "{story}");
+        let now = bench.snapshot();
+        assert!(now == former, "{story}: {}", difference(&former, &now));
+    });
+}
+
+#[test]
+fn a_secret_corrected_after_a_kill_reaches_the_action() {
+    let length = length(Bench::crowded, false);
+    all(points(length), |(k, before_reply)| {
+        let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
+        let mut bench = Bench::crowded();
+        let _ = bench.run(Stop::kill(k, before_reply), false);
+        bench.stack.env.insert("TWILIO_SENDER_SECRET".into(), "Corrected-Secret-0b51".into());
+        bench.converge(&story);
+        let mut world = bench.world();
+        let tenant = world.tenant_mut(DOMAIN);
+        let action = tenant.actions.iter().find(|action| action.name == bench::ACTION).expect("there");
+        let live = action.live_version().and_then(|version| version.secret("TWILIO_API_SECRET"));
+        assert_eq!(live.map(|secret| secret.value.as_str()), Some("Corrected-Secret-0b51"), "{story}");
+    });
+}
+
+#[test]
+fn an_interrupt_leaves_a_record_and_no_lease() {
+    let length = length(Bench::crowded, false);
+    all(0..=length, |k| {
+        let story = format!("interrupted after {k} of {length}");
+        let mut bench = Bench::crowded();
+        let mark = bench.stack.mark();
+        let result = bench.run(Stop::interrupt(k), false).expect("not killed");
+        let stopped = match &result {
+            Ok(outcome) => outcome.ended == Ended::Stopped,
+            Err(failed) => *failed == lockstep::model::call::Failed::Stopped,
+        };
+        let done = matches!(&result, Ok(outcome) if outcome.ended == Ended::Done);
+        assert!(stopped || done, "{story}: {result:?}");
+        let log = bench.stack.log_since(mark);
+        let ledger_id = {
+            let mut world = bench.world();
+            let actions = &world.tenant_mut(DOMAIN).actions;
+            actions.iter().find(|action| action.name == LEDGER).map(|action| action.id.clone())
+        };
+        for entry in log.iter().skip(k).filter(|entry| entry.wrote) {
+            let tidies = match entry.operation {
+                "delete_serverless_service" => true,
+                _ => ledger_id.as_ref().is_some_and(|id| entry.path.ends_with(id.as_str())),
+            };
+            assert!(tidies, "{story}: {} {} began after it", entry.method, entry.path);
+        }
+        assert_eq!(bench::leases(&mut bench.world()), 0, "{story}: the lease is still there");
+        let ledger = bench.observe().found.ledger;
+        if let Some(ledger) = ledger {
+            let last = ledger.history.last().map(|run| run.outcome.clone());
+            let word = if done { "apply done" } else { "apply stopped" };
+            assert_eq!(last.as_deref(), Some(word), "{story}: the record");
+        }
+        bench.converge(&story);
+        assert_eq!(bench.versions(), 1, "{story}: versions");
+    });
+}
+
+#[test]
+fn an_interrupted_change_is_finished_by_the_next() {
+    let length = length(changed, false);
+    all(0..=length, |k| {
+        let story = format!("interrupted after {k} of {length}");
+        let mut bench = changed();
+        let result = bench.run(Stop::interrupt(k), false).expect("not killed");
+        assert_eq!(bench::leases(&mut bench.world()), 0, "{story}: {result:?}: the lease is still there");
+        bench.converge(&story);
+        foreign_only(&bench, &story);
+    });
+}
