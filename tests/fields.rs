@@ -1,1 +1,12 @@
+//! Every managed field of every kind, from four sides: the request properties that the vendors document, drift and
+//! repair, destroy, and recorded replies.
+//!
+//! The list of fields is generated from the manifest's tables and from what the kinds declare; each table here is
+//! compared with it, so a new field without a row fails.
 
+mod bed;
+mod destroy;
+mod drift;
+mod properties;
+mod replies;
+mod rows;

@@ -1,1 +1,21 @@
+//! The program as its users have it: processes, exit codes, streams, signals, and the built-in twin over HTTP.
+//!
+//! Everything stays on the loopback interface, every wait has an end, and a process gets no environment but what the
+//! test hands in.
 
+mod escapes;
+mod http;
+mod interrupted;
+mod lab;
+mod lease;
+mod ledgers;
+mod manifests;
+mod saved_plans;
+mod secrets;
+mod snapshots;
+mod streams;
+mod usage;
+mod verdicts;
+
+#[path = "tidy.rs"]
+mod tidy;

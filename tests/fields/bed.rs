@@ -1,0 +1,510 @@
+//! A manifest that manages everything, and a stack whose manifest and world are edited one value at a time.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use lockstep::diag::Severity;
+use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
+use lockstep::engine::observe::{Observation, Session, observe};
+use lockstep::kinds;
+use lockstep::manifest::{self, FileError, Missing, Sources};
+use lockstep::model::manifest::Manifest;
+use lockstep::plan::build;
+use lockstep::shell::in_process::Stop;
+use lockstep::twin::world::{Action, LogStream, VerifyService, VerifyTemplate};
+use lockstep::twin::{Tenant, Twin, World};
+use serde_json::{Value as Json, json};
+
+use crate::support::{ACCOUNT, DOMAIN, Stack, options, tables};
+
+/// Every managed field of every kind.
+pub const FULL: &str = r#"
+lockstep: v1
+stack: acme-full
+auth0:
+  domain: ${env.AUTH0_DOMAIN}
+  client_id: ${env.AUTH0_CLIENT_ID}
+  client_secret: ${env.AUTH0_CLIENT_SECRET}
+twilio:
+  account_sid: ${env.TWILIO_ACCOUNT_SID}
+  api_key: ${env.TWILIO_API_KEY}
+  api_secret: ${env.TWILIO_API_SECRET}
+verify_service:
+  friendly_name: Acme Login
+  code_length: 6
+  lookup_enabled: true
+  skip_sms_to_landlines: true
+  dtmf_input_required: true
+  tts_name: alice
+  psd2_enabled: false
+  do_not_share_warning_enabled: true
+  custom_code_enabled: true
+  default_template_sid: HJ00000000000000000000000000000001
+  push:
+    include_date: false
+    apn_credential_sid: CR00000000000000000000000000000001
+    fcm_credential_sid: CR000000000000000000000000000000f1
+  totp:
+    issuer: Acme
+    time_step: 30
+    code_length: 6
+    skew: 1
+  whatsapp:
+    msg_service_sid: MG00000000000000000000000000000001
+    from: "+15550100"
+  passkeys:
+    relying_party:
+      id: acme.example
+      name: Acme
+      origins: https://acme.example,https://login.acme.example
+    authenticator_attachment: platform
+    discoverable_credentials: preferred
+    user_verification: preferred
+  verify_event_subscription_enabled: false
+phone:
+  delivery: unified
+  channels: [sms, voice]
+action:
+  name: Acme phone
+  code: builtin:twilio-verify
+  runtime: node22
+  dependencies:
+    twilio: 6.2.0
+  secrets:
+    TWILIO_ACCOUNT_SID: ${twilio.account_sid}
+    TWILIO_API_KEY: ${env.TWILIO_SENDER_KEY}
+    TWILIO_API_SECRET: ${env.TWILIO_SENDER_SECRET}
+    TWILIO_VERIFY_SID: ${verify_service.sid}
+  binding:
+    display_name: Send the code
+    position: last
+feedback:
+  log_stream:
+    name: Acme feedback
+    endpoint: https://acme-feedback.example/auth0-logs
+    authorization: ${env.FEEDBACK_SECRET}
+    content_format: JSONARRAY
+    content_type: application/json
+    custom_headers:
+      X-Stack: ${env.HEADER_SECRET}
+    filters: [other, user.notification]
+    pii_config:
+      log_fields: [email]
+      method: mask
+      algorithm: xxhash
+    is_priority: false
+    status: active
+mfa:
+  policy: always
+  factors:
+    phone: true
+    otp: true
+    email: false
+    push_notification: false
+    webauthn_roaming: true
+    webauthn_platform: false
+    recovery_code: true
+    duo: false
+universal_login:
+  experience: new
+  identifier_first: true
+  webauthn_platform_first_factor: true
+"#;
+
+/// Dotted places in the manifest and the values to put there; null takes the key away.
+pub type Edits = Vec<(String, Json)>;
+
+/// One edit.
+pub fn edit(place: impl Into<String>, value: Json) -> (String, Json) {
+    (place.into(), value)
+}
+
+/// Variables of the environment: those of the other tests, and a few to change to.
+pub fn env() -> BTreeMap<String, String> {
+    let mut env = crate::support::env();
+    for (name, value) in [("HEADER_SECRET", "Header-Secret-77aa10"), ("OTHER_SECRET", "Other-Secret-e01b94")]
+    {
+        env.insert(name.into(), value.into());
+    }
+    env
+}
+
+/// Any file is the built-in with a line more, so that the code can be changed.
+struct Folder(BTreeMap<String, String>);
+
+/// Source of a file of the manifest.
+pub fn file(path: &str) -> String {
+    let source = lockstep::builtin::source("twilio-verify").unwrap_or_default();
+    format!("{source}// {}\n", path.trim_start_matches("./"))
+}
+
+impl Sources for Folder {
+    fn env(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+    fn file(&self, path: &str) -> Result<String, FileError> {
+        Ok(file(path))
+    }
+    fn cmd(&self, _: &str) -> Option<Result<String, String>> {
+        None
+    }
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn builtin(&self, name: &str) -> Option<&'static str> {
+        lockstep::builtin::source(name)
+    }
+}
+
+/// The manifest with edits, resolved and checked; otherwise what is wrong with it.
+pub fn manifest(text: &str, edits: &[(String, Json)]) -> Result<Manifest, String> {
+    let mut root: Json = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+    for (place, value) in edits {
+        let (path, key) = place.rsplit_once('.').unwrap_or(("", place));
+        let mut at = &mut root;
+        for part in path.split('.').filter(|part| !part.is_empty()) {
+            at = &mut at[part];
+        }
+        match (value, at.as_object_mut()) {
+            (Json::Null, Some(map)) => drop(map.shift_remove(key)),
+            (value, _) => at[key] = value.clone(),
+        }
+    }
+    // JSON is YAML.
+    let text = root.to_string();
+    let (parsed, _) =
+        manifest::parse("full.yaml", &text, &tables()).map_err(|rejected| rejected.render(false))?;
+    let manifest = manifest::resolve(&parsed, &Folder(env()), Missing::Error)
+        .map_err(|rejected| rejected.render(false))?;
+    let mut problems = Vec::new();
+    kinds::KINDS.iter().for_each(|kind| kind.check(&manifest, &mut problems));
+    problems.retain(|problem| problem.severity == Severity::Error);
+    if problems.is_empty() { Ok(manifest) } else { Err(format!("{problems:?}")) }
+}
+
+/// [`manifest`] that is known to be right.
+pub fn valid(text: &str, edits: &[(String, Json)]) -> Manifest {
+    manifest(text, edits).unwrap_or_else(|problems| panic!("{edits:?}: {problems}"))
+}
+
+/// A twin and the time on it: applied once, tampered with many times.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub twin: Twin,
+    pub now_ms: u64,
+}
+
+/// A stack with its own manifest.
+pub struct Bed {
+    pub stack: Stack,
+    pub manifest: Manifest,
+}
+
+impl Bed {
+    /// On an empty tenant.
+    pub fn new(manifest: Manifest) -> Bed {
+        let mut stack = Stack::new(options(), crate::support::core_manifest());
+        stack.env = env();
+        let bed = Bed { stack, manifest };
+        bed.with_twin(|twin| {
+            let templates = ['2', '3'].map(|digit| VerifyTemplate {
+                sid: format!("HJ{}{digit}", "0".repeat(31)),
+                friendly_name: format!("Template {digit}"),
+                channels: vec!["sms".into()],
+                translations: json!({}),
+            });
+            twin.world.account_mut(ACCOUNT).verify_templates.extend(templates);
+            twin.tenant_mut(DOMAIN).adaptive_mfa = true;
+        });
+        bed
+    }
+
+    /// On the state of a snapshot.
+    pub fn on(snapshot: &Snapshot, manifest: Manifest) -> Bed {
+        let mut bed = Bed::new(manifest);
+        *bed.stack.twin.borrow_mut() = snapshot.twin.clone();
+        let now_ms = bed.now_ms();
+        bed.stack.in_process.advance_ms(snapshot.now_ms - now_ms);
+        // Entropy is drawn by run, and this is a later one.
+        bed.stack.runs = 100;
+        bed
+    }
+
+    /// The state now; an hour passes, so that times differ.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { twin: self.stack.twin.borrow().clone(), now_ms: self.now_ms() + 3_600_000 }
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        self.stack.in_process.now_ms()
+    }
+
+    pub fn with_twin<T>(&self, act: impl FnOnce(&mut Twin) -> T) -> T {
+        act(&mut self.stack.twin.borrow_mut())
+    }
+
+    fn session(&mut self, destroy: bool) -> Session {
+        let mut session = self.stack.session(destroy);
+        session.manifest = Rc::new(self.manifest.clone());
+        session
+    }
+
+    /// As `drift` sees it: removals are differences.
+    pub fn observe(&mut self) -> Observation {
+        let mut session = self.session(false);
+        session.allow_delete = true;
+        self.stack
+            .process(Stop::default(), |port| async move { observe(&session, &port).await })
+            .expect("not killed")
+            .unwrap_or_else(|failed| panic!("{failed}"))
+    }
+
+    fn run(&mut self, destroy: bool) -> Outcome {
+        let session = self.session(destroy);
+        self.stack
+            .process(Stop::default(), |port| async move {
+                let seen = observe(&session, &port).await.unwrap_or_else(|failed| panic!("{failed}"));
+                apply(&session, seen, Wishes::default(), &port).await
+            })
+            .expect("not killed")
+    }
+
+    pub fn apply(&mut self) -> Outcome {
+        self.run(false)
+    }
+
+    /// Applies; panics unless it went well.
+    pub fn applied(&mut self) -> Outcome {
+        let outcome = self.apply();
+        assert_eq!(outcome.ended, Ended::Done, "{outcome:?}");
+        outcome
+    }
+
+    /// Destroys; panics unless it went well.
+    pub fn destroyed(&mut self) -> Outcome {
+        let outcome = self.run(true);
+        assert_eq!(outcome.ended, Ended::Done, "{outcome:?}");
+        outcome
+    }
+
+    /// The world without what every write moves.
+    pub fn plain(&self, ids: Remote) -> Json {
+        plain(&self.stack.twin.borrow().world, ids)
+    }
+
+    /// Writes since a mark, as `METHOD host/path`; those of lease and ledger are left out.
+    pub fn writes_since(&self, mark: usize) -> Vec<String> {
+        let ledger = ledger_id(&self.stack.twin.borrow());
+        let ledger = ledger.as_deref().unwrap_or("no ledger");
+        self.stack
+            .log_since(mark)
+            .into_iter()
+            .filter(|entry| entry.wrote && entry.host != "serverless.twilio.com")
+            .filter(|entry| !entry.path.contains(ledger))
+            .map(|entry| format!("{} {}{}", entry.method, entry.host, entry.path))
+            .collect()
+    }
+}
+
+/// The full manifest, applied.
+pub fn applied_full() -> Snapshot {
+    let mut bed = Bed::new(valid(FULL, &[]));
+    bed.applied();
+    bed.snapshot()
+}
+
+/// The resources that the full manifest declares, as address and field.
+pub fn declared_fields() -> Vec<(String, String)> {
+    build::declared(&valid(FULL, &[]))
+        .into_iter()
+        .flat_map(|resource| resource.desired.into_keys().map(move |field| (resource.address.clone(), field)))
+        .collect()
+}
+
+pub fn tenant(twin: &mut Twin) -> &mut Tenant {
+    twin.tenant_mut(DOMAIN)
+}
+
+/// The first service.
+pub fn service(twin: &mut Twin) -> &mut VerifyService {
+    &mut twin.world.account_mut(ACCOUNT).verify_services[0]
+}
+
+/// The Action on the phone trigger.
+pub fn action(twin: &mut Twin) -> &mut Action {
+    let actions = &mut tenant(twin).actions;
+    actions.iter_mut().find(|action| action.supports("custom-phone-provider")).expect("the Action is there")
+}
+
+/// The first stream.
+pub fn stream(twin: &mut Twin) -> &mut LogStream {
+    &mut tenant(twin).log_streams[0]
+}
+
+/// Id of the ledger's Action.
+pub fn ledger_id(twin: &Twin) -> Option<String> {
+    let tenant = twin.world.tenants.get(DOMAIN)?;
+    let ledger = tenant.actions.iter().find(|action| action.name.starts_with("Lockstep ledger"))?;
+    Some(ledger.id.clone())
+}
+
+/// Takes the ledger away.
+pub fn lose_ledger(twin: &mut Twin) {
+    tenant(twin).actions.retain(|action| !action.name.starts_with("Lockstep ledger"));
+}
+
+/// Another operator edits the draft, lets it build and deploys it.
+pub fn edit_action(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action, &str)) {
+    let stamp = twin.world.ids.stamp(now_ms);
+    let version_id = twin.world.ids.uuid();
+    let action = action(twin);
+    change(action, &stamp);
+    let live = action.live_version().expect("the Action is deployed").clone();
+    action.versions.push(lockstep::twin::world::ActionVersion {
+        id: version_id.clone(),
+        number: live.number + 1,
+        code: action.code.clone(),
+        dependencies: action.dependencies.clone(),
+        runtime: action.runtime.clone(),
+        secrets: action.secrets.clone(),
+        created_at: stamp.clone(),
+        updated_at: stamp.clone(),
+        built_at: stamp.clone(),
+        ..live
+    });
+    action.updated_at = stamp;
+    action.draft_version = Some(version_id.clone());
+    if let Some(deployment) = &mut action.deployment {
+        deployment.former_version_id = Some(std::mem::replace(&mut deployment.version_id, version_id));
+        deployment.visible_at_ms = now_ms;
+        deployment.bindable_at_ms = now_ms;
+    }
+}
+
+/// Another operator edits the draft and leaves it at that.
+pub fn edit_draft(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action)) {
+    let stamp = twin.world.ids.stamp(now_ms);
+    let action = action(twin);
+    change(action);
+    action.updated_at = stamp;
+    action.draft_version = None;
+    action.build.started_at_ms = now_ms;
+    action.build.ends_at_ms = now_ms;
+}
+
+/// Whether remote ids take part in a comparison of worlds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Remote {
+    Ids,
+    /// An object may have been made anew.
+    NoIds,
+}
+
+/// Members that move with every write: times, builds, the version list (what is live takes part), tokens.
+const MOVING: &[&str] = &[
+    "created_at",
+    "updated_at",
+    "created_at_ms",
+    "updated_at_ms",
+    "build",
+    "draft_version",
+    "versions",
+    "deployment",
+    "tokens",
+    "used_assertions",
+    "logs",
+];
+
+/// A world as data, without [`MOVING`] members, ids of bindings, and the ledger's content; lists without order sorted.
+pub fn plain(world: &World, ids: Remote) -> Json {
+    let mut json = serde_json::to_value(world).expect("a world is data");
+    json["ids"] = Json::Null;
+    for (domain, tenant) in &world.tenants {
+        let actions: Vec<Json> = tenant
+            .actions
+            .iter()
+            .map(|action| {
+                let mut shown = serde_json::to_value(action).expect("an Action is data");
+                if action.name.starts_with("Lockstep ledger") {
+                    shown["code"] = json!("(ledger)");
+                }
+                shown["live"] = action.live_version().map_or(Json::Null, |live| {
+                    json!({ "code": live.code, "dependencies": live.dependencies, "runtime": live.runtime, "secrets": live.secrets })
+                });
+                shown
+            })
+            .collect();
+        json["tenants"][domain.as_str()]["actions"] = json!(actions);
+    }
+    tidy(&mut json, ids);
+    json
+}
+
+fn tidy(json: &mut Json, ids: Remote) {
+    match json {
+        Json::Object(map) => {
+            map.retain(|key, _| !MOVING.contains(&key.as_str()));
+            if map.contains_key("action_id") {
+                map.shift_remove("id");
+            }
+            // Never configured and configured as nothing are one state to users; so is a trigger without bindings.
+            if map.get("message_types") == Some(&Json::Null) {
+                map.insert("message_types".into(), json!([]));
+            }
+            if let Some(Json::Object(bindings)) = map.get_mut("bindings") {
+                bindings.retain(|_, list| list.as_array().is_none_or(|list| !list.is_empty()));
+            }
+            map.values_mut().for_each(|value| tidy(value, ids));
+            for key in ["actions", "log_streams", "verify_services", "secrets", "dependencies"] {
+                if let Some(Json::Array(list)) = map.get_mut(key) {
+                    list.sort_by_key(Json::to_string);
+                }
+            }
+            map.sort_keys();
+        }
+        Json::Array(list) => list.iter_mut().for_each(|value| tidy(value, ids)),
+        Json::String(text) if ids == Remote::NoIds && is_remote_id(text) => *text = "(id)".into(),
+        _ => {}
+    }
+}
+
+fn is_remote_id(text: &str) -> bool {
+    let is_uuid = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
+    let is_service = text.len() == 34 && text.starts_with("VA");
+    is_uuid || is_service || text.starts_with("pro_") || text.starts_with("lst_")
+}
+
+/// Asserts that two worlds are equal, and names the places where they are not.
+pub fn assert_same(before: &Json, after: &Json, what: &str) {
+    let differing = difference(before, after);
+    assert!(differing.is_empty(), "{what}: the world is not as before:\n{}", differing.join("\n"));
+}
+
+/// The places where two worlds are not equal.
+pub fn difference(before: &Json, after: &Json) -> Vec<String> {
+    let mut out = Vec::new();
+    compare("", before, after, &mut out);
+    out
+}
+
+fn compare(place: &str, before: &Json, after: &Json, out: &mut Vec<String>) {
+    match (before, after) {
+        (Json::Object(old), Json::Object(new)) => {
+            let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for key in keys {
+                let value = |map: &serde_json::Map<String, Json>| map.get(key).cloned().unwrap_or(Json::Null);
+                compare(&format!("{place}/{key}"), &value(old), &value(new), out);
+            }
+        }
+        (Json::Array(old), Json::Array(new)) if old.len() == new.len() => {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                compare(&format!("{place}/{index}"), old, new, out);
+            }
+        }
+        (old, new) if old != new => out.push(format!("  {place}: {old} → {new}")),
+        _ => {}
+    }
+}
+
+/// A closure over a world, shared by rows.
+pub type Tamper = Rc<dyn Fn(&mut Twin, u64)>;

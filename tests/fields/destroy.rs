@@ -1,0 +1,260 @@
+//! Destroy takes away what apply made, puts back what apply changed, and touches nothing else.
+
+use lockstep::engine::apply::Ended;
+use lockstep::twin::world::{LogStream, PhoneProvider, Secret};
+use lockstep::twin::{TriggerRef, Twin};
+use serde_json::{Value as Json, json};
+
+use super::bed::{
+    Bed, Edits, FULL, Remote, action, assert_same, edit, ledger_id, service, stream, tenant, valid,
+};
+use crate::support::{ACCOUNT, DOMAIN};
+
+/// A stream of somebody else.
+fn foreign_stream(twin: &mut Twin, name: &str, kind: &str, sink: Json) {
+    let id = twin.world.ids.log_stream();
+    tenant(twin).log_streams.push(LogStream {
+        id,
+        name: Some(name.into()),
+        r#type: kind.into(),
+        status: "active".into(),
+        sink: sink.as_object().cloned().unwrap_or_default(),
+        filters: None,
+        pii_config: None,
+        is_priority: false,
+    });
+}
+
+/// A Verify service of somebody else, made from one of ours.
+fn foreign_service(twin: &mut Twin, friendly_name: &str, now_ms: u64) {
+    let form = [("FriendlyName", friendly_name), ("CodeLength", "8")];
+    let method = lockstep::model::api::Method::Post;
+    let (status, _) =
+        twin.operate_account(ACCOUNT, "verify.twilio.com", method, "/v2/Services", &form, now_ms);
+    assert_eq!(status, 201);
+}
+
+/// A tenant and an account that were in use before us.
+fn in_use(twin: &mut Twin, now_ms: u64) {
+    let triggers = [
+        ("Enrich the token", "post-login", "v3", Some("Enrich")),
+        ("Block some countries", "post-login", "v3", Some("Geo")),
+        ("Kept for later", "post-login", "v3", None),
+        ("Old phone hook", "send-phone-message", "v2", Some("Old phone hook")),
+        ("Tell the CRM", "post-change-password", "v2", Some("CRM")),
+    ];
+    for (name, trigger, version, bound) in triggers {
+        let id = twin.world.add_deployed_action(DOMAIN, name, &TriggerRef::new(trigger, version), now_ms);
+        if let Some(display_name) = bound {
+            twin.world.bind(DOMAIN, trigger, &id, display_name, now_ms);
+        }
+    }
+    foreign_stream(twin, "To Datadog", "datadog", json!({ "datadogApiKey": "k", "datadogRegion": "eu" }));
+    foreign_stream(twin, "To the SIEM", "http", json!({ "httpEndpoint": "https://siem.example/" }));
+    foreign_service(twin, "Somebody else", now_ms);
+    foreign_service(twin, "Acme Login", now_ms);
+    let tenant = tenant(twin);
+    for factor in &mut tenant.factors {
+        factor.enabled = ["otp", "email", "duo"].contains(&factor.name.as_str());
+    }
+    tenant.policies = vec!["all-applications".into()];
+    tenant.message_types = Some(vec!["voice".into()]);
+    tenant.prompts.universal_login_experience = "classic".into();
+    tenant.prompts.identifier_first = Some(false);
+    tenant.prompts.webauthn_platform_first_factor = Some(false);
+    tenant.settings.insert("friendly_name".into(), json!("Acme"));
+    tenant.branding.insert("logo_url".into(), json!("https://acme.example/logo.png"));
+}
+
+/// A manifest beside what is in use: some factors are not named, so they are somebody else's.
+fn beside() -> Edits {
+    vec![
+        edit("verify_service.sid", json!("new")),
+        edit("mfa.factors", json!({ "phone": true, "otp": true, "webauthn_roaming": true })),
+        edit("mfa.policy", json!("never")),
+    ]
+}
+
+fn lease_is_gone(twin: &mut Twin) -> bool {
+    twin.world.account_mut(ACCOUNT).serverless_services.is_empty()
+}
+
+/// Applies, destroys, destroys again.
+fn there_and_back(what: &str, edits: &Edits, prepare: fn(&mut Twin, u64)) -> Bed {
+    let mut bed = Bed::new(valid(FULL, edits));
+    let now_ms = bed.now_ms();
+    bed.with_twin(|twin| prepare(twin, now_ms));
+    let before = bed.plain(Remote::Ids);
+    bed.applied();
+    assert!(bed.observe().plan.is_empty(), "{what}: a second apply does nothing");
+    bed.destroyed();
+    assert_same(&before, &bed.plain(Remote::Ids), what);
+    assert!(bed.with_twin(|twin| ledger_id(twin)).is_none(), "{what}: the ledger is gone");
+    assert!(bed.with_twin(lease_is_gone), "{what}: the lease is gone");
+
+    let mark = bed.stack.mark();
+    let outcome = bed.destroyed();
+    assert!(outcome.done.is_empty(), "{what}: a second destroy does nothing: {outcome:?}");
+    let writes: Vec<_> = bed.stack.log_since(mark).into_iter().filter(|entry| entry.wrote).collect();
+    assert!(writes.is_empty(), "{what}: a second destroy writes nothing: {writes:?}");
+    bed
+}
+
+#[test]
+fn a_fresh_tenant_is_as_fresh_as_before() {
+    there_and_back("fresh", &vec![], |_, _| {});
+}
+
+#[test]
+fn a_tenant_in_use_is_as_it_was() {
+    there_and_back("in use", &beside(), in_use);
+}
+
+#[test]
+fn what_others_change_in_between_stays() {
+    let mut bed = Bed::new(valid(FULL, &beside()));
+    let now_ms = bed.now_ms();
+    bed.with_twin(|twin| in_use(twin, now_ms));
+    bed.applied();
+    let change = |twin: &mut Twin, now_ms: u64| {
+        let trigger = TriggerRef::new("post-login", "v3");
+        let id = twin.world.add_deployed_action(DOMAIN, "New colleague", &trigger, now_ms);
+        twin.world.bind(DOMAIN, "post-login", &id, "New colleague", now_ms);
+        tenant(twin).bindings.get_mut("post-login").expect("bound").swap(0, 1);
+        tenant(twin).log_streams.retain(|stream| stream.name.as_deref() != Some("To Datadog"));
+        foreign_service(twin, "Later", now_ms);
+        tenant(twin).factors.iter_mut().filter(|f| f.name == "recovery-code").for_each(|f| f.enabled = true);
+        tenant(twin).settings.insert("friendly_name".into(), json!("Acme Inc"));
+    };
+    // The same changes on a tenant that we never saw.
+    let mut other = Bed::new(valid(FULL, &beside()));
+    other.with_twin(|twin| in_use(twin, now_ms));
+    other.with_twin(|twin| change(twin, now_ms));
+    let now_ms = bed.now_ms();
+    bed.with_twin(|twin| change(twin, now_ms));
+    bed.destroyed();
+    assert_same(&other.plain(Remote::NoIds), &bed.plain(Remote::NoIds), "changed in between");
+    assert!(other.observe().found.ledger.is_none());
+}
+
+/// Objects that the manifest names and that were there before us, bound and sending.
+fn adoptable(twin: &mut Twin, now_ms: u64) {
+    let trigger = TriggerRef::new("custom-phone-provider", "v1");
+    let id = twin.world.add_deployed_action(DOMAIN, "Acme phone", &trigger, now_ms);
+    twin.world.bind(DOMAIN, "custom-phone-provider", &id, "By hand", now_ms);
+    let provider_id = format!("pro_{}", twin.world.ids.word(22));
+    tenant(twin).phone_providers.push(PhoneProvider {
+        id: provider_id,
+        name: "custom".into(),
+        disabled: false,
+        configuration: json!({ "delivery_methods": ["text"] }).as_object().cloned().unwrap_or_default(),
+        credentials: serde_json::Map::new(),
+        created_at: "2025-01-01T00:00:00.000Z".into(),
+        updated_at: "2025-01-01T00:00:00.000Z".into(),
+    });
+    foreign_stream(twin, "Acme feedback", "http", json!({ "httpEndpoint": "https://old.example/" }));
+    foreign_service(twin, "By hand", now_ms);
+    tenant(twin).factors.iter_mut().filter(|f| f.name == "sms").for_each(|f| f.enabled = true);
+    tenant(twin).message_types = Some(vec!["sms".into()]);
+}
+
+/// The adopted objects, by what tells them apart.
+fn adopted(twin: &mut Twin) -> [String; 4] {
+    [
+        action(twin).id.clone(),
+        tenant(twin).phone_providers[0].id.clone(),
+        stream(twin).id.clone(),
+        service(twin).sid.clone(),
+    ]
+}
+
+fn adopting() -> (Bed, [String; 4]) {
+    let mut bed = Bed::new(valid(FULL, &[]));
+    let now_ms = bed.now_ms();
+    bed.with_twin(|twin| adoptable(twin, now_ms));
+    let ids = bed.with_twin(adopted);
+    bed.manifest = valid(FULL, &[edit("verify_service.sid", json!(ids[3]))]);
+    (bed, ids)
+}
+
+#[test]
+fn what_was_adopted_is_not_deleted() {
+    let (mut bed, ids) = adopting();
+    let outcome = bed.applied();
+    assert_eq!(outcome.ended, Ended::Done);
+    assert_eq!(bed.with_twin(adopted), ids, "taken over, not made anew");
+    assert!(bed.observe().plan.is_empty());
+    let mark = bed.stack.mark();
+    bed.destroyed();
+    assert_eq!(bed.with_twin(adopted), ids);
+    let deletes: Vec<String> =
+        bed.writes_since(mark).into_iter().filter(|line| line.starts_with("DELETE")).collect();
+    // The ledger's own Action is the only thing that goes.
+    assert_eq!(deletes.len(), 1, "{deletes:?}");
+    assert!(bed.with_twin(|twin| ledger_id(twin)).is_none());
+    assert!(bed.with_twin(lease_is_gone));
+    let again = bed.destroyed();
+    assert!(again.done.is_empty(), "{again:?}");
+}
+
+#[test]
+fn an_adopted_provider_and_service_get_their_former_values_back() {
+    let (mut bed, _) = adopting();
+    let former = |twin: &mut Twin| {
+        let service = service(twin);
+        let mut settings = json!(service.settings);
+        // An empty value clears, and the API keeps the issuer whatever is sent.
+        settings["totp"]["issuer"] = Json::Null;
+        let text = settings.to_string().replace("\"\"", "null");
+        let service = json!([service.friendly_name, text]);
+        let tenant = tenant(twin);
+        json!([service, tenant.phone_providers[0].configuration, tenant.message_types, tenant.factors])
+    };
+    let before = bed.with_twin(former);
+    bed.applied();
+    assert_ne!(before, bed.with_twin(former));
+    bed.destroyed();
+    let after = bed.with_twin(former);
+    assert_same(&before, &after, "adopted");
+}
+
+#[test]
+fn an_adopted_binding_stays_bound() {
+    let (mut bed, ids) = adopting();
+    bed.applied();
+    bed.destroyed();
+    let bound: Vec<String> = bed.with_twin(|twin| {
+        tenant(twin).bound("custom-phone-provider").iter().map(|binding| binding.action_id.clone()).collect()
+    });
+    assert_eq!(bound, [ids[0].clone()], "it was bound before us, and its provider still sends through it");
+}
+
+#[test]
+fn an_adopted_action_that_has_other_secrets_is_not_stripped_of_them() {
+    let (mut bed, _) = adopting();
+    bed.with_twin(|twin| {
+        let stamp = "2025-01-01T00:00:00.000000001Z".to_owned();
+        let secret = Secret { name: "THEIRS".into(), value: "x".into(), updated_at: stamp };
+        action(twin).secrets.push(secret);
+    });
+    let before = bed.plain(Remote::Ids);
+    let outcome = bed.apply();
+    assert!(matches!(&outcome.ended, Ended::Failed(text) if text.contains("THEIRS")), "{outcome:?}");
+    assert_same(&before, &bed.plain(Remote::Ids), "refused");
+}
+
+#[test]
+fn a_setting_that_was_as_wanted_when_it_was_taken_over_is_put_back_too() {
+    let without = edit("mfa.policy", Json::Null);
+    let mut bed = Bed::new(valid(FULL, std::slice::from_ref(&without)));
+    bed.with_twin(|twin| tenant(twin).policies = vec!["all-applications".into()]);
+    bed.applied();
+    // Taken over without a step, changed by the next apply.
+    for policy in ["always", "never"] {
+        bed.manifest = valid(FULL, &[edit("mfa.policy", json!(policy))]);
+        bed.applied();
+    }
+    assert!(bed.with_twin(|twin| tenant(twin).policies.is_empty()));
+    bed.destroyed();
+    assert_eq!(bed.with_twin(|twin| tenant(twin).policies.clone()), ["all-applications"]);
+}

@@ -1,0 +1,535 @@
+//! Changed behind Lockstep's back, in the manifest, on both sides, and without a ledger: what drift says, and what
+//! apply makes of it.
+
+use std::collections::BTreeSet;
+
+use lockstep::engine::apply::Ended;
+use lockstep::engine::observe::Observation;
+use lockstep::kinds;
+use lockstep::model::field::{Type, flat};
+use lockstep::model::plan::{Cause, FieldChange, Level, Plan};
+use lockstep::plan::render::{self, Paint};
+use lockstep::twin::Twin;
+use lockstep::twin::world::{Dependency, Secret};
+use serde_json::{Value as Json, json};
+
+use super::bed::{
+    Bed, FULL, Remote, Snapshot, action, applied_full, assert_same, declared_fields, difference, edit,
+    edit_action, edit_draft, lose_ledger, manifest, service, stream, tenant, valid,
+};
+use super::rows::{Other, Row, live_secret, rows};
+
+/// Declared fields without a row, each with its reason.
+const WITHOUT_ROW: &[(&str, &str, &str)] = &[(
+    "trigger_binding",
+    "in_place",
+    "the trigger takes one Action only, so a place can differ only beside a foreign Action; that case is below",
+)];
+
+fn changes(plan: &Plan) -> Vec<(&str, &FieldChange)> {
+    plan.resources.iter().flat_map(|r| r.changes.iter().map(|change| (r.address.as_str(), change))).collect()
+}
+
+fn named(plan: &Plan) -> Vec<String> {
+    changes(plan).iter().map(|(address, change)| format!("{address}.{}", change.field)).collect()
+}
+
+/// Who moved, over all fields. Exit codes follow from it: `{NotApplied}` 2, `{TenantChanged}` 3, both or `Both` 4,
+/// `Unknown` 5.
+fn causes(plan: &Plan) -> BTreeSet<Cause> {
+    changes(plan).iter().map(|(_, change)| change.cause).collect()
+}
+
+fn change<'a>(plan: &'a Plan, row: &Row) -> Option<&'a FieldChange> {
+    changes(plan)
+        .into_iter()
+        .find(|(address, change)| *address == row.address && change.field == row.field)
+        .map(|(_, change)| change)
+}
+
+fn name(row: &Row) -> String {
+    format!("{}.{}", row.address, row.field)
+}
+
+/// Runs every row and tells all that fail, not only the first.
+fn every_row(check: impl Fn(&Row) -> Result<(), String>) {
+    let rows = rows();
+    let failures: Vec<String> =
+        rows.iter().filter_map(|row| check(row).err().map(|why| format!("{}: {why}", name(row)))).collect();
+    assert!(failures.is_empty(), "{} of {} fields:\n{}", failures.len(), rows.len(), failures.join("\n"));
+}
+
+fn ensure(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(why()) }
+}
+
+/// A world that another operator has changed.
+fn tampered(snapshot: &Snapshot, row: &Row) -> Bed {
+    let bed = Bed::on(snapshot, valid(FULL, &[]));
+    let now_ms = bed.now_ms();
+    bed.with_twin(|twin| (row.tamper)(twin, now_ms));
+    bed
+}
+
+#[test]
+fn every_declared_field_has_a_row() {
+    let mut declared: BTreeSet<String> =
+        declared_fields().iter().map(|(address, field)| format!("{address}.{field}")).collect();
+    for (address, field, reason) in WITHOUT_ROW {
+        assert!(
+            declared.remove(&format!("{address}.{field}")),
+            "{address}.{field} is not declared ({reason})"
+        );
+    }
+    let rows: BTreeSet<String> = rows().iter().map(name).collect();
+    assert_eq!(rows, declared);
+    // Every key that a request carries is behind some row, so that the manifest side is moved too.
+    let places: BTreeSet<String> = super::rows::rows().into_iter().map(|row| row.place).collect();
+    for section in kinds::sections() {
+        for (key, field) in flat(section.fields).into_iter().filter(|(_, field)| !field.wire.is_empty()) {
+            let place = format!("{}.{key}", section.path);
+            let is_map = matches!(field.ty, Type::Map { .. });
+            let moved =
+                places.iter().any(|row| *row == place || is_map && row.starts_with(&format!("{place}.")));
+            assert!(moved, "{place} has no row");
+        }
+    }
+    println!("{} fields with a row, {} without", rows.len(), WITHOUT_ROW.len());
+}
+
+#[test]
+fn changed_behind_our_back_is_told_and_put_right() {
+    let snapshot = applied_full();
+    every_row(|row| {
+        let before = Bed::on(&snapshot, valid(FULL, &[])).plain(Remote::Ids);
+        let mut bed = tampered(&snapshot, row);
+        let visible = row.field == "deployed" || !difference(&before, &bed.plain(Remote::Ids)).is_empty();
+        ensure(visible, || "the comparison of worlds is blind to this field".into())?;
+        let plan = bed.observe().plan;
+        ensure(named(&plan) == [name(row)], || format!("differ: {:?}", named(&plan)))?;
+        let told = change(&plan, row).expect("just seen");
+        let expected = (Some(row.there.clone()), Some(row.applied.clone()), row.secret);
+        ensure((told.old.clone(), told.new.clone(), told.secret) == expected, || format!("{told:?}"))?;
+        ensure(told.cause == Cause::TenantChanged, || format!("{told:?}"))?;
+        shown(&plan, row, "[tenant changed]")?;
+
+        let mark = bed.stack.mark();
+        let outcome = bed.apply();
+        ensure(outcome.ended == Ended::Done, || format!("{outcome:?}"))?;
+        let writes = bed.writes_since(mark);
+        ensure(writes.len() == row.writes, || {
+            format!("{} writes, not {}: {writes:?}", writes.len(), row.writes)
+        })?;
+        let after = bed.observe().plan;
+        ensure(after.is_empty() && named(&after).is_empty(), || format!("left: {:?}", named(&after)))?;
+        let differing = difference(&before, &bed.plain(Remote::Ids));
+        ensure(differing.is_empty(), || format!("the world is not as before: {differing:?}"))
+    });
+}
+
+/// The text for people names the field, both values and who moved.
+fn shown(plan: &Plan, row: &Row, cause: &str) -> Result<(), String> {
+    let text = render::drift(plan, Paint(false));
+    let line = text.lines().find(|line| line.trim_start().starts_with(&format!("{}:", row.field)));
+    let Some(line) = line else { return Err(format!("not shown in\n{text}")) };
+    let is_long = row.applied.as_str().is_some_and(|text| text.contains('\n'));
+    let values = match (row.secret, is_long) {
+        (true, _) => "changed (secret)".to_owned(),
+        (false, true) => String::new(),
+        (false, false) => {
+            format!("{} → {}", render::shown(Some(&row.there)), render::shown(Some(&row.applied)))
+        }
+    };
+    ensure(line.contains(&values) && line.ends_with(cause), || format!("shown as {line:?}"))
+}
+
+#[test]
+fn changed_in_the_manifest_is_not_applied() {
+    let snapshot = applied_full();
+    every_row(|row| match &row.other {
+        Other::Fixed => Ok(()),
+        Other::Refused(edits) => {
+            ensure(manifest(FULL, edits).is_err(), || "another value should be refused".into())
+        }
+        Other::Value(edits, shown) => {
+            let plan = Bed::on(&snapshot, valid(FULL, edits)).observe().plan;
+            let told = change(&plan, row).ok_or_else(|| format!("differ: {:?}", named(&plan)))?;
+            let old = if row.secret { json!("set") } else { row.applied.clone() };
+            let expected = (Some(old), Some(shown.clone()), row.secret);
+            ensure((told.old.clone(), told.new.clone(), told.secret) == expected, || format!("{told:?}"))?;
+            ensure(causes(&plan) == [Cause::NotApplied].into(), || format!("{:?}", changes(&plan)))
+        }
+    });
+}
+
+#[test]
+fn changed_on_both_sides_is_both() {
+    let snapshot = applied_full();
+    let companion = edit("verify_service.code_length", json!(7));
+    every_row(|row| {
+        let mut bed = tampered(&snapshot, row);
+        match &row.other {
+            Other::Value(edits, shown) if row.secret || *shown != row.there => {
+                bed.manifest = valid(FULL, edits);
+                let plan = bed.observe().plan;
+                let told = change(&plan, row).ok_or_else(|| format!("differ: {:?}", named(&plan)))?;
+                ensure(told.cause == Cause::Both, || format!("{told:?}"))
+            }
+            other => {
+                // A switch has two values: moved on both sides it agrees, and there is nothing to tell.
+                if let Other::Value(edits, _) = other {
+                    bed.manifest = valid(FULL, edits);
+                    let plan = bed.observe().plan;
+                    ensure(change(&plan, row).is_none(), || {
+                        format!("agrees, yet differs: {:?}", named(&plan))
+                    })?;
+                }
+                // So both sides move in different fields.
+                bed.manifest = valid(FULL, std::slice::from_ref(&companion));
+                let seen = causes(&bed.observe().plan);
+                ensure(seen == [Cause::NotApplied, Cause::TenantChanged].into(), || format!("{seen:?}"))
+            }
+        }
+    });
+}
+
+#[test]
+fn without_a_ledger_the_cause_is_unknown() {
+    let snapshot = applied_full();
+    let sid = snapshot.clone().twin.world.account_mut(crate::support::ACCOUNT).verify_services[0].sid.clone();
+    // A service is never picked by its name alone.
+    let pinned = valid(FULL, &[edit("verify_service.sid", json!(sid))]);
+    every_row(|row| {
+        let mut bed = tampered(&snapshot, row);
+        bed.with_twin(lose_ledger);
+        bed.manifest = pinned.clone();
+        let plan = bed.observe().plan;
+        match change(&plan, row) {
+            Some(_) => ensure(causes(&plan) == [Cause::Unknown].into(), || format!("{:?}", changes(&plan))),
+            // What cannot be read back has nothing to be compared with; it is named, and is no difference.
+            None => {
+                let unknown = plan
+                    .resources
+                    .iter()
+                    .any(|resource| resource.address == row.address && resource.unknown.contains(&row.field));
+                ensure(row.secret && unknown, || format!("differ: {:?}", named(&plan)))
+            }
+        }
+    });
+}
+
+/// What another operator does, at a time.
+type Change = fn(&mut Twin, u64);
+
+/// A change that is no single field's: what differs then, and how many writes mend it.
+struct Special {
+    what: &'static str,
+    edits: &'static [(&'static str, &'static str)],
+    tamper: Change,
+    /// `address.field: old → new`, in the order of the plan.
+    differs: &'static [&'static str],
+    writes: usize,
+    /// An object is made anew, so ids differ.
+    anew: bool,
+}
+
+fn add_secret(twin: &mut Twin, now_ms: u64) {
+    edit_action(twin, now_ms, |action, stamp| {
+        action.secrets.push(Secret { name: "THEIRS".into(), value: "x".into(), updated_at: stamp.into() });
+    });
+}
+
+const SPECIALS: &[Special] = &[
+    Special {
+        what: "a dependency is added",
+        edits: &[],
+        tamper: |twin, now| {
+            edit_action(twin, now, |action, _| {
+                action.dependencies.push(Dependency { name: "lodash".into(), version: "4.17.21".into() });
+            });
+        },
+        differs: &["action.dependencies.lodash: 4.17.21 → (absent)"],
+        writes: 2,
+        anew: false,
+    },
+    Special {
+        what: "a dependency is removed",
+        edits: &[],
+        tamper: |twin, now| edit_action(twin, now, |action, _| action.dependencies.clear()),
+        differs: &["action.dependencies.twilio: (absent) → 6.2.0"],
+        writes: 2,
+        anew: false,
+    },
+    Special {
+        what: "a secret is removed",
+        edits: &[],
+        tamper: |twin, now| {
+            edit_action(twin, now, |action, _| {
+                action.secrets.retain(|secret| secret.name != "TWILIO_API_KEY")
+            });
+        },
+        differs: &["action.secrets.TWILIO_API_KEY: (absent) → set"],
+        writes: 2,
+        anew: false,
+    },
+    Special {
+        what: "a secret is added, and is to be removed",
+        edits: &[("action.unmanaged_secrets", "remove")],
+        tamper: add_secret,
+        differs: &["action.secrets.THEIRS: set → (absent)"],
+        writes: 2,
+        anew: false,
+    },
+    Special {
+        what: "the draft is edited and not deployed",
+        edits: &[],
+        tamper: |twin, now| edit_draft(twin, now, |action| action.runtime = "node18-actions".into()),
+        differs: &["action.deployed: false → true", "action.runtime: node18 → node22"],
+        writes: 2,
+        anew: false,
+    },
+    Special {
+        what: "the draft fails to build",
+        edits: &[],
+        tamper: |twin, now| edit_draft(twin, now, |action| action.build.fails = true),
+        differs: &["action.deployed: false → true"],
+        writes: 2,
+        anew: false,
+    },
+    Special {
+        what: "the stream is suspended",
+        edits: &[],
+        tamper: |twin, _| stream(twin).status = "suspended".into(),
+        differs: &["log_stream.status: suspended → active"],
+        writes: 1,
+        anew: false,
+    },
+    Special {
+        what: "a header is added",
+        edits: &[],
+        tamper: |twin, _| {
+            let headers = stream(twin).sink.get_mut("httpCustomHeaders").and_then(Json::as_array_mut);
+            headers.expect("headers").push(json!({ "header": "X-Theirs", "value": "x" }));
+        },
+        differs: &["log_stream.custom_headers.X-Theirs: set → (absent)"],
+        writes: 1,
+        anew: false,
+    },
+    Special {
+        what: "masking is removed",
+        edits: &[],
+        tamper: |twin, _| stream(twin).pii_config = None,
+        differs: &[
+            "log_stream.pii_config.algorithm: (absent) → xxhash",
+            "log_stream.pii_config.log_fields: (absent) → [email]",
+            "log_stream.pii_config.method: (absent) → mask",
+        ],
+        writes: 1,
+        anew: false,
+    },
+    Special {
+        what: "filters are removed",
+        edits: &[],
+        tamper: |twin, _| stream(twin).filters = None,
+        differs: &["log_stream.filters: [] → [other, user.notification]"],
+        writes: 1,
+        anew: false,
+    },
+    Special {
+        what: "several policies are set",
+        edits: &[],
+        tamper: |twin, _| tenant(twin).policies = vec!["all-applications".into(), "confidence-score".into()],
+        differs: &["mfa_policy.policy: (all-applications, confidence-score) → always"],
+        writes: 1,
+        anew: false,
+    },
+    Special {
+        what: "message types are taken away",
+        edits: &[],
+        tamper: |twin, _| tenant(twin).message_types = None,
+        differs: &["phone_message_types.message_types: [] → [sms, voice]"],
+        writes: 1,
+        anew: false,
+    },
+    Special {
+        what: "the binding is removed",
+        edits: &[],
+        tamper: |twin, _| drop(tenant(twin).bindings.remove("custom-phone-provider")),
+        differs: &[
+            "trigger_binding.display_name: (absent) → Send the code",
+            "trigger_binding.in_place: (absent) → true",
+        ],
+        writes: 1,
+        anew: false,
+    },
+    Special {
+        what: "the provider is deleted",
+        edits: &[],
+        tamper: |twin, _| tenant(twin).phone_providers.clear(),
+        differs: &[
+            "phone_provider.delivery_methods: (absent) → [text, voice]",
+            "phone_provider.disabled: (absent) → false",
+            "phone_provider.name: (absent) → custom",
+        ],
+        writes: 1,
+        anew: true,
+    },
+];
+
+fn tell(plan: &Plan) -> Vec<String> {
+    changes(plan)
+        .iter()
+        .map(|(address, change)| {
+            let [old, new] = [&change.old, &change.new].map(|value| render::shown(value.as_ref()));
+            format!("{address}.{}: {old} → {new}", change.field)
+        })
+        .collect()
+}
+
+#[test]
+fn changes_beyond_one_field_are_told_and_put_right() {
+    let base = applied_full();
+    for special in SPECIALS {
+        let edits: Vec<_> = special.edits.iter().map(|(place, value)| edit(*place, json!(value))).collect();
+        let mut bed = Bed::on(&base, valid(FULL, &edits));
+        let before = bed.plain(if special.anew { Remote::NoIds } else { Remote::Ids });
+        let now_ms = bed.now_ms();
+        bed.with_twin(|twin| (special.tamper)(twin, now_ms));
+        let plan = bed.observe().plan;
+        assert_eq!(tell(&plan), special.differs, "{}", special.what);
+        assert_eq!(causes(&plan), [Cause::TenantChanged].into(), "{}: {:?}", special.what, changes(&plan));
+        let mark = bed.stack.mark();
+        bed.applied();
+        let writes = bed.writes_since(mark);
+        assert_eq!(writes.len(), special.writes, "{}: {writes:?}", special.what);
+        assert!(bed.observe().plan.is_empty(), "{}", special.what);
+        let after = bed.plain(if special.anew { Remote::NoIds } else { Remote::Ids });
+        assert_same(&before, &after, special.what);
+    }
+}
+
+#[test]
+fn what_was_deleted_is_made_again() {
+    let base = applied_full();
+    let cases: &[(&str, Change, usize)] = &[
+        // The new service has another SID, which the Action reads from a secret: create, draft, deploy.
+        (
+            "verify_service",
+            |twin, _| twin.world.account_mut(crate::support::ACCOUNT).verify_services.clear(),
+            3,
+        ),
+        // Create, deploy, bind.
+        (
+            "action",
+            |twin, _| {
+                let id = action(twin).id.clone();
+                tenant(twin).actions.retain(|action| action.id != id);
+                tenant(twin).bindings.clear();
+            },
+            3,
+        ),
+        ("log_stream", |twin, _| tenant(twin).log_streams.clear(), 1),
+    ];
+    for (address, tamper, writes) in cases {
+        let mut bed = Bed::on(&base, valid(FULL, &[]));
+        let before = bed.plain(Remote::NoIds);
+        let now_ms = bed.now_ms();
+        bed.with_twin(|twin| tamper(twin, now_ms));
+        let plan = bed.observe().plan;
+        assert_eq!(causes(&plan), [Cause::TenantChanged].into(), "{address}: {:?}", tell(&plan));
+        assert!(changes(&plan).iter().any(|(at, _)| at == address), "{address}: {:?}", tell(&plan));
+        let mark = bed.stack.mark();
+        bed.applied();
+        let made = bed.writes_since(mark);
+        assert_eq!(made.len(), *writes, "{address}: {made:?}");
+        assert!(bed.observe().plan.is_empty(), "{address}");
+        assert_same(&before, &bed.plain(Remote::NoIds), address);
+    }
+}
+
+fn findings(observation: &Observation, level: Level) -> Vec<String> {
+    let findings = observation.plan.findings.iter().filter(|finding| finding.level == level);
+    findings.map(|finding| format!("{}: {}", finding.address, finding.text)).collect()
+}
+
+#[test]
+fn a_foreign_secret_is_kept_and_keeps_secrets_from_being_written() {
+    let mut bed = Bed::on(&applied_full(), valid(FULL, &[]));
+    let now_ms = bed.now_ms();
+    bed.with_twin(|twin| add_secret(twin, now_ms));
+    let seen = bed.observe();
+    assert!(seen.plan.is_empty() && named(&seen.plan).is_empty(), "{:?}", named(&seen.plan));
+    assert!(
+        findings(&seen, Level::Note).iter().any(|text| text.contains("THEIRS")),
+        "{:?}",
+        seen.plan.findings
+    );
+
+    // A new dependency needs a draft, and a draft without secrets keeps them all.
+    bed.manifest = valid(FULL, &[edit("action.dependencies.twilio", json!("6.3.0"))]);
+    bed.applied();
+    assert_eq!(bed.with_twin(|twin| live_secret(twin, "THEIRS")).as_deref(), Some("x"));
+
+    // A changed secret needs the whole set, which would drop the foreign one: somebody has to decide.
+    let edits = [
+        edit("action.dependencies.twilio", json!("6.3.0")),
+        edit("action.secrets.TWILIO_API_KEY", json!("${env.OTHER_SECRET}")),
+    ];
+    bed.manifest = valid(FULL, &edits);
+    let before = bed.plain(Remote::Ids);
+    assert!(findings(&bed.observe(), Level::Blocker).iter().any(|text| text.contains("THEIRS")));
+    let outcome = bed.apply();
+    assert!(matches!(&outcome.ended, Ended::Failed(text) if text.contains("THEIRS")), "{outcome:?}");
+    assert_same(&before, &bed.plain(Remote::Ids), "refused");
+}
+
+#[test]
+fn a_foreign_action_on_our_trigger_is_told_and_stops_us() {
+    let mut bed = Bed::on(&applied_full(), valid(FULL, &[edit("action.binding.position", json!("first"))]));
+    let now_ms = bed.now_ms();
+    bed.with_twin(|twin| {
+        let trigger = lockstep::twin::TriggerRef::new("custom-phone-provider", "v1");
+        let id = twin.world.add_deployed_action(crate::support::DOMAIN, "Theirs", &trigger, now_ms);
+        let mut ours = tenant(twin).bindings.remove("custom-phone-provider").expect("bound");
+        twin.world.bind(crate::support::DOMAIN, "custom-phone-provider", &id, "Theirs", now_ms);
+        tenant(twin).bindings.get_mut("custom-phone-provider").expect("bound").append(&mut ours);
+    });
+    let before = bed.plain(Remote::Ids);
+    let seen = bed.observe();
+    assert_eq!(tell(&seen.plan), ["trigger_binding.in_place: false → true"]);
+    assert_eq!(causes(&seen.plan), [Cause::TenantChanged].into());
+    assert!(findings(&seen, Level::Blocker).iter().any(|text| text.contains("Theirs")));
+    assert!(matches!(bed.apply().ended, Ended::Failed(_)));
+    assert_same(&before, &bed.plain(Remote::Ids), "refused");
+}
+
+#[test]
+fn a_generated_authorization_is_drawn_anew_when_it_was_changed() {
+    let text = edit("feedback.log_stream.authorization", json!("${generated.feedback}"));
+    let mut bed = Bed::new(valid(FULL, &[text]));
+    bed.applied();
+    let drawn = bed.with_twin(|twin| stream(twin).sink["httpAuthorization"].clone());
+    bed.with_twin(|twin| stream(twin).sink.insert("httpAuthorization".into(), json!("theirs")));
+    let plan = bed.observe().plan;
+    assert_eq!(tell(&plan), ["log_stream.authorization: set → changed"]);
+    assert_eq!(causes(&plan), [Cause::TenantChanged].into());
+    let mark = bed.stack.mark();
+    bed.applied();
+    assert_eq!(bed.writes_since(mark).len(), 1);
+    let now = bed.with_twin(|twin| stream(twin).sink["httpAuthorization"].clone());
+    assert!(now != json!("theirs") && now != drawn, "the old value is kept nowhere, so a new one is drawn");
+    assert!(bed.observe().plan.is_empty());
+}
+
+#[test]
+fn the_service_that_is_ours_is_known_by_its_sid() {
+    let mut bed = Bed::on(&applied_full(), valid(FULL, &[]));
+    bed.with_twin(|twin| {
+        let mut twin_service = service(twin).clone();
+        twin_service.sid = format!("VA{}", "1".repeat(32));
+        twin_service.settings.insert("code_length".into(), json!(9));
+        twin.world.account_mut(crate::support::ACCOUNT).verify_services.push(twin_service);
+    });
+    let plan = bed.observe().plan;
+    assert!(plan.is_empty() && named(&plan).is_empty(), "{:?}", tell(&plan));
+}

@@ -1,0 +1,267 @@
+//! What Lockstep manages is what the vendors let a client write, but for exclusions that are listed with a reason.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use lockstep::kinds::{self, Seen};
+use lockstep::model::field::flat;
+use serde_json::Value as Json;
+
+use super::bed::declared_fields;
+
+const SERVICES: &str = "POST /v2/Services";
+const ACTIONS: &str = "POST, PATCH /actions/actions";
+const BINDINGS: &str = "PATCH /actions/triggers/{id}/bindings";
+const FACTORS: &str = "PUT /guardian/factors/{name}";
+const MESSAGE_TYPES: &str = "PUT /guardian/factors/phone/message-types";
+const POLICIES: &str = "PUT /guardian/policies";
+const PROVIDERS: &str = "POST, PATCH /branding/phone/providers";
+const SETTINGS: &str = "PATCH /tenants/settings";
+const PROMPTS: &str = "PATCH /prompts";
+const STREAMS: &str = "POST, PATCH /log-streams (http)";
+
+/// Form fields of create and update ("Twilio Verify v2" description, 2026-04). Compared with the description itself
+/// where that is at hand.
+const SERVICE_FORM: &[&str] = &[
+    "FriendlyName",
+    "CodeLength",
+    "LookupEnabled",
+    "SkipSmsToLandlines",
+    "DtmfInputRequired",
+    "TtsName",
+    "Psd2Enabled",
+    "DoNotShareWarningEnabled",
+    "CustomCodeEnabled",
+    "Push.IncludeDate",
+    "Push.ApnCredentialSid",
+    "Push.FcmCredentialSid",
+    "Totp.Issuer",
+    "Totp.TimeStep",
+    "Totp.CodeLength",
+    "Totp.Skew",
+    "DefaultTemplateSid",
+    "Whatsapp.MsgServiceSid",
+    "Whatsapp.From",
+    "Passkeys.RelyingParty.Id",
+    "Passkeys.RelyingParty.Name",
+    "Passkeys.RelyingParty.Origins",
+    "Passkeys.AuthenticatorAttachment",
+    "Passkeys.DiscoverableCredentials",
+    "Passkeys.UserVerification",
+    "VerifyEventSubscriptionEnabled",
+];
+
+/// Request properties by call ("Auth0 docs, Management API" and recorded exchanges, 2026-08), but for the service's.
+const WRITABLE: &[(&str, &[&str])] = &[
+    (
+        ACTIONS,
+        &["name", "supported_triggers", "code", "dependencies", "runtime", "secrets", "modules", "deploy"],
+    ),
+    (BINDINGS, &["ref", "display_name", "secrets"]),
+    (
+        FACTORS,
+        &[
+            "sms enabled",
+            "push-notification enabled",
+            "otp enabled",
+            "email enabled",
+            "duo enabled",
+            "webauthn-roaming enabled",
+            "webauthn-platform enabled",
+            "recovery-code enabled",
+        ],
+    ),
+    (MESSAGE_TYPES, &["message_types"]),
+    (POLICIES, &["(array)"]),
+    (
+        PROVIDERS,
+        &[
+            "name",
+            "disabled",
+            "configuration.delivery_methods",
+            "configuration.sid",
+            "configuration.default_from",
+            "configuration.mssid",
+            "credentials",
+        ],
+    ),
+    (SETTINGS, &["phone_consolidated_experience"]),
+    (PROMPTS, &["universal_login_experience", "identifier_first", "webauthn_platform_first_factor"]),
+    (
+        STREAMS,
+        &[
+            "name",
+            "type",
+            "status",
+            "sink.httpEndpoint",
+            "sink.httpAuthorization",
+            "sink.httpContentFormat",
+            "sink.httpContentType",
+            "sink.httpCustomHeaders",
+            "filters",
+            "pii_config.log_fields",
+            "pii_config.method",
+            "pii_config.algorithm",
+            "isPriority",
+            "startFrom",
+        ],
+    ),
+];
+
+/// Writable and not managed, each with its reason.
+const EXCLUDED: &[(&str, &str, &str)] = &[
+    (
+        ACTIONS,
+        "supported_triggers",
+        "fixed: the Action is for custom-phone-provider; another trigger is another Action",
+    ),
+    (ACTIONS, "modules", "early access; the Action needs none, and an omitted list is kept"),
+    (ACTIONS, "deploy", "the build is asynchronous, so deploying is a step of its own"),
+    (BINDINGS, "secrets", "in the schema only; the Action has its own secrets"),
+    (PROVIDERS, "configuration.sid", "of a twilio provider; on ours it is reported as leftover and removed"),
+    (
+        PROVIDERS,
+        "configuration.default_from",
+        "of a twilio provider; on ours it is reported as leftover and removed",
+    ),
+    (
+        PROVIDERS,
+        "configuration.mssid",
+        "of a twilio provider; on ours it is reported as leftover and removed",
+    ),
+    (PROVIDERS, "credentials", "always {} for a custom provider, and never read back"),
+    (STREAMS, "type", "fixed: the feedback goes by http; another type is another stream"),
+    (
+        STREAMS,
+        "startFrom",
+        "on create only (feedback.log_stream.start_from): it replays events and is never read back",
+    ),
+];
+
+/// Form fields that are newer than the description ("Twilio docs, Verify service", seen 2026-08): not managed until the
+/// description has them. An omitted field stays as it is, so a value set by hand is safe.
+const NEWER_THAN_THE_DESCRIPTION: &[&str] =
+    &["Email.From", "Email.FromName", "Email.ContentTemplateId", "MailerSid"];
+
+/// Manifest keys that no request carries, each with its reason.
+const NOT_SENT: &[(&str, &str)] = &[
+    ("verify_service.sid", "picks the service"),
+    ("phone.delivery", "chooses the kinds; unified sets phone_consolidated_experience"),
+    ("action.unmanaged_secrets", "says what to do with names that only the tenant has"),
+    ("action.binding.position", "the order of the list"),
+    ("feedback.log_stream.start_from", "on create only"),
+];
+
+/// Properties that follow from the stack and have no key of their own: call, property, address, field.
+const GENERATED: &[(&str, &str, &str, &str)] = &[
+    (BINDINGS, "ref", "trigger_binding", "in_place"),
+    (PROVIDERS, "name", "phone_provider", "name"),
+    (PROVIDERS, "disabled", "phone_provider", "disabled"),
+    (SETTINGS, "phone_consolidated_experience", "unified_phone", "enabled"),
+    (MESSAGE_TYPES, "message_types", "phone_message_types", "message_types"),
+];
+
+fn call_of(section: &str) -> &'static str {
+    match section {
+        "verify_service" => SERVICES,
+        "action" => ACTIONS,
+        "action.binding" => BINDINGS,
+        "phone" => PROVIDERS,
+        "mfa" => POLICIES,
+        "mfa.factors" => FACTORS,
+        "universal_login" => PROMPTS,
+        "feedback.log_stream" => STREAMS,
+        other => panic!("section {other} is new: say here which call carries it"),
+    }
+}
+
+type Property = (String, String);
+
+fn property(call: &str, name: &str) -> Property {
+    (call.to_owned(), name.to_owned())
+}
+
+/// What the manifest's tables and the kinds manage.
+fn managed() -> BTreeSet<Property> {
+    let mut managed = BTreeSet::new();
+    let mut silent = BTreeSet::new();
+    for section in kinds::sections() {
+        for (key, field) in flat(section.fields) {
+            let place = format!("{}.{key}", section.path);
+            if field.wire.is_empty() {
+                assert!(silent.insert(place.clone()), "{place} twice");
+                continue;
+            }
+            let name = match section.path {
+                // One call per factor, under the factor's own name.
+                "mfa.factors" => format!("{} {}", factor_on_the_wire(&key), field.wire),
+                _ => field.wire.to_owned(),
+            };
+            let new = managed.insert(property(call_of(section.path), &name));
+            assert!(new, "{place}: {name} is carried twice");
+        }
+    }
+    let not_sent: BTreeSet<String> = NOT_SENT.iter().map(|(place, _)| (*place).to_owned()).collect();
+    assert_eq!(silent, not_sent, "manifest keys that no request carries");
+    let declared = declared_fields();
+    for (call, name, address, field) in GENERATED {
+        let is_declared = declared.contains(&((*address).to_owned(), (*field).to_owned()));
+        assert!(is_declared, "{address}.{field} is declared by no kind");
+        assert!(managed.insert(property(call, name)), "{call}: {name} has a key by now");
+    }
+    managed
+}
+
+/// The name that the factor's fact has, which is that of the API.
+fn factor_on_the_wire(key: &str) -> String {
+    let kind = kinds::by_name("mfa_factor").expect("a kind");
+    let facts = kind.facts(&format!("mfa_factor.{key}"), &Seen::default());
+    let fact = facts.keys().next().expect("one fact for each factor");
+    fact.trim_start_matches("factor.").to_owned()
+}
+
+#[test]
+fn what_can_be_written_is_managed() {
+    let mut writable: BTreeSet<Property> = SERVICE_FORM.iter().map(|name| property(SERVICES, name)).collect();
+    for (call, names) in WRITABLE {
+        for name in *names {
+            assert!(writable.insert(property(call, name)), "{call}: {name} twice");
+        }
+    }
+    let all = writable.len();
+    for (call, name, reason) in EXCLUDED {
+        assert!(
+            writable.remove(&property(call, name)),
+            "{call}: {name} is excluded ({reason}) and not writable"
+        );
+    }
+    for name in NEWER_THAN_THE_DESCRIPTION {
+        assert!(!SERVICE_FORM.contains(name), "{name} is in the description by now: manage it");
+    }
+    let managed = managed();
+    let missing: Vec<_> = writable.difference(&managed).collect();
+    let surplus: Vec<_> = managed.difference(&writable).collect();
+    assert!(missing.is_empty() && surplus.is_empty(), "not managed: {missing:?}; not writable: {surplus:?}");
+    assert_eq!(managed.len() + EXCLUDED.len(), all);
+    println!("{} properties managed, {} excluded, {all} in all", managed.len(), EXCLUDED.len());
+}
+
+/// Compares the list above with the vendor's description, where that is at hand.
+#[test]
+fn the_form_is_the_described_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/contract/twilio_verify_v2.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("no description at hand, nothing compared");
+        return;
+    };
+    let description: Json = serde_json::from_str(&text).expect("the description is JSON");
+    let expected: BTreeSet<&str> = SERVICE_FORM.iter().copied().collect();
+    for call in ["/v2/Services", "/v2/Services/{Sid}"] {
+        let form = "application/x-www-form-urlencoded";
+        let schema = &description["paths"][call]["post"]["requestBody"]["content"][form]["schema"];
+        let fields = schema["properties"].as_object().expect("the call has a form");
+        let described: BTreeSet<&str> = fields.keys().map(String::as_str).collect();
+        assert_eq!(described, expected, "POST {call}");
+    }
+    println!("{} form fields compared with the description, for create and update", expected.len());
+}

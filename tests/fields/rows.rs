@@ -1,0 +1,446 @@
+//! One row for every managed field: its value as applied, what another operator makes of it, and what else the
+//! manifest could say.
+
+use std::rc::Rc;
+
+use lockstep::twin::Twin;
+use serde_json::{Value as Json, json};
+
+use super::bed::{Edits, Tamper, action, edit, edit_action, edit_draft, file, service, stream, tenant};
+
+/// A field of a resource.
+pub struct Row {
+    /// Place in the manifest, `verify_service.code_length`; empty for a field that no key sets directly.
+    pub place: String,
+    pub address: &'static str,
+    pub field: String,
+    /// As a plan shows it. Of a secret: `set`.
+    pub applied: Json,
+    /// What another operator makes of it, as a plan shows it.
+    pub there: Json,
+    pub tamper: Tamper,
+    pub other: Other,
+    pub secret: bool,
+    /// Documented number of writes that put the field right: an Action's draft has to be deployed, all else is one
+    /// request.
+    pub writes: usize,
+}
+
+/// What else the manifest could say.
+pub enum Other {
+    /// These edits, and what a plan then shows as the new value.
+    Value(Edits, Json),
+    /// Any other value is refused before anything is read.
+    Refused(Edits),
+    /// There is no key: the value follows from the stack itself.
+    Fixed,
+}
+
+/// A field whose manifest key has its own name, with the value that the manifest could also have.
+fn row(
+    section: &str,
+    key: &str,
+    address: &'static str,
+    values: [Json; 3],
+    tamper: impl Fn(&mut Twin, u64) + 'static,
+) -> Row {
+    let [applied, there, other] = values;
+    let place = format!("{section}.{key}");
+    Row {
+        address,
+        field: key.to_owned(),
+        applied,
+        there,
+        tamper: Rc::new(tamper),
+        other: Other::Value(vec![edit(place.clone(), other.clone())], other),
+        place,
+        secret: false,
+        writes: 1,
+    }
+}
+
+impl Row {
+    /// The manifest's other value as it is written, when that differs from what a plan shows.
+    fn written(mut self, value: Json) -> Row {
+        let place = self.place.clone();
+        match &mut self.other {
+            Other::Value(edits, _) | Other::Refused(edits) => *edits = vec![edit(place, value)],
+            Other::Fixed => {}
+        }
+        self
+    }
+
+    /// A further edit, without which the manifest would be refused.
+    fn with(mut self, place: &str, value: Json) -> Row {
+        if let Other::Value(edits, _) = &mut self.other {
+            edits.push(edit(place, value));
+        }
+        self
+    }
+
+    fn refused(mut self) -> Row {
+        if let Other::Value(edits, _) = self.other {
+            self.other = Other::Refused(edits);
+        }
+        self
+    }
+
+    fn fixed(mut self) -> Row {
+        self.other = Other::Fixed;
+        self
+    }
+
+    fn secret(self, variable: &str) -> Row {
+        let mut row = self.written(json!(format!("${{env.{variable}}}")));
+        row.secret = true;
+        (row.applied, row.there) = (json!("changed"), json!("set"));
+        if let Other::Value(_, shown) = &mut row.other {
+            *shown = json!("changed");
+        }
+        row
+    }
+
+    /// A field that the kind makes up, with its own name in a plan.
+    fn named(mut self, field: &str) -> Row {
+        self.field = field.into();
+        self
+    }
+}
+
+fn verify(key: &'static str, applied: Json, there: Json, other: Json) -> Row {
+    verify_as(key, there.clone(), [applied, there, other])
+}
+
+/// A setting of the service that reads back in another form than it is written.
+fn verify_as(key: &'static str, raw: Json, values: [Json; 3]) -> Row {
+    row("verify_service", key, "verify_service", values, move |twin, _| {
+        let mut parts = key.split('.');
+        let first = parts.next().unwrap_or_default();
+        let mut at = service(twin).settings.get_mut(first).expect(key);
+        for part in parts {
+            at = at.get_mut(part).expect(key);
+        }
+        *at = raw.clone();
+    })
+}
+
+fn sid(prefix: &str, digit: char) -> Json {
+    json!(format!("{prefix}{}{digit}", "0".repeat(31)))
+}
+
+fn verify_rows() -> Vec<Row> {
+    let name = [json!("Acme Login"), json!("Renamed"), json!("Acme Two")];
+    let origins = json!(["https://acme.example"]);
+    vec![
+        row("verify_service", "friendly_name", "verify_service", name, |twin, _| {
+            service(twin).friendly_name = "Renamed".into();
+        }),
+        verify("code_length", json!(6), json!(5), json!(8)),
+        verify("lookup_enabled", json!(true), json!(false), json!(false))
+            .with("verify_service.skip_sms_to_landlines", json!(false)),
+        verify("skip_sms_to_landlines", json!(true), json!(false), json!(false)),
+        verify("dtmf_input_required", json!(true), json!(false), json!(false)),
+        verify("tts_name", json!("alice"), json!("man"), json!("woman")),
+        verify("psd2_enabled", json!(false), json!(true), json!(true)).with("phone.channels", json!(["sms"])),
+        verify("do_not_share_warning_enabled", json!(true), json!(false), json!(false)),
+        verify("custom_code_enabled", json!(true), json!(false), json!(false)).refused(),
+        verify("default_template_sid", sid("HJ", '1'), sid("HJ", '2'), sid("HJ", '3')),
+        verify("push.include_date", json!(false), json!(true), json!(true)),
+        verify("push.apn_credential_sid", sid("CR", '1'), sid("CR", '2'), sid("CR", '3')),
+        verify(
+            "push.fcm_credential_sid",
+            json!("CR000000000000000000000000000000f1"),
+            json!("CR000000000000000000000000000000f2"),
+            json!("CR000000000000000000000000000000f3"),
+        ),
+        verify("totp.issuer", json!("Acme"), json!("Other"), json!("Acme Two")),
+        verify("totp.time_step", json!(30), json!(40), json!(60)),
+        verify("totp.code_length", json!(6), json!(7), json!(8)),
+        verify("totp.skew", json!(1), json!(0), json!(2)),
+        verify("whatsapp.msg_service_sid", sid("MG", '1'), sid("MG", '2'), sid("MG", '3')),
+        verify_as(
+            "whatsapp.from",
+            json!("whatsapp:+15550199"),
+            [json!("+15550100"), json!("+15550199"), json!("+15550101")],
+        ),
+        verify("passkeys.relying_party.id", json!("acme.example"), json!("x.example"), json!("y.example")),
+        verify("passkeys.relying_party.name", json!("Acme"), json!("Other"), json!("Acme Two")),
+        verify_as(
+            "passkeys.relying_party.origins",
+            origins,
+            [
+                json!("https://acme.example,https://login.acme.example"),
+                json!("https://acme.example"),
+                json!("https://login.acme.example"),
+            ],
+        ),
+        verify("passkeys.authenticator_attachment", json!("platform"), json!("any"), json!("cross-platform")),
+        verify(
+            "passkeys.discoverable_credentials",
+            json!("preferred"),
+            json!("required"),
+            json!("discouraged"),
+        ),
+        verify("passkeys.user_verification", json!("preferred"), json!("required"), json!("discouraged")),
+        verify("verify_event_subscription_enabled", json!(false), json!(true), json!(true)),
+    ]
+}
+
+fn action_row(
+    key: &'static str,
+    values: [Json; 3],
+    change: impl Fn(&mut lockstep::twin::world::Action, &str) + Clone + 'static,
+) -> Row {
+    let mut row =
+        row("action", key, "action", values, move |twin, now_ms| edit_action(twin, now_ms, change.clone()));
+    row.writes = 2;
+    row
+}
+
+fn action_rows() -> Vec<Row> {
+    let built_in = lockstep::builtin::source("twilio-verify").unwrap_or_default();
+    let theirs = file("theirs.js");
+    let code = [json!(built_in), json!(theirs), json!(file("./actions/ours.js"))];
+    let mut rows = vec![
+        action_row("name", [json!("Acme phone"), json!("Renamed"), json!("Acme phone 2")], |action, _| {
+            action.name = "Renamed".into();
+        }),
+        action_row("code", code, move |action, _| action.code.clone_from(&theirs))
+            .written(json!("./actions/ours.js")),
+        action_row("runtime", [json!("node22"), json!("node18"), json!("node18")], |action, _| {
+            action.runtime = "node18-actions".into();
+        }),
+        action_row("dependencies.twilio", [json!("6.2.0"), json!("6.1.0"), json!("6.3.0")], |action, _| {
+            action.dependencies[0].version = "6.1.0".into()
+        }),
+    ];
+    for key in [
+        "secrets.TWILIO_ACCOUNT_SID",
+        "secrets.TWILIO_API_KEY",
+        "secrets.TWILIO_API_SECRET",
+        "secrets.TWILIO_VERIFY_SID",
+    ] {
+        let change = move |action: &mut lockstep::twin::world::Action, stamp: &str| {
+            let name = key.trim_start_matches("secrets.");
+            let secret = action.secrets.iter_mut().find(|secret| secret.name == name).expect(name);
+            secret.value = "theirs".into();
+            secret.updated_at = stamp.into();
+        };
+        rows.push(action_row(key, [json!(""), json!(""), json!("")], change).secret("OTHER_SECRET"));
+    }
+    // Another tool started a build of the same draft and never deployed it.
+    let mut deployed =
+        row("action", "deployed", "action", [json!(true), json!(false), json!(null)], |twin, now| {
+            edit_draft(twin, now, |_| {});
+        })
+        .fixed();
+    deployed.place.clear();
+    rows.push(deployed);
+    rows
+}
+
+/// A field that the kind derives from another key.
+fn derived(
+    place: &str,
+    address: &'static str,
+    field: &str,
+    values: [Json; 3],
+    tamper: impl Fn(&mut Twin, u64) + 'static,
+) -> Row {
+    let (section, key) = place.rsplit_once('.').unwrap_or(("", place));
+    row(section, key, address, values, tamper).named(field)
+}
+
+fn delivery_rows() -> Vec<Row> {
+    let names = [json!("Send the code"), json!("Renamed"), json!("Send it")];
+    let fixed = |field: &'static str, applied: Json, there: Json, tamper: fn(&mut Twin, u64)| {
+        let mut row = row("", field, "phone_provider", [applied, there, json!(null)], tamper).fixed();
+        row.place.clear();
+        row
+    };
+    let mut flag =
+        row("", "enabled", "unified_phone", [json!(true), json!(false), json!(null)], |twin, _| {
+            tenant(twin).settings.insert("phone_consolidated_experience".into(), json!(false));
+        })
+        .written(json!("legacy"))
+        .refused();
+    flag.place = "phone.delivery".into();
+    flag.other = Other::Refused(vec![edit("phone.delivery", json!("legacy"))]);
+    vec![
+        row("action.binding", "display_name", "trigger_binding", names, |twin, _| {
+            let bound = tenant(twin).bindings.get_mut("custom-phone-provider").expect("a binding");
+            bound[0].display_name = "Renamed".into();
+        }),
+        fixed("name", json!("custom"), json!("twilio"), |twin, _| {
+            let provider = &mut tenant(twin).phone_providers[0];
+            provider.name = "twilio".into();
+            provider.configuration.insert("sid".into(), json!("AC1"));
+            provider.configuration.insert("default_from".into(), json!("+15550100"));
+            provider.credentials.insert("auth_token".into(), json!("theirs"));
+        }),
+        fixed("disabled", json!(false), json!(true), |twin, _| {
+            tenant(twin).phone_providers[0].disabled = true
+        }),
+        fixed("leftover", json!([]), json!(["sid"]), |twin, _| {
+            tenant(twin).phone_providers[0].configuration.insert("sid".into(), json!("AC1"));
+        }),
+        derived(
+            "phone.channels",
+            "phone_provider",
+            "delivery_methods",
+            [json!(["text", "voice"]), json!(["text"]), json!(["voice"])],
+            |twin, _| {
+                let provider = &mut tenant(twin).phone_providers[0];
+                provider.configuration.insert("delivery_methods".into(), json!(["text"]));
+            },
+        )
+        .written(json!(["voice"])),
+        flag,
+        derived(
+            "phone.channels",
+            "phone_message_types",
+            "message_types",
+            [json!(["sms", "voice"]), json!(["sms"]), json!(["voice"])],
+            |twin, _| tenant(twin).message_types = Some(vec!["sms".into()]),
+        ),
+    ]
+}
+
+/// Manifest name, name on the wire, value in the full manifest.
+const FACTORS: &[(&str, &str, &str, bool)] = &[
+    ("phone", "mfa_factor.phone", "sms", true),
+    ("otp", "mfa_factor.otp", "otp", true),
+    ("email", "mfa_factor.email", "email", false),
+    ("push_notification", "mfa_factor.push_notification", "push-notification", false),
+    ("webauthn_roaming", "mfa_factor.webauthn_roaming", "webauthn-roaming", true),
+    ("webauthn_platform", "mfa_factor.webauthn_platform", "webauthn-platform", false),
+    ("recovery_code", "mfa_factor.recovery_code", "recovery-code", true),
+    ("duo", "mfa_factor.duo", "duo", false),
+];
+
+fn login_rows() -> Vec<Row> {
+    let mut rows: Vec<Row> = FACTORS
+        .iter()
+        .map(|(key, address, wire, on)| {
+            row("mfa.factors", key, address, [json!(on), json!(!on), json!(!on)], move |twin, _| {
+                let factor = tenant(twin).factors.iter_mut().find(|factor| factor.name == *wire);
+                factor.expect(wire).enabled = !on;
+            })
+            .named("enabled")
+        })
+        .collect();
+    rows.push(row(
+        "mfa",
+        "policy",
+        "mfa_policy",
+        [json!("always"), json!("adaptive"), json!("never")],
+        |twin, _| tenant(twin).policies = vec!["confidence-score".into()],
+    ));
+    rows.push(
+        row(
+            "universal_login",
+            "experience",
+            "universal_login",
+            [json!("new"), json!("classic"), json!("classic")],
+            |twin, _| tenant(twin).prompts.universal_login_experience = "classic".into(),
+        )
+        .with("phone.channels", json!(["sms"])),
+    );
+    let switch = [json!(true), json!(false), json!(false)];
+    rows.push(row("universal_login", "identifier_first", "universal_login", switch.clone(), |twin, _| {
+        tenant(twin).prompts.identifier_first = Some(false);
+    }));
+    rows.push(row(
+        "universal_login",
+        "webauthn_platform_first_factor",
+        "universal_login",
+        switch,
+        |twin, _| {
+            tenant(twin).prompts.webauthn_platform_first_factor = Some(false);
+        },
+    ));
+    rows
+}
+
+fn stream_row(key: &'static str, values: [Json; 3], tamper: impl Fn(&mut Twin, u64) + 'static) -> Row {
+    row("feedback.log_stream", key, "log_stream", values, tamper)
+}
+
+/// A member of the stream's sink.
+fn sink_row(key: &'static str, wire: &'static str, values: [Json; 3]) -> Row {
+    let there = values[1].clone();
+    stream_row(key, values, move |twin, _| drop(stream(twin).sink.insert(wire.into(), there.clone())))
+}
+
+fn pii_row(key: &'static str, values: [Json; 3]) -> Row {
+    let there = values[1].clone();
+    stream_row(key, values, move |twin, _| {
+        let pii = stream(twin).pii_config.as_mut().expect("masking is set");
+        pii.insert(key.trim_start_matches("pii_config.").into(), there.clone());
+    })
+}
+
+fn stream_rows() -> Vec<Row> {
+    let category = |name: &str| json!({ "type": "category", "name": name });
+    let filters = [
+        json!(["other", "user.notification"]),
+        json!(["other"]),
+        json!(["actions", "other", "user.notification"]),
+    ];
+    let none = || [json!(""), json!(""), json!("")];
+    vec![
+        stream_row("name", [json!("Acme feedback"), json!("Renamed"), json!("Acme events")], |twin, _| {
+            stream(twin).name = Some("Renamed".into());
+        }),
+        sink_row(
+            "endpoint",
+            "httpEndpoint",
+            [
+                json!("https://acme-feedback.example/auth0-logs"),
+                json!("https://elsewhere.example/"),
+                json!("https://acme-feedback.example/v2"),
+            ],
+        ),
+        stream_row("authorization", none(), |twin, _| {
+            stream(twin).sink.insert("httpAuthorization".into(), json!("theirs"));
+        })
+        .secret("OTHER_SECRET"),
+        sink_row(
+            "content_format",
+            "httpContentFormat",
+            [json!("JSONARRAY"), json!("JSONLINES"), json!("JSONOBJECT")],
+        ),
+        sink_row(
+            "content_type",
+            "httpContentType",
+            [json!("application/json"), json!("text/plain"), json!("application/json; charset=utf-8")],
+        ),
+        stream_row("custom_headers.X-Stack", none(), |twin, _| {
+            let headers = json!([{ "header": "X-Stack", "value": "theirs" }]);
+            stream(twin).sink.insert("httpCustomHeaders".into(), headers);
+        })
+        .secret("OTHER_SECRET"),
+        stream_row("filters", filters, move |twin, _| stream(twin).filters = Some(vec![category("other")])),
+        pii_row("pii_config.log_fields", [json!(["email"]), json!(["email", "phone"]), json!(["username"])]),
+        pii_row("pii_config.method", [json!("mask"), json!("hash"), json!("hash")]),
+        pii_row("pii_config.algorithm", [json!("xxhash"), json!("md5"), json!("sha256")]),
+        stream_row("is_priority", [json!(false), json!(true), json!(true)], |twin, _| {
+            stream(twin).is_priority = true;
+        })
+        .refused(),
+        stream_row("status", [json!("active"), json!("paused"), json!("paused")], |twin, _| {
+            stream(twin).status = "paused".into();
+        }),
+    ]
+}
+
+/// A row for every field that the full manifest manages.
+pub fn rows() -> Vec<Row> {
+    let parts = [verify_rows(), action_rows(), delivery_rows(), login_rows(), stream_rows()];
+    parts.into_iter().flatten().collect()
+}
+
+/// The Action that the twin holds; for assertions.
+pub fn live_secret(twin: &mut Twin, name: &str) -> Option<String> {
+    action(twin).live_version()?.secret(name).map(|secret| secret.value.clone())
+}

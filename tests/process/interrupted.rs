@@ -1,0 +1,177 @@
+//! A run that is killed or told to stop: the next one finishes the work, and nothing is there twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::lab::{Asked, Proxy, QUICKSTART, Site, Twin, signal};
+
+/// The request at which it happens, and whether that request takes effect.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    method: &'static str,
+    host: &'static str,
+    path_end: &'static str,
+    /// Among requests of this form.
+    nth: usize,
+    takes_effect: bool,
+}
+
+const fn at(method: &'static str, host: &'static str, path_end: &'static str, nth: usize) -> Moment {
+    Moment { method, host, path_end, nth, takes_effect: true }
+}
+
+/// A proxy that signals the program once, at that moment. The pid comes when it is known.
+fn signalling(twin: &Twin, name: &'static str, moment: Moment) -> (Proxy, Arc<AtomicU32>, Arc<AtomicBool>) {
+    let (pid, happened) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+    let (known, told) = (pid.clone(), happened.clone());
+    let count = AtomicU32::new(0);
+    let hook = move |asked: &Asked, forward: &dyn Fn() -> Vec<u8>| {
+        let fits = asked.is(moment.method, moment.host, moment.path_end);
+        if !fits || count.fetch_add(1, Ordering::SeqCst) as usize + 1 != moment.nth {
+            return forward();
+        }
+        let started = Instant::now();
+        while known.load(Ordering::SeqCst) == 0 && started.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let reply = if moment.takes_effect { forward() } else { Vec::new() };
+        signal(name, known.load(Ordering::SeqCst));
+        told.store(true, Ordering::SeqCst);
+        // Time for the signal to be noticed before the reply is.
+        std::thread::sleep(Duration::from_millis(50));
+        reply
+    };
+    (Proxy::start(twin, hook), pid, happened)
+}
+
+const ACTIONS: &str = "/api/v2/actions/actions";
+
+const MOMENTS: [Moment; 10] = [
+    // The lease.
+    at("POST", "serverless", "/v1/Services", 1),
+    // The ledger's intent, then the Action.
+    at("POST", "auth0", ACTIONS, 1),
+    at("POST", "verify", "/v2/Services", 1),
+    at("POST", "auth0", ACTIONS, 2),
+    at("POST", "auth0", "/log-streams", 1),
+    at("POST", "auth0", "/deploy", 1),
+    at("PATCH", "auth0", "/bindings", 1),
+    at("POST", "auth0", "/providers", 1),
+    at("PUT", "auth0", "/factors/sms", 1),
+    // Everything done, lease not released.
+    at("DELETE", "serverless", "", 1),
+];
+
+fn killed_and_continued(twin: &Twin, number: u64, moment: Moment) {
+    let (proxy, pid, happened) = signalling(twin, "KILL", moment);
+    let site = Site::new(twin, number).through(&proxy);
+    let running = site.lockstep("apply", QUICKSTART, &["--yes", "--lease-ttl", "1s"]).start();
+    pid.store(running.id(), Ordering::SeqCst);
+    let killed = running.wait();
+    assert!(happened.load(Ordering::SeqCst), "{moment:?} did not come: {:?} {}", killed.code, killed.err);
+    assert_eq!(killed.code, None, "{moment:?}: {}", killed.err);
+    let next = site.run("apply", &["--yes", "--lease-ttl", "1s"]);
+    assert_eq!(next.code, Some(0), "{moment:?}\nstdout:\n{}\nstderr:\n{}", next.out, next.err);
+    // At the last moment there was nothing left to do but to let go, and nobody takes a lease to do nothing.
+    if !(moment.method == "DELETE" && !moment.takes_effect) {
+        site.expect_one_stack();
+    }
+    let mark = twin.mark();
+    let third = site.run("plan", &["--exit-code"]);
+    assert_eq!(third.code, Some(0), "{moment:?}\n{}", third.out);
+    let mine: Vec<String> =
+        twin.writes_since(mark).into_iter().filter(|line| line.contains(&site.domain)).collect();
+    assert_eq!(mine, Vec::<String>::new());
+}
+
+/// Each case has its own tenant and account on the one server; most of the time is waiting for the dead lease.
+fn all_killed(first_number: u64, takes_effect: bool) {
+    let twin = Twin::start();
+    std::thread::scope(|scope| {
+        for (number, moment) in (first_number..).zip(MOMENTS) {
+            let twin = &twin;
+            scope.spawn(move || killed_and_continued(twin, number, Moment { takes_effect, ..moment }));
+        }
+    });
+}
+
+#[test]
+fn a_kill_after_a_request_took_effect_leaves_nothing_twice() {
+    all_killed(100, true);
+}
+
+#[test]
+fn a_kill_before_a_request_took_effect_leaves_nothing_out() {
+    all_killed(200, false);
+}
+
+fn stopped_and_continued(twin: &Twin, number: u64, name: &'static str, code: i32, moment: Moment) {
+    let (proxy, pid, happened) = signalling(twin, name, moment);
+    let site = Site::new(twin, number).through(&proxy);
+    let running = site.lockstep("apply", QUICKSTART, &["--yes"]).start();
+    pid.store(running.id(), Ordering::SeqCst);
+    let stopped = running.wait();
+    assert!(happened.load(Ordering::SeqCst), "{moment:?} did not come: {}", stopped.err);
+    assert_eq!(stopped.code, Some(code), "{moment:?}\n{}\n{}", stopped.out, stopped.err);
+    assert!(stopped.err.contains("run the same command again to continue"), "{moment:?}: {}", stopped.err);
+    assert!(!site.is_leased(), "{moment:?}: the lease was not released");
+    // At once, without a wait for the lease: with the default TTL a take-over would take a minute.
+    let started = Instant::now();
+    let next = site.run("apply", &["--yes"]);
+    assert_eq!(next.code, Some(0), "{moment:?}\n{}\n{}", next.out, next.err);
+    assert!(started.elapsed() < Duration::from_secs(30), "{moment:?}: it waited for the lease");
+    site.expect_one_stack();
+    site.run("drift", &[]).expect(0);
+}
+
+#[test]
+fn a_signal_ends_an_apply_tidily() {
+    let twin = Twin::start();
+    let moments = [MOMENTS[0], MOMENTS[2], MOMENTS[3], MOMENTS[5], MOMENTS[8]];
+    std::thread::scope(|scope| {
+        for (index, moment) in moments.into_iter().enumerate() {
+            let (twin, number) = (&twin, 300 + 2 * index as u64);
+            scope.spawn(move || stopped_and_continued(twin, number, "INT", 130, moment));
+            scope.spawn(move || stopped_and_continued(twin, number + 1, "TERM", 143, moment));
+        }
+    });
+}
+
+#[test]
+fn a_signal_ends_a_plan_without_a_word_of_success() {
+    let twin = Twin::start();
+    let (proxy, pid, _) = signalling(&twin, "INT", at("GET", "verify", "/v2/Services", 1));
+    let site = Site::new(&twin, 320).through(&proxy);
+    let running = site.lockstep("plan", QUICKSTART, &[]).start();
+    pid.store(running.id(), Ordering::SeqCst);
+    let stopped = running.wait().expect(130);
+    assert_eq!(stopped.out, "", "{}", stopped.err);
+    assert!(stopped.err.contains("stopped"), "{}", stopped.err);
+}
+
+/// A second signal does not wait for anything.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let twin = Twin::start();
+    let pid = Arc::new(AtomicU32::new(0));
+    let known = pid.clone();
+    let proxy = Proxy::start(&twin, move |asked, forward| {
+        if asked.is("POST", "verify", "/v2/Services") {
+            while known.load(Ordering::SeqCst) == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            signal("INT", known.load(Ordering::SeqCst));
+            std::thread::sleep(Duration::from_millis(100));
+            signal("INT", known.load(Ordering::SeqCst));
+            std::thread::sleep(Duration::from_secs(5));
+        }
+        forward()
+    });
+    let site = Site::new(&twin, 321).through(&proxy);
+    let started = Instant::now();
+    let running = site.lockstep("apply", QUICKSTART, &["--yes"]).start();
+    pid.store(running.id(), Ordering::SeqCst);
+    running.wait().expect(130);
+    assert!(started.elapsed() < Duration::from_secs(4), "it waited for the reply");
+}

@@ -1,0 +1,75 @@
+//! Two applies to one tenant do not interleave.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::lab::{Site, Twin};
+
+fn make_foreign_lease(site: &Site, owner: &str) -> String {
+    let name = lockstep::engine::lease::unique_name(&site.domain);
+    let form = format!("UniqueName={name}&FriendlyName={owner}%20%230&IncludeCredentials=false");
+    let (status, service) = site.twilio("serverless.twilio.com", "POST", "/v1/Services", &form);
+    assert_eq!(status, 201, "{service}");
+    service["sid"].as_str().expect("a SID").to_owned()
+}
+
+#[test]
+fn a_living_lease_of_somebody_else_is_respected() {
+    let twin = Twin::start();
+    let site = Site::new(&twin, 1);
+    let sid = make_foreign_lease(&site, "someone");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for beat in 1..1_000 {
+                if over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let form = format!("FriendlyName=someone%20%23{beat}");
+                site.twilio("serverless.twilio.com", "POST", &format!("/v1/Services/{sid}"), &form);
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let held = site.run("apply", &["--yes", "--lease-ttl", "2s"]);
+        let json = site.run("apply", &["--yes", "--lease-ttl", "2s", "--output", "json"]);
+        over.store(true, Ordering::SeqCst);
+        let held = held.expect(75);
+        assert!(held.err.contains("someone") && held.err.contains("nothing was changed"), "{}", held.err);
+        assert_eq!(json.expect(75).json()["apply"]["outcome"]["ended"], "lease_held");
+    });
+    assert!(site.is_leased(), "it was not taken away");
+    assert_eq!(site.actions().len(), 0, "not even a ledger was written");
+    assert_eq!(site.verify_services().len(), 0);
+}
+
+#[test]
+fn a_dead_lease_is_taken_over_and_unlock_releases_one() {
+    let twin = Twin::start();
+    let site = Site::new(&twin, 2);
+    make_foreign_lease(&site, "gone");
+    let shown = site.run("show", &[]).expect(0);
+    assert!(shown.out.contains("lease: held by gone"), "{}", shown.out);
+    let asked = site.run("unlock", &[]).expect(1);
+    assert!(asked.err.contains("no terminal") && site.is_leased(), "{}", asked.err);
+    site.run("unlock", &["--yes"]).expect(0);
+    assert!(!site.is_leased());
+
+    make_foreign_lease(&site, "gone");
+    let applied = site.run("apply", &["--yes", "--lease-ttl", "1s"]).expect(0);
+    assert!(applied.err.contains("taking it over"), "{}", applied.err);
+    site.expect_one_stack();
+}
+
+/// Both want the same: one does it, the other waits or gives way, and nothing is there twice.
+#[test]
+fn two_applies_at_once_make_one_stack() {
+    let twin = Twin::with(&["--build", "1ms", "--rate", "unlimited", "--latency", "20ms"]);
+    let site = Site::new(&twin, 3);
+    let run = || site.lockstep("apply", super::lab::QUICKSTART, &["--yes", "--lease-ttl", "4s"]).start();
+    let (one, two) = (run(), run());
+    let mut codes = [one.wait().code, two.wait().code];
+    codes.sort();
+    assert!(codes == [Some(0), Some(0)] || codes == [Some(0), Some(75)], "{codes:?}");
+    site.expect_one_stack();
+    site.run("drift", &[]).expect(0);
+}

@@ -1,0 +1,75 @@
+//! `--ledger file:PATH` and `--ledger none`.
+
+use super::lab::{Folder, Site, Twin};
+
+#[test]
+fn a_ledger_in_a_file_leaves_the_tenant_without_one() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let ledger = format!("file:{}", folder.text_path("ledger"));
+    let args = ["--ledger", &ledger];
+    site.run("plan", &args).expect(0);
+    assert!(!folder.path("ledger").exists(), "a plan writes nothing, no file either");
+    site.run("apply", &["--yes", "--ledger", &ledger]).expect(0);
+    let record: serde_json::Value = serde_json::from_str(&folder.read("ledger")).expect("JSON");
+    assert_eq!(record["stack"], "acme-login");
+    let names: Vec<_> = site.actions().iter().map(|action| action["name"].clone()).collect();
+    assert_eq!(names, ["Lockstep phone (acme-login)"]);
+
+    let (mark, before) = (twin.mark(), folder.read("ledger"));
+    site.run("apply", &["--yes", "--ledger", &ledger]).expect(0);
+    assert_eq!(twin.writes_since(mark), Vec::<String>::new());
+    assert_eq!(folder.read("ledger"), before);
+    site.run("drift", &args).expect(0);
+    assert!(site.run("show", &args).expect(0).out.contains("ledger of stack acme-login"));
+
+    // Another tenant's file is a mistake to stop at.
+    let mark = twin.mark();
+    let other = Site::new(&twin, 2).run("apply", &["--yes", "--ledger", &ledger]).expect(1);
+    assert!(other.out.contains("ledger") || other.err.contains("ledger"), "{} {}", other.out, other.err);
+    assert_eq!(twin.writes_since(mark), Vec::<String>::new());
+
+    site.run("destroy", &["--yes", "--ledger", &ledger]).expect(0);
+    assert!(!folder.path("ledger").exists(), "the record goes with what it records");
+    assert_eq!(site.verify_services().len(), 0);
+}
+
+#[test]
+fn a_damaged_ledger_file_stops_everything() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let ledger = format!("file:{}", folder.write("ledger", "{ \"schema\": "));
+    for (command, args) in [("plan", &[][..]), ("apply", &["--yes"]), ("destroy", &["--yes"])] {
+        let run = site.lockstep(command, super::lab::QUICKSTART, args).args(&["--ledger", &ledger]).run();
+        let run = run.expect(1);
+        assert!(run.out.contains("ledger file") || run.err.contains("ledger file"), "{} {}", run.out, run.err);
+    }
+    assert_eq!(twin.writes_since(0), Vec::<String>::new());
+    assert_eq!(folder.read("ledger"), "{ \"schema\": ");
+}
+
+/// In `show`, too, a file that cannot be used is said to be one.
+#[test]
+fn show_names_a_damaged_ledger_file() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let ledger = format!("file:{}", folder.write("ledger", "nothing of the kind"));
+    let run = Site::new(&twin, 1).run("show", &["--ledger", &ledger]);
+    assert!(run.out.contains("cannot be used"), "{} {}", run.out, run.err);
+}
+
+#[test]
+fn no_ledger_is_said_in_words() {
+    let twin = Twin::start();
+    let site = Site::new(&twin, 1);
+    let applied = site.run("apply", &["--yes", "--ledger", "none"]).expect(0);
+    assert!(applied.err.contains("no ledger is kept"), "{}", applied.err);
+    assert!(applied.err.contains("destroy deletes nothing"), "{}", applied.err);
+    let names: Vec<_> = site.actions().iter().map(|action| action["name"].clone()).collect();
+    assert_eq!(names, ["Lockstep phone (acme-login)"]);
+    // What cannot be known must not be guessed: no second service, whatever comes out.
+    let _again = site.run("apply", &["--yes", "--ledger", "none"]);
+    assert_eq!(site.verify_services().len(), 1);
+    let _gone = site.run("destroy", &["--yes", "--ledger", "none"]);
+    assert_eq!(site.verify_services().len(), 1, "without a record nothing is known to be ours");
+    assert_eq!(site.actions().len(), 1);
+}

@@ -1,0 +1,103 @@
+//! What is wrong with a manifest is said with its place, and all at once.
+
+use super::lab::{Folder, QUICKSTART, lockstep};
+
+#[test]
+fn a_missing_manifest_is_a_failure_and_is_named() {
+    let folder = Folder::new();
+    for args in [&["plan"][..], &["apply", "--yes"], &["drift"], &["validate"], &["show"]] {
+        let run = lockstep(args).folder(&folder).run().expect(1);
+        assert!(run.err.contains("lockstep.yaml"), "{args:?}: {}", run.err);
+        assert_eq!(run.out, "");
+    }
+    let run = lockstep(&["plan", "no-such.yaml"]).folder(&folder).run().expect(1);
+    assert!(run.err.contains("no-such.yaml") && run.err.contains("no such file"), "{}", run.err);
+}
+
+#[test]
+fn every_missing_value_is_reported_with_line_and_column() {
+    let run = lockstep(&["plan", QUICKSTART]).run().expect(1);
+    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
+    let mut count = 0;
+    for (index, line) in text.lines().enumerate() {
+        let Some(at) = line.find("${env.").filter(|_| !line.trim_start().starts_with('#')) else { continue };
+        count += 1;
+        let place = format!("{QUICKSTART}:{}:{}", index + 1, at + 1);
+        assert!(run.err.contains(&place), "{place} is missing:\n{}", run.err);
+    }
+    assert_eq!(count, 8);
+    assert!(run.err.contains("8 errors in the manifest"), "{}", run.err);
+    assert_eq!(run.out, "");
+}
+
+#[test]
+fn every_fault_of_a_text_is_reported_with_line_and_column() {
+    let folder = Folder::new();
+    folder.write(
+        "lockstep.yaml",
+        "lockstep: v1\nstack: acme\nverify_service:\n  friendly_name: Acme\n  code_length: 60\n  colour: red\nmfa:\n  factors:\n    phone: perhaps\n",
+    );
+    let run = lockstep(&["validate"]).folder(&folder).run().expect(1);
+    for place in ["lockstep.yaml:5:16", "lockstep.yaml:6:3", "lockstep.yaml:9:12"] {
+        assert!(run.err.contains(place), "{place} is missing:\n{}", run.err);
+    }
+    assert_eq!(run.out, "");
+}
+
+#[test]
+fn validate_needs_no_values_and_sends_nothing() {
+    let run = lockstep(&["validate", QUICKSTART]).run().expect(0);
+    assert!(run.out.trim_end().ends_with("valid"), "{}", run.out);
+    assert_eq!(run.err, "");
+    assert_eq!(lockstep(&["validate", "-f", QUICKSTART]).run().expect(0).out, run.out);
+}
+
+/// A fork's CI has no secrets, and still wants to see the plan.
+#[test]
+fn a_plan_without_secrets_needs_the_connection_only() {
+    let twin = super::lab::Twin::start();
+    let mut site = super::lab::Site::new(&twin, 1);
+    site.env.remove("TWILIO_SENDER_SECRET");
+    let refused = site.run("plan", &[]).expect(1);
+    assert!(refused.err.contains("TWILIO_SENDER_SECRET"), "{}", refused.err);
+    let plan = site.run("plan", &["--missing-as-unknown"]).expect(0);
+    assert!(plan.out.contains("9 steps"), "{}", plan.out);
+}
+
+#[test]
+fn files_outside_the_folder_stay_there() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("inner")).expect("folder");
+    folder.write("outside.secret", "hunter2-hunter2");
+    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
+    for path in ["../outside.secret".to_owned(), folder.text_path("outside.secret")] {
+        let text = text.replace("${env.TWILIO_SENDER_SECRET}", &format!("${{file.{path}}}"));
+        folder.write("inner/lockstep.yaml", &text);
+        let run = lockstep(&["plan", "inner/lockstep.yaml", "--twin"]).folder(&folder).run().expect(1);
+        assert!(!run.err.contains("hunter2"), "{}", run.err);
+        assert!(run.err.contains("inner/lockstep.yaml:"), "{}", run.err);
+    }
+}
+
+#[test]
+fn commands_come_from_the_command_line_only() {
+    let folder = Folder::new();
+    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
+    let text = text.replace("${env.TWILIO_SENDER_SECRET}", "${cmd.sender}");
+    folder.write("lockstep.yaml", &text);
+    let run = lockstep(&["plan", "--twin"]).folder(&folder).run().expect(1);
+    assert!(run.err.contains("lockstep.yaml:") && run.err.contains("--allow-cmd"), "{}", run.err);
+    let path = std::env::var("PATH").unwrap_or_default();
+    let run = lockstep(&["plan", "--twin", "-vvv", "--allow-cmd", "sender=echo hunter2-hunter2"])
+        .env("PATH", &path)
+        .folder(&folder)
+        .run()
+        .expect(0);
+    assert!(!run.err.contains("hunter2") && !run.out.contains("hunter2"));
+    let failing = lockstep(&["plan", "--twin", "--allow-cmd", "sender=echo hunter2-hunter2; exit 3"])
+        .env("PATH", &path)
+        .folder(&folder)
+        .run()
+        .expect(1);
+    assert!(failing.err.contains("exit status: 3") && !failing.err.contains("hunter2"), "{}", failing.err);
+}

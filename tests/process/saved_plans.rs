@@ -1,0 +1,86 @@
+//! `plan --out` and `apply --plan`: what was looked at is what is done.
+
+use serde_json::json;
+
+use super::lab::{Folder, Site, Twin};
+
+#[test]
+fn a_saved_plan_is_applied_once_and_is_stale_after_that() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let file = folder.text_path("plan");
+    site.run("plan", &["--out", &file]).expect(0);
+    let applied = site.run("apply", &["--yes", "--plan", &file]).expect(0);
+    assert!(applied.out.contains("Done: 9 steps applied."), "{}", applied.out);
+    site.expect_one_stack();
+    let mark = twin.mark();
+    let again = site.run("apply", &["--yes", "--plan", &file]).expect(73);
+    assert!(again.err.contains("stale"), "{}", again.err);
+    assert_eq!(twin.writes_since(mark), Vec::<String>::new());
+}
+
+#[test]
+fn a_saved_plan_is_stale_when_the_tenant_moved() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let file = folder.text_path("plan");
+    site.run("plan", &["--out", &file, "--output", "json"]).expect(0);
+    site.auth0("PUT", "/api/v2/guardian/factors/otp", &json!({ "enabled": true }));
+    let mark = twin.mark();
+    let stale = site.run("apply", &["--yes", "--plan", &file]).expect(73);
+    assert!(stale.err.contains("plan again"), "{}", stale.err);
+    assert_eq!(twin.writes_since(mark), Vec::<String>::new());
+    site.run("plan", &["--out", &file]).expect(0);
+    site.run("apply", &["--yes", "--plan", &file]).expect(0);
+    site.expect_one_stack();
+}
+
+/// JSON on stdout is a document also when the plan is stale.
+#[test]
+fn a_stale_plan_answers_in_json() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let file = folder.text_path("plan");
+    site.run("plan", &["--out", &file]).expect(0);
+    site.auth0("PUT", "/api/v2/guardian/factors/otp", &json!({ "enabled": true }));
+    let stale = site.run("apply", &["--yes", "--plan", &file, "--output", "json"]).expect(73);
+    assert_eq!(stale.json()["apply"]["outcome"]["ended"], "stale");
+}
+
+#[test]
+fn a_plan_for_one_tenant_is_not_for_another() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let file = folder.text_path("plan");
+    Site::new(&twin, 1).run("plan", &["--out", &file]).expect(0);
+    let mark = twin.mark();
+    Site::new(&twin, 2).run("apply", &["--yes", "--plan", &file]).expect(73);
+    assert_eq!(twin.writes_since(mark), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_is_no_plan_is_refused_before_any_request() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    for text in ["", "{}", "[1, 2]", "{\"format\": 99}", "not json"] {
+        let file = folder.write("plan", text);
+        let run = site.run("apply", &["--yes", "--plan", &file]).expect(1);
+        assert!(run.err.contains("plan"), "{text:?}: {}", run.err);
+    }
+    site.run("apply", &["--yes", "--plan", &folder.text_path("absent")]).expect(1);
+    assert_eq!(twin.log().len(), 0);
+}
+
+/// A plan file that somebody edited says one thing and would do another.
+#[test]
+fn an_edited_plan_is_not_trusted() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let file = folder.text_path("plan");
+    site.run("plan", &["--out", &file]).expect(0);
+    let edited = folder.read("plan").replace("Lockstep phone (acme-login)", "Lockstep phone (somebody)");
+    folder.write("plan", &edited);
+    let run = site.run("apply", &["--yes", "--plan", &file]);
+    let names: Vec<_> = site.actions().iter().map(|action| action["name"].clone()).collect();
+    assert!(!names.contains(&json!("Lockstep phone (somebody)")), "{names:?}");
+    assert!(matches!(run.code, Some(0 | 73)), "{:?} {}", run.code, run.err);
+}

@@ -1,0 +1,106 @@
+//! Each exit code of `drift` and `plan --exit-code`.
+
+use serde_json::json;
+
+use super::lab::{Folder, QUICKSTART, Run, Site, Twin};
+
+fn quickstart_with(folder: &Folder, from: &str, to: &str) -> String {
+    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
+    assert!(text.contains(from), "{from} is no part of the quickstart");
+    folder.write("changed.yaml", &text.replace(from, to))
+}
+
+fn verdict(run: &Run) -> &str {
+    run.out.lines().find_map(|line| line.strip_prefix("Verdict: ")).unwrap_or("none")
+}
+
+#[test]
+fn drift_tells_who_moved() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let changed = quickstart_with(&folder, "code_length: 6", "code_length: 7");
+    let drift = |manifest: &str| site.lockstep("drift", manifest, &[]).run();
+    site.run("apply", &["--yes"]).expect(0);
+
+    let run = drift(QUICKSTART).expect(0);
+    assert_eq!(verdict(&run), "clean");
+    let run = drift(&changed).expect(2);
+    assert_eq!(verdict(&run), "manifest not applied");
+    assert!(run.out.contains("code_length: 6 → 7  [manifest not applied]"), "{}", run.out);
+
+    site.auth0("PUT", "/api/v2/guardian/factors/otp", &json!({ "enabled": false }));
+    let run = drift(QUICKSTART).expect(3);
+    assert_eq!(verdict(&run), "tenant changed");
+    let run = drift(&changed).expect(4);
+    assert_eq!(verdict(&run), "both changed");
+
+    // The record is gone: something differs, and nobody knows who moved.
+    let ledger = site.actions().into_iter().find(|action| action["name"] == "Lockstep ledger (acme-login)");
+    let id = ledger.expect("a ledger")["id"].as_str().expect("an id").to_owned();
+    site.auth0("DELETE", &format!("/api/v2/actions/actions/{id}"), &json!(null));
+    let run = drift(QUICKSTART).expect(5);
+    assert!(run.out.contains("cause unknown"), "{}", run.out);
+}
+
+#[test]
+fn findings_alone_have_a_code_of_their_own() {
+    let twin = Twin::start();
+    let site = Site::new(&twin, 1);
+    site.run("apply", &["--yes"]).expect(0);
+    let ledger = site.actions().into_iter().find(|action| action["name"] == "Lockstep ledger (acme-login)");
+    let id = ledger.expect("a ledger")["id"].as_str().expect("an id").to_owned();
+    // The builder of the twin is quick, but not of no duration.
+    for _ in 0..100 {
+        let (status, _) = site.auth0("POST", &format!("/api/v2/actions/actions/{id}/deploy"), &json!({}));
+        if status == 200 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let run = site.run("drift", &[]).expect(7);
+    assert!(run.out.contains("deployed the ledger Action"), "{}", run.out);
+    site.run("plan", &["--exit-code"]).expect(0);
+}
+
+/// A part that may not be read is never clean.
+#[test]
+fn an_incomplete_read_is_never_clean() {
+    let twin = Twin::start();
+    let site = Site::new(&twin, 1);
+    site.run("apply", &["--yes"]).expect(0);
+    let body = json!({
+        "statusCode": 403,
+        "error": "Forbidden",
+        "message": "Insufficient scope, expected any of: read:log_streams",
+        "errorCode": "insufficient_scope",
+    });
+    let proxy = super::lab::Proxy::start(&twin, move |asked, forward| {
+        if asked.path.starts_with("/api/v2/log-streams") {
+            return super::lab::json_reply(403, "", &body);
+        }
+        forward()
+    });
+    let site = site.through(&proxy);
+    let run = site.run("drift", &[]).expect(6);
+    assert!(run.out.contains("not read") && run.out.contains("read:log_streams"), "{}", run.out);
+    assert!(!run.out.contains("No difference"), "{}", run.out);
+    site.run("plan", &["--exit-code"]).expect(6);
+}
+
+#[test]
+fn a_failed_read_is_a_failure() {
+    let twin = Twin::start();
+    let proxy = super::lab::Proxy::start(&twin, |asked, forward| {
+        if asked.path == "/oauth/token" {
+            let body = json!({ "error": "access_denied", "error_description": "Unauthorized" });
+            return super::lab::json_reply(401, "", &body);
+        }
+        forward()
+    });
+    let site = Site::new(&twin, 1).through(&proxy);
+    for (command, args) in [("plan", &["--exit-code"][..]), ("drift", &[]), ("apply", &["--yes"]), ("show", &[])] {
+        let run = site.run(command, args).expect(1);
+        assert!(run.err.contains("/oauth/token") && run.err.contains("401"), "{command}: {}", run.err);
+        assert!(run.err.contains("help: "), "{command}: {}", run.err);
+    }
+}

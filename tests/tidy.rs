@@ -1,0 +1,462 @@
+//! The code base as its own test: which way imports point, and habits that a compiler does not check.
+//!
+//! The arrows, from what knows nothing to what knows everything:
+//!
+//! ```text
+//! builtin, model <- diag <- port <- kinds <- ledger, manifest <- plan <- engine <- shell <- cli <- main
+//! twin sees model::api only, and is seen by shell and cli only
+//! ```
+//!
+//! `ledger` and `manifest` do not see each other; `plan` comes after them, because a plan is what desired state,
+//! observed state and ledger lead to. `builtin` is text and stands beside `model`. That keeps the three properties: the
+//! core is pure (nothing before `shell` can reach a socket, a file, a clock or a thread), a kind has one place (nothing
+//! before `kinds` names one), and a plan is a value (whatever makes one cannot carry it out).
+
+use std::path::{Path, PathBuf};
+
+use lockstep::diag::codes;
+
+/// Whatever stands later may see what stands earlier; those of equal rank do not see each other.
+const RANKS: [(&str, usize); 12] = [
+    ("builtin", 0),
+    ("model", 0),
+    ("diag", 1),
+    ("port", 2),
+    ("kinds", 3),
+    ("ledger", 4),
+    ("manifest", 4),
+    ("plan", 5),
+    ("engine", 6),
+    ("shell", 7),
+    ("cli", 8),
+    ("main", 9),
+];
+
+/// What the core does without.
+const OUTSIDE: [&str; 16] = [
+    "tokio",
+    "reqwest",
+    "hyper",
+    "hyper_util",
+    "rustls",
+    "clap",
+    "anyhow",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::thread",
+    "std::process",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "ring::rand",
+    "rand",
+];
+
+const SHELL: [&str; 3] = ["shell", "cli", "main"];
+
+/// Longer files hold two ideas.
+const LINES_MAX: usize = 700;
+
+struct Source {
+    /// Relative to the repository, with forward slashes.
+    path: String,
+    text: String,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below a folder with one of these endings, in order.
+fn files(folder: &str, endings: &[&str]) -> Vec<Source> {
+    fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            if path.is_dir() {
+                if !name.starts_with('.') && name != "node_modules" && name != "target" {
+                    walk(&path, endings, out);
+                }
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                out.push(path);
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    walk(&root().join(folder), endings, &mut paths);
+    paths.sort();
+    let source = |path: PathBuf| Source {
+        text: std::fs::read_to_string(&path).expect("text"),
+        path: path.strip_prefix(root()).expect("below the root").display().to_string().replace('\\', "/"),
+    };
+    paths.into_iter().map(source).collect()
+}
+
+fn sources() -> Vec<Source> {
+    let found = files("src", &[".rs"]);
+    assert!(found.len() > 50, "the sources were not found");
+    found
+}
+
+impl Source {
+    /// `src/kinds/action.rs` is `kinds::action`.
+    fn module(&self) -> Vec<String> {
+        let path = self.path.trim_start_matches("src/").trim_end_matches(".rs");
+        let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
+        if parts.last().is_some_and(|last| last == "mod") {
+            parts.pop();
+        }
+        parts
+    }
+
+    fn top(&self) -> String {
+        self.module()[0].clone()
+    }
+
+    /// Whether all of it is for tests.
+    fn is_test(&self) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        self.path.contains("/tests/") || ["tests.rs", "bench.rs", "test_support.rs"].contains(&name)
+    }
+
+    /// Lines without comments: number, text, and whether it is inside an inline test module.
+    fn lines(&self) -> Vec<(usize, String, bool)> {
+        let (mut out, mut in_tests, mut announced) = (Vec::new(), self.is_test(), false);
+        for (index, line) in self.text.lines().enumerate() {
+            let code = match line.find("//") {
+                Some(at) if !line[..at].ends_with(':') && line[..at].matches('"').count() % 2 == 0 => &line[..at],
+                _ => line,
+            };
+            in_tests |= announced && code.starts_with("mod ") && code.ends_with('{');
+            announced = code.trim() == "#[cfg(test)]";
+            out.push((index + 1, code.to_owned(), in_tests));
+        }
+        out
+    }
+
+    /// Every path that is named, absolute (`crate::` left away) or of another crate: line, path, in tests.
+    fn paths(&self) -> Vec<(usize, String, bool)> {
+        let mut out = Vec::new();
+        let lines = self.lines();
+        let mut index = 0;
+        while index < lines.len() {
+            let (number, line, in_tests) = &lines[index];
+            index += 1;
+            let depth = self.module().len() + usize::from(*in_tests && !self.is_test());
+            let trimmed = line.trim_start();
+            let is_use = ["use ", "pub use "].iter().any(|start| trimmed.starts_with(start))
+                || (trimmed.starts_with("pub(") && trimmed.contains(") use "));
+            let mut found = Vec::new();
+            if is_use {
+                let mut statement = trimmed.split_once("use ").map_or("", |(_, rest)| rest).to_owned();
+                while !statement.contains(';') && index < lines.len() {
+                    statement.push_str(&lines[index].1);
+                    index += 1;
+                }
+                expand("", statement.trim_end().trim_end_matches(';'), &mut found);
+            } else {
+                mentions(line, &mut found);
+            }
+            out.extend(found.into_iter().filter_map(|path| {
+                Some((*number, absolute(&path, &self.module(), depth)?, *in_tests))
+            }));
+        }
+        out
+    }
+}
+
+/// The paths of a use tree: `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn expand(prefix: &str, tree: &str, out: &mut Vec<String>) {
+    let tree = tree.trim();
+    let Some((head, rest)) = tree.split_once('{') else {
+        let name = tree.split(" as ").next().unwrap_or_default().trim();
+        out.push(format!("{prefix}{name}"));
+        return;
+    };
+    let inner = rest.trim_end().strip_suffix('}').unwrap_or(rest);
+    let prefix = format!("{prefix}{}", head.trim());
+    let (mut depth, mut start) = (0, 0);
+    for (at, ch) in inner.char_indices() {
+        match ch {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                expand(&prefix, &inner[start..at], out);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !inner[start..].trim().is_empty() {
+        expand(&prefix, &inner[start..], out);
+    }
+}
+
+/// Paths inside other lines: words joined by `::`.
+fn mentions(line: &str, out: &mut Vec<String>) {
+    let is_part = |ch: char| ch.is_alphanumeric() || ch == '_' || ch == ':';
+    for word in line.split(|ch: char| !is_part(ch)) {
+        let word = word.trim_matches(':');
+        if word.contains("::") {
+            out.push(word.to_owned());
+        }
+    }
+}
+
+/// `None`: a path within the module itself, or one that is not of this form.
+fn absolute(path: &str, module: &[String], depth: usize) -> Option<String> {
+    if let Some(rest) = path.strip_prefix("crate::") {
+        return Some(format!("crate::{rest}"));
+    }
+    let (mut rest, mut ups) = (path, 0);
+    while let Some(inner) = rest.strip_prefix("super::") {
+        (rest, ups) = (inner, ups + 1);
+    }
+    if ups == 0 {
+        return (!path.starts_with("self::")).then(|| path.to_owned());
+    }
+    let kept = depth.saturating_sub(ups).min(module.len());
+    let base = module[..kept].join("::");
+    Some(if base.is_empty() { format!("crate::{rest}") } else { format!("crate::{base}::{rest}") })
+}
+
+/// Why one top-level module may not see another; `None` when it may.
+fn reversed(from: &str, path: &str) -> Option<String> {
+    let to = path.split("::").next().unwrap_or_default();
+    if from == to {
+        return None;
+    }
+    if from == "twin" {
+        let may = path == "model::api" || path.starts_with("model::api::");
+        return (!may).then(|| "twin sees model::api only".to_owned());
+    }
+    if to == "twin" {
+        return (!SHELL.contains(&from)).then(|| format!("twin is not seen by {from}"));
+    }
+    let rank = |name: &str| RANKS.iter().find(|(known, _)| *known == name).map(|(_, rank)| *rank);
+    match (rank(from), rank(to)) {
+        (None, _) => Some(format!("{from} has no place among the arrows")),
+        // A name at the root that is no module: a macro or a re-export.
+        (_, None) => None,
+        (Some(from_rank), Some(to_rank)) if to_rank < from_rank => None,
+        (Some(from_rank), Some(to_rank)) if to_rank == from_rank => Some(format!("{from} and {to} stand side by side")),
+        _ => Some(format!("{from} <- {to}")),
+    }
+}
+
+#[test]
+fn imports_point_one_way() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let from = source.top();
+        if from == "lib" {
+            continue;
+        }
+        for (number, path, _) in source.paths() {
+            let inner = match from.as_str() {
+                "main" => path.strip_prefix("lockstep::"),
+                _ => path.strip_prefix("crate::"),
+            };
+            if let Some(arrow) = inner.and_then(|inner| reversed(&from, inner)) {
+                wrong.push(format!("{}:{number}: {path} reverses {arrow}", source.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_core_is_pure() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if SHELL.contains(&source.top().as_str()) || source.is_test() {
+            continue;
+        }
+        let is_outside = |path: &str| {
+            OUTSIDE.iter().find(|name| path == **name || path.starts_with(&format!("{name}::"))).copied()
+        };
+        for (number, path, in_tests) in source.paths() {
+            if let Some(name) = is_outside(&path).filter(|_| !in_tests) {
+                wrong.push(format!("{}:{number}: {path} reverses core <- {name}", source.path));
+            }
+        }
+        for (number, line, in_tests) in source.lines() {
+            for word in ["Instant::now", "SystemTime::now", "println!", "print!(", "dbg!"] {
+                if !in_tests && line.contains(word) {
+                    wrong.push(format!("{}:{number}: {word} is not for the core", source.path));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The test of the test: what it is to find, it finds.
+#[test]
+fn the_reader_of_imports_reads() {
+    let source = |path: &str, text: &str| Source { path: path.into(), text: text.into() };
+    let file = source(
+        "src/kinds/action.rs",
+        "use std::{collections::BTreeMap, fs};\nuse super::{text, super::engine::apply};\nuse crate::{\n    model::{api, call::Get},\n    twin::Twin,\n};\n// use crate::cli;\nfn f() { std::env::var(\"X\"); let x: crate::plan::Plan = y; }\n#[cfg(test)]\nmod tests {\n    use super::super::super::shell::files;\n}\n",
+    );
+    let paths: Vec<String> = file.paths().into_iter().map(|(number, path, _)| format!("{number} {path}")).collect();
+    for expected in [
+        "1 std::fs",
+        "2 crate::kinds::text",
+        "3 crate::model::call::Get",
+        "3 crate::twin::Twin",
+        "8 std::env::var",
+        "8 crate::plan::Plan",
+        "11 crate::shell::files",
+    ] {
+        assert!(paths.iter().any(|path| path == expected), "{expected} is not among {paths:?}");
+    }
+    assert!(!paths.iter().any(|path| path.contains("cli")), "{paths:?}");
+    assert_eq!(reversed("kinds", "model::api"), None);
+    assert_eq!(reversed("kinds", "engine::apply"), Some("kinds <- engine".into()));
+    assert!(reversed("kinds", "twin::Twin").is_some());
+    assert!(reversed("twin", "kinds::KINDS").is_some());
+    assert!(reversed("twin", "model::plan::Plan").is_some());
+    assert_eq!(reversed("twin", "model::api::ApiRequest"), None);
+    assert!(reversed("ledger", "manifest::Parsed").is_some());
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let long: Vec<String> = sources()
+        .iter()
+        .map(|source| (source.text.lines().count(), &source.path))
+        .filter(|(count, _)| *count > LINES_MAX)
+        .map(|(count, path)| format!("{path} has {count} lines"))
+        .collect();
+    assert!(long.is_empty(), "{long:?}");
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let silent: Vec<String> = files("src", &[".rs"])
+        .into_iter()
+        .filter(|source| !source.text.starts_with("//! "))
+        .map(|source| source.path)
+        .collect();
+    assert!(silent.is_empty(), "no module text: {silent:?}");
+}
+
+#[test]
+fn every_diagnostic_code_is_listed_once_and_used() {
+    let sources = sources();
+    let list = sources.iter().find(|source| source.path == "src/diag/codes.rs").expect("the codes");
+    let mut names = Vec::new();
+    for line in list.text.lines() {
+        if let Some((name, rest)) = line.trim().split_once(" = ")
+            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+        {
+            let number: u16 = rest.split(',').next().and_then(|number| number.parse().ok()).expect("a number");
+            names.push((name.to_owned(), number));
+        }
+    }
+    assert_eq!(names.len(), codes::ALL.len());
+    for (name, number) in &names {
+        let listed = codes::ALL.iter().filter(|(code, _)| code.0 == *number).count();
+        assert_eq!(listed, 1, "{name}");
+        let used = sources.iter().filter(|source| source.path != list.path).any(|source| {
+            source.lines().iter().any(|(_, line, in_tests)| {
+                !in_tests && line.split(|ch: char| !ch.is_alphanumeric() && ch != '_').any(|word| word == name)
+            })
+        });
+        assert!(used, "{name} is never said");
+    }
+    for (code, text) in codes::ALL {
+        assert!(!text.ends_with('.') && !text.is_empty(), "{code}: {text}");
+    }
+}
+
+#[test]
+fn nothing_is_unwrapped_where_users_are() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if !["engine", "kinds", "shell", "cli"].contains(&source.top().as_str()) {
+            continue;
+        }
+        for (number, line, in_tests) in source.lines() {
+            if !in_tests && (line.contains(".unwrap()") || line.contains(".expect(\"\")")) {
+                wrong.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// What is shipped speaks of the program, not of how or where it was written.
+#[test]
+fn no_word_about_the_making() {
+    let endings = [".rs", ".md", ".yaml", ".toml", ".js", ".txt", ".json"];
+    let mut texts: Vec<Source> =
+        ["src", "tests", "docs", "examples", "manifests"].iter().flat_map(|folder| files(folder, &endings)).collect();
+    for name in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "Cargo.toml"] {
+        if let Ok(text) = std::fs::read_to_string(root().join(name)) {
+            texts.push(Source { path: name.into(), text });
+        }
+    }
+    let mut wrong = Vec::new();
+    for source in texts.iter().filter(|source| source.path != "tests/tidy.rs") {
+        for (index, line) in source.text.lines().enumerate() {
+            let lower = line.to_lowercase();
+            let agent = lower.replace("user-agent", "").replace("user_agent", "").replace("user agent", "");
+            let words = ["issue #", "issue-", "this session", "subagent", "co-authored", "todo:", "fixme", "xxx:"];
+            let paths = ["/work/", "/home/", "/root/", "/users/", "/tmp/", "c:\\users"];
+            let of_agents = agent
+                .split(|ch: char| !ch.is_alphanumeric())
+                .any(|word| word == "agent" || word == "agents");
+            let found = words.iter().chain(&paths).find(|word| lower.contains(**word)).copied();
+            if let Some(word) = found.or(of_agents.then_some("agent")) {
+                wrong.push(format!("{}:{}: {word:?} in {}", source.path, index + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The commands in fenced blocks: words of each line that starts the program.
+fn commands(markdown: &str) -> Vec<Vec<String>> {
+    let (mut inside, mut out) = (false, Vec::new());
+    for line in markdown.lines() {
+        if line.trim_start().starts_with("```") {
+            inside = !inside;
+            continue;
+        }
+        let line = line.trim().trim_start_matches("$ ");
+        let line = line.split(" #").next().unwrap_or_default();
+        let run = line.strip_prefix("cargo run --release -- ").or_else(|| line.strip_prefix("cargo run -- "));
+        let args = line.strip_prefix("lockstep ").or(run);
+        if let Some(args) = args.filter(|_| inside) {
+            let words = args.split_whitespace().map(str::to_owned);
+            out.push(std::iter::once("lockstep".to_owned()).chain(words).collect());
+        }
+    }
+    out
+}
+
+#[test]
+fn the_commands_of_the_readme_exist() {
+    let text = std::fs::read_to_string(root().join("README.md")).expect("README.md is missing");
+    let found = commands(&text);
+    assert!(found.len() >= 2, "README.md shows fewer than two commands in fenced blocks: {found:?}");
+    for words in found {
+        let parsed = lockstep::cli::command().try_get_matches_from(&words);
+        assert!(parsed.is_ok(), "README.md: {}: {}", words.join(" "), parsed.expect_err("checked"));
+        for word in words.iter().filter(|word| word.ends_with(".yaml")) {
+            assert!(root().join(word).exists(), "README.md names {word}, which is not there");
+        }
+    }
+}
+
+#[test]
+fn the_exit_codes_page_has_every_code() {
+    let page = std::fs::read_to_string(root().join("docs/exit-codes.md")).expect("docs/exit-codes.md is missing");
+    for code in [0, 1, 2, 3, 4, 5, 6, 7, 64, 73, 75, 130, 143] {
+        let listed = page
+            .lines()
+            .any(|line| line.split(|ch: char| !ch.is_ascii_digit()).any(|word| word == code.to_string()));
+        assert!(listed, "docs/exit-codes.md does not have {code}");
+    }
+}
