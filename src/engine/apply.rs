@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::lease::{Lease, Taken};
 use super::observe::{Observation, Session, observe, plan};
 use super::store::Found;
-use crate::kinds::{self, Done, Kind, Run, Seen};
+use crate::kinds::{self, Done, Kind, Resource, Run, Seen};
 use crate::ledger::HISTORY_MAX;
 use crate::model::call::Failed;
 use crate::model::ledger::{Applied, Entry, Intent, LEDGER_SCHEMA, Ledger, Ownership};
@@ -15,7 +15,7 @@ use crate::model::plan::{Event, Level, Plan, Step, Verb};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Value};
-use crate::plan::compare;
+use crate::plan::compare::{self, Known};
 use crate::port::{Port, beside};
 
 /// How often a step whose outcome is unknown, and which turned out not to have happened, is tried again.
@@ -198,7 +198,9 @@ struct Work<'a> {
     touched: BTreeSet<String>,
     /// The last failure left something unknown: the intent stays, so that the next run looks.
     unsettled: bool,
-    wanted: BTreeMap<String, Attrs>,
+    wanted: Vec<Resource>,
+    /// Values of generated secrets: as they stand, or drawn anew. The same name is the same value everywhere.
+    generated: BTreeMap<String, Secret>,
 }
 
 impl<'a> Work<'a> {
@@ -214,7 +216,16 @@ impl<'a> Work<'a> {
             intent: None,
             history: Vec::new(),
         });
-        let wanted = session.declared().into_iter().map(|want| (want.address, want.desired)).collect();
+        let wanted = session.declared();
+        let Observation { seen, found, prints, .. } = &observation;
+        let mut generated = Known::of(&wanted, seen, found.ledger.as_ref(), prints).generated;
+        for value in wanted.iter().flat_map(|want| want.desired.values()) {
+            if let Value::Generated(name) = value {
+                let draw = || session.entropy.draw(&format!("generated.{name}"));
+                let fresh = || Secret::new(hex(&draw()[..24]), Origin::Machine);
+                generated.entry(name.clone()).or_insert_with(fresh);
+            }
+        }
         Work {
             session,
             port,
@@ -227,6 +238,7 @@ impl<'a> Work<'a> {
             touched: BTreeSet::new(),
             unsettled: false,
             wanted,
+            generated,
         }
     }
 
@@ -357,8 +369,8 @@ impl<'a> Work<'a> {
         let done = loop {
             tries += 1;
             let ids = self.ids();
+            let desired = self.desired(&step.address);
             let seen = self.observation.seen.get(&step.address).unwrap_or(&nothing);
-            let desired = self.desired(step, seen, &ids);
             let run = || Run {
                 address: &step.address,
                 step,
@@ -410,29 +422,14 @@ impl<'a> Work<'a> {
         self.observation.seen.insert(step.address.clone(), seen);
     }
 
-    /// Desired attributes with outputs and generated values filled in.
-    fn desired(&self, step: &Step, seen: &Seen, ids: &BTreeMap<String, Ids>) -> Attrs {
-        let Some(wanted) = self.wanted.get(&step.address) else { return Attrs::new() };
-        let mut desired = compare::resolve_all(wanted, ids);
-        let changed = |field: &str| {
-            let resource = self.plan.resources.iter().find(|resource| resource.address == step.address);
-            resource.is_some_and(|resource| resource.changes.iter().any(|change| change.field == field))
-        };
-        for (field, value) in &mut desired {
-            if let Value::Generated(name) = value {
-                *value = match seen.attrs.get(field) {
-                    Some(Value::Secret(there)) if !changed(field) => Value::Secret(there.clone()),
-                    _ => Value::Secret(self.generated(name)),
-                };
-            }
-        }
-        desired
+    /// Desired attributes of an address with outputs and generated values filled in; empty when it is not wanted.
+    fn desired(&self, address: &str) -> Attrs {
+        let wanted = self.wanted.iter().find(|want| want.address == address);
+        wanted.map(|want| self.known().fill(&want.desired)).unwrap_or_default()
     }
 
-    /// The same name gives the same value within a run, wherever it is used.
-    fn generated(&self, name: &str) -> Secret {
-        let draw = self.session.entropy.draw(&format!("generated.{name}"));
-        Secret::new(hex(&draw[..24]), Origin::Machine)
+    fn known(&self) -> Known {
+        Known { ids: self.ids(), generated: self.generated.clone() }
     }
 
     /// Records what is there now.
@@ -453,7 +450,7 @@ impl<'a> Work<'a> {
         if complete {
             // What is neither wanted nor there any more has nothing left to remember.
             let wanted = &self.wanted;
-            self.ledger.resources.retain(|address, _| wanted.contains_key(address));
+            self.ledger.resources.retain(|address, _| wanted.iter().any(|want| &want.address == address));
         }
         if !self.unsettled {
             self.ledger.intent = None;
@@ -484,8 +481,8 @@ impl<'a> Work<'a> {
     }
 
     fn remember(&mut self, open: &BTreeSet<&str>) {
-        let ids = self.ids();
-        for (address, wanted) in &self.wanted {
+        let known = self.known();
+        for Resource { address, desired: wanted, .. } in &self.wanted {
             let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists && !seen.not_read)
             else {
                 continue;
@@ -516,7 +513,7 @@ impl<'a> Work<'a> {
                 !resource.changes.iter().any(|change| change.field == field)
                     && !resource.unknown.iter().any(|u| u == field)
             };
-            let desired = compare::resolve_all(wanted, &ids);
+            let desired = known.fill(wanted);
             let wrote = self.wrote_secrets.contains(address);
             let mut fields =
                 compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints);

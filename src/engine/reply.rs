@@ -2,11 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ring::digest;
 use serde_json::Value as Json;
 
 use super::connection::{Connection, TwilioAuth};
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
-use crate::model::call::{Api, Body, Failed, Refusal};
+use crate::model::call::{Api, Body, Failed, Part, Refusal};
+use crate::model::random::hex;
 use crate::model::secret::{Scrubber, percent_encode};
 use crate::port::{Answered, Call};
 
@@ -52,13 +54,22 @@ pub fn request(connection: &Connection, bearer: &str, call: &Call) -> Result<Api
     let (content_type, body) = match call {
         Call::Write(write, _) => match &write.body {
             Body::None => (None, Vec::new()),
-            Body::Json(json) => (Some("application/json"), json.to_string().into_bytes()),
-            Body::Form(pairs) => (Some("application/x-www-form-urlencoded"), form(pairs).into_bytes()),
+            Body::Json(json) => (Some("application/json".to_owned()), json.to_string().into_bytes()),
+            Body::Form(pairs) => {
+                (Some("application/x-www-form-urlencoded".to_owned()), form(pairs).into_bytes())
+            }
+            Body::Multipart(parts) => {
+                let boundary = boundary(parts);
+                (
+                    Some(format!("multipart/form-data; boundary={boundary}")),
+                    multipart(parts, &boundary).into_bytes(),
+                )
+            }
         },
         Call::Read(..) => (None, Vec::new()),
     };
     if let Some(content_type) = content_type {
-        headers.push(("content-type".to_owned(), content_type.to_owned()));
+        headers.push(("content-type".to_owned(), content_type));
     }
     Ok(ApiRequest { host: host(connection, api), method, path: path.to_owned(), headers, body })
 }
@@ -81,6 +92,28 @@ pub fn form(pairs: &[(String, String)]) -> String {
         .map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value)))
         .collect();
     pairs.join("&")
+}
+
+/// A boundary that occurs in no part: a digest of all of them, so that equal bodies are equal bytes.
+fn boundary(parts: &[Part]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    parts.iter().for_each(|part| context.update(part.content.as_bytes()));
+    format!("lockstep-{}", hex(&context.finish().as_ref()[..16]))
+}
+
+fn multipart(parts: &[Part], boundary: &str) -> String {
+    let mut out = String::new();
+    for part in parts {
+        out.push_str(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", part.name));
+        if let Some((file_name, content_type)) = part.file {
+            out.push_str(&format!("; filename=\"{file_name}\"\r\nContent-Type: {content_type}"));
+        }
+        out.push_str("\r\n\r\n");
+        out.push_str(&part.content);
+        out.push_str("\r\n");
+    }
+    out.push_str(&format!("--{boundary}--\r\n"));
+    out
 }
 
 /// The result of a call whose last answer this is.

@@ -1,4 +1,4 @@
-//! The Auth0 Action that sends the code: draft → built → deployed.
+//! Auth0 Actions: draft → built → deployed. One implementation; the phone Action is one row, others may follow.
 //!
 //! A PATCH changes the draft only and starts a build; what runs is the deployed version. Secrets and dependencies
 //! are replaced wholesale, so whoever changes one sends all. Secret values can never be read back; the times of
@@ -19,10 +19,62 @@ use crate::model::plan::{Event, Facts, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
-/// See the module's text.
-pub struct Action;
+/// A trigger, as Auth0 names it ("Auth0 docs, Actions triggers", 2026-08).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Trigger {
+    pub id: &'static str,
+    pub version: &'static str,
+    /// The function that the code has to export.
+    pub handler: &'static str,
+    /// The tenant may have one Action of this trigger, or two would send two messages: another one is a conflict.
+    pub alone: bool,
+}
 
-const NAME: &str = "action";
+/// One Action of the stack.
+pub struct Action {
+    /// Name of the kind and address of its resource.
+    pub name: &'static str,
+    /// Path of its manifest section.
+    pub section: &'static str,
+    pub sections: &'static [&'static Section],
+    pub trigger: &'static Trigger,
+    /// Begin of the Action's name when the manifest gives none; the stack follows in parentheses.
+    pub title: &'static str,
+    /// Whether the manifest declares it.
+    pub wanted: fn(&Manifest) -> bool,
+    /// Its code as it is sent, from the manifest's attributes (some rows add to it).
+    pub code: fn(&Manifest, String) -> String,
+    /// Fact that says what state the Action is in.
+    pub fact: &'static str,
+    pub stages: Stages,
+}
+
+/// Where an Action's steps stand in the order of a plan.
+pub struct Stages {
+    pub draft: Stage,
+    pub deploy: Stage,
+    pub remove: Stage,
+}
+
+/// Sends the codes through the tenant's phone provider.
+pub static PHONE: Action = Action {
+    name: "action",
+    section: "action",
+    sections: &[&SECTION],
+    trigger: &Trigger {
+        id: "custom-phone-provider",
+        version: "v1",
+        handler: "onExecuteCustomPhoneProvider",
+        alone: true,
+    },
+    title: "Lockstep phone",
+    wanted: |manifest| {
+        manifest.section("action").is_some() && manifest.text("phone", "delivery") != Some("legacy")
+    },
+    code: |_, code| code,
+    fact: "action",
+    stages: Stages { draft: Stage::Draft, deploy: Stage::Deploy, remove: Stage::RemoveAction },
+};
 
 /// Pauses before a look at a build: a build without dependencies takes half a second, one with them about nine
 /// (recorded 2026-05), so these find either early with few requests. The last one repeats.
@@ -33,12 +85,8 @@ const BUILD_LOOKS_MAX: usize = 75;
 /// Pause before a look at a deployment. An Action is not bindable in its first second ("auth0-deploy-cli, actions
 /// handler", 2026-08), so an earlier look would only cost a refused request.
 const DEPLOY_PAUSE_MS: u64 = 1_000;
-/// Versions of the trigger and its handler ("Auth0 docs, Actions triggers", 2026-08).
-pub const TRIGGER: &str = "custom-phone-provider";
-const TRIGGER_VERSION: &str = "v1";
-
 static SECTION: Section = Section {
-    path: NAME,
+    path: "action",
     doc: "The Auth0 Action that hands the code to Verify",
     required: true,
     fields: &[
@@ -92,11 +140,12 @@ static SECTION: Section = Section {
     ],
 };
 
-static SECTIONS: &[&Section] = &[&SECTION];
-
-/// The name of the Action when the manifest gives none.
-pub fn default_name(stack: &str) -> String {
-    format!("Lockstep phone ({stack})")
+impl Action {
+    /// The Action's name in the tenant.
+    pub fn action_name(&self, manifest: &Manifest) -> String {
+        let given = manifest.text(self.section, "name").map(str::to_owned);
+        given.unwrap_or_else(|| format!("{} ({})", self.title, manifest.stack))
+    }
 }
 
 /// The one call that lists Actions; at most 100 exist in a tenant.
@@ -122,32 +171,37 @@ pub fn has_trigger(action: &Json, trigger: &str) -> bool {
 
 impl Kind for Action {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
     }
 
     fn sections(&self) -> &'static [&'static Section] {
-        SECTIONS
+        self.sections
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
-        let Some(attrs) = manifest.section(NAME) else { return Vec::new() };
+        let Some(attrs) = manifest.section(self.section).filter(|_| (self.wanted)(manifest)) else {
+            return Vec::new();
+        };
         let mut desired = attrs.clone();
-        desired.remove("unmanaged_secrets");
+        desired.retain(|key, _| !matches!(key.as_str(), "unmanaged_secrets"));
+        if let Some(code) = attrs.get("code").and_then(Value::as_str) {
+            desired.insert("code".into(), Value::text((self.code)(manifest, code.to_owned())));
+        }
         // Runtime state is part of the desired state: what runs is what the draft says.
         desired.insert("deployed".into(), Value::Known(json!(true)));
-        desired.entry("name".into()).or_insert_with(|| Value::text(default_name(&manifest.stack)));
-        vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
+        desired.insert("name".into(), Value::text(self.action_name(manifest)));
+        vec![Resource { address: self.name.to_owned(), kind: self.name, desired }]
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
-        let Some(attrs) = manifest.section(NAME) else { return };
+        let Some(attrs) = manifest.section(self.section).filter(|_| (self.wanted)(manifest)) else { return };
         for (key, value) in attrs {
             let version = value.as_str().unwrap_or_default();
             if key.starts_with("dependencies.") && !version.starts_with(|ch: char| ch.is_ascii_digit()) {
                 out.push(
                     Problem::error(
                         codes::MOVING_TARGET,
-                        format!("{NAME}.{key}"),
+                        format!("{}.{key}", self.section),
                         "the version is not pinned",
                         format!("{version:?} can change between two builds"),
                         "write an exact version such as 6.2.0",
@@ -156,14 +210,15 @@ impl Kind for Action {
                 );
             }
         }
-        let code = manifest.text(NAME, "code").unwrap_or_default();
-        if !code.contains("onExecuteCustomPhoneProvider") {
+        let code = manifest.text(self.section, "code").unwrap_or_default();
+        let handler = self.trigger.handler;
+        if !code.contains(handler) {
             out.push(Problem::error(
                 codes::UNSAFE,
-                "action.code",
+                format!("{}.code", self.section),
                 "the handler of the trigger is missing",
-                "exports.onExecuteCustomPhoneProvider is what Auth0 calls to send a message",
-                "export that handler, or use builtin:twilio-verify",
+                format!("exports.{handler} is what Auth0 calls on {}", self.trigger.id),
+                "export that handler, or use the built-in code",
             ));
         }
     }
@@ -187,7 +242,7 @@ impl Kind for Action {
             let mut seen = match (ours, named.as_slice()) {
                 (Some(action), _) => parse(action),
                 (None, []) => Seen::default(),
-                (None, [action]) if has_trigger(action, TRIGGER) => {
+                (None, [action]) if has_trigger(action, self.trigger.id) => {
                     let mut seen = parse(action);
                     // A run that was killed after its create has left an intent: the Action is its own.
                     let creating =
@@ -224,19 +279,21 @@ impl Kind for Action {
                 }
             };
             if hint.want.is_some() {
-                let foreign = all.iter().find(|action| {
-                    has_trigger(action, TRIGGER) && Some(&text(action, "id").to_owned()) != seen.ids.get("id")
+                let foreign = all.iter().filter(|_| self.trigger.alone).find(|action| {
+                    has_trigger(action, self.trigger.id)
+                        && Some(&text(action, "id").to_owned()) != seen.ids.get("id")
                 });
                 if let Some(other) = foreign {
                     seen.finding(
                         hint.address,
                         Level::Blocker,
                         format!(
-                            "the tenant already has an Action on {TRIGGER}: {:?} (id {}); it may have only one",
+                            "the tenant already has an Action on {}: {:?} (id {}); two would send two messages",
+                            self.trigger.id,
                             text(other, "name"),
                             text(other, "id")
                         ),
-                        "set action.name to that name to take it over, or delete it",
+                        "set the name in the manifest to that name to take it over, or delete it",
                     );
                 }
                 if !seen.exists && all.len() >= 99 {
@@ -248,7 +305,7 @@ impl Kind for Action {
                     );
                 }
                 if let Some(want) = hint.want {
-                    foreign_secrets(&mut seen, want, hint.manifest);
+                    foreign_secrets(&mut seen, want, hint.manifest.text(self.section, "unmanaged_secrets"));
                 }
             }
             if seen.exists && text(&seen.raw, "status") == "failed" {
@@ -290,7 +347,7 @@ impl Kind for Action {
             let with_secrets =
                 !seen.exists || diff.changes.iter().any(|change| change.field.starts_with("secrets."));
             let op = json!({ "do": "draft", "secrets": with_secrets });
-            let mut step = diff.step(verb, Stage::Draft, what, op);
+            let mut step = diff.step(verb, self.stages.draft, what, op);
             step.creates = !seen.exists;
             step.reason = if !seen.exists {
                 "it does not exist".into()
@@ -307,7 +364,7 @@ impl Kind for Action {
         if draft_differs || needs_deploy(seen) {
             let mut step = diff.step(
                 if seen.exists { Verb::Update } else { Verb::Create },
-                Stage::Deploy,
+                self.stages.deploy,
                 "deploy",
                 json!({ "do": "deploy" }),
             );
@@ -316,7 +373,7 @@ impl Kind for Action {
             } else {
                 "the draft is ahead of what runs".into()
             };
-            step.effects = Facts::from([("action".into(), json!("deployed"))]);
+            step.effects = Facts::from([(self.fact.to_owned(), json!("deployed"))]);
             steps.push(step);
         }
         steps
@@ -328,14 +385,14 @@ impl Kind for Action {
         }
         let mut step = step(
             address,
-            NAME,
+            self.name,
             Verb::Delete,
-            Stage::RemoveAction,
+            self.stages.remove,
             "delete the Action",
             json!({ "do": "delete" }),
         );
         step.reason = "it was created by this stack".into();
-        step.effects = Facts::from([("action".into(), json!("absent"))]);
+        step.effects = Facts::from([(self.fact.to_owned(), json!("absent"))]);
         vec![step]
     }
 
@@ -357,7 +414,7 @@ impl Kind for Action {
         } else {
             "deployed"
         };
-        Facts::from([("action".into(), json!(state))])
+        Facts::from([(self.fact.to_owned(), json!(state))])
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
@@ -366,14 +423,14 @@ impl Kind for Action {
             let path = format!("/api/v2/actions/actions/{id}");
             match text(&run.step.op, "do") {
                 "draft" if !run.seen.exists => {
-                    let body = body(run.desired, true, true);
+                    let body = body(run.desired, Some(self.trigger), true);
                     let made = writer
                         .json(Method::Post, "/api/v2/actions/actions", body, Repeat::NeverBlind)
                         .await?;
                     Ok(Done::seen(parse(&made)))
                 }
                 "draft" => {
-                    let body = body(run.desired, false, run.step.op["secrets"] == json!(true));
+                    let body = body(run.desired, None, run.step.op["secrets"] == json!(true));
                     // The same draft twice is the same draft; only another build is started.
                     let made = writer.json(Method::Patch, path, body, Repeat::Safe).await?;
                     Ok(Done::seen(parse(&made)))
@@ -402,7 +459,7 @@ impl Kind for Action {
                 let name = run.desired.get("name").and_then(Value::as_str).unwrap_or_default();
                 let named: Vec<&Json> = items(&list)
                     .iter()
-                    .filter(|a| text(a, "name") == name && has_trigger(a, TRIGGER))
+                    .filter(|a| text(a, "name") == name && has_trigger(a, self.trigger.id))
                     .collect();
                 return match named.as_slice() {
                     [] => Ok(None),
@@ -464,7 +521,7 @@ impl Kind for Action {
 }
 
 /// Secret names that only the tenant has: a write of the set would drop them, so somebody has to decide.
-fn foreign_secrets(seen: &mut Seen, want: &Resource, manifest: &Manifest) {
+fn foreign_secrets(seen: &mut Seen, want: &Resource, policy: Option<&str>) {
     let foreign: Vec<String> = seen
         .attrs
         .keys()
@@ -474,7 +531,7 @@ fn foreign_secrets(seen: &mut Seen, want: &Resource, manifest: &Manifest) {
     if foreign.is_empty() {
         return;
     }
-    if manifest.text(NAME, "unmanaged_secrets") == Some("remove") {
+    if policy == Some("remove") {
         seen.raw["drop_secrets"] = json!(foreign);
         return;
     }
@@ -492,7 +549,8 @@ fn needs_deploy(seen: &Seen) -> bool {
     seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(json!(true)))
 }
 
-fn body(desired: &Attrs, create: bool, with_secrets: bool) -> Json {
+/// The body of a create (with its trigger) or of an update.
+fn body(desired: &Attrs, create: Option<&Trigger>, with_secrets: bool) -> Json {
     let part = |prefix: &str, name: &str, value: &str| -> Vec<Json> {
         desired
             .iter()
@@ -508,9 +566,9 @@ fn body(desired: &Attrs, create: bool, with_secrets: bool) -> Json {
             .collect()
     };
     let mut body = json!({ "code": desired.get("code").and_then(Value::as_str).unwrap_or_default() });
-    if create {
+    if let Some(trigger) = create {
         body["name"] = json!(desired.get("name").and_then(Value::as_str).unwrap_or_default());
-        body["supported_triggers"] = json!([{ "id": TRIGGER, "version": TRIGGER_VERSION }]);
+        body["supported_triggers"] = json!([{ "id": trigger.id, "version": trigger.version }]);
     } else if let Some(name) = desired.get("name").and_then(Value::as_str) {
         body["name"] = json!(name);
     }

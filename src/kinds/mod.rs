@@ -216,8 +216,8 @@ pub trait Kind: Sync {
 /// Every kind. Order of names carries no meaning; order of steps comes from their stage.
 pub const KINDS: &[&dyn Kind] = &[
     &verify_service::VerifyService,
-    &action::Action,
-    &trigger_binding::TriggerBinding,
+    &action::PHONE,
+    &trigger_binding::PHONE_BINDING,
     &phone_provider::PhoneProvider,
     &settings::UNIFIED_PHONE,
     &settings::MFA_FACTOR,

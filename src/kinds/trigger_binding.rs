@@ -6,7 +6,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::action::TRIGGER;
+use super::action::{Action, PHONE};
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -18,18 +18,40 @@ use crate::model::plan::{Event, Facts, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
-/// See the module's text.
-pub struct TriggerBinding;
+/// The binding of one Action of the stack.
+pub struct TriggerBinding {
+    /// Name of the kind and address of its resource.
+    pub name: &'static str,
+    /// Path of its manifest section.
+    pub section: &'static str,
+    pub sections: &'static [&'static Section],
+    pub action: &'static Action,
+    /// The documents disagree on whether the trigger takes a binding at all: a refusal is noted, and not the end.
+    pub optional: bool,
+    /// Fact that says whether the Action is bound.
+    pub fact: &'static str,
+    pub stage: Stage,
+    pub remove: Stage,
+}
 
-const NAME: &str = "trigger_binding";
-const SECTION_PATH: &str = "action.binding";
+/// The phone Action's place.
+pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
+    name: "trigger_binding",
+    section: "action.binding",
+    sections: &[&SECTION],
+    action: &PHONE,
+    optional: true,
+    fact: "bound",
+    stage: Stage::Bind,
+    remove: Stage::Unbind,
+};
 
 /// A deployed Action is not bindable at once under load; the refusal is a plain 400. Others wait 2 s to half a
 /// minute ("auth0-deploy-cli, actions handler", 2026-08).
 const BINDABLE_TRIES_MAX: u32 = 12;
 
 static SECTION: Section = Section {
-    path: SECTION_PATH,
+    path: "action.binding",
     doc: "The Action's place in its trigger",
     required: false,
     fields: &[
@@ -49,8 +71,6 @@ static SECTION: Section = Section {
         },
     ],
 };
-
-static SECTIONS: &[&Section] = &[&SECTION];
 
 fn position(value: &str) -> Result<(), (String, String)> {
     match Position::parse(value) {
@@ -119,11 +139,23 @@ pub fn place(list: &[Bound], ours: &Bound, position: &Position) -> Vec<Bound> {
     placed
 }
 
-fn list() -> Get {
-    Get {
-        api: Api::Auth0,
-        path: format!("/api/v2/actions/triggers/{TRIGGER}/bindings"),
-        paging: Paging::Offset { key: "bindings", per_page: 100 },
+impl TriggerBinding {
+    fn path(&self) -> String {
+        format!("/api/v2/actions/triggers/{}/bindings", self.action.trigger.id)
+    }
+
+    fn list(&self) -> Get {
+        Get { api: Api::Auth0, path: self.path(), paging: Paging::Offset { key: "bindings", per_page: 100 } }
+    }
+
+    fn position(&self, manifest: &Manifest) -> Position {
+        manifest.text(self.section, "position").and_then(Position::parse).unwrap_or(Position::Last)
+    }
+
+    /// Id of our Action: as it is now, else as it was bound.
+    fn action_id(&self, run: &Run<'_>) -> String {
+        let now = run.ids.get(self.action.name).and_then(|ids| ids.get("id"));
+        now.or_else(|| run.seen.ids.get("action_id")).cloned().unwrap_or_default()
     }
 }
 
@@ -177,42 +209,37 @@ fn ours(desired: &Attrs, action_id: &str, action_name: &str) -> Bound {
     }
 }
 
-fn position_of(manifest: &Manifest) -> Position {
-    manifest.text(SECTION_PATH, "position").and_then(Position::parse).unwrap_or(Position::Last)
-}
-
 impl Kind for TriggerBinding {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
     }
 
     fn sections(&self) -> &'static [&'static Section] {
-        SECTIONS
+        self.sections
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
-        if manifest.section("action").is_none() {
+        if !(self.action.wanted)(manifest) {
             return Vec::new();
         }
-        let action_name = manifest
-            .text("action", "name")
-            .map_or_else(|| super::action::default_name(&manifest.stack), str::to_owned);
-        let display_name = manifest.text(SECTION_PATH, "display_name").unwrap_or(&action_name);
+        let action_name = self.action.action_name(manifest);
+        let display_name = manifest.text(self.section, "display_name").unwrap_or(&action_name);
         let desired = Attrs::from([
             ("display_name".to_owned(), Value::text(display_name)),
             ("in_place".to_owned(), Value::Known(json!(true))),
         ]);
-        vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
+        vec![Resource { address: self.name.to_owned(), kind: self.name, desired }]
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
-        if matches!(position_of(manifest), Position::Before(_) | Position::After(_)) {
+        let placed = matches!(self.position(manifest), Position::Before(_) | Position::After(_));
+        if placed && self.action.trigger.alone {
             out.push(
                 Problem::error(
                     codes::CONFLICT,
-                    "action.binding.position",
+                    format!("{}.position", self.section),
                     "no neighbour to be placed by",
-                    format!("{TRIGGER} takes one Action only"),
+                    format!("{} takes one Action only", self.action.trigger.id),
                     "remove this line",
                 )
                 .warning(),
@@ -221,22 +248,21 @@ impl Kind for TriggerBinding {
     }
 
     fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
-        vec![list()]
+        vec![self.list()]
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let reply = reader.get(&list()).await?;
+            let reply = reader.get(&self.list()).await?;
             let bound = parse(&reply);
             // Which Action is ours is the Action kind's answer; here its name or the recorded id is enough.
-            let name = hint.manifest.text("action", "name").map(str::to_owned);
-            let name = name.unwrap_or_else(|| super::action::default_name(hint.stack));
+            let name = self.action.action_name(hint.manifest);
             let recorded =
                 hint.entry.and_then(|entry| entry.ids.get("action_id")).cloned().unwrap_or_default();
             let by_id = bound.iter().find(|entry| !recorded.is_empty() && entry.action_id == recorded);
             let found = by_id.or_else(|| bound.iter().find(|entry| entry.action_name == name));
             let id = found.map(|entry| entry.action_id.clone()).unwrap_or_default();
-            let mut seen = seen(&bound, &id, &position_of(hint.manifest));
+            let mut seen = seen(&bound, &id, &self.position(hint.manifest));
             if !id.is_empty() {
                 seen.ids.insert("action_id".into(), id.clone());
             }
@@ -245,12 +271,12 @@ impl Kind for TriggerBinding {
                 .filter(|entry| entry.action_id != id)
                 .map(|entry| entry.action_name.as_str())
                 .collect();
-            if hint.want.is_some() && !foreign.is_empty() {
+            if hint.want.is_some() && self.action.trigger.alone && !foreign.is_empty() {
                 seen.finding(
                     hint.address,
                     Level::Blocker,
-                    format!("another Action is bound to {TRIGGER}: {}", foreign.join(", ")),
-                    "two Actions would send two messages: unbind that one, or take it over with action.name",
+                    format!("another Action is bound to {}: {}", self.action.trigger.id, foreign.join(", ")),
+                    "two Actions would send two messages: unbind that one, or take it over by its name",
                 );
             }
             // The API refused the binding of an Action that it calls all the same (facts disagree): recorded, so
@@ -290,13 +316,17 @@ impl Kind for TriggerBinding {
         if !diff.seen.exists {
             order.push(name.to_owned());
         }
-        let mut step = diff.step(verb, Stage::Bind, what, json!({ "do": "bind" }));
+        let mut step = diff.step(verb, self.stage, what, json!({ "do": "bind" }));
         step.reason = if diff.seen.exists {
             diff.changed_names()
         } else {
-            format!("the Action is not bound to {TRIGGER}; the list will be: {}", order.join(", "))
+            format!(
+                "the Action is not bound to {}; the list will be: {}",
+                self.action.trigger.id,
+                order.join(", ")
+            )
         };
-        step.effects = Facts::from([("bound".into(), json!(true))]);
+        step.effects = Facts::from([(self.fact.to_owned(), json!(true))]);
         vec![step]
     }
 
@@ -304,10 +334,16 @@ impl Kind for TriggerBinding {
         if !seen.exists || seen.raw["refused"] == json!(true) {
             return Vec::new();
         }
-        let mut step =
-            step(address, NAME, Verb::Delete, Stage::Unbind, "take our entry out", json!({ "do": "unbind" }));
+        let mut step = step(
+            address,
+            self.name,
+            Verb::Delete,
+            self.remove,
+            "take our entry out",
+            json!({ "do": "unbind" }),
+        );
         step.reason = "it was added by this stack; all other entries stay".into();
-        step.effects = Facts::from([("bound".into(), json!(false))]);
+        step.effects = Facts::from([(self.fact.to_owned(), json!(false))]);
         vec![step]
     }
 
@@ -316,26 +352,20 @@ impl Kind for TriggerBinding {
     }
 
     fn facts(&self, _address: &str, seen: &Seen) -> Facts {
-        Facts::from([("bound".into(), json!(seen.exists))])
+        Facts::from([(self.fact.to_owned(), json!(seen.exists))])
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
         Box::pin(async move {
-            let position = position_of(run.manifest);
+            let position = self.position(run.manifest);
             let unbind = text(&run.step.op, "do") == "unbind";
-            let action = run.ids.get("action").and_then(|ids| ids.get("id"));
-            let id = action.or_else(|| run.seen.ids.get("action_id")).cloned().unwrap_or_default();
-            let name = run.manifest.text("action", "name").map(str::to_owned);
-            let entry = ours(
-                run.desired,
-                &id,
-                &name.unwrap_or_else(|| super::action::default_name(&run.manifest.stack)),
-            );
-            let path = format!("/api/v2/actions/triggers/{TRIGGER}/bindings");
+            let id = self.action_id(&run);
+            let entry = ours(run.desired, &id, &self.action.action_name(run.manifest));
+            let path = self.path();
             let mut tries = 0;
             loop {
                 tries += 1;
-                let before = parse(&writer.reader().fresh(&list()).await?);
+                let before = parse(&writer.reader().fresh(&self.list()).await?);
                 let after: Vec<Bound> = if unbind {
                     before.iter().filter(|bound| bound.action_id != id).cloned().collect()
                 } else {
@@ -374,7 +404,8 @@ impl Kind for TriggerBinding {
                     }
                     // The documented set-up has no binding step at all, so a refusal is not the end.
                     Err(failed)
-                        if !unbind
+                        if self.optional
+                            && !unbind
                             && matches!(failed.status(), Some(400 | 403 | 404 | 409 | 422))
                             && failed.code() != Some("insufficient_scope") =>
                     {
@@ -395,10 +426,9 @@ impl Kind for TriggerBinding {
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
-            let position = position_of(run.manifest);
-            let now = parse(&reader.fresh(&list()).await?);
-            let action = run.ids.get("action").and_then(|ids| ids.get("id"));
-            let id = action.or_else(|| run.seen.ids.get("action_id")).cloned().unwrap_or_default();
+            let position = self.position(run.manifest);
+            let now = parse(&reader.fresh(&self.list()).await?);
+            let id = self.action_id(&run);
             let seen = with_id(seen(&now, &id, &position), &id);
             let unbind = text(&run.step.op, "do") == "unbind";
             let took = if unbind {

@@ -277,7 +277,7 @@ impl Kind for VerifyService {
                 return Ok(seen);
             }
             let wants_new = hint.manifest.text(NAME, "sid") == Some("new");
-            let may_create = wants_new && (hint.has_ledger || !traces(hint.stack, reader).await);
+            let may_create = wants_new && (hint.has_ledger || !traces(hint.manifest, reader).await);
             if hint.entry.is_none() && !named.is_empty() && !may_create {
                 seen.finding(
                     hint.address,
@@ -471,8 +471,8 @@ fn pinned(manifest: &Manifest) -> Option<&str> {
 
 /// Whether the tenant holds our Action although no ledger says so: then the stack was here before, and a second
 /// service would be a duplicate.
-async fn traces(stack: &str, reader: &Reader) -> bool {
-    let name = super::action::default_name(stack);
+async fn traces(manifest: &Manifest, reader: &Reader) -> bool {
+    let name = super::action::PHONE.action_name(manifest);
     match reader.get(&super::action::list()).await {
         Ok(list) => super::action::items(&list).iter().any(|action| text(action, "name") == name),
         Err(_) => true,

@@ -202,7 +202,7 @@ impl Walk<'_, '_, '_> {
     fn field(&mut self, place: &Place<'_>, field: &'static Field, names: &[String], node: &Node) {
         let key = format!("{}{}", place.prefix, field.key);
         match (&field.ty, node) {
-            (Type::Map { .. } | Type::Object(_), Node::Null) => {}
+            (Type::Map { .. } | Type::Object(_) | Type::Named { .. }, Node::Null) => {}
             (_, Node::Null) => {
                 let help = "remove the key to leave the setting as it is, or write a value";
                 let title = format!("{} has no value", noun(field.key));
@@ -218,7 +218,31 @@ impl Walk<'_, '_, '_> {
             (Type::Map { max }, Node::Map(entries)) => {
                 self.map(place.section, &key, field, names, entries, *max)
             }
-            (Type::Map { .. } | Type::Object(_), _) => {
+            (Type::Named { max, fields }, Node::Map(entries)) => {
+                self.too_many(field, names, entries.len(), *max);
+                for (name, node) in self.entries(names, entries, None) {
+                    let (names, prefix) = (extend(names, name), format!("{key}.{name}."));
+                    let found = match node {
+                        Node::Null => BTreeMap::new(),
+                        Node::Map(entries) => {
+                            let known: Vec<&str> = fields.iter().map(|field| field.key).collect();
+                            self.entries(&names, entries, Some(&known))
+                        }
+                        other => {
+                            let reason = format!("this is {}, but a mapping is needed", other.noun());
+                            self.report
+                                .value(&names, wrong_type(name, reason, "write key: value lines below it"));
+                            continue;
+                        }
+                    };
+                    self.fields(
+                        &Place { section: place.section, prefix: &prefix, names: &names },
+                        fields,
+                        &found,
+                    );
+                }
+            }
+            (Type::Map { .. } | Type::Object(_) | Type::Named { .. }, _) => {
                 let reason = format!("this is {}, but a mapping is needed", node.noun());
                 self.report.value(names, wrong_type(field.key, reason, "write name: value lines below it"));
             }
@@ -264,6 +288,14 @@ impl Walk<'_, '_, '_> {
         self.out.leaves.push(Leaf { section, key, names, ty: field.ty, secret: field.secret, input });
     }
 
+    fn too_many(&mut self, field: &Field, names: &[String], count: usize, max: usize) {
+        if count > max {
+            let title = format!("{} has too many names", noun(field.key));
+            let reason = format!("has {count}, at most {max} are allowed");
+            self.report.key(names, wrong(codes::OUT_OF_RANGE, title, reason, "remove some"));
+        }
+    }
+
     fn map(
         &mut self,
         section: &'static str,
@@ -273,11 +305,7 @@ impl Walk<'_, '_, '_> {
         entries: &[(Key, Node)],
         max: usize,
     ) {
-        if entries.len() > max {
-            let title = format!("{} has too many names", noun(field.key));
-            let reason = format!("has {}, at most {max} are allowed", entries.len());
-            self.report.key(names, wrong(codes::OUT_OF_RANGE, title, reason, "remove some"));
-        }
+        self.too_many(field, names, entries.len(), max);
         for (name, node) in self.entries(names, entries, None) {
             let names = extend(names, name);
             let input = match node {

@@ -279,10 +279,15 @@ fn hidden_values(source: &Source, tables: &Tables) -> Vec<Range<usize>> {
             let names = extend(names, field.key);
             if let (Type::Object(inner), false) = (field.ty, field.secret) {
                 walk(source, &names, inner, out);
-            } else if field.secret {
+            } else if field.secret || matches!(field.ty, Type::Named { fields, .. } if any_secret(fields)) {
                 out.extend(in_clear(source, source.spans().scalars(&names)));
             }
         }
+    }
+    fn any_secret(fields: &[Field]) -> bool {
+        fields
+            .iter()
+            .any(|field| field.secret || matches!(field.ty, Type::Object(inner) if any_secret(inner)))
     }
     let mut out = Vec::new();
     for section in &tables.sections {
@@ -324,7 +329,7 @@ fn hidden_lines(text: &str, tables: &Tables) -> Vec<Range<usize>> {
     let mut keys = BTreeSet::new();
     fn walk(fields: &[Field], keys: &mut BTreeSet<&'static str>) {
         for field in fields {
-            if let Type::Object(inner) = field.ty {
+            if let Type::Object(inner) | Type::Named { fields: inner, .. } = field.ty {
                 walk(inner, keys);
             }
             if field.secret {

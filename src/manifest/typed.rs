@@ -92,7 +92,7 @@ pub fn from_text(key: &str, ty: &Type, text: &str, quote: bool) -> Result<(Json,
             });
             Ok((Json::String(text.to_owned()), fault))
         }
-        Type::Set(_) | Type::Object(_) => {
+        Type::Set(_) | Type::Object(_) | Type::Named { .. } => {
             Err(wrong_type(key, format!("this is text, but {} is needed", needed(ty)), "write it out"))
         }
     }
@@ -157,7 +157,7 @@ fn needed(ty: &Type) -> &'static str {
         Type::Bool => "true or false",
         Type::OneOf(_) | Type::OpenOneOf(_) => "a word",
         Type::Set(_) => "a list",
-        Type::Map { .. } | Type::Object(_) => "a mapping",
+        Type::Map { .. } | Type::Object(_) | Type::Named { .. } => "a mapping",
         Type::Code => "builtin:NAME or a path",
     }
 }
@@ -169,7 +169,7 @@ fn example(ty: &Type) -> String {
         Type::Bool => "true or false".into(),
         Type::OneOf(words) | Type::OpenOneOf(words) => either(words),
         Type::Set(_) => "[a, b]".into(),
-        Type::Map { .. } => "name: value lines below the key".into(),
+        Type::Map { .. } | Type::Named { .. } => "name: value lines below the key".into(),
         Type::Object(fields) => {
             let keys: Vec<_> = fields.iter().take(6).map(|field| field.key).collect();
             format!("a mapping with {}", either(&keys))

@@ -88,6 +88,17 @@ pub enum Body {
     Json(Json),
     /// Names and values, repeated names allowed, in the order given.
     Form(Vec<(String, String)>),
+    /// `multipart/form-data`, in the order given.
+    Multipart(Vec<Part>),
+}
+
+/// One part of a multipart body.
+#[derive(Clone)]
+pub struct Part {
+    pub name: &'static str,
+    /// File name and content type, for a file part.
+    pub file: Option<(&'static str, &'static str)>,
+    pub content: String,
 }
 
 /// Bodies hold secrets.

@@ -54,6 +54,8 @@ pub enum Type {
     Code,
     /// A mapping with fixed keys; flattened to `key.inner`.
     Object(&'static [Field]),
+    /// A mapping from free names to mappings with these keys; flattened to `key.NAME.inner`. `max` names at most.
+    Named { max: usize, fields: &'static [Field] },
 }
 
 /// A check of a text beyond its length: `Err((what is wrong, what to do))`.

@@ -6,14 +6,14 @@ use ring::digest;
 use serde_json::{Value as Json, json};
 
 use super::check;
-use super::compare::{self, Differences};
+use super::compare::{self, Differences, Known};
 use crate::kinds::{self, Diff, Kind, Resource, Seen};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::{Ledger, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Facts, Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Step, Verb};
 use crate::model::random::hex;
-use crate::model::value::{Ids, Value};
+use crate::model::value::Value;
 
 /// Everything a plan follows from.
 pub struct Basis<'a> {
@@ -41,8 +41,6 @@ pub fn declared(manifest: &Manifest) -> Vec<Resource> {
 
 /// The plan. Pure: the same basis gives the same bytes.
 pub fn build(basis: Basis<'_>) -> Plan {
-    let ids: BTreeMap<String, Ids> =
-        basis.seen.iter().map(|(address, seen)| (address.clone(), seen.ids.clone())).collect();
     let mut findings = basis.findings.clone();
     let mut resources = Vec::new();
     let mut steps = Vec::new();
@@ -50,6 +48,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     let mut record = false;
     let wanted = if basis.destroy { Vec::new() } else { declared(basis.manifest) };
     let nothing = Seen::default();
+    let known = Known::of(&wanted, basis.seen, basis.ledger, basis.prints);
 
     for want in &wanted {
         let Some(kind) = kinds::by_name(want.kind) else { continue };
@@ -60,7 +59,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             continue;
         }
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(&want.address));
-        let resolved = Resource { desired: compare::resolve_all(&want.desired, &ids), ..want.clone() };
+        let resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
         let Differences { changes, unknown } =
             compare::differences(kind, &resolved, seen, entry, basis.ledger.is_some(), basis.prints);
         let diff = Diff {

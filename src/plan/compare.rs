@@ -7,30 +7,95 @@ use serde_json::{Value as Json, json};
 use crate::kinds::{Kind, Resource, Seen};
 use crate::ledger::compact;
 use crate::ledger::prints::Prints;
-use crate::model::ledger::{Entry, Last};
+use crate::model::ledger::{Entry, Last, Ledger};
 use crate::model::plan::{Cause, FieldChange};
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Part, Value};
 
-/// Fills outputs of resources into a value, as far as they are known.
-pub fn resolve(value: &Value, ids: &BTreeMap<String, Ids>) -> Value {
-    let Value::Output(template) = value else { return value.clone() };
-    let mut text = String::new();
-    for part in &template.parts {
-        match part {
-            Part::Text(piece) => text.push_str(piece),
-            Part::Output(output) => match ids.get(&output.resource).and_then(|ids| ids.get(&output.output)) {
-                Some(known) if !known.is_empty() => text.push_str(known),
-                _ => return value.clone(),
-            },
-        }
-    }
-    if template.secret { Value::Secret(Secret::new(text, Origin::Public)) } else { Value::text(text) }
+/// What references inside the manifest stand for by now.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Outputs, by resource address.
+    pub ids: BTreeMap<String, Ids>,
+    /// Generated secrets whose value stands in a readable place.
+    pub generated: BTreeMap<String, Secret>,
 }
 
-/// The desired attributes with outputs filled in.
-pub fn resolve_all(desired: &Attrs, ids: &BTreeMap<String, Ids>) -> Attrs {
-    desired.iter().map(|(key, value)| (key.clone(), resolve(value, ids))).collect()
+impl Known {
+    /// What the observed state tells. A generated secret is read back from where it is used: the value that the
+    /// ledger's fingerprint knows, or without a record the first one found in order of `wanted`.
+    pub fn of(
+        wanted: &[Resource],
+        seen: &BTreeMap<String, Seen>,
+        ledger: Option<&Ledger>,
+        prints: &Prints,
+    ) -> Known {
+        let ids = seen.iter().map(|(address, seen)| (address.clone(), seen.ids.clone())).collect();
+        let mut generated: BTreeMap<String, Secret> = BTreeMap::new();
+        for want in wanted {
+            for (field, value) in &want.desired {
+                let Value::Generated(name) = value else { continue };
+                let Some(Value::Secret(there)) =
+                    seen.get(&want.address).and_then(|seen| seen.attrs.get(field))
+                else {
+                    continue;
+                };
+                let entry = ledger.and_then(|ledger| ledger.resources.get(&want.address));
+                let ours = match (ledger, entry.and_then(|entry| entry.fields.get(field))) {
+                    (_, Some(Last::Print { print, .. })) => prints.is_of(print, there),
+                    // Recorded nowhere: a stack without its record reads back what it finds.
+                    (ledger, _) => ledger.is_none_or(|ledger| !remembers(ledger, wanted, name)),
+                };
+                if ours {
+                    let secret = Secret::new(there.expose(), Origin::Machine);
+                    generated.entry(name.clone()).or_insert(secret);
+                }
+            }
+        }
+        Known { ids, generated }
+    }
+
+    /// The desired attributes with outputs and generated secrets filled in, as far as they are known.
+    pub fn fill(&self, desired: &Attrs) -> Attrs {
+        desired.iter().map(|(key, value)| (key.clone(), self.value(value))).collect()
+    }
+
+    fn value(&self, value: &Value) -> Value {
+        let template = match value {
+            Value::Generated(name) => {
+                return self
+                    .generated
+                    .get(name)
+                    .map_or_else(|| value.clone(), |secret| Value::Secret(secret.clone()));
+            }
+            Value::Output(template) => template,
+            other => return other.clone(),
+        };
+        let mut text = String::new();
+        for part in &template.parts {
+            match part {
+                Part::Text(piece) => text.push_str(piece),
+                Part::Output(output) => {
+                    match self.ids.get(&output.resource).and_then(|ids| ids.get(&output.output)) {
+                        Some(known) if !known.is_empty() => text.push_str(known),
+                        _ => return value.clone(),
+                    }
+                }
+            }
+        }
+        if template.secret { Value::Secret(Secret::new(text, Origin::Public)) } else { Value::text(text) }
+    }
+}
+
+/// Whether any place of a generated secret has a fingerprint in the ledger.
+fn remembers(ledger: &Ledger, wanted: &[Resource], name: &str) -> bool {
+    wanted.iter().any(|want| {
+        let fields = ledger.resources.get(&want.address).map(|entry| &entry.fields);
+        want.desired.iter().any(|(field, value)| {
+            matches!(value, Value::Generated(held) if held == name)
+                && matches!(fields.and_then(|fields| fields.get(field)), Some(Last::Print { .. }))
+        })
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,14 +171,6 @@ fn compare(desired: &Value, observed: Option<&Value>, last: Option<&Last>, print
         (Value::Known(wanted), Some(Value::Secret(there))) => is(wanted.as_str() == Some(there.expose())),
         (Value::Secret(wanted), Some(Value::Stamp(mark))) => match last {
             Some(Last::Print { print, stamp }) => is(stamp == mark && prints.is_of(print, wanted)),
-            _ => Match::Unknown,
-        },
-        (Value::Generated(_), Some(Value::Secret(there))) => match last {
-            Some(Last::Print { print, .. }) => is(prints.is_of(print, there)),
-            _ => Match::Same,
-        },
-        (Value::Generated(_), Some(Value::Stamp(mark))) => match last {
-            Some(Last::Print { stamp, .. }) => is(stamp == mark),
             _ => Match::Unknown,
         },
         _ => Match::Differs,
@@ -206,9 +263,6 @@ pub fn remember(
             },
             (Value::Secret(secret), _) => {
                 Some(Last::Print { print: prints.print(secret), stamp: Json::Null })
-            }
-            (Value::Generated(_), Some(Value::Secret(there))) => {
-                Some(Last::Print { print: prints.print(there), stamp: Json::Null })
             }
             _ => None,
         };
