@@ -76,7 +76,7 @@ fn files(folder: &str, endings: &[&str]) -> Vec<Source> {
                 if !name.starts_with('.') && name != "node_modules" && name != "target" {
                     walk(&path, endings, out);
                 }
-            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+            } else if name != "package-lock.json" && endings.iter().any(|ending| name.ends_with(ending)) {
                 out.push(path);
             }
         }
@@ -123,7 +123,9 @@ impl Source {
         let (mut out, mut in_tests, mut announced) = (Vec::new(), self.is_test(), false);
         for (index, line) in self.text.lines().enumerate() {
             let code = match line.find("//") {
-                Some(at) if !line[..at].ends_with(':') && line[..at].matches('"').count() % 2 == 0 => &line[..at],
+                Some(at) if !line[..at].ends_with(':') && line[..at].matches('"').count() % 2 == 0 => {
+                    &line[..at]
+                }
                 _ => line,
             };
             in_tests |= announced && code.starts_with("mod ") && code.ends_with('{');
@@ -156,9 +158,11 @@ impl Source {
             } else {
                 mentions(line, &mut found);
             }
-            out.extend(found.into_iter().filter_map(|path| {
-                Some((*number, absolute(&path, &self.module(), depth)?, *in_tests))
-            }));
+            out.extend(
+                found
+                    .into_iter()
+                    .filter_map(|path| Some((*number, absolute(&path, &self.module(), depth)?, *in_tests))),
+            );
         }
         out
     }
@@ -238,7 +242,9 @@ fn reversed(from: &str, path: &str) -> Option<String> {
         // A name at the root that is no module: a macro or a re-export.
         (_, None) => None,
         (Some(from_rank), Some(to_rank)) if to_rank < from_rank => None,
-        (Some(from_rank), Some(to_rank)) if to_rank == from_rank => Some(format!("{from} and {to} stand side by side")),
+        (Some(from_rank), Some(to_rank)) if to_rank == from_rank => {
+            Some(format!("{from} and {to} stand side by side"))
+        }
         _ => Some(format!("{from} <- {to}")),
     }
 }
@@ -298,7 +304,8 @@ fn the_reader_of_imports_reads() {
         "src/kinds/action.rs",
         "use std::{collections::BTreeMap, fs};\nuse super::{text, super::engine::apply};\nuse crate::{\n    model::{api, call::Get},\n    twin::Twin,\n};\n// use crate::cli;\nfn f() { std::env::var(\"X\"); let x: crate::plan::Plan = y; }\n#[cfg(test)]\nmod tests {\n    use super::super::super::shell::files;\n}\n",
     );
-    let paths: Vec<String> = file.paths().into_iter().map(|(number, path, _)| format!("{number} {path}")).collect();
+    let paths: Vec<String> =
+        file.paths().into_iter().map(|(number, path, _)| format!("{number} {path}")).collect();
     for expected in [
         "1 std::fs",
         "2 crate::kinds::text",
@@ -350,7 +357,8 @@ fn every_diagnostic_code_is_listed_once_and_used() {
         if let Some((name, rest)) = line.trim().split_once(" = ")
             && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
         {
-            let number: u16 = rest.split(',').next().and_then(|number| number.parse().ok()).expect("a number");
+            let number: u16 =
+                rest.split(',').next().and_then(|number| number.parse().ok()).expect("a number");
             names.push((name.to_owned(), number));
         }
     }
@@ -360,7 +368,8 @@ fn every_diagnostic_code_is_listed_once_and_used() {
         assert_eq!(listed, 1, "{name}");
         let used = sources.iter().filter(|source| source.path != list.path).any(|source| {
             source.lines().iter().any(|(_, line, in_tests)| {
-                !in_tests && line.split(|ch: char| !ch.is_alphanumeric() && ch != '_').any(|word| word == name)
+                !in_tests
+                    && line.split(|ch: char| !ch.is_alphanumeric() && ch != '_').any(|word| word == name)
             })
         });
         assert!(used, "{name} is never said");
@@ -390,8 +399,10 @@ fn nothing_is_unwrapped_where_users_are() {
 #[test]
 fn no_word_about_the_making() {
     let endings = [".rs", ".md", ".yaml", ".toml", ".js", ".txt", ".json"];
-    let mut texts: Vec<Source> =
-        ["src", "tests", "docs", "examples", "manifests"].iter().flat_map(|folder| files(folder, &endings)).collect();
+    let mut texts: Vec<Source> = ["src", "tests", "docs", "examples", "manifests"]
+        .iter()
+        .flat_map(|folder| files(folder, &endings))
+        .collect();
     for name in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "Cargo.toml"] {
         if let Ok(text) = std::fs::read_to_string(root().join(name)) {
             texts.push(Source { path: name.into(), text });
@@ -402,11 +413,11 @@ fn no_word_about_the_making() {
         for (index, line) in source.text.lines().enumerate() {
             let lower = line.to_lowercase();
             let agent = lower.replace("user-agent", "").replace("user_agent", "").replace("user agent", "");
-            let words = ["issue #", "issue-", "this session", "subagent", "co-authored", "todo:", "fixme", "xxx:"];
+            let words =
+                ["issue #", "issue-", "this session", "subagent", "co-authored", "todo:", "fixme", "xxx:"];
             let paths = ["/work/", "/home/", "/root/", "/users/", "/tmp/", "c:\\users"];
-            let of_agents = agent
-                .split(|ch: char| !ch.is_alphanumeric())
-                .any(|word| word == "agent" || word == "agents");
+            let of_agents =
+                agent.split(|ch: char| !ch.is_alphanumeric()).any(|word| word == "agent" || word == "agents");
             let found = words.iter().chain(&paths).find(|word| lower.contains(**word)).copied();
             if let Some(word) = found.or(of_agents.then_some("agent")) {
                 wrong.push(format!("{}:{}: {word:?} in {}", source.path, index + 1, line.trim()));
@@ -425,8 +436,10 @@ fn commands(markdown: &str) -> Vec<Vec<String>> {
             continue;
         }
         let line = line.trim().trim_start_matches("$ ");
+        // A comment at the end is no argument.
         let line = line.split(" #").next().unwrap_or_default();
-        let run = line.strip_prefix("cargo run --release -- ").or_else(|| line.strip_prefix("cargo run -- "));
+        let run =
+            line.strip_prefix("cargo run ").and_then(|rest| rest.split_once("-- ")).map(|(_, args)| args);
         let args = line.strip_prefix("lockstep ").or(run);
         if let Some(args) = args.filter(|_| inside) {
             let words = args.split_whitespace().map(str::to_owned);
@@ -441,10 +454,11 @@ fn the_commands_of_the_readme_exist() {
     let text = std::fs::read_to_string(root().join("README.md")).expect("README.md is missing");
     let found = commands(&text);
     assert!(found.len() >= 2, "README.md shows fewer than two commands in fenced blocks: {found:?}");
+    assert!(text.lines().any(|line| line.trim() == "cargo test"), "README.md does not say how to test");
     for words in found {
         let parsed = lockstep::cli::command().try_get_matches_from(&words);
         assert!(parsed.is_ok(), "README.md: {}: {}", words.join(" "), parsed.expect_err("checked"));
-        for word in words.iter().filter(|word| word.ends_with(".yaml")) {
+        for word in words.iter().filter(|word| word.starts_with("manifests/")) {
             assert!(root().join(word).exists(), "README.md names {word}, which is not there");
         }
     }
@@ -452,7 +466,8 @@ fn the_commands_of_the_readme_exist() {
 
 #[test]
 fn the_exit_codes_page_has_every_code() {
-    let page = std::fs::read_to_string(root().join("docs/exit-codes.md")).expect("docs/exit-codes.md is missing");
+    let page =
+        std::fs::read_to_string(root().join("docs/exit-codes.md")).expect("docs/exit-codes.md is missing");
     for code in [0, 1, 2, 3, 4, 5, 6, 7, 64, 73, 75, 130, 143] {
         let listed = page
             .lines()

@@ -47,9 +47,10 @@ fn points(length: usize) -> impl Iterator<Item = (usize, bool)> {
 
 fn killed_then_applied(make: Make, versions_max: usize) {
     let length = length(make, false);
+    let prepared = make();
     all(points(length), |(k, before_reply)| {
         let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
-        let mut bench = make();
+        let mut bench = prepared.fork();
         let _ = bench.run(Stop::kill(k, before_reply), false);
         bench.later();
         bench.converge(&story);
@@ -87,9 +88,10 @@ fn a_killed_change_is_finished_by_the_next() {
 fn a_killed_destroy_is_finished_by_the_next() {
     let former = Bench::crowded().snapshot();
     let length = length(applied, true);
+    let prepared = applied();
     all(points(length), |(k, before_reply)| {
         let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
-        let mut bench = applied();
+        let mut bench = prepared.fork();
         let _ = bench.run(Stop::kill(k, before_reply), true);
         bench.later();
         let mark = bench.stack.mark();
@@ -113,8 +115,9 @@ fn difference(then: &lockstep::twin::World, now: &lockstep::twin::World) -> Stri
         let key = if part == "tenants" { DOMAIN } else { ACCOUNT };
         let (a, b) = (&then[part][key], &now[part][key]);
         for field in b.as_object().into_iter().flatten().map(|(field, _)| field) {
+            let size = |json: &serde_json::Value| json.as_array().map_or(1, Vec::len);
             if a[field] != b[field] {
-                found.push(format!("{field}: {} → {}", a[field], b[field]));
+                found.push(format!("{field} ({} entries, were {})", size(&b[field]), size(&a[field])));
             }
         }
     }
@@ -231,9 +234,10 @@ fn an_interrupt_leaves_a_record_and_no_lease() {
 #[test]
 fn an_interrupted_change_is_finished_by_the_next() {
     let length = length(changed, false);
+    let prepared = changed();
     all(0..=length, |k| {
         let story = format!("interrupted after {k} of {length}");
-        let mut bench = changed();
+        let mut bench = prepared.fork();
         let result = bench.run(Stop::interrupt(k), false).expect("not killed");
         bench.later();
         assert_eq!(bench::leases(&mut bench.world()), 0, "{story}: {result:?}: the lease is still there");

@@ -51,7 +51,11 @@ fn says(plan: &Plan, level: Level, words: &str) -> bool {
 type Lose = fn(&mut World);
 const LOST: &[(&str, Lose, Option<&str>)] = &[
     ("deleted", |world| world.tenant_mut(DOMAIN).actions.retain(|action| action.name != LEDGER), None),
-    ("edited", |world| *ledger_code(world) = ledger_code(world).replace("v1.", "v1.0"), Some("edited by hand")),
+    (
+        "edited",
+        |world| *ledger_code(world) = ledger_code(world).replace("v1.", "v1.0"),
+        Some("edited by hand"),
+    ),
     ("emptied", |world| ledger_code(world).clear(), Some("edited by hand")),
     ("cut off", |world| ledger_code(world).truncate(400), Some("edited by hand")),
     ("no payload", |world| *ledger_code(world) = "exports.ledger = 'v1..';".into(), Some("edited by hand")),
@@ -149,7 +153,12 @@ fn a_deployed_record_is_said_and_still_used() {
     {
         let mut world = bench.world();
         let template = {
-            let id = world.add_deployed_action(DOMAIN, "x", &TriggerRef::new("post-change-password", "v2"), START_MS);
+            let id = world.add_deployed_action(
+                DOMAIN,
+                "x",
+                &TriggerRef::new("post-change-password", "v2"),
+                START_MS,
+            );
             let tenant = world.tenant_mut(DOMAIN);
             let at = tenant.actions.iter().position(|action| action.id == id).expect("made");
             tenant.actions.remove(at)
@@ -243,7 +252,14 @@ fn their_action_in_our_record_is_not_ours() {
             let mut world = bench.world();
             // Nothing but us keeps it from being deleted: it is not bound.
             world.tenant_mut(DOMAIN).bindings.remove("post-login");
-            world.tenant_mut(DOMAIN).actions.iter().find(|a| a.name == "Their audit").expect("there").id.clone()
+            world
+                .tenant_mut(DOMAIN)
+                .actions
+                .iter()
+                .find(|a| a.name == "Their audit")
+                .expect("there")
+                .id
+                .clone()
         };
         forge(&bench, |held| {
             let entry = held.resources.get_mut("action").expect("there");

@@ -17,7 +17,9 @@ fn no_plan_is_ever_driven_into_its_limit() {
         assert!(took_ms <= first_apply_ms, "{rate:?}: the first apply took {took_ms} ms");
         // Every run is a new process that knows nothing of the budget; some time lies between two of them.
         let mut starts = vec![0];
-        for (text, destroy) in [(core_manifest(), false), (changed_manifest(), false), (core_manifest(), true)] {
+        for (text, destroy) in
+            [(core_manifest(), false), (changed_manifest(), false), (core_manifest(), true)]
+        {
             bench.stack.in_process.advance_ms(10_000);
             starts.push(bench.watch.borrow().budgets.len());
             bench.stack.text = text;

@@ -39,8 +39,8 @@ fn length() -> usize {
 }
 
 /// The disturbed apply, then a calm one.
-fn survives(story: &str, planted: &[(usize, What)]) {
-    let mut bench = Bench::crowded();
+fn survives(fresh: &Bench, story: &str, planted: &[(usize, What)]) {
+    let mut bench = fresh.fork();
     for (k, what) in planted {
         bench.fault(*k, what.clone());
     }
@@ -49,10 +49,7 @@ fn survives(story: &str, planted: &[(usize, What)]) {
     bench.later();
     let story = format!("{story} ({disturbed:?})");
     match &disturbed {
-        Ended::Done => {
-            let plan = bench.plan();
-            assert!(plan.is_empty(), "{story}: it was done, they said, but: {}", super::bench::shown(&plan));
-        }
+        Ended::Done => bench.at_rest(&format!("{story}: it was done, they said")),
         Ended::Failed(text) => {
             assert!(text.len() > 20, "{story}: no clear text");
             let hidden = ["Auth0-Client-Secret", "Twilio-Api-Secret", "Twilio-Sender", "Feedback-Secret"];
@@ -61,7 +58,9 @@ fn survives(story: &str, planted: &[(usize, What)]) {
         other => panic!("{story}: ended as {other:?}"),
     }
     bench.converge(&story);
-    assert!(bench.versions() == 1, "{story}: {} versions deployed", bench.versions());
+    // Which secrets a run sent that could not record them is not known, so they may be sent once more.
+    let most = 1 + usize::from(story.contains("ledger could not be written"));
+    assert!(bench.versions() <= most, "{story}: {} versions deployed", bench.versions());
     let losses = bench.losses();
     assert!(losses.is_empty(), "{story}: {losses:?}");
 }
@@ -69,15 +68,17 @@ fn survives(story: &str, planted: &[(usize, What)]) {
 #[test]
 fn every_fault_at_every_request_of_a_first_apply() {
     let length = length();
+    let fresh = Bench::crowded();
     let cases = faults().into_iter().flat_map(|(name, what)| {
         (1..=length).map(move |k| (format!("{name} at {k} of {length}"), k, what.clone()))
     });
-    all(cases, |(story, k, what)| survives(&story, &[(k, what)]));
+    all(cases, |(story, k, what)| survives(&fresh, &story, &[(k, what)]));
 }
 
 #[test]
 fn pairs_of_faults_at_random_requests() {
     let length = length();
+    let fresh = Bench::crowded();
     let list = faults();
     all(1..=250_u64, |seed| {
         let mut dice = Dice(seed);
@@ -87,6 +88,6 @@ fn pairs_of_faults_at_random_requests() {
         };
         let (first, second) = (pick(), pick());
         let story = format!("seed {seed}: {} at {}, {} at {}", first.1, first.0, second.1, second.0);
-        survives(&story, &[(first.0, first.2), (second.0, second.2)]);
+        survives(&fresh, &story, &[(first.0, first.2), (second.0, second.2)]);
     });
 }

@@ -30,7 +30,10 @@ fn either_answer_will_do() {
         ("patch needs no action", Options { custom_provider_patch_needs_action: false, ..base() }),
         ("provider must cover", Options { provider_must_cover_message_types: true, ..base() }),
         ("filters kept", Options { omitted_filters_kept: true, ..base() }),
-        ("error code", Options { unified_error_code: Some("x".into()), unified_flag: Flag::Absent, ..base() }),
+        (
+            "error code",
+            Options { unified_error_code: Some("x".into()), unified_flag: Flag::Absent, ..base() },
+        ),
         ("no hint", Options { retry_after_on_429: false, rate: Rate::Free, ..base() }),
         ("no serverless", Options { serverless_allowed: false, ..base() }),
         ("no room for a lease", Options { serverless_service_limit: 0, ..base() }),
@@ -47,7 +50,8 @@ fn either_answer_will_do() {
         assert_eq!(bench.versions(), 1, "{name}: versions");
         let losses = bench.losses();
         assert!(losses.is_empty(), "{name}: {losses:?}");
-        bench.stack.text = core_manifest().replace("code_length: 6", "code_length: 7").replace("6.2.0", "6.2.1");
+        bench.stack.text =
+            core_manifest().replace("code_length: 6", "code_length: 7").replace("6.2.0", "6.2.1");
         bench.converge(&format!("{name}, changed"));
         assert_eq!(bench.versions(), 2, "{name}: versions after a change");
         bench.stack.env.insert("TWILIO_SENDER_SECRET".into(), "Another-Secret-77aa".into());
@@ -56,12 +60,17 @@ fn either_answer_will_do() {
         bench.losses();
         assert_eq!(bench.ended(true), Ended::Done, "{name}: destroy");
         let losses = bench.losses();
-        assert!(!losses.iter().any(|loss| loss.contains("locked") || loss.contains("foreign")), "{name}: {losses:?}");
+        assert!(
+            !losses.iter().any(|loss| loss.contains("locked") || loss.contains("foreign")),
+            "{name}: {losses:?}"
+        );
         let mut now = bench.snapshot();
         // There is no way back from the unified experience.
         let flag = former.clone().tenant_mut(DOMAIN).settings.get("phone_consolidated_experience").cloned();
         match flag {
-            Some(flag) => now.tenant_mut(DOMAIN).settings.insert("phone_consolidated_experience".into(), flag),
+            Some(flag) => {
+                now.tenant_mut(DOMAIN).settings.insert("phone_consolidated_experience".into(), flag)
+            }
             None => now.tenant_mut(DOMAIN).settings.remove("phone_consolidated_experience"),
         };
         assert!(now == former, "{name}: destroy left something behind");
@@ -220,7 +229,6 @@ fn a_slow_build_keeps_the_lease() {
     let mut bench = with(Options { build_with_dependencies_ms: 180_000, ..options() });
     let mark = bench.stack.mark();
     bench.converge("three minutes of building");
-    let beats =
-        bench.writes_since(mark).iter().filter(|name| *name == "update_serverless_service").count();
+    let beats = bench.writes_since(mark).iter().filter(|name| *name == "update_serverless_service").count();
     assert!(beats >= 30, "{beats} heartbeats");
 }

@@ -47,7 +47,13 @@ fn live(text: String) -> Bench {
 }
 
 const CASES: &[Case] = &[
-    Case { name: "first apply, policy always", before: empty, text: core_manifest, destroy: false, named: &[] },
+    Case {
+        name: "first apply, policy always",
+        before: empty,
+        text: core_manifest,
+        destroy: false,
+        named: &[],
+    },
     Case { name: "first apply, phone only", before: empty, text: phone_only, destroy: false, named: &[] },
     Case {
         name: "a tenant that works by the vendor's provider",
@@ -180,12 +186,13 @@ fn every_named_loss_is_a_dangerous_step() {
 #[test]
 fn nothing_that_worked_stops_working_when_the_run_is_killed() {
     all(CASES, |case| {
-        let mut bench = prepared(case);
+        let ready = prepared(case);
+        let mut bench = ready.fork();
         let mark = bench.stack.mark();
         let _ = bench.ended(case.destroy);
         let length = bench.requests(mark);
         for k in 1..length {
-            let mut bench = prepared(case);
+            let mut bench = ready.fork();
             let _ = bench.run(Stop::kill(k, true), case.destroy);
             bench.later();
             let ended = bench.ended(case.destroy);
@@ -246,16 +253,16 @@ const THEIR_ACTS: &[(&str, Act)] = &[
 fn what_others_do_in_between_survives() {
     for (what, act) in THEIR_ACTS {
         for destroy in [false, true] {
-            let make = || if destroy { live(core_manifest()) } else { Bench::crowded() };
-            let mut bench = make();
+            let ready = if destroy { live(core_manifest()) } else { Bench::crowded() };
+            let crowded = Bench::crowded();
+            let mut bench = ready.fork();
             let mark = bench.stack.mark();
             assert_eq!(bench.ended(destroy), Ended::Done);
             let length = bench.requests(mark);
             all(1..=length, |k| {
                 let story = format!("somebody {what} before request {k} of {length}, destroy: {destroy}");
-                let mut bench = make();
-                bench.losses();
-                let mut expected = Bench::crowded();
+                let mut bench = ready.fork();
+                let mut expected = crowded.fork();
                 act(&mut expected.stack.twin.borrow_mut(), crate::support::START_MS);
                 let act = *act;
                 bench.watch.borrow_mut().meddle = Some(Box::new(move |twin, count, now_ms| {
@@ -307,10 +314,11 @@ fn nobody_is_locked_out_when_others_pull_a_pillar_away() {
     bench.stack.text = phone_only();
     assert_eq!(bench.ended(false), Ended::Done);
     let length = bench.requests(0);
+    let crowded = Bench::crowded();
     for (what, act) in THEIR_ATTACKS {
         all(1..=length, |k| {
             let story = format!("somebody {what} before request {k} of {length}");
-            let mut bench = Bench::crowded();
+            let mut bench = crowded.fork();
             bench.stack.text = phone_only();
             let act = *act;
             bench.watch.borrow_mut().meddle = Some(Box::new(move |twin, count, now_ms| {

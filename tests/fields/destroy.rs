@@ -110,6 +110,19 @@ fn a_tenant_in_use_is_as_it_was() {
     there_and_back("in use", &beside(), in_use);
 }
 
+/// Every login asks for a second factor, and this is the only one.
+fn policy_with(twin: &mut Twin, factor: &str) {
+    tenant(twin).policies = vec!["all-applications".into()];
+    tenant(twin).factors.iter_mut().for_each(|known| known.enabled = known.name == factor);
+}
+
+#[test]
+fn a_policy_that_stands_on_a_foreign_factor_is_put_back() {
+    let edits =
+        vec![edit("mfa.factors", json!({ "phone": true, "otp": true })), edit("mfa.policy", json!("never"))];
+    there_and_back("foreign factor", &edits, |twin, _| policy_with(twin, "email"));
+}
+
 #[test]
 fn what_others_change_in_between_stays() {
     let mut bed = Bed::new(valid(FULL, &beside()));
@@ -247,7 +260,7 @@ fn an_adopted_action_that_has_other_secrets_is_not_stripped_of_them() {
 fn a_setting_that_was_as_wanted_when_it_was_taken_over_is_put_back_too() {
     let without = edit("mfa.policy", Json::Null);
     let mut bed = Bed::new(valid(FULL, std::slice::from_ref(&without)));
-    bed.with_twin(|twin| tenant(twin).policies = vec!["all-applications".into()]);
+    bed.with_twin(|twin| policy_with(twin, "otp"));
     bed.applied();
     // Taken over without a step, changed by the next apply.
     for policy in ["always", "never"] {
@@ -257,4 +270,32 @@ fn a_setting_that_was_as_wanted_when_it_was_taken_over_is_put_back_too() {
     assert!(bed.with_twin(|twin| tenant(twin).policies.is_empty()));
     bed.destroyed();
     assert_eq!(bed.with_twin(|twin| tenant(twin).policies.clone()), ["all-applications"]);
+}
+
+#[test]
+fn a_vendor_provider_that_was_taken_over_is_not_deleted() {
+    let mut bed = Bed::new(valid(FULL, &[]));
+    let id = "pro_1111111111111111111111";
+    bed.with_twin(|twin| {
+        let configuration =
+            json!({ "sid": "AC1", "default_from": "+15550100", "delivery_methods": ["text"] });
+        tenant(twin).phone_providers.push(PhoneProvider {
+            id: id.into(),
+            name: "twilio".into(),
+            disabled: false,
+            configuration: configuration.as_object().cloned().unwrap_or_default(),
+            credentials: json!({ "auth_token": "theirs" }).as_object().cloned().unwrap_or_default(),
+            created_at: "2025-01-01T00:00:00.000Z".into(),
+            updated_at: "2025-01-01T00:00:00.000Z".into(),
+        });
+    });
+    let taken = bed.observe().plan.steps.into_iter().find(|step| step.address == "phone_provider");
+    let danger = taken.and_then(|step| step.danger).unwrap_or_default();
+    assert!(danger.contains("credentials cannot be put back"), "{danger}");
+    bed.applied();
+    assert_eq!(bed.with_twin(|twin| tenant(twin).phone_providers[0].name.clone()), "custom");
+    bed.destroyed();
+    assert_eq!(bed.with_twin(|twin| tenant(twin).phone_providers[0].id.clone()), id);
+    let again = bed.destroyed();
+    assert!(again.done.is_empty(), "{again:?}");
 }

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use lockstep::twin::Twin;
+use lockstep::twin::world::Action;
 use serde_json::{Value as Json, json};
 
 use super::bed::{Edits, Tamper, action, edit, edit_action, edit_draft, file, service, stream, tenant};
@@ -86,6 +87,7 @@ impl Row {
     }
 
     fn fixed(mut self) -> Row {
+        self.place.clear();
         self.other = Other::Fixed;
         self
     }
@@ -189,7 +191,7 @@ fn verify_rows() -> Vec<Row> {
 fn action_row(
     key: &'static str,
     values: [Json; 3],
-    change: impl Fn(&mut lockstep::twin::world::Action, &str) + Clone + 'static,
+    change: impl Fn(&mut Action, &str) + Clone + 'static,
 ) -> Row {
     let mut row =
         row("action", key, "action", values, move |twin, now_ms| edit_action(twin, now_ms, change.clone()));
@@ -220,7 +222,7 @@ fn action_rows() -> Vec<Row> {
         "secrets.TWILIO_API_SECRET",
         "secrets.TWILIO_VERIFY_SID",
     ] {
-        let change = move |action: &mut lockstep::twin::world::Action, stamp: &str| {
+        let change = move |action: &mut Action, stamp: &str| {
             let name = key.trim_start_matches("secrets.");
             let secret = action.secrets.iter_mut().find(|secret| secret.name == name).expect(name);
             secret.value = "theirs".into();
@@ -229,80 +231,51 @@ fn action_rows() -> Vec<Row> {
         rows.push(action_row(key, [json!(""), json!(""), json!("")], change).secret("OTHER_SECRET"));
     }
     // Another tool started a build of the same draft and never deployed it.
-    let mut deployed =
-        row("action", "deployed", "action", [json!(true), json!(false), json!(null)], |twin, now| {
-            edit_draft(twin, now, |_| {});
-        })
-        .fixed();
-    deployed.place.clear();
-    rows.push(deployed);
+    let values = [json!(true), json!(false), Json::Null];
+    rows.push(row("action", "deployed", "action", values, |twin, now| edit_draft(twin, now, |_| {})).fixed());
     rows
 }
 
-/// A field that the kind derives from another key.
-fn derived(
-    place: &str,
-    address: &'static str,
-    field: &str,
-    values: [Json; 3],
-    tamper: impl Fn(&mut Twin, u64) + 'static,
-) -> Row {
-    let (section, key) = place.rsplit_once('.').unwrap_or(("", place));
-    row(section, key, address, values, tamper).named(field)
+fn provider_row(field: &str, applied: Json, there: Json, tamper: impl Fn(&mut Twin, u64) + 'static) -> Row {
+    row("", field, "phone_provider", [applied, there, Json::Null], tamper).fixed()
 }
 
 fn delivery_rows() -> Vec<Row> {
     let names = [json!("Send the code"), json!("Renamed"), json!("Send it")];
-    let fixed = |field: &'static str, applied: Json, there: Json, tamper: fn(&mut Twin, u64)| {
-        let mut row = row("", field, "phone_provider", [applied, there, json!(null)], tamper).fixed();
-        row.place.clear();
-        row
-    };
-    let mut flag =
-        row("", "enabled", "unified_phone", [json!(true), json!(false), json!(null)], |twin, _| {
-            tenant(twin).settings.insert("phone_consolidated_experience".into(), json!(false));
-        })
-        .written(json!("legacy"))
-        .refused();
-    flag.place = "phone.delivery".into();
-    flag.other = Other::Refused(vec![edit("phone.delivery", json!("legacy"))]);
+    let methods = [json!(["text", "voice"]), json!(["text"]), json!(["voice"])];
+    let types = [json!(["sms", "voice"]), json!(["sms"]), json!(["voice"])];
     vec![
         row("action.binding", "display_name", "trigger_binding", names, |twin, _| {
             let bound = tenant(twin).bindings.get_mut("custom-phone-provider").expect("a binding");
             bound[0].display_name = "Renamed".into();
         }),
-        fixed("name", json!("custom"), json!("twilio"), |twin, _| {
+        provider_row("name", json!("custom"), json!("twilio"), |twin, _| {
             let provider = &mut tenant(twin).phone_providers[0];
             provider.name = "twilio".into();
             provider.configuration.insert("sid".into(), json!("AC1"));
             provider.configuration.insert("default_from".into(), json!("+15550100"));
             provider.credentials.insert("auth_token".into(), json!("theirs"));
         }),
-        fixed("disabled", json!(false), json!(true), |twin, _| {
-            tenant(twin).phone_providers[0].disabled = true
+        provider_row("disabled", json!(false), json!(true), |twin, _| {
+            tenant(twin).phone_providers[0].disabled = true;
         }),
-        fixed("leftover", json!([]), json!(["sid"]), |twin, _| {
+        provider_row("leftover", json!([]), json!(["sid"]), |twin, _| {
             tenant(twin).phone_providers[0].configuration.insert("sid".into(), json!("AC1"));
         }),
-        derived(
-            "phone.channels",
-            "phone_provider",
-            "delivery_methods",
-            [json!(["text", "voice"]), json!(["text"]), json!(["voice"])],
-            |twin, _| {
-                let provider = &mut tenant(twin).phone_providers[0];
-                provider.configuration.insert("delivery_methods".into(), json!(["text"]));
-            },
-        )
-        .written(json!(["voice"])),
-        flag,
-        derived(
-            "phone.channels",
-            "phone_message_types",
-            "message_types",
-            [json!(["sms", "voice"]), json!(["sms"]), json!(["voice"])],
-            |twin, _| tenant(twin).message_types = Some(vec!["sms".into()]),
-        ),
+        row("phone", "channels", "phone_provider", methods, |twin, _| {
+            let provider = &mut tenant(twin).phone_providers[0];
+            provider.configuration.insert("delivery_methods".into(), json!(["text"]));
+        })
+        .named("delivery_methods"),
+        row("phone", "channels", "phone_message_types", types, |twin, _| {
+            tenant(twin).message_types = Some(vec!["sms".into()]);
+        })
+        .named("message_types"),
+        row("phone", "delivery", "unified_phone", [json!(true), json!(false), json!("legacy")], |twin, _| {
+            tenant(twin).settings.insert("phone_consolidated_experience".into(), json!(false));
+        })
+        .named("enabled")
+        .refused(),
     ]
 }
 
@@ -440,7 +413,7 @@ pub fn rows() -> Vec<Row> {
     parts.into_iter().flatten().collect()
 }
 
-/// The Action that the twin holds; for assertions.
+/// A secret as the live version has it.
 pub fn live_secret(twin: &mut Twin, name: &str) -> Option<String> {
     action(twin).live_version()?.secret(name).map(|secret| secret.value.clone())
 }

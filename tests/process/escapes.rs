@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use super::lab::{Proxy, QUICKSTART, Run, Site, Twin, json_reply};
+use super::lab::{Proxy, Run, Site, Twin, json_reply};
 
 /// Sets the title, clears the screen, colours, returns the carriage, rings, turns the direction of writing, and the
 /// one-byte form of the same.
-const NASTY: &str = "x\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[1;31mred\u{1b}[0m\r\u{8}\u{202e}\u{2066}\u{9b}31m\u{85}\u{0}y";
+const NASTY: &str =
+    "x\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[1;31mred\u{1b}[0m\r\u{8}\u{202e}\u{2066}\u{9b}31m\u{85}\u{0}y";
 
 #[track_caller]
 fn expect_calm(run: &Run, colour: bool) {
@@ -31,11 +32,43 @@ fn expect_calm(run: &Run, colour: bool) {
 #[test]
 fn names_in_replies() {
     let twin = Twin::start();
-    let site = Site::new(&twin, 1);
+    let (site, _proxy) = nastily_named(&twin);
+    for command in ["plan", "drift", "show"] {
+        expect_calm(&site.run(command, &["-vvv"]), false);
+    }
+    let drift = site.run("drift", &[]);
+    assert!(drift.out.contains("friendly_name: x"), "the name is shown in a harmless form: {}", drift.out);
+    // JSON escapes; what a program reads out of it is the name as it is.
+    let json = site.run("plan", &["--output", "json"]);
+    assert!(!json.out.contains('\u{1b}') && !json.out.contains('\r'), "{}", json.out);
+}
+
+/// With colour as well: a name must not paint itself green, or invisible.
+#[test]
+fn names_in_colourful_output() {
+    let twin = Twin::start();
+    let (site, _proxy) = nastily_named(&twin);
+    for command in ["plan", "drift", "show"] {
+        expect_calm(&site.run(command, &["-vvv", "--color", "always"]), true);
+    }
+}
+
+/// JSON may hold the one-byte form of an escape sequence as it is, and a terminal may obey it.
+#[test]
+fn names_in_json_output() {
+    let twin = Twin::start();
+    let (site, _proxy) = nastily_named(&twin);
+    for command in ["plan", "drift", "show"] {
+        expect_calm(&site.run(command, &["--output", "json"]), false);
+    }
+}
+
+fn nastily_named(twin: &Twin) -> (Site, Proxy) {
+    let site = Site::new(twin, 1);
     site.run("apply", &["--yes"]).expect(0);
     let nasty = serde_json::to_string(NASTY).expect("JSON");
     let nasty = nasty.trim_matches('"').to_owned();
-    let proxy = Proxy::start(&twin, move |asked, forward| {
+    let proxy = Proxy::start(twin, move |asked, forward| {
         let reply = String::from_utf8_lossy(&forward()).into_owned();
         let Some((_, body)) = reply.split_once("\r\n\r\n").filter(|_| asked.method == "GET") else {
             return reply.into_bytes();
@@ -46,18 +79,7 @@ fn names_in_replies() {
             .replace("\"Lockstep phone (acme-login)\"", &format!("\"Lockstep phone (acme-login){nasty}\""));
         json_reply(200, "", &serde_json::from_str(&body).unwrap_or_default())
     });
-    let site = site.through(&proxy);
-    for colour in ["never", "always"] {
-        for command in ["plan", "drift", "show"] {
-            let run = site.lockstep(command, QUICKSTART, &["--color", colour, "-vvv"]).run();
-            expect_calm(&run, colour == "always");
-        }
-    }
-    let drift = site.run("drift", &[]);
-    assert!(drift.out.contains("friendly_name: x"), "the name is shown in a harmless form: {}", drift.out);
-    // JSON escapes; what a program reads out of it is the name as it is.
-    let json = site.run("plan", &["--output", "json"]);
-    assert!(!json.out.contains('\u{1b}') && !json.out.contains('\u{9b}') && !json.out.contains('\r'));
+    (site.through(&proxy), proxy)
 }
 
 #[test]

@@ -61,7 +61,8 @@ fn two_tenants_on_one_server_are_told_apart_by_host_name() {
     assert_eq!(sites[0].verify_services().len(), 0);
     sites[1].expect_one_stack();
     sites[1].run("drift", &[]).expect(0);
-    let hosts: Vec<_> = twin.log().iter().map(|entry| entry["host"].as_str().unwrap_or_default().to_owned()).collect();
+    let hosts: Vec<_> =
+        twin.log().iter().map(|entry| entry["host"].as_str().unwrap_or_default().to_owned()).collect();
     assert!(hosts.iter().any(|host| host == "tenant-1.eu.auth0.com"), "the log names hosts as asked for");
 }
 

@@ -208,7 +208,8 @@ impl Twin {
             assert!(started.elapsed() < RUN_MAX, "the twin opens no port: {}", twin.folder.read("err"));
             std::thread::sleep(Duration::from_millis(5));
             let text = twin.folder.read("err");
-            let port = text.strip_prefix("listening on http://127.0.0.1:").and_then(|rest| rest.split_once('\n'));
+            let port =
+                text.strip_prefix("listening on http://127.0.0.1:").and_then(|rest| rest.split_once('\n'));
             twin.port = port.map_or(0, |(port, _)| port.parse().expect("a port"));
         }
         twin
@@ -261,7 +262,6 @@ impl Drop for Twin {
 #[derive(Clone)]
 pub struct Site {
     pub domain: String,
-    pub account: String,
     pub env: BTreeMap<String, String>,
     via: String,
     /// Where the test itself asks.
@@ -276,12 +276,11 @@ impl Site {
             format!("{:016x}{:016x}", mix(n * 977 + salt), mix(mix(n * 31 + salt + 1)))
         };
         let (domain, own) = (format!("tenant-{n}.eu.auth0.com"), digits(1));
-        let account = format!("AC{own}");
         let env = [
             ("AUTH0_DOMAIN", domain.clone()),
             ("AUTH0_CLIENT_ID", format!("client-id-{n}")),
             ("AUTH0_CLIENT_SECRET", format!("Auth0-Client-Secret-{}", digits(2))),
-            ("TWILIO_ACCOUNT_SID", account.clone()),
+            ("TWILIO_ACCOUNT_SID", format!("AC{own}")),
             ("TWILIO_API_KEY", format!("SK{own}")),
             ("TWILIO_API_SECRET", format!("Twilio-Api-Secret-{}", digits(3))),
             ("TWILIO_SENDER_KEY", format!("SK{}", digits(4))),
@@ -290,7 +289,7 @@ impl Site {
             ("HOSTNAME", "tests".to_owned()),
         ];
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Site { domain, account, env, via: twin.url(), port: twin.port }
+        Site { domain, env, via: twin.url(), port: twin.port }
     }
 
     /// The program goes through this instead; the test itself still asks the twin.
@@ -342,9 +341,7 @@ impl Site {
     pub fn list(&self, path: &str) -> Vec<Json> {
         let (status, reply) = self.auth0("GET", path, &Json::Null);
         assert_eq!(status, 200, "{path}: {reply}");
-        let inner = |reply: &Json| {
-            reply.as_object()?.values().find_map(|value| value.as_array().cloned())
-        };
+        let inner = |reply: &Json| reply.as_object()?.values().find_map(|value| value.as_array().cloned());
         reply.as_array().cloned().or_else(|| inner(&reply)).unwrap_or_else(|| panic!("{path}: {reply}"))
     }
 
@@ -382,7 +379,8 @@ impl Site {
         let streams = self.list("/api/v2/log-streams");
         assert_eq!(names(&streams), ["Lockstep feedback (acme-login)"]);
         assert_eq!(self.list("/api/v2/branding/phone/providers").len(), 1);
-        let bindings = self.list("/api/v2/actions/triggers/custom-phone-provider/bindings?page=0&per_page=50");
+        let bindings =
+            self.list("/api/v2/actions/triggers/custom-phone-provider/bindings?page=0&per_page=50");
         assert_eq!(bindings.len(), 1, "{bindings:?}");
         assert!(!self.is_leased(), "the lease is still there");
     }

@@ -73,3 +73,21 @@ fn two_applies_at_once_make_one_stack() {
     site.expect_one_stack();
     site.run("drift", &[]).expect(0);
 }
+
+/// An API that is down is no living owner: whoever waits for 75 to pass would wait for nothing.
+#[test]
+fn a_lease_that_cannot_be_made_is_a_failure() {
+    let twin = Twin::start();
+    let proxy = super::lab::Proxy::start(&twin, |asked, forward| {
+        if asked.is("POST", "serverless", "/v1/Services") {
+            let body =
+                serde_json::json!({ "code": 20500, "message": "Internal Server Error", "status": 500 });
+            return super::lab::json_reply(500, "", &body);
+        }
+        forward()
+    });
+    let site = Site::new(&twin, 4).through(&proxy);
+    let run = site.run("apply", &["--yes"]).expect(1);
+    assert!(run.err.contains("500"), "the cause is told: {}", run.err);
+    assert_eq!(site.actions().len(), 0);
+}

@@ -42,7 +42,12 @@ fn a_damaged_ledger_file_stops_everything() {
     for (command, args) in [("plan", &[][..]), ("apply", &["--yes"]), ("destroy", &["--yes"])] {
         let run = site.lockstep(command, super::lab::QUICKSTART, args).args(&["--ledger", &ledger]).run();
         let run = run.expect(1);
-        assert!(run.out.contains("ledger file") || run.err.contains("ledger file"), "{} {}", run.out, run.err);
+        assert!(
+            run.out.contains("ledger file") || run.err.contains("ledger file"),
+            "{} {}",
+            run.out,
+            run.err
+        );
     }
     assert_eq!(twin.writes_since(0), Vec::<String>::new());
     assert_eq!(folder.read("ledger"), "{ \"schema\": ");

@@ -91,7 +91,10 @@ fn colour_is_only_where_it_is_wanted() {
     assert_eq!(stripped, plain.out, "colour adds nothing but colour");
     assert!(!plan(&[("NO_COLOR", "1")], &[]).out.contains(escape));
     assert!(!plan(&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], &["--color", "never"]).out.contains(escape));
-    assert!(plan(&[("NO_COLOR", "1")], &["--color", "always"]).out.contains(escape), "what was asked for wins");
+    assert!(
+        plan(&[("NO_COLOR", "1")], &["--color", "always"]).out.contains(escape),
+        "what was asked for wins"
+    );
     let json = plan(&[], &["--color", "always", "--output", "json"]);
     assert!(!json.out.contains(escape), "JSON has no colour");
     // Global: before the command as well.
@@ -111,7 +114,8 @@ fn strip_colour(text: &str) -> String {
 
 #[test]
 fn a_reader_that_goes_away_changes_nothing() {
-    let quick: &[&[&str]] = &[&["--help"], &["--version"], &["apply", "--help"], &["plan", QUICKSTART, "--twin"]];
+    let quick: &[&[&str]] =
+        &[&["--help"], &["--version"], &["apply", "--help"], &["plan", QUICKSTART, "--twin"]];
     for args in quick {
         let run = lockstep(args).run_with_closed_stdout();
         assert_eq!(run.code, Some(0), "{args:?}: {}", run.err);
@@ -162,23 +166,30 @@ fn half_made_up_connections_are_refused() {
     assert!(run.err.contains("AUTH0_DOMAIN") && run.err.contains("TWILIO_API_SECRET"), "{}", run.err);
 }
 
+/// One line per write, as it happens: steps by number, and the record and the lease besides.
 #[test]
-fn the_audit_file_has_one_line_per_step() {
+fn the_audit_file_has_a_line_for_every_write() {
     let folder = Folder::new();
     let twin = Twin::start();
     let site = Site::new(&twin, 1);
     let audit = folder.text_path("audit");
     site.run("apply", &["--yes", "--audit", &audit]).expect(0);
-    site.run("apply", &["--yes", "--audit", &audit]).expect(0);
-    let lines: Vec<Json> =
-        folder.read("audit").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(lines.len(), 9, "nothing to do is nothing to write down");
-    for (index, line) in lines.iter().enumerate() {
-        assert_eq!(line["step"], index + 1);
-        assert_eq!(line["result"], "done");
+    let writes = twin.writes_since(0);
+    let lines = || -> Vec<Json> {
+        folder.read("audit").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let first = lines();
+    assert_eq!(first.len(), writes.len(), "{writes:#?}\n{first:#?}");
+    for (line, write) in first.iter().zip(&writes) {
+        let text = line.to_string();
+        let path = write.split(' ').nth(2).and_then(|path| path.split('?').next()).unwrap_or_default();
+        assert!(text.contains(path), "{write}: {text}");
         assert_eq!(line["tenant"], "tenant-1.eu.auth0.com");
         assert!(line["by"].as_str().is_some_and(|by| by.starts_with("tester@tests")), "{line}");
+        assert!(line["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{line}");
     }
+    site.run("apply", &["--yes", "--audit", &audit]).expect(0);
+    assert_eq!(lines().len(), first.len(), "nothing to do is nothing to write down");
     site.run("destroy", &["--yes", "--audit", &audit]).expect(0);
-    assert!(folder.read("audit").lines().count() > 9, "it is added to");
+    assert!(lines().len() > first.len(), "it is added to");
 }

@@ -107,7 +107,10 @@ fn help_lists_the_commands_and_the_exit_codes() {
     let run = lockstep(&["--help"]).run().expect(0);
     assert_eq!(run.err, "");
     for command in COMMANDS {
-        assert!(run.out.lines().any(|line| line.trim_start().starts_with(command)), "{command} is not listed");
+        assert!(
+            run.out.lines().any(|line| line.trim_start().starts_with(command)),
+            "{command} is not listed"
+        );
     }
     for code in ["0", "1", "2", "3", "4", "5", "6", "7", "64", "73", "75", "130", "143"] {
         let listed = run.out.lines().any(|line| line.trim_start().starts_with(&format!("{code} ")));
