@@ -68,14 +68,14 @@ pub struct Wishes {
 /// Applies the plan of an observation.
 pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, port: &Port) -> Outcome {
     let plan = observation.plan.clone();
-    if plan.is_empty() {
-        return Outcome { ended: Ended::Done, done: Vec::new(), failed: None, not_started: Vec::new() };
-    }
     if let Some(blocker) = plan.blockers().next() {
         return Outcome::before_any_step(
             Ended::Failed(format!("{}: {}", blocker.address, blocker.text)),
             &plan,
         );
+    }
+    if plan.is_empty() {
+        return Outcome { ended: Ended::Done, done: Vec::new(), failed: None, not_started: Vec::new() };
     }
     let lease = match Lease::take(&session.tenant, &session.account, &session.who, session.lease_ttl_ms, port)
         .await
@@ -131,8 +131,15 @@ async fn under_lease(
         {
             return early(Ended::Moved);
         }
+        // The run before us may have died in the middle of its steps, with the same record.
+        if lease.was_waited_for() {
+            return early(Ended::Moved);
+        }
         observation
     };
+    if port.interrupted() {
+        return early(Ended::Stopped);
+    }
     let mut work = Work::new(session, observation, plan, port);
     if let Err(failed) = work.write_intent(lease).await {
         return match failed {
@@ -343,7 +350,8 @@ impl<'a> Work<'a> {
                     });
                 }
                 Err(failed) => {
-                    self.unsettled = matches!(failed, Failed::Unknown(_) | Failed::Stopped);
+                    self.unsettled =
+                        matches!(failed, Failed::Unknown(_) | Failed::Stopped | Failed::Misread(_));
                     outcome.ended = match failed {
                         Failed::Stopped => Ended::Stopped,
                         failed => Ended::Failed(format!(
@@ -401,7 +409,12 @@ impl<'a> Work<'a> {
     fn took_effect(&mut self, step: &Step, _kind: &dyn Kind, done: Done) {
         let Done { seen, notes } = done;
         self.touched.insert(step.address.clone());
-        if step.creates {
+        let resumed = self
+            .observation
+            .seen
+            .get(&step.address)
+            .is_some_and(|seen| seen.raw.get("resumed") == Some(&json!(true)));
+        if step.creates || resumed {
             self.created.insert(step.address.clone());
         }
         if step.op["secrets"] == json!(true) {
@@ -503,6 +516,10 @@ impl<'a> Work<'a> {
             let former = self.ledger.intent.as_ref().and_then(|intent| intent.restore.get(address));
             let restore = match before {
                 Some(entry) => entry.restore.clone(),
+                // Taken over without a step, so no intent was written: what stands there is what was there before.
+                None if self.ledger.intent.is_none() => {
+                    kinds::by_name(&resource.kind).map(|kind| small(kind.restore(seen))).unwrap_or_default()
+                }
                 None => former.cloned().unwrap_or_default(),
             };
             let mut notes = before.map(|entry| entry.notes.clone()).unwrap_or_default();

@@ -30,6 +30,8 @@ pub struct Lease {
     counter: Rc<Cell<u64>>,
     lost: Rc<Cell<bool>>,
     ttl_ms: u64,
+    /// Another run had it first: what was read before is as old as that run.
+    waited: bool,
 }
 
 /// What came of asking for the lease.
@@ -104,6 +106,7 @@ impl Lease {
             counter: Rc::new(Cell::new(0)),
             lost: Rc::new(Cell::new(false)),
             ttl_ms,
+            waited: false,
         };
         let first = format!("{owner} #0");
         // Each round either wins, or ends, or has seen a take-over by somebody else.
@@ -128,7 +131,10 @@ impl Lease {
                 Err(Failed::Refused(refusal)) if refusal.status < 500 => {
                     // The name is taken, or there is no room for another service.
                     match standing(tenant, port).await? {
-                        None if refusal.status == 409 => continue,
+                        None if refusal.status == 409 => {
+                            lease.waited = true;
+                            continue;
+                        }
                         None => {
                             port.tell(Event::Notice(format!(
                                 "no lease: Twilio refuses another Serverless service ({}); two applies at once are told apart by the ledger only",
@@ -138,7 +144,10 @@ impl Lease {
                         }
                         Some(held) => match wait_out(held, tenant, ttl_ms, port).await? {
                             Some(living) => return Ok(Taken::Held { owner: living.owner }),
-                            None => continue,
+                            None => {
+                                lease.waited = true;
+                                continue;
+                            }
                         },
                     }
                 }
@@ -158,6 +167,11 @@ impl Lease {
     /// Whether the lease is a real one, not just a best effort.
     pub fn is_real(&self) -> bool {
         self.sid.is_some()
+    }
+
+    /// Whether another run had it while this one planned.
+    pub fn was_waited_for(&self) -> bool {
+        self.waited
     }
 
     /// Whether somebody took it over.

@@ -133,6 +133,15 @@ pub(super) fn plan(
             level: Level::Blocker,
         });
     }
+    let unfinished = found.ledger.as_ref().and_then(|ledger| ledger.intent.as_ref());
+    if session.destroy && unfinished.is_some_and(|intent| !intent.destroy) {
+        findings.push(crate::model::plan::Finding {
+            address: "ledger".into(),
+            text: "the last apply did not come to its end, so what it made is not all on record".into(),
+            help: "apply once more, then destroy".into(),
+            level: Level::Blocker,
+        });
+    }
     build::build(Basis {
         manifest: &session.manifest,
         tenant: &session.tenant,
@@ -171,6 +180,7 @@ async fn observe_all(
                 entry: known.and_then(|entries| entries.get(address)),
                 intent: found.ledger.as_ref().and_then(|ledger| ledger.intent.as_ref()),
                 has_ledger: found.ledger.is_some(),
+                ledger_in_tenant: matches!(session.store, Store::Tenant),
                 stack: &session.manifest.stack,
                 manifest: &session.manifest,
             };

@@ -85,6 +85,8 @@ const BUILD_LOOKS_MAX: usize = 75;
 /// Pause before a look at a deployment. An Action is not bindable in its first second ("auth0-deploy-cli, actions
 /// handler", 2026-08), so an earlier look would only cost a refused request.
 const DEPLOY_PAUSE_MS: u64 = 1_000;
+/// Looks for a deployment whose answer was lost.
+const SETTLE_LOOKS: usize = 5;
 static SECTION: Section = Section {
     path: "action",
     doc: "The Auth0 Action that hands the code to Verify",
@@ -296,7 +298,9 @@ impl Kind for Action {
                         "set the name in the manifest to that name to take it over, or delete it",
                     );
                 }
-                if !seen.exists && all.len() >= 99 {
+                let keeps = hint.ledger_in_tenant
+                    && !all.iter().any(|a| text(a, "name") == crate::ledger::action_name(hint.stack));
+                if !seen.exists && all.len() + 1 + usize::from(keeps) > 100 {
                     seen.finding(
                         hint.address,
                         Level::Blocker,
@@ -470,6 +474,21 @@ impl Kind for Action {
                 };
             }
             let id = run.seen.ids.get("id").cloned().unwrap_or_default();
+            if what == "deploy" {
+                // Reads show a deployment only after a while, and a second one would be a second version.
+                for _ in 0..SETTLE_LOOKS {
+                    reader.sleep_ms(DEPLOY_PAUSE_MS).await;
+                    let seen = parse(&reader.fresh(&one(&id)).await?);
+                    let live = seen.raw_text("deployed_version");
+                    if !live.is_empty()
+                        && live != run.seen.raw_text("deployed_version")
+                        && !needs_deploy(&seen)
+                    {
+                        return Ok(Some(Done::seen(seen)));
+                    }
+                }
+                return Ok(None);
+            }
             let action = match reader.fresh(&one(&id)).await {
                 Ok(action) => action,
                 Err(failed) if failed.status() == Some(404) && what == "delete" => {
@@ -479,12 +498,6 @@ impl Kind for Action {
             };
             let seen = parse(&action);
             let took = match what {
-                "deploy" => {
-                    let before = run.seen.raw_text("deployed_version");
-                    !seen.raw_text("deployed_version").is_empty()
-                        && seen.raw_text("deployed_version") != before
-                        && !needs_deploy(&seen)
-                }
                 "draft" => text(&action, "updated_at") != run.seen.raw_text("updated_at"),
                 _ => false,
             };

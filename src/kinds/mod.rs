@@ -76,6 +76,8 @@ pub struct Hint<'a> {
     pub intent: Option<&'a Intent>,
     /// A ledger was found (or is not used at all): without one, what stands there is not known to be ours.
     pub has_ledger: bool,
+    /// The ledger takes the room of an Action.
+    pub ledger_in_tenant: bool,
     pub stack: &'a str,
     pub manifest: &'a Manifest,
 }

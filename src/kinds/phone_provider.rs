@@ -129,7 +129,12 @@ impl Kind for PhoneProvider {
                     seen
                 }
             };
-            seen.unowned = seen.exists && hint.entry.is_none();
+            // A run that was killed after its create has left an intent: the provider is its own.
+            let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+            seen.unowned = seen.exists && hint.entry.is_none() && !creating;
+            if seen.exists && hint.entry.is_none() && creating {
+                seen.raw = json!({ "resumed": true });
+            }
             Ok(seen)
         })
     }

@@ -494,6 +494,10 @@ impl Kind for Setting {
             let reply = reader.get(&self.get()).await?;
             let mut seen =
                 Seen { exists: true, attrs: (self.parse)(hint.address, &reply), ..Seen::default() };
+            if self.name == "mfa_factor" {
+                // Factors that the manifest leaves alone count too when it is asked whether anybody is locked out.
+                seen.raw = json!({ "factors": *reply });
+            }
             if self.name == "unified_phone" && matches!(seen.attrs.get("enabled"), Some(Value::Unknown(_))) {
                 unified_by_probe(&mut seen, hint.address, reader).await?;
             }
@@ -547,6 +551,10 @@ impl Kind for Setting {
         if step.stage == Stage::MessageTypes {
             step.stage = Stage::NarrowTypes;
         }
+        // No types at all are taken with the factor off, and with it on they would leave it without a way to send.
+        if known(&back, "message_types") == json!([]) {
+            step.stage = Stage::Narrow;
+        }
         vec![step]
     }
 
@@ -555,7 +563,14 @@ impl Kind for Setting {
     }
 
     fn facts(&self, address: &str, seen: &Seen) -> Facts {
-        (self.facts)(address, &seen.attrs)
+        let all = seen.raw.get("factors").and_then(Json::as_array);
+        let mut facts: Facts = all
+            .into_iter()
+            .flatten()
+            .map(|factor| (format!("factor.{}", text(factor, "name")), factor["enabled"].clone()))
+            .collect();
+        facts.extend((self.facts)(address, &seen.attrs));
+        facts
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {

@@ -4,6 +4,8 @@
 //! name, all other entries are sent back as they were read right before, and nothing is sent when our entry is in
 //! place.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value as Json, json};
 
 use super::action::{Action, PHONE};
@@ -330,8 +332,11 @@ impl Kind for TriggerBinding {
         vec![step]
     }
 
-    fn removal(&self, address: &str, seen: &Seen, _entry: &Entry) -> Vec<Step> {
-        if !seen.exists || seen.raw["refused"] == json!(true) {
+    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+        // With former values the entry was there before us, and its provider goes on sending through it.
+        let former = entry.restore.get("action_id").and_then(Json::as_str);
+        let was_bound = former.is_some() && former == seen.ids.get("action_id").map(String::as_str);
+        if !seen.exists || was_bound || seen.raw["refused"] == json!(true) {
             return Vec::new();
         }
         let mut step = step(
@@ -345,6 +350,11 @@ impl Kind for TriggerBinding {
         step.reason = "it was added by this stack; all other entries stay".into();
         step.effects = Facts::from([(self.fact.to_owned(), json!(false))]);
         vec![step]
+    }
+
+    /// The Action that was bound before us; another one in its place is ours to take out.
+    fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
+        seen.ids.get("action_id").map(|id| ("action_id".to_owned(), json!(id))).into_iter().collect()
     }
 
     fn scopes(&self, _step: &Step) -> &'static [&'static str] {

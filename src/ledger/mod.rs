@@ -107,6 +107,10 @@ pub fn parse(bytes: &[u8], stack: &str, tenant: &str, account: &str) -> Result<L
             return Err(Fault::Foreign(part, shown));
         }
     }
+    // It grows by one a write; a number near the end was not written by us.
+    if ledger.serial > u64::MAX / 2 {
+        return Err(Fault::Damaged);
+    }
     if ledger.salt.len() != 32 || !ledger.salt.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Fault::Damaged);
     }

@@ -9,7 +9,7 @@ use super::check;
 use super::compare::{self, Differences, Known};
 use crate::kinds::{self, Diff, Kind, Resource, Seen};
 use crate::ledger::prints::Prints;
-use crate::model::ledger::{Ledger, Ownership};
+use crate::model::ledger::{Last, Ledger, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Facts, Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Step, Verb};
 use crate::model::random::hex;
@@ -56,6 +56,12 @@ pub fn build(basis: Basis<'_>) -> Plan {
         facts.extend(kind.facts(&want.address, seen));
         findings.extend(seen.findings.iter().cloned());
         if seen.not_read {
+            findings.push(Finding {
+                address: want.address.clone(),
+                text: "it could not be read, so nothing is applied".into(),
+                help: "grant what the finding above names, or take the part out of the manifest".into(),
+                level: Level::Blocker,
+            });
             continue;
         }
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(&want.address));
@@ -149,6 +155,21 @@ fn removals(
         }
         // The ledger is untrusted: what it calls ours must be what stands there.
         let mut made = kind.removal(address, seen, entry);
+        let named = ["name", "friendly_name"].iter().all(|key| {
+            match (entry.fields.get(*key), seen.attrs.get(*key).and_then(Value::known)) {
+                (Some(Last::Plain(was)), Some(there)) => *was == crate::ledger::compact(there),
+                _ => true,
+            }
+        });
+        if !named && made.iter().any(|step| step.verb == Verb::Delete) {
+            findings.push(Finding {
+                address: address.clone(),
+                text: "what stands there has another name than the record says, so it is left alone".into(),
+                help: "delete it by hand if it is yours".into(),
+                level: Level::Warning,
+            });
+        }
+        made.retain(|step| step.verb != Verb::Delete || named);
         made.retain(|step| {
             step.verb != Verb::Delete
                 || entry.ownership == Ownership::Created

@@ -134,7 +134,10 @@ pub fn differences(
         };
         match matched {
             Match::Same => {}
-            Match::Unknown if seen.exists => out.unknown.push(field.clone()),
+            // An object whose maker left no record of what was sent: it is ours, so the values are sent.
+            Match::Unknown if seen.exists && seen.raw.get("resumed") != Some(&json!(true)) => {
+                out.unknown.push(field.clone())
+            }
             Match::Unknown | Match::Differs => {
                 let cause = cause(desired, observed, last, entry, seen, has_ledger, prints);
                 out.changes.push(change(field, Some(desired), observed, cause));
@@ -170,11 +173,17 @@ fn compare(desired: &Value, observed: Option<&Value>, last: Option<&Last>, print
         (Value::Secret(wanted), Some(Value::Known(there))) => is(there.as_str() == Some(wanted.expose())),
         (Value::Known(wanted), Some(Value::Secret(there))) => is(wanted.as_str() == Some(there.expose())),
         (Value::Secret(wanted), Some(Value::Stamp(mark))) => match last {
-            Some(Last::Print { print, stamp }) => is(stamp == mark && prints.is_of(print, wanted)),
+            Some(Last::Print { print, stamp }) => is(same_mark(stamp, mark) && prints.is_of(print, wanted)),
             _ => Match::Unknown,
         },
         _ => Match::Differs,
     }
+}
+
+/// Whether a secret is as it was written: the mark has not moved, or our own draft has gone live since.
+fn same_mark(stamp: &Json, mark: &Json) -> bool {
+    stamp == mark
+        || stamp["draft"].is_string() && stamp["draft"] == mark["draft"] && mark["live"] == mark["draft"]
 }
 
 /// Who moved, for a field that differs.
@@ -205,7 +214,7 @@ fn cause(
     let remote_same = match (last, observed) {
         (Last::Plain(was), Some(Value::Known(there))) => *was == compact(there),
         (Last::Plain(Json::Array(items)), None) => items.is_empty(),
-        (Last::Print { stamp, .. }, Some(Value::Stamp(mark))) => stamp == mark,
+        (Last::Print { stamp, .. }, Some(Value::Stamp(mark))) => same_mark(stamp, mark),
         (Last::Print { print, .. }, Some(Value::Secret(there))) => prints.is_of(print, there),
         _ => false,
     };
