@@ -184,9 +184,14 @@ impl Reader {
                             get.path
                         )));
                     };
-                    let short = items.len() < per_page;
+                    // A server may cap the page below what was asked for, and says so.
+                    let number = |key: &str| reply.get(key).and_then(Json::as_u64);
+                    let capped = number("per_page").and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+                    let empty = items.is_empty();
+                    let short = items.len() < per_page.min(capped.unwrap_or(per_page));
                     all.extend(items);
-                    if short {
+                    let more = number("total").is_some_and(|total| (all.len() as u64) < total);
+                    if empty || (short && !more) {
                         return Ok(serde_json::json!({ key: all }));
                     }
                 }

@@ -82,8 +82,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
     let exit = match () {
         () if plan.blockers().next().is_some() => Exit::Failed,
-        () if args.exit_code && !plan.is_empty() => Exit::Changes,
         () if args.exit_code && incomplete => Exit::Incomplete,
+        () if args.exit_code && !plan.is_empty() => Exit::Changes,
         () => Exit::Done,
     };
     ready.close()?;

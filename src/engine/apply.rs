@@ -305,6 +305,9 @@ impl<'a> Work<'a> {
         self.save().await?;
         if !lease.is_real() {
             self.port.reader().sleep_ms(NONCE_WAIT_MS).await;
+            if self.session.store.yields(self.session.owner(), self.action_id.as_deref(), self.port).await? {
+                return Err(Failed::NotDone(OTHER_NONCE.into()));
+            }
             let known = Found { action_id: self.action_id.clone(), ..Found::default() };
             let now = self.session.store.reload(self.session.owner(), &known, &self.port.reader()).await?;
             if now.ledger.and_then(|ledger| ledger.intent).is_none_or(|intent| intent.nonce != nonce) {

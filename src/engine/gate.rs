@@ -29,6 +29,9 @@ const BLIND_BURST: u64 = 2;
 const UNPACED_IN_FLIGHT: u64 = 8;
 /// Twilio's concurrency limit is not published; the vendor's own toolkit uses ten.
 const ACCOUNT_IN_FLIGHT: u64 = 8;
+/// A token is used at least this long, whatever its lifetime says: a server that answers "0 s" must not be asked for
+/// tokens without end.
+const TOKEN_LIFE_MIN_MS: u64 = 30 * 1000;
 /// A token is renewed this long before it expires.
 const TOKEN_MARGIN_MS: u64 = 60 * 1000;
 
@@ -375,12 +378,21 @@ impl TenantGate {
         let Some(value) = json.get("access_token").and_then(Json::as_str) else {
             return Err(Failed::Misread(format!("{place}: no access_token in the reply")));
         };
+        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Failed::Misread(format!("{place}: the access_token cannot be sent in a header")));
+        }
         let lifetime_s = json.get("expires_in").and_then(Json::as_u64).unwrap_or(86_400);
         let lifetime_ms = lifetime_s.saturating_mul(1000);
         let scopes = json.get("scope").and_then(Json::as_str).unwrap_or_default();
+        let value = Secret::new(value, crate::model::secret::Origin::Machine);
+        // An error reply may echo the header that was sent.
+        let mut scrubber = (*self.connection.scrubber).clone();
+        scrubber.learn(&value);
+        self.connection.scrubber = std::rc::Rc::new(scrubber);
+        let good_ms = lifetime_ms.saturating_sub(TOKEN_MARGIN_MS.min(lifetime_ms / 4)).max(TOKEN_LIFE_MIN_MS);
         self.token = Token::Have {
-            value: Secret::new(value, crate::model::secret::Origin::Machine),
-            renew_at_ms: now_ms + lifetime_ms.saturating_sub(TOKEN_MARGIN_MS.min(lifetime_ms / 4)),
+            value,
+            renew_at_ms: now_ms.saturating_add(good_ms),
             scopes: scopes.split_whitespace().map(str::to_owned).collect(),
         };
         Ok(())

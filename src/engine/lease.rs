@@ -121,7 +121,17 @@ impl Lease {
                 .send(write(Method::Post, "/v1/Services".into(), &form, Repeat::NeverBlind))
                 .await;
             match made {
-                Ok(service) => return Ok(checked(lease, &service, account, port).await),
+                Ok(service) if !text(&service, "sid").is_empty() => {
+                    return Ok(checked(lease, &service, account, port).await);
+                }
+                // Accepted, but the reply names nothing: look what stands there.
+                Ok(_) | Err(Failed::Unknown(_)) => match standing(tenant, port).await? {
+                    Some(held) if held.owner == super::reply::printable(&first) && !held.sid.is_empty() => {
+                        lease.sid = Some(held.sid);
+                        return Ok(Taken::Lease(lease));
+                    }
+                    _ => continue,
+                },
                 Err(failed) if matches!(failed.status(), Some(401 | 403)) => {
                     port.tell(Event::Notice(format!(
                         "no lease: this Twilio key may not use Serverless ({failed}); two applies at once are told apart by the ledger only, as well as that goes"
@@ -151,13 +161,6 @@ impl Lease {
                         },
                     }
                 }
-                Err(Failed::Unknown(_)) => match standing(tenant, port).await? {
-                    Some(held) if held.owner == super::reply::printable(&first) => {
-                        lease.sid = Some(held.sid);
-                        return Ok(Taken::Lease(lease));
-                    }
-                    _ => continue,
-                },
                 Err(failed) => return Err(failed),
             }
         }

@@ -8,7 +8,7 @@ use crate::kinds::{self, Hint, Resource, Seen, Task};
 use crate::ledger::prints::Prints;
 use crate::model::call::{Failed, Get};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Level, Plan};
+use crate::model::plan::{Level, Plan, Stage, Step, Verb};
 use crate::model::random::{Entropy, hex};
 use crate::plan::build::{self, Basis};
 use crate::port::{Port, join_all};
@@ -106,8 +106,52 @@ pub async fn observe(session: &Session, port: &Port) -> Result<Observation, Fail
     let (found, seen) = result.unwrap_or(Err(Failed::Stopped))?;
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
     let prints = Rc::new(Prints::new(&salt, session.rounds));
-    let plan = plan(session, port, &seen, &found, &prints);
-    Ok(Observation { seen, found, prints, plan })
+    let mut seen = seen;
+    let mut first = plan(session, port, &seen, &found, &prints);
+    if first.steps.iter().any(takes_away) {
+        // What nobody declared counts when something is taken away: a policy that was switched on by hand.
+        guard(session, &mut seen, port).await?;
+        first = plan(session, port, &seen, &found, &prints);
+    }
+    Ok(Observation { seen, found, prints, plan: first })
+}
+
+fn takes_away(step: &Step) -> bool {
+    step.verb == Verb::Delete
+        || matches!(step.stage, Stage::NarrowTypes | Stage::SwitchOff | Stage::Narrow | Stage::RemoveProvider)
+}
+
+/// Reads policy and factors, whoever manages them, as far as they were not read yet.
+async fn guard(session: &Session, seen: &mut BTreeMap<String, Seen>, port: &Port) -> Result<(), Failed> {
+    for (address, name) in [("mfa_policy", "mfa_policy"), ("mfa_factor.guard", "mfa_factor")] {
+        let Some(kind) = kinds::by_name(name).filter(|_| !seen.contains_key(address)) else { continue };
+        let hint = Hint {
+            address,
+            want: None,
+            entry: None,
+            intent: None,
+            has_ledger: true,
+            ledger_in_tenant: false,
+            stack: &session.manifest.stack,
+            manifest: &session.manifest,
+        };
+        let now = match kind.observe(hint, &port.reader()).await {
+            Ok(now) => now,
+            Err(failed) if failed.status() == Some(403) => {
+                let mut unread = Seen { not_read: true, ..Seen::default() };
+                let text = format!(
+                    "steps take a factor or its delivery away, and {name} could not be read: {failed}"
+                );
+                let help =
+                    "grant read:mfa_policies and read:guardian_factors: a policy could lock everybody out";
+                unread.finding(address, Level::Blocker, text, help);
+                unread
+            }
+            Err(failed) => return Err(failed),
+        };
+        seen.insert(address.to_owned(), now);
+    }
+    Ok(())
 }
 
 /// The plan over what is known; pure but for the token's scopes.
@@ -130,6 +174,15 @@ pub(super) fn plan(
                 session.account
             ),
             help: "correct twilio.account_sid or the credentials".into(),
+            level: Level::Blocker,
+        });
+    }
+    if session.destroy && found.action_id.is_some() && found.ledger.is_none() {
+        findings.push(crate::model::plan::Finding {
+            address: "ledger".into(),
+            text: "the record cannot be used, so nothing is known to be ours and nothing is taken away"
+                .into(),
+            help: "apply once more (that records what stands there anew), or delete by hand".into(),
             level: Level::Blocker,
         });
     }

@@ -1,5 +1,7 @@
 //! From a call to a request, and from a reply to a result.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest;
@@ -9,7 +11,7 @@ use super::connection::{Connection, TwilioAuth};
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
 use crate::model::call::{Api, Body, Failed, Part, Refusal};
 use crate::model::random::hex;
-use crate::model::secret::{Scrubber, percent_encode};
+use crate::model::secret::{Origin, Scrubber, Secret, percent_encode};
 use crate::port::{Answered, Call};
 
 /// The program's name and version, sent with every request.
@@ -121,6 +123,7 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
     let (method, path) = line(call);
     let path = without_query(path);
     let is_read = matches!(call, Call::Read(..));
+    let scrubber = &knowing_body(call, scrubber);
     let place = || format!("{method} https://{host}{path}");
     match answer {
         Answer::NotSent(cause) => Err(Failed::NotDone(scrubber.scrub(&format!("{}: {cause}", place())))),
@@ -171,6 +174,31 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
     }
 }
 
+/// The scrubber, knowing also the secrets that this very request carried: a refusal may echo its body.
+fn knowing_body<'a>(call: &Call, scrubber: &'a Scrubber) -> Cow<'a, Scrubber> {
+    fn walk(json: &Json, key: &str, learn: &mut dyn FnMut(&str)) {
+        match json {
+            Json::String(text) if matches!(key, "value" | "httpAuthorization" | "auth_token") => learn(text),
+            Json::Array(items) => items.iter().for_each(|item| walk(item, key, learn)),
+            Json::Object(entries) => entries.iter().for_each(|(key, item)| walk(item, key, learn)),
+            _ => {}
+        }
+    }
+    let mut scrubber = Cow::Borrowed(scrubber);
+    let mut learn = |text: &str| scrubber.to_mut().learn(&Secret::new(text, Origin::Person));
+    match call {
+        Call::Write(write, _) => match &write.body {
+            Body::Json(json) => walk(json, "", &mut learn),
+            Body::Form(pairs) => {
+                pairs.iter().filter(|(name, _)| name == "Value").for_each(|(_, value)| learn(value))
+            }
+            Body::None | Body::Multipart(_) => {}
+        },
+        Call::Read(..) => {}
+    }
+    scrubber
+}
+
 /// Vendor code and (scrubbed, bounded, single-line) message of an error reply, in any of its three shapes.
 pub fn message(reply: &ApiReply, scrubber: &Scrubber) -> (Option<String>, String) {
     let Ok(json) = serde_json::from_slice::<Json>(&reply.body) else { return (None, String::new()) };
@@ -186,7 +214,10 @@ pub fn message(reply: &ApiReply, scrubber: &Scrubber) -> (Option<String>, String
         pick(&["errorCode", "code"]).or_else(|| json.get("error_description").and_then(|_| pick(&["error"])));
     let text = pick(&["message", "error_description"]).unwrap_or_default();
     let text = printable(&scrubber.scrub(&text));
-    (code.map(|code| printable(&code)), if text.is_empty() { text } else { format!(": {text}") })
+    (
+        code.map(|code| printable(&scrubber.scrub(&code))),
+        if text.is_empty() { text } else { format!(": {text}") },
+    )
 }
 
 /// One line without control characters (remote text may try to steer a terminal), at most 400 characters.

@@ -155,6 +155,20 @@ impl Store {
         }
     }
 
+    /// Whether another first run has made a ledger at the same time and this one gives way: the smaller id stays, and
+    /// the other run takes its own away again.
+    pub async fn yields(&self, owner: Owner<'_>, mine: Option<&str>, port: &Port) -> Result<bool, Failed> {
+        let (Store::Tenant, Some(mine)) = (self, mine) else { return Ok(false) };
+        let name = ledger::action_name(owner.stack);
+        let list = port.reader().fresh(&action::list()).await?;
+        let others = action::items(&list).iter().filter(|action| text(action, "name") == name);
+        if others.map(|action| text(action, "id")).all(|id| id >= mine) {
+            return Ok(false);
+        }
+        self.remove(Some(mine.to_owned()), port).await?;
+        Ok(true)
+    }
+
     /// Removes the ledger after everything else is gone.
     pub async fn remove(&self, id: Option<String>, port: &Port) -> Result<(), Failed> {
         match (self, id) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, step, text};
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, named, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
@@ -431,7 +431,7 @@ impl Kind for Action {
                     let made = writer
                         .json(Method::Post, "/api/v2/actions/actions", body, Repeat::NeverBlind)
                         .await?;
-                    Ok(Done::seen(parse(&made)))
+                    Ok(Done::seen(named(parse(&made), "id")?))
                 }
                 "draft" => {
                     let body = body(run.desired, None, run.step.op["secrets"] == json!(true));

@@ -5,7 +5,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, set_of, step, text};
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, named, set_of, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
@@ -232,7 +232,7 @@ impl Kind for LogStream {
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let reply = reader.get(&list()).await?;
-            let streams = reply.as_array().map(Vec::as_slice).unwrap_or_default();
+            let streams = array(&reply, "GET /api/v2/log-streams")?;
             let id = hint.entry.and_then(|entry| entry.ids.get("id")).map(String::as_str).unwrap_or_default();
             if let Some(stream) = streams.iter().find(|stream| !id.is_empty() && text(stream, "id") == id) {
                 return Ok(with_warnings(parse(stream), hint.address));
@@ -259,6 +259,17 @@ impl Kind for LogStream {
                 [stream] => {
                     let mut seen = with_warnings(parse(stream), hint.address);
                     seen.unowned = creating.is_none();
+                    let endpoint =
+                        hint.want.and_then(|want| want.desired.get("endpoint")).and_then(Value::as_str);
+                    let there = seen.attrs.get("endpoint").and_then(Value::as_str);
+                    if seen.unowned && endpoint.is_some() && endpoint != there {
+                        let text = format!(
+                            "a log stream named {name:?} sends to another endpoint ({})",
+                            ids.join(", ")
+                        );
+                        let help = "it may be somebody else's: rename it, or set feedback.log_stream.name to another name";
+                        seen.finding(hint.address, Level::Blocker, text, help);
+                    }
                     if creating.is_some() {
                         seen.raw["resumed"] = json!(true);
                     }
@@ -389,14 +400,14 @@ impl Kind for LogStream {
                     };
                 }
             };
-            Ok(Done::seen(parse(&reply)))
+            Ok(Done::seen(named(parse(&reply), "id")?))
         })
     }
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let reply = reader.fresh(&list()).await?;
-            let streams = reply.as_array().map(Vec::as_slice).unwrap_or_default();
+            let streams = array(&reply, "GET /api/v2/log-streams")?;
             let what = text(&run.step.op, "do");
             if what == "create" {
                 let name = run.desired.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -458,6 +469,15 @@ fn with_warnings(mut seen: Seen, address: &str) -> Seen {
             "Auth0 suspended the stream: delivery to the endpoint kept failing",
             "check the receiver (Monitoring, Streams, Health in the dashboard); status: active in the manifest restarts it",
         );
+    }
+    let masked = seen.attrs.get("pii_config.log_fields").and_then(Value::known).and_then(Json::as_array);
+    if masked.is_some_and(|fields| fields.iter().any(|field| field == "phone")) {
+        let text = "the stream masks phone numbers, so the receiver cannot tell Verify whose code was used";
+        seen.finding(address, Level::Warning, text, "take `phone` out of the stream's masked fields");
+    }
+    if seen.attrs.get("is_priority") == Some(&Value::Known(json!(true))) {
+        let text = "the stream is a prioritized one, which does not carry the feedback events";
+        seen.finding(address, Level::Warning, text, "delete it and let the next apply make an ordinary one");
     }
     seen
 }

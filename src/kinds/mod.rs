@@ -256,6 +256,28 @@ pub(crate) fn text<'a>(json: &'a Json, key: &str) -> &'a str {
     json.get(key).and_then(Json::as_str).unwrap_or_default()
 }
 
+/// The entries of a bare array. A reply of another shape is no empty list: believing it would make a second object
+/// or miss the policy that locks users out.
+pub(crate) fn array<'a>(reply: &'a Json, what: &str) -> Result<&'a [Json], Failed> {
+    let items =
+        reply.as_array().filter(|items| items.iter().all(|item| item.is_object() || item.is_string()));
+    items.map(Vec::as_slice).ok_or_else(|| Failed::Misread(format!("{what}: not a list")))
+}
+
+/// An object that is not an error envelope in disguise.
+pub(crate) fn object<'a>(reply: &'a Json, what: &str) -> Result<&'a Json, Failed> {
+    let whole = reply.is_object() && !(reply.get("statusCode").is_some() && reply.get("message").is_some());
+    if whole { Ok(reply) } else { Err(Failed::Misread(format!("{what}: not the object that was asked for"))) }
+}
+
+/// What was created, if the reply names it; else nobody knows what became of it.
+pub(crate) fn named(seen: Seen, id: &str) -> Result<Seen, Failed> {
+    if seen.ids.get(id).is_none_or(String::is_empty) {
+        return Err(Failed::Unknown("the reply to a write does not name the object".into()));
+    }
+    Ok(seen)
+}
+
 /// A list of texts, sorted, as a set value.
 pub(crate) fn set_of(json: Option<&Json>) -> Json {
     let mut items: Vec<&str> = json

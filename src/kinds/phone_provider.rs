@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, set_of, step, text};
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, named, set_of, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
@@ -114,8 +114,10 @@ impl Kind for PhoneProvider {
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let reply = reader.get(&list()).await?;
-            let providers = reply.get("providers").and_then(Json::as_array).cloned().unwrap_or_default();
-            let mut seen = match providers.as_slice() {
+            let none = Json::Null;
+            let providers =
+                array(reply.get("providers").unwrap_or(&none), "GET /api/v2/branding/phone/providers")?;
+            let mut seen = match providers {
                 [] => Seen::default(),
                 [provider] => parse(provider),
                 several => {
@@ -294,7 +296,7 @@ impl Kind for PhoneProvider {
                     } else {
                         writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await?
                     };
-                    Ok(Done::seen(parse(&reply)))
+                    Ok(Done::seen(named(parse(&reply), "id")?))
                 }
                 "restore" => {
                     let values = &run.step.op["values"];

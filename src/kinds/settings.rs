@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::phone_provider;
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, set_of, step, text};
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, object, set_of, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
@@ -387,6 +387,21 @@ impl Setting {
         Get::whole(Api::Auth0, self.read)
     }
 
+    /// The reply, if it has the shape that the endpoint gives.
+    fn shaped<'a>(&self, reply: &'a Json) -> Result<&'a Json, Failed> {
+        let what = format!("GET {}", self.read);
+        match self.name {
+            "mfa_policy" => array(reply, &what).map(|_| reply),
+            "mfa_factor" if array(reply, &what)?.iter().any(|factor| factor["name"].is_string()) => Ok(reply),
+            "mfa_factor" => Err(Failed::Misread(format!("{what}: no factor in the list"))),
+            "phone_message_types" => object(reply, &what),
+            _ if object(reply, &what)?.as_object().is_some_and(|entries| entries.is_empty()) => {
+                Err(Failed::Misread(format!("{what}: an empty object")))
+            }
+            _ => Ok(reply),
+        }
+    }
+
     fn set_step(&self, address: &str, seen: &Seen, to: &Attrs, changes: &[FieldChange]) -> Step {
         let (stage, danger) = (self.weigh)(address, &seen.attrs, to);
         let values: BTreeMap<&String, Json> =
@@ -492,11 +507,11 @@ impl Kind for Setting {
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let reply = reader.get(&self.get()).await?;
-            let mut seen =
-                Seen { exists: true, attrs: (self.parse)(hint.address, &reply), ..Seen::default() };
+            let reply = self.shaped(&reply)?;
+            let mut seen = Seen { exists: true, attrs: (self.parse)(hint.address, reply), ..Seen::default() };
             if self.name == "mfa_factor" {
                 // Factors that the manifest leaves alone count too when it is asked whether anybody is locked out.
-                seen.raw = json!({ "factors": *reply });
+                seen.raw = json!({ "factors": reply });
             }
             if self.name == "unified_phone" && matches!(seen.attrs.get("enabled"), Some(Value::Unknown(_))) {
                 unified_by_probe(&mut seen, hint.address, reader).await?;

@@ -255,7 +255,20 @@ impl Kind for TriggerBinding {
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let reply = reader.get(&self.list()).await?;
+            let reply = match reader.get(&self.list()).await {
+                Ok(reply) => reply,
+                // Some tenants may not list bindings of this trigger at all: then there is nothing to bind.
+                Err(failed) if self.optional && matches!(failed.status(), Some(400 | 404)) => {
+                    let mut seen =
+                        Seen { exists: true, raw: json!({ "refused": true, "list": [] }), ..Seen::default() };
+                    seen.attrs = hint.want.map(|want| want.desired.clone()).unwrap_or_default();
+                    let text =
+                        format!("the tenant does not list bindings of {} ({failed})", self.action.trigger.id);
+                    seen.finding(hint.address, Level::Note, text, "nothing to do while messages arrive");
+                    return Ok(seen);
+                }
+                Err(failed) => return Err(failed),
+            };
             let bound = parse(&reply);
             // Which Action is ours is the Action kind's answer; here its name or the recorded id is enough.
             let name = self.action.action_name(hint.manifest);

@@ -384,6 +384,15 @@ impl Kind for VerifyService {
             if seen.ids.get("sid").is_none_or(String::is_empty) {
                 return Err(Failed::Unknown("the reply holds no service SID".into()));
             }
+            let account = run.manifest.text("twilio", "account_sid");
+            let answered = seen.ids.get("account_sid").filter(|sid| !sid.is_empty());
+            if let (Some(account), Some(answered)) = (account, answered)
+                && account != answered
+            {
+                return Err(Failed::Misread(format!(
+                    "the Twilio credentials belong to account {answered}, and the manifest names {account}"
+                )));
+            }
             // Some accounts may lack the entitlement, and then every message of Auth0 would fail (60204).
             let wants_custom = run.desired.get("custom_code_enabled") == Some(&Value::Known(json!(true)));
             if wants_custom && seen.attrs.get("custom_code_enabled") == Some(&Value::Known(json!(false))) {

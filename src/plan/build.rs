@@ -107,6 +107,19 @@ pub fn build(basis: Basis<'_>) -> Plan {
         steps.extend(made);
     }
     removals(&basis, &wanted, &mut resources, &mut steps, &mut facts, &mut findings, &mut record);
+    // Read beside, because something is taken away: facts of what nobody declared.
+    for (address, seen) in
+        basis.seen.iter().filter(|(address, _)| !resources.iter().any(|r| r.address == **address))
+    {
+        let kind = address.split('.').next().and_then(kinds::by_name);
+        if let Some(kind) = kind {
+            let more = kind.facts(address, seen);
+            more.into_iter().for_each(|(key, value)| {
+                facts.entry(key).or_insert(value);
+            });
+        }
+        findings.extend(seen.findings.iter().filter(|finding| finding.level == Level::Blocker).cloned());
+    }
     record |= basis.ledger.is_some_and(|ledger| ledger.intent.is_some());
 
     // Total order: stage, then the kinds' own order, which is the order in which they were pushed.
@@ -151,6 +164,12 @@ fn removals(
         facts.extend(kind.facts(address, seen));
         if seen.not_read {
             findings.extend(seen.findings.iter().cloned());
+            findings.push(Finding {
+                address: address.clone(),
+                text: "it could not be read, so it cannot be taken away, and nothing else is".into(),
+                help: "grant what the finding above names".into(),
+                level: Level::Blocker,
+            });
             continue;
         }
         // The ledger is untrusted: what it calls ours must be what stands there.

@@ -240,7 +240,9 @@ pub fn summary(plan: &Plan, paint: Paint) -> String {
     }
     if plan.is_empty() {
         let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
-        let text = if incomplete {
+        let text = if plan.destroy {
+            "Nothing to destroy: the record lists nothing of this stack."
+        } else if incomplete {
             "No changes in the part that could be read."
         } else {
             "No changes: the tenant is as the manifest says."
