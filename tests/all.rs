@@ -2,4 +2,8 @@
 
 mod support;
 
+mod faults;
+mod fields;
+mod process;
 mod spine;
+mod tidy;

@@ -16,6 +16,3 @@ mod snapshots;
 mod streams;
 mod usage;
 mod verdicts;
-
-#[path = "tidy.rs"]
-mod tidy;

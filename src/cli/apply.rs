@@ -29,7 +29,6 @@ const REPLANS_MAX: u32 = 3;
 ///
 /// Example: lockstep apply manifests/quickstart.yaml --twin --yes
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -50,7 +49,6 @@ pub struct Args {
 ///
 /// Example: lockstep destroy manifests/quickstart.yaml --twin=world.json
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct DestroyArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -137,6 +135,10 @@ fn carry_out(
             shell.say.err_line("error: the saved plan is stale: what it depends on has moved; plan again");
             let text = render::plan(&plan, Paint(shell.say.err_color()));
             shell.say.err(&text);
+            if json {
+                let ended = Ended::Stale("what the saved plan depends on".into());
+                report(shell, &plan, Some(&Outcome::before_any_step(ended, &plan)));
+            }
             return Ok(Exit::Stale);
         }
         if !json {
@@ -157,6 +159,10 @@ fn carry_out(
         }
         let asked_at = ready.driver.now_ms();
         if !common.yes && !confirmed(&plan, shell)? {
+            if json {
+                let ended = Ended::Failed("not confirmed".into());
+                report(shell, &plan, Some(&Outcome::before_any_step(ended, &plan)));
+            }
             return Ok(Exit::Failed);
         }
         let late = ready.driver.now_ms().saturating_sub(asked_at) > CONFIRMED_LATE_MS;

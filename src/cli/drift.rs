@@ -16,7 +16,6 @@ use crate::plan::render::{self, Paint};
 ///
 /// Example: lockstep drift manifests/quickstart.yaml --twin=world.json
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     manifest: ManifestArgs,

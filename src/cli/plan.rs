@@ -20,7 +20,6 @@ use crate::shell::files;
 ///
 /// Example: lockstep plan manifests/quickstart.yaml --twin
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -81,8 +80,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     }
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
     let exit = match () {
-        () if plan.blockers().next().is_some() => Exit::Failed,
         () if args.exit_code && incomplete => Exit::Incomplete,
+        () if plan.blockers().next().is_some() => Exit::Failed,
         () if args.exit_code && !plan.is_empty() => Exit::Changes,
         () => Exit::Done,
     };

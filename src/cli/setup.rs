@@ -413,13 +413,13 @@ fn transport(args: &ConnectArgs) -> Result<(Transport, World)> {
         };
         let options = Options { default_account: None, ..Options::default() };
         let twin = Rc::new(RefCell::new(loaded.unwrap_or_else(|| Twin::new(options, 1))));
-        let in_process = InProcess::new(twin.clone(), crate::shell::clock::Clock::start().now_ms());
+        // Builds of the last run took virtual time; the world must not go back in time.
+        let start_ms = crate::shell::clock::Clock::start().now_ms().max(twin.borrow().clock_ms);
+        let in_process = InProcess::new(twin.clone(), start_ms);
         return Ok((Transport::InProcess(in_process), path.map(|path| (path, twin))));
     }
     let via = match &args.via {
-        Some(url) => {
-            Some(Via::parse(url, args.via_force).map_err(|problem| usage(format!("--via: {problem}")))?)
-        }
+        Some(url) => Some(Via::parse(url, args.via_force).map_err(|problem| usage(problem.to_string()))?),
         None => None,
     };
     // A request that outlives the lease would let two runs interleave.
@@ -518,5 +518,17 @@ pub fn progress(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(TenantId
 /// A JSON document on stdout: versioned, one object.
 pub fn json_out(say: &mut Say, name: &str, value: serde_json::Value) {
     let text = serde_json::to_string_pretty(&json!({ "format": 1, name: value })).unwrap_or_default();
+    // What steers a terminal is escaped, as JSON allows for any character.
+    let text: String = text
+        .chars()
+        .flat_map(|ch| match ch {
+            '\u{7f}'..='\u{9f}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => format!("\\u{:04x}", u32::from(ch)).chars().collect::<Vec<char>>(),
+            ch => vec![ch],
+        })
+        .collect();
     say.out_exact(&(text + "\n"));
 }

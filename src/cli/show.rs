@@ -14,7 +14,6 @@ use crate::model::ledger::Ownership;
 ///
 /// Example: lockstep show manifests/quickstart.yaml --twin=world.json
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     manifest: ManifestArgs,

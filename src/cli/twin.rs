@@ -20,7 +20,6 @@ use crate::twin::{Options, Rate, Twin};
 ///
 /// Example: lockstep twin --port 8181 --world world.json
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     /// Port on 127.0.0.1; 0 takes any free one and prints it
     #[arg(long, default_value_t = 0)]

@@ -16,7 +16,6 @@ use crate::shell::terminal::AskProblem;
 ///
 /// Example: lockstep unlock manifests/quickstart.yaml --twin=world.json
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     manifest: ManifestArgs,

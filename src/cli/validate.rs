@@ -13,7 +13,6 @@ use crate::manifest::Missing;
 ///
 /// Example: lockstep validate manifests/quickstart.yaml
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     manifest: ManifestArgs,

@@ -50,7 +50,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn before_any_step(ended: Ended, plan: &Plan) -> Outcome {
+    /// Nothing was begun.
+    pub fn before_any_step(ended: Ended, plan: &Plan) -> Outcome {
         let not_started = plan.steps.iter().map(|step| step.number).collect();
         Outcome { ended, done: Vec::new(), failed: None, not_started }
     }
@@ -285,7 +286,8 @@ impl<'a> Work<'a> {
             else {
                 continue;
             };
-            if seen.exists {
+            let made = former.as_ref().is_some_and(|former| former.creating.contains_key(&resource.address));
+            if seen.exists && !made {
                 restore.insert(resource.address.clone(), small(kind.restore(seen)));
             }
         }

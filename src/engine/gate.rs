@@ -303,6 +303,7 @@ impl TenantGate {
             Token::None { attempts, .. } => attempts,
             _ => 0,
         };
+        let mut spoken = None;
         let connection = &self.connection;
         let mut pairs = vec![
             ("grant_type".to_owned(), "client_credentials".to_owned()),
@@ -319,11 +320,17 @@ impl TenantGate {
                 let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
                 pairs.push(("client_assertion_type".to_owned(), kind.to_owned()));
                 pairs.push(("client_assertion".to_owned(), assertion.expose().to_owned()));
+                let mut scrubber = (*connection.scrubber).clone();
+                scrubber.learn(&assertion);
+                spoken = Some(std::rc::Rc::new(scrubber));
             }
         }
         self.token = Token::Asked { attempts: attempts + 1 };
+        if let Some(scrubber) = spoken {
+            self.connection.scrubber = scrubber;
+        }
         Ok(ApiRequest {
-            host: connection.domain.clone(),
+            host: self.connection.domain.clone(),
             method: Method::Post,
             path: "/oauth/token".to_owned(),
             headers: vec![
@@ -370,7 +377,7 @@ impl TenantGate {
                 status: reply.status,
                 code,
                 message: message.trim_start_matches(": ").to_owned(),
-                request_id: reply::request_id(&reply),
+                request_id: reply::request_id(&reply).map(|id| scrubber.scrub(&id)),
                 attempts,
             })));
         }

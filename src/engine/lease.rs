@@ -110,6 +110,7 @@ impl Lease {
         };
         let first = format!("{owner} #0");
         // Each round either wins, or ends, or has seen a take-over by somebody else.
+        let mut lost = None;
         for _ in 0..5 {
             let form = [
                 ("UniqueName", name.as_str()),
@@ -125,12 +126,12 @@ impl Lease {
                     return Ok(checked(lease, &service, account, port).await);
                 }
                 // Accepted, but the reply names nothing: look what stands there.
-                Ok(_) | Err(Failed::Unknown(_)) => match standing(tenant, port).await? {
+                made @ (Ok(_) | Err(Failed::Unknown(_))) => match standing(tenant, port).await? {
                     Some(held) if held.owner == super::reply::printable(&first) && !held.sid.is_empty() => {
                         lease.sid = Some(held.sid);
                         return Ok(Taken::Lease(lease));
                     }
-                    _ => continue,
+                    _ => lost = made.err(),
                 },
                 Err(failed) if matches!(failed.status(), Some(401 | 403)) => {
                     port.tell(Event::Notice(format!(
@@ -164,7 +165,10 @@ impl Lease {
                 Err(failed) => return Err(failed),
             }
         }
-        Ok(Taken::Held { owner: "several runs at once".into() })
+        match lost {
+            Some(failed) => Err(failed),
+            None => Ok(Taken::Held { owner: "several runs at once".into() }),
+        }
     }
 
     /// Whether the lease is a real one, not just a best effort.

@@ -322,7 +322,7 @@ impl Engine {
             status,
             attempt: flight.attempts,
             ms: now - flight.sent_ms,
-            request_id: request_id_of(&answer),
+            request_id: request_id_of(&answer).map(|id| tenant.connection.scrubber.scrub(&id)),
         };
         self.outputs.push_back(Output::Event(flight.tenant, event));
         // A token may have been withdrawn or have expired early: once per call a new one is asked for.

@@ -156,7 +156,7 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
             place(),
             reply.status,
             message(&reply, scrubber).1,
-            request_id(&reply).map(|id| format!(" (request id {id})")).unwrap_or_default()
+            request_id(&reply).map(|id| format!(" (request id {})", scrubber.scrub(&id))).unwrap_or_default()
         ))),
         Answer::Reply(reply) => {
             let (code, message) = message(&reply, scrubber);
@@ -167,7 +167,7 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
                 status: reply.status,
                 code,
                 message: message.trim_start_matches(": ").to_owned(),
-                request_id: request_id(&reply),
+                request_id: request_id(&reply).map(|id| scrubber.scrub(&id)),
                 attempts,
             })))
         }
@@ -234,5 +234,9 @@ pub fn request_id(reply: &ApiReply) -> Option<String> {
     ["twilio-request-id", "x-auth0-requestid", "x-request-id"]
         .iter()
         .find_map(|name| reply.header(name))
-        .map(|id| printable(id).chars().take(80).collect())
+        // A server that echoes a credential in such a header has not named a request.
+        .filter(|id| {
+            id.len() <= 80 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-,_".contains(&byte))
+        })
+        .map(str::to_owned)
 }

@@ -299,7 +299,7 @@ impl Kind for Action {
                     );
                 }
                 let keeps = hint.ledger_in_tenant
-                    && !all.iter().any(|a| text(a, "name") == crate::ledger::action_name(hint.stack));
+                    && !all.iter().any(|a| text(a, "name") == crate::model::ledger::action_name(hint.stack));
                 if !seen.exists && all.len() + 1 + usize::from(keeps) > 100 {
                     seen.finding(
                         hint.address,

@@ -179,6 +179,11 @@ pub trait Kind: Sync {
     /// The steps that take the resource away, or put back what was there before. Pure.
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step>;
 
+    /// What stands against taking the resource away (and everything that hangs on it).
+    fn removal_refusal(&self, _address: &str, _seen: &Seen, _entry: &Entry) -> Option<Finding> {
+        None
+    }
+
     /// What the observed state says about the delivery path.
     fn facts(&self, address: &str, seen: &Seen) -> Facts;
 

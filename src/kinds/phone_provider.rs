@@ -11,7 +11,7 @@ use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Level, Stage, Step, Verb};
+use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -261,6 +261,20 @@ impl Kind for PhoneProvider {
             ("provider.methods".to_owned(), values.get("delivery_methods").cloned().unwrap_or(json!([]))),
         ]);
         vec![step]
+    }
+
+    /// Our Action behind a provider that nobody can switch back would take every phone message with it.
+    fn removal_refusal(&self, address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
+        let former = entry.restore.get("name").and_then(Json::as_str).filter(|name| *name != "custom")?;
+        let ours = seen.attrs.get("name").and_then(Value::as_str) == Some("custom");
+        (ours && entry.ownership == Ownership::Adopted).then(|| Finding {
+            address: address.to_owned(),
+            text: format!(
+                "the provider was {former:?} before this stack, and its credentials cannot be read to put it back"
+            ),
+            help: "set it again in Branding, Phone Provider (or delete the provider), then destroy".into(),
+            level: Level::Blocker,
+        })
     }
 
     fn scopes(&self, step: &Step) -> &'static [&'static str] {

@@ -395,6 +395,7 @@ impl Setting {
             "mfa_factor" if array(reply, &what)?.iter().any(|factor| factor["name"].is_string()) => Ok(reply),
             "mfa_factor" => Err(Failed::Misread(format!("{what}: no factor in the list"))),
             "phone_message_types" => object(reply, &what),
+            "unified_phone" => object(reply, &what),
             _ if object(reply, &what)?.as_object().is_some_and(|entries| entries.is_empty()) => {
                 Err(Failed::Misread(format!("{what}: an empty object")))
             }

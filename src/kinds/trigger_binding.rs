@@ -281,6 +281,10 @@ impl Kind for TriggerBinding {
             if !id.is_empty() {
                 seen.ids.insert("action_id".into(), id.clone());
             }
+            let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+            if seen.exists && hint.entry.is_none() && creating {
+                seen.raw["resumed"] = json!(true);
+            }
             let foreign: Vec<&str> = bound
                 .iter()
                 .filter(|entry| entry.action_id != id)
@@ -342,6 +346,7 @@ impl Kind for TriggerBinding {
             )
         };
         step.effects = Facts::from([(self.fact.to_owned(), json!(true))]);
+        step.creates = !diff.seen.exists;
         vec![step]
     }
 

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest;
 use serde_json::{Value as Json, json};
 
+pub use crate::model::ledger::action_name;
 use crate::model::ledger::{LEDGER_SCHEMA, Ledger};
 use crate::model::random::hex;
 
@@ -24,11 +25,6 @@ const SOURCE_MAX_BYTES: usize = 95_000;
 pub const HISTORY_MAX: usize = 10;
 /// Texts longer than this are remembered by digest only.
 const PLAIN_MAX_CHARS: usize = 256;
-
-/// Name of the ledger Action.
-pub fn action_name(stack: &str) -> String {
-    format!("Lockstep ledger ({stack})")
-}
 
 /// Why a ledger is not trusted. It is reported and treated as lost.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,11 @@ use super::value::Ids;
 /// Version of the ledger's JSON form.
 pub const LEDGER_SCHEMA: u32 = 1;
 
+/// Name of the ledger Action of a stack.
+pub fn action_name(stack: &str) -> String {
+    format!("Lockstep ledger ({stack})")
+}
+
 /// The whole record of one stack on one tenant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

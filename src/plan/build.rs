@@ -172,6 +172,7 @@ fn removals(
             });
             continue;
         }
+        findings.extend(kind.removal_refusal(address, seen, entry));
         // The ledger is untrusted: what it calls ours must be what stands there.
         let mut made = kind.removal(address, seen, entry);
         let named = ["name", "friendly_name"].iter().all(|key| {
@@ -282,7 +283,8 @@ fn digest_of(basis: &Basis<'_>, steps: &[Step]) -> String {
         })
         .collect();
     let serial = basis.ledger.map(|ledger| ledger.serial);
-    let all = json!([seen, serial, steps, basis.destroy]).to_string();
+    let all = json!([basis.tenant, basis.account, basis.manifest.stack, seen, serial, steps, basis.destroy])
+        .to_string();
     hex(digest::digest(&digest::SHA256, all.as_bytes()).as_ref())
 }
 

@@ -98,7 +98,9 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
         }
     }
     findings(&mut out, plan, paint);
+    let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
     let text = match differing {
+        0 if incomplete => paint.change("No difference in the part that could be read."),
         0 => paint.good("No difference between manifest and tenant."),
         1 => "1 resource differs.".to_owned(),
         n => format!("{n} resources differ."),
@@ -171,7 +173,7 @@ fn write_diff(out: &mut String, old: &str, new: &str, paint: Paint) {
         }
         for op in group {
             for change in diff.iter_changes(op) {
-                let line = change.value().trim_end_matches('\n');
+                let line = clean(change.value().trim_end_matches('\n'));
                 let text = match change.tag() {
                     ChangeTag::Delete => paint.bad(&format!("- {line}")),
                     ChangeTag::Insert => paint.good(&format!("+ {line}")),
@@ -183,12 +185,21 @@ fn write_diff(out: &mut String, old: &str, new: &str, paint: Paint) {
     }
 }
 
+/// Text from outside without the characters that steer a terminal.
+fn clean(text: &str) -> String {
+    let steers = |ch: char| {
+        ch.is_control()
+            || matches!(ch, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|ch| if steers(ch) { ' ' } else { ch }).collect()
+}
+
 /// A value on one line.
 pub fn shown(value: Option<&Json>) -> String {
     let text = match value {
         None => "(absent)".to_owned(),
         Some(Json::String(text)) if text.is_empty() => "\"\"".to_owned(),
-        Some(Json::String(text)) => text.clone(),
+        Some(Json::String(text)) => clean(text),
         Some(Json::Array(items)) => {
             let items: Vec<String> = items.iter().map(|item| shown(Some(item))).collect();
             format!("[{}]", items.join(", "))
@@ -202,11 +213,12 @@ pub fn shown(value: Option<&Json>) -> String {
 }
 
 fn write_step(out: &mut String, step: &Step, paint: Paint) {
-    let line = format!("  {:>2}. {} {}: {}", step.number, step.verb.symbol(), step.address, step.what);
+    let line =
+        format!("  {:>2}. {} {}: {}", step.number, step.verb.symbol(), step.address, clean(&step.what));
     let _ = writeln!(out, "{}", paint.verb(step.verb, &line));
-    let _ = writeln!(out, "        {}", paint.dim(&format!("because {}", step.reason)));
+    let _ = writeln!(out, "        {}", paint.dim(&format!("because {}", clean(&step.reason))));
     if let Some(danger) = &step.danger {
-        let _ = writeln!(out, "        {} {danger}", paint.bad("! danger:"));
+        let _ = writeln!(out, "        {} {danger}", paint.bad("! danger:"), danger = clean(danger));
     }
 }
 
@@ -223,8 +235,8 @@ fn findings(out: &mut String, plan: &Plan, paint: Paint) {
             Level::NotRead => paint.bad("not read"),
         };
         let place = if finding.address.is_empty() { String::new() } else { format!("{}: ", finding.address) };
-        let _ = writeln!(out, "  {word}: {place}{}", finding.text);
-        let _ = writeln!(out, "        {}", paint.dim(&format!("help: {}", finding.help)));
+        let _ = writeln!(out, "  {word}: {place}{}", clean(&finding.text));
+        let _ = writeln!(out, "        {}", paint.dim(&format!("help: {}", clean(&finding.help))));
     }
 }
 

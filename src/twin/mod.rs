@@ -45,6 +45,8 @@ pub struct Twin {
     pub world: World,
     pub options: Options,
     pub faults: Faults,
+    /// When the last answer was there (ms since the Unix epoch): a world that is loaded again goes on from here.
+    pub clock_ms: u64,
     log: Vec<LogEntry>,
     /// Management API budget per domain. Not part of the world: a restart fills it.
     buckets: BTreeMap<String, auth0::rate::Bucket>,
@@ -116,6 +118,8 @@ struct File {
     options: Options,
     #[serde(default)]
     faults: Faults,
+    #[serde(default)]
+    clock_ms: u64,
     world: World,
 }
 
@@ -131,6 +135,7 @@ impl Twin {
             world,
             options,
             faults: Faults::default(),
+            clock_ms: 0,
             log: Vec::new(),
             buckets: BTreeMap::new(),
             in_flight: BTreeMap::new(),
@@ -203,6 +208,7 @@ impl Twin {
         let number = self.log.len() + 1;
         let fault = self.faults.take(number, request);
         let mut delay_ms = self.options.latency_ms;
+        self.clock_ms = self.clock_ms.max(now_ms.saturating_add(delay_ms));
         let mut served = None;
         let mut answer = None;
         match fault {
@@ -280,6 +286,7 @@ impl Twin {
             lockstep_twin: FILE_VERSION,
             options: self.options.clone(),
             faults: self.faults.clone(),
+            clock_ms: self.clock_ms,
             world: self.world.clone(),
         };
         // Plain data with string keys cannot fail to serialise.
@@ -300,6 +307,7 @@ impl Twin {
         let file: File = serde_json::from_value(value).map_err(|error| format!("twin world: {error}"))?;
         let mut twin = Twin::with_world(file.options, file.world);
         twin.faults = file.faults;
+        twin.clock_ms = file.clock_ms;
         Ok(twin)
     }
 

@@ -165,7 +165,12 @@ fn adoptable(twin: &mut Twin, now_ms: u64) {
         created_at: "2025-01-01T00:00:00.000Z".into(),
         updated_at: "2025-01-01T00:00:00.000Z".into(),
     });
-    foreign_stream(twin, "Acme feedback", "http", json!({ "httpEndpoint": "https://old.example/" }));
+    foreign_stream(
+        twin,
+        "Acme feedback",
+        "http",
+        json!({ "httpEndpoint": "https://acme-feedback.example/auth0-logs" }),
+    );
     foreign_service(twin, "By hand", now_ms);
     tenant(twin).factors.iter_mut().filter(|f| f.name == "sms").for_each(|f| f.enabled = true);
     tenant(twin).message_types = Some(vec!["sms".into()]);

@@ -270,6 +270,7 @@ fn observed(kind: &'static str, address: &'static str, exchange: &Exchange, prob
             entry: None,
             intent: None,
             has_ledger: true,
+            ledger_in_tenant: true,
             stack: "acme-full",
             manifest: &manifest,
         };
