@@ -243,6 +243,10 @@ fn findings(out: &mut String, plan: &Plan, paint: Paint) {
 /// One line: how much would change.
 pub fn summary(plan: &Plan, paint: Paint) -> String {
     let count = |verb: Verb| plan.resources.iter().filter(|resource| resource.verb == verb).count();
+    let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
+    if plan.is_empty() && incomplete {
+        return paint.change("No changes in the part that could be read.");
+    }
     if plan.blockers().next().is_some() {
         let n = plan.blockers().count();
         return paint.bad(&format!(
@@ -251,15 +255,11 @@ pub fn summary(plan: &Plan, paint: Paint) -> String {
         ));
     }
     if plan.is_empty() {
-        let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
-        let text = if plan.destroy {
+        return paint.good(if plan.destroy {
             "Nothing to destroy: the record lists nothing of this stack."
-        } else if incomplete {
-            "No changes in the part that could be read."
         } else {
             "No changes: the tenant is as the manifest says."
-        };
-        return if incomplete { paint.change(text) } else { paint.good(text) };
+        });
     }
     let dangerous = plan.steps.iter().filter(|step| step.danger.is_some()).count();
     let mut parts = Vec::new();

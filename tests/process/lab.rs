@@ -225,7 +225,10 @@ impl Twin {
 
     /// The requests so far.
     pub fn log(&self) -> Vec<Json> {
-        self.log_text().lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        // The last line may still be on its way into the file.
+        let text = self.log_text();
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        whole.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
     pub fn mark(&self) -> usize {
