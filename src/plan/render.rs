@@ -218,7 +218,7 @@ fn write_step(out: &mut String, step: &Step, paint: Paint) {
     let _ = writeln!(out, "{}", paint.verb(step.verb, &line));
     let _ = writeln!(out, "        {}", paint.dim(&format!("because {}", clean(&step.reason))));
     if let Some(danger) = &step.danger {
-        let _ = writeln!(out, "        {} {danger}", paint.bad("! danger:"), danger = clean(danger));
+        let _ = writeln!(out, "        {} {}", paint.bad("! danger:"), clean(danger));
     }
 }
 

@@ -228,10 +228,6 @@ impl Stack {
         outcome
     }
 
-    pub fn destroy(&mut self) -> Outcome {
-        self.apply_until(Stop::default(), true).expect("not killed")
-    }
-
     /// The requests since a point of the log.
     pub fn log_since(&self, from: usize) -> Vec<LogEntry> {
         self.twin.borrow().log()[from..].to_vec()
