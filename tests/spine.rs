@@ -23,6 +23,7 @@ fn lines(log: &[LogEntry]) -> String {
 
 fn is_id(part: &str) -> bool {
     (part.len() == 34 && part[2..].bytes().all(|byte| byte.is_ascii_hexdigit()))
+        || part.starts_with("lst_")
         || (part.len() == 36 && part.matches('-').count() == 4)
 }
 
@@ -65,6 +66,10 @@ fn the_first_apply_sends_these_requests() {
     auth0 PATCH /api/v2/actions/triggers/custom-phone-provider/bindings
     auth0 POST /api/v2/branding/phone/providers
     auth0 PUT /api/v2/guardian/factors/otp
+    auth0 GET /api/v2/actions/actions/{id}
+    auth0 GET /api/v2/actions/triggers/custom-phone-provider/bindings
+    verify.twilio.com GET /v2/Services/{id}
+    auth0 GET /api/v2/log-streams/{id}
     auth0 GET /api/v2/branding/phone/providers
     auth0 PUT /api/v2/guardian/factors/sms
     auth0 PUT /api/v2/guardian/factors/phone/message-types
@@ -73,7 +78,7 @@ fn the_first_apply_sends_these_requests() {
     auth0 PATCH /api/v2/actions/actions/{id}
     serverless.twilio.com DELETE /v1/Services/{id}
     ");
-    assert!(log.len() <= 32, "{} requests; the table in ARCHITECTURE.md says 32", log.len());
+    assert!(log.len() <= 36, "{} requests; the table in ARCHITECTURE.md says 36", log.len());
 }
 
 #[test]

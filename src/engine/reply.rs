@@ -213,12 +213,31 @@ pub fn message(reply: &ApiReply, scrubber: &Scrubber) -> (Option<String>, String
     let code =
         pick(&["errorCode", "code"]).or_else(|| json.get("error_description").and_then(|_| pick(&["error"])));
     let text = pick(&["message", "error_description"]).unwrap_or_default();
-    let text = printable(&scrubber.scrub(&text));
+    let text = printable(&without_long_runs(&scrubber.scrub(&text)));
     (
         code.map(|code| printable(&scrubber.scrub(&code))),
         if text.is_empty() { text } else { format!(": {text}") },
     )
 }
+
+/// Vendor ids have at most 36 characters; a longer unbroken run is something encoded, perhaps twice, and tells a person
+/// nothing.
+fn without_long_runs(text: &str) -> String {
+    let in_run = |ch: char| ch.is_ascii_alphanumeric() || "+/=_-%".contains(ch);
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(in_run) {
+        let (before, from) = rest.split_at(start);
+        let (run, after) = from.split_at(from.find(|ch| !in_run(ch)).unwrap_or(from.len()));
+        out.push_str(before);
+        out.push_str(if run.len() > RUN_MAX_BYTES { "[encoded]" } else { run });
+        rest = after;
+    }
+    out + rest
+}
+
+/// Longest unbroken run that is shown: a URL path or an id fits.
+const RUN_MAX_BYTES: usize = 64;
 
 /// One line without control characters (remote text may try to steer a terminal), at most 400 characters.
 pub fn printable(text: &str) -> String {

@@ -264,8 +264,7 @@ pub(crate) fn text<'a>(json: &'a Json, key: &str) -> &'a str {
 /// The entries of a bare array. A reply of another shape is no empty list: believing it would make a second object
 /// or miss the policy that locks users out.
 pub(crate) fn array<'a>(reply: &'a Json, what: &str) -> Result<&'a [Json], Failed> {
-    let items =
-        reply.as_array().filter(|items| items.iter().all(|item| item.is_object() || item.is_string()));
+    let items = reply.as_array().filter(|items| items.iter().all(Json::is_object));
     items.map(Vec::as_slice).ok_or_else(|| Failed::Misread(format!("{what}: not a list")))
 }
 

@@ -17,7 +17,7 @@ use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Facts, FieldChange, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
-use crate::port::{Reader, Writer};
+use crate::port::{Reader, Writer, join_all};
 
 /// One row: a switch-like kind as data and small pure functions.
 pub struct Setting {
@@ -391,7 +391,10 @@ impl Setting {
     fn shaped<'a>(&self, reply: &'a Json) -> Result<&'a Json, Failed> {
         let what = format!("GET {}", self.read);
         match self.name {
-            "mfa_policy" => array(reply, &what).map(|_| reply),
+            "mfa_policy" if reply.as_array().is_some_and(|words| words.iter().all(Json::is_string)) => {
+                Ok(reply)
+            }
+            "mfa_policy" => Err(Failed::Misread(format!("{what}: not a list of words"))),
             "mfa_factor" if array(reply, &what)?.iter().any(|factor| factor["name"].is_string()) => Ok(reply),
             "mfa_factor" => Err(Failed::Misread(format!("{what}: no factor in the list"))),
             "phone_message_types" => object(reply, &what),
@@ -438,44 +441,31 @@ impl Setting {
     }
 
     /// Re-reads what the step depends on, right before its write.
-    async fn precondition(
-        &self,
-        address: &str,
-        to: &Attrs,
-        seen: &Seen,
-        reader: &Reader,
-    ) -> Result<(), Failed> {
+    async fn precondition(&self, run: &Run<'_>, to: &Attrs, reader: &Reader) -> Result<(), Failed> {
+        let Run { address, seen, .. } = *run;
         let (stage, _) = (self.weigh)(address, &seen.attrs, to);
         let phone = self.name != "mfa_factor" || wire_factor(address) == "sms";
         match self.before {
             Before::ProviderDelivers if !matches!(stage, Stage::SwitchOff | Stage::NarrowTypes) && phone => {
-                let providers = reader.get(&phone_provider::list()).await?;
-                let provider =
-                    providers.get("providers").and_then(Json::as_array).and_then(|list| list.first());
-                let now = provider.map(phone_provider::parse).unwrap_or_default();
-                let delivers = now.attrs.get("disabled") == Some(&Value::Known(json!(false)));
-                let methods =
-                    now.attrs.get("delivery_methods").and_then(Value::known).cloned().unwrap_or_default();
-                let types = known(to, "message_types");
-                let covered = types.as_array().into_iter().flatten().all(|kind| {
-                    let method = if kind == "voice" { "voice" } else { "text" };
-                    methods.as_array().is_some_and(|methods| methods.iter().any(|m| m == method))
-                });
-                if !delivers || !covered {
-                    return Err(Failed::NotDone(
-                        "the phone provider changed since the plan was made and would not deliver; plan again".into(),
-                    ));
-                }
+                delivers(run, reader).await?;
             }
             Before::SomeFactor if stage == Stage::RaisePolicy => {
                 let factors = reader.get(&MFA_FACTOR.get()).await?;
-                let usable = factors.as_array().into_iter().flatten().any(|factor| {
-                    factor["enabled"] == json!(true) && text(factor, "name") != "recovery-code"
-                });
-                if !usable {
-                    return Err(Failed::NotDone(
-                        "no factor is on any more, and the policy would lock users out; plan again".into(),
-                    ));
+                let on: Vec<&str> = array(&factors, "GET /api/v2/guardian/factors")?
+                    .iter()
+                    .filter(|factor| factor["enabled"] == json!(true))
+                    .map(|factor| text(factor, "name"))
+                    .filter(|name| *name != "recovery-code")
+                    .collect();
+                match on.as_slice() {
+                    [] => {
+                        return Err(Failed::NotDone(
+                            "no factor is on any more, and the policy would lock users out; plan again"
+                                .into(),
+                        ));
+                    }
+                    ["sms"] => delivers(run, reader).await?,
+                    _ => {}
                 }
             }
             _ => {}
@@ -592,7 +582,7 @@ impl Kind for Setting {
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
         Box::pin(async move {
             let to = values(run.step);
-            self.precondition(run.address, &to, run.seen, writer.reader()).await?;
+            self.precondition(&run, &to, writer.reader()).await?;
             let (method, path, body) = (self.write)(run.address, &to);
             let reply = writer.json(method, path, body, Repeat::Safe).await?;
             // A factor's reply does not name it, so its own value is what was written.
@@ -618,6 +608,61 @@ impl Kind for Setting {
             Ok(took.then(|| Done::seen(Seen { exists: true, attrs, ..Seen::default() })))
         })
     }
+}
+
+/// Everything that a phone message passes through still stands. Read side by side, right before what exposes it.
+async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    let id = |address: &str, name: &str| {
+        run.ids.get(address).and_then(|ids| ids.get(name)).map(String::as_str).filter(|id| !id.is_empty())
+    };
+    type Stands = fn(&Json, &str) -> bool;
+    let mut reads: Vec<(&str, Get, String, Stands)> = Vec::new();
+    if let Some(id) = id("action", "id") {
+        let get = Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"));
+        reads.push(("the deployed Action", get, id.to_owned(), |reply, _| {
+            reply["deployed_version"].is_object()
+        }));
+    }
+    if let Some(id) = id("trigger_binding", "action_id") {
+        let get = super::trigger_binding::PHONE_BINDING.list();
+        reads.push(("the Action's binding", get, id.to_owned(), |reply, id| {
+            super::trigger_binding::parse(reply).iter().any(|bound| bound.action_id == id)
+        }));
+    }
+    if let Some(sid) = id("verify_service", "sid") {
+        let get = Get::whole(Api::Verify, format!("/v2/Services/{sid}"));
+        reads.push(("the Verify service", get, sid.to_owned(), |reply, sid| text(reply, "sid") == sid));
+    }
+    if let Some(id) = id("log_stream", "id") {
+        let get = Get::whole(Api::Auth0, format!("/api/v2/log-streams/{id}"));
+        reads.push(("the feedback stream", get, id.to_owned(), |reply, id| text(reply, "id") == id));
+    }
+    // Last, because it is what others change most easily, and one trip is the window that remains.
+    reads.push(("the phone provider", phone_provider::list(), String::new(), |reply, _| {
+        let provider = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
+        provider.is_some_and(|provider| provider["disabled"] != json!(true))
+    }));
+    let tasks: Vec<Task<'_, Result<bool, Failed>>> = reads
+        .iter()
+        .map(|(_, get, id, stands)| {
+            Box::pin(async move {
+                match reader.get(get).await {
+                    Ok(reply) => Ok(stands(&reply, id)),
+                    Err(failed) if failed.status() == Some(404) => Ok(false),
+                    Err(failed) => Err(failed),
+                }
+            }) as Task<'_, _>
+        })
+        .collect();
+    for (stands, (what, ..)) in join_all(tasks).await.into_iter().zip(&reads) {
+        if !stands? {
+            let text = format!(
+                "{what} is not there any more since the plan was made, and codes would not arrive; plan again"
+            );
+            return Err(Failed::NotDone(text));
+        }
+    }
+    Ok(())
 }
 
 fn values(step: &Step) -> Attrs {

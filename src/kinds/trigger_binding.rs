@@ -146,7 +146,8 @@ impl TriggerBinding {
         format!("/api/v2/actions/triggers/{}/bindings", self.action.trigger.id)
     }
 
-    fn list(&self) -> Get {
+    /// The read of the trigger's list.
+    pub fn list(&self) -> Get {
         Get { api: Api::Auth0, path: self.path(), paging: Paging::Offset { key: "bindings", per_page: 100 } }
     }
 
@@ -440,7 +441,8 @@ impl Kind for TriggerBinding {
                         writer.reader().port().tell(Event::Notice(format!(
                             "the tenant refuses the binding ({failed}); going on, since the provider calls the deployed Action itself"
                         )));
-                        let mut seen = with_id(seen(&before, &id, &position), &id);
+                        // Without an id: nothing may be asked of a binding that does not exist.
+                        let mut seen = seen(&before, &id, &position);
                         seen.exists = true;
                         seen.raw["refused"] = json!(true);
                         seen.attrs = run.desired.clone();

@@ -221,6 +221,11 @@ impl Kind for VerifyService {
                 .or_else(|| hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str));
             if let Some(sid) = known {
                 match reader.get(&one(sid)).await {
+                    Ok(service) if text(&service, "sid") != sid => {
+                        return Err(Failed::Misread(format!(
+                            "GET /v2/Services/{sid}: not the service that was asked for"
+                        )));
+                    }
                     Ok(service) => {
                         let mut seen = parse(&service);
                         seen.unowned = hint.entry.is_none();

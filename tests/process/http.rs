@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::lab::{QUICKSTART, Site, Twin};
+use super::lab::{Folder, QUICKSTART, Site, Twin, lockstep};
 
 #[test]
 fn the_whole_life_of_a_stack_in_two_processes() {
@@ -85,4 +85,18 @@ fn a_plan_keeps_to_the_rate_limit() {
     site.run("plan", &[]).expect(0);
     let refused = twin.log().into_iter().filter(|entry| entry["status"] == 429).count();
     assert_eq!(refused, 0, "{:?}", twin.log());
+}
+
+/// A run on the twin in its own process passes minutes in a moment; a server of that world must not begin before its
+/// end.
+#[test]
+fn a_world_that_is_ahead_of_the_clock_is_served_as_it_is() {
+    let folder = Folder::new();
+    let world = folder.text_path("world");
+    let env = Site::env_of(1);
+    let with_env = |args: &[&str]| lockstep(args).envs(&env);
+    with_env(&["apply", QUICKSTART, "--yes", &format!("--twin={world}")]).run().expect(0);
+    let twin = Twin::with_world(&world);
+    let drift = with_env(&["drift", QUICKSTART, "--via", &twin.url()]).run().expect(0);
+    assert!(drift.out.contains("Verdict: clean"), "{}", drift.out);
 }

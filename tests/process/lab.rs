@@ -195,8 +195,18 @@ impl Twin {
         Twin::with(&["--build", "1ms", "--rate", "unlimited"])
     }
 
-    pub fn with(args: &[&str]) -> Twin {
+    /// Over a copy of that world file.
+    pub fn with_world(path: &str) -> Twin {
         let folder = Folder::new();
+        std::fs::copy(path, folder.path("world")).expect("a world");
+        Twin::begin(folder, &[])
+    }
+
+    pub fn with(args: &[&str]) -> Twin {
+        Twin::begin(Folder::new(), args)
+    }
+
+    fn begin(folder: Folder, args: &[&str]) -> Twin {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         command.env_clear().args(["twin", "--port", "0", "--log"]).arg(folder.path("log")).arg("--world");
         command.arg(folder.path("world")).args(args);
@@ -274,6 +284,12 @@ pub struct Site {
 impl Site {
     /// Number `n` of the tenants of a twin; its digits look like no other number's.
     pub fn new(twin: &Twin, n: u64) -> Site {
+        let env = Site::env_of(n);
+        Site { domain: env["AUTH0_DOMAIN"].clone(), env, via: twin.url(), port: twin.port }
+    }
+
+    /// The environment of tenant number `n`.
+    pub fn env_of(n: u64) -> BTreeMap<String, String> {
         let digits = |salt: u64| {
             let mix = |x: u64| (x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ (x << 7);
             format!("{:016x}{:016x}", mix(n * 977 + salt), mix(mix(n * 31 + salt + 1)))
@@ -291,8 +307,7 @@ impl Site {
             ("USER", "tester".to_owned()),
             ("HOSTNAME", "tests".to_owned()),
         ];
-        let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Site { domain, env, via: twin.url(), port: twin.port }
+        env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// The program goes through this instead; the test itself still asks the twin.
