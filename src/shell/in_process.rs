@@ -37,6 +37,11 @@ pub trait Simulator {
     /// Answers one request that arrives at `now_ms` (ms since the Unix epoch, never going back).
     fn handle(&mut self, request: &ApiRequest, now_ms: u64) -> Handled;
 
+    /// When the world was left (ms since the Unix epoch); a server of it must not begin before. Zero: at any time.
+    fn left_ms(&self) -> u64 {
+        0
+    }
+
     /// The world as it is to be kept between runs; `None` when there is nothing to keep.
     fn save(&self) -> Option<Json> {
         None
@@ -48,6 +53,10 @@ impl Simulator for Twin {
         let served = Twin::handle(self, request, now_ms);
         let operation = self.log().last().map(|entry| entry.operation.to_string());
         Handled { answer: served.answer, delay_ms: served.delay_ms, operation }
+    }
+
+    fn left_ms(&self) -> u64 {
+        self.clock_ms
     }
 
     fn save(&self) -> Option<Json> {

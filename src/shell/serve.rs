@@ -79,8 +79,9 @@ pub async fn serve_on(
     log: Option<File>,
     stop: impl Future<Output = ()>,
 ) {
-    let server =
-        Rc::new(Server { world, clock: Clock::start(), log: RefCell::new(log), count: RefCell::new(0) });
+    let clock = Clock::start();
+    let ahead_ms = world.borrow().left_ms().saturating_sub(clock.now_ms());
+    let server = Rc::new(Server { world, clock, ahead_ms, log: RefCell::new(log), count: RefCell::new(0) });
     // Every connection holds a receiver: it learns of the end by it, and the end learns that it is gone.
     let (ending, end) = watch::channel(false);
     let mut stop = std::pin::pin!(stop);
@@ -123,6 +124,8 @@ pub async fn serve_on(
 struct Server {
     world: Rc<RefCell<dyn Simulator>>,
     clock: Clock,
+    /// How far the world is ahead of the wall clock.
+    ahead_ms: u64,
     log: RefCell<Option<File>>,
     count: RefCell<u64>,
 }
@@ -139,7 +142,7 @@ impl Server {
             Err(Some((status, text))) => return Ok(plain(status, text)),
             Err(None) => return Err(Dropped),
         };
-        let at_ms = self.clock.now_ms();
+        let at_ms = self.clock.now_ms() + self.ahead_ms;
         let handled = self.world.borrow_mut().handle(&request, at_ms);
         let status = match &handled.answer {
             Answer::Reply(reply) => Some(reply.status),
