@@ -212,6 +212,17 @@ impl Kind for Action {
                 );
             }
         }
+        // An Action's secrets cannot be read back, so nobody could ever tell whether it still holds the drawn value.
+        for key in attrs.iter().filter(|(_, value)| matches!(value, Value::Generated(_))).map(|(key, _)| key)
+        {
+            out.push(Problem::error(
+                codes::NOT_SUPPORTED,
+                format!("{}.{key}", self.section),
+                "a generated secret cannot stand here",
+                "the API does not give an Action's secrets back",
+                "use ${env.NAME}",
+            ));
+        }
         let code = manifest.text(self.section, "code").unwrap_or_default();
         let handler = self.trigger.handler;
         if !code.contains(handler) {
