@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value as Json, json};
 
 use super::lease::{Lease, Taken};
@@ -230,7 +232,7 @@ impl<'a> Work<'a> {
         for value in wanted.iter().flat_map(|want| want.desired.values()) {
             if let Value::Generated(name) = value {
                 let draw = || session.entropy.draw(&format!("generated.{name}"));
-                let fresh = || Secret::new(hex(&draw()[..24]), Origin::Machine);
+                let fresh = || Secret::new(URL_SAFE_NO_PAD.encode(&draw()[..24]), Origin::Machine);
                 generated.entry(name.clone()).or_insert_with(fresh);
             }
         }
