@@ -415,7 +415,12 @@ fn no_word_about_the_making() {
             let agent = lower.replace("user-agent", "").replace("user_agent", "").replace("user agent", "");
             let words =
                 ["issue #", "issue-", "this session", "subagent", "co-authored", "todo:", "fixme", "xxx:"];
-            let paths = ["/work/", "/home/", "/root/", "/users/", "/tmp/", "c:\\users"];
+            let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .parent()
+                .map(|p| format!("{}/", p.display()));
+            let here =
+                here.filter(|path| path.len() > 1).unwrap_or_else(|| "/home/".to_owned()).to_lowercase();
+            let paths = [here.as_str(), "/home/", "/root/", "/users/", "/tmp/", "c:\\users"];
             let of_agents =
                 agent.split(|ch: char| !ch.is_alphanumeric()).any(|word| word == "agent" || word == "agents");
             let found = words.iter().chain(&paths).find(|word| lower.contains(**word)).copied();
