@@ -81,7 +81,7 @@ fn main() {
     let plan = Rc::new(RefCell::new(None));
     let slot = plan.clone();
     let task = engine.spawn(tenant, |port| async move {
-        let observation = observe(&session, &port).await.expect("the twin answers");
+        let observation = observe(&session, &port.reader()).await.expect("the twin answers");
         *slot.borrow_mut() = Some(observation.plan);
     });
     let _ended = run_virtual(&mut engine, &mut world, &[task]);

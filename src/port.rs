@@ -132,7 +132,8 @@ impl Port {
     }
 }
 
-/// Reads and sleeps; nothing else.
+/// Reads and sleeps; nothing else. The mailbox behind it is private, so nothing that is handed a reader can come by a
+/// [`Writer`]: law 7 by type.
 #[derive(Clone)]
 pub struct Reader {
     port: Port,
@@ -240,9 +241,29 @@ impl Reader {
         .await
     }
 
-    /// The mailbox behind this reader.
-    pub fn port(&self) -> &Port {
-        &self.port
+    /// Forgets what was read, so that the next phase reads anew.
+    pub fn new_phase(&self) {
+        self.port.new_phase();
+    }
+
+    /// Reports progress.
+    pub fn tell(&self, event: Event) {
+        self.port.tell(event);
+    }
+
+    /// Whether the user asked to stop.
+    pub fn interrupted(&self) -> bool {
+        self.port.interrupted()
+    }
+
+    /// Time of the last poll, in ms since the Unix epoch.
+    pub fn now_ms(&self) -> u64 {
+        self.port.now_ms()
+    }
+
+    /// Scopes of the access token, once one was granted; `None` before that.
+    pub fn scopes(&self) -> Option<Vec<String>> {
+        self.port.scopes()
     }
 }
 

@@ -157,6 +157,11 @@ fn carry_out(
             }
             return Ok(Exit::Done);
         }
+        if json && !common.yes {
+            // Nobody can confirm what was not shown; stdout is for the one document.
+            let text = render::plan(&plan, Paint(shell.say.err_color()));
+            shell.say.err(&text);
+        }
         let asked_at = ready.driver.now_ms();
         if !common.yes && !confirmed(&plan, shell)? {
             if json {
@@ -182,7 +187,7 @@ fn carry_out(
             summary(shell, &plan, &outcome, verify);
         }
         if common.connect.ledger == "none" && outcome.ended == Ended::Done && !ready.session.destroy {
-            without_ledger(shell, ready)?;
+            without_ledger(shell, ready);
         }
         return Ok(match outcome.ended {
             Ended::Done => Exit::Done,
@@ -267,17 +272,16 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool) {
     }
 }
 
-fn without_ledger(shell: &mut Shell, ready: &mut Ready<'_>) -> Result<()> {
-    let observation = observed(ready);
-    let sid =
-        observation.ok().and_then(|o| o.plan.resources.into_iter().find_map(|r| r.ids.get("sid").cloned()));
+fn without_ledger(shell: &mut Shell, ready: &Ready<'_>) {
     shell.say.err_line(
         "  note: no ledger is kept (--ledger none): a changed secret is not noticed, drift cannot tell who moved, and destroy deletes nothing",
     );
-    if sid.is_none() {
-        shell.say.err_line("  note: pin the new service with verify_service.sid, or the next plan cannot know that it is yours");
+    let pinned = ready.session.manifest.text("verify_service", "sid").is_some_and(|sid| sid != "new");
+    if !pinned {
+        shell.say.err_line(
+            "  note: pin the service with verify_service.sid: without it the next plan cannot know that it is yours, and is blocked",
+        );
     }
-    Ok(())
 }
 
 fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {

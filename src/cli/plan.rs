@@ -92,7 +92,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
 /// Reads and plans, with the causes of a failure in words.
 pub fn observed(ready: &mut Ready<'_>) -> Result<Observation> {
     let session = ready.session.clone();
-    let result = ready.driver.run(ready.tenant, move |port| async move { observe(&session, &port).await })?;
+    let result =
+        ready.driver.run(ready.tenant, move |port| async move { observe(&session, &port.reader()).await })?;
     match result {
         Ok(observation) => Ok(observation),
         Err(Failed::Stopped) => bail!("stopped; nothing was changed"),

@@ -31,7 +31,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let session = ready.session.clone();
     let result = ready.driver.run(ready.tenant, move |port| async move {
         let found = session.store.load(session.owner(), &port.reader(), true).await;
-        let lease = lease::standing(&session.tenant, &port).await;
+        let lease = lease::standing(&session.tenant, &port.reader()).await;
         (found, lease)
     })?;
     let found = match result.0 {

@@ -33,8 +33,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     };
     let session = ready.session.clone();
     let tenant = session.tenant.clone();
-    let held =
-        ready.driver.run(ready.tenant, move |port| async move { lease::standing(&tenant, &port).await })?;
+    let held = ready
+        .driver
+        .run(ready.tenant, move |port| async move { lease::standing(&tenant, &port.reader()).await })?;
     let held = match held {
         Ok(held) => held,
         Err(failed) => bail!("{failed}\n  {}", help(&failed)),

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::lease::{Lease, Taken};
 use super::observe::{Observation, Session, observe, plan};
 use super::store::Found;
-use crate::kinds::{self, Done, Kind, Resource, Run, Seen};
+use crate::kinds::{self, Done, Resource, Run, Seen};
 use crate::ledger::HISTORY_MAX;
 use crate::model::call::Failed;
 use crate::model::ledger::{Applied, Entry, Intent, LEDGER_SCHEMA, Ledger, Ownership};
@@ -118,7 +118,7 @@ async fn under_lease(
         failed => early(Ended::Failed(failed.to_string())),
     };
     let observation = if wishes.reread {
-        match observe(session, port).await {
+        match observe(session, &port.reader()).await {
             Ok(now) if now.plan.basis == plan.basis => now,
             Ok(now) => return early(Ended::Stale(moved(plan, &now.plan))),
             Err(failed) => return fail(failed),
@@ -409,11 +409,11 @@ impl<'a> Work<'a> {
                 Err(failed) => return Err(failed),
             }
         };
-        self.took_effect(step, kind, done);
+        self.took_effect(step, done);
         Ok(())
     }
 
-    fn took_effect(&mut self, step: &Step, _kind: &dyn Kind, done: Done) {
+    fn took_effect(&mut self, step: &Step, done: Done) {
         let Done { seen, notes } = done;
         self.touched.insert(step.address.clone());
         let resumed = self
@@ -429,11 +429,6 @@ impl<'a> Work<'a> {
         }
         if step.verb == Verb::Delete && !seen.exists {
             self.ledger.resources.remove(&step.address);
-        }
-        if !notes.is_empty()
-            && let Some(entry) = self.ledger.resources.get_mut(&step.address)
-        {
-            entry.notes.extend(notes.clone());
         }
         let mut seen = seen;
         if !notes.is_empty() {
@@ -565,11 +560,17 @@ impl<'a> Work<'a> {
     /// The plan over what the replies said must be empty; if it is not, the tenant itself has the last word.
     async fn final_check(&mut self, verify: bool) -> Ended {
         let observation = &self.observation;
-        let after = plan(self.session, self.port, &observation.seen, &observation.found, &observation.prints);
+        let after = plan(
+            self.session,
+            &self.port.reader(),
+            &observation.seen,
+            &observation.found,
+            &observation.prints,
+        );
         if after.is_empty() && !verify {
             return Ended::Done;
         }
-        match observe(self.session, self.port).await {
+        match observe(self.session, &self.port.reader()).await {
             Ok(now) if now.plan.is_empty() => Ended::Done,
             Ok(now) => {
                 let left: Vec<String> = now

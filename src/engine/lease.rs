@@ -16,7 +16,7 @@ use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Repeat, Write};
 use crate::model::plan::Event;
 use crate::model::random::hex;
-use crate::port::Port;
+use crate::port::{Port, Reader};
 
 /// Unchanged for this long means that the owner is gone. Longer than a request may take, so that a slow owner is not
 /// taken for a dead one, and short enough to wait for after a crash.
@@ -67,9 +67,9 @@ fn write(method: Method, path: String, form: &[(&str, &str)], repeat: Repeat) ->
 }
 
 /// The lease of a tenant, if somebody has it.
-pub async fn standing(tenant: &str, port: &Port) -> Result<Option<Standing>, Failed> {
+pub async fn standing(tenant: &str, reader: &Reader) -> Result<Option<Standing>, Failed> {
     let get = Get::whole(Api::Serverless, format!("/v1/Services/{}", unique_name(tenant)));
-    match port.reader().fresh(&get).await {
+    match reader.fresh(&get).await {
         Ok(service) => Ok(Some(Standing {
             sid: text(&service, "sid").to_owned(),
             owner: super::reply::printable(text(&service, "friendly_name")),
@@ -126,7 +126,7 @@ impl Lease {
                     return Ok(checked(lease, &service, account, port).await);
                 }
                 // Accepted, but the reply names nothing: look what stands there.
-                made @ (Ok(_) | Err(Failed::Unknown(_))) => match standing(tenant, port).await? {
+                made @ (Ok(_) | Err(Failed::Unknown(_))) => match standing(tenant, &port.reader()).await? {
                     Some(held) if held.owner == super::reply::printable(&first) && !held.sid.is_empty() => {
                         lease.sid = Some(held.sid);
                         return Ok(Taken::Lease(lease));
@@ -141,7 +141,7 @@ impl Lease {
                 }
                 Err(Failed::Refused(refusal)) if refusal.status < 500 => {
                     // The name is taken, or there is no room for another service.
-                    match standing(tenant, port).await? {
+                    match standing(tenant, &port.reader()).await? {
                         None if refusal.status == 409 => {
                             lease.waited = true;
                             continue;
@@ -248,7 +248,7 @@ async fn wait_out(
         if port.interrupted() {
             return Err(Failed::Stopped);
         }
-        match standing(tenant, port).await? {
+        match standing(tenant, &port.reader()).await? {
             None => return Ok(None),
             Some(now) if now != held => return Ok(Some(now)),
             Some(_) => {}

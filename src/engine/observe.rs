@@ -11,7 +11,7 @@ use crate::model::manifest::Manifest;
 use crate::model::plan::{Level, Plan, Stage, Step, Verb};
 use crate::model::random::{Entropy, hex};
 use crate::plan::build::{self, Basis};
-use crate::port::{Port, join_all};
+use crate::port::{Reader, join_all};
 
 /// One stack on one tenant, and how to go about it. Cheap to clone.
 #[derive(Clone)]
@@ -57,13 +57,12 @@ pub struct Observation {
     pub plan: Plan,
 }
 
-/// Reads and plans. Only a [`crate::port::Reader`] is used.
+/// Reads and plans, with nothing that could write.
 ///
 /// # Errors
 /// When a read fails for another reason than a missing permission; that part is marked as not read instead.
-pub async fn observe(session: &Session, port: &Port) -> Result<Observation, Failed> {
-    port.new_phase();
-    let reader = port.reader();
+pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, Failed> {
+    reader.new_phase();
     let declared = session.declared();
     // First trip: the ledger and everything that can be read without it. The list of Actions goes first: while the
     // rate limit is not known yet only a few requests leave, and the ledger is what others wait for.
@@ -89,11 +88,11 @@ pub async fn observe(session: &Session, port: &Port) -> Result<Observation, Fail
             }) as Task<'_, ()>
         })
         .collect();
-    let ledger = Box::pin(session.store.load(session.owner(), &reader, false));
+    let ledger = Box::pin(session.store.load(session.owner(), reader, false));
     // What hangs on the ledger starts as soon as it is there, next to the rest of the first trip.
     let rest = async {
         let found = ledger.await?;
-        let seen = observe_all(session, &declared, &found, port).await?;
+        let seen = observe_all(session, &declared, &found, reader).await?;
         Ok::<_, Failed>((found, seen))
     };
     let mut result = None;
@@ -107,11 +106,11 @@ pub async fn observe(session: &Session, port: &Port) -> Result<Observation, Fail
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
     let prints = Rc::new(Prints::new(&salt, session.rounds));
     let mut seen = seen;
-    let mut first = plan(session, port, &seen, &found, &prints);
+    let mut first = plan(session, reader, &seen, &found, &prints);
     if first.steps.iter().any(takes_away) {
         // What nobody declared counts when something is taken away: a policy that was switched on by hand.
-        guard(session, &mut seen, port).await?;
-        first = plan(session, port, &seen, &found, &prints);
+        guard(session, &mut seen, reader).await?;
+        first = plan(session, reader, &seen, &found, &prints);
     }
     Ok(Observation { seen, found, prints, plan: first })
 }
@@ -122,7 +121,7 @@ fn takes_away(step: &Step) -> bool {
 }
 
 /// Reads policy and factors, whoever manages them, as far as they were not read yet.
-async fn guard(session: &Session, seen: &mut BTreeMap<String, Seen>, port: &Port) -> Result<(), Failed> {
+async fn guard(session: &Session, seen: &mut BTreeMap<String, Seen>, reader: &Reader) -> Result<(), Failed> {
     for (address, name) in [("mfa_policy", "mfa_policy"), ("mfa_factor.guard", "mfa_factor")] {
         let Some(kind) = kinds::by_name(name).filter(|_| !seen.contains_key(address)) else { continue };
         let hint = Hint {
@@ -135,7 +134,7 @@ async fn guard(session: &Session, seen: &mut BTreeMap<String, Seen>, port: &Port
             stack: &session.manifest.stack,
             manifest: &session.manifest,
         };
-        let now = match kind.observe(hint, &port.reader()).await {
+        let now = match kind.observe(hint, reader).await {
             Ok(now) => now,
             Err(failed) if failed.status() == Some(403) => {
                 let mut unread = Seen { not_read: true, ..Seen::default() };
@@ -157,12 +156,12 @@ async fn guard(session: &Session, seen: &mut BTreeMap<String, Seen>, port: &Port
 /// The plan over what is known; pure but for the token's scopes.
 pub(super) fn plan(
     session: &Session,
-    port: &Port,
+    reader: &Reader,
     seen: &BTreeMap<String, Seen>,
     found: &Found,
     prints: &Prints,
 ) -> Plan {
-    let scopes = port.scopes();
+    let scopes = reader.scopes();
     let mut findings = found.findings.clone();
     if let Some(other) =
         seen.values().filter_map(|seen| seen.ids.get("account_sid")).find(|sid| **sid != session.account)
@@ -205,6 +204,7 @@ pub(super) fn plan(
         destroy: session.destroy,
         allow_delete: session.allow_delete,
         scopes: scopes.as_deref(),
+        ledger_scopes: session.store.scopes(found, session.destroy),
         prints,
         findings,
     })
@@ -214,9 +214,8 @@ async fn observe_all(
     session: &Session,
     declared: &[Resource],
     found: &Found,
-    port: &Port,
+    reader: &Reader,
 ) -> Result<BTreeMap<String, Seen>, Failed> {
-    let reader = port.reader();
     let known = found.ledger.as_ref().map(|ledger| &ledger.resources);
     let mut wanted: BTreeMap<&str, (&str, Option<&Resource>)> =
         declared.iter().map(|want| (want.address.as_str(), (want.kind, Some(want)))).collect();

@@ -57,6 +57,16 @@ impl Store {
         !matches!(self, Store::None)
     }
 
+    /// Scopes of the Management API that writing the record needs: intent, then result (or its removal).
+    pub fn scopes(&self, found: &Found, destroy: bool) -> &'static [&'static str] {
+        match (self, found.action_id.is_some()) {
+            (Store::Tenant, true) if destroy => &["update:actions", "delete:actions"],
+            (Store::Tenant, true) => &["update:actions"],
+            (Store::Tenant, false) => &["create:actions", "update:actions"],
+            (Store::File(_) | Store::None, _) => &[],
+        }
+    }
+
     /// Reads the ledger; `fresh` reads past what this phase has read already.
     pub async fn load(&self, owner: Owner<'_>, reader: &Reader, fresh: bool) -> Result<Found, Failed> {
         let Owner { stack, tenant, account } = owner;

@@ -622,12 +622,12 @@ async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<(), Failed> {
             _ => {}
         }
         reader.sleep_ms(BUILD_PAUSES_MS[look.min(BUILD_PAUSES_MS.len() - 1)]).await;
-        if reader.port().interrupted() {
+        if reader.interrupted() {
             return Err(Failed::Stopped);
         }
         let action = reader.fresh(&one(id)).await?;
         status = text(&action, "status").to_owned();
-        reader.port().tell(Event::Polling { address: run.address.to_owned(), state: status.clone() });
+        reader.tell(Event::Polling { address: run.address.to_owned(), state: status.clone() });
     }
     Err(Failed::NotDone(format!(
         "the build of the Action is still {status:?} after several minutes; apply again later"
@@ -638,7 +638,7 @@ async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<(), Failed> {
 async fn deployed(run: &Run<'_>, id: &str, version: &str, reader: &Reader) -> Result<Done, Failed> {
     for _ in 0..BUILD_LOOKS_MAX {
         reader.sleep_ms(DEPLOY_PAUSE_MS).await;
-        if reader.port().interrupted() {
+        if reader.interrupted() {
             return Err(Failed::Stopped);
         }
         let action = reader.fresh(&one(id)).await?;
@@ -646,7 +646,7 @@ async fn deployed(run: &Run<'_>, id: &str, version: &str, reader: &Reader) -> Re
         if text(live, "id") == version && live["deployed"] == json!(true) {
             return Ok(Done::seen(parse(&action)));
         }
-        reader.port().tell(Event::Polling { address: run.address.to_owned(), state: "deploying".into() });
+        reader.tell(Event::Polling { address: run.address.to_owned(), state: "deploying".into() });
     }
     Err(Failed::Unknown("the new version of the Action does not become the deployed one".into()))
 }

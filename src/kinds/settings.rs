@@ -46,7 +46,7 @@ pub struct Setting {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
     Nothing,
-    /// The provider is ours, enabled and covers the message types: for switches that let messages through it.
+    /// Everything that a phone message passes through stands: for switches that let messages through it.
     ProviderDelivers,
     /// At least one factor can be used: for a policy that asks for one.
     SomeFactor,
@@ -640,7 +640,8 @@ async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     // Last, because it is what others change most easily, and one trip is the window that remains.
     reads.push(("the phone provider", phone_provider::list(), String::new(), |reply, _| {
         let provider = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
-        provider.is_some_and(|provider| provider["disabled"] != json!(true))
+        provider
+            .is_some_and(|provider| text(provider, "name") == "custom" && provider["disabled"] != json!(true))
     }));
     let tasks: Vec<Task<'_, Result<bool, Failed>>> = reads
         .iter()

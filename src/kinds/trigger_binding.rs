@@ -4,8 +4,6 @@
 //! name, all other entries are sent back as they were read right before, and nothing is sent when our entry is in
 //! place.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value as Json, json};
 
 use super::action::{Action, PHONE};
@@ -14,7 +12,7 @@ use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
 use crate::model::field::{FIELD, Field, Section, Type};
-use crate::model::ledger::Entry;
+use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Event, Facts, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
@@ -352,10 +350,7 @@ impl Kind for TriggerBinding {
     }
 
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
-        // With former values the entry was there before us, and its provider goes on sending through it.
-        let former = entry.restore.get("action_id").and_then(Json::as_str);
-        let was_bound = former.is_some() && former == seen.ids.get("action_id").map(String::as_str);
-        if !seen.exists || was_bound || seen.raw["refused"] == json!(true) {
+        if !seen.exists || entry.ownership == Ownership::Adopted || seen.raw["refused"] == json!(true) {
             return Vec::new();
         }
         let mut step = step(
@@ -369,11 +364,6 @@ impl Kind for TriggerBinding {
         step.reason = "it was added by this stack; all other entries stay".into();
         step.effects = Facts::from([(self.fact.to_owned(), json!(false))]);
         vec![step]
-    }
-
-    /// The Action that was bound before us; another one in its place is ours to take out.
-    fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
-        seen.ids.get("action_id").map(|id| ("action_id".to_owned(), json!(id))).into_iter().collect()
     }
 
     fn scopes(&self, _step: &Step) -> &'static [&'static str] {
@@ -425,7 +415,7 @@ impl Kind for TriggerBinding {
                         return Ok(Done::seen(with_id(seen(&now, &id, &position), &id)));
                     }
                     Err(failed) if failed.status() == Some(400) && !unbind && tries < BINDABLE_TRIES_MAX => {
-                        writer.reader().port().tell(Event::Polling {
+                        writer.reader().tell(Event::Polling {
                             address: run.address.to_owned(),
                             state: "not bindable yet".into(),
                         });
@@ -438,7 +428,7 @@ impl Kind for TriggerBinding {
                             && matches!(failed.status(), Some(400 | 403 | 404 | 409 | 422))
                             && failed.code() != Some("insufficient_scope") =>
                     {
-                        writer.reader().port().tell(Event::Notice(format!(
+                        writer.reader().tell(Event::Notice(format!(
                             "the tenant refuses the binding ({failed}); going on, since the provider calls the deployed Action itself"
                         )));
                         // Without an id: nothing may be asked of a binding that does not exist.

@@ -82,7 +82,7 @@ impl Walk<'_, '_, '_> {
         let entries = match node {
             Node::Map(entries) => entries.as_slice(),
             Node::Null if path.is_empty() => {
-                let help = "run lockstep init to write a first one";
+                let help = "start from manifests/quickstart.yaml";
                 let title = "the manifest is empty";
                 return self.report.value(path, wrong(codes::MISSING_KEY, title, "", help));
             }

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::check;
 use super::compare::{self, Differences, Known};
-use crate::kinds::{self, Diff, Kind, Resource, Seen};
+use crate::kinds::{self, Diff, Resource, Seen};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::{Last, Ledger, Ownership};
 use crate::model::manifest::Manifest;
@@ -30,6 +30,8 @@ pub struct Basis<'a> {
     /// Scopes of the access token; `None` when the server did not name them.
     pub scopes: Option<&'a [String]>,
     pub prints: &'a Prints,
+    /// Scopes that writing the record itself needs.
+    pub ledger_scopes: &'static [&'static str],
     /// What reading brought up: unreadable parts, ledger faults.
     pub findings: Vec<Finding>,
 }
@@ -128,7 +130,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
         step.number = index + 1;
     }
     prove(&facts, &mut steps, &mut findings);
-    scopes(&basis, &steps, &mut findings);
+    scopes(&basis, &steps, record, &mut findings);
     let basis_digest = digest_of(&basis, &steps);
     Plan {
         format: PLAN_FORMAT,
@@ -189,12 +191,7 @@ fn removals(
                 level: Level::Warning,
             });
         }
-        made.retain(|step| step.verb != Verb::Delete || named);
-        made.retain(|step| {
-            step.verb != Verb::Delete
-                || entry.ownership == Ownership::Created
-                || step.kind == "trigger_binding"
-        });
+        made.retain(|step| step.verb != Verb::Delete || (named && entry.ownership == Ownership::Created));
         if !basis.destroy && !basis.allow_delete {
             findings.push(Finding {
                 address: address.clone(),
@@ -242,13 +239,15 @@ fn prove(facts: &Facts, steps: &mut [Step], findings: &mut Vec<Finding>) {
 }
 
 /// Compares the granted scopes with those that the steps need, before anything is written.
-fn scopes(basis: &Basis<'_>, steps: &[Step], findings: &mut Vec<Finding>) {
+fn scopes(basis: &Basis<'_>, steps: &[Step], record: bool, findings: &mut Vec<Finding>) {
     let Some(granted) = basis.scopes.filter(|scopes| !scopes.is_empty()) else { return };
-    let mut missing: BTreeSet<&str> = BTreeSet::new();
-    for step in steps {
-        let needed = kinds::by_name(&step.kind).map(|kind| kind.scopes(step)).unwrap_or_default();
-        missing.extend(needed.iter().filter(|scope| !granted.iter().any(|have| have == *scope)));
-    }
+    let for_steps = steps.iter().filter_map(|step| Some(kinds::by_name(&step.kind)?.scopes(step))).flatten();
+    let for_ledger = basis.ledger_scopes.iter().filter(|_| record || !steps.is_empty());
+    let missing: BTreeSet<&str> = for_steps
+        .chain(for_ledger)
+        .copied()
+        .filter(|scope| !granted.iter().any(|have| have == scope))
+        .collect();
     if !missing.is_empty() {
         let missing: Vec<&str> = missing.into_iter().collect();
         findings.push(Finding {
@@ -286,9 +285,4 @@ fn digest_of(basis: &Basis<'_>, steps: &[Step]) -> String {
     let all = json!([basis.tenant, basis.account, basis.manifest.stack, seen, serial, steps, basis.destroy])
         .to_string();
     hex(digest::digest(&digest::SHA256, all.as_bytes()).as_ref())
-}
-
-/// The kind of an address that a plan names.
-pub fn kind_of(step: &Step) -> Option<&'static dyn Kind> {
-    kinds::by_name(&step.kind)
 }

@@ -309,7 +309,7 @@ impl Bench {
         let result = self.stack.process(stop, |port| async move {
             let mut last = None;
             for _ in 0..4 {
-                let observation = observe(&session, &port).await?;
+                let observation = observe(&session, &port.reader()).await?;
                 *slot.borrow_mut() = Some(observation.plan.clone());
                 let outcome = apply(&session, observation, Wishes::default(), &port).await;
                 let moved = outcome.ended == Ended::Moved;

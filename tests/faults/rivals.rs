@@ -35,7 +35,7 @@ fn rival(bench: &mut Bench, starts_ms: u64, dies_after: usize) -> Rival {
         let ended = async {
             let mut last = None;
             for _ in 0..4 {
-                let observation = observe(&session, &port).await?;
+                let observation = observe(&session, &port.reader()).await?;
                 let outcome = apply(&session, observation, Wishes::default(), &port).await;
                 let moved = outcome.ended == Ended::Moved;
                 last = Some(outcome);

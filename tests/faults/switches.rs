@@ -152,6 +152,20 @@ fn every_missing_scope_is_named_before_any_write() {
     });
 }
 
+/// The record is written around every change, also one that touches no Action.
+#[test]
+fn the_scope_of_the_record_is_asked_for_too() {
+    let mut bench = with(options());
+    assert_eq!(bench.ended(false), Ended::Done);
+    let granted = ALL_SCOPES.iter().filter(|scope| **scope != "update:actions");
+    bench.stack.twin.borrow_mut().options.scopes = Some(granted.map(|scope| (*scope).to_owned()).collect());
+    bench.stack.text = bench.stack.text.replace("otp: on", "otp: on\n    recovery_code: on");
+    let mark = bench.stack.mark();
+    let ended = bench.ended(false);
+    assert!(matches!(&ended, Ended::Failed(text) if text.contains("update:actions")), "{ended:?}");
+    assert!(bench.writes_since(mark).is_empty(), "{:?}", bench.writes_since(mark));
+}
+
 #[test]
 fn a_missing_scope_to_read_is_said_and_nothing_is_exposed_blindly() {
     let reads = ALL_SCOPES.iter().filter(|scope| scope.starts_with("read:"));

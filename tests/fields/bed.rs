@@ -254,7 +254,7 @@ impl Bed {
         let mut session = self.session(false);
         session.allow_delete = true;
         self.stack
-            .process(Stop::default(), |port| async move { observe(&session, &port).await })
+            .process(Stop::default(), |port| async move { observe(&session, &port.reader()).await })
             .expect("not killed")
             .unwrap_or_else(|failed| panic!("{failed}"))
     }
@@ -263,7 +263,8 @@ impl Bed {
         let session = self.session(destroy);
         self.stack
             .process(Stop::default(), |port| async move {
-                let seen = observe(&session, &port).await.unwrap_or_else(|failed| panic!("{failed}"));
+                let seen =
+                    observe(&session, &port.reader()).await.unwrap_or_else(|failed| panic!("{failed}"));
                 apply(&session, seen, Wishes::default(), &port).await
             })
             .expect("not killed")

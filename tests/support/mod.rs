@@ -190,7 +190,7 @@ impl Stack {
     /// What `plan` and `drift` see.
     pub fn try_observe(&mut self, destroy: bool) -> Result<Observation, Failed> {
         let session = self.session(destroy);
-        self.process(Stop::default(), |port| async move { observe(&session, &port).await })
+        self.process(Stop::default(), |port| async move { observe(&session, &port.reader()).await })
             .expect("not killed")
     }
 
@@ -205,7 +205,8 @@ impl Stack {
             let mut last = None;
             // As the command does: planned anew when the record moved in between.
             for _ in 0..4 {
-                let observation = observe(&session, &port).await.unwrap_or_else(|failed| panic!("{failed}"));
+                let observation =
+                    observe(&session, &port.reader()).await.unwrap_or_else(|failed| panic!("{failed}"));
                 let outcome = apply(&session, observation, Wishes::default(), &port).await;
                 let moved = outcome.ended == lockstep::engine::apply::Ended::Moved;
                 last = Some(outcome);

@@ -11,7 +11,7 @@ fn what_is_said_about_wrong_manifests() {
     let rows: Vec<(String, &[&str])> = vec![
         (
             "".into(),
-            &["1:1: error[LS0106]: the manifest is empty (help: run lockstep init to write a first one)"],
+            &["1:1: error[LS0106]: the manifest is empty (help: start from manifests/quickstart.yaml)"],
         ),
         (
             with("verify_service: {\n  friendly_name: ${env.P}\n}\n"),
