@@ -206,6 +206,7 @@ pub(super) fn plan(
         scopes: scopes.as_deref(),
         ledger_scopes: session.store.scopes(found, session.destroy),
         prints,
+        as_of_ms: reader.now_ms(),
         findings,
     })
 }

@@ -93,6 +93,8 @@ pub struct Diff<'a> {
     pub manifest: &'a Manifest,
     /// Observed state of every resource, by address.
     pub all: &'a BTreeMap<String, Seen>,
+    /// Time of the plan, in ms since the Unix epoch.
+    pub as_of_ms: u64,
 }
 
 impl Diff<'_> {
@@ -208,6 +210,11 @@ pub trait Kind: Sync {
 
     /// What stands against the steps.
     fn refusals(&self, _diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// What a person should know of the manifest alone at that time (ms since the Unix epoch): what no API can tell.
+    fn notices(&self, _manifest: &Manifest, _as_of_ms: u64) -> Vec<Finding> {
         Vec::new()
     }
 

@@ -94,12 +94,16 @@ pub struct ResourcePlan {
 pub enum Stage {
     /// The policy asks for less.
     LowerPolicy,
+    /// The post-login Action asks nobody any more.
+    UnbindRules,
     /// Message types shrink, while the factor is still on: the API takes them only then.
     NarrowTypes,
     /// Factors are switched off.
     SwitchOff,
     /// What everything else stands on: Verify service.
     Foundation,
+    /// What hangs on the service and is named by the Action: rate limits, messaging configurations.
+    Limits,
     /// The Action's draft; its build goes on while the next stage runs.
     Draft,
     /// The feedback path, active before exposure.
@@ -111,13 +115,19 @@ pub enum Stage {
     Tenant,
     SwitchOn,
     MessageTypes,
+    /// The post-login Action that asks for a factor: after everything that delivers one.
+    DeployRules,
+    BindRules,
     RaisePolicy,
     /// Delivery methods that no message type needs any more.
     Narrow,
     RemoveFeedback,
+    /// The receiver, after the stream that sends to it.
+    RemoveFunction,
     RemoveProvider,
     Unbind,
     RemoveAction,
+    RemoveLimits,
     RemoveFoundation,
 }
 

@@ -32,6 +32,8 @@ pub struct Basis<'a> {
     pub prints: &'a Prints,
     /// Scopes that writing the record itself needs.
     pub ledger_scopes: &'static [&'static str],
+    /// Time of the plan, in ms since the Unix epoch: for what expires or is due.
+    pub as_of_ms: u64,
     /// What reading brought up: unreadable parts, ledger faults.
     pub findings: Vec<Finding>,
 }
@@ -51,6 +53,9 @@ pub fn build(basis: Basis<'_>) -> Plan {
     let wanted = if basis.destroy { Vec::new() } else { declared(basis.manifest) };
     let nothing = Seen::default();
     let known = Known::of(&wanted, basis.seen, basis.ledger, basis.prints);
+    if !basis.destroy {
+        findings.extend(kinds::KINDS.iter().flat_map(|kind| kind.notices(basis.manifest, basis.as_of_ms)));
+    }
 
     for want in &wanted {
         let Some(kind) = kinds::by_name(want.kind) else { continue };
@@ -79,6 +84,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             changes: &changes,
             manifest: basis.manifest,
             all: basis.seen,
+            as_of_ms: basis.as_of_ms,
         };
         let made = kind.steps(&diff);
         findings.extend(kind.refusals(&diff, &made));
