@@ -12,7 +12,7 @@ use super::store::Found;
 use crate::kinds::{self, Done, Resource, Run, Seen};
 use crate::ledger::HISTORY_MAX;
 use crate::model::call::Failed;
-use crate::model::ledger::{Applied, Entry, Intent, LEDGER_SCHEMA, Ledger, Ownership};
+use crate::model::ledger::{Applied, Entry, Intent, LEDGER_SCHEMA, Ledger, NOT_BEFORE, Ownership};
 use crate::model::plan::{Event, Level, Plan, Step, Verb};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
@@ -465,7 +465,17 @@ impl<'a> Work<'a> {
         if complete {
             // What is neither wanted nor there any more has nothing left to remember.
             let wanted = &self.wanted;
-            self.ledger.resources.retain(|address, _| wanted.iter().any(|want| &want.address == address));
+            let waits = |address: &String| self.plan.deferred.iter().find(|later| later.address == *address);
+            self.ledger.resources.retain(|address, _| {
+                wanted.iter().any(|want| &want.address == address) || waits(address).is_some()
+            });
+            let now = self.port.now_ms();
+            for (address, entry) in &mut self.ledger.resources {
+                if let Some(later) = waits(address) {
+                    let at = later.not_before.clone().unwrap_or_else(|| timestamp(now + later.wait_ms));
+                    entry.notes.insert(NOT_BEFORE.into(), json!(at));
+                }
+            }
         }
         if !self.unsettled {
             self.ledger.intent = None;
@@ -525,6 +535,8 @@ impl<'a> Work<'a> {
                 None => former.cloned().unwrap_or_default(),
             };
             let mut notes = before.map(|entry| entry.notes.clone()).unwrap_or_default();
+            // It is wanted, so nothing waits any more.
+            notes.remove(NOT_BEFORE);
             if let Some(told) = seen.raw.get("notes").and_then(Json::as_object) {
                 notes.extend(told.iter().map(|(key, value)| (key.clone(), value.clone())));
             }

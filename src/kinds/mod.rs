@@ -155,6 +155,18 @@ impl Done {
     }
 }
 
+/// How a resource goes that the manifest does not declare any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// Its removal is refused unless deletes are allowed.
+    Removed,
+    /// What the manifest asks for now takes its place, and it goes later, because it may still be in use: so many ms
+    /// after the apply that took its place, and only while the new way delivers.
+    Deferred { wait_ms: u64 },
+    /// Nobody can get at it any more, so only its record goes. Holds why.
+    Abandoned(&'static str),
+}
+
 /// One kind of resource.
 pub trait Kind: Sync {
     /// The kind's name, also the address of its only (or first) resource.
@@ -180,6 +192,11 @@ pub trait Kind: Sync {
 
     /// The steps that take the resource away, or put back what was there before. Pure.
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step>;
+
+    /// How the resource goes when the manifest no longer declares it.
+    fn leaving(&self, _manifest: &Manifest) -> Leaving {
+        Leaving::Removed
+    }
 
     /// What stands against taking the resource away (and everything that hangs on it).
     fn removal_refusal(&self, _address: &str, _seen: &Seen, _entry: &Entry) -> Option<Finding> {

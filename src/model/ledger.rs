@@ -10,6 +10,9 @@ use super::value::Ids;
 /// Version of the ledger's JSON form.
 pub const LEDGER_SCHEMA: u32 = 1;
 
+/// Note of an entry whose removal waits: the time from which it may go, RFC 3339.
+pub const NOT_BEFORE: &str = "not_before";
+
 /// Name of the ledger Action of a stack.
 pub fn action_name(stack: &str) -> String {
     format!("Lockstep ledger ({stack})")

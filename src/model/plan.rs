@@ -176,6 +176,20 @@ pub enum Level {
     NotRead,
 }
 
+/// A removal that waits, because what it removes may still be in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deferred {
+    pub address: String,
+    /// What will be done, in words.
+    pub what: String,
+    /// What has to be seen before it is done.
+    pub needs: String,
+    /// Wait after the apply that records it, in ms.
+    pub wait_ms: u64,
+    /// From then on it may be done, RFC 3339; `None` until an apply has recorded it.
+    pub not_before: Option<String>,
+}
+
 /// A whole plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -187,6 +201,9 @@ pub struct Plan {
     pub resources: Vec<ResourcePlan>,
     pub steps: Vec<Step>,
     pub findings: Vec<Finding>,
+    /// Removals that wait; no change until they are due.
+    #[serde(default)]
+    pub deferred: Vec<Deferred>,
     /// The ledger is to be written although no step is needed (adoption of what is already as wanted).
     pub record: bool,
     /// Digest over everything the plan was computed from, for the check of a saved plan.

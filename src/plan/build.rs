@@ -7,11 +7,11 @@ use serde_json::{Value as Json, json};
 
 use super::check;
 use super::compare::{self, Differences, Known};
-use crate::kinds::{self, Diff, Resource, Seen};
+use crate::kinds::{self, Diff, Leaving, Resource, Seen};
 use crate::ledger::prints::Prints;
-use crate::model::ledger::{Last, Ledger, Ownership};
+use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Step, Verb};
+use crate::model::plan::{Deferred, Facts, Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Step, Verb};
 use crate::model::random::hex;
 use crate::model::value::Value;
 
@@ -114,7 +114,14 @@ pub fn build(basis: Basis<'_>) -> Plan {
         });
         steps.extend(made);
     }
-    removals(&basis, &wanted, &mut resources, &mut steps, &mut facts, &mut findings, &mut record);
+    let mut leaving = Leavers::default();
+    removals(&basis, &wanted, &facts, &mut leaving);
+    let Leavers { deferred, .. } = leaving;
+    facts.extend(leaving.facts);
+    findings.extend(leaving.findings);
+    resources.extend(leaving.resources);
+    steps.extend(leaving.steps);
+    record |= leaving.record;
     // Read beside, because something is taken away: facts of what nobody declared.
     for (address, seen) in
         basis.seen.iter().filter(|(address, _)| !resources.iter().any(|r| r.address == **address))
@@ -147,21 +154,25 @@ pub fn build(basis: Basis<'_>) -> Plan {
         resources,
         steps,
         findings,
+        deferred,
         record,
         basis: basis_digest,
     }
 }
 
-/// What the ledger knows and the manifest does not: to be taken away, if that is allowed.
-fn removals(
-    basis: &Basis<'_>,
-    wanted: &[Resource],
-    resources: &mut Vec<ResourcePlan>,
-    steps: &mut Vec<Step>,
-    facts: &mut Facts,
-    findings: &mut Vec<Finding>,
-    record: &mut bool,
-) {
+/// What becomes of that which the ledger knows and the manifest does not.
+#[derive(Default)]
+struct Leavers {
+    resources: Vec<ResourcePlan>,
+    steps: Vec<Step>,
+    deferred: Vec<Deferred>,
+    facts: Facts,
+    findings: Vec<Finding>,
+    record: bool,
+}
+
+/// What the ledger knows and the manifest does not: to be taken away, if that is allowed, now or later.
+fn removals(basis: &Basis<'_>, wanted: &[Resource], facts: &Facts, out: &mut Leavers) {
     let kept: BTreeSet<&str> = wanted.iter().map(|want| want.address.as_str()).collect();
     let nothing = Seen::default();
     for (address, entry) in basis.ledger.map(|ledger| &ledger.resources).into_iter().flatten() {
@@ -169,18 +180,24 @@ fn removals(
             continue;
         };
         let seen = basis.seen.get(address).unwrap_or(&nothing);
-        facts.extend(kind.facts(address, seen));
+        out.facts.extend(kind.facts(address, seen));
+        let way = if basis.destroy { Leaving::Removed } else { kind.leaving(basis.manifest) };
+        let find = |text: String, help: &str, level: Level| Finding {
+            address: address.clone(),
+            text,
+            help: help.into(),
+            level,
+        };
         if seen.not_read {
-            findings.extend(seen.findings.iter().cloned());
-            findings.push(Finding {
-                address: address.clone(),
-                text: "it could not be read, so it cannot be taken away, and nothing else is".into(),
-                help: "grant what the finding above names".into(),
-                level: Level::Blocker,
-            });
+            out.findings.extend(seen.findings.iter().cloned());
+            out.findings.push(find(
+                "it could not be read, so it cannot be taken away, and nothing else is".into(),
+                "grant what the finding above names",
+                Level::Blocker,
+            ));
             continue;
         }
-        findings.extend(kind.removal_refusal(address, seen, entry));
+        out.findings.extend(kind.removal_refusal(address, seen, entry));
         // The ledger is untrusted: what it calls ours must be what stands there.
         let mut made = kind.removal(address, seen, entry);
         let named = ["name", "friendly_name"].iter().all(|key| {
@@ -190,25 +207,30 @@ fn removals(
             }
         });
         if !named && made.iter().any(|step| step.verb == Verb::Delete) {
-            findings.push(Finding {
-                address: address.clone(),
-                text: "what stands there has another name than the record says, so it is left alone".into(),
-                help: "delete it by hand if it is yours".into(),
-                level: Level::Warning,
-            });
+            out.findings.push(find(
+                "what stands there has another name than the record says, so it is left alone".into(),
+                "delete it by hand if it is yours",
+                Level::Warning,
+            ));
         }
         made.retain(|step| step.verb != Verb::Delete || (named && entry.ownership == Ownership::Created));
-        if !basis.destroy && !basis.allow_delete {
-            findings.push(Finding {
-                address: address.clone(),
-                text: "it was managed by this stack and is no longer in the manifest".into(),
-                help: "run again with --allow-delete to take it away (or put its former value back), or put it back into the manifest".into(),
-                level: Level::Blocker,
-            });
+        match way {
+            Leaving::Removed if !basis.destroy && !basis.allow_delete => out.findings.push(find(
+                "it was managed by this stack and is no longer in the manifest".into(),
+                "run again with --allow-delete to take it away (or put its former value back), or put it back into the manifest",
+                Level::Blocker,
+            )),
+            Leaving::Removed => {}
+            Leaving::Abandoned(why) => {
+                made.clear();
+                out.findings.push(find(why.into(), "nothing to do; its record goes with the next apply", Level::Note));
+            }
+            Leaving::Deferred { wait_ms } => wait(basis, entry, wait_ms, facts, &mut made, address, out),
         }
         let verb = made.first().map_or(Verb::NoOp, |step| step.verb);
-        *record |= made.is_empty();
-        resources.push(ResourcePlan {
+        let waits = out.deferred.iter().any(|later| later.address == *address);
+        out.record |= made.is_empty() && !waits;
+        out.resources.push(ResourcePlan {
             address: address.clone(),
             kind: entry.kind.clone(),
             verb,
@@ -216,8 +238,51 @@ fn removals(
             unknown: Vec::new(),
             ids: seen.ids.clone(),
         });
-        steps.extend(made);
+        out.steps.extend(made);
     }
+}
+
+/// Holds the removal back until it is due and the new way delivers.
+fn wait(
+    basis: &Basis<'_>,
+    entry: &Entry,
+    wait_ms: u64,
+    facts: &Facts,
+    made: &mut Vec<Step>,
+    address: &str,
+    out: &mut Leavers,
+) {
+    let Some(step) = made.first() else { return };
+    let not_before = entry.notes.get(NOT_BEFORE).and_then(Json::as_str).map(str::to_owned);
+    let due = not_before.as_deref().and_then(unix_ms).is_some_and(|at| at <= basis.as_of_ms);
+    if due && check::delivers_unified(facts) {
+        return;
+    }
+    if due {
+        out.findings.push(Finding {
+            address: address.to_owned(),
+            text: "it is due to go, and stays, because the new way does not deliver messages".into(),
+            help: "apply what this plan shows; it goes with a later apply".into(),
+            level: Level::Note,
+        });
+    }
+    // A date nobody can read is set anew, like one that was never set.
+    let readable = not_before.filter(|at| unix_ms(at).is_some());
+    out.record |= readable.is_none();
+    out.deferred.push(Deferred {
+        address: address.to_owned(),
+        what: step.what.clone(),
+        needs: "messages are delivered by the tenant's phone provider".into(),
+        wait_ms,
+        not_before: readable,
+    });
+    made.clear();
+}
+
+/// A time of the ledger, in ms since the Unix epoch.
+fn unix_ms(text: &str) -> Option<u64> {
+    let at: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(at.as_millisecond()).ok()
 }
 
 /// Proves law 1 over every prefix. A loss that a removal or a dangerous step brings is named in that step's words,

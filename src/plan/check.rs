@@ -2,7 +2,7 @@
 //!
 //! The facts are those that the kinds report (`Kind::facts`) and that steps change (`Step::effects`):
 //! `policy`, `factor.<wire name>`, `message_types`, `provider`, `provider.methods`, `unified`, `action`, `bound`,
-//! `service`, `feedback`, `login`. A fact that nobody reports is unknown, and nothing is claimed from it.
+//! `selected`, `legacy_action`, `legacy_bound` (the legacy way), `service`, `feedback`, `login`. A fact that nobody reports is unknown, and nothing is claimed from it.
 
 use serde_json::{Value as Json, json};
 
@@ -39,12 +39,29 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         if sets("factor.sms", json!(true)) && delivers_any(&facts) == Some(false) {
             lose("the phone factor is switched on before anything can deliver".into(), true);
         }
-        if sets("bound", json!(true)) && before.get("action").is_some_and(|state| state != "deployed") {
-            lose("the Action is bound before it is deployed".into(), true);
+        for (key, value, action, what) in [
+            ("bound", json!(true), "action", "the Action is bound before it is deployed"),
+            (
+                "provider",
+                json!("custom"),
+                "action",
+                "the provider is switched to an Action that is not deployed",
+            ),
+            ("legacy_bound", json!(true), "legacy_action", "the Action is bound before it is deployed"),
+            ("selected", json!(HOOK), "legacy_action", "codes are handed to an Action that is not deployed"),
+        ] {
+            if sets(key, value) && before.get(action).is_some_and(|state| state != "deployed") {
+                lose(what.into(), true);
+            }
         }
-        if sets("provider", json!("custom")) && before.get("action").is_some_and(|state| state != "deployed")
+        if sets("selected", json!(HOOK)) && flag(&before, "legacy_bound") == Some(false) {
+            lose("codes are handed to an Action that is not bound".into(), true);
+        }
+        if sets("unified", json!(true))
+            && flag(&facts, "factor.sms") != Some(false)
+            && delivers_any(&facts) == Some(false)
         {
-            lose("the provider is switched to an Action that is not deployed".into(), true);
+            lose("the unified experience is switched on before anything can deliver".into(), true);
         }
         let phone_on = facts.get("factor.sms") == Some(&json!(true));
         let fed = |facts: &Facts| facts.get("feedback") == Some(&json!("active"));
@@ -54,6 +71,14 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
     }
     losses
 }
+
+/// Whether phone messages are known to leave by the tenant's phone provider.
+pub fn delivers_unified(facts: &Facts) -> bool {
+    flag(facts, "unified") == Some(true) && delivers_any(facts) == Some(true)
+}
+
+/// The legacy provider that hands codes to an Action.
+const HOOK: &str = "phone-message-hook";
 
 type Flow = (&'static str, fn(&Facts) -> Option<bool>);
 
@@ -78,9 +103,8 @@ fn holds(facts: &Facts, key: &str, item: &str) -> Option<bool> {
 
 /// Whether a message by this channel leaves the tenant.
 fn delivers(facts: &Facts, channel: &str) -> Option<bool> {
-    // The legacy set-up is somebody else's; nothing is claimed about it.
     if flag(facts, "unified") == Some(false) {
-        return None;
+        return delivers_legacy(facts, channel);
     }
     let method = if channel == "voice" { "voice" } else { "text" };
     match word(facts, "provider")? {
@@ -91,6 +115,20 @@ fn delivers(facts: &Facts, channel: &str) -> Option<bool> {
         }
         "absent" | "disabled" => Some(false),
         _ => holds(facts, "provider.methods", method),
+    }
+}
+
+/// The same by the legacy set-up. Without the selected provider nothing is claimed.
+fn delivers_legacy(facts: &Facts, channel: &str) -> Option<bool> {
+    match word(facts, "selected")? {
+        HOOK => {
+            let stands = flag(facts, "service") != Some(false) && flag(facts, "legacy_bound") != Some(false);
+            Some(stands && word(facts, "legacy_action").is_none_or(|state| state == "deployed"))
+        }
+        // Auth0's own sender is for trials and knows no voice.
+        "auth0" => Some(channel != "voice"),
+        // A vendor's own settings are somebody else's.
+        _ => Some(true),
     }
 }
 

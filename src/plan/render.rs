@@ -80,6 +80,7 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
             write_step(&mut out, step, paint);
         }
     }
+    deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
     let _ = writeln!(out, "\n{}", summary(plan, paint));
     out
@@ -97,6 +98,7 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
             write_resource(&mut out, resource, paint, true);
         }
     }
+    deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
     let text = match differing {
@@ -107,6 +109,21 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     };
     let _ = writeln!(out, "\n{text}");
     out
+}
+
+/// What waits, and for what.
+fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
+    if plan.deferred.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", paint.bold("Later, by a plan after that time"));
+    for later in &plan.deferred {
+        let when = match &later.not_before {
+            Some(at) => format!("not before {}", clean(at)),
+            None => format!("not before {} h after this is applied", later.wait_ms / 3_600_000),
+        };
+        let _ = writeln!(out, "  - {:<24} {}: {when}, and when {}", later.address, later.what, later.needs);
+    }
 }
 
 fn write_resource(out: &mut String, resource: &ResourcePlan, paint: Paint, causes: bool) {
