@@ -1,23 +1,30 @@
-//! Auth0 Actions: draft → built → deployed. One implementation; the phone Action is one row, others may follow.
+//! Auth0 Actions: draft → built → deployed. One implementation; each Action of a stack is a row in `rows.rs`.
 //!
 //! A PATCH changes the draft only and starts a build; what runs is the deployed version. Secrets and dependencies
 //! are replaced wholesale, so whoever changes one sends all. Secret values can never be read back; the times of
 //! their last write can, and those say whether somebody else wrote.
 
-use std::collections::BTreeMap;
+mod build;
+mod rows;
+mod wire;
 
 use serde_json::{Value as Json, json};
 
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, named, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
-use crate::model::call::{Api, Failed, Get, Paging, Repeat};
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::call::{Failed, Get, Repeat};
+use crate::model::field::Section;
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Event, Facts, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
+
+use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
+pub use rows::PHONE;
+use wire::{body, needs_deploy, one};
+pub use wire::{has_trigger, items, list, parse};
 
 /// A trigger, as Auth0 names it ("Auth0 docs, Actions triggers", 2026-08).
 #[derive(Debug, PartialEq, Eq)]
@@ -56,119 +63,12 @@ pub struct Stages {
     pub remove: Stage,
 }
 
-/// Sends the codes through the tenant's phone provider.
-pub static PHONE: Action = Action {
-    name: "action",
-    section: "action",
-    sections: &[&SECTION],
-    trigger: &Trigger {
-        id: "custom-phone-provider",
-        version: "v1",
-        handler: "onExecuteCustomPhoneProvider",
-        alone: true,
-    },
-    title: "Lockstep phone",
-    wanted: |manifest| {
-        manifest.section("action").is_some() && manifest.text("phone", "delivery") != Some("legacy")
-    },
-    code: |_, code| code,
-    fact: "action",
-    stages: Stages { draft: Stage::Draft, deploy: Stage::Deploy, remove: Stage::RemoveAction },
-};
-
-/// Pauses before a look at a build: a build without dependencies takes half a second, one with them about nine
-/// (recorded 2026-05), so these find either early with few requests. The last one repeats.
-const BUILD_PAUSES_MS: &[u64] = &[1_000, 4_000, 5_000];
-/// Looks at a build: the field's most used tool gives up after six minutes ("terraform-provider-auth0 changelog",
-/// 2026-08).
-const BUILD_LOOKS_MAX: usize = 75;
-/// Pause before a look at a deployment. An Action is not bindable in its first second ("auth0-deploy-cli, actions
-/// handler", 2026-08), so an earlier look would only cost a refused request.
-const DEPLOY_PAUSE_MS: u64 = 1_000;
-/// Looks for a deployment whose answer was lost.
-const SETTLE_LOOKS: usize = 5;
-static SECTION: Section = Section {
-    path: "action",
-    doc: "The Auth0 Action that hands the code to Verify",
-    required: true,
-    fields: &[
-        Field {
-            key: "name",
-            ty: Type::Text { min: 1, max: 255, check: None },
-            wire: "name",
-            doc: "unique in the tenant; defaults to `Lockstep phone (<stack>)`",
-            ..FIELD
-        },
-        Field {
-            key: "code",
-            ty: Type::Code,
-            required: true,
-            wire: "code",
-            doc: "`builtin:twilio-verify` or a file",
-            ..FIELD
-        },
-        Field {
-            key: "runtime",
-            ty: Type::OpenOneOf(&["node22", "node18"]),
-            default: Some("node22"),
-            wire: "runtime",
-            doc: "Node.js version",
-            ..FIELD
-        },
-        Field {
-            key: "dependencies",
-            ty: Type::Map { max: 10 },
-            default: Some("{}"),
-            wire: "dependencies",
-            doc: "npm packages with exact versions",
-            ..FIELD
-        },
-        Field {
-            key: "secrets",
-            ty: Type::Map { max: 30 },
-            default: Some("{}"),
-            secret: true,
-            wire: "secrets",
-            doc: "what the code reads as event.secrets",
-            ..FIELD
-        },
-        Field {
-            key: "unmanaged_secrets",
-            ty: Type::OneOf(&["refuse", "remove"]),
-            default: Some("refuse"),
-            doc: "what to do with secret names that only the tenant has: every write of secrets would drop them",
-            ..FIELD
-        },
-    ],
-};
-
 impl Action {
     /// The Action's name in the tenant.
     pub fn action_name(&self, manifest: &Manifest) -> String {
         let given = manifest.text(self.section, "name").map(str::to_owned);
         given.unwrap_or_else(|| format!("{} ({})", self.title, manifest.stack))
     }
-}
-
-/// The one call that lists Actions; at most 100 exist in a tenant.
-pub fn list() -> Get {
-    Get {
-        api: Api::Auth0,
-        path: "/api/v2/actions/actions".into(),
-        paging: Paging::Offset { key: "actions", per_page: 100 },
-    }
-}
-
-/// The Actions of a list reply.
-pub fn items(list: &Json) -> &[Json] {
-    list.get("actions").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-/// Whether an Action is for that trigger.
-pub fn has_trigger(action: &Json, trigger: &str) -> bool {
-    action["supported_triggers"]
-        .as_array()
-        .is_some_and(|triggers| triggers.iter().any(|t| text(t, "id") == trigger))
 }
 
 impl Kind for Action {
@@ -563,134 +463,4 @@ fn foreign_secrets(seen: &mut Seen, want: &Resource, policy: Option<&str>) {
         seen.attrs.remove(&format!("secrets.{name}"));
     }
     seen.raw["foreign_secrets"] = json!(foreign);
-}
-
-fn one(id: &str) -> Get {
-    Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
-}
-
-fn needs_deploy(seen: &Seen) -> bool {
-    seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(json!(true)))
-}
-
-/// The body of a create (with its trigger) or of an update.
-fn body(desired: &Attrs, create: Option<&Trigger>, with_secrets: bool) -> Json {
-    let part = |prefix: &str, name: &str, value: &str| -> Vec<Json> {
-        desired
-            .iter()
-            .filter_map(|(key, held)| {
-                let inner = key.strip_prefix(prefix)?;
-                let text = match held {
-                    Value::Secret(secret) => secret.expose(),
-                    Value::Known(json) => json.as_str()?,
-                    _ => return None,
-                };
-                Some(json!({ name: inner, value: text }))
-            })
-            .collect()
-    };
-    let mut body = json!({ "code": desired.get("code").and_then(Value::as_str).unwrap_or_default() });
-    if let Some(trigger) = create {
-        body["name"] = json!(desired.get("name").and_then(Value::as_str).unwrap_or_default());
-        body["supported_triggers"] = json!([{ "id": trigger.id, "version": trigger.version }]);
-    } else if let Some(name) = desired.get("name").and_then(Value::as_str) {
-        body["name"] = json!(name);
-    }
-    if let Some(runtime) = desired.get("runtime").and_then(Value::as_str) {
-        body["runtime"] = json!(if runtime == "node18" { "node18-actions" } else { runtime });
-    }
-    body["dependencies"] = json!(part("dependencies.", "name", "version"));
-    if with_secrets {
-        body["secrets"] = json!(part("secrets.", "name", "value"));
-    }
-    body
-}
-
-/// Waits until the draft is built.
-async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<(), Failed> {
-    let mut status = run.seen.raw_text("status").to_owned();
-    for look in 0..BUILD_LOOKS_MAX {
-        match status.as_str() {
-            "built" if look > 0 || run.seen.raw_text("status") == "built" => return Ok(()),
-            "failed" if look > 0 => {
-                return Err(Failed::Misread(
-                    "the build of the Action failed (what ran before still runs): check names and versions of \
-                     action.dependencies; the Auth0 dashboard shows the build log"
-                        .into(),
-                ));
-            }
-            _ => {}
-        }
-        reader.sleep_ms(BUILD_PAUSES_MS[look.min(BUILD_PAUSES_MS.len() - 1)]).await;
-        if reader.interrupted() {
-            return Err(Failed::Stopped);
-        }
-        let action = reader.fresh(&one(id)).await?;
-        status = text(&action, "status").to_owned();
-        reader.tell(Event::Polling { address: run.address.to_owned(), state: status.clone() });
-    }
-    Err(Failed::NotDone(format!(
-        "the build of the Action is still {status:?} after several minutes; apply again later"
-    )))
-}
-
-/// Waits until the new version is the one that runs.
-async fn deployed(run: &Run<'_>, id: &str, version: &str, reader: &Reader) -> Result<Done, Failed> {
-    for _ in 0..BUILD_LOOKS_MAX {
-        reader.sleep_ms(DEPLOY_PAUSE_MS).await;
-        if reader.interrupted() {
-            return Err(Failed::Stopped);
-        }
-        let action = reader.fresh(&one(id)).await?;
-        let live = &action["deployed_version"];
-        if text(live, "id") == version && live["deployed"] == json!(true) {
-            return Ok(Done::seen(parse(&action)));
-        }
-        reader.tell(Event::Polling { address: run.address.to_owned(), state: "deploying".into() });
-    }
-    Err(Failed::Unknown("the new version of the Action does not become the deployed one".into()))
-}
-
-/// Reads an Action in any reply. Fields are the draft's; `deployed` says whether the draft is what runs.
-pub fn parse(action: &Json) -> Seen {
-    let mut seen = Seen { exists: true, ..Seen::default() };
-    seen.ids.insert("id".into(), text(action, "id").to_owned());
-    let live = action.get("deployed_version").filter(|version| version.is_object());
-    let live_attrs = live.map(attrs_of).unwrap_or_default();
-    let mut attrs = attrs_of(action);
-    // A secret is as it was applied only if neither the draft's nor the live version's mark has moved.
-    for (key, value) in &mut attrs {
-        if let Value::Stamp(draft) = value {
-            let live = match live_attrs.get(key) {
-                Some(Value::Stamp(stamp)) => stamp.clone(),
-                _ => Json::Null,
-            };
-            *value = Value::Stamp(json!({ "draft": draft, "live": live }));
-        }
-    }
-    let deployed = live.is_some() && action.get("all_changes_deployed") == Some(&json!(true));
-    attrs.insert("name".into(), Value::text(text(action, "name")));
-    attrs.insert("deployed".into(), Value::Known(json!(deployed)));
-    seen.attrs = attrs;
-    seen.raw = json!({
-        "status": text(action, "status"),
-        "updated_at": text(action, "updated_at"),
-        "deployed_version": live.map(|version| text(version, "id")).unwrap_or_default(),
-    });
-    seen
-}
-
-fn attrs_of(part: &Json) -> Attrs {
-    let mut attrs: Attrs = BTreeMap::new();
-    attrs.insert("code".into(), Value::text(text(part, "code").replace("\r\n", "\n")));
-    let runtime = text(part, "runtime");
-    attrs.insert("runtime".into(), Value::text(if runtime == "node18-actions" { "node18" } else { runtime }));
-    for item in part["dependencies"].as_array().into_iter().flatten() {
-        attrs.insert(format!("dependencies.{}", text(item, "name")), Value::text(text(item, "version")));
-    }
-    for item in part["secrets"].as_array().into_iter().flatten() {
-        attrs
-            .insert(format!("secrets.{}", text(item, "name")), Value::Stamp(json!(text(item, "updated_at"))));
-    }
-    attrs
 }

@@ -1,0 +1,71 @@
+//! Waiting for what the API does by itself: a build, a deployment.
+
+use serde_json::json;
+
+use super::wire::{one, parse};
+use crate::kinds::{Done, Run, text};
+use crate::model::call::Failed;
+use crate::model::plan::Event;
+use crate::port::Reader;
+
+/// Pauses before a look at a build: a build without dependencies takes half a second, one with them about nine
+/// (recorded 2026-05), so these find either early with few requests. The last one repeats.
+const BUILD_PAUSES_MS: &[u64] = &[1_000, 4_000, 5_000];
+/// Looks at a build: the field's most used tool gives up after six minutes ("terraform-provider-auth0 changelog",
+/// 2026-08).
+const BUILD_LOOKS_MAX: usize = 75;
+/// Pause before a look at a deployment. An Action is not bindable in its first second ("auth0-deploy-cli, actions
+/// handler", 2026-08), so an earlier look would only cost a refused request.
+pub(super) const DEPLOY_PAUSE_MS: u64 = 1_000;
+/// Looks for a deployment whose answer was lost.
+pub(super) const SETTLE_LOOKS: usize = 5;
+
+/// Waits until the draft is built.
+pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<(), Failed> {
+    let mut status = run.seen.raw_text("status").to_owned();
+    for look in 0..BUILD_LOOKS_MAX {
+        match status.as_str() {
+            "built" if look > 0 || run.seen.raw_text("status") == "built" => return Ok(()),
+            "failed" if look > 0 => {
+                return Err(Failed::Misread(
+                    "the build of the Action failed (what ran before still runs): check names and versions of \
+                     action.dependencies; the Auth0 dashboard shows the build log"
+                        .into(),
+                ));
+            }
+            _ => {}
+        }
+        reader.sleep_ms(BUILD_PAUSES_MS[look.min(BUILD_PAUSES_MS.len() - 1)]).await;
+        if reader.interrupted() {
+            return Err(Failed::Stopped);
+        }
+        let action = reader.fresh(&one(id)).await?;
+        status = text(&action, "status").to_owned();
+        reader.tell(Event::Polling { address: run.address.to_owned(), state: status.clone() });
+    }
+    Err(Failed::NotDone(format!(
+        "the build of the Action is still {status:?} after several minutes; apply again later"
+    )))
+}
+
+/// Waits until the new version is the one that runs.
+pub(super) async fn deployed(
+    run: &Run<'_>,
+    id: &str,
+    version: &str,
+    reader: &Reader,
+) -> Result<Done, Failed> {
+    for _ in 0..BUILD_LOOKS_MAX {
+        reader.sleep_ms(DEPLOY_PAUSE_MS).await;
+        if reader.interrupted() {
+            return Err(Failed::Stopped);
+        }
+        let action = reader.fresh(&one(id)).await?;
+        let live = &action["deployed_version"];
+        if text(live, "id") == version && live["deployed"] == json!(true) {
+            return Ok(Done::seen(parse(&action)));
+        }
+        reader.tell(Event::Polling { address: run.address.to_owned(), state: "deploying".into() });
+    }
+    Err(Failed::Unknown("the new version of the Action does not become the deployed one".into()))
+}

@@ -1,0 +1,116 @@
+//! Actions as the API writes them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::Trigger;
+use crate::kinds::{Seen, text};
+use crate::model::call::{Api, Get, Paging};
+use crate::model::value::{Attrs, Value};
+
+/// The one call that lists Actions; at most 100 exist in a tenant.
+pub fn list() -> Get {
+    Get {
+        api: Api::Auth0,
+        path: "/api/v2/actions/actions".into(),
+        paging: Paging::Offset { key: "actions", per_page: 100 },
+    }
+}
+
+/// The Actions of a list reply.
+pub fn items(list: &Json) -> &[Json] {
+    list.get("actions").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Whether an Action is for that trigger.
+pub fn has_trigger(action: &Json, trigger: &str) -> bool {
+    action["supported_triggers"]
+        .as_array()
+        .is_some_and(|triggers| triggers.iter().any(|t| text(t, "id") == trigger))
+}
+
+pub(super) fn one(id: &str) -> Get {
+    Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
+}
+
+pub(super) fn needs_deploy(seen: &Seen) -> bool {
+    seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(json!(true)))
+}
+
+/// The body of a create (with its trigger) or of an update.
+pub(super) fn body(desired: &Attrs, create: Option<&Trigger>, with_secrets: bool) -> Json {
+    let part = |prefix: &str, name: &str, value: &str| -> Vec<Json> {
+        desired
+            .iter()
+            .filter_map(|(key, held)| {
+                let inner = key.strip_prefix(prefix)?;
+                let text = match held {
+                    Value::Secret(secret) => secret.expose(),
+                    Value::Known(json) => json.as_str()?,
+                    _ => return None,
+                };
+                Some(json!({ name: inner, value: text }))
+            })
+            .collect()
+    };
+    let mut body = json!({ "code": desired.get("code").and_then(Value::as_str).unwrap_or_default() });
+    if let Some(trigger) = create {
+        body["name"] = json!(desired.get("name").and_then(Value::as_str).unwrap_or_default());
+        body["supported_triggers"] = json!([{ "id": trigger.id, "version": trigger.version }]);
+    } else if let Some(name) = desired.get("name").and_then(Value::as_str) {
+        body["name"] = json!(name);
+    }
+    if let Some(runtime) = desired.get("runtime").and_then(Value::as_str) {
+        body["runtime"] = json!(if runtime == "node18" { "node18-actions" } else { runtime });
+    }
+    body["dependencies"] = json!(part("dependencies.", "name", "version"));
+    if with_secrets {
+        body["secrets"] = json!(part("secrets.", "name", "value"));
+    }
+    body
+}
+
+/// Reads an Action in any reply. Fields are the draft's; `deployed` says whether the draft is what runs.
+pub fn parse(action: &Json) -> Seen {
+    let mut seen = Seen { exists: true, ..Seen::default() };
+    seen.ids.insert("id".into(), text(action, "id").to_owned());
+    let live = action.get("deployed_version").filter(|version| version.is_object());
+    let live_attrs = live.map(attrs_of).unwrap_or_default();
+    let mut attrs = attrs_of(action);
+    // A secret is as it was applied only if neither the draft's nor the live version's mark has moved.
+    for (key, value) in &mut attrs {
+        if let Value::Stamp(draft) = value {
+            let live = match live_attrs.get(key) {
+                Some(Value::Stamp(stamp)) => stamp.clone(),
+                _ => Json::Null,
+            };
+            *value = Value::Stamp(json!({ "draft": draft, "live": live }));
+        }
+    }
+    let deployed = live.is_some() && action.get("all_changes_deployed") == Some(&json!(true));
+    attrs.insert("name".into(), Value::text(text(action, "name")));
+    attrs.insert("deployed".into(), Value::Known(json!(deployed)));
+    seen.attrs = attrs;
+    seen.raw = json!({
+        "status": text(action, "status"),
+        "updated_at": text(action, "updated_at"),
+        "deployed_version": live.map(|version| text(version, "id")).unwrap_or_default(),
+    });
+    seen
+}
+
+fn attrs_of(part: &Json) -> Attrs {
+    let mut attrs: Attrs = BTreeMap::new();
+    attrs.insert("code".into(), Value::text(text(part, "code").replace("\r\n", "\n")));
+    let runtime = text(part, "runtime");
+    attrs.insert("runtime".into(), Value::text(if runtime == "node18-actions" { "node18" } else { runtime }));
+    for item in part["dependencies"].as_array().into_iter().flatten() {
+        attrs.insert(format!("dependencies.{}", text(item, "name")), Value::text(text(item, "version")));
+    }
+    for item in part["secrets"].as_array().into_iter().flatten() {
+        attrs
+            .insert(format!("secrets.{}", text(item, "name")), Value::Stamp(json!(text(item, "updated_at"))));
+    }
+    attrs
+}
