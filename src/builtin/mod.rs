@@ -3,7 +3,12 @@
 /// Source of a built-in by its name after `builtin:`.
 pub fn source(name: &str) -> Option<&'static str> {
     match name {
-        "twilio-verify" => Some(include_str!("twilio-verify.js")),
+        "twilio-verify" => {
+            Some(concat!(include_str!("twilio-verify.core.js"), include_str!("twilio-verify.unified.js")))
+        }
+        "twilio-verify-legacy" => {
+            Some(concat!(include_str!("twilio-verify.core.js"), include_str!("twilio-verify.legacy.js")))
+        }
         _ => None,
     }
 }

@@ -9,8 +9,9 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import vm from 'node:vm';
 
 const realTwilio = createRequire(import.meta.url)('twilio');
-const sourceUrl = new URL('../../src/builtin/twilio-verify.js', import.meta.url);
-const source = readFileSync(sourceUrl, 'utf8');
+const part = (name) => readFileSync(new URL(`../../src/builtin/twilio-verify.${name}.js`, import.meta.url), 'utf8');
+const source = part('core') + part('unified');
+const legacySource = part('core') + part('legacy');
 
 const ACCOUNT = `AC${'a1'.repeat(16)}`;
 const SERVICE = `VA${'b2'.repeat(16)}`;
@@ -66,7 +67,7 @@ beforeEach(() => {
 });
 
 // A fresh instance of the Action, as after a deploy. `made` lists the arguments of every client it builds.
-function load({ twilio, timers = {}, timeout } = {}) {
+function load({ twilio, timers = {}, timeout, code = source } = {}) {
   const made = [];
   const logged = [];
   const helper = (user, password, options) => {
@@ -85,7 +86,7 @@ function load({ twilio, timers = {}, timeout } = {}) {
     setTimeout: timers.setTimeout ?? setTimeout,
     clearTimeout: timers.clearTimeout ?? clearTimeout,
   };
-  vm.compileFunction(source, Object.keys(scope), { filename: 'twilio-verify.js' })(...Object.values(scope));
+  vm.compileFunction(code, Object.keys(scope), { filename: 'twilio-verify.js' })(...Object.values(scope));
 
   const handler = scope.exports.onExecuteCustomPhoneProvider;
   const run = async (event) => {
@@ -415,6 +416,60 @@ describe('client', () => {
     const seen = requests.map(({ form }) => `${form.get('To')} ${form.get('CustomCode')}`).sort();
     assert.deepEqual(seen, numbers.map((number, n) => `${number} 77${100 + n}`).sort());
   });
+});
+
+// The trigger of the legacy phone set-up: another event, no `api.notification`, failures are thrown.
+describe('legacy trigger', () => {
+  const messageOptions = (options) => ({
+    secrets: WITH_KEY,
+    message_options: {
+      action: 'second-factor-authentication',
+      message_type: 'sms',
+      recipient: NUMBER,
+      code: CODE,
+      text: `${CODE} is your code`,
+      ...options,
+    },
+  });
+  const run = (event, helper = {}) => load({ ...helper, code: legacySource }).exports.onExecuteSendPhoneMessage(event, {});
+
+  test('exports its own handler and no other', () => {
+    assert.deepEqual(Object.keys(load({ code: legacySource }).exports), ['onExecuteSendPhoneMessage']);
+    assert.deepEqual(Object.keys(load().exports), ['onExecuteCustomPhoneProvider']);
+    assert.match(legacySource, /^[\n\x20-\x7e]+$/);
+  });
+
+  for (const [type, channel] of [['sms', 'sms'], ['voice', 'call']]) {
+    for (const action of ['enrollment', 'second-factor-authentication']) {
+      test(`${type} for ${action} goes out by ${channel}`, async () => {
+        assert.equal(await run(messageOptions({ message_type: type, action, recipient: '+1 500 555 0006' })), undefined);
+        const [{ method, url, form }] = requests;
+        assert.deepEqual([method, url], ['POST', `/v2/Services/${SERVICE}/Verifications`]);
+        assert.deepEqual(Object.fromEntries(form), { To: NUMBER, Channel: channel, CustomCode: CODE });
+      });
+    }
+  }
+
+  test('a refusal is thrown with a reason that names neither number nor code', async () => {
+    reply = (_, response) => answer(response, 429, { code: 60203, message: `Max send attempts for ${NUMBER}`, status: 429 });
+    const failed = await run(messageOptions()).catch((error) => error);
+    assert.ok(failed instanceof Error);
+    assert.match(failed.message, /HTTP 429, code 60203: five sends without feedback/);
+    assertClean(failed.message, { secrets: WITH_KEY, notification: { code: CODE, recipient: NUMBER } });
+  });
+
+  for (const [name, event, reason] of [
+    ['no code', messageOptions({ code: undefined }), /without a code/],
+    ['another message type', messageOptions({ message_type: 'email' }), /neither text nor voice/],
+    ['no number', messageOptions({ recipient: 'jo@acme.example' }), /E\.164/],
+    ['no secrets', { ...messageOptions(), secrets: {} }, /TWILIO_ACCOUNT_SID is missing/],
+    ['no event', undefined, /./],
+  ]) {
+    test(`${name} is thrown before anything is sent`, async () => {
+      await assert.rejects(run(event), (error) => error instanceof Error && reason.test(error.message));
+      assert.equal(requests.length, 0);
+    });
+  }
 });
 
 // A helper whose `create` is ours, for failures no server can cause.

@@ -1,6 +1,6 @@
 'use strict';
 
-// Auth0 Action for the trigger `custom-phone-provider`: Twilio Verify delivers the code that Auth0 made and will check.
+// Auth0 Action that lets Twilio Verify deliver the code that Auth0 made and will check.
 //
 // Secrets: TWILIO_ACCOUNT_SID, TWILIO_VERIFY_SID, and TWILIO_API_KEY with TWILIO_API_SECRET (a restricted key that may
 // only create verifications is enough) or TWILIO_AUTH_TOKEN. A whole key wins over the token.
@@ -14,8 +14,6 @@ const twilio = require('twilio');
 // or a body that trickles in, so a second limit covers the whole send and still leaves time to report.
 const REQUEST_LIMIT_MS = 10000;
 const SEND_LIMIT_MS = 14000;
-
-const CHANNELS = new Map([['text', 'sms'], ['voice', 'call']]);
 
 const CREDENTIALS = 'the credentials were refused; check TWILIO_ACCOUNT_SID and the key or token in the secrets';
 const HINTS = new Map([
@@ -54,7 +52,8 @@ const drop = (reason) => ({ act: 'drop', reason });
 const retry = (reason) => ({ act: 'retry', reason });
 
 // Answers undefined when the code is on its way, a verdict when it must not be sent, and rejects when Twilio refused.
-async function send(event) {
+// `message`: code, recipient, channel of Verify (undefined when there is none for it) and the type of the message.
+async function send(event, message) {
   const secret = (name) => String(event.secrets?.[name] ?? '').trim(); // Pasted values bring line ends along.
   const [account, service] = [secret('TWILIO_ACCOUNT_SID'), secret('TWILIO_VERIFY_SID')];
   const [key, keySecret, token] = [secret('TWILIO_API_KEY'), secret('TWILIO_API_SECRET'), secret('TWILIO_AUTH_TOKEN')];
@@ -70,18 +69,17 @@ async function send(event) {
   if (!/^AC[0-9A-Za-z]+$/.test(account)) return drop('the secret TWILIO_ACCOUNT_SID is not a SID that starts with AC');
   if (!/^VA[0-9A-Za-z]+$/.test(service)) return drop('the secret TWILIO_VERIFY_SID is not a SID that starts with VA');
 
-  const notification = event.notification ?? {};
-  const code = String(notification.code ?? '');
+  const code = String(message.code ?? '');
   if (!code) {
     // Without a code of ours Verify would make up its own, which Auth0 could never accept.
-    const type = /^[a-z_]{1,40}$/.exec(notification.message_type ?? '')?.[0] ?? 'unknown';
+    const type = /^[a-z_]{1,40}$/.exec(message.type ?? '')?.[0] ?? 'unknown';
     return drop(`a message of type ${type} without a code cannot be sent by Twilio Verify, which only delivers codes`);
   }
   if (code.length < 4 || code.length > 10) return drop('the code does not have the 4 to 10 characters Verify accepts');
-  const channel = CHANNELS.get(notification.delivery_method);
+  const { channel } = message;
   if (!channel) return drop('the delivery method is neither text nor voice');
   // Auth0 stores some numbers with spaces. The feedback call finds the verification by the number without them.
-  const to = String(notification.recipient ?? '').replace(/\s+/g, '');
+  const to = String(message.recipient ?? '').replace(/\s+/g, '');
   if (!/^\+[1-9]\d{6,14}$/.test(to)) return drop('the recipient is not a phone number in E.164 form');
 
   const client = clientFor(account, whole ? key : account, whole ? keySecret : token);
@@ -117,8 +115,3 @@ function verdict(error) {
   const final = status >= 400 && status < 500 && (status !== 429 || LASTING.has(code));
   return final ? drop(reason) : retry(reason);
 }
-
-exports.onExecuteCustomPhoneProvider = async (event, api) => {
-  const outcome = await send(event).catch(verdict);
-  if (outcome) api.notification[outcome.act](outcome.reason);
-};
