@@ -4,6 +4,7 @@
 //! lead from one to the other, and runs one step with a [`Writer`]. It never sees a header, a clock or a socket.
 
 pub mod action;
+pub mod legacy;
 pub mod log_stream;
 pub mod phone_provider;
 pub mod settings;
@@ -249,6 +250,8 @@ pub const KINDS: &[&dyn Kind] = &[
     &verify_service::VerifyService,
     &action::PHONE,
     &trigger_binding::PHONE_BINDING,
+    &action::LEGACY,
+    &trigger_binding::LEGACY_BINDING,
     &phone_provider::PhoneProvider,
     &settings::UNIFIED_PHONE,
     &settings::MFA_FACTOR,

@@ -31,7 +31,7 @@ static SECTION: Section = Section {
             key: "delivery",
             ty: Type::OneOf(&["unified", "legacy"]),
             default: Some("unified"),
-            doc: "unified: the tenant phone provider",
+            doc: "unified: the tenant's phone provider; legacy: the provider of Guardian, for tenants from before March 2025",
             ..FIELD
         },
         Field {
@@ -73,7 +73,7 @@ impl Kind for PhoneProvider {
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
-        if manifest.section(SECTION_PATH).is_none() {
+        if manifest.section(SECTION_PATH).is_none() || super::legacy::is_legacy(manifest) {
             return Vec::new();
         }
         let desired = Attrs::from([
@@ -86,22 +86,13 @@ impl Kind for PhoneProvider {
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
-        if manifest.text(SECTION_PATH, "delivery") == Some("legacy") {
-            out.push(Problem::error(
-                codes::NOT_SUPPORTED,
-                "phone.delivery",
-                "legacy delivery is not supported yet",
-                "this version manages the unified phone experience only",
-                "use `delivery: unified`",
-            ));
-        }
         let channels = manifest.set(SECTION_PATH, "channels");
         if manifest.section(SECTION_PATH).is_some() && channels.is_empty() {
             out.push(Problem::error(
                 codes::OUT_OF_RANGE,
                 "phone.channels",
                 "no channel",
-                "a provider needs at least one",
+                "codes have to travel somehow",
                 "write [sms], [voice] or [sms, voice]",
             ));
         }

@@ -6,8 +6,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::action::{Action, PHONE};
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, step, text};
+use super::action::{Action, LEGACY, PHONE};
+use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
@@ -33,6 +33,18 @@ pub struct TriggerBinding {
     pub stage: Stage,
     pub remove: Stage,
 }
+
+/// The legacy phone Action's place.
+pub static LEGACY_BINDING: TriggerBinding = TriggerBinding {
+    name: "legacy_binding",
+    section: "action.binding",
+    sections: &[&SECTION],
+    action: &LEGACY,
+    optional: false,
+    fact: "legacy_bound",
+    stage: Stage::Bind,
+    remove: Stage::Unbind,
+};
 
 /// The phone Action's place.
 pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
@@ -270,11 +282,12 @@ impl Kind for TriggerBinding {
             };
             let bound = parse(&reply);
             // Which Action is ours is the Action kind's answer; here its name or the recorded id is enough.
-            let name = self.action.action_name(hint.manifest);
             let recorded =
                 hint.entry.and_then(|entry| entry.ids.get("action_id")).cloned().unwrap_or_default();
             let by_id = bound.iter().find(|entry| !recorded.is_empty() && entry.action_id == recorded);
-            let found = by_id.or_else(|| bound.iter().find(|entry| entry.action_name == name));
+            let found = by_id.or_else(|| {
+                bound.iter().find(|entry| self.action.is_called(hint.manifest, &entry.action_name))
+            });
             let id = found.map(|entry| entry.action_id.clone()).unwrap_or_default();
             let mut seen = seen(&bound, &id, &self.position(hint.manifest));
             if !id.is_empty() {
@@ -347,6 +360,10 @@ impl Kind for TriggerBinding {
         step.effects = Facts::from([(self.fact.to_owned(), json!(true))]);
         step.creates = !diff.seen.exists;
         vec![step]
+    }
+
+    fn leaving(&self, manifest: &Manifest) -> Leaving {
+        (self.action.leaving)(manifest)
     }
 
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::wire::{one, parse};
-use crate::kinds::{Done, Run, text};
+use crate::kinds::{Run, Seen, text};
 use crate::model::call::Failed;
 use crate::model::plan::Event;
 use crate::port::Reader;
@@ -54,7 +54,7 @@ pub(super) async fn deployed(
     id: &str,
     version: &str,
     reader: &Reader,
-) -> Result<Done, Failed> {
+) -> Result<Seen, Failed> {
     for _ in 0..BUILD_LOOKS_MAX {
         reader.sleep_ms(DEPLOY_PAUSE_MS).await;
         if reader.interrupted() {
@@ -63,7 +63,7 @@ pub(super) async fn deployed(
         let action = reader.fresh(&one(id)).await?;
         let live = &action["deployed_version"];
         if text(live, "id") == version && live["deployed"] == json!(true) {
-            return Ok(Done::seen(parse(&action)));
+            return Ok(parse(&action));
         }
         reader.tell(Event::Polling { address: run.address.to_owned(), state: "deploying".into() });
     }

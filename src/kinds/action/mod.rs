@@ -10,20 +10,20 @@ mod wire;
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, named, step, text};
+use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, named, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::field::Section;
-use crate::model::ledger::{Entry, Ownership};
+use crate::model::ledger::{Entry, Last, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
-pub use rows::PHONE;
-use wire::{body, needs_deploy, one};
+pub use rows::{LEGACY, PHONE};
+use wire::{beside, body, is_named, name_of, named_as, needs_deploy, one};
 pub use wire::{has_trigger, items, list, parse};
 
 /// A trigger, as Auth0 names it ("Auth0 docs, Actions triggers", 2026-08).
@@ -54,6 +54,10 @@ pub struct Action {
     /// Fact that says what state the Action is in.
     pub fact: &'static str,
     pub stages: Stages,
+    /// Trigger of the Action whose place this one takes: both stand for a while, and may have been given one name.
+    pub moves_from: Option<&'static str>,
+    /// How it goes when the manifest no longer declares it.
+    pub leaving: fn(&Manifest) -> Leaving,
 }
 
 /// Where an Action's steps stand in the order of a plan.
@@ -64,6 +68,11 @@ pub struct Stages {
 }
 
 impl Action {
+    /// Whether an Action of that name is ours by its name.
+    pub fn is_called(&self, manifest: &Manifest, name: &str) -> bool {
+        is_named(name, &self.action_name(manifest))
+    }
+
     /// The Action's name in the tenant.
     pub fn action_name(&self, manifest: &Manifest) -> String {
         let given = manifest.text(self.section, "name").map(str::to_owned);
@@ -123,7 +132,7 @@ impl Kind for Action {
                 "use ${env.NAME}",
             ));
         }
-        let code = manifest.text(self.section, "code").unwrap_or_default();
+        let code = (self.code)(manifest, manifest.text(self.section, "code").unwrap_or_default().to_owned());
         let handler = self.trigger.handler;
         if !code.contains(handler) {
             out.push(Problem::error(
@@ -143,20 +152,26 @@ impl Kind for Action {
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let list = reader.get(&list()).await?;
-            let name = hint
-                .want
-                .and_then(|want| want.desired.get("name"))
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+            let applied = hint.entry.and_then(|entry| match entry.fields.get("name") {
+                Some(Last::Plain(name)) => name.as_str(),
+                _ => None,
+            });
+            let name = hint.want.map(|want| name_of(&want.desired)).or(applied).unwrap_or_default();
             let id = hint.entry.and_then(|entry| entry.ids.get("id")).map(String::as_str).unwrap_or_default();
             let all = items(&list);
             let ours = all.iter().find(|action| !id.is_empty() && text(action, "id") == id);
-            let named: Vec<&Json> = all.iter().filter(|action| text(action, "name") == name).collect();
+            let taken = |action: &&Json| {
+                text(action, "name") == name && self.moves_from.is_some_and(|from| has_trigger(action, from))
+            };
+            let named: Vec<&Json> =
+                all.iter().filter(|action| is_named(text(action, "name"), name) && !taken(action)).collect();
             let mut seen = match (ours, named.as_slice()) {
-                (Some(action), _) => parse(action),
-                (None, []) => Seen::default(),
+                (Some(action), _) => named_as(parse(action), name),
+                (None, []) => {
+                    Seen { raw: json!({ "name_taken": all.iter().any(|a| taken(&a)) }), ..Seen::default() }
+                }
                 (None, [action]) if has_trigger(action, self.trigger.id) => {
-                    let mut seen = parse(action);
+                    let mut seen = named_as(parse(action), name);
                     // A run that was killed after its create has left an intent: the Action is its own.
                     let creating =
                         hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
@@ -294,6 +309,10 @@ impl Kind for Action {
         steps
     }
 
+    fn leaving(&self, manifest: &Manifest) -> Leaving {
+        (self.leaving)(manifest)
+    }
+
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
         if !seen.exists || entry.ownership == Ownership::Adopted {
             return Vec::new();
@@ -336,26 +355,34 @@ impl Kind for Action {
         Box::pin(async move {
             let id = run.seen.ids.get("id").cloned().unwrap_or_default();
             let path = format!("/api/v2/actions/actions/{id}");
+            let wanted = name_of(run.desired);
             match text(&run.step.op, "do") {
                 "draft" if !run.seen.exists => {
-                    let body = body(run.desired, Some(self.trigger), true);
+                    let mut body = body(run.desired, Some(self.trigger), true);
+                    if run.seen.raw["name_taken"] == json!(true) {
+                        body["name"] = json!(beside(wanted));
+                    }
                     let made = writer
                         .json(Method::Post, "/api/v2/actions/actions", body, Repeat::NeverBlind)
                         .await?;
-                    Ok(Done::seen(named(parse(&made), "id")?))
+                    Ok(Done::seen(named(named_as(parse(&made), wanted), "id")?))
                 }
                 "draft" => {
-                    let body = body(run.desired, None, run.step.op["secrets"] == json!(true));
+                    let mut body = body(run.desired, None, run.step.op["secrets"] == json!(true));
+                    if wanted != name_of(&run.seen.attrs) {
+                        body["name"] = json!(wanted);
+                    }
                     // The same draft twice is the same draft; only another build is started.
                     let made = writer.json(Method::Patch, path, body, Repeat::Safe).await?;
-                    Ok(Done::seen(parse(&made)))
+                    Ok(Done::seen(named_as(parse(&made), wanted)))
                 }
                 "deploy" => {
                     built(&run, &id, writer.reader()).await?;
                     let version = writer
                         .json(Method::Post, format!("{path}/deploy"), Json::Null, Repeat::NeverBlind)
                         .await?;
-                    deployed(&run, &id, text(&version, "id"), writer.reader()).await
+                    let seen = deployed(&run, &id, text(&version, "id"), writer.reader()).await?;
+                    Ok(Done::seen(named_as(seen, wanted)))
                 }
                 _ => match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
                     Ok(_) => Ok(Done::seen(Seen::default())),
@@ -369,16 +396,16 @@ impl Kind for Action {
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let what = text(&run.step.op, "do");
+            let name = name_of(run.desired);
             if what == "draft" && !run.seen.exists {
                 let list = reader.fresh(&list()).await?;
-                let name = run.desired.get("name").and_then(Value::as_str).unwrap_or_default();
                 let named: Vec<&Json> = items(&list)
                     .iter()
-                    .filter(|a| text(a, "name") == name && has_trigger(a, self.trigger.id))
+                    .filter(|a| is_named(text(a, "name"), name) && has_trigger(a, self.trigger.id))
                     .collect();
                 return match named.as_slice() {
                     [] => Ok(None),
-                    [action] => Ok(Some(Done::seen(parse(action)))),
+                    [action] => Ok(Some(Done::seen(named_as(parse(action), name)))),
                     several => {
                         Err(Failed::Unknown(format!("{} Actions named {name:?} exist", several.len())))
                     }
@@ -389,7 +416,7 @@ impl Kind for Action {
                 // Reads show a deployment only after a while, and a second one would be a second version.
                 for _ in 0..SETTLE_LOOKS {
                     reader.sleep_ms(DEPLOY_PAUSE_MS).await;
-                    let seen = parse(&reader.fresh(&one(&id)).await?);
+                    let seen = named_as(parse(&reader.fresh(&one(&id)).await?), name);
                     let live = seen.raw_text("deployed_version");
                     if !live.is_empty()
                         && live != run.seen.raw_text("deployed_version")
@@ -407,7 +434,7 @@ impl Kind for Action {
                 }
                 Err(failed) => return Err(failed),
             };
-            let seen = parse(&action);
+            let seen = named_as(parse(&action), name);
             let took = match what {
                 "draft" => text(&action, "updated_at") != run.seen.raw_text("updated_at"),
                 _ => false,

@@ -1,6 +1,8 @@
 //! The Actions of a stack, as data.
 
 use super::{Action, Stages, Trigger};
+use crate::builtin;
+use crate::kinds::{Leaving, legacy};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::plan::Stage;
 
@@ -16,12 +18,36 @@ pub static PHONE: Action = Action {
         alone: true,
     },
     title: "Lockstep phone",
-    wanted: |manifest| {
-        manifest.section("action").is_some() && manifest.text("phone", "delivery") != Some("legacy")
-    },
+    wanted: |manifest| manifest.section("action").is_some() && !legacy::is_legacy(manifest),
     code: |_, code| code,
     fact: "action",
     stages: Stages { draft: Stage::Draft, deploy: Stage::Deploy, remove: Stage::RemoveAction },
+    moves_from: Some("send-phone-message"),
+    leaving: |_| Leaving::Removed,
+};
+
+/// Sends the codes of a tenant that keeps the legacy phone set-up. The same manifest section as the other row, so a
+/// migration changes `phone.delivery` and nothing else.
+pub static LEGACY: Action = Action {
+    name: "legacy_action",
+    section: "action",
+    sections: &[&SECTION],
+    trigger: &Trigger {
+        id: "send-phone-message",
+        version: "v2",
+        handler: "onExecuteSendPhoneMessage",
+        alone: true,
+    },
+    title: "Lockstep phone, legacy",
+    wanted: |manifest| manifest.section("action").is_some() && legacy::is_legacy(manifest),
+    code: |_, code| {
+        let unified = builtin::source("twilio-verify").filter(|source| *source == code);
+        unified.and_then(|_| builtin::source("twilio-verify-legacy")).map_or(code, str::to_owned)
+    },
+    fact: "legacy_action",
+    stages: Stages { draft: Stage::Draft, deploy: Stage::Deploy, remove: Stage::RemoveAction },
+    moves_from: None,
+    leaving: legacy::retires,
 };
 
 static SECTION: Section = Section {

@@ -38,7 +38,30 @@ pub(super) fn needs_deploy(seen: &Seen) -> bool {
     seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(json!(true)))
 }
 
-/// The body of a create (with its trigger) or of an update.
+/// The name among the attributes, empty when there is none.
+pub(super) fn name_of(attrs: &Attrs) -> &str {
+    attrs.get("name").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The name that an Action gets while the one whose place it takes still has the wanted name.
+pub(super) fn beside(wanted: &str) -> String {
+    format!("{wanted} (unified)")
+}
+
+/// Whether an Action of that name is the one that is wanted under `wanted`.
+pub(super) fn is_named(name: &str, wanted: &str) -> bool {
+    name == wanted || name == beside(wanted)
+}
+
+/// The observed Action under the name that it is wanted by, so that the longer one is no difference.
+pub(super) fn named_as(mut seen: Seen, wanted: &str) -> Seen {
+    if name_of(&seen.attrs) == beside(wanted) {
+        seen.attrs.insert("name".into(), Value::text(wanted));
+    }
+    seen
+}
+
+/// The body of a create (with its trigger) or of an update, for which a new name is added by the caller.
 pub(super) fn body(desired: &Attrs, create: Option<&Trigger>, with_secrets: bool) -> Json {
     let part = |prefix: &str, name: &str, value: &str| -> Vec<Json> {
         desired
@@ -56,10 +79,8 @@ pub(super) fn body(desired: &Attrs, create: Option<&Trigger>, with_secrets: bool
     };
     let mut body = json!({ "code": desired.get("code").and_then(Value::as_str).unwrap_or_default() });
     if let Some(trigger) = create {
-        body["name"] = json!(desired.get("name").and_then(Value::as_str).unwrap_or_default());
+        body["name"] = json!(name_of(desired));
         body["supported_triggers"] = json!([{ "id": trigger.id, "version": trigger.version }]);
-    } else if let Some(name) = desired.get("name").and_then(Value::as_str) {
-        body["name"] = json!(name);
     }
     if let Some(runtime) = desired.get("runtime").and_then(Value::as_str) {
         body["runtime"] = json!(if runtime == "node18" { "node18-actions" } else { runtime });
