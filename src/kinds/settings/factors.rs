@@ -1,0 +1,132 @@
+//! Each factor by itself, and how the phone factor sends.
+
+use serde_json::{Value as Json, json};
+
+use super::{Before, SETTING, Setting, Shape, known, one};
+use crate::kinds::{set_of, text};
+use crate::model::api::Method;
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::plan::{Facts, Stage};
+use crate::model::value::{Attrs, Value};
+
+/// Resource addresses are `mfa_factor.<manifest name>`; the wire has other names.
+const FACTORS: &[(&str, &str)] = &[
+    ("phone", "sms"),
+    ("otp", "otp"),
+    ("email", "email"),
+    ("push_notification", "push-notification"),
+    ("webauthn_roaming", "webauthn-roaming"),
+    ("webauthn_platform", "webauthn-platform"),
+    ("recovery_code", "recovery-code"),
+    ("duo", "duo"),
+];
+
+pub(super) fn wire_factor(address: &str) -> &'static str {
+    let name = address.rsplit('.').next().unwrap_or_default();
+    FACTORS.iter().find(|(manifest, _)| *manifest == name).map_or("", |(_, wire)| wire)
+}
+
+const fn factor(key: &'static str, doc: &'static str) -> Field {
+    Field { key, ty: Type::Bool, wire: "enabled", doc, ..FIELD }
+}
+
+static FACTOR_SECTION: Section = Section {
+    path: "mfa.factors",
+    doc: "Which second factors are on; a factor that is not named is left alone",
+    required: false,
+    fields: &[
+        factor("phone", "codes by SMS or voice (called `sms` by the API)"),
+        factor("otp", "authenticator apps"),
+        factor("email", "codes by e-mail"),
+        factor("push_notification", "push to the Guardian app"),
+        factor("webauthn_roaming", "security keys"),
+        factor("webauthn_platform", "device biometrics"),
+        factor("recovery_code", "recovery codes"),
+        factor("duo", "Duo"),
+    ],
+};
+
+/// Each factor by itself.
+pub static MFA_FACTOR: Setting = Setting {
+    name: "mfa_factor",
+    sections: &[&FACTOR_SECTION],
+    declare: |manifest| {
+        let section = manifest.section("mfa.factors");
+        section
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| one("mfa_factor", format!("mfa_factor.{name}"), "enabled", value.clone()))
+            .collect()
+    },
+    read: "/api/v2/guardian/factors",
+    shape: Shape::Named,
+    parse: |address, reply| {
+        let wire = wire_factor(address);
+        let factors = reply.as_array().map(Vec::as_slice).unwrap_or_default();
+        let enabled =
+            factors.iter().find(|factor| text(factor, "name") == wire).and_then(|f| f["enabled"].as_bool());
+        let value =
+            enabled.map_or_else(|| Value::Unknown(format!("factor {wire}")), |on| Value::Known(json!(on)));
+        Attrs::from([("enabled".to_owned(), value)])
+    },
+    write: |address, attrs| {
+        let path = format!("/api/v2/guardian/factors/{}", wire_factor(address));
+        (Method::Put, path, json!({ "enabled": known(attrs, "enabled") }))
+    },
+    facts: |address, attrs| {
+        Facts::from([(format!("factor.{}", wire_factor(address)), known(attrs, "enabled"))])
+    },
+    weigh: |address, _, to| {
+        if known(to, "enabled") == json!(true) {
+            return (Stage::SwitchOn, None);
+        }
+        let name = address.rsplit('.').next().unwrap_or_default();
+        (Stage::SwitchOff, Some(format!("users enrolled with {name} cannot use it any more")))
+    },
+    scopes: &["update:guardian_factors"],
+    before: Before::ProviderDelivers,
+    ..SETTING
+};
+
+/// How the phone factor sends: SMS, voice or both. The API itself refuses (409) what the provider does not cover, so
+/// nothing is read before the write.
+pub static MESSAGE_TYPES: Setting = Setting {
+    name: "phone_message_types",
+    declare: |manifest| {
+        let on = manifest.get("mfa.factors", "phone") == Some(&Value::Known(json!(true)));
+        if !on || manifest.section("phone").is_none() {
+            return Vec::new();
+        }
+        let types = json!(manifest.set("phone", "channels"));
+        vec![one(
+            "phone_message_types",
+            "phone_message_types",
+            "message_types",
+            Value::Known(set_of(Some(&types))),
+        )]
+    },
+    read: "/api/v2/guardian/factors/phone/message-types",
+    shape: Shape::Sparse,
+    parse: |_, reply| {
+        Attrs::from([("message_types".to_owned(), Value::Known(set_of(reply.get("message_types"))))])
+    },
+    write: |_, attrs| {
+        let body = json!({ "message_types": known(attrs, "message_types") });
+        (Method::Put, "/api/v2/guardian/factors/phone/message-types".into(), body)
+    },
+    facts: |_, attrs| Facts::from([("message_types".to_owned(), known(attrs, "message_types"))]),
+    weigh: |_, from, to| {
+        let (old, new) = (known(from, "message_types"), known(to, "message_types"));
+        let missing = |a: &Json, b: &Json| -> Vec<String> {
+            let there = b.as_array().cloned().unwrap_or_default();
+            let gone = a.as_array().into_iter().flatten().filter(|item| !there.contains(item));
+            gone.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+        };
+        let gone = missing(&old, &new);
+        let danger = (!gone.is_empty()).then(|| format!("codes by {} stop", gone.join(" and ")));
+        let stage = if missing(&new, &old).is_empty() { Stage::NarrowTypes } else { Stage::MessageTypes };
+        (stage, danger)
+    },
+    scopes: &["update:guardian_factors"],
+    ..SETTING
+};

@@ -1,0 +1,103 @@
+//! The New Universal Login and its settings.
+
+use serde_json::{Value as Json, json};
+
+use super::{SETTING, Setting, known};
+use crate::diag::{Problem, codes};
+use crate::kinds::{Resource, text};
+use crate::model::api::Method;
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::plan::{Facts, Stage};
+use crate::model::value::{Attrs, Value};
+
+static LOGIN_SECTION: Section = Section {
+    path: "universal_login",
+    doc: "Universal Login settings",
+    required: false,
+    fields: &[
+        Field {
+            key: "experience",
+            ty: Type::OneOf(&["new", "classic"]),
+            wire: "universal_login_experience",
+            doc: "voice codes need `new`",
+            ..FIELD
+        },
+        Field {
+            key: "identifier_first",
+            ty: Type::Bool,
+            wire: "identifier_first",
+            doc: "ask for the identifier first",
+            ..FIELD
+        },
+        Field {
+            key: "webauthn_platform_first_factor",
+            ty: Type::Bool,
+            wire: "webauthn_platform_first_factor",
+            doc: "device biometrics as first factor",
+            ..FIELD
+        },
+    ],
+};
+
+/// The New Universal Login and its settings.
+pub static UNIVERSAL_LOGIN: Setting = Setting {
+    name: "universal_login",
+    sections: &[&LOGIN_SECTION],
+    declare: |manifest| match manifest.section("universal_login") {
+        Some(attrs) if !attrs.is_empty() => {
+            vec![Resource {
+                address: "universal_login".into(),
+                kind: "universal_login",
+                desired: attrs.clone(),
+            }]
+        }
+        _ => Vec::new(),
+    },
+    check: |manifest, out| {
+        let classic = manifest.text("universal_login", "experience") == Some("classic");
+        if classic && manifest.set("phone", "channels").iter().any(|channel| channel == "voice") {
+            out.push(Problem::error(
+                codes::UNSAFE,
+                "universal_login.experience",
+                "voice does not work with the classic login",
+                "phone.channels has voice",
+                "use `experience: new`, or remove voice from phone.channels",
+            ));
+        }
+    },
+    read: "/api/v2/prompts",
+    parse: |_, reply| {
+        let bool_of = |key: &str| Value::Known(json!(reply.get(key) == Some(&json!(true))));
+        Attrs::from([
+            ("experience".to_owned(), Value::text(text(reply, "universal_login_experience"))),
+            ("identifier_first".to_owned(), bool_of("identifier_first")),
+            ("webauthn_platform_first_factor".to_owned(), bool_of("webauthn_platform_first_factor")),
+        ])
+    },
+    write: |_, attrs| {
+        let mut body = json!({});
+        for (key, value) in attrs {
+            let wire = if key == "experience" { "universal_login_experience" } else { key.as_str() };
+            body[wire] = value.known().cloned().unwrap_or(Json::Null);
+        }
+        (Method::Patch, "/api/v2/prompts".into(), body)
+    },
+    facts: |_, attrs| Facts::from([("login".to_owned(), known(attrs, "experience"))]),
+    weigh: |_, from, to| {
+        let danger = match (
+            from.get("experience").and_then(Value::as_str),
+            to.get("experience").and_then(Value::as_str),
+        ) {
+            (Some("classic"), Some("new")) => {
+                Some("the login pages of the whole tenant change; classic customisations are not used".into())
+            }
+            (Some("new"), Some("classic")) => {
+                Some("the login pages of the whole tenant change back; voice codes stop".into())
+            }
+            _ => None,
+        };
+        (Stage::Tenant, danger)
+    },
+    scopes: &["update:prompts"],
+    ..SETTING
+};

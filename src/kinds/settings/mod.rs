@@ -1,0 +1,338 @@
+//! The switch-like kinds: one table row each, one implementation for all.
+//!
+//! A switch always exists, is read as a whole, and is written with one idempotent PUT or PATCH. Destroy puts back
+//! what was there before our first write, and never "everything off". The rows lie beside this file, by topic.
+
+mod delivery;
+mod factors;
+mod login;
+mod policy;
+mod unified;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, object, step, text};
+use crate::diag::Problem;
+use crate::model::api::Method;
+use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::field::Section;
+use crate::model::ledger::Entry;
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Facts, FieldChange, Level, Stage, Step, Verb};
+use crate::model::value::{Attrs, Value};
+use crate::port::{Reader, Writer};
+
+pub use factors::{MESSAGE_TYPES, MFA_FACTOR};
+pub use login::UNIVERSAL_LOGIN;
+pub use policy::MFA_POLICY;
+pub use unified::UNIFIED_PHONE;
+
+/// One row: a switch-like kind as data and small pure functions.
+pub struct Setting {
+    name: &'static str,
+    sections: &'static [&'static Section],
+    /// Resources that the manifest declares.
+    declare: fn(&Manifest) -> Vec<Resource>,
+    check: fn(&Manifest, &mut Vec<Problem>),
+    /// The read that holds the setting.
+    read: &'static str,
+    /// What its reply looks like; any other is not believed.
+    shape: Shape,
+    /// Observed attributes out of the reply, for one address.
+    parse: fn(&str, &Json) -> Attrs,
+    /// Method, path and body of the write, for one address and the values to set.
+    write: fn(&str, &Attrs) -> (Method, String, Json),
+    /// Facts that the attributes say.
+    facts: fn(&str, &Attrs) -> Facts,
+    /// Stage and danger of going from the observed to the new attributes.
+    weigh: fn(&str, &Attrs, &Attrs) -> (Stage, Option<String>),
+    /// Scope that the write needs.
+    scopes: &'static [&'static str],
+    /// What must still hold right before the write; answers what does not.
+    before: Before,
+    /// Destroy puts the former value back; not where the way back is not one that a tool should take by itself.
+    way_back: bool,
+}
+
+/// A row that spells out only what differs (`Setting { name: "x", ..SETTING }`).
+const SETTING: Setting = Setting {
+    name: "",
+    sections: &[],
+    declare: |_| Vec::new(),
+    check: |_, _| {},
+    read: "",
+    shape: Shape::Object,
+    parse: |_, _| Attrs::new(),
+    write: |_, _| (Method::Patch, String::new(), Json::Null),
+    facts: |_, _| Facts::new(),
+    weigh: |_, _, _| (Stage::Tenant, None),
+    scopes: &[],
+    before: Before::Nothing,
+    way_back: true,
+};
+
+/// The shape of a reply.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// An object that is never empty.
+    Object,
+    /// An object; keys that were never set may be missing.
+    Sparse,
+    /// A list of words, which may be empty.
+    Words,
+    /// A list of objects with names, never empty.
+    Named,
+}
+
+/// What an exposing step re-reads right before it writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    /// Everything that a phone message passes through stands: for switches that let messages through it.
+    ProviderDelivers,
+    /// At least one factor can be used: for a policy that asks for one.
+    SomeFactor,
+}
+
+fn known(attrs: &Attrs, key: &str) -> Json {
+    attrs.get(key).and_then(Value::known).cloned().unwrap_or(Json::Null)
+}
+
+fn one(kind: &'static str, address: impl Into<String>, field: &str, value: Value) -> Resource {
+    Resource { address: address.into(), kind, desired: Attrs::from([(field.to_owned(), value)]) }
+}
+
+fn values(step: &Step) -> Attrs {
+    let values = step.op["values"].as_object();
+    values.into_iter().flatten().map(|(key, value)| (key.clone(), Value::Known(value.clone()))).collect()
+}
+
+impl Setting {
+    fn get(&self) -> Get {
+        Get::whole(Api::Auth0, self.read)
+    }
+
+    /// The reply, if it has the shape that the endpoint gives.
+    fn shaped<'a>(&self, reply: &'a Json) -> Result<&'a Json, Failed> {
+        let what = format!("GET {}", self.read);
+        let misread = |what: String| Err(Failed::Misread(what));
+        match self.shape {
+            Shape::Object => match object(reply, &what)?.as_object() {
+                Some(entries) if entries.is_empty() => misread(format!("{what}: an empty object")),
+                _ => Ok(reply),
+            },
+            Shape::Sparse => object(reply, &what),
+            Shape::Words if reply.as_array().is_some_and(|words| words.iter().all(Json::is_string)) => {
+                Ok(reply)
+            }
+            Shape::Words => misread(format!("{what}: not a list of words")),
+            Shape::Named if array(reply, &what)?.iter().any(|entry| entry["name"].is_string()) => Ok(reply),
+            Shape::Named => misread(format!("{what}: nothing with a name in the list")),
+        }
+    }
+
+    fn set_step(&self, address: &str, seen: &Seen, to: &Attrs, changes: &[FieldChange]) -> Step {
+        let (stage, danger) = (self.weigh)(address, &seen.attrs, to);
+        let values: BTreeMap<&String, Json> =
+            to.iter().filter_map(|(key, value)| Some((key, value.known()?.clone()))).collect();
+        let shown: Vec<String> = values
+            .iter()
+            .map(|(key, value)| {
+                format!("{key} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            })
+            .collect();
+        let mut step = step(
+            address,
+            self.name,
+            Verb::Update,
+            stage,
+            &format!("set {}", shown.join(", ")),
+            json!({ "values": values }),
+        );
+        step.reason = match changes {
+            [] => "as before this stack".into(),
+            changes => changes
+                .iter()
+                .map(|change| {
+                    let old = change.old.clone().unwrap_or(Json::Null);
+                    format!("{} is {old}", change.field)
+                })
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        step.effects = (self.facts)(address, to);
+        step.danger = danger;
+        step
+    }
+
+    /// Re-reads what the step depends on, right before its write.
+    async fn precondition(&self, run: &Run<'_>, to: &Attrs, reader: &Reader) -> Result<(), Failed> {
+        let Run { address, seen, .. } = *run;
+        let (stage, _) = (self.weigh)(address, &seen.attrs, to);
+        let phone = self.name != MFA_FACTOR.name || factors::wire_factor(address) == "sms";
+        match self.before {
+            Before::ProviderDelivers if !matches!(stage, Stage::SwitchOff | Stage::NarrowTypes) && phone => {
+                delivery::delivers(run, reader).await?;
+            }
+            Before::SomeFactor if stage == Stage::RaisePolicy => {
+                let factors = reader.get(&MFA_FACTOR.get()).await?;
+                let on: Vec<&str> = array(&factors, "GET /api/v2/guardian/factors")?
+                    .iter()
+                    .filter(|factor| factor["enabled"] == json!(true))
+                    .map(|factor| text(factor, "name"))
+                    .filter(|name| *name != "recovery-code")
+                    .collect();
+                match on.as_slice() {
+                    [] => {
+                        return Err(Failed::NotDone(
+                            "no factor is on any more, and the policy would lock users out; plan again"
+                                .into(),
+                        ));
+                    }
+                    ["sms"] => delivery::delivers(run, reader).await?,
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Kind for Setting {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn sections(&self) -> &'static [&'static Section] {
+        self.sections
+    }
+
+    fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
+        (self.declare)(manifest)
+    }
+
+    fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
+        (self.check)(manifest, out);
+    }
+
+    fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
+        vec![self.get()]
+    }
+
+    fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
+        Box::pin(async move {
+            let reply = reader.get(&self.get()).await?;
+            let reply = self.shaped(&reply)?;
+            let mut seen = Seen { exists: true, attrs: (self.parse)(hint.address, reply), ..Seen::default() };
+            if self.name == MFA_FACTOR.name {
+                // Factors that the manifest leaves alone count too when it is asked whether anybody is locked out.
+                seen.raw = json!({ "factors": reply });
+            }
+            if self.name == UNIFIED_PHONE.name && matches!(seen.attrs.get("enabled"), Some(Value::Unknown(_)))
+            {
+                unified::by_probe(&mut seen, hint.address, reader).await?;
+            }
+            if matches!(seen.attrs.values().next(), Some(Value::Unknown(_))) {
+                seen.finding(
+                    hint.address,
+                    Level::Warning,
+                    "the tenant does not say whether this is on, so it is left alone",
+                    "set it in the Auth0 dashboard, or ask Auth0 support whether the plan has it",
+                );
+            }
+            Ok(seen)
+        })
+    }
+
+    fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
+        if diff.changes.is_empty() {
+            return Vec::new();
+        }
+        let changed = |key: &str| diff.changes.iter().any(|change| change.field == key);
+        let to: Attrs = diff
+            .want
+            .desired
+            .iter()
+            .filter(|(key, _)| changed(key))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        vec![self.set_step(diff.address, diff.seen, &to, diff.changes)]
+    }
+
+    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+        if !self.way_back {
+            return Vec::new();
+        }
+        let back: Attrs = entry
+            .restore
+            .iter()
+            .filter(|(key, old)| {
+                entry.fields.contains_key(*key) && seen.attrs.get(*key).and_then(Value::known) != Some(*old)
+            })
+            // A value that the write cannot express (several policies at once) is left to a person.
+            .filter(|(_, old)| !old.as_str().is_some_and(|word| word.starts_with('(')))
+            .map(|(key, old)| (key.clone(), Value::Known(old.clone())))
+            .collect();
+        if back.is_empty() {
+            return Vec::new();
+        }
+        let mut step = self.set_step(address, seen, &back, &[]);
+        // The API takes message types only while the factor is on, so on the way down they go back first.
+        if step.stage == Stage::MessageTypes {
+            step.stage = Stage::NarrowTypes;
+        }
+        // No types at all are taken with the factor off, and with it on they would leave it without a way to send.
+        if known(&back, "message_types") == json!([]) {
+            step.stage = Stage::Narrow;
+        }
+        vec![step]
+    }
+
+    fn scopes(&self, _step: &Step) -> &'static [&'static str] {
+        self.scopes
+    }
+
+    fn facts(&self, address: &str, seen: &Seen) -> Facts {
+        let all = seen.raw.get("factors").and_then(Json::as_array);
+        let mut facts: Facts = all
+            .into_iter()
+            .flatten()
+            .map(|factor| (format!("factor.{}", text(factor, "name")), factor["enabled"].clone()))
+            .collect();
+        facts.extend((self.facts)(address, &seen.attrs));
+        facts
+    }
+
+    fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
+        Box::pin(async move {
+            let to = values(run.step);
+            self.precondition(&run, &to, writer.reader()).await?;
+            let (method, path, body) = (self.write)(run.address, &to);
+            let reply = writer.json(method, path, body, Repeat::Safe).await?;
+            // A factor's reply does not name it, so its own value is what was written.
+            let mut attrs = run.seen.attrs.clone();
+            let read = if self.name == MFA_FACTOR.name {
+                Attrs::from([(
+                    "enabled".to_owned(),
+                    Value::Known(reply.get("enabled").cloned().unwrap_or(Json::Null)),
+                )])
+            } else {
+                (self.parse)(run.address, &reply)
+            };
+            attrs.extend(read);
+            Ok(Done::seen(Seen { exists: true, attrs, ..Seen::default() }))
+        })
+    }
+
+    fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
+        Box::pin(async move {
+            let reply = reader.fresh(&self.get()).await?;
+            let attrs = (self.parse)(run.address, &reply);
+            let took = values(run.step).iter().all(|(key, value)| attrs.get(key) == Some(value));
+            Ok(took.then(|| Done::seen(Seen { exists: true, attrs, ..Seen::default() })))
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! When a second factor is asked for.
+
+use serde_json::{Value as Json, json};
+
+use super::{Before, SETTING, Setting, Shape, known, one};
+use crate::diag::{Problem, codes};
+use crate::model::api::Method;
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::plan::{Facts, Stage};
+use crate::model::value::{Attrs, Value};
+
+static MFA_SECTION: Section = Section {
+    path: "mfa",
+    doc: "Second factors and when they are asked for",
+    required: false,
+    fields: &[Field {
+        key: "policy",
+        ty: Type::OneOf(&["always", "adaptive", "never"]),
+        doc: "when a second factor is asked for: always, adaptive (plan-dependent) or never",
+        wire: "(array)",
+        ..FIELD
+    }],
+};
+
+/// When a second factor is asked for.
+pub static MFA_POLICY: Setting = Setting {
+    name: "mfa_policy",
+    sections: &[&MFA_SECTION],
+    declare: |manifest| {
+        manifest
+            .get("mfa", "policy")
+            .map(|policy| one("mfa_policy", "mfa_policy", "policy", policy.clone()))
+            .into_iter()
+            .collect()
+    },
+    check: |manifest, out| {
+        let asks = matches!(manifest.text("mfa", "policy"), Some("always" | "adaptive"));
+        let factors = manifest.section("mfa.factors");
+        let some_on = factors.is_some_and(|f| {
+            f.iter().any(|(name, value)| name != "recovery_code" && *value == Value::Known(json!(true)))
+        });
+        let all_named_off = factors.is_some_and(|f| !f.is_empty()) && !some_on;
+        if asks && all_named_off {
+            out.push(Problem::error(
+                codes::UNSAFE,
+                "mfa.policy",
+                "the policy asks for a factor, and none is on",
+                "nobody could log in",
+                "switch a factor on in mfa.factors, or set policy: never",
+            ));
+        }
+    },
+    read: "/api/v2/guardian/policies",
+    shape: Shape::Words,
+    parse: |_, reply| {
+        let policies: Vec<&str> = reply.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+        let word = match policies.as_slice() {
+            [] => "never".to_owned(),
+            ["all-applications"] => "always".to_owned(),
+            ["confidence-score"] => "adaptive".to_owned(),
+            other => format!("({})", other.join(", ")),
+        };
+        Attrs::from([("policy".to_owned(), Value::text(word))])
+    },
+    write: |_, attrs| {
+        let policies = match attrs.get("policy").and_then(Value::as_str) {
+            Some("always") => json!(["all-applications"]),
+            Some("adaptive") => json!(["confidence-score"]),
+            _ => json!([]),
+        };
+        (Method::Put, "/api/v2/guardian/policies".into(), policies)
+    },
+    facts: |_, attrs| Facts::from([("policy".to_owned(), known(attrs, "policy"))]),
+    weigh: |_, from, to| {
+        let rank = |attrs: &Attrs| match attrs.get("policy").and_then(Value::as_str) {
+            Some("never") => 0,
+            Some("adaptive") => 1,
+            _ => 2,
+        };
+        if rank(to) > rank(from) {
+            let word = to.get("policy").and_then(Value::as_str).unwrap_or_default();
+            let danger = format!("every application of the tenant asks for a second factor ({word})");
+            return (Stage::RaisePolicy, Some(danger));
+        }
+        (Stage::LowerPolicy, Some("logins ask for a second factor less often, or not at all".into()))
+    },
+    scopes: &["update:mfa_policies"],
+    before: Before::SomeFactor,
+    ..SETTING
+};

@@ -1,0 +1,65 @@
+//! The tenant's unified phone experience.
+
+use serde_json::{Value as Json, json};
+
+use super::{Before, SETTING, Setting, Shape, known, one};
+use crate::kinds::Seen;
+use crate::model::api::Method;
+use crate::model::call::{Api, Failed, Get};
+use crate::model::plan::{Facts, Level, Stage};
+use crate::model::value::{Attrs, Value};
+use crate::port::Reader;
+
+/// The tenant's unified phone experience: when it is off, MFA does not use the tenant's phone provider.
+pub static UNIFIED_PHONE: Setting = Setting {
+    name: "unified_phone",
+    declare: |manifest| match manifest.text("phone", "delivery") {
+        Some("unified") => vec![one("unified_phone", "unified_phone", "enabled", Value::Known(json!(true)))],
+        _ => Vec::new(),
+    },
+    read: "/api/v2/tenants/settings",
+    shape: Shape::Sparse,
+    parse: |_, reply| match reply.get("phone_consolidated_experience").and_then(Json::as_bool) {
+        Some(enabled) => Attrs::from([("enabled".to_owned(), Value::Known(json!(enabled)))]),
+        None => Attrs::from([("enabled".to_owned(), Value::Unknown("phone_consolidated_experience".into()))]),
+    },
+    write: |_, attrs| {
+        let body = json!({ "phone_consolidated_experience": known(attrs, "enabled") });
+        (Method::Patch, "/api/v2/tenants/settings".into(), body)
+    },
+    facts: |_, attrs| Facts::from([("unified".to_owned(), known(attrs, "enabled"))]),
+    weigh: |_, _, _| {
+        let danger = "the tenant leaves the legacy phone set-up for good: Actions on send-phone-message and the legacy \
+                      provider are no longer used for MFA";
+        (Stage::Tenant, Some(danger.into()))
+    },
+    scopes: &["update:tenant_settings"],
+    before: Before::ProviderDelivers,
+    way_back: false,
+    ..SETTING
+};
+
+/// The flag is absent on some tenants and says nothing then: a legacy call that is refused says that it is on.
+pub(super) async fn by_probe(seen: &mut Seen, address: &str, reader: &Reader) -> Result<(), Failed> {
+    let probe = Get::whole(Api::Auth0, "/api/v2/guardian/factors/phone/selected-provider");
+    let enabled = match reader.get(&probe).await {
+        Ok(_) => Some(false),
+        Err(failed) if failed.status() == Some(403) && failed.code() != Some("insufficient_scope") => {
+            Some(true)
+        }
+        Err(failed @ Failed::Refused(_)) => {
+            seen.finding(
+                address,
+                Level::Note,
+                format!("the unified phone flag is absent, and the probe was refused: {failed}"),
+                "grant read:guardian_factors, or check Settings, Advanced in the Auth0 dashboard",
+            );
+            None
+        }
+        Err(failed) => return Err(failed),
+    };
+    if let Some(enabled) = enabled {
+        seen.attrs.insert("enabled".into(), Value::Known(json!(enabled)));
+    }
+    Ok(())
+}
