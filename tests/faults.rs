@@ -4,6 +4,7 @@
 mod bench;
 mod kills;
 mod ledgers;
+mod migration;
 mod pace;
 mod rivals;
 mod single;

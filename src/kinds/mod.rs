@@ -253,6 +253,8 @@ pub const KINDS: &[&dyn Kind] = &[
     &action::LEGACY,
     &trigger_binding::LEGACY_BINDING,
     &phone_provider::PhoneProvider,
+    &settings::SELECTED_PROVIDER,
+    &settings::LEGACY_TEMPLATES,
     &settings::UNIFIED_PHONE,
     &settings::MFA_FACTOR,
     &settings::MESSAGE_TYPES,

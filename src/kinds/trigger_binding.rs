@@ -388,6 +388,10 @@ impl Kind for TriggerBinding {
     }
 
     fn facts(&self, _address: &str, seen: &Seen) -> Facts {
+        if seen.raw["refused"] == json!(true) {
+            // Neither bound nor in need of it.
+            return Facts::new();
+        }
         Facts::from([(self.fact.to_owned(), json!(seen.exists))])
     }
 

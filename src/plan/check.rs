@@ -54,6 +54,14 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
                 lose(what.into(), true);
             }
         }
+        for (action, bound) in [("action", "bound"), ("legacy_action", "legacy_bound")] {
+            if sets(action, json!("deployed")) && word(&before, action) == Some("absent") {
+                lose("the Action is deployed before it is there".into(), true);
+            }
+            if sets(action, json!("absent")) && flag(&before, bound) == Some(true) {
+                lose("the Action is deleted while it is bound, which the API refuses".into(), true);
+            }
+        }
         if sets("selected", json!(HOOK)) && flag(&before, "legacy_bound") == Some(false) {
             lose("codes are handed to an Action that is not bound".into(), true);
         }

@@ -19,6 +19,9 @@ use serde_json::json;
 use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest};
 
 pub const ACTION: &str = "Lockstep phone (acme-login)";
+pub const LEGACY: &str = "Lockstep phone, legacy (acme-login)";
+/// The Action's name where a manifest gives one.
+pub const NAMED: &str = "Acme sender";
 pub const LEDGER: &str = "Lockstep ledger (acme-login)";
 pub const STREAM: &str = "Lockstep feedback (acme-login)";
 pub const FOREIGN_STREAM: &str = "lst_0000000000000042";
@@ -122,7 +125,7 @@ pub fn foreign(world: &World) -> World {
         let own: Vec<String> = tenant
             .actions
             .iter()
-            .filter(|a| a.name == ACTION || a.name == LEDGER)
+            .filter(|a| [ACTION, LEGACY, LEDGER].contains(&&*a.name) || a.name.starts_with(NAMED))
             .map(|a| a.id.clone())
             .collect();
         tenant.actions.retain(|action| !own.contains(&action.id));
@@ -139,6 +142,7 @@ pub fn foreign(world: &World) -> World {
         tenant.factors.retain(|factor| factor.name != "sms" && factor.name != "otp");
         tenant.prompts.universal_login_experience = String::new();
         tenant.settings.remove("phone_consolidated_experience");
+        tenant.legacy_phone.selected_provider.clear();
         tenant.failing_builds = 0;
     }
     for account in rest.accounts.values_mut() {

@@ -279,6 +279,9 @@ impl Kind for Action {
             let op = json!({ "do": "draft", "secrets": with_secrets });
             let mut step = diff.step(verb, self.stages.draft, what, op);
             step.creates = !seen.exists;
+            if !seen.exists {
+                step.effects = Facts::from([(self.fact.to_owned(), json!("draft"))]);
+            }
             step.reason = if !seen.exists {
                 "it does not exist".into()
             } else if draft_changes.is_empty() {

@@ -5,6 +5,7 @@
 
 mod delivery;
 mod factors;
+mod legacy;
 mod login;
 mod policy;
 mod unified;
@@ -13,18 +14,19 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, object, step, text};
+use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, object, step, text};
 use crate::diag::Problem;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, FieldChange, Level, Stage, Step, Verb};
+use crate::model::plan::{Facts, FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
 pub use factors::{MESSAGE_TYPES, MFA_FACTOR};
+pub use legacy::{LEGACY_TEMPLATES, SELECTED_PROVIDER};
 pub use login::UNIVERSAL_LOGIN;
 pub use policy::MFA_POLICY;
 pub use unified::UNIFIED_PHONE;
@@ -54,6 +56,12 @@ pub struct Setting {
     before: Before,
     /// Destroy puts the former value back; not where the way back is not one that a tool should take by itself.
     way_back: bool,
+    /// How it goes when the manifest no longer declares it.
+    leaving: fn(&Manifest) -> Leaving,
+    /// It belongs to the legacy phone set-up, which is out of reach while the unified experience is on.
+    legacy: bool,
+    /// One write takes all fields of the section.
+    whole: bool,
 }
 
 /// A row that spells out only what differs (`Setting { name: "x", ..SETTING }`).
@@ -71,6 +79,9 @@ const SETTING: Setting = Setting {
     scopes: &[],
     before: Before::Nothing,
     way_back: true,
+    leaving: |_| Leaving::Removed,
+    legacy: false,
+    whole: false,
 };
 
 /// The shape of a reply.
@@ -92,6 +103,8 @@ enum Before {
     Nothing,
     /// Everything that a phone message passes through stands: for switches that let messages through it.
     ProviderDelivers,
+    /// The Action that codes are about to be handed to is deployed and bound.
+    ActionStands,
     /// At least one factor can be used: for a policy that asks for one.
     SomeFactor,
 }
@@ -110,6 +123,11 @@ fn values(step: &Step) -> Attrs {
 }
 
 impl Setting {
+    /// The manifest asks for the way back, and that is not one that a tool should take by itself.
+    fn refused(&self, diff: &Diff<'_>) -> bool {
+        !self.way_back && known(&diff.want.desired, "enabled") == json!(false) && !diff.changes.is_empty()
+    }
+
     fn get(&self) -> Get {
         Get::whole(Api::Auth0, self.read)
     }
@@ -176,6 +194,7 @@ impl Setting {
             Before::ProviderDelivers if !matches!(stage, Stage::SwitchOff | Stage::NarrowTypes) && phone => {
                 delivery::delivers(run, reader).await?;
             }
+            Before::ActionStands if stage == Stage::Provider => delivery::action_stands(run, reader).await?,
             Before::SomeFactor if stage == Stage::RaisePolicy => {
                 let factors = reader.get(&MFA_FACTOR.get()).await?;
                 let on: Vec<&str> = array(&factors, "GET /api/v2/guardian/factors")?
@@ -224,7 +243,13 @@ impl Kind for Setting {
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let reply = reader.get(&self.get()).await?;
+            let reply = match reader.get(&self.get()).await {
+                Ok(reply) => reply,
+                Err(failed) if self.legacy => {
+                    return legacy::locked(&failed, hint.address, hint.want).ok_or(failed);
+                }
+                Err(failed) => return Err(failed),
+            };
             let reply = self.shaped(&reply)?;
             let mut seen = Seen { exists: true, attrs: (self.parse)(hint.address, reply), ..Seen::default() };
             if self.name == MFA_FACTOR.name {
@@ -248,10 +273,10 @@ impl Kind for Setting {
     }
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
-        if diff.changes.is_empty() {
+        if diff.changes.is_empty() || self.refused(diff) {
             return Vec::new();
         }
-        let changed = |key: &str| diff.changes.iter().any(|change| change.field == key);
+        let changed = |key: &str| self.whole || diff.changes.iter().any(|change| change.field == key);
         let to: Attrs = diff
             .want
             .desired
@@ -262,6 +287,25 @@ impl Kind for Setting {
         vec![self.set_step(diff.address, diff.seen, &to, diff.changes)]
     }
 
+    fn leaving(&self, manifest: &Manifest) -> Leaving {
+        (self.leaving)(manifest)
+    }
+
+    fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+        if !self.refused(diff) {
+            return Vec::new();
+        }
+        vec![Finding {
+            address: diff.address.to_owned(),
+            text: "the tenant has the unified phone experience, and the way back to the legacy set-up is not taken: \
+                   the legacy provider and its Action would have to send every code from one request to the next, \
+                   and Auth0 gives the legacy set-up back through its support only"
+                .into(),
+            help: "use `phone.delivery: unified`".into(),
+            level: Level::Blocker,
+        }]
+    }
+
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
         if !self.way_back {
             return Vec::new();
@@ -269,14 +313,18 @@ impl Kind for Setting {
         let back: Attrs = entry
             .restore
             .iter()
-            .filter(|(key, old)| {
-                entry.fields.contains_key(*key) && seen.attrs.get(*key).and_then(Value::known) != Some(*old)
-            })
+            .filter(|(key, _)| entry.fields.contains_key(*key))
             // A value that the write cannot express (several policies at once) is left to a person.
             .filter(|(_, old)| !old.as_str().is_some_and(|word| word.starts_with('(')))
             .map(|(key, old)| (key.clone(), Value::Known(old.clone())))
             .collect();
-        if back.is_empty() {
+        let differs = |(key, old): &(&String, &Value)| seen.attrs.get(*key) != Some(*old);
+        let back: Attrs = if self.whole && back.iter().any(|entry| differs(&entry)) {
+            back
+        } else {
+            back.iter().filter(differs).map(|(key, old)| (key.clone(), old.clone())).collect()
+        };
+        if back.is_empty() || !seen.exists {
             return Vec::new();
         }
         let mut step = self.set_step(address, seen, &back, &[]);
