@@ -5,5 +5,6 @@ mod support;
 mod faults;
 mod fields;
 mod process;
+mod simulation;
 mod spine;
 mod tidy;

@@ -79,6 +79,10 @@ pub enum What {
     NotSent,
     /// Status 200 and an HTML page in place of the answer.
     Malformed { after_effect: bool },
+    /// The answer's own status, and only the first half of its body.
+    Cut { after_effect: bool },
+    /// Status 200 and a quarter of a megabyte of JSON that is not the answer.
+    Huge { after_effect: bool },
     /// 403 without effect, as for a missing permission.
     Forbidden,
     /// 401 without effect.

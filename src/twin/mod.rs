@@ -36,6 +36,9 @@ pub use self::world::{Account, Tenant, TriggerRef, World};
 use self::wire::Reply;
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
 
+/// Size of a body that is far larger than any real one.
+const HUGE_BYTES: usize = 256 * 1024;
+
 /// Version of the world file.
 const FILE_VERSION: u64 = 1;
 
@@ -224,7 +227,7 @@ impl Twin {
             Some(What::Stale) => {}
             Some(What::NotSent) => answer = Some(Answer::NotSent("connection refused by the twin".into())),
             Some(What::RateLimited { retry_after_s }) => {
-                answer = Some(reply(rate_limited(request, retry_after_s, now_ms)));
+                answer = Some(reply(rate_limited(request, &self.options, retry_after_s, now_ms)));
             }
             Some(What::Forbidden) => answer = Some(reply(denied(request, 403))),
             Some(What::Unauthorized) => answer = Some(reply(denied(request, 401))),
@@ -245,6 +248,25 @@ impl Twin {
                     served = Some(self.serve(request, now_ms, number));
                 }
                 answer = Some(reply(Reply::html(200)));
+            }
+            Some(What::Cut { after_effect }) => {
+                // Before the effect there is no answer to cut; half a refusal is as unreadable.
+                let mut half = if after_effect {
+                    let done = self.serve(request, now_ms, number);
+                    let whole = done.reply.clone();
+                    served = Some(done);
+                    whole
+                } else {
+                    server_error(request, 502)
+                };
+                half.body.truncate(half.body.len() / 2);
+                answer = Some(reply(half));
+            }
+            Some(What::Huge { after_effect }) => {
+                if after_effect {
+                    served = Some(self.serve(request, now_ms, number));
+                }
+                answer = Some(reply(Reply::json(200, &json!({ "padding": "x".repeat(HUGE_BYTES) }))));
             }
         }
         if served.is_none() && answer.is_none() {
@@ -362,13 +384,13 @@ fn reply(reply: Reply) -> Answer {
     Answer::Reply(ApiReply { status, headers, body })
 }
 
-fn rate_limited(request: &ApiRequest, retry_after_s: Option<u64>, now_ms: u64) -> Reply {
+fn rate_limited(request: &ApiRequest, options: &Options, retry_after_s: Option<u64>, now_ms: u64) -> Reply {
     let mut reply = if twilio::is_host(&request.host) {
         twilio::refusal(429, 20429, "Too Many Requests")
     } else {
         let reset_s = now_ms / 1_000 + retry_after_s.unwrap_or(1);
         auth0::rate::too_many()
-            .with_header("x-ratelimit-limit", 10)
+            .with_header("x-ratelimit-limit", auth0::rate::limit(options.rate))
             .with_header("x-ratelimit-remaining", 0)
             .with_header("x-ratelimit-reset", reset_s)
     };

@@ -7,6 +7,9 @@ use super::refusal;
 /// One request in the bucket's unit: a millionth, so that refill per millisecond is a whole number on every plan.
 const REQUEST: u64 = 1_000_000;
 
+/// Shown where nothing is ever refused.
+const UNLIMITED: u64 = 1_000;
+
 /// The budget of one tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
@@ -36,6 +39,11 @@ fn plan(rate: Rate) -> Option<(u64, u64)> {
     }
 }
 
+/// What the headers name as the size of the budget.
+pub fn limit(rate: Rate) -> u64 {
+    plan(rate).map_or(UNLIMITED, |(size, _)| size)
+}
+
 impl Bucket {
     pub fn full(rate: Rate, now_ms: u64) -> Bucket {
         Bucket { level: plan(rate).map_or(0, |(size, _)| size * REQUEST), at_ms: now_ms }
@@ -46,8 +54,8 @@ impl Bucket {
         let Some((size, refill)) = plan(rate) else {
             return Budget {
                 admitted: true,
-                limit: 1_000,
-                remaining: 999,
+                limit: UNLIMITED,
+                remaining: UNLIMITED - 1,
                 reset_s: now_ms / 1_000 + 1,
                 wait_s: 0,
             };

@@ -1,0 +1,62 @@
+//! Tells any number of simulated stories and adds up what went wrong in them.
+//!
+//!     cargo run --release --example simulate -- --seeds 0..100000
+//!     cargo run --release --example simulate -- --seed 4711
+//!
+//! `--first` stops at the first failure, `--threads N` sets the threads (default: the machine's). With 20 000 seeds or
+//! more an empty cell of the coverage table is a failure too.
+
+#[expect(dead_code, reason = "the tests use all of it")]
+#[path = "../tests/simulation/mod.rs"]
+mod simulation;
+
+use std::process::ExitCode;
+
+use simulation::report::{replay, table, tell_all};
+
+/// Enough to expect something in every cell.
+const ENOUGH_SEEDS: usize = 20_000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    if let Some(seed) = value("--seed").and_then(|text| text.parse().ok()) {
+        let (text, good) = replay(seed);
+        print!("{text}");
+        return if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let seeds = value("--seeds").unwrap_or_else(|| "0..200".into());
+    let bounds: Vec<u64> = seeds.split("..").filter_map(|part| part.parse().ok()).collect();
+    let &[from, to] = bounds.as_slice() else {
+        eprintln!("--seeds takes a range such as 0..1000");
+        return ExitCode::from(64);
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = value("--threads").and_then(|text| text.parse().ok()).unwrap_or(cores);
+    let first = arguments.iter().any(|argument| argument == "--first");
+    std::panic::set_hook(Box::new(|_| {}));
+    let started = std::time::Instant::now();
+    let sum = tell_all(from..to, threads, first);
+    let (text, empty) = table(&sum);
+    println!("{text}");
+    println!(
+        "{} seeds, {} runs, {} requests, {} distinct faults, {:.1} s",
+        sum.seeds,
+        sum.runs,
+        sum.requests,
+        sum.coverage.len() + sum.edits.len(),
+        started.elapsed().as_secs_f64()
+    );
+    for (seed, what) in sum.failures.iter().take(40) {
+        println!("FAILED --seed {seed}: {what}");
+    }
+    println!("{} failed", sum.failures.len());
+    let hollow = sum.seeds >= ENOUGH_SEEDS && !empty.is_empty();
+    if hollow {
+        println!("empty cells: {}", empty.join(", "));
+    }
+    if sum.failures.is_empty() && !hollow { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

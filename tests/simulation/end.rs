@@ -1,0 +1,406 @@
+//! The end of a story: the faults stop, a person does what the findings say, and then all has to be well.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lockstep::engine::apply::Ended;
+use lockstep::engine::store::Store;
+use lockstep::model::plan::Plan;
+use lockstep::twin::World;
+use serde_json::{Value as Json, json};
+
+use super::exempt::{Case, Law};
+use super::laws::objects;
+use super::manifests::{ACCOUNT, DOMAIN, FACTORS};
+use super::procs::{Command, Proc, Start, Trouble};
+use super::story::{STACK, Story};
+
+/// Applies that a story may need to come to rest, with a person's help between them.
+const RUNS_MAX: usize = 8;
+
+/// What a person does about a finding that stands in the way: words of the finding, and the deed. The help of each
+/// finding says the same.
+pub const REMEDIES: &[(&str, fn(&mut Story))] = &[
+    ("neither is trusted", |story| {
+        // Delete all but the newest one.
+        let name = format!("Lockstep ledger ({STACK})");
+        let tenant = story.ground.twin.tenant_mut(DOMAIN);
+        let newest = tenant
+            .actions
+            .iter()
+            .filter(|action| action.name == name)
+            .max_by(|a, b| a.updated_at.cmp(&b.updated_at))
+            .map(|action| action.id.clone());
+        tenant.actions.retain(|action| action.name != name || Some(&action.id) == newest.as_ref());
+    }),
+    ("already has a service named", pin),
+    ("appeared since the last run began", pin),
+    ("the pinned service", |story| story.draft.sid = None),
+    ("two would send two messages", |story| others_go(story)),
+    ("another Action is bound to", |story| others_go(story)),
+    ("exists on another trigger", |story| {
+        let tenant = story.ground.twin.tenant_mut(DOMAIN);
+        tenant.actions.iter_mut().filter(|action| action.name.starts_with("Lockstep phone")).for_each(
+            |action| {
+                if action.supports("post-login") {
+                    action.name = "Their own".into();
+                }
+            },
+        );
+    }),
+    ("Actions are named", |story| {
+        // Delete all but one of each name and trigger.
+        let tenant = story.ground.twin.tenant_mut(DOMAIN);
+        let mut seen: Vec<(String, String)> = Vec::new();
+        let mut gone: Vec<String> = Vec::new();
+        for action in &tenant.actions {
+            let key = (action.name.clone(), action.supported_triggers[0].id.clone());
+            if seen.contains(&key) {
+                gone.push(action.id.clone());
+            } else {
+                seen.push(key);
+            }
+        }
+        tenant.actions.retain(|action| !gone.contains(&action.id));
+        tenant.bindings.values_mut().for_each(|list| list.retain(|bound| !gone.contains(&bound.action_id)));
+    }),
+    ("may have 100", |story| {
+        story.ground.twin.tenant_mut(DOMAIN).actions.retain(|action| !action.name.starts_with("Theirs "));
+    }),
+    ("no longer in the manifest", |story| story.allow_delete = true),
+    ("is unsafe", |story| {
+        story.draft.set("mfa.policy", "\"never\"");
+        story.draft.set("mfa.factors.otp", "true");
+    }),
+    ("the way back to the legacy set-up is not taken", to_unified),
+    ("the tenant refuses the legacy phone calls", to_unified),
+    ("log streams", |story| {
+        let tenant = story.ground.twin.tenant_mut(DOMAIN);
+        let mut seen: Vec<Option<String>> = Vec::new();
+        tenant.log_streams.retain(|stream| {
+            let first = !seen.contains(&stream.name);
+            seen.push(stream.name.clone());
+            first
+        });
+    }),
+    ("has secrets that the manifest does not name", |story| {
+        story.draft.set("action.unmanaged_secrets", "\"remove\"")
+    }),
+    ("what it made is not all on record", |_| {}),
+    ("nothing is known to be ours", |_| {}),
+];
+
+fn pin(story: &mut Story) {
+    let name: String =
+        story.draft.json()["verify_service"]["friendly_name"].as_str().unwrap_or_default().into();
+    let owner = format!("{DOMAIN}/{STACK}");
+    let made = &story.ground.made;
+    let services = &story.ground.twin.world.accounts[ACCOUNT].verify_services;
+    let named: Vec<&str> =
+        services.iter().filter(|one| one.friendly_name == name).map(|one| one.sid.as_str()).collect();
+    let ours = |sid: &&&str| made.get(**sid).is_some_and(|made| made.owner == owner);
+    let theirs = |sid: &&&str| made.get(**sid).is_none_or(|made| made.owner == owner);
+    let chosen = named.iter().find(ours).or_else(|| named.iter().find(theirs)).map(|sid| (*sid).to_owned());
+    story.draft.sid = chosen.or_else(|| Some("new".into()));
+}
+
+fn to_unified(story: &mut Story) {
+    story.draft.legacy = false;
+    story.draft.set("phone.legacy_templates", "");
+}
+
+fn others_go(story: &mut Story) {
+    let made = story.ground.made.clone();
+    let named = story.ground.claims[&format!("{DOMAIN}/{STACK}")].action_names.clone();
+    let tenant = story.ground.twin.tenant_mut(DOMAIN);
+    let trigger = if story.draft.legacy { "send-phone-message" } else { "custom-phone-provider" };
+    let ours: Vec<&str> = tenant
+        .actions
+        .iter()
+        .filter(|action| named.contains(&action.name))
+        .map(|action| action.id.as_str())
+        .collect();
+    let keep = ours.iter().find(|id| made.contains_key(**id)).or(ours.first()).map(|id| (*id).to_owned());
+    let gone: Vec<String> = tenant
+        .actions
+        .iter()
+        .filter(|action| action.supports(trigger) && Some(&action.id) != keep.as_ref())
+        .map(|action| action.id.clone())
+        .collect();
+    tenant.actions.retain(|action| !gone.contains(&action.id));
+    tenant.bindings.values_mut().for_each(|list| list.retain(|bound| !gone.contains(&bound.action_id)));
+}
+
+/// From here on nothing goes wrong.
+pub fn check(story: &mut Story) {
+    story.ground.say("calm: no faults, everything is granted");
+    story.settings_of_calm();
+    story.ground.now_ms += 60_000;
+    let case = Case::default();
+    let Some(mut last) = converge(story) else { return };
+    // The second plan is empty, and an apply of it writes nothing.
+    let mark = story.ground.requests();
+    story.ground.now_ms += 2_000;
+    let second = run(story, Command::Apply);
+    let plan = second.plan();
+    if !plan.as_ref().is_some_and(Plan::is_empty) {
+        let shown = plan.as_ref().map(shown).unwrap_or_default();
+        story.ground.blame(Law::Second, &case, format!("the second plan is not empty: {shown}"));
+    }
+    let wrote: Vec<&str> = story.ground.twin.log()[mark..]
+        .iter()
+        .filter(|entry| entry.wrote)
+        .map(|entry| entry.operation)
+        .collect();
+    if !wrote.is_empty() {
+        story.ground.blame(Law::Second, &case, format!("the second apply wrote: {}", wrote.join(", ")));
+    }
+    // Nobody holds a lease but one who died with it; the next one who has something to do waits that out.
+    if leases(&story.ground.twin.world) > 0 && !last.wrote {
+        let name = if story.draft.choice["verify_service.tts_name"] == "\"alice\"" {
+            "\"man\""
+        } else {
+            "\"alice\""
+        };
+        story.draft.set("verify_service.tts_name", name);
+        match converge(story) {
+            Some(next) => last = next,
+            None => return,
+        }
+    }
+    if leases(&story.ground.twin.world) > 0 && last.wrote {
+        story.ground.blame(Law::Lease, &case, "a lease is left".into());
+    }
+    for lie in lies(story) {
+        story.ground.blame(Law::Ledger, &case, lie);
+    }
+    if story.dice.chance(40) {
+        destroy(story);
+    }
+}
+
+/// How a story came to rest.
+struct Rest {
+    /// The last run took the lease.
+    wrote: bool,
+}
+
+fn converge(story: &mut Story) -> Option<Rest> {
+    let mut seen = Vec::new();
+    for _ in 0..RUNS_MAX {
+        story.ground.now_ms += 2_000;
+        let mark = story.ground.requests();
+        let proc = run(story, Command::Apply);
+        let wrote = story.ground.twin.log()[mark..]
+            .iter()
+            .any(|entry| entry.operation == "create_serverless_service");
+        match proc.ended() {
+            Some(Ended::Done) => return Some(Rest { wrote }),
+            Some(ended) => seen.push(format!("{ended:?}")),
+            None => seen.push("killed".into()),
+        }
+        let blockers: Vec<String> = proc
+            .plan()
+            .iter()
+            .flat_map(Plan::blockers)
+            .map(|finding| format!("{}: {}", finding.address, finding.text))
+            .collect();
+        let before = (story.ground.twin.world.clone(), story.draft.clone(), story.allow_delete);
+        for blocker in &blockers {
+            match REMEDIES.iter().find(|(words, _)| blocker.contains(words)) {
+                Some((words, remedy)) => {
+                    story.ground.say(&format!("a person reads {words:?} and does what it says"));
+                    remedy(story);
+                    story.ground.changes.push((0, true));
+                }
+                None => {
+                    let what = format!("nobody knows what to do about: {blocker}");
+                    story.ground.blame(Law::Second, &Case::default(), what);
+                    return None;
+                }
+            }
+        }
+        if let Err(wrong) = story.draft.parse(&story.env) {
+            story.ground.say(&format!("the manifest is refused: {wrong}"));
+            story.draft.set("phone.channels", "[\"sms\"]");
+            story.draft.set("action.code", "\"builtin:twilio-verify\"");
+            story.draft.set("universal_login.experience", "");
+        }
+        let same = before == (story.ground.twin.world.clone(), story.draft.clone(), story.allow_delete);
+        if !blockers.is_empty() && same {
+            let what = format!("what a person can do was done, and still: {}", blockers.join("; "));
+            story.ground.blame(Law::Second, &Case::default(), what);
+            return None;
+        }
+    }
+    let what = format!("no rest after {RUNS_MAX} applies: {}", seen.join(" | "));
+    story.ground.blame(Law::Second, &Case::default(), what);
+    None
+}
+
+fn run(story: &mut Story, command: Command) -> Proc {
+    let (draft, env) = (story.draft.clone(), story.env.clone());
+    let owner = format!("{DOMAIN}/{STACK}");
+    story.ground.claims.entry(owner).or_default().add(&draft);
+    let start = Start {
+        draft: &draft,
+        env: &env,
+        store: story.store.clone(),
+        command,
+        allow_delete: story.allow_delete,
+        trouble: Trouble::default(),
+    };
+    let proc = Proc::new(&mut story.ground, &start);
+    story.go(vec![proc]).remove(0)
+}
+
+/// After a destroy nothing that we made is left, and it can be repeated.
+fn destroy(story: &mut Story) {
+    story.ground.say("destroy, in peace");
+    let case = Case::default();
+    let owner = format!("{DOMAIN}/{STACK}");
+    for _ in 0..4 {
+        story.ground.now_ms += 2_000;
+        let proc = run(story, Command::Destroy);
+        let blockers: Vec<String> =
+            proc.plan().iter().flat_map(Plan::blockers).map(|finding| finding.text.clone()).collect();
+        match proc.ended() {
+            Some(Ended::Done) => {
+                let recorded = matches!(story.store, Store::Tenant);
+                let there = objects(&story.ground.twin.world);
+                let left: Vec<String> = story
+                    .ground
+                    .made
+                    .iter()
+                    .filter(|(id, made)| made.owner == owner && there.contains_key(*id))
+                    .map(|(_, made)| format!("{} {:?}", made.kind, made.name))
+                    .collect();
+                let forgotten = story.ground.edits.keys().any(|edit| edit.contains("ledger"));
+                if recorded && !forgotten && !left.is_empty() && story.draft.sid.is_none() {
+                    story.ground.blame(Law::Ledger, &case, format!("left by destroy: {}", left.join(", ")));
+                }
+                return;
+            }
+            ended => {
+                let unsafe_step = blockers.iter().any(|text| text.contains("is unsafe"));
+                if unsafe_step {
+                    // Taking the last factor away under a policy is refused, which is right.
+                    story.ground.say("destroy is refused, as it has to be");
+                    return;
+                }
+                story.ground.say(&format!("destroy ended {ended:?}: {}", blockers.join("; ")));
+            }
+        }
+    }
+    story.ground.blame(Law::Second, &case, "destroy does not come to its end".into());
+}
+
+fn leases(world: &World) -> usize {
+    let services = &world.accounts[ACCOUNT].serverless_services;
+    services.iter().filter(|service| service.unique_name.starts_with("lockstep-lease-")).count()
+}
+
+fn shown(plan: &Plan) -> String {
+    let steps = plan.steps.iter().map(|step| format!("{} {}: {}", step.address, step.what, step.reason));
+    let findings = plan.findings.iter().map(|finding| format!("{}: {}", finding.address, finding.text));
+    steps.chain(findings).chain(plan.record.then(|| "record".to_owned())).collect::<Vec<_>>().join("; ")
+}
+
+/// The payloads of all ledgers, decoded: whoever can read Actions can read them.
+pub fn ledgers(world: &World) -> Vec<String> {
+    let actions = world.tenants.values().flat_map(|tenant| &tenant.actions);
+    let named = actions.filter(|action| action.name.starts_with("Lockstep ledger"));
+    named.filter_map(|action| decode(&action.code)).collect()
+}
+
+fn decode(code: &str) -> Option<String> {
+    let base64 = |ch: char| ch.is_ascii_alphanumeric() || "+/=".contains(ch);
+    let longest = code.split(|ch: char| !base64(ch)).max_by_key(|part| part.len())?;
+    String::from_utf8(STANDARD.decode(longest).ok()?).ok()
+}
+
+/// What the ledger says and the world does not bear out.
+fn lies(story: &Story) -> Vec<String> {
+    let mut lies = Vec::new();
+    if !matches!(story.store, Store::Tenant) {
+        return lies;
+    }
+    let world = &story.ground.twin.world;
+    let tenant = &world.tenants[DOMAIN];
+    let name = format!("Lockstep ledger ({STACK})");
+    let found: Vec<_> = tenant.actions.iter().filter(|action| action.name == name).collect();
+    let [ledger] = found.as_slice() else {
+        return vec![format!("{} ledgers", found.len())];
+    };
+    let payload = decode(&ledger.code).and_then(|text| serde_json::from_str::<Json>(&text).ok());
+    let Some(payload) = payload else { return vec!["the ledger cannot be decoded".into()] };
+    if payload["tenant"] != DOMAIN || payload["account"] != ACCOUNT || payload["stack"] != STACK {
+        lies.push("the ledger is not of this stack".into());
+    }
+    if !payload["intent"].is_null() {
+        lies.push("the ledger still holds an intent".into());
+    }
+    let there = objects(world);
+    let owner = format!("{DOMAIN}/{STACK}");
+    let mut told = Vec::new();
+    for (address, entry) in payload["resources"].as_object().into_iter().flatten() {
+        for (key, id) in entry["ids"].as_object().into_iter().flatten() {
+            let Some(id) = id.as_str().filter(|id| !id.is_empty() && *key != "account_sid") else { continue };
+            let looks_like_id = ["id", "sid", "action_id"].contains(&key.as_str());
+            if looks_like_id && !there.contains_key(id) {
+                lies.push(format!("{address}: {key} {id} does not exist"));
+            }
+            if key == "id" || key == "sid" {
+                told.push(id.to_owned());
+                let ours = story.ground.made.get(id).is_some_and(|made| made.owner == owner);
+                if entry["ownership"] == "created" && !ours {
+                    lies.push(format!("{address}: it was not created by this stack"));
+                }
+            }
+        }
+        for (field, last) in entry["fields"].as_object().into_iter().flatten() {
+            if let Some(is) = actual(world, address, field, entry).filter(|_| !last["plain"].is_null()) {
+                let was = &last["plain"];
+                if *was != is {
+                    lies.push(format!("{address}.{field} is {is}, and the ledger says {was}"));
+                }
+            }
+        }
+    }
+    lies
+}
+
+/// What a field really is, as far as that can be told without the program's help.
+fn actual(world: &World, address: &str, field: &str, entry: &Json) -> Option<Json> {
+    let tenant = &world.tenants[DOMAIN];
+    let id = |key: &str| entry["ids"][key].as_str().unwrap_or_default().to_owned();
+    if let Some(name) = address.strip_prefix("mfa_factor.") {
+        let wire = FACTORS.iter().find(|(key, _)| *key == name).map(|(_, wire)| *wire)?;
+        return Some(json!(tenant.factor_enabled(wire)));
+    }
+    match (address, field) {
+        ("verify_service", "friendly_name") => {
+            world.accounts[ACCOUNT].verify_service(&id("sid")).map(|one| json!(one.friendly_name))
+        }
+        ("verify_service", "code_length") => {
+            world.accounts[ACCOUNT].verify_service(&id("sid")).map(|one| one.settings["code_length"].clone())
+        }
+        ("mfa_policy", "policy") => Some(json!(match tenant.policies.first().map(String::as_str) {
+            None => "never",
+            Some("all-applications") => "always",
+            Some(_) => "adaptive",
+        })),
+        ("universal_login", "experience") => Some(json!(tenant.prompts.universal_login_experience)),
+        ("log_stream", "endpoint") => {
+            let stream = tenant.log_streams.iter().find(|stream| stream.id == id("id"))?;
+            stream.sink.get("httpEndpoint").cloned()
+        }
+        ("log_stream", "status") => {
+            tenant.log_streams.iter().find(|stream| stream.id == id("id")).map(|stream| json!(stream.status))
+        }
+        ("unified_phone", "enabled") if tenant.settings.contains_key("phone_consolidated_experience") => {
+            Some(json!(tenant.unified()))
+        }
+        ("phone_selected_provider", "provider") => Some(json!(tenant.legacy_phone.selected_provider)),
+        _ => None,
+    }
+}

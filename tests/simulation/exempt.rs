@@ -1,0 +1,147 @@
+//! Every exemption from the laws, in one place. There are no others.
+
+/// The laws that are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Law {
+    /// 1: login never breaks because of a step of ours.
+    Login,
+    /// 2: the second apply does nothing, and after the faults the state converges.
+    Second,
+    /// 3: nothing twice.
+    Twice,
+    /// 4: nothing that is not ours.
+    Foreign,
+    /// 5: no secret leaves.
+    Secret,
+    /// 7: read-only means it.
+    ReadOnly,
+    /// 8: a polite guest.
+    Pace,
+    /// Steps come in an order that the API takes.
+    Order,
+    /// The ledger tells the truth.
+    Ledger,
+    /// Two applies do not interleave, and no lease is left.
+    Lease,
+}
+
+/// What is known of the moment in which something was seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Case {
+    /// Somebody else changed the tenant or account since this step began.
+    pub moved_in_step: bool,
+    /// Somebody else changed it since this plan's reads began.
+    pub moved_since_plan: bool,
+    /// The write replaces a trigger's list, and somebody else changed the list after it was read for this write.
+    pub list_moved: bool,
+    /// A process was paused for longer than the lease lives.
+    pub outlived: bool,
+    /// Somebody deleted a lease by hand.
+    pub lease_deleted: bool,
+    /// A run had no lease, because the key may not use Serverless or there was no room for another service.
+    pub no_lease: bool,
+    /// The user's own code throws, and was or is deployed by this step.
+    pub own_code_throws: bool,
+    /// One of the first two requests of a process.
+    pub blind: bool,
+    /// Another process sends to the same tenant.
+    pub shared: bool,
+    /// A read was answered from before a write.
+    pub stale: bool,
+}
+
+/// One exemption.
+pub struct Exemption {
+    pub name: &'static str,
+    pub law: Law,
+    pub reason: &'static str,
+    pub applies: fn(&Case) -> bool,
+}
+
+pub const EXEMPTIONS: &[Exemption] = &[
+    Exemption {
+        name: "the last trip before a write",
+        law: Law::Login,
+        reason: "no API of ours has compare-and-set: what others change between a step's own reads and its write \
+                 cannot be seen",
+        applies: |case| case.moved_in_step,
+    },
+    Exemption {
+        name: "steps that hide nothing act on the plan's reads",
+        law: Law::Login,
+        reason: "only steps that expose, remove or replace a whole list read again right before they write; another \
+                 step may meet a tenant that others took apart since the plan",
+        applies: |case| case.moved_since_plan,
+    },
+    Exemption {
+        name: "code that throws",
+        law: Law::Login,
+        reason: "nobody can prove that a user's own Action works; it is parsed and its handler is checked",
+        applies: |case| case.own_code_throws,
+    },
+    Exemption {
+        name: "our adjacent GET and PATCH of bindings",
+        law: Law::Foreign,
+        reason: "the PATCH replaces the list and there is no If-Match; the design states this one window",
+        applies: |case| case.list_moved,
+    },
+    Exemption {
+        name: "a pause longer than the lease",
+        law: Law::Twice,
+        reason: "the guarantee of the lease ends where pauses outlast its TTL; beyond it law 1 alone holds",
+        applies: |case| case.outlived,
+    },
+    Exemption {
+        name: "two runs without a lease make",
+        law: Law::Twice,
+        reason: "without Serverless two first applies at once are told apart by the ledger only, best effort",
+        applies: |case| case.no_lease,
+    },
+    Exemption {
+        name: "turns after a pause",
+        law: Law::Lease,
+        reason: "as above: a paused process may wake up after its lease was taken over",
+        applies: |case| case.outlived,
+    },
+    Exemption {
+        name: "turns without a lease",
+        law: Law::Lease,
+        reason: "as above: best effort",
+        applies: |case| case.no_lease,
+    },
+    Exemption {
+        name: "a lease deleted by hand",
+        law: Law::Lease,
+        reason: "whoever takes a living lease away has asked for two runs at once",
+        applies: |case| case.lease_deleted,
+    },
+    Exemption {
+        name: "what two runs make after a lease was deleted by hand",
+        law: Law::Twice,
+        reason: "as above",
+        applies: |case| case.lease_deleted,
+    },
+    Exemption {
+        name: "the first two requests",
+        law: Law::Pace,
+        reason: "before the first reply nobody knows the budget; two is the smallest plan's burst",
+        applies: |case| case.blind,
+    },
+    Exemption {
+        name: "a budget shared by two processes",
+        law: Law::Pace,
+        reason: "a process sees what another took only with its own next reply",
+        applies: |case| case.shared,
+    },
+    Exemption {
+        name: "steps that meet a moved tenant are refused",
+        law: Law::Order,
+        reason: "a refusal is how the API says that somebody else was there first",
+        applies: |case| case.moved_since_plan,
+    },
+];
+
+/// The exemption that applies, if any.
+pub fn exempt(law: Law, case: &Case) -> Option<&'static Exemption> {
+    EXEMPTIONS.iter().find(|exemption| exemption.law == law && (exemption.applies)(case))
+}

@@ -1,0 +1,91 @@
+//! What goes wrong on the wire, as a table.
+
+use lockstep::twin::What;
+
+use super::dice::Dice;
+
+/// One kind of fault.
+pub struct Fault {
+    pub name: &'static str,
+    /// `None`: it never has an effect on what the request was to do (or lets it happen as ever).
+    pub after_effect: Option<bool>,
+    pub make: fn(&mut Dice) -> What,
+    pub hits: Hits,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Hits {
+    All,
+    /// Reads within the stated bound after a write.
+    FreshReads,
+}
+
+/// A read may be this old: it is answered from before the last write, if that was less than this long ago. Nothing
+/// like it was ever recorded of the Management API; the bound is what a replica that lags would give.
+pub const STALE_MS: u64 = 400;
+
+const fn fault(name: &'static str, after_effect: Option<bool>, make: fn(&mut Dice) -> What) -> Fault {
+    Fault { name, after_effect, make, hits: Hits::All }
+}
+
+const SERVER: &[u16] = &[500, 502, 503, 504, 524];
+
+pub const FAULTS: &[Fault] = &[
+    fault("429 with a hint", None, |dice| What::RateLimited { retry_after_s: Some(dice.between(1, 8)) }),
+    fault("429 without a hint", None, |_| What::RateLimited { retry_after_s: None }),
+    fault("5xx before", Some(false), |dice| What::ServerError {
+        status: *dice.pick(SERVER),
+        after_effect: false,
+    }),
+    fault("5xx after", Some(true), |dice| What::ServerError {
+        status: *dice.pick(SERVER),
+        after_effect: true,
+    }),
+    fault("lost before", Some(false), |_| What::Lost { after_effect: false }),
+    fault("lost after", Some(true), |_| What::Lost { after_effect: true }),
+    fault("not sent", None, |_| What::NotSent),
+    fault("html before", Some(false), |_| What::Malformed { after_effect: false }),
+    fault("html after", Some(true), |_| What::Malformed { after_effect: true }),
+    fault("cut before", Some(false), |_| What::Cut { after_effect: false }),
+    fault("cut after", Some(true), |_| What::Cut { after_effect: true }),
+    fault("huge before", Some(false), |_| What::Huge { after_effect: false }),
+    fault("huge after", Some(true), |_| What::Huge { after_effect: true }),
+    fault("403", None, |_| What::Forbidden),
+    fault("401", None, |_| What::Unauthorized),
+    fault("slow", None, |dice| What::Delay { ms: dice.between(500, 15_000) }),
+    Fault { name: "stale", after_effect: None, make: |_| What::Stale, hits: Hits::FreshReads },
+];
+
+/// How often requests of one run go wrong.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    pub percent: u64,
+    pub left: usize,
+    dice: Dice,
+}
+
+impl Schedule {
+    pub fn draw(dice: &mut Dice, label: &str) -> Schedule {
+        let percent = *dice.pick(&[0, 0, 2, 5, 10, 20]);
+        Schedule { percent, left: dice.below(12) + 1, dice: dice.fork(label) }
+    }
+
+    pub fn calm() -> Schedule {
+        Schedule { percent: 0, left: 0, dice: Dice::new(0) }
+    }
+
+    /// The fault for the next request, if any.
+    pub fn next(&mut self, is_get: bool, since_write_ms: u64) -> Option<(&'static Fault, What)> {
+        if self.left == 0 || !self.dice.chance(self.percent) {
+            return None;
+        }
+        let fault = self.dice.pick(FAULTS);
+        let fits = fault.hits == Hits::All || (is_get && since_write_ms < STALE_MS);
+        if !fits {
+            return None;
+        }
+        self.left -= 1;
+        let what = (fault.make)(&mut self.dice);
+        Some((fault, what))
+    }
+}

@@ -1,0 +1,344 @@
+//! The ground that all processes stand on: the twin, the clock, what goes wrong, and the judge who looks at the world
+//! before and after every request.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lockstep::model::api::{Answer, ApiRequest, Method};
+use lockstep::shell::in_process::Handled;
+use lockstep::twin::{Fate, Rule, Twin, What, When, World};
+
+use super::exempt::{Case, Law, exempt};
+use super::faults::Schedule;
+use super::laws::{self, Made};
+use super::manifests::{ACCOUNT, Claims, DOMAIN};
+use super::model::look;
+use super::operators::Operator;
+use super::procs::{Command, Proc};
+
+/// 2026-11-20T00:00:00Z.
+pub const START_MS: u64 = 1_795_132_800_000;
+
+/// Something that a law forbids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    pub law: Law,
+    pub what: String,
+}
+
+/// Fault, kind it hit.
+pub type Cell = (&'static str, String);
+
+pub struct Ground {
+    pub twin: Twin,
+    pub now_ms: u64,
+    /// Processes so far.
+    pub runs: usize,
+    pub schedule: Schedule,
+    pub operator: Operator,
+    /// What the manifests of each stack (domain/stack) named so far.
+    pub claims: BTreeMap<String, Claims>,
+    /// What our requests made, by id.
+    pub made: BTreeMap<String, Made>,
+    /// Who changed something, in order: the number of a process, 0 for somebody else; and whether it was a list of
+    /// bindings.
+    pub changes: Vec<(usize, bool)>,
+    pub outlived: bool,
+    lease_deleted: bool,
+    pub violations: Vec<Violation>,
+    pub excused: BTreeMap<&'static str, usize>,
+    pub coverage: BTreeMap<Cell, usize>,
+    pub edits: BTreeMap<&'static str, usize>,
+    /// Processes that wrote to each tenant, in turns.
+    turns: Vec<usize>,
+    no_lease: BTreeSet<usize>,
+    stale: bool,
+    last_write_ms: u64,
+    trace: Option<Vec<String>>,
+}
+
+impl Ground {
+    pub fn new(twin: Twin, operator: Operator, trace: bool) -> Ground {
+        Ground {
+            twin,
+            now_ms: START_MS,
+            runs: 0,
+            schedule: Schedule::calm(),
+            operator,
+            claims: BTreeMap::new(),
+            made: BTreeMap::new(),
+            changes: Vec::new(),
+            outlived: false,
+            lease_deleted: false,
+            violations: Vec::new(),
+            excused: BTreeMap::new(),
+            coverage: BTreeMap::new(),
+            edits: BTreeMap::new(),
+            turns: Vec::new(),
+            no_lease: BTreeSet::new(),
+            stale: false,
+            last_write_ms: 0,
+            trace: trace.then(Vec::new),
+        }
+    }
+
+    pub fn requests(&self) -> usize {
+        self.twin.log().len()
+    }
+
+    pub fn trace(&mut self) -> Vec<String> {
+        self.trace.take().unwrap_or_default()
+    }
+
+    /// A line over all columns.
+    pub fn say(&mut self, text: &str) {
+        let at = self.clock();
+        if let Some(trace) = &mut self.trace {
+            trace.extend(text.lines().map(|line| format!("{at} == {line}")));
+        }
+    }
+
+    /// A line in the column of an actor; 0 is the other operator.
+    pub fn note(&mut self, actor: usize, text: &str) {
+        let at = self.clock();
+        if let Some(trace) = &mut self.trace {
+            let column = match actor {
+                0 => 2,
+                actor => (actor + 1) % 2,
+            };
+            trace.push(format!("{at} {}{text}", " ".repeat(column * 64)));
+        }
+    }
+
+    fn clock(&self) -> String {
+        let ms = self.now_ms - START_MS;
+        format!("{:>9}.{:03}", ms / 1000, ms % 1000)
+    }
+
+    /// Something was seen that a law forbids, unless an exemption applies.
+    pub fn blame(&mut self, law: Law, case: &Case, what: String) {
+        if let Some(exemption) = exempt(law, case) {
+            *self.excused.entry(exemption.name).or_default() += 1;
+            self.say(&format!("   excused ({}): {law:?}: {what}", exemption.name));
+            return;
+        }
+        self.say(&format!("!! VIOLATION of law {law:?}: {what}"));
+        self.violations.push(Violation { law, what });
+    }
+
+    /// Somebody else's change, made by the story itself.
+    pub fn meddle(&mut self, what: &str, change: impl FnOnce(&mut Twin, u64)) {
+        let now_ms = self.now_ms;
+        change(&mut self.twin, now_ms);
+        self.changes.push((0, true));
+        self.note(0, what);
+    }
+
+    fn others_since(&self, mark: usize, who: usize) -> bool {
+        self.changes[mark.min(self.changes.len())..].iter().any(|(actor, _)| *actor != who)
+    }
+
+    /// Lets the other operator act, with the chance that the story gives.
+    fn operator_acts(&mut self) {
+        let now_ms = self.now_ms;
+        let Some(edit) = self.operator.next() else { return };
+        let before = self.twin.world.clone();
+        let mut dice = self.operator.dice();
+        (edit.act)(&mut self.twin, &mut dice, now_ms);
+        self.operator.give_back(dice);
+        if self.twin.world != before {
+            *self.edits.entry(edit.name).or_default() += 1;
+            self.changes.push((0, edit.list));
+            self.lease_deleted |= edit.name == "the lease is deleted";
+            self.note(0, edit.name);
+        }
+    }
+
+    /// One request of a process.
+    pub fn handle(&mut self, proc: &mut Proc, request: &ApiRequest, shared: bool) -> Handled {
+        self.operator_acts();
+        let is_get = request.method == Method::Get;
+        let is_token = request.path == "/oauth/token";
+        let fault = self.schedule.next(is_get, self.now_ms.saturating_sub(self.last_write_ms));
+        let number = self.twin.log().len() + 1;
+        self.twin.faults.rules.clear();
+        let column = laws::column(proc, request);
+        if let Some((fault, what)) = &fault {
+            proc.hurt = true;
+            self.stale |= *what == What::Stale;
+            *self.coverage.entry((fault.name, column)).or_default() += 1;
+            self.twin.faults.rules.push(Rule::once(When::Number(number), what.clone()));
+        }
+        // So that the twin remembers the state before each write.
+        self.twin.faults.rules.push(Rule {
+            when: When::Number(usize::MAX),
+            what: What::Stale,
+            times: 0,
+            matched: 0,
+        });
+        if is_get && request.path.contains("/bindings") {
+            proc.list_mark = self.changes.len();
+        }
+        let before = (!is_get && !is_token).then(|| self.twin.world.clone());
+        let served = self.twin.handle(request, self.now_ms);
+        let entry = self.twin.log().last().expect("logged").clone();
+        let handled = Handled { answer: served.answer, delay_ms: served.delay_ms, operation: None };
+        if self.trace.is_some() {
+            let fate = match entry.fate {
+                Fate::Status(status) => status.to_string(),
+                Fate::Lost => "lost".into(),
+                Fate::NotSent => "not sent".into(),
+            };
+            let mark = fault.as_ref().map(|(fault, _)| format!("  ** {}", fault.name)).unwrap_or_default();
+            let path = request.path.split('?').next().unwrap_or_default();
+            let step = proc.step.as_ref().map(|step| format!("[{}] ", step.number)).unwrap_or_default();
+            let wrote = if entry.wrote { " (wrote)" } else { "" };
+            let line = format!("P{} {step}{} {path} {fate}{wrote}{mark}", proc.number, request.method);
+            self.note(proc.number, &line);
+        }
+        let tenant_call = !request.host.ends_with("twilio.com") && !is_token;
+        proc.sent_to_tenant += usize::from(tenant_call);
+        let mut case = Case {
+            moved_in_step: self.others_since(proc.step_mark, proc.number),
+            moved_since_plan: self.others_since(proc.plan_mark, proc.number),
+            list_moved: self.changes[proc.list_mark.min(self.changes.len())..]
+                .iter()
+                .any(|(actor, list)| *actor != proc.number && *list),
+            outlived: self.outlived,
+            lease_deleted: self.lease_deleted,
+            no_lease: self.no_lease.contains(&proc.number) || !self.twin.options.serverless_allowed,
+            own_code_throws: false,
+            blind: proc.sent_to_tenant <= 2,
+            shared,
+            stale: self.stale,
+        };
+        if tenant_call && fault.is_none() {
+            self.pace(&handled.answer, &case, &entry.path);
+        }
+        if proc.command == Command::Plan && !is_get && !is_token {
+            self.blame(
+                Law::ReadOnly,
+                &case,
+                format!("{} {} by a command that reads", request.method, request.path),
+            );
+        }
+        let lease_call = laws::is_lease(request);
+        if lease_call && request.method == Method::Post && request.path == "/v1/Services" {
+            let refused = matches!(entry.fate, Fate::Status(status) if (400..500).contains(&status) && status != 409 && status != 429);
+            if refused {
+                self.no_lease.insert(proc.number);
+                proc.no_lease = true;
+            }
+        }
+        let Some(before) = before else { return handled };
+        if !entry.wrote {
+            let calm = !proc.hurt && !self.stale;
+            if let (true, Some(status)) = (calm, entry.served_status)
+                && (400..500).contains(&status)
+                && !laws::REFUSALS
+                    .iter()
+                    .any(|(operation, code, _)| *operation == entry.operation && *code == status)
+                && !laws::plan_or_scope(status)
+            {
+                let answer = match &handled.answer {
+                    Answer::Reply(reply) => String::from_utf8_lossy(&reply.body).chars().take(200).collect(),
+                    other => format!("{other:?}"),
+                };
+                self.blame(
+                    Law::Order,
+                    &case,
+                    format!("{} {} was refused: {status} {answer}", request.method, request.path),
+                );
+            }
+            return handled;
+        }
+        self.last_write_ms = self.now_ms;
+        let list = request.path.contains("/bindings") || request.path.contains("/actions/actions");
+        self.changes.push((proc.number, list));
+        if !lease_call {
+            self.turn(proc, &case);
+        }
+        self.judge(before, proc, &mut case, &format!("{} {}", request.method, request.path));
+        handled
+    }
+
+    fn judge(&mut self, before: World, proc: &Proc, case: &mut Case, request: &str) {
+        let domain = proc.domain.as_str();
+        let (was, is) = (look(&before, domain), look(&self.twin.world, domain));
+        case.own_code_throws = is.throws;
+        for loss in laws::losses(&was, &is, proc.step.as_ref()) {
+            self.blame(Law::Login, case, format!("{request}: {loss}"));
+        }
+        // Nothing twice.
+        let (old, new) = (laws::objects(&before), laws::objects(&self.twin.world));
+        for (id, (kind, name, place)) in new.iter().filter(|(id, _)| !old.contains_key(*id)) {
+            let twin = self.made.iter().find(|(other, made)| {
+                made.owner == proc.owner
+                    && made.kind == *kind
+                    && made.name == *name
+                    && made.place == *place
+                    && old.contains_key(*other)
+            });
+            if let Some((other, _)) = twin {
+                let what = format!("{request}: a second {kind} {name:?} ({id}) beside {other}");
+                self.blame(Law::Twice, case, what);
+            }
+            let made = Made {
+                owner: proc.owner.clone(),
+                kind,
+                name: name.clone(),
+                place: place.clone(),
+                by: proc.number,
+            };
+            self.made.insert(id.clone(), made);
+        }
+        if let Some(what) = laws::same_version(&before, &self.twin.world, domain) {
+            self.blame(Law::Twice, case, format!("{request}: {what}"));
+        }
+        // Nothing foreign.
+        let nothing = Claims::default();
+        let claims = self.claims.get(&proc.owner).unwrap_or(&nothing);
+        let theirs = laws::foreign(before, &proc.owner, domain, claims, &self.made);
+        let now = laws::foreign(self.twin.world.clone(), &proc.owner, domain, claims, &self.made);
+        if theirs != now {
+            let what = laws::difference(&theirs, &now);
+            self.blame(Law::Foreign, case, format!("{request}: {what}"));
+        }
+    }
+
+    /// Two processes do not take turns.
+    fn turn(&mut self, proc: &Proc, case: &Case) {
+        if self.turns.last() == Some(&proc.number) {
+            return;
+        }
+        if self.turns.contains(&proc.number) {
+            let any = self.turns.iter().any(|number| self.no_lease.contains(number));
+            let case = Case { no_lease: case.no_lease || any, ..*case };
+            self.blame(Law::Lease, &case, format!("run {} writes again after another one did", proc.number));
+        }
+        self.turns.push(proc.number);
+    }
+
+    /// The processes of a command have ended; the next ones take their own turns.
+    pub fn turns_end(&mut self) {
+        self.turns.clear();
+    }
+
+    /// What the headers of a reply say about the budget that is left to the users' logins.
+    fn pace(&mut self, answer: &Answer, case: &Case, path: &str) {
+        let Answer::Reply(reply) = answer else { return };
+        let number = |name: &str| reply.header(name).and_then(|text| text.parse::<u64>().ok());
+        let (Some(limit), Some(left)) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining")) else {
+            return;
+        };
+        let reserve = (limit * 20).div_ceil(100).min(limit.saturating_sub(1));
+        if left < reserve || reply.status == 429 {
+            self.blame(Law::Pace, case, format!("{path}: {left} of {limit} left, status {}", reply.status));
+        }
+    }
+
+    /// The tenant and the account, there from the start.
+    pub fn settle_in(&mut self) {
+        self.twin.tenant_mut(DOMAIN);
+        self.twin.world.account_mut(ACCOUNT);
+    }
+}

@@ -1,0 +1,299 @@
+//! What the laws look at: pure questions about two worlds. Nothing in here knows how the program works; of a plan it
+//! takes only what a person is shown, the words of the step in progress.
+
+use std::collections::BTreeMap;
+
+use lockstep::model::api::{ApiRequest, Method};
+use lockstep::model::plan::Step;
+use lockstep::twin::World;
+use lockstep::twin::world::Tenant;
+use serde_json::Value as Json;
+
+use super::manifests::{ACCOUNT, Claims};
+use super::model::Look;
+use super::procs::Proc;
+
+/// Something that one of our requests made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Domain and stack.
+    pub owner: String,
+    pub kind: &'static str,
+    pub name: String,
+    /// Domain or account.
+    pub place: String,
+    /// Number of the process.
+    pub by: usize,
+}
+
+/// Refusals of writes that are part of a calm run: operation, status, why.
+pub const REFUSALS: &[(&str, u16, &str)] = &[
+    ("create_serverless_service", 409, "the lease is asked for by making it"),
+    ("create_serverless_service", 400, "no room for another service: said, and done without a lease"),
+    ("set_bindings", 400, "not bindable yet, or this trigger is not bound explicitly: both are tried"),
+    ("delete_serverless_service", 404, "the lease was taken over"),
+    ("update_serverless_service", 404, "the lease was taken over"),
+];
+
+/// A plan or a scope that is missing is found out by asking.
+pub fn plan_or_scope(status: u16) -> bool {
+    status == 403 || status == 401
+}
+
+/// Words by which a plan names a loss: any of them in the step's own words is enough.
+const WORDS: &[(&str, &[&str])] = &[
+    (
+        "codes by SMS",
+        &["codes by SMS stop", "codes by sms", "enrolled with phone", "codes are sent the former way"],
+    ),
+    (
+        "codes by voice",
+        &[
+            "codes by voice stop",
+            "voice codes stop",
+            "codes by sms and voice",
+            "and voice stop",
+            "codes by voice",
+            "enrolled with phone",
+            "codes are sent the former way",
+        ],
+    ),
+    ("messages of the tenant", &["phone messages of the tenant stop"]),
+    ("the phone factor", &["enrolled with phone"]),
+    ("feedback", &["no feedback reaches Verify"]),
+    ("a challenge of a post-login Action", &["enrolled with", "codes by"]),
+];
+
+/// Losses that no words excuse.
+pub fn losses(was: &Look, is: &Look, step: Option<&Step>) -> Vec<String> {
+    let words = step.and_then(|step| step.danger.clone()).unwrap_or_default();
+    let mut out = Vec::new();
+    let mut lose = |name: &str, lost: bool| {
+        let accepted = WORDS.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, words)| *words);
+        if lost && !accepted.iter().any(|word| words.contains(word)) {
+            out.push(format!("{name} worked before and not after; the step says {words:?}"));
+        }
+    };
+    lose("codes by SMS", was.sms && !is.sms && is.phone_on);
+    lose("codes by voice", was.voice && !is.voice && is.phone_on);
+    lose("messages of the tenant", was.tenant_messages && !is.tenant_messages);
+    lose("the phone factor", was.phone_on && !is.phone_on);
+    lose("feedback", was.phone_on && was.fed && is.phone_on && !is.fed && was.delivers);
+    lose("a challenge of a post-login Action", was.challenge && !is.challenge);
+    lose("login under the policy", was.login && !is.login);
+    lose("exposure with delivery", !was.phone_on && is.phone_on && !is.delivers);
+    lose("one message for one", !was.twice && is.twice);
+    lose("bound Actions are deployed", !was.bound_undeployed && is.bound_undeployed);
+    out
+}
+
+/// The column of the coverage table: the kind of the step in progress, or what else a request is for.
+pub fn column(proc: &Proc, request: &ApiRequest) -> String {
+    if request.path == "/oauth/token" {
+        return "token".into();
+    }
+    if is_lease(request) {
+        return "lease".into();
+    }
+    if request.method == Method::Get {
+        return "reads".into();
+    }
+    proc.step.as_ref().map_or_else(|| "ledger".into(), |step| step.kind.clone())
+}
+
+/// Whether a request is about a lease: the Serverless service itself.
+pub fn is_lease(request: &ApiRequest) -> bool {
+    let below = request.path.strip_prefix("/v1/Services");
+    let whole = below.is_some_and(|rest| rest.trim_start_matches('/').split('/').count() == 1);
+    let body = String::from_utf8_lossy(&request.body);
+    let named = request.path.contains("lockstep-lease-")
+        || body.contains("lockstep-lease-")
+        || (body.starts_with("FriendlyName=") && !body.contains('&'))
+        || (body.is_empty() && request.method == Method::Delete);
+    request.host.starts_with("serverless") && whole && named
+}
+
+type Objects = BTreeMap<String, (&'static str, String, String)>;
+
+/// Everything that has an id: kind, name, place.
+pub fn objects(world: &World) -> Objects {
+    let mut out = Objects::new();
+    for (domain, tenant) in &world.tenants {
+        let mut add = |id: &str, kind, name: &str| {
+            out.insert(id.to_owned(), (kind, name.to_owned(), domain.clone()));
+        };
+        tenant.actions.iter().for_each(|action| add(&action.id, "Action", &action.name));
+        let name = |stream: &lockstep::twin::world::LogStream| stream.name.clone().unwrap_or_default();
+        tenant.log_streams.iter().for_each(|stream| add(&stream.id, "log stream", &name(stream)));
+        tenant.phone_providers.iter().for_each(|provider| add(&provider.id, "phone provider", ""));
+        tenant
+            .phone_templates
+            .iter()
+            .for_each(|template| add(&template.id, "phone template", &template.r#type));
+        tenant.clients.keys().for_each(|id| add(id, "client", id));
+    }
+    for (sid, account) in &world.accounts {
+        let mut add = |id: &str, kind, name: &str| {
+            out.insert(id.to_owned(), (kind, name.to_owned(), sid.clone()));
+        };
+        for service in &account.verify_services {
+            add(&service.sid, "Verify service", &service.friendly_name);
+            for limit in &service.rate_limits {
+                add(&limit.sid, "rate limit", &format!("{} {}", service.sid, limit.unique_name));
+                limit.buckets.iter().for_each(|bucket| {
+                    add(&bucket.sid, "bucket", &format!("{} {} {}", limit.sid, bucket.max, bucket.interval));
+                });
+            }
+        }
+        for service in &account.serverless_services {
+            add(&service.sid, "Serverless service", &service.unique_name);
+            service.functions.iter().for_each(|one| {
+                add(&one.sid, "Function", &format!("{} {}", service.sid, one.friendly_name));
+            });
+            service.environments.iter().for_each(|one| {
+                add(&one.sid, "environment", &format!("{} {}", service.sid, one.unique_name));
+            });
+        }
+    }
+    for (sid, key) in world.keys.iter().filter(|(_, key)| !key.deleted) {
+        out.insert(sid.clone(), ("key", key.friendly_name.clone(), key.account_sid.clone()));
+    }
+    out
+}
+
+/// A deployment that changed nothing: the new version is the one before it.
+pub fn same_version(before: &World, after: &World, domain: &str) -> Option<String> {
+    let (before, after) = (before.tenants.get(domain)?, after.tenants.get(domain)?);
+    after.actions.iter().find_map(|action| {
+        let old = before.action(&action.id)?;
+        let (was, is) = (old.live_version()?, action.live_version()?);
+        let same = was.id != is.id
+            && was.code == is.code
+            && was.dependencies == is.dependencies
+            && was.runtime == is.runtime
+            && was.secrets == is.secrets;
+        same.then(|| format!("{:?} was deployed again without a change", action.name))
+    })
+}
+
+/// What is not of this stack: the world without what it made, named or manages.
+pub fn foreign(
+    mut world: World,
+    owner: &str,
+    domain: &str,
+    claims: &Claims,
+    made: &BTreeMap<String, Made>,
+) -> World {
+    world.ids = World::new(0).ids;
+    let ours = |id: &str| made.get(id).is_some_and(|made| made.owner == owner);
+    for (name, tenant) in &mut world.tenants {
+        tenant.tokens.clear();
+        tenant.used_assertions.clear();
+        tenant.bindings.values_mut().flatten().for_each(|binding| {
+            // A binding's id and dates are renewed by every write of the list.
+            binding.id.clear();
+            binding.created_at.clear();
+            binding.updated_at.clear();
+        });
+        if name == domain {
+            without_ours(tenant, claims, &ours);
+        }
+        tenant.bindings.retain(|_, list| !list.is_empty());
+    }
+    for account in world.accounts.values_mut() {
+        account.verify_services.retain(|one| !ours(&one.sid) && !claims.services.contains(&one.sid));
+        account.serverless_services.retain(|one| !ours(&one.sid));
+        account.failing_builds = 0;
+    }
+    world.keys.retain(|sid, _| !ours(sid));
+    world
+}
+
+fn without_ours(tenant: &mut Tenant, claims: &Claims, ours: &dyn Fn(&str) -> bool) {
+    let own: Vec<String> = tenant
+        .actions
+        .iter()
+        .filter(|action| ours(&action.id) || claims.action_names.contains(&action.name))
+        .map(|action| action.id.clone())
+        .collect();
+    tenant.actions.retain(|action| !own.contains(&action.id));
+    tenant.bindings.values_mut().for_each(|list| list.retain(|binding| !own.contains(&binding.action_id)));
+    let named = |name: &Option<String>| name.as_ref().is_some_and(|name| claims.stream_names.contains(name));
+    tenant.log_streams.retain(|stream| !ours(&stream.id) && !named(&stream.name));
+    tenant.failing_builds = 0;
+    tenant.factors.retain(|factor| !claims.factors.contains(&factor.name.as_str()));
+    if claims.provider {
+        tenant.phone_providers.clear();
+    }
+    if claims.types {
+        tenant.message_types = None;
+    }
+    if claims.policy {
+        tenant.policies.clear();
+    }
+    if claims.flag {
+        tenant.settings.remove("phone_consolidated_experience");
+    }
+    if claims.legacy {
+        tenant.legacy_phone.selected_provider.clear();
+    }
+    if claims.templates {
+        tenant.legacy_phone.enrollment_message.clear();
+        tenant.legacy_phone.verification_message.clear();
+    }
+    for wire in &claims.login {
+        match *wire {
+            "universal_login_experience" => tenant.prompts.universal_login_experience.clear(),
+            "identifier_first" => tenant.prompts.identifier_first = None,
+            _ => tenant.prompts.webauthn_platform_first_factor = None,
+        }
+    }
+}
+
+/// The first places in which two worlds differ, for people.
+pub fn difference(was: &World, is: &World) -> String {
+    let as_json = |world: &World| serde_json::to_value(world).unwrap_or_default();
+    let mut out = Vec::new();
+    differ("", &as_json(was), &as_json(is), &mut out);
+    out.truncate(3);
+    format!("something foreign changed: {}", out.join("; "))
+}
+
+fn differ(path: &str, was: &Json, is: &Json, out: &mut Vec<String>) {
+    if was == is {
+        return;
+    }
+    match (was, is) {
+        (Json::Object(a), Json::Object(b)) => {
+            let nothing = Json::Null;
+            for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
+                let at =
+                    |map: &serde_json::Map<String, Json>| map.get(key).cloned().unwrap_or(nothing.clone());
+                differ(&format!("{path}/{key}"), &at(a), &at(b), out);
+            }
+        }
+        (Json::Array(a), Json::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().for_each(|(at, (a, b))| differ(&format!("{path}/{at}"), a, b, out));
+        }
+        _ => {
+            let short = |json: &Json| json.to_string().chars().take(160).collect::<String>();
+            out.push(format!("{path}: {} -> {}", short(was), short(is)));
+        }
+    }
+}
+
+/// Every secret value that a world holds, besides those of the environment.
+pub fn secrets_of(world: &World) -> Vec<String> {
+    let mut out = Vec::new();
+    for tenant in world.tenants.values() {
+        let streams = tenant.log_streams.iter().filter_map(|stream| stream.sink.get("httpAuthorization"));
+        out.extend(streams.filter_map(Json::as_str).map(str::to_owned));
+        out.extend(tenant.tokens.iter().map(|token| token.value.clone()));
+    }
+    for environment in world.accounts[ACCOUNT].serverless_services.iter().flat_map(|one| &one.environments) {
+        let secret = |key: &str| ["SECRET", "TOKEN"].iter().any(|word| key.contains(word));
+        out.extend(environment.variables.iter().filter(|one| secret(&one.key)).map(|one| one.value.clone()));
+    }
+    out.retain(|value| value.len() >= 8);
+    out
+}

@@ -1,0 +1,331 @@
+//! Manifests, drawn from a table: one row per place, with the values it may have. A new kind is more rows.
+
+use std::collections::BTreeMap;
+
+use lockstep::kinds;
+use lockstep::manifest::{self, FileError, Missing, Sources, Tables};
+use lockstep::model::manifest::Manifest;
+use serde_json::{Value as Json, json};
+
+use super::dice::Dice;
+
+pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
+/// The tenant whose story is told, and another one on the same account.
+pub const DOMAIN: &str = "acme-dev.eu.auth0.com";
+pub const OTHER: &str = "acme-two.eu.auth0.com";
+
+const WORKS: &str = "exports.onExecuteCustomPhoneProvider = async (event, api) => {};\n\
+                     exports.onExecuteSendPhoneMessage = async (event, api) => {};\n";
+const THROWS: &str = "// oracle: throws\n\
+                      exports.onExecuteCustomPhoneProvider = async (event, api) => { throw new Error('x'); };\n\
+                      exports.onExecuteSendPhoneMessage = async (event, api) => { throw new Error('x'); };\n";
+
+/// Files that a manifest may name.
+const FILES: &[(&str, &str)] = &[("./works.js", WORKS), ("./throws.js", THROWS)];
+
+/// One place of the manifest.
+pub struct Slot {
+    pub path: &'static str,
+    /// Values as JSON; an empty text leaves the place out. Drawn evenly, so a value may stand here twice.
+    pub values: &'static [&'static str],
+}
+
+const fn slot(path: &'static str, values: &'static [&'static str]) -> Slot {
+    Slot { path, values }
+}
+
+const SWITCH: &[&str] = &["", "", "true", "true", "false"];
+
+/// Every place that is drawn. `phone.delivery` follows the tenant and is not in here.
+pub const SLOTS: &[Slot] = &[
+    slot("verify_service.friendly_name", &["\"Acme\"", "\"Acme\"", "\"Acme\"", "\"Acme Login\""]),
+    slot("verify_service.code_length", &["", "6", "8"]),
+    slot("verify_service.lookup_enabled", &["", "", "true", "false"]),
+    slot("verify_service.dtmf_input_required", &["", "", "true", "false"]),
+    slot("verify_service.tts_name", &["", "", "\"alice\"", "\"woman\""]),
+    slot("verify_service.do_not_share_warning_enabled", &["", "", "true"]),
+    slot("verify_service.totp", &["", "", "", "{\"issuer\": \"Acme\", \"skew\": 2}", "{\"time_step\": 60}"]),
+    slot("verify_service.push", &["", "", "", "{\"include_date\": true}"]),
+    slot("phone.channels", &["[\"sms\"]", "[\"sms\", \"voice\"]", "[\"sms\", \"voice\"]", "[\"voice\"]"]),
+    slot("action.name", &["", "", "", "\"Acme sender\""]),
+    slot(
+        "action.code",
+        &[
+            "\"builtin:twilio-verify\"",
+            "\"builtin:twilio-verify\"",
+            "\"builtin:twilio-verify\"",
+            "\"builtin:twilio-verify\"",
+            "\"./works.js\"",
+            "\"./throws.js\"",
+        ],
+    ),
+    slot("action.runtime", &["", "\"node22\"", "\"node18\""]),
+    slot(
+        "action.dependencies",
+        &[
+            "{\"twilio\": \"6.2.0\"}",
+            "{\"twilio\": \"6.2.0\"}",
+            "{\"twilio\": \"6.2.1\", \"lodash\": \"4.17.21\"}",
+            "{\"twilio\": \"latest\"}",
+        ],
+    ),
+    slot("action.secrets.EXTRA", &["", "", "\"${env.EXTRA_SECRET}\""]),
+    slot("action.unmanaged_secrets", &["", "\"remove\""]),
+    slot("action.binding.display_name", &["", "", "\"Send the code\""]),
+    slot(
+        "feedback.log_stream.endpoint",
+        &[
+            "",
+            "\"https://acme-feedback.example/logs\"",
+            "\"https://acme-feedback.example/logs\"",
+            "\"https://two.example/logs\"",
+        ],
+    ),
+    slot(
+        "feedback.log_stream.authorization",
+        &["", "\"${env.FEEDBACK_SECRET}\"", "\"${generated.feedback}\""],
+    ),
+    slot("feedback.log_stream.status", &["", "\"active\"", "\"active\"", "\"paused\""]),
+    slot("feedback.log_stream.name", &["", "", "\"Acme feedback\""]),
+    slot("feedback.log_stream.filters", &["", "", "[\"other\", \"user.notification\", \"actions\"]"]),
+    slot("feedback.log_stream.custom_headers", &["", "", "{\"X-Acme\": \"${env.EXTRA_SECRET}\"}"]),
+    slot("feedback.log_stream.pii_config", &["", "", "{\"log_fields\": [\"email\"], \"method\": \"mask\"}"]),
+    slot("mfa.factors.phone", &["", "true", "true", "true", "false"]),
+    slot("mfa.factors.otp", SWITCH),
+    slot("mfa.factors.email", SWITCH),
+    slot("mfa.factors.push_notification", &["", "", "", "", "true"]),
+    slot("mfa.factors.webauthn_roaming", &["", "", "", "true", "false"]),
+    slot("mfa.factors.webauthn_platform", &["", "", "", "", "true"]),
+    slot("mfa.factors.recovery_code", &["", "", "true", "false"]),
+    slot("mfa.factors.duo", &["", "", "", "", "true"]),
+    slot("mfa.policy", &["", "", "\"always\"", "\"always\"", "\"adaptive\"", "\"never\""]),
+    slot("universal_login.experience", &["", "", "\"new\"", "\"classic\""]),
+    slot("universal_login.identifier_first", &["", "", "true"]),
+    slot("universal_login.webauthn_platform_first_factor", &["", "", "", "true"]),
+    slot(
+        "phone.legacy_templates",
+        &[
+            "",
+            "",
+            "{\"enrollment_message\": \"enrol {{code}}\", \"verification_message\": \"log in {{code}}\"}",
+        ],
+    ),
+];
+
+/// A manifest as drawn: a value for every place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    pub stack: &'static str,
+    pub legacy: bool,
+    /// Without a `phone` section when false.
+    pub phone: bool,
+    pub choice: BTreeMap<&'static str, String>,
+    /// Pinned Verify service.
+    pub sid: Option<String>,
+}
+
+impl Draft {
+    pub fn draw(dice: &mut Dice, stack: &'static str, legacy: bool) -> Draft {
+        for _ in 0..200 {
+            let choice = SLOTS.iter().map(|slot| (slot.path, (*dice.pick(slot.values)).to_owned())).collect();
+            let draft = Draft { stack, legacy, phone: !dice.chance(5), choice, sid: None };
+            if draft.parse(&env()).is_ok() {
+                return draft;
+            }
+        }
+        panic!("200 manifests in a row were refused: a row of the table cannot be met");
+    }
+
+    /// The manifest of somebody who edits a few lines of this one.
+    pub fn edited(&self, dice: &mut Dice) -> Draft {
+        for _ in 0..200 {
+            let mut draft = self.clone();
+            for _ in 0..dice.between(1, 4) {
+                let slot = dice.pick(SLOTS);
+                draft.choice.insert(slot.path, (*dice.pick(slot.values)).to_owned());
+            }
+            if draft != *self && draft.parse(&env()).is_ok() {
+                return draft;
+            }
+        }
+        self.clone()
+    }
+
+    pub fn set(&mut self, path: &'static str, value: &str) {
+        self.choice.insert(path, value.to_owned());
+    }
+
+    /// The manifest as data. YAML takes JSON as it is.
+    pub fn json(&self) -> Json {
+        let mut json = json!({
+            "lockstep": "v1",
+            "stack": self.stack,
+            "auth0": {"domain": "${env.AUTH0_DOMAIN}", "client_id": "${env.AUTH0_CLIENT_ID}",
+                "client_secret": "${env.AUTH0_CLIENT_SECRET}"},
+            "twilio": {"account_sid": "${env.TWILIO_ACCOUNT_SID}", "api_key": "${env.TWILIO_API_KEY}",
+                "api_secret": "${env.TWILIO_API_SECRET}"},
+            "verify_service": {},
+            "action": {"secrets": {"TWILIO_ACCOUNT_SID": "${twilio.account_sid}",
+                "TWILIO_API_KEY": "${env.TWILIO_SENDER_KEY}", "TWILIO_API_SECRET": "${env.TWILIO_SENDER_SECRET}",
+                "TWILIO_VERIFY_SID": "${verify_service.sid}"}},
+        });
+        if self.phone {
+            json["phone"] = json!({"delivery": if self.legacy { "legacy" } else { "unified" }});
+        }
+        if let Some(sid) = &self.sid {
+            json["verify_service"]["sid"] = json!(sid);
+        }
+        let stream = !self.choice["feedback.log_stream.endpoint"].is_empty();
+        for (path, value) in &self.choice {
+            let left_out = value.is_empty()
+                || (path.starts_with("feedback.log_stream") && !stream)
+                || (path.starts_with("phone.") && !self.phone)
+                || (*path == "phone.legacy_templates" && !self.legacy);
+            if left_out {
+                continue;
+            }
+            let pointer = format!("/{}", path.replace('.', "/"));
+            let (parent, key) = pointer.rsplit_once('/').expect("a slash");
+            let mut at = &mut json;
+            for part in parent.split('/').skip(1) {
+                at = &mut at[part];
+                if at.is_null() {
+                    *at = json!({});
+                }
+            }
+            at[key] = serde_json::from_str(value).expect(path);
+        }
+        json
+    }
+
+    pub fn text(&self) -> String {
+        format!("{:#}\n", self.json())
+    }
+
+    /// The manifest as the program reads it; the error says what is wrong.
+    pub fn parse(&self, env: &BTreeMap<String, String>) -> Result<Manifest, String> {
+        let text = self.text();
+        let tables = Tables::new(kinds::sections(), kinds::OUTPUTS.iter().copied());
+        let (parsed, _) =
+            manifest::parse("story.yaml", &text, &tables).map_err(|rejected| rejected.render(false))?;
+        let manifest = manifest::resolve(&parsed, &Env(env), Missing::Error)
+            .map_err(|rejected| rejected.render(false))?;
+        let mut problems = Vec::new();
+        kinds::KINDS.iter().for_each(|kind| kind.check(&manifest, &mut problems));
+        let wrong = problems.iter().find(|problem| problem.severity == lockstep::diag::Severity::Error);
+        wrong.map_or(Ok(manifest), |problem| Err(format!("{problem:?}")))
+    }
+}
+
+/// Values of the environment.
+pub fn env() -> BTreeMap<String, String> {
+    [
+        ("AUTH0_DOMAIN", DOMAIN),
+        ("AUTH0_CLIENT_ID", "client-id-of-the-simulation"),
+        ("AUTH0_CLIENT_SECRET", "Auth0-Client-Secret-7f1c9b"),
+        ("TWILIO_ACCOUNT_SID", ACCOUNT),
+        ("TWILIO_API_KEY", "SK00000000000000000000000000000001"),
+        ("TWILIO_API_SECRET", "Twilio-Api-Secret-3d9a42"),
+        ("TWILIO_SENDER_KEY", "SK000000000000000000000000000000ab"),
+        ("TWILIO_SENDER_SECRET", "Twilio-Sender-Secret-b81e66"),
+        ("FEEDBACK_SECRET", "Feedback-Secret-5c07aa"),
+        ("EXTRA_SECRET", "Extra-Secret-99e1d4"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
+
+/// Names of the variables whose values nobody may see.
+pub const SECRETS: &[&str] =
+    &["AUTH0_CLIENT_SECRET", "TWILIO_API_SECRET", "TWILIO_SENDER_SECRET", "FEEDBACK_SECRET", "EXTRA_SECRET"];
+
+struct Env<'a>(&'a BTreeMap<String, String>);
+
+impl Sources for Env<'_> {
+    fn env(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+    fn file(&self, path: &str) -> Result<String, FileError> {
+        let found =
+            FILES.iter().find(|(name, _)| name.trim_start_matches("./") == path.trim_start_matches("./"));
+        found.map(|(_, text)| (*text).to_owned()).ok_or(FileError::Missing)
+    }
+    fn cmd(&self, _: &str) -> Option<Result<String, String>> {
+        None
+    }
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn builtin(&self, name: &str) -> Option<&'static str> {
+        lockstep::builtin::source(name)
+    }
+}
+
+/// What the manifests of a stack have laid claim to so far, by the names that a world knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    pub action_names: Vec<String>,
+    pub stream_names: Vec<String>,
+    pub services: Vec<String>,
+    pub factors: Vec<&'static str>,
+    pub policy: bool,
+    pub types: bool,
+    pub provider: bool,
+    pub flag: bool,
+    pub legacy: bool,
+    pub templates: bool,
+    pub login: Vec<&'static str>,
+}
+
+/// Manifest name and wire name of the factors.
+pub const FACTORS: &[(&str, &str)] = &[
+    ("phone", "sms"),
+    ("otp", "otp"),
+    ("email", "email"),
+    ("push_notification", "push-notification"),
+    ("webauthn_roaming", "webauthn-roaming"),
+    ("webauthn_platform", "webauthn-platform"),
+    ("recovery_code", "recovery-code"),
+    ("duo", "duo"),
+];
+
+impl Claims {
+    /// Takes in what one more manifest names.
+    pub fn add(&mut self, draft: &Draft) {
+        let json = draft.json();
+        let stack = draft.stack;
+        let named = json["action"]["name"].as_str();
+        self.action_names.push(format!("Lockstep ledger ({stack})"));
+        match named {
+            Some(name) => self.action_names.extend([name.to_owned(), format!("{name} (unified)")]),
+            None => self
+                .action_names
+                .extend([format!("Lockstep phone ({stack})"), format!("Lockstep phone, legacy ({stack})")]),
+        }
+        if json["feedback"]["log_stream"].is_object() {
+            let default = format!("Lockstep feedback ({stack})");
+            self.stream_names
+                .push(json["feedback"]["log_stream"]["name"].as_str().map_or(default, str::to_owned));
+        }
+        self.services.extend(draft.sid.clone());
+        let factors = &json["mfa"]["factors"];
+        self.factors
+            .extend(FACTORS.iter().filter(|(key, _)| !factors[*key].is_null()).map(|(_, wire)| *wire));
+        self.policy |= !json["mfa"]["policy"].is_null();
+        self.types |= draft.phone && factors["phone"] == json!(true);
+        self.provider |= draft.phone && !draft.legacy;
+        self.flag |= draft.phone;
+        self.legacy |= draft.legacy;
+        self.templates |= json["phone"]["legacy_templates"].is_object();
+        for (key, wire) in [
+            ("experience", "universal_login_experience"),
+            ("identifier_first", "identifier_first"),
+            ("webauthn_platform_first_factor", "webauthn_platform_first_factor"),
+        ] {
+            if !json["universal_login"][key].is_null() {
+                self.login.push(wire);
+            }
+        }
+    }
+}

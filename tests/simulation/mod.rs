@@ -1,0 +1,20 @@
+//! The laws of the design, judged by simulation: the shipped engine and kinds against the twin, in virtual time. A
+//! seed is a story (a world, manifests, commands, faults, rivals); equal seeds, equal stories. `docs/simulation.md`
+//! says how to run, replay and extend it.
+
+mod dice;
+mod end;
+mod exempt;
+mod faults;
+mod ground;
+mod laws;
+mod manifests;
+mod model;
+mod operators;
+mod procs;
+pub mod report;
+mod story;
+mod worlds;
+
+#[cfg(test)]
+mod tests;

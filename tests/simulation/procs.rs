@@ -1,0 +1,332 @@
+//! Processes: each is one command with an engine of its own. Any number run on one clock, are killed, paused and
+//! interrupted.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
+use lockstep::engine::observe::{Session, observe};
+use lockstep::engine::store::Store;
+use lockstep::engine::{Connection, Engine, Grant, Input, Output, TaskId, TwilioAuth};
+use lockstep::model::api::Answer;
+use lockstep::model::call::Failed;
+use lockstep::model::plan::{Event, Plan, Step};
+use lockstep::model::random::Entropy;
+use lockstep::model::secret::{Origin, Scrubber, Secret};
+
+use super::ground::Ground;
+use super::manifests::Draft;
+
+/// The lease lives this long; short, so that a story need not wait.
+pub const LEASE_TTL_MS: u64 = 20_000;
+/// More requests than this in one run mean that it does not end.
+const REQUESTS_MAX: usize = 3_000;
+
+/// A command, as the program has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    Apply,
+    Destroy,
+    /// `plan` and `drift`: both read and plan, and have nothing that could write.
+    Plan,
+}
+
+/// How a run is disturbed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trouble {
+    pub starts_after_ms: u64,
+    /// After that many requests of its own; true: before the reply arrives.
+    pub kill: Option<(usize, bool)>,
+    pub pause: Option<(usize, u64)>,
+    pub interrupt: Option<usize>,
+}
+
+/// What a process tells from inside.
+#[derive(Clone, Default)]
+pub struct Told {
+    pub plan: Rc<RefCell<Option<Plan>>>,
+    /// Counts the plans that were begun.
+    pub rounds: Rc<Cell<usize>>,
+    result: Rc<RefCell<Option<Result<Outcome, Failed>>>>,
+}
+
+/// One process.
+pub struct Proc {
+    pub number: usize,
+    pub owner: String,
+    pub domain: String,
+    pub command: Command,
+    pub told: Told,
+    /// The step in progress.
+    pub step: Option<Step>,
+    pub sent: usize,
+    pub sent_to_tenant: usize,
+    pub no_lease: bool,
+    pub outlived: bool,
+    pub hurt: bool,
+    pub done: bool,
+    pub killed: bool,
+    /// Everything that a person may get to see of it.
+    pub texts: Vec<String>,
+    /// Length of the ground's list of changes when the step and the plan's reads began.
+    pub step_mark: usize,
+    pub plan_mark: usize,
+    pub list_mark: usize,
+    rounds_seen: usize,
+    trouble: Trouble,
+    starts_ms: u64,
+    paused_until_ms: u64,
+    last_call: Option<u64>,
+    engine: Engine,
+    task: TaskId,
+}
+
+/// Everything a run needs besides the ground.
+pub struct Start<'a> {
+    pub draft: &'a Draft,
+    pub env: &'a BTreeMap<String, String>,
+    pub store: Store,
+    pub command: Command,
+    pub allow_delete: bool,
+    pub trouble: Trouble,
+}
+
+fn connection(env: &BTreeMap<String, String>) -> Connection {
+    let secret = |name: &str| Secret::new(&*env[name], Origin::Person);
+    let mut scrubber = Scrubber::default();
+    scrubber.learn(&secret("AUTH0_CLIENT_SECRET"));
+    scrubber.learn_pair(&env["TWILIO_API_KEY"], &secret("TWILIO_API_SECRET"));
+    let domain = env["AUTH0_DOMAIN"].clone();
+    Connection {
+        audience: format!("https://{domain}/api/v2/"),
+        domain,
+        client_id: env["AUTH0_CLIENT_ID"].clone(),
+        grant: Grant::ClientSecret(secret("AUTH0_CLIENT_SECRET")),
+        account_sid: env["TWILIO_ACCOUNT_SID"].clone(),
+        twilio: TwilioAuth::Key { sid: env["TWILIO_API_KEY"].clone(), secret: secret("TWILIO_API_SECRET") },
+        scrubber: Rc::new(scrubber),
+        share_percent: 80,
+    }
+}
+
+impl Proc {
+    pub fn new(ground: &mut Ground, start: &Start<'_>) -> Proc {
+        ground.runs += 1;
+        let number = ground.runs;
+        let starts_ms = ground.now_ms + start.trouble.starts_after_ms;
+        let mut manifest = start.draft.parse(start.env).unwrap_or_else(|wrong| panic!("{wrong}"));
+        manifest.stack = start.draft.stack.into();
+        let domain = start.env["AUTH0_DOMAIN"].clone();
+        let session = Session {
+            manifest: Rc::new(manifest),
+            tenant: domain.clone(),
+            account: start.env["TWILIO_ACCOUNT_SID"].clone(),
+            store: start.store.clone(),
+            entropy: Entropy([u8::try_from(number % 251).unwrap_or(0); 32]),
+            rounds: 1,
+            lease_ttl_ms: LEASE_TTL_MS,
+            who: format!("someone@somewhere pid {number}"),
+            revision: "r1".into(),
+            destroy: start.command == Command::Destroy,
+            allow_delete: start.allow_delete || start.command == Command::Destroy,
+        };
+        let mut engine = Engine::new(starts_ms, u64::try_from(number).unwrap_or(0));
+        let tenant = engine.connect(connection(start.env));
+        let told = Told::default();
+        let (slot, command) = (told.clone(), start.command);
+        let task = engine.spawn(tenant, |port| async move {
+            let ended = async {
+                let mut last =
+                    Outcome { ended: Ended::Moved, done: vec![], failed: None, not_started: vec![] };
+                for _ in 0..4 {
+                    slot.rounds.set(slot.rounds.get() + 1);
+                    let observation = observe(&session, &port.reader()).await?;
+                    *slot.plan.borrow_mut() = Some(observation.plan.clone());
+                    if command == Command::Plan {
+                        last.ended = Ended::Done;
+                        break;
+                    }
+                    last = apply(&session, observation, Wishes::default(), &port).await;
+                    if last.ended != Ended::Moved {
+                        break;
+                    }
+                }
+                Ok(last)
+            };
+            let ended = ended.await;
+            *slot.result.borrow_mut() = Some(ended);
+        });
+        Proc {
+            number,
+            owner: format!("{domain}/{}", start.draft.stack),
+            domain,
+            command: start.command,
+            told,
+            step: None,
+            sent: 0,
+            sent_to_tenant: 0,
+            no_lease: false,
+            outlived: false,
+            hurt: false,
+            done: false,
+            killed: false,
+            texts: Vec::new(),
+            step_mark: 0,
+            plan_mark: 0,
+            list_mark: 0,
+            rounds_seen: 0,
+            trouble: start.trouble,
+            starts_ms,
+            paused_until_ms: 0,
+            last_call: None,
+            engine,
+            task,
+        }
+    }
+
+    pub fn plan(&self) -> Option<Plan> {
+        self.told.plan.borrow().clone()
+    }
+
+    /// How it ended, in the program's terms; `None` when it was killed.
+    pub fn result(&self) -> Option<Result<Outcome, Failed>> {
+        self.told.result.borrow().clone()
+    }
+
+    /// The end in words, for decisions of the story.
+    pub fn ended(&self) -> Option<Ended> {
+        self.result().map(|result| match result {
+            Ok(outcome) => outcome.ended,
+            Err(failed) => Ended::Failed(failed.to_string()),
+        })
+    }
+
+    fn event(&mut self, ground: &Ground, event: &Event) {
+        match event {
+            Event::StepStarted { number, .. } => {
+                let step = |plan: &Plan| plan.steps.iter().find(|step| step.number == *number).cloned();
+                self.step = self.told.plan.borrow().as_ref().and_then(step);
+                self.step_mark = ground.changes.len();
+            }
+            Event::StepDone { .. } => self.step = None,
+            _ => {}
+        }
+        self.texts.push(format!("{event:?}"));
+    }
+
+    fn done(&mut self) {
+        self.done = true;
+        if let Some(plan) = self.told.plan.borrow().as_ref() {
+            self.texts.push(serde_json::to_string(plan).unwrap_or_default());
+            self.texts.push(lockstep::plan::render::plan(plan, lockstep::plan::render::Paint(false)));
+        }
+        self.texts.push(format!("{:?}", self.told.result.borrow()));
+    }
+}
+
+/// Runs all to their ends on one clock.
+pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
+    let mut under_way: BTreeMap<(u64, u64), (usize, u64, Answer)> = BTreeMap::new();
+    let mut serial = 0_u64;
+    for _ in 0..500_000 {
+        let mut wake_ms: Option<u64> = None;
+        let mut wake = |at: u64| wake_ms = Some(wake_ms.map_or(at, |known: u64| known.min(at)));
+        for who in 0..procs.len() {
+            let shared =
+                procs.iter().filter(|other| !other.done && other.starts_ms <= ground.now_ms).count() > 1;
+            let proc = &mut procs[who];
+            if proc.done {
+                continue;
+            }
+            let ready_ms = proc.starts_ms.max(proc.paused_until_ms);
+            if ready_ms > ground.now_ms {
+                wake(ready_ms);
+                continue;
+            }
+            proc.engine.handle_input(Input::Tick, ground.now_ms);
+            loop {
+                match proc.engine.poll_output() {
+                    Output::Event(_, event) => proc.event(ground, &event),
+                    Output::Done(task) if task == proc.task => {
+                        proc.done();
+                        break;
+                    }
+                    Output::Done(_) => {}
+                    Output::Send(call, request) => {
+                        let rounds = proc.told.rounds.get();
+                        if rounds != proc.rounds_seen {
+                            proc.rounds_seen = rounds;
+                            proc.plan_mark = ground.changes.len();
+                        }
+                        let handled = ground.handle(proc, &request, shared);
+                        serial += 1;
+                        under_way
+                            .insert((ground.now_ms + handled.delay_ms, serial), (who, call, handled.answer));
+                        proc.sent += 1;
+                        if proc.sent > REQUESTS_MAX {
+                            return Err(format!(
+                                "run {} sent more than {REQUESTS_MAX} requests",
+                                proc.number
+                            ));
+                        }
+                        match proc.trouble.kill {
+                            Some((after, true)) if proc.sent == after => {
+                                ground.note(proc.number, "KILLED before the reply");
+                                (proc.done, proc.killed) = (true, true);
+                                break;
+                            }
+                            Some((after, false)) if proc.sent == after => proc.last_call = Some(call),
+                            _ => {}
+                        }
+                        if proc.trouble.interrupt == Some(proc.sent) {
+                            ground.note(proc.number, "INTERRUPTED");
+                            proc.engine.handle_input(Input::Interrupt, ground.now_ms);
+                        }
+                        if let Some((after, ms)) = proc.trouble.pause
+                            && proc.sent == after
+                        {
+                            ground.note(proc.number, &format!("PAUSED for {} s", ms / 1000));
+                            proc.paused_until_ms = ground.now_ms + ms;
+                            proc.outlived |= ms > LEASE_TTL_MS;
+                            ground.outlived |= ms > LEASE_TTL_MS;
+                            wake(proc.paused_until_ms);
+                            break;
+                        }
+                    }
+                    Output::WaitUntil(at_ms) => {
+                        wake(at_ms);
+                        break;
+                    }
+                    Output::Idle => break,
+                }
+            }
+        }
+        if procs.iter().all(|proc| proc.done) {
+            return Ok(());
+        }
+        let arrives_ms = under_way.first_key_value().map(|((at_ms, _), _)| *at_ms);
+        let Some(next_ms) = [arrives_ms, wake_ms].into_iter().flatten().min() else {
+            return Err("every process is idle, and no answer is under way".into());
+        };
+        ground.now_ms = ground.now_ms.max(next_ms);
+        while let Some(first) = under_way.first_entry().filter(|first| first.key().0 <= ground.now_ms) {
+            let (who, call, answer) = first.remove();
+            let proc = &mut procs[who];
+            if proc.done {
+                continue;
+            }
+            if proc.paused_until_ms > ground.now_ms {
+                serial += 1;
+                under_way.insert((proc.paused_until_ms, serial), (who, call, answer));
+                continue;
+            }
+            proc.engine.handle_input(Input::Answer(call, answer), ground.now_ms);
+            if proc.last_call == Some(call) {
+                ground.note(proc.number, "KILLED after the reply");
+                (proc.done, proc.killed) = (true, true);
+            }
+        }
+    }
+    Err("the run does not come to an end".into())
+}

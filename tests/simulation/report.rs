@@ -1,0 +1,173 @@
+//! Many stories, added up, and one story told in full.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use lockstep::kinds;
+
+use super::exempt::EXEMPTIONS;
+use super::faults::FAULTS;
+use super::operators::EDITS;
+use super::story::{Report, tell};
+
+/// What many seeds came to.
+#[derive(Default)]
+pub struct Sum {
+    pub seeds: usize,
+    pub runs: usize,
+    pub requests: usize,
+    pub coverage: BTreeMap<(&'static str, String), usize>,
+    pub edits: BTreeMap<&'static str, usize>,
+    pub excused: BTreeMap<&'static str, usize>,
+    /// Seed and what it broke, first word the law.
+    pub failures: Vec<(u64, String)>,
+}
+
+impl Sum {
+    fn add(&mut self, report: Report) {
+        self.seeds += 1;
+        self.runs += report.runs;
+        self.requests += report.requests;
+        report
+            .coverage
+            .into_iter()
+            .for_each(|(cell, count)| *self.coverage.entry(cell).or_default() += count);
+        report.edits.into_iter().for_each(|(edit, count)| *self.edits.entry(edit).or_default() += count);
+        report.excused.into_iter().for_each(|(name, count)| *self.excused.entry(name).or_default() += count);
+        if let Some(first) = report.violations.first() {
+            self.failures.push((report.seed, format!("{:?}: {}", first.law, first.what)));
+        }
+    }
+}
+
+/// Tells the stories of those seeds on so many threads. With `first`, stops at the first failure.
+pub fn tell_all(seeds: Range<u64>, threads: usize, first: bool) -> Sum {
+    let next = AtomicU64::new(seeds.start);
+    let stop = AtomicBool::new(false);
+    let sum = Mutex::new(Sum::default());
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end || stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let report = tell_safely(seed);
+                    if first && !report.violations.is_empty() {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                    sum.lock().expect("no thread panics with it").add(report);
+                }
+            });
+        }
+    });
+    let mut sum = sum.into_inner().expect("no thread panics with it");
+    sum.failures.sort();
+    sum
+}
+
+/// A panic of the program is a failure like any other.
+fn tell_safely(seed: u64) -> Report {
+    std::panic::catch_unwind(|| tell(seed, false)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        let what = format!("panic: {}", text.chars().take(300).collect::<String>());
+        Report {
+            seed,
+            requests: 0,
+            runs: 0,
+            violations: vec![super::ground::Violation { law: super::exempt::Law::Second, what }],
+            coverage: BTreeMap::new(),
+            edits: BTreeMap::new(),
+            excused: BTreeMap::new(),
+            trace: Vec::new(),
+        }
+    })
+}
+
+/// The story of one seed, line by line: a column for our processes with odd numbers, one for those with even ones,
+/// one for everybody else.
+pub fn replay(seed: u64) -> (String, bool) {
+    let report = tell(seed, true);
+    let mut out = String::new();
+    let _ = writeln!(out, "seed {seed}: {} runs, {} requests", report.runs, report.requests);
+    report.trace.iter().for_each(|line| {
+        let _ = writeln!(out, "{line}");
+    });
+    for violation in &report.violations {
+        let _ = writeln!(out, "VIOLATION {:?}: {}", violation.law, violation.what);
+    }
+    (out, report.violations.is_empty())
+}
+
+/// Cells of the coverage table that no story can fill: fault, column, why.
+pub const IMPOSSIBLE: &[(&str, &str, &str)] = &[
+    ("stale", "*", "only a read can be stale"),
+    ("401", "verify_service", "Twilio refuses a wrong key on every request, so the lease is refused first"),
+];
+
+/// The columns: the kinds, and what else requests are for.
+fn columns() -> Vec<String> {
+    let others = ["token", "reads", "lease", "ledger"].map(str::to_owned);
+    others.into_iter().chain(kinds::KINDS.iter().map(|kind| kind.name().to_owned())).collect()
+}
+
+fn possible(fault: &str, column: &str) -> bool {
+    if fault == "stale" {
+        return column == "reads";
+    }
+    !IMPOSSIBLE.iter().any(|(known, at, _)| *known == fault && *at == column)
+}
+
+/// Fault by kind, as text; and the cells that are empty and should not be.
+pub fn table(sum: &Sum) -> (String, Vec<String>) {
+    let mut out = String::new();
+    let mut empty = Vec::new();
+    let columns = columns();
+    let _ = write!(out, "{:<26}", "");
+    for fault in FAULTS {
+        let _ = write!(out, "{:>10}", fault.name.split(' ').next().unwrap_or_default());
+    }
+    let _ = write!(out, "\n{:<26}", "");
+    for fault in FAULTS {
+        let _ = write!(
+            out,
+            "{:>10}",
+            fault.name.split_once(' ').map_or("", |(_, rest)| rest).chars().take(9).collect::<String>()
+        );
+    }
+    for column in &columns {
+        let _ = write!(out, "\n{column:<26}");
+        for fault in FAULTS {
+            let count = sum.coverage.get(&(fault.name, column.clone())).copied().unwrap_or(0);
+            if !possible(fault.name, column) {
+                let _ = write!(out, "{:>10}", "-");
+                continue;
+            }
+            let _ = write!(out, "{count:>10}");
+            if count == 0 {
+                empty.push(format!("{} x {column}", fault.name));
+            }
+        }
+    }
+    out.push('\n');
+    for edit in EDITS {
+        let count = sum.edits.get(edit.name).copied().unwrap_or(0);
+        let _ = writeln!(out, "operator: {:<56}{count:>8}", edit.name);
+        if count == 0 {
+            empty.push(format!("operator: {}", edit.name));
+        }
+    }
+    for exemption in EXEMPTIONS {
+        let count = sum.excused.get(exemption.name).copied().unwrap_or(0);
+        let _ = writeln!(out, "excused: {:<57}{count:>8}", exemption.name);
+    }
+    (out, empty)
+}

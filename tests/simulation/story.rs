@@ -1,0 +1,289 @@
+//! One seed, one story: a world, manifests, commands and what goes wrong; then calm, and whether all is well.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use lockstep::engine::apply::Ended;
+use lockstep::engine::store::{LedgerFile, Store};
+use lockstep::twin::{Flag, Rate, Twin};
+
+use super::dice::Dice;
+use super::exempt::{Case, Law};
+use super::faults::Schedule;
+use super::ground::{Cell, Ground, Violation};
+use super::manifests::{DOMAIN, Draft, OTHER, SECRETS, env};
+use super::operators::{EDITS, Operator};
+use super::procs::{Command, LEASE_TTL_MS, Proc, Start, Trouble, run};
+use super::{end, laws, worlds};
+
+pub const STACK: &str = "acme-login";
+
+/// What came of a story.
+pub struct Report {
+    pub seed: u64,
+    pub requests: usize,
+    pub runs: usize,
+    pub violations: Vec<Violation>,
+    pub coverage: BTreeMap<Cell, usize>,
+    pub edits: BTreeMap<&'static str, usize>,
+    pub excused: BTreeMap<&'static str, usize>,
+    pub trace: Vec<String>,
+}
+
+/// A ledger file in memory.
+#[derive(Default)]
+struct Memory(RefCell<Option<String>>);
+
+impl LedgerFile for Memory {
+    fn load(&self) -> Result<Option<String>, String> {
+        Ok(self.0.borrow().clone())
+    }
+    fn save(&self, content: &str) -> Result<(), String> {
+        *self.0.borrow_mut() = Some(content.to_owned());
+        Ok(())
+    }
+    fn remove(&self) -> Result<(), String> {
+        *self.0.borrow_mut() = None;
+        Ok(())
+    }
+}
+
+/// One stack and how it is gone about.
+pub struct Story {
+    pub ground: Ground,
+    pub dice: Dice,
+    pub draft: Draft,
+    pub env: BTreeMap<String, String>,
+    pub store: Store,
+    pub allow_delete: bool,
+}
+
+/// Tells the story of a seed from beginning to end. Equal seeds, equal stories.
+pub fn tell(seed: u64, trace: bool) -> Report {
+    let dice = Dice::new(seed);
+    let options = worlds::options(&mut dice.fork("options"));
+    let flag = options.unified_flag;
+    let operator = Operator::new(dice.fork("operator"));
+    let mut ground = Ground::new(Twin::new(options, seed), operator, trace);
+    ground.settle_in();
+    let mut parts = dice.fork("parts");
+    for part in worlds::PARTS {
+        if parts.chance(part.percent) {
+            ground.say(&format!("world: {}", part.name));
+            (part.make)(&mut ground.twin, &mut parts);
+        }
+    }
+    let mut dice = dice.fork("story");
+    let legacy = flag != Flag::On && dice.chance(70);
+    let draft = Draft::draw(&mut dice, STACK, legacy);
+    let store = if dice.chance(8) { Store::File(Rc::new(Memory::default())) } else { Store::Tenant };
+    let mut story = Story { ground, dice, draft, env: env(), store, allow_delete: false };
+    story.neighbours();
+    let commands = story.dice.between(1, 4);
+    for _ in 0..commands {
+        story.command();
+    }
+    end::check(&mut story);
+    let Story { mut ground, .. } = story;
+    Report {
+        seed,
+        requests: ground.requests(),
+        runs: ground.runs,
+        violations: std::mem::take(&mut ground.violations),
+        coverage: std::mem::take(&mut ground.coverage),
+        edits: std::mem::take(&mut ground.edits),
+        excused: std::mem::take(&mut ground.excused),
+        trace: ground.trace(),
+    }
+}
+
+impl Story {
+    /// Other stacks that were applied in peace: on another tenant of the same account, or on this one before.
+    fn neighbours(&mut self) {
+        if self.dice.chance(20) {
+            let mut env = self.env.clone();
+            env.insert("AUTH0_DOMAIN".into(), OTHER.into());
+            self.ground.twin.tenant_mut(OTHER);
+            let draft = Draft { legacy: false, ..self.draft.clone() };
+            if draft.parse(&env).is_ok() {
+                self.ground.say("another tenant of the account, with a service of the same name");
+                self.alone(&draft, &env, Store::Tenant, Command::Apply);
+            }
+        }
+        if self.dice.chance(25) {
+            self.ground.say("an older manifest was applied before");
+            let older = self.draft.edited(&mut self.dice);
+            let (env, store) = (self.env.clone(), self.store.clone());
+            self.alone(&older, &env, store, Command::Apply);
+        }
+    }
+
+    fn alone(&mut self, draft: &Draft, env: &BTreeMap<String, String>, store: Store, command: Command) {
+        self.claim(draft, env);
+        let start = Start {
+            draft,
+            env,
+            store,
+            command,
+            allow_delete: self.allow_delete,
+            trouble: Trouble::default(),
+        };
+        let proc = Proc::new(&mut self.ground, &start);
+        self.go(vec![proc]);
+    }
+
+    fn claim(&mut self, draft: &Draft, env: &BTreeMap<String, String>) {
+        let owner = format!("{}/{}", env["AUTH0_DOMAIN"], draft.stack);
+        self.ground.claims.entry(owner).or_default().add(draft);
+    }
+
+    /// One command, disturbed as the dice say.
+    fn command(&mut self) {
+        let wait_ms = *self.dice.pick(&[2_000, 2_000, 60_000, 3_600_000, 26 * 3_600_000]);
+        self.ground.now_ms += wait_ms;
+        match self.dice.below(10) {
+            0..=3 => {}
+            4..=6 => {
+                self.draft = self.draft.edited(&mut self.dice);
+                self.ground.say("the manifest is edited");
+            }
+            7 if self.draft.legacy => {
+                self.draft.legacy = false;
+                self.draft.set("phone.legacy_templates", "");
+                self.ground.say("the manifest moves to unified delivery");
+                if self.draft.parse(&self.env).is_err() {
+                    self.draft = Draft::draw(&mut self.dice, STACK, false);
+                }
+            }
+            7 => {
+                self.env.insert("TWILIO_SENDER_KEY".into(), "SK000000000000000000000000000000cd".into());
+                self.env.insert("TWILIO_SENDER_SECRET".into(), "Twilio-Sender-Secret-2nd-41f0".into());
+                self.ground.say("the sender's key is another one");
+            }
+            _ => {
+                let edits: Vec<_> = EDITS.iter().collect();
+                let edit = *self.dice.pick(&edits);
+                let mut dice = self.dice.fork(edit.name);
+                self.ground.meddle(edit.name, |twin, now_ms| (edit.act)(twin, &mut dice, now_ms));
+            }
+        }
+        self.allow_delete = self.dice.chance(60);
+        let command = *self.dice.pick(&[
+            Command::Apply,
+            Command::Apply,
+            Command::Apply,
+            Command::Apply,
+            Command::Apply,
+            Command::Plan,
+            Command::Destroy,
+        ]);
+        self.ground.schedule = Schedule::draw(&mut self.dice, &format!("faults {}", self.ground.runs));
+        let mut dice = self.dice.fork("operator");
+        self.ground.operator.draw(&mut dice);
+        self.dice.next();
+        let trouble = self.trouble();
+        self.ground.say(&format!("{command:?} with {trouble:?}, faults {} %", self.ground.schedule.percent));
+        self.ground.say(&self.draft.text());
+        let draft = self.draft.clone();
+        let env = self.env.clone();
+        self.claim(&draft, &env);
+        let start = Start {
+            draft: &draft,
+            env: &env,
+            store: self.store.clone(),
+            command,
+            allow_delete: self.allow_delete,
+            trouble,
+        };
+        let mut procs = vec![Proc::new(&mut self.ground, &start)];
+        // A second process needs the record where both find it.
+        if self.dice.chance(20) && matches!(self.store, Store::Tenant) {
+            let second =
+                if self.dice.chance(50) { self.draft.clone() } else { self.draft.edited(&mut self.dice) };
+            self.claim(&second, &env);
+            let trouble = Trouble {
+                starts_after_ms: *self.dice.pick(&[0, 100, 700, 1_500, 5_000, 12_000]),
+                ..self.trouble()
+            };
+            self.ground.say(&format!("beside it, a second Lockstep with {trouble:?}"));
+            let start = Start { draft: &second, command: Command::Apply, trouble, ..start };
+            procs.push(Proc::new(&mut self.ground, &start));
+        }
+        self.go(procs);
+        self.ground.schedule = Schedule::calm();
+        self.ground.operator.calm();
+    }
+
+    fn trouble(&mut self) -> Trouble {
+        let at = |dice: &mut Dice| dice.below(45) + 1;
+        let dice = &mut self.dice;
+        let kill = if dice.chance(25) { Some((at(dice), dice.chance(50))) } else { None };
+        let pause_ms = *dice.pick(&[LEASE_TTL_MS / 4, LEASE_TTL_MS / 2, 3 * LEASE_TTL_MS]);
+        let pause = if dice.chance(8) { Some((at(dice), pause_ms)) } else { None };
+        let interrupt = if dice.chance(8) { Some(at(dice)) } else { None };
+        Trouble { starts_after_ms: 0, kill, pause, interrupt }
+    }
+
+    /// Runs processes to their ends, and looks at what they said.
+    pub fn go(&mut self, mut procs: Vec<Proc>) -> Vec<Proc> {
+        if let Err(stuck) = run(&mut self.ground, &mut procs) {
+            self.ground.blame(Law::Second, &Case::default(), stuck);
+        }
+        for proc in &procs {
+            let ended = match proc.ended() {
+                Some(Ended::Done) => "done".to_owned(),
+                Some(ended) => format!("{ended:?}"),
+                None => "killed".into(),
+            };
+            self.ground.say(&format!("P{} ended: {ended}", proc.number));
+            self.whisper(proc);
+        }
+        self.ground.turns_end();
+        procs
+    }
+
+    /// Law 5: nothing that a person may see holds a secret.
+    fn whisper(&mut self, proc: &Proc) {
+        let mut secrets: Vec<String> = SECRETS.iter().map(|name| self.env[*name].clone()).collect();
+        secrets.extend(laws::secrets_of(&self.ground.twin.world));
+        let ledgers: Vec<String> = end::ledgers(&self.ground.twin.world);
+        for secret in &secrets {
+            for form in forms(secret) {
+                let told = proc.texts.iter().chain(&ledgers).find(|text| text.contains(&form));
+                if let Some(text) = told {
+                    let at = text.find(&form).unwrap_or(0);
+                    let around: String = text.chars().skip(at.saturating_sub(60)).take(120).collect();
+                    self.ground.blame(Law::Secret, &Case::default(), format!("a secret is told: …{around}…"));
+                    return;
+                }
+            }
+        }
+    }
+
+    pub fn settings_of_calm(&mut self) {
+        self.ground.schedule = Schedule::calm();
+        self.ground.operator.calm();
+        worlds::grant_all(&mut self.ground.twin);
+        self.ground.twin.options.rate = Rate::Unlimited;
+    }
+
+    pub fn domain(&self) -> &'static str {
+        DOMAIN
+    }
+}
+
+/// The value, a half of it, and usual encodings.
+fn forms(secret: &str) -> Vec<String> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let half = &secret[secret.len() / 2..];
+    let mut forms = vec![secret.to_owned()];
+    if half.len() >= 10 {
+        forms.push(half.to_owned());
+    }
+    forms.push(STANDARD.encode(secret).trim_end_matches('=').to_owned());
+    forms.push(URL_SAFE_NO_PAD.encode(secret));
+    forms.push(secret.bytes().map(|byte| format!("{byte:02x}")).collect());
+    forms
+}
