@@ -24,6 +24,10 @@ const NAME: &str = "log_stream";
 const SECTION_PATH: &str = "feedback.log_stream";
 const PATH: &str = "/api/v2/log-streams";
 
+/// What a paused stream means.
+const PAUSED: &str =
+    "no feedback reaches Verify while the stream is paused: five sends in ten minutes lock a number out";
+
 static PII: &[Field] = &[
     Field {
         key: "log_fields",
@@ -306,6 +310,7 @@ impl Kind for LogStream {
                 );
                 pause.reason = "a status cannot be given on create".into();
                 pause.effects = effects("paused");
+                pause.danger = Some(PAUSED.into());
                 steps.push(pause);
             }
             return steps;
@@ -322,7 +327,7 @@ impl Kind for LogStream {
             _ => diff.changed_names(),
         };
         if paused {
-            step.danger = Some("no feedback reaches Verify while the stream is paused: five sends in ten minutes lock a number out".into());
+            step.danger = Some(PAUSED.into());
         }
         let status = diff.want.desired.get("status").and_then(Value::as_str);
         let status =
