@@ -27,8 +27,12 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         let before = facts.clone();
         facts.extend(step.effects.iter().map(|(key, value)| (key.clone(), value.clone())));
         let mut lose = |what: String, absolute: bool| losses.push(Loss { step: step.number, what, absolute });
+        // Whoever sends while the flag is off may not have been read: what is not known is taken to work.
+        let leaves_unread =
+            step.effects.get("unified") == Some(&json!(true)) && word(&before, "selected").is_none();
         for (name, works) in FLOWS {
-            if works(&before) == Some(true) && works(&facts) == Some(false) {
+            let worked = works(&before);
+            if (worked == Some(true) || (leaves_unread && worked.is_none())) && works(&facts) == Some(false) {
                 lose(format!("{name} stop working"), false);
             }
         }
@@ -73,7 +77,12 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         }
         let phone_on = facts.get("factor.sms") == Some(&json!(true));
         let fed = |facts: &Facts| facts.get("feedback") == Some(&json!("active"));
-        if phone_on && fed(&before) && !fed(&facts) {
+        // A vendor's own provider needs no feedback; Verify does, from the moment at which it sends.
+        let handed_over = facts.get("factor.sms") != Some(&json!(false))
+            && ours(&facts) == Some(true)
+            && ours(&before) != Some(true)
+            && delivers_any(&before) != Some(false);
+        if (phone_on && fed(&before) || handed_over) && !fed(&facts) {
             lose("no feedback reaches Verify: five sends in ten minutes lock a number out".into(), false);
         }
     }
@@ -138,6 +147,14 @@ fn delivers_legacy(facts: &Facts, channel: &str) -> Option<bool> {
         // A vendor's own settings are somebody else's.
         _ => Some(true),
     }
+}
+
+/// Whether codes go through an Action of ours.
+fn ours(facts: &Facts) -> Option<bool> {
+    if flag(facts, "unified") == Some(false) {
+        return word(facts, "selected").map(|selected| selected == HOOK);
+    }
+    word(facts, "provider").map(|provider| provider == "custom")
 }
 
 fn delivers_any(facts: &Facts) -> Option<bool> {
