@@ -155,7 +155,12 @@ impl Pace {
     /// An answer has come.
     pub fn answered(&mut self, answer: &Answer, now_ms: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let Answer::Reply(reply) = answer else { return };
+        let reply = match answer {
+            Answer::Reply(reply) => reply,
+            // It may have been taken out of the budget all the same.
+            Answer::Lost(_) => return self.uncounted(),
+            Answer::NotSent(_) => return,
+        };
         self.answered = true;
         let number = |name: &str| reply.header(name).and_then(|text| text.trim().parse::<u64>().ok());
         if let (Some(limit), Some(remaining)) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining"))
@@ -175,9 +180,20 @@ impl Pace {
                 _ => Some((limit, remaining, full_at_ms)),
             };
         }
+        if reply.header("x-ratelimit-remaining").is_none() {
+            // A gateway answered in the server's place.
+            self.uncounted();
+        }
         if reply.status == 429 {
             let hint = hint_ms(reply, now_ms).unwrap_or(1000).clamp(200, HINT_MAX_MS);
             self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
+        }
+    }
+
+    /// One request more, of which no header tells.
+    fn uncounted(&mut self) {
+        if let Some((_, remaining, _)) = &mut self.window {
+            *remaining = remaining.saturating_sub(1);
         }
     }
 
