@@ -377,7 +377,7 @@ impl Kind for Action {
                     }
                     // The same draft twice is the same draft; only another build is started.
                     let made = writer.json(Method::Patch, path, body, Repeat::Safe).await?;
-                    Ok(Done::seen(named_as(parse(&made), wanted)))
+                    Ok(Done::seen(named(named_as(parse(&made), wanted), "id")?))
                 }
                 "deploy" => {
                     built(&run, &id, writer.reader()).await?;
