@@ -283,7 +283,17 @@ impl Kind for VerifyService {
             }
             let wants_new = hint.manifest.text(NAME, "sid") == Some("new");
             let may_create = wants_new && (hint.has_ledger || !traces(hint.manifest, reader).await);
-            if hint.entry.is_none() && !named.is_empty() && !may_create {
+            if hint.entry.is_none() && !named.is_empty() && wants_new && !may_create {
+                seen.finding(
+                    hint.address,
+                    Level::Blocker,
+                    format!(
+                        "no record is there, an Action of this stack is, and the account has a service named {name:?}: {}",
+                        sids.join(", ")
+                    ),
+                    "it may be the one that the Action uses: write verify_service.sid: VA… instead of new, or delete the Action",
+                );
+            } else if hint.entry.is_none() && !named.is_empty() && !may_create {
                 seen.finding(
                     hint.address,
                     Level::Blocker,
