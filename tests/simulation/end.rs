@@ -33,6 +33,15 @@ pub const REMEDIES: &[(&str, fn(&mut Story))] = &[
         tenant.actions.retain(|action| action.name != name || Some(&action.id) == newest.as_ref());
     }),
     ("already has a service named", pin),
+    ("no record is there, an Action of this stack is", |story| {
+        let trigger = "custom-phone-provider";
+        let tenant = story.ground.twin.tenant_mut(DOMAIN);
+        tenant.actions.retain(|action| !action.supports(trigger));
+        tenant.bindings.remove(trigger);
+    }),
+    ("its credentials cannot be read to put it back", |story| {
+        story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
+    }),
     ("appeared since the last run began", pin),
     ("the pinned service", |story| story.draft.sid = None),
     ("two would send two messages", |story| others_go(story)),
@@ -288,6 +297,16 @@ fn destroy(story: &mut Story) {
                     return;
                 }
                 story.ground.say(&format!("destroy ended {ended:?}: {}", blockers.join("; ")));
+                for blocker in &blockers {
+                    if let Some((_, remedy)) = REMEDIES.iter().find(|(words, _)| blocker.contains(words)) {
+                        remedy(story);
+                        story.ground.changes.push((0, true));
+                    }
+                }
+                // "Apply once more, then destroy."
+                if blockers.iter().any(|text| text.contains("on record") || text.contains("to be ours")) {
+                    converge(story);
+                }
             }
         }
     }

@@ -37,7 +37,8 @@ pub const REFUSALS: &[(&str, u16, &str)] = &[
 
 /// A plan or a scope that is missing is found out by asking.
 pub fn plan_or_scope(status: u16) -> bool {
-    status == 403 || status == 401
+    // And the pace has its own law.
+    [401, 403, 429].contains(&status)
 }
 
 /// Words by which a plan names a loss: any of them in the step's own words is enough.
@@ -167,7 +168,10 @@ pub fn same_version(before: &World, after: &World, domain: &str) -> Option<Strin
     after.actions.iter().find_map(|action| {
         let old = before.action(&action.id)?;
         let (was, is) = (old.live_version()?, action.live_version()?);
-        let same = was.id != is.id
+        // A draft that was changed and changed back is another draft, and has to be deployed to be the one that runs.
+        let nothing_to_do = old.draft_version.as_ref() == Some(&was.id);
+        let same = nothing_to_do
+            && was.id != is.id
             && was.code == is.code
             && was.dependencies == is.dependencies
             && was.runtime == is.runtime
