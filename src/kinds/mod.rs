@@ -7,6 +7,7 @@ pub mod action;
 pub mod legacy;
 pub mod log_stream;
 pub mod phone_provider;
+pub mod phone_template;
 pub mod settings;
 pub mod trigger_binding;
 pub mod verify_service;
@@ -260,6 +261,9 @@ pub const KINDS: &[&dyn Kind] = &[
     &settings::MESSAGE_TYPES,
     &settings::MFA_POLICY,
     &settings::UNIVERSAL_LOGIN,
+    &settings::BRANDING,
+    &settings::PHONE_PROTECTION,
+    &phone_template::PhoneTemplate,
     &log_stream::LogStream,
 ];
 
