@@ -5,6 +5,8 @@
 
 pub mod action;
 pub mod legacy;
+pub mod attest;
+mod further_streams;
 pub mod log_stream;
 pub mod phone_provider;
 pub mod phone_template;
@@ -265,6 +267,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &settings::PHONE_PROTECTION,
     &phone_template::PhoneTemplate,
     &log_stream::LogStream,
+    &attest::Attest,
 ];
 
 /// What the manifest may refer to, by resource: `${verify_service.sid}`.
