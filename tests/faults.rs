@@ -6,6 +6,7 @@ mod kills;
 mod ledgers;
 mod migration;
 mod pace;
+mod post_login;
 mod rivals;
 mod single;
 mod switches;

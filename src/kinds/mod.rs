@@ -4,9 +4,9 @@
 //! lead from one to the other, and runs one step with a [`Writer`]. It never sees a header, a clock or a socket.
 
 pub mod action;
-pub mod legacy;
 pub mod attest;
 mod further_streams;
+pub mod legacy;
 pub mod log_stream;
 pub mod phone_provider;
 pub mod phone_template;
@@ -262,6 +262,9 @@ pub const KINDS: &[&dyn Kind] = &[
     &settings::MFA_FACTOR,
     &settings::MESSAGE_TYPES,
     &settings::MFA_POLICY,
+    &settings::POST_LOGIN_FACTORS,
+    &action::POST_LOGIN,
+    &trigger_binding::POST_LOGIN_BINDING,
     &settings::UNIVERSAL_LOGIN,
     &settings::BRANDING,
     &settings::PHONE_PROTECTION,

@@ -13,7 +13,7 @@ type Stands = fn(&Json, &str) -> bool;
 type Look = (&'static str, Get, String, Stands);
 
 /// Everything that a phone message passes through still stands. Read side by side, right before what exposes it.
-pub(super) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let mut looks = action(run);
     if let Some(sid) = id(run, "verify_service", "sid") {
         let get = Get::whole(Api::Verify, format!("/v2/Services/{sid}"));

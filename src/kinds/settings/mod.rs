@@ -9,6 +9,7 @@ mod factors;
 mod legacy;
 mod login;
 mod policy;
+mod post_login;
 mod protection;
 mod unified;
 
@@ -28,10 +29,12 @@ use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
 pub use branding::BRANDING;
+pub(super) use delivery::delivers;
 pub use factors::{MESSAGE_TYPES, MFA_FACTOR};
 pub use legacy::{LEGACY_TEMPLATES, SELECTED_PROVIDER};
 pub use login::UNIVERSAL_LOGIN;
 pub use policy::MFA_POLICY;
+pub use post_login::POST_LOGIN_FACTORS;
 pub use protection::PHONE_PROTECTION;
 pub use unified::UNIFIED_PHONE;
 
@@ -142,7 +145,7 @@ impl Setting {
         !self.way_back && known(&diff.want.desired, "enabled") == json!(false) && !diff.changes.is_empty()
     }
 
-    fn get(&self) -> Get {
+    pub(super) fn get(&self) -> Get {
         Get::whole(Api::Auth0, self.read)
     }
 
@@ -194,7 +197,8 @@ impl Setting {
                 .collect::<Vec<_>>()
                 .join(", "),
         };
-        step.effects = (self.facts)(address, to);
+        // What the step does not set stays as it is known.
+        step.effects = (self.facts)(address, to).into_iter().filter(|(_, value)| !value.is_null()).collect();
         step.danger = danger;
         step
     }
@@ -206,7 +210,7 @@ impl Setting {
         let phone = self.name != MFA_FACTOR.name || factors::wire_factor(address) == "sms";
         match self.before {
             Before::ProviderDelivers if !matches!(stage, Stage::SwitchOff | Stage::NarrowTypes) && phone => {
-                delivery::delivers(run, reader).await?;
+                delivers(run, reader).await?;
             }
             Before::ActionStands if stage == Stage::Provider => delivery::action_stands(run, reader).await?,
             Before::SomeFactor if stage == Stage::RaisePolicy => {
@@ -224,7 +228,7 @@ impl Setting {
                                 .into(),
                         ));
                     }
-                    ["sms"] => delivery::delivers(run, reader).await?,
+                    ["sms"] => delivers(run, reader).await?,
                     _ => {}
                 }
             }
