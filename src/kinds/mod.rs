@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod attest;
+pub mod code_limits;
 mod further_streams;
 pub mod legacy;
 pub mod log_stream;
@@ -12,7 +13,12 @@ pub mod phone_provider;
 pub mod phone_template;
 pub mod settings;
 pub mod trigger_binding;
+pub mod verify_below;
+pub mod verify_fields;
+pub mod verify_messaging_configuration;
+pub mod verify_rate_limit;
 pub mod verify_service;
+pub mod verify_template;
 
 use std::collections::BTreeMap;
 
@@ -55,6 +61,10 @@ pub struct Seen {
     pub not_read: bool,
 }
 
+/// Member of [`Seen::raw`]: what stands there is not the object that the record is about (another one was pinned, or
+/// somebody made a new one of the same name), so nothing of the record says whose it is.
+pub const ANOTHER: &str = "another";
+
 impl Seen {
     /// One text of `raw`, empty when absent.
     pub fn raw_text(&self, key: &str) -> &str {
@@ -77,6 +87,8 @@ pub struct Hint<'a> {
     pub address: &'a str,
     pub want: Option<&'a Resource>,
     pub entry: Option<&'a Entry>,
+    /// What the ledger knows of every resource, by address: for a kind that hangs on another one.
+    pub record: Option<&'a BTreeMap<String, Entry>>,
     pub intent: Option<&'a Intent>,
     /// A ledger was found (or is not used at all): without one, what stands there is not known to be ours.
     pub has_ledger: bool,
@@ -221,6 +233,12 @@ pub trait Kind: Sync {
         false
     }
 
+    /// Whether the API may take a field and never show it. Such a field is as it was sent last; in `attrs` it is
+    /// [`Value::Unknown`] when a reply leaves it out.
+    fn write_only(&self, _field: &str) -> bool {
+        false
+    }
+
     /// Prefixes of map fields in which a name that only the tenant has is a difference.
     fn closed(&self, _desired: &Attrs) -> &'static [&'static str] {
         &[]
@@ -251,6 +269,8 @@ pub trait Kind: Sync {
 /// Every kind. Order of names carries no meaning; order of steps comes from their stage.
 pub const KINDS: &[&dyn Kind] = &[
     &verify_service::VerifyService,
+    &verify_rate_limit::VerifyRateLimit,
+    &verify_messaging_configuration::VerifyMessagingConfiguration,
     &action::PHONE,
     &trigger_binding::PHONE_BINDING,
     &action::LEGACY,

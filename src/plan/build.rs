@@ -72,9 +72,12 @@ pub fn build(basis: Basis<'_>) -> Plan {
             continue;
         }
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(&want.address));
+        let entry = entry.filter(|_| seen.raw.get(kinds::ANOTHER) != Some(&json!(true)));
         let resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
+        let has_ledger = basis.ledger.is_some();
+        let keeps = basis.keeps_ledger;
         let Differences { changes, unknown } =
-            compare::differences(kind, &resolved, seen, entry, basis.ledger.is_some(), basis.prints);
+            compare::differences(kind, &resolved, seen, entry, has_ledger, keeps, basis.prints);
         let diff = Diff {
             address: &want.address,
             kind: want.kind,

@@ -151,6 +151,13 @@ pub struct Options {
     pub default_account: Option<String>,
     /// Most Verify services per account (code 21102). Default 100; the real number is not published.
     pub verify_service_limit: usize,
+    /// Most rate limits of a Verify service (code 60207). Default 10; the real number is not published.
+    pub verify_rate_limit_limit: usize,
+    /// Most buckets of a rate limit (code 60210). Default 10; the real number is not published.
+    pub verify_bucket_limit: usize,
+    /// Whether reads of a Verify service show what is newer than the published description (`email`, `mailer_sid`).
+    /// Not documented. Default false: they are taken and not shown.
+    pub newer_verify_fields_shown: bool,
     /// Most Serverless services per account. Default 50, as reported.
     pub serverless_service_limit: usize,
     /// Builds that no environment serves vanish this long after they ended; `None` (the default) keeps them. (Older
@@ -190,6 +197,9 @@ impl Default for Options {
             custom_code_entitled: true,
             default_account: None,
             verify_service_limit: 100,
+            verify_rate_limit_limit: 10,
+            verify_bucket_limit: 10,
+            newer_verify_fields_shown: false,
             serverless_service_limit: 50,
             unused_builds_expire_ms: None,
         }

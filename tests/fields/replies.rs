@@ -268,6 +268,7 @@ fn observed(kind: &'static str, address: &'static str, exchange: &Exchange, prob
             address,
             want: None,
             entry: None,
+            record: None,
             intent: None,
             has_ledger: true,
             ledger_in_tenant: true,

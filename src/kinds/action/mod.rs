@@ -60,6 +60,8 @@ pub struct Action {
     pub told: fn(&str) -> Facts,
     /// What users notice of a deployment, in words.
     pub danger: fn(&Diff<'_>) -> Option<String>,
+    /// Address of its binding.
+    pub binding: &'static str,
     /// What must still hold right before a deployment while the Action is bound.
     pub ready: Option<Ready>,
     pub stages: Stages,
@@ -418,7 +420,7 @@ impl Kind for Action {
                 }
                 "deploy" => {
                     built(&run, &id, writer.reader()).await?;
-                    if let Some(ready) = self.ready.filter(|_| is_bound(&run)) {
+                    if let Some(ready) = self.ready.filter(|_| is_bound(&run, self.binding)) {
                         ready(&run, writer.reader()).await?;
                     }
                     let version = writer
@@ -514,8 +516,8 @@ impl Kind for Action {
 }
 
 /// Whether the Action is in its trigger's list, as far as this run knows.
-fn is_bound(run: &Run<'_>) -> bool {
-    let binding = run.ids.get(&format!("{}_binding", run.address));
+fn is_bound(run: &Run<'_>, binding: &str) -> bool {
+    let binding = run.ids.get(binding);
     binding.and_then(|ids| ids.get("action_id")).is_some_and(|id| !id.is_empty())
 }
 
