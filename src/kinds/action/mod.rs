@@ -497,12 +497,16 @@ impl Kind for Action {
         let Some(names) = foreign else { return Vec::new() };
         let names: Vec<&str> = names.iter().filter_map(Json::as_str).collect();
         let level = if sends { Level::Blocker } else { Level::Note };
+        let help = if diff.manifest.get(self.section, "unmanaged_secrets").is_some() {
+            "a write of secrets replaces the whole set: name them in action.secrets, or set \
+             action.unmanaged_secrets: remove"
+        } else {
+            "they stay: nothing here writes the secrets of this Action"
+        };
         vec![Finding {
             address: diff.address.to_owned(),
             text: format!("the Action has secrets that the manifest does not name: {}", names.join(", ")),
-            help: "a write of secrets replaces the whole set: name them in action.secrets, or set \
-                   action.unmanaged_secrets: remove"
-                .into(),
+            help: help.into(),
             level,
         }]
     }
