@@ -5,6 +5,7 @@
 //! compared with it, so a new field without a row fails.
 
 mod bed;
+mod below;
 mod destroy;
 mod drift;
 mod post_login;

@@ -219,6 +219,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// Why the object has to stay although it is ours, given the delivery path as it is after every step: in words.
+    fn stays(&self, _address: &str, _after: &Facts) -> Option<String> {
+        None
+    }
+
     /// What the observed state says about the delivery path.
     fn facts(&self, address: &str, seen: &Seen) -> Facts;
 

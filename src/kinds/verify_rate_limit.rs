@@ -345,6 +345,16 @@ impl Kind for VerifyRateLimit {
         &[]
     }
 
+    fn stays(&self, address: &str, after: &Facts) -> Option<String> {
+        let name = address.strip_prefix("verify_rate_limit.").unwrap_or_default();
+        let passed = after.get("action.limits").and_then(Json::as_array)?.iter().any(|passed| passed == name);
+        let sends =
+            after.get("action") == Some(&json!("deployed")) && after.get("service") != Some(&json!(false));
+        // An Action that was taken over is not deleted, and its former code is not on record.
+        (passed && sends)
+            .then(|| "the deployed Action stays and passes it, so every message would fail".into())
+    }
+
     fn facts(&self, address: &str, seen: &Seen) -> Facts {
         if seen.not_read { Facts::new() } else { Facts::from([(fact(address), json!(seen.exists))]) }
     }

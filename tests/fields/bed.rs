@@ -12,7 +12,7 @@ use lockstep::model::manifest::Manifest;
 use lockstep::plan::build;
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::{Action, LogStream, VerifyService, VerifyTemplate};
-use lockstep::twin::{Tenant, Twin, World};
+use lockstep::twin::{Options, Tenant, Twin, World};
 use serde_json::{Value as Json, json};
 
 use crate::support::{ACCOUNT, DOMAIN, Stack, options, tables};
@@ -61,6 +61,24 @@ verify_service:
     discoverable_credentials: preferred
     user_verification: preferred
   verify_event_subscription_enabled: false
+  email:
+    from: codes@acme.example
+    from_name: Acme
+    content_template_id: HX00000000000000000000000000000001
+  mailer_sid: MD00000000000000000000000000000001
+  rate_limits:
+    per_number:
+      key: recipient
+      description: Sends to one number
+      buckets:
+        60s: { max: 5 }
+        1h: { max: 20 }
+    per_ip:
+      key: ip
+      buckets:
+        1d: { max: 100 }
+  messaging_configurations:
+    US: MG000000000000000000000000000000a1
 phone:
   delivery: unified
   channels: [sms, voice]
@@ -221,7 +239,9 @@ pub struct Bed {
 impl Bed {
     /// On an empty tenant.
     pub fn new(manifest: Manifest) -> Bed {
-        let mut stack = Stack::new(options(), crate::support::core_manifest());
+        // Shown, so that a change behind our back can be told; what is not shown has tests of its own.
+        let options = Options { newer_verify_fields_shown: true, ..options() };
+        let mut stack = Stack::new(options, crate::support::core_manifest());
         stack.env = env();
         let bed = Bed { stack, manifest };
         bed.with_twin(|twin| {
@@ -229,7 +249,7 @@ impl Bed {
                 sid: format!("HJ{}{digit}", "0".repeat(31)),
                 friendly_name: format!("Template {digit}"),
                 channels: vec!["sms".into()],
-                translations: json!({}),
+                translations: json!({ "en": { "status": "approved" } }),
             });
             twin.world.account_mut(ACCOUNT).verify_templates.extend(templates);
             twin.tenant_mut(DOMAIN).adaptive_mfa = true;
@@ -502,7 +522,8 @@ fn tidy(json: &mut Json, ids: Remote) {
                 bindings.retain(|_, list| list.as_array().is_none_or(|list| !list.is_empty()));
             }
             map.values_mut().for_each(|value| tidy(value, ids));
-            for key in ["actions", "log_streams", "verify_services", "secrets", "dependencies"] {
+            let lists = ["actions", "log_streams", "verify_services", "secrets", "dependencies"];
+            for key in lists.into_iter().chain(["rate_limits", "buckets"]) {
                 if let Some(Json::Array(list)) = map.get_mut(key) {
                     list.sort_by_key(Json::to_string);
                 }
@@ -517,7 +538,7 @@ fn tidy(json: &mut Json, ids: Remote) {
 
 fn is_remote_id(text: &str) -> bool {
     let is_uuid = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
-    let is_service = text.len() == 34 && text.starts_with("VA");
+    let is_service = text.len() == 34 && ["VA", "RK", "BL"].iter().any(|prefix| text.starts_with(prefix));
     is_uuid || is_service || text.starts_with("pro_") || text.starts_with("lst_")
 }
 

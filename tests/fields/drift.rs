@@ -419,11 +419,12 @@ fn changes_beyond_one_field_are_told_and_put_right() {
 fn what_was_deleted_is_made_again() {
     let base = applied_full();
     let cases: &[(&str, Change, usize)] = &[
-        // The new service has another SID, which the Action reads from a secret: create, draft, deploy.
+        // The new service has another SID, which the Action reads from a secret: create, draft, deploy. What hung on it
+        // is made again too: two limits, three buckets, a messaging configuration.
         (
             "verify_service",
             |twin, _| twin.world.account_mut(crate::support::ACCOUNT).verify_services.clear(),
-            3,
+            9,
         ),
         // Create, deploy, bind.
         (

@@ -3,8 +3,9 @@
 
 use std::rc::Rc;
 
+use lockstep::kinds::code_limits;
 use lockstep::twin::Twin;
-use lockstep::twin::world::Action;
+use lockstep::twin::world::{Action, VerifyRateLimit};
 use serde_json::{Value as Json, json};
 
 use super::bed::{
@@ -188,7 +189,72 @@ fn verify_rows() -> Vec<Row> {
         ),
         verify("passkeys.user_verification", json!("preferred"), json!("required"), json!("discouraged")),
         verify("verify_event_subscription_enabled", json!(false), json!(true), json!(true)),
+        verify("email.from", json!("codes@acme.example"), json!("x@acme.example"), json!("y@acme.example")),
+        verify("email.from_name", json!("Acme"), json!("Other"), json!("Acme Two")),
+        verify("email.content_template_id", sid("HX", '1'), sid("HX", '2'), sid("HX", '3')),
+        verify("mailer_sid", sid("MD", '1'), sid("MD", '2'), sid("MD", '3')),
     ]
+}
+
+/// A limit of the service, and what is done to it.
+fn limit_row(
+    name: &'static str,
+    key: &'static str,
+    field: &str,
+    values: [Json; 3],
+    tamper: impl Fn(&mut VerifyRateLimit) + 'static,
+) -> Row {
+    let address = if name == "per_ip" { "verify_rate_limit.per_ip" } else { "verify_rate_limit.per_number" };
+    let key = format!("rate_limits.{name}.{key}");
+    row("verify_service", &key, address, values, move |twin, _| {
+        let limits = &mut service(twin).rate_limits;
+        tamper(limits.iter_mut().find(|limit| limit.unique_name == name).expect(name));
+    })
+    .named(field)
+}
+
+fn bucket_row(name: &'static str, interval: &'static str, seconds: u64, values: [u64; 3]) -> Row {
+    let there = values[1];
+    let key: &'static str = match interval {
+        "60s" => "buckets.60s.max",
+        "1h" => "buckets.1h.max",
+        _ => "buckets.1d.max",
+    };
+    limit_row(name, key, &format!("buckets.{seconds}"), values.map(|max| json!(max)), move |limit| {
+        let bucket = limit.buckets.iter_mut().find(|bucket| bucket.interval == seconds);
+        bucket.expect(interval).max = there;
+    })
+}
+
+/// What hangs on the service.
+fn below_rows() -> Vec<Row> {
+    let texts = [json!("Sends to one number"), json!("Theirs"), json!("One number")];
+    let sids = ["a1", "a2", "a3"].map(|end| json!(format!("MG{}{end}", "0".repeat(30))));
+    let theirs = "MG000000000000000000000000000000a2";
+    vec![
+        limit_row("per_number", "description", "description", texts, |limit| {
+            limit.description = "Theirs".into()
+        }),
+        bucket_row("per_number", "60s", 60, [5, 50, 6]),
+        bucket_row("per_number", "1h", 3_600, [20, 200, 21]),
+        bucket_row("per_ip", "1d", 86_400, [100, 1_000, 101]),
+        row(
+            "verify_service",
+            "messaging_configurations.US",
+            "verify_messaging_configuration.US",
+            sids,
+            move |twin, _| {
+                let all = &mut service(twin).messaging_configurations;
+                all.get_mut("US").expect("US").messaging_service_sid = theirs.into();
+            },
+        )
+        .named("messaging_service_sid"),
+    ]
+}
+
+/// Code as it is sent: with the manifest's rate limits in it.
+pub fn sent(code: &str) -> String {
+    code_limits::fill(&valid(FULL, &[]), code.to_owned())
 }
 
 fn action_row(
@@ -205,13 +271,29 @@ fn action_row(
 fn action_rows() -> Vec<Row> {
     let built_in = lockstep::builtin::source("twilio-verify").unwrap_or_default();
     let theirs = file("theirs.js");
-    let code = [json!(built_in), json!(theirs), json!(file("./actions/ours.js"))];
+    let code = [json!(sent(built_in)), json!(theirs), json!(sent(&file("./actions/ours.js")))];
+    let by_user = sent(built_in).replace(r#""per_number":"recipient""#, r#""per_number":"user""#);
+    let (passed, edited) = ([json!(sent(built_in)), json!(theirs), json!(by_user)], theirs.clone());
     let mut rows = vec![
         action_row("name", [json!("Acme phone"), json!("Renamed"), json!("Acme phone 2")], |action, _| {
             action.name = "Renamed".into();
         }),
         action_row("code", code, move |action, _| action.code.clone_from(&theirs))
             .written(json!("./actions/ours.js")),
+        Row {
+            writes: 2,
+            ..row(
+                "verify_service",
+                "rate_limits.per_number.key",
+                "action",
+                passed,
+                move |twin: &mut Twin, now_ms| {
+                    edit_action(twin, now_ms, |action, _| action.code.clone_from(&edited));
+                },
+            )
+            .named("code")
+            .written(json!("user"))
+        },
         action_row("runtime", [json!("node22"), json!("node18"), json!("node18")], |action, _| {
             action.runtime = "node18-actions".into();
         }),
@@ -487,7 +569,15 @@ fn stream_rows() -> Vec<Row> {
 
 /// A row for every field that the full manifest manages.
 pub fn rows() -> Vec<Row> {
-    let parts = [verify_rows(), action_rows(), delivery_rows(), login_rows(), rules_rows(), stream_rows()];
+    let parts = [
+        verify_rows(),
+        below_rows(),
+        action_rows(),
+        delivery_rows(),
+        login_rows(),
+        rules_rows(),
+        stream_rows(),
+    ];
     parts.into_iter().flatten().collect()
 }
 
