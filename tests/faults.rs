@@ -4,6 +4,7 @@
 mod bench;
 mod kills;
 mod ledgers;
+mod limits;
 mod migration;
 mod pace;
 mod post_login;
