@@ -74,9 +74,11 @@ pub fn told_legacy(code: &str) -> Facts {
     Facts::from([("legacy_action.limits".to_owned(), names(code))])
 }
 
-/// A read that shows whether the limits that the Action passes stand, and the test of its reply; `None` when it passes
-/// none. Shaped as a row of the reads before an exposing step.
-pub fn read(run: &Run<'_>) -> Option<(&'static str, Get, String, fn(&Json, &str) -> bool)> {
+/// A read before an exposing step: what it looks for, the read, a word for the test, and the test of its reply.
+pub type Look = (&'static str, Get, String, fn(&Json, &str) -> bool);
+
+/// Shows whether the limits that the Action passes stand; `None` when it passes none.
+pub fn read(run: &Run<'_>) -> Option<Look> {
     let names: Vec<&str> = passed(run.manifest).into_keys().collect();
     let sid = run.ids.get("verify_service")?.get("sid").filter(|sid| !sid.is_empty())?;
     let stands: fn(&Json, &str) -> bool = |reply, names| {

@@ -9,6 +9,7 @@ use super::{Hint, Kind, Run, Seen, verify_service};
 use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Paging, Repeat, Write};
 use crate::model::manifest::Manifest;
+use crate::model::value::Value;
 use crate::port::{Answered, Reader, Writer};
 
 /// A list below a service; `tail` is the rest of the path.
@@ -59,7 +60,7 @@ pub async fn read(
         entry: hint.record.and_then(|record| record.get(verify_service::NAME)),
         ..*hint
     };
-    let Seen { ids, .. } = verify_service::VerifyService.observe(service, reader).await?;
+    let Seen { ids, .. } = verify_service::find(&service, reader).await?;
     let Some(sid) = ids.get("sid").filter(|sid| !sid.is_empty() && Some(sid.as_str()) != known_sid(hint))
     else {
         return Ok(None);
@@ -74,11 +75,17 @@ pub fn items<'a>(reply: &'a Json, key: &str) -> Result<&'a [Json], Failed> {
 
 /// Path below the service that a step works on.
 pub fn path(run: &Run<'_>, tail: &str) -> Result<String, Failed> {
-    let own = run.seen.ids.get("service_sid");
-    let service = run.ids.get(verify_service::NAME).and_then(|ids| ids.get("sid"));
-    match own.or(service).filter(|sid| !sid.is_empty()) {
-        Some(sid) => Ok(format!("/v2/Services/{sid}/{tail}")),
-        None => Err(Failed::NotDone("the Verify service is not there".into())),
+    match service_sid(run).as_str() {
+        "" => Err(Failed::NotDone("the Verify service is not there".into())),
+        sid => Ok(format!("/v2/Services/{sid}/{tail}")),
+    }
+}
+
+/// A text as it is sent. A value from a file counts as a secret wherever it stands.
+pub fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::Secret(secret) => Some(secret.expose().to_owned()),
+        other => other.as_str().map(str::to_owned),
     }
 }
 
@@ -86,7 +93,7 @@ pub fn path(run: &Run<'_>, tail: &str) -> Result<String, Failed> {
 pub fn service_sid(run: &Run<'_>) -> String {
     let own = run.seen.ids.get("service_sid");
     let service = run.ids.get(verify_service::NAME).and_then(|ids| ids.get("sid"));
-    own.or(service).cloned().unwrap_or_default()
+    own.or(service).filter(|sid| !sid.is_empty()).cloned().unwrap_or_default()
 }
 
 /// One write below the service.

@@ -202,8 +202,8 @@ fn is_messaging_service(sid: &str) -> bool {
 }
 
 fn wanted(run: &Run<'_>) -> String {
-    let former = run.step.op.get("sid").and_then(Json::as_str);
-    former.or_else(|| run.desired.get(FIELD).and_then(Value::as_str)).unwrap_or_default().to_owned()
+    let former = run.step.op.get("sid").and_then(Json::as_str).map(str::to_owned);
+    former.or_else(|| run.desired.get(FIELD).and_then(verify_below::plain)).unwrap_or_default()
 }
 
 fn find<'a>(list: &'a Json, country: &str) -> Result<Option<&'a Json>, Failed> {

@@ -284,7 +284,7 @@ impl Kind for VerifyRateLimit {
         }
         // New buckets before old ones go: in between more is limited, not less.
         let mut last = Vec::new();
-        for change in &diff.changes[..] {
+        for change in diff.changes {
             let Some(interval) = interval_of(&change.field) else { continue };
             let wanted = diff.want.desired.contains_key(&change.field);
             let there = diff.seen.attrs.contains_key(&change.field);
@@ -484,7 +484,7 @@ fn max(run: &Run<'_>) -> Option<Json> {
 fn form(run: &Run<'_>) -> Vec<(&'static str, String)> {
     let op = &run.step.op;
     let description = || {
-        let wanted = run.desired.get("description").and_then(Value::as_str).map(str::to_owned);
+        let wanted = run.desired.get("description").and_then(verify_below::plain);
         op.get("description").and_then(Json::as_str).map(str::to_owned).or(wanted)
     };
     let mut form = Vec::new();

@@ -306,7 +306,7 @@ fn stays_behind(seen: &mut Seen, hint: &Hint<'_>, ours: &str) {
 }
 
 /// Finds the service: by SID, by the trace of a run that was killed, or not at all.
-async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
+pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     if let Some(sid) = known_sid(hint) {
         match reader.get(&one(sid)).await {
             Ok(service) if text(&service, "sid") != sid => {

@@ -2,9 +2,12 @@
 //! name, and fields that the API may hide. Beside the tables of fields, the courses of things that no table has.
 
 use lockstep::engine::apply::Ended;
+use lockstep::kinds;
+use lockstep::model::api::Method;
 use lockstep::model::plan::{Level, Plan, Stage};
+use lockstep::model::value::Value;
 use lockstep::twin::world::{MessagingConfiguration, VerifyBucket, VerifyRateLimit, VerifyTemplate};
-use lockstep::twin::{LogEntry, Twin};
+use lockstep::twin::{LogEntry, Rule, Twin, What, When};
 use serde_json::{Value as Json, json};
 
 use super::bed::{
@@ -172,7 +175,7 @@ fn used_before() -> (Bed, String) {
     let now_ms = bed.now_ms();
     let sid = bed.with_twin(|twin| {
         let form = [("FriendlyName", "Acme Login"), ("CodeLength", "8")];
-        let method = lockstep::model::api::Method::Post;
+        let method = Method::Post;
         twin.operate_account(ACCOUNT, "verify.twilio.com", method, "/v2/Services", &form, now_ms);
         let buckets = vec![
             bucket(&format!("BL{}1", "0".repeat(31)), 50, 60),
@@ -265,7 +268,7 @@ fn another_pinned_service_is_taken_over_and_the_old_one_stays() {
     let now_ms = bed.now_ms();
     let (old, theirs) = bed.with_twin(|twin| {
         let form = [("FriendlyName", "Acme Login")];
-        let method = lockstep::model::api::Method::Post;
+        let method = Method::Post;
         twin.operate_account(ACCOUNT, "verify.twilio.com", method, "/v2/Services", &form, now_ms);
         let services = &twin.world.account_mut(ACCOUNT).verify_services;
         (services[0].sid.clone(), services[1].sid.clone())
@@ -340,7 +343,8 @@ fn a_template_is_found_by_its_name() {
 fn a_template_that_cannot_be_used_is_refused_with_what_there_is() {
     let sid = template('7', "", "").sid;
     let by_sid = vec![edit("verify_service.default_template_sid", json!(sid))];
-    let cases: [(&str, Edits, &[(char, &str, &str)], &[&str]); 4] = [
+    type Case<'a> = (&'a str, Edits, &'a [(char, &'a str, &'a str)], &'a [&'a str]);
+    let cases: [Case<'_>; 4] = [
         ("no such name", by_name("Nope"), &[('7', "Acme", "approved")], &["named \"Nope\"", "\"Acme\" HJ"]),
         ("not approved", by_name("Acme"), &[('7', "Acme", "pending")], &["60201", "en pending"]),
         (
@@ -468,6 +472,43 @@ fn what_a_manifest_may_not_say() {
         let refused = manifest(FULL, &edits).expect_err(what);
         assert!(refused.contains(word), "{what}: {refused}");
     }
+}
+
+#[test]
+fn what_may_not_be_read_is_not_clean() {
+    for list in ["RateLimits", "MessagingConfigurations"] {
+        let mut bed = Bed::on(&applied_full(), valid(FULL, &[]));
+        let path = bed.with_twin(|twin| format!("/v2/Services/{}/{list}", service(twin).sid));
+        bed.with_twin(|twin| {
+            let rule = Rule::once(When::first(Method::Get, &path), What::Forbidden);
+            twin.faults.rules.push(Rule { times: 9, ..rule });
+        });
+        let plan = bed.observe().plan;
+        assert!(!findings(&plan, Level::NotRead).is_empty(), "{list}: {:?}", plan.findings);
+        let blockers = findings(&plan, Level::Blocker);
+        assert!(blockers.iter().all(|text| text.contains("could not be read")), "{list}: {blockers:?}");
+        assert!(!blockers.is_empty() && plan.steps.is_empty(), "{list}: {:?}", steps(&plan));
+    }
+}
+
+#[test]
+fn own_code_is_filled_in_or_warned_of() {
+    let warnings = |code: &str| {
+        let mut manifest = valid(FULL, &[]);
+        manifest.sections.get_mut("action").expect("declared").insert("code".into(), Value::text(code));
+        let mut problems = Vec::new();
+        kinds::by_name("verify_rate_limit").expect("a kind").check(&manifest, &mut problems);
+        let action = kinds::by_name("action").expect("a kind").declare(&manifest).remove(0);
+        let code = action.desired["code"].as_str().expect("text").to_owned();
+        (problems.iter().map(|problem| problem.path.clone()).collect::<Vec<_>>(), code)
+    };
+    let (problems, code) = warnings("exports.x = 1;\nlet limits = null; // lockstep:rate-limits\n");
+    assert!(problems.is_empty(), "{problems:?}");
+    assert!(code.ends_with(
+        "let limits = {\"per_ip\":\"ip\",\"per_number\":\"recipient\"}; // lockstep:rate-limits\n"
+    ));
+    let (problems, code) = warnings("exports.x = 1;\n");
+    assert_eq!((problems, code.as_str()), (vec!["action.code".to_owned()], "exports.x = 1;\n"));
 }
 
 /// The core stack with two limits and a messaging configuration.
