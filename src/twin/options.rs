@@ -132,6 +132,8 @@ pub struct Options {
     pub provider_must_cover_message_types: bool,
     /// Whether PATCH of a log stream without `filters` keeps them. Default false: they go, as `pii_config` does.
     pub omitted_filters_kept: bool,
+    /// Whether GET of the phone provider protection answers 404 while it is `default`. Default false.
+    pub default_protection_is_404: bool,
     /// `errorCode` of the 403 that legacy phone calls get while the flag is on. Default none.
     pub unified_error_code: Option<String>,
     /// Scopes granted to tokens; `None` (the default) grants all.
@@ -188,6 +190,7 @@ impl Default for Options {
             custom_provider_patch_needs_action: true,
             provider_must_cover_message_types: false,
             omitted_filters_kept: false,
+            default_protection_is_404: false,
             unified_error_code: None,
             scopes: None,
             token_lifetime_s: 86_400,

@@ -11,7 +11,7 @@ use lockstep::manifest::{self, FileError, Missing, Sources};
 use lockstep::model::manifest::Manifest;
 use lockstep::plan::build;
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::world::{Action, LogStream, VerifyService, VerifyTemplate};
+use lockstep::twin::world::{Action, LogStream, PhoneTemplate, VerifyService, VerifyTemplate};
 use lockstep::twin::{Options, Tenant, Twin, World};
 use serde_json::{Value as Json, json};
 
@@ -82,6 +82,33 @@ verify_service:
 phone:
   delivery: unified
   channels: [sms, voice]
+  protection: exponential
+  templates:
+    otp_verify:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    otp_enroll:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    change_password:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    blocked_account:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    password_breach:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
 action:
   name: Acme phone
   code: builtin:twilio-verify
@@ -144,6 +171,41 @@ universal_login:
   experience: new
   identifier_first: true
   webauthn_platform_first_factor: true
+branding:
+  logo_url: https://acme.example/logo.png
+  favicon_url: https://acme.example/icon.png
+  colors:
+    primary: '#112233'
+    page_background: '#445566'
+  font:
+    url: https://acme.example/font.woff
+  identifiers:
+    login_display: separate
+    otp_autocomplete: true
+    phone_display:
+      formatting: international
+      masking: mask_digits
+log_streams:
+  http:
+    siem:
+      name: Acme SIEM
+      endpoint: https://siem.example/auth0
+      authorization: ${env.SIEM_SECRET}
+      content_format: JSONLINES
+      content_type: application/x-ndjson
+      custom_headers:
+        X-Source: ${env.HEADER_SECRET}
+      filters: [auth.login.fail, user.fail]
+      pii_config:
+        log_fields: [phone]
+        method: hash
+        algorithm: xxhash
+      is_priority: false
+      status: active
+attest:
+  fraud_guard: { level: standard, by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
+  geo_permissions: { countries: [AT, DE], by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
+  channels: { enabled: [sms, voice], by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
 "#;
 
 /// Dotted places in the manifest and the values to put there; null takes the key away.
@@ -157,8 +219,11 @@ pub fn edit(place: impl Into<String>, value: Json) -> (String, Json) {
 /// Variables of the environment: those of the other tests, and a few to change to.
 pub fn env() -> BTreeMap<String, String> {
     let mut env = crate::support::env();
-    for (name, value) in [("HEADER_SECRET", "Header-Secret-77aa10"), ("OTHER_SECRET", "Other-Secret-e01b94")]
-    {
+    for (name, value) in [
+        ("HEADER_SECRET", "Header-Secret-77aa10"),
+        ("OTHER_SECRET", "Other-Secret-e01b94"),
+        ("SIEM_SECRET", "Siem-Secret-90d2c4"),
+    ] {
         env.insert(name.into(), value.into());
     }
     env
@@ -390,9 +455,28 @@ fn our_action<'a>(twin: &'a mut Twin, trigger: &str, code: &str) -> &'a mut Acti
     found.expect("the Action is there")
 }
 
-/// The first stream.
+/// The stream of the feedback.
 pub fn stream(twin: &mut Twin) -> &mut LogStream {
-    &mut tenant(twin).log_streams[0]
+    stream_to(twin, "https://acme-feedback.example/")
+}
+
+/// The stream of the SIEM.
+pub fn siem(twin: &mut Twin) -> &mut LogStream {
+    stream_to(twin, "https://siem.example/auth0")
+}
+
+fn stream_to<'a>(twin: &'a mut Twin, endpoint: &str) -> &'a mut LogStream {
+    let streams = &mut tenant(twin).log_streams;
+    let to = |stream: &&mut LogStream| {
+        stream.sink.get("httpEndpoint").and_then(Json::as_str).is_some_and(|to| to.starts_with(endpoint))
+    };
+    streams.iter_mut().find(to).expect("the stream is there")
+}
+
+/// A template of the tenant's own.
+pub fn template<'a>(twin: &'a mut Twin, kind: &str) -> &'a mut PhoneTemplate {
+    let templates = &mut tenant(twin).phone_templates;
+    templates.iter_mut().find(|template| template.r#type == kind).expect("the template is there")
 }
 
 /// Id of the ledger's Action.
@@ -522,7 +606,8 @@ fn tidy(json: &mut Json, ids: Remote) {
                 bindings.retain(|_, list| list.as_array().is_none_or(|list| !list.is_empty()));
             }
             map.values_mut().for_each(|value| tidy(value, ids));
-            let lists = ["actions", "log_streams", "verify_services", "secrets", "dependencies"];
+            let lists =
+                ["actions", "log_streams", "verify_services", "secrets", "dependencies", "phone_templates"];
             for key in lists.into_iter().chain(["rate_limits", "buckets"]) {
                 if let Some(Json::Array(list)) = map.get_mut(key) {
                     list.sort_by_key(Json::to_string);
@@ -539,7 +624,7 @@ fn tidy(json: &mut Json, ids: Remote) {
 fn is_remote_id(text: &str) -> bool {
     let is_uuid = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
     let is_service = text.len() == 34 && ["VA", "RK", "BL"].iter().any(|prefix| text.starts_with(prefix));
-    is_uuid || is_service || text.starts_with("pro_") || text.starts_with("lst_")
+    is_uuid || is_service || ["pro_", "lst_", "tem_"].iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Asserts that two worlds are equal, and names the places where they are not.

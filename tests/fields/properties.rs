@@ -21,6 +21,9 @@ const PROVIDERS: &str = "POST, PATCH /branding/phone/providers";
 const SETTINGS: &str = "PATCH /tenants/settings";
 const PROMPTS: &str = "PATCH /prompts";
 const STREAMS: &str = "POST, PATCH /log-streams (http)";
+const PROTECTION: &str = "PATCH /attack-protection/phone-provider-protection";
+const TEMPLATES: &str = "POST, PATCH /branding/phone/templates";
+const BRANDING: &str = "PATCH /branding";
 
 /// Form fields of create and update ("Twilio Verify v2" description, 2026-04). Compared with the description itself
 /// where that is at hand.
@@ -113,6 +116,25 @@ const WRITABLE: &[(&str, &[&str])] = &[
             "startFrom",
         ],
     ),
+    (PROTECTION, &["type"]),
+    (
+        TEMPLATES,
+        &["type", "disabled", "content.syntax", "content.from", "content.body.text", "content.body.voice"],
+    ),
+    (
+        BRANDING,
+        &[
+            "logo_url",
+            "favicon_url",
+            "colors.primary",
+            "colors.page_background",
+            "font.url",
+            "identifiers.login_display",
+            "identifiers.otp_autocomplete",
+            "identifiers.phone_display.formatting",
+            "identifiers.phone_display.masking",
+        ],
+    ),
 ];
 
 /// Writable and not managed, each with its reason.
@@ -144,6 +166,8 @@ const EXCLUDED: &[(&str, &str, &str)] = &[
     ),
     (PROVIDERS, "credentials", "always {} for a custom provider, and never read back"),
     (STREAMS, "type", "fixed: the feedback goes by http; another type is another stream"),
+    (TEMPLATES, "type", "the key of the template in the manifest, and never changed"),
+    (TEMPLATES, "content.syntax", "liquid is the only one, and PATCH does not take it"),
     (
         STREAMS,
         "startFrom",
@@ -168,7 +192,23 @@ const NOT_SENT: &[(&str, &str)] = &[
     ("mfa.post_login.rules", "become a part of the code"),
     ("mfa.post_login.binding.position", "the order of the list"),
     ("feedback.log_stream.start_from", "on create only"),
+    ("log_streams.http", "names the streams, whose properties are those of the feedback's"),
+    ("attest.fraud_guard.level", NO_API),
+    ("attest.fraud_guard.by", NO_API),
+    ("attest.fraud_guard.on", NO_API),
+    ("attest.fraud_guard.until", NO_API),
+    ("attest.geo_permissions.countries", NO_API),
+    ("attest.geo_permissions.policy", NO_API),
+    ("attest.geo_permissions.by", NO_API),
+    ("attest.geo_permissions.on", NO_API),
+    ("attest.geo_permissions.until", NO_API),
+    ("attest.channels.enabled", NO_API),
+    ("attest.channels.by", NO_API),
+    ("attest.channels.on", NO_API),
+    ("attest.channels.until", NO_API),
 ];
+
+const NO_API: &str = "what only the Console shows, attested";
 
 /// Properties that follow from the stack and have no key of their own: call, property, address, field.
 const GENERATED: &[(&str, &str, &str, &str)] = &[
@@ -189,6 +229,9 @@ fn call_of(section: &str) -> &'static str {
         "mfa.post_login" => RULE_ACTIONS,
         "mfa.post_login.binding" => RULE_BINDINGS,
         "phone" => PROVIDERS,
+        "phone.protection" => PROTECTION,
+        "phone.templates" => TEMPLATES,
+        "branding" => BRANDING,
         "mfa" => POLICIES,
         "mfa.factors" => FACTORS,
         "universal_login" => PROMPTS,
@@ -219,8 +262,13 @@ fn managed() -> BTreeSet<Property> {
                 "mfa.factors" => format!("{} {}", factor_on_the_wire(&key), field.wire),
                 _ => field.wire.to_owned(),
             };
-            let new = managed.insert(property(call_of(section.path), &name));
-            assert!(new, "{place}: {name} is carried twice");
+            let call = match place.as_str() {
+                "phone.protection" => call_of("phone.protection"),
+                _ => call_of(section.path),
+            };
+            let new = managed.insert(property(call, &name));
+            // Every type of template has the same properties.
+            assert!(new || section.path == "phone.templates", "{place}: {name} is carried twice");
         }
     }
     let not_sent: BTreeSet<String> = NOT_SENT.iter().map(|(place, _)| (*place).to_owned()).collect();

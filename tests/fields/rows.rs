@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use lockstep::kinds::code_limits;
 use lockstep::twin::Twin;
-use lockstep::twin::world::{Action, VerifyRateLimit};
+use lockstep::twin::world::{Action, PhoneTemplate, VerifyRateLimit};
 use serde_json::{Value as Json, json};
 
 use super::bed::{
     Edits, FULL, Tamper, action, edit, edit_action, edit_draft, edit_draft_of, edit_this, file, rules_action,
-    service, stream, tenant, valid,
+    service, siem, stream, template, tenant, valid,
 };
 
 /// A field of a resource.
@@ -361,6 +361,152 @@ fn delivery_rows() -> Vec<Row> {
         })
         .named("enabled")
         .refused(),
+        row(
+            "phone",
+            "protection",
+            "phone_provider_protection",
+            [json!("exponential"), json!("default"), json!("default")],
+            |twin, _| tenant(twin).phone_provider_protection = "default".into(),
+        )
+        .named("type"),
+    ]
+}
+
+fn branding_row(key: &'static str, values: [Json; 3]) -> Row {
+    let there = values[1].clone();
+    row("branding", key, "branding", values, move |twin, _| {
+        let mut parts = key.split('.');
+        let first = parts.next().unwrap_or_default();
+        let mut at = tenant(twin).branding.get_mut(first).expect(key);
+        for part in parts {
+            at = at.get_mut(part).expect(key);
+        }
+        *at = there.clone();
+    })
+}
+
+fn branding_rows() -> Vec<Row> {
+    let url = |name: &str| json!(format!("https://acme.example/{name}"));
+    let gradient =
+        json!({ "type": "linear-gradient", "start": "#ffffff", "end": "#000000", "angle_deg": 35 });
+    vec![
+        branding_row("logo_url", [url("logo.png"), url("theirs.png"), url("new.png")]),
+        // There is to be none: null on the wire.
+        branding_row("favicon_url", [url("icon.png"), url("theirs.png"), Json::Null]).written(json!("none")),
+        branding_row("colors.primary", [json!("#112233"), json!("#000000"), json!("#abcdef")]),
+        branding_row("colors.page_background", [json!("#445566"), gradient, Json::Null])
+            .written(json!("none")),
+        branding_row("font.url", [url("font.woff"), url("theirs.woff"), url("new.woff")]),
+        branding_row("identifiers.login_display", [json!("separate"), json!("unified"), json!("unified")]),
+        branding_row("identifiers.otp_autocomplete", [json!(true), json!(false), json!(false)]),
+        branding_row(
+            "identifiers.phone_display.formatting",
+            [json!("international"), json!("regional"), json!("regional")],
+        ),
+        branding_row(
+            "identifiers.phone_display.masking",
+            [json!("mask_digits"), json!("show_all"), json!("hide_country_code")],
+        ),
+    ]
+}
+
+/// Type and address.
+const TEMPLATES: [(&str, &str); 5] = [
+    ("otp_verify", "phone_template.otp_verify"),
+    ("otp_enroll", "phone_template.otp_enroll"),
+    ("change_password", "phone_template.change_password"),
+    ("blocked_account", "phone_template.blocked_account"),
+    ("password_breach", "phone_template.password_breach"),
+];
+
+fn template_rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (kind, address) in TEMPLATES {
+        let mut add = |key: &'static str, values: [Json; 3], tamper: fn(&mut PhoneTemplate)| {
+            let row = row("phone.templates", &format!("{kind}.{key}"), address, values, move |twin, _| {
+                tamper(template(twin, kind));
+            });
+            rows.push(row.named(key));
+        };
+        add("from", [json!("+15550100"), json!("+15550199"), json!("Acme")], |template| {
+            template.content.insert("from".into(), json!("+15550199"));
+        });
+        add("text", [json!("Acme: @{code}"), json!("Theirs"), json!("New: @{code}")], |template| {
+            template.content["body"]["text"] = json!("Theirs");
+        });
+        add("voice", [json!("Acme says @{code}"), json!("Theirs"), json!("New: @{code}")], |template| {
+            template.content["body"]["voice"] = json!("Theirs");
+        });
+        add("disabled", [json!(false), json!(true), json!(true)], |template| template.disabled = true);
+    }
+    rows
+}
+
+fn siem_row(key: &'static str, values: [Json; 3], tamper: impl Fn(&mut Twin, u64) + 'static) -> Row {
+    row("log_streams.http.siem", key, "log_stream.siem", values, tamper)
+}
+
+fn siem_sink_row(key: &'static str, wire: &'static str, values: [Json; 3]) -> Row {
+    let there = values[1].clone();
+    siem_row(key, values, move |twin, _| drop(siem(twin).sink.insert(wire.into(), there.clone())))
+}
+
+fn siem_pii_row(key: &'static str, values: [Json; 3]) -> Row {
+    let there = values[1].clone();
+    siem_row(key, values, move |twin, _| {
+        let pii = siem(twin).pii_config.as_mut().expect("masking is set");
+        pii.insert(key.trim_start_matches("pii_config.").into(), there.clone());
+    })
+}
+
+fn siem_rows() -> Vec<Row> {
+    let none = || [json!(""), json!(""), json!("")];
+    let filters = [json!(["auth.login.fail", "user.fail"]), json!(["other"]), json!([])];
+    vec![
+        siem_row("name", [json!("Acme SIEM"), json!("Renamed"), json!("Acme events 2")], |twin, _| {
+            siem(twin).name = Some("Renamed".into());
+        }),
+        siem_sink_row(
+            "endpoint",
+            "httpEndpoint",
+            [
+                json!("https://siem.example/auth0"),
+                json!("https://elsewhere.example/"),
+                json!("https://siem.example/v2"),
+            ],
+        ),
+        siem_row("authorization", none(), |twin, _| {
+            siem(twin).sink.insert("httpAuthorization".into(), json!("theirs"));
+        })
+        .secret("OTHER_SECRET"),
+        siem_sink_row(
+            "content_format",
+            "httpContentFormat",
+            [json!("JSONLINES"), json!("JSONARRAY"), json!("JSONOBJECT")],
+        ),
+        siem_sink_row(
+            "content_type",
+            "httpContentType",
+            [json!("application/x-ndjson"), json!("text/plain"), json!("application/json")],
+        ),
+        siem_row("custom_headers.X-Source", none(), |twin, _| {
+            let headers = json!([{ "header": "X-Source", "value": "theirs" }]);
+            siem(twin).sink.insert("httpCustomHeaders".into(), headers);
+        })
+        .secret("OTHER_SECRET"),
+        siem_row("filters", filters, |twin, _| {
+            siem(twin).filters = Some(vec![json!({ "type": "category", "name": "other" })]);
+        }),
+        siem_pii_row("pii_config.log_fields", [json!(["phone"]), json!(["email"]), json!(["username"])]),
+        siem_pii_row("pii_config.method", [json!("hash"), json!("mask"), json!("mask")]),
+        siem_pii_row("pii_config.algorithm", [json!("xxhash"), json!("md5"), json!("sha256")]),
+        // Another kind of stream altogether, and allowed here.
+        siem_row("is_priority", [json!(false), json!(true), json!(true)], |twin, _| {
+            siem(twin).is_priority = true;
+        }),
+        siem_row("status", [json!("active"), json!("paused"), json!("paused")], |twin, _| {
+            siem(twin).status = "paused".into();
+        }),
     ]
 }
 
@@ -577,6 +723,9 @@ pub fn rows() -> Vec<Row> {
         login_rows(),
         rules_rows(),
         stream_rows(),
+        branding_rows(),
+        template_rows(),
+        siem_rows(),
     ];
     parts.into_iter().flatten().collect()
 }
