@@ -12,6 +12,7 @@ pub mod log_stream;
 pub mod phone_provider;
 pub mod phone_template;
 pub mod settings;
+mod stream_restore;
 pub mod trigger_binding;
 pub mod verify_below;
 pub mod verify_fields;

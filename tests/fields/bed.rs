@@ -346,7 +346,7 @@ impl Bed {
         act(&mut self.stack.twin.borrow_mut())
     }
 
-    fn session(&mut self, destroy: bool) -> Session {
+    pub fn session(&mut self, destroy: bool) -> Session {
         let mut session = self.stack.session(destroy);
         session.manifest = Rc::new(self.manifest.clone());
         session
@@ -363,14 +363,16 @@ impl Bed {
     }
 
     fn run(&mut self, destroy: bool) -> Outcome {
+        self.run_until(Stop::default(), destroy).expect("not killed")
+    }
+
+    /// `None`: it was killed.
+    pub fn run_until(&mut self, stop: Stop, destroy: bool) -> Option<Outcome> {
         let session = self.session(destroy);
-        self.stack
-            .process(Stop::default(), |port| async move {
-                let seen =
-                    observe(&session, &port.reader()).await.unwrap_or_else(|failed| panic!("{failed}"));
-                apply(&session, seen, Wishes::default(), &port).await
-            })
-            .expect("not killed")
+        self.stack.process(stop, |port| async move {
+            let seen = observe(&session, &port.reader()).await.unwrap_or_else(|failed| panic!("{failed}"));
+            apply(&session, seen, Wishes::default(), &port).await
+        })
     }
 
     pub fn apply(&mut self) -> Outcome {
