@@ -13,10 +13,10 @@ use lockstep::twin::{Options, Rule, What, When};
 use serde_json::{Value as Json, json};
 
 use super::bed::{Bed, Edits, FULL, Remote, assert_same, edit, manifest, siem, template, tenant, valid};
-use crate::support::{DOMAIN, START_MS, options};
+use crate::support::{ACCOUNT, DOMAIN, START_MS, options};
 
 /// The parts of the full manifest that are not about this.
-const REST: &[&str] = &["action", "feedback", "mfa", "universal_login"];
+const REST: &[&str] = &["feedback", "mfa", "universal_login"];
 
 fn only_around() -> Edits {
     REST.iter().map(|section| edit(*section, Json::Null)).collect()
@@ -92,6 +92,8 @@ fn a_destroy_that_is_killed_anywhere_is_finished_by_the_next() {
         let _ = bed.run_until(Stop::kill(k, k % 2 == 0), true);
         bed.stack.in_process.advance_ms(3_600_000);
         bed.destroyed();
+        // Killed before it gave the lease back, and nothing was left to do: an idle lease is taken by the next apply.
+        bed.with_twin(|twin| twin.world.account_mut(ACCOUNT).serverless_services.clear());
         assert_same(&former, &bed.plain(Remote::Ids), &format!("killed after {k} of {length}"));
     }
 }

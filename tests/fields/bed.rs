@@ -370,8 +370,17 @@ impl Bed {
     pub fn run_until(&mut self, stop: Stop, destroy: bool) -> Option<Outcome> {
         let session = self.session(destroy);
         self.stack.process(stop, |port| async move {
-            let seen = observe(&session, &port.reader()).await.unwrap_or_else(|failed| panic!("{failed}"));
-            apply(&session, seen, Wishes::default(), &port).await
+            // As the command does: planned anew when the record moved in between.
+            let mut rounds = 4;
+            loop {
+                let seen =
+                    observe(&session, &port.reader()).await.unwrap_or_else(|failed| panic!("{failed}"));
+                let outcome = apply(&session, seen, Wishes::default(), &port).await;
+                rounds -= 1;
+                if outcome.ended != Ended::Moved || rounds == 0 {
+                    break outcome;
+                }
+            }
         })
     }
 
