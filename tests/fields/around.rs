@@ -452,3 +452,27 @@ fn attestations_send_nothing_and_are_no_change() {
     assert!(bed.observe().plan.is_empty());
     assert_eq!(bed.stack.mark() - mark, with);
 }
+
+/// The example of the README, beside the quickstart.
+#[test]
+fn the_example_of_the_readme_is_a_manifest() {
+    let readme = include_str!("../../README.md");
+    let example =
+        readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let example: Json = serde_yaml::from_str(example).expect("YAML");
+    let mut root: Json = serde_yaml::from_str(&crate::support::core_manifest()).expect("YAML");
+    for (section, values) in example.as_object().expect("sections") {
+        match root[section].as_object_mut() {
+            Some(there) => there.extend(values.as_object().expect("a section").clone()),
+            None => root[section] = values.clone(),
+        }
+    }
+    let manifest = crate::support::manifest_of(&root.to_string(), &super::bed::env());
+    let declared = lockstep::plan::build::declared(&manifest);
+    let addresses: Vec<&str> = declared.iter().map(|resource| resource.address.as_str()).collect();
+    for address in
+        ["phone_provider_protection", "phone_template.change_password", "branding", "log_stream.siem"]
+    {
+        assert!(addresses.contains(&address), "{address}: {addresses:?}");
+    }
+}

@@ -610,6 +610,7 @@ fn a_reply_of_another_shape_is_not_believed() {
                     want: None,
                     entry: None,
                     intent: None,
+                    record: None,
                     has_ledger: true,
                     ledger_in_tenant: true,
                     stack: "acme-full",
