@@ -5,11 +5,11 @@
 //! compared with it, so a new field without a row fails.
 
 mod around;
-mod bed;
+pub mod bed;
 mod below;
 mod destroy;
 mod drift;
 mod post_login;
 mod properties;
 mod replies;
-mod rows;
+pub mod rows;
