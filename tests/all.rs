@@ -2,6 +2,7 @@
 
 mod support;
 
+mod contract;
 mod faults;
 mod fields;
 mod process;

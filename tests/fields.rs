@@ -4,9 +4,12 @@
 //! The list of fields is generated from the manifest's tables and from what the kinds declare; each table here is
 //! compared with it, so a new field without a row fails.
 
-mod bed;
+mod around;
+pub mod bed;
+mod below;
 mod destroy;
 mod drift;
+mod post_login;
 mod properties;
 mod replies;
-mod rows;
+pub mod rows;

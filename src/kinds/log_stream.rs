@@ -2,10 +2,16 @@
 //!
 //! Facts that bite: the category of the success event is `other`; a masked phone number makes the feedback useless;
 //! a PATCH without `pii_config` deletes it; `status` cannot be set on create; `authorization` is readable.
+//! Further streams (`further_streams`) are written the same way and carry no feedback.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, named, set_of, step, text};
+use super::{
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, further_streams, named, set_of, step,
+    stream_restore, text,
+};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
@@ -20,7 +26,7 @@ use crate::port::{Reader, Writer};
 /// See the module's text.
 pub struct LogStream;
 
-const NAME: &str = "log_stream";
+pub(super) const NAME: &str = "log_stream";
 const SECTION_PATH: &str = "feedback.log_stream";
 const PATH: &str = "/api/v2/log-streams";
 
@@ -143,9 +149,9 @@ static SECTION: Section = Section {
     ],
 };
 
-static SECTIONS: &[&Section] = &[&SECTION];
+static SECTIONS: &[&Section] = &[&SECTION, &further_streams::SECTION];
 
-fn https(value: &str) -> Result<(), (String, String)> {
+pub(super) fn https(value: &str) -> Result<(), (String, String)> {
     if value.starts_with("https://") && !value.contains(char::is_whitespace) {
         return Ok(());
     }
@@ -162,17 +168,23 @@ impl Kind for LogStream {
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
-        let Some(attrs) = manifest.section(SECTION_PATH) else { return Vec::new() };
+        let further = further_streams::declare(manifest);
+        let Some(attrs) = manifest.section(SECTION_PATH) else { return further };
         let mut desired = attrs.clone();
         desired.remove("start_from");
         desired.entry("name".into()).or_insert_with(|| Value::text(default_name(&manifest.stack)));
-        vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
+        [vec![Resource { address: NAME.to_owned(), kind: NAME, desired }], further].concat()
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
         if manifest.section(SECTION_PATH).is_none() {
-            return;
+            return further_streams::check(manifest, None, out);
         }
+        let name = match manifest.get(SECTION_PATH, "name") {
+            Some(name) => name.as_str().map(str::to_owned),
+            None => Some(default_name(&manifest.stack)),
+        };
+        further_streams::check(manifest, name.as_deref(), out);
         let at = |key: &str| format!("{SECTION_PATH}.{key}");
         if manifest.set(SECTION_PATH, "pii_config.log_fields").iter().any(|field| field == "phone") {
             out.push(Problem::error(
@@ -203,6 +215,7 @@ impl Kind for LogStream {
             ));
         }
         let filters = manifest.set(SECTION_PATH, "filters");
+        further_streams::unknown_filters(&at("filters"), &filters, out);
         let lacks: Vec<&str> = ["other", "user.notification"]
             .into_iter()
             .filter(|needed| !filters.is_empty() && !filters.iter().any(|filter| filter == needed))
@@ -269,7 +282,7 @@ impl Kind for LogStream {
                             "a log stream named {name:?} sends to another endpoint ({})",
                             ids.join(", ")
                         );
-                        let help = "it may be somebody else's: rename it, or set feedback.log_stream.name to another name";
+                        let help = "it may be somebody else's: rename it, or give the stream in the manifest another name";
                         seen.finding(hint.address, Level::Blocker, text, help);
                     }
                     if creating.is_some() {
@@ -293,7 +306,7 @@ impl Kind for LogStream {
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         let paused = diff.want.desired.get("status").and_then(Value::as_str) == Some("paused");
-        let effects = |status: &str| Facts::from([("feedback".to_owned(), json!(status))]);
+        let effects = |status: &str| feedback(diff.address, status);
         if !diff.seen.exists {
             let mut create =
                 diff.step(Verb::Create, Stage::Feedback, "create the stream", json!({ "do": "create" }));
@@ -310,7 +323,7 @@ impl Kind for LogStream {
                 );
                 pause.reason = "a status cannot be given on create".into();
                 pause.effects = effects("paused");
-                pause.danger = Some(PAUSED.into());
+                pause.danger = (diff.address == NAME).then(|| PAUSED.into());
                 steps.push(pause);
             }
             return steps;
@@ -326,7 +339,7 @@ impl Kind for LogStream {
             Some("suspended") => "Auth0 suspended it because delivery kept failing".into(),
             _ => diff.changed_names(),
         };
-        if paused {
+        if paused && diff.address == NAME {
             step.danger = Some(PAUSED.into());
         }
         let status = diff.want.desired.get("status").and_then(Value::as_str);
@@ -337,8 +350,11 @@ impl Kind for LogStream {
     }
 
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
-        if !seen.exists || entry.ownership == Ownership::Adopted {
+        if !seen.exists {
             return Vec::new();
+        }
+        if entry.ownership == Ownership::Adopted {
+            return put_back(address, seen, entry).into_iter().collect();
         }
         let mut step = step(
             address,
@@ -349,7 +365,7 @@ impl Kind for LogStream {
             json!({ "do": "delete" }),
         );
         step.reason = "it was created by this stack".into();
-        step.effects = Facts::from([("feedback".to_owned(), json!("absent"))]);
+        step.effects = feedback(address, "absent");
         vec![step]
     }
 
@@ -361,9 +377,8 @@ impl Kind for LogStream {
         }
     }
 
-    fn facts(&self, _address: &str, seen: &Seen) -> Facts {
-        let status = seen.attrs.get("status").and_then(Value::as_str).unwrap_or("absent");
-        Facts::from([("feedback".to_owned(), json!(status))])
+    fn facts(&self, address: &str, seen: &Seen) -> Facts {
+        feedback(address, seen.attrs.get("status").and_then(Value::as_str).unwrap_or("absent"))
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
@@ -373,10 +388,15 @@ impl Kind for LogStream {
                 "create" => {
                     let mut body = body(run.desired, &Attrs::new());
                     body["type"] = json!("http");
-                    if let Some(start) = run.manifest.text(SECTION_PATH, "start_from") {
+                    let start = match run.address {
+                        NAME => run.manifest.text(SECTION_PATH, "start_from"),
+                        further => further_streams::start_from(run.manifest, further),
+                    };
+                    if let Some(start) = start {
                         body["startFrom"] = json!(start);
                     }
-                    writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await?
+                    let reply = writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await;
+                    reply.map_err(limit)?
                 }
                 "update" => {
                     let mut body = body(run.desired, &run.seen.attrs);
@@ -393,6 +413,14 @@ impl Kind for LogStream {
                     }
                     whole["status"] =
                         json!(run.desired.get("status").and_then(Value::as_str).unwrap_or("active"));
+                    writer.json(Method::Patch, path, whole, Repeat::Safe).await?
+                }
+                "restore" => {
+                    let values = &run.step.op["values"];
+                    let mut whole = body(&Attrs::new(), &stream_restore::over(&run.seen.attrs, values));
+                    if let Some(status) = values["status"].as_str() {
+                        whole["status"] = json!(status);
+                    }
                     writer.json(Method::Patch, path, whole, Repeat::Safe).await?
                 }
                 _ => {
@@ -434,12 +462,17 @@ impl Kind for LogStream {
             let took = match (&now, what) {
                 (None, _) => what == "delete",
                 (Some(_), "delete") => false,
+                (Some(seen), "restore") => stream_restore::is_back(seen, &run.step.op["values"]),
                 (Some(seen), _) => {
                     run.desired.iter().all(|(field, value)| same(value, seen.attrs.get(field)))
                 }
             };
             Ok(took.then(|| Done::seen(now.unwrap_or_default())))
         })
+    }
+
+    fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
+        stream_restore::kept(seen)
     }
 
     fn closed(&self, desired: &Attrs) -> &'static [&'static str] {
@@ -460,6 +493,44 @@ fn default_name(stack: &str) -> String {
     format!("Lockstep feedback ({stack})")
 }
 
+/// A stream that was there before us gets back what we changed, but for secrets.
+fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
+    let values = stream_restore::back(seen, entry);
+    if values.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = values.keys().map(String::as_str).collect();
+    let what = format!("put back {}", names.join(", "));
+    let op = json!({ "do": "restore", "values": values });
+    let mut step = step(address, NAME, Verb::Update, Stage::RemoveFeedback, &what, op);
+    step.reason = "it was there before this stack".into();
+    if address == NAME {
+        let status = values.get("status").and_then(Json::as_str);
+        step.danger = Some("what the receiver gets is what it got before this stack".into());
+        step.effects = status.map(|status| feedback(address, status)).unwrap_or_default();
+    }
+    Some(step)
+}
+
+/// The state of the feedback path, which a further stream is no part of.
+fn feedback(address: &str, status: &str) -> Facts {
+    if address == NAME { Facts::from([("feedback".to_owned(), json!(status))]) } else { Facts::new() }
+}
+
+/// Which refusal says that the plan's number of streams is used up is not documented, so the cause is offered.
+fn limit(failed: Failed) -> Failed {
+    let Failed::Refused(mut refusal) = failed else { return failed };
+    let may_be = match refusal.status {
+        403 => refusal.code.as_deref() != Some("insufficient_scope"),
+        status => matches!(status, 400 | 409),
+    };
+    if may_be {
+        refusal.message += " (if the values are in order, the Auth0 plan allows no further log stream: delete one that \
+                            is not needed, or move to a plan with more)";
+    }
+    Failed::Refused(refusal)
+}
+
 fn list() -> Get {
     Get::whole(Api::Auth0, PATH)
 }
@@ -472,6 +543,9 @@ fn with_warnings(mut seen: Seen, address: &str) -> Seen {
             "Auth0 suspended the stream: delivery to the endpoint kept failing",
             "check the receiver (Monitoring, Streams, Health in the dashboard); status: active in the manifest restarts it",
         );
+    }
+    if address != NAME {
+        return seen;
     }
     let masked = seen.attrs.get("pii_config.log_fields").and_then(Value::known).and_then(Json::as_array);
     if masked.is_some_and(|fields| fields.iter().any(|field| field == "phone")) {

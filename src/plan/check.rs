@@ -2,7 +2,10 @@
 //!
 //! The facts are those that the kinds report (`Kind::facts`) and that steps change (`Step::effects`):
 //! `policy`, `factor.<wire name>`, `message_types`, `provider`, `provider.methods`, `unified`, `action`, `bound`,
-//! `selected`, `legacy_action`, `legacy_bound` (the legacy way), `service`, `feedback`, `login`. A fact that nobody reports is unknown, and nothing is claimed from it.
+//! `selected`, `legacy_action`, `legacy_bound` (the legacy way), `service`, `feedback`, `login`, and of the post-login
+//! Action `rules.action`, `rules.bound`, `customize` and `rules` (what the code that runs demands: lists of factors by
+//! name of the rule), `limit.<name>` (whether the rate limit is there), `action.limits` and `legacy_action.limits` (the
+//! rate limits that the deployed code passes). A fact that nobody reports is unknown, and nothing is claimed from it.
 
 use serde_json::{Value as Json, json};
 
@@ -39,6 +42,28 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         if locked_out(&facts) && !locked_out(&before) {
             lose("a second factor is demanded and none can be used".into(), true);
         }
+        let former = demands(&before);
+        for (rule, usable) in demands(&facts) {
+            let old = former.iter().find(|(name, _)| *name == rule).map(|(_, usable)| usable);
+            if usable.is_empty() && old.is_none_or(|old| !old.is_empty()) {
+                lose(format!("the rule {rule} demands a second factor and none can be used"), true);
+            } else if let Some(old) = old.filter(|_| !step.effects.contains_key("rules")) {
+                let gone: Vec<&str> = old.iter().filter(|name| !usable.contains(name)).copied().collect();
+                if !gone.is_empty() {
+                    lose(format!("the rule {rule} cannot be met by {} any more", gone.join(", ")), false);
+                }
+            }
+        }
+        let bound = |facts: &Facts| flag(facts, "rules.bound") == Some(true);
+        if bound(&facts) && !bound(&before) && !runs(&facts) {
+            lose("the Action with the rules is bound before it is deployed".into(), true);
+        }
+        if runs(&facts) && fails(&facts) && !(runs(&before) && fails(&before)) {
+            lose(
+                "the logins that a rule fits fail, because the tenant cannot ask for its factors".into(),
+                true,
+            );
+        }
         let sets = |key: &str, value: Json| step.effects.get(key) == Some(&value);
         if sets("factor.sms", json!(true)) && delivers_any(&facts) == Some(false) {
             lose("the phone factor is switched on before anything can deliver".into(), true);
@@ -74,6 +99,18 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
             && delivers_any(&facts) == Some(false)
         {
             lose("the unified experience is switched on before anything can deliver".into(), true);
+        }
+        for action in ["action", "legacy_action"] {
+            let Some(name) = missing_limit(&facts, action) else { continue };
+            if step.effects.contains_key(&format!("{action}.limits")) {
+                let what =
+                    format!("the Action is deployed passing the rate limit {name}, which is not there");
+                lose(what, true);
+            } else if missing_limit(&before, action).is_none() {
+                let what =
+                    format!("the deployed Action still passes the rate limit {name}, so its messages fail");
+                lose(what, false);
+            }
         }
         let phone_on = facts.get("factor.sms") == Some(&json!(true));
         let fed = |facts: &Facts| facts.get("feedback") == Some(&json!("active"));
@@ -118,6 +155,15 @@ fn holds(facts: &Facts, key: &str, item: &str) -> Option<bool> {
     facts.get(key).and_then(Json::as_array).map(|items| items.iter().any(|held| held == item))
 }
 
+/// A rate limit that a deployed Action passes and that is known to be missing: then Verify refuses every message.
+fn missing_limit<'a>(facts: &'a Facts, action: &str) -> Option<&'a str> {
+    // What does not run passes nothing.
+    let runs = word(facts, action).is_none_or(|state| state == "deployed");
+    let passed = facts.get(&format!("{action}.limits")).and_then(Json::as_array).filter(|_| runs)?;
+    let missing = |name: &&str| flag(facts, &format!("limit.{name}")) == Some(false);
+    passed.iter().filter_map(Json::as_str).find(missing)
+}
+
 /// Whether a message by this channel leaves the tenant.
 fn delivers(facts: &Facts, channel: &str) -> Option<bool> {
     if flag(facts, "unified") == Some(false) {
@@ -128,7 +174,8 @@ fn delivers(facts: &Facts, channel: &str) -> Option<bool> {
         "custom" => {
             let live = word(facts, "action").is_none_or(|state| state == "deployed");
             let stands = flag(facts, "service") != Some(false) && flag(facts, "bound") != Some(false);
-            Some(live && stands && holds(facts, "provider.methods", method)?)
+            let taken = missing_limit(facts, "action").is_none();
+            Some(live && stands && taken && holds(facts, "provider.methods", method)?)
         }
         "absent" | "disabled" => Some(false),
         _ => holds(facts, "provider.methods", method),
@@ -140,7 +187,8 @@ fn delivers_legacy(facts: &Facts, channel: &str) -> Option<bool> {
     match word(facts, "selected")? {
         HOOK => {
             let stands = flag(facts, "service") != Some(false) && flag(facts, "legacy_bound") != Some(false);
-            Some(stands && word(facts, "legacy_action").is_none_or(|state| state == "deployed"))
+            let taken = missing_limit(facts, "legacy_action").is_none();
+            Some(stands && taken && word(facts, "legacy_action").is_none_or(|state| state == "deployed"))
         }
         // Auth0's own sender is for trials and knows no voice.
         "auth0" => Some(channel != "voice"),
@@ -185,6 +233,34 @@ fn locked_out(facts: &Facts) -> bool {
         .collect();
     let phone_fails = code(facts, "sms") == Some(false) && code(facts, "voice") == Some(false);
     !factors.is_empty() && factors.iter().all(|(key, on)| !on || (*key == "factor.sms" && phone_fails))
+}
+
+/// Whether the Action with the rules is deployed and bound.
+fn runs(facts: &Facts) -> bool {
+    flag(facts, "rules.bound") == Some(true)
+        && word(facts, "rules.action").is_none_or(|state| state == "deployed")
+}
+
+/// Whether a challenge of an Action is known to fail, and the login with it.
+fn fails(facts: &Facts) -> bool {
+    flag(facts, "customize") == Some(false) || word(facts, "login") == Some("classic")
+}
+
+/// The rules that count, each with its factors that are not known to be unusable.
+fn demands(facts: &Facts) -> Vec<(&str, Vec<&str>)> {
+    let phone_fails = code(facts, "sms") == Some(false) && code(facts, "voice") == Some(false);
+    let is_usable = |name: &&str| {
+        flag(facts, &format!("factor.{name}")) != Some(false) && !(*name == "sms" && phone_fails)
+    };
+    let rules = facts.get("rules").and_then(Json::as_object).filter(|_| runs(facts));
+    rules
+        .into_iter()
+        .flatten()
+        .map(|(name, factors)| {
+            let factors = factors.as_array().into_iter().flatten().filter_map(Json::as_str);
+            (name.as_str(), factors.filter(is_usable).collect())
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -239,6 +315,136 @@ mod tests {
         }
         assert!(losses(&working(), &one(&[("policy", json!("never"))])).is_empty());
         assert!(losses(&working(), &one(&[("service", json!(true))])).is_empty());
+    }
+
+    /// Rules that run: one that phone or an app meets, one that a key alone meets.
+    fn with_rules() -> Facts {
+        let mut facts = working();
+        facts.extend(super::tests::facts(&[
+            ("policy", json!("never")),
+            ("factor.otp", json!(true)),
+            ("factor.webauthn-roaming", json!(true)),
+            ("customize", json!(true)),
+            ("rules.action", json!("deployed")),
+            ("rules.bound", json!(true)),
+            ("rules", json!({ "staff": ["otp", "sms"], "admins": ["webauthn-roaming"] })),
+        ]));
+        facts
+    }
+
+    #[test]
+    fn what_a_rule_depends_on_is_a_loss() {
+        let cases: &[(&str, Json, Option<bool>)] = &[
+            ("factor.otp", json!(false), Some(false)),
+            ("factor.webauthn-roaming", json!(false), Some(true)),
+            ("factor.email", json!(false), None),
+            ("customize", json!(false), Some(true)),
+            ("login", json!("classic"), Some(true)),
+            ("rules.bound", json!(false), None),
+            ("rules", json!({ "staff": ["otp"] }), None),
+            ("rules", json!({ "staff": ["push-notification"] }), None),
+        ];
+        for (key, value, absolute) in cases {
+            let losses = losses(&with_rules(), &one(&[(key, value.clone())]));
+            let worst = losses.iter().map(|loss| loss.absolute).max();
+            assert_eq!(worst, *absolute, "{key}: {losses:?}");
+        }
+        // A factor that nobody reports may be on; one that is known to be off may not.
+        let mut start = with_rules();
+        start.insert("factor.push-notification".into(), json!(false));
+        let narrow = one(&[("rules", json!({ "staff": ["push-notification"] }))]);
+        assert!(losses(&start, &narrow).iter().any(|loss| loss.absolute));
+    }
+
+    #[test]
+    fn a_rule_by_phone_depends_on_the_whole_path() {
+        let mut start = with_rules();
+        start.insert("rules".into(), json!({ "staff": ["sms"] }));
+        for (key, value) in [
+            ("provider", json!("disabled")),
+            ("service", json!(false)),
+            ("bound", json!(false)),
+            ("message_types", json!([])),
+            ("factor.sms", json!(false)),
+        ] {
+            let losses = losses(&start, &one(&[(key, value)]));
+            assert!(
+                losses.iter().any(|loss| loss.absolute && loss.what.contains("staff")),
+                "{key}: {losses:?}"
+            );
+        }
+        // What was broken before the step is not its doing.
+        start.insert("factor.sms".into(), json!(false));
+        let losses = losses(&start, &one(&[("factor.otp", json!(true))]));
+        assert!(losses.is_empty(), "{losses:?}");
+    }
+
+    #[test]
+    fn rules_before_their_factors_are_absolute() {
+        let cases: &[(&[(&str, Json)], &str)] = &[
+            (&[("factor.webauthn-roaming", json!(false))], "admins"),
+            (&[("rules.action", json!("draft"))], "deployed"),
+            (&[("customize", json!(false))], "cannot ask"),
+            (&[("login", json!("classic"))], "cannot ask"),
+        ];
+        for (state, word) in cases {
+            let mut start = with_rules();
+            start.extend(facts(state));
+            start.insert("rules.bound".into(), json!(false));
+            let losses = losses(&start, &one(&[("rules.bound", json!(true))]));
+            assert!(
+                losses.iter().any(|loss| loss.absolute && loss.what.contains(word)),
+                "{state:?}: {losses:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_stands_as_long_as_the_deployed_code_passes_it() {
+        let mut start = working();
+        start.extend(facts(&[("limit.a", json!(true)), ("action.limits", json!(["a"]))]));
+        let absolute = |start: &Facts, effects: &[(&str, Json)]| {
+            let found = losses(start, &one(effects));
+            (!found.is_empty(), found.iter().any(|loss| loss.absolute))
+        };
+        // Policy and factor stand on it, so nobody could log in.
+        assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (true, true));
+        start.insert("policy".into(), json!("never"));
+        assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (true, false), "named, to be confirmed");
+        let deployed = |names: Json| [("action", json!("deployed")), ("action.limits", names)];
+        assert_eq!(absolute(&start, &deployed(json!(["a"]))), (false, false));
+        assert_eq!(absolute(&start, &deployed(json!(["b"]))), (false, false), "nothing is known of b");
+        start.insert("limit.b".into(), json!(false));
+        assert_eq!(absolute(&start, &deployed(json!(["a", "b"]))), (true, true));
+
+        // The order of a rename: the new limit, the new code, then the old limit goes.
+        let mut steps: Vec<Step> = Vec::new();
+        let rename: [&[(&str, Json)]; 3] =
+            [&[("limit.b", json!(true))], &deployed(json!(["b"])), &[("limit.a", json!(false))]];
+        for (index, effects) in rename.into_iter().enumerate() {
+            steps.extend(one(effects).into_iter().map(|step| Step { number: index + 1, ..step }));
+        }
+        assert_eq!(losses(&start, &steps), []);
+        for wrong in [[1, 0, 2], [2, 0, 1], [0, 2, 1]] {
+            let order: Vec<Step> = wrong.iter().map(|at| steps[*at].clone()).collect();
+            assert!(!losses(&start, &order).is_empty(), "{wrong:?}");
+        }
+        // Code that cannot be read, and an Action that is gone, claim nothing.
+        start.insert("action.limits".into(), Json::Null);
+        assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (false, false));
+        start.extend(facts(&[("action.limits", json!(["a"])), ("action", json!("absent"))]));
+        assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (false, false));
+    }
+
+    #[test]
+    fn a_missing_rate_limit_is_a_pillar_that_is_gone() {
+        let mut start = working();
+        start.extend(facts(&[("limit.a", json!(false)), ("action.limits", json!(["a"]))]));
+        assert!(locked_out(&start), "no message leaves");
+        start.insert("policy".into(), json!("never"));
+        start.insert("factor.sms".into(), json!(false));
+        let found = losses(&start, &one(&[("factor.sms", json!(true))]));
+        assert!(found.iter().any(|loss| loss.absolute), "{found:?}");
     }
 
     #[test]

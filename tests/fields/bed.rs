@@ -11,8 +11,8 @@ use lockstep::manifest::{self, FileError, Missing, Sources};
 use lockstep::model::manifest::Manifest;
 use lockstep::plan::build;
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::world::{Action, LogStream, VerifyService, VerifyTemplate};
-use lockstep::twin::{Tenant, Twin, World};
+use lockstep::twin::world::{Action, LogStream, PhoneTemplate, VerifyService, VerifyTemplate};
+use lockstep::twin::{Options, Tenant, Twin, World};
 use serde_json::{Value as Json, json};
 
 use crate::support::{ACCOUNT, DOMAIN, Stack, options, tables};
@@ -61,9 +61,54 @@ verify_service:
     discoverable_credentials: preferred
     user_verification: preferred
   verify_event_subscription_enabled: false
+  email:
+    from: codes@acme.example
+    from_name: Acme
+    content_template_id: HX00000000000000000000000000000001
+  mailer_sid: MD00000000000000000000000000000001
+  rate_limits:
+    per_number:
+      key: recipient
+      description: Sends to one number
+      buckets:
+        60s: { max: 5 }
+        1h: { max: 20 }
+    per_ip:
+      key: ip
+      buckets:
+        1d: { max: 100 }
+  messaging_configurations:
+    US: MG000000000000000000000000000000a1
 phone:
   delivery: unified
   channels: [sms, voice]
+  protection: exponential
+  templates:
+    otp_verify:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    otp_enroll:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    change_password:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    blocked_account:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    password_breach:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
 action:
   name: Acme phone
   code: builtin:twilio-verify
@@ -105,10 +150,62 @@ mfa:
     webauthn_platform: false
     recovery_code: true
     duo: false
+  post_login:
+    name: Acme MFA
+    code: builtin:mfa-post-login
+    runtime: node22
+    binding:
+      display_name: Ask for a factor
+      position: last
+    rules:
+      admins:
+        roles: [Admin, Support]
+        remember_hours: 12
+      partners:
+        require: mfa_if_enrolled
+        organizations: [acme-partners]
+        connections: [partners-oidc]
+        applications: [app1]
+        factors: [otp, webauthn_roaming]
 universal_login:
   experience: new
   identifier_first: true
   webauthn_platform_first_factor: true
+branding:
+  logo_url: https://acme.example/logo.png
+  favicon_url: https://acme.example/icon.png
+  colors:
+    primary: '#112233'
+    page_background: '#445566'
+  font:
+    url: https://acme.example/font.woff
+  identifiers:
+    login_display: separate
+    otp_autocomplete: true
+    phone_display:
+      formatting: international
+      masking: mask_digits
+log_streams:
+  http:
+    siem:
+      name: Acme SIEM
+      endpoint: https://siem.example/auth0
+      authorization: ${env.SIEM_SECRET}
+      content_format: JSONLINES
+      content_type: application/x-ndjson
+      custom_headers:
+        X-Source: ${env.HEADER_SECRET}
+      filters: [auth.login.fail, user.fail]
+      pii_config:
+        log_fields: [phone]
+        method: hash
+        algorithm: xxhash
+      is_priority: false
+      status: active
+attest:
+  fraud_guard: { level: standard, by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
+  geo_permissions: { countries: [AT, DE], by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
+  channels: { enabled: [sms, voice], by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
 "#;
 
 /// Dotted places in the manifest and the values to put there; null takes the key away.
@@ -122,8 +219,11 @@ pub fn edit(place: impl Into<String>, value: Json) -> (String, Json) {
 /// Variables of the environment: those of the other tests, and a few to change to.
 pub fn env() -> BTreeMap<String, String> {
     let mut env = crate::support::env();
-    for (name, value) in [("HEADER_SECRET", "Header-Secret-77aa10"), ("OTHER_SECRET", "Other-Secret-e01b94")]
-    {
+    for (name, value) in [
+        ("HEADER_SECRET", "Header-Secret-77aa10"),
+        ("OTHER_SECRET", "Other-Secret-e01b94"),
+        ("SIEM_SECRET", "Siem-Secret-90d2c4"),
+    ] {
         env.insert(name.into(), value.into());
     }
     env
@@ -134,7 +234,8 @@ struct Folder(BTreeMap<String, String>);
 
 /// Source of a file of the manifest.
 pub fn file(path: &str) -> String {
-    let source = lockstep::builtin::source("twilio-verify").unwrap_or_default();
+    let name = if path.contains("mfa") { "mfa-post-login" } else { "twilio-verify" };
+    let source = lockstep::builtin::source(name).unwrap_or_default();
     format!("{source}// {}\n", path.trim_start_matches("./"))
 }
 
@@ -203,7 +304,9 @@ pub struct Bed {
 impl Bed {
     /// On an empty tenant.
     pub fn new(manifest: Manifest) -> Bed {
-        let mut stack = Stack::new(options(), crate::support::core_manifest());
+        // Shown, so that a change behind our back can be told; what is not shown has tests of its own.
+        let options = Options { newer_verify_fields_shown: true, ..options() };
+        let mut stack = Stack::new(options, crate::support::core_manifest());
         stack.env = env();
         let bed = Bed { stack, manifest };
         bed.with_twin(|twin| {
@@ -211,7 +314,7 @@ impl Bed {
                 sid: format!("HJ{}{digit}", "0".repeat(31)),
                 friendly_name: format!("Template {digit}"),
                 channels: vec!["sms".into()],
-                translations: json!({}),
+                translations: json!({ "en": { "status": "approved" } }),
             });
             twin.world.account_mut(ACCOUNT).verify_templates.extend(templates);
             twin.tenant_mut(DOMAIN).adaptive_mfa = true;
@@ -243,7 +346,7 @@ impl Bed {
         act(&mut self.stack.twin.borrow_mut())
     }
 
-    fn session(&mut self, destroy: bool) -> Session {
+    pub fn session(&mut self, destroy: bool) -> Session {
         let mut session = self.stack.session(destroy);
         session.manifest = Rc::new(self.manifest.clone());
         session
@@ -260,14 +363,25 @@ impl Bed {
     }
 
     fn run(&mut self, destroy: bool) -> Outcome {
+        self.run_until(Stop::default(), destroy).expect("not killed")
+    }
+
+    /// `None`: it was killed.
+    pub fn run_until(&mut self, stop: Stop, destroy: bool) -> Option<Outcome> {
         let session = self.session(destroy);
-        self.stack
-            .process(Stop::default(), |port| async move {
+        self.stack.process(stop, |port| async move {
+            // As the command does: planned anew when the record moved in between.
+            let mut rounds = 4;
+            loop {
                 let seen =
                     observe(&session, &port.reader()).await.unwrap_or_else(|failed| panic!("{failed}"));
-                apply(&session, seen, Wishes::default(), &port).await
-            })
-            .expect("not killed")
+                let outcome = apply(&session, seen, Wishes::default(), &port).await;
+                rounds -= 1;
+                if outcome.ended != Ended::Moved || rounds == 0 {
+                    break outcome;
+                }
+            }
+        })
     }
 
     pub fn apply(&mut self) -> Outcome {
@@ -279,6 +393,10 @@ impl Bed {
         let outcome = self.apply();
         assert_eq!(outcome.ended, Ended::Done, "{outcome:?}");
         outcome
+    }
+
+    pub fn destroy(&mut self) -> Outcome {
+        self.run(true)
     }
 
     /// Destroys; panics unless it went well.
@@ -333,13 +451,43 @@ pub fn service(twin: &mut Twin) -> &mut VerifyService {
 
 /// The Action on the phone trigger.
 pub fn action(twin: &mut Twin) -> &mut Action {
-    let actions = &mut tenant(twin).actions;
-    actions.iter_mut().find(|action| action.supports("custom-phone-provider")).expect("the Action is there")
+    our_action(twin, "custom-phone-provider", "")
 }
 
-/// The first stream.
+/// The Action on the trigger for rules.
+pub fn rules_action(twin: &mut Twin) -> &mut Action {
+    our_action(twin, "post-login", "exports.onExecutePostLogin")
+}
+
+/// The first Action on a trigger whose code holds a text.
+fn our_action<'a>(twin: &'a mut Twin, trigger: &str, code: &str) -> &'a mut Action {
+    let actions = &mut tenant(twin).actions;
+    let found = actions.iter_mut().find(|action| action.supports(trigger) && action.code.contains(code));
+    found.expect("the Action is there")
+}
+
+/// The stream of the feedback.
 pub fn stream(twin: &mut Twin) -> &mut LogStream {
-    &mut tenant(twin).log_streams[0]
+    stream_to(twin, "https://acme-feedback.example/")
+}
+
+/// The stream of the SIEM.
+pub fn siem(twin: &mut Twin) -> &mut LogStream {
+    stream_to(twin, "https://siem.example/auth0")
+}
+
+fn stream_to<'a>(twin: &'a mut Twin, endpoint: &str) -> &'a mut LogStream {
+    let streams = &mut tenant(twin).log_streams;
+    let to = |stream: &&mut LogStream| {
+        stream.sink.get("httpEndpoint").and_then(Json::as_str).is_some_and(|to| to.starts_with(endpoint))
+    };
+    streams.iter_mut().find(to).expect("the stream is there")
+}
+
+/// A template of the tenant's own.
+pub fn template<'a>(twin: &'a mut Twin, kind: &str) -> &'a mut PhoneTemplate {
+    let templates = &mut tenant(twin).phone_templates;
+    templates.iter_mut().find(|template| template.r#type == kind).expect("the template is there")
 }
 
 /// Id of the ledger's Action.
@@ -354,11 +502,19 @@ pub fn lose_ledger(twin: &mut Twin) {
     tenant(twin).actions.retain(|action| !action.name.starts_with("Lockstep ledger"));
 }
 
-/// Another operator edits the draft, lets it build and deploys it.
+/// Picks an Action of the world.
+pub type Pick = fn(&mut Twin) -> &mut Action;
+
+/// Another operator edits the draft of the phone Action, lets it build and deploys it.
 pub fn edit_action(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action, &str)) {
+    edit_this(action, twin, now_ms, change);
+}
+
+/// The same for any Action.
+pub fn edit_this(pick: Pick, twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action, &str)) {
     let stamp = twin.world.ids.stamp(now_ms);
     let version_id = twin.world.ids.uuid();
-    let action = action(twin);
+    let action = pick(twin);
     change(action, &stamp);
     let live = action.live_version().expect("the Action is deployed").clone();
     action.versions.push(lockstep::twin::world::ActionVersion {
@@ -382,10 +538,15 @@ pub fn edit_action(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action
     }
 }
 
-/// Another operator edits the draft and leaves it at that.
+/// Another operator edits the draft of the phone Action and leaves it at that.
 pub fn edit_draft(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action)) {
+    edit_draft_of(action, twin, now_ms, change);
+}
+
+/// The same for any Action.
+pub fn edit_draft_of(pick: Pick, twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action)) {
     let stamp = twin.world.ids.stamp(now_ms);
-    let action = action(twin);
+    let action = pick(twin);
     change(action);
     action.updated_at = stamp;
     action.draft_version = None;
@@ -456,7 +617,9 @@ fn tidy(json: &mut Json, ids: Remote) {
                 bindings.retain(|_, list| list.as_array().is_none_or(|list| !list.is_empty()));
             }
             map.values_mut().for_each(|value| tidy(value, ids));
-            for key in ["actions", "log_streams", "verify_services", "secrets", "dependencies"] {
+            let lists =
+                ["actions", "log_streams", "verify_services", "secrets", "dependencies", "phone_templates"];
+            for key in lists.into_iter().chain(["rate_limits", "buckets"]) {
                 if let Some(Json::Array(list)) = map.get_mut(key) {
                     list.sort_by_key(Json::to_string);
                 }
@@ -471,8 +634,8 @@ fn tidy(json: &mut Json, ids: Remote) {
 
 fn is_remote_id(text: &str) -> bool {
     let is_uuid = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
-    let is_service = text.len() == 34 && text.starts_with("VA");
-    is_uuid || is_service || text.starts_with("pro_") || text.starts_with("lst_")
+    let is_service = text.len() == 34 && ["VA", "RK", "BL"].iter().any(|prefix| text.starts_with(prefix));
+    is_uuid || is_service || ["pro_", "lst_", "tem_"].iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Asserts that two worlds are equal, and names the places where they are not.

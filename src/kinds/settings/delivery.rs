@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::legacy::{HOOK, SELECTED};
 use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
-use crate::kinds::{Run, Task, legacy, phone_provider, text, trigger_binding};
+use crate::kinds::{Run, Task, code_limits, legacy, phone_provider, text, trigger_binding};
 use crate::model::call::{Api, Failed, Get};
 use crate::port::{Reader, join_all};
 
@@ -13,12 +13,13 @@ type Stands = fn(&Json, &str) -> bool;
 type Look = (&'static str, Get, String, Stands);
 
 /// Everything that a phone message passes through still stands. Read side by side, right before what exposes it.
-pub(super) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let mut looks = action(run);
     if let Some(sid) = id(run, "verify_service", "sid") {
         let get = Get::whole(Api::Verify, format!("/v2/Services/{sid}"));
         looks.push(("the Verify service", get, sid, |reply, sid| text(reply, "sid") == sid));
     }
+    looks.extend(code_limits::read(run));
     if let Some(id) = id(run, "log_stream", "id") {
         let get = Get::whole(Api::Auth0, format!("/api/v2/log-streams/{id}"));
         looks.push(("the feedback stream", get, id, |reply, id| text(reply, "id") == id));

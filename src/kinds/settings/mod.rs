@@ -3,11 +3,14 @@
 //! A switch always exists, is read as a whole, and is written with one idempotent PUT or PATCH. Destroy puts back
 //! what was there before our first write, and never "everything off". The rows lie beside this file, by topic.
 
+mod branding;
 mod delivery;
 mod factors;
 mod legacy;
 mod login;
 mod policy;
+mod post_login;
+mod protection;
 mod unified;
 
 use std::collections::BTreeMap;
@@ -25,10 +28,14 @@ use crate::model::plan::{Facts, FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
+pub use branding::BRANDING;
+pub(super) use delivery::delivers;
 pub use factors::{MESSAGE_TYPES, MFA_FACTOR};
 pub use legacy::{LEGACY_TEMPLATES, SELECTED_PROVIDER};
 pub use login::UNIVERSAL_LOGIN;
 pub use policy::MFA_POLICY;
+pub use post_login::POST_LOGIN_FACTORS;
+pub use protection::PHONE_PROTECTION;
 pub use unified::UNIFIED_PHONE;
 
 /// One row: a switch-like kind as data and small pure functions.
@@ -62,6 +69,13 @@ pub struct Setting {
     legacy: bool,
     /// One write takes all fields of the section.
     whole: bool,
+    /// Objects in it are replaced whole: it is read again right before the write, and this adds to the body what the
+    /// manifest leaves alone.
+    complete: Option<fn(&mut Json, &Json)>,
+    /// What it means that there is nothing to read (404), where that is an answer.
+    on_404: Option<fn() -> Attrs>,
+    /// Whether an observed value is another way to say the desired one.
+    tolerates: fn(&str, &Value, &Value) -> bool,
 }
 
 /// A row that spells out only what differs (`Setting { name: "x", ..SETTING }`).
@@ -82,6 +96,9 @@ const SETTING: Setting = Setting {
     leaving: |_| Leaving::Removed,
     legacy: false,
     whole: false,
+    complete: None,
+    on_404: None,
+    tolerates: |_, _, _| false,
 };
 
 /// The shape of a reply.
@@ -128,7 +145,7 @@ impl Setting {
         !self.way_back && known(&diff.want.desired, "enabled") == json!(false) && !diff.changes.is_empty()
     }
 
-    fn get(&self) -> Get {
+    pub(super) fn get(&self) -> Get {
         Get::whole(Api::Auth0, self.read)
     }
 
@@ -180,7 +197,8 @@ impl Setting {
                 .collect::<Vec<_>>()
                 .join(", "),
         };
-        step.effects = (self.facts)(address, to);
+        // What the step does not set stays as it is known.
+        step.effects = (self.facts)(address, to).into_iter().filter(|(_, value)| !value.is_null()).collect();
         step.danger = danger;
         step
     }
@@ -192,7 +210,7 @@ impl Setting {
         let phone = self.name != MFA_FACTOR.name || factors::wire_factor(address) == "sms";
         match self.before {
             Before::ProviderDelivers if !matches!(stage, Stage::SwitchOff | Stage::NarrowTypes) && phone => {
-                delivery::delivers(run, reader).await?;
+                delivers(run, reader).await?;
             }
             Before::ActionStands if stage == Stage::Provider => delivery::action_stands(run, reader).await?,
             Before::SomeFactor if stage == Stage::RaisePolicy => {
@@ -210,7 +228,7 @@ impl Setting {
                                 .into(),
                         ));
                     }
-                    ["sms"] => delivery::delivers(run, reader).await?,
+                    ["sms"] => delivers(run, reader).await?,
                     _ => {}
                 }
             }
@@ -243,12 +261,14 @@ impl Kind for Setting {
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let reply = match reader.get(&self.get()).await {
-                Ok(reply) => reply,
-                Err(failed) if self.legacy => {
+            let reply = match (reader.get(&self.get()).await, self.on_404) {
+                (Err(failed), Some(attrs)) if failed.status() == Some(404) => {
+                    return Ok(Seen { exists: true, attrs: attrs(), ..Seen::default() });
+                }
+                (Err(failed), _) if self.legacy => {
                     return legacy::locked(&failed, hint.address, hint.want).ok_or(failed);
                 }
-                Err(failed) => return Err(failed),
+                (reply, _) => reply?,
             };
             let reply = self.shaped(&reply)?;
             let mut seen = Seen { exists: true, attrs: (self.parse)(hint.address, reply), ..Seen::default() };
@@ -343,6 +363,10 @@ impl Kind for Setting {
         self.scopes
     }
 
+    fn tolerates(&self, field: &str, desired: &Value, observed: &Value) -> bool {
+        (self.tolerates)(field, desired, observed)
+    }
+
     fn facts(&self, address: &str, seen: &Seen) -> Facts {
         let all = seen.raw.get("factors").and_then(Json::as_array);
         let mut facts: Facts = all
@@ -358,7 +382,11 @@ impl Kind for Setting {
         Box::pin(async move {
             let to = values(run.step);
             self.precondition(&run, &to, writer.reader()).await?;
-            let (method, path, body) = (self.write)(run.address, &to);
+            let (method, path, mut body) = (self.write)(run.address, &to);
+            if let Some(complete) = self.complete {
+                let now = writer.reader().fresh(&self.get()).await?;
+                complete(&mut body, self.shaped(&now)?);
+            }
             let reply = writer.json(method, path, body, Repeat::Safe).await?;
             // A factor's reply does not name it, so its own value is what was written.
             let mut attrs = run.seen.attrs.clone();
@@ -377,8 +405,10 @@ impl Kind for Setting {
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
-            let reply = reader.fresh(&self.get()).await?;
-            let attrs = (self.parse)(run.address, &reply);
+            let attrs = match (reader.fresh(&self.get()).await, self.on_404) {
+                (Err(failed), Some(attrs)) if failed.status() == Some(404) => attrs(),
+                (reply, _) => (self.parse)(run.address, self.shaped(&reply?)?),
+            };
             let took = values(run.step).iter().all(|(key, value)| attrs.get(key) == Some(value));
             Ok(took.then(|| Done::seen(Seen { exists: true, attrs, ..Seen::default() })))
         })

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::wire::{Outcome, Reply};
 use super::body::{Fields, invalid, wrong_type};
-use super::{Call, Route, refusal};
+use super::{Call, Route, invalid_query, refusal};
 use crate::model::api::Method;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -152,7 +152,13 @@ fn read(call: &Call) -> Result<Map<String, Value>, Reply> {
     fields.choice("token_endpoint_auth_method", &["none", "client_secret_post", "client_secret_basic"])?;
     fields.boolean("oidc_conformant")?;
     for name in ["callbacks", "allowed_logout_urls", "web_origins", "allowed_origins", "grant_types"] {
-        fields.array(name)?;
+        if let Some(item) = fields.array(name)?.into_iter().flatten().find(|item| !item.is_string()) {
+            return Err(wrong_type("string", item, name));
+        }
+    }
+    if let Some(jwt) = fields.value("jwt_configuration") {
+        // This one object takes further keys (published schema).
+        Fields::open(jwt, "jwt_configuration")?.choice("alg", &["HS256", "RS256", "PS256"])?;
     }
     Ok(fields.map().clone())
 }
@@ -227,6 +233,10 @@ fn connection_at(call: &Call) -> Result<usize, Reply> {
 }
 
 fn list_connection_clients(call: &mut Call) -> Outcome {
+    let take = call.target.query("take").map(str::parse::<usize>);
+    if take.is_some_and(|take| !take.is_ok_and(|take| (1..=100).contains(&take))) {
+        return Err(invalid_query("take", "is out of range"));
+    }
     let clients = &call.tenant.connections[connection_at(call)?].clients;
     let clients: Vec<Value> = clients.iter().map(|id| json!({ "client_id": id })).collect();
     Ok(Reply::json(200, &json!({ "clients": clients })))

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::clock;
 use super::super::wire::{Outcome, Reply};
 use super::super::world::LogStream;
 use super::body::{Fields, invalid};
@@ -119,7 +120,9 @@ fn create(call: &mut Call) -> Outcome {
     let pii_config = read_pii(&fields)?;
     let is_priority = fields.boolean("isPriority")?.unwrap_or(false);
     // Taken and never shown again.
-    fields.string("startFrom", 1, 64)?;
+    if fields.string("startFrom", 1, 64)?.is_some_and(|text| !clock::is_iso(text)) {
+        return Err(invalid("Object didn't pass validation for format date-time' on property 'startFrom"));
+    }
     let counted = call.tenant.log_streams.iter().filter(|stream| !stream.is_priority).count();
     if !is_priority && call.options.log_stream_limit.is_some_and(|limit| counted >= limit) {
         return Err(refusal(403, None, "You have reached the maximum number of log streams for your plan."));
@@ -286,8 +289,8 @@ fn read_headers(sink: &Fields) -> Result<(), Reply> {
     let Some(list) = sink.array("httpCustomHeaders")? else { return Ok(()) };
     for (at, item) in list.iter().enumerate() {
         let item = Fields::strict(item, &format!("sink.httpCustomHeaders[{at}]"), &["header", "value"])?;
-        item.string("header", 1, 255)?;
-        item.string("value", 0, 2_048)?;
+        item.need_string("header", 1, 255)?;
+        item.need_string("value", 0, 2_048)?;
     }
     Ok(())
 }
