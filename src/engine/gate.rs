@@ -158,7 +158,7 @@ impl Pace {
         let reply = match answer {
             Answer::Reply(reply) => reply,
             // It may have been taken out of the budget all the same.
-            Answer::Lost(_) => return self.uncounted(),
+            Answer::Lost(_) => return self.uncounted(now_ms),
             Answer::NotSent(_) => return,
         };
         self.answered = true;
@@ -173,16 +173,20 @@ impl Pace {
             });
             let full_at_ms = now_ms + reset_ms;
             self.window = match self.window {
-                // Answers overtake each other: inside a window the smallest number is the latest.
-                Some((_, known, known_full_ms)) if now_ms < known_full_ms => {
-                    Some((limit, remaining.min(known), full_at_ms.min(known_full_ms.max(now_ms + 1000))))
+                // Answers overtake each other: inside a window the smallest number is the latest, and its reset is
+                // the one that counts (what refills bit by bit is full later with every request).
+                Some((_, known, known_full_ms)) if now_ms < known_full_ms && remaining > known => {
+                    Some((limit, known, known_full_ms))
+                }
+                Some((_, _, known_full_ms)) if now_ms < known_full_ms => {
+                    Some((limit, remaining, full_at_ms.max(known_full_ms)))
                 }
                 _ => Some((limit, remaining, full_at_ms)),
             };
         }
         if reply.header("x-ratelimit-remaining").is_none() {
             // A gateway answered in the server's place.
-            self.uncounted();
+            self.uncounted(now_ms);
         }
         if reply.status == 429 {
             let hint = hint_ms(reply, now_ms).unwrap_or(1000).clamp(200, HINT_MAX_MS);
@@ -191,8 +195,11 @@ impl Pace {
     }
 
     /// One request more, of which no header tells.
-    fn uncounted(&mut self) {
-        if let Some((_, remaining, _)) = &mut self.window {
+    fn uncounted(&mut self, now_ms: u64) {
+        if let Some((limit, remaining, full_at_ms)) = &mut self.window {
+            if now_ms >= *full_at_ms {
+                (*remaining, *full_at_ms) = (*limit, now_ms + 1000);
+            }
             *remaining = remaining.saturating_sub(1);
         }
     }
