@@ -117,7 +117,10 @@ pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, 
 }
 
 fn takes_away(step: &Step) -> bool {
-    step.verb == Verb::Delete
+    // Another sender takes over: somebody may rely on what it does not cover.
+    let hands_over = ["unified", "provider", "selected"].iter().any(|fact| step.effects.contains_key(*fact));
+    hands_over
+        || step.verb == Verb::Delete
         || matches!(step.stage, Stage::NarrowTypes | Stage::SwitchOff | Stage::Narrow | Stage::RemoveProvider)
 }
 
@@ -126,9 +129,13 @@ fn asks(step: &Step) -> bool {
     matches!(step.stage, Stage::DeployRules | Stage::BindRules)
 }
 
-/// Reads policy and factors, whoever manages them, as far as they were not read yet.
+/// Reads policy, factors and message types, whoever manages them, as far as they were not read yet.
 async fn guard(session: &Session, seen: &mut BTreeMap<String, Seen>, reader: &Reader) -> Result<(), Failed> {
-    for (address, name) in [("mfa_policy", "mfa_policy"), ("mfa_factor.guard", "mfa_factor")] {
+    for (address, name) in [
+        ("mfa_policy", "mfa_policy"),
+        ("mfa_factor.guard", "mfa_factor"),
+        ("phone_message_types", "phone_message_types"),
+    ] {
         let Some(kind) = kinds::by_name(name).filter(|_| !seen.contains_key(address)) else { continue };
         let hint = Hint {
             address,
