@@ -262,6 +262,8 @@ impl Kind for LogStream {
                 .filter(|s| !name.is_empty() && text(s, "name") == name && text(s, "type") == "http")
                 .collect();
             let ids: Vec<&str> = named.iter().map(|stream| text(stream, "id")).collect();
+            // Of whatever name: until the record is complete the manifest may name another one.
+            let all: Vec<&str> = streams.iter().map(|stream| text(stream, "id")).collect();
             let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
             let fresh: Vec<&&Json> = match creating {
                 Some(before) => {
@@ -270,7 +272,7 @@ impl Kind for LogStream {
                 None => named.iter().collect(),
             };
             match fresh.as_slice() {
-                [] => Ok(Seen { raw: json!({ "same_name": ids }), ..Seen::default() }),
+                [] => Ok(Seen { raw: json!({ "same_name": all }), ..Seen::default() }),
                 [stream] => {
                     let mut seen = with_warnings(parse(stream), hint.address);
                     seen.unowned = creating.is_none();
@@ -291,7 +293,7 @@ impl Kind for LogStream {
                     Ok(seen)
                 }
                 _ => {
-                    let mut seen = Seen { raw: json!({ "same_name": ids }), ..Seen::default() };
+                    let mut seen = Seen { raw: json!({ "same_name": all }), ..Seen::default() };
                     seen.finding(
                         hint.address,
                         Level::Blocker,

@@ -345,7 +345,9 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         services(&list).iter().filter(|service| text(service, "friendly_name") == name).collect();
     let mut seen = Seen::default();
     let sids: Vec<&str> = named.iter().map(|service| text(service, "sid")).collect();
-    seen.raw = json!({ "same_name": sids });
+    // Of whatever name: until the record is complete the manifest may name another one.
+    let all: Vec<&str> = services(&list).iter().map(|service| text(service, "sid")).collect();
+    seen.raw = json!({ "same_name": all });
     // A run that was killed after its create: exactly one service that was not there before is its own.
     if let Some(before) = hint.intent.and_then(|intent| intent.creating.get(hint.address)) {
         let fresh: Vec<&&Json> =
@@ -354,7 +356,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
             [] => return Ok(seen),
             [service] => {
                 let mut found = parse(service);
-                found.raw = json!({ "same_name": sids, "resumed": true });
+                found.raw = json!({ "same_name": all, "resumed": true });
                 return Ok(found);
             }
             _ => {}

@@ -1,6 +1,6 @@
 //! Waiting for what the API does by itself: a build, a deployment.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::Action;
 use super::wire::{name_of, one};
@@ -21,13 +21,22 @@ pub(super) const DEPLOY_PAUSE_MS: u64 = 1_000;
 /// Looks for a deployment whose answer was lost.
 pub(super) const SETTLE_LOOKS: usize = 5;
 
-/// Waits until the draft is built.
-pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<(), Failed> {
+/// Waits until the draft is built; the Action as it is then.
+pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<Json, Failed> {
     let mut status = run.seen.raw_text("status").to_owned();
     for look in 0..BUILD_LOOKS_MAX {
+        // What is built already is looked at once more: it is about to go live.
+        if look > 0 || status != "built" {
+            reader.sleep_ms(BUILD_PAUSES_MS[look.min(BUILD_PAUSES_MS.len() - 1)]).await;
+        }
+        if reader.interrupted() {
+            return Err(Failed::Stopped);
+        }
+        let action = reader.fresh(&one(id)).await?;
+        status = text(&action, "status").to_owned();
         match status.as_str() {
-            "built" if look > 0 || run.seen.raw_text("status") == "built" => return Ok(()),
-            "failed" if look > 0 => {
+            "built" => return Ok(action),
+            "failed" => {
                 return Err(Failed::Misread(
                     "the build of the Action failed (what ran before still runs): check names and versions of \
                      action.dependencies; the Auth0 dashboard shows the build log"
@@ -36,12 +45,6 @@ pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<()
             }
             _ => {}
         }
-        reader.sleep_ms(BUILD_PAUSES_MS[look.min(BUILD_PAUSES_MS.len() - 1)]).await;
-        if reader.interrupted() {
-            return Err(Failed::Stopped);
-        }
-        let action = reader.fresh(&one(id)).await?;
-        status = text(&action, "status").to_owned();
         reader.tell(Event::Polling { address: run.address.to_owned(), state: status.clone() });
     }
     Err(Failed::NotDone(format!(

@@ -192,13 +192,17 @@ impl Kind for Action {
             let mut seen = match (ours, named.as_slice()) {
                 (Some(action), _) => self.read(action, name),
                 (None, []) => {
-                    Seen { raw: json!({ "name_taken": all.iter().any(|a| taken(&a)) }), ..Seen::default() }
+                    let before: Vec<&str> = all.iter().map(|action| text(action, "id")).collect();
+                    let raw = json!({ "name_taken": all.iter().any(|a| taken(&a)), "same_name": before });
+                    Seen { raw, ..Seen::default() }
                 }
                 (None, [action]) if has_trigger(action, self.trigger.id) => {
                     let mut seen = self.read(action, name);
                     // A run that was killed after its create has left an intent: the Action is its own.
+                    // What was there before that run began is somebody else's, whatever its name.
+                    let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
                     let creating =
-                        hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+                        creating.is_some_and(|before| !before.contains(&text(action, "id").to_owned()));
                     seen.unowned = hint.entry.is_none() && !creating;
                     if creating && hint.entry.is_none() {
                         seen.raw["resumed"] = json!(true);
@@ -417,7 +421,17 @@ impl Kind for Action {
                     Ok(Done::seen(named(self.read(&made, wanted), "id")?))
                 }
                 "deploy" => {
-                    built(&run, &id, writer.reader()).await?;
+                    let action = built(&run, &id, writer.reader()).await?;
+                    if text(&action, "updated_at") != run.seen.raw_text("updated_at") {
+                        return Err(Failed::NotDone(
+                            "somebody else changed the draft in the meantime, and it would go live; plan again".into(),
+                        ));
+                    }
+                    let now = self.read(&action, wanted);
+                    if !needs_deploy(&now) {
+                        // Somebody else deployed this very draft.
+                        return Ok(Done::seen(now));
+                    }
                     if let Some(ready) = self.ready {
                         ready(&run, writer.reader()).await?;
                     }
