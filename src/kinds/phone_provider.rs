@@ -167,10 +167,9 @@ impl Kind for PhoneProvider {
         // A method that a message type still needs goes only after that message type: first the union, then the rest.
         let now = set_of(seen.attrs.get("delivery_methods").and_then(Value::known));
         let is_custom = seen.attrs.get("name").and_then(Value::as_str) == Some("custom");
-        let narrows = is_custom
-            && now
-                .as_array()
-                .is_some_and(|now| now.iter().any(|m| !wanted.as_array().is_some_and(|w| w.contains(m))));
+        let narrows = now
+            .as_array()
+            .is_some_and(|now| now.iter().any(|m| !wanted.as_array().is_some_and(|w| w.contains(m))));
         let both: Json = now.as_array().into_iter().chain(wanted.as_array()).flatten().cloned().collect();
         let first = if narrows { set_of(Some(&both)) } else { wanted.clone() };
         let only_narrows =
