@@ -360,9 +360,8 @@ impl Kind for TriggerBinding {
             }
             // The API refused the binding of an Action that it calls all the same (facts disagree): recorded, so
             // that the next run does not try again.
-            if !seen.exists
-                && hint.entry.is_some_and(|entry| entry.notes.get("refused") == Some(&json!(true)))
-            {
+            // A place that somebody gave it by hand stays as it is.
+            if hint.entry.is_some_and(|entry| entry.notes.get("refused") == Some(&json!(true))) {
                 seen.exists = true;
                 seen.raw["refused"] = json!(true);
                 for (field, value) in hint.want.map(|want| &want.desired).into_iter().flatten() {
