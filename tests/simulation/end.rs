@@ -57,8 +57,15 @@ pub const REMEDIES: &[(&str, fn(&mut Story))] = &[
         );
     }),
     ("Actions are named", |story| {
-        // Delete all but one of each name and trigger.
+        // Delete or rename all but the right one.
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
+        tenant.actions.iter_mut().filter(|action| action.name == "Lockstep phone (acme-login)").for_each(
+            |action| {
+                if action.supports("post-login") {
+                    action.name = "Their own".into();
+                }
+            },
+        );
         let mut seen: Vec<(String, String)> = Vec::new();
         let mut gone: Vec<String> = Vec::new();
         for action in &tenant.actions {
@@ -82,6 +89,15 @@ pub const REMEDIES: &[(&str, fn(&mut Story))] = &[
     }),
     ("the way back to the legacy set-up is not taken", to_unified),
     ("the tenant refuses the legacy phone calls", to_unified),
+    ("sends to another endpoint", |story| {
+        // "It may be somebody else's: rename it."
+        let made = story.ground.made.clone();
+        let tenant = story.ground.twin.tenant_mut(DOMAIN);
+        tenant.log_streams.iter_mut().filter(|stream| !made.contains_key(&stream.id)).for_each(|stream| {
+            stream.name = Some(format!("Renamed {}", stream.id));
+        });
+    }),
+    ("in use by the phone factor", |story| story.draft.set("phone.channels", "[\"sms\", \"voice\"]")),
     ("log streams", |story| {
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
         let mut seen: Vec<Option<String>> = Vec::new();
@@ -213,6 +229,12 @@ fn converge(story: &mut Story) -> Option<Rest> {
             .flat_map(Plan::blockers)
             .map(|finding| format!("{}: {}", finding.address, finding.text))
             .collect();
+        let mut blockers = blockers;
+        if let Some(Ended::Failed(text)) = proc.ended()
+            && REMEDIES.iter().any(|(words, _)| text.contains(words))
+        {
+            blockers.push(text);
+        }
         let before = (story.ground.twin.world.clone(), story.draft.clone(), story.allow_delete);
         for blocker in &blockers {
             match REMEDIES.iter().find(|(words, _)| blocker.contains(words)) {

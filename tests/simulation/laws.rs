@@ -28,6 +28,8 @@ pub struct Made {
 
 /// Refusals of writes that are part of a calm run: operation, status, why.
 pub const REFUSALS: &[(&str, u16, &str)] = &[
+    ("set_message_types", 409, "destroy puts back what the provider of today does not cover: told, and left"),
+    ("update_phone_provider", 409, "a method that message types still use, which the manifest leaves alone"),
     ("create_serverless_service", 409, "the lease is asked for by making it"),
     ("create_serverless_service", 400, "no room for another service: said, and done without a lease"),
     ("set_bindings", 400, "not bindable yet, or this trigger is not bound explicitly: both are tried"),
@@ -59,7 +61,7 @@ const WORDS: &[(&str, &[&str])] = &[
             "codes are sent the former way",
         ],
     ),
-    ("messages of the tenant", &["phone messages of the tenant stop"]),
+    ("messages of the tenant", &["phone messages of the tenant stop", "cannot send phone messages any more"]),
     ("the phone factor", &["enrolled with phone"]),
     ("feedback", &["no feedback reaches Verify"]),
     ("a challenge of a post-login Action", &["enrolled with", "codes by"]),
@@ -245,6 +247,16 @@ fn without_ours(tenant: &mut Tenant, claims: &Claims, ours: &dyn Fn(&str) -> boo
         tenant.legacy_phone.enrollment_message.clear();
         tenant.legacy_phone.verification_message.clear();
     }
+    if claims.customize {
+        tenant.settings.remove("customize_mfa_in_postlogin_action");
+    }
+    if claims.protection {
+        tenant.phone_provider_protection.clear();
+    }
+    tenant.phone_templates.retain(|one| !ours(&one.id) && !claims.templates_of.contains(&one.r#type));
+    claims.branding.iter().for_each(|key| {
+        tenant.branding.remove(key);
+    });
     for wire in &claims.login {
         match *wire {
             "universal_login_experience" => tenant.prompts.universal_login_experience.clear(),

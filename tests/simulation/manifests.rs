@@ -45,8 +45,39 @@ pub const SLOTS: &[Slot] = &[
     slot("verify_service.tts_name", &["", "", "\"alice\"", "\"woman\""]),
     slot("verify_service.do_not_share_warning_enabled", &["", "", "true"]),
     slot("verify_service.totp", &["", "", "", "{\"issuer\": \"Acme\", \"skew\": 2}", "{\"time_step\": 60}"]),
+    slot(
+        "verify_service.rate_limits",
+        &[
+            "",
+            "",
+            "{\"per_number\": {\"key\": \"recipient\", \"buckets\": {\"60s\": {\"max\": 5}, \"1h\": {\"max\": 20}}}}",
+            "{\"per_number\": {\"key\": \"recipient\", \"buckets\": {\"60s\": {\"max\": 6}}}, \
+             \"per_ip\": {\"key\": \"ip\", \"description\": \"by address\", \"buckets\": {\"1d\": {\"max\": 100}}}}",
+        ],
+    ),
+    slot(
+        "verify_service.messaging_configurations",
+        &[
+            "",
+            "",
+            "",
+            "{\"US\": \"MG000000000000000000000000000000a1\"}",
+            "{\"US\": \"MG000000000000000000000000000000a2\"}",
+        ],
+    ),
     slot("verify_service.push", &["", "", "", "{\"include_date\": true}"]),
     slot("phone.channels", &["[\"sms\"]", "[\"sms\", \"voice\"]", "[\"sms\", \"voice\"]", "[\"voice\"]"]),
+    slot("phone.protection", &["", "", "\"default\"", "\"exponential\""]),
+    slot(
+        "phone.templates",
+        &[
+            "",
+            "",
+            "{\"otp_verify\": {\"text\": \"Acme: @{code}\"}}",
+            "{\"otp_verify\": {\"text\": \"Acme says @{code}\", \"disabled\": false}, \
+             \"change_password\": {\"text\": \"Acme: @{code}\", \"voice\": \"Acme: @{code}\"}}",
+        ],
+    ),
     slot("action.name", &["", "", "", "\"Acme sender\""]),
     slot(
         "action.code",
@@ -99,6 +130,48 @@ pub const SLOTS: &[Slot] = &[
     slot("mfa.factors.recovery_code", &["", "", "true", "false"]),
     slot("mfa.factors.duo", &["", "", "", "", "true"]),
     slot("mfa.policy", &["", "", "\"always\"", "\"always\"", "\"adaptive\"", "\"never\""]),
+    slot(
+        "mfa.post_login",
+        &[
+            "",
+            "",
+            "",
+            "{\"rules\": {\"admins\": {\"roles\": [\"Admin\"]}}}",
+            "{\"rules\": {\"admins\": {\"roles\": [\"Admin\"], \"factors\": [\"phone\"]}, \
+             \"partners\": {\"require\": \"mfa_if_enrolled\", \"organizations\": [\"acme-partners\"]}}}",
+            "{\"name\": \"Acme MFA\", \"binding\": {\"position\": \"first\"}, \
+             \"rules\": {\"all\": {\"factors\": [\"otp\"]}}}",
+        ],
+    ),
+    slot("branding.logo_url", &["", "", "\"https://acme.example/logo.png\"", "\"none\""]),
+    slot(
+        "branding.colors",
+        &[
+            "",
+            "",
+            "{\"primary\": \"#112233\"}",
+            "{\"primary\": \"#445566\", \"page_background\": \"#ffffff\"}",
+        ],
+    ),
+    slot("branding.identifiers", &["", "", "", "{\"otp_autocomplete\": true}"]),
+    slot(
+        "log_streams.http",
+        &[
+            "",
+            "",
+            "{\"siem\": {\"endpoint\": \"https://siem.example/auth0\", \"authorization\": \"${env.EXTRA_SECRET}\"}}",
+            "{\"siem\": {\"name\": \"Acme SIEM\", \"endpoint\": \"https://siem.example/two\", \"status\": \"paused\"}, \
+             \"audit\": {\"endpoint\": \"https://audit.example/x\", \"filters\": [\"management.success\"]}}",
+        ],
+    ),
+    slot(
+        "attest.fraud_guard",
+        &[
+            "",
+            "",
+            "{\"level\": \"standard\", \"by\": \"jo@acme.example\", \"on\": \"2026-11-01\", \"until\": \"2027-05-01\"}",
+        ],
+    ),
     slot("universal_login.experience", &["", "", "\"new\"", "\"classic\""]),
     slot("universal_login.identifier_first", &["", "", "true"]),
     slot("universal_login.webauthn_platform_first_factor", &["", "", "", "true"]),
@@ -180,6 +253,7 @@ impl Draft {
             let left_out = value.is_empty()
                 || (path.starts_with("feedback.log_stream") && !stream)
                 || (path.starts_with("phone.") && !self.phone)
+                || (*path == "phone.templates" && self.legacy)
                 || (*path == "phone.legacy_templates" && !self.legacy);
             if left_out {
                 continue;
@@ -276,6 +350,11 @@ pub struct Claims {
     pub legacy: bool,
     pub templates: bool,
     pub login: Vec<&'static str>,
+    pub customize: bool,
+    pub protection: bool,
+    pub templates_of: Vec<String>,
+    /// Top-level keys of the branding.
+    pub branding: Vec<String>,
 }
 
 /// Manifest name and wire name of the factors.
@@ -318,6 +397,21 @@ impl Claims {
         self.flag |= draft.phone;
         self.legacy |= draft.legacy;
         self.templates |= json["phone"]["legacy_templates"].is_object();
+        let rules = &json["mfa"]["post_login"];
+        if rules.is_object() {
+            self.customize = true;
+            let default = format!("Lockstep MFA ({stack})");
+            self.action_names.push(rules["name"].as_str().map_or(default, str::to_owned));
+        }
+        self.protection |= !json["phone"]["protection"].is_null();
+        let keys =
+            |at: &Json| at.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+        self.templates_of.extend(keys(&json["phone"]["templates"]));
+        self.branding.extend(keys(&json["branding"]));
+        for (name, stream) in json["log_streams"]["http"].as_object().into_iter().flatten() {
+            let default = format!("Lockstep {name} ({stack})");
+            self.stream_names.push(stream["name"].as_str().map_or(default, str::to_owned));
+        }
         for (key, wire) in [
             ("experience", "universal_login_experience"),
             ("identifier_first", "identifier_first"),

@@ -126,7 +126,8 @@ pub fn look(world: &World, domain: &str) -> Look {
         if tenant.log_streams.iter().any(|stream| feeds_back(world, stream)) { "alive" } else { "dead" };
     let another = |factor: &str| factor != "sms" && factor != "recovery-code";
     let other = on(tenant.factors.iter().any(|factor| factor.enabled && another(&factor.name)));
-    let policy = if tenant.policies.is_empty() { "never" } else { "asks" };
+    let customised = tenant.settings.get("customize_mfa_in_postlogin_action") == Some(&Value::Bool(true));
+    let policy = if tenant.policies.is_empty() || customised { "never" } else { "asks" };
     Look {
         phone_on,
         sms: by_sms,
@@ -200,10 +201,8 @@ fn code_of(world: &World, tenant: &Tenant, running: &[&ActionVersion]) -> &'stat
     };
     let sid = secret("TWILIO_VERIFY_SID");
     let service = account.zip(sid).and_then(|(account, sid)| account.verify_service(sid));
-    // The code names rate limits by the secret of the documented recipe: a list of unique names.
-    let named = secret("TWILIO_RATE_LIMITS").unwrap_or_default();
-    let missing = named.split(',').map(str::trim).filter(|name| !name.is_empty()).any(|name| {
-        service.is_none_or(|service| !service.rate_limits.iter().any(|limit| limit.unique_name == name))
+    let missing = limits(&version.code).iter().any(|name| {
+        service.is_none_or(|service| !service.rate_limits.iter().any(|limit| limit.unique_name == *name))
     });
     ask(
         "Code of the Action",
@@ -220,14 +219,23 @@ fn code_of(world: &World, tenant: &Tenant, running: &[&ActionVersion]) -> &'stat
     )
 }
 
+/// Names of the rate limits that the code passes: the constant `RATE_LIMITS`, a map from name to what it counts.
+fn limits(code: &str) -> Vec<String> {
+    let line = code.lines().find_map(|line| line.strip_prefix("const RATE_LIMITS = "));
+    let map = line.and_then(|line| line.split_once(';')).map(|(map, _)| map).unwrap_or_default();
+    let map: Value = serde_json::from_str(map).unwrap_or_default();
+    map.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+}
+
 /// Whether a bound, deployed post-login Action asks for the phone by itself.
 fn challenges(tenant: &Tenant) -> bool {
     let customised = tenant.settings.get("customize_mfa_in_postlogin_action") == Some(&Value::Bool(true));
     let actions = tenant.bound("post-login").iter().filter_map(|binding| tenant.action(&binding.action_id));
     customised
-        && actions
-            .filter_map(|action| action.live_version())
-            .any(|version| version.code.contains("challengeWith") && version.code.contains("phone"))
+        && actions.filter_map(|action| action.live_version()).any(|version| {
+            let optional = version.code.contains("mfa_if_enrolled\"");
+            version.code.contains("challengeWith") && version.code.contains("phone") && !optional
+        })
 }
 
 /// Whether a stream brings the success of a second factor, readable, to something that listens.

@@ -56,6 +56,10 @@ pub fn options(dice: &mut Dice) -> Options {
         default_account: None,
         verify_service_limit: *dice.pick(&[100, 100, 100, 2]),
         serverless_service_limit: *dice.pick(&[50, 50, 50, 1]),
+        default_protection_is_404: dice.chance(30),
+        verify_rate_limit_limit: *dice.pick(&[10, 10, 10, 1]),
+        verify_bucket_limit: *dice.pick(&[10, 10, 10, 1]),
+        newer_verify_fields_shown: dice.chance(50),
         unused_builds_expire_ms: if dice.chance(30) { Some(3_600_000) } else { None },
     }
 }
@@ -68,6 +72,8 @@ pub fn grant_all(twin: &mut Twin) {
     options.custom_code_entitled = true;
     options.verify_service_limit = 100;
     options.serverless_service_limit = 50;
+    options.verify_rate_limit_limit = 10;
+    options.verify_bucket_limit = 10;
     let tenant = twin.tenant_mut(DOMAIN);
     tenant.factors_outside_plan.clear();
     tenant.adaptive_mfa = true;
