@@ -83,6 +83,11 @@ pub const REMEDIES: &[(&str, fn(&mut Story))] = &[
         story.ground.twin.tenant_mut(DOMAIN).actions.retain(|action| !action.name.starts_with("Theirs "));
     }),
     ("no longer in the manifest", |story| story.allow_delete = true),
+    ("demands a second factor and none can be used", no_rules),
+    ("the logins that a rule fits fail", no_rules),
+    ("the tenant has the classic login", |story| {
+        story.draft.set("universal_login.experience", "\"new\"");
+    }),
     ("is unsafe", |story| {
         story.draft.set("mfa.policy", "\"never\"");
         story.draft.set("mfa.factors.otp", "true");
@@ -114,6 +119,11 @@ pub const REMEDIES: &[(&str, fn(&mut Story))] = &[
     ("nothing is known to be ours", |_| {}),
 ];
 
+fn no_rules(story: &mut Story) {
+    story.draft.set("mfa.post_login", "");
+    story.allow_delete = true;
+}
+
 fn pin(story: &mut Story) {
     let name: String =
         story.draft.json()["verify_service"]["friendly_name"].as_str().unwrap_or_default().into();
@@ -133,6 +143,13 @@ fn to_unified(story: &mut Story) {
     story.draft.set("phone.legacy_templates", "");
 }
 
+/// Names that the Actions of this manifest may have.
+fn claims_of(draft: &super::manifests::Draft) -> Vec<String> {
+    let mut claims = super::manifests::Claims::default();
+    claims.add(draft);
+    claims.action_names
+}
+
 fn others_go(story: &mut Story) {
     let made = story.ground.made.clone();
     let named = story.ground.claims[&format!("{DOMAIN}/{STACK}")].action_names.clone();
@@ -145,6 +162,10 @@ fn others_go(story: &mut Story) {
         .map(|action| action.id.as_str())
         .collect();
     let keep = ours.iter().find(|id| made.contains_key(**id)).or(ours.first()).map(|id| (*id).to_owned());
+    // "Set the name in the manifest to that name to take it over, or delete it."
+    let wanted = claims_of(&story.draft);
+    let fits = |id: &String| tenant.action(id).is_some_and(|action| wanted.contains(&action.name));
+    let keep = keep.filter(fits);
     let gone: Vec<String> = tenant
         .actions
         .iter()

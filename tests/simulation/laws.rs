@@ -28,6 +28,11 @@ pub struct Made {
 
 /// Refusals of writes that are part of a calm run: operation, status, why.
 pub const REFUSALS: &[(&str, u16, &str)] = &[
+    ("create_rate_limit", 400, "how many a service may have is not published"),
+    ("create_bucket", 400, "how many a limit may have is not published"),
+    ("create_verify_service", 400, "how many an account may have is not published"),
+    ("create_log_stream", 400, "how many a tenant may have depends on its plan"),
+    ("create_log_stream", 409, "as above"),
     ("set_message_types", 409, "destroy puts back what the provider of today does not cover: told, and left"),
     ("update_phone_provider", 409, "a method that message types still use, which the manifest leaves alone"),
     ("create_serverless_service", 409, "the lease is asked for by making it"),
@@ -47,7 +52,13 @@ pub fn plan_or_scope(status: u16) -> bool {
 const WORDS: &[(&str, &[&str])] = &[
     (
         "codes by SMS",
-        &["codes by SMS stop", "codes by sms", "enrolled with phone", "codes are sent the former way"],
+        &[
+            "codes by SMS stop",
+            "codes by sms",
+            "enrolled with phone",
+            "codes are sent the former way",
+            "cannot send phone messages any more",
+        ],
     ),
     (
         "codes by voice",
@@ -59,6 +70,7 @@ const WORDS: &[(&str, &[&str])] = &[
             "codes by voice",
             "enrolled with phone",
             "codes are sent the former way",
+            "cannot send phone messages any more",
         ],
     ),
     ("messages of the tenant", &["phone messages of the tenant stop", "cannot send phone messages any more"]),

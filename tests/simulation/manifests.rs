@@ -109,7 +109,7 @@ pub const SLOTS: &[Slot] = &[
             "",
             "\"https://acme-feedback.example/logs\"",
             "\"https://acme-feedback.example/logs\"",
-            "\"https://two.example/logs\"",
+            "\"https://feedback-two.example/logs\"",
         ],
     ),
     slot(

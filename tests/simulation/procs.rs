@@ -233,8 +233,7 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
         let mut wake_ms: Option<u64> = None;
         let mut wake = |at: u64| wake_ms = Some(wake_ms.map_or(at, |known: u64| known.min(at)));
         for who in 0..procs.len() {
-            let shared =
-                procs.iter().filter(|other| !other.done && other.starts_ms <= ground.now_ms).count() > 1;
+            let shared = procs.iter().enumerate().any(|(at, other)| at != who && other.sent > 0);
             let proc = &mut procs[who];
             if proc.done {
                 continue;

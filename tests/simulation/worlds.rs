@@ -220,7 +220,8 @@ fn phone_on(twin: &mut Twin, types: &[&str]) {
 }
 
 pub fn stream(id: &str, name: &str, format: &str) -> LogStream {
-    let sink = json!({"httpEndpoint": "https://their.example/logs", "httpContentFormat": format,
+    let host = if format == "JSONARRAY" { "their-feedback.example" } else { "their.example" };
+    let sink = json!({"httpEndpoint": format!("https://{host}/logs"), "httpContentFormat": format,
         "httpContentType": "application/json", "httpAuthorization": "theirs"});
     LogStream {
         id: id.into(),
