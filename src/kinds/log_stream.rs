@@ -5,6 +5,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::feedback_function;
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, named, set_of, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -12,16 +13,16 @@ use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Level, Stage, Step, Verb};
+use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
 use crate::model::secret::{Origin, Secret};
-use crate::model::value::{Attrs, Value};
+use crate::model::value::{Attrs, OutputRef, Part, Template, Value};
 use crate::port::{Reader, Writer};
 
 /// See the module's text.
 pub struct LogStream;
 
 const NAME: &str = "log_stream";
-const SECTION_PATH: &str = "feedback.log_stream";
+pub(crate) const SECTION_PATH: &str = "feedback.log_stream";
 const PATH: &str = "/api/v2/log-streams";
 
 static PII: &[Field] = &[
@@ -63,9 +64,8 @@ static SECTION: Section = Section {
         Field {
             key: "endpoint",
             ty: Type::Text { min: 9, max: 2000, check: Some(https) },
-            required: true,
             wire: "sink.httpEndpoint",
-            doc: "where events go, https only",
+            doc: "where events go, https only; defaults to the URL of feedback.function",
             ..FIELD
         },
         Field {
@@ -162,6 +162,9 @@ impl Kind for LogStream {
         let mut desired = attrs.clone();
         desired.remove("start_from");
         desired.entry("name".into()).or_insert_with(|| Value::text(default_name(&manifest.stack)));
+        if manifest.section(feedback_function::SECTION_PATH).is_some() {
+            desired.entry("endpoint".into()).or_insert_with(function_url);
+        }
         vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
     }
 
@@ -170,6 +173,16 @@ impl Kind for LogStream {
             return;
         }
         let at = |key: &str| format!("{SECTION_PATH}.{key}");
+        let function = manifest.section(feedback_function::SECTION_PATH).is_some();
+        if !function && manifest.get(SECTION_PATH, "endpoint").is_none() {
+            out.push(Problem::error(
+                codes::MISSING_KEY,
+                SECTION_PATH,
+                "the stream has nowhere to send to",
+                "there is no endpoint, and no feedback.function whose URL it could be",
+                "add feedback.function, or endpoint: with the URL of a receiver",
+            ));
+        }
         if manifest.set(SECTION_PATH, "pii_config.log_fields").iter().any(|field| field == "phone") {
             out.push(Problem::error(
                 codes::UNSAFE,
@@ -289,7 +302,18 @@ impl Kind for LogStream {
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         let paused = diff.want.desired.get("status").and_then(Value::as_str) == Some("paused");
-        let effects = |status: &str| Facts::from([("feedback".to_owned(), json!(status))]);
+        let endpoint = match diff.want.desired.get("endpoint") {
+            Some(Value::Output(_)) => Some(feedback_function::URL_TO_COME),
+            Some(value) => value.as_str(),
+            None => None,
+        };
+        let effects = |status: &str| {
+            let mut effects = Facts::from([("feedback".to_owned(), json!(status))]);
+            if let Some(endpoint) = endpoint {
+                effects.insert("feedback.endpoint".into(), json!(endpoint));
+            }
+            effects
+        };
         if !diff.seen.exists {
             let mut create =
                 diff.step(Verb::Create, Stage::Feedback, "create the stream", json!({ "do": "create" }));
@@ -358,7 +382,11 @@ impl Kind for LogStream {
 
     fn facts(&self, _address: &str, seen: &Seen) -> Facts {
         let status = seen.attrs.get("status").and_then(Value::as_str).unwrap_or("absent");
-        Facts::from([("feedback".to_owned(), json!(status))])
+        let mut facts = Facts::from([("feedback".to_owned(), json!(status))]);
+        if let Some(endpoint) = seen.attrs.get("endpoint").and_then(Value::as_str) {
+            facts.insert("feedback.endpoint".into(), json!(endpoint));
+        }
+        facts
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
@@ -437,6 +465,26 @@ impl Kind for LogStream {
         })
     }
 
+    /// With the Function's URL as its default the endpoint is known here and not while it is read.
+    fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+        let there = diff.seen.attrs.get("endpoint").and_then(Value::as_str).unwrap_or_default();
+        let explicit = diff.manifest.text(SECTION_PATH, "endpoint").is_some();
+        let wanted = diff.want.desired.get("endpoint").and_then(Value::as_str) == Some(there);
+        let ours = explicit || wanted || feedback_function::is_own_url(diff.manifest, there);
+        if !diff.seen.exists || !diff.seen.unowned || ours {
+            return Vec::new();
+        }
+        let name = diff.seen.attrs.get("name").and_then(Value::as_str).unwrap_or_default();
+        let id = diff.seen.ids.get("id").map(String::as_str).unwrap_or_default();
+        vec![Finding {
+            address: diff.address.to_owned(),
+            text: format!("a log stream named {name:?} sends to another endpoint ({id})"),
+            help: "it may be somebody else's: rename it, or set feedback.log_stream.name to another name"
+                .into(),
+            level: Level::Blocker,
+        }]
+    }
+
     fn closed(&self, desired: &Attrs) -> &'static [&'static str] {
         if desired.keys().any(|key| key.starts_with("custom_headers.")) { &["custom_headers."] } else { &[] }
     }
@@ -449,6 +497,12 @@ fn same(wanted: &Value, seen: Option<&Value>) -> bool {
         (Value::Known(wanted), None) => wanted.as_array().is_some_and(Vec::is_empty),
         (_, None) => false,
     }
+}
+
+/// `${feedback_function.url}`.
+fn function_url() -> Value {
+    let url = OutputRef { resource: feedback_function::NAME.into(), output: "url".into() };
+    Value::Output(Template { parts: vec![Part::Output(url)], secret: false })
 }
 
 fn default_name(stack: &str) -> String {

@@ -4,6 +4,7 @@
 //! lead from one to the other, and runs one step with a [`Writer`]. It never sees a header, a clock or a socket.
 
 pub mod action;
+pub mod feedback_function;
 pub mod legacy;
 pub mod log_stream;
 pub mod phone_provider;
@@ -258,6 +259,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &settings::MESSAGE_TYPES,
     &settings::MFA_POLICY,
     &settings::UNIVERSAL_LOGIN,
+    &feedback_function::FeedbackFunction,
     &log_stream::LogStream,
 ];
 
@@ -266,6 +268,7 @@ pub const OUTPUTS: &[(&str, &[&str])] = &[
     ("verify_service", &["sid"]),
     ("action", &["id"]),
     ("phone_provider", &["id"]),
+    ("feedback_function", &["url"]),
     ("log_stream", &["id"]),
 ];
 

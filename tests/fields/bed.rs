@@ -11,7 +11,10 @@ use lockstep::manifest::{self, FileError, Missing, Sources};
 use lockstep::model::manifest::Manifest;
 use lockstep::plan::build;
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::world::{Action, LogStream, VerifyService, VerifyTemplate};
+use lockstep::twin::world::{
+    Action, FunctionBuild, FunctionVersion, LogStream, ServerlessService, Variable, VerifyService,
+    VerifyTemplate,
+};
 use lockstep::twin::{Tenant, Twin, World};
 use serde_json::{Value as Json, json};
 
@@ -79,6 +82,21 @@ action:
     display_name: Send the code
     position: last
 feedback:
+  function:
+    code: builtin:verify-feedback
+    api_key: ${env.TWILIO_FEEDBACK_KEY}
+    api_secret: ${env.TWILIO_FEEDBACK_SECRET}
+    runtime: node22
+    dependencies:
+      twilio: 6.2.0
+      "@twilio/runtime-handler": 2.1.2
+    variables:
+      EXTRA: ${env.HEADER_SECRET}
+    path: /auth0-logs
+    friendly_name: Acme receiver
+    ui_editable: false
+    unique_name: acme-feedback
+    environment: production
   log_stream:
     name: Acme feedback
     endpoint: https://acme-feedback.example/auth0-logs
@@ -134,7 +152,8 @@ struct Folder(BTreeMap<String, String>);
 
 /// Source of a file of the manifest.
 pub fn file(path: &str) -> String {
-    let source = lockstep::builtin::source("twilio-verify").unwrap_or_default();
+    let name = if path.contains("function") { "verify-feedback" } else { "twilio-verify" };
+    let source = lockstep::builtin::source(name).unwrap_or_default();
     format!("{source}// {}\n", path.trim_start_matches("./"))
 }
 
@@ -297,11 +316,22 @@ impl Bed {
     pub fn writes_since(&self, mark: usize) -> Vec<String> {
         let ledger = ledger_id(&self.stack.twin.borrow());
         let ledger = ledger.as_deref().unwrap_or("no ledger");
+        let services: Vec<String> = self.with_twin(|twin| {
+            let services = &twin.world.account_mut(ACCOUNT).serverless_services;
+            services.iter().map(|service| service.sid.clone()).collect()
+        });
+        // The lease is gone by now; of the creations of services the first is its own.
+        let ours = |path: &str| services.iter().any(|sid| path.contains(sid.as_str()));
+        let mut leased = false;
         self.stack
             .log_since(mark)
             .into_iter()
-            .filter(|entry| entry.wrote && entry.host != "serverless.twilio.com")
-            .filter(|entry| !entry.path.contains(ledger))
+            .filter(|entry| entry.wrote && !entry.path.contains(ledger))
+            .filter(|entry| {
+                let creates = entry.operation == "create_serverless_service";
+                let lease = creates && !std::mem::replace(&mut leased, true);
+                !lease && (entry.host != "serverless.twilio.com" || creates || ours(&entry.path))
+            })
             .map(|entry| format!("{} {}{}", entry.method, entry.host, entry.path))
             .collect()
     }
@@ -335,6 +365,36 @@ pub fn service(twin: &mut Twin) -> &mut VerifyService {
 pub fn action(twin: &mut Twin) -> &mut Action {
     let actions = &mut tenant(twin).actions;
     actions.iter_mut().find(|action| action.supports("custom-phone-provider")).expect("the Action is there")
+}
+
+/// The Serverless service.
+pub fn receiver(twin: &mut Twin) -> &mut ServerlessService {
+    let services = &mut twin.world.account_mut(ACCOUNT).serverless_services;
+    services.iter_mut().find(|service| service.unique_name == "acme-feedback").expect("the service is there")
+}
+
+/// A variable of the Function.
+pub fn variable<'a>(twin: &'a mut Twin, key: &str) -> &'a mut Variable {
+    let variables = &mut receiver(twin).environments[0].variables;
+    variables.iter_mut().find(|variable| variable.key == key).expect("the variable is there")
+}
+
+/// Another operator uploads, builds and deploys: a change of the Function's version and of the build.
+pub fn redeploy(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut FunctionVersion, &mut FunctionBuild)) {
+    let (version_sid, build_sid) = (twin.world.ids.sid("ZN"), twin.world.ids.sid("ZB"));
+    let service = receiver(twin);
+    let live = service.environments[0].build_sid.clone();
+    let mut build =
+        service.builds.iter().find(|build| Some(&build.sid) == live.as_ref()).expect("live").clone();
+    let mut version = service.functions[0].versions.last().expect("a version").clone();
+    build.function_versions.retain(|sid| *sid != version.sid);
+    (build.sid, version.sid, build.created_at_ms) = (build_sid, version_sid, now_ms);
+    version.created_at_ms = now_ms;
+    change(&mut version, &mut build);
+    build.function_versions.push(version.sid.clone());
+    service.environments[0].build_sid = Some(build.sid.clone());
+    service.functions[0].versions.push(version);
+    service.builds.push(build);
 }
 
 /// The first stream.
@@ -411,6 +471,10 @@ const MOVING: &[&str] = &[
     "draft_version",
     "versions",
     "deployment",
+    // Of Functions what serves takes part, as `live`.
+    "builds",
+    "build_sid",
+    "deployments",
     "tokens",
     "used_assertions",
     "logs",
@@ -437,6 +501,24 @@ pub fn plain(world: &World, ids: Remote) -> Json {
             .collect();
         json["tenants"][domain.as_str()]["actions"] = json!(actions);
     }
+    for (sid, account) in &world.accounts {
+        for (at, service) in account.serverless_services.iter().enumerate() {
+            for (which, environment) in service.environments.iter().enumerate() {
+                let build =
+                    service.builds.iter().find(|build| Some(&build.sid) == environment.build_sid.as_ref());
+                let live = build.map(|build| {
+                    let all = service.functions.iter().flat_map(|function| &function.versions);
+                    let serving = all.filter(|version| build.function_versions.contains(&version.sid));
+                    let serving: Vec<Json> = serving
+                        .map(|one| json!([one.path, one.visibility, one.content]))
+                        .collect();
+                    json!({ "serving": serving, "dependencies": build.dependencies, "runtime": build.runtime })
+                });
+                json["accounts"][sid.as_str()]["serverless_services"][at]["environments"][which]["live"] =
+                    json!(live);
+            }
+        }
+    }
     tidy(&mut json, ids);
     json
 }
@@ -456,7 +538,15 @@ fn tidy(json: &mut Json, ids: Remote) {
                 bindings.retain(|_, list| list.as_array().is_none_or(|list| !list.is_empty()));
             }
             map.values_mut().for_each(|value| tidy(value, ids));
-            for key in ["actions", "log_streams", "verify_services", "secrets", "dependencies"] {
+            for key in [
+                "actions",
+                "log_streams",
+                "verify_services",
+                "secrets",
+                "dependencies",
+                "variables",
+                "serving",
+            ] {
                 if let Some(Json::Array(list)) = map.get_mut(key) {
                     list.sort_by_key(Json::to_string);
                 }
@@ -471,7 +561,7 @@ fn tidy(json: &mut Json, ids: Remote) {
 
 fn is_remote_id(text: &str) -> bool {
     let is_uuid = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
-    let is_service = text.len() == 34 && text.starts_with("VA");
+    let is_service = text.len() == 34 && (text.starts_with("VA") || text.starts_with('Z'));
     is_uuid || is_service || text.starts_with("pro_") || text.starts_with("lst_")
 }
 

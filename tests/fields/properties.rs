@@ -20,6 +20,8 @@ const SETTINGS: &str = "PATCH /tenants/settings";
 const PROMPTS: &str = "PATCH /prompts";
 const STREAMS: &str = "POST, PATCH /log-streams (http)";
 
+const SERVERLESS: &str = "POST /v1/Services and below";
+
 /// Form fields of create and update ("Twilio Verify v2" description, 2026-04). Compared with the description itself
 /// where that is at hand.
 const SERVICE_FORM: &[&str] = &[
@@ -88,6 +90,30 @@ const WRITABLE: &[(&str, &[&str])] = &[
     (SETTINGS, &["phone_consolidated_experience"]),
     (PROMPTS, &["universal_login_experience", "identifier_first", "webauthn_platform_first_factor"]),
     (
+        SERVERLESS,
+        &[
+            "UniqueName",
+            "FriendlyName",
+            "IncludeCredentials",
+            "UiEditable",
+            "Environment UniqueName",
+            "Environment DomainSuffix",
+            "Function FriendlyName",
+            "Path",
+            "Visibility",
+            "Content",
+            "Runtime",
+            "Dependencies",
+            "FunctionVersions",
+            "AssetVersions",
+            "BuildSid",
+            "IsPlugin",
+            "Variables",
+            "Value of TWILIO_API_KEY",
+            "Value of TWILIO_API_SECRET",
+        ],
+    ),
+    (
         STREAMS,
         &[
             "name",
@@ -130,6 +156,16 @@ const EXCLUDED: &[(&str, &str, &str)] = &[
         "of a twilio provider; on ours it is reported as leftover and removed",
     ),
     (PROVIDERS, "credentials", "always {} for a custom provider, and never read back"),
+    (SERVERLESS, "UniqueName", "picks the service (feedback.function.unique_name)"),
+    (SERVERLESS, "Environment UniqueName", "picks the environment (feedback.function.environment)"),
+    (
+        SERVERLESS,
+        "Environment DomainSuffix",
+        "cannot be changed later; what an environment has is taken as it is",
+    ),
+    (SERVERLESS, "Function FriendlyName", "fixed: not unique, and seen by nobody"),
+    (SERVERLESS, "AssetVersions", "those of others are taken along; the Function has none"),
+    (SERVERLESS, "IsPlugin", "for plugins of another product"),
     (STREAMS, "type", "fixed: the feedback goes by http; another type is another stream"),
     (
         STREAMS,
@@ -150,6 +186,8 @@ const NOT_SENT: &[(&str, &str)] = &[
     ("action.unmanaged_secrets", "says what to do with names that only the tenant has"),
     ("action.binding.position", "the order of the list"),
     ("feedback.log_stream.start_from", "on create only"),
+    ("feedback.function.unique_name", "picks the service"),
+    ("feedback.function.environment", "picks the environment"),
 ];
 
 /// Properties that follow from the stack and have no key of their own: call, property, address, field.
@@ -159,6 +197,10 @@ const GENERATED: &[(&str, &str, &str, &str)] = &[
     (PROVIDERS, "disabled", "phone_provider", "disabled"),
     (SETTINGS, "phone_consolidated_experience", "unified_phone", "enabled"),
     (MESSAGE_TYPES, "message_types", "phone_message_types", "message_types"),
+    (SERVERLESS, "IncludeCredentials", "feedback_function", "include_credentials"),
+    (SERVERLESS, "Visibility", "feedback_function", "visibility"),
+    (SERVERLESS, "FunctionVersions", "feedback_function", "code"),
+    (SERVERLESS, "BuildSid", "feedback_function", "deployed"),
 ];
 
 fn call_of(section: &str) -> &'static str {
@@ -171,6 +213,7 @@ fn call_of(section: &str) -> &'static str {
         "mfa.factors" => FACTORS,
         "universal_login" => PROMPTS,
         "feedback.log_stream" => STREAMS,
+        "feedback.function" => SERVERLESS,
         other => panic!("section {other} is new: say here which call carries it"),
     }
 }

@@ -7,7 +7,10 @@ use lockstep::twin::Twin;
 use lockstep::twin::world::Action;
 use serde_json::{Value as Json, json};
 
-use super::bed::{Edits, Tamper, action, edit, edit_action, edit_draft, file, service, stream, tenant};
+use super::bed::{
+    Edits, Tamper, action, edit, edit_action, edit_draft, file, receiver, redeploy, service, stream, tenant,
+    variable,
+};
 
 /// A field of a resource.
 pub struct Row {
@@ -407,9 +410,111 @@ fn stream_rows() -> Vec<Row> {
     ]
 }
 
+fn function_row(key: &'static str, values: [Json; 3], tamper: impl Fn(&mut Twin, u64) + 'static) -> Row {
+    row("feedback.function", key, "feedback_function", values, tamper)
+}
+
+fn writes(mut row: Row, writes: usize) -> Row {
+    row.writes = writes;
+    row
+}
+
+/// Upload, build and deploy; build and deploy; or one write.
+fn function_rows() -> Vec<Row> {
+    let built_in = lockstep::builtin::source("verify-feedback").unwrap_or_default();
+    let theirs = file("functions/theirs.js");
+    let code = [json!(built_in), json!(theirs), json!(file("functions/ours.js"))];
+    let package = |name: &'static str, values: [&'static str; 3]| {
+        let key: &'static str =
+            if name == "twilio" { "dependencies.twilio" } else { "dependencies.@twilio/runtime-handler" };
+        let row = function_row(key, values.map(|value| json!(value)), move |twin, now| {
+            redeploy(twin, now, |_, build| {
+                let found = build.dependencies.iter_mut().find(|one| one.name == name);
+                found.expect(name).version = values[1].into();
+            });
+        });
+        writes(row, 2)
+    };
+    let mut rows = vec![
+        writes(
+            function_row("code", code, move |twin, now| {
+                redeploy(twin, now, |version, _| version.content.clone_from(&theirs));
+            })
+            .written(json!("./functions/ours.js")),
+            3,
+        ),
+        writes(
+            function_row("path", [json!("/auth0-logs"), json!("/theirs"), json!("/logs/v2")], |twin, now| {
+                redeploy(twin, now, |version, _| version.path = "/theirs".into());
+            }),
+            3,
+        ),
+        writes(
+            function_row("visibility", [json!("public"), json!("protected"), Json::Null], |twin, now| {
+                redeploy(twin, now, |version, _| version.visibility = "protected".into());
+            })
+            .fixed(),
+            3,
+        ),
+        writes(
+            function_row("runtime", [json!("node22"), json!("node20"), json!("node24")], |twin, now| {
+                redeploy(twin, now, |_, build| build.runtime = "node20".into());
+            }),
+            2,
+        ),
+        package("twilio", ["6.2.0", "6.1.0", "6.3.0"]),
+        package("@twilio/runtime-handler", ["2.1.2", "2.0.1", "2.1.3"]),
+        // The build that was there is still there, so it is only deployed again.
+        function_row("deployed", [json!(true), json!(false), Json::Null], |twin, _| {
+            receiver(twin).environments[0].build_sid = None;
+        })
+        .fixed(),
+        function_row(
+            "friendly_name",
+            [json!("Acme receiver"), json!("Renamed"), json!("Acme receiver 2")],
+            |twin, _| receiver(twin).friendly_name = "Renamed".into(),
+        ),
+        function_row("ui_editable", [json!(false), json!(true), json!(true)], |twin, _| {
+            receiver(twin).ui_editable = true;
+        }),
+        function_row("include_credentials", [json!(false), json!(true), Json::Null], |twin, _| {
+            receiver(twin).include_credentials = true;
+        })
+        .fixed(),
+    ];
+    for (key, field) in [
+        ("api_key", "variables.TWILIO_API_KEY"),
+        ("api_secret", "variables.TWILIO_API_SECRET"),
+        ("variables.EXTRA", "variables.EXTRA"),
+    ] {
+        let name = field.trim_start_matches("variables.");
+        rows.push(
+            function_row(key, [json!(""), json!(""), json!("")], move |twin, _| {
+                variable(twin, name).value = "theirs".into();
+            })
+            .named(field)
+            .secret("OTHER_SECRET"),
+        );
+    }
+    // Values that follow from other sections.
+    for (field, name) in [
+        ("variables.TWILIO_ACCOUNT_SID", "TWILIO_ACCOUNT_SID"),
+        ("variables.TWILIO_VERIFY_SID", "TWILIO_VERIFY_SID"),
+        ("variables.WEBHOOK_SECRET", "WEBHOOK_SECRET"),
+    ] {
+        let mut row = function_row(field, [json!("changed"), json!("set"), Json::Null], move |twin, _| {
+            variable(twin, name).value = "theirs".into();
+        })
+        .fixed();
+        row.secret = true;
+        rows.push(row);
+    }
+    rows
+}
+
 /// A row for every field that the full manifest manages.
 pub fn rows() -> Vec<Row> {
-    let parts = [verify_rows(), action_rows(), delivery_rows(), login_rows(), stream_rows()];
+    let parts = [verify_rows(), action_rows(), delivery_rows(), login_rows(), stream_rows(), function_rows()];
     parts.into_iter().flatten().collect()
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::kinds::{Run, Task, phone_provider, text, trigger_binding};
+use crate::kinds::{Run, Task, feedback_function, phone_provider, text, trigger_binding};
 use crate::model::call::{Api, Failed, Get};
 use crate::port::{Reader, join_all};
 
@@ -28,6 +28,15 @@ pub(super) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Faile
     if let Some(sid) = id("verify_service", "sid") {
         let get = Get::whole(Api::Verify, format!("/v2/Services/{sid}"));
         reads.push(("the Verify service", get, sid.to_owned(), |reply, sid| text(reply, "sid") == sid));
+    }
+    if let (Some(service), Some(sid)) =
+        (id(feedback_function::NAME, "service"), id(feedback_function::NAME, "environment"))
+        && run.manifest.section(feedback_function::SECTION_PATH).is_some()
+    {
+        let get = feedback_function::serving(service, sid);
+        reads.push(("the deployed feedback Function", get, String::new(), |reply, _| {
+            feedback_function::serves(reply)
+        }));
     }
     if let Some(id) = id("log_stream", "id") {
         let get = Get::whole(Api::Auth0, format!("/api/v2/log-streams/{id}"));
