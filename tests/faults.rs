@@ -4,7 +4,9 @@
 mod bench;
 mod kills;
 mod ledgers;
+mod migration;
 mod pace;
+mod post_login;
 mod rivals;
 mod single;
 mod switches;

@@ -472,7 +472,9 @@ impl<'a> Work<'a> {
             let now = self.port.now_ms();
             for (address, entry) in &mut self.ledger.resources {
                 if let Some(later) = waits(address) {
-                    let at = later.not_before.clone().unwrap_or_else(|| timestamp(now + later.wait_ms));
+                    // What was due and had to stay waits anew, from the moment at which the new way delivers.
+                    let ahead = later.not_before.clone().filter(|at| *at > timestamp(now));
+                    let at = ahead.unwrap_or_else(|| timestamp(now + later.wait_ms));
                     entry.notes.insert(NOT_BEFORE.into(), json!(at));
                 }
             }

@@ -107,8 +107,9 @@ pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, 
     let prints = Rc::new(Prints::new(&salt, session.rounds));
     let mut seen = seen;
     let mut first = plan(session, reader, &seen, &found, &prints);
-    if first.steps.iter().any(takes_away) {
-        // What nobody declared counts when something is taken away: a policy that was switched on by hand.
+    if first.steps.iter().any(|step| takes_away(step) || asks(step)) {
+        // What nobody declared counts when something is taken away (a policy that was switched on by hand), and when
+        // logins begin to be asked for a factor that nobody here switches on.
         guard(session, &mut seen, reader).await?;
         first = plan(session, reader, &seen, &found, &prints);
     }
@@ -118,6 +119,11 @@ pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, 
 fn takes_away(step: &Step) -> bool {
     step.verb == Verb::Delete
         || matches!(step.stage, Stage::NarrowTypes | Stage::SwitchOff | Stage::Narrow | Stage::RemoveProvider)
+}
+
+/// Logins are asked for a factor after it, whatever the policy.
+fn asks(step: &Step) -> bool {
+    matches!(step.stage, Stage::DeployRules | Stage::BindRules)
 }
 
 /// Reads policy and factors, whoever manages them, as far as they were not read yet.
@@ -139,7 +145,7 @@ async fn guard(session: &Session, seen: &mut BTreeMap<String, Seen>, reader: &Re
             Err(failed) if failed.status() == Some(403) => {
                 let mut unread = Seen { not_read: true, ..Seen::default() };
                 let text = format!(
-                    "steps take a factor or its delivery away, and {name} could not be read: {failed}"
+                    "steps take a factor or its delivery away, or ask for one, and {name} could not be read: {failed}"
                 );
                 let help =
                     "grant read:mfa_policies and read:guardian_factors: a policy could lock everybody out";

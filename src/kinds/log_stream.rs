@@ -2,11 +2,14 @@
 //!
 //! Facts that bite: the category of the success event is `other`; a masked phone number makes the feedback useless;
 //! a PATCH without `pii_config` deletes it; `status` cannot be set on create; `authorization` is readable.
+//! Further streams (`further_streams`) are written the same way and carry no feedback.
 
 use serde_json::{Value as Json, json};
 
-use super::feedback_function;
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, named, set_of, step, text};
+use super::{
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, feedback_function, further_streams, named,
+    set_of, step, text,
+};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
@@ -21,8 +24,8 @@ use crate::port::{Reader, Writer};
 /// See the module's text.
 pub struct LogStream;
 
-const NAME: &str = "log_stream";
-pub(crate) const SECTION_PATH: &str = "feedback.log_stream";
+pub(super) const NAME: &str = "log_stream";
+pub(super) const SECTION_PATH: &str = "feedback.log_stream";
 const PATH: &str = "/api/v2/log-streams";
 
 static PII: &[Field] = &[
@@ -139,9 +142,9 @@ static SECTION: Section = Section {
     ],
 };
 
-static SECTIONS: &[&Section] = &[&SECTION];
+static SECTIONS: &[&Section] = &[&SECTION, &further_streams::SECTION];
 
-fn https(value: &str) -> Result<(), (String, String)> {
+pub(super) fn https(value: &str) -> Result<(), (String, String)> {
     if value.starts_with("https://") && !value.contains(char::is_whitespace) {
         return Ok(());
     }
@@ -158,20 +161,26 @@ impl Kind for LogStream {
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
-        let Some(attrs) = manifest.section(SECTION_PATH) else { return Vec::new() };
+        let further = further_streams::declare(manifest);
+        let Some(attrs) = manifest.section(SECTION_PATH) else { return further };
         let mut desired = attrs.clone();
         desired.remove("start_from");
         desired.entry("name".into()).or_insert_with(|| Value::text(default_name(&manifest.stack)));
         if manifest.section(feedback_function::SECTION_PATH).is_some() {
             desired.entry("endpoint".into()).or_insert_with(function_url);
         }
-        vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
+        [vec![Resource { address: NAME.to_owned(), kind: NAME, desired }], further].concat()
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
         if manifest.section(SECTION_PATH).is_none() {
-            return;
+            return further_streams::check(manifest, None, out);
         }
+        let name = match manifest.get(SECTION_PATH, "name") {
+            Some(name) => name.as_str().map(str::to_owned),
+            None => Some(default_name(&manifest.stack)),
+        };
+        further_streams::check(manifest, name.as_deref(), out);
         let at = |key: &str| format!("{SECTION_PATH}.{key}");
         let function = manifest.section(feedback_function::SECTION_PATH).is_some();
         if !function && manifest.get(SECTION_PATH, "endpoint").is_none() {
@@ -212,6 +221,7 @@ impl Kind for LogStream {
             ));
         }
         let filters = manifest.set(SECTION_PATH, "filters");
+        unknown_filters(&at("filters"), &filters, out);
         let lacks: Vec<&str> = ["other", "user.notification"]
             .into_iter()
             .filter(|needed| !filters.is_empty() && !filters.iter().any(|filter| filter == needed))
@@ -278,7 +288,7 @@ impl Kind for LogStream {
                             "a log stream named {name:?} sends to another endpoint ({})",
                             ids.join(", ")
                         );
-                        let help = "it may be somebody else's: rename it, or set feedback.log_stream.name to another name";
+                        let help = "it may be somebody else's: rename it, or give the stream in the manifest another name";
                         seen.finding(hint.address, Level::Blocker, text, help);
                     }
                     if creating.is_some() {
@@ -307,13 +317,7 @@ impl Kind for LogStream {
             Some(value) => value.as_str(),
             None => None,
         };
-        let effects = |status: &str| {
-            let mut effects = Facts::from([("feedback".to_owned(), json!(status))]);
-            if let Some(endpoint) = endpoint {
-                effects.insert("feedback.endpoint".into(), json!(endpoint));
-            }
-            effects
-        };
+        let effects = |status: &str| feedback(diff.address, status, endpoint);
         if !diff.seen.exists {
             let mut create =
                 diff.step(Verb::Create, Stage::Feedback, "create the stream", json!({ "do": "create" }));
@@ -345,7 +349,7 @@ impl Kind for LogStream {
             Some("suspended") => "Auth0 suspended it because delivery kept failing".into(),
             _ => diff.changed_names(),
         };
-        if paused {
+        if paused && diff.address == NAME {
             step.danger = Some("no feedback reaches Verify while the stream is paused: five sends in ten minutes lock a number out".into());
         }
         let status = diff.want.desired.get("status").and_then(Value::as_str);
@@ -368,7 +372,7 @@ impl Kind for LogStream {
             json!({ "do": "delete" }),
         );
         step.reason = "it was created by this stack".into();
-        step.effects = Facts::from([("feedback".to_owned(), json!("absent"))]);
+        step.effects = feedback(address, "absent", None);
         vec![step]
     }
 
@@ -380,13 +384,9 @@ impl Kind for LogStream {
         }
     }
 
-    fn facts(&self, _address: &str, seen: &Seen) -> Facts {
-        let status = seen.attrs.get("status").and_then(Value::as_str).unwrap_or("absent");
-        let mut facts = Facts::from([("feedback".to_owned(), json!(status))]);
-        if let Some(endpoint) = seen.attrs.get("endpoint").and_then(Value::as_str) {
-            facts.insert("feedback.endpoint".into(), json!(endpoint));
-        }
-        facts
+    fn facts(&self, address: &str, seen: &Seen) -> Facts {
+        let plain = |field: &str| seen.attrs.get(field).and_then(Value::as_str);
+        feedback(address, plain("status").unwrap_or("absent"), plain("endpoint"))
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
@@ -396,10 +396,15 @@ impl Kind for LogStream {
                 "create" => {
                     let mut body = body(run.desired, &Attrs::new());
                     body["type"] = json!("http");
-                    if let Some(start) = run.manifest.text(SECTION_PATH, "start_from") {
+                    let start = match run.address {
+                        NAME => run.manifest.text(SECTION_PATH, "start_from"),
+                        further => further_streams::start_from(run.manifest, further),
+                    };
+                    if let Some(start) = start {
                         body["startFrom"] = json!(start);
                     }
-                    writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await?
+                    let reply = writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await;
+                    reply.map_err(limit)?
                 }
                 "update" => {
                     let mut body = body(run.desired, &run.seen.attrs);
@@ -471,7 +476,7 @@ impl Kind for LogStream {
         let explicit = diff.manifest.text(SECTION_PATH, "endpoint").is_some();
         let wanted = diff.want.desired.get("endpoint").and_then(Value::as_str) == Some(there);
         let ours = explicit || wanted || feedback_function::is_own_url(diff.manifest, there);
-        if !diff.seen.exists || !diff.seen.unowned || ours {
+        if diff.address != NAME || !diff.seen.exists || !diff.seen.unowned || ours {
             return Vec::new();
         }
         let name = diff.seen.attrs.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -509,6 +514,70 @@ fn default_name(stack: &str) -> String {
     format!("Lockstep feedback ({stack})")
 }
 
+/// The state of the feedback path, which a further stream is no part of.
+fn feedback(address: &str, status: &str, endpoint: Option<&str>) -> Facts {
+    if address != NAME {
+        return Facts::new();
+    }
+    let mut facts = Facts::from([("feedback".to_owned(), json!(status))]);
+    if let Some(endpoint) = endpoint {
+        facts.insert("feedback.endpoint".into(), json!(endpoint));
+    }
+    facts
+}
+
+/// Which refusal says that the plan's number of streams is used up is not documented, so the cause is offered.
+fn limit(failed: Failed) -> Failed {
+    let Failed::Refused(mut refusal) = failed else { return failed };
+    let may_be = match refusal.status {
+        403 => refusal.code.as_deref() != Some("insufficient_scope"),
+        status => matches!(status, 400 | 409),
+    };
+    if may_be {
+        refusal.message += " (if the values are in order, the Auth0 plan allows no further log stream: delete one that \
+                            is not needed, or move to a plan with more)";
+    }
+    Failed::Refused(refusal)
+}
+
+/// The categories that are known ("Auth0 Management API types", log stream filters, 2026-08).
+const CATEGORIES: &[&str] = &[
+    "auth.ancillary.fail",
+    "auth.ancillary.success",
+    "auth.login.fail",
+    "auth.login.notification",
+    "auth.login.success",
+    "auth.logout.fail",
+    "auth.logout.success",
+    "auth.signup.fail",
+    "auth.signup.success",
+    "auth.silent_auth.fail",
+    "auth.silent_auth.success",
+    "auth.token_exchange.fail",
+    "auth.token_exchange.success",
+    "management.fail",
+    "management.success",
+    "scim.event",
+    "system.notification",
+    "user.fail",
+    "user.notification",
+    "user.success",
+    "actions",
+    "other",
+];
+
+/// The vendor's list grows, so an unknown name is a warning.
+pub(super) fn unknown_filters(path: &str, filters: &[String], out: &mut Vec<Problem>) {
+    let unknown: Vec<&str> =
+        filters.iter().map(String::as_str).filter(|name| !CATEGORIES.contains(name)).collect();
+    if !unknown.is_empty() {
+        let title = "a category that this program does not know";
+        let reason = format!("not known: {}", unknown.join(", "));
+        let help = format!("the known ones are {}", CATEGORIES.join(", "));
+        out.push(Problem::error(codes::NOT_ALLOWED, path, title, reason, help).warning());
+    }
+}
+
 fn list() -> Get {
     Get::whole(Api::Auth0, PATH)
 }
@@ -521,6 +590,9 @@ fn with_warnings(mut seen: Seen, address: &str) -> Seen {
             "Auth0 suspended the stream: delivery to the endpoint kept failing",
             "check the receiver (Monitoring, Streams, Health in the dashboard); status: active in the manifest restarts it",
         );
+    }
+    if address != NAME {
+        return seen;
     }
     let masked = seen.attrs.get("pii_config.log_fields").and_then(Value::known).and_then(Json::as_array);
     if masked.is_some_and(|fields| fields.iter().any(|field| field == "phone")) {

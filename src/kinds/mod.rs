@@ -4,10 +4,13 @@
 //! lead from one to the other, and runs one step with a [`Writer`]. It never sees a header, a clock or a socket.
 
 pub mod action;
+pub mod attest;
 pub mod feedback_function;
+mod further_streams;
 pub mod legacy;
 pub mod log_stream;
 pub mod phone_provider;
+pub mod phone_template;
 pub mod settings;
 pub mod trigger_binding;
 pub mod verify_service;
@@ -254,13 +257,22 @@ pub const KINDS: &[&dyn Kind] = &[
     &action::LEGACY,
     &trigger_binding::LEGACY_BINDING,
     &phone_provider::PhoneProvider,
+    &settings::SELECTED_PROVIDER,
+    &settings::LEGACY_TEMPLATES,
     &settings::UNIFIED_PHONE,
     &settings::MFA_FACTOR,
     &settings::MESSAGE_TYPES,
     &settings::MFA_POLICY,
+    &settings::POST_LOGIN_FACTORS,
+    &action::POST_LOGIN,
+    &trigger_binding::POST_LOGIN_BINDING,
     &settings::UNIVERSAL_LOGIN,
+    &settings::BRANDING,
+    &settings::PHONE_PROTECTION,
+    &phone_template::PhoneTemplate,
     &feedback_function::FeedbackFunction,
     &log_stream::LogStream,
+    &attest::Attest,
 ];
 
 /// What the manifest may refer to, by resource: `${verify_service.sid}`.

@@ -42,6 +42,13 @@ static SECTION: Section = Section {
             doc: "how a code may travel; voice needs the New Universal Login",
             ..FIELD
         },
+        Field {
+            key: "protection",
+            ty: Type::OneOf(&["default", "exponential"]),
+            wire: "type",
+            doc: "exponential: sends to one number wait longer each time",
+            ..FIELD
+        },
     ],
 };
 

@@ -6,7 +6,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::action::{Action, LEGACY, PHONE};
+use super::action::{Action, LEGACY, PHONE, POST_LOGIN, Ready, rules};
 use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -14,7 +14,7 @@ use crate::model::call::{Api, Failed, Get, Paging, Repeat};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Event, Facts, Level, Stage, Step, Verb};
+use crate::model::plan::{Event, Facts, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -32,6 +32,12 @@ pub struct TriggerBinding {
     pub fact: &'static str,
     pub stage: Stage,
     pub remove: Stage,
+    /// What users notice of a binding, in words.
+    pub danger: fn(&Diff<'_>) -> Option<String>,
+    /// What users notice when it is taken out.
+    pub removal_danger: Option<&'static str>,
+    /// What must still hold right before our entry is made.
+    pub ready: Option<Ready>,
 }
 
 /// The legacy phone Action's place.
@@ -44,6 +50,9 @@ pub static LEGACY_BINDING: TriggerBinding = TriggerBinding {
     fact: "legacy_bound",
     stage: Stage::Bind,
     remove: Stage::Unbind,
+    danger: |_| None,
+    removal_danger: None,
+    ready: None,
 };
 
 /// The phone Action's place.
@@ -56,7 +65,28 @@ pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
     fact: "bound",
     stage: Stage::Bind,
     remove: Stage::Unbind,
+    danger: |_| None,
+    removal_danger: None,
+    ready: None,
 };
+
+/// The place of the Action that asks for factors, beside everybody else's.
+pub static POST_LOGIN_BINDING: TriggerBinding = TriggerBinding {
+    name: "mfa_post_login_binding",
+    section: "mfa.post_login.binding",
+    sections: &[&POST_LOGIN_SECTION],
+    action: &POST_LOGIN,
+    optional: false,
+    fact: "rules.bound",
+    stage: Stage::BindRules,
+    remove: Stage::UnbindRules,
+    danger: rules::danger_of_binding,
+    removal_danger: Some("no login is asked for a second factor by these rules any more"),
+    ready: Some(rules::ready),
+};
+
+/// Actions of one trigger ("Auth0 docs, entity limits", 2026-08).
+const BOUND_MAX: usize = 20;
 
 /// A deployed Action is not bindable at once under load; the refusal is a plain 400. Others wait 2 s to half a
 /// minute ("auth0-deploy-cli, actions handler", 2026-08).
@@ -66,23 +96,32 @@ static SECTION: Section = Section {
     path: "action.binding",
     doc: "The Action's place in its trigger",
     required: false,
-    fields: &[
-        Field {
-            key: "display_name",
-            ty: Type::Text { min: 1, max: 255, check: None },
-            wire: "display_name",
-            doc: "name in the flow; defaults to the Action's name",
-            ..FIELD
-        },
-        Field {
-            key: "position",
-            ty: Type::Text { min: 4, max: 300, check: Some(position) },
-            default: Some("last"),
-            doc: "first, last, `before NAME` or `after NAME` (an Action or display name)",
-            ..FIELD
-        },
-    ],
+    fields: FIELDS,
 };
+
+static POST_LOGIN_SECTION: Section = Section {
+    path: "mfa.post_login.binding",
+    doc: "The Action's place among the other post-login Actions, which all stay as they are",
+    required: false,
+    fields: FIELDS,
+};
+
+const FIELDS: &[Field] = &[
+    Field {
+        key: "display_name",
+        ty: Type::Text { min: 1, max: 255, check: None },
+        wire: "display_name",
+        doc: "name in the flow; defaults to the Action's name",
+        ..FIELD
+    },
+    Field {
+        key: "position",
+        ty: Type::Text { min: 4, max: 300, check: Some(position) },
+        default: Some("last"),
+        doc: "first, last, `before NAME` or `after NAME` (an Action or display name)",
+        ..FIELD
+    },
+];
 
 fn position(value: &str) -> Result<(), (String, String)> {
     match Position::parse(value) {
@@ -310,6 +349,15 @@ impl Kind for TriggerBinding {
                     "two Actions would send two messages: unbind that one, or take it over by its name",
                 );
             }
+            let room = hint.want.is_none() || seen.exists || bound.len() < BOUND_MAX;
+            if !room && !self.action.trigger.alone {
+                let text = format!(
+                    "{} has {} Actions and may have {BOUND_MAX}",
+                    self.action.trigger.id,
+                    bound.len()
+                );
+                seen.finding(hint.address, Level::Blocker, text, "unbind an Action that is not needed");
+            }
             // The API refused the binding of an Action that it calls all the same (facts disagree): recorded, so
             // that the next run does not try again.
             if !seen.exists
@@ -359,6 +407,7 @@ impl Kind for TriggerBinding {
         };
         step.effects = Facts::from([(self.fact.to_owned(), json!(true))]);
         step.creates = !diff.seen.exists;
+        step.danger = (self.danger)(diff);
         vec![step]
     }
 
@@ -380,7 +429,19 @@ impl Kind for TriggerBinding {
         );
         step.reason = "it was added by this stack; all other entries stay".into();
         step.effects = Facts::from([(self.fact.to_owned(), json!(false))]);
+        step.danger = self.removal_danger.map(str::to_owned);
         vec![step]
+    }
+
+    fn removal_refusal(&self, address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
+        let stays = seen.exists && entry.ownership == Ownership::Adopted && !self.action.trigger.alone;
+        stays.then(|| Finding {
+            address: address.to_owned(),
+            text: "the Action was bound before this stack, so it stays bound, with the rules in its code"
+                .into(),
+            help: "unbind it in the Auth0 dashboard if nobody is to be asked by it any more".into(),
+            level: Level::Note,
+        })
     }
 
     fn scopes(&self, _step: &Step) -> &'static [&'static str] {
@@ -388,6 +449,10 @@ impl Kind for TriggerBinding {
     }
 
     fn facts(&self, _address: &str, seen: &Seen) -> Facts {
+        if seen.raw["refused"] == json!(true) {
+            // Neither bound nor in need of it.
+            return Facts::new();
+        }
         Facts::from([(self.fact.to_owned(), json!(seen.exists))])
     }
 
@@ -398,6 +463,9 @@ impl Kind for TriggerBinding {
             let id = self.action_id(&run);
             let entry = ours(run.desired, &id, &self.action.action_name(run.manifest));
             let path = self.path();
+            if let Some(ready) = self.ready.filter(|_| run.step.creates) {
+                ready(&run, writer.reader()).await?;
+            }
             let mut tries = 0;
             loop {
                 tries += 1;

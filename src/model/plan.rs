@@ -96,6 +96,8 @@ pub enum Stage {
     LowerPolicy,
     /// The post-login Action asks nobody any more.
     UnbindRules,
+    /// Actions no longer decide about factors, once the one that asked is unbound.
+    HandBack,
     /// Message types shrink, while the factor is still on: the API takes them only then.
     NarrowTypes,
     /// Factors are switched off.

@@ -262,7 +262,7 @@ fn wait(
         out.findings.push(Finding {
             address: address.to_owned(),
             text: "it is due to go, and stays, because the new way does not deliver messages".into(),
-            help: "apply what this plan shows; it goes with a later apply".into(),
+            help: "apply what this plan shows; the wait begins anew then".into(),
             level: Level::Note,
         });
     }

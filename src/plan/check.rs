@@ -2,8 +2,9 @@
 //!
 //! The facts are those that the kinds report (`Kind::facts`) and that steps change (`Step::effects`):
 //! `policy`, `factor.<wire name>`, `message_types`, `provider`, `provider.methods`, `unified`, `action`, `bound`,
-//! `selected`, `legacy_action`, `legacy_bound` (the legacy way), `service`,
-//! `feedback`, `feedback.endpoint`, `function`, `function.url`, `login`. A fact that nobody reports is unknown, and nothing is claimed from it.
+//! `selected`, `legacy_action`, `legacy_bound` (the legacy way), `service`, `feedback`, `feedback.endpoint`,
+//! `function`, `function.url`, `login`, and of the post-login Action `rules.action`, `rules.bound`, `customize` and `rules` (what the code that runs demands: lists of factors by
+//! name of the rule). A fact that nobody reports is unknown, and nothing is claimed from it.
 
 use serde_json::{Value as Json, json};
 
@@ -36,6 +37,28 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         if locked_out(&facts) && !locked_out(&before) {
             lose("a second factor is demanded and none can be used".into(), true);
         }
+        let former = demands(&before);
+        for (rule, usable) in demands(&facts) {
+            let old = former.iter().find(|(name, _)| *name == rule).map(|(_, usable)| usable);
+            if usable.is_empty() && old.is_none_or(|old| !old.is_empty()) {
+                lose(format!("the rule {rule} demands a second factor and none can be used"), true);
+            } else if let Some(old) = old.filter(|_| !step.effects.contains_key("rules")) {
+                let gone: Vec<&str> = old.iter().filter(|name| !usable.contains(name)).copied().collect();
+                if !gone.is_empty() {
+                    lose(format!("the rule {rule} cannot be met by {} any more", gone.join(", ")), false);
+                }
+            }
+        }
+        let bound = |facts: &Facts| flag(facts, "rules.bound") == Some(true);
+        if bound(&facts) && !bound(&before) && !runs(&facts) {
+            lose("the Action with the rules is bound before it is deployed".into(), true);
+        }
+        if runs(&facts) && fails(&facts) && !(runs(&before) && fails(&before)) {
+            lose(
+                "the logins that a rule fits fail, because the tenant cannot ask for its factors".into(),
+                true,
+            );
+        }
         let sets = |key: &str, value: Json| step.effects.get(key) == Some(&value);
         if sets("factor.sms", json!(true)) && delivers_any(&facts) == Some(false) {
             lose("the phone factor is switched on before anything can deliver".into(), true);
@@ -53,6 +76,14 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         ] {
             if sets(key, value) && before.get(action).is_some_and(|state| state != "deployed") {
                 lose(what.into(), true);
+            }
+        }
+        for (action, bound) in [("action", "bound"), ("legacy_action", "legacy_bound")] {
+            if sets(action, json!("deployed")) && word(&before, action) == Some("absent") {
+                lose("the Action is deployed before it is there".into(), true);
+            }
+            if sets(action, json!("absent")) && flag(&before, bound) == Some(true) {
+                lose("the Action is deleted while it is bound, which the API refuses".into(), true);
             }
         }
         if sets("selected", json!(HOOK)) && flag(&before, "legacy_bound") == Some(false) {
@@ -173,6 +204,34 @@ fn locked_out(facts: &Facts) -> bool {
     !factors.is_empty() && factors.iter().all(|(key, on)| !on || (*key == "factor.sms" && phone_fails))
 }
 
+/// Whether the Action with the rules is deployed and bound.
+fn runs(facts: &Facts) -> bool {
+    flag(facts, "rules.bound") == Some(true)
+        && word(facts, "rules.action").is_none_or(|state| state == "deployed")
+}
+
+/// Whether a challenge of an Action is known to fail, and the login with it.
+fn fails(facts: &Facts) -> bool {
+    flag(facts, "customize") == Some(false) || word(facts, "login") == Some("classic")
+}
+
+/// The rules that count, each with its factors that are not known to be unusable.
+fn demands(facts: &Facts) -> Vec<(&str, Vec<&str>)> {
+    let phone_fails = code(facts, "sms") == Some(false) && code(facts, "voice") == Some(false);
+    let is_usable = |name: &&str| {
+        flag(facts, &format!("factor.{name}")) != Some(false) && !(*name == "sms" && phone_fails)
+    };
+    let rules = facts.get("rules").and_then(Json::as_object).filter(|_| runs(facts));
+    rules
+        .into_iter()
+        .flatten()
+        .map(|(name, factors)| {
+            let factors = factors.as_array().into_iter().flatten().filter_map(Json::as_str);
+            (name.as_str(), factors.filter(is_usable).collect())
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +284,88 @@ mod tests {
         }
         assert!(losses(&working(), &one(&[("policy", json!("never"))])).is_empty());
         assert!(losses(&working(), &one(&[("service", json!(true))])).is_empty());
+    }
+
+    /// Rules that run: one that phone or an app meets, one that a key alone meets.
+    fn with_rules() -> Facts {
+        let mut facts = working();
+        facts.extend(super::tests::facts(&[
+            ("policy", json!("never")),
+            ("factor.otp", json!(true)),
+            ("factor.webauthn-roaming", json!(true)),
+            ("customize", json!(true)),
+            ("rules.action", json!("deployed")),
+            ("rules.bound", json!(true)),
+            ("rules", json!({ "staff": ["otp", "sms"], "admins": ["webauthn-roaming"] })),
+        ]));
+        facts
+    }
+
+    #[test]
+    fn what_a_rule_depends_on_is_a_loss() {
+        let cases: &[(&str, Json, Option<bool>)] = &[
+            ("factor.otp", json!(false), Some(false)),
+            ("factor.webauthn-roaming", json!(false), Some(true)),
+            ("factor.email", json!(false), None),
+            ("customize", json!(false), Some(true)),
+            ("login", json!("classic"), Some(true)),
+            ("rules.bound", json!(false), None),
+            ("rules", json!({ "staff": ["otp"] }), None),
+            ("rules", json!({ "staff": ["push-notification"] }), None),
+        ];
+        for (key, value, absolute) in cases {
+            let losses = losses(&with_rules(), &one(&[(key, value.clone())]));
+            let worst = losses.iter().map(|loss| loss.absolute).max();
+            assert_eq!(worst, *absolute, "{key}: {losses:?}");
+        }
+        // A factor that nobody reports may be on; one that is known to be off may not.
+        let mut start = with_rules();
+        start.insert("factor.push-notification".into(), json!(false));
+        let narrow = one(&[("rules", json!({ "staff": ["push-notification"] }))]);
+        assert!(losses(&start, &narrow).iter().any(|loss| loss.absolute));
+    }
+
+    #[test]
+    fn a_rule_by_phone_depends_on_the_whole_path() {
+        let mut start = with_rules();
+        start.insert("rules".into(), json!({ "staff": ["sms"] }));
+        for (key, value) in [
+            ("provider", json!("disabled")),
+            ("service", json!(false)),
+            ("bound", json!(false)),
+            ("message_types", json!([])),
+            ("factor.sms", json!(false)),
+        ] {
+            let losses = losses(&start, &one(&[(key, value)]));
+            assert!(
+                losses.iter().any(|loss| loss.absolute && loss.what.contains("staff")),
+                "{key}: {losses:?}"
+            );
+        }
+        // What was broken before the step is not its doing.
+        start.insert("factor.sms".into(), json!(false));
+        let losses = losses(&start, &one(&[("factor.otp", json!(true))]));
+        assert!(losses.is_empty(), "{losses:?}");
+    }
+
+    #[test]
+    fn rules_before_their_factors_are_absolute() {
+        let cases: &[(&[(&str, Json)], &str)] = &[
+            (&[("factor.webauthn-roaming", json!(false))], "admins"),
+            (&[("rules.action", json!("draft"))], "deployed"),
+            (&[("customize", json!(false))], "cannot ask"),
+            (&[("login", json!("classic"))], "cannot ask"),
+        ];
+        for (state, word) in cases {
+            let mut start = with_rules();
+            start.extend(facts(state));
+            start.insert("rules.bound".into(), json!(false));
+            let losses = losses(&start, &one(&[("rules.bound", json!(true))]));
+            assert!(
+                losses.iter().any(|loss| loss.absolute && loss.what.contains(word)),
+                "{state:?}: {losses:?}"
+            );
+        }
     }
 
     #[test]

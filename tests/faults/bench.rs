@@ -19,6 +19,10 @@ use serde_json::json;
 use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest};
 
 pub const ACTION: &str = "Lockstep phone (acme-login)";
+pub const LEGACY: &str = "Lockstep phone, legacy (acme-login)";
+/// The Action's name where a manifest gives one.
+pub const NAMED: &str = "Acme sender";
+pub const RULES: &str = "Lockstep MFA (acme-login)";
 pub const LEDGER: &str = "Lockstep ledger (acme-login)";
 pub const STREAM: &str = "Lockstep feedback (acme-login)";
 pub const FOREIGN_STREAM: &str = "lst_0000000000000042";
@@ -32,6 +36,36 @@ pub struct Look {
     voice: bool,
     tenant_messages: bool,
     problems: Vec<PhoneProblem>,
+    /// Rules of the running post-login Action whose logins fail.
+    failing: Vec<String>,
+}
+
+/// The rules that run and cannot be met, by name: read from the code as JavaScript has it, and judged by the world
+/// alone.
+fn failing_rules(world: &World) -> Vec<String> {
+    let tenant = &world.tenants[DOMAIN];
+    let bound = tenant.bound("post-login").iter().filter_map(|binding| tenant.action(&binding.action_id));
+    let code =
+        bound.filter_map(|action| action.live_version()).find(|live| live.code.contains("const RULES = "));
+    let Some(list) = code.and_then(|live| live.code.split("const RULES = ").nth(1)) else {
+        return Vec::new();
+    };
+    let list = list.split("\n// lockstep").next().unwrap_or_default().trim_end_matches(';');
+    let rules: Vec<serde_json::Value> = serde_json::from_str(list).expect("a list");
+    let asks = tenant.settings.get("customize_mfa_in_postlogin_action") == Some(&json!(true))
+        && tenant.prompts.universal_login_experience == "new";
+    let by_phone = tenant.factor_enabled("sms")
+        && phone_problems(world, DOMAIN).iter().all(|problem| *problem == PhoneProblem::NoFeedback);
+    let usable = |factor: &str| match factor {
+        "phone" => by_phone,
+        "any" => by_phone || tenant.factor_enabled("otp"),
+        other => tenant.factor_enabled(other),
+    };
+    let fails = |rule: &&serde_json::Value| {
+        let factors = rule["factors"].as_array().expect("factors");
+        !asks || !factors.iter().filter_map(|factor| factor.as_str()).any(usable)
+    };
+    rules.iter().filter(fails).map(|rule| rule["name"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 impl Look {
@@ -44,6 +78,7 @@ impl Look {
                 voice: false,
                 tenant_messages: false,
                 problems: Vec::new(),
+                failing: Vec::new(),
             };
         };
         let on = tenant.factor_enabled("sms");
@@ -75,6 +110,7 @@ impl Look {
             voice: by("voice", "voice") && new_login,
             tenant_messages: delivers("text") || delivers("voice"),
             problems,
+            failing: failing_rules(world),
         }
     }
 }
@@ -85,6 +121,9 @@ fn losses(before: &Look, after: &Look) -> Vec<String> {
     let mut lose = |what: &str| losses.push(what.to_owned());
     if after.locked_out && !before.locked_out {
         lose("locked out");
+    }
+    if after.failing.iter().any(|rule| !before.failing.contains(rule)) {
+        lose("locked out by a rule");
     }
     if before.on && !after.on {
         lose("factor off");
@@ -122,13 +161,19 @@ pub fn foreign(world: &World) -> World {
         let own: Vec<String> = tenant
             .actions
             .iter()
-            .filter(|a| a.name == ACTION || a.name == LEDGER)
+            .filter(|a| [ACTION, LEGACY, RULES, LEDGER].contains(&&*a.name) || a.name.starts_with(NAMED))
             .map(|a| a.id.clone())
             .collect();
         tenant.actions.retain(|action| !own.contains(&action.id));
         tenant.log_streams.retain(|stream| stream.name.as_deref() != Some(STREAM));
         for list in tenant.bindings.values_mut() {
             list.retain(|binding| !own.contains(&binding.action_id));
+            // Every write of a list renews all ids and times; an entry is its Action, its name and its place.
+            for binding in list.iter_mut() {
+                binding.id.clear();
+                binding.created_at.clear();
+                binding.updated_at.clear();
+            }
         }
         tenant.bindings.retain(|_, list| !list.is_empty());
         tenant.tokens.clear();
@@ -139,6 +184,8 @@ pub fn foreign(world: &World) -> World {
         tenant.factors.retain(|factor| factor.name != "sms" && factor.name != "otp");
         tenant.prompts.universal_login_experience = String::new();
         tenant.settings.remove("phone_consolidated_experience");
+        tenant.legacy_phone.selected_provider.clear();
+        tenant.settings.remove("customize_mfa_in_postlogin_action");
         tenant.failing_builds = 0;
     }
     for account in rest.accounts.values_mut() {
@@ -387,7 +434,7 @@ impl Bench {
         let acme = services.iter().filter(|service| service.friendly_name == "Acme").count();
         assert!(acme <= 1, "{story}: {acme} Verify services");
         let tenant = world.tenant_mut(DOMAIN);
-        for name in [ACTION, LEDGER] {
+        for name in [ACTION, RULES, LEDGER] {
             let count = tenant.actions.iter().filter(|action| action.name == name).count();
             assert!(count <= 1, "{story}: {count} Actions {name:?}");
         }

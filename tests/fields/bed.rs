@@ -123,6 +123,23 @@ mfa:
     webauthn_platform: false
     recovery_code: true
     duo: false
+  post_login:
+    name: Acme MFA
+    code: builtin:mfa-post-login
+    runtime: node22
+    binding:
+      display_name: Ask for a factor
+      position: last
+    rules:
+      admins:
+        roles: [Admin, Support]
+        remember_hours: 12
+      partners:
+        require: mfa_if_enrolled
+        organizations: [acme-partners]
+        connections: [partners-oidc]
+        applications: [app1]
+        factors: [otp, webauthn_roaming]
 universal_login:
   experience: new
   identifier_first: true
@@ -152,7 +169,11 @@ struct Folder(BTreeMap<String, String>);
 
 /// Source of a file of the manifest.
 pub fn file(path: &str) -> String {
-    let name = if path.contains("function") { "verify-feedback" } else { "twilio-verify" };
+    let name = match path {
+        path if path.contains("mfa") => "mfa-post-login",
+        path if path.contains("function") => "verify-feedback",
+        _ => "twilio-verify",
+    };
     let source = lockstep::builtin::source(name).unwrap_or_default();
     format!("{source}// {}\n", path.trim_start_matches("./"))
 }
@@ -300,6 +321,10 @@ impl Bed {
         outcome
     }
 
+    pub fn destroy(&mut self) -> Outcome {
+        self.run(true)
+    }
+
     /// Destroys; panics unless it went well.
     pub fn destroyed(&mut self) -> Outcome {
         let outcome = self.run(true);
@@ -363,8 +388,19 @@ pub fn service(twin: &mut Twin) -> &mut VerifyService {
 
 /// The Action on the phone trigger.
 pub fn action(twin: &mut Twin) -> &mut Action {
+    our_action(twin, "custom-phone-provider", "")
+}
+
+/// The Action on the trigger for rules.
+pub fn rules_action(twin: &mut Twin) -> &mut Action {
+    our_action(twin, "post-login", "exports.onExecutePostLogin")
+}
+
+/// The first Action on a trigger whose code holds a text.
+fn our_action<'a>(twin: &'a mut Twin, trigger: &str, code: &str) -> &'a mut Action {
     let actions = &mut tenant(twin).actions;
-    actions.iter_mut().find(|action| action.supports("custom-phone-provider")).expect("the Action is there")
+    let found = actions.iter_mut().find(|action| action.supports(trigger) && action.code.contains(code));
+    found.expect("the Action is there")
 }
 
 /// The Serverless service.
@@ -414,11 +450,19 @@ pub fn lose_ledger(twin: &mut Twin) {
     tenant(twin).actions.retain(|action| !action.name.starts_with("Lockstep ledger"));
 }
 
-/// Another operator edits the draft, lets it build and deploys it.
+/// Picks an Action of the world.
+pub type Pick = fn(&mut Twin) -> &mut Action;
+
+/// Another operator edits the draft of the phone Action, lets it build and deploys it.
 pub fn edit_action(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action, &str)) {
+    edit_this(action, twin, now_ms, change);
+}
+
+/// The same for any Action.
+pub fn edit_this(pick: Pick, twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action, &str)) {
     let stamp = twin.world.ids.stamp(now_ms);
     let version_id = twin.world.ids.uuid();
-    let action = action(twin);
+    let action = pick(twin);
     change(action, &stamp);
     let live = action.live_version().expect("the Action is deployed").clone();
     action.versions.push(lockstep::twin::world::ActionVersion {
@@ -442,10 +486,15 @@ pub fn edit_action(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action
     }
 }
 
-/// Another operator edits the draft and leaves it at that.
+/// Another operator edits the draft of the phone Action and leaves it at that.
 pub fn edit_draft(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action)) {
+    edit_draft_of(action, twin, now_ms, change);
+}
+
+/// The same for any Action.
+pub fn edit_draft_of(pick: Pick, twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action)) {
     let stamp = twin.world.ids.stamp(now_ms);
-    let action = action(twin);
+    let action = pick(twin);
     change(action);
     action.updated_at = stamp;
     action.draft_version = None;

@@ -11,7 +11,9 @@ use super::bed::declared_fields;
 
 const SERVICES: &str = "POST /v2/Services";
 const ACTIONS: &str = "POST, PATCH /actions/actions";
+const RULE_ACTIONS: &str = "POST, PATCH /actions/actions (post-login)";
 const BINDINGS: &str = "PATCH /actions/triggers/{id}/bindings";
+const RULE_BINDINGS: &str = "PATCH /actions/triggers/post-login/bindings";
 const FACTORS: &str = "PUT /guardian/factors/{name}";
 const MESSAGE_TYPES: &str = "PUT /guardian/factors/phone/message-types";
 const POLICIES: &str = "PUT /guardian/policies";
@@ -59,7 +61,12 @@ const WRITABLE: &[(&str, &[&str])] = &[
         ACTIONS,
         &["name", "supported_triggers", "code", "dependencies", "runtime", "secrets", "modules", "deploy"],
     ),
+    (
+        RULE_ACTIONS,
+        &["name", "supported_triggers", "code", "dependencies", "runtime", "secrets", "modules", "deploy"],
+    ),
     (BINDINGS, &["ref", "display_name", "secrets"]),
+    (RULE_BINDINGS, &["ref", "display_name", "secrets"]),
     (
         FACTORS,
         &[
@@ -87,7 +94,7 @@ const WRITABLE: &[(&str, &[&str])] = &[
             "credentials",
         ],
     ),
-    (SETTINGS, &["phone_consolidated_experience"]),
+    (SETTINGS, &["phone_consolidated_experience", "customize_mfa_in_postlogin_action"]),
     (PROMPTS, &["universal_login_experience", "identifier_first", "webauthn_platform_first_factor"]),
     (
         SERVERLESS,
@@ -143,6 +150,12 @@ const EXCLUDED: &[(&str, &str, &str)] = &[
     ),
     (ACTIONS, "modules", "early access; the Action needs none, and an omitted list is kept"),
     (ACTIONS, "deploy", "the build is asynchronous, so deploying is a step of its own"),
+    (RULE_ACTIONS, "supported_triggers", "fixed: the rules are for post-login"),
+    (RULE_ACTIONS, "dependencies", "always empty: asking for a factor needs no package"),
+    (RULE_ACTIONS, "secrets", "empty on create, then never sent: asking for a factor needs none"),
+    (RULE_ACTIONS, "modules", "early access; the Action needs none, and an omitted list is kept"),
+    (RULE_ACTIONS, "deploy", "the build is asynchronous, so deploying is a step of its own"),
+    (RULE_BINDINGS, "secrets", "in the schema only; the Action needs none"),
     (BINDINGS, "secrets", "in the schema only; the Action has its own secrets"),
     (PROVIDERS, "configuration.sid", "of a twilio provider; on ours it is reported as leftover and removed"),
     (
@@ -185,6 +198,8 @@ const NOT_SENT: &[(&str, &str)] = &[
     ("phone.delivery", "chooses the kinds; unified sets phone_consolidated_experience"),
     ("action.unmanaged_secrets", "says what to do with names that only the tenant has"),
     ("action.binding.position", "the order of the list"),
+    ("mfa.post_login.rules", "become a part of the code"),
+    ("mfa.post_login.binding.position", "the order of the list"),
     ("feedback.log_stream.start_from", "on create only"),
     ("feedback.function.unique_name", "picks the service"),
     ("feedback.function.environment", "picks the environment"),
@@ -193,6 +208,8 @@ const NOT_SENT: &[(&str, &str)] = &[
 /// Properties that follow from the stack and have no key of their own: call, property, address, field.
 const GENERATED: &[(&str, &str, &str, &str)] = &[
     (BINDINGS, "ref", "trigger_binding", "in_place"),
+    (RULE_BINDINGS, "ref", "mfa_post_login_binding", "in_place"),
+    (SETTINGS, "customize_mfa_in_postlogin_action", "mfa_post_login_setting", "enabled"),
     (PROVIDERS, "name", "phone_provider", "name"),
     (PROVIDERS, "disabled", "phone_provider", "disabled"),
     (SETTINGS, "phone_consolidated_experience", "unified_phone", "enabled"),
@@ -208,6 +225,8 @@ fn call_of(section: &str) -> &'static str {
         "verify_service" => SERVICES,
         "action" => ACTIONS,
         "action.binding" => BINDINGS,
+        "mfa.post_login" => RULE_ACTIONS,
+        "mfa.post_login.binding" => RULE_BINDINGS,
         "phone" => PROVIDERS,
         "mfa" => POLICIES,
         "mfa.factors" => FACTORS,

@@ -8,8 +8,8 @@ use lockstep::twin::world::Action;
 use serde_json::{Value as Json, json};
 
 use super::bed::{
-    Edits, Tamper, action, edit, edit_action, edit_draft, file, receiver, redeploy, service, stream, tenant,
-    variable,
+    Edits, FULL, Tamper, action, edit, edit_action, edit_draft, edit_draft_of, edit_this, file, receiver,
+    redeploy, rules_action, service, stream, tenant, valid, variable,
 };
 
 /// A field of a resource.
@@ -303,6 +303,8 @@ fn login_rows() -> Vec<Row> {
                 factor.expect(wire).enabled = !on;
             })
             .named("enabled")
+            // A rule does not take a factor that is switched off.
+            .with("mfa.post_login.rules.partners.factors", json!(["any"]))
         })
         .collect();
     rows.push(row(
@@ -320,7 +322,8 @@ fn login_rows() -> Vec<Row> {
             [json!("new"), json!("classic"), json!("classic")],
             |twin, _| tenant(twin).prompts.universal_login_experience = "classic".into(),
         )
-        .with("phone.channels", json!(["sms"])),
+        .with("phone.channels", json!(["sms"]))
+        .with("mfa.post_login", Json::Null),
     );
     let switch = [json!(true), json!(false), json!(false)];
     rows.push(row("universal_login", "identifier_first", "universal_login", switch.clone(), |twin, _| {
@@ -335,6 +338,78 @@ fn login_rows() -> Vec<Row> {
             tenant(twin).prompts.webauthn_platform_first_factor = Some(false);
         },
     ));
+    rows
+}
+
+/// The code of the post-login Action with its rules, as the manifest with these edits sends it.
+fn rules_code(edits: &[(String, Json)]) -> Json {
+    let declared = lockstep::plan::build::declared(&valid(FULL, edits));
+    let action = declared.into_iter().find(|want| want.address == "mfa_post_login").expect("declared");
+    json!(action.desired["code"].as_str().expect("the code is known"))
+}
+
+/// A key of a rule, which moves the code.
+fn rule_row(place: &str, other: Json) -> Row {
+    let edits = vec![edit(format!("mfa.post_login.rules.{place}"), other)];
+    let applied = rules_code(&[]);
+    let there = applied.as_str().expect("text").replace("Admin", "Nobody");
+    let values = [applied, json!(there), rules_code(&edits)];
+    assert_ne!(values[0], values[2], "{place} is not in the code");
+    let mut row = row("mfa.post_login", "code", "mfa_post_login", values, move |twin, now_ms| {
+        edit_this(rules_action, twin, now_ms, |action, _| action.code.clone_from(&there));
+    });
+    row.place = format!("mfa.post_login.rules.{place}");
+    if let Other::Value(kept, _) = &mut row.other {
+        *kept = edits;
+    }
+    row.writes = 2;
+    row
+}
+
+fn rules_rows() -> Vec<Row> {
+    let own = edit("mfa.post_login.code", json!("./actions/mfa.js"));
+    let code = [rules_code(&[]), json!("exports.onExecutePostLogin = () => {};\n"), rules_code(&[own])];
+    let words = |applied: &str, other: &str| [json!(applied), json!("Renamed"), json!(other)];
+    let runtime = [json!("node22"), json!("node18"), json!("node18")];
+    let mut rows = vec![
+        row("mfa.post_login", "name", "mfa_post_login", words("Acme MFA", "Acme MFA 2"), |twin, now_ms| {
+            edit_this(rules_action, twin, now_ms, |action, _| action.name = "Renamed".into());
+        }),
+        row("mfa.post_login", "code", "mfa_post_login", code, |twin, now_ms| {
+            edit_this(rules_action, twin, now_ms, |action, _| {
+                action.code = "exports.onExecutePostLogin = () => {};\n".into();
+            });
+        })
+        .written(json!("./actions/mfa.js")),
+        row("mfa.post_login", "runtime", "mfa_post_login", runtime, |twin, now_ms| {
+            edit_this(rules_action, twin, now_ms, |action, _| action.runtime = "node18-actions".into());
+        }),
+        rule_row("admins.require", json!("enrollment")),
+        rule_row("admins.factors", json!(["otp"])),
+        rule_row("admins.roles", json!(["Admin"])),
+        rule_row("admins.remember_hours", json!(0)),
+        rule_row("partners.organizations", json!(["org_1"])),
+        rule_row("partners.connections", json!(["samlp"])),
+        rule_row("partners.applications", json!(["app1", "app2"])),
+    ];
+    rows.iter_mut().for_each(|row| row.writes = 2);
+    let names = words("Ask for a factor", "Ask");
+    rows.push(row("mfa.post_login.binding", "display_name", "mfa_post_login_binding", names, |twin, _| {
+        tenant(twin).bindings.get_mut("post-login").expect("a binding")[0].display_name = "Renamed".into();
+    }));
+    let deployed = [json!(true), json!(false), Json::Null];
+    rows.push(
+        row("mfa.post_login", "deployed", "mfa_post_login", deployed.clone(), |twin, now_ms| {
+            edit_draft_of(rules_action, twin, now_ms, |_| {});
+        })
+        .fixed(),
+    );
+    rows.push(
+        row("mfa.post_login", "enabled", "mfa_post_login_setting", deployed, |twin, _| {
+            tenant(twin).settings.insert("customize_mfa_in_postlogin_action".into(), json!(false));
+        })
+        .fixed(),
+    );
     rows
 }
 
@@ -514,8 +589,9 @@ fn function_rows() -> Vec<Row> {
 
 /// A row for every field that the full manifest manages.
 pub fn rows() -> Vec<Row> {
-    let parts = [verify_rows(), action_rows(), delivery_rows(), login_rows(), stream_rows(), function_rows()];
-    parts.into_iter().flatten().collect()
+    let first = [verify_rows(), action_rows(), delivery_rows(), login_rows()];
+    let parts = first.into_iter().chain([rules_rows(), stream_rows(), function_rows()]);
+    parts.flatten().collect()
 }
 
 /// A secret as the live version has it.

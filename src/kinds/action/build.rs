@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::wire::{one, parse};
+use super::Action;
+use super::wire::{name_of, one};
 use crate::kinds::{Run, Seen, text};
 use crate::model::call::Failed;
 use crate::model::plan::Event;
@@ -50,6 +51,7 @@ pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<()
 
 /// Waits until the new version is the one that runs.
 pub(super) async fn deployed(
+    row: &Action,
     run: &Run<'_>,
     id: &str,
     version: &str,
@@ -63,7 +65,7 @@ pub(super) async fn deployed(
         let action = reader.fresh(&one(id)).await?;
         let live = &action["deployed_version"];
         if text(live, "id") == version && live["deployed"] == json!(true) {
-            return Ok(parse(&action));
+            return Ok(row.read(&action, name_of(run.desired)));
         }
         reader.tell(Event::Polling { address: run.address.to_owned(), state: "deploying".into() });
     }

@@ -6,6 +6,7 @@
 
 mod build;
 mod rows;
+pub(super) mod rules;
 mod wire;
 
 use serde_json::{Value as Json, json};
@@ -22,7 +23,7 @@ use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
-pub use rows::{LEGACY, PHONE};
+pub use rows::{LEGACY, PHONE, POST_LOGIN};
 use wire::{beside, body, is_named, name_of, named_as, needs_deploy, one};
 pub use wire::{has_trigger, items, list, parse};
 
@@ -50,15 +51,26 @@ pub struct Action {
     /// Whether the manifest declares it.
     pub wanted: fn(&Manifest) -> bool,
     /// Its code as it is sent, from the manifest's attributes (some rows add to it).
-    pub code: fn(&Manifest, String) -> String,
+    pub code: fn(&Manifest, String) -> Value,
+    /// Checks of this row alone.
+    pub check: fn(&Manifest, &mut Vec<Problem>),
     /// Fact that says what state the Action is in.
     pub fact: &'static str,
+    /// Facts that a deployed version of a code says.
+    pub told: fn(&str) -> Facts,
+    /// What users notice of a deployment, in words.
+    pub danger: fn(&Diff<'_>) -> Option<String>,
+    /// What must still hold right before a deployment while the Action is bound.
+    pub ready: Option<Ready>,
     pub stages: Stages,
     /// Trigger of the Action whose place this one takes: both stand for a while, and may have been given one name.
     pub moves_from: Option<&'static str>,
     /// How it goes when the manifest no longer declares it.
     pub leaving: fn(&Manifest) -> Leaving,
 }
+
+/// A re-read right before an exposing write; fails with what does not hold any more.
+pub type Ready = for<'a> fn(&'a Run<'a>, &'a Reader) -> Task<'a, Result<(), Failed>>;
 
 /// Where an Action's steps stand in the order of a plan.
 pub struct Stages {
@@ -78,6 +90,16 @@ impl Action {
         let given = manifest.text(self.section, "name").map(str::to_owned);
         given.unwrap_or_else(|| format!("{} ({})", self.title, manifest.stack))
     }
+
+    /// An Action in any reply, with what the code that runs means.
+    fn read(&self, action: &Json, wanted: &str) -> Seen {
+        let mut seen = named_as(parse(action), wanted);
+        let live = &action["deployed_version"];
+        if live.is_object() {
+            seen.raw["told"] = json!((self.told)(text(live, "code")));
+        }
+        seen
+    }
 }
 
 impl Kind for Action {
@@ -94,9 +116,10 @@ impl Kind for Action {
             return Vec::new();
         };
         let mut desired = attrs.clone();
-        desired.retain(|key, _| !matches!(key.as_str(), "unmanaged_secrets"));
+        // Rules travel in the code.
+        desired.retain(|key, _| key != "unmanaged_secrets" && !key.starts_with("rules."));
         if let Some(code) = attrs.get("code").and_then(Value::as_str) {
-            desired.insert("code".into(), Value::text((self.code)(manifest, code.to_owned())));
+            desired.insert("code".into(), (self.code)(manifest, code.to_owned()));
         }
         // Runtime state is part of the desired state: what runs is what the draft says.
         desired.insert("deployed".into(), Value::Known(json!(true)));
@@ -134,7 +157,7 @@ impl Kind for Action {
         }
         let code = (self.code)(manifest, manifest.text(self.section, "code").unwrap_or_default().to_owned());
         let handler = self.trigger.handler;
-        if !code.contains(handler) {
+        if code.as_str().is_some_and(|code| !code.contains(handler)) {
             out.push(Problem::error(
                 codes::UNSAFE,
                 format!("{}.code", self.section),
@@ -143,6 +166,7 @@ impl Kind for Action {
                 "export that handler, or use the built-in code",
             ));
         }
+        (self.check)(manifest, out);
     }
 
     fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
@@ -166,12 +190,12 @@ impl Kind for Action {
             let named: Vec<&Json> =
                 all.iter().filter(|action| is_named(text(action, "name"), name) && !taken(action)).collect();
             let mut seen = match (ours, named.as_slice()) {
-                (Some(action), _) => named_as(parse(action), name),
+                (Some(action), _) => self.read(action, name),
                 (None, []) => {
                     Seen { raw: json!({ "name_taken": all.iter().any(|a| taken(&a)) }), ..Seen::default() }
                 }
                 (None, [action]) if has_trigger(action, self.trigger.id) => {
-                    let mut seen = named_as(parse(action), name);
+                    let mut seen = self.read(action, name);
                     // A run that was killed after its create has left an intent: the Action is its own.
                     let creating =
                         hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
@@ -224,9 +248,16 @@ impl Kind for Action {
                         "set the name in the manifest to that name to take it over, or delete it",
                     );
                 }
-                let keeps = hint.ledger_in_tenant
-                    && !all.iter().any(|a| text(a, "name") == crate::model::ledger::action_name(hint.stack));
-                if !seen.exists && all.len() + 1 + usize::from(keeps) > 100 {
+                let is_there = |name: &str| all.iter().any(|action| text(action, "name") == name);
+                let keeps =
+                    hint.ledger_in_tenant && !is_there(&crate::model::ledger::action_name(hint.stack));
+                // Those of the other rows need room too; one that was renamed counts as there is none.
+                let others = rows::ALL.iter().filter(|row| {
+                    row.name != self.name
+                        && (row.wanted)(hint.manifest)
+                        && !is_there(&row.action_name(hint.manifest))
+                });
+                if !seen.exists && all.len() + 1 + others.count() + usize::from(keeps) > 100 {
                     seen.finding(
                         hint.address,
                         Level::Blocker,
@@ -279,6 +310,9 @@ impl Kind for Action {
             let op = json!({ "do": "draft", "secrets": with_secrets });
             let mut step = diff.step(verb, self.stages.draft, what, op);
             step.creates = !seen.exists;
+            if !seen.exists {
+                step.effects = Facts::from([(self.fact.to_owned(), json!("draft"))]);
+            }
             step.reason = if !seen.exists {
                 "it does not exist".into()
             } else if draft_changes.is_empty() {
@@ -304,6 +338,9 @@ impl Kind for Action {
                 "the draft is ahead of what runs".into()
             };
             step.effects = Facts::from([(self.fact.to_owned(), json!("deployed"))]);
+            let code = diff.want.desired.get("code").and_then(Value::as_str).unwrap_or_default();
+            step.effects.extend((self.told)(code));
+            step.danger = (self.danger)(diff);
             steps.push(step);
         }
         steps
@@ -348,7 +385,10 @@ impl Kind for Action {
         } else {
             "deployed"
         };
-        Facts::from([(self.fact.to_owned(), json!(state))])
+        let mut facts = Facts::from([(self.fact.to_owned(), json!(state))]);
+        let told = seen.raw["told"].as_object();
+        facts.extend(told.into_iter().flatten().map(|(fact, value)| (fact.clone(), value.clone())));
+        facts
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
@@ -365,7 +405,7 @@ impl Kind for Action {
                     let made = writer
                         .json(Method::Post, "/api/v2/actions/actions", body, Repeat::NeverBlind)
                         .await?;
-                    Ok(Done::seen(named(named_as(parse(&made), wanted), "id")?))
+                    Ok(Done::seen(named(self.read(&made, wanted), "id")?))
                 }
                 "draft" => {
                     let mut body = body(run.desired, None, run.step.op["secrets"] == json!(true));
@@ -374,15 +414,17 @@ impl Kind for Action {
                     }
                     // The same draft twice is the same draft; only another build is started.
                     let made = writer.json(Method::Patch, path, body, Repeat::Safe).await?;
-                    Ok(Done::seen(named_as(parse(&made), wanted)))
+                    Ok(Done::seen(self.read(&made, wanted)))
                 }
                 "deploy" => {
                     built(&run, &id, writer.reader()).await?;
+                    if let Some(ready) = self.ready.filter(|_| is_bound(&run)) {
+                        ready(&run, writer.reader()).await?;
+                    }
                     let version = writer
                         .json(Method::Post, format!("{path}/deploy"), Json::Null, Repeat::NeverBlind)
                         .await?;
-                    let seen = deployed(&run, &id, text(&version, "id"), writer.reader()).await?;
-                    Ok(Done::seen(named_as(seen, wanted)))
+                    Ok(Done::seen(deployed(self, &run, &id, text(&version, "id"), writer.reader()).await?))
                 }
                 _ => match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
                     Ok(_) => Ok(Done::seen(Seen::default())),
@@ -405,7 +447,7 @@ impl Kind for Action {
                     .collect();
                 return match named.as_slice() {
                     [] => Ok(None),
-                    [action] => Ok(Some(Done::seen(named_as(parse(action), name)))),
+                    [action] => Ok(Some(Done::seen(self.read(action, name)))),
                     several => {
                         Err(Failed::Unknown(format!("{} Actions named {name:?} exist", several.len())))
                     }
@@ -416,7 +458,7 @@ impl Kind for Action {
                 // Reads show a deployment only after a while, and a second one would be a second version.
                 for _ in 0..SETTLE_LOOKS {
                     reader.sleep_ms(DEPLOY_PAUSE_MS).await;
-                    let seen = named_as(parse(&reader.fresh(&one(&id)).await?), name);
+                    let seen = self.read(&reader.fresh(&one(&id)).await?, name);
                     let live = seen.raw_text("deployed_version");
                     if !live.is_empty()
                         && live != run.seen.raw_text("deployed_version")
@@ -434,7 +476,7 @@ impl Kind for Action {
                 }
                 Err(failed) => return Err(failed),
             };
-            let seen = named_as(parse(&action), name);
+            let seen = self.read(&action, name);
             let took = match what {
                 "draft" => text(&action, "updated_at") != run.seen.raw_text("updated_at"),
                 _ => false,
@@ -469,6 +511,12 @@ impl Kind for Action {
             && desired.as_str() == Some("latest")
             && observed.as_str().is_some()
     }
+}
+
+/// Whether the Action is in its trigger's list, as far as this run knows.
+fn is_bound(run: &Run<'_>) -> bool {
+    let binding = run.ids.get(&format!("{}_binding", run.address));
+    binding.and_then(|ids| ids.get("action_id")).is_some_and(|id| !id.is_empty())
 }
 
 /// Secret names that only the tenant has: a write of the set would drop them, so somebody has to decide.

@@ -1,10 +1,11 @@
 //! The Actions of a stack, as data.
 
-use super::{Action, Stages, Trigger};
+use super::{Action, Stages, Trigger, rules};
 use crate::builtin;
 use crate::kinds::{Leaving, legacy};
 use crate::model::field::{FIELD, Field, Section, Type};
-use crate::model::plan::Stage;
+use crate::model::plan::{Facts, Stage};
+use crate::model::value::Value;
 
 /// Sends the codes through the tenant's phone provider.
 pub static PHONE: Action = Action {
@@ -19,8 +20,12 @@ pub static PHONE: Action = Action {
     },
     title: "Lockstep phone",
     wanted: |manifest| manifest.section("action").is_some() && !legacy::is_legacy(manifest),
-    code: |_, code| code,
+    code: |_, code| Value::text(code),
+    check: |_, _| (),
     fact: "action",
+    told: |_| Facts::new(),
+    danger: |_| None,
+    ready: None,
     stages: Stages { draft: Stage::Draft, deploy: Stage::Deploy, remove: Stage::RemoveAction },
     moves_from: Some("send-phone-message"),
     leaving: |_| Leaving::Removed,
@@ -42,12 +47,71 @@ pub static LEGACY: Action = Action {
     wanted: |manifest| manifest.section("action").is_some() && legacy::is_legacy(manifest),
     code: |_, code| {
         let unified = builtin::source("twilio-verify").filter(|source| *source == code);
-        unified.and_then(|_| builtin::source("twilio-verify-legacy")).map_or(code, str::to_owned)
+        let legacy = unified.and_then(|_| builtin::source("twilio-verify-legacy"));
+        Value::text(legacy.map_or(code, str::to_owned))
     },
+    check: |_, _| (),
     fact: "legacy_action",
+    told: |_| Facts::new(),
+    danger: |_| None,
+    ready: None,
     stages: Stages { draft: Stage::Draft, deploy: Stage::Deploy, remove: Stage::RemoveAction },
     moves_from: None,
     leaving: legacy::retires,
+};
+
+/// Asks for a second factor where a rule says so.
+pub static POST_LOGIN: Action = Action {
+    name: "mfa_post_login",
+    section: "mfa.post_login",
+    sections: &[&POST_LOGIN_SECTION],
+    trigger: &Trigger { id: "post-login", version: "v3", handler: "onExecutePostLogin", alone: false },
+    title: "Lockstep MFA",
+    wanted: |manifest| manifest.section("mfa.post_login").is_some(),
+    code: rules::built,
+    check: rules::check,
+    fact: "rules.action",
+    told: rules::told,
+    danger: rules::danger_of_deploy,
+    ready: Some(rules::ready),
+    stages: Stages { draft: Stage::Draft, deploy: Stage::DeployRules, remove: Stage::RemoveAction },
+    moves_from: None,
+    leaving: |_| Leaving::Removed,
+};
+
+/// Every Action, for what they share: the room that a tenant has.
+pub static ALL: &[&Action] = &[&PHONE, &LEGACY, &POST_LOGIN];
+
+static POST_LOGIN_SECTION: Section = Section {
+    path: "mfa.post_login",
+    doc: "MFA for some applications, organizations, roles or connections, by a post-login Action",
+    required: false,
+    fields: &[
+        Field {
+            key: "name",
+            ty: Type::Text { min: 1, max: 255, check: None },
+            wire: "name",
+            doc: "unique in the tenant; defaults to `Lockstep MFA (<stack>)`",
+            ..FIELD
+        },
+        Field {
+            key: "code",
+            ty: Type::Code,
+            default: Some("builtin:mfa-post-login"),
+            wire: "code",
+            doc: "`builtin:mfa-post-login` or a file with the marker lines for the rules",
+            ..FIELD
+        },
+        Field {
+            key: "runtime",
+            ty: Type::OpenOneOf(&["node22", "node18"]),
+            default: Some("node22"),
+            wire: "runtime",
+            doc: "Node.js version",
+            ..FIELD
+        },
+        rules::FIELD_RULES,
+    ],
 };
 
 static SECTION: Section = Section {

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{SETTING, Setting, known};
 use crate::diag::{Problem, codes};
-use crate::kinds::{Resource, text};
+use crate::kinds::Resource;
 use crate::model::api::Method;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::plan::{Facts, Stage};
@@ -67,12 +67,20 @@ pub static UNIVERSAL_LOGIN: Setting = Setting {
     },
     read: "/api/v2/prompts",
     parse: |_, reply| {
-        let bool_of = |key: &str| Value::Known(json!(reply.get(key) == Some(&json!(true))));
+        let experience = match reply["universal_login_experience"].as_str() {
+            Some(word) => Value::text(word),
+            None => Value::Unknown("universal_login_experience".into()),
+        };
+        // Null is a value of its own here: never decided, which is off. Destroy puts it back as it was.
+        let switch = |key: &str| Value::Known(reply[key].as_bool().map_or(Json::Null, Json::Bool));
         Attrs::from([
-            ("experience".to_owned(), Value::text(text(reply, "universal_login_experience"))),
-            ("identifier_first".to_owned(), bool_of("identifier_first")),
-            ("webauthn_platform_first_factor".to_owned(), bool_of("webauthn_platform_first_factor")),
+            ("experience".to_owned(), experience),
+            ("identifier_first".to_owned(), switch("identifier_first")),
+            ("webauthn_platform_first_factor".to_owned(), switch("webauthn_platform_first_factor")),
         ])
+    },
+    tolerates: |_, desired, observed| {
+        *desired == Value::Known(json!(false)) && *observed == Value::Known(Json::Null)
     },
     write: |_, attrs| {
         let mut body = json!({});

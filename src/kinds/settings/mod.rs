@@ -3,30 +3,39 @@
 //! A switch always exists, is read as a whole, and is written with one idempotent PUT or PATCH. Destroy puts back
 //! what was there before our first write, and never "everything off". The rows lie beside this file, by topic.
 
+mod branding;
 mod delivery;
 mod factors;
+mod legacy;
 mod login;
 mod policy;
+mod post_login;
+mod protection;
 mod unified;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, object, step, text};
+use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, object, step, text};
 use crate::diag::Problem;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, FieldChange, Level, Stage, Step, Verb};
+use crate::model::plan::{Facts, FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
+pub use branding::BRANDING;
+pub(super) use delivery::delivers;
 pub use factors::{MESSAGE_TYPES, MFA_FACTOR};
+pub use legacy::{LEGACY_TEMPLATES, SELECTED_PROVIDER};
 pub use login::UNIVERSAL_LOGIN;
 pub use policy::MFA_POLICY;
+pub use post_login::POST_LOGIN_FACTORS;
+pub use protection::PHONE_PROTECTION;
 pub use unified::UNIFIED_PHONE;
 
 /// One row: a switch-like kind as data and small pure functions.
@@ -54,6 +63,19 @@ pub struct Setting {
     before: Before,
     /// Destroy puts the former value back; not where the way back is not one that a tool should take by itself.
     way_back: bool,
+    /// How it goes when the manifest no longer declares it.
+    leaving: fn(&Manifest) -> Leaving,
+    /// It belongs to the legacy phone set-up, which is out of reach while the unified experience is on.
+    legacy: bool,
+    /// One write takes all fields of the section.
+    whole: bool,
+    /// Objects in it are replaced whole: it is read again right before the write, and this adds to the body what the
+    /// manifest leaves alone.
+    complete: Option<fn(&mut Json, &Json)>,
+    /// What it means that there is nothing to read (404), where that is an answer.
+    on_404: Option<fn() -> Attrs>,
+    /// Whether an observed value is another way to say the desired one.
+    tolerates: fn(&str, &Value, &Value) -> bool,
 }
 
 /// A row that spells out only what differs (`Setting { name: "x", ..SETTING }`).
@@ -71,6 +93,12 @@ const SETTING: Setting = Setting {
     scopes: &[],
     before: Before::Nothing,
     way_back: true,
+    leaving: |_| Leaving::Removed,
+    legacy: false,
+    whole: false,
+    complete: None,
+    on_404: None,
+    tolerates: |_, _, _| false,
 };
 
 /// The shape of a reply.
@@ -92,6 +120,8 @@ enum Before {
     Nothing,
     /// Everything that a phone message passes through stands: for switches that let messages through it.
     ProviderDelivers,
+    /// The Action that codes are about to be handed to is deployed and bound.
+    ActionStands,
     /// At least one factor can be used: for a policy that asks for one.
     SomeFactor,
 }
@@ -110,7 +140,12 @@ fn values(step: &Step) -> Attrs {
 }
 
 impl Setting {
-    fn get(&self) -> Get {
+    /// The manifest asks for the way back, and that is not one that a tool should take by itself.
+    fn refused(&self, diff: &Diff<'_>) -> bool {
+        !self.way_back && known(&diff.want.desired, "enabled") == json!(false) && !diff.changes.is_empty()
+    }
+
+    pub(super) fn get(&self) -> Get {
         Get::whole(Api::Auth0, self.read)
     }
 
@@ -162,7 +197,8 @@ impl Setting {
                 .collect::<Vec<_>>()
                 .join(", "),
         };
-        step.effects = (self.facts)(address, to);
+        // What the step does not set stays as it is known.
+        step.effects = (self.facts)(address, to).into_iter().filter(|(_, value)| !value.is_null()).collect();
         step.danger = danger;
         step
     }
@@ -174,8 +210,9 @@ impl Setting {
         let phone = self.name != MFA_FACTOR.name || factors::wire_factor(address) == "sms";
         match self.before {
             Before::ProviderDelivers if !matches!(stage, Stage::SwitchOff | Stage::NarrowTypes) && phone => {
-                delivery::delivers(run, reader).await?;
+                delivers(run, reader).await?;
             }
+            Before::ActionStands if stage == Stage::Provider => delivery::action_stands(run, reader).await?,
             Before::SomeFactor if stage == Stage::RaisePolicy => {
                 let factors = reader.get(&MFA_FACTOR.get()).await?;
                 let on: Vec<&str> = array(&factors, "GET /api/v2/guardian/factors")?
@@ -191,7 +228,7 @@ impl Setting {
                                 .into(),
                         ));
                     }
-                    ["sms"] => delivery::delivers(run, reader).await?,
+                    ["sms"] => delivers(run, reader).await?,
                     _ => {}
                 }
             }
@@ -224,7 +261,15 @@ impl Kind for Setting {
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let reply = reader.get(&self.get()).await?;
+            let reply = match (reader.get(&self.get()).await, self.on_404) {
+                (Err(failed), Some(attrs)) if failed.status() == Some(404) => {
+                    return Ok(Seen { exists: true, attrs: attrs(), ..Seen::default() });
+                }
+                (Err(failed), _) if self.legacy => {
+                    return legacy::locked(&failed, hint.address, hint.want).ok_or(failed);
+                }
+                (reply, _) => reply?,
+            };
             let reply = self.shaped(&reply)?;
             let mut seen = Seen { exists: true, attrs: (self.parse)(hint.address, reply), ..Seen::default() };
             if self.name == MFA_FACTOR.name {
@@ -248,10 +293,10 @@ impl Kind for Setting {
     }
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
-        if diff.changes.is_empty() {
+        if diff.changes.is_empty() || self.refused(diff) {
             return Vec::new();
         }
-        let changed = |key: &str| diff.changes.iter().any(|change| change.field == key);
+        let changed = |key: &str| self.whole || diff.changes.iter().any(|change| change.field == key);
         let to: Attrs = diff
             .want
             .desired
@@ -262,6 +307,25 @@ impl Kind for Setting {
         vec![self.set_step(diff.address, diff.seen, &to, diff.changes)]
     }
 
+    fn leaving(&self, manifest: &Manifest) -> Leaving {
+        (self.leaving)(manifest)
+    }
+
+    fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+        if !self.refused(diff) {
+            return Vec::new();
+        }
+        vec![Finding {
+            address: diff.address.to_owned(),
+            text: "the tenant has the unified phone experience, and the way back to the legacy set-up is not taken: \
+                   the legacy provider and its Action would have to send every code from one request to the next, \
+                   and Auth0 gives the legacy set-up back through its support only"
+                .into(),
+            help: "use `phone.delivery: unified`".into(),
+            level: Level::Blocker,
+        }]
+    }
+
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
         if !self.way_back {
             return Vec::new();
@@ -269,14 +333,18 @@ impl Kind for Setting {
         let back: Attrs = entry
             .restore
             .iter()
-            .filter(|(key, old)| {
-                entry.fields.contains_key(*key) && seen.attrs.get(*key).and_then(Value::known) != Some(*old)
-            })
+            .filter(|(key, _)| entry.fields.contains_key(*key))
             // A value that the write cannot express (several policies at once) is left to a person.
             .filter(|(_, old)| !old.as_str().is_some_and(|word| word.starts_with('(')))
             .map(|(key, old)| (key.clone(), Value::Known(old.clone())))
             .collect();
-        if back.is_empty() {
+        let differs = |(key, old): &(&String, &Value)| seen.attrs.get(*key) != Some(*old);
+        let back: Attrs = if self.whole && back.iter().any(|entry| differs(&entry)) {
+            back
+        } else {
+            back.iter().filter(differs).map(|(key, old)| (key.clone(), old.clone())).collect()
+        };
+        if back.is_empty() || !seen.exists {
             return Vec::new();
         }
         let mut step = self.set_step(address, seen, &back, &[]);
@@ -295,6 +363,10 @@ impl Kind for Setting {
         self.scopes
     }
 
+    fn tolerates(&self, field: &str, desired: &Value, observed: &Value) -> bool {
+        (self.tolerates)(field, desired, observed)
+    }
+
     fn facts(&self, address: &str, seen: &Seen) -> Facts {
         let all = seen.raw.get("factors").and_then(Json::as_array);
         let mut facts: Facts = all
@@ -310,7 +382,11 @@ impl Kind for Setting {
         Box::pin(async move {
             let to = values(run.step);
             self.precondition(&run, &to, writer.reader()).await?;
-            let (method, path, body) = (self.write)(run.address, &to);
+            let (method, path, mut body) = (self.write)(run.address, &to);
+            if let Some(complete) = self.complete {
+                let now = writer.reader().fresh(&self.get()).await?;
+                complete(&mut body, self.shaped(&now)?);
+            }
             let reply = writer.json(method, path, body, Repeat::Safe).await?;
             // A factor's reply does not name it, so its own value is what was written.
             let mut attrs = run.seen.attrs.clone();
@@ -329,8 +405,10 @@ impl Kind for Setting {
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
-            let reply = reader.fresh(&self.get()).await?;
-            let attrs = (self.parse)(run.address, &reply);
+            let attrs = match (reader.fresh(&self.get()).await, self.on_404) {
+                (Err(failed), Some(attrs)) if failed.status() == Some(404) => attrs(),
+                (reply, _) => (self.parse)(run.address, self.shaped(&reply?)?),
+            };
             let took = values(run.step).iter().all(|(key, value)| attrs.get(key) == Some(value));
             Ok(took.then(|| Done::seen(Seen { exists: true, attrs, ..Seen::default() })))
         })

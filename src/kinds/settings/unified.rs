@@ -14,8 +14,11 @@ use crate::port::Reader;
 pub static UNIFIED_PHONE: Setting = Setting {
     name: "unified_phone",
     declare: |manifest| match manifest.text("phone", "delivery") {
-        Some("unified") => vec![one("unified_phone", "unified_phone", "enabled", Value::Known(json!(true)))],
-        _ => Vec::new(),
+        Some(delivery) => {
+            let enabled = Value::Known(json!(delivery == "unified"));
+            vec![one("unified_phone", "unified_phone", "enabled", enabled)]
+        }
+        None => Vec::new(),
     },
     read: "/api/v2/tenants/settings",
     shape: Shape::Sparse,
@@ -41,7 +44,7 @@ pub static UNIFIED_PHONE: Setting = Setting {
 
 /// The flag is absent on some tenants and says nothing then: a legacy call that is refused says that it is on.
 pub(super) async fn by_probe(seen: &mut Seen, address: &str, reader: &Reader) -> Result<(), Failed> {
-    let probe = Get::whole(Api::Auth0, "/api/v2/guardian/factors/phone/selected-provider");
+    let probe = Get::whole(Api::Auth0, super::legacy::SELECTED);
     let enabled = match reader.get(&probe).await {
         Ok(_) => Some(false),
         Err(failed) if failed.status() == Some(403) && failed.code() != Some("insufficient_scope") => {

@@ -1,0 +1,576 @@
+//! Rules that say which logins are asked for a second factor: from the manifest into the Action's code, and back out
+//! of the code that runs.
+//!
+//! The code carries them as one JSON list between two marker lines, so that people can read it in the dashboard, and
+//! so that what a plan knows of the tenant is what runs there and not what the record says.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{POST_LOGIN, Task};
+use crate::diag::{Problem, codes};
+use crate::kinds::settings::{MFA_FACTOR, POST_LOGIN_FACTORS, delivers};
+use crate::kinds::{Diff, Run, array, object, text};
+use crate::model::call::{Api, Failed, Get};
+use crate::model::field::{FIELD, Field, Type};
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Event, Facts};
+use crate::model::value::Value;
+use crate::port::{Reader, join_all};
+
+/// The lines around the rules in the code.
+const BEGIN: &str = "// lockstep:rules begin";
+const END: &str = "// lockstep:rules end";
+/// Name of the constant between them.
+const ASSIGNMENT: &str = "const RULES =";
+/// Rules at most: more would be a program, and code has a limit of 100 kB.
+const RULES_MAX: usize = 50;
+
+/// Longest code, in bytes ("Auth0 docs, Actions limitations", as noted in November 2026).
+const CODE_MAX: usize = 100_000;
+
+/// Name in the manifest, name in an Action, name among the factors of the tenant, and whether a user can enrol it.
+const FACTORS: &[(&str, &str, &str, bool)] = &[
+    ("email", "email", "email", false),
+    ("otp", "otp", "otp", true),
+    ("phone", "phone", "sms", true),
+    ("push_notification", "push-notification", "push-notification", true),
+    ("recovery_code", "recovery-code", "recovery-code", false),
+    ("webauthn_platform", "webauthn-platform", "webauthn-platform", true),
+    ("webauthn_roaming", "webauthn-roaming", "webauthn-roaming", true),
+];
+
+/// What a login is compared with: key in the manifest and in the code.
+const CONDITIONS: &[&str] = &["applications", "connections", "organizations", "roles"];
+
+const fn condition(key: &'static str, doc: &'static str) -> Field {
+    Field { key, ty: Type::Set(&[]), doc, ..FIELD }
+}
+
+/// The keys of one rule.
+const RULE: &[Field] = &[
+    Field {
+        key: "require",
+        ty: Type::OneOf(&["mfa", "mfa_if_enrolled", "enrollment"]),
+        default: Some("mfa"),
+        doc: "mfa: ask, and who has no such factor enrols one; mfa_if_enrolled: ask only who has one; \
+              enrollment: only see to it that one is enrolled",
+        ..FIELD
+    },
+    Field {
+        key: "factors",
+        ty: Type::Set(&[
+            "any",
+            "email",
+            "otp",
+            "phone",
+            "push_notification",
+            "recovery_code",
+            "webauthn_platform",
+            "webauthn_roaming",
+        ]),
+        default: Some("[any]"),
+        doc: "factors that meet the rule; any: whichever are on",
+        ..FIELD
+    },
+    condition("applications", "client ids"),
+    condition("organizations", "ids or names"),
+    condition("roles", "role names"),
+    condition("connections", "names or strategies"),
+    Field {
+        key: "remember_hours",
+        ty: Type::Int { min: 0, max: 8760 },
+        doc: "how long a factor proven in the session counts; 0: every login asks; absent: as long as the session",
+        ..FIELD
+    },
+];
+
+/// The manifest's field.
+pub(super) const FIELD_RULES: Field = Field {
+    key: "rules",
+    ty: Type::Named { max: RULES_MAX, fields: RULE },
+    doc: "which logins are asked, by a name of your choice; every rule that fits a login has to be met",
+    ..FIELD
+};
+
+type Rules = BTreeMap<String, BTreeMap<String, Value>>;
+
+/// The rules of the manifest, by name.
+fn given(manifest: &Manifest) -> Rules {
+    let mut rules = Rules::new();
+    for (key, value) in manifest.section(POST_LOGIN.section).into_iter().flatten() {
+        let Some((name, key)) = key.strip_prefix("rules.").and_then(|rest| rest.rsplit_once('.')) else {
+            continue;
+        };
+        rules.entry(name.to_owned()).or_default().insert(key.to_owned(), value.clone());
+    }
+    rules
+}
+
+fn words(rule: &BTreeMap<String, Value>, key: &str) -> Vec<String> {
+    let items = rule.get(key).and_then(Value::known).and_then(Json::as_array);
+    items.into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+}
+
+fn is_any(factors: &[String]) -> bool {
+    factors.iter().any(|factor| factor == "any")
+}
+
+/// The code with the rules in it, or what is not known yet.
+pub(super) fn built(manifest: &Manifest, code: String) -> Value {
+    let rules = given(manifest);
+    let unknown = rules.values().flat_map(BTreeMap::values).find_map(|value| match value {
+        Value::Unknown(name) => Some(name.clone()),
+        _ => None,
+    });
+    if let Some(name) = unknown {
+        return Value::Unknown(name);
+    }
+    let Some((before, _, after)) = split(&code) else { return Value::text(code) };
+    let block = block(manifest, &rules);
+    Value::text(format!("{before}{BEGIN}\n{ASSIGNMENT} {block};\n{after}"))
+}
+
+/// One rule a line; JSON is JavaScript.
+fn block(manifest: &Manifest, rules: &Rules) -> String {
+    let phone = match manifest.set("phone", "channels").as_slice() {
+        [] => None,
+        [only] => Some(only.clone()),
+        _ => Some("both".to_owned()),
+    };
+    let mut out = String::from("[");
+    for (name, rule) in rules {
+        let mut entry = Map::new();
+        entry.insert("name".into(), json!(name));
+        entry.insert(
+            "require".into(),
+            rule.get("require").and_then(Value::known).cloned().unwrap_or_default(),
+        );
+        let factors = words(rule, "factors");
+        let factors: Vec<&str> = factors
+            .iter()
+            .map(|factor| FACTORS.iter().find(|(word, ..)| word == factor).map_or("any", |(_, ty, ..)| ty))
+            .collect();
+        let has_phone = factors.contains(&"any") || factors.contains(&"phone");
+        entry.insert("factors".into(), json!(factors));
+        for key in CONDITIONS.iter().filter(|key| rule.contains_key(**key)) {
+            entry.insert((*key).into(), json!(words(rule, key)));
+        }
+        if let Some(hours) = rule.get("remember_hours").and_then(Value::known) {
+            entry.insert("remember_hours".into(), hours.clone());
+        }
+        if let (true, Some(phone)) = (has_phone, &phone) {
+            entry.insert("phone".into(), json!(phone));
+        }
+        let _ = write!(out, "\n  {},", Json::Object(entry));
+    }
+    if out.len() > 1 {
+        out.pop();
+        out.push('\n');
+    }
+    out.push(']');
+    out
+}
+
+/// The code before the rules, between the markers, and from the last marker on.
+fn split(code: &str) -> Option<(&str, &str, &str)> {
+    let mut begin = None;
+    let mut at = 0;
+    for line in code.split_inclusive('\n') {
+        let (start, end) = (at, at + line.len());
+        at = end;
+        match (begin, line.trim()) {
+            (None, BEGIN) => begin = Some((start, end)),
+            (Some((first, inner)), END) => {
+                return Some((&code[..first], &code[inner..start], &code[start..]));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The rules that stand in a code; `None` when it has none in this form.
+fn read(code: &str) -> Option<Vec<Json>> {
+    let (_, inner, _) = split(code)?;
+    let list = inner.trim().strip_prefix(ASSIGNMENT)?.trim().trim_end_matches(';');
+    serde_json::from_str(list).ok()
+}
+
+/// What a code demands when it runs: `rules` holds the factors (as the tenant names them) that users can enrol, by
+/// name of the rule. Null for code of another form, from which nothing is claimed.
+pub(super) fn told(code: &str) -> Facts {
+    let Some(rules) = read(code) else { return Facts::from([("rules".to_owned(), Json::Null)]) };
+    let mut demands = Map::new();
+    for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| text(rule, "require") != "mfa_if_enrolled")
+    {
+        let factors: Vec<&str> =
+            rule["factors"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+        let accepted = FACTORS
+            .iter()
+            .filter(|(_, ty, _, enrols)| *enrols && (factors.contains(&"any") || factors.contains(ty)));
+        let wires: Vec<&str> = accepted.map(|(_, _, wire, _)| *wire).collect();
+        let name = match text(rule, "name") {
+            "" => format!("number {}", at + 1),
+            name => name.to_owned(),
+        };
+        demands.insert(name, json!(wires));
+    }
+    Facts::from([("rules".to_owned(), Json::Object(demands))])
+}
+
+/// What users notice when these rules begin to count.
+fn notice(manifest: &Manifest) -> String {
+    let rules = given(manifest);
+    let shown: Vec<String> = rules.iter().take(5).map(|(name, rule)| one(name, rule)).collect();
+    let more = rules.len().saturating_sub(5);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let which = if rules.is_empty() {
+        "what the code of mfa.post_login.code asks for is not known here".to_owned()
+    } else {
+        format!("{}{more}", shown.join("; "))
+    };
+    format!(
+        "which logins are asked for a second factor is another matter from now on: {which}; password grants are \
+         answered mfa_required, and the classic login cannot ask"
+    )
+}
+
+fn one(name: &str, rule: &BTreeMap<String, Value>) -> String {
+    let conditions: Vec<String> = CONDITIONS
+        .iter()
+        .filter(|key| rule.contains_key(**key))
+        .map(|key| format!("{key} {}", words(rule, key).join(" or ")))
+        .collect();
+    let whom = if conditions.is_empty() { "every login".to_owned() } else { conditions.join(" and ") };
+    let how = match rule.get("require").and_then(Value::as_str) {
+        Some("mfa_if_enrolled") => " if enrolled",
+        Some("enrollment") => ", enrolled only",
+        _ => "",
+    };
+    format!("{name} ({whom}: {}{how})", words(rule, "factors").join(" or "))
+}
+
+/// Words for a deployment: only while the Action is bound does it change what users meet.
+pub(super) fn danger_of_deploy(diff: &Diff<'_>) -> Option<String> {
+    let bound = diff.all.get("mfa_post_login_binding").is_some_and(|seen| seen.exists);
+    let code_moves = diff.changes.iter().any(|change| change.field == "code")
+        || diff.changes.iter().all(|change| change.field == "deployed");
+    (bound && code_moves).then(|| notice(diff.manifest))
+}
+
+/// Words for the binding.
+pub(in crate::kinds) fn danger_of_binding(diff: &Diff<'_>) -> Option<String> {
+    (!diff.seen.exists).then(|| notice(diff.manifest))
+}
+
+/// Right before the rules begin to count: each can be met, the tenant lets an Action ask, and its login can.
+pub(in crate::kinds) fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
+    Box::pin(async move {
+        let prompts = Get::whole(Api::Auth0, "/api/v2/prompts");
+        let gets = [MFA_FACTOR.get(), POST_LOGIN_FACTORS.get(), prompts];
+        let tasks: Vec<Task<'_, Result<Rc<Json>, Failed>>> =
+            gets.iter().map(|get| Box::pin(async move { reader.get(get).await }) as Task<'_, _>).collect();
+        let mut replies = join_all(tasks).await.into_iter();
+        let (Some(factors), Some(settings), Some(prompts)) = (replies.next(), replies.next(), replies.next())
+        else {
+            return Ok(());
+        };
+        let (factors, settings) = (factors?, settings?);
+        let on: Vec<&str> = array(&factors, "GET /api/v2/guardian/factors")?
+            .iter()
+            .filter(|factor| factor["enabled"] == json!(true))
+            .map(|factor| text(factor, "name"))
+            .collect();
+        let code =
+            built(run.manifest, run.manifest.text(POST_LOGIN.section, "code").unwrap_or_default().into());
+        let demands = told(code.as_str().unwrap_or_default()).remove("rules").unwrap_or_default();
+        let mut by_phone = false;
+        for (name, accepted) in demands.as_object().into_iter().flatten() {
+            let usable: Vec<&str> = accepted
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Json::as_str)
+                .filter(|wire| on.contains(wire))
+                .collect();
+            if usable.is_empty() {
+                return Err(Failed::NotDone(format!(
+                    "no factor that meets the rule {name} is on any more, and it would lock users out; plan again"
+                )));
+            }
+            by_phone |= usable == ["sms"];
+        }
+        if object(&settings, "GET /api/v2/tenants/settings")?["customize_mfa_in_postlogin_action"]
+            != json!(true)
+        {
+            return Err(Failed::NotDone(
+                "the tenant does not let Actions ask for factors any more, and the logins would fail; plan again"
+                    .into(),
+            ));
+        }
+        match prompts {
+            Ok(reply) if text(&reply, "universal_login_experience") == "classic" => {
+                return Err(Failed::NotDone(
+                    "the tenant has the classic login, which cannot show the challenge of an Action; set \
+                     universal_login.experience: new"
+                        .into(),
+                ));
+            }
+            Ok(_) => {}
+            Err(failed) if failed.status() == Some(403) => reader.tell(Event::Notice(format!(
+                "whether the tenant has the New Universal Login could not be read ({failed}); the rules need it"
+            ))),
+            Err(failed) => return Err(failed),
+        }
+        if by_phone { delivers(run, reader).await } else { Ok(()) }
+    })
+}
+
+/// What is wrong with the rules, or with what they need.
+pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
+    let section = POST_LOGIN.section;
+    let rules = given(manifest);
+    let code = manifest.text(section, "code").unwrap_or_default();
+    if !rules.is_empty() && split(code).is_none() {
+        out.push(Problem::error(
+            codes::CONFLICT,
+            format!("{section}.code"),
+            "the code has no place for the rules",
+            format!("the lines {BEGIN:?} and {END:?} are missing"),
+            "put both lines into the code (the rules become `const RULES` between them), or use builtin:mfa-post-login",
+        ));
+    }
+    let length = built(manifest, code.to_owned()).as_str().map_or(0, str::len);
+    if length > CODE_MAX {
+        let reason = format!("has {length} bytes, at most {} are allowed", CODE_MAX);
+        let title = "the code with its rules is too long";
+        out.push(Problem::error(
+            codes::OUT_OF_RANGE,
+            format!("{section}.rules"),
+            title,
+            reason,
+            "shorten the lists",
+        ));
+    }
+    if rules.is_empty() && split(code).is_some() {
+        let problem = Problem::error(
+            codes::CONFLICT,
+            section,
+            "there is no rule, so nobody is asked",
+            "rules is empty",
+            "write a rule below mfa.post_login.rules, or remove mfa.post_login",
+        );
+        out.push(problem.warning().at_key());
+    }
+    if manifest.text("universal_login", "experience") == Some("classic") {
+        out.push(Problem::error(
+            codes::UNSAFE,
+            "universal_login.experience",
+            "the classic login cannot show the challenge of an Action",
+            "mfa.post_login asks by one",
+            "use `experience: new`, or remove mfa.post_login",
+        ));
+    }
+    if manifest.text("mfa", "policy") == Some("always") {
+        out.push(
+            Problem::error(
+                codes::CONFLICT,
+                "mfa.policy",
+                "the rules decide beside this policy",
+                "with mfa.post_login the tenant lets Actions decide, and then `always` does not ask by itself any more",
+                "write a rule without conditions to ask everybody, or use `policy: never`",
+            )
+            .warning(),
+        );
+    }
+    for (name, rule) in &rules {
+        check_rule(manifest, &format!("{section}.rules.{name}"), rule, out);
+    }
+    check_pairs(section, &rules, out);
+}
+
+fn check_rule(manifest: &Manifest, path: &str, rule: &BTreeMap<String, Value>, out: &mut Vec<Problem>) {
+    if !CONDITIONS.iter().any(|key| rule.contains_key(*key)) {
+        let problem = Problem::error(
+            codes::UNSAFE,
+            path,
+            "the rule fits every login",
+            "it has no condition",
+            "add applications, organizations, roles or connections; to ask everybody, `mfa.policy: always` is the \
+             plain way",
+        );
+        out.push(problem.warning().at_key());
+    }
+    for key in CONDITIONS.iter().chain(&["factors"]) {
+        if rule.get(*key) == Some(&Value::Known(json!([]))) {
+            let place = format!("{path}.{key}");
+            let reason = "an empty list fits nothing";
+            out.push(Problem::error(
+                codes::OUT_OF_RANGE,
+                place,
+                "the list is empty",
+                reason,
+                "fill it, or remove the key",
+            ));
+        }
+    }
+    let factors = words(rule, "factors");
+    let place = format!("{path}.factors");
+    if is_any(&factors) && factors.len() > 1 {
+        let reason = "any stands for all of them";
+        let help = "remove any, or the others";
+        out.push(Problem::error(codes::CONFLICT, &place, "any and other factors", reason, help));
+    }
+    let enrols = |word: &str| FACTORS.iter().any(|(known, _, _, enrols)| *known == word && *enrols);
+    let asks_all = rule.get("require").and_then(Value::as_str) != Some("mfa_if_enrolled");
+    if !factors.is_empty() && !is_any(&factors) && asks_all && !factors.iter().any(|factor| enrols(factor)) {
+        out.push(Problem::error(
+            codes::UNSAFE,
+            &place,
+            "no user can enrol one of these factors",
+            "e-mail comes with a verified address, a recovery code with another factor",
+            "add phone, otp or another factor, or use `require: mfa_if_enrolled`",
+        ));
+    }
+    let switch =
+        |word: &str| manifest.get("mfa.factors", word).and_then(Value::known).and_then(Json::as_bool);
+    for factor in factors.iter().filter(|factor| *factor != "any") {
+        match switch(factor) {
+            Some(true) => {}
+            Some(false) => out.push(Problem::error(
+                codes::UNSAFE,
+                &place,
+                format!("the rule takes {factor}, which mfa.factors switches off"),
+                "the login would not offer it",
+                format!("switch {factor} on in mfa.factors, or take it out of the rule"),
+            )),
+            None => out.push(
+                Problem::error(
+                    codes::UNSAFE,
+                    &place,
+                    format!("the rule takes {factor}, and nothing here switches it on"),
+                    "the login offers only what is on in the tenant",
+                    format!("add {factor}: on to mfa.factors"),
+                )
+                .warning(),
+            ),
+        }
+    }
+    let all_off = FACTORS.iter().all(|(word, _, _, enrols)| !enrols || switch(word) == Some(false));
+    if is_any(&factors) && all_off {
+        out.push(Problem::error(
+            codes::UNSAFE,
+            &place,
+            "the rule asks for a factor, and none is on",
+            "nobody whom it fits could log in",
+            "switch a factor on in mfa.factors, or remove the rule",
+        ));
+    }
+}
+
+/// Two rules that can fit one login and have no factor in common: such a user passes both.
+fn check_pairs(section: &str, rules: &Rules, out: &mut Vec<Problem>) {
+    let rules: Vec<(&String, &BTreeMap<String, Value>)> = rules.iter().collect();
+    for (at, (first, one)) in rules.iter().enumerate() {
+        for (second, other) in &rules[at + 1..] {
+            let meet = |key: &str| {
+                let (ours, theirs) = (words(one, key), words(other, key));
+                // Only client ids exclude each other: the rest has two names, or a user has several.
+                key != "applications"
+                    || ours.is_empty()
+                    || theirs.is_empty()
+                    || ours.iter().any(|id| theirs.contains(id))
+            };
+            let (ours, theirs) = (words(one, "factors"), words(other, "factors"));
+            let common =
+                is_any(&ours) || is_any(&theirs) || ours.iter().any(|factor| theirs.contains(factor));
+            if CONDITIONS.iter().all(|key| meet(key)) && !common {
+                let title = format!("{first} and {second} have no factor in common");
+                let reason = "a login that both fit is asked twice, once for each";
+                let help = "give them a factor in common, or conditions that exclude each other";
+                let place = format!("{section}.rules.{second}.factors");
+                out.push(Problem::error(codes::CONFLICT, place, title, reason, help).warning());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODE: &str = include_str!("../../builtin/mfa-post-login.js");
+
+    fn manifest(rules: &[(&str, Json)]) -> Manifest {
+        let attrs = rules.iter().map(|(key, value)| (format!("rules.{key}"), Value::Known(value.clone())));
+        let section = [("code".to_owned(), Value::text(CODE))].into_iter().chain(attrs).collect();
+        let channels = [("channels".to_owned(), Value::Known(json!(["sms", "voice"])))].into();
+        let sections = [("mfa.post_login".to_owned(), section), ("phone".to_owned(), channels)].into();
+        Manifest { stack: "acme".into(), sections }
+    }
+
+    fn with(rules: &[(&str, Json)]) -> String {
+        built(&manifest(rules), CODE.into()).as_str().expect("known").to_owned()
+    }
+
+    #[test]
+    fn what_goes_into_the_code_comes_out_of_it() {
+        let code = with(&[
+            ("a.b.factors", json!(["any"])),
+            ("a.b.require", json!("mfa")),
+            ("x.factors", json!(["phone", "push_notification", "recovery_code"])),
+            ("x.require", json!("enrollment")),
+            ("x.roles", json!([END, "\"];//\n"])),
+            ("y.factors", json!(["otp"])),
+            ("y.require", json!("mfa_if_enrolled")),
+            ("y.remember_hours", json!(4)),
+        ]);
+        let rules = read(&code).expect("readable");
+        let phone = json!("both");
+        assert_eq!(
+            rules,
+            [
+                json!({ "name": "a.b", "require": "mfa", "factors": ["any"], "phone": phone }),
+                json!({ "name": "x", "require": "enrollment",
+                    "factors": ["phone", "push-notification", "recovery-code"],
+                    "roles": [END, "\"];//\n"], "phone": phone }),
+                json!({ "name": "y", "require": "mfa_if_enrolled", "factors": ["otp"], "remember_hours": 4 }),
+            ]
+        );
+        let every = ["otp", "sms", "push-notification", "webauthn-platform", "webauthn-roaming"];
+        let demands = json!({ "a.b": every, "x": ["sms", "push-notification"] });
+        assert_eq!(told(&code), Facts::from([("rules".to_owned(), demands)]));
+        // Only the rules differ, and a second pass changes nothing.
+        assert_eq!(split(&code).map(|(a, _, b)| (a, b)), split(CODE).map(|(a, _, b)| (a, b)));
+        let again = built(&manifest(&[]), code).as_str().map(str::to_owned);
+        assert_eq!(again.as_deref(), Some(CODE), "without rules it is the built-in");
+    }
+
+    #[test]
+    fn code_of_another_form_claims_nothing() {
+        let unknown = Facts::from([("rules".to_owned(), Json::Null)]);
+        for code in [
+            "",
+            "exports.onExecutePostLogin = () => {};",
+            &format!("{BEGIN}\nconst RULES = [];"),
+            &format!("{BEGIN}\nconst RULES = [...more];\n{END}"),
+            &format!("{BEGIN}\nlet RULES = [];\n{END}"),
+        ] {
+            assert_eq!(told(code), unknown, "{code}");
+        }
+        let own = format!("  {BEGIN}\nconst RULES = [\n]\n  {END}\nrest");
+        assert_eq!(told(&own), Facts::from([("rules".to_owned(), json!({}))]));
+    }
+
+    #[test]
+    fn a_value_that_is_not_known_makes_the_code_unknown() {
+        let mut manifest = manifest(&[("x.factors", json!(["any"]))]);
+        let section = manifest.sections.get_mut("mfa.post_login").expect("there");
+        section.insert("rules.x.applications".into(), Value::Unknown("env.APP".into()));
+        assert_eq!(built(&manifest, CODE.into()), Value::Unknown("env.APP".into()));
+    }
+}

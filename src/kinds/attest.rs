@@ -1,0 +1,321 @@
+//! What no API can tell or set: Fraud Guard's level, Verify's geo permissions, the channel switches of the Console.
+//!
+//! Somebody looks at them in the Twilio Console and says so in the manifest: who, when, and until when that holds.
+//! There is no resource and no request; what is missing or out of date is a finding with the steps to take.
+
+use jiff::civil::Date;
+
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task};
+use crate::diag::{Problem, codes};
+use crate::model::call::{Failed, Get};
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::ledger::Entry;
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Facts, Finding, Level, Step};
+use crate::port::{Reader, Writer};
+
+/// See the module's text.
+pub struct Attest;
+
+const NAME: &str = "attest";
+
+/// So long before its end an attestation is called to mind.
+const REMIND_DAYS: i32 = 14;
+
+const fn date(key: &'static str, doc: &'static str) -> Field {
+    Field { key, ty: Type::Text { min: 10, max: 10, check: Some(iso_date) }, required: true, doc, ..FIELD }
+}
+
+const BY: Field = Field {
+    key: "by",
+    ty: Type::Text { min: 1, max: 200, check: None },
+    required: true,
+    doc: "who looked: a name or an address",
+    ..FIELD
+};
+const ON: Field = date("on", "the day of the look, YYYY-MM-DD");
+const UNTIL: Field = date("until", "the last day that it is taken for granted, YYYY-MM-DD");
+
+static FRAUD_GUARD: &[Field] = &[
+    Field {
+        key: "level",
+        ty: Type::OneOf(&["standard", "max", "basic"]),
+        required: true,
+        doc: "protection level of the service's SMS tab; basic does not work with the codes of Auth0",
+        ..FIELD
+    },
+    BY,
+    ON,
+    UNTIL,
+];
+
+static GEO_PERMISSIONS: &[Field] = &[
+    Field {
+        key: "countries",
+        ty: Type::Set(&[]),
+        doc: "the countries that are allowed, by their two letters",
+        ..FIELD
+    },
+    Field {
+        key: "policy",
+        ty: Type::Text { min: 1, max: 500, check: None },
+        doc: "the rule in words, where a list would be too long",
+        ..FIELD
+    },
+    BY,
+    ON,
+    UNTIL,
+];
+
+static CHANNELS: &[Field] = &[
+    Field {
+        key: "enabled",
+        ty: Type::Set(&["sms", "voice", "email", "whatsapp"]),
+        required: true,
+        doc: "the channels that the service has switched on",
+        ..FIELD
+    },
+    BY,
+    ON,
+    UNTIL,
+];
+
+const fn entry(key: &'static str, fields: &'static [Field], doc: &'static str) -> Field {
+    Field { key, ty: Type::Object(fields), doc, ..FIELD }
+}
+
+static SECTION: Section = Section {
+    path: NAME,
+    doc: "What only the Twilio Console shows: who looked, when, and until when that holds",
+    required: false,
+    fields: &[
+        entry("fraud_guard", FRAUD_GUARD, "Fraud Guard's protection level"),
+        entry(
+            "geo_permissions",
+            GEO_PERMISSIONS,
+            "Verify's geo permissions, which hold for the whole account",
+        ),
+        entry("channels", CHANNELS, "the channels of the Verify service"),
+    ],
+};
+
+static SECTIONS: &[&Section] = &[&SECTION];
+
+/// Entry, what it is about, and what to do in the Console ("Twilio docs", Verify Fraud Guard and geo permissions, 2026-08).
+const ENTRIES: &[(&str, &str, &str)] = &[
+    (
+        "fraud_guard",
+        "Fraud Guard's level",
+        "Twilio Console, Verify, Services, the service, SMS: set Fraud Guard to Standard or Max",
+    ),
+    (
+        "geo_permissions",
+        "Verify's geo permissions",
+        "Twilio Console, Verify, Settings, Geo permissions: allow only the countries that your users are in",
+    ),
+    (
+        "channels",
+        "the service's channels",
+        "Twilio Console, Verify, Services, the service: see that each channel of phone.channels is switched on",
+    ),
+];
+
+fn iso_date(value: &str) -> Result<(), (String, String)> {
+    match value.len() == 10 && value.parse::<Date>().is_ok() {
+        true => Ok(()),
+        false => Err(("not a date".into(), "write it as 2026-11-20: year, month, day".into())),
+    }
+}
+
+fn day(manifest: &Manifest, entry: &str, key: &str) -> Option<Date> {
+    manifest.text(NAME, &format!("{entry}.{key}"))?.parse().ok()
+}
+
+fn is_there(manifest: &Manifest, entry: &str) -> bool {
+    let prefix = format!("{entry}.");
+    manifest.section(NAME).is_some_and(|attrs| attrs.keys().any(|key| key.starts_with(&prefix)))
+}
+
+impl Kind for Attest {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn sections(&self) -> &'static [&'static Section] {
+        SECTIONS
+    }
+
+    fn declare(&self, _manifest: &Manifest) -> Vec<Resource> {
+        Vec::new()
+    }
+
+    fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
+        let at = |key: &str| format!("{NAME}.{key}");
+        if manifest.text(NAME, "fraud_guard.level") == Some("basic") {
+            out.push(Problem::error(
+                codes::UNSAFE,
+                at("fraud_guard.level"),
+                "Fraud Guard does not protect at this level",
+                "it works with custom codes, which Auth0's are, only at Standard or Max",
+                "raise the level in the Console (Verify, Services, the service, SMS), then write standard or max",
+            ));
+        }
+        for (entry, ..) in ENTRIES {
+            if let (Some(on), Some(until)) = (day(manifest, entry, "on"), day(manifest, entry, "until"))
+                && until <= on
+            {
+                out.push(Problem::error(
+                    codes::CONFLICT,
+                    at(&format!("{entry}.until")),
+                    "an attestation that ends before it holds",
+                    format!("{until} is not after {on}"),
+                    "write a later day",
+                ));
+            }
+        }
+        let codes_of_two = manifest.set(NAME, "geo_permissions.countries");
+        let wrong: Vec<&String> = codes_of_two
+            .iter()
+            .filter(|code| code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase()))
+            .collect();
+        if !wrong.is_empty() {
+            out.push(Problem::error(
+                codes::NOT_ALLOWED,
+                at("geo_permissions.countries"),
+                "not the letters of a country",
+                format!("{wrong:?}"),
+                "write two capital letters each, as [DE, AT, CH]; NO in quotes",
+            ));
+        }
+        let says = !codes_of_two.is_empty() || manifest.get(NAME, "geo_permissions.policy").is_some();
+        if is_there(manifest, "geo_permissions") && !says {
+            out.push(
+                Problem::error(
+                    codes::MISSING_KEY,
+                    at("geo_permissions"),
+                    "it does not say what is permitted",
+                    "countries or policy is needed",
+                    "add countries: [DE, AT], or policy: with the rule in words",
+                )
+                .at_key(),
+            );
+        }
+    }
+
+    fn notices(&self, manifest: &Manifest, as_of_ms: u64) -> Vec<Finding> {
+        let section = manifest.section(NAME);
+        if section.is_none() && manifest.section("verify_service").is_none() {
+            return Vec::new();
+        }
+        let Some(today) = today(as_of_ms) else { return Vec::new() };
+        let mut findings = Vec::new();
+        for (entry, about, console) in ENTRIES {
+            let mut tell = |level: Level, text: String, help: String| {
+                findings.push(Finding { address: format!("{NAME}.{entry}"), text, help, level });
+            };
+            let parts = (day(manifest, entry, "on"), day(manifest, entry, "until"));
+            let (Some(on), Some(until)) = parts else {
+                // Whoever attests at all wants to be told what is missing.
+                let level = if section.is_some() { Level::Warning } else { Level::Note };
+                let text = format!("nobody attests {about}, and no API can tell it");
+                tell(level, text, format!("{console}; then say so under attest.{entry}"));
+                continue;
+            };
+            let says = says(manifest, entry);
+            let by = manifest.text(NAME, &format!("{entry}.by")).unwrap_or_default();
+            let told = format!("{about}: {says}, attested by {by} on {on} until {until}");
+            let again = format!("look again ({console}) and write the new days under attest.{entry}");
+            let left = (until - today).get_days();
+            if until < today {
+                tell(Level::Warning, format!("{told}; that is over"), again);
+                continue;
+            }
+            // A day ahead is still today somewhere.
+            if (on - today).get_days() > 1 {
+                tell(Level::Warning, format!("{told}; that day is still to come"), again);
+                continue;
+            }
+            if left <= REMIND_DAYS {
+                tell(
+                    Level::Note,
+                    format!("{told}; it ends in {left} days and cannot be verified by an API"),
+                    again,
+                );
+            } else {
+                let help = format!("to see for yourself: {console}");
+                tell(Level::Note, format!("{told}; it cannot be verified by an API"), help);
+            }
+            if *entry == "channels" {
+                let enabled = manifest.set(NAME, "channels.enabled");
+                let channels = manifest.set("phone", "channels");
+                let lacks: Vec<&str> =
+                    channels.iter().filter(|c| !enabled.contains(c)).map(String::as_str).collect();
+                if !lacks.is_empty() {
+                    let text = format!(
+                        "codes are to go by {}, which nobody attests to be switched on",
+                        lacks.join(", ")
+                    );
+                    tell(Level::Warning, text, format!("{console}; then add it to attest.channels.enabled"));
+                }
+            }
+        }
+        findings
+    }
+
+    fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
+        Vec::new()
+    }
+
+    fn observe<'a>(&'a self, _hint: Hint<'a>, _reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
+        Box::pin(async { Ok(Seen::default()) })
+    }
+
+    fn steps(&self, _diff: &Diff<'_>) -> Vec<Step> {
+        Vec::new()
+    }
+
+    fn removal(&self, _address: &str, _seen: &Seen, _entry: &Entry) -> Vec<Step> {
+        Vec::new()
+    }
+
+    fn facts(&self, _address: &str, _seen: &Seen) -> Facts {
+        Facts::new()
+    }
+
+    fn run<'a>(&'a self, _run: Run<'a>, _writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
+        Box::pin(async { Err(Failed::NotDone("an attestation has no steps".into())) })
+    }
+
+    fn settle<'a>(&'a self, _run: Run<'a>, _reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn scopes(&self, _step: &Step) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+/// The day of the plan, in UTC.
+fn today(as_of_ms: u64) -> Option<Date> {
+    let ms = i64::try_from(as_of_ms).ok()?;
+    Some(jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_millisecond(ms).ok()?).date())
+}
+
+/// What an entry says, in a few words.
+fn says(manifest: &Manifest, entry: &str) -> String {
+    match entry {
+        "fraud_guard" => {
+            format!("level {}", manifest.text(NAME, "fraud_guard.level").unwrap_or_default())
+        }
+        "channels" => manifest.set(NAME, "channels.enabled").join(", "),
+        _ => {
+            let countries = manifest.set(NAME, "geo_permissions.countries").join(", ");
+            let policy = manifest.text(NAME, "geo_permissions.policy").unwrap_or_default();
+            [countries.as_str(), policy]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join("; ")
+        }
+    }
+}

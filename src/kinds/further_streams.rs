@@ -1,0 +1,236 @@
+//! Further log streams of the tenant, by name: for a SIEM, say. They carry no feedback, so what would break it is
+//! theirs to choose. What a stream is and how it is written is the business of `log_stream`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::{Resource, log_stream};
+use crate::diag::{Problem, codes};
+use crate::model::field::{FIELD, Field, Section, Type, flat};
+use crate::model::manifest::Manifest;
+use crate::model::value::{Attrs, Value};
+
+const SECTION_PATH: &str = "log_streams";
+/// The one type that is managed, as a key, so that others have a place beside it.
+const HTTP: &str = "http.";
+
+static PII: &[Field] = &[
+    Field {
+        key: "log_fields",
+        ty: Type::Set(&["first_name", "last_name", "username", "email", "phone", "address"]),
+        wire: "pii_config.log_fields",
+        doc: "what is masked",
+        ..FIELD
+    },
+    Field {
+        key: "method",
+        ty: Type::OneOf(&["mask", "hash"]),
+        wire: "pii_config.method",
+        doc: "mask or hash",
+        ..FIELD
+    },
+    Field {
+        key: "algorithm",
+        ty: Type::OpenOneOf(&["xxhash"]),
+        wire: "pii_config.algorithm",
+        doc: "of the hash",
+        ..FIELD
+    },
+];
+
+static STREAM: &[Field] = &[
+    Field {
+        key: "name",
+        ty: Type::Text { min: 1, max: 255, check: None },
+        wire: "name",
+        doc: "defaults to `Lockstep <name> (<stack>)`",
+        ..FIELD
+    },
+    Field {
+        key: "endpoint",
+        ty: Type::Text { min: 9, max: 2000, check: Some(log_stream::https) },
+        required: true,
+        wire: "sink.httpEndpoint",
+        doc: "where events go, https only",
+        ..FIELD
+    },
+    Field {
+        key: "authorization",
+        ty: Type::Text { min: 1, max: 4000, check: None },
+        secret: true,
+        wire: "sink.httpAuthorization",
+        doc: "sent as it is in the Authorization header",
+        ..FIELD
+    },
+    Field {
+        key: "content_format",
+        ty: Type::OneOf(&["JSONARRAY", "JSONOBJECT", "JSONLINES"]),
+        default: Some("JSONARRAY"),
+        wire: "sink.httpContentFormat",
+        doc: "a list, one object a request, or one object a line",
+        ..FIELD
+    },
+    Field {
+        key: "content_type",
+        ty: Type::Text { min: 3, max: 200, check: None },
+        default: Some("application/json"),
+        wire: "sink.httpContentType",
+        doc: "as the receiver wants it",
+        ..FIELD
+    },
+    Field {
+        key: "custom_headers",
+        ty: Type::Map { max: 20 },
+        secret: true,
+        wire: "sink.httpCustomHeaders",
+        doc: "further headers, by name",
+        ..FIELD
+    },
+    Field {
+        key: "filters",
+        ty: Type::Set(&[]),
+        default: Some("[]"),
+        wire: "filters",
+        doc: "categories; [] is everything",
+        ..FIELD
+    },
+    Field {
+        key: "pii_config",
+        ty: Type::Object(PII),
+        wire: "pii_config",
+        doc: "masking of personal data",
+        ..FIELD
+    },
+    Field {
+        key: "is_priority",
+        ty: Type::Bool,
+        wire: "isPriority",
+        doc: "security events only; not counted by the plan's limit of streams",
+        ..FIELD
+    },
+    Field {
+        key: "status",
+        ty: Type::OneOf(&["active", "paused"]),
+        wire: "status",
+        doc: "active also restarts a stream that Auth0 suspended",
+        ..FIELD
+    },
+    Field {
+        key: "start_from",
+        ty: Type::Text { min: 10, max: 40, check: None },
+        doc: "on create only: replay events from this time (ISO 8601)",
+        ..FIELD
+    },
+];
+
+pub(super) static SECTION: Section = Section {
+    path: SECTION_PATH,
+    doc: "Log streams besides that of the feedback",
+    required: false,
+    fields: &[Field {
+        key: "http",
+        ty: Type::Named { max: 50, fields: STREAM },
+        doc: "HTTP log streams, by name",
+        ..FIELD
+    }],
+};
+
+/// The attributes of each stream, by its name in the manifest.
+fn by_name(manifest: &Manifest) -> BTreeMap<&str, Attrs> {
+    let mut streams: BTreeMap<&str, Attrs> = BTreeMap::new();
+    for (key, value) in manifest.section(SECTION_PATH).into_iter().flatten() {
+        if let Some((name, field)) = key.strip_prefix(HTTP).and_then(|rest| rest.split_once('.')) {
+            streams.entry(name).or_default().insert(field.to_owned(), value.clone());
+        }
+    }
+    streams
+}
+
+/// The name on the tenant.
+fn remote_name(name: &str, attrs: &Attrs, stack: &str) -> Value {
+    attrs.get("name").cloned().unwrap_or_else(|| Value::text(format!("Lockstep {name} ({stack})")))
+}
+
+/// The streams that the manifest declares.
+pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
+    by_name(manifest)
+        .into_iter()
+        .map(|(name, mut desired)| {
+            desired.remove("start_from");
+            desired.insert("name".into(), remote_name(name, &desired, &manifest.stack));
+            Resource { address: format!("{}.{name}", log_stream::NAME), kind: log_stream::NAME, desired }
+        })
+        .collect()
+}
+
+/// Since when events are to be replayed, for the stream at that address.
+pub(super) fn start_from<'a>(manifest: &'a Manifest, address: &str) -> Option<&'a str> {
+    let (_, name) = address.split_once('.')?;
+    manifest.text(SECTION_PATH, &format!("{HTTP}{name}.start_from"))
+}
+
+/// Whether a stream has such an attribute.
+fn known(key: &str) -> bool {
+    flat(STREAM).iter().any(|(field, table)| match table.ty {
+        Type::Map { .. } => key.strip_prefix(field.as_str()).is_some_and(|rest| rest.starts_with('.')),
+        _ => field == key,
+    })
+}
+
+/// Checks beyond single fields. `feedback`: the name of the feedback's stream, if there is one.
+pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<Problem>) {
+    let mut names: BTreeSet<String> = feedback.map(str::to_owned).into_iter().collect();
+    for (name, attrs) in by_name(manifest) {
+        let at = |key: &str| format!("{SECTION_PATH}.{HTTP}{name}.{key}");
+        let plain = |word: &str| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        };
+        // A dot would part the name: what stands behind it is no key of a stream then.
+        let parted = attrs.keys().any(|key| !known(key));
+        if parted || !plain(name) {
+            out.push(
+                Problem::error(
+                    codes::BAD_TEXT,
+                    format!("{SECTION_PATH}.http"),
+                    format!("a stream's name that cannot be an address: {name:?}"),
+                    "letters, digits, - and _ only",
+                    "choose another name here; the name on the tenant is the key `name`",
+                )
+                .at_key(),
+            );
+            continue;
+        }
+        if let Some(remote) = remote_name(name, &attrs, &manifest.stack).as_str()
+            && !names.insert(remote.to_owned())
+        {
+            out.push(Problem::error(
+                codes::CONFLICT,
+                at("name"),
+                "two log streams of one name",
+                format!("a stream is found by its name, and {remote:?} is taken"),
+                "give each its own name",
+            ));
+        }
+        let filters = manifest.set(SECTION_PATH, &format!("{HTTP}{name}.filters"));
+        log_stream::unknown_filters(&at("filters"), &filters, out);
+        if attrs.get("is_priority") == Some(&Value::Known(json!(true))) {
+            let title = "a prioritized stream carries a few security events only";
+            let reason = format!("these: {}", PRIORITY_EVENTS.join(", "));
+            let help = "leave this out if the receiver needs anything else";
+            out.push(Problem::error(codes::UNSAFE, at("is_priority"), title, reason, help).warning());
+        }
+    }
+}
+
+/// What a prioritized stream carries ("Auth0 docs, prioritized log streams", 2026-08).
+const PRIORITY_EVENTS: &[&str] = &[
+    "limit_mu",
+    "limit_sul",
+    "limit_wc",
+    "pwd_leak",
+    "ublkdu",
+    "signup_pwd_leak",
+    "reset_pwd_leak",
+    "gd_send_sms",
+];

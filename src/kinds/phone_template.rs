@@ -1,0 +1,384 @@
+//! The tenant's texts for phone messages, by type.
+//!
+//! Facts that bite: a built-in template has no id until it is made one's own (POST by type); a PATCH takes `content.from`,
+//! `content.body` and `disabled` only; an empty `from` is listed and refused; deleting falls back to the built-in text.
+//! Codes that Verify sends do not use these texts, so nothing here stands on the delivery path.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, named, object, step, text};
+use crate::model::api::Method;
+use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::ledger::{Entry, Ownership};
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
+use crate::model::value::{Attrs, Value};
+use crate::port::{Reader, Writer};
+
+/// See the module's text.
+pub struct PhoneTemplate;
+
+const NAME: &str = "phone_template";
+const SECTION_PATH: &str = "phone.templates";
+const PATH: &str = "/api/v2/branding/phone/templates";
+
+/// Longer texts are not kept in the record, so destroy cannot put them back.
+const KEPT_MAX: usize = 1000;
+
+const fn long_text(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
+    Field { key, ty: Type::Text { min: 1, max: 20_000, check: None }, wire, doc, ..FIELD }
+}
+
+static TEMPLATE: &[Field] = &[
+    Field {
+        key: "from",
+        ty: Type::Text { min: 1, max: 16, check: None },
+        wire: "content.from",
+        doc: "the sender, where the provider takes one",
+        ..FIELD
+    },
+    long_text("text", "content.body.text", "the message as text"),
+    long_text("voice", "content.body.voice", "the message as it is spoken"),
+    Field {
+        key: "disabled",
+        ty: Type::Bool,
+        wire: "disabled",
+        doc: "messages of this type are not sent",
+        ..FIELD
+    },
+];
+
+const fn template(key: &'static str, doc: &'static str) -> Field {
+    Field { key, ty: Type::Object(TEMPLATE), doc, ..FIELD }
+}
+
+static SECTION: Section = Section {
+    path: SECTION_PATH,
+    doc: "Texts of phone messages, by type; codes that Verify sends do not use them",
+    required: false,
+    fields: &[
+        template("otp_verify", "a code at login"),
+        template("otp_enroll", "a code at enrolment"),
+        template("change_password", "a password is to be changed"),
+        template("blocked_account", "an account was blocked"),
+        template("password_breach", "a password was found in a breach"),
+    ],
+};
+
+static SECTIONS: &[&Section] = &[&SECTION];
+
+fn list() -> Get {
+    Get::whole(Api::Auth0, PATH)
+}
+
+fn type_of(address: &str) -> &str {
+    address.split_once('.').map_or("", |(_, kind)| kind)
+}
+
+/// The template of a type in the list: one's own rather than the built-in one.
+fn find<'a>(reply: &'a Json, address: &str) -> Result<Option<&'a Json>, Failed> {
+    let what = "GET /api/v2/branding/phone/templates";
+    let misread = || Failed::Misread(format!("{what}: no list of templates"));
+    let list = array(object(reply, what)?.get("templates").ok_or_else(misread)?, what)?;
+    let of_type = || list.iter().filter(|template| text(template, "type") == type_of(address));
+    Ok(of_type().find(|template| !text(template, "id").is_empty()).or_else(|| of_type().next()))
+}
+
+/// Reads a template in any reply. Without an id it is the built-in one, which is kept in `raw`.
+pub fn parse(template: &Json) -> Seen {
+    let content = &template["content"];
+    let mut attrs = Attrs::new();
+    for (field, value) in
+        [("from", &content["from"]), ("text", &content["body"]["text"]), ("voice", &content["body"]["voice"])]
+    {
+        if let Some(words) = value.as_str().filter(|words| !words.is_empty()) {
+            attrs.insert(field.into(), Value::text(words));
+        }
+    }
+    attrs.insert("disabled".into(), Value::Known(json!(template["disabled"] == json!(true))));
+    let id = text(template, "id");
+    if id.is_empty() {
+        return Seen { raw: json!({ "built_in": plain(&attrs) }), ..Seen::default() };
+    }
+    Seen { exists: true, ids: [("id".to_owned(), id.to_owned())].into(), attrs, ..Seen::default() }
+}
+
+fn plain(attrs: &Attrs) -> BTreeMap<String, Json> {
+    attrs.iter().filter_map(|(field, value)| Some((field.clone(), value.known()?.clone()))).collect()
+}
+
+/// The body of a write: `to` over what is there. Null takes a text away.
+fn body(to: &BTreeMap<String, Json>, there: &BTreeMap<String, Json>) -> Json {
+    let pick = |field: &str| to.get(field).or_else(|| there.get(field)).filter(|value| !value.is_null());
+    let texts: Map<String, Json> = ["text", "voice"]
+        .into_iter()
+        .filter_map(|field| Some((field.to_owned(), pick(field)?.clone())))
+        .collect();
+    let mut content = Map::new();
+    if let Some(from) = pick("from") {
+        content.insert("from".into(), from.clone());
+    }
+    if !texts.is_empty() {
+        content.insert("body".into(), Json::Object(texts));
+    }
+    let mut body = Map::new();
+    if !content.is_empty() {
+        body.insert("content".into(), Json::Object(content));
+    }
+    if let Some(disabled) = pick("disabled") {
+        body.insert("disabled".into(), disabled.clone());
+    }
+    Json::Object(body)
+}
+
+fn values(json: &Json) -> BTreeMap<String, Json> {
+    json.as_object().into_iter().flatten().map(|(field, value)| (field.clone(), value.clone())).collect()
+}
+
+/// Whether a template is as these values say; null is absent.
+fn is_as(seen: &Seen, values: &BTreeMap<String, Json>) -> bool {
+    let there = |field: &str| seen.attrs.get(field).and_then(Value::known).cloned().unwrap_or(Json::Null);
+    values.iter().all(|(field, value)| there(field) == *value)
+}
+
+fn switched_off(address: &str) -> Option<String> {
+    Some(format!("phone messages of type {} are not sent any more", type_of(address)))
+}
+
+impl Kind for PhoneTemplate {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn sections(&self) -> &'static [&'static Section] {
+        SECTIONS
+    }
+
+    fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
+        let mut by_type: BTreeMap<&str, Attrs> = BTreeMap::new();
+        for (key, value) in manifest.section(SECTION_PATH).into_iter().flatten() {
+            if let Some((kind, field)) = key.split_once('.') {
+                by_type.entry(kind).or_default().insert(field.to_owned(), value.clone());
+            }
+        }
+        by_type
+            .into_iter()
+            .map(|(kind, desired)| Resource { address: format!("{NAME}.{kind}"), kind: NAME, desired })
+            .collect()
+    }
+
+    fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
+        vec![list()]
+    }
+
+    fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
+        Box::pin(async move {
+            let reply = reader.get(&list()).await?;
+            let mut seen = find(&reply, hint.address)?.map(parse).unwrap_or_default();
+            let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+            if seen.exists && hint.entry.is_none() {
+                // A run that was killed after its create has left an intent: the template is its own.
+                seen.unowned = !creating;
+                seen.raw = json!({ "resumed": creating });
+            }
+            let long = |field: &str| {
+                seen.attrs.get(field).and_then(Value::as_str).is_some_and(|words| words.len() > KEPT_MAX)
+            };
+            let wanted = |field: &str| hint.want.is_some_and(|want| want.desired.contains_key(field));
+            let lost: Vec<&str> = ["text", "voice"]
+                .into_iter()
+                .filter(|field| seen.unowned && wanted(field) && long(field))
+                .collect();
+            if !lost.is_empty() {
+                let what = format!(
+                    "its {} is longer than {KEPT_MAX} characters, so it is not kept, and destroy cannot put it back",
+                    lost.join(" and ")
+                );
+                seen.finding(hint.address, Level::Warning, what, "keep a copy of the text before you apply");
+            }
+            Ok(seen)
+        })
+    }
+
+    fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
+        let off = |attrs: &Attrs| attrs.get("disabled") == Some(&Value::Known(json!(true)));
+        let mut step = if diff.seen.exists {
+            if diff.changes.is_empty() {
+                return Vec::new();
+            }
+            let mut step =
+                diff.step(Verb::Update, Stage::Tenant, "update the template", json!({ "do": "put" }));
+            step.reason = diff.changed_names();
+            step
+        } else {
+            let what = "make the built-in template one of the tenant's own";
+            let mut step = diff.step(Verb::Create, Stage::Tenant, what, json!({ "do": "put" }));
+            step.creates = true;
+            step.reason = "the tenant has the built-in one".into();
+            step
+        };
+        step.op["values"] = json!(plain(&diff.want.desired));
+        if off(&diff.want.desired) && !off(&diff.seen.attrs) {
+            step.danger = switched_off(diff.address);
+        }
+        vec![step]
+    }
+
+    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+        if !seen.exists {
+            return Vec::new();
+        }
+        // Somebody was quicker than our create: what they had is in the notes.
+        let former = entry.notes.get("former").map(values);
+        if entry.ownership == Ownership::Created && former.is_none() {
+            let mut step = step(
+                address,
+                NAME,
+                Verb::Delete,
+                Stage::Tenant,
+                "go back to the built-in template",
+                json!({ "do": "delete" }),
+            );
+            step.reason = "it was created by this stack".into();
+            return vec![step];
+        }
+        let back: BTreeMap<String, Json> = former
+            .unwrap_or_else(|| entry.restore.clone())
+            .into_iter()
+            .filter(|(field, _)| entry.fields.contains_key(field))
+            .collect();
+        if is_as(seen, &back) {
+            return Vec::new();
+        }
+        let mut steps = Vec::new();
+        // A sender cannot be taken away by writing: only the reset drops it. What is ours alone goes with it.
+        if back.get("from") == Some(&Json::Null) && seen.attrs.contains_key("from") {
+            let mut reset = step(
+                address,
+                NAME,
+                Verb::Update,
+                Stage::Tenant,
+                "reset the template",
+                json!({ "do": "reset" }),
+            );
+            reset.reason = "it had no sender before this stack".into();
+            steps.push(reset);
+        }
+        // After a reset everything has to be said again, what we never managed too.
+        let mut all = plain(&seen.attrs);
+        all.extend(back);
+        let op = json!({ "do": "put", "values": all });
+        let mut step = step(address, NAME, Verb::Update, Stage::Tenant, "put the former template back", op);
+        step.reason = "it was there before this stack".into();
+        if all.get("disabled") == Some(&json!(true))
+            && seen.attrs.get("disabled") != Some(&Value::Known(json!(true)))
+        {
+            step.danger = switched_off(address);
+        }
+        steps.push(step);
+        steps
+    }
+
+    fn facts(&self, _address: &str, _seen: &Seen) -> Facts {
+        Facts::new()
+    }
+
+    fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
+        Box::pin(async move {
+            let id = run.seen.ids.get("id").map(String::as_str).unwrap_or_default();
+            match text(&run.step.op, "do") {
+                "put" => put(&run, id, writer).await,
+                "reset" => {
+                    let path = format!("{PATH}/{id}/reset");
+                    let reply = writer.json(Method::Patch, path, json!({}), Repeat::Safe).await?;
+                    Ok(Done::seen(named(parse(&reply), "id")?))
+                }
+                _ => {
+                    match writer.json(Method::Delete, format!("{PATH}/{id}"), Json::Null, Repeat::Safe).await
+                    {
+                        Ok(_) => Ok(Done::seen(Seen::default())),
+                        Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
+                        Err(failed) => Err(failed),
+                    }
+                }
+            }
+        })
+    }
+
+    fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
+        Box::pin(async move {
+            let reply = reader.fresh(&list()).await?;
+            let seen = find(&reply, run.address)?.map(parse).unwrap_or_default();
+            let took = match text(&run.step.op, "do") {
+                "put" => seen.exists && is_as(&seen, &values(&run.step.op["values"])),
+                "reset" => seen.exists && !seen.attrs.contains_key("from"),
+                _ => !seen.exists,
+            };
+            let seen = if seen.exists { seen } else { Seen::default() };
+            Ok(took.then(|| Done::seen(seen)))
+        })
+    }
+
+    fn scopes(&self, step: &Step) -> &'static [&'static str] {
+        match step.verb {
+            Verb::Create => &["create:phone_templates"],
+            Verb::Delete => &["delete:phone_templates"],
+            _ => &["update:phone_templates"],
+        }
+    }
+
+    fn notices(&self, manifest: &Manifest, _as_of_ms: u64) -> Vec<Finding> {
+        let declared = manifest.section(SECTION_PATH).is_some_and(|attrs| !attrs.is_empty());
+        if !declared || manifest.section("verify_service").is_none() {
+            return Vec::new();
+        }
+        vec![Finding {
+            address: NAME.into(),
+            text: "codes that Verify sends do not use these texts: Verify has its own".into(),
+            help: "they are for messages that another Action or provider sends".into(),
+            level: Level::Note,
+        }]
+    }
+
+    fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
+        let there = |field: &str| seen.attrs.get(field).and_then(Value::known).cloned().unwrap_or(Json::Null);
+        ["from", "text", "voice", "disabled"]
+            .into_iter()
+            .map(|field| (field.to_owned(), there(field)))
+            .collect()
+    }
+}
+
+/// Writes a template. It is read right before, so that what the manifest leaves alone is sent as it stands now.
+async fn put(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Failed> {
+    let to = values(&run.step.op["values"]);
+    let reply = writer.reader().fresh(&list()).await?;
+    let there = find(&reply, run.address)?.map(parse).unwrap_or_default();
+    if !id.is_empty() {
+        let body = body(&to, &plain(&there.attrs));
+        let reply = writer.json(Method::Patch, format!("{PATH}/{id}"), body, Repeat::Safe).await?;
+        return Ok(Done::seen(named(parse(&reply), "id")?));
+    }
+    let mut there = there;
+    if !there.exists {
+        let mut body = body(&to, &values(&there.raw["built_in"]));
+        body["type"] = json!(type_of(run.address));
+        match writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await {
+            Err(failed) if failed.status() == Some(409) => {
+                let reply = writer.reader().fresh(&list()).await?;
+                there = find(&reply, run.address)?.map(parse).filter(|seen| seen.exists).ok_or(failed)?;
+            }
+            reply => return Ok(Done::seen(named(parse(&reply?), "id")?)),
+        }
+    }
+    // Somebody made it since the plan. What they wrote is kept for destroy.
+    let former = PhoneTemplate.restore(&there);
+    let id = there.ids.get("id").map(String::as_str).unwrap_or_default();
+    let body = body(&to, &plain(&there.attrs));
+    let reply = writer.json(Method::Patch, format!("{PATH}/{id}"), body, Repeat::Safe).await?;
+    let notes = BTreeMap::from([("former".to_owned(), json!(former))]);
+    Ok(Done { seen: named(parse(&reply), "id")?, notes })
+}

@@ -1,0 +1,240 @@
+//! Branding of the login pages.
+//!
+//! Facts that bite: a PATCH merges at the top level only, so what stands inside `colors`, `font` and `identifiers` is
+//! replaced whole; a fresh tenant lacks keys, which is a value too; `page_background` may be a gradient.
+
+use serde_json::{Map, Value as Json};
+
+use super::{SETTING, Setting, Shape};
+use crate::kinds::Resource;
+use crate::model::api::Method;
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::plan::Stage;
+use crate::model::value::{Attrs, Value};
+
+const SECTION_PATH: &str = "branding";
+const PATH: &str = "/api/v2/branding";
+
+/// The word for "there is to be none".
+const NONE: &str = "none";
+
+const fn url(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
+    Field { key, ty: Type::Text { min: 1, max: 2048, check: Some(https) }, wire, doc, ..FIELD }
+}
+
+const fn color(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
+    Field { key, ty: Type::Text { min: 1, max: 9, check: Some(hex) }, wire, doc, ..FIELD }
+}
+
+static COLORS: &[Field] = &[
+    color("primary", "colors.primary", "buttons and links, #rrggbb, or none"),
+    color("page_background", "colors.page_background", "behind the login box, #rrggbb, or none"),
+];
+
+static FONT: &[Field] = &[url("url", "font.url", "a font file, https, or none")];
+
+static PHONE_DISPLAY: &[Field] = &[
+    Field {
+        key: "formatting",
+        ty: Type::OpenOneOf(&["international", "regional"]),
+        wire: "identifiers.phone_display.formatting",
+        doc: "how a phone number is written",
+        ..FIELD
+    },
+    Field {
+        key: "masking",
+        ty: Type::OpenOneOf(&["show_all", "hide_country_code", "mask_digits"]),
+        wire: "identifiers.phone_display.masking",
+        doc: "how much of a phone number is shown",
+        ..FIELD
+    },
+];
+
+static IDENTIFIERS: &[Field] = &[
+    Field {
+        key: "login_display",
+        ty: Type::OpenOneOf(&["unified", "separate"]),
+        wire: "identifiers.login_display",
+        doc: "one input for every identifier, or one each",
+        ..FIELD
+    },
+    Field {
+        key: "otp_autocomplete",
+        ty: Type::Bool,
+        wire: "identifiers.otp_autocomplete",
+        doc: "the browser may fill in the code from the message",
+        ..FIELD
+    },
+    Field { key: "phone_display", ty: Type::Object(PHONE_DISPLAY), doc: "phone numbers", ..FIELD },
+];
+
+static SECTION: Section = Section {
+    path: SECTION_PATH,
+    doc: "Logo, colours and font of the login pages; what is not named is left alone",
+    required: false,
+    fields: &[
+        url("logo_url", "logo_url", "https, or none"),
+        url("favicon_url", "favicon_url", "https, or none"),
+        Field { key: "colors", ty: Type::Object(COLORS), doc: "colours", ..FIELD },
+        Field { key: "font", ty: Type::Object(FONT), doc: "the font", ..FIELD },
+        Field {
+            key: "identifiers",
+            ty: Type::Object(IDENTIFIERS),
+            doc: "how identifiers are asked for and shown",
+            ..FIELD
+        },
+    ],
+};
+
+/// Every attribute, which is its path on the wire too.
+const FIELDS: &[&str] = &[
+    "logo_url",
+    "favicon_url",
+    "colors.primary",
+    "colors.page_background",
+    "font.url",
+    "identifiers.login_display",
+    "identifiers.otp_autocomplete",
+    "identifiers.phone_display.formatting",
+    "identifiers.phone_display.masking",
+];
+
+fn https(value: &str) -> Result<(), (String, String)> {
+    if value == NONE || (value.starts_with("https://") && !value.contains(char::is_whitespace)) {
+        return Ok(());
+    }
+    Err(("the login pages load https only".into(), "write a URL that begins with https://, or none".into()))
+}
+
+fn hex(value: &str) -> Result<(), (String, String)> {
+    let digits = value.strip_prefix('#').unwrap_or_default();
+    let fits = [3, 6, 8].contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if value == NONE || fits {
+        return Ok(());
+    }
+    Err(("not a colour".into(), "write # and six hex digits in quotes, as \"#1a2b3c\", or none".into()))
+}
+
+/// Branding of the login pages.
+pub static BRANDING: Setting = Setting {
+    name: "branding",
+    sections: &[&SECTION],
+    declare: |manifest| {
+        let attrs = manifest.section(SECTION_PATH).cloned().unwrap_or_default();
+        let desired: Attrs = attrs
+            .into_iter()
+            .map(|(key, value)| {
+                let none = value.as_str() == Some(NONE);
+                (key, if none { Value::Known(Json::Null) } else { value })
+            })
+            .collect();
+        match desired.is_empty() {
+            true => Vec::new(),
+            false => vec![Resource { address: "branding".into(), kind: "branding", desired }],
+        }
+    },
+    read: PATH,
+    shape: Shape::Sparse,
+    parse: |_, reply| {
+        FIELDS
+            .iter()
+            .map(|field| {
+                let there = field.split('.').try_fold(reply, |at, key| at.get(key)).cloned();
+                // An empty text says as much as no key.
+                let value = there.filter(|value| value.as_str() != Some("")).unwrap_or(Json::Null);
+                ((*field).to_owned(), Value::Known(value))
+            })
+            .collect()
+    },
+    write: |_, attrs| {
+        let mut body = Map::new();
+        for (field, value) in attrs {
+            put(&mut body, field, value.known().cloned().unwrap_or(Json::Null));
+        }
+        (Method::Patch, PATH.into(), Json::Object(body))
+    },
+    complete: Some(|body, now| {
+        let Some(body) = body.as_object_mut() else { return };
+        for (key, value) in body {
+            *value = over(now.get(key).unwrap_or(&Json::Null), value);
+        }
+    }),
+    weigh: |_, _, _| (Stage::Tenant, None),
+    scopes: &["update:branding"],
+    ..SETTING
+};
+
+/// Puts a value at a dotted path.
+fn put(map: &mut Map<String, Json>, path: &str, value: Json) {
+    match path.split_once('.') {
+        None => drop(map.insert(path.to_owned(), value)),
+        Some((first, rest)) => {
+            let inner = map.entry(first).or_insert_with(|| Json::Object(Map::new()));
+            if let Some(inner) = inner.as_object_mut() {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// An object as it stands with our values over it. A member that is to go is left out, since the object is replaced
+/// whole; an object without members goes altogether.
+fn over(now: &Json, ours: &Json) -> Json {
+    let Json::Object(ours) = ours else { return ours.clone() };
+    let mut whole = now.as_object().cloned().unwrap_or_default();
+    for (key, value) in ours {
+        let value = over(whole.get(key).unwrap_or(&Json::Null), value);
+        if value.is_null() {
+            whole.remove(key);
+        } else {
+            whole.insert(key.clone(), value);
+        }
+    }
+    if whole.is_empty() { Json::Null } else { Json::Object(whole) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nested_objects_are_sent_whole_and_lists_of_nothing_go() {
+        let now = json!({
+            "colors": { "primary": "#111111", "page_background": { "type": "linear-gradient", "angle_deg": 35 } },
+            "font": { "url": "https://acme.example/f.woff" },
+            "identifiers": { "login_display": "unified", "phone_display": { "masking": "show_all" } },
+        });
+        let cases = [
+            (
+                "colors.primary",
+                json!("#222222"),
+                json!({ "colors": {
+                "primary": "#222222", "page_background": { "type": "linear-gradient", "angle_deg": 35 } } }),
+            ),
+            ("colors.page_background", Json::Null, json!({ "colors": { "primary": "#111111" } })),
+            ("font.url", Json::Null, json!({ "font": null })),
+            ("logo_url", Json::Null, json!({ "logo_url": null })),
+            (
+                "identifiers.phone_display.formatting",
+                json!("regional"),
+                json!({ "identifiers": {
+                "login_display": "unified",
+                "phone_display": { "masking": "show_all", "formatting": "regional" } } }),
+            ),
+        ];
+        for (field, value, expected) in cases {
+            let attrs = Attrs::from([(field.to_owned(), Value::Known(value))]);
+            let (_, _, mut body) = (BRANDING.write)("branding", &attrs);
+            (BRANDING.complete.expect("a row that completes"))(&mut body, &now);
+            assert_eq!(body, expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn what_a_fresh_tenant_lacks_reads_as_none() {
+        let seen = (BRANDING.parse)("branding", &json!({ "logo_url": "" }));
+        assert!(FIELDS.iter().all(|field| seen[*field] == Value::Known(Json::Null)), "{seen:?}");
+    }
+}

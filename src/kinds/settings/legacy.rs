@@ -1,0 +1,137 @@
+//! The legacy phone set-up of Guardian: which provider sends, and its message texts.
+//!
+//! With the unified experience on, all of these calls answer 403, whatever the scopes.
+
+use serde_json::{Value as Json, json};
+
+use super::{Before, SETTING, Setting, known};
+use crate::diag::{Problem, codes};
+use crate::kinds::{Leaving, Resource, Seen, legacy, text};
+use crate::model::api::Method;
+use crate::model::call::Failed;
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Facts, Level, Stage};
+use crate::model::value::{Attrs, Value};
+
+/// Read and written here; also the probe for the unified flag.
+pub(super) const SELECTED: &str = "/api/v2/guardian/factors/phone/selected-provider";
+/// The provider that hands codes to the Action on `send-phone-message`.
+pub(super) const HOOK: &str = "phone-message-hook";
+const TEMPLATES: &str = "/api/v2/guardian/factors/phone/templates";
+const TEMPLATES_SECTION: &str = "phone.legacy_templates";
+
+static TEMPLATES_TABLE: Section = Section {
+    path: TEMPLATES_SECTION,
+    doc: "Message texts of the legacy set-up; Verify sends its own texts, so these are for other providers",
+    required: false,
+    fields: &[
+        Field {
+            key: "enrollment_message",
+            ty: Type::Text { min: 1, max: 20_000, check: None },
+            required: true,
+            wire: "enrollment_message",
+            doc: "sent when a number is enrolled",
+            ..FIELD
+        },
+        Field {
+            key: "verification_message",
+            ty: Type::Text { min: 1, max: 20_000, check: None },
+            required: true,
+            wire: "verification_message",
+            doc: "sent at login",
+            ..FIELD
+        },
+    ],
+};
+
+/// Who sends the codes of a tenant with the legacy set-up.
+pub static SELECTED_PROVIDER: Setting = Setting {
+    name: "phone_selected_provider",
+    declare: |manifest| {
+        let wanted = manifest.section("phone").is_some() && legacy::is_legacy(manifest);
+        let name = "phone_selected_provider";
+        wanted.then(|| super::one(name, name, "provider", Value::text(HOOK))).into_iter().collect()
+    },
+    read: SELECTED,
+    parse: |_, reply| Attrs::from([("provider".to_owned(), Value::text(text(reply, "provider")))]),
+    write: |_, attrs| (Method::Put, SELECTED.into(), json!({ "provider": known(attrs, "provider") })),
+    facts: |_, attrs| Facts::from([("selected".to_owned(), known(attrs, "provider"))]),
+    weigh: |_, from, to| {
+        let former = from.get("provider").and_then(Value::as_str).unwrap_or_default();
+        if to.get("provider").and_then(Value::as_str) == Some(HOOK) {
+            return (Stage::Provider, Some(format!("codes go through our Action instead of {former:?}")));
+        }
+        (Stage::RemoveProvider, Some("codes are sent the former way again".into()))
+    },
+    scopes: &["update:guardian_factors"],
+    before: Before::ActionStands,
+    leaving,
+    legacy: true,
+    ..SETTING
+};
+
+/// The texts of the legacy set-up. One write takes both.
+pub static LEGACY_TEMPLATES: Setting = Setting {
+    name: "phone_legacy_templates",
+    sections: &[&TEMPLATES_TABLE],
+    declare: |manifest| {
+        let section = manifest.section(TEMPLATES_SECTION).filter(|_| legacy::is_legacy(manifest));
+        let name = "phone_legacy_templates";
+        let resource = |attrs: &Attrs| Resource { address: name.into(), kind: name, desired: attrs.clone() };
+        section.map(resource).into_iter().collect()
+    },
+    check: |manifest, out| {
+        if manifest.section(TEMPLATES_SECTION).is_some() && !legacy::is_legacy(manifest) {
+            out.push(Problem::error(
+                codes::CONFLICT,
+                TEMPLATES_SECTION,
+                "these texts belong to the legacy set-up",
+                "the tenant's phone provider has its own templates, and Verify uses neither",
+                "remove this section",
+            ));
+        }
+    },
+    read: TEMPLATES,
+    parse: |_, reply| {
+        let of = |key: &str| (key.to_owned(), Value::text(text(reply, key)));
+        Attrs::from([of("enrollment_message"), of("verification_message")])
+    },
+    write: |_, attrs| {
+        let body = json!({
+            "enrollment_message": known(attrs, "enrollment_message"),
+            "verification_message": known(attrs, "verification_message"),
+        });
+        (Method::Put, TEMPLATES.into(), body)
+    },
+    weigh: |_, _, _| (Stage::Provider, None),
+    scopes: &["update:guardian_factors"],
+    leaving,
+    legacy: true,
+    whole: true,
+    ..SETTING
+};
+
+fn leaving(manifest: &Manifest) -> Leaving {
+    match manifest.text("phone", "delivery") {
+        Some("unified") => Leaving::Abandoned("the unified phone experience does not use it any more"),
+        _ => Leaving::Removed,
+    }
+}
+
+/// What a refused legacy call means for its own part: with the unified experience on there is nothing to read, and
+/// nothing that could be set. `None`: the refusal means something else.
+pub(super) fn locked(failed: &Failed, address: &str, want: Option<&Resource>) -> Option<Seen> {
+    if failed.status() != Some(403) || failed.code() == Some("insufficient_scope") {
+        return None;
+    }
+    let Some(want) = want else { return Some(Seen::default()) };
+    let mut seen = Seen { exists: true, attrs: want.desired.clone(), raw: Json::Null, ..Seen::default() };
+    seen.finding(
+        address,
+        Level::Blocker,
+        format!("the tenant refuses the legacy phone calls, as it does with the unified phone experience on ({failed})"),
+        "use `phone.delivery: unified`; if the experience is off in Settings, Advanced, grant read:guardian_factors",
+    );
+    Some(seen)
+}

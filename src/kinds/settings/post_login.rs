@@ -1,0 +1,51 @@
+//! The tenant's switch that lets a post-login Action ask for factors.
+//!
+//! While it is off, a login whose Action asks fails. While it is on, the policy `always` no longer asks by itself
+//! ("Auth0 docs, customize MFA selection", 2026-08), so it goes on right before the rules and off right after them.
+
+use serde_json::{Value as Json, json};
+
+use super::{SETTING, Setting, Shape, known, one};
+use crate::model::api::Method;
+use crate::model::plan::{Facts, Stage};
+use crate::model::value::{Attrs, Value};
+
+/// Wanted exactly while the manifest has rules for logins.
+pub static POST_LOGIN_FACTORS: Setting = Setting {
+    name: "mfa_post_login_setting",
+    declare: |manifest| match manifest.section("mfa.post_login") {
+        Some(_) => {
+            vec![one(
+                "mfa_post_login_setting",
+                "mfa_post_login_setting",
+                "enabled",
+                Value::Known(json!(true)),
+            )]
+        }
+        None => Vec::new(),
+    },
+    read: "/api/v2/tenants/settings",
+    shape: Shape::Sparse,
+    // Absent on a tenant that never had it on.
+    parse: |_, reply| {
+        let enabled = reply.get("customize_mfa_in_postlogin_action").and_then(Json::as_bool).unwrap_or(false);
+        Attrs::from([("enabled".to_owned(), Value::Known(json!(enabled)))])
+    },
+    write: |_, attrs| {
+        let body = json!({ "customize_mfa_in_postlogin_action": known(attrs, "enabled") });
+        (Method::Patch, "/api/v2/tenants/settings".into(), body)
+    },
+    facts: |_, attrs| Facts::from([("customize".to_owned(), known(attrs, "enabled"))]),
+    weigh: |_, _, to| {
+        if known(to, "enabled") == json!(true) {
+            let danger = "Actions decide which factor a login is asked for: the policy `always` no longer asks by \
+                          itself, and what other post-login Actions ask for begins to count";
+            return (Stage::DeployRules, Some(danger.into()));
+        }
+        let danger = "only the policy decides which login is asked for a factor: `always` asks everywhere again, and \
+                      other post-login Actions that ask for factors fail";
+        (Stage::HandBack, Some(danger.into()))
+    },
+    scopes: &["update:tenant_settings"],
+    ..SETTING
+};

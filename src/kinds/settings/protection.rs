@@ -1,0 +1,44 @@
+//! Protection of the tenant's phone provider: how sends to one number follow each other.
+
+use serde_json::json;
+
+use super::{SETTING, Setting, Shape, known, one};
+use crate::model::api::Method;
+use crate::model::plan::Stage;
+use crate::model::value::{Attrs, Value};
+
+const PATH: &str = "/api/v2/attack-protection/phone-provider-protection";
+
+/// Whether sends to the same number are held back for growing times. The field is `phone.protection`.
+pub static PHONE_PROTECTION: Setting = Setting {
+    name: "phone_provider_protection",
+    declare: |manifest| {
+        let word = manifest.get("phone", "protection").cloned();
+        let name = "phone_provider_protection";
+        word.map(|word| one(name, name, "type", word)).into_iter().collect()
+    },
+    read: PATH,
+    shape: Shape::Sparse,
+    parse: |_, reply| {
+        let word = reply["type"].as_str();
+        let word = word.map_or_else(|| Value::Unknown("type".into()), Value::text);
+        Attrs::from([("type".to_owned(), word)])
+    },
+    // No setting was ever made ("Auth0 Management API types", phone provider protection, 2026-08), so the default holds.
+    on_404: Some(|| Attrs::from([("type".to_owned(), Value::text("default"))])),
+    write: |_, attrs| (Method::Patch, PATH.into(), json!({ "type": known(attrs, "type") })),
+    weigh: |_, from, to| {
+        let danger = match (known(from, "type").as_str(), known(to, "type").as_str()) {
+            (_, Some("exponential")) => {
+                "a user who asks for several codes in a row waits longer for each, and some are not sent"
+            }
+            (Some("exponential"), _) => {
+                "sends to one number are no longer slowed down, which is what holds back SMS fraud"
+            }
+            _ => return (Stage::Tenant, None),
+        };
+        (Stage::Tenant, Some(danger.into()))
+    },
+    scopes: &["update:attack_protection"],
+    ..SETTING
+};

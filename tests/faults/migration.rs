@@ -1,0 +1,407 @@
+//! The legacy phone set-up, the way out of it, and that there is no way back.
+
+use lockstep::engine::apply::{Ended, Wishes, apply};
+use lockstep::engine::observe::Observation;
+use lockstep::kinds;
+use lockstep::model::plan::{Facts, Level, Plan, Stage};
+use lockstep::plan::check;
+use lockstep::port::Port;
+use lockstep::shell::in_process::Stop;
+use lockstep::twin::world::Action;
+use lockstep::twin::{Flag, Options, TriggerRef};
+
+use super::bench::{ACTION as UNIFIED, Bench, LEGACY, NAMED, all, crowd, shown};
+use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest};
+
+const DAY_MS: u64 = 24 * 3_600_000;
+
+fn legacy_manifest() -> String {
+    core_manifest().replace("delivery: unified", "delivery: legacy")
+}
+
+/// An older tenant, next to what other people keep there.
+fn older(flag: Flag) -> Bench {
+    let options = Options { unified_flag: flag, ..crate::support::options() };
+    let bench = Bench::new(options, legacy_manifest());
+    crowd(&mut bench.world());
+    bench
+}
+
+/// The legacy stack stands and works, and the manifest asks for the unified way.
+fn asked(flag: Flag) -> Bench {
+    let mut bench = older(flag);
+    bench.stack.applied();
+    bench.stack.text = core_manifest();
+    bench.losses();
+    bench
+}
+
+fn named(bench: &Bench, name: &str) -> Option<Action> {
+    bench.world().tenant_mut(DOMAIN).actions.iter().find(|action| action.name == name).cloned()
+}
+
+fn bound(bench: &Bench, trigger: &str) -> usize {
+    bench.world().tenant_mut(DOMAIN).bound(trigger).len()
+}
+
+fn selected(bench: &Bench) -> String {
+    bench.world().tenant_mut(DOMAIN).legacy_phone.selected_provider.clone()
+}
+
+fn waits(plan: &Plan) -> Vec<&str> {
+    plan.deferred.iter().map(|later| later.address.as_str()).collect()
+}
+
+/// Everything legacy is gone, everything unified stands.
+fn moved_on(bench: &mut Bench, story: &str) {
+    assert!(named(bench, LEGACY).is_none(), "{story}: the legacy Action is still there");
+    assert!(named(bench, UNIFIED).is_some_and(|a| a.live_version().is_some()), "{story}: not deployed");
+    assert_eq!(
+        (bound(bench, "send-phone-message"), bound(bench, "custom-phone-provider")),
+        (0, 1),
+        "{story}"
+    );
+    let mut world = bench.world();
+    let tenant = world.tenant_mut(DOMAIN);
+    assert!(tenant.unified(), "{story}: the flag is off");
+    assert_eq!(tenant.phone_providers.len(), 1, "{story}: providers");
+    let acme =
+        world.account_mut(ACCOUNT).verify_services.iter().filter(|s| s.friendly_name == "Acme").count();
+    assert_eq!(acme, 1, "{story}: Verify services");
+}
+
+#[test]
+fn the_legacy_stack_is_applied_once_and_destroyed_to_what_was_there() {
+    for flag in [Flag::Off, Flag::Absent] {
+        let mut bench = older(flag);
+        let former = bench.snapshot();
+        assert_eq!(bench.ended(false), Ended::Done);
+        assert_eq!(bench.losses(), Vec::<String>::new());
+        bench.at_rest("legacy");
+        let action = named(&bench, LEGACY).expect("the Action");
+        assert_eq!(action.supported_triggers, [TriggerRef::new("send-phone-message", "v2")]);
+        let code = &action.live_version().expect("deployed").code;
+        assert!(code.contains("onExecuteSendPhoneMessage") && !code.contains("onExecuteCustomPhoneProvider"));
+        assert_eq!(
+            (selected(&bench).as_str(), bound(&bench, "send-phone-message")),
+            ("phone-message-hook", 1)
+        );
+        {
+            let mut world = bench.world();
+            let tenant = world.tenant_mut(DOMAIN);
+            assert!(tenant.phone_providers.is_empty() && !tenant.unified());
+            assert_eq!(tenant.message_types.as_deref(), Some(&["sms".to_owned(), "voice".to_owned()][..]));
+        }
+        assert_eq!(bench.ended(true), Ended::Done);
+        assert_eq!(bench.losses().iter().filter(|loss| loss.contains("locked")).count(), 0);
+        assert!(bench.snapshot() == former, "destroy leaves what was there");
+    }
+}
+
+#[test]
+fn a_killed_legacy_apply_is_finished_by_the_next() {
+    let mut first = older(Flag::Off);
+    let mark = first.stack.mark();
+    assert_eq!(first.ended(false), Ended::Done);
+    let length = first.requests(mark);
+    all((0..=length).flat_map(|k| [(k, true), (k, false)]), |(k, before_reply)| {
+        let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
+        let mut bench = older(Flag::Off);
+        let _ = bench.run(Stop::kill(k, before_reply), false);
+        bench.later();
+        assert_eq!(bench.ended(false), Ended::Done, "{story}");
+        bench.at_rest(&story);
+        assert_eq!(bench.losses(), Vec::<String>::new(), "{story}");
+        let named = bench.world().tenant_mut(DOMAIN).actions.iter().filter(|a| a.name == LEGACY).count();
+        assert_eq!((named, bound(&bench, "send-phone-message")), (1, 1), "{story}");
+    });
+}
+
+#[test]
+fn a_foreign_action_on_the_legacy_trigger_is_a_conflict() {
+    let mut bench = older(Flag::Off);
+    {
+        let mut world = bench.world();
+        let trigger = TriggerRef::new("send-phone-message", "v2");
+        let id = world.add_deployed_action(DOMAIN, "Their sender", &trigger, START_MS);
+        world.bind(DOMAIN, "send-phone-message", &id, "Their sender", START_MS);
+    }
+    let plan = bench.plan();
+    let blockers: Vec<&str> = plan.blockers().map(|finding| finding.text.as_str()).collect();
+    assert!(blockers.iter().any(|text| text.contains("already has an Action")), "{blockers:?}");
+    assert!(blockers.iter().any(|text| text.contains("another Action is bound")), "{blockers:?}");
+}
+
+#[test]
+fn the_legacy_calls_are_out_of_reach_with_the_unified_experience() {
+    for code in [None, Some("feature_not_enabled".to_owned())] {
+        let options = Options { unified_error_code: code, ..crate::support::options() };
+        let mut bench = Bench::new(options, legacy_manifest());
+        let plan = bench.plan();
+        let found = |address: &str, words: &str| {
+            plan.blockers().any(|finding| finding.address == address && finding.text.contains(words))
+        };
+        assert!(found("phone_selected_provider", "unified phone experience on"), "{}", shown(&plan));
+        assert!(found("unified_phone", "the way back"), "{}", shown(&plan));
+        // That unit alone: everything else was read and is planned.
+        assert!(plan.findings.iter().all(|finding| finding.level != Level::NotRead), "{}", shown(&plan));
+        assert!(plan.resources.iter().any(|resource| resource.address == "log_stream"));
+        let mark = bench.stack.mark();
+        assert!(matches!(bench.ended(false), Ended::Failed(_)));
+        assert!(bench.writes_since(mark).is_empty());
+    }
+}
+
+#[test]
+fn a_migration_loses_nothing_and_takes_the_old_objects_away_a_day_later() {
+    for flag in [Flag::Off, Flag::Absent] {
+        let mut bench = asked(flag);
+        let plan = bench.plan();
+        assert_eq!(waits(&plan), ["legacy_action", "legacy_binding"]);
+        assert!(plan.deferred.iter().all(|later| later.not_before.is_none()));
+        assert_eq!(bench.ended(false), Ended::Done);
+        assert_eq!(bench.losses(), Vec::<String>::new());
+        assert!(bench.world().tenant_mut(DOMAIN).unified());
+        assert_eq!((bound(&bench, "send-phone-message"), bound(&bench, "custom-phone-provider")), (1, 1));
+        bench.at_rest("migrated");
+        let plan = bench.plan();
+        assert_eq!(waits(&plan), ["legacy_action", "legacy_binding"]);
+        assert!(plan.deferred.iter().all(|later| later.not_before.is_some()), "{:?}", plan.deferred);
+
+        bench.stack.in_process.advance_ms(DAY_MS - 3_600_000);
+        bench.at_rest("an hour too early");
+        bench.stack.in_process.advance_ms(2 * 3_600_000);
+        let plan = bench.plan();
+        assert!(plan.deferred.is_empty());
+        let steps: Vec<&str> = plan.steps.iter().map(|step| step.address.as_str()).collect();
+        assert_eq!(steps, ["legacy_binding", "legacy_action"]);
+        assert_eq!(plan.blockers().count(), 0, "{}", shown(&plan));
+        assert_eq!(bench.ended(false), Ended::Done);
+        assert_eq!(bench.losses(), Vec::<String>::new());
+        bench.at_rest("later");
+        moved_on(&mut bench, "later");
+    }
+}
+
+#[test]
+fn what_is_due_stays_while_the_new_way_does_not_deliver() {
+    let mut bench = asked(Flag::Off);
+    bench.stack.applied();
+    bench.stack.in_process.advance_ms(2 * DAY_MS);
+    bench.world().tenant_mut(DOMAIN).phone_providers[0].disabled = true;
+    let plan = bench.plan();
+    assert_eq!(waits(&plan), ["legacy_action", "legacy_binding"]);
+    assert!(plan.steps.iter().all(|step| step.address == "phone_provider"), "{}", shown(&plan));
+    assert_eq!(bench.ended(false), Ended::Done);
+    bench.at_rest("mended");
+    assert!(named(&bench, LEGACY).is_some(), "the wait begins anew");
+    bench.stack.in_process.advance_ms(DAY_MS + 3_600_000);
+    assert_eq!(bench.ended(false), Ended::Done);
+    moved_on(&mut bench, "mended first");
+}
+
+#[test]
+fn a_migration_killed_anywhere_is_finished_by_the_next_run() {
+    let mut first = asked(Flag::Off);
+    let mark = first.stack.mark();
+    assert_eq!(first.ended(false), Ended::Done);
+    let length = first.requests(mark);
+    let prepared = asked(Flag::Off);
+    all((0..=length).flat_map(|k| [(k, true), (k, false)]), |(k, before_reply)| {
+        let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
+        let mut bench = prepared.fork();
+        let _ = bench.run(Stop::kill(k, before_reply), false);
+        bench.later();
+        assert_eq!(bench.ended(false), Ended::Done, "{story}");
+        bench.at_rest(&story);
+        bench.stack.in_process.advance_ms(DAY_MS + 3_600_000);
+        assert_eq!(bench.ended(false), Ended::Done, "{story}: the rest");
+        bench.at_rest(&story);
+        assert_eq!(bench.losses(), Vec::<String>::new(), "{story}");
+        moved_on(&mut bench, &story);
+    });
+}
+
+/// One tenant where somebody has clicked a part of the way already.
+fn by_hand(part: usize) -> Bench {
+    let bench = asked(Flag::Off);
+    // What a run of our own does in the first `part` writes, and then nobody remembers it.
+    let mut shadow = bench.fork();
+    let _ = shadow.run(Stop::kill(part, false), false);
+    let tenant = shadow.world().tenant_mut(DOMAIN).clone();
+    let ledger = bench
+        .world()
+        .tenant_mut(DOMAIN)
+        .actions
+        .iter()
+        .find(|a| a.name.starts_with("Lockstep ledger"))
+        .cloned();
+    let service = shadow.world().account_mut(ACCOUNT).verify_services.clone();
+    *bench.world().tenant_mut(DOMAIN) = tenant;
+    bench.world().account_mut(ACCOUNT).verify_services = service;
+    let mut world = bench.world();
+    let actions = &mut world.tenant_mut(DOMAIN).actions;
+    actions.retain(|action| !action.name.starts_with("Lockstep ledger"));
+    actions.extend(ledger);
+    drop(world);
+    bench
+}
+
+#[test]
+fn a_tenant_half_migrated_by_hand_is_taken_over() {
+    let mut first = asked(Flag::Off);
+    let mark = first.stack.mark();
+    assert_eq!(first.ended(false), Ended::Done);
+    let length = first.requests(mark);
+    all(12..length, |part| {
+        let story = format!("{part} of {length} requests done by hand");
+        let mut bench = by_hand(part);
+        bench.losses();
+        bench.later();
+        assert_eq!(bench.ended(false), Ended::Done, "{story}");
+        bench.at_rest(&story);
+        bench.stack.in_process.advance_ms(DAY_MS + 3_600_000);
+        assert_eq!(bench.ended(false), Ended::Done, "{story}: the rest");
+        bench.at_rest(&story);
+        assert_eq!(bench.losses(), Vec::<String>::new(), "{story}");
+        moved_on(&mut bench, &story);
+    });
+}
+
+#[test]
+fn one_name_serves_both_ways() {
+    let name = NAMED;
+    let text = |text: String| text.replace("  code: builtin", &format!("  name: {name}\n  code: builtin"));
+    let mut bench = older(Flag::Off);
+    bench.stack.text = text(legacy_manifest());
+    bench.stack.applied();
+    bench.stack.text = text(core_manifest());
+    assert_eq!(bench.ended(false), Ended::Done);
+    bench.at_rest("both stand");
+    assert!(named(&bench, name).is_some() && named(&bench, "Acme sender (unified)").is_some());
+    bench.stack.in_process.advance_ms(DAY_MS + 3_600_000);
+    assert_eq!(bench.ended(false), Ended::Done);
+    bench.at_rest("the old one is gone");
+    assert!(named(&bench, name).is_none());
+    assert_eq!(bench.losses(), Vec::<String>::new());
+    // The longer name is ours: destroy knows it.
+    assert_eq!(bench.ended(true), Ended::Done);
+    assert!(named(&bench, "Acme sender (unified)").is_none());
+}
+
+#[test]
+fn the_way_back_is_refused_with_the_reason() {
+    let mut bench = asked(Flag::Off);
+    bench.stack.applied();
+    bench.stack.text = legacy_manifest();
+    let plan = bench.plan();
+    let why: Vec<&str> = plan.blockers().map(|finding| finding.text.as_str()).collect();
+    assert!(
+        why.iter().any(|text| text.contains("the way back to the legacy set-up is not taken")),
+        "{why:?}"
+    );
+    assert!(plan.steps.iter().all(|step| step.address != "unified_phone"));
+}
+
+#[test]
+fn a_migration_that_was_called_off_before_the_flag_goes_back() {
+    let mut bench = asked(Flag::Off);
+    let steps = bench.plan().steps;
+    let flag = steps.iter().find(|step| step.address == "unified_phone").expect("a step");
+    assert_eq!(flag.stage, Stage::Tenant);
+    // Killed after the draft, long before the flag.
+    let _ = bench.run(Stop::kill(16, false), false);
+    assert!(!bench.world().tenant_mut(DOMAIN).unified());
+    bench.later();
+    bench.stack.text = legacy_manifest();
+    bench.stack.allow_delete = true;
+    assert_eq!(bench.ended(false), Ended::Done);
+    bench.at_rest("called off");
+    assert_eq!(bench.losses(), Vec::<String>::new());
+    assert!(bench.plan().deferred.is_empty());
+}
+
+/// What is known of the delivery path before the first step.
+fn facts_of(observation: &Observation) -> Facts {
+    let kind = |address: &str| kinds::by_name(address.split('.').next().unwrap_or_default());
+    let seen = observation.seen.iter();
+    seen.filter_map(|(address, seen)| Some(kind(address)?.facts(address, seen))).flatten().collect()
+}
+
+/// The plan with two neighbouring steps in the other order.
+fn swapped(plan: &Plan, first: usize) -> Plan {
+    let mut plan = plan.clone();
+    plan.steps.swap(first, first + 1);
+    for (index, step) in plan.steps.iter_mut().enumerate() {
+        step.number = index + 1;
+    }
+    plan
+}
+
+/// What a migration is, as it is printed; docs/migration.md shows the same lines.
+#[test]
+fn the_order_of_a_migration() {
+    let steps: Vec<String> =
+        asked(Flag::Off).plan().steps.iter().map(|step| format!("{} {}", step.what, step.address)).collect();
+    insta::assert_snapshot!(steps.join("\n"), @r"
+    create the draft and build it action
+    deploy action
+    bind trigger_binding
+    create the provider phone_provider
+    set enabled true unified_phone
+    ");
+    let page = include_str!("../../docs/migration.md");
+    let mut rest = page;
+    for line in &steps {
+        let at = rest
+            .find(line.as_str())
+            .unwrap_or_else(|| panic!("docs/migration.md lacks, in its place: {line}"));
+        rest = &rest[at + line.len()..];
+    }
+}
+
+/// Each pair of neighbours in the wrong order, carried out on the twin: when codes stop, an exposing step is refused,
+/// or the API refuses, the proof must have refused the plan before.
+#[test]
+fn the_proof_refuses_every_unsafe_swap() {
+    let due = || {
+        let mut bench = asked(Flag::Off);
+        bench.stack.applied();
+        bench.stack.in_process.advance_ms(DAY_MS + 3_600_000);
+        bench
+    };
+    let prepared: [fn() -> Bench; 2] = [|| asked(Flag::Off), due];
+    let mut refusals = Vec::new();
+    for make in prepared {
+        let bench = make();
+        let count = bench.fork().plan().steps.len();
+        assert!(count > 1);
+        for first in 0..count - 1 {
+            let mut bench = bench.fork();
+            let mut observation = bench.observe();
+            let plan = swapped(&observation.plan, first);
+            let (one, other) = (&plan.steps[first], &plan.steps[first + 1]);
+            let pair = format!("{} {} before {} {}", one.what, one.address, other.what, other.address);
+            let facts = facts_of(&observation);
+            let lost = check::losses(&facts, &plan.steps);
+            observation.plan = plan;
+            let session = bench.stack.session(false);
+            let task =
+                |port: Port| async move { apply(&session, observation, Wishes::default(), &port).await };
+            let outcome = bench.stack.process(Stop::default(), task).expect("not killed");
+            let broke = outcome.ended != Ended::Done || !bench.losses().is_empty();
+            assert!(
+                !lost.is_empty() || !broke,
+                "{pair}: ended {:?}, and the proof said nothing",
+                outcome.ended
+            );
+            refusals.extend(lost.first().map(|loss| format!("{pair}: {}", loss.what)));
+        }
+    }
+    insta::assert_snapshot!(refusals.join("\n"), @r"
+    deploy action before create the draft and build it action: the Action is deployed before it is there
+    bind trigger_binding before deploy action: the Action is bound before it is deployed
+    set enabled true unified_phone before create the provider phone_provider: codes by SMS stop working
+    delete the Action legacy_action before take our entry out legacy_binding: the Action is deleted while it is bound, which the API refuses
+    ");
+}

@@ -1,0 +1,314 @@
+//! The post-login Action with its rules, beside other people's, while things go wrong.
+
+use lockstep::engine::apply::Ended;
+use lockstep::model::plan::Level;
+use lockstep::shell::in_process::Stop;
+use lockstep::twin::Twin;
+use serde_json::json;
+
+use super::bench::{Bench, RULES, all, shown};
+use crate::support::{DOMAIN, core_manifest};
+
+/// The core stack with rules: one that two factors meet, one that the phone alone meets.
+fn with_rules() -> String {
+    let rules = "mfa:\n  post_login:\n    binding:\n      position: before Their audit\n    rules:\n      \
+                 admins:\n        roles: [Admin]\n        factors: [phone, otp]\n      staff:\n        \
+                 organizations: [acme-staff]\n        factors: [phone]\n";
+    core_manifest().replace("mfa:\n", rules).replace("policy: always", "policy: never")
+}
+
+fn bench() -> Bench {
+    let mut bench = Bench::crowded();
+    bench.stack.text = with_rules();
+    bench
+}
+
+fn applied() -> Bench {
+    let mut bench = bench();
+    bench.stack.applied();
+    assert_eq!(bench.losses(), Vec::<String>::new());
+    bench
+}
+
+/// Names of what is bound to post-login, in order.
+fn bound(bench: &Bench) -> Vec<String> {
+    let mut world = bench.world();
+    let tenant = world.tenant_mut(DOMAIN);
+    let name = |id: &str| tenant.action(id).map(|action| action.name.clone()).unwrap_or_default();
+    tenant.bound("post-login").iter().map(|binding| name(&binding.action_id)).collect()
+}
+
+fn rules_versions(bench: &Bench) -> usize {
+    let mut world = bench.world();
+    let actions = &world.tenant_mut(DOMAIN).actions;
+    actions.iter().find(|action| action.name == RULES).map_or(0, |action| action.versions.len())
+}
+
+fn length(make: fn() -> Bench, destroy: bool) -> usize {
+    let mut bench = make();
+    let mark = bench.stack.mark();
+    assert_eq!(bench.ended(destroy), Ended::Done);
+    bench.requests(mark)
+}
+
+#[test]
+fn the_rules_take_their_place_among_the_others() {
+    let mut bench = bench();
+    bench.converge("first apply");
+    assert_eq!(bench.losses(), Vec::<String>::new());
+    assert_eq!(bound(&bench), ["Their enrichment", RULES, "Their audit"]);
+    assert_eq!(rules_versions(&bench), 1);
+    // Somebody adds an Action, and moves ours to the end: it goes back, and theirs stay in their order.
+    {
+        let mut world = bench.world();
+        let trigger = lockstep::twin::TriggerRef::new("post-login", "v3");
+        let id = world.add_deployed_action(DOMAIN, "Newer", &trigger, crate::support::START_MS);
+        world.bind(DOMAIN, "post-login", &id, "Newer", crate::support::START_MS);
+        let list = world.tenant_mut(DOMAIN).bindings.get_mut("post-login").expect("bound");
+        let ours = list.remove(1);
+        list.push(ours);
+    }
+    bench.converge("moved");
+    assert_eq!(bound(&bench), ["Their enrichment", RULES, "Their audit", "Newer"]);
+    assert_eq!(rules_versions(&bench), 1, "a place is no new version");
+    assert_eq!(bench.losses(), Vec::<String>::new());
+}
+
+#[test]
+fn a_killed_first_apply_is_finished_by_the_next() {
+    let length = length(bench, false);
+    let prepared = bench();
+    all((0..=length).flat_map(|k| [(k, true), (k, false)]), |(k, before_reply)| {
+        let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
+        let mut bench = prepared.fork();
+        let _ = bench.run(Stop::kill(k, before_reply), false);
+        bench.later();
+        bench.converge(&story);
+        bench.once_at_most(&story);
+        assert!(rules_versions(&bench) <= 2, "{story}: {} versions", rules_versions(&bench));
+        assert_eq!(bound(&bench), ["Their enrichment", RULES, "Their audit"], "{story}");
+        let losses = bench.losses();
+        assert!(
+            losses.iter().all(|loss| !loss.contains("rule") && !loss.contains("foreign")),
+            "{story}: {losses:?}"
+        );
+    });
+}
+
+#[test]
+fn a_killed_destroy_is_finished_by_the_next() {
+    let former = bench().snapshot();
+    let length = length(applied, true);
+    let prepared = applied();
+    all((0..=length).flat_map(|k| [(k, true), (k, false)]), |(k, before_reply)| {
+        let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
+        let mut bench = prepared.fork();
+        let _ = bench.run(Stop::kill(k, before_reply), true);
+        bench.later();
+        assert_eq!(bench.ended(true), Ended::Done, "{story}");
+        let mut now = bench.snapshot();
+        let tenant = now.tenant_mut(DOMAIN).clone();
+        let mut then = former.clone();
+        assert_eq!(tenant.settings, then.tenant_mut(DOMAIN).settings, "{story}");
+        assert_eq!(bound(&bench), ["Their enrichment", "Their audit"], "{story}");
+        assert!(tenant.actions.iter().all(|action| action.name != RULES), "{story}");
+        let losses = bench.losses();
+        assert!(
+            losses.iter().all(|loss| !loss.contains("rule") && !loss.contains("foreign")),
+            "{story}: {losses:?}"
+        );
+    });
+}
+
+#[test]
+fn the_part_goes_by_itself_when_it_leaves_the_manifest() {
+    let mut bench = applied();
+    bench.stack.text = core_manifest().replace("policy: always", "policy: never");
+    let plan = bench.plan();
+    assert!(plan.blockers().any(|finding| finding.help.contains("--allow-delete")), "{}", shown(&plan));
+    bench.stack.allow_delete = true;
+    let plan = bench.plan();
+    let order: Vec<&str> = plan.steps.iter().map(|step| step.address.as_str()).collect();
+    assert_eq!(
+        order,
+        ["mfa_post_login_binding", "mfa_post_login_setting", "mfa_post_login"],
+        "{}",
+        shown(&plan)
+    );
+    assert!(plan.steps[..2].iter().all(|step| step.danger.is_some()), "{:?}", plan.steps);
+    bench.converge("taken out");
+    assert_eq!(bound(&bench), ["Their enrichment", "Their audit"]);
+    assert_eq!(rules_versions(&bench), 0);
+    assert_eq!(bench.losses(), Vec::<String>::new());
+    let flag = bench.world().tenant_mut(DOMAIN).settings["customize_mfa_in_postlogin_action"].clone();
+    assert_eq!(flag, json!(false), "as it was");
+}
+
+/// Words of the dangerous steps.
+fn dangers(bench: &mut Bench) -> Vec<(String, String)> {
+    let plan = bench.plan();
+    let steps = plan.steps.into_iter().filter_map(|step| Some((step.address, step.danger?)));
+    steps.collect()
+}
+
+#[test]
+fn what_users_notice_is_said_before() {
+    let mut bench = bench();
+    let told = dangers(&mut bench);
+    let of = |told: &[(String, String)], address: &str| {
+        told.iter().find(|(at, _)| at == address).map(|(_, words)| words.clone())
+    };
+    assert_eq!(of(&told, "mfa_post_login"), None, "a deployment that nobody meets yet");
+    let words = of(&told, "mfa_post_login_binding").expect("dangerous");
+    assert!(words.contains("admins (roles Admin: otp or phone)") && words.contains("staff"), "{words}");
+    assert!(of(&told, "mfa_post_login_setting").is_some_and(|words| words.contains("always")));
+    bench.stack.applied();
+    bench.stack.text = with_rules().replace("roles: [Admin]", "roles: [Admin, Owner]");
+    let words = of(&dangers(&mut bench), "mfa_post_login").expect("dangerous");
+    assert!(words.contains("Admin or Owner"), "{words}");
+    bench.stack.text = with_rules().replace("    binding:", "    runtime: node18\n    binding:");
+    assert_eq!(of(&dangers(&mut bench), "mfa_post_login"), None, "another runtime asks nobody else");
+}
+
+#[test]
+fn a_factor_that_a_running_rule_needs_is_not_taken_away() {
+    let mut bench = applied();
+    // The rule would go with it, but what runs until then is the rule of the tenant.
+    let text = with_rules().replace("phone: on", "phone: off").replace("[phone, otp]", "[otp]");
+    bench.stack.text = text.replace("factors: [phone]\n", "factors: [otp]\n");
+    let plan = bench.plan();
+    let unsafe_step = plan.blockers().any(|finding| finding.text.contains("the rule staff demands"));
+    assert!(unsafe_step, "{}", shown(&plan));
+    // In two applies it goes: first the rules, then the factor.
+    bench.stack.text = with_rules().replace("[phone, otp]", "[otp]").replace("[phone]\n", "[otp]\n");
+    bench.stack.applied();
+    bench.stack.text = text.replace("factors: [phone]\n", "factors: [otp]\n");
+    bench.stack.allow_delete = true;
+    bench.stack.applied();
+    let losses = bench.losses();
+    assert!(losses.iter().all(|loss| !loss.contains("rule")), "{losses:?}");
+}
+
+/// What runs counts, not what the record or the manifest says.
+#[test]
+fn the_rules_are_read_out_of_the_code_that_runs() {
+    let mut bench = applied();
+    {
+        let mut world = bench.world();
+        let actions = &mut world.tenant_mut(DOMAIN).actions;
+        let action = actions.iter_mut().find(|action| action.name == RULES).expect("ours");
+        for code in
+            [&mut action.code].into_iter().chain(action.versions.iter_mut().map(|live| &mut live.code))
+        {
+            *code = code.replace(r#"["otp","phone"]"#, r#"["otp"]"#);
+        }
+    }
+    bench.stack.text = with_rules().replace("otp: on ", "otp: off ").replace("[phone, otp]", "[phone]");
+    let plan = bench.plan();
+    let names_it = plan.blockers().any(|finding| finding.text.contains("the rule admins demands"));
+    assert!(names_it, "{}", shown(&plan));
+}
+
+#[test]
+fn factors_that_others_manage_count() {
+    let text =
+        with_rules().replace("    otp: on ", "    # otp: on ").replace("[phone]\n", "[webauthn_roaming]\n");
+    let mut bench = bench();
+    bench.stack.text = text;
+    let plan = bench.plan();
+    let names_it = plan.blockers().any(|finding| finding.text.contains("the rule staff demands"));
+    assert!(names_it, "nobody switched the key on: {}", shown(&plan));
+    let switch = |bench: &Bench, name: &str| {
+        let mut world = bench.world();
+        let factors = &mut world.tenant_mut(DOMAIN).factors;
+        factors.iter_mut().find(|factor| factor.name == name).expect(name).enabled = true;
+    };
+    switch(&bench, "webauthn-roaming");
+    bench.converge("switched on by hand");
+    assert_eq!(bench.losses(), Vec::<String>::new());
+}
+
+#[test]
+fn what_the_rules_need_is_read_again_right_before() {
+    type Change = fn(&mut Twin);
+    let cases: &[(&str, Change)] = &[
+        ("the rule staff", |twin| {
+            let factors = &mut twin.tenant_mut(DOMAIN).factors;
+            factors
+                .iter_mut()
+                .filter(|factor| factor.name == "sms")
+                .for_each(|factor| factor.enabled = false);
+        }),
+        ("the phone provider", |twin| twin.tenant_mut(DOMAIN).phone_providers[0].disabled = true),
+        ("let Actions ask", |twin| {
+            let settings = &mut twin.tenant_mut(DOMAIN).settings;
+            settings.insert("customize_mfa_in_postlogin_action".into(), json!(false));
+        }),
+        ("the classic login", |twin| {
+            twin.tenant_mut(DOMAIN).prompts.universal_login_experience = "classic".into();
+        }),
+    ];
+    for (word, change) in cases {
+        let mut bench = bench();
+        // The moment after our Action is deployed: all that is left is the binding.
+        bench.watch.borrow_mut().meddle = Some(Box::new(move |twin, _, _| {
+            let actions = &twin.tenant_mut(DOMAIN).actions;
+            if actions.iter().any(|action| action.name == RULES && action.deployment.is_some()) {
+                change(twin);
+            }
+        }));
+        let ended = bench.ended(false);
+        assert!(matches!(&ended, Ended::Failed(text) if text.contains(word)), "{word}: {ended:?}");
+        assert_eq!(bound(&bench), ["Their enrichment", "Their audit"], "{word}");
+        bench.calm();
+    }
+}
+
+#[test]
+fn a_tenant_with_the_classic_login_is_not_given_rules() {
+    let mut bench = bench();
+    bench.stack.text = with_rules() + "\nuniversal_login:\n  identifier_first: true\n";
+    bench.world().tenant_mut(DOMAIN).prompts.universal_login_experience = "classic".into();
+    let plan = bench.plan();
+    let text = "the logins that a rule fits fail";
+    assert!(plan.blockers().any(|finding| finding.text.contains(text)), "{}", shown(&plan));
+}
+
+#[test]
+fn absent_means_no_request_and_present_means_one_more() {
+    let paths = |text: String| {
+        let mut bench = Bench::crowded();
+        bench.stack.text = text;
+        bench.stack.applied();
+        let mark = bench.stack.mark();
+        assert!(bench.plan().is_empty());
+        let log = bench.stack.log_since(mark);
+        log.into_iter()
+            .map(|entry| entry.path.split('?').next().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let (without, with) = (paths(core_manifest()), paths(with_rules()));
+    let more: Vec<&String> = with.iter().filter(|path| !without.contains(path)).collect();
+    assert_eq!(more, ["/api/v2/actions/triggers/post-login/bindings"]);
+    assert_eq!(with.len(), without.len() + 1, "{with:?}");
+}
+
+#[test]
+fn a_full_trigger_is_told_before() {
+    let mut bench = bench();
+    {
+        let mut world = bench.world();
+        let trigger = lockstep::twin::TriggerRef::new("post-login", "v3");
+        for number in 0..18 {
+            let name = format!("Theirs {number}");
+            let id = world.add_deployed_action(DOMAIN, &name, &trigger, crate::support::START_MS);
+            world.bind(DOMAIN, "post-login", &id, &name, crate::support::START_MS);
+        }
+    }
+    let plan = bench.plan();
+    let blocker = plan
+        .findings
+        .iter()
+        .any(|finding| finding.level == Level::Blocker && finding.text.contains("may have 20"));
+    assert!(blocker, "{}", shown(&plan));
+}
