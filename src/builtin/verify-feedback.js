@@ -54,7 +54,7 @@ function authorized(forms, secrets) {
   return found;
 }
 
-// A JSON array arrives as "0", "1", …; a JSON object as itself.
+// A JSON array arrives as "0", "1" and so on; a JSON object as itself.
 function recordsOf(event) {
   const records = Object.keys(event).filter((key) => /^\d+$/.test(key)).map((key) => event[key]);
   if (isObject(event.data) || typeof event.type === 'string') records.push(event);
