@@ -7,6 +7,7 @@
 mod bed;
 mod destroy;
 mod drift;
+mod function;
 mod post_login;
 mod properties;
 mod replies;

@@ -161,6 +161,8 @@ pub fn env() -> BTreeMap<String, String> {
     {
         env.insert(name.into(), value.into());
     }
+    // One byte more than a variable of a Function takes.
+    env.insert("LONG_SECRET".into(), "x".repeat(451));
     env
 }
 
@@ -293,6 +295,15 @@ impl Bed {
     pub fn observe(&mut self) -> Observation {
         let mut session = self.session(false);
         session.allow_delete = true;
+        self.stack
+            .process(Stop::default(), |port| async move { observe(&session, &port.reader()).await })
+            .expect("not killed")
+            .unwrap_or_else(|failed| panic!("{failed}"))
+    }
+
+    /// What `destroy` would do.
+    pub fn observe_destroy(&mut self) -> Observation {
+        let session = self.session(true);
         self.stack
             .process(Stop::default(), |port| async move { observe(&session, &port.reader()).await })
             .expect("not killed")
@@ -524,6 +535,9 @@ const MOVING: &[&str] = &[
     "builds",
     "build_sid",
     "deployments",
+    // Drawn anew with the service.
+    "domain_base",
+    "domain_name",
     "tokens",
     "used_assertions",
     "logs",

@@ -419,12 +419,21 @@ fn changes_beyond_one_field_are_told_and_put_right() {
 fn what_was_deleted_is_made_again() {
     let base = applied_full();
     let cases: &[(&str, Change, usize)] = &[
-        // The new service has another SID, which the Action reads from a secret: create, draft, deploy.
+        // The new service has another SID, which the Action reads from a secret and the Function from a variable:
+        // create, draft, variable, deploy.
         (
             "verify_service",
             |twin, _| twin.world.account_mut(crate::support::ACCOUNT).verify_services.clear(),
-            3,
+            4,
         ),
+        // Service, environment, Function, upload, build, six variables, deploy.
+        (
+            "feedback_function",
+            |twin, _| twin.world.account_mut(crate::support::ACCOUNT).serverless_services.clear(),
+            12,
+        ),
+        // The build that was made is still there: environment, six variables, deploy.
+        ("feedback_function", |twin, _| super::bed::receiver(twin).environments.clear(), 8),
         // Create, deploy, bind.
         (
             "action",
@@ -512,8 +521,12 @@ fn a_foreign_action_on_our_trigger_is_told_and_stops_us() {
 
 #[test]
 fn a_generated_authorization_is_drawn_anew_when_it_was_changed() {
-    let text = edit("feedback.log_stream.authorization", json!("${generated.feedback}"));
-    let mut bed = Bed::new(valid(FULL, &[text]));
+    // Without the Function the value is kept in one place only.
+    let edits = [
+        edit("feedback.log_stream.authorization", json!("${generated.feedback}")),
+        edit("feedback.function", Json::Null),
+    ];
+    let mut bed = Bed::new(valid(FULL, &edits));
     bed.applied();
     let drawn = bed.with_twin(|twin| stream(twin).sink["httpAuthorization"].clone());
     bed.with_twin(|twin| stream(twin).sink.insert("httpAuthorization".into(), json!("theirs")));

@@ -183,27 +183,25 @@ async fn levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader
     let environment =
         wire::entries(&environments, "environments")?.iter().find(|one| text(one, "unique_name") == wanted);
     let path = desired(hint, "path");
-    let Some(environment) = environment else {
-        let function = pick(hint, functions, None, path, seen);
-        keep(seen, "function", function);
-        return Ok(());
-    };
-    of_environment(environment, path, seen);
-    let sid = text(environment, "sid");
-    let live_sid = text(environment, "build_sid").to_owned();
-    let variables_get = wire::list(service, &format!("Environments/{sid}/Variables"));
     let build_get = |sid: &str| wire::one(service, &format!("Builds/{sid}"));
-    let mut gets = vec![variables_get.clone()];
-    if !live_sid.is_empty() {
-        gets.push(build_get(&live_sid));
+    let mut live_sid = String::new();
+    let mut live = None;
+    if let Some(environment) = environment {
+        of_environment(environment, path, seen);
+        let sid = text(environment, "sid");
+        text(environment, "build_sid").clone_into(&mut live_sid);
+        let variables_get = wire::list(service, &format!("Environments/{sid}/Variables"));
+        let mut gets = vec![variables_get.clone()];
+        if !live_sid.is_empty() {
+            gets.push(build_get(&live_sid));
+        }
+        read_all(&gets, reader).await;
+        let list = reader.get(&variables_get).await?;
+        variables(seen, wire::entries(&list, "variables")?, &|name| manages(hint, "variables.", name));
+        if !live_sid.is_empty() {
+            live = maybe(reader, &build_get(&live_sid)).await?;
+        }
     }
-    read_all(&gets, reader).await;
-    let list = reader.get(&variables_get).await?;
-    variables(seen, wire::entries(&list, "variables")?, &|name| manages(hint, "variables.", name));
-    let live = match live_sid.as_str() {
-        "" => None,
-        sid => maybe(reader, &build_get(sid)).await?,
-    };
     let function = pick(hint, functions, live.as_ref(), path, seen);
     keep(seen, "function", function.clone());
     let Some(function) = function else { return Ok(()) };
