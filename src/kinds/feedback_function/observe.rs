@@ -90,8 +90,7 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let found = maybe(reader, &wire::service(&name)).await?;
     let former = former(hint, &name, reader).await?;
     let Some(service) = found else {
-        let mut seen = Seen::default();
-        seen.raw = json!({ "same_name": [marker(&name)] });
+        let mut seen = Seen { raw: json!({ "same_name": [marker(&name)] }), ..Seen::default() };
         if let Some(former) = former {
             seen.raw["former"] = former;
         }

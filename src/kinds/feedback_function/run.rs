@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::observe::{self, marker};
+use super::observe;
 use super::section::{environment_name, unique_name};
 use super::wire::{self, form, pair};
 use super::{CURRENT, FUNCTION_NAME, PREVIOUS};
@@ -405,7 +405,6 @@ pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>
     match text(&run.step.op, "do") {
         "service" => {
             let name = unique_name(run.manifest);
-            debug_assert!(run.seen.raw["same_name"] == json!([marker(&name)]));
             match there(reader.fresh(&wire::service(&name)).await).await? {
                 Some(service) => step.service_made(&service).map(Some),
                 None => Ok(None),
