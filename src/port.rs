@@ -37,6 +37,8 @@ struct State {
     now_ms: u64,
     interrupted: bool,
     cache: BTreeMap<Get, Option<Result<Rc<Json>, Failed>>>,
+    /// Somebody waits for a read that another part of the task has sent.
+    shares: bool,
     events: VecDeque<Event>,
     scopes: Option<Vec<String>>,
 }
@@ -155,12 +157,22 @@ impl Reader {
         };
         if first {
             let result = self.fresh(get).await.map(Rc::new);
-            self.port.0.borrow_mut().cache.insert(get.clone(), Some(result.clone()));
+            let mut state = self.port.0.borrow_mut();
+            state.cache.insert(get.clone(), Some(result.clone()));
+            // Whoever shares it may have been polled before us, and nothing else may be under way that brings a poll.
+            if std::mem::take(&mut state.shares) {
+                let now_ms = state.now_ms;
+                state.alarms.push(now_ms);
+            }
             return result;
         }
-        std::future::poll_fn(|_| match self.port.0.borrow().cache.get(get) {
-            Some(Some(result)) => Poll::Ready(result.clone()),
-            _ => Poll::Pending,
+        std::future::poll_fn(|_| {
+            let mut state = self.port.0.borrow_mut();
+            if let Some(Some(result)) = state.cache.get(get) {
+                return Poll::Ready(result.clone());
+            }
+            state.shares = true;
+            Poll::Pending
         })
         .await
     }
@@ -375,6 +387,38 @@ pub async fn beside<T>(main: impl Future<Output = T>, beside: impl Future<Output
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_shares_a_read_is_polled_again_when_it_is_there() {
+        use std::task::{Context, Waker};
+        let port = Port::default();
+        let (one, two) = (port.reader(), port.reader());
+        let get = Get::whole(Api::Verify, "/v2/Services/VA1");
+        let (first, early) = (get.clone(), get.clone());
+        let turn = Rc::new(RefCell::new(0));
+        let later = turn.clone();
+        // Polled first, and asks second: it waits for the answer to the other's request.
+        let waits: Boxed<'_, bool> = Box::pin(async move {
+            std::future::poll_fn(|_| if *later.borrow() > 0 { Poll::Ready(()) } else { Poll::Pending }).await;
+            one.get(&early).await.is_ok()
+        });
+        let asks: Boxed<'_, bool> = Box::pin(async move { two.get(&first).await.is_ok() });
+        let mut both = Box::pin(join_all(vec![waits, asks]));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut poll = |now_ms| {
+            port.begin_poll(now_ms, false);
+            both.as_mut().poll(&mut cx)
+        };
+        assert!(poll(1).is_pending());
+        *turn.borrow_mut() = 1;
+        assert!(poll(2).is_pending());
+        let calls = port.take_calls();
+        assert_eq!(calls.len(), 1, "equal reads are sent once");
+        port.deliver(calls[0].0, Ok(Json::Null));
+        assert!(poll(3).is_pending());
+        assert_eq!(port.next_alarm(), Some(3), "or it would never be polled again");
+        assert_eq!(poll(3), Poll::Ready(vec![true, true]));
+    }
 
     #[test]
     fn page_links_are_cut_to_their_path() {

@@ -5,6 +5,7 @@ mod bench;
 mod function;
 mod kills;
 mod ledgers;
+mod limits;
 mod migration;
 mod pace;
 mod post_login;

@@ -4,7 +4,9 @@
 //! The list of fields is generated from the manifest's tables and from what the kinds declare; each table here is
 //! compared with it, so a new field without a row fails.
 
+mod around;
 mod bed;
+mod below;
 mod destroy;
 mod drift;
 mod function;

@@ -10,6 +10,10 @@
 
 const twilio = require('twilio');
 
+// Which rate limits of the Verify service are passed, and what each counts: 'recipient', 'user' or 'ip'. Lockstep puts
+// the manifest's verify_service.rate_limits here. Verify refuses a name that its service does not have.
+const RATE_LIMITS = {}; // lockstep:rate-limits
+
 // Auth0 ends the Action after 20 s without a verdict. The helper's own limit does not count the wait for a free socket
 // or a body that trickles in, so a second limit covers the whole send and still leaves time to report.
 const REQUEST_LIMIT_MS = 10000;
@@ -20,7 +24,8 @@ const HINTS = new Map([
   [20003, CREDENTIALS],
   [20403, 'the Twilio account is suspended or closed'],
   [20404, 'these credentials see no service with this SID; check TWILIO_VERIFY_SID'],
-  [60200, 'Twilio refused a parameter, mostly because no such number can exist'],
+  [20429, 'too many at once, or a rate limit of the Verify service is used up'],
+  [60200, 'Twilio refused a parameter: mostly no such number can exist, or a rate limit is not there'],
   [60202, 'five checks failed for this number; wait until the verification expires'],
   [60203, 'five sends without feedback; approve verifications after login (feedback Function), or wait 10 minutes'],
   [60204, 'custom codes are off for the Verify service; turn them on'],
@@ -46,6 +51,15 @@ function clientFor(account, user, password) {
     kept = { id, client: twilio(user, password, options) };
   }
   return kept.client;
+}
+
+// The limits with their values of this message. One without a value (a message outside a login has no address) is left
+// out: it could not be counted, and an empty value would count everybody together.
+function rateLimits(event, recipient) {
+  const values = { recipient, user: event.user?.user_id, ip: event.request?.ip };
+  const passed = Object.entries(RATE_LIMITS).map(([name, key]) => [name, values[key]]);
+  const usable = passed.filter(([, value]) => typeof value === 'string' && value !== '');
+  return usable.length > 0 ? { rateLimits: Object.fromEntries(usable) } : {};
 }
 
 const drop = (reason) => ({ act: 'drop', reason });
@@ -85,7 +99,12 @@ async function send(event, message) {
   const client = clientFor(account, whole ? key : account, whole ? keySecret : token);
   // `locale` stays out on purpose: Verify picks the language by the number's country and falls back to English, while
   // a locale that its template or channel does not know is answered with 404, and then nobody gets a code.
-  const sent = client.verify.v2.services(service).verifications.create({ to, channel, customCode: code });
+  const sent = client.verify.v2.services(service).verifications.create({
+    to,
+    channel,
+    customCode: code,
+    ...rateLimits(event, to),
+  });
   await within(SEND_LIMIT_MS, sent);
 }
 

@@ -215,7 +215,7 @@ struct Work<'a> {
 
 impl<'a> Work<'a> {
     fn new(session: &'a Session, observation: Observation, plan: &'a Plan, port: &'a Port) -> Work<'a> {
-        let ledger = observation.found.ledger.clone().unwrap_or_else(|| Ledger {
+        let mut ledger = observation.found.ledger.clone().unwrap_or_else(|| Ledger {
             schema: LEDGER_SCHEMA,
             tenant: session.tenant.clone(),
             account: session.account.clone(),
@@ -225,6 +225,11 @@ impl<'a> Work<'a> {
             resources: BTreeMap::new(),
             intent: None,
             history: Vec::new(),
+        });
+        // What was recorded of one object says nothing of another one in its place.
+        ledger.resources.retain(|address, _| {
+            let seen = observation.seen.get(address);
+            seen.is_none_or(|seen| seen.raw.get(kinds::ANOTHER) != Some(&json!(true)))
         });
         let wanted = session.declared();
         let Observation { seen, found, prints, .. } = &observation;

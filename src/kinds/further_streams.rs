@@ -213,7 +213,7 @@ pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<P
             ));
         }
         let filters = manifest.set(SECTION_PATH, &format!("{HTTP}{name}.filters"));
-        log_stream::unknown_filters(&at("filters"), &filters, out);
+        unknown_filters(&at("filters"), &filters, out);
         if attrs.get("is_priority") == Some(&Value::Known(json!(true))) {
             let title = "a prioritized stream carries a few security events only";
             let reason = format!("these: {}", PRIORITY_EVENTS.join(", "));
@@ -234,3 +234,41 @@ const PRIORITY_EVENTS: &[&str] = &[
     "reset_pwd_leak",
     "gd_send_sms",
 ];
+
+/// The categories that are known ("Auth0 Management API types", log stream filters, 2026-08).
+const CATEGORIES: &[&str] = &[
+    "auth.ancillary.fail",
+    "auth.ancillary.success",
+    "auth.login.fail",
+    "auth.login.notification",
+    "auth.login.success",
+    "auth.logout.fail",
+    "auth.logout.success",
+    "auth.signup.fail",
+    "auth.signup.success",
+    "auth.silent_auth.fail",
+    "auth.silent_auth.success",
+    "auth.token_exchange.fail",
+    "auth.token_exchange.success",
+    "management.fail",
+    "management.success",
+    "scim.event",
+    "system.notification",
+    "user.fail",
+    "user.notification",
+    "user.success",
+    "actions",
+    "other",
+];
+
+/// The vendor's list grows, so an unknown name is a warning.
+pub(super) fn unknown_filters(path: &str, filters: &[String], out: &mut Vec<Problem>) {
+    let unknown: Vec<&str> =
+        filters.iter().map(String::as_str).filter(|name| !CATEGORIES.contains(name)).collect();
+    if !unknown.is_empty() {
+        let title = "a category that this program does not know";
+        let reason = format!("not known: {}", unknown.join(", "));
+        let help = format!("the known ones are {}", CATEGORIES.join(", "));
+        out.push(Problem::error(codes::NOT_ALLOWED, path, title, reason, help).warning());
+    }
+}

@@ -4,11 +4,13 @@
 //! a PATCH without `pii_config` deletes it; `status` cannot be set on create; `authorization` is readable.
 //! Further streams (`further_streams`) are written the same way and carry no feedback.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value as Json, json};
 
 use super::{
     Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, feedback_function, further_streams, named,
-    set_of, step, text,
+    set_of, step, stream_restore, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -221,7 +223,7 @@ impl Kind for LogStream {
             ));
         }
         let filters = manifest.set(SECTION_PATH, "filters");
-        unknown_filters(&at("filters"), &filters, out);
+        further_streams::unknown_filters(&at("filters"), &filters, out);
         let lacks: Vec<&str> = ["other", "user.notification"]
             .into_iter()
             .filter(|needed| !filters.is_empty() && !filters.iter().any(|filter| filter == needed))
@@ -360,8 +362,11 @@ impl Kind for LogStream {
     }
 
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
-        if !seen.exists || entry.ownership == Ownership::Adopted {
+        if !seen.exists {
             return Vec::new();
+        }
+        if entry.ownership == Ownership::Adopted {
+            return put_back(address, seen, entry).into_iter().collect();
         }
         let mut step = step(
             address,
@@ -423,6 +428,14 @@ impl Kind for LogStream {
                         json!(run.desired.get("status").and_then(Value::as_str).unwrap_or("active"));
                     writer.json(Method::Patch, path, whole, Repeat::Safe).await?
                 }
+                "restore" => {
+                    let values = &run.step.op["values"];
+                    let mut whole = body(&Attrs::new(), &stream_restore::over(&run.seen.attrs, values));
+                    if let Some(status) = values["status"].as_str() {
+                        whole["status"] = json!(status);
+                    }
+                    writer.json(Method::Patch, path, whole, Repeat::Safe).await?
+                }
                 _ => {
                     return match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
                         Ok(_) => Ok(Done::seen(Seen::default())),
@@ -462,6 +475,7 @@ impl Kind for LogStream {
             let took = match (&now, what) {
                 (None, _) => what == "delete",
                 (Some(_), "delete") => false,
+                (Some(seen), "restore") => stream_restore::is_back(seen, &run.step.op["values"]),
                 (Some(seen), _) => {
                     run.desired.iter().all(|(field, value)| same(value, seen.attrs.get(field)))
                 }
@@ -490,6 +504,10 @@ impl Kind for LogStream {
         }]
     }
 
+    fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
+        stream_restore::kept(seen)
+    }
+
     fn closed(&self, desired: &Attrs) -> &'static [&'static str] {
         if desired.keys().any(|key| key.starts_with("custom_headers.")) { &["custom_headers."] } else { &[] }
     }
@@ -512,6 +530,26 @@ fn function_url() -> Value {
 
 fn default_name(stack: &str) -> String {
     format!("Lockstep feedback ({stack})")
+}
+
+/// A stream that was there before us gets back what we changed, but for secrets.
+fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
+    let values = stream_restore::back(seen, entry);
+    if values.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = values.keys().map(String::as_str).collect();
+    let what = format!("put back {}", names.join(", "));
+    let op = json!({ "do": "restore", "values": values.clone() });
+    let mut step = step(address, NAME, Verb::Update, Stage::RemoveFeedback, &what, op);
+    step.reason = "it was there before this stack".into();
+    if address == NAME {
+        let status = values.get("status").and_then(Json::as_str);
+        step.danger = Some("what the receiver gets is what it got before this stack".into());
+        let endpoint = values.get("endpoint").and_then(Json::as_str);
+        step.effects = status.map(|status| feedback(address, status, endpoint)).unwrap_or_default();
+    }
+    Some(step)
 }
 
 /// The state of the feedback path, which a further stream is no part of.
@@ -538,44 +576,6 @@ fn limit(failed: Failed) -> Failed {
                             is not needed, or move to a plan with more)";
     }
     Failed::Refused(refusal)
-}
-
-/// The categories that are known ("Auth0 Management API types", log stream filters, 2026-08).
-const CATEGORIES: &[&str] = &[
-    "auth.ancillary.fail",
-    "auth.ancillary.success",
-    "auth.login.fail",
-    "auth.login.notification",
-    "auth.login.success",
-    "auth.logout.fail",
-    "auth.logout.success",
-    "auth.signup.fail",
-    "auth.signup.success",
-    "auth.silent_auth.fail",
-    "auth.silent_auth.success",
-    "auth.token_exchange.fail",
-    "auth.token_exchange.success",
-    "management.fail",
-    "management.success",
-    "scim.event",
-    "system.notification",
-    "user.fail",
-    "user.notification",
-    "user.success",
-    "actions",
-    "other",
-];
-
-/// The vendor's list grows, so an unknown name is a warning.
-pub(super) fn unknown_filters(path: &str, filters: &[String], out: &mut Vec<Problem>) {
-    let unknown: Vec<&str> =
-        filters.iter().map(String::as_str).filter(|name| !CATEGORIES.contains(name)).collect();
-    if !unknown.is_empty() {
-        let title = "a category that this program does not know";
-        let reason = format!("not known: {}", unknown.join(", "));
-        let help = format!("the known ones are {}", CATEGORIES.join(", "));
-        out.push(Problem::error(codes::NOT_ALLOWED, path, title, reason, help).warning());
-    }
 }
 
 fn list() -> Get {

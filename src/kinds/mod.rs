@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod attest;
+pub mod code_limits;
 pub mod feedback_function;
 mod further_streams;
 pub mod legacy;
@@ -12,8 +13,14 @@ pub mod log_stream;
 pub mod phone_provider;
 pub mod phone_template;
 pub mod settings;
+mod stream_restore;
 pub mod trigger_binding;
+pub mod verify_below;
+pub mod verify_fields;
+pub mod verify_messaging_configuration;
+pub mod verify_rate_limit;
 pub mod verify_service;
+pub mod verify_template;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +63,10 @@ pub struct Seen {
     pub not_read: bool,
 }
 
+/// Member of [`Seen::raw`]: what stands there is not the object that the record is about (another one was pinned, or
+/// somebody made a new one of the same name), so nothing of the record says whose it is.
+pub const ANOTHER: &str = "another";
+
 impl Seen {
     /// One text of `raw`, empty when absent.
     pub fn raw_text(&self, key: &str) -> &str {
@@ -78,6 +89,8 @@ pub struct Hint<'a> {
     pub address: &'a str,
     pub want: Option<&'a Resource>,
     pub entry: Option<&'a Entry>,
+    /// What the ledger knows of every resource, by address: for a kind that hangs on another one.
+    pub record: Option<&'a BTreeMap<String, Entry>>,
     pub intent: Option<&'a Intent>,
     /// A ledger was found (or is not used at all): without one, what stands there is not known to be ours.
     pub has_ledger: bool,
@@ -208,6 +221,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// Why the object has to stay although it is ours, given the delivery path as it is after every step: in words.
+    fn stays(&self, _address: &str, _after: &Facts) -> Option<String> {
+        None
+    }
+
     /// What the observed state says about the delivery path.
     fn facts(&self, address: &str, seen: &Seen) -> Facts;
 
@@ -219,6 +237,12 @@ pub trait Kind: Sync {
 
     /// Whether an observed value may stay although it differs (a dependency that the manifest leaves floating).
     fn tolerates(&self, _field: &str, _desired: &Value, _observed: &Value) -> bool {
+        false
+    }
+
+    /// Whether the API may take a field and never show it. Such a field is as it was sent last; in `attrs` it is
+    /// [`Value::Unknown`] when a reply leaves it out.
+    fn write_only(&self, _field: &str) -> bool {
         false
     }
 
@@ -252,6 +276,8 @@ pub trait Kind: Sync {
 /// Every kind. Order of names carries no meaning; order of steps comes from their stage.
 pub const KINDS: &[&dyn Kind] = &[
     &verify_service::VerifyService,
+    &verify_rate_limit::VerifyRateLimit,
+    &verify_messaging_configuration::VerifyMessagingConfiguration,
     &action::PHONE,
     &trigger_binding::PHONE_BINDING,
     &action::LEGACY,

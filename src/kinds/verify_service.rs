@@ -7,154 +7,25 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, step, text};
+use super::verify_fields::{MAY_BE_HIDDEN, SECTION, form, normalise, parse};
+use super::{ANOTHER, Diff, Done, Hint, Kind, Resource, Run, Seen, Task, step, text, verify_template};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Paging, Repeat, Write};
-use crate::model::field::{FIELD, Field, Section, Type, flat};
+use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Level, Stage, Step, Verb};
+use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
 /// See the module's text.
 pub struct VerifyService;
 
-const NAME: &str = "verify_service";
-
-const fn text_field(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
-    Field { key, ty: Type::Text { min: 0, max: 255, check: None }, wire, doc, ..FIELD }
-}
-
-const fn bool_field(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
-    Field { key, ty: Type::Bool, wire, doc, ..FIELD }
-}
-
-const fn int_field(key: &'static str, wire: &'static str, min: i64, max: i64, doc: &'static str) -> Field {
-    Field { key, ty: Type::Int { min, max }, wire, doc, ..FIELD }
-}
-
-const fn object(key: &'static str, fields: &'static [Field], doc: &'static str) -> Field {
-    Field { key, ty: Type::Object(fields), doc, ..FIELD }
-}
-
-static PUSH: &[Field] = &[
-    bool_field("include_date", "Push.IncludeDate", "deprecated by the vendor"),
-    text_field("apn_credential_sid", "Push.ApnCredentialSid", "Apple push credential, `CR…`"),
-    text_field("fcm_credential_sid", "Push.FcmCredentialSid", "Google push credential, `CR…`"),
-];
-static TOTP: &[Field] = &[
-    text_field("issuer", "Totp.Issuer", "name in authenticator apps; cannot be cleared again"),
-    int_field("time_step", "Totp.TimeStep", 20, 60, "seconds"),
-    int_field("code_length", "Totp.CodeLength", 3, 8, "digits"),
-    int_field("skew", "Totp.Skew", 0, 2, "accepted steps of clock skew"),
-];
-static WHATSAPP: &[Field] = &[
-    text_field("msg_service_sid", "Whatsapp.MsgServiceSid", "messaging service, `MG…`"),
-    text_field("from", "Whatsapp.From", "sender number"),
-];
-static RELYING_PARTY: &[Field] = &[
-    text_field("id", "Passkeys.RelyingParty.Id", "domain"),
-    text_field("name", "Passkeys.RelyingParty.Name", "display name"),
-    text_field("origins", "Passkeys.RelyingParty.Origins", "origins, joined by commas"),
-];
-static PASSKEYS: &[Field] = &[
-    object("relying_party", RELYING_PARTY, "who asks for the passkey"),
-    text_field(
-        "authenticator_attachment",
-        "Passkeys.AuthenticatorAttachment",
-        "platform, cross-platform or any",
-    ),
-    text_field(
-        "discoverable_credentials",
-        "Passkeys.DiscoverableCredentials",
-        "required, preferred or discouraged",
-    ),
-    text_field("user_verification", "Passkeys.UserVerification", "required, preferred or discouraged"),
-];
-
-/// Ranges: "Twilio Verify API, Service resource" (description of 2026-04) and its error dictionary.
-static SECTION: Section = Section {
-    path: NAME,
-    doc: "The Twilio Verify service that sends the codes",
-    required: true,
-    fields: &[
-        Field {
-            key: "sid",
-            ty: Type::Text { min: 3, max: 34, check: Some(sid_or_new) },
-            doc: "pins an existing service (`VA…`), or `new` to create one beside others of the same name",
-            ..FIELD
-        },
-        Field {
-            key: "friendly_name",
-            ty: Type::Text { min: 1, max: 30, check: Some(brand) },
-            required: true,
-            wire: "FriendlyName",
-            doc: "the brand in the message; at most 30 characters and 4 digits",
-            ..FIELD
-        },
-        int_field("code_length", "CodeLength", 4, 10, "digits of a code that Verify makes itself"),
-        bool_field("lookup_enabled", "LookupEnabled", "look the number up before sending (costs extra)"),
-        bool_field(
-            "skip_sms_to_landlines",
-            "SkipSmsToLandlines",
-            "refuse SMS to landlines; needs lookup_enabled",
-        ),
-        bool_field(
-            "dtmf_input_required",
-            "DtmfInputRequired",
-            "ask for a key press before a call reads the code",
-        ),
-        text_field("tts_name", "TtsName", "voice engine of calls"),
-        bool_field("psd2_enabled", "Psd2Enabled", "payment confirmations; excludes calls"),
-        bool_field("do_not_share_warning_enabled", "DoNotShareWarningEnabled", "add a warning to the SMS"),
-        Field {
-            key: "custom_code_enabled",
-            ty: Type::Bool,
-            default: Some("true"),
-            wire: "CustomCodeEnabled",
-            doc: "Auth0 makes the code, so this has to be true",
-            ..FIELD
-        },
-        text_field("default_template_sid", "DefaultTemplateSid", "SMS template, `HJ…`"),
-        object("push", PUSH, "push factor"),
-        object("totp", TOTP, "authenticator app factor"),
-        object("whatsapp", WHATSAPP, "WhatsApp sender"),
-        object("passkeys", PASSKEYS, "passkey factor"),
-        bool_field(
-            "verify_event_subscription_enabled",
-            "VerifyEventSubscriptionEnabled",
-            "send events to Event Streams",
-        ),
-    ],
-};
+/// Name of the kind, and address of its one resource.
+pub const NAME: &str = "verify_service";
 
 static SECTIONS: &[&Section] = &[&SECTION];
-
-fn sid_or_new(value: &str) -> Result<(), (String, String)> {
-    let is_sid = value.len() == 34
-        && value.starts_with("VA")
-        && value[2..].bytes().all(|byte| byte.is_ascii_hexdigit());
-    if value == "new" || is_sid {
-        return Ok(());
-    }
-    Err(("not a Verify service SID".into(), "write VA and 32 hex digits, or `new`".into()))
-}
-
-fn brand(value: &str) -> Result<(), (String, String)> {
-    let digits = value.chars().filter(char::is_ascii_digit).count();
-    if digits > 4 {
-        return Err((format!("{digits} digits"), "use at most 4 digits".into()));
-    }
-    match value.chars().find(|ch| !(ch.is_alphanumeric() || matches!(ch, ' ' | '-' | '_'))) {
-        Some(ch) => Err((
-            format!("the character {ch:?} is refused by Twilio"),
-            "use letters, digits, spaces, dashes and underscores".into(),
-        )),
-        None => Ok(()),
-    }
-}
 
 impl Kind for VerifyService {
     fn name(&self) -> &'static str {
@@ -169,7 +40,7 @@ impl Kind for VerifyService {
         let Some(attrs) = manifest.section(NAME) else { return Vec::new() };
         let desired: Attrs = attrs
             .iter()
-            .filter(|(key, _)| key.as_str() != "sid")
+            .filter(|(key, _)| key.as_str() != "sid" && !is_below(key))
             .map(|(key, value)| (key.clone(), normalise(key, value.clone())))
             .collect();
         vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
@@ -195,6 +66,8 @@ impl Kind for VerifyService {
                 "add `lookup_enabled: true`",
             ));
         }
+        exclusive(manifest, out);
+        email(manifest, out);
         if is("psd2_enabled", true)
             && manifest.set("phone", "channels").iter().any(|channel| channel == "voice")
         {
@@ -209,88 +82,15 @@ impl Kind for VerifyService {
     }
 
     fn prefetch(&self, _want: &Resource, manifest: &Manifest) -> Vec<Get> {
-        match pinned(manifest) {
-            Some(sid) => vec![one(sid)],
-            None => Vec::new(),
-        }
+        let mut gets = verify_template::prefetch(manifest);
+        gets.extend(pinned(manifest).map(one));
+        gets
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let known = pinned(hint.manifest)
-                .or_else(|| hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str));
-            if let Some(sid) = known {
-                match reader.get(&one(sid)).await {
-                    Ok(service) if text(&service, "sid") != sid => {
-                        return Err(Failed::Misread(format!(
-                            "GET /v2/Services/{sid}: not the service that was asked for"
-                        )));
-                    }
-                    Ok(service) => {
-                        let mut seen = parse(&service);
-                        seen.unowned = hint.entry.is_none();
-                        return Ok(seen);
-                    }
-                    Err(failed) if failed.status() == Some(404) => {
-                        let mut seen = Seen::default();
-                        if hint.entry.is_none() {
-                            seen.finding(
-                                hint.address,
-                                Level::Blocker,
-                                format!("the pinned service {sid} does not exist in this account"),
-                                "correct verify_service.sid, or remove it to create a service",
-                            );
-                            return Ok(seen);
-                        }
-                    }
-                    Err(failed) => return Err(failed),
-                }
-            }
-            let name = hint.want.and_then(|want| want.desired.get("friendly_name")).and_then(Value::as_str);
-            let Some(name) = name else { return Ok(Seen::default()) };
-            let list = reader.get(&list()).await?;
-            let named: Vec<&Json> =
-                services(&list).iter().filter(|service| text(service, "friendly_name") == name).collect();
-            let mut seen = Seen::default();
-            let sids: Vec<&str> = named.iter().map(|service| text(service, "sid")).collect();
-            seen.raw = json!({ "same_name": sids });
-            // A run that was killed after its create: exactly one service that was not there before is its own.
-            if let Some(before) = hint.intent.and_then(|intent| intent.creating.get(hint.address)) {
-                let fresh: Vec<&&Json> = named
-                    .iter()
-                    .filter(|service| !before.iter().any(|sid| sid == text(service, "sid")))
-                    .collect();
-                match fresh.as_slice() {
-                    [] => return Ok(seen),
-                    [service] => {
-                        let mut found = parse(service);
-                        found.raw = json!({ "same_name": sids, "resumed": true });
-                        return Ok(found);
-                    }
-                    _ => {}
-                }
-                let fresh: Vec<&str> = fresh.iter().map(|service| text(service, "sid")).collect();
-                seen.finding(
-                    hint.address,
-                    Level::Blocker,
-                    format!(
-                        "more than one service named {name:?} appeared since the last run began: {}",
-                        fresh.join(", ")
-                    ),
-                    "pin the right one with verify_service.sid and delete the others",
-                );
-                return Ok(seen);
-            }
-            let wants_new = hint.manifest.text(NAME, "sid") == Some("new");
-            let may_create = wants_new && (hint.has_ledger || !traces(hint.manifest, reader).await);
-            if hint.entry.is_none() && !named.is_empty() && !may_create {
-                seen.finding(
-                    hint.address,
-                    Level::Blocker,
-                    format!("the account already has a service named {name:?}: {}", sids.join(", ")),
-                    "names are not unique: write verify_service.sid: VA… to take one over, or sid: new to create another",
-                );
-            }
+            let mut seen = find(&hint, reader).await?;
+            verify_template::look(&mut seen, &hint, reader).await?;
             Ok(seen)
         })
     }
@@ -359,11 +159,14 @@ impl Kind for VerifyService {
             let path = format!("/v2/Services/{sid}");
             let reply = match text(op, "do") {
                 "create" => {
-                    let body = Body::Form(form(run.desired, None));
+                    let desired = verify_template::with_sid(run.desired, run.seen);
+                    let body = Body::Form(form(&desired));
                     writer.send(write(Method::Post, "/v2/Services".into(), body, Repeat::NeverBlind)).await?
                 }
                 "update" => {
-                    let body = Body::Form(form(run.desired, Some(&op["fields"])));
+                    let mut desired = run.desired.clone();
+                    desired.retain(|key, _| fields(op).contains(&key.as_str()));
+                    let body = Body::Form(form(&verify_template::with_sid(&desired, run.seen)));
                     writer.send(write(Method::Post, path, body, Repeat::Safe)).await?
                 }
                 "restore" => {
@@ -373,9 +176,7 @@ impl Kind for VerifyService {
                             values.iter().map(|(k, v)| (k.clone(), Value::Known(v.clone()))).collect()
                         })
                         .unwrap_or_default();
-                    writer
-                        .send(write(Method::Post, path, Body::Form(form(&attrs, None)), Repeat::Safe))
-                        .await?
+                    writer.send(write(Method::Post, path, Body::Form(form(&attrs)), Repeat::Safe)).await?
                 }
                 _ => {
                     return match writer.send(write(Method::Delete, path, Body::None, Repeat::Safe)).await {
@@ -385,7 +186,8 @@ impl Kind for VerifyService {
                     };
                 }
             };
-            let seen = parse(&reply);
+            let mut seen = parse(&reply);
+            verify_template::carry(&mut seen, &run);
             if seen.ids.get("sid").is_none_or(String::is_empty) {
                 return Err(Failed::Unknown("the reply holds no service SID".into()));
             }
@@ -417,7 +219,8 @@ impl Kind for VerifyService {
                 let sid = run.seen.ids.get("sid").map(String::as_str).unwrap_or_default();
                 return match reader.fresh(&one(sid)).await {
                     Ok(service) => {
-                        let seen = parse(&service);
+                        let mut seen = parse(&service);
+                        verify_template::carry(&mut seen, &run);
                         let settled =
                             run.desired.iter().all(|(key, value)| seen.attrs.get(key) == Some(value));
                         Ok(settled.then(|| Done::seen(seen)))
@@ -450,16 +253,182 @@ impl Kind for VerifyService {
         })
     }
 
-    /// Only what the manifest names is put back; computed members of an adopted service were never touched.
+    fn write_only(&self, field: &str) -> bool {
+        MAY_BE_HIDDEN.contains(&field.split('.').next().unwrap_or_default())
+    }
+
+    fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+        let hidden = |field: &str| matches!(diff.seen.attrs.get(field), Some(Value::Unknown(_)));
+        let lost: Vec<&str> =
+            diff.changes.iter().map(|change| change.field.as_str()).filter(|field| hidden(field)).collect();
+        let finding = || Finding {
+            address: diff.address.to_owned(),
+            text: format!(
+                "the API does not show what stands in {}, so it is sent as wanted",
+                lost.join(", ")
+            ),
+            help: "what was there before cannot be put back by destroy".into(),
+            level: Level::Note,
+        };
+        (!lost.is_empty() && diff.entry.is_none()).then(finding).into_iter().collect()
+    }
+
+    /// The template's name stands for its SID, which is put back.
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
-        seen.attrs.iter().filter_map(|(key, value)| Some((key.clone(), value.known()?.clone()))).collect()
+        let known = |(key, value): (&String, &Value)| Some((key.clone(), value.known()?.clone()));
+        seen.attrs.iter().filter(|(key, _)| *key != verify_template::BY_NAME).filter_map(known).collect()
+    }
+}
+
+/// SID that the record has.
+fn recorded<'a>(hint: &Hint<'a>) -> Option<&'a str> {
+    hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str)
+}
+
+/// The service's SID as far as no read is needed, in order of trust: pinned in the manifest, kept in the record. A third
+/// place where the stack keeps it readable (the variables of its Function) would come last, before the search by name:
+/// there its value belongs into this chain. What is only taken away is what the record says, whatever is pinned by now.
+fn known_sid<'a>(hint: &Hint<'a>) -> Option<&'a str> {
+    let pinned = pinned(hint.manifest).filter(|_| hint.want.is_some() || hint.entry.is_none());
+    pinned.or(recorded(hint))
+}
+
+/// Another service was pinned than the one on record: nothing of the record is about it, and the old one is left alone.
+fn stays_behind(seen: &mut Seen, hint: &Hint<'_>, ours: &str) {
+    seen.unowned = true;
+    seen.raw[ANOTHER] = json!(true);
+    seen.finding(
+        hint.address,
+        Level::Warning,
+        format!("another service is pinned than the one on record, and {ours} stays behind as it is"),
+        "delete it by hand once nothing sends through it, or take verify_service.sid out again to go back to it",
+    );
+}
+
+/// Finds the service: by SID, by the trace of a run that was killed, or not at all.
+pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
+    if let Some(sid) = known_sid(hint) {
+        match reader.get(&one(sid)).await {
+            Ok(service) if text(&service, "sid") != sid => {
+                return Err(Failed::Misread(format!(
+                    "GET /v2/Services/{sid}: not the service that was asked for"
+                )));
+            }
+            Ok(service) => {
+                let mut seen = parse(&service);
+                match recorded(hint) {
+                    Some(ours) if ours == sid => {}
+                    Some(ours) => stays_behind(&mut seen, hint, ours),
+                    None => seen.unowned = true,
+                }
+                return Ok(seen);
+            }
+            Err(failed) if failed.status() == Some(404) => {
+                let mut seen = Seen::default();
+                if recorded(hint) != Some(sid) {
+                    seen.finding(
+                        hint.address,
+                        Level::Blocker,
+                        format!("the pinned service {sid} does not exist in this account"),
+                        "correct verify_service.sid, or remove it to create a service",
+                    );
+                    return Ok(seen);
+                }
+            }
+            Err(failed) => return Err(failed),
+        }
+    }
+    let name = hint.want.and_then(|want| want.desired.get("friendly_name")).and_then(Value::as_str);
+    let Some(name) = name else { return Ok(Seen::default()) };
+    let list = reader.get(&list()).await?;
+    let named: Vec<&Json> =
+        services(&list).iter().filter(|service| text(service, "friendly_name") == name).collect();
+    let mut seen = Seen::default();
+    let sids: Vec<&str> = named.iter().map(|service| text(service, "sid")).collect();
+    seen.raw = json!({ "same_name": sids });
+    // A run that was killed after its create: exactly one service that was not there before is its own.
+    if let Some(before) = hint.intent.and_then(|intent| intent.creating.get(hint.address)) {
+        let fresh: Vec<&&Json> =
+            named.iter().filter(|service| !before.iter().any(|sid| sid == text(service, "sid"))).collect();
+        match fresh.as_slice() {
+            [] => return Ok(seen),
+            [service] => {
+                let mut found = parse(service);
+                found.raw = json!({ "same_name": sids, "resumed": true });
+                return Ok(found);
+            }
+            _ => {}
+        }
+        let fresh: Vec<&str> = fresh.iter().map(|service| text(service, "sid")).collect();
+        seen.finding(
+            hint.address,
+            Level::Blocker,
+            format!(
+                "more than one service named {name:?} appeared since the last run began: {}",
+                fresh.join(", ")
+            ),
+            "pin the right one with verify_service.sid and delete the others",
+        );
+        return Ok(seen);
+    }
+    let wants_new = hint.manifest.text(NAME, "sid") == Some("new");
+    let may_create = wants_new && (hint.has_ledger || !traces(hint.manifest, reader).await);
+    if hint.entry.is_none() && !named.is_empty() && !may_create {
+        seen.finding(
+            hint.address,
+            Level::Blocker,
+            format!("the account already has a service named {name:?}: {}", sids.join(", ")),
+            "names are not unique: write verify_service.sid: VA… to take one over, or sid: new to create another",
+        );
+    }
+    Ok(seen)
+}
+
+fn fields(op: &Json) -> Vec<&str> {
+    op["fields"].as_array().into_iter().flatten().filter_map(Json::as_str).collect()
+}
+
+fn exclusive(manifest: &Manifest, out: &mut Vec<Problem>) {
+    let [name, sid] = [verify_template::BY_NAME, verify_template::BY_SID];
+    if manifest.get(NAME, name).is_some() && manifest.get(NAME, sid).is_some() {
+        out.push(Problem::error(
+            codes::CONFLICT,
+            format!("{NAME}.{name}"),
+            "the template is given twice",
+            format!("{sid} gives it too"),
+            "keep one of the two",
+        ));
+    }
+}
+
+/// Twilio takes the three together or none of them (60253).
+fn email(manifest: &Manifest, out: &mut Vec<Problem>) {
+    let keys = ["email.from", "email.from_name", "email.content_template_id"];
+    let set = |key: &&str| manifest.get(NAME, key).is_some_and(|value| value.as_str() != Some(""));
+    let missing: Vec<&str> = keys.iter().filter(|key| !set(key)).copied().collect();
+    let named = keys.iter().filter(|key| manifest.get(NAME, key).is_some()).count();
+    let partial = (1..keys.len()).contains(&missing.len()) || (1..keys.len()).contains(&named);
+    if partial {
+        out.push(Problem::error(
+            codes::CONFLICT,
+            format!("{NAME}.email"),
+            "the email sender is not complete",
+            format!(
+                "from, from_name and content_template_id go together (60253); missing: {}",
+                missing.join(", ")
+            ),
+            "give all three, or write \"\" for all three to clear them",
+        ));
     }
 }
 
 fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
+    let by_name = entry.fields.contains_key(verify_template::BY_NAME);
     let values: serde_json::Map<String, Json> = entry
         .restore
         .iter()
+        // What we never managed may be somebody else's by now.
+        .filter(|(key, _)| entry.fields.contains_key(*key) || *key == verify_template::BY_SID && by_name)
         .filter(|(_, old)| !old.is_null())
         .filter(|(key, old)| seen.attrs.get(*key).and_then(Value::known) != Some(*old))
         .map(|(key, old)| (key.clone(), old.clone()))
@@ -479,7 +448,13 @@ fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
     Some(step)
 }
 
-fn pinned(manifest: &Manifest) -> Option<&str> {
+/// Whether a key of the section belongs to a resource of its own.
+fn is_below(key: &str) -> bool {
+    ["rate_limits.", "messaging_configurations."].iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// The SID that the manifest pins.
+pub fn pinned(manifest: &Manifest) -> Option<&str> {
     manifest.text(NAME, "sid").filter(|sid| *sid != "new")
 }
 
@@ -507,57 +482,4 @@ fn services(list: &Json) -> &[Json] {
 
 fn write(method: Method, path: String, body: Body, repeat: Repeat) -> Write {
     Write { api: Api::Verify, method, path, body, repeat }
-}
-
-fn form(attrs: &Attrs, only: Option<&Json>) -> Vec<(String, String)> {
-    let wanted = |key: &str| only.and_then(Json::as_array).is_none_or(|keys| keys.iter().any(|k| k == key));
-    flat(SECTION.fields)
-        .into_iter()
-        .filter(|(key, field)| !field.wire.is_empty() && wanted(key))
-        .filter_map(|(key, field)| {
-            let value = match attrs.get(&key)? {
-                Value::Known(Json::String(text)) => text.clone(),
-                Value::Known(json) => json.to_string(),
-                Value::Secret(secret) => secret.expose().to_owned(),
-                _ => return None,
-            };
-            Some((field.wire.to_owned(), value))
-        })
-        .collect()
-}
-
-/// Reads a service in any reply. Account SID and SID become ids; unset members become empty text, so that an empty
-/// text in the manifest means "cleared".
-pub fn parse(service: &Json) -> Seen {
-    let mut seen = Seen { exists: true, ..Seen::default() };
-    for key in ["sid", "account_sid"] {
-        seen.ids.insert(key.to_owned(), text(service, key).to_owned());
-    }
-    for (key, field) in flat(SECTION.fields).into_iter().filter(|(_, field)| !field.wire.is_empty()) {
-        let mut at = service;
-        for part in key.split('.') {
-            at = at.get(part).unwrap_or(&Json::Null);
-        }
-        let value = match (at, &field.ty) {
-            (Json::Null, Type::Text { .. }) => json!(""),
-            (Json::Null, Type::Bool) => json!(false),
-            (Json::Null, _) => continue,
-            (Json::Array(items), _) => {
-                let items: Vec<&str> = items.iter().filter_map(Json::as_str).collect();
-                json!(items.join(","))
-            }
-            (other, _) => other.clone(),
-        };
-        let value = normalise(&key, Value::Known(value));
-        seen.attrs.insert(key, value);
-    }
-    seen
-}
-
-fn normalise(key: &str, value: Value) -> Value {
-    match (key, value.as_str()) {
-        // Sent as a number, read back with the channel in front.
-        ("whatsapp.from", Some(number)) => Value::text(number.trim_start_matches("whatsapp:")),
-        _ => value,
-    }
 }

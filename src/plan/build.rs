@@ -72,9 +72,12 @@ pub fn build(basis: Basis<'_>) -> Plan {
             continue;
         }
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(&want.address));
+        let entry = entry.filter(|_| seen.raw.get(kinds::ANOTHER) != Some(&json!(true)));
         let resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
+        let has_ledger = basis.ledger.is_some();
+        let keeps = basis.keeps_ledger;
         let Differences { changes, unknown } =
-            compare::differences(kind, &resolved, seen, entry, basis.ledger.is_some(), basis.prints);
+            compare::differences(kind, &resolved, seen, entry, has_ledger, keeps, basis.prints);
         let diff = Diff {
             address: &want.address,
             kind: want.kind,
@@ -137,6 +140,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     }
     record |= basis.ledger.is_some_and(|ledger| ledger.intent.is_some());
 
+    keep_what_is_needed(&facts, &mut steps, &mut findings);
     // Total order: stage, then the kinds' own order, which is the order in which they were pushed.
     steps.sort_by_key(|step| step.stage);
     for (index, step) in steps.iter_mut().enumerate() {
@@ -283,6 +287,23 @@ fn wait(
 fn unix_ms(text: &str) -> Option<u64> {
     let at: jiff::Timestamp = text.parse().ok()?;
     u64::try_from(at.as_millisecond()).ok()
+}
+
+/// Leaves out the removal of what something that stays still needs.
+fn keep_what_is_needed(facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<Finding>) {
+    let mut after = facts.clone();
+    steps.iter().for_each(|step| after.extend(step.effects.clone()));
+    steps.retain(|step| {
+        let kind = kinds::by_name(&step.kind).filter(|_| step.verb == Verb::Delete);
+        let Some(why) = kind.and_then(|kind| kind.stays(&step.address, &after)) else { return true };
+        findings.push(Finding {
+            address: step.address.clone(),
+            text: format!("it stays: {why}"),
+            help: "delete it by hand once nothing needs it any more".into(),
+            level: Level::Warning,
+        });
+        false
+    });
 }
 
 /// Proves law 1 over every prefix. A loss that a removal or a dangerous step brings is named in that step's words,

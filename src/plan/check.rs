@@ -4,7 +4,8 @@
 //! `policy`, `factor.<wire name>`, `message_types`, `provider`, `provider.methods`, `unified`, `action`, `bound`,
 //! `selected`, `legacy_action`, `legacy_bound` (the legacy way), `service`, `feedback`, `feedback.endpoint`,
 //! `function`, `function.url`, `login`, and of the post-login Action `rules.action`, `rules.bound`, `customize` and `rules` (what the code that runs demands: lists of factors by
-//! name of the rule). A fact that nobody reports is unknown, and nothing is claimed from it.
+//! name of the rule), `limit.<name>` (whether the rate limit is there), `action.limits` and `legacy_action.limits` (the
+//! rate limits that the deployed code passes). A fact that nobody reports is unknown, and nothing is claimed from it.
 
 use serde_json::{Value as Json, json};
 
@@ -95,6 +96,18 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         {
             lose("the unified experience is switched on before anything can deliver".into(), true);
         }
+        for action in ["action", "legacy_action"] {
+            let Some(name) = missing_limit(&facts, action) else { continue };
+            if step.effects.contains_key(&format!("{action}.limits")) {
+                let what =
+                    format!("the Action is deployed passing the rate limit {name}, which is not there");
+                lose(what, true);
+            } else if missing_limit(&before, action).is_none() {
+                let what =
+                    format!("the deployed Action still passes the rate limit {name}, so its messages fail");
+                lose(what, false);
+            }
+        }
         let phone_on = facts.get("factor.sms") == Some(&json!(true));
         if phone_on && fed(&before) && !fed(&facts) {
             lose("no feedback reaches Verify: five sends in ten minutes lock a number out".into(), false);
@@ -143,6 +156,15 @@ fn holds(facts: &Facts, key: &str, item: &str) -> Option<bool> {
     facts.get(key).and_then(Json::as_array).map(|items| items.iter().any(|held| held == item))
 }
 
+/// A rate limit that a deployed Action passes and that is known to be missing: then Verify refuses every message.
+fn missing_limit<'a>(facts: &'a Facts, action: &str) -> Option<&'a str> {
+    // What does not run passes nothing.
+    let runs = word(facts, action).is_none_or(|state| state == "deployed");
+    let passed = facts.get(&format!("{action}.limits")).and_then(Json::as_array).filter(|_| runs)?;
+    let missing = |name: &&str| flag(facts, &format!("limit.{name}")) == Some(false);
+    passed.iter().filter_map(Json::as_str).find(missing)
+}
+
 /// Whether a message by this channel leaves the tenant.
 fn delivers(facts: &Facts, channel: &str) -> Option<bool> {
     if flag(facts, "unified") == Some(false) {
@@ -153,7 +175,8 @@ fn delivers(facts: &Facts, channel: &str) -> Option<bool> {
         "custom" => {
             let live = word(facts, "action").is_none_or(|state| state == "deployed");
             let stands = flag(facts, "service") != Some(false) && flag(facts, "bound") != Some(false);
-            Some(live && stands && holds(facts, "provider.methods", method)?)
+            let taken = missing_limit(facts, "action").is_none();
+            Some(live && stands && taken && holds(facts, "provider.methods", method)?)
         }
         "absent" | "disabled" => Some(false),
         _ => holds(facts, "provider.methods", method),
@@ -165,7 +188,8 @@ fn delivers_legacy(facts: &Facts, channel: &str) -> Option<bool> {
     match word(facts, "selected")? {
         HOOK => {
             let stands = flag(facts, "service") != Some(false) && flag(facts, "legacy_bound") != Some(false);
-            Some(stands && word(facts, "legacy_action").is_none_or(|state| state == "deployed"))
+            let taken = missing_limit(facts, "legacy_action").is_none();
+            Some(stands && taken && word(facts, "legacy_action").is_none_or(|state| state == "deployed"))
         }
         // Auth0's own sender is for trials and knows no voice.
         "auth0" => Some(channel != "voice"),
@@ -388,6 +412,54 @@ mod tests {
         let mut early = moved.clone();
         early.insert("function".into(), json!("undeployed"));
         assert_eq!(losses(&early, &one(&[("feedback.endpoint", url)])).len(), 1);
+    }
+
+    #[test]
+    fn a_rate_limit_stands_as_long_as_the_deployed_code_passes_it() {
+        let mut start = working();
+        start.extend(facts(&[("limit.a", json!(true)), ("action.limits", json!(["a"]))]));
+        let absolute = |start: &Facts, effects: &[(&str, Json)]| {
+            let found = losses(start, &one(effects));
+            (!found.is_empty(), found.iter().any(|loss| loss.absolute))
+        };
+        // Policy and factor stand on it, so nobody could log in.
+        assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (true, true));
+        start.insert("policy".into(), json!("never"));
+        assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (true, false), "named, to be confirmed");
+        let deployed = |names: Json| [("action", json!("deployed")), ("action.limits", names)];
+        assert_eq!(absolute(&start, &deployed(json!(["a"]))), (false, false));
+        assert_eq!(absolute(&start, &deployed(json!(["b"]))), (false, false), "nothing is known of b");
+        start.insert("limit.b".into(), json!(false));
+        assert_eq!(absolute(&start, &deployed(json!(["a", "b"]))), (true, true));
+
+        // The order of a rename: the new limit, the new code, then the old limit goes.
+        let mut steps: Vec<Step> = Vec::new();
+        let rename: [&[(&str, Json)]; 3] =
+            [&[("limit.b", json!(true))], &deployed(json!(["b"])), &[("limit.a", json!(false))]];
+        for (index, effects) in rename.into_iter().enumerate() {
+            steps.extend(one(effects).into_iter().map(|step| Step { number: index + 1, ..step }));
+        }
+        assert_eq!(losses(&start, &steps), []);
+        for wrong in [[1, 0, 2], [2, 0, 1], [0, 2, 1]] {
+            let order: Vec<Step> = wrong.iter().map(|at| steps[*at].clone()).collect();
+            assert!(!losses(&start, &order).is_empty(), "{wrong:?}");
+        }
+        // Code that cannot be read, and an Action that is gone, claim nothing.
+        start.insert("action.limits".into(), Json::Null);
+        assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (false, false));
+        start.extend(facts(&[("action.limits", json!(["a"])), ("action", json!("absent"))]));
+        assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (false, false));
+    }
+
+    #[test]
+    fn a_missing_rate_limit_is_a_pillar_that_is_gone() {
+        let mut start = working();
+        start.extend(facts(&[("limit.a", json!(false)), ("action.limits", json!(["a"]))]));
+        assert!(locked_out(&start), "no message leaves");
+        start.insert("policy".into(), json!("never"));
+        start.insert("factor.sms".into(), json!(false));
+        let found = losses(&start, &one(&[("factor.sms", json!(true))]));
+        assert!(found.iter().any(|loss| loss.absolute), "{found:?}");
     }
 
     #[test]

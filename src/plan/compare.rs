@@ -121,13 +121,14 @@ pub struct Differences {
 }
 
 /// Compares a resource (outputs filled in) with its observed state. `has_ledger` says whether a record of the stack
-/// exists at all: without one nobody knows who moved.
+/// exists at all: without one nobody knows who moved. `keeps` says whether what is sent now will be on record.
 pub fn differences(
     kind: &dyn Kind,
     want: &Resource,
     seen: &Seen,
     entry: Option<&Entry>,
     has_ledger: bool,
+    keeps: bool,
     prints: &Prints,
 ) -> Differences {
     let mut out = Differences::default();
@@ -136,6 +137,10 @@ pub fn differences(
         let last = entry.and_then(|entry| entry.fields.get(field));
         let matched = match observed {
             Some(observed) if kind.tolerates(field, desired, observed) => Match::Same,
+            // What the tenant never shows is as it was sent last, and is sent when that is not what is wanted.
+            Some(Value::Unknown(_)) if kind.write_only(field) && keeps && !was_sent(desired, last) => {
+                Match::Differs
+            }
             _ => compare(desired, observed, last, prints),
         };
         match matched {
@@ -165,6 +170,14 @@ pub fn differences(
         }
     }
     out
+}
+
+fn was_sent(desired: &Value, last: Option<&Last>) -> bool {
+    match (desired, last) {
+        (Value::Known(wanted), Some(Last::Plain(was))) => *was == compact(wanted),
+        (Value::Known(_), _) => false,
+        _ => true,
+    }
 }
 
 fn compare(desired: &Value, observed: Option<&Value>, last: Option<&Last>, prints: &Prints) -> Match {

@@ -1,14 +1,15 @@
 //! Questions about a world that the vendors' reads cannot answer in one place: would a phone message get through, and
 //! could a user still log in? For simulation, asked after every request. Nothing here knows who wrote what, or why.
 //!
-//! What the code of an Action or a Function does is not looked at. An Action is taken to send through Twilio Verify
+//! What the code of an Action or a Function does is not looked at, but for one thing: rate limits that it assigns in a
+//! line which ends with `// lockstep:rate-limits` are taken to be passed. An Action is taken to send through Twilio Verify
 //! when it holds the secret `TWILIO_VERIFY_SID`, as the documented recipe does.
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::world::{Account, Action, ActionVersion, LogStream, Tenant, World};
+use super::world::{Account, Action, ActionVersion, LogStream, Tenant, VerifyService, World};
 
 /// Why a phone message would not get through, or would soon stop doing so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +32,8 @@ pub enum PhoneProblem {
     VerifyServiceGone,
     /// The Verify service refuses Auth0's codes.
     CustomCodesOff,
+    /// The running version passes a rate limit that the Verify service does not have.
+    RateLimitGone,
     /// Nothing tells Twilio that a login succeeded: the sixth message within ten minutes is refused.
     NoFeedback,
 }
@@ -47,6 +50,7 @@ impl fmt::Display for PhoneProblem {
             PhoneProblem::CredentialsDead => "the Twilio credentials of the running Action are dead",
             PhoneProblem::VerifyServiceGone => "the Verify service of the running Action is gone",
             PhoneProblem::CustomCodesOff => "the Verify service does not take custom codes",
+            PhoneProblem::RateLimitGone => "the running Action passes a rate limit that is not there",
             PhoneProblem::NoFeedback => "no log stream reports successful logins",
         })
     }
@@ -146,11 +150,20 @@ fn sender_problems(
     match account.verify_service(service_sid) {
         None => problems.push(PhoneProblem::VerifyServiceGone),
         Some(service) if !service.flag("custom_code_enabled") => problems.push(PhoneProblem::CustomCodesOff),
+        Some(service) if passes_unknown_limit(version, service) => problems.push(PhoneProblem::RateLimitGone),
         Some(_) => {}
     }
     if !tenant.log_streams.iter().any(|stream| feeds_back(world, stream)) {
         problems.push(PhoneProblem::NoFeedback);
     }
+}
+
+fn passes_unknown_limit(version: &ActionVersion, service: &VerifyService) -> bool {
+    let line = version.code.lines().find(|line| line.ends_with("// lockstep:rate-limits"));
+    let braces = line.and_then(|line| line.get(line.find('{')?..=line.rfind('}')?));
+    let passed: Option<Map<String, Value>> = braces.and_then(|text| serde_json::from_str(text).ok());
+    let known = |name: &String| service.rate_limits.iter().any(|limit| limit.unique_name == *name);
+    passed.is_some_and(|limits| !limits.keys().all(known))
 }
 
 /// Whether a key works for one permission. A key the world knows nothing of works.

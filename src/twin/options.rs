@@ -132,6 +132,8 @@ pub struct Options {
     pub provider_must_cover_message_types: bool,
     /// Whether PATCH of a log stream without `filters` keeps them. Default false: they go, as `pii_config` does.
     pub omitted_filters_kept: bool,
+    /// Whether GET of the phone provider protection answers 404 while it is `default`. Default false.
+    pub default_protection_is_404: bool,
     /// `errorCode` of the 403 that legacy phone calls get while the flag is on. Default none.
     pub unified_error_code: Option<String>,
     /// Scopes granted to tokens; `None` (the default) grants all.
@@ -151,6 +153,13 @@ pub struct Options {
     pub default_account: Option<String>,
     /// Most Verify services per account (code 21102). Default 100; the real number is not published.
     pub verify_service_limit: usize,
+    /// Most rate limits of a Verify service (code 60207). Default 10; the real number is not published.
+    pub verify_rate_limit_limit: usize,
+    /// Most buckets of a rate limit (code 60210). Default 10; the real number is not published.
+    pub verify_bucket_limit: usize,
+    /// Whether reads of a Verify service show what is newer than the published description (`email`, `mailer_sid`).
+    /// Not documented. Default false: they are taken and not shown.
+    pub newer_verify_fields_shown: bool,
     /// Most Serverless services per account. Default 50, as reported.
     pub serverless_service_limit: usize,
     /// Builds that no environment serves vanish this long after they ended; `None` (the default) keeps them. (Older
@@ -181,6 +190,7 @@ impl Default for Options {
             custom_provider_patch_needs_action: true,
             provider_must_cover_message_types: false,
             omitted_filters_kept: false,
+            default_protection_is_404: false,
             unified_error_code: None,
             scopes: None,
             token_lifetime_s: 86_400,
@@ -190,6 +200,9 @@ impl Default for Options {
             custom_code_entitled: true,
             default_account: None,
             verify_service_limit: 100,
+            verify_rate_limit_limit: 10,
+            verify_bucket_limit: 10,
+            newer_verify_fields_shown: false,
             serverless_service_limit: 50,
             unused_builds_expire_ms: None,
         }

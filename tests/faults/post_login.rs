@@ -3,11 +3,12 @@
 use lockstep::engine::apply::Ended;
 use lockstep::model::plan::Level;
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::Twin;
+use lockstep::twin::{ALL_SCOPES, Options, Twin};
 use serde_json::json;
 
 use super::bench::{Bench, RULES, all, shown};
-use crate::support::{DOMAIN, core_manifest};
+use super::single::{faults, survives};
+use crate::support::{DOMAIN, core_manifest, options};
 
 /// The core stack with rules: one that two factors meet, one that the phone alone meets.
 fn with_rules() -> String {
@@ -311,4 +312,56 @@ fn a_full_trigger_is_told_before() {
         .iter()
         .any(|finding| finding.level == Level::Blocker && finding.text.contains("may have 20"));
     assert!(blocker, "{}", shown(&plan));
+}
+
+/// The second half of a first apply is where the rules come in; the first half is everybody's.
+#[test]
+fn a_fault_at_every_request_around_the_rules() {
+    let length = length(bench, false);
+    let fresh = bench();
+    let faults: Vec<_> =
+        faults().into_iter().filter(|(name, _)| name.contains("after") || *name == "403").collect();
+    let cases = faults.into_iter().flat_map(|(name, what)| {
+        (length / 2..=length).map(move |k| (format!("{name} at {k} of {length}"), k, what.clone()))
+    });
+    all(cases, |(story, k, what)| survives(&fresh, &story, &[(k, what)]));
+}
+
+/// While the Action is bound, its deployment is what counts.
+#[test]
+fn a_rule_that_grows_is_looked_at_right_before_too() {
+    let mut bench = applied();
+    bench.stack.text = with_rules().replace("factors: [phone]\n", "factors: [otp]\n");
+    bench.watch.borrow_mut().meddle = Some(Box::new(|twin, _, _| {
+        let drafted = twin.tenant_mut(DOMAIN).actions.iter().any(|action| {
+            let live = action.live_version().map(|live| live.code.clone());
+            action.name == RULES && live.is_some_and(|live| live != action.code)
+        });
+        if drafted {
+            let factors = &mut twin.tenant_mut(DOMAIN).factors;
+            factors
+                .iter_mut()
+                .filter(|factor| factor.name == "otp")
+                .for_each(|factor| factor.enabled = false);
+        }
+    }));
+    let ended = bench.ended(false);
+    assert!(matches!(&ended, Ended::Failed(text) if text.contains("the rule staff")), "{ended:?}");
+    assert_eq!(rules_versions(&bench), 1, "not deployed");
+}
+
+#[test]
+fn without_the_right_to_read_the_login_pages_the_rules_go_on() {
+    let scopes = ALL_SCOPES.iter().filter(|scope| **scope != "read:prompts").map(|scope| (*scope).to_owned());
+    let mut bench = Bench::new(Options { scopes: Some(scopes.collect()), ..options() }, with_rules());
+    super::bench::crowd(&mut bench.world());
+    bench.converge("no read:prompts");
+    // What a new rule depends on and nobody here manages has to be readable.
+    let scopes =
+        ALL_SCOPES.iter().filter(|scope| **scope != "read:mfa_policies").map(|scope| (*scope).to_owned());
+    let text = with_rules().replace("  policy: never", "  # policy: never");
+    let mut bench = Bench::new(Options { scopes: Some(scopes.collect()), ..options() }, text);
+    super::bench::crowd(&mut bench.world());
+    let plan = bench.plan();
+    assert!(plan.blockers().any(|finding| finding.text.contains("could not be read")), "{}", shown(&plan));
 }

@@ -6,7 +6,7 @@ use lockstep::twin::What;
 use super::bench::{Bench, Dice, all};
 
 /// What can go wrong with one request, and whether its outcome is then really unknown.
-fn faults() -> Vec<(&'static str, What)> {
+pub fn faults() -> Vec<(&'static str, What)> {
     let mut list = vec![
         ("rate limited, with a hint", What::RateLimited { retry_after_s: Some(3) }),
         ("rate limited, without a hint", What::RateLimited { retry_after_s: None }),
@@ -39,7 +39,7 @@ fn length() -> usize {
 }
 
 /// The disturbed apply, then a calm one.
-fn survives(fresh: &Bench, story: &str, planted: &[(usize, What)]) {
+pub fn survives(fresh: &Bench, story: &str, planted: &[(usize, What)]) {
     let mut bench = fresh.fork();
     for (k, what) in planted {
         bench.fault(*k, what.clone());

@@ -7,6 +7,7 @@ use lockstep::twin::Twin;
 use serde_json::json;
 
 use super::bench::{Bench, FOREIGN_STREAM, all, foreign, shown, works_by_twilio};
+use super::limits::{limited, otherwise};
 use crate::support::{DOMAIN, core_manifest};
 
 /// The core manifest with phone as the only factor: nothing catches users if it fails.
@@ -131,6 +132,35 @@ const CASES: &[Case] = &[
         text: || phone_only().replace("friendly_name: Acme", "friendly_name: Acme\n  lookup_enabled: true"),
         destroy: false,
         named: &[],
+    },
+    Case { name: "first apply, rate limits", before: empty, text: limited, destroy: false, named: &[] },
+    Case {
+        name: "rate limits are added",
+        before: || live(phone_only()),
+        text: limited,
+        destroy: false,
+        named: &[],
+    },
+    Case {
+        name: "a rate limit gets another name",
+        before: || live(limited()),
+        text: otherwise,
+        destroy: false,
+        named: &[],
+    },
+    Case {
+        name: "rate limits are removed",
+        before: || live(limited()),
+        text: phone_only,
+        destroy: false,
+        named: &[],
+    },
+    Case {
+        name: "destroy, rate limits",
+        before: || live(limited()),
+        text: limited,
+        destroy: true,
+        named: &["factor off", "messages of the tenant"],
     },
     Case {
         name: "the stream goes elsewhere",

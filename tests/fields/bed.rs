@@ -12,10 +12,10 @@ use lockstep::model::manifest::Manifest;
 use lockstep::plan::build;
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::{
-    Action, FunctionBuild, FunctionVersion, LogStream, ServerlessService, Variable, VerifyService,
-    VerifyTemplate,
+    Action, FunctionBuild, FunctionVersion, LogStream, PhoneTemplate, ServerlessService, Variable,
+    VerifyService, VerifyTemplate,
 };
-use lockstep::twin::{Tenant, Twin, World};
+use lockstep::twin::{Options, Tenant, Twin, World};
 use serde_json::{Value as Json, json};
 
 use crate::support::{ACCOUNT, DOMAIN, Stack, options, tables};
@@ -64,9 +64,54 @@ verify_service:
     discoverable_credentials: preferred
     user_verification: preferred
   verify_event_subscription_enabled: false
+  email:
+    from: codes@acme.example
+    from_name: Acme
+    content_template_id: HX00000000000000000000000000000001
+  mailer_sid: MD00000000000000000000000000000001
+  rate_limits:
+    per_number:
+      key: recipient
+      description: Sends to one number
+      buckets:
+        60s: { max: 5 }
+        1h: { max: 20 }
+    per_ip:
+      key: ip
+      buckets:
+        1d: { max: 100 }
+  messaging_configurations:
+    US: MG000000000000000000000000000000a1
 phone:
   delivery: unified
   channels: [sms, voice]
+  protection: exponential
+  templates:
+    otp_verify:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    otp_enroll:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    change_password:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    blocked_account:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
+    password_breach:
+      from: "+15550100"
+      text: "Acme: @{code}"
+      voice: "Acme says @{code}"
+      disabled: false
 action:
   name: Acme phone
   code: builtin:twilio-verify
@@ -144,6 +189,41 @@ universal_login:
   experience: new
   identifier_first: true
   webauthn_platform_first_factor: true
+branding:
+  logo_url: https://acme.example/logo.png
+  favicon_url: https://acme.example/icon.png
+  colors:
+    primary: '#112233'
+    page_background: '#445566'
+  font:
+    url: https://acme.example/font.woff
+  identifiers:
+    login_display: separate
+    otp_autocomplete: true
+    phone_display:
+      formatting: international
+      masking: mask_digits
+log_streams:
+  http:
+    siem:
+      name: Acme SIEM
+      endpoint: https://siem.example/auth0
+      authorization: ${env.SIEM_SECRET}
+      content_format: JSONLINES
+      content_type: application/x-ndjson
+      custom_headers:
+        X-Source: ${env.HEADER_SECRET}
+      filters: [auth.login.fail, user.fail]
+      pii_config:
+        log_fields: [phone]
+        method: hash
+        algorithm: xxhash
+      is_priority: false
+      status: active
+attest:
+  fraud_guard: { level: standard, by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
+  geo_permissions: { countries: [AT, DE], by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
+  channels: { enabled: [sms, voice], by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
 "#;
 
 /// Dotted places in the manifest and the values to put there; null takes the key away.
@@ -157,8 +237,11 @@ pub fn edit(place: impl Into<String>, value: Json) -> (String, Json) {
 /// Variables of the environment: those of the other tests, and a few to change to.
 pub fn env() -> BTreeMap<String, String> {
     let mut env = crate::support::env();
-    for (name, value) in [("HEADER_SECRET", "Header-Secret-77aa10"), ("OTHER_SECRET", "Other-Secret-e01b94")]
-    {
+    for (name, value) in [
+        ("HEADER_SECRET", "Header-Secret-77aa10"),
+        ("OTHER_SECRET", "Other-Secret-e01b94"),
+        ("SIEM_SECRET", "Siem-Secret-90d2c4"),
+    ] {
         env.insert(name.into(), value.into());
     }
     // One byte more than a variable of a Function takes.
@@ -245,7 +328,9 @@ pub struct Bed {
 impl Bed {
     /// On an empty tenant.
     pub fn new(manifest: Manifest) -> Bed {
-        let mut stack = Stack::new(options(), crate::support::core_manifest());
+        // Shown, so that a change behind our back can be told; what is not shown has tests of its own.
+        let options = Options { newer_verify_fields_shown: true, ..options() };
+        let mut stack = Stack::new(options, crate::support::core_manifest());
         stack.env = env();
         let bed = Bed { stack, manifest };
         bed.with_twin(|twin| {
@@ -253,7 +338,7 @@ impl Bed {
                 sid: format!("HJ{}{digit}", "0".repeat(31)),
                 friendly_name: format!("Template {digit}"),
                 channels: vec!["sms".into()],
-                translations: json!({}),
+                translations: json!({ "en": { "status": "approved" } }),
             });
             twin.world.account_mut(ACCOUNT).verify_templates.extend(templates);
             twin.tenant_mut(DOMAIN).adaptive_mfa = true;
@@ -285,7 +370,7 @@ impl Bed {
         act(&mut self.stack.twin.borrow_mut())
     }
 
-    fn session(&mut self, destroy: bool) -> Session {
+    pub fn session(&mut self, destroy: bool) -> Session {
         let mut session = self.stack.session(destroy);
         session.manifest = Rc::new(self.manifest.clone());
         session
@@ -311,14 +396,25 @@ impl Bed {
     }
 
     fn run(&mut self, destroy: bool) -> Outcome {
+        self.run_until(Stop::default(), destroy).expect("not killed")
+    }
+
+    /// `None`: it was killed.
+    pub fn run_until(&mut self, stop: Stop, destroy: bool) -> Option<Outcome> {
         let session = self.session(destroy);
-        self.stack
-            .process(Stop::default(), |port| async move {
+        self.stack.process(stop, |port| async move {
+            // As the command does: planned anew when the record moved in between.
+            let mut rounds = 4;
+            loop {
                 let seen =
                     observe(&session, &port.reader()).await.unwrap_or_else(|failed| panic!("{failed}"));
-                apply(&session, seen, Wishes::default(), &port).await
-            })
-            .expect("not killed")
+                let outcome = apply(&session, seen, Wishes::default(), &port).await;
+                rounds -= 1;
+                if outcome.ended != Ended::Moved || rounds == 0 {
+                    break outcome;
+                }
+            }
+        })
     }
 
     pub fn apply(&mut self) -> Outcome {
@@ -444,9 +540,28 @@ pub fn redeploy(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut FunctionV
     service.builds.push(build);
 }
 
-/// The first stream.
+/// The stream of the feedback.
 pub fn stream(twin: &mut Twin) -> &mut LogStream {
-    &mut tenant(twin).log_streams[0]
+    stream_to(twin, "https://acme-feedback.example/")
+}
+
+/// The stream of the SIEM.
+pub fn siem(twin: &mut Twin) -> &mut LogStream {
+    stream_to(twin, "https://siem.example/auth0")
+}
+
+fn stream_to<'a>(twin: &'a mut Twin, endpoint: &str) -> &'a mut LogStream {
+    let streams = &mut tenant(twin).log_streams;
+    let to = |stream: &&mut LogStream| {
+        stream.sink.get("httpEndpoint").and_then(Json::as_str).is_some_and(|to| to.starts_with(endpoint))
+    };
+    streams.iter_mut().find(to).expect("the stream is there")
+}
+
+/// A template of the tenant's own.
+pub fn template<'a>(twin: &'a mut Twin, kind: &str) -> &'a mut PhoneTemplate {
+    let templates = &mut tenant(twin).phone_templates;
+    templates.iter_mut().find(|template| template.r#type == kind).expect("the template is there")
 }
 
 /// Id of the ledger's Action.
@@ -601,15 +716,9 @@ fn tidy(json: &mut Json, ids: Remote) {
                 bindings.retain(|_, list| list.as_array().is_none_or(|list| !list.is_empty()));
             }
             map.values_mut().for_each(|value| tidy(value, ids));
-            for key in [
-                "actions",
-                "log_streams",
-                "verify_services",
-                "secrets",
-                "dependencies",
-                "variables",
-                "serving",
-            ] {
+            let lists =
+                ["actions", "log_streams", "verify_services", "secrets", "dependencies", "phone_templates"];
+            for key in lists.into_iter().chain(["rate_limits", "buckets", "variables", "serving"]) {
                 if let Some(Json::Array(list)) = map.get_mut(key) {
                     list.sort_by_key(Json::to_string);
                 }
@@ -624,8 +733,9 @@ fn tidy(json: &mut Json, ids: Remote) {
 
 fn is_remote_id(text: &str) -> bool {
     let is_uuid = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
-    let is_service = text.len() == 34 && (text.starts_with("VA") || text.starts_with('Z'));
-    is_uuid || is_service || text.starts_with("pro_") || text.starts_with("lst_")
+    let is_service =
+        text.len() == 34 && ["VA", "RK", "BL", "Z"].iter().any(|prefix| text.starts_with(prefix));
+    is_uuid || is_service || ["pro_", "lst_", "tem_"].iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Asserts that two worlds are equal, and names the places where they are not.

@@ -1,7 +1,7 @@
 //! Destroy takes away what apply made, puts back what apply changed, and touches nothing else.
 
 use lockstep::engine::apply::Ended;
-use lockstep::twin::world::{LogStream, PhoneProvider, Secret};
+use lockstep::twin::world::{LogStream, PhoneProvider, PhoneTemplate, Secret};
 use lockstep::twin::{TriggerRef, Twin};
 use serde_json::{Value as Json, json};
 
@@ -22,6 +22,20 @@ fn foreign_stream(twin: &mut Twin, name: &str, kind: &str, sink: Json) {
         filters: None,
         pii_config: None,
         is_priority: false,
+    });
+}
+
+/// A template that is the tenant's own already.
+fn foreign_template(twin: &mut Twin, kind: &str, mut content: Json) {
+    content["syntax"] = json!("liquid");
+    let id = format!("tem_{}", twin.world.ids.word(22));
+    tenant(twin).phone_templates.push(PhoneTemplate {
+        id,
+        r#type: kind.into(),
+        disabled: true,
+        content: content.as_object().cloned().unwrap_or_default(),
+        created_at: "2025-01-01T00:00:00.000Z".into(),
+        updated_at: "2025-01-01T00:00:00.000Z".into(),
     });
 }
 
@@ -63,7 +77,17 @@ fn in_use(twin: &mut Twin, now_ms: u64) {
     tenant.prompts.identifier_first = Some(false);
     tenant.prompts.webauthn_platform_first_factor = Some(false);
     tenant.settings.insert("friendly_name".into(), json!("Acme"));
-    tenant.branding.insert("logo_url".into(), json!("https://acme.example/logo.png"));
+    tenant.branding.insert("logo_url".into(), json!("https://acme.example/former.png"));
+    let gradient =
+        json!({ "type": "linear-gradient", "start": "#ffffff", "end": "#000000", "angle_deg": 35 });
+    tenant.branding.insert("colors".into(), json!({ "page_background": gradient }));
+    tenant.branding.insert("identifiers".into(), json!({ "login_display": "unified" }));
+    foreign_template(
+        twin,
+        "otp_verify",
+        json!({ "from": "+15550111", "body": { "text": "Former @{code}" } }),
+    );
+    foreign_template(twin, "otp_enroll", json!({ "body": { "text": "Former", "voice": "Former" } }));
 }
 
 /// A manifest beside what is in use: some factors are not named, so they are somebody else's.
@@ -207,8 +231,14 @@ fn what_was_adopted_is_not_deleted() {
     assert_eq!(bed.with_twin(adopted), ids);
     let deletes: Vec<String> =
         bed.writes_since(mark).into_iter().filter(|line| line.starts_with("DELETE")).collect();
-    // The ledger's own Action goes, and the one for the rules, which was not there before.
-    assert_eq!(deletes.len(), 2, "{deletes:?}");
+    // The ledger's own Action, the one for the rules, the stream, the templates and the messaging configuration that were
+    // not there, and nothing else. The rate limits stay: the Action stays, and its code, of which no former version is
+    // on record, passes them.
+    let kinds = |part: &str| deletes.iter().filter(|line| line.contains(part)).count();
+    let parts =
+        ["/actions/actions/", "/log-streams/", "/branding/phone/templates/", "/MessagingConfigurations/"];
+    assert_eq!((parts.map(kinds), deletes.len()), ([2, 1, 5, 1], 9), "{deletes:?}");
+    assert_eq!(bed.with_twin(|twin| service(twin).rate_limits.len()), 2);
     assert!(bed.with_twin(|twin| ledger_id(twin)).is_none());
     assert!(bed.with_twin(lease_is_gone));
     let again = bed.destroyed();

@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 
 use super::bed::{
     Bed, FULL, Remote, Snapshot, action, applied_full, assert_same, declared_fields, difference, edit,
-    edit_action, edit_draft, lose_ledger, manifest, service, stream, tenant, valid,
+    edit_action, edit_draft, lose_ledger, manifest, service, siem, stream, tenant, valid,
 };
 use super::rows::{Other, Row, live_secret, rows};
 
@@ -343,6 +343,32 @@ const SPECIALS: &[Special] = &[
         anew: false,
     },
     Special {
+        what: "the SIEM's stream is suspended",
+        edits: &[],
+        tamper: |twin, _| siem(twin).status = "suspended".into(),
+        differs: &["log_stream.siem.status: suspended → active"],
+        writes: 1,
+        anew: false,
+    },
+    Special {
+        what: "the branding is taken away",
+        edits: &[],
+        tamper: |twin, _| tenant(twin).branding.clear(),
+        differs: &[
+            "branding.colors.page_background: null → #445566",
+            "branding.colors.primary: null → #112233",
+            "branding.favicon_url: null → https://acme.example/icon.png",
+            "branding.font.url: null → https://acme.example/font.woff",
+            "branding.identifiers.login_display: null → separate",
+            "branding.identifiers.otp_autocomplete: null → true",
+            "branding.identifiers.phone_display.formatting: null → international",
+            "branding.identifiers.phone_display.masking: null → mask_digits",
+            "branding.logo_url: null → https://acme.example/logo.png",
+        ],
+        writes: 1,
+        anew: false,
+    },
+    Special {
         what: "several policies are set",
         edits: &[],
         tamper: |twin, _| tenant(twin).policies = vec!["all-applications".into(), "confidence-score".into()],
@@ -419,12 +445,13 @@ fn changes_beyond_one_field_are_told_and_put_right() {
 fn what_was_deleted_is_made_again() {
     let base = applied_full();
     let cases: &[(&str, Change, usize)] = &[
-        // The new service has another SID, which the Action reads from a secret and the Function from a variable:
-        // create, draft, variable, deploy.
+        // The new service has another SID, which the Action reads from a secret and the Function from a
+        // variable: create, draft, variable, deploy. What hung on it
+        // is made again too: two limits, three buckets, a messaging configuration.
         (
             "verify_service",
             |twin, _| twin.world.account_mut(crate::support::ACCOUNT).verify_services.clear(),
-            4,
+            10,
         ),
         // Service, environment, Function, upload, build, six variables, deploy.
         (
@@ -444,7 +471,27 @@ fn what_was_deleted_is_made_again() {
             },
             3,
         ),
-        ("log_stream", |twin, _| tenant(twin).log_streams.clear(), 1),
+        (
+            "log_stream",
+            |twin, _| {
+                let id = stream(twin).id.clone();
+                tenant(twin).log_streams.retain(|stream| stream.id != id);
+            },
+            1,
+        ),
+        (
+            "log_stream.siem",
+            |twin, _| {
+                let id = siem(twin).id.clone();
+                tenant(twin).log_streams.retain(|stream| stream.id != id);
+            },
+            1,
+        ),
+        (
+            "phone_template.otp_enroll",
+            |twin, _| tenant(twin).phone_templates.retain(|template| template.r#type != "otp_enroll"),
+            1,
+        ),
     ];
     for (address, tamper, writes) in cases {
         let mut bed = Bed::on(&base, valid(FULL, &[]));

@@ -5,11 +5,11 @@ use lockstep::engine::apply::Ended;
 use lockstep::model::api::Method;
 use lockstep::model::plan::{Level, Plan, Verb};
 use lockstep::twin::Twin;
-use lockstep::twin::world::{Function, FunctionVersion, Variable};
+use lockstep::twin::world::{Function, FunctionVersion, LogStream, Variable};
 use serde_json::{Value as Json, json};
 
 use super::bed::{
-    Bed, Edits, FULL, applied_full, edit, lose_ledger, manifest, receiver, redeploy, service, stream, valid,
+    Bed, Edits, FULL, applied_full, edit, lose_ledger, manifest, receiver, redeploy, service, tenant, valid,
     variable,
 };
 use crate::support::ACCOUNT;
@@ -32,6 +32,13 @@ fn findings(plan: &Plan, level: Level) -> Vec<&str> {
         .filter(|finding| finding.level == level)
         .map(|finding| finding.text.as_str())
         .collect()
+}
+
+/// By name, because its endpoint is what changes here.
+fn stream(twin: &mut Twin) -> &mut LogStream {
+    let streams = &mut tenant(twin).log_streams;
+    let named = streams.iter_mut().find(|stream| stream.name.as_deref() == Some("Acme feedback"));
+    named.expect("the stream is there")
 }
 
 fn sink(bed: &Bed, key: &str) -> String {

@@ -181,3 +181,20 @@ fn an_action_that_was_there_keeps_its_place() {
         bed.with_twin(|twin| super::bed::tenant(twin).settings["customize_mfa_in_postlogin_action"].clone());
     assert_eq!(flag, json!(true));
 }
+
+#[test]
+fn the_example_of_the_readme_is_taken_as_it_stands() {
+    let readme = include_str!("../../README.md");
+    let block = readme.split("```yaml\n").find(|block| block.contains("post_login:")).expect("an example");
+    let text = block
+        .split("```")
+        .next()
+        .expect("a block")
+        .replace("env.BACKOFFICE_CLIENT_ID", "env.AUTH0_CLIENT_ID");
+    let example: Json = serde_yaml::from_str(&text).expect("YAML");
+    let edits = vec![edit("mfa", example["mfa"].clone())];
+    assert_eq!(told(&edits), Vec::<String>::new());
+    let mut bed = Bed::new(valid(FULL, &edits));
+    bed.applied();
+    assert!(bed.observe().plan.is_empty());
+}

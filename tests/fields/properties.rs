@@ -21,6 +21,9 @@ const PROVIDERS: &str = "POST, PATCH /branding/phone/providers";
 const SETTINGS: &str = "PATCH /tenants/settings";
 const PROMPTS: &str = "PATCH /prompts";
 const STREAMS: &str = "POST, PATCH /log-streams (http)";
+const PROTECTION: &str = "PATCH /attack-protection/phone-provider-protection";
+const TEMPLATES: &str = "POST, PATCH /branding/phone/templates";
+const BRANDING: &str = "PATCH /branding";
 
 const SERVERLESS: &str = "POST /v1/Services and below";
 
@@ -139,6 +142,25 @@ const WRITABLE: &[(&str, &[&str])] = &[
             "startFrom",
         ],
     ),
+    (PROTECTION, &["type"]),
+    (
+        TEMPLATES,
+        &["type", "disabled", "content.syntax", "content.from", "content.body.text", "content.body.voice"],
+    ),
+    (
+        BRANDING,
+        &[
+            "logo_url",
+            "favicon_url",
+            "colors.primary",
+            "colors.page_background",
+            "font.url",
+            "identifiers.login_display",
+            "identifiers.otp_autocomplete",
+            "identifiers.phone_display.formatting",
+            "identifiers.phone_display.masking",
+        ],
+    ),
 ];
 
 /// Writable and not managed, each with its reason.
@@ -180,6 +202,8 @@ const EXCLUDED: &[(&str, &str, &str)] = &[
     (SERVERLESS, "AssetVersions", "those of others are taken along; the Function has none"),
     (SERVERLESS, "IsPlugin", "for plugins of another product"),
     (STREAMS, "type", "fixed: the feedback goes by http; another type is another stream"),
+    (TEMPLATES, "type", "the key of the template in the manifest, and never changed"),
+    (TEMPLATES, "content.syntax", "liquid is the only one, and PATCH does not take it"),
     (
         STREAMS,
         "startFrom",
@@ -187,14 +211,17 @@ const EXCLUDED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Form fields that are newer than the description ("Twilio docs, Verify service", seen 2026-08): not managed until the
-/// description has them. An omitted field stays as it is, so a value set by hand is safe.
+/// Form fields that are newer than the description ("Twilio docs, Verify service", seen 2026-08), managed all the same:
+/// how they read back is not known, so both answers are taken.
 const NEWER_THAN_THE_DESCRIPTION: &[&str] =
     &["Email.From", "Email.FromName", "Email.ContentTemplateId", "MailerSid"];
 
 /// Manifest keys that no request carries, each with its reason.
 const NOT_SENT: &[(&str, &str)] = &[
     ("verify_service.sid", "picks the service"),
+    ("verify_service.default_template", "finds the template whose SID is sent as DefaultTemplateSid"),
+    ("verify_service.rate_limits", "resources of their own; their forms are compared below"),
+    ("verify_service.messaging_configurations", "resources of their own; their forms are compared below"),
     ("phone.delivery", "chooses the kinds; unified sets phone_consolidated_experience"),
     ("action.unmanaged_secrets", "says what to do with names that only the tenant has"),
     ("action.binding.position", "the order of the list"),
@@ -203,7 +230,23 @@ const NOT_SENT: &[(&str, &str)] = &[
     ("feedback.log_stream.start_from", "on create only"),
     ("feedback.function.unique_name", "picks the service"),
     ("feedback.function.environment", "picks the environment"),
+    ("log_streams.http", "names the streams, whose properties are those of the feedback's"),
+    ("attest.fraud_guard.level", NO_API),
+    ("attest.fraud_guard.by", NO_API),
+    ("attest.fraud_guard.on", NO_API),
+    ("attest.fraud_guard.until", NO_API),
+    ("attest.geo_permissions.countries", NO_API),
+    ("attest.geo_permissions.policy", NO_API),
+    ("attest.geo_permissions.by", NO_API),
+    ("attest.geo_permissions.on", NO_API),
+    ("attest.geo_permissions.until", NO_API),
+    ("attest.channels.enabled", NO_API),
+    ("attest.channels.by", NO_API),
+    ("attest.channels.on", NO_API),
+    ("attest.channels.until", NO_API),
 ];
+
+const NO_API: &str = "what only the Console shows, attested";
 
 /// Properties that follow from the stack and have no key of their own: call, property, address, field.
 const GENERATED: &[(&str, &str, &str, &str)] = &[
@@ -228,6 +271,9 @@ fn call_of(section: &str) -> &'static str {
         "mfa.post_login" => RULE_ACTIONS,
         "mfa.post_login.binding" => RULE_BINDINGS,
         "phone" => PROVIDERS,
+        "phone.protection" => PROTECTION,
+        "phone.templates" => TEMPLATES,
+        "branding" => BRANDING,
         "mfa" => POLICIES,
         "mfa.factors" => FACTORS,
         "universal_login" => PROMPTS,
@@ -259,8 +305,13 @@ fn managed() -> BTreeSet<Property> {
                 "mfa.factors" => format!("{} {}", factor_on_the_wire(&key), field.wire),
                 _ => field.wire.to_owned(),
             };
-            let new = managed.insert(property(call_of(section.path), &name));
-            assert!(new, "{place}: {name} is carried twice");
+            let call = match place.as_str() {
+                "phone.protection" => call_of("phone.protection"),
+                _ => call_of(section.path),
+            };
+            let new = managed.insert(property(call, &name));
+            // Every type of template has the same properties.
+            assert!(new || section.path == "phone.templates", "{place}: {name} is carried twice");
         }
     }
     let not_sent: BTreeSet<String> = NOT_SENT.iter().map(|(place, _)| (*place).to_owned()).collect();
@@ -284,7 +335,8 @@ fn factor_on_the_wire(key: &str) -> String {
 
 #[test]
 fn what_can_be_written_is_managed() {
-    let mut writable: BTreeSet<Property> = SERVICE_FORM.iter().map(|name| property(SERVICES, name)).collect();
+    let form = SERVICE_FORM.iter().chain(NEWER_THAN_THE_DESCRIPTION);
+    let mut writable: BTreeSet<Property> = form.map(|name| property(SERVICES, name)).collect();
     for (call, names) in WRITABLE {
         for name in *names {
             assert!(writable.insert(property(call, name)), "{call}: {name} twice");
@@ -298,7 +350,7 @@ fn what_can_be_written_is_managed() {
         );
     }
     for name in NEWER_THAN_THE_DESCRIPTION {
-        assert!(!SERVICE_FORM.contains(name), "{name} is in the description by now: manage it");
+        assert!(!SERVICE_FORM.contains(name), "{name} is in the description by now: say so above");
     }
     let managed = managed();
     let missing: Vec<_> = writable.difference(&managed).collect();
@@ -307,6 +359,16 @@ fn what_can_be_written_is_managed() {
     assert_eq!(managed.len() + EXCLUDED.len(), all);
     println!("{} properties managed, {} excluded, {all} in all", managed.len(), EXCLUDED.len());
 }
+
+/// Forms of what hangs on the service: path, create or update, the fields that the kinds send.
+const BELOW_FORMS: &[(&str, &[&str])] = &[
+    ("/v2/Services/{ServiceSid}/RateLimits", &["UniqueName", "Description"]),
+    ("/v2/Services/{ServiceSid}/RateLimits/{Sid}", &["Description"]),
+    ("/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets", &["Max", "Interval"]),
+    ("/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets/{Sid}", &["Max", "Interval"]),
+    ("/v2/Services/{ServiceSid}/MessagingConfigurations", &["Country", "MessagingServiceSid"]),
+    ("/v2/Services/{ServiceSid}/MessagingConfigurations/{Country}", &["MessagingServiceSid"]),
+];
 
 /// Compares the list above with the vendor's description, where that is at hand.
 #[test]
@@ -317,6 +379,17 @@ fn the_form_is_the_described_one() {
         return;
     };
     let description: Json = serde_json::from_str(&text).expect("the description is JSON");
+    for (call, sent) in BELOW_FORMS {
+        let form = "application/x-www-form-urlencoded";
+        let schema = &description["paths"][call]["post"]["requestBody"]["content"][form]["schema"];
+        let described: BTreeSet<&str> = schema["properties"]
+            .as_object()
+            .expect("the call has a form")
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(described, sent.iter().copied().collect(), "POST {call}");
+    }
     let expected: BTreeSet<&str> = SERVICE_FORM.iter().copied().collect();
     for call in ["/v2/Services", "/v2/Services/{Sid}"] {
         let form = "application/x-www-form-urlencoded";

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use lockstep::kinds::{self, Hint, Run, Seen, action, log_stream, phone_provider, trigger_binding};
+use lockstep::kinds::{
+    self, Hint, Run, Seen, action, log_stream, phone_provider, phone_template, trigger_binding,
+};
 use lockstep::model::api::{Answer, ApiReply, ApiRequest, Method};
 use lockstep::model::call::{Api, Failed, Get, Paging, Repeat};
 use lockstep::model::plan::{Stage, Verb};
@@ -136,6 +138,15 @@ const EXPECTED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "17-phone-notification-templates",
+        &[
+            "otp_enroll on, from +1234567890, text \"Your enrollment code is: @{code}\", voice \"Your enrollment code is @{code}\"",
+            "otp_enroll on, from +1234567890, text \"Your enrollment code is: @{code}\", voice \"Your enrollment code is @{code}\"",
+            "otp_enroll off, from +9876543210, text \"Updated enrollment code: @{code}\", voice \"Updated enrollment code: @{code}\"",
+            "deleted",
+        ],
+    ),
+    (
         "19-error-404",
         &[
             "refused with 404 and no code",
@@ -178,7 +189,6 @@ const EXPECTED: &[(&str, &[&str])] = &[
 /// Files that are about something else.
 const NOT_OURS: &[(&str, &str)] = &[
     ("12-guardian-legacy-sms-twilio-and-templates", "the legacy set-up is not managed"),
-    ("17-phone-notification-templates", "Verify sends its own texts"),
     ("18-triggers-list", "the trigger is fixed"),
     ("23-action-modules", "modules are not managed"),
 ];
@@ -268,6 +278,7 @@ fn observed(kind: &'static str, address: &'static str, exchange: &Exchange, prob
             address,
             want: None,
             entry: None,
+            record: None,
             intent: None,
             has_ledger: true,
             ledger_in_tenant: true,
@@ -505,6 +516,14 @@ fn read(exchange: &Exchange) -> String {
             let list = reply["providers"].as_array().cloned().unwrap_or_default();
             or_none(list.iter().map(|item| provider_words(&phone_provider::parse(item))).collect())
         }
+        ["branding", "phone", "templates", ..] => {
+            let seen = phone_template::parse(reply);
+            let on = seen.attrs.get("disabled") == Some(&Value::Known(json!(false)));
+            let [from, words, voice] = ["from", "text", "voice"].map(|key| text(&seen, key));
+            let kind = reply["type"].as_str().unwrap_or("-");
+            let state = if on { "on" } else { "off" };
+            format!("{kind} {state}, from {from}, text {words:?}, voice {voice:?}")
+        }
         ["branding", "phone", "providers", ..] => provider_words(&phone_provider::parse(reply)),
         ["prompts"] => {
             let values = json!({ "identifier_first": sent["identifier_first"] });
@@ -545,13 +564,64 @@ fn recorded_replies_are_read() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert_eq!((files, exchanges), (21, 71));
+    assert_eq!((files, exchanges), (22, 75));
     let there = std::fs::read_dir(&folder).expect("a folder").count();
     assert_eq!(there, files + NOT_OURS.len(), "a recording is neither read nor listed as not ours");
     for (name, reason) in NOT_OURS {
         assert!(folder.join(format!("{name}.json")).exists(), "{name} ({reason})");
     }
     println!("{files} files with {exchanges} exchanges read");
+}
+
+/// A reply of another shape than the endpoint's is no empty setting.
+#[test]
+fn a_reply_of_another_shape_is_not_believed() {
+    let envelope = json!({ "statusCode": 200, "error": "Internal", "message": "try again" });
+    for (kind, path, replies) in [
+        ("branding", "/api/v2/branding", vec![json!([]), json!("ok"), envelope.clone()]),
+        (
+            "phone_provider_protection",
+            "/api/v2/attack-protection/phone-provider-protection",
+            vec![json!([]), envelope.clone()],
+        ),
+        (
+            "phone_template.otp_verify",
+            "/api/v2/branding/phone/templates",
+            vec![
+                json!({}),
+                json!({ "templates": null }),
+                json!({ "templates": ["otp_verify"] }),
+                json!([]),
+                envelope,
+            ],
+        ),
+        (
+            "log_stream.siem",
+            "/api/v2/log-streams",
+            vec![json!({}), json!({ "streams": [] }), json!(["lst_1"])],
+        ),
+    ] {
+        for reply in replies {
+            let shown = format!("{kind}: {reply}");
+            let failed = against(&[(Method::Get, path, 200, &reply)], |port| async move {
+                let manifest = valid(FULL, &[]);
+                let hint = Hint {
+                    address: kind,
+                    want: None,
+                    entry: None,
+                    intent: None,
+                    record: None,
+                    has_ledger: true,
+                    ledger_in_tenant: true,
+                    stack: "acme-full",
+                    manifest: &manifest,
+                };
+                let name = kind.split('.').next().unwrap_or_default();
+                kinds::by_name(name).expect("a kind").observe(hint, &port.reader()).await
+            });
+            assert!(matches!(failed, Err(Failed::Misread(_))), "{shown}: {failed:?}");
+        }
+    }
 }
 
 /// The Action that a deployment was recorded for is the one that the next read shows as deployed.

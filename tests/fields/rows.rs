@@ -3,13 +3,14 @@
 
 use std::rc::Rc;
 
+use lockstep::kinds::code_limits;
 use lockstep::twin::Twin;
-use lockstep::twin::world::Action;
+use lockstep::twin::world::{Action, PhoneTemplate, VerifyRateLimit};
 use serde_json::{Value as Json, json};
 
 use super::bed::{
     Edits, FULL, Tamper, action, edit, edit_action, edit_draft, edit_draft_of, edit_this, file, receiver,
-    redeploy, rules_action, service, stream, tenant, valid, variable,
+    redeploy, rules_action, service, siem, stream, template, tenant, valid, variable,
 };
 
 /// A field of a resource.
@@ -188,7 +189,72 @@ fn verify_rows() -> Vec<Row> {
         ),
         verify("passkeys.user_verification", json!("preferred"), json!("required"), json!("discouraged")),
         verify("verify_event_subscription_enabled", json!(false), json!(true), json!(true)),
+        verify("email.from", json!("codes@acme.example"), json!("x@acme.example"), json!("y@acme.example")),
+        verify("email.from_name", json!("Acme"), json!("Other"), json!("Acme Two")),
+        verify("email.content_template_id", sid("HX", '1'), sid("HX", '2'), sid("HX", '3')),
+        verify("mailer_sid", sid("MD", '1'), sid("MD", '2'), sid("MD", '3')),
     ]
+}
+
+/// A limit of the service, and what is done to it.
+fn limit_row(
+    name: &'static str,
+    key: &'static str,
+    field: &str,
+    values: [Json; 3],
+    tamper: impl Fn(&mut VerifyRateLimit) + 'static,
+) -> Row {
+    let address = if name == "per_ip" { "verify_rate_limit.per_ip" } else { "verify_rate_limit.per_number" };
+    let key = format!("rate_limits.{name}.{key}");
+    row("verify_service", &key, address, values, move |twin, _| {
+        let limits = &mut service(twin).rate_limits;
+        tamper(limits.iter_mut().find(|limit| limit.unique_name == name).expect(name));
+    })
+    .named(field)
+}
+
+fn bucket_row(name: &'static str, interval: &'static str, seconds: u64, values: [u64; 3]) -> Row {
+    let there = values[1];
+    let key: &'static str = match interval {
+        "60s" => "buckets.60s.max",
+        "1h" => "buckets.1h.max",
+        _ => "buckets.1d.max",
+    };
+    limit_row(name, key, &format!("buckets.{seconds}"), values.map(|max| json!(max)), move |limit| {
+        let bucket = limit.buckets.iter_mut().find(|bucket| bucket.interval == seconds);
+        bucket.expect(interval).max = there;
+    })
+}
+
+/// What hangs on the service.
+fn below_rows() -> Vec<Row> {
+    let texts = [json!("Sends to one number"), json!("Theirs"), json!("One number")];
+    let sids = ["a1", "a2", "a3"].map(|end| json!(format!("MG{}{end}", "0".repeat(30))));
+    let theirs = "MG000000000000000000000000000000a2";
+    vec![
+        limit_row("per_number", "description", "description", texts, |limit| {
+            limit.description = "Theirs".into()
+        }),
+        bucket_row("per_number", "60s", 60, [5, 50, 6]),
+        bucket_row("per_number", "1h", 3_600, [20, 200, 21]),
+        bucket_row("per_ip", "1d", 86_400, [100, 1_000, 101]),
+        row(
+            "verify_service",
+            "messaging_configurations.US",
+            "verify_messaging_configuration.US",
+            sids,
+            move |twin, _| {
+                let all = &mut service(twin).messaging_configurations;
+                all.get_mut("US").expect("US").messaging_service_sid = theirs.into();
+            },
+        )
+        .named("messaging_service_sid"),
+    ]
+}
+
+/// Code as it is sent: with the manifest's rate limits in it.
+pub fn sent(code: &str) -> String {
+    code_limits::fill(&valid(FULL, &[]), code.to_owned())
 }
 
 fn action_row(
@@ -205,13 +271,29 @@ fn action_row(
 fn action_rows() -> Vec<Row> {
     let built_in = lockstep::builtin::source("twilio-verify").unwrap_or_default();
     let theirs = file("theirs.js");
-    let code = [json!(built_in), json!(theirs), json!(file("./actions/ours.js"))];
+    let code = [json!(sent(built_in)), json!(theirs), json!(sent(&file("./actions/ours.js")))];
+    let by_user = sent(built_in).replace(r#""per_number":"recipient""#, r#""per_number":"user""#);
+    let (passed, edited) = ([json!(sent(built_in)), json!(theirs), json!(by_user)], theirs.clone());
     let mut rows = vec![
         action_row("name", [json!("Acme phone"), json!("Renamed"), json!("Acme phone 2")], |action, _| {
             action.name = "Renamed".into();
         }),
         action_row("code", code, move |action, _| action.code.clone_from(&theirs))
             .written(json!("./actions/ours.js")),
+        Row {
+            writes: 2,
+            ..row(
+                "verify_service",
+                "rate_limits.per_number.key",
+                "action",
+                passed,
+                move |twin: &mut Twin, now_ms| {
+                    edit_action(twin, now_ms, |action, _| action.code.clone_from(&edited));
+                },
+            )
+            .named("code")
+            .written(json!("user"))
+        },
         action_row("runtime", [json!("node22"), json!("node18"), json!("node18")], |action, _| {
             action.runtime = "node18-actions".into();
         }),
@@ -279,6 +361,152 @@ fn delivery_rows() -> Vec<Row> {
         })
         .named("enabled")
         .refused(),
+        row(
+            "phone",
+            "protection",
+            "phone_provider_protection",
+            [json!("exponential"), json!("default"), json!("default")],
+            |twin, _| tenant(twin).phone_provider_protection = "default".into(),
+        )
+        .named("type"),
+    ]
+}
+
+fn branding_row(key: &'static str, values: [Json; 3]) -> Row {
+    let there = values[1].clone();
+    row("branding", key, "branding", values, move |twin, _| {
+        let mut parts = key.split('.');
+        let first = parts.next().unwrap_or_default();
+        let mut at = tenant(twin).branding.get_mut(first).expect(key);
+        for part in parts {
+            at = at.get_mut(part).expect(key);
+        }
+        *at = there.clone();
+    })
+}
+
+fn branding_rows() -> Vec<Row> {
+    let url = |name: &str| json!(format!("https://acme.example/{name}"));
+    let gradient =
+        json!({ "type": "linear-gradient", "start": "#ffffff", "end": "#000000", "angle_deg": 35 });
+    vec![
+        branding_row("logo_url", [url("logo.png"), url("theirs.png"), url("new.png")]),
+        // There is to be none: null on the wire.
+        branding_row("favicon_url", [url("icon.png"), url("theirs.png"), Json::Null]).written(json!("none")),
+        branding_row("colors.primary", [json!("#112233"), json!("#000000"), json!("#abcdef")]),
+        branding_row("colors.page_background", [json!("#445566"), gradient, Json::Null])
+            .written(json!("none")),
+        branding_row("font.url", [url("font.woff"), url("theirs.woff"), url("new.woff")]),
+        branding_row("identifiers.login_display", [json!("separate"), json!("unified"), json!("unified")]),
+        branding_row("identifiers.otp_autocomplete", [json!(true), json!(false), json!(false)]),
+        branding_row(
+            "identifiers.phone_display.formatting",
+            [json!("international"), json!("regional"), json!("regional")],
+        ),
+        branding_row(
+            "identifiers.phone_display.masking",
+            [json!("mask_digits"), json!("show_all"), json!("hide_country_code")],
+        ),
+    ]
+}
+
+/// Type and address.
+const TEMPLATES: [(&str, &str); 5] = [
+    ("otp_verify", "phone_template.otp_verify"),
+    ("otp_enroll", "phone_template.otp_enroll"),
+    ("change_password", "phone_template.change_password"),
+    ("blocked_account", "phone_template.blocked_account"),
+    ("password_breach", "phone_template.password_breach"),
+];
+
+fn template_rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (kind, address) in TEMPLATES {
+        let mut add = |key: &'static str, values: [Json; 3], tamper: fn(&mut PhoneTemplate)| {
+            let row = row("phone.templates", &format!("{kind}.{key}"), address, values, move |twin, _| {
+                tamper(template(twin, kind));
+            });
+            rows.push(row.named(key));
+        };
+        add("from", [json!("+15550100"), json!("+15550199"), json!("Acme")], |template| {
+            template.content.insert("from".into(), json!("+15550199"));
+        });
+        add("text", [json!("Acme: @{code}"), json!("Theirs"), json!("New: @{code}")], |template| {
+            template.content["body"]["text"] = json!("Theirs");
+        });
+        add("voice", [json!("Acme says @{code}"), json!("Theirs"), json!("New: @{code}")], |template| {
+            template.content["body"]["voice"] = json!("Theirs");
+        });
+        add("disabled", [json!(false), json!(true), json!(true)], |template| template.disabled = true);
+    }
+    rows
+}
+
+fn siem_row(key: &'static str, values: [Json; 3], tamper: impl Fn(&mut Twin, u64) + 'static) -> Row {
+    row("log_streams.http.siem", key, "log_stream.siem", values, tamper)
+}
+
+fn siem_sink_row(key: &'static str, wire: &'static str, values: [Json; 3]) -> Row {
+    let there = values[1].clone();
+    siem_row(key, values, move |twin, _| drop(siem(twin).sink.insert(wire.into(), there.clone())))
+}
+
+fn siem_pii_row(key: &'static str, values: [Json; 3]) -> Row {
+    let there = values[1].clone();
+    siem_row(key, values, move |twin, _| {
+        let pii = siem(twin).pii_config.as_mut().expect("masking is set");
+        pii.insert(key.trim_start_matches("pii_config.").into(), there.clone());
+    })
+}
+
+fn siem_rows() -> Vec<Row> {
+    let none = || [json!(""), json!(""), json!("")];
+    let filters = [json!(["auth.login.fail", "user.fail"]), json!(["other"]), json!([])];
+    vec![
+        siem_row("name", [json!("Acme SIEM"), json!("Renamed"), json!("Acme events 2")], |twin, _| {
+            siem(twin).name = Some("Renamed".into());
+        }),
+        siem_sink_row(
+            "endpoint",
+            "httpEndpoint",
+            [
+                json!("https://siem.example/auth0"),
+                json!("https://elsewhere.example/"),
+                json!("https://siem.example/v2"),
+            ],
+        ),
+        siem_row("authorization", none(), |twin, _| {
+            siem(twin).sink.insert("httpAuthorization".into(), json!("theirs"));
+        })
+        .secret("OTHER_SECRET"),
+        siem_sink_row(
+            "content_format",
+            "httpContentFormat",
+            [json!("JSONLINES"), json!("JSONARRAY"), json!("JSONOBJECT")],
+        ),
+        siem_sink_row(
+            "content_type",
+            "httpContentType",
+            [json!("application/x-ndjson"), json!("text/plain"), json!("application/json")],
+        ),
+        siem_row("custom_headers.X-Source", none(), |twin, _| {
+            let headers = json!([{ "header": "X-Source", "value": "theirs" }]);
+            siem(twin).sink.insert("httpCustomHeaders".into(), headers);
+        })
+        .secret("OTHER_SECRET"),
+        siem_row("filters", filters, |twin, _| {
+            siem(twin).filters = Some(vec![json!({ "type": "category", "name": "other" })]);
+        }),
+        siem_pii_row("pii_config.log_fields", [json!(["phone"]), json!(["email"]), json!(["username"])]),
+        siem_pii_row("pii_config.method", [json!("hash"), json!("mask"), json!("mask")]),
+        siem_pii_row("pii_config.algorithm", [json!("xxhash"), json!("md5"), json!("sha256")]),
+        // Another kind of stream altogether, and allowed here.
+        siem_row("is_priority", [json!(false), json!(true), json!(true)], |twin, _| {
+            siem(twin).is_priority = true;
+        }),
+        siem_row("status", [json!("active"), json!("paused"), json!("paused")], |twin, _| {
+            siem(twin).status = "paused".into();
+        }),
     ]
 }
 
@@ -589,9 +817,20 @@ fn function_rows() -> Vec<Row> {
 
 /// A row for every field that the full manifest manages.
 pub fn rows() -> Vec<Row> {
-    let first = [verify_rows(), action_rows(), delivery_rows(), login_rows()];
-    let parts = first.into_iter().chain([rules_rows(), stream_rows(), function_rows()]);
-    parts.flatten().collect()
+    let parts = [
+        verify_rows(),
+        below_rows(),
+        action_rows(),
+        delivery_rows(),
+        login_rows(),
+        rules_rows(),
+        stream_rows(),
+        branding_rows(),
+        template_rows(),
+        siem_rows(),
+        function_rows(),
+    ];
+    parts.into_iter().flatten().collect()
 }
 
 /// A secret as the live version has it.

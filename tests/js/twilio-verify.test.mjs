@@ -66,8 +66,13 @@ beforeEach(() => {
   reply = created;
 });
 
+// The line that Lockstep fills in.
+const MARKED = /^const RATE_LIMITS = .*; \/\/ lockstep:rate-limits$/gm;
+const withLimits = (limits) =>
+  source.replace(MARKED, () => `const RATE_LIMITS = ${JSON.stringify(limits)}; // lockstep:rate-limits`);
+
 // A fresh instance of the Action, as after a deploy. `made` lists the arguments of every client it builds.
-function load({ twilio, timers = {}, timeout, code = source } = {}) {
+function load({ twilio, timers = {}, timeout, limits, code = limits ? withLimits(limits) : source } = {}) {
   const made = [];
   const logged = [];
   const helper = (user, password, options) => {
@@ -121,7 +126,7 @@ function assertClean(text, event) {
   }
 }
 
-function event({ secrets = WITH_KEY, ...notification } = {}) {
+function event({ secrets = WITH_KEY, user, request, ...notification } = {}) {
   const usual = {
     recipient: NUMBER,
     code: CODE,
@@ -131,7 +136,7 @@ function event({ secrets = WITH_KEY, ...notification } = {}) {
     as_voice: `Your code is ${CODE}`,
     locale: 'en_US',
   };
-  return { secrets, notification: { ...usual, ...notification } };
+  return { secrets, user, request, notification: { ...usual, ...notification } };
 }
 
 const basic = (user, password) => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
@@ -181,6 +186,65 @@ describe('request', () => {
       assert.deepEqual(form, { To: NUMBER, Channel: 'sms', CustomCode: CODE, ...expected });
     });
   }
+});
+
+describe('rate limits', () => {
+  const limits = { by_number: 'recipient', by_user: 'user', by_ip: 'ip' };
+  const whole = { user: { user_id: 'auth0|5f7c8ec7' }, request: { ip: '192.0.2.7' } };
+  const passed = async (changes, declared = limits) => {
+    assert.deepEqual(await load({ limits: declared }).run(event(changes)), ['sent']);
+    const sent = requests[0].form.get('RateLimits');
+    return sent === null ? null : JSON.parse(sent);
+  };
+
+  test('stand in one marked line, empty as shipped', () => {
+    assert.deepEqual(source.match(MARKED), ['const RATE_LIMITS = {}; // lockstep:rate-limits']);
+  });
+
+  test('are passed with the value of each', async () => {
+    const expected = { by_number: NUMBER, by_user: 'auth0|5f7c8ec7', by_ip: '192.0.2.7' };
+    assert.deepEqual(await passed(whole), expected);
+    assert.deepEqual([...requests[0].form.keys()].sort(), ['Channel', 'CustomCode', 'RateLimits', 'To']);
+  });
+
+  test('count the number as it is sent, without spaces', async () => {
+    assert.deepEqual(await passed({ recipient: '+1 500 555 0006' }, { n: 'recipient' }), { n: NUMBER });
+  });
+
+  const partial = [
+    ['no user and no request', {}, { by_number: NUMBER }],
+    ['an empty address', { ...whole, request: { ip: '' } }, { by_number: NUMBER, by_user: 'auth0|5f7c8ec7' }],
+    ['an address that is no text', { request: { ip: ['192.0.2.7'] } }, { by_number: NUMBER }],
+    ['null', { user: null, request: null }, { by_number: NUMBER }],
+  ];
+  for (const [name, changes, expected] of partial) {
+    test(`without a value are left out: ${name}`, async () => {
+      assert.deepEqual(await passed(changes), expected);
+    });
+  }
+
+  test('without any value are not sent at all', async () => {
+    assert.equal(await passed({}, { by_ip: 'ip' }), null);
+  });
+
+  test('of a kind the code does not know are left out', async () => {
+    assert.equal(await passed(whole, { x: 'constructor', y: 'phone' }), null);
+  });
+
+  test('that are used up hold the message back, without telling the value', async () => {
+    reply = (_, response) => answer(response, 429, { code: 20429, status: 429, message: `Max for ${NUMBER}` });
+    const [act, reason] = await load({ limits }).run(event(whole));
+    assert.equal(act, 'retry');
+    assert.match(reason, /rate limit of the Verify service is used up/);
+    for (const value of ['192.0.2.7', '5f7c8ec7']) assert.ok(!reason.includes(value));
+  });
+
+  test('that the service lacks are hinted at', async () => {
+    reply = (_, response) => answer(response, 400, { code: 60200, status: 400, message: 'x' });
+    const [act, reason] = await load({ limits }).run(event(whole));
+    assert.equal(act, 'drop');
+    assert.match(reason, /a rate limit is not there/);
+  });
 });
 
 describe('credentials', () => {
@@ -272,7 +336,7 @@ describe('answers', () => {
     [429, 60203, 'drop', /without feedback/],
     [429, 60202, 'drop', /five checks/],
     [429, 60212, 'retry', /HTTP 429, code 60212$/],
-    [429, 20429, 'retry', /HTTP 429, code 20429$/],
+    [429, 20429, 'retry', /too many at once/],
     [429, 25109, 'retry', /HTTP 429, code 25109$/],
     [429, undefined, 'retry', /HTTP 429$/],
     [500, 20500, 'retry', /HTTP 500, code 20500$/],

@@ -62,6 +62,53 @@ fn findings_alone_have_a_code_of_their_own() {
     site.run("plan", &["--exit-code"]).expect(0);
 }
 
+/// What only the Console shows is attested in the manifest; what is missing or over is worth its code.
+#[test]
+fn attestations_that_are_missing_or_over_are_findings() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let mut text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
+    text.push_str(
+        "\nattest:\n  \
+         fraud_guard: { level: standard, by: jo@acme.example, on: 2020-01-01, until: 2120-01-01 }\n  \
+         geo_permissions: { countries: [AT], by: jo@acme.example, on: 2020-01-01, until: 2120-01-01 }\n  \
+         channels: { enabled: [sms, voice], by: jo@acme.example, on: 2020-01-01, until: 2120-01-01 }\n",
+    );
+    let run = |name: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        let manifest = folder.write(name, &text.replace(from, to));
+        site.lockstep("drift", &manifest, &[]).run()
+    };
+    let applied = folder.write("attested.yaml", &text);
+    site.lockstep("apply", &applied, &["--yes"]).run().expect(0);
+
+    let clean = run("clean.yaml", "AT", "AT").expect(0);
+    assert_eq!(verdict(&clean), "clean");
+    let told = "attested by jo@acme.example on 2020-01-01 until 2120-01-01; it cannot be verified by an API";
+    assert_eq!(clean.out.matches(told).count(), 3, "{}", clean.out);
+    let plan = site.lockstep("plan", &applied, &["--exit-code"]).run().expect(0);
+    assert_eq!(plan.out.matches(told).count(), 3, "{}", plan.out);
+
+    let over = run("over.yaml", "until: 2120-01-01 }\n  geo", "until: 2021-01-01 }\n  geo").expect(7);
+    assert_eq!(verdict(&over), "no difference, findings to look at");
+    assert!(
+        over.out.contains("warning: attest.fraud_guard") && over.out.contains("that is over"),
+        "{}",
+        over.out
+    );
+    let silent = run("silent.yaml", "enabled: [sms, voice]", "enabled: [sms]").expect(7);
+    assert!(silent.out.contains("codes are to go by voice"), "{}", silent.out);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("geo_permissions")).collect();
+    let missing = folder.write("missing.yaml", &(lines.join("\n") + "\n"));
+    let missing = site.lockstep("drift", &missing, &[]).run().expect(7);
+    assert!(missing.out.contains("Geo permissions"), "{}", missing.out);
+    // A difference weighs more than a finding.
+    let both = run("both.yaml", "code_length: 6", "code_length: 7").expect(2);
+    assert_eq!(verdict(&both), "manifest not applied");
+    let basic = run("basic.yaml", "level: standard", "level: basic").expect(1);
+    assert!(basic.err.contains("Standard or Max"), "{}", basic.err);
+}
+
 /// A part that may not be read is never clean.
 #[test]
 fn an_incomplete_read_is_never_clean() {

@@ -60,6 +60,8 @@ pub struct Action {
     pub told: fn(&str) -> Facts,
     /// What users notice of a deployment, in words.
     pub danger: fn(&Diff<'_>) -> Option<String>,
+    /// Address of its binding.
+    pub binding: &'static str,
     /// What must still hold right before a deployment while the Action is bound.
     pub ready: Option<Ready>,
     pub stages: Stages,
@@ -418,7 +420,7 @@ impl Kind for Action {
                 }
                 "deploy" => {
                     built(&run, &id, writer.reader()).await?;
-                    if let Some(ready) = self.ready.filter(|_| is_bound(&run)) {
+                    if let Some(ready) = self.ready.filter(|_| is_bound(&run, self.binding)) {
                         ready(&run, writer.reader()).await?;
                     }
                     let version = writer
@@ -495,12 +497,16 @@ impl Kind for Action {
         let Some(names) = foreign else { return Vec::new() };
         let names: Vec<&str> = names.iter().filter_map(Json::as_str).collect();
         let level = if sends { Level::Blocker } else { Level::Note };
+        let help = if diff.manifest.get(self.section, "unmanaged_secrets").is_some() {
+            "a write of secrets replaces the whole set: name them in action.secrets, or set \
+             action.unmanaged_secrets: remove"
+        } else {
+            "they stay: nothing here writes the secrets of this Action"
+        };
         vec![Finding {
             address: diff.address.to_owned(),
             text: format!("the Action has secrets that the manifest does not name: {}", names.join(", ")),
-            help: "a write of secrets replaces the whole set: name them in action.secrets, or set \
-                   action.unmanaged_secrets: remove"
-                .into(),
+            help: help.into(),
             level,
         }]
     }
@@ -514,8 +520,8 @@ impl Kind for Action {
 }
 
 /// Whether the Action is in its trigger's list, as far as this run knows.
-fn is_bound(run: &Run<'_>) -> bool {
-    let binding = run.ids.get(&format!("{}_binding", run.address));
+fn is_bound(run: &Run<'_>, binding: &str) -> bool {
+    let binding = run.ids.get(binding);
     binding.and_then(|ids| ids.get("action_id")).is_some_and(|id| !id.is_empty())
 }
 

@@ -2,9 +2,9 @@
 
 use super::{Action, Stages, Trigger, rules};
 use crate::builtin;
-use crate::kinds::{Leaving, legacy};
+use crate::kinds::{Leaving, code_limits, legacy};
 use crate::model::field::{FIELD, Field, Section, Type};
-use crate::model::plan::{Facts, Stage};
+use crate::model::plan::Stage;
 use crate::model::value::Value;
 
 /// Sends the codes through the tenant's phone provider.
@@ -20,12 +20,13 @@ pub static PHONE: Action = Action {
     },
     title: "Lockstep phone",
     wanted: |manifest| manifest.section("action").is_some() && !legacy::is_legacy(manifest),
-    code: |_, code| Value::text(code),
+    code: |manifest, code| Value::text(code_limits::fill(manifest, code)),
     check: |_, _| (),
     fact: "action",
-    told: |_| Facts::new(),
+    told: code_limits::told,
     danger: |_| None,
-    ready: None,
+    binding: "trigger_binding",
+    ready: Some(code_limits::stand),
     stages: Stages { draft: Stage::Draft, deploy: Stage::Deploy, remove: Stage::RemoveAction },
     moves_from: Some("send-phone-message"),
     leaving: |_| Leaving::Removed,
@@ -45,16 +46,17 @@ pub static LEGACY: Action = Action {
     },
     title: "Lockstep phone, legacy",
     wanted: |manifest| manifest.section("action").is_some() && legacy::is_legacy(manifest),
-    code: |_, code| {
+    code: |manifest, code| {
         let unified = builtin::source("twilio-verify").filter(|source| *source == code);
         let legacy = unified.and_then(|_| builtin::source("twilio-verify-legacy"));
-        Value::text(legacy.map_or(code, str::to_owned))
+        Value::text(code_limits::fill(manifest, legacy.map_or(code, str::to_owned)))
     },
     check: |_, _| (),
     fact: "legacy_action",
-    told: |_| Facts::new(),
+    told: code_limits::told_legacy,
     danger: |_| None,
-    ready: None,
+    binding: "legacy_binding",
+    ready: Some(code_limits::stand),
     stages: Stages { draft: Stage::Draft, deploy: Stage::Deploy, remove: Stage::RemoveAction },
     moves_from: None,
     leaving: legacy::retires,
@@ -73,6 +75,7 @@ pub static POST_LOGIN: Action = Action {
     fact: "rules.action",
     told: rules::told,
     danger: rules::danger_of_deploy,
+    binding: "mfa_post_login_binding",
     ready: Some(rules::ready),
     stages: Stages { draft: Stage::Draft, deploy: Stage::DeployRules, remove: Stage::RemoveAction },
     moves_from: None,

@@ -4,7 +4,9 @@ use serde_json::{Value as Json, json};
 
 use super::legacy::{HOOK, SELECTED};
 use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
-use crate::kinds::{Run, Task, feedback_function, legacy, phone_provider, text, trigger_binding};
+use crate::kinds::{
+    Run, Task, code_limits, feedback_function, legacy, phone_provider, text, trigger_binding,
+};
 use crate::model::call::{Api, Failed, Get};
 use crate::port::{Reader, join_all};
 
@@ -19,6 +21,7 @@ pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result
         let get = Get::whole(Api::Verify, format!("/v2/Services/{sid}"));
         looks.push(("the Verify service", get, sid, |reply, sid| text(reply, "sid") == sid));
     }
+    looks.extend(code_limits::read(run));
     let part = |name: &str| id(run, feedback_function::NAME, name);
     if let (Some(service), Some(environment)) = (part("service"), part("environment"))
         && run.manifest.section(feedback_function::SECTION_PATH).is_some()

@@ -100,7 +100,15 @@ fn update_branding(call: &mut Call) -> Outcome {
         }
     }
     if let Some(identifiers) = fields.value("identifiers").filter(|value| !value.is_null()) {
-        Fields::strict(identifiers, "identifiers", &["login_display", "otp_autocomplete", "phone_display"])?;
+        let keys = ["login_display", "otp_autocomplete", "phone_display"];
+        let identifiers = Fields::strict(identifiers, "identifiers", &keys)?;
+        identifiers.choice("login_display", &["unified", "separate"])?;
+        identifiers.boolean("otp_autocomplete")?;
+        if let Some(display) = identifiers.value("phone_display") {
+            let display = Fields::strict(display, "identifiers.phone_display", &["formatting", "masking"])?;
+            display.choice("formatting", &["international", "regional"])?;
+            display.choice("masking", &["show_all", "hide_country_code", "mask_digits"])?;
+        }
     }
     let branding: &mut Map<String, Value> = &mut call.tenant.branding;
     for (key, value) in fields.map() {
@@ -160,7 +168,22 @@ mod tests {
         let (_, all) = bench.patch("/branding", &json!({"colors": {"page_background": "#222222"}}));
         assert_eq!(all["colors"], json!({"page_background": "#222222"}));
         assert_eq!(all["logo_url"], "https://x.example/l.png");
-        assert_eq!(bench.patch("/branding", &json!({"logo_url": "http://x.example"})).0, 400);
-        assert_eq!(bench.patch("/branding", &json!({})).0, 400);
+        let gradient =
+            json!({"type": "linear-gradient", "start": "#ffffff", "end": "#000000", "angle_deg": 35});
+        let (status, _) = bench.patch("/branding", &json!({"colors": {"page_background": gradient}}));
+        assert_eq!(status, 200);
+        assert_eq!(bench.patch("/branding", &json!({"logo_url": null})).1.get("logo_url"), None);
+        for bad in [
+            json!({}),
+            json!({"logo_url": "http://x.example"}),
+            json!({"colors": {"primary": null}}),
+            json!({"colors": {"secondary": "#111111"}}),
+            json!({"identifiers": {"login_display": "both"}}),
+            json!({"identifiers": {"otp_autocomplete": "yes"}}),
+            json!({"identifiers": {"phone_display": {"masking": "all"}}}),
+            json!({"identifiers": {"phone_display": {"colour": "red"}}}),
+        ] {
+            assert_eq!(bench.patch("/branding", &bad).0, 400, "{bad}");
+        }
     }
 }

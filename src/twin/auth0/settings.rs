@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::wire::{Outcome, Reply};
 use super::body::{Fields, invalid, wrong_type};
-use super::{Call, Route};
+use super::{Call, Route, refusal};
 use crate::model::api::Method;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -30,7 +30,7 @@ pub(super) const ROUTES: &[Route] = &[
         operation: "get_phone_provider_protection",
         scopes: &["read:attack_protection"],
         query: &[],
-        run: |call| Ok(Reply::json(200, &json!({ "type": call.tenant.phone_provider_protection }))),
+        run: get_protection,
     },
     Route {
         method: Method::Patch,
@@ -143,6 +143,14 @@ fn update(call: &mut Call) -> Outcome {
     Ok(Reply::json(200, &Value::Object(shown)))
 }
 
+fn get_protection(call: &mut Call) -> Outcome {
+    let kind = &call.tenant.phone_provider_protection;
+    if call.options.default_protection_is_404 && kind == "default" {
+        return Err(refusal(404, None, "Phone provider protection is not configured."));
+    }
+    Ok(Reply::json(200, &json!({ "type": kind })))
+}
+
 fn update_protection(call: &mut Call) -> Outcome {
     let body = call.json()?;
     let fields = Fields::strict(&body, "", &["type"])?;
@@ -197,6 +205,10 @@ mod tests {
         let path = "/attack-protection/phone-provider-protection";
         assert_eq!(bench.get(path), (200, json!({"type": "default"})));
         assert_eq!(bench.patch(path, &json!({"type": "exponential"})), (200, json!({"type": "exponential"})));
+        bench.twin.options.default_protection_is_404 = true;
+        assert_eq!(bench.get(path).0, 200);
+        bench.patch(path, &json!({"type": "default"}));
+        assert_eq!(bench.get(path).0, 404);
         assert_eq!(bench.patch(path, &json!({"type": "off"})).0, 400);
         assert_eq!(bench.patch(path, &json!({})).0, 400);
     }

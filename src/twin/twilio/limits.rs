@@ -37,10 +37,6 @@ pub(super) const ROUTES: &[Route] = &[
     route(Method::Delete, COUNTRY, "delete_messaging_configuration", "", delete_messaging),
 ];
 
-// How many are allowed is not published; these keep a client from assuming "any number".
-const LIMITS_PER_SERVICE: usize = 10;
-const BUCKETS_PER_LIMIT: usize = 10;
-
 fn limit<'a>(call: &'a Call) -> Result<&'a VerifyRateLimit, Reply> {
     let found = service(call)?.rate_limits.iter().find(|limit| limit.sid == call.param(1));
     found.ok_or_else(|| missing(&call.request.path))
@@ -69,11 +65,12 @@ fn create_limit(call: &mut Call) -> Outcome {
         return Err(refusal(400, 60209, "Rate limit unique name is invalid"));
     }
     let (account_sid, now_ms) = (call.account_sid.clone(), call.now_ms);
+    let most = call.options.verify_rate_limit_limit;
     let (service, ids) = service_mut(call)?;
     if service.rate_limits.iter().any(|limit| limit.unique_name == name) {
         return Err(refusal(400, 60208, "Rate limit with the same unique name already exists"));
     }
-    if service.rate_limits.len() >= LIMITS_PER_SERVICE {
+    if service.rate_limits.len() >= most {
         return Err(refusal(400, 60207, "Max rate limits per service reached"));
     }
     let limit = VerifyRateLimit {
@@ -83,6 +80,7 @@ fn create_limit(call: &mut Call) -> Outcome {
         created_at_ms: now_ms,
         updated_at_ms: now_ms,
         buckets: Vec::new(),
+        counted: Default::default(),
     };
     let reply = Reply::json(201, &limit_json(&account_sid, &service.sid, &limit));
     service.rate_limits.push(limit);
@@ -136,12 +134,12 @@ fn create_bucket(call: &mut Call) -> Outcome {
     form.need("Interval")?;
     let max = form.number("Max", 1, 1_000_000)?.unwrap_or(1);
     let interval = form.number("Interval", 1, 86_400)?.unwrap_or(1);
-    let now_ms = call.now_ms;
+    let (most, now_ms) = (call.options.verify_bucket_limit, call.now_ms);
     let (limit, ids) = limit_mut(call)?;
     if limit.buckets.iter().any(|bucket| bucket.interval == interval) {
         return Err(refusal(400, 60211, "Bucket with the same interval already exists"));
     }
-    if limit.buckets.len() >= BUCKETS_PER_LIMIT {
+    if limit.buckets.len() >= most {
         return Err(refusal(400, 60210, "Max buckets per rate limit reached"));
     }
     let bucket =
@@ -272,6 +270,7 @@ fn messaging_json(call: &Call, country: &str, one: &MessagingConfiguration) -> V
 mod tests {
     use serde_json::json;
 
+    use super::super::super::Options;
     use super::super::super::bench::Bench;
     use crate::model::api::Method;
 
@@ -306,6 +305,36 @@ mod tests {
         assert_eq!(bench.twilio(Method::Delete, &bucket, &[]).0, 204);
         assert_eq!(bench.twilio(Method::Delete, &one, &[]).0, 204);
         assert_eq!(bench.twilio(Method::Get, &one, &[]).0, 404);
+    }
+
+    #[test]
+    fn there_is_room_for_so_many() {
+        let options = Options { verify_rate_limit_limit: 1, verify_bucket_limit: 1, ..Options::default() };
+        let mut bench = Bench::with(options);
+        let limits = format!("{}/RateLimits", service(&mut bench));
+        let (_, limit) = bench.twilio(Method::Post, &limits, &[("UniqueName", "a")]);
+        assert_eq!(bench.twilio(Method::Post, &limits, &[("UniqueName", "b")]).1["code"], 60207);
+        let buckets = format!("{limits}/{}/Buckets", limit["sid"].as_str().unwrap_or_default());
+        assert_eq!(bench.twilio(Method::Post, &buckets, &[("Max", "5"), ("Interval", "60")]).0, 201);
+        assert_eq!(
+            bench.twilio(Method::Post, &buckets, &[("Max", "5"), ("Interval", "61")]).1["code"],
+            60210
+        );
+    }
+
+    #[test]
+    fn the_interval_of_a_bucket_may_not_become_that_of_another() {
+        let mut bench = Bench::new();
+        let limits = format!("{}/RateLimits", service(&mut bench));
+        let (_, limit) = bench.twilio(Method::Post, &limits, &[("UniqueName", "a")]);
+        let buckets = format!("{limits}/{}/Buckets", limit["sid"].as_str().unwrap_or_default());
+        bench.twilio(Method::Post, &buckets, &[("Max", "5"), ("Interval", "60")]);
+        let (_, other) = bench.twilio(Method::Post, &buckets, &[("Max", "5"), ("Interval", "90")]);
+        let other = format!("{buckets}/{}", other["sid"].as_str().unwrap_or_default());
+        assert_eq!(bench.twilio(Method::Post, &other, &[("Interval", "60")]).1["code"], 60211);
+        for bad in [("Max", "0"), ("Max", "many"), ("Interval", "0"), ("Interval", "86401")] {
+            assert_eq!(bench.twilio(Method::Post, &other, &[bad]).0, 400, "{bad:?}");
+        }
     }
 
     #[test]

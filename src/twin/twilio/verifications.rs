@@ -1,11 +1,13 @@
 //! Verifications: what the Auth0 Action starts and the feedback Function ends, and the summary that tells whether
 //! feedback arrives. Nothing is sent anywhere.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::super::clock::iso_seconds;
 use super::super::wire::{Outcome, Reply};
-use super::super::world::{Verification, VerifyService};
+use super::super::world::{Verification, VerifyRateLimit, VerifyService};
 use super::form::Form;
 use super::verify::{service, service_mut};
 use super::{Call, Route, VERIFY, is_sid, missing, refusal};
@@ -110,20 +112,14 @@ fn start(call: &mut Call) -> Outcome {
             return Err(refusal(403, 60204, "Custom code not allowed"));
         }
     }
-    if let Some(limits) = form.text("RateLimits") {
-        let names = serde_json::from_str::<Value>(limits).ok();
-        let names =
-            names.as_ref().and_then(Value::as_object).map(|map| map.keys().cloned().collect::<Vec<_>>());
-        let known = |name: &String| {
-            service(call)
-                .is_ok_and(|service| service.rate_limits.iter().any(|limit| limit.unique_name == *name))
-        };
-        if !names.is_some_and(|names| names.iter().all(known)) {
-            return Err(refusal(400, 60200, "Invalid parameter `RateLimits`"));
-        }
-    }
+    let limits = passed_limits(call, &form)?;
     let now_ms = call.now_ms;
     let (service, ids) = service_mut(call)?;
+    let passed = |limit: &VerifyRateLimit| limits.get(&limit.unique_name).cloned();
+    let full = |limit: &VerifyRateLimit| passed(limit).is_some_and(|value| limit.is_used_up(&value, now_ms));
+    if service.rate_limits.iter().any(full) {
+        return Err(refusal(429, 20429, "Too many requests"));
+    }
     let at = match position(service, &to, now_ms) {
         // Within the lifetime it is the same verification, sent once more.
         Some(at) if service.verifications[at].sends.len() >= SENDS => {
@@ -143,12 +139,30 @@ fn start(call: &mut Call) -> Outcome {
             service.verifications.len() - 1
         }
     };
+    for limit in &mut service.rate_limits {
+        if let Some(value) = passed(limit) {
+            limit.count(&value, now_ms);
+        }
+    }
     let one = &mut service.verifications[at];
     one.channel = channel;
     one.sends.push(now_ms);
     one.updated_at_ms = now_ms;
     let one = one.clone();
     Ok(Reply::json(201, &verification_json(call, &one)))
+}
+
+/// The limits that the sender passes, with their values; an unknown name is an error.
+fn passed_limits(call: &Call, form: &Form) -> Result<BTreeMap<String, String>, Reply> {
+    let Some(text) = form.text("RateLimits") else { return Ok(BTreeMap::new()) };
+    let bad = || refusal(400, 60200, "Invalid parameter `RateLimits`");
+    let limits: BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| bad())?;
+    let known = &service(call)?.rate_limits;
+    if limits.keys().all(|name| known.iter().any(|limit| limit.unique_name == *name)) {
+        Ok(limits)
+    } else {
+        Err(bad())
+    }
 }
 
 fn get(call: &mut Call) -> Outcome {
@@ -290,6 +304,38 @@ mod tests {
         let (_, summary) = bench.twilio(Method::Get, "verify.twilio.com/v2/Attempts/Summary", &[]);
         assert_eq!((&summary["total_attempts"], &summary["total_converted"]), (&json!(6), &json!(1)));
         assert_eq!(summary["conversion_rate_percentage"], "16.66");
+    }
+
+    #[test]
+    fn a_rate_limit_counts_what_the_sender_passes() {
+        let mut bench = Bench::new();
+        let service = service(&mut bench);
+        let url = format!("{service}/Verifications");
+        let send = |bench: &mut Bench, to: &str, limits: &str| {
+            let form = [("To", to), ("Channel", "sms"), ("RateLimits", limits)];
+            let (status, body) = bench.twilio(Method::Post, &url, &form);
+            (status, body["code"].as_u64().unwrap_or(0))
+        };
+        let by_ip = "{\"by_ip\":\"192.0.2.1\"}";
+        assert_eq!(send(&mut bench, "+15550100123", by_ip), (400, 60200), "no such limit yet");
+        let limits = format!("{service}/RateLimits");
+        let (_, limit) = bench.twilio(Method::Post, &limits, &[("UniqueName", "by_ip")]);
+        let buckets = format!("{limits}/{}/Buckets", limit["sid"].as_str().unwrap_or_default());
+        for _ in 0..3 {
+            assert_eq!(send(&mut bench, "+15550100123", by_ip).0, 201, "without buckets nothing is limited");
+        }
+        bench.now_ms += 3_600_000;
+        bench.twilio(Method::Post, &buckets, &[("Max", "2"), ("Interval", "60")]);
+        assert_eq!(send(&mut bench, "+15550100123", by_ip).0, 201);
+        assert_eq!(send(&mut bench, "+15550100124", by_ip).0, 201);
+        assert_eq!(send(&mut bench, "+15550100125", by_ip), (429, 20429), "another number, the same address");
+        assert_eq!(send(&mut bench, "+15550100125", "{\"by_ip\":\"192.0.2.2\"}").0, 201);
+        assert_eq!(send(&mut bench, "+15550100125", "{}").0, 201, "who passes nothing is not counted");
+        bench.now_ms += 60_000;
+        assert_eq!(send(&mut bench, "+15550100125", by_ip).0, 201, "the interval is over");
+        for bad in ["[]", "by_ip", "{\"by_ip\":1}", "{\"by_ip\":\"x\",\"nope\":\"x\"}"] {
+            assert_eq!(send(&mut bench, "+15550100123", bad), (400, 60200), "{bad}");
+        }
     }
 
     #[test]

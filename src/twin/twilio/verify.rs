@@ -95,7 +95,14 @@ const FIELDS: &[(&str, Kind, &[&str])] = &[
         &["passkeys", "user_verification"],
     ),
     ("VerifyEventSubscriptionEnabled", Kind::Boolean, &["verify_event_subscription_enabled"]),
+    ("Email.From", Kind::Text, &["email", "from"]),
+    ("Email.FromName", Kind::Text, &["email", "from_name"]),
+    ("Email.ContentTemplateId", Kind::Text, &["email", "content_template_id"]),
+    ("MailerSid", Kind::Sid("MD"), &["mailer_sid"]),
 ];
+
+/// Members that the published description does not have; whether reads show them is an option.
+const NEWER: &[&str] = &["email", "mailer_sid"];
 
 const TEMPLATE_FIELD: &str = "DefaultTemplateSid";
 
@@ -120,7 +127,9 @@ fn fresh_settings(friendly_name: &str) -> Map<String, Value> {
             "discoverable_credentials": null,
             "user_verification": null
         },
-        "verify_event_subscription_enabled": false
+        "verify_event_subscription_enabled": false,
+        "email": {"from": null, "from_name": null, "content_template_id": null},
+        "mailer_sid": null
     });
     match settings {
         Value::Object(map) => map,
@@ -179,6 +188,15 @@ fn apply(call: &Call, form: &Form, settings: &mut Map<String, Value>) -> Result<
     if template.is_some_and(|sid| !account.verify_templates.iter().any(|template| template.sid == sid)) {
         return Err(bad(TEMPLATE_FIELD));
     }
+    let email = settings.get("email").and_then(Value::as_object);
+    let set = email.map_or(0, |email| email.values().filter(|value| !value.is_null()).count());
+    if set != 0 && set != 3 {
+        return Err(refusal(
+            400,
+            60253,
+            "Email.From, Email.FromName and Email.ContentTemplateId go together",
+        ));
+    }
     let on = |name: &str| settings.get(name) == Some(&json!(true));
     if on("skip_sms_to_landlines") && !on("lookup_enabled") {
         return Err(bad("SkipSmsToLandlines needs LookupEnabled"));
@@ -207,7 +225,7 @@ fn put(settings: &mut Map<String, Value>, place: &[&str], value: Value) {
 
 fn list(call: &mut Call) -> Outcome {
     let account = call.account()?;
-    let items = account.verify_services.iter().map(|service| service_json(&account.sid, service)).collect();
+    let items = account.verify_services.iter().map(|service| service_json(call, service)).collect();
     call.page("services", items)
 }
 
@@ -232,9 +250,8 @@ fn create(call: &mut Call) -> Outcome {
         messaging_configurations: Default::default(),
         verifications: Vec::new(),
     };
-    let reply = Reply::json(201, &service_json(&account.sid, &service));
-    account.verify_services.push(service);
-    Ok(reply)
+    account.verify_services.push(service.clone());
+    Ok(Reply::json(201, &service_json(call, &service)))
 }
 
 /// The service of the path.
@@ -256,7 +273,7 @@ pub(super) fn service_mut<'a>(
 }
 
 fn get(call: &mut Call) -> Outcome {
-    Ok(Reply::json(200, &service_json(&call.account_sid, service(call)?)))
+    Ok(Reply::json(200, &service_json(call, service(call)?)))
 }
 
 fn update(call: &mut Call) -> Outcome {
@@ -268,7 +285,7 @@ fn update(call: &mut Call) -> Outcome {
     }
     apply(call, &form, &mut service.settings)?;
     service.updated_at_ms = call.now_ms;
-    let reply = Reply::json(200, &service_json(&call.account_sid, &service));
+    let reply = Reply::json(200, &service_json(call, &service));
     *service_mut(call)?.0 = service;
     Ok(reply)
 }
@@ -280,13 +297,16 @@ fn delete(call: &mut Call) -> Outcome {
     Ok(Reply::empty())
 }
 
-pub(super) fn service_json(account_sid: &str, service: &VerifyService) -> Value {
+fn service_json(call: &Call, service: &VerifyService) -> Value {
     let url = format!("https://{VERIFY}/v2/Services/{}", service.sid);
     let mut body = Map::new();
     body.insert("sid".into(), json!(service.sid));
-    body.insert("account_sid".into(), json!(account_sid));
+    body.insert("account_sid".into(), json!(call.account_sid));
     body.insert("friendly_name".into(), json!(service.friendly_name));
     body.extend(service.settings.clone());
+    if !call.options.newer_verify_fields_shown {
+        body.retain(|key, _| !NEWER.contains(&key.as_str()));
+    }
     body.insert("date_created".into(), json!(iso_seconds(service.created_at_ms)));
     body.insert("date_updated".into(), json!(iso_seconds(service.updated_at_ms)));
     body.insert("url".into(), json!(url));
@@ -419,6 +439,30 @@ mod tests {
         }
         let json_body = b"{\"FriendlyName\":\"Acme\"}".to_vec();
         assert_eq!(bench.twilio_raw(ACCOUNT, Method::Post, SERVICES, "application/json", json_body).0, 415);
+    }
+
+    #[test]
+    fn an_email_sender_is_whole_and_may_be_hidden() {
+        for newer_verify_fields_shown in [false, true] {
+            let mut bench = Bench::with(Options { newer_verify_fields_shown, ..Options::default() });
+            let name = ("FriendlyName", "Acme");
+            let whole = [
+                name,
+                ("Email.From", "codes@acme.example"),
+                ("Email.FromName", "Acme"),
+                ("Email.ContentTemplateId", "HX00000000000000000000000000000001"),
+                ("MailerSid", "MD00000000000000000000000000000001"),
+            ];
+            assert_eq!(bench.twilio(Method::Post, SERVICES, &whole[..2]).1["code"], 60253);
+            let (url, service) = made(&mut bench, &whole);
+            let shown = (service["email"]["from_name"].as_str(), service["mailer_sid"].as_str());
+            let expected = (Some("Acme"), Some("MD00000000000000000000000000000001"));
+            assert_eq!(shown, if newer_verify_fields_shown { expected } else { (None, None) });
+            assert_eq!(bench.twilio(Method::Post, &url, &[("Email.From", "")]).1["code"], 60253);
+            let cleared = [("Email.From", ""), ("Email.FromName", ""), ("Email.ContentTemplateId", "")];
+            assert_eq!(bench.twilio(Method::Post, &url, &cleared).0, 200);
+            assert_eq!(bench.twilio(Method::Post, &url, &[("MailerSid", "MG1")]).0, 400);
+        }
     }
 
     #[test]

@@ -128,6 +128,30 @@ pub struct VerifyRateLimit {
     pub created_at_ms: u64,
     pub updated_at_ms: u64,
     pub buckets: Vec<VerifyBucket>,
+    /// Moments of the sends that were counted, by value, oldest first; no older than the longest interval.
+    #[serde(default)]
+    pub counted: BTreeMap<String, Vec<u64>>,
+}
+
+impl VerifyRateLimit {
+    /// Whether one more send for that value is over some bucket.
+    pub fn is_used_up(&self, value: &str, now_ms: u64) -> bool {
+        let sends = self.counted.get(value).map(Vec::as_slice).unwrap_or_default();
+        self.buckets.iter().any(|bucket| {
+            let since = now_ms.saturating_sub(bucket.interval.saturating_mul(1_000));
+            // A bucket that was filled at the very beginning of the interval is empty at its end.
+            sends.iter().filter(|at| **at > since).count() as u64 >= bucket.max
+        })
+    }
+
+    /// Counts one send.
+    pub fn count(&mut self, value: &str, now_ms: u64) {
+        let longest = self.buckets.iter().map(|bucket| bucket.interval).max().unwrap_or(0);
+        let since = now_ms.saturating_sub(longest.saturating_mul(1_000));
+        let sends = self.counted.entry(value.to_owned()).or_default();
+        sends.retain(|at| *at > since);
+        sends.push(now_ms);
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

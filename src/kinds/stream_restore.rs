@@ -1,0 +1,85 @@
+//! What destroy puts back of a log stream that was there before us: everything but secrets, which are not kept. A
+//! secret that was not there before goes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::Seen;
+use crate::model::ledger::Entry;
+use crate::model::value::{Attrs, Value};
+
+const HEADERS: &str = "custom_headers";
+
+/// What is kept at adoption. Null: it was not there. Of headers the names.
+pub(super) fn kept(seen: &Seen) -> BTreeMap<String, Json> {
+    let mut kept: BTreeMap<String, Json> =
+        seen.attrs.iter().filter_map(|(key, value)| Some((key.clone(), value.known()?.clone()))).collect();
+    for key in ["content_format", "content_type", "authorization"] {
+        if !seen.attrs.contains_key(key) {
+            kept.insert(key.into(), Json::Null);
+        }
+    }
+    kept.entry("pii_config.log_fields".into()).or_insert_with(|| json!([]));
+    kept.insert(HEADERS.into(), seen.attrs.keys().filter_map(|key| header(key)).collect());
+    // The server's own word: a client may not write it.
+    if kept.get("status") == Some(&json!("suspended")) {
+        kept.remove("status");
+    }
+    kept
+}
+
+fn header(key: &str) -> Option<&str> {
+    key.strip_prefix(HEADERS)?.strip_prefix('.')
+}
+
+/// What is to be written so that the stream is as before, as far as we changed it; null takes a value away.
+pub(super) fn back(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
+    let there = |key: &str| match seen.attrs.get(key) {
+        Some(Value::Known(json)) => json.clone(),
+        Some(_) => json!("(secret)"),
+        None if key.starts_with("pii_config.") => json!([]),
+        None => Json::Null,
+    };
+    let ours = |key: &str| entry.fields.contains_key(key);
+    let mut back: BTreeMap<String, Json> = entry
+        .restore
+        .iter()
+        .filter(|(key, old)| ours(key) && there(key) != **old)
+        .map(|(key, old)| (key.clone(), old.clone()))
+        .collect();
+    // The receiver of former days would be told the secret of today.
+    if back.contains_key("endpoint") && there("authorization") != Json::Null && ours("authorization") {
+        back.remove("endpoint");
+    }
+    let names = entry.restore.get(HEADERS).and_then(Json::as_array);
+    for key in seen.attrs.keys().filter(|key| ours(key)) {
+        if let (Some(name), Some(names)) = (header(key), names)
+            && !names.iter().any(|known| known == name)
+        {
+            back.insert(key.clone(), Json::Null);
+        }
+    }
+    back
+}
+
+/// The attributes with those values put back.
+pub(super) fn over(attrs: &Attrs, values: &Json) -> Attrs {
+    let mut whole = attrs.clone();
+    for (key, value) in values.as_object().into_iter().flatten() {
+        match value {
+            Json::Null => drop(whole.remove(key)),
+            value => drop(whole.insert(key.clone(), Value::Known(value.clone()))),
+        }
+    }
+    whole
+}
+
+/// Whether those values are back.
+pub(super) fn is_back(seen: &Seen, values: &Json) -> bool {
+    values.as_object().into_iter().flatten().all(|(key, value)| match (seen.attrs.get(key), value) {
+        (None, Json::Null) => true,
+        (None, Json::Array(items)) => items.is_empty(),
+        (there, value) => there.and_then(Value::known) == Some(value),
+    })
+}

@@ -1,0 +1,219 @@
+//! Messaging configurations of the Verify service: which messaging service sends the codes to a country. The country is
+//! the identity; countries that the manifest does not name stay as they are.
+
+use serde_json::{Value as Json, json};
+
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, step, text, verify_below};
+use crate::diag::{Problem, codes};
+use crate::model::api::Method;
+use crate::model::call::{Failed, Get, Repeat};
+use crate::model::field::Section;
+use crate::model::ledger::{Entry, Ownership};
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Facts, Stage, Step, Verb};
+use crate::model::value::{Attrs, Value};
+use crate::port::{Reader, Writer};
+
+/// See the module's text.
+pub struct VerifyMessagingConfiguration;
+
+const NAME: &str = "verify_messaging_configuration";
+const SECTION: &str = "verify_service";
+const PREFIX: &str = "messaging_configurations.";
+const TAIL: &str = "MessagingConfigurations";
+const FIELD: &str = "messaging_service_sid";
+
+fn country(address: &str) -> &str {
+    address.strip_prefix("verify_messaging_configuration.").unwrap_or_default()
+}
+
+impl Kind for VerifyMessagingConfiguration {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn sections(&self) -> &'static [&'static Section] {
+        &[]
+    }
+
+    fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
+        let resource = |(key, value): (&String, &Value)| {
+            let address = format!("{NAME}.{}", key.strip_prefix(PREFIX)?);
+            Some(Resource { address, kind: NAME, desired: Attrs::from([(FIELD.to_owned(), value.clone())]) })
+        };
+        manifest.section(SECTION).into_iter().flatten().filter_map(resource).collect()
+    }
+
+    fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
+        for (key, value) in manifest.section(SECTION).into_iter().flatten() {
+            let Some(country) = key.strip_prefix(PREFIX) else { continue };
+            let place = format!("{SECTION}.{key}");
+            if country != "all" && !(country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase())) {
+                out.push(Problem::error(
+                    codes::BAD_TEXT,
+                    place.clone(),
+                    "not a country",
+                    "an ISO 3166 code of two capitals, or all",
+                    "write US, GB, DE, … or all",
+                ));
+            }
+            if value.as_str().is_some_and(|sid| !is_messaging_service(sid)) {
+                out.push(Problem::error(
+                    codes::BAD_TEXT,
+                    place,
+                    "not a messaging service",
+                    "its SID is MG and 32 hex digits",
+                    "copy it from the Twilio Console (Messaging, Services)",
+                ));
+            }
+        }
+    }
+
+    fn prefetch(&self, _want: &Resource, manifest: &Manifest) -> Vec<Get> {
+        verify_below::prefetch(manifest, TAIL)
+    }
+
+    fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
+        Box::pin(async move {
+            let Some((sid, list)) = verify_below::read(&hint, TAIL, reader).await? else {
+                return Ok(Seen::default());
+            };
+            let Some(found) = find(&list, country(hint.address))? else { return Ok(Seen::default()) };
+            let mut seen = parse(found, &sid);
+            // It has no SID of its own, so the record is about it when it is about this service.
+            let recorded = hint.entry.and_then(|entry| entry.ids.get("service_sid"));
+            if recorded != Some(&sid) {
+                let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+                if creating {
+                    seen.raw["resumed"] = json!(true);
+                } else {
+                    seen.unowned = true;
+                    seen.raw[super::ANOTHER] = json!(hint.entry.is_some());
+                }
+            }
+            Ok(seen)
+        })
+    }
+
+    fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
+        if !diff.seen.exists {
+            let op = json!({ "do": "create" });
+            let mut create = diff.step(Verb::Create, Stage::Limits, "create the configuration", op);
+            create.creates = true;
+            create.reason = match diff.entry {
+                Some(_) => "it was deleted outside".into(),
+                None => "it does not exist".into(),
+            };
+            return vec![create];
+        }
+        if diff.changes.is_empty() {
+            return Vec::new();
+        }
+        let op = json!({ "do": "update" });
+        let mut update = diff.step(Verb::Update, Stage::Limits, "set the messaging service", op);
+        update.reason = diff.changed_names();
+        vec![update]
+    }
+
+    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+        if !seen.exists {
+            return Vec::new();
+        }
+        let ours = entry.ownership == Ownership::Created;
+        let former =
+            entry.restore.get(FIELD).filter(|old| seen.attrs.get(FIELD).and_then(Value::known) != Some(*old));
+        let (verb, what, op, reason) = match (ours, former) {
+            (true, _) => (
+                Verb::Delete,
+                "delete the configuration",
+                json!({ "do": "delete" }),
+                "it was created by this stack",
+            ),
+            (false, Some(old)) => (
+                Verb::Update,
+                "put the former messaging service back",
+                json!({ "do": "update", "sid": old }),
+                "it was there before this stack",
+            ),
+            (false, None) => return Vec::new(),
+        };
+        let mut made = step(address, NAME, verb, Stage::RemoveLimits, what, op);
+        made.reason = reason.into();
+        vec![made]
+    }
+
+    fn scopes(&self, _step: &Step) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn facts(&self, _address: &str, _seen: &Seen) -> Facts {
+        // Without one Twilio sends by itself, so nothing of the delivery path depends on it.
+        Facts::new()
+    }
+
+    fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
+        Box::pin(async move {
+            let country = country(run.address);
+            let one = verify_below::path(&run, &format!("{TAIL}/{country}"))?;
+            let sid = ("MessagingServiceSid", wanted(&run));
+            let reply = match text(&run.step.op, "do") {
+                "create" => {
+                    let form = [("Country", country.to_owned()), sid];
+                    let path = verify_below::path(&run, TAIL)?;
+                    verify_below::send(writer, Method::Post, path, &form, Repeat::NeverBlind).await?
+                }
+                "update" => verify_below::send(writer, Method::Post, one, &[sid], Repeat::Safe).await?,
+                _ => {
+                    return match verify_below::send(writer, Method::Delete, one, &[], Repeat::Safe).await {
+                        Err(failed) if failed.status() != Some(404) => Err(failed),
+                        _ => Ok(Done::seen(Seen::default())),
+                    };
+                }
+            };
+            if text(&reply, FIELD).is_empty() {
+                return Err(Failed::Unknown("the reply to a write does not show the configuration".into()));
+            }
+            Ok(Done::seen(Seen {
+                raw: run.seen.raw.clone(),
+                ..parse(&reply, &verify_below::service_sid(&run))
+            }))
+        })
+    }
+
+    fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
+        Box::pin(async move {
+            let service = verify_below::service_sid(&run);
+            let list = reader.fresh(&verify_below::list(&service, TAIL)).await?;
+            let found = find(&list, country(run.address))?;
+            Ok(match (text(&run.step.op, "do"), found) {
+                ("delete", None) => Some(Done::seen(Seen::default())),
+                ("create" | "update", Some(found)) if text(found, FIELD) == wanted(&run) => {
+                    Some(Done::seen(parse(found, &service)))
+                }
+                _ => None,
+            })
+        })
+    }
+}
+
+/// `MG` and 32 hex digits.
+fn is_messaging_service(sid: &str) -> bool {
+    sid.len() == 34 && sid.starts_with("MG") && sid.bytes().skip(2).all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn wanted(run: &Run<'_>) -> String {
+    let former = run.step.op.get("sid").and_then(Json::as_str).map(str::to_owned);
+    former.or_else(|| run.desired.get(FIELD).and_then(verify_below::plain)).unwrap_or_default()
+}
+
+fn find<'a>(list: &'a Json, country: &str) -> Result<Option<&'a Json>, Failed> {
+    let items = verify_below::items(list, "messaging_configurations")?;
+    Ok(items.iter().find(|one| text(one, "country").eq_ignore_ascii_case(country)))
+}
+
+fn parse(one: &Json, service_sid: &str) -> Seen {
+    let mut seen = Seen { exists: true, raw: json!({}), ..Seen::default() };
+    seen.ids.insert("service_sid".into(), service_sid.to_owned());
+    seen.attrs.insert(FIELD.into(), Value::text(text(one, FIELD)));
+    seen
+}

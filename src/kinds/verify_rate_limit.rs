@@ -1,0 +1,563 @@
+//! Rate limits of the Verify service, each with its buckets: so many sends per interval for one value (a number, a
+//! user, an address). The Action passes the value; see `code_limits`.
+//!
+//! The unique name is the identity and cannot change: a new name is a new limit, and the old one is taken away. A
+//! bucket's identity is its interval. Where the manifest names buckets of a limit the list is closed: another bucket in
+//! it is a difference and goes, because every bucket refuses sends. Without `buckets` they are left as they are. Limits
+//! that the manifest does not name stay, with their buckets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value as Json, json};
+
+use super::{
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, code_limits, named, step, text, verify_below,
+};
+use crate::diag::{Problem, codes};
+use crate::model::api::Method;
+use crate::model::call::{Api, Failed, Get, Paging, Repeat};
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::ledger::{Entry, Ownership};
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
+use crate::model::value::{Attrs, Value};
+use crate::port::{Reader, Writer};
+
+/// See the module's text.
+pub struct VerifyRateLimit;
+
+const NAME: &str = "verify_rate_limit";
+/// Where the limits stand in the manifest.
+pub const SECTION: &str = "verify_service";
+/// The list below the service.
+pub const TAIL: &str = "RateLimits";
+const BUCKET: &str = "buckets.";
+/// A day: longer intervals are not documented.
+const INTERVAL_MAX_S: u64 = 86_400;
+
+static BUCKET_FIELDS: &[Field] = &[Field {
+    key: "max",
+    ty: Type::Int { min: 1, max: 1_000_000 },
+    required: true,
+    doc: "sends of one value within the interval",
+    ..FIELD
+}];
+
+/// Keys of one limit, in the section of the service.
+pub static FIELDS: &[Field] = &[
+    Field {
+        key: "key",
+        ty: Type::OneOf(&["recipient", "user", "ip", "none"]),
+        required: true,
+        doc: "what the Action counts: the number, the user, the address; none when another sender passes it",
+        ..FIELD
+    },
+    Field {
+        key: "description",
+        ty: Type::Text { min: 0, max: 255, check: None },
+        doc: "for people; no personal data",
+        ..FIELD
+    },
+    Field {
+        key: "buckets",
+        ty: Type::Named { max: 20, fields: BUCKET_FIELDS },
+        doc: "by interval (60s, 10m, 1h, 1d); the list is closed once it has an entry",
+        ..FIELD
+    },
+];
+
+/// A key below `rate_limits`, taken apart.
+enum Part<'a> {
+    Key,
+    Description,
+    /// A bucket, by its interval as written.
+    Max(&'a str),
+}
+
+fn part(key: &str) -> Option<(&str, Part<'_>)> {
+    let rest = key.strip_prefix("rate_limits.")?;
+    if let Some((name, interval)) = rest.strip_suffix(".max").and_then(|stem| stem.rsplit_once(".buckets.")) {
+        return Some((name, Part::Max(interval)));
+    }
+    let key = rest.strip_suffix(".key").map(|name| (name, Part::Key));
+    key.or_else(|| rest.strip_suffix(".description").map(|name| (name, Part::Description)))
+}
+
+/// Names of the declared limits.
+pub fn names(manifest: &Manifest) -> BTreeSet<&str> {
+    let keys = manifest.section(SECTION).into_iter().flat_map(BTreeMap::keys);
+    keys.filter_map(|key| part(key)).map(|(name, _)| name).collect()
+}
+
+/// Seconds of an interval: `90`, `60s`, `10m`, `1h`, `1d`.
+fn seconds(interval: &str) -> Option<u64> {
+    let (number, unit) = match interval.strip_suffix(['s', 'm', 'h', 'd']) {
+        Some(number) => (number, interval.chars().last()),
+        None => (interval, None),
+    };
+    let factor = match unit {
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        _ => 1,
+    };
+    let number: u64 = Some(number).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
+    number.checked_mul(factor).filter(|seconds| (1..=INTERVAL_MAX_S).contains(seconds))
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+fn interval_of(field: &str) -> Option<&str> {
+    field.strip_prefix(BUCKET)
+}
+
+impl Kind for VerifyRateLimit {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn sections(&self) -> &'static [&'static Section] {
+        &[]
+    }
+
+    fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
+        let mut limits: BTreeMap<&str, Attrs> = BTreeMap::new();
+        for (key, value) in manifest.section(SECTION).into_iter().flatten() {
+            let Some((name, part)) = part(key) else { continue };
+            let attrs = limits.entry(name).or_default();
+            match part {
+                Part::Key => {}
+                Part::Description => drop(attrs.insert("description".into(), value.clone())),
+                Part::Max(interval) => {
+                    if let Some(seconds) = seconds(interval) {
+                        attrs.insert(format!("{BUCKET}{seconds}"), value.clone());
+                    }
+                }
+            }
+        }
+        let resource = |(name, desired)| Resource { address: format!("{NAME}.{name}"), kind: NAME, desired };
+        limits.into_iter().map(resource).collect()
+    }
+
+    fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
+        let mut intervals: BTreeMap<&str, BTreeMap<u64, &str>> = BTreeMap::new();
+        for (name, part) in
+            manifest.section(SECTION).into_iter().flat_map(BTreeMap::keys).filter_map(|k| part(k))
+        {
+            let of_limit = intervals.entry(name).or_default();
+            let Part::Max(interval) = part else { continue };
+            let place = format!("{SECTION}.rate_limits.{name}.buckets.{interval}");
+            match seconds(interval) {
+                None => out.push(Problem::error(
+                    codes::BAD_TEXT,
+                    place,
+                    "not an interval",
+                    "a whole number of s, m, h or d, one second to one day",
+                    "write 60s, 10m, 1h or 1d",
+                )),
+                Some(seconds) => {
+                    if let Some(other) = of_limit.insert(seconds, interval) {
+                        out.push(Problem::error(
+                            codes::CONFLICT,
+                            place,
+                            "two buckets of one interval",
+                            format!("{other} is {seconds} seconds too, and Twilio takes one bucket for each"),
+                            "remove one of the two",
+                        ));
+                    }
+                }
+            }
+        }
+        for (name, buckets) in &intervals {
+            let place = format!("{SECTION}.rate_limits.{name}");
+            if !is_name(name) {
+                out.push(Problem::error(
+                    codes::BAD_TEXT,
+                    place,
+                    "not a name for a rate limit",
+                    "Twilio takes up to 64 letters, digits, dashes, underscores and dots (60209)",
+                    "choose another name; it is also what the sender passes",
+                ));
+            } else if buckets.is_empty() {
+                out.push(
+                    Problem::error(
+                        codes::UNSAFE,
+                        place,
+                        "a rate limit without buckets limits nothing",
+                        "the buckets say how many sends are allowed in which time",
+                        "add buckets: such as 10m: { max: 5 }, unless somebody else manages them",
+                    )
+                    .warning(),
+                );
+            }
+        }
+        let passed = code_limits::passed(manifest);
+        let code = manifest.text("action", "code");
+        if !passed.is_empty() && code.is_some_and(|code| !code_limits::has_marker(code)) {
+            let names: Vec<&str> = passed.into_keys().collect();
+            out.push(
+                Problem::error(
+                    codes::UNSAFE,
+                    "action.code",
+                    "the code does not take the rate limits",
+                    format!("{} limit nothing unless the code passes them", names.join(", ")),
+                    format!(
+                        "give it a line `const RATE_LIMITS = {{}}; {}` and pass rateLimits, or set key: none",
+                        code_limits::MARKER
+                    ),
+                )
+                .warning(),
+            );
+        }
+    }
+
+    fn prefetch(&self, _want: &Resource, manifest: &Manifest) -> Vec<Get> {
+        verify_below::prefetch(manifest, TAIL)
+    }
+
+    fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
+        Box::pin(async move {
+            let recorded = hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str);
+            // With both SIDs on record, buckets and limits are read side by side.
+            let early = verify_below::known_sid(&hint).zip(recorded).map(|(sid, limit)| buckets(sid, limit));
+            let mut both = None;
+            if let Some(early) = &early {
+                let ahead: Task<'_, ()> = Box::pin(async {
+                    let _kept = reader.get(early).await;
+                });
+                let slot = &mut both;
+                let main: Task<'_, ()> =
+                    Box::pin(async { *slot = Some(verify_below::read(&hint, TAIL, reader).await) });
+                crate::port::join_all(vec![ahead, main]).await;
+            }
+            let read = match both {
+                Some(read) => read?,
+                None => verify_below::read(&hint, TAIL, reader).await?,
+            };
+            let Some((sid, list)) = read else { return Ok(Seen::default()) };
+            let limits = verify_below::items(&list, "rate_limits")?;
+            let unique_name = hint.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
+            let ours = limits.iter().find(|limit| recorded == Some(text(limit, "sid")));
+            let found = match hint.want {
+                // A name never changes, so another limit of this name is another limit.
+                Some(_) => limits.iter().find(|limit| text(limit, "unique_name") == unique_name),
+                None => ours.filter(|limit| text(limit, "unique_name") == unique_name),
+            };
+            let Some(limit) = found else { return Ok(Seen::default()) };
+            let mut seen = parse(limit, &sid);
+            let reply = reader.get(&buckets(&sid, text(limit, "sid"))).await?;
+            fill(&mut seen, verify_below::items(&reply, "buckets")?)?;
+            let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+            if ours.is_none() {
+                if creating {
+                    seen.raw["resumed"] = json!(true);
+                } else {
+                    seen.unowned = true;
+                    seen.raw[super::ANOTHER] = json!(hint.entry.is_some());
+                }
+            }
+            Ok(seen)
+        })
+    }
+
+    fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut verb = Verb::Update;
+        if !diff.seen.exists {
+            verb = Verb::Create;
+            let mut create = diff.step(verb, Stage::Limits, "create the limit", json!({ "do": "create" }));
+            create.creates = true;
+            create.reason = match diff.entry {
+                Some(_) => "it was deleted outside".into(),
+                None => "it does not exist".into(),
+            };
+            create.effects = Facts::from([(fact(diff.address), json!(true))]);
+            steps.push(create);
+        }
+        if diff.seen.exists && diff.changes.iter().any(|change| change.field == "description") {
+            let mut update = diff.step(verb, Stage::Limits, "update the limit", json!({ "do": "update" }));
+            update.reason = "description differs".into();
+            steps.push(update);
+        }
+        // New buckets before old ones go: in between more is limited, not less.
+        let mut last = Vec::new();
+        for change in diff.changes {
+            let Some(interval) = interval_of(&change.field) else { continue };
+            let wanted = diff.want.desired.contains_key(&change.field);
+            let there = diff.seen.attrs.contains_key(&change.field);
+            let made = bucket_step(diff.address, verb, interval, wanted, there, Stage::Limits);
+            if wanted { steps.push(made) } else { last.push(made) }
+        }
+        steps.extend(last);
+        steps
+    }
+
+    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+        // The ledger is untrusted: what it calls ours must be what stands there.
+        if !seen.exists || seen.ids.get("sid") != entry.ids.get("sid") {
+            return Vec::new();
+        }
+        if entry.ownership == Ownership::Created {
+            let op = json!({ "do": "delete" });
+            let mut step = step(address, NAME, Verb::Delete, Stage::RemoveLimits, "delete the limit", op);
+            step.reason = "it was created by this stack".into();
+            step.effects = Facts::from([(fact(address), json!(false))]);
+            return vec![step];
+        }
+        let there = |field: &str| seen.attrs.get(field).and_then(Value::known);
+        let mut steps = Vec::new();
+        let old = entry.restore.get("description").filter(|_| entry.fields.contains_key("description"));
+        if let Some(old) = old.filter(|old| there("description") != Some(*old)) {
+            let op = json!({ "do": "update", "description": old });
+            let what = "put the former description back";
+            steps.push(step(address, NAME, Verb::Update, Stage::RemoveLimits, what, op));
+        }
+        // Once any bucket was managed, the list was closed, so all of them are as we left them.
+        let closed = entry.fields.keys().any(|field| interval_of(field).is_some());
+        let fields: BTreeSet<&String> = entry.restore.keys().chain(seen.attrs.keys()).collect();
+        for field in fields.into_iter().filter(|_| closed) {
+            let (Some(interval), old, now) = (interval_of(field), entry.restore.get(field), there(field))
+            else {
+                continue;
+            };
+            let ours = entry.fields.contains_key(field);
+            if old != now && (ours || now.is_none()) {
+                let mut made = bucket_step(
+                    address,
+                    Verb::Update,
+                    interval,
+                    old.is_some(),
+                    now.is_some(),
+                    Stage::RemoveLimits,
+                );
+                made.op["max"] = old.cloned().unwrap_or_default();
+                steps.push(made);
+            }
+        }
+        steps.iter_mut().for_each(|step| step.reason = "it was there before this stack".into());
+        steps
+    }
+
+    fn scopes(&self, _step: &Step) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn stays(&self, address: &str, after: &Facts) -> Option<String> {
+        let name = address.strip_prefix("verify_rate_limit.").unwrap_or_default();
+        let passed = after.get("action.limits").and_then(Json::as_array)?.iter().any(|passed| passed == name);
+        let sends =
+            after.get("action") == Some(&json!("deployed")) && after.get("service") != Some(&json!(false));
+        // An Action that was taken over is not deleted, and its former code is not on record.
+        (passed && sends)
+            .then(|| "the deployed Action stays and passes it, so every message would fail".into())
+    }
+
+    fn facts(&self, address: &str, seen: &Seen) -> Facts {
+        if seen.not_read { Facts::new() } else { Facts::from([(fact(address), json!(seen.exists))]) }
+    }
+
+    fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
+        Box::pin(async move {
+            let (op, limit) = (&run.step.op, run.seen.ids.get("sid").map(String::as_str).unwrap_or_default());
+            let tail = match text(op, "do") {
+                "create" => TAIL.to_owned(),
+                "update" | "delete" => format!("{TAIL}/{limit}"),
+                "create_bucket" => format!("{TAIL}/{limit}/Buckets"),
+                _ => {
+                    format!("{TAIL}/{limit}/Buckets/{}", text(&run.seen.raw["buckets"], text(op, "interval")))
+                }
+            };
+            let path = verify_below::path(&run, &tail)?;
+            let (method, repeat) = match text(op, "do") {
+                // Unique by name and by interval: a repeat would be refused, and look like somebody else's.
+                "create" | "create_bucket" => (Method::Post, Repeat::NeverBlind),
+                "delete" | "delete_bucket" => (Method::Delete, Repeat::Safe),
+                _ => (Method::Post, Repeat::Safe),
+            };
+            let sent = verify_below::send(writer, method, path, &form(&run), repeat).await;
+            match (text(op, "do"), sent) {
+                ("create", reply) => {
+                    Ok(Done::seen(named(parse(&reply?, &verify_below::service_sid(&run)), "sid")?))
+                }
+                ("update", reply) => {
+                    let mut seen = run.seen.clone();
+                    seen.attrs.insert("description".into(), Value::text(text(&reply?, "description")));
+                    Ok(Done::seen(seen))
+                }
+                ("delete", Err(failed)) if failed.status() != Some(404) => Err(failed),
+                ("delete", _) => Ok(Done::seen(Seen::default())),
+                ("delete_bucket", Err(failed)) if failed.status() != Some(404) => Err(failed),
+                ("delete_bucket", _) => {
+                    let (mut seen, interval) = (run.seen.clone(), text(op, "interval"));
+                    seen.attrs.remove(&format!("{BUCKET}{interval}"));
+                    Ok(Done::seen(seen))
+                }
+                (_, reply) => {
+                    let mut seen = run.seen.clone();
+                    if fill(&mut seen, &[reply?]).is_err() {
+                        return Err(Failed::Unknown("the reply to a write does not show the bucket".into()));
+                    }
+                    Ok(Done::seen(seen))
+                }
+            }
+        })
+    }
+
+    fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
+        Box::pin(async move {
+            let (op, sid) = (&run.step.op, verify_below::service_sid(&run));
+            let what = text(op, "do");
+            if matches!(what, "create" | "update" | "delete") {
+                let list = reader.fresh(&verify_below::list(&sid, TAIL)).await?;
+                let name = run.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
+                let limits = verify_below::items(&list, "rate_limits")?;
+                let found = limits.iter().find(|limit| text(limit, "unique_name") == name);
+                return Ok(match (what, found) {
+                    ("create", Some(limit)) => Some(Done::seen(parse(limit, &sid))),
+                    ("delete", None) => Some(Done::seen(Seen::default())),
+                    ("update", Some(limit)) => {
+                        let mut seen = run.seen.clone();
+                        seen.attrs.insert("description".into(), Value::text(text(limit, "description")));
+                        let sent = form(&run);
+                        sent.iter()
+                            .all(|(_, value)| value == text(limit, "description"))
+                            .then(|| Done::seen(seen))
+                    }
+                    _ => None,
+                });
+            }
+            let limit = run.seen.ids.get("sid").map(String::as_str).unwrap_or_default();
+            let reply = reader.fresh(&buckets(&sid, limit)).await?;
+            let mut seen = run.seen.clone();
+            seen.attrs.retain(|field, _| interval_of(field).is_none());
+            fill(&mut seen, verify_below::items(&reply, "buckets")?)?;
+            let there = seen.attrs.get(&format!("{BUCKET}{}", text(op, "interval"))).and_then(Value::known);
+            let wanted = max(&run);
+            let took = if what == "delete_bucket" { there.is_none() } else { there == wanted.as_ref() };
+            Ok(took.then(|| Done::seen(seen)))
+        })
+    }
+
+    fn closed(&self, desired: &Attrs) -> &'static [&'static str] {
+        if desired.keys().any(|key| interval_of(key).is_some()) { &[BUCKET] } else { &[] }
+    }
+
+    fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+        let unlimited = diff.seen.exists
+            && !diff.seen.attrs.keys().chain(diff.want.desired.keys()).any(|key| interval_of(key).is_some());
+        let finding = || Finding {
+            address: diff.address.to_owned(),
+            text: "the limit has no buckets, so it limits nothing".into(),
+            help: "add buckets: to it in the manifest".into(),
+            level: Level::Note,
+        };
+        unlimited.then(finding).into_iter().collect()
+    }
+}
+
+fn fact(address: &str) -> String {
+    format!("limit.{}", address.strip_prefix("verify_rate_limit.").unwrap_or_default())
+}
+
+/// The step that leads from what is there of a bucket to what is wanted of it.
+fn bucket_step(address: &str, verb: Verb, interval: &str, wanted: bool, there: bool, stage: Stage) -> Step {
+    let (what, reason) = match (wanted, there) {
+        (true, false) => ("create_bucket", "it does not exist"),
+        (true, true) => ("update_bucket", "max differs"),
+        (false, _) => ("delete_bucket", "the manifest does not name it"),
+    };
+    let words = format!("{} the bucket of {interval} s", what.trim_end_matches("_bucket"));
+    let mut step = step(address, NAME, verb, stage, &words, json!({ "do": what, "interval": interval }));
+    step.reason = reason.into();
+    step
+}
+
+/// What a bucket's step sends: from the step when it puts something back, else as wanted.
+fn max(run: &Run<'_>) -> Option<Json> {
+    let wanted = || run.desired.get(&format!("{BUCKET}{}", text(&run.step.op, "interval")))?.known().cloned();
+    run.step.op.get("max").filter(|max| !max.is_null()).cloned().or_else(wanted)
+}
+
+fn form(run: &Run<'_>) -> Vec<(&'static str, String)> {
+    let op = &run.step.op;
+    let description = || {
+        let wanted = run.desired.get("description").and_then(verify_below::plain);
+        op.get("description").and_then(Json::as_str).map(str::to_owned).or(wanted)
+    };
+    let mut form = Vec::new();
+    match text(op, "do") {
+        "create" => {
+            let name = run.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
+            form.push(("UniqueName", name.to_owned()));
+            form.extend(description().map(|text| ("Description", text)));
+        }
+        "update" => form.extend(description().map(|text| ("Description", text))),
+        "create_bucket" => {
+            form.extend(max(run).map(|max| ("Max", max.to_string())));
+            form.push(("Interval", text(op, "interval").to_owned()));
+        }
+        "update_bucket" => form.extend(max(run).map(|max| ("Max", max.to_string()))),
+        _ => {}
+    }
+    form
+}
+
+fn buckets(service: &str, limit: &str) -> Get {
+    let path = format!("/v2/Services/{service}/{TAIL}/{limit}/Buckets?PageSize=100");
+    Get { api: Api::Verify, path, paging: Paging::Next }
+}
+
+/// Reads a limit, without its buckets.
+fn parse(limit: &Json, service_sid: &str) -> Seen {
+    let mut seen = Seen { exists: true, raw: json!({ "buckets": {} }), ..Seen::default() };
+    seen.ids.insert("sid".into(), text(limit, "sid").to_owned());
+    seen.ids.insert("service_sid".into(), service_sid.to_owned());
+    // Unset and empty are one state to people; null is how an unset text reads elsewhere in this API.
+    seen.attrs.insert("description".into(), Value::text(text(limit, "description")));
+    seen
+}
+
+/// Adds buckets to a limit, by interval. A bucket that makes no sense is no bucket that is absent.
+fn fill(seen: &mut Seen, buckets: &[Json]) -> Result<(), Failed> {
+    for bucket in buckets {
+        let (Some(interval), Some(max)) = (bucket["interval"].as_u64(), bucket["max"].as_u64()) else {
+            return Err(Failed::Misread("a bucket without interval or max".into()));
+        };
+        seen.attrs.insert(format!("{BUCKET}{interval}"), Value::Known(json!(max)));
+        seen.raw["buckets"][interval.to_string()] = json!(text(bucket, "sid"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals() {
+        let good = [("90", 90), ("60s", 60), ("10m", 600), ("1h", 3_600), ("1d", 86_400)];
+        for (text, expected) in good {
+            assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+        for text in ["", "s", "0", "0s", "2d", "1.5m", "-1", "1w", "1 m", "99999999999999999999h"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_taken_apart_from_the_right() {
+        let shown = |key| match part(key) {
+            Some((name, Part::Key)) => format!("{name} key"),
+            Some((name, Part::Description)) => format!("{name} description"),
+            Some((name, Part::Max(interval))) => format!("{name} {interval}"),
+            None => String::new(),
+        };
+        assert_eq!(shown("rate_limits.a.b.key"), "a.b key");
+        assert_eq!(shown("rate_limits.buckets.description"), "buckets description");
+        assert_eq!(shown("rate_limits.a.buckets.10m.max"), "a 10m");
+        assert_eq!(shown("friendly_name"), "");
+    }
+}

@@ -1,0 +1,207 @@
+//! The Verify service's message template, named in the manifest: found by its name, and checked for a translation that
+//! may be sent. Templates are read only; Twilio reviews them (60201 and 60252 without an approved translation).
+
+use serde_json::{Value as Json, json};
+
+use super::{Hint, Run, Seen, text, verify_below};
+use crate::model::call::{Api, Failed, Get, Paging};
+use crate::model::manifest::Manifest;
+use crate::model::plan::Level;
+use crate::model::value::{Attrs, Value};
+use crate::port::Reader;
+
+/// Field with the template's name.
+pub const BY_NAME: &str = "default_template";
+/// Field with the template's SID.
+pub const BY_SID: &str = "default_template_sid";
+const SECTION: &str = "verify_service";
+
+fn named(name: &str) -> Get {
+    let path = format!("/v2/Templates?FriendlyName={}&PageSize=100", encoded(name));
+    Get { api: Api::Verify, path, paging: Paging::Next }
+}
+
+fn all() -> Get {
+    Get { api: Api::Verify, path: "/v2/Templates?PageSize=100".into(), paging: Paging::Next }
+}
+
+/// Percent-encoded for a query.
+fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}
+
+/// What the manifest's template needs, in the first trip: one request when a template is declared, else none.
+pub fn prefetch(manifest: &Manifest) -> Vec<Get> {
+    let name = manifest.text(SECTION, BY_NAME).map(named);
+    let sid = manifest.text(SECTION, BY_SID).filter(|sid| !sid.is_empty()).map(|_| all());
+    name.or(sid).into_iter().collect()
+}
+
+/// Adds what is known of the declared template to what was seen of the service.
+pub async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(), Failed> {
+    let Some(want) = hint.want else { return Ok(()) };
+    let wanted =
+        |field: &str| want.desired.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+    if let Some(name) = wanted(BY_NAME) {
+        by_name(seen, hint.address, name, reader).await
+    } else if let Some(sid) = wanted(BY_SID) {
+        by_sid(seen, hint.address, sid, reader).await
+    } else {
+        Ok(())
+    }
+}
+
+async fn by_name(seen: &mut Seen, address: &str, name: &str, reader: &Reader) -> Result<(), Failed> {
+    let reply = reader.get(&named(name)).await?;
+    let found: Vec<&Json> = verify_below::items(&reply, "templates")?
+        .iter()
+        .filter(|template| text(template, "friendly_name") == name)
+        .collect();
+    match found.as_slice() {
+        [template] => {
+            let sid = text(template, "sid").to_owned();
+            if !approved(template) {
+                refuse(seen, address, &format!("{name:?} ({sid})"), template);
+            }
+            seen.raw["template_sid"] = json!(sid);
+            mark(seen, name);
+        }
+        [] => {
+            let every = reader.get(&all()).await?;
+            let names: Vec<String> =
+                verify_below::items(&every, "templates")?.iter().map(described).collect();
+            let there = if names.is_empty() { "none".into() } else { names.join(", ") };
+            seen.finding(
+                address,
+                Level::Blocker,
+                format!("the account has no template named {name:?}"),
+                format!("correct verify_service.default_template; there are: {there}"),
+            );
+        }
+        several => {
+            let sids: Vec<&str> = several.iter().map(|template| text(template, "sid")).collect();
+            seen.finding(
+                address,
+                Level::Blocker,
+                format!("several templates are named {name:?}: {}", sids.join(", ")),
+                "write default_template_sid with the right one instead of default_template",
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn by_sid(seen: &mut Seen, address: &str, sid: &str, reader: &Reader) -> Result<(), Failed> {
+    let reply = match reader.get(&all()).await {
+        Ok(reply) => reply,
+        // The field itself was read; only this check needs more.
+        Err(failed @ Failed::Refused(_)) => {
+            let help = "grant the key the list of templates, or look in the Twilio Console";
+            let text = format!("whether the template may be sent could not be checked: {failed}");
+            seen.finding(address, Level::Note, text, help);
+            return Ok(());
+        }
+        Err(failed) => return Err(failed),
+    };
+    let templates = verify_below::items(&reply, "templates")?;
+    match templates.iter().find(|template| text(template, "sid") == sid) {
+        Some(template) if approved(template) => {}
+        Some(template) => refuse(seen, address, sid, template),
+        None => {
+            let names: Vec<String> = templates.iter().map(described).collect();
+            seen.finding(
+                address,
+                Level::Warning,
+                format!("the account does not list the template {sid}"),
+                format!("correct verify_service.default_template_sid; there are: {}", names.join(", ")),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn refuse(seen: &mut Seen, address: &str, which: &str, template: &Json) {
+    seen.finding(
+        address,
+        Level::Blocker,
+        format!(
+            "the template {which} has no approved translation, and its messages would be refused (60201)"
+        ),
+        format!("wait for Twilio's approval, or choose another one; now it is {}", described(template)),
+    );
+}
+
+/// A template in words: name, SID, and the state of each translation.
+fn described(template: &Json) -> String {
+    let translations: Vec<String> = template["translations"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(language, one)| format!("{language} {}", text(one, "status")))
+        .collect();
+    let states = if translations.is_empty() { "no translation".into() } else { translations.join(", ") };
+    format!("{:?} {} ({states})", text(template, "friendly_name"), text(template, "sid"))
+}
+
+fn approved(template: &Json) -> bool {
+    let translations = template["translations"].as_object();
+    translations.is_some_and(|all| all.values().any(|one| text(one, "status") == "approved"))
+}
+
+/// The value of the name's field follows from the SID that the service has: the name, when it is the one found.
+fn mark(seen: &mut Seen, name: &str) {
+    if !seen.exists {
+        return;
+    }
+    let there = seen.attrs.get(BY_SID).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let shown = if there == seen.raw_text("template_sid") { name.to_owned() } else { there };
+    seen.attrs.insert(BY_NAME.into(), Value::text(shown));
+}
+
+/// Carries what was found over to the state after a write.
+pub fn carry(seen: &mut Seen, run: &Run<'_>) {
+    let sid = run.seen.raw_text("template_sid");
+    let Some(name) = run.desired.get(BY_NAME).and_then(Value::as_str).filter(|_| !sid.is_empty()) else {
+        return;
+    };
+    seen.raw["template_sid"] = json!(sid);
+    mark(seen, name);
+}
+
+/// The attributes with the template's name replaced by its SID, as they are sent.
+pub fn with_sid(attrs: &Attrs, seen: &Seen) -> Attrs {
+    let mut sent = attrs.clone();
+    if sent.remove(BY_NAME).is_some() {
+        sent.insert(BY_SID.into(), Value::text(seen.raw_text("template_sid")));
+    }
+    sent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_a_query() {
+        assert_eq!(encoded("Base template & more"), "Base%20template%20%26%20more");
+        assert_eq!(encoded("é"), "%C3%A9");
+    }
+
+    #[test]
+    fn one_approved_translation_is_enough() {
+        let template = json!({ "friendly_name": "T", "sid": "HJ1", "translations": {
+            "en": { "status": "pending" }, "de": { "status": "approved" } } });
+        assert!(approved(&template));
+        assert_eq!(described(&template), "\"T\" HJ1 (en pending, de approved)");
+        for none in [json!({}), json!({ "translations": { "en": { "status": "rejected" } } })] {
+            assert!(!approved(&none));
+        }
+    }
+}
