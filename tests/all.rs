@@ -6,5 +6,6 @@ mod contract;
 mod faults;
 mod fields;
 mod process;
+mod recordings;
 mod spine;
 mod tidy;
