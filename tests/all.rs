@@ -2,8 +2,10 @@
 
 mod support;
 
+mod contract;
 mod faults;
 mod fields;
 mod process;
+mod recordings;
 mod spine;
 mod tidy;

@@ -5,7 +5,7 @@
 //! compared with it, so a new field without a row fails.
 
 mod around;
-mod bed;
+pub mod bed;
 mod below;
 mod destroy;
 mod drift;
@@ -13,4 +13,4 @@ mod function;
 mod post_login;
 mod properties;
 mod replies;
-mod rows;
+pub mod rows;

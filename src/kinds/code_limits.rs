@@ -90,7 +90,7 @@ pub fn read(run: &Run<'_>) -> Option<Look> {
 }
 
 /// Looks right before a deployment: a limit that went away since the plan was made would make every message fail.
-pub fn stand<'a>(run: &'a Run<'_>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
+pub fn stand<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     Box::pin(async move {
         let Some((what, get, names, stands)) = read(run) else { return Ok(()) };
         if stands(&reader.fresh(&get).await?, &names) {

@@ -30,6 +30,18 @@ pub fn rfc2822(at_ms: u64) -> String {
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
 }
 
+/// Whether a text has the shape `2026-05-29T10:45:58Z`, with or without a fraction of the second.
+pub fn is_iso(text: &str) -> bool {
+    let Some(rest) = text.strip_suffix('Z') else { return false };
+    let (whole, fraction) = rest.split_at_checked(19).unwrap_or((rest, "-"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let whole_fits = whole.bytes().zip(b"0000-00-00T00:00:00").all(|(byte, shape)| match shape {
+        b'0' => byte.is_ascii_digit(),
+        mark => byte == *mark,
+    });
+    whole_fits && (fraction.is_empty() || fraction.strip_prefix('.').is_some_and(digits))
+}
+
 /// Year, month, day, hour, minute, second in UTC. The calendar part is the usual 400-year-era computation.
 fn civil(at_ms: u64) -> [u64; 6] {
     let seconds = at_ms / 1_000;
@@ -58,5 +70,18 @@ mod tests {
         assert_eq!(rfc2822(at_ms), "Fri, 29 May 2026 10:45:58 +0000");
         assert_eq!(iso_seconds(951_782_400_000), "2000-02-29T00:00:00Z", "a leap day");
         assert_eq!(iso_seconds(0), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn moments_are_known_by_their_shape() {
+        let at_ms = 1_780_051_558_888;
+        for text in [iso_seconds(at_ms), iso_millis(at_ms), iso_nanos(at_ms, 947_671)] {
+            assert!(is_iso(&text), "{text}");
+        }
+        for text in
+            ["", "Z", "2026-05-29", "2026-05-29T10:45:58", "2026-05-29T10:45:58.Z", "2026-05-29 10:45:58Z"]
+        {
+            assert!(!is_iso(text), "{text}");
+        }
     }
 }

@@ -60,9 +60,7 @@ pub struct Action {
     pub told: fn(&str) -> Facts,
     /// What users notice of a deployment, in words.
     pub danger: fn(&Diff<'_>) -> Option<String>,
-    /// Address of its binding.
-    pub binding: &'static str,
-    /// What must still hold right before a deployment while the Action is bound.
+    /// What must still hold right before a deployment.
     pub ready: Option<Ready>,
     pub stages: Stages,
     /// Trigger of the Action whose place this one takes: both stand for a while, and may have been given one name.
@@ -420,7 +418,7 @@ impl Kind for Action {
                 }
                 "deploy" => {
                     built(&run, &id, writer.reader()).await?;
-                    if let Some(ready) = self.ready.filter(|_| is_bound(&run, self.binding)) {
+                    if let Some(ready) = self.ready {
                         ready(&run, writer.reader()).await?;
                     }
                     let version = writer
@@ -517,12 +515,6 @@ impl Kind for Action {
             && desired.as_str() == Some("latest")
             && observed.as_str().is_some()
     }
-}
-
-/// Whether the Action is in its trigger's list, as far as this run knows.
-fn is_bound(run: &Run<'_>, binding: &str) -> bool {
-    let binding = run.ids.get(binding);
-    binding.and_then(|ids| ids.get("action_id")).is_some_and(|id| !id.is_empty())
 }
 
 /// Secret names that only the tenant has: a write of the set would drop them, so somebody has to decide.

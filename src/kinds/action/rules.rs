@@ -267,6 +267,15 @@ pub(in crate::kinds) fn danger_of_binding(diff: &Diff<'_>) -> Option<String> {
     (!diff.seen.exists).then(|| notice(diff.manifest))
 }
 
+/// Right before a deployment: only the code of a bound Action begins to count with it.
+pub(super) fn ready_when_bound<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
+    let binding = run.ids.get("mfa_post_login_binding").and_then(|ids| ids.get("action_id"));
+    match binding {
+        Some(id) if !id.is_empty() => ready(run, reader),
+        _ => Box::pin(async { Ok(()) }),
+    }
+}
+
 /// Right before the rules begin to count: each can be met, the tenant lets an Action ask, and its login can.
 pub(in crate::kinds) fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     Box::pin(async move {

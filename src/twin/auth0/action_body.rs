@@ -22,7 +22,10 @@ pub(super) fn read_triggers(fields: &Fields) -> Result<Option<TriggerRef>, Reply
     let [only] = list.as_slice() else {
         return Err(invalid("Expected exactly one item' on property 'supported_triggers"));
     };
-    let item = Fields::open(only, "supported_triggers[0]")?;
+    // What the list of triggers shows may be sent back.
+    let keys =
+        ["id", "version", "status", "runtimes", "default_runtime", "binding_policy", "compatible_triggers"];
+    let item = Fields::strict(only, "supported_triggers[0]", &keys)?;
     let wanted = TriggerRef::new(item.need_string("id", 1, 64)?, item.need_string("version", 1, 16)?);
     match triggers::find(&wanted) {
         Some(_) => Ok(Some(wanted)),

@@ -218,7 +218,7 @@ pub(super) fn get_deployment(call: &mut Call) -> Outcome {
 pub(super) fn create_deployment(call: &mut Call) -> Outcome {
     let form = Form::read(call, &["BuildSid", "IsPlugin"])?;
     form.boolean("IsPlugin")?;
-    let build_sid = form.text("BuildSid").filter(|text| !text.is_empty()).map(str::to_owned);
+    let build_sid = form.text("BuildSid").map(str::to_owned);
     let current = environment(call)?.build_sid.clone();
     if let Some(sid) = &build_sid {
         let service = service(call)?;

@@ -167,8 +167,31 @@ fn run(world: &mut World, options: &Options, caller: &Caller, request: &ApiReque
     let target = Target::parse(&request.path).ok_or_else(|| invalid("The path could not be read"))?;
     let (route, params) = find(request, &target).ok_or_else(|| missing(&request.path))?;
     permit(options, caller, route)?;
+    if let Some((name, _)) =
+        target.query.iter().find(|(name, _)| !query_of(route.operation).contains(&name.as_str()))
+    {
+        return Err(invalid(&format!("Unknown parameter {name}")));
+    }
     let account_sid = caller.account_sid.clone();
     (route.run)(&mut Call { world, options, account_sid, now_ms, params, target: &target, request })
+}
+
+/// Query parameters of an operation. An unknown one is refused as an unknown form field is, so that a misspelt one shows.
+fn query_of(operation: &str) -> &'static [&'static str] {
+    match operation {
+        "list_verify_templates" => &["FriendlyName", "PageSize", "Page", "PageToken"],
+        "list_keys" => &["AccountSid", "PageSize", "Page", "PageToken"],
+        "get_attempts_summary" => &[
+            "VerifyServiceSid",
+            "DateCreatedAfter",
+            "DateCreatedBefore",
+            "Country",
+            "Channel",
+            "DestinationPrefix",
+        ],
+        list if list.starts_with("list_") => &["PageSize", "Page", "PageToken"],
+        _ => &[],
+    }
 }
 
 fn find(request: &ApiRequest, target: &Target) -> Option<(&'static Route, Vec<String>)> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::clock::iso_seconds;
+use super::super::clock::{self, iso_seconds};
 use super::super::wire::{Outcome, Reply};
 use super::super::world::{Verification, VerifyRateLimit, VerifyService};
 use super::form::Form;
@@ -52,6 +52,8 @@ pub(super) const ROUTES: &[Route] = &[
 const LIFETIME_MS: u64 = 600_000;
 /// So many sends to one number within the lifetime, then 60203 (same page).
 const SENDS: usize = 5;
+/// Tags of one verification (Twilio docs, Verifications resource).
+const TAGS: usize = 10;
 
 const START_FIELDS: &[&str] = &[
     "To",
@@ -113,6 +115,17 @@ fn start(call: &mut Call) -> Outcome {
         }
     }
     let limits = passed_limits(call, &form)?;
+    if form.text("RiskCheck").is_some_and(|value| !["enable", "disable"].contains(&value)) {
+        return Err(refusal(400, 60200, "Invalid parameter `RiskCheck`"));
+    }
+    if let Some(tags) = form.text("Tags") {
+        let tags: Option<std::collections::BTreeMap<String, String>> = serde_json::from_str(tags).ok();
+        if !tags
+            .is_some_and(|tags| tags.len() <= TAGS && tags.iter().all(|(k, v)| k.len().max(v.len()) <= 128))
+        {
+            return Err(refusal(400, 60200, "Invalid parameter `Tags`"));
+        }
+    }
     let now_ms = call.now_ms;
     let (service, ids) = service_mut(call)?;
     let passed = |limit: &VerifyRateLimit| limits.get(&limit.unique_name).cloned();
@@ -191,22 +204,16 @@ fn update(call: &mut Call) -> Outcome {
 
 /// One attempt per send; converted are those of approved verifications. Dates filter as ISO text, to the second.
 fn summary(call: &mut Call) -> Outcome {
-    let known = [
-        "VerifyServiceSid",
-        "DateCreatedAfter",
-        "DateCreatedBefore",
-        "Country",
-        "Channel",
-        "DestinationPrefix",
-    ];
-    if let Some((name, _)) = call.target.query.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-        return Err(super::invalid(&format!("Unknown parameter {name}")));
-    }
     let wanted = call.target.query("VerifyServiceSid");
     if wanted.is_some_and(|sid| !is_sid(sid, "VA")) {
         return Err(super::invalid("VerifyServiceSid is not a SID"));
     }
     let (after, before) = (call.target.query("DateCreatedAfter"), call.target.query("DateCreatedBefore"));
+    for (name, text) in [("DateCreatedAfter", after), ("DateCreatedBefore", before)] {
+        if text.is_some_and(|text| !clock::is_iso(text)) {
+            return Err(super::invalid(&format!("{name} is not a date and time")));
+        }
+    }
     let within = |at_ms: u64| {
         let at = iso_seconds(at_ms);
         after.is_none_or(|after| at.as_str() >= after) && before.is_none_or(|before| at.as_str() <= before)
