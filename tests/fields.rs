@@ -10,6 +10,7 @@ mod below;
 mod destroy;
 mod drift;
 mod function;
+pub mod legacy;
 mod post_login;
 mod properties;
 mod replies;

@@ -15,7 +15,7 @@ use lockstep::twin::world::{
     Action, FunctionBuild, FunctionVersion, LogStream, PhoneTemplate, ServerlessService, Variable,
     VerifyService, VerifyTemplate,
 };
-use lockstep::twin::{Options, Tenant, Twin, World};
+use lockstep::twin::{Flag, Options, Tenant, Twin, World};
 use serde_json::{Value as Json, json};
 
 use crate::support::{ACCOUNT, DOMAIN, Stack, options, tables};
@@ -257,6 +257,7 @@ pub fn file(path: &str) -> String {
     let name = match path {
         path if path.contains("mfa") => "mfa-post-login",
         path if path.contains("function") => "verify-feedback",
+        path if path.contains("older") => "twilio-verify-legacy",
         _ => "twilio-verify",
     };
     let source = lockstep::builtin::source(name).unwrap_or_default();
@@ -329,7 +330,9 @@ impl Bed {
     /// On an empty tenant.
     pub fn new(manifest: Manifest) -> Bed {
         // Shown, so that a change behind our back can be told; what is not shown has tests of its own.
-        let options = Options { newer_verify_fields_shown: true, ..options() };
+        let unified_flag =
+            if manifest.text("phone", "delivery") == Some("legacy") { Flag::Off } else { Flag::On };
+        let options = Options { newer_verify_fields_shown: true, unified_flag, ..options() };
         let mut stack = Stack::new(options, crate::support::core_manifest());
         stack.env = env();
         let bed = Bed { stack, manifest };
@@ -471,14 +474,19 @@ impl Bed {
 
 /// The full manifest, applied.
 pub fn applied_full() -> Snapshot {
-    let mut bed = Bed::new(valid(FULL, &[]));
+    applied_of(FULL)
+}
+
+/// A manifest, applied.
+pub fn applied_of(text: &str) -> Snapshot {
+    let mut bed = Bed::new(valid(text, &[]));
     bed.applied();
     bed.snapshot()
 }
 
-/// The resources that the full manifest declares, as address and field.
-pub fn declared_fields() -> Vec<(String, String)> {
-    build::declared(&valid(FULL, &[]))
+/// The resources that a manifest declares, as address and field.
+pub fn declared_fields(text: &str) -> Vec<(String, String)> {
+    build::declared(&valid(text, &[]))
         .into_iter()
         .flat_map(|resource| resource.desired.into_keys().map(move |field| (resource.address.clone(), field)))
         .collect()
@@ -493,9 +501,11 @@ pub fn service(twin: &mut Twin) -> &mut VerifyService {
     &mut twin.world.account_mut(ACCOUNT).verify_services[0]
 }
 
-/// The Action on the phone trigger.
+/// The Action on the phone trigger of either way.
 pub fn action(twin: &mut Twin) -> &mut Action {
-    our_action(twin, "custom-phone-provider", "")
+    let unified = "custom-phone-provider";
+    let is_unified = tenant(twin).actions.iter().any(|action| action.supports(unified));
+    our_action(twin, if is_unified { unified } else { "send-phone-message" }, "")
 }
 
 /// The Action on the trigger for rules.

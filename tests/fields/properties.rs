@@ -7,7 +7,8 @@ use lockstep::kinds::{self, Seen};
 use lockstep::model::field::flat;
 use serde_json::Value as Json;
 
-use super::bed::declared_fields;
+use super::bed::{FULL, declared_fields};
+use super::legacy::LEGACY;
 
 const SERVICES: &str = "POST /v2/Services";
 const ACTIONS: &str = "POST, PATCH /actions/actions";
@@ -16,6 +17,8 @@ const BINDINGS: &str = "PATCH /actions/triggers/{id}/bindings";
 const RULE_BINDINGS: &str = "PATCH /actions/triggers/post-login/bindings";
 const FACTORS: &str = "PUT /guardian/factors/{name}";
 const MESSAGE_TYPES: &str = "PUT /guardian/factors/phone/message-types";
+const SELECTED_PROVIDER: &str = "PUT /guardian/factors/phone/selected-provider";
+const LEGACY_TEMPLATES: &str = "PUT /guardian/factors/phone/templates";
 const POLICIES: &str = "PUT /guardian/policies";
 const PROVIDERS: &str = "POST, PATCH /branding/phone/providers";
 const SETTINGS: &str = "PATCH /tenants/settings";
@@ -84,6 +87,8 @@ const WRITABLE: &[(&str, &[&str])] = &[
         ],
     ),
     (MESSAGE_TYPES, &["message_types"]),
+    (SELECTED_PROVIDER, &["provider"]),
+    (LEGACY_TEMPLATES, &["enrollment_message", "verification_message"]),
     (POLICIES, &["(array)"]),
     (
         PROVIDERS,
@@ -257,6 +262,7 @@ const GENERATED: &[(&str, &str, &str, &str)] = &[
     (PROVIDERS, "disabled", "phone_provider", "disabled"),
     (SETTINGS, "phone_consolidated_experience", "unified_phone", "enabled"),
     (MESSAGE_TYPES, "message_types", "phone_message_types", "message_types"),
+    (SELECTED_PROVIDER, "provider", "phone_selected_provider", "provider"),
     (SERVERLESS, "IncludeCredentials", "feedback_function", "include_credentials"),
     (SERVERLESS, "Visibility", "feedback_function", "visibility"),
     (SERVERLESS, "FunctionVersions", "feedback_function", "code"),
@@ -279,6 +285,7 @@ fn call_of(section: &str) -> &'static str {
         "universal_login" => PROMPTS,
         "feedback.log_stream" => STREAMS,
         "feedback.function" => SERVERLESS,
+        "phone.legacy_templates" => LEGACY_TEMPLATES,
         other => panic!("section {other} is new: say here which call carries it"),
     }
 }
@@ -316,7 +323,8 @@ fn managed() -> BTreeSet<Property> {
     }
     let not_sent: BTreeSet<String> = NOT_SENT.iter().map(|(place, _)| (*place).to_owned()).collect();
     assert_eq!(silent, not_sent, "manifest keys that no request carries");
-    let declared = declared_fields();
+    let mut declared = declared_fields(FULL);
+    declared.extend(declared_fields(LEGACY));
     for (call, name, address, field) in GENERATED {
         let is_declared = declared.contains(&((*address).to_owned(), (*field).to_owned()));
         assert!(is_declared, "{address}.{field} is declared by no kind");

@@ -35,14 +35,14 @@ pub struct Row {
 pub enum Other {
     /// These edits, and what a plan then shows as the new value.
     Value(Edits, Json),
-    /// Any other value is refused before anything is read.
+    /// Any other value is refused, by the manifest's checks or by the plan.
     Refused(Edits),
     /// There is no key: the value follows from the stack itself.
     Fixed,
 }
 
 /// A field whose manifest key has its own name, with the value that the manifest could also have.
-fn row(
+pub fn row(
     section: &str,
     key: &str,
     address: &'static str,
@@ -66,7 +66,7 @@ fn row(
 
 impl Row {
     /// The manifest's other value as it is written, when that differs from what a plan shows.
-    fn written(mut self, value: Json) -> Row {
+    pub fn written(mut self, value: Json) -> Row {
         let place = self.place.clone();
         match &mut self.other {
             Other::Value(edits, _) | Other::Refused(edits) => *edits = vec![edit(place, value)],
@@ -83,14 +83,14 @@ impl Row {
         self
     }
 
-    fn refused(mut self) -> Row {
+    pub fn refused(mut self) -> Row {
         if let Other::Value(edits, _) = self.other {
             self.other = Other::Refused(edits);
         }
         self
     }
 
-    fn fixed(mut self) -> Row {
+    pub fn fixed(mut self) -> Row {
         self.place.clear();
         self.other = Other::Fixed;
         self
@@ -107,7 +107,7 @@ impl Row {
     }
 
     /// A field that the kind makes up, with its own name in a plan.
-    fn named(mut self, field: &str) -> Row {
+    pub fn named(mut self, field: &str) -> Row {
         self.field = field.into();
         self
     }
@@ -268,7 +268,7 @@ fn action_row(
     row
 }
 
-fn action_rows() -> Vec<Row> {
+pub fn action_rows() -> Vec<Row> {
     let built_in = lockstep::builtin::source("twilio-verify").unwrap_or_default();
     let theirs = file("theirs.js");
     let code = [json!(sent(built_in)), json!(theirs), json!(sent(&file("./actions/ours.js")))];
