@@ -6,6 +6,7 @@ mod contract;
 mod faults;
 mod fields;
 mod process;
+mod recordings;
 mod simulation;
 mod spine;
 mod tidy;

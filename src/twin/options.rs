@@ -130,6 +130,11 @@ pub struct Options {
     /// Whether a provider's delivery methods may not shrink below the message types in use. Default false: the change
     /// is taken, and messages of that type stop.
     pub provider_must_cover_message_types: bool,
+    /// Whether log streams show `isPriority`. Default true; answers recorded until about 2024 lack it.
+    pub log_streams_show_priority: bool,
+    /// Whether the list of phone templates shows the built-in ones. Default true, as clients of fresh tenants expect;
+    /// one tenant with most types changed was recorded without the rest.
+    pub built_in_phone_templates_listed: bool,
     /// Whether PATCH of a log stream without `filters` keeps them. Default false: they go, as `pii_config` does.
     pub omitted_filters_kept: bool,
     /// Whether GET of the phone provider protection answers 404 while it is `default`. Default false.
@@ -189,6 +194,8 @@ impl Default for Options {
             phone_provider_list_shows_credentials_null: true,
             custom_provider_patch_needs_action: true,
             provider_must_cover_message_types: false,
+            log_streams_show_priority: true,
+            built_in_phone_templates_listed: true,
             omitted_filters_kept: false,
             default_protection_is_404: false,
             unified_error_code: None,

@@ -504,6 +504,7 @@ fn around(tour: &mut Tour) {
         name: "Users".into(),
         strategy: "auth0".into(),
         clients: Vec::new(),
+        more: serde_json::Map::new(),
     });
     tour.get("/connections?strategy=auth0&page=0&per_page=50&include_totals=true");
     tour.get("/connections");

@@ -219,6 +219,9 @@ pub fn check(story: &mut Story) {
     for lie in lies(story) {
         story.ground.blame(Law::Ledger, &case, lie);
     }
+    if let Some(what) = not_applied(story) {
+        story.ground.blame(Law::Second, &case, what);
+    }
     if story.dice.chance(40) {
         destroy(story);
     }
@@ -305,6 +308,63 @@ fn run(story: &mut Story, command: Command) -> Proc {
     story.go(vec![proc]).remove(0)
 }
 
+/// What a successful apply left undone, as far as the world alone can tell.
+fn not_applied(story: &Story) -> Option<String> {
+    let json = story.draft.json();
+    let tenant = &story.ground.twin.world.tenants[DOMAIN];
+    let trigger = if story.draft.legacy { "send-phone-message" } else { "custom-phone-provider" };
+    let live = tenant
+        .actions
+        .iter()
+        .find(|action| action.supports(trigger))
+        .and_then(|action| action.live_version());
+    let Some(live) = live else { return Some("no phone Action runs".into()) };
+    for (name, variable) in
+        [("TWILIO_API_KEY", "TWILIO_SENDER_KEY"), ("TWILIO_API_SECRET", "TWILIO_SENDER_SECRET")]
+    {
+        let value = live.secret(name).map(|secret| secret.value.as_str());
+        if value != Some(story.env[variable].as_str()) && story.knows_secrets() {
+            return Some(format!("the running Action has another {name} than the manifest"));
+        }
+    }
+    for (key, wire) in FACTORS {
+        if json["mfa"]["factors"][*key].as_bool().is_some_and(|on| on != tenant.factor_enabled(wire)) {
+            return Some(format!("the factor {key} is not as the manifest says"));
+        }
+    }
+    let policy = match tenant.policies.first().map(String::as_str) {
+        None => "never",
+        Some("all-applications") => "always",
+        Some(_) => "adaptive",
+    };
+    let wanted = json["mfa"]["policy"].as_str();
+    wanted.filter(|wanted| *wanted != policy).map(|wanted| format!("the policy is {policy}, not {wanted}"))
+}
+
+/// Switches that are not what they were before the first apply.
+fn not_restored(story: &Story) -> Vec<String> {
+    let claims = &story.ground.claims[&format!("{DOMAIN}/{STACK}")];
+    let (was, is) = (&story.first.tenants[DOMAIN], &story.ground.twin.world.tenants[DOMAIN]);
+    let mut out: Vec<String> = claims
+        .factors
+        .iter()
+        .filter(|wire| was.factor_enabled(wire) != is.factor_enabled(wire))
+        .map(|wire| format!("factor {wire}"))
+        .collect();
+    if claims.policy && was.policies != is.policies {
+        out.push("policy".into());
+    }
+    if claims.login.contains(&"universal_login_experience")
+        && was.prompts.universal_login_experience != is.prompts.universal_login_experience
+    {
+        out.push("universal_login.experience".into());
+    }
+    if claims.protection && was.phone_provider_protection != is.phone_provider_protection {
+        out.push("phone.protection".into());
+    }
+    out
+}
+
 /// After a destroy nothing that we made is left, and it can be repeated.
 fn destroy(story: &mut Story) {
     story.ground.say("destroy, in peace");
@@ -329,6 +389,13 @@ fn destroy(story: &mut Story) {
                 let forgotten = story.ground.edits.keys().any(|edit| edit.contains("ledger"));
                 if recorded && !forgotten && !left.is_empty() && story.draft.sid.is_none() {
                     story.ground.blame(Law::Ledger, &case, format!("left by destroy: {}", left.join(", ")));
+                }
+                // Where nobody else changed anything, the switches are as they were before the first apply.
+                let alone = story.ground.changes.iter().all(|(actor, _)| *actor != 0);
+                if recorded && alone && !story.ground.outlived {
+                    for what in not_restored(story) {
+                        story.ground.blame(Law::Ledger, &case, format!("not put back by destroy: {what}"));
+                    }
                 }
                 return;
             }

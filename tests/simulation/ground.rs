@@ -53,6 +53,8 @@ pub struct Ground {
     no_lease: BTreeSet<usize>,
     stale: bool,
     last_write_ms: u64,
+    /// When one of our requests switched the unified experience on.
+    left_legacy_ms: Option<u64>,
     trace: Option<Vec<String>>,
 }
 
@@ -77,6 +79,7 @@ impl Ground {
             no_lease: BTreeSet::new(),
             stale: false,
             last_write_ms: 0,
+            left_legacy_ms: None,
             trace: trace.then(Vec::new),
         }
     }
@@ -161,7 +164,8 @@ impl Ground {
         let fault = self.schedule.next(is_get, self.now_ms.saturating_sub(self.last_write_ms));
         let number = self.twin.log().len() + 1;
         self.twin.faults.rules.clear();
-        let column = laws::column(proc, request);
+        let lease_call = laws::is_lease(request, &self.twin.world);
+        let column = laws::column(proc, request, lease_call);
         if let Some((fault, what)) = &fault {
             proc.hurt = true;
             self.stale |= *what == What::Stale;
@@ -221,7 +225,6 @@ impl Ground {
                 format!("{} {} by a command that reads", request.method, request.path),
             );
         }
-        let lease_call = laws::is_lease(request);
         if lease_call && request.method == Method::Post && request.path == "/v1/Services" {
             let refused = matches!(entry.fate, Fate::Status(status) if (400..500).contains(&status) && status != 409 && status != 429);
             if refused {
@@ -264,6 +267,15 @@ impl Ground {
     fn judge(&mut self, before: World, proc: &Proc, case: &mut Case, request: &str) {
         let domain = proc.domain.as_str();
         let (was, is) = (look(&before, domain), look(&self.twin.world, domain));
+        if !before.tenants[domain].unified() && self.twin.world.tenants[domain].unified() {
+            self.left_legacy_ms = Some(self.now_ms);
+        }
+        if proc.command != Command::Destroy {
+            let since_ms = self.left_legacy_ms.map(|at| self.now_ms - at);
+            if let Some(what) = laws::retired_early(&before, &self.twin.world, domain, since_ms) {
+                self.blame(Law::Order, case, format!("{request}: {what}"));
+            }
+        }
         case.own_code_throws = is.throws;
         for loss in laws::losses(&was, &is, proc.step.as_ref()) {
             self.blame(Law::Login, case, format!("{request}: {loss}"));

@@ -103,11 +103,11 @@ pub fn losses(was: &Look, is: &Look, step: Option<&Step>) -> Vec<String> {
 }
 
 /// The column of the coverage table: the kind of the step in progress, or what else a request is for.
-pub fn column(proc: &Proc, request: &ApiRequest) -> String {
+pub fn column(proc: &Proc, request: &ApiRequest, lease: bool) -> String {
     if request.path == "/oauth/token" {
         return "token".into();
     }
-    if is_lease(request) {
+    if lease {
         return "lease".into();
     }
     if request.method == Method::Get {
@@ -116,19 +116,41 @@ pub fn column(proc: &Proc, request: &ApiRequest) -> String {
     proc.step.as_ref().map_or_else(|| "ledger".into(), |step| step.kind.clone())
 }
 
-/// Whether a request is about a lease: the Serverless service itself.
-pub fn is_lease(request: &ApiRequest) -> bool {
-    let below = request.path.strip_prefix("/v1/Services");
-    let whole = below.is_some_and(|rest| rest.trim_start_matches('/').split('/').count() == 1);
-    let body = String::from_utf8_lossy(&request.body);
-    let named = request.path.contains("lockstep-lease-")
-        || body.contains("lockstep-lease-")
-        || (body.starts_with("FriendlyName=") && !body.contains('&'))
-        || (body.is_empty() && request.method == Method::Delete);
-    request.host.starts_with("serverless") && whole && named
+/// Whether a request is about a lease: a Serverless service by the name that leases have.
+pub fn is_lease(request: &ApiRequest, world: &World) -> bool {
+    const NAME: &str = "lockstep-lease-";
+    let Some(rest) =
+        request.path.strip_prefix("/v1/Services").filter(|_| request.host.starts_with("serverless"))
+    else {
+        return false;
+    };
+    let key = rest.trim_start_matches('/');
+    if key.is_empty() {
+        return String::from_utf8_lossy(&request.body).contains(NAME);
+    }
+    let mut services = world.accounts.values().flat_map(|account| &account.serverless_services);
+    key.starts_with(NAME) || services.any(|one| one.sid == key && one.unique_name.starts_with(NAME))
 }
 
 type Objects = BTreeMap<String, (&'static str, String, String)>;
+
+/// How long the Action of the legacy set-up stays after the tenant has left that.
+const RETIRES_MS: u64 = 24 * 3_600_000;
+
+/// An Action of the legacy set-up that goes too early: somebody may be in the middle of a login.
+pub fn retired_early(
+    before: &World,
+    after: &World,
+    domain: &str,
+    since_flag_ms: Option<u64>,
+) -> Option<String> {
+    let (before, after) = (before.tenants.get(domain)?, after.tenants.get(domain)?);
+    let passed_ms = since_flag_ms.filter(|ms| *ms < RETIRES_MS)?;
+    let legacy = before.actions.iter().filter(|action| action.supports("send-phone-message"));
+    let gone =
+        legacy.filter(|action| after.action(&action.id).is_none()).map(|action| &action.name).next()?;
+    Some(format!("{gone:?} goes {} s after the tenant left the legacy set-up", passed_ms / 1000))
+}
 
 /// Everything that has an id: kind, name, place.
 pub fn objects(world: &World) -> Objects {

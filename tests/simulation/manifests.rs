@@ -113,6 +113,18 @@ pub const SLOTS: &[Slot] = &[
         ],
     ),
     slot(
+        "feedback.function",
+        &[
+            "",
+            "",
+            "{\"code\": \"builtin:verify-feedback\", \"api_key\": \"${env.TWILIO_FEEDBACK_KEY}\", \
+             \"api_secret\": \"${env.TWILIO_FEEDBACK_SECRET}\"}",
+            "{\"code\": \"builtin:verify-feedback\", \"api_key\": \"${env.TWILIO_FEEDBACK_KEY}\", \
+             \"api_secret\": \"${env.TWILIO_FEEDBACK_SECRET}\", \"runtime\": \"node24\", \
+             \"variables\": {\"LOG_LEVEL\": \"${env.EXTRA_SECRET}\"}}",
+        ],
+    ),
+    slot(
         "feedback.log_stream.authorization",
         &["", "\"${env.FEEDBACK_SECRET}\"", "\"${generated.feedback}\""],
     ),
@@ -248,12 +260,14 @@ impl Draft {
         if let Some(sid) = &self.sid {
             json["verify_service"]["sid"] = json!(sid);
         }
-        let stream = !self.choice["feedback.log_stream.endpoint"].is_empty();
+        let function = !self.choice["feedback.function"].is_empty();
+        let stream = function || !self.choice["feedback.log_stream.endpoint"].is_empty();
         for (path, value) in &self.choice {
             let left_out = value.is_empty()
                 || (path.starts_with("feedback.log_stream") && !stream)
                 || (path.starts_with("phone.") && !self.phone)
                 || (*path == "phone.templates" && self.legacy)
+                || (*path == "feedback.log_stream.endpoint" && function)
                 || (*path == "phone.legacy_templates" && !self.legacy);
             if left_out {
                 continue;
@@ -268,6 +282,9 @@ impl Draft {
                 }
             }
             at[key] = serde_json::from_str(value).expect(path);
+        }
+        if function && json["feedback"]["log_stream"].is_null() {
+            json["feedback"]["log_stream"] = json!({ "status": "active" });
         }
         json
     }
@@ -303,6 +320,8 @@ pub fn env() -> BTreeMap<String, String> {
         ("TWILIO_SENDER_KEY", "SK000000000000000000000000000000ab"),
         ("TWILIO_SENDER_SECRET", "Twilio-Sender-Secret-b81e66"),
         ("FEEDBACK_SECRET", "Feedback-Secret-5c07aa"),
+        ("TWILIO_FEEDBACK_KEY", "SK000000000000000000000000000000fe"),
+        ("TWILIO_FEEDBACK_SECRET", "Twilio-Feedback-Secret-0b77"),
         ("EXTRA_SECRET", "Extra-Secret-99e1d4"),
     ]
     .into_iter()
@@ -311,8 +330,14 @@ pub fn env() -> BTreeMap<String, String> {
 }
 
 /// Names of the variables whose values nobody may see.
-pub const SECRETS: &[&str] =
-    &["AUTH0_CLIENT_SECRET", "TWILIO_API_SECRET", "TWILIO_SENDER_SECRET", "FEEDBACK_SECRET", "EXTRA_SECRET"];
+pub const SECRETS: &[&str] = &[
+    "AUTH0_CLIENT_SECRET",
+    "TWILIO_API_SECRET",
+    "TWILIO_SENDER_SECRET",
+    "FEEDBACK_SECRET",
+    "TWILIO_FEEDBACK_SECRET",
+    "EXTRA_SECRET",
+];
 
 struct Env<'a>(&'a BTreeMap<String, String>);
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::{LedgerFile, Store};
-use lockstep::twin::{Flag, Rate, Twin};
+use lockstep::twin::{Flag, Rate, Twin, World};
 
 use super::dice::Dice;
 use super::exempt::{Case, Law};
@@ -57,6 +57,8 @@ pub struct Story {
     pub env: BTreeMap<String, String>,
     pub store: Store,
     pub allow_delete: bool,
+    /// The world before the first command of this stack.
+    pub first: World,
 }
 
 /// Tells the story of a seed from beginning to end. Equal seeds, equal stories.
@@ -78,7 +80,8 @@ pub fn tell(seed: u64, trace: bool) -> Report {
     let legacy = flag != Flag::On && dice.chance(70);
     let draft = Draft::draw(&mut dice, STACK, legacy);
     let store = if dice.chance(8) { Store::File(Rc::new(Memory::default())) } else { Store::Tenant };
-    let mut story = Story { ground, dice, draft, env: env(), store, allow_delete: false };
+    let first = ground.twin.world.clone();
+    let mut story = Story { ground, dice, draft, env: env(), store, allow_delete: false, first };
     story.neighbours();
     let commands = story.dice.between(1, 4);
     for _ in 0..commands {
@@ -268,8 +271,14 @@ impl Story {
         self.ground.twin.options.rate = Rate::Unlimited;
     }
 
-    pub fn domain(&self) -> &'static str {
-        DOMAIN
+    /// Whether the record of the secrets that were sent can be complete: an Action that was taken over without one has
+    /// secrets that nobody can compare.
+    pub fn knows_secrets(&self) -> bool {
+        self.ground.changes.iter().all(|(actor, _)| *actor != 0)
+            && self.first.tenants[DOMAIN]
+                .actions
+                .iter()
+                .all(|action| !action.name.starts_with("Lockstep phone"))
     }
 }
 

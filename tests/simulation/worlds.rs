@@ -56,6 +56,8 @@ pub fn options(dice: &mut Dice) -> Options {
         default_account: None,
         verify_service_limit: *dice.pick(&[100, 100, 100, 2]),
         serverless_service_limit: *dice.pick(&[50, 50, 50, 1]),
+        log_streams_show_priority: dice.chance(60),
+        built_in_phone_templates_listed: dice.chance(60),
         default_protection_is_404: dice.chance(30),
         verify_rate_limit_limit: *dice.pick(&[10, 10, 10, 1]),
         verify_bucket_limit: *dice.pick(&[10, 10, 10, 1]),

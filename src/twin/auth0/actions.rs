@@ -202,8 +202,16 @@ fn update(call: &mut Call) -> Outcome {
         new.secrets = list;
     }
     new.updated_at = stamp;
+    // A draft sent again as it was is built again, and counts as deployed if it was (recorded).
+    let same = |one: &Action, two: &Action| {
+        (&one.code, &one.dependencies, &one.runtime) == (&two.code, &two.dependencies, &two.runtime)
+            && (&one.secrets, &one.supported_triggers, &one.modules)
+                == (&two.secrets, &two.supported_triggers, &two.modules)
+    };
     new.build = start_build(call.tenant, &new.dependencies, call.options, call.now_ms);
-    new.draft_version = None;
+    if !same(&old, &new) {
+        new.draft_version = None;
+    }
     let reply = Reply::json(200, &action_json(&new, call.now_ms));
     if let Some(action) = call.tenant.action_mut(&id) {
         *action = new;
@@ -353,6 +361,17 @@ mod tests {
         let mut body = base.clone();
         body[key] = value;
         body
+    }
+
+    #[test]
+    fn a_draft_sent_again_as_it_was_is_built_again_and_still_counts_as_deployed() {
+        let mut bench = Bench::new();
+        let id = bench.deployed_action("a", "post-login", "v3");
+        let path = format!("/actions/actions/{id}");
+        let (_, same) = bench.patch(&path, &json!({"code": "x", "dependencies": [], "secrets": []}));
+        assert_eq!((&same["status"], &same["all_changes_deployed"]), (&json!("pending"), &json!(true)));
+        let (_, other) = bench.patch(&path, &json!({"code": "y"}));
+        assert_eq!(other["all_changes_deployed"], false);
     }
 
     #[test]

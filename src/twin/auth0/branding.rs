@@ -44,11 +44,13 @@ pub(super) const ROUTES: &[Route] = &[
 
 fn prompts_json(call: &Call) -> Reply {
     let prompts = &call.tenant.prompts;
-    let body = json!({
-        "universal_login_experience": prompts.universal_login_experience,
-        "identifier_first": prompts.identifier_first,
-        "webauthn_platform_first_factor": prompts.webauthn_platform_first_factor,
-    });
+    let mut body = json!({"universal_login_experience": prompts.universal_login_experience});
+    if let Some(first) = prompts.identifier_first {
+        body["identifier_first"] = json!(first);
+    }
+    if let Some(first) = prompts.webauthn_platform_first_factor {
+        body["webauthn_platform_first_factor"] = json!(first);
+    }
     Reply::json(200, &body)
 }
 

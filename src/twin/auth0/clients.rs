@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::wire::{Outcome, Reply};
+use super::super::world::Connection;
 use super::body::{Fields, invalid, wrong_type};
 use super::{Call, Route, invalid_query, refusal};
 use crate::model::api::Method;
@@ -54,7 +55,17 @@ pub(super) const ROUTES: &[Route] = &[
         pattern: "/connections",
         operation: "list_connections",
         scopes: &["read:connections"],
-        query: &["strategy", "name", "page", "per_page", "include_totals", "fields", "include_fields"],
+        query: &[
+            "strategy",
+            "name",
+            "page",
+            "per_page",
+            "from",
+            "take",
+            "include_totals",
+            "fields",
+            "include_fields",
+        ],
         run: list_connections,
     },
     Route {
@@ -93,26 +104,102 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// Keys of an application that the twin takes. The real list is longer; none of the rest is of use here.
+/// Keys of an application that may be sent (published schema, 2026-07). Most are kept and shown without a look inside.
 const KEYS: &[&str] = &[
     "name",
     "description",
     "logo_uri",
     "app_type",
+    "client_secret",
     "callbacks",
+    "client_aliases",
+    "allowed_clients",
     "allowed_logout_urls",
     "web_origins",
     "allowed_origins",
     "grant_types",
     "token_endpoint_auth_method",
+    "is_token_endpoint_ip_header_trusted",
     "oidc_conformant",
+    "oidc_logout",
+    "oidc_backchannel_logout",
     "jwt_configuration",
+    "encryption_key",
     "refresh_token",
     "client_metadata",
     "initiate_login_uri",
     "is_first_party",
     "cross_origin_authentication",
+    "cross_origin_loc",
     "sso",
+    "sso_disabled",
+    "custom_login_page",
+    "custom_login_page_on",
+    "custom_login_page_preview",
+    "form_template",
+    "addons",
+    "mobile",
+    "native_social_login",
+    "fedcm_login",
+    "session_transfer",
+    "default_organization",
+    "organization_usage",
+    "organization_require_behavior",
+    "organization_discovery_methods",
+    "client_authentication_methods",
+    "require_pushed_authorization_requests",
+    "require_proof_of_possession",
+    "signed_request_object",
+    "compliance_level",
+    "skip_non_verifiable_callback_uri_confirmation_prompt",
+    "token_exchange",
+    "par_request_expiry",
+    "token_quota",
+    "express_configuration",
+    "my_organization_configuration",
+    "third_party_security_mode",
+    "redirection_policy",
+    "resource_server_identifier",
+    "async_approval_notification_channels",
+    "identity_assertion_authorization_grant",
+    "token_vault_privileged_access",
+];
+
+const APP_TYPES: &[&str] = &[
+    "native",
+    "spa",
+    "regular_web",
+    "non_interactive",
+    "resource_server",
+    "express_configuration",
+    "sso_integration",
+    "rms",
+    "box",
+    "cloudbees",
+    "concur",
+    "dropbox",
+    "mscrm",
+    "echosign",
+    "egnyte",
+    "newrelic",
+    "office365",
+    "salesforce",
+    "sentry",
+    "sharepoint",
+    "slack",
+    "springcm",
+    "zendesk",
+    "zoom",
+];
+
+/// Objects in which PATCH keeps what is left out and removes what is null (recorded).
+const MERGED: &[&str] = &[
+    "client_metadata",
+    "jwt_configuration",
+    "mobile",
+    "native_social_login",
+    "session_transfer",
+    "signed_request_object",
 ];
 
 fn missing() -> Reply {
@@ -122,11 +209,22 @@ fn missing() -> Reply {
 /// Bare list, or an envelope when totals are asked for.
 fn list(call: &mut Call) -> Outcome {
     let app_type = call.target.query("app_type");
+    let global = call.flag("is_global")?;
+    let is_global = |body: &Map<String, Value>| body.get("global") == Some(&Value::Bool(true));
     let fits = |body: &&Map<String, Value>| {
         app_type.is_none_or(|wanted| body.get("app_type").and_then(Value::as_str) == Some(wanted))
+            && global.is_none_or(|wanted| is_global(body) == wanted)
     };
-    let items: Vec<Value> = call.tenant.clients.values().filter(fits).cloned().map(Value::Object).collect();
-    totals(call, "clients", items)
+    let shown: Vec<Map<String, Value>> = call.tenant.clients.values().filter(fits).cloned().collect();
+    let item = |body: Map<String, Value>| {
+        let tenant = body.get("tenant").cloned().unwrap_or_else(|| json!(call.tenant.name));
+        let mut shown = call.fields(body)?;
+        // Shown in lists also when `fields` does not name it (recorded).
+        shown.insert("tenant".into(), tenant);
+        Ok(Value::Object(shown))
+    };
+    let items: Result<Vec<Value>, Reply> = shown.into_iter().map(item).collect();
+    totals(call, "clients", items?)
 }
 
 fn totals(call: &Call, key: &str, items: Vec<Value>) -> Outcome {
@@ -135,11 +233,29 @@ fn totals(call: &Call, key: &str, items: Vec<Value>) -> Outcome {
     let start = page.saturating_mul(per_page);
     let shown: Vec<Value> = items.into_iter().skip(start).take(per_page).collect();
     if call.flag("include_totals")? == Some(true) {
-        let length = shown.len();
-        let body = json!({"start": start, "limit": per_page, "length": length, "total": total, key: shown});
+        let body = json!({"total": total, "start": start, "limit": per_page, key: shown});
         return Ok(Reply::json(200, &body));
     }
     Ok(Reply::json(200, &Value::Array(shown)))
+}
+
+/// Checkpoint style: no totals, whatever else is asked for; `next` only when there is more (recorded).
+fn checkpoint(call: &Call, key: &str, items: Vec<Value>) -> Outcome {
+    let number = |name: &str, fallback: usize| match call.target.query(name) {
+        None => Ok(fallback),
+        Some(text) => text.parse().map_err(|_| invalid_query(name, "is out of range")),
+    };
+    let (from, take) = (number("from", 0)?, number("take", 50)?);
+    if !(1..=100).contains(&take) {
+        return Err(invalid_query("take", "is out of range"));
+    }
+    let total = items.len();
+    let mut body = Map::new();
+    body.insert(key.into(), items.into_iter().skip(from).take(take).collect());
+    if from.saturating_add(take) < total {
+        body.insert("next".into(), json!((from + take).to_string()));
+    }
+    Ok(Reply::json(200, &Value::Object(body)))
 }
 
 fn read(call: &Call) -> Result<Map<String, Value>, Reply> {
@@ -148,8 +264,11 @@ fn read(call: &Call) -> Result<Map<String, Value>, Reply> {
     if fields.string("name", 1, 255)?.is_some_and(|name| name.contains(['<', '>'])) {
         return Err(invalid("String does not match pattern: ^[^<>]+$' on property 'name"));
     }
-    fields.choice("app_type", &["native", "spa", "regular_web", "non_interactive"])?;
-    fields.choice("token_endpoint_auth_method", &["none", "client_secret_post", "client_secret_basic"])?;
+    fields.choice("app_type", APP_TYPES)?;
+    if fields.value("token_endpoint_auth_method").is_some_and(|method| !method.is_null()) {
+        fields
+            .choice("token_endpoint_auth_method", &["none", "client_secret_post", "client_secret_basic"])?;
+    }
     fields.boolean("oidc_conformant")?;
     for name in ["callbacks", "allowed_logout_urls", "web_origins", "allowed_origins", "grant_types"] {
         if let Some(item) = fields.array(name)?.into_iter().flatten().find(|item| !item.is_string()) {
@@ -169,35 +288,133 @@ fn create(call: &mut Call) -> Outcome {
         return Err(invalid("Missing required property: name"));
     }
     let client_id = call.ids.word(32);
-    // Defaults that surprise: not OIDC-conformant, HS256, three grant types (recorded).
+    // Defaults that surprise: not OIDC-conformant, no RS256, every grant type the method allows (recorded).
     let mut client = match json!({
         "tenant": call.tenant.name,
-        "client_id": client_id,
         "global": false,
+        "client_id": client_id,
         "is_first_party": true,
+        "is_token_endpoint_ip_header_trusted": false,
         "oidc_conformant": false,
-        "jwt_configuration": {"alg": "HS256", "lifetime_in_seconds": 36_000, "secret_encoded": false},
-        "grant_types": ["authorization_code", "implicit", "refresh_token"],
+        "jwt_configuration": {"secret_encoded": false, "lifetime_in_seconds": 36_000},
+        "signing_keys": [{"cert": "made up", "pkcs7": "made up", "subject": format!("/CN={}", call.tenant.name)}],
+        "sso_disabled": false,
+        "cross_origin_auth": false,
+        "cross_origin_authentication": false,
+        "encrypted": true,
+        "callback_url_template": false,
+        "custom_login_page_on": true,
+        "refresh_token": {
+            "rotation_type": "non-rotating",
+            "expiration_type": "non-expiring",
+            "leeway": 0,
+            "token_lifetime": 2_592_000,
+            "infinite_token_lifetime": true,
+            "infinite_idle_token_lifetime": true,
+            "idle_token_lifetime": 1_296_000,
+        },
         "client_secret": call.ids.word(64),
     }) {
         Value::Object(map) => map,
         _ => Map::new(),
     };
-    client.extend(sent);
+    if sent.contains_key("jwt_configuration") {
+        // What is sent stands beside one default only (recorded).
+        client.insert("jwt_configuration".into(), json!({"secret_encoded": false}));
+    }
+    let says = |key: &str, value: &str| sent.get(key).and_then(Value::as_str) == Some(value);
+    let grants = match () {
+        () if says("third_party_security_mode", "strict") => json!(["authorization_code"]),
+        () if says("app_type", "resource_server") => json!([]),
+        () if says("token_endpoint_auth_method", "none") => {
+            json!(["authorization_code", "implicit", "refresh_token"])
+        }
+        () => json!(["authorization_code", "implicit", "refresh_token", "client_credentials"]),
+    };
+    client.insert("grant_types".into(), grants);
+    let confidential = ["client_secret_post", "client_secret_basic"];
+    if confidential.iter().any(|method| says("token_endpoint_auth_method", method)) {
+        client["refresh_token"]["token_lifetime"] = json!(31_557_600);
+        client["refresh_token"]["idle_token_lifetime"] = json!(2_592_000);
+    }
+    if says("third_party_security_mode", "strict") {
+        client["oidc_conformant"] = json!(true);
+        client["refresh_token"]["expiration_type"] = json!("expiring");
+        client["refresh_token"]["infinite_idle_token_lifetime"] = json!(false);
+        let jwt = json!({"secret_encoded": false, "alg": "RS256", "lifetime_in_seconds": 3_600});
+        client.insert("jwt_configuration".into(), jwt);
+    } else if says("app_type", "resource_server") {
+        client.insert("jwt_configuration".into(), json!({"secret_encoded": false, "alg": "RS256"}));
+    }
+    write(&mut client, sent);
     call.tenant.clients.insert(client_id, client.clone());
     Ok(Reply::json(201, &Value::Object(client)))
 }
 
+/// Puts what was sent into an application.
+fn write(client: &mut Map<String, Value>, sent: Map<String, Value>) {
+    // Two names of one object, and reads show both (recorded).
+    let logout = sent.get("oidc_logout").or_else(|| sent.get("oidc_backchannel_logout")).cloned();
+    for (key, value) in sent {
+        let remove = value.is_null() || (key == "initiate_login_uri" && value == "");
+        if remove {
+            client.shift_remove(&key);
+            continue;
+        }
+        if key == "session_transfer" && !client.contains_key(&key) {
+            client.insert(key.clone(), session_transfer());
+        }
+        match (client.get_mut(&key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) if MERGED.contains(&key.as_str()) => {
+                for (name, value) in new {
+                    if value.is_null() {
+                        old.shift_remove(&name);
+                    } else {
+                        old.insert(name, value);
+                    }
+                }
+            }
+            (_, value) => {
+                client.insert(key, value);
+            }
+        }
+    }
+    match logout {
+        Some(Value::Object(logout)) => {
+            let urls = logout.get("backchannel_logout_urls").cloned().unwrap_or_else(|| json!([]));
+            client.insert("oidc_backchannel_logout".into(), json!({ "backchannel_logout_urls": urls }));
+            client.insert("oidc_logout".into(), Value::Object(logout));
+        }
+        Some(_) => {
+            client.shift_remove("oidc_logout");
+            client.shift_remove("oidc_backchannel_logout");
+        }
+        None => {}
+    }
+}
+
+/// What a session transfer is when only some of it was sent (recorded).
+fn session_transfer() -> Value {
+    json!({
+        "can_create_session_transfer_token": false,
+        "allowed_authentication_methods": [],
+        "enforce_device_binding": "ip",
+        "allow_refresh_token": false,
+        "enforce_online_refresh_tokens": true,
+        "enforce_cascade_revocation": true,
+    })
+}
+
 fn get(call: &mut Call) -> Outcome {
     let client = call.tenant.clients.get(call.param(0)).ok_or_else(missing)?;
-    Ok(Reply::json(200, &Value::Object(client.clone())))
+    Ok(Reply::json(200, &Value::Object(call.fields(client.clone())?)))
 }
 
 fn update(call: &mut Call) -> Outcome {
     let sent = read(call)?;
     let id = call.param(0).to_owned();
     let client = call.tenant.clients.get_mut(&id).ok_or_else(missing)?;
-    client.extend(sent);
+    write(client, sent);
     Ok(Reply::json(200, &Value::Object(client.clone())))
 }
 
@@ -213,18 +430,33 @@ fn delete(call: &mut Call) -> Outcome {
 
 fn list_connections(call: &mut Call) -> Outcome {
     let (strategy, name) = (call.target.query("strategy"), call.target.query("name"));
-    let items = call
+    let shown = call
         .tenant
         .connections
         .iter()
         .filter(|connection| strategy.is_none_or(|wanted| connection.strategy == wanted))
-        .filter(|connection| name.is_none_or(|wanted| connection.name == wanted))
-        .map(|connection| {
-            json!({"id": connection.id, "name": connection.name, "strategy": connection.strategy, "options": {},
-                "is_domain_connection": false, "realms": [connection.name], "enabled_clients": connection.clients})
-        })
-        .collect();
-    totals(call, "connections", items)
+        .filter(|connection| name.is_none_or(|wanted| connection.name == wanted));
+    let items: Result<Vec<Value>, Reply> =
+        shown.map(|connection| call.fields(connection_json(connection)).map(Value::Object)).collect();
+    if call.target.query("take").is_some() || call.target.query("from").is_some() {
+        return checkpoint(call, "connections", items?);
+    }
+    totals(call, "connections", items?)
+}
+
+fn connection_json(connection: &Connection) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("id".into(), json!(connection.id));
+    body.insert("options".into(), json!({}));
+    body.insert("strategy".into(), json!(connection.strategy));
+    body.insert("name".into(), json!(connection.name));
+    body.insert("is_domain_connection".into(), json!(false));
+    body.insert("authentication".into(), json!({"active": true}));
+    body.insert("connected_accounts".into(), json!({"active": false}));
+    body.insert("realms".into(), json!([connection.name]));
+    body.extend(connection.more.clone());
+    body.insert("enabled_clients".into(), json!(connection.clients));
+    body
 }
 
 fn connection_at(call: &Call) -> Result<usize, Reply> {
@@ -239,7 +471,7 @@ fn list_connection_clients(call: &mut Call) -> Outcome {
     }
     let clients = &call.tenant.connections[connection_at(call)?].clients;
     let clients: Vec<Value> = clients.iter().map(|id| json!({ "client_id": id })).collect();
-    Ok(Reply::json(200, &json!({ "clients": clients })))
+    checkpoint(call, "clients", clients)
 }
 
 fn update_connection_clients(call: &mut Call) -> Outcome {
@@ -295,7 +527,7 @@ fn list_logs(call: &mut Call) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::twin::bench::{Bench, DOMAIN, keys};
 
@@ -310,7 +542,7 @@ mod tests {
         assert_eq!(bench.get("/clients/this-client-does-not-exist").1["errorCode"], "inexistent_client");
         assert_eq!(bench.post("/clients", &json!({"name": "<b>"})).0, 400);
         let (_, page) = bench.get("/clients?include_totals=true");
-        assert_eq!(keys(&page), ["start", "limit", "length", "total", "clients"]);
+        assert_eq!(keys(&page), ["total", "start", "limit", "clients"]);
         assert_eq!(bench.get("/clients").1.as_array().map(Vec::len), Some(1));
         let (_, connections) = bench.get("/connections?strategy=auth0");
         let path = format!("/connections/{}/clients", connections[0]["id"].as_str().unwrap_or_default());
@@ -318,6 +550,108 @@ mod tests {
         assert_eq!(bench.get(&path).1, json!({"clients": [{"client_id": id}]}));
         assert_eq!(bench.delete(&format!("/clients/{id}")).0, 204);
         assert_eq!(bench.get(&path).1, json!({"clients": []}));
+    }
+
+    #[test]
+    fn defaults_follow_the_kind_of_application() {
+        let mut bench = Bench::new();
+        let mut made = |more: Value| {
+            let mut body = json!({"name": "a"});
+            body.as_object_mut().expect("object").extend(more.as_object().cloned().expect("object"));
+            bench.post("/clients", &body).1
+        };
+        let plain = made(json!({}));
+        assert_eq!(plain["grant_types"].as_array().map(Vec::len), Some(4));
+        assert_eq!(
+            plain["jwt_configuration"],
+            json!({"secret_encoded": false, "lifetime_in_seconds": 36_000}),
+            "no algorithm"
+        );
+        assert_eq!(plain["refresh_token"]["token_lifetime"], 2_592_000);
+        let spa = made(json!({"token_endpoint_auth_method": "none", "jwt_configuration": {"alg": "RS256"}}));
+        assert_eq!(spa["grant_types"], json!(["authorization_code", "implicit", "refresh_token"]));
+        assert_eq!(spa["jwt_configuration"], json!({"secret_encoded": false, "alg": "RS256"}));
+        let confidential = made(json!({"token_endpoint_auth_method": "client_secret_post"}));
+        assert_eq!(confidential["refresh_token"]["token_lifetime"], 31_557_600);
+        assert_eq!(made(json!({"app_type": "resource_server"}))["grant_types"], json!([]));
+        let strict = made(json!({"is_first_party": false, "third_party_security_mode": "strict"}));
+        assert_eq!(
+            (&strict["grant_types"], &strict["oidc_conformant"]),
+            (&json!(["authorization_code"]), &json!(true))
+        );
+        assert_eq!(made(json!({"colour": "red"}))["statusCode"], 400);
+    }
+
+    #[test]
+    fn a_change_merges_some_objects_and_null_removes() {
+        let mut bench = Bench::new();
+        let sent = json!({"name": "a", "addons": {"samlp": {"signResponse": true}}, "client_metadata": {"a": "1"},
+            "initiate_login_uri": "https://x.example/", "token_endpoint_auth_method": "client_secret_post"});
+        let id = bench.post("/clients", &sent).1["client_id"].as_str().unwrap_or_default().to_owned();
+        let path = format!("/clients/{id}");
+        let (status, changed) = bench.patch(
+            &path,
+            &json!({"jwt_configuration": {"alg": "RS256"}, "client_metadata": {"a": null, "b": "2"}, "addons": null,
+                "initiate_login_uri": "", "token_endpoint_auth_method": null, "session_transfer": {"allow_refresh_token": true}}),
+        );
+        assert_eq!(status, 200, "{changed}");
+        let jwt = json!({"secret_encoded": false, "lifetime_in_seconds": 36_000, "alg": "RS256"});
+        assert_eq!((&changed["jwt_configuration"], &changed["client_metadata"]), (&jwt, &json!({"b": "2"})));
+        for gone in ["addons", "initiate_login_uri", "token_endpoint_auth_method"] {
+            assert_eq!(changed.get(gone), None, "{gone}");
+        }
+        assert_eq!(
+            changed["session_transfer"]["enforce_device_binding"], "ip",
+            "defaults beside what was sent"
+        );
+        let logout = json!({"oidc_logout": {"backchannel_logout_urls": ["https://x.example/out"]}});
+        let (_, changed) = bench.patch(&path, &logout);
+        assert_eq!(changed["oidc_backchannel_logout"], logout["oidc_logout"], "two names of one thing");
+        let (_, changed) = bench.patch(&path, &json!({"oidc_backchannel_logout": null}));
+        assert_eq!(changed.get("oidc_logout"), None);
+    }
+
+    #[test]
+    fn lists_are_filtered_and_cut_down() {
+        let mut bench = Bench::new();
+        bench.post("/clients", &json!({"name": "a"}));
+        let global = json!({"client_id": "all", "name": "All Applications", "global": true});
+        let clients = &mut bench.twin.world.tenant_mut(DOMAIN).clients;
+        clients.insert("all".into(), global.as_object().cloned().expect("object"));
+        let (_, page) =
+            bench.get("/clients?is_global=true&fields=client_id&include_fields=true&include_totals=true");
+        assert_eq!(page["clients"], json!([{"client_id": "all", "tenant": "acme-dev"}]));
+        assert_eq!(bench.get("/clients?is_global=false").1.as_array().map(Vec::len), Some(1));
+        assert_eq!(bench.get("/clients").1.as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn connections_have_checkpoints_without_totals() {
+        let mut bench = Bench::new();
+        let tenant = bench.twin.world.tenant_mut(DOMAIN);
+        let mut second = tenant.connections[0].clone();
+        second.id = "con_0000000000000002".into();
+        second.more.insert("options".into(), json!({"strategy_version": 2}));
+        tenant.connections.push(second);
+        let (_, page) = bench.get("/connections?take=1&include_totals=true");
+        assert_eq!(keys(&page), ["connections", "next"]);
+        let next = page["next"].as_str().unwrap_or_default();
+        let (_, page) = bench.get(&format!("/connections?take=1&from={next}"));
+        assert_eq!(keys(&page), ["connections"]);
+        assert_eq!(page["connections"][0]["options"], json!({"strategy_version": 2}));
+        let expected = [
+            "id",
+            "options",
+            "strategy",
+            "name",
+            "is_domain_connection",
+            "authentication",
+            "connected_accounts",
+            "realms",
+            "enabled_clients",
+        ];
+        assert_eq!(keys(&page["connections"][0]), expected);
+        assert_eq!(bench.get("/connections?take=0").0, 400);
     }
 
     #[test]

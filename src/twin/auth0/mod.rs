@@ -81,6 +81,14 @@ impl Call<'_> {
         Ok((number("page", 0, 1_000_000)?, per_page))
     }
 
+    /// The keys that `fields` names, or all others with `include_fields=false`; everything without `fields`.
+    fn fields(&self, body: Map<String, Value>) -> Result<Map<String, Value>, Reply> {
+        let include = self.flag("include_fields")?.unwrap_or(true);
+        let Some(names) = self.target.query("fields") else { return Ok(body) };
+        let named = |key: &str| names.split(',').any(|name| name == key);
+        Ok(body.into_iter().filter(|(key, _)| named(key) == include).collect())
+    }
+
     /// A query parameter that is `true` or `false`.
     fn flag(&self, name: &str) -> Result<Option<bool>, Reply> {
         match self.target.query(name) {

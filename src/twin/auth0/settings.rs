@@ -1,6 +1,6 @@
 //! Tenant settings and phone provider protection.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::wire::{Outcome, Reply};
 use super::body::{Fields, invalid, wrong_type};
@@ -84,41 +84,56 @@ const OBJECT: &[&str] = &[
     "universal_login",
     "mtls",
     "default_token_quota",
+    "country_codes",
 ];
+/// Sessions in minutes; read back as hours, under the older names (recorded).
+const MINUTES: &[&str] = &["session_lifetime_in_minutes", "idle_session_lifetime_in_minutes"];
+/// Null removes these.
+const NULLABLE: &[&str] = &[
+    "change_password",
+    "device_flow",
+    "guardian_mfa_page",
+    "error_page",
+    "session_cookie",
+    "sessions",
+    "oidc_logout",
+    "universal_login",
+    "mtls",
+    "default_token_quota",
+    "country_codes",
+    "skip_non_verifiable_callback_uri_confirmation_prompt",
+];
+/// What is left out of these objects stays as it was.
+const MERGED: &[&str] = &["flags", "change_password", "guardian_mfa_page"];
 
 /// All settings, or those named by `fields` (or all but those, with `include_fields=false`).
 fn get(call: &mut Call) -> Outcome {
-    let include = call.flag("include_fields")?.unwrap_or(true);
-    let settings = &call.tenant.settings;
-    let Some(names) = call.target.query("fields") else {
-        return Ok(Reply::json(200, &Value::Object(settings.clone())));
-    };
-    let named = |key: &str| names.split(',').any(|name| name == key);
-    let shown: Map<String, Value> = settings
-        .iter()
-        .filter(|(key, _)| named(key) == include)
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    Ok(Reply::json(200, &Value::Object(shown)))
+    let mut settings = call.tenant.settings.clone();
+    for (key, value) in &call.tenant.settings_in_reads {
+        settings.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    Ok(Reply::json(200, &Value::Object(call.fields(settings)?)))
 }
 
-/// Sets what is sent and answers everything. Flags merge one by one; other objects are replaced.
+/// Sets what is sent and answers everything. Null and an empty redirection address remove a setting; some objects merge
+/// key by key, others are replaced (all recorded).
 fn update(call: &mut Call) -> Outcome {
     let body = call.json()?;
-    let known: Vec<&str> = [BOOLEAN, TEXT, NUMBER, LIST, OBJECT].concat();
+    let known: Vec<&str> = [BOOLEAN, TEXT, NUMBER, LIST, OBJECT, MINUTES].concat();
     let fields = Fields::strict(&body, "", &known)?;
     for (key, value) in fields.map() {
         let name = key.as_str();
-        let fits = (BOOLEAN.contains(&name) && value.is_boolean())
+        let fits = (NULLABLE.contains(&name) && value.is_null())
+            || (BOOLEAN.contains(&name) && value.is_boolean())
             || (TEXT.contains(&name) && value.is_string())
-            || (NUMBER.contains(&name) && value.is_number())
+            || ((NUMBER.contains(&name) || MINUTES.contains(&name)) && value.is_number())
             || (LIST.contains(&name) && value.is_array())
-            || (OBJECT.contains(&name) && (value.is_object() || (value.is_null() && name != "flags")));
+            || (OBJECT.contains(&name) && value.is_object());
         if !fits {
             let wanted = match name {
                 name if BOOLEAN.contains(&name) => "boolean",
                 name if TEXT.contains(&name) => "string",
-                name if NUMBER.contains(&name) => "number",
+                name if NUMBER.contains(&name) || MINUTES.contains(&name) => "number",
                 name if LIST.contains(&name) => "array",
                 _ => "object",
             };
@@ -129,17 +144,41 @@ fn update(call: &mut Call) -> Outcome {
     if let Some((name, value)) = flags.and_then(|flags| flags.iter().find(|(_, value)| !value.is_boolean())) {
         return Err(wrong_type("boolean", value, &format!("flags.{name}")));
     }
+    let tenant = &mut *call.tenant;
     for (key, value) in fields.map() {
-        match (key.as_str(), call.tenant.settings.get_mut(key), value) {
-            ("flags", Some(Value::Object(old)), Value::Object(new)) => old.extend(new.clone()),
+        tenant.settings_in_reads.shift_remove(key);
+        match (key.as_str(), tenant.settings.get_mut(key), value) {
+            (_, _, Value::Null) => {
+                tenant.settings.shift_remove(key);
+            }
+            ("default_redirection_uri", _, value) if value == "" => {
+                tenant.settings.shift_remove(key);
+            }
+            (name, Some(Value::Object(old)), Value::Object(new)) if MERGED.contains(&name) => {
+                old.extend(new.clone());
+            }
+            (name, _, value) if MINUTES.contains(&name) => {
+                let hours = match value.as_u64() {
+                    Some(minutes) if minutes % 60 == 0 => json!(minutes / 60),
+                    _ => json!(value.as_f64().unwrap_or_default() / 60.0),
+                };
+                tenant.settings.insert(name.trim_end_matches("_in_minutes").to_owned(), hours);
+            }
             (_, _, value) => {
-                call.tenant.settings.insert(key.clone(), value.clone());
+                tenant.settings.insert(key.clone(), value.clone());
             }
         }
     }
-    let mut shown = call.tenant.settings.clone();
-    // The answer to a write lacks the list of versions to choose from (recorded).
-    shown.shift_remove("sandbox_versions_available");
+    let mut shown = tenant.settings.clone();
+    for (key, value) in &tenant.settings_in_writes {
+        match (shown.get_mut(key), value) {
+            (Some(Value::Object(old)), Value::Object(more)) => old.extend(more.clone()),
+            (Some(_), _) => {}
+            (None, value) => {
+                shown.insert(key.clone(), value.clone());
+            }
+        }
+    }
     Ok(Reply::json(200, &Value::Object(shown)))
 }
 
@@ -187,6 +226,45 @@ mod tests {
         }
         let (_, some) = bench.get("/tenants/settings?fields=friendly_name,phone_consolidated_experience");
         assert_eq!(keys(&some), ["phone_consolidated_experience", "friendly_name"]);
+    }
+
+    #[test]
+    fn reads_and_writes_show_different_keys() {
+        let mut bench = Bench::new();
+        let path = "/tenants/settings";
+        let only_in_writes = "enforce_client_authentication_on_passwordless_start";
+        let (_, read) = bench.get(path);
+        let (_, written) = bench.patch(path, &json!({"friendly_name": "Acme"}));
+        assert!(
+            read["flags"].get(only_in_writes).is_none() && read.get("sandbox_versions_available").is_some()
+        );
+        assert!(written["flags"].get(only_in_writes).is_some());
+        assert!(written.get("sandbox_versions_available").is_none());
+        assert!(bench.get(path).1["flags"].get(only_in_writes).is_none());
+    }
+
+    #[test]
+    fn null_removes_pages_merge_and_minutes_read_back_as_hours() {
+        let mut bench = Bench::new();
+        let path = "/tenants/settings";
+        let page = json!({"change_password": {"enabled": true, "html": "<html/>"}, "error_page": {"html": "e"},
+            "default_redirection_uri": "https://x.example/", "session_lifetime_in_minutes": 181,
+            "idle_session_lifetime_in_minutes": 60});
+        let (status, written) = bench.patch(path, &page);
+        assert_eq!(status, 200, "{written}");
+        assert_eq!(written["idle_session_lifetime"], 1);
+        assert!((written["session_lifetime"].as_f64().unwrap_or_default() - 181.0 / 60.0).abs() < 1e-9);
+        let (_, written) = bench.patch(
+            path,
+            &json!({"change_password": {"enabled": false}, "error_page": null, "default_redirection_uri": "",
+                "mtls": null, "country_codes": null}),
+        );
+        assert_eq!(written["change_password"], json!({"enabled": false, "html": "<html/>"}));
+        for gone in ["error_page", "default_redirection_uri", "session_lifetime_in_minutes"] {
+            assert!(written.get(gone).is_none(), "{gone}");
+        }
+        assert_eq!(bench.patch(path, &json!({"flags": null})).0, 400);
+        assert_eq!(bench.patch(path, &json!({"friendly_name": null})).0, 400);
     }
 
     #[test]

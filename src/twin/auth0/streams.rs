@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::clock;
+use super::super::options::Options;
 use super::super::wire::{Outcome, Reply};
 use super::super::world::LogStream;
 use super::body::{Fields, invalid};
@@ -17,7 +18,12 @@ pub(super) const ROUTES: &[Route] = &[
         scopes: &["read:log_streams"],
         query: &[],
         // A bare list (recorded).
-        run: |call| Ok(Reply::json(200, &call.tenant.log_streams.iter().map(stream_json).collect())),
+        run: |call| {
+            Ok(Reply::json(
+                200,
+                &call.tenant.log_streams.iter().map(|stream| stream_json(stream, call.options)).collect(),
+            ))
+        },
     },
     Route {
         method: Method::Post,
@@ -131,7 +137,7 @@ fn create(call: &mut Call) -> Outcome {
         "eventbridge" => {
             sink.insert(
                 "awsPartnerEventSource".into(),
-                json!(format!("aws.partner/auth0.com/{}", call.ids.word(12))),
+                json!(format!("aws.partner/auth0.com/{}-{}/auth0.logs", call.tenant.name, call.ids.uuid())),
             );
         }
         "eventgrid" => {
@@ -150,14 +156,14 @@ fn create(call: &mut Call) -> Outcome {
         is_priority,
     };
     // 200, not 201 (recorded).
-    let reply = Reply::json(200, &stream_json(&stream));
+    let reply = Reply::json(200, &stream_json(&stream, call.options));
     call.tenant.log_streams.push(stream);
     Ok(reply)
 }
 
 fn get(call: &mut Call) -> Outcome {
     let at = find(call)?;
-    Ok(Reply::json(200, &stream_json(&call.tenant.log_streams[at])))
+    Ok(Reply::json(200, &stream_json(&call.tenant.log_streams[at], call.options)))
 }
 
 fn update(call: &mut Call) -> Outcome {
@@ -190,7 +196,7 @@ fn update(call: &mut Call) -> Outcome {
         }
         stream.sink = read_sink(sink, &stream.r#type)?;
     }
-    let reply = Reply::json(200, &stream_json(&stream));
+    let reply = Reply::json(200, &stream_json(&stream, call.options));
     call.tenant.log_streams[at] = stream;
     Ok(reply)
 }
@@ -295,7 +301,7 @@ fn read_headers(sink: &Fields) -> Result<(), Reply> {
     Ok(())
 }
 
-fn stream_json(stream: &LogStream) -> Value {
+fn stream_json(stream: &LogStream, options: &Options) -> Value {
     let mut body = Map::new();
     body.insert("id".into(), json!(stream.id));
     if let Some(name) = &stream.name {
@@ -312,7 +318,9 @@ fn stream_json(stream: &LogStream) -> Value {
     if let Some(filters) = &stream.filters {
         body.insert("filters".into(), json!(filters));
     }
-    body.insert("isPriority".into(), json!(stream.is_priority));
+    if options.log_streams_show_priority {
+        body.insert("isPriority".into(), json!(stream.is_priority));
+    }
     if let Some(pii) = &stream.pii_config {
         body.insert("pii_config".into(), Value::Object(pii.clone()));
     }
@@ -336,6 +344,15 @@ mod tests {
         let (status, stream) = bench.post("/log-streams", body);
         assert_eq!(status, 200, "{stream}");
         (format!("/log-streams/{}", stream["id"].as_str().unwrap_or_default()), stream)
+    }
+
+    #[test]
+    fn older_answers_lack_the_priority() {
+        let rate = Rate::Unlimited;
+        let mut bench = Bench::with(Options { rate, log_streams_show_priority: false, ..Options::default() });
+        let (path, stream) = made(&mut bench, &http());
+        assert_eq!(keys(&stream), ["id", "name", "type", "status", "sink"]);
+        assert_eq!(bench.get(&path).1, stream);
     }
 
     #[test]

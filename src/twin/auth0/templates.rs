@@ -72,7 +72,7 @@ fn list(call: &mut Call) -> Outcome {
                     templates.push(template_json(call.tenant, template));
                 }
             }
-            None if disabled == Some(true) => {}
+            None if disabled == Some(true) || !call.options.built_in_phone_templates_listed => {}
             None => templates.push(json!({
                 "channel": "phone",
                 "tenant": call.tenant.name,
@@ -219,6 +219,18 @@ mod tests {
     use serde_json::json;
 
     use crate::twin::bench::{Bench, keys};
+    use crate::twin::{Options, Rate};
+
+    #[test]
+    fn built_in_ones_may_be_left_out_of_the_list() {
+        let rate = Rate::Unlimited;
+        let mut bench =
+            Bench::with(Options { rate, built_in_phone_templates_listed: false, ..Options::default() });
+        assert_eq!(bench.get("/branding/phone/templates").1, json!({"templates": []}));
+        bench.post("/branding/phone/templates", &json!({"type": "otp_verify"}));
+        let (_, list) = bench.get("/branding/phone/templates");
+        assert_eq!(list["templates"].as_array().map(Vec::len), Some(1));
+    }
 
     #[test]
     fn built_in_templates_have_no_id_until_they_are_made() {

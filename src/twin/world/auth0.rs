@@ -16,6 +16,12 @@ pub struct Tenant {
     pub name: String,
     /// Body of GET /tenants/settings.
     pub settings: Map<String, Value>,
+    /// What only the reply to a write of the settings shows, on top of them (recorded).
+    #[serde(default)]
+    pub settings_in_writes: Map<String, Value>,
+    /// Defaults of settings that were never written: reads show them, the reply to a write does not (recorded).
+    #[serde(default)]
+    pub settings_in_reads: Map<String, Value>,
     pub actions: Vec<Action>,
     /// Execution order per trigger id. A trigger without bindings may be missing.
     pub bindings: BTreeMap<String, Vec<Binding>>,
@@ -76,6 +82,11 @@ impl Tenant {
         Tenant {
             name: domain.split('.').next().unwrap_or(domain).to_owned(),
             settings,
+            settings_in_writes: object(json!({"flags": {
+                "cannot_change_enforce_client_authentication_on_passwordless_start": true,
+                "enforce_client_authentication_on_passwordless_start": true
+            }})),
+            settings_in_reads: object(json!({"sandbox_versions_available": ["22", "18"]})),
             actions: Vec::new(),
             bindings: BTreeMap::new(),
             factors: factors.iter().map(|name| Factor { name: (*name).into(), enabled: false }).collect(),
@@ -98,6 +109,7 @@ impl Tenant {
                 name: "Username-Password-Authentication".into(),
                 strategy: "auth0".into(),
                 clients: Vec::new(),
+                more: Map::new(),
             }],
             logs: Vec::new(),
             credentials: Vec::new(),
@@ -157,10 +169,13 @@ fn fresh_settings() -> Map<String, Value> {
         "oidc_logout": {"rp_logout_end_session_endpoint_discovery": true},
         "customize_mfa_in_postlogin_action": false,
         "pushed_authorization_requests_supported": false,
-        "session_cookie": {"mode": "persistent"},
-        "sandbox_versions_available": ["22", "18"]
+        "session_cookie": {"mode": "persistent"}
     });
-    match settings {
+    object(settings)
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
         Value::Object(map) => map,
         _ => Map::new(),
     }
@@ -370,11 +385,12 @@ pub struct LogStream {
 pub struct Prompts {
     /// `new` or `classic`.
     pub universal_login_experience: String,
+    /// `None`: never set, and missing on the wire (recorded on an older tenant).
     pub identifier_first: Option<bool>,
     pub webauthn_platform_first_factor: Option<bool>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
     pub id: String,
@@ -382,6 +398,9 @@ pub struct Connection {
     pub strategy: String,
     /// Client ids it is enabled for.
     pub clients: Vec<String>,
+    /// Further keys that reads show, such as `options`; over the defaults.
+    #[serde(default)]
+    pub more: Map<String, Value>,
 }
 
 /// An application that may ask for Management API tokens.

@@ -1,0 +1,169 @@
+//! Counts per endpoint and status class, and every mismatch with its reason.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::compare::is_rewritten;
+use super::load::Exchange;
+use super::replay::Outcome;
+use super::used;
+
+/// Numbers of one row. `matched` counts status and shape, `equal` values as well. Of the matches, `seeded` counts those
+/// whose own reply was put into the world beforehand, and `rewritten` those whose reply a recorder had redacted and
+/// written anew, so that only what is left of it could be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub total: usize,
+    pub matched: usize,
+    pub equal: usize,
+    pub seeded: usize,
+    pub rewritten: usize,
+}
+
+impl Count {
+    /// 0 to 100; an empty count is a failure, not a success.
+    pub fn percent(&self) -> f64 {
+        if self.total == 0 { 0.0 } else { 100.0 * self.matched as f64 / self.total as f64 }
+    }
+
+    fn add(&mut self, other: Count) {
+        self.total += other.total;
+        self.matched += other.matched;
+        self.equal += other.equal;
+        self.seeded += other.seeded;
+        self.rewritten += other.rewritten;
+    }
+}
+
+/// An exchange that does not match, or matches with other values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    pub file: String,
+    /// 0-based, as cassettes number their interactions.
+    pub number: usize,
+    pub endpoint: String,
+    pub used: bool,
+    pub of_shape: bool,
+    pub reasons: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub files: usize,
+    /// Keyed by (not used, endpoint, status class): used endpoints come first.
+    rows: BTreeMap<(bool, String, String), Count>,
+    pub mismatches: Vec<Mismatch>,
+}
+
+impl Report {
+    pub fn add(&mut self, file: &str, exchanges: &[Exchange], outcomes: &[Outcome]) {
+        self.files += 1;
+        for (number, (exchange, outcome)) in exchanges.iter().zip(outcomes).enumerate() {
+            let (template, used) = used::template(exchange.method, exchange.below());
+            let endpoint = format!("{} {template}", exchange.method_text);
+            let class = format!("{}xx", exchange.status / 100);
+            let count = Count {
+                total: 1,
+                matched: usize::from(outcome.matches()),
+                equal: usize::from(outcome.equals()),
+                seeded: usize::from(outcome.matches() && outcome.seeded),
+                rewritten: usize::from(outcome.matches() && is_rewritten(&exchange.reply)),
+            };
+            self.rows.entry((!used, endpoint.clone(), class)).or_default().add(count);
+            if !outcome.equals() {
+                let of_shape = !outcome.matches();
+                let reasons = outcome.differences.iter().filter(|difference| difference.of_shape == of_shape);
+                self.mismatches.push(Mismatch {
+                    file: file.to_owned(),
+                    number,
+                    endpoint,
+                    used,
+                    of_shape,
+                    reasons: reasons.map(|one| format!("{}: {}", one.at, one.what)).collect(),
+                });
+            }
+        }
+    }
+
+    /// A file that is no recording counts as one failed exchange of an endpoint in use.
+    pub fn unreadable(&mut self, file: &str, error: &str) {
+        self.files += 1;
+        let count = Count { total: 1, ..Count::default() };
+        self.rows.entry((false, "unreadable file".into(), "-".into())).or_default().add(count);
+        self.mismatches.push(Mismatch {
+            file: file.to_owned(),
+            number: 0,
+            endpoint: "unreadable file".into(),
+            used: true,
+            of_shape: true,
+            reasons: vec![error.to_owned()],
+        });
+    }
+
+    pub fn used(&self) -> Count {
+        self.sum(true)
+    }
+
+    fn sum(&self, used: bool) -> Count {
+        let mut sum = Count::default();
+        for ((other, _, _), count) in &self.rows {
+            if *other != used {
+                sum.add(*count);
+            }
+        }
+        sum
+    }
+
+    /// The table, and every mismatch on an endpoint in use (all of them with `every`). Mismatches of values alone are
+    /// listed with `values`.
+    pub fn text(&self, every: bool, values: bool) -> String {
+        let mut out = String::new();
+        for (title, used) in [("endpoints that Lockstep uses", true), ("other endpoints", false)] {
+            let _ = writeln!(out, "{title}: matched/total (equal values, own seed, rewritten)");
+            for ((other, endpoint, class), count) in &self.rows {
+                if *other != used {
+                    let Count { total, matched, equal, seeded, rewritten } = count;
+                    let _ = writeln!(
+                        out,
+                        "  {endpoint} {class}: {matched}/{total} ({equal}, {seeded}, {rewritten})"
+                    );
+                }
+            }
+            let Count { total, matched, equal, seeded, rewritten } = self.sum(used);
+            let percent = self.sum(used).percent();
+            let _ =
+                writeln!(out, "  all: {matched}/{total} = {percent:.2} % ({equal}, {seeded}, {rewritten})\n");
+        }
+        for mismatch in &self.mismatches {
+            if (mismatch.used || every) && (mismatch.of_shape || values) {
+                let Mismatch { file, number, endpoint, reasons, of_shape, .. } = mismatch;
+                let word = if *of_shape { "mismatch" } else { "values" };
+                let _ = writeln!(out, "{word}: {file} #{number} {endpoint}: {}", reasons.join("; "));
+            }
+        }
+        out
+    }
+
+    pub fn json(&self) -> Value {
+        let rows: Vec<Value> = self
+            .rows
+            .iter()
+            .map(|((other, endpoint, class), count)| {
+                json!({"endpoint": endpoint, "used": !other, "status": class, "total": count.total,
+                    "matched": count.matched, "equal": count.equal, "seeded": count.seeded,
+                    "rewritten": count.rewritten})
+            })
+            .collect();
+        let mismatches: Vec<Value> = self
+            .mismatches
+            .iter()
+            .map(|one| {
+                json!({"file": one.file, "number": one.number, "endpoint": one.endpoint, "used": one.used,
+                    "kind": if one.of_shape { "shape" } else { "values" }, "reasons": one.reasons})
+            })
+            .collect();
+        json!({"files": self.files, "rows": rows, "mismatches": mismatches})
+    }
+}
