@@ -161,7 +161,8 @@ impl Pace {
             Answer::Lost(_) => return self.uncounted(now_ms),
             Answer::NotSent(_) => return,
         };
-        self.answered = true;
+        // A gateway that answers in the server's place says nothing of its pace.
+        self.answered |= reply.status < 500;
         let number = |name: &str| reply.header(name).and_then(|text| text.trim().parse::<u64>().ok());
         if let (Some(limit), Some(remaining)) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining"))
         {
@@ -201,6 +202,9 @@ impl Pace {
                 (*remaining, *full_at_ms) = (*limit, now_ms + 1000);
             }
             *remaining = remaining.saturating_sub(1);
+        } else if !self.answered {
+            // Nothing is known yet, so the smallest plan's refill is waited for.
+            self.hold_until_ms = self.hold_until_ms.max(now_ms + 1000);
         }
     }
 

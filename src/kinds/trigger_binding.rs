@@ -483,6 +483,9 @@ impl Kind for TriggerBinding {
                     return Ok(Done::seen(with_id(seen(&before, &id, &position), &id)));
                 }
                 match writer.json(Method::Patch, &path, body(&after), Repeat::NeverBlind).await {
+                    Ok(reply) if !reply["bindings"].is_array() => {
+                        return Err(Failed::Unknown("the reply to a write of bindings holds no list".into()));
+                    }
                     Ok(reply) => {
                         let now = parse(&reply);
                         let lost: Vec<&str> = after

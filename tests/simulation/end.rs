@@ -88,6 +88,7 @@ pub const REMEDIES: &[(&str, fn(&mut Story))] = &[
     ("the tenant has the classic login", |story| {
         story.draft.set("universal_login.experience", "\"new\"");
     }),
+    ("feedback_function: it could not be read", |story| story.ground.twin.options.serverless_allowed = true),
     ("is unsafe", |story| {
         story.draft.set("mfa.policy", "\"never\"");
         story.draft.set("mfa.factors.otp", "true");
@@ -379,6 +380,10 @@ fn destroy(story: &mut Story) {
             Some(Ended::Done) => {
                 let recorded = matches!(story.store, Store::Tenant);
                 let there = objects(&story.ground.twin.world);
+                let died = |made: &&super::laws::Made| story.ground.died.contains(&made.by);
+                let gone = |id: &String| !there.contains_key(id);
+                let mine = story.ground.made.iter().filter(|(id, made)| made.owner == owner && !gone(id));
+                let maker_died = mine.map(|(_, made)| made).all(|made| died(&made));
                 let left: Vec<String> = story
                     .ground
                     .made
@@ -388,6 +393,7 @@ fn destroy(story: &mut Story) {
                     .collect();
                 let forgotten = story.ground.edits.keys().any(|edit| edit.contains("ledger"));
                 if recorded && !forgotten && !left.is_empty() && story.draft.sid.is_none() {
+                    let case = Case { maker_died, ..case };
                     story.ground.blame(Law::Ledger, &case, format!("left by destroy: {}", left.join(", ")));
                 }
                 // Where nobody else changed anything, the switches are as they were before the first apply.

@@ -46,6 +46,8 @@ pub struct Case {
     pub blind: bool,
     /// Another process sends to the same tenant.
     pub shared: bool,
+    /// The run that made the object was killed or failed.
+    pub maker_died: bool,
     /// A read was answered from before a write.
     pub stale: bool,
 }
@@ -120,6 +122,13 @@ pub const EXEMPTIONS: &[Exemption] = &[
         law: Law::Twice,
         reason: "as above",
         applies: |case| case.lease_deleted,
+    },
+    Exemption {
+        name: "made by a run that died, and dropped from the manifest before the next",
+        law: Law::Ledger,
+        reason: "the intent knows addresses and the ids from before, not names, so what nobody asks for any more cannot \
+                 be told from what others made since",
+        applies: |case| case.maker_died,
     },
     Exemption {
         name: "the first two requests",

@@ -43,6 +43,8 @@ pub struct Ground {
     /// bindings.
     pub changes: Vec<(usize, bool)>,
     pub outlived: bool,
+    /// Runs that were killed or failed.
+    pub died: BTreeSet<usize>,
     lease_deleted: bool,
     pub violations: Vec<Violation>,
     pub excused: BTreeMap<&'static str, usize>,
@@ -70,6 +72,7 @@ impl Ground {
             made: BTreeMap::new(),
             changes: Vec::new(),
             outlived: false,
+            died: BTreeSet::new(),
             lease_deleted: false,
             violations: Vec::new(),
             excused: BTreeMap::new(),
@@ -213,6 +216,7 @@ impl Ground {
             own_code_throws: false,
             blind: proc.sent_to_tenant <= 2,
             shared,
+            maker_died: false,
             stale: self.stale,
         };
         if tenant_call && fault.is_none() {

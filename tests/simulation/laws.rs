@@ -76,7 +76,10 @@ const WORDS: &[(&str, &[&str])] = &[
     ("messages of the tenant", &["phone messages of the tenant stop", "cannot send phone messages any more"]),
     ("the phone factor", &["enrolled with phone"]),
     ("feedback", &["no feedback reaches Verify"]),
-    ("a challenge of a post-login Action", &["enrolled with", "codes by"]),
+    (
+        "a challenge of a post-login Action",
+        &["enrolled with", "codes by", "cannot send phone messages any more"],
+    ),
 ];
 
 /// Losses that no words excuse.

@@ -10,6 +10,8 @@ mod ground;
 mod laws;
 mod manifests;
 mod model;
+#[cfg(test)]
+mod mutants;
 mod operators;
 mod procs;
 pub mod report;

@@ -1,5 +1,6 @@
 //! The simulation as part of `cargo test`.
 
+use super::mutants::MUTANTS;
 use super::report::{replay, tell_all};
 use super::{model, story};
 
@@ -67,4 +68,17 @@ fn the_delivery_model_is_total() {
         }
     }
     assert!(checked > 100, "{checked} combinations");
+}
+
+/// A mutant that does not apply any more tests nothing.
+#[test]
+fn every_mutant_still_applies() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for mutant in MUTANTS {
+        let text = std::fs::read_to_string(root.join(mutant.file)).expect(mutant.file);
+        assert_eq!(text.matches(mutant.text).count(), 1, "{}: {:?}", mutant.name, mutant.text);
+        assert_ne!(mutant.text, mutant.instead, "{}", mutant.name);
+        assert!(!mutant.caught_by.is_empty(), "{}", mutant.name);
+    }
+    assert!(MUTANTS.len() >= 25, "{} mutants", MUTANTS.len());
 }

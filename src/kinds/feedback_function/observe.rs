@@ -24,7 +24,15 @@ pub(super) fn marker(unique_name: &str) -> String {
 
 pub(super) async fn observe(hint: Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let address = hint.address.to_owned();
-    let read = if hint.want.is_some() { wanted(&hint, reader).await } else { unwanted(&hint, reader).await };
+    let read = if hint.want.is_some() {
+        wanted(&hint, reader).await
+    } else {
+        let mut read = unwanted(&hint, reader).await;
+        if let Ok(seen) = &mut read {
+            seen.attrs.remove("deployed");
+        }
+        read
+    };
     match read {
         Err(failed) if is_forbidden(&failed) => {
             let mut seen = Seen { not_read: true, ..Seen::default() };

@@ -26,6 +26,10 @@ pub(super) fn facts(seen: &Seen) -> Facts {
         (true, _) => "undeployed",
     };
     let mut facts = Facts::from([("function".to_owned(), json!(state))]);
+    if seen.exists && !seen.attrs.contains_key("deployed") {
+        // On its way out it is not looked at so closely, and what is not known may well serve.
+        facts.remove("function");
+    }
     if let Some(url) = seen.ids.get("url") {
         facts.insert("function.url".into(), json!(url));
     }

@@ -1,0 +1,118 @@
+//! Tests the simulation's judges: breaks the program in one place at a time and expects the stated law to notice.
+//!
+//!     cargo run --example mutants                      # every mutant still applies (no build)
+//!     cargo run --example mutants -- --run             # all of them: a build and up to 1500 stories each
+//!     cargo run --example mutants -- --run --only "the lease is kept"
+//!
+//! Works on a copy of the tree in a temporary folder, with a target folder of its own that all mutants share
+//! (`LOCKSTEP_MUTANTS_TARGET` names another one).
+
+#[path = "../tests/simulation/mutants.rs"]
+mod mutants;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+use mutants::{MUTANTS, Mutant};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for mutant in MUTANTS {
+        mutated(root, mutant)?;
+    }
+    println!("{} mutants apply", MUTANTS.len());
+    if !arguments.iter().any(|argument| argument == "--run") {
+        return Ok(true);
+    }
+    let only = value("--only");
+    let seeds = value("--seeds").unwrap_or_else(|| "0..1500".into());
+    let folder = std::env::temp_dir().join(format!("lockstep-mutants-{}", std::process::id()));
+    for part in ["Cargo.toml", "Cargo.lock", "src", "tests", "docs", "examples", "manifests"] {
+        copy(&root.join(part), &folder.join(part))?;
+    }
+    let target =
+        std::env::var_os("LOCKSTEP_MUTANTS_TARGET").map_or_else(|| folder.join("target"), PathBuf::from);
+    let mut missed = 0;
+    for mutant in MUTANTS.iter().filter(|mutant| only.as_ref().is_none_or(|name| name == mutant.name)) {
+        let started = Instant::now();
+        let path = folder.join(mutant.file);
+        std::fs::write(&path, mutated(root, mutant)?)?;
+        let told = story(&folder, &target, &seeds).with_context(|| mutant.name.to_owned())?;
+        std::fs::copy(root.join(mutant.file), &path)?;
+        let first = told.lines().find_map(|line| line.strip_prefix("FAILED --seed "));
+        let law = first.and_then(|line| line.split(": ").nth(1)).unwrap_or_default();
+        let caught = mutant.caught_by.contains(&law);
+        missed += usize::from(!caught);
+        let word = if caught { "caught" } else { "MISSED" };
+        let by: String = first.unwrap_or("nobody").chars().take(110).collect();
+        println!("{word}  {:<55} {:>4} s  {by}", mutant.name, started.elapsed().as_secs());
+    }
+    std::fs::remove_dir_all(&folder).ok();
+    println!("{missed} missed");
+    Ok(missed == 0)
+}
+
+/// The file of a mutant with the mistake in it.
+fn mutated(root: &Path, mutant: &Mutant) -> Result<String> {
+    let text = std::fs::read_to_string(root.join(mutant.file)).with_context(|| mutant.file.to_owned())?;
+    match text.matches(mutant.text).count() {
+        1 => Ok(text.replacen(mutant.text, mutant.instead, 1)),
+        count => {
+            bail!("{:?} stands {count} times in {}, not once ({})", mutant.text, mutant.file, mutant.name)
+        }
+    }
+}
+
+/// Builds the copy and tells its stories up to the first failure.
+fn story(folder: &Path, target: &Path, seeds: &str) -> Result<String> {
+    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--offline", "--example", "simulate"])
+        .env("CARGO_TARGET_DIR", target)
+        .env("RUSTFLAGS", "-Awarnings")
+        .current_dir(folder)
+        .output()
+        .context("cargo")?;
+    if !built.status.success() {
+        bail!("it does not build:\n{}", String::from_utf8_lossy(&built.stderr));
+    }
+    let program = target.join("debug").join("examples").join("simulate");
+    let told =
+        Command::new(program).args(["--seeds", seeds, "--first"]).output().context("the simulation")?;
+    Ok(String::from_utf8_lossy(&told.stdout).into_owned())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if from.is_dir() {
+        if from.file_name().is_some_and(|name| name == "node_modules") {
+            return Ok(());
+        }
+        for entry in std::fs::read_dir(from)? {
+            let entry = entry?;
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+        return Ok(());
+    }
+    let parent = to.parent().context("a parent")?;
+    std::fs::create_dir_all(parent)?;
+    std::fs::copy(from, to).with_context(|| from.display().to_string())?;
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! Mistakes that the simulation has to notice, as a table: what to break, and which law then speaks up.
+//! `examples/mutants.rs` makes them one by one; a test sees to it that every one still applies.
+
+/// One mistake.
+pub struct Mutant {
+    pub name: &'static str,
+    pub file: &'static str,
+    /// Stands in the file exactly once.
+    pub text: &'static str,
+    pub instead: &'static str,
+    /// Names of the laws of which one has to be the first that is broken.
+    pub caught_by: &'static [&'static str],
+}
+
+const fn mutant(
+    name: &'static str,
+    file: &'static str,
+    text: &'static str,
+    instead: &'static str,
+    caught_by: &'static [&'static str],
+) -> Mutant {
+    Mutant { name, file, text, instead, caught_by }
+}
+
+const BUILD: &str = "src/plan/build.rs";
+const COMPARE: &str = "src/plan/compare.rs";
+const CHECK: &str = "src/plan/check.rs";
+const GATE: &str = "src/engine/gate.rs";
+const APPLY: &str = "src/engine/apply.rs";
+const LEASE: &str = "src/engine/lease.rs";
+const BINDING: &str = "src/kinds/trigger_binding.rs";
+const ACTION: &str = "src/kinds/action/mod.rs";
+
+pub const MUTANTS: &[Mutant] = &[
+    // Order of the plan, and its proof.
+    mutant(
+        "steps in reverse",
+        BUILD,
+        "steps.sort_by_key(|step| step.stage);",
+        "steps.sort_by_key(|step| std::cmp::Reverse(step.stage));",
+        &["Second", "Order", "Login"],
+    ),
+    mutant(
+        "nothing is proven",
+        BUILD,
+        "for loss in check::losses(facts, steps) {",
+        "for loss in check::losses(facts, steps).into_iter().take(0) {",
+        &["Login"],
+    ),
+    mutant(
+        "losses are not named",
+        BUILD,
+        "step.danger = Some(format!(\"{former}{}\", loss.what));",
+        "step.danger = Some(format!(\"{former}{}\", loss.step));",
+        &["Login"],
+    ),
+    mutant(
+        "an unread sender is taken to send nothing",
+        CHECK,
+        "(worked == Some(true) || (leaves_unread && worked.is_none()))",
+        "(worked == Some(true) && !leaves_unread)",
+        &["Login"],
+    ),
+    mutant(
+        "nobody asks for feedback at the hand-over",
+        CHECK,
+        "(phone_on && fed(&before) || handed_over) && !fed(&facts)",
+        "phone_on && fed(&before) && !handed_over && !fed(&facts)",
+        &["Login"],
+    ),
+    // What is sent again, and how fast.
+    mutant(
+        "creates are repeated blindly",
+        GATE,
+        "Call::Write(write, _) => write.repeat == Repeat::Safe,",
+        "Call::Write(..) => true,",
+        &["Twice"],
+    ),
+    mutant(
+        "the users' share is spent",
+        GATE,
+        "remaining.saturating_sub(self.in_flight) > reserve",
+        "remaining.saturating_sub(self.in_flight) > reserve.min(0)",
+        &["Pace"],
+    ),
+    mutant(
+        "a burst in the dark",
+        GATE,
+        "const BLIND_BURST: u64 = 2;",
+        "const BLIND_BURST: u64 = 20;",
+        &["Pace"],
+    ),
+    mutant(
+        "lost replies cost nothing",
+        GATE,
+        "*remaining = remaining.saturating_sub(1);",
+        "*remaining = remaining.saturating_sub(0);",
+        &["Pace"],
+    ),
+    // The list of a trigger.
+    mutant(
+        "only our entry is sent",
+        BINDING,
+        "place(&before, &entry, &position)",
+        "vec![entry.clone()]",
+        &["Foreign"],
+    ),
+    mutant(
+        "unbinding empties the list",
+        BINDING,
+        "before.iter().filter(|bound| bound.action_id != id).cloned().collect()",
+        "before.iter().take(0).cloned().collect()",
+        &["Foreign"],
+    ),
+    mutant(
+        "the others' order is turned round",
+        BINDING,
+        "placed.insert(at.min(placed.len()), ours.clone());",
+        "placed.reverse();\n    placed.insert(at.min(placed.len()), ours.clone());",
+        &["Foreign", "Second"],
+    ),
+    // The lease.
+    mutant(
+        "a lease that is held is ignored",
+        LEASE,
+        "Some(held) => match wait_out(held, tenant, ttl_ms, port).await? {",
+        "Some(_) if ttl_ms > 0 => return Ok(Taken::Lease(lease)),\n                        Some(held) => match wait_out(held, tenant, ttl_ms, port).await? {",
+        &["Lease", "Twice"],
+    ),
+    mutant(
+        "a living lease is taken over",
+        LEASE,
+        "Some(now) if now != held => return Ok(Some(now)),",
+        "Some(now) if now != held && now.sid.is_empty() => return Ok(Some(now)),",
+        &["Lease", "Twice", "Second"],
+    ),
+    mutant(
+        "the lease is kept",
+        LEASE,
+        "Some(sid) if !self.is_lost() => delete(sid, port).await,",
+        "Some(sid) if !self.is_lost() && sid.is_empty() => delete(sid, port).await,",
+        &["Lease"],
+    ),
+    mutant(
+        "a record that moved is not noticed",
+        APPLY,
+        "if now.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial)",
+        "if now.ledger.is_none() && known.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial)",
+        &["Lease", "Twice", "Second", "Order", "Ledger"],
+    ),
+    // What became of a step whose reply was lost.
+    mutant(
+        "a Verify service is not looked up",
+        "src/kinds/verify_service.rs",
+        "[service] => Ok(Some(Done::seen(parse(service)))),",
+        "[_] => Ok(None),",
+        &["Twice"],
+    ),
+    mutant(
+        "a log stream is not looked up",
+        "src/kinds/log_stream.rs",
+        "[stream] => Ok(Some(Done::seen(parse(stream)))),",
+        "[_] => Ok(None),",
+        &["Twice"],
+    ),
+    mutant(
+        "an Action is not looked up",
+        ACTION,
+        "[action] => Ok(Some(Done::seen(self.read(action, name)))),",
+        "[_] => Ok(None),",
+        &["Twice"],
+    ),
+    mutant(
+        "the ledger is not looked up",
+        "src/engine/store.rs",
+        "if let Some(action) = ours {",
+        "if let Some(action) = ours.filter(|action| action.is_null()) {",
+        &["Twice"],
+    ),
+    mutant(
+        "the intent names nothing",
+        APPLY,
+        "creating.insert(step.address.clone(), ids.collect());",
+        "let _: Vec<String> = ids.collect();",
+        &["Ledger", "Second", "Twice"],
+    ),
+    mutant(
+        "what a killed run made is taken for somebody else's",
+        ACTION,
+        "if creating && hint.entry.is_none() {",
+        "if creating && hint.entry.is_some() {",
+        &["Ledger"],
+    ),
+    mutant(
+        "what was there before is taken for our own",
+        ACTION,
+        "let creating = creating.is_some_and(|before| !before.contains(&text(action, \"id\").to_owned()));",
+        "let creating = creating.is_none_or(|_| true);",
+        &["Ledger", "Foreign"],
+    ),
+    mutant(
+        "a reply of another shape is an empty list",
+        "src/kinds/mod.rs",
+        "items.map(Vec::as_slice).ok_or_else(",
+        "Some(items.map(Vec::as_slice).unwrap_or_default()).ok_or_else(",
+        &["Twice", "Second", "Login", "Ledger"],
+    ),
+    mutant(
+        "the reply to a list's write is believed",
+        BINDING,
+        "Ok(reply) if !reply[\"bindings\"].is_array() => {",
+        "Ok(reply) if reply.is_null() => {",
+        &["Order", "Second", "Ledger", "Login"],
+    ),
+    // What waits, and what goes back.
+    mutant(
+        "the old way goes at once",
+        BUILD,
+        "if due && check::delivers_unified(facts) {",
+        "if check::delivers_unified(facts) || due {",
+        &["Order"],
+    ),
+    mutant(
+        "nothing is put back",
+        APPLY,
+        "restore.insert(resource.address.clone(), small(kind.restore(seen)));",
+        "restore.insert(resource.address.clone(), small(kind.restore(seen)).into_iter().take(0).collect());",
+        &["Ledger"],
+    ),
+    // Fields and fingerprints.
+    mutant(
+        "every value is as wanted",
+        COMPARE,
+        "(Value::Known(wanted), Some(Value::Known(there))) => is(wanted == there),",
+        "(Value::Known(wanted), Some(Value::Known(there))) => is(wanted == there || there.is_string()),",
+        &["Second", "Ledger"],
+    ),
+    mutant(
+        "every secret is the one that was sent",
+        COMPARE,
+        "is(same_mark(stamp, mark) && prints.is_of(print, wanted))",
+        "is(same_mark(stamp, mark) || prints.is_of(print, wanted))",
+        &["Second"],
+    ),
+    mutant(
+        "the mark of a secret is not remembered",
+        COMPARE,
+        "Some(Last::Print { print: prints.print(secret), stamp: stamp.clone() })",
+        "Some(Last::Print { print: prints.print(secret), stamp: serde_json::json!([stamp]) })",
+        &["Second", "Twice"],
+    ),
+    mutant(
+        "the ledger holds secrets",
+        COMPARE,
+        "Some(Last::Print { print: prints.print(secret), stamp: Json::Null })",
+        "Some(Last::Print { print: secret.expose().to_owned(), stamp: Json::Null })",
+        &["Secret"],
+    ),
+];
