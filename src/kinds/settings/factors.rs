@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{Before, SETTING, Setting, Shape, known, one};
-use crate::kinds::{set_of, text};
+use crate::kinds::{Diff, set_of, text};
 use crate::model::api::Method;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::plan::{Facts, Stage};
@@ -130,3 +130,19 @@ pub static MESSAGE_TYPES: Setting = Setting {
     scopes: &["update:guardian_factors"],
     ..SETTING
 };
+
+/// Whether the tenant's phone provider, as it stands, covers the message types that are wanted. Without the unified
+/// experience, or where nobody here looks at the provider, there is nothing to cover.
+pub(super) fn covered(diff: &Diff<'_>) -> bool {
+    let unified = diff.all.get("unified_phone").map(|seen| known(&seen.attrs, "enabled"));
+    let Some(provider) = diff.all.get("phone_provider").filter(|_| unified != Some(json!(false))) else {
+        return true;
+    };
+    let methods = known(&provider.attrs, "delivery_methods");
+    let types = known(&diff.want.desired, "message_types");
+    let covers = |kind: &Json| {
+        let method = if kind == "sms" { "text" } else { "voice" };
+        methods.as_array().is_some_and(|methods| methods.iter().any(|one| one == method))
+    };
+    provider.exists && types.as_array().is_none_or(|types| types.iter().all(covers))
+}

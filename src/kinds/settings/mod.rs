@@ -304,7 +304,12 @@ impl Kind for Setting {
             .filter(|(key, _)| changed(key))
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
-        vec![self.set_step(diff.address, diff.seen, &to, diff.changes)]
+        let mut step = self.set_step(diff.address, diff.seen, &to, diff.changes);
+        // Fewer types are taken at once only where the provider covers them already; else it goes first.
+        if step.stage == Stage::NarrowTypes && !factors::covered(diff) {
+            step.stage = Stage::MessageTypes;
+        }
+        vec![step]
     }
 
     fn leaving(&self, manifest: &Manifest) -> Leaving {
