@@ -260,7 +260,7 @@ fn converge(story: &mut Story) -> Option<Rest> {
         {
             blockers.push(text);
         }
-        let before = (story.ground.twin.world.clone(), story.draft.clone(), story.allow_delete);
+        let before = state(story);
         for blocker in &blockers {
             match REMEDIES.iter().find(|(words, _)| blocker.contains(words)) {
                 Some((words, remedy)) => {
@@ -281,7 +281,7 @@ fn converge(story: &mut Story) -> Option<Rest> {
             story.draft.set("action.code", "\"builtin:twilio-verify\"");
             story.draft.set("universal_login.experience", "");
         }
-        let same = before == (story.ground.twin.world.clone(), story.draft.clone(), story.allow_delete);
+        let same = before == state(story);
         if !blockers.is_empty() && same {
             let what = format!("what a person can do was done, and still: {}", blockers.join("; "));
             story.ground.blame(Law::Second, &Case::default(), what);
@@ -291,6 +291,12 @@ fn converge(story: &mut Story) -> Option<Rest> {
     let what = format!("no rest after {RUNS_MAX} applies: {}", seen.join(" | "));
     story.ground.blame(Law::Second, &Case::default(), what);
     None
+}
+
+/// Everything that a person can change.
+fn state(story: &Story) -> (World, super::manifests::Draft, bool, bool) {
+    let twin = &story.ground.twin;
+    (twin.world.clone(), story.draft.clone(), story.allow_delete, twin.options.serverless_allowed)
 }
 
 fn run(story: &mut Story, command: Command) -> Proc {

@@ -42,7 +42,7 @@ pub struct Case {
     pub no_lease: bool,
     /// The user's own code throws, and was or is deployed by this step.
     pub own_code_throws: bool,
-    /// One of the first two requests of a process.
+    /// No reply has told the process of the budget yet.
     pub blind: bool,
     /// Another process sends to the same tenant.
     pub shared: bool,
@@ -131,7 +131,7 @@ pub const EXEMPTIONS: &[Exemption] = &[
         applies: |case| case.maker_died,
     },
     Exemption {
-        name: "the first two requests",
+        name: "before the first reply",
         law: Law::Pace,
         reason: "before the first reply nobody knows the budget; two is the smallest plan's burst",
         applies: |case| case.blind,

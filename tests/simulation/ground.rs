@@ -214,11 +214,16 @@ impl Ground {
             lease_deleted: self.lease_deleted,
             no_lease: self.no_lease.contains(&proc.number) || !self.twin.options.serverless_allowed,
             own_code_throws: false,
-            blind: proc.sent_to_tenant <= 2,
+            blind: self.now_ms < proc.told_ms,
             shared,
             maker_died: false,
             stale: self.stale,
         };
+        if let Answer::Reply(reply) = &handled.answer
+            && reply.header("x-ratelimit-remaining").is_some()
+        {
+            proc.told_ms = proc.told_ms.min(self.now_ms + handled.delay_ms);
+        }
         if tenant_call && fault.is_none() {
             self.pace(&handled.answer, &case, &entry.path);
         }

@@ -62,6 +62,8 @@ pub struct Proc {
     pub step: Option<Step>,
     pub sent: usize,
     pub sent_to_tenant: usize,
+    /// When the first reply arrived that tells of the budget.
+    pub told_ms: u64,
     pub no_lease: bool,
     pub outlived: bool,
     pub hurt: bool,
@@ -166,6 +168,7 @@ impl Proc {
             step: None,
             sent: 0,
             sent_to_tenant: 0,
+            told_ms: u64::MAX,
             no_lease: false,
             outlived: false,
             hurt: false,
