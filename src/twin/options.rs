@@ -97,6 +97,8 @@ pub struct Options {
     pub build_with_dependencies_ms: u64,
     /// Build of an Action that ends `failed`. Default 12000 (recorded).
     pub build_failing_ms: u64,
+    /// Every build fails, of Actions and of Functions. Default false.
+    pub every_build_fails: bool,
     /// Time from a deploy until the Action shows the new version as deployed. Default 200.
     pub deploy_settle_ms: u64,
     /// Time from a deploy during which binding the Action is still refused with 400. Default 1000; tools in use wait 2 s.
@@ -165,6 +167,7 @@ impl Default for Options {
             build_ms: 400,
             build_with_dependencies_ms: 9_000,
             build_failing_ms: 12_000,
+            every_build_fails: false,
             deploy_settle_ms: 200,
             bindable_after_ms: 1_000,
             function_build_ms: 4_000,
