@@ -105,7 +105,9 @@ pub(super) fn create_build(call: &mut Call) -> Outcome {
 
 /// A JSON list in one field. The runtime handler must be an exact version.
 fn read_dependencies(text: &str) -> Result<Vec<Dependency>, Reply> {
-    let list: Vec<Dependency> = serde_json::from_str(text)
+    // Twilio's toolkit puts one more pair of quotes around the list, without escaping those inside.
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let list: Vec<Dependency> = serde_json::from_str(bare)
         .map_err(|_| invalid("Dependencies is not a JSON list of name and version"))?;
     for one in &list {
         let exact = one.version.split('.').count() == 3

@@ -213,7 +213,9 @@ fn list_environments(call: &mut Call) -> Outcome {
 }
 
 fn create_environment(call: &mut Call) -> Outcome {
-    let form = Form::read(call, &["UniqueName", "DomainSuffix"])?;
+    // No published parameter, but Twilio's own deploy toolkit sends `FriendlyName` with every environment it makes
+    // ("for the future"): it is taken and has no effect.
+    let form = Form::read(call, &["UniqueName", "DomainSuffix", "FriendlyName"])?;
     let unique_name = form.need("UniqueName")?.to_owned();
     let domain_suffix = form.text("DomainSuffix").filter(|text| !text.is_empty()).map(str::to_owned);
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
