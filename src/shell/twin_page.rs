@@ -422,14 +422,14 @@ fn account(out: &mut String, one: &Json) {
 
 /// The newest first.
 fn log(out: &mut String, requests: &[Json]) {
-    out.push_str("<section><h2>Requests</h2>");
+    out.push_str(
+        "<section><h2>Requests</h2><p class=\"nothing\">newest first; a green edge marks what wrote</p>",
+    );
     if requests.is_empty() {
         out.push_str("<p class=\"nothing\">None yet.</p></section>");
         return;
     }
-    out.push_str(
-        "<table><tr><th>no.</th><th>time</th><th>host</th><th>request</th><th>answer</th><th>ms</th></tr>",
-    );
+    out.push_str("<table><tr><th>no.</th><th>time</th><th>request</th><th>answer</th><th>ms</th></tr>");
     for one in requests.iter().rev() {
         let class = if one["wrote"] == true { " class=\"wrote\"" } else { "" };
         let status = one["status"].as_u64();
@@ -451,8 +451,8 @@ fn log(out: &mut String, requests: &[Json]) {
         let at = one["at"].as_str().and_then(|at| at.get(11..23)).unwrap_or_default();
         let _ = write!(
             out,
-            "<tr{class}><td>{}</td><td class=\"mono\">{}</td><td>{}</td><td class=\"path\"><code>{} {}</code></td>\
-             <td class=\"{color}\">{answer}</td><td>{}</td></tr>",
+            "<tr{class}><td>{}</td><td class=\"mono\">{}</td><td class=\"path\"><span class=\"host\">{}</span> <code>{} \
+             {}</code></td><td class=\"{color}\">{answer}</td><td>{}</td></tr>",
             text(&one["number"]),
             esc(at),
             text(&one["host"]),
