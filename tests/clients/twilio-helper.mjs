@@ -1,6 +1,6 @@
 // Twilio's helper library against the twin, with its fixed https hosts.
 import twilio from 'twilio';
-import { ACCOUNT, TOKEN, main, refused, same, truth, until } from './lib.mjs';
+import { ACCOUNT, TOKEN, main, refused, same, truth } from './lib.mjs';
 
 await main('twilio 6.2.0', async () => {
   const client = twilio(ACCOUNT, TOKEN);
