@@ -9,6 +9,8 @@ pub mod bed;
 mod below;
 mod destroy;
 mod drift;
+mod function;
+pub mod legacy;
 mod post_login;
 mod properties;
 mod replies;

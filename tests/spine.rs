@@ -111,6 +111,25 @@ fn a_plan_without_changes_is_cheap() {
 }
 
 #[test]
+fn the_function_makes_a_plan_dearer_by_six_reads_and_no_trip() {
+    let mut stack = Stack::new(crate::support::options(), crate::support::function_manifest());
+    stack.lease_ttl_ms = lockstep::engine::lease::TTL_MS;
+    assert_eq!(stack.applied().ended, Ended::Done);
+    let first = stack.mark();
+    assert!(first <= 56, "{first} requests; ARCHITECTURE.md says 56:\n{}", lines(&stack.log_since(0)));
+    println!("{first} requests of a first apply with the Function");
+    let plan = stack.observe().plan;
+    assert!(plan.is_empty(), "{:?}", plan.steps);
+    let log = stack.log_since(first);
+    assert!(log.len() <= 16, "{} requests:\n{}", log.len(), lines(&log));
+    let latency_ms = stack.twin.borrow().options.latency_ms;
+    assert!(depth(&log, latency_ms) <= 3, "{} trips:\n{}", depth(&log, latency_ms), lines(&log));
+    let distinct: BTreeSet<String> =
+        log.iter().map(|entry| format!("{}{}", entry.host, entry.path)).collect();
+    assert_eq!(distinct.len(), log.len(), "an equal read was sent twice");
+}
+
+#[test]
 fn the_same_inputs_give_the_same_bytes() {
     let bytes = |plan: &Plan| serde_json::to_string(plan).expect("a plan is plain data");
     let (mut one, mut two) = (Stack::core(), Stack::core());

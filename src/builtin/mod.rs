@@ -9,6 +9,7 @@ pub fn source(name: &str) -> Option<&'static str> {
         "twilio-verify-legacy" => {
             Some(concat!(include_str!("twilio-verify.core.js"), include_str!("twilio-verify.legacy.js")))
         }
+        "verify-feedback" => Some(include_str!("verify-feedback.js")),
         "mfa-post-login" => Some(include_str!("mfa-post-login.js")),
         _ => None,
     }

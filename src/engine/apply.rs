@@ -449,7 +449,7 @@ impl<'a> Work<'a> {
     }
 
     fn known(&self) -> Known {
-        Known { ids: self.ids(), generated: self.generated.clone() }
+        Known { ids: self.ids(), generated: self.generated.clone(), ..Known::default() }
     }
 
     /// Records what is there now.

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, further_streams, named, set_of, step,
-    stream_restore, text,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, feedback_function, further_streams, named,
+    set_of, step, stream_restore, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -18,16 +18,16 @@ use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Level, Stage, Step, Verb};
+use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
 use crate::model::secret::{Origin, Secret};
-use crate::model::value::{Attrs, Value};
+use crate::model::value::{Attrs, OutputRef, Part, Template, Value};
 use crate::port::{Reader, Writer};
 
 /// See the module's text.
 pub struct LogStream;
 
 pub(super) const NAME: &str = "log_stream";
-const SECTION_PATH: &str = "feedback.log_stream";
+pub(super) const SECTION_PATH: &str = "feedback.log_stream";
 const PATH: &str = "/api/v2/log-streams";
 
 static PII: &[Field] = &[
@@ -69,9 +69,8 @@ static SECTION: Section = Section {
         Field {
             key: "endpoint",
             ty: Type::Text { min: 9, max: 2000, check: Some(https) },
-            required: true,
             wire: "sink.httpEndpoint",
-            doc: "where events go, https only",
+            doc: "where events go, https only; defaults to the URL of feedback.function",
             ..FIELD
         },
         Field {
@@ -169,6 +168,9 @@ impl Kind for LogStream {
         let mut desired = attrs.clone();
         desired.remove("start_from");
         desired.entry("name".into()).or_insert_with(|| Value::text(default_name(&manifest.stack)));
+        if manifest.section(feedback_function::SECTION_PATH).is_some() {
+            desired.entry("endpoint".into()).or_insert_with(function_url);
+        }
         [vec![Resource { address: NAME.to_owned(), kind: NAME, desired }], further].concat()
     }
 
@@ -182,6 +184,16 @@ impl Kind for LogStream {
         };
         further_streams::check(manifest, name.as_deref(), out);
         let at = |key: &str| format!("{SECTION_PATH}.{key}");
+        let function = manifest.section(feedback_function::SECTION_PATH).is_some();
+        if !function && manifest.get(SECTION_PATH, "endpoint").is_none() {
+            out.push(Problem::error(
+                codes::MISSING_KEY,
+                SECTION_PATH,
+                "the stream has nowhere to send to",
+                "there is no endpoint, and no feedback.function whose URL it could be",
+                "add feedback.function, or endpoint: with the URL of a receiver",
+            ));
+        }
         if manifest.set(SECTION_PATH, "pii_config.log_fields").iter().any(|field| field == "phone") {
             out.push(Problem::error(
                 codes::UNSAFE,
@@ -302,7 +314,12 @@ impl Kind for LogStream {
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         let paused = diff.want.desired.get("status").and_then(Value::as_str) == Some("paused");
-        let effects = |status: &str| feedback(diff.address, status);
+        let endpoint = match diff.want.desired.get("endpoint") {
+            Some(Value::Output(_)) => Some(feedback_function::URL_TO_COME),
+            Some(value) => value.as_str(),
+            None => None,
+        };
+        let effects = |status: &str| feedback(diff.address, status, endpoint);
         if !diff.seen.exists {
             let mut create =
                 diff.step(Verb::Create, Stage::Feedback, "create the stream", json!({ "do": "create" }));
@@ -360,7 +377,7 @@ impl Kind for LogStream {
             json!({ "do": "delete" }),
         );
         step.reason = "it was created by this stack".into();
-        step.effects = feedback(address, "absent");
+        step.effects = feedback(address, "absent", None);
         vec![step]
     }
 
@@ -373,7 +390,8 @@ impl Kind for LogStream {
     }
 
     fn facts(&self, address: &str, seen: &Seen) -> Facts {
-        feedback(address, seen.attrs.get("status").and_then(Value::as_str).unwrap_or("absent"))
+        let plain = |field: &str| seen.attrs.get(field).and_then(Value::as_str);
+        feedback(address, plain("status").unwrap_or("absent"), plain("endpoint"))
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
@@ -466,6 +484,26 @@ impl Kind for LogStream {
         })
     }
 
+    /// With the Function's URL as its default the endpoint is known here and not while it is read.
+    fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+        let there = diff.seen.attrs.get("endpoint").and_then(Value::as_str).unwrap_or_default();
+        let explicit = diff.manifest.text(SECTION_PATH, "endpoint").is_some();
+        let wanted = diff.want.desired.get("endpoint").and_then(Value::as_str) == Some(there);
+        let ours = explicit || wanted || feedback_function::is_own_url(diff.manifest, there);
+        if diff.address != NAME || !diff.seen.exists || !diff.seen.unowned || ours {
+            return Vec::new();
+        }
+        let name = diff.seen.attrs.get("name").and_then(Value::as_str).unwrap_or_default();
+        let id = diff.seen.ids.get("id").map(String::as_str).unwrap_or_default();
+        vec![Finding {
+            address: diff.address.to_owned(),
+            text: format!("a log stream named {name:?} sends to another endpoint ({id})"),
+            help: "it may be somebody else's: rename it, or set feedback.log_stream.name to another name"
+                .into(),
+            level: Level::Blocker,
+        }]
+    }
+
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
         stream_restore::kept(seen)
     }
@@ -484,6 +522,12 @@ fn same(wanted: &Value, seen: Option<&Value>) -> bool {
     }
 }
 
+/// `${feedback_function.url}`.
+fn function_url() -> Value {
+    let url = OutputRef { resource: feedback_function::NAME.into(), output: "url".into() };
+    Value::Output(Template { parts: vec![Part::Output(url)], secret: false })
+}
+
 fn default_name(stack: &str) -> String {
     format!("Lockstep feedback ({stack})")
 }
@@ -496,20 +540,28 @@ fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
     }
     let names: Vec<&str> = values.keys().map(String::as_str).collect();
     let what = format!("put back {}", names.join(", "));
-    let op = json!({ "do": "restore", "values": values });
+    let op = json!({ "do": "restore", "values": values.clone() });
     let mut step = step(address, NAME, Verb::Update, Stage::RemoveFeedback, &what, op);
     step.reason = "it was there before this stack".into();
     if address == NAME {
         let status = values.get("status").and_then(Json::as_str);
         step.danger = Some("what the receiver gets is what it got before this stack".into());
-        step.effects = status.map(|status| feedback(address, status)).unwrap_or_default();
+        let endpoint = values.get("endpoint").and_then(Json::as_str);
+        step.effects = status.map(|status| feedback(address, status, endpoint)).unwrap_or_default();
     }
     Some(step)
 }
 
 /// The state of the feedback path, which a further stream is no part of.
-fn feedback(address: &str, status: &str) -> Facts {
-    if address == NAME { Facts::from([("feedback".to_owned(), json!(status))]) } else { Facts::new() }
+fn feedback(address: &str, status: &str, endpoint: Option<&str>) -> Facts {
+    if address != NAME {
+        return Facts::new();
+    }
+    let mut facts = Facts::from([("feedback".to_owned(), json!(status))]);
+    if let Some(endpoint) = endpoint {
+        facts.insert("feedback.endpoint".into(), json!(endpoint));
+    }
+    facts
 }
 
 /// Which refusal says that the plan's number of streams is used up is not documented, so the cause is offered.

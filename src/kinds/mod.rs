@@ -6,6 +6,7 @@
 pub mod action;
 pub mod attest;
 pub mod code_limits;
+pub mod feedback_function;
 mod further_streams;
 pub mod legacy;
 pub mod log_stream;
@@ -295,6 +296,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &settings::BRANDING,
     &settings::PHONE_PROTECTION,
     &phone_template::PhoneTemplate,
+    &feedback_function::FeedbackFunction,
     &log_stream::LogStream,
     &attest::Attest,
 ];
@@ -304,6 +306,7 @@ pub const OUTPUTS: &[(&str, &[&str])] = &[
     ("verify_service", &["sid"]),
     ("action", &["id"]),
     ("phone_provider", &["id"]),
+    ("feedback_function", &["url"]),
     ("log_stream", &["id"]),
 ];
 

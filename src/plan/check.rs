@@ -2,8 +2,8 @@
 //!
 //! The facts are those that the kinds report (`Kind::facts`) and that steps change (`Step::effects`):
 //! `policy`, `factor.<wire name>`, `message_types`, `provider`, `provider.methods`, `unified`, `action`, `bound`,
-//! `selected`, `legacy_action`, `legacy_bound` (the legacy way), `service`, `feedback`, `login`, and of the post-login
-//! Action `rules.action`, `rules.bound`, `customize` and `rules` (what the code that runs demands: lists of factors by
+//! `selected`, `legacy_action`, `legacy_bound` (the legacy way), `service`, `feedback`, `feedback.endpoint`,
+//! `function`, `function.url`, `login`, and of the post-login Action `rules.action`, `rules.bound`, `customize` and `rules` (what the code that runs demands: lists of factors by
 //! name of the rule), `limit.<name>` (whether the rate limit is there), `action.limits` and `legacy_action.limits` (the
 //! rate limits that the deployed code passes). A fact that nobody reports is unknown, and nothing is claimed from it.
 
@@ -109,12 +109,22 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
             }
         }
         let phone_on = facts.get("factor.sms") == Some(&json!(true));
-        let fed = |facts: &Facts| facts.get("feedback") == Some(&json!("active"));
         if phone_on && fed(&before) && !fed(&facts) {
             lose("no feedback reaches Verify: five sends in ten minutes lock a number out".into(), false);
         }
     }
     losses
+}
+
+/// Whether the success of a code gets to Verify: the stream is active, and the Function serves, if it is the Function
+/// that the stream sends to. Without a Function of ours the receiver is somebody else's.
+fn fed(facts: &Facts) -> bool {
+    let elsewhere = match (word(facts, "feedback.endpoint"), word(facts, "function.url")) {
+        (Some(endpoint), Some(url)) => endpoint != url,
+        _ => false,
+    };
+    let serves = word(facts, "function").is_none_or(|state| state == "deployed");
+    word(facts, "feedback") == Some("active") && (elsewhere || serves)
 }
 
 /// Whether phone messages are known to leave by the tenant's phone provider.
@@ -380,6 +390,28 @@ mod tests {
                 "{state:?}: {losses:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_function_that_goes_takes_the_feedback_along() {
+        let url = json!("https://f-1.twil.io/auth0-logs");
+        let mut fed = working();
+        fed.extend(facts(&[
+            ("feedback.endpoint", url.clone()),
+            ("function", json!("deployed")),
+            ("function.url", url.clone()),
+        ]));
+        for state in ["absent", "undeployed"] {
+            let losses = losses(&fed, &one(&[("function", json!(state))]));
+            assert!(losses.len() == 1 && !losses[0].absolute, "{state}: {losses:?}");
+        }
+        let mut moved = fed.clone();
+        moved.insert("feedback.endpoint".into(), json!("https://elsewhere.example/"));
+        assert!(losses(&moved, &one(&[("function", json!("absent"))])).is_empty(), "nothing is sent to it");
+        // The stream is switched to a Function that does not serve.
+        let mut early = moved.clone();
+        early.insert("function".into(), json!("undeployed"));
+        assert_eq!(losses(&early, &one(&[("feedback.endpoint", url)])).len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Field by field: is it as wanted, and if not, who moved?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
@@ -19,6 +19,8 @@ pub struct Known {
     pub ids: BTreeMap<String, Ids>,
     /// Generated secrets whose value stands in a readable place.
     pub generated: BTreeMap<String, Secret>,
+    /// Resources that could not be read: nobody knows their outputs.
+    pub unread: BTreeSet<String>,
 }
 
 impl Known {
@@ -52,7 +54,8 @@ impl Known {
                 }
             }
         }
-        Known { ids, generated }
+        let unread = seen.iter().filter(|(_, seen)| seen.not_read).map(|(address, _)| address.clone());
+        Known { ids, generated, unread: unread.collect() }
     }
 
     /// The desired attributes with outputs and generated secrets filled in, as far as they are known.
@@ -78,6 +81,9 @@ impl Known {
                 Part::Output(output) => {
                     match self.ids.get(&output.resource).and_then(|ids| ids.get(&output.output)) {
                         Some(known) if !known.is_empty() => text.push_str(known),
+                        _ if self.unread.contains(&output.resource) => {
+                            return Value::Unknown(format!("{}.{}", output.resource, output.output));
+                        }
                         _ => return value.clone(),
                     }
                 }

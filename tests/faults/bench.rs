@@ -190,7 +190,8 @@ pub fn foreign(world: &World) -> World {
     }
     for account in rest.accounts.values_mut() {
         account.verify_services.retain(|service| service.friendly_name != "Acme");
-        account.serverless_services.retain(|service| !service.unique_name.starts_with("lockstep-lease-"));
+        // The lease, and the receiver.
+        account.serverless_services.retain(|service| !service.unique_name.starts_with("lockstep-"));
     }
     rest
 }

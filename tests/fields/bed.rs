@@ -11,8 +11,11 @@ use lockstep::manifest::{self, FileError, Missing, Sources};
 use lockstep::model::manifest::Manifest;
 use lockstep::plan::build;
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::world::{Action, LogStream, PhoneTemplate, VerifyService, VerifyTemplate};
-use lockstep::twin::{Options, Tenant, Twin, World};
+use lockstep::twin::world::{
+    Action, FunctionBuild, FunctionVersion, LogStream, PhoneTemplate, ServerlessService, Variable,
+    VerifyService, VerifyTemplate,
+};
+use lockstep::twin::{Flag, Options, Tenant, Twin, World};
 use serde_json::{Value as Json, json};
 
 use crate::support::{ACCOUNT, DOMAIN, Stack, options, tables};
@@ -124,6 +127,21 @@ action:
     display_name: Send the code
     position: last
 feedback:
+  function:
+    code: builtin:verify-feedback
+    api_key: ${env.TWILIO_FEEDBACK_KEY}
+    api_secret: ${env.TWILIO_FEEDBACK_SECRET}
+    runtime: node22
+    dependencies:
+      twilio: 6.2.0
+      "@twilio/runtime-handler": 2.1.2
+    variables:
+      EXTRA: ${env.HEADER_SECRET}
+    path: /auth0-logs
+    friendly_name: Acme receiver
+    ui_editable: false
+    unique_name: acme-feedback
+    environment: production
   log_stream:
     name: Acme feedback
     endpoint: https://acme-feedback.example/auth0-logs
@@ -223,9 +241,18 @@ pub fn env() -> BTreeMap<String, String> {
         ("HEADER_SECRET", "Header-Secret-77aa10"),
         ("OTHER_SECRET", "Other-Secret-e01b94"),
         ("SIEM_SECRET", "Siem-Secret-90d2c4"),
+        // Those of the manifests that ship.
+        ("TWILIO_AUTH_TOKEN", "Twilio-Auth-Token-0b5e1f"),
+        ("FEEDBACK_LOG_LEVEL", "Log-Level-41d07e"),
+        ("FEEDBACK_TENANT_TAG", "Tenant-Tag-9c2ab8"),
+        ("SIEM_TOKEN", "Siem-Token-6f30d1"),
+        ("SIEM_SOURCE", "Siem-Source-2ee9a5"),
+        ("PARTNER_CLIENT_ID", "partner-client-id"),
     ] {
         env.insert(name.into(), value.into());
     }
+    // One byte more than a variable of a Function takes.
+    env.insert("LONG_SECRET".into(), "x".repeat(451));
     env
 }
 
@@ -234,7 +261,12 @@ struct Folder(BTreeMap<String, String>);
 
 /// Source of a file of the manifest.
 pub fn file(path: &str) -> String {
-    let name = if path.contains("mfa") { "mfa-post-login" } else { "twilio-verify" };
+    let name = match path {
+        path if path.contains("mfa") => "mfa-post-login",
+        path if path.contains("function") => "verify-feedback",
+        path if path.contains("older") => "twilio-verify-legacy",
+        _ => "twilio-verify",
+    };
     let source = lockstep::builtin::source(name).unwrap_or_default();
     format!("{source}// {}\n", path.trim_start_matches("./"))
 }
@@ -305,7 +337,9 @@ impl Bed {
     /// On an empty tenant.
     pub fn new(manifest: Manifest) -> Bed {
         // Shown, so that a change behind our back can be told; what is not shown has tests of its own.
-        let options = Options { newer_verify_fields_shown: true, ..options() };
+        let unified_flag =
+            if manifest.text("phone", "delivery") == Some("legacy") { Flag::Off } else { Flag::On };
+        let options = Options { newer_verify_fields_shown: true, unified_flag, ..options() };
         let mut stack = Stack::new(options, crate::support::core_manifest());
         stack.env = env();
         let bed = Bed { stack, manifest };
@@ -356,6 +390,15 @@ impl Bed {
     pub fn observe(&mut self) -> Observation {
         let mut session = self.session(false);
         session.allow_delete = true;
+        self.stack
+            .process(Stop::default(), |port| async move { observe(&session, &port.reader()).await })
+            .expect("not killed")
+            .unwrap_or_else(|failed| panic!("{failed}"))
+    }
+
+    /// What `destroy` would do.
+    pub fn observe_destroy(&mut self) -> Observation {
+        let session = self.session(true);
         self.stack
             .process(Stop::default(), |port| async move { observe(&session, &port.reader()).await })
             .expect("not killed")
@@ -415,11 +458,22 @@ impl Bed {
     pub fn writes_since(&self, mark: usize) -> Vec<String> {
         let ledger = ledger_id(&self.stack.twin.borrow());
         let ledger = ledger.as_deref().unwrap_or("no ledger");
+        let services: Vec<String> = self.with_twin(|twin| {
+            let services = &twin.world.account_mut(ACCOUNT).serverless_services;
+            services.iter().map(|service| service.sid.clone()).collect()
+        });
+        // The lease is gone by now; of the creations of services the first is its own.
+        let ours = |path: &str| services.iter().any(|sid| path.contains(sid.as_str()));
+        let mut leased = false;
         self.stack
             .log_since(mark)
             .into_iter()
-            .filter(|entry| entry.wrote && entry.host != "serverless.twilio.com")
-            .filter(|entry| !entry.path.contains(ledger))
+            .filter(|entry| entry.wrote && !entry.path.contains(ledger))
+            .filter(|entry| {
+                let creates = entry.operation == "create_serverless_service";
+                let lease = creates && !std::mem::replace(&mut leased, true);
+                !lease && (entry.host != "serverless.twilio.com" || creates || ours(&entry.path))
+            })
             .map(|entry| format!("{} {}{}", entry.method, entry.host, entry.path))
             .collect()
     }
@@ -427,14 +481,19 @@ impl Bed {
 
 /// The full manifest, applied.
 pub fn applied_full() -> Snapshot {
-    let mut bed = Bed::new(valid(FULL, &[]));
+    applied_of(FULL)
+}
+
+/// A manifest, applied.
+pub fn applied_of(text: &str) -> Snapshot {
+    let mut bed = Bed::new(valid(text, &[]));
     bed.applied();
     bed.snapshot()
 }
 
-/// The resources that the full manifest declares, as address and field.
-pub fn declared_fields() -> Vec<(String, String)> {
-    build::declared(&valid(FULL, &[]))
+/// The resources that a manifest declares, as address and field.
+pub fn declared_fields(text: &str) -> Vec<(String, String)> {
+    build::declared(&valid(text, &[]))
         .into_iter()
         .flat_map(|resource| resource.desired.into_keys().map(move |field| (resource.address.clone(), field)))
         .collect()
@@ -449,9 +508,11 @@ pub fn service(twin: &mut Twin) -> &mut VerifyService {
     &mut twin.world.account_mut(ACCOUNT).verify_services[0]
 }
 
-/// The Action on the phone trigger.
+/// The Action on the phone trigger of either way.
 pub fn action(twin: &mut Twin) -> &mut Action {
-    our_action(twin, "custom-phone-provider", "")
+    let unified = "custom-phone-provider";
+    let is_unified = tenant(twin).actions.iter().any(|action| action.supports(unified));
+    our_action(twin, if is_unified { unified } else { "send-phone-message" }, "")
 }
 
 /// The Action on the trigger for rules.
@@ -464,6 +525,36 @@ fn our_action<'a>(twin: &'a mut Twin, trigger: &str, code: &str) -> &'a mut Acti
     let actions = &mut tenant(twin).actions;
     let found = actions.iter_mut().find(|action| action.supports(trigger) && action.code.contains(code));
     found.expect("the Action is there")
+}
+
+/// The Serverless service.
+pub fn receiver(twin: &mut Twin) -> &mut ServerlessService {
+    let services = &mut twin.world.account_mut(ACCOUNT).serverless_services;
+    services.iter_mut().find(|service| service.unique_name == "acme-feedback").expect("the service is there")
+}
+
+/// A variable of the Function.
+pub fn variable<'a>(twin: &'a mut Twin, key: &str) -> &'a mut Variable {
+    let variables = &mut receiver(twin).environments[0].variables;
+    variables.iter_mut().find(|variable| variable.key == key).expect("the variable is there")
+}
+
+/// Another operator uploads, builds and deploys: a change of the Function's version and of the build.
+pub fn redeploy(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut FunctionVersion, &mut FunctionBuild)) {
+    let (version_sid, build_sid) = (twin.world.ids.sid("ZN"), twin.world.ids.sid("ZB"));
+    let service = receiver(twin);
+    let live = service.environments[0].build_sid.clone();
+    let mut build =
+        service.builds.iter().find(|build| Some(&build.sid) == live.as_ref()).expect("live").clone();
+    let mut version = service.functions[0].versions.last().expect("a version").clone();
+    build.function_versions.retain(|sid| *sid != version.sid);
+    (build.sid, version.sid, build.created_at_ms) = (build_sid, version_sid, now_ms);
+    version.created_at_ms = now_ms;
+    change(&mut version, &mut build);
+    build.function_versions.push(version.sid.clone());
+    service.environments[0].build_sid = Some(build.sid.clone());
+    service.functions[0].versions.push(version);
+    service.builds.push(build);
 }
 
 /// The stream of the feedback.
@@ -572,6 +663,13 @@ const MOVING: &[&str] = &[
     "draft_version",
     "versions",
     "deployment",
+    // Of Functions what serves takes part, as `live`.
+    "builds",
+    "build_sid",
+    "deployments",
+    // Drawn anew with the service.
+    "domain_base",
+    "domain_name",
     "tokens",
     "used_assertions",
     "logs",
@@ -598,6 +696,24 @@ pub fn plain(world: &World, ids: Remote) -> Json {
             .collect();
         json["tenants"][domain.as_str()]["actions"] = json!(actions);
     }
+    for (sid, account) in &world.accounts {
+        for (at, service) in account.serverless_services.iter().enumerate() {
+            for (which, environment) in service.environments.iter().enumerate() {
+                let build =
+                    service.builds.iter().find(|build| Some(&build.sid) == environment.build_sid.as_ref());
+                let live = build.map(|build| {
+                    let all = service.functions.iter().flat_map(|function| &function.versions);
+                    let serving = all.filter(|version| build.function_versions.contains(&version.sid));
+                    let serving: Vec<Json> = serving
+                        .map(|one| json!([one.path, one.visibility, one.content]))
+                        .collect();
+                    json!({ "serving": serving, "dependencies": build.dependencies, "runtime": build.runtime })
+                });
+                json["accounts"][sid.as_str()]["serverless_services"][at]["environments"][which]["live"] =
+                    json!(live);
+            }
+        }
+    }
     tidy(&mut json, ids);
     json
 }
@@ -619,7 +735,7 @@ fn tidy(json: &mut Json, ids: Remote) {
             map.values_mut().for_each(|value| tidy(value, ids));
             let lists =
                 ["actions", "log_streams", "verify_services", "secrets", "dependencies", "phone_templates"];
-            for key in lists.into_iter().chain(["rate_limits", "buckets"]) {
+            for key in lists.into_iter().chain(["rate_limits", "buckets", "variables", "serving"]) {
                 if let Some(Json::Array(list)) = map.get_mut(key) {
                     list.sort_by_key(Json::to_string);
                 }
@@ -634,7 +750,8 @@ fn tidy(json: &mut Json, ids: Remote) {
 
 fn is_remote_id(text: &str) -> bool {
     let is_uuid = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
-    let is_service = text.len() == 34 && ["VA", "RK", "BL"].iter().any(|prefix| text.starts_with(prefix));
+    let is_service =
+        text.len() == 34 && ["VA", "RK", "BL", "Z"].iter().any(|prefix| text.starts_with(prefix));
     is_uuid || is_service || ["pro_", "lst_", "tem_"].iter().any(|prefix| text.starts_with(prefix))
 }
 

@@ -14,9 +14,10 @@ use lockstep::twin::world::{Dependency, Secret};
 use serde_json::{Value as Json, json};
 
 use super::bed::{
-    Bed, FULL, Remote, Snapshot, action, applied_full, assert_same, declared_fields, difference, edit,
-    edit_action, edit_draft, lose_ledger, manifest, service, siem, stream, tenant, valid,
+    Bed, FULL, Remote, Snapshot, action, applied_full, applied_of, assert_same, declared_fields, difference,
+    edit, edit_action, edit_draft, lose_ledger, manifest, service, siem, stream, tenant, valid,
 };
+use super::legacy::{LEGACY, legacy_rows};
 use super::rows::{Other, Row, live_secret, rows};
 
 /// Declared fields without a row, each with its reason.
@@ -58,12 +59,26 @@ fn name(row: &Row) -> String {
     format!("{}.{}", row.address, row.field)
 }
 
-/// Runs every row and tells all that fail, not only the first.
-fn every_row(check: impl Fn(&Row) -> Result<(), String>) {
-    let rows = rows();
-    let failures: Vec<String> =
-        rows.iter().filter_map(|row| check(row).err().map(|why| format!("{}: {why}", name(row)))).collect();
-    assert!(failures.is_empty(), "{} of {} fields:\n{}", failures.len(), rows.len(), failures.join("\n"));
+/// A manifest, and the rows of the fields that it is there for.
+struct Base {
+    text: &'static str,
+    rows: fn() -> Vec<Row>,
+}
+
+/// Both ways of delivery.
+const BASES: [Base; 2] = [Base { text: FULL, rows }, Base { text: LEGACY, rows: legacy_rows }];
+
+/// Runs every row of every base on its applied state and tells all that fail, not only the first.
+fn every_row(check: impl Fn(&Base, &Snapshot, &Row) -> Result<(), String>) {
+    let (mut failures, mut count) = (Vec::new(), 0);
+    for base in &BASES {
+        let snapshot = applied_of(base.text);
+        for row in (base.rows)() {
+            count += 1;
+            failures.extend(check(base, &snapshot, &row).err().map(|why| format!("{}: {why}", name(&row))));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {count} fields:\n{}", failures.len(), failures.join("\n"));
 }
 
 fn ensure(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
@@ -71,8 +86,8 @@ fn ensure(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
 }
 
 /// A world that another operator has changed.
-fn tampered(snapshot: &Snapshot, row: &Row) -> Bed {
-    let bed = Bed::on(snapshot, valid(FULL, &[]));
+fn tampered(base: &Base, snapshot: &Snapshot, row: &Row) -> Bed {
+    let bed = Bed::on(snapshot, valid(base.text, &[]));
     let now_ms = bed.now_ms();
     bed.with_twin(|twin| (row.tamper)(twin, now_ms));
     bed
@@ -81,7 +96,7 @@ fn tampered(snapshot: &Snapshot, row: &Row) -> Bed {
 #[test]
 fn every_declared_field_has_a_row() {
     let mut declared: BTreeSet<String> =
-        declared_fields().iter().map(|(address, field)| format!("{address}.{field}")).collect();
+        declared_fields(FULL).iter().map(|(address, field)| format!("{address}.{field}")).collect();
     for (address, field, reason) in WITHOUT_ROW {
         assert!(
             declared.remove(&format!("{address}.{field}")),
@@ -90,8 +105,22 @@ fn every_declared_field_has_a_row() {
     }
     let rows: BTreeSet<String> = rows().iter().map(name).collect();
     assert_eq!(rows, declared);
+    // Of the other base only what the first does not have.
+    let other: BTreeSet<String> = legacy_rows().iter().map(name).collect();
+    let all = declared_fields(LEGACY);
+    let new = all.iter().filter(|(address, _)| {
+        let also =
+            |name: &String| name.strip_prefix(address.as_str()).is_some_and(|rest| rest.starts_with('.'));
+        !declared.iter().any(also)
+    });
+    let new: BTreeSet<String> = new
+        .map(|(address, field)| format!("{address}.{field}"))
+        .filter(|name| name != "legacy_binding.in_place")
+        .collect();
+    assert_eq!(other, new);
     // Every key that a request carries is behind some row, so that the manifest side is moved too.
-    let places: BTreeSet<String> = super::rows::rows().into_iter().map(|row| row.place).collect();
+    let places = super::rows::rows().into_iter().chain(legacy_rows());
+    let places: BTreeSet<String> = places.map(|row| row.place).collect();
     for section in kinds::sections() {
         for (key, field) in flat(section.fields).into_iter().filter(|(_, field)| !field.wire.is_empty()) {
             let place = format!("{}.{key}", section.path);
@@ -106,10 +135,9 @@ fn every_declared_field_has_a_row() {
 
 #[test]
 fn changed_behind_our_back_is_told_and_put_right() {
-    let snapshot = applied_full();
-    every_row(|row| {
-        let before = Bed::on(&snapshot, valid(FULL, &[])).plain(Remote::Ids);
-        let mut bed = tampered(&snapshot, row);
+    every_row(|base, snapshot, row| {
+        let before = Bed::on(snapshot, valid(base.text, &[])).plain(Remote::Ids);
+        let mut bed = tampered(base, snapshot, row);
         let visible = row.field == "deployed" || !difference(&before, &bed.plain(Remote::Ids)).is_empty();
         ensure(visible, || "the comparison of worlds is blind to this field".into())?;
         let plan = bed.observe().plan;
@@ -152,14 +180,17 @@ fn shown(plan: &Plan, row: &Row, cause: &str) -> Result<(), String> {
 
 #[test]
 fn changed_in_the_manifest_is_not_applied() {
-    let snapshot = applied_full();
-    every_row(|row| match &row.other {
+    every_row(|base, snapshot, row| match &row.other {
         Other::Fixed => Ok(()),
         Other::Refused(edits) => {
-            ensure(manifest(FULL, edits).is_err(), || "another value should be refused".into())
+            // Before anything is read, or else by the plan.
+            let Ok(wanted) = manifest(base.text, edits) else { return Ok(()) };
+            let plan = Bed::on(snapshot, wanted).observe().plan;
+            let is_blocked = plan.blockers().any(|finding| finding.address == row.address);
+            ensure(is_blocked, || "another value should be refused".into())
         }
         Other::Value(edits, shown) => {
-            let plan = Bed::on(&snapshot, valid(FULL, edits)).observe().plan;
+            let plan = Bed::on(snapshot, valid(base.text, edits)).observe().plan;
             let told = change(&plan, row).ok_or_else(|| format!("differ: {:?}", named(&plan)))?;
             let old = if row.secret { json!("set") } else { row.applied.clone() };
             let expected = (Some(old), Some(shown.clone()), row.secret);
@@ -171,13 +202,12 @@ fn changed_in_the_manifest_is_not_applied() {
 
 #[test]
 fn changed_on_both_sides_is_both() {
-    let snapshot = applied_full();
     let companion = edit("verify_service.code_length", json!(7));
-    every_row(|row| {
-        let mut bed = tampered(&snapshot, row);
+    every_row(|base, snapshot, row| {
+        let mut bed = tampered(base, snapshot, row);
         match &row.other {
             Other::Value(edits, shown) if row.secret || *shown != row.there => {
-                bed.manifest = valid(FULL, edits);
+                bed.manifest = valid(base.text, edits);
                 let plan = bed.observe().plan;
                 let told = change(&plan, row).ok_or_else(|| format!("differ: {:?}", named(&plan)))?;
                 ensure(told.cause == Cause::Both, || format!("{told:?}"))
@@ -185,14 +215,14 @@ fn changed_on_both_sides_is_both() {
             other => {
                 // A switch has two values: moved on both sides it agrees, and there is nothing to tell.
                 if let Other::Value(edits, _) = other {
-                    bed.manifest = valid(FULL, edits);
+                    bed.manifest = valid(base.text, edits);
                     let plan = bed.observe().plan;
                     ensure(change(&plan, row).is_none(), || {
                         format!("agrees, yet differs: {:?}", named(&plan))
                     })?;
                 }
                 // So both sides move in different fields.
-                bed.manifest = valid(FULL, std::slice::from_ref(&companion));
+                bed.manifest = valid(base.text, std::slice::from_ref(&companion));
                 let seen = causes(&bed.observe().plan);
                 ensure(seen == [Cause::NotApplied, Cause::TenantChanged].into(), || format!("{seen:?}"))
             }
@@ -202,12 +232,12 @@ fn changed_on_both_sides_is_both() {
 
 #[test]
 fn without_a_ledger_the_cause_is_unknown() {
-    let snapshot = applied_full();
-    let sid = snapshot.clone().twin.world.account_mut(crate::support::ACCOUNT).verify_services[0].sid.clone();
-    // A service is never picked by its name alone.
-    let pinned = valid(FULL, &[edit("verify_service.sid", json!(sid))]);
-    every_row(|row| {
-        let mut bed = tampered(&snapshot, row);
+    every_row(|base, snapshot, row| {
+        let mut twin = snapshot.twin.clone();
+        let sid = service(&mut twin).sid.clone();
+        // A service is never picked by its name alone.
+        let pinned = valid(base.text, &[edit("verify_service.sid", json!(sid))]);
+        let mut bed = tampered(base, snapshot, row);
         bed.with_twin(lose_ledger);
         bed.manifest = pinned.clone();
         let plan = bed.observe().plan;
@@ -445,13 +475,22 @@ fn changes_beyond_one_field_are_told_and_put_right() {
 fn what_was_deleted_is_made_again() {
     let base = applied_full();
     let cases: &[(&str, Change, usize)] = &[
-        // The new service has another SID, which the Action reads from a secret: create, draft, deploy. What hung on it
+        // The new service has another SID, which the Action reads from a secret and the Function from a
+        // variable: create, draft, variable, deploy. What hung on it
         // is made again too: two limits, three buckets, a messaging configuration.
         (
             "verify_service",
             |twin, _| twin.world.account_mut(crate::support::ACCOUNT).verify_services.clear(),
-            9,
+            10,
         ),
+        // Service, environment, Function, upload, build, six variables, deploy.
+        (
+            "feedback_function",
+            |twin, _| twin.world.account_mut(crate::support::ACCOUNT).serverless_services.clear(),
+            12,
+        ),
+        // The build that was made is still there: environment, six variables, deploy.
+        ("feedback_function", |twin, _| super::bed::receiver(twin).environments.clear(), 8),
         // Create, deploy, bind.
         (
             "action",
@@ -559,8 +598,12 @@ fn a_foreign_action_on_our_trigger_is_told_and_stops_us() {
 
 #[test]
 fn a_generated_authorization_is_drawn_anew_when_it_was_changed() {
-    let text = edit("feedback.log_stream.authorization", json!("${generated.feedback}"));
-    let mut bed = Bed::new(valid(FULL, &[text]));
+    // Without the Function the value is kept in one place only.
+    let edits = [
+        edit("feedback.log_stream.authorization", json!("${generated.feedback}")),
+        edit("feedback.function", Json::Null),
+    ];
+    let mut bed = Bed::new(valid(FULL, &edits));
     bed.applied();
     let drawn = bed.with_twin(|twin| stream(twin).sink["httpAuthorization"].clone());
     bed.with_twin(|twin| stream(twin).sink.insert("httpAuthorization".into(), json!("theirs")));

@@ -9,8 +9,8 @@ use lockstep::twin::world::{Action, PhoneTemplate, VerifyRateLimit};
 use serde_json::{Value as Json, json};
 
 use super::bed::{
-    Edits, FULL, Tamper, action, edit, edit_action, edit_draft, edit_draft_of, edit_this, file, rules_action,
-    service, siem, stream, template, tenant, valid,
+    Edits, FULL, Tamper, action, edit, edit_action, edit_draft, edit_draft_of, edit_this, file, receiver,
+    redeploy, rules_action, service, siem, stream, template, tenant, valid, variable,
 };
 
 /// A field of a resource.
@@ -35,14 +35,14 @@ pub struct Row {
 pub enum Other {
     /// These edits, and what a plan then shows as the new value.
     Value(Edits, Json),
-    /// Any other value is refused before anything is read.
+    /// Any other value is refused, by the manifest's checks or by the plan.
     Refused(Edits),
     /// There is no key: the value follows from the stack itself.
     Fixed,
 }
 
 /// A field whose manifest key has its own name, with the value that the manifest could also have.
-fn row(
+pub fn row(
     section: &str,
     key: &str,
     address: &'static str,
@@ -66,7 +66,7 @@ fn row(
 
 impl Row {
     /// The manifest's other value as it is written, when that differs from what a plan shows.
-    fn written(mut self, value: Json) -> Row {
+    pub fn written(mut self, value: Json) -> Row {
         let place = self.place.clone();
         match &mut self.other {
             Other::Value(edits, _) | Other::Refused(edits) => *edits = vec![edit(place, value)],
@@ -83,14 +83,14 @@ impl Row {
         self
     }
 
-    fn refused(mut self) -> Row {
+    pub fn refused(mut self) -> Row {
         if let Other::Value(edits, _) = self.other {
             self.other = Other::Refused(edits);
         }
         self
     }
 
-    fn fixed(mut self) -> Row {
+    pub fn fixed(mut self) -> Row {
         self.place.clear();
         self.other = Other::Fixed;
         self
@@ -107,7 +107,7 @@ impl Row {
     }
 
     /// A field that the kind makes up, with its own name in a plan.
-    fn named(mut self, field: &str) -> Row {
+    pub fn named(mut self, field: &str) -> Row {
         self.field = field.into();
         self
     }
@@ -268,7 +268,7 @@ fn action_row(
     row
 }
 
-fn action_rows() -> Vec<Row> {
+pub fn action_rows() -> Vec<Row> {
     let built_in = lockstep::builtin::source("twilio-verify").unwrap_or_default();
     let theirs = file("theirs.js");
     let code = [json!(sent(built_in)), json!(theirs), json!(sent(&file("./actions/ours.js")))];
@@ -713,6 +713,108 @@ fn stream_rows() -> Vec<Row> {
     ]
 }
 
+fn function_row(key: &'static str, values: [Json; 3], tamper: impl Fn(&mut Twin, u64) + 'static) -> Row {
+    row("feedback.function", key, "feedback_function", values, tamper)
+}
+
+fn writes(mut row: Row, writes: usize) -> Row {
+    row.writes = writes;
+    row
+}
+
+/// Upload, build and deploy; build and deploy; or one write.
+fn function_rows() -> Vec<Row> {
+    let built_in = lockstep::builtin::source("verify-feedback").unwrap_or_default();
+    let theirs = file("functions/theirs.js");
+    let code = [json!(built_in), json!(theirs), json!(file("functions/ours.js"))];
+    let package = |name: &'static str, values: [&'static str; 3]| {
+        let key: &'static str =
+            if name == "twilio" { "dependencies.twilio" } else { "dependencies.@twilio/runtime-handler" };
+        let row = function_row(key, values.map(|value| json!(value)), move |twin, now| {
+            redeploy(twin, now, |_, build| {
+                let found = build.dependencies.iter_mut().find(|one| one.name == name);
+                found.expect(name).version = values[1].into();
+            });
+        });
+        writes(row, 2)
+    };
+    let mut rows = vec![
+        writes(
+            function_row("code", code, move |twin, now| {
+                redeploy(twin, now, |version, _| version.content.clone_from(&theirs));
+            })
+            .written(json!("./functions/ours.js")),
+            3,
+        ),
+        writes(
+            function_row("path", [json!("/auth0-logs"), json!("/theirs"), json!("/logs/v2")], |twin, now| {
+                redeploy(twin, now, |version, _| version.path = "/theirs".into());
+            }),
+            3,
+        ),
+        writes(
+            function_row("visibility", [json!("public"), json!("protected"), Json::Null], |twin, now| {
+                redeploy(twin, now, |version, _| version.visibility = "protected".into());
+            })
+            .fixed(),
+            3,
+        ),
+        writes(
+            function_row("runtime", [json!("node22"), json!("node20"), json!("node24")], |twin, now| {
+                redeploy(twin, now, |_, build| build.runtime = "node20".into());
+            }),
+            2,
+        ),
+        package("twilio", ["6.2.0", "6.1.0", "6.3.0"]),
+        package("@twilio/runtime-handler", ["2.1.2", "2.0.1", "2.1.3"]),
+        // The build that was there is still there, so it is only deployed again.
+        function_row("deployed", [json!(true), json!(false), Json::Null], |twin, _| {
+            receiver(twin).environments[0].build_sid = None;
+        })
+        .fixed(),
+        function_row(
+            "friendly_name",
+            [json!("Acme receiver"), json!("Renamed"), json!("Acme receiver 2")],
+            |twin, _| receiver(twin).friendly_name = "Renamed".into(),
+        ),
+        function_row("ui_editable", [json!(false), json!(true), json!(true)], |twin, _| {
+            receiver(twin).ui_editable = true;
+        }),
+        function_row("include_credentials", [json!(false), json!(true), Json::Null], |twin, _| {
+            receiver(twin).include_credentials = true;
+        })
+        .fixed(),
+    ];
+    for (key, field) in [
+        ("api_key", "variables.TWILIO_API_KEY"),
+        ("api_secret", "variables.TWILIO_API_SECRET"),
+        ("variables.EXTRA", "variables.EXTRA"),
+    ] {
+        let name = field.trim_start_matches("variables.");
+        rows.push(
+            function_row(key, [json!(""), json!(""), json!("")], move |twin, _| {
+                variable(twin, name).value = "theirs".into();
+            })
+            .named(field)
+            .secret("OTHER_SECRET"),
+        );
+    }
+    // Values that follow from other sections.
+    for (field, name) in [
+        ("variables.TWILIO_ACCOUNT_SID", "TWILIO_ACCOUNT_SID"),
+        ("variables.TWILIO_VERIFY_SID", "TWILIO_VERIFY_SID"),
+        ("variables.WEBHOOK_SECRET", "WEBHOOK_SECRET"),
+    ] {
+        let mut row = function_row(field, [json!("changed"), json!("set"), Json::Null], move |twin, _| {
+            variable(twin, name).value = "theirs".into();
+        })
+        .fixed();
+        row.secret = true;
+        rows.push(row);
+    }
+    rows
+}
+
 /// A row for every field that the full manifest manages.
 pub fn rows() -> Vec<Row> {
     let parts = [
@@ -726,6 +828,7 @@ pub fn rows() -> Vec<Row> {
         branding_rows(),
         template_rows(),
         siem_rows(),
+        function_rows(),
     ];
     parts.into_iter().flatten().collect()
 }

@@ -16,6 +16,8 @@ const CLIENT_SECRET: &str = "-Zq\"7/k+P%41é'\\W9x&=?#<vB8";
 const API_SECRET: &str = "tW/+%2Fü\"kL€9=Xq7;vJ:5{r}";
 const SENDER_SECRET: &str = "'; sN|d$(eR) `Q4`\t\\u0041\\\"zY~^";
 const EXTRA_SECRET: &str = "--yes=Ünï∂/cødé+%%s%n+x7Q9";
+const RECEIVER_KEY: &str = "SK5f1e;:/'\"k3Y%2Fzz8";
+const RECEIVER_SECRET: &str = "rc/%\"V+ß'1&x=Qp\\u00e9;zT";
 const FEEDBACK_SECRET: &str = "Bearer q+/=F33dB4ck\"?&%20'é\\";
 
 const MANIFEST: &str = "\
@@ -47,8 +49,13 @@ action:
     TWILIO_VERIFY_SID: ${verify_service.sid}
     EXTRA: ${env.EXTRA_SECRET}
 feedback:
+  function:
+    code: builtin:verify-feedback
+    api_key: ${env.RECEIVER_KEY}
+    api_secret: ${env.RECEIVER_SECRET}
+    variables:
+      EXTRA: ${env.EXTRA_SECRET}
   log_stream:
-    endpoint: https://acme-feedback.example/auth0-logs
     authorization: ${AUTHORIZATION}
     status: active
 mfa:
@@ -69,6 +76,8 @@ impl Needles {
         needles.add("sender secret", SENDER_SECRET);
         needles.add("extra secret", EXTRA_SECRET);
         needles.add("feedback secret", FEEDBACK_SECRET);
+        needles.add("receiver key", RECEIVER_KEY);
+        needles.add("receiver secret", RECEIVER_SECRET);
         needles.add("sender key", &site.env["TWILIO_SENDER_KEY"]);
         // Of a Basic header the part after the user, who is no secret.
         let user = format!("{}:", site.env["TWILIO_API_KEY"]);
@@ -170,6 +179,8 @@ impl Secretive {
             ("TWILIO_API_SECRET", API_SECRET),
             ("EXTRA_SECRET", EXTRA_SECRET),
             ("FEEDBACK_SECRET", FEEDBACK_SECRET),
+            ("RECEIVER_KEY", RECEIVER_KEY),
+            ("RECEIVER_SECRET", RECEIVER_SECRET),
         ] {
             site.env.insert(name.into(), value.into());
         }

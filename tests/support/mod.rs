@@ -36,6 +36,8 @@ pub fn env() -> BTreeMap<String, String> {
         ("TWILIO_SENDER_KEY", "SK000000000000000000000000000000ab"),
         ("TWILIO_SENDER_SECRET", "Twilio-Sender-Secret-b81e66"),
         ("FEEDBACK_SECRET", "Feedback-Secret-5c07aa"),
+        ("TWILIO_FEEDBACK_KEY", "SK000000000000000000000000000000cd"),
+        ("TWILIO_FEEDBACK_SECRET", "Twilio-Feedback-Secret-41d7e0"),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -85,6 +87,20 @@ pub fn core_manifest() -> String {
     include_str!("../../manifests/quickstart.yaml")
         .replace("  # policy: always ", "  policy: always ")
         .replace("${generated.feedback} ", "${env.FEEDBACK_SECRET} ")
+}
+
+/// The core stack with the Function as the receiver.
+pub fn function_manifest() -> String {
+    let function = "\
+feedback:
+  function:
+    code: builtin:verify-feedback
+    api_key: ${env.TWILIO_FEEDBACK_KEY}
+    api_secret: ${env.TWILIO_FEEDBACK_SECRET}
+";
+    core_manifest()
+        .replace("feedback:\n", function)
+        .replace("    endpoint: https://acme-feedback.example/auth0-logs\n", "")
 }
 
 /// Options of a twin that is quick to count on: no rate limit, 50 ms a request.

@@ -4,7 +4,9 @@ use serde_json::{Value as Json, json};
 
 use super::legacy::{HOOK, SELECTED};
 use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
-use crate::kinds::{Run, Task, code_limits, legacy, phone_provider, text, trigger_binding};
+use crate::kinds::{
+    Run, Task, code_limits, feedback_function, legacy, phone_provider, text, trigger_binding,
+};
 use crate::model::call::{Api, Failed, Get};
 use crate::port::{Reader, join_all};
 
@@ -20,6 +22,15 @@ pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result
         looks.push(("the Verify service", get, sid, |reply, sid| text(reply, "sid") == sid));
     }
     looks.extend(code_limits::read(run));
+    let part = |name: &str| id(run, feedback_function::NAME, name);
+    if let (Some(service), Some(environment)) = (part("service"), part("environment"))
+        && run.manifest.section(feedback_function::SECTION_PATH).is_some()
+    {
+        let get = feedback_function::serving(&service, &environment);
+        looks.push(("the deployed feedback Function", get, String::new(), |reply, _| {
+            feedback_function::serves(reply)
+        }));
+    }
     if let Some(id) = id(run, "log_stream", "id") {
         let get = Get::whole(Api::Auth0, format!("/api/v2/log-streams/{id}"));
         looks.push(("the feedback stream", get, id, |reply, id| text(reply, "id") == id));

@@ -1,0 +1,435 @@
+//! Reads what serves: service, environment, Function, the live build, its source text and the variables.
+//!
+//! Each level needs the ids of the one above. The record knows them, so all reads start at once and are checked
+//! against what the levels say; without a record the same reads follow one another.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::section::{environment_name, unique_name};
+use super::{FUNCTION_NAME, wire};
+use crate::kinds::{Hint, Seen, Task, text};
+use crate::model::call::{Failed, Get};
+use crate::model::ledger::{Entry, Ownership};
+use crate::model::plan::Level;
+use crate::model::secret::{Origin, Secret};
+use crate::model::value::{Attrs, Value};
+use crate::port::{Reader, join_all};
+
+/// In the list of ids seen before: the name that a run was about to create, so that the next one knows its own.
+pub(super) fn marker(unique_name: &str) -> String {
+    format!("name:{unique_name}")
+}
+
+pub(super) async fn observe(hint: Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
+    let address = hint.address.to_owned();
+    let read = if hint.want.is_some() { wanted(&hint, reader).await } else { unwanted(&hint, reader).await };
+    match read {
+        Err(failed) if is_forbidden(&failed) => {
+            let mut seen = Seen { not_read: true, ..Seen::default() };
+            let text = format!("not read: {failed}");
+            let help =
+                "Twilio has no read-only key for Functions: use a standard key, or the account's token";
+            seen.finding(&address, Level::NotRead, text, help);
+            Ok(seen)
+        }
+        read => read,
+    }
+}
+
+/// A key that may not use Serverless. No restricted key can ("Twilio docs, API keys", 2025-12).
+fn is_forbidden(failed: &Failed) -> bool {
+    let key = matches!(failed.code(), Some("20003" | "70051"));
+    failed.status() == Some(403) || (failed.status() == Some(401) && key)
+}
+
+/// A read whose object may be gone.
+async fn maybe(reader: &Reader, get: &Get) -> Result<Option<Json>, Failed> {
+    match reader.get(get).await {
+        Ok(reply) => Ok(Some((*reply).clone())),
+        Err(failed) if failed.status() == Some(404) => Ok(None),
+        Err(failed) => Err(failed),
+    }
+}
+
+fn recorded<'a>(entry: Option<&'a Entry>, id: &str) -> &'a str {
+    entry.and_then(|entry| entry.ids.get(id)).map(String::as_str).unwrap_or_default()
+}
+
+/// What goes, or is put back: the service itself, and of an adopted one the variables.
+async fn unwanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
+    let sid = recorded(hint.entry, "service");
+    if !wire::is_sid(sid, "ZS") {
+        return Ok(Seen::default());
+    }
+    let Some(service) = maybe(reader, &wire::service(sid)).await? else { return Ok(Seen::default()) };
+    let mut seen = of_service(wire::whole(&service)?);
+    let environment = recorded(hint.entry, "environment");
+    let adopted = hint.entry.is_some_and(|entry| entry.ownership == Ownership::Adopted);
+    if adopted && wire::is_sid(environment, "ZE") {
+        let get = wire::list(sid, &format!("Environments/{environment}/Variables"));
+        if let Some(list) = maybe(reader, &get).await? {
+            seen.ids.insert("environment".into(), environment.into());
+            variables(&mut seen, wire::entries(&list, "variables")?, &|_| true);
+        }
+    }
+    if !adopted {
+        // Whoever confirms the removal should know what else goes with it.
+        let list = reader.get(&wire::list(sid, "Functions")).await?;
+        let ours = recorded(hint.entry, "function");
+        let theirs = wire::entries(&list, "functions")?.iter().filter(|one| text(one, "sid") != ours);
+        let names: Vec<&str> = theirs.map(|one| text(one, "friendly_name")).collect();
+        seen.raw["foreign"] = json!(names);
+    }
+    Ok(seen)
+}
+
+async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
+    let name = unique_name(hint.manifest);
+    let found = maybe(reader, &wire::service(&name)).await?;
+    let former = former(hint, &name, reader).await?;
+    let Some(service) = found else {
+        let mut seen = Seen { raw: json!({ "same_name": [marker(&name)] }), ..Seen::default() };
+        if let Some(former) = former {
+            seen.raw["former"] = former;
+        }
+        return Ok(seen);
+    };
+    let service = wire::whole(&service)?;
+    let sid = text(service, "sid").to_owned();
+    let mut seen = of_service(service);
+    let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
+    let resumed = creating.is_some_and(|before| before.contains(&marker(&name)));
+    let known = recorded(hint.entry, "service");
+    seen.unowned = hint.entry.is_none() && !resumed;
+    if resumed && known != sid {
+        seen.raw["resumed"] = json!(true);
+    }
+    if let Some(former) = former {
+        seen.raw["former"] = former;
+    }
+    if hint.entry.is_some() && known != sid && !resumed {
+        let text = format!("the Serverless service {name:?} ({sid}) is not the one on record ({known})");
+        let help =
+            "set feedback.function.unique_name to a name that is free, or delete the service if it is yours";
+        seen.finding(hint.address, Level::Blocker, text, help);
+    }
+    if known == sid {
+        warm(hint.entry, &sid, reader).await;
+    }
+    levels(hint, &sid, &mut seen, reader).await?;
+    if seen.unowned {
+        let text = "the Function there is taken over: its former code and variables cannot be put back";
+        seen.finding(hint.address, Level::Note, text, "set feedback.function.unique_name to leave it alone");
+    }
+    Ok(seen)
+}
+
+/// The service that the record names and the manifest does not any more: it goes once the stream has moved.
+async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<Json>, Failed> {
+    let noted = hint.entry.and_then(|entry| entry.notes.get("former")).filter(|note| note.is_object());
+    let (sid, was) = match noted {
+        Some(note) => (text(note, "service"), text(note, "unique_name")),
+        None => (recorded(hint.entry, "service"), recorded(hint.entry, "unique_name")),
+    };
+    let ours = noted.is_some() || hint.entry.is_some_and(|entry| entry.ownership == Ownership::Created);
+    if was == name || !ours || !wire::is_sid(sid, "ZS") {
+        return Ok(None);
+    }
+    let there = maybe(reader, &wire::service(sid)).await?;
+    // The record is untrusted: what it calls ours must be what stands there.
+    let same = there.is_some_and(|service| text(&service, "unique_name") == was);
+    Ok(same.then(|| json!({ "service": sid, "unique_name": was })))
+}
+
+/// Starts every read that the record knows the ids of. What has moved since is read again by the levels.
+async fn warm(entry: Option<&Entry>, service: &str, reader: &Reader) {
+    let id = |name: &str, prefix: &str| Some(recorded(entry, name)).filter(|sid| wire::is_sid(sid, prefix));
+    let mut gets = vec![wire::list(service, "Environments"), wire::list(service, "Functions")];
+    if let Some(environment) = id("environment", "ZE") {
+        gets.push(wire::list(service, &format!("Environments/{environment}/Variables")));
+    }
+    if let Some(build) = id("build", "ZB") {
+        gets.push(wire::one(service, &format!("Builds/{build}")));
+    }
+    if let (Some(function), Some(version)) = (id("function", "ZH"), id("version", "ZN")) {
+        gets.push(wire::content(service, function, version));
+    }
+    read_all(&gets, reader).await;
+}
+
+async fn read_all(gets: &[Get], reader: &Reader) {
+    let tasks: Vec<Task<'_, ()>> = gets
+        .iter()
+        .map(|get| {
+            // A failure is kept with the read and comes up where the result is used.
+            Box::pin(async move {
+                let _kept = reader.get(get).await;
+            }) as Task<'_, ()>
+        })
+        .collect();
+    join_all(tasks).await;
+}
+
+async fn levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader) -> Result<(), Failed> {
+    let (environments, functions) = (wire::list(service, "Environments"), wire::list(service, "Functions"));
+    read_all(&[environments.clone(), functions.clone()], reader).await;
+    let environments = reader.get(&environments).await?;
+    let functions = reader.get(&functions).await?;
+    let functions = wire::entries(&functions, "functions")?;
+    let wanted = environment_name(hint.manifest);
+    let environment =
+        wire::entries(&environments, "environments")?.iter().find(|one| text(one, "unique_name") == wanted);
+    let path = desired(hint, "path");
+    let build_get = |sid: &str| wire::one(service, &format!("Builds/{sid}"));
+    let mut live_sid = String::new();
+    let mut live = None;
+    if let Some(environment) = environment {
+        of_environment(environment, path, seen);
+        let sid = text(environment, "sid");
+        text(environment, "build_sid").clone_into(&mut live_sid);
+        let variables_get = wire::list(service, &format!("Environments/{sid}/Variables"));
+        let mut gets = vec![variables_get.clone()];
+        if !live_sid.is_empty() {
+            gets.push(build_get(&live_sid));
+        }
+        read_all(&gets, reader).await;
+        let list = reader.get(&variables_get).await?;
+        variables(seen, wire::entries(&list, "variables")?, &|name| manages(hint, "variables.", name));
+        if !live_sid.is_empty() {
+            live = maybe(reader, &build_get(&live_sid)).await?;
+        }
+    }
+    let function = pick(hint, functions, live.as_ref(), path, seen);
+    keep(seen, "function", function.clone());
+    let Some(function) = function else { return Ok(()) };
+    let none = json!({});
+    let others = wire::others(live.as_ref().unwrap_or(&none), &function, path);
+    let mut deployed = true;
+    let mut base = live.and_then(|build| version_of(&build, &function).map(|version| (build, version)));
+    if base.is_none() {
+        deployed = false;
+        // Somebody took it down or deployed something else: what we built last is what it is measured by.
+        let recorded = recorded(hint.entry, "build");
+        if wire::is_sid(recorded, "ZB") && recorded != live_sid {
+            let build = maybe(reader, &build_get(recorded)).await?;
+            base = build.and_then(|build| version_of(&build, &function).map(|version| (build, version)));
+        }
+    }
+    seen.attrs.insert("deployed".into(), Value::Known(json!(deployed)));
+    if let Some((build, version)) = &base {
+        let content = maybe(reader, &wire::content(service, &function, text(version, "sid"))).await?;
+        of_build(hint, build, version, content.as_ref(), seen);
+    }
+    seen.raw["others"] = others;
+    ready(hint, service, &function, deployed, seen, reader).await
+}
+
+fn desired<'a>(hint: &'a Hint<'_>, field: &str) -> &'a str {
+    hint.want.and_then(|want| want.desired.get(field)).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn keep(seen: &mut Seen, id: &str, value: Option<String>) {
+    if let Some(value) = value {
+        seen.ids.insert(id.to_owned(), value);
+    }
+}
+
+/// Names that are ours: wanted, or on record as applied. All others are left alone and not looked at.
+fn manages(hint: &Hint<'_>, prefix: &str, name: &str) -> bool {
+    let field = format!("{prefix}{name}");
+    let wanted = hint.want.is_some_and(|want| want.desired.contains_key(&field));
+    let applied = hint.entry.is_some_and(|entry| entry.fields.contains_key(&field));
+    // Left by a change of the secret that did not come to its end.
+    wanted || applied || field == format!("variables.{}", super::PREVIOUS)
+}
+
+/// Our Function: the one on record, else the one that serves our path, else the only one of our name.
+fn pick(
+    hint: &Hint<'_>,
+    functions: &[Json],
+    live: Option<&Json>,
+    path: &str,
+    seen: &mut Seen,
+) -> Option<String> {
+    let named: Vec<&str> = functions
+        .iter()
+        .filter(|one| text(one, "friendly_name") == FUNCTION_NAME)
+        .map(|one| text(one, "sid"))
+        .collect();
+    seen.raw["same_function"] = json!(named);
+    let is_there = |sid: &str| functions.iter().any(|one| text(one, "sid") == sid);
+    let recorded = recorded(hint.entry, "function");
+    let serving = live.and_then(|build| {
+        let versions = build.get("function_versions").and_then(Json::as_array)?;
+        let version = versions.iter().find(|version| text(version, "path") == path)?;
+        Some(text(version, "function_sid"))
+    });
+    let certain = Some(recorded).filter(|sid| is_there(sid)).or(serving.filter(|sid| is_there(sid)));
+    let list = named.join(", ");
+    match (certain, named.as_slice()) {
+        (Some(sid), named) => {
+            if named.iter().any(|other| *other != sid) {
+                let text =
+                    format!("{} Functions are named {FUNCTION_NAME:?}: {list}; ours is {sid}", named.len());
+                let help = "delete the others if nobody needs them; Twilio removes empty ones after a week";
+                seen.finding(hint.address, Level::Warning, text, help);
+            }
+            Some(sid.to_owned())
+        }
+        (None, []) => None,
+        (None, [sid]) => Some((*sid).to_owned()),
+        (None, several) => {
+            let text =
+                format!("{} Functions are named {FUNCTION_NAME:?}, and none serves: {list}", several.len());
+            seen.finding(hint.address, Level::Blocker, text, "delete all but one");
+            None
+        }
+    }
+}
+
+fn version_of(build: &Json, function: &str) -> Option<Json> {
+    let versions = build.get("function_versions").and_then(Json::as_array)?;
+    versions.iter().find(|version| text(version, "function_sid") == function).cloned()
+}
+
+/// Versions and builds that a run before us left: they are used instead of being made twice. Looked for only when
+/// something has to be built.
+async fn ready(
+    hint: &Hint<'_>,
+    service: &str,
+    function: &str,
+    deployed: bool,
+    seen: &mut Seen,
+    reader: &Reader,
+) -> Result<(), Failed> {
+    let Some(want) = hint.want else { return Ok(()) };
+    let same = |field: &str| want.desired.get(field) == seen.attrs.get(field);
+    let source = ["code", "path", "visibility"].iter().all(|field| same(field));
+    let rest =
+        want.desired.iter().filter(|(field, _)| field.starts_with("dependencies.")).all(|(field, value)| {
+            let there = seen.attrs.get(field).and_then(Value::as_str).unwrap_or_default();
+            let name = field.trim_start_matches("dependencies.");
+            value.as_str().is_some_and(|wanted| wire::is_met(name, wanted, there))
+        });
+    let dropped = seen
+        .attrs
+        .keys()
+        .any(|field| field.starts_with("dependencies.") && !want.desired.contains_key(field));
+    if deployed && source && rest && !dropped && same("runtime") {
+        return Ok(());
+    }
+    let version = if source {
+        Some(seen.ids.get("version").cloned().unwrap_or_default())
+    } else {
+        newest(service, function, &want.desired, reader).await?
+    };
+    let Some(version) = version.filter(|version| !version.is_empty()) else { return Ok(()) };
+    seen.raw["ready_version"] = json!(version);
+    let list = reader.get(&wire::list(service, "Builds")).await?;
+    let mut builds = wire::entries(&list, "builds")?.iter();
+    let build = builds.find(|build| wire::is_wanted(build, &version, &seen.raw["others"], &want.desired));
+    if let Some(build) = build.filter(|_| !dropped) {
+        seen.raw["ready_build"] = json!(text(build, "sid"));
+    }
+    Ok(())
+}
+
+/// The newest upload, if it is what is wanted.
+pub(super) async fn newest(
+    service: &str,
+    function: &str,
+    desired: &Attrs,
+    reader: &Reader,
+) -> Result<Option<String>, Failed> {
+    let list = reader.fresh(&wire::list(service, &format!("Functions/{function}/Versions"))).await?;
+    let versions = wire::entries(&list, "function_versions")?;
+    // Twilio lists the newest first; the time decides where it does not.
+    let Some(version) = versions.iter().rev().max_by_key(|version| text(version, "date_created")) else {
+        return Ok(None);
+    };
+    let is = |field: &str, there: &str| desired.get(field).and_then(Value::as_str) == Some(there);
+    let visibility = text(version, "visibility").to_ascii_lowercase();
+    if !is("path", text(version, "path")) || !is("visibility", &visibility) {
+        return Ok(None);
+    }
+    let sid = text(version, "sid");
+    let content = reader.get(&wire::content(service, function, sid)).await?;
+    Ok(is("code", &source_of(&content)).then(|| sid.to_owned()))
+}
+
+fn source_of(content: &Json) -> String {
+    text(content, "content").replace("\r\n", "\n")
+}
+
+/// What a service's reply tells.
+pub(super) fn of_service(service: &Json) -> Seen {
+    let mut seen = Seen { exists: true, raw: json!({}), ..Seen::default() };
+    for (id, key) in [("service", "sid"), ("unique_name", "unique_name"), ("account_sid", "account_sid")] {
+        seen.ids.insert(id.to_owned(), text(service, key).to_owned());
+    }
+    put_service(service, &mut seen.attrs);
+    seen
+}
+
+pub(super) fn put_service(service: &Json, attrs: &mut Attrs) {
+    attrs.insert("friendly_name".into(), Value::text(text(service, "friendly_name")));
+    for key in ["include_credentials", "ui_editable"] {
+        attrs.insert(key.to_owned(), Value::Known(json!(service.get(key) == Some(&json!(true)))));
+    }
+    attrs.entry("deployed".into()).or_insert(Value::Known(json!(false)));
+}
+
+/// Its SID, and the URL that follows from its domain and the wanted path.
+pub(super) fn of_environment(environment: &Json, path: &str, seen: &mut Seen) {
+    seen.ids.insert("environment".into(), text(environment, "sid").to_owned());
+    let domain = text(environment, "domain_name");
+    if !domain.is_empty() && !path.is_empty() {
+        seen.ids.insert("url".into(), format!("https://{domain}{path}"));
+    }
+}
+
+fn of_build(hint: &Hint<'_>, build: &Json, version: &Json, content: Option<&Json>, seen: &mut Seen) {
+    seen.ids.insert("build".into(), text(build, "sid").to_owned());
+    seen.ids.insert("version".into(), text(version, "sid").to_owned());
+    let managed = |name: &str| manages(hint, "dependencies.", name);
+    put_build(build, version, &managed, &mut seen.attrs);
+    if let Some(content) = content {
+        seen.attrs.insert("code".into(), Value::text(source_of(content)));
+    }
+}
+
+/// Fields that a build shows. Visibility is in capitals there, and more packages are in it than were asked for.
+pub(super) fn put_build(build: &Json, version: &Json, managed: &dyn Fn(&str) -> bool, attrs: &mut Attrs) {
+    attrs.insert("path".into(), Value::text(text(version, "path")));
+    attrs.insert("visibility".into(), Value::text(text(version, "visibility").to_ascii_lowercase()));
+    attrs.insert("runtime".into(), Value::text(text(build, "runtime")));
+    for (name, version) in wire::dependencies(build).into_iter().filter(|(name, _)| managed(name)) {
+        attrs.insert(format!("dependencies.{name}"), Value::text(version));
+    }
+}
+
+/// Values of the variables that are ours, and the SIDs of all.
+fn variables(seen: &mut Seen, list: &[Json], managed: &dyn Fn(&str) -> bool) {
+    let mut sids = BTreeMap::new();
+    for variable in list {
+        let key = text(variable, "key");
+        sids.insert(key.to_owned(), text(variable, "sid").to_owned());
+        if managed(key) {
+            let value = Value::Secret(Secret::new(text(variable, "value"), Origin::Person));
+            seen.attrs.insert(format!("variables.{key}"), value);
+        }
+    }
+    seen.raw["variables"] = json!(sids);
+}
+
+/// Whether something is deployed in the environment.
+pub(crate) fn serves(environment: &Json) -> bool {
+    !text(environment, "build_sid").is_empty()
+}
+
+/// The read that answers [`serves`].
+pub(crate) fn serving(service: &str, environment: &str) -> Get {
+    wire::one(service, &format!("Environments/{environment}"))
+}

@@ -1,0 +1,499 @@
+//! Runs one step, and finds out what became of one whose answer was lost.
+
+use serde_json::{Value as Json, json};
+
+use super::observe;
+use super::section::{environment_name, unique_name};
+use super::wire::{self, form, pair};
+use super::{CURRENT, FUNCTION_NAME, PREVIOUS};
+use crate::kinds::{Done, Run, Seen, text};
+use crate::model::call::{Failed, Repeat};
+use crate::model::plan::Event;
+use crate::model::value::Value;
+use crate::port::{Reader, Writer};
+
+/// Pauses before a look at a build; the last one repeats. The vendor's tool looks every second and gives up after five
+/// minutes ("serverless-toolkit" source, 2026-06).
+const BUILD_PAUSES_MS: &[u64] = &[2_000, 3_000, 5_000];
+const BUILD_LOOKS_MAX: usize = 62;
+/// A delivery that is under way ends within the ten seconds a Function may run; until then its secret stays good.
+const UNDER_WAY_MS: u64 = 10_000;
+
+struct Step<'a> {
+    run: &'a Run<'a>,
+    /// The state as it is carried on.
+    seen: Seen,
+}
+
+impl Step<'_> {
+    fn id(&self, name: &str) -> &str {
+        self.run.seen.ids.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    fn service(&self) -> String {
+        format!("/v1/Services/{}", self.id("service"))
+    }
+
+    fn variables(&self) -> String {
+        format!("{}/Environments/{}/Variables", self.service(), self.id("environment"))
+    }
+
+    fn plain(&self, field: &str) -> String {
+        match self.run.desired.get(field) {
+            Some(Value::Known(Json::String(text))) => text.clone(),
+            Some(Value::Known(json)) => json.to_string(),
+            _ => String::new(),
+        }
+    }
+
+    /// The version that a build of ours takes.
+    fn version(&self) -> &str {
+        let ready = text(&self.run.seen.raw, "ready_version");
+        if ready.is_empty() { self.id("version") } else { ready }
+    }
+
+    fn others(&self) -> &Json {
+        &self.run.seen.raw["others"]
+    }
+
+    fn managed(&self, name: &str) -> bool {
+        let field = format!("dependencies.{name}");
+        self.run.desired.contains_key(&field)
+            || self.run.entry.is_some_and(|entry| entry.fields.contains_key(&field))
+    }
+
+    fn key(&self) -> &str {
+        match text(&self.run.step.op, "do") {
+            "previous" => PREVIOUS,
+            _ => text(&self.run.step.op, "key"),
+        }
+    }
+
+    /// The value of the variable that the step sets.
+    fn value(&self) -> Result<Value, Failed> {
+        let (attrs, field) = match self.key() {
+            PREVIOUS => (&self.run.seen.attrs, format!("variables.{CURRENT}")),
+            key => (self.run.desired, format!("variables.{key}")),
+        };
+        match attrs.get(&field) {
+            Some(value @ Value::Secret(_)) => Ok(value.clone()),
+            Some(Value::Known(json)) if json.is_string() => Ok(Value::Known(json.clone())),
+            _ => Err(Failed::NotDone(format!("{field} is not known yet; plan again"))),
+        }
+    }
+
+    fn done(self) -> Done {
+        Done::seen(self.seen)
+    }
+
+    /// What a new service brings.
+    fn service_made(mut self, service: &Json) -> Result<Done, Failed> {
+        let former = self.seen.raw["former"].clone();
+        let mut seen = observe::of_service(wire::whole(service).map_err(unnamed)?);
+        let mut notes = std::collections::BTreeMap::new();
+        if former.is_object() {
+            notes.insert("former".to_owned(), former.clone());
+            seen.raw["former"] = former;
+        }
+        // Notes are kept with the state: the next step carries it on.
+        seen.raw["notes"] = json!(notes);
+        seen.raw["others"] = json!({});
+        seen.raw["variables"] = json!({});
+        std::mem::swap(&mut self.seen, &mut seen);
+        Ok(Done { seen: self.seen, notes })
+    }
+
+    fn environment_made(mut self, environment: &Json) -> Result<Done, Failed> {
+        let path = self.plain("path");
+        observe::of_environment(wire::whole(environment).map_err(unnamed)?, &path, &mut self.seen);
+        self.seen.raw["variables"] = json!({});
+        Ok(self.done())
+    }
+
+    fn function_made(mut self, sid: &str) -> Done {
+        self.seen.ids.insert("function".into(), sid.to_owned());
+        self.done()
+    }
+
+    fn variable_set(mut self, sid: &str) -> Result<Done, Failed> {
+        let (key, value) = (self.key().to_owned(), self.value()?);
+        self.seen.attrs.insert(format!("variables.{key}"), hidden(&value));
+        self.seen.raw["variables"][key.as_str()] = json!(sid);
+        Ok(self.done())
+    }
+
+    fn variable_gone(mut self) -> Done {
+        let key = self.key().to_owned();
+        self.seen.attrs.remove(&format!("variables.{key}"));
+        if let Some(variables) = self.seen.raw["variables"].as_object_mut() {
+            variables.shift_remove(&key);
+        }
+        self.done()
+    }
+
+    fn built(mut self, build: &Json) -> Done {
+        self.seen.raw["ready_build"] = build["sid"].clone();
+        self.done()
+    }
+
+    /// The build serves now.
+    fn deployed(mut self, build: &Json) -> Done {
+        let version = self.version().to_owned();
+        let versions = build["function_versions"].as_array();
+        let ours = versions.into_iter().flatten().find(|one| text(one, "sid") == version);
+        let managed = |name: &str| self.managed(name);
+        let mut attrs = self.seen.attrs.clone();
+        attrs.retain(|field, _| !field.starts_with("dependencies."));
+        observe::put_build(build, ours.unwrap_or(&Json::Null), &managed, &mut attrs);
+        attrs.insert("deployed".into(), Value::Known(json!(true)));
+        // The source of a version that was just uploaded is what was sent; another one was read before.
+        if let Some(code) = self.run.desired.get("code") {
+            attrs.insert("code".into(), code.clone());
+        }
+        self.seen.attrs = attrs;
+        self.seen.ids.insert("build".into(), text(build, "sid").to_owned());
+        self.seen.ids.insert("version".into(), version);
+        for spent in ["ready_build", "ready_version"] {
+            if let Some(raw) = self.seen.raw.as_object_mut() {
+                raw.shift_remove(spent);
+            }
+        }
+        self.done()
+    }
+}
+
+fn hidden(value: &Value) -> Value {
+    match value.as_str() {
+        Some(text) => {
+            Value::Secret(crate::model::secret::Secret::new(text, crate::model::secret::Origin::Person))
+        }
+        None => value.clone(),
+    }
+}
+
+fn exposed(value: &Value) -> String {
+    match value {
+        Value::Secret(secret) => secret.expose().to_owned(),
+        value => value.as_str().unwrap_or_default().to_owned(),
+    }
+}
+
+fn unnamed(_: Failed) -> Failed {
+    Failed::Unknown("the reply to a write does not name the object".into())
+}
+
+fn named(reply: &Json) -> Result<String, Failed> {
+    Ok(text(wire::whole(reply).map_err(unnamed)?, "sid").to_owned())
+}
+
+pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Failed> {
+    let step = Step { run: &run, seen: run.seen.clone() };
+    let service = step.service();
+    match text(&run.step.op, "do") {
+        "service" => {
+            let pairs = vec![
+                pair("UniqueName", unique_name(run.manifest)),
+                pair("FriendlyName", step.plain("friendly_name")),
+                pair("IncludeCredentials", "false"),
+                pair("UiEditable", step.plain("ui_editable")),
+            ];
+            let made = writer.send(form("/v1/Services".into(), pairs, Repeat::NeverBlind)).await?;
+            step.service_made(&made)
+        }
+        "settings" => {
+            let pairs = vec![
+                pair("FriendlyName", step.plain("friendly_name")),
+                pair("IncludeCredentials", "false"),
+                pair("UiEditable", step.plain("ui_editable")),
+            ];
+            settings(step, writer.send(form(service, pairs, Repeat::Safe)).await?)
+        }
+        "restore" => {
+            let values = run.step.op["values"].as_object();
+            let wire = [
+                ("friendly_name", "FriendlyName"),
+                ("include_credentials", "IncludeCredentials"),
+                ("ui_editable", "UiEditable"),
+            ];
+            let text = |json: &Json| json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+            let pairs =
+                wire.iter().filter_map(|(key, name)| Some(pair(name, text(values?.get(*key)?)))).collect();
+            settings(step, writer.send(form(service, pairs, Repeat::Safe)).await?)
+        }
+        "environment" => {
+            let pairs = vec![pair("UniqueName", environment_name(run.manifest))];
+            let path = format!("{service}/Environments");
+            let made = writer.send(form(path, pairs, Repeat::NeverBlind)).await?;
+            step.environment_made(&made)
+        }
+        "function" => {
+            let pairs = vec![pair("FriendlyName", FUNCTION_NAME)];
+            let made = writer.send(form(format!("{service}/Functions"), pairs, Repeat::NeverBlind)).await?;
+            let sid = named(&made)?;
+            Ok(step.function_made(&sid))
+        }
+        "upload" => {
+            let call = wire::upload(step.id("service"), step.id("function"), run.desired);
+            let sid = named(&writer.send(call).await?)?;
+            let mut step = step;
+            step.seen.raw["ready_version"] = json!(sid);
+            Ok(step.done())
+        }
+        "build" => {
+            let call = wire::build(step.id("service"), step.version(), step.others(), run.desired);
+            let made = writer.send(call).await?;
+            let sid = named(&made)?;
+            let build = completed(&run, step.id("service"), &sid, Some(made), writer.reader()).await?;
+            Ok(step.built(&build))
+        }
+        "previous" | "variable" => {
+            let value = exposed(&step.value()?);
+            let key = step.key().to_owned();
+            let known = run.seen.raw["variables"][key.as_str()].as_str().unwrap_or_default().to_owned();
+            let path = step.variables();
+            let mut sent = set(&path, &known, &key, &value, writer).await;
+            if matches!(sent.as_ref().err().and_then(Failed::status), Some(404 | 409)) {
+                // Somebody has taken it away or made it since the plan; the refusal changed nothing.
+                let now = current(&step, &key, writer.reader()).await?;
+                let sid = now.as_ref().map(|one| text(one, "sid")).unwrap_or_default().to_owned();
+                sent = set(&path, &sid, &key, &value, writer).await;
+            }
+            let sid = named(&sent?)?;
+            step.variable_set(&sid)
+        }
+        "forget" => {
+            let key = step.key().to_owned();
+            if key == PREVIOUS {
+                writer.reader().sleep_ms(UNDER_WAY_MS).await;
+                if writer.reader().interrupted() {
+                    return Err(Failed::Stopped);
+                }
+            }
+            let known = run.seen.raw["variables"][key.as_str()].as_str().unwrap_or_default();
+            gone(writer.send(wire::delete(format!("{}/{known}", step.variables()))).await)?;
+            Ok(step.variable_gone())
+        }
+        "deploy" => {
+            let sid = text(&run.seen.raw, "ready_build").to_owned();
+            let build = completed(&run, step.id("service"), &sid, None, writer.reader()).await?;
+            let path = format!("{service}/Environments/{}/Deployments", step.id("environment"));
+            let pairs = vec![pair("BuildSid", &*sid)];
+            match writer.send(form(path, pairs, Repeat::NeverBlind)).await {
+                Ok(_) => Ok(step.deployed(&build)),
+                // That it serves already is what was wanted.
+                Err(failed) if failed.status() == Some(409) => {
+                    let environment = environment(&step, writer.reader()).await?;
+                    if text(&environment, "build_sid") == sid {
+                        Ok(step.deployed(&build))
+                    } else {
+                        Err(failed)
+                    }
+                }
+                Err(failed) => Err(failed),
+            }
+        }
+        "former" => {
+            gone(writer.send(wire::delete(format!("/v1/Services/{}", text(&run.step.op, "service")))).await)?;
+            Ok(former_gone(step))
+        }
+        _ => {
+            gone(writer.send(wire::delete(service)).await)?;
+            Ok(Done::seen(Seen::default()))
+        }
+    }
+}
+
+fn gone(sent: Result<Json, Failed>) -> Result<(), Failed> {
+    match sent {
+        Ok(_) => Ok(()),
+        Err(failed) if failed.status() == Some(404) => Ok(()),
+        Err(failed) => Err(failed),
+    }
+}
+
+fn settings(mut step: Step<'_>, reply: Json) -> Result<Done, Failed> {
+    observe::put_service(wire::whole(&reply).map_err(unnamed)?, &mut step.seen.attrs);
+    Ok(step.done())
+}
+
+fn former_gone(mut step: Step<'_>) -> Done {
+    let mut notes = std::collections::BTreeMap::new();
+    notes.insert("former".to_owned(), Json::Null);
+    if let Some(raw) = step.seen.raw.as_object_mut() {
+        raw.shift_remove("former");
+        raw.insert("notes".into(), json!(notes));
+    }
+    Done { seen: step.seen, notes }
+}
+
+async fn set(path: &str, sid: &str, key: &str, value: &str, writer: &mut Writer) -> Result<Json, Failed> {
+    if sid.is_empty() {
+        let pairs = vec![pair("Key", key), pair("Value", value)];
+        return writer.send(form(path.to_owned(), pairs, Repeat::NeverBlind)).await;
+    }
+    writer.send(form(format!("{path}/{sid}"), vec![pair("Value", value)], Repeat::Safe)).await
+}
+
+/// Waits until a build is completed.
+async fn completed(
+    run: &Run<'_>,
+    service: &str,
+    sid: &str,
+    first: Option<Json>,
+    reader: &Reader,
+) -> Result<Json, Failed> {
+    let get = wire::one(service, &format!("Builds/{sid}"));
+    let mut build = match first {
+        Some(build) => build,
+        None => reader.fresh(&get).await?,
+    };
+    for look in 0..BUILD_LOOKS_MAX {
+        match text(&build, "status") {
+            "completed" => return Ok(build),
+            "failed" => return Err(Failed::NotDone(failed_build(run, service, sid, &build))),
+            state => reader.tell(Event::Polling { address: run.address.to_owned(), state: state.to_owned() }),
+        }
+        reader.sleep_ms(BUILD_PAUSES_MS[look.min(BUILD_PAUSES_MS.len() - 1)]).await;
+        if reader.interrupted() {
+            return Err(Failed::Stopped);
+        }
+        build = reader.fresh(&get).await?;
+    }
+    let state = text(&build, "status");
+    Err(Failed::NotDone(format!("build {sid} is still {state:?} after several minutes; apply again later")))
+}
+
+/// Twilio gives no reason for a failed build, so everything that went in is named.
+fn failed_build(run: &Run<'_>, service: &str, sid: &str, build: &Json) -> String {
+    let packages: Vec<String> =
+        wire::dependencies(build).into_iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let versions: Vec<&str> =
+        build["function_versions"].as_array().into_iter().flatten().map(|one| text(one, "sid")).collect();
+    format!(
+        "Twilio could not build {} (build {sid}, versions {}, runtime {}, packages {}); Twilio gives no reason, and what \
+         was deployed before still serves. Check feedback.function.dependencies and runtime; the build log is in the \
+         Twilio Console, Functions and Assets, service {service}",
+        run.address,
+        versions.join(", "),
+        text(build, "runtime"),
+        packages.join(", "),
+    )
+}
+
+async fn environment(step: &Step<'_>, reader: &Reader) -> Result<Json, Failed> {
+    reader.fresh(&observe::serving(step.id("service"), step.id("environment"))).await
+}
+
+async fn current(step: &Step<'_>, key: &str, reader: &Reader) -> Result<Option<Json>, Failed> {
+    let what = format!("Environments/{}/Variables", step.id("environment"));
+    let list = reader.fresh(&wire::list(step.id("service"), &what)).await?;
+    Ok(wire::entries(&list, "variables")?.iter().find(|one| text(one, "key") == key).cloned())
+}
+
+/// The object, or nothing when it is gone.
+async fn there(found: Result<Json, Failed>) -> Result<Option<Json>, Failed> {
+    match found {
+        Ok(reply) => Ok(Some(reply)),
+        Err(failed) if failed.status() == Some(404) => Ok(None),
+        Err(failed) => Err(failed),
+    }
+}
+
+pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
+    let step = Step { run: &run, seen: run.seen.clone() };
+    let service = step.id("service").to_owned();
+    match text(&run.step.op, "do") {
+        "service" => {
+            let name = unique_name(run.manifest);
+            match there(reader.fresh(&wire::service(&name)).await).await? {
+                Some(service) => step.service_made(&service).map(Some),
+                None => Ok(None),
+            }
+        }
+        "settings" | "restore" => {
+            let reply = reader.fresh(&wire::service(&service)).await?;
+            let wanted = run.step.op["values"].as_object().cloned();
+            let done = settings(step, reply)?;
+            let is = |field: &str, wanted: Option<&Json>| {
+                wanted.is_none() || done.seen.attrs.get(field).and_then(Value::known) == wanted
+            };
+            let took =
+                ["friendly_name", "include_credentials", "ui_editable"].iter().all(|field| match &wanted {
+                    Some(values) => is(field, values.get(*field)),
+                    None => is(field, run.desired.get(*field).and_then(Value::known)),
+                });
+            Ok(took.then_some(done))
+        }
+        "environment" => {
+            let list = reader.fresh(&wire::list(&service, "Environments")).await?;
+            let name = environment_name(run.manifest);
+            let made =
+                wire::entries(&list, "environments")?.iter().find(|one| text(one, "unique_name") == name);
+            made.map(|one| step.environment_made(one)).transpose()
+        }
+        "function" => {
+            let list = reader.fresh(&wire::list(&service, "Functions")).await?;
+            let before = run.seen.raw["same_function"].as_array().cloned().unwrap_or_default();
+            let fresh: Vec<&str> = wire::entries(&list, "functions")?
+                .iter()
+                .filter(|one| text(one, "friendly_name") == FUNCTION_NAME && !before.contains(&one["sid"]))
+                .map(|one| text(one, "sid"))
+                .collect();
+            match fresh.as_slice() {
+                [] => Ok(None),
+                [sid] => Ok(Some(step.function_made(sid))),
+                several => Err(Failed::Unknown(format!(
+                    "several new Functions are named {FUNCTION_NAME:?}: {}; delete all but one",
+                    several.join(", ")
+                ))),
+            }
+        }
+        "upload" => {
+            let version = observe::newest(&service, step.id("function"), run.desired, reader).await?;
+            let mut step = step;
+            Ok(version.map(|sid| {
+                step.seen.raw["ready_version"] = json!(sid);
+                step.done()
+            }))
+        }
+        "build" => {
+            let list = reader.fresh(&wire::list(&service, "Builds")).await?;
+            let mut builds = wire::entries(&list, "builds")?.iter();
+            let made = builds
+                .find(|build| wire::is_wanted(build, step.version(), step.others(), run.desired))
+                .cloned();
+            let Some(made) = made else { return Ok(None) };
+            let sid = text(&made, "sid").to_owned();
+            let build = completed(&run, &service, &sid, Some(made), reader).await?;
+            Ok(Some(step.built(&build)))
+        }
+        "previous" | "variable" => {
+            let Some(now) = current(&step, step.key(), reader).await? else { return Ok(None) };
+            let sid = text(&now, "sid").to_owned();
+            let took = text(&now, "value") == exposed(&step.value()?);
+            if took { step.variable_set(&sid).map(Some) } else { Ok(None) }
+        }
+        "forget" => {
+            let now = current(&step, step.key(), reader).await?;
+            Ok(now.is_none().then(|| step.variable_gone()))
+        }
+        "deploy" => {
+            let sid = text(&run.seen.raw, "ready_build").to_owned();
+            let environment = environment(&step, reader).await?;
+            if text(&environment, "build_sid") != sid {
+                return Ok(None);
+            }
+            let build = completed(&run, &service, &sid, None, reader).await?;
+            Ok(Some(step.deployed(&build)))
+        }
+        "former" => {
+            let former = text(&run.step.op, "service");
+            let now = there(reader.fresh(&wire::service(former)).await).await?;
+            Ok(now.is_none().then(|| former_gone(step)))
+        }
+        _ => {
+            let now = there(reader.fresh(&wire::service(&service)).await).await?;
+            Ok(now.is_none().then(|| Done::seen(Seen::default())))
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The manifest section of the Function, its checks, and what it makes of the manifest.
+
+use ring::digest;
+use serde_json::json;
+
+use super::wire::exact;
+use super::{CURRENT, NAME, PREVIOUS, SECTION_PATH};
+use crate::diag::{Problem, codes};
+use crate::kinds::{Resource, log_stream};
+use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::manifest::Manifest;
+use crate::model::random::hex;
+use crate::model::secret::{Origin, Secret};
+use crate::model::value::{Attrs, OutputRef, Part, Template, Value};
+
+/// Most bytes of a variable's value and most characters of its name ("Twilio Serverless v1" description, 2026-04).
+const VALUE_BYTES_MAX: usize = 450;
+const KEY_MAX: usize = 128;
+
+/// Packages that Twilio puts into every build. They are always sent, because leaving one out keeps what an earlier
+/// build had ("terraform-provider-twilio" documentation, 2025-05). The handler has to be an exact version; this is the
+/// platform's own ("Twilio docs, runtime handler", 2026-07).
+const ALWAYS: [(&str, &str); 2] = [("twilio", "6.2.0"), ("@twilio/runtime-handler", "2.1.2")];
+
+/// What the code reads and the stack itself fills in.
+const OWN: [&str; 6] =
+    ["TWILIO_ACCOUNT_SID", "TWILIO_API_KEY", "TWILIO_API_SECRET", "TWILIO_VERIFY_SID", CURRENT, PREVIOUS];
+
+/// Names that the platform fills in ("Twilio docs, Functions variables", 2026-08).
+const RESERVED: [&str; 6] =
+    ["ACCOUNT_SID", "AUTH_TOKEN", "DOMAIN_NAME", "PATH", "SERVICE_SID", "ENVIRONMENT_SID"];
+
+pub(super) static SECTION: Section = Section {
+    path: SECTION_PATH,
+    doc: "The Twilio Function that receives the log stream and tells Verify which codes were used",
+    required: false,
+    fields: &[
+        Field {
+            key: "code",
+            ty: Type::Code,
+            required: true,
+            wire: "Content",
+            doc: "`builtin:verify-feedback` or a file",
+            ..FIELD
+        },
+        Field {
+            key: "api_key",
+            ty: Type::Text { min: 1, max: 450, check: None },
+            required: true,
+            secret: true,
+            wire: "Value of TWILIO_API_KEY",
+            doc: "a restricted key, verification/update only",
+            ..FIELD
+        },
+        Field {
+            key: "api_secret",
+            ty: Type::Text { min: 1, max: 450, check: None },
+            required: true,
+            secret: true,
+            wire: "Value of TWILIO_API_SECRET",
+            doc: "of that key",
+            ..FIELD
+        },
+        Field {
+            key: "runtime",
+            ty: Type::OpenOneOf(&["node20", "node22", "node24"]),
+            default: Some("node22"),
+            wire: "Runtime",
+            doc: "Node.js version",
+            ..FIELD
+        },
+        Field {
+            key: "dependencies",
+            ty: Type::Map { max: 30 },
+            default: Some("{}"),
+            wire: "Dependencies",
+            doc: "npm packages; twilio and @twilio/runtime-handler are always there, and pinned when not named",
+            ..FIELD
+        },
+        Field {
+            key: "variables",
+            ty: Type::Map { max: 40 },
+            default: Some("{}"),
+            secret: true,
+            wire: "Variables",
+            doc: "further variables that the code reads from its context",
+            ..FIELD
+        },
+        Field {
+            key: "path",
+            ty: Type::Text { min: 2, max: 255, check: Some(path) },
+            default: Some("/auth0-logs"),
+            wire: "Path",
+            doc: "path of the Function's URL",
+            ..FIELD
+        },
+        Field {
+            key: "friendly_name",
+            ty: Type::Text { min: 1, max: 255, check: None },
+            wire: "FriendlyName",
+            doc: "of the Serverless service; defaults to `Lockstep feedback (<stack>)`",
+            ..FIELD
+        },
+        Field {
+            key: "ui_editable",
+            ty: Type::Bool,
+            default: Some("false"),
+            wire: "UiEditable",
+            doc: "whether the Twilio Console lets people edit the Function",
+            ..FIELD
+        },
+        Field {
+            key: "unique_name",
+            ty: Type::Text { min: 1, max: 50, check: Some(unique) },
+            doc: "of the Serverless service, unique in the account; defaults to `lockstep-feedback-<stack>-<hash>`",
+            ..FIELD
+        },
+        Field {
+            key: "environment",
+            ty: Type::Text { min: 1, max: 100, check: Some(environment) },
+            default: Some("production"),
+            doc: "unique name of the environment; another one has another URL",
+            ..FIELD
+        },
+    ],
+};
+
+fn unique(value: &str) -> Result<(), (String, String)> {
+    if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Ok(());
+    }
+    Err(("it becomes a part of the URL".into(), "use letters, digits and dashes".into()))
+}
+
+fn environment(value: &str) -> Result<(), (String, String)> {
+    if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
+        return Ok(());
+    }
+    Err(("it is a unique name".into(), "use letters, digits, dashes and underscores".into()))
+}
+
+/// The vendor's own deploy tool refuses these ("serverless-toolkit" source, 2026-06).
+fn path(value: &str) -> Result<(), (String, String)> {
+    let bad = |ch: char| {
+        ch.is_whitespace() || ch.is_control() || !ch.is_ascii() || "#;,?:@+&$()'\"%\\".contains(ch)
+    };
+    if value.starts_with('/') && !value.starts_with("//") && !value.contains(bad) {
+        return Ok(());
+    }
+    Err(("it is a path of a URL".into(), "begin with / and use letters, digits, dashes and slashes".into()))
+}
+
+/// Unique name of the service. The default names stack and tenant: one account may serve the tenants of several
+/// stages, whose manifests are the same but for the domain.
+pub(super) fn unique_name(manifest: &Manifest) -> String {
+    if let Some(name) = manifest.text(SECTION_PATH, "unique_name") {
+        return name.to_owned();
+    }
+    let domain = manifest
+        .text("auth0", "domain")
+        .or_else(|| manifest.secret("auth0", "domain").map(Secret::expose))
+        .unwrap_or_default();
+    let whole = format!("{}\n{}", domain.to_ascii_lowercase(), manifest.stack);
+    let hash = hex(&digest::digest(&digest::SHA256, whole.as_bytes()).as_ref()[..3]);
+    let clean = |ch: char| if ch.is_ascii_alphanumeric() { ch.to_ascii_lowercase() } else { '-' };
+    // 50 characters in all.
+    let stack: String = manifest.stack.chars().take(25).map(clean).collect();
+    format!("lockstep-feedback-{stack}-{hash}")
+}
+
+/// Unique name of the environment.
+pub(super) fn environment_name(manifest: &Manifest) -> &str {
+    manifest.text(SECTION_PATH, "environment").unwrap_or("production")
+}
+
+/// The Function as the manifest wants it.
+pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
+    let Some(attrs) = manifest.section(SECTION_PATH) else { return Vec::new() };
+    let own = ["api_key", "api_secret", "unique_name", "environment"];
+    let mut desired: Attrs = attrs
+        .iter()
+        .filter(|(key, _)| !own.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    for (name, version) in ALWAYS {
+        desired.entry(format!("dependencies.{name}")).or_insert_with(|| Value::text(version));
+    }
+    desired
+        .entry("friendly_name".into())
+        .or_insert_with(|| Value::text(format!("Lockstep feedback ({})", manifest.stack)));
+    desired.insert("include_credentials".into(), Value::Known(json!(false)));
+    // Auth0 cannot sign as Twilio does, so the gateway has to let everybody through to the code's own check.
+    desired.insert("visibility".into(), Value::text("public"));
+    // Runtime state is part of the desired state: what serves is what the manifest says.
+    desired.insert("deployed".into(), Value::Known(json!(true)));
+    let verify = Template {
+        parts: vec![Part::Output(OutputRef { resource: "verify_service".into(), output: "sid".into() })],
+        secret: true,
+    };
+    let variables = [
+        ("TWILIO_API_KEY", attrs.get("api_key").cloned()),
+        ("TWILIO_API_SECRET", attrs.get("api_secret").cloned()),
+        ("TWILIO_ACCOUNT_SID", manifest.get("twilio", "account_sid").map(hidden)),
+        ("TWILIO_VERIFY_SID", Some(Value::Output(verify))),
+        (CURRENT, manifest.get(log_stream::SECTION_PATH, "authorization").cloned()),
+    ];
+    for (name, value) in variables {
+        if let Some(value) = value {
+            desired.insert(format!("variables.{name}"), value);
+        }
+    }
+    vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
+}
+
+/// Every variable is read back as a secret, so an address is compared as one.
+fn hidden(value: &Value) -> Value {
+    match value.as_str() {
+        Some(text) => Value::Secret(Secret::new(text, Origin::Public)),
+        None => value.clone(),
+    }
+}
+
+/// Checks beyond single fields.
+pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
+    let Some(attrs) = manifest.section(SECTION_PATH) else {
+        return absent(manifest, out);
+    };
+    let at = |key: &str| format!("{SECTION_PATH}.{key}");
+    if !manifest.text(SECTION_PATH, "code").unwrap_or_default().contains("exports.handler") {
+        out.push(Problem::error(
+            codes::UNSAFE,
+            at("code"),
+            "the handler is missing",
+            "exports.handler is what Twilio calls",
+            "export that handler, or use the built-in code",
+        ));
+    }
+    if manifest.get(log_stream::SECTION_PATH, "authorization").is_none() {
+        out.push(Problem::error(
+            codes::MISSING_KEY,
+            SECTION_PATH,
+            "nothing tells the Function who may send events to it",
+            "the Function is open to the internet and checks feedback.log_stream.authorization",
+            "add feedback.log_stream with authorization: ${generated.feedback}",
+        ));
+    }
+    let handler = manifest.text(SECTION_PATH, "dependencies.@twilio/runtime-handler");
+    if handler.is_some_and(|version| !exact(version)) {
+        out.push(Problem::error(
+            codes::MOVING_TARGET,
+            at("dependencies.@twilio/runtime-handler"),
+            "the version is not exact",
+            "Twilio refuses a range for its runtime handler",
+            "write an exact version such as 2.1.2",
+        ));
+    }
+    for (key, value) in attrs {
+        if let Some(name) = key.strip_prefix("variables.") {
+            variable_name(name, at(key), out);
+        }
+        let package = key.strip_prefix("dependencies.").filter(|name| *name != "@twilio/runtime-handler");
+        if let Some(version) = package.and(value.as_str()).filter(|version| !exact(version)) {
+            let reason = format!("{version:?} can change between two builds");
+            let help = "write an exact version such as 6.2.0";
+            let problem =
+                Problem::error(codes::MOVING_TARGET, at(key), "the version is not pinned", reason, help);
+            out.push(problem.warning());
+        }
+        let holds = key.starts_with("variables.") || key == "api_key" || key == "api_secret";
+        if holds {
+            length(value, at(key), out);
+        }
+        if matches!(value, Value::Generated(_)) && (key == "api_key" || key == "api_secret") {
+            out.push(Problem::error(
+                codes::NOT_SUPPORTED,
+                at(key),
+                "a key cannot be drawn",
+                "Twilio makes its keys itself",
+                "use ${env.NAME}",
+            ));
+        }
+    }
+    if let Some(value) = manifest.get(log_stream::SECTION_PATH, "authorization") {
+        length(value, format!("{}.authorization", log_stream::SECTION_PATH), out);
+    }
+}
+
+/// Without the section its output stands for nothing.
+fn absent(manifest: &Manifest, out: &mut Vec<Problem>) {
+    for (section, attrs) in &manifest.sections {
+        for (key, value) in attrs {
+            let Value::Output(template) = value else { continue };
+            let ours = |part: &Part| matches!(part, Part::Output(output) if output.resource == NAME);
+            if template.parts.iter().any(ours) {
+                out.push(Problem::error(
+                    codes::BAD_REFERENCE,
+                    format!("{section}.{key}"),
+                    "there is no Function whose URL this could be",
+                    "the manifest has no feedback.function",
+                    "add feedback.function, or write a URL",
+                ));
+            }
+        }
+    }
+}
+
+fn variable_name(name: &str, place: String, out: &mut Vec<Problem>) {
+    let problem = if OWN.contains(&name) {
+        let help = match name {
+            "TWILIO_API_KEY" => "use feedback.function.api_key",
+            "TWILIO_API_SECRET" => "use feedback.function.api_secret",
+            CURRENT | PREVIOUS => "use feedback.log_stream.authorization",
+            _ => "remove this line",
+        };
+        Problem::error(codes::CONFLICT, place, "the stack fills this variable in itself", name, help)
+    } else if RESERVED.contains(&name) {
+        Problem::error(
+            codes::CONFLICT,
+            place,
+            "Twilio fills this variable in itself",
+            name,
+            "choose another name",
+        )
+    } else if name.len() > KEY_MAX
+        || name.starts_with(|ch: char| ch.is_ascii_digit())
+        || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    {
+        Problem::error(
+            codes::BAD_TEXT,
+            place,
+            "this cannot be the name of a variable",
+            format!("at most {KEY_MAX} letters, digits and underscores, not a digit first"),
+            "choose another name",
+        )
+    } else {
+        return;
+    };
+    out.push(problem.at_key());
+}
+
+/// The value itself is a secret, so only its length is told.
+fn length(value: &Value, place: String, out: &mut Vec<Problem>) {
+    let bytes = match value {
+        Value::Secret(secret) => secret.expose().len(),
+        Value::Known(json) => json.as_str().map_or(0, str::len),
+        _ => return,
+    };
+    if bytes > VALUE_BYTES_MAX {
+        out.push(Problem::error(
+            codes::OUT_OF_RANGE,
+            place,
+            "the value is too long for a variable of a Function",
+            format!("has {bytes} bytes, at most {VALUE_BYTES_MAX} are allowed"),
+            "use a shorter value",
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn manifest(stack: &str, domain: &str) -> Manifest {
+        let auth0 = Attrs::from([("domain".to_owned(), Value::text(domain))]);
+        Manifest { stack: stack.into(), sections: BTreeMap::from([("auth0".to_owned(), auth0)]) }
+    }
+
+    #[test]
+    fn the_default_name_is_one_stack_on_one_tenant() {
+        let one = unique_name(&manifest("acme-login", "acme-dev.eu.auth0.com"));
+        assert!(one.starts_with("lockstep-feedback-acme-login-"), "{one}");
+        assert_eq!(one, unique_name(&manifest("acme-login", "ACME-dev.eu.auth0.com")));
+        assert_ne!(one, unique_name(&manifest("acme-login", "acme-prod.eu.auth0.com")));
+        let long = unique_name(&manifest(&"stack_name-".repeat(9), "a.example"));
+        assert!(long.len() <= 50 && unique(&long).is_ok(), "{long}");
+        assert_ne!(long, unique_name(&manifest(&"stack_name-".repeat(10), "a.example")));
+    }
+}

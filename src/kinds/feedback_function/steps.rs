@@ -1,0 +1,227 @@
+//! Which steps lead from what serves to what is wanted, and what goes away.
+
+use serde_json::{Value as Json, json};
+
+use super::{CURRENT, NAME, PREVIOUS};
+use crate::kinds::{Diff, Seen, step, text};
+use crate::model::ledger::{Entry, Ownership};
+use crate::model::plan::{Facts, Stage, Step, Verb};
+use crate::model::value::Value;
+
+/// Fields that need an upload, and those that need a build besides.
+const SOURCE: [&str; 3] = ["code", "path", "visibility"];
+const SERVICE: [&str; 3] = ["friendly_name", "include_credentials", "ui_editable"];
+
+/// Stands for the URL of a Function whose environment does not exist yet.
+pub(crate) const URL_TO_COME: &str = "(the Function)";
+
+/// What serves, as far as it is known. A service that takes another's place says nothing: the other one still serves.
+pub(super) fn facts(seen: &Seen) -> Facts {
+    if seen.not_read || seen.raw["former"].is_object() {
+        return Facts::new();
+    }
+    let state = match (seen.exists, seen.attrs.get("deployed")) {
+        (false, _) => "absent",
+        (true, Some(Value::Known(Json::Bool(true)))) => "deployed",
+        (true, _) => "undeployed",
+    };
+    let mut facts = Facts::from([("function".to_owned(), json!(state))]);
+    if let Some(url) = seen.ids.get("url") {
+        facts.insert("function.url".into(), json!(url));
+    }
+    facts
+}
+
+pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
+    let seen = diff.seen;
+    let changed = |field: &str| diff.changes.iter().any(|change| change.field == field);
+    let has = |id: &str| seen.ids.get(id).is_some_and(|id| !id.is_empty());
+    let former = seen.raw["former"].is_object();
+    let verb = match (former, seen.exists) {
+        (true, _) => Verb::Replace,
+        (false, true) => Verb::Update,
+        (false, false) => Verb::Create,
+    };
+    let mut steps = Vec::new();
+    let mut add = |what: &str, reason: &str, op: Json| {
+        let mut step = diff.step(verb, Stage::Feedback, what, op);
+        step.reason = reason.to_owned();
+        steps.push(step);
+    };
+
+    if !seen.exists {
+        let reason = match (former, diff.entry.is_some()) {
+            (true, _) => "its unique name is another one, so its URL changes, and the stream follows",
+            (false, true) => "it was deleted outside; a new one has another URL, and the stream follows",
+            (false, false) => "it does not exist",
+        };
+        add("create the service", reason, json!({ "do": "service" }));
+    } else if SERVICE.iter().any(|field| changed(field)) {
+        let names: Vec<&str> = SERVICE.into_iter().filter(|field| changed(field)).collect();
+        add("update the service", &differ(&names), json!({ "do": "settings" }));
+    }
+    if !has("environment") {
+        let reason = match diff.entry.and_then(|entry| entry.ids.get("environment")) {
+            Some(_) if seen.exists => {
+                "the one on record is not there; a new one has another URL, and the stream follows"
+            }
+            _ => "the Function's URL comes from it",
+        };
+        add("create the environment", reason, json!({ "do": "environment" }));
+    }
+    if !has("function") {
+        add("create the Function", "it does not exist", json!({ "do": "function" }));
+    }
+    let packages = |field: &str| field.starts_with("dependencies.");
+    let built: Vec<&str> = diff
+        .changes
+        .iter()
+        .map(|change| change.field.as_str())
+        .filter(|field| {
+            SOURCE.contains(field) || *field == "runtime" || packages(field) || *field == "deployed"
+        })
+        .collect();
+    let deploys = !built.is_empty();
+    let why = if has("version") { differ(&built) } else { "nothing is deployed yet".to_owned() };
+    if deploys {
+        let source = SOURCE.iter().any(|field| changed(field));
+        if source && text(&seen.raw, "ready_version").is_empty() {
+            add("upload the code", &why, json!({ "do": "upload" }));
+        }
+        if text(&seen.raw, "ready_build").is_empty() {
+            add("build it", &why, json!({ "do": "build" }));
+        }
+    }
+    // Variables take effect at once, before the new code that needs them.
+    let current = format!("variables.{CURRENT}");
+    let previous = format!("variables.{PREVIOUS}");
+    let rotates = changed(&current) && is_sent(diff, &current);
+    if rotates {
+        let reason = "the stream still sends it while the new one is on its way";
+        add("accept the former secret too", reason, json!({ "do": "previous" }));
+    }
+    for change in diff.changes.iter().filter(|change| change.new.is_some()) {
+        if let Some(key) = change.field.strip_prefix("variables.") {
+            let reason = if change.old.is_some() { "its value differs" } else { "it is not set" };
+            add(&format!("set the variable {key}"), reason, json!({ "do": "variable", "key": key }));
+        }
+    }
+    if deploys {
+        add("deploy", &why, json!({ "do": "deploy" }));
+    }
+
+    if let Some(first) = steps.first_mut().filter(|_| !seen.exists) {
+        // The unique name is kept by the server; what hangs below it is found by name within the service.
+        first.creates = true;
+    }
+    if let Some(last) = steps.last_mut().filter(|_| deploys) {
+        let url = seen.ids.get("url").map_or(URL_TO_COME, String::as_str);
+        last.effects = Facts::from([
+            ("function".to_owned(), json!("deployed")),
+            ("function.url".to_owned(), json!(url)),
+        ]);
+    }
+    if changed("include_credentials")
+        && let Some(step) = steps.iter_mut().find(|step| step.op["do"] == "settings")
+        && !seen.raw["others"]["functions"].as_array().is_none_or(Vec::is_empty)
+    {
+        step.danger = Some("other Functions of this service lose the account's own credentials".into());
+    }
+
+    let mut gone: Vec<&str> = diff
+        .changes
+        .iter()
+        .filter(|change| change.new.is_none())
+        .filter_map(|change| change.field.strip_prefix("variables."))
+        .collect();
+    if rotates && !changed(&previous) {
+        gone.push(PREVIOUS);
+    }
+    for key in gone {
+        let what = format!("remove the variable {key}");
+        // After the stream has changed, and after the code that read it.
+        let op = json!({ "do": "forget", "key": key });
+        let mut step = diff.step(verb, Stage::RemoveFunction, &what, op);
+        step.reason = match key {
+            PREVIOUS => "nothing sends the former secret any more".into(),
+            _ => "the manifest does not name it any more".into(),
+        };
+        steps.push(step);
+    }
+    if former {
+        let op = json!({ "do": "former", "service": seen.raw["former"]["service"] });
+        let mut step = diff.step(verb, Stage::RemoveFunction, "delete the former service", op);
+        step.reason = format!("the stream sends to {NAME} under its new name");
+        step.danger = Some("its URL never comes back, and everything in it goes".into());
+        steps.push(step);
+    }
+    steps
+}
+
+fn differ(names: &[&str]) -> String {
+    let verb = if names.len() == 1 { "differs" } else { "differ" };
+    format!("{} {verb}", names.join(", "))
+}
+
+/// Whether the stream sends just now what the Function holds: then a change of the one must not come before the other.
+fn is_sent(diff: &Diff<'_>, current: &str) -> bool {
+    let sent = diff.all.get("log_stream").and_then(|stream| stream.attrs.get("authorization"));
+    matches!((sent, diff.seen.attrs.get(current)), (Some(sent), Some(held)) if sent == held)
+}
+
+pub(super) fn removal(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    if !seen.exists || seen.ids.get("unique_name") != entry.ids.get("unique_name") {
+        return Vec::new();
+    }
+    if entry.ownership == Ownership::Adopted {
+        return put_back(address, seen, entry);
+    }
+    let op = json!({ "do": "delete" });
+    let mut step = step(address, NAME, Verb::Delete, Stage::RemoveFunction, "delete the service", op);
+    step.reason = "it was created by this stack".into();
+    let foreign: Vec<&str> =
+        seen.raw["foreign"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let also = match foreign.as_slice() {
+        [] => String::new(),
+        names => format!(", also what others put there: {}", names.join(", ")),
+    };
+    step.danger =
+        Some(format!("the Function's URL never comes back, and everything in the service goes{also}"));
+    step.effects = Facts::from([("function".to_owned(), json!("absent"))]);
+    vec![step]
+}
+
+/// A service that was there before: its settings go back and our credentials go; what serves in it stays, because to
+/// un-deploy it would take other people's Functions along.
+fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let values: serde_json::Map<String, Json> = entry
+        .restore
+        .iter()
+        .filter(|(key, _)| SERVICE.contains(&key.as_str()))
+        .filter(|(key, old)| seen.attrs.get(*key).and_then(Value::known).is_some_and(|now| now != *old))
+        .map(|(key, old)| (key.clone(), old.clone()))
+        .collect();
+    if !values.is_empty() {
+        let op = json!({ "do": "restore", "values": values });
+        let what = "put the former settings back";
+        let mut step = step(address, NAME, Verb::Update, Stage::RemoveFunction, what, op);
+        step.reason = "it was there before this stack".into();
+        steps.push(step);
+    }
+    let before = entry.restore.get("variables").and_then(Json::as_array);
+    let was_there = |key: &str| before.is_none_or(|names| names.iter().any(|name| name == key));
+    let there = seen.raw["variables"].as_object();
+    for key in entry.fields.keys().filter_map(|field| field.strip_prefix("variables.")) {
+        if there.is_some_and(|there| there.contains_key(key)) && !was_there(key) {
+            let op = json!({ "do": "forget", "key": key });
+            let what = format!("remove the variable {key}");
+            let mut step = step(address, NAME, Verb::Update, Stage::RemoveFunction, &what, op);
+            step.reason = "this stack set it".into();
+            step.danger = Some("the Function that stays cannot report to Verify without it".into());
+            step.effects = Facts::from([("function".to_owned(), json!("undeployed"))]);
+            steps.push(step);
+        }
+    }
+    steps
+}

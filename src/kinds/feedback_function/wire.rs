@@ -1,0 +1,272 @@
+//! Calls of Serverless v1 and what is read out of their replies.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use crate::kinds::text;
+use crate::model::api::Method;
+use crate::model::call::{Api, Body, Failed, Get, Paging, Part, Repeat, Write};
+use crate::model::value::{Attrs, Value};
+
+/// A service, by SID or unique name.
+pub(super) fn service(key: &str) -> Get {
+    Get::whole(Api::Serverless, format!("/v1/Services/{key}"))
+}
+
+/// A list below a service; `what` is `Functions`, `Environments/{sid}/Variables` and the like.
+pub(super) fn list(service: &str, what: &str) -> Get {
+    let path = format!("/v1/Services/{service}/{what}?PageSize=100");
+    Get { api: Api::Serverless, path, paging: Paging::Next }
+}
+
+/// An object below a service.
+pub(super) fn one(service: &str, what: &str) -> Get {
+    Get::whole(Api::Serverless, format!("/v1/Services/{service}/{what}"))
+}
+
+/// The source text of a version.
+pub(super) fn content(service: &str, function: &str, version: &str) -> Get {
+    one(service, &format!("Functions/{function}/Versions/{version}/Content"))
+}
+
+/// The entries of a list reply. One without a SID is no entry of these lists.
+pub(super) fn entries<'a>(reply: &'a Json, key: &str) -> Result<&'a [Json], Failed> {
+    let list = reply.get(key).and_then(Json::as_array);
+    let list = list.filter(|list| list.iter().all(|entry| !text(entry, "sid").is_empty()));
+    list.map(Vec::as_slice).ok_or_else(|| Failed::Misread(format!("Serverless: no list of {key}")))
+}
+
+/// An object with a SID.
+pub(super) fn whole(reply: &Json) -> Result<&Json, Failed> {
+    if text(reply, "sid").is_empty() {
+        return Err(Failed::Misread("Serverless: an object without a SID".into()));
+    }
+    Ok(reply)
+}
+
+/// Two capital letters and 32 letters or digits: fit for a path. The record is untrusted.
+pub(super) fn is_sid(sid: &str, prefix: &str) -> bool {
+    sid.len() == 34 && sid.starts_with(prefix) && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// A form write below the services.
+pub(super) fn form(path: String, pairs: Vec<(String, String)>, repeat: Repeat) -> Write {
+    let body = if pairs.is_empty() { Body::None } else { Body::Form(pairs) };
+    Write { api: Api::Serverless, method: Method::Post, path, body, repeat }
+}
+
+/// A removal. Gone already is fine for whoever sends it.
+pub(super) fn delete(path: String) -> Write {
+    Write { api: Api::Serverless, method: Method::Delete, path, body: Body::None, repeat: Repeat::Safe }
+}
+
+/// One pair of a form.
+pub(super) fn pair(name: &str, value: impl Into<String>) -> (String, String) {
+    (name.to_owned(), value.into())
+}
+
+/// Upload of a version: its own host, multipart, and the file's content type is what marks it as code.
+pub(super) fn upload(service: &str, function: &str, desired: &Attrs) -> Write {
+    let field = |key: &str| desired.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let plain = |name, content| Part { name, file: None, content };
+    let parts = vec![
+        plain("Path", field("path")),
+        plain("Visibility", field("visibility")),
+        Part {
+            name: "Content",
+            file: Some(("function.js", "application/javascript")),
+            content: field("code"),
+        },
+    ];
+    Write {
+        api: Api::Upload,
+        method: Method::Post,
+        path: format!("/v1/Services/{service}/Functions/{function}/Versions"),
+        body: Body::Multipart(parts),
+        repeat: Repeat::NeverBlind,
+    }
+}
+
+/// What of a build belongs to others and goes along with every build of ours.
+pub(super) fn others(build: &Json, function: &str, path: &str) -> Json {
+    let sids = |key: &str, keep: &dyn Fn(&Json) -> bool| -> Vec<String> {
+        let list = build.get(key).and_then(Json::as_array);
+        let mut sids: Vec<String> =
+            list.into_iter().flatten().filter(|v| keep(v)).map(|v| text(v, "sid").to_owned()).collect();
+        sids.sort();
+        sids
+    };
+    // Two versions cannot have one path, and this one is ours.
+    let functions = sids("function_versions", &|version| {
+        text(version, "function_sid") != function && text(version, "path") != path
+    });
+    let assets = sids("asset_versions", &|asset| text(asset, "path") != path);
+    let none = functions.is_empty() && assets.is_empty();
+    let dependencies = if none { BTreeMap::new() } else { dependencies(build) };
+    json!({ "functions": functions, "assets": assets, "dependencies": dependencies })
+}
+
+/// Packages of a build by name.
+pub(super) fn dependencies(build: &Json) -> BTreeMap<String, String> {
+    let list = build.get("dependencies").and_then(Json::as_array);
+    list.into_iter().flatten().map(|one| (text(one, "name").into(), text(one, "version").into())).collect()
+}
+
+/// The packages that the manifest wants.
+pub(super) fn wanted_dependencies(desired: &Attrs) -> BTreeMap<String, String> {
+    let named = |(key, value): (&String, &Value)| {
+        Some((key.strip_prefix("dependencies.")?.to_owned(), value.as_str()?.to_owned()))
+    };
+    desired.iter().filter_map(named).collect()
+}
+
+/// Whether a package reads back as it was asked for.
+///
+/// Ranges read back resolved on some accounts, and on node24 the platform raises the runtime handler by itself
+/// ("Twilio changelog, Node 24", 2026-07).
+pub(super) fn is_met(name: &str, wanted: &str, there: &str) -> bool {
+    let numbers =
+        |version: &str| -> Vec<u64> { version.split('.').filter_map(|part| part.parse().ok()).collect() };
+    match (exact(wanted), exact(there)) {
+        (true, true) if name == "@twilio/runtime-handler" => numbers(there) >= numbers(wanted),
+        (true, _) => wanted == there,
+        (false, resolved) => resolved || wanted == there,
+    }
+}
+
+/// Whether a version names one release and no range.
+pub(super) fn exact(version: &str) -> bool {
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    core.split('.').count() == 3 && core.split('.').all(|part| part.parse::<u64>().is_ok())
+}
+
+/// The body of a new build: our version next to those of others.
+pub(super) fn build(service: &str, version: &str, others: &Json, desired: &Attrs) -> Write {
+    let sids = |key: &str| -> Vec<String> {
+        let list = others.get(key).and_then(Json::as_array);
+        list.into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
+    };
+    let mut pairs = vec![pair("FunctionVersions", version)];
+    pairs.extend(sids("functions").into_iter().map(|sid| pair("FunctionVersions", sid)));
+    pairs.extend(sids("assets").into_iter().map(|sid| pair("AssetVersions", sid)));
+    let mut packages: BTreeMap<String, String> = others
+        .get("dependencies")
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, version)| Some((name.clone(), version.as_str()?.to_owned())))
+        .collect();
+    packages.extend(wanted_dependencies(desired));
+    let packages: Vec<Json> =
+        packages.iter().map(|(name, version)| json!({ "name": name, "version": version })).collect();
+    pairs.push(pair("Dependencies", json!(packages).to_string()));
+    pairs.push(pair("Runtime", desired.get("runtime").and_then(Value::as_str).unwrap_or_default()));
+    form(format!("/v1/Services/{service}/Builds"), pairs, Repeat::NeverBlind)
+}
+
+/// Whether a build holds exactly our version and those of others, with the wanted packages and runtime, and has not
+/// failed.
+pub(super) fn is_wanted(build: &Json, version: &str, others: &Json, desired: &Attrs) -> bool {
+    let sids = |key: &str| -> Vec<&str> {
+        let list = build.get(key).and_then(Json::as_array);
+        let mut sids: Vec<&str> = list.into_iter().flatten().map(|v| text(v, "sid")).collect();
+        sids.sort_unstable();
+        sids
+    };
+    let wanted = |key: &str, ours: Option<&str>| -> Vec<String> {
+        let list = others.get(key).and_then(Json::as_array);
+        let mut sids: Vec<String> =
+            list.into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect();
+        sids.extend(ours.map(str::to_owned));
+        sids.sort_unstable();
+        sids
+    };
+    let there = dependencies(build);
+    matches!(text(build, "status"), "completed" | "building")
+        && text(build, "runtime") == desired.get("runtime").and_then(Value::as_str).unwrap_or_default()
+        && sids("function_versions") == wanted("functions", Some(version))
+        && sids("asset_versions") == wanted("assets", None)
+        && wanted_dependencies(desired)
+            .iter()
+            .all(|(name, version)| there.get(name).is_some_and(|there| is_met(name, version, there)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live() -> Json {
+        json!({
+            "sid": "ZB1", "status": "completed", "runtime": "node22",
+            "asset_versions": [{ "sid": "ZN9", "asset_sid": "ZH9", "path": "/logo.png", "visibility": "PUBLIC" }],
+            "function_versions": [
+                { "sid": "ZN2", "function_sid": "ZH2", "path": "/theirs", "visibility": "PUBLIC" },
+                { "sid": "ZN1", "function_sid": "ZH1", "path": "/auth0-logs", "visibility": "PUBLIC" },
+                { "sid": "ZN3", "function_sid": "ZH3", "path": "/auth0-logs2", "visibility": "PRIVATE" },
+            ],
+            "dependencies": [{ "name": "lodash", "version": "4.17.21" }, { "name": "twilio", "version": "5.3.0" }],
+        })
+    }
+
+    fn desired() -> Attrs {
+        Attrs::from([
+            ("runtime".to_owned(), Value::text("node22")),
+            ("dependencies.twilio".to_owned(), Value::text("6.2.0")),
+        ])
+    }
+
+    #[test]
+    fn what_others_deployed_goes_along() {
+        let theirs = others(&live(), "ZH1", "/auth0-logs");
+        assert_eq!(theirs["functions"], json!(["ZN2", "ZN3"]));
+        assert_eq!(theirs["assets"], json!(["ZN9"]));
+        let Body::Form(pairs) = build("ZS1", "ZN7", &theirs, &desired()).body else { panic!("a form") };
+        let all = |name: &str| -> Vec<&str> {
+            pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+        };
+        assert_eq!(all("FunctionVersions"), ["ZN7", "ZN2", "ZN3"]);
+        assert_eq!(all("AssetVersions"), ["ZN9"]);
+        let packages: Json = serde_json::from_str(all("Dependencies")[0]).expect("JSON");
+        let expected =
+            json!([{ "name": "lodash", "version": "4.17.21" }, { "name": "twilio", "version": "6.2.0" }]);
+        assert_eq!(packages, expected, "theirs stay, ours win");
+    }
+
+    #[test]
+    fn a_build_of_ours_alone_takes_nothing_along() {
+        let mut alone = live();
+        alone["asset_versions"] = json!([]);
+        alone["function_versions"] = json!([live()["function_versions"][1]]);
+        let theirs = others(&alone, "ZH1", "/auth0-logs");
+        assert_eq!(theirs, json!({ "functions": [], "assets": [], "dependencies": {} }));
+    }
+
+    #[test]
+    fn a_build_is_known_again_in_any_order() {
+        let theirs = others(&live(), "ZH1", "/auth0-logs");
+        let mut desired = desired();
+        assert!(!is_wanted(&live(), "ZN1", &theirs, &desired), "an older package");
+        desired.insert("dependencies.twilio".into(), Value::text("5.3.0"));
+        assert!(is_wanted(&live(), "ZN1", &theirs, &desired));
+        assert!(!is_wanted(&live(), "ZN7", &theirs, &desired), "another version");
+        let mut failed = live();
+        failed["status"] = json!("failed");
+        assert!(!is_wanted(&failed, "ZN1", &theirs, &desired));
+    }
+
+    #[test]
+    fn packages_read_back_resolved_or_raised() {
+        assert!(is_met("twilio", "6.2.0", "6.2.0") && !is_met("twilio", "6.2.0", "6.3.0"));
+        assert!(is_met("lodash", "^4.17.0", "4.17.21") && is_met("lodash", "latest", "4.17.21"));
+        assert!(is_met("@twilio/runtime-handler", "2.0.1", "2.1.2"));
+        assert!(!is_met("@twilio/runtime-handler", "2.1.2", "2.0.1"));
+        assert!(is_met("lodash", "4.17", "4.17.21") && !is_met("lodash", "1.0.0-rc.1", "1.0.0"));
+    }
+
+    #[test]
+    fn exact_versions() {
+        assert!(exact("2.1.2") && exact("2.1.2-rc.1"));
+        assert!(!exact("^2.1.2") && !exact("latest") && !exact("2.1") && !exact("*"));
+    }
+}
