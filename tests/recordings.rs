@@ -57,7 +57,10 @@ fn recordings_of_all_three_forms_match() {
     let sum: u64 = rows.iter().filter_map(|row| row["total"].as_u64()).sum();
     assert_eq!(sum, 19, "every exchange is in a row");
     assert!(text.contains("GET /roles 2xx: 0/1 (0, 0, 0)"), "{text}");
-    assert!(text.contains("not recorded at all: GET /actions/actions, PATCH /actions/actions/{id}, "), "{text}");
+    assert!(
+        text.contains("not recorded at all: GET /actions/actions, PATCH /actions/actions/{id}, "),
+        "{text}"
+    );
 }
 
 #[test]

@@ -134,8 +134,8 @@ impl Report {
         self.rows.keys().any(|(_, endpoint, _)| endpoint == call)
     }
 
-    /// The three tables, and every mismatch on an endpoint in use (all of them with `every`). Mismatches of values alone are
-    /// listed with `values`.
+    /// The three tables, and every mismatch on an endpoint that the twin serves (all of them with `every`). Mismatches
+    /// of values alone are listed with `values`.
     pub fn text(&self, every: bool, values: bool) -> String {
         let mut out = String::new();
         for (title, group) in TITLES {
@@ -162,7 +162,7 @@ impl Report {
                 writeln!(out, "  all: {matched}/{total} = {percent:.2} % ({equal}, {seeded}, {rewritten})\n");
         }
         for mismatch in &self.mismatches {
-            if (mismatch.group == Group::Used || every) && (mismatch.of_shape || values) {
+            if (mismatch.group != Group::Unknown || every) && (mismatch.of_shape || values) {
                 let Mismatch { file, number, endpoint, reasons, of_shape, .. } = mismatch;
                 let word = if *of_shape { "mismatch" } else { "values" };
                 let _ = writeln!(out, "{word}: {file} #{number} {endpoint}: {}", reasons.join("; "));
