@@ -569,10 +569,12 @@ pub fn siem(twin: &mut Twin) -> &mut LogStream {
 
 fn stream_to<'a>(twin: &'a mut Twin, endpoint: &str) -> &'a mut LogStream {
     let streams = &mut tenant(twin).log_streams;
-    let to = |stream: &&mut LogStream| {
+    let to = |stream: &LogStream| {
         stream.sink.get("httpEndpoint").and_then(Json::as_str).is_some_and(|to| to.starts_with(endpoint))
     };
-    streams.iter_mut().find(to).expect("the stream is there")
+    // Its endpoint may be what was changed before.
+    let at = streams.iter().position(to).unwrap_or(0);
+    streams.get_mut(at).expect("the stream is there")
 }
 
 /// A template of the tenant's own.

@@ -236,7 +236,7 @@ fn delete(call: &mut Call) -> Outcome {
 
 /// Starts the build of a draft. The recorded durations are in the options.
 fn start_build(tenant: &mut Tenant, dependencies: &[Dependency], options: &Options, now_ms: u64) -> Build {
-    let ordered = tenant.failing_builds > 0;
+    let ordered = options.every_build_fails || tenant.failing_builds > 0;
     tenant.failing_builds = tenant.failing_builds.saturating_sub(1);
     let fails = ordered || dependencies.iter().any(|dependency| dependency.version == IMPOSSIBLE_VERSION);
     let with_dependencies = !dependencies.is_empty();
@@ -250,7 +250,7 @@ fn start_build(tenant: &mut Tenant, dependencies: &[Dependency], options: &Optio
 
 /// State of a build at a moment. Recorded paths: `pending` → `built` without dependencies; `pending` → `building` →
 /// `built` with; `pending` → `building` → `retrying` → `building` → `retrying` → `building` → `failed`.
-pub(super) fn build_status(build: &Build, now_ms: u64) -> &'static str {
+pub(in super::super) fn build_status(build: &Build, now_ms: u64) -> &'static str {
     if now_ms >= build.ends_at_ms {
         return if build.fails { "failed" } else { "built" };
     }
