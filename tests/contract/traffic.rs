@@ -14,7 +14,7 @@ use lockstep::model::api::ApiRequest;
 use lockstep::model::secret::{Origin, Secret};
 use lockstep::plan::build;
 use lockstep::shell::in_process::{Ended as Ran, Handled, InProcess, Simulator, Stop, run_virtual};
-use lockstep::twin::world::PhoneProvider;
+use lockstep::twin::world::{PhoneProvider, PhoneTemplate};
 use lockstep::twin::{BindingRule, Flag, Options, Twin, What};
 use serde_json::{Value as Json, json};
 
@@ -136,7 +136,10 @@ fn manifests(recorder: &Shared) {
             build::declared(&bed.manifest).into_iter().map(|resource| resource.address).collect();
         let written: Json = serde_yaml::from_str(&text).expect("YAML");
         let now_ms = bed.now_ms();
-        for row in rows().into_iter().filter(|row| declared.contains(row.address)) {
+        let mut rows = rows();
+        // Rows find a stream by its endpoint, so that is moved last.
+        rows.sort_by_key(|row| row.place.ends_with(".endpoint"));
+        for row in rows.into_iter().filter(|row| declared.contains(row.address)) {
             if row.place.is_empty() || written.pointer(&format!("/{}", row.place.replace('.', "/"))).is_some()
             {
                 bed.with_twin(|twin| (row.tamper)(twin, now_ms));
@@ -283,6 +286,44 @@ fn rare_turns(recorder: &Shared) {
     bed.observe();
     with_a_key(recorder);
     leases(recorder);
+    legacy(recorder);
+    templates_taken_over(recorder);
+}
+
+/// The stack of a tenant with the legacy set-up, its message texts too: applied, changed by others, destroyed.
+fn legacy(recorder: &Shared) {
+    let texts = json!({ "enrollment_message": "Acme {{code}}", "verification_message": "Acme: {{code}}" });
+    let edits = [edit("phone.delivery", json!("legacy")), edit("phone.legacy_templates", texts)];
+    let mut bed = tapped_bed(Bed::new(valid(&core_manifest(), &edits)), recorder);
+    bed.with_twin(|twin| {
+        twin.tenant_mut(DOMAIN).settings.insert("phone_consolidated_experience".into(), json!(false));
+    });
+    bed.applied();
+    bed.with_twin(|twin| {
+        let phone = &mut twin.tenant_mut(DOMAIN).legacy_phone;
+        phone.selected_provider = "auth0".into();
+        phone.verification_message = "Theirs {{code}}".into();
+    });
+    bed.applied();
+    bed.destroyed();
+}
+
+/// A template that was the tenant's own and had no sender: only a reset takes ours away again.
+fn templates_taken_over(recorder: &Shared) {
+    let mut bed = tapped_bed(Bed::new(valid(FULL, &[])), recorder);
+    bed.with_twin(|twin| {
+        let content = json!({ "syntax": "liquid", "body": { "text": "Theirs", "voice": "Theirs" } });
+        twin.tenant_mut(DOMAIN).phone_templates.push(PhoneTemplate {
+            id: format!("tem_{}", "a".repeat(22)),
+            r#type: "otp_verify".into(),
+            disabled: false,
+            content: content.as_object().cloned().unwrap_or_default(),
+            created_at: "2026-01-01T00:00:00.000Z".into(),
+            updated_at: "2026-01-01T00:00:00.000Z".into(),
+        });
+    });
+    bed.applied();
+    bed.destroyed();
 }
 
 /// The token by private key, with claims as documented and no real signature: the simulator checks none.

@@ -1,6 +1,8 @@
 //! What goes wrong on the wire, as a table.
 
+use lockstep::model::api::{ApiRequest, Method};
 use lockstep::twin::What;
+use lockstep::twin::faults::Garble;
 
 use super::dice::Dice;
 
@@ -11,11 +13,18 @@ pub struct Fault {
     pub after_effect: Option<bool>,
     pub make: fn(&mut Dice) -> What,
     pub hits: Hits,
+    /// The body is padded to [`HUGE_BYTES`]. The twin's own huge body is of a size that only a real connection has to
+    /// stand; here many of them have to be read.
+    pub huge: bool,
 }
+
+pub const HUGE_BYTES: usize = 256 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Hits {
     All,
+    /// Requests that start a build.
+    Builds,
     /// Reads within the stated bound after a write.
     FreshReads,
 }
@@ -25,7 +34,11 @@ pub enum Hits {
 pub const STALE_MS: u64 = 400;
 
 const fn fault(name: &'static str, after_effect: Option<bool>, make: fn(&mut Dice) -> What) -> Fault {
-    Fault { name, after_effect, make, hits: Hits::All }
+    Fault { name, after_effect, make, hits: Hits::All, huge: false }
+}
+
+const fn garbled(after_effect: bool, how: Garble) -> What {
+    What::Garbled { after_effect, how }
 }
 
 const SERVER: &[u16] = &[500, 502, 503, 504, 524];
@@ -46,14 +59,31 @@ pub const FAULTS: &[Fault] = &[
     fault("not sent", None, |_| What::NotSent),
     fault("html before", Some(false), |_| What::Malformed { after_effect: false }),
     fault("html after", Some(true), |_| What::Malformed { after_effect: true }),
-    fault("cut before", Some(false), |_| What::Cut { after_effect: false }),
-    fault("cut after", Some(true), |_| What::Cut { after_effect: true }),
-    fault("huge before", Some(false), |_| What::Huge { after_effect: false }),
-    fault("huge after", Some(true), |_| What::Huge { after_effect: true }),
+    fault("cut before", Some(false), |_| garbled(false, Garble::Cut)),
+    fault("cut after", Some(true), |_| garbled(true, Garble::Cut)),
+    fault("empty before", Some(false), |_| garbled(false, Garble::Empty)),
+    fault("empty after", Some(true), |_| garbled(true, Garble::Empty)),
+    fault("shape before", Some(false), |_| garbled(false, Garble::Shape)),
+    fault("shape after", Some(true), |_| garbled(true, Garble::Shape)),
+    Fault { huge: true, ..fault("huge before", Some(false), |_| garbled(false, Garble::Shape)) },
+    Fault { huge: true, ..fault("huge after", Some(true), |_| garbled(true, Garble::Shape)) },
+    fault("timeout before", Some(false), |dice| What::TimeOut {
+        after_effect: false,
+        ms: dice.between(5_000, 40_000),
+    }),
+    fault("timeout after", Some(true), |dice| What::TimeOut {
+        after_effect: true,
+        ms: dice.between(5_000, 40_000),
+    }),
+    Fault { hits: Hits::Builds, ..fault("build fails", None, |_| What::BuildFails) },
+    Fault {
+        hits: Hits::Builds,
+        ..fault("build slow", None, |dice| What::BuildTakes { ms: dice.between(20_000, 200_000) })
+    },
     fault("403", None, |_| What::Forbidden),
     fault("401", None, |_| What::Unauthorized),
     fault("slow", None, |dice| What::Delay { ms: dice.between(500, 15_000) }),
-    Fault { name: "stale", after_effect: None, make: |_| What::Stale, hits: Hits::FreshReads },
+    Fault { hits: Hits::FreshReads, ..fault("stale", None, |_| What::Stale) },
 ];
 
 /// How often requests of one run go wrong.
@@ -75,12 +105,17 @@ impl Schedule {
     }
 
     /// The fault for the next request, if any.
-    pub fn next(&mut self, is_get: bool, since_write_ms: u64) -> Option<(&'static Fault, What)> {
+    pub fn next(&mut self, request: &ApiRequest, since_write_ms: u64) -> Option<(&'static Fault, What)> {
         if self.left == 0 || !self.dice.chance(self.percent) {
             return None;
         }
         let fault = self.dice.pick(FAULTS);
-        let fits = fault.hits == Hits::All || (is_get && since_write_ms < STALE_MS);
+        let is_get = request.method == Method::Get;
+        let fits = match fault.hits {
+            Hits::All => true,
+            Hits::FreshReads => is_get && since_write_ms < STALE_MS,
+            Hits::Builds => !is_get && starts_build(request),
+        };
         if !fits {
             return None;
         }
@@ -88,4 +123,10 @@ impl Schedule {
         let what = (fault.make)(&mut self.dice);
         Some((fault, what))
     }
+}
+
+/// A draft or the code of a Function is written.
+fn starts_build(request: &ApiRequest) -> bool {
+    let draft = request.path.contains("/actions/actions") && !request.path.ends_with("/deploy");
+    (draft && request.method != Method::Delete) || request.path.ends_with("/Builds")
 }

@@ -8,7 +8,7 @@ use lockstep::shell::in_process::Handled;
 use lockstep::twin::{Fate, Rule, Twin, What, When, World};
 
 use super::exempt::{Case, Law, exempt};
-use super::faults::Schedule;
+use super::faults::{HUGE_BYTES, Schedule};
 use super::laws::{self, Made};
 use super::manifests::{ACCOUNT, Claims, DOMAIN};
 use super::model::look;
@@ -164,7 +164,7 @@ impl Ground {
         self.operator_acts();
         let is_get = request.method == Method::Get;
         let is_token = request.path == "/oauth/token";
-        let fault = self.schedule.next(is_get, self.now_ms.saturating_sub(self.last_write_ms));
+        let fault = self.schedule.next(request, self.now_ms.saturating_sub(self.last_write_ms));
         let number = self.twin.log().len() + 1;
         self.twin.faults.rules.clear();
         let lease_call = laws::is_lease(request, &self.twin.world);
@@ -188,7 +188,12 @@ impl Ground {
         let before = (!is_get && !is_token).then(|| self.twin.world.clone());
         let served = self.twin.handle(request, self.now_ms);
         let entry = self.twin.log().last().expect("logged").clone();
-        let handled = Handled { answer: served.answer, delay_ms: served.delay_ms, operation: None };
+        let mut handled = Handled { answer: served.answer, delay_ms: served.delay_ms, operation: None };
+        if let (Some((fault, _)), Answer::Reply(reply)) = (&fault, &mut handled.answer)
+            && fault.huge
+        {
+            reply.body = format!("{{\"padding\":\"{}\"}}", "x".repeat(HUGE_BYTES)).into_bytes();
+        }
         if self.trace.is_some() {
             let fate = match entry.fate {
                 Fate::Status(status) => status.to_string(),

@@ -194,8 +194,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "what was there before is taken for our own",
         ACTION,
-        "let creating = creating.is_some_and(|before| !before.contains(&text(action, \"id\").to_owned()));",
-        "let creating = creating.is_none_or(|_| true);",
+        "!before.contains(&text(action, \"id\").to_owned())",
+        "!before.is_empty() || !text(action, \"id\").is_empty()",
         &["Ledger", "Foreign"],
     ),
     mutant(

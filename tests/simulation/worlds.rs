@@ -53,6 +53,7 @@ pub fn options(dice: &mut Dice) -> Options {
         twilio_concurrency: *dice.pick(&[50, 50, 10]),
         serverless_allowed: dice.chance(90),
         custom_code_entitled: dice.chance(96),
+        every_build_fails: false,
         default_account: None,
         verify_service_limit: *dice.pick(&[100, 100, 100, 2]),
         serverless_service_limit: *dice.pick(&[50, 50, 50, 1]),
