@@ -208,6 +208,8 @@ struct Work<'a> {
     touched: BTreeSet<String>,
     /// The last failure left something unknown: the intent stays, so that the next run looks.
     unsettled: bool,
+    /// The intent goes on from that of an unfinished run.
+    inherited: bool,
     wanted: Vec<Resource>,
     /// Values of generated secrets: as they stand, or drawn anew. The same name is the same value everywhere.
     generated: BTreeMap<String, Secret>,
@@ -252,6 +254,7 @@ impl<'a> Work<'a> {
             created: BTreeSet::new(),
             touched: BTreeSet::new(),
             unsettled: false,
+            inherited: false,
             wanted,
             generated,
         }
@@ -274,6 +277,7 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         let former = self.ledger.intent.take();
+        self.inherited = former.is_some();
         let mut creating: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for step in self.plan.steps.iter().filter(|step| step.creates) {
             let before = self.observation.seen.get(&step.address).map(|seen| &seen.raw["same_name"]);
@@ -484,7 +488,8 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        if !self.unsettled {
+        // What an earlier, unfinished run did is understood by its part of the intent, until all of it is on record.
+        if complete || !(self.unsettled || self.inherited) {
             self.ledger.intent = None;
         }
         let word = match &outcome.ended {

@@ -135,6 +135,7 @@ pub static BRANDING: Setting = Setting {
     },
     read: PATH,
     shape: Shape::Sparse,
+    expects: &["colors", "font", "identifiers", "logo_url", "favicon_url"],
     parse: |_, reply| {
         FIELDS
             .iter()

@@ -54,6 +54,7 @@ pub static SELECTED_PROVIDER: Setting = Setting {
         wanted.then(|| super::one(name, name, "provider", Value::text(HOOK))).into_iter().collect()
     },
     read: SELECTED,
+    expects: &["provider"],
     parse: |_, reply| Attrs::from([("provider".to_owned(), Value::text(text(reply, "provider")))]),
     write: |_, attrs| (Method::Put, SELECTED.into(), json!({ "provider": known(attrs, "provider") })),
     facts: |_, attrs| Facts::from([("selected".to_owned(), known(attrs, "provider"))]),
@@ -93,6 +94,7 @@ pub static LEGACY_TEMPLATES: Setting = Setting {
         }
     },
     read: TEMPLATES,
+    expects: &["enrollment_message", "verification_message"],
     parse: |_, reply| {
         let of = |key: &str| (key.to_owned(), Value::text(text(reply, key)));
         Attrs::from([of("enrollment_message"), of("verification_message")])

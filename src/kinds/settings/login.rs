@@ -66,6 +66,7 @@ pub static UNIVERSAL_LOGIN: Setting = Setting {
         }
     },
     read: "/api/v2/prompts",
+    expects: &["universal_login_experience"],
     parse: |_, reply| {
         let experience = match reply["universal_login_experience"].as_str() {
             Some(word) => Value::text(word),

@@ -26,6 +26,7 @@ pub static POST_LOGIN_FACTORS: Setting = Setting {
     },
     read: "/api/v2/tenants/settings",
     shape: Shape::Sparse,
+    expects: super::TENANT_KEYS,
     // Absent on a tenant that never had it on.
     parse: |_, reply| {
         let enabled = reply.get("customize_mfa_in_postlogin_action").and_then(Json::as_bool).unwrap_or(false);

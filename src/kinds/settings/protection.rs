@@ -19,6 +19,7 @@ pub static PHONE_PROTECTION: Setting = Setting {
     },
     read: PATH,
     shape: Shape::Sparse,
+    expects: &["type"],
     parse: |_, reply| {
         let word = reply["type"].as_str();
         let word = word.map_or_else(|| Value::Unknown("type".into()), Value::text);

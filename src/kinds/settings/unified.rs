@@ -22,6 +22,7 @@ pub static UNIFIED_PHONE: Setting = Setting {
     },
     read: "/api/v2/tenants/settings",
     shape: Shape::Sparse,
+    expects: super::TENANT_KEYS,
     parse: |_, reply| match reply.get("phone_consolidated_experience").and_then(Json::as_bool) {
         Some(enabled) => Attrs::from([("enabled".to_owned(), Value::Known(json!(enabled)))]),
         None => Attrs::from([("enabled".to_owned(), Value::Unknown("phone_consolidated_experience".into()))]),
