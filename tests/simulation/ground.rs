@@ -225,6 +225,7 @@ impl Ground {
             stale: self.stale,
         };
         if let Answer::Reply(reply) = &handled.answer
+            && tenant_call
             && reply.header("x-ratelimit-remaining").is_some()
         {
             proc.told_ms = proc.told_ms.min(self.now_ms + handled.delay_ms);

@@ -185,6 +185,13 @@ pub const MUTANTS: &[Mutant] = &[
         &["Ledger", "Second", "Twice"],
     ),
     mutant(
+        "a failed run forgets the one before it",
+        APPLY,
+        "if complete || !(self.unsettled || self.inherited) {",
+        "if complete || !(self.unsettled && self.inherited) {",
+        &["Ledger", "Second", "Twice"],
+    ),
+    mutant(
         "what a killed run made is taken for somebody else's",
         ACTION,
         "if creating && hint.entry.is_none() {",
