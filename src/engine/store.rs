@@ -12,6 +12,9 @@ use crate::model::ledger::Ledger;
 use crate::model::plan::{Finding, Level};
 use crate::port::{Port, Reader};
 
+/// Writes of one record until a reply tells that it is kept.
+const WRITES_MAX: usize = 3;
+
 /// A file that holds a ledger; the shell implements it.
 pub trait LedgerFile {
     /// The content; `None` when there is no file.
@@ -131,9 +134,15 @@ impl Store {
                 if let Some(id) = id {
                     let body = json!({ "code": source });
                     let path = format!("/api/v2/actions/actions/{id}");
-                    // The same record twice is the same record.
-                    port.last_word().json(Method::Patch, path, body, Repeat::Safe).await?;
-                    return Ok(Some(id));
+                    // The same record twice is the same record, so a reply that does not name it is asked for again.
+                    for _ in 0..WRITES_MAX {
+                        let body = body.clone();
+                        let kept = port.last_word().json(Method::Patch, &path, body, Repeat::Safe).await?;
+                        if text(&kept, "id") == id {
+                            return Ok(Some(id));
+                        }
+                    }
+                    return Err(Failed::Unknown("no reply to the ledger's write names it".into()));
                 }
                 let name = ledger::action_name(&ledger.stack);
                 let body = json!({
@@ -142,14 +151,16 @@ impl Store {
                     "code": source,
                     "runtime": "node22",
                 });
-                for _ in 0..3 {
+                for _ in 0..WRITES_MAX {
                     let made = port
                         .last_word()
                         .json(Method::Post, "/api/v2/actions/actions", body.clone(), Repeat::NeverBlind)
                         .await;
                     match made {
-                        Ok(action) => return Ok(Some(text(&action, "id").to_owned())),
-                        Err(Failed::Unknown(_)) => {
+                        Ok(action) if !text(&action, "id").is_empty() => {
+                            return Ok(Some(text(&action, "id").to_owned()));
+                        }
+                        Ok(_) | Err(Failed::Unknown(_)) => {
                             let list = port.reader().fresh(&action::list()).await?;
                             let ours =
                                 action::items(&list).iter().find(|action| text(action, "name") == name);
