@@ -279,6 +279,9 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             let path = format!("{service}/Environments/{}/Deployments", step.id("environment"));
             let pairs = vec![pair("BuildSid", &*sid)];
             match writer.send(form(path, pairs, Repeat::NeverBlind)).await {
+                Ok(made) if text(&made, "sid").is_empty() => {
+                    Err(Failed::Unknown("the reply to a deployment does not name it".into()))
+                }
                 Ok(_) => Ok(step.deployed(&build)),
                 // That it serves already is what was wanted.
                 Err(failed) if failed.status() == Some(409) => {
