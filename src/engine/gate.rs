@@ -174,13 +174,10 @@ impl Pace {
             });
             let full_at_ms = now_ms + reset_ms;
             self.window = match self.window {
-                // Answers overtake each other: inside a window the smallest number is the latest, and its reset is
-                // the one that counts (what refills bit by bit is full later with every request).
-                Some((_, known, known_full_ms)) if now_ms < known_full_ms && remaining > known => {
-                    Some((limit, known, known_full_ms))
-                }
-                Some((_, _, known_full_ms)) if now_ms < known_full_ms => {
-                    Some((limit, remaining, full_at_ms.max(known_full_ms)))
+                // Answers overtake each other: inside a window the smallest number is the latest, and so is the latest
+                // reset (what refills bit by bit is full later with every request).
+                Some((_, known, known_full_ms)) if now_ms < known_full_ms => {
+                    Some((limit, remaining.min(known), full_at_ms.max(known_full_ms)))
                 }
                 _ => Some((limit, remaining, full_at_ms)),
             };
