@@ -129,12 +129,14 @@ fn asks(step: &Step) -> bool {
     matches!(step.stage, Stage::DeployRules | Stage::BindRules)
 }
 
-/// Reads policy, factors and message types, whoever manages them, as far as they were not read yet.
+/// Reads policy, factors and how messages are sent, whoever manages them, as far as they were not read yet.
 async fn guard(session: &Session, seen: &mut BTreeMap<String, Seen>, reader: &Reader) -> Result<(), Failed> {
     for (address, name) in [
         ("mfa_policy", "mfa_policy"),
         ("mfa_factor.guard", "mfa_factor"),
         ("phone_message_types", "phone_message_types"),
+        ("phone_provider", "phone_provider"),
+        ("unified_phone", "unified_phone"),
     ] {
         let Some(kind) = kinds::by_name(name).filter(|_| !seen.contains_key(address)) else { continue };
         let hint = Hint {
