@@ -34,10 +34,11 @@ pub const REMEDIES: &[(&str, fn(&mut Story))] = &[
     }),
     ("already has a service named", pin),
     ("no record is there, an Action of this stack is", |story| {
-        let trigger = "custom-phone-provider";
+        let names = story.ground.claims[&format!("{DOMAIN}/{STACK}")].action_names.clone();
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
-        tenant.actions.retain(|action| !action.supports(trigger));
-        tenant.bindings.remove(trigger);
+        tenant.actions.retain(|action| !names.contains(&action.name));
+        let left: Vec<String> = tenant.actions.iter().map(|action| action.id.clone()).collect();
+        tenant.bindings.values_mut().for_each(|list| list.retain(|bound| left.contains(&bound.action_id)));
     }),
     ("its credentials cannot be read to put it back", |story| {
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
@@ -97,10 +98,12 @@ pub const REMEDIES: &[(&str, fn(&mut Story))] = &[
     ("the tenant refuses the legacy phone calls", to_unified),
     ("sends to another endpoint", |story| {
         // "It may be somebody else's: rename it."
-        let made = story.ground.made.clone();
+        let names = story.ground.claims[&format!("{DOMAIN}/{STACK}")].stream_names.clone();
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
-        tenant.log_streams.iter_mut().filter(|stream| !made.contains_key(&stream.id)).for_each(|stream| {
-            stream.name = Some(format!("Renamed {}", stream.id));
+        tenant.log_streams.iter_mut().for_each(|stream| {
+            if stream.name.as_ref().is_some_and(|name| names.contains(name)) {
+                stream.name = Some(format!("Renamed {}", stream.id));
+            }
         });
     }),
     ("in use by the phone factor", |story| story.draft.set("phone.channels", "[\"sms\", \"voice\"]")),
