@@ -136,7 +136,11 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
                     Ok(Json::Null)
                 };
             }
-            match serde_json::from_slice(&reply.body) {
+            match serde_json::from_slice::<Json>(&reply.body) {
+                // A deletion answers nothing (204), so this is the answer to something else.
+                Ok(json) if method == Method::Delete && !json.is_null() => {
+                    Err(Failed::Unknown(format!("{}: a reply with a body, status {}", place(), reply.status)))
+                }
                 Ok(json) => Ok(json),
                 Err(_) if is_read => Err(Failed::Misread(format!(
                     "{}: the reply with status {} is not JSON",
