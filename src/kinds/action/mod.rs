@@ -261,11 +261,12 @@ impl Kind for Action {
                         && (row.wanted)(hint.manifest)
                         && !is_there(&row.action_name(hint.manifest))
                 });
-                if !seen.exists && all.len() + 1 + others.count() + usize::from(keeps) > 100 {
+                let room = usize::from(!seen.exists) + others.count() + usize::from(keeps);
+                if room > 0 && all.len() + room > 100 {
                     seen.finding(
                         hint.address,
                         Level::Blocker,
-                        format!("the tenant has {} Actions and may have 100: no room for the Action and the ledger", all.len()),
+                        format!("the tenant has {} Actions and may have 100: no room for what this stack needs: its Actions and the ledger", all.len()),
                         "delete unused Actions, or keep the ledger elsewhere with --ledger file:PATH",
                     );
                 }
@@ -440,11 +441,19 @@ impl Kind for Action {
                         .await?;
                     Ok(Done::seen(deployed(self, &run, &id, text(&version, "id"), writer.reader()).await?))
                 }
-                _ => match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
-                    Ok(_) => Ok(Done::seen(Seen::default())),
-                    Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
-                    Err(failed) => Err(failed),
-                },
+                _ => {
+                    let mut gone = writer.json(Method::Delete, &path, Json::Null, Repeat::Safe).await;
+                    // Bound by an entry that no record knows: it is an entry of our own Action, and goes with it.
+                    if gone.as_ref().is_err_and(|failed| failed.status() == Some(409)) {
+                        let path = format!("{path}?force=true");
+                        gone = writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await;
+                    }
+                    match gone {
+                        Ok(_) => Ok(Done::seen(Seen::default())),
+                        Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
+                        Err(failed) => Err(failed),
+                    }
+                }
             }
         })
     }
