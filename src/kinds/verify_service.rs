@@ -455,6 +455,8 @@ fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
         // What we never managed may be somebody else's by now.
         .filter(|(key, _)| entry.fields.contains_key(*key) || *key == verify_template::BY_SID && by_name)
         .filter(|(_, old)| !old.is_null())
+        // With custom codes off, whoever sends through the service by now would stop sending.
+        .filter(|(key, old)| *key != "custom_code_enabled" || **old == json!(true))
         .filter(|(key, old)| seen.attrs.get(*key).and_then(Value::known) != Some(*old))
         .map(|(key, old)| (key.clone(), old.clone()))
         .collect();
