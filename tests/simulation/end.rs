@@ -98,13 +98,15 @@ pub const REMEDIES: &[(&str, fn(&mut Story))] = &[
     ("the tenant refuses the legacy phone calls", to_unified),
     ("sends to another endpoint", |story| {
         // "It may be somebody else's: rename it."
-        let names = story.ground.claims[&format!("{DOMAIN}/{STACK}")].stream_names.clone();
+        let default = format!("Lockstep feedback ({STACK})");
+        let json = story.draft.json();
+        let name = json["feedback"]["log_stream"]["name"].as_str().unwrap_or(&default);
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
-        tenant.log_streams.iter_mut().for_each(|stream| {
-            if stream.name.as_ref().is_some_and(|name| names.contains(name)) {
+        tenant.log_streams.iter_mut().filter(|stream| stream.name.as_deref() == Some(name)).for_each(
+            |stream| {
                 stream.name = Some(format!("Renamed {}", stream.id));
-            }
-        });
+            },
+        );
     }),
     ("in use by the phone factor", |story| story.draft.set("phone.channels", "[\"sms\", \"voice\"]")),
     ("log streams", |story| {

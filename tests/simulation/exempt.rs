@@ -46,6 +46,10 @@ pub struct Case {
     pub blind: bool,
     /// Another process sends to the same tenant.
     pub shared: bool,
+    /// Somebody else made a Verify service of our name.
+    pub candidate: bool,
+    /// What was done twice is the deployment of one draft.
+    pub redeployed: bool,
     /// The run that made the object was killed or failed.
     pub maker_died: bool,
     /// A read was answered from before a write.
@@ -110,6 +114,19 @@ pub const EXEMPTIONS: &[Exemption] = &[
         law: Law::Lease,
         reason: "as above: best effort",
         applies: |case| case.no_lease,
+    },
+    Exemption {
+        name: "a draft that others deploy in the same moment",
+        law: Law::Twice,
+        reason: "the Action is read right before it is deployed; one trip is the window that remains",
+        applies: |case| case.redeployed && case.moved_in_step,
+    },
+    Exemption {
+        name: "the one new candidate is somebody else's",
+        law: Law::Foreign,
+        reason: "Verify services have neither unique names nor marks; by design exactly one new service of the name is \
+                 taken for what an unfinished run made",
+        applies: |case| case.candidate,
     },
     Exemption {
         name: "a lease deleted by hand",

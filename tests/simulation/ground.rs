@@ -132,9 +132,10 @@ impl Ground {
     }
 
     /// Somebody else's change, made by the story itself.
-    pub fn meddle(&mut self, what: &str, change: impl FnOnce(&mut Twin, u64)) {
+    pub fn meddle(&mut self, what: &'static str, change: impl FnOnce(&mut Twin, u64)) {
         let now_ms = self.now_ms;
         change(&mut self.twin, now_ms);
+        *self.edits.entry(what).or_default() += 1;
         self.changes.push((0, true));
         self.note(0, what);
     }
@@ -221,6 +222,8 @@ impl Ground {
             own_code_throws: false,
             blind: self.now_ms < proc.told_ms,
             shared,
+            candidate: self.edits.contains_key("theirs: a Verify service of our name"),
+            redeployed: false,
             maker_died: false,
             stale: self.stale,
         };
@@ -292,7 +295,7 @@ impl Ground {
             }
         }
         case.own_code_throws = is.throws;
-        for loss in laws::losses(&was, &is, proc.step.as_ref()) {
+        for loss in laws::losses(&was, &is, &proc.words()) {
             self.blame(Law::Login, case, format!("{request}: {loss}"));
         }
         // Nothing twice.
@@ -301,9 +304,8 @@ impl Ground {
             let twin = self.made.iter().find(|(other, made)| {
                 made.owner == proc.owner
                     && made.kind == *kind
-                    && made.name == *name
                     && made.place == *place
-                    && old.contains_key(*other)
+                    && old.get(*other).is_some_and(|(_, is_called, _)| is_called == name)
             });
             if let Some((other, _)) = twin {
                 let what = format!("{request}: a second {kind} {name:?} ({id}) beside {other}");
@@ -319,7 +321,8 @@ impl Ground {
             self.made.insert(id.clone(), made);
         }
         if let Some(what) = laws::same_version(&before, &self.twin.world, domain) {
-            self.blame(Law::Twice, case, format!("{request}: {what}"));
+            let case = Case { redeployed: true, ..*case };
+            self.blame(Law::Twice, &case, format!("{request}: {what}"));
         }
         // Nothing foreign.
         let nothing = Claims::default();

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use lockstep::model::api::{ApiRequest, Method};
-use lockstep::model::plan::Step;
 use lockstep::twin::World;
 use lockstep::twin::world::Tenant;
 use serde_json::Value as Json;
@@ -28,6 +27,11 @@ pub struct Made {
 
 /// Refusals of writes that are part of a calm run: operation, status, why.
 pub const REFUSALS: &[(&str, u16, &str)] = &[
+    (
+        "delete_action",
+        409,
+        "bound by an entry that was made by a run that died: said by the API only, then forced",
+    ),
     ("create_rate_limit", 400, "how many a service may have is not published"),
     ("create_bucket", 400, "how many a limit may have is not published"),
     ("create_verify_service", 400, "how many an account may have is not published"),
@@ -82,14 +86,13 @@ const WORDS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Losses that no words excuse.
-pub fn losses(was: &Look, is: &Look, step: Option<&Step>) -> Vec<String> {
-    let words = step.and_then(|step| step.danger.clone()).unwrap_or_default();
+/// Losses that none of those words excuse.
+pub fn losses(was: &Look, is: &Look, words: &str) -> Vec<String> {
     let mut out = Vec::new();
     let mut lose = |name: &str, lost: bool| {
         let accepted = WORDS.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, words)| *words);
         if lost && !accepted.iter().any(|word| words.contains(word)) {
-            out.push(format!("{name} worked before and not after; the step says {words:?}"));
+            out.push(format!("{name} worked before and not after; the plan said {words:?}"));
         }
     };
     lose("codes by SMS", was.sms && !is.sms && is.phone_on);

@@ -188,6 +188,14 @@ impl Proc {
         }
     }
 
+    /// What the plan said would be lost, up to and with the step in progress.
+    pub fn words(&self) -> String {
+        let Some(step) = &self.step else { return String::new() };
+        let plan = self.told.plan.borrow();
+        let steps = plan.iter().flat_map(|plan| &plan.steps).filter(|one| one.number <= step.number);
+        steps.filter_map(|one| one.danger.as_deref()).collect::<Vec<_>>().join("; ")
+    }
+
     pub fn plan(&self) -> Option<Plan> {
         self.told.plan.borrow().clone()
     }
