@@ -12,6 +12,7 @@ mod ledgers;
 mod manifests;
 mod saved_plans;
 mod secrets;
+mod served;
 mod snapshots;
 mod streams;
 mod usage;

@@ -32,7 +32,7 @@ use crate::shell::signals::Signals;
 use crate::shell::sources::ProcessSources;
 use crate::shell::terminal::{ColorChoice, Say};
 use crate::shell::via::Via;
-use crate::twin::{Options, Twin};
+use crate::twin::{Flag, Options, Twin};
 
 /// The terminal, what may not be said on it, and the user's Ctrl-C.
 pub struct Shell {
@@ -308,7 +308,7 @@ pub fn ready<'a>(
     learn(&manifest, &shell.scrub);
     let connection = connection(&manifest, connect, &shell.scrub)?;
     let session = session(manifest, connect, &connection)?;
-    let (transport, world) = transport(connect)?;
+    let (transport, world) = transport(connect, &session.manifest)?;
     let mut driver = Driver::new(transport, secrets::seed()?, shell.signals.clone(), show)?;
     let tenant = driver.connect(connection);
     Ok(Some(Ready { driver, tenant, session, world }))
@@ -407,14 +407,17 @@ fn session(manifest: Manifest, args: &ConnectArgs, connection: &Connection) -> R
 
 type World = Option<(PathBuf, Rc<RefCell<Twin>>)>;
 
-fn transport(args: &ConnectArgs) -> Result<(Transport, World)> {
+fn transport(args: &ConnectArgs, manifest: &Manifest) -> Result<(Transport, World)> {
     if let Some(file) = &args.twin {
         let path = (!file.is_empty()).then(|| PathBuf::from(file));
         let loaded = match &path {
             Some(path) => load_twin(path)?,
             None => None,
         };
-        let options = Options { default_account: None, ..Options::default() };
+        // A manifest of the legacy way is for a tenant from before March 2025, so a new world has such a one.
+        let is_older = kinds::legacy::is_legacy(manifest);
+        let unified_flag = if is_older { Flag::Off } else { Flag::On };
+        let options = Options { default_account: None, unified_flag, ..Options::default() };
         let twin = Rc::new(RefCell::new(loaded.unwrap_or_else(|| Twin::new(options, 1))));
         // Builds of the last run took virtual time; the world must not go back in time.
         let start_ms = crate::shell::clock::Clock::start().now_ms().max(twin.borrow().clock_ms);

@@ -8,17 +8,19 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::exit::Exit;
-use super::setup::{Shell, duration};
+use super::setup::{Shell, Usage, duration};
 use crate::shell::in_process::load_twin;
-use crate::shell::serve::{ServeOptions, serve};
-use crate::twin::{Options, Rate, Twin};
+use crate::shell::serve::{ServeOptions, Tls, serve};
+use crate::twin::{Options, Rate, Rule, Twin, fault_grammar};
 
 /// Serve the built-in twin of both APIs on this machine
 ///
-/// Tenants and Twilio accounts are told apart by the Host header and the credentials, and appear on first contact. An
-/// API key SK… belongs to the account with the same digits, or to --account. Point Lockstep at it with --via.
+/// Tenants and Twilio accounts are told apart by host name and credentials, and appear on first contact. An API key SK…
+/// belongs to the account with the same digits, or to --account. Point Lockstep at it with --via. With --tls it is also
+/// a proxy for clients with fixed hosts, which then need nothing but HTTPS_PROXY and the printed certificate. What goes
+/// on is shown at /__twin/.
 ///
-/// Example: lockstep twin --port 8181 --world world.json
+/// Example: lockstep twin --port 8181 --tls --ca-out ca.pem --fault 'POST /v2/Services: 503-after, 2x'
 #[derive(clap::Args)]
 pub struct Args {
     /// Port on 127.0.0.1; 0 takes any free one and prints it
@@ -30,18 +32,51 @@ pub struct Args {
     /// Append one JSON line per request to this file
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Speak TLS too, and CONNECT, with a certificate authority made for this run
+    #[arg(long)]
+    tls: bool,
+    /// Write the authority's certificate here [default: a temporary file, printed]
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    ca_out: Option<PathBuf>,
+    /// A tenant under any host name, besides those under .auth0.com and .example
+    #[arg(long = "tenant", value_name = "HOST", value_parser = host)]
+    tenants: Vec<String>,
     /// Time from request to reply
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     latency: Option<Duration>,
     /// Management API limits: free, professional, enterprise or unlimited
     #[arg(long, value_name = "PLAN", value_parser = ["free", "professional", "enterprise", "unlimited"])]
     rate: Option<String>,
+    /// Let requests go wrong, such as 'GET /api/v2/actions: 429-in-3s, 2x'; repeatable, the first that fits counts
+    #[arg(long = "fault", value_name = "SPEC", value_parser = fault)]
+    faults: Vec<Rule>,
+    /// Answer an open question about the APIs the other way; an unknown name lists all
+    #[arg(long = "option", value_name = "NAME=VALUE")]
+    options: Vec<String>,
     /// Account of API keys that the world does not know
     #[arg(long, value_name = "SID")]
     account: Option<String>,
     /// Builds take this long, whatever they hold
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     build: Option<Duration>,
+}
+
+fn fault(text: &str) -> Result<Rule, String> {
+    fault_grammar::parse(text).map_err(|error| error.drawn(text))
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let host = text.to_ascii_lowercase();
+    let fits = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|ch| ch.is_ascii_alphanumeric() || ch == b'-')
+    };
+    if host.len() <= 253 && host.contains('.') && host.split('.').all(fits) {
+        Ok(host)
+    } else {
+        Err("write a host name such as login.acme.example, without scheme and port".into())
+    }
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
@@ -71,8 +106,21 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     if let Some(account) = &args.account {
         twin.options.default_account = Some(account.clone());
     }
+    for option in &args.options {
+        let usage = |text: String| anyhow::Error::new(Usage(format!("--option {text}")));
+        let (name, value) =
+            option.split_once('=').ok_or_else(|| usage(format!("{option:?} is not NAME=VALUE")))?;
+        twin.options.set(name, value).map_err(usage)?;
+    }
+    if !args.faults.is_empty() {
+        twin.faults.rules.clone_from(&args.faults);
+    }
+    for tenant in &args.tenants {
+        twin.tenant_mut(tenant);
+    }
+    let tls = args.tls.then(|| Tls { names: twin.host_names(), ca_file: args.ca_out.clone() });
     let options =
-        ServeOptions { port: args.port, request_log: args.log.clone(), world_file: args.world.clone() };
+        ServeOptions { port: args.port, request_log: args.log.clone(), world_file: args.world.clone(), tls };
     let say = &mut shell.say;
     serve(Rc::new(RefCell::new(twin)), &options, &shell.signals, |line| say.err_line(line))?;
     Ok(Exit::Done)

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::verify_fields::{MAY_BE_HIDDEN, SECTION, form, normalise, parse};
-use super::{ANOTHER, Diff, Done, Hint, Kind, Resource, Run, Seen, Task, step, text, verify_template};
+use super::{
+    ANOTHER, Diff, Done, Hint, Kind, Resource, Run, Seen, Task, feedback_function, step, text,
+    verify_template,
+};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Paging, Repeat, Write};
@@ -285,9 +288,9 @@ fn recorded<'a>(hint: &Hint<'a>) -> Option<&'a str> {
     hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str)
 }
 
-/// The service's SID as far as no read is needed, in order of trust: pinned in the manifest, kept in the record. A third
-/// place where the stack keeps it readable (the variables of its Function) would come last, before the search by name:
-/// there its value belongs into this chain. What is only taken away is what the record says, whatever is pinned by now.
+/// The service's SID as far as no read is needed, in order of trust: pinned in the manifest, kept in the record.
+/// Without both, what the variables of the stack's Function say picks among services of the wanted name. What is only
+/// taken away is what the record says, whatever is pinned by now.
 fn known_sid<'a>(hint: &Hint<'a>) -> Option<&'a str> {
     let pinned = pinned(hint.manifest).filter(|_| hint.want.is_some() || hint.entry.is_none());
     pinned.or(recorded(hint))
@@ -372,6 +375,16 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         return Ok(seen);
     }
     let wants_new = hint.manifest.text(NAME, "sid") == Some("new");
+    // Without a record, the stack's own Function says which of them it reports to.
+    if hint.entry.is_none() && !named.is_empty() && !wants_new {
+        let told = feedback_function::verify_sid(hint.manifest, reader).await;
+        let ours = named.iter().find(|service| told.as_deref() == Some(text(service, "sid")));
+        if let Some(service) = ours {
+            let mut seen = parse(service);
+            seen.unowned = true;
+            return Ok(seen);
+        }
+    }
     let may_create = wants_new && (hint.has_ledger || !traces(hint.manifest, reader).await);
     if hint.entry.is_none() && !named.is_empty() && !may_create {
         seen.finding(
@@ -461,9 +474,11 @@ pub fn pinned(manifest: &Manifest) -> Option<&str> {
 /// Whether the tenant holds our Action although no ledger says so: then the stack was here before, and a second
 /// service would be a duplicate.
 async fn traces(manifest: &Manifest, reader: &Reader) -> bool {
-    let name = super::action::PHONE.action_name(manifest);
+    let phone = [&super::action::PHONE, &super::action::LEGACY];
     match reader.get(&super::action::list()).await {
-        Ok(list) => super::action::items(&list).iter().any(|action| text(action, "name") == name),
+        Ok(list) => super::action::items(&list)
+            .iter()
+            .any(|action| phone.iter().any(|row| row.is_called(manifest, text(action, "name")))),
         Err(_) => true,
     }
 }

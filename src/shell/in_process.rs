@@ -46,6 +46,21 @@ pub trait Simulator {
     fn save(&self) -> Option<Json> {
         None
     }
+
+    /// Whether it plays that host (lower case, no port). A server refuses the others.
+    fn answers_for(&self, _host: &str) -> bool {
+        true
+    }
+
+    /// The world for people to look at, without any secret; `None` when there is nothing to show.
+    fn picture(&self, _now_ms: u64) -> Option<Json> {
+        None
+    }
+
+    /// The requests after number `since`, oldest first, the last `most` of them, without any secret.
+    fn requests(&self, _since: usize, _most: usize) -> Vec<Json> {
+        Vec::new()
+    }
 }
 
 impl Simulator for Twin {
@@ -61,6 +76,18 @@ impl Simulator for Twin {
 
     fn save(&self) -> Option<Json> {
         Some(self.to_json())
+    }
+
+    fn answers_for(&self, host: &str) -> bool {
+        Twin::answers_for(self, host)
+    }
+
+    fn picture(&self, now_ms: u64) -> Option<Json> {
+        Some(Twin::picture(self, now_ms))
+    }
+
+    fn requests(&self, since: usize, most: usize) -> Vec<Json> {
+        Twin::requests(self, since, most)
     }
 }
 

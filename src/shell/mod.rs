@@ -4,11 +4,12 @@
 //! carries it out and decides nothing about tenants, plans or steps.
 //!
 //! - [`driver`] turns the engine's crank, over [`http`] (real time) or [`in_process`] (virtual time).
-//! - [`serve`] puts a simulator on a loopback port.
+//! - [`serve`] puts a simulator on a loopback port, with [`authority`] for TLS and [`twin_page`] for people.
 //! - [`files`], [`ledger_file`], [`sources`], [`secrets`], [`jwt`], [`clock`], [`signals`] hand in what the core may
 //!   not fetch by itself.
 //! - [`terminal`] and [`telemetry`] are the only ways out for text; both scrub.
 
+pub mod authority;
 pub mod clock;
 pub mod driver;
 pub mod files;
@@ -23,6 +24,7 @@ pub mod signals;
 pub mod sources;
 pub mod telemetry;
 pub mod terminal;
+pub mod twin_page;
 pub mod via;
 
 pub use driver::{Driver, Transport};

@@ -1,6 +1,14 @@
-//! A simulator on a loopback port: HTTP/1.1 in clear text, the `Host` header says whose API is meant.
+//! A simulator on a loopback port. Whose API is meant is told by the host name.
 //!
-//! Point a client at it with `--via`, or let a resolver or proxy of your own send real host names here.
+//! ```text
+//! connection ─► first byte ─┬─ a TLS greeting ─► certificate for its name ─► HTTP/1.1
+//!                           └─ HTTP/1.1 ─┬─ CONNECT host ─► the same again, inside the tunnel
+//!                                        ├─ GET /__twin/… ─► the pages
+//!                                        └─ a request of the host in the address or in `Host`
+//! ```
+//!
+//! TLS and CONNECT are there when the server has an [`Authority`]. A tunnel ends here and never goes out to the
+//! network: a host that the simulator does not play is refused.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -15,21 +23,31 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::server::Acceptor;
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
+use tokio_rustls::LazyConfigAcceptor;
 
+use super::authority::{self, Authority};
 use super::clock::Clock;
 use super::files;
 use super::in_process::{Simulator, save_world};
 use super::signals::Signals;
+use super::twin_page;
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
+use crate::twin::picture::path_without_values;
 
 /// Largest request body that is read: an Action with its code is far below.
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 /// Open connections at the end get this long to finish what they are at.
 const GRACE: Duration = Duration::from_secs(2);
+/// From a connection to its first byte, and from there to the end of the TLS handshake.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+/// First byte of a TLS record that holds a greeting.
+const TLS_GREETING: u8 = 0x16;
 
 /// How a simulator is served.
 #[derive(Clone, Debug, Default)]
@@ -40,9 +58,21 @@ pub struct ServeOptions {
     pub request_log: Option<PathBuf>,
     /// The world is written here at the end.
     pub world_file: Option<PathBuf>,
+    /// TLS and CONNECT, with an authority of this run.
+    pub tls: Option<Tls>,
 }
 
-/// Serves until the first signal, then saves the world. `say` gets one line, once the port is open.
+/// TLS of a served simulator.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// Names that certificates may be for: exact ones, or `.auth0.com` for all below it.
+    pub names: Vec<String>,
+    /// The authority's certificate is written here; none: a file among the temporary ones, removed at the end.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Serves until the first signal, then saves the world. `say` gets a few lines, once the port is open; the first says
+/// where it listens.
 ///
 /// # Errors
 /// The port is taken, or a file cannot be written.
@@ -50,17 +80,30 @@ pub fn serve(
     world: Rc<RefCell<dyn Simulator>>,
     options: &ServeOptions,
     signals: &Signals,
-    say: impl FnOnce(&str),
+    mut say: impl FnMut(&str),
 ) -> Result<()> {
-    let ServeOptions { port, request_log, world_file } = options;
+    let ServeOptions { port, request_log, world_file, tls } = options;
     let log = request_log.as_ref().map(|path| files::open_append(path)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     LocalSet::new().block_on(&runtime, async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).await;
         let listener = listener.with_context(|| format!("port {port} on 127.0.0.1 cannot be opened"))?;
         let port = listener.local_addr().context("the port cannot be told")?.port();
+        let mut authority = None;
+        let mut ca_file = None;
+        if let Some(tls) = tls {
+            let made = Authority::new(&tls.names, Clock::start().now_ms())?;
+            ca_file = Some(CaFile::write(tls.ca_file.clone(), port, &made.pem())?);
+            authority = Some(made);
+        }
         say(&format!("listening on http://127.0.0.1:{port}"));
-        serve_on(listener, world.clone(), log, async {
+        say(&format!("the world, and requests as they come: http://127.0.0.1:{port}{}", twin_page::PREFIX));
+        if let Some(file) = &ca_file {
+            let path = file.path.display();
+            say(&format!("certificate authority of this run: {path}"));
+            say(&format!("for clients: HTTPS_PROXY=http://127.0.0.1:{port} NODE_EXTRA_CA_CERTS={path}"));
+        }
+        serve_all(listener, world.clone(), log, authority, async {
             signals.wait().await;
         })
         .await;
@@ -72,18 +115,66 @@ pub fn serve(
     }
 }
 
-/// Serves on an open port until `stop` ends. Runs inside a [`LocalSet`]. A connection that fails concerns nobody else.
+/// The authority's certificate on disk.
+struct CaFile {
+    path: PathBuf,
+    is_temporary: bool,
+}
+
+impl CaFile {
+    fn write(path: Option<PathBuf>, port: u16, pem: &str) -> Result<CaFile> {
+        let is_temporary = path.is_none();
+        let path = match path {
+            Some(path) => path,
+            None => {
+                let name = format!("lockstep-twin-{}-{port}", std::process::id());
+                let folder = std::env::temp_dir().join(name);
+                // Made here and now, or refused: nobody else's folder is written to.
+                std::fs::create_dir(&folder)
+                    .with_context(|| format!("folder {} cannot be made", folder.display()))?;
+                folder.join("ca.pem")
+            }
+        };
+        files::write_atomic(&path, pem.as_bytes())
+            .with_context(|| format!("certificate file {}", path.display()))?;
+        Ok(CaFile { path, is_temporary })
+    }
+}
+
+impl Drop for CaFile {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            let _ = std::fs::remove_file(&self.path);
+            let _ = self.path.parent().map(std::fs::remove_dir);
+        }
+    }
+}
+
+/// Serves in clear text on an open port until `stop` ends. Runs inside a [`LocalSet`]. A connection that fails concerns
+/// nobody else.
 pub async fn serve_on(
     listener: TcpListener,
     world: Rc<RefCell<dyn Simulator>>,
     log: Option<File>,
     stop: impl Future<Output = ()>,
 ) {
+    serve_all(listener, world, log, None, stop).await;
+}
+
+/// [`serve_on`], with TLS and CONNECT when there is an authority.
+pub async fn serve_all(
+    listener: TcpListener,
+    world: Rc<RefCell<dyn Simulator>>,
+    log: Option<File>,
+    authority: Option<Authority>,
+    stop: impl Future<Output = ()>,
+) {
     let clock = Clock::start();
     let ahead_ms = world.borrow().left_ms().saturating_sub(clock.now_ms());
-    let server = Rc::new(Server { world, clock, ahead_ms, log: RefCell::new(log), count: RefCell::new(0) });
     // Every connection holds a receiver: it learns of the end by it, and the end learns that it is gone.
     let (ending, end) = watch::channel(false);
+    let (log, count) = (RefCell::new(log), RefCell::new(0));
+    let server = Rc::new(Server { world, clock, ahead_ms, log, count, authority });
     let mut stop = std::pin::pin!(stop);
     loop {
         let stream = tokio::select! {
@@ -97,28 +188,97 @@ pub async fn serve_on(
             },
             () = &mut stop => break,
         };
-        let (server, mut end) = (server.clone(), end.clone());
-        tokio::task::spawn_local(async move {
-            let service = hyper::service::service_fn(move |request| {
-                let server = server.clone();
-                async move { server.answer(request).await }
-            });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(stream), service);
-            let mut connection = std::pin::pin!(connection);
-            tokio::select! {
-                // An error is a dropped connection: the client's doing, or the simulated fault.
-                _ = connection.as_mut() => return,
-                _ = end.wait_for(|ended| *ended) => {}
-            }
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
-        });
+        tokio::task::spawn_local(connection(server.clone(), stream, Way::default(), end.clone()));
     }
     drop(end);
+    drop(server);
     let _ = ending.send(true);
     let _ = tokio::time::timeout(GRACE, ending.closed()).await;
+}
+
+/// How a connection came in.
+#[derive(Clone, Debug, Default)]
+struct Way {
+    is_tls: bool,
+    /// The host that was named before the first request, in a CONNECT or a TLS greeting: requests are for it alone.
+    host: Option<String>,
+    is_tunnel: bool,
+}
+
+/// One connection, or what comes out of a tunnel: TLS or not, by its first byte.
+async fn connection(
+    server: Rc<Server>,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    way: Way,
+    mut end: watch::Receiver<bool>,
+) {
+    let mut first = [0u8; 1];
+    let read = tokio::select! {
+        read = tokio::time::timeout(HANDSHAKE_MAX, stream.read_exact(&mut first)) => read,
+        _ = end.wait_for(|ended| *ended) => return,
+    };
+    if !matches!(read, Ok(Ok(_))) {
+        return;
+    }
+    let is_tls = first[0] == TLS_GREETING;
+    let (reader, writer) = tokio::io::split(stream);
+    let whole = tokio::io::join(std::io::Cursor::new(first).chain(reader), writer);
+    match (is_tls, &server.authority) {
+        (false, _) => http(server, whole, way, end).await,
+        (true, Some(_)) => {
+            let shaken = tokio::time::timeout(HANDSHAKE_MAX, handshake(&server, whole, &way)).await;
+            if let Ok(Some((stream, way))) = shaken {
+                http(server, stream, way, end).await;
+            }
+        }
+        // Without an authority there is no answer that a TLS client would understand.
+        (true, None) => {}
+    }
+}
+
+/// The server's half of a handshake, with a certificate for the name that the greeting or the tunnel has.
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    server: &Server,
+    stream: S,
+    way: &Way,
+) -> Option<(tokio_rustls::server::TlsStream<S>, Way)> {
+    let authority = server.authority.as_ref()?;
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.ok()?;
+    let greeted = start.client_hello().server_name().map(str::to_ascii_lowercase);
+    // A client that is here by this machine's own name says in `Host` whom it means, as it does in clear text.
+    let host = greeted.or_else(|| way.host.clone()).filter(|host| !twin_page::is_loopback(host));
+    let config = match &host {
+        Some(host) if !server.world.borrow().answers_for(host) => authority::no_certificate(),
+        host => authority.config(host.as_deref()).or_else(|_| authority::no_certificate()),
+    };
+    let stream = start.into_stream(config.ok()?).await.ok()?;
+    Some((stream, Way { is_tls: true, host, is_tunnel: way.is_tunnel }))
+}
+
+/// Requests of one connection, until it or the server ends.
+async fn http(
+    server: Rc<Server>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    way: Way,
+    mut end: watch::Receiver<bool>,
+) {
+    let (for_tunnels, way) = (end.clone(), Rc::new(way));
+    let service = hyper::service::service_fn(move |request| {
+        let (server, way, end) = (server.clone(), way.clone(), for_tunnels.clone());
+        async move { server.answer(request, &way, end).await }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // An error is a dropped connection: the client's doing, or the simulated fault.
+        _ = connection.as_mut() => return,
+        _ = end.wait_for(|ended| *ended) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
 }
 
 struct Server {
@@ -128,6 +288,7 @@ struct Server {
     ahead_ms: u64,
     log: RefCell<Option<File>>,
     count: RefCell<u64>,
+    authority: Option<Authority>,
 }
 
 /// The connection is to be dropped without a reply.
@@ -135,14 +296,40 @@ struct Server {
 #[error("dropped on purpose")]
 struct Dropped;
 
+/// A refusal that is the server's own and no vendor's.
+type Refusal = (StatusCode, String);
+
 impl Server {
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
-        let request = match read(request).await {
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ms() + self.ahead_ms
+    }
+
+    async fn answer(
+        self: &Rc<Self>,
+        request: Request<Incoming>,
+        way: &Way,
+        end: watch::Receiver<bool>,
+    ) -> Result<Response<Full<Bytes>>, Dropped> {
+        if request.method() == hyper::Method::CONNECT {
+            return Ok(self.tunnel(request, way, end));
+        }
+        let host = match host_of(&request, way) {
+            Ok(host) => host,
+            Err((status, text)) => return Ok(plain(status, &text)),
+        };
+        if request.uri().path().starts_with(twin_page::PREFIX) {
+            return Ok(self.page(&request, &host));
+        }
+        if !self.world.borrow().answers_for(&host) {
+            let (status, text) = foreign(&host);
+            return Ok(plain(status, &text));
+        }
+        let request = match read(request, host).await {
             Ok(request) => request,
-            Err(Some((status, text))) => return Ok(plain(status, text)),
+            Err(Some((status, text))) => return Ok(plain(status, &text)),
             Err(None) => return Err(Dropped),
         };
-        let at_ms = self.clock.now_ms() + self.ahead_ms;
+        let at_ms = self.now_ms();
         let handled = self.world.borrow_mut().handle(&request, at_ms);
         let status = match &handled.answer {
             Answer::Reply(reply) => Some(reply.status),
@@ -156,6 +343,49 @@ impl Server {
         }
     }
 
+    /// CONNECT: the tunnel ends in this process.
+    fn tunnel(
+        self: &Rc<Self>,
+        mut request: Request<Incoming>,
+        way: &Way,
+        end: watch::Receiver<bool>,
+    ) -> Response<Full<Bytes>> {
+        if self.authority.is_none() {
+            let text = "this twin is no https proxy: start it with --tls";
+            return plain(StatusCode::NOT_IMPLEMENTED, text);
+        }
+        let host = request.uri().authority().map(|authority| without_port(authority.as_str()));
+        let Some(host) = host.filter(|host| !host.is_empty()) else {
+            return plain(StatusCode::BAD_REQUEST, "CONNECT needs a host and a port");
+        };
+        if way.is_tls || way.is_tunnel {
+            return plain(StatusCode::BAD_REQUEST, "there is no tunnel in a tunnel");
+        }
+        if !self.world.borrow().answers_for(&host) {
+            let (_, text) = foreign(&host);
+            return plain(StatusCode::FORBIDDEN, &text);
+        }
+        let server = self.clone();
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::task::spawn_local(async move {
+            let Ok(upgraded) = upgrade.await else { return };
+            let way = Way { is_tls: false, host: Some(host), is_tunnel: true };
+            boxed_connection(server, TokioIo::new(upgraded), way, end).await;
+        });
+        Response::new(Full::new(Bytes::new()))
+    }
+
+    fn page(&self, request: &Request<Incoming>, host: &str) -> Response<Full<Bytes>> {
+        let fetch_site = request.headers().get("sec-fetch-site").map(|value| value.to_str().unwrap_or("?"));
+        let path = request.uri().path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str);
+        let ask = twin_page::Ask { is_get: request.method() == hyper::Method::GET, host, path, fetch_site };
+        let pem = self.authority.as_ref().map(Authority::pem);
+        let page = twin_page::answer(&ask, &*self.world.borrow(), pem.as_deref(), self.now_ms());
+        let mut headers = vec![("content-type".to_owned(), page.content_type.to_owned())];
+        headers.extend(twin_page::headers().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        response(ApiReply { status: page.status, headers, body: page.body.into_bytes() })
+    }
+
     fn log(&self, request: &ApiRequest, at_ms: u64, status: Option<u16>, operation: Option<&str>) {
         let number = {
             let mut count = self.count.borrow_mut();
@@ -163,33 +393,78 @@ impl Server {
             *count
         };
         let Some(file) = &mut *self.log.borrow_mut() else { return };
-        let line = json!({
+        let mut line = json!({
             "number": number,
             "at": jiff::Timestamp::from_millisecond(i64::try_from(at_ms).unwrap_or(i64::MAX))
                 .map(|at| format!("{at:.3}"))
                 .unwrap_or_default(),
             "host": request.host,
             "method": request.method.as_str(),
-            "path": loggable(&request.path),
+            "path": path_without_values(&request.path),
             "status": status,
             "operation": operation,
         });
+        // What only the simulator knows.
+        if let Some(entry) = self.world.borrow().requests(0, 1).first() {
+            for key in ["served_status", "wrote", "owner", "fault", "took_ms"] {
+                line[key] = entry[key].clone();
+            }
+        }
         // A log that cannot be written is no reason to stop serving.
         let _ = writeln!(file, "{line}");
     }
 }
 
+/// [`connection`] behind a pointer: a connection may hold a tunnel, whose type would hold a connection.
+fn boxed_connection(
+    server: Rc<Server>,
+    stream: TokioIo<hyper::upgrade::Upgraded>,
+    way: Way,
+    end: watch::Receiver<bool>,
+) -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(connection(server, stream, way, end))
+}
+
+/// Whom a request is for.
+fn host_of(request: &Request<Incoming>, way: &Way) -> Result<String, Refusal> {
+    let host_header = || {
+        request.headers().get(hyper::header::HOST).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
+    // A client that takes this for a proxy sends the whole address.
+    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    let host = authority.or_else(host_header).map(|authority| without_port(&authority));
+    let Some(host) = host.filter(|host| !host.is_empty()) else {
+        let text = "no Host header: it says whose API is meant".to_owned();
+        return Err((StatusCode::BAD_REQUEST, text));
+    };
+    match &way.host {
+        Some(named) if *named != host => {
+            let text = format!("this connection was opened for {named}, not for {host}");
+            Err((StatusCode::MISDIRECTED_REQUEST, printable(&text)))
+        }
+        _ => Ok(host),
+    }
+}
+
+fn foreign(host: &str) -> Refusal {
+    let text = format!(
+        "{host} is no host of this twin, and nothing goes out to the network. It plays Twilio's verify, serverless, \
+         serverless-upload, api and iam, Auth0 tenants under .auth0.com and .example, and hosts named with --tenant"
+    );
+    (StatusCode::MISDIRECTED_REQUEST, printable(&text))
+}
+
+/// What a terminal may be shown: a host is somebody else's text.
+fn printable(text: &str) -> String {
+    text.chars().map(|ch| if ch.is_ascii_graphic() || ch == ' ' { ch } else { '?' }).collect()
+}
+
 /// Refusals carry a reply; `None` means that the client went away.
-async fn read(request: Request<Incoming>) -> Result<ApiRequest, Option<(StatusCode, &'static str)>> {
+async fn read(request: Request<Incoming>, host: String) -> Result<ApiRequest, Option<Refusal>> {
+    let refuse = |status, text: &str| Err(Some((status, text.to_owned())));
     let (parts, body) = request.into_parts();
     let Some(method) = Method::parse(parts.method.as_str()) else {
-        return Err(Some((StatusCode::METHOD_NOT_ALLOWED, "neither API uses this method")));
-    };
-    let host_header = || parts.headers.get(hyper::header::HOST).and_then(|value| value.to_str().ok());
-    // A client that takes this for a proxy sends the whole address.
-    let authority = parts.uri.authority().map(hyper::http::uri::Authority::as_str).or_else(host_header);
-    let Some(host) = authority.map(without_port).filter(|host| !host.is_empty()) else {
-        return Err(Some((StatusCode::BAD_REQUEST, "no Host header: it says whose API is meant")));
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "neither API uses this method");
     };
     let path = parts.uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str).to_owned();
     let headers = parts
@@ -200,20 +475,20 @@ async fn read(request: Request<Incoming>) -> Result<ApiRequest, Option<(StatusCo
     let body = match Limited::new(body, BODY_LIMIT_BYTES).collect().await {
         Ok(body) => body.to_bytes().to_vec(),
         Err(error) if error.is::<LengthLimitError>() => {
-            return Err(Some((StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")));
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
         }
         Err(_) => return Err(None),
     };
     Ok(ApiRequest { host, method, path, headers, body })
 }
 
-/// The host name in lower case; the brackets of an IPv6 address stay.
+/// The host name in lower case, without port and final dot; the brackets of an IPv6 address stay.
 fn without_port(authority: &str) -> String {
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
     };
-    host.to_ascii_lowercase()
+    host.trim_end_matches('.').to_ascii_lowercase()
 }
 
 fn response(reply: ApiReply) -> Response<Full<Bytes>> {
@@ -232,27 +507,10 @@ fn response(reply: ApiReply) -> Response<Full<Bytes>> {
     response
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(format!("{text}\n"))));
     *response.status_mut() = status;
     response
-}
-
-/// The path with its query's names but not the values, and without the phone numbers that Verify has in paths.
-fn loggable(path: &str) -> String {
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let segments = path.split('/').map(|segment| {
-        let is_number =
-            segment.starts_with('+') || segment.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("%2b"));
-        if is_number { "{number}" } else { segment }
-    });
-    let path = segments.collect::<Vec<_>>().join("/");
-    let names: Vec<&str> = query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split('=').next().unwrap_or(pair))
-        .collect();
-    if names.is_empty() { path } else { format!("{path}?{}", names.join("&")) }
 }
 
 #[cfg(test)]
@@ -261,7 +519,7 @@ mod tests {
     use crate::shell::http::{Http, HttpOptions};
     use crate::shell::test_support::{Scripted, TestFolder, block_on, get, json_reply};
     use crate::shell::via::Via;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncWriteExt as _;
     use tokio::sync::oneshot;
 
     fn http(port: u16) -> Http {
@@ -348,8 +606,9 @@ mod tests {
             ServeOptions { world_file: Some(folder.path().join("world.json")), ..ServeOptions::default() };
         let signals = Signals::silent();
         signals.raise(crate::shell::Signal::Terminate);
-        let mut said = String::new();
-        serve(world, &options, &signals, |line| said = line.to_owned()).expect("served");
+        let mut said = Vec::new();
+        serve(world, &options, &signals, |line| said.push(line.to_owned())).expect("served");
+        let said = &said[0];
         assert!(said.starts_with("listening on http://127.0.0.1:") && !said.ends_with(":0"), "{said}");
         let saved = std::fs::read_to_string(folder.path().join("world.json")).expect("saved");
         assert_eq!(saved, "{\n  \"seen\": 0\n}\n");
@@ -358,7 +617,7 @@ mod tests {
     #[test]
     fn ports_are_stripped_and_names_folded() {
         for (authority, host) in
-            [("ACME.auth0.com:443", "acme.auth0.com"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("a", "a")]
+            [("ACME.auth0.com:443", "acme.auth0.com"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("a.", "a")]
         {
             assert_eq!(without_port(authority), host);
         }

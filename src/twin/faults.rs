@@ -31,6 +31,15 @@ fn once() -> u32 {
 }
 
 impl Rule {
+    /// Whether all its hits are used up.
+    pub fn is_over(&self) -> bool {
+        let skip = match self.when {
+            When::Number(_) => 0,
+            When::Matching { nth, .. } => nth.saturating_sub(1),
+        };
+        self.times != u32::MAX && self.matched >= skip.saturating_add(self.times)
+    }
+
     /// A rule that hits once.
     pub fn once(when: When, what: What) -> Rule {
         Rule { when, what, times: 1, matched: 0 }
@@ -50,7 +59,8 @@ pub enum When {
         /// Part of the host.
         #[serde(default)]
         host: Option<String>,
-        /// Beginning of the path.
+        /// Beginning of the path. A segment `*` stands for any one segment; a `$` at the end asks for the whole path
+        /// (a query is never looked at then).
         #[serde(default)]
         path: Option<String>,
         #[serde(default = "once")]
@@ -79,6 +89,10 @@ pub enum What {
     NotSent,
     /// Status 200 and an HTML page in place of the answer.
     Malformed { after_effect: bool },
+    /// Status 200 and a JSON content type, but a body that is no answer.
+    Garbled { after_effect: bool, how: Garble },
+    /// No answer for that long, then the connection is closed; the request took effect or did not.
+    TimeOut { after_effect: bool, ms: u64 },
     /// 403 without effect, as for a missing permission.
     Forbidden,
     /// 401 without effect.
@@ -87,8 +101,94 @@ pub enum What {
     Delay { ms: u64 },
     /// A GET is answered from the state before the last write; other methods are not affected.
     Stale,
+    /// The build that this request starts, if it starts one, fails.
+    BuildFails,
+    /// The build that this request starts, if it starts one, takes that long.
+    BuildTakes { ms: u64 },
     /// Another operator's Management API call takes effect on the same tenant just before the request.
     Interject { method: Method, path: String, body: Value },
+}
+
+/// How a body is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Garble {
+    /// No byte at all.
+    Empty,
+    /// The JSON stops in the middle.
+    Cut,
+    /// Well-formed JSON that has nothing to do with what was asked.
+    Shape,
+    /// Well-formed JSON of 64 MiB.
+    Huge,
+}
+
+/// Size of the body of [`Garble::Huge`]: far above what any reply of the two APIs needs.
+pub const HUGE_BYTES: usize = 64 * 1024 * 1024;
+
+impl What {
+    /// A short name for logs: the word of the grammar where there is one.
+    pub fn name(&self) -> &'static str {
+        match self {
+            What::RateLimited { .. } => "rate_limited",
+            What::ServerError { .. } => "server_error",
+            What::Lost { .. } => "lost",
+            What::NotSent => "refused",
+            What::Malformed { .. } => "html",
+            What::Garbled { how: Garble::Empty, .. } => "empty",
+            What::Garbled { how: Garble::Cut, .. } => "cut",
+            What::Garbled { how: Garble::Shape, .. } => "shape",
+            What::Garbled { how: Garble::Huge, .. } => "huge",
+            What::TimeOut { .. } => "timeout",
+            What::Forbidden => "forbidden",
+            What::Unauthorized => "unauthorized",
+            What::Delay { .. } => "delay",
+            What::Stale => "stale",
+            What::BuildFails => "build_fails",
+            What::BuildTakes { .. } => "build_takes",
+            What::Interject { .. } => "interject",
+        }
+    }
+
+    /// Whether the request is carried out all the same; `None` where the fault does not decide it.
+    pub fn takes_effect(&self) -> Option<bool> {
+        match self {
+            What::ServerError { after_effect, .. }
+            | What::Lost { after_effect }
+            | What::Malformed { after_effect }
+            | What::Garbled { after_effect, .. }
+            | What::TimeOut { after_effect, .. } => Some(*after_effect),
+            What::RateLimited { .. } | What::NotSent | What::Forbidden | What::Unauthorized => Some(false),
+            What::Delay { .. }
+            | What::Stale
+            | What::BuildFails
+            | What::BuildTakes { .. }
+            | What::Interject { .. } => None,
+        }
+    }
+}
+
+/// Whether a path fits the pattern of a rule.
+fn path_fits(pattern: &str, path: &str) -> bool {
+    let (pattern, path, whole) = match pattern.strip_suffix('$') {
+        Some(pattern) => (pattern, path.split('?').next().unwrap_or_default(), true),
+        None => (pattern, path, false),
+    };
+    let mut rest = path;
+    for (at, part) in pattern.split("/*").enumerate() {
+        if at > 0 {
+            // One non-empty segment.
+            let Some(below) = rest.strip_prefix('/') else { return false };
+            let end = below.find(['/', '?']).unwrap_or(below.len());
+            if end == 0 {
+                return false;
+            }
+            rest = &below[end..];
+        }
+        let Some(next) = rest.strip_prefix(part) else { return false };
+        rest = next;
+    }
+    !whole || rest.is_empty()
 }
 
 impl Faults {
@@ -100,12 +200,11 @@ impl Faults {
                 When::Matching { method, host, path, nth } => (
                     method.is_none_or(|method| method == request.method)
                         && host.as_ref().is_none_or(|host| request.host.contains(host.as_str()))
-                        && path.as_ref().is_none_or(|path| request.path.starts_with(path.as_str())),
+                        && path.as_ref().is_none_or(|path| path_fits(path, &request.path)),
                     nth.saturating_sub(1),
                 ),
             };
-            let spent = rule.times != u32::MAX && rule.matched >= skip.saturating_add(rule.times);
-            if !applies || spent {
+            if !applies || rule.is_over() {
                 continue;
             }
             rule.matched = rule.matched.saturating_add(1);
@@ -153,6 +252,23 @@ mod tests {
         assert_eq!(faults.take(2, &get("/b")), Some(What::Lost { after_effect: true }));
         assert_eq!(faults.take(3, &get("/b?x=1")), Some(What::Unauthorized));
         assert_eq!(faults.take(4, &get("/b")), None);
+    }
+
+    #[test]
+    fn paths_fit_by_beginning_by_segment_and_as_a_whole() {
+        for (pattern, path, fits) in [
+            ("/v2/Services", "/v2/Services/VA1?x=1", true),
+            ("/v2/Services$", "/v2/Services?PageSize=1", true),
+            ("/v2/Services$", "/v2/Services/VA1", false),
+            ("/v2/Services/*/RateLimits", "/v2/Services/VA1/RateLimits/RK1", true),
+            ("/v2/Services/*/RateLimits$", "/v2/Services/VA1/RateLimits/RK1", false),
+            ("/v2/Services/*$", "/v2/Services/VA1", true),
+            ("/v2/Services/*$", "/v2/Services/", false),
+            ("/v2/*/VA1$", "/v2/VA1", false),
+            ("*", "/anything", false),
+        ] {
+            assert_eq!(path_fits(pattern, path), fits, "{pattern} {path}");
+        }
     }
 
     #[test]

@@ -15,9 +15,11 @@
 
 pub mod checkers;
 pub mod clock;
+pub mod fault_grammar;
 pub mod faults;
 pub mod ids;
 pub mod options;
+pub mod picture;
 pub mod wire;
 pub mod world;
 
@@ -29,10 +31,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use self::faults::{Faults, Rule, What, When};
+pub use self::faults::{Faults, Garble, Rule, What, When};
 pub use self::options::{ALL_SCOPES, BindingRule, Flag, Options, Rate, SecretWithoutValue};
 pub use self::world::{Account, Tenant, TriggerRef, World};
 
+use self::faults::HUGE_BYTES;
 use self::wire::Reply;
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
 
@@ -48,8 +51,8 @@ pub struct Twin {
     /// When the last answer was there (ms since the Unix epoch): a world that is loaded again goes on from here.
     pub clock_ms: u64,
     log: Vec<LogEntry>,
-    /// Management API budget per domain. Not part of the world: a restart fills it.
-    buckets: BTreeMap<String, auth0::rate::Bucket>,
+    /// Management API budgets. Not part of the world: a restart fills it.
+    buckets: auth0::rate::Buckets,
     /// When the answers still under way are due, per Twilio account.
     in_flight: BTreeMap<String, Vec<u64>>,
     /// The world as it was before the last write; kept only while a rule asks for stale reads.
@@ -99,6 +102,8 @@ pub struct LogEntry {
     pub operation: &'static str,
     /// Whose data: the tenant's domain or the account SID; empty when the caller was not let in.
     pub owner: String,
+    /// The fault that hit it, by its short name.
+    pub fault: Option<&'static str>,
 }
 
 /// What the server side did, before faults are put over it.
@@ -209,47 +214,50 @@ impl Twin {
         let fault = self.faults.take(number, request);
         let mut delay_ms = self.options.latency_ms;
         self.clock_ms = self.clock_ms.max(now_ms.saturating_add(delay_ms));
-        let mut served = None;
-        let mut answer = None;
-        match fault {
-            None => {}
-            Some(What::Delay { ms }) => delay_ms = delay_ms.saturating_add(ms),
+        let served = match &fault {
+            Some(fault) if fault.takes_effect() == Some(false) => None,
             Some(What::Interject { method, path, body }) => {
                 // A refused call of theirs has no effect, which is as good a fault as any.
-                self.operate_tenant(&request.host, method, &path, &body, now_ms);
+                self.operate_tenant(&request.host, *method, path, body, now_ms);
+                Some(self.serve(request, now_ms, number))
             }
             Some(What::Stale) if request.method == Method::Get => {
-                served = Some(self.serve_stale(request, now_ms, number));
+                Some(self.serve_stale(request, now_ms, number))
             }
-            Some(What::Stale) => {}
-            Some(What::NotSent) => answer = Some(Answer::NotSent("connection refused by the twin".into())),
+            Some(What::BuildFails) => {
+                let options = Options { every_build_fails: true, ..self.options.clone() };
+                Some(self.serve_with(options, request, now_ms, number))
+            }
+            Some(What::BuildTakes { ms }) => {
+                let options = Options {
+                    build_ms: *ms,
+                    build_with_dependencies_ms: *ms,
+                    build_failing_ms: *ms,
+                    function_build_ms: *ms,
+                    ..self.options.clone()
+                };
+                Some(self.serve_with(options, request, now_ms, number))
+            }
+            _ => Some(self.serve(request, now_ms, number)),
+        };
+        if let Some(What::Delay { ms } | What::TimeOut { ms, .. }) = fault {
+            delay_ms = delay_ms.saturating_add(ms);
+        }
+        let answer = match fault {
             Some(What::RateLimited { retry_after_s }) => {
-                answer = Some(reply(rate_limited(request, retry_after_s, now_ms)));
+                Some(reply(rate_limited(request, retry_after_s, now_ms)))
             }
-            Some(What::Forbidden) => answer = Some(reply(denied(request, 403))),
-            Some(What::Unauthorized) => answer = Some(reply(denied(request, 401))),
-            Some(What::ServerError { status, after_effect }) => {
-                if after_effect {
-                    served = Some(self.serve(request, now_ms, number));
-                }
-                answer = Some(reply(server_error(request, status)));
-            }
-            Some(What::Lost { after_effect }) => {
-                if after_effect {
-                    served = Some(self.serve(request, now_ms, number));
-                }
-                answer = Some(Answer::Lost("the twin dropped the answer".into()));
-            }
-            Some(What::Malformed { after_effect }) => {
-                if after_effect {
-                    served = Some(self.serve(request, now_ms, number));
-                }
-                answer = Some(reply(Reply::html(200)));
-            }
-        }
-        if served.is_none() && answer.is_none() {
-            served = Some(self.serve(request, now_ms, number));
-        }
+            Some(What::Forbidden) => Some(reply(denied(request, 403))),
+            Some(What::Unauthorized) => Some(reply(denied(request, 401))),
+            Some(What::NotSent) => Some(Answer::NotSent("connection refused by the twin".into())),
+            Some(What::ServerError { status, .. }) => Some(reply(server_error(request, status))),
+            Some(What::Lost { .. }) => Some(Answer::Lost("the twin dropped the answer".into())),
+            Some(What::TimeOut { .. }) => Some(Answer::Lost("the twin gave no answer in time".into())),
+            Some(What::Malformed { .. }) => Some(reply(Reply::html(200))),
+            Some(What::Garbled { how, .. }) => Some(reply(garbled(how, served.as_ref()))),
+            _ => None,
+        };
+        let fault = fault.map(|fault| fault.name());
         let (operation, owner, wrote, served_status) = match &served {
             Some(done) => (done.operation, done.owner.clone(), done.wrote, Some(done.reply.status)),
             None => (operation_of(request), String::new(), false, None),
@@ -276,6 +284,7 @@ impl Twin {
             wrote,
             operation,
             owner,
+            fault,
         });
         Served { answer, delay_ms, number }
     }
@@ -323,6 +332,14 @@ impl Twin {
         if done.wrote && before.is_some() {
             self.before_last_write = before;
         }
+        done
+    }
+
+    /// Serves one request under other options.
+    fn serve_with(&mut self, options: Options, request: &ApiRequest, now_ms: u64, number: usize) -> Done {
+        let usual = std::mem::replace(&mut self.options, options);
+        let done = self.serve(request, now_ms, number);
+        self.options = usual;
         done
     }
 
@@ -393,6 +410,25 @@ fn server_error(request: &ApiRequest, status: u16) -> Reply {
     } else {
         auth0::refusal(status, None, "An internal server error occurred")
     }
+}
+
+/// Status 200, JSON by its content type, and no answer by its body.
+fn garbled(how: Garble, served: Option<&Done>) -> Reply {
+    let real = served.map(|done| done.reply.body.as_slice()).filter(|body| body.len() > 1);
+    let body = match how {
+        Garble::Empty => Vec::new(),
+        Garble::Cut => real.map_or_else(|| b"{\"id\":\"".to_vec(), |body| body[..body.len() / 2].to_vec()),
+        Garble::Shape => b"{\"unexpected\":[1,null,{\"shape\":true}]}".to_vec(),
+        Garble::Huge => {
+            let (head, tail): (&[u8], &[u8]) = (b"{\"padding\":\"", b"\"}");
+            let mut body = head.to_vec();
+            body.resize(HUGE_BYTES - tail.len(), b'x');
+            body.extend_from_slice(tail);
+            body
+        }
+    };
+    let headers = vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())];
+    Reply { status: 200, headers, body }
 }
 
 #[cfg(test)]

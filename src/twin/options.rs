@@ -2,6 +2,7 @@
 //! client can be tried against either answer.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Every scope that the twin's Auth0 operations ask for (Auth0 docs, Management API pages, 2026-08).
 pub const ALL_SCOPES: &[&str] = &[
@@ -97,6 +98,8 @@ pub struct Options {
     pub build_with_dependencies_ms: u64,
     /// Build of an Action that ends `failed`. Default 12000 (recorded).
     pub build_failing_ms: u64,
+    /// Every build fails, of Actions and of Functions. Default false.
+    pub every_build_fails: bool,
     /// Time from a deploy until the Action shows the new version as deployed. Default 200.
     pub deploy_settle_ms: u64,
     /// Time from a deploy during which binding the Action is still refused with 400. Default 1000; tools in use wait 2 s.
@@ -172,6 +175,27 @@ pub struct Options {
     pub unused_builds_expire_ms: Option<u64>,
 }
 
+impl Options {
+    /// Sets one option by its name. `value` is JSON, or else a bare text.
+    ///
+    /// # Errors
+    /// There is no such option, or the value does not fit; the text says what would.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let mut all = match serde_json::to_value(&*self) {
+            Ok(Value::Object(all)) => all,
+            _ => return Err("the options cannot be written".into()),
+        };
+        if !all.contains_key(name) {
+            let names: Vec<&str> = all.keys().map(String::as_str).collect();
+            return Err(format!("there is no option {name:?}; there are: {}", names.join(", ")));
+        }
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        all.insert(name.to_owned(), value);
+        *self = serde_json::from_value(Value::Object(all)).map_err(|error| format!("{name}: {error}"))?;
+        Ok(())
+    }
+}
+
 impl Default for Options {
     fn default() -> Options {
         Options {
@@ -179,6 +203,7 @@ impl Default for Options {
             build_ms: 400,
             build_with_dependencies_ms: 9_000,
             build_failing_ms: 12_000,
+            every_build_fails: false,
             deploy_settle_ms: 200,
             bindable_after_ms: 1_000,
             function_build_ms: 4_000,
@@ -213,5 +238,26 @@ impl Default for Options {
             serverless_service_limit: 50,
             unused_builds_expire_ms: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_set_by_name() {
+        let mut options = Options::default();
+        options.set("action_names_unique", "true").expect("a switch");
+        options.set("unified_flag", "absent").expect("a word");
+        options.set("log_stream_limit", "2").expect("a number");
+        options.set("scopes", "[\"read:actions\"]").expect("a list");
+        assert!(options.action_names_unique);
+        assert_eq!((options.unified_flag, options.log_stream_limit), (Flag::Absent, Some(2)));
+        assert_eq!(options.scopes.as_deref(), Some(["read:actions".to_owned()].as_slice()));
+        let error = options.set("colour", "red").expect_err("unknown");
+        assert!(error.contains("\"colour\"; there are: latency_ms, "), "{error}");
+        let error = options.set("unified_flag", "maybe").expect_err("no such word");
+        assert!(error.contains("unified_flag") && error.contains("`absent`"), "{error}");
     }
 }

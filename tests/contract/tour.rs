@@ -648,6 +648,7 @@ fn serverless(tour: &mut Tour) {
     tour.twilio(Method::Post, &function_url, &[("FriendlyName", "auth0-logs")]);
     tour.twilio(Method::Get, &function_url, &[]);
     tour.twilio(Method::Get, &functions, &[]);
+    tour.twilio(Method::Get, &format!("{one}/Assets?PageSize=50"), &[]);
     let parts = [
         ("Path", "", "/auth0-logs"),
         ("Visibility", "", "public"),

@@ -169,7 +169,7 @@ fn a_migration_loses_nothing_and_takes_the_old_objects_away_a_day_later() {
     for flag in [Flag::Off, Flag::Absent] {
         let mut bench = asked(flag);
         let plan = bench.plan();
-        assert_eq!(waits(&plan), ["legacy_action", "legacy_binding"]);
+        assert_eq!(waits(&plan), ["legacy_binding", "legacy_action"]);
         assert!(plan.deferred.iter().all(|later| later.not_before.is_none()));
         assert_eq!(bench.ended(false), Ended::Done);
         assert_eq!(bench.losses(), Vec::<String>::new());
@@ -177,7 +177,7 @@ fn a_migration_loses_nothing_and_takes_the_old_objects_away_a_day_later() {
         assert_eq!((bound(&bench, "send-phone-message"), bound(&bench, "custom-phone-provider")), (1, 1));
         bench.at_rest("migrated");
         let plan = bench.plan();
-        assert_eq!(waits(&plan), ["legacy_action", "legacy_binding"]);
+        assert_eq!(waits(&plan), ["legacy_binding", "legacy_action"]);
         assert!(plan.deferred.iter().all(|later| later.not_before.is_some()), "{:?}", plan.deferred);
 
         bench.stack.in_process.advance_ms(DAY_MS - 3_600_000);
@@ -202,7 +202,7 @@ fn what_is_due_stays_while_the_new_way_does_not_deliver() {
     bench.stack.in_process.advance_ms(2 * DAY_MS);
     bench.world().tenant_mut(DOMAIN).phone_providers[0].disabled = true;
     let plan = bench.plan();
-    assert_eq!(waits(&plan), ["legacy_action", "legacy_binding"]);
+    assert_eq!(waits(&plan), ["legacy_binding", "legacy_action"]);
     assert!(plan.steps.iter().all(|step| step.address == "phone_provider"), "{}", shown(&plan));
     assert_eq!(bench.ended(false), Ended::Done);
     bench.at_rest("mended");

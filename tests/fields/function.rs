@@ -16,6 +16,7 @@ use crate::support::ACCOUNT;
 
 /// The tests of this file that send something, for the contract.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
+    the_function_tells_which_service_is_the_stacks_when_the_record_is_lost,
     the_stream_follows_the_url,
     another_unique_name_is_another_service,
     a_failed_rename_does_not_lose_sight_of_the_former_service,
@@ -485,5 +486,36 @@ fn what_cannot_work_is_refused_before_anything_is_read() {
         let Err(problems) = manifest(FULL, &edits) else { panic!("{words}: {edits:?} was taken") };
         assert!(problems.contains(words), "{words} in {problems}");
         assert!(!problems.contains(&long[..20]), "the value is shown: {problems}");
+    }
+}
+
+/// Names of services are not unique, so a lost record leaves the choice to a person, unless the Function says which.
+#[test]
+fn the_function_tells_which_service_is_the_stacks_when_the_record_is_lost() {
+    for (has_function, adopts) in [(true, true), (false, false)] {
+        let edits = if has_function { Vec::new() } else { vec![edit("feedback.function", Json::Null)] };
+        let mut bed = Bed::new(valid(FULL, &edits));
+        bed.applied();
+        bed.with_twin(|twin| {
+            // A namesake beside it.
+            let mut other = twin.world.account_mut(ACCOUNT).verify_services[0].clone();
+            other.sid = "VA00000000000000000000000000000099".into();
+            twin.world.account_mut(ACCOUNT).verify_services.insert(0, other);
+            lose_ledger(twin);
+        });
+        let plan = bed.observe().plan;
+        let blocked = plan.blockers().any(|finding| finding.address == "verify_service");
+        assert_eq!(blocked, !adopts, "{:?}", plan.findings);
+        if !adopts {
+            continue;
+        }
+        let service =
+            plan.resources.iter().find(|resource| resource.address == "verify_service").expect("read");
+        assert_ne!(service.ids["sid"], "VA00000000000000000000000000000099");
+        assert_eq!(service.verb, Verb::Adopt);
+        assert_eq!(bed.applied().ended, Ended::Done);
+        assert!(bed.observe().plan.is_empty());
+        let count = bed.with_twin(|twin| twin.world.account_mut(ACCOUNT).verify_services.len());
+        assert_eq!(count, 2, "none was made");
     }
 }

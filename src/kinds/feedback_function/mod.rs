@@ -11,6 +11,7 @@ mod observe;
 mod run;
 mod section;
 mod steps;
+mod trace;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::port::{Reader, Writer};
 
 pub(crate) use observe::{serves, serving};
 pub(crate) use steps::URL_TO_COME;
+pub(crate) use trace::verify_sid;
 
 /// See the module's text.
 pub struct FeedbackFunction;

@@ -6,6 +6,7 @@ mod actions;
 mod bindings;
 mod body;
 mod branding;
+mod client_body;
 mod clients;
 mod guardian;
 mod phone;
@@ -17,10 +18,9 @@ mod token;
 mod triggers;
 mod versions;
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
+pub(super) use self::actions::build_status;
 use super::Done;
 use super::ids::Ids;
 use super::options::Options;
@@ -119,7 +119,7 @@ const TOKEN_PATH: &str = "/oauth/token";
 pub(super) fn serve(
     world: &mut World,
     options: &Options,
-    buckets: &mut BTreeMap<String, rate::Bucket>,
+    buckets: &mut rate::Buckets,
     request: &ApiRequest,
     now_ms: u64,
 ) -> Done {
@@ -139,8 +139,10 @@ pub(super) fn serve(
         };
         return Done { reply, operation: "get_token", owner: domain, wrote: false };
     }
-    let bucket = buckets.entry(domain.clone()).or_insert_with(|| rate::Bucket::full(options.rate, now_ms));
-    let budget = bucket.take(options.rate, now_ms);
+    let (plan, class) = (options.rate, rate::Class::of(options.rate, request));
+    let bucket =
+        buckets.entry((domain.clone(), class)).or_insert_with(|| rate::Bucket::full(plan, class, now_ms));
+    let budget = bucket.take(plan, class, now_ms);
     let (operation, outcome) = if budget.admitted {
         match find(request.method, &target) {
             None => ("unknown", Err(refusal(404, None, "Not Found"))),

@@ -1,13 +1,43 @@
-//! The Management API's token bucket, one per tenant.
+//! The Management API's token buckets of one tenant (Auth0 docs, rate limit configurations, 2026-08).
+
+use std::collections::BTreeMap;
 
 use super::super::options::Rate;
 use super::super::wire::Reply;
 use super::refusal;
+use crate::model::api::{ApiRequest, Method};
 
-/// One request in the bucket's unit: a millionth, so that refill per millisecond is a whole number on every plan.
-const REQUEST: u64 = 1_000_000;
+/// One request in the bucket's unit: so many that refill per millisecond is the plan's number per minute.
+const REQUEST: u64 = 60_000;
 
-/// The budget of one tenant.
+/// Which bucket a request is taken from. The paid public plans have some beside the one for everything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    Other,
+    ReadClients,
+    ReadConnections,
+    ReadLogs,
+}
+
+impl Class {
+    pub fn of(rate: Rate, request: &ApiRequest) -> Class {
+        let below = |stem: &str| {
+            let rest = request.path.strip_prefix("/api/v2/").and_then(|path| path.strip_prefix(stem));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+        };
+        match (rate, request.method) {
+            (Rate::Professional, Method::Get) if below("clients") => Class::ReadClients,
+            (Rate::Professional, Method::Get) if below("connections") => Class::ReadConnections,
+            (Rate::Professional, Method::Get) if below("logs") => Class::ReadLogs,
+            _ => Class::Other,
+        }
+    }
+}
+
+/// The buckets of all tenants, by domain.
+pub type Buckets = BTreeMap<(String, Class), Bucket>;
+
+/// One bucket of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     level: u64,
@@ -26,24 +56,27 @@ pub struct Budget {
     pub wait_s: u64,
 }
 
-/// Size in requests and refill in millionths of a request per millisecond.
-fn plan(rate: Rate) -> Option<(u64, u64)> {
-    match rate {
-        Rate::Unlimited => None,
-        Rate::Free => Some((2, 2_000)),
-        Rate::Professional => Some((10, 2_500)),
-        Rate::Enterprise => Some((50, 16_000)),
+/// Size in requests and refill in requests per minute.
+fn plan(rate: Rate, class: Class) -> Option<(u64, u64)> {
+    match (rate, class) {
+        (Rate::Unlimited, _) => None,
+        (Rate::Free, _) => Some((2, 120)),
+        (Rate::Professional, Class::Other) => Some((10, 150)),
+        (Rate::Professional, Class::ReadClients) => Some((5, 100)),
+        (Rate::Professional, Class::ReadConnections) => Some((5, 50)),
+        (Rate::Professional, Class::ReadLogs) => Some((10, 100)),
+        (Rate::Enterprise, _) => Some((50, 960)),
     }
 }
 
 impl Bucket {
-    pub fn full(rate: Rate, now_ms: u64) -> Bucket {
-        Bucket { level: plan(rate).map_or(0, |(size, _)| size * REQUEST), at_ms: now_ms }
+    pub fn full(rate: Rate, class: Class, now_ms: u64) -> Bucket {
+        Bucket { level: plan(rate, class).map_or(0, |(size, _)| size * REQUEST), at_ms: now_ms }
     }
 
     /// Takes one request out, if there is one. A refused request costs nothing.
-    pub fn take(&mut self, rate: Rate, now_ms: u64) -> Budget {
-        let Some((size, refill)) = plan(rate) else {
+    pub fn take(&mut self, rate: Rate, class: Class, now_ms: u64) -> Budget {
+        let Some((size, refill)) = plan(rate, class) else {
             return Budget {
                 admitted: true,
                 limit: 1_000,
@@ -81,20 +114,45 @@ pub fn too_many() -> Reply {
 mod tests {
     use super::*;
 
+    fn get(path: &str) -> ApiRequest {
+        let host = "acme-dev.eu.auth0.com".into();
+        ApiRequest { host, method: Method::Get, path: path.into(), headers: vec![], body: vec![] }
+    }
+
     #[test]
     fn the_free_plan_gives_two_at_once_and_two_per_second() {
-        let mut bucket = Bucket::full(Rate::Free, 10_000);
-        let admitted: Vec<bool> = (0..3).map(|_| bucket.take(Rate::Free, 10_000).admitted).collect();
+        let (rate, class) = (Rate::Free, Class::Other);
+        let mut bucket = Bucket::full(rate, class, 10_000);
+        let admitted: Vec<bool> = (0..3).map(|_| bucket.take(rate, class, 10_000).admitted).collect();
         assert_eq!(admitted, [true, true, false]);
-        let refused = bucket.take(Rate::Free, 10_100);
+        let refused = bucket.take(rate, class, 10_100);
         assert_eq!((refused.admitted, refused.remaining, refused.wait_s, refused.reset_s), (false, 0, 1, 11));
-        assert!(bucket.take(Rate::Free, 10_500).admitted, "half a second buys one request");
-        assert!(!bucket.take(Rate::Free, 10_600).admitted);
+        assert!(bucket.take(rate, class, 10_500).admitted, "half a second buys one request");
+        assert!(!bucket.take(rate, class, 10_600).admitted);
     }
 
     #[test]
     fn unlimited_never_refuses() {
-        let mut bucket = Bucket::full(Rate::Unlimited, 0);
-        assert!((0..1_000).all(|_| bucket.take(Rate::Unlimited, 0).admitted));
+        let (rate, class) = (Rate::Unlimited, Class::Other);
+        let mut bucket = Bucket::full(rate, class, 0);
+        assert!((0..1_000).all(|_| bucket.take(rate, class, 0).admitted));
+    }
+
+    #[test]
+    fn the_paid_plans_have_buckets_of_their_own_for_three_kinds_of_reads() {
+        let paid = |path: &str| Class::of(Rate::Professional, &get(path));
+        assert_eq!(paid("/api/v2/clients?page=0"), Class::ReadClients);
+        assert_eq!(paid("/api/v2/clients/abc"), Class::ReadClients);
+        assert_eq!(paid("/api/v2/connections"), Class::ReadConnections);
+        assert_eq!(paid("/api/v2/logs"), Class::ReadLogs);
+        assert_eq!(paid("/api/v2/log-streams"), Class::Other);
+        assert_eq!(paid("/api/v2/actions/actions"), Class::Other);
+        let write = ApiRequest { method: Method::Patch, ..get("/api/v2/clients/abc") };
+        assert_eq!(Class::of(Rate::Professional, &write), Class::Other);
+        assert_eq!(Class::of(Rate::Enterprise, &get("/api/v2/clients")), Class::Other);
+        let (rate, class) = (Rate::Professional, Class::ReadConnections);
+        let mut bucket = Bucket::full(rate, class, 0);
+        assert_eq!((0..6).filter(|_| bucket.take(rate, class, 0).admitted).count(), 5);
+        assert_eq!(bucket.take(rate, class, 0).wait_s, 2, "50 per minute");
     }
 }

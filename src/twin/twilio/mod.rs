@@ -28,7 +28,8 @@ const SERVERLESS: &str = "serverless.twilio.com";
 const UPLOAD: &str = "serverless-upload.twilio.com";
 const CORE: &str = "api.twilio.com";
 const IAM: &str = "iam.twilio.com";
-const HOSTS: [&str; 5] = [VERIFY, SERVERLESS, UPLOAD, CORE, IAM];
+/// The hosts that are simulated.
+pub(super) const HOSTS: [&str; 5] = [VERIFY, SERVERLESS, UPLOAD, CORE, IAM];
 
 /// One operation.
 pub(super) struct Route {

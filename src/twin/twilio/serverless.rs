@@ -60,6 +60,7 @@ pub(super) const ROUTES: &[Route] = &[
     route(Method::Get, DEPLOYMENTS, "list_deployments", b::list_deployments),
     route(Method::Post, DEPLOYMENTS, "create_deployment", b::create_deployment),
     route(Method::Get, DEPLOYMENT, "get_deployment", b::get_deployment),
+    route(Method::Get, "/v1/Services/{sid}/Assets", "list_assets", list_assets),
     route(Method::Get, FUNCTIONS, "list_functions", f::list),
     route(Method::Post, FUNCTIONS, "create_function", f::create),
     route(Method::Get, FUNCTION, "get_function", f::get),
@@ -212,8 +213,16 @@ fn list_environments(call: &mut Call) -> Outcome {
     call.page("environments", items)
 }
 
+/// Assets cannot be made here, so a service has none. Twilio's toolkit asks before each deployment.
+fn list_assets(call: &mut Call) -> Outcome {
+    service(call)?;
+    call.page("assets", Vec::new())
+}
+
 fn create_environment(call: &mut Call) -> Outcome {
-    let form = Form::read(call, &["UniqueName", "DomainSuffix"])?;
+    // No published parameter, but Twilio's own deploy toolkit sends `FriendlyName` with every environment it makes
+    // ("for the future"): it is taken and has no effect.
+    let form = Form::read(call, &["UniqueName", "DomainSuffix", "FriendlyName"])?;
     let unique_name = form.need("UniqueName")?.to_owned();
     let domain_suffix = form.text("DomainSuffix").filter(|text| !text.is_empty()).map(str::to_owned);
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
