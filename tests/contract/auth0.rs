@@ -97,6 +97,8 @@ fn what_is_sent_to_auth0_and_answered_agrees_with_the_table() {
     assert!(idle.is_empty(), "exceptions that nothing needs: {idle:?}");
     let gaps = contract.gaps(tally);
     assert!(gaps.is_empty(), "{}", gaps.join("\n"));
+    let silent = contract.silent(tally);
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
     let (all, omitted) = contract.coverage(tally);
     println!(
         "Auth0: {all} parameters of the calls in use, {omitted} of them never sent, each with its reason"
