@@ -483,9 +483,10 @@ impl Kind for LogStream {
                 (None, _) => what == "delete",
                 (Some(_), "delete") => false,
                 (Some(seen), "restore") => stream_restore::is_back(seen, &run.step.op["values"]),
-                (Some(seen), _) => {
-                    run.desired.iter().all(|(field, value)| same(value, seen.attrs.get(field)))
-                }
+                (Some(seen), _) => run
+                    .desired
+                    .iter()
+                    .all(|(field, value)| stream_restore::same(value, seen.attrs.get(field))),
             };
             Ok(took.then(|| Done::seen(now.unwrap_or_default())))
         })
@@ -517,15 +518,6 @@ impl Kind for LogStream {
 
     fn closed(&self, desired: &Attrs) -> &'static [&'static str] {
         if desired.keys().any(|key| key.starts_with("custom_headers.")) { &["custom_headers."] } else { &[] }
-    }
-}
-
-fn same(wanted: &Value, seen: Option<&Value>) -> bool {
-    match (wanted, seen) {
-        (Value::Generated(_), Some(Value::Secret(_))) => true,
-        (wanted, Some(seen)) => wanted == seen,
-        (Value::Known(wanted), None) => wanted.as_array().is_some_and(Vec::is_empty),
-        (_, None) => false,
     }
 }
 

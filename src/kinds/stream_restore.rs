@@ -83,3 +83,13 @@ pub(super) fn is_back(seen: &Seen, values: &Json) -> bool {
         (there, value) => there.and_then(Value::known) == Some(value),
     })
 }
+
+/// Whether a wanted value is there. A drawn secret is any that stands there; an emptied list reads back as absent.
+pub(super) fn same(wanted: &Value, seen: Option<&Value>) -> bool {
+    match (wanted, seen) {
+        (Value::Generated(_), Some(Value::Secret(_))) => true,
+        (wanted, Some(seen)) => wanted == seen,
+        (Value::Known(wanted), None) => wanted.as_array().is_some_and(Vec::is_empty),
+        (_, None) => false,
+    }
+}

@@ -264,8 +264,13 @@ fn action_row(
 ) -> Row {
     let mut row =
         row("action", key, "action", values, move |twin, now_ms| edit_action(twin, now_ms, change.clone()));
-    row.writes = 2;
+    row.writes = draft_writes(key);
     row
+}
+
+/// What belongs to a version has to be deployed; a name does not.
+fn draft_writes(key: &str) -> usize {
+    if key == "name" { 1 } else { 2 }
 }
 
 pub fn action_rows() -> Vec<Row> {
@@ -620,7 +625,7 @@ fn rules_rows() -> Vec<Row> {
         rule_row("partners.connections", json!(["samlp"])),
         rule_row("partners.applications", json!(["app1", "app2"])),
     ];
-    rows.iter_mut().for_each(|row| row.writes = 2);
+    rows.iter_mut().for_each(|row| row.writes = draft_writes(&row.field));
     let names = words("Ask for a factor", "Ask");
     rows.push(row("mfa.post_login.binding", "display_name", "mfa_post_login_binding", names, |twin, _| {
         tenant(twin).bindings.get_mut("post-login").expect("a binding")[0].display_name = "Renamed".into();
