@@ -6,10 +6,12 @@
 mod escapes;
 mod http;
 mod interrupted;
+mod killed;
 mod lab;
 mod lease;
 mod ledgers;
 mod manifests;
+mod rivals;
 mod saved_plans;
 mod secrets;
 mod served;
