@@ -7,7 +7,7 @@ mod escapes;
 mod http;
 mod interrupted;
 mod killed;
-mod lab;
+pub mod lab;
 mod lease;
 mod ledgers;
 mod manifests;

@@ -89,7 +89,7 @@ fn never_interleaved(log: &[Written], story: &str) {
         let others = held
             .iter()
             .any(|(who, from, to)| *who != written.who && written.began < *to && written.ended > *from);
-        assert!(inside && !others, "{story}: {written:?} is not inside of {held:?}\n{log:#?}");
+        assert!(inside && !others, "{story}: {} is not inside of {held:?}\n{log:#?}", written.line);
     }
 }
 
