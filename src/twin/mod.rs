@@ -313,7 +313,11 @@ impl Twin {
                 ));
             }
         }
-        let file: File = serde_json::from_value(value).map_err(|error| format!("twin world: {error}"))?;
+        let file: File = serde_json::from_value(value).map_err(|error| {
+            // It repeats the value that it did not like, however long that is.
+            let words: String = error.to_string().chars().take(300).collect();
+            format!("twin world: {words}")
+        })?;
         let mut twin = Twin::with_world(file.options, file.world);
         twin.faults = file.faults;
         twin.clock_ms = file.clock_ms;
