@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `--half` takes every second file of the sorted names (1-based lines), `--every` lists mismatches on endpoints that
-//! Lockstep does not use as well, `--values` those where only values differ. With `--at-least`, fewer matches on the
+//! the twin does not have as well, `--values` those where only values differ. With `--at-least`, fewer matches on the
 //! endpoints in use end with exit code 1. Without `DIR` it reads the small recordings of the tool's own test.
 
 use std::path::PathBuf;

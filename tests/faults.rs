@@ -2,13 +2,13 @@
 //! judged after every request, on the twin's own world.
 
 pub mod bench;
-mod function;
+pub mod function;
 mod kills;
 mod ledgers;
-mod limits;
-mod migration;
+pub mod limits;
+pub mod migration;
 mod pace;
-mod post_login;
+pub mod post_login;
 mod rivals;
 mod single;
 mod switches;

@@ -4,14 +4,14 @@
 //! The list of fields is generated from the manifest's tables and from what the kinds declare; each table here is
 //! compared with it, so a new field without a row fails.
 
-mod around;
+pub mod around;
 pub mod bed;
-mod below;
-mod destroy;
-mod drift;
-mod function;
+pub mod below;
+pub mod destroy;
+pub mod drift;
+pub mod function;
 pub mod legacy;
-mod post_login;
-mod properties;
+pub mod post_login;
+pub mod properties;
 mod replies;
 pub mod rows;

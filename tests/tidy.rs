@@ -57,10 +57,10 @@ const SHELL: [&str; 3] = ["shell", "cli", "main"];
 /// Longer files hold two ideas.
 const LINES_MAX: usize = 700;
 
-struct Source {
+pub struct Source {
     /// Relative to the repository, with forward slashes.
     path: String,
-    text: String,
+    pub text: String,
 }
 
 fn root() -> PathBuf {
@@ -68,7 +68,7 @@ fn root() -> PathBuf {
 }
 
 /// All files below a folder with one of these endings, in order.
-fn files(folder: &str, endings: &[&str]) -> Vec<Source> {
+pub fn files(folder: &str, endings: &[&str]) -> Vec<Source> {
     fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
@@ -113,7 +113,7 @@ impl Source {
     }
 
     /// Whether all of it is for tests.
-    fn is_test(&self) -> bool {
+    pub fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         self.path.contains("/tests/") || ["tests.rs", "bench.rs", "test_support.rs"].contains(&name)
     }

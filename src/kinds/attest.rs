@@ -242,8 +242,8 @@ impl Kind for Attest {
                     again,
                 );
             } else {
-                let help = format!("to see for yourself: {console}");
-                tell(Level::Note, format!("{told}; it cannot be verified by an API"), help);
+                // Nothing to do until it ends, so nothing is said about what to do.
+                tell(Level::Note, format!("{told}; it cannot be verified by an API"), String::new());
             }
             if *entry == "channels" {
                 let enabled = manifest.set(NAME, "channels.enabled");

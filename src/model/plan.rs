@@ -160,6 +160,7 @@ pub struct Step {
 pub struct Finding {
     pub address: String,
     pub text: String,
+    /// What to do; empty when there is nothing to do.
     pub help: String,
     pub level: Level,
 }
@@ -182,6 +183,8 @@ pub enum Level {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deferred {
     pub address: String,
+    /// Its place in the order of steps, once it is due.
+    pub stage: Stage,
     /// What will be done, in words.
     pub what: String,
     /// What has to be seen before it is done.

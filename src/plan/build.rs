@@ -119,7 +119,8 @@ pub fn build(basis: Basis<'_>) -> Plan {
     }
     let mut leaving = Leavers::default();
     removals(&basis, &wanted, &facts, &mut leaving);
-    let Leavers { deferred, .. } = leaving;
+    let Leavers { mut deferred, .. } = leaving;
+    deferred.sort_by_key(|later| later.stage);
     facts.extend(leaving.facts);
     findings.extend(leaving.findings);
     resources.extend(leaving.resources);
@@ -275,6 +276,7 @@ fn wait(
     out.record |= readable.is_none();
     out.deferred.push(Deferred {
         address: address.to_owned(),
+        stage: step.stage,
         what: step.what.clone(),
         needs: "messages are delivered by the tenant's phone provider".into(),
         wait_ms,

@@ -253,7 +253,9 @@ fn findings(out: &mut String, plan: &Plan, paint: Paint) {
         };
         let place = if finding.address.is_empty() { String::new() } else { format!("{}: ", finding.address) };
         let _ = writeln!(out, "  {word}: {place}{}", clean(&finding.text));
-        let _ = writeln!(out, "        {}", paint.dim(&format!("help: {}", clean(&finding.help))));
+        if !finding.help.is_empty() {
+            let _ = writeln!(out, "        {}", paint.dim(&format!("help: {}", clean(&finding.help))));
+        }
     }
 }
 

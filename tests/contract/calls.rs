@@ -87,6 +87,8 @@ pub struct Contract {
     pub calls: Vec<Call>,
     pub exceptions: Vec<Exception>,
     pub never_sent: Vec<Exception>,
+    /// Calls of ours that no run makes.
+    not_called: Vec<Exception>,
     /// What every refusal looks like.
     refusal: Json,
     /// What the simulator takes although we never send it.
@@ -209,6 +211,7 @@ impl Contract {
         }
         self.exceptions.extend(exceptions(&table, "exceptions"));
         self.never_sent.extend(exceptions(&table, "never_sent"));
+        self.not_called.extend(exceptions(&table, "not_called"));
         self.may_be_empty.extend(exceptions(&table, "may_be_empty"));
         self.lenient.extend(exceptions(&table, "lenient"));
         for (place, schema) in table["json_in_forms"].as_object().into_iter().flatten() {
@@ -506,6 +509,23 @@ impl Contract {
             ));
         }
         gaps
+    }
+
+    /// Calls that no run made and that have no entry saying why, and entries without a use. For a table that has
+    /// nothing but what one of the two sides speaks.
+    pub fn silent(&self, tally: &Tally) -> Vec<String> {
+        let mut needed = BTreeSet::new();
+        let mut silent = Vec::new();
+        for call in self.calls.iter().filter(|call| !tally.sent.contains_key(&call.name)) {
+            match self.not_called.iter().position(|one| like(&one.call, &call.name)) {
+                Some(at) => drop(needed.insert(at)),
+                None => silent.push(format!("{} is never called, and nothing says why", call.name)),
+            }
+        }
+        for (at, entry) in self.not_called.iter().enumerate().filter(|(at, _)| !needed.contains(at)) {
+            silent.push(format!("entry {at}, {} ({}), is true of nothing", entry.call, entry.reason));
+        }
+        silent
     }
 
     /// Exceptions that nothing needed.

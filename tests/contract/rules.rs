@@ -30,6 +30,10 @@ lenient:
   - {call: PUT /things, place: "", reason: takes more}
 never_sent:
   - {call: POST *things, place: Tag*, reason: not wanted}
+not_called:
+  - {call: "* *things/*", reason: not wanted}
+  - {call: "POST *things", reason: not wanted}
+  - {call: "PUT /things", reason: not wanted}
 "#;
 
 const HOST: &str = "api.example.twilio.com";
@@ -186,6 +190,12 @@ fn lists_of_exceptions_stay_true() {
     contract.exchange(&name("Name=a&Extra=%7B%7D&Tag=x"), &Answer::Lost(String::new()), &mut tally);
     let gaps = contract.gaps(&tally);
     assert!(matches!(gaps.as_slice(), [one] if one.contains("is true of nothing")), "{gaps:?}");
+    let silent = contract.silent(&tally);
+    assert!(
+        matches!(silent.as_slice(), [files, things] if files.contains("/files is never called")
+            && things.contains("POST *things (not wanted), is true of nothing")),
+        "{silent:?}"
+    );
     assert_eq!(contract.idle(&tally).len(), 1, "no reply needed the exception");
     let thing = r#"[{"id":"X12","name":"a","newer":1}]"#;
     contract.exchange(&request(Method::Get, "/things/all", "", ""), &reply(200, thing), &mut tally);

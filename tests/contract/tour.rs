@@ -416,7 +416,7 @@ fn phone(tour: &mut Tour) {
     tour.auth0(Method::Patch, &one, json!({"disabled": true, "content": content}));
     tour.get(&one);
     tour.get(templates);
-    tour.auth0(Method::Patch, &format!("{one}/reset"), Json::Null);
+    tour.auth0(Method::Patch, &format!("{one}/reset"), json!({}));
     tour.auth0(Method::Delete, &one, Json::Null);
     let protection = "/attack-protection/phone-provider-protection";
     tour.auth0(Method::Patch, protection, json!({"type": "exponential"}));
@@ -508,6 +508,7 @@ fn around(tour: &mut Tour) {
     });
     tour.get("/connections?strategy=auth0&page=0&per_page=50&include_totals=true");
     tour.get("/connections");
+    tour.get("/connections?take=50");
     let enabled = json!([{"client_id": client_id, "status": true}]);
     tour.auth0(Method::Patch, "/connections/con_1/clients", enabled);
     tour.get("/connections/con_1/clients?take=50");
@@ -647,6 +648,7 @@ fn serverless(tour: &mut Tour) {
     tour.twilio(Method::Post, &function_url, &[("FriendlyName", "auth0-logs")]);
     tour.twilio(Method::Get, &function_url, &[]);
     tour.twilio(Method::Get, &functions, &[]);
+    tour.twilio(Method::Get, &format!("{one}/Assets?PageSize=50"), &[]);
     let parts = [
         ("Path", "", "/auth0-logs"),
         ("Visibility", "", "public"),

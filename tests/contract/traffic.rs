@@ -13,16 +13,22 @@ use lockstep::engine::{Engine, Grant, lease};
 use lockstep::model::api::ApiRequest;
 use lockstep::model::secret::{Origin, Secret};
 use lockstep::plan::build;
-use lockstep::shell::in_process::{Ended as Ran, Handled, InProcess, Simulator, Stop, run_virtual};
-use lockstep::twin::world::PhoneProvider;
+use lockstep::shell::in_process::{Ended as Ran, Handled, Simulator, Stop, run_virtual};
+use lockstep::twin::world::{
+    Environment, Function, FunctionBuild, FunctionVersion, PhoneProvider, PhoneTemplate, Variable,
+    VerifyBucket, VerifyRateLimit, VerifyService, VerifyTemplate,
+};
 use lockstep::twin::{BindingRule, Flag, Options, Twin, What};
 use serde_json::{Value as Json, json};
 
 use super::calls::{Contract, Tally};
 use crate::faults::bench::{Bench, changed_manifest};
-use crate::fields::bed::{Bed, FULL, Snapshot, applied_full, edit, lose_ledger, manifest, valid};
+use crate::faults::{function, limits, migration, post_login};
+use crate::fields::bed::{Bed, FULL, applied_full, edit, lose_ledger, manifest, valid};
+use crate::fields::legacy::{LEGACY, legacy_rows};
 use crate::fields::rows::{Other, rows};
-use crate::support::{DOMAIN, Stack, core_manifest, options};
+use crate::fields::{around, below, destroy, drift, function as feedback, post_login as rules};
+use crate::support::{ACCOUNT, DOMAIN, Stack, core_manifest, listen, options};
 
 /// A contract, the hosts it speaks for, and what was compared.
 pub struct Recorder {
@@ -50,48 +56,28 @@ impl Simulator for Tap {
     }
 }
 
-fn tap(stack: &mut Stack, inner: Rc<RefCell<dyn Simulator>>, recorder: &Shared) {
-    let now_ms = stack.in_process.now_ms();
-    let tap = Tap { inner, recorder: recorder.clone() };
-    stack.in_process = InProcess::new(Rc::new(RefCell::new(tap)), now_ms);
-}
-
-fn tapped_bed(mut bed: Bed, recorder: &Shared) -> Bed {
-    let twin = bed.stack.twin.clone();
-    tap(&mut bed.stack, twin, recorder);
-    bed
-}
-
-fn tapped_bench(mut bench: Bench, recorder: &Shared) -> Bench {
-    let watch = bench.watch.clone();
-    tap(&mut bench.stack, watch, recorder);
-    bench
-}
-
 /// All runs, side by side. `contract` is read once for each part.
 pub fn everything(contract: &(dyn Fn() -> Contract + Sync), takes: fn(&str) -> bool) -> Tally {
-    let parts: [fn(&Shared); 5] = [manifests, fields, kills, refusals, rare_turns];
+    let parts: [fn(); 7] = [manifests, fields, kills, refusals, rare_turns, beside_fields, beside_faults];
     let mut whole = Tally::default();
     std::thread::scope(|scope| {
-        let running: Vec<_> = parts
-            .into_iter()
-            .map(|part| {
-                scope.spawn(move || {
-                    let recorder = Rc::new(RefCell::new(Recorder {
-                        contract: contract(),
-                        takes,
-                        tally: Tally::default(),
-                    }));
-                    part(&recorder);
-                    std::mem::take(&mut recorder.borrow_mut().tally)
-                })
-            })
-            .collect();
+        let running: Vec<_> =
+            parts.into_iter().map(|part| scope.spawn(move || recorded(contract(), takes, part))).collect();
         for part in running {
             whole.add(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
     });
     whole
+}
+
+/// What all stacks of this thread exchange while a part runs.
+fn recorded(contract: Contract, takes: fn(&str) -> bool, part: fn()) -> Tally {
+    let recorder: Shared = Rc::new(RefCell::new(Recorder { contract, takes, tally: Tally::default() }));
+    let tapped = recorder.clone();
+    listen(Some(Rc::new(move |inner| Rc::new(RefCell::new(Tap { inner, recorder: tapped.clone() })))));
+    part();
+    listen(None);
+    std::mem::take(&mut recorder.borrow_mut().tally)
 }
 
 /// Edits of which some fit every manifest.
@@ -107,7 +93,7 @@ fn edits() -> Vec<(String, Json)> {
 }
 
 /// Every manifest that ships: applied, edited, tampered with and put right, destroyed.
-fn manifests(recorder: &Shared) {
+fn manifests() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .expect("the manifests")
@@ -118,7 +104,7 @@ fn manifests(recorder: &Shared) {
     assert!(!paths.is_empty(), "no manifest was found");
     for path in paths {
         let text = std::fs::read_to_string(&path).expect("a manifest");
-        let mut bed = tapped_bed(Bed::new(valid(&text, &[])), recorder);
+        let mut bed = Bed::new(valid(&text, &[]));
         bed.stack.allow_delete = true;
         bed.applied();
         let mut changed = 0;
@@ -135,71 +121,179 @@ fn manifests(recorder: &Shared) {
         let declared: BTreeSet<String> =
             build::declared(&bed.manifest).into_iter().map(|resource| resource.address).collect();
         let written: Json = serde_yaml::from_str(&text).expect("YAML");
-        let now_ms = bed.now_ms();
-        for row in rows().into_iter().filter(|row| declared.contains(row.address)) {
-            if row.place.is_empty() || written.pointer(&format!("/{}", row.place.replace('.', "/"))).is_some()
-            {
-                bed.with_twin(|twin| (row.tamper)(twin, now_ms));
-            }
+        let mut rows = rows();
+        rows.retain(|row| {
+            let place = format!("/{}", row.place.replace('.', "/"));
+            declared.contains(row.address) && (row.place.is_empty() || written.pointer(&place).is_some())
+        });
+        // Rows find a stream by its endpoint, so that is moved last.
+        rows.sort_by_key(|row| (row.address, row.place.ends_with(".endpoint")));
+        assert!(!rows.is_empty(), "{}: nothing can be tampered with", path.display());
+        for of_one in rows.chunk_by(|one, next| one.address == next.address) {
+            let now_ms = bed.now_ms();
+            of_one.iter().for_each(|row| bed.with_twin(|twin| (row.tamper)(twin, now_ms)));
+            bed.observe();
+            bed.applied();
         }
-        bed.observe();
-        bed.apply();
-        bed.applied();
         bed.destroyed();
     }
 }
 
-/// Everything that can be managed, and each field of it moved on either side.
-fn fields(recorder: &Shared) {
-    let first = tapped_bed(Bed::new(valid(FULL, &[])), recorder);
-    let snapshot = applied(first);
+/// Everything that can be managed, either way of delivery, and each field of it moved on either side.
+fn fields() {
+    for (text, rows) in [(FULL, rows()), (LEGACY, legacy_rows())] {
+        let mut first = Bed::new(valid(text, &[]));
+        first.applied();
+        let snapshot = first.snapshot();
+        for row in rows {
+            let mut bed = Bed::on(&snapshot, valid(text, &[]));
+            bed.stack.allow_delete = true;
+            let now_ms = bed.now_ms();
+            bed.with_twin(|twin| (row.tamper)(twin, now_ms));
+            bed.applied();
+            if let Other::Value(edits, _) = &row.other {
+                bed.manifest = valid(text, edits);
+                bed.apply();
+            }
+        }
+        Bed::on(&snapshot, valid(text, &[])).destroyed();
+    }
     // On create only, so no row has it.
     let from = edit("feedback.log_stream.start_from", json!("2026-11-19T00:00:00Z"));
-    tapped_bed(Bed::new(valid(FULL, &[from])), recorder).applied();
-    for row in rows() {
-        let mut bed = tapped_bed(Bed::on(&snapshot, valid(FULL, &[])), recorder);
-        let now_ms = bed.now_ms();
-        bed.with_twin(|twin| (row.tamper)(twin, now_ms));
-        bed.applied();
-        if let Other::Value(edits, _) = &row.other {
-            bed.manifest = valid(FULL, edits);
-            bed.apply();
-        }
-    }
-    tapped_bed(Bed::on(&snapshot, valid(FULL, &[])), recorder).destroyed();
+    Bed::new(valid(FULL, &[from])).applied();
 }
 
-fn applied(mut bed: Bed) -> Snapshot {
-    bed.applied();
-    bed.snapshot()
-}
-
-/// Runs that end early, each finished by the next: applying, changing, destroying, beside what others have.
-fn kills(recorder: &Shared) {
+/// Runs that end early, each finished by the next: applying, changing, destroying, beside what others have. Of the
+/// larger stacks only some points.
+fn kills() {
     let fresh = Bench::crowded();
     let mut changed = Bench::crowded();
     changed.stack.applied();
     let done = changed.fork();
     changed.stack.text = changed_manifest();
-    for (prepared, destroy) in [(fresh, false), (changed, false), (done, true)] {
-        let mut whole = tapped_bench(prepared.fork(), recorder);
+    let cases = [
+        (fresh, false, 1),
+        (changed, false, 1),
+        (done, true, 1),
+        (function::fresh(), false, SOME),
+        (function::changed(), false, SOME),
+        (function::applied(), true, SOME),
+        (limits::fresh(), false, SOME),
+        (limits::applied(limits::otherwise), false, SOME),
+        (limits::applied(limits::otherwise), true, SOME),
+        (post_login::bench(), false, SOME),
+        (post_login::applied(), true, SOME),
+        (migration::older(Flag::Off), false, SOME),
+        (migration::asked(Flag::Off), false, SOME),
+        (migration::asked(Flag::Absent), true, SOME),
+    ];
+    for (prepared, destroy, step) in cases {
+        let mut whole = prepared.fork();
         let mark = whole.stack.mark();
         assert_eq!(whole.ended(destroy), Ended::Done);
         let length = whole.requests(mark);
-        for at in 0..=length {
-            let mut bench = tapped_bench(prepared.fork(), recorder);
+        for at in (0..=length).step_by(step) {
+            let mut bench = prepared.fork();
             let _ = bench.run(Stop::kill(at, at % 2 == 0), destroy);
             bench.later();
             let _ = bench.ended(destroy);
         }
-        let mut bench = tapped_bench(prepared.fork(), recorder);
+        let mut bench = prepared.fork();
         let _ = bench.run(Stop::interrupt(length / 2), destroy);
         let _ = bench.ended(destroy);
     }
 }
 
+/// One kill point in so many.
+const SOME: usize = 5;
+
+/// What the tests of single courses do, beyond what one field or one fault makes.
+fn beside_fields() {
+    run(&FIELDS);
+}
+
+fn beside_faults() {
+    run(&FAULTS);
+}
+
+/// A file of tests: its name, its text, and those of its tests that send something.
+type Courses = (&'static str, &'static str, &'static [(&'static str, fn())]);
+
+const FIELDS: [Courses; 6] = [
+    ("fields/around", include_str!("../fields/around.rs"), around::COURSES),
+    ("fields/below", include_str!("../fields/below.rs"), below::COURSES),
+    ("fields/destroy", include_str!("../fields/destroy.rs"), destroy::COURSES),
+    ("fields/drift", include_str!("../fields/drift.rs"), drift::COURSES),
+    ("fields/function", include_str!("../fields/function.rs"), feedback::COURSES),
+    ("fields/post_login", include_str!("../fields/post_login.rs"), rules::COURSES),
+];
+
+const FAULTS: [Courses; 4] = [
+    ("faults/function", include_str!("../faults/function.rs"), function::COURSES),
+    ("faults/limits", include_str!("../faults/limits.rs"), limits::COURSES),
+    ("faults/migration", include_str!("../faults/migration.rs"), migration::COURSES),
+    ("faults/post_login", include_str!("../faults/post_login.rs"), post_login::COURSES),
+];
+
+const SILENT: &str = "sends nothing, or nothing of its own";
+const SAME: &str = "moves each field, as `fields` does";
+const HEAVY: &str = "one course stopped or disturbed at every request; `kills` has some of it";
+
+/// Tests of those files that are not repeated here.
+const LEFT_OUT: &[(&str, &str, &str)] = &[
+    ("fields/around", "a_run_that_is_killed_anywhere_is_finished_by_the_next", HEAVY),
+    ("fields/around", "a_destroy_that_is_killed_anywhere_is_finished_by_the_next", HEAVY),
+    ("fields/around", "checks_beyond_one_field", SILENT),
+    ("fields/around", "values_that_are_refused_where_they_stand", SILENT),
+    ("fields/around", "attestations_are_told_and_run_out", SILENT),
+    ("fields/around", "the_example_of_the_readme_is_a_manifest", SILENT),
+    ("fields/below", "what_a_manifest_may_not_say", SILENT),
+    ("fields/drift", "every_declared_field_has_a_row", SILENT),
+    ("fields/drift", "changed_behind_our_back_is_told_and_put_right", SAME),
+    ("fields/drift", "changed_in_the_manifest_is_not_applied", SAME),
+    ("fields/drift", "changed_on_both_sides_is_both", SAME),
+    ("fields/drift", "without_a_ledger_the_cause_is_unknown", SAME),
+    ("fields/function", "what_cannot_work_is_refused_before_anything_is_read", SILENT),
+    ("fields/post_login", "a_rule_that_can_be_met_is_taken_without_a_word", SILENT),
+    ("fields/post_login", "what_could_lock_somebody_out_is_an_error", SILENT),
+    ("fields/post_login", "what_may_surprise_is_a_warning", SILENT),
+    ("fields/post_login", "own_code_takes_the_rules_at_the_marker_or_not_at_all", SILENT),
+    ("fields/post_login", "the_example_of_the_readme_is_taken_as_it_stands", SILENT),
+    ("faults/function", "a_killed_first_apply_is_finished_by_the_next_without_a_second_of_anything", HEAVY),
+    ("faults/function", "a_killed_change_of_secret_and_runtime_never_shuts_the_stream_out", HEAVY),
+    ("faults/function", "a_killed_destroy_leaves_the_former_world", HEAVY),
+    ("faults/function", "faults_at_every_request_are_survived", HEAVY),
+    ("faults/limits", "every_kill_is_finished_by_the_next", HEAVY),
+    ("faults/limits", "every_kill_of_a_destroy_is_finished_by_the_next", HEAVY),
+    ("faults/migration", "a_killed_legacy_apply_is_finished_by_the_next", HEAVY),
+    ("faults/migration", "a_migration_killed_anywhere_is_finished_by_the_next_run", HEAVY),
+    ("faults/migration", "a_tenant_half_migrated_by_hand_is_taken_over", HEAVY),
+    ("faults/migration", "the_proof_refuses_every_unsafe_swap", SILENT),
+    ("faults/migration", "the_order_of_a_migration", SILENT),
+    ("faults/post_login", "a_killed_first_apply_is_finished_by_the_next", HEAVY),
+    ("faults/post_login", "a_killed_destroy_is_finished_by_the_next", HEAVY),
+    ("faults/post_login", "a_fault_at_every_request_around_the_rules", HEAVY),
+];
+
+fn run(files: &[Courses]) {
+    for (file, text, courses) in files {
+        let there: BTreeSet<&str> = text
+            .split("#[test]\n")
+            .skip(1)
+            .filter_map(|rest| rest.trim_start().strip_prefix("fn ")?.split('(').next())
+            .collect();
+        let left_out = LEFT_OUT.iter().filter(|(of, ..)| of == file).map(|(_, name, _)| *name);
+        let known: BTreeSet<&str> = courses.iter().map(|(name, _)| *name).chain(left_out).collect();
+        assert_eq!(
+            there, known,
+            "{file}: a test that is neither among its COURSES nor left out with a reason"
+        );
+        courses.iter().for_each(|(_, course)| course());
+    }
+}
+
 /// Answers that are no successes: limits, missing rights, failures of the server.
-fn refusals(recorder: &Shared) {
+fn refusals() {
     let faults = [
         What::RateLimited { retry_after_s: Some(3) },
         What::ServerError { status: 503, after_effect: true },
@@ -214,7 +308,7 @@ fn refusals(recorder: &Shared) {
         bench.requests(0)
     };
     for (nth, what) in (1..=length).zip(faults.iter().cycle()) {
-        let mut bench = tapped_bench(fresh.fork(), recorder);
+        let mut bench = fresh.fork();
         bench.fault(nth, what.clone());
         let _ = bench.ended(false);
         bench.calm();
@@ -224,7 +318,7 @@ fn refusals(recorder: &Shared) {
 }
 
 /// What a run asks only now and then: another tenant, another credential, another world.
-fn rare_turns(recorder: &Shared) {
+fn rare_turns() {
     let turns = [
         Options { unified_flag: Flag::Off, ..options() },
         Options { unified_flag: Flag::Absent, ..options() },
@@ -239,7 +333,6 @@ fn rare_turns(recorder: &Shared) {
     for turn in turns {
         let mut bench = Bench::new(turn, core_manifest());
         bench.stack.allow_delete = true;
-        let mut bench = tapped_bench(bench, recorder);
         for destroy in [false, false, true] {
             let _ = bench.run(Stop::default(), destroy);
         }
@@ -260,36 +353,105 @@ fn rare_turns(recorder: &Shared) {
             updated_at: "2026-01-01T00:00:00.000Z".into(),
         });
     };
-    let mut bed = tapped_bed(Bed::new(valid(FULL, &[])), recorder);
+    let mut bed = Bed::new(valid(FULL, &[]));
     bed.with_twin(twilio);
     bed.apply();
     bed.apply();
     // The record is lost, everything is taken over.
     let snapshot = applied_full();
-    let mut bed = tapped_bed(Bed::on(&snapshot, valid(FULL, &[])), recorder);
+    let mut bed = Bed::on(&snapshot, valid(FULL, &[]));
     bed.with_twin(lose_ledger);
     bed.apply();
-    // More services than one page holds.
-    let mut bed = tapped_bed(Bed::on(&snapshot, valid(FULL, &[])), recorder);
+    // More of everything than one page holds, read with the record and without.
+    for lost in [false, true] {
+        let mut bed = Bed::on(&snapshot, valid(FULL, &[]));
+        bed.with_twin(|twin| {
+            crowded(twin);
+            if lost {
+                lose_ledger(twin);
+            }
+        });
+        bed.observe();
+        bed.stack.allow_delete = true;
+        bed.apply();
+    }
+    with_a_key();
+    leases();
+    templates_taken_over();
+}
+
+/// A template that was the tenant's own and had no sender: only a reset takes ours away again.
+fn templates_taken_over() {
+    let mut bed = Bed::new(valid(FULL, &[]));
     bed.with_twin(|twin| {
-        let account = twin.world.account_mut(crate::support::ACCOUNT);
-        let service = account.verify_services[0].clone();
-        for number in 0..150 {
-            let sid = format!("VA{number:032x}");
-            account.verify_services.push(lockstep::twin::world::VerifyService { sid, ..service.clone() });
-        }
-        lose_ledger(twin);
+        let content = json!({ "syntax": "liquid", "body": { "text": "Theirs", "voice": "Theirs" } });
+        twin.tenant_mut(DOMAIN).phone_templates.push(PhoneTemplate {
+            id: format!("tem_{}", "a".repeat(22)),
+            r#type: "otp_verify".into(),
+            disabled: false,
+            content: content.as_object().cloned().unwrap_or_default(),
+            created_at: "2026-01-01T00:00:00.000Z".into(),
+            updated_at: "2026-01-01T00:00:00.000Z".into(),
+        });
     });
-    bed.observe();
-    with_a_key(recorder);
-    leases(recorder);
+    bed.applied();
+    bed.destroyed();
+}
+
+/// Adds so many of everything that lists have pages.
+fn crowded(twin: &mut Twin) {
+    let numbers = || 0..120_u32;
+    let sid = |prefix: &str, number: u32| format!("{prefix}{number:032x}");
+    let account = twin.world.account_mut(ACCOUNT);
+    let template = account.verify_templates[0].clone();
+    account.verify_templates.extend(numbers().map(|number| {
+        let friendly_name = format!("Further {number}");
+        VerifyTemplate { sid: sid("HJ", 0xf00 + number), friendly_name, ..template.clone() }
+    }));
+    let service = &mut account.verify_services[0];
+    let (mut limit, config) = (
+        service.rate_limits[0].clone(),
+        service.messaging_configurations.values().next().expect("the full manifest has one").clone(),
+    );
+    for number in numbers() {
+        let letter = |at: u32| char::from(b'A' + u8::try_from(at % 26).expect("a letter"));
+        let country = format!("{}{}", letter(number / 26), letter(number));
+        service.messaging_configurations.entry(country).or_insert(config.clone());
+        let bucket = limit.buckets[0].clone();
+        let interval = 100_000 + u64::from(number);
+        service.rate_limits[0].buckets.push(VerifyBucket { sid: sid("BL", number), interval, ..bucket });
+        limit.buckets.truncate(1);
+        let unique_name = format!("further_{number}");
+        service.rate_limits.push(VerifyRateLimit { sid: sid("RK", number), unique_name, ..limit.clone() });
+    }
+    let service = service.clone();
+    account
+        .verify_services
+        .extend(numbers().map(|number| VerifyService { sid: sid("VA", number), ..service.clone() }));
+    let receiver = &mut account.serverless_services[0];
+    // Nothing is deployed, so that versions and builds are looked through.
+    receiver.environments[0].build_sid = None;
+    let (build, function, environment) =
+        (receiver.builds[0].clone(), receiver.functions[0].clone(), receiver.environments[0].clone());
+    for number in numbers() {
+        receiver.builds.push(FunctionBuild { sid: sid("ZB", number), ..build.clone() });
+        let version = function.versions[0].clone();
+        receiver.functions[0].versions.insert(0, FunctionVersion { sid: sid("ZN", number), ..version });
+        let key = format!("FURTHER_{number}");
+        let variable = environment.variables[0].clone();
+        receiver.environments[0].variables.push(Variable { sid: sid("ZV", number), key, ..variable });
+        let friendly_name = format!("further-{number}");
+        receiver.functions.push(Function { sid: sid("ZH", number), friendly_name, ..function.clone() });
+        let unique_name = format!("further-{number}");
+        let domain_name = format!("further-{number}.twil.io");
+        let sid = sid("ZE", number);
+        receiver.environments.push(Environment { sid, unique_name, domain_name, ..environment.clone() });
+    }
 }
 
 /// The token by private key, with claims as documented and no real signature: the simulator checks none.
-fn with_a_key(recorder: &Shared) {
+fn with_a_key() {
     let mut stack = Stack::core();
-    let twin = stack.twin.clone();
-    tap(&mut stack, twin, recorder);
     let session = stack.session(false);
     let mut connection = stack.connection();
     let (client, domain) = (connection.client_id.clone(), connection.domain.clone());
@@ -309,10 +471,8 @@ fn with_a_key(recorder: &Shared) {
 }
 
 /// A lease that is kept alive, looked at and released by hand, as `unlock` does.
-fn leases(recorder: &Shared) {
+fn leases() {
     let mut stack = Stack::core();
-    let twin = stack.twin.clone();
-    tap(&mut stack, twin, recorder);
     // So short that the builds outlast it: it has to be kept alive.
     stack.lease_ttl_ms = 6_000;
     stack.apply();

@@ -1,10 +1,12 @@
 //! Twilio: against the vendor's published descriptions, and a table of ours where they end.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::calls::Contract;
 use super::tour;
 use super::traffic::everything;
+use crate::fields::properties::SERVICE_FORM;
 
 const TABLE: &str = include_str!("twilio.yaml");
 const DESCRIPTIONS: &[&str] =
@@ -26,6 +28,35 @@ fn contract() -> Contract {
     contract.table(TABLE)
 }
 
+/// What hangs on the Verify service: every call of it that changes something, and the lists. Single ones are found in the
+/// lists.
+const MADE: &[&str] = &[
+    "GET verify.twilio.com/v2/Services/{ServiceSid}/RateLimits",
+    "POST verify.twilio.com/v2/Services/{ServiceSid}/RateLimits",
+    "POST verify.twilio.com/v2/Services/{ServiceSid}/RateLimits/{Sid}",
+    "DELETE verify.twilio.com/v2/Services/{ServiceSid}/RateLimits/{Sid}",
+    "GET verify.twilio.com/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets",
+    "POST verify.twilio.com/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets",
+    "POST verify.twilio.com/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets/{Sid}",
+    "DELETE verify.twilio.com/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets/{Sid}",
+    "GET verify.twilio.com/v2/Services/{ServiceSid}/MessagingConfigurations",
+    "POST verify.twilio.com/v2/Services/{ServiceSid}/MessagingConfigurations",
+    "POST verify.twilio.com/v2/Services/{ServiceSid}/MessagingConfigurations/{Country}",
+    "DELETE verify.twilio.com/v2/Services/{ServiceSid}/MessagingConfigurations/{Country}",
+    "GET verify.twilio.com/v2/Templates",
+];
+
+/// The form of the service as the list in `fields` has it.
+fn service_forms(known: &Contract) {
+    let expected: BTreeSet<&str> = SERVICE_FORM.iter().copied().collect();
+    for name in ["POST verify.twilio.com/v2/Services", "POST verify.twilio.com/v2/Services/{Sid}"] {
+        let call = known.calls.iter().find(|call| call.name == name).expect(name);
+        let form = call.body.as_ref().and_then(|body| body.schema["properties"].as_object()).expect(name);
+        assert_eq!(form.keys().map(String::as_str).collect::<BTreeSet<_>>(), expected, "{name}");
+    }
+    println!("Twilio: {} form fields of the service are the described ones", expected.len());
+}
+
 fn takes(host: &str) -> bool {
     host.ends_with(".twilio.com")
 }
@@ -39,6 +70,9 @@ fn traffic_and_simulator_agree_with_the_descriptions_of_twilio() {
     let known = contract();
     let gaps = known.gaps(&tally);
     assert!(gaps.is_empty(), "{}", gaps.join("\n"));
+    let silent: Vec<&str> = MADE.iter().filter(|name| !tally.sent.contains_key(**name)).copied().collect();
+    assert!(silent.is_empty(), "no run makes {silent:?}");
+    service_forms(&known);
     let (all, omitted) = known.coverage(&tally);
     println!(
         "Twilio: {all} parameters of the calls in use, {omitted} of them never sent, each with its reason"

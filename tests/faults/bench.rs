@@ -10,13 +10,13 @@ use lockstep::engine::store::{LedgerFile, Store};
 use lockstep::model::api::{Answer, ApiRequest, Method};
 use lockstep::model::call::Failed;
 use lockstep::model::plan::Plan;
-use lockstep::shell::in_process::{Handled, InProcess, Simulator, Stop};
+use lockstep::shell::in_process::{Handled, Simulator, Stop};
 use lockstep::twin::checkers::{PhoneProblem, locked_out, phone_problems};
 use lockstep::twin::world::{LogStream, PhoneProvider};
 use lockstep::twin::{Options, Rule, Tenant, TriggerRef, Twin, What, When, World};
 use serde_json::json;
 
-use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest};
+use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest, way_to};
 
 pub const ACTION: &str = "Lockstep phone (acme-login)";
 pub const LEGACY: &str = "Lockstep phone, legacy (acme-login)";
@@ -293,7 +293,7 @@ impl Bench {
             count: 0,
         };
         let watch = Rc::new(RefCell::new(watch));
-        stack.in_process = InProcess::new(watch.clone(), now_ms);
+        stack.in_process = way_to(watch.clone(), now_ms);
         Bench { stack, watch, last_plan: None }
     }
 

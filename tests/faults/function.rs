@@ -8,13 +8,17 @@ use lockstep::twin::What;
 use super::bench::{Bench, all, leases};
 use crate::support::{ACCOUNT, DOMAIN, function_manifest};
 
-fn fresh() -> Bench {
+/// The tests of this file that send something, for the contract.
+pub const COURSES: &[(&str, fn())] =
+    &crate::support::courses![a_function_that_went_down_meanwhile_keeps_phones_from_being_switched_on,];
+
+pub fn fresh() -> Bench {
     let mut bench = Bench::crowded();
     bench.stack.text = function_manifest();
     bench
 }
 
-fn applied() -> Bench {
+pub fn applied() -> Bench {
     let mut bench = fresh();
     bench.stack.applied();
     bench.losses();
@@ -22,7 +26,7 @@ fn applied() -> Bench {
 }
 
 /// Applied, and then secret, code path and runtime are wanted otherwise.
-fn changed() -> Bench {
+pub fn changed() -> Bench {
     let mut bench = applied();
     bench.stack.env.insert("FEEDBACK_SECRET".into(), "Another-Feedback-91bc".into());
     bench.stack.env.insert("TWILIO_FEEDBACK_SECRET".into(), "Another-Key-Secret-77d0".into());

@@ -9,6 +9,14 @@ use lockstep::twin::{Twin, What};
 use super::bench::{Bench, all};
 use crate::support::{ACCOUNT, core_manifest};
 
+/// The tests of this file that send something, for the contract.
+pub const COURSES: &[(&str, fn())] = &crate::support::courses![
+    a_lost_answer_makes_nothing_twice,
+    a_limit_that_goes_before_the_deployment_stops_it,
+    a_limit_that_goes_while_the_action_is_built_stops_the_deployment,
+    what_appears_meanwhile_is_explained_and_then_taken_over,
+];
+
 /// The core manifest with limits and a messaging configuration; phone is the only factor.
 pub fn limited() -> String {
     let limits = "  rate_limits: {per_number: {key: recipient, buckets: {10m: {max: 5}, 1h: {max: 9}}}}\n  \
@@ -22,13 +30,13 @@ pub fn otherwise() -> String {
     text.replace("a1}", "a2}")
 }
 
-fn fresh() -> Bench {
+pub fn fresh() -> Bench {
     let mut bench = Bench::crowded();
     bench.stack.text = limited();
     bench
 }
 
-fn applied(text: fn() -> String) -> Bench {
+pub fn applied(text: fn() -> String) -> Bench {
     let mut bench = fresh();
     bench.stack.applied();
     bench.losses();

@@ -13,14 +13,26 @@ use lockstep::twin::{Flag, Options, TriggerRef};
 use super::bench::{ACTION as UNIFIED, Bench, LEGACY, NAMED, all, crowd, shown};
 use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest};
 
+/// The tests of this file that send something, for the contract.
+pub const COURSES: &[(&str, fn())] = &crate::support::courses![
+    the_legacy_stack_is_applied_once_and_destroyed_to_what_was_there,
+    a_foreign_action_on_the_legacy_trigger_is_a_conflict,
+    the_legacy_calls_are_out_of_reach_with_the_unified_experience,
+    a_migration_loses_nothing_and_takes_the_old_objects_away_a_day_later,
+    what_is_due_stays_while_the_new_way_does_not_deliver,
+    one_name_serves_both_ways,
+    the_way_back_is_refused_with_the_reason,
+    a_migration_that_was_called_off_before_the_flag_goes_back,
+];
+
 const DAY_MS: u64 = 24 * 3_600_000;
 
-fn legacy_manifest() -> String {
+pub fn legacy_manifest() -> String {
     core_manifest().replace("delivery: unified", "delivery: legacy")
 }
 
 /// An older tenant, next to what other people keep there.
-fn older(flag: Flag) -> Bench {
+pub fn older(flag: Flag) -> Bench {
     let options = Options { unified_flag: flag, ..crate::support::options() };
     let bench = Bench::new(options, legacy_manifest());
     crowd(&mut bench.world());
@@ -28,7 +40,7 @@ fn older(flag: Flag) -> Bench {
 }
 
 /// The legacy stack stands and works, and the manifest asks for the unified way.
-fn asked(flag: Flag) -> Bench {
+pub fn asked(flag: Flag) -> Bench {
     let mut bench = older(flag);
     bench.stack.applied();
     bench.stack.text = core_manifest();
@@ -157,7 +169,7 @@ fn a_migration_loses_nothing_and_takes_the_old_objects_away_a_day_later() {
     for flag in [Flag::Off, Flag::Absent] {
         let mut bench = asked(flag);
         let plan = bench.plan();
-        assert_eq!(waits(&plan), ["legacy_action", "legacy_binding"]);
+        assert_eq!(waits(&plan), ["legacy_binding", "legacy_action"]);
         assert!(plan.deferred.iter().all(|later| later.not_before.is_none()));
         assert_eq!(bench.ended(false), Ended::Done);
         assert_eq!(bench.losses(), Vec::<String>::new());
@@ -165,7 +177,7 @@ fn a_migration_loses_nothing_and_takes_the_old_objects_away_a_day_later() {
         assert_eq!((bound(&bench, "send-phone-message"), bound(&bench, "custom-phone-provider")), (1, 1));
         bench.at_rest("migrated");
         let plan = bench.plan();
-        assert_eq!(waits(&plan), ["legacy_action", "legacy_binding"]);
+        assert_eq!(waits(&plan), ["legacy_binding", "legacy_action"]);
         assert!(plan.deferred.iter().all(|later| later.not_before.is_some()), "{:?}", plan.deferred);
 
         bench.stack.in_process.advance_ms(DAY_MS - 3_600_000);
@@ -190,7 +202,7 @@ fn what_is_due_stays_while_the_new_way_does_not_deliver() {
     bench.stack.in_process.advance_ms(2 * DAY_MS);
     bench.world().tenant_mut(DOMAIN).phone_providers[0].disabled = true;
     let plan = bench.plan();
-    assert_eq!(waits(&plan), ["legacy_action", "legacy_binding"]);
+    assert_eq!(waits(&plan), ["legacy_binding", "legacy_action"]);
     assert!(plan.steps.iter().all(|step| step.address == "phone_provider"), "{}", shown(&plan));
     assert_eq!(bench.ended(false), Ended::Done);
     bench.at_rest("mended");

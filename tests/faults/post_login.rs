@@ -10,6 +10,22 @@ use super::bench::{Bench, RULES, all, shown};
 use super::single::{faults, survives};
 use crate::support::{DOMAIN, core_manifest, options};
 
+/// The tests of this file that send something, for the contract.
+pub const COURSES: &[(&str, fn())] = &crate::support::courses![
+    the_rules_take_their_place_among_the_others,
+    the_part_goes_by_itself_when_it_leaves_the_manifest,
+    what_users_notice_is_said_before,
+    a_factor_that_a_running_rule_needs_is_not_taken_away,
+    the_rules_are_read_out_of_the_code_that_runs,
+    factors_that_others_manage_count,
+    what_the_rules_need_is_read_again_right_before,
+    a_tenant_with_the_classic_login_is_not_given_rules,
+    absent_means_no_request_and_present_means_one_more,
+    a_full_trigger_is_told_before,
+    a_rule_that_grows_is_looked_at_right_before_too,
+    without_the_right_to_read_the_login_pages_the_rules_go_on,
+];
+
 /// The core stack with rules: one that two factors meet, one that the phone alone meets.
 fn with_rules() -> String {
     let rules = "mfa:\n  post_login:\n    binding:\n      position: before Their audit\n    rules:\n      \
@@ -18,13 +34,13 @@ fn with_rules() -> String {
     core_manifest().replace("mfa:\n", rules).replace("policy: always", "policy: never")
 }
 
-fn bench() -> Bench {
+pub fn bench() -> Bench {
     let mut bench = Bench::crowded();
     bench.stack.text = with_rules();
     bench
 }
 
-fn applied() -> Bench {
+pub fn applied() -> Bench {
     let mut bench = bench();
     bench.stack.applied();
     assert_eq!(bench.losses(), Vec::<String>::new());

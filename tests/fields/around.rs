@@ -15,6 +15,20 @@ use serde_json::{Value as Json, json};
 use super::bed::{Bed, Edits, FULL, Remote, assert_same, edit, manifest, siem, template, tenant, valid};
 use crate::support::{ACCOUNT, DOMAIN, START_MS, options};
 
+/// The tests of this file that send something, for the contract.
+pub const COURSES: &[(&str, fn())] = &crate::support::courses![
+    an_absent_section_costs_no_request_and_a_present_one_costs_one,
+    an_answer_that_is_lost_makes_nothing_twice,
+    protection_that_was_never_set_is_the_default,
+    switches_that_nobody_decided_are_off_and_stay_undecided,
+    what_others_set_inside_the_same_object_stays,
+    a_template_that_somebody_else_made_first_is_changed_and_put_back,
+    an_adopted_stream_is_put_back,
+    the_limit_of_the_plan_is_explained,
+    a_further_stream_is_paused_without_danger_and_carries_no_feedback,
+    attestations_send_nothing_and_are_no_change,
+];
+
 /// The parts of the full manifest that are not about this.
 const REST: &[&str] = &["feedback", "mfa", "universal_login"];
 

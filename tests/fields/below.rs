@@ -15,6 +15,26 @@ use super::bed::{
 };
 use crate::support::{ACCOUNT, Stack, core_manifest, options};
 
+/// The tests of this file that send something, for the contract.
+pub const COURSES: &[(&str, fn())] = &crate::support::courses![
+    a_renamed_limit_is_a_new_one_and_the_old_one_goes_last,
+    a_limit_that_is_not_passed_is_not_in_the_code,
+    the_list_of_buckets_is_closed_where_the_manifest_has_one,
+    without_buckets_in_the_manifest_they_are_left_alone,
+    what_was_there_is_taken_over_and_put_back,
+    another_limit_of_the_same_name_is_not_ours,
+    a_lost_ledger_finds_the_limits_below_the_pinned_service,
+    another_pinned_service_is_taken_over_and_the_old_one_stays,
+    a_template_is_found_by_its_name,
+    a_template_that_cannot_be_used_is_refused_with_what_there_is,
+    what_the_api_hides_is_sent_once_and_never_lost,
+    what_the_api_hides_is_sent_to_a_service_that_is_taken_over,
+    what_may_not_be_read_is_not_clean,
+    own_code_is_filled_in_or_warned_of,
+    a_plan_without_changes_costs_one_request_for_each_list,
+    limits_stand_before_the_action_and_fall_after_it,
+];
+
 fn bucket(sid: &str, max: u64, interval: u64) -> VerifyBucket {
     VerifyBucket { sid: sid.into(), max, interval, created_at_ms: 1, updated_at_ms: 1 }
 }

@@ -10,6 +10,20 @@ use super::bed::{
 };
 use crate::support::{ACCOUNT, DOMAIN};
 
+/// The tests of this file that send something, for the contract.
+pub const COURSES: &[(&str, fn())] = &crate::support::courses![
+    a_fresh_tenant_is_as_fresh_as_before,
+    a_tenant_in_use_is_as_it_was,
+    a_policy_that_stands_on_a_foreign_factor_is_put_back,
+    what_others_change_in_between_stays,
+    what_was_adopted_is_not_deleted,
+    an_adopted_provider_and_service_get_their_former_values_back,
+    an_adopted_binding_stays_bound,
+    an_adopted_action_that_has_other_secrets_is_not_stripped_of_them,
+    a_setting_that_was_as_wanted_when_it_was_taken_over_is_put_back_too,
+    a_vendor_provider_that_was_taken_over_is_not_deleted,
+];
+
 /// A stream of somebody else.
 fn foreign_stream(twin: &mut Twin, name: &str, kind: &str, sink: Json) {
     let id = twin.world.ids.log_stream();

@@ -20,6 +20,16 @@ use super::bed::{
 use super::legacy::{LEGACY, legacy_rows};
 use super::rows::{Other, Row, live_secret, rows};
 
+/// The tests of this file that send something, for the contract.
+pub const COURSES: &[(&str, fn())] = &crate::support::courses![
+    changes_beyond_one_field_are_told_and_put_right,
+    what_was_deleted_is_made_again,
+    a_foreign_secret_is_kept_and_keeps_secrets_from_being_written,
+    a_foreign_action_on_our_trigger_is_told_and_stops_us,
+    a_generated_authorization_is_drawn_anew_when_it_was_changed,
+    the_service_that_is_ours_is_known_by_its_sid,
+];
+
 /// Declared fields without a row, each with its reason.
 const WITHOUT_ROW: &[(&str, &str, &str)] = &[
     (

@@ -14,6 +14,24 @@ use super::bed::{
 };
 use crate::support::ACCOUNT;
 
+/// The tests of this file that send something, for the contract.
+pub const COURSES: &[(&str, fn())] = &crate::support::courses![
+    the_function_tells_which_service_is_the_stacks_when_the_record_is_lost,
+    the_stream_follows_the_url,
+    another_unique_name_is_another_service,
+    a_failed_rename_does_not_lose_sight_of_the_former_service,
+    a_changed_secret_is_accepted_before_it_is_sent,
+    a_drawn_secret_outlives_the_record_and_either_of_its_places,
+    variables_of_others_stay_and_ours_go_with_their_line,
+    what_others_deploy_beside_it_goes_on_serving,
+    a_deployment_by_somebody_else_is_told,
+    a_failed_build_is_told_and_the_old_one_serves,
+    builds_and_versions_that_vanished_are_made_again,
+    functions_of_one_name_are_told_apart_or_stop_us,
+    a_key_that_may_not_read_functions_is_never_clean,
+    a_service_that_was_there_stays_without_our_credentials,
+];
+
 /// The stream sends to the Function, with a drawn secret.
 fn own_url() -> Edits {
     vec![

@@ -7,6 +7,9 @@ use serde_json::{Value as Json, json};
 
 use super::bed::{Bed, Edits, FULL, edit, manifest, valid};
 
+/// The tests of this file that send something, for the contract.
+pub const COURSES: &[(&str, fn())] = &crate::support::courses![an_action_that_was_there_keeps_its_place,];
+
 /// The problems of the rules, as `severity code place: title`; errors of the text itself as they are.
 fn told(edits: &Edits) -> Vec<String> {
     let (text, _) = match manifest(FULL, edits) {

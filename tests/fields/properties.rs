@@ -1,11 +1,9 @@
 //! What Lockstep manages is what the vendors let a client write, but for exclusions that are listed with a reason.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use lockstep::kinds::{self, Seen};
 use lockstep::model::field::flat;
-use serde_json::Value as Json;
 
 use super::bed::{FULL, declared_fields};
 use super::legacy::LEGACY;
@@ -30,9 +28,9 @@ const BRANDING: &str = "PATCH /branding";
 
 const SERVERLESS: &str = "POST /v1/Services and below";
 
-/// Form fields of create and update ("Twilio Verify v2" description, 2026-04). Compared with the description itself
-/// where that is at hand.
-const SERVICE_FORM: &[&str] = &[
+/// Form fields of create and update ("Twilio Verify v2" description, 2026-04). `contract::twilio` compares the list with
+/// the description itself.
+pub const SERVICE_FORM: &[&str] = &[
     "FriendlyName",
     "CodeLength",
     "LookupEnabled",
@@ -225,8 +223,11 @@ const NEWER_THAN_THE_DESCRIPTION: &[&str] =
 const NOT_SENT: &[(&str, &str)] = &[
     ("verify_service.sid", "picks the service"),
     ("verify_service.default_template", "finds the template whose SID is sent as DefaultTemplateSid"),
-    ("verify_service.rate_limits", "resources of their own; their forms are compared below"),
-    ("verify_service.messaging_configurations", "resources of their own; their forms are compared below"),
+    ("verify_service.rate_limits", "resources of their own; their forms are compared in tests/contract"),
+    (
+        "verify_service.messaging_configurations",
+        "resources of their own; their forms are compared in tests/contract",
+    ),
     ("phone.delivery", "chooses the kinds; unified sets phone_consolidated_experience"),
     ("action.unmanaged_secrets", "says what to do with names that only the tenant has"),
     ("action.binding.position", "the order of the list"),
@@ -366,45 +367,4 @@ fn what_can_be_written_is_managed() {
     assert!(missing.is_empty() && surplus.is_empty(), "not managed: {missing:?}; not writable: {surplus:?}");
     assert_eq!(managed.len() + EXCLUDED.len(), all);
     println!("{} properties managed, {} excluded, {all} in all", managed.len(), EXCLUDED.len());
-}
-
-/// Forms of what hangs on the service: path, create or update, the fields that the kinds send.
-const BELOW_FORMS: &[(&str, &[&str])] = &[
-    ("/v2/Services/{ServiceSid}/RateLimits", &["UniqueName", "Description"]),
-    ("/v2/Services/{ServiceSid}/RateLimits/{Sid}", &["Description"]),
-    ("/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets", &["Max", "Interval"]),
-    ("/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets/{Sid}", &["Max", "Interval"]),
-    ("/v2/Services/{ServiceSid}/MessagingConfigurations", &["Country", "MessagingServiceSid"]),
-    ("/v2/Services/{ServiceSid}/MessagingConfigurations/{Country}", &["MessagingServiceSid"]),
-];
-
-/// Compares the list above with the vendor's description, where that is at hand.
-#[test]
-fn the_form_is_the_described_one() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/contract/twilio_verify_v2.json");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("no description at hand, nothing compared");
-        return;
-    };
-    let description: Json = serde_json::from_str(&text).expect("the description is JSON");
-    for (call, sent) in BELOW_FORMS {
-        let form = "application/x-www-form-urlencoded";
-        let schema = &description["paths"][call]["post"]["requestBody"]["content"][form]["schema"];
-        let described: BTreeSet<&str> = schema["properties"]
-            .as_object()
-            .expect("the call has a form")
-            .keys()
-            .map(String::as_str)
-            .collect();
-        assert_eq!(described, sent.iter().copied().collect(), "POST {call}");
-    }
-    let expected: BTreeSet<&str> = SERVICE_FORM.iter().copied().collect();
-    for call in ["/v2/Services", "/v2/Services/{Sid}"] {
-        let form = "application/x-www-form-urlencoded";
-        let schema = &description["paths"][call]["post"]["requestBody"]["content"][form]["schema"];
-        let fields = schema["properties"].as_object().expect("the call has a form");
-        let described: BTreeSet<&str> = fields.keys().map(String::as_str).collect();
-        assert_eq!(described, expected, "POST {call}");
-    }
-    println!("{} form fields compared with the description, for create and update", expected.len());
 }

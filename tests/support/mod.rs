@@ -16,7 +16,7 @@ use lockstep::model::manifest::Manifest;
 use lockstep::model::random::Entropy;
 use lockstep::model::secret::{Origin, Scrubber, Secret};
 use lockstep::port::Port;
-use lockstep::shell::in_process::{Ended, InProcess, Stop, run_virtual};
+use lockstep::shell::in_process::{Ended, InProcess, Simulator, Stop, run_virtual};
 use lockstep::twin::{LogEntry, Options, Rate, Twin};
 
 pub const DOMAIN: &str = "acme-dev.eu.auth0.com";
@@ -108,6 +108,30 @@ pub fn options() -> Options {
     Options { rate: Rate::Unlimited, ..Options::default() }
 }
 
+/// Tests by name.
+macro_rules! courses {
+    ($($test:ident),* $(,)?) => { [$((stringify!($test), $test as fn())),*] };
+}
+pub(crate) use courses;
+
+/// Puts something between the engine and a simulator.
+pub type Between = Rc<dyn Fn(Rc<RefCell<dyn Simulator>>) -> Rc<RefCell<dyn Simulator>>>;
+
+thread_local! {
+    static BETWEEN: RefCell<Option<Between>> = const { RefCell::new(None) };
+}
+
+/// From now on this thread's stacks have it between themselves and their simulators.
+pub fn listen(between: Option<Between>) {
+    BETWEEN.with(|slot| *slot.borrow_mut() = between);
+}
+
+/// The way to a simulator whose clock shows `now_ms`.
+pub fn way_to(simulator: Rc<RefCell<dyn Simulator>>, now_ms: u64) -> InProcess {
+    let between = BETWEEN.with(|slot| slot.borrow().clone());
+    InProcess::new(between.map_or(simulator.clone(), |between| between(simulator)), now_ms)
+}
+
 /// A tenant and an account, what is wanted of them, and a clock.
 pub struct Stack {
     pub twin: Rc<RefCell<Twin>>,
@@ -124,7 +148,7 @@ impl Stack {
     pub fn new(options: Options, text: impl Into<String>) -> Stack {
         let twin = Rc::new(RefCell::new(Twin::new(options, 7)));
         Stack {
-            in_process: InProcess::new(twin.clone(), START_MS),
+            in_process: way_to(twin.clone(), START_MS),
             twin,
             env: env(),
             text: text.into(),

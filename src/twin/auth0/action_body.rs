@@ -1,10 +1,10 @@
 //! The parts of an Action's body: what may be sent, in which bounds, and in which order it comes back.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::options::SecretWithoutValue;
 use super::super::wire::Reply;
-use super::super::world::{Dependency, Secret, TriggerRef};
+use super::super::world::{ActionModule, Dependency, Secret, TriggerRef};
 use super::body::{Fields, invalid};
 use super::{Call, triggers};
 
@@ -111,15 +111,24 @@ pub(super) fn read_secrets(
     Ok(Some(out))
 }
 
-pub(super) fn read_modules(fields: &Fields) -> Result<Option<Vec<Value>>, Reply> {
+/// What is sent names a version of a module by ids; what is stored and shown has its name and number too (recorded).
+pub(super) fn read_modules(fields: &Fields, known: &[ActionModule]) -> Result<Option<Vec<Value>>, Reply> {
     let Some(list) = fields.array("modules")? else { return Ok(None) };
     if list.len() > MODULES_PER_ACTION {
         return Err(invalid("Array is too long, maximum 3' on property 'modules"));
     }
+    let mut out = Vec::new();
     for (at, item) in list.iter().enumerate() {
         let item = Fields::open(item, &format!("modules[{at}]"))?;
-        item.need_string("module_id", 1, 64)?;
-        item.need_string("module_version_id", 1, 64)?;
+        let id = item.need_string("module_id", 1, 64)?;
+        let version_id = item.need_string("module_version_id", 1, 64)?;
+        let module = known.iter().find(|module| module.id == id);
+        // How the API refuses an unknown one is not recorded.
+        let (module, number) = module
+            .and_then(|module| Some((module, module.versions.get(version_id)?)))
+            .ok_or_else(|| invalid("No such module' on property 'modules"))?;
+        out.push(json!({"module_id": id, "module_name": module.name, "module_version_id": version_id,
+            "module_version_number": number}));
     }
-    Ok(Some(list.clone()))
+    Ok(Some(out))
 }

@@ -130,7 +130,7 @@ fn create(call: &mut Call) -> Outcome {
         read_dependencies(&fields, call.options.latest_reads_back_resolved)?.unwrap_or_default();
     let stamp = call.ids.stamp(call.now_ms);
     let secrets = read_secrets(&fields, &[], call, &stamp)?.unwrap_or_default();
-    let modules = read_modules(&fields)?.unwrap_or_default();
+    let modules = read_modules(&fields, &call.tenant.action_modules)?.unwrap_or_default();
     if fields.boolean("deploy")? == Some(true) {
         // The schema has the field; what it does while the build runs is not described, so it is not guessed.
         return Err(invalid("deploy is not available in the twin"));
@@ -194,7 +194,7 @@ fn update(call: &mut Call) -> Outcome {
     if let Some(list) = read_dependencies(&fields, call.options.latest_reads_back_resolved)? {
         new.dependencies = list;
     }
-    if let Some(list) = read_modules(&fields)? {
+    if let Some(list) = read_modules(&fields, &call.tenant.action_modules)? {
         new.modules = list;
     }
     let stamp = call.ids.stamp(call.now_ms);
@@ -539,6 +539,31 @@ mod tests {
             let (status, refused) = bench.post("/actions/actions", &body);
             assert_eq!((status, refused["errorCode"].as_str()), (400, Some("invalid_body")), "{name}");
         }
+    }
+
+    #[test]
+    fn modules_are_shown_with_name_and_number_also_by_versions() {
+        let mut bench = Bench::new();
+        let versions = [("11111111-1111-4111-8111-111111111111".to_owned(), 3)].into();
+        let id = "22222222-2222-4222-8222-222222222222".to_owned();
+        let module = crate::twin::world::ActionModule { id: id.clone(), name: "shared".into(), versions };
+        bench.twin.world.tenant_mut(crate::twin::bench::DOMAIN).action_modules.push(module);
+        let named = |version: &str| json!([{"module_id": id, "module_version_id": version}]);
+        let body = with(&post_login("a"), "modules", named("33333333-3333-4333-8333-333333333333"));
+        assert_eq!(bench.post("/actions/actions", &body).0, 400);
+        let body = with(&post_login("a"), "modules", named("11111111-1111-4111-8111-111111111111"));
+        let (status, made) = bench.post("/actions/actions", &body);
+        let expected = json!([{"module_id": id, "module_name": "shared",
+            "module_version_id": "11111111-1111-4111-8111-111111111111", "module_version_number": 3}]);
+        assert_eq!((status, &made["modules"]), (201, &expected));
+        let path = format!("/actions/actions/{}", made["id"].as_str().unwrap_or_default());
+        bench.now_ms += 1_000;
+        let (_, version) = decode(bench.raw(Method::Post, &format!("{path}/deploy"), None));
+        assert_eq!(version["modules"], expected);
+        bench.now_ms += 1_000;
+        assert_eq!(bench.get(&path).1["deployed_version"]["modules"], expected);
+        assert_eq!(bench.patch(&path, &json!({"modules": []})).1.get("modules"), None);
+        assert_eq!(bench.get(&path).1["deployed_version"]["modules"], expected);
     }
 
     #[test]

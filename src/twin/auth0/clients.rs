@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::super::wire::{Outcome, Reply};
 use super::super::world::Connection;
 use super::body::{Fields, invalid, wrong_type};
+use super::client_body::{defaults, read, write};
 use super::{Call, Route, invalid_query, refusal};
 use crate::model::api::Method;
 
@@ -15,7 +16,16 @@ pub(super) const ROUTES: &[Route] = &[
         pattern: "/clients",
         operation: "list_clients",
         scopes: &["read:clients"],
-        query: &["page", "per_page", "include_totals", "fields", "include_fields", "is_global", "app_type"],
+        query: &[
+            "page",
+            "per_page",
+            "include_totals",
+            "fields",
+            "include_fields",
+            "is_global",
+            "app_type",
+            "is_first_party",
+        ],
         run: list,
     },
     Route {
@@ -104,104 +114,6 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// Keys of an application that may be sent (published schema, 2026-07). Most are kept and shown without a look inside.
-const KEYS: &[&str] = &[
-    "name",
-    "description",
-    "logo_uri",
-    "app_type",
-    "client_secret",
-    "callbacks",
-    "client_aliases",
-    "allowed_clients",
-    "allowed_logout_urls",
-    "web_origins",
-    "allowed_origins",
-    "grant_types",
-    "token_endpoint_auth_method",
-    "is_token_endpoint_ip_header_trusted",
-    "oidc_conformant",
-    "oidc_logout",
-    "oidc_backchannel_logout",
-    "jwt_configuration",
-    "encryption_key",
-    "refresh_token",
-    "client_metadata",
-    "initiate_login_uri",
-    "is_first_party",
-    "cross_origin_authentication",
-    "cross_origin_loc",
-    "sso",
-    "sso_disabled",
-    "custom_login_page",
-    "custom_login_page_on",
-    "custom_login_page_preview",
-    "form_template",
-    "addons",
-    "mobile",
-    "native_social_login",
-    "fedcm_login",
-    "session_transfer",
-    "default_organization",
-    "organization_usage",
-    "organization_require_behavior",
-    "organization_discovery_methods",
-    "client_authentication_methods",
-    "require_pushed_authorization_requests",
-    "require_proof_of_possession",
-    "signed_request_object",
-    "compliance_level",
-    "skip_non_verifiable_callback_uri_confirmation_prompt",
-    "token_exchange",
-    "par_request_expiry",
-    "token_quota",
-    "express_configuration",
-    "my_organization_configuration",
-    "third_party_security_mode",
-    "redirection_policy",
-    "resource_server_identifier",
-    "async_approval_notification_channels",
-    "identity_assertion_authorization_grant",
-    "token_vault_privileged_access",
-];
-
-const APP_TYPES: &[&str] = &[
-    "native",
-    "spa",
-    "regular_web",
-    "non_interactive",
-    "resource_server",
-    "express_configuration",
-    "sso_integration",
-    "rms",
-    "box",
-    "cloudbees",
-    "concur",
-    "dropbox",
-    "mscrm",
-    "echosign",
-    "egnyte",
-    "newrelic",
-    "office365",
-    "salesforce",
-    "sentry",
-    "sharepoint",
-    "slack",
-    "springcm",
-    "zendesk",
-    "zoom",
-];
-
-/// Objects in which PATCH keeps what is left out and removes what is null (recorded).
-const MERGED: &[&str] = &[
-    "client_metadata",
-    "jwt_configuration",
-    "mobile",
-    "native_social_login",
-    "session_transfer",
-    "signed_request_object",
-];
-
 fn missing() -> Reply {
     refusal(404, Some("inexistent_client"), "The client does not exist")
 }
@@ -209,11 +121,13 @@ fn missing() -> Reply {
 /// Bare list, or an envelope when totals are asked for.
 fn list(call: &mut Call) -> Outcome {
     let app_type = call.target.query("app_type");
-    let global = call.flag("is_global")?;
+    let (global, first_party) = (call.flag("is_global")?, call.flag("is_first_party")?);
     let is_global = |body: &Map<String, Value>| body.get("global") == Some(&Value::Bool(true));
+    let is_first_party = |body: &Map<String, Value>| body.get("is_first_party") != Some(&Value::Bool(false));
     let fits = |body: &&Map<String, Value>| {
         app_type.is_none_or(|wanted| body.get("app_type").and_then(Value::as_str) == Some(wanted))
             && global.is_none_or(|wanted| is_global(body) == wanted)
+            && first_party.is_none_or(|wanted| is_first_party(body) == wanted)
     };
     let shown: Vec<Map<String, Value>> = call.tenant.clients.values().filter(fits).cloned().collect();
     let item = |body: Map<String, Value>| {
@@ -258,151 +172,16 @@ fn checkpoint(call: &Call, key: &str, items: Vec<Value>) -> Outcome {
     Ok(Reply::json(200, &Value::Object(body)))
 }
 
-fn read(call: &Call) -> Result<Map<String, Value>, Reply> {
-    let body = call.json()?;
-    let fields = Fields::strict(&body, "", KEYS)?;
-    if fields.string("name", 1, 255)?.is_some_and(|name| name.contains(['<', '>'])) {
-        return Err(invalid("String does not match pattern: ^[^<>]+$' on property 'name"));
-    }
-    fields.choice("app_type", APP_TYPES)?;
-    if fields.value("token_endpoint_auth_method").is_some_and(|method| !method.is_null()) {
-        fields
-            .choice("token_endpoint_auth_method", &["none", "client_secret_post", "client_secret_basic"])?;
-    }
-    fields.boolean("oidc_conformant")?;
-    for name in ["callbacks", "allowed_logout_urls", "web_origins", "allowed_origins", "grant_types"] {
-        if let Some(item) = fields.array(name)?.into_iter().flatten().find(|item| !item.is_string()) {
-            return Err(wrong_type("string", item, name));
-        }
-    }
-    if let Some(jwt) = fields.value("jwt_configuration") {
-        // This one object takes further keys (published schema).
-        Fields::open(jwt, "jwt_configuration")?.choice("alg", &["HS256", "RS256", "PS256"])?;
-    }
-    Ok(fields.map().clone())
-}
-
 fn create(call: &mut Call) -> Outcome {
     let sent = read(call)?;
     if !sent.contains_key("name") {
         return Err(invalid("Missing required property: name"));
     }
     let client_id = call.ids.word(32);
-    // Defaults that surprise: not OIDC-conformant, no RS256, every grant type the method allows (recorded).
-    let mut client = match json!({
-        "tenant": call.tenant.name,
-        "global": false,
-        "client_id": client_id,
-        "is_first_party": true,
-        "is_token_endpoint_ip_header_trusted": false,
-        "oidc_conformant": false,
-        "jwt_configuration": {"secret_encoded": false, "lifetime_in_seconds": 36_000},
-        "signing_keys": [{"cert": "made up", "pkcs7": "made up", "subject": format!("/CN={}", call.tenant.name)}],
-        "sso_disabled": false,
-        "cross_origin_auth": false,
-        "cross_origin_authentication": false,
-        "encrypted": true,
-        "callback_url_template": false,
-        "custom_login_page_on": true,
-        "refresh_token": {
-            "rotation_type": "non-rotating",
-            "expiration_type": "non-expiring",
-            "leeway": 0,
-            "token_lifetime": 2_592_000,
-            "infinite_token_lifetime": true,
-            "infinite_idle_token_lifetime": true,
-            "idle_token_lifetime": 1_296_000,
-        },
-        "client_secret": call.ids.word(64),
-    }) {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    };
-    if sent.contains_key("jwt_configuration") {
-        // What is sent stands beside one default only (recorded).
-        client.insert("jwt_configuration".into(), json!({"secret_encoded": false}));
-    }
-    let says = |key: &str, value: &str| sent.get(key).and_then(Value::as_str) == Some(value);
-    let grants = match () {
-        () if says("third_party_security_mode", "strict") => json!(["authorization_code"]),
-        () if says("app_type", "resource_server") => json!([]),
-        () if says("token_endpoint_auth_method", "none") => {
-            json!(["authorization_code", "implicit", "refresh_token"])
-        }
-        () => json!(["authorization_code", "implicit", "refresh_token", "client_credentials"]),
-    };
-    client.insert("grant_types".into(), grants);
-    let confidential = ["client_secret_post", "client_secret_basic"];
-    if confidential.iter().any(|method| says("token_endpoint_auth_method", method)) {
-        client["refresh_token"]["token_lifetime"] = json!(31_557_600);
-        client["refresh_token"]["idle_token_lifetime"] = json!(2_592_000);
-    }
-    if says("third_party_security_mode", "strict") {
-        client["oidc_conformant"] = json!(true);
-        client["refresh_token"]["expiration_type"] = json!("expiring");
-        client["refresh_token"]["infinite_idle_token_lifetime"] = json!(false);
-        let jwt = json!({"secret_encoded": false, "alg": "RS256", "lifetime_in_seconds": 3_600});
-        client.insert("jwt_configuration".into(), jwt);
-    } else if says("app_type", "resource_server") {
-        client.insert("jwt_configuration".into(), json!({"secret_encoded": false, "alg": "RS256"}));
-    }
+    let mut client = defaults(&sent, &client_id, &call.ids.word(64), &call.tenant.name);
     write(&mut client, sent);
     call.tenant.clients.insert(client_id, client.clone());
     Ok(Reply::json(201, &Value::Object(client)))
-}
-
-/// Puts what was sent into an application.
-fn write(client: &mut Map<String, Value>, sent: Map<String, Value>) {
-    // Two names of one object, and reads show both (recorded).
-    let logout = sent.get("oidc_logout").or_else(|| sent.get("oidc_backchannel_logout")).cloned();
-    for (key, value) in sent {
-        let remove = value.is_null() || (key == "initiate_login_uri" && value == "");
-        if remove {
-            client.shift_remove(&key);
-            continue;
-        }
-        if key == "session_transfer" && !client.contains_key(&key) {
-            client.insert(key.clone(), session_transfer());
-        }
-        match (client.get_mut(&key), value) {
-            (Some(Value::Object(old)), Value::Object(new)) if MERGED.contains(&key.as_str()) => {
-                for (name, value) in new {
-                    if value.is_null() {
-                        old.shift_remove(&name);
-                    } else {
-                        old.insert(name, value);
-                    }
-                }
-            }
-            (_, value) => {
-                client.insert(key, value);
-            }
-        }
-    }
-    match logout {
-        Some(Value::Object(logout)) => {
-            let urls = logout.get("backchannel_logout_urls").cloned().unwrap_or_else(|| json!([]));
-            client.insert("oidc_backchannel_logout".into(), json!({ "backchannel_logout_urls": urls }));
-            client.insert("oidc_logout".into(), Value::Object(logout));
-        }
-        Some(_) => {
-            client.shift_remove("oidc_logout");
-            client.shift_remove("oidc_backchannel_logout");
-        }
-        None => {}
-    }
-}
-
-/// What a session transfer is when only some of it was sent (recorded).
-fn session_transfer() -> Value {
-    json!({
-        "can_create_session_transfer_token": false,
-        "allowed_authentication_methods": [],
-        "enforce_device_binding": "ip",
-        "allow_refresh_token": false,
-        "enforce_online_refresh_tokens": true,
-        "enforce_cascade_revocation": true,
-    })
 }
 
 fn get(call: &mut Call) -> Outcome {
@@ -580,6 +359,41 @@ mod tests {
             (&json!(["authorization_code"]), &json!(true))
         );
         assert_eq!(made(json!({"colour": "red"}))["statusCode"], 400);
+        let express = made(json!({"app_type": "express_configuration", "organization_usage": "allow"}));
+        assert_eq!(express["grant_types"], json!(["authorization_code", "client_credentials"]));
+        assert_eq!(
+            (&express["organization_usage"], &express["organization_require_behavior"]),
+            (&json!("allow"), &json!("pre_login_prompt"))
+        );
+        assert_eq!(express.get("client_secret"), None);
+        let third = made(json!({"is_first_party": false, "token_endpoint_auth_method": "none"}));
+        assert_eq!(
+            (
+                &third["third_party_security_mode"],
+                &third["oidc_conformant"],
+                &third["refresh_token"]["rotation_type"]
+            ),
+            (&json!("permissive"), &json!(true), &json!("rotating"))
+        );
+        assert_eq!(plain.get("third_party_security_mode"), None);
+        let (_, list) = bench.get("/clients?is_first_party=false");
+        assert_eq!(list.as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn a_default_organization_is_whole_or_none() {
+        let mut bench = Bench::new();
+        let made = bench.post("/clients", &json!({"name": "a"})).1;
+        let path = format!("/clients/{}", made["client_id"].as_str().unwrap_or_default());
+        for (value, status) in [
+            (json!({"flows": ["client_credentials"]}), 400),
+            (json!({"organization_id": "org_0000000000000001"}), 400),
+            (json!({"organization_id": "org_0000000000000001", "flows": ["client_credentials"]}), 200),
+            (Value::Null, 200),
+        ] {
+            assert_eq!(bench.patch(&path, &json!({"default_organization": value})).0, status, "{value}");
+        }
+        assert_eq!(bench.get(&path).1.get("default_organization"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod actions;
 mod bindings;
 mod body;
 mod branding;
+mod client_body;
 mod clients;
 mod guardian;
 mod phone;

@@ -87,7 +87,7 @@ fn create(call: &mut Call) -> Outcome {
     let name = fields.need("name", name)?;
     let disabled = fields.boolean("disabled")?.unwrap_or(false);
     let configuration = read_configuration(&fields, name)?;
-    let credentials = read_credentials(&fields, name)?;
+    let credentials = read_credentials(&fields, name, &[])?;
     let credentials = fields.need("credentials", credentials)?;
     if !call.tenant.phone_providers.is_empty() {
         return Err(refusal(409, None, "A phone provider is already configured for this tenant."));
@@ -127,7 +127,8 @@ fn update(call: &mut Call) -> Outcome {
     if let Some(disabled) = fields.boolean("disabled")? {
         provider.disabled = disabled;
     }
-    if let Some(credentials) = read_credentials(&fields, &provider.name)? {
+    // Also a token that a custom provider has no use for is taken here (recorded); not so at creation, as far as known.
+    if let Some(credentials) = read_credentials(&fields, &provider.name, &["auth_token"])? {
         provider.credentials = credentials;
     }
     // Replaced as a whole: moving to `delivery_methods` alone removed `sid` (recorded).
@@ -237,12 +238,18 @@ fn read_configuration(fields: &Fields, name: &str) -> Result<Option<Map<String, 
     Ok(Some(stored))
 }
 
-fn read_credentials(fields: &Fields, name: &str) -> Result<Option<Map<String, Value>>, Reply> {
+/// `of_custom`: what a custom provider may have.
+fn read_credentials(
+    fields: &Fields,
+    name: &str,
+    of_custom: &[&str],
+) -> Result<Option<Map<String, Value>>, Reply> {
     let Some(value) = fields.value("credentials") else { return Ok(None) };
-    let allowed: &[&str] = if name == "twilio" { &["auth_token"] } else { &[] };
+    let allowed: &[&str] = if name == "twilio" { &["auth_token"] } else { of_custom };
     let fields = Fields::strict(value, "credentials", allowed)?;
+    let token = fields.string("auth_token", 1, 255)?;
     if name == "twilio" {
-        fields.need_string("auth_token", 1, 255)?;
+        fields.need("auth_token", token)?;
     }
     Ok(Some(fields.map().clone()))
 }
@@ -357,6 +364,15 @@ mod tests {
             assert_eq!(status, 200);
             assert_eq!(patched["configuration"], json!({"delivery_methods": ["text"]}));
             assert_eq!((&patched["id"], &patched["created_at"]), (&made["id"], &made["created_at"]));
+            let mut leftovers = custom();
+            leftovers["configuration"] = twilio()["configuration"].clone();
+            leftovers["credentials"] = twilio()["credentials"].clone();
+            assert_eq!(bench.post(PATH, &leftovers).0, 400, "not at creation");
+            let (status, patched) = bench.patch(&path, &leftovers);
+            assert_eq!((status, &patched["configuration"]["sid"]), (200, &json!("sid1")));
+            leftovers["credentials"] = json!({"auth_token": 7});
+            assert_eq!(bench.patch(&path, &leftovers).0, 400);
+            assert_eq!(bench.patch(&path, &custom()).0, 200);
             assert_eq!(bench.patch(&path, &json!({})).0, 400);
             assert_eq!(bench.patch(&path, &json!({"channel": "phone"})).0, 400);
             assert_eq!(bench.patch(&path, &json!({"name": "twilio"})).0, 400, "neither sender nor token");

@@ -90,6 +90,7 @@ const OBJECT: &[&str] = &[
 const MINUTES: &[&str] = &["session_lifetime_in_minutes", "idle_session_lifetime_in_minutes"];
 /// Null removes these.
 const NULLABLE: &[&str] = &[
+    "acr_values_supported",
     "change_password",
     "device_flow",
     "guardian_mfa_page",
@@ -249,7 +250,7 @@ mod tests {
         let path = "/tenants/settings";
         let page = json!({"change_password": {"enabled": true, "html": "<html/>"}, "error_page": {"html": "e"},
             "default_redirection_uri": "https://x.example/", "session_lifetime_in_minutes": 181,
-            "idle_session_lifetime_in_minutes": 60});
+            "idle_session_lifetime_in_minutes": 60, "acr_values_supported": ["a"]});
         let (status, written) = bench.patch(path, &page);
         assert_eq!(status, 200, "{written}");
         assert_eq!(written["idle_session_lifetime"], 1);
@@ -257,10 +258,12 @@ mod tests {
         let (_, written) = bench.patch(
             path,
             &json!({"change_password": {"enabled": false}, "error_page": null, "default_redirection_uri": "",
-                "mtls": null, "country_codes": null}),
+                "mtls": null, "country_codes": null, "acr_values_supported": null}),
         );
         assert_eq!(written["change_password"], json!({"enabled": false, "html": "<html/>"}));
-        for gone in ["error_page", "default_redirection_uri", "session_lifetime_in_minutes"] {
+        for gone in
+            ["error_page", "default_redirection_uri", "session_lifetime_in_minutes", "acr_values_supported"]
+        {
             assert!(written.get(gone).is_none(), "{gone}");
         }
         assert_eq!(bench.patch(path, &json!({"flags": null})).0, 400);

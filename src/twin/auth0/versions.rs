@@ -64,6 +64,7 @@ fn deploy(call: &mut Call) -> Outcome {
         dependencies: action.dependencies.clone(),
         runtime: action.runtime.clone(),
         secrets: action.secrets.clone(),
+        modules: action.modules.clone(),
         supported_triggers: action.supported_triggers.clone(),
         created_at: String::new(),
         updated_at: String::new(),
@@ -95,6 +96,7 @@ fn roll_back(call: &mut Call) -> Outcome {
             action.dependencies = old.dependencies;
             action.runtime = old.runtime;
             action.secrets = old.secrets;
+            action.modules = old.modules;
             action.supported_triggers = old.supported_triggers;
             action.updated_at = stamp;
             action.draft_version = Some(new_id.clone());
@@ -182,7 +184,7 @@ fn version_reply(call: &Call, action_id: &str, version_id: &str) -> Outcome {
 fn version_json(action: &Action, version: &ActionVersion, now_ms: u64) -> Value {
     let shown = super::actions::shown_version(action, now_ms);
     let deployed = shown.is_some_and(|(shown, deployed)| deployed && shown.id == version.id);
-    json!({
+    let mut body = json!({
         "code": version.code,
         "dependencies": version.dependencies,
         "id": version.id,
@@ -202,12 +204,14 @@ fn version_json(action: &Action, version: &ActionVersion, now_ms: u64) -> Value 
             "updated_at": action.updated_at,
             "all_changes_deployed": false,
         },
-    })
+    });
+    show_modules(&mut body, version);
+    body
 }
 
 /// `deployed_version` of an Action: what runs.
 pub(super) fn deployed_version_json(version: &ActionVersion, deployed: bool) -> Value {
-    json!({
+    let mut body = json!({
         "code": version.code,
         "dependencies": version.dependencies,
         "id": version.id,
@@ -220,7 +224,16 @@ pub(super) fn deployed_version_json(version: &ActionVersion, deployed: bool) -> 
         "updated_at": version.updated_at,
         "runtime": version.runtime,
         "supported_triggers": version.supported_triggers,
-    })
+    });
+    show_modules(&mut body, version);
+    body
+}
+
+/// The key is missing when there are none (recorded).
+fn show_modules(body: &mut Value, version: &ActionVersion) {
+    if !version.modules.is_empty() {
+        body["modules"] = json!(version.modules);
+    }
 }
 
 /// `current_version` of an Action: an old duplicate with the status in capitals (recorded).

@@ -23,6 +23,9 @@ pub struct Tenant {
     #[serde(default)]
     pub settings_in_reads: Map<String, Value>,
     pub actions: Vec<Action>,
+    /// What Actions may name as `modules`. There are no calls for them, they are only looked up.
+    #[serde(default)]
+    pub action_modules: Vec<ActionModule>,
     /// Execution order per trigger id. A trigger without bindings may be missing.
     pub bindings: BTreeMap<String, Vec<Binding>>,
     /// The eight factors, in the order the API lists them.
@@ -88,6 +91,7 @@ impl Tenant {
             }})),
             settings_in_reads: object(json!({"sandbox_versions_available": ["22", "18"]})),
             actions: Vec::new(),
+            action_modules: Vec::new(),
             bindings: BTreeMap::new(),
             factors: factors.iter().map(|name| Factor { name: (*name).into(), enabled: false }).collect(),
             message_types: None,
@@ -215,6 +219,7 @@ pub struct Action {
     pub dependencies: Vec<Dependency>,
     pub runtime: String,
     pub secrets: Vec<Secret>,
+    /// As reads show them, names and numbers included.
     pub modules: Vec<Value>,
     pub created_at: String,
     pub updated_at: String,
@@ -274,10 +279,22 @@ pub struct ActionVersion {
     pub dependencies: Vec<Dependency>,
     pub runtime: String,
     pub secrets: Vec<Secret>,
+    #[serde(default)]
+    pub modules: Vec<Value>,
     pub supported_triggers: Vec<TriggerRef>,
     pub created_at: String,
     pub updated_at: String,
     pub built_at: String,
+}
+
+/// Code that several Actions share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionModule {
+    pub id: String,
+    pub name: String,
+    /// Number of each version, by its id.
+    pub versions: BTreeMap<String, u64>,
 }
 
 impl ActionVersion {

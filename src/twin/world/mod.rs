@@ -76,6 +76,7 @@ impl World {
             dependencies: Vec::new(),
             runtime: "node22".into(),
             secrets: Vec::new(),
+            modules: Vec::new(),
             supported_triggers: vec![trigger.clone()],
             created_at: stamp.clone(),
             updated_at: stamp.clone(),

@@ -10,6 +10,7 @@
 
 pub mod compare;
 pub mod load;
+pub mod put;
 pub mod replay;
 pub mod report;
 pub mod seed;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::compare::is_rewritten;
 use super::load::Exchange;
 use super::replay::Outcome;
-use super::used;
+use super::used::{self, Group};
 
 /// Numbers of one row. `matched` counts status and shape, `equal` values as well. Of the matches, `seeded` counts those
 /// whose own reply was put into the world beforehand, and `rewritten` those whose reply a recorder had redacted and
@@ -44,16 +44,30 @@ pub struct Mismatch {
     /// 0-based, as cassettes number their interactions.
     pub number: usize,
     pub endpoint: String,
-    pub used: bool,
+    pub group: Group,
     pub of_shape: bool,
     pub reasons: Vec<String>,
+}
+
+const TITLES: [(&str, Group); 3] = [
+    ("endpoints that Lockstep uses", Group::Used),
+    ("other endpoints that the twin serves", Group::Served),
+    ("endpoints that the twin does not have", Group::Unknown),
+];
+
+fn word(group: Group) -> &'static str {
+    match group {
+        Group::Used => "used",
+        Group::Served => "served",
+        Group::Unknown => "unknown",
+    }
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub files: usize,
-    /// Keyed by (not used, endpoint, status class): used endpoints come first.
-    rows: BTreeMap<(bool, String, String), Count>,
+    /// Keyed by (group, endpoint, status class).
+    rows: BTreeMap<(Group, String, String), Count>,
     pub mismatches: Vec<Mismatch>,
 }
 
@@ -61,7 +75,7 @@ impl Report {
     pub fn add(&mut self, file: &str, exchanges: &[Exchange], outcomes: &[Outcome]) {
         self.files += 1;
         for (number, (exchange, outcome)) in exchanges.iter().zip(outcomes).enumerate() {
-            let (template, used) = used::template(exchange.method, exchange.below());
+            let (template, group) = used::template(exchange.method, exchange.below());
             let endpoint = format!("{} {template}", exchange.method_text);
             let class = format!("{}xx", exchange.status / 100);
             let count = Count {
@@ -71,7 +85,7 @@ impl Report {
                 seeded: usize::from(outcome.matches() && outcome.seeded),
                 rewritten: usize::from(outcome.matches() && is_rewritten(&exchange.reply)),
             };
-            self.rows.entry((!used, endpoint.clone(), class)).or_default().add(count);
+            self.rows.entry((group, endpoint.clone(), class)).or_default().add(count);
             if !outcome.equals() {
                 let of_shape = !outcome.matches();
                 let reasons = outcome.differences.iter().filter(|difference| difference.of_shape == of_shape);
@@ -79,7 +93,7 @@ impl Report {
                     file: file.to_owned(),
                     number,
                     endpoint,
-                    used,
+                    group,
                     of_shape,
                     reasons: reasons.map(|one| format!("{}: {}", one.at, one.what)).collect(),
                 });
@@ -91,39 +105,43 @@ impl Report {
     pub fn unreadable(&mut self, file: &str, error: &str) {
         self.files += 1;
         let count = Count { total: 1, ..Count::default() };
-        self.rows.entry((false, "unreadable file".into(), "-".into())).or_default().add(count);
+        self.rows.entry((Group::Used, "unreadable file".into(), "-".into())).or_default().add(count);
         self.mismatches.push(Mismatch {
             file: file.to_owned(),
             number: 0,
             endpoint: "unreadable file".into(),
-            used: true,
+            group: Group::Used,
             of_shape: true,
             reasons: vec![error.to_owned()],
         });
     }
 
     pub fn used(&self) -> Count {
-        self.sum(true)
+        self.sum(Group::Used)
     }
 
-    fn sum(&self, used: bool) -> Count {
+    pub fn sum(&self, group: Group) -> Count {
         let mut sum = Count::default();
         for ((other, _, _), count) in &self.rows {
-            if *other != used {
+            if *other == group {
                 sum.add(*count);
             }
         }
         sum
     }
 
-    /// The table, and every mismatch on an endpoint in use (all of them with `every`). Mismatches of values alone are
-    /// listed with `values`.
+    fn shows(&self, call: &str) -> bool {
+        self.rows.keys().any(|(_, endpoint, _)| endpoint == call)
+    }
+
+    /// The three tables, and every mismatch on an endpoint that the twin serves (all of them with `every`). Mismatches
+    /// of values alone are listed with `values`.
     pub fn text(&self, every: bool, values: bool) -> String {
         let mut out = String::new();
-        for (title, used) in [("endpoints that Lockstep uses", true), ("other endpoints", false)] {
+        for (title, group) in TITLES {
             let _ = writeln!(out, "{title}: matched/total (equal values, own seed, rewritten)");
             for ((other, endpoint, class), count) in &self.rows {
-                if *other != used {
+                if *other == group {
                     let Count { total, matched, equal, seeded, rewritten } = count;
                     let _ = writeln!(
                         out,
@@ -131,13 +149,20 @@ impl Report {
                     );
                 }
             }
-            let Count { total, matched, equal, seeded, rewritten } = self.sum(used);
-            let percent = self.sum(used).percent();
+            let Count { total, matched, equal, seeded, rewritten } = self.sum(group);
+            let percent = self.sum(group).percent();
+            let silent: Vec<String> = match group {
+                Group::Used => used::calls().filter(|call| !self.shows(call)).collect(),
+                Group::Served | Group::Unknown => Vec::new(),
+            };
+            if !silent.is_empty() {
+                let _ = writeln!(out, "  not recorded at all: {}", silent.join(", "));
+            }
             let _ =
                 writeln!(out, "  all: {matched}/{total} = {percent:.2} % ({equal}, {seeded}, {rewritten})\n");
         }
         for mismatch in &self.mismatches {
-            if (mismatch.used || every) && (mismatch.of_shape || values) {
+            if (mismatch.group != Group::Unknown || every) && (mismatch.of_shape || values) {
                 let Mismatch { file, number, endpoint, reasons, of_shape, .. } = mismatch;
                 let word = if *of_shape { "mismatch" } else { "values" };
                 let _ = writeln!(out, "{word}: {file} #{number} {endpoint}: {}", reasons.join("; "));
@@ -151,7 +176,7 @@ impl Report {
             .rows
             .iter()
             .map(|((other, endpoint, class), count)| {
-                json!({"endpoint": endpoint, "used": !other, "status": class, "total": count.total,
+                json!({"endpoint": endpoint, "group": word(*other), "status": class, "total": count.total,
                     "matched": count.matched, "equal": count.equal, "seeded": count.seeded,
                     "rewritten": count.rewritten})
             })
@@ -160,7 +185,7 @@ impl Report {
             .mismatches
             .iter()
             .map(|one| {
-                json!({"file": one.file, "number": one.number, "endpoint": one.endpoint, "used": one.used,
+                json!({"file": one.file, "number": one.number, "endpoint": one.endpoint, "group": word(one.group),
                     "kind": if one.of_shape { "shape" } else { "values" }, "reasons": one.reasons})
             })
             .collect();

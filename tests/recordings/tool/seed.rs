@@ -16,10 +16,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep::model::api::Method;
-use lockstep::twin::{Options, Tenant, TriggerRef, world};
+use lockstep::twin::{Options, Tenant, world};
 use serde_json::{Map, Value, json};
 
 use super::load::Exchange;
+use super::put::{self, strings, text};
 use super::used;
 
 /// A kind of object with an id: its collection, the key of its list in an enveloped reply, and its id's key.
@@ -40,7 +41,7 @@ const KINDS: &[Kind] = &[
         collection: "/actions/actions",
         list: "actions",
         id: "id",
-        put: put_action,
+        put: put::action,
         take: |tenant, id| tenant.actions.retain(|action| action.id != id),
         has: |tenant, id| tenant.action(id).is_some(),
     },
@@ -48,7 +49,7 @@ const KINDS: &[Kind] = &[
         collection: "/log-streams",
         list: "",
         id: "id",
-        put: put_stream,
+        put: put::stream,
         take: |tenant, id| tenant.log_streams.retain(|stream| stream.id != id),
         has: |tenant, id| tenant.log_streams.iter().any(|stream| stream.id == id),
     },
@@ -56,7 +57,7 @@ const KINDS: &[Kind] = &[
         collection: "/branding/phone/providers",
         list: "providers",
         id: "id",
-        put: put_provider,
+        put: put::provider,
         take: |tenant, id| tenant.phone_providers.retain(|provider| provider.id != id),
         has: |tenant, id| tenant.phone_providers.iter().any(|provider| provider.id == id),
     },
@@ -64,7 +65,7 @@ const KINDS: &[Kind] = &[
         collection: "/branding/phone/templates",
         list: "templates",
         id: "id",
-        put: put_template,
+        put: put::template,
         take: |tenant, id| tenant.phone_templates.retain(|template| template.id != id),
         has: |tenant, id| tenant.phone_templates.iter().any(|template| template.id == id),
     },
@@ -84,7 +85,7 @@ const KINDS: &[Kind] = &[
         collection: "/connections",
         list: "connections",
         id: "id",
-        put: put_connection,
+        put: put::connection,
         take: |tenant, id| tenant.connections.retain(|connection| connection.id != id),
         has: |tenant, id| tenant.connections.iter().any(|connection| connection.id == id),
     },
@@ -203,6 +204,7 @@ impl<'a> Seeds<'a> {
         });
         self.lists(tenant);
         self.preconditions(tenant);
+        self.modules(tenant);
     }
 
     /// Objects of one per tenant whose reads are lists. What a write left behind is no seed, so only a read that
@@ -234,7 +236,7 @@ impl<'a> Seeds<'a> {
                 }
                 (_, Some(trigger)) => {
                     let bindings = exchange.reply["bindings"].as_array().cloned().unwrap_or_default();
-                    let bindings: Vec<world::Binding> = bindings.iter().filter_map(binding).collect();
+                    let bindings: Vec<world::Binding> = bindings.iter().filter_map(put::binding).collect();
                     tenant.bindings.insert(trigger.to_owned(), bindings);
                 }
                 _ => continue,
@@ -317,6 +319,24 @@ impl<'a> Seeds<'a> {
         self.exchanges[..end].iter().filter(of_it)
     }
 
+    /// Modules of Actions: the twin has no calls for them, so what the recording makes of them is there from the start.
+    fn modules(&self, tenant: &mut Tenant) {
+        let of_it = |exchange: &&Exchange| {
+            exchange.succeeded()
+                && exchange.below().starts_with("/actions/modules")
+                && !exchange.below().ends_with("/actions")
+        };
+        for exchange in self.exchanges.iter().filter(of_it) {
+            let reply = &exchange.reply;
+            let list = reply.get("versions").or_else(|| reply.get("modules")).and_then(Value::as_array);
+            for item in list.map_or(std::slice::from_ref(reply), Vec::as_slice) {
+                if let Some(body) = item.as_object().filter(|body| body.contains_key("id")) {
+                    put::module(tenant, body);
+                }
+            }
+        }
+    }
+
     /// Rule 3.
     fn preconditions(&self, tenant: &mut Tenant) {
         let touched = |path: &str| touched(self.exchanges, path);
@@ -341,7 +361,7 @@ impl<'a> Seeds<'a> {
                 Some(Method::Put) if path == "/guardian/factors/phone/message-types" && done => {
                     let named = sent["message_types"].as_array().is_some_and(|list| !list.is_empty());
                     if named && tenant.phone_providers.is_empty() && !touched("/branding/phone/providers") {
-                        put_provider(tenant, &implied_provider());
+                        put::provider(tenant, &put::implied_provider());
                     }
                     let factors = ["/guardian/factors", "/guardian/factors/sms"];
                     if named && !self.exchanges.iter().any(|other| factors.contains(&other.below())) {
@@ -352,7 +372,7 @@ impl<'a> Seeds<'a> {
                 Some(Method::Patch) if path.starts_with("/branding/phone/providers/") && done => {
                     let custom = sent["name"] == "custom";
                     if custom && tenant.actions.is_empty() && !touched("/actions/actions") {
-                        put_action(tenant, &implied_action());
+                        put::action(tenant, &put::implied_action());
                     }
                 }
                 _ => {}
@@ -560,168 +580,9 @@ fn touched(exchanges: &[Exchange], path: &str) -> bool {
     exchanges.iter().any(|exchange| exchange.below().starts_with(path))
 }
 
-fn text(body: &Map<String, Value>, key: &str) -> String {
-    body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-}
-
-fn list<T: serde::de::DeserializeOwned>(body: &Map<String, Value>, key: &str) -> Vec<T> {
-    let items = body.get(key).and_then(Value::as_array);
-    items.into_iter().flatten().filter_map(|item| serde_json::from_value(item.clone()).ok()).collect()
-}
-
 /// An object of which nothing but the id is known.
 fn bare(kind: &Kind, id: &str) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert(kind.id.into(), json!(id));
     body
-}
-
-fn secrets(body: &Map<String, Value>) -> Vec<world::Secret> {
-    let items = body.get("secrets").and_then(Value::as_array);
-    let secret = |item: &Value| world::Secret {
-        name: item["name"].as_str().unwrap_or_default().into(),
-        value: "unknown".into(),
-        updated_at: item["updated_at"].as_str().unwrap_or_default().into(),
-    };
-    items.into_iter().flatten().map(secret).collect()
-}
-
-fn put_action(tenant: &mut Tenant, body: &Map<String, Value>) {
-    let deployed = body.get("deployed_version").and_then(Value::as_object);
-    // A nested Action of a binding has no draft; the version that runs is the next best.
-    let draft = if body.contains_key("code") { Some(body) } else { deployed }.unwrap_or(body);
-    let triggers: Vec<TriggerRef> = list(body, "supported_triggers");
-    let versions: Vec<world::ActionVersion> = deployed.map(version_of).into_iter().collect();
-    let in_step =
-        body.get("all_changes_deployed") == Some(&Value::Bool(true)) || !body.contains_key("status");
-    tenant.actions.push(world::Action {
-        id: text(body, "id"),
-        name: text(body, "name"),
-        supported_triggers: triggers,
-        code: text(draft, "code"),
-        dependencies: list(draft, "dependencies"),
-        runtime: text(draft, "runtime"),
-        secrets: secrets(draft),
-        modules: Vec::new(),
-        created_at: text(body, "created_at"),
-        updated_at: text(body, "updated_at"),
-        build: world::Build {
-            started_at_ms: 0,
-            ends_at_ms: 0,
-            fails: text(body, "status") == "failed",
-            with_dependencies: false,
-        },
-        draft_version: versions.first().filter(|_| in_step).map(|version| version.id.clone()),
-        deployment: versions.first().map(|version| world::Deployment {
-            version_id: version.id.clone(),
-            former_version_id: None,
-            visible_at_ms: 0,
-            bindable_at_ms: 0,
-        }),
-        versions,
-    });
-}
-
-fn version_of(version: &Map<String, Value>) -> world::ActionVersion {
-    world::ActionVersion {
-        id: text(version, "id"),
-        number: version.get("number").and_then(Value::as_u64).unwrap_or(1),
-        code: text(version, "code"),
-        dependencies: list(version, "dependencies"),
-        runtime: text(version, "runtime"),
-        secrets: secrets(version),
-        supported_triggers: list(version, "supported_triggers"),
-        created_at: text(version, "created_at"),
-        updated_at: text(version, "updated_at"),
-        built_at: text(version, "built_at"),
-    }
-}
-
-fn binding(item: &Value) -> Option<world::Binding> {
-    let field = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
-    Some(world::Binding {
-        id: field("id"),
-        action_id: item["action"]["id"].as_str()?.to_owned(),
-        display_name: field("display_name"),
-        created_at: field("created_at"),
-        updated_at: field("updated_at"),
-    })
-}
-
-fn put_stream(tenant: &mut Tenant, body: &Map<String, Value>) {
-    let object = |key: &str| body.get(key).and_then(Value::as_object).cloned();
-    tenant.log_streams.push(world::LogStream {
-        id: text(body, "id"),
-        name: body.get("name").and_then(Value::as_str).map(str::to_owned),
-        r#type: text(body, "type"),
-        status: text(body, "status"),
-        sink: object("sink").unwrap_or_default(),
-        filters: body.get("filters").and_then(Value::as_array).filter(|list| !list.is_empty()).cloned(),
-        pii_config: object("pii_config"),
-        is_priority: body.get("isPriority") == Some(&Value::Bool(true)),
-    });
-}
-
-/// A provider's credentials are never shown; it had some.
-fn put_provider(tenant: &mut Tenant, body: &Map<String, Value>) {
-    let mut credentials = Map::new();
-    if text(body, "name") == "twilio" {
-        credentials.insert("auth_token".into(), json!("unknown"));
-    }
-    tenant.phone_providers.push(world::PhoneProvider {
-        id: text(body, "id"),
-        name: text(body, "name"),
-        disabled: body.get("disabled") == Some(&Value::Bool(true)),
-        configuration: body.get("configuration").and_then(Value::as_object).cloned().unwrap_or_default(),
-        credentials,
-        created_at: text(body, "created_at"),
-        updated_at: text(body, "updated_at"),
-    });
-}
-
-fn implied_provider() -> Map<String, Value> {
-    let body = json!({"id": "pro_0000000000000000000000", "name": "twilio",
-        "configuration": {"sid": "unknown", "default_from": "unknown", "delivery_methods": ["text", "voice"]}});
-    body.as_object().cloned().unwrap_or_default()
-}
-
-fn implied_action() -> Map<String, Value> {
-    let version = json!({"id": "00000000-0000-4000-8000-000000000001", "number": 1, "code": "", "runtime": "node22",
-        "supported_triggers": [{"id": "custom-phone-provider", "version": "v1"}]});
-    let body = json!({"id": "00000000-0000-4000-8000-000000000000", "name": "implied",
-        "supported_triggers": [{"id": "custom-phone-provider", "version": "v1"}], "deployed_version": version});
-    body.as_object().cloned().unwrap_or_default()
-}
-
-fn put_template(tenant: &mut Tenant, body: &Map<String, Value>) {
-    tenant.phone_templates.push(world::PhoneTemplate {
-        id: text(body, "id"),
-        r#type: text(body, "type"),
-        disabled: body.get("disabled") == Some(&Value::Bool(true)),
-        content: body.get("content").and_then(Value::as_object).cloned().unwrap_or_default(),
-        created_at: text(body, "created_at"),
-        updated_at: text(body, "updated_at"),
-    });
-}
-
-/// Keeps the applications it had when the reply does not name them.
-fn put_connection(tenant: &mut Tenant, body: &Map<String, Value>) {
-    let id = text(body, "id");
-    let old = tenant.connections.iter().position(|connection| connection.id == id);
-    let clients = old.map(|at| tenant.connections.remove(at).clients).unwrap_or_default();
-    let mut more = body.clone();
-    for key in ["id", "name", "strategy", "enabled_clients"] {
-        more.shift_remove(key);
-    }
-    tenant.connections.push(world::Connection {
-        id,
-        name: text(body, "name"),
-        strategy: text(body, "strategy"),
-        clients: body.get("enabled_clients").map(strings).unwrap_or(clients),
-        more,
-    });
 }

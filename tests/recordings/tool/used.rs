@@ -1,65 +1,82 @@
-//! Which endpoints Lockstep uses. The list was fixed before the twin was measured and does not follow the twin.
+//! Which endpoints Lockstep uses: exactly those that its engine calls. The contract's traffic is what says so, and a
+//! test of the contract fails when this table and the traffic part.
 
 use lockstep::model::api::Method;
 use lockstep::model::api::Method::{Delete, Get, Patch, Post, Put};
 use lockstep::twin;
 
+type Endpoints = &'static [(&'static [Method], &'static str)];
+
 /// Below `/api/v2`.
-const USED: &[(&[Method], &str)] = &[
+const USED: Endpoints = &[
     (&[Get, Post], "/actions/actions"),
     (&[Get, Patch, Delete], "/actions/actions/{id}"),
     (&[Post], "/actions/actions/{id}/deploy"),
-    (&[Get], "/actions/actions/{id}/versions"),
-    (&[Get], "/actions/actions/{id}/versions/{version_id}"),
-    (&[Post], "/actions/actions/{id}/versions/{version_id}/deploy"),
-    (&[Get], "/actions/triggers"),
     (&[Get, Patch], "/actions/triggers/{trigger_id}/bindings"),
     (&[Get], "/guardian/factors"),
     (&[Put], "/guardian/factors/{name}"),
     (&[Get, Put], "/guardian/factors/phone/message-types"),
     (&[Get, Put], "/guardian/factors/phone/selected-provider"),
-    (&[Get, Put], "/guardian/factors/sms/selected-provider"),
-    (&[Get, Put], "/guardian/factors/phone/providers/twilio"),
-    (&[Get, Put], "/guardian/factors/sms/providers/twilio"),
     (&[Get, Put], "/guardian/factors/phone/templates"),
-    (&[Get, Put], "/guardian/factors/sms/templates"),
     (&[Get, Put], "/guardian/policies"),
     (&[Get, Patch], "/branding"),
     (&[Get, Post], "/branding/phone/providers"),
-    (&[Get, Patch, Delete], "/branding/phone/providers/{id}"),
-    (&[Post], "/branding/phone/providers/{id}/try"),
+    (&[Patch, Delete], "/branding/phone/providers/{id}"),
     (&[Get, Post], "/branding/phone/templates"),
-    (&[Get, Patch, Delete], "/branding/phone/templates/{id}"),
+    (&[Patch, Delete], "/branding/phone/templates/{id}"),
     (&[Patch], "/branding/phone/templates/{id}/reset"),
     (&[Get, Patch], "/attack-protection/phone-provider-protection"),
     (&[Get, Post], "/log-streams"),
     (&[Get, Patch, Delete], "/log-streams/{id}"),
     (&[Get, Patch], "/tenants/settings"),
     (&[Get, Patch], "/prompts"),
-    (&[Get, Post], "/clients"),
-    (&[Get, Patch, Delete], "/clients/{id}"),
-    (&[Get], "/connections"),
-    (&[Get, Patch], "/connections/{id}/clients"),
-    (&[Get], "/logs"),
 ];
 
-/// The template of a path below `/api/v2`, and whether Lockstep uses that endpoint.
-pub fn template(method: Option<Method>, path: &str) -> (String, bool) {
-    let known = USED.iter().find(|(methods, pattern)| {
-        matches(pattern, path) && method.is_some_and(|method| methods.contains(&method))
-    });
-    match known {
-        Some((_, pattern)) => ((*pattern).to_owned(), true),
-        None => (generic(path), false),
+/// Which of the three tables of a report an endpoint belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// The engine calls it.
+    Used,
+    /// The twin serves it, to other clients or for what comes later.
+    Served,
+    /// The twin knows nothing of it; what was recorded there fails.
+    Unknown,
+}
+
+/// `GET /prompts`: every call in use.
+pub fn calls() -> impl Iterator<Item = String> {
+    let of = |(methods, pattern): &(&'static [Method], &'static str)| {
+        let pattern = *pattern;
+        methods.iter().map(move |method| format!("{} {pattern}", method.as_str()))
+    };
+    USED.iter().flat_map(of)
+}
+
+/// The template of a path below `/api/v2`, and the group of that endpoint.
+pub fn template(method: Option<Method>, path: &str) -> (String, Group) {
+    let Some(method) = method else { return (generic(path), Group::Unknown) };
+    let used = USED.iter().find(|(methods, pattern)| methods.contains(&method) && matches(pattern, path));
+    if let Some((_, pattern)) = used {
+        return ((*pattern).to_owned(), Group::Used);
+    }
+    match served(method, path) {
+        Some(pattern) => (pattern, Group::Served),
+        None => (generic(path), Group::Unknown),
     }
 }
 
 /// Whether the twin has an operation for that method and path below `/api/v2`.
 pub fn in_twin(method: Option<Method>, path: &str) -> bool {
-    twin::operations().iter().any(|(_, known, pattern)| {
-        Some(*known) == method
-            && pattern.strip_prefix("/api/v2").is_some_and(|pattern| matches(pattern, path))
-    })
+    method.is_some_and(|method| served(method, path).is_some())
+}
+
+/// The twin's own pattern, the one with the fewest braces where several fit.
+fn served(method: Method, path: &str) -> Option<String> {
+    let of_it = twin::operations().into_iter().filter_map(|(_, known, pattern)| {
+        let pattern = pattern.strip_prefix("/api/v2")?;
+        (known == method && matches(pattern, path)).then(|| pattern.to_owned())
+    });
+    of_it.min_by_key(|pattern| pattern.matches('{').count())
 }
 
 fn matches(pattern: &str, path: &str) -> bool {
