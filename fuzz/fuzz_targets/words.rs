@@ -12,6 +12,7 @@ fuzz_target!(|data: &[u8]| {
         Err(error) => drop(error.drawn(&text)),
     }
     if let Ok(via) = Via::parse(&text, true) {
-        assert!(!via.to_string().contains('@'));
+        let shown = via.to_string();
+        assert!(!shown.split('/').nth(2).unwrap_or_default().contains('@'), "{shown}");
     }
 });
