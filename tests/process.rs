@@ -17,5 +17,6 @@ mod secrets;
 mod served;
 mod snapshots;
 mod streams;
+mod threats;
 mod usage;
 mod verdicts;

