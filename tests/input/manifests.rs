@@ -139,7 +139,7 @@ fn line_ends_and_byte_order_marks_mean_nothing() {
 #[test]
 fn bombs_are_refused_soon() {
     let nine = (1..9).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", ")));
-    let laughs = format!("a0: &a0 [{}]\n{}", vec!["lol"; 9].join(", "), nine.collect::<String>());
+    let laughs = format!("a0: &a0 [{}]\n{}", ["lol"; 9].join(", "), nine.collect::<String>());
     let quadratic = format!("a: &a {}\nb: [{}]\n", "x".repeat(400_000), vec!["*a"; 50_000].join(", "));
     let merged: String = (0..2_000).map(|n| format!("k{n}: &k{n}\n  <<: *k{}\n", n.max(1) - 1)).collect();
     let rows = [

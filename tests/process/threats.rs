@@ -93,26 +93,6 @@ fn credentials_follow_no_redirect() {
     assert!(elsewhere.accept().is_err(), "somebody came");
 }
 
-/// Without the right certificate not even the token is asked for.
-#[test]
-fn without_a_trusted_certificate_nothing_is_sent() {
-    let folder = Folder::new();
-    let ca = folder.text_path("ca.pem");
-    let (twin, other) = (
-        Twin::with(&["--tls", "--ca-out", &ca]),
-        Twin::with(&["--tls", "--ca-out", &folder.text_path("other.pem")]),
-    );
-    let env = Site::env_of(1);
-    let plan = |ca: &str| {
-        lockstep(&["plan", QUICKSTART, "--ca-file", ca]).envs(&env).env("HTTPS_PROXY", &twin.url()).run()
-    };
-    let refused = plan(&folder.text_path("other.pem")).expect(1);
-    assert!(refused.err.contains("certificate") || refused.err.contains("UnknownIssuer"), "{}", refused.err);
-    assert_eq!(twin.log().len(), 0);
-    plan(&ca).expect(0);
-    drop(other);
-}
-
 /// On a machine with more users than one: ledger, plan, world, audit and log are for the owner only, also where a
 /// file of that name was there and open to all.
 #[test]
@@ -218,4 +198,58 @@ fn a_reply_without_an_end_ends_the_request() {
     let run: Run = Site::new(&twin, 1).through(&proxy).run("plan", &[]).expect(1);
     assert!(run.err.contains("larger than"), "{}", run.err);
     assert!(sent.load(Ordering::SeqCst) < 20);
+}
+
+/// Whoever has a standard key of the account reads the Function's variables: ours are not among them.
+#[test]
+fn the_function_gets_no_key_of_ours() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let mut site = Site::new(&twin, 1);
+    for (name, value) in
+        [("TWILIO_FEEDBACK_KEY", "SK0f0f"), ("TWILIO_FEEDBACK_SECRET", "Feedback-Key-Secret-91c2")]
+    {
+        site.env.insert(name.into(), value.into());
+    }
+    let function = "feedback:\n  function:\n    code: builtin:verify-feedback\n    api_key: ${env.TWILIO_FEEDBACK_KEY}\n    api_secret: ${env.TWILIO_FEEDBACK_SECRET}\n";
+    let text = quickstart_with("feedback:\n", function)
+        .replace("    endpoint: https://acme-feedback.example/auth0-logs\n", "");
+    let manifest = folder.write("lockstep.yaml", &text);
+    site.lockstep("apply", &manifest, &["--yes"]).run().expect(0);
+    let env = site.env.clone();
+    let world: Json = serde_json::from_str(&twin.stop()).expect("JSON");
+    let account = &world["world"]["accounts"][&env["TWILIO_ACCOUNT_SID"]];
+    let services = account["serverless_services"].to_string();
+    assert!(services.contains("Feedback-Key-Secret-91c2"), "it has its own: {services}");
+    for name in ["TWILIO_API_SECRET", "TWILIO_SENDER_SECRET", "AUTH0_CLIENT_SECRET"] {
+        assert!(!services.contains(&env[name]), "{name} is in the Function");
+    }
+}
+
+/// What the registry says tomorrow is not what was looked at today.
+#[test]
+fn a_version_that_may_move_is_told() {
+    let folder = Folder::new();
+    for version in ["latest", "^6.2.0", "\">=6\"", "\"*\""] {
+        let manifest =
+            folder.write("lockstep.yaml", &quickstart_with("twilio: 6.2.0", &format!("twilio: {version}")));
+        let run = lockstep(&["plan", &manifest, "--twin"]).run();
+        assert!((run.out + &run.err).contains("not pinned"), "{version}");
+    }
+}
+
+/// What every user of the machine sees in the list of processes.
+#[test]
+fn no_secret_is_an_argument() {
+    fn walk(command: &clap::Command, found: &mut Vec<String>) {
+        let names = command.get_arguments().map(|argument| argument.get_id().as_str().to_lowercase());
+        found.extend(names);
+        command.get_subcommands().for_each(|inner| walk(inner, found));
+    }
+    let mut names = Vec::new();
+    walk(&lockstep::cli::command(), &mut names);
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let carries = ["secret", "token", "password", "key"].iter().any(|word| name.contains(word));
+        assert!(!carries, "{name}");
+    }
 }
