@@ -12,10 +12,7 @@ mod simulation;
 
 use std::process::ExitCode;
 
-use simulation::report::{replay, table, tell_all};
-
-/// Enough to expect something in every cell.
-const ENOUGH_SEEDS: usize = 20_000;
+use simulation::report::{ENOUGH_SEEDS, replay, table, tell_all};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

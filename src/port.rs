@@ -5,7 +5,7 @@
 //! [`Reader`] has no method that writes: that is how plan and drift are read-only.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -184,6 +184,7 @@ impl Reader {
             Paging::Whole => self.page(get.api, get.path.clone()).await,
             Paging::Offset { key, per_page } => {
                 let mut all = Vec::new();
+                let mut room = LIST_MAX;
                 let joint = if get.path.contains('?') { '&' } else { '?' };
                 // A tenant holds at most 100 Actions and a trigger 20 bindings, so this ends early; the bound keeps
                 // a server that never sends a short page from holding the run.
@@ -197,6 +198,7 @@ impl Reader {
                             get.path
                         )));
                     };
+                    room = spend(room, &items, &get.path)?;
                     // A server may cap the page below what was asked for, and says so.
                     let number = |key: &str| reply.get(key).and_then(Json::as_u64);
                     let capped = number("per_page").and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
@@ -213,7 +215,12 @@ impl Reader {
             Paging::Next => {
                 let mut all: Vec<Json> = Vec::new();
                 let mut path = get.path.clone();
+                let mut room = LIST_MAX;
+                let mut read = BTreeSet::new();
                 for _ in 0..100 {
+                    if !read.insert(path.clone()) {
+                        return Err(Failed::Misread(format!("GET {}: the pages go in a circle", get.path)));
+                    }
                     let mut reply = self.page(get.api, path).await?;
                     let meta = reply.get("meta").cloned().unwrap_or(Json::Null);
                     let key = meta.get("key").and_then(Json::as_str).unwrap_or_default().to_owned();
@@ -221,10 +228,18 @@ impl Reader {
                     let Some(items) = items else {
                         return Err(Failed::Misread(format!("GET {}: no list in the reply", get.path)));
                     };
+                    room = spend(room, &items, &get.path)?;
                     all.extend(items);
-                    match meta.get("next_page_url").and_then(Json::as_str) {
-                        None => return Ok(serde_json::json!({ key: all })),
-                        Some(url) => path = path_of(url).to_owned(),
+                    // Absent or of another kind is no end: the rest of the list would be taken for missing.
+                    match meta.get("next_page_url") {
+                        Some(Json::Null) => return Ok(serde_json::json!({ key: all })),
+                        Some(Json::String(url)) => path = path_of(url).to_owned(),
+                        _ => {
+                            return Err(Failed::Misread(format!(
+                                "GET {}: the reply does not say whether there is another page",
+                                get.path
+                            )));
+                        }
                     }
                 }
                 Err(Failed::Misread(format!("GET {}: more than 100 pages", get.path)))
@@ -336,6 +351,26 @@ impl Future for Waiting {
             Some(result) => Poll::Ready(result),
             None => Poll::Pending,
         }
+    }
+}
+
+/// Room for all pages of one list together, counted as [`size`] does: more than the largest page, and far from a
+/// machine's memory.
+const LIST_MAX: usize = 64 * 1024 * 1024;
+
+/// What is left of the room after these items.
+fn spend(room: usize, items: &[Json], path: &str) -> Result<usize, Failed> {
+    let taken: usize = items.iter().map(size).sum();
+    room.checked_sub(taken).ok_or_else(|| Failed::Misread(format!("GET {path}: the list is too long")))
+}
+
+/// Bytes of text plus 64 for each value. Replies are nested as deeply as their parser takes, so this ends.
+fn size(json: &Json) -> usize {
+    64 + match json {
+        Json::String(text) => text.len(),
+        Json::Array(items) => items.iter().map(size).sum(),
+        Json::Object(entries) => entries.iter().map(|(key, value)| key.len() + size(value)).sum(),
+        _ => 0,
     }
 }
 

@@ -5,6 +5,7 @@ mod support;
 mod contract;
 mod faults;
 mod fields;
+mod input;
 mod manifests;
 mod process;
 mod recordings;

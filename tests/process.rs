@@ -6,14 +6,17 @@
 mod escapes;
 mod http;
 mod interrupted;
-mod lab;
+mod killed;
+pub mod lab;
 mod lease;
 mod ledgers;
 mod manifests;
+mod rivals;
 mod saved_plans;
 mod secrets;
 mod served;
 mod snapshots;
 mod streams;
+mod threats;
 mod usage;
 mod verdicts;

@@ -495,3 +495,47 @@ fn nothing_that_writes_is_reached_from_a_reader() {
     let fields = &text[text.find("pub struct Reader {").expect("the reader")..start];
     assert!(!fields.contains("pub port"), "the mailbox is public");
 }
+
+/// Whether a test of that path (`module::…::name`, in `src` or in `tests`) is there.
+fn is_a_test(path: &str) -> bool {
+    let parts: Vec<&str> = path.split("::").collect();
+    let Some((name, modules)) = parts.split_last().filter(|(_, modules)| !modules.is_empty()) else {
+        return false;
+    };
+    let place = modules.join("/");
+    let files = ["src", "tests"]
+        .iter()
+        .flat_map(|top| [format!("{top}/{place}.rs"), format!("{top}/{place}/mod.rs")]);
+    files.filter_map(|file| std::fs::read_to_string(root().join(file)).ok()).any(|text| {
+        let Some(at) = text.find(&format!("fn {name}(")) else { return false };
+        // The attribute stands above, perhaps with a comment in between.
+        text[..at].lines().rev().take(6).any(|line| line.trim() == "#[test]")
+    })
+}
+
+/// A threat that is said to be closed is shown to be; one that is not says "accepted" and why.
+#[test]
+fn every_threat_has_its_test_or_is_accepted() {
+    let page = std::fs::read_to_string(root().join("docs/threat-model.md"))
+        .expect("docs/threat-model.md is missing");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Asset"));
+    let (mut count, mut wrong) = (0, Vec::new());
+    for row in rows {
+        count += 1;
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [asset, way, closed, shown] = cells[..] else {
+            wrong.push(format!("not four cells: {row}"));
+            continue;
+        };
+        let tests: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        let accepted = closed.to_lowercase().contains("accepted");
+        if tests.is_empty() && !accepted {
+            wrong.push(format!("{asset}, {way}: neither shown nor accepted"));
+        }
+        wrong.extend(tests.iter().filter(|test| !is_a_test(test)).map(|test| format!("{test} is no test")));
+    }
+    assert!(count > 30, "only {count} rows were found");
+    assert!(wrong.is_empty(), "docs/threat-model.md:\n{}", wrong.join("\n"));
+    assert!(!is_a_test("tidy::is_a_test") && !is_a_test("tidy::no_such_test"), "anything is a test");
+    assert!(is_a_test("tidy::every_threat_has_its_test_or_is_accepted"));
+}

@@ -405,7 +405,7 @@ impl TenantGate {
                 attempts,
             })));
         }
-        let json: Json = serde_json::from_slice(&reply.body).unwrap_or(Json::Null);
+        let json: Json = super::reply::json_of(&reply.body).unwrap_or(Json::Null);
         let Some(value) = json.get("access_token").and_then(Json::as_str) else {
             return Err(Failed::Misread(format!("{place}: no access_token in the reply")));
         };

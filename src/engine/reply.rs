@@ -136,20 +136,20 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
                     Ok(Json::Null)
                 };
             }
-            match serde_json::from_slice::<Json>(&reply.body) {
+            match json_of(&reply.body) {
                 // A deletion answers nothing (204), so this is the answer to something else.
                 Ok(json) if method == Method::Delete && !json.is_null() => {
                     Err(Failed::Unknown(format!("{}: a reply with a body, status {}", place(), reply.status)))
                 }
                 Ok(json) => Ok(json),
-                Err(_) if is_read => Err(Failed::Misread(format!(
-                    "{}: the reply with status {} is not JSON",
+                Err(cause) if is_read => Err(Failed::Misread(format!(
+                    "{}: the reply with status {} {cause}",
                     place(),
                     reply.status
                 ))),
                 // The write was accepted, only its reply is of no use: whoever sent it has to look.
-                Err(_) => Err(Failed::Unknown(format!(
-                    "{}: the reply with status {} is not JSON",
+                Err(cause) => Err(Failed::Unknown(format!(
+                    "{}: the reply with status {} {cause}",
                     place(),
                     reply.status
                 ))),
@@ -203,9 +203,39 @@ fn knowing_body<'a>(call: &Call, scrubber: &'a Scrubber) -> Cow<'a, Scrubber> {
     scrubber
 }
 
+/// Most values of one reply. A list of 100 Actions with versions and secrets has some ten thousand.
+const VALUES_MAX: usize = 400_000;
+/// Longest refusal that is looked into; the vendors' are below a kilobyte, and every secret is searched for in it.
+const ERROR_MAX_BYTES: usize = 64 * 1024;
+
+/// A reply as JSON. In memory a value takes up to a hundred times the room that it has in the text (`[{},{},…`), so
+/// the values are counted before any is made.
+///
+/// # Errors
+/// It is no JSON, or has more than 400 000 values; in words that follow "the reply".
+pub fn json_of(body: &[u8]) -> Result<Json, &'static str> {
+    let (mut values, mut in_text, mut escaped) = (1, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    if values > VALUES_MAX {
+        return Err("has more values than any real one");
+    }
+    serde_json::from_slice(body).map_err(|_| "is not JSON")
+}
+
 /// Vendor code and (scrubbed, bounded, single-line) message of an error reply, in any of its three shapes.
 pub fn message(reply: &ApiReply, scrubber: &Scrubber) -> (Option<String>, String) {
-    let Ok(json) = serde_json::from_slice::<Json>(&reply.body) else { return (None, String::new()) };
+    if reply.body.len() > ERROR_MAX_BYTES {
+        return (None, String::new());
+    }
+    let Ok(json) = json_of(&reply.body) else { return (None, String::new()) };
     let pick = |keys: &[&str]| {
         keys.iter().find_map(|key| match json.get(key) {
             Some(Json::String(text)) => Some(text.clone()),

@@ -97,7 +97,7 @@ impl Store {
                 } else {
                     (*reader.get(&action::list()).await?).clone()
                 };
-                Ok(in_tenant(&list, owner))
+                in_tenant(&list, owner)
             }
         }
     }
@@ -106,7 +106,7 @@ impl Store {
     pub async fn reload(&self, owner: Owner<'_>, known: &Found, reader: &Reader) -> Result<Found, Failed> {
         match (self, &known.action_id) {
             (Store::Tenant, Some(id)) => match reader.fresh(&one(id)).await {
-                Ok(action) => Ok(in_tenant(&json!({ "actions": [action] }), owner)),
+                Ok(action) => in_tenant(&json!({ "actions": [action] }), owner),
                 Err(failed) if failed.status() == Some(404) => self.load(owner, reader, true).await,
                 Err(failed) => Err(failed),
             },
@@ -160,10 +160,11 @@ impl Store {
                         Ok(action) if !text(&action, "id").is_empty() => {
                             return Ok(Some(text(&action, "id").to_owned()));
                         }
+                        // Lost, or a reply that names nothing: look before making another.
                         Ok(_) | Err(Failed::Unknown(_)) => {
                             let list = port.reader().fresh(&action::list()).await?;
                             let ours =
-                                action::items(&list).iter().find(|action| text(action, "name") == name);
+                                action::items(&list)?.iter().find(|action| text(action, "name") == name);
                             if let Some(action) = ours {
                                 return Ok(Some(text(action, "id").to_owned()));
                             }
@@ -182,7 +183,7 @@ impl Store {
         let (Store::Tenant, Some(mine)) = (self, mine) else { return Ok(false) };
         let name = ledger::action_name(owner.stack);
         let list = port.reader().fresh(&action::list()).await?;
-        let others = action::items(&list).iter().filter(|action| text(action, "name") == name);
+        let others = action::items(&list)?.iter().filter(|action| text(action, "name") == name);
         if others.map(|action| text(action, "id")).all(|id| id >= mine) {
             return Ok(false);
         }
@@ -211,10 +212,10 @@ fn one(id: &str) -> Get {
     Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
 }
 
-fn in_tenant(list: &Json, owner: Owner<'_>) -> Found {
+fn in_tenant(list: &Json, owner: Owner<'_>) -> Result<Found, Failed> {
     let name = ledger::action_name(owner.stack);
     let named: Vec<&Json> =
-        action::items(list).iter().filter(|action| text(action, "name") == name).collect();
+        action::items(list)?.iter().filter(|action| text(action, "name") == name).collect();
     let mut found = Found::default();
     match named.as_slice() {
         [] => {}
@@ -250,5 +251,5 @@ fn in_tenant(list: &Json, owner: Owner<'_>) -> Found {
             ));
         }
     }
-    found
+    Ok(found)
 }

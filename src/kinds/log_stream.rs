@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, feedback_function, further_streams, named,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, feedback_function, further_streams, named,
     set_of, step, stream_restore, text,
 };
 use crate::diag::{Problem, codes};
@@ -259,7 +259,7 @@ impl Kind for LogStream {
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let reply = reader.get(&list()).await?;
-            let streams = array(&reply, "GET /api/v2/log-streams")?;
+            let streams = entries(Some(&reply), &["/id"], "GET /api/v2/log-streams")?;
             let id = hint.entry.and_then(|entry| entry.ids.get("id")).map(String::as_str).unwrap_or_default();
             if let Some(stream) = streams.iter().find(|stream| !id.is_empty() && text(stream, "id") == id) {
                 return Ok(with_warnings(parse(stream), hint.address));
@@ -458,7 +458,7 @@ impl Kind for LogStream {
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let reply = reader.fresh(&list()).await?;
-            let streams = array(&reply, "GET /api/v2/log-streams")?;
+            let streams = entries(Some(&reply), &["/id"], "GET /api/v2/log-streams")?;
             let what = text(&run.step.op, "do");
             if what == "create" {
                 let name = run.desired.get("name").and_then(Value::as_str).unwrap_or_default();

@@ -336,6 +336,20 @@ pub(crate) fn array<'a>(reply: &'a Json, what: &str) -> Result<&'a [Json], Faile
     items.map(Vec::as_slice).ok_or_else(|| Failed::Misread(format!("{what}: not a list")))
 }
 
+/// The entries of a list, each with a text at every one of those pointers: what it is found by. One without is not an
+/// entry of another name; passing it over would make ours a second time, or leave somebody else's out of a list that
+/// is written whole.
+pub(crate) fn entries<'a>(list: Option<&'a Json>, by: &[&str], what: &str) -> Result<&'a [Json], Failed> {
+    let items = array(list.unwrap_or(&Json::Null), what)?;
+    let has = |item: &Json, pointer: &str| {
+        item.pointer(pointer).and_then(Json::as_str).is_some_and(|text| !text.is_empty())
+    };
+    match by.iter().find(|pointer| !items.iter().all(|item| has(item, pointer))) {
+        None => Ok(items),
+        Some(pointer) => Err(Failed::Misread(format!("{what}: an entry without {}", &pointer[1..]))),
+    }
+}
+
 /// An object that is not an error envelope in disguise.
 pub(crate) fn object<'a>(reply: &'a Json, what: &str) -> Result<&'a Json, Failed> {
     let whole = reply.is_object() && !(reply.get("statusCode").is_some() && reply.get("message").is_some());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, named, set_of, step, text};
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, named, set_of, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
@@ -112,9 +112,8 @@ impl Kind for PhoneProvider {
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let reply = reader.get(&list()).await?;
-            let none = Json::Null;
-            let providers =
-                array(reply.get("providers").unwrap_or(&none), "GET /api/v2/branding/phone/providers")?;
+            let what = "GET /api/v2/branding/phone/providers";
+            let providers = entries(reply.get("providers"), &["/id"], what)?;
             let mut seen = match providers {
                 [] => Seen::default(),
                 [provider] => parse(provider),

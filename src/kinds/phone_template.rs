@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, array, named, object, step, text};
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, named, object, step, text};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::field::{FIELD, Field, Section, Type};
@@ -82,7 +82,11 @@ fn type_of(address: &str) -> &str {
 fn find<'a>(reply: &'a Json, address: &str) -> Result<Option<&'a Json>, Failed> {
     let what = "GET /api/v2/branding/phone/templates";
     let misread = || Failed::Misread(format!("{what}: no list of templates"));
-    let list = array(object(reply, what)?.get("templates").ok_or_else(misread)?, what)?;
+    let list = entries(object(reply, what)?.get("templates"), &["/type"], what)?;
+    // Absent is the built-in one; anything else that is no text says nothing.
+    if list.iter().any(|template| template.get("id").is_some_and(|id| !id.is_null() && !id.is_string())) {
+        return Err(misread());
+    }
     let of_type = || list.iter().filter(|template| text(template, "type") == type_of(address));
     Ok(of_type().find(|template| !text(template, "id").is_empty()).or_else(|| of_type().next()))
 }

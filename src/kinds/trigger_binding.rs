@@ -7,7 +7,7 @@
 use serde_json::{Value as Json, json};
 
 use super::action::{Action, LEGACY, PHONE, POST_LOGIN, Ready, rules};
-use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, step, text};
+use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, entries, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
@@ -212,17 +212,17 @@ impl TriggerBinding {
 }
 
 /// Reads the list of any reply.
-pub fn parse(reply: &Json) -> Vec<Bound> {
-    let entries = reply.get("bindings").and_then(Json::as_array);
-    entries
-        .into_iter()
-        .flatten()
-        .map(|entry| Bound {
-            action_id: text(&entry["action"], "id").to_owned(),
-            action_name: text(&entry["action"], "name").to_owned(),
-            display_name: text(entry, "display_name").to_owned(),
-        })
-        .collect()
+///
+/// # Errors
+/// An entry does not say which Action it is of. The list is written whole, so passing it over would unbind it.
+pub fn parse(reply: &Json) -> Result<Vec<Bound>, Failed> {
+    let list = entries(reply.get("bindings"), &["/action/id", "/action/name"], "the list of bindings")?;
+    let bound = |entry: &Json| Bound {
+        action_id: text(&entry["action"], "id").to_owned(),
+        action_name: text(&entry["action"], "name").to_owned(),
+        display_name: text(entry, "display_name").to_owned(),
+    };
+    Ok(list.iter().map(bound).collect())
 }
 
 fn body(list: &[Bound]) -> Json {
@@ -319,7 +319,7 @@ impl Kind for TriggerBinding {
                 }
                 Err(failed) => return Err(failed),
             };
-            let bound = parse(&reply);
+            let bound = parse(&reply)?;
             // Which Action is ours is the Action kind's answer; here its name or the recorded id is enough.
             let recorded =
                 hint.entry.and_then(|entry| entry.ids.get("action_id")).cloned().unwrap_or_default();
@@ -468,7 +468,7 @@ impl Kind for TriggerBinding {
             let mut tries = 0;
             loop {
                 tries += 1;
-                let before = parse(&writer.reader().fresh(&self.list()).await?);
+                let before = parse(&writer.reader().fresh(&self.list()).await?)?;
                 let after: Vec<Bound> = if unbind {
                     before.iter().filter(|bound| bound.action_id != id).cloned().collect()
                 } else {
@@ -487,7 +487,8 @@ impl Kind for TriggerBinding {
                         return Err(Failed::Unknown("the reply to a write of bindings holds no list".into()));
                     }
                     Ok(reply) => {
-                        let now = parse(&reply);
+                        // It was taken; what came of it is for the list to say.
+                        let now = parse(&reply).map_err(|failed| Failed::Unknown(failed.to_string()))?;
                         let lost: Vec<&str> = after
                             .iter()
                             .filter(|wanted| !now.iter().any(|bound| bound.action_id == wanted.action_id))
@@ -534,7 +535,7 @@ impl Kind for TriggerBinding {
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let position = self.position(run.manifest);
-            let now = parse(&reader.fresh(&self.list()).await?);
+            let now = parse(&reader.fresh(&self.list()).await?)?;
             let id = self.action_id(&run);
             let seen = with_id(seen(&now, &id, &position), &id);
             let unbind = text(&run.step.op, "do") == "unbind";

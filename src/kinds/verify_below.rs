@@ -68,9 +68,9 @@ pub async fn read(
     Ok(Some((sid.clone(), reader.get(&list(sid, tail)).await?)))
 }
 
-/// The entries of a list. A reply without them is no empty list.
-pub fn items<'a>(reply: &'a Json, key: &str) -> Result<&'a [Json], Failed> {
-    super::array(&reply[key], &format!("the list of {key}"))
+/// The entries of a list, each with what it is found by. A reply without them is no empty list.
+pub fn items<'a>(reply: &'a Json, key: &str, by: &[&str]) -> Result<&'a [Json], Failed> {
+    super::entries(reply.get(key), by, &format!("the list of {key}"))
 }
 
 /// Path below the service that a step works on.

@@ -207,7 +207,7 @@ fn wanted(run: &Run<'_>) -> String {
 }
 
 fn find<'a>(list: &'a Json, country: &str) -> Result<Option<&'a Json>, Failed> {
-    let items = verify_below::items(list, "messaging_configurations")?;
+    let items = verify_below::items(list, "messaging_configurations", &["/country"])?;
     Ok(items.iter().find(|one| text(one, "country").eq_ignore_ascii_case(country)))
 }
 

@@ -238,7 +238,7 @@ impl Kind for VerifyRateLimit {
                 None => verify_below::read(&hint, TAIL, reader).await?,
             };
             let Some((sid, list)) = read else { return Ok(Seen::default()) };
-            let limits = verify_below::items(&list, "rate_limits")?;
+            let limits = verify_below::items(&list, "rate_limits", &["/sid", "/unique_name"])?;
             let unique_name = hint.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
             let ours = limits.iter().find(|limit| recorded == Some(text(limit, "sid")));
             let found = match hint.want {
@@ -249,7 +249,7 @@ impl Kind for VerifyRateLimit {
             let Some(limit) = found else { return Ok(Seen::default()) };
             let mut seen = parse(limit, &sid);
             let reply = reader.get(&buckets(&sid, text(limit, "sid"))).await?;
-            fill(&mut seen, verify_below::items(&reply, "buckets")?)?;
+            fill(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
             let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
             if ours.is_none() {
                 if creating {
@@ -413,7 +413,7 @@ impl Kind for VerifyRateLimit {
             if matches!(what, "create" | "update" | "delete") {
                 let list = reader.fresh(&verify_below::list(&sid, TAIL)).await?;
                 let name = run.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
-                let limits = verify_below::items(&list, "rate_limits")?;
+                let limits = verify_below::items(&list, "rate_limits", &["/sid", "/unique_name"])?;
                 let found = limits.iter().find(|limit| text(limit, "unique_name") == name);
                 return Ok(match (what, found) {
                     ("create", Some(limit)) => Some(Done::seen(parse(limit, &sid))),
@@ -433,7 +433,7 @@ impl Kind for VerifyRateLimit {
             let reply = reader.fresh(&buckets(&sid, limit)).await?;
             let mut seen = run.seen.clone();
             seen.attrs.retain(|field, _| interval_of(field).is_none());
-            fill(&mut seen, verify_below::items(&reply, "buckets")?)?;
+            fill(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
             let there = seen.attrs.get(&format!("{BUCKET}{}", text(op, "interval"))).and_then(Value::known);
             let wanted = max(&run);
             let took = if what == "delete_bucket" { there.is_none() } else { there == wanted.as_ref() };

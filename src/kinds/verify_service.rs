@@ -191,7 +191,7 @@ impl Kind for VerifyService {
             };
             let mut seen = parse(&reply);
             verify_template::carry(&mut seen, &run);
-            if seen.ids.get("sid").is_none_or(String::is_empty) {
+            if !seen.ids.get("sid").is_some_and(|sid| is_sid(sid)) {
                 return Err(Failed::Unknown("the reply holds no service SID".into()));
             }
             let account = run.manifest.text("twilio", "account_sid");
@@ -237,7 +237,7 @@ impl Kind for VerifyService {
             let list = reader.fresh(&list()).await?;
             let name = run.desired.get("friendly_name").and_then(Value::as_str).unwrap_or_default();
             let before = super::set_of(run.seen.raw.get("same_name"));
-            let fresh: Vec<&Json> = services(&list)
+            let fresh: Vec<&Json> = services(&list)?
                 .iter()
                 .filter(|service| text(service, "friendly_name") == name)
                 .filter(|service| !before.as_array().is_some_and(|sids| sids.contains(&service["sid"])))
@@ -283,9 +283,9 @@ impl Kind for VerifyService {
     }
 }
 
-/// SID that the record has.
+/// SID that the record has. An entry without one was not written by us, and is as good as none.
 fn recorded<'a>(hint: &Hint<'a>) -> Option<&'a str> {
-    hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str)
+    hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str).filter(|sid| is_sid(sid))
 }
 
 /// The service's SID as far as no read is needed, in order of trust: pinned in the manifest, kept in the record.
@@ -345,11 +345,11 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let Some(name) = name else { return Ok(Seen::default()) };
     let list = reader.get(&list()).await?;
     let named: Vec<&Json> =
-        services(&list).iter().filter(|service| text(service, "friendly_name") == name).collect();
+        services(&list)?.iter().filter(|service| text(service, "friendly_name") == name).collect();
     let mut seen = Seen::default();
     let sids: Vec<&str> = named.iter().map(|service| text(service, "sid")).collect();
     // Of whatever name: until the record is complete the manifest may name another one.
-    let all: Vec<&str> = services(&list).iter().map(|service| text(service, "sid")).collect();
+    let all: Vec<&str> = services(&list)?.iter().map(|service| text(service, "sid")).collect();
     seen.raw = json!({ "same_name": all });
     // A run that was killed after its create: exactly one service that was not there before is its own.
     if let Some(before) = hint.intent.and_then(|intent| intent.creating.get(hint.address)) {
@@ -378,7 +378,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     }
     let wants_new = hint.manifest.text(NAME, "sid") == Some("new");
     // Without a record, the stack's own Function says which of them it reports to.
-    if hint.entry.is_none() && !named.is_empty() && !wants_new {
+    if recorded(hint).is_none() && !named.is_empty() && !wants_new {
         let told = feedback_function::verify_sid(hint.manifest, reader).await;
         let ours = named.iter().find(|service| told.as_deref() == Some(text(service, "sid")));
         if let Some(service) = ours {
@@ -388,7 +388,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         }
     }
     let may_create = wants_new && (hint.has_ledger || !traces(hint.manifest, reader).await);
-    if hint.entry.is_none() && !named.is_empty() && wants_new && !may_create {
+    if recorded(hint).is_none() && !named.is_empty() && wants_new && !may_create {
         seen.finding(
             hint.address,
             Level::Blocker,
@@ -398,7 +398,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
             ),
             "it may be the one that the Action uses: write verify_service.sid: VA… instead of new, or delete the Action",
         );
-    } else if hint.entry.is_none() && !named.is_empty() && !may_create {
+    } else if recorded(hint).is_none() && !named.is_empty() && !may_create {
         seen.finding(
             hint.address,
             Level::Blocker,
@@ -490,9 +490,9 @@ pub fn pinned(manifest: &Manifest) -> Option<&str> {
 async fn traces(manifest: &Manifest, reader: &Reader) -> bool {
     let phone = [&super::action::PHONE, &super::action::LEGACY];
     match reader.get(&super::action::list()).await {
-        Ok(list) => super::action::items(&list)
-            .iter()
-            .any(|action| phone.iter().any(|row| row.is_called(manifest, text(action, "name")))),
+        Ok(list) => super::action::items(&list).map_or(true, |actions| {
+            actions.iter().any(|action| phone.iter().any(|row| row.is_called(manifest, text(action, "name"))))
+        }),
         Err(_) => true,
     }
 }
@@ -505,8 +505,13 @@ fn list() -> Get {
     Get { api: Api::Verify, path: "/v2/Services?PageSize=100".into(), paging: Paging::Next }
 }
 
-fn services(list: &Json) -> &[Json] {
-    list.get("services").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default()
+fn services(list: &Json) -> Result<&[Json], Failed> {
+    super::entries(list.get("services"), &["/sid", "/friendly_name"], "GET /v2/Services")
+}
+
+/// Fit for a path: neither a record nor a reply decides where a request goes.
+fn is_sid(sid: &str) -> bool {
+    sid.len() == 34 && sid.starts_with("VA") && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn write(method: Method, path: String, body: Body, repeat: Repeat) -> Write {

@@ -60,7 +60,7 @@ pub async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(
 
 async fn by_name(seen: &mut Seen, address: &str, name: &str, reader: &Reader) -> Result<(), Failed> {
     let reply = reader.get(&named(name)).await?;
-    let found: Vec<&Json> = verify_below::items(&reply, "templates")?
+    let found: Vec<&Json> = verify_below::items(&reply, "templates", &["/sid"])?
         .iter()
         .filter(|template| text(template, "friendly_name") == name)
         .collect();
@@ -76,7 +76,7 @@ async fn by_name(seen: &mut Seen, address: &str, name: &str, reader: &Reader) ->
         [] => {
             let every = reader.get(&all()).await?;
             let names: Vec<String> =
-                verify_below::items(&every, "templates")?.iter().map(described).collect();
+                verify_below::items(&every, "templates", &["/sid"])?.iter().map(described).collect();
             let there = if names.is_empty() { "none".into() } else { names.join(", ") };
             seen.finding(
                 address,
@@ -110,7 +110,7 @@ async fn by_sid(seen: &mut Seen, address: &str, sid: &str, reader: &Reader) -> R
         }
         Err(failed) => return Err(failed),
     };
-    let templates = verify_below::items(&reply, "templates")?;
+    let templates = verify_below::items(&reply, "templates", &["/sid"])?;
     match templates.iter().find(|template| text(template, "sid") == sid) {
         Some(template) if approved(template) => {}
         Some(template) => refuse(seen, address, sid, template),

@@ -45,6 +45,7 @@ pub fn output(tables: &Tables, name: &str) -> Option<OutputRef> {
 /// Reports every reference that leads nowhere, cannot stand where it stands, or leads back to itself.
 pub fn check(checked: &Checked, tables: &Tables, names: &Names, report: &mut Report<'_>) {
     let mut edges: Vec<Vec<Edge>> = Vec::new();
+    let guarded = Guarded::new(&checked.leaves);
     for leaf in &checked.leaves {
         let mut out = Vec::new();
         for (place, pieces) in leaf.texts() {
@@ -54,7 +55,10 @@ pub fn check(checked: &Checked, tables: &Tables, names: &Names, report: &mut Rep
                     report.drop_one();
                     continue;
                 }
-                match link(leaf, pieces.len(), found, checked, tables, names, report.source) {
+                let linked = link(leaf, pieces.len(), found, checked, tables, names, report.source);
+                let linked =
+                    linked.and_then(|to| guarded.keep(leaf, found, to, &checked.leaves).map(|()| to));
+                match linked {
                     Ok(Some(to)) => out.push(Edge { to, names: place.clone(), found: found.clone() }),
                     Ok(None) => {}
                     Err(wrong) => report_ref(report, &place, found, wrong),
@@ -74,6 +78,77 @@ pub fn check(checked: &Checked, tables: &Tables, names: &Names, report: &mut Rep
 pub fn report_ref(report: &mut Report<'_>, names: &[String], found: &Ref, wrong: Wrong) {
     let range = report.source.fragment(names, &format!("${{{}}}", found.target.text()), found.range.start);
     report.at(names, range, wrong);
+}
+
+/// Where a value that one stores or sends can be read again by others.
+#[derive(PartialEq)]
+enum Audience {
+    /// Those whom the connection's own credentials are for.
+    Endpoint,
+    /// Nobody, or only holders of keys that can do more than that.
+    Nobody,
+    /// Readers of log streams, and whoever runs the endpoint.
+    Streams,
+    Everybody,
+}
+
+fn audience(leaf: &Leaf) -> Audience {
+    match leaf.section {
+        section if connection::is_connection(section) => Audience::Endpoint,
+        _ if !leaf.secret => Audience::Everybody,
+        section if section == "feedback.log_stream" || section.starts_with("log_streams") => {
+            Audience::Streams
+        }
+        _ => Audience::Nobody,
+    }
+}
+
+/// The sources of secrets: from where they may not flow into what others read. A manifest is changed by pull request,
+/// and one line in the wrong place would hand a credential to every reader of a dashboard.
+struct Guarded {
+    /// Texts of references that give a field of its own for a secret its value, and whether they connect. Entries of
+    /// mappings are left out: names in there are free, and values are often none (a brand, a client id).
+    texts: BTreeMap<String, bool>,
+}
+
+impl Guarded {
+    fn new(leaves: &[Leaf]) -> Guarded {
+        let mut texts = BTreeMap::new();
+        for leaf in leaves.iter().filter(|leaf| leaf.secret && !matches!(leaf.ty, Type::Map { .. })) {
+            let connects = connection::is_connection(leaf.section);
+            for (_, pieces) in leaf.texts() {
+                for piece in pieces {
+                    let Piece::Ref(found) = piece else { continue };
+                    if !matches!(found.target, Target::Name(_) | Target::Generated(_)) {
+                        *texts.entry(found.target.text()).or_default() |= connects;
+                    }
+                }
+            }
+        }
+        Guarded { texts }
+    }
+
+    fn keep(&self, leaf: &Leaf, found: &Ref, to: Option<usize>, leaves: &[Leaf]) -> Result<(), Wrong> {
+        let source = to.map(|at| &leaves[at]).filter(|source| source.secret);
+        let source = source.filter(|source| !matches!(source.input, Input::Public(_)));
+        let connects = source.map(|source| connection::is_connection(source.section));
+        let target = found.target.text();
+        let Some(connects) = connects.or_else(|| self.texts.get(&target).copied()) else { return Ok(()) };
+        let leaks = match audience(leaf) {
+            Audience::Everybody => true,
+            Audience::Streams => connects,
+            Audience::Endpoint | Audience::Nobody => false,
+        };
+        if !leaks {
+            return Ok(());
+        }
+        Err(wrong(
+            codes::BAD_REFERENCE,
+            format!("the reference {} cannot be used", shown(&target)),
+            "its value is a secret, and what stands here can be read by others",
+            "use another variable, or write the value",
+        ))
+    }
 }
 
 /// A reference from one leaf to another.

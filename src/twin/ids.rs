@@ -22,7 +22,7 @@ impl Ids {
 
     /// The next 64 bits: splitmix64 over seed and counter, good enough to look random and never repeat in practice.
     pub fn draw(&mut self) -> u64 {
-        self.drawn += 1;
+        self.drawn = self.drawn.wrapping_add(1);
         let mut bits = self.seed.wrapping_add(self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -62,7 +62,7 @@ impl Ids {
     /// A time stamp in nanoseconds that no other stamp of this world equals, not even one of the same millisecond:
     /// real stamps never collide, and a client that compares them must not be fooled by virtual time standing still.
     pub fn stamp(&mut self, now_ms: u64) -> String {
-        self.drawn += 1;
+        self.drawn = self.drawn.wrapping_add(1);
         clock::iso_nanos(now_ms, (self.drawn % 1_000_000) as u32)
     }
 }

@@ -128,6 +128,9 @@ struct File {
     world: World,
 }
 
+/// Longest time from request to reply that a world file may ask for.
+const LATENCY_MAX_MS: u64 = 86_400_000;
+
 impl Twin {
     /// An empty world. Tenants and accounts appear on first contact, if the options say so.
     pub fn new(options: Options, seed: u64) -> Twin {
@@ -313,7 +316,16 @@ impl Twin {
                 ));
             }
         }
-        let file: File = serde_json::from_value(value).map_err(|error| format!("twin world: {error}"))?;
+        let file: File = serde_json::from_value(value).map_err(|error| {
+            // It repeats the value that it did not like, however long that is.
+            let words: String = error.to_string().chars().take(300).collect();
+            format!("twin world: {words}")
+        })?;
+        if file.options.latency_ms > LATENCY_MAX_MS {
+            return Err(
+                "twin world: latency_ms is more than a day, so no request would ever be answered".into()
+            );
+        }
         let mut twin = Twin::with_world(file.options, file.world);
         twin.faults = file.faults;
         twin.clock_ms = file.clock_ms;

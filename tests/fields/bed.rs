@@ -259,6 +259,11 @@ pub fn env() -> BTreeMap<String, String> {
 /// Any file is the built-in with a line more, so that the code can be changed.
 struct Folder(BTreeMap<String, String>);
 
+/// What a manifest is resolved with: every variable of the tests, any file, no commands.
+pub fn folder() -> impl Sources {
+    Folder(env())
+}
+
 /// Source of a file of the manifest.
 pub fn file(path: &str) -> String {
     let name = match path {

@@ -267,6 +267,8 @@ fn an_adopted_provider_and_service_get_their_former_values_back() {
         let mut settings = json!(service.settings);
         // An empty value clears, and the API keeps the issuer whatever is sent.
         settings["totp"]["issuer"] = Json::Null;
+        // Custom codes stay on: the Action that was taken over still sends its codes through the service.
+        settings["custom_code_enabled"] = json!(true);
         let text = settings.to_string().replace("\"\"", "null");
         let service = json!([service.friendly_name, text]);
         let tenant = tenant(twin);

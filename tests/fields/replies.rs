@@ -467,12 +467,17 @@ fn read(exchange: &Exchange) -> String {
                 reply["id"].as_str().unwrap_or_default().split('-').next().unwrap_or_default()
             )
         }
-        ["actions", "actions"] if is_read => {
-            or_none(action::items(reply).iter().map(|item| action_words(&action::parse(item))).collect())
-        }
+        ["actions", "actions"] if is_read => or_none(
+            action::items(reply)
+                .expect("a list")
+                .iter()
+                .map(|item| action_words(&action::parse(item)))
+                .collect(),
+        ),
         ["actions", "actions", ..] => action_words(&action::parse(reply)),
         ["actions", "triggers", _, "bindings"] => or_none(
             trigger_binding::parse(reply)
+                .expect("a list")
                 .into_iter()
                 .map(|bound| {
                     if bound.action_name == bound.display_name {

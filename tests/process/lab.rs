@@ -202,6 +202,13 @@ impl Twin {
         Twin::begin(folder, &[])
     }
 
+    /// Over that world, with these options besides.
+    pub fn over(world: &Json, args: &[&str]) -> Twin {
+        let folder = Folder::new();
+        folder.write("world", &world.to_string());
+        Twin::begin(folder, args)
+    }
+
     pub fn with(args: &[&str]) -> Twin {
         Twin::begin(Folder::new(), args)
     }
@@ -285,6 +292,12 @@ impl Site {
     /// Number `n` of the tenants of a twin; its digits look like no other number's.
     pub fn new(twin: &Twin, n: u64) -> Site {
         let env = Site::env_of(n);
+        Site { domain: env["AUTH0_DOMAIN"].clone(), env, via: twin.url(), port: twin.port }
+    }
+
+    /// With an environment of the test's own.
+    pub fn with_env(twin: &Twin, mut env: BTreeMap<String, String>) -> Site {
+        env.extend([("USER".into(), "tester".into()), ("HOSTNAME".into(), "tests".into())]);
         Site { domain: env["AUTH0_DOMAIN"].clone(), env, via: twin.url(), port: twin.port }
     }
 

@@ -17,9 +17,12 @@ use super::story::{STACK, Story};
 /// Applies that a story may need to come to rest, with a person's help between them.
 const RUNS_MAX: usize = 8;
 
+/// A deed of a person.
+type Remedy = fn(&mut Story);
+
 /// What a person does about a finding that stands in the way: words of the finding, and the deed. The help of each
 /// finding says the same.
-pub const REMEDIES: &[(&str, fn(&mut Story))] = &[
+pub const REMEDIES: &[(&str, Remedy)] = &[
     ("neither is trusted", |story| {
         // Delete all but the newest one.
         let name = format!("Lockstep ledger ({STACK})");

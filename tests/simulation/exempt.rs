@@ -52,8 +52,6 @@ pub struct Case {
     pub redeployed: bool,
     /// The run that made the object was killed or failed.
     pub maker_died: bool,
-    /// A read was answered from before a write.
-    pub stale: bool,
 }
 
 /// One exemption.

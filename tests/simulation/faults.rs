@@ -8,9 +8,8 @@ use super::dice::Dice;
 
 /// One kind of fault.
 pub struct Fault {
+    /// "before" and "after" are said of the effect of the request.
     pub name: &'static str,
-    /// `None`: it never has an effect on what the request was to do (or lets it happen as ever).
-    pub after_effect: Option<bool>,
     pub make: fn(&mut Dice) -> What,
     pub hits: Hits,
     /// The body is padded to [`HUGE_BYTES`]. The twin's own huge body is of a size that only a real connection has to
@@ -33,8 +32,8 @@ pub enum Hits {
 /// like it was ever recorded of the Management API; the bound is what a replica that lags would give.
 pub const STALE_MS: u64 = 400;
 
-const fn fault(name: &'static str, after_effect: Option<bool>, make: fn(&mut Dice) -> What) -> Fault {
-    Fault { name, after_effect, make, hits: Hits::All, huge: false }
+const fn fault(name: &'static str, make: fn(&mut Dice) -> What) -> Fault {
+    Fault { name, make, hits: Hits::All, huge: false }
 }
 
 const fn garbled(after_effect: bool, how: Garble) -> What {
@@ -44,46 +43,34 @@ const fn garbled(after_effect: bool, how: Garble) -> What {
 const SERVER: &[u16] = &[500, 502, 503, 504, 524];
 
 pub const FAULTS: &[Fault] = &[
-    fault("429 with a hint", None, |dice| What::RateLimited { retry_after_s: Some(dice.between(1, 8)) }),
-    fault("429 without a hint", None, |_| What::RateLimited { retry_after_s: None }),
-    fault("5xx before", Some(false), |dice| What::ServerError {
-        status: *dice.pick(SERVER),
-        after_effect: false,
-    }),
-    fault("5xx after", Some(true), |dice| What::ServerError {
-        status: *dice.pick(SERVER),
-        after_effect: true,
-    }),
-    fault("lost before", Some(false), |_| What::Lost { after_effect: false }),
-    fault("lost after", Some(true), |_| What::Lost { after_effect: true }),
-    fault("not sent", None, |_| What::NotSent),
-    fault("html before", Some(false), |_| What::Malformed { after_effect: false }),
-    fault("html after", Some(true), |_| What::Malformed { after_effect: true }),
-    fault("cut before", Some(false), |_| garbled(false, Garble::Cut)),
-    fault("cut after", Some(true), |_| garbled(true, Garble::Cut)),
-    fault("empty before", Some(false), |_| garbled(false, Garble::Empty)),
-    fault("empty after", Some(true), |_| garbled(true, Garble::Empty)),
-    fault("shape before", Some(false), |_| garbled(false, Garble::Shape)),
-    fault("shape after", Some(true), |_| garbled(true, Garble::Shape)),
-    Fault { huge: true, ..fault("huge before", Some(false), |_| garbled(false, Garble::Shape)) },
-    Fault { huge: true, ..fault("huge after", Some(true), |_| garbled(true, Garble::Shape)) },
-    fault("timeout before", Some(false), |dice| What::TimeOut {
-        after_effect: false,
-        ms: dice.between(5_000, 40_000),
-    }),
-    fault("timeout after", Some(true), |dice| What::TimeOut {
-        after_effect: true,
-        ms: dice.between(5_000, 40_000),
-    }),
-    Fault { hits: Hits::Builds, ..fault("build fails", None, |_| What::BuildFails) },
+    fault("429 with a hint", |dice| What::RateLimited { retry_after_s: Some(dice.between(1, 8)) }),
+    fault("429 without a hint", |_| What::RateLimited { retry_after_s: None }),
+    fault("5xx before", |dice| What::ServerError { status: *dice.pick(SERVER), after_effect: false }),
+    fault("5xx after", |dice| What::ServerError { status: *dice.pick(SERVER), after_effect: true }),
+    fault("lost before", |_| What::Lost { after_effect: false }),
+    fault("lost after", |_| What::Lost { after_effect: true }),
+    fault("not sent", |_| What::NotSent),
+    fault("html before", |_| What::Malformed { after_effect: false }),
+    fault("html after", |_| What::Malformed { after_effect: true }),
+    fault("cut before", |_| garbled(false, Garble::Cut)),
+    fault("cut after", |_| garbled(true, Garble::Cut)),
+    fault("empty before", |_| garbled(false, Garble::Empty)),
+    fault("empty after", |_| garbled(true, Garble::Empty)),
+    fault("shape before", |_| garbled(false, Garble::Shape)),
+    fault("shape after", |_| garbled(true, Garble::Shape)),
+    Fault { huge: true, ..fault("huge before", |_| garbled(false, Garble::Shape)) },
+    Fault { huge: true, ..fault("huge after", |_| garbled(true, Garble::Shape)) },
+    fault("timeout before", |dice| What::TimeOut { after_effect: false, ms: dice.between(5_000, 40_000) }),
+    fault("timeout after", |dice| What::TimeOut { after_effect: true, ms: dice.between(5_000, 40_000) }),
+    Fault { hits: Hits::Builds, ..fault("build fails", |_| What::BuildFails) },
     Fault {
         hits: Hits::Builds,
-        ..fault("build slow", None, |dice| What::BuildTakes { ms: dice.between(20_000, 200_000) })
+        ..fault("build slow", |dice| What::BuildTakes { ms: dice.between(20_000, 200_000) })
     },
-    fault("403", None, |_| What::Forbidden),
-    fault("401", None, |_| What::Unauthorized),
-    fault("slow", None, |dice| What::Delay { ms: dice.between(500, 15_000) }),
-    Fault { hits: Hits::FreshReads, ..fault("stale", None, |_| What::Stale) },
+    fault("403", |_| What::Forbidden),
+    fault("401", |_| What::Unauthorized),
+    fault("slow", |dice| What::Delay { ms: dice.between(500, 15_000) }),
+    Fault { hits: Hits::FreshReads, ..fault("stale", |_| What::Stale) },
 ];
 
 /// How often requests of one run go wrong.

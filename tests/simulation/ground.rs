@@ -225,7 +225,6 @@ impl Ground {
             candidate: self.edits.contains_key("theirs: a Verify service of our name"),
             redeployed: false,
             maker_died: false,
-            stale: self.stale,
         };
         if let Answer::Reply(reply) = &handled.answer
             && tenant_call

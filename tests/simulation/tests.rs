@@ -1,7 +1,7 @@
 //! The simulation as part of `cargo test`.
 
 use super::mutants::MUTANTS;
-use super::report::{replay, tell_all};
+use super::report::{ENOUGH_SEEDS, replay, table, tell_all};
 use super::{model, story};
 
 /// Seeds told by `cargo test`. `LOCKSTEP_SEEDS` says otherwise.
@@ -17,7 +17,15 @@ fn the_laws_hold() {
     }
     let seeds = std::env::var("LOCKSTEP_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
     let sum = tell_all(0..seeds, 2, false);
-    println!("{} seeds, {} runs, {} requests", sum.seeds, sum.runs, sum.requests);
+    let (_, empty) = table(&sum);
+    println!(
+        "{} seeds, {} runs, {} requests, {} empty cells",
+        sum.seeds,
+        sum.runs,
+        sum.requests,
+        empty.len()
+    );
+    assert!(sum.seeds < ENOUGH_SEEDS || empty.is_empty(), "empty cells: {}", empty.join(", "));
     let shown: Vec<String> = sum
         .failures
         .iter()

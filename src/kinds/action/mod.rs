@@ -182,7 +182,7 @@ impl Kind for Action {
             });
             let name = hint.want.map(|want| name_of(&want.desired)).or(applied).unwrap_or_default();
             let id = hint.entry.and_then(|entry| entry.ids.get("id")).map(String::as_str).unwrap_or_default();
-            let all = items(&list);
+            let all = items(&list)?;
             let ours = all.iter().find(|action| !id.is_empty() && text(action, "id") == id);
             let taken = |action: &&Json| {
                 text(action, "name") == name && self.moves_from.is_some_and(|from| has_trigger(action, from))
@@ -464,7 +464,7 @@ impl Kind for Action {
             let name = name_of(run.desired);
             if what == "draft" && !run.seen.exists {
                 let list = reader.fresh(&list()).await?;
-                let named: Vec<&Json> = items(&list)
+                let named: Vec<&Json> = items(&list)?
                     .iter()
                     .filter(|a| is_named(text(a, "name"), name) && has_trigger(a, self.trigger.id))
                     .collect();

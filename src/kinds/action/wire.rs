@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::Trigger;
-use crate::kinds::{Seen, text};
-use crate::model::call::{Api, Get, Paging};
+use crate::kinds::{Seen, entries, text};
+use crate::model::call::{Api, Failed, Get, Paging};
 use crate::model::value::{Attrs, Value};
 
 /// The one call that lists Actions; at most 100 exist in a tenant.
@@ -19,8 +19,11 @@ pub fn list() -> Get {
 }
 
 /// The Actions of a list reply.
-pub fn items(list: &Json) -> &[Json] {
-    list.get("actions").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default()
+///
+/// # Errors
+/// It is no list of Actions with their ids and names.
+pub fn items(list: &Json) -> Result<&[Json], Failed> {
+    entries(list.get("actions"), &["/id", "/name"], "GET /api/v2/actions/actions")
 }
 
 /// Whether an Action is for that trigger.

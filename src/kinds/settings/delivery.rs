@@ -68,7 +68,7 @@ fn action(run: &Run<'_>) -> Vec<Look> {
     }
     if let Some(id) = id(run, binding.name, "action_id") {
         looks.push(("the Action's binding", binding.list(), id, |reply, id| {
-            trigger_binding::parse(reply).iter().any(|bound| bound.action_id == id)
+            trigger_binding::parse(reply).is_ok_and(|list| list.iter().any(|bound| bound.action_id == id))
         }));
     }
     looks

