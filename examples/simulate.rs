@@ -6,7 +6,6 @@
 //! `--first` stops at the first failure, `--threads N` sets the threads (default: the machine's). With 20 000 seeds or
 //! more an empty cell of the coverage table is a failure too.
 
-#[expect(dead_code, reason = "the tests use all of it")]
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;
 
