@@ -10,6 +10,7 @@ use crate::model::call::{Failed, Get};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Level, Plan, Stage, Step, Verb};
 use crate::model::random::{Entropy, hex};
+use crate::model::value::Value;
 use crate::plan::build::{self, Basis};
 use crate::port::{Reader, join_all};
 
@@ -107,10 +108,14 @@ pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, 
     let prints = Rc::new(Prints::new(&salt, session.rounds));
     let mut seen = seen;
     let mut first = plan(session, reader, &seen, &found, &prints);
-    if first.steps.iter().any(|step| takes_away(step) || asks(step)) {
-        // What nobody declared counts when something is taken away (a policy that was switched on by hand), and when
-        // logins begin to be asked for a factor that nobody here switches on.
-        guard(session, &mut seen, reader).await?;
+    // What nobody declared counts when something is taken away (a policy that was switched on by hand), and when logins
+    // begin to be asked for a factor that nobody here switches on.
+    let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step));
+    let login = first.steps.iter().any(exposes) && speaks(&session.manifest);
+    let beside: Vec<&(&str, &str)> =
+        GUARDS.iter().filter(|_| delivery).chain(LOGIN_GUARD.iter().filter(|_| login)).collect();
+    if !beside.is_empty() {
+        guard(session, &mut seen, reader, &beside).await?;
         first = plan(session, reader, &seen, &found, &prints);
     }
     Ok(Observation { seen, found, prints, plan: first })
@@ -129,15 +134,36 @@ fn asks(step: &Step) -> bool {
     matches!(step.stage, Stage::DeployRules | Stage::BindRules)
 }
 
-/// Reads policy, factors and how messages are sent, whoever manages them, as far as they were not read yet.
-async fn guard(session: &Session, seen: &mut BTreeMap<String, Seen>, reader: &Reader) -> Result<(), Failed> {
-    for (address, name) in [
-        ("mfa_policy", "mfa_policy"),
-        ("mfa_factor.guard", "mfa_factor"),
-        ("phone_message_types", "phone_message_types"),
-        ("phone_provider", "phone_provider"),
-        ("unified_phone", "unified_phone"),
-    ] {
+/// Users meet the phone factor after it, or are asked for a factor.
+fn exposes(step: &Step) -> bool {
+    ["factor.sms", "message_types", "policy"].iter().any(|fact| step.effects.contains_key(*fact))
+}
+
+/// Whether codes are to be spoken, which the classic login cannot ask for.
+fn speaks(manifest: &Manifest) -> bool {
+    manifest.set("phone", "channels").iter().any(|channel| channel == "voice")
+}
+
+/// Address and kind of what counts whoever manages it: policy, factors and how messages are sent.
+const GUARDS: &[(&str, &str)] = &[
+    ("mfa_policy", "mfa_policy"),
+    ("mfa_factor.guard", "mfa_factor"),
+    ("phone_message_types", "phone_message_types"),
+    ("phone_provider", "phone_provider"),
+    ("unified_phone", "unified_phone"),
+];
+
+/// The login pages, where codes are to be spoken.
+const LOGIN_GUARD: &[(&str, &str)] = &[("universal_login", "universal_login")];
+
+/// Reads what counts whoever manages it, as far as it was not read yet.
+async fn guard(
+    session: &Session,
+    seen: &mut BTreeMap<String, Seen>,
+    reader: &Reader,
+    beside: &[&(&str, &str)],
+) -> Result<(), Failed> {
+    for &&(address, name) in beside {
         let Some(kind) = kinds::by_name(name).filter(|_| !seen.contains_key(address)) else { continue };
         let hint = Hint {
             address,
@@ -151,7 +177,29 @@ async fn guard(session: &Session, seen: &mut BTreeMap<String, Seen>, reader: &Re
             manifest: &session.manifest,
         };
         let now = match kind.observe(hint, reader).await {
-            Ok(now) => now,
+            Ok(mut now) => {
+                let classic = now.attrs.get("experience").and_then(Value::as_str) == Some("classic");
+                if classic && session.manifest.get("universal_login", "experience").is_none() {
+                    now.finding(
+                        address,
+                        Level::Warning,
+                        "phone.channels has voice, and the tenant has the classic login, which cannot offer it",
+                        "set universal_login.experience: new, or remove voice from phone.channels",
+                    );
+                }
+                now
+            }
+            // Without it a plan is as good as it was: only what is spoken may not be offered.
+            Err(failed) if failed.status() == Some(403) && name == "universal_login" => {
+                let mut unread = Seen { not_read: true, ..Seen::default() };
+                unread.finding(
+                    address,
+                    Level::Warning,
+                    format!("phone.channels has voice, and whether the login can offer it could not be read: {failed}"),
+                    "grant read:prompts, or see that the tenant has the New Universal Login",
+                );
+                unread
+            }
             Err(failed) if failed.status() == Some(403) => {
                 let mut unread = Seen { not_read: true, ..Seen::default() };
                 let text = format!(

@@ -221,8 +221,9 @@ pub trait Kind: Sync {
         None
     }
 
-    /// Why the object has to stay although it is ours, given the delivery path as it is after every step: in words.
-    fn stays(&self, _address: &str, _after: &Facts) -> Option<String> {
+    /// Why the object has to stay as it is although it is ours, given the delivery path before the first and after every
+    /// step: in words.
+    fn stays(&self, _address: &str, _before: &Facts, _after: &Facts) -> Option<String> {
         None
     }
 

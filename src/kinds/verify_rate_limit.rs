@@ -345,7 +345,7 @@ impl Kind for VerifyRateLimit {
         &[]
     }
 
-    fn stays(&self, address: &str, after: &Facts) -> Option<String> {
+    fn stays(&self, address: &str, _before: &Facts, after: &Facts) -> Option<String> {
         let name = address.strip_prefix("verify_rate_limit.").unwrap_or_default();
         let passed = after.get("action.limits").and_then(Json::as_array)?.iter().any(|passed| passed == name);
         let sends =

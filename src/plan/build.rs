@@ -137,7 +137,12 @@ pub fn build(basis: Basis<'_>) -> Plan {
                 facts.entry(key).or_insert(value);
             });
         }
-        findings.extend(seen.findings.iter().filter(|finding| finding.level == Level::Blocker).cloned());
+        findings.extend(
+            seen.findings
+                .iter()
+                .filter(|finding| matches!(finding.level, Level::Warning | Level::Blocker))
+                .cloned(),
+        );
     }
     record |= basis.ledger.is_some_and(|ledger| ledger.intent.is_some());
 
@@ -291,17 +296,18 @@ fn unix_ms(text: &str) -> Option<u64> {
     u64::try_from(at.as_millisecond()).ok()
 }
 
-/// Leaves out the removal of what something that stays still needs.
+/// Leaves out the removal of what something that stays still needs, and the restoring of what the API would not take.
 fn keep_what_is_needed(facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<Finding>) {
     let mut after = facts.clone();
     steps.iter().for_each(|step| after.extend(step.effects.clone()));
     steps.retain(|step| {
-        let kind = kinds::by_name(&step.kind).filter(|_| step.verb == Verb::Delete);
-        let Some(why) = kind.and_then(|kind| kind.stays(&step.address, &after)) else { return true };
+        let goes = step.verb == Verb::Delete || step.op["restore"] == json!(true);
+        let kind = kinds::by_name(&step.kind).filter(|_| goes);
+        let Some(why) = kind.and_then(|kind| kind.stays(&step.address, facts, &after)) else { return true };
         findings.push(Finding {
             address: step.address.clone(),
             text: format!("it stays: {why}"),
-            help: "delete it by hand once nothing needs it any more".into(),
+            help: "change it by hand once nothing stands against it any more".into(),
             level: Level::Warning,
         });
         false

@@ -226,6 +226,9 @@ pub fn check(story: &mut Story) {
         story.ground.blame(Law::Lease, &case, "a lease is left".into());
     }
     for lie in lies(story) {
+        let candidate = lie.starts_with("verify_service: it was not created")
+            && story.ground.edits.contains_key("theirs: a Verify service of our name");
+        let case = Case { candidate, crossed: story.ground.crossed, ..case };
         story.ground.blame(Law::Ledger, &case, lie);
     }
     if let Some(what) = not_applied(story) {
@@ -407,7 +410,7 @@ fn destroy(story: &mut Story) {
                     .collect();
                 let forgotten = story.ground.edits.keys().any(|edit| edit.contains("ledger"));
                 if recorded && !forgotten && !left.is_empty() && story.draft.sid.is_none() {
-                    let case = Case { maker_died, ..case };
+                    let case = Case { maker_died, crossed: story.ground.crossed, ..case };
                     story.ground.blame(Law::Ledger, &case, format!("left by destroy: {}", left.join(", ")));
                 }
                 // Where nobody else changed anything, the switches are as they were before the first apply.

@@ -77,23 +77,31 @@ pub const FAULTS: &[Fault] = &[
 #[derive(Clone, Debug)]
 pub struct Schedule {
     pub percent: u64,
+    /// The same for the steps' own writes, which are few.
+    pub steps_percent: u64,
     pub left: usize,
     dice: Dice,
 }
 
 impl Schedule {
     pub fn draw(dice: &mut Dice, label: &str) -> Schedule {
-        let percent = *dice.pick(&[0, 0, 2, 5, 10, 20]);
-        Schedule { percent, left: dice.below(12) + 1, dice: dice.fork(label) }
+        let (percent, steps_percent) =
+            *dice.pick(&[(0, 0), (0, 0), (2, 2), (5, 5), (10, 10), (20, 20), (0, 40), (2, 60)]);
+        Schedule { percent, steps_percent, left: dice.below(12) + 1, dice: dice.fork(label) }
     }
 
     pub fn calm() -> Schedule {
-        Schedule { percent: 0, left: 0, dice: Dice::new(0) }
+        Schedule { percent: 0, steps_percent: 0, left: 0, dice: Dice::new(0) }
     }
 
     /// The fault for the next request, if any.
-    pub fn next(&mut self, request: &ApiRequest, since_write_ms: u64) -> Option<(&'static Fault, What)> {
-        if self.left == 0 || !self.dice.chance(self.percent) {
+    pub fn next(
+        &mut self,
+        request: &ApiRequest,
+        of_step: bool,
+        since_write_ms: u64,
+    ) -> Option<(&'static Fault, What)> {
+        if self.left == 0 || !self.dice.chance(if of_step { self.steps_percent } else { self.percent }) {
             return None;
         }
         let fault = self.dice.pick(FAULTS);

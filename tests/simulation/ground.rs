@@ -54,6 +54,8 @@ pub struct Ground {
     turns: Vec<usize>,
     no_lease: BTreeSet<usize>,
     stale: bool,
+    /// Two runs took turns, which was excused or told.
+    pub crossed: bool,
     last_write_ms: u64,
     /// When one of our requests switched the unified experience on.
     left_legacy_ms: Option<u64>,
@@ -81,6 +83,7 @@ impl Ground {
             turns: Vec::new(),
             no_lease: BTreeSet::new(),
             stale: false,
+            crossed: false,
             last_write_ms: 0,
             left_legacy_ms: None,
             trace: trace.then(Vec::new),
@@ -140,6 +143,12 @@ impl Ground {
         self.note(0, what);
     }
 
+    /// A process ends or stands still around its last request.
+    pub fn stop(&mut self, proc: &Proc, how: &'static str) {
+        self.note(proc.number, how);
+        *self.coverage.entry((how, proc.column.clone())).or_default() += 1;
+    }
+
     fn others_since(&self, mark: usize, who: usize) -> bool {
         self.changes[mark.min(self.changes.len())..].iter().any(|(actor, _)| *actor != who)
     }
@@ -165,15 +174,17 @@ impl Ground {
         self.operator_acts();
         let is_get = request.method == Method::Get;
         let is_token = request.path == "/oauth/token";
-        let fault = self.schedule.next(request, self.now_ms.saturating_sub(self.last_write_ms));
         let number = self.twin.log().len() + 1;
         self.twin.faults.rules.clear();
         let lease_call = laws::is_lease(request, &self.twin.world);
         let column = laws::column(proc, request, lease_call);
+        let of_step = proc.step.as_ref().is_some_and(|step| step.kind == column);
+        let since_write_ms = self.now_ms.saturating_sub(self.last_write_ms);
+        let fault = self.schedule.next(request, of_step, since_write_ms);
         if let Some((fault, what)) = &fault {
             proc.hurt = true;
             self.stale |= *what == What::Stale;
-            *self.coverage.entry((fault.name, column)).or_default() += 1;
+            *self.coverage.entry((fault.name, column.clone())).or_default() += 1;
             self.twin.faults.rules.push(Rule::once(When::Number(number), what.clone()));
         }
         // So that the twin remembers the state before each write.
@@ -186,6 +197,7 @@ impl Ground {
         if is_get && request.path.contains("/bindings") {
             proc.list_mark = self.changes.len();
         }
+        proc.column = column;
         let before = (!is_get && !is_token).then(|| self.twin.world.clone());
         let served = self.twin.handle(request, self.now_ms);
         let entry = self.twin.log().last().expect("logged").clone();
@@ -225,6 +237,7 @@ impl Ground {
             candidate: self.edits.contains_key("theirs: a Verify service of our name"),
             redeployed: false,
             maker_died: false,
+            crossed: self.crossed,
         };
         if let Answer::Reply(reply) = &handled.answer
             && tenant_call
@@ -319,8 +332,8 @@ impl Ground {
             };
             self.made.insert(id.clone(), made);
         }
-        if let Some(what) = laws::same_version(&before, &self.twin.world, domain) {
-            let case = Case { redeployed: true, ..*case };
+        if let Some((what, shown_ms)) = laws::same_version(&before, &self.twin.world, domain) {
+            let case = Case { redeployed: shown_ms > proc.step_ms || case.moved_in_step, ..*case };
             self.blame(Law::Twice, &case, format!("{request}: {what}"));
         }
         // Nothing foreign.
@@ -343,6 +356,7 @@ impl Ground {
             let any = self.turns.iter().any(|number| self.no_lease.contains(number));
             let case = Case { no_lease: case.no_lease || any, ..*case };
             self.blame(Law::Lease, &case, format!("run {} writes again after another one did", proc.number));
+            self.crossed = true;
         }
         self.turns.push(proc.number);
     }

@@ -205,7 +205,8 @@ pub fn objects(world: &World) -> Objects {
 }
 
 /// A deployment that changed nothing: the new version is the one before it.
-pub fn same_version(before: &World, after: &World, domain: &str) -> Option<String> {
+/// With it, when reads began to show the deployment before it.
+pub fn same_version(before: &World, after: &World, domain: &str) -> Option<(String, u64)> {
     let (before, after) = (before.tenants.get(domain)?, after.tenants.get(domain)?);
     after.actions.iter().find_map(|action| {
         let old = before.action(&action.id)?;
@@ -218,7 +219,8 @@ pub fn same_version(before: &World, after: &World, domain: &str) -> Option<Strin
             && was.dependencies == is.dependencies
             && was.runtime == is.runtime
             && was.secrets == is.secrets;
-        same.then(|| format!("{:?} was deployed again without a change", action.name))
+        let shown_ms = old.deployment.as_ref().map_or(0, |deployment| deployment.visible_at_ms);
+        same.then(|| (format!("{:?} was deployed again without a change", action.name), shown_ms))
     })
 }
 

@@ -23,6 +23,13 @@ pub const LEASE_TTL_MS: u64 = 20_000;
 /// More requests than this in one run mean that it does not end.
 const REQUESTS_MAX: usize = 3_000;
 
+const KILLED_BEFORE: &str = "KILLED before the reply";
+const KILLED_AFTER: &str = "KILLED after the reply";
+const INTERRUPTED: &str = "INTERRUPTED";
+const PAUSED: &str = "PAUSED";
+/// How a process is stopped: the last columns of the coverage table.
+pub const STOPS: &[&str] = &[KILLED_BEFORE, KILLED_AFTER, INTERRUPTED, PAUSED];
+
 /// A command, as the program has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -67,12 +74,16 @@ pub struct Proc {
     pub no_lease: bool,
     pub outlived: bool,
     pub hurt: bool,
+    /// What its last request was for.
+    pub column: String,
     pub done: bool,
     pub killed: bool,
     /// Everything that a person may get to see of it.
     pub texts: Vec<String>,
     /// Length of the ground's list of changes when the step and the plan's reads began.
     pub step_mark: usize,
+    /// When the step began.
+    pub step_ms: u64,
     pub plan_mark: usize,
     pub list_mark: usize,
     rounds_seen: usize,
@@ -172,10 +183,12 @@ impl Proc {
             no_lease: false,
             outlived: false,
             hurt: false,
+            column: String::new(),
             done: false,
             killed: false,
             texts: Vec::new(),
             step_mark: 0,
+            step_ms: 0,
             plan_mark: 0,
             list_mark: 0,
             rounds_seen: 0,
@@ -219,6 +232,7 @@ impl Proc {
                 let step = |plan: &Plan| plan.steps.iter().find(|step| step.number == *number).cloned();
                 self.step = self.told.plan.borrow().as_ref().and_then(step);
                 self.step_mark = ground.changes.len();
+                self.step_ms = ground.now_ms;
             }
             Event::StepDone { .. } => self.step = None,
             _ => {}
@@ -282,7 +296,7 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                         }
                         match proc.trouble.kill {
                             Some((after, true)) if proc.sent == after => {
-                                ground.note(proc.number, "KILLED before the reply");
+                                ground.stop(proc, KILLED_BEFORE);
                                 (proc.done, proc.killed) = (true, true);
                                 break;
                             }
@@ -290,13 +304,14 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                             _ => {}
                         }
                         if proc.trouble.interrupt == Some(proc.sent) {
-                            ground.note(proc.number, "INTERRUPTED");
+                            ground.stop(proc, INTERRUPTED);
                             proc.engine.handle_input(Input::Interrupt, ground.now_ms);
                         }
                         if let Some((after, ms)) = proc.trouble.pause
                             && proc.sent == after
                         {
-                            ground.note(proc.number, &format!("PAUSED for {} s", ms / 1000));
+                            ground.stop(proc, PAUSED);
+                            ground.note(proc.number, &format!("for {} s", ms / 1000));
                             proc.paused_until_ms = ground.now_ms + ms;
                             proc.outlived |= ms > LEASE_TTL_MS;
                             ground.outlived |= ms > LEASE_TTL_MS;
@@ -333,7 +348,7 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
             }
             proc.engine.handle_input(Input::Answer(call, answer), ground.now_ms);
             if proc.last_call == Some(call) {
-                ground.note(proc.number, "KILLED after the reply");
+                ground.stop(proc, KILLED_AFTER);
                 (proc.done, proc.killed) = (true, true);
             }
         }

@@ -11,6 +11,7 @@ use lockstep::kinds;
 use super::exempt::EXEMPTIONS;
 use super::faults::FAULTS;
 use super::operators::EDITS;
+use super::procs::STOPS;
 use super::story::{Report, tell};
 
 /// Seeds from which on something is expected in every cell of the table.
@@ -137,33 +138,30 @@ pub fn table(sum: &Sum) -> (String, Vec<String>) {
     let mut out = String::new();
     let mut empty = Vec::new();
     let columns = columns();
-    let _ = write!(out, "{:<26}", "");
-    for fault in FAULTS {
-        let _ = write!(out, "{:>10}", fault.name.split(' ').next().unwrap_or_default());
-    }
-    let _ = write!(out, "\n{:<26}", "");
-    for fault in FAULTS {
-        let _ = write!(
-            out,
-            "{:>10}",
-            fault.name.split_once(' ').map_or("", |(_, rest)| rest).chars().take(9).collect::<String>()
-        );
+    let names: Vec<&str> = FAULTS.iter().map(|fault| fault.name).chain(STOPS.iter().copied()).collect();
+    for word in [0, 1] {
+        let _ = write!(out, "{:<30}", "");
+        for name in &names {
+            let part = name.splitn(2, ' ').nth(word).unwrap_or_default();
+            let _ = write!(out, "{:>10}", part.chars().take(9).collect::<String>());
+        }
+        out.push('\n');
     }
     for column in &columns {
-        let _ = write!(out, "\n{column:<26}");
-        for fault in FAULTS {
-            let count = sum.coverage.get(&(fault.name, column.clone())).copied().unwrap_or(0);
-            if !possible(fault.name, column) {
+        let _ = write!(out, "{column:<30}");
+        for name in &names {
+            let count = sum.coverage.get(&(*name, column.clone())).copied().unwrap_or(0);
+            if !possible(name, column) {
                 let _ = write!(out, "{:>10}", "-");
                 continue;
             }
             let _ = write!(out, "{count:>10}");
             if count == 0 {
-                empty.push(format!("{} x {column}", fault.name));
+                empty.push(format!("{name} x {column}"));
             }
         }
+        out.push('\n');
     }
-    out.push('\n');
     for edit in EDITS {
         let count = sum.edits.get(edit.name).copied().unwrap_or(0);
         let _ = writeln!(out, "operator: {:<56}{count:>8}", edit.name);

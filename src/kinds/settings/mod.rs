@@ -380,6 +380,11 @@ impl Kind for Setting {
         self.scopes
     }
 
+    fn stays(&self, _address: &str, before: &Facts, _after: &Facts) -> Option<String> {
+        let off = self.name == MESSAGE_TYPES.name && before.get("factor.sms") == Some(&json!(false));
+        off.then(|| "the phone factor is off, and without it the API takes no message types".into())
+    }
+
     fn tolerates(&self, field: &str, desired: &Value, observed: &Value) -> bool {
         (self.tolerates)(field, desired, observed)
     }
