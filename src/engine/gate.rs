@@ -121,6 +121,8 @@ pub struct Pace {
     share_percent: u64,
     in_flight: u64,
     answered: bool,
+    /// The latest reply that tells of the budget was a 429.
+    refused: bool,
     /// Limit and remaining of the window, and when it is full again (our clock, ms).
     window: Option<(u64, u64, u64)>,
     hold_until_ms: u64,
@@ -128,13 +130,14 @@ pub struct Pace {
 
 impl Pace {
     fn new(share_percent: u64) -> Pace {
-        Pace { share_percent, in_flight: 0, answered: false, window: None, hold_until_ms: 0 }
+        Pace { share_percent, in_flight: 0, answered: false, refused: false, window: None, hold_until_ms: 0 }
     }
 
     /// Whether one more request may leave now.
     pub fn may_send(&self, now_ms: u64) -> bool {
         now_ms >= self.hold_until_ms
             && match self.window {
+                _ if self.refused => self.in_flight == 0,
                 None if self.answered => self.in_flight < UNPACED_IN_FLIGHT,
                 None => self.in_flight < BLIND_BURST,
                 Some((limit, remaining, full_at_ms)) => {
@@ -161,8 +164,8 @@ impl Pace {
             Answer::Lost(_) => return self.uncounted(now_ms),
             Answer::NotSent(_) => return,
         };
-        // A gateway that answers in the server's place says nothing of its pace.
-        self.answered |= reply.status < 500;
+        // A gateway that answers in the server's place says nothing of its pace, and neither does a refusal.
+        self.answered |= (200..300).contains(&reply.status) && looks_like_json(reply);
         let number = |name: &str| reply.header(name).and_then(|text| text.trim().parse::<u64>().ok());
         if let (Some(limit), Some(remaining)) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining"))
         {
@@ -176,7 +179,7 @@ impl Pace {
             self.window = match self.window {
                 // Answers overtake each other: inside a window the smallest number is the latest, and so is the latest
                 // reset (what refills bit by bit is full later with every request).
-                Some((_, known, known_full_ms)) if now_ms < known_full_ms => {
+                Some((_, known, known_full_ms)) if now_ms < known_full_ms && !self.refused => {
                     Some((limit, remaining.min(known), full_at_ms.max(known_full_ms)))
                 }
                 _ => Some((limit, remaining, full_at_ms)),
@@ -190,6 +193,9 @@ impl Pace {
             let hint = hint_ms(reply, now_ms).unwrap_or(1000).clamp(200, HINT_MAX_MS);
             self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
         }
+        // Where somebody was refused, somebody else draws on the budget too, and only the next reply tells what is left.
+        let tells = reply.header("x-ratelimit-remaining").is_some() || self.window.is_none();
+        self.refused = reply.status == 429 || (self.refused && !tells);
     }
 
     /// One request more, of which no header tells.

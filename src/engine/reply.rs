@@ -128,6 +128,12 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
     match answer {
         Answer::NotSent(cause) => Err(Failed::NotDone(scrubber.scrub(&format!("{}: {cause}", place())))),
         Answer::Lost(cause) => Err(Failed::Unknown(scrubber.scrub(&format!("{}: {cause}", place())))),
+        // A deletion is answered with 204, so this is the answer to something else: whoever sent it has to look.
+        Answer::Reply(reply)
+            if (200..300).contains(&reply.status) && method == Method::Delete && reply.status != 204 =>
+        {
+            Err(Failed::Unknown(format!("{}: a reply with status {}, not 204", place(), reply.status)))
+        }
         Answer::Reply(reply) if (200..300).contains(&reply.status) => {
             if reply.body.iter().all(u8::is_ascii_whitespace) {
                 return if is_read {
@@ -137,10 +143,6 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
                 };
             }
             match json_of(&reply.body) {
-                // A deletion answers nothing (204), so this is the answer to something else.
-                Ok(json) if method == Method::Delete && !json.is_null() => {
-                    Err(Failed::Unknown(format!("{}: a reply with a body, status {}", place(), reply.status)))
-                }
                 Ok(json) => Ok(json),
                 Err(cause) if is_read => Err(Failed::Misread(format!(
                     "{}: the reply with status {} {cause}",

@@ -345,8 +345,8 @@ impl Kind for VerifyRateLimit {
         &[]
     }
 
-    fn stays(&self, address: &str, _before: &Facts, after: &Facts) -> Option<String> {
-        let name = address.strip_prefix("verify_rate_limit.").unwrap_or_default();
+    fn stays(&self, step: &Step, _before: &Facts, after: &Facts) -> Option<String> {
+        let name = step.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
         let passed = after.get("action.limits").and_then(Json::as_array)?.iter().any(|passed| passed == name);
         let sends =
             after.get("action") == Some(&json!("deployed")) && after.get("service") != Some(&json!(false));

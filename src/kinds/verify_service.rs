@@ -203,15 +203,7 @@ impl Kind for VerifyService {
                     "the Twilio credentials belong to account {answered}, and the manifest names {account}"
                 )));
             }
-            // Some accounts may lack the entitlement, and then every message of Auth0 would fail (60204).
-            let wants_custom = run.desired.get("custom_code_enabled") == Some(&Value::Known(json!(true)));
-            if wants_custom && seen.attrs.get("custom_code_enabled") == Some(&Value::Known(json!(false))) {
-                return Err(Failed::Misread(format!(
-                    "service {} reads back custom_code_enabled = false although true was sent: the account may lack custom codes; \
-                     switch them on in the Twilio console (Verify, Services, this service) and apply again",
-                    seen.ids.get("sid").map(String::as_str).unwrap_or_default()
-                )));
-            }
+            sends_custom_codes(run.desired, &seen)?;
             Ok(Done::seen(seen))
         })
     }
@@ -244,7 +236,11 @@ impl Kind for VerifyService {
                 .collect();
             match fresh.as_slice() {
                 [] => Ok(None),
-                [service] => Ok(Some(Done::seen(parse(service)))),
+                [service] => {
+                    let seen = parse(service);
+                    sends_custom_codes(run.desired, &seen)?;
+                    Ok(Some(Done::seen(seen)))
+                }
                 several => {
                     let sids: Vec<&str> = several.iter().map(|service| text(service, "sid")).collect();
                     Err(Failed::Unknown(format!(
@@ -281,6 +277,19 @@ impl Kind for VerifyService {
         let known = |(key, value): (&String, &Value)| Some((key.clone(), value.known()?.clone()));
         seen.attrs.iter().filter(|(key, _)| *key != verify_template::BY_NAME).filter_map(known).collect()
     }
+}
+
+/// Some accounts may lack the entitlement, and then every message of Auth0 would fail (60204).
+fn sends_custom_codes(desired: &Attrs, seen: &Seen) -> Result<(), Failed> {
+    let is = |attrs: &Attrs, on: bool| attrs.get("custom_code_enabled") == Some(&Value::Known(json!(on)));
+    if is(desired, true) && is(&seen.attrs, false) {
+        return Err(Failed::Misread(format!(
+            "service {} reads back custom_code_enabled = false although true was sent: the account may lack custom codes; \
+             switch them on in the Twilio console (Verify, Services, this service) and apply again",
+            seen.ids.get("sid").map(String::as_str).unwrap_or_default()
+        )));
+    }
+    Ok(())
 }
 
 /// SID that the record has. An entry without one was not written by us, and is as good as none.

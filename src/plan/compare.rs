@@ -141,6 +141,10 @@ pub fn differences(
             Some(Value::Unknown(_)) if kind.write_only(field) && keeps && !was_sent(desired, last) => {
                 Match::Differs
             }
+            // A secret of which no record tells what was sent could be that of a key or a service that is gone.
+            Some(Value::Stamp(_)) if keeps && last.is_none() && matches!(desired, Value::Secret(_)) => {
+                Match::Differs
+            }
             _ => compare(desired, observed, last, prints),
         };
         match matched {

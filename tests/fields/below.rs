@@ -277,7 +277,8 @@ fn a_lost_ledger_finds_the_limits_below_the_pinned_service() {
     bed.with_twin(lose_ledger);
     bed.manifest = valid(FULL, &[edit("verify_service.sid", json!(sid))]);
     let plan = bed.observe().plan;
-    assert!(plan.steps.is_empty() && plan.record, "{:?}", steps(&plan));
+    // Nobody knows any more which secrets were sent, so they are sent again.
+    assert_eq!(steps(&plan), ["action: put the draft and build it", "action: deploy"]);
     bed.applied();
     settled(&mut bed, "recorded anew");
 }

@@ -130,7 +130,7 @@ fn at_once(hold: usize, meet: usize, kill: bool, ttl: &str) -> Pair {
 /// The second begins while the first observes, takes the lease, writes its record, works, and lets go.
 #[test]
 fn two_programs_at_once_never_write_between_each_other() {
-    // Of the first run's 36 requests: token, observe, lease, intent, steps, result, release.
+    // Of the first run's 37 requests: token, observe, lease, intent, steps, result, release.
     let holds = [1, 5, 11, 13, 14, 20, 26, 32];
     std::thread::scope(|scope| {
         for (at, hold) in holds.into_iter().enumerate() {
@@ -141,7 +141,8 @@ fn two_programs_at_once_never_write_between_each_other() {
                 never_interleaved(&pair.log, &story);
                 let mut codes = pair.runs.each_ref().map(|run| run.code);
                 codes.sort();
-                let words: Vec<&str> = pair.runs.iter().map(|run| run.err.as_str()).collect();
+                let words: Vec<&str> =
+                    pair.runs.iter().flat_map(|run| [run.err.as_str(), run.out.as_str()]).collect();
                 assert!(
                     codes == [Some(0), Some(0)] || codes == [Some(0), Some(75)],
                     "{story}: {codes:?}\n{words:#?}"

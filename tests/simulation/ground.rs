@@ -11,7 +11,7 @@ use super::exempt::{Case, Law, exempt};
 use super::faults::{HUGE_BYTES, Schedule};
 use super::laws::{self, Made};
 use super::manifests::{ACCOUNT, Claims, DOMAIN};
-use super::model::look;
+use super::model::{because, look};
 use super::operators::Operator;
 use super::procs::{Command, Proc};
 
@@ -230,7 +230,8 @@ impl Ground {
                 .any(|(actor, list)| *actor != proc.number && *list),
             outlived: self.outlived,
             lease_deleted: self.lease_deleted,
-            no_lease: self.no_lease.contains(&proc.number) || !self.twin.options.serverless_allowed,
+            no_lease: self.turns.iter().chain([&proc.number]).any(|number| self.no_lease.contains(number))
+                || !self.twin.options.serverless_allowed,
             own_code_throws: false,
             blind: self.now_ms < proc.told_ms,
             shared,
@@ -307,7 +308,15 @@ impl Ground {
             }
         }
         case.own_code_throws = is.throws;
-        for loss in laws::losses(&was, &is, &proc.words()) {
+        let losses = laws::losses(&was, &is, &proc.words());
+        if !losses.is_empty() && self.trace.is_some() {
+            let (old, new) = (because(&before, domain), because(&self.twin.world, domain));
+            old.iter()
+                .filter(|row| !new.contains(row))
+                .for_each(|row| self.say(&format!("   before: {row}")));
+            new.iter().for_each(|row| self.say(&format!("   after:  {row}")));
+        }
+        for loss in losses {
             self.blame(Law::Login, case, format!("{request}: {loss}"));
         }
         // Nothing twice.
@@ -353,9 +362,7 @@ impl Ground {
             return;
         }
         if self.turns.contains(&proc.number) {
-            let any = self.turns.iter().any(|number| self.no_lease.contains(number));
-            let case = Case { no_lease: case.no_lease || any, ..*case };
-            self.blame(Law::Lease, &case, format!("run {} writes again after another one did", proc.number));
+            self.blame(Law::Lease, case, format!("run {} writes again after another one did", proc.number));
             self.crossed = true;
         }
         self.turns.push(proc.number);

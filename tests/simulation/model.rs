@@ -1,5 +1,6 @@
 //! The delivery model: the tables of `docs/delivery-model.md`, and what to look at in a world for each of their columns.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -51,9 +52,27 @@ pub fn answer(heading: &str, words: &[&str]) -> Option<&'static str> {
     table.rows.iter().find(fits).and_then(|row| row.last().copied())
 }
 
+thread_local! {
+    /// What was asked and answered, while somebody wants to know.
+    static HEARD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
 fn ask(heading: &str, words: &[&str]) -> &'static str {
-    answer(heading, words)
-        .unwrap_or_else(|| panic!("docs/delivery-model.md, {heading}: no row for {words:?}"))
+    let said = answer(heading, words)
+        .unwrap_or_else(|| panic!("docs/delivery-model.md, {heading}: no row for {words:?}"));
+    HEARD.with_borrow_mut(|heard| {
+        if let Some(heard) = heard {
+            heard.push(format!("{heading}: {} -> {said}", words.join(", ")));
+        }
+    });
+    said
+}
+
+/// The rows of the model that decide about a tenant, for a person who reads a trace.
+pub fn because(world: &World, domain: &str) -> Vec<String> {
+    HEARD.set(Some(Vec::new()));
+    look(world, domain);
+    HEARD.take().unwrap_or_default()
 }
 
 /// What users get out of a tenant.

@@ -152,8 +152,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a Verify service is not looked up",
         "src/kinds/verify_service.rs",
-        "[service] => Ok(Some(Done::seen(parse(service)))),",
-        "[_] => Ok(None),",
+        "sends_custom_codes(run.desired, &seen)?;\n                    Ok(Some(Done::seen(seen)))",
+        "let _ = seen;\n                    Ok(None)",
         &["Twice"],
     ),
     mutant(

@@ -19,7 +19,9 @@ pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result
     let mut looks = action(run);
     if let Some(sid) = id(run, "verify_service", "sid") {
         let get = Get::whole(Api::Verify, format!("/v2/Services/{sid}"));
-        looks.push(("the Verify service", get, sid, |reply, sid| text(reply, "sid") == sid));
+        looks.push(("the Verify service with custom codes", get, sid, |reply, sid| {
+            text(reply, "sid") == sid && reply["custom_code_enabled"] != json!(false)
+        }));
     }
     looks.extend(code_limits::read(run));
     let part = |name: &str| id(run, feedback_function::NAME, name);

@@ -380,8 +380,10 @@ impl Kind for Setting {
         self.scopes
     }
 
-    fn stays(&self, _address: &str, before: &Facts, _after: &Facts) -> Option<String> {
-        let off = self.name == MESSAGE_TYPES.name && before.get("factor.sms") == Some(&json!(false));
+    fn stays(&self, step: &Step, before: &Facts, _after: &Facts) -> Option<String> {
+        // No types at all are taken with the factor off.
+        let some = self.name == MESSAGE_TYPES.name && known(&values(step), "message_types") != json!([]);
+        let off = some && before.get("factor.sms") == Some(&json!(false));
         off.then(|| "the phone factor is off, and without it the API takes no message types".into())
     }
 
@@ -421,10 +423,11 @@ impl Kind for Setting {
             // A factor's reply does not name it, so its own value is what was written.
             let mut attrs = run.seen.attrs.clone();
             let read = if self.name == MFA_FACTOR.name {
-                Attrs::from([(
-                    "enabled".to_owned(),
-                    Value::Known(reply.get("enabled").cloned().unwrap_or(Json::Null)),
-                )])
+                let Some(enabled) = reply.get("enabled").and_then(Json::as_bool) else {
+                    let text = format!("the reply does not say whether {} is on now", run.address);
+                    return Err(Failed::Unknown(text));
+                };
+                Attrs::from([("enabled".to_owned(), Value::Known(json!(enabled)))])
             } else {
                 (self.parse)(run.address, &reply)
             };
