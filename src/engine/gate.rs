@@ -190,7 +190,7 @@ impl Pace {
             self.uncounted(now_ms);
         }
         if reply.status == 429 {
-            let hint = hint_ms(reply, now_ms).unwrap_or(1000).clamp(200, HINT_MAX_MS);
+            let hint = hint_ms(reply, now_ms).unwrap_or(1000).clamp(1000, HINT_MAX_MS);
             self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
         }
         // Where somebody was refused, somebody else draws on the budget too, and only the next reply tells what is left.
@@ -200,7 +200,10 @@ impl Pace {
 
     /// One request more, of which no header tells.
     fn uncounted(&mut self, now_ms: u64) {
-        if let Some((limit, remaining, full_at_ms)) = &mut self.window {
+        if self.refused {
+            // Nothing is known again, so the smallest plan's refill is waited for.
+            self.hold_until_ms = self.hold_until_ms.max(now_ms + 1000);
+        } else if let Some((limit, remaining, full_at_ms)) = &mut self.window {
             if now_ms >= *full_at_ms {
                 (*remaining, *full_at_ms) = (*limit, now_ms + 1000);
             }

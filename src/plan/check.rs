@@ -39,13 +39,18 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
                 lose(format!("{name} stop working"), false);
             }
         }
-        if locked_out(&facts) && !locked_out(&before) {
+        // While the switch is on, the documents disagree about whether the policy asks; from here on it surely does.
+        let asks_again =
+            flag(&before, "customize") == Some(true) && step.effects.get("customize") == Some(&json!(false));
+        if locked_out(&facts) && (!locked_out(&before) || asks_again) {
             lose("a second factor is demanded and none can be used".into(), true);
         }
         let former = demands(&before);
         for (rule, usable) in demands(&facts) {
             let old = former.iter().find(|(name, _)| *name == rule).map(|(_, usable)| usable);
-            if usable.is_empty() && old.is_none_or(|old| !old.is_empty()) {
+            let anew =
+                ["rules", "rules.action", "rules.bound"].iter().any(|key| step.effects.contains_key(*key));
+            if usable.is_empty() && (anew || old.is_none_or(|old| !old.is_empty())) {
                 lose(format!("the rule {rule} demands a second factor and none can be used"), true);
             } else if let Some(old) = old.filter(|_| !step.effects.contains_key("rules")) {
                 let gone: Vec<&str> = old.iter().filter(|name| !usable.contains(name)).copied().collect();

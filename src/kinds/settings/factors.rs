@@ -132,9 +132,14 @@ pub static MESSAGE_TYPES: Setting = Setting {
     ..SETTING
 };
 
-/// Whether the tenant's phone provider, as it stands, covers the message types that are wanted. Without the unified
-/// experience, or where nobody here looks at the provider, there is nothing to cover.
-pub(super) fn covered(diff: &Diff<'_>) -> bool {
+/// Whether the API takes the message types that are wanted as things stand: the phone factor is on, and the tenant's
+/// phone provider covers them. Without the unified experience, or where nobody here looks at the provider, there is
+/// nothing to cover.
+pub(super) fn taken(diff: &Diff<'_>) -> bool {
+    let factor = diff.all.get("mfa_factor.phone").map(|seen| known(&seen.attrs, "enabled"));
+    if factor == Some(json!(false)) {
+        return false;
+    }
     let unified = diff.all.get("unified_phone").map(|seen| known(&seen.attrs, "enabled"));
     let Some(provider) = diff.all.get("phone_provider").filter(|_| unified != Some(json!(false))) else {
         return true;
@@ -145,5 +150,6 @@ pub(super) fn covered(diff: &Diff<'_>) -> bool {
         let method = if kind == "sms" { "text" } else { "voice" };
         methods.as_array().is_some_and(|methods| methods.iter().any(|one| one == method))
     };
-    provider.exists && types.as_array().is_none_or(|types| types.iter().all(covers))
+    let on = provider.exists && known(&provider.attrs, "disabled") != json!(true);
+    on && types.as_array().is_none_or(|types| types.iter().all(covers))
 }

@@ -316,8 +316,8 @@ impl Kind for Setting {
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
         let mut step = self.set_step(diff.address, diff.seen, &to, diff.changes);
-        // Fewer types are taken at once only where the provider covers them already; else it goes first.
-        if step.stage == Stage::NarrowTypes && !factors::covered(diff) {
+        // Fewer types go first where the API takes them already; else after what they need.
+        if step.stage == Stage::NarrowTypes && !factors::taken(diff) {
             step.stage = Stage::MessageTypes;
         }
         vec![step]
