@@ -185,6 +185,12 @@ impl Kind for VerifyService {
                     return match writer.send(write(Method::Delete, path, Body::None, Repeat::Safe)).await {
                         Ok(_) => Ok(Done::seen(Seen::default())),
                         Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
+                        // Whether a service goes with what is in it is not documented.
+                        Err(Failed::Refused(mut refusal)) if matches!(refusal.status, 400 | 409) => {
+                            refusal.message += " (if the service still holds rate limits or messaging configurations, \
+                                                which no record knows, delete those and run this again)";
+                            Err(Failed::Refused(refusal))
+                        }
                         Err(failed) => Err(failed),
                     };
                 }
