@@ -111,6 +111,7 @@ impl Lease {
         let first = format!("{owner} #0");
         // Each round either wins, or ends, or has seen a take-over by somebody else.
         let mut lost = None;
+        let mut asked_again = false;
         for _ in 0..5 {
             let form = [
                 ("UniqueName", name.as_str()),
@@ -123,6 +124,7 @@ impl Lease {
                 .await;
             match made {
                 Ok(service) if !text(&service, "sid").is_empty() => {
+                    lease.waited |= asked_again;
                     return Ok(checked(lease, &service, account, port).await);
                 }
                 // Accepted, but the reply names nothing: look what stands there.
@@ -144,6 +146,11 @@ impl Lease {
                     match standing(tenant, &port.reader()).await? {
                         None if refusal.status == 409 => {
                             lease.waited = true;
+                            continue;
+                        }
+                        // Another status may stand for either; what was taken is free by now.
+                        None if !asked_again => {
+                            asked_again = true;
                             continue;
                         }
                         None => {

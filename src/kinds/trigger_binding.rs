@@ -6,7 +6,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::action::{Action, LEGACY, PHONE, POST_LOGIN, Ready, rules};
+use super::action::{self, Action, LEGACY, PHONE, POST_LOGIN, Ready, rules};
 use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, entries, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -502,7 +502,15 @@ impl Kind for TriggerBinding {
                         }
                         return Ok(Done::seen(with_id(seen(&now, &id, &position), &id)));
                     }
-                    Err(failed) if failed.status() == Some(400) && !unbind && tries < BINDABLE_TRIES_MAX => {
+                    // Where a refusal is taken for the tenant's last word, one that passes must not be.
+                    Err(failed)
+                        if !unbind
+                            && tries < BINDABLE_TRIES_MAX
+                            && (failed.status() == Some(400)
+                                || self.optional
+                                    && failed.status() == Some(403)
+                                    && failed.code() != Some("insufficient_scope")) =>
+                    {
                         writer.reader().tell(Event::Polling {
                             address: run.address.to_owned(),
                             state: "not bindable yet".into(),
@@ -516,6 +524,10 @@ impl Kind for TriggerBinding {
                             && matches!(failed.status(), Some(400 | 403 | 404 | 409 | 422))
                             && failed.code() != Some("insufficient_scope") =>
                     {
+                        // An Action that somebody else took away is refused in the same way.
+                        if let Err(gone) = writer.reader().fresh(&action::one(&id)).await {
+                            return Err(if gone.status() == Some(404) { failed } else { gone });
+                        }
                         writer.reader().tell(Event::Notice(format!(
                             "the tenant refuses the binding ({failed}); going on, since the provider calls the deployed Action itself"
                         )));

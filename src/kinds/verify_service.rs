@@ -185,6 +185,12 @@ impl Kind for VerifyService {
                     return match writer.send(write(Method::Delete, path, Body::None, Repeat::Safe)).await {
                         Ok(_) => Ok(Done::seen(Seen::default())),
                         Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
+                        // Whether a service goes with what is in it is not documented.
+                        Err(Failed::Refused(mut refusal)) if matches!(refusal.status, 400 | 409) => {
+                            refusal.message += " (if the service still holds rate limits or messaging configurations, \
+                                                which no record knows, delete those and run this again)";
+                            Err(Failed::Refused(refusal))
+                        }
                         Err(failed) => Err(failed),
                     };
                 }
@@ -365,25 +371,27 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         let fresh: Vec<&&Json> =
             named.iter().filter(|service| !before.iter().any(|sid| sid == text(service, "sid"))).collect();
         match fresh.as_slice() {
-            [] => return Ok(seen),
+            // It made none of this name; whether one may be made is decided below, since the name may be another one by now.
+            [] => {}
             [service] => {
                 let mut found = parse(service);
                 found.raw = json!({ "same_name": all, "resumed": true });
                 return Ok(found);
             }
-            _ => {}
+            several => {
+                let several: Vec<&str> = several.iter().map(|service| text(service, "sid")).collect();
+                seen.finding(
+                    hint.address,
+                    Level::Blocker,
+                    format!(
+                        "more than one service named {name:?} appeared since the last run began: {}",
+                        several.join(", ")
+                    ),
+                    "pin the right one with verify_service.sid and delete the others",
+                );
+                return Ok(seen);
+            }
         }
-        let fresh: Vec<&str> = fresh.iter().map(|service| text(service, "sid")).collect();
-        seen.finding(
-            hint.address,
-            Level::Blocker,
-            format!(
-                "more than one service named {name:?} appeared since the last run began: {}",
-                fresh.join(", ")
-            ),
-            "pin the right one with verify_service.sid and delete the others",
-        );
-        return Ok(seen);
     }
     let wants_new = hint.manifest.text(NAME, "sid") == Some("new");
     // Without a record, the stack's own Function says which of them it reports to.

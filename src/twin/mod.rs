@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use self::faults::{Faults, Garble, Rule, What, When};
-pub use self::options::{ALL_SCOPES, BindingRule, Flag, Options, Rate, SecretWithoutValue};
+pub use self::options::{ALL_SCOPES, BindingRule, Flag, Options, Rate, SecretWithoutValue, WithoutAction};
 pub use self::world::{Account, Tenant, TriggerRef, World};
 
 use self::faults::HUGE_BYTES;
@@ -396,7 +396,7 @@ fn rate_limited(request: &ApiRequest, options: &Options, retry_after_s: Option<u
         twilio::refusal(429, 20429, "Too Many Requests")
     } else {
         let reset_s = now_ms / 1_000 + retry_after_s.unwrap_or(1);
-        auth0::rate::too_many()
+        auth0::rate::too_many(options)
             .with_header("x-ratelimit-limit", auth0::rate::limit(options.rate))
             .with_header("x-ratelimit-remaining", 0)
             .with_header("x-ratelimit-reset", reset_s)

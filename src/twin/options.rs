@@ -65,6 +65,8 @@ pub enum Flag {
     Off,
     /// The settings do not show the flag, and the legacy calls work (seen on an older tenant).
     Absent,
+    /// The settings do not show the flag, and the unified experience is on, as one client takes an absent flag to mean.
+    AbsentOn,
 }
 
 /// Whether an Action of the `custom-phone-provider` trigger may be bound. Sources disagree.
@@ -83,6 +85,18 @@ pub enum SecretWithoutValue {
     /// The value set before stays; a name not set before is refused.
     KeepOld,
     Refuse,
+}
+
+/// What becomes of a `custom` phone provider when the tenant's last Action that it could call is deleted. Not documented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithoutAction {
+    /// Nothing: it goes on naming nobody.
+    Stays,
+    Disabled,
+    Removed,
+    /// The deletion is refused with 409, also by force.
+    Refuses,
 }
 
 /// Everything that can be turned on a twin. The default is strict and realistic: where the vendor's behaviour is
@@ -144,17 +158,33 @@ pub struct Options {
     pub default_protection_is_404: bool,
     /// `errorCode` of the 403 that legacy phone calls get while the flag is on. Default none.
     pub unified_error_code: Option<String>,
+    /// `errorCode` of the 409s of Auth0 and of the refusal of a second Action where one is allowed. Default none.
+    pub conflict_error_code: Option<String>,
+    /// `errorCode` of Auth0's 429. Default `too_many_requests`.
+    pub too_many_requests_code: Option<String>,
+    /// Longest name of an Action, in characters. Default 255; the real number is not published.
+    pub action_name_limit: usize,
+    /// Default `stays`.
+    pub provider_without_action: WithoutAction,
+    /// Whether an Action of `custom-phone-provider` has to be bound to be called. Default false: deploying it is enough,
+    /// as the vendor's steps have it.
+    pub custom_phone_needs_binding: bool,
     /// Scopes granted to tokens; `None` (the default) grants all.
     pub scopes: Option<Vec<String>>,
     /// Default 86400.
     pub token_lifetime_s: u64,
     /// Most log streams per tenant, prioritised ones not counted; `None` (the default) sets no limit.
     pub log_stream_limit: Option<usize>,
+    /// Status of the refusal beyond that: 400, 403 (the default) or 409.
+    pub log_stream_limit_status: u16,
     /// Most Twilio requests of one account under way at once; more are refused with 429, code 20429. Default 50; the
     /// real number is not published, and a client with 50 at once was reported to run into it.
     pub twilio_concurrency: usize,
     /// False: the Twilio credential may not use Serverless (403, code 70051). Default true.
     pub serverless_allowed: bool,
+    /// False: the Twilio credential may not use messaging configurations (403, code 70051), for which no permission of
+    /// restricted keys is known. Default true.
+    pub messaging_configurations_allowed: bool,
     /// False: `CustomCodeEnabled=true` is taken with 2xx and reads back false. Default true.
     pub custom_code_entitled: bool,
     /// Account of API keys of which the world knows nothing. `None` (the default): the account with the same digits.
@@ -168,8 +198,20 @@ pub struct Options {
     /// Whether reads of a Verify service show what is newer than the published description (`email`, `mailer_sid`).
     /// Not documented. Default false: they are taken and not shown.
     pub newer_verify_fields_shown: bool,
+    /// Whether a Verify service can be deleted with rate limits and messaging configurations in it. Default true; when
+    /// false, 409 until it is empty.
+    pub verify_service_deleted_whole: bool,
+    /// Whether a send that names a rate limit which the service does not have is refused. Default true.
+    pub unknown_rate_limit_refused: bool,
     /// Most Serverless services per account. Default 50, as reported.
     pub serverless_service_limit: usize,
+    /// Status of the refusal of a second Serverless service of a unique name: 409 (the default) or 400.
+    pub serverless_name_taken_status: u16,
+    /// Whether a second variable of a key is refused with 409. Default true; when false there are two of it.
+    pub variable_keys_unique: bool,
+    /// Whether an upload of what the newest version holds makes another version. Default true; when false, the reply is
+    /// that version.
+    pub same_upload_is_new: bool,
     /// Builds that no environment serves vanish this long after they ended; `None` (the default) keeps them. (Older
     /// documents speak of an hour.)
     pub unused_builds_expire_ms: Option<u64>,
@@ -191,7 +233,15 @@ impl Options {
         }
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
         all.insert(name.to_owned(), value);
-        *self = serde_json::from_value(Value::Object(all)).map_err(|error| format!("{name}: {error}"))?;
+        let new: Options =
+            serde_json::from_value(Value::Object(all)).map_err(|error| format!("{name}: {error}"))?;
+        if [new.log_stream_limit_status, new.serverless_name_taken_status]
+            .iter()
+            .any(|status| !(400..500).contains(status))
+        {
+            return Err(format!("{name}: a status from 400 to 499 is expected"));
+        }
+        *self = new;
         Ok(())
     }
 }
@@ -224,18 +274,30 @@ impl Default for Options {
             omitted_filters_kept: false,
             default_protection_is_404: false,
             unified_error_code: None,
+            conflict_error_code: None,
+            too_many_requests_code: Some("too_many_requests".into()),
+            action_name_limit: 255,
+            provider_without_action: WithoutAction::Stays,
+            custom_phone_needs_binding: false,
             scopes: None,
             token_lifetime_s: 86_400,
             log_stream_limit: None,
+            log_stream_limit_status: 403,
             twilio_concurrency: 50,
             serverless_allowed: true,
+            messaging_configurations_allowed: true,
             custom_code_entitled: true,
             default_account: None,
             verify_service_limit: 100,
             verify_rate_limit_limit: 10,
             verify_bucket_limit: 10,
             newer_verify_fields_shown: false,
+            verify_service_deleted_whole: true,
+            unknown_rate_limit_refused: true,
             serverless_service_limit: 50,
+            serverless_name_taken_status: 409,
+            variable_keys_unique: true,
+            same_upload_is_new: true,
             unused_builds_expire_ms: None,
         }
     }
@@ -257,6 +319,8 @@ mod tests {
         assert_eq!(options.scopes.as_deref(), Some(["read:actions".to_owned()].as_slice()));
         let error = options.set("colour", "red").expect_err("unknown");
         assert!(error.contains("\"colour\"; there are: latency_ms, "), "{error}");
+        let error = options.set("log_stream_limit_status", "200").expect_err("no refusal");
+        assert!(error.contains("400 to 499") && options.log_stream_limit_status == 403, "{error}");
         let error = options.set("unified_flag", "maybe").expect_err("no such word");
         assert!(error.contains("unified_flag") && error.contains("`absent`"), "{error}");
     }

@@ -233,3 +233,111 @@ fn owners_are_in_the_log() {
     assert_eq!(bench.twin.log()[0].owner, DOMAIN);
     assert_eq!(bench.twin.log()[1].owner, ACCOUNT);
 }
+
+fn bench_of(change: fn(&mut Options)) -> Bench {
+    let mut options = Options { rate: Rate::Unlimited, ..Options::default() };
+    change(&mut options);
+    Bench::with(options)
+}
+
+#[test]
+fn a_provider_whose_action_is_deleted_fares_as_the_options_say() {
+    let cases = [
+        (WithoutAction::Stays, 204, json!([false])),
+        (WithoutAction::Disabled, 204, json!([true])),
+        (WithoutAction::Removed, 204, json!([])),
+        (WithoutAction::Refuses, 409, json!([false])),
+    ];
+    for (answer, status, disabled) in cases {
+        let mut bench = bench_of(|_| {});
+        bench.twin.options.provider_without_action = answer;
+        let id = bench.deployed_action("a", "custom-phone-provider", "v1");
+        let body =
+            json!({"name": "custom", "configuration": {"delivery_methods": ["text"]}, "credentials": {}});
+        assert_eq!(bench.post("/branding/phone/providers", &body).0, 201);
+        let other = bench.deployed_action("b", "post-login", "v3");
+        assert_eq!(bench.delete(&format!("/actions/actions/{other}")).0, 204, "another trigger");
+        assert_eq!(bench.delete(&format!("/actions/actions/{id}?force=true")).0, status, "{answer:?}");
+        let (_, list) = bench.get("/branding/phone/providers");
+        let shown: Value =
+            list["providers"].as_array().into_iter().flatten().map(|one| one["disabled"].clone()).collect();
+        assert_eq!(shown, disabled, "{answer:?}");
+    }
+}
+
+#[test]
+fn codes_names_and_statuses_that_are_not_known() {
+    let mut bench = bench_of(|options| {
+        options.conflict_error_code = Some("conflict".into());
+        options.action_name_limit = 3;
+        options.log_stream_limit = Some(0);
+        options.log_stream_limit_status = 409;
+        options.custom_phone_needs_binding = true;
+    });
+    bench.deployed_action("abc", "custom-phone-provider", "v1");
+    let trigger = json!([{"id": "custom-phone-provider", "version": "v1"}]);
+    let mut refused = |body: Value| {
+        let (status, reply) = bench.post("/actions/actions", &body);
+        (status, reply["errorCode"].clone())
+    };
+    assert_eq!(
+        refused(json!({"name": "two", "supported_triggers": trigger, "code": ""})),
+        (400, json!("conflict"))
+    );
+    assert_eq!(
+        refused(json!({"name": "long", "supported_triggers": trigger, "code": ""})),
+        (400, json!("invalid_body"))
+    );
+    let (status, reply) = bench.post("/log-streams", &log_stream());
+    assert_eq!((status, &reply["errorCode"]), (409, &json!("conflict")));
+    let provider =
+        json!({"name": "custom", "configuration": {"delivery_methods": ["text"]}, "credentials": {}});
+    let (_, made) = bench.post("/branding/phone/providers", &provider);
+    let path = format!("/branding/phone/providers/{}/try", made["id"].as_str().unwrap_or_default());
+    assert_eq!(bench.post(&path, &json!({"to": "+15005550006"})).0, 409, "not bound");
+}
+
+#[test]
+fn an_absent_flag_may_mean_that_it_is_on() {
+    for (flag, status) in [(Flag::Absent, 200), (Flag::AbsentOn, 403)] {
+        let mut bench = bench_of(|_| {});
+        bench.twin.options.unified_flag = flag;
+        bench.twin.world.tenants.clear();
+        bench.log_in();
+        assert_eq!(bench.get("/tenants/settings").1.get("phone_consolidated_experience"), None, "{flag:?}");
+        assert_eq!(bench.get("/guardian/factors/phone/selected-provider").0, status, "{flag:?}");
+    }
+}
+
+#[test]
+fn what_twilio_may_do_either_way() {
+    let post = Method::Post;
+    for other in [false, true] {
+        let mut bench = bench_of(|_| {});
+        let options = &mut bench.twin.options;
+        options.verify_service_deleted_whole = !other;
+        options.unknown_rate_limit_refused = !other;
+        options.variable_keys_unique = !other;
+        options.serverless_name_taken_status = if other { 400 } else { 409 };
+        let (_, made) = bench.twilio(post, "verify.twilio.com/v2/Services", &[("FriendlyName", "Acme")]);
+        let service = format!("verify.twilio.com/v2/Services/{}", made["sid"].as_str().unwrap_or_default());
+        bench.twilio(post, &format!("{service}/RateLimits"), &[("UniqueName", "per-user")]);
+        let send = [("To", "+15005550006"), ("Channel", "sms"), ("RateLimits", "{\"no-such\":\"1\"}")];
+        let sent = bench.twilio(post, &format!("{service}/Verifications"), &send).0;
+        assert_eq!(sent, if other { 201 } else { 400 });
+        assert_eq!(bench.twilio(Method::Delete, &service, &[]).0, if other { 409 } else { 204 });
+        let services = "serverless.twilio.com/v1/Services";
+        let form = [("UniqueName", "fb"), ("FriendlyName", "f")];
+        assert_eq!(bench.twilio(post, services, &form).0, 201);
+        assert_eq!(bench.twilio(post, services, &form).0, if other { 400 } else { 409 });
+        let environments = format!("{services}/fb/Environments");
+        let (_, made) = bench.twilio(post, &environments, &[("UniqueName", "production")]);
+        let variables = format!("{environments}/{}/Variables", made["sid"].as_str().unwrap_or_default());
+        let variable = [("Key", "A"), ("Value", "1")];
+        assert_eq!(bench.twilio(post, &variables, &variable).0, 201);
+        assert_eq!(bench.twilio(post, &variables, &variable).0, if other { 201 } else { 409 });
+        bench.twin.options.messaging_configurations_allowed = !other;
+        let (status, _) = bench.twilio(Method::Get, &format!("{service}/MessagingConfigurations"), &[]);
+        assert_eq!(status, if other { 403 } else { 404 });
+    }
+}

@@ -146,7 +146,8 @@ fn a_foreign_action_on_the_legacy_trigger_is_a_conflict() {
 
 #[test]
 fn the_legacy_calls_are_out_of_reach_with_the_unified_experience() {
-    for code in [None, Some("feature_not_enabled".to_owned())] {
+    for code in [None, Some("feature_not_enabled"), Some("insufficient_scope")] {
+        let code = code.map(str::to_owned);
         let options = Options { unified_error_code: code, ..crate::support::options() };
         let mut bench = Bench::new(options, legacy_manifest());
         let plan = bench.plan();

@@ -149,7 +149,8 @@ fn change() -> Bench {
 
 #[test]
 fn two_at_once_do_not_interleave() {
-    for ready in [Bench::crowded(), change()] {
+    let by_400 = || Bench::new(Options { serverless_name_taken_status: 400, ..options() }, core_manifest());
+    for ready in [Bench::crowded(), change(), by_400()] {
         // Close together, where both plan before either has the lease, and then all along the first one's run.
         all((0..1_500).step_by(75).chain((1_500..16_000).step_by(500)), |offset_ms| {
             let story = format!("the second starts {offset_ms} ms later");

@@ -1,8 +1,10 @@
 //! Tenants and accounts that answer otherwise: every open question of the vendors' documents, both ways.
 
 use lockstep::engine::apply::Ended;
+use lockstep::model::api::Method;
 use lockstep::model::plan::Level;
-use lockstep::twin::options::{BindingRule, SecretWithoutValue};
+use lockstep::twin::fault_grammar::parse;
+use lockstep::twin::options::{BindingRule, SecretWithoutValue, WithoutAction};
 use lockstep::twin::{ALL_SCOPES, Flag, Options, Rate};
 
 use super::bench::{ACTION, Bench, all, crowd, shown};
@@ -34,6 +36,35 @@ fn either_answer_will_do() {
             "error code",
             Options { unified_error_code: Some("x".into()), unified_flag: Flag::Absent, ..base() },
         ),
+        (
+            "a code that means something else",
+            Options {
+                unified_error_code: Some("insufficient_scope".into()),
+                unified_flag: Flag::AbsentOn,
+                ..base()
+            },
+        ),
+        ("flag absent and on", Options { unified_flag: Flag::AbsentOn, ..base() }),
+        ("codes of conflicts", Options { conflict_error_code: Some("insufficient_scope".into()), ..base() }),
+        ("another 429", Options { too_many_requests_code: None, rate: Rate::Free, ..base() }),
+        (
+            "provider off without an Action",
+            Options { provider_without_action: WithoutAction::Disabled, ..base() },
+        ),
+        (
+            "provider gone without an Action",
+            Options { provider_without_action: WithoutAction::Removed, ..base() },
+        ),
+        (
+            "Action stays with the provider",
+            Options { provider_without_action: WithoutAction::Refuses, ..base() },
+        ),
+        ("binding needed", Options { custom_phone_needs_binding: true, ..base() }),
+        ("Verify service goes empty", Options { verify_service_deleted_whole: false, ..base() }),
+        ("lenient about limits", Options { unknown_rate_limit_refused: false, ..base() }),
+        ("a taken name is 400", Options { serverless_name_taken_status: 400, ..base() }),
+        ("variables twice", Options { variable_keys_unique: false, ..base() }),
+        ("an upload seen before", Options { same_upload_is_new: false, ..base() }),
         ("no hint", Options { retry_after_on_429: false, rate: Rate::Free, ..base() }),
         ("no serverless", Options { serverless_allowed: false, ..base() }),
         ("no room for a lease", Options { serverless_service_limit: 0, ..base() }),
@@ -102,6 +133,24 @@ fn what_cannot_work_fails_clearly_and_never_doubles() {
             Options { log_stream_limit: Some(1), ..options() },
             |options| options.log_stream_limit = None,
             "log-streams",
+        ),
+        (
+            "no room for a stream, said with 409",
+            Options { log_stream_limit: Some(1), log_stream_limit_status: 409, ..options() },
+            |options| options.log_stream_limit = None,
+            "allows no further log stream",
+        ),
+        (
+            "no room for a stream, said with 400",
+            Options { log_stream_limit: Some(1), log_stream_limit_status: 400, ..options() },
+            |options| options.log_stream_limit = None,
+            "allows no further log stream",
+        ),
+        (
+            "short names only",
+            Options { action_name_limit: 24, ..options() },
+            |options| options.action_name_limit = 255,
+            "name",
         ),
         (
             "no room for a Verify service",
@@ -245,4 +294,86 @@ fn a_slow_build_keeps_the_lease() {
     bench.converge("three minutes of building");
     let beats = bench.writes_since(mark).iter().filter(|name| *name == "update_serverless_service").count();
     assert!(beats >= 30, "{beats} heartbeats");
+}
+
+/// That the trigger takes no binding is the answer that stays, so one refusal by chance does not make it.
+#[test]
+fn a_binding_that_is_refused_once_is_made() {
+    let rule = "PATCH /api/v2/actions/triggers/custom-phone-provider/bindings$: 403";
+    let mut bench = with(Options { custom_phone_needs_binding: true, ..options() });
+    bench.stack.twin.borrow_mut().faults.rules.push(parse(rule).expect("a rule"));
+    bench.converge("refused once");
+    assert_eq!(bench.world().tenant_mut(DOMAIN).bound("custom-phone-provider").len(), 1);
+}
+
+/// The same refusal comes when the Action is not there any more, and says nothing about the trigger.
+#[test]
+fn the_binding_of_an_action_that_was_taken_away_is_made_with_the_next_one() {
+    let mut bench = with(Options { custom_phone_needs_binding: true, ..options() });
+    bench.watch.borrow_mut().meddle = Some(Box::new(|twin, _, _| {
+        let last = twin.log().last().map(|entry| (entry.operation, entry.wrote));
+        if last == Some(("deploy_action", true)) {
+            twin.tenant_mut(DOMAIN).actions.retain(|action| action.name != ACTION);
+        }
+    }));
+    assert!(matches!(bench.ended(false), Ended::Failed(_)));
+    bench.watch.borrow_mut().meddle = None;
+    bench.later();
+    assert_eq!(bench.ended(false), Ended::Done);
+    assert_eq!(bench.world().tenant_mut(DOMAIN).bound("custom-phone-provider").len(), 1);
+}
+
+/// What a run that died left in a service of ours is told where the service cannot go with it.
+#[test]
+fn a_service_that_is_not_empty_says_what_to_do() {
+    let mut bench = with(Options { verify_service_deleted_whole: false, ..options() });
+    bench.converge("applied");
+    let path = {
+        let mut world = bench.world();
+        let services = &world.account_mut(ACCOUNT).verify_services;
+        let ours = services.iter().find(|service| service.friendly_name == "Acme").expect("made");
+        format!("/v2/Services/{}/RateLimits", ours.sid)
+    };
+    let form = [("UniqueName", "left_behind")];
+    let (host, now_ms) = ("verify.twilio.com", bench.stack.in_process.now_ms());
+    bench.stack.twin.borrow_mut().operate_account(ACCOUNT, host, Method::Post, &path, &form, now_ms);
+    let ended = bench.ended(true);
+    assert!(matches!(&ended, Ended::Failed(text) if text.contains("delete those")), "{ended:?}");
+    for service in &mut bench.world().account_mut(ACCOUNT).verify_services {
+        service.rate_limits.clear();
+    }
+    bench.later();
+    assert_eq!(bench.ended(true), Ended::Done);
+}
+
+/// Where the status does not tell a name that is taken from an account that is full, a lease that is given back in
+/// between is asked for once more.
+#[test]
+fn a_lease_that_is_given_back_in_the_middle_is_taken() {
+    for serverless_name_taken_status in [400, 409] {
+        let mut bench = with(Options { serverless_name_taken_status, ..options() });
+        let name = lockstep::engine::lease::unique_name(DOMAIN);
+        let form = [("UniqueName", name.as_str()), ("FriendlyName", "another run #1")];
+        let (host, now_ms) = ("serverless.twilio.com", bench.stack.in_process.now_ms());
+        bench.stack.twin.borrow_mut().operate_account(
+            ACCOUNT,
+            host,
+            Method::Post,
+            "/v1/Services",
+            &form,
+            now_ms,
+        );
+        bench.watch.borrow_mut().meddle = Some(Box::new(move |twin, _, _| {
+            let last = twin.log().last().map(|entry| (entry.operation, entry.served_status));
+            if last == Some(("create_serverless_service", Some(serverless_name_taken_status))) {
+                twin.world.account_mut(ACCOUNT).serverless_services.clear();
+            }
+        }));
+        let mark = bench.stack.mark();
+        assert_eq!(bench.ended(false), Ended::Done);
+        let writes = bench.writes_since(mark);
+        let taken = writes.iter().filter(|name| *name == "create_serverless_service").count();
+        // What was planned beside another run is planned anew, under a lease of its own.
+        assert_eq!(taken, 2, "{serverless_name_taken_status}: {writes:?}");
+    }
 }

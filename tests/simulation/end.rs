@@ -124,6 +124,16 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("has secrets that the manifest does not name", |story| {
         story.draft.set("action.unmanaged_secrets", "\"remove\"")
     }),
+    ("the service still holds rate limits or messaging configurations", |story| {
+        // "Delete those": only those of the service that is to go, which is ours.
+        let made = story.ground.made.clone();
+        for service in &mut story.ground.twin.world.account_mut(ACCOUNT).verify_services {
+            if made.contains_key(&service.sid) {
+                service.rate_limits.clear();
+                service.messaging_configurations.clear();
+            }
+        }
+    }),
     ("what it made is not all on record", |_| {}),
     ("nothing is known to be ours", |_| {}),
 ];
@@ -391,8 +401,11 @@ fn destroy(story: &mut Story) {
     for _ in 0..4 {
         story.ground.now_ms += 2_000;
         let proc = run(story, Command::Destroy);
-        let blockers: Vec<String> =
+        let mut blockers: Vec<String> =
             proc.plan().iter().flat_map(Plan::blockers).map(|finding| finding.text.clone()).collect();
+        if let Some(Ended::Failed(text)) = proc.ended().filter(|_| blockers.is_empty()) {
+            blockers.push(text);
+        }
         match proc.ended() {
             Some(Ended::Done) => {
                 let recorded = matches!(story.store, Store::Tenant);

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep::model::api::{Answer, ApiRequest, Method};
 use lockstep::shell::in_process::Handled;
+use lockstep::twin::world::{ApiKey, KeyKind};
 use lockstep::twin::{Fate, Rule, Twin, What, When, World};
 
 use super::exempt::{Case, Law, exempt};
 use super::faults::{HUGE_BYTES, Schedule};
 use super::laws::{self, Made};
-use super::manifests::{ACCOUNT, Claims, DOMAIN};
+use super::manifests::{ACCOUNT, API_KEY, Claims, DOMAIN};
 use super::model::{because, look};
 use super::operators::Operator;
 use super::procs::{Command, Proc};
@@ -257,8 +258,14 @@ impl Ground {
             );
         }
         if lease_call && request.method == Method::Post && request.path == "/v1/Services" {
+            // That the name is taken is no refusal of leases.
+            let body = String::from_utf8_lossy(&request.body);
+            let accounts = before.iter().flat_map(|world| world.accounts.values());
+            let taken = accounts
+                .flat_map(|account| &account.serverless_services)
+                .any(|one| body.contains(&one.unique_name));
             let refused = matches!(entry.fate, Fate::Status(status) if (400..500).contains(&status) && status != 409 && status != 429);
-            if refused {
+            if refused && !taken {
                 self.no_lease.insert(proc.number);
                 proc.no_lease = true;
             }
@@ -272,6 +279,7 @@ impl Ground {
                     .iter()
                     .any(|(operation, code, _)| *operation == entry.operation && *code == status)
                 && !laws::plan_or_scope(status)
+                && !laws::name_too_long(&self.twin.options, entry.operation, status)
             {
                 let answer = match &handled.answer {
                     Answer::Reply(reply) => String::from_utf8_lossy(&reply.body).chars().take(200).collect(),
@@ -297,7 +305,8 @@ impl Ground {
 
     fn judge(&mut self, before: World, proc: &Proc, case: &mut Case, request: &str) {
         let domain = proc.domain.as_str();
-        let (was, is) = (look(&before, domain), look(&self.twin.world, domain));
+        let options = &self.twin.options;
+        let (was, is) = (look(&before, domain, options), look(&self.twin.world, domain, options));
         if !before.tenants[domain].unified() && self.twin.world.tenants[domain].unified() {
             self.left_legacy_ms = Some(self.now_ms);
         }
@@ -390,5 +399,18 @@ impl Ground {
     pub fn settle_in(&mut self) {
         self.twin.tenant_mut(DOMAIN);
         self.twin.world.account_mut(ACCOUNT);
+        if !self.twin.options.unknown_tenants {
+            let key = ApiKey {
+                account_sid: ACCOUNT.into(),
+                secret: None,
+                kind: KeyKind::Standard,
+                allow: Vec::new(),
+                friendly_name: "deploys".into(),
+                created_at_ms: 0,
+                updated_at_ms: 0,
+                deleted: false,
+            };
+            self.twin.world.keys.insert(API_KEY.into(), key);
+        }
     }
 }

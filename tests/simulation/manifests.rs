@@ -10,6 +10,8 @@ use serde_json::{Value as Json, json};
 use super::dice::Dice;
 
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
+/// The key of our requests.
+pub const API_KEY: &str = "SK00000000000000000000000000000001";
 /// The tenant whose story is told, and another one on the same account.
 pub const DOMAIN: &str = "acme-dev.eu.auth0.com";
 pub const OTHER: &str = "acme-two.eu.auth0.com";
@@ -315,7 +317,7 @@ pub fn env() -> BTreeMap<String, String> {
         ("AUTH0_CLIENT_ID", "client-id-of-the-simulation"),
         ("AUTH0_CLIENT_SECRET", "Auth0-Client-Secret-7f1c9b"),
         ("TWILIO_ACCOUNT_SID", ACCOUNT),
-        ("TWILIO_API_KEY", "SK00000000000000000000000000000001"),
+        ("TWILIO_API_KEY", API_KEY),
         ("TWILIO_API_SECRET", "Twilio-Api-Secret-3d9a42"),
         ("TWILIO_SENDER_KEY", "SK000000000000000000000000000000ab"),
         ("TWILIO_SENDER_SECRET", "Twilio-Sender-Secret-b81e66"),

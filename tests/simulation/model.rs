@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use lockstep::twin::World;
 use lockstep::twin::world::{ActionVersion, KeyKind, LogStream, Tenant};
+use lockstep::twin::{Options, World};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../docs/delivery-model.md");
@@ -95,7 +95,7 @@ pub struct Look {
 }
 
 /// Looks at one tenant of a world.
-pub fn look(world: &World, domain: &str) -> Look {
+pub fn look(world: &World, domain: &str, options: &Options) -> Look {
     let Some(tenant) = world.tenants.get(domain) else {
         return Look {
             phone_on: false,
@@ -125,8 +125,8 @@ pub fn look(world: &World, domain: &str) -> Look {
         |method: &str| provider.is_some_and(|provider| provider.delivery_methods().contains(&method));
     let way =
         |method: &str| ask("Way", &[flag, &tenant.legacy_phone.selected_provider, kind, yes(covers(method))]);
-    let running = running(tenant);
-    let code = code_of(world, tenant, &running);
+    let running = running(tenant, options);
+    let code = code_of(world, tenant, &running, options);
     let (text_way, voice_way) = (way("text"), way("voice"));
     let text = ask("Message", &["sms", text_way, code]);
     let voice = ask("Message", &["voice", voice_way, code]);
@@ -169,11 +169,12 @@ fn trigger(tenant: &Tenant) -> &'static str {
 }
 
 /// The versions that would run for one message.
-fn running(tenant: &Tenant) -> Vec<&ActionVersion> {
+fn running<'a>(tenant: &'a Tenant, options: &Options) -> Vec<&'a ActionVersion> {
     let trigger = trigger(tenant);
     let all = tenant.actions.iter().filter(|action| action.supports(trigger));
     let bound = |id: &str| tenant.bound(trigger).iter().any(|binding| binding.action_id == id);
-    all.filter(|action| tenant.unified() || bound(&action.id))
+    let needs_binding = !tenant.unified() || options.custom_phone_needs_binding;
+    all.filter(|action| !needs_binding || bound(&action.id))
         .filter_map(|action| action.live_version())
         .collect()
 }
@@ -194,7 +195,7 @@ fn handler(tenant: &Tenant, version: &ActionVersion) -> &'static str {
     }
 }
 
-fn code_of(world: &World, tenant: &Tenant, running: &[&ActionVersion]) -> &'static str {
+fn code_of(world: &World, tenant: &Tenant, running: &[&ActionVersion], options: &Options) -> &'static str {
     let [version] = running else {
         let count = if running.is_empty() { "none" } else { "several" };
         return ask("Code of the Action", &[count, "", "", "", "", "", "", ""]);
@@ -220,9 +221,10 @@ fn code_of(world: &World, tenant: &Tenant, running: &[&ActionVersion]) -> &'stat
     };
     let sid = secret("TWILIO_VERIFY_SID");
     let service = account.zip(sid).and_then(|(account, sid)| account.verify_service(sid));
-    let missing = limits(&version.code).iter().any(|name| {
-        service.is_none_or(|service| !service.rate_limits.iter().any(|limit| limit.unique_name == *name))
-    });
+    let missing = options.unknown_rate_limit_refused
+        && limits(&version.code).iter().any(|name| {
+            service.is_none_or(|service| !service.rate_limits.iter().any(|limit| limit.unique_name == *name))
+        });
     ask(
         "Code of the Action",
         &[

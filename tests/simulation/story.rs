@@ -77,7 +77,12 @@ pub fn tell(seed: u64, trace: bool) -> Report {
         }
     }
     let mut dice = dice.fork("story");
-    let legacy = flag != Flag::On && dice.chance(70);
+    let legacy = match flag {
+        Flag::On => false,
+        // By the looks of it the legacy set-up may be in use.
+        Flag::AbsentOn => dice.chance(15),
+        Flag::Off | Flag::Absent => dice.chance(70),
+    };
     let draft = Draft::draw(&mut dice, STACK, legacy);
     let store = if dice.chance(8) { Store::File(Rc::new(Memory::default())) } else { Store::Tenant };
     let first = ground.twin.world.clone();

@@ -1,8 +1,14 @@
 //! The simulation as part of `cargo test`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use lockstep::twin::Options;
+use serde_json::Value;
+
+use super::dice::Dice;
 use super::mutants::MUTANTS;
 use super::report::{ENOUGH_SEEDS, replay, table, tell_all};
-use super::{model, story};
+use super::{model, story, worlds};
 
 /// Seeds told by `cargo test`. `LOCKSTEP_SEEDS` says otherwise.
 const SEEDS: u64 = 1_500;
@@ -89,4 +95,58 @@ fn every_mutant_still_applies() {
         assert!(!mutant.caught_by.is_empty(), "{}", mutant.name);
     }
     assert!(MUTANTS.len() >= 25, "{} mutants", MUTANTS.len());
+}
+
+/// The options of a twin, by name.
+fn values(options: &Options) -> serde_json::Map<String, Value> {
+    serde_json::to_value(options).expect("plain data").as_object().expect("an object").clone()
+}
+
+#[test]
+fn every_option_of_the_twin_is_drawn() {
+    let mut drawn: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for seed in 0..500 {
+        for (name, value) in values(&worlds::options(&mut Dice::new(seed).fork("options"))) {
+            drawn.entry(name).or_default().insert(value.to_string());
+        }
+    }
+    for name in values(&Options::default()).keys() {
+        assert!(drawn[name].len() >= 2, "{name} is always {:?}", drawn[name]);
+    }
+}
+
+/// Rows of the table below a heading of the twin's manual, as cells.
+fn rows(heading: &str) -> Vec<Vec<&'static str>> {
+    let manual: &'static str = include_str!("../../docs/twin.md");
+    let start = format!("## {heading}");
+    let section = manual.lines().skip_while(|line| *line != start).skip(1);
+    let section = section.take_while(|line| !line.starts_with("## "));
+    let inner = section.filter_map(|line| line.strip_prefix('|')?.strip_suffix('|'));
+    inner.skip(2).map(|line| line.split('|').map(str::trim).collect()).collect()
+}
+
+/// Names in backticks.
+fn names(cell: &'static str) -> Vec<&'static str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_unknowns_of_the_manual_are_options_and_complete() {
+    let options = values(&Options::default());
+    let (open, table) = (rows("What is unknown"), rows("Unknowns"));
+    let mut told = BTreeSet::new();
+    for row in &table {
+        let [unknown, switch, does] = row.as_slice() else { panic!("three cells: {row:?}") };
+        assert!(!unknown.is_empty() && !does.is_empty(), "{row:?}");
+        let named = names(switch);
+        assert!(!named.is_empty() || *switch == "none", "{row:?}");
+        for name in named {
+            assert!(options.contains_key(name), "{unknown}: there is no option {name}");
+            told.insert(name);
+        }
+    }
+    assert!(open.len() > 20 && table.len() > 30, "{} and {} rows", open.len(), table.len());
+    for name in open.iter().flat_map(|row| names(row[0])) {
+        assert!(told.contains(name), "what Lockstep does with either answer to {name}");
+    }
 }

@@ -2,7 +2,9 @@
 
 use lockstep::model::api::Method;
 use lockstep::twin::world::{LogStream, PhoneProvider};
-use lockstep::twin::{ALL_SCOPES, BindingRule, Flag, Options, Rate, SecretWithoutValue, TriggerRef, Twin};
+use lockstep::twin::{
+    ALL_SCOPES, BindingRule, Flag, Options, Rate, SecretWithoutValue, TriggerRef, Twin, WithoutAction,
+};
 use serde_json::json;
 
 use super::dice::Dice;
@@ -15,7 +17,7 @@ pub fn options(dice: &mut Dice) -> Options {
         let scope = *dice.pick(ALL_SCOPES);
         ALL_SCOPES.iter().filter(|name| **name != scope).map(|name| (*name).to_owned()).collect::<Vec<_>>()
     };
-    Options {
+    let mut options = Options {
         latency_ms: *dice.pick(&[20, 50, 50, 300]),
         build_ms: *dice.pick(&[100, 400, 3_000]),
         build_with_dependencies_ms: *dice.pick(&[2_000, 9_000, 45_000]),
@@ -32,7 +34,6 @@ pub fn options(dice: &mut Dice) -> Options {
         ]),
         retry_after_on_429: dice.chance(50),
         unified_flag: *dice.pick(&[Flag::On, Flag::On, Flag::On, Flag::Off, Flag::Absent]),
-        unknown_tenants: true,
         custom_phone_binding: *dice.pick(&[
             BindingRule::Accepted,
             BindingRule::Accepted,
@@ -53,8 +54,6 @@ pub fn options(dice: &mut Dice) -> Options {
         twilio_concurrency: *dice.pick(&[50, 50, 10]),
         serverless_allowed: dice.chance(90),
         custom_code_entitled: dice.chance(96),
-        every_build_fails: false,
-        default_account: None,
         verify_service_limit: *dice.pick(&[100, 100, 100, 2]),
         serverless_service_limit: *dice.pick(&[50, 50, 50, 1]),
         log_streams_show_priority: dice.chance(60),
@@ -64,7 +63,43 @@ pub fn options(dice: &mut Dice) -> Options {
         verify_bucket_limit: *dice.pick(&[10, 10, 10, 1]),
         newer_verify_fields_shown: dice.chance(50),
         unused_builds_expire_ms: if dice.chance(30) { Some(3_600_000) } else { None },
+        conflict_error_code: some_code(dice),
+        too_many_requests_code: some_code(dice),
+        action_name_limit: if dice.chance(6) { *dice.pick(&[24, 30]) } else { 255 },
+        provider_without_action: *dice.pick(&[
+            WithoutAction::Stays,
+            WithoutAction::Disabled,
+            WithoutAction::Removed,
+            WithoutAction::Refuses,
+        ]),
+        custom_phone_needs_binding: dice.chance(50),
+        log_stream_limit_status: *dice.pick(&[400, 403, 409]),
+        messaging_configurations_allowed: dice.chance(92),
+        verify_service_deleted_whole: dice.chance(50),
+        unknown_rate_limit_refused: dice.chance(50),
+        serverless_name_taken_status: *dice.pick(&[400, 409]),
+        variable_keys_unique: dice.chance(50),
+        same_upload_is_new: dice.chance(50),
+        unknown_tenants: dice.chance(80),
+        default_account: dice.chance(20).then(|| ACCOUNT.to_owned()),
+        every_build_fails: dice.chance(3),
+    };
+    if options.unified_flag == Flag::On && dice.chance(15) {
+        options.unified_flag = Flag::AbsentOn;
     }
+    // The one code that already means something: plans are said to be refused with it as well.
+    if dice.chance(15) {
+        options.unified_error_code = Some("insufficient_scope".into());
+    }
+    // A trigger that has to be bound and cannot be is no way to send at all.
+    options.custom_phone_needs_binding &= options.custom_phone_binding == BindingRule::Accepted;
+    options
+}
+
+/// A code that no recording shows: none, an obvious one, or one that means something else in another place.
+fn some_code(dice: &mut Dice) -> Option<String> {
+    let code = *dice.pick(&[None, Some("too_many_requests"), Some("insufficient_scope")]);
+    code.map(str::to_owned)
 }
 
 /// What plan, scopes and limits stood in the way is bought, granted and raised.
@@ -72,6 +107,9 @@ pub fn grant_all(twin: &mut Twin) {
     let options = &mut twin.options;
     options.scopes = None;
     options.log_stream_limit = None;
+    options.messaging_configurations_allowed = true;
+    options.action_name_limit = 255;
+    options.every_build_fails = false;
     options.custom_code_entitled = true;
     options.verify_service_limit = 100;
     options.serverless_service_limit = 50;

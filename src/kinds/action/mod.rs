@@ -24,8 +24,8 @@ use crate::port::{Reader, Writer};
 
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
-use wire::{beside, body, is_named, name_of, named_as, needs_deploy, one};
-pub use wire::{has_trigger, items, list, parse};
+use wire::{beside, body, is_named, name_of, named_as, needs_deploy};
+pub use wire::{has_trigger, items, list, one, parse};
 
 /// A trigger, as Auth0 names it ("Auth0 docs, Actions triggers", 2026-08).
 #[derive(Debug, PartialEq, Eq)]

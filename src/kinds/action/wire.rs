@@ -33,7 +33,7 @@ pub fn has_trigger(action: &Json, trigger: &str) -> bool {
         .is_some_and(|triggers| triggers.iter().any(|t| text(t, "id") == trigger))
 }
 
-pub(super) fn one(id: &str) -> Get {
+pub fn one(id: &str) -> Get {
     Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
 }
 

@@ -13,6 +13,7 @@ use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Facts, Level, Stage};
 use crate::model::value::{Attrs, Value};
+use crate::port::Reader;
 
 /// Read and written here; also the probe for the unified flag.
 pub(super) const SELECTED: &str = "/api/v2/guardian/factors/phone/selected-provider";
@@ -121,10 +122,25 @@ fn leaving(manifest: &Manifest) -> Leaving {
     }
 }
 
+/// Whether a legacy call is refused because the unified experience is on. Which code that refusal has is not known, and
+/// the code of a missing scope is used for other refusals too: the scopes of the token itself count for more.
+pub(super) fn is_locked(failed: &Failed, reader: &Reader) -> bool {
+    let granted = || {
+        let scopes = reader.scopes();
+        scopes.is_some_and(|scopes| scopes.iter().any(|scope| scope == "read:guardian_factors"))
+    };
+    failed.status() == Some(403) && (failed.code() != Some("insufficient_scope") || granted())
+}
+
 /// What a refused legacy call means for its own part: with the unified experience on there is nothing to read, and
 /// nothing that could be set. `None`: the refusal means something else.
-pub(super) fn locked(failed: &Failed, address: &str, want: Option<&Resource>) -> Option<Seen> {
-    if failed.status() != Some(403) || failed.code() == Some("insufficient_scope") {
+pub(super) fn locked(
+    failed: &Failed,
+    address: &str,
+    want: Option<&Resource>,
+    reader: &Reader,
+) -> Option<Seen> {
+    if !is_locked(failed, reader) {
         return None;
     }
     let Some(want) = want else { return Some(Seen::default()) };

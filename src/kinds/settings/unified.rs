@@ -48,9 +48,7 @@ pub(super) async fn by_probe(seen: &mut Seen, address: &str, reader: &Reader) ->
     let probe = Get::whole(Api::Auth0, super::legacy::SELECTED);
     let enabled = match reader.get(&probe).await {
         Ok(_) => Some(false),
-        Err(failed) if failed.status() == Some(403) && failed.code() != Some("insufficient_scope") => {
-            Some(true)
-        }
+        Err(failed) if super::legacy::is_locked(&failed, reader) => Some(true),
         Err(failed @ Failed::Refused(_)) => {
             seen.finding(
                 address,

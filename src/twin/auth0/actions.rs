@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::options::Options;
+use super::super::options::{Options, WithoutAction};
 use super::super::wire::{Outcome, Reply};
 use super::super::world::{Action, ActionVersion, Build, Dependency, Secret, Tenant, TriggerRef};
 use super::action_body::{
@@ -119,7 +119,7 @@ fn create(call: &mut Call) -> Outcome {
     let allowed =
         ["name", "supported_triggers", "code", "dependencies", "runtime", "secrets", "modules", "deploy"];
     let fields = Fields::strict(&body, "", &allowed)?;
-    let name = fields.need_string("name", 1, 255)?.to_owned();
+    let name = fields.need_string("name", 1, call.options.action_name_limit)?.to_owned();
     let wanted = read_triggers(&fields)?;
     let wanted = fields.need("supported_triggers", wanted)?;
     let trigger =
@@ -141,7 +141,7 @@ fn create(call: &mut Call) -> Outcome {
     if call.tenant.actions.len() >= ACTIONS_PER_TENANT {
         return Err(refusal(403, None, "You have reached the maximum number of actions for this tenant."));
     }
-    check_single(call.tenant, &wanted.id, None)?;
+    check_single(call, &wanted.id, None)?;
     let build = start_build(call.tenant, &dependencies, call.options, call.now_ms);
     let action = Action {
         id: call.ids.uuid(),
@@ -171,7 +171,7 @@ fn update(call: &mut Call) -> Outcome {
     let fields = Fields::strict(&body, "", &allowed)?;
     let old = call.tenant.action(&id).ok_or_else(missing)?.clone();
     let mut new = old.clone();
-    if let Some(name) = fields.string("name", 1, 255)? {
+    if let Some(name) = fields.string("name", 1, call.options.action_name_limit)? {
         let taken = call.tenant.actions.iter().any(|action| action.id != id && action.name == name);
         if call.options.action_names_unique && taken {
             return Err(refusal(409, None, "An action with that name already exists."));
@@ -180,7 +180,7 @@ fn update(call: &mut Call) -> Outcome {
     }
     if let Some(wanted) = read_triggers(&fields)? {
         check_upgrade(call.tenant, &old, &wanted)?;
-        check_single(call.tenant, &wanted.id, Some(&id))?;
+        check_single(call, &wanted.id, Some(&id))?;
         new.supported_triggers = vec![wanted];
     }
     let trigger = new.supported_triggers.first().and_then(triggers::find);
@@ -227,10 +227,26 @@ fn delete(call: &mut Call) -> Outcome {
     if bound && !force {
         return Err(refusal(409, None, "Unable to delete an action bound to a trigger."));
     }
+    let left =
+        call.tenant.actions.iter().any(|action| action.id != id && action.supports("custom-phone-provider"));
+    let custom = call.tenant.phone_providers.iter().any(|provider| provider.name == "custom");
+    let orphans =
+        custom && !left && call.tenant.action(&id).is_some_and(|a| a.supports("custom-phone-provider"));
+    if orphans && call.options.provider_without_action == WithoutAction::Refuses {
+        return Err(refusal(409, None, "The action is in use by the phone provider."));
+    }
     for list in call.tenant.bindings.values_mut() {
         list.retain(|binding| binding.action_id != id);
     }
     call.tenant.actions.retain(|action| action.id != id);
+    if orphans {
+        let providers = &mut call.tenant.phone_providers;
+        match call.options.provider_without_action {
+            WithoutAction::Disabled => providers.iter_mut().for_each(|provider| provider.disabled = true),
+            WithoutAction::Removed => providers.clear(),
+            WithoutAction::Stays | WithoutAction::Refuses => {}
+        }
+    }
     Ok(Reply::empty())
 }
 
@@ -287,12 +303,15 @@ fn check_upgrade(tenant: &Tenant, action: &Action, wanted: &TriggerRef) -> Resul
 }
 
 /// The one-Action rule. The status is not recorded; 400 is what the create call documents for bad requests.
-fn check_single(tenant: &Tenant, trigger_id: &str, except: Option<&str>) -> Result<(), Reply> {
-    let taken =
-        tenant.actions.iter().any(|action| action.supports(trigger_id) && Some(action.id.as_str()) != except);
+fn check_single(call: &Call, trigger_id: &str, except: Option<&str>) -> Result<(), Reply> {
+    let taken = call
+        .tenant
+        .actions
+        .iter()
+        .any(|action| action.supports(trigger_id) && Some(action.id.as_str()) != except);
     if SINGLE_TRIGGERS.contains(&trigger_id) && taken {
         let message = format!("Only one action is allowed for the trigger {trigger_id}.");
-        return Err(refusal(400, None, &message));
+        return Err(refusal(400, call.options.conflict_error_code.as_deref(), &message));
     }
     Ok(())
 }

@@ -157,7 +157,7 @@ pub(super) fn serve(
             }
         }
     } else {
-        (operation_of(request), Err(rate::too_many()))
+        (operation_of(request), Err(rate::too_many(options)))
     };
     let wrote = outcome.is_ok() && request.method != Method::Get;
     let mut reply = outcome.unwrap_or_else(|refused| refused);
@@ -252,7 +252,20 @@ fn run(
     if !request.body.is_empty() && !json {
         return Err(refusal(415, None, "Unsupported Media Type"));
     }
-    (route.run)(&mut Call { tenant, ids, options, now_ms, params, target, body: &request.body })
+    let mut call = Call { tenant, ids, options, now_ms, params, target, body: &request.body };
+    (route.run)(&mut call).map_err(|reply| match options.conflict_error_code.as_deref() {
+        Some(code) if reply.status == 409 => with_code(&reply, code),
+        _ => reply,
+    })
+}
+
+/// The same refusal with a code, if it has none.
+fn with_code(reply: &Reply, code: &str) -> Reply {
+    let mut envelope: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    if let Some(envelope) = envelope.as_object_mut() {
+        envelope.entry("errorCode").or_insert(json!(code));
+    }
+    Reply::json(reply.status, &envelope)
 }
 
 pub(super) fn operation_of(request: &ApiRequest) -> &'static str {

@@ -174,6 +174,10 @@ fn try_out(call: &mut Call) -> Outcome {
     }
     if provider.name == "custom" {
         need_deployed_action(call.tenant)?;
+        let unbound = call.tenant.bound("custom-phone-provider").is_empty();
+        if call.options.custom_phone_needs_binding && unbound {
+            return Err(refusal(409, None, "The phone provider cannot deliver this message."));
+        }
     }
     Ok(Reply::json(202, &json!({ "code": 202, "message": "Notification has been queued for delivery" })))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::options::Rate;
+use super::super::options::{Options, Rate};
 use super::super::wire::Reply;
 use super::refusal;
 use crate::model::api::{ApiRequest, Method};
@@ -113,9 +113,9 @@ impl Bucket {
     }
 }
 
-pub fn too_many() -> Reply {
+pub fn too_many(options: &Options) -> Reply {
     let message = "Global limit has been reached: too many requests, see the X-RateLimit headers";
-    refusal(429, Some("too_many_requests"), message)
+    refusal(429, options.too_many_requests_code.as_deref(), message)
 }
 
 #[cfg(test)]

@@ -131,7 +131,8 @@ fn create(call: &mut Call) -> Outcome {
     }
     let counted = call.tenant.log_streams.iter().filter(|stream| !stream.is_priority).count();
     if !is_priority && call.options.log_stream_limit.is_some_and(|limit| counted >= limit) {
-        return Err(refusal(403, None, "You have reached the maximum number of log streams for your plan."));
+        let message = "You have reached the maximum number of log streams for your plan.";
+        return Err(refusal(call.options.log_stream_limit_status, None, message));
     }
     match kind {
         "eventbridge" => {

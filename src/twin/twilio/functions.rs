@@ -120,6 +120,13 @@ pub(super) fn upload(call: &mut Call) -> Outcome {
         return Err(invalid("Content must be a file of type application/javascript"));
     }
     let content = text(file)?;
+    let newest = function(call)?.versions.last();
+    if let Some(one) = newest.filter(|one| {
+        !call.options.same_upload_is_new
+            && (&one.path, &one.visibility, &one.content) == (&path, &visibility, &content)
+    }) {
+        return Ok(Reply::json(201, &version_json(call, &service(call)?.sid, &function_sid, one)));
+    }
     let now_ms = call.now_ms;
     let (service, ids) = service_mut(call)?;
     let version = FunctionVersion { sid: ids.sid("ZN"), path, visibility, content, created_at_ms: now_ms };
@@ -257,6 +264,22 @@ mod tests {
         );
         assert_eq!(bench.twilio(Method::Delete, &build_url, &[]).0, 204);
         assert_eq!(bench.twilio(Method::Delete, &function_url, &[]).0, 204);
+    }
+
+    #[test]
+    fn the_same_upload_may_be_the_same_version() {
+        for same_upload_is_new in [true, false] {
+            let rate = Rate::Unlimited;
+            let mut bench = Bench::with(Options { rate, same_upload_is_new, ..Options::default() });
+            let (_, function) = prepared(&mut bench);
+            let mut sid = |path: &str| {
+                let (_, version) = upload(&mut bench, &function, path, "application/javascript");
+                text(&version, "sid").to_owned()
+            };
+            let (first, again, moved) = (sid("/logs"), sid("/logs"), sid("/other"));
+            assert_eq!(first != again, same_upload_is_new);
+            assert!(moved != first && moved != again);
+        }
     }
 
     #[test]

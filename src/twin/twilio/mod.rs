@@ -269,7 +269,9 @@ fn authenticate(world: &mut World, options: &Options, request: &ApiRequest) -> R
 fn permit(options: &Options, caller: &Caller, route: &Route) -> Result<(), Reply> {
     let serverless = route.host == SERVERLESS || route.host == UPLOAD;
     let denied = || refusal(403, 70051, "Authorization Error: the credential does not have this permission");
-    if serverless && !options.serverless_allowed {
+    let messaging = route.pattern.contains("/MessagingConfigurations");
+    if (serverless && !options.serverless_allowed) || (messaging && !options.messaging_configurations_allowed)
+    {
         return Err(denied());
     }
     match &caller.key {

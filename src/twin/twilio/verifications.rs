@@ -165,13 +165,16 @@ fn start(call: &mut Call) -> Outcome {
     Ok(Reply::json(201, &verification_json(call, &one)))
 }
 
-/// The limits that the sender passes, with their values; an unknown name is an error.
+/// The limits that the sender passes, with their values; an unknown name is an error, or counts nothing, as the options
+/// have it.
 fn passed_limits(call: &Call, form: &Form) -> Result<BTreeMap<String, String>, Reply> {
     let Some(text) = form.text("RateLimits") else { return Ok(BTreeMap::new()) };
     let bad = || refusal(400, 60200, "Invalid parameter `RateLimits`");
     let limits: BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| bad())?;
     let known = &service(call)?.rate_limits;
-    if limits.keys().all(|name| known.iter().any(|limit| limit.unique_name == *name)) {
+    if !call.options.unknown_rate_limit_refused
+        || limits.keys().all(|name| known.iter().any(|limit| limit.unique_name == *name))
+    {
         Ok(limits)
     } else {
         Err(bad())

@@ -290,9 +290,14 @@ fn update(call: &mut Call) -> Outcome {
     Ok(reply)
 }
 
-/// Takes everything below with it.
+/// Takes everything below with it, or is refused, as the options have it.
 fn delete(call: &mut Call) -> Outcome {
-    let sid = service(call)?.sid.clone();
+    let service = service(call)?;
+    let holds = !service.rate_limits.is_empty() || !service.messaging_configurations.is_empty();
+    if holds && !call.options.verify_service_deleted_whole {
+        return Err(refusal(409, 20409, "The service is not empty"));
+    }
+    let sid = service.sid.clone();
     call.account_mut()?.0.verify_services.retain(|service| service.sid != sid);
     Ok(Reply::empty())
 }

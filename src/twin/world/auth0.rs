@@ -22,6 +22,9 @@ pub struct Tenant {
     /// Defaults of settings that were never written: reads show them, the reply to a write does not (recorded).
     #[serde(default)]
     pub settings_in_reads: Map<String, Value>,
+    /// What an absent flag of the unified phone experience means on this tenant.
+    #[serde(default)]
+    pub unified_if_absent: bool,
     pub actions: Vec<Action>,
     /// What Actions may name as `modules`. There are no calls for them, they are only looked up.
     #[serde(default)]
@@ -70,7 +73,7 @@ impl Tenant {
         match flag {
             Flag::On => settings.insert("phone_consolidated_experience".into(), json!(true)),
             Flag::Off => settings.insert("phone_consolidated_experience".into(), json!(false)),
-            Flag::Absent => None,
+            Flag::Absent | Flag::AbsentOn => None,
         };
         let factors = [
             "sms",
@@ -90,6 +93,7 @@ impl Tenant {
                 "enforce_client_authentication_on_passwordless_start": true
             }})),
             settings_in_reads: object(json!({"sandbox_versions_available": ["22", "18"]})),
+            unified_if_absent: flag == Flag::AbsentOn,
             actions: Vec::new(),
             action_modules: Vec::new(),
             bindings: BTreeMap::new(),
@@ -126,10 +130,13 @@ impl Tenant {
         }
     }
 
-    /// Whether the unified phone experience is on. An absent flag behaves like off: on the one tenant where its
-    /// absence was recorded, the legacy calls worked.
+    /// Whether the unified phone experience is on. An absent flag behaves like off, unless the tenant says otherwise: on
+    /// the one tenant where its absence was recorded, the legacy calls worked.
     pub fn unified(&self) -> bool {
-        self.settings.get("phone_consolidated_experience") == Some(&Value::Bool(true))
+        match self.settings.get("phone_consolidated_experience") {
+            Some(flag) => *flag == Value::Bool(true),
+            None => self.unified_if_absent,
+        }
     }
 
     pub fn action(&self, id: &str) -> Option<&Action> {
