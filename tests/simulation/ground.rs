@@ -319,7 +319,8 @@ impl Ground {
         case.own_code_throws = is.throws;
         let losses = laws::losses(&was, &is, &proc.words());
         if !losses.is_empty() && self.trace.is_some() {
-            let (old, new) = (because(&before, domain), because(&self.twin.world, domain));
+            let options = &self.twin.options;
+            let (old, new) = (because(&before, domain, options), because(&self.twin.world, domain, options));
             old.iter()
                 .filter(|row| !new.contains(row))
                 .for_each(|row| self.say(&format!("   before: {row}")));

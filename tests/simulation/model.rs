@@ -69,9 +69,9 @@ fn ask(heading: &str, words: &[&str]) -> &'static str {
 }
 
 /// The rows of the model that decide about a tenant, for a person who reads a trace.
-pub fn because(world: &World, domain: &str) -> Vec<String> {
+pub fn because(world: &World, domain: &str, options: &Options) -> Vec<String> {
     HEARD.set(Some(Vec::new()));
-    look(world, domain);
+    look(world, domain, options);
     HEARD.take().unwrap_or_default()
 }
 
