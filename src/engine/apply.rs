@@ -157,7 +157,7 @@ async fn under_lease(
     }
     let mut outcome = work.steps(lease).await;
     let complete = outcome.ended == Ended::Done;
-    if let Err(failed) = work.write_result(&outcome).await {
+    if let Err(failed) = work.write_result(&outcome, lease).await {
         let text = format!(
             "the steps ran, but the ledger could not be written: {failed}; apply again to record them"
         );
@@ -321,13 +321,18 @@ impl<'a> Work<'a> {
             if self.session.store.yields(self.session.owner(), self.action_id.as_deref(), self.port).await? {
                 return Err(Failed::NotDone(OTHER_NONCE.into()));
             }
-            let known = Found { action_id: self.action_id.clone(), ..Found::default() };
-            let now = self.session.store.reload(self.session.owner(), &known, &self.port.reader()).await?;
-            if now.ledger.and_then(|ledger| ledger.intent).is_none_or(|intent| intent.nonce != nonce) {
+            if !self.is_ours(&nonce).await? {
                 return Err(Failed::NotDone(OTHER_NONCE.into()));
             }
         }
         Ok(())
+    }
+
+    /// Whether the record holds our intent, and not yet that of another run.
+    async fn is_ours(&self, nonce: &str) -> Result<bool, Failed> {
+        let known = Found { action_id: self.action_id.clone(), ..Found::default() };
+        let now = self.session.store.reload(self.session.owner(), &known, &self.port.reader()).await?;
+        Ok(now.ledger.and_then(|ledger| ledger.intent).is_some_and(|intent| intent.nonce == nonce))
     }
 
     async fn steps(&mut self, lease: &Lease) -> Outcome {
@@ -343,9 +348,10 @@ impl<'a> Work<'a> {
                 rest(&mut outcome, index);
                 break;
             }
-            if lease.is_lost() {
+            if lease.is_lost(self.port) {
                 outcome.ended = Ended::Failed(
-                    "the lease was taken over by another run; stopped before the next step".into(),
+                    "the lease was taken over by another run, or could not be kept; stopped before the next step"
+                        .into(),
                 );
                 rest(&mut outcome, index);
                 break;
@@ -457,9 +463,15 @@ impl<'a> Work<'a> {
     }
 
     /// Records what is there now.
-    async fn write_result(&mut self, outcome: &Outcome) -> Result<(), Failed> {
+    async fn write_result(&mut self, outcome: &Outcome, lease: &Lease) -> Result<(), Failed> {
         if !self.session.store.keeps() {
             return Ok(());
+        }
+        // Whoever took the lease over has read our intent, and its own stands there now.
+        if let Some(intent) = self.ledger.intent.clone().filter(|_| lease.is_lost(self.port))
+            && !self.is_ours(&intent.nonce).await?
+        {
+            return Err(Failed::NotDone(OTHER_NONCE.into()));
         }
         let complete = outcome.ended == Ended::Done;
         let done: BTreeSet<usize> = outcome.done.iter().copied().collect();

@@ -29,6 +29,8 @@ pub struct Lease {
     owner: String,
     counter: Rc<Cell<u64>>,
     lost: Rc<Cell<bool>>,
+    /// When the latest beat was sent that is known to have arrived, in ms of our own clock.
+    alive_ms: Rc<Cell<u64>>,
     ttl_ms: u64,
     /// Another run had it first: what was read before is as old as that run.
     waited: bool,
@@ -105,6 +107,7 @@ impl Lease {
             owner: owner.clone(),
             counter: Rc::new(Cell::new(0)),
             lost: Rc::new(Cell::new(false)),
+            alive_ms: Rc::new(Cell::new(port.now_ms())),
             ttl_ms,
             waited: false,
         };
@@ -113,6 +116,7 @@ impl Lease {
         let mut lost = None;
         let mut asked_again = false;
         for _ in 0..5 {
+            lease.alive_ms.set(port.now_ms());
             let form = [
                 ("UniqueName", name.as_str()),
                 ("FriendlyName", first.as_str()),
@@ -188,9 +192,10 @@ impl Lease {
         self.waited
     }
 
-    /// Whether somebody took it over.
-    pub fn is_lost(&self) -> bool {
+    /// Whether somebody took it over, or may have: for the whole TTL no beat is known to have arrived.
+    pub fn is_lost(&self, port: &Port) -> bool {
         self.lost.get()
+            || (self.is_real() && port.now_ms().saturating_sub(self.alive_ms.get()) >= self.ttl_ms)
     }
 
     /// Moves the counter on until it is dropped.
@@ -205,11 +210,14 @@ impl Lease {
             let name = format!("{} #{}", self.owner, self.counter.get());
             let call =
                 write(Method::Post, format!("/v1/Services/{sid}"), &[("FriendlyName", &name)], Repeat::Safe);
-            if let Err(failed) = port.writer().send(call).await
-                && failed.status() == Some(404)
-            {
-                self.lost.set(true);
-                return;
+            let sent_ms = port.now_ms();
+            match port.writer().send(call).await {
+                Ok(_) => self.alive_ms.set(sent_ms),
+                Err(failed) if failed.status() == Some(404) => {
+                    self.lost.set(true);
+                    return;
+                }
+                Err(_) => {}
             }
         }
     }
@@ -217,7 +225,7 @@ impl Lease {
     /// Gives the lease back.
     pub async fn release(&self, port: &Port) -> Result<(), Failed> {
         match &self.sid {
-            Some(sid) if !self.is_lost() => delete(sid, port).await,
+            Some(sid) if !self.lost.get() => delete(sid, port).await,
             _ => Ok(()),
         }
     }
