@@ -117,9 +117,10 @@ async fn under_lease(
         Failed::Stopped => early(Ended::Stopped),
         failed => early(Ended::Failed(failed.to_string())),
     };
-    let observation = if wishes.reread {
+    let observation = if wishes.reread || observation.torn {
         match observe(session, &port.reader()).await {
             Ok(now) if now.plan.basis == plan.basis => now,
+            Ok(_) if !wishes.reread => return early(Ended::Moved),
             Ok(now) => return early(Ended::Stale(moved(plan, &now.plan))),
             Err(failed) => return fail(failed),
         }
@@ -497,6 +498,10 @@ impl<'a> Work<'a> {
                     let ahead = later.not_before.clone().filter(|at| *at > timestamp(now));
                     let at = ahead.unwrap_or_else(|| timestamp(now + later.wait_ms));
                     entry.notes.insert(NOT_BEFORE.into(), json!(at));
+                    // What an unfinished run made in its place is what waits.
+                    if let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists) {
+                        entry.ids.clone_from(&seen.ids);
+                    }
                 }
             }
         }

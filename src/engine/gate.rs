@@ -205,9 +205,11 @@ impl Pace {
             self.hold_until_ms = self.hold_until_ms.max(now_ms + 1000);
         } else if let Some((limit, remaining, full_at_ms)) = &mut self.window {
             if now_ms >= *full_at_ms {
-                (*remaining, *full_at_ms) = (*limit, now_ms + 1000);
+                (*remaining, *full_at_ms) = (*limit, now_ms);
             }
+            // It is full a little later, too: a second is the smallest plan's refill of more than one.
             *remaining = remaining.saturating_sub(1);
+            *full_at_ms += 1000;
         } else if !self.answered {
             // Nothing is known yet, so the smallest plan's refill is waited for.
             self.hold_until_ms = self.hold_until_ms.max(now_ms + 1000);

@@ -56,7 +56,12 @@ pub struct Observation {
     pub found: Found,
     pub prints: Rc<Prints>,
     pub plan: Plan,
+    /// The record came in much later than what was read beside it, so another run may lie between the two.
+    pub torn: bool,
 }
+
+/// So long after the first request the record may arrive and still be of one piece with the rest.
+const TORN_MS: u64 = 2000;
 
 /// Reads and plans, with nothing that could write.
 ///
@@ -64,6 +69,7 @@ pub struct Observation {
 /// When a read fails for another reason than a missing permission; that part is marked as not read instead.
 pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, Failed> {
     reader.new_phase();
+    let began_ms = reader.now_ms();
     let declared = session.declared();
     // First trip: the ledger and everything that can be read without it. The list of Actions goes first: while the
     // rate limit is not known yet only a few requests leave, and the ledger is what others wait for.
@@ -93,8 +99,9 @@ pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, 
     // What hangs on the ledger starts as soon as it is there, next to the rest of the first trip.
     let rest = async {
         let found = ledger.await?;
+        let torn = reader.now_ms().saturating_sub(began_ms) > TORN_MS;
         let seen = observe_all(session, &declared, &found, reader).await?;
-        Ok::<_, Failed>((found, seen))
+        Ok::<_, Failed>((found, seen, torn))
     };
     let mut result = None;
     {
@@ -103,7 +110,7 @@ pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, 
         all.push(Box::pin(async move { *slot = Some(rest.await) }));
         join_all(all).await;
     }
-    let (found, seen) = result.unwrap_or(Err(Failed::Stopped))?;
+    let (found, seen, torn) = result.unwrap_or(Err(Failed::Stopped))?;
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
     let prints = Rc::new(Prints::new(&salt, session.rounds));
     let mut seen = seen;
@@ -118,7 +125,7 @@ pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, 
         guard(session, &mut seen, reader, &beside).await?;
         first = plan(session, reader, &seen, &found, &prints);
     }
-    Ok(Observation { seen, found, prints, plan: first })
+    Ok(Observation { seen, found, prints, plan: first, torn })
 }
 
 fn takes_away(step: &Step) -> bool {

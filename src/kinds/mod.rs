@@ -223,7 +223,7 @@ pub trait Kind: Sync {
 
     /// Why the object has to stay as it is although it is ours, given the delivery path before the first and after every
     /// step: in words.
-    fn stays(&self, _step: &Step, _before: &Facts, _after: &Facts) -> Option<String> {
+    fn stays(&self, _step: &Step, _before: &Facts, _after: &Facts) -> Option<(Level, String)> {
         None
     }
 

@@ -345,14 +345,14 @@ impl Kind for VerifyRateLimit {
         &[]
     }
 
-    fn stays(&self, step: &Step, _before: &Facts, after: &Facts) -> Option<String> {
+    fn stays(&self, step: &Step, _before: &Facts, after: &Facts) -> Option<(Level, String)> {
         let name = step.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
         let passed = after.get("action.limits").and_then(Json::as_array)?.iter().any(|passed| passed == name);
         let sends =
             after.get("action") == Some(&json!("deployed")) && after.get("service") != Some(&json!(false));
         // An Action that was taken over is not deleted, and its former code is not on record.
-        (passed && sends)
-            .then(|| "the deployed Action stays and passes it, so every message would fail".into())
+        let why = "the deployed Action stays and passes it, so every message would fail";
+        (passed && sends).then(|| (Level::Warning, why.into()))
     }
 
     fn facts(&self, address: &str, seen: &Seen) -> Facts {

@@ -303,12 +303,12 @@ fn keep_what_is_needed(facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<
     steps.retain(|step| {
         let goes = step.verb == Verb::Delete || step.op["restore"] == json!(true);
         let kind = kinds::by_name(&step.kind).filter(|_| goes);
-        let Some(why) = kind.and_then(|kind| kind.stays(step, facts, &after)) else { return true };
+        let Some((level, why)) = kind.and_then(|kind| kind.stays(step, facts, &after)) else { return true };
         findings.push(Finding {
             address: step.address.clone(),
             text: format!("it stays: {why}"),
             help: "change it by hand once nothing stands against it any more".into(),
-            level: Level::Warning,
+            level,
         });
         false
     });

@@ -47,6 +47,18 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
     ("appeared since the last run began", pin),
+    ("still sends through this Action", |story| {
+        story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
+    }),
+    ("another Action is called so already", |story| {
+        let wanted = claims_of(&story.draft);
+        let tenant = story.ground.twin.tenant_mut(DOMAIN);
+        let gone = |action: &lockstep::twin::world::Action| wanted.contains(&action.name);
+        let gone: Vec<String> =
+            tenant.actions.iter().filter(|one| gone(one)).map(|one| one.id.clone()).collect();
+        tenant.actions.retain(|action| !gone.contains(&action.id));
+        tenant.bindings.values_mut().for_each(|list| list.retain(|bound| !gone.contains(&bound.action_id)));
+    }),
     ("the pinned service", |story| story.draft.sid = None),
     ("two would send two messages", |story| others_go(story)),
     ("another Action is bound to", |story| others_go(story)),
@@ -506,6 +518,7 @@ fn lies(story: &Story) -> Vec<String> {
     }
     let there = objects(world);
     let owner = format!("{DOMAIN}/{STACK}");
+    let draft = story.draft.json();
     let mut told = Vec::new();
     for (address, entry) in payload["resources"].as_object().into_iter().flatten() {
         for (key, id) in entry["ids"].as_object().into_iter().flatten() {
@@ -523,7 +536,10 @@ fn lies(story: &Story) -> Vec<String> {
             }
         }
         for (field, last) in entry["fields"].as_object().into_iter().flatten() {
-            if let Some(is) = actual(world, address, field, entry).filter(|_| !last["plain"].is_null()) {
+            // What an older manifest managed is somebody else's by now.
+            let managed = address != "verify_service" || !draft[address.as_str()][field.as_str()].is_null();
+            let told = managed && !last["plain"].is_null();
+            if let Some(is) = actual(world, address, field, entry).filter(|_| told) {
                 let was = &last["plain"];
                 if *was != is {
                     lies.push(format!("{address}.{field} is {is}, and the ledger says {was}"));

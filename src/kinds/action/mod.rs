@@ -190,7 +190,26 @@ impl Kind for Action {
             let named: Vec<&Json> =
                 all.iter().filter(|action| is_named(text(action, "name"), name) && !taken(action)).collect();
             let mut seen = match (ours, named.as_slice()) {
-                (Some(action), _) => self.read(action, name),
+                (Some(action), _) => {
+                    let mut seen = self.read(action, name);
+                    let other = |other: &&Json| text(other, "id") != id && text(other, "name") == name;
+                    if hint.want.is_some()
+                        && !is_named(text(action, "name"), name)
+                        && let Some(other) = all.iter().find(other)
+                    {
+                        seen.finding(
+                            hint.address,
+                            Level::Blocker,
+                            format!(
+                                "{:?} is to be called {name:?}, and another Action is called so already (id {})",
+                                text(action, "name"),
+                                text(other, "id")
+                            ),
+                            "rename or delete the other one, or set the name in the manifest to something else",
+                        );
+                    }
+                    seen
+                }
                 (None, []) => {
                     let before: Vec<&str> = all.iter().map(|action| text(action, "id")).collect();
                     let raw = json!({ "name_taken": all.iter().any(|a| taken(&a)), "same_name": before });
@@ -284,6 +303,13 @@ impl Kind for Action {
             }
             Ok(seen)
         })
+    }
+
+    fn stays(&self, _step: &Step, _before: &Facts, after: &Facts) -> Option<(Level, String)> {
+        let sends = self.name == PHONE.name && after.get("provider") == Some(&json!("custom"));
+        let why =
+            "the tenant's phone provider, which is not ours to take away, still sends through this Action";
+        sends.then(|| (Level::Blocker, why.into()))
     }
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {

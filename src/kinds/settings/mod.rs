@@ -380,11 +380,12 @@ impl Kind for Setting {
         self.scopes
     }
 
-    fn stays(&self, step: &Step, before: &Facts, _after: &Facts) -> Option<String> {
+    fn stays(&self, step: &Step, before: &Facts, _after: &Facts) -> Option<(Level, String)> {
         // No types at all are taken with the factor off.
         let some = self.name == MESSAGE_TYPES.name && known(&values(step), "message_types") != json!([]);
         let off = some && before.get("factor.sms") == Some(&json!(false));
-        off.then(|| "the phone factor is off, and without it the API takes no message types".into())
+        let why = "the phone factor is off, and without it the API takes no message types";
+        off.then(|| (Level::Warning, why.into()))
     }
 
     fn tolerates(&self, field: &str, desired: &Value, observed: &Value) -> bool {
@@ -429,7 +430,9 @@ impl Kind for Setting {
                 };
                 Attrs::from([("enabled".to_owned(), Value::Known(json!(enabled)))])
             } else {
-                (self.parse)(run.address, &reply)
+                // Accepted, and the reply is not what such a write is answered with: look.
+                let shaped = self.shaped(&reply).map_err(|failed| Failed::Unknown(failed.to_string()))?;
+                (self.parse)(run.address, shaped)
             };
             attrs.extend(read);
             Ok(Done::seen(Seen { exists: true, attrs, ..Seen::default() }))
