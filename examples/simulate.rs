@@ -3,7 +3,7 @@
 //!     cargo run --release --example simulate -- --seeds 0..100000
 //!     cargo run --release --example simulate -- --seed 4711
 //!
-//! `--first` stops at the first failure, `--threads N` sets the threads (default: the machine's). With 20 000 seeds or
+//! `--first` stops at the first failure, `--threads N` sets the threads (default: the machine's). With 100 000 seeds or
 //! more an empty cell of the coverage table is a failure too.
 
 #[path = "../tests/simulation/mod.rs"]

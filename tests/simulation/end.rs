@@ -250,7 +250,10 @@ pub fn check(story: &mut Story) {
     for lie in lies(story) {
         let candidate = lie.starts_with("verify_service: it was not created")
             && story.ground.edits.contains_key("theirs: a Verify service of our name");
-        let case = Case { candidate, crossed: story.ground.crossed, ..case };
+        let others = story.ground.changes.iter().any(|(actor, _)| *actor == 0);
+        // The second plan is empty, so the tenant is as the manifest says.
+        let set_by_others = others && lie.contains("and the ledger says");
+        let case = Case { candidate, set_by_others, crossed: story.ground.crossed, ..case };
         story.ground.blame(Law::Ledger, &case, lie);
     }
     if let Some(what) = not_applied(story) {
@@ -425,7 +428,11 @@ fn destroy(story: &mut Story) {
                 let died = |made: &&super::laws::Made| story.ground.died.contains(&made.by);
                 let gone = |id: &String| !there.contains_key(id);
                 let mine = story.ground.made.iter().filter(|(id, made)| made.owner == owner && !gone(id));
-                let maker_died = mine.map(|(_, made)| made).all(|made| died(&made));
+                let renamed = |id: &String, made: &super::laws::Made| {
+                    there.get(id).is_some_and(|(_, name, _)| *name != made.name)
+                };
+                let mut mine = mine;
+                let maker_died = mine.all(|(id, made)| died(&made) || renamed(id, made));
                 let left: Vec<String> = story
                     .ground
                     .made

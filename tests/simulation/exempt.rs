@@ -52,7 +52,9 @@ pub struct Case {
     pub redeployed: bool,
     /// Two runs without a living lease between them wrote in turns.
     pub crossed: bool,
-    /// The run that made the object was killed or failed.
+    /// Somebody else set what the manifest wants.
+    pub set_by_others: bool,
+    /// The run that made or renamed the object was killed or failed.
     pub maker_died: bool,
 }
 
@@ -142,10 +144,11 @@ pub const EXEMPTIONS: &[Exemption] = &[
         applies: |case| case.lease_deleted,
     },
     Exemption {
-        name: "made by a run that died, and dropped from the manifest before the next",
+        name: "made or renamed by a run that died, and dropped from the manifest before the next",
         law: Law::Ledger,
         reason: "the intent knows addresses and the ids from before, not names, so what nobody asks for any more cannot \
-                 be told from what others made since",
+                 be told from what others made since; and what is deleted has to have the name that the record says",
+
         applies: |case| case.maker_died,
     },
     Exemption {
@@ -159,6 +162,13 @@ pub const EXEMPTIONS: &[Exemption] = &[
         law: Law::Ledger,
         reason: "the later one writes over the record of the earlier one; best effort, as above",
         applies: |case| case.crossed,
+    },
+    Exemption {
+        name: "the record knows the value from before",
+        law: Law::Ledger,
+        reason: "where others have set what the manifest wants by now there is nothing to write, and the record keeps \
+                 what was written last",
+        applies: |case| case.set_by_others,
     },
     Exemption {
         name: "before the first reply",

@@ -240,6 +240,7 @@ impl Ground {
             redeployed: false,
             maker_died: false,
             crossed: self.crossed,
+            set_by_others: false,
         };
         if let Answer::Reply(reply) = &handled.answer
             && tenant_call
@@ -265,7 +266,8 @@ impl Ground {
                 .flat_map(|account| &account.serverless_services)
                 .any(|one| body.contains(&one.unique_name));
             let refused = matches!(entry.fate, Fate::Status(status) if (400..500).contains(&status) && status != 409 && status != 429);
-            if refused && !taken {
+            let forbidden = matches!(entry.fate, Fate::Status(401 | 403));
+            if refused && (forbidden || !taken) {
                 self.no_lease.insert(proc.number);
                 proc.no_lease = true;
             }

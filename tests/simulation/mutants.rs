@@ -137,8 +137,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the lease is kept",
         LEASE,
-        "Some(sid) if !self.is_lost() => delete(sid, port).await,",
-        "Some(sid) if !self.is_lost() && sid.is_empty() => delete(sid, port).await,",
+        "Some(sid) if !self.lost.get() => delete(sid, port).await,",
+        "Some(sid) if !self.lost.get() && sid.is_empty() => delete(sid, port).await,",
         &["Lease"],
     ),
     mutant(

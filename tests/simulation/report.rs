@@ -15,7 +15,7 @@ use super::procs::STOPS;
 use super::story::{Report, tell};
 
 /// Seeds from which on something is expected in every cell of the table.
-pub const ENOUGH_SEEDS: usize = 20_000;
+pub const ENOUGH_SEEDS: usize = 100_000;
 
 /// What many seeds came to.
 #[derive(Default)]
