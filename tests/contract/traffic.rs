@@ -28,6 +28,7 @@ use crate::fields::bed::{Bed, FULL, applied_full, edit, lose_ledger, manifest, v
 use crate::fields::legacy::{LEGACY, legacy_rows};
 use crate::fields::rows::{Other, rows};
 use crate::fields::{around, below, destroy, drift, function as feedback, post_login as rules};
+use crate::simulation::{ground, story};
 use crate::support::{ACCOUNT, DOMAIN, Stack, core_manifest, listen, options};
 
 /// A contract, the hosts it speaks for, and what was compared.
@@ -58,7 +59,8 @@ impl Simulator for Tap {
 
 /// All runs, side by side. `contract` is read once for each part.
 pub fn everything(contract: &(dyn Fn() -> Contract + Sync), takes: fn(&str) -> bool) -> Tally {
-    let parts: [fn(); 7] = [manifests, fields, kills, refusals, rare_turns, beside_fields, beside_faults];
+    let parts: [fn(); 8] =
+        [manifests, fields, kills, refusals, rare_turns, beside_fields, beside_faults, stories];
     let mut whole = Tally::default();
     std::thread::scope(|scope| {
         let running: Vec<_> =
@@ -75,8 +77,16 @@ fn recorded(contract: Contract, takes: fn(&str) -> bool, part: fn()) -> Tally {
     let recorder: Shared = Rc::new(RefCell::new(Recorder { contract, takes, tally: Tally::default() }));
     let tapped = recorder.clone();
     listen(Some(Rc::new(move |inner| Rc::new(RefCell::new(Tap { inner, recorder: tapped.clone() })))));
+    let heard = recorder.clone();
+    ground::listeners::listen(Some(Rc::new(move |request, answer| {
+        let recorder = &mut *heard.borrow_mut();
+        if (recorder.takes)(&request.host) {
+            recorder.contract.exchange(request, answer, &mut recorder.tally);
+        }
+    })));
     part();
     listen(None);
+    ground::listeners::listen(None);
     std::mem::take(&mut recorder.borrow_mut().tally)
 }
 
@@ -91,6 +101,16 @@ fn edits() -> Vec<(String, Json)> {
         edit("phone.channels", json!(["sms"])),
     ]
 }
+
+/// Stories of the simulation, as far as nothing went wrong on the wire.
+fn stories() {
+    for seed in 0..STORIES {
+        story::tell(seed, false);
+    }
+}
+
+/// Stories whose exchanges are compared.
+const STORIES: u64 = 100;
 
 /// Every manifest that ships: applied, edited, tampered with and put right, destroyed.
 fn manifests() {

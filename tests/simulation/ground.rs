@@ -201,6 +201,10 @@ impl Ground {
         proc.column = column;
         let before = (!is_get && !is_token).then(|| self.twin.world.clone());
         let served = self.twin.handle(request, self.now_ms);
+        #[cfg(test)]
+        if fault.is_none() {
+            listeners::tell(request, &served.answer);
+        }
         let entry = self.twin.log().last().expect("logged").clone();
         let mut handled = Handled { answer: served.answer, delay_ms: served.delay_ms, operation: None };
         if let (Some((fault, _)), Answer::Reply(reply)) = (&fault, &mut handled.answer)
@@ -414,6 +418,32 @@ impl Ground {
                 deleted: false,
             };
             self.twin.world.keys.insert(API_KEY.into(), key);
+        }
+    }
+}
+
+/// Whoever compares what is asked and answered without a fault, on this thread.
+#[cfg(test)]
+pub mod listeners {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use lockstep::model::api::{Answer, ApiRequest};
+
+    type Listener = Rc<dyn Fn(&ApiRequest, &Answer)>;
+
+    thread_local! {
+        static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
+    }
+
+    pub fn listen(listener: Option<Listener>) {
+        LISTENER.set(listener);
+    }
+
+    pub(super) fn tell(request: &ApiRequest, answer: &Answer) {
+        let listener = LISTENER.with_borrow(Clone::clone);
+        if let Some(listener) = listener {
+            listener(request, answer);
         }
     }
 }

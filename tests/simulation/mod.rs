@@ -6,7 +6,7 @@ mod dice;
 mod end;
 mod exempt;
 mod faults;
-mod ground;
+pub mod ground;
 mod laws;
 mod manifests;
 mod model;
@@ -15,7 +15,7 @@ mod mutants;
 mod operators;
 mod procs;
 pub mod report;
-mod story;
+pub mod story;
 mod worlds;
 
 #[cfg(test)]
