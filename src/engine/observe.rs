@@ -141,9 +141,10 @@ fn asks(step: &Step) -> bool {
     matches!(step.stage, Stage::DeployRules | Stage::BindRules)
 }
 
-/// Users meet the phone factor after it, or are asked for a factor.
+/// After it users meet the phone factor, or need it more than before.
 fn exposes(step: &Step) -> bool {
-    ["factor.sms", "message_types", "policy"].iter().any(|fact| step.effects.contains_key(*fact))
+    let parts = ["message_types", "policy", "customize", "rules"];
+    step.effects.keys().any(|fact| fact.starts_with("factor.") || parts.contains(&fact.as_str()))
 }
 
 /// Whether codes are to be spoken, which the classic login cannot ask for.
