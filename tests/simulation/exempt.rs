@@ -52,6 +52,8 @@ pub struct Case {
     pub redeployed: bool,
     /// Two runs without a living lease between them wrote in turns.
     pub crossed: bool,
+    /// Somebody deleted the ledger since this plan's reads began.
+    pub ledger_deleted: bool,
     /// Somebody else set what the manifest wants.
     pub set_by_others: bool,
     /// The run that made or renamed the object was killed or failed.
@@ -130,6 +132,13 @@ pub const EXEMPTIONS: &[Exemption] = &[
         reason: "Verify services have neither unique names nor marks; by design exactly one new service of the name is \
                  taken for what an unfinished run made",
         applies: |case| case.candidate,
+    },
+    Exemption {
+        name: "a record deleted by hand while two runs meet",
+        law: Law::Twice,
+        reason: "the serial number of the record is how a run that was planned before another one is told from one that \
+                 was not; whoever deletes it in that moment takes that away",
+        applies: |case| case.ledger_deleted,
     },
     Exemption {
         name: "a lease deleted by hand",

@@ -57,6 +57,8 @@ pub struct Ground {
     stale: bool,
     /// Two runs took turns, which was excused or told.
     pub crossed: bool,
+    /// Length of the list of changes when somebody last deleted a ledger while a run was at work.
+    ledger_deleted_mark: usize,
     last_write_ms: u64,
     /// When one of our requests switched the unified experience on.
     left_legacy_ms: Option<u64>,
@@ -85,6 +87,7 @@ impl Ground {
             no_lease: BTreeSet::new(),
             stale: false,
             crossed: false,
+            ledger_deleted_mark: 0,
             last_write_ms: 0,
             left_legacy_ms: None,
             trace: trace.then(Vec::new),
@@ -166,6 +169,9 @@ impl Ground {
             *self.edits.entry(edit.name).or_default() += 1;
             self.changes.push((0, edit.list));
             self.lease_deleted |= edit.name == "the lease is deleted";
+            if edit.name == "the ledger is deleted" {
+                self.ledger_deleted_mark = self.changes.len();
+            }
             self.note(0, edit.name);
         }
     }
@@ -245,6 +251,7 @@ impl Ground {
             maker_died: false,
             crossed: self.crossed,
             set_by_others: false,
+            ledger_deleted: self.ledger_deleted_mark > proc.plan_mark,
         };
         if let Answer::Reply(reply) = &handled.answer
             && tenant_call

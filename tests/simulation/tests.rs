@@ -11,7 +11,7 @@ use super::report::{ENOUGH_SEEDS, replay, table, tell_all};
 use super::{model, story, worlds};
 
 /// Seeds told by `cargo test`. `LOCKSTEP_SEEDS` says otherwise.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 3_000;
 
 #[test]
 fn the_laws_hold() {
