@@ -139,7 +139,7 @@ pub const MUTANTS: &[Mutant] = &[
         LEASE,
         "Some(sid) if !self.lost.get() => delete(sid, port).await,",
         "Some(sid) if !self.lost.get() && sid.is_empty() => delete(sid, port).await,",
-        &["Lease"],
+        &["Lease", "Second"],
     ),
     mutant(
         "a record that moved is not noticed",
