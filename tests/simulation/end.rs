@@ -540,6 +540,15 @@ fn lies(story: &Story) -> Vec<String> {
                 if entry["ownership"] == "created" && !ours {
                     lies.push(format!("{address}: it was not created by this stack"));
                 }
+                let undisturbed = !story.ground.edits.keys().any(|edit| edit.contains("ledger"))
+                    && !story.ground.crossed
+                    && story.draft.sid.is_none()
+                    && matches!(story.store, Store::Tenant);
+                if entry["ownership"] == "adopted" && ours && undisturbed {
+                    lies.push(format!(
+                        "{address}: this stack made it, and the record says it was there before"
+                    ));
+                }
             }
         }
         for (field, last) in entry["fields"].as_object().into_iter().flatten() {
