@@ -174,6 +174,9 @@ async fn under_lease(
     outcome
 }
 
+/// Pause before what was not found after a create is looked for once more.
+const LOOK_AGAIN_MS: u64 = 1000;
+
 const OTHER_NONCE: &str = "the ledger holds another run's nonce";
 
 /// What moved between two plans, by address.
@@ -417,7 +420,13 @@ impl<'a> Work<'a> {
                 Err(Failed::Unknown(cause)) if tries < STEP_TRIES_MAX && !self.port.interrupted() => {
                     self.port
                         .tell(Event::Notice(format!("{}: {cause}; looking what became of it", step.address)));
-                    match kind.settle(run(), &self.port.reader()).await? {
+                    let mut looked = kind.settle(run(), &self.port.reader()).await?;
+                    if looked.is_none() && step.creates {
+                        // A second one would be a second one for good, and a list may lag behind a write for a moment.
+                        self.port.reader().sleep_ms(LOOK_AGAIN_MS).await;
+                        looked = kind.settle(run(), &self.port.reader()).await?;
+                    }
+                    match looked {
                         Some(done) => break done,
                         None => continue,
                     }
