@@ -45,7 +45,7 @@ pub const MUTANTS: &[Mutant] = &[
         BUILD,
         "for loss in check::losses(facts, steps) {",
         "for loss in check::losses(facts, steps).into_iter().take(0) {",
-        &["Login"],
+        &["Login", "Second"],
     ),
     mutant(
         "losses are not named",
@@ -141,13 +141,6 @@ pub const MUTANTS: &[Mutant] = &[
         "Some(sid) if !self.lost.get() && sid.is_empty() => delete(sid, port).await,",
         &["Lease", "Second"],
     ),
-    mutant(
-        "a record that moved is not noticed",
-        APPLY,
-        "if now.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial)",
-        "if now.ledger.is_none() && known.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial)",
-        &["Lease", "Twice", "Second", "Order", "Ledger"],
-    ),
     // What became of a step whose reply was lost.
     mutant(
         "a Verify service is not looked up",
@@ -192,32 +185,11 @@ pub const MUTANTS: &[Mutant] = &[
         &["Ledger", "Second", "Twice"],
     ),
     mutant(
-        "what a killed run made is taken for somebody else's",
-        ACTION,
-        "if creating && hint.entry.is_none() {",
-        "if creating && hint.entry.is_some() {",
-        &["Ledger"],
-    ),
-    mutant(
-        "what was there before is taken for our own",
-        ACTION,
-        "!before.contains(&text(action, \"id\").to_owned())",
-        "!before.is_empty() || !text(action, \"id\").is_empty()",
-        &["Ledger", "Foreign"],
-    ),
-    mutant(
         "a reply of another shape is an empty list",
         "src/kinds/mod.rs",
         "items.map(Vec::as_slice).ok_or_else(",
         "Some(items.map(Vec::as_slice).unwrap_or_default()).ok_or_else(",
         &["Twice", "Second", "Login", "Ledger"],
-    ),
-    mutant(
-        "the reply to a list's write is believed",
-        BINDING,
-        "Ok(reply) if !reply[\"bindings\"].is_array() => {",
-        "Ok(reply) if reply.is_null() => {",
-        &["Order", "Second", "Ledger", "Login"],
     ),
     // What waits, and what goes back.
     mutant(
