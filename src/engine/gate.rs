@@ -440,3 +440,70 @@ impl TenantGate {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: u64 = 1_000_000_000;
+
+    fn reply(status: u16, headers: &[(&str, &str)]) -> Answer {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Answer::Reply(ApiReply { status, headers, body: b"{}".to_vec() })
+    }
+
+    fn told(remaining: &str) -> Answer {
+        reply(200, &[("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", remaining)])
+    }
+
+    /// How many requests leave at once.
+    fn burst(pace: &mut Pace, now_ms: u64) -> usize {
+        let mut left = 0;
+        while left < 100 && pace.may_send(now_ms) {
+            pace.sent();
+            left += 1;
+        }
+        left
+    }
+
+    fn after(answers: &[Answer]) -> Pace {
+        let mut pace = Pace::new(80);
+        for answer in answers {
+            pace.sent();
+            pace.answered(answer, NOW_MS);
+        }
+        pace
+    }
+
+    #[test]
+    fn a_fifth_of_the_budget_is_the_users() {
+        assert_eq!(burst(&mut after(&[told("10")]), NOW_MS), 8);
+        assert_eq!(burst(&mut after(&[told("2")]), NOW_MS), 0);
+    }
+
+    #[test]
+    fn after_a_refusal_one_at_a_time_until_a_reply_tells() {
+        let refused = reply(429, &[("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", "0")]);
+        let mut pace = after(&[told("9"), refused]);
+        assert_eq!(burst(&mut pace, NOW_MS + 999), 0, "a second at least");
+        assert_eq!(burst(&mut pace, NOW_MS + 1000), 1, "whatever the window says");
+        // A gateway's reply tells nothing, and costs a second.
+        pace.answered(&reply(200, &[]), NOW_MS + 1100);
+        assert_eq!(burst(&mut pace, NOW_MS + 1200), 0);
+        assert_eq!(burst(&mut pace, NOW_MS + 2100), 1);
+        pace.answered(&told("6"), NOW_MS + 2200);
+        assert_eq!(burst(&mut pace, NOW_MS + 2200), 4);
+    }
+
+    #[test]
+    fn replies_that_tell_nothing_are_counted() {
+        let mut pace = after(&[told("6"), Answer::Lost("reset".into()), Answer::Lost("reset".into())]);
+        assert_eq!(burst(&mut pace, NOW_MS + 2500), 2, "not full before both are paid for");
+        assert_eq!(
+            burst(&mut after(&[reply(401, &[])]), NOW_MS + 1000),
+            2,
+            "a refusal is no server without limits"
+        );
+        assert_eq!(burst(&mut after(&[reply(200, &[])]), NOW_MS + 1000), 8);
+    }
+}

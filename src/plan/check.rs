@@ -394,6 +394,30 @@ mod tests {
         assert!(losses.is_empty(), "{losses:?}");
     }
 
+    /// The switch has hidden a policy that nobody can meet.
+    #[test]
+    fn a_policy_that_asks_again_is_a_loss() {
+        let mut start = facts(&[
+            ("policy", json!("always")),
+            ("customize", json!(true)),
+            ("factor.otp", json!(false)),
+            ("factor.sms", json!(false)),
+        ]);
+        let off = one(&[("customize", json!(false))]);
+        assert!(losses(&start, &off).iter().any(|loss| loss.absolute && loss.what.contains("demanded")));
+        start.insert("customize".into(), json!(false));
+        assert!(losses(&start, &off).is_empty(), "it was off before");
+    }
+
+    /// The code that nobody can meet is not deployed once more.
+    #[test]
+    fn a_rule_that_nobody_can_meet_is_not_deployed_again() {
+        let mut start = with_rules();
+        start.insert("factor.webauthn-roaming".into(), json!(false));
+        let losses = losses(&start, &one(&[("rules.action", json!("deployed"))]));
+        assert!(losses.iter().any(|loss| loss.absolute && loss.what.contains("admins")), "{losses:?}");
+    }
+
     #[test]
     fn rules_before_their_factors_are_absolute() {
         let cases: &[(&[(&str, Json)], &str)] = &[
