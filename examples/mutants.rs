@@ -46,7 +46,7 @@ fn run() -> Result<bool> {
     let only = value("--only");
     let seeds = value("--seeds").unwrap_or_else(|| "0..1500".into());
     let folder = std::env::temp_dir().join(format!("lockstep-mutants-{}", std::process::id()));
-    for part in ["Cargo.toml", "Cargo.lock", "src", "tests", "docs", "examples", "manifests"] {
+    for part in ["Cargo.toml", "Cargo.lock", "README.md", "src", "tests", "docs", "examples", "manifests"] {
         copy(&root.join(part), &folder.join(part))?;
     }
     let target =
@@ -56,14 +56,23 @@ fn run() -> Result<bool> {
         let started = Instant::now();
         let path = folder.join(mutant.file);
         std::fs::write(&path, mutated(root, mutant)?)?;
-        let told = story(&folder, &target, &seeds).with_context(|| mutant.name.to_owned())?;
+        let test = mutant.caught_by.first().and_then(|name| name.strip_prefix("test "));
+        let told = match test {
+            Some(name) => one_test(&folder, &target, name),
+            None => story(&folder, &target, &seeds, &mutant.caught_by.join(",")),
+        }
+        .with_context(|| mutant.name.to_owned())?;
         std::fs::copy(root.join(mutant.file), &path)?;
-        let first = told.lines().find_map(|line| line.strip_prefix("FAILED --seed "));
-        let law = first.and_then(|line| line.split(": ").nth(1)).unwrap_or_default();
-        let caught = mutant.caught_by.contains(&law);
-        missed += usize::from(!caught);
-        let word = if caught { "caught" } else { "MISSED" };
-        let by: String = first.unwrap_or("nobody").chars().take(110).collect();
+        let by = match test {
+            Some(_) => told.lines().find(|line| line.starts_with("test ") && line.ends_with("FAILED")),
+            None => told
+                .lines()
+                .filter_map(|line| line.strip_prefix("FAILED --seed "))
+                .find(|line| line.split(": ").nth(1).is_some_and(|law| mutant.caught_by.contains(&law))),
+        };
+        missed += usize::from(by.is_none());
+        let word = if by.is_some() { "caught" } else { "MISSED" };
+        let by: String = by.unwrap_or("nobody").chars().take(110).collect();
         println!("{word}  {:<55} {:>4} s  {by}", mutant.name, started.elapsed().as_secs());
     }
     std::fs::remove_dir_all(&folder).ok();
@@ -82,8 +91,8 @@ fn mutated(root: &Path, mutant: &Mutant) -> Result<String> {
     }
 }
 
-/// Builds the copy and tells its stories up to the first failure.
-fn story(folder: &Path, target: &Path, seeds: &str) -> Result<String> {
+/// Builds the copy and tells its stories up to the first one that breaks one of the laws.
+fn story(folder: &Path, target: &Path, seeds: &str, laws: &str) -> Result<String> {
     let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--offline", "--example", "simulate"])
         .env("CARGO_TARGET_DIR", target)
@@ -95,8 +104,23 @@ fn story(folder: &Path, target: &Path, seeds: &str) -> Result<String> {
     }
     let program = target.join("debug").join("examples").join("simulate");
     let told =
-        Command::new(program).args(["--seeds", seeds, "--first"]).output().context("the simulation")?;
+        Command::new(program).args(["--seeds", seeds, "--first", laws]).output().context("the simulation")?;
     Ok(String::from_utf8_lossy(&told.stdout).into_owned())
+}
+
+/// Builds the copy's tests and runs the one that has to fail.
+fn one_test(folder: &Path, target: &Path, name: &str) -> Result<String> {
+    let run = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["test", "--offline", "--test", "all", "--", "--exact", name])
+        .env("CARGO_TARGET_DIR", target)
+        .current_dir(folder)
+        .output()
+        .context("cargo")?;
+    let told = String::from_utf8_lossy(&run.stdout).into_owned();
+    if !told.contains("running 1 test") {
+        bail!("{name} did not run:\n{}", String::from_utf8_lossy(&run.stderr));
+    }
+    Ok(told)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

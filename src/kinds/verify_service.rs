@@ -219,6 +219,7 @@ impl Kind for VerifyService {
             if text(&run.step.op, "do") != "create" {
                 let sid = run.seen.ids.get("sid").map(String::as_str).unwrap_or_default();
                 return match reader.fresh(&one(sid)).await {
+                    Ok(_) if text(&run.step.op, "do") == "delete" => Ok(None),
                     Ok(service) => {
                         let mut seen = parse(&service);
                         verify_template::carry(&mut seen, &run);

@@ -12,7 +12,7 @@ use lockstep::model::call::Failed;
 use lockstep::model::plan::Plan;
 use lockstep::shell::in_process::{Handled, Simulator, Stop};
 use lockstep::twin::checkers::{PhoneProblem, locked_out, phone_problems};
-use lockstep::twin::world::{LogStream, PhoneProvider};
+use lockstep::twin::world::{Binding, LogStream, PhoneProvider};
 use lockstep::twin::{Options, Rule, Tenant, TriggerRef, Twin, What, When, World};
 use serde_json::json;
 
@@ -152,6 +152,15 @@ fn losses(before: &Look, after: &Look) -> Vec<String> {
     losses
 }
 
+/// Every write of a list renews all ids and times; an entry is its Action, its name and its place.
+pub fn nameless(list: &mut [Binding]) {
+    for binding in list {
+        binding.id.clear();
+        binding.created_at.clear();
+        binding.updated_at.clear();
+    }
+}
+
 /// What is not ours in a tenant: everything, without our Actions, stream and entry, and without the switches that the
 /// test manifests manage.
 pub fn foreign(world: &World) -> World {
@@ -168,12 +177,7 @@ pub fn foreign(world: &World) -> World {
         tenant.log_streams.retain(|stream| stream.name.as_deref() != Some(STREAM));
         for list in tenant.bindings.values_mut() {
             list.retain(|binding| !own.contains(&binding.action_id));
-            // Every write of a list renews all ids and times; an entry is its Action, its name and its place.
-            for binding in list.iter_mut() {
-                binding.id.clear();
-                binding.created_at.clear();
-                binding.updated_at.clear();
-            }
+            nameless(list);
         }
         tenant.bindings.retain(|_, list| !list.is_empty());
         tenant.tokens.clear();

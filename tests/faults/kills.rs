@@ -107,7 +107,7 @@ fn a_killed_destroy_is_finished_by_the_next() {
 }
 
 /// Where two worlds differ, in words.
-fn difference(then: &lockstep::twin::World, now: &lockstep::twin::World) -> String {
+pub fn difference(then: &lockstep::twin::World, now: &lockstep::twin::World) -> String {
     let json = |world| serde_json::to_value(world).expect("plain data");
     let (then, now) = (json(then), json(now));
     let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! The post-login Action with its rules, beside other people's, while things go wrong.
 
 use lockstep::engine::apply::Ended;
-use lockstep::model::plan::Level;
+use lockstep::model::plan::{Level, Verb};
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::{ALL_SCOPES, Options, Twin};
 use serde_json::json;
@@ -24,6 +24,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_full_trigger_is_told_before,
     a_rule_that_grows_is_looked_at_right_before_too,
     without_the_right_to_read_the_login_pages_the_rules_go_on,
+    what_was_there_before_an_unfinished_run_is_not_ours,
 ];
 
 /// The core stack with rules: one that two factors meet, one that the phone alone meets.
@@ -380,4 +381,31 @@ fn without_the_right_to_read_the_login_pages_the_rules_go_on() {
     super::bench::crowd(&mut bench.world());
     let plan = bench.plan();
     assert!(plan.blockers().any(|finding| finding.text.contains("could not be read")), "{}", shown(&plan));
+}
+
+/// A run dies with its intent written; then the manifest takes the name of somebody else's Action. That is taken over,
+/// and not taken for what the dead run made.
+#[test]
+fn what_was_there_before_an_unfinished_run_is_not_ours() {
+    let theirs = |bench: &Bench| {
+        let mut world = bench.world();
+        let all = &world.tenant_mut(DOMAIN).actions;
+        all.iter().find(|action| action.name == "Their audit").map(|action| action.id.clone())
+    };
+    all(12..=15, |k| {
+        let mut bench = bench();
+        let id = theirs(&bench);
+        assert!(id.is_some(), "somebody has it");
+        assert!(bench.run(Stop::kill(k, true), false).is_none(), "killed at {k}");
+        bench.later();
+        let named = "post_login:\n    name: Their audit\n";
+        bench.stack.text = with_rules()
+            .replace("post_login:\n", named)
+            .replace("      position: before Their audit\n", "      display_name: Rules\n");
+        bench.converge(&format!("killed at {k}, then another name"));
+        assert_eq!(theirs(&bench), id, "killed at {k}: taken over");
+        let goes = bench.stack.try_observe(true).expect("readable").plan.steps;
+        let deleted = goes.iter().any(|step| step.verb == Verb::Delete && step.address == "mfa_post_login");
+        assert!(!deleted, "killed at {k}: a destroy would delete what is theirs");
+    });
 }

@@ -7,9 +7,10 @@ use std::rc::Rc;
 use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
 use lockstep::engine::observe::observe;
 use lockstep::engine::{Engine, Input, Output};
+use lockstep::model::api::Method;
 use lockstep::model::call::Failed;
 use lockstep::shell::in_process::{Simulator, Stop};
-use lockstep::twin::Options;
+use lockstep::twin::{Options, Rule, What, When};
 
 use super::bench::{ACTION, Bench, LEDGER, all, changed_manifest, leases, shown};
 use crate::support::{ACCOUNT, DOMAIN, core_manifest, options};
@@ -182,6 +183,63 @@ fn a_plan_made_while_another_run_worked_is_not_carried_out_after_its_death() {
         }
         assert!(bench.versions() <= 2, "{story}: {} versions", bench.versions());
     });
+}
+
+/// The second begins to read before the first begins to work, and its record arrives when the first is done.
+#[test]
+fn a_record_that_comes_late_is_not_of_one_piece_with_the_rest() {
+    let mut bench = Bench::crowded();
+    // Token, then the list of Actions, which holds the record.
+    bench.fault(2, What::TimeOut { after_effect: false, ms: 60_000 });
+    let start_ms = bench.stack.in_process.now_ms();
+    let mut rivals =
+        [rival(&mut bench, start_ms, usize::MAX), rival(&mut bench, start_ms + 1_000, usize::MAX)];
+    let writes = race(&mut bench, &mut rivals);
+    assert!(writes.iter().all(|(who, _)| *who == 1), "the first has nothing to do any more: {writes:?}");
+    let ended = rivals.map(|rival| rival.result.take().expect("it ended").expect("it could plan").ended);
+    assert_eq!(ended, [Ended::Done, Ended::Done]);
+    bench.once("a late record");
+}
+
+/// What was planned before another run is not carried out after it.
+#[test]
+fn a_plan_from_before_another_run_is_made_anew() {
+    let mut bench = change();
+    let observation = bench.observe();
+    assert!(!observation.plan.is_empty());
+    let (before, after) =
+        (bench.stack.text.clone(), core_manifest().replace("policy: always", "policy: never"));
+    bench.stack.text = after;
+    bench.stack.applied();
+    bench.stack.text = before;
+    let (session, mark) = (bench.stack.session(false), bench.stack.mark());
+    let outcome = bench.stack.process(Stop::default(), |port| async move {
+        apply(&session, observation, Wishes::default(), &port).await
+    });
+    assert_eq!(outcome.expect("not killed").ended, Ended::Moved);
+    let writes = bench.writes_since(mark);
+    assert!(writes.iter().all(|name| name.ends_with("serverless_service")), "{writes:?}");
+}
+
+/// A lease that is not kept is not relied on, even if nobody is seen to have taken it.
+#[test]
+fn without_beats_no_further_step_begins() {
+    let mut bench = Bench::new(Options { build_with_dependencies_ms: 120_000, ..options() }, core_manifest());
+    let beats = When::Matching {
+        method: Some(Method::Post),
+        host: Some("serverless".into()),
+        path: Some("/v1/Services/*$".into()),
+        nth: 1,
+    };
+    let lost = Rule { when: beats, what: What::Lost { after_effect: false }, times: 10_000, matched: 0 };
+    bench.stack.twin.borrow_mut().faults.rules.push(lost);
+    let ended = bench.ended(false);
+    assert!(matches!(&ended, Ended::Failed(text) if text.contains("could not be kept")), "{ended:?}");
+    assert!(!bench.world().tenant_mut(DOMAIN).factor_enabled("sms"), "nothing was exposed");
+    assert_eq!(leases(&mut bench.world()), 0, "it is given back all the same");
+    bench.calm();
+    bench.later();
+    bench.converge("the beats arrive again");
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 use lockstep::engine::apply::Ended;
 use lockstep::twin::What;
+use lockstep::twin::faults::Garble;
 
-use super::bench::{Bench, Dice, all};
+use super::bench::{Bench, Dice, all, nameless};
+use super::kills::difference;
+use super::{function, limits, post_login};
 
 /// What can go wrong with one request, and whether its outcome is then really unknown.
 pub fn faults() -> Vec<(&'static str, What)> {
@@ -19,6 +22,14 @@ pub fn faults() -> Vec<(&'static str, What)> {
         ("403", What::Forbidden),
         ("45 s late", What::Delay { ms: 45_000 }),
     ];
+    for (name, after_effect, how) in [
+        ("of another shape, no effect", false, Garble::Shape),
+        ("of another shape, after it took effect", true, Garble::Shape),
+        ("empty, no effect", false, Garble::Empty),
+        ("empty, after it took effect", true, Garble::Empty),
+    ] {
+        list.push((name, What::Garbled { after_effect, how }));
+    }
     for (name, status, after_effect) in [
         ("500 before", 500, false),
         ("500 after", 500, true),
@@ -73,6 +84,45 @@ fn every_fault_at_every_request_of_a_first_apply() {
         (1..=length).map(move |k| (format!("{name} at {k} of {length}"), k, what.clone()))
     });
     all(cases, |(story, k, what)| survives(&fresh, &story, &[(k, what)]));
+}
+
+/// A gateway that answers a deletion in the server's place has deleted nothing.
+#[test]
+fn a_destroy_goes_by_what_is_gone_and_not_by_a_friendly_reply() {
+    type Fresh = fn() -> Bench;
+    let stacks: [(&str, Fresh); 4] = [
+        ("core", Bench::crowded),
+        ("rules", post_login::bench),
+        ("limits", limits::fresh),
+        ("function", function::fresh),
+    ];
+    let left = |bench: &Bench| {
+        let mut world = bench.snapshot();
+        let bindings = world.tenants.values_mut().flat_map(|tenant| tenant.bindings.values_mut());
+        bindings.for_each(|list| nameless(list));
+        world
+    };
+    for (name, fresh) in stacks {
+        let mut ready = fresh();
+        ready.stack.applied();
+        let (length, former) = {
+            let mut bench = ready.fork();
+            let mark = bench.stack.mark();
+            assert_eq!(bench.ended(true), Ended::Done);
+            (bench.requests(mark), left(&bench))
+        };
+        all(1..=length, |k| {
+            let story = format!("{name}: empty at {k} of {length}");
+            let mut bench = ready.fork();
+            bench.fault(k, What::Garbled { after_effect: false, how: Garble::Empty });
+            let ended = bench.ended(true);
+            bench.calm();
+            bench.later();
+            assert_eq!(bench.ended(true), Ended::Done, "{story} ({ended:?})");
+            let now = left(&bench);
+            assert!(now == former, "{story} ({ended:?}): {}", difference(&former, &now));
+        });
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ pub struct Mutant {
     /// Stands in the file exactly once.
     pub text: &'static str,
     pub instead: &'static str,
-    /// Names of the laws of which one has to be the first that is broken.
+    /// Names of the laws of which one story has to break one first; or `test ` and the name of the test that fails.
     pub caught_by: &'static [&'static str],
 }
 
@@ -234,5 +234,55 @@ pub const MUTANTS: &[Mutant] = &[
         "Some(Last::Print { print: prints.print(secret), stamp: Json::Null })",
         "Some(Last::Print { print: secret.expose().to_owned(), stamp: Json::Null })",
         &["Secret"],
+    ),
+    // Too rare for a story: a test of their own, by its name.
+    mutant(
+        "a record that moved is not noticed",
+        APPLY,
+        "if now.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial)",
+        "if now.ledger.is_none() && known.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial)",
+        &["test faults::rivals::a_plan_from_before_another_run_is_made_anew"],
+    ),
+    mutant(
+        "what a killed run made is taken for somebody else's",
+        ACTION,
+        "if creating && hint.entry.is_none() {",
+        "if creating && hint.entry.is_some() {",
+        &["test faults::kills::a_killed_apply_and_then_a_destroy_leave_the_former_world"],
+    ),
+    mutant(
+        "the reply to a list's write is believed",
+        BINDING,
+        "parse(&reply).map_err(|failed| Failed::Unknown(failed.to_string()))?;",
+        "parse(&reply).unwrap_or_else(|_| after.clone());",
+        &["test faults::single::every_fault_at_every_request_of_a_first_apply"],
+    ),
+    mutant(
+        "what was there before is taken for our own",
+        ACTION,
+        "!before.contains(&text(action, \"id\").to_owned())",
+        "!before.is_empty() || !text(action, \"id\").is_empty()",
+        &["test faults::post_login::what_was_there_before_an_unfinished_run_is_not_ours"],
+    ),
+    mutant(
+        "a late record is believed",
+        APPLY,
+        "wishes.reread || observation.torn",
+        "wishes.reread || (observation.torn && wishes.reread)",
+        &["test faults::rivals::a_record_that_comes_late_is_not_of_one_piece_with_the_rest"],
+    ),
+    mutant(
+        "any reply is good enough for a deletion",
+        "src/engine/reply.rs",
+        "method == Method::Delete && reply.status != 204",
+        "method == Method::Delete && reply.status > 299",
+        &["test faults::single::a_destroy_goes_by_what_is_gone_and_not_by_a_friendly_reply"],
+    ),
+    mutant(
+        "a lease without beats is relied on",
+        LEASE,
+        "port.now_ms().saturating_sub(self.alive_ms.get()) >= self.ttl_ms",
+        "port.now_ms() == 0 && self.alive_ms.get() >= self.ttl_ms",
+        &["test faults::rivals::without_beats_no_further_step_begins"],
     ),
 ];

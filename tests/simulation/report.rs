@@ -47,8 +47,8 @@ impl Sum {
     }
 }
 
-/// Tells the stories of those seeds on so many threads. With `first`, stops at the first failure.
-pub fn tell_all(seeds: Range<u64>, threads: usize, first: bool) -> Sum {
+/// Tells the stories of those seeds on so many threads; stops after a failure whose law `enough` takes.
+pub fn tell_all(seeds: Range<u64>, threads: usize, enough: impl Fn(&str) -> bool + Sync) -> Sum {
     let next = AtomicU64::new(seeds.start);
     let stop = AtomicBool::new(false);
     let sum = Mutex::new(Sum::default());
@@ -61,10 +61,10 @@ pub fn tell_all(seeds: Range<u64>, threads: usize, first: bool) -> Sum {
                         return;
                     }
                     let report = tell_safely(seed);
-                    if first && !report.violations.is_empty() {
-                        stop.store(true, Ordering::Relaxed);
-                    }
                     if let Some(first) = report.violations.first() {
+                        if enough(&format!("{:?}", first.law)) {
+                            stop.store(true, Ordering::Relaxed);
+                        }
                         eprintln!("seed {seed}: {:?}: {}", first.law, first.what);
                     }
                     sum.lock().expect("no thread panics with it").add(report);

@@ -22,7 +22,7 @@ fn the_laws_hold() {
         return;
     }
     let seeds = std::env::var("LOCKSTEP_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
-    let sum = tell_all(0..seeds, 2, false);
+    let sum = tell_all(0..seeds, 2, |_| false);
     let (_, empty) = table(&sum);
     println!(
         "{} seeds, {} runs, {} requests, {} empty cells",
