@@ -12,7 +12,7 @@ use super::store::Found;
 use crate::kinds::{self, Done, Resource, Run, Seen};
 use crate::ledger::HISTORY_MAX;
 use crate::model::call::Failed;
-use crate::model::ledger::{Applied, Entry, Intent, LEDGER_SCHEMA, Ledger, NOT_BEFORE, Ownership};
+use crate::model::ledger::{Applied, Begun, Entry, Intent, LEDGER_SCHEMA, Ledger, NOT_BEFORE, Ownership};
 use crate::model::plan::{Event, Level, Plan, Step, Verb};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
@@ -132,6 +132,7 @@ async fn under_lease(
         };
         if now.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial)
             || now.action_id != known.action_id
+            || now.findings != known.findings
         {
             return early(Ended::Moved);
         }
@@ -306,10 +307,14 @@ impl<'a> Work<'a> {
                 restore.insert(resource.address.clone(), small(kind.restore(seen)));
             }
         }
+        let mut begun = self.begun();
         if let Some(former) = former {
             // What the first, unfinished run saw is what was there before us.
             restore.extend(former.restore);
             creating.extend(former.creating);
+            for (address, former) in former.begun {
+                begun.entry(address).or_insert(former);
+            }
         }
         let nonce = hex(&self.session.entropy.draw("nonce")[..8]);
         self.ledger.intent = Some(Intent {
@@ -317,6 +322,7 @@ impl<'a> Work<'a> {
             destroy: self.session.destroy,
             creating,
             restore,
+            begun,
             at: timestamp(self.port.now_ms()),
         });
         self.save().await?;
@@ -330,6 +336,17 @@ impl<'a> Work<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What this run has steps for, as far as it is wanted.
+    fn begun(&self) -> BTreeMap<String, Begun> {
+        let stepped: BTreeSet<&String> = self.plan.steps.iter().map(|step| &step.address).collect();
+        let begun = |want: &Resource| {
+            let plain = |(field, value): (String, Value)| Some((field, value.known()?.clone()));
+            let wanted = self.known().fill(&want.desired).into_iter().filter_map(plain).collect();
+            (want.address.clone(), Begun { kind: want.kind.to_owned(), wanted: small(wanted) })
+        };
+        self.wanted.iter().filter(|want| stepped.contains(&want.address)).map(begun).collect()
     }
 
     /// Whether the record holds our intent, and not yet that of another run.
@@ -377,7 +394,7 @@ impl<'a> Work<'a> {
                 }
                 Err(failed) => {
                     self.unsettled =
-                        matches!(failed, Failed::Unknown(_) | Failed::Stopped | Failed::Misread(_));
+                        is_unsure(&failed) || matches!(failed, Failed::Stopped | Failed::Misread(_));
                     outcome.ended = match failed {
                         Failed::Stopped => Ended::Stopped,
                         failed => Ended::Failed(format!(
@@ -417,17 +434,27 @@ impl<'a> Work<'a> {
             };
             match kind.run(run(), &mut self.port.writer()).await {
                 Ok(done) => break done,
-                Err(Failed::Unknown(cause)) if tries < STEP_TRIES_MAX && !self.port.interrupted() => {
-                    self.port
-                        .tell(Event::Notice(format!("{}: {cause}; looking what became of it", step.address)));
-                    let mut looked = kind.settle(run(), &self.port.reader()).await?;
+                Err(failed) if tries < STEP_TRIES_MAX && is_unsure(&failed) && !self.port.interrupted() => {
+                    self.port.tell(Event::Notice(format!(
+                        "{}: {failed}; looking what became of it",
+                        step.address
+                    )));
+                    let unread = |cause: Failed| match cause {
+                        Failed::Refused(_) | Failed::NotDone(_) => Failed::Unknown(format!(
+                            "{failed}, and what became of it was not to be read: {cause}"
+                        )),
+                        cause => cause,
+                    };
+                    let mut looked = kind.settle(run(), &self.port.reader()).await.map_err(unread)?;
                     if looked.is_none() && step.creates {
                         // A second one would be a second one for good, and a list may lag behind a write for a moment.
                         self.port.reader().sleep_ms(LOOK_AGAIN_MS).await;
-                        looked = kind.settle(run(), &self.port.reader()).await?;
+                        looked = kind.settle(run(), &self.port.reader()).await.map_err(unread)?;
                     }
                     match looked {
                         Some(done) => break done,
+                        // It was refused, and what came before the refusal did nothing.
+                        None if matches!(failed, Failed::Refused(_)) => return Err(failed),
                         None => continue,
                     }
                 }
@@ -586,6 +613,12 @@ impl<'a> Work<'a> {
             let wrote = self.wrote_secrets.contains(address);
             let mut fields =
                 compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints);
+            // What the manifest no longer names stays as it is, and destroy still puts it back.
+            for (field, last) in before.map(|entry| &entry.fields).into_iter().flatten() {
+                if restore.contains_key(field) && !desired.contains_key(field) {
+                    fields.insert(field.clone(), last.clone());
+                }
+            }
             if is_open {
                 // Half applied: only fields that are as wanted by now are remembered as applied.
                 fields.retain(|field, _| desired.get(field) == seen.attrs.get(field) || wrote);
@@ -645,6 +678,11 @@ impl<'a> Work<'a> {
             }
         }
     }
+}
+
+/// Whether a step that failed like this may have taken effect all the same.
+fn is_unsure(failed: &Failed) -> bool {
+    matches!(failed, Failed::Unknown(_)) || matches!(failed, Failed::Refused(refusal) if refusal.unsure)
 }
 
 /// Values that are small enough to be kept for a restore; source code is not.

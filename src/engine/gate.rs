@@ -414,6 +414,7 @@ impl TenantGate {
                 message: message.trim_start_matches(": ").to_owned(),
                 request_id: reply::request_id(&reply).map(|id| scrubber.scrub(&id)),
                 attempts,
+                unsure: false,
             })));
         }
         let json: Json = super::reply::json_of(&reply.body).unwrap_or(Json::Null);

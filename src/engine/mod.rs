@@ -84,6 +84,8 @@ struct Flight {
     not_before_ms: u64,
     state: FlightState,
     reauthorized: bool,
+    /// An attempt of this write may have taken effect.
+    unsure: bool,
 }
 
 #[derive(PartialEq)]
@@ -219,6 +221,7 @@ impl Engine {
                     not_before_ms: 0,
                     state: FlightState::Waiting,
                     reauthorized: false,
+                    unsure: false,
                 };
                 let call_id = self.fresh_id();
                 self.flights.insert(call_id, flight);
@@ -334,6 +337,7 @@ impl Engine {
         }
         match verdict {
             Verdict::Again { after_ms, why } => {
+                flight.unsure |= flight.may_have_happened(&answer);
                 if self.interrupted && !flight.urgent() {
                     let result = flight.given_up(&answer);
                     self.finish(id, Err(result));
@@ -409,6 +413,7 @@ impl Engine {
         if let Some(flight) = self.flights.remove(&id)
             && let Some(task) = self.tasks.get_mut(&flight.task)
         {
+            let result = if flight.unsure { reply::unsure(result) } else { result };
             task.port.deliver(flight.port_id, result);
             task.wake = true;
         }
@@ -455,6 +460,16 @@ impl Flight {
 
     fn urgent(&self) -> bool {
         matches!(&self.call, Call::Write(_, true))
+    }
+
+    /// Whether the write behind this answer, which is not its last one, may have taken effect.
+    fn may_have_happened(&self, answer: &Answer) -> bool {
+        let answered = match answer {
+            Answer::Reply(reply) => reply.status != 429,
+            Answer::Lost(_) => true,
+            Answer::NotSent(_) => false,
+        };
+        answered && matches!(self.call, Call::Write(..))
     }
 
     fn given_up(&self, answer: &Answer) -> Failed {

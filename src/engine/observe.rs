@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use serde_json::{Value as Json, json};
+
 use super::store::{Found, Owner, Store};
+use crate::kinds::trigger_binding::LEGACY_BINDING;
 use crate::kinds::{self, Hint, Resource, Seen, Task};
 use crate::ledger::prints::Prints;
 use crate::model::call::{Failed, Get};
+use crate::model::ledger::{Begun, Entry, Last, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Level, Plan, Stage, Step, Verb};
 use crate::model::random::{Entropy, hex};
@@ -110,17 +114,22 @@ pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, 
         all.push(Box::pin(async move { *slot = Some(rest.await) }));
         join_all(all).await;
     }
-    let (found, seen, torn) = result.unwrap_or(Err(Failed::Stopped))?;
+    let (mut found, mut seen, torn) = result.unwrap_or(Err(Failed::Stopped))?;
+    on_record(session, &mut found, &mut seen, &declared, reader).await?;
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
     let prints = Rc::new(Prints::new(&salt, session.rounds));
-    let mut seen = seen;
     let mut first = plan(session, reader, &seen, &found, &prints);
     // What nobody declared counts when something is taken away (a policy that was switched on by hand), and when logins
     // begin to be asked for a factor that nobody here switches on.
     let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step));
     let login = first.steps.iter().any(exposes) && speaks(&session.manifest);
-    let beside: Vec<&(&str, &str)> =
-        GUARDS.iter().filter(|_| delivery).chain(LOGIN_GUARD.iter().filter(|_| login)).collect();
+    let legacy = delivery && seen.get(LEGACY_BINDING.name).is_some_and(|binding| binding.exists);
+    let beside: Vec<&(&str, &str)> = GUARDS
+        .iter()
+        .filter(|_| delivery)
+        .chain(LOGIN_GUARD.iter().filter(|_| login))
+        .chain(LEGACY_GUARD.iter().filter(|_| legacy))
+        .collect();
     if !beside.is_empty() {
         guard(session, &mut seen, reader, &beside).await?;
         first = plan(session, reader, &seen, &found, &prints);
@@ -163,6 +172,9 @@ const GUARDS: &[(&str, &str)] = &[
 
 /// The login pages, where codes are to be spoken.
 const LOGIN_GUARD: &[(&str, &str)] = &[("universal_login", "universal_login")];
+
+/// Who is handed the codes, where our Action may be the one.
+const LEGACY_GUARD: &[(&str, &str)] = &[("phone_selected_provider", "phone_selected_provider")];
 
 /// Reads what counts whoever manages it, as far as it was not read yet.
 async fn guard(
@@ -294,43 +306,135 @@ async fn observe_all(
     let known = found.ledger.as_ref().map(|ledger| &ledger.resources);
     let mut wanted: BTreeMap<&str, (&str, Option<&Resource>)> =
         declared.iter().map(|want| (want.address.as_str(), (want.kind, Some(want)))).collect();
+    let begun = begun(found, declared);
+    wanted.extend(begun.iter().map(|want| (want.address.as_str(), (want.kind, Some(want)))));
     for (address, entry) in known.into_iter().flatten() {
         wanted.entry(address).or_insert((&entry.kind, None));
     }
     let tasks: Vec<Task<'_, Result<(String, Seen), Failed>>> = wanted
         .into_iter()
-        .filter_map(|(address, (kind, want))| Some((address, kinds::by_name(kind)?, want)))
-        .map(|(address, kind, want)| {
-            let hint = Hint {
-                address,
-                want,
-                entry: known.and_then(|entries| entries.get(address)),
-                record: known,
-                intent: found.ledger.as_ref().and_then(|ledger| ledger.intent.as_ref()),
-                has_ledger: found.ledger.is_some(),
-                ledger_in_tenant: matches!(session.store, Store::Tenant),
-                stack: &session.manifest.stack,
-                manifest: &session.manifest,
-            };
+        .map(|(address, (kind, want))| {
             let reader = reader.clone();
             Box::pin(async move {
-                match kind.observe(hint, &reader).await {
-                    Ok(seen) => Ok((address.to_owned(), seen)),
-                    // A part that may not be read is that part's trouble alone.
-                    Err(failed) if failed.status() == Some(403) || failed.code() == Some("70051") => {
-                        let mut seen = Seen { not_read: true, ..Seen::default() };
-                        seen.finding(
-                            address,
-                            Level::NotRead,
-                            format!("not read: {failed}"),
-                            "grant the scope or key that the message names, or take the part out of the manifest",
-                        );
-                        Ok((address.to_owned(), seen))
-                    }
-                    Err(failed) => Err(failed),
-                }
+                let seen = observe_one(session, found, address, kind, want, &reader).await?;
+                Ok((address.to_owned(), seen))
             }) as Task<'_, _>
         })
         .collect();
     join_all(tasks).await.into_iter().collect()
+}
+
+async fn observe_one(
+    session: &Session,
+    found: &Found,
+    address: &str,
+    kind: &str,
+    want: Option<&Resource>,
+    reader: &Reader,
+) -> Result<Seen, Failed> {
+    let Some(kind) = kinds::by_name(kind) else { return Ok(Seen::default()) };
+    let known = found.ledger.as_ref().map(|ledger| &ledger.resources);
+    let hint = Hint {
+        address,
+        want,
+        entry: known.and_then(|entries| entries.get(address)),
+        record: known,
+        intent: found.ledger.as_ref().and_then(|ledger| ledger.intent.as_ref()),
+        has_ledger: found.ledger.is_some(),
+        ledger_in_tenant: matches!(session.store, Store::Tenant),
+        stack: &session.manifest.stack,
+        manifest: &session.manifest,
+    };
+    match kind.observe(hint, reader).await {
+        // A part that may not be read is that part's trouble alone.
+        Err(failed) if failed.status() == Some(403) || failed.code() == Some("70051") => {
+            let mut seen = Seen { not_read: true, ..Seen::default() };
+            seen.finding(
+                address,
+                Level::NotRead,
+                format!("not read: {failed}"),
+                "grant the scope or key that the message names, or take the part out of the manifest",
+            );
+            Ok(seen)
+        }
+        seen => seen,
+    }
+}
+
+/// What an unfinished run worked on and this one does not declare: created by it, or not on record yet.
+fn begun(found: &Found, declared: &[Resource]) -> Vec<Resource> {
+    let Some((ledger, intent)) = found.ledger.as_ref().and_then(|l| Some((l, l.intent.as_ref()?))) else {
+        return Vec::new();
+    };
+    let open = |address: &String| {
+        !declared.iter().any(|want| want.address == *address)
+            && (intent.creating.contains_key(address) || !ledger.resources.contains_key(address))
+    };
+    let resource = |(address, begun): (&String, &Begun)| {
+        let desired = begun.wanted.iter().map(|(field, value)| (field.clone(), Value::Known(value.clone())));
+        let kind = kinds::by_name(&begun.kind)?.name();
+        Some(Resource { address: address.clone(), kind, desired: desired.collect() })
+    };
+    intent.begun.iter().filter(|(address, _)| open(address)).filter_map(resource).collect()
+}
+
+/// What an unfinished run renamed is still what the record says.
+fn renamed(found: &mut Found, seen: &BTreeMap<String, Seen>, declared: &[Resource]) {
+    let Some(ledger) = &mut found.ledger else { return };
+    for (address, begun) in ledger.intent.iter().flat_map(|intent| &intent.begun) {
+        let Some((entry, now)) = ledger.resources.get_mut(address).zip(seen.get(address)) else { continue };
+        let same = entry.ids.iter().all(|(id, is)| now.ids.get(id).is_none_or(|there| there == is));
+        let ours = same && !declared.iter().any(|want| want.address == *address);
+        for name in ["name", "friendly_name"] {
+            let (wanted, there) = (begun.wanted.get(name), now.attrs.get(name).and_then(Value::known));
+            if let Some(wanted) = wanted.filter(|wanted| ours && there == Some(*wanted)) {
+                entry.fields.insert(name.into(), Last::Plain(crate::ledger::compact(wanted)));
+            }
+        }
+    }
+}
+
+/// Takes on record what an unfinished run made or changed and nobody declares any more, so that it goes the way of
+/// everything that leaves the manifest.
+async fn on_record(
+    session: &Session,
+    found: &mut Found,
+    seen: &mut BTreeMap<String, Seen>,
+    declared: &[Resource],
+    reader: &Reader,
+) -> Result<(), Failed> {
+    renamed(found, seen, declared);
+    for want in begun(found, declared) {
+        let Some(ledger) = &mut found.ledger else { return Ok(()) };
+        let Some(now) = seen.get(&want.address) else { continue };
+        let made = now.raw.get("resumed") == Some(&json!(true));
+        let restore = ledger.intent.as_ref().and_then(|intent| intent.restore.get(&want.address));
+        let restore = restore.cloned().unwrap_or_default();
+        let moved = |(field, old): (&String, &Json)| {
+            want.desired.contains_key(field) && now.attrs.get(field).and_then(Value::known) != Some(old)
+        };
+        let changed = now.exists && !made && restore.iter().any(moved);
+        if !made && !changed {
+            if !ledger.resources.contains_key(&want.address) {
+                seen.remove(&want.address);
+                continue;
+            }
+        } else {
+            let plain = |(field, value): (&String, &Value)| {
+                Some((field.clone(), Last::Plain(crate::ledger::compact(value.known()?))))
+            };
+            let entry = Entry {
+                kind: want.kind.to_owned(),
+                ownership: if made { Ownership::Created } else { Ownership::Adopted },
+                ids: now.ids.clone(),
+                fields: want.desired.iter().filter_map(plain).collect(),
+                restore: if made { BTreeMap::new() } else { restore },
+                notes: BTreeMap::new(),
+            };
+            ledger.resources.insert(want.address.clone(), entry);
+        }
+        let leaving = observe_one(session, found, &want.address, want.kind, None, reader).await?;
+        seen.insert(want.address, leaving);
+    }
+    Ok(())
 }

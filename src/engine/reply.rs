@@ -175,9 +175,22 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
                 message: message.trim_start_matches(": ").to_owned(),
                 request_id: request_id(&reply).map(|id| scrubber.scrub(&id)),
                 attempts,
+                unsure: false,
             })))
         }
     }
+}
+
+/// The same result where an earlier attempt of the write may have taken effect.
+pub fn unsure(result: Answered) -> Answered {
+    result.map_err(|failed| match failed {
+        Failed::NotDone(cause) => {
+            Failed::Unknown(format!("{cause}, and an earlier attempt may have taken effect"))
+        }
+        Failed::Stopped => Failed::Unknown("stopped before a repeat".into()),
+        Failed::Refused(refusal) => Failed::Refused(Box::new(Refusal { unsure: true, ..*refusal })),
+        failed => failed,
+    })
 }
 
 /// The scrubber, knowing also the secrets that this very request carried: a refusal may echo its body.

@@ -137,6 +137,8 @@ pub struct Refusal {
     pub message: String,
     pub request_id: Option<String>,
     pub attempts: u32,
+    /// An earlier attempt of the same write was not answered, or with a server error, and may have taken effect.
+    pub unsure: bool,
 }
 
 impl Failed {
@@ -173,6 +175,9 @@ impl fmt::Display for Failed {
                 }
                 if r.attempts > 1 {
                     write!(f, " (after {} attempts)", r.attempts)?;
+                }
+                if r.unsure {
+                    write!(f, "; an earlier attempt may have taken effect")?;
                 }
                 Ok(())
             }

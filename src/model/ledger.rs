@@ -90,7 +90,19 @@ pub struct Intent {
     pub creating: BTreeMap<String, Vec<String>>,
     /// What the run will put back on destroy, recorded before anything is changed.
     pub restore: BTreeMap<String, BTreeMap<String, Json>>,
+    /// What the run has steps for: enough to find it again when the manifest no longer names it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub begun: BTreeMap<String, Begun>,
     pub at: String,
+}
+
+/// A resource that an unfinished run worked on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Begun {
+    pub kind: String,
+    /// Wanted values that are short and no secret, by field.
+    pub wanted: BTreeMap<String, Json>,
 }
 
 /// One finished run.

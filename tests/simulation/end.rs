@@ -427,14 +427,6 @@ fn destroy(story: &mut Story) {
             Some(Ended::Done) => {
                 let recorded = matches!(story.store, Store::Tenant);
                 let there = objects(&story.ground.twin.world);
-                let died = |made: &&super::laws::Made| story.ground.died.contains(&made.by);
-                let gone = |id: &String| !there.contains_key(id);
-                let mine = story.ground.made.iter().filter(|(id, made)| made.owner == owner && !gone(id));
-                let renamed = |id: &String, made: &super::laws::Made| {
-                    there.get(id).is_some_and(|(_, name, _)| *name != made.name)
-                };
-                let mut mine = mine;
-                let maker_died = mine.all(|(id, made)| died(&made) || renamed(id, made));
                 let left: Vec<String> = story
                     .ground
                     .made
@@ -444,7 +436,7 @@ fn destroy(story: &mut Story) {
                     .collect();
                 let forgotten = story.ground.edits.keys().any(|edit| edit.contains("ledger"));
                 if recorded && !forgotten && !left.is_empty() && story.draft.sid.is_none() {
-                    let case = Case { maker_died, crossed: story.ground.crossed, ..case };
+                    let case = Case { crossed: story.ground.crossed, ..case };
                     story.ground.blame(Law::Ledger, &case, format!("left by destroy: {}", left.join(", ")));
                 }
                 // Where nobody else changed anything, the switches are as they were before the first apply.

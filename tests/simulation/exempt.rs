@@ -56,8 +56,6 @@ pub struct Case {
     pub ledger_deleted: bool,
     /// Somebody else set what the manifest wants.
     pub set_by_others: bool,
-    /// The run that made or renamed the object was killed or failed.
-    pub maker_died: bool,
 }
 
 /// One exemption.
@@ -151,14 +149,6 @@ pub const EXEMPTIONS: &[Exemption] = &[
         law: Law::Twice,
         reason: "as above",
         applies: |case| case.lease_deleted,
-    },
-    Exemption {
-        name: "made or renamed by a run that died, and dropped from the manifest before the next",
-        law: Law::Ledger,
-        reason: "the intent knows addresses and the ids from before, not names, so what nobody asks for any more cannot \
-                 be told from what others made since; and what is deleted has to have the name that the record says",
-
-        applies: |case| case.maker_died,
     },
     Exemption {
         name: "the one new candidate is recorded as ours",

@@ -44,8 +44,6 @@ pub struct Ground {
     /// bindings.
     pub changes: Vec<(usize, bool)>,
     pub outlived: bool,
-    /// Runs that were killed or failed.
-    pub died: BTreeSet<usize>,
     lease_deleted: bool,
     pub violations: Vec<Violation>,
     pub excused: BTreeMap<&'static str, usize>,
@@ -77,7 +75,6 @@ impl Ground {
             made: BTreeMap::new(),
             changes: Vec::new(),
             outlived: false,
-            died: BTreeSet::new(),
             lease_deleted: false,
             violations: Vec::new(),
             excused: BTreeMap::new(),
@@ -248,7 +245,6 @@ impl Ground {
             shared,
             candidate: self.edits.contains_key("theirs: a Verify service of our name"),
             redeployed: false,
-            maker_died: false,
             crossed: self.crossed,
             set_by_others: false,
             ledger_deleted: self.ledger_deleted_mark > proc.plan_mark,

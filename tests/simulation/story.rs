@@ -244,9 +244,6 @@ impl Story {
                 Some(ended) => format!("{ended:?}"),
                 None => "killed".into(),
             };
-            if proc.ended() != Some(Ended::Done) {
-                self.ground.died.insert(proc.number);
-            }
             self.ground.say(&format!("P{} ended: {ended}", proc.number));
             self.whisper(proc);
         }

@@ -223,7 +223,7 @@ impl Kind for Action {
                     let creating =
                         creating.is_some_and(|before| !before.contains(&text(action, "id").to_owned()));
                     seen.unowned = hint.entry.is_none() && !creating;
-                    if creating && hint.entry.is_none() {
+                    if creating {
                         seen.raw["resumed"] = json!(true);
                     }
                     seen

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::section::{environment_name, unique_name};
-use super::{FUNCTION_NAME, wire};
+use super::{FUNCTION_NAME, SECTION_PATH, wire};
 use crate::kinds::{Hint, Seen, Task, text};
 use crate::model::call::{Failed, Get};
 use crate::model::ledger::{Entry, Ownership};
@@ -94,7 +94,11 @@ async fn unwanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
 }
 
 async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
-    let name = unique_name(hint.manifest);
+    // Begun by a run whose manifest had the Function: its name is the one that run was about to take.
+    let begun = hint.intent.and_then(|intent| intent.creating.get(hint.address));
+    let begun = begun.filter(|_| hint.manifest.section(SECTION_PATH).is_none());
+    let begun = begun.and_then(|before| before.iter().find_map(|mark| mark.strip_prefix("name:")));
+    let name = begun.map_or_else(|| unique_name(hint.manifest), str::to_owned);
     let found = maybe(reader, &wire::service(&name)).await?;
     let former = former(hint, &name, reader).await?;
     let Some(service) = found else {
