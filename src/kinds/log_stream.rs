@@ -269,21 +269,20 @@ impl Kind for LogStream {
                 .and_then(|want| want.desired.get("name"))
                 .and_then(Value::as_str)
                 .unwrap_or_default();
-            let named: Vec<&Json> = streams
-                .iter()
-                .filter(|s| !name.is_empty() && text(s, "name") == name && text(s, "type") == "http")
-                .collect();
-            let ids: Vec<&str> = named.iter().map(|stream| text(stream, "id")).collect();
             // Of whatever name: until the record is complete the manifest may name another one.
             let all: Vec<&str> = streams.iter().map(|stream| text(stream, "id")).collect();
             let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
-            let fresh: Vec<&&Json> = match creating {
-                Some(before) => {
-                    named.iter().filter(|s| !before.iter().any(|id| id == text(s, "id"))).collect()
-                }
-                None => named.iter().collect(),
+            let former = hint.former_name("name");
+            let is_meant = |stream: &&Json| {
+                let called = text(stream, "name");
+                let was_there =
+                    creating.is_some_and(|before| before.iter().any(|id| id == text(stream, "id")));
+                let named = (!name.is_empty() && called == name) || Some(called) == former;
+                named && !was_there && text(stream, "type") == "http"
             };
-            match fresh.as_slice() {
+            let meant: Vec<&Json> = streams.iter().filter(is_meant).collect();
+            let ids: Vec<&str> = meant.iter().map(|stream| text(stream, "id")).collect();
+            match meant.as_slice() {
                 [] => Ok(Seen { raw: json!({ "same_name": all }), ..Seen::default() }),
                 [stream] => {
                     let mut seen = with_warnings(parse(stream), hint.address);

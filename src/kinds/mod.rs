@@ -100,6 +100,16 @@ pub struct Hint<'a> {
     pub manifest: &'a Manifest,
 }
 
+impl Hint<'_> {
+    /// What an unfinished run was to call the object it may have made, where the manifest says otherwise by now.
+    pub fn former_name(&self, field: &str) -> Option<&str> {
+        let intent = self.intent.filter(|intent| intent.creating.contains_key(self.address))?;
+        let former = intent.begun.get(self.address)?.wanted.get(field)?.as_str();
+        let name = self.want.and_then(|want| want.desired.get(field)).and_then(Value::as_str);
+        former.filter(|former| Some(*former) != name)
+    }
+}
+
 /// Everything `steps` may look at: pure data.
 pub struct Diff<'a> {
     pub address: &'a str,

@@ -369,8 +369,13 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     seen.raw = json!({ "same_name": all });
     // A run that was killed after its create: exactly one service that was not there before is its own.
     if let Some(before) = hint.intent.and_then(|intent| intent.creating.get(hint.address)) {
-        let fresh: Vec<&&Json> =
-            named.iter().filter(|service| !before.iter().any(|sid| sid == text(service, "sid"))).collect();
+        let former = hint.former_name("friendly_name");
+        let ours = |service: &&Json| {
+            let called = text(service, "friendly_name");
+            (called == name || Some(called) == former)
+                && !before.iter().any(|sid| sid == text(service, "sid"))
+        };
+        let fresh: Vec<&Json> = services(&list)?.iter().filter(ours).collect();
         match fresh.as_slice() {
             // It made none of this name; whether one may be made is decided below, since the name may be another one by now.
             [] => {}

@@ -246,8 +246,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "what a killed run made is taken for somebody else's",
         ACTION,
-        "if creating && hint.entry.is_none() {",
-        "if creating && hint.entry.is_some() {",
+        "if made {",
+        "if made && hint.entry.is_some() {",
         &["test faults::kills::a_killed_apply_and_then_a_destroy_leave_the_former_world"],
     ),
     mutant(
@@ -260,8 +260,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "what was there before is taken for our own",
         ACTION,
-        "!before.contains(&text(action, \"id\").to_owned())",
-        "!before.is_empty() || !text(action, \"id\").is_empty()",
+        "!before.iter().any(|there| there == id)",
+        "!before.is_empty() || !id.is_empty()",
         &["test faults::post_login::what_was_there_before_an_unfinished_run_is_not_ours"],
     ),
     mutant(

@@ -187,8 +187,14 @@ impl Kind for Action {
             let taken = |action: &&Json| {
                 text(action, "name") == name && self.moves_from.is_some_and(|from| has_trigger(action, from))
             };
-            let named: Vec<&Json> =
-                all.iter().filter(|action| is_named(text(action, "name"), name) && !taken(action)).collect();
+            let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
+            let is_new = |id: &str| creating.is_some_and(|before| !before.iter().any(|there| there == id));
+            let former = hint.former_name("name");
+            let called = |action: &Json| {
+                let at = text(action, "name");
+                is_named(at, name) || (Some(at) == former && is_new(text(action, "id")))
+            };
+            let named: Vec<&Json> = all.iter().filter(|action| called(action) && !taken(action)).collect();
             let mut seen = match (ours, named.as_slice()) {
                 (Some(action), _) => {
                     let mut seen = self.read(action, name);
@@ -219,11 +225,9 @@ impl Kind for Action {
                     let mut seen = self.read(action, name);
                     // A run that was killed after its create has left an intent: the Action is its own.
                     // What was there before that run began is somebody else's, whatever its name.
-                    let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
-                    let creating =
-                        creating.is_some_and(|before| !before.contains(&text(action, "id").to_owned()));
-                    seen.unowned = hint.entry.is_none() && !creating;
-                    if creating {
+                    let made = is_new(text(action, "id"));
+                    seen.unowned = hint.entry.is_none() && !made;
+                    if made {
                         seen.raw["resumed"] = json!(true);
                     }
                     seen
@@ -243,11 +247,12 @@ impl Kind for Action {
                 }
                 (None, several) => {
                     let ids: Vec<&str> = several.iter().map(|action| text(action, "id")).collect();
+                    let or = former.map(|former| format!(" or {former:?}")).unwrap_or_default();
                     let mut seen = Seen::default();
                     seen.finding(
                         hint.address,
                         Level::Blocker,
-                        format!("{} Actions are named {name:?}: {}", ids.len(), ids.join(", ")),
+                        format!("{} Actions are named {name:?}{or}: {}", ids.len(), ids.join(", ")),
                         "delete or rename all but the right one",
                     );
                     seen
