@@ -36,6 +36,8 @@ struct State {
     alarms: Vec<u64>,
     now_ms: u64,
     interrupted: bool,
+    /// From this time on nothing is written, save the last words; in ms since the Unix epoch.
+    fence_ms: Option<u64>,
     cache: BTreeMap<Get, Option<Result<Rc<Json>, Failed>>>,
     /// Somebody waits for a read that another part of the task has sent.
     shares: bool,
@@ -103,6 +105,11 @@ impl Port {
     /// Forgets what was read, so that the next phase reads anew.
     pub fn new_phase(&self) {
         self.0.borrow_mut().cache.clear();
+    }
+
+    /// Nothing but last words is written from this time on: whoever waits may take the lease for a dead one then.
+    pub fn fence(&self, from_ms: u64) {
+        self.0.borrow_mut().fence_ms = Some(from_ms);
     }
 
     /// Reports progress.
@@ -310,6 +317,12 @@ impl Writer {
         assert!(self.left > 0, "a step makes at most one write");
         if self.reader.port.interrupted() && !self.urgent {
             return Err(Failed::Stopped);
+        }
+        let fence_ms = self.reader.port.0.borrow().fence_ms;
+        if !self.urgent && fence_ms.is_some_and(|from_ms| from_ms <= self.reader.port.now_ms()) {
+            return Err(Failed::NotDone(
+                "the lease was taken over by another run, or could not be kept".into(),
+            ));
         }
         self.left -= 1;
         let result = self.reader.port.call(Call::Write(write, self.urgent)).await;

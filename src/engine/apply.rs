@@ -130,10 +130,7 @@ async fn under_lease(
             Ok(now) => now,
             Err(failed) => return fail(failed),
         };
-        if now.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial)
-            || now.action_id != known.action_id
-            || now.findings != known.findings
-        {
+        if !now.is_as(known) {
             return early(Ended::Moved);
         }
         // The run before us may have died in the middle of its steps, with the same record.

@@ -203,10 +203,11 @@ impl Lease {
             || (self.is_real() && port.now_ms().saturating_sub(self.alive_ms.get()) >= self.ttl_ms)
     }
 
-    /// Moves the counter on until it is dropped.
+    /// Moves the counter on until it is dropped. Where that stops working, writes end before anybody else begins.
     pub async fn keep(&self, port: &Port) {
         let Some(sid) = &self.sid else { return };
         loop {
+            port.fence(self.alive_ms.get() + self.ttl_ms);
             port.reader().sleep_ms((self.ttl_ms / 4).max(1)).await;
             if port.interrupted() {
                 return;
@@ -216,10 +217,11 @@ impl Lease {
             let call =
                 write(Method::Post, format!("/v1/Services/{sid}"), &[("FriendlyName", &name)], Repeat::Safe);
             let sent_ms = port.now_ms();
-            match port.writer().send(call).await {
+            match port.last_word().send(call).await {
                 Ok(_) => self.alive_ms.set(sent_ms),
                 Err(failed) if failed.status() == Some(404) => {
                     self.lost.set(true);
+                    port.fence(0);
                     return;
                 }
                 Err(_) => {}

@@ -42,6 +42,14 @@ pub struct Found {
     pub findings: Vec<Finding>,
 }
 
+impl Found {
+    /// Whether the record is as it was when `known` was read.
+    pub fn is_as(&self, known: &Found) -> bool {
+        let serial = |found: &Found| found.ledger.as_ref().map(|ledger| ledger.serial);
+        serial(self) == serial(known) && self.action_id == known.action_id && self.findings == known.findings
+    }
+}
+
 /// Whose ledger it is.
 #[derive(Clone, Copy)]
 pub struct Owner<'a> {

@@ -272,15 +272,16 @@ impl Kind for LogStream {
             // Of whatever name: until the record is complete the manifest may name another one.
             let all: Vec<&str> = streams.iter().map(|stream| text(stream, "id")).collect();
             let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
-            let former = hint.former_name("name");
-            let is_meant = |stream: &&Json| {
-                let called = text(stream, "name");
-                let was_there =
-                    creating.is_some_and(|before| before.iter().any(|id| id == text(stream, "id")));
-                let named = (!name.is_empty() && called == name) || Some(called) == former;
-                named && !was_there && text(stream, "type") == "http"
+            let called = |name: &str| -> Vec<&Json> {
+                let was_there = |id: &str| creating.is_some_and(|before| before.iter().any(|one| one == id));
+                let is_meant = |s: &&Json| text(s, "name") == name && text(s, "type") == "http";
+                streams
+                    .iter()
+                    .filter(|s| !name.is_empty() && is_meant(s) && !was_there(text(s, "id")))
+                    .collect()
             };
-            let meant: Vec<&Json> = streams.iter().filter(is_meant).collect();
+            let former = hint.former_name("name").map(called).filter(|those| !those.is_empty());
+            let meant = former.unwrap_or_else(|| called(name));
             let ids: Vec<&str> = meant.iter().map(|stream| text(stream, "id")).collect();
             match meant.as_slice() {
                 [] => Ok(Seen { raw: json!({ "same_name": all }), ..Seen::default() }),

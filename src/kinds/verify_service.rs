@@ -369,13 +369,13 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     seen.raw = json!({ "same_name": all });
     // A run that was killed after its create: exactly one service that was not there before is its own.
     if let Some(before) = hint.intent.and_then(|intent| intent.creating.get(hint.address)) {
-        let former = hint.former_name("friendly_name");
-        let ours = |service: &&Json| {
-            let called = text(service, "friendly_name");
-            (called == name || Some(called) == former)
-                && !before.iter().any(|sid| sid == text(service, "sid"))
+        let is_new = |service: &&Json| !before.iter().any(|sid| sid == text(service, "sid"));
+        let new: Vec<&Json> = services(&list)?.iter().filter(is_new).collect();
+        let called = |name: &str| -> Vec<&Json> {
+            new.iter().filter(|service| text(service, "friendly_name") == name).copied().collect()
         };
-        let fresh: Vec<&Json> = services(&list)?.iter().filter(ours).collect();
+        let former = hint.former_name("friendly_name").map(called).filter(|those| !those.is_empty());
+        let fresh = former.unwrap_or_else(|| called(name));
         match fresh.as_slice() {
             // It made none of this name; whether one may be made is decided below, since the name may be another one by now.
             [] => {}
@@ -385,6 +385,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
                 return Ok(found);
             }
             several => {
+                let name = text(several[0], "friendly_name");
                 let several: Vec<&str> = several.iter().map(|service| text(service, "sid")).collect();
                 seen.finding(
                     hint.address,

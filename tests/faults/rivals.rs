@@ -242,6 +242,38 @@ fn without_beats_no_further_step_begins() {
     bench.converge("the beats arrive again");
 }
 
+/// Not even the same step once more.
+#[test]
+fn without_beats_a_step_does_not_try_again() {
+    let mut bench = Bench::new(options(), core_manifest());
+    let rule = |method, host: &str, path: &str, what| {
+        let (host, path) = (Some(host.to_owned()), Some(path.to_owned()));
+        Rule {
+            when: When::Matching { method: Some(method), host, path, nth: 1 },
+            what,
+            times: 10_000,
+            matched: 0,
+        }
+    };
+    let rules = [
+        rule(Method::Post, "serverless", "/v1/Services/*$", What::Lost { after_effect: false }),
+        rule(
+            Method::Patch,
+            "auth0",
+            "/api/v2/actions/triggers/*/bindings$",
+            What::TimeOut { after_effect: false, ms: 120_000 },
+        ),
+    ];
+    bench.stack.twin.borrow_mut().faults.rules.extend(rules);
+    let ended = bench.ended(false);
+    assert!(matches!(&ended, Ended::Failed(text) if text.contains("could not be kept")), "{ended:?}");
+    let tries = bench.stack.twin.borrow().faults.rules[1].matched;
+    assert_eq!(tries, 1, "one request, before the lease had run out");
+    bench.calm();
+    bench.later();
+    bench.converge("the beats arrive again");
+}
+
 #[test]
 fn without_a_lease_nothing_is_made_twice_by_one_after_the_other() {
     let make = || Bench::new(Options { serverless_allowed: false, ..options() }, core_manifest());

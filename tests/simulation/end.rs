@@ -165,9 +165,12 @@ fn pin(story: &mut Story) {
     let services = &story.ground.twin.world.accounts[ACCOUNT].verify_services;
     let named: Vec<&str> =
         services.iter().filter(|one| one.friendly_name == name).map(|one| one.sid.as_str()).collect();
+    let all: Vec<&str> = services.iter().map(|one| one.sid.as_str()).collect();
     let ours = |sid: &&&str| made.get(**sid).is_some_and(|made| made.owner == owner);
     let theirs = |sid: &&&str| made.get(**sid).is_none_or(|made| made.owner == owner);
-    let chosen = named.iter().find(ours).or_else(|| named.iter().find(theirs)).map(|sid| (*sid).to_owned());
+    // The one that an earlier manifest named is ours too.
+    let ours = named.iter().find(ours).or_else(|| all.iter().find(ours));
+    let chosen = ours.or_else(|| named.iter().find(theirs)).map(|sid| (*sid).to_owned());
     story.draft.sid = chosen.or_else(|| Some("new".into()));
 }
 

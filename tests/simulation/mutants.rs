@@ -239,8 +239,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a record that moved is not noticed",
         APPLY,
-        "if now.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial)",
-        "if now.ledger.is_none() && known.ledger.as_ref().map(|l| l.serial) != known.ledger.as_ref().map(|l| l.serial)",
+        "if !now.is_as(known) {",
+        "if now.ledger.is_none() && !now.is_as(known) {",
         &["test faults::rivals::a_plan_from_before_another_run_is_made_anew"],
     ),
     mutant(

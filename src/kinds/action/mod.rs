@@ -183,21 +183,26 @@ impl Kind for Action {
             let name = hint.want.map(|want| name_of(&want.desired)).or(applied).unwrap_or_default();
             let id = hint.entry.and_then(|entry| entry.ids.get("id")).map(String::as_str).unwrap_or_default();
             let all = items(&list)?;
-            let ours = all.iter().find(|action| !id.is_empty() && text(action, "id") == id);
+            let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
+            let is_new = |id: &str| creating.is_some_and(|before| !before.iter().any(|there| there == id));
+            let recorded = all.iter().find(|action| !id.is_empty() && text(action, "id") == id);
+            // The manifest gives it another name by now.
+            let former = hint.former_name("name").and_then(|former| {
+                all.iter().find(|action| text(action, "name") == former && is_new(text(action, "id")))
+            });
+            let ours = recorded.or(former);
             let taken = |action: &&Json| {
                 text(action, "name") == name && self.moves_from.is_some_and(|from| has_trigger(action, from))
             };
-            let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
-            let is_new = |id: &str| creating.is_some_and(|before| !before.iter().any(|there| there == id));
-            let former = hint.former_name("name");
-            let called = |action: &Json| {
-                let at = text(action, "name");
-                is_named(at, name) || (Some(at) == former && is_new(text(action, "id")))
-            };
-            let named: Vec<&Json> = all.iter().filter(|action| called(action) && !taken(action)).collect();
+            let named: Vec<&Json> =
+                all.iter().filter(|action| is_named(text(action, "name"), name) && !taken(action)).collect();
             let mut seen = match (ours, named.as_slice()) {
                 (Some(action), _) => {
                     let mut seen = self.read(action, name);
+                    if recorded.is_none() {
+                        seen.raw["resumed"] = json!(true);
+                    }
+                    let id = text(action, "id");
                     let other = |other: &&Json| text(other, "id") != id && text(other, "name") == name;
                     if hint.want.is_some()
                         && !is_named(text(action, "name"), name)
@@ -247,12 +252,11 @@ impl Kind for Action {
                 }
                 (None, several) => {
                     let ids: Vec<&str> = several.iter().map(|action| text(action, "id")).collect();
-                    let or = former.map(|former| format!(" or {former:?}")).unwrap_or_default();
                     let mut seen = Seen::default();
                     seen.finding(
                         hint.address,
                         Level::Blocker,
-                        format!("{} Actions are named {name:?}{or}: {}", ids.len(), ids.join(", ")),
+                        format!("{} Actions are named {name:?}: {}", ids.len(), ids.join(", ")),
                         "delete or rename all but the right one",
                     );
                     seen
