@@ -271,7 +271,7 @@ impl Kind for LogStream {
                 .unwrap_or_default();
             // Of whatever name: until the record is complete the manifest may name another one.
             let all: Vec<&str> = streams.iter().map(|stream| text(stream, "id")).collect();
-            let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
+            let creating = hint.creating();
             let called = |name: &str| -> Vec<&Json> {
                 let was_there = |id: &str| creating.is_some_and(|before| before.iter().any(|one| one == id));
                 let is_meant = |s: &&Json| text(s, "name") == name && text(s, "type") == "http";

@@ -101,6 +101,11 @@ pub struct Hint<'a> {
 }
 
 impl Hint<'_> {
+    /// Ids that were there before an unfinished run which may have made this.
+    pub fn creating(&self) -> Option<&Vec<String>> {
+        self.intent.and_then(|intent| intent.creating.get(self.address))
+    }
+
     /// What an unfinished run was to call the object it may have made, where the manifest says otherwise by now.
     pub fn former_name(&self, field: &str) -> Option<&str> {
         let intent = self.intent.filter(|intent| intent.creating.contains_key(self.address))?;

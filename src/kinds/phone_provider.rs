@@ -129,7 +129,7 @@ impl Kind for PhoneProvider {
                 }
             };
             // A run that was killed after its create has left an intent: the provider is its own.
-            let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+            let creating = hint.creating().is_some();
             let recorded = hint.entry.is_some_and(|entry| entry.ids == seen.ids);
             seen.unowned = seen.exists && hint.entry.is_none() && !creating;
             if seen.exists && !recorded && creating {

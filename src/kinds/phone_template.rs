@@ -182,7 +182,7 @@ impl Kind for PhoneTemplate {
         Box::pin(async move {
             let reply = reader.get(&list()).await?;
             let mut seen = find(&reply, hint.address)?.map(parse).unwrap_or_default();
-            let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+            let creating = hint.creating().is_some();
             if seen.exists && hint.entry.is_none() {
                 // A run that was killed after its create has left an intent: the template is its own.
                 seen.unowned = !creating;

@@ -327,12 +327,18 @@ impl Kind for TriggerBinding {
             let found = by_id.or_else(|| {
                 bound.iter().find(|entry| self.action.is_called(hint.manifest, &entry.action_name))
             });
+            // What an unfinished run bound, when the manifest called its Action otherwise.
+            let action = Hint { address: self.action.name(), want: None, ..hint };
+            let found = found.or_else(|| {
+                let (name, before) = (action.former_name("name")?, action.creating()?);
+                bound.iter().find(|entry| entry.action_name == name && !before.contains(&entry.action_id))
+            });
             let id = found.map(|entry| entry.action_id.clone()).unwrap_or_default();
             let mut seen = seen(&bound, &id, &self.position(hint.manifest));
             if !id.is_empty() {
                 seen.ids.insert("action_id".into(), id.clone());
             }
-            let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+            let creating = hint.creating().is_some();
             if seen.exists && hint.entry.is_none() && creating {
                 seen.raw["resumed"] = json!(true);
             }

@@ -83,7 +83,7 @@ impl Kind for VerifyMessagingConfiguration {
             // It has no SID of its own, so the record is about it when it is about this service.
             let recorded = hint.entry.and_then(|entry| entry.ids.get("service_sid"));
             if recorded != Some(&sid) {
-                let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+                let creating = hint.creating().is_some();
                 if creating {
                     seen.raw["resumed"] = json!(true);
                 } else {

@@ -250,7 +250,7 @@ impl Kind for VerifyRateLimit {
             let mut seen = parse(limit, &sid);
             let reply = reader.get(&buckets(&sid, text(limit, "sid"))).await?;
             fill(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
-            let creating = hint.intent.is_some_and(|intent| intent.creating.contains_key(hint.address));
+            let creating = hint.creating().is_some();
             if ours.is_none() {
                 if creating {
                     seen.raw["resumed"] = json!(true);

@@ -368,7 +368,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let all: Vec<&str> = services(&list)?.iter().map(|service| text(service, "sid")).collect();
     seen.raw = json!({ "same_name": all });
     // A run that was killed after its create: exactly one service that was not there before is its own.
-    if let Some(before) = hint.intent.and_then(|intent| intent.creating.get(hint.address)) {
+    if let Some(before) = hint.creating() {
         let is_new = |service: &&Json| !before.iter().any(|sid| sid == text(service, "sid"));
         let new: Vec<&Json> = services(&list)?.iter().filter(is_new).collect();
         let called = |name: &str| -> Vec<&Json> {

@@ -6,8 +6,8 @@ use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
 use lockstep::shell::in_process::Stop;
 
-use super::bench::{self, Bench, Dice, LEDGER, Memory, all, changed_manifest};
-use crate::support::{ACCOUNT, DOMAIN};
+use super::bench::{self, Bench, Dice, LEDGER, Memory, all, changed_manifest, shown};
+use crate::support::{ACCOUNT, DOMAIN, core_manifest, function_manifest};
 
 type Make = fn() -> Bench;
 
@@ -161,6 +161,53 @@ fn a_killed_apply_and_then_a_destroy_leave_the_former_world() {
         }
         let mut now = bench.snapshot();
         drop_idle_lease(&mut bench, &mut now, mark);
+        assert!(now == former, "{story}: {}", difference(&former, &now));
+    });
+}
+
+/// The Function, rate limits, rules and a template on top of the core stack.
+fn large() -> Bench {
+    let limits = "  rate_limits: {per_number: {key: recipient, buckets: {10m: {max: 5}}}}\n  \
+                  messaging_configurations: {US: MG000000000000000000000000000000a1}\n  code_length: 6";
+    let rules = "mfa:\n  post_login:\n    rules:\n      staff:\n        roles: [Admin]\n        \
+                 factors: [phone, otp]\n";
+    let templates = "  templates: {otp_verify: {text: \"Acme says @{code}\"}}\n  channels: [";
+    let mut bench = Bench::crowded();
+    bench.stack.text = function_manifest()
+        .replace("  code_length: 6", limits)
+        .replace("mfa:\n", rules)
+        .replace("  channels: [", templates)
+        .replace("policy: always", "policy: never");
+    bench
+}
+
+/// A change that dies half way and is then taken back: the former manifest names little of what was begun, and by other
+/// names.
+#[test]
+fn what_a_killed_apply_began_goes_though_the_manifest_no_longer_names_it() {
+    let mut former = Bench::crowded().snapshot();
+    former.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
+    let length = length(large, false);
+    assert!(length > 60, "{length} requests");
+    let small = core_manifest().replace("friendly_name: Acme\n", "friendly_name: Acme before\n").replace(
+        "  code: builtin:twilio-verify",
+        "  name: Their phone before\n  code: builtin:twilio-verify",
+    );
+    all(points(length), |(k, before_reply)| {
+        let story = format!("killed after {k} of {length}, before the reply: {before_reply}");
+        let mut bench = large();
+        let _ = bench.run(Stop::kill(k, before_reply), false);
+        bench.later();
+        bench.stack.text.clone_from(&small);
+        bench.stack.allow_delete = true;
+        let applied = (0..3).map(|_| bench.ended(false)).find(|ended| *ended != Ended::Moved);
+        assert_eq!(applied, Some(Ended::Done), "{story}: applied");
+        assert!(bench.plan().is_empty(), "{story}: {}", shown(&bench.plan()));
+        let mark = bench.stack.mark();
+        assert_eq!(bench.ended(true), Ended::Done, "{story}: destroyed");
+        let mut now = bench.snapshot();
+        drop_idle_lease(&mut bench, &mut now, mark);
+        now.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
         assert!(now == former, "{story}: {}", difference(&former, &now));
     });
 }

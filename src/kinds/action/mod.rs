@@ -183,7 +183,7 @@ impl Kind for Action {
             let name = hint.want.map(|want| name_of(&want.desired)).or(applied).unwrap_or_default();
             let id = hint.entry.and_then(|entry| entry.ids.get("id")).map(String::as_str).unwrap_or_default();
             let all = items(&list)?;
-            let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
+            let creating = hint.creating();
             let is_new = |id: &str| creating.is_some_and(|before| !before.iter().any(|there| there == id));
             let recorded = all.iter().find(|action| !id.is_empty() && text(action, "id") == id);
             // The manifest gives it another name by now.

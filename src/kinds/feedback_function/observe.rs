@@ -95,7 +95,7 @@ async fn unwanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
 
 async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     // Begun by a run whose manifest had the Function: its name is the one that run was about to take.
-    let begun = hint.intent.and_then(|intent| intent.creating.get(hint.address));
+    let begun = hint.creating();
     let begun = begun.filter(|_| hint.manifest.section(SECTION_PATH).is_none());
     let begun = begun.and_then(|before| before.iter().find_map(|mark| mark.strip_prefix("name:")));
     let name = begun.map_or_else(|| unique_name(hint.manifest), str::to_owned);
@@ -111,7 +111,7 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let service = wire::whole(&service)?;
     let sid = text(service, "sid").to_owned();
     let mut seen = of_service(service);
-    let creating = hint.intent.and_then(|intent| intent.creating.get(hint.address));
+    let creating = hint.creating();
     let resumed = creating.is_some_and(|before| before.contains(&marker(&name)));
     let known = recorded(hint.entry, "service");
     seen.unowned = hint.entry.is_none() && !resumed;
