@@ -241,7 +241,7 @@ impl Ground {
             no_lease: self.turns.iter().chain([&proc.number]).any(|number| self.no_lease.contains(number))
                 || !self.twin.options.serverless_allowed,
             own_code_throws: false,
-            blind: self.now_ms < proc.told_ms,
+            blind: proc.decided_ms(self.now_ms) < proc.told_ms,
             shared,
             candidate: self.edits.contains_key("theirs: a Verify service of our name"),
             redeployed: false,

@@ -251,13 +251,6 @@ pub const MUTANTS: &[Mutant] = &[
         &["test faults::kills::a_killed_apply_and_then_a_destroy_leave_the_former_world"],
     ),
     mutant(
-        "the reply to a list's write is believed",
-        BINDING,
-        "parse(&reply).map_err(|failed| Failed::Unknown(failed.to_string()))?;",
-        "parse(&reply).unwrap_or_else(|_| after.clone());",
-        &["test faults::single::every_fault_at_every_request_of_a_first_apply"],
-    ),
-    mutant(
         "what was there before is taken for our own",
         ACTION,
         "!before.iter().any(|there| there == id)",
@@ -280,9 +273,9 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a lease without beats is relied on",
-        LEASE,
-        "port.now_ms().saturating_sub(self.alive_ms.get()) >= self.ttl_ms",
-        "port.now_ms() == 0 && self.alive_ms.get() >= self.ttl_ms",
-        &["test faults::rivals::without_beats_no_further_step_begins"],
+        "src/port.rs",
+        "fence_ms.is_some_and(|from_ms| from_ms <= self.reader.port.now_ms())",
+        "fence_ms.is_some_and(|from_ms| from_ms == 0)",
+        &["test faults::rivals::without_beats_a_step_does_not_try_again"],
     ),
 ];

@@ -89,6 +89,7 @@ pub struct Proc {
     rounds_seen: usize,
     trouble: Trouble,
     starts_ms: u64,
+    paused_from_ms: u64,
     paused_until_ms: u64,
     last_call: Option<u64>,
     engine: Engine,
@@ -194,11 +195,17 @@ impl Proc {
             rounds_seen: 0,
             trouble: start.trouble,
             starts_ms,
+            paused_from_ms: 0,
             paused_until_ms: 0,
             last_call: None,
             engine,
             task,
         }
+    }
+
+    /// When it was decided to send what leaves now: a process that wakes up goes on where it was.
+    pub fn decided_ms(&self, now_ms: u64) -> u64 {
+        if now_ms == self.paused_until_ms { self.paused_from_ms } else { now_ms }
     }
 
     /// What the plan said would be lost, up to and with the step in progress.
@@ -312,6 +319,7 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                         {
                             ground.stop(proc, PAUSED);
                             ground.note(proc.number, &format!("for {} s", ms / 1000));
+                            proc.paused_from_ms = ground.now_ms;
                             proc.paused_until_ms = ground.now_ms + ms;
                             proc.outlived |= ms > LEASE_TTL_MS;
                             ground.outlived |= ms > LEASE_TTL_MS;
