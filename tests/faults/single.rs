@@ -1,8 +1,9 @@
 //! Every fault at every request, and seeded pairs of them.
 
 use lockstep::engine::apply::Ended;
+use lockstep::model::api::Method;
 use lockstep::twin::What;
-use lockstep::twin::faults::Garble;
+use lockstep::twin::faults::{Garble, Rule, When};
 
 use super::bench::{Bench, Dice, all, nameless};
 use super::kills::difference;
@@ -122,6 +123,37 @@ fn a_destroy_goes_by_what_is_gone_and_not_by_a_friendly_reply() {
             let now = left(&bench);
             assert!(now == former, "{story} ({ended:?}): {}", difference(&former, &now));
         });
+    }
+}
+
+/// The refusal is one of the repeat; what was sent first may have been carried out.
+#[test]
+fn a_refusal_after_a_lost_reply_is_looked_into() {
+    for after_effect in [true, false] {
+        let mut bench = Bench::core();
+        let rule = |what| {
+            let (host, path) = (Some("auth0".to_owned()), Some("/api/v2/guardian/factors/sms$".to_owned()));
+            Rule {
+                when: When::Matching { method: Some(Method::Put), host, path, nth: 1 },
+                what,
+                times: 1,
+                matched: 0,
+            }
+        };
+        let rules = [rule(What::ServerError { status: 504, after_effect }), rule(What::Forbidden)];
+        bench.stack.twin.borrow_mut().faults.rules.extend(rules);
+        match bench.ended(false) {
+            Ended::Done => assert!(after_effect, "the factor was switched on by the first request"),
+            Ended::Failed(text) => {
+                assert!(!after_effect && text.contains("an earlier attempt may have taken effect"), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let seen: Vec<u32> = bench.stack.twin.borrow().faults.rules.iter().map(|rule| rule.matched).collect();
+        assert!(seen.iter().all(|count| *count > 0), "both were met: {seen:?}");
+        bench.calm();
+        bench.later();
+        bench.converge("a refusal after a lost reply");
     }
 }
 
