@@ -142,9 +142,9 @@ async fn under_lease(
     if port.interrupted() {
         return early(Ended::Stopped);
     }
-    // A process that slept since it took the lease must not write into another one's run.
+    // A process that slept since it took the lease must not write into another one's run: it plans anew.
     if lease.is_lost(port) {
-        return early(Ended::LeaseHeld("another run, by now: this one did not keep its own".into()));
+        return early(Ended::Moved);
     }
     let mut work = Work::new(session, observation, plan, port);
     if let Err(failed) = work.write_intent(lease).await {

@@ -33,9 +33,13 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         // Whoever sends while the flag is off may not have been read: what is not known is taken to work.
         let leaves_unread =
             step.effects.get("unified") == Some(&json!(true)) && word(&before, "selected").is_none();
+        let unbinds = step.effects.get("legacy_bound") == Some(&json!(false));
         for (name, works) in FLOWS {
-            let worked = works(&before);
-            if (worked == Some(true) || (leaves_unread && worked.is_none())) && works(&facts) == Some(false) {
+            let (worked, works) = match unbinds {
+                true => (works(&handed(&before)), works(&handed(&facts))),
+                false => (works(&before), works(&facts)),
+            };
+            if (worked == Some(true) || (leaves_unread && worked.is_none())) && works == Some(false) {
                 lose(format!("{name} stop working"), false);
             }
         }
@@ -195,6 +199,15 @@ fn delivers(facts: &Facts, channel: &str) -> Option<bool> {
         "absent" | "disabled" => Some(false),
         _ => holds(facts, "provider.methods", method),
     }
+}
+
+/// Who is handed the codes may not have been read; then it is taken to be the Action, since it is bound.
+fn handed(facts: &Facts) -> Facts {
+    let mut facts = facts.clone();
+    if word(&facts, "selected").is_none() && flag(&facts, "unified") == Some(false) {
+        facts.insert("selected".into(), json!(HOOK));
+    }
+    facts
 }
 
 /// The same by the legacy set-up. Without the selected provider nothing is claimed.

@@ -276,7 +276,9 @@ const SELECTED: &str = "/api/v2/guardian/factors/phone/selected-provider";
 
 /// What a settings kind sees in a recorded read.
 fn observed(kind: &'static str, address: &'static str, exchange: &Exchange, probe: (u16, &Json)) -> Seen {
+    // A tenant refuses all legacy calls or none.
     let replies = [
+        (Method::Get, "/api/v2/guardian/factors/phone/templates", probe.0, probe.1),
         (Method::Get, exchange.path.as_str(), exchange.status, &exchange.reply),
         (Method::Get, SELECTED, probe.0, probe.1),
     ];

@@ -8,7 +8,7 @@ use super::{Before, SETTING, Setting, known};
 use crate::diag::{Problem, codes};
 use crate::kinds::{Leaving, Resource, Seen, legacy, text};
 use crate::model::api::Method;
-use crate::model::call::Failed;
+use crate::model::call::{Api, Failed, Get};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Facts, Level, Stage};
@@ -123,27 +123,41 @@ fn leaving(manifest: &Manifest) -> Leaving {
 }
 
 /// Whether a legacy call is refused because the unified experience is on. Which code that refusal has is not known, and
-/// the code of a missing scope is used for other refusals too: the scopes of the token itself count for more.
-pub(super) fn is_locked(failed: &Failed, reader: &Reader) -> bool {
+/// the code of a missing scope is used for other refusals too: the scopes of the token itself count for more. One
+/// refusal can be a gateway's mood, and much hangs on it, so two calls have to be refused.
+pub(super) async fn is_locked(failed: &Failed, reader: &Reader) -> Result<bool, Failed> {
     let granted = || {
         let scopes = reader.scopes();
         scopes.is_some_and(|scopes| scopes.iter().any(|scope| scope == "read:guardian_factors"))
     };
-    failed.status() == Some(403) && (failed.code() != Some("insufficient_scope") || granted())
+    let refused = |failed: &Failed| {
+        failed.status() == Some(403) && (failed.code() != Some("insufficient_scope") || granted())
+    };
+    if !refused(failed) {
+        return Ok(false);
+    }
+    for path in [SELECTED, TEMPLATES] {
+        match reader.get(&Get::whole(Api::Auth0, path)).await {
+            Err(failed) if refused(&failed) => {}
+            Ok(_) | Err(Failed::Refused(_)) => return Ok(false),
+            Err(failed) => return Err(failed),
+        }
+    }
+    Ok(true)
 }
 
 /// What a refused legacy call means for its own part: with the unified experience on there is nothing to read, and
-/// nothing that could be set. `None`: the refusal means something else.
-pub(super) fn locked(
-    failed: &Failed,
+/// nothing that could be set. Another refusal comes back as it is.
+pub(super) async fn locked(
+    failed: Failed,
     address: &str,
     want: Option<&Resource>,
     reader: &Reader,
-) -> Option<Seen> {
-    if !is_locked(failed, reader) {
-        return None;
+) -> Result<Seen, Failed> {
+    if !is_locked(&failed, reader).await? {
+        return Err(failed);
     }
-    let Some(want) = want else { return Some(Seen::default()) };
+    let Some(want) = want else { return Ok(Seen::default()) };
     let mut seen = Seen { exists: true, attrs: want.desired.clone(), raw: Json::Null, ..Seen::default() };
     seen.finding(
         address,
@@ -151,5 +165,5 @@ pub(super) fn locked(
         format!("the tenant refuses the legacy phone calls, as it does with the unified phone experience on ({failed})"),
         "use `phone.delivery: unified`; if the experience is off in Settings, Advanced, grant read:guardian_factors",
     );
-    Some(seen)
+    Ok(seen)
 }

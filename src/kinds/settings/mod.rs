@@ -277,7 +277,7 @@ impl Kind for Setting {
                     return Ok(Seen { exists: true, attrs: attrs(), ..Seen::default() });
                 }
                 (Err(failed), _) if self.legacy => {
-                    return legacy::locked(&failed, hint.address, hint.want, reader).ok_or(failed);
+                    return legacy::locked(failed, hint.address, hint.want, reader).await;
                 }
                 (reply, _) => reply?,
             };

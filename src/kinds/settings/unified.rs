@@ -43,12 +43,12 @@ pub static UNIFIED_PHONE: Setting = Setting {
     ..SETTING
 };
 
-/// The flag is absent on some tenants and says nothing then: a legacy call that is refused says that it is on.
+/// The flag is absent on some tenants and says nothing then: legacy calls that are refused say that it is on.
 pub(super) async fn by_probe(seen: &mut Seen, address: &str, reader: &Reader) -> Result<(), Failed> {
     let probe = Get::whole(Api::Auth0, super::legacy::SELECTED);
     let enabled = match reader.get(&probe).await {
         Ok(_) => Some(false),
-        Err(failed) if super::legacy::is_locked(&failed, reader) => Some(true),
+        Err(failed) if super::legacy::is_locked(&failed, reader).await? => Some(true),
         Err(failed @ Failed::Refused(_)) => {
             seen.finding(
                 address,
