@@ -439,7 +439,11 @@ fn destroy(story: &mut Story) {
                     .collect();
                 let forgotten = story.ground.edits.keys().any(|edit| edit.contains("ledger"));
                 if recorded && !forgotten && !left.is_empty() && story.draft.sid.is_none() {
-                    let case = Case { crossed: story.ground.crossed, ..case };
+                    let case = Case {
+                        crossed: story.ground.crossed,
+                        lease_deleted: story.ground.lease_deleted,
+                        ..case
+                    };
                     story.ground.blame(Law::Ledger, &case, format!("left by destroy: {}", left.join(", ")));
                 }
                 // Where nobody else changed anything, the switches are as they were before the first apply.

@@ -163,6 +163,12 @@ pub const EXEMPTIONS: &[Exemption] = &[
         applies: |case| case.crossed,
     },
     Exemption {
+        name: "what two runs record after a lease was deleted by hand",
+        law: Law::Ledger,
+        reason: "as above: the later one writes over the record of the earlier one",
+        applies: |case| case.lease_deleted,
+    },
+    Exemption {
         name: "the record knows the value from before",
         law: Law::Ledger,
         reason: "where others have set what the manifest wants by now there is nothing to write, and the record keeps \

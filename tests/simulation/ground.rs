@@ -44,7 +44,7 @@ pub struct Ground {
     /// bindings.
     pub changes: Vec<(usize, bool)>,
     pub outlived: bool,
-    lease_deleted: bool,
+    pub lease_deleted: bool,
     pub violations: Vec<Violation>,
     pub excused: BTreeMap<&'static str, usize>,
     pub coverage: BTreeMap<Cell, usize>,
