@@ -424,8 +424,11 @@ async fn on_record(
             want.desired.contains_key(field) && now.attrs.get(field).and_then(Value::known) != Some(old)
         };
         let changed = now.exists && !made && restore.iter().any(moved);
-        if !made && !changed {
-            if !ledger.resources.contains_key(&want.address) {
+        let recorded = ledger.resources.contains_key(&want.address);
+        // What cannot be read may be there all the same, and must not be forgotten.
+        let unread = now.not_read && !recorded;
+        if !made && !changed && !unread {
+            if !recorded {
                 seen.remove(&want.address);
                 continue;
             }
@@ -435,13 +438,16 @@ async fn on_record(
             };
             let entry = Entry {
                 kind: want.kind.to_owned(),
-                ownership: if made { Ownership::Created } else { Ownership::Adopted },
+                ownership: if made || unread { Ownership::Created } else { Ownership::Adopted },
                 ids: now.ids.clone(),
                 fields: want.desired.iter().filter_map(plain).collect(),
                 restore: if made { BTreeMap::new() } else { restore },
                 notes: BTreeMap::new(),
             };
             ledger.resources.insert(want.address.clone(), entry);
+        }
+        if unread {
+            continue;
         }
         let leaving = observe_one(session, found, &want.address, want.kind, None, reader).await?;
         seen.insert(want.address, leaving);

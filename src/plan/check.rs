@@ -511,6 +511,20 @@ mod tests {
     }
 
     #[test]
+    fn unbinding_names_the_loss_where_nobody_could_read_who_sends() {
+        let mut start = working();
+        start.extend(facts(&[("unified", json!(false)), ("legacy_bound", json!(true))]));
+        let named = |start: &Facts| {
+            let found = losses(start, &one(&[("legacy_bound", json!(false))]));
+            found.iter().any(|loss| loss.what.contains("codes by SMS"))
+        };
+        start.remove("selected");
+        assert!(named(&start), "not read");
+        start.insert("selected".into(), json!("twilio"));
+        assert!(!named(&start), "somebody else sends");
+    }
+
+    #[test]
     fn a_missing_rate_limit_is_a_pillar_that_is_gone() {
         let mut start = working();
         start.extend(facts(&[("limit.a", json!(false)), ("action.limits", json!(["a"]))]));
