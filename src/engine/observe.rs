@@ -417,40 +417,45 @@ async fn on_record(
     for want in begun(found, declared) {
         let Some(ledger) = &mut found.ledger else { return Ok(()) };
         let Some(now) = seen.get(&want.address) else { continue };
-        let made = now.raw.get("resumed") == Some(&json!(true));
-        let restore = ledger.intent.as_ref().and_then(|intent| intent.restore.get(&want.address));
-        let restore = restore.cloned().unwrap_or_default();
-        let moved = |(field, old): (&String, &Json)| {
-            want.desired.contains_key(field) && now.attrs.get(field).and_then(Value::known) != Some(old)
-        };
-        let changed = now.exists && !made && restore.iter().any(moved);
+        let intent = ledger.intent.as_ref();
+        let restore = intent.and_then(|intent| intent.restore.get(&want.address)).cloned();
         let recorded = ledger.resources.contains_key(&want.address);
-        // What cannot be read may be there all the same, and must not be forgotten.
-        let unread = now.not_read && !recorded;
-        if !made && !changed && !unread {
-            if !recorded {
+        match receipt(&want, now, restore.unwrap_or_default()) {
+            Some(entry) if !(now.not_read && recorded) => {
+                ledger.resources.insert(want.address.clone(), entry);
+            }
+            None if !recorded => {
                 seen.remove(&want.address);
                 continue;
             }
-        } else {
-            let plain = |(field, value): (&String, &Value)| {
-                Some((field.clone(), Last::Plain(crate::ledger::compact(value.known()?))))
-            };
-            let entry = Entry {
-                kind: want.kind.to_owned(),
-                ownership: if made || unread { Ownership::Created } else { Ownership::Adopted },
-                ids: now.ids.clone(),
-                fields: want.desired.iter().filter_map(plain).collect(),
-                restore: if made { BTreeMap::new() } else { restore },
-                notes: BTreeMap::new(),
-            };
-            ledger.resources.insert(want.address.clone(), entry);
+            _ => {}
         }
-        if unread {
-            continue;
+        // It is read again as what the record knows now, which takes what cannot be read no further.
+        if !now.not_read {
+            let leaving = observe_one(session, found, &want.address, want.kind, None, reader).await?;
+            seen.insert(want.address, leaving);
         }
-        let leaving = observe_one(session, found, &want.address, want.kind, None, reader).await?;
-        seen.insert(want.address, leaving);
     }
     Ok(())
+}
+
+/// The entry of what an unfinished run worked on; `None` when it did nothing there. What cannot be read may be there,
+/// and is not to be forgotten.
+fn receipt(want: &Resource, now: &Seen, restore: BTreeMap<String, Json>) -> Option<Entry> {
+    let made = now.raw.get("resumed") == Some(&json!(true));
+    let moved = |(field, old): (&String, &Json)| {
+        want.desired.contains_key(field) && now.attrs.get(field).and_then(Value::known) != Some(old)
+    };
+    let changed = now.exists && restore.iter().any(moved);
+    let plain = |(field, value): (&String, &Value)| {
+        Some((field.clone(), Last::Plain(crate::ledger::compact(value.known()?))))
+    };
+    (made || changed || now.not_read).then(|| Entry {
+        kind: want.kind.to_owned(),
+        ownership: if made || now.not_read { Ownership::Created } else { Ownership::Adopted },
+        ids: now.ids.clone(),
+        fields: want.desired.iter().filter_map(plain).collect(),
+        restore: if made { BTreeMap::new() } else { restore },
+        notes: BTreeMap::new(),
+    })
 }

@@ -31,7 +31,7 @@ use crate::model::call::{Failed, Get};
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Intent};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, FieldChange, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Event, Facts, FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Ids, Value};
 use crate::port::{Reader, Writer};
 
@@ -378,6 +378,22 @@ pub(crate) fn named(seen: Seen, id: &str) -> Result<Seen, Failed> {
         return Err(Failed::Unknown("the reply to a write does not name the object".into()));
     }
     Ok(seen)
+}
+
+/// The reply to a write that puts a former value back. `None`, and told: the tenant has moved on since (409), and what
+/// was there before us does not fit any more.
+pub(crate) fn if_it_fits(
+    reply: Result<Json, Failed>,
+    address: &str,
+    reader: &Reader,
+) -> Result<Option<Json>, Failed> {
+    match reply {
+        Err(failed) if failed.status() == Some(409) => {
+            reader.tell(Event::Notice(format!("{address}: the former value was not put back: {failed}")));
+            Ok(None)
+        }
+        reply => reply.map(Some),
+    }
 }
 
 /// A list of texts, sorted, as a set value.

@@ -1,10 +1,10 @@
 //! The tenant's phone provider: a singleton with an id, switched to `custom` so that our Action sends.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, named, set_of, step, text};
+use super::{
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, if_it_fits, named, set_of, step, text,
+};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
@@ -170,8 +170,7 @@ impl Kind for PhoneProvider {
         let narrows = now
             .as_array()
             .is_some_and(|now| now.iter().any(|m| !wanted.as_array().is_some_and(|w| w.contains(m))));
-        let both: Json = now.as_array().into_iter().chain(wanted.as_array()).flatten().cloned().collect();
-        let first = if narrows { set_of(Some(&both)) } else { wanted.clone() };
+        let first = if narrows { union(&now, &wanted) } else { wanted.clone() };
         let only_narrows =
             narrows && first == now && diff.changes.iter().all(|change| change.field == "delivery_methods");
         let mut steps = Vec::new();
@@ -229,35 +228,28 @@ impl Kind for PhoneProvider {
             return vec![step];
         }
         let former = entry.restore.get("name").and_then(Json::as_str).unwrap_or("custom");
-        let same =
-            entry.restore.iter().all(|(key, old)| seen.attrs.get(key).and_then(Value::known) == Some(old));
-        if same || former != "custom" {
+        if former != "custom" {
             // A former vendor provider needs its token, which nobody can read back: it stays as it is.
             return Vec::new();
         }
-        let values: BTreeMap<String, Json> = entry.restore.clone();
-        let mut step = step(
-            address,
-            NAME,
-            Verb::Update,
-            Stage::RemoveProvider,
-            "put the former settings back",
-            json!({ "do": "restore", "values": values }),
-        );
-        step.reason = "it was there before this stack".into();
-        step.danger = Some("phone messages of the whole tenant are sent the former way again".into());
-        step.effects = Facts::from([
-            (
-                "provider".to_owned(),
-                if values.get("disabled") == Some(&json!(true)) {
-                    json!("disabled")
-                } else {
-                    json!("custom")
-                },
-            ),
-            ("provider.methods".to_owned(), values.get("delivery_methods").cloned().unwrap_or(json!([]))),
-        ]);
-        vec![step]
+        let now = |key: &str| seen.attrs.get(key).and_then(Value::known).cloned();
+        let was = |key: &str| entry.restore.get(key).cloned().or_else(|| now(key));
+        let values = |disabled: Option<Json>, methods: Option<Json>| json!({ "disabled": disabled, "delivery_methods": set_of(methods.as_ref()) });
+        let current = values(now("disabled"), now("delivery_methods"));
+        let last = values(was("disabled"), was("delivery_methods"));
+        // Message types that go back need their method first; what nothing needs any more goes last.
+        let both = union(&current["delivery_methods"], &last["delivery_methods"]);
+        let wide = values(now("disabled"), Some(both));
+        let mut steps = Vec::new();
+        if wide != current {
+            steps.push(restoring(address, Stage::Widen, "put the former delivery methods back", &wide));
+        }
+        if last != wide {
+            let mut step = restoring(address, Stage::RemoveProvider, "put the former settings back", &last);
+            step.danger = Some("phone messages of the whole tenant are sent the former way again".into());
+            steps.push(step);
+        }
+        steps
     }
 
     /// Our Action behind a provider that nobody can switch back would take every phone message with it.
@@ -314,7 +306,9 @@ impl Kind for PhoneProvider {
                     let body = json!({
                         "disabled": values["disabled"], "configuration": { "delivery_methods": values["delivery_methods"] }
                     });
-                    Ok(Done::seen(parse(&writer.json(Method::Patch, path, body, Repeat::Safe).await?)))
+                    let reply = writer.json(Method::Patch, path, body, Repeat::Safe).await;
+                    let reply = if_it_fits(reply, run.address, writer.reader())?;
+                    Ok(Done::seen(reply.as_ref().map_or_else(|| run.seen.clone(), parse)))
                 }
                 _ => match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
                     Ok(_) => Ok(Done::seen(Seen::default())),
@@ -346,6 +340,25 @@ impl Kind for PhoneProvider {
             Ok(took.then(|| Done::seen(seen)))
         })
     }
+}
+
+/// The members of both sets.
+fn union(one: &Json, other: &Json) -> Json {
+    let both: Json = [one, other].into_iter().filter_map(Json::as_array).flatten().cloned().collect();
+    set_of(Some(&both))
+}
+
+/// A step that gives an adopted provider these values of `disabled` and `delivery_methods`.
+fn restoring(address: &str, stage: Stage, what: &str, values: &Json) -> Step {
+    let mut step =
+        step(address, NAME, Verb::Update, stage, what, json!({ "do": "restore", "values": values }));
+    step.reason = "it was there before this stack".into();
+    let provider = if values["disabled"] == json!(true) { "disabled" } else { "custom" };
+    step.effects = Facts::from([
+        ("provider".to_owned(), json!(provider)),
+        ("provider.methods".to_owned(), values["delivery_methods"].clone()),
+    ]);
+    step
 }
 
 /// Reads a provider in any reply. What a `custom` provider keeps from an earlier life is `leftover`.

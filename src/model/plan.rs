@@ -98,6 +98,8 @@ pub enum Stage {
     UnbindRules,
     /// Actions no longer decide about factors, once the one that asked is unbound.
     HandBack,
+    /// Delivery methods come back that message types need which come back.
+    Widen,
     /// Message types shrink, while the factor is still on: the API takes them only then.
     NarrowTypes,
     /// Factors are switched off.

@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
+use lockstep::model::api::Method;
 use lockstep::shell::in_process::Stop;
+use lockstep::twin::{Rule, What, When};
 
 use super::bench::{self, Bench, Dice, LEDGER, Memory, all, changed_manifest, shown};
 use crate::support::{ACCOUNT, DOMAIN, core_manifest, function_manifest};
@@ -210,6 +212,45 @@ fn what_a_killed_apply_began_goes_though_the_manifest_no_longer_names_it() {
         now.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
         assert!(now == former, "{story}: {}", difference(&former, &now));
     });
+}
+
+/// What nobody can read may be there all the same.
+#[test]
+fn what_a_killed_apply_began_is_not_forgotten_while_it_cannot_be_read() {
+    let mut bench = Bench::crowded();
+    let former = bench.snapshot();
+    let streams = |bench: &Bench| bench.world().tenant_mut(DOMAIN).log_streams.len();
+    let before = streams(&bench);
+    let made = (1..).find(|k| {
+        let mut killed = Bench::crowded();
+        let _ = killed.run(Stop::kill(*k, false), false);
+        streams(&killed) > before
+    });
+    let _ = bench.run(Stop::kill(made.expect("a stream is made"), true), false);
+    bench.later();
+    assert_eq!(streams(&bench), before + 1);
+    let text = core_manifest();
+    let (head, rest) = text.split_once("feedback:\n").expect("a section");
+    let tail = &rest[rest.find("\nmfa:").expect("the next section")..];
+    bench.stack.text = format!("{head}{tail}");
+    bench.stack.allow_delete = true;
+    let when = When::Matching {
+        method: Some(Method::Get),
+        host: None,
+        path: Some("/api/v2/log-streams".into()),
+        nth: 1,
+    };
+    let rule = Rule { when, what: What::Forbidden, times: 10_000, matched: 0 };
+    bench.stack.twin.borrow_mut().faults.rules.push(rule);
+    let mark = bench.stack.mark();
+    let ended = bench.ended(false);
+    let told = matches!(&ended, Ended::Failed(text) if text.contains("could not be read"));
+    assert!(told && bench.writes_since(mark).is_empty(), "{ended:?}");
+    bench.calm();
+    assert_eq!(bench.ended(false), Ended::Done);
+    assert_eq!(streams(&bench), before, "read again, it goes with what left the manifest");
+    assert_eq!(bench.ended(true), Ended::Done);
+    assert!(bench.snapshot() == former);
 }
 
 /// The lease of a dead run stays where the next run had nothing to do.

@@ -7,6 +7,7 @@ use lockstep::engine::store::Store;
 use lockstep::ledger;
 use lockstep::model::ledger::{Ledger, Ownership};
 use lockstep::model::plan::{Level, Plan};
+use lockstep::twin::world::Action;
 use lockstep::twin::{TriggerRef, World};
 
 use super::bench::{ACTION, Bench, FOREIGN_STREAM, LEDGER, Memory, all, shown};
@@ -24,7 +25,7 @@ fn ledger_code(world: &mut World) -> &mut String {
 }
 
 /// Writes another record in place of ours, checksum and all.
-fn forge(bench: &Bench, edit: impl FnOnce(&mut Ledger)) {
+pub fn forge(bench: &Bench, edit: impl FnOnce(&mut Ledger)) {
     let mut world = bench.world();
     let code = ledger_code(&mut world);
     let mut held = ledger::read(code, "acme-login", DOMAIN, ACCOUNT).expect("our own");
@@ -145,6 +146,27 @@ fn two_records_stop_everything() {
     assert!(matches!(bench.ended(false), Ended::Failed(_)));
     assert!(matches!(bench.ended(true), Ended::Failed(_)), "destroy");
     assert!(bench.writes_since(mark).is_empty());
+}
+
+#[test]
+fn two_records_that_appear_after_the_plan_stop_the_run() {
+    let record = live().world().tenant_mut(DOMAIN).actions.iter().find(|a| a.name == LEDGER).cloned();
+    let record = record.expect("there");
+    let mut bench = Bench::crowded();
+    bench.watch.borrow_mut().meddle = Some(Box::new(move |twin, _, _| {
+        let leased = !twin.world.account_mut(ACCOUNT).serverless_services.is_empty();
+        let actions = &mut twin.world.tenant_mut(DOMAIN).actions;
+        if leased && !actions.iter().any(|action| action.name == LEDGER) {
+            for id in ["00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"] {
+                actions.push(Action { id: id.into(), ..record.clone() });
+            }
+        }
+    }));
+    let mark = bench.stack.mark();
+    let ended = bench.ended(false);
+    assert!(matches!(&ended, Ended::Failed(text) if text.contains("neither is trusted")), "{ended:?}");
+    let writes = bench.writes_since(mark);
+    assert_eq!(writes, ["create_serverless_service", "delete_serverless_service"]);
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use lockstep::engine::apply::{Ended, Wishes, apply};
 use lockstep::engine::observe::Observation;
 use lockstep::kinds;
-use lockstep::model::plan::{Facts, Level, Plan, Stage};
+use lockstep::model::api::Method;
+use lockstep::model::plan::{Facts, Finding, Level, Plan, Stage};
 use lockstep::plan::check;
 use lockstep::port::Port;
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::Action;
-use lockstep::twin::{Flag, Options, TriggerRef};
+use lockstep::twin::{Flag, Options, Rule, TriggerRef, What, When};
 
 use super::bench::{ACTION as UNIFIED, Bench, LEGACY, NAMED, all, crowd, shown};
 use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest};
@@ -18,6 +19,8 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     the_legacy_stack_is_applied_once_and_destroyed_to_what_was_there,
     a_foreign_action_on_the_legacy_trigger_is_a_conflict,
     the_legacy_calls_are_out_of_reach_with_the_unified_experience,
+    one_refused_legacy_call_says_nothing_of_the_experience,
+    unbinding_names_its_loss_though_nobody_recorded_who_sends,
     a_migration_loses_nothing_and_takes_the_old_objects_away_a_day_later,
     what_is_due_stays_while_the_new_way_does_not_deliver,
     one_name_serves_both_ways,
@@ -163,6 +166,67 @@ fn the_legacy_calls_are_out_of_reach_with_the_unified_experience() {
         assert!(matches!(bench.ended(false), Ended::Failed(_)));
         assert!(bench.writes_since(mark).is_empty());
     }
+}
+
+/// From now on these calls are answered with 403.
+fn forbid(bench: &Bench, paths: &[&str]) {
+    let rule = |path: &&str| Rule {
+        when: When::Matching { method: Some(Method::Get), host: None, path: Some((*path).into()), nth: 1 },
+        what: What::Forbidden,
+        times: 10_000,
+        matched: 0,
+    };
+    bench.stack.twin.borrow_mut().faults.rules.extend(paths.iter().map(rule));
+}
+
+const SELECTED: &str = "/api/v2/guardian/factors/phone/selected-provider";
+const TEMPLATES: &str = "/api/v2/guardian/factors/phone/templates";
+
+#[test]
+fn one_refused_legacy_call_says_nothing_of_the_experience() {
+    let told = |paths: &[&str]| {
+        let mut bench = older(Flag::Absent);
+        bench.stack.applied();
+        forbid(&bench, paths);
+        let plan = bench.plan();
+        let of = |finding: &&Finding| finding.address == "phone_selected_provider";
+        let texts: Vec<String> =
+            plan.findings.iter().filter(of).map(|finding| finding.text.clone()).collect();
+        texts.join("; ")
+    };
+    let one = told(&[SELECTED]);
+    assert!(one.contains("not read") && !one.contains("experience on"), "{one}");
+    let both = told(&[SELECTED, TEMPLATES]);
+    assert!(both.contains("unified phone experience on"), "{both}");
+    assert_eq!(told(&[TEMPLATES]), "", "it was read, and nobody asks about the texts");
+}
+
+#[test]
+fn unbinding_names_its_loss_though_nobody_recorded_who_sends() {
+    let mut bench = older(Flag::Off);
+    {
+        // The phone factor was on before us, so destroy leaves it on.
+        let mut world = bench.world();
+        let tenant = world.tenant_mut(DOMAIN);
+        tenant
+            .factors
+            .iter_mut()
+            .filter(|factor| factor.name == "sms")
+            .for_each(|factor| factor.enabled = true);
+        tenant.message_types = Some(vec!["sms".into()]);
+    }
+    bench.stack.applied();
+    super::ledgers::forge(&bench, |ledger| drop(ledger.resources.remove("phone_selected_provider")));
+    let unbinds = |plan: &Plan| {
+        let step = plan.steps.iter().find(|step| step.stage == Stage::Unbind).expect("unbinds");
+        step.danger.clone().unwrap_or_default()
+    };
+    let plan = bench.stack.try_observe(true).expect("read").plan;
+    assert!(unbinds(&plan).contains("codes by SMS stop working"), "{}", shown(&plan));
+    forbid(&bench, &[SELECTED]);
+    let plan = bench.stack.try_observe(true).expect("read").plan;
+    assert!(plan.blockers().any(|finding| finding.text.contains("could not be read")), "{}", shown(&plan));
+    assert!(unbinds(&plan).contains("codes by SMS stop working"), "{}", shown(&plan));
 }
 
 #[test]

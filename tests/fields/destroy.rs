@@ -18,6 +18,8 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     what_others_change_in_between_stays,
     what_was_adopted_is_not_deleted,
     an_adopted_provider_and_service_get_their_former_values_back,
+    codes_travel_the_former_way_again,
+    a_former_way_that_does_not_fit_any_more_is_left,
     an_adopted_binding_stays_bound,
     an_adopted_action_that_has_other_secrets_is_not_stripped_of_them,
     a_setting_that_was_as_wanted_when_it_was_taken_over_is_put_back_too,
@@ -280,6 +282,52 @@ fn an_adopted_provider_and_service_get_their_former_values_back() {
     bed.destroyed();
     let after = bed.with_twin(former);
     assert_same(&before, &after, "adopted");
+}
+
+/// A provider that sent text messages only, and an apply after which it only speaks.
+fn speaking() -> Bed {
+    let (mut bed, ids) = adopting();
+    bed.with_twin(|twin| twin.options.provider_must_cover_message_types = true);
+    let spoken = [edit("verify_service.sid", json!(ids[3])), edit("phone.channels", json!(["voice"]))];
+    bed.manifest = valid(FULL, &spoken);
+    bed.applied();
+    assert_eq!(ways(&mut bed), (json!(["voice"]), json!(["voice"])));
+    bed
+}
+
+/// Delivery methods of the provider, and message types.
+fn ways(bed: &mut Bed) -> (Json, Json) {
+    bed.with_twin(|twin| {
+        let tenant = tenant(twin);
+        let methods = tenant.phone_providers[0].configuration["delivery_methods"].clone();
+        (methods, json!(tenant.message_types))
+    })
+}
+
+#[test]
+fn codes_travel_the_former_way_again() {
+    // Neither the provider nor the message types can go back in one step: each would be refused because of the other.
+    let mut bed = speaking();
+    let mark = bed.stack.mark();
+    bed.destroyed();
+    assert_eq!(ways(&mut bed), (json!(["text"]), json!(["sms"])));
+    let refused: Vec<_> =
+        bed.stack.log_since(mark).into_iter().filter(|entry| entry.served_status == Some(409)).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+#[test]
+fn a_former_way_that_does_not_fit_any_more_is_left() {
+    // With the factor off the API takes no message types, and without them it keeps the delivery method.
+    let mut bed = speaking();
+    bed.with_twin(|twin| {
+        let factors = &mut tenant(twin).factors;
+        factors.iter_mut().filter(|factor| factor.name == "sms").for_each(|factor| factor.enabled = false);
+    });
+    bed.destroyed();
+    let (methods, types) = ways(&mut bed);
+    assert_eq!((methods, types), (json!(["text", "voice"]), json!(["voice"])));
+    assert!(bed.destroyed().done.is_empty());
 }
 
 #[test]

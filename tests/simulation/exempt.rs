@@ -50,7 +50,7 @@ pub struct Case {
     pub candidate: bool,
     /// What was done twice is the deployment of one draft, and no read of the step showed the first.
     pub redeployed: bool,
-    /// Two runs without a living lease between them wrote in turns.
+    /// Two runs without a living lease between them wrote in turns, or one on reads from before the other's writes.
     pub crossed: bool,
     /// Somebody deleted the ledger since this plan's reads began.
     pub ledger_deleted: bool,

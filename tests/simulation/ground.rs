@@ -53,7 +53,7 @@ pub struct Ground {
     turns: Vec<usize>,
     no_lease: BTreeSet<usize>,
     stale: bool,
-    /// Two runs took turns, which was excused or told.
+    /// Two runs took turns, or one without a lease wrote on reads from before another one's writes; excused or told.
     pub crossed: bool,
     /// Length of the list of changes when somebody last deleted a ledger while a run was at work.
     ledger_deleted_mark: usize,
@@ -384,6 +384,8 @@ impl Ground {
             self.blame(Law::Lease, case, format!("run {} writes again after another one did", proc.number));
             self.crossed = true;
         }
+        let since = &self.changes[proc.plan_mark.min(self.changes.len())..];
+        self.crossed |= case.no_lease && since.iter().any(|(actor, _)| self.turns.contains(actor));
         self.turns.push(proc.number);
     }
 

@@ -17,14 +17,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, object, step, text};
+use super::{
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, if_it_fits, object, step, text,
+};
 use crate::diag::Problem;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Event, Facts, FieldChange, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Facts, FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -412,15 +414,14 @@ impl Kind for Setting {
                 let now = writer.reader().fresh(&self.get()).await?;
                 complete(&mut body, self.shaped(&now)?);
             }
-            let reply = match writer.json(method, path, body, Repeat::Safe).await {
-                // The tenant has moved on since, and what was there before us does not fit any more.
-                Err(failed) if failed.status() == Some(409) && run.step.op["restore"] == json!(true) => {
-                    let text = format!("{}: the former value was not put back: {failed}", run.address);
-                    writer.reader().tell(Event::Notice(text));
-                    return Ok(Done::seen(run.seen.clone()));
+            let mut reply = writer.json(method, path, body, Repeat::Safe).await;
+            if run.step.op["restore"] == json!(true) {
+                match if_it_fits(reply, run.address, writer.reader())? {
+                    None => return Ok(Done::seen(run.seen.clone())),
+                    Some(taken) => reply = Ok(taken),
                 }
-                reply => reply?,
-            };
+            }
+            let reply = reply?;
             // A factor's reply does not name it, so its own value is what was written.
             let mut attrs = run.seen.attrs.clone();
             let read = if self.name == MFA_FACTOR.name {
