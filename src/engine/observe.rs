@@ -155,9 +155,9 @@ fn takes_away(step: &Step) -> bool {
         || matches!(step.stage, Stage::NarrowTypes | Stage::SwitchOff | Stage::Narrow | Stage::RemoveProvider)
 }
 
-/// Logins are asked for a factor after it, whatever the policy.
+/// Logins are asked for a factor after it.
 fn asks(step: &Step) -> bool {
-    matches!(step.stage, Stage::DeployRules | Stage::BindRules)
+    matches!(step.stage, Stage::DeployRules | Stage::BindRules | Stage::RaisePolicy)
 }
 
 /// After it users meet the phone factor, or need it more than before.

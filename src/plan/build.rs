@@ -11,7 +11,9 @@ use crate::kinds::{self, Diff, Leaving, Resource, Seen};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Deferred, Facts, Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Step, Verb};
+use crate::model::plan::{
+    Deferred, Facts, Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Stage, Step, Verb,
+};
 use crate::model::random::hex;
 use crate::model::value::Value;
 
@@ -303,7 +305,13 @@ fn keep_what_is_needed(facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<
     steps.retain(|step| {
         let goes = step.verb == Verb::Delete || step.op["restore"] == json!(true);
         let kind = kinds::by_name(&step.kind).filter(|_| goes);
-        let Some((level, why)) = kind.and_then(|kind| kind.stays(step, facts, &after)) else { return true };
+        let locks = goes && step.stage == Stage::RaisePolicy && check::locked_out(&after);
+        let locks = locks.then(|| {
+            let why = "with the former policy every login would ask for a factor, and none could be used";
+            (Level::Warning, why.to_owned())
+        });
+        let stays = kind.and_then(|kind| kind.stays(step, facts, &after)).or(locks);
+        let Some((level, why)) = stays else { return true };
         findings.push(Finding {
             address: step.address.clone(),
             text: format!("it stays: {why}"),

@@ -9,7 +9,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::model::plan::{Facts, Step};
+use crate::model::plan::{Facts, Stage, Step};
 
 /// What a step breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,8 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         // While the switch is on, the documents disagree about whether the policy asks; from here on it surely does.
         let asks_again =
             flag(&before, "customize") == Some(true) && step.effects.get("customize") == Some(&json!(false));
-        if locked_out(&facts) && (!locked_out(&before) || asks_again) {
+        let asks = asks_again || step.stage == Stage::RaisePolicy;
+        if locked_out(&facts) && (!locked_out(&before) || asks) {
             lose("a second factor is demanded and none can be used".into(), true);
         }
         let former = demands(&before);
@@ -250,7 +251,7 @@ fn code(facts: &Facts, channel: &str) -> Option<bool> {
 }
 
 /// Whether the policy asks for a factor and it is known that none can be used.
-fn locked_out(facts: &Facts) -> bool {
+pub(super) fn locked_out(facts: &Facts) -> bool {
     if word(facts, "policy").is_none_or(|policy| policy == "never") {
         return false;
     }

@@ -366,3 +366,27 @@ fn nobody_is_locked_out_when_others_pull_a_pillar_away() {
         });
     }
 }
+
+#[test]
+fn a_policy_that_nobody_can_meet_is_refused_by_the_plan() {
+    // The tenant has locked its users out already, and nobody here manages a factor: asking for more is no way out.
+    let text = core_manifest();
+    let (head, rest) = text.split_once("  factors:\n").expect("factors");
+    let policy = &rest[rest.find("  policy: always").expect("a policy")..];
+    for before in ["confidence-score", ""] {
+        let mut bench = Bench::crowded();
+        bench.stack.text = format!("{head}{policy}");
+        {
+            let mut world = bench.world();
+            let tenant = world.tenant_mut(DOMAIN);
+            tenant.policies =
+                Some(before).filter(|word| !word.is_empty()).map(str::to_owned).into_iter().collect();
+            tenant.factors.iter_mut().for_each(|factor| factor.enabled = false);
+        }
+        let mark = bench.stack.mark();
+        let ended = bench.ended(false);
+        let told = |text: &str| text.contains("mfa_policy: step") && text.contains("none can be used");
+        assert!(matches!(&ended, Ended::Failed(text) if told(text)), "{before:?}: {ended:?}");
+        assert!(bench.writes_since(mark).is_empty());
+    }
+}

@@ -1,6 +1,7 @@
 //! Destroy takes away what apply made, puts back what apply changed, and touches nothing else.
 
 use lockstep::engine::apply::Ended;
+use lockstep::model::plan::{Finding, Level};
 use lockstep::twin::world::{LogStream, PhoneProvider, PhoneTemplate, Secret};
 use lockstep::twin::{TriggerRef, Twin};
 use serde_json::{Value as Json, json};
@@ -15,6 +16,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_fresh_tenant_is_as_fresh_as_before,
     a_tenant_in_use_is_as_it_was,
     a_policy_that_stands_on_a_foreign_factor_is_put_back,
+    a_policy_that_nobody_could_meet_is_not_put_back,
     what_others_change_in_between_stays,
     what_was_adopted_is_not_deleted,
     an_adopted_provider_and_service_get_their_former_values_back,
@@ -161,6 +163,24 @@ fn a_policy_that_stands_on_a_foreign_factor_is_put_back() {
     let edits =
         vec![edit("mfa.factors", json!({ "phone": true, "otp": true })), edit("mfa.policy", json!("never"))];
     there_and_back("foreign factor", &edits, |twin, _| policy_with(twin, "email"));
+}
+
+#[test]
+fn a_policy_that_nobody_could_meet_is_not_put_back() {
+    // Without a factor that policy locked everybody out before us already; that is no state to go back to.
+    let mut bed = Bed::new(valid(FULL, &[edit("mfa.policy", json!("never"))]));
+    bed.with_twin(|twin| {
+        tenant(twin).factors.iter_mut().for_each(|factor| factor.enabled = false);
+        tenant(twin).policies = vec!["all-applications".into()];
+    });
+    bed.applied();
+    let plan = bed.observe_destroy().plan;
+    let warned = |found: &Finding| found.level == Level::Warning && found.address == "mfa_policy";
+    let told = plan.findings.iter().find(|found| warned(found)).map(|found| found.text.clone());
+    assert!(told.as_ref().is_some_and(|text| text.contains("none could be used")), "{told:?}");
+    bed.destroyed();
+    assert!(bed.with_twin(|twin| tenant(twin).policies.is_empty()));
+    assert!(bed.destroyed().done.is_empty());
 }
 
 #[test]
