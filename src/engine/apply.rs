@@ -6,13 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value as Json, json};
 
+use super::intent;
 use super::lease::{Lease, Taken};
 use super::observe::{Observation, Session, observe, plan};
 use super::store::Found;
 use crate::kinds::{self, Done, Resource, Run, Seen};
 use crate::ledger::HISTORY_MAX;
 use crate::model::call::Failed;
-use crate::model::ledger::{Applied, Begun, Entry, Intent, LEDGER_SCHEMA, Ledger, NOT_BEFORE, Ownership};
+use crate::model::ledger::{Applied, Entry, LEDGER_SCHEMA, Ledger, NOT_BEFORE, Ownership};
 use crate::model::plan::{Event, Level, Plan, Step, Verb};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
@@ -284,47 +285,14 @@ impl<'a> Work<'a> {
         }
         let former = self.ledger.intent.take();
         self.inherited = former.is_some();
-        let mut creating: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for step in self.plan.steps.iter().filter(|step| step.creates) {
-            let before = self.observation.seen.get(&step.address).map(|seen| &seen.raw["same_name"]);
-            let ids = before
-                .and_then(Json::as_array)
-                .into_iter()
-                .flatten()
-                .filter_map(Json::as_str)
-                .map(str::to_owned);
-            creating.insert(step.address.clone(), ids.collect());
-        }
-        let mut restore: BTreeMap<String, BTreeMap<String, Json>> = BTreeMap::new();
-        for resource in self.plan.resources.iter().filter(|r| !self.ledger.resources.contains_key(&r.address))
-        {
-            let (Some(kind), Some(seen)) =
-                (kinds::by_name(&resource.kind), self.observation.seen.get(&resource.address))
-            else {
-                continue;
-            };
-            let made = former.as_ref().is_some_and(|former| former.creating.contains_key(&resource.address));
-            if seen.exists && !made {
-                restore.insert(resource.address.clone(), small(kind.restore(seen)));
-            }
-        }
-        let mut begun = self.begun();
-        if let Some(former) = former {
-            // What the first, unfinished run saw is what was there before us.
-            restore.extend(former.restore);
-            creating.extend(former.creating);
-            for (address, former) in former.begun {
-                begun.entry(address).or_insert(former);
-            }
-        }
         let nonce = hex(&self.session.entropy.draw("nonce")[..8]);
-        self.ledger.intent = Some(Intent {
-            nonce: nonce.clone(),
-            destroy: self.session.destroy,
-            creating,
-            restore,
-            begun,
-            at: timestamp(self.port.now_ms()),
+        let begun = intent::begun(self.plan, &self.wanted, &self.known());
+        let at = timestamp(self.port.now_ms());
+        let seen = &self.observation.seen;
+        let begins = intent::begins(nonce.clone(), at, self.plan, begun, seen, &self.ledger);
+        self.ledger.intent = Some(match former {
+            Some(former) => intent::goes_on(begins, former, seen, &mut self.ledger),
+            None => begins,
         });
         self.save().await?;
         if !lease.is_real() {
@@ -337,17 +305,6 @@ impl<'a> Work<'a> {
             }
         }
         Ok(())
-    }
-
-    /// What this run has steps for, as far as it is wanted.
-    fn begun(&self) -> BTreeMap<String, Begun> {
-        let stepped: BTreeSet<&String> = self.plan.steps.iter().map(|step| &step.address).collect();
-        let begun = |want: &Resource| {
-            let plain = |(field, value): (String, Value)| Some((field, value.known()?.clone()));
-            let wanted = self.known().fill(&want.desired).into_iter().filter_map(plain).collect();
-            (want.address.clone(), Begun { kind: want.kind.to_owned(), wanted: small(wanted) })
-        };
-        self.wanted.iter().filter(|want| stepped.contains(&want.address)).map(begun).collect()
     }
 
     /// Whether the record holds our intent, and not yet that of another run.
@@ -595,9 +552,9 @@ impl<'a> Work<'a> {
             let restore = match before {
                 Some(entry) => entry.restore.clone(),
                 // Taken over without a step, so no intent was written: what stands there is what was there before.
-                None if self.ledger.intent.is_none() => {
-                    kinds::by_name(&resource.kind).map(|kind| small(kind.restore(seen))).unwrap_or_default()
-                }
+                None if self.ledger.intent.is_none() => kinds::by_name(&resource.kind)
+                    .map(|kind| intent::small(kind.restore(seen)))
+                    .unwrap_or_default(),
                 None => former.cloned().unwrap_or_default(),
             };
             let mut notes = before.map(|entry| entry.notes.clone()).unwrap_or_default();
@@ -684,11 +641,6 @@ impl<'a> Work<'a> {
 /// Whether a step that failed like this may have taken effect all the same.
 fn is_unsure(failed: &Failed) -> bool {
     matches!(failed, Failed::Unknown(_)) || matches!(failed, Failed::Refused(refusal) if refusal.unsure)
-}
-
-/// Values that are small enough to be kept for a restore; source code is not.
-fn small(values: BTreeMap<String, Json>) -> BTreeMap<String, Json> {
-    values.into_iter().filter(|(_, value)| value.as_str().is_none_or(|text| text.len() <= 1000)).collect()
 }
 
 /// RFC 3339 in UTC, to the second.

@@ -12,6 +12,7 @@
 pub mod apply;
 pub mod connection;
 pub mod gate;
+mod intent;
 pub mod lease;
 pub mod observe;
 pub mod reply;

@@ -214,6 +214,45 @@ fn what_a_killed_apply_began_goes_though_the_manifest_no_longer_names_it() {
     });
 }
 
+/// Each time it is begun anew everything has another name, so nothing is known by the last one alone.
+#[test]
+fn what_two_killed_applies_called_otherwise_is_still_theirs() {
+    let mut former = Bench::crowded().snapshot();
+    former.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
+    let length = length(large, false);
+    let text = large().stack.text;
+    let called = |name: &str| {
+        text.replace("friendly_name: Acme\n", &format!("friendly_name: Acme {name}\n"))
+            .replace(
+                "  code: builtin:twilio-verify",
+                &format!("  name: Their phone {name}\n  code: builtin:twilio-verify"),
+            )
+            .replace("  post_login:\n", &format!("  post_login:\n    name: Their rules {name}\n"))
+            .replace("  log_stream:\n", &format!("  log_stream:\n    name: Their stream {name}\n"))
+    };
+    let mut dice = Dice(23);
+    let cases: Vec<(usize, usize, bool)> =
+        (0..120).map(|_| (10 + dice.below(length - 10), 10 + dice.below(40), dice.below(2) == 0)).collect();
+    all(cases, |(first, second, before_reply)| {
+        let story = format!("killed after {first}, then after {second}, before the reply: {before_reply}");
+        let mut bench = large();
+        for (name, at) in [("one", first), ("two", second)] {
+            bench.stack.text = called(name);
+            let _ = bench.run(Stop::kill(at, before_reply), false);
+            bench.later();
+        }
+        bench.stack.text = called("three");
+        let applied = (0..3).map(|_| bench.ended(false)).find(|ended| *ended != Ended::Moved);
+        assert_eq!(applied, Some(Ended::Done), "{story}: applied");
+        let mark = bench.stack.mark();
+        assert_eq!(bench.ended(true), Ended::Done, "{story}: destroyed");
+        let mut now = bench.snapshot();
+        drop_idle_lease(&mut bench, &mut now, mark);
+        now.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
+        assert!(now == former, "{story}: {}", difference(&former, &now));
+    });
+}
+
 /// What nobody can read may be there all the same.
 #[test]
 fn what_a_killed_apply_began_is_not_forgotten_while_it_cannot_be_read() {

@@ -1,0 +1,85 @@
+//! What a run is about to do, written before its first step: for the run after it, should it die.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value as Json, json};
+
+use crate::kinds::{self, Resource, Seen};
+use crate::model::ledger::{Begun, Entry, Intent, Ledger, Ownership};
+use crate::model::plan::Plan;
+use crate::model::value::Value;
+use crate::plan::compare::Known;
+
+/// The intent of a run that begins. `nonce` names it, `at` is its time (RFC 3339).
+pub(super) fn begins(
+    nonce: String,
+    at: String,
+    plan: &Plan,
+    begun: BTreeMap<String, Begun>,
+    seen: &BTreeMap<String, Seen>,
+    ledger: &Ledger,
+) -> Intent {
+    let mut creating: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for step in plan.steps.iter().filter(|step| step.creates) {
+        let before = seen.get(&step.address).and_then(|seen| seen.raw["same_name"].as_array());
+        let ids = before.into_iter().flatten().filter_map(Json::as_str).map(str::to_owned);
+        creating.insert(step.address.clone(), ids.collect());
+    }
+    let mut restore: BTreeMap<String, BTreeMap<String, Json>> = BTreeMap::new();
+    for resource in plan.resources.iter().filter(|r| !ledger.resources.contains_key(&r.address)) {
+        let Some((kind, seen)) = kinds::by_name(&resource.kind).zip(seen.get(&resource.address)) else {
+            continue;
+        };
+        if seen.exists {
+            restore.insert(resource.address.clone(), small(kind.restore(seen)));
+        }
+    }
+    Intent { nonce, destroy: plan.destroy, creating, restore, begun, at }
+}
+
+/// The intent of a run that goes on from an unfinished one. What that one made goes on record: it is known by its ids
+/// from now on, whatever this run calls it.
+pub(super) fn goes_on(
+    mut begins: Intent,
+    former: Intent,
+    seen: &BTreeMap<String, Seen>,
+    ledger: &mut Ledger,
+) -> Intent {
+    // What the first, unfinished run saw is what was there before us.
+    begins.restore.retain(|address, _| !former.creating.contains_key(address));
+    begins.restore.extend(former.restore);
+    begins.creating.extend(former.creating);
+    for (address, begun) in former.begun {
+        begins.begun.entry(address).or_insert(begun);
+    }
+    for (address, begun) in &begins.begun {
+        let resumed = |seen: &&Seen| seen.raw.get("resumed") == Some(&json!(true));
+        let Some(seen) = seen.get(address).filter(resumed) else { continue };
+        begins.creating.remove(address);
+        ledger.resources.entry(address.clone()).or_insert_with(|| Entry {
+            kind: begun.kind.clone(),
+            ownership: Ownership::Created,
+            ids: seen.ids.clone(),
+            fields: BTreeMap::new(),
+            restore: BTreeMap::new(),
+            notes: BTreeMap::new(),
+        });
+    }
+    begins
+}
+
+/// What a plan has steps for, as far as it is wanted.
+pub(super) fn begun(plan: &Plan, wanted: &[Resource], known: &Known) -> BTreeMap<String, Begun> {
+    let stepped: BTreeSet<&String> = plan.steps.iter().map(|step| &step.address).collect();
+    let begun = |want: &Resource| {
+        let plain = |(field, value): (String, Value)| Some((field, value.known()?.clone()));
+        let wanted = known.fill(&want.desired).into_iter().filter_map(plain).collect();
+        (want.address.clone(), Begun { kind: want.kind.to_owned(), wanted: small(wanted) })
+    };
+    wanted.iter().filter(|want| stepped.contains(&want.address)).map(begun).collect()
+}
+
+/// Values that are small enough to be kept for a restore; source code is not.
+pub(super) fn small(values: BTreeMap<String, Json>) -> BTreeMap<String, Json> {
+    values.into_iter().filter(|(_, value)| value.as_str().is_none_or(|text| text.len() <= 1000)).collect()
+}
