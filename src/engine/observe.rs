@@ -10,7 +10,7 @@ use crate::kinds::trigger_binding::LEGACY_BINDING;
 use crate::kinds::{self, Hint, Resource, Seen, Task};
 use crate::ledger::prints::Prints;
 use crate::model::call::{Failed, Get};
-use crate::model::ledger::{Begun, Entry, Last, Ownership};
+use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Level, Plan, Stage, Step, Verb};
 use crate::model::random::{Entropy, hex};
@@ -281,8 +281,7 @@ pub(super) fn plan(
             level: Level::Blocker,
         });
     }
-    let unfinished = found.ledger.as_ref().and_then(|ledger| ledger.intent.as_ref());
-    if session.destroy && unfinished.is_some_and(|intent| !intent.destroy) {
+    if session.destroy && found.ledger.as_ref().is_some_and(|ledger| !tells_all(ledger)) {
         findings.push(crate::model::plan::Finding {
             address: "ledger".into(),
             text: "the last apply did not come to its end, so what it made is not all on record".into(),
@@ -388,17 +387,27 @@ fn begun(found: &Found, declared: &[Resource]) -> Vec<Resource> {
     intent.begun.iter().filter(|(address, _)| open(address)).filter_map(resource).collect()
 }
 
-/// What an unfinished run renamed is still what the record says.
-fn renamed(found: &mut Found, seen: &BTreeMap<String, Seen>, declared: &[Resource]) {
+/// Whether everything that an unfinished run may have made is told: a record of an older build is not.
+fn tells_all(ledger: &Ledger) -> bool {
+    let told = |intent: &Intent, made: &String| {
+        intent.begun.contains_key(made) || ledger.resources.contains_key(made)
+    };
+    let all = |intent: &Intent| intent.creating.keys().all(|made| told(intent, made));
+    ledger.intent.as_ref().is_none_or(|intent| intent.destroy || all(intent))
+}
+
+/// What an unfinished run has set, such as another name, is what was applied.
+fn applied(found: &mut Found, seen: &BTreeMap<String, Seen>, declared: &[Resource]) {
     let Some(ledger) = &mut found.ledger else { return };
     for (address, begun) in ledger.intent.iter().flat_map(|intent| &intent.begun) {
         let Some((entry, now)) = ledger.resources.get_mut(address).zip(seen.get(address)) else { continue };
         let same = entry.ids.iter().all(|(id, is)| now.ids.get(id).is_none_or(|there| there == is));
-        let ours = same && !declared.iter().any(|want| want.address == *address);
-        for name in ["name", "friendly_name"] {
-            let (wanted, there) = (begun.wanted.get(name), now.attrs.get(name).and_then(Value::known));
-            if let Some(wanted) = wanted.filter(|wanted| ours && there == Some(*wanted)) {
-                entry.fields.insert(name.into(), Last::Plain(crate::ledger::compact(wanted)));
+        if !same || declared.iter().any(|want| want.address == *address) {
+            continue;
+        }
+        for (field, wanted) in &begun.wanted {
+            if now.attrs.get(field).and_then(Value::known) == Some(wanted) {
+                entry.fields.insert(field.clone(), Last::Plain(crate::ledger::compact(wanted)));
             }
         }
     }
@@ -413,7 +422,7 @@ async fn on_record(
     declared: &[Resource],
     reader: &Reader,
 ) -> Result<(), Failed> {
-    renamed(found, seen, declared);
+    applied(found, seen, declared);
     for want in begun(found, declared) {
         let Some(ledger) = &mut found.ledger else { return Ok(()) };
         let Some(now) = seen.get(&want.address) else { continue };

@@ -2,6 +2,7 @@
 
 use lockstep::engine::apply::Ended;
 use lockstep::model::plan::{Finding, Level};
+use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::{LogStream, PhoneProvider, PhoneTemplate, Secret};
 use lockstep::twin::{TriggerRef, Twin};
 use serde_json::{Value as Json, json};
@@ -153,6 +154,30 @@ fn a_tenant_in_use_is_as_it_was() {
 }
 
 /// Every login asks for a second factor, and this is the only one.
+#[test]
+fn an_apply_that_was_killed_anywhere_is_taken_back() {
+    let mut bed = Bed::new(valid(FULL, &beside()));
+    let now_ms = bed.now_ms();
+    bed.with_twin(|twin| in_use(twin, now_ms));
+    let (snapshot, former) = (bed.snapshot(), bed.plain(Remote::Ids));
+    let mark = bed.stack.mark();
+    bed.applied();
+    let length = bed.stack.mark() - mark;
+    for k in (0..=length).step_by(2) {
+        let mut bed = Bed::on(&snapshot, valid(FULL, &beside()));
+        let _ = bed.run_until(Stop::kill(k, k % 4 == 0), false);
+        bed.stack.in_process.advance_ms(3_600_000);
+        bed.destroyed();
+        bed.with_twin(|twin| {
+            twin.world.account_mut(ACCOUNT).serverless_services.retain(|service| {
+                // Killed before it gave the lease back, and nothing was left to do: the next apply takes an idle lease.
+                !service.unique_name.starts_with("lockstep-lease-")
+            })
+        });
+        assert_same(&former, &bed.plain(Remote::Ids), &format!("killed after {k} of {length}"));
+    }
+}
+
 fn policy_with(twin: &mut Twin, factor: &str) {
     tenant(twin).policies = vec!["all-applications".into()];
     tenant(twin).factors.iter_mut().for_each(|known| known.enabled = known.name == factor);
