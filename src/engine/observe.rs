@@ -155,9 +155,10 @@ fn takes_away(step: &Step) -> bool {
         || matches!(step.stage, Stage::NarrowTypes | Stage::SwitchOff | Stage::Narrow | Stage::RemoveProvider)
 }
 
-/// Logins are asked for a factor after it.
+/// Logins are asked for a factor after it, or for more of them.
 fn asks(step: &Step) -> bool {
-    matches!(step.stage, Stage::DeployRules | Stage::BindRules | Stage::RaisePolicy)
+    use Stage::{BindRules, DeployRules, RaiseBack, RaisePolicy, SwitchBack};
+    matches!(step.stage, DeployRules | BindRules | RaisePolicy | SwitchBack | RaiseBack)
 }
 
 /// After it users meet the phone factor, or need it more than before.

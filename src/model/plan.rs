@@ -133,6 +133,10 @@ pub enum Stage {
     RemoveAction,
     RemoveLimits,
     RemoveFoundation,
+    /// The phone factor that was on before comes back, once the former way of sending stands again.
+    SwitchBack,
+    /// A former policy that asks for more, after every factor that it may stand on.
+    RaiseBack,
 }
 
 /// One step: at most one write, reads before it, polls after it.

@@ -300,26 +300,42 @@ fn unix_ms(text: &str) -> Option<u64> {
 
 /// Leaves out the removal of what something that stays still needs, and the restoring of what the API would not take.
 fn keep_what_is_needed(facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<Finding>) {
-    let mut after = facts.clone();
-    steps.iter().for_each(|step| after.extend(step.effects.clone()));
-    steps.retain(|step| {
-        let goes = step.verb == Verb::Delete || step.op["restore"] == json!(true);
-        let kind = kinds::by_name(&step.kind).filter(|_| goes);
-        let locks = goes && step.stage == Stage::RaisePolicy && check::locked_out(&after);
-        let locks = locks.then(|| {
-            let why = "with the former policy every login would ask for a factor, and none could be used";
-            (Level::Warning, why.to_owned())
+    loop {
+        let mut after = facts.clone();
+        steps.iter().for_each(|step| after.extend(step.effects.clone()));
+        let count = steps.len();
+        steps.retain(|step| {
+            let goes = step.verb == Verb::Delete || step.op["restore"] == json!(true);
+            let kind = kinds::by_name(&step.kind).filter(|_| goes);
+            let stays = kind.and_then(|kind| kind.stays(step, facts, &after)).or_else(|| unmet(step, &after));
+            let Some((level, why)) = stays else { return true };
+            findings.push(Finding {
+                address: step.address.clone(),
+                text: format!("it stays: {why}"),
+                help: "change it by hand once nothing stands against it any more".into(),
+                level,
+            });
+            false
         });
-        let stays = kind.and_then(|kind| kind.stays(step, facts, &after)).or(locks);
-        let Some((level, why)) = stays else { return true };
-        findings.push(Finding {
-            address: step.address.clone(),
-            text: format!("it stays: {why}"),
-            help: "change it by hand once nothing stands against it any more".into(),
-            level,
-        });
-        false
-    });
+        // What stays may be what something else would have stood on.
+        if steps.len() == count {
+            return;
+        }
+    }
+}
+
+/// Why a former value does not come back that users could not meet, given the delivery path after all steps.
+fn unmet(step: &Step, after: &Facts) -> Option<(Level, String)> {
+    let why = match step.stage {
+        Stage::SwitchBack if check::codes_fail(after) => {
+            "it was on before, and nothing sends its codes any more"
+        }
+        Stage::RaiseBack if check::locked_out(after) => {
+            "with the former policy every login would ask for a factor, and none could be used"
+        }
+        _ => return None,
+    };
+    Some((Level::Warning, why.into()))
 }
 
 /// Proves law 1 over every prefix. A loss that a removal or a dangerous step brings is named in that step's words,

@@ -46,7 +46,7 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         // While the switch is on, the documents disagree about whether the policy asks; from here on it surely does.
         let asks_again =
             flag(&before, "customize") == Some(true) && step.effects.get("customize") == Some(&json!(false));
-        let asks = asks_again || step.stage == Stage::RaisePolicy;
+        let asks = asks_again || matches!(step.stage, Stage::RaisePolicy | Stage::RaiseBack);
         if locked_out(&facts) && (!locked_out(&before) || asks) {
             lose("a second factor is demanded and none can be used".into(), true);
         }
@@ -250,6 +250,11 @@ fn code(facts: &Facts, channel: &str) -> Option<bool> {
     Some(on && typed && login && delivers(facts, channel)?)
 }
 
+/// Whether it is known that no user gets a code.
+pub(super) fn codes_fail(facts: &Facts) -> bool {
+    code(facts, "sms") == Some(false) && code(facts, "voice") == Some(false)
+}
+
 /// Whether the policy asks for a factor and it is known that none can be used.
 pub(super) fn locked_out(facts: &Facts) -> bool {
     if word(facts, "policy").is_none_or(|policy| policy == "never") {
@@ -260,7 +265,7 @@ pub(super) fn locked_out(facts: &Facts) -> bool {
         .filter(|(key, _)| key.starts_with("factor.") && *key != "factor.recovery-code")
         .filter_map(|(key, value)| Some((key, value.as_bool()?)))
         .collect();
-    let phone_fails = code(facts, "sms") == Some(false) && code(facts, "voice") == Some(false);
+    let phone_fails = codes_fail(facts);
     !factors.is_empty() && factors.iter().all(|(key, on)| !on || (*key == "factor.sms" && phone_fails))
 }
 
@@ -277,7 +282,7 @@ fn fails(facts: &Facts) -> bool {
 
 /// The rules that count, each with its factors that are not known to be unusable.
 fn demands(facts: &Facts) -> Vec<(&str, Vec<&str>)> {
-    let phone_fails = code(facts, "sms") == Some(false) && code(facts, "voice") == Some(false);
+    let phone_fails = codes_fail(facts);
     let is_usable = |name: &&str| {
         flag(facts, &format!("factor.{name}")) != Some(false) && !(*name == "sms" && phone_fails)
     };

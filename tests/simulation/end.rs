@@ -217,6 +217,10 @@ pub fn check(story: &mut Story) {
     story.ground.say("calm: no faults, everything is granted");
     story.settings_of_calm();
     story.ground.now_ms += 60_000;
+    // Some are taken back as they stand, whatever is unfinished.
+    if story.dice.chance(10) {
+        return destroy(story);
+    }
     let case = Case::default();
     let Some(mut last) = converge(story) else { return };
     // The second plan is empty, and an apply of it writes nothing.

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::legacy::{HOOK, SELECTED};
-use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
+use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING, TriggerBinding};
 use crate::kinds::{
     Run, Task, code_limits, feedback_function, legacy, phone_provider, text, trigger_binding,
 };
@@ -50,6 +50,46 @@ pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result
         })
     });
     all_stand(looks, reader).await
+}
+
+/// Somebody sends phone messages, whoever that is: the tenant's provider, or the one of the legacy set-up.
+pub(super) async fn sends(reader: &Reader) -> Result<(), Failed> {
+    let mut sends = by_provider(reader).await;
+    // The way that a tenant does not use may be out of reach.
+    let next = |sends: &Result<bool, Failed>| match sends {
+        Ok(sends) => !sends,
+        Err(failed) => matches!(failed.status(), Some(403 | 404)),
+    };
+    if next(&sends) {
+        sends = by_legacy(reader).await;
+    }
+    if next(&sends) {
+        let text = "nothing sends phone messages any more since the plan was made, and codes would not arrive; plan again";
+        return Err(Failed::NotDone(text.into()));
+    }
+    sends.map(|_| ())
+}
+
+async fn by_provider(reader: &Reader) -> Result<bool, Failed> {
+    let reply = reader.get(&phone_provider::list()).await?;
+    let providers = reply.get("providers").and_then(Json::as_array);
+    match providers.into_iter().flatten().find(|provider| provider["disabled"] != json!(true)) {
+        Some(provider) if text(provider, "name") == "custom" => has_action(&PHONE_BINDING, reader).await,
+        provider => Ok(provider.is_some()),
+    }
+}
+
+async fn by_legacy(reader: &Reader) -> Result<bool, Failed> {
+    let reply = reader.get(&Get::whole(Api::Auth0, SELECTED)).await?;
+    match text(&reply, "provider") {
+        HOOK => has_action(&LEGACY_BINDING, reader).await,
+        provider => Ok(!provider.is_empty()),
+    }
+}
+
+async fn has_action(binding: &TriggerBinding, reader: &Reader) -> Result<bool, Failed> {
+    let list = reader.get(&binding.list()).await?;
+    Ok(!trigger_binding::parse(&list)?.is_empty())
 }
 
 /// The Action is deployed and bound.

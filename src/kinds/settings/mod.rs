@@ -221,9 +221,15 @@ impl Setting {
         let Run { address, seen, .. } = *run;
         let (stage, _) = (self.weigh)(address, &seen.attrs, to);
         let phone = self.name != MFA_FACTOR.name || factors::wire_factor(address) == "sms";
+        // What is put back stands on what was there before us, and ours may be gone.
+        let restores = run.step.op["restore"] == json!(true);
+        let delivers = async || match restores {
+            true => delivery::sends(reader).await,
+            false => delivers(run, reader).await,
+        };
         match self.before {
             Before::ProviderDelivers if !matches!(stage, Stage::SwitchOff | Stage::NarrowTypes) && phone => {
-                delivers(run, reader).await?;
+                delivers().await?;
             }
             Before::ActionStands if stage == Stage::Provider => delivery::action_stands(run, reader).await?,
             Before::SomeFactor if stage == Stage::RaisePolicy => {
@@ -241,7 +247,7 @@ impl Setting {
                                 .into(),
                         ));
                     }
-                    ["sms"] => delivers(run, reader).await?,
+                    ["sms"] => delivers().await?,
                     _ => {}
                 }
             }
@@ -370,6 +376,12 @@ impl Kind for Setting {
         // The API takes message types only while the factor is on, so on the way down they go back first.
         if step.stage == Stage::MessageTypes {
             step.stage = Stage::NarrowTypes;
+        }
+        // What the former way of sending has to stand for comes back after it.
+        match step.stage {
+            Stage::SwitchOn if factors::wire_factor(address) == "sms" => step.stage = Stage::SwitchBack,
+            Stage::RaisePolicy => step.stage = Stage::RaiseBack,
+            _ => {}
         }
         // No types at all are taken with the factor off, and with it on they would leave it without a way to send.
         if known(&back, "message_types") == json!([]) {
