@@ -45,6 +45,9 @@ struct State {
     scopes: Option<Vec<String>>,
 }
 
+/// Why a write is not sent any more.
+pub const FENCED: &str = "the lease was taken over by another run, or could not be kept";
+
 /// The mailbox of one task. Cloning gives another handle to the same mailbox.
 #[derive(Clone, Default)]
 pub struct Port(Rc<RefCell<State>>);
@@ -72,6 +75,11 @@ impl Port {
         state.now_ms = now_ms;
         state.interrupted = interrupted;
         state.alarms.clear();
+    }
+
+    /// Whether nothing but last words is written any more at that time, in ms since the Unix epoch.
+    pub fn is_fenced(&self, now_ms: u64) -> bool {
+        self.0.borrow().fence_ms.is_some_and(|from_ms| from_ms <= now_ms)
     }
 
     /// The earliest time at which a sleeping part of the task wants to be polled again, in ms.
@@ -318,11 +326,8 @@ impl Writer {
         if self.reader.port.interrupted() && !self.urgent {
             return Err(Failed::Stopped);
         }
-        let fence_ms = self.reader.port.0.borrow().fence_ms;
-        if !self.urgent && fence_ms.is_some_and(|from_ms| from_ms <= self.reader.port.now_ms()) {
-            return Err(Failed::NotDone(
-                "the lease was taken over by another run, or could not be kept".into(),
-            ));
+        if !self.urgent && self.reader.port.is_fenced(self.reader.port.now_ms()) {
+            return Err(Failed::NotDone(FENCED.into()));
         }
         self.left -= 1;
         let result = self.reader.port.call(Call::Write(write, self.urgent)).await;

@@ -404,8 +404,8 @@ impl<'a> Work<'a> {
                         cause => cause,
                     };
                     let mut looked = kind.settle(run(), &self.port.reader()).await.map_err(unread)?;
-                    if looked.is_none() && step.creates {
-                        // A second one would be a second one for good, and a list may lag behind a write for a moment.
+                    if looked.is_none() {
+                        // A second one would be a second one for good, and a read may lag behind a write for a moment.
                         self.port.reader().sleep_ms(LOOK_AGAIN_MS).await;
                         looked = kind.settle(run(), &self.port.reader()).await.map_err(unread)?;
                     }

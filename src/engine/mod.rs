@@ -27,7 +27,7 @@ use crate::model::api::{Answer, ApiRequest};
 use crate::model::call::{Api, Failed, Repeat};
 use crate::model::plan::Event;
 use crate::model::random::Random;
-use crate::port::{Call, Port};
+use crate::port::{Call, FENCED, Port};
 
 pub use connection::{Connection, Grant, TwilioAuth};
 use gate::{AccountGate, TenantGate, Verdict};
@@ -243,6 +243,16 @@ impl Engine {
         for id in waiting {
             let Some(flight) = self.flights.get(&id) else { continue };
             if flight.not_before_ms > self.now_ms {
+                continue;
+            }
+            let task = self.tasks.get(&flight.task);
+            if flight.is_fenced_write() && task.is_some_and(|task| task.port.is_fenced(self.now_ms)) {
+                let failed = match flight.unsure {
+                    true => Failed::Unknown(format!("not repeated: {FENCED}")),
+                    false => Failed::NotDone(FENCED.into()),
+                };
+                self.finish(id, Err(failed));
+                progressed = true;
                 continue;
             }
             let (tenant_id, api) = (flight.tenant, flight.api());
@@ -461,6 +471,11 @@ impl Flight {
 
     fn urgent(&self) -> bool {
         matches!(&self.call, Call::Write(_, true))
+    }
+
+    /// A write that is not sent without a lease, whatever kept it waiting.
+    fn is_fenced_write(&self) -> bool {
+        matches!(&self.call, Call::Write(_, false))
     }
 
     /// Whether the write behind this answer, which is not its last one, may have taken effect.

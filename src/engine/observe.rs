@@ -12,7 +12,7 @@ use crate::ledger::prints::Prints;
 use crate::model::call::{Failed, Get};
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Level, Plan, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Plan, Stage, Step, Verb};
 use crate::model::random::{Entropy, hex};
 use crate::model::value::Value;
 use crate::plan::build::{self, Basis};
@@ -259,11 +259,11 @@ pub(super) fn plan(
     prints: &Prints,
 ) -> Plan {
     let scopes = reader.scopes();
-    let mut findings = found.findings.clone();
+    let mut findings = [found.findings.as_slice(), &found.unclear].concat();
     if let Some(other) =
         seen.values().filter_map(|seen| seen.ids.get("account_sid")).find(|sid| **sid != session.account)
     {
-        findings.push(crate::model::plan::Finding {
+        findings.push(Finding {
             address: "verify_service".into(),
             text: format!(
                 "the Twilio credentials belong to account {other}, and the manifest names {}",
@@ -274,7 +274,7 @@ pub(super) fn plan(
         });
     }
     if session.destroy && found.action_id.is_some() && found.ledger.is_none() {
-        findings.push(crate::model::plan::Finding {
+        findings.push(Finding {
             address: "ledger".into(),
             text: "the record cannot be used, so nothing is known to be ours and nothing is taken away"
                 .into(),
@@ -283,7 +283,7 @@ pub(super) fn plan(
         });
     }
     if session.destroy && found.ledger.as_ref().is_some_and(|ledger| !tells_all(ledger)) {
-        findings.push(crate::model::plan::Finding {
+        findings.push(Finding {
             address: "ledger".into(),
             text: "the last apply did not come to its end, so what it made is not all on record".into(),
             help: "apply once more, then destroy".into(),
@@ -435,6 +435,14 @@ async fn on_record(
                 ledger.resources.insert(want.address.clone(), entry);
             }
             None if !recorded => {
+                // Where nobody can tell which one it made, none is taken away, and that is said.
+                let unclear = now.findings.iter().filter(|finding| finding.level == Level::Blocker);
+                let told = unclear.map(|finding| Finding {
+                    level: Level::Warning,
+                    help: "if one of them is this stack's, delete it by hand".into(),
+                    ..finding.clone()
+                });
+                found.unclear.extend(told);
                 seen.remove(&want.address);
                 continue;
             }

@@ -40,6 +40,8 @@ pub struct Found {
     /// Id of the ledger Action, also of one that is not trusted: it is the one to write over.
     pub action_id: Option<String>,
     pub findings: Vec<Finding>,
+    /// What an unfinished run made and nobody can tell apart; no part of the record.
+    pub unclear: Vec<Finding>,
 }
 
 impl Found {

@@ -146,7 +146,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
                 .cloned(),
         );
     }
-    record |= basis.ledger.is_some_and(|ledger| ledger.intent.is_some());
+    record |= basis.ledger.is_some_and(|ledger| basis.destroy || ledger.intent.is_some());
 
     keep_what_is_needed(&facts, &mut steps, &mut findings);
     // Total order: stage, then the kinds' own order, which is the order in which they were pushed.

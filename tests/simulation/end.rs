@@ -5,12 +5,13 @@ use base64::engine::general_purpose::STANDARD;
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
 use lockstep::model::plan::Plan;
-use lockstep::twin::World;
+use lockstep::twin::{Tenant, World};
 use serde_json::{Value as Json, json};
 
 use super::exempt::{Case, Law};
 use super::laws::objects;
 use super::manifests::{ACCOUNT, DOMAIN, FACTORS};
+use super::model::look;
 use super::procs::{Command, Proc, Start, Trouble};
 use super::story::{STACK, Story};
 
@@ -285,9 +286,7 @@ fn converge(story: &mut Story) -> Option<Rest> {
         story.ground.now_ms += 2_000;
         let mark = story.ground.requests();
         let proc = run(story, Command::Apply);
-        let wrote = story.ground.twin.log()[mark..]
-            .iter()
-            .any(|entry| entry.operation == "create_serverless_service");
+        let wrote = took_lease(story, mark);
         match proc.ended() {
             Some(Ended::Done) => return Some(Rest { wrote }),
             Some(ended) => seen.push(format!("{ended:?}")),
@@ -397,13 +396,24 @@ fn not_applied(story: &Story) -> Option<String> {
 fn not_restored(story: &Story) -> Vec<String> {
     let claims = &story.ground.claims[&format!("{DOMAIN}/{STACK}")];
     let (was, is) = (&story.first.tenants[DOMAIN], &story.ground.twin.world.tenants[DOMAIN]);
+    // What users could not meet does not come back.
+    let with = |edit: &dyn Fn(&mut Tenant)| {
+        let mut world = story.ground.twin.world.clone();
+        edit(world.tenant_mut(DOMAIN));
+        look(&world, DOMAIN, &story.ground.twin.options)
+    };
+    let codes = with(&|tenant| {
+        tenant.factors.iter_mut().filter(|one| one.name == "sms").for_each(|one| one.enabled = true);
+    });
+    let no_code = |wire: &str| wire == "sms" && was.factor_enabled(wire) && !codes.sms && !codes.voice;
+    let locks = !with(&|tenant| tenant.policies.clone_from(&was.policies)).login;
     let mut out: Vec<String> = claims
         .factors
         .iter()
-        .filter(|wire| was.factor_enabled(wire) != is.factor_enabled(wire))
+        .filter(|wire| was.factor_enabled(wire) != is.factor_enabled(wire) && !no_code(wire))
         .map(|wire| format!("factor {wire}"))
         .collect();
-    if claims.policy && was.policies != is.policies {
+    if claims.policy && was.policies != is.policies && !locks {
         out.push("policy".into());
     }
     if claims.login.contains(&"universal_login_experience")
@@ -424,7 +434,9 @@ fn destroy(story: &mut Story) {
     let owner = format!("{DOMAIN}/{STACK}");
     for _ in 0..4 {
         story.ground.now_ms += 2_000;
+        let mark = story.ground.requests();
         let proc = run(story, Command::Destroy);
+        let leased = took_lease(story, mark);
         let mut blockers: Vec<String> =
             proc.plan().iter().flat_map(Plan::blockers).map(|finding| finding.text.clone()).collect();
         if let Some(Ended::Failed(text)) = proc.ended().filter(|_| blockers.is_empty()) {
@@ -439,6 +451,8 @@ fn destroy(story: &mut Story) {
                     .made
                     .iter()
                     .filter(|(id, made)| made.owner == owner && there.contains_key(*id))
+                    // A run with nothing to do does not look for the lease of a dead one.
+                    .filter(|(_, made)| leased || !made.name.starts_with("lockstep-lease-"))
                     .map(|(_, made)| format!("{} {:?}", made.kind, made.name))
                     .collect();
                 let forgotten = story.ground.edits.keys().any(|edit| edit.contains("ledger"));
@@ -446,6 +460,7 @@ fn destroy(story: &mut Story) {
                     let case = Case {
                         crossed: story.ground.crossed,
                         lease_deleted: story.ground.lease_deleted,
+                        candidate: story.ground.edits.contains_key("theirs: a Verify service of our name"),
                         ..case
                     };
                     story.ground.blame(Law::Ledger, &case, format!("left by destroy: {}", left.join(", ")));
@@ -481,6 +496,11 @@ fn destroy(story: &mut Story) {
         }
     }
     story.ground.blame(Law::Second, &case, "destroy does not come to its end".into());
+}
+
+/// Whether a run took the lease since that request.
+fn took_lease(story: &Story, mark: usize) -> bool {
+    story.ground.twin.log()[mark..].iter().any(|entry| entry.operation == "create_serverless_service")
 }
 
 fn leases(world: &World) -> usize {
