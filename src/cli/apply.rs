@@ -132,7 +132,7 @@ fn carry_out(
         if let Some(saved) = saved
             && saved.basis != plan.basis
         {
-            shell.say.err_line("error: the saved plan is stale: what it depends on has moved; plan again");
+            shell.say.err_line("error: the saved plan is stale: what it depends on (the manifest, the tenant or the record) has moved; plan again");
             let text = render::plan(&plan, Paint(shell.say.err_color()));
             shell.say.err(&text);
             if json {

@@ -380,15 +380,15 @@ pub(crate) fn named(seen: Seen, id: &str) -> Result<Seen, Failed> {
     Ok(seen)
 }
 
-/// The reply to a write that puts a former value back. `None`, and told: the tenant has moved on since (409), and what
-/// was there before us does not fit any more.
+/// The reply to a write that puts a former value back. `None`, and told: the tenant has moved on since (400, 409), and
+/// what was there before us does not fit any more.
 pub(crate) fn if_it_fits(
     reply: Result<Json, Failed>,
     address: &str,
     reader: &Reader,
 ) -> Result<Option<Json>, Failed> {
     match reply {
-        Err(failed) if failed.status() == Some(409) => {
+        Err(failed) if matches!(failed.status(), Some(400 | 409)) => {
             reader.tell(Event::Notice(format!("{address}: the former value was not put back: {failed}")));
             Ok(None)
         }

@@ -228,7 +228,9 @@ impl Kind for PhoneProvider {
             return vec![step];
         }
         let former = entry.restore.get("name").and_then(Json::as_str).unwrap_or("custom");
-        if former != "custom" {
+        // Somebody has made it send another way since; that is theirs.
+        let theirs = seen.attrs.get("name").and_then(Value::as_str) != Some("custom");
+        if former != "custom" || theirs {
             // A former vendor provider needs its token, which nobody can read back: it stays as it is.
             return Vec::new();
         }
@@ -254,16 +256,25 @@ impl Kind for PhoneProvider {
 
     /// Our Action behind a provider that nobody can switch back would take every phone message with it.
     fn removal_refusal(&self, address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
-        let former = entry.restore.get("name").and_then(Json::as_str).filter(|name| *name != "custom")?;
-        let ours = seen.attrs.get("name").and_then(Value::as_str) == Some("custom");
-        (ours && entry.ownership == Ownership::Adopted).then(|| Finding {
-            address: address.to_owned(),
-            text: format!(
-                "the provider was {former:?} before this stack, and its credentials cannot be read to put it back"
+        let former = entry.restore.get("name").and_then(Json::as_str).unwrap_or("custom");
+        let name = seen.attrs.get("name").and_then(Value::as_str)?;
+        let (level, text, help) = match (name, former) {
+            ("custom", "custom") => return None,
+            ("custom", former) if entry.ownership == Ownership::Adopted => (
+                Level::Blocker,
+                format!(
+                    "the provider was {former:?} before this stack, and its credentials cannot be read to put it back"
+                ),
+                "set it again in Branding, Phone Provider (or delete the provider), then destroy",
             ),
-            help: "set it again in Branding, Phone Provider (or delete the provider), then destroy".into(),
-            level: Level::Blocker,
-        })
+            ("custom", _) => return None,
+            (name, _) => (
+                Level::Warning,
+                format!("somebody has made the provider send by {name:?} since, so it is left as it is"),
+                "nothing to do; delete it in Branding, Phone Provider if nobody wants it",
+            ),
+        };
+        Some(Finding { address: address.to_owned(), text, help: help.into(), level })
     }
 
     fn scopes(&self, step: &Step) -> &'static [&'static str] {

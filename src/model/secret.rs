@@ -62,8 +62,8 @@ impl fmt::Debug for Secret {
 /// Length of the shortest part of a secret that counts as recognisable, in bytes.
 const PART_BYTES: usize = 8;
 
-/// Blanks known secrets from text: every run of eight or more bytes that a secret (or its base64, percent or JSON
-/// form) contains; shorter secrets only whole.
+/// Blanks known secrets from text: every run of eight or more bytes that a secret (or its base64, hex, percent or
+/// JSON form) contains; shorter secrets only whole.
 #[derive(Clone, Default)]
 pub struct Scrubber {
     windows: BTreeSet<[u8; PART_BYTES]>,
@@ -96,6 +96,9 @@ impl Scrubber {
                 self.learn_form(encoded.as_bytes().get(shift * 2..).unwrap_or_default());
             }
         }
+        let hex = super::random::hex(text.as_bytes());
+        self.learn_form(hex.to_uppercase().as_bytes());
+        self.learn_form(hex.as_bytes());
         let json = serde_json::to_string(text).unwrap_or_default();
         self.learn_form(json.trim_matches('"').as_bytes());
         self.learn_form(percent_encode(text).as_bytes());
@@ -198,6 +201,8 @@ mod tests {
         for form in [
             value,
             &value[3..12],
+            &super::super::random::hex(value.as_bytes()),
+            &super::super::random::hex(value.as_bytes()).to_uppercase(),
             &base64,
             &basic,
             &inner[8..24],

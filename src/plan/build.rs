@@ -156,7 +156,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     }
     prove(&facts, &mut steps, &mut findings);
     scopes(&basis, &steps, record, &mut findings);
-    let basis_digest = digest_of(&basis, &steps);
+    let basis_digest = digest_of(&basis, &wanted, &steps);
     Plan {
         format: PLAN_FORMAT,
         stack: basis.manifest.stack.clone(),
@@ -218,6 +218,18 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], facts: &Facts, out: &mut Lea
                 _ => true,
             }
         });
+        let same = ["id", "sid"].iter().all(|id| match (entry.ids.get(*id), seen.ids.get(*id)) {
+            (Some(was), Some(there)) => was == there || was.is_empty(),
+            _ => true,
+        });
+        if !same && !made.is_empty() {
+            made.clear();
+            out.findings.push(find(
+                "another object than the one on record stands there, so it is left alone".into(),
+                "delete it by hand if it is yours",
+                Level::Warning,
+            ));
+        }
         if !named && made.iter().any(|step| step.verb == Verb::Delete) {
             out.findings.push(find(
                 "what stands there has another name than the record says, so it is left alone".into(),
@@ -385,8 +397,9 @@ fn scopes(basis: &Basis<'_>, steps: &[Step], record: bool, findings: &mut Vec<Fi
     }
 }
 
-/// Digest over observed state and steps, without secrets: of a secret only its remote mark takes part.
-fn digest_of(basis: &Basis<'_>, steps: &[Step]) -> String {
+/// Digest over observed state, what is wanted and steps, without secrets: of a secret only its remote mark takes part.
+/// A step names fields, and takes their values from what is wanted.
+fn digest_of(basis: &Basis<'_>, wanted: &[Resource], steps: &[Step]) -> String {
     let seen: BTreeMap<&String, Json> = basis
         .seen
         .iter()
@@ -405,8 +418,19 @@ fn digest_of(basis: &Basis<'_>, steps: &[Step]) -> String {
             (address, json!([seen.exists, seen.ids, attrs]))
         })
         .collect();
+    let wanted: BTreeMap<&String, BTreeMap<String, Json>> = wanted
+        .iter()
+        .map(|want| {
+            let plain = |(field, value): (&String, &Value)| match value {
+                // With its text: shown, every reference is the same.
+                Value::Output(template) => (field.clone(), json!(format!("{template:?}"))),
+                other => (field.clone(), other.shown()),
+            };
+            (&want.address, want.desired.iter().map(plain).collect())
+        })
+        .collect();
     let serial = basis.ledger.map(|ledger| ledger.serial);
-    let all = json!([basis.tenant, basis.account, basis.manifest.stack, seen, serial, steps, basis.destroy])
-        .to_string();
+    let whose = [basis.tenant, basis.account, &basis.manifest.stack];
+    let all = json!([whose, seen, serial, wanted, steps, basis.destroy]).to_string();
     hex(digest::digest(&digest::SHA256, all.as_bytes()).as_ref())
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::bench::{Bench, FOREIGN_STREAM, all, foreign, shown, works_by_twilio};
 use super::limits::{limited, otherwise};
-use crate::support::{DOMAIN, core_manifest};
+use crate::support::{ACCOUNT, DOMAIN, core_manifest};
 
 /// The core manifest with phone as the only factor: nothing catches users if it fails.
 fn phone_only() -> String {
@@ -388,5 +388,66 @@ fn a_policy_that_nobody_can_meet_is_refused_by_the_plan() {
         let told = |text: &str| text.contains("mfa_policy: step") && text.contains("none can be used");
         assert!(matches!(&ended, Ended::Failed(text) if told(text)), "{before:?}: {ended:?}");
         assert!(bench.writes_since(mark).is_empty());
+    }
+}
+
+/// Somebody acts once the lease is taken, so after every read of the plan.
+fn after_the_plan(bench: &Bench, act: fn(&mut Twin)) {
+    let mut done = false;
+    bench.watch.borrow_mut().meddle = Some(Box::new(move |twin, _, _| {
+        if !done && !twin.world.account_mut(ACCOUNT).serverless_services.is_empty() {
+            act(twin);
+            done = true;
+        }
+    }));
+}
+
+#[test]
+fn the_last_factor_is_not_switched_off_under_a_policy_that_was_raised_after_the_plan() {
+    let mut bench = live(core_manifest().replace("  policy: always ", "  # policy: always "));
+    for factor in &mut bench.world().tenant_mut(DOMAIN).factors {
+        factor.enabled &= ["sms", "otp"].contains(&factor.name.as_str());
+    }
+    after_the_plan(&bench, |twin| twin.tenant_mut(DOMAIN).policies = vec!["all-applications".into()]);
+    let ended = bench.ended(true);
+    assert!(matches!(&ended, Ended::Failed(text) if text.contains("the last one that is on")), "{ended:?}");
+    bench.calm();
+    assert_eq!(bench.losses().iter().filter(|loss| loss.contains("locked out")).count(), 0);
+    assert!(bench.world().tenant_mut(DOMAIN).factors.iter().any(|factor| factor.enabled));
+}
+
+#[test]
+fn what_is_exposed_has_to_stand_as_a_whole() {
+    type Pull = fn(&mut Twin);
+    let pulls: [(&str, Pull); 3] = [
+        ("the deployed Action", |twin| {
+            for action in &mut twin.tenant_mut(DOMAIN).actions {
+                action.versions.iter_mut().for_each(|version| version.secrets.clear());
+            }
+        }),
+        ("the feedback stream", |twin| {
+            twin.tenant_mut(DOMAIN)
+                .log_streams
+                .iter_mut()
+                .for_each(|stream| stream.status = "suspended".into());
+        }),
+        ("the phone provider", |twin| {
+            for provider in &mut twin.tenant_mut(DOMAIN).phone_providers {
+                provider.configuration.insert("delivery_methods".into(), json!(["text"]));
+            }
+        }),
+    ];
+    for (what, pull) in pulls {
+        let mut bench = live(core_manifest());
+        {
+            let mut world = bench.world();
+            let tenant = world.tenant_mut(DOMAIN);
+            tenant.policies.clear();
+            tenant.factors.iter_mut().filter(|f| f.name == "sms").for_each(|f| f.enabled = false);
+        }
+        after_the_plan(&bench, pull);
+        let ended = bench.ended(false);
+        assert!(matches!(&ended, Ended::Failed(text) if text.contains(what)), "{what}: {ended:?}");
+        assert!(!bench.world().tenant_mut(DOMAIN).factor_enabled("sms"), "{what}");
     }
 }

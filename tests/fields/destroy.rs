@@ -17,10 +17,12 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_fresh_tenant_is_as_fresh_as_before,
     a_tenant_in_use_is_as_it_was,
     a_policy_that_stands_on_a_foreign_factor_is_put_back,
+    an_apply_that_was_killed_anywhere_is_taken_back,
     a_policy_that_nobody_could_meet_is_not_put_back,
     what_others_change_in_between_stays,
     what_was_adopted_is_not_deleted,
     an_adopted_provider_and_service_get_their_former_values_back,
+    a_provider_that_somebody_took_back_is_left,
     codes_travel_the_former_way_again,
     a_former_way_that_does_not_fit_any_more_is_left,
     an_adopted_binding_stays_bound,
@@ -347,6 +349,38 @@ fn ways(bed: &mut Bed) -> (Json, Json) {
         let methods = tenant.phone_providers[0].configuration["delivery_methods"].clone();
         (methods, json!(tenant.message_types))
     })
+}
+
+#[test]
+fn a_provider_that_somebody_took_back_is_left() {
+    type Take = fn(&mut PhoneProvider);
+    let takes: [(&str, Take); 2] = [
+        ("in place", |provider| {
+            provider.name = "twilio".into();
+            let theirs = json!({ "sid": "AC1", "default_from": "+15550100", "delivery_methods": ["text"] });
+            provider.configuration = theirs.as_object().cloned().unwrap_or_default();
+        }),
+        ("by another one", |provider| provider.id = "pro_2222222222222222222222".into()),
+    ];
+    for created in [true, false] {
+        for (what, take) in takes {
+            let mut bed = if created { Bed::new(valid(FULL, &[])) } else { adopting().0 };
+            if !created {
+                bed.with_twin(|twin| tenant(twin).phone_providers[0].disabled = true);
+            }
+            bed.applied();
+            bed.with_twin(|twin| take(&mut tenant(twin).phone_providers[0]));
+            let before = bed.with_twin(|twin| format!("{:?}", tenant(twin).phone_providers));
+            let plan = bed.observe_destroy().plan;
+            let told = |found: &&Finding| found.level == Level::Warning && found.address == "phone_provider";
+            assert!(plan.findings.iter().any(|found| told(&found)), "{what}: {:?}", plan.findings);
+            // Another custom one would send through our Action, so then nothing goes.
+            let goes = bed.destroy().ended == Ended::Done;
+            assert_eq!(goes, what == "in place" || !created, "{what}, created: {created}");
+            let after = bed.with_twin(|twin| format!("{:?}", tenant(twin).phone_providers));
+            assert_eq!(before, after, "{what}, created: {created}");
+        }
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ use super::rows::{Other, Row, live_secret, rows};
 
 /// The tests of this file that send something, for the contract.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
+    a_plan_is_of_the_manifest_that_it_was_made_of,
     changes_beyond_one_field_are_told_and_put_right,
     what_was_deleted_is_made_again,
     a_foreign_secret_is_kept_and_keeps_secrets_from_being_written,
@@ -639,4 +640,19 @@ fn the_service_that_is_ours_is_known_by_its_sid() {
     });
     let plan = bed.observe().plan;
     assert!(plan.is_empty() && named(&plan).is_empty(), "{:?}", tell(&plan));
+}
+
+#[test]
+fn a_plan_is_of_the_manifest_that_it_was_made_of() {
+    // Each step names fields only, and would take another value for them.
+    let mut bed = Bed::on(&applied_full(), valid(FULL, &[edit("verify_service.code_length", json!(7))]));
+    let basis = |bed: &mut Bed, place: &str, value: Json| {
+        bed.manifest = valid(FULL, &[edit("verify_service.code_length", json!(7)), edit(place, value)]);
+        bed.observe().plan.basis
+    };
+    let first = basis(&mut bed, "verify_service.code_length", json!(7));
+    assert_eq!(first, basis(&mut bed, "verify_service.code_length", json!(7)));
+    assert_ne!(first, basis(&mut bed, "verify_service.code_length", json!(8)));
+    let first = basis(&mut bed, "action.dependencies.twilio", json!("6.1.0"));
+    assert_ne!(first, basis(&mut bed, "action.dependencies.twilio", json!("6.0.0")));
 }

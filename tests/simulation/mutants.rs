@@ -172,7 +172,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "the intent names nothing",
-        APPLY,
+        "src/engine/intent.rs",
         "creating.insert(step.address.clone(), ids.collect());",
         "let _: Vec<String> = ids.collect();",
         &["Ledger", "Second", "Twice"],
@@ -201,7 +201,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "nothing is put back",
-        APPLY,
+        "src/engine/intent.rs",
         "restore.insert(resource.address.clone(), small(kind.restore(seen)));",
         "restore.insert(resource.address.clone(), small(kind.restore(seen)).into_iter().take(0).collect());",
         &["Ledger"],
@@ -274,7 +274,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a lease without beats is relied on",
         "src/port.rs",
-        "fence_ms.is_some_and(|from_ms| from_ms <= self.reader.port.now_ms())",
+        "fence_ms.is_some_and(|from_ms| from_ms <= now_ms)",
         "fence_ms.is_some_and(|from_ms| from_ms == 0)",
         &["test faults::rivals::without_beats_a_step_does_not_try_again"],
     ),

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::legacy::{HOOK, SELECTED};
-use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING, TriggerBinding};
+use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
 use crate::kinds::{
     Run, Task, code_limits, feedback_function, legacy, phone_provider, text, trigger_binding,
 };
@@ -35,17 +35,30 @@ pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result
     }
     if let Some(id) = id(run, "log_stream", "id") {
         let get = Get::whole(Api::Auth0, format!("/api/v2/log-streams/{id}"));
-        looks.push(("the feedback stream", get, id, |reply, id| text(reply, "id") == id));
+        let status = run.manifest.text("feedback.log_stream", "status").unwrap_or_default();
+        let wanted = format!("{id} {status}");
+        looks.push(("the feedback stream", get, wanted, |reply, wanted| {
+            let (id, status) = wanted.split_once(' ').unwrap_or_default();
+            text(reply, "id") == id && (status.is_empty() || text(reply, "status") == status)
+        }));
     }
     // Last, because it is what others change most easily, and one trip is the window that remains.
     looks.push(if legacy::is_legacy(run.manifest) {
         let get = Get::whole(Api::Auth0, SELECTED);
         ("the selected provider", get, String::new(), |reply, _| text(reply, "provider") == HOOK)
     } else {
-        ("the phone provider", phone_provider::list(), String::new(), |reply, _| {
+        let channels = run.manifest.set("phone", "channels").join(",");
+        ("the phone provider", phone_provider::list(), channels, |reply, channels| {
             let provider = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
             provider.is_some_and(|provider| {
-                text(provider, "name") == "custom" && provider["disabled"] != json!(true)
+                let sends = provider["configuration"]["delivery_methods"].as_array();
+                let covers = |channel: &str| {
+                    let method = if channel == "sms" { "text" } else { channel };
+                    sends.is_some_and(|sends| sends.iter().any(|one| one == method))
+                };
+                text(provider, "name") == "custom"
+                    && provider["disabled"] != json!(true)
+                    && channels.split(',').all(covers)
             })
         })
     });
@@ -73,23 +86,19 @@ pub(super) async fn sends(reader: &Reader) -> Result<(), Failed> {
 async fn by_provider(reader: &Reader) -> Result<bool, Failed> {
     let reply = reader.get(&phone_provider::list()).await?;
     let providers = reply.get("providers").and_then(Json::as_array);
-    match providers.into_iter().flatten().find(|provider| provider["disabled"] != json!(true)) {
-        Some(provider) if text(provider, "name") == "custom" => has_action(&PHONE_BINDING, reader).await,
-        provider => Ok(provider.is_some()),
-    }
+    // A custom one may do without a binding, so its own state is all that can be asked for.
+    Ok(providers.into_iter().flatten().any(|provider| provider["disabled"] != json!(true)))
 }
 
 async fn by_legacy(reader: &Reader) -> Result<bool, Failed> {
     let reply = reader.get(&Get::whole(Api::Auth0, SELECTED)).await?;
     match text(&reply, "provider") {
-        HOOK => has_action(&LEGACY_BINDING, reader).await,
+        HOOK => {
+            let list = reader.get(&LEGACY_BINDING.list()).await?;
+            Ok(!trigger_binding::parse(&list)?.is_empty())
+        }
         provider => Ok(!provider.is_empty()),
     }
-}
-
-async fn has_action(binding: &TriggerBinding, reader: &Reader) -> Result<bool, Failed> {
-    let list = reader.get(&binding.list()).await?;
-    Ok(!trigger_binding::parse(&list)?.is_empty())
 }
 
 /// The Action is deployed and bound.
@@ -106,7 +115,14 @@ fn action(run: &Run<'_>) -> Vec<Look> {
     let mut looks: Vec<Look> = Vec::new();
     if let Some(id) = id(run, binding.action.name, "id") {
         let get = Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"));
-        looks.push(("the deployed Action", get, id, |reply, _| reply["deployed_version"].is_object()));
+        let section = run.manifest.section("action").into_iter().flatten();
+        let secrets: Vec<&str> = section.filter_map(|(key, _)| key.strip_prefix("secrets.")).collect();
+        looks.push(("the deployed Action", get, secrets.join(","), |reply, secrets| {
+            let live = &reply["deployed_version"];
+            let held = live["secrets"].as_array();
+            let holds = |name: &str| held.is_none_or(|held| held.iter().any(|one| text(one, "name") == name));
+            live.is_object() && secrets.split(',').filter(|name| !name.is_empty()).all(holds)
+        }));
     }
     if let Some(id) = id(run, binding.name, "action_id") {
         looks.push(("the Action's binding", binding.list(), id, |reply, id| {

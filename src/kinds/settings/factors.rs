@@ -3,11 +3,13 @@
 use serde_json::{Value as Json, json};
 
 use super::{Before, SETTING, Setting, Shape, known, one};
-use crate::kinds::{Diff, set_of, text};
+use crate::kinds::{Diff, array, set_of, text};
 use crate::model::api::Method;
+use crate::model::call::Failed;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::plan::{Facts, Stage};
 use crate::model::value::{Attrs, Value};
+use crate::port::Reader;
 
 /// Resource addresses are `mfa_factor.<manifest name>`; the wire has other names.
 const FACTORS: &[(&str, &str)] = &[
@@ -87,6 +89,14 @@ pub static MFA_FACTOR: Setting = Setting {
     before: Before::ProviderDelivers,
     ..SETTING
 };
+
+/// Names of the factors that are on and that a user can meet a policy with.
+pub(super) async fn on(reader: &Reader) -> Result<Vec<String>, Failed> {
+    let reply = reader.get(&MFA_FACTOR.get()).await?;
+    let factors = array(&reply, "GET /api/v2/guardian/factors")?.iter();
+    let on = factors.filter(|factor| factor["enabled"] == json!(true)).map(|factor| text(factor, "name"));
+    Ok(on.filter(|name| *name != "recovery-code").map(str::to_owned).collect())
+}
 
 /// How the phone factor sends: SMS, voice or both. The API itself refuses (409) what the provider does not cover, so
 /// nothing is read before the write.

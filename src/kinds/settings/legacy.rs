@@ -131,7 +131,9 @@ pub(super) async fn is_locked(failed: &Failed, reader: &Reader) -> Result<bool, 
         scopes.is_some_and(|scopes| scopes.iter().any(|scope| scope == "read:guardian_factors"))
     };
     let refused = |failed: &Failed| {
-        failed.status() == Some(403) && (failed.code() != Some("insufficient_scope") || granted())
+        let status = failed.status();
+        status == Some(404)
+            || status == Some(403) && (failed.code() != Some("insufficient_scope") || granted())
     };
     if !refused(failed) {
         return Ok(false);

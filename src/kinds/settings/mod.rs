@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, if_it_fits, object, step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, if_it_fits, object, set_of, step, text,
 };
 use crate::diag::Problem;
 use crate::model::api::Method;
@@ -232,23 +232,29 @@ impl Setting {
                 delivers().await?;
             }
             Before::ActionStands if stage == Stage::Provider => delivery::action_stands(run, reader).await?,
+            Before::ProviderDelivers if self.name == MFA_FACTOR.name && stage == Stage::SwitchOff => {
+                let policies = reader.get(&MFA_POLICY.get()).await?;
+                let asks = MFA_POLICY.shaped(&policies)?.as_array().is_some_and(|asks| !asks.is_empty());
+                let own = factors::wire_factor(address);
+                if asks && factors::on(reader).await?.iter().all(|name| name == own) {
+                    let text = "the policy asks for a second factor by now, and this is the last one that is on; plan again";
+                    return Err(Failed::NotDone(text.into()));
+                }
+            }
             Before::SomeFactor if stage == Stage::RaisePolicy => {
-                let factors = reader.get(&MFA_FACTOR.get()).await?;
-                let on: Vec<&str> = array(&factors, "GET /api/v2/guardian/factors")?
-                    .iter()
-                    .filter(|factor| factor["enabled"] == json!(true))
-                    .map(|factor| text(factor, "name"))
-                    .filter(|name| *name != "recovery-code")
-                    .collect();
-                match on.as_slice() {
-                    [] => {
-                        return Err(Failed::NotDone(
-                            "no factor is on any more, and the policy would lock users out; plan again"
-                                .into(),
-                        ));
+                let on = factors::on(reader).await?;
+                if on.is_empty() {
+                    let text = "no factor is on any more, and the policy would lock users out; plan again";
+                    return Err(Failed::NotDone(text.into()));
+                }
+                if on == ["sms"] {
+                    delivers().await?;
+                    let reply = reader.get(&MESSAGE_TYPES.get()).await?;
+                    if set_of(reply.get("message_types")) == json!([]) {
+                        let text =
+                            "the phone factor is the only one that is on, and no message type is; plan again";
+                        return Err(Failed::NotDone(text.into()));
                     }
-                    ["sms"] => delivers().await?,
-                    _ => {}
                 }
             }
             _ => {}
