@@ -118,7 +118,7 @@ const FIELDS: &[Field] = &[
         key: "position",
         ty: Type::Text { min: 4, max: 300, check: Some(position) },
         default: Some("last"),
-        doc: "first, last, `before NAME` or `after NAME` (an Action or display name)",
+        doc: "first, last (where a new entry goes; a bound one stays), `before NAME` or `after NAME` (Action or display name)",
         ..FIELD
     },
 ];

@@ -154,6 +154,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     for (index, step) in steps.iter_mut().enumerate() {
         step.number = index + 1;
     }
+    mark_locked(&facts, &mut steps);
     prove(&facts, &mut steps, &mut findings);
     scopes(&basis, &steps, record, &mut findings);
     let basis_digest = digest_of(&basis, &wanted, &steps);
@@ -348,6 +349,17 @@ fn unmet(step: &Step, after: &Facts) -> Option<(Level, String)> {
         _ => return None,
     };
     Some((Level::Warning, why.into()))
+}
+
+/// Marks what is switched off where nobody can log in anyway: its step has nobody to lock out.
+fn mark_locked(facts: &Facts, steps: &mut [Step]) {
+    let mut now = facts.clone();
+    for step in steps {
+        if step.stage == Stage::SwitchOff && check::locked_out(&now) {
+            step.op["locked"] = json!(true);
+        }
+        now.extend(step.effects.clone());
+    }
 }
 
 /// Proves law 1 over every prefix. A loss that a removal or a dangerous step brings is named in that step's words,

@@ -147,9 +147,8 @@ async fn all_stand(looks: Vec<Look>, reader: &Reader) -> Result<(), Failed> {
         .collect();
     for (stands, (what, ..)) in join_all(tasks).await.into_iter().zip(&looks) {
         if !stands? {
-            let text = format!(
-                "{what} is not there any more since the plan was made, and codes would not arrive; plan again"
-            );
+            let text =
+                format!("{what} does not stand as the plan has it, and codes would not arrive; plan again");
             return Err(Failed::NotDone(text));
         }
     }

@@ -236,7 +236,7 @@ impl Setting {
                 let policies = reader.get(&MFA_POLICY.get()).await?;
                 let asks = MFA_POLICY.shaped(&policies)?.as_array().is_some_and(|asks| !asks.is_empty());
                 let own = factors::wire_factor(address);
-                if asks && factors::on(reader).await?.iter().all(|name| name == own) {
+                if asks && run.step.op["locked"] != json!(true) && factors::on(reader).await? == [own] {
                     let text = "the policy asks for a second factor by now, and this is the last one that is on; plan again";
                     return Err(Failed::NotDone(text.into()));
                 }
