@@ -56,14 +56,18 @@ pub(super) fn goes_on(
         let resumed = |seen: &&Seen| seen.raw.get("resumed") == Some(&json!(true));
         let Some(seen) = seen.get(address).filter(resumed) else { continue };
         begins.creating.remove(address);
-        ledger.resources.entry(address.clone()).or_insert_with(|| Entry {
-            kind: begun.kind.clone(),
-            ownership: Ownership::Created,
-            ids: seen.ids.clone(),
-            fields: BTreeMap::new(),
-            restore: BTreeMap::new(),
-            notes: BTreeMap::new(),
-        });
+        // A record of one that is gone says nothing of the one that took its place.
+        if ledger.resources.get(address).is_none_or(|entry| entry.ids != seen.ids) {
+            let entry = Entry {
+                kind: begun.kind.clone(),
+                ownership: Ownership::Created,
+                ids: seen.ids.clone(),
+                fields: BTreeMap::new(),
+                restore: BTreeMap::new(),
+                notes: BTreeMap::new(),
+            };
+            ledger.resources.insert(address.clone(), entry);
+        }
     }
     begins
 }

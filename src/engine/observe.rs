@@ -133,7 +133,12 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     // begin to be asked for a factor that nobody here switches on.
     let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step));
     let login = first.steps.iter().any(exposes) && speaks(&session.manifest);
-    let legacy = delivery && seen.get(LEGACY_BINDING.name).is_some_and(|binding| binding.exists);
+    let is_on = |seen: &Seen| seen.attrs.get("enabled") == Some(&Value::Known(json!(true)));
+    let switches_off = first.steps.iter().any(|step| step.stage == Stage::SwitchOff);
+    // Without the unified experience somebody else's sender may be all that the remaining factor has.
+    let unified = !switches_off || seen.get("unified_phone").is_none_or(is_on);
+    let legacy =
+        delivery && (!unified || seen.get(LEGACY_BINDING.name).is_some_and(|binding| binding.exists));
     let beside: Vec<&(&str, &str)> = GUARDS
         .iter()
         .filter(|_| delivery)

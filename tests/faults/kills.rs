@@ -265,6 +265,34 @@ fn what_two_killed_applies_called_otherwise_is_still_theirs() {
     });
 }
 
+/// The record knows a service that somebody deleted, and two runs die over the one that takes its place.
+#[test]
+fn what_takes_the_place_of_something_gone_is_made_once() {
+    let gone = || {
+        let mut bench = applied();
+        let services = |bench: &Bench| bench.world().account_mut(ACCOUNT).verify_services.clone();
+        let acme = services(&bench).iter().position(|one| one.friendly_name == "Acme").expect("ours");
+        bench.world().account_mut(ACCOUNT).verify_services.remove(acme);
+        bench.stack.text = core_manifest();
+        bench
+    };
+    let length = length(gone, false);
+    let mut dice = Dice(31);
+    let cases: Vec<(usize, usize, bool)> = (0..60)
+        .map(|_| (10 + dice.below(length - 10), 10 + dice.below(length - 10), dice.below(2) == 0))
+        .collect();
+    all(cases, |(first, second, before_reply)| {
+        let story = format!("killed after {first}, then after {second}, before the reply: {before_reply}");
+        let mut bench = gone();
+        for at in [first, second] {
+            let _ = bench.run(Stop::kill(at, before_reply), false);
+            bench.later();
+            bench.once_at_most(&story);
+        }
+        bench.converge(&story);
+    });
+}
+
 /// What nobody can read may be there all the same.
 #[test]
 fn what_a_killed_apply_began_is_not_forgotten_while_it_cannot_be_read() {

@@ -167,10 +167,11 @@ fn differ(names: &[&str]) -> String {
     format!("{} {verb}", names.join(", "))
 }
 
-/// Whether the stream sends just now what the Function holds: then a change of the one must not come before the other.
+/// Whether a stream sends just now what the Function holds, or may do so, since nobody here knows of one (it may have
+/// another name): then a change of the one must not come before the other.
 fn is_sent(diff: &Diff<'_>, current: &str) -> bool {
     let sent = diff.all.get("log_stream").and_then(|stream| stream.attrs.get("authorization"));
-    matches!((sent, diff.seen.attrs.get(current)), (Some(sent), Some(held)) if sent == held)
+    diff.seen.attrs.get(current).is_some_and(|held| sent.is_none_or(|sent| sent == held))
 }
 
 pub(super) fn removal(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
