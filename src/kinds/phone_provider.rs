@@ -55,14 +55,14 @@ static SECTION: Section = Section {
 static SECTIONS: &[&Section] = &[&SECTION];
 
 /// Delivery methods of the channels: the provider says `text` where everybody else says `sms`.
-fn methods(manifest: &Manifest) -> Json {
+pub(super) fn methods(manifest: &Manifest) -> Vec<&'static str> {
     let mut methods: Vec<&str> = manifest
         .set(SECTION_PATH, "channels")
         .iter()
         .map(|channel| if channel == "voice" { "voice" } else { "text" })
         .collect();
     methods.sort_unstable();
-    json!(methods)
+    methods
 }
 
 /// The one read of the singleton.
@@ -86,7 +86,7 @@ impl Kind for PhoneProvider {
         let desired = Attrs::from([
             ("name".to_owned(), Value::text("custom")),
             ("disabled".to_owned(), Value::Known(json!(false))),
-            ("delivery_methods".to_owned(), Value::Known(methods(manifest))),
+            ("delivery_methods".to_owned(), Value::Known(json!(methods(manifest)))),
             ("leftover".to_owned(), Value::Known(json!([]))),
         ]);
         vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]

@@ -6,7 +6,7 @@ use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
 use lockstep::model::api::Method;
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::{Rule, What, When};
+use lockstep::twin::{Rule, What, When, World};
 
 use super::bench::{self, Bench, Dice, LEDGER, Memory, all, changed_manifest, shown};
 use crate::support::{ACCOUNT, DOMAIN, core_manifest, function_manifest};
@@ -144,10 +144,25 @@ fn two_kills_in_a_row_are_survived() {
     });
 }
 
+/// A world without what every write of a list renews.
+fn comparable(mut world: World) -> World {
+    world.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
+    world
+}
+
+/// Destroys, and nothing but the former world is there.
+fn destroyed_to(former: &World, bench: &mut Bench, story: &str) {
+    let mark = bench.stack.mark();
+    assert_eq!(bench.ended(true), Ended::Done, "{story}: destroyed");
+    let mut now = bench.snapshot();
+    drop_idle_lease(bench, &mut now, mark);
+    let now = comparable(now);
+    assert!(now == *former, "{story}: {}", difference(former, &now));
+}
+
 /// What was there before the stack is there after it, whatever of it had been made.
 fn killed_then_destroyed(make: Make) {
-    let mut former = Bench::crowded().snapshot();
-    former.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
+    let former = comparable(Bench::crowded().snapshot());
     let length = length(make, false);
     let prepared = make();
     all(points(length), |(k, before_reply)| {
@@ -155,12 +170,7 @@ fn killed_then_destroyed(make: Make) {
         let mut bench = prepared.fork();
         let _ = bench.run(Stop::kill(k, before_reply), false);
         bench.later();
-        let mark = bench.stack.mark();
-        assert_eq!(bench.ended(true), Ended::Done, "{story}: destroyed");
-        let mut now = bench.snapshot();
-        drop_idle_lease(&mut bench, &mut now, mark);
-        now.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
-        assert!(now == former, "{story}: {}", difference(&former, &now));
+        destroyed_to(&former, &mut bench, &story);
     });
 }
 
@@ -199,8 +209,7 @@ fn large() -> Bench {
 /// names.
 #[test]
 fn what_a_killed_apply_began_goes_though_the_manifest_no_longer_names_it() {
-    let mut former = Bench::crowded().snapshot();
-    former.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
+    let former = comparable(Bench::crowded().snapshot());
     let length = length(large, false);
     assert!(length > 60, "{length} requests");
     let small = core_manifest().replace("friendly_name: Acme\n", "friendly_name: Acme before\n").replace(
@@ -217,20 +226,14 @@ fn what_a_killed_apply_began_goes_though_the_manifest_no_longer_names_it() {
         let applied = (0..3).map(|_| bench.ended(false)).find(|ended| *ended != Ended::Moved);
         assert_eq!(applied, Some(Ended::Done), "{story}: applied");
         assert!(bench.plan().is_empty(), "{story}: {}", shown(&bench.plan()));
-        let mark = bench.stack.mark();
-        assert_eq!(bench.ended(true), Ended::Done, "{story}: destroyed");
-        let mut now = bench.snapshot();
-        drop_idle_lease(&mut bench, &mut now, mark);
-        now.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
-        assert!(now == former, "{story}: {}", difference(&former, &now));
+        destroyed_to(&former, &mut bench, &story);
     });
 }
 
 /// Each time it is begun anew everything has another name, so nothing is known by the last one alone.
 #[test]
 fn what_two_killed_applies_called_otherwise_is_still_theirs() {
-    let mut former = Bench::crowded().snapshot();
-    former.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
+    let former = comparable(Bench::crowded().snapshot());
     let length = length(large, false);
     let text = large().stack.text;
     let called = |name: &str| {
@@ -256,12 +259,7 @@ fn what_two_killed_applies_called_otherwise_is_still_theirs() {
         bench.stack.text = called("three");
         let applied = (0..3).map(|_| bench.ended(false)).find(|ended| *ended != Ended::Moved);
         assert_eq!(applied, Some(Ended::Done), "{story}: applied");
-        let mark = bench.stack.mark();
-        assert_eq!(bench.ended(true), Ended::Done, "{story}: destroyed");
-        let mut now = bench.snapshot();
-        drop_idle_lease(&mut bench, &mut now, mark);
-        now.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
-        assert!(now == former, "{story}: {}", difference(&former, &now));
+        destroyed_to(&former, &mut bench, &story);
     });
 }
 
@@ -333,7 +331,7 @@ fn what_a_killed_apply_began_is_not_forgotten_while_it_cannot_be_read() {
 }
 
 /// The lease of a dead run stays where the next run had nothing to do.
-fn drop_idle_lease(bench: &mut Bench, now: &mut lockstep::twin::World, mark: usize) {
+fn drop_idle_lease(bench: &mut Bench, now: &mut World, mark: usize) {
     if !bench.writes_since(mark).iter().any(|name| name == "create_serverless_service") {
         let services = &mut now.account_mut(ACCOUNT).serverless_services;
         services.retain(|service| !service.unique_name.starts_with("lockstep-lease-"));

@@ -605,6 +605,8 @@ fn read(exchange: &Exchange) -> String {
                 json!({ "statusCode": 403, "error": "Forbidden", "message": "no longer available" });
             let seen = observed("unified_phone", "unified_phone", exchange, (403, &refused));
             let absent = reply.get("phone_consolidated_experience").is_none();
+            let gone = observed("unified_phone", "unified_phone", exchange, (404, &refused));
+            assert_eq!(gone.attrs, seen.attrs, "a probe that finds nothing says the same");
             let how = if absent { "flag absent, probe refused by the flag: " } else { "" };
             format!("{how}{}", words(&seen))
         }

@@ -15,6 +15,9 @@ use super::model::look;
 use super::procs::{Command, Proc, Start, Trouble};
 use super::story::{STACK, Story};
 
+/// Kinds that stand or fall with a Verify service.
+const IN_A_SERVICE: &[&str] = &["Verify service", "rate limit", "bucket", "messaging configuration"];
+
 /// Applies that a story may need to come to rest, with a person's help between them.
 const RUNS_MAX: usize = 8;
 
@@ -460,7 +463,10 @@ fn destroy(story: &mut Story) {
                     let case = Case {
                         crossed: story.ground.crossed,
                         lease_deleted: story.ground.lease_deleted,
-                        candidate: story.ground.edits.contains_key("theirs: a Verify service of our name"),
+                        // Of two services that appeared nobody can tell which one is ours, so neither goes, nor what is in it.
+                        candidate: story.ground.edits.contains_key("theirs: a Verify service of our name")
+                            && left.iter().any(|what| what.starts_with("Verify service"))
+                            && left.iter().all(|what| IN_A_SERVICE.iter().any(|kind| what.starts_with(kind))),
                         ..case
                     };
                     story.ground.blame(Law::Ledger, &case, format!("left by destroy: {}", left.join(", ")));

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::legacy::{HOOK, SELECTED};
 use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
 use crate::kinds::{
-    Run, Task, code_limits, feedback_function, legacy, phone_provider, text, trigger_binding,
+    Run, Task, code_limits, feedback_function, legacy, log_stream, phone_provider, text, trigger_binding,
 };
 use crate::model::call::{Api, Failed, Get};
 use crate::port::{Reader, join_all};
@@ -35,7 +35,7 @@ pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result
     }
     if let Some(id) = id(run, "log_stream", "id") {
         let get = Get::whole(Api::Auth0, format!("/api/v2/log-streams/{id}"));
-        let status = run.manifest.text("feedback.log_stream", "status").unwrap_or_default();
+        let status = run.manifest.text(log_stream::SECTION_PATH, "status").unwrap_or_default();
         let wanted = format!("{id} {status}");
         looks.push(("the feedback stream", get, wanted, |reply, wanted| {
             let (id, status) = wanted.split_once(' ').unwrap_or_default();
@@ -47,18 +47,15 @@ pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result
         let get = Get::whole(Api::Auth0, SELECTED);
         ("the selected provider", get, String::new(), |reply, _| text(reply, "provider") == HOOK)
     } else {
-        let channels = run.manifest.set("phone", "channels").join(",");
-        ("the phone provider", phone_provider::list(), channels, |reply, channels| {
+        let methods = phone_provider::methods(run.manifest).join(",");
+        ("the phone provider", phone_provider::list(), methods, |reply, methods| {
             let provider = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
             provider.is_some_and(|provider| {
                 let sends = provider["configuration"]["delivery_methods"].as_array();
-                let covers = |channel: &str| {
-                    let method = if channel == "sms" { "text" } else { channel };
-                    sends.is_some_and(|sends| sends.iter().any(|one| one == method))
-                };
+                let covers = |method: &str| sends.is_some_and(|sends| sends.iter().any(|one| one == method));
                 text(provider, "name") == "custom"
                     && provider["disabled"] != json!(true)
-                    && channels.split(',').all(covers)
+                    && methods.split(',').all(covers)
             })
         })
     });
