@@ -16,7 +16,7 @@ use super::procs::{Command, Proc, Start, Trouble};
 use super::story::{STACK, Story};
 
 /// Kinds that stand or fall with a Verify service.
-const IN_A_SERVICE: &[&str] = &["Verify service", "rate limit", "bucket", "messaging configuration"];
+const IN_A_SERVICE: &[&str] = &["Verify service", "rate limit", "bucket"];
 
 /// Applies that a story may need to come to rest, with a person's help between them.
 const RUNS_MAX: usize = 8;
