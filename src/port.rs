@@ -24,8 +24,19 @@ pub type Answered = Result<Json, Failed>;
 pub enum Call {
     /// One page of a read: API and full path.
     Read(Api, String),
-    /// A write; `urgent` ones are sent even after an interrupt (ledger result, lease release).
-    Write(Write, bool),
+    /// A write.
+    Write(Write, Writes),
+}
+
+/// What a write is for: that says when it is not sent any more, nor repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    /// A step: not after an interrupt, and not without the lease.
+    Step,
+    /// The record, which tells of an interrupt too: not without the lease.
+    Record,
+    /// The lease: always. It has an id of its own, so nobody else's can be meant.
+    Lease,
 }
 
 #[derive(Default)]
@@ -36,7 +47,7 @@ struct State {
     alarms: Vec<u64>,
     now_ms: u64,
     interrupted: bool,
-    /// From this time on nothing is written, save the last words; in ms since the Unix epoch.
+    /// From this time on nothing but the lease is written; in ms since the Unix epoch.
     fence_ms: Option<u64>,
     cache: BTreeMap<Get, Option<Result<Rc<Json>, Failed>>>,
     /// Somebody waits for a read that another part of the task has sent.
@@ -77,7 +88,7 @@ impl Port {
         state.alarms.clear();
     }
 
-    /// Whether nothing but last words is written any more at that time, in ms since the Unix epoch.
+    /// Whether nothing but the lease is written any more at that time, in ms since the Unix epoch.
     pub fn is_fenced(&self, now_ms: u64) -> bool {
         self.0.borrow().fence_ms.is_some_and(|from_ms| from_ms <= now_ms)
     }
@@ -100,14 +111,14 @@ impl Port {
         Reader { port: self.clone() }
     }
 
-    /// A handle that can write once.
+    /// A handle that can write once, for a step.
     pub fn writer(&self) -> Writer {
-        Writer { reader: self.reader(), left: 1, urgent: false }
+        self.writer_of(Writes::Step)
     }
 
-    /// A handle that can write once, also after an interrupt: for leaving things tidy.
-    pub fn last_word(&self) -> Writer {
-        Writer { reader: self.reader(), left: 1, urgent: true }
+    /// A handle that can write once.
+    pub fn writer_of(&self, what: Writes) -> Writer {
+        Writer { reader: self.reader(), left: 1, what }
     }
 
     /// Forgets what was read, so that the next phase reads anew.
@@ -115,7 +126,7 @@ impl Port {
         self.0.borrow_mut().cache.clear();
     }
 
-    /// Nothing but last words is written from this time on: whoever waits may take the lease for a dead one then.
+    /// Nothing but the lease is written from this time on: whoever waits may take the lease for a dead one then.
     pub fn fence(&self, from_ms: u64) {
         self.0.borrow_mut().fence_ms = Some(from_ms);
     }
@@ -313,7 +324,7 @@ impl Reader {
 pub struct Writer {
     reader: Reader,
     left: u8,
-    urgent: bool,
+    what: Writes,
 }
 
 impl Writer {
@@ -323,14 +334,14 @@ impl Writer {
     /// On a second write: a step makes at most one.
     pub async fn send(&mut self, write: Write) -> Answered {
         assert!(self.left > 0, "a step makes at most one write");
-        if self.reader.port.interrupted() && !self.urgent {
+        if self.reader.port.interrupted() && self.what == Writes::Step {
             return Err(Failed::Stopped);
         }
-        if !self.urgent && self.reader.port.is_fenced(self.reader.port.now_ms()) {
+        if self.what != Writes::Lease && self.reader.port.is_fenced(self.reader.port.now_ms()) {
             return Err(Failed::NotDone(FENCED.into()));
         }
         self.left -= 1;
-        let result = self.reader.port.call(Call::Write(write, self.urgent)).await;
+        let result = self.reader.port.call(Call::Write(write, self.what)).await;
         self.reader.port.new_phase();
         // A refused write has changed nothing, so the step may try once more.
         if matches!(result, Err(Failed::Refused(_) | Failed::NotDone(_))) {

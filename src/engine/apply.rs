@@ -19,12 +19,14 @@ use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Value};
 use crate::plan::compare::{self, Known};
-use crate::port::{Port, beside};
+use crate::port::{FENCED, Port, beside};
 
 /// How often a step whose outcome is unknown, and which turned out not to have happened, is tried again.
 const STEP_TRIES_MAX: u32 = 4;
 /// Wait before the nonce is read back where there is no lease: longer than one round trip of anybody.
 const NONCE_WAIT_MS: u64 = 2_000;
+/// How long after the look that found our intent alone on record, without the lease, the result may still be sent.
+const RECORD_MS: u64 = 2_000;
 
 /// How an apply ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,6 +156,7 @@ async fn under_lease(
             Failed::NotDone(text) if text == OTHER_NONCE => {
                 early(Ended::LeaseHeld("another run (seen in the ledger)".into()))
             }
+            Failed::NotDone(text) if text == FENCED => early(Ended::Moved),
             failed => early(Ended::Failed(format!(
                 "the ledger could not be written, so nothing was started: {failed}"
             ))),
@@ -463,10 +466,11 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         // Whoever took the lease over has read our intent, and its own stands there now.
-        if let Some(intent) = self.ledger.intent.clone().filter(|_| lease.is_lost(self.port))
-            && !self.is_ours(&intent.nonce).await?
-        {
-            return Err(Failed::NotDone(OTHER_NONCE.into()));
+        if let Some(intent) = self.ledger.intent.clone().filter(|_| lease.is_lost(self.port)) {
+            if !self.is_ours(&intent.nonce).await? {
+                return Err(Failed::NotDone(OTHER_NONCE.into()));
+            }
+            self.port.fence(self.port.now_ms() + RECORD_MS);
         }
         let complete = outcome.ended == Ended::Done;
         let done: BTreeSet<usize> = outcome.done.iter().copied().collect();
@@ -571,9 +575,12 @@ impl<'a> Work<'a> {
             let wrote = self.wrote_secrets.contains(address);
             let mut fields =
                 compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints);
-            // What the manifest no longer names stays as it is, and destroy still puts it back.
+            // What the manifest no longer names stays as it is, and destroy still puts it back, unless one that did not
+            // come to its end has done so.
+            let is_back = |field, old: &Json| seen.attrs.get(field).and_then(Value::known) == Some(old);
             for (field, last) in before.map(|entry| &entry.fields).into_iter().flatten() {
-                if restore.contains_key(field) && !desired.contains_key(field) {
+                let old = restore.get(field).filter(|old| !is_back(field, old));
+                if old.is_some() && !desired.contains_key(field) {
                     fields.insert(field.clone(), last.clone());
                 }
             }

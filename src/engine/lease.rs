@@ -16,7 +16,7 @@ use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Repeat, Write};
 use crate::model::plan::Event;
 use crate::model::random::hex;
-use crate::port::{Port, Reader};
+use crate::port::{Port, Reader, Writes};
 
 /// Unchanged for this long means that the owner is gone. Longer than a request may take, so that a slow owner is not
 /// taken for a dead one, and short enough to wait for after a crash.
@@ -84,10 +84,10 @@ pub async fn standing(tenant: &str, reader: &Reader) -> Result<Option<Standing>,
 /// Deletes a lease by its SID; gone already is fine.
 pub async fn delete(sid: &str, port: &Port) -> Result<(), Failed> {
     let call = || write(Method::Delete, format!("/v1/Services/{sid}"), &[], Repeat::Safe);
-    let mut gone = port.last_word().send(call()).await;
+    let mut gone = port.writer_of(Writes::Lease).send(call()).await;
     if matches!(gone, Err(Failed::Unknown(_))) {
         // Answered with something else than a deletion is: a second one does no harm.
-        gone = port.last_word().send(call()).await;
+        gone = port.writer_of(Writes::Lease).send(call()).await;
     }
     match gone {
         Ok(_) => Ok(()),
@@ -117,6 +117,8 @@ impl Lease {
             waited: false,
         };
         let first = format!("{owner} #0");
+        // What an earlier lease of this process forbade is over: nothing is written before this one is there.
+        port.fence(u64::MAX);
         // Each round either wins, or ends, or has seen a take-over by somebody else.
         let mut lost = None;
         let mut asked_again = false;
@@ -217,7 +219,7 @@ impl Lease {
             let call =
                 write(Method::Post, format!("/v1/Services/{sid}"), &[("FriendlyName", &name)], Repeat::Safe);
             let sent_ms = port.now_ms();
-            match port.last_word().send(call).await {
+            match port.writer_of(Writes::Lease).send(call).await {
                 Ok(_) => self.alive_ms.set(sent_ms),
                 Err(failed) if failed.status() == Some(404) => {
                     self.lost.set(true);

@@ -27,7 +27,7 @@ use crate::model::api::{Answer, ApiRequest};
 use crate::model::call::{Api, Failed, Repeat};
 use crate::model::plan::Event;
 use crate::model::random::Random;
-use crate::port::{Call, FENCED, Port};
+use crate::port::{Call, FENCED, Port, Writes};
 
 pub use connection::{Connection, Grant, TwilioAuth};
 use gate::{AccountGate, TenantGate, Verdict};
@@ -470,12 +470,12 @@ impl Flight {
     }
 
     fn urgent(&self) -> bool {
-        matches!(&self.call, Call::Write(_, true))
+        matches!(&self.call, Call::Write(_, Writes::Record | Writes::Lease))
     }
 
     /// A write that is not sent without a lease, whatever kept it waiting.
     fn is_fenced_write(&self) -> bool {
-        matches!(&self.call, Call::Write(_, false))
+        matches!(&self.call, Call::Write(_, Writes::Step | Writes::Record))
     }
 
     /// Whether the write behind this answer, which is not its last one, may have taken effect.

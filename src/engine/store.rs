@@ -10,7 +10,7 @@ use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::ledger::Ledger;
 use crate::model::plan::{Finding, Level};
-use crate::port::{Port, Reader};
+use crate::port::{Port, Reader, Writes};
 
 /// Writes of one record until a reply tells that it is kept.
 const WRITES_MAX: usize = 3;
@@ -147,7 +147,10 @@ impl Store {
                     // The same record twice is the same record, so a reply that does not name it is asked for again.
                     for _ in 0..WRITES_MAX {
                         let body = body.clone();
-                        let kept = port.last_word().json(Method::Patch, &path, body, Repeat::Safe).await?;
+                        let kept = port
+                            .writer_of(Writes::Record)
+                            .json(Method::Patch, &path, body, Repeat::Safe)
+                            .await?;
                         if text(&kept, "id") == id {
                             return Ok(Some(id));
                         }
@@ -163,7 +166,7 @@ impl Store {
                 });
                 for _ in 0..WRITES_MAX {
                     let made = port
-                        .last_word()
+                        .writer_of(Writes::Record)
                         .json(Method::Post, "/api/v2/actions/actions", body.clone(), Repeat::NeverBlind)
                         .await;
                     match made {
@@ -207,7 +210,11 @@ impl Store {
             (Store::File(file), _) => file.remove().map_err(Failed::NotDone),
             (Store::Tenant, Some(id)) => {
                 let path = format!("/api/v2/actions/actions/{id}");
-                match port.last_word().json(Method::Delete, path, Json::Null, Repeat::Safe).await {
+                match port
+                    .writer_of(Writes::Record)
+                    .json(Method::Delete, path, Json::Null, Repeat::Safe)
+                    .await
+                {
                     Ok(_) => Ok(()),
                     Err(failed) if failed.status() == Some(404) => Ok(()),
                     Err(failed) => Err(failed),

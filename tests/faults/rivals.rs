@@ -249,8 +249,12 @@ fn without_beats_a_step_does_not_try_again() {
     once_without_beats(Method::Put, "/api/v2/guardian/factors/phone/message-types$", 70_000);
 }
 
+fn fresh() -> Bench {
+    Bench::new(options(), core_manifest())
+}
+
 fn once_without_beats(method: Method, path: &str, ms: u64) {
-    let mut bench = Bench::new(options(), core_manifest());
+    let mut bench = fresh();
     let rule = |method, host: &str, path: &str, what| {
         let (host, path) = (Some(host.to_owned()), Some(path.to_owned()));
         Rule {
@@ -272,6 +276,34 @@ fn once_without_beats(method: Method, path: &str, ms: u64) {
     bench.calm();
     bench.later();
     bench.converge("the beats arrive again");
+}
+
+/// Nobody beats after an interrupt, so the record is not written once more when the lease may be somebody else's.
+#[test]
+fn an_interrupted_run_does_not_repeat_its_record_after_the_lease() {
+    let length = {
+        let mut bench = fresh();
+        let _ = bench.ended(false);
+        bench.requests(0)
+    };
+    let mut tried = 0;
+    for k in 0..length {
+        let mut bench = fresh();
+        let (host, path) = (Some("auth0".to_owned()), Some("/api/v2/actions/actions/*$".to_owned()));
+        let when = When::Matching { method: Some(Method::Patch), host, path, nth: 1 };
+        let what = What::TimeOut { after_effect: false, ms: 70_000 };
+        bench.stack.twin.borrow_mut().faults.rules.push(Rule { when, what, times: 10_000, matched: 0 });
+        let _ = bench.run(Stop::interrupt(k), false);
+        let tries = bench.stack.twin.borrow().faults.rules[0].matched;
+        assert!(tries <= 1, "interrupted after {k} of {length}: {tries} times");
+        tried += tries;
+        if k % 8 == 0 {
+            bench.calm();
+            bench.later();
+            bench.converge(&format!("interrupted after {k} of {length}, and the record was not written"));
+        }
+    }
+    assert!(tried > 10, "{tried}");
 }
 
 #[test]

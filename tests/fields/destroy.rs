@@ -18,6 +18,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_tenant_in_use_is_as_it_was,
     a_policy_that_stands_on_a_foreign_factor_is_put_back,
     an_apply_that_was_killed_anywhere_is_taken_back,
+    what_a_killed_destroy_put_back_is_not_recorded_as_ours,
     a_policy_that_nobody_could_meet_is_not_put_back,
     what_others_change_in_between_stays,
     what_was_adopted_is_not_deleted,
@@ -155,7 +156,6 @@ fn a_tenant_in_use_is_as_it_was() {
     there_and_back("in use", &beside(), in_use);
 }
 
-/// Every login asks for a second factor, and this is the only one.
 #[test]
 fn an_apply_that_was_killed_anywhere_is_taken_back() {
     let mut bed = Bed::new(valid(FULL, &beside()));
@@ -180,6 +180,36 @@ fn an_apply_that_was_killed_anywhere_is_taken_back() {
     }
 }
 
+#[test]
+fn what_a_killed_destroy_put_back_is_not_recorded_as_ours() {
+    const FIELD: &str = "webauthn_platform_first_factor";
+    let mut bed = Bed::new(valid(FULL, &[]));
+    bed.applied();
+    bed.manifest = valid(FULL, &[edit(format!("universal_login.{FIELD}"), Json::Null)]);
+    bed.applied();
+    let snapshot = bed.snapshot();
+    let mark = bed.stack.mark();
+    bed.destroyed();
+    let length = bed.stack.mark() - mark;
+    let mut put_back = 0;
+    for k in 0..length {
+        let mut bed = Bed::on(&snapshot, bed.manifest.clone());
+        let _ = bed.run_until(Stop::kill(k, true), true);
+        bed.stack.in_process.advance_ms(3_600_000);
+        let back = bed.with_twin(|twin| tenant(twin).prompts.webauthn_platform_first_factor == Some(false));
+        if bed.observe().found.ledger.is_none() {
+            break;
+        }
+        bed.applied();
+        let ledger = bed.observe().found.ledger.expect("applied");
+        let told = ledger.resources["universal_login"].fields.contains_key(FIELD);
+        assert_eq!(told, !back, "killed after {k} of {length}");
+        put_back += usize::from(back);
+    }
+    assert!(put_back > 1, "{put_back}");
+}
+
+/// Every login asks for a second factor, and this is the only one.
 fn policy_with(twin: &mut Twin, factor: &str) {
     tenant(twin).policies = vec!["all-applications".into()];
     tenant(twin).factors.iter_mut().for_each(|known| known.enabled = known.name == factor);

@@ -474,6 +474,7 @@ fn destroy(story: &mut Story) {
                 // Where nobody else changed anything, the switches are as they were before the first apply.
                 let alone = story.ground.changes.iter().all(|(actor, _)| *actor != 0);
                 if recorded && alone && !story.ground.outlived {
+                    let case = Case { crossed: story.ground.crossed, ..case };
                     for what in not_restored(story) {
                         story.ground.blame(Law::Ledger, &case, format!("not put back by destroy: {what}"));
                     }

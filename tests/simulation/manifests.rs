@@ -191,11 +191,7 @@ pub const SLOTS: &[Slot] = &[
     slot("universal_login.webauthn_platform_first_factor", &["", "", "", "true"]),
     slot(
         "phone.legacy_templates",
-        &[
-            "",
-            "",
-            "{\"enrollment_message\": \"enrol {{code}}\", \"verification_message\": \"log in {{code}}\"}",
-        ],
+        &["", "{\"enrollment_message\": \"enrol {{code}}\", \"verification_message\": \"log in {{code}}\"}"],
     ),
 ];
 

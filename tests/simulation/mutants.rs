@@ -278,4 +278,18 @@ pub const MUTANTS: &[Mutant] = &[
         "fence_ms.is_some_and(|from_ms| from_ms == 0)",
         &["test faults::rivals::without_beats_a_step_does_not_try_again"],
     ),
+    mutant(
+        "the record is written again without the lease",
+        "src/engine/mod.rs",
+        "Call::Write(_, Writes::Step | Writes::Record))",
+        "Call::Write(_, Writes::Step))",
+        &["test faults::rivals::an_interrupted_run_does_not_repeat_its_record_after_the_lease"],
+    ),
+    mutant(
+        "what a killed destroy put back stays on record as ours",
+        "src/engine/apply.rs",
+        ".filter(|old| !is_back(field, old))",
+        ".filter(|_| true)",
+        &["test fields::destroy::what_a_killed_destroy_put_back_is_not_recorded_as_ours"],
+    ),
 ];

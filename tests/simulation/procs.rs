@@ -43,7 +43,9 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trouble {
     pub starts_after_ms: u64,
-    /// After that many requests of its own; true: before the reply arrives.
+    /// What follows counts the writes of steps alone, not every request of the run.
+    pub of_steps: bool,
+    /// After that many of them; true: before the reply arrives.
     pub kill: Option<(usize, bool)>,
     pub pause: Option<(usize, u64)>,
     pub interrupt: Option<usize>,
@@ -68,6 +70,7 @@ pub struct Proc {
     /// The step in progress.
     pub step: Option<Step>,
     pub sent: usize,
+    step_writes: usize,
     pub sent_to_tenant: usize,
     /// When the first reply arrived that tells of the budget.
     pub told_ms: u64,
@@ -179,6 +182,7 @@ impl Proc {
             told,
             step: None,
             sent: 0,
+            step_writes: 0,
             sent_to_tenant: 0,
             told_ms: u64::MAX,
             no_lease: false,
@@ -301,21 +305,28 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                                 proc.number
                             ));
                         }
+                        let of_step = proc.step.as_ref().is_some_and(|step| step.kind == proc.column);
+                        proc.step_writes += usize::from(of_step);
+                        let count = match proc.trouble.of_steps {
+                            true if of_step => proc.step_writes,
+                            true => continue,
+                            false => proc.sent,
+                        };
                         match proc.trouble.kill {
-                            Some((after, true)) if proc.sent == after => {
+                            Some((after, true)) if count == after => {
                                 ground.stop(proc, KILLED_BEFORE);
                                 (proc.done, proc.killed) = (true, true);
                                 break;
                             }
-                            Some((after, false)) if proc.sent == after => proc.last_call = Some(call),
+                            Some((after, false)) if count == after => proc.last_call = Some(call),
                             _ => {}
                         }
-                        if proc.trouble.interrupt == Some(proc.sent) {
+                        if proc.trouble.interrupt == Some(count) {
                             ground.stop(proc, INTERRUPTED);
                             proc.engine.handle_input(Input::Interrupt, ground.now_ms);
                         }
                         if let Some((after, ms)) = proc.trouble.pause
-                            && proc.sent == after
+                            && count == after
                         {
                             ground.stop(proc, PAUSED);
                             ground.note(proc.number, &format!("for {} s", ms / 1000));

@@ -224,13 +224,14 @@ impl Story {
     }
 
     fn trouble(&mut self) -> Trouble {
-        let at = |dice: &mut Dice| dice.below(45) + 1;
         let dice = &mut self.dice;
+        let of_steps = dice.chance(40);
+        let at = |dice: &mut Dice| dice.below(if of_steps { 25 } else { 45 }) + 1;
         let kill = if dice.chance(25) { Some((at(dice), dice.chance(50))) } else { None };
         let pause_ms = *dice.pick(&[LEASE_TTL_MS / 4, LEASE_TTL_MS / 2, 3 * LEASE_TTL_MS]);
         let pause = if dice.chance(8) { Some((at(dice), pause_ms)) } else { None };
         let interrupt = if dice.chance(8) { Some(at(dice)) } else { None };
-        Trouble { starts_after_ms: 0, kill, pause, interrupt }
+        Trouble { starts_after_ms: 0, of_steps, kill, pause, interrupt }
     }
 
     /// Runs processes to their ends, and looks at what they said.
