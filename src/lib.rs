@@ -14,6 +14,7 @@ pub mod builtin;
 pub mod cli;
 pub mod diag;
 pub mod engine;
+pub mod javascript;
 pub mod kinds;
 pub mod ledger;
 pub mod manifest;

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use serde_json::Value as Json;
 
-use crate::model::call::{Api, Body, Failed, Get, Paging, Repeat, Write};
+use crate::model::call::{Api, Body, Credentials, Failed, Get, Paging, Repeat, Write};
 use crate::model::plan::Event;
 
 /// Result of a call: the decoded reply (`null` for an empty one).
@@ -24,6 +24,8 @@ pub type Answered = Result<Json, Failed>;
 pub enum Call {
     /// One page of a read: API and full path.
     Read(Api, String),
+    /// A small read of Verify as somebody else: whether Twilio takes these credentials at all.
+    Probe(Credentials),
     /// A write.
     Write(Write, Writes),
 }
@@ -278,6 +280,14 @@ impl Reader {
             return Err(Failed::Stopped);
         }
         self.port.call(Call::Read(api, path)).await
+    }
+
+    /// Reads a little of Verify with these credentials instead of our own.
+    pub async fn probe(&self, credentials: Credentials) -> Answered {
+        if self.port.interrupted() {
+            return Err(Failed::Stopped);
+        }
+        self.port.call(Call::Probe(credentials)).await
     }
 
     /// Waits; an interrupt ends the wait.

@@ -2,6 +2,7 @@
 //! judged after every request, on the twin's own world.
 
 pub mod bench;
+mod credentials;
 pub mod function;
 mod kills;
 mod ledgers;

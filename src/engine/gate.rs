@@ -55,14 +55,14 @@ pub fn judge(
     now_ms: u64,
 ) -> Verdict {
     let harmless = match call {
-        Call::Read(..) => true,
+        Call::Read(..) | Call::Probe(_) => true,
         Call::Write(write, _) => write.repeat == Repeat::Safe,
     };
     let why = match answer {
         Answer::Reply(reply) => match reply.status {
             429 => "rate limit reached".to_owned(),
             408 | 500 | 502 | 503 | 504 | 520..=524 if harmless => format!("status {}", reply.status),
-            200..=299 if matches!(call, Call::Read(..)) && !looks_like_json(reply) => {
+            200..=299 if !matches!(call, Call::Write(..)) && !looks_like_json(reply) => {
                 "reply is not JSON".to_owned()
             }
             _ => return Verdict::Over,

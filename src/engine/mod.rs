@@ -463,10 +463,7 @@ fn request_id_of(answer: &Answer) -> Option<String> {
 
 impl Flight {
     fn api(&self) -> Api {
-        match &self.call {
-            Call::Read(api, _) => *api,
-            Call::Write(write, _) => write.api,
-        }
+        reply::api(&self.call)
     }
 
     fn urgent(&self) -> bool {

@@ -17,15 +17,28 @@ use crate::port::{Answered, Call};
 /// The program's name and version, sent with every request.
 pub const USER_AGENT: &str = concat!("lockstep/", env!("CARGO_PKG_VERSION"));
 
+/// The least that tells whether credentials are taken; those that may not read services are refused in other words.
+const PROBE: &str = "/v2/Services?PageSize=1";
+
 /// Host of an API for this tenant.
 pub fn host(connection: &Connection, api: Api) -> String {
     api.fixed_host().map_or_else(|| connection.domain.clone(), str::to_owned)
+}
+
+/// The API that a call goes to.
+pub fn api(call: &Call) -> Api {
+    match call {
+        Call::Read(api, _) => *api,
+        Call::Probe(_) => Api::Verify,
+        Call::Write(write, _) => write.api,
+    }
 }
 
 /// Method and path of a call.
 pub fn line(call: &Call) -> (Method, &str) {
     match call {
         Call::Read(_, path) => (Method::Get, path),
+        Call::Probe(_) => (Method::Get, PROBE),
         Call::Write(write, _) => (write.method, &write.path),
     }
 }
@@ -44,15 +57,16 @@ pub fn request(connection: &Connection, bearer: &str, call: &Call) -> Result<Api
     if !path.starts_with('/') || path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
         return Err(format!("the path {path:?} cannot be sent"));
     }
-    let api = match call {
-        Call::Read(api, _) => *api,
-        Call::Write(write, _) => write.api,
-    };
+    let api = api(call);
     let mut headers = vec![
         ("accept".to_owned(), "application/json".to_owned()),
         ("user-agent".to_owned(), USER_AGENT.to_owned()),
     ];
-    headers.push(("authorization".to_owned(), authorization(connection, bearer, api)));
+    let authorization = match call {
+        Call::Probe(credentials) => basic(&credentials.user, &credentials.secret),
+        _ => authorization(connection, bearer, api),
+    };
+    headers.push(("authorization".to_owned(), authorization));
     let (content_type, body) = match call {
         Call::Write(write, _) => match &write.body {
             Body::None => (None, Vec::new()),
@@ -68,7 +82,7 @@ pub fn request(connection: &Connection, bearer: &str, call: &Call) -> Result<Api
                 )
             }
         },
-        Call::Read(..) => (None, Vec::new()),
+        Call::Read(..) | Call::Probe(_) => (None, Vec::new()),
     };
     if let Some(content_type) = content_type {
         headers.push(("content-type".to_owned(), content_type));
@@ -80,11 +94,14 @@ fn authorization(connection: &Connection, bearer: &str, api: Api) -> String {
     if api == Api::Auth0 {
         return format!("Bearer {bearer}");
     }
-    let (user, password) = match &connection.twilio {
-        TwilioAuth::Key { sid, secret } => (sid, secret),
-        TwilioAuth::Token(token) => (&connection.account_sid, token),
-    };
-    format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose())))
+    match &connection.twilio {
+        TwilioAuth::Key { sid, secret } => basic(sid, secret),
+        TwilioAuth::Token(token) => basic(&connection.account_sid, token),
+    }
+}
+
+fn basic(user: &str, secret: &Secret) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{}", secret.expose())))
 }
 
 /// `application/x-www-form-urlencoded` text of name and value pairs, in the order given.
@@ -122,7 +139,7 @@ fn multipart(parts: &[Part], boundary: &str) -> String {
 pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: &Scrubber) -> Answered {
     let (method, path) = line(call);
     let path = without_query(path);
-    let is_read = matches!(call, Call::Read(..));
+    let is_read = !matches!(call, Call::Write(..));
     let scrubber = &knowing_body(call, scrubber);
     let place = || format!("{method} https://{host}{path}");
     match answer {
@@ -213,6 +230,7 @@ fn knowing_body<'a>(call: &Call, scrubber: &'a Scrubber) -> Cow<'a, Scrubber> {
             }
             Body::None | Body::Multipart(_) => {}
         },
+        Call::Probe(credentials) => learn(credentials.secret.expose()),
         Call::Read(..) => {}
     }
     scrubber

@@ -8,6 +8,7 @@ pub mod attest;
 pub mod code_limits;
 pub mod feedback_function;
 mod further_streams;
+mod handed_on;
 pub mod legacy;
 pub mod log_stream;
 pub mod phone_provider;
@@ -26,7 +27,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::diag::Problem;
+use crate::diag::{Problem, codes};
+use crate::javascript;
 use crate::model::call::{Failed, Get};
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Intent};
@@ -37,6 +39,24 @@ use crate::port::{Reader, Writer};
 
 /// A boxed future of one task.
 pub type Task<'a, T> = crate::port::Boxed<'a, T>;
+
+/// What keeps code from running at all: it does not parse, or what is sent does not say the handler that is called.
+fn code_problem(own: &str, sent: &str, place: String, handler: &str, called: String) -> Option<Problem> {
+    let problem = |title: &str, reason: String, help: &str| {
+        Some(Problem::error(codes::UNSAFE, place, title, reason, help))
+    };
+    match javascript::parse(own).and_then(|_| javascript::parse(sent)) {
+        Err(wrong) => problem(
+            "the code does not parse",
+            format!("line {}, column {}: {}", wrong.line, wrong.column, wrong.what),
+            "mend the JavaScript; `node --check FILE` says the same",
+        ),
+        Ok(parsed) if !parsed.says(handler) => {
+            problem("the handler is missing", called, "export that handler, or use the built-in code")
+        }
+        Ok(_) => None,
+    }
+}
 
 /// A resource as the manifest wants it.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value as Json;
 
 use super::api::Method;
+use super::secret::Secret;
 
 /// One of the APIs; the engine knows its host and its credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +61,14 @@ impl Get {
     pub fn whole(api: Api, path: impl Into<String>) -> Get {
         Get { api, path: path.into(), paging: Paging::Whole }
     }
+}
+
+/// Credentials of a Twilio account that are handed on: an Action or a Function is going to use them, not this program.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// SID of a key or of an account.
+    pub user: String,
+    pub secret: Secret,
 }
 
 /// Whether a write may be sent again when nobody knows what became of it.

@@ -374,9 +374,9 @@ fn prove(facts: &Facts, steps: &mut [Step], findings: &mut Vec<Finding>) {
                     "step {} ({} {}) is unsafe: {}",
                     step.number, step.what, step.address, loss.what
                 ),
-                help:
-                    "change the manifest so that another factor stays usable, or set mfa.policy: never first"
-                        .into(),
+                help: "change the manifest so that another factor stays usable (spoken codes need \
+                     universal_login.experience: new), or set mfa.policy: never first"
+                    .into(),
                 level: Level::Blocker,
             });
         } else {

@@ -130,7 +130,7 @@ fn own_code_takes_the_rules_at_the_marker_or_not_at_all() {
     edits.push(edit("mfa.post_login.code", json!("./actions/other.js")));
     let told = told(&edits);
     assert!(told[0].contains("the code has no place for the rules"), "{told:?}");
-    assert!(told[0].contains("the handler of the trigger is missing"), "{told:?}");
+    assert!(told[0].contains("the handler is missing"), "{told:?}");
     edits.pop();
     edits.push(edit("mfa.post_login.code", json!("./actions/mfa.js")));
     let mut bed = Bed::new(valid(FULL, &edits));

@@ -157,6 +157,10 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
 ];
 
 fn no_rules(story: &mut Story) {
+    if story.draft.json()["mfa"]["post_login"].is_null() {
+        // Their Action stays where the record of it was lost, so the factor that it asks for has to be of use.
+        story.draft.set("universal_login.experience", "\"new\"");
+    }
     story.draft.set("mfa.post_login", "");
     story.allow_delete = true;
 }

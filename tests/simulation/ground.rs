@@ -11,7 +11,7 @@ use lockstep::twin::{Fate, Rule, Twin, What, When, World};
 use super::exempt::{Case, Law, exempt};
 use super::faults::{HUGE_BYTES, Schedule};
 use super::laws::{self, Made};
-use super::manifests::{ACCOUNT, API_KEY, Claims, DOMAIN};
+use super::manifests::{ACCOUNT, API_KEY, Claims, DOMAIN, FEEDBACK_KEY, SENDER_KEYS};
 use super::model::{because, look};
 use super::operators::Operator;
 use super::procs::{Command, Proc};
@@ -412,17 +412,24 @@ impl Ground {
         self.twin.tenant_mut(DOMAIN);
         self.twin.world.account_mut(ACCOUNT);
         if !self.twin.options.unknown_tenants {
-            let key = ApiKey {
+            let key = |kind, allow: &[&str], friendly_name: &str| ApiKey {
                 account_sid: ACCOUNT.into(),
                 secret: None,
-                kind: KeyKind::Standard,
-                allow: Vec::new(),
-                friendly_name: "deploys".into(),
+                kind,
+                allow: allow.iter().map(|&permission| permission.into()).collect(),
+                friendly_name: friendly_name.into(),
                 created_at_ms: 0,
                 updated_at_ms: 0,
                 deleted: false,
             };
-            self.twin.world.keys.insert(API_KEY.into(), key);
+            let keys = &mut self.twin.world.keys;
+            keys.insert(API_KEY.into(), key(KeyKind::Standard, &[], "deploys"));
+            for sender in SENDER_KEYS {
+                let allow = ["/twilio/verify/verification/create"];
+                keys.insert((*sender).into(), key(KeyKind::Restricted, &allow, "sends"));
+            }
+            let allow = ["/twilio/verify/verification/update"];
+            keys.insert(FEEDBACK_KEY.into(), key(KeyKind::Restricted, &allow, "reports"));
         }
     }
 }

@@ -12,6 +12,10 @@ use super::dice::Dice;
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
 /// The key of our requests.
 pub const API_KEY: &str = "SK00000000000000000000000000000001";
+/// Keys that the Action may send with; the second one comes when the first is replaced.
+pub const SENDER_KEYS: &[&str] =
+    &["SK000000000000000000000000000000ab", "SK000000000000000000000000000000cd"];
+pub const FEEDBACK_KEY: &str = "SK000000000000000000000000000000fe";
 /// The tenant whose story is told, and another one on the same account.
 pub const DOMAIN: &str = "acme-dev.eu.auth0.com";
 pub const OTHER: &str = "acme-two.eu.auth0.com";
@@ -315,10 +319,10 @@ pub fn env() -> BTreeMap<String, String> {
         ("TWILIO_ACCOUNT_SID", ACCOUNT),
         ("TWILIO_API_KEY", API_KEY),
         ("TWILIO_API_SECRET", "Twilio-Api-Secret-3d9a42"),
-        ("TWILIO_SENDER_KEY", "SK000000000000000000000000000000ab"),
+        ("TWILIO_SENDER_KEY", SENDER_KEYS[0]),
         ("TWILIO_SENDER_SECRET", "Twilio-Sender-Secret-b81e66"),
         ("FEEDBACK_SECRET", "Feedback-Secret-5c07aa"),
-        ("TWILIO_FEEDBACK_KEY", "SK000000000000000000000000000000fe"),
+        ("TWILIO_FEEDBACK_KEY", FEEDBACK_KEY),
         ("TWILIO_FEEDBACK_SECRET", "Twilio-Feedback-Secret-0b77"),
         ("EXTRA_SECRET", "Extra-Secret-99e1d4"),
     ]

@@ -12,7 +12,7 @@ use super::dice::Dice;
 use super::exempt::{Case, Law};
 use super::faults::Schedule;
 use super::ground::{Cell, Ground, Violation};
-use super::manifests::{DOMAIN, Draft, OTHER, SECRETS, env};
+use super::manifests::{DOMAIN, Draft, OTHER, SECRETS, SENDER_KEYS, env};
 use super::operators::{EDITS, Operator};
 use super::procs::{Command, LEASE_TTL_MS, Proc, Start, Trouble, run};
 use super::{end, laws, worlds};
@@ -165,7 +165,7 @@ impl Story {
                 }
             }
             7 => {
-                self.env.insert("TWILIO_SENDER_KEY".into(), "SK000000000000000000000000000000cd".into());
+                self.env.insert("TWILIO_SENDER_KEY".into(), SENDER_KEYS[1].into());
                 self.env.insert("TWILIO_SENDER_SECRET".into(), "Twilio-Sender-Secret-2nd-41f0".into());
                 self.ground.say("the sender's key is another one");
             }

@@ -11,7 +11,9 @@ mod wire;
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, named, step, text};
+use super::{
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, code_problem, handed_on, named, step, text,
+};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
@@ -155,17 +157,16 @@ impl Kind for Action {
                 "use ${env.NAME}",
             ));
         }
-        let code = (self.code)(manifest, manifest.text(self.section, "code").unwrap_or_default().to_owned());
         let handler = self.trigger.handler;
-        if code.as_str().is_some_and(|code| !code.contains(handler)) {
-            out.push(Problem::error(
-                codes::UNSAFE,
-                format!("{}.code", self.section),
-                "the handler of the trigger is missing",
-                format!("exports.{handler} is what Auth0 calls on {}", self.trigger.id),
-                "export that handler, or use the built-in code",
-            ));
-        }
+        let own = manifest.text(self.section, "code").unwrap_or_default();
+        let sent = (self.code)(manifest, own.to_owned());
+        out.extend(code_problem(
+            own,
+            sent.as_str().unwrap_or_default(),
+            format!("{}.code", self.section),
+            handler,
+            format!("exports.{handler} is what Auth0 calls on {}", self.trigger.id),
+        ));
         (self.check)(manifest, out);
     }
 
@@ -436,6 +437,9 @@ impl Kind for Action {
             let id = run.seen.ids.get("id").cloned().unwrap_or_default();
             let path = format!("/api/v2/actions/actions/{id}");
             let wanted = name_of(run.desired);
+            if run.step.op["secrets"] == json!(true) {
+                handed_on::tried(run.desired, "secrets.", run.manifest, writer.reader()).await?;
+            }
             match text(&run.step.op, "do") {
                 "draft" if !run.seen.exists => {
                     let mut body = body(run.desired, Some(self.trigger), true);

@@ -6,7 +6,7 @@ use super::observe;
 use super::section::{environment_name, unique_name};
 use super::wire::{self, form, pair};
 use super::{CURRENT, FUNCTION_NAME, PREVIOUS};
-use crate::kinds::{Done, Run, Seen, text};
+use crate::kinds::{Done, Run, Seen, handed_on, text};
 use crate::model::call::{Failed, Repeat};
 use crate::model::plan::Event;
 use crate::model::value::Value;
@@ -249,6 +249,9 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
         "previous" | "variable" => {
             let value = exposed(&step.value()?);
             let key = step.key().to_owned();
+            if ["TWILIO_API_KEY", "TWILIO_API_SECRET"].contains(&&*key) {
+                handed_on::tried(run.desired, "variables.", run.manifest, writer.reader()).await?;
+            }
             let known = run.seen.raw["variables"][key.as_str()].as_str().unwrap_or_default().to_owned();
             let path = step.variables();
             let mut sent = set(&path, &known, &key, &value, writer).await;

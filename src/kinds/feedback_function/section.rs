@@ -6,7 +6,7 @@ use serde_json::json;
 use super::wire::exact;
 use super::{CURRENT, NAME, PREVIOUS, SECTION_PATH};
 use crate::diag::{Problem, codes};
-use crate::kinds::{Resource, log_stream};
+use crate::kinds::{Resource, code_problem, log_stream};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::manifest::Manifest;
 use crate::model::random::hex;
@@ -226,15 +226,14 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
         return absent(manifest, out);
     };
     let at = |key: &str| format!("{SECTION_PATH}.{key}");
-    if !manifest.text(SECTION_PATH, "code").unwrap_or_default().contains("exports.handler") {
-        out.push(Problem::error(
-            codes::UNSAFE,
-            at("code"),
-            "the handler is missing",
-            "exports.handler is what Twilio calls",
-            "export that handler, or use the built-in code",
-        ));
-    }
+    let code = manifest.text(SECTION_PATH, "code").unwrap_or_default();
+    out.extend(code_problem(
+        code,
+        code,
+        at("code"),
+        "handler",
+        "exports.handler is what Twilio calls".into(),
+    ));
     if manifest.get(log_stream::SECTION_PATH, "authorization").is_none() {
         out.push(Problem::error(
             codes::MISSING_KEY,

@@ -129,6 +129,10 @@ pub(super) fn serve(
     now_ms: u64,
     number: usize,
 ) -> Done {
+    let known: Vec<String> = world.accounts.keys().cloned().collect();
+    let is_new = |sid: &String, world: &World| {
+        !known.contains(sid) && world.accounts.get(sid).is_some_and(|account| *account == Account::fresh(sid))
+    };
     let mut owner = String::new();
     let mut at_once = 1;
     let outcome = authenticate(world, options, request).and_then(|caller| {
@@ -143,6 +147,11 @@ pub(super) fn serve(
         run(world, options, &caller, request, now_ms)
     });
     let wrote = outcome.is_ok() && request.method != Method::Get;
+    // An account appears with its first write; who only reads, such as a key that is tried, leaves none behind.
+    if is_new(&owner, world) && !wrote {
+        world.accounts.remove(&owner);
+        owner.clear();
+    }
     let request_id = Ids { seed: world.ids.seed ^ 0x5251, drawn: number as u64 }.sid("RQ");
     let reply = outcome
         .unwrap_or_else(|refused| refused)
