@@ -91,3 +91,25 @@ fn a_lease_that_cannot_be_made_is_a_failure() {
     assert!(run.err.contains("500"), "the cause is told: {}", run.err);
     assert_eq!(site.actions().len(), 0);
 }
+
+/// Not being able to tell is not the same as free, also in JSON.
+#[test]
+fn a_lease_that_cannot_be_read_is_not_shown_as_free() {
+    let twin = Twin::start();
+    let proxy = super::lab::Proxy::start(&twin, |asked, forward| {
+        if asked.path.contains("/v1/Services/lockstep-lease-") {
+            let body = serde_json::json!({ "code": 20003, "message": "Authenticate", "status": 401 });
+            return super::lab::json_reply(401, "", &body);
+        }
+        forward()
+    });
+    let site = Site::new(&twin, 5).through(&proxy);
+    let run = site.run("show", &[]).expect(0);
+    assert!(run.out.contains("lease: not known: "), "{}", run.out);
+    let lease = site.run("show", &["--output", "json"]).expect(0).json()["show"]["lease"].clone();
+    assert!(lease["unknown"].as_str().is_some_and(|why| why.contains("401")), "{lease}");
+    assert_eq!(
+        Site::new(&twin, 5).run("show", &["--output", "json"]).expect(0).json()["show"]["lease"],
+        serde_json::Value::Null
+    );
+}
