@@ -84,3 +84,19 @@ fn an_edited_plan_is_not_trusted() {
     assert!(!names.contains(&json!("Lockstep phone (somebody)")), "{names:?}");
     assert!(matches!(run.code, Some(0 | 73)), "{:?} {}", run.code, run.err);
 }
+
+/// Whoever confirmed a plan that is put on record has not confirmed one that is not.
+#[test]
+fn a_plan_with_a_record_is_not_for_a_run_without_one() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let (file, ledger) = (folder.text_path("plan"), format!("file:{}", folder.text_path("ledger.json")));
+    site.run("plan", &["--out", &file, "--ledger", "tenant"]).expect(0);
+    let mark = twin.mark();
+    for other in ["none", &ledger] {
+        let stale = site.run("apply", &["--yes", "--plan", &file, "--ledger", other]).expect(73);
+        assert!(stale.err.contains("stale"), "{other}: {}", stale.err);
+    }
+    assert_eq!(twin.writes_since(mark), Vec::<String>::new());
+    site.run("apply", &["--yes", "--plan", &file, "--ledger", "tenant"]).expect(0);
+}
