@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::plan::{Output, observed};
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, progress, ready};
+use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, not_over, progress, ready};
 use crate::engine::apply::{Ended, Outcome, Wishes, apply};
 use crate::engine::observe::Observation;
 use crate::manifest::Missing;
@@ -78,6 +78,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Some(path) => Some(saved_plan(path)?),
         None => None,
     };
+    if let (Some(plan), Some(audit)) = (&args.plan, &args.common.audit) {
+        not_over(audit, "--audit", &[("the saved plan", plan.as_path())])?;
+    }
     let audit = Audit::open(args.common.audit.as_deref())?;
     let show = progress(shell, audit.clone());
     let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, shell, show)? else {

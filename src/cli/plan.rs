@@ -1,11 +1,13 @@
 //! `lockstep plan`: what would be done, without doing it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
 use super::exit::Exit;
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, progress, ready};
+use super::setup::{
+    Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, not_over, progress, ready, usage,
+};
 use crate::engine::observe::{Observation, observe};
 use crate::manifest::Missing;
 use crate::model::call::Failed;
@@ -60,6 +62,20 @@ impl Output {
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let missing = if args.missing_as_unknown { Missing::Unknown } else { Missing::Error };
+    if let Some(out) = &args.out {
+        files::replaceable(out).map_err(|problem| {
+            usage(format!(
+                "--out {}: {problem}, and a plan is not put in its place\n  help: name a new file, or a plan that may be replaced",
+                out.display()
+            ))
+        })?;
+        let mut inputs = vec![("the manifest", args.manifest.path())];
+        let ledger = args.connect.ledger.strip_prefix("file:").map(Path::new);
+        let world = args.connect.twin.as_deref().filter(|file| !file.is_empty()).map(Path::new);
+        inputs.extend(ledger.map(|path| ("the ledger", path)));
+        inputs.extend(world.map(|path| ("the twin's world", path)));
+        not_over(out, "--out", &inputs)?;
+    }
     let show = progress(shell, Audit::open(None)?);
     let Some(mut ready) = ready(&args.manifest, &args.connect, missing, shell, show)? else {
         return Ok(Exit::Failed);
