@@ -165,6 +165,10 @@ fn carry_out(
             let text = render::plan(&plan, Paint(shell.say.err_color()));
             shell.say.err(&text);
         }
+        if shell.say.out_failed().is_some() {
+            shell.say.err_line("the plan could not be shown; nothing was changed");
+            return Ok(Exit::Failed);
+        }
         let asked_at = ready.driver.now_ms();
         if !common.yes && !confirmed(&plan, shell)? {
             if json {
