@@ -166,3 +166,19 @@ fn a_failed_read_is_a_failure() {
         assert!(run.err.contains("help: "), "{command}: {}", run.err);
     }
 }
+
+/// What the tenant never shows is no difference, and not said to be missing on record.
+#[test]
+fn what_cannot_be_compared_does_not_count_as_a_difference() {
+    let folder = Folder::new();
+    let complete = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/complete.yaml");
+    let run = |command: &str, args: &[&str]| {
+        super::lab::lockstep(&[command, complete, "--twin=world.json"]).args(args).folder(&folder).run()
+    };
+    run("apply", &["--yes"]).expect(0);
+    let drift = run("drift", &[]).expect(0);
+    assert_eq!(verdict(&drift), "clean");
+    assert!(drift.out.contains("No difference in what can be compared."), "{}", drift.out);
+    assert!(!drift.out.contains("differs."), "{}", drift.out);
+    assert!(drift.out.contains("mailer_sid: unknown (not shown by the tenant, or"), "{}", drift.out);
+}
