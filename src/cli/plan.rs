@@ -10,6 +10,7 @@ use super::setup::{
 };
 use crate::engine::observe::{Observation, observe};
 use crate::manifest::Missing;
+use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::plan::Level;
 use crate::plan::render::{self, Paint};
@@ -125,6 +126,14 @@ pub fn help(failed: &Failed) -> &'static str {
         }
         (Some(403), Failed::Refused(r)) if r.path == "/oauth/token" => {
             "help: authorise the application for the Auth0 Management API (Applications, APIs, Machine to Machine)"
+        }
+        (Some(403), Failed::Refused(r))
+            if r.path.starts_with("/api/v2/actions/") && r.method == Method::Get =>
+        {
+            "help: grant read:actions to the application (Applications, APIs, Auth0 Management API, Machine to Machine)"
+        }
+        (Some(403), Failed::Refused(r)) if r.path.starts_with("/api/v2/") => {
+            "help: grant the application the scope of this request (Applications, APIs, Auth0 Management API, Machine to Machine)"
         }
         (Some(401), Failed::Refused(r)) if r.host.ends_with("twilio.com") => {
             "help: check the Twilio key and secret, and that they belong to twilio.account_sid"
