@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::plan::{Output, observed};
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, progress, ready};
+use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, not_over, progress, ready};
 use crate::engine::apply::{Ended, Outcome, Wishes, apply};
 use crate::engine::observe::Observation;
 use crate::manifest::Missing;
@@ -78,6 +78,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Some(path) => Some(saved_plan(path)?),
         None => None,
     };
+    if let (Some(plan), Some(audit)) = (&args.plan, &args.common.audit) {
+        not_over(audit, "--audit", &[("the saved plan", plan.as_path())])?;
+    }
     let audit = Audit::open(args.common.audit.as_deref())?;
     let show = progress(shell, audit.clone());
     let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, shell, show)? else {
@@ -161,6 +164,10 @@ fn carry_out(
             // Nobody can confirm what was not shown; stdout is for the one document.
             let text = render::plan(&plan, Paint(shell.say.err_color()));
             shell.say.err(&text);
+        }
+        if shell.say.out_failed().is_some() {
+            shell.say.err_line("the plan could not be shown; nothing was changed");
+            return Ok(Exit::Failed);
         }
         let asked_at = ready.driver.now_ms();
         if !common.yes && !confirmed(&plan, shell)? {

@@ -65,8 +65,7 @@ pub fn verdict(plan: &Plan) -> Exit {
         plan.resources.iter().flat_map(|r| &r.changes).map(|change| change.cause).collect();
     for resource in &plan.resources {
         // A step without a differing field: a failed build, say, which the tenant did by itself.
-        let stepped = plan.steps.iter().any(|step| step.address == resource.address);
-        if resource.changes.is_empty() && stepped {
+        if resource.changes.is_empty() && plan.differs(resource) {
             let removed = resource.verb == Verb::Delete
                 || plan
                     .steps

@@ -86,6 +86,12 @@ pub fn main() -> u8 {
         Command::Unlock(args) => unlock::run(&args, &mut shell),
         Command::Twin(args) => twin::run(&args, &mut shell),
     };
+    let unwritten = shell.say.out_failed().map(str::to_owned);
+    if let Some(cause) = &unwritten {
+        shell.say.err_line(format!(
+            "error: the result cannot be written to stdout: {cause}\n  help: make room where stdout goes to, then run the command again"
+        ));
+    }
     // A signal has the last word: whatever came of the run, it was stopped.
     if let Some(signal) = shell.signals.first()
         && !matches!(result, Ok(Exit::Done))
@@ -96,6 +102,7 @@ pub fn main() -> u8 {
         return signal.exit_code();
     }
     match result {
+        Ok(_) if unwritten.is_some() => Exit::Failed as u8,
         Ok(exit) => exit as u8,
         Err(error) => {
             let usage = error.downcast_ref::<setup::Usage>().is_some();

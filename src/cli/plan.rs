@@ -1,13 +1,16 @@
 //! `lockstep plan`: what would be done, without doing it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
 use super::exit::Exit;
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, progress, ready};
+use super::setup::{
+    Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, not_over, progress, ready, usage,
+};
 use crate::engine::observe::{Observation, observe};
 use crate::manifest::Missing;
+use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::plan::Level;
 use crate::plan::render::{self, Paint};
@@ -60,6 +63,20 @@ impl Output {
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let missing = if args.missing_as_unknown { Missing::Unknown } else { Missing::Error };
+    if let Some(out) = &args.out {
+        files::replaceable(out).map_err(|problem| {
+            usage(format!(
+                "--out {}: {problem}, and a plan is not put in its place\n  help: name a new file, or a plan that may be replaced",
+                out.display()
+            ))
+        })?;
+        let mut inputs = vec![("the manifest", args.manifest.path())];
+        let ledger = args.connect.ledger.strip_prefix("file:").map(Path::new);
+        let world = args.connect.twin.as_deref().filter(|file| !file.is_empty()).map(Path::new);
+        inputs.extend(ledger.map(|path| ("the ledger", path)));
+        inputs.extend(world.map(|path| ("the twin's world", path)));
+        not_over(out, "--out", &inputs)?;
+    }
     let show = progress(shell, Audit::open(None)?);
     let Some(mut ready) = ready(&args.manifest, &args.connect, missing, shell, show)? else {
         return Ok(Exit::Failed);
@@ -109,6 +126,14 @@ pub fn help(failed: &Failed) -> &'static str {
         }
         (Some(403), Failed::Refused(r)) if r.path == "/oauth/token" => {
             "help: authorise the application for the Auth0 Management API (Applications, APIs, Machine to Machine)"
+        }
+        (Some(403), Failed::Refused(r))
+            if r.path.starts_with("/api/v2/actions/") && r.method == Method::Get =>
+        {
+            "help: grant read:actions to the application (Applications, APIs, Auth0 Management API, Machine to Machine)"
+        }
+        (Some(403), Failed::Refused(r)) if r.path.starts_with("/api/v2/") => {
+            "help: grant the application the scope of this request (Applications, APIs, Auth0 Management API, Machine to Machine)"
         }
         (Some(401), Failed::Refused(r)) if r.host.ends_with("twilio.com") => {
             "help: check the Twilio key and secret, and that they belong to twilio.account_sid"

@@ -54,7 +54,7 @@ impl std::fmt::Display for Usage {
 }
 impl std::error::Error for Usage {}
 
-fn usage(text: impl Into<String>) -> anyhow::Error {
+pub fn usage(text: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Usage(text.into()))
 }
 
@@ -125,6 +125,18 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     match ms {
         Some(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
         _ => Err(format!("{text:?} is not a duration such as 30s or 5m")),
+    }
+}
+
+/// Refuses to write to a file that the command reads.
+pub fn not_over(path: &Path, option: &str, inputs: &[(&str, &Path)]) -> Result<()> {
+    let same = |input: &Path| files::is_same(path, input);
+    match inputs.iter().find(|(_, input)| same(input)) {
+        Some((what, _)) => Err(usage(format!(
+            "{option} {} is {what}, which this command reads\n  help: name another file",
+            path.display()
+        ))),
+        None => Ok(()),
     }
 }
 

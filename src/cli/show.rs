@@ -1,7 +1,7 @@
 //! `lockstep show`: the record and the lease of a tenant.
 
 use anyhow::{Result, bail};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
 use super::plan::{Output, help};
@@ -39,12 +39,12 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Err(failed) => bail!("{failed}\n  {}", help(&failed)),
     };
     if args.output.is_json() {
-        let lease = result
-            .1
-            .as_ref()
-            .ok()
-            .and_then(Option::as_ref)
-            .map(|lease| json!({ "sid": lease.sid, "owner": lease.owner }));
+        let lease = match &result.1 {
+            Ok(None) => Json::Null,
+            Ok(Some(lease)) => json!({ "sid": lease.sid, "owner": lease.owner }),
+            // Free is one thing, and not being able to tell is another.
+            Err(failed) => json!({ "unknown": failed.to_string() }),
+        };
         json_out(
             &mut shell.say,
             "show",

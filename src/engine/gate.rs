@@ -377,9 +377,15 @@ impl TenantGate {
         })
     }
 
-    /// Takes the answer to a token request; an error means that no token is to be had.
-    pub fn token_answer(&mut self, answer: Answer, now_ms: u64, random: &mut Random) -> Result<(), Failed> {
-        let Token::Asked { attempts } = self.token else { return Ok(()) };
+    /// Takes the answer to a token request. `Some`: it is asked for again, so many ms later and why; an error means that
+    /// no token is to be had.
+    pub fn token_answer(
+        &mut self,
+        answer: Answer,
+        now_ms: u64,
+        random: &mut Random,
+    ) -> Result<Option<(u64, String)>, Failed> {
+        let Token::Asked { attempts } = self.token else { return Ok(None) };
         self.token = Token::None { not_before_ms: 0, attempts: 0 };
         let place = format!("POST https://{}/oauth/token", self.connection.domain);
         let scrubber = self.connection.scrubber.clone();
@@ -395,7 +401,12 @@ impl TenantGate {
             };
             let after_ms = hint.unwrap_or(0).min(HINT_MAX_MS) + random.up_to(pause).max(PAUSE_MS / 2);
             self.token = Token::None { not_before_ms: now_ms + after_ms, attempts };
-            return Ok(());
+            let why = match answer {
+                Answer::Reply(reply) if reply.status == 429 => "rate limit reached".to_owned(),
+                Answer::Reply(reply) => format!("status {}", reply.status),
+                Answer::NotSent(cause) | Answer::Lost(cause) => scrubber.scrub(&cause),
+            };
+            return Ok(Some((after_ms, why)));
         }
         let reply = match answer {
             Answer::Reply(reply) => reply,
@@ -438,7 +449,7 @@ impl TenantGate {
             renew_at_ms: now_ms.saturating_add(good_ms),
             scopes: scopes.split_whitespace().map(str::to_owned).collect(),
         };
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -68,10 +68,22 @@ fn write(method: Method, path: String, form: &[(&str, &str)], repeat: Repeat) ->
     Write { api: Api::Serverless, method, path, body, repeat }
 }
 
+/// SID of a Serverless service, fit for a path.
+fn is_sid(sid: &str) -> bool {
+    sid.len() == 34 && sid.starts_with("ZS") && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// The lease of a tenant, if somebody has it.
+///
+/// # Errors
+/// It cannot be read, or the reply is no service: then nobody knows whether there is one.
 pub async fn standing(tenant: &str, reader: &Reader) -> Result<Option<Standing>, Failed> {
     let get = Get::whole(Api::Serverless, format!("/v1/Services/{}", unique_name(tenant)));
     match reader.fresh(&get).await {
+        // Nobody's lease is deleted by an id that a reply does not hold.
+        Ok(service) if !is_sid(text(&service, "sid")) || !service["friendly_name"].is_string() => {
+            Err(Failed::Misread("Serverless: the reply for the lease names no SID and owner".into()))
+        }
         Ok(service) => Ok(Some(Standing {
             sid: text(&service, "sid").to_owned(),
             owner: super::reply::printable(text(&service, "friendly_name")),
@@ -134,17 +146,20 @@ impl Lease {
                 .send(write(Method::Post, "/v1/Services".into(), &form, Repeat::NeverBlind))
                 .await;
             match made {
-                Ok(service) if !text(&service, "sid").is_empty() => {
+                Ok(service) if is_sid(text(&service, "sid")) => {
                     lease.waited |= asked_again;
                     return Ok(checked(lease, &service, account, port).await);
                 }
                 // Accepted, but the reply names nothing: look what stands there.
-                made @ (Ok(_) | Err(Failed::Unknown(_))) => match standing(tenant, &port.reader()).await? {
-                    Some(held) if held.owner == super::reply::printable(&first) && !held.sid.is_empty() => {
+                made @ (Ok(_) | Err(Failed::Unknown(_))) => match standing(tenant, &port.reader()).await {
+                    Ok(Some(held)) if held.owner == super::reply::printable(&first) => {
                         lease.sid = Some(held.sid);
                         return Ok(Taken::Lease(lease));
                     }
-                    _ => lost = made.err(),
+                    Ok(_) => lost = made.err(),
+                    // What stands there may be ours, so the next round looks once more.
+                    Err(failed @ Failed::Misread(_)) => lost = Some(failed),
+                    Err(failed) => return Err(failed),
                 },
                 Err(failed) if matches!(failed.status(), Some(401 | 403)) => {
                     port.tell(Event::Notice(format!(

@@ -384,7 +384,11 @@ impl Engine {
         };
         self.outputs.push_back(Output::Event(tenant_id, event));
         match tenant.token_answer(answer, self.now_ms, &mut self.random) {
-            Ok(()) => {
+            Ok(Some((ms, why))) => {
+                let event = Event::Holding { host: tenant.connection.domain.clone(), ms, why };
+                self.outputs.push_back(Output::Event(tenant_id, event));
+            }
+            Ok(None) => {
                 if let Some(scopes) = tenant.scopes() {
                     let mine = self.tasks.values().filter(|task| task.tenant == tenant_id);
                     mine.for_each(|task| task.port.tell_scopes(scopes.clone()));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use ring::digest;
 use serde_json::{Value as Json, json};
 
 use super::store::{Found, Owner, Store};
@@ -295,7 +296,7 @@ pub(super) fn plan(
             level: Level::Blocker,
         });
     }
-    build::build(Basis {
+    let mut plan = build::build(Basis {
         manifest: &session.manifest,
         tenant: &session.tenant,
         account: &session.account,
@@ -309,7 +310,11 @@ pub(super) fn plan(
         prints,
         as_of_ms: reader.now_ms(),
         findings,
-    })
+    });
+    // Whoever confirms a plan confirms with it where the record is kept, or that none is.
+    let kept = format!("{} {}", session.store.name(), plan.basis);
+    plan.basis = hex(digest::digest(&digest::SHA256, kept.as_bytes()).as_ref());
+    plan
 }
 
 async fn observe_all(

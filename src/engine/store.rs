@@ -65,6 +65,15 @@ fn finding(level: Level, text: String, help: &str) -> Finding {
 }
 
 impl Store {
+    /// The kind of place, as the command line names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Store::Tenant => "tenant",
+            Store::File(_) => "file",
+            Store::None => "none",
+        }
+    }
+
     /// Whether anything is remembered at all.
     pub fn keeps(&self) -> bool {
         !matches!(self, Store::None)

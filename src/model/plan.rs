@@ -230,6 +230,12 @@ impl Plan {
         self.steps.is_empty() && !self.record
     }
 
+    /// Whether manifest and tenant differ in a resource: by a field, or by a step that is due for another reason. A field
+    /// that nobody can compare is no difference.
+    pub fn differs(&self, resource: &ResourcePlan) -> bool {
+        !resource.changes.is_empty() || self.steps.iter().any(|step| step.address == resource.address)
+    }
+
     /// The findings that keep the plan from being applied.
     pub fn blockers(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.level == Level::Blocker)

@@ -94,7 +94,7 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     let mut differing = 0;
     for resource in &plan.resources {
         if !resource.changes.is_empty() || !resource.unknown.is_empty() || resource.verb != Verb::NoOp {
-            differing += usize::from(resource.verb != Verb::Adopt);
+            differing += usize::from(plan.differs(resource));
             write_resource(&mut out, resource, paint, true);
         }
     }
@@ -103,6 +103,9 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
     let text = match differing {
         0 if incomplete => paint.change("No difference in the part that could be read."),
+        0 if plan.resources.iter().any(|resource| !resource.unknown.is_empty()) => {
+            paint.good("No difference in what can be compared.")
+        }
         0 => paint.good("No difference between manifest and tenant."),
         1 => "1 resource differs.".to_owned(),
         n => format!("{n} resources differ."),
@@ -133,7 +136,8 @@ fn write_resource(out: &mut String, resource: &ResourcePlan, paint: Paint, cause
         write_change(out, change, resource.verb, paint, causes);
     }
     for field in &resource.unknown {
-        let text = format!("      ? {field}: unknown (no record to compare with; not a change)");
+        let text =
+            format!("      ? {field}: unknown (not shown by the tenant, or not on record; not a change)");
         let _ = writeln!(out, "{}", paint.dim(&text));
     }
 }

@@ -137,13 +137,39 @@ impl Folder {
     }
 }
 
+/// Whether a file of that name can be written without taking the place of something that is none: a device, a folder, a
+/// named pipe, a link to one of them or to nothing.
+///
+/// # Errors
+/// What stands there is no regular file, or cannot be looked at.
+pub fn replaceable(path: &Path) -> Result<(), FileProblem> {
+    match std::fs::metadata(path) {
+        Ok(there) if there.is_file() => Ok(()),
+        Ok(_) => Err(FileProblem::NotAFile),
+        Err(error) if error.kind() == ErrorKind::NotFound => match std::fs::symlink_metadata(path) {
+            Ok(_) => Err(FileProblem::NotAFile),
+            Err(_) => Ok(()),
+        },
+        Err(error) => Err(FileProblem::Io(error)),
+    }
+}
+
+/// Whether two names stand for one file, which has to be there.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Writes a file as a whole: a reader, and a run after a crash, sees the old contents or the new. Only the owner may
 /// read it (mode 0600). A symlink is followed to the file it names, so that the link stays.
 ///
 /// # Errors
-/// A step of the way fails; the old contents are still there and no temporary file is left.
+/// Something that is no regular file stands there, or a step of the way fails; the old contents are still there and no
+/// temporary file is left.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if std::fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
+        return Err(FileProblem::NotAFile).with_context(|| format!("{} cannot be written", path.display()));
+    }
     let name = target.file_name().with_context(|| format!("{} names no file", path.display()))?;
     let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

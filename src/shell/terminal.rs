@@ -92,8 +92,10 @@ pub struct Say {
 struct Stream {
     write: Box<dyn Write>,
     color: bool,
-    /// Nobody reads any more.
+    /// Nobody reads any more, or it cannot be written to.
     broken: bool,
+    /// Why it cannot be written to, when it is not for want of a reader.
+    failed: Option<String>,
 }
 
 impl Say {
@@ -117,7 +119,7 @@ impl Say {
         out: (Box<dyn Write>, bool),
         err: (Box<dyn Write>, bool),
     ) -> Say {
-        let stream = |(write, color)| Stream { write, color, broken: false };
+        let stream = |(write, color)| Stream { write, color, broken: false, failed: None };
         Say { scrub, out: stream(out), err: stream(err), terminals }
     }
 
@@ -125,7 +127,7 @@ impl Say {
     ///
     /// Once nobody reads stdout any more (`lockstep plan | head -1`), the rest of the result is dropped without a
     /// word and the command goes on to the exit code it would have had: a reader that goes away must not cut an
-    /// apply in two.
+    /// apply in two. Where stdout takes no more for another reason (a full disk), see [`Say::out_failed`].
     pub fn out(&mut self, text: &str) {
         let text = filter(&self.scrub.scrub(text), self.out.color);
         self.out.write(&text);
@@ -174,6 +176,12 @@ impl Say {
         self.out.broken
     }
 
+    /// Why part of the result could not be written: a result that is lost is a failure, a reader that has seen enough
+    /// is none.
+    pub fn out_failed(&self) -> Option<&str> {
+        self.out.failed.as_deref()
+    }
+
     /// Asks a yes/no question on stderr. Only `y` and `yes` are a yes; anything else, the empty line too, is a no.
     ///
     /// # Errors
@@ -207,9 +215,11 @@ impl Stream {
             return;
         }
         let result = self.write.write_all(text.as_bytes()).and_then(|()| self.write.flush());
-        // Nothing can be said about a stream that fails, except on the same stream.
-        if result.is_err_and(|error| error.kind() != ErrorKind::Interrupted) {
+        if let Err(error) = result
+            && error.kind() != ErrorKind::Interrupted
+        {
             self.broken = true;
+            self.failed = (error.kind() != ErrorKind::BrokenPipe).then(|| error.to_string());
         }
     }
 }
@@ -311,6 +321,7 @@ mod tests {
             say.out("four");
         }
         assert!(say.out_broken());
+        assert_eq!(say.out_failed(), None);
         assert_eq!(text(&sink), "four");
     }
 

@@ -1,10 +1,13 @@
 //! Law 8: the budget of the Management API belongs to the logins first.
 
 use lockstep::engine::apply::Ended;
+use lockstep::engine::{Engine, Input, Output};
+use lockstep::model::api::{Answer, ApiReply};
+use lockstep::model::plan::Event;
 use lockstep::twin::{Fate, Options, Rate};
 
 use super::bench::{Bench, all, changed_manifest};
-use crate::support::core_manifest;
+use crate::support::{DOMAIN, START_MS, Stack, core_manifest};
 
 #[test]
 fn no_plan_is_ever_driven_into_its_limit() {
@@ -44,4 +47,42 @@ fn a_short_budget_shared_with_others_is_waited_for() {
         bench.fault(nth, lockstep::twin::What::RateLimited { retry_after_s: Some(7) });
     }
     bench.converge("limited again and again");
+}
+
+/// A wait for the token is told like any other.
+#[test]
+fn a_token_that_is_waited_for_is_told() {
+    let stack = Stack::core();
+    let mut engine = Engine::new(START_MS, 1);
+    let tenant = engine.connect(stack.connection());
+    engine.spawn(tenant, |port| async move {
+        let _read = port.reader().fresh(&lockstep::kinds::action::list()).await;
+    });
+    let id = loop {
+        match engine.poll_output() {
+            Output::Send(id, request) => {
+                assert_eq!(request.path, "/oauth/token");
+                break id;
+            }
+            Output::Event(..) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    let headers = vec![("retry-after".to_owned(), "45".to_owned())];
+    let reply = ApiReply { status: 429, headers, body: b"{}".to_vec() };
+    engine.handle_input(Input::Answer(id, Answer::Reply(reply)), START_MS + 100);
+    let mut told = None;
+    loop {
+        match engine.poll_output() {
+            Output::Event(_, Event::Holding { host, ms, why }) => told = Some((host, ms, why)),
+            Output::Event(..) => {}
+            Output::WaitUntil(at_ms) => {
+                let (host, ms, why) = told.expect("the wait is told");
+                assert_eq!((host.as_str(), why.as_str()), (DOMAIN, "rate limit reached"));
+                assert_eq!(at_ms, START_MS + 100 + ms);
+                return;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

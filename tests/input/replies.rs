@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use lockstep::engine::observe::observe;
 use lockstep::model::api::{Answer, ApiRequest, Method};
+use lockstep::model::call::Failed;
 use lockstep::model::plan::Verb;
 use lockstep::plan::render::{self, Paint};
 use lockstep::shell::in_process::{Handled, InProcess, Simulator, Stop};
@@ -187,5 +188,50 @@ fn a_wound_changes_the_document() {
     }
     for wound in found.iter().filter(|wound| wound.damage != Damage::Extreme) {
         assert_ne!(wounded(&json, wound), json, "{wound}");
+    }
+}
+
+/// Answers every read of some path with one text.
+struct Answering {
+    inner: Rc<RefCell<dyn Simulator>>,
+    path: fn(&str) -> bool,
+    text: &'static str,
+    count: usize,
+}
+
+impl Simulator for Answering {
+    fn handle(&mut self, request: &ApiRequest, now_ms: u64) -> Handled {
+        let mut handled = self.inner.borrow_mut().handle(request, now_ms);
+        if let Answer::Reply(reply) = &mut handled.answer
+            && request.method == Method::Get
+            && (self.path)(&request.path)
+        {
+            self.count += 1;
+            reply.body = self.text.into();
+        }
+        handled
+    }
+}
+
+/// What serves is not taken for changed because a reply for it is empty.
+#[test]
+fn an_empty_reply_for_a_build_or_a_source_text_is_misread() {
+    let prepared = crate::faults::function::applied();
+    let paths: [fn(&str) -> bool; 2] =
+        [|path| path.contains("/Builds/ZB"), |path| path.ends_with("/Content")];
+    for path in paths {
+        for text in ["null", "[]", "{}"] {
+            let mut bench = prepared.fork();
+            let inner = bench.watch.clone();
+            let answering = Rc::new(RefCell::new(Answering { inner, path, text, count: 0 }));
+            bench.stack.in_process = InProcess::new(answering.clone(), bench.stack.in_process.now_ms());
+            let result = bench.stack.try_observe(false);
+            assert!(answering.borrow().count > 0);
+            match result {
+                Err(Failed::Misread(_)) => {}
+                Err(failed) => panic!("{text}: {failed}"),
+                Ok(observation) => panic!("{text}: {}", shown(&observation.plan)),
+            }
+        }
     }
 }

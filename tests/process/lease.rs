@@ -91,3 +91,52 @@ fn a_lease_that_cannot_be_made_is_a_failure() {
     assert!(run.err.contains("500"), "the cause is told: {}", run.err);
     assert_eq!(site.actions().len(), 0);
 }
+
+/// Not being able to tell is not the same as free, also in JSON.
+#[test]
+fn a_lease_that_cannot_be_read_is_not_shown_as_free() {
+    let twin = Twin::start();
+    let proxy = super::lab::Proxy::start(&twin, |asked, forward| {
+        if asked.path.contains("/v1/Services/lockstep-lease-") {
+            let body = serde_json::json!({ "code": 20003, "message": "Authenticate", "status": 401 });
+            return super::lab::json_reply(401, "", &body);
+        }
+        forward()
+    });
+    let site = Site::new(&twin, 5).through(&proxy);
+    let run = site.run("show", &[]).expect(0);
+    assert!(run.out.contains("lease: not known: "), "{}", run.out);
+    let lease = site.run("show", &["--output", "json"]).expect(0).json()["show"]["lease"].clone();
+    assert!(lease["unknown"].as_str().is_some_and(|why| why.contains("401")), "{lease}");
+    assert_eq!(
+        Site::new(&twin, 5).run("show", &["--output", "json"]).expect(0).json()["show"]["lease"],
+        serde_json::Value::Null
+    );
+}
+
+/// A reply that names no service is no lease: nothing is deleted by the id that it does not hold, and nothing taken over.
+#[test]
+fn a_reply_that_is_no_service_is_no_lease() {
+    for (number, reply) in
+        [serde_json::json!({}), serde_json::json!(null), serde_json::json!([])].into_iter().enumerate()
+    {
+        let twin = Twin::start();
+        let story = reply.to_string();
+        let proxy = super::lab::Proxy::start(&twin, move |asked, forward| {
+            if asked.method == "GET" && asked.path.contains("/v1/Services/lockstep-lease-") {
+                return super::lab::json_reply(200, "", &reply);
+            }
+            forward()
+        });
+        let site = Site::new(&twin, 6 + number as u64).through(&proxy);
+        make_foreign_lease(&site, "someone");
+        let shown = site.run("show", &[]).expect(0);
+        assert!(shown.out.contains("lease: not known: "), "{story}: {}", shown.out);
+        site.run("unlock", &["--yes"]).expect(1);
+        let applied = site.run("apply", &["--yes", "--lease-ttl", "1s"]).expect(1);
+        assert!(applied.err.contains("no SID"), "{story}: {}", applied.err);
+        let deleted: Vec<_> = proxy.seen().into_iter().filter(|asked| asked.method == "DELETE").collect();
+        assert!(deleted.is_empty(), "{story}: {deleted:?}");
+        assert!(site.is_leased() && site.actions().is_empty(), "{story}");
+    }
+}

@@ -84,3 +84,57 @@ fn an_edited_plan_is_not_trusted() {
     assert!(!names.contains(&json!("Lockstep phone (somebody)")), "{names:?}");
     assert!(matches!(run.code, Some(0 | 73)), "{:?} {}", run.code, run.err);
 }
+
+/// Whoever confirmed a plan that is put on record has not confirmed one that is not.
+#[test]
+fn a_plan_with_a_record_is_not_for_a_run_without_one() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let (file, ledger) = (folder.text_path("plan"), format!("file:{}", folder.text_path("ledger.json")));
+    site.run("plan", &["--out", &file, "--ledger", "tenant"]).expect(0);
+    let mark = twin.mark();
+    for other in ["none", &ledger] {
+        let stale = site.run("apply", &["--yes", "--plan", &file, "--ledger", other]).expect(73);
+        assert!(stale.err.contains("stale"), "{other}: {}", stale.err);
+    }
+    assert_eq!(twin.writes_since(mark), Vec::<String>::new());
+    site.run("apply", &["--yes", "--plan", &file, "--ledger", "tenant"]).expect(0);
+}
+
+/// A plan takes the place of a file only, and of none that the command reads.
+#[test]
+fn a_plan_replaces_neither_what_is_no_file_nor_what_is_read() {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let text = std::fs::read_to_string(super::lab::QUICKSTART).expect("the quickstart");
+    let manifest = folder.write("lockstep.yaml", &text);
+    std::fs::create_dir(folder.path("folder")).expect("a folder");
+    let made = std::process::Command::new("mkfifo").arg(folder.path("pipe")).status().expect("mkfifo runs");
+    assert!(made.success());
+    for (link, to) in [("to-pipe", "pipe"), ("to-nothing", "nothing"), ("to-manifest", "lockstep.yaml")] {
+        symlink(to, folder.path(link)).expect("a link");
+    }
+    let plan = |args: &[&str]| site.lockstep("plan", &manifest, args).run();
+    for name in ["folder", "pipe", "to-pipe", "to-nothing"] {
+        let run = plan(&["--out", &folder.text_path(name)]).expect(64);
+        assert!(run.err.contains("not a regular file") && run.err.contains("help:"), "{name}: {}", run.err);
+    }
+    for name in ["lockstep.yaml", "to-manifest"] {
+        let run = plan(&["--out", &folder.text_path(name)]).expect(64);
+        assert!(run.err.contains("is the manifest") && run.err.contains("help:"), "{name}: {}", run.err);
+    }
+    let ledger = folder.write("ledger.json", "{}");
+    plan(&["--ledger", &format!("file:{ledger}"), "--out", &ledger]).expect(64);
+    assert_eq!(twin.log().len(), 0, "before any request");
+    let file = folder.text_path("plan");
+    plan(&["--out", &file]).expect(0);
+    plan(&["--out", &file]).expect(0);
+    let saved = folder.read("plan");
+    let args = ["--yes", "--plan", &file, "--audit", &file];
+    let run = site.lockstep("apply", &manifest, &args).run().expect(64);
+    assert!(run.err.contains("is the saved plan"), "{}", run.err);
+    assert_eq!((folder.read("plan"), folder.read("lockstep.yaml")), (saved, text));
+    let kind = |name: &str| std::fs::symlink_metadata(folder.path(name)).expect("there").file_type();
+    assert!(kind("pipe").is_fifo() && kind("to-pipe").is_symlink() && kind("to-nothing").is_symlink());
+}

@@ -193,3 +193,38 @@ fn the_audit_file_has_a_line_for_every_write() {
     site.run("destroy", &["--yes", "--audit", &audit]).expect(0);
     assert!(lines().len() > first.len(), "it is added to");
 }
+
+/// A result that is lost is a failure. The limit on the size of files stands for a full disk.
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let limited = |args: &[&str]| {
+        let script = "trap '' XFSZ; ulimit -f 0; exec \"$@\" > result";
+        let run = std::process::Command::new("/bin/sh")
+            .args(["-c", script, "sh", env!("CARGO_BIN_EXE_lockstep")])
+            .args(args)
+            .env_clear()
+            .envs(&site.env)
+            .current_dir(folder.path("."))
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("a shell");
+        let err = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert_eq!(run.status.code(), Some(1), "{args:?}: {err}");
+        assert!(err.contains("the result cannot be written to stdout: "), "{args:?}: {err}");
+        assert!(err.contains("help: "), "{args:?}: {err}");
+        assert_eq!(folder.read("result"), "");
+        err
+    };
+    let url = twin.url();
+    limited(&["validate", QUICKSTART]);
+    for command in ["plan", "drift", "show"] {
+        for format in ["text", "json"] {
+            limited(&[command, QUICKSTART, "--via", &url, "--output", format]);
+        }
+    }
+    let err = limited(&["apply", QUICKSTART, "--via", &url, "--yes"]);
+    assert!(err.contains("nothing was changed"), "{err}");
+    assert!(site.actions().is_empty(), "a plan that could not be shown is not applied");
+}

@@ -166,3 +166,39 @@ fn a_failed_read_is_a_failure() {
         assert!(run.err.contains("help: "), "{command}: {}", run.err);
     }
 }
+
+/// What the tenant never shows is no difference, and not said to be missing on record.
+#[test]
+fn what_cannot_be_compared_does_not_count_as_a_difference() {
+    let folder = Folder::new();
+    let complete = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/complete.yaml");
+    let run = |command: &str, args: &[&str]| {
+        super::lab::lockstep(&[command, complete, "--twin=world.json"]).args(args).folder(&folder).run()
+    };
+    run("apply", &["--yes"]).expect(0);
+    let drift = run("drift", &[]).expect(0);
+    assert_eq!(verdict(&drift), "clean");
+    assert!(drift.out.contains("No difference in what can be compared."), "{}", drift.out);
+    assert!(!drift.out.contains("differs."), "{}", drift.out);
+    assert!(drift.out.contains("mailer_sid: unknown (not shown by the tenant, or"), "{}", drift.out);
+}
+
+/// The scope that everything begins with is named, not looked for in a log.
+#[test]
+fn a_missing_scope_to_read_actions_is_named() {
+    let twin = Twin::start();
+    let proxy = super::lab::Proxy::start(&twin, |asked, forward| {
+        if asked.is("GET", "auth0", "/api/v2/actions/actions") {
+            let body = json!({
+                "statusCode": 403, "error": "Forbidden", "errorCode": "insufficient_scope", "message": "Insufficient scope",
+            });
+            return super::lab::json_reply(403, "", &body);
+        }
+        forward()
+    });
+    let site = Site::new(&twin, 1).through(&proxy);
+    for command in ["plan", "drift", "show"] {
+        let run = site.run(command, &[]).expect(1);
+        assert!(run.err.contains("help: grant read:actions to the application"), "{command}: {}", run.err);
+    }
+}

@@ -61,6 +61,11 @@ async fn maybe(reader: &Reader, get: &Get) -> Result<Option<Json>, Failed> {
     }
 }
 
+/// An object that is there, checked to be one.
+fn whole(found: Option<Json>) -> Result<Option<Json>, Failed> {
+    found.map(|reply| wire::whole(&reply).cloned()).transpose()
+}
+
 fn recorded<'a>(entry: Option<&'a Entry>, id: &str) -> &'a str {
     entry.and_then(|entry| entry.ids.get(id)).map(String::as_str).unwrap_or_default()
 }
@@ -210,7 +215,7 @@ async fn levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader
         let list = reader.get(&variables_get).await?;
         variables(seen, wire::entries(&list, "variables")?, &|name| manages(hint, "variables.", name));
         if !live_sid.is_empty() {
-            live = maybe(reader, &build_get(&live_sid)).await?;
+            live = whole(maybe(reader, &build_get(&live_sid)).await?)?;
         }
     }
     let function = pick(hint, functions, live.as_ref(), path, seen);
@@ -225,14 +230,15 @@ async fn levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader
         // Somebody took it down or deployed something else: what we built last is what it is measured by.
         let recorded = recorded(hint.entry, "build");
         if wire::is_sid(recorded, "ZB") && recorded != live_sid {
-            let build = maybe(reader, &build_get(recorded)).await?;
+            let build = whole(maybe(reader, &build_get(recorded)).await?)?;
             base = build.and_then(|build| version_of(&build, &function).map(|version| (build, version)));
         }
     }
     seen.attrs.insert("deployed".into(), Value::Known(json!(deployed)));
     if let Some((build, version)) = &base {
         let content = maybe(reader, &wire::content(service, &function, text(version, "sid"))).await?;
-        of_build(hint, build, version, content.as_ref(), seen);
+        let source = content.as_ref().map(source_of).transpose()?;
+        of_build(hint, build, version, source, seen);
     }
     seen.raw["others"] = others;
     ready(hint, service, &function, deployed, seen, reader).await
@@ -368,11 +374,14 @@ pub(super) async fn newest(
     }
     let sid = text(version, "sid");
     let content = reader.get(&wire::content(service, function, sid)).await?;
-    Ok(is("code", &source_of(&content)).then(|| sid.to_owned()))
+    Ok(is("code", &source_of(&content)?).then(|| sid.to_owned()))
 }
 
-fn source_of(content: &Json) -> String {
-    text(content, "content").replace("\r\n", "\n")
+/// The source text that a reply for a version's content holds.
+fn source_of(reply: &Json) -> Result<String, Failed> {
+    let content = reply.get("content").and_then(Json::as_str);
+    let content = content.ok_or_else(|| Failed::Misread("Serverless: a version without its text".into()))?;
+    Ok(content.replace("\r\n", "\n"))
 }
 
 /// What a service's reply tells.
@@ -402,13 +411,13 @@ pub(super) fn of_environment(environment: &Json, path: &str, seen: &mut Seen) {
     }
 }
 
-fn of_build(hint: &Hint<'_>, build: &Json, version: &Json, content: Option<&Json>, seen: &mut Seen) {
+fn of_build(hint: &Hint<'_>, build: &Json, version: &Json, source: Option<String>, seen: &mut Seen) {
     seen.ids.insert("build".into(), text(build, "sid").to_owned());
     seen.ids.insert("version".into(), text(version, "sid").to_owned());
     let managed = |name: &str| manages(hint, "dependencies.", name);
     put_build(build, version, &managed, &mut seen.attrs);
-    if let Some(content) = content {
-        seen.attrs.insert("code".into(), Value::text(source_of(content)));
+    if let Some(source) = source {
+        seen.attrs.insert("code".into(), Value::text(source));
     }
 }
 
