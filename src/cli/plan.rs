@@ -128,7 +128,7 @@ pub fn help(failed: &Failed) -> &'static str {
             "help: authorise the application for the Auth0 Management API (Applications, APIs, Machine to Machine)"
         }
         (Some(403), Failed::Refused(r))
-            if r.path.starts_with("/api/v2/actions/") && r.method == Method::Get =>
+            if r.path.starts_with("/api/v2/actions/actions") && r.method == Method::Get =>
         {
             "help: grant read:actions to the application (Applications, APIs, Auth0 Management API, Machine to Machine)"
         }
