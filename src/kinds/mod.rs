@@ -45,7 +45,8 @@ fn code_problem(own: &str, sent: &str, place: String, handler: &str, called: Str
     let problem = |title: &str, reason: String, help: &str| {
         Some(Problem::error(codes::UNSAFE, place, title, reason, help))
     };
-    match javascript::parse(own).and_then(|_| javascript::parse(sent)) {
+    // What is wrong is found in the lines of the user's own file, if it is wrong there already.
+    match javascript::parse(sent).map_err(|wrong| javascript::parse(own).err().unwrap_or(wrong)) {
         Err(wrong) => problem(
             "the code does not parse",
             format!("line {}, column {}: {}", wrong.line, wrong.column, wrong.what),
