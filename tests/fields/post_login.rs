@@ -201,3 +201,19 @@ fn the_example_of_the_readme_is_taken_as_it_stands() {
     bed.applied();
     assert!(bed.observe().plan.is_empty());
 }
+
+#[test]
+fn code_that_cannot_run_is_refused_with_its_place() {
+    for place in ["action", "feedback.function", "mfa.post_login"] {
+        for (file, expected) in [
+            ("./actions/broken.js", &["the code does not parse", "line 3, column 1"][..]),
+            ("./actions/comment.js", &["the handler is missing"][..]),
+        ] {
+            let mut edits = only(json!({ "roles": ["Admin"] }));
+            edits.push(edit(format!("{place}.code"), json!(file)));
+            let told = told(&edits);
+            let said = |part: &&str| told.iter().any(|text| text.contains(*part) && text.contains(place));
+            assert!(expected.iter().all(said), "{place}: {told:?}");
+        }
+    }
+}

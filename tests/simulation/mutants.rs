@@ -279,6 +279,20 @@ pub const MUTANTS: &[Mutant] = &[
         &["test faults::rivals::without_beats_a_step_does_not_try_again"],
     ),
     mutant(
+        "code is sent as it stands",
+        "src/javascript.rs",
+        "if let Some(error) = parsed.errors.first() {",
+        "if let Some(error) = parsed.errors.first().filter(|_| false) {",
+        &["test fields::post_login::code_that_cannot_run_is_refused_with_its_place"],
+    ),
+    mutant(
+        "credentials are handed on untried",
+        "src/kinds/handed_on.rs",
+        "DEAD.contains(&code)",
+        "DEAD.contains(&code) && false",
+        &["test faults::credentials::a_wrong_secret_does_not_reach_a_sender_that_works"],
+    ),
+    mutant(
         "the record is written again without the lease",
         "src/engine/mod.rs",
         "Call::Write(_, Writes::Step | Writes::Record))",

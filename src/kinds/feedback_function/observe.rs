@@ -137,7 +137,9 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     }
     levels(hint, &sid, &mut seen, reader).await?;
     if seen.unowned {
-        let text = "the Function there is taken over: its former code and variables cannot be put back";
+        let text = "the Function there is taken over: its former code and variables cannot be put back; if it is \
+                    another tenant's, that tenant's codes are told to this stack's Verify service from then on, and \
+                    whichever stack is destroyed first takes it from the other";
         seen.finding(hint.address, Level::Note, text, "set feedback.function.unique_name to leave it alone");
     }
     Ok(seen)
