@@ -1,18 +1,23 @@
 //! `lockstep plan`: what would be done, without doing it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
 use super::exit::Exit;
 use super::setup::{
-    Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, not_over, progress, ready, usage,
+    Audit, ConnectArgs, ManifestArgs, Ready, Shell, Start, json_out, not_over, progress, start, usage,
+    without,
 };
 use crate::engine::observe::{Observation, observe};
+use crate::kinds::Resource;
 use crate::manifest::Missing;
 use crate::model::api::Method;
 use crate::model::call::Failed;
-use crate::model::plan::Level;
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Verb};
+use crate::plan::build::declared;
 use crate::plan::render::{self, Paint};
 use crate::shell::files;
 
@@ -77,20 +82,20 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         inputs.extend(world.map(|path| ("the twin's world", path)));
         not_over(out, "--out", &inputs)?;
     }
-    let show = progress(shell, Audit::open(None)?);
-    let Some(mut ready) = ready(&args.manifest, &args.connect, missing, shell, show)? else {
-        return Ok(Exit::Failed);
+    let told = progress(shell, Audit::open(None)?);
+    let mut ready = match start(&args.manifest, &args.connect, missing, shell, told)? {
+        None => return Ok(Exit::Failed),
+        Some(Start::Ready(ready)) => *ready,
+        Some(Start::Unconnected(manifest, places)) if args.missing_as_unknown && args.out.is_none() => {
+            return unread(args, &manifest, &places, shell);
+        }
+        Some(Start::Unconnected(_, places)) => bail!("{}", without(&places)),
     };
     ready.session.destroy = args.destroy;
     ready.session.allow_delete = args.allow_delete;
     let observation = observed(&mut ready)?;
     let plan = &observation.plan;
-    if args.output.is_json() {
-        json_out(&mut shell.say, "plan", serde_json::to_value(plan)?);
-    } else {
-        let text = render::plan(plan, Paint(shell.say.out_color()));
-        shell.say.out(&text);
-    }
+    show(args, plan, shell)?;
     if let Some(path) = &args.out {
         files::write_atomic(path, (serde_json::to_string_pretty(plan)? + "\n").as_bytes())?;
         shell.say.err_line(format!("plan saved in {}; apply it with --plan", path.display()));
@@ -104,6 +109,50 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     };
     ready.close()?;
     Ok(exit)
+}
+
+/// The plan of a run that has nothing to connect with, as in a fork's CI: the manifest is right, and what it names is
+/// unknown.
+fn unread(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Shell) -> Result<Exit> {
+    let named = |section: &str, key: &str| manifest.text(section, key).unwrap_or("unknown").to_owned();
+    let unknown = |resource: Resource| ResourcePlan {
+        address: resource.address,
+        kind: resource.kind.to_owned(),
+        verb: Verb::NoOp,
+        changes: Vec::new(),
+        unknown: resource.desired.into_keys().collect(),
+        ids: BTreeMap::new(),
+    };
+    let plan = Plan {
+        format: PLAN_FORMAT,
+        stack: manifest.stack.clone(),
+        tenant: named("auth0", "domain"),
+        account: named("twilio", "account_sid"),
+        destroy: args.destroy,
+        resources: declared(manifest).into_iter().map(unknown).collect(),
+        steps: Vec::new(),
+        findings: vec![Finding {
+            address: String::new(),
+            text: format!("neither tenant nor account was read: no value for {}", places.join(", ")),
+            help: "plan where the credentials are to see what an apply would do".into(),
+            level: Level::NotRead,
+        }],
+        deferred: Vec::new(),
+        record: false,
+        basis: String::new(),
+    };
+    show(args, &plan, shell)?;
+    Ok(if args.exit_code { Exit::Incomplete } else { Exit::Done })
+}
+
+fn show(args: &Args, plan: &Plan, shell: &mut Shell) -> Result<()> {
+    if args.output.is_json() {
+        json_out(&mut shell.say, "plan", serde_json::to_value(plan)?);
+    } else {
+        let text = render::plan(plan, Paint(shell.say.out_color()));
+        shell.say.out(&text);
+    }
+    Ok(())
 }
 
 /// Reads and plans, with the causes of a failure in words.

@@ -306,6 +306,13 @@ impl Ready<'_> {
     }
 }
 
+/// How far a command got towards its tenant.
+pub enum Start<'a> {
+    Ready(Box<Ready<'a>>),
+    /// These places of the manifest have no value, and without them nobody lets us in.
+    Unconnected(Box<Manifest>, Vec<&'static str>),
+}
+
 /// Loads, resolves and connects. `Ok(None)`: the manifest has errors, which were printed.
 pub fn ready<'a>(
     manifest_args: &ManifestArgs,
@@ -314,16 +321,62 @@ pub fn ready<'a>(
     shell: &mut Shell,
     show: impl FnMut(TenantId, Event) + 'a,
 ) -> Result<Option<Ready<'a>>> {
+    match start(manifest_args, connect, missing, shell, show)? {
+        None => Ok(None),
+        Some(Start::Ready(ready)) => Ok(Some(*ready)),
+        Some(Start::Unconnected(_, places)) => bail!("{}", without(&places)),
+    }
+}
+
+/// Why there is no connection, and what to do.
+pub fn without(places: &[&str]) -> String {
+    format!(
+        "no value to connect with: {}\n  help: set what the manifest takes them from, or try it with --twin",
+        places.join(", ")
+    )
+}
+
+/// What a connection needs and the manifest has no value for.
+fn unconnected(manifest: &Manifest) -> Vec<&'static str> {
+    let has = |section: &str, key: &str| {
+        manifest.text(section, key).is_some() || manifest.secret(section, key).is_some()
+    };
+    let either = |section: &str, one: &str, other: &str| has(section, one) || has(section, other);
+    let needs = [
+        ("auth0.domain", has("auth0", "domain")),
+        ("auth0.client_id", has("auth0", "client_id")),
+        ("auth0.client_secret (or private_key)", either("auth0", "client_secret", "private_key")),
+        ("twilio.account_sid", has("twilio", "account_sid")),
+        (
+            "twilio.api_key with api_secret (or auth_token)",
+            has("twilio", "auth_token") || (has("twilio", "api_key") && has("twilio", "api_secret")),
+        ),
+    ];
+    needs.into_iter().filter(|(_, there)| !there).map(|(place, _)| place).collect()
+}
+
+/// [`ready`], and what there is when there is nothing to connect with.
+pub fn start<'a>(
+    manifest_args: &ManifestArgs,
+    connect: &ConnectArgs,
+    missing: Missing,
+    shell: &mut Shell,
+    show: impl FnMut(TenantId, Event) + 'a,
+) -> Result<Option<Start<'a>>> {
     let Some(loaded) = load(manifest_args, shell)? else { return Ok(None) };
     let twin = connect.twin.is_some();
     let Some(manifest) = resolve(&loaded, manifest_args, twin, missing, shell)? else { return Ok(None) };
     learn(&manifest, &shell.scrub);
+    let places = unconnected(&manifest);
+    if !places.is_empty() {
+        return Ok(Some(Start::Unconnected(Box::new(manifest), places)));
+    }
     let connection = connection(&manifest, connect, &shell.scrub)?;
     let session = session(manifest, connect, &connection)?;
     let (transport, world) = transport(connect, &session.manifest)?;
     let mut driver = Driver::new(transport, secrets::seed()?, shell.signals.clone(), show)?;
     let tenant = driver.connect(connection);
-    Ok(Some(Ready { driver, tenant, session, world }))
+    Ok(Some(Start::Ready(Box::new(Ready { driver, tenant, session, world }))))
 }
 
 /// Tells the scrubber every secret of the manifest.

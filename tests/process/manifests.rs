@@ -64,6 +64,36 @@ fn a_plan_without_secrets_needs_the_connection_only() {
     assert!(plan.out.contains("9 steps"), "{}", plan.out);
 }
 
+/// With nothing at all to connect with, the manifest is still read, and everything it names is unknown.
+#[test]
+fn a_plan_without_a_connection_is_all_unknown() {
+    let bare = |arguments: &[&str]| {
+        let mut all = vec!["plan", QUICKSTART];
+        all.extend(arguments);
+        lockstep(&all).run()
+    };
+    let plan = bare(&["--missing-as-unknown"]).expect(0);
+    for part in [
+        "verify_service",
+        "secrets.TWILIO_API_SECRET: unknown",
+        "auth0.client_secret",
+        "No changes in the part",
+    ] {
+        assert!(plan.out.contains(part), "{part}: {}", plan.out);
+    }
+    bare(&["--missing-as-unknown", "--exit-code"]).expect(6);
+    let json: serde_json::Value =
+        serde_json::from_str(&bare(&["--missing-as-unknown", "--output", "json"]).expect(0).out)
+            .expect("JSON");
+    assert_eq!(json["plan"]["findings"][0]["level"], "not_read", "{json}");
+    let folder = Folder::new();
+    let saved = bare(&["--missing-as-unknown", "--out", &folder.text_path("plan")]).expect(1);
+    for part in ["auth0.domain", "auth0.client_secret", "twilio.account_sid", "help:"] {
+        assert!(saved.err.contains(part), "{part}: {}", saved.err);
+    }
+    assert!(!std::path::Path::new(&folder.text_path("plan")).exists(), "nothing to apply was saved");
+}
+
 #[test]
 fn files_outside_the_folder_stay_there() {
     let folder = Folder::new();
