@@ -20,8 +20,8 @@ pub enum FileProblem {
     NotAFile,
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
-    #[error("it is not UTF-8 text")]
-    NotText,
+    #[error("it is not UTF-8 text (line {line}, column {column})")]
+    NotText { line: usize, column: usize },
     #[error("the path is absolute; only files below the manifest's folder can be read")]
     Absolute,
     #[error("it lies outside the manifest's folder")]
@@ -54,7 +54,12 @@ pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, FileProble
 /// # Errors
 /// See [`FileProblem`].
 pub fn read_text(path: &Path, limit_bytes: u64) -> Result<String, FileProblem> {
-    String::from_utf8(read_bounded(path, limit_bytes)?).map_err(|_| FileProblem::NotText)
+    String::from_utf8(read_bounded(path, limit_bytes)?).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let good = String::from_utf8_lossy(good);
+        let last = good.rsplit('\n').next().unwrap_or_default();
+        FileProblem::NotText { line: good.matches('\n').count() + 1, column: last.chars().count() + 1 }
+    })
 }
 
 /// A manifest's text and the folder its references are read from.
@@ -71,8 +76,18 @@ pub struct ManifestFile {
 /// # Errors
 /// It cannot be read, is larger than [`MANIFEST_LIMIT_BYTES`], or is not UTF-8.
 pub fn read_manifest(path: &Path) -> Result<ManifestFile> {
-    let text =
-        read_text(path, MANIFEST_LIMIT_BYTES).with_context(|| format!("manifest {}", path.display()))?;
+    let text = read_text(path, MANIFEST_LIMIT_BYTES).map_err(|problem| {
+        let help = match &problem {
+            FileProblem::NotFound => "name the manifest, or run where it is",
+            FileProblem::NotText { .. } => {
+                "save it as UTF-8; `iconv -f UTF-16 -t UTF-8` reads what Windows often writes"
+            }
+            FileProblem::TooLarge(_) => "a manifest has a page or two: is this the right file?",
+            FileProblem::Io(_) => "check its permissions",
+            _ => "name a file",
+        };
+        anyhow::anyhow!("manifest {}: {:#}\n  help: {help}", path.display(), anyhow::Error::from(problem))
+    })?;
     let folder = Folder::of(path).with_context(|| format!("folder of manifest {}", path.display()))?;
     Ok(ManifestFile { path: path.to_owned(), text, folder })
 }
@@ -255,7 +270,7 @@ mod tests {
         assert!(matches!(read(""), Err(FileProblem::NotAFile)));
         assert!(matches!(manifest.folder.read("inside.pem", 3), Err(FileProblem::TooLarge(3))));
         std::fs::write(inner.join("binary"), [0xff, 0xfe]).expect("file");
-        assert!(matches!(read("binary"), Err(FileProblem::NotText)));
+        assert!(matches!(read("binary"), Err(FileProblem::NotText { line: 1, .. })));
     }
 
     #[test]

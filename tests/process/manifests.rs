@@ -95,6 +95,22 @@ fn a_plan_without_a_connection_is_all_unknown() {
 }
 
 #[test]
+fn a_manifest_that_cannot_be_read_is_said_with_the_next_move() {
+    let folder = Folder::new();
+    std::fs::write(folder.path("latin.yaml"), b"lockstep: v1\nstack: caf\xe9\n").expect("file");
+    std::fs::write(folder.path("huge.yaml"), vec![b'a'; 2 << 20]).expect("file");
+    for (file, expected) in [
+        ("latin.yaml", "not UTF-8 text (line 2, column 11)"),
+        ("huge.yaml", "larger than"),
+        ("missing.yaml", "no such file"),
+        (".", "not a regular file"),
+    ] {
+        let run = lockstep(&["validate", file]).folder(&folder).run().expect(1);
+        assert!(run.err.contains(expected) && run.err.contains("help: "), "{file}: {}", run.err);
+    }
+}
+
+#[test]
 fn files_outside_the_folder_stay_there() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("inner")).expect("folder");
