@@ -270,10 +270,23 @@ fn in_tenant(list: &Json, owner: Owner<'_>) -> Result<Found, Failed> {
         }
         several => {
             let ids: Vec<&str> = several.iter().map(|action| text(action, "id")).collect();
+            let of_this = |action: &&Json| {
+                let ledger =
+                    ledger::read(text(action, "code"), owner.stack, owner.tenant, owner.account).ok()?;
+                Some((ledger.serial, text(action, "id").to_owned()))
+            };
+            let help = match several.iter().filter_map(of_this).max() {
+                Some((serial, id)) => {
+                    format!(
+                        "keep {id}, the latest record of this stack and tenant (serial {serial}); delete the others"
+                    )
+                }
+                None => "none of them is of this stack, tenant and account: delete them".into(),
+            };
             found.findings.push(finding(
                 Level::Blocker,
                 format!("{} Actions are named {name:?}: {}; neither is trusted", ids.len(), ids.join(", ")),
-                "delete all but the newest one",
+                &help,
             ));
         }
     }

@@ -142,6 +142,10 @@ fn two_records_stop_everything() {
     }
     let plan = bench.plan();
     assert!(says(&plan, Level::Blocker, "neither is trusted"), "{}", shown(&plan));
+    let ours =
+        bench.world().tenant_mut(DOMAIN).actions.iter().find(|a| a.name == LEDGER).map(|a| a.id.clone());
+    let help = plan.blockers().map(|finding| finding.help.clone()).collect::<Vec<_>>().join("; ");
+    assert!(help.contains(&format!("keep {}, the latest record", ours.expect("the record"))), "{help}");
     let mark = bench.stack.mark();
     assert!(matches!(bench.ended(false), Ended::Failed(_)));
     assert!(matches!(bench.ended(true), Ended::Failed(_)), "destroy");
