@@ -320,7 +320,8 @@ fn keep_what_is_needed(facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<
         steps.retain(|step| {
             let goes = step.verb == Verb::Delete || step.op["restore"] == json!(true);
             let kind = kinds::by_name(&step.kind).filter(|_| goes);
-            let stays = kind.and_then(|kind| kind.stays(step, facts, &after)).or_else(|| unmet(step, &after));
+            let stays =
+                kind.and_then(|kind| kind.stays(step, facts, &after)).or_else(|| unmet(step, facts, &after));
             let Some((level, why)) = stays else { return true };
             findings.push(Finding {
                 address: step.address.clone(),
@@ -338,8 +339,11 @@ fn keep_what_is_needed(facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<
 }
 
 /// Why a former value does not come back that users could not meet, given the delivery path after all steps.
-fn unmet(step: &Step, after: &Facts) -> Option<(Level, String)> {
+fn unmet(step: &Step, before: &Facts, after: &Facts) -> Option<(Level, String)> {
     let why = match step.stage {
+        _ if step.effects.contains_key("message_types") && check::strands(before, after) => {
+            "every login asks for a factor, the phone is the only one, and with the former types codes may not come"
+        }
         Stage::SwitchBack if check::codes_fail(after) => {
             "it was on before, and nothing sends its codes any more"
         }

@@ -255,6 +255,23 @@ pub(super) fn codes_fail(facts: &Facts) -> bool {
     code(facts, "sms") == Some(false) && code(facts, "voice") == Some(false)
 }
 
+/// Whether message types take a channel away from users who have to give a factor, have the phone alone, and may get no
+/// code by the channels that are left.
+pub(super) fn strands(before: &Facts, after: &Facts) -> bool {
+    let asks = word(after, "policy").is_some_and(|policy| policy != "never");
+    let on = |(key, value): (&String, &Json)| {
+        key.starts_with("factor.") && key != "factor.recovery-code" && value == &json!(true)
+    };
+    let alone = after.iter().filter(|entry| on(*entry)).all(|(key, _)| key == "factor.sms");
+    let taken = |channel: &&str| {
+        holds(before, "message_types", channel) == Some(true)
+            && code(before, channel) != Some(false)
+            && holds(after, "message_types", channel) == Some(false)
+    };
+    let left = ["sms", "voice"].iter().any(|channel| code(after, channel) == Some(true));
+    asks && alone && !left && ["sms", "voice"].iter().any(|channel| taken(&channel))
+}
+
 /// Whether the policy asks for a factor and it is known that none can be used.
 pub(super) fn locked_out(facts: &Facts) -> bool {
     if word(facts, "policy").is_none_or(|policy| policy == "never") {
@@ -305,6 +322,33 @@ mod tests {
 
     fn facts(pairs: &[(&str, Json)]) -> Facts {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
+    }
+
+    #[test]
+    fn users_with_the_phone_alone_are_not_left_with_what_nobody_knows() {
+        // Who sends was not read.
+        let of = |types: Json, more: &[(&str, Json)]| {
+            let mut facts = facts(&[
+                ("policy", json!("always")),
+                ("factor.sms", json!(true)),
+                ("factor.otp", json!(false)),
+                ("message_types", types),
+            ]);
+            facts.extend(self::facts(more));
+            facts
+        };
+        let (both, voice) = (json!(["sms", "voice"]), json!(["voice"]));
+        assert!(strands(&of(both.clone(), &[]), &of(voice.clone(), &[])));
+        for way_out in [("factor.otp", json!(true)), ("policy", json!("never"))] {
+            let after = of(voice.clone(), std::slice::from_ref(&way_out));
+            assert!(!strands(&of(both.clone(), &[]), &after), "{way_out:?}");
+        }
+        assert!(!strands(&of(voice.clone(), &[]), &of(both.clone(), &[])), "nothing is taken away");
+        let mut known = working();
+        known.extend(self::facts(&[("message_types", both), ("provider.methods", json!(["text", "voice"]))]));
+        let narrow = Facts::from([("message_types".to_owned(), voice)]);
+        let after: Facts = known.clone().into_iter().chain(narrow).collect();
+        assert!(!strands(&known, &after), "codes come by voice");
     }
 
     fn working() -> Facts {

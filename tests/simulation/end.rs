@@ -51,7 +51,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
     ("appeared since the last run began", pin),
-    ("still sends through this Action", |story| {
+    ("phone provider, which is not ours to take away", |story| {
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
     ("another Action is called so already", |story| {

@@ -40,6 +40,9 @@ pub struct Trigger {
     pub alone: bool,
 }
 
+/// What an Action may have to stay for.
+const KEEPS: &str = "the tenant's phone provider, which is not ours to take away,";
+
 /// One Action of the stack.
 pub struct Action {
     /// Name of the kind and address of its resource.
@@ -317,9 +320,7 @@ impl Kind for Action {
 
     fn stays(&self, _step: &Step, _before: &Facts, after: &Facts) -> Option<(Level, String)> {
         let sends = self.name == PHONE.name && after.get("provider") == Some(&json!("custom"));
-        let why =
-            "the tenant's phone provider, which is not ours to take away, still sends through this Action";
-        sends.then(|| (Level::Blocker, why.into()))
+        sends.then(|| (Level::Blocker, format!("{KEEPS} still sends through this Action")))
     }
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
@@ -490,6 +491,13 @@ impl Kind for Action {
                     match gone {
                         Ok(_) => Ok(Done::seen(Seen::default())),
                         Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
+                        // A provider that is switched off may hold on to it as well; the documents do not say.
+                        Err(Failed::Refused(refusal)) if refusal.status == 409 && !refusal.unsure => {
+                            Err(Failed::NotDone(format!(
+                                "{}; {KEEPS} holds on to it: switch it to another type or delete it, then go on",
+                                Failed::Refused(refusal)
+                            )))
+                        }
                         Err(failed) => Err(failed),
                     }
                 }
