@@ -181,7 +181,7 @@ async fn under_lease(
 }
 
 /// Pause before what was not found after a create is looked for once more.
-const LOOK_AGAIN_MS: u64 = 1000;
+pub(super) const LOOK_AGAIN_MS: u64 = 1000;
 
 const OTHER_NONCE: &str = "the ledger holds another run's nonce";
 

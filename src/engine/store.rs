@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
 
+use super::apply::LOOK_AGAIN_MS;
 use crate::kinds::{action, text};
 use crate::ledger::{self, TRIGGER, TRIGGER_VERSION};
 use crate::model::api::Method;
@@ -184,11 +185,14 @@ impl Store {
                         }
                         // Lost, or a reply that names nothing: look before making another.
                         Ok(_) | Err(Failed::Unknown(_)) => {
-                            let list = port.reader().fresh(&action::list()).await?;
-                            let ours =
-                                action::items(&list)?.iter().find(|action| text(action, "name") == name);
-                            if let Some(action) = ours {
-                                return Ok(Some(text(action, "id").to_owned()));
+                            // Twice, since a read may lag behind a write for a moment.
+                            for wait_ms in [0, LOOK_AGAIN_MS] {
+                                port.reader().sleep_ms(wait_ms).await;
+                                let list = port.reader().fresh(&action::list()).await?;
+                                let mut all = action::items(&list)?.iter();
+                                if let Some(ours) = all.find(|action| text(action, "name") == name) {
+                                    return Ok(Some(text(ours, "id").to_owned()));
+                                }
                             }
                         }
                         Err(failed) => return Err(failed),
