@@ -279,6 +279,7 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("fields/post_login", "what_may_surprise_is_a_warning", SILENT),
     ("fields/post_login", "own_code_takes_the_rules_at_the_marker_or_not_at_all", SILENT),
     ("fields/post_login", "the_example_of_the_readme_is_taken_as_it_stands", SILENT),
+    ("fields/post_login", "code_that_cannot_run_is_refused_with_its_place", SILENT),
     ("faults/function", "a_killed_first_apply_is_finished_by_the_next_without_a_second_of_anything", HEAVY),
     ("faults/function", "a_killed_change_of_secret_and_runtime_never_shuts_the_stream_out", HEAVY),
     ("faults/function", "a_killed_destroy_leaves_the_former_world", HEAVY),

@@ -173,3 +173,24 @@ fn pairs_of_faults_at_random_requests() {
         survives(&fresh, &story, &[(first.0, first.2), (second.0, second.2)]);
     });
 }
+
+/// The look after a lost reply may show the moment before it.
+#[test]
+fn a_record_whose_creation_was_not_answered_is_not_made_twice() {
+    let mut bench = Bench::core();
+    let mut rules = Vec::new();
+    for (method, nth, what) in [
+        (Method::Post, 1, What::Garbled { after_effect: true, how: Garble::Empty }),
+        // The plan's read, the one under the lease, and then the look.
+        (Method::Get, 3, What::Stale),
+    ] {
+        let (host, path) = (Some("auth0".to_owned()), Some("/api/v2/actions/actions".to_owned()));
+        let when = When::Matching { method: Some(method), host, path, nth };
+        rules.push(Rule { when, what, times: 1, matched: 0 });
+    }
+    bench.stack.twin.borrow_mut().faults.rules.extend(rules);
+    bench.converge("not answered, and read a moment too late");
+    let matched: Vec<u32> = bench.stack.twin.borrow().faults.rules.iter().map(|rule| rule.matched).collect();
+    assert_eq!(matched.first(), Some(&1), "{matched:?}");
+    bench.once("not answered, and read a moment too late");
+}
