@@ -166,8 +166,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the ledger is not looked up",
         "src/engine/store.rs",
-        "if let Some(action) = ours {",
-        "if let Some(action) = ours.filter(|action| action.is_null()) {",
+        "all.find(|action| text(action, \"name\") == name)",
+        "all.find(|_| false)",
         &["Twice"],
     ),
     mutant(
