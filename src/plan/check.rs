@@ -269,7 +269,7 @@ pub(super) fn strands(before: &Facts, after: &Facts) -> bool {
             && holds(after, "message_types", channel) == Some(false)
     };
     let left = ["sms", "voice"].iter().any(|channel| code(after, channel) == Some(true));
-    asks && alone && !left && ["sms", "voice"].iter().any(|channel| taken(&channel))
+    asks && alone && !left && ["sms", "voice"].iter().any(taken)
 }
 
 /// Whether the policy asks for a factor and it is known that none can be used.
