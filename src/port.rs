@@ -58,6 +58,9 @@ struct State {
     scopes: Option<Vec<String>>,
 }
 
+/// Pause before an answer that may have come too early is asked for once more: a read may lag behind a write.
+pub const LOOK_AGAIN_MS: u64 = 1000;
+
 /// Why a write is not sent any more.
 pub const FENCED: &str = "the lease was taken over by another run, or could not be kept";
 

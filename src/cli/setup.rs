@@ -336,25 +336,6 @@ pub fn without(places: &[&str]) -> String {
     )
 }
 
-/// What a connection needs and the manifest has no value for.
-fn unconnected(manifest: &Manifest) -> Vec<&'static str> {
-    let has = |section: &str, key: &str| {
-        manifest.text(section, key).is_some() || manifest.secret(section, key).is_some()
-    };
-    let either = |section: &str, one: &str, other: &str| has(section, one) || has(section, other);
-    let needs = [
-        ("auth0.domain", has("auth0", "domain")),
-        ("auth0.client_id", has("auth0", "client_id")),
-        ("auth0.client_secret (or private_key)", either("auth0", "client_secret", "private_key")),
-        ("twilio.account_sid", has("twilio", "account_sid")),
-        (
-            "twilio.api_key with api_secret (or auth_token)",
-            has("twilio", "auth_token") || (has("twilio", "api_key") && has("twilio", "api_secret")),
-        ),
-    ];
-    needs.into_iter().filter(|(_, there)| !there).map(|(place, _)| place).collect()
-}
-
 /// [`ready`], and what there is when there is nothing to connect with.
 pub fn start<'a>(
     manifest_args: &ManifestArgs,
@@ -367,11 +348,10 @@ pub fn start<'a>(
     let twin = connect.twin.is_some();
     let Some(manifest) = resolve(&loaded, manifest_args, twin, missing, shell)? else { return Ok(None) };
     learn(&manifest, &shell.scrub);
-    let places = unconnected(&manifest);
-    if !places.is_empty() {
-        return Ok(Some(Start::Unconnected(Box::new(manifest), places)));
-    }
-    let connection = connection(&manifest, connect, &shell.scrub)?;
+    let connection = match connection(&manifest, connect, &shell.scrub)? {
+        Ok(connection) => connection,
+        Err(places) => return Ok(Some(Start::Unconnected(Box::new(manifest), places))),
+    };
     let session = session(manifest, connect, &connection)?;
     let (transport, world) = transport(connect, &session.manifest)?;
     let mut driver = Driver::new(transport, secrets::seed()?, shell.signals.clone(), show)?;
@@ -388,16 +368,41 @@ fn learn(manifest: &Manifest, scrub: &Scrub) {
     }
 }
 
-fn connection(manifest: &Manifest, args: &ConnectArgs, scrub: &Scrub) -> Result<Connection> {
-    let text = |section: &str, key: &str| -> Result<String> {
-        let value = manifest.text(section, key).map(str::to_owned);
-        let secret = manifest.secret(section, key).map(|secret| secret.expose().to_owned());
-        value.or(secret).with_context(|| format!("{section}.{key} has no value, and is needed to connect"))
-    };
+fn missing(needs: &[(&'static str, bool)]) -> Vec<&'static str> {
+    needs.iter().filter(|(_, there)| !there).map(|(place, _)| *place).collect()
+}
+
+/// The connection, or the places of the manifest that it needs and that have no value.
+fn connection(
+    manifest: &Manifest,
+    args: &ConnectArgs,
+    scrub: &Scrub,
+) -> Result<std::result::Result<Connection, Vec<&'static str>>> {
     let secret = |section: &str, key: &str| manifest.secret(section, key).cloned();
-    let domain = text("auth0", "domain")?;
-    let client_id = text("auth0", "client_id")?;
-    let grant = match (secret("auth0", "client_secret"), secret("auth0", "private_key")) {
+    let text = |section: &str, key: &str| {
+        let exposed = || secret(section, key).map(|secret| secret.expose().to_owned());
+        manifest.text(section, key).map(str::to_owned).or_else(exposed)
+    };
+    let (domain, client_id) = (text("auth0", "domain"), text("auth0", "client_id"));
+    let (client_secret, private_key) = (secret("auth0", "client_secret"), secret("auth0", "private_key"));
+    let account_sid = text("twilio", "account_sid");
+    let key = manifest.text("twilio", "api_key").map(str::to_owned).zip(secret("twilio", "api_secret"));
+    let twilio = key
+        .map(|(sid, secret)| TwilioAuth::Key { sid, secret })
+        .or_else(|| secret("twilio", "auth_token").map(TwilioAuth::Token));
+    let needs = [
+        ("auth0.domain", domain.is_some()),
+        ("auth0.client_id", client_id.is_some()),
+        ("auth0.client_secret (or private_key)", client_secret.is_some() || private_key.is_some()),
+        ("twilio.account_sid", account_sid.is_some()),
+        ("twilio.api_key with api_secret (or auth_token)", twilio.is_some()),
+    ];
+    let (Some(domain), Some(client_id), Some(account_sid), Some(twilio)) =
+        (domain, client_id, account_sid, twilio)
+    else {
+        return Ok(Err(missing(&needs)));
+    };
+    let grant = match (client_secret, private_key) {
         (Some(secret), _) => Grant::ClientSecret(secret),
         (None, Some(pem)) => {
             let name = manifest.text("auth0", "private_key_algorithm").unwrap_or("RS256");
@@ -406,21 +411,7 @@ fn connection(manifest: &Manifest, args: &ConnectArgs, scrub: &Scrub) -> Result<
             let key_id = manifest.text("auth0", "key_id").map(str::to_owned);
             jwt::assertion_grant(&pem, algorithm, key_id, &client_id, &domain).context("auth0.private_key")?
         }
-        (None, None) => {
-            bail!("auth0.client_secret (or auth0.private_key) has no value, and is needed to connect")
-        }
-    };
-    let account_sid = text("twilio", "account_sid")?;
-    let twilio = match (
-        manifest.text("twilio", "api_key"),
-        secret("twilio", "api_secret"),
-        secret("twilio", "auth_token"),
-    ) {
-        (Some(sid), Some(secret), _) => TwilioAuth::Key { sid: sid.to_owned(), secret },
-        (_, _, Some(token)) => TwilioAuth::Token(token),
-        _ => bail!(
-            "twilio.api_key with twilio.api_secret (or twilio.auth_token) has no value, and is needed to connect"
-        ),
+        (None, None) => return Ok(Err(missing(&needs))),
     };
     match &twilio {
         TwilioAuth::Key { sid, secret } => scrub.learn_pair(sid, secret),
@@ -428,7 +419,7 @@ fn connection(manifest: &Manifest, args: &ConnectArgs, scrub: &Scrub) -> Result<
     }
     let audience =
         manifest.text("auth0", "audience").map_or_else(|| format!("https://{domain}/api/v2/"), str::to_owned);
-    Ok(Connection {
+    Ok(Ok(Connection {
         domain,
         audience,
         client_id,
@@ -437,7 +428,7 @@ fn connection(manifest: &Manifest, args: &ConnectArgs, scrub: &Scrub) -> Result<
         twilio,
         scrubber: scrub.snapshot(),
         share_percent: args.rate_share,
-    })
+    }))
 }
 
 fn session(manifest: Manifest, args: &ConnectArgs, connection: &Connection) -> Result<Session> {

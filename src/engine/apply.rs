@@ -19,7 +19,7 @@ use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Value};
 use crate::plan::compare::{self, Known};
-use crate::port::{FENCED, Port, beside};
+use crate::port::{FENCED, LOOK_AGAIN_MS, Port, beside};
 
 /// How often a step whose outcome is unknown, and which turned out not to have happened, is tried again.
 const STEP_TRIES_MAX: u32 = 4;
@@ -179,9 +179,6 @@ async fn under_lease(
     }
     outcome
 }
-
-/// Pause before what was not found after a create is looked for once more.
-pub(super) const LOOK_AGAIN_MS: u64 = 1000;
 
 const OTHER_NONCE: &str = "the ledger holds another run's nonce";
 

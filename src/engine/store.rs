@@ -4,14 +4,13 @@ use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
 
-use super::apply::LOOK_AGAIN_MS;
 use crate::kinds::{action, text};
 use crate::ledger::{self, TRIGGER, TRIGGER_VERSION};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::ledger::Ledger;
 use crate::model::plan::{Finding, Level};
-use crate::port::{Port, Reader, Writes};
+use crate::port::{LOOK_AGAIN_MS, Port, Reader, Writes};
 
 /// Writes of one record until a reply tells that it is kept.
 const WRITES_MAX: usize = 3;

@@ -3,19 +3,17 @@
 //! Wrong ones would be seen only by users whose codes do not come, so they are tried before they are written. What
 //! they may do is not tried: nothing that Verify offers is without an effect.
 
+use super::is_sid;
 use crate::model::call::{Credentials, Failed};
 use crate::model::manifest::Manifest;
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Value};
-use crate::port::{Answered, Reader};
+use crate::port::{Answered, LOOK_AGAIN_MS, Reader};
 
 /// Codes of refusals that mean the credentials themselves ("Twilio docs, error 20003 and 20403", 2026-08): wrong or
 /// deleted, and of an account that is suspended or closed. A key that may not read Verify services is refused as
 /// well, with another code.
 const DEAD: [&str; 2] = ["20003", "20403"];
-
-/// Pause before a refusal is believed.
-const LOOK_AGAIN_MS: u64 = 1000;
 
 fn held(attrs: &Attrs, field: &str) -> Option<String> {
     let text = match attrs.get(field)? {
@@ -44,7 +42,10 @@ pub(super) async fn tried(
         None => "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN",
     };
     // What is no SID at all may be a placeholder of a sandbox, and nothing but a SID can be asked about.
-    let Some((user, secret)) = key.or(token).filter(|(user, _)| is_sid(user)) else { return Ok(()) };
+    let Some((user, secret)) = key.or(token).filter(|(user, _)| is_sid(user, "SK") || is_sid(user, "AC"))
+    else {
+        return Ok(());
+    };
     let own = |sid: &str, secret_key: &str| {
         manifest.text("twilio", sid) == Some(&user)
             && manifest.secret("twilio", secret_key).is_some_and(|own| own.expose() == secret)
@@ -75,10 +76,4 @@ pub(super) async fn tried(
             "whether Twilio takes the credentials in {names} was not to be found out: {failed}"
         ))),
     }
-}
-
-/// The SID of a key or of an account.
-fn is_sid(user: &str) -> bool {
-    let digits = user.strip_prefix("SK").or_else(|| user.strip_prefix("AC"));
-    digits.is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

@@ -40,6 +40,12 @@ use crate::port::{Reader, Writer};
 /// A boxed future of one task.
 pub type Task<'a, T> = crate::port::Boxed<'a, T>;
 
+/// A SID of Twilio, by the two letters of its kind: fit for a path, since neither a record nor a reply decides where a
+/// request goes.
+fn is_sid(sid: &str, prefix: &str) -> bool {
+    sid.len() == 34 && sid.starts_with(prefix) && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// What keeps code from running at all: it does not parse, or what is sent does not say the handler that is called.
 fn code_problem(own: &str, sent: &str, place: String, handler: &str, called: String) -> Option<Problem> {
     let problem = |title: &str, reason: String, help: &str| {

@@ -197,7 +197,7 @@ impl Kind for VerifyService {
             };
             let mut seen = parse(&reply);
             verify_template::carry(&mut seen, &run);
-            if !seen.ids.get("sid").is_some_and(|sid| is_sid(sid)) {
+            if !seen.ids.get("sid").is_some_and(|sid| super::is_sid(sid, "VA")) {
                 return Err(Failed::Unknown("the reply holds no service SID".into()));
             }
             let account = run.manifest.text("twilio", "account_sid");
@@ -301,7 +301,10 @@ fn sends_custom_codes(desired: &Attrs, seen: &Seen) -> Result<(), Failed> {
 
 /// SID that the record has. An entry without one was not written by us, and is as good as none.
 fn recorded<'a>(hint: &Hint<'a>) -> Option<&'a str> {
-    hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str).filter(|sid| is_sid(sid))
+    hint.entry
+        .and_then(|entry| entry.ids.get("sid"))
+        .map(String::as_str)
+        .filter(|sid| super::is_sid(sid, "VA"))
 }
 
 /// The service's SID as far as no read is needed, in order of trust: pinned in the manifest, kept in the record.
@@ -531,11 +534,6 @@ fn list() -> Get {
 
 fn services(list: &Json) -> Result<&[Json], Failed> {
     super::entries(list.get("services"), &["/sid", "/friendly_name"], "GET /v2/Services")
-}
-
-/// Fit for a path: neither a record nor a reply decides where a request goes.
-fn is_sid(sid: &str) -> bool {
-    sid.len() == 34 && sid.starts_with("VA") && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn write(method: Method, path: String, body: Body, repeat: Repeat) -> Write {

@@ -269,6 +269,9 @@ pub fn file(path: &str) -> String {
     if path.contains("broken") {
         return "exports.handler = exports.onExecuteCustomPhoneProvider = async () => {\n  if (\n".into();
     }
+    if path.contains("unexported") {
+        return "const handler = (context, event, callback) => callback();\n".into();
+    }
     if path.contains("comment") {
         return "// exports.handler, exports.onExecuteCustomPhoneProvider, exports.onExecutePostLogin\n"
             .into();

@@ -452,6 +452,7 @@ fn what_cannot_work_is_refused_before_anything_is_read() {
             ],
         ),
         ("handler is missing", vec![edit("feedback.function.code", json!("builtin:twilio-verify"))]),
+        ("handler is missing", vec![edit("feedback.function.code", json!("./unexported.js"))]),
         (
             "fills this variable in",
             vec![edit("feedback.function.variables", json!({ "WEBHOOK_SECRET": "${env.OTHER_SECRET}" }))],

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::section::{environment_name, unique_name};
 use super::{FUNCTION_NAME, SECTION_PATH, wire};
-use crate::kinds::{Hint, Seen, Task, text};
+use crate::kinds::{Hint, Seen, Task, is_sid, text};
 use crate::model::call::{Failed, Get};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::plan::Level;
@@ -73,14 +73,14 @@ fn recorded<'a>(entry: Option<&'a Entry>, id: &str) -> &'a str {
 /// What goes, or is put back: the service itself, and of an adopted one the variables.
 async fn unwanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let sid = recorded(hint.entry, "service");
-    if !wire::is_sid(sid, "ZS") {
+    if !is_sid(sid, "ZS") {
         return Ok(Seen::default());
     }
     let Some(service) = maybe(reader, &wire::service(sid)).await? else { return Ok(Seen::default()) };
     let mut seen = of_service(wire::whole(&service)?);
     let environment = recorded(hint.entry, "environment");
     let adopted = hint.entry.is_some_and(|entry| entry.ownership == Ownership::Adopted);
-    if adopted && wire::is_sid(environment, "ZE") {
+    if adopted && is_sid(environment, "ZE") {
         let get = wire::list(sid, &format!("Environments/{environment}/Variables"));
         if let Some(list) = maybe(reader, &get).await? {
             seen.ids.insert("environment".into(), environment.into());
@@ -153,7 +153,7 @@ async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<J
         None => (recorded(hint.entry, "service"), recorded(hint.entry, "unique_name")),
     };
     let ours = noted.is_some() || hint.entry.is_some_and(|entry| entry.ownership == Ownership::Created);
-    if was == name || !ours || !wire::is_sid(sid, "ZS") {
+    if was == name || !ours || !is_sid(sid, "ZS") {
         return Ok(None);
     }
     let there = maybe(reader, &wire::service(sid)).await?;
@@ -164,7 +164,7 @@ async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<J
 
 /// Starts every read that the record knows the ids of. What has moved since is read again by the levels.
 async fn warm(entry: Option<&Entry>, service: &str, reader: &Reader) {
-    let id = |name: &str, prefix: &str| Some(recorded(entry, name)).filter(|sid| wire::is_sid(sid, prefix));
+    let id = |name: &str, prefix: &str| Some(recorded(entry, name)).filter(|sid| is_sid(sid, prefix));
     let mut gets = vec![wire::list(service, "Environments"), wire::list(service, "Functions")];
     if let Some(environment) = id("environment", "ZE") {
         gets.push(wire::list(service, &format!("Environments/{environment}/Variables")));
@@ -231,7 +231,7 @@ async fn levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader
         deployed = false;
         // Somebody took it down or deployed something else: what we built last is what it is measured by.
         let recorded = recorded(hint.entry, "build");
-        if wire::is_sid(recorded, "ZB") && recorded != live_sid {
+        if is_sid(recorded, "ZB") && recorded != live_sid {
             let build = whole(maybe(reader, &build_get(recorded)).await?)?;
             base = build.and_then(|build| version_of(&build, &function).map(|version| (build, version)));
         }

@@ -231,7 +231,7 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
         code,
         code,
         at("code"),
-        "handler",
+        "exports.handler",
         "exports.handler is what Twilio calls".into(),
     ));
     if manifest.get(log_stream::SECTION_PATH, "authorization").is_none() {

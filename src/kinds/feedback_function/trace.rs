@@ -2,7 +2,7 @@
 
 use super::section::{environment_name, unique_name};
 use super::{SECTION_PATH, wire};
-use crate::kinds::text;
+use crate::kinds::{is_sid, text};
 use crate::model::manifest::Manifest;
 use crate::port::Reader;
 
@@ -20,5 +20,5 @@ pub(crate) async fn verify_sid(manifest: &Manifest, reader: &Reader) -> Option<S
     let variables = reader.get(&wire::list(&service, &path)).await.ok()?;
     let variables = wire::entries(&variables, "variables").ok()?;
     let variable = variables.iter().find(|one| text(one, "key") == "TWILIO_VERIFY_SID")?;
-    Some(text(variable, "value").to_owned()).filter(|sid| wire::is_sid(sid, "VA"))
+    Some(text(variable, "value").to_owned()).filter(|sid| is_sid(sid, "VA"))
 }

@@ -45,11 +45,6 @@ pub(super) fn whole(reply: &Json) -> Result<&Json, Failed> {
     Ok(reply)
 }
 
-/// Two capital letters and 32 letters or digits: fit for a path. The record is untrusted.
-pub(super) fn is_sid(sid: &str, prefix: &str) -> bool {
-    sid.len() == 34 && sid.starts_with(prefix) && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
 /// A form write below the services.
 pub(super) fn form(path: String, pairs: Vec<(String, String)>, repeat: Repeat) -> Write {
     let body = if pairs.is_empty() { Body::None } else { Body::Form(pairs) };

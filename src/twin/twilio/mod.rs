@@ -129,10 +129,7 @@ pub(super) fn serve(
     now_ms: u64,
     number: usize,
 ) -> Done {
-    let known: Vec<String> = world.accounts.keys().cloned().collect();
-    let is_new = |sid: &String, world: &World| {
-        !known.contains(sid) && world.accounts.get(sid).is_some_and(|account| *account == Account::fresh(sid))
-    };
+    let accounts = world.accounts.len();
     let mut owner = String::new();
     let mut at_once = 1;
     let outcome = authenticate(world, options, request).and_then(|caller| {
@@ -148,7 +145,7 @@ pub(super) fn serve(
     });
     let wrote = outcome.is_ok() && request.method != Method::Get;
     // An account appears with its first write; who only reads, such as a key that is tried, leaves none behind.
-    if is_new(&owner, world) && !wrote {
+    if world.accounts.len() > accounts && !wrote {
         world.accounts.remove(&owner);
         owner.clear();
     }
