@@ -20,6 +20,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     an_apply_that_was_killed_anywhere_is_taken_back,
     what_a_killed_destroy_put_back_is_not_recorded_as_ours,
     a_policy_that_nobody_could_meet_is_not_put_back,
+    types_by_which_codes_may_not_come_are_not_put_back,
     what_others_change_in_between_stays,
     what_was_adopted_is_not_deleted,
     an_adopted_provider_and_service_get_their_former_values_back,
@@ -238,6 +239,33 @@ fn a_policy_that_nobody_could_meet_is_not_put_back() {
     bed.destroyed();
     assert!(bed.with_twin(|twin| tenant(twin).policies.is_empty()));
     assert!(bed.destroyed().done.is_empty());
+}
+
+#[test]
+fn types_by_which_codes_may_not_come_are_not_put_back() {
+    // Legacy set-up, so that who sends is not read; every login asks, and the phone is the only factor.
+    let mut bed =
+        Bed::new(valid(FULL, &[edit("mfa.post_login", Json::Null), edit("mfa.policy", Json::Null)]));
+    bed.with_twin(|twin| {
+        policy_with(twin, "sms");
+        tenant(twin).settings.insert("phone_consolidated_experience".into(), json!(false));
+        tenant(twin).message_types = Some(vec!["voice".into()]);
+    });
+    let snapshot = bed.snapshot();
+    // Killed before it wrote the types; then somebody sets those that it wanted, which looks as if it had.
+    let told = (0..200).find_map(|k| {
+        let mut bed = Bed::on(&snapshot, bed.manifest.clone());
+        bed.run_until(Stop::kill(k, true), false).is_none().then_some(())?;
+        bed.stack.in_process.advance_ms(3_600_000);
+        bed.observe().found.ledger?;
+        bed.with_twin(|twin| tenant(twin).message_types = Some(vec!["sms".into(), "voice".into()]));
+        let plan = bed.observe_destroy().plan;
+        assert!(plan.steps.iter().all(|step| step.address != "phone_message_types"), "{:?}", plan.steps);
+        let mut told = plan.findings.into_iter();
+        told.find(|found| found.address == "phone_message_types" && found.level == Level::Warning)
+    });
+    let text = told.expect("a warning").text;
+    assert!(text.contains("the phone is the only one"), "{text}");
 }
 
 #[test]

@@ -279,6 +279,13 @@ pub const MUTANTS: &[Mutant] = &[
         &["test faults::rivals::without_beats_a_step_does_not_try_again"],
     ),
     mutant(
+        "types come back by which codes may not come",
+        "src/plan/build.rs",
+        "check::strands(before, after) =>",
+        "check::strands(before, after) && false =>",
+        &["test fields::destroy::types_by_which_codes_may_not_come_are_not_put_back"],
+    ),
+    mutant(
         "code is sent as it stands",
         "src/javascript.rs",
         "if let Some(error) = parsed.errors.first() {",
