@@ -14,3 +14,11 @@ pub fn source(name: &str) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// All names of [`source`].
+pub const NAMES: [&str; 4] = ["twilio-verify", "twilio-verify-legacy", "verify-feedback", "mfa-post-login"];
+
+/// Whether a text is one of the sources as it ships.
+pub fn ships(text: &str) -> bool {
+    NAMES.iter().any(|name| source(name) == Some(text))
+}

@@ -28,7 +28,6 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::diag::{Problem, codes};
-use crate::javascript;
 use crate::model::call::{Failed, Get};
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Intent};
@@ -36,6 +35,7 @@ use crate::model::manifest::Manifest;
 use crate::model::plan::{Event, Facts, FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Ids, Value};
 use crate::port::{Reader, Writer};
+use crate::{builtin, javascript};
 
 /// A boxed future of one task.
 pub type Task<'a, T> = crate::port::Boxed<'a, T>;
@@ -51,6 +51,10 @@ fn code_problem(own: &str, sent: &str, place: String, handler: &str, called: Str
     let problem = |title: &str, reason: String, help: &str| {
         Some(Problem::error(codes::UNSAFE, place, title, reason, help))
     };
+    // What ships with the program is parsed by its tests.
+    if builtin::ships(sent) && sent.contains(handler) {
+        return None;
+    }
     // What is wrong is found in the lines of the user's own file, if it is wrong there already.
     match javascript::parse(sent).map_err(|wrong| javascript::parse(own).err().unwrap_or(wrong)) {
         Err(wrong) => problem(

@@ -204,6 +204,10 @@ fn the_example_of_the_readme_is_taken_as_it_stands() {
 
 #[test]
 fn code_that_cannot_run_is_refused_with_its_place() {
+    for name in lockstep::builtin::NAMES {
+        let source = lockstep::builtin::source(name).expect(name);
+        assert!(lockstep::javascript::parse(source).is_ok(), "{name}");
+    }
     for place in ["action", "feedback.function", "mfa.post_login"] {
         for (file, expected) in [
             ("./actions/broken.js", &["the code does not parse", "line 3, column 1"][..]),
