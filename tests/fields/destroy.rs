@@ -244,8 +244,7 @@ fn a_policy_that_nobody_could_meet_is_not_put_back() {
 #[test]
 fn types_by_which_codes_may_not_come_are_not_put_back() {
     // Legacy set-up, so that who sends is not read; every login asks, and the phone is the only factor.
-    let mut bed =
-        Bed::new(valid(FULL, &[edit("mfa.post_login", Json::Null), edit("mfa.policy", Json::Null)]));
+    let bed = Bed::new(valid(FULL, &[edit("mfa.post_login", Json::Null), edit("mfa.policy", Json::Null)]));
     bed.with_twin(|twin| {
         policy_with(twin, "sms");
         tenant(twin).settings.insert("phone_consolidated_experience".into(), json!(false));
