@@ -59,6 +59,7 @@ fn main() {
         revision: String::new(),
         destroy: false,
         allow_delete: false,
+        tries_credentials: false,
     };
     let connection = Connection {
         domain: session.tenant.clone(),

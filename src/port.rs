@@ -56,6 +56,8 @@ struct State {
     shares: bool,
     events: VecDeque<Event>,
     scopes: Option<Vec<String>>,
+    /// Credentials that were taken in this run, and when.
+    taken: Vec<(Credentials, u64)>,
 }
 
 /// Pause before an answer that may have come too early is asked for once more: a read may lag behind a write.
@@ -291,6 +293,21 @@ impl Reader {
             return Err(Failed::Stopped);
         }
         self.port.call(Call::Probe(credentials)).await
+    }
+
+    /// Keeps in mind that these credentials were taken just now.
+    pub fn took(&self, credentials: &Credentials) {
+        let mut state = self.port.0.borrow_mut();
+        let now_ms = state.now_ms;
+        state.taken.retain(|(known, _)| known != credentials);
+        state.taken.push((credentials.clone(), now_ms));
+    }
+
+    /// Whether these credentials were taken not longer ago than that.
+    pub fn was_taken(&self, credentials: &Credentials, within_ms: u64) -> bool {
+        let state = self.port.0.borrow();
+        let is_recent = |at_ms: u64| state.now_ms.saturating_sub(at_ms) <= within_ms;
+        state.taken.iter().any(|(known, at_ms)| known == credentials && is_recent(*at_ms))
     }
 
     /// Waits; an interrupt ends the wait.

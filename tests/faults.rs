@@ -3,6 +3,7 @@
 
 pub mod bench;
 mod credentials;
+mod exposure;
 pub mod function;
 mod kills;
 mod ledgers;
@@ -13,4 +14,5 @@ pub mod post_login;
 mod rivals;
 mod single;
 mod switches;
+mod two_stacks;
 mod works;

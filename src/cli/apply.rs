@@ -154,7 +154,7 @@ fn carry_out(
             }
             return Ok(Exit::Failed);
         }
-        if plan.is_empty() {
+        if !plan.has_work() {
             if json {
                 report(shell, &plan, None);
             }
@@ -170,7 +170,8 @@ fn carry_out(
             return Ok(Exit::Failed);
         }
         let asked_at = ready.driver.now_ms();
-        if !common.yes && !confirmed(&plan, shell)? {
+        // What is only tried again was confirmed when it was tried first.
+        if !common.yes && !plan.is_empty() && !confirmed(&plan, shell)? {
             if json {
                 let ended = Ended::Failed("not confirmed".into());
                 report(shell, &plan, Some(&Outcome::before_any_step(ended, &plan)));
@@ -250,6 +251,10 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool) {
     let say = &mut shell.say;
     match &outcome.ended {
         Ended::Done => {
+            if plan.is_empty() {
+                say.out_line("\nNo changes; what the tenant refused before was tried again.");
+                return;
+            }
             let n = outcome.done.len();
             say.out_line(paint.good(&format!("\nDone: {n} step{} applied.", if n == 1 { "" } else { "s" })));
             if verify {

@@ -32,6 +32,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     };
     // Removed parts of the manifest are a difference here, not a reason to refuse.
     ready.session.allow_delete = true;
+    ready.session.tries_credentials = true;
     let plan = observed(&mut ready)?.plan;
     let exit = verdict(&plan);
     if args.output.is_json() {

@@ -458,6 +458,7 @@ fn session(manifest: Manifest, args: &ConnectArgs, connection: &Connection) -> R
         revision: revision.unwrap_or_default().chars().take(64).collect(),
         destroy: false,
         allow_delete: false,
+        tries_credentials: false,
     })
 }
 

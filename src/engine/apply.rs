@@ -80,7 +80,7 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
             &plan,
         );
     }
-    if plan.is_empty() {
+    if !plan.has_work() {
         return Outcome { ended: Ended::Done, done: Vec::new(), failed: None, not_started: Vec::new() };
     }
     let lease = match Lease::take(&session.tenant, &session.account, &session.who, session.lease_ttl_ms, port)
@@ -129,11 +129,21 @@ async fn under_lease(
         }
     } else {
         let known = &observation.found;
-        let now = match session.store.reload(session.owner(), known, &port.reader()).await {
+        // Where something goes, another stack may have taken it over since: its record comes with the whole list.
+        let goes =
+            plan.steps.iter().any(|step| step.verb == Verb::Delete || step.op["restore"] == json!(true));
+        let now = match goes {
+            true => session.store.load(session.owner(), &port.reader(), true).await,
+            false => session.store.reload(session.owner(), known, &port.reader()).await,
+        };
+        let now = match now {
             Ok(now) => now,
             Err(failed) => return fail(failed),
         };
         if !now.is_as(known) {
+            return early(Ended::Moved);
+        }
+        if goes && !now.has_others_as(known) {
             return early(Ended::Moved);
         }
         // The run before us may have died in the middle of its steps, with the same record.
@@ -280,7 +290,8 @@ impl<'a> Work<'a> {
 
     /// Says what is about to happen, so that a run that is killed is understood by the next one.
     async fn write_intent(&mut self, lease: &Lease) -> Result<(), Failed> {
-        if self.plan.steps.is_empty() || !self.session.store.keeps() {
+        // Nothing is begun by trying again what was refused: the record knows of it already.
+        if self.plan.steps.iter().all(|step| step.again) || !self.session.store.keeps() {
             return Ok(());
         }
         let former = self.ledger.intent.take();
@@ -479,6 +490,10 @@ impl<'a> Work<'a> {
             .map(|s| s.address.as_str())
             .collect();
         self.remember(&open);
+        let recorded = self.observation.found.ledger.as_ref().map(|ledger| &ledger.resources);
+        if self.plan.is_empty() && recorded == Some(&self.ledger.resources) {
+            return Ok(());
+        }
         if complete {
             // What is neither wanted nor there any more has nothing left to remember.
             let wanted = &self.wanted;

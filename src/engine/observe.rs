@@ -6,9 +6,9 @@ use std::rc::Rc;
 use ring::digest;
 use serde_json::{Value as Json, json};
 
-use super::store::{Found, Owner, Store};
-use crate::kinds::trigger_binding::LEGACY_BINDING;
-use crate::kinds::{self, Hint, Resource, Seen, Task};
+use super::store::{Found, Owner, Store, others};
+use crate::kinds::trigger_binding::{self, LEGACY_BINDING};
+use crate::kinds::{self, Hint, Resource, Seen, Task, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::call::{Failed, Get};
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, Ownership};
@@ -36,6 +36,8 @@ pub struct Session {
     pub revision: String,
     pub destroy: bool,
     pub allow_delete: bool,
+    /// Credentials that the stack hands on are tried beside the reads: for `drift`.
+    pub tries_credentials: bool,
 }
 
 impl Session {
@@ -118,14 +120,22 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
         let seen = observe_all(session, &declared, &found, reader).await?;
         Ok::<_, Failed>((found, seen, torn))
     };
-    let mut result = None;
+    let (mut result, mut tried) = (None, Ok(Vec::new()));
     {
-        let slot = &mut result;
+        let (slot, told) = (&mut result, &mut tried);
         let mut all: Vec<Task<'_, ()>> = first;
         all.push(Box::pin(async move { *slot = Some(rest.await) }));
+        if session.tries_credentials {
+            all.push(Box::pin(async move { *told = handed_on::drifted(&session.manifest, reader).await }));
+        }
         join_all(all).await;
     }
     let (mut found, mut seen, torn) = result.unwrap_or(Err(Failed::Stopped))?;
+    found.unclear.extend(tried?);
+    if !matches!(session.store, Store::Tenant) && session.destroy {
+        let list = reader.get(&kinds::action::list()).await;
+        found.others = list.map(|list| others(&list, session.owner())).unwrap_or_default();
+    }
     on_record(session, &mut found, &mut seen, &declared, reader).await?;
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
     let prints = Rc::new(Prints::new(&salt, session.rounds));
@@ -140,9 +150,14 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     let unified = !switches_off || seen.get("unified_phone").is_none_or(is_on);
     let legacy =
         delivery && (!unified || seen.get(LEGACY_BINDING.name).is_some_and(|binding| binding.exists));
+    let loses = |step: &Step| {
+        step.verb == Verb::Delete || matches!(step.stage, Stage::SwitchOff | Stage::RemoveProvider)
+    };
+    let factors_go = first.steps.iter().any(loses);
     let beside: Vec<&(&str, &str)> = GUARDS
         .iter()
         .filter(|_| delivery)
+        .chain(RULES_GUARD.iter().filter(|_| factors_go))
         .chain(LOGIN_GUARD.iter().filter(|_| login))
         .chain(LEGACY_GUARD.iter().filter(|_| legacy))
         .collect();
@@ -192,6 +207,9 @@ const LOGIN_GUARD: &[(&str, &str)] = &[("universal_login", "universal_login")];
 
 /// Who is handed the codes, where our Action may be the one.
 const LEGACY_GUARD: &[(&str, &str)] = &[("phone_selected_provider", "phone_selected_provider")];
+
+/// What other people's post-login Actions ask for, where a factor or its delivery goes.
+const RULES_GUARD: &[(&str, &str)] = &[(trigger_binding::OTHERS, "mfa_post_login_binding")];
 
 /// Reads what counts whoever manages it, as far as it was not read yet.
 async fn guard(
@@ -302,6 +320,8 @@ pub(super) fn plan(
         account: &session.account,
         seen,
         ledger: found.ledger.as_ref(),
+        others: &found.others,
+        rounds: session.rounds,
         keeps_ledger: session.store.keeps(),
         destroy: session.destroy,
         allow_delete: session.allow_delete,

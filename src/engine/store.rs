@@ -40,8 +40,10 @@ pub struct Found {
     /// Id of the ledger Action, also of one that is not trusted: it is the one to write over.
     pub action_id: Option<String>,
     pub findings: Vec<Finding>,
-    /// What an unfinished run made and nobody can tell apart; no part of the record.
+    /// What an unfinished run made and nobody can tell apart, and what was tried beside; no part of the record.
     pub unclear: Vec<Finding>,
+    /// The records of other stacks in the tenant, where the whole list of Actions was read.
+    pub others: Vec<Ledger>,
 }
 
 impl Found {
@@ -49,6 +51,16 @@ impl Found {
     pub fn is_as(&self, known: &Found) -> bool {
         let serial = |found: &Found| found.ledger.as_ref().map(|ledger| ledger.serial);
         serial(self) == serial(known) && self.action_id == known.action_id && self.findings == known.findings
+    }
+}
+
+impl Found {
+    /// Whether other stacks have on record what they had when `known` was read.
+    pub fn has_others_as(&self, known: &Found) -> bool {
+        let serials = |found: &Found| -> Vec<(String, u64)> {
+            found.others.iter().map(|other| (other.stack.clone(), other.serial)).collect()
+        };
+        serials(self) == serials(known)
     }
 }
 
@@ -241,11 +253,23 @@ fn one(id: &str) -> Get {
     Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
 }
 
+/// The records of other stacks among these Actions, in order of their stacks.
+pub fn others(list: &Json, owner: Owner<'_>) -> Vec<Ledger> {
+    let own = ledger::action_name(owner.stack);
+    let read = |action: &Json| {
+        let name = text(action, "name");
+        (name != own).then(|| ledger::of_another(text(action, "code"), name, owner.tenant))?
+    };
+    let mut others: Vec<Ledger> = action::items(list).into_iter().flatten().filter_map(read).collect();
+    others.sort_by(|one, other| one.stack.cmp(&other.stack));
+    others
+}
+
 fn in_tenant(list: &Json, owner: Owner<'_>) -> Result<Found, Failed> {
     let name = ledger::action_name(owner.stack);
     let named: Vec<&Json> =
         action::items(list)?.iter().filter(|action| text(action, "name") == name).collect();
-    let mut found = Found::default();
+    let mut found = Found { others: others(list, owner), ..Found::default() };
     match named.as_slice() {
         [] => {}
         [action] => {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Run, Task, text, verify_below, verify_rate_limit};
+use super::{Run, text, verify_below, verify_rate_limit};
 use crate::model::call::{Failed, Get};
 use crate::model::manifest::Manifest;
 use crate::model::plan::Facts;
@@ -90,16 +90,14 @@ pub fn read(run: &Run<'_>) -> Option<Look> {
 }
 
 /// Looks right before a deployment: a limit that went away since the plan was made would make every message fail.
-pub fn stand<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
-    Box::pin(async move {
-        let Some((what, get, names, stands)) = read(run) else { return Ok(()) };
-        if stands(&reader.fresh(&get).await?, &names) {
-            return Ok(());
-        }
-        Err(Failed::NotDone(format!(
-            "{what} is not there any more since the plan was made ({names}), and every message would fail; plan again"
-        )))
-    })
+pub async fn stand(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    let Some((what, get, names, stands)) = read(run) else { return Ok(()) };
+    if stands(&reader.fresh(&get).await?, &names) {
+        return Ok(());
+    }
+    Err(Failed::NotDone(format!(
+        "{what} is not there any more since the plan was made ({names}), and every message would fail; plan again"
+    )))
 }
 
 #[cfg(test)]

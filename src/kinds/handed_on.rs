@@ -1,19 +1,49 @@
 //! Twilio credentials that the stack hands on: to the Action that sends, to the Function that reports.
 //!
-//! Wrong ones would be seen only by users whose codes do not come, so they are tried before they are written. What
-//! they may do is not tried: nothing that Verify offers is without an effect.
+//! Wrong ones would be seen only by users whose codes do not come. So they are tried before they are written, again
+//! right before a step lets users meet the phone (a key may have been revoked since), and by `drift`. What they may do
+//! is not tried: nothing that Verify offers is without an effect.
 
-use super::is_sid;
-use crate::model::call::{Credentials, Failed};
+use std::rc::Rc;
+
+use super::{Run, Task, code_limits, feedback_function, is_sid, text};
+use crate::model::call::{Api, Credentials, Failed, Get};
 use crate::model::manifest::Manifest;
+use crate::model::plan::{Finding, Level};
 use crate::model::secret::{Origin, Secret};
-use crate::model::value::{Attrs, Value};
-use crate::port::{Answered, LOOK_AGAIN_MS, Reader};
+use crate::model::value::{Attrs, Part, Value};
+use crate::port::{Answered, LOOK_AGAIN_MS, Reader, join_all};
 
 /// Codes of refusals that mean the credentials themselves ("Twilio docs, error 20003 and 20403", 2026-08): wrong or
 /// deleted, and of an account that is suspended or closed. A key that may not read Verify services is refused as
 /// well, with another code.
 const DEAD: [&str; 2] = ["20003", "20403"];
+
+/// So long an answer counts for the steps that follow: they come seconds apart, and a build may take minutes.
+const GOOD_MS: u64 = 10_000;
+
+/// Where a section keeps what is handed on: address of the resource, prefix of the fields, and place in words.
+const ACTION: (&str, &str, &str) = ("action", "secrets.", "action.secrets");
+const FUNCTION: (&str, &str, &str) = (feedback_function::NAME, "variables.", "feedback.function");
+
+/// One credential among the values that a place holds.
+struct Held {
+    credentials: Credentials,
+    /// The names that hold it, in words.
+    names: String,
+    /// Address of the resource that holds it, and its section in the manifest.
+    address: &'static str,
+    place: &'static str,
+}
+
+/// What Twilio says of a credential.
+enum Verdict {
+    Taken,
+    /// It is not taken; holds the answer.
+    Dead(Failed),
+    /// It was not to be found out.
+    Unknown(Failed),
+}
 
 fn held(attrs: &Attrs, field: &str) -> Option<String> {
     let text = match attrs.get(field)? {
@@ -23,37 +53,68 @@ fn held(attrs: &Attrs, field: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Tries the credentials that stand under these names among the attributes, if they are complete and not the ones
-/// that this program itself uses. A whole key wins over the account's token, as in the built-in code.
-///
-/// # Errors
-/// Twilio does not take them, or it was not to be found out: nothing was written.
-pub(super) async fn tried(
-    attrs: &Attrs,
-    prefix: &str,
-    manifest: &Manifest,
-    reader: &Reader,
-) -> Result<(), Failed> {
-    let value = |name: &str| held(attrs, &format!("{prefix}{name}"));
-    let key = value("TWILIO_API_KEY").zip(value("TWILIO_API_SECRET"));
-    let token = value("TWILIO_ACCOUNT_SID").zip(value("TWILIO_AUTH_TOKEN"));
-    let names = match key {
-        Some(_) => "TWILIO_API_KEY and TWILIO_API_SECRET",
-        None => "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN",
+/// Names under which the secret of a key or of an account may stand beside it: `X_KEY` and `X_SECRET`, `X_KEY_SID` and
+/// `X_KEY_SECRET`, `X_ACCOUNT_SID` and `X_AUTH_TOKEN`.
+fn partners(name: &str, suffix: &str) -> Vec<String> {
+    let stem = name.strip_suffix("_SID").unwrap_or(name);
+    let parts = stem.rsplit_once('_').map_or("", |(before, _)| before);
+    let join = |stem: &str| if stem.is_empty() { suffix.to_owned() } else { format!("{stem}_{suffix}") };
+    vec![join(parts), join(stem)]
+}
+
+/// The credentials that stand among the attributes under a prefix. What is no SID at all may be a placeholder of a
+/// sandbox, and nothing but a SID can be asked about. A whole key wins over the account's token, as in the built-in
+/// code.
+fn among(attrs: &Attrs, place: (&'static str, &'static str, &'static str)) -> Vec<Held> {
+    let (address, prefix, section) = place;
+    let pairs = |kind: &str, suffix: &str| -> Vec<Held> {
+        let names = attrs.keys().filter_map(|key| key.strip_prefix(prefix));
+        let pair = |name: &str| {
+            let user = held(attrs, &format!("{prefix}{name}")).filter(|user| is_sid(user, kind))?;
+            let (partner, secret) = partners(name, suffix)
+                .into_iter()
+                .find_map(|partner| Some((held(attrs, &format!("{prefix}{partner}"))?, partner)))
+                .map(|(secret, partner)| (partner, secret))?;
+            Some(Held {
+                credentials: Credentials { user, secret: Secret::new(secret, Origin::Person) },
+                names: format!("{name} and {partner}"),
+                address,
+                place: section,
+            })
+        };
+        names.filter_map(pair).collect()
     };
-    // What is no SID at all may be a placeholder of a sandbox, and nothing but a SID can be asked about.
-    let Some((user, secret)) = key.or(token).filter(|(user, _)| is_sid(user, "SK") || is_sid(user, "AC"))
-    else {
-        return Ok(());
-    };
-    let own = |sid: &str, secret_key: &str| {
-        manifest.text("twilio", sid) == Some(&user)
-            && manifest.secret("twilio", secret_key).is_some_and(|own| own.expose() == secret)
-    };
-    if own("api_key", "api_secret") || own("account_sid", "auth_token") {
-        return Ok(());
+    let keys = pairs("SK", "SECRET");
+    if keys.is_empty() { pairs("AC", "AUTH_TOKEN") } else { keys }
+}
+
+/// What the manifest hands on, place by place: the fields as they are wanted.
+fn handed(manifest: &Manifest) -> Vec<(Attrs, (&'static str, &'static str, &'static str))> {
+    let action = manifest.section(ACTION.2.split('.').next().unwrap_or_default()).cloned();
+    let function = feedback_function::wanted(manifest).map(|resource| resource.desired);
+    [(action, ACTION), (function, FUNCTION)]
+        .into_iter()
+        .filter_map(|(attrs, place)| Some((attrs?, place)))
+        .collect()
+}
+
+/// Every credential that the manifest hands on, but not those that this program itself uses: its own reads show them.
+fn all(manifest: &Manifest) -> Vec<Held> {
+    let all = handed(manifest).into_iter().flat_map(|(attrs, place)| among(&attrs, place));
+    all.filter(|one| !is_own(&one.credentials, manifest)).collect()
+}
+
+fn is_own(credentials: &Credentials, manifest: &Manifest) -> bool {
+    [("api_key", "api_secret"), ("account_sid", "auth_token")].iter().any(|(sid, secret)| {
+        manifest.text("twilio", sid) == Some(&credentials.user)
+            && manifest.secret("twilio", secret).is_some_and(|own| *own == credentials.secret)
+    })
+}
+
+async fn ask(credentials: &Credentials, reader: &Reader) -> Verdict {
+    if reader.was_taken(credentials, GOOD_MS) {
+        return Verdict::Taken;
     }
-    let credentials = Credentials { user, secret: Secret::new(&*secret, Origin::Person) };
     let dead = |answer: &Answered| match answer {
         Err(Failed::Refused(refusal)) => refusal.code.as_deref().is_some_and(|code| DEAD.contains(&code)),
         _ => false,
@@ -62,18 +123,300 @@ pub(super) async fn tried(
     if dead(&answer) {
         // Once is no proof: a gateway refuses so too, and keys that were just made are not known everywhere.
         reader.sleep_ms(LOOK_AGAIN_MS).await;
-        answer = reader.probe(credentials).await;
+        answer = reader.probe(credentials.clone()).await;
     }
+    let is_dead = dead(&answer);
     match answer {
-        Err(failed) if dead(&Err(failed.clone())) => Err(Failed::NotDone(format!(
-            "Twilio does not take the credentials in {names} ({failed}); nothing was written: correct their values"
-        ))),
-        Ok(_) => Ok(()),
+        Err(failed) if is_dead => Verdict::Dead(failed),
+        Err(Failed::Refused(refusal)) if refusal.status >= 500 => Verdict::Unknown(Failed::Refused(refusal)),
         // Refused for what it may not read, which it need not: Twilio knows who asks.
-        Err(Failed::Refused(refusal)) if refusal.status < 500 => Ok(()),
-        Err(Failed::Stopped) => Err(Failed::Stopped),
-        Err(failed) => Err(Failed::NotDone(format!(
-            "whether Twilio takes the credentials in {names} was not to be found out: {failed}"
-        ))),
+        Ok(_) | Err(Failed::Refused(_)) => {
+            reader.took(credentials);
+            Verdict::Taken
+        }
+        Err(failed) => Verdict::Unknown(failed),
+    }
+}
+
+/// Asks Twilio about credentials, side by side.
+async fn asked(all: Vec<Held>, reader: &Reader) -> Vec<(Held, Verdict)> {
+    let tasks: Vec<Task<'_, Verdict>> =
+        all.iter().map(|one| Box::pin(ask(&one.credentials, reader)) as Task<'_, _>).collect();
+    let verdicts = join_all(tasks).await;
+    all.into_iter().zip(verdicts).collect()
+}
+
+/// Fails unless every one of the credentials is taken; `undone` says what did not happen then.
+async fn all_taken(all: Vec<Held>, undone: &str, reader: &Reader) -> Result<(), Failed> {
+    for (Held { names, place, .. }, verdict) in asked(all, reader).await {
+        match verdict {
+            Verdict::Taken => {}
+            Verdict::Unknown(Failed::Stopped) => return Err(Failed::Stopped),
+            Verdict::Dead(failed) => {
+                return Err(Failed::NotDone(format!(
+                    "Twilio does not take the credentials in {names} of {place} ({failed}); {undone}: make a new key or \
+                     correct their values, then apply again"
+                )));
+            }
+            Verdict::Unknown(failed) => {
+                return Err(Failed::NotDone(format!(
+                    "whether Twilio takes the credentials in {names} of {place} was not to be found out: {failed}; \
+                     {undone}: apply again later"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tries the credentials of the Action that is about to be written.
+///
+/// # Errors
+/// Twilio does not take them, or it was not to be found out: nothing was written.
+pub(super) async fn tried_secrets(attrs: &Attrs, manifest: &Manifest, reader: &Reader) -> Result<(), Failed> {
+    tried(attrs, ACTION, manifest, reader).await
+}
+
+/// The same for the variables of the Function.
+pub(super) async fn tried_variables(
+    attrs: &Attrs,
+    manifest: &Manifest,
+    reader: &Reader,
+) -> Result<(), Failed> {
+    tried(attrs, FUNCTION, manifest, reader).await
+}
+
+async fn tried(
+    attrs: &Attrs,
+    place: (&'static str, &'static str, &'static str),
+    manifest: &Manifest,
+    reader: &Reader,
+) -> Result<(), Failed> {
+    let mut all = among(attrs, place);
+    all.retain(|one| !is_own(&one.credentials, manifest));
+    all_taken(all, "nothing was written", reader).await
+}
+
+/// SIDs of Verify services that the deployed code is told of, with the name that holds each. One that the manifest
+/// takes from a resource is that resource's.
+fn services(attrs: &Attrs, run: Option<&Run<'_>>) -> Vec<(String, String)> {
+    let of = |(key, value): (&String, &Value)| {
+        let name = key.strip_prefix(ACTION.1)?;
+        let sid = match value {
+            Value::Output(template) => match template.parts.as_slice() {
+                [Part::Output(output)] => run?.ids.get(&output.resource)?.get(&output.output)?.clone(),
+                _ => return None,
+            },
+            _ => held(attrs, key)?,
+        };
+        is_sid(&sid, "VA").then(|| (name.to_owned(), sid))
+    };
+    attrs.iter().filter_map(of).collect()
+}
+
+/// The code sends through another account than ours, which our credentials do not see.
+fn is_elsewhere(attrs: &Attrs, manifest: &Manifest) -> bool {
+    let own = manifest.text("twilio", "account_sid");
+    let accounts = attrs.keys().filter(|key| key.starts_with(ACTION.1)).filter_map(|key| held(attrs, key));
+    own.is_some_and(|own| accounts.into_iter().any(|sid| is_sid(&sid, "AC") && sid != own))
+}
+
+fn service(sid: &str) -> Get {
+    Get::whole(Api::Verify, format!("/v2/Services/{sid}"))
+}
+
+/// What keeps the code from sending through that service; `None`: nothing.
+async fn service_problem(sid: &str, reader: &Reader) -> Result<Option<&'static str>, Failed> {
+    let mut reply = reader.get(&service(sid)).await;
+    if reply.as_ref().is_err_and(|failed| failed.status() == Some(404)) {
+        // It may have been made just now.
+        reader.sleep_ms(LOOK_AGAIN_MS).await;
+        reply = reader.fresh(&service(sid)).await.map(Rc::new);
+    }
+    match reply {
+        Ok(service) if text(&service, "sid") != sid => {
+            Err(Failed::Misread(format!("GET /v2/Services/{sid}: not the service that was asked for")))
+        }
+        Ok(service) if service["custom_code_enabled"] == serde_json::json!(false) => {
+            Ok(Some("has custom codes off, so that Verify refuses every message of Auth0 (60204)"))
+        }
+        Ok(_) => Ok(None),
+        Err(failed) if failed.status() == Some(404) => Ok(Some("does not exist in this account")),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// Right before a step lets users meet the phone: Twilio still takes every credential that the deployed code will use,
+/// and the Verify service that the code names is there with custom codes on, whoever manages it.
+///
+/// # Errors
+/// Something of it does not hold, or was not to be found out: the step is not taken.
+pub(super) async fn live(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    const UNDONE: &str = "users are not sent that way";
+    let attrs = run.manifest.section("action").cloned().unwrap_or_default();
+    let named = if is_elsewhere(&attrs, run.manifest) { Vec::new() } else { services(&attrs, Some(run)) };
+    let stand: Vec<Task<'_, Result<Option<&'static str>, Failed>>> =
+        named.iter().map(|(_, sid)| Box::pin(service_problem(sid, reader)) as Task<'_, _>).collect();
+    let mut problems = Vec::new();
+    let mut taken = Ok(());
+    let both: Vec<Task<'_, ()>> = vec![
+        Box::pin(async { problems = join_all(stand).await }),
+        Box::pin(async { taken = all_taken(all(run.manifest), UNDONE, reader).await }),
+    ];
+    join_all(both).await;
+    taken?;
+    for (problem, (name, sid)) in problems.into_iter().zip(&named) {
+        if let Some(problem) = problem? {
+            return Err(Failed::NotDone(format!(
+                "the Verify service {sid} that {name} of {} names {problem}; {UNDONE}: correct the SID, or the service, \
+                 then apply again",
+                ACTION.2
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// [`live`], as a row of a table holds it.
+pub(super) fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
+    Box::pin(live(run, reader))
+}
+
+/// Right before a phone Action is deployed: its credentials, its service, and the rate limits that it passes.
+pub(super) fn ready_to_deploy<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
+    Box::pin(async move {
+        live(run, reader).await?;
+        code_limits::stand(run, reader).await
+    })
+}
+
+/// What `drift` finds: credentials that Twilio does not take any more, and a service that is not the manifest's own and
+/// that nothing can be sent through. One request for each.
+///
+/// # Errors
+/// The run was stopped.
+pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding>, Failed> {
+    let attrs = manifest.section("action").cloned().unwrap_or_default();
+    let named = if is_elsewhere(&attrs, manifest) { Vec::new() } else { services(&attrs, None) };
+    let stand: Vec<Task<'_, Result<Option<&'static str>, Failed>>> =
+        named.iter().map(|(_, sid)| Box::pin(service_problem(sid, reader)) as Task<'_, _>).collect();
+    let mut problems = Vec::new();
+    let mut verdicts = Vec::new();
+    let both: Vec<Task<'_, ()>> = vec![
+        Box::pin(async { problems = join_all(stand).await }),
+        Box::pin(async { verdicts = asked(all(manifest), reader).await }),
+    ];
+    join_all(both).await;
+    let mut findings = untried(manifest);
+    for (Held { names, address, place, .. }, verdict) in verdicts {
+        let (level, text, help) = match verdict {
+            Verdict::Taken => continue,
+            Verdict::Unknown(Failed::Stopped) => return Err(Failed::Stopped),
+            Verdict::Dead(failed) => (
+                Level::Warning,
+                format!("Twilio does not take the credentials in {names} of {place} any more: {failed}"),
+                "make a new key, put it where the manifest reads it from, and apply",
+            ),
+            Verdict::Unknown(failed) => (
+                Level::NotRead,
+                format!(
+                    "whether Twilio takes the credentials in {names} of {place} was not to be found out: {failed}"
+                ),
+                "run drift again later",
+            ),
+        };
+        findings.push(Finding { address: address.into(), text, help: help.into(), level });
+    }
+    for (problem, (name, sid)) in problems.into_iter().zip(&named) {
+        let (level, problem) = match problem {
+            Ok(None) => continue,
+            Ok(Some(problem)) => (Level::Warning, problem.to_owned()),
+            Err(Failed::Stopped) => return Err(Failed::Stopped),
+            Err(failed) => (Level::NotRead, format!("could not be read: {failed}")),
+        };
+        findings.push(Finding {
+            address: ACTION.0.into(),
+            text: format!("the Verify service {sid} that {name} of {} names {problem}", ACTION.2),
+            help: "correct the SID or the service; until then no code arrives".into(),
+            level,
+        });
+    }
+    Ok(findings)
+}
+
+/// What cannot be tried before users are sent that way, so that a person looks at it.
+pub fn untried(manifest: &Manifest) -> Vec<Finding> {
+    let note = |address: &str, text: String, help: &str| Finding {
+        address: address.into(),
+        text,
+        help: help.into(),
+        level: Level::Note,
+    };
+    let mut findings = Vec::new();
+    for (attrs, place) in handed(manifest) {
+        let (address, prefix, section) = place;
+        let unknown: Vec<&str> = attrs
+            .iter()
+            .filter(|(_, value)| matches!(value, Value::Unknown(_)))
+            .filter_map(|(key, _)| key.strip_prefix(prefix))
+            .collect();
+        if !unknown.is_empty() {
+            findings.push(note(
+                address,
+                format!(
+                    "not tried at Twilio, because they have no value here: {} of {section}",
+                    unknown.join(", ")
+                ),
+                "an apply has their values, and tries them before users are sent that way",
+            ));
+        } else if among(&attrs, place).is_empty() {
+            findings.push(note(
+                address,
+                format!("no key or token of Twilio is known among {section}, so none is tried before users are sent that way"),
+                "call them TWILIO_API_KEY and TWILIO_API_SECRET (or TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN)",
+            ));
+        }
+    }
+    if let Some(attrs) = manifest.section("action")
+        && is_elsewhere(attrs, manifest)
+    {
+        findings.push(note(
+            ACTION.0,
+            format!("{} names another account than twilio.account_sid, so the Verify service there is not looked at", ACTION.2),
+            "see in that account that the service exists and has custom codes on",
+        ));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_beside_its_key_under_the_usual_names() {
+        for (key, secret) in [
+            ("TWILIO_API_KEY", "TWILIO_API_SECRET"),
+            ("TWILIO_API_KEY", "TWILIO_API_KEY_SECRET"),
+            ("TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET"),
+            ("SENDER_KEY", "SENDER_SECRET"),
+            ("KEY_SID", "SECRET"),
+        ] {
+            let attrs = Attrs::from([
+                (format!("secrets.{key}"), Value::text(format!("SK{:032}", 1))),
+                (format!("secrets.{secret}"), Value::text("any")),
+                ("secrets.TWILIO_ACCOUNT_SID".into(), Value::text(format!("AC{:032}", 1))),
+                ("secrets.TWILIO_AUTH_TOKEN".into(), Value::text("token")),
+            ]);
+            let found = among(&attrs, ACTION);
+            assert_eq!(found.len(), 1, "{key}");
+            assert_eq!(found[0].names, format!("{key} and {secret}"));
+        }
+        let token = Attrs::from([
+            ("secrets.ACCOUNT_SID".into(), Value::text(format!("AC{:032}", 1))),
+            ("secrets.AUTH_TOKEN".into(), Value::text("token")),
+            ("secrets.TWILIO_API_KEY".into(), Value::text("a placeholder")),
+        ]);
+        assert_eq!(among(&token, ACTION)[0].names, "ACCOUNT_SID and AUTH_TOKEN");
     }
 }

@@ -8,7 +8,7 @@ pub mod attest;
 pub mod code_limits;
 pub mod feedback_function;
 mod further_streams;
-mod handed_on;
+pub mod handed_on;
 pub mod legacy;
 pub mod log_stream;
 pub mod phone_provider;
@@ -188,6 +188,7 @@ pub fn step(address: &str, kind: &str, verb: Verb, stage: Stage, what: &str, op:
         effects: Facts::new(),
         danger: None,
         creates: false,
+        again: false,
     }
 }
 

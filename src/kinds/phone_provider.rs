@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, if_it_fits, named, set_of, step, text,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, if_it_fits, named, set_of, settings, step,
+    text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -303,6 +304,9 @@ impl Kind for PhoneProvider {
             let path = format!("{PATH}/{id}");
             match text(&run.step.op, "do") {
                 "put" => {
+                    if run.step.stage == Stage::Provider {
+                        settings::may_hand_over(&run, writer.reader()).await?;
+                    }
                     let configuration = json!({ "delivery_methods": run.step.op["methods"] });
                     let body = json!({ "name": "custom", "disabled": false, "configuration": configuration, "credentials": {} });
                     let reply = if run.seen.exists {

@@ -7,7 +7,7 @@
 use serde_json::{Value as Json, json};
 
 use super::action::{self, Action, LEGACY, PHONE, POST_LOGIN, Ready, rules};
-use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, entries, step, text};
+use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, entries, handed_on, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
@@ -52,7 +52,7 @@ pub static LEGACY_BINDING: TriggerBinding = TriggerBinding {
     remove: Stage::Unbind,
     danger: |_| None,
     removal_danger: None,
-    ready: None,
+    ready: Some(handed_on::ready),
 };
 
 /// The phone Action's place.
@@ -67,7 +67,7 @@ pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
     remove: Stage::Unbind,
     danger: |_| None,
     removal_danger: None,
-    ready: None,
+    ready: Some(handed_on::ready),
 };
 
 /// The place of the Action that asks for factors, beside everybody else's.
@@ -87,6 +87,14 @@ pub static POST_LOGIN_BINDING: TriggerBinding = TriggerBinding {
 
 /// Actions of one trigger ("Auth0 docs, entity limits", 2026-08).
 const BOUND_MAX: usize = 20;
+
+/// Address of what other people's post-login Actions ask for: read beside, and no resource of a stack.
+pub const OTHERS: &str = "mfa_post_login_binding.others";
+
+/// What a refused binding means for users, and what to do about it.
+const UNSURE: &str = "so whether codes arrive is not known";
+const LOG_IN: &str =
+    "every apply tries the binding again; log in once by phone, and leave another factor on until then";
 
 /// A deployed Action is not bindable at once under load; the refusal is a plain 400. Others wait 2 s to half a
 /// minute ("auth0-deploy-cli, actions handler", 2026-08).
@@ -204,6 +212,33 @@ impl TriggerBinding {
         manifest.text(self.section, "position").and_then(Position::parse).unwrap_or(Position::Last)
     }
 
+    /// Tries once more what the tenant refused in an earlier run.
+    fn retry(&self, diff: &Diff<'_>) -> Option<Step> {
+        let refused = diff.seen.raw["refused"] == json!(true) && diff.seen.raw["listed"] == json!(true);
+        let mut step = diff.step(Verb::Create, self.stage, "try the binding again", json!({ "do": "bind" }));
+        step.reason = "the tenant refused it before, and such a refusal may pass".into();
+        step.effects = Facts::from([(self.fact.to_owned(), json!(true))]);
+        step.creates = true;
+        step.again = true;
+        refused.then_some(step)
+    }
+
+    /// Which factors the Actions of others in this trigger ask for, by name of the Action.
+    async fn others(&self, manifest: &Manifest, reader: &Reader) -> Result<Seen, Failed> {
+        let bound = parse(&*reader.get(&self.list()).await?)?;
+        let list = reader.get(&action::list()).await?;
+        let all = action::items(&list)?;
+        let mut asked = serde_json::Map::new();
+        for entry in bound.iter().filter(|entry| !self.action.is_called(manifest, &entry.action_name)) {
+            let action = all.iter().find(|action| text(action, "id") == entry.action_id);
+            let code = action.map(|action| text(&action["deployed_version"], "code")).unwrap_or_default();
+            if let Some(factors) = rules::asked(code) {
+                asked.insert(entry.action_name.clone(), json!(factors));
+            }
+        }
+        Ok(Seen { raw: json!({ "asked": asked }), ..Seen::default() })
+    }
+
     /// Id of our Action: as it is now, else as it was bound.
     fn action_id(&self, run: &Run<'_>) -> String {
         let now = run.ids.get(self.action.name).and_then(|ids| ids.get("id"));
@@ -305,6 +340,9 @@ impl Kind for TriggerBinding {
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
+            if hint.address == OTHERS {
+                return self.others(hint.manifest, reader).await;
+            }
             let reply = match reader.get(&self.list()).await {
                 Ok(reply) => reply,
                 // Some tenants may not list bindings of this trigger at all: then there is nothing to bind.
@@ -312,9 +350,11 @@ impl Kind for TriggerBinding {
                     let mut seen =
                         Seen { exists: true, raw: json!({ "refused": true, "list": [] }), ..Seen::default() };
                     seen.attrs = hint.want.map(|want| want.desired.clone()).unwrap_or_default();
-                    let text =
-                        format!("the tenant does not list bindings of {} ({failed})", self.action.trigger.id);
-                    seen.finding(hint.address, Level::Note, text, "nothing to do while messages arrive");
+                    let trigger = self.action.trigger.id;
+                    let text = format!("the tenant does not list bindings of {trigger} ({failed}), {UNSURE}");
+                    if hint.want.is_some() {
+                        seen.finding(hint.address, Level::Warning, text, LOG_IN);
+                    }
                     return Ok(seen);
                 }
                 Err(failed) => return Err(failed),
@@ -364,21 +404,23 @@ impl Kind for TriggerBinding {
                 );
                 seen.finding(hint.address, Level::Blocker, text, "unbind an Action that is not needed");
             }
-            // The API refused the binding of an Action that it calls all the same (facts disagree): recorded, so
-            // that the next run does not try again.
-            // A place that somebody gave it by hand stays as it is.
+            // The API refused the binding of an Action that it may call all the same (the documents disagree), or
+            // refused it for a while. Recorded, so that it is no difference, and tried again by each apply.
             if hint.entry.is_some_and(|entry| entry.notes.get("refused") == Some(&json!(true))) {
-                seen.exists = true;
-                seen.raw["refused"] = json!(true);
+                // A place that somebody gave it by hand stays as it is.
                 for (field, value) in hint.want.map(|want| &want.desired).into_iter().flatten() {
                     seen.attrs.insert(field.clone(), value.clone());
                 }
-                seen.finding(
-                    hint.address,
-                    Level::Note,
-                    "the tenant refuses an explicit binding for this trigger; the provider calls the deployed Action without one",
-                    "nothing to do while messages arrive",
-                );
+                if !seen.exists {
+                    seen.exists = true;
+                    seen.raw["refused"] = json!(true);
+                    seen.raw["listed"] = json!(true);
+                    let trigger = self.action.trigger.id;
+                    let text = format!("the tenant refused to bind the Action to {trigger}, {UNSURE}");
+                    if hint.want.is_some() {
+                        seen.finding(hint.address, Level::Warning, text, LOG_IN);
+                    }
+                }
             }
             Ok(seen)
         })
@@ -386,7 +428,7 @@ impl Kind for TriggerBinding {
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         if diff.seen.exists && diff.changes.is_empty() {
-            return Vec::new();
+            return self.retry(diff).into_iter().collect();
         }
         let mut order: Vec<String> = diff.seen.raw["list"]
             .as_array()
@@ -453,10 +495,13 @@ impl Kind for TriggerBinding {
         &["update:actions"]
     }
 
-    fn facts(&self, _address: &str, seen: &Seen) -> Facts {
+    fn facts(&self, address: &str, seen: &Seen) -> Facts {
+        if address == OTHERS {
+            return Facts::from([("others".to_owned(), seen.raw["asked"].clone())]);
+        }
         if seen.raw["refused"] == json!(true) {
-            // Neither bound nor in need of it.
-            return Facts::new();
+            // Not bound, and perhaps called all the same.
+            return Facts::from([(self.fact.to_owned(), json!("refused"))]);
         }
         Facts::from([(self.fact.to_owned(), json!(seen.exists))])
     }
@@ -471,6 +516,12 @@ impl Kind for TriggerBinding {
             if let Some(ready) = self.ready.filter(|_| run.step.creates) {
                 ready(&run, writer.reader()).await?;
             }
+            // What was refused before for a minute is asked for once.
+            let tries_max = if run.step.again { 1 } else { BINDABLE_TRIES_MAX };
+            let noted = |seen: Seen| {
+                let notes = run.step.again.then(|| ("refused".to_owned(), json!(false)));
+                Done { seen, notes: notes.into_iter().collect() }
+            };
             let mut tries = 0;
             loop {
                 tries += 1;
@@ -486,7 +537,7 @@ impl Kind for TriggerBinding {
                         .zip(&after)
                         .all(|(b, a)| b.action_id == a.action_id && b.display_name == a.display_name);
                 if same {
-                    return Ok(Done::seen(with_id(seen(&before, &id, &position), &id)));
+                    return Ok(noted(with_id(seen(&before, &id, &position), &id)));
                 }
                 match writer.json(Method::Patch, &path, body(&after), Repeat::NeverBlind).await {
                     Ok(reply) => {
@@ -503,12 +554,12 @@ impl Kind for TriggerBinding {
                                 lost.join(", ")
                             )));
                         }
-                        return Ok(Done::seen(with_id(seen(&now, &id, &position), &id)));
+                        return Ok(noted(with_id(seen(&now, &id, &position), &id)));
                     }
                     // Where a refusal is taken for the tenant's last word, one that passes must not be.
                     Err(failed)
                         if !unbind
-                            && tries < BINDABLE_TRIES_MAX
+                            && tries < tries_max
                             && (failed.status() == Some(400)
                                 || self.optional
                                     && failed.status() == Some(403)
@@ -532,12 +583,14 @@ impl Kind for TriggerBinding {
                             return Err(if gone.status() == Some(404) { failed } else { gone });
                         }
                         writer.reader().tell(Event::Notice(format!(
-                            "the tenant refuses the binding ({failed}); going on, since the provider calls the deployed Action itself"
+                            "{}: the tenant refuses the binding ({failed}), {UNSURE}; {LOG_IN}",
+                            run.address
                         )));
                         // Without an id: nothing may be asked of a binding that does not exist.
                         let mut seen = seen(&before, &id, &position);
                         seen.exists = true;
                         seen.raw["refused"] = json!(true);
+                        seen.raw["listed"] = json!(true);
                         seen.attrs = run.desired.clone();
                         return Ok(Done { seen, notes: [("refused".to_owned(), json!(true))].into() });
                     }

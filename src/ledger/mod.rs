@@ -72,13 +72,27 @@ pub fn write(ledger: &Ledger) -> Result<String, String> {
 
 /// Reads a ledger out of an Action's source and checks that it is for this stack, tenant and account.
 pub fn read(source: &str, stack: &str, tenant: &str, account: &str) -> Result<Ledger, Fault> {
+    parse(&payload(source)?, stack, tenant, account)
+}
+
+/// The payload of a source, if it has its checksum.
+fn payload(source: &str) -> Result<Vec<u8>, Fault> {
     let payload = source.split('\'').find_map(|part| part.strip_prefix("v1.")).ok_or(Fault::Damaged)?;
     let (checksum, encoded) = payload.split_once('.').ok_or(Fault::Damaged)?;
     let bytes = STANDARD.decode(encoded).map_err(|_| Fault::Damaged)?;
     if hex(digest::digest(&digest::SHA256, &bytes).as_ref()) != checksum {
         return Err(Fault::Damaged);
     }
-    parse(&bytes, stack, tenant, account)
+    Ok(bytes)
+}
+
+/// The record of another stack in the same tenant, out of an Action with the name of one. Nothing is believed of it but
+/// that something is to stay, so its account may be another one.
+pub fn of_another(source: &str, name: &str, tenant: &str) -> Option<Ledger> {
+    let stack = name.strip_prefix("Lockstep ledger (")?.strip_suffix(')')?;
+    let bytes = payload(source).ok()?;
+    let account = serde_json::from_slice::<Json>(&bytes).ok()?.get("account")?.as_str()?.to_owned();
+    parse(&bytes, stack, tenant, &account).ok()
 }
 
 /// Reads a ledger in its JSON form.

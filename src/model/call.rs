@@ -64,7 +64,7 @@ impl Get {
 }
 
 /// Credentials of a Twilio account that are handed on: an Action or a Function is going to use them, not this program.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// SID of a key or of an account.
     pub user: String,

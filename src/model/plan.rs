@@ -159,6 +159,9 @@ pub struct Step {
     pub danger: Option<String>,
     /// It makes an object that has no unique name, so a lost answer is looked up, never repeated.
     pub creates: bool,
+    /// The tenant refused it in an earlier run, and it is tried once more: no change, unless it is taken now.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Something to know or to act on; no step of ours can mend it.
@@ -225,15 +228,22 @@ pub struct Plan {
 pub const PLAN_FORMAT: u32 = 1;
 
 impl Plan {
-    /// Whether an apply would do nothing at all.
+    /// Whether an apply would change nothing, as far as is known: what the tenant refused before and is only tried again
+    /// is no change.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && !self.record
+        self.steps.iter().all(|step| step.again) && !self.record
+    }
+
+    /// Whether an apply has anything to do, be it only to try something again.
+    pub fn has_work(&self) -> bool {
+        !self.steps.is_empty() || self.record
     }
 
     /// Whether manifest and tenant differ in a resource: by a field, or by a step that is due for another reason. A field
     /// that nobody can compare is no difference.
     pub fn differs(&self, resource: &ResourcePlan) -> bool {
-        !resource.changes.is_empty() || self.steps.iter().any(|step| step.address == resource.address)
+        let has_step = self.steps.iter().any(|step| step.address == resource.address && !step.again);
+        !resource.changes.is_empty() || has_step
     }
 
     /// The findings that keep the plan from being applied.

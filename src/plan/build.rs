@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ring::digest;
 use serde_json::{Value as Json, json};
 
-use super::check;
 use super::compare::{self, Differences, Known};
-use crate::kinds::{self, Diff, Leaving, Resource, Seen};
+use super::{check, claims};
+use crate::kinds::{self, Diff, Leaving, Resource, Seen, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
@@ -25,6 +25,10 @@ pub struct Basis<'a> {
     /// Observed state by address: every declared resource and every one that the ledger knows.
     pub seen: &'a BTreeMap<String, Seen>,
     pub ledger: Option<&'a Ledger>,
+    /// Records of other stacks in the tenant: what they have is not taken away.
+    pub others: &'a [Ledger],
+    /// Rounds of the slow digest, for the fingerprints of others.
+    pub rounds: u32,
     /// The record is kept somewhere: what stands as wanted without a record is to be recorded.
     pub keeps_ledger: bool,
     pub destroy: bool,
@@ -95,7 +99,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
         findings.extend(kind.refusals(&diff, &made));
         let adopts = entry.is_none() && basis.keeps_ledger;
         record |= adopts && made.is_empty();
-        let verb = match made.first() {
+        let verb = match made.iter().find(|step| !step.again) {
             Some(step) => step.verb,
             None if adopts && seen.raw.get("resumed") != Some(&json!(true)) => Verb::Adopt,
             None => Verb::NoOp,
@@ -148,14 +152,18 @@ pub fn build(basis: Basis<'_>) -> Plan {
     }
     record |= basis.ledger.is_some_and(|ledger| basis.destroy || ledger.intent.is_some());
 
-    keep_what_is_needed(&facts, &mut steps, &mut findings);
-    // Total order: stage, then the kinds' own order, which is the order in which they were pushed.
-    steps.sort_by_key(|step| step.stage);
+    keep_what_is_needed(&basis, &facts, &mut steps, &mut findings);
+    // Total order: stage, then the kinds' own order, which is the order in which they were pushed. The phone factor is
+    // the last of the factors, since it may need another one beside it.
+    steps.sort_by_key(|step| (step.stage, step.effects.get("factor.sms") == Some(&json!(true))));
     for (index, step) in steps.iter_mut().enumerate() {
         step.number = index + 1;
     }
     mark_locked(&facts, &mut steps);
     prove(&facts, &mut steps, &mut findings);
+    if !basis.destroy && steps.iter().any(check::exposes) {
+        findings.extend(handed_on::untried(basis.manifest));
+    }
     scopes(&basis, &steps, record, &mut findings);
     let basis_digest = digest_of(&basis, &wanted, &steps);
     Plan {
@@ -239,6 +247,15 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], facts: &Facts, out: &mut Lea
             ));
         }
         made.retain(|step| step.verb != Verb::Delete || (named && entry.ownership == Ownership::Created));
+        let claimed = made.iter().find_map(|step| claims::claimant(basis.others, entry, seen, step));
+        if let Some(stack) = claimed {
+            made.retain(|step| claims::claimant(basis.others, entry, seen, step).is_none());
+            out.findings.push(find(
+                format!("the stack {stack} has it on record too, so it stays as that stack has it"),
+                "change or destroy that stack; if there is none of that name any more, delete its ledger Action",
+                Level::Warning,
+            ));
+        }
         match way {
             Leaving::Removed if !basis.destroy && !basis.allow_delete => out.findings.push(find(
                 "it was managed by this stack and is no longer in the manifest".into(),
@@ -312,9 +329,10 @@ fn unix_ms(text: &str) -> Option<u64> {
 }
 
 /// Leaves out the removal of what something that stays still needs, and the restoring of what the API would not take.
-fn keep_what_is_needed(facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<Finding>) {
+fn keep_what_is_needed(basis: &Basis<'_>, facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<Finding>) {
     loop {
         let mut after = facts.clone();
+        let used = used_service(basis, steps);
         steps.iter().for_each(|step| after.extend(step.effects.clone()));
         let count = steps.len();
         steps.retain(|step| {
@@ -322,6 +340,10 @@ fn keep_what_is_needed(facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<
             let kind = kinds::by_name(&step.kind).filter(|_| goes);
             let stays =
                 kind.and_then(|kind| kind.stays(step, facts, &after)).or_else(|| unmet(step, facts, &after));
+            // What is below it stays by itself while the code passes it.
+            let of_service = step.verb == Verb::Delete && step.kind == kinds::verify_service::NAME;
+            let stays =
+                stays.or_else(|| used.clone().filter(|_| of_service).map(|why| (Level::Warning, why)));
             let Some((level, why)) = stays else { return true };
             findings.push(Finding {
                 address: step.address.clone(),
@@ -336,6 +358,21 @@ fn keep_what_is_needed(facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<
             return;
         }
     }
+}
+
+/// Who still uses the Verify service that a step takes away; `None`: nobody, or it stays anyway.
+fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
+    steps.iter().find(|step| step.verb == Verb::Delete && step.kind == kinds::verify_service::NAME)?;
+    let name = kinds::verify_service::NAME;
+    let recorded = basis.ledger.and_then(|ledger| ledger.resources.get(name)).map(|entry| &entry.ids);
+    let sid = basis
+        .seen
+        .get(name)
+        .map(|seen| &seen.ids)
+        .filter(|ids| ids.contains_key("sid"))
+        .or(recorded)?
+        .get("sid")?;
+    claims::sender(sid, steps, (basis.ledger, basis.prints), basis.seen, basis.others, basis.rounds)
 }
 
 /// Why a former value does not come back that users could not meet, given the delivery path after all steps.

@@ -1,9 +1,9 @@
 //! Law 1, proven over every prefix of a plan: what worked before a step works after it.
 //!
 //! The facts are those that the kinds report (`Kind::facts`) and that steps change (`Step::effects`):
-//! `policy`, `factor.<wire name>`, `message_types`, `provider`, `provider.methods`, `unified`, `action`, `bound`,
+//! `policy`, `factor.<wire name>`, `message_types`, `provider`, `provider.methods`, `unified`, `action`, `bound` (`refused`: the tenant did not take the binding),
 //! `selected`, `legacy_action`, `legacy_bound` (the legacy way), `service`, `feedback`, `feedback.endpoint`,
-//! `function`, `function.url`, `login`, and of the post-login Action `rules.action`, `rules.bound`, `customize` and `rules` (what the code that runs demands: lists of factors by
+//! `function`, `function.url`, `login`, `others` (which factors other people's post-login Actions ask for, by name), and of the post-login Action `rules.action`, `rules.bound`, `customize` and `rules` (what the code that runs demands: lists of factors by
 //! name of the rule), `limit.<name>` (whether the rate limit is there), `action.limits` and `legacy_action.limits` (the
 //! rate limits that the deployed code passes). A fact that nobody reports is unknown, and nothing is claimed from it.
 
@@ -64,6 +64,9 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
                 }
             }
         }
+        for (action, what) in unmet_by_others(&before, &facts) {
+            lose(format!("the Action {action}, which is not of this stack, {what}"), false);
+        }
         let bound = |facts: &Facts| flag(facts, "rules.bound") == Some(true);
         if bound(&facts) && !bound(&before) && !runs(&facts) {
             lose("the Action with the rules is bound before it is deployed".into(), true);
@@ -77,6 +80,12 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         let sets = |key: &str, value: Json| step.effects.get(key) == Some(&value);
         if sets("factor.sms", json!(true)) && delivers_any(&facts) == Some(false) {
             lose("the phone factor is switched on before anything can deliver".into(), true);
+        }
+        if leans(&facts) && (!leans(&before) || asks) {
+            lose(format!("{REFUSED}, and the phone would be the only factor"), true);
+        }
+        if sets("unified", json!(true)) && is_refused(&facts) {
+            lose(format!("{REFUSED}, and the unified experience sends by it alone"), true);
         }
         for (key, value, action, what) in [
             ("bound", json!(true), "action", "the Action is bound before it is deployed"),
@@ -133,6 +142,69 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         }
     }
     losses
+}
+
+/// Other people's post-login Actions that ask for a factor which a step takes away, and what that means for their
+/// logins.
+fn unmet_by_others(before: &Facts, after: &Facts) -> Vec<(String, String)> {
+    let usable = |facts: &Facts, name: &str| {
+        flag(facts, &format!("factor.{name}")) != Some(false) && !(name == "sms" && codes_fail(facts))
+    };
+    let others = before.get("others").and_then(Json::as_object).into_iter().flatten();
+    let met = |(action, asked): (&String, &Json)| {
+        let named: Vec<&str> = asked.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+        let every = || after.keys().filter_map(|key| key.strip_prefix("factor."));
+        let asked: Vec<&str> = if named.is_empty() { every().collect() } else { named };
+        let gone: Vec<&str> =
+            asked.iter().filter(|name| usable(before, name) && !usable(after, name)).copied().collect();
+        if gone.is_empty() {
+            return None;
+        }
+        let left = asked.iter().any(|name| *name != "recovery-code" && usable(after, name));
+        let words: Vec<&str> = gone.iter().map(|name| if *name == "sms" { "phone" } else { name }).collect();
+        let words = words.join(" and ");
+        let what = match left {
+            true => format!("asks for {words}"),
+            false => {
+                format!("asks for {words} and for no factor that is left, so the logins that it asks fail")
+            }
+        };
+        Some((action.clone(), what))
+    };
+    others.filter_map(met).collect()
+}
+
+const REFUSED: &str = "the tenant refuses to bind the Action, so whether codes arrive is not known";
+
+/// Whether codes go through an Action that the tenant refuses to bind: it may be called all the same.
+fn is_refused(facts: &Facts) -> bool {
+    word(facts, "bound") == Some("refused") && flag(facts, "unified") != Some(false)
+}
+
+/// Whether users have the phone alone, and codes go through an Action that may never be called.
+fn leans(facts: &Facts) -> bool {
+    is_refused(facts) && flag(facts, "factor.sms") == Some(true) && has_phone_alone(facts)
+}
+
+/// Whether no factor but the phone is on, as far as is known. A recovery code needs another factor first.
+fn has_phone_alone(facts: &Facts) -> bool {
+    let on = |(key, value): &(&String, &Json)| {
+        key.starts_with("factor.") && *key != "factor.recovery-code" && *value == &json!(true)
+    };
+    facts.iter().filter(on).all(|(key, _)| key == "factor.sms")
+}
+
+/// Whether users meet the phone after the step who did not before, or through something else.
+pub(super) fn exposes(step: &Step) -> bool {
+    let sets = |key: &str, value: &str| step.effects.get(key) == Some(&json!(value));
+    step.effects.get("factor.sms") == Some(&json!(true))
+        || ["unified", "message_types", "policy", "bound", "legacy_bound"]
+            .iter()
+            .any(|key| step.effects.contains_key(*key))
+        || sets("provider", "custom")
+        || sets("selected", HOOK)
+        || sets("action", "deployed")
+        || sets("legacy_action", "deployed")
 }
 
 /// Whether the success of a code gets to Verify: the stream is active, and the Function serves, if it is the Function
@@ -259,17 +331,13 @@ pub(super) fn codes_fail(facts: &Facts) -> bool {
 /// code by the channels that are left.
 pub(super) fn strands(before: &Facts, after: &Facts) -> bool {
     let asks = word(after, "policy").is_some_and(|policy| policy != "never");
-    let on = |(key, value): (&String, &Json)| {
-        key.starts_with("factor.") && key != "factor.recovery-code" && value == &json!(true)
-    };
-    let alone = after.iter().filter(|entry| on(*entry)).all(|(key, _)| key == "factor.sms");
     let taken = |channel: &&str| {
         holds(before, "message_types", channel) == Some(true)
             && code(before, channel) != Some(false)
             && holds(after, "message_types", channel) == Some(false)
     };
     let left = ["sms", "voice"].iter().any(|channel| code(after, channel) == Some(true));
-    asks && alone && !left && ["sms", "voice"].iter().any(taken)
+    asks && has_phone_alone(after) && !left && ["sms", "voice"].iter().any(taken)
 }
 
 /// Whether the policy asks for a factor and it is known that none can be used.

@@ -2,5 +2,6 @@
 
 pub mod build;
 pub mod check;
+pub mod claims;
 pub mod compare;
 pub mod render;

@@ -280,6 +280,8 @@ pub fn summary(plan: &Plan, paint: Paint) -> String {
     if plan.is_empty() {
         return paint.good(if plan.destroy {
             "Nothing to destroy: the record lists nothing of this stack."
+        } else if plan.has_work() {
+            "No changes; an apply tries again what the tenant refused before."
         } else {
             "No changes: the tenant is as the manifest says."
         });

@@ -36,8 +36,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "steps in reverse",
         BUILD,
-        "steps.sort_by_key(|step| step.stage);",
-        "steps.sort_by_key(|step| std::cmp::Reverse(step.stage));",
+        "steps.sort_by_key(|step| (step.stage,",
+        "steps.sort_by_key(|step| (std::cmp::Reverse(step.stage),",
         &["Second", "Order", "Login"],
     ),
     mutant(
@@ -298,6 +298,34 @@ pub const MUTANTS: &[Mutant] = &[
         "DEAD.contains(&code)",
         "DEAD.contains(&code) && false",
         &["test faults::credentials::a_wrong_secret_does_not_reach_a_sender_that_works"],
+    ),
+    mutant(
+        "no probe before exposing",
+        "src/kinds/handed_on.rs",
+        "    taken?;\n",
+        "    let _ = taken;\n",
+        &["test faults::exposure::a_key_that_died_since_is_tried_before_users_are_sent_that_way"],
+    ),
+    mutant(
+        "a refused binding is believed for good",
+        BINDING,
+        "refused.then_some(step)",
+        "refused.then_some(step).filter(|_| false)",
+        &["test faults::exposure::a_binding_that_was_refused_is_said_and_tried_again_until_it_is_taken"],
+    ),
+    mutant(
+        "a service goes while others send through it",
+        BUILD,
+        "let used = used_service(basis, steps);",
+        "let used = used_service(basis, steps).filter(|_| false);",
+        &["test faults::two_stacks::a_service_that_an_action_which_stays_sends_through_is_not_deleted"],
+    ),
+    mutant(
+        "what other stacks have on record is not looked at",
+        "src/plan/claims.rs",
+        "others.iter().find(breaks)",
+        "others.iter().take(0).find(breaks)",
+        &["test faults::two_stacks::what_another_stack_has_on_record_since_stays_when_the_first_goes"],
     ),
     mutant(
         "the record is written again without the lease",

@@ -147,6 +147,7 @@ impl Proc {
             revision: "r1".into(),
             destroy: start.command == Command::Destroy,
             allow_delete: start.allow_delete || start.command == Command::Destroy,
+            tries_credentials: false,
         };
         let mut engine = Engine::new(starts_ms, u64::try_from(number).unwrap_or(0));
         let tenant = engine.connect(connection(start.env));

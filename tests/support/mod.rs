@@ -142,6 +142,8 @@ pub struct Stack {
     pub runs: u8,
     pub lease_ttl_ms: u64,
     pub allow_delete: bool,
+    /// As `drift` does.
+    pub tries_credentials: bool,
 }
 
 impl Stack {
@@ -156,6 +158,7 @@ impl Stack {
             runs: 0,
             lease_ttl_ms: 20_000,
             allow_delete: false,
+            tries_credentials: false,
         }
     }
 
@@ -178,6 +181,7 @@ impl Stack {
             revision: "r1".into(),
             destroy,
             allow_delete: destroy || self.allow_delete,
+            tries_credentials: self.tries_credentials,
         }
     }
 

@@ -439,7 +439,7 @@ impl Kind for Action {
             let path = format!("/api/v2/actions/actions/{id}");
             let wanted = name_of(run.desired);
             if run.step.op["secrets"] == json!(true) {
-                handed_on::tried(run.desired, "secrets.", run.manifest, writer.reader()).await?;
+                handed_on::tried_secrets(run.desired, run.manifest, writer.reader()).await?;
             }
             match text(&run.step.op, "do") {
                 "draft" if !run.seen.exists => {

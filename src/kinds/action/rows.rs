@@ -2,7 +2,7 @@
 
 use super::{Action, Stages, Trigger, rules};
 use crate::builtin;
-use crate::kinds::{Leaving, code_limits, legacy};
+use crate::kinds::{Leaving, code_limits, handed_on, legacy};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::plan::Stage;
 use crate::model::value::Value;
@@ -25,7 +25,7 @@ pub static PHONE: Action = Action {
     fact: "action",
     told: code_limits::told,
     danger: |_| None,
-    ready: Some(code_limits::stand),
+    ready: Some(handed_on::ready_to_deploy),
     stages: Stages { draft: Stage::Draft, deploy: Stage::Deploy, remove: Stage::RemoveAction },
     moves_from: Some("send-phone-message"),
     leaving: |_| Leaving::Removed,
@@ -54,7 +54,7 @@ pub static LEGACY: Action = Action {
     fact: "legacy_action",
     told: code_limits::told_legacy,
     danger: |_| None,
-    ready: Some(code_limits::stand),
+    ready: Some(handed_on::ready_to_deploy),
     stages: Stages { draft: Stage::Draft, deploy: Stage::Deploy, remove: Stage::RemoveAction },
     moves_from: None,
     leaving: legacy::retires,

@@ -12,8 +12,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{POST_LOGIN, Task};
 use crate::diag::{Problem, codes};
+use crate::javascript;
 use crate::kinds::settings::{MFA_FACTOR, POST_LOGIN_FACTORS, delivers};
-use crate::kinds::{Diff, Run, array, object, text};
+use crate::kinds::{Diff, Run, array, handed_on, object, text};
 use crate::model::call::{Api, Failed, Get};
 use crate::model::field::{FIELD, Field, Type};
 use crate::model::manifest::Manifest;
@@ -222,6 +223,33 @@ pub(super) fn told(code: &str) -> Facts {
     Facts::from([("rules".to_owned(), Json::Object(demands))])
 }
 
+/// How an Action asks for a second factor ("Auth0 docs, post-login api object", 2026-08).
+const ASKS: [&str; 3] = ["challengeWith", "enrollWith", "multifactor"];
+
+/// Other words of an Action for factors, and what the tenant calls those.
+const ALSO: [(&str, &str); 4] =
+    [("google-authenticator", "otp"), ("guardian", "push-notification"), ("guardian", "sms"), ("duo", "duo")];
+
+/// The factors that somebody else's post-login code asks for, as the tenant names them; none named: it may ask for any.
+/// `None`: it does not ask at all.
+pub(in crate::kinds) fn asked(code: &str) -> Option<Vec<&'static str>> {
+    let parsed = javascript::parse(code);
+    let says = |word: &str| parsed.as_ref().map_or(code.contains(word), |parsed| parsed.says(word));
+    if !ASKS.iter().any(|call| says(call)) {
+        return None;
+    }
+    let quoted = |word: &str| ['\'', '"', '`'].iter().any(|quote| says(&format!("{quote}{word}{quote}")));
+    if quoted("any") {
+        return Some(Vec::new());
+    }
+    let own = FACTORS.iter().map(|(_, word, wire, _)| (*word, *wire));
+    let mut wires: Vec<&str> =
+        own.chain(ALSO).filter(|(word, _)| quoted(word)).map(|(_, wire)| wire).collect();
+    wires.sort_unstable();
+    wires.dedup();
+    Some(wires)
+}
+
 /// What users notice when these rules begin to count.
 fn notice(manifest: &Manifest) -> String {
     let rules = given(manifest);
@@ -297,7 +325,7 @@ pub(in crate::kinds) fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<
         let code =
             built(run.manifest, run.manifest.text(POST_LOGIN.section, "code").unwrap_or_default().into());
         let demands = told(code.as_str().unwrap_or_default()).remove("rules").unwrap_or_default();
-        let mut by_phone = false;
+        let (mut by_phone, mut also_by_phone) = (false, false);
         for (name, accepted) in demands.as_object().into_iter().flatten() {
             let usable: Vec<&str> = accepted
                 .as_array()
@@ -312,6 +340,7 @@ pub(in crate::kinds) fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<
                 )));
             }
             by_phone |= usable == ["sms"];
+            also_by_phone |= usable.contains(&"sms");
         }
         if object(&settings, "GET /api/v2/tenants/settings")?["customize_mfa_in_postlogin_action"]
             != json!(true)
@@ -335,7 +364,11 @@ pub(in crate::kinds) fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<
             ))),
             Err(failed) => return Err(failed),
         }
-        if by_phone { delivers(run, reader).await } else { Ok(()) }
+        match (by_phone, also_by_phone) {
+            (true, _) => delivers(run, reader).await,
+            (false, true) => handed_on::live(run, reader).await,
+            (false, false) => Ok(()),
+        }
     })
 }
 

@@ -44,6 +44,11 @@ const FUNCTION_NAME: &str = "auth0-logs";
 const CURRENT: &str = "WEBHOOK_SECRET";
 const PREVIOUS: &str = "WEBHOOK_SECRET_PREVIOUS";
 
+/// The Function as the manifest wants it, if it does.
+pub(crate) fn wanted(manifest: &Manifest) -> Option<Resource> {
+    section::declare(manifest).into_iter().next()
+}
+
 static SECTIONS: &[&Section] = &[&section::SECTION];
 
 /// Whether that URL is one of the Function that the manifest declares, also of an earlier environment of it.

@@ -250,7 +250,7 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             let value = exposed(&step.value()?);
             let key = step.key().to_owned();
             if ["TWILIO_API_KEY", "TWILIO_API_SECRET"].contains(&&*key) {
-                handed_on::tried(run.desired, "variables.", run.manifest, writer.reader()).await?;
+                handed_on::tried_variables(run.desired, run.manifest, writer.reader()).await?;
             }
             let known = run.seen.raw["variables"][key.as_str()].as_str().unwrap_or_default().to_owned();
             let path = step.variables();

@@ -2,20 +2,72 @@
 
 use serde_json::{Value as Json, json};
 
+use super::factors;
 use super::legacy::{HOOK, SELECTED};
 use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
 use crate::kinds::{
-    Run, Task, code_limits, feedback_function, legacy, log_stream, phone_provider, text, trigger_binding,
+    Run, Task, code_limits, feedback_function, handed_on, legacy, log_stream, phone_provider, text,
+    trigger_binding,
 };
 use crate::model::call::{Api, Failed, Get};
+use crate::model::value::Value;
 use crate::port::{Reader, join_all};
 
 type Stands = fn(&Json, &str) -> bool;
 /// What is looked at, how, its id, and what has to be seen.
 type Look = (&'static str, Get, String, Stands);
 
-/// Everything that a phone message passes through still stands. Read side by side, right before what exposes it.
+/// Everything that a phone message passes through still stands, and the Action is known to be bound: for what leaves
+/// users with the phone alone.
 pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    stands(run, reader).await?;
+    if is_refused(run, reader).await? {
+        return Err(Failed::NotDone(format!("{REFUSED}, and users would have the phone alone; {NEXT}")));
+    }
+    Ok(())
+}
+
+/// The same for the phone factor itself, which may go on while the binding is refused if users have another factor.
+pub(super) async fn delivers_beside(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    stands(run, reader).await?;
+    if is_refused(run, reader).await? && factors::on(reader).await?.iter().all(|name| name == "sms") {
+        return Err(Failed::NotDone(format!("{REFUSED}, and the phone would be the only factor; {NEXT}")));
+    }
+    Ok(())
+}
+
+/// Right before the tenant's provider hands messages to our Action: what the Action needs at Twilio is there, and
+/// nobody who sends now is switched off for an Action that may never be called.
+pub(in crate::kinds) async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    handed_on::live(run, reader).await?;
+    let is = |field: &str, value: Json| run.seen.attrs.get(field) == Some(&Value::Known(value));
+    let sends = run.seen.exists && !is("disabled", json!(true)) && !is("name", json!("custom"));
+    if sends && is_refused(run, reader).await? {
+        return Err(Failed::NotDone(format!("{REFUSED}, and who sends now would be switched off; {NEXT}")));
+    }
+    Ok(())
+}
+
+const REFUSED: &str = "the tenant refuses to bind the Action, so whether codes arrive is not known";
+const NEXT: &str =
+    "every apply tries the binding again; until it is taken, leave another factor on (mfa.factors)";
+
+/// Whether the phone Action is in none of its trigger's places although this stack wants it there: the tenant refused.
+async fn is_refused(run: &Run<'_>, reader: &Reader) -> Result<bool, Failed> {
+    let unbound = !legacy::is_legacy(run.manifest) && id(run, PHONE_BINDING.name, "action_id").is_none();
+    let Some(action) = id(run, PHONE_BINDING.action.name, "id").filter(|_| unbound) else {
+        return Ok(false);
+    };
+    match reader.get(&PHONE_BINDING.list()).await {
+        Ok(reply) => Ok(trigger_binding::parse(&reply)?.iter().all(|bound| bound.action_id != action)),
+        // What cannot be listed cannot be bound either.
+        Err(failed) if matches!(failed.status(), Some(400 | 404)) => Ok(true),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// Everything that a phone message passes through still stands. Read side by side, right before what exposes it.
+async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let mut looks = action(run);
     if let Some(sid) = id(run, "verify_service", "sid") {
         let get = Get::whole(Api::Verify, format!("/v2/Services/{sid}"));
@@ -59,7 +111,14 @@ pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result
             })
         })
     });
-    all_stand(looks, reader).await
+    with_twilio(looks, run, reader).await
+}
+
+/// Looks at parts of the tenant and at what the Action needs at Twilio, side by side.
+async fn with_twilio(looks: Vec<Look>, run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    let both: Vec<Task<'_, Result<(), Failed>>> =
+        vec![Box::pin(all_stand(looks, reader)), Box::pin(handed_on::live(run, reader))];
+    join_all(both).await.into_iter().collect()
 }
 
 /// Somebody sends phone messages, whoever that is: the tenant's provider, or the one of the legacy set-up.
@@ -98,9 +157,9 @@ async fn by_legacy(reader: &Reader) -> Result<bool, Failed> {
     }
 }
 
-/// The Action is deployed and bound.
+/// The Action is deployed and bound, and has what it needs at Twilio.
 pub(super) async fn action_stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
-    all_stand(action(run), reader).await
+    with_twilio(action(run), run, reader).await
 }
 
 fn id(run: &Run<'_>, address: &str, name: &str) -> Option<String> {

@@ -99,7 +99,7 @@ pub(super) async fn on(reader: &Reader) -> Result<Vec<String>, Failed> {
 }
 
 /// How the phone factor sends: SMS, voice or both. The API itself refuses (409) what the provider does not cover, so
-/// nothing is read before the write.
+/// nothing of the tenant is read before the write.
 pub static MESSAGE_TYPES: Setting = Setting {
     name: "phone_message_types",
     declare: |manifest| {
@@ -139,6 +139,7 @@ pub static MESSAGE_TYPES: Setting = Setting {
         (stage, danger)
     },
     scopes: &["update:guardian_factors"],
+    before: Before::TwilioTakes,
     ..SETTING
 };
 

@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, if_it_fits, object, set_of, step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, handed_on, if_it_fits, object, set_of,
+    step, text,
 };
 use crate::diag::Problem;
 use crate::model::api::Method;
@@ -31,7 +32,7 @@ use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
 pub use branding::BRANDING;
-pub(super) use delivery::delivers;
+pub(super) use delivery::{delivers, may_hand_over};
 pub use factors::{MESSAGE_TYPES, MFA_FACTOR};
 pub use legacy::{LEGACY_TEMPLATES, SELECTED_PROVIDER};
 pub use login::UNIVERSAL_LOGIN;
@@ -133,6 +134,8 @@ enum Before {
     ActionStands,
     /// At least one factor can be used: for a policy that asks for one.
     SomeFactor,
+    /// What the Action needs at Twilio is there: for another channel by which users get codes.
+    TwilioTakes,
 }
 
 fn known(attrs: &Attrs, key: &str) -> Json {
@@ -229,7 +232,13 @@ impl Setting {
         };
         match self.before {
             Before::ProviderDelivers if !matches!(stage, Stage::SwitchOff | Stage::NarrowTypes) && phone => {
-                delivers().await?;
+                match self.name == MFA_FACTOR.name && !restores {
+                    true => delivery::delivers_beside(run, reader).await?,
+                    false => delivers().await?,
+                }
+            }
+            Before::TwilioTakes if stage == Stage::MessageTypes && !restores => {
+                handed_on::live(run, reader).await?;
             }
             Before::ActionStands if stage == Stage::Provider => delivery::action_stands(run, reader).await?,
             Before::ProviderDelivers if self.name == MFA_FACTOR.name && stage == Stage::SwitchOff => {
@@ -255,6 +264,9 @@ impl Setting {
                             "the phone factor is the only one that is on, and no message type is; plan again";
                         return Err(Failed::NotDone(text.into()));
                     }
+                } else if !restores && on.iter().any(|name| name == "sms") {
+                    // Some users have enrolled nothing but their phone.
+                    handed_on::live(run, reader).await?;
                 }
             }
             _ => {}

@@ -1,0 +1,152 @@
+//! What other stacks of the same tenant have on record, so that taking this one away does not break them.
+//!
+//! Their records are not ours to check, and anybody who edits Actions can write one. That is why nothing is believed
+//! of them but that something is to stay: a forged one keeps us from deleting, and can do no more.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use crate::kinds::Seen;
+use crate::ledger::{compact, prints::Prints};
+use crate::model::ledger::{Entry, Last, Ledger};
+use crate::model::plan::{Step, Verb};
+use crate::model::secret::{Origin, Secret};
+use crate::model::value::{Ids, Value};
+
+/// Outputs and ids that name one object in the whole tenant or account.
+const NAMES_ONE: [&str; 5] = ["id", "sid", "service", "action_id", "url"];
+
+fn names(ids: &Ids) -> impl Iterator<Item = &str> {
+    let of = |name: &&str| ids.get(*name).map(String::as_str).filter(|id| !id.is_empty());
+    NAMES_ONE.iter().filter_map(of)
+}
+
+/// The other stack that a step which takes away, or puts a former value back, would break: it has the same object on
+/// record, or wants another value of the same switch.
+pub fn claimant<'a>(others: &'a [Ledger], entry: &Entry, seen: &Seen, step: &Step) -> Option<&'a str> {
+    let breaks =
+        |other: &&Ledger| other.resources.iter().any(|(at, theirs)| is_broken(at, theirs, entry, seen, step));
+    others.iter().find(breaks).map(|other| other.stack.as_str())
+}
+
+fn is_broken(at: &str, theirs: &Entry, entry: &Entry, seen: &Seen, step: &Step) -> bool {
+    let ours = || names(&entry.ids).chain(names(&seen.ids));
+    let is_told =
+        |last: &Last| matches!(last, Last::Plain(Json::String(text)) if ours().any(|id| id == text));
+    let same =
+        ours().any(|id| names(&theirs.ids).any(|their| their == id)) || theirs.fields.values().any(is_told);
+    if step.verb == Verb::Delete {
+        return same;
+    }
+    let switch = at == step.address && ours().next().is_none();
+    let values = step.op["values"].as_object();
+    let differs = |(field, value): (&String, &Json)| match theirs.fields.get(field) {
+        Some(Last::Plain(wanted)) => *wanted != compact(value),
+        _ => false,
+    };
+    (same || switch) && values.map_or(same, |values| values.into_iter().any(differs))
+}
+
+/// Who still sends through, or reports to, the Verify service with that SID once all steps are done: in words.
+pub fn sender(
+    sid: &str,
+    steps: &[Step],
+    ours: (Option<&Ledger>, &Prints),
+    seen: &BTreeMap<String, Seen>,
+    others: &[Ledger],
+    rounds: u32,
+) -> Option<String> {
+    let goes = |address: &str| {
+        let forgets = |step: &Step| step.op["key"] == json!("TWILIO_VERIFY_SID");
+        steps.iter().any(|step| step.address == address && (step.verb == Verb::Delete || forgets(step)))
+    };
+    let runs = |seen: &Seen| seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(json!(false)));
+    let stays = |address: &str| seen.get(address).is_some_and(runs) && !goes(address);
+    let (ledger, prints) = ours;
+    let own = ledger.into_iter().flat_map(|ledger| &ledger.resources);
+    let own = own.filter(|(address, entry)| stays(address) && tells(entry, sid, prints));
+    let mut own = own.map(|(address, _)| format!("{address}, which stays, uses it"));
+    own.next().or_else(|| {
+        let uses = |other: &&Ledger| {
+            let prints = Prints::new(&other.salt, rounds);
+            other.resources.values().any(|entry| tells(entry, sid, &prints))
+        };
+        others.iter().find(uses).map(|other| format!("the stack {} uses it", other.stack))
+    })
+}
+
+/// Whether the record of an Action or a Function says that its code was told of this service.
+fn tells(entry: &Entry, sid: &str, prints: &Prints) -> bool {
+    let sid = Secret::new(sid, Origin::Public);
+    let is_slow = |print: &str| !print.starts_with("fast:");
+    entry.fields.iter().any(|(field, last)| match last {
+        // A slow print costs time, and a record of others may hold many.
+        Last::Print { print, .. } => {
+            let may = !is_slow(print) || field.to_ascii_uppercase().ends_with("VERIFY_SID");
+            may && prints.is_of(print, &sid)
+        }
+        Last::Plain(text) => field.contains('.') && text == sid.expose(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::step;
+    use crate::model::ledger::{LEDGER_SCHEMA, Ownership};
+    use crate::model::plan::Stage;
+
+    fn entry(kind: &str, ids: &[(&str, &str)], fields: &[(&str, Last)]) -> Entry {
+        Entry {
+            kind: kind.into(),
+            ownership: Ownership::Created,
+            ids: ids.iter().map(|(key, id)| ((*key).to_owned(), (*id).to_owned())).collect(),
+            fields: fields.iter().map(|(field, last)| ((*field).to_owned(), last.clone())).collect(),
+            restore: BTreeMap::new(),
+            notes: BTreeMap::new(),
+        }
+    }
+
+    fn record(resources: &[(&str, Entry)]) -> Ledger {
+        Ledger {
+            schema: LEDGER_SCHEMA,
+            tenant: "acme-dev.eu.auth0.com".into(),
+            account: "AC00000000000000000000000000000001".into(),
+            stack: "other".into(),
+            serial: 1,
+            salt: "00112233445566778899aabbccddeeff".into(),
+            resources: resources.iter().map(|(at, entry)| ((*at).to_owned(), entry.clone())).collect(),
+            intent: None,
+            history: Vec::new(),
+        }
+    }
+
+    fn with(verb: Verb, op: Json) -> Step {
+        step("x", "x", verb, Stage::RemoveAction, "x", op)
+    }
+
+    #[test]
+    fn the_same_object_is_claimed_whatever_it_is_called() {
+        let others = [record(&[("action", entry("action", &[("id", "a-1")], &[]))])];
+        let goes = with(Verb::Delete, json!({ "do": "delete" }));
+        let claimed =
+            |ids: &[(&str, &str)]| claimant(&others, &entry("x", ids, &[]), &Seen::default(), &goes);
+        assert_eq!(claimed(&[("id", "a-1")]), Some("other"));
+        assert_eq!(claimed(&[("action_id", "a-1")]), Some("other"), "its binding");
+        assert_eq!(claimed(&[("id", "a-2")]), None);
+        assert_eq!(claimed(&[]), None);
+    }
+
+    #[test]
+    fn a_switch_goes_back_unless_another_stack_wants_it_otherwise() {
+        let on = Last::Plain(json!(true));
+        let others = [record(&[("x", entry("mfa_factor", &[], &[("enabled", on)]))])];
+        let back = |value: bool| {
+            let step = with(Verb::Update, json!({ "values": { "enabled": value } }));
+            claimant(&others, &entry("mfa_factor", &[], &[]), &Seen::default(), &step)
+        };
+        assert_eq!(back(false), Some("other"));
+        assert_eq!(back(true), None);
+    }
+}
