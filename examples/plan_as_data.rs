@@ -60,6 +60,8 @@ fn main() {
         destroy: false,
         allow_delete: false,
         tries_credentials: false,
+        named: Default::default(),
+        reads_only: false,
     };
     let connection = Connection {
         domain: session.tenant.clone(),

@@ -4,9 +4,10 @@
 pub mod bench;
 mod credentials;
 mod exposure;
+mod forged;
 pub mod function;
 mod kills;
-mod ledgers;
+pub mod ledgers;
 pub mod limits;
 pub mod migration;
 mod pace;

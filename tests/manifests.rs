@@ -1,6 +1,7 @@
 //! The manifests that ship: each is applied, found unchanged, killed at every request, and destroyed. And the how-to,
 //! row by row.
 
+mod bodies;
 mod howto;
 
 use std::collections::BTreeMap;

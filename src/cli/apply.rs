@@ -45,7 +45,8 @@ pub struct Args {
 /// Take away what this stack made, and put back what it changed
 ///
 /// Deletes only what was created by this stack. Settings that were there before get their former values back. Foreign
-/// Actions, bindings, factors, streams and services stay as they are.
+/// Actions, bindings, factors, streams and services stay as they are. Where nothing proves the record (an older version
+/// wrote it, or somebody else did), each object has to be named with --delete, or its id typed; --yes does not cover it.
 ///
 /// Example: lockstep destroy manifests/quickstart.yaml --twin=world.json
 #[derive(clap::Args)]
@@ -68,6 +69,9 @@ struct Common {
     /// Read everything again afterwards and expect an empty plan
     #[arg(long)]
     verify: bool,
+    /// Take away or put back this object, although no sealed record calls it this stack's; may be repeated
+    #[arg(long, value_name = "ID")]
+    delete: Vec<String>,
     /// Append one JSON line per write to this file
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
@@ -87,6 +91,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         return Ok(Exit::Failed);
     };
     ready.session.allow_delete = args.allow_delete;
+    ready.session.named = args.common.delete.iter().cloned().collect();
     let result = carry_out(&args.common, saved.as_ref(), &audit, &mut ready, shell);
     ready.close()?;
     result
@@ -99,6 +104,7 @@ pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
         return Ok(Exit::Failed);
     };
     ready.session.destroy = true;
+    ready.session.named = args.common.delete.iter().cloned().collect();
     ready.session.allow_delete = true;
     let result = carry_out(&args.common, None, &audit, &mut ready, shell);
     ready.close()?;
@@ -147,6 +153,9 @@ fn carry_out(
         if !json {
             let text = render::plan(&plan, Paint(shell.say.out_color()));
             shell.say.out(&text);
+        }
+        if saved.is_none() && !common.yes && !json && named(&plan, ready, shell)? {
+            continue;
         }
         if plan.blockers().next().is_some() {
             if json {
@@ -211,6 +220,24 @@ fn applied(ready: &mut Ready<'_>, observation: Observation, wishes: Wishes) -> R
     ready
         .driver
         .run(ready.tenant, move |port| async move { apply(&session, observation, wishes, &port).await })
+}
+
+/// Asks for the id of each object that only a record without proof calls ours. True: one was named, so plan anew.
+fn named(plan: &Plan, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<bool> {
+    let signals = shell.signals.clone();
+    let mut any = false;
+    for object in &plan.unproven {
+        let question = format!(
+            "{}: {}. To do this, type {} (anything else leaves it as it is):",
+            object.address, object.what, object.id
+        );
+        match shell.say.ask_word(&question, &signals) {
+            Ok(word) if word == object.id => any |= ready.session.named.insert(word),
+            Ok(_) => {}
+            Err(_) => return Ok(false),
+        }
+    }
+    Ok(any)
 }
 
 fn confirmed(plan: &Plan, shell: &mut Shell) -> Result<bool> {

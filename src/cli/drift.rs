@@ -33,6 +33,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     // Removed parts of the manifest are a difference here, not a reason to refuse.
     ready.session.allow_delete = true;
     ready.session.tries_credentials = true;
+    ready.session.reads_only = true;
     let plan = observed(&mut ready)?.plan;
     let exit = verdict(&plan);
     if args.output.is_json() {
@@ -75,6 +76,7 @@ pub fn verdict(plan: &Plan) -> Exit {
             causes.push(if removed { Cause::NotApplied } else { Cause::TenantChanged });
         }
     }
+    causes.extend(plan.unproven.iter().map(|_| Cause::NotApplied));
     let has = |cause: Cause| causes.contains(&cause);
     let level = |level: Level| plan.findings.iter().any(|finding| finding.level == level);
     match () {

@@ -50,6 +50,9 @@ pub struct Args {
     /// Also plan to take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
+    /// Plan as if this object, which no sealed record calls this stack's, may be taken away or put back; may be repeated
+    #[arg(long, value_name = "ID")]
+    delete: Vec<String>,
 }
 
 /// How the result is written.
@@ -93,6 +96,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     };
     ready.session.destroy = args.destroy;
     ready.session.allow_delete = args.allow_delete;
+    ready.session.named = args.delete.iter().cloned().collect();
+    ready.session.reads_only = true;
     let observation = observed(&mut ready)?;
     let plan = &observation.plan;
     show(args, plan, shell)?;
@@ -122,6 +127,7 @@ fn unread(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Shell) 
         changes: Vec::new(),
         unknown: resource.desired.into_keys().collect(),
         ids: BTreeMap::new(),
+        name: None,
     };
     let plan = Plan {
         format: PLAN_FORMAT,
@@ -138,6 +144,7 @@ fn unread(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Shell) 
             level: Level::NotRead,
         }],
         deferred: Vec::new(),
+        unproven: Vec::new(),
         record: false,
         basis: String::new(),
     };

@@ -459,6 +459,8 @@ fn session(manifest: Manifest, args: &ConnectArgs, connection: &Connection) -> R
         destroy: false,
         allow_delete: false,
         tries_credentials: false,
+        named: Default::default(),
+        reads_only: false,
     })
 }
 

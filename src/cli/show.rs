@@ -28,6 +28,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, shell, show)? else {
         return Ok(Exit::Failed);
     };
+    ready.session.reads_only = true;
     let session = ready.session.clone();
     let result = ready.driver.run(ready.tenant, move |port| async move {
         let found = session.store.load(session.owner(), &port.reader(), true).await;

@@ -244,7 +244,9 @@ impl<'a> Work<'a> {
             resources: BTreeMap::new(),
             intent: None,
             history: Vec::new(),
+            seals: BTreeMap::new(),
         });
+        ledger.schema = LEDGER_SCHEMA;
         // What was recorded of one object says nothing of another one in its place.
         ledger.resources.retain(|address, _| {
             let seen = observation.seen.get(address);
@@ -283,6 +285,7 @@ impl<'a> Work<'a> {
 
     async fn save(&mut self) -> Result<(), Failed> {
         self.ledger.serial += 1;
+        self.ledger = self.session.owner().keys.sealed(&self.ledger);
         let id = self.session.store.save(&self.ledger, self.action_id.clone(), self.port).await?;
         self.action_id = id;
         Ok(())
@@ -322,7 +325,7 @@ impl<'a> Work<'a> {
     async fn is_ours(&self, nonce: &str) -> Result<bool, Failed> {
         let known = Found { action_id: self.action_id.clone(), ..Found::default() };
         let now = self.session.store.reload(self.session.owner(), &known, &self.port.reader()).await?;
-        Ok(now.ledger.and_then(|ledger| ledger.intent).is_some_and(|intent| intent.nonce == nonce))
+        Ok(now.nonce.as_deref() == Some(nonce))
     }
 
     async fn steps(&mut self, lease: &Lease) -> Outcome {
@@ -499,7 +502,9 @@ impl<'a> Work<'a> {
             let wanted = &self.wanted;
             let waits = |address: &String| self.plan.deferred.iter().find(|later| later.address == *address);
             self.ledger.resources.retain(|address, _| {
-                wanted.iter().any(|want| &want.address == address) || waits(address).is_some()
+                wanted.iter().any(|want| &want.address == address)
+                    || waits(address).is_some()
+                    || self.plan.unproven.iter().any(|stays| stays.address == *address)
             });
             let now = self.port.now_ms();
             for (address, entry) in &mut self.ledger.resources {
@@ -612,6 +617,7 @@ impl<'a> Work<'a> {
                 fields,
                 restore,
                 notes,
+                unproven: before.is_some_and(|entry| entry.unproven) && !self.created.contains(address),
             };
             self.ledger.resources.insert(address.clone(), entry);
         }

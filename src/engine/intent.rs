@@ -65,6 +65,7 @@ pub(super) fn goes_on(
                 fields: BTreeMap::new(),
                 restore: BTreeMap::new(),
                 notes: BTreeMap::new(),
+                unproven: false,
             };
             ledger.resources.insert(address.clone(), entry);
         }

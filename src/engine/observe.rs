@@ -1,6 +1,6 @@
 //! Reads everything that a plan follows from, and plans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use ring::digest;
@@ -10,12 +10,13 @@ use super::store::{Found, Owner, Store, others};
 use crate::kinds::trigger_binding::{self, LEGACY_BINDING};
 use crate::kinds::{self, Hint, Resource, Seen, Task, handed_on};
 use crate::ledger::prints::Prints;
+use crate::ledger::seal::Keys;
 use crate::model::call::{Failed, Get};
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Plan, Stage, Step, Verb};
 use crate::model::random::{Entropy, hex};
-use crate::model::value::Value;
+use crate::model::value::{Ids, Value};
 use crate::plan::build::{self, Basis};
 use crate::port::{Reader, join_all};
 
@@ -38,11 +39,21 @@ pub struct Session {
     pub allow_delete: bool,
     /// Credentials that the stack hands on are tried beside the reads: for `drift`.
     pub tries_credentials: bool,
+    /// Ids (of a switch, the address) of what may be taken away or put back although nothing proves the record.
+    pub named: BTreeSet<String>,
+    /// Nothing is written, so seals of credentials that are not here are taken on trust, and that is said.
+    pub reads_only: bool,
 }
 
 impl Session {
     pub fn owner(&self) -> Owner<'_> {
-        Owner { stack: &self.manifest.stack, tenant: &self.tenant, account: &self.account }
+        Owner {
+            stack: &self.manifest.stack,
+            tenant: &self.tenant,
+            account: &self.account,
+            keys: Keys::of(&self.manifest, self.rounds),
+            reads_only: self.reads_only,
+        }
     }
 
     /// The resources that this run wants; none when it destroys.
@@ -134,7 +145,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     found.unclear.extend(tried?);
     if !matches!(session.store, Store::Tenant) && session.destroy {
         let list = reader.get(&kinds::action::list()).await;
-        found.others = list.map(|list| others(&list, session.owner())).unwrap_or_default();
+        found.others = list.map(|list| others(&list, &session.owner())).unwrap_or_default();
     }
     on_record(session, &mut found, &mut seen, &declared, reader).await?;
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
@@ -325,6 +336,7 @@ pub(super) fn plan(
         keeps_ledger: session.store.keeps(),
         destroy: session.destroy,
         allow_delete: session.allow_delete,
+        named: &session.named,
         scopes: scopes.as_deref(),
         ledger_scopes: session.store.scopes(found, session.destroy),
         prints,
@@ -374,10 +386,14 @@ async fn observe_one(
 ) -> Result<Seen, Failed> {
     let Some(kind) = kinds::by_name(kind) else { return Ok(Seen::default()) };
     let known = found.ledger.as_ref().map(|ledger| &ledger.resources);
+    let entry = known.and_then(|entries| entries.get(address));
+    // What is to be changed is found by what the manifest says of it, where nothing proves the record.
+    let nameless = entry.filter(|entry| entry.unproven && want.is_some());
+    let nameless = nameless.map(|entry| Entry { ids: Ids::new(), ..entry.clone() });
     let hint = Hint {
         address,
         want,
-        entry: known.and_then(|entries| entries.get(address)),
+        entry: nameless.as_ref().or(entry),
         record: known,
         intent: found.ledger.as_ref().and_then(|ledger| ledger.intent.as_ref()),
         has_ledger: found.ledger.is_some(),
@@ -505,5 +521,6 @@ fn receipt(want: &Resource, now: &Seen, restore: BTreeMap<String, Json>) -> Opti
         fields: want.desired.iter().filter_map(plain).collect(),
         restore: if made { BTreeMap::new() } else { restore },
         notes: BTreeMap::new(),
+        unproven: false,
     })
 }

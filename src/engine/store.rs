@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde_json::{Value as Json, json};
 
 use crate::kinds::{action, text};
+use crate::ledger::seal::{Keys, Proof};
 use crate::ledger::{self, TRIGGER, TRIGGER_VERSION};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
@@ -40,6 +41,8 @@ pub struct Found {
     /// Id of the ledger Action, also of one that is not trusted: it is the one to write over.
     pub action_id: Option<String>,
     pub findings: Vec<Finding>,
+    /// Nonce of the intent on record, whether or not that is believed.
+    pub nonce: Option<String>,
     /// What an unfinished run made and nobody can tell apart, and what was tried beside; no part of the record.
     pub unclear: Vec<Finding>,
     /// The records of other stacks in the tenant, where the whole list of Actions was read.
@@ -51,6 +54,49 @@ impl Found {
     pub fn is_as(&self, known: &Found) -> bool {
         let serial = |found: &Found| found.ledger.as_ref().map(|ledger| ledger.serial);
         serial(self) == serial(known) && self.action_id == known.action_id && self.findings == known.findings
+    }
+
+    /// Takes a record that can be read, for as much as its seals prove.
+    fn take(&mut self, mut ledger: Ledger, owner: &Owner<'_>) {
+        self.nonce = ledger.intent.as_ref().map(|intent| intent.nonce.clone());
+        let proof = owner.keys.proof(&ledger);
+        let told = match &proof {
+            Proof::Sealed => None,
+            Proof::OfOthers(labels) if owner.reads_only => Some((
+                Level::Note,
+                format!(
+                    "the seal of the record cannot be checked with these credentials: it is by {}",
+                    labels.join(", ")
+                ),
+                "nothing to do: whoever applies this checks it, and takes nothing away that is not proven",
+            )),
+            Proof::OfOthers(labels) => Some((
+                Level::Note,
+                format!("the record is sealed by other credentials than these: {}", labels.join(", ")),
+                UNPROVEN,
+            )),
+            Proof::Broken(labels) => Some((
+                Level::Warning,
+                format!(
+                    "the record's seal by {} does not fit: somebody else wrote it, or that credential has changed since",
+                    labels.join(", ")
+                ),
+                UNPROVEN,
+            )),
+            Proof::Absent => Some((
+                Level::Note,
+                "the record has no seal: an older version wrote it, or somebody else did".to_owned(),
+                UNPROVEN,
+            )),
+        };
+        if let Some((level, text, help)) = told {
+            self.findings.push(finding(level, text, help));
+        }
+        let on_trust = owner.reads_only && matches!(proof, Proof::OfOthers(_));
+        if proof != Proof::Sealed && !on_trust {
+            ledger.distrust();
+        }
+        self.ledger = Some(ledger);
     }
 }
 
@@ -64,12 +110,18 @@ impl Found {
     }
 }
 
-/// Whose ledger it is.
-#[derive(Clone, Copy)]
+/// What is done with a record that nothing proves.
+const UNPROVEN: &str =
+    "it is compared with, and nothing is taken away or put back on its word: name what may go by --delete ID";
+
+/// Whose ledger it is, and what proves it.
 pub struct Owner<'a> {
     pub stack: &'a str,
     pub tenant: &'a str,
     pub account: &'a str,
+    pub keys: Keys,
+    /// See [`super::observe::Session::reads_only`].
+    pub reads_only: bool,
 }
 
 fn finding(level: Level, text: String, help: &str) -> Finding {
@@ -103,7 +155,7 @@ impl Store {
 
     /// Reads the ledger; `fresh` reads past what this phase has read already.
     pub async fn load(&self, owner: Owner<'_>, reader: &Reader, fresh: bool) -> Result<Found, Failed> {
-        let Owner { stack, tenant, account } = owner;
+        let Owner { stack, tenant, account, .. } = owner;
         match self {
             Store::None => Ok(Found::default()),
             Store::File(file) => {
@@ -112,7 +164,7 @@ impl Store {
                 };
                 let mut found = Found::default();
                 match ledger::parse(content.as_bytes(), stack, tenant, account) {
-                    Ok(ledger) => found.ledger = Some(ledger),
+                    Ok(ledger) => found.take(ledger, &owner),
                     // A file was named on the command line, so a wrong one is a mistake to stop at.
                     Err(fault) => found.findings.push(finding(
                         Level::Blocker,
@@ -128,7 +180,7 @@ impl Store {
                 } else {
                     (*reader.get(&action::list()).await?).clone()
                 };
-                in_tenant(&list, owner)
+                in_tenant(&list, &owner)
             }
         }
     }
@@ -137,7 +189,7 @@ impl Store {
     pub async fn reload(&self, owner: Owner<'_>, known: &Found, reader: &Reader) -> Result<Found, Failed> {
         match (self, &known.action_id) {
             (Store::Tenant, Some(id)) => match reader.fresh(&one(id)).await {
-                Ok(action) => in_tenant(&json!({ "actions": [action] }), owner),
+                Ok(action) => in_tenant(&json!({ "actions": [action] }), &owner),
                 Err(failed) if failed.status() == Some(404) => self.load(owner, reader, true).await,
                 Err(failed) => Err(failed),
             },
@@ -254,7 +306,7 @@ fn one(id: &str) -> Get {
 }
 
 /// The records of other stacks among these Actions, in order of their stacks.
-pub fn others(list: &Json, owner: Owner<'_>) -> Vec<Ledger> {
+pub fn others(list: &Json, owner: &Owner<'_>) -> Vec<Ledger> {
     let own = ledger::action_name(owner.stack);
     let read = |action: &Json| {
         let name = text(action, "name");
@@ -265,7 +317,7 @@ pub fn others(list: &Json, owner: Owner<'_>) -> Vec<Ledger> {
     others
 }
 
-fn in_tenant(list: &Json, owner: Owner<'_>) -> Result<Found, Failed> {
+fn in_tenant(list: &Json, owner: &Owner<'_>) -> Result<Found, Failed> {
     let name = ledger::action_name(owner.stack);
     let named: Vec<&Json> =
         action::items(list)?.iter().filter(|action| text(action, "name") == name).collect();
@@ -274,8 +326,18 @@ fn in_tenant(list: &Json, owner: Owner<'_>) -> Result<Found, Failed> {
         [] => {}
         [action] => {
             found.action_id = Some(text(action, "id").to_owned());
+            if !action::has_trigger(action, TRIGGER) {
+                found.findings.push(finding(
+                    Level::Blocker,
+                    format!(
+                        "an Action is named {name:?} as the record is, and is not on {TRIGGER} (id {}): it is not written over",
+                        text(action, "id")
+                    ),
+                    "rename or delete that Action",
+                ));
+            }
             match ledger::read(text(action, "code"), owner.stack, owner.tenant, owner.account) {
-                Ok(ledger) => found.ledger = Some(ledger),
+                Ok(ledger) => found.take(ledger, owner),
                 Err(fault @ ledger::Fault::Newer(_)) => found.findings.push(finding(
                     Level::Blocker,
                     format!("the ledger in the tenant cannot be used: {fault}"),

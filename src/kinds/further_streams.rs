@@ -166,8 +166,10 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
 
 /// Since when events are to be replayed, for the stream at that address.
 pub(super) fn start_from<'a>(manifest: &'a Manifest, address: &str) -> Option<&'a str> {
-    let (_, name) = address.split_once('.')?;
-    manifest.text(SECTION_PATH, &format!("{HTTP}{name}.start_from"))
+    match address.split_once('.') {
+        Some((_, name)) => manifest.text(SECTION_PATH, &format!("{HTTP}{name}.start_from")),
+        None => manifest.text(log_stream::SECTION_PATH, "start_from"),
+    }
 }
 
 /// Whether a stream has such an attribute.

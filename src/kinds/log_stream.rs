@@ -327,10 +327,15 @@ impl Kind for LogStream {
         };
         let effects = |status: &str| feedback(diff.address, status, endpoint);
         if !diff.seen.exists {
-            let mut create =
-                diff.step(Verb::Create, Stage::Feedback, "create the stream", json!({ "do": "create" }));
+            // It is sent on create only and never read back, so it is no field that could differ.
+            let start = further_streams::start_from(diff.manifest, diff.address);
+            let op = json!({ "do": "create", "start_from": start });
+            let mut create = diff.step(Verb::Create, Stage::Feedback, "create the stream", op);
             create.creates = true;
             create.reason = "it does not exist".into();
+            if let Some(start) = start {
+                create.reason += &format!("; it replays events from {start} on");
+            }
             create.effects = effects("active");
             let mut steps = vec![create];
             if paused {
@@ -408,11 +413,7 @@ impl Kind for LogStream {
                 "create" => {
                     let mut body = body(run.desired, &Attrs::new());
                     body["type"] = json!("http");
-                    let start = match run.address {
-                        NAME => run.manifest.text(SECTION_PATH, "start_from"),
-                        further => further_streams::start_from(run.manifest, further),
-                    };
-                    if let Some(start) = start {
+                    if let Some(start) = run.step.op["start_from"].as_str() {
                         body["startFrom"] = json!(start);
                     }
                     let reply = writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await;

@@ -94,6 +94,9 @@ pub struct Seen {
     pub not_read: bool,
 }
 
+/// Member of [`Seen::raw`]: a record that nothing proves names it, and so does the manifest, by its name only.
+pub const UNPROVEN: &str = "unproven";
+
 /// Member of [`Seen::raw`]: what stands there is not the object that the record is about (another one was pinned, or
 /// somebody made a new one of the same name), so nothing of the record says whose it is.
 pub const ANOTHER: &str = "another";
@@ -135,6 +138,17 @@ impl Hint<'_> {
     /// Ids that were there before an unfinished run which may have made this.
     pub fn creating(&self) -> Option<&Vec<String>> {
         self.intent.and_then(|intent| intent.creating.get(self.address))
+    }
+
+    /// An id that a record says and nothing proves: to tell of the object, and for nothing else.
+    pub fn unproven_id(&self, id: &str) -> Option<&str> {
+        let entry = self.record?.get(self.address).filter(|entry| entry.unproven && self.want.is_some())?;
+        entry.ids.get(id).map(String::as_str).filter(|id| !id.is_empty())
+    }
+
+    /// Whether a record that is proven knows the resource.
+    pub fn is_known(&self) -> bool {
+        self.entry.is_some_and(|entry| !entry.unproven)
     }
 
     /// What an unfinished run was to call the object it may have made, where the manifest says otherwise by now.

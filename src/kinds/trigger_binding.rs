@@ -242,7 +242,10 @@ impl TriggerBinding {
     /// Id of our Action: as it is now, else as it was bound.
     fn action_id(&self, run: &Run<'_>) -> String {
         let now = run.ids.get(self.action.name).and_then(|ids| ids.get("id"));
-        now.or_else(|| run.seen.ids.get("action_id")).cloned().unwrap_or_default()
+        let bound = run.seen.ids.get("action_id");
+        // What is taken out is what the plan has shown.
+        let id = if run.step.verb == Verb::Delete { bound.or(now) } else { now.or(bound) };
+        id.cloned().unwrap_or_default()
     }
 }
 
@@ -430,19 +433,25 @@ impl Kind for TriggerBinding {
         if diff.seen.exists && diff.changes.is_empty() {
             return self.retry(diff).into_iter().collect();
         }
-        let mut order: Vec<String> = diff.seen.raw["list"]
+        let part = |entry: &Json, at: usize| entry[at].as_str().unwrap_or_default().to_owned();
+        let bound: Vec<Bound> = diff.seen.raw["list"]
             .as_array()
             .into_iter()
             .flatten()
-            .map(|entry| entry[2].as_str().unwrap_or_default().to_owned())
+            .map(|entry| Bound {
+                action_id: part(entry, 0),
+                action_name: part(entry, 1),
+                display_name: part(entry, 2),
+            })
             .collect();
-        let name = diff.want.desired.get("display_name").and_then(Value::as_str).unwrap_or_default();
+        let own = ours(&diff.want.desired, "", "");
+        let placed = place(&bound, &own, &self.position(diff.manifest));
+        let order: Vec<&str> = placed.iter().map(|entry| entry.display_name.as_str()).collect();
         let (verb, what) =
             if diff.seen.exists { (Verb::Update, "update the binding") } else { (Verb::Create, "bind") };
-        if !diff.seen.exists {
-            order.push(name.to_owned());
-        }
-        let mut step = diff.step(verb, self.stage, what, json!({ "do": "bind" }));
+        let position = diff.manifest.text(self.section, "position").unwrap_or("last");
+        let op = json!({ "do": "bind", "position": position });
+        let mut step = diff.step(verb, self.stage, what, op);
         step.reason = if diff.seen.exists {
             diff.changed_names()
         } else {

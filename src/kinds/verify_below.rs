@@ -27,7 +27,8 @@ pub fn prefetch(manifest: &Manifest, tail: &str) -> Vec<Get> {
 pub fn known_sid<'a>(hint: &Hint<'a>) -> Option<&'a str> {
     let own = hint.entry.and_then(|entry| entry.ids.get("service_sid"));
     let service = hint.record.and_then(|record| record.get("verify_service"));
-    let recorded = service.and_then(|entry| entry.ids.get("sid"));
+    let believed = service.filter(|entry| !entry.unproven || hint.want.is_none());
+    let recorded = believed.and_then(|entry| entry.ids.get("sid"));
     let sid = match hint.want {
         Some(_) => verify_service::pinned(hint.manifest).or(recorded.or(own).map(String::as_str)),
         None => own.or(recorded).map(String::as_str),
@@ -54,12 +55,8 @@ pub async fn read(
     // A run that was killed may have made the service; how that is found is the service's own affair. Its reads are
     // shared with it, so this costs nothing.
     let wanted = verify_service::VerifyService.declare(hint.manifest);
-    let service = Hint {
-        address: verify_service::NAME,
-        want: wanted.first(),
-        entry: hint.record.and_then(|record| record.get(verify_service::NAME)),
-        ..*hint
-    };
+    let entry = hint.record.and_then(|record| record.get(verify_service::NAME));
+    let service = Hint { address: verify_service::NAME, want: wanted.first(), entry, ..*hint };
     let Seen { ids, .. } = verify_service::find(&service, reader).await?;
     let Some(sid) = ids.get("sid").filter(|sid| !sid.is_empty() && Some(sid.as_str()) != known_sid(hint))
     else {

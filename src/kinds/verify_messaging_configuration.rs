@@ -3,14 +3,14 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, step, text, verify_below};
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, step, text, verify_below, verify_service};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Stage, Step, Verb};
+use crate::model::plan::{Facts, Finding, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -88,7 +88,7 @@ impl Kind for VerifyMessagingConfiguration {
                     seen.raw["resumed"] = json!(true);
                 } else {
                     seen.unowned = true;
-                    seen.raw[super::ANOTHER] = json!(hint.entry.is_some());
+                    seen.raw[super::ANOTHER] = json!(hint.is_known());
                 }
             }
             Ok(seen)
@@ -144,6 +144,10 @@ impl Kind for VerifyMessagingConfiguration {
 
     fn scopes(&self, _step: &Step) -> &'static [&'static str] {
         &[]
+    }
+
+    fn refusals(&self, diff: &Diff<'_>, steps: &[Step]) -> Vec<Finding> {
+        verify_service::unproven(diff, steps).into_iter().collect()
     }
 
     fn facts(&self, _address: &str, _seen: &Seen) -> Facts {

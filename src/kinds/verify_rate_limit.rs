@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Diff, Done, Hint, Kind, Resource, Run, Seen, Task, code_limits, named, step, text, verify_below,
+    verify_service,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -256,7 +257,7 @@ impl Kind for VerifyRateLimit {
                     seen.raw["resumed"] = json!(true);
                 } else {
                     seen.unowned = true;
-                    seen.raw[super::ANOTHER] = json!(hint.entry.is_some());
+                    seen.raw[super::ANOTHER] = json!(hint.is_known());
                 }
             }
             Ok(seen)
@@ -445,7 +446,7 @@ impl Kind for VerifyRateLimit {
         if desired.keys().any(|key| interval_of(key).is_some()) { &[BUCKET] } else { &[] }
     }
 
-    fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+    fn refusals(&self, diff: &Diff<'_>, steps: &[Step]) -> Vec<Finding> {
         let unlimited = diff.seen.exists
             && !diff.seen.attrs.keys().chain(diff.want.desired.keys()).any(|key| interval_of(key).is_some());
         let finding = || Finding {
@@ -454,7 +455,7 @@ impl Kind for VerifyRateLimit {
             help: "add buckets: to it in the manifest".into(),
             level: Level::Note,
         };
-        unlimited.then(finding).into_iter().collect()
+        unlimited.then(finding).into_iter().chain(verify_service::unproven(diff, steps)).collect()
     }
 }
 

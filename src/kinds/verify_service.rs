@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::verify_fields::{MAY_BE_HIDDEN, SECTION, form, normalise, parse};
 use super::{
-    ANOTHER, Diff, Done, Hint, Kind, Resource, Run, Seen, Task, feedback_function, step, text,
+    ANOTHER, Diff, Done, Hint, Kind, Resource, Run, Seen, Task, UNPROVEN, feedback_function, step, text,
     verify_template,
 };
 use crate::diag::{Problem, codes};
@@ -263,7 +263,7 @@ impl Kind for VerifyService {
         MAY_BE_HIDDEN.contains(&field.split('.').next().unwrap_or_default())
     }
 
-    fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+    fn refusals(&self, diff: &Diff<'_>, steps: &[Step]) -> Vec<Finding> {
         let hidden = |field: &str| matches!(diff.seen.attrs.get(field), Some(Value::Unknown(_)));
         let lost: Vec<&str> =
             diff.changes.iter().map(|change| change.field.as_str()).filter(|field| hidden(field)).collect();
@@ -276,7 +276,8 @@ impl Kind for VerifyService {
             help: "what was there before cannot be put back by destroy".into(),
             level: Level::Note,
         };
-        (!lost.is_empty() && diff.entry.is_none()).then(finding).into_iter().collect()
+        let lost = (!lost.is_empty() && diff.entry.is_none()).then(finding);
+        lost.into_iter().chain(unproven(diff, steps)).collect()
     }
 
     /// The template's name stands for its SID, which is put back.
@@ -302,6 +303,7 @@ fn sends_custom_codes(desired: &Attrs, seen: &Seen) -> Result<(), Failed> {
 /// SID that the record has. An entry without one was not written by us, and is as good as none.
 fn recorded<'a>(hint: &Hint<'a>) -> Option<&'a str> {
     hint.entry
+        .filter(|entry| !entry.unproven || hint.want.is_none())
         .and_then(|entry| entry.ids.get("sid"))
         .map(String::as_str)
         .filter(|sid| super::is_sid(sid, "VA"))
@@ -413,6 +415,22 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
             seen.unowned = true;
             return Ok(seen);
         }
+        // A record that nothing proves and the name agree on the only one of that name: good for comparing.
+        let said = hint.unproven_id("sid");
+        if let ([service], true) = (named.as_slice(), sids.iter().any(|sid| Some(*sid) == said)) {
+            let mut seen = parse(service);
+            seen.unowned = true;
+            seen.raw[UNPROVEN] = json!(true);
+            return Ok(seen);
+        }
+    }
+    let said = hint.unproven_id("sid").filter(|said| all.contains(said));
+    if let Some(service) =
+        said.and_then(|said| services(&list).ok()?.iter().find(|one| text(one, "sid") == said))
+    {
+        let finding = unproven_finding(hint.address, text(service, "friendly_name"), text(service, "sid"));
+        seen.findings.push(finding);
+        return Ok(seen);
     }
     let may_create = wants_new && (hint.has_ledger || !traces(hint.manifest, reader).await);
     if recorded(hint).is_none() && !named.is_empty() && wants_new && !may_create {
@@ -500,6 +518,27 @@ fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
     );
     step.reason = "it was there before this stack".into();
     Some(step)
+}
+
+/// Names are not unique, so a service that only a record without proof and its name point to is not written to.
+pub(super) fn unproven(diff: &Diff<'_>, steps: &[Step]) -> Option<Finding> {
+    let service = diff.all.get(NAME).filter(|seen| seen.raw[UNPROVEN] == json!(true) && !steps.is_empty())?;
+    let sid = service.ids.get("sid").map(String::as_str).unwrap_or_default();
+    let name = service.attrs.get("friendly_name").and_then(Value::as_str).unwrap_or_default();
+    Some(unproven_finding(diff.address, name, sid))
+}
+
+fn unproven_finding(address: &str, name: &str, sid: &str) -> Finding {
+    Finding {
+        address: address.to_owned(),
+        text: format!(
+            "the record says that the service {name:?} ({sid}) is this stack's, and nothing proves the record"
+        ),
+        help: format!(
+            "if it is, write verify_service.sid: {sid} into the manifest; if not, delete the Action that holds the record"
+        ),
+        level: Level::Blocker,
+    }
 }
 
 /// Whether a key of the section belongs to a resource of its own.

@@ -2,9 +2,10 @@
 //!
 //! The ledger is an Auth0 Action that is never deployed and never bound. Its source exports a handler that does
 //! nothing, and carries the payload as base64 of versioned JSON with a checksum. Everything read back is untrusted:
-//! anybody who can edit Actions can edit it.
+//! anybody who can edit Actions can edit it. What only a run of ours may have said is proven by a seal.
 
 pub mod prints;
+pub mod seal;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -138,11 +139,11 @@ pub fn compact(value: &Json) -> Json {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    fn sample() -> Ledger {
+    pub(crate) fn sample() -> Ledger {
         Ledger {
             schema: LEDGER_SCHEMA,
             tenant: "acme-dev.eu.auth0.com".into(),
@@ -153,10 +154,11 @@ mod tests {
             resources: BTreeMap::new(),
             intent: None,
             history: Vec::new(),
+            seals: BTreeMap::new(),
         }
     }
 
-    fn read_sample(source: &str) -> Result<Ledger, Fault> {
+    pub(crate) fn read_sample(source: &str) -> Result<Ledger, Fault> {
         read(source, "acme", "acme-dev.eu.auth0.com", "AC00000000000000000000000000000001")
     }
 

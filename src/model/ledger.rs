@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 
 use super::value::Ids;
 
-/// Version of the ledger's JSON form.
-pub const LEDGER_SCHEMA: u32 = 1;
+/// Version of the ledger's JSON form. 2 has seals; a build that knows 1 only leaves such a record alone.
+pub const LEDGER_SCHEMA: u32 = 2;
 
 /// Note of an entry whose removal waits: the time from which it may go, RFC 3339.
 pub const NOT_BEFORE: &str = "not_before";
@@ -40,6 +40,18 @@ pub struct Ledger {
     /// The latest runs, oldest first, at most ten.
     #[serde(default)]
     pub history: Vec<Applied>,
+    /// By the label of the credential that made each: what proves that a run of ours wrote all of the above.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seals: BTreeMap<String, String>,
+}
+
+impl Ledger {
+    /// Takes from a record that nothing proves what only a proven one may say: whose the objects are, what is to be put
+    /// back, and what a run was about to make.
+    pub fn distrust(&mut self) {
+        self.intent = None;
+        self.resources.values_mut().for_each(|entry| entry.unproven = true);
+    }
 }
 
 /// Whether we made the object or found it.
@@ -65,6 +77,10 @@ pub struct Entry {
     /// The kind's own notes (an optional binding that the API refuses, for example).
     #[serde(default)]
     pub notes: BTreeMap<String, Json>,
+    /// It comes from a record that nothing proved: good for comparing. Whose the object is and what is to be put back has
+    /// to be said by a person.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
 }
 
 /// The last applied value of a field.

@@ -86,6 +86,9 @@ pub struct ResourcePlan {
     pub unknown: Vec<String>,
     /// Remote ids, for people.
     pub ids: BTreeMap<String, String>,
+    /// Its name on the tenant or the account, for people: of what goes, whoever confirms it must know which one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Order of steps across resources. Retracting steps first, exposing ones last, removals at the end.
@@ -188,6 +191,18 @@ pub enum Level {
     NotRead,
 }
 
+/// Something that goes or is put back only when a person names it: nothing proves the record that calls it this stack's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unproven {
+    pub address: String,
+    /// What has to be named: the remote id, or the address of what has none.
+    pub id: String,
+    /// Its name on the tenant or the account, empty when it has none.
+    pub name: String,
+    /// What would be done, in words.
+    pub what: String,
+}
+
 /// A removal that waits, because what it removes may still be in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deferred {
@@ -218,6 +233,9 @@ pub struct Plan {
     /// Removals that wait; no change until they are due.
     #[serde(default)]
     pub deferred: Vec<Deferred>,
+    /// What stays until a person names it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<Unproven>,
     /// The ledger is to be written although no step is needed (adoption of what is already as wanted).
     pub record: bool,
     /// Digest over everything the plan was computed from, for the check of a saved plan.

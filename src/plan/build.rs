@@ -12,7 +12,8 @@ use crate::ledger::prints::Prints;
 use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{
-    Deferred, Facts, Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Stage, Step, Verb,
+    Cause, Deferred, Facts, FieldChange, Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Stage, Step,
+    Unproven, Verb,
 };
 use crate::model::random::hex;
 use crate::model::value::Value;
@@ -33,6 +34,8 @@ pub struct Basis<'a> {
     pub keeps_ledger: bool,
     pub destroy: bool,
     pub allow_delete: bool,
+    /// What may be taken away or put back although nothing proves the record, by [`handle`].
+    pub named: &'a BTreeSet<String>,
     /// Scopes of the access token; `None` when the server did not name them.
     pub scopes: Option<&'a [String]>,
     pub prints: &'a Prints,
@@ -120,12 +123,13 @@ pub fn build(basis: Basis<'_>) -> Plan {
             changes,
             unknown,
             ids: seen.ids.clone(),
+            name: None,
         });
         steps.extend(made);
     }
     let mut leaving = Leavers::default();
     removals(&basis, &wanted, &facts, &mut leaving);
-    let Leavers { mut deferred, .. } = leaving;
+    let mut deferred = std::mem::take(&mut leaving.deferred);
     deferred.sort_by_key(|later| later.stage);
     facts.extend(leaving.facts);
     findings.extend(leaving.findings);
@@ -176,6 +180,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
         steps,
         findings,
         deferred,
+        unproven: leaving.unproven,
         record,
         basis: basis_digest,
     }
@@ -187,6 +192,7 @@ struct Leavers {
     resources: Vec<ResourcePlan>,
     steps: Vec<Step>,
     deferred: Vec<Deferred>,
+    unproven: Vec<Unproven>,
     facts: Facts,
     findings: Vec<Finding>,
     record: bool,
@@ -269,19 +275,88 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], facts: &Facts, out: &mut Lea
             }
             Leaving::Deferred { wait_ms } => wait(basis, entry, wait_ms, facts, &mut made, address, out),
         }
+        for step in made.iter_mut().filter(|step| step.verb != Verb::Delete && step.op["values"].is_object())
+        {
+            step.reason = "as it was before this stack, by the record".into();
+        }
+        let level = if way == Leaving::Removed { Level::Blocker } else { Level::Warning };
+        let asks = entry.unproven && !made.is_empty() && !basis.named.contains(handle(address, seen));
+        if asks && (basis.destroy || basis.allow_delete || way != Leaving::Removed) {
+            let unproven = Unproven {
+                address: address.clone(),
+                id: handle(address, seen).to_owned(),
+                name: name_of(seen).unwrap_or_default().to_owned(),
+                what: made.iter().map(|step| step.what.clone()).collect::<Vec<_>>().join(", then "),
+            };
+            made.clear();
+            out.findings.push(ask_for(&unproven, level));
+            out.unproven.push(unproven);
+        }
+        let changes = put_back(&made, seen, entry);
         let verb = made.first().map_or(Verb::NoOp, |step| step.verb);
-        let waits = out.deferred.iter().any(|later| later.address == *address);
+        let waits = out.deferred.iter().any(|later| later.address == *address)
+            || out.unproven.iter().any(|stays| stays.address == *address);
         out.record |= made.is_empty() && !waits;
         out.resources.push(ResourcePlan {
             address: address.clone(),
             kind: entry.kind.clone(),
             verb,
-            changes: Vec::new(),
+            changes,
             unknown: Vec::new(),
             ids: seen.ids.clone(),
+            name: name_of(seen).map(str::to_owned),
         });
         out.steps.extend(made);
     }
+}
+
+/// What a person calls a remote object by: its id, or the address of what has none.
+fn handle<'a>(address: &'a str, seen: &'a Seen) -> &'a str {
+    let id = ["id", "sid", "service", "action_id"].iter().find_map(|key| seen.ids.get(*key));
+    id.map(String::as_str).filter(|id| !id.is_empty()).unwrap_or(address)
+}
+
+fn name_of(seen: &Seen) -> Option<&str> {
+    let given =
+        ["name", "friendly_name", "display_name"].iter().find_map(|key| seen.attrs.get(*key)?.as_str());
+    given.or_else(|| seen.ids.get("unique_name").map(String::as_str))
+}
+
+/// The words with which a person names what nothing proves.
+fn ask_for(unproven: &Unproven, level: Level) -> Finding {
+    let name = if unproven.name.is_empty() { String::new() } else { format!("{:?} ", unproven.name) };
+    Finding {
+        address: unproven.address.clone(),
+        text: format!(
+            "only a record that nothing proves says that this is ours to do: {}; {name}{} stays until it is named",
+            unproven.what, unproven.id
+        ),
+        help: format!(
+            "if it is this stack's, add --delete {}; if not, delete the Action that holds the record",
+            unproven.id
+        ),
+        level,
+    }
+}
+
+/// What steps put back, field by field: what stands there, and the value on record.
+fn put_back(made: &[Step], seen: &Seen, entry: &Entry) -> Vec<FieldChange> {
+    let back = made.iter().filter(|step| step.verb == Verb::Update).map(|step| step.op["values"].as_object());
+    let back: Vec<_> = back.collect();
+    let is_set =
+        |field: &String| back.iter().any(|values| values.is_none_or(|values| values.contains_key(field)));
+    let shown = |field: &String| seen.attrs.get(field).map(Value::shown);
+    let values =
+        entry.restore.iter().filter(|(field, old)| is_set(field) && shown(field).as_ref() != Some(*old));
+    values
+        .map(|(field, old)| FieldChange {
+            field: field.clone(),
+            old: shown(field),
+            new: Some(old.clone()).filter(|old| !old.is_null()),
+            secret: matches!(seen.attrs.get(field), Some(Value::Secret(_) | Value::Stamp(_))),
+            cause: Cause::NotApplied,
+        })
+        .collect()
 }
 
 /// Holds the removal back until it is due and the new way delivers.

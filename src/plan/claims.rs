@@ -105,6 +105,7 @@ mod tests {
             fields: fields.iter().map(|(field, last)| ((*field).to_owned(), last.clone())).collect(),
             restore: BTreeMap::new(),
             notes: BTreeMap::new(),
+            unproven: false,
         }
     }
 
@@ -119,6 +120,7 @@ mod tests {
             resources: resources.iter().map(|(at, entry)| ((*at).to_owned(), entry.clone())).collect(),
             intent: None,
             history: Vec::new(),
+            seals: BTreeMap::new(),
         }
     }
 

@@ -77,7 +77,7 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     if !plan.steps.is_empty() {
         let _ = writeln!(out, "\n{}", paint.bold("Steps, in order"));
         for step in &plan.steps {
-            write_step(&mut out, step, paint);
+            write_step(&mut out, step, goes(plan, step), paint);
         }
     }
     deferred(&mut out, plan, paint);
@@ -125,12 +125,21 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
             Some(at) => format!("not before {}", clean(at)),
             None => format!("not before {} h after this is applied", later.wait_ms / 3_600_000),
         };
-        let _ = writeln!(out, "  - {:<24} {}: {when}, and when {}", later.address, later.what, later.needs);
+        let goes = plan.resources.iter().find(|resource| resource.address == later.address);
+        let which = goes.map(which).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  - {:<24} {}{which}: {when}, and when {}",
+            later.address, later.what, later.needs
+        );
     }
 }
 
 fn write_resource(out: &mut String, resource: &ResourcePlan, paint: Paint, causes: bool) {
-    let line = format!("  {} {:<24} {}", resource.verb.symbol(), resource.address, resource.verb);
+    let mut line = format!("  {} {:<24} {}", resource.verb.symbol(), resource.address, resource.verb);
+    if resource.verb == Verb::Delete {
+        line += &which(resource);
+    }
     let _ = writeln!(out, "{}", paint.verb(resource.verb, &line));
     for change in &resource.changes {
         write_change(out, change, resource.verb, paint, causes);
@@ -233,9 +242,23 @@ pub fn shown(value: Option<&Json>) -> String {
     text.chars().take(VALUE_MAX_CHARS).chain(['…']).collect()
 }
 
-fn write_step(out: &mut String, step: &Step, paint: Paint) {
-    let line =
-        format!("  {:>2}. {} {}: {}", step.number, step.verb.symbol(), step.address, clean(&step.what));
+/// The resource that a step takes away.
+fn goes<'a>(plan: &'a Plan, step: &Step) -> Option<&'a ResourcePlan> {
+    let deletes = step.verb == Verb::Delete;
+    plan.resources.iter().find(|resource| deletes && resource.address == step.address)
+}
+
+/// Name and ids: an address is a name of ours, and whoever confirms a removal must know which object it is.
+fn which(resource: &ResourcePlan) -> String {
+    let ids: Vec<String> = resource.ids.iter().map(|(name, id)| format!("{name} {id}")).collect();
+    let name = resource.name.as_ref().map(|name| format!("  {name:?}")).unwrap_or_default();
+    clean(&format!("{name}  {}", ids.join(", ")))
+}
+
+fn write_step(out: &mut String, step: &Step, goes: Option<&ResourcePlan>, paint: Paint) {
+    let which = goes.map(which).unwrap_or_default();
+    let what = clean(&step.what);
+    let line = format!("  {:>2}. {} {}: {what}{which}", step.number, step.verb.symbol(), step.address);
     let _ = writeln!(out, "{}", paint.verb(step.verb, &line));
     let _ = writeln!(out, "        {}", paint.dim(&format!("because {}", clean(&step.reason))));
     if let Some(danger) = &step.danger {

@@ -187,6 +187,11 @@ impl Say {
     /// # Errors
     /// See [`AskProblem`]; nothing is read unless somebody can see the question.
     pub fn ask(&mut self, question: &str, signals: &Signals) -> Result<bool, AskProblem> {
+        self.ask_word(&format!("{question} [y/N]"), signals).map(|line| is_yes(&line))
+    }
+
+    /// Asks on the terminal for a line; blanks around it are dropped.
+    pub fn ask_word(&mut self, question: &str, signals: &Signals) -> Result<String, AskProblem> {
         if !self.terminals.can_ask() {
             return Err(AskProblem::NotATerminal);
         }
@@ -194,18 +199,17 @@ impl Say {
             // Whoever pressed Ctrl-C a moment ago has answered.
             return Err(AskProblem::NoAnswer);
         }
-        self.err(&format!("{question} [y/N] "));
+        self.err(&format!("{question} "));
         let mut line = String::new();
         let read = signals.while_asking(|| std::io::stdin().lock().read_line(&mut line));
         match read {
-            Ok(count) if count > 0 => Ok(is_yes(&line)),
+            Ok(count) if count > 0 => Ok(line.trim().to_owned()),
             _ => Err(AskProblem::NoAnswer),
         }
     }
 }
 
 fn is_yes(line: &str) -> bool {
-    let line = line.trim();
     line.eq_ignore_ascii_case("y") || line.eq_ignore_ascii_case("yes")
 }
 
@@ -346,7 +350,7 @@ mod tests {
         let (mut say, sink, _) = say(false, None);
         assert_eq!(say.ask("Apply?", &Signals::silent()), Err(AskProblem::NotATerminal));
         assert_eq!(text(&sink), "");
-        assert!(is_yes("Yes\n") && is_yes("y\n"));
-        assert!(!is_yes("\n") && !is_yes("yeah\n") && !is_yes("n\n"));
+        assert!(is_yes("Yes") && is_yes("y"));
+        assert!(!is_yes("") && !is_yes("yeah") && !is_yes("n"));
     }
 }

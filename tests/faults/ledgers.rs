@@ -11,7 +11,7 @@ use lockstep::twin::world::Action;
 use lockstep::twin::{TriggerRef, World};
 
 use super::bench::{ACTION, Bench, FOREIGN_STREAM, LEDGER, Memory, all, shown};
-use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest};
+use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest, manifest_of};
 
 fn live() -> Bench {
     let mut bench = Bench::crowded();
@@ -24,7 +24,7 @@ fn ledger_code(world: &mut World) -> &mut String {
     &mut actions.iter_mut().find(|action| action.name == LEDGER).expect("a ledger").code
 }
 
-/// Writes another record in place of ours, checksum and all.
+/// Writes another record in place of ours as one does who holds none of the credentials: checksum and all, and no seal.
 pub fn forge(bench: &Bench, edit: impl FnOnce(&mut Ledger)) {
     let mut world = bench.world();
     let code = ledger_code(&mut world);
@@ -33,18 +33,27 @@ pub fn forge(bench: &Bench, edit: impl FnOnce(&mut Ledger)) {
     *code = ledger::write(&held).expect("small");
 }
 
-fn our_service(bench: &Bench) -> String {
+/// Writes another record in place of ours, sealed as if a run of ours had written it.
+pub fn rewrite(bench: &Bench, edit: impl FnOnce(&mut Ledger)) {
+    let keys = ledger::seal::Keys::of(&manifest_of(&bench.stack.text, &bench.stack.env), 2);
+    forge(bench, |held| {
+        edit(held);
+        *held = keys.sealed(held);
+    });
+}
+
+pub fn our_service(bench: &Bench) -> String {
     let mut world = bench.world();
     let services = &world.account_mut(ACCOUNT).verify_services;
     services.iter().find(|service| service.friendly_name == "Acme").expect("there").sid.clone()
 }
 
-fn pinned(bench: &Bench) -> String {
+pub fn pinned(bench: &Bench) -> String {
     let line = format!("friendly_name: Acme\n  sid: {}", our_service(bench));
     core_manifest().replace("friendly_name: Acme", &line)
 }
 
-fn says(plan: &Plan, level: Level, words: &str) -> bool {
+pub fn says(plan: &Plan, level: Level, words: &str) -> bool {
     plan.findings.iter().any(|finding| finding.level == level && finding.text.contains(words))
 }
 
@@ -252,17 +261,22 @@ fn a_hostile_record_does_no_harm() {
         }),
     ];
     let cases = edits.iter().flat_map(|edit| [(edit, false), (edit, true)]);
-    all(cases, |((name, edit), destroy)| {
+    let cases = cases.flat_map(|(edit, destroy)| [(edit, destroy, false), (edit, destroy, true)]);
+    all(cases, |((name, edit), destroy, sealed)| {
         let mut bench = live();
-        forge(&bench, edit);
+        if sealed {
+            rewrite(&bench, edit)
+        } else {
+            forge(&bench, edit)
+        }
         bench.losses();
         bench.stack.text = core_manifest().replace("code_length: 6", "code_length: 7");
         bench.stack.allow_delete = true;
         let ended = bench.ended(destroy);
         assert!(matches!(ended, Ended::Done | Ended::Failed(_)), "{name}: {ended:?}");
         let mut losses = bench.losses();
-        // To change what the record calls ours is what a record is for; to delete it, the live object must agree.
-        losses.retain(|loss| destroy || !loss.contains("foreign"));
+        // To change what a sealed record calls ours is what it is for; to delete it, the live object must agree.
+        losses.retain(|loss| destroy || !sealed || !loss.contains("foreign"));
         assert!(
             !losses.iter().any(|loss| loss.contains("foreign") || loss.contains("locked")),
             "{name}, destroy: {destroy} ({ended:?}): {losses:?}"

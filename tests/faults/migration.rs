@@ -216,7 +216,7 @@ fn unbinding_names_its_loss_though_nobody_recorded_who_sends() {
         tenant.message_types = Some(vec!["sms".into()]);
     }
     bench.stack.applied();
-    super::ledgers::forge(&bench, |ledger| drop(ledger.resources.remove("phone_selected_provider")));
+    super::ledgers::rewrite(&bench, |ledger| drop(ledger.resources.remove("phone_selected_provider")));
     let unbinds = |plan: &Plan| {
         let step = plan.steps.iter().find(|step| step.stage == Stage::Unbind).expect("unbinds");
         step.danger.clone().unwrap_or_default()

@@ -127,5 +127,6 @@ fn sample() -> lockstep::model::ledger::Ledger {
         resources: Default::default(),
         intent: None,
         history: Vec::new(),
+        seals: Default::default(),
     }
 }

@@ -40,6 +40,11 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         tenant.actions.retain(|action| action.name != name || Some(&action.id) == newest.as_ref());
     }),
     ("already has a service named", pin),
+    ("nothing proves", |story| {
+        // Nobody knows any more what it said, so it goes, and what stands there is taken over.
+        let name = format!("Lockstep ledger ({STACK})");
+        story.ground.twin.tenant_mut(DOMAIN).actions.retain(|action| action.name != name);
+    }),
     ("no record is there, an Action of this stack is", |story| {
         let names = story.ground.claims[&format!("{DOMAIN}/{STACK}")].action_names.clone();
         let tenant = story.ground.twin.tenant_mut(DOMAIN);

@@ -286,6 +286,31 @@ pub const MUTANTS: &[Mutant] = &[
         &["test fields::destroy::types_by_which_codes_may_not_come_are_not_put_back"],
     ),
     mutant(
+        "owner by record alone",
+        "src/engine/store.rs",
+        "if proof != Proof::Sealed && !on_trust {",
+        "if proof != Proof::Sealed && !on_trust && false {",
+        &[
+            "test faults::forged::what_only_a_record_without_proof_calls_ours_goes_when_it_is_named_and_not_before",
+        ],
+    ),
+    mutant(
+        "an Action goes on whatever trigger it is",
+        ACTION,
+        "if !seen.exists || seen.raw[\"on_trigger\"] != json!(true)",
+        "if !seen.exists",
+        &[
+            "test faults::forged::a_due_removal_that_somebody_wrote_into_the_record_takes_nothing_of_others_away",
+        ],
+    ),
+    mutant(
+        "property not in the digest",
+        "src/kinds/log_stream.rs",
+        "if let Some(start) = run.step.op[\"start_from\"].as_str() {",
+        "if let Some(start) = Some(\"2020-01-01T00:00:00Z\") {",
+        &["test manifests::bodies::every_property_of_every_write_is_in_the_plan"],
+    ),
+    mutant(
         "code is sent as it stands",
         "src/javascript.rs",
         "if let Some(error) = parsed.errors.first() {",

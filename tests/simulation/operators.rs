@@ -1,6 +1,7 @@
 //! Somebody else who works on the same tenant and account, as a table of edits. They act between any two requests.
 
 use lockstep::model::api::Method;
+use lockstep::model::ledger::{Last, Ownership};
 use lockstep::twin::{TriggerRef, Twin};
 use serde_json::{Value as Json, json};
 
@@ -48,6 +49,27 @@ fn ledger(twin: &mut Twin) -> Option<String> {
         .iter()
         .find(|action| action.name.starts_with("Lockstep ledger"))
         .map(|action| action.id.clone())
+}
+
+/// Another record with a right checksum, as anybody can write one: everything was made by this stack, also a foreign
+/// Action that is due to go, and another service.
+fn forged(twin: &mut Twin, dice: &mut Dice, code: &str) -> Option<String> {
+    let mut held = lockstep::ledger::read(code, super::story::STACK, DOMAIN, ACCOUNT).ok()?;
+    held.serial += 1;
+    held.resources.values_mut().for_each(|entry| entry.ownership = Ownership::Created);
+    let foreign =
+        twin.tenant_mut(DOMAIN).actions.iter().find(|action| !action.name.starts_with("Lockstep")).cloned();
+    if let Some((action, mut entry)) = foreign.zip(held.resources.values().next().cloned()) {
+        entry.kind = "legacy_action".into();
+        entry.ids = [("id".to_owned(), action.id)].into();
+        entry.fields = [("name".to_owned(), Last::Plain(json!(action.name)))].into();
+        entry.notes = [("not_before".to_owned(), json!("2026-01-01T00:00:00Z"))].into();
+        held.resources.insert("legacy_action".into(), entry);
+    }
+    if let (Some(sid), Some(entry)) = (a_service(twin, dice), held.resources.get_mut("verify_service")) {
+        entry.ids.insert("sid".into(), sid);
+    }
+    lockstep::ledger::write(&held).ok()
 }
 
 fn our_stream(twin: &mut Twin) -> Option<String> {
@@ -240,6 +262,13 @@ pub const EDITS: &[Edit] = &[
                 .map(|one| one.code.clone())
         });
         if let (Some(id), Some(code)) = (ledger(twin), theirs) {
+            api(twin, Method::Patch, &format!("/actions/actions/{id}"), &json!({ "code": code }), now_ms);
+        }
+    }),
+    edit("the ledger is forged", |twin, dice, now_ms| {
+        let Some(id) = ledger(twin) else { return };
+        let code = twin.tenant_mut(DOMAIN).action(&id).map(|one| one.code.clone()).unwrap_or_default();
+        if let Some(code) = forged(twin, dice, &code) {
             api(twin, Method::Patch, &format!("/actions/actions/{id}"), &json!({ "code": code }), now_ms);
         }
     }),

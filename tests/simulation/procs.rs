@@ -148,6 +148,8 @@ impl Proc {
             destroy: start.command == Command::Destroy,
             allow_delete: start.allow_delete || start.command == Command::Destroy,
             tries_credentials: false,
+            named: Default::default(),
+            reads_only: false,
         };
         let mut engine = Engine::new(starts_ms, u64::try_from(number).unwrap_or(0));
         let tenant = engine.connect(connection(start.env));

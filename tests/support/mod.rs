@@ -144,6 +144,8 @@ pub struct Stack {
     pub allow_delete: bool,
     /// As `drift` does.
     pub tries_credentials: bool,
+    /// As `--delete ID` names them.
+    pub named: std::collections::BTreeSet<String>,
 }
 
 impl Stack {
@@ -159,6 +161,7 @@ impl Stack {
             lease_ttl_ms: 20_000,
             allow_delete: false,
             tries_credentials: false,
+            named: Default::default(),
         }
     }
 
@@ -182,6 +185,8 @@ impl Stack {
             destroy,
             allow_delete: destroy || self.allow_delete,
             tries_credentials: self.tries_credentials,
+            named: self.named.clone(),
+            reads_only: false,
         }
     }
 

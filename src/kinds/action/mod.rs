@@ -99,6 +99,7 @@ impl Action {
     /// An Action in any reply, with what the code that runs means.
     fn read(&self, action: &Json, wanted: &str) -> Seen {
         let mut seen = named_as(parse(action), wanted);
+        seen.raw["on_trigger"] = json!(has_trigger(action, self.trigger.id));
         let live = &action["deployed_version"];
         if live.is_object() {
             seen.raw["told"] = json!((self.told)(text(live, "code")));
@@ -189,7 +190,10 @@ impl Kind for Action {
             let all = items(&list)?;
             let creating = hint.creating();
             let is_new = |id: &str| creating.is_some_and(|before| !before.iter().any(|there| there == id));
-            let recorded = all.iter().find(|action| !id.is_empty() && text(action, "id") == id);
+            // The record is untrusted: an Action on another trigger is none of this row's.
+            let is_recorded =
+                |action: &&Json| text(action, "id") == id && has_trigger(action, self.trigger.id);
+            let recorded = all.iter().filter(|_| !id.is_empty()).find(is_recorded);
             // The manifest gives it another name by now.
             let former = hint.former_name("name").and_then(|former| {
                 all.iter().find(|action| text(action, "name") == former && is_new(text(action, "id")))
@@ -228,7 +232,24 @@ impl Kind for Action {
                 (None, []) => {
                     let before: Vec<&str> = all.iter().map(|action| text(action, "id")).collect();
                     let raw = json!({ "name_taken": all.iter().any(|a| taken(&a)), "same_name": before });
-                    Seen { raw, ..Seen::default() }
+                    let mut seen = Seen { raw, ..Seen::default() };
+                    let said = hint.unproven_id("id");
+                    let claimed = |action: &&Json| {
+                        Some(text(action, "id")) == said && has_trigger(action, self.trigger.id)
+                    };
+                    if let Some(other) = all.iter().find(claimed) {
+                        seen.finding(
+                            hint.address,
+                            Level::Blocker,
+                            format!(
+                                "the record says that the Action {:?} (id {}) is this stack's, and nothing proves the record",
+                                text(other, "name"),
+                                text(other, "id")
+                            ),
+                            "if it is yours, write its name into the manifest; if not, delete the Action that holds the record",
+                        );
+                    }
+                    seen
                 }
                 (None, [action]) if has_trigger(action, self.trigger.id) => {
                     let mut seen = self.read(action, name);
@@ -240,6 +261,10 @@ impl Kind for Action {
                         seen.raw["resumed"] = json!(true);
                     }
                     seen
+                }
+                (None, [action]) if hint.want.is_none() => {
+                    let raw = json!({ "elsewhere": [text(action, "name"), text(action, "id")] });
+                    Seen { raw, ..Seen::default() }
                 }
                 (None, [action]) => {
                     let mut seen = Seen::default();
@@ -393,20 +418,30 @@ impl Kind for Action {
     }
 
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
-        if !seen.exists || entry.ownership == Ownership::Adopted {
+        if !seen.exists || seen.raw["on_trigger"] != json!(true) || entry.ownership == Ownership::Adopted {
             return Vec::new();
         }
-        let mut step = step(
-            address,
-            self.name,
-            Verb::Delete,
-            self.stages.remove,
-            "delete the Action",
-            json!({ "do": "delete" }),
-        );
+        // Bindings are torn off only with what is known to be ours.
+        let op = json!({ "do": "delete", "force": !entry.unproven });
+        let mut step = step(address, self.name, Verb::Delete, self.stages.remove, "delete the Action", op);
         step.reason = "it was created by this stack".into();
         step.effects = Facts::from([(self.fact.to_owned(), json!("absent"))]);
         vec![step]
+    }
+
+    fn removal_refusal(&self, address: &str, seen: &Seen, _entry: &Entry) -> Option<Finding> {
+        let [name, id] =
+            ["/elsewhere/0", "/elsewhere/1"].map(|at| seen.raw.pointer(at).and_then(Json::as_str));
+        let (name, id) = name.zip(id)?;
+        Some(Finding {
+            address: address.to_owned(),
+            text: format!(
+                "the record names the Action {name:?} (id {id}), which is not on {}: it is left alone",
+                self.trigger.id
+            ),
+            help: "nothing to do; if it is this stack's all the same, delete it by hand".into(),
+            level: Level::Warning,
+        })
     }
 
     fn scopes(&self, step: &Step) -> &'static [&'static str] {
@@ -484,7 +519,8 @@ impl Kind for Action {
                 _ => {
                     let mut gone = writer.json(Method::Delete, &path, Json::Null, Repeat::Safe).await;
                     // Bound by an entry that no record knows: it is an entry of our own Action, and goes with it.
-                    if gone.as_ref().is_err_and(|failed| failed.status() == Some(409)) {
+                    let bound = gone.as_ref().is_err_and(|failed| failed.status() == Some(409));
+                    if bound && run.step.op["force"] == json!(true) {
                         let path = format!("{path}?force=true");
                         gone = writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await;
                     }

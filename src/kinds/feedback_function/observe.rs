@@ -119,14 +119,14 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let creating = hint.creating();
     let resumed = creating.is_some_and(|before| before.contains(&marker(&name)));
     let known = recorded(hint.entry, "service");
-    seen.unowned = hint.entry.is_none() && !resumed;
+    seen.unowned = !hint.is_known() && !resumed;
     if resumed && known != sid {
         seen.raw["resumed"] = json!(true);
     }
     if let Some(former) = former {
         seen.raw["former"] = former;
     }
-    if hint.entry.is_some() && known != sid && !resumed {
+    if hint.is_known() && known != sid && !resumed {
         let text = format!("the Serverless service {name:?} ({sid}) is not the one on record ({known})");
         let help =
             "set feedback.function.unique_name to a name that is free, or delete the service if it is yours";
@@ -153,7 +153,7 @@ async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<J
         None => (recorded(hint.entry, "service"), recorded(hint.entry, "unique_name")),
     };
     let ours = noted.is_some() || hint.entry.is_some_and(|entry| entry.ownership == Ownership::Created);
-    if was == name || !ours || !is_sid(sid, "ZS") {
+    if was == name || !ours || !hint.is_known() || !is_sid(sid, "ZS") {
         return Ok(None);
     }
     let there = maybe(reader, &wire::service(sid)).await?;
@@ -260,7 +260,7 @@ fn keep(seen: &mut Seen, id: &str, value: Option<String>) {
 fn manages(hint: &Hint<'_>, prefix: &str, name: &str) -> bool {
     let field = format!("{prefix}{name}");
     let wanted = hint.want.is_some_and(|want| want.desired.contains_key(&field));
-    let applied = hint.entry.is_some_and(|entry| entry.fields.contains_key(&field));
+    let applied = hint.is_known() && hint.entry.is_some_and(|entry| entry.fields.contains_key(&field));
     // Left by a change of the secret that did not come to its end.
     wanted || applied || field == format!("variables.{}", super::PREVIOUS)
 }

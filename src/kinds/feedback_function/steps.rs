@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::section::{environment_name, unique_name};
 use super::{CURRENT, NAME, PREVIOUS};
 use crate::kinds::{Diff, Seen, step, text};
 use crate::model::ledger::{Entry, Ownership};
@@ -59,7 +60,9 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
             (false, true) => "it was deleted outside; a new one has another URL, and the stream follows",
             (false, false) => "it does not exist",
         };
-        add("create the service", reason, json!({ "do": "service" }));
+        let name = unique_name(diff.manifest);
+        let op = json!({ "do": "service", "unique_name": name });
+        add("create the service", &format!("{reason}; its unique name is {name}"), op);
     } else if SERVICE.iter().any(|field| changed(field)) {
         let names: Vec<&str> = SERVICE.into_iter().filter(|field| changed(field)).collect();
         add("update the service", &differ(&names), json!({ "do": "settings" }));
@@ -71,7 +74,9 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
             }
             _ => "the Function's URL comes from it",
         };
-        add("create the environment", reason, json!({ "do": "environment" }));
+        let name = environment_name(diff.manifest);
+        let op = json!({ "do": "environment", "unique_name": name });
+        add("create the environment", &format!("{reason}; its unique name is {name}"), op);
     }
     if !has("function") {
         add("create the Function", "it does not exist", json!({ "do": "function" }));
@@ -154,8 +159,10 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     }
     if former {
         let op = json!({ "do": "former", "service": seen.raw["former"]["service"] });
+        let (name, sid) = (text(&seen.raw["former"], "unique_name"), text(&seen.raw["former"], "service"));
         let mut step = diff.step(verb, Stage::RemoveFunction, "delete the former service", op);
-        step.reason = format!("the stream sends to {NAME} under its new name");
+        step.reason =
+            format!("the stream sends to {NAME} under its new name; the former is {name:?} ({sid})");
         step.danger = Some("its URL never comes back, and everything in it goes".into());
         steps.push(step);
     }
