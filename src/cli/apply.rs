@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::plan::{Output, observed};
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, json_out, not_over, progress, ready};
+use super::setup::{
+    Audit, ConnectArgs, ManifestArgs, Ready, Shell, Written, apart, json_out, progress, ready,
+};
 use crate::engine::apply::{Ended, Outcome, Wishes, apply};
 use crate::engine::observe::Observation;
 use crate::manifest::Missing;
@@ -77,19 +79,28 @@ struct Common {
     audit: Option<PathBuf>,
 }
 
+impl Common {
+    fn written(&self) -> Vec<Written<'_>> {
+        self.audit.iter().map(|path| ("--audit", path.as_path())).collect()
+    }
+}
+
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let saved = match &args.plan {
         Some(path) => Some(saved_plan(path)?),
         None => None,
     };
-    if let (Some(plan), Some(audit)) = (&args.plan, &args.common.audit) {
-        not_over(audit, "--audit", &[("the saved plan", plan.as_path())])?;
+    if let Some(plan) = &args.plan {
+        apart(&args.common.written(), &[("the saved plan", plan.as_path())])?;
     }
-    let audit = Audit::open(args.common.audit.as_deref())?;
+    let audit = Audit::new();
     let show = progress(shell, audit.clone());
-    let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, shell, show)? else {
+    let written = args.common.written();
+    let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, &written, shell, show)?
+    else {
         return Ok(Exit::Failed);
     };
+    audit.borrow_mut().write_to(args.common.audit.as_deref())?;
     ready.session.allow_delete = args.allow_delete;
     ready.session.named = args.common.delete.iter().cloned().collect();
     let result = carry_out(&args.common, saved.as_ref(), &audit, &mut ready, shell);
@@ -98,11 +109,14 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
 }
 
 pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
-    let audit = Audit::open(args.common.audit.as_deref())?;
+    let audit = Audit::new();
     let show = progress(shell, audit.clone());
-    let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, shell, show)? else {
+    let written = args.common.written();
+    let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, &written, shell, show)?
+    else {
         return Ok(Exit::Failed);
     };
+    audit.borrow_mut().write_to(args.common.audit.as_deref())?;
     ready.session.destroy = true;
     ready.session.named = args.common.delete.iter().cloned().collect();
     ready.session.allow_delete = true;

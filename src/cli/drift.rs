@@ -26,8 +26,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    let show = progress(shell, Audit::open(None)?);
-    let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, shell, show)? else {
+    let show = progress(shell, Audit::new());
+    let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, &[], shell, show)? else {
         return Ok(Exit::Failed);
     };
     // Removed parts of the manifest are a difference here, not a reason to refuse.

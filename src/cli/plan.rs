@@ -1,14 +1,13 @@
 //! `lockstep plan`: what would be done, without doing it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
 use super::exit::Exit;
 use super::setup::{
-    Audit, ConnectArgs, ManifestArgs, Ready, Shell, Start, json_out, not_over, progress, start, usage,
-    without,
+    Audit, ConnectArgs, ManifestArgs, Ready, Shell, Start, Written, json_out, progress, start, without,
 };
 use crate::engine::observe::{Observation, observe};
 use crate::kinds::Resource;
@@ -71,22 +70,9 @@ impl Output {
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let missing = if args.missing_as_unknown { Missing::Unknown } else { Missing::Error };
-    if let Some(out) = &args.out {
-        files::replaceable(out).map_err(|problem| {
-            usage(format!(
-                "--out {}: {problem}, and a plan is not put in its place\n  help: name a new file, or a plan that may be replaced",
-                out.display()
-            ))
-        })?;
-        let mut inputs = vec![("the manifest", args.manifest.path())];
-        let ledger = args.connect.ledger.strip_prefix("file:").map(Path::new);
-        let world = args.connect.twin.as_deref().filter(|file| !file.is_empty()).map(Path::new);
-        inputs.extend(ledger.map(|path| ("the ledger", path)));
-        inputs.extend(world.map(|path| ("the twin's world", path)));
-        not_over(out, "--out", &inputs)?;
-    }
-    let told = progress(shell, Audit::open(None)?);
-    let mut ready = match start(&args.manifest, &args.connect, missing, shell, told)? {
+    let written: Vec<Written<'_>> = args.out.iter().map(|path| ("--out", path.as_path())).collect();
+    let told = progress(shell, Audit::new());
+    let mut ready = match start(&args.manifest, &args.connect, missing, &written, shell, told)? {
         None => return Ok(Exit::Failed),
         Some(Start::Ready(ready)) => *ready,
         Some(Start::Unconnected(manifest, places)) if args.missing_as_unknown && args.out.is_none() => {

@@ -128,16 +128,44 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Refuses to write to a file that the command reads.
-pub fn not_over(path: &Path, option: &str, inputs: &[(&str, &Path)]) -> Result<()> {
-    let same = |input: &Path| files::is_same(path, input);
-    match inputs.iter().find(|(_, input)| same(input)) {
-        Some((what, _)) => Err(usage(format!(
-            "{option} {} is {what}, which this command reads\n  help: name another file",
-            path.display()
-        ))),
-        None => Ok(()),
+/// A file that a command writes: the option that names it, and its path.
+pub type Written<'a> = (&'static str, &'a Path);
+
+/// Refuses to write to a file that the command reads, or by two options to one file.
+pub fn apart(written: &[Written<'_>], read: &[(&str, &Path)]) -> Result<()> {
+    for (at, (option, path)) in written.iter().enumerate() {
+        let refuse = |what: &str| {
+            let path = path.display();
+            Err(usage(format!("{option} {path} is {what}\n  help: name another file")))
+        };
+        if let Some((what, _)) = read.iter().find(|(_, input)| files::is_same(path, input)) {
+            return refuse(&format!("{what}, which this command reads"));
+        }
+        if let Some((other, _)) = written[..at].iter().find(|(_, other)| files::is_same(path, other)) {
+            return refuse(&format!("what {other} names too"));
+        }
+        if let Err(problem) = files::writable(path) {
+            let path = path.display();
+            return Err(usage(format!(
+                "{option} {path}: {problem}\n  help: name a new file, or a regular one"
+            )));
+        }
     }
+    Ok(())
+}
+
+/// The same for everything that the manifest and the connection name.
+fn outputs_apart(loaded: &Loaded, connect: &ConnectArgs, written: &[Written<'_>]) -> Result<()> {
+    let mut all = written.to_vec();
+    all.extend(connect.ledger.strip_prefix("file:").map(|path| ("--ledger", Path::new(path))));
+    let world = connect.twin.as_deref().filter(|file| !file.is_empty());
+    all.extend(world.map(|path| ("--twin", Path::new(path))));
+    let named: Vec<PathBuf> =
+        manifest::files(&loaded.parsed).iter().filter_map(|path| loaded.file.folder.file(path)).collect();
+    let mut read = vec![("the manifest", loaded.file.path.as_path())];
+    read.extend(named.iter().map(|path| ("a file that the manifest names", path.as_path())));
+    read.extend(connect.ca_file.as_deref().map(|path| ("the file of --ca-file", path)));
+    apart(&all, &read)
 }
 
 /// The tables of this build.
@@ -318,10 +346,11 @@ pub fn ready<'a>(
     manifest_args: &ManifestArgs,
     connect: &ConnectArgs,
     missing: Missing,
+    written: &[Written<'_>],
     shell: &mut Shell,
     show: impl FnMut(TenantId, Event) + 'a,
 ) -> Result<Option<Ready<'a>>> {
-    match start(manifest_args, connect, missing, shell, show)? {
+    match start(manifest_args, connect, missing, written, shell, show)? {
         None => Ok(None),
         Some(Start::Ready(ready)) => Ok(Some(*ready)),
         Some(Start::Unconnected(_, places)) => bail!("{}", without(&places)),
@@ -341,10 +370,12 @@ pub fn start<'a>(
     manifest_args: &ManifestArgs,
     connect: &ConnectArgs,
     missing: Missing,
+    written: &[Written<'_>],
     shell: &mut Shell,
     show: impl FnMut(TenantId, Event) + 'a,
 ) -> Result<Option<Start<'a>>> {
     let Some(loaded) = load(manifest_args, shell)? else { return Ok(None) };
+    outputs_apart(&loaded, connect, written)?;
     let twin = connect.twin.is_some();
     let Some(manifest) = resolve(&loaded, manifest_args, twin, missing, shell)? else { return Ok(None) };
     learn(&manifest, &shell.scrub);
@@ -507,10 +538,15 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Opens the audit file of `--audit`.
-    pub fn open(path: Option<&Path>) -> Result<Rc<RefCell<Audit>>> {
-        let file = path.map(files::open_append).transpose()?;
-        Ok(Rc::new(RefCell::new(Audit { file, ..Audit::default() })))
+    /// An audit that is written nowhere.
+    pub fn new() -> Rc<RefCell<Audit>> {
+        Rc::default()
+    }
+
+    /// Opens the file of `--audit`, once it is known that the command reads no such file.
+    pub fn write_to(&mut self, path: Option<&Path>) -> Result<()> {
+        self.file = path.map(files::open_append).transpose()?;
+        Ok(())
     }
 
     /// Tells what the lines that follow belong to.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::exit::Exit;
-use super::setup::{Shell, Usage, duration};
+use super::setup::{Shell, Usage, Written, apart, duration};
 use crate::shell::in_process::load_twin;
 use crate::shell::serve::{ServeOptions, Tls, serve};
 use crate::twin::{Options, Rate, Rule, Twin, fault_grammar};
@@ -80,6 +80,10 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    let named = [("--world", &args.world), ("--log", &args.log), ("--ca-out", &args.ca_out)];
+    let written: Vec<Written<'_>> =
+        named.iter().filter_map(|(option, path)| Some((*option, path.as_deref()?))).collect();
+    apart(&written, &[])?;
     let loaded = match &args.world {
         Some(path) => load_twin(path)?,
         None => None,

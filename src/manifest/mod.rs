@@ -34,8 +34,8 @@ pub use source::Source;
 pub use sources::{FileError, Missing, Sources};
 pub use spans::SpanIndex;
 
-use expr::Piece;
-use leaf::{Leaf, extend};
+use expr::{Piece, Ref, Target};
+use leaf::{Input, Leaf, extend};
 use links::Names;
 use source::{Report, Wrong, wrong};
 use yaml::{Fault, Node};
@@ -147,6 +147,37 @@ pub fn references(parsed: &Parsed) -> Vec<Reference> {
     found
 }
 
+/// Paths of the files that a manifest names, relative to its folder.
+pub fn files(parsed: &Parsed) -> Vec<&str> {
+    let mut found = Vec::new();
+    for leaf in &parsed.leaves {
+        if let Input::Code(spec) = &leaf.input
+            && !spec.starts_with("builtin:")
+        {
+            found.push(spec.as_str());
+        }
+        found.extend(leaf.texts().into_iter().flat_map(|(_, pieces)| pieces).filter_map(
+            |piece| match piece {
+                Piece::Ref(Ref { target: Target::File(path), .. }) => Some(path.as_str()),
+                _ => None,
+            },
+        ));
+    }
+    found
+}
+
+/// Whether a field's whole value is a variable of the environment or of the command line, so that no edit of the
+/// manifest alone chose it.
+pub fn is_handed_in(parsed: &Parsed, name: &str) -> bool {
+    let leaf = parsed.names.get(name).and_then(|at| parsed.leaves.get(at));
+    leaf.is_some_and(|leaf| match &leaf.input {
+        Input::Text(pieces) => {
+            matches!(pieces.as_slice(), [Piece::Ref(Ref { target: Target::Env(_) | Target::Var(_), .. })])
+        }
+        _ => false,
+    })
+}
+
 /// Parses a manifest and checks all that needs no environment: syntax, keys, types, ranges, words, required and
 /// repeated keys, references. Answers the parsed manifest and its warnings, or every problem at once.
 pub fn parse(file: &str, text: &str, tables: &Tables) -> Result<(Parsed, Vec<Diagnostic>), Rejected> {
@@ -160,7 +191,11 @@ pub fn parse(file: &str, text: &str, tables: &Tables) -> Result<(Parsed, Vec<Dia
         return Err(Rejected { source: Arc::new(source), diagnostics });
     }
     let mut source = Source::new(file, text);
-    let root = match yaml::decode(&source.text) {
+    let decoded = yaml::decode(&source.text);
+    if !is_ours(&source.text, decoded.as_ref().ok()) {
+        return Err(foreign(source, decoded.err()));
+    }
+    let root = match decoded {
         Ok(root) => root,
         Err(fault) => {
             let (range, wrong) = syntax(&source, fault);
@@ -186,6 +221,29 @@ pub fn parse(file: &str, text: &str, tables: &Tables) -> Result<(Parsed, Vec<Dia
     }
     let check::Checked { leaves, present } = checked;
     Ok((Parsed { source, tables: tables.clone(), leaves, names, present }, diagnostics))
+}
+
+/// Whether a text says that it is a manifest, be it a damaged one. Anything else may be somebody's file of secrets that a
+/// path or a link led to, and no word of it is shown.
+fn is_ours(text: &str, root: Option<&Node>) -> bool {
+    match root {
+        Some(Node::Map(entries)) if entries.iter().any(|(key, _)| key.text == "lockstep") => true,
+        _ => text.trim().is_empty() || text.lines().any(|line| line.starts_with("lockstep:")),
+    }
+}
+
+/// What is said about a text that is no manifest: the place where reading it stopped, and nothing of the text.
+fn foreign(source: Source, fault: Option<Fault>) -> Rejected {
+    let place = match fault {
+        Some(Fault::Syntax { place: Some((line, column)), .. }) => spans::byte_of(&source.text, line, column),
+        _ => 0,
+    };
+    let title = "the file is not a manifest";
+    let help = "name the manifest, or write lockstep: v1 as its first line";
+    let mut report = Report::new(&source);
+    report.at(&[], place..place, wrong(codes::NOT_YAML, title, "no line of it begins with lockstep:", help));
+    let diagnostics = report.finish();
+    Rejected { source: Arc::new(Source::unseen(&source.file)), diagnostics }
 }
 
 fn too_much(text: &str) -> Option<Wrong> {

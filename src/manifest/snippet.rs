@@ -33,7 +33,7 @@ fn draw(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(problem.title.as_str()).id(problem.code.to_string());
-    let is_here = diagnostic.file == source.file;
+    let is_here = diagnostic.file == source.file && source.is_drawn;
     let span = diagnostic.span.as_ref().filter(|_| is_here);
     let place = span.and_then(|span| Some((span, line_at(source, span.start)?)));
     let mut group = match place {

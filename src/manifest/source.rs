@@ -19,6 +19,8 @@ pub struct Source {
     /// Without a byte order mark; all byte ranges count in it.
     pub text: String,
     spans: SpanIndex,
+    /// Whether its lines may be shown.
+    pub(super) is_drawn: bool,
     /// Byte ranges that are blanked when the text is shown: secrets that were written in clear.
     pub(super) hidden: Vec<Range<usize>>,
 }
@@ -28,7 +30,12 @@ impl Source {
     pub fn new(file: &str, text: &str) -> Source {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
         let spans = SpanIndex::new(&text);
-        Source { file: file.to_owned(), text, spans, hidden: Vec::new() }
+        Source { file: file.to_owned(), text, spans, is_drawn: true, hidden: Vec::new() }
+    }
+
+    /// A file of which nothing is shown but its name.
+    pub(super) fn unseen(file: &str) -> Source {
+        Source { is_drawn: false, ..Source::new(file, "") }
     }
 
     /// The places of the text.

@@ -26,6 +26,8 @@ pub enum FileProblem {
     Absolute,
     #[error("it lies outside the manifest's folder")]
     Outside,
+    #[error("its name leads through a link in a folder where others can write")]
+    LinkOfOthers,
     #[error("it cannot be read")]
     Io(#[source] std::io::Error),
 }
@@ -39,14 +41,35 @@ pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, FileProble
         ErrorKind::NotFound => FileProblem::NotFound,
         _ => FileProblem::Io(error),
     };
-    // Looked at before opening: opening a named pipe would wait for a writer.
-    if !std::fs::metadata(path).map_err(problem)?.is_file() {
-        return Err(FileProblem::NotAFile);
-    }
-    let file = File::open(path).map_err(problem)?;
+    let file = open_regular(OpenOptions::new().read(true), path)?;
     let mut bytes = Vec::new();
     file.take(limit_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(problem)?;
     if bytes.len() as u64 > limit_bytes { Err(FileProblem::TooLarge(limit_bytes)) } else { Ok(bytes) }
+}
+
+/// Opens what is a regular file when it is looked at, and still is when it is open. Opening never waits for the other end
+/// of a named pipe. The kernel's own folders hold regular files that are none: `/proc/self/environ` is this process's
+/// environment.
+fn open_regular(options: &mut OpenOptions, path: &Path) -> Result<File, FileProblem> {
+    let problem = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => FileProblem::NotFound,
+        _ => FileProblem::Io(error),
+    };
+    match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() => return Err(FileProblem::NotAFile),
+        Ok(_) if is_kernels(path) => return Err(FileProblem::NotAFile),
+        _ => {}
+    }
+    not_waiting(options);
+    let file = options.open(path).map_err(problem)?;
+    if file.metadata().map_err(problem)?.is_file() { Ok(file) } else { Err(FileProblem::NotAFile) }
+}
+
+fn is_kernels(path: &Path) -> bool {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    ["/proc", "/sys", "/dev"].iter().any(|folder| real.starts_with(folder))
+        // Where programs share memory, and keep files too.
+        && !real.starts_with("/dev/shm")
 }
 
 /// Reads a text file of at most that many bytes; contents are not trimmed.
@@ -76,8 +99,12 @@ pub struct ManifestFile {
 /// # Errors
 /// It cannot be read, is larger than [`MANIFEST_LIMIT_BYTES`], or is not UTF-8.
 pub fn read_manifest(path: &Path) -> Result<ManifestFile> {
-    let text = read_text(path, MANIFEST_LIMIT_BYTES).map_err(|problem| {
+    let folder = Folder::of(path).with_context(|| format!("folder of manifest {}", path.display()))?;
+    let text = folder.read_named(path, MANIFEST_LIMIT_BYTES).map_err(|problem| {
         let help = match &problem {
+            FileProblem::Outside => {
+                "it is a link that leads out of its folder, or through one: name the file itself, or put it there"
+            }
             FileProblem::NotFound => "name the manifest, or run where it is",
             FileProblem::NotText { .. } => {
                 "save it as UTF-8; `iconv -f UTF-16 -t UTF-8` reads what Windows often writes"
@@ -88,7 +115,6 @@ pub fn read_manifest(path: &Path) -> Result<ManifestFile> {
         };
         anyhow::anyhow!("manifest {}: {:#}\n  help: {help}", path.display(), anyhow::Error::from(problem))
     })?;
-    let folder = Folder::of(path).with_context(|| format!("folder of manifest {}", path.display()))?;
     Ok(ManifestFile { path: path.to_owned(), text, folder })
 }
 
@@ -125,6 +151,21 @@ impl Folder {
         read_text(&self.locate(relative)?, limit_bytes)
     }
 
+    /// Reads the file by whose path the folder was found. What was named may be a link, as long as it stays inside: a
+    /// repository can hold links, and one to elsewhere would be read with the rights of whoever runs this.
+    fn read_named(&self, path: &Path, limit_bytes: u64) -> Result<String, FileProblem> {
+        let real = path.canonicalize().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => FileProblem::NotFound,
+            _ => FileProblem::Io(error),
+        })?;
+        if real.starts_with(&self.root) { read_text(&real, limit_bytes) } else { Err(FileProblem::Outside) }
+    }
+
+    /// The real path of a file that the manifest names, if it may be read.
+    pub fn file(&self, relative: &str) -> Option<PathBuf> {
+        self.locate(relative).ok()
+    }
+
     fn locate(&self, relative: &str) -> Result<PathBuf, FileProblem> {
         let relative = Path::new(relative);
         if relative.is_absolute() {
@@ -152,47 +193,64 @@ impl Folder {
     }
 }
 
-/// Whether a file of that name can be written without taking the place of something that is none: a device, a folder, a
-/// named pipe, a link to one of them or to nothing.
+/// Where a file of that name is written: links resolved, and nothing there but a regular file or nothing. Every file that
+/// this program writes is looked at here first. A link in a folder where others can write may be theirs, and would turn
+/// our rights against a file of ours, so none is followed there; nor is a second name of a file written through.
 ///
 /// # Errors
-/// What stands there is no regular file, or cannot be looked at.
-pub fn replaceable(path: &Path) -> Result<(), FileProblem> {
-    match std::fs::metadata(path) {
-        Ok(there) if there.is_file() => Ok(()),
-        Ok(_) => Err(FileProblem::NotAFile),
-        Err(error) if error.kind() == ErrorKind::NotFound => match std::fs::symlink_metadata(path) {
-            Ok(_) => Err(FileProblem::NotAFile),
-            Err(_) => Ok(()),
-        },
-        Err(error) => Err(FileProblem::Io(error)),
+/// What stands there is no regular file, is reached through somebody's link, or cannot be looked at.
+pub fn writable(path: &Path) -> Result<PathBuf, FileProblem> {
+    let mut so_far = PathBuf::new();
+    for component in path.components() {
+        let is_shared = is_shared(&so_far);
+        so_far.push(component);
+        if is_shared && so_far.is_symlink() {
+            return Err(FileProblem::LinkOfOthers);
+        }
+    }
+    let real = match path.canonicalize() {
+        Ok(real) => real,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            // A link to nothing: whoever made it decides what is made.
+            return if path.is_symlink() { Err(FileProblem::NotAFile) } else { Ok(path.to_owned()) };
+        }
+        Err(error) => return Err(FileProblem::Io(error)),
+    };
+    let there = std::fs::metadata(&real).map_err(FileProblem::Io)?;
+    if !there.is_file() || is_kernels(&real) {
+        return Err(FileProblem::NotAFile);
+    }
+    let in_shared = real.parent().is_some_and(is_shared);
+    if in_shared && has_other_names(&there) { Err(FileProblem::LinkOfOthers) } else { Ok(real) }
+}
+
+/// Whether two names stand for one file, also when it is not there yet.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        path.canonicalize().ok().or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?)))
+    };
+    match (real(one), real(other)) {
+        (Some(one), Some(other)) => one == other || are_linked(&one, &other),
+        _ => false,
     }
 }
 
-/// Whether two names stand for one file, which has to be there.
-pub fn is_same(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
-}
-
 /// Writes a file as a whole: a reader, and a run after a crash, sees the old contents or the new. Only the owner may
-/// read it (mode 0600). A symlink is followed to the file it names, so that the link stays.
+/// read it (mode 0600). A symlink is followed to the file it names, so that the link stays; see [`writable`].
 ///
 /// # Errors
 /// Something that is no regular file stands there, or a step of the way fails; the old contents are still there and no
 /// temporary file is left.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if std::fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
-        return Err(FileProblem::NotAFile).with_context(|| format!("{} cannot be written", path.display()));
-    }
+    let target = writable(path).with_context(|| format!("{} cannot be written", path.display()))?;
     let name = target.file_name().with_context(|| format!("{} names no file", path.display()))?;
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut temporary_name = std::ffi::OsString::from(".");
-    temporary_name.push(name);
-    temporary_name.push(format!(".{:016x}.tmp", super::secrets::seed()?));
+    let folder = folder_of(&target);
+    let mut temporary_name = temporary_prefix(name);
+    temporary_name.push(format!("{:08x}{:08x}.tmp", std::process::id(), super::secrets::seed()? >> 32));
     let temporary = folder.join(temporary_name);
     let written = write_new(&temporary, contents)
         .and_then(|()| std::fs::rename(&temporary, &target))
@@ -204,15 +262,64 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
     written.with_context(|| format!("{} cannot be written", path.display()))
 }
 
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn temporary_prefix(name: &std::ffi::OsStr) -> std::ffi::OsString {
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    prefix
+}
+
+/// Removes what [`write_atomic`] left beside a file when its process was killed. Nothing else: the name has to be exactly
+/// what a process that is gone would have given it, on a regular file of this user.
+pub fn remove_left_overs(path: &Path) {
+    let Ok(target) = writable(path) else { return };
+    let Some(prefix) = target.file_name().map(temporary_prefix) else { return };
+    let Some(prefix) = prefix.to_str() else { return };
+    let Ok(entries) = std::fs::read_dir(folder_of(&target)) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let made_by = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(prefix)?.strip_suffix(".tmp"))
+            .filter(|digits| {
+                digits.len() == 16
+                    && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+            })
+            .and_then(|digits| u32::from_str_radix(&digits[..8], 16).ok());
+        // `metadata` of an entry follows no link.
+        let is_ours = || entry.metadata().is_ok_and(|there| there.is_file() && is_of_this_user(&there));
+        if made_by.is_some_and(|pid| !is_running(pid)) && is_ours() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether a process of that number runs here; where nothing tells, it may.
+fn is_running(pid: u32) -> bool {
+    let processes = Path::new("/proc/self");
+    !processes.exists() || Path::new("/proc").join(pid.to_string()).exists()
+}
+
 /// Opens a file to add lines to (mode 0600 when it is new).
 ///
 /// # Errors
-/// It cannot be opened.
+/// It is no regular file, is reached through a link of others (see [`writable`]), or cannot be opened.
 pub fn open_append(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    private(&mut options);
-    options.open(path).with_context(|| format!("{} cannot be opened for writing", path.display()))
+    let open = || {
+        let target = writable(path)?;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        private(&mut options);
+        open_regular(&mut options, &target)
+    };
+    open().with_context(|| format!("{} cannot be opened for writing", path.display()))
 }
 
 fn write_new(path: &Path, contents: &[u8]) -> std::io::Result<()> {
@@ -225,13 +332,69 @@ fn write_new(path: &Path, contents: &[u8]) -> std::io::Result<()> {
 }
 
 #[cfg(unix)]
-fn private(options: &mut OpenOptions) {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    options.mode(0o600);
+use unix::{are_linked, has_other_names, is_of_this_user, is_shared, not_waiting, private};
+
+/// What only Unix knows: modes, owners, and that opening may wait.
+#[cfg(unix)]
+mod unix {
+    use std::fs::{Metadata, OpenOptions};
+    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+    use std::path::Path;
+
+    pub fn private(options: &mut OpenOptions) {
+        options.mode(0o600);
+    }
+
+    /// Opening a named pipe would wait for its other end.
+    pub fn not_waiting(options: &mut OpenOptions) {
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    }
+
+    /// Whether everybody can make files in a folder, `/tmp` for example.
+    pub fn is_shared(folder: &Path) -> bool {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        std::fs::metadata(folder).is_ok_and(|there| there.mode() & 0o002 != 0)
+    }
+
+    pub fn has_other_names(there: &Metadata) -> bool {
+        there.nlink() > 1
+    }
+
+    /// Whether two paths are names of one file.
+    pub fn are_linked(one: &Path, other: &Path) -> bool {
+        let id = |path: &Path| std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
+        id(one).is_some_and(|one| Some(one) == id(other))
+    }
+
+    /// Where the system does not tell whose this process is, nothing is.
+    pub fn is_of_this_user(there: &Metadata) -> bool {
+        std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == there.uid())
+    }
 }
 
 #[cfg(not(unix))]
-fn private(_: &mut OpenOptions) {}
+use others::{are_linked, has_other_names, is_of_this_user, is_shared, not_waiting, private};
+
+#[cfg(not(unix))]
+mod others {
+    use std::fs::{Metadata, OpenOptions};
+    use std::path::Path;
+
+    pub fn private(_: &mut OpenOptions) {}
+    pub fn not_waiting(_: &mut OpenOptions) {}
+    pub fn is_shared(_: &Path) -> bool {
+        false
+    }
+    pub fn has_other_names(_: &Metadata) -> bool {
+        false
+    }
+    pub fn are_linked(_: &Path, _: &Path) -> bool {
+        false
+    }
+    pub fn is_of_this_user(_: &Metadata) -> bool {
+        false
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -304,5 +467,76 @@ mod tests {
         let error = write_atomic(&folder.path().join("taken"), b"four").expect_err("refused");
         assert!(error.to_string().contains("taken cannot be written"), "{error}");
         assert_eq!(names(), 3, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_write_follows_no_link_in_a_folder_of_everybody_and_waits_for_no_pipe() {
+        let folder = TestFolder::new();
+        let shared = folder.path().join("shared");
+        std::fs::create_dir(&shared).expect("folder");
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o1777)).expect("mode");
+        let own = folder.path().join("own");
+        std::fs::create_dir(&own).expect("folder");
+        std::fs::write(own.join("mine"), "mine").expect("file");
+        symlink(own.join("mine"), shared.join("link")).expect("link");
+        symlink(&own, shared.join("folder")).expect("link");
+        std::fs::hard_link(own.join("mine"), shared.join("second-name")).expect("link");
+        let pipe = shared.join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo can be run");
+        assert!(made.success());
+        let refused =
+            ["link", "folder/mine", "folder/new", "second-name", "pipe"].map(|name| shared.join(name));
+        for path in refused.iter().map(PathBuf::as_path).chain([Path::new("/dev/null"), &own]) {
+            assert!(open_append(path).is_err(), "{}", path.display());
+            assert!(write_atomic(path, b"theirs").is_err(), "{}", path.display());
+        }
+        assert!(read_bounded(&pipe, 10).is_err());
+        assert_eq!(std::fs::read(own.join("mine")).expect("there"), b"mine");
+        write_atomic(&shared.join("new"), b"one").expect("a new file is made");
+        open_append(&shared.join("new")).expect("and added to");
+        assert!(is_same(&own.join("mine"), &shared.join("second-name")), "two names of one file");
+        assert!(is_same(&own.join("later"), &own.join("../own/later")), "a file that is not there yet");
+    }
+
+    #[test]
+    fn what_a_killed_write_left_is_removed_and_nothing_else() {
+        let folder = TestFolder::new();
+        let world = folder.path().join("world.json");
+        let alive = format!(".world.json.{:08x}00000001.tmp", std::process::id());
+        let kept = [
+            alive.as_str(),
+            ".other.json.fffffff000000001.tmp",
+            ".world.json.fffffff00000001.tmp",
+            ".world.json.fffffff0000000zz.tmp",
+            "world.json.fffffff000000001.tmp",
+        ];
+        for name in kept.iter().chain(&[".world.json.fffffff000000001.tmp"]) {
+            std::fs::write(folder.path().join(name), "{").expect("file");
+        }
+        symlink("nowhere", folder.path().join(".world.json.fffffff000000002.tmp")).expect("link");
+        remove_left_overs(&world);
+        let names = std::fs::read_dir(folder.path()).expect("folder").count();
+        assert_eq!(names, kept.len() + 1, "all others, and the link");
+        assert!(!folder.path().join(".world.json.fffffff000000001.tmp").exists());
+    }
+
+    #[test]
+    fn a_manifest_that_is_a_link_out_of_its_folder_is_not_read() {
+        let outer = TestFolder::new();
+        let inner = outer.path().join("stack");
+        std::fs::create_dir(&inner).expect("folder");
+        std::fs::write(outer.path().join("outside.yaml"), "outside").expect("file");
+        std::fs::write(inner.join("inside.yaml"), "inside").expect("file");
+        for (number, target) in
+            ["/proc/self/environ", "../outside.yaml", "chain-0.yaml", "/dev/null"].into_iter().enumerate()
+        {
+            symlink(target, inner.join(format!("chain-{number}.yaml"))).expect("link");
+            let error = read_manifest(&inner.join(format!("chain-{number}.yaml"))).expect_err(target);
+            assert!(error.to_string().contains("name the file itself"), "{error}");
+        }
+        symlink("/proc/self", inner.join("folder")).expect("link");
+        read_manifest(&inner.join("folder/environ")).expect_err("the environment is no file");
+        symlink("inside.yaml", inner.join("link.yaml")).expect("link");
+        assert_eq!(read_manifest(&inner.join("link.yaml")).expect("inside").text, "inside");
     }
 }

@@ -316,6 +316,7 @@ const WORLD_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 /// # Errors
 /// The file cannot be read or is no world.
 pub fn load_twin(path: &Path) -> Result<Option<Twin>> {
+    files::remove_left_overs(path);
     let bytes = match files::read_bounded(path, WORLD_LIMIT_BYTES) {
         Ok(bytes) => bytes,
         Err(files::FileProblem::NotFound) => return Ok(None),

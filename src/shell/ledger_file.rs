@@ -27,6 +27,7 @@ impl PathLedger {
 
 impl LedgerFile for PathLedger {
     fn load(&self) -> Result<Option<String>, String> {
+        files::remove_left_overs(&self.path);
         match files::read_text(&self.path, LEDGER_LIMIT_BYTES) {
             Ok(text) => Ok(Some(text)),
             Err(FileProblem::NotFound) => Ok(None),

@@ -41,6 +41,134 @@ fn a_manifest_reads_nothing_outside_of_its_folder() {
     assert_eq!(twin.log().len(), 0, "refused before the first request");
 }
 
+/// A repository can hold links: the manifest is one, to this process's environment, to a file of secrets, by a chain, or by
+/// a folder. What is no manifest is not shown either, wherever it lies.
+#[test]
+fn a_manifest_that_is_a_link_shows_nothing_of_what_it_leads_to() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("stack")).expect("folder");
+    let secret = "hidden-behind-a-link-58e2";
+    for (name, text) in [
+        ("secrets.env", format!("API_TOKEN={secret}\n")),
+        ("secrets.yaml", format!("database:\n  {secret}: {secret}\n")),
+        ("stack/inside.env", format!("API_TOKEN={secret}\n\t: {secret}\n")),
+        ("stack/inside.yaml", format!("stack: {secret}\n{secret}: [{secret}\n")),
+        ("stack/list.yaml", format!("- {secret}\n- a: {secret}\n")),
+    ] {
+        folder.write(name, &text);
+    }
+    for (link, to) in [
+        ("environ.yaml", "/proc/self/environ"),
+        ("env.yaml", "../secrets.env"),
+        ("yaml.yaml", "../secrets.yaml"),
+        ("chain.yaml", "yaml.yaml"),
+        ("folder", "/proc/self"),
+        ("allowed.yaml", "inside.env"),
+    ] {
+        symlink(to, folder.path("stack").join(link)).expect("link");
+    }
+    for name in [
+        "environ.yaml",
+        "env.yaml",
+        "yaml.yaml",
+        "chain.yaml",
+        "folder/environ",
+        "allowed.yaml",
+        "inside.yaml",
+        "list.yaml",
+    ] {
+        for command in ["validate", "plan"] {
+            let manifest = folder.text_path(&format!("stack/{name}"));
+            let run = lockstep(&[command, &manifest, "-vvv"]).env("API_TOKEN", secret).run().expect(1);
+            assert!(!(run.out + &run.err).contains(secret), "{command} {name}");
+        }
+    }
+    symlink("real.yaml", folder.path("stack/good.yaml")).expect("link");
+    folder.write("stack/real.yaml", &quickstart_with("stack: acme-login", "stack: acme-login"));
+    lockstep(&["validate", &folder.text_path("stack/good.yaml")]).run().expect(0);
+}
+
+/// An option that names the manifest, the Action's code, the plan or the certificates as a place to write to.
+#[test]
+fn nothing_is_written_over_what_the_command_reads() {
+    let folder = Folder::new();
+    let code = "exports.onExecuteCustomPhoneProvider = async () => {};\n";
+    folder.write("sender.js", code);
+    let text = quickstart_with("code: builtin:twilio-verify", "code: ./sender.js");
+    let manifest = folder.write("lockstep.yaml", &text);
+    let ca = folder.write("ca.pem", "certificates");
+    std::fs::hard_link(&manifest, folder.path("second-name")).expect("link");
+    symlink("lockstep.yaml", folder.path("link")).expect("link");
+    let path = |name: &str| folder.text_path(name);
+    let file = |name: &str| format!("file:{}", path(name));
+    let world = |name: &str| format!("--twin={}", path(name));
+    let [code_file, new] = ["sender.js", "new"].map(path);
+    for arguments in [
+        vec!["apply", &manifest, "--yes", "--twin", "--audit", &manifest],
+        vec!["apply", &manifest, "--yes", "--twin", "--audit", &code_file],
+        vec!["apply", &manifest, "--yes", "--twin", "--audit", &path("second-name")],
+        vec!["apply", &manifest, "--yes", "--twin", "--audit", &path("link")],
+        vec!["apply", &manifest, "--yes", "--twin", "--ca-file", &ca, "--audit", &ca],
+        vec!["apply", &manifest, "--yes", "--twin", "--ledger", &file("new"), "--audit", &new],
+        vec!["apply", &manifest, "--yes", "--twin", "--ledger", &file("lockstep.yaml")],
+        vec!["destroy", &manifest, "--yes", "--twin", "--audit", &code_file],
+        vec!["plan", &manifest, "--twin", "--out", &code_file],
+        vec!["plan", &manifest, &world("sender.js")],
+        vec!["drift", &manifest, &world("new"), "--ledger", &file("new")],
+        vec!["twin", "--world", &new, "--log", &new],
+    ] {
+        let run = lockstep(&arguments).run().expect(64);
+        assert!(run.err.contains("name another file"), "{arguments:?}: {}", run.err);
+        assert_eq!(folder.read("lockstep.yaml"), text, "{arguments:?}");
+        assert_eq!(
+            (folder.read("sender.js").as_str(), folder.read("ca.pem").as_str()),
+            (code, "certificates")
+        );
+        assert!(!folder.path("new").exists(), "{arguments:?}");
+    }
+}
+
+/// A pipe that nobody reads would hold the run for ever, and a link in a folder of everybody is somebody else's choice.
+#[test]
+fn what_is_written_goes_to_no_pipe_and_through_no_link_of_others() {
+    let folder = Folder::new();
+    let pipe = folder.text_path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo can be run").success());
+    std::fs::create_dir(folder.path("shared")).expect("folder");
+    std::fs::set_permissions(folder.path("shared"), std::fs::Permissions::from_mode(0o1777)).expect("mode");
+    let mine = folder.write("mine", "mine");
+    let link = folder.text_path("shared/link");
+    symlink(&mine, &link).expect("link");
+    for target in [pipe.as_str(), link.as_str(), "/dev/null"] {
+        let (ledger, world) = (format!("file:{target}"), format!("--twin={target}"));
+        for arguments in [
+            vec!["apply", QUICKSTART, "--yes", "--twin", "--audit", target],
+            vec!["plan", QUICKSTART, "--twin", "--out", target],
+            vec!["apply", QUICKSTART, "--yes", "--twin", "--ledger", &ledger],
+            vec!["plan", QUICKSTART, &world],
+            vec!["twin", "--world", target],
+            vec!["twin", "--log", target],
+            vec!["twin", "--tls", "--ca-out", target],
+        ] {
+            lockstep(&arguments).run().expect(64);
+        }
+    }
+    assert_eq!(folder.read("mine"), "mine");
+}
+
+/// The next start after a kill in the middle of a save.
+#[test]
+fn a_world_that_was_half_saved_is_removed_by_the_next_start() {
+    let folder = Folder::new();
+    let world = format!("--twin={}", folder.text_path("world.json"));
+    lockstep(&["apply", QUICKSTART, "--yes", &world]).run().expect(0);
+    folder.write(".world.json.fffffff000000001.tmp", "{");
+    folder.write(".world.json.note.tmp", "somebody's");
+    lockstep(&["plan", QUICKSTART, &world]).run().expect(0);
+    assert!(!folder.path(".world.json.fffffff000000001.tmp").exists());
+    assert_eq!(folder.read(".world.json.note.tmp"), "somebody's");
+}
+
 /// Commands come from the command line, whatever a manifest says.
 #[test]
 fn a_manifest_runs_no_command() {

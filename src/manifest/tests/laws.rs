@@ -19,6 +19,23 @@ fn run(text: &str) -> String {
     }
 }
 
+/// Somebody's file of secrets that a path or a link led to: whatever is wrong with it is not said with its words.
+#[test]
+fn no_word_of_a_text_that_is_no_manifest_is_shown() {
+    for text in [
+        "API_TOKEN=hunter2-in-clear\n",
+        "hunter2-in-clear: hunter2-in-clear\nstack: hunter2-in-clear\n",
+        "- hunter2-in-clear\n",
+        "stack: [hunter2-in-clear\n\thunter2-in-clear: \"\n",
+        "HOME=/root\0API_TOKEN=hunter2-in-clear\0",
+        "a: *hunter2-in-clear\n",
+        "---\na: hunter2-in-clear\n---\nb: hunter2-in-clear\n",
+    ] {
+        let out = run(text);
+        assert!(out.contains("not a manifest") && !out.contains("hunter2"), "{text:?}: {out}");
+    }
+}
+
 /// Pieces that make a text interesting to a parser.
 fn token() -> impl Strategy<Value = String> {
     let words = [
@@ -113,10 +130,10 @@ proptest! {
 #[test]
 fn limits_hold() {
     let deep = format!("a: {}", "[".repeat(2000));
-    let wide = format!("{{ {} }}", "zzz: 1, ".repeat(100_000));
-    let many: String = (0..60_000).map(|at| format!("k{at}: 1\n")).collect();
+    let wide = format!("{{ lockstep: v1, {} }}", "zzz: 1, ".repeat(100_000));
+    let many = "lockstep: v1\n".to_owned() + &(0..60_000).map(|at| format!("k{at}: 1\n")).collect::<String>();
     let circle: String = (0..200).map(|at| format!("    K{at}: ${{action.secrets.K{}}}\n", at + 1)).collect();
-    let dash = "- ".repeat(400_000);
+    let dash = format!("lockstep: v1\na:\n{}", "- ".repeat(400_000));
     let rows = [
         ("x".repeat(2_000_000), "the manifest is too long"),
         (deep, "the manifest is nested too deeply"),

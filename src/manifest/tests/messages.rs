@@ -34,21 +34,21 @@ fn what_is_said_about_wrong_manifests() {
             ],
         ),
         (
-            "a: [\nb: 1\n".into(),
+            "lockstep: v1\na: [\nb: 1\n".into(),
             &[
-                "3:1: error[LS0101]: the text is not YAML: did not find expected ',' or ']' (help: mend the text at or above this place: indentation, quotes, brackets)",
+                "4:1: error[LS0101]: the text is not YAML: did not find expected ',' or ']' (help: mend the text at or above this place: indentation, quotes, brackets)",
             ],
         ),
         (
-            "a: \"\\q\"\n".into(),
+            "lockstep: v1\na: \"\\q\"\n".into(),
             &[
-                "1:5: error[LS0101]: the text is not YAML: found unknown escape character (help: mend the text at or above this place: indentation, quotes, brackets)",
+                "2:5: error[LS0101]: the text is not YAML: found unknown escape character (help: mend the text at or above this place: indentation, quotes, brackets)",
             ],
         ),
         (
-            "a: *nothing\n".into(),
+            "lockstep: v1\na: *nothing\n".into(),
             &[
-                "1:4: error[LS0101]: the text is not YAML: unknown anchor (help: mend the text at or above this place: indentation, quotes, brackets)",
+                "2:4: error[LS0101]: the text is not YAML: unknown anchor (help: mend the text at or above this place: indentation, quotes, brackets)",
             ],
         ),
         (
@@ -60,7 +60,7 @@ fn what_is_said_about_wrong_manifests() {
         (
             "- a\n".into(),
             &[
-                "1:1: error[LS0103]: the manifest is not a mapping: this is a list, but a mapping is needed (help: write key: value lines below it)",
+                "1:1: error[LS0101]: the file is not a manifest: no line of it begins with lockstep: (help: name the manifest, or write lockstep: v1 as its first line)",
             ],
         ),
         (
