@@ -25,6 +25,7 @@ const HINTS = new Map([
   [20403, 'the Twilio account is suspended or closed'],
   [20404, 'these credentials see no service with this SID; check TWILIO_VERIFY_SID'],
   [20429, 'too many at once, or a rate limit of the Verify service is used up'],
+  [21608, 'a trial account sends to verified numbers only; verify the number or upgrade the account'],
   [60200, 'Twilio refused a parameter: mostly no such number can exist, or a rate limit is not there'],
   [60202, 'five checks failed for this number; wait until the verification expires'],
   [60203, 'five sends without feedback; approve verifications after login (feedback Function), or wait 10 minutes'],
@@ -32,7 +33,7 @@ const HINTS = new Map([
   [60205, 'the number is a landline, which gets no text message; offer voice'],
   [60223, 'the channel is disabled in the Verify service; turn it on in the Twilio Console'],
   [60238, 'Twilio does not send to this destination, or the account is under review'],
-  [60410, 'Fraud Guard blocks this number range; it lifts by itself after about 12 hours'],
+  [60410, 'Fraud Guard blocks this number range; it lifts by itself after 5 minutes to 12 hours'],
   [60605, 'the country is not allowed in the Verify geo permissions'],
   [70051, `${CREDENTIALS}; a restricted key needs the permission to create verifications`],
 ]);
@@ -92,8 +93,9 @@ async function send(event, message) {
   if (code.length < 4 || code.length > 10) return drop('the code does not have the 4 to 10 characters Verify accepts');
   const { channel } = message;
   if (!channel) return drop('the delivery method is neither text nor voice');
-  // Auth0 stores some numbers with spaces. The feedback call finds the verification by the number without them.
-  const to = String(message.recipient ?? '').replace(/\s+/g, '');
+  // Auth0 stores some numbers with spaces, hyphens or brackets. The Function that reports back takes the same away, so
+  // that it finds the verification.
+  const to = String(message.recipient ?? '').replace(/[\s()[\]-]+/g, '');
   if (!/^\+[1-9]\d{6,14}$/.test(to)) return drop('the recipient is not a phone number in E.164 form');
 
   const client = clientFor(account, whole ? key : account, whole ? keySecret : token);

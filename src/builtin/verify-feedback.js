@@ -22,7 +22,10 @@ const PARALLEL_MAX = 10;
 // A verification lives for ten minutes; later there is nothing left to approve.
 const AGE_MAX_MS = 10 * 60 * 1000;
 
+// A second factor was passed or enrolled.
 const TYPES = new Set(['gd_auth_succeed', 'gd_enrollment_complete']);
+// The connection of logins by a code in a text message. Their success is the event `s`, like that of every other login.
+const PASSWORDLESS = 'sms';
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 const text = (value) => (typeof value === 'string' ? value.trim() : '');
@@ -61,16 +64,45 @@ function recordsOf(event) {
   return records.filter(isObject).map((record) => (isObject(record.data) ? record.data : record));
 }
 
-// The first whole number among the places that may hold one. Auth0 stores some numbers with spaces.
+// A number in E.164 form, without the white space, hyphens and brackets that Auth0 stores in some; else undefined. The
+// Action does the same, or the feedback would miss the verification.
+function e164(value) {
+  const number = value.replace(/[\s()[\]-]+/g, '');
+  return /^\+[1-9]\d{6,14}$/.test(number) ? number : undefined;
+}
+
+// Every text of a record, to a bounded depth and number: where a passwordless login has its number is not documented.
+function textsOf(value, texts = [], depth = 0) {
+  if (typeof value === 'string') texts.push(value);
+  else if (typeof value === 'object' && value !== null && depth < 6) {
+    for (const inner of Object.values(value)) {
+      if (texts.length >= 500) break;
+      textsOf(inner, texts, depth + 1);
+    }
+  }
+  return texts;
+}
+
+// The first whole number among the places that may hold one, or why there is none: `masked`, `unusable` (hashed, without
+// a plus, or in another format), or `without` (another factor than the phone).
 function numberOf(data) {
   const details = isObject(data.details) ? data.details : {};
   const authenticator = isObject(details.authenticator) ? details.authenticator : {};
   const enrollment = isObject(details.enrollment) ? details.enrollment : {};
-  const places = [authenticator.phone_number, enrollment.phone_number, enrollment.name, enrollment.identifier];
-  const values = places.filter((value) => typeof value === 'string').map((value) => value.replace(/\s+/g, ''));
-  const whole = values.find((value) => /^\+[1-9]\d{6,14}$/.test(value));
-  if (whole) return { number: whole };
-  return { masked: values.some((value) => /^[+\d().*xX-]{4,}$/.test(value) && /[*xX]/.test(value)) };
+  const phones = [authenticator.phone_number, enrollment.phone_number].map(text).filter(Boolean);
+  const names = [enrollment.name, enrollment.identifier].map(text).filter(Boolean);
+  const others = data.type === 's' ? [text(data.user_name), ...textsOf(data)].filter(Boolean) : [];
+  const number = [...phones, ...names, ...others].map(e164).find(Boolean);
+  if (number) return { number };
+  const isMasked = (value) => /^[+\d().*\sxX-]{4,}$/.test(value) && /[*xX]/.test(value);
+  if ([...phones, ...names, ...others].some(isMasked)) return { lacks: 'masked' };
+  // A passwordless login always has a number, so one that shows none has it in a form nobody knows.
+  return { lacks: phones.length || data.type === 's' ? 'unusable' : 'without' };
+}
+
+// Whether the event tells of a code that was used.
+function tells(data) {
+  return TYPES.has(data.type) || (data.type === 's' && data.connection === PASSWORDLESS);
 }
 
 async function approve(number, service, authorization, limit) {
@@ -117,17 +149,17 @@ async function receive(context, event) {
   if (!key || !secret) return [500, { error: 'the variables TWILIO_API_KEY and TWILIO_API_SECRET are needed' }];
   const authorization = `Basic ${Buffer.from(`${key}:${secret}`).toString('base64')}`;
 
-  const count = { approved: 0, gone: 0, retry: 0, refused: 0, rejected: 0, other: 0, old: 0, masked: 0, without: 0 };
+  const count = { approved: 0, gone: 0, retry: 0, refused: 0, rejected: 0, other: 0, old: 0, masked: 0, unusable: 0, without: 0 };
   const numbers = new Set();
   for (const data of records) {
-    if (!TYPES.has(data.type)) {
+    if (!tells(data)) {
       count.other += 1;
     } else if (started - Date.parse(data.date) > AGE_MAX_MS) {
       count.old += 1;
     } else {
-      const { number, masked } = numberOf(data);
+      const { number, lacks } = numberOf(data);
       if (number) numbers.add(number);
-      else count[masked ? 'masked' : 'without'] += 1;
+      else count[lacks] += 1;
     }
   }
 
@@ -146,6 +178,9 @@ async function receive(context, event) {
   await Promise.all(Array.from({ length: Math.min(PARALLEL_MAX, queue.length) }, work));
 
   if (count.masked) console.error(`${count.masked} events hold a masked number: take phone out of the stream's masked fields`);
+  if (count.unusable) {
+    console.error(`${count.unusable} events of a phone hold no number in E.164 form (hashed, without a plus, or another format)`);
+  }
   console.log(Object.entries(count).filter(([, n]) => n).map(([name, n]) => `${name} ${n}`).join(', '));
   // A refused key is for a person to mend: the stream shows the failure, and its events wait.
   if (count.refused) return [502, { error: 'Twilio refused the key of the Function', ...count }];

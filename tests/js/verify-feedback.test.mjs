@@ -138,6 +138,7 @@ const record = (details, data = {}) => ({
   data: { log_id: '900', type: 'gd_auth_succeed', date: new Date().toISOString(), user_id: 'auth0|1', details, ...data },
 });
 const withNumber = (number = NUMBER, data = {}) => record({ authenticator: { type: 'sms', phone_number: number } }, data);
+const passwordless = (data) => record({ prompts: [] }, { type: 's', connection: 'sms', user_id: 'sms|5f7c8ec7', ...data });
 const array = (...records) => eventOf({ headers: authorized, body: Object.assign({}, records) });
 const basic = `Basic ${Buffer.from(`${KEY}:${KEY_SECRET}`).toString('base64')}`;
 
@@ -204,6 +205,8 @@ describe('request', () => {
     ['the name of the enrolment', { enrollment: { name: NUMBER, identifier: 'x' } }],
     ['the identifier of the enrolment', { enrollment: { identifier: NUMBER } }],
     ['spaces', { authenticator: { phone_number: ' +1 500 555\u00a00006 ' } }],
+    ['hyphens', { authenticator: { phone_number: '+1-500-555-0006' } }],
+    ['brackets', { authenticator: { phone_number: '+1 (500) 555-0006' } }],
     ['a masked number before a whole one', { authenticator: { phone_number: 'XXXXXXX0006' }, enrollment: { name: NUMBER } }],
   ];
   for (const [name, details] of places) {
@@ -212,6 +215,26 @@ describe('request', () => {
       assert.deepEqual(requests.map(({ url }) => decodeURIComponent(url.split('/').at(-1))), [NUMBER]);
     });
   }
+
+  const logins = [
+    ['the name of the user', { user_name: NUMBER }],
+    ['a place nobody documents', { details: { prompts: [{ identity: { deep: '+1 (500) 555-0006' } }] } }],
+    ['the name first', { user_name: NUMBER, details: { other: '+15005550999' } }],
+  ];
+  for (const [name, data] of logins) {
+    test(`number of a passwordless login from ${name}`, async () => {
+      const { body } = await load().run(array(passwordless(data)));
+      assert.equal(body.approved, 1);
+      assert.deepEqual(requests.map(({ url }) => decodeURIComponent(url.split('/').at(-1))), [NUMBER]);
+    });
+  }
+
+  test('a record that is nested without end has an end', async () => {
+    const nested = { deep: {} };
+    nested.deep.deep = nested;
+    const { body } = await load().run(array(passwordless({ details: { nested, many: Array(5000).fill('x') } })));
+    assert.equal(body.unusable, 1);
+  });
 
   test('first enrolment counts too', async () => {
     await load().run(array(withNumber(NUMBER, { type: 'gd_enrollment_complete' })));
@@ -230,8 +253,17 @@ describe('skipped', () => {
     ['details of another shape', 'without', record([1])],
     ['a masked number', 'masked', withNumber('XXXXXXX0006')],
     ['a number masked by stars', 'masked', withNumber('+1*******06')],
-    ['a number that is none', 'without', withNumber('+05005550006')],
-    ['a number with a path in it', 'without', withNumber('+15005550006/../x')],
+    ['a masked number with spaces', 'masked', withNumber('+1 *** *** 0006')],
+    ['a number that is none', 'unusable', withNumber('+05005550006')],
+    ['a number with a path in it', 'unusable', withNumber('+15005550006/../x')],
+    ['a number without a plus', 'unusable', withNumber('15005550006')],
+    ['a hashed number', 'unusable', withNumber('9f86d081884c7d65')],
+    ['a passwordless login without a number', 'unusable', passwordless({ user_name: 'jo@acme.example' })],
+    ['a passwordless login with a masked number', 'masked', passwordless({ user_name: '+1*******06' })],
+    ['a login by password', 'other', passwordless({ connection: 'Username-Password-Authentication', user_name: NUMBER })],
+    ['a login by e-mail', 'other', passwordless({ connection: 'email', user_name: NUMBER })],
+    ['a connection of another shape', 'other', passwordless({ connection: { sms: 1 }, user_name: NUMBER })],
+    ['a failed passwordless login', 'other', passwordless({ type: 'f', user_name: NUMBER })],
     ['a name with an x', 'without', record({ enrollment: { name: "Max's phone" } })],
   ];
   for (const [name, word, one] of cases) {
@@ -251,6 +283,14 @@ describe('skipped', () => {
   test('masked numbers are pointed out', async () => {
     const { logged } = await load().run(array(withNumber('XXXXXXX0006')));
     assert.ok(logged.some((line) => line.includes('1 events hold a masked number')), logged.join());
+  });
+
+  test('numbers in another form are pointed out once, apart from a factor without a phone', async () => {
+    const totp = record({ authenticator: { type: 'totp', phone_number: null } });
+    const { logged, body } = await load().run(array(withNumber('15005550006'), withNumber('9f86d081884c7d65'), totp));
+    const lines = logged.filter((line) => line.includes('no number in E.164 form'));
+    assert.deepEqual([lines.length, body.unusable, body.without], [1, 2, 1], logged.join());
+    assert.match(lines[0], /^2 events of a phone/);
   });
 });
 
