@@ -2,6 +2,8 @@
 //! row by row.
 
 mod bodies;
+mod code;
+mod fragments;
 mod howto;
 
 use std::collections::BTreeMap;

@@ -274,6 +274,8 @@ fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
         return Ok(BTreeMap::new());
     }
     let digits = "00000000000000000000000000000001";
+    let drawn =
+        |name: &str, bytes: usize| hex(&digest::digest(&digest::SHA256, name.as_bytes()).as_ref()[..bytes]);
     let mut out = BTreeMap::new();
     for (path, name) in env {
         if is_set(name) {
@@ -283,9 +285,13 @@ fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
             "auth0.domain" => "acme-twin.eu.auth0.example".to_owned(),
             "twilio.account_sid" => format!("AC{digits}"),
             "twilio.api_key" => format!("SK{digits}"),
+            path if path.ends_with("api_key") || path.ends_with("API_KEY") => {
+                format!("SK{}", drawn(name, 16))
+            }
+            path if path.ends_with("VERIFY_SID") => format!("VA{}", drawn(name, 16)),
             path if path.ends_with("endpoint") => "https://acme-feedback.example/auth0-logs".to_owned(),
             // No word of it may stand in the output, or the scrubber would blank that word everywhere.
-            _ => format!("made-up-{}", hex(&digest::digest(&digest::SHA256, name.as_bytes()).as_ref()[..12])),
+            _ => format!("made-up-{}", drawn(name, 12)),
         };
         out.insert(name.to_owned(), value);
     }

@@ -4,6 +4,9 @@
 //! problem into a [`Diagnostic`]. Nothing here prints.
 
 pub mod codes;
+mod nearest;
+
+pub use nearest::nearest;
 
 use std::fmt;
 

@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod attest;
+mod code_check;
 pub mod code_limits;
 pub mod feedback_function;
 mod further_streams;
@@ -27,7 +28,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::diag::{Problem, codes};
+use crate::diag::Problem;
 use crate::model::call::{Failed, Get};
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Intent};
@@ -35,7 +36,6 @@ use crate::model::manifest::Manifest;
 use crate::model::plan::{Event, Facts, FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Ids, Value};
 use crate::port::{Reader, Writer};
-use crate::{builtin, javascript};
 
 /// A boxed future of one task.
 pub type Task<'a, T> = crate::port::Boxed<'a, T>;
@@ -44,29 +44,6 @@ pub type Task<'a, T> = crate::port::Boxed<'a, T>;
 /// request goes.
 fn is_sid(sid: &str, prefix: &str) -> bool {
     sid.len() == 34 && sid.starts_with(prefix) && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-/// What keeps code from running at all: it does not parse, or what is sent does not say the handler that is called.
-fn code_problem(own: &str, sent: &str, place: String, handler: &str, called: String) -> Option<Problem> {
-    let problem = |title: &str, reason: String, help: &str| {
-        Some(Problem::error(codes::UNSAFE, place, title, reason, help))
-    };
-    // What ships with the program is parsed by its tests.
-    if builtin::ships(sent) && sent.contains(handler) {
-        return None;
-    }
-    // What is wrong is found in the lines of the user's own file, if it is wrong there already.
-    match javascript::parse(sent).map_err(|wrong| javascript::parse(own).err().unwrap_or(wrong)) {
-        Err(wrong) => problem(
-            "the code does not parse",
-            format!("line {}, column {}: {}", wrong.line, wrong.column, wrong.what),
-            "mend the JavaScript; `node --check FILE` says the same",
-        ),
-        Ok(parsed) if !parsed.says(handler) => {
-            problem("the handler is missing", called, "export that handler, or use the built-in code")
-        }
-        Ok(_) => None,
-    }
 }
 
 /// A resource as the manifest wants it.

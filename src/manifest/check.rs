@@ -10,10 +10,10 @@ use serde_json::Value as Json;
 use super::Tables;
 use super::expr::{self, Piece};
 use super::leaf::{Input, Leaf, extend};
-use super::source::{Report, Wrong, nearest, shown, wrong};
+use super::source::{Report, Wrong, shown, wrong};
 use super::typed::{self, either, from_node, noun, wrong_type};
 use super::yaml::{self, Key, Node};
-use crate::diag::codes;
+use crate::diag::{codes, nearest};
 use crate::model::field::{Field, Type};
 
 /// What the walk found: leaves in the order of the text (defaults last in their section), and the sections that

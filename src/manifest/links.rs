@@ -7,8 +7,8 @@ use super::check::Checked;
 use super::connection;
 use super::expr::{Piece, Ref, Target};
 use super::leaf::{Input, Leaf};
-use super::source::{Report, Source, Wrong, nearest, shown, wrong};
-use crate::diag::codes;
+use super::source::{Report, Source, Wrong, shown, wrong};
+use crate::diag::{codes, nearest};
 use crate::model::field::{Field, Type};
 use crate::model::value::OutputRef;
 

@@ -184,54 +184,9 @@ pub fn shown(word: &str) -> String {
     out
 }
 
-/// The candidate nearest to a word, if it is near enough to be meant.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    let length = word.chars().count();
-    if length > WORD_MAX {
-        return None;
-    }
-    let limit = 1 + length / 4;
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
-        .filter(|(steps, candidate)| *steps <= limit && *steps < candidate.chars().count())
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Edits between two words: insert, delete, change, or swap two neighbours.
-fn distance(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
-    let mut rows = vec![(0..=to.len()).collect::<Vec<usize>>()];
-    for (i, a) in from.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, b) in to.iter().enumerate() {
-            let changed = rows[i][j] + usize::from(a != b);
-            let mut best = changed.min(rows[i][j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
-                best = best.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[from.len()][to.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn near_words_are_suggested() {
-        let known = ["code_length", "friendly_name", "sms"];
-        assert_eq!(nearest("code_lenght", known), Some("code_length"));
-        assert_eq!(nearest("friendlyname", known), Some("friendly_name"));
-        assert_eq!(nearest("SMS", known), Some("sms"));
-        assert_eq!(nearest("colour", known), None);
-        assert_eq!(nearest("x", ["y"]), None);
-    }
 
     #[test]
     fn a_missing_path_has_the_place_of_its_parent() {

@@ -2,9 +2,9 @@
 
 use serde_json::Value as Json;
 
-use super::source::{Wrong, nearest, shown, wrong};
+use super::source::{Wrong, shown, wrong};
 use super::yaml::{Node, needs_quotes};
-use crate::diag::{Severity, codes};
+use crate::diag::{Severity, codes, nearest};
 use crate::model::field::Type;
 
 /// A field's key as words: `code_length` is "code length".

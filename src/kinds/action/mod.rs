@@ -12,7 +12,7 @@ mod wire;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, code_problem, handed_on, named, step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, code_check, handed_on, named, step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -161,16 +161,20 @@ impl Kind for Action {
                 "use ${env.NAME}",
             ));
         }
-        let handler = self.trigger.handler;
         let own = manifest.text(self.section, "code").unwrap_or_default();
         let sent = (self.code)(manifest, own.to_owned());
-        out.extend(code_problem(
+        out.extend(code_check::problems(&code_check::Source {
+            manifest,
+            section: self.section,
             own,
-            sent.as_str().unwrap_or_default(),
-            format!("{}.code", self.section),
-            handler,
-            format!("exports.{handler} is what Auth0 calls on {}", self.trigger.id),
-        ));
+            sent: sent.as_str(),
+            handler: self.trigger.handler,
+            caller: format!("Auth0 on {}", self.trigger.id),
+            reads: "secrets",
+            from: "event.secrets",
+            given: &[],
+            packages: &[],
+        }));
         (self.check)(manifest, out);
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::wire::exact;
 use super::{CURRENT, NAME, PREVIOUS, SECTION_PATH};
 use crate::diag::{Problem, codes};
-use crate::kinds::{Resource, code_problem, log_stream};
+use crate::kinds::{Resource, code_check, log_stream};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::manifest::Manifest;
 use crate::model::random::hex;
@@ -29,6 +29,9 @@ const OWN: [&str; 6] =
 /// Names that the platform fills in ("Twilio docs, Functions variables", 2026-08).
 const RESERVED: [&str; 6] =
     ["ACCOUNT_SID", "AUTH_TOKEN", "DOMAIN_NAME", "PATH", "SERVICE_SID", "ENVIRONMENT_SID"];
+
+/// What the platform puts beside the variables ("Twilio docs, Functions context object", 2026-08).
+const HELPERS: [&str; 1] = ["getTwilioClient"];
 
 pub(super) static SECTION: Section = Section {
     path: SECTION_PATH,
@@ -227,13 +230,19 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     };
     let at = |key: &str| format!("{SECTION_PATH}.{key}");
     let code = manifest.text(SECTION_PATH, "code").unwrap_or_default();
-    out.extend(code_problem(
-        code,
-        code,
-        at("code"),
-        "exports.handler",
-        "exports.handler is what Twilio calls".into(),
-    ));
+    let given = [OWN.as_slice(), &RESERVED, &HELPERS].concat();
+    out.extend(code_check::problems(&code_check::Source {
+        manifest,
+        section: SECTION_PATH,
+        own: code,
+        sent: Some(code),
+        handler: "handler",
+        caller: "Twilio".into(),
+        reads: "variables",
+        from: "context",
+        given: &given,
+        packages: &ALWAYS.map(|(name, _)| name),
+    }));
     if manifest.get(log_stream::SECTION_PATH, "authorization").is_none() {
         out.push(Problem::error(
             codes::MISSING_KEY,

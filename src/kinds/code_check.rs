@@ -1,0 +1,294 @@
+//! Whether code can work at all, as far as its text and the manifest tell.
+//!
+//! Auth0 and Twilio build and deploy code that throws with its first line, and users are the first to notice. Code that
+//! surely cannot work is an error, what probably does not work is a warning, and what depends on a value that is not
+//! known is not judged.
+
+use std::collections::BTreeSet;
+
+use super::is_sid;
+use crate::builtin::{self, Reads, SENDER_READS};
+use crate::diag::{Code, Problem, codes, nearest};
+use crate::javascript::{self, Surface};
+use crate::model::manifest::Manifest;
+use crate::model::value::{Attrs, Part, Value};
+
+/// Code of the manifest, and what it is run with.
+pub(super) struct Source<'a> {
+    pub manifest: &'a Manifest,
+    /// Path of the section with the keys `code` and `dependencies`.
+    pub section: &'static str,
+    /// The source text as the manifest gives it.
+    pub own: &'a str,
+    /// The source text as it is sent; `None` while a value in it is not known.
+    pub sent: Option<&'a str>,
+    /// Name of the export that is called.
+    pub handler: &'static str,
+    /// Who calls it.
+    pub caller: String,
+    /// The map of the section that holds what the code reads: `secrets` or `variables`.
+    pub reads: &'static str,
+    /// How the code reads it: `event.secrets` or `context`.
+    pub from: &'static str,
+    /// What the code may read besides.
+    pub given: &'a [&'static str],
+    /// Packages that are there without the manifest naming them.
+    pub packages: &'a [&'static str],
+}
+
+impl Source<'_> {
+    fn at(&self, key: &str) -> String {
+        format!("{}.{key}", self.section)
+    }
+
+    fn attrs(&self) -> &Attrs {
+        static NONE: Attrs = Attrs::new();
+        self.manifest.section(self.section).unwrap_or(&NONE)
+    }
+
+    /// The keys of a map of the section.
+    fn keys<'a>(&'a self, map: &'a str) -> impl Iterator<Item = &'a str> {
+        self.attrs().keys().filter_map(move |key| key.strip_prefix(map)?.strip_prefix('.'))
+    }
+
+    fn error(&self, key: &str, title: &str, reason: impl Into<String>, help: impl Into<String>) -> Problem {
+        Problem::error(codes::UNSAFE, self.at(key), title, reason, help)
+    }
+}
+
+/// Everything that is wrong with the code.
+pub(super) fn problems(source: &Source<'_>) -> Vec<Problem> {
+    if builtin::sends(source.own) {
+        return built_in(source);
+    }
+    // What ships with the program is parsed by its tests.
+    if source.own.is_empty() || builtin::ships(source.own) {
+        return Vec::new();
+    }
+    let sent = source.sent.unwrap_or(source.own);
+    // What is wrong is found in the lines of the user's own file, if it is wrong there already.
+    match javascript::parse(sent).map_err(|wrong| javascript::parse(source.own).err().unwrap_or(wrong)) {
+        Err(wrong) => vec![source.error(
+            "code",
+            "the code does not parse",
+            format!("line {}, column {}: {}", wrong.line, wrong.column, wrong.what),
+            "mend the JavaScript; `node --check FILE` says the same",
+        )],
+        Ok(parsed) => of_ones_own(source, &parsed.surface),
+    }
+}
+
+/// Code of the user's own: what its syntax tree tells.
+fn of_ones_own(source: &Source<'_>, surface: &Surface) -> Vec<Problem> {
+    let Source { handler, caller, from, .. } = source;
+    if surface.is_module {
+        return vec![source.error(
+            "code",
+            "the code is an ES module",
+            format!("it has import or export declarations, and {caller} runs CommonJS"),
+            format!("write require(…) and exports.{handler} = …"),
+        )];
+    }
+    if surface.lacks(handler) {
+        return vec![source.error(
+            "code",
+            "the handler is missing",
+            format!("exports.{handler} is what {caller} calls, and the code does not export it"),
+            "export that handler, or use the built-in code",
+        )];
+    }
+    let warn = |code: Code, title: &str, reason: String, help: String| {
+        Problem::error(code, source.at("code"), title, reason, help).warning()
+    };
+    let mut out = Vec::new();
+    let read = if *from == "context" { &surface.context } else { &surface.secrets };
+    let named: BTreeSet<&str> = source.keys(source.reads).chain(source.given.iter().copied()).collect();
+    for name in read.iter().filter(|name| !named.contains(name.as_str())) {
+        let help = match nearest(name, source.keys(source.reads)) {
+            Some(near) => format!("the manifest has {near}; one of the two may be misspelt"),
+            None => format!("add {name} to {}", source.at(source.reads)),
+        };
+        let reason = format!("the code reads {from}.{name}, and the manifest does not name it");
+        out.push(warn(codes::UNSAFE, "the code reads what is not there", reason, help));
+    }
+    let brought: BTreeSet<&str> =
+        source.keys("dependencies").chain(source.packages.iter().copied()).collect();
+    for package in surface.packages().into_iter().filter(|package| !brought.contains(package)) {
+        out.push(warn(
+            codes::UNSAFE,
+            "the code loads a package that is not there",
+            format!("require('{package}'), and no dependency brings it"),
+            format!("add {package} with an exact version to {}", source.at("dependencies")),
+        ));
+    }
+    for file in surface.files() {
+        out.push(warn(
+            codes::UNSAFE,
+            "the code loads a file that is not there",
+            format!("require('{file}'), and only this one file is sent"),
+            "put everything into one file, with a bundler for example".into(),
+        ));
+    }
+    out
+}
+
+/// The Actions that ship with the program and send codes: what they read is known.
+fn built_in(source: &Source<'_>) -> Vec<Problem> {
+    let mut out = missing(source);
+    for reads in SENDER_READS {
+        if let Some(value) = source.attrs().get(&format!("{}.{}", source.reads, reads.name)) {
+            out.extend(shape(source, reads, value));
+        }
+    }
+    out.extend(elsewhere(source));
+    if !source.keys("dependencies").any(|name| name == "twilio") {
+        out.push(source.error(
+            "dependencies",
+            "the built-in code needs the package twilio",
+            "it begins with require('twilio'), and no dependency brings it",
+            "add twilio: 6.2.0",
+        ));
+    }
+    out
+}
+
+/// Secrets without which no message leaves.
+fn missing(source: &Source<'_>) -> Vec<Problem> {
+    let has = |name: &str| {
+        let value = source.attrs().get(&format!("{}.{name}", source.reads));
+        value.is_some_and(|value| plain(value).is_none_or(|text| !text.trim().is_empty()))
+    };
+    let key = ["TWILIO_API_KEY", "TWILIO_API_SECRET"];
+    let credentials: Vec<&str> = match (key.iter().filter(|name| has(name)).count(), has("TWILIO_AUTH_TOKEN"))
+    {
+        (2, _) | (_, true) => Vec::new(),
+        _ => key.into_iter().filter(|name| !has(name)).collect(),
+    };
+    let needed =
+        ["TWILIO_ACCOUNT_SID", "TWILIO_VERIFY_SID"].into_iter().filter(|name| !has(name)).chain(credentials);
+    needed
+        .map(|name| {
+            let known = |key: &&str| !SENDER_READS.iter().any(|reads| reads.name == *key);
+            let meant = source.keys(source.reads).filter(known).find(|key| nearest(key, [name]).is_some());
+            match meant {
+                Some(meant) => source
+                    .error(
+                        &format!("{}.{meant}", source.reads),
+                        "the built-in code does not read this secret",
+                        format!("it reads {name}, which is missing, and no message could be sent"),
+                        format!("did you mean {name}?"),
+                    )
+                    .at_key(),
+                None => source.error(
+                    source.reads,
+                    "a secret of the built-in code is missing",
+                    format!("it reads {name}, and without it no message can be sent"),
+                    wanted(name),
+                ),
+            }
+        })
+        .collect()
+}
+
+fn wanted(name: &str) -> String {
+    let value = match name {
+        "TWILIO_ACCOUNT_SID" => "${twilio.account_sid}",
+        "TWILIO_VERIFY_SID" => "${verify_service.sid}",
+        "TWILIO_API_KEY" => "${env.TWILIO_SENDER_KEY}",
+        _ => "${env.TWILIO_SENDER_SECRET}",
+    };
+    format!("add {name}: {value}")
+}
+
+/// The text of a value, where it is known.
+fn plain(value: &Value) -> Option<&str> {
+    match value {
+        Value::Secret(secret) => Some(secret.expose()),
+        value => value.as_str(),
+    }
+}
+
+/// What a SID has to look like. The message never repeats the value, which may be a secret in the wrong place.
+fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
+    let Reads { name, prefix } = reads;
+    let at = format!("{}.{name}", source.reads);
+    if let Value::Output(template) = value {
+        let Some(Part::Output(output)) = template.parts.first() else { return None };
+        let fits =
+            name == "TWILIO_VERIFY_SID" && output.resource == "verify_service" && template.parts.len() == 1;
+        return (!fits).then(|| {
+            let reason = format!("{}.{} is nothing that {name} can be", output.resource, output.output);
+            source.error(&at, "the secret is of another kind", reason, wanted(name))
+        });
+    }
+    let text = plain(value)?.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let is_key = |text: &str| is_sid(text, "SK");
+    if prefix.is_empty() {
+        return is_key(text).then(|| {
+            let reason = "it begins with SK, which is a key's SID and not its secret";
+            source.error(&at, "the secret is of another kind", reason, swapped(source))
+        });
+    }
+    let looks = text.starts_with(prefix) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if looks && text.len() == 34 {
+        return None;
+    }
+    let known =
+        [("AC", "an account"), ("SK", "a key"), ("VA", "a Verify service"), ("MG", "a messaging service")];
+    let is = known.iter().find(|(letters, _)| is_sid(text, letters)).map(|(_, what)| *what);
+    let reason = match is {
+        Some(what) if !looks => {
+            format!("it holds the SID of {what}; the built-in code needs one that begins with {prefix}")
+        }
+        _ if looks => format!("a SID has 34 characters, and this one has {}", text.len()),
+        _ => format!("the built-in code needs a SID: {prefix} and 32 more letters and digits"),
+    };
+    let help = if name == "TWILIO_API_KEY" { swapped(source) } else { wanted(name) };
+    let problem = source.error(&at, "the secret is of another kind", reason, help);
+    // A placeholder of a sandbox may be shorter.
+    Some(if looks { problem.warning() } else { problem })
+}
+
+fn swapped(source: &Source<'_>) -> String {
+    let holds_key = |name: &str| {
+        let value = source.attrs().get(&format!("{}.{name}", source.reads));
+        value.and_then(plain).is_some_and(|text| is_sid(text.trim(), "SK"))
+    };
+    if holds_key("TWILIO_API_SECRET") && !holds_key("TWILIO_API_KEY") {
+        return "TWILIO_API_KEY and TWILIO_API_SECRET are swapped: exchange their values".into();
+    }
+    "TWILIO_API_KEY takes the key's SID (SK…), TWILIO_API_SECRET its secret".into()
+}
+
+/// SIDs that belong to something else than what this manifest manages.
+fn elsewhere(source: &Source<'_>) -> Vec<Problem> {
+    let value = |name: &str| source.attrs().get(&format!("{}.{name}", source.reads)).and_then(plain);
+    let warn = |name: &str, what: &str, help: &str| {
+        let at = source.at(&format!("{}.{name}", source.reads));
+        let title = format!("the code sends through another {what} than the manifest's");
+        let reason = format!("{name} names a {what} by its SID");
+        Problem::error(codes::CONFLICT, at, title, reason, help).warning()
+    };
+    let mut out = Vec::new();
+    let pinned = source.manifest.text("verify_service", "sid").filter(|sid| *sid != "new");
+    let manages = source.manifest.section("verify_service").is_some();
+    if value("TWILIO_VERIFY_SID").is_some_and(|sid| manages && is_sid(sid, "VA") && pinned != Some(sid)) {
+        out.push(warn(
+            "TWILIO_VERIFY_SID",
+            "Verify service",
+            "write ${verify_service.sid}, or pin that service with verify_service.sid",
+        ));
+    }
+    let account = source.manifest.text("twilio", "account_sid");
+    if let (Some(sid), Some(account)) = (value("TWILIO_ACCOUNT_SID"), account)
+        && manages
+        && is_sid(sid, "AC")
+        && sid != account
+    {
+        out.push(warn("TWILIO_ACCOUNT_SID", "account", "write ${twilio.account_sid}"));
+    }
+    out
+}
