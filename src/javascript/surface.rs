@@ -9,7 +9,7 @@ use oxc_ast::ast::{
     AssignmentExpression, AssignmentTarget, BindingIdentifier, BindingPatternKind, CallExpression,
     ComputedMemberExpression, Expression, IdentifierName, IdentifierReference, ImportExpression,
     ModuleDeclaration, ObjectExpression, ObjectPropertyKind, Program, Statement, StaticMemberExpression,
-    StringLiteral, VariableDeclarator,
+    StringLiteral, TemplateElement, VariableDeclarator,
 };
 use oxc_ast_visit::{Visit, walk};
 
@@ -47,6 +47,16 @@ impl Surface {
     /// nowhere in the code.
     pub fn lacks(&self, name: &str) -> bool {
         (self.follows && !self.exports.contains(name)) || !self.words.contains(name)
+    }
+
+    /// Whether an identifier, key or text of the code is that word.
+    pub fn says(&self, word: &str) -> bool {
+        self.words.contains(word)
+    }
+
+    /// Whether an identifier, key or text of the code has that part.
+    pub fn mentions(&self, part: &str) -> bool {
+        self.words.iter().any(|word| word.contains(part))
     }
 
     /// Packages that are loaded, without what Node.js itself brings and without files beside the source.
@@ -215,6 +225,10 @@ impl<'a> Visit<'a> for Walker {
 
     fn visit_string_literal(&mut self, text: &StringLiteral<'a>) {
         self.surface.words.insert(text.value.to_string());
+    }
+
+    fn visit_template_element(&mut self, text: &TemplateElement<'a>) {
+        self.surface.words.insert(text.value.raw.to_string());
     }
 
     fn visit_static_member_expression(&mut self, member: &StaticMemberExpression<'a>) {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
 use lockstep::model::plan::Plan;
-use lockstep::twin::{Tenant, World};
+use lockstep::twin::{BindingRule, Tenant, World};
 use serde_json::{Value as Json, json};
 
 use super::exempt::{Case, Law};
@@ -157,6 +157,10 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
             }
         }
     }),
+    ("the tenant refuses to bind the Action", |story| {
+        // "Bind it in the dashboard to see why Auth0 refuses": whoever does finds out, and mends it.
+        story.ground.twin.options.custom_phone_binding = BindingRule::Accepted;
+    }),
     ("what it made is not all on record", |_| {}),
     ("nothing is known to be ours", |_| {}),
 ];
@@ -245,9 +249,12 @@ pub fn check(story: &mut Story) {
         let shown = plan.as_ref().map(shown).unwrap_or_default();
         story.ground.blame(Law::Second, &case, format!("the second plan is not empty: {shown}"));
     }
+    // A binding that the tenant refuses is tried again by every apply, under the lease.
+    let tries = story.ground.twin.options.custom_phone_binding != BindingRule::Accepted;
+    let lease = ["create_serverless_service", "delete_serverless_service"];
     let wrote: Vec<&str> = story.ground.twin.log()[mark..]
         .iter()
-        .filter(|entry| entry.wrote)
+        .filter(|entry| entry.wrote && !(tries && lease.contains(&entry.operation)))
         .map(|entry| entry.operation)
         .collect();
     if !wrote.is_empty() {
@@ -350,9 +357,11 @@ fn converge(story: &mut Story) -> Option<Rest> {
 }
 
 /// Everything that a person can change.
-fn state(story: &Story) -> (World, super::manifests::Draft, bool, bool) {
+fn state(story: &Story) -> (World, super::manifests::Draft, bool, bool, bool) {
     let twin = &story.ground.twin;
-    (twin.world.clone(), story.draft.clone(), story.allow_delete, twin.options.serverless_allowed)
+    let options = &twin.options;
+    let binds = options.custom_phone_binding == BindingRule::Accepted;
+    (twin.world.clone(), story.draft.clone(), story.allow_delete, options.serverless_allowed, binds)
 }
 
 fn run(story: &mut Story, command: Command) -> Proc {
@@ -465,6 +474,8 @@ fn destroy(story: &mut Story) {
                     .filter(|(id, made)| made.owner == owner && there.contains_key(*id))
                     // A run with nothing to do does not look for the lease of a dead one.
                     .filter(|(_, made)| leased || !made.name.starts_with("lockstep-lease-"))
+                    // An Action that stays, because it was there before, sends through it.
+                    .filter(|(id, _)| !is_sent_through(&story.ground.twin.world, id))
                     .map(|(_, made)| format!("{} {:?}", made.kind, made.name))
                     .collect();
                 let forgotten = story.ground.edits.keys().any(|edit| edit.contains("ledger"));
@@ -512,6 +523,13 @@ fn destroy(story: &mut Story) {
         }
     }
     story.ground.blame(Law::Second, &case, "destroy does not come to its end".into());
+}
+
+/// Whether code that is deployed in the tenant was told of this Verify service.
+fn is_sent_through(world: &World, sid: &str) -> bool {
+    let tenant = &world.tenants[DOMAIN];
+    let live = tenant.actions.iter().filter_map(|action| action.live_version());
+    live.flat_map(|version| &version.secrets).any(|secret| secret.value == sid)
 }
 
 /// Whether a run took the lease since that request.

@@ -233,12 +233,16 @@ const ALSO: [(&str, &str); 4] =
 /// The factors that somebody else's post-login code asks for, as the tenant names them; none named: it may ask for any.
 /// `None`: it does not ask at all.
 pub(in crate::kinds) fn asked(code: &str) -> Option<Vec<&'static str>> {
-    let parsed = javascript::parse(code);
-    let says = |word: &str| parsed.as_ref().map_or(code.contains(word), |parsed| parsed.says(word));
-    if !ASKS.iter().any(|call| says(call)) {
+    let parsed = javascript::parse(code).ok().map(|parsed| parsed.surface);
+    // Of code that does not parse, the plain text has to do.
+    let calls = |part: &&str| parsed.as_ref().map_or(code.contains(*part), |surface| surface.mentions(part));
+    if !ASKS.iter().any(|call| calls(call)) {
         return None;
     }
-    let quoted = |word: &str| ['\'', '"', '`'].iter().any(|quote| says(&format!("{quote}{word}{quote}")));
+    let quoted = |word: &str| match &parsed {
+        Some(surface) => surface.says(word),
+        None => ['\'', '"', '`'].iter().any(|quote| code.contains(&format!("{quote}{word}{quote}"))),
+    };
     if quoted("any") {
         return Some(Vec::new());
     }

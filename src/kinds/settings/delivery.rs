@@ -42,15 +42,16 @@ pub(in crate::kinds) async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> R
     handed_on::live(run, reader).await?;
     let is = |field: &str, value: Json| run.seen.attrs.get(field) == Some(&Value::Known(value));
     let sends = run.seen.exists && !is("disabled", json!(true)) && !is("name", json!("custom"));
-    if sends && is_refused(run, reader).await? {
+    let alone = |on: &[String]| on.iter().all(|name| name == "sms");
+    if sends && is_refused(run, reader).await? && alone(&factors::on(reader).await?) {
         return Err(Failed::NotDone(format!("{REFUSED}, and who sends now would be switched off; {NEXT}")));
     }
     Ok(())
 }
 
 const REFUSED: &str = "the tenant refuses to bind the Action, so whether codes arrive is not known";
-const NEXT: &str =
-    "every apply tries the binding again; until it is taken, leave another factor on (mfa.factors)";
+const NEXT: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses, or leave another factor on \
+     (mfa.factors)";
 
 /// Whether the phone Action is in none of its trigger's places although this stack wants it there: the tenant refused.
 async fn is_refused(run: &Run<'_>, reader: &Reader) -> Result<bool, Failed> {
