@@ -61,15 +61,14 @@ impl Surface {
 
     /// Packages that are loaded, without what Node.js itself brings and without files beside the source.
     pub fn packages(&self) -> BTreeSet<&str> {
-        let package = |path: &'_ String| {
+        let end = |path: &str| {
             let parts = if path.starts_with('@') { 2 } else { 1 };
-            let end = path.match_indices('/').nth(parts - 1).map_or(path.len(), |(at, _)| at);
-            end
+            path.match_indices('/').nth(parts - 1).map_or(path.len(), |(at, _)| at)
         };
         self.loads
             .iter()
             .filter(|path| !path.starts_with(['.', '/']) && !path.starts_with("node:"))
-            .map(|path| &path[..package(path)])
+            .map(|path| &path[..end(path)])
             .filter(|name| !NODE.contains(name))
             .collect()
     }

@@ -114,7 +114,9 @@ fn secrets_that_the_built_in_code_cannot_work_with_are_errors() {
     let secrets = |changes: Json| json!({ "action": { "secrets": changes } });
     let missing = "error action.secrets: a secret of the built-in code is missing";
     let kind = |name: &str| format!("error action.secrets.{name}: the secret is of another kind");
-    let rows: Vec<(Json, Vec<(&str, &str)>, Vec<String>)> = vec![
+    /// Changes of the manifest, the environment besides, and what is said.
+    type Row = (Json, Vec<(&'static str, &'static str)>, Vec<String>);
+    let rows: Vec<Row> = vec![
         (json!({}), vec![], vec![]),
         (secrets(json!({ "TWILIO_ACCOUNT_SID": null })), vec![], vec![missing.into()]),
         (secrets(json!({ "TWILIO_VERIFY_SID": null })), vec![], vec![missing.into()]),

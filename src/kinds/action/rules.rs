@@ -236,7 +236,7 @@ pub(in crate::kinds) fn asked(code: &str) -> Option<Vec<&'static str>> {
     let parsed = javascript::parse(code).ok().map(|parsed| parsed.surface);
     // Of code that does not parse, the plain text has to do.
     let calls = |part: &&str| parsed.as_ref().map_or(code.contains(*part), |surface| surface.mentions(part));
-    if !ASKS.iter().any(|call| calls(call)) {
+    if !ASKS.iter().any(calls) {
         return None;
     }
     let quoted = |word: &str| match &parsed {
