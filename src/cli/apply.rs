@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
-use serde_json::json;
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
 use super::plan::{Output, observed};
@@ -128,15 +128,20 @@ pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
 fn saved_plan(path: &std::path::Path) -> Result<Plan> {
     let text =
         files::read_text(path, 16 * 1024 * 1024).with_context(|| format!("plan {}", path.display()))?;
-    let plan: Plan =
-        serde_json::from_str(&text).with_context(|| format!("plan {} cannot be read", path.display()))?;
-    if plan.format != PLAN_FORMAT {
-        bail!(
-            "plan {} has format {}, and this version reads {PLAN_FORMAT}; plan again",
-            path.display(),
-            plan.format
-        );
+    // The file may be anything, so no word of it is repeated.
+    let shown = path.display();
+    let json: Json = serde_json::from_str(&text).map_err(|error| {
+        anyhow!(
+            "plan {shown} cannot be read: line {}, column {} is not JSON; name a file that `plan --out` wrote",
+            error.line(),
+            error.column()
+        )
+    })?;
+    if let Some(format) = json["format"].as_u64().filter(|format| *format != u64::from(PLAN_FORMAT)) {
+        bail!("plan {shown} has format {format}, and this version reads {PLAN_FORMAT}; plan again");
     }
+    let plan: Plan = serde_json::from_value(json)
+        .map_err(|_| anyhow!("plan {shown} cannot be read: it is no plan of this version; plan again"))?;
     Ok(plan)
 }
 

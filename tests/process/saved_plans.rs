@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::lab::{Folder, Site, Twin};
+use super::lab::{Folder, QUICKSTART, Site, Twin, lockstep};
 
 #[test]
 fn a_saved_plan_is_applied_once_and_is_stale_after_that() {
@@ -137,4 +137,23 @@ fn a_plan_replaces_neither_what_is_no_file_nor_what_is_read() {
     assert_eq!((folder.read("plan"), folder.read("lockstep.yaml")), (saved, text));
     let kind = |name: &str| std::fs::symlink_metadata(folder.path(name)).expect("there").file_type();
     assert!(kind("pipe").is_fifo() && kind("to-pipe").is_symlink() && kind("to-nothing").is_symlink());
+}
+
+#[test]
+fn a_file_that_is_no_plan_is_not_repeated() {
+    let folder = Folder::new();
+    for (at, text) in [
+        "\"hunter2-hunter2\"",
+        "{\"format\": \"hunter2-hunter2\"}",
+        "TOKEN=hunter2-hunter2",
+        "{\"hunter2-hunter2\": 1}",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let file = folder.write(&format!("{at}.plan"), text);
+        let run = lockstep(&["apply", QUICKSTART, "--twin", "--yes", "--plan", &file]).run().expect(1);
+        assert!(run.err.contains("cannot be read"), "{}", run.err);
+        assert!(!run.err.contains("hunter2") && !run.out.contains("hunter2"), "{}{}", run.out, run.err);
+    }
 }
