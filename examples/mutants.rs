@@ -2,7 +2,7 @@
 //!
 //!     cargo run --example mutants                      # every mutant still applies (no build)
 //!     cargo run --example mutants -- --run             # all of them: a build and up to 1500 stories each
-//!     cargo run --example mutants -- --run --only "the lease is kept"
+//!     cargo run --example mutants -- --run --only "the lease is kept"      # may be repeated
 //!
 //! Works on a copy of the tree in a temporary folder, with a target folder of its own that all mutants share
 //! (`LOCKSTEP_MUTANTS_TARGET` names another one).
@@ -31,9 +31,9 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).cloned()
+    let values = |name: &str| -> Vec<String> {
+        let pairs = arguments.iter().zip(arguments.iter().skip(1));
+        pairs.filter(|(option, _)| *option == name).map(|(_, value)| value.clone()).collect()
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for mutant in MUTANTS {
@@ -43,8 +43,8 @@ fn run() -> Result<bool> {
     if !arguments.iter().any(|argument| argument == "--run") {
         return Ok(true);
     }
-    let only = value("--only");
-    let seeds = value("--seeds").unwrap_or_else(|| "0..1500".into());
+    let only = values("--only");
+    let seeds = values("--seeds").pop().unwrap_or_else(|| "0..1500".into());
     let folder = std::env::temp_dir().join(format!("lockstep-mutants-{}", std::process::id()));
     for part in ["Cargo.toml", "Cargo.lock", "README.md", "src", "tests", "docs", "examples", "manifests"] {
         copy(&root.join(part), &folder.join(part))?;
@@ -52,7 +52,9 @@ fn run() -> Result<bool> {
     let target =
         std::env::var_os("LOCKSTEP_MUTANTS_TARGET").map_or_else(|| folder.join("target"), PathBuf::from);
     let mut missed = 0;
-    for mutant in MUTANTS.iter().filter(|mutant| only.as_ref().is_none_or(|name| name == mutant.name)) {
+    for mutant in
+        MUTANTS.iter().filter(|mutant| only.is_empty() || only.iter().any(|name| name == mutant.name))
+    {
         let started = Instant::now();
         let path = folder.join(mutant.file);
         std::fs::write(&path, mutated(root, mutant)?)?;
@@ -113,6 +115,8 @@ fn one_test(folder: &Path, target: &Path, name: &str) -> Result<String> {
     let run = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["test", "--offline", "--test", "all", "--", "--exact", name])
         .env("CARGO_TARGET_DIR", target)
+        // One test runs, so building it is all that takes time.
+        .env("CARGO_PROFILE_TEST_OPT_LEVEL", "0")
         .current_dir(folder)
         .output()
         .context("cargo")?;

@@ -295,15 +295,6 @@ pub const MUTANTS: &[Mutant] = &[
         ],
     ),
     mutant(
-        "an Action goes on whatever trigger it is",
-        ACTION,
-        "if !seen.exists || seen.raw[\"on_trigger\"] != json!(true)",
-        "if !seen.exists",
-        &[
-            "test faults::forged::a_due_removal_that_somebody_wrote_into_the_record_takes_nothing_of_others_away",
-        ],
-    ),
-    mutant(
         "property not in the digest",
         "src/kinds/log_stream.rs",
         "if let Some(start) = run.step.op[\"start_from\"].as_str() {",

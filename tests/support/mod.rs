@@ -44,14 +44,18 @@ pub fn env() -> BTreeMap<String, String> {
     .collect()
 }
 
+/// Code of one's own, which may read any secrets: `./own.js`.
+const OWN_CODE: &str =
+    "exports.onExecuteCustomPhoneProvider = async (event, api) => { api.notification.drop('x'); };\n";
+
 struct Env<'a>(&'a BTreeMap<String, String>);
 
 impl Sources for Env<'_> {
     fn env(&self, name: &str) -> Option<String> {
         self.0.get(name).cloned()
     }
-    fn file(&self, _: &str) -> Result<String, FileError> {
-        Err(FileError::Missing)
+    fn file(&self, path: &str) -> Result<String, FileError> {
+        if path == "./own.js" { Ok(OWN_CODE.to_owned()) } else { Err(FileError::Missing) }
     }
     fn cmd(&self, _: &str) -> Option<Result<String, String>> {
         None
