@@ -13,6 +13,14 @@ use oxc_span::SourceType;
 const STACK_MIN: usize = 4 << 20;
 /// More than one level of nesting takes: the tests nest as deep as the largest source allows.
 const STACK_PER_BYTE: usize = 8 << 10;
+/// Longest source that is parsed. Auth0 takes 100 kB, Twilio no more than a manifest may name.
+const SOURCE_MAX_BYTES: usize = 256 << 10;
+/// Most memory of a syntax tree. Code in use takes some 30 bytes for each of its own.
+const TREE_MAX_BYTES: usize = 32 << 20;
+/// What the parser may take for a byte each time that it reads it.
+const READING_BYTES: usize = 64;
+/// Least code that is added before the memory is looked at again.
+const STRIDE_BYTES: usize = 2 << 10;
 
 /// What is wrong with the syntax of a source, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,39 +41,100 @@ pub struct Parsed {
 /// Parses a source as Node reads a file: CommonJS, or else a module.
 ///
 /// # Errors
-/// It is neither; what is wrong is said of CommonJS.
+/// It is neither; what is wrong is said of CommonJS. Or it takes more than 256 KiB itself, or 32 MiB as a tree.
 pub fn parse(source: &str) -> Result<Parsed, Wrong> {
+    if source.len() > SOURCE_MAX_BYTES {
+        return Err(wrong_at(source, 0, "the code is longer than 256 KiB: leave out what is not needed"));
+    }
     let both = || {
-        as_type(source, SourceType::cjs())
-            .or_else(|wrong| as_type(source, SourceType::mjs()).map_err(|_| wrong))
+        affordable(source, SourceType::cjs())?;
+        as_type(source, SourceType::cjs()).or_else(|wrong| {
+            affordable(source, SourceType::mjs())?;
+            as_type(source, SourceType::mjs()).map_err(|_| wrong)
+        })
     };
+    let failed = || wrong_at(source, 0, "the parser did not come to an end");
+    on_stack_for(source, both).unwrap_or_else(|| Err(failed()))
+}
+
+/// Runs something in a thread whose stack is large enough for the source, and does not fall with it.
+fn on_stack_for<T: Send>(source: &str, run: impl FnOnce() -> T + Send) -> Option<T> {
     // The parser goes down a level of its stack with each level of nesting, and a character may open one.
     let stack_size = STACK_MIN + STACK_PER_BYTE * source.len();
-    let parsed = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(stack_size).spawn_scoped(scope, both);
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(stack_size).spawn_scoped(scope, run);
         thread.ok().and_then(|thread| thread.join().ok())
-    });
-    let failed = || Wrong { line: 1, column: 1, what: "the parser did not come to an end".into() };
-    parsed.unwrap_or_else(|| Err(failed()))
+    })
 }
 
 fn as_type(source: &str, kind: SourceType) -> Result<Parsed, Wrong> {
     let allocator = Allocator::default();
-    let options = ParseOptions { allow_return_outside_function: true, ..ParseOptions::default() };
-    let parsed = Parser::new(&allocator, source, kind).with_options(options).parse();
+    let parsed = parser(&allocator, source, kind).parse();
     if let Some(error) = parsed.errors.first() {
         let at = error.labels.iter().flatten().next().map_or(0, |label| label.offset());
-        let before = source.get(..at).unwrap_or(source);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        return Err(Wrong { line, column, what: error.message.to_string() });
+        return Err(wrong_at(source, at, &error.message));
     }
     Ok(Parsed { surface: Surface::of(&parsed.program) })
 }
 
+fn parser<'a>(allocator: &'a Allocator, source: &'a str, kind: SourceType) -> Parser<'a> {
+    let options = ParseOptions { allow_return_outside_function: true, ..ParseOptions::default() };
+    Parser::new(allocator, source, kind).with_options(options)
+}
+
+/// Refuses what the parser would need too much memory for, and with it too much time.
+///
+/// The parser reads a parenthesis twice that may open the parameters of an arrow function, and keeps what it threw away:
+/// where such parentheses are nested, memory grows with the square of the depth. The parser cannot be stopped half way,
+/// so it is given longer and longer parts of the source. A part costs no less than the same text does within the whole,
+/// since what is open at its end is read again like what turns out to be no arrow function.
+fn affordable(source: &str, kind: SourceType) -> Result<(), Wrong> {
+    let dear = |end: &usize| tree_bytes(source, *end, kind) > TREE_MAX_BYTES;
+    match looks(source).into_iter().find(dear) {
+        None => Ok(()),
+        Some(end) => {
+            let what =
+                "parentheses are nested too deep: the parser needs more than 32 MiB for the code up to here";
+            Err(wrong_at(source, end, &format!("{what}; give the inner parts names of their own")))
+        }
+    }
+}
+
+/// Where to look at the memory: each time that the parser may have taken as much as is allowed once more, if it read a
+/// byte again for each parenthesis before it. Of a row of parentheses, only the innermost can open parameters.
+fn looks(source: &str) -> Vec<usize> {
+    let (mut looks, mut last, mut open, mut taken) = (Vec::new(), 0, 0, 0);
+    let bytes = source.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        open += usize::from(*byte == b'(' && bytes.get(at + 1) != Some(&b'('));
+        taken += open * READING_BYTES;
+        if taken > TREE_MAX_BYTES && at - last >= STRIDE_BYTES && source.is_char_boundary(at) {
+            looks.push(at);
+            (last, taken) = (at, 0);
+        }
+    }
+    looks
+}
+
+/// What a part of the source takes as a tree, whether it ends well or not.
+fn tree_bytes(source: &str, end: usize, kind: SourceType) -> usize {
+    let allocator = Allocator::default();
+    drop(parser(&allocator, source.get(..end).unwrap_or(source), kind).parse());
+    allocator.used_bytes()
+}
+
+fn wrong_at(source: &str, at: usize, what: &str) -> Wrong {
+    let before = source.get(..at).unwrap_or(source);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Wrong { line, column, what: what.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Wrong, parse};
+    use oxc_span::SourceType;
+
+    use super::{SOURCE_MAX_BYTES, TREE_MAX_BYTES, Wrong, looks, on_stack_for, parse, tree_bytes};
 
     fn wrong(source: &str) -> (usize, usize) {
         let Wrong { line, column, what } = parse(source).expect_err(source);
@@ -123,5 +192,76 @@ mod tests {
         }
         assert!(parse(&format!("x = 1{}", "+1".repeat(50_000))).is_ok());
         assert!(parse(&format!("x = a{}", ".b".repeat(50_000))).is_ok());
+    }
+
+    /// Ways to nest what the parser reads twice: opened, in the middle, closed.
+    const NESTED: [(&str, &str, &str); 12] = [
+        ("(a=", "1", ")"),
+        ("([a=", "1", "])"),
+        ("({a=", "1", "})"),
+        ("async(a=", "1", ")"),
+        ("x?(a,b=(", "1", "):1):1"),
+        ("({[(a=", "1", ")]:1})"),
+        ("function f(a=(b=", "1", ")){}"),
+        ("(a=class{b=(c=", "1", ")})"),
+        ("`${(a=", "1", ")}`"),
+        ("using[(a=", "1", ")]"),
+        ("(/**/a/**/=", "1", ")"),
+        ("(a = \n", "\"))))\"", ")"),
+    ];
+
+    fn nested((open, middle, close): (&str, &str, &str), bytes: usize) -> String {
+        let depth = bytes / (open.len() + close.len());
+        format!("{}{middle}{}", open.repeat(depth), close.repeat(depth))
+    }
+
+    #[test]
+    fn nested_parentheses_are_refused_before_they_take_the_machine() {
+        for part in NESTED {
+            let source = nested(part, 32_000);
+            let (open, ..) = part;
+            let Wrong { what, .. } = parse(&source).expect_err(open);
+            assert!(what.starts_with("parentheses are nested too deep"), "{open}: {what}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_was_never_read_at_a_multiple_of_the_bound() {
+        let kind = SourceType::cjs();
+        for part in NESTED {
+            let source = nested(part, 32_000);
+            let dear = || {
+                let mut costs = looks(&source).into_iter().map(|end| tree_bytes(&source, end, kind));
+                costs.find(|cost| *cost > TREE_MAX_BYTES)
+            };
+            let dear = on_stack_for(&source, dear).flatten().unwrap_or_default();
+            assert!((TREE_MAX_BYTES..4 * TREE_MAX_BYTES).contains(&dear), "{}: {dear}", part.0);
+        }
+        // Harmless at first, so that all the harm comes at once.
+        let late = format!("x = a{};{}", "+1".repeat(15_000), nested(NESTED[0], 32_000));
+        let Wrong { column, .. } = parse(&late).expect_err("late");
+        assert!((30_000..45_000).contains(&column), "{column}");
+    }
+
+    #[test]
+    fn what_people_write_is_far_from_the_bound() {
+        let people = "exports.f = async (event, api) => { for (const { a = 1, b: [c] = [(2)] } of event.list) { \
+                      await Promise.all(list.map(async (x) => (await g((h(x), (y) => ({ ...y, z: [(a), (b)] })))))); } };\n";
+        let bundle = "!function(e,t){e=(t,n),(r=e)?(o=(i),a):(u=[(c),{s:(l)}]),(()=>{(f=(d),p)((h=(m),v))})()}(g,(y,b));";
+        for line in [people, bundle] {
+            let source = line.repeat(100_000 / line.len());
+            assert_eq!(parse(&source).err(), None, "{line}");
+            let [half, cost] =
+                [source.len() / 2, source.len()].map(|end| tree_bytes(&source, end, SourceType::cjs()));
+            assert!(cost < TREE_MAX_BYTES / 4, "{cost}: {line}");
+            // Twice as much code, no more than twice the memory.
+            assert!(cost * 10 < half * 26, "{half} and {cost}: {line}");
+        }
+    }
+
+    #[test]
+    fn code_of_any_length_has_an_end() {
+        let source = "x;\n".repeat(SOURCE_MAX_BYTES / 3 + 1);
+        assert_eq!(wrong(&source), (1, 1));
     }
 }
