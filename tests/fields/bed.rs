@@ -240,6 +240,10 @@ pub fn env() -> BTreeMap<String, String> {
     for (name, value) in [
         ("HEADER_SECRET", "Header-Secret-77aa10"),
         ("OTHER_SECRET", "Other-Secret-e01b94"),
+        // They begin as SIDs do, and are too short to be asked about.
+        ("OTHER_ACCOUNT", "ACother0e01b94"),
+        ("OTHER_KEY", "SKother0e01b94"),
+        ("OTHER_SERVICE", "VAother0e01b94"),
         ("SIEM_SECRET", "Siem-Secret-90d2c4"),
         // Those of the manifests that ship.
         ("TWILIO_AUTH_TOKEN", "Twilio-Auth-Token-0b5e1f"),

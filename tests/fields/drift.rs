@@ -577,7 +577,7 @@ fn a_foreign_secret_is_kept_and_keeps_secrets_from_being_written() {
     // A changed secret needs the whole set, which would drop the foreign one: somebody has to decide.
     let edits = [
         edit("action.dependencies.twilio", json!("6.3.0")),
-        edit("action.secrets.TWILIO_API_KEY", json!("${env.OTHER_SECRET}")),
+        edit("action.secrets.TWILIO_API_KEY", json!("${env.OTHER_KEY}")),
     ];
     bed.manifest = valid(FULL, &edits);
     let before = bed.plain(Remote::Ids);

@@ -306,11 +306,11 @@ pub fn action_rows() -> Vec<Row> {
             action.dependencies[0].version = "6.1.0".into()
         }),
     ];
-    for key in [
-        "secrets.TWILIO_ACCOUNT_SID",
-        "secrets.TWILIO_API_KEY",
-        "secrets.TWILIO_API_SECRET",
-        "secrets.TWILIO_VERIFY_SID",
+    for (key, other) in [
+        ("secrets.TWILIO_ACCOUNT_SID", "OTHER_ACCOUNT"),
+        ("secrets.TWILIO_API_KEY", "OTHER_KEY"),
+        ("secrets.TWILIO_API_SECRET", "OTHER_SECRET"),
+        ("secrets.TWILIO_VERIFY_SID", "OTHER_SERVICE"),
     ] {
         let change = move |action: &mut Action, stamp: &str| {
             let name = key.trim_start_matches("secrets.");
@@ -318,7 +318,7 @@ pub fn action_rows() -> Vec<Row> {
             secret.value = "theirs".into();
             secret.updated_at = stamp.into();
         };
-        rows.push(action_row(key, [json!(""), json!(""), json!("")], change).secret("OTHER_SECRET"));
+        rows.push(action_row(key, [json!(""), json!(""), json!("")], change).secret(other));
     }
     // Another tool started a build of the same draft and never deployed it.
     let values = [json!(true), json!(false), Json::Null];
