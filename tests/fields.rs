@@ -15,3 +15,4 @@ pub mod post_login;
 pub mod properties;
 mod replies;
 pub mod rows;
+mod spellings;

@@ -12,6 +12,7 @@ mod further_streams;
 pub mod handed_on;
 pub mod legacy;
 pub mod log_stream;
+mod npm;
 pub mod phone_provider;
 pub mod phone_template;
 pub mod settings;

@@ -287,6 +287,11 @@ pub fn normalise(key: &str, value: Value) -> Value {
     match (key, value.as_str()) {
         // Sent as a number, read back with the channel in front.
         ("whatsapp.from", Some(number)) => Value::text(number.trim_start_matches("whatsapp:")),
+        // Sent joined, read back as a list.
+        ("passkeys.relying_party.origins", Some(origins)) => {
+            let each: Vec<&str> = origins.split(',').map(str::trim).filter(|one| !one.is_empty()).collect();
+            Value::text(each.join(","))
+        }
         _ => value,
     }
 }

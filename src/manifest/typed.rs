@@ -32,10 +32,10 @@ pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Jso
         }
         (Type::Bool, Node::Bool(value)) => Ok((Json::Bool(*value), None)),
         // A word of a list may look like a number or a truth value: `30`, `true`.
-        (Type::OneOf(_) | Type::OpenOneOf(_), Node::Bool(value)) => {
+        (Type::OneOf(_) | Type::OpenOneOf(_) | Type::Release(_), Node::Bool(value)) => {
             from_text(key, ty, &value.to_string(), true)
         }
-        (Type::OneOf(_) | Type::OpenOneOf(_), Node::Int(value)) => {
+        (Type::OneOf(_) | Type::OpenOneOf(_) | Type::Release(_), Node::Int(value)) => {
             from_text(key, ty, &value.to_string(), true)
         }
         (Type::Set(_), _) => {
@@ -82,20 +82,32 @@ pub fn from_text(key: &str, ty: &Type, text: &str, quote: bool) -> Result<(Json,
             None => plain(Json::String(text.to_owned())),
             Some(fault) => Err(fault),
         },
-        Type::OpenOneOf(words) => {
-            let fault = word(key, words, text, quote).map(|fault| Wrong {
-                severity: Severity::Warning,
-                title: format!("{} is a word that this program does not know", noun(key)),
-                reason: format!("known are {}", either(words).replace(" or ", " and ")),
-                help: if fault.help.starts_with("did") { fault.help } else { "check the spelling".into() },
-                ..fault
-            });
-            Ok((Json::String(text.to_owned()), fault))
+        Type::OpenOneOf(words) => Ok((Json::String(text.to_owned()), unknown_word(key, words, text, quote))),
+        Type::Release(releases) => {
+            let ours = releases.ours(text);
+            if releases.retired.contains(&ours) {
+                let title = format!("{} names a release that can no longer be deployed", noun(key));
+                let reason = format!("must be {}", either(releases.known));
+                let help = format!("use {}", releases.known.first().unwrap_or(&"a newer one"));
+                return Err(wrong(codes::NOT_ALLOWED, title, reason, help));
+            }
+            Ok((Json::String(ours.to_owned()), unknown_word(key, releases.known, ours, quote)))
         }
         Type::Set(_) | Type::Object(_) | Type::Named { .. } => {
             Err(wrong_type(key, format!("this is text, but {} is needed", needed(ty)), "write it out"))
         }
     }
+}
+
+/// What to warn of when a word is not in a list that grows.
+fn unknown_word(key: &str, words: &[&str], text: &str, quote: bool) -> Option<Wrong> {
+    word(key, words, text, quote).map(|fault| Wrong {
+        severity: Severity::Warning,
+        title: format!("{} is a word that this program does not know", noun(key)),
+        reason: format!("known are {}", either(words).replace(" or ", " and ")),
+        help: if fault.help.starts_with("did") { fault.help } else { "check the spelling".into() },
+        ..fault
+    })
 }
 
 /// A value of the wrong type.
@@ -155,7 +167,7 @@ fn needed(ty: &Type) -> &'static str {
         Type::Text { .. } => "text",
         Type::Int { .. } => "a whole number",
         Type::Bool => "true or false",
-        Type::OneOf(_) | Type::OpenOneOf(_) => "a word",
+        Type::OneOf(_) | Type::OpenOneOf(_) | Type::Release(_) => "a word",
         Type::Set(_) => "a list",
         Type::Map { .. } | Type::Object(_) | Type::Named { .. } => "a mapping",
         Type::Code => "builtin:NAME or a path",
@@ -168,6 +180,7 @@ fn example(ty: &Type) -> String {
         Type::Int { min, max } => format!("a number from {min} to {max}"),
         Type::Bool => "true or false".into(),
         Type::OneOf(words) | Type::OpenOneOf(words) => either(words),
+        Type::Release(releases) => either(releases.known),
         Type::Set(_) => "[a, b]".into(),
         Type::Map { .. } | Type::Named { .. } => "name: value lines below the key".into(),
         Type::Object(fields) => {

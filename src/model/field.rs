@@ -46,6 +46,8 @@ pub enum Type {
     OneOf(&'static [&'static str]),
     /// One of these words, or another one with a warning: the vendor's list grows.
     OpenOneOf(&'static [&'static str]),
+    /// A release that a vendor runs code on.
+    Release(&'static Releases),
     /// A list without order or repeats; each entry one of these words, or any text when the list is empty.
     Set(&'static [&'static str]),
     /// A mapping from free names to text; flattened to `key.NAME`. `max` names at most.
@@ -56,6 +58,28 @@ pub enum Type {
     Object(&'static [Field]),
     /// A mapping from free names to mappings with these keys; flattened to `key.NAME.inner`. `max` names at most.
     Named { max: usize, fields: &'static [Field] },
+}
+
+/// The releases that a vendor runs code on. The list grows, so another word is taken with a warning.
+#[derive(Debug)]
+pub struct Releases {
+    pub known: &'static [&'static str],
+    /// Known words that the vendor's API spells otherwise: the word here, and the API's.
+    pub spelled: &'static [(&'static str, &'static str)],
+    /// Releases that can no longer be deployed.
+    pub retired: &'static [&'static str],
+}
+
+impl Releases {
+    /// The word that this program uses for a release, however it is spelled.
+    pub fn ours<'a>(&self, word: &'a str) -> &'a str {
+        self.spelled.iter().find(|(_, theirs)| *theirs == word).map_or(word, |(ours, _)| ours)
+    }
+
+    /// The word that the vendor's API takes.
+    pub fn theirs<'a>(&self, word: &'a str) -> &'a str {
+        self.spelled.iter().find(|(ours, _)| *ours == word).map_or(word, |(_, theirs)| theirs)
+    }
 }
 
 /// A check of a text beyond its length: `Err((what is wrong, what to do))`.

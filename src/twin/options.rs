@@ -135,7 +135,7 @@ pub struct Options {
     pub secret_name_without_value: SecretWithoutValue,
     /// Whether sending a secret's value again, unchanged, moves its `updated_at`. Default true.
     pub unchanged_secret_moves_time: bool,
-    /// Whether a dependency sent as `latest` reads back as a number. Default true.
+    /// Whether a dependency sent as `latest` or a range reads back as a number. Default true.
     pub latest_reads_back_resolved: bool,
     /// Whether a second Action of the same name is refused with 409. Default false, so that a repeated create shows.
     pub action_names_unique: bool,

@@ -12,7 +12,7 @@ mod wire;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, code_check, handed_on, named, step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, code_check, handed_on, named, npm, step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -136,8 +136,8 @@ impl Kind for Action {
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
         let Some(attrs) = manifest.section(self.section).filter(|_| (self.wanted)(manifest)) else { return };
         for (key, value) in attrs {
-            let version = value.as_str().unwrap_or_default();
-            if key.starts_with("dependencies.") && !version.starts_with(|ch: char| ch.is_ascii_digit()) {
+            let Some(version) = value.as_str().filter(|_| key.starts_with("dependencies.")) else { continue };
+            if !npm::exact(version) {
                 out.push(
                     Problem::error(
                         codes::MOVING_TARGET,
@@ -621,9 +621,12 @@ impl Kind for Action {
 
     /// A dependency that the manifest leaves floating reads back resolved on some tenants; that is no drift.
     fn tolerates(&self, field: &str, desired: &Value, observed: &Value) -> bool {
-        field.starts_with("dependencies.")
-            && desired.as_str() == Some("latest")
-            && observed.as_str().is_some()
+        let (Some(desired), Some(observed)) = (desired.as_str(), observed.as_str()) else { return false };
+        match field {
+            // How the API spells a newer release is not known before it is there.
+            "runtime" => desired.trim_end_matches("-actions") == observed.trim_end_matches("-actions"),
+            field => field.starts_with("dependencies.") && npm::reads_back(desired, observed),
+        }
     }
 }
 

@@ -3,9 +3,16 @@
 use super::{Action, Stages, Trigger, rules};
 use crate::builtin;
 use crate::kinds::{Leaving, code_limits, handed_on, legacy};
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Releases, Section, Type};
 use crate::model::plan::Stage;
 use crate::model::value::Value;
+
+/// What Actions run on ("Auth0 docs, Actions triggers", 2026-08; the older ones ended on 2025-08-15).
+pub(super) static RUNTIMES: Releases = Releases {
+    known: &["node22", "node18"],
+    spelled: &[("node18", "node18-actions")],
+    retired: &["node12", "node16"],
+};
 
 /// Sends the codes through the tenant's phone provider.
 pub static PHONE: Action = Action {
@@ -104,7 +111,7 @@ static POST_LOGIN_SECTION: Section = Section {
         },
         Field {
             key: "runtime",
-            ty: Type::OpenOneOf(&["node22", "node18"]),
+            ty: Type::Release(&RUNTIMES),
             default: Some("node22"),
             wire: "runtime",
             doc: "Node.js version",
@@ -136,7 +143,7 @@ static SECTION: Section = Section {
         },
         Field {
             key: "runtime",
-            ty: Type::OpenOneOf(&["node22", "node18"]),
+            ty: Type::Release(&RUNTIMES),
             default: Some("node22"),
             wire: "runtime",
             doc: "Node.js version",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::Trigger;
+use super::rows::RUNTIMES;
 use crate::kinds::{Seen, entries, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 use crate::model::value::{Attrs, Value};
@@ -86,7 +87,7 @@ pub(super) fn body(desired: &Attrs, create: Option<&Trigger>, with_secrets: bool
         body["supported_triggers"] = json!([{ "id": trigger.id, "version": trigger.version }]);
     }
     if let Some(runtime) = desired.get("runtime").and_then(Value::as_str) {
-        body["runtime"] = json!(if runtime == "node18" { "node18-actions" } else { runtime });
+        body["runtime"] = json!(RUNTIMES.theirs(runtime));
     }
     body["dependencies"] = json!(part("dependencies.", "name", "version"));
     if with_secrets {
@@ -127,8 +128,7 @@ pub fn parse(action: &Json) -> Seen {
 fn attrs_of(part: &Json) -> Attrs {
     let mut attrs: Attrs = BTreeMap::new();
     attrs.insert("code".into(), Value::text(text(part, "code").replace("\r\n", "\n")));
-    let runtime = text(part, "runtime");
-    attrs.insert("runtime".into(), Value::text(if runtime == "node18-actions" { "node18" } else { runtime }));
+    attrs.insert("runtime".into(), Value::text(RUNTIMES.ours(text(part, "runtime"))));
     for item in part["dependencies"].as_array().into_iter().flatten() {
         attrs.insert(format!("dependencies.{}", text(item, "name")), Value::text(text(item, "version")));
     }

@@ -3,11 +3,11 @@
 use ring::digest;
 use serde_json::json;
 
-use super::wire::exact;
 use super::{CURRENT, NAME, PREVIOUS, SECTION_PATH};
 use crate::diag::{Problem, codes};
+use crate::kinds::npm::exact;
 use crate::kinds::{Resource, code_check, log_stream};
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Releases, Section, Type};
 use crate::model::manifest::Manifest;
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
@@ -21,6 +21,13 @@ const KEY_MAX: usize = 128;
 /// build had ("terraform-provider-twilio" documentation, 2025-05). The handler has to be an exact version; this is the
 /// platform's own ("Twilio docs, runtime handler", 2026-07).
 const ALWAYS: [(&str, &str); 2] = [("twilio", "6.2.0"), ("@twilio/runtime-handler", "2.1.2")];
+
+/// What Functions run on; builds for the older ones fail ("Twilio changelog", 2025-11 and 2026-07).
+static RUNTIMES: Releases = Releases {
+    known: &["node22", "node24", "node20"],
+    spelled: &[],
+    retired: &["node8", "node10", "node12", "node14", "node16", "node18"],
+};
 
 /// What the code reads and the stack itself fills in.
 const OWN: [&str; 6] =
@@ -66,7 +73,7 @@ pub(super) static SECTION: Section = Section {
         },
         Field {
             key: "runtime",
-            ty: Type::OpenOneOf(&["node20", "node22", "node24"]),
+            ty: Type::Release(&RUNTIMES),
             default: Some("node22"),
             wire: "Runtime",
             doc: "Node.js version",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use crate::kinds::npm::{exact, reads_back};
 use crate::kinds::text;
 use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Paging, Part, Repeat, Write};
@@ -123,17 +124,8 @@ pub(super) fn wanted_dependencies(desired: &Attrs) -> BTreeMap<String, String> {
 pub(super) fn is_met(name: &str, wanted: &str, there: &str) -> bool {
     let numbers =
         |version: &str| -> Vec<u64> { version.split('.').filter_map(|part| part.parse().ok()).collect() };
-    match (exact(wanted), exact(there)) {
-        (true, true) if name == "@twilio/runtime-handler" => numbers(there) >= numbers(wanted),
-        (true, _) => wanted == there,
-        (false, resolved) => resolved || wanted == there,
-    }
-}
-
-/// Whether a version names one release and no range.
-pub(super) fn exact(version: &str) -> bool {
-    let core = version.split(['-', '+']).next().unwrap_or_default();
-    core.split('.').count() == 3 && core.split('.').all(|part| part.parse::<u64>().is_ok())
+    let raised = || exact(wanted) && exact(there) && numbers(there) >= numbers(wanted);
+    reads_back(wanted, there) || (name == "@twilio/runtime-handler" && raised())
 }
 
 /// The body of a new build: our version next to those of others.

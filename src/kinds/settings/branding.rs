@@ -160,6 +160,11 @@ pub static BRANDING: Setting = Setting {
             *value = over(now.get(key).unwrap_or(&Json::Null), value);
         }
     }),
+    tolerates: |field, desired, observed| {
+        let one_color = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
+        field.starts_with("colors.")
+            && desired.as_str().zip(observed.as_str()).is_some_and(|(a, b)| one_color(a, b))
+    },
     weigh: |_, _, _| (Stage::Tenant, None),
     scopes: &["update:branding"],
     ..SETTING

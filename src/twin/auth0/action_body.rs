@@ -13,7 +13,7 @@ const SECRETS_PER_ACTION: usize = 30;
 const DEPENDENCIES_PER_ACTION: usize = 10;
 const MODULES_PER_ACTION: usize = 3;
 const CODE_BYTES: usize = 100_000;
-/// What `latest` stands for.
+/// What `latest` and ranges stand for.
 const LATEST_VERSION: &str = "6.2.0";
 
 pub(super) fn read_triggers(fields: &Fields) -> Result<Option<TriggerRef>, Reply> {
@@ -46,6 +46,12 @@ pub(super) fn read_code(fields: &Fields) -> Result<Option<String>, Reply> {
     }
 }
 
+/// Whether a version is a tag or a range and no release.
+fn moves(version: &str) -> bool {
+    let numbers = version.split(['-', '+']).next().unwrap_or_default().split('.');
+    numbers.clone().count() != 3 || !numbers.into_iter().all(|part| part.parse::<u64>().is_ok())
+}
+
 pub(super) fn read_dependencies(fields: &Fields, resolve: bool) -> Result<Option<Vec<Dependency>>, Reply> {
     let Some(list) = fields.array("dependencies")? else { return Ok(None) };
     if list.len() > DEPENDENCIES_PER_ACTION {
@@ -58,7 +64,7 @@ pub(super) fn read_dependencies(fields: &Fields, resolve: bool) -> Result<Option
         let name = item.need_string("name", 1, 214)?.to_owned();
         let mut version = item.need_string("version", 1, 128)?.to_owned();
         item.string("registry_url", 0, 1_000)?;
-        if resolve && version == "latest" {
+        if resolve && moves(&version) {
             version = LATEST_VERSION.into();
         }
         if out.iter().any(|seen| seen.name == name) {
