@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use serde_json::Value as Json;
 
-use crate::model::call::{Api, Body, Credentials, Failed, Get, Paging, Repeat, Write};
+use crate::model::call::{Api, Body, Credentials, Empty, Failed, Get, Paging, Repeat, Write};
 use crate::model::plan::Event;
 
 /// Result of a call: the decoded reply (`null` for an empty one).
@@ -22,8 +22,8 @@ pub type Answered = Result<Json, Failed>;
 /// A call on its way to the engine.
 #[derive(Debug)]
 pub enum Call {
-    /// One page of a read: API and full path.
-    Read(Api, String),
+    /// One page of a read: API and full path, and what a reply without content says.
+    Read(Api, String, Empty),
     /// A small read of Verify as somebody else: whether Twilio takes these credentials at all.
     Probe(Credentials),
     /// A write.
@@ -215,6 +215,7 @@ impl Reader {
     pub async fn fresh(&self, get: &Get) -> Answered {
         match get.paging {
             Paging::Whole => self.page(get.api, get.path.clone()).await,
+            Paging::WholeOrNothing => self.one_page(get.api, get.path.clone(), Empty::Nothing).await,
             Paging::Offset { key, per_page } => {
                 let mut all = Vec::new();
                 let mut room = LIST_MAX;
@@ -281,10 +282,14 @@ impl Reader {
     }
 
     async fn page(&self, api: Api, path: String) -> Answered {
+        self.one_page(api, path, Empty::Lost).await
+    }
+
+    async fn one_page(&self, api: Api, path: String, empty: Empty) -> Answered {
         if self.port.interrupted() {
             return Err(Failed::Stopped);
         }
-        self.port.call(Call::Read(api, path)).await
+        self.port.call(Call::Read(api, path, empty)).await
     }
 
     /// Reads a little of Verify with these credentials instead of our own.

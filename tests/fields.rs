@@ -9,6 +9,7 @@ pub mod bed;
 pub mod below;
 pub mod destroy;
 pub mod drift;
+mod empty;
 pub mod function;
 pub mod legacy;
 pub mod post_login;

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::connection::{Connection, TwilioAuth};
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
-use crate::model::call::{Api, Body, Failed, Part, Refusal};
+use crate::model::call::{Api, Body, Empty, Failed, Part, Refusal};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Scrubber, Secret, percent_encode};
 use crate::port::{Answered, Call};
@@ -28,7 +28,7 @@ pub fn host(connection: &Connection, api: Api) -> String {
 /// The API that a call goes to.
 pub fn api(call: &Call) -> Api {
     match call {
-        Call::Read(api, _) => *api,
+        Call::Read(api, ..) => *api,
         Call::Probe(_) => Api::Verify,
         Call::Write(write, _) => write.api,
     }
@@ -37,7 +37,7 @@ pub fn api(call: &Call) -> Api {
 /// Method and path of a call.
 pub fn line(call: &Call) -> (Method, &str) {
     match call {
-        Call::Read(_, path) => (Method::Get, path),
+        Call::Read(_, path, _) => (Method::Get, path),
         Call::Probe(_) => (Method::Get, PROBE),
         Call::Write(write, _) => (write.method, &write.path),
     }
@@ -153,7 +153,7 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
         }
         Answer::Reply(reply) if (200..300).contains(&reply.status) => {
             if reply.body.iter().all(u8::is_ascii_whitespace) {
-                return if is_read {
+                return if is_read && !matches!(call, Call::Read(.., Empty::Nothing)) {
                     Err(Failed::Misread(format!("{}: empty reply with status {}", place(), reply.status)))
                 } else {
                     Ok(Json::Null)

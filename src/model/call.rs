@@ -35,11 +35,22 @@ impl Api {
     }
 }
 
+/// What a reply without content says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Empty {
+    /// The answer was lost on its way.
+    Lost,
+    /// Nothing was ever set.
+    Nothing,
+}
+
 /// How the rest of a list is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Paging {
     /// One reply holds everything.
     Whole,
+    /// One reply holds everything, and has no content where nothing was ever set.
+    WholeOrNothing,
     /// `page` (from 0) and `per_page`, until a page is short; the array is under this key. Totals are not trusted:
     /// the API drops zero values ("Auth0 docs, Actions list", recorded 2026-05).
     Offset { key: &'static str, per_page: usize },
@@ -60,6 +71,11 @@ impl Get {
     /// A read that one reply answers.
     pub fn whole(api: Api, path: impl Into<String>) -> Get {
         Get { api, path: path.into(), paging: Paging::Whole }
+    }
+
+    /// A read of something that may never have been set. A reply without content is null then.
+    pub fn whole_or_nothing(api: Api, path: impl Into<String>) -> Get {
+        Get { api, path: path.into(), paging: Paging::WholeOrNothing }
     }
 }
 

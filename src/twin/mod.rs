@@ -32,7 +32,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use self::faults::{Faults, Garble, Rule, What, When};
-pub use self::options::{ALL_SCOPES, BindingRule, Flag, Options, Rate, SecretWithoutValue, WithoutAction};
+pub use self::options::{
+    ALL_SCOPES, BindingRule, Flag, NeverSet, Options, Rate, SecretWithoutValue, WithoutAction,
+};
 pub use self::world::{Account, Tenant, TriggerRef, World};
 
 use self::faults::HUGE_BYTES;

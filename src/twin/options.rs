@@ -99,6 +99,20 @@ pub enum WithoutAction {
     Refuses,
 }
 
+/// How a setting reads that was never set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NeverSet {
+    /// Its default, or an empty object where it has none.
+    Shown,
+    /// Status 200 without a body, as legacy message texts do for some clients.
+    NoBody,
+    /// Status 204.
+    NoContent,
+    /// An empty object.
+    EmptyObject,
+}
+
 /// Everything that can be turned on a twin. The default is strict and realistic: where the vendor's behaviour is
 /// not established, the answer that is harder for a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -156,6 +170,8 @@ pub struct Options {
     pub omitted_filters_kept: bool,
     /// Whether GET of the phone provider protection answers 404 while it is `default`. Default false.
     pub default_protection_is_404: bool,
+    /// How Guardian's phone settings and branding read that were never set. Default `shown`.
+    pub never_set_reads: NeverSet,
     /// `errorCode` of the 403 that legacy phone calls get while the flag is on. Default none.
     pub unified_error_code: Option<String>,
     /// `errorCode` of the 409s of Auth0 and of the refusal of a second Action where one is allowed. Default none.
@@ -273,6 +289,7 @@ impl Default for Options {
             built_in_phone_templates_listed: true,
             omitted_filters_kept: false,
             default_protection_is_404: false,
+            never_set_reads: NeverSet::Shown,
             unified_error_code: None,
             conflict_error_code: None,
             too_many_requests_code: Some("too_many_requests".into()),

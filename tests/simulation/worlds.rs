@@ -3,7 +3,8 @@
 use lockstep::model::api::Method;
 use lockstep::twin::world::{LogStream, PhoneProvider};
 use lockstep::twin::{
-    ALL_SCOPES, BindingRule, Flag, Options, Rate, SecretWithoutValue, TriggerRef, Twin, WithoutAction,
+    ALL_SCOPES, BindingRule, Flag, NeverSet, Options, Rate, SecretWithoutValue, TriggerRef, Twin,
+    WithoutAction,
 };
 use serde_json::json;
 
@@ -59,6 +60,13 @@ pub fn options(dice: &mut Dice) -> Options {
         log_streams_show_priority: dice.chance(60),
         built_in_phone_templates_listed: dice.chance(60),
         default_protection_is_404: dice.chance(30),
+        // Of its own stream, so that every other draw stays as it was.
+        never_set_reads: *dice.fork("never set").pick(&[
+            NeverSet::Shown,
+            NeverSet::NoBody,
+            NeverSet::NoContent,
+            NeverSet::EmptyObject,
+        ]),
         verify_rate_limit_limit: *dice.pick(&[10, 10, 10, 1]),
         verify_bucket_limit: *dice.pick(&[10, 10, 10, 1]),
         newer_verify_fields_shown: dice.chance(50),

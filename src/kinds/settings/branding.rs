@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{SETTING, Setting, Shape};
+use super::{SETTING, Setting};
 use crate::kinds::Resource;
 use crate::model::api::Method;
 use crate::model::field::{FIELD, Field, Section, Type};
@@ -134,7 +134,8 @@ pub static BRANDING: Setting = Setting {
         }
     },
     read: PATH,
-    shape: Shape::Sparse,
+    // A fresh tenant lacks keys, up to all of them.
+    unset: Some(|| (BRANDING.parse)("branding", &Json::Null)),
     expects: &["colors", "font", "identifiers", "logo_url", "favicon_url"],
     parse: |_, reply| {
         FIELDS

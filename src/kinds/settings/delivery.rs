@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::factors;
-use super::legacy::{HOOK, SELECTED};
+use super::legacy::HOOK;
+use super::{SELECTED_PROVIDER, factors};
 use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
 use crate::kinds::{
     Run, Task, code_limits, feedback_function, handed_on, legacy, log_stream, phone_provider, text,
@@ -97,7 +97,7 @@ async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     }
     // Last, because it is what others change most easily, and one trip is the window that remains.
     looks.push(if legacy::is_legacy(run.manifest) {
-        let get = Get::whole(Api::Auth0, SELECTED);
+        let get = SELECTED_PROVIDER.get();
         ("the selected provider", get, String::new(), |reply, _| text(reply, "provider") == HOOK)
     } else {
         let methods = phone_provider::methods(run.manifest).join(",");
@@ -148,13 +148,14 @@ async fn by_provider(reader: &Reader) -> Result<bool, Failed> {
 }
 
 async fn by_legacy(reader: &Reader) -> Result<bool, Failed> {
-    let reply = reader.get(&Get::whole(Api::Auth0, SELECTED)).await?;
-    match text(&reply, "provider") {
-        HOOK => {
+    let reply = reader.get(&SELECTED_PROVIDER.get()).await?;
+    let selected = SELECTED_PROVIDER.values(SELECTED_PROVIDER.name, &reply)?;
+    match selected.get("provider").and_then(Value::as_str) {
+        Some(HOOK) => {
             let list = reader.get(&LEGACY_BINDING.list()).await?;
             Ok(!trigger_binding::parse(&list)?.is_empty())
         }
-        provider => Ok(!provider.is_empty()),
+        provider => Ok(provider.is_some_and(|provider| !provider.is_empty())),
     }
 }
 

@@ -116,7 +116,7 @@ pub static MESSAGE_TYPES: Setting = Setting {
         )]
     },
     read: "/api/v2/guardian/factors/phone/message-types",
-    shape: Shape::Sparse,
+    unset: Some(|| Attrs::from([("message_types".to_owned(), Value::Known(json!([])))])),
     expects: &["message_types"],
     parse: |_, reply| {
         Attrs::from([("message_types".to_owned(), Value::Known(set_of(reply.get("message_types"))))])

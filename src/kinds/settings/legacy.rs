@@ -8,7 +8,7 @@ use super::{Before, SETTING, Setting, known};
 use crate::diag::{Problem, codes};
 use crate::kinds::{Leaving, Resource, Seen, legacy, text};
 use crate::model::api::Method;
-use crate::model::call::{Api, Failed, Get};
+use crate::model::call::Failed;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Facts, Level, Stage};
@@ -16,7 +16,7 @@ use crate::model::value::{Attrs, Value};
 use crate::port::Reader;
 
 /// Read and written here; also the probe for the unified flag.
-pub(super) const SELECTED: &str = "/api/v2/guardian/factors/phone/selected-provider";
+const SELECTED: &str = "/api/v2/guardian/factors/phone/selected-provider";
 /// The provider that hands codes to the Action on `send-phone-message`.
 pub(super) const HOOK: &str = "phone-message-hook";
 const TEMPLATES: &str = "/api/v2/guardian/factors/phone/templates";
@@ -46,6 +46,15 @@ static TEMPLATES_TABLE: Section = Section {
     ],
 };
 
+/// Texts of a tenant that has none of its own ("Auth0 docs, Guardian phone templates", 2026-08).
+const DEFAULT_TEMPLATES: [(&str, &str); 2] = [
+    (
+        "enrollment_message",
+        "{{code}} is your verification code for {{tenant.friendly_name}}. Please enter this code to verify your enrollment.",
+    ),
+    ("verification_message", "{{code}} is your verification code for {{tenant.friendly_name}}"),
+];
+
 /// Who sends the codes of a tenant with the legacy set-up.
 pub static SELECTED_PROVIDER: Setting = Setting {
     name: "phone_selected_provider",
@@ -55,6 +64,8 @@ pub static SELECTED_PROVIDER: Setting = Setting {
         wanted.then(|| super::one(name, name, "provider", Value::text(HOOK))).into_iter().collect()
     },
     read: SELECTED,
+    // What a tenant sends by that never chose ("Auth0 docs, legacy phone factor", 2026-08).
+    unset: Some(|| Attrs::from([("provider".to_owned(), Value::text("auth0"))])),
     expects: &["provider"],
     parse: |_, reply| Attrs::from([("provider".to_owned(), Value::text(text(reply, "provider")))]),
     write: |_, attrs| (Method::Put, SELECTED.into(), json!({ "provider": known(attrs, "provider") })),
@@ -95,6 +106,11 @@ pub static LEGACY_TEMPLATES: Setting = Setting {
         }
     },
     read: TEMPLATES,
+    // Without content where they were never set (auth0-cli, 2026); these texts are what is sent then.
+    unset: Some(|| {
+        let of = |(key, words): (&str, &str)| (key.to_owned(), Value::text(words));
+        DEFAULT_TEMPLATES.into_iter().map(of).collect()
+    }),
     expects: &["enrollment_message", "verification_message"],
     parse: |_, reply| {
         let of = |key: &str| (key.to_owned(), Value::text(text(reply, key)));
@@ -138,8 +154,8 @@ pub(super) async fn is_locked(failed: &Failed, reader: &Reader) -> Result<bool, 
     if !refused(failed) {
         return Ok(false);
     }
-    for path in [SELECTED, TEMPLATES] {
-        match reader.get(&Get::whole(Api::Auth0, path)).await {
+    for setting in [&SELECTED_PROVIDER, &LEGACY_TEMPLATES] {
+        match reader.get(&setting.get()).await {
             Err(failed) if refused(&failed) => {}
             Ok(_) | Err(Failed::Refused(_)) => return Ok(false),
             Err(failed) => return Err(failed),

@@ -77,8 +77,11 @@ pub struct Setting {
     /// Objects in it are replaced whole: it is read again right before the write, and this adds to the body what the
     /// manifest leaves alone.
     complete: Option<fn(&mut Json, &Json)>,
-    /// What it means that there is nothing to read (404), where that is an answer.
-    on_404: Option<fn() -> Attrs>,
+    /// Values of a tenant that never set it, where a reply without content or with an empty object says so; `None`: such
+    /// a reply is an error.
+    unset: Option<fn() -> Attrs>,
+    /// A 404 says the same.
+    unset_is_404: bool,
     /// Whether an observed value is another way to say the desired one.
     tolerates: fn(&str, &Value, &Value) -> bool,
 }
@@ -103,7 +106,8 @@ const SETTING: Setting = Setting {
     legacy: false,
     whole: false,
     complete: None,
-    on_404: None,
+    unset: None,
+    unset_is_404: false,
     tolerates: |_, _, _| false,
 };
 
@@ -158,7 +162,25 @@ impl Setting {
     }
 
     pub(super) fn get(&self) -> Get {
-        Get::whole(Api::Auth0, self.read)
+        match self.unset {
+            None => Get::whole(Api::Auth0, self.read),
+            Some(_) => Get::whole_or_nothing(Api::Auth0, self.read),
+        }
+    }
+
+    /// The values in a reply.
+    fn values(&self, address: &str, reply: &Json) -> Result<Attrs, Failed> {
+        let empty = reply.is_null() || reply.as_object().is_some_and(serde_json::Map::is_empty);
+        match self.unset.filter(|_| empty) {
+            Some(unset) => Ok(unset()),
+            None => Ok((self.parse)(address, self.shaped(reply)?)),
+        }
+    }
+
+    /// The values where a 404 is an answer and this is one.
+    fn never_set(&self, failed: &Failed) -> Option<Attrs> {
+        let says_so = self.unset_is_404 && failed.status() == Some(404);
+        self.unset.filter(|_| says_so).map(|unset| unset())
     }
 
     /// The reply, if it has the shape that the endpoint gives.
@@ -298,20 +320,21 @@ impl Kind for Setting {
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let reply = match (reader.get(&self.get()).await, self.on_404) {
-                (Err(failed), Some(attrs)) if failed.status() == Some(404) => {
-                    return Ok(Seen { exists: true, attrs: attrs(), ..Seen::default() });
-                }
-                (Err(failed), _) if self.legacy => {
-                    return legacy::locked(failed, hint.address, hint.want, reader).await;
-                }
-                (reply, _) => reply?,
+            let reply = match reader.get(&self.get()).await {
+                Ok(reply) => reply,
+                Err(failed) => match self.never_set(&failed) {
+                    Some(attrs) => return Ok(Seen { exists: true, attrs, ..Seen::default() }),
+                    None if self.legacy => {
+                        return legacy::locked(failed, hint.address, hint.want, reader).await;
+                    }
+                    None => return Err(failed),
+                },
             };
-            let reply = self.shaped(&reply)?;
-            let mut seen = Seen { exists: true, attrs: (self.parse)(hint.address, reply), ..Seen::default() };
+            let attrs = self.values(hint.address, &reply)?;
+            let mut seen = Seen { exists: true, attrs, ..Seen::default() };
             if self.name == MFA_FACTOR.name {
                 // Factors that the manifest leaves alone count too when it is asked whether anybody is locked out.
-                seen.raw = json!({ "factors": reply });
+                seen.raw = json!({ "factors": *reply });
             }
             if self.name == UNIFIED_PHONE.name && matches!(seen.attrs.get("enabled"), Some(Value::Unknown(_)))
             {
@@ -442,7 +465,8 @@ impl Kind for Setting {
             let (method, path, mut body) = (self.write)(run.address, &to);
             if let Some(complete) = self.complete {
                 let now = writer.reader().fresh(&self.get()).await?;
-                complete(&mut body, self.shaped(&now)?);
+                self.values(run.address, &now)?;
+                complete(&mut body, &now);
             }
             let mut reply = writer.json(method, path, body, Repeat::Safe).await;
             if run.step.op["restore"] == json!(true) {
@@ -472,9 +496,9 @@ impl Kind for Setting {
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
-            let attrs = match (reader.fresh(&self.get()).await, self.on_404) {
-                (Err(failed), Some(attrs)) if failed.status() == Some(404) => attrs(),
-                (reply, _) => (self.parse)(run.address, self.shaped(&reply?)?),
+            let attrs = match reader.fresh(&self.get()).await {
+                Ok(reply) => self.values(run.address, &reply)?,
+                Err(failed) => self.never_set(&failed).ok_or(failed)?,
             };
             let took = values(run.step).iter().all(|(key, value)| attrs.get(key) == Some(value));
             Ok(took.then(|| Done::seen(Seen { exists: true, attrs, ..Seen::default() })))

@@ -25,8 +25,9 @@ pub static PHONE_PROTECTION: Setting = Setting {
         let word = word.map_or_else(|| Value::Unknown("type".into()), Value::text);
         Attrs::from([("type".to_owned(), word)])
     },
-    // No setting was ever made ("Auth0 Management API types", phone provider protection, 2026-08), so the default holds.
-    on_404: Some(|| Attrs::from([("type".to_owned(), Value::text("default"))])),
+    // A 404 is listed ("Auth0 Management API types", phone provider protection, 2026-08).
+    unset: Some(|| Attrs::from([("type".to_owned(), Value::text("default"))])),
+    unset_is_404: true,
     write: |_, attrs| (Method::Patch, PATH.into(), json!({ "type": known(attrs, "type") })),
     weigh: |_, from, to| {
         let danger = match (known(from, "type").as_str(), known(to, "type").as_str()) {

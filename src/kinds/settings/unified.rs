@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::{Before, SETTING, Setting, Shape, known, one};
 use crate::kinds::Seen;
 use crate::model::api::Method;
-use crate::model::call::{Api, Failed, Get};
+use crate::model::call::Failed;
 use crate::model::plan::{Facts, Level, Stage};
 use crate::model::value::{Attrs, Value};
 use crate::port::Reader;
@@ -45,8 +45,7 @@ pub static UNIFIED_PHONE: Setting = Setting {
 
 /// The flag is absent on some tenants and says nothing then: legacy calls that are refused say that it is on.
 pub(super) async fn by_probe(seen: &mut Seen, address: &str, reader: &Reader) -> Result<(), Failed> {
-    let probe = Get::whole(Api::Auth0, super::legacy::SELECTED);
-    let enabled = match reader.get(&probe).await {
+    let enabled = match reader.get(&super::SELECTED_PROVIDER.get()).await {
         Ok(_) => Some(false),
         Err(failed) if super::legacy::is_locked(&failed, reader).await? => Some(true),
         Err(failed @ Failed::Refused(_)) => {

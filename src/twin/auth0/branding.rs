@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::wire::{Outcome, Reply};
 use super::body::{Fields, invalid};
-use super::{Call, Route};
+use super::{Call, Route, never_set};
 use crate::model::api::Method;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -30,7 +30,10 @@ pub(super) const ROUTES: &[Route] = &[
         operation: "get_branding",
         scopes: &["read:branding"],
         query: &[],
-        run: |call| Ok(Reply::json(200, &Value::Object(call.tenant.branding.clone()))),
+        run: |call| {
+            let never_set = never_set(call).filter(|_| call.tenant.branding.is_empty());
+            Ok(never_set.unwrap_or_else(|| Reply::json(200, &Value::Object(call.tenant.branding.clone()))))
+        },
     },
     Route {
         method: Method::Patch,

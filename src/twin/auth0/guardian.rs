@@ -4,8 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use super::super::wire::{Outcome, Reply};
+use super::super::world::LegacyPhone;
 use super::body::{Fields, choices_of, wrong_type};
-use super::{Call, Route, invalid_uri, refusal};
+use super::{Call, Route, invalid_uri, never_set, refusal};
 use crate::model::api::Method;
 
 const READ: &[&str] = &["read:guardian_factors"];
@@ -114,7 +115,7 @@ fn set_factor(call: &mut Call) -> Outcome {
 fn get_message_types(call: &mut Call) -> Outcome {
     let body = match &call.tenant.message_types {
         Some(list) => json!({ "message_types": list }),
-        None => json!({}),
+        None => return Ok(never_set(call).unwrap_or_else(|| Reply::json(200, &json!({})))),
     };
     Ok(Reply::json(200, &body))
 }
@@ -148,6 +149,10 @@ pub(super) fn delivery_method(message_type: &str) -> &str {
 
 fn get_selected(call: &mut Call) -> Outcome {
     need_legacy(call)?;
+    let default = LegacyPhone::default().selected_provider;
+    if let Some(reply) = never_set(call).filter(|_| call.tenant.legacy_phone.selected_provider == default) {
+        return Ok(reply);
+    }
     Ok(Reply::json(200, &json!({ "provider": call.tenant.legacy_phone.selected_provider })))
 }
 
@@ -197,6 +202,12 @@ fn templates_json(call: &Call) -> Reply {
 
 fn get_templates(call: &mut Call) -> Outcome {
     need_legacy(call)?;
+    let (ours, default) = (&call.tenant.legacy_phone, LegacyPhone::default());
+    let same = ours.enrollment_message == default.enrollment_message
+        && ours.verification_message == default.verification_message;
+    if let Some(reply) = never_set(call).filter(|_| same) {
+        return Ok(reply);
+    }
     Ok(templates_json(call))
 }
 

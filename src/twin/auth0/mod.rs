@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 pub(super) use self::actions::build_status;
 use super::Done;
 use super::ids::Ids;
-use super::options::Options;
+use super::options::{NeverSet, Options};
 use super::wire::{Outcome, Reply, Target, match_pattern};
 use super::world::{Tenant, World};
 use crate::model::api::{ApiRequest, Method};
@@ -282,6 +282,16 @@ pub(super) fn operations() -> Vec<(&'static str, Method, String)> {
         list.push((route.operation, route.method, format!("/api/v2{}", route.pattern)));
     }
     list
+}
+
+/// How something reads that was never set; `None`: its default is shown.
+pub(super) fn never_set(call: &Call) -> Option<Reply> {
+    match call.options.never_set_reads {
+        NeverSet::Shown => None,
+        NeverSet::NoBody => Some(Reply { body: Vec::new(), ..Reply::json(200, &Value::Null) }),
+        NeverSet::NoContent => Some(Reply::empty()),
+        NeverSet::EmptyObject => Some(Reply::json(200, &json!({}))),
+    }
 }
 
 /// The error envelope. `errorCode` is missing more often than clients expect (recorded, 2025-2026).

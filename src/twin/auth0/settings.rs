@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::wire::{Outcome, Reply};
 use super::body::{Fields, invalid, wrong_type};
-use super::{Call, Route, refusal};
+use super::{Call, Route, never_set, refusal};
 use crate::model::api::Method;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -188,7 +188,8 @@ fn get_protection(call: &mut Call) -> Outcome {
     if call.options.default_protection_is_404 && kind == "default" {
         return Err(refusal(404, None, "Phone provider protection is not configured."));
     }
-    Ok(Reply::json(200, &json!({ "type": kind })))
+    let never_set = never_set(call).filter(|_| kind == "default");
+    Ok(never_set.unwrap_or_else(|| Reply::json(200, &json!({ "type": kind }))))
 }
 
 fn update_protection(call: &mut Call) -> Outcome {
