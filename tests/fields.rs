@@ -12,6 +12,7 @@ pub mod drift;
 mod empty;
 pub mod function;
 pub mod legacy;
+mod passwordless;
 pub mod post_login;
 pub mod properties;
 mod replies;

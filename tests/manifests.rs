@@ -145,6 +145,7 @@ const NOT_IN_COMPLETE: &[(&str, &str)] = &[
     ("verify_service.default_template", "instead of default_template_sid; shown as a comment"),
     ("feedback.log_stream.start_from", "has to lie within the tenant's log retention; shown as a comment"),
     ("log_streams.http.*.start_from", "as of the feedback stream"),
+    ("action.binding.beside", "of the legacy set-up only"),
     ("attest.geo_permissions.policy", "in words instead of countries"),
     ("phone.legacy_templates.enrollment_message", "of the legacy set-up only"),
     ("phone.legacy_templates.verification_message", "of the legacy set-up only"),

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, feedback_function, further_streams, named,
-    set_of, step, stream_restore, text,
+    passwordless, set_of, step, stream_restore, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -113,9 +113,9 @@ static SECTION: Section = Section {
             key: "filters",
             // The list of categories grows ("Auth0 docs, log stream filters", 2026-08), so any word is taken.
             ty: Type::Set(&[]),
-            default: Some("[other, user.notification]"),
             wire: "filters",
-            doc: "categories; the success of a second factor is in `other`, the enrolment in `user.notification`",
+            doc: "categories; defaults to `other` (the success of a second factor) and `user.notification` (the enrolment), \
+                  with feedback.passwordless also `auth.login.success`",
             ..FIELD
         },
         Field {
@@ -148,7 +148,7 @@ static SECTION: Section = Section {
     ],
 };
 
-static SECTIONS: &[&Section] = &[&SECTION, &further_streams::SECTION];
+static SECTIONS: &[&Section] = &[&passwordless::SECTION, &SECTION, &further_streams::SECTION];
 
 pub(super) fn https(value: &str) -> Result<(), (String, String)> {
     if value.starts_with("https://") && !value.contains(char::is_whitespace) {
@@ -171,6 +171,9 @@ impl Kind for LogStream {
         let Some(attrs) = manifest.section(SECTION_PATH) else { return further };
         let mut desired = attrs.clone();
         desired.remove("start_from");
+        desired
+            .entry("filters".into())
+            .or_insert_with(|| Value::Known(json!(passwordless::default_filters(manifest))));
         desired.entry("name".into()).or_insert_with(|| Value::text(default_name(&manifest.stack)));
         if manifest.section(feedback_function::SECTION_PATH).is_some() {
             desired.entry("endpoint".into()).or_insert_with(function_url);
@@ -179,6 +182,7 @@ impl Kind for LogStream {
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
+        passwordless::check(manifest, out);
         if manifest.section(SECTION_PATH).is_none() {
             return further_streams::check(manifest, None, out);
         }
@@ -228,19 +232,6 @@ impl Kind for LogStream {
         }
         let filters = manifest.set(SECTION_PATH, "filters");
         further_streams::unknown_filters(&at("filters"), &filters, out);
-        let lacks: Vec<&str> = ["other", "user.notification"]
-            .into_iter()
-            .filter(|needed| !filters.is_empty() && !filters.iter().any(|filter| filter == needed))
-            .collect();
-        if !lacks.is_empty() {
-            out.push(Problem::error(
-                codes::UNSAFE,
-                at("filters"),
-                "the filters drop the events that the feedback needs",
-                format!("missing: {}", lacks.join(", ")),
-                "add them, or write [] to send everything",
-            ));
-        }
         if manifest.get(SECTION_PATH, "is_priority") == Some(&Value::Known(json!(true))) {
             out.push(Problem::error(
                 codes::UNSAFE,
@@ -316,6 +307,10 @@ impl Kind for LogStream {
                 }
             }
         })
+    }
+
+    fn notices(&self, manifest: &Manifest, _as_of_ms: u64) -> Vec<Finding> {
+        passwordless::notice(manifest).into_iter().collect()
     }
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {

@@ -6,6 +6,7 @@
 pub mod action;
 pub mod attest;
 mod code_check;
+mod binding_order;
 pub mod code_limits;
 pub mod feedback_function;
 mod further_streams;
@@ -13,6 +14,7 @@ pub mod handed_on;
 pub mod legacy;
 pub mod log_stream;
 mod npm;
+mod passwordless;
 pub mod phone_provider;
 pub mod phone_template;
 pub mod settings;

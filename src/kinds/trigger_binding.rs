@@ -6,7 +6,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::action::{self, Action, LEGACY, PHONE, POST_LOGIN, Ready, rules};
+use super::action::{self, Action, Company, LEGACY, PHONE, POST_LOGIN, Ready, rules};
+use super::binding_order::{Bound, Position, place};
 use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, entries, handed_on, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -104,98 +105,50 @@ static SECTION: Section = Section {
     path: "action.binding",
     doc: "The Action's place in its trigger",
     required: false,
-    fields: FIELDS,
+    fields: &[
+        DISPLAY_NAME,
+        POSITION,
+        Field {
+            key: BESIDE,
+            ty: Type::Set(&[]),
+            doc: "Actions of others that may stay bound to send-phone-message, by Action or display name: those that send \
+                  nothing, or every code goes out twice",
+            ..FIELD
+        },
+    ],
 };
 
 static POST_LOGIN_SECTION: Section = Section {
     path: "mfa.post_login.binding",
     doc: "The Action's place among the other post-login Actions, which all stay as they are",
     required: false,
-    fields: FIELDS,
+    fields: &[DISPLAY_NAME, POSITION],
 };
 
-const FIELDS: &[Field] = &[
-    Field {
-        key: "display_name",
-        ty: Type::Text { min: 1, max: 255, check: None },
-        wire: "display_name",
-        doc: "name in the flow; defaults to the Action's name",
-        ..FIELD
-    },
-    Field {
-        key: "position",
-        ty: Type::Text { min: 4, max: 300, check: Some(position) },
-        default: Some("last"),
-        doc: "first, last (where a new entry goes; a bound one stays), `before NAME` or `after NAME` (Action or display name)",
-        ..FIELD
-    },
-];
+/// Key of the names that may be bound beside ours.
+const BESIDE: &str = "beside";
+
+const DISPLAY_NAME: Field = Field {
+    key: "display_name",
+    ty: Type::Text { min: 1, max: 255, check: None },
+    wire: "display_name",
+    doc: "name in the flow; defaults to the Action's name",
+    ..FIELD
+};
+
+const POSITION: Field = Field {
+    key: "position",
+    ty: Type::Text { min: 4, max: 300, check: Some(position) },
+    default: Some("last"),
+    doc: "first, last (where a new entry goes; a bound one stays), `before NAME` or `after NAME` (Action or display name)",
+    ..FIELD
+};
 
 fn position(value: &str) -> Result<(), (String, String)> {
     match Position::parse(value) {
         Some(_) => Ok(()),
         None => Err(("not a position".into(), "write first, last, `before NAME` or `after NAME`".into())),
     }
-}
-
-/// Where our entry belongs among the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Position {
-    First,
-    Last,
-    Before(String),
-    After(String),
-}
-
-impl Position {
-    fn parse(text: &str) -> Option<Position> {
-        match text.split_once(' ') {
-            None if text == "first" => Some(Position::First),
-            None if text == "last" => Some(Position::Last),
-            Some(("before", name)) if !name.trim().is_empty() => Some(Position::Before(name.trim().into())),
-            Some(("after", name)) if !name.trim().is_empty() => Some(Position::After(name.trim().into())),
-            _ => None,
-        }
-    }
-}
-
-/// One entry of a trigger's list, without its id, which means nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bound {
-    pub action_id: String,
-    pub action_name: String,
-    pub display_name: String,
-}
-
-/// The list with our entry in its place and every other entry as it was, in its order. Our entry stays where it is
-/// when that place satisfies the position; when the neighbour named by the position is missing, it goes last.
-pub fn place(list: &[Bound], ours: &Bound, position: &Position) -> Vec<Bound> {
-    let others: Vec<Bound> = list.iter().filter(|entry| entry.action_id != ours.action_id).cloned().collect();
-    let find =
-        |name: &str| others.iter().position(|entry| entry.action_name == name || entry.display_name == name);
-    let now = list.iter().take_while(|entry| entry.action_id != ours.action_id).count();
-    let is_bound = now < list.len();
-    let at = match position {
-        Position::First => 0,
-        // "last" is where a new entry goes; once bound, somebody may have put a later one behind it.
-        Position::Last if is_bound => now,
-        Position::Last => others.len(),
-        Position::Before(name) => match find(name) {
-            Some(other) if is_bound && now <= other => now,
-            Some(other) => other,
-            None if is_bound => now,
-            None => others.len(),
-        },
-        Position::After(name) => match find(name) {
-            Some(other) if is_bound && now > other => now,
-            Some(other) => other + 1,
-            None if is_bound => now,
-            None => others.len(),
-        },
-    };
-    let mut placed = others;
-    placed.insert(at.min(placed.len()), ours.clone());
-    placed
 }
 
 impl TriggerBinding {
@@ -237,6 +190,20 @@ impl TriggerBinding {
             }
         }
         Ok(Seen { raw: json!({ "asked": asked }), ..Seen::default() })
+    }
+
+    /// Names of the bound Actions that may not be beside ours.
+    fn foreign<'a>(&self, manifest: &Manifest, bound: &'a [Bound], ours: &str) -> Vec<&'a str> {
+        let allowed = match self.action.trigger.company {
+            Company::None => Vec::new(),
+            Company::Named => manifest.set(self.section, BESIDE),
+            Company::Any => return Vec::new(),
+        };
+        let may_stay = |entry: &Bound| {
+            allowed.iter().any(|name| *name == entry.action_name || *name == entry.display_name)
+        };
+        let others = bound.iter().filter(|entry| entry.action_id != ours && !may_stay(entry));
+        others.map(|entry| entry.action_name.as_str()).collect()
     }
 
     /// Id of our Action: as it is now, else as it was bound.
@@ -322,13 +289,24 @@ impl Kind for TriggerBinding {
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
+        let lonely = match self.action.trigger.company {
+            Company::None => true,
+            Company::Named => manifest.get(self.section, BESIDE).is_none(),
+            Company::Any => false,
+        };
+        if !lonely || !(self.action.wanted)(manifest) {
+            return;
+        }
         let placed = matches!(self.position(manifest), Position::Before(_) | Position::After(_));
-        if placed && self.action.trigger.alone {
+        let named = manifest.get(self.section, BESIDE).is_some();
+        let useless =
+            [(placed, "position", "no neighbour to be placed by"), (named, BESIDE, "nobody to be beside")];
+        for (_, key, title) in useless.into_iter().filter(|(is_there, ..)| *is_there) {
             out.push(
                 Problem::error(
                     codes::CONFLICT,
-                    format!("{}.position", self.section),
-                    "no neighbour to be placed by",
+                    format!("{}.{key}", self.section),
+                    title,
                     format!("{} takes one Action only", self.action.trigger.id),
                     "remove this line",
                 )
@@ -385,21 +363,21 @@ impl Kind for TriggerBinding {
             if seen.exists && hint.entry.is_none() && creating {
                 seen.raw["resumed"] = json!(true);
             }
-            let foreign: Vec<&str> = bound
-                .iter()
-                .filter(|entry| entry.action_id != id)
-                .map(|entry| entry.action_name.as_str())
-                .collect();
-            if hint.want.is_some() && self.action.trigger.alone && !foreign.is_empty() {
-                seen.finding(
-                    hint.address,
-                    Level::Blocker,
-                    format!("another Action is bound to {}: {}", self.action.trigger.id, foreign.join(", ")),
-                    "two Actions would send two messages: unbind that one, or take it over by its name",
-                );
+            let foreign = self.foreign(hint.manifest, &bound, &id);
+            if hint.want.is_some() && !foreign.is_empty() {
+                let help = match self.action.trigger.company {
+                    Company::Named => {
+                        "two Actions would send two messages: unbind that one, or take it over by its name; one that \
+                         sends nothing may stay when action.binding.beside names it"
+                    }
+                    _ => "two Actions would send two messages: unbind that one, or take it over by its name",
+                };
+                let text =
+                    format!("another Action is bound to {}: {}", self.action.trigger.id, foreign.join(", "));
+                seen.finding(hint.address, Level::Blocker, text, help);
             }
             let room = hint.want.is_none() || seen.exists || bound.len() < BOUND_MAX;
-            if !room && !self.action.trigger.alone {
+            if !room && self.action.trigger.company != Company::None {
                 let text = format!(
                     "{} has {} Actions and may have {BOUND_MAX}",
                     self.action.trigger.id,
@@ -490,7 +468,9 @@ impl Kind for TriggerBinding {
     }
 
     fn removal_refusal(&self, address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
-        let stays = seen.exists && entry.ownership == Ownership::Adopted && !self.action.trigger.alone;
+        let stays = seen.exists
+            && entry.ownership == Ownership::Adopted
+            && self.action.trigger.company == Company::Any;
         stays.then(|| Finding {
             address: address.to_owned(),
             text: "the Action was bound before this stack, so it stays bound, with the rules in its code"
@@ -629,45 +609,4 @@ impl Kind for TriggerBinding {
 fn with_id(mut seen: Seen, id: &str) -> Seen {
     seen.ids.insert("action_id".into(), id.to_owned());
     seen
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bound(name: &str) -> Bound {
-        Bound { action_id: format!("id-{name}"), action_name: name.into(), display_name: name.into() }
-    }
-
-    fn names(list: &[Bound]) -> String {
-        list.iter().map(|entry| entry.action_name.as_str()).collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn our_entry_is_placed_and_the_others_keep_their_order() {
-        let cases = [
-            ("a b c", "first", "us a b c"),
-            ("a b c", "last", "a b c us"),
-            ("a b c", "before b", "a us b c"),
-            ("a b c", "after b", "a b us c"),
-            ("a b c", "after z", "a b c us"),
-            ("", "last", "us"),
-            ("a us c", "last", "a us c"),
-            ("a us c", "first", "us a c"),
-            ("a us c", "before c", "a us c"),
-            ("a us c", "after c", "a c us"),
-            ("us a c", "after a", "a us c"),
-            ("us a c", "before c", "us a c"),
-        ];
-        for (before, position, after) in cases {
-            let list: Vec<Bound> = before.split_whitespace().map(bound).collect();
-            let placed = place(&list, &bound("us"), &Position::parse(position).expect(position));
-            assert_eq!(names(&placed), after, "{before:?} {position}");
-            assert_eq!(
-                names(&place(&placed, &bound("us"), &Position::parse(position).expect(position))),
-                after,
-                "again"
-            );
-        }
-    }
 }

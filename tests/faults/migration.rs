@@ -17,7 +17,9 @@ use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest};
 /// The tests of this file that send something, for the contract.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     the_legacy_stack_is_applied_once_and_destroyed_to_what_was_there,
-    a_foreign_action_on_the_legacy_trigger_is_a_conflict,
+    a_bound_action_of_somebody_else_on_the_legacy_trigger_is_a_conflict,
+    an_action_of_somebody_else_that_is_not_bound_is_left_alone,
+    a_bound_action_that_the_manifest_names_stays_beside_ours,
     the_legacy_calls_are_out_of_reach_with_the_unified_experience,
     one_refused_legacy_call_says_nothing_of_the_experience,
     unbinding_names_its_loss_though_nobody_recorded_who_sends,
@@ -133,18 +135,56 @@ fn a_killed_legacy_apply_is_finished_by_the_next() {
 }
 
 #[test]
-fn a_foreign_action_on_the_legacy_trigger_is_a_conflict() {
+fn a_bound_action_of_somebody_else_on_the_legacy_trigger_is_a_conflict() {
     let mut bench = older(Flag::Off);
-    {
-        let mut world = bench.world();
-        let trigger = TriggerRef::new("send-phone-message", "v2");
-        let id = world.add_deployed_action(DOMAIN, "Their sender", &trigger, START_MS);
-        world.bind(DOMAIN, "send-phone-message", &id, "Their sender", START_MS);
-    }
+    theirs(&bench, true);
     let plan = bench.plan();
-    let blockers: Vec<&str> = plan.blockers().map(|finding| finding.text.as_str()).collect();
-    assert!(blockers.iter().any(|text| text.contains("already has an Action")), "{blockers:?}");
-    assert!(blockers.iter().any(|text| text.contains("another Action is bound")), "{blockers:?}");
+    let blockers: Vec<&Finding> = plan.blockers().collect();
+    let [blocker] = blockers.as_slice() else { panic!("{blockers:?}") };
+    assert!(
+        blocker.text.contains("another Action is bound to send-phone-message: Their sender"),
+        "{blocker:?}"
+    );
+    assert!(blocker.help.contains("action.binding.beside"), "{blocker:?}");
+}
+
+/// Somebody else's deployed Action on the legacy trigger.
+fn theirs(bench: &Bench, is_bound: bool) {
+    let mut world = bench.world();
+    let trigger = TriggerRef::new("send-phone-message", "v2");
+    let id = world.add_deployed_action(DOMAIN, "Their sender", &trigger, START_MS);
+    if is_bound {
+        world.bind(DOMAIN, "send-phone-message", &id, "Their place", START_MS);
+    }
+}
+
+#[test]
+fn an_action_of_somebody_else_that_is_not_bound_is_left_alone() {
+    let mut bench = older(Flag::Off);
+    theirs(&bench, false);
+    let before = named(&bench, "Their sender");
+    bench.stack.applied();
+    let plan = bench.plan();
+    assert!(plan.is_empty() && plan.blockers().next().is_none(), "{}", shown(&plan));
+    assert_eq!((named(&bench, "Their sender"), bound(&bench, "send-phone-message")), (before, 1));
+}
+
+#[test]
+fn a_bound_action_that_the_manifest_names_stays_beside_ours() {
+    for name in ["Their sender", "Their place"] {
+        let mut bench = older(Flag::Off);
+        theirs(&bench, true);
+        let binding = format!("action:\n  binding:\n    beside: [{name}]\n");
+        bench.stack.text = bench.stack.text.replacen("action:\n", &binding, 1);
+        bench.stack.applied();
+        assert_eq!(bound(&bench, "send-phone-message"), 2, "{name}");
+        let plan = bench.plan();
+        let told = plan.findings.iter().any(|finding| finding.address == "legacy_binding");
+        assert!(plan.is_empty() && !told, "{name}: {}", shown(&plan));
+        let ended = bench.ended(true);
+        assert!(matches!(ended, Ended::Done), "{name}: {ended:?}");
+        assert_eq!(bound(&bench, "send-phone-message"), 1, "{name}: theirs stays");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use lockstep::diag::Severity;
+use lockstep::diag::{Problem, Severity};
 use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
 use lockstep::engine::observe::{Observation, Session, observe};
 use lockstep::kinds;
@@ -310,6 +310,13 @@ impl Sources for Folder {
 
 /// The manifest with edits, resolved and checked; otherwise what is wrong with it.
 pub fn manifest(text: &str, edits: &[(String, Json)]) -> Result<Manifest, String> {
+    let (manifest, mut problems) = checked(text, edits)?;
+    problems.retain(|problem| problem.severity == Severity::Error);
+    if problems.is_empty() { Ok(manifest) } else { Err(format!("{problems:?}")) }
+}
+
+/// The manifest with edits, resolved, and what the kinds say of it.
+pub fn checked(text: &str, edits: &[(String, Json)]) -> Result<(Manifest, Vec<Problem>), String> {
     let mut root: Json = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
     for (place, value) in edits {
         let (path, key) = place.rsplit_once('.').unwrap_or(("", place));
@@ -330,8 +337,7 @@ pub fn manifest(text: &str, edits: &[(String, Json)]) -> Result<Manifest, String
         .map_err(|rejected| rejected.render(false))?;
     let mut problems = Vec::new();
     kinds::KINDS.iter().for_each(|kind| kind.check(&manifest, &mut problems));
-    problems.retain(|problem| problem.severity == Severity::Error);
-    if problems.is_empty() { Ok(manifest) } else { Err(format!("{problems:?}")) }
+    Ok((manifest, problems))
 }
 
 /// [`manifest`] that is known to be right.

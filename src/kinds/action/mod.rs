@@ -36,8 +36,18 @@ pub struct Trigger {
     pub version: &'static str,
     /// The function that the code has to export.
     pub handler: &'static str,
-    /// The tenant may have one Action of this trigger, or two would send two messages: another one is a conflict.
-    pub alone: bool,
+    pub company: Company,
+}
+
+/// What another Action of the same trigger means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// A conflict as soon as it is there: a tenant has one.
+    None,
+    /// A conflict once it is bound, since two would send two messages, unless the manifest names it.
+    Named,
+    /// Every one keeps its place.
+    Any,
 }
 
 /// What an Action may have to stay for.
@@ -296,7 +306,7 @@ impl Kind for Action {
                 }
             };
             if hint.want.is_some() {
-                let foreign = all.iter().filter(|_| self.trigger.alone).find(|action| {
+                let foreign = all.iter().filter(|_| self.trigger.company == Company::None).find(|action| {
                     has_trigger(action, self.trigger.id)
                         && Some(&text(action, "id").to_owned()) != seen.ids.get("id")
                 });

@@ -1,6 +1,6 @@
 //! The Actions of a stack, as data.
 
-use super::{Action, Stages, Trigger, rules};
+use super::{Action, Company, Stages, Trigger, rules};
 use crate::builtin;
 use crate::kinds::{Leaving, code_limits, handed_on, legacy};
 use crate::model::field::{FIELD, Field, Releases, Section, Type};
@@ -23,7 +23,7 @@ pub static PHONE: Action = Action {
         id: "custom-phone-provider",
         version: "v1",
         handler: "onExecuteCustomPhoneProvider",
-        alone: true,
+        company: Company::None,
     },
     title: "Lockstep phone",
     wanted: |manifest| manifest.section("action").is_some() && !legacy::is_legacy(manifest),
@@ -48,7 +48,7 @@ pub static LEGACY: Action = Action {
         id: "send-phone-message",
         version: "v2",
         handler: "onExecuteSendPhoneMessage",
-        alone: true,
+        company: Company::Named,
     },
     title: "Lockstep phone, legacy",
     wanted: |manifest| manifest.section("action").is_some() && legacy::is_legacy(manifest),
@@ -72,7 +72,12 @@ pub static POST_LOGIN: Action = Action {
     name: "mfa_post_login",
     section: "mfa.post_login",
     sections: &[&POST_LOGIN_SECTION],
-    trigger: &Trigger { id: "post-login", version: "v3", handler: "onExecutePostLogin", alone: false },
+    trigger: &Trigger {
+        id: "post-login",
+        version: "v3",
+        handler: "onExecutePostLogin",
+        company: Company::Any,
+    },
     title: "Lockstep MFA",
     wanted: |manifest| manifest.section("mfa.post_login").is_some(),
     code: rules::built,

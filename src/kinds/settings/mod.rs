@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, handed_on, if_it_fits, object, set_of,
-    step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, handed_on, if_it_fits, object,
+    passwordless, set_of, step, text,
 };
 use crate::diag::Problem;
 use crate::model::api::Method;
@@ -368,6 +368,10 @@ impl Kind for Setting {
         // Fewer types go first where the API takes them already; else after what they need.
         if step.stage == Stage::NarrowTypes && !factors::taken(diff) {
             step.stage = Stage::MessageTypes;
+        }
+        if self.name == UNIFIED_PHONE.name && passwordless::leaves_out(diff.manifest) {
+            let danger = step.danger.take().unwrap_or_default();
+            step.danger = Some(format!("{danger}; {}", passwordless::WITHOUT));
         }
         vec![step]
     }
