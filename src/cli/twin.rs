@@ -26,7 +26,7 @@ pub struct Args {
     /// Port on 127.0.0.1; 0 takes any free one and prints it
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Keep the world in this file
+    /// Keep the world in this file, which is written as it goes
     #[arg(long, value_name = "FILE")]
     world: Option<PathBuf>,
     /// Append one JSON line per request to this file
@@ -41,8 +41,8 @@ pub struct Args {
     /// A tenant under any host name, besides those under .auth0.com and .example
     #[arg(long = "tenant", value_name = "HOST", value_parser = host)]
     tenants: Vec<String>,
-    /// Time from request to reply
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Time from request to reply, such as 5ms or 2s
+    #[arg(long, value_name = "DURATION", value_parser = span)]
     latency: Option<Duration>,
     /// Management API limits: free, professional, enterprise or unlimited
     #[arg(long, value_name = "PLAN", value_parser = ["free", "professional", "enterprise", "unlimited"])]
@@ -56,13 +56,22 @@ pub struct Args {
     /// Account of API keys that the world does not know
     #[arg(long, value_name = "SID")]
     account: Option<String>,
-    /// Builds take this long, whatever they hold
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Builds take this long, such as 50ms or 2m, whatever they hold
+    #[arg(long, value_name = "DURATION", value_parser = span)]
     build: Option<Duration>,
 }
 
 fn fault(text: &str) -> Result<Rule, String> {
     fault_grammar::parse(text).map_err(|error| error.drawn(text))
+}
+
+/// A duration with its unit: what a twin waits is mostly milliseconds, what else takes a duration counts seconds.
+fn span(text: &str) -> Result<Duration, String> {
+    match text.parse::<u64>() {
+        Ok(0) => Ok(Duration::ZERO),
+        Ok(number) => Err(format!("{text:?} has no unit: write {number}ms, {number}s or {number}m")),
+        Err(_) => duration(text),
+    }
 }
 
 fn host(text: &str) -> Result<String, String> {

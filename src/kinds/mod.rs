@@ -5,8 +5,8 @@
 
 pub mod action;
 pub mod attest;
-mod code_check;
 mod binding_order;
+mod code_check;
 pub mod code_limits;
 pub mod feedback_function;
 mod further_streams;

@@ -25,6 +25,7 @@ pub mod sources;
 pub mod telemetry;
 pub mod terminal;
 pub mod twin_page;
+mod twin_view;
 pub mod via;
 
 pub use driver::{Driver, Transport};

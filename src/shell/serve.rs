@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ use crate::twin::picture::path_without_values;
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 /// Open connections at the end get this long to finish what they are at.
 const GRACE: Duration = Duration::from_secs(2);
+/// From one writing of the world to the next. A machine that loses power loses no more of it.
+const KEEP_PAUSE: Duration = Duration::from_millis(250);
 /// From a connection to its first byte, and from there to the end of the TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 /// First byte of a TLS record that holds a greeting.
@@ -56,7 +58,7 @@ pub struct ServeOptions {
     pub port: u16,
     /// One JSON line per request is added here: no header, no body, no query value.
     pub request_log: Option<PathBuf>,
-    /// The world is written here at the end.
+    /// The world is written here at the start, as it goes, and at the end.
     pub world_file: Option<PathBuf>,
     /// TLS and CONNECT, with an authority of this run.
     pub tls: Option<Tls>,
@@ -71,7 +73,7 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
 }
 
-/// Serves until the first signal, then saves the world. `say` gets a few lines, once the port is open; the first says
+/// Serves until the first signal, and saves the world. `say` gets a few lines, once the port is open; the first says
 /// where it listens.
 ///
 /// # Errors
@@ -89,6 +91,10 @@ pub fn serve(
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).await;
         let listener = listener.with_context(|| format!("port {port} on 127.0.0.1 cannot be opened"))?;
         let port = listener.local_addr().context("the port cannot be told")?.port();
+        // What cannot be kept is told before anything is made that would be lost.
+        if let Some(path) = world_file {
+            save_world(&*world.borrow(), path)?;
+        }
         let mut authority = None;
         let mut ca_file = None;
         if let Some(tls) = tls {
@@ -103,15 +109,42 @@ pub fn serve(
             say(&format!("certificate authority of this run: {path}"));
             say(&format!("for clients: HTTPS_PROXY=http://127.0.0.1:{port} NODE_EXTRA_CA_CERTS={path}"));
         }
-        serve_all(listener, world.clone(), log, authority, async {
+        let served = serve_all(listener, world.clone(), log, authority, async {
             signals.wait().await;
-        })
-        .await;
+        });
+        match world_file {
+            None => served.await,
+            Some(path) => tokio::select! {
+                () = served => {}
+                () = keep(&world, path, &mut say) => {}
+            },
+        }
         anyhow::Ok(())
     })?;
     match world_file {
         Some(path) => save_world(&*world.borrow(), path),
         None => Ok(()),
+    }
+}
+
+/// Writes the world whenever it was asked something since it was written last, for as long as this is polled.
+async fn keep(world: &RefCell<dyn Simulator>, path: &Path, say: &mut impl FnMut(&str)) {
+    let newest = || world.borrow().requests(0, 1).pop().map(|entry| entry["number"].clone());
+    let (mut kept, mut failed) = (newest(), false);
+    loop {
+        tokio::time::sleep(KEEP_PAUSE).await;
+        let now = newest();
+        if now == kept {
+            continue;
+        }
+        let saved = save_world(&*world.borrow(), path);
+        if let (Err(cause), false) = (&saved, failed) {
+            say(&format!("warning: {cause:#}; it is tried again"));
+        }
+        failed = saved.is_err();
+        if !failed {
+            kept = now;
+        }
     }
 }
 
@@ -317,7 +350,7 @@ impl Server {
             Ok(host) => host,
             Err((status, text)) => return Ok(plain(status, &text)),
         };
-        if request.uri().path().starts_with(twin_page::PREFIX) {
+        if twin_page::is_asked(&host, request.uri().path()) {
             return Ok(self.page(&request, &host));
         }
         if !self.world.borrow().answers_for(&host) {
@@ -382,6 +415,7 @@ impl Server {
         let pem = self.authority.as_ref().map(Authority::pem);
         let page = twin_page::answer(&ask, &*self.world.borrow(), pem.as_deref(), self.now_ms());
         let mut headers = vec![("content-type".to_owned(), page.content_type.to_owned())];
+        headers.extend(page.location.map(|to| ("location".to_owned(), to.to_owned())));
         headers.extend(twin_page::headers().into_iter().map(|(name, value)| (name.to_owned(), value)));
         response(ApiReply { status: page.status, headers, body: page.body.into_bytes() })
     }

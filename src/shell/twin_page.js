@@ -1,32 +1,39 @@
 'use strict';
-// Every two seconds the page is asked for again and its parts are put in place of the old ones. The server has
-// escaped every name in it; nothing is made from text here.
+// Every two seconds, and when the filter changes, the page is asked for again and its parts are put in place of the old
+// ones. The server has escaped every name in it; nothing is made from text here.
 const pause = document.getElementById('pause');
 const state = document.getElementById('state');
-const opened = new Map();
+const filter = document.getElementById('filter');
+const folded = new Map();
+let asked = 0;
 document.addEventListener('toggle', (event) => {
-  if (event.target.id) opened.set(event.target.id, event.target.open);
+  if (event.target.id) folded.set(event.target.id, event.target.open);
 }, true);
 async function refresh() {
-  if (!pause.checked && !document.hidden) {
-    try {
-      const reply = await fetch(location.pathname, { cache: 'no-store' });
-      if (!reply.ok) throw new Error(String(reply.status));
-      const fresh = new DOMParser().parseFromString(await reply.text(), 'text/html');
-      for (const id of ['facts', 'world', 'requests']) {
-        const [now, next] = [document.getElementById(id), fresh.getElementById(id)];
-        if (next && !now.isEqualNode(next)) {
-          for (const one of next.querySelectorAll('details[id]')) {
-            if (opened.has(one.id)) one.open = opened.get(one.id);
-          }
-          now.replaceWith(document.adoptNode(next));
-        }
+  const mine = ++asked;
+  const query = filter.value ? '?' + new URLSearchParams({ filter: filter.value }) : '';
+  try {
+    const reply = await fetch(location.pathname + query, { cache: 'no-store' });
+    if (!reply.ok) throw new Error(String(reply.status));
+    const fresh = new DOMParser().parseFromString(await reply.text(), 'text/html');
+    // Another one was asked for in the meantime, with what the filter says now.
+    if (mine !== asked) return;
+    for (const id of ['facts', 'world', 'requests']) {
+      const [now, next] = [document.getElementById(id), fresh.getElementById(id)];
+      if (!next) continue;
+      for (const one of next.querySelectorAll('details[id]')) {
+        if (folded.has(one.id)) one.open = folded.get(one.id);
       }
-      state.textContent = '';
-    } catch (error) {
-      state.textContent = 'no connection';
+      if (!now.isEqualNode(next)) now.replaceWith(document.adoptNode(next));
     }
+    state.textContent = '';
+  } catch (error) {
+    state.textContent = 'no connection';
   }
-  setTimeout(refresh, 2000);
 }
-setTimeout(refresh, 2000);
+filter.addEventListener('input', refresh);
+async function repeat() {
+  if (!pause.checked && !document.hidden) await refresh();
+  setTimeout(repeat, 2000);
+}
+setTimeout(repeat, 2000);

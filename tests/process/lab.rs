@@ -262,6 +262,11 @@ impl Twin {
             .collect()
     }
 
+    /// Where it keeps its world.
+    pub fn world_path(&self) -> PathBuf {
+        self.folder.path("world")
+    }
+
     /// Ends it as a user does, and answers the world that it saved.
     pub fn stop(mut self) -> String {
         signal("TERM", self.child.id());

@@ -112,12 +112,60 @@ fn mistakes_on_the_command_line_are_told_with_their_place() {
         (vec!["--option", "colour=red"], vec!["there is no option \"colour\"", "action_names_unique"]),
         (vec!["--option", "unified_flag=maybe"], vec!["unified_flag", "absent"]),
         (vec!["--option", "x"], vec!["NAME=VALUE"]),
+        (vec!["--latency", "5"], vec!["\"5\" has no unit", "5ms"]),
+        (vec!["--build", "30"], vec!["has no unit", "30ms, 30s or 30m"]),
         (vec!["--ca-out", "ca.pem"], vec!["--tls"]),
         (vec!["--tenant", "https://x.test/"], vec!["host name"]),
         (vec!["--rate", "gold"], vec!["professional"]),
     ] {
         let run = lockstep(&["twin"]).args(&args).run().expect(64);
         parts.iter().for_each(|part| assert!(run.err.contains(part), "{args:?}: {}", run.err));
+    }
+}
+
+/// Told before anything is served that could not be kept.
+#[test]
+fn a_world_that_cannot_be_written_is_told_at_the_start() {
+    let folder = Folder::new();
+    let path = folder.text_path("missing/world");
+    let run = lockstep(&["twin", "--port", "0", "--world", &path]).run().expect(1);
+    assert!(run.err.contains("cannot be written") && run.err.contains("missing/world"), "{}", run.err);
+    assert!(!run.err.contains("listening"), "{}", run.err);
+}
+
+/// Whatever ends the twin, the file has the world of a moment before.
+#[test]
+fn the_world_is_written_as_it_goes() {
+    let twin = Twin::start();
+    let name = "kept as it goes";
+    let kept = |name: &str| {
+        let text = std::fs::read_to_string(twin.world_path()).expect("there from the start");
+        let world: serde_json::Value = serde_json::from_str(&text).expect("whole at any time");
+        world["world"].to_string().contains(name)
+    };
+    assert!(!kept(name));
+    let site = Site::new(&twin, 1);
+    let made = site.twilio("verify.twilio.com", "POST", "/v2/Services", "FriendlyName=kept+as+it+goes");
+    assert_eq!(made.0, 201);
+    let asked = std::time::Instant::now();
+    while !kept(name) {
+        assert!(asked.elapsed() < std::time::Duration::from_secs(20), "not written");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn the_root_leads_to_the_page() {
+    let twin = Twin::start();
+    for (host, path, expected) in [
+        ("127.0.0.1", "/", 307),
+        ("localhost", "/__twin", 307),
+        ("localhost", "/__twin/", 200),
+        ("evil.invalid", "/__twin", 421),
+        ("evil.invalid", "/", 421),
+        ("acme.eu.auth0.com", "/", 404),
+    ] {
+        assert_eq!(exchange(twin.port, host, "GET", path, &[], "").0, expected, "{host}{path}");
     }
 }
 

@@ -114,7 +114,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "the others' order is turned round",
-        BINDING,
+        "src/kinds/binding_order.rs",
         "placed.insert(at.min(placed.len()), ours.clone());",
         "placed.reverse();\n    placed.insert(at.min(placed.len()), ours.clone());",
         &["Foreign", "Second"],
