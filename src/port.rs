@@ -58,6 +58,8 @@ struct State {
     scopes: Option<Vec<String>>,
     /// Credentials that were taken in this run, and when.
     taken: Vec<(Credentials, u64)>,
+    /// The time by the server's clock, as an early and a late guess; in ms since the Unix epoch.
+    server_ms: Option<(u64, u64)>,
 }
 
 /// Pause before an answer that may have come too early is asked for once more: a read may lag behind a write.
@@ -103,6 +105,11 @@ impl Port {
     /// The earliest time at which a sleeping part of the task wants to be polled again, in ms.
     pub fn next_alarm(&self) -> Option<u64> {
         self.0.borrow().alarms.iter().min().copied()
+    }
+
+    /// Tells the time by the tenant's own clock before a poll: the earliest and the latest that it may be.
+    pub fn tell_server_time(&self, between_ms: Option<(u64, u64)>) {
+        self.0.borrow_mut().server_ms = between_ms;
     }
 
     /// Tells which scopes the access token has.
@@ -151,6 +158,13 @@ impl Port {
     /// Time of the last poll, in ms since the Unix epoch.
     pub fn now_ms(&self) -> u64 {
         self.0.borrow().now_ms
+    }
+
+    /// The latest that it may be by the tenant's own clock, in ms since the Unix epoch: what is put on record. Our own
+    /// clock where no reply told the time.
+    pub fn server_now_ms(&self) -> u64 {
+        let state = self.0.borrow();
+        state.server_ms.map_or(state.now_ms, |(_, latest)| latest)
     }
 
     /// Scopes of the access token, once one was granted; `None` before that.
@@ -347,6 +361,12 @@ impl Reader {
     /// Time of the last poll, in ms since the Unix epoch.
     pub fn now_ms(&self) -> u64 {
         self.port.now_ms()
+    }
+
+    /// The earliest that it may be by the tenant's own clock, in ms since the Unix epoch: what is held against dates.
+    /// `None` where no reply told the time.
+    pub fn server_now_ms(&self) -> Option<u64> {
+        self.port.0.borrow().server_ms.map(|(earliest, _)| earliest)
     }
 
     /// Scopes of the access token, once one was granted; `None` before that.

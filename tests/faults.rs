@@ -16,4 +16,5 @@ mod rivals;
 mod single;
 mod switches;
 mod two_stacks;
+mod waits;
 mod works;

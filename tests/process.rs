@@ -20,3 +20,4 @@ mod streams;
 mod threats;
 mod usage;
 mod verdicts;
+mod waits;

@@ -183,6 +183,8 @@ fn carry_out(
             return Ok(Exit::Failed);
         }
         if !plan.has_work() {
+            // Nothing to do, unless a run that is over left its lease.
+            applied(ready, observation, Wishes::default())?;
             if json {
                 report(shell, &plan, None);
             }
@@ -206,7 +208,9 @@ fn carry_out(
             }
             return Ok(Exit::Failed);
         }
-        let late = ready.driver.now_ms().saturating_sub(asked_at) > CONFIRMED_LATE_MS;
+        let asked_ms = ready.driver.now_ms().saturating_sub(asked_at);
+        ready.asked_for(asked_ms);
+        let late = asked_ms > CONFIRMED_LATE_MS;
         // On the twin the second plan is part of the show, and costs nobody anything.
         let verify = common.verify || common.connect.twin.is_some();
         let wishes = Wishes { reread: late || saved.is_some(), verify };
@@ -219,8 +223,11 @@ fn carry_out(
         }
         if json {
             report(shell, &plan, Some(&outcome));
+            if outcome.ended == Ended::Stopped {
+                shell.say.err_line(format!("error: {}", ready.why_stopped()));
+            }
         } else {
-            summary(shell, &plan, &outcome, verify);
+            summary(shell, &plan, &outcome, verify, &ready.why_stopped());
         }
         if common.connect.ledger == "none" && outcome.ended == Ended::Done && !ready.session.destroy {
             without_ledger(shell, ready);
@@ -284,7 +291,7 @@ fn confirmed(plan: &Plan, shell: &mut Shell) -> Result<bool> {
     }
 }
 
-fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool) {
+fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_stopped: &str) {
     let paint = Paint(shell.say.out_color());
     let label = |number: &usize| {
         plan.steps
@@ -313,7 +320,7 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool) {
         )),
         Ended::Stale(what) => say.err_line(format!("error: the plan is stale, nothing was changed; moved: {what}\n  help: plan again")),
         Ended::Moved => say.err_line("error: the record kept moving; nothing was changed\n  help: see who else applies, then try again"),
-        Ended::Stopped => say.err_line("stopped; run the same command again to continue"),
+        Ended::Stopped => say.err_line(format!("{why_stopped}; run the same command again to continue")),
         Ended::Failed(text) => say.err_line(format!("error: {text}")),
     }
     if !outcome.done.is_empty() {

@@ -155,7 +155,7 @@ pub fn observed(ready: &mut Ready<'_>) -> Result<Observation> {
         ready.driver.run(ready.tenant, move |port| async move { observe(&session, &port.reader()).await })?;
     match result {
         Ok(observation) => Ok(observation),
-        Err(Failed::Stopped) => bail!("stopped; nothing was changed"),
+        Err(Failed::Stopped) => bail!("{}; nothing was changed", ready.why_stopped()),
         Err(failed) => bail!("{failed}\n  {}", help(&failed)),
     }
 }

@@ -106,9 +106,12 @@ pub struct ConnectArgs {
     /// Give a request this long
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
-    /// A lease that does not move for this long is taken over
+    /// While this run holds the lease, it moves so often that others may take it for dead after this; at most 10m
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub lease_ttl: Duration,
+    /// End the run after this, whatever it waits for; questions to you do not count
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    pub deadline: Duration,
 }
 
 /// Reads `500ms`, `30s`, `5m`, `2h`; a bare number is seconds.
@@ -327,10 +330,31 @@ pub struct Ready<'a> {
     pub driver: Driver<'a>,
     pub tenant: TenantId,
     pub session: Session,
+    /// When the run ends at the latest, by the driver's clock.
+    deadline_ms: u64,
+    /// `--deadline`, as it was taken.
+    deadline: Duration,
     world: Option<(PathBuf, Rc<RefCell<Twin>>)>,
 }
 
 impl Ready<'_> {
+    /// Moves the deadline: so long a person was asked.
+    pub fn asked_for(&mut self, ms: u64) {
+        self.deadline_ms = self.deadline_ms.saturating_add(ms);
+        self.driver.set_deadline(self.deadline_ms);
+    }
+
+    /// Why a run was stopped before its work was done.
+    pub fn why_stopped(&self) -> String {
+        match self.driver.late() {
+            Some(waits) if self.driver.signal().is_none() => format!(
+                "the deadline of {} s was reached while waiting for {waits}",
+                self.deadline.as_millis().div_ceil(1000)
+            ),
+            _ => "stopped".to_owned(),
+        }
+    }
+
     /// Keeps the twin's world, if a file was named.
     pub fn close(self) -> Result<()> {
         match &self.world {
@@ -393,7 +417,10 @@ pub fn start<'a>(
     let (transport, world) = transport(connect, &session.manifest)?;
     let mut driver = Driver::new(transport, secrets::seed()?, shell.signals.clone(), show)?;
     let tenant = driver.connect(connection);
-    Ok(Some(Start::Ready(Box::new(Ready { driver, tenant, session, world }))))
+    let deadline = connect.deadline;
+    let deadline_ms = driver.now_ms().saturating_add(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
+    driver.set_deadline(deadline_ms);
+    Ok(Some(Start::Ready(Box::new(Ready { driver, tenant, session, deadline_ms, deadline, world }))))
 }
 
 /// Tells the scrubber every secret of the manifest.
@@ -592,6 +619,7 @@ impl Audit {
 pub fn progress(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(TenantId, Event) + use<> {
     let mut say = Say::new(shell.scrub.clone(), shell.color);
     let clock = crate::shell::clock::Clock::start();
+    let mut polled = String::new();
     move |_, event| {
         let now = crate::engine::apply::timestamp(clock.now_ms());
         if let Err(error) = audit.borrow_mut().hear(&event, now) {
@@ -604,7 +632,7 @@ pub fn progress(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(TenantId
             }
             Event::Holding { host, ms, why } => {
                 tracing::debug!(target: "lockstep::request", "holding back {host} for {ms} ms: {why}");
-                if ms >= 2000 {
+                if ms >= crate::engine::gate::TOLD_FROM_MS {
                     say.err_line(format!("  waiting {} s for {host}: {why}", ms.div_ceil(1000)));
                 }
             }
@@ -615,7 +643,12 @@ pub fn progress(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(TenantId
                 tracing::debug!(target: "lockstep::step", "step {number} ({address}) done");
             }
             Event::Polling { address, state } => {
-                tracing::info!(target: "lockstep::step", "{address}: {state}")
+                // Polls repeat themselves; a person wants to know what is waited for, once.
+                let line = format!("  {address}: waiting ({state})");
+                if line != polled {
+                    say.err_line(&line);
+                    polled = line;
+                }
             }
             Event::Notice(text) => say.err_line(format!("  {text}")),
         }

@@ -7,13 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value as Json, json};
 
 use super::intent;
-use super::lease::{Lease, Taken};
-use super::observe::{Observation, Session, observe, plan};
+use super::lease::{Lease, Taken, clear_left_over};
+use super::observe::{Observation, Session, moved, observe, plan};
 use super::store::Found;
 use crate::kinds::{self, Done, Resource, Run, Seen};
 use crate::ledger::HISTORY_MAX;
 use crate::model::call::Failed;
-use crate::model::ledger::{Applied, Entry, LEDGER_SCHEMA, Ledger, NOT_BEFORE, Ownership};
+use crate::model::ledger::{Applied, Entry, LEDGER_SCHEMA, Ledger, Lost, NOT_BEFORE, Ownership};
 use crate::model::plan::{Event, Level, Plan, Step, Verb};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
@@ -81,6 +81,10 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
         );
     }
     if !plan.has_work() {
+        let ledger = observation.found.ledger.as_ref();
+        if let Err(failed) = clear_left_over(&session.tenant, ledger, session.destroy, port).await {
+            port.tell(Event::Notice(format!("whether a lease was left behind is not known: {failed}")));
+        }
         return Outcome { ended: Ended::Done, done: Vec::new(), failed: None, not_started: Vec::new() };
     }
     let lease = match Lease::take(&session.tenant, &session.account, &session.who, session.lease_ttl_ms, port)
@@ -192,23 +196,6 @@ async fn under_lease(
 
 const OTHER_NONCE: &str = "the ledger holds another run's nonce";
 
-/// What moved between two plans, by address.
-fn moved(then: &Plan, now: &Plan) -> String {
-    let keyed = |plan: &Plan| -> BTreeMap<String, Json> {
-        let mut out: BTreeMap<String, Json> =
-            plan.resources.iter().map(|r| (r.address.clone(), json!([r.verb, r.changes, r.ids]))).collect();
-        for step in &plan.steps {
-            out.insert(format!("{} ({})", step.address, step.what), json!([step.op, step.effects]));
-        }
-        out
-    };
-    let (then, now) = (keyed(then), keyed(now));
-    let all: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
-    let moved: Vec<&str> =
-        all.into_iter().filter(|key| then.get(*key) != now.get(*key)).map(String::as_str).collect();
-    if moved.is_empty() { "the observed state or the ledger".into() } else { moved.join(", ") }
-}
-
 /// The state of one apply.
 struct Work<'a> {
     session: &'a Session,
@@ -301,7 +288,7 @@ impl<'a> Work<'a> {
         self.inherited = former.is_some();
         let nonce = hex(&self.session.entropy.draw("nonce")[..8]);
         let begun = intent::begun(self.plan, &self.wanted, &self.known());
-        let at = timestamp(self.port.now_ms());
+        let at = timestamp(self.port.server_now_ms());
         let seen = &self.observation.seen;
         let begins = intent::begins(nonce.clone(), at, self.plan, begun, seen, &self.ledger);
         self.ledger.intent = Some(match former {
@@ -365,6 +352,7 @@ impl<'a> Work<'a> {
                     });
                 }
                 Err(failed) => {
+                    self.lose(step, &failed);
                     self.unsettled =
                         is_unsure(&failed) || matches!(failed, Failed::Stopped | Failed::Misread(_));
                     outcome.ended = match failed {
@@ -415,16 +403,32 @@ impl<'a> Work<'a> {
                         Failed::Refused(_) | Failed::NotDone(_) => Failed::Unknown(format!(
                             "{failed}, and what became of it was not to be read: {cause}"
                         )),
+                        Failed::Stopped => Failed::Unknown(format!("{failed}, and the run was stopped")),
                         cause => cause,
                     };
-                    let mut looked = kind.settle(run(), &self.port.reader()).await.map_err(unread)?;
-                    if looked.is_none() {
-                        // A second one would be a second one for good, and a read may lag behind a write for a moment.
-                        self.port.reader().sleep_ms(LOOK_AGAIN_MS).await;
+                    let mut looked = None;
+                    // A second one would be a second one for good, and a read may lag behind a write for a moment.
+                    for wait_ms in [0, LOOK_AGAIN_MS, 2 * LOOK_AGAIN_MS] {
+                        self.port.reader().sleep_ms(wait_ms).await;
                         looked = kind.settle(run(), &self.port.reader()).await.map_err(unread)?;
+                        if looked.is_some() {
+                            break;
+                        }
                     }
                     match looked {
                         Some(done) => break done,
+                        None if !kind.may_repeat(step) => {
+                            let cause = match failed {
+                                Failed::Unknown(cause) => cause,
+                                failed => failed.to_string(),
+                            };
+                            return Err(Failed::Unknown(format!(
+                                "{cause}; {} is not found at {}, and may only be slow to appear, so it is not made \
+                                 again: look for it in the console, or run again in some minutes",
+                                intent::name_of(step, &desired),
+                                timestamp(self.port.server_now_ms())
+                            )));
+                        }
                         // It was refused, and what came before the refusal did nothing.
                         None if matches!(failed, Failed::Refused(_)) => return Err(failed),
                         None => continue,
@@ -435,6 +439,18 @@ impl<'a> Work<'a> {
         };
         self.took_effect(step, done);
         Ok(())
+    }
+
+    /// Notes a step that may have made what nobody finds yet.
+    fn lose(&mut self, step: &Step, failed: &Failed) {
+        let repeatable = kinds::by_name(&step.kind).is_none_or(|kind| kind.may_repeat(step));
+        if repeatable || !(is_unsure(failed) || matches!(failed, Failed::Misread(_))) {
+            return;
+        }
+        let at = timestamp(self.port.server_now_ms());
+        if let Some(intent) = &mut self.ledger.intent {
+            intent.lost.push(Lost { address: step.address.clone(), what: step.what.clone(), at });
+        }
     }
 
     fn took_effect(&mut self, step: &Step, done: Done) {
@@ -506,7 +522,7 @@ impl<'a> Work<'a> {
                     || waits(address).is_some()
                     || self.plan.unproven.iter().any(|stays| stays.address == *address)
             });
-            let now = self.port.now_ms();
+            let now = self.port.server_now_ms();
             for (address, entry) in &mut self.ledger.resources {
                 if let Some(later) = waits(address) {
                     // What was due and had to stay waits anew, from the moment at which the new way delivers.
@@ -530,10 +546,11 @@ impl<'a> Work<'a> {
             _ => "failed",
         };
         self.ledger.history.push(Applied {
-            at: timestamp(self.port.now_ms()),
+            at: timestamp(self.port.server_now_ms()),
             by: self.session.who.clone(),
             revision: self.session.revision.clone(),
             steps: outcome.done.len(),
+            lease: lease.receipt(),
             outcome: format!("{} {word}", if self.session.destroy { "destroy" } else { "apply" }),
         });
         let surplus = self.ledger.history.len().saturating_sub(HISTORY_MAX);

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::connection::{Connection, Grant};
 use super::reply;
+use super::told::{self, Ahead, Budget, hint_ms};
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
 use crate::model::call::{Empty, Failed, Refusal, Repeat};
 use crate::model::random::{Random, hex};
@@ -20,8 +21,13 @@ const ATTEMPTS_MAX: u32 = 8;
 const CALL_DEADLINE_MS: u64 = 10 * 60 * 1000;
 /// First pause before a repeat; doubles, with full jitter.
 const PAUSE_MS: u64 = 500;
-/// Longest pause that a server's hint is obeyed for; a longer one is asked again after this.
-const HINT_MAX_MS: u64 = 60 * 1000;
+/// A call that gets no reply is repeated once in any case, and from then on until this long after its first attempt: two
+/// attempts against a server that keeps silent, and all of them where connections fail at once.
+const SILENCE_MAX_MS: u64 = 60 * 1000;
+/// Time between two looks at a gate that opens by time alone and has not: never each millisecond.
+pub const LOOK_MS: u64 = 100;
+/// A wait of at least this long is told: a person begins to wonder.
+pub const TOLD_FROM_MS: u64 = 5000;
 /// Requests on the wire before the first rate-limit headers have been seen: the smallest plan's burst
 /// ("Auth0 docs, rate limit configurations", 2026-08).
 const BLIND_BURST: u64 = 2;
@@ -40,20 +46,30 @@ const TOKEN_MARGIN_MS: u64 = 60 * 1000;
 pub enum Verdict {
     /// Send the same call again after a pause.
     Again { after_ms: u64, why: String },
+    /// The server asks for a longer pause than the run has time for; holds the time at which it ends.
+    Limited { until: String },
     /// This answer is the last one.
     Over,
 }
 
+/// One answer to a call, and what was before it.
+pub struct Attempt<'a> {
+    pub call: &'a Call,
+    pub answer: &'a Answer,
+    /// Attempts so far, this one included.
+    pub attempts: u32,
+    /// Since the call was made.
+    pub age_ms: u64,
+    /// Since its first attempt left.
+    pub tried_ms: u64,
+    /// Longest pause that the run has time for.
+    pub patience_ms: u64,
+}
+
 /// Decides on a repeat. A 429 and an unsent request were not executed, so everything may be repeated after them; a
 /// lost answer or a server error only where a second time changes nothing more.
-pub fn judge(
-    call: &Call,
-    attempts: u32,
-    age_ms: u64,
-    answer: &Answer,
-    random: &mut Random,
-    now_ms: u64,
-) -> Verdict {
+pub fn judge(attempt: &Attempt<'_>, random: &mut Random, now_ms: u64) -> Verdict {
+    let Attempt { call, answer, attempts, age_ms, tried_ms, patience_ms } = *attempt;
     let harmless = match call {
         Call::Read(..) | Call::Probe(_) => true,
         Call::Write(write, _) => write.repeat == Repeat::Safe,
@@ -72,17 +88,23 @@ pub fn judge(
         Answer::Lost(cause) if harmless => cause.clone(),
         Answer::Lost(_) => return Verdict::Over,
     };
-    if attempts >= ATTEMPTS_MAX || age_ms >= CALL_DEADLINE_MS {
+    let hint = match answer {
+        Answer::Reply(reply) if reply.status == 429 => hint_ms(reply, now_ms),
+        _ => None,
+    };
+    if let Some(until) = hint.filter(|hint| *hint > patience_ms).and_then(|_| limited_until(answer, now_ms)) {
+        return Verdict::Limited { until };
+    }
+    let silent = !matches!(answer, Answer::Reply(_)) && attempts >= 2 && tried_ms >= SILENCE_MAX_MS;
+    if attempts >= ATTEMPTS_MAX || age_ms >= CALL_DEADLINE_MS || silent {
         return Verdict::Over;
     }
     let pause = PAUSE_MS << attempts.min(6);
     let jitter = random.up_to(pause);
-    let after_ms = match answer {
-        Answer::Reply(reply) if reply.status == 429 => match hint_ms(reply, now_ms) {
-            // Everybody who was refused reads the same hint, so the jitter goes on top.
-            Some(hint) => hint.min(HINT_MAX_MS) + random.up_to(PAUSE_MS),
-            None => jitter.max(PAUSE_MS),
-        },
+    let after_ms = match (answer, hint) {
+        // Everybody who was refused reads the same hint, so the jitter goes on top.
+        (_, Some(hint)) => hint + random.up_to(PAUSE_MS),
+        (Answer::Reply(reply), None) if reply.status == 429 => jitter.max(PAUSE_MS),
         _ => jitter.max(PAUSE_MS / 2),
     };
     Verdict::Again { after_ms, why }
@@ -95,32 +117,25 @@ fn says_nothing(call: &Call, reply: &ApiReply, attempts: u32) -> bool {
     matches!(call, Call::Read(.., Empty::Nothing)) && no_body && (reply.status == 204 || attempts > 1)
 }
 
+/// The time at which a 429 says that requests are taken again, for people: by the server's clock where it tells it.
+fn limited_until(answer: &Answer, now_ms: u64) -> Option<String> {
+    let Answer::Reply(reply) = answer else { return None };
+    Some(clock_time(told::date_ms(reply).unwrap_or(now_ms) + hint_ms(reply, now_ms)?))
+}
+
+/// The vendor's words with the time until which it takes no request.
+pub fn limited_words(message: &str, until: &str) -> String {
+    let joint = if message.is_empty() { "" } else { "; " };
+    format!("{message}{joint}limited until {until}, which is longer than this run may wait")
+}
+
+/// `2026-11-28T22:05:00Z`.
+pub fn clock_time(unix_ms: u64) -> String {
+    super::apply::timestamp(unix_ms)
+}
+
 fn looks_like_json(reply: &ApiReply) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(&reply.body).is_ok()
-}
-
-/// How long the server asks to wait: `Retry-After` (seconds or date), else `X-RateLimit-Reset` (Unix seconds).
-pub fn hint_ms(reply: &ApiReply, now_ms: u64) -> Option<u64> {
-    if let Some(text) = reply.header("retry-after") {
-        if let Ok(seconds) = text.trim().parse::<u64>() {
-            return Some(seconds.saturating_mul(1000));
-        }
-        if let Ok(date) = jiff::fmt::rfc2822::parse(text.trim()) {
-            let at_ms = u64::try_from(date.timestamp().as_millisecond()).ok()?;
-            return Some(at_ms.saturating_sub(server_now_ms(reply, now_ms)));
-        }
-    }
-    let reset_s = reply.header("x-ratelimit-reset")?.trim().parse::<u64>().ok()?;
-    Some(reset_s.saturating_mul(1000).saturating_sub(server_now_ms(reply, now_ms)))
-}
-
-/// The server's own time if it tells it: the reset time is on its clock, which need not be ours.
-fn server_now_ms(reply: &ApiReply, now_ms: u64) -> u64 {
-    reply
-        .header("date")
-        .and_then(|text| jiff::fmt::rfc2822::parse(text).ok())
-        .and_then(|date| u64::try_from(date.timestamp().as_millisecond()).ok())
-        .unwrap_or(now_ms)
 }
 
 /// Pacing of one tenant from `X-RateLimit-Limit`, `-Remaining` and `-Reset`.
@@ -158,6 +173,11 @@ impl Pace {
             }
     }
 
+    /// Until when the server asked to be left alone, in ms of our clock; 0 if it did not.
+    pub fn held_until_ms(&self) -> u64 {
+        self.hold_until_ms
+    }
+
     /// A request has left.
     pub fn sent(&mut self) {
         self.in_flight += 1;
@@ -174,16 +194,9 @@ impl Pace {
         };
         // A gateway that answers in the server's place says nothing of its pace, and neither does a refusal.
         self.answered |= (200..300).contains(&reply.status) && looks_like_json(reply);
-        let number = |name: &str| reply.header(name).and_then(|text| text.trim().parse::<u64>().ok());
-        if let (Some(limit), Some(remaining)) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining"))
-        {
-            let reset_ms = number("x-ratelimit-reset").map_or(1000, |reset_s| {
-                reset_s
-                    .saturating_mul(1000)
-                    .saturating_sub(server_now_ms(reply, now_ms))
-                    .clamp(1000, HINT_MAX_MS)
-            });
-            let full_at_ms = now_ms + reset_ms;
+        let budget = told::budget(reply, now_ms);
+        if let Some(Budget { limit, remaining, full_in_ms }) = budget {
+            let full_at_ms = now_ms + full_in_ms;
             self.window = match self.window {
                 // Answers overtake each other: inside a window the smallest number is the latest, and so is the latest
                 // reset (what refills bit by bit is full later with every request).
@@ -193,16 +206,16 @@ impl Pace {
                 _ => Some((limit, remaining, full_at_ms)),
             };
         }
-        if reply.header("x-ratelimit-remaining").is_none() {
-            // A gateway answered in the server's place.
+        if budget.is_none() {
+            // A gateway answered in the server's place, or the server talks nonsense.
             self.uncounted(now_ms);
         }
         if reply.status == 429 {
-            let hint = hint_ms(reply, now_ms).unwrap_or(1000).clamp(1000, HINT_MAX_MS);
+            let hint = hint_ms(reply, now_ms).unwrap_or(1000).max(1000);
             self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
         }
         // Where somebody was refused, somebody else draws on the budget too, and only the next reply tells what is left.
-        let tells = reply.header("x-ratelimit-remaining").is_some() || self.window.is_none();
+        let tells = budget.is_some() || self.window.is_none();
         self.refused = reply.status == 429 || (self.refused && !tells);
     }
 
@@ -231,7 +244,7 @@ impl Pace {
         }
         match self.window {
             Some((_, _, full_at_ms)) if self.in_flight == 0 || full_at_ms > now_ms => {
-                Some(full_at_ms.max(now_ms + 1))
+                Some(full_at_ms.max(now_ms + LOOK_MS))
             }
             // Something is in flight; its answer will tell.
             _ => None,
@@ -244,9 +257,16 @@ impl Pace {
 pub struct AccountGate {
     in_flight: u64,
     hold_until_ms: u64,
+    /// Until when it was told that requests wait, in ms.
+    pub told_until_ms: u64,
 }
 
 impl AccountGate {
+    /// Until when the server asked to be left alone, in ms of our clock; 0 if it did not.
+    pub fn held_until_ms(&self) -> u64 {
+        self.hold_until_ms
+    }
+
     /// Whether one more request may leave now.
     pub fn may_send(&self, now_ms: u64) -> bool {
         self.in_flight < ACCOUNT_IN_FLIGHT && now_ms >= self.hold_until_ms
@@ -263,7 +283,7 @@ impl AccountGate {
         if let Answer::Reply(reply) = answer
             && reply.status == 429
         {
-            let hint = hint_ms(reply, now_ms).unwrap_or(PAUSE_MS).min(HINT_MAX_MS);
+            let hint = hint_ms(reply, now_ms).unwrap_or(PAUSE_MS);
             self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
         }
     }
@@ -275,9 +295,20 @@ impl AccountGate {
 }
 
 enum Token {
-    None { not_before_ms: u64, attempts: u32 },
-    Asked { attempts: u32 },
-    Have { value: Secret, renew_at_ms: u64, scopes: Vec<String> },
+    None {
+        not_before_ms: u64,
+        attempts: u32,
+    },
+    /// `by` is how far the server's clock was taken to be ahead when the request was made.
+    Asked {
+        attempts: u32,
+        by: Option<Ahead>,
+    },
+    Have {
+        value: Secret,
+        renew_at_ms: u64,
+        scopes: Vec<String>,
+    },
 }
 
 /// Token and pacing of one tenant.
@@ -285,13 +316,47 @@ pub struct TenantGate {
     pub connection: Connection,
     pub pace: Pace,
     token: Token,
+    ahead: Option<Ahead>,
+    /// Whether it was said that the clocks disagree.
+    apart_told: bool,
+    /// Until when it was told that requests wait, in ms.
+    pub told_until_ms: u64,
 }
 
 impl TenantGate {
     /// A gate without a token yet.
     pub fn new(connection: Connection) -> TenantGate {
         let pace = Pace::new(connection.share_percent.clamp(1, 100));
-        TenantGate { connection, pace, token: Token::None { not_before_ms: 0, attempts: 0 } }
+        TenantGate {
+            connection,
+            pace,
+            token: Token::None { not_before_ms: 0, attempts: 0 },
+            ahead: None,
+            apart_told: false,
+            told_until_ms: 0,
+        }
+    }
+
+    /// Takes the time from a reply of the tenant. `Some`: the clocks disagree, in words, once.
+    pub fn hear_time(&mut self, answer: &Answer, now_ms: u64) -> Option<String> {
+        let Answer::Reply(reply) = answer else { return None };
+        let date_ms = told::date_ms(reply)?;
+        let ahead = Ahead::heard(self.ahead, date_ms, now_ms);
+        self.ahead = Some(ahead);
+        if !ahead.is_apart() || std::mem::replace(&mut self.apart_told, true) {
+            return None;
+        }
+        Some(format!(
+            "warning: by this machine's clock it is {}, by the clock of {} it is {}; dates are held against the latter",
+            clock_time(now_ms),
+            self.connection.domain,
+            clock_time(date_ms)
+        ))
+    }
+
+    /// The time by the tenant's clock, as an early and a late guess; `None` where no reply told it.
+    pub fn server_time(&self, now_ms: u64) -> Option<(u64, u64)> {
+        self.ahead.map(|ahead| (ahead.earliest_ms(now_ms), ahead.latest_ms(now_ms)))
     }
 
     /// Whether a call has to wait for a token.
@@ -359,6 +424,8 @@ impl TenantGate {
             }
             Grant::Assertion(sign) => {
                 let jti = format!("{}{}", hex(&draw1.to_be_bytes()), hex(&draw2.to_be_bytes()));
+                // It is the server that says when an assertion is over.
+                let now_ms = self.ahead.map_or(now_ms, |ahead| ahead.earliest_ms(now_ms));
                 let assertion = sign(i64::try_from(now_ms / 1000).unwrap_or(i64::MAX), &jti)?;
                 let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
                 pairs.push(("client_assertion_type".to_owned(), kind.to_owned()));
@@ -368,7 +435,7 @@ impl TenantGate {
                 spoken = Some(std::rc::Rc::new(scrubber));
             }
         }
-        self.token = Token::Asked { attempts: attempts + 1 };
+        self.token = Token::Asked { attempts: attempts + 1, by: self.ahead };
         if let Some(scrubber) = spoken {
             self.connection.scrubber = scrubber;
         }
@@ -391,9 +458,10 @@ impl TenantGate {
         &mut self,
         answer: Answer,
         now_ms: u64,
+        patience_ms: u64,
         random: &mut Random,
     ) -> Result<Option<(u64, String)>, Failed> {
-        let Token::Asked { attempts } = self.token else { return Ok(None) };
+        let Token::Asked { attempts, by } = self.token else { return Ok(None) };
         self.token = Token::None { not_before_ms: 0, attempts: 0 };
         let place = format!("POST https://{}/oauth/token", self.connection.domain);
         let scrubber = self.connection.scrubber.clone();
@@ -401,13 +469,21 @@ impl TenantGate {
             Answer::Reply(reply) => matches!(reply.status, 408 | 429 | 500 | 502 | 503 | 504 | 520..=524),
             Answer::NotSent(_) | Answer::Lost(_) => true,
         };
-        if passing && attempts < ATTEMPTS_MAX {
+        // An assertion that was signed by a clock that is wrong is refused; the refusal tells the right time.
+        let refused = matches!(&answer, Answer::Reply(reply) if (400..500).contains(&reply.status));
+        let signed = matches!(self.connection.grant, Grant::Assertion(_));
+        if refused && signed && by.is_none() && self.ahead.is_some_and(Ahead::is_apart) {
+            self.token = Token::None { not_before_ms: now_ms, attempts };
+            return Ok(Some((0, "signed anew by the server's clock".to_owned())));
+        }
+        let hint = match &answer {
+            Answer::Reply(reply) if reply.status == 429 => hint_ms(reply, now_ms),
+            _ => None,
+        };
+        let until = limited_until(&answer, now_ms).filter(|_| hint.is_some_and(|hint| hint > patience_ms));
+        if passing && attempts < ATTEMPTS_MAX && until.is_none() {
             let pause = PAUSE_MS << attempts.min(6);
-            let hint = match &answer {
-                Answer::Reply(reply) if reply.status == 429 => hint_ms(reply, now_ms),
-                _ => None,
-            };
-            let after_ms = hint.unwrap_or(0).min(HINT_MAX_MS) + random.up_to(pause).max(PAUSE_MS / 2);
+            let after_ms = hint.unwrap_or(0) + random.up_to(pause).max(PAUSE_MS / 2);
             self.token = Token::None { not_before_ms: now_ms + after_ms, attempts };
             let why = match answer {
                 Answer::Reply(reply) if reply.status == 429 => "rate limit reached".to_owned(),
@@ -430,7 +506,10 @@ impl TenantGate {
                 path: "/oauth/token".to_owned(),
                 status: reply.status,
                 code,
-                message: message.trim_start_matches(": ").to_owned(),
+                message: match until {
+                    Some(until) => limited_words(message.trim_start_matches(": "), &until),
+                    None => message.trim_start_matches(": ").to_owned(),
+                },
                 request_id: reply::request_id(&reply).map(|id| scrubber.scrub(&id)),
                 attempts,
                 unsure: false,

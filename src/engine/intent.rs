@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use crate::kinds::{self, Resource, Seen};
-use crate::model::ledger::{Begun, Entry, Intent, Ledger, Ownership};
-use crate::model::plan::Plan;
-use crate::model::value::Value;
+use crate::model::ledger::{Begun, Entry, Intent, Ledger, Lost, Ownership};
+use crate::model::plan::{Finding, Level, Plan, Step};
+use crate::model::value::{Attrs, Value};
 use crate::plan::compare::Known;
 
 /// The intent of a run that begins. `nonce` names it, `at` is its time (RFC 3339).
@@ -34,7 +34,7 @@ pub(super) fn begins(
             restore.insert(resource.address.clone(), small(kind.restore(seen)));
         }
     }
-    Intent { nonce, destroy: plan.destroy, creating, restore, begun, at }
+    Intent { nonce, destroy: plan.destroy, creating, restore, begun, lost: Vec::new(), at }
 }
 
 /// The intent of a run that goes on from an unfinished one. What that one made goes on record: it is known by its ids
@@ -49,6 +49,7 @@ pub(super) fn goes_on(
     begins.restore.retain(|address, _| !former.creating.contains_key(address));
     begins.restore.extend(former.restore);
     begins.creating.extend(former.creating);
+    begins.lost.extend(former.lost);
     for (address, begun) in former.begun {
         begins.begun.entry(address).or_insert(begun);
     }
@@ -71,6 +72,48 @@ pub(super) fn goes_on(
         }
     }
     begins
+}
+
+/// How long a list may lag behind a create. Neither vendor names a bound; what was seen is seconds, so minutes are far
+/// beyond it, and short enough for a person who has to wait before something is made again.
+const STALE_MAX_MS: i64 = 5 * 60 * 1000;
+
+/// What stands against steps that would make a second object, should the first one only be slow to appear.
+pub(super) fn may_appear(intent: &Intent, plan: &Plan, as_of_ms: u64) -> Vec<Finding> {
+    let now_ms = i64::try_from(as_of_ms).unwrap_or(i64::MAX);
+    let again =
+        |lost: &&Lost| plan.steps.iter().any(|step| step.address == lost.address && step.what == lost.what);
+    let waits = intent.lost.iter().filter(again).filter_map(|lost| {
+        let at: jiff::Timestamp = lost.at.parse().ok()?;
+        let until_ms = at.as_millisecond().saturating_add(STALE_MAX_MS);
+        // A time far ahead is no time of ours.
+        (now_ms < until_ms && until_ms - now_ms <= 2 * STALE_MAX_MS).then_some((lost, until_ms))
+    });
+    waits
+        .map(|(lost, until_ms)| {
+            let until = super::apply::timestamp(u64::try_from(until_ms).unwrap_or(0));
+            Finding {
+                address: lost.address.clone(),
+                text: format!(
+                    "the answer to {:?} was lost at {}, and what it may have made is not found yet",
+                    lost.what, lost.at
+                ),
+                help: format!(
+                    "run again after {until}: what is found by then is taken over, and what is not is made again"
+                ),
+                level: Level::Blocker,
+            }
+        })
+        .collect()
+}
+
+/// What a step makes, for whoever looks for it.
+pub(super) fn name_of(step: &Step, desired: &Attrs) -> String {
+    let text = |key: &&str| Some(desired.get(*key)?.known()?.as_str()?.to_owned());
+    match ["friendly_name", "name", "unique_name"].iter().find_map(text) {
+        Some(name) => format!("{} named {name:?}", step.address),
+        None => format!("{} ({})", step.address, step.what),
+    }
 }
 
 /// What a plan has steps for, as far as it is wanted.

@@ -2,8 +2,9 @@
 //!
 //! Auth0 enforces no unique name and has no compare-and-set, so the lease is a Twilio Serverless service with a unique
 //! name, which the server refuses to make twice. Its friendly name holds the owner and a counter that a living owner
-//! moves on. A lease whose counter does not move for the TTL, on our own clock, is taken over: delete by SID, then
-//! create, which only one can win. Where the Twilio key may not do that, a nonce in the ledger is the best effort.
+//! moves on, and says how often it moves and after which time without a move its owner is gone: `me [beat 15 s, ttl 60 s] #3`.
+//! Whoever waits goes by the holder's word. A lease that does not move for that time, on our own clock, is taken over:
+//! delete by SID, then create, which only one can win. Where the Twilio key may not do that, a nonce in the ledger is the best effort.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,18 +15,27 @@ use serde_json::Value as Json;
 use crate::kinds::text;
 use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Repeat, Write};
+use crate::model::ledger::{Held, Ledger};
 use crate::model::plan::Event;
 use crate::model::random::hex;
 use crate::port::{Port, Reader, Writes};
 
-/// Unchanged for this long means that the owner is gone. Longer than a request may take, so that a slow owner is not
-/// taken for a dead one, and short enough to wait for after a crash.
+/// Unchanged for this long means that the owner is gone, where its lease does not say otherwise. Longer than a request
+/// may take, so that a slow owner is not taken for a dead one, and short enough to wait for after a crash.
 pub const TTL_MS: u64 = 60_000;
+/// No lease is given less time than this, whatever it says of itself: a beat takes a round trip.
+const TTL_MIN_MS: u64 = 1_000;
+/// Nor more: a lease is somebody else's text, and must not keep everybody out for a year.
+const TTL_MAX_MS: u64 = 10 * 60_000;
+/// An apply with nothing to do looks for a lease that was left behind when the last run is younger than this. So a
+/// nightly run looks once, and one in a long row of runs without a change has no request more.
+const LEFT_OVER_MS: u64 = 25 * 60 * 60_000;
 
 /// A lease that is held, or the reason why there is none.
 #[derive(Clone)]
 pub struct Lease {
     sid: Option<String>,
+    /// Owner, beat and TTL: all of the name but the counter.
     owner: String,
     counter: Rc<Cell<u64>>,
     lost: Rc<Cell<bool>>,
@@ -53,6 +63,31 @@ pub struct Standing {
     pub sid: String,
     /// Owner and counter.
     pub owner: String,
+}
+
+impl Standing {
+    /// After this long without a move the owner is gone, by its own word.
+    fn ttl_ms(&self) -> u64 {
+        let word = || {
+            let (_, of_its_own) = self.owner.rsplit_once('[')?;
+            let (_, ttl) = of_its_own.split_once(']')?.0.split_once("ttl ")?;
+            let (number, unit) = ttl.trim().split_once(' ')?;
+            let number: u64 = number.parse().ok()?;
+            match unit {
+                "s" => number.checked_mul(1000),
+                "ms" => Some(number),
+                _ => None,
+            }
+        };
+        word().unwrap_or(TTL_MS).clamp(TTL_MIN_MS, TTL_MAX_MS)
+    }
+}
+
+/// The owner with what it says of its lease.
+fn with_word(owner: &str, ttl_ms: u64) -> String {
+    let shown =
+        |ms: u64| if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") };
+    format!("{owner} [beat {}, ttl {}]", shown(ttl_ms / 4), shown(ttl_ms))
 }
 
 /// The name that the server keeps unique.
@@ -118,7 +153,9 @@ impl Lease {
         port: &Port,
     ) -> Result<Taken, Failed> {
         let name = unique_name(tenant);
-        let owner: String = owner.chars().filter(|ch| !ch.is_control()).take(200).collect();
+        let ttl_ms = ttl_ms.clamp(TTL_MIN_MS, TTL_MAX_MS);
+        let owner: String = owner.chars().filter(|ch| !ch.is_control()).take(180).collect();
+        let owner = with_word(&owner, ttl_ms);
         let mut lease = Lease {
             sid: None,
             owner: owner.clone(),
@@ -186,7 +223,7 @@ impl Lease {
                             )));
                             return Ok(Taken::Lease(lease));
                         }
-                        Some(held) => match wait_out(held, tenant, ttl_ms, port).await? {
+                        Some(held) => match wait_out(held, tenant, port).await? {
                             Some(living) => return Ok(Taken::Held { owner: living.owner }),
                             None => {
                                 lease.waited = true;
@@ -207,6 +244,11 @@ impl Lease {
     /// Whether the lease is a real one, not just a best effort.
     pub fn is_real(&self) -> bool {
         self.sid.is_some()
+    }
+
+    /// What the record keeps of it, for whoever finds it left behind.
+    pub fn receipt(&self) -> Option<Held> {
+        self.sid.clone().map(|sid| Held { sid, ttl_ms: self.ttl_ms })
     }
 
     /// Whether another run had it while this one planned.
@@ -269,13 +311,45 @@ async fn checked(mut lease: Lease, service: &Json, account: &str, port: &Port) -
     Taken::Lease(lease)
 }
 
-/// Watches a lease for the TTL. `Some`: its owner lives. `None`: it is gone, or was taken away as dead.
-async fn wait_out(
-    held: Standing,
+/// Takes away the lease of a run that is over and did not release it, where the record gives a reason to look: the run
+/// before us left its intent, or wrote its result with a lease not long ago. For runs that have nothing to do: those
+/// that have, take the lease anyway.
+///
+/// # Errors
+/// The lease cannot be read or deleted; it stays then.
+pub async fn clear_left_over(
     tenant: &str,
-    ttl_ms: u64,
+    ledger: Option<&Ledger>,
+    is_destroy: bool,
     port: &Port,
-) -> Result<Option<Standing>, Failed> {
+) -> Result<(), Failed> {
+    let last = ledger.and_then(|ledger| ledger.history.last());
+    let over = last.and_then(|last| {
+        let lease = last.lease.as_ref()?;
+        let at: jiff::Timestamp = last.at.parse().ok()?;
+        let at_ms = u64::try_from(at.as_millisecond()).ok()?;
+        // Before its TTL is over, the run may still be about to release it.
+        let ttl_ms = lease.ttl_ms.clamp(TTL_MIN_MS, TTL_MAX_MS);
+        let age_ms = port.server_now_ms().checked_sub(at_ms)?;
+        (ttl_ms..LEFT_OVER_MS).contains(&age_ms).then_some(lease)
+    });
+    let unfinished = ledger.is_some_and(|ledger| ledger.intent.is_some());
+    // A destroy that came to its end took the record with it.
+    let unknown = is_destroy && ledger.is_none();
+    if over.is_none() && !unfinished && !unknown {
+        return Ok(());
+    }
+    let Some(held) = standing(tenant, &port.reader()).await? else { return Ok(()) };
+    if over.is_some_and(|lease| lease.sid == held.sid) {
+        port.tell(Event::Notice(format!("taking away the lease of {:?}, whose run is over", held.owner)));
+        return delete(&held.sid, port).await;
+    }
+    wait_out(held, tenant, port).await.map(|_| ())
+}
+
+/// Watches a lease for the TTL. `Some`: its owner lives. `None`: it is gone, or was taken away as dead.
+async fn wait_out(held: Standing, tenant: &str, port: &Port) -> Result<Option<Standing>, Failed> {
+    let ttl_ms = held.ttl_ms();
     port.tell(Event::Notice(format!(
         "the lease is held by {:?}; waiting up to {} s to see whether it is alive",
         held.owner,
@@ -296,4 +370,29 @@ async fn wait_out(
     port.tell(Event::Notice(format!("the lease of {:?} did not move; taking it over", held.owner)));
     delete(&held.sid, port).await?;
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_given_the_time_that_it_asks_for_within_reason() {
+        for (name, ttl_ms) in [
+            ("me@here pid 1 [beat 15 s, ttl 60 s] #3", 60_000),
+            ("me@here pid 1 [beat 1500 ms, ttl 6 s] #0", 6_000),
+            ("me [ttl 2 s] @here [beat 30 s, ttl 120 s] #12", 120_000),
+            ("me@here pid 1 #3", TTL_MS),
+            ("me [beat 15 s, ttl soon] #3", TTL_MS),
+            ("me [beat 15 s, ttl -1 s] #3", TTL_MS),
+            ("me [beat 15 s, ttl 0 s] #3", TTL_MIN_MS),
+            ("me [beat 15 s, ttl 99999999999 s] #3", TTL_MAX_MS),
+            ("me [beat 15 s, ttl 18446744073709551615 s] #3", TTL_MS),
+        ] {
+            let standing = Standing { sid: "ZS1".into(), owner: name.into() };
+            assert_eq!(standing.ttl_ms(), ttl_ms, "{name}");
+        }
+        let standing = Standing { sid: "ZS1".into(), owner: format!("{} #7", with_word("me", 6_500)) };
+        assert_eq!(standing.ttl_ms(), 6_500);
+    }
 }

@@ -12,11 +12,13 @@
 pub mod apply;
 pub mod connection;
 pub mod gate;
+mod halt;
 mod intent;
 pub mod lease;
 pub mod observe;
 pub mod reply;
 pub mod store;
+pub mod told;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -30,7 +32,8 @@ use crate::model::random::Random;
 use crate::port::{Call, FENCED, Port, Writes};
 
 pub use connection::{Connection, Grant, TwilioAuth};
-use gate::{AccountGate, TenantGate, Verdict};
+use gate::{AccountGate, Attempt, TenantGate, Verdict};
+use halt::Halt;
 
 /// Names one request on its way.
 pub type CallId = u64;
@@ -71,6 +74,8 @@ struct Task {
     future: Pin<Box<dyn Future<Output = ()>>>,
     wake: bool,
     alarm: Option<u64>,
+    /// What it told last: what it is at.
+    at: String,
 }
 
 /// A call between the task and the wire.
@@ -82,8 +87,14 @@ struct Flight {
     attempts: u32,
     born_ms: u64,
     sent_ms: u64,
+    /// When its first attempt left; `None` before that.
+    tried_from_ms: Option<u64>,
     not_before_ms: u64,
     state: FlightState,
+    /// Nobody waits for its answer any more; the gates do.
+    abandoned: bool,
+    /// It was told that this attempt is not answered yet.
+    told_silent: bool,
     reauthorized: bool,
     /// An attempt of this write may have taken effect.
     unsure: bool,
@@ -106,7 +117,9 @@ pub struct Engine {
     outputs: VecDeque<Output>,
     next_id: u64,
     now_ms: u64,
-    interrupted: bool,
+    /// From then on nothing new starts, in ms.
+    deadline_ms: Option<u64>,
+    halted: Option<Halt>,
     random: Random,
 }
 
@@ -122,7 +135,8 @@ impl Engine {
             outputs: VecDeque::new(),
             next_id: 1,
             now_ms,
-            interrupted: false,
+            deadline_ms: None,
+            halted: None,
             random: Random::new(seed),
         }
     }
@@ -144,10 +158,11 @@ impl Engine {
             port.tell_scopes(scopes);
         }
         // The mailbox knows the time before the future is first polled: constructing it may read the clock.
-        port.begin_poll(self.now_ms, self.interrupted);
+        port.begin_poll(self.now_ms, self.halted.is_some());
+        port.tell_server_time(self.tenants[tenant].server_time(self.now_ms));
         let future = Box::pin(task(port.clone()));
         let id = self.fresh_id();
-        self.tasks.insert(id, Task { tenant, port, future, wake: true, alarm: None });
+        self.tasks.insert(id, Task { tenant, port, future, wake: true, alarm: None, at: String::new() });
         id
     }
 
@@ -156,16 +171,13 @@ impl Engine {
         self.now_ms = self.now_ms.max(now_ms);
         match input {
             Input::Tick => {}
-            Input::Interrupt => {
-                self.interrupted = true;
-                self.tasks.values_mut().for_each(|task| task.wake = true);
-                self.stop_waiting();
-            }
+            Input::Interrupt => self.halt(None),
             Input::Answer(id, answer) => match self.tokens.remove(&id) {
                 Some(tenant) => self.token_answer(tenant, answer),
                 None => self.flight_answer(id, answer),
             },
         }
+        self.keep_deadline();
     }
 
     /// The next thing for the outside to do.
@@ -174,10 +186,12 @@ impl Engine {
             if let Some(output) = self.outputs.pop_front() {
                 return output;
             }
-            let progressed = self.poll_tasks() | self.release();
+            let progressed = self.poll_tasks() | self.release() | self.give_up_late() | self.tell_waits();
             if !progressed && self.outputs.is_empty() {
                 return match self.next_time() {
-                    Some(at) => Output::WaitUntil(at.max(self.now_ms + 1)),
+                    // What is due and does not go on by itself is looked at again after a while.
+                    Some(at) if at <= self.now_ms => Output::WaitUntil(self.now_ms + gate::LOOK_MS),
+                    Some(at) => Output::WaitUntil(at),
                     None => Output::Idle,
                 };
             }
@@ -205,10 +219,14 @@ impl Engine {
         for id in &ready {
             let Some(task) = self.tasks.get_mut(id) else { continue };
             task.wake = false;
-            task.port.begin_poll(now, self.interrupted);
+            task.port.begin_poll(now, self.halted.is_some());
+            task.port.tell_server_time(self.tenants[task.tenant].server_time(now));
             let ended = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
             task.alarm = task.port.next_alarm();
             let (tenant, calls, events) = (task.tenant, task.port.take_calls(), task.port.take_events());
+            if let Some(at) = events.iter().rev().find_map(halt::at_work) {
+                task.at = at;
+            }
             self.outputs.extend(events.into_iter().map(|event| Output::Event(tenant, event)));
             for (port_id, call) in calls {
                 let flight = Flight {
@@ -219,8 +237,11 @@ impl Engine {
                     attempts: 0,
                     born_ms: now,
                     sent_ms: now,
+                    tried_from_ms: None,
                     not_before_ms: 0,
                     state: FlightState::Waiting,
+                    abandoned: false,
+                    told_silent: false,
                     reauthorized: false,
                     unsure: false,
                 };
@@ -256,6 +277,11 @@ impl Engine {
                 continue;
             }
             let (tenant_id, api) = (flight.tenant, flight.api());
+            if let Some(failed) = self.held_too_long(flight) {
+                self.finish(id, Err(failed));
+                progressed = true;
+                continue;
+            }
             let tenant = &mut self.tenants[tenant_id];
             let account = self.accounts.entry(tenant.connection.account_sid.clone()).or_default();
             if api == Api::Auth0 {
@@ -303,6 +329,8 @@ impl Engine {
             }
             flight.attempts += 1;
             flight.sent_ms = self.now_ms;
+            flight.tried_from_ms.get_or_insert(self.now_ms);
+            flight.told_silent = false;
             flight.state = FlightState::InFlight;
             self.outputs.push_back(Output::Send(id, request));
             progressed = true;
@@ -312,14 +340,24 @@ impl Engine {
 
     fn flight_answer(&mut self, id: CallId, answer: Answer) {
         let now = self.now_ms;
+        let patience_ms = self.patience_ms();
         let Some(flight) = self.flights.get_mut(&id) else { return };
         let tenant = &mut self.tenants[flight.tenant];
         let account = self.accounts.entry(tenant.connection.account_sid.clone()).or_default();
         let api = flight.api();
-        let verdict =
-            gate::judge(&flight.call, flight.attempts, now - flight.born_ms, &answer, &mut self.random, now);
+        let attempt = Attempt {
+            call: &flight.call,
+            answer: &answer,
+            attempts: flight.attempts,
+            age_ms: now - flight.born_ms,
+            tried_ms: now - flight.tried_from_ms.unwrap_or(now),
+            patience_ms,
+        };
+        let verdict = gate::judge(&attempt, &mut self.random, now);
+        let mut apart = None;
         if api == Api::Auth0 {
             tenant.pace.answered(&answer, now);
+            apart = tenant.hear_time(&answer, now);
         } else {
             account.answered(&answer, now);
         }
@@ -339,6 +377,11 @@ impl Engine {
             request_id: request_id_of(&answer).map(|id| tenant.connection.scrubber.scrub(&id)),
         };
         self.outputs.push_back(Output::Event(flight.tenant, event));
+        self.outputs.extend(apart.map(|text| Output::Event(flight.tenant, Event::Notice(text))));
+        if flight.abandoned {
+            self.flights.remove(&id);
+            return;
+        }
         // A token may have been withdrawn or have expired early: once per call a new one is asked for.
         if api == Api::Auth0 && status == Some(401) && !flight.reauthorized {
             flight.reauthorized = true;
@@ -349,25 +392,34 @@ impl Engine {
         match verdict {
             Verdict::Again { after_ms, why } => {
                 flight.unsure |= flight.may_have_happened(&answer);
-                if self.interrupted && !flight.urgent() {
+                if self.halted.is_some() && !flight.urgent() {
                     let result = flight.given_up(&answer);
                     self.finish(id, Err(result));
                     return;
                 }
                 flight.state = FlightState::Waiting;
                 flight.not_before_ms = now + after_ms;
+                let told_until_ms = match api {
+                    Api::Auth0 => &mut tenant.told_until_ms,
+                    _ => &mut account.told_until_ms,
+                };
+                *told_until_ms = (*told_until_ms).max(now + after_ms);
                 let event = Event::Holding { host, ms: after_ms, why };
                 self.outputs.push_back(Output::Event(flight.tenant, event));
             }
-            Verdict::Over => {
+            verdict @ (Verdict::Over | Verdict::Limited { .. }) => {
                 let scrubber = tenant.connection.scrubber.clone();
-                let result = reply::decode(&flight.call, &host, answer, flight.attempts, &scrubber);
+                let mut result = reply::decode(&flight.call, &host, answer, flight.attempts, &scrubber);
+                if let (Verdict::Limited { until }, Err(Failed::Refused(refusal))) = (verdict, &mut result) {
+                    refusal.message = gate::limited_words(&refusal.message, &until);
+                }
                 self.finish(id, result);
             }
         }
     }
 
     fn token_answer(&mut self, tenant_id: TenantId, answer: Answer) {
+        let patience_ms = self.patience_ms();
         let tenant = &mut self.tenants[tenant_id];
         let status = match &answer {
             Answer::Reply(reply) => Some(reply.status),
@@ -383,8 +435,11 @@ impl Engine {
             request_id: request_id_of(&answer),
         };
         self.outputs.push_back(Output::Event(tenant_id, event));
-        match tenant.token_answer(answer, self.now_ms, &mut self.random) {
+        let apart = tenant.hear_time(&answer, self.now_ms);
+        self.outputs.extend(apart.map(|text| Output::Event(tenant_id, Event::Notice(text))));
+        match tenant.token_answer(answer, self.now_ms, patience_ms, &mut self.random) {
             Ok(Some((ms, why))) => {
+                tenant.told_until_ms = tenant.told_until_ms.max(self.now_ms + ms);
                 let event = Event::Holding { host: tenant.connection.domain.clone(), ms, why };
                 self.outputs.push_back(Output::Event(tenant_id, event));
             }
@@ -409,21 +464,6 @@ impl Engine {
         ids.into_iter().for_each(|id| self.finish(id, Err(failed.clone())));
     }
 
-    /// After an interrupt, calls that are not on the wire are given up, save the urgent ones.
-    fn stop_waiting(&mut self) {
-        let ids: Vec<(CallId, bool)> = self
-            .flights
-            .iter()
-            .filter(|(_, f)| f.state == FlightState::Waiting && !f.urgent())
-            .map(|(id, f)| (*id, f.attempts > 0))
-            .collect();
-        for (id, tried) in ids {
-            let failed =
-                if tried { Failed::Unknown("stopped before a repeat".into()) } else { Failed::Stopped };
-            self.finish(id, Err(failed));
-        }
-    }
-
     fn finish(&mut self, id: CallId, result: Result<serde_json::Value, Failed>) {
         if let Some(flight) = self.flights.remove(&id)
             && let Some(task) = self.tasks.get_mut(&flight.task)
@@ -437,24 +477,29 @@ impl Engine {
     /// The earliest time at which something can go on by itself.
     fn next_time(&self) -> Option<u64> {
         let alarms = self.tasks.values().filter_map(|task| task.alarm);
-        let calls = self.flights.values().filter(|f| f.state == FlightState::Waiting).filter_map(|flight| {
-            let tenant = &self.tenants[flight.tenant];
-            let gate = if flight.api() == Api::Auth0 {
-                if tenant.needs_token(self.now_ms) {
-                    tenant.token_time()
-                } else if tenant.pace.may_send(self.now_ms) {
-                    Some(self.now_ms)
-                } else {
-                    tenant.pace.next_time(self.now_ms)
-                }
-            } else {
-                self.accounts
-                    .get(&tenant.connection.account_sid)
-                    .and_then(|account| account.next_time(self.now_ms))
-            };
-            gate.map(|at| at.max(flight.not_before_ms))
-        });
-        alarms.chain(calls).min()
+        let halts = self.next_halt();
+        let calls = self
+            .flights
+            .values()
+            .filter(|f| f.state == FlightState::Waiting)
+            .filter_map(|flight| self.gate_time(flight).map(|at| at.max(flight.not_before_ms)));
+        alarms.chain(calls).chain(halts).min()
+    }
+
+    /// When the gate in front of a waiting call opens, if time alone can bring that about.
+    fn gate_time(&self, flight: &Flight) -> Option<u64> {
+        let tenant = &self.tenants[flight.tenant];
+        if flight.api() != Api::Auth0 {
+            let account = self.accounts.get(&tenant.connection.account_sid);
+            return account.and_then(|account| account.next_time(self.now_ms));
+        }
+        if tenant.needs_token(self.now_ms) {
+            tenant.token_time()
+        } else if tenant.pace.may_send(self.now_ms) {
+            Some(self.now_ms)
+        } else {
+            tenant.pace.next_time(self.now_ms)
+        }
     }
 }
 

@@ -6,13 +6,14 @@ use std::rc::Rc;
 use ring::digest;
 use serde_json::{Value as Json, json};
 
+use super::intent;
 use super::store::{Found, Owner, Store, others};
 use crate::kinds::trigger_binding::{self, LEGACY_BINDING};
 use crate::kinds::{self, Hint, Resource, Seen, Task, handed_on};
 use crate::ledger::prints::Prints;
 use crate::ledger::seal::Keys;
 use crate::model::call::{Failed, Get};
-use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, Ownership};
+use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Plan, Stage, Step, Verb};
 use crate::model::random::{Entropy, hex};
@@ -340,13 +341,45 @@ pub(super) fn plan(
         scopes: scopes.as_deref(),
         ledger_scopes: session.store.scopes(found, session.destroy),
         prints,
-        as_of_ms: reader.now_ms(),
+        as_of_ms: reader.server_now_ms().unwrap_or_else(|| reader.now_ms()),
         findings,
     });
+    if let Some(intent) = found.ledger.as_ref().and_then(|ledger| ledger.intent.as_ref()) {
+        let now_ms = reader.server_now_ms().unwrap_or_else(|| reader.now_ms());
+        let waits = intent::may_appear(intent, &plan, now_ms);
+        plan.findings.extend(waits);
+    }
+    let dated = found.ledger.iter().flat_map(|ledger| ledger.resources.iter());
+    let dated = dated.filter(|(_, entry)| entry.notes.contains_key(NOT_BEFORE));
+    if reader.server_now_ms().is_none() {
+        plan.findings.extend(dated.map(|(address, _)| Finding {
+            address: address.clone(),
+            text: "its removal waits for a date, and no reply of the tenant tells the time: this machine's clock is used".into(),
+            help: "see that the clock of this machine is right".into(),
+            level: Level::Note,
+        }));
+    }
     // Whoever confirms a plan confirms with it where the record is kept, or that none is.
     let kept = format!("{} {}", session.store.name(), plan.basis);
     plan.basis = hex(digest::digest(&digest::SHA256, kept.as_bytes()).as_ref());
     plan
+}
+
+/// What moved between two plans, by address.
+pub(super) fn moved(then: &Plan, now: &Plan) -> String {
+    let keyed = |plan: &Plan| -> BTreeMap<String, Json> {
+        let mut out: BTreeMap<String, Json> =
+            plan.resources.iter().map(|r| (r.address.clone(), json!([r.verb, r.changes, r.ids]))).collect();
+        for step in &plan.steps {
+            out.insert(format!("{} ({})", step.address, step.what), json!([step.op, step.effects]));
+        }
+        out
+    };
+    let (then, now) = (keyed(then), keyed(now));
+    let all: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+    let moved: Vec<&str> =
+        all.into_iter().filter(|key| then.get(*key) != now.get(*key)).map(String::as_str).collect();
+    if moved.is_empty() { "the observed state or the ledger".into() } else { moved.join(", ") }
 }
 
 async fn observe_all(

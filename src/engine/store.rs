@@ -237,31 +237,29 @@ impl Store {
                     "code": source,
                     "runtime": "node22",
                 });
-                for _ in 0..WRITES_MAX {
-                    let made = port
-                        .writer_of(Writes::Record)
-                        .json(Method::Post, "/api/v2/actions/actions", body.clone(), Repeat::NeverBlind)
-                        .await;
-                    match made {
-                        Ok(action) if !text(&action, "id").is_empty() => {
-                            return Ok(Some(text(&action, "id").to_owned()));
-                        }
-                        // Lost, or a reply that names nothing: look before making another.
-                        Ok(_) | Err(Failed::Unknown(_)) => {
-                            // Twice, since a read may lag behind a write for a moment.
-                            for wait_ms in [0, LOOK_AGAIN_MS] {
-                                port.reader().sleep_ms(wait_ms).await;
-                                let list = port.reader().fresh(&action::list()).await?;
-                                let mut all = action::items(&list)?.iter();
-                                if let Some(ours) = all.find(|action| text(action, "name") == name) {
-                                    return Ok(Some(text(ours, "id").to_owned()));
-                                }
+                let made = port
+                    .writer_of(Writes::Record)
+                    .json(Method::Post, "/api/v2/actions/actions", body, Repeat::NeverBlind)
+                    .await;
+                match made {
+                    Ok(action) if !text(&action, "id").is_empty() => Ok(Some(text(&action, "id").to_owned())),
+                    // Lost, or a reply that names nothing: it is looked for, since two records are none.
+                    Ok(_) | Err(Failed::Unknown(_)) => {
+                        for wait_ms in [0, LOOK_AGAIN_MS, 2 * LOOK_AGAIN_MS] {
+                            port.reader().sleep_ms(wait_ms).await;
+                            let list = port.reader().fresh(&action::list()).await?;
+                            let mut all = action::items(&list)?.iter();
+                            if let Some(ours) = all.find(|action| text(action, "name") == name) {
+                                return Ok(Some(text(ours, "id").to_owned()));
                             }
                         }
-                        Err(failed) => return Err(failed),
+                        Err(Failed::Unknown(format!(
+                            "the answer to the create of Action {name:?} was lost, and it is not found; it may only be \
+                             slow to appear, so it is not made again: look for it among the Actions, then run again"
+                        )))
                     }
+                    Err(failed) => Err(failed),
                 }
-                Err(Failed::Unknown("the ledger could not be created: three answers were lost".into()))
             }
         }
     }

@@ -277,6 +277,12 @@ pub trait Kind: Sync {
     /// After an unknown outcome: reads what became of the step. `Some`: it took effect. `None`: it did not.
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>>;
 
+    /// Whether a step whose outcome is unknown may be repeated in the same run after a look found nothing. Not where it
+    /// makes an object of which the API takes two: a list may lag for longer than a run looks.
+    fn may_repeat(&self, step: &Step) -> bool {
+        !step.creates
+    }
+
     /// Whether an observed value may stay although it differs (a dependency that the manifest leaves floating).
     fn tolerates(&self, _field: &str, _desired: &Value, _observed: &Value) -> bool {
         false

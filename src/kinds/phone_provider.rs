@@ -334,6 +334,11 @@ impl Kind for PhoneProvider {
         })
     }
 
+    /// A tenant has one provider; a second one is refused.
+    fn may_repeat(&self, _step: &Step) -> bool {
+        true
+    }
+
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let reply = reader.fresh(&list()).await?;

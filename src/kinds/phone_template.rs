@@ -312,6 +312,11 @@ impl Kind for PhoneTemplate {
         })
     }
 
+    /// A second template of a type is refused (409).
+    fn may_repeat(&self, _step: &Step) -> bool {
+        true
+    }
+
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let reply = reader.fresh(&list()).await?;

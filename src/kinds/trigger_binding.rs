@@ -589,6 +589,11 @@ impl Kind for TriggerBinding {
         })
     }
 
+    /// The list is written whole, so the same list twice is the same list.
+    fn may_repeat(&self, _step: &Step) -> bool {
+        true
+    }
+
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let position = self.position(run.manifest);

@@ -184,6 +184,11 @@ impl Kind for VerifyMessagingConfiguration {
         })
     }
 
+    /// A country is refused the second time (60213).
+    fn may_repeat(&self, _step: &Step) -> bool {
+        true
+    }
+
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let service = verify_below::service_sid(&run);

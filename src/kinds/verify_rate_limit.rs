@@ -407,6 +407,11 @@ impl Kind for VerifyRateLimit {
         })
     }
 
+    /// A unique name, or a bucket's interval, is refused the second time (60208, 60211).
+    fn may_repeat(&self, _step: &Step) -> bool {
+        true
+    }
+
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let (op, sid) = (&run.step.op, verify_below::service_sid(&run));

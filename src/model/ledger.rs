@@ -109,6 +109,20 @@ pub struct Intent {
     /// What the run has steps for: enough to find it again when the manifest no longer names it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub begun: BTreeMap<String, Begun>,
+    /// Steps that may have made an object which was not found afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Lost>,
+    pub at: String,
+}
+
+/// A create whose answer was lost and whose object was not found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lost {
+    pub address: String,
+    /// The step, in its own words.
+    pub what: String,
+    /// When it was looked for in vain, RFC 3339, by the server's clock.
     pub at: String,
 }
 
@@ -130,4 +144,15 @@ pub struct Applied {
     pub revision: String,
     pub steps: usize,
     pub outcome: String,
+    /// The lease that it held while it wrote this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Held>,
+}
+
+/// A lease that a run held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    pub sid: String,
+    pub ttl_ms: u64,
 }

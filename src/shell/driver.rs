@@ -108,6 +108,16 @@ impl<'a> Driver<'a> {
         self.signals.first()
     }
 
+    /// Ends the run at that time (ms since the Unix epoch, the transport's) as a signal would.
+    pub fn set_deadline(&mut self, at_ms: u64) {
+        self.engine.set_deadline(at_ms);
+    }
+
+    /// What was waited for when the deadline came; `None` while it has not.
+    pub fn late(&self) -> Option<&str> {
+        self.engine.late()
+    }
+
     /// The signals, for questions in between (`Signals::while_asking`).
     pub fn signals(&self) -> &Signals {
         &self.signals
@@ -179,7 +189,12 @@ impl<'a> Driver<'a> {
         match inner {
             Inner::Net(net) => net.drive(engine, signals, show, tasks),
             Inner::InProcess(in_process) => {
-                match in_process.run(engine, tasks, show, &|| signals.first().is_some()) {
+                // Nobody waits in virtual time, so no wait is told.
+                let mut told = |tenant, event: Event| match event {
+                    Event::Holding { .. } | Event::Polling { .. } => {}
+                    event => show(tenant, event),
+                };
+                match in_process.run(engine, tasks, &mut told, &|| signals.first().is_some()) {
                     Ended::Done => Ok(()),
                     Ended::Killed => bail!("the run was killed, as asked for"),
                     Ended::Stuck(seen) => bail!("the run does not come to an end: {seen}"),

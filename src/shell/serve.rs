@@ -42,6 +42,8 @@ use crate::twin::picture::path_without_values;
 
 /// Largest request body that is read: an Action with its code is far below.
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+/// A request body arrives within this, however slowly it is fed.
+const BODY_MAX: Duration = Duration::from_secs(30);
 /// Open connections at the end get this long to finish what they are at.
 const GRACE: Duration = Duration::from_secs(2);
 /// From one writing of the world to the next. A machine that loses power loses no more of it.
@@ -506,7 +508,11 @@ async fn read(request: Request<Incoming>, host: String) -> Result<ApiRequest, Op
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
-    let body = match Limited::new(body, BODY_LIMIT_BYTES).collect().await {
+    let whole = tokio::time::timeout(BODY_MAX, Limited::new(body, BODY_LIMIT_BYTES).collect()).await;
+    let Ok(whole) = whole else {
+        return refuse(StatusCode::REQUEST_TIMEOUT, "the body does not come to its end");
+    };
+    let body = match whole {
         Ok(body) => body.to_bytes().to_vec(),
         Err(error) if error.is::<LengthLimitError>() => {
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");

@@ -267,11 +267,21 @@ impl Twin {
             Some(done) => (done.operation, done.owner.clone(), done.wrote, Some(done.reply.status)),
             None => (operation_of(request), String::new(), false, None),
         };
-        let answer = match (answer, served) {
+        let mut answer = match (answer, served) {
             (Some(answer), _) => answer,
             (None, Some(done)) => reply(done.reply),
             (None, None) => Answer::NotSent(String::new()),
         };
+        if let (Answer::Reply(reply), Some(ahead_ms)) = (&mut answer, self.options.date_ahead_ms) {
+            let at_ms = now_ms.saturating_add(delay_ms).saturating_add_signed(ahead_ms);
+            reply.headers.extend(http_date(at_ms).map(|date| ("date".to_owned(), date)));
+            // Every time in a reply's headers is by the same clock.
+            for (_, reset) in reply.headers.iter_mut().filter(|(name, _)| name == "x-ratelimit-reset") {
+                if let Ok(reset_s) = reset.parse::<u64>() {
+                    *reset = reset_s.saturating_add_signed(ahead_ms / 1000).to_string();
+                }
+            }
+        }
         let fate = match &answer {
             Answer::Reply(reply) => Fate::Status(reply.status),
             Answer::Lost(_) => Fate::Lost,
@@ -386,6 +396,12 @@ pub fn operations() -> Vec<(&'static str, Method, String)> {
 
 fn operation_of(request: &ApiRequest) -> &'static str {
     if twilio::is_host(&request.host) { twilio::operation_of(request) } else { auth0::operation_of(request) }
+}
+
+/// `Mon, 21 Sep 2026 14:13:20 GMT`.
+fn http_date(unix_ms: u64) -> Option<String> {
+    let at = jiff::Timestamp::from_millisecond(i64::try_from(unix_ms).ok()?).ok()?;
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()
 }
 
 fn reply(reply: Reply) -> Answer {

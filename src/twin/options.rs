@@ -228,6 +228,8 @@ pub struct Options {
     /// Whether an upload of what the newest version holds makes another version. Default true; when false, the reply is
     /// that version.
     pub same_upload_is_new: bool,
+    /// The `Date` of every reply is so far ahead of the world's clock, in ms; `None`: replies have none.
+    pub date_ahead_ms: Option<i64>,
     /// Builds that no environment serves vanish this long after they ended; `None` (the default) keeps them. (Older
     /// documents speak of an hour.)
     pub unused_builds_expire_ms: Option<u64>,
@@ -266,6 +268,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             latency_ms: 50,
+            date_ahead_ms: Some(0),
             build_ms: 400,
             build_with_dependencies_ms: 9_000,
             build_failing_ms: 12_000,

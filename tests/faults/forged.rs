@@ -158,6 +158,7 @@ fn a_forged_record_writes_nothing_of_others_over() {
                 destroy: false,
                 creating: BTreeMap::from([("verify_service".to_owned(), Vec::new())]),
                 restore: BTreeMap::new(),
+                lost: Vec::new(),
                 begun: BTreeMap::new(),
                 at: "2026-01-01T00:00:00Z".into(),
             });

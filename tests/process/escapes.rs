@@ -109,7 +109,9 @@ fn the_owner_of_a_lease() {
     let twin = Twin::start();
     let site = Site::new(&twin, 30);
     let name = lockstep::engine::lease::unique_name(&site.domain);
-    let form = format!("UniqueName={name}&FriendlyName=%1b%5D0%3Bowned%07%C2%9B31m&IncludeCredentials=false");
+    let word = "%5Bbeat+250+ms,+ttl+1+s%5D";
+    let form =
+        format!("UniqueName={name}&FriendlyName=%1b%5D0%3Bowned%07%C2%9B31m+{word}&IncludeCredentials=false");
     let (status, reply) = site.twilio("serverless.twilio.com", "POST", "/v1/Services", &form);
     assert_eq!(status, 201, "{reply}");
     for (command, args) in [("show", &[][..]), ("unlock", &[]), ("apply", &["--yes", "--lease-ttl", "1s"])] {

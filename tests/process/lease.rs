@@ -7,7 +7,8 @@ use super::lab::{Site, Twin};
 
 fn make_foreign_lease(site: &Site, owner: &str) -> String {
     let name = lockstep::engine::lease::unique_name(&site.domain);
-    let form = format!("UniqueName={name}&FriendlyName={owner}%20%230&IncludeCredentials=false");
+    let word = "%5Bbeat+250+ms,+ttl+1+s%5D";
+    let form = format!("UniqueName={name}&FriendlyName={owner}+{word}+%230&IncludeCredentials=false");
     let (status, service) = site.twilio("serverless.twilio.com", "POST", "/v1/Services", &form);
     assert_eq!(status, 201, "{service}");
     service["sid"].as_str().expect("a SID").to_owned()
@@ -25,7 +26,7 @@ fn a_living_lease_of_somebody_else_is_respected() {
                 if over.load(Ordering::SeqCst) {
                     return;
                 }
-                let form = format!("FriendlyName=someone%20%23{beat}");
+                let form = format!("FriendlyName=someone+%5Bbeat+50+ms,+ttl+2+s%5D+%23{beat}");
                 site.twilio("serverless.twilio.com", "POST", &format!("/v1/Services/{sid}"), &form);
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -40,6 +41,35 @@ fn a_living_lease_of_somebody_else_is_respected() {
     assert!(site.is_leased(), "it was not taken away");
     assert_eq!(site.actions().len(), 0, "not even a ledger was written");
     assert_eq!(site.verify_services().len(), 0);
+}
+
+/// The holder beats each 1.5 s; a newcomer with a shorter time of its own waits by the holder's word.
+#[test]
+fn a_short_lease_ttl_takes_no_living_lease() {
+    let twin = Twin::start();
+    let site = Site::new(&twin, 20);
+    let sid = make_foreign_lease(&site, "someone");
+    let beat = |beat: u32| {
+        let form = format!("FriendlyName=someone+%5Bbeat+1500+ms,+ttl+6+s%5D+%23{beat}");
+        site.twilio("serverless.twilio.com", "POST", &format!("/v1/Services/{sid}"), &form);
+    };
+    beat(0);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1..20 {
+                std::thread::sleep(Duration::from_millis(1500));
+                if over.load(Ordering::SeqCst) {
+                    return;
+                }
+                beat(number);
+            }
+        });
+        let run = site.run("apply", &["--yes", "--lease-ttl", "1s"]);
+        over.store(true, Ordering::SeqCst);
+        run.expect(75);
+    });
+    assert!(site.is_leased() && site.actions().is_empty());
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
             .map(|action| action.id.clone());
         tenant.actions.retain(|action| action.name != name || Some(&action.id) == newest.as_ref());
     }),
+    // Minutes later it is found, or made.
+    ("may have made is not found yet", |story| story.ground.now_ms += 301_000),
     ("already has a service named", pin),
     ("nothing proves", |story| {
         // Nobody knows any more what it said, so it goes, and what stands there is taken over.
@@ -323,7 +325,7 @@ fn converge(story: &mut Story) -> Option<Rest> {
         {
             blockers.push(text);
         }
-        let before = state(story);
+        let (before, before_ms) = (state(story), story.ground.now_ms);
         for blocker in &blockers {
             match REMEDIES.iter().find(|(words, _)| blocker.contains(words)) {
                 Some((words, remedy)) => {
@@ -344,7 +346,8 @@ fn converge(story: &mut Story) -> Option<Rest> {
             story.draft.set("action.code", "\"builtin:twilio-verify\"");
             story.draft.set("universal_login.experience", "");
         }
-        let same = before == state(story);
+        // To wait is to do something, too.
+        let same = before == state(story) && before_ms == story.ground.now_ms;
         if !blockers.is_empty() && same {
             let what = format!("what a person can do was done, and still: {}", blockers.join("; "));
             story.ground.blame(Law::Second, &Case::default(), what);

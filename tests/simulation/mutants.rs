@@ -84,6 +84,27 @@ pub const MUTANTS: &[Mutant] = &[
         &["Pace"],
     ),
     mutant(
+        "a wait without bound",
+        "src/engine/told.rs",
+        "if limit == 0 || limit > LIMIT_BELIEVED || remaining > limit {",
+        "if limit > LIMIT_BELIEVED {",
+        &["test faults::waits::headers_that_make_no_sense_do_not_hold_a_run"],
+    ),
+    mutant(
+        "a create is repeated when a look finds nothing",
+        "src/kinds/mod.rs",
+        "        !step.creates\n",
+        "        !step.creates || true\n",
+        &["test faults::waits::a_lost_create_whose_list_lags_is_never_made_twice"],
+    ),
+    mutant(
+        "a newcomer's own time counts for the lease",
+        LEASE,
+        "let ttl_ms = held.ttl_ms();",
+        "let ttl_ms = held.ttl_ms().min(TTL_MIN_MS);",
+        &["test process::lease::a_short_lease_ttl_takes_no_living_lease"],
+    ),
+    mutant(
         "a burst in the dark",
         GATE,
         "const BLIND_BURST: u64 = 2;",
@@ -123,8 +144,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a lease that is held is ignored",
         LEASE,
-        "Some(held) => match wait_out(held, tenant, ttl_ms, port).await? {",
-        "Some(_) if ttl_ms > 0 => return Ok(Taken::Lease(lease)),\n                        Some(held) => match wait_out(held, tenant, ttl_ms, port).await? {",
+        "Some(held) => match wait_out(held, tenant, port).await? {",
+        "Some(_) if ttl_ms > 0 => return Ok(Taken::Lease(lease)),\n                        Some(held) => match wait_out(held, tenant, port).await? {",
         &["Lease", "Twice"],
     ),
     mutant(

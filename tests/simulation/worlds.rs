@@ -19,6 +19,7 @@ pub fn options(dice: &mut Dice) -> Options {
         ALL_SCOPES.iter().filter(|name| **name != scope).map(|name| (*name).to_owned()).collect::<Vec<_>>()
     };
     let mut options = Options {
+        date_ahead_ms: *dice.pick(&[Some(0), Some(0), Some(0), Some(-90_000_000), Some(90_000_000), None]),
         latency_ms: *dice.pick(&[20, 50, 50, 300]),
         build_ms: *dice.pick(&[100, 400, 3_000]),
         build_with_dependencies_ms: *dice.pick(&[2_000, 9_000, 45_000]),

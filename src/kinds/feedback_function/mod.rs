@@ -99,6 +99,12 @@ impl Kind for FeedbackFunction {
         Box::pin(run::run(run, writer))
     }
 
+    /// The service, its environment and its variables have names that the server keeps unique; Functions, versions and
+    /// builds have none.
+    fn may_repeat(&self, step: &Step) -> bool {
+        !matches!(step.op["do"].as_str(), Some("function" | "upload" | "build"))
+    }
+
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(run::settle(run, reader))
     }

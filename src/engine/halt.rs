@@ -1,0 +1,206 @@
+//! The end of a run before its work is done: an interrupt, or the deadline. And what a run waits for, in words.
+//!
+//! From then on nothing new starts. Reads are given up at once, a write on its way may be answered, and the record and
+//! the lease are put in order for as long as [`URGENT_MS`] allows.
+
+use super::gate::{self, LOOK_MS, TOLD_FROM_MS};
+use super::{Engine, Flight, FlightState, Output, reply};
+use crate::model::call::{Api, Failed};
+use crate::model::plan::Event;
+
+/// Longest pause that a server may ask for where the run has no deadline of its own.
+const PATIENCE_MS: u64 = 15 * 60 * 1000;
+/// After the end each call for the record or the lease has this long: a few refills of the smallest plan, and short
+/// enough for whoever pressed Ctrl-C.
+const URGENT_MS: u64 = 10 * 1000;
+
+/// How a run was ended.
+pub(super) struct Halt {
+    at_ms: u64,
+    /// What was waited for at the deadline; `None`: it was interrupted.
+    late: Option<String>,
+}
+
+/// What an event says a task is at, where it says that.
+pub(super) fn at_work(event: &Event) -> Option<String> {
+    match event {
+        Event::StepStarted { address, what, .. } => Some(format!("{address}: {what}")),
+        Event::Polling { address, state } => Some(format!("{address}: {state}")),
+        Event::Notice(text) => Some(text.clone()),
+        Event::Request { .. } | Event::Holding { .. } | Event::StepDone { .. } => None,
+    }
+}
+
+impl Engine {
+    /// From that time on (ms since the Unix epoch) nothing new starts, as after an interrupt.
+    pub fn set_deadline(&mut self, at_ms: u64) {
+        self.deadline_ms = Some(at_ms);
+    }
+
+    /// What was waited for when the deadline came; `None` while it has not.
+    pub fn late(&self) -> Option<&str> {
+        self.halted.as_ref().and_then(|halt| halt.late.as_deref())
+    }
+
+    /// Longest pause that the run has time for.
+    pub(super) fn patience_ms(&self) -> u64 {
+        self.deadline_ms.map_or(PATIENCE_MS, |at_ms| at_ms.saturating_sub(self.now_ms))
+    }
+
+    pub(super) fn keep_deadline(&mut self) {
+        if self.halted.is_none() && self.deadline_ms.is_some_and(|at_ms| at_ms <= self.now_ms) {
+            let waits = self.waits();
+            self.halt(Some(waits));
+        }
+    }
+
+    /// Ends the run: see the module's text.
+    pub(super) fn halt(&mut self, late: Option<String>) {
+        if self.halted.is_some() {
+            return;
+        }
+        self.halted = Some(Halt { at_ms: self.now_ms, late });
+        self.tasks.values_mut().for_each(|task| task.wake = true);
+        let given_up = |flight: &Flight| !flight.urgent() && (flight.waits() || !flight.is_write());
+        let ids: Vec<u64> = self.flights.iter().filter(|(_, f)| given_up(f)).map(|(id, _)| *id).collect();
+        for id in ids {
+            let tried = self.flights.get(&id).is_some_and(|f| f.attempts > 0 && f.is_write());
+            self.abandon(
+                id,
+                if tried { Failed::Unknown("stopped before a repeat".into()) } else { Failed::Stopped },
+            );
+        }
+    }
+
+    /// After the end, gives up what the record and the lease cannot wait for any longer.
+    pub(super) fn give_up_late(&mut self) -> bool {
+        let now = self.now_ms;
+        let late = |flight: &Flight| self.urgent_until(flight).is_some_and(|until| until <= now);
+        let ids: Vec<u64> = self.flights.iter().filter(|(_, f)| late(f)).map(|(id, _)| *id).collect();
+        for id in &ids {
+            let tried = self.flights.get(id).is_some_and(|f| f.attempts > 0);
+            let text = format!("given up {} s after the run was stopped", URGENT_MS / 1000);
+            self.abandon(*id, if tried { Failed::Unknown(text) } else { Failed::NotDone(text) });
+        }
+        !ids.is_empty()
+    }
+
+    /// Until when a call is waited for after the end; `None` where something else bounds it.
+    fn urgent_until(&self, flight: &Flight) -> Option<u64> {
+        let halt = self.halted.as_ref()?;
+        // What was on its way at the end is bounded by the time that a request may take.
+        let counts = !flight.abandoned && (flight.waits() || flight.born_ms >= halt.at_ms);
+        counts.then(|| flight.born_ms.max(halt.at_ms) + URGENT_MS)
+    }
+
+    /// Tells the task that the call is over. One on the wire still counts for the gates until its answer comes.
+    fn abandon(&mut self, id: u64, failed: Failed) {
+        let Some(flight) = self.flights.get_mut(&id).filter(|flight| !flight.abandoned) else { return };
+        if flight.waits() {
+            return self.finish(id, Err(failed));
+        }
+        flight.abandoned = true;
+        let (task, port_id) = (flight.task, flight.port_id);
+        if let Some(task) = self.tasks.get_mut(&task) {
+            task.port.deliver(port_id, Err(failed));
+            task.wake = true;
+        }
+    }
+
+    /// The failure of a call whose server asked for a longer pause than the run has time for.
+    pub(super) fn held_too_long(&self, flight: &Flight) -> Option<Failed> {
+        let tenant = &self.tenants[flight.tenant];
+        let until_ms = match flight.api() {
+            Api::Auth0 => tenant.pace.held_until_ms(),
+            _ => self.accounts.get(&tenant.connection.account_sid)?.held_until_ms(),
+        };
+        let host = reply::host(&tenant.connection, flight.api());
+        (until_ms.saturating_sub(self.now_ms) > self.patience_ms()).then(|| {
+            let until = gate::clock_time(tenant.server_time(until_ms).map_or(until_ms, |(at, _)| at));
+            Failed::NotDone(gate::limited_words(&format!("{host} takes no requests now"), &until))
+        })
+    }
+
+    /// Tells of waits that a person would otherwise wonder about, each once.
+    pub(super) fn tell_waits(&mut self) -> bool {
+        let now = self.now_ms;
+        let mut events = Vec::new();
+        let held: Vec<(u64, u64)> = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| flight.waits() && flight.not_before_ms <= now)
+            .filter_map(|(id, flight)| Some((*id, self.gate_time(flight)?)))
+            .filter(|(_, at_ms)| *at_ms >= now + TOLD_FROM_MS)
+            .collect();
+        for (id, at_ms) in held {
+            let Some(flight) = self.flights.get(&id) else { continue };
+            let tenant = &mut self.tenants[flight.tenant];
+            let host = reply::host(&tenant.connection, flight.api());
+            let account = self.accounts.entry(tenant.connection.account_sid.clone()).or_default();
+            let told = match flight.api() {
+                Api::Auth0 => &mut tenant.told_until_ms,
+                _ => &mut account.told_until_ms,
+            };
+            if *told + LOOK_MS < at_ms {
+                *told = at_ms;
+                let why = "its rate limit leaves no request before then".to_owned();
+                events.push((flight.tenant, Event::Holding { host, ms: at_ms - now, why }));
+            }
+        }
+        let silent = |flight: &&mut Flight| !flight.waits() && !flight.told_silent && !flight.abandoned;
+        for flight in self.flights.values_mut().filter(silent) {
+            if now >= flight.sent_ms + TOLD_FROM_MS {
+                flight.told_silent = true;
+                let host = reply::host(&self.tenants[flight.tenant].connection, flight.api());
+                let (method, path) = reply::line(&flight.call);
+                let path = reply::without_query(path);
+                let text = format!("still waiting for {host} to answer {} {path}", method.as_str());
+                events.push((flight.tenant, Event::Notice(text)));
+            }
+        }
+        let told = !events.is_empty();
+        self.outputs.extend(events.into_iter().map(|(tenant, event)| Output::Event(tenant, event)));
+        told
+    }
+
+    /// When the end, or something to tell of a wait, comes next.
+    pub(super) fn next_halt(&self) -> impl Iterator<Item = u64> {
+        let deadline = self.deadline_ms.filter(|_| self.halted.is_none() && !self.tasks.is_empty());
+        let urgent = self.flights.values().filter_map(|flight| self.urgent_until(flight)).min();
+        let silent = |flight: &&Flight| !flight.waits() && !flight.told_silent && !flight.abandoned;
+        let silent = self.flights.values().filter(silent).map(|flight| flight.sent_ms + TOLD_FROM_MS).min();
+        [deadline, urgent, silent].into_iter().flatten()
+    }
+
+    /// What the run waits for, in words.
+    fn waits(&self) -> String {
+        if let Some(tenant) = self.tokens.values().next() {
+            return format!("an access token from {}", self.tenants[*tenant].connection.domain);
+        }
+        let at = self.tasks.values().find(|task| !task.at.is_empty()).map(|task| task.at.as_str());
+        let Some(flight) = self.flights.values().find(|flight| !flight.abandoned) else {
+            return at.unwrap_or("nothing that is known").to_owned();
+        };
+        let (method, path) = reply::line(&flight.call);
+        let host = reply::host(&self.tenants[flight.tenant].connection, flight.api());
+        let line = format!("{} https://{host}{}", method.as_str(), reply::without_query(path));
+        let tenant = &self.tenants[flight.tenant];
+        let no_token = flight.api() == Api::Auth0 && tenant.needs_token(self.now_ms);
+        let what = match flight.waits() {
+            true if no_token => format!("an access token from {}", tenant.connection.domain),
+            true => format!("leave to send {line}"),
+            false => format!("the answer to {line}"),
+        };
+        at.map_or_else(|| what.clone(), |at| format!("{what} ({at})"))
+    }
+}
+
+impl Flight {
+    fn waits(&self) -> bool {
+        self.state == FlightState::Waiting
+    }
+
+    fn is_write(&self) -> bool {
+        matches!(self.call, crate::port::Call::Write(..))
+    }
+}

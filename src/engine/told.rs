@@ -1,0 +1,203 @@
+//! What the headers of a reply tell of budget and time, and what of it is believed.
+//!
+//! A header is somebody else's word. One that makes no sense (a limit of zero, more left than there is, a time in the
+//! past or years ahead) counts as one that is not there: no wait rests on it.
+
+use crate::model::api::ApiReply;
+
+/// A pause that a server asks for is believed up to this long. The vendors' longest window is a day; a reply that asks
+/// for months is a mistake, and the program's own pauses are used instead.
+const HINT_BELIEVED_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Budgets above this are no budgets: the largest that is sold is a few hundred requests a second.
+const LIMIT_BELIEVED: u64 = 1_000_000;
+/// Time to the next full window where the reply does not tell it: the smallest plan's refill.
+const WINDOW_MIN_MS: u64 = 1000;
+/// Longest window that is waited for: Auth0's are a second to a minute long.
+const WINDOW_MAX_MS: u64 = 60 * 1000;
+/// A server that says it is before this (January 2025, in ms) does not know the time.
+const DATE_MIN_MS: u64 = 1_735_689_600_000;
+/// A server that says it is after this (January 2100, in ms) does not either.
+const DATE_MAX_MS: u64 = 4_102_444_800_000;
+
+/// The budget of a tenant as one reply tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    pub limit: u64,
+    pub remaining: u64,
+    /// So long after the reply it is full again, in ms.
+    pub full_in_ms: u64,
+}
+
+/// `X-RateLimit-Limit`, `-Remaining` and `-Reset`; `None` where they are not there or make no sense.
+pub fn budget(reply: &ApiReply, now_ms: u64) -> Option<Budget> {
+    let number = |name: &str| reply.header(name).and_then(|text| text.trim().parse::<u64>().ok());
+    let (limit, remaining) = (number("x-ratelimit-limit")?, number("x-ratelimit-remaining")?);
+    if limit == 0 || limit > LIMIT_BELIEVED || remaining > limit {
+        return None;
+    }
+    let full_in_ms = reset_ms(reply, now_ms).unwrap_or(WINDOW_MIN_MS).clamp(WINDOW_MIN_MS, WINDOW_MAX_MS);
+    Some(Budget { limit, remaining, full_in_ms })
+}
+
+/// How long the server asks to wait: `Retry-After` (seconds or date), else `X-RateLimit-Reset` (Unix seconds). `None`
+/// where it asks for nothing that can be believed.
+pub fn hint_ms(reply: &ApiReply, now_ms: u64) -> Option<u64> {
+    let after = reply.header("retry-after").map(str::trim).and_then(|text| {
+        let seconds = text.parse::<u64>().ok().map(|seconds| seconds.saturating_mul(1000));
+        let date = || rfc2822_ms(text).and_then(|at_ms| at_ms.checked_sub(server_now_ms(reply, now_ms)));
+        seconds.or_else(date)
+    });
+    after.filter(|ms| is_believed(*ms)).or_else(|| reset_ms(reply, now_ms))
+}
+
+fn reset_ms(reply: &ApiReply, now_ms: u64) -> Option<u64> {
+    let reset_s = reply.header("x-ratelimit-reset")?.trim().parse::<u64>().ok()?;
+    let ahead_ms = reset_s.saturating_mul(1000).checked_sub(server_now_ms(reply, now_ms))?;
+    is_believed(ahead_ms).then_some(ahead_ms)
+}
+
+fn is_believed(ms: u64) -> bool {
+    (1..=HINT_BELIEVED_MS).contains(&ms)
+}
+
+/// The server's own time if it tells it: a reset time is on its clock, which need not be ours.
+fn server_now_ms(reply: &ApiReply, now_ms: u64) -> u64 {
+    date_ms(reply).unwrap_or(now_ms)
+}
+
+/// The `Date` of a reply in ms since the Unix epoch.
+pub fn date_ms(reply: &ApiReply) -> Option<u64> {
+    let at_ms = rfc2822_ms(reply.header("date")?.trim())?;
+    (DATE_MIN_MS..DATE_MAX_MS).contains(&at_ms).then_some(at_ms)
+}
+
+fn rfc2822_ms(text: &str) -> Option<u64> {
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    u64::try_from(date.timestamp().as_millisecond()).ok()
+}
+
+/// How far the server's clock is ahead of ours, in ms, by the dates of its replies in this run. Replies may come from a
+/// cache, so both ends are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    pub least_ms: i64,
+    pub most_ms: i64,
+}
+
+/// Clocks that are closer than this are taken to agree.
+const SAME_MS: u64 = 5_000;
+/// Clocks that are further apart than this are said to disagree: more than a slow reply and the seconds of a `Date`
+/// can explain.
+pub const APART_MS: u64 = 2 * 60 * 1000;
+
+impl Ahead {
+    /// What is known after one more reply that says it is `date_ms`.
+    pub fn heard(known: Option<Ahead>, date_ms: u64, now_ms: u64) -> Ahead {
+        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        // A `Date` has whole seconds, and a reply was on its way: what they explain is no difference.
+        let ahead_ms = signed(date_ms).saturating_sub(signed(now_ms));
+        let ahead_ms = if ahead_ms.unsigned_abs() < SAME_MS { 0 } else { ahead_ms };
+        let known = known.unwrap_or(Ahead { least_ms: ahead_ms, most_ms: ahead_ms });
+        Ahead { least_ms: known.least_ms.min(ahead_ms), most_ms: known.most_ms.max(ahead_ms) }
+    }
+
+    /// Whether the clocks disagree.
+    pub fn is_apart(self) -> bool {
+        self.least_ms.unsigned_abs().min(self.most_ms.unsigned_abs()) > APART_MS
+    }
+
+    /// The earliest time that it may be by the server's clock: for what must not happen too early.
+    pub fn earliest_ms(self, now_ms: u64) -> u64 {
+        now_ms.saturating_add_signed(self.least_ms)
+    }
+
+    /// The latest time that it may be by the server's clock: for a date from which a wait begins.
+    pub fn latest_ms(self, now_ms: u64) -> u64 {
+        now_ms.saturating_add_signed(self.most_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: u64 = 1_790_000_000_000;
+    const HOUR_S: u64 = 3600;
+
+    fn reply(headers: &[(&str, &str)]) -> ApiReply {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        ApiReply { status: 429, headers, body: Vec::new() }
+    }
+
+    #[test]
+    fn a_budget_that_makes_no_sense_is_none() {
+        let table = [
+            ("10", "3", true),
+            ("1", "0", true),
+            ("0", "0", false),
+            ("-5", "0", false),
+            ("10", "-1", false),
+            ("10", "11", false),
+            ("many", "0", false),
+            ("18446744073709551615", "0", false),
+            ("99999999999999999999999", "0", false),
+        ];
+        for (limit, remaining, believed) in table {
+            let reply = reply(&[("x-ratelimit-limit", limit), ("x-ratelimit-remaining", remaining)]);
+            assert_eq!(budget(&reply, NOW_MS).is_some(), believed, "{remaining} of {limit}");
+        }
+    }
+
+    #[test]
+    fn a_reset_that_makes_no_sense_is_a_second() {
+        let now_s = NOW_MS / 1000;
+        let table = [
+            (now_s + 30, 30_000),
+            (now_s + 600, WINDOW_MAX_MS),
+            (0, WINDOW_MIN_MS),
+            (now_s - HOUR_S, WINDOW_MIN_MS),
+            (now_s + 9000 * HOUR_S, WINDOW_MIN_MS),
+            (u64::MAX, WINDOW_MIN_MS),
+        ];
+        for (reset_s, full_in_ms) in table {
+            let reset = reset_s.to_string();
+            let headers =
+                [("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &*reset)];
+            assert_eq!(
+                budget(&reply(&headers), NOW_MS).map(|told| told.full_in_ms),
+                Some(full_in_ms),
+                "{reset}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pause_that_makes_no_sense_is_none() {
+        let table = [
+            ("45", Some(45_000)),
+            ("7200", Some(7_200_000)),
+            ("0", None),
+            ("-1", None),
+            ("soon", None),
+            ("31536000", None),
+            ("99999999999999999999", None),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+            ("Mon, 21 Sep 2026 14:13:50 GMT", Some(30_000)),
+        ];
+        for (text, hint) in table {
+            assert_eq!(hint_ms(&reply(&[("retry-after", text)]), NOW_MS), hint, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_far_off_is_no_time() {
+        for (text, is_time) in [
+            ("Mon, 21 Sep 2026 14:13:20 GMT", true),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", false),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", false),
+            ("yesterday", false),
+        ] {
+            assert_eq!(date_ms(&reply(&[("date", text)])).is_some(), is_time, "{text}");
+        }
+    }
+}
