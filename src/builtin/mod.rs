@@ -44,3 +44,8 @@ pub const SENDER_READS: [Reads; 5] = [
 pub fn sends(text: &str) -> bool {
     ["twilio-verify", "twilio-verify-legacy"].iter().any(|name| source(name) == Some(text))
 }
+
+/// Whether one of the sources exports a handler of this name.
+pub fn exports(text: &str, handler: &str) -> bool {
+    text.contains(&format!("\nexports.{handler} = "))
+}

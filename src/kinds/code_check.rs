@@ -58,12 +58,15 @@ impl Source<'_> {
 
 /// Everything that is wrong with the code.
 pub(super) fn problems(source: &Source<'_>) -> Vec<Problem> {
-    if builtin::sends(source.own) {
-        return built_in(source);
+    if source.own.is_empty() {
+        return Vec::new();
     }
     // What ships with the program is parsed by its tests.
-    if source.own.is_empty() || builtin::ships(source.own) {
-        return Vec::new();
+    if builtin::ships(source.own) {
+        if source.sent.is_some_and(|sent| !builtin::exports(sent, source.handler)) {
+            return vec![no_handler(source)];
+        }
+        return if builtin::sends(source.own) { built_in(source) } else { Vec::new() };
     }
     let sent = source.sent.unwrap_or(source.own);
     // What is wrong is found in the lines of the user's own file, if it is wrong there already.
@@ -90,12 +93,7 @@ fn of_ones_own(source: &Source<'_>, surface: &Surface) -> Vec<Problem> {
         )];
     }
     if surface.lacks(handler) {
-        return vec![source.error(
-            "code",
-            "the handler is missing",
-            format!("exports.{handler} is what {caller} calls, and the code does not export it"),
-            "export that handler, or use the built-in code",
-        )];
+        return vec![no_handler(source)];
     }
     let warn = |code: Code, title: &str, reason: String, help: String| {
         Problem::error(code, source.at("code"), title, reason, help).warning()
@@ -130,6 +128,16 @@ fn of_ones_own(source: &Source<'_>, surface: &Surface) -> Vec<Problem> {
         ));
     }
     out
+}
+
+fn no_handler(source: &Source<'_>) -> Problem {
+    let Source { handler, caller, .. } = source;
+    source.error(
+        "code",
+        "the handler is missing",
+        format!("exports.{handler} is what {caller} calls, and the code does not export it"),
+        "export that handler, or use the built-in code that is meant for this place",
+    )
 }
 
 /// The Actions that ship with the program and send codes: what they read is known.
@@ -291,4 +299,22 @@ fn elsewhere(source: &Source<'_>) -> Vec<Problem> {
         out.push(warn("TWILIO_ACCOUNT_SID", "account", "write ${twilio.account_sid}"));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ships_exports_what_it_says() {
+        let handlers =
+            ["onExecuteCustomPhoneProvider", "onExecuteSendPhoneMessage", "onExecutePostLogin", "handler"];
+        for name in builtin::NAMES {
+            let text = builtin::source(name).expect("a source");
+            let surface = javascript::parse(text).expect("it parses").surface;
+            for handler in handlers {
+                assert_ne!(builtin::exports(text, handler), surface.lacks(handler), "{name}: {handler}");
+            }
+        }
+    }
 }

@@ -140,7 +140,8 @@ fn two_kills_in_a_row_are_survived() {
         let _ = bench.run(Stop::kill(second, !before_reply), false);
         bench.later();
         bench.converge(&story);
-        assert!(bench.versions() <= 2, "{story}: {} versions", bench.versions());
+        // A run that dies before it has recorded the secrets leaves the next one to write them again: one version a run.
+        assert!(bench.versions() <= 3, "{story}: {} versions", bench.versions());
     });
 }
 

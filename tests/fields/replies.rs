@@ -309,6 +309,7 @@ fn written(kind: &'static str, address: &'static str, values: Json, exchange: &E
         (Method::Get, "/api/v2/branding/phone/providers", 200, &provider),
         (Method::Get, "/api/v2/guardian/factors", 200, &factors),
         (Method::Get, "/api/v2/guardian/policies", 200, &json!([])),
+        (Method::Get, "/v2/Services", 200, &json!({ "services": [] })),
         (exchange.method, exchange.path.as_str(), exchange.status, &exchange.reply),
     ];
     against(&replies, |port| async move {

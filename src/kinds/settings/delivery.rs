@@ -42,7 +42,7 @@ pub(in crate::kinds) async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> R
     handed_on::live(run, reader).await?;
     let is = |field: &str, value: Json| run.seen.attrs.get(field) == Some(&Value::Known(value));
     let sends = run.seen.exists && !is("disabled", json!(true)) && !is("name", json!("custom"));
-    let alone = |on: &[String]| on.iter().all(|name| name == "sms");
+    let alone = |on: &[String]| !on.is_empty() && on.iter().all(|name| name == "sms");
     if sends && is_refused(run, reader).await? && alone(&factors::on(reader).await?) {
         return Err(Failed::NotDone(format!("{REFUSED}, and who sends now would be switched off; {NEXT}")));
     }
