@@ -11,6 +11,7 @@ pub mod destroy;
 pub mod drift;
 mod empty;
 pub mod function;
+mod hostile;
 pub mod legacy;
 mod passwordless;
 pub mod post_login;

@@ -15,6 +15,7 @@ use crate::engine::apply::{Ended, Outcome, Wishes, apply};
 use crate::engine::observe::Observation;
 use crate::manifest::Missing;
 use crate::model::plan::{PLAN_FORMAT, Plan};
+use crate::model::text;
 use crate::plan::render::{self, Paint};
 use crate::shell::files;
 use crate::shell::terminal::AskProblem;
@@ -253,10 +254,10 @@ fn named(plan: &Plan, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<bool> 
     let signals = shell.signals.clone();
     let mut any = false;
     for object in &plan.unproven {
-        let question = format!(
+        let question = text::line(&format!(
             "{}: {}. To do this, type {} (anything else leaves it as it is):",
             object.address, object.what, object.id
-        );
+        ));
         match shell.say.ask_word(&question, &signals) {
             Ok(word) if word == object.id => any |= ready.session.named.insert(word),
             Ok(_) => {}
@@ -315,22 +316,26 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
             }
             return;
         }
-        Ended::LeaseHeld(owner) => say.err_line(format!(
-            "error: {owner} is applying to this tenant; nothing was changed\n  help: wait for it, or look with `lockstep unlock`"
-        )),
-        Ended::Stale(what) => say.err_line(format!("error: the plan is stale, nothing was changed; moved: {what}\n  help: plan again")),
+        Ended::LeaseHeld(owner) => {
+            say.err_one_line(format!("error: {owner} is applying to this tenant; nothing was changed"));
+            say.err_line("  help: wait for it, or look with `lockstep unlock`");
+        }
+        Ended::Stale(what) => {
+            say.err_one_line(format!("error: the plan is stale, nothing was changed; moved: {what}"));
+            say.err_line("  help: plan again");
+        }
         Ended::Moved => say.err_line("error: the record kept moving; nothing was changed\n  help: see who else applies, then try again"),
         Ended::Stopped => say.err_line(format!("{why_stopped}; run the same command again to continue")),
-        Ended::Failed(text) => say.err_line(format!("error: {text}")),
+        Ended::Failed(text) => say.err_one_line(format!("error: {text}")),
     }
     if !outcome.done.is_empty() {
-        say.err_line(format!("  done: {}", list(&outcome.done)));
+        say.err_one_line(format!("  done: {}", list(&outcome.done)));
     }
     if let Some(number) = outcome.failed {
-        say.err_line(format!("  failed: {}", label(&number)));
+        say.err_one_line(format!("  failed: {}", label(&number)));
     }
     if !outcome.not_started.is_empty() {
-        say.err_line(format!("  not started: {}", list(&outcome.not_started)));
+        say.err_one_line(format!("  not started: {}", list(&outcome.not_started)));
     }
     if !outcome.done.is_empty() || outcome.failed.is_some() {
         say.err_line("  help: logins work as before or as planned; run the same command again to continue");

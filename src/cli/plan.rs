@@ -16,6 +16,7 @@ use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Verb};
+use crate::model::text;
 use crate::plan::build::declared;
 use crate::plan::render::{self, Paint};
 use crate::shell::files;
@@ -88,7 +89,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let plan = &observation.plan;
     show(args, plan, shell)?;
     if let Some(path) = &args.out {
-        files::write_atomic(path, (serde_json::to_string_pretty(plan)? + "\n").as_bytes())?;
+        files::write_atomic(path, (text::json(&serde_json::to_string_pretty(plan)?) + "\n").as_bytes())?;
         shell.say.err_line(format!("plan saved in {}; apply it with --plan", path.display()));
     }
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);

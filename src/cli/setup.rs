@@ -20,6 +20,7 @@ use crate::manifest::{self, FileError, Missing, Parsed, Rejected, Sources, Table
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Event, Plan};
 use crate::model::random::hex;
+use crate::model::text;
 use crate::shell::driver::{Driver, Transport};
 use crate::shell::files::{self, ManifestFile};
 use crate::shell::http::{Http, HttpOptions};
@@ -607,7 +608,7 @@ impl Audit {
                     "step": number, "address": address, "method": method, "host": host, "path": path,
                     "status": status, "request_id": request_id,
                 });
-                writeln!(file, "{line}")?;
+                writeln!(file, "{}", text::json(&line.to_string()))?;
             }
             _ => {}
         }
@@ -633,11 +634,11 @@ pub fn progress(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(TenantId
             Event::Holding { host, ms, why } => {
                 tracing::debug!(target: "lockstep::request", "holding back {host} for {ms} ms: {why}");
                 if ms >= crate::engine::gate::TOLD_FROM_MS {
-                    say.err_line(format!("  waiting {} s for {host}: {why}", ms.div_ceil(1000)));
+                    say.err_one_line(format!("  waiting {} s for {host}: {why}", ms.div_ceil(1000)));
                 }
             }
             Event::StepStarted { number, of, address, what } => {
-                say.err_line(format!("  [{number}/{of}] {address}: {what}"));
+                say.err_one_line(format!("  [{number}/{of}] {address}: {what}"));
             }
             Event::StepDone { number, address, .. } => {
                 tracing::debug!(target: "lockstep::step", "step {number} ({address}) done");
@@ -646,29 +647,16 @@ pub fn progress(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(TenantId
                 // Polls repeat themselves; a person wants to know what is waited for, once.
                 let line = format!("  {address}: waiting ({state})");
                 if line != polled {
-                    say.err_line(&line);
+                    say.err_one_line(&line);
                     polled = line;
                 }
             }
-            Event::Notice(text) => say.err_line(format!("  {text}")),
+            Event::Notice(text) => say.err_one_line(format!("  {text}")),
         }
     }
 }
 
 /// A JSON document on stdout: versioned, one object.
 pub fn json_out(say: &mut Say, name: &str, value: serde_json::Value) {
-    let text = serde_json::to_string_pretty(&json!({ "format": 1, name: value })).unwrap_or_default();
-    // What steers a terminal is escaped, as JSON allows for any character.
-    let text: String = text
-        .chars()
-        .flat_map(|ch| match ch {
-            '\u{7f}'..='\u{9f}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => format!("\\u{:04x}", u32::from(ch)).chars().collect::<Vec<char>>(),
-            ch => vec![ch],
-        })
-        .collect();
-    say.out_exact(&(text + "\n"));
+    say.out_json(&json!({ "format": 1, name: value }));
 }

@@ -58,7 +58,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     match &found.ledger {
         None => say.out_line("ledger: none"),
         Some(ledger) => {
-            say.out_line(format!(
+            say.out_one_line(format!(
                 "ledger of stack {} on {} (serial {})",
                 ledger.stack, ledger.tenant, ledger.serial
             ));
@@ -68,23 +68,27 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
                     Ownership::Adopted => "adopted",
                 };
                 let ids: Vec<String> = entry.ids.iter().map(|(name, id)| format!("{name} {id}")).collect();
-                say.out_line(format!("  {address:<24} {ownership}  {}", ids.join(", ")));
+                say.out_one_line(format!("  {address:<24} {ownership}  {}", ids.join(", ")));
             }
             if let Some(intent) = &ledger.intent {
-                say.out_line(format!("  a run that began at {} did not report its end", intent.at));
+                say.out_one_line(format!("  a run that began at {} did not report its end", intent.at));
             }
             for run in &ledger.history {
-                say.out_line(format!("  {}  {} ({} steps) by {}", run.at, run.outcome, run.steps, run.by));
+                say.out_one_line(format!(
+                    "  {}  {} ({} steps) by {}",
+                    run.at, run.outcome, run.steps, run.by
+                ));
             }
         }
     }
     for finding in &found.findings {
-        say.out_line(format!("  {}\n    help: {}", finding.text, finding.help));
+        say.out_one_line(format!("  {}", finding.text));
+        say.out_one_line(format!("    help: {}", finding.help));
     }
     match result.1 {
         Ok(None) => say.out_line("lease: free"),
-        Ok(Some(lease)) => say.out_line(format!("lease: held by {} ({})", lease.owner, lease.sid)),
-        Err(failed) => say.out_line(format!("lease: not known: {failed}")),
+        Ok(Some(lease)) => say.out_one_line(format!("lease: held by {} ({})", lease.owner, lease.sid)),
+        Err(failed) => say.out_one_line(format!("lease: not known: {failed}")),
     }
     ready.close()?;
     Ok(Exit::Done)

@@ -44,7 +44,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         shell.say.out_line(format!("the lease of {} is free", session.tenant));
         return Ok(Exit::Done);
     };
-    shell.say.out_line(format!("the lease of {} is held by {} ({})", session.tenant, held.owner, held.sid));
+    shell
+        .say
+        .out_one_line(format!("the lease of {} is held by {} ({})", session.tenant, held.owner, held.sid));
     if !args.yes {
         let signals = shell.signals.clone();
         match shell.say.ask("Release it? A run that is still alive would no longer be alone.", &signals) {

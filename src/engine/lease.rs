@@ -18,6 +18,7 @@ use crate::model::call::{Api, Body, Failed, Get, Repeat, Write};
 use crate::model::ledger::{Held, Ledger};
 use crate::model::plan::Event;
 use crate::model::random::hex;
+use crate::model::text::{line, line_of};
 use crate::port::{Port, Reader, Writes};
 
 /// Unchanged for this long means that the owner is gone, where its lease does not say otherwise. Longer than a request
@@ -121,7 +122,7 @@ pub async fn standing(tenant: &str, reader: &Reader) -> Result<Option<Standing>,
         }
         Ok(service) => Ok(Some(Standing {
             sid: text(&service, "sid").to_owned(),
-            owner: super::reply::printable(text(&service, "friendly_name")),
+            owner: line(text(&service, "friendly_name")),
         })),
         Err(failed) if failed.status() == Some(404) => Ok(None),
         Err(failed) => Err(failed),
@@ -154,8 +155,7 @@ impl Lease {
     ) -> Result<Taken, Failed> {
         let name = unique_name(tenant);
         let ttl_ms = ttl_ms.clamp(TTL_MIN_MS, TTL_MAX_MS);
-        let owner: String = owner.chars().filter(|ch| !ch.is_control()).take(180).collect();
-        let owner = with_word(&owner, ttl_ms);
+        let owner = with_word(&line_of(owner, 180), ttl_ms);
         let mut lease = Lease {
             sid: None,
             owner: owner.clone(),
@@ -189,7 +189,7 @@ impl Lease {
                 }
                 // Accepted, but the reply names nothing: look what stands there.
                 made @ (Ok(_) | Err(Failed::Unknown(_))) => match standing(tenant, &port.reader()).await {
-                    Ok(Some(held)) if held.owner == super::reply::printable(&first) => {
+                    Ok(Some(held)) if held.owner == line(&first) => {
                         lease.sid = Some(held.sid);
                         return Ok(Taken::Lease(lease));
                     }

@@ -12,6 +12,7 @@ use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
 use crate::model::call::{Api, Body, Empty, Failed, Part, Refusal};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Scrubber, Secret, percent_encode};
+use crate::model::text::line_of;
 use crate::port::{Answered, Call};
 
 /// The program's name and version, sent with every request.
@@ -280,9 +281,9 @@ pub fn message(reply: &ApiReply, scrubber: &Scrubber) -> (Option<String>, String
     let code =
         pick(&["errorCode", "code"]).or_else(|| json.get("error_description").and_then(|_| pick(&["error"])));
     let text = pick(&["message", "error_description"]).unwrap_or_default();
-    let text = printable(&without_long_runs(&scrubber.scrub(&text)));
+    let text = line_of(&without_long_runs(&scrubber.scrub(&text)), MESSAGE_MAX_CHARS);
     (
-        code.map(|code| printable(&scrubber.scrub(&code))),
+        code.map(|code| line_of(&scrubber.scrub(&code), CODE_MAX_CHARS)),
         if text.is_empty() { text } else { format!(": {text}") },
     )
 }
@@ -303,17 +304,11 @@ fn without_long_runs(text: &str) -> String {
     out + rest
 }
 
+/// Longest message and code of a refusal that are shown; the vendors' are shorter.
+const MESSAGE_MAX_CHARS: usize = 400;
+const CODE_MAX_CHARS: usize = 80;
 /// Longest unbroken run that is shown: a URL path or an id fits.
 const RUN_MAX_BYTES: usize = 64;
-
-/// One line without control characters (remote text may try to steer a terminal), at most 400 characters.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|ch| if ch.is_control() || is_bidi(ch) { ' ' } else { ch }).take(400).collect()
-}
-
-fn is_bidi(ch: char) -> bool {
-    matches!(ch, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
 
 /// The vendor's id of a request, for their support.
 pub fn request_id(reply: &ApiReply) -> Option<String> {

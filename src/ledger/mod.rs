@@ -15,6 +15,7 @@ use serde_json::{Value as Json, json};
 pub use crate::model::ledger::action_name;
 use crate::model::ledger::{LEDGER_SCHEMA, Ledger};
 use crate::model::random::hex;
+use crate::model::text::line_of;
 
 /// Trigger of the ledger Action: one that does nothing even if somebody deploys and binds it.
 pub const TRIGGER: &str = "post-change-password";
@@ -114,8 +115,7 @@ pub fn parse(bytes: &[u8], stack: &str, tenant: &str, account: &str) -> Result<L
         ("stack", &ledger.stack, stack),
     ] {
         if held != wanted {
-            let shown: String = held.chars().filter(|ch| !ch.is_control()).take(80).collect();
-            return Err(Fault::Foreign(part, shown));
+            return Err(Fault::Foreign(part, line_of(held, 80)));
         }
     }
     // It grows by one a write; a number near the end was not written by us.

@@ -3,7 +3,8 @@
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::source::Source;
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{Diagnostic, Problem, Severity};
+use crate::model::text::line;
 
 /// Width of a drawing. Fixed, so that the same input gives the same bytes on every terminal.
 const WIDTH: usize = 120;
@@ -27,7 +28,7 @@ pub fn render(diagnostics: &[Diagnostic], source: &Source, color: bool) -> Strin
 }
 
 fn draw(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String {
-    let problem = &diagnostic.problem;
+    let problem = &harmless(&diagnostic.problem);
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -70,6 +71,12 @@ fn draw(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String
         group = group.element(Level::HELP.message(problem.help.as_str()));
     }
     renderer.render(&[group])
+}
+
+/// The problem with its sentences as one harmless line each: a manifest of others may be checked, and they quote it.
+fn harmless(problem: &Problem) -> Problem {
+    let Problem { title, reason, help, .. } = problem;
+    Problem { title: line(title), reason: line(reason), help: line(help), ..problem.clone() }
 }
 
 /// The line around a byte, secrets blanked without moving a byte, and where it starts; `None` for a very long one.

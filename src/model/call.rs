@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::api::Method;
 use super::secret::Secret;
+use super::text::line;
 
 /// One of the APIs; the engine knows its host and its credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -184,33 +185,42 @@ impl Failed {
     }
 }
 
+/// One line, whatever servers put into it.
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failed::Refused(r) => {
-                write!(f, "{} https://{}{} was refused with status {}", r.method, r.host, r.path, r.status)?;
-                if let Some(code) = &r.code {
-                    write!(f, ", code {code}")?;
-                }
-                if !r.message.is_empty() {
-                    write!(f, ": {}", r.message)?;
-                }
-                if let Some(id) = &r.request_id {
-                    write!(f, " (request id {id})")?;
-                }
-                if r.attempts > 1 {
-                    write!(f, " (after {} attempts)", r.attempts)?;
-                }
-                if r.unsure {
-                    write!(f, "; an earlier attempt may have taken effect")?;
-                }
-                Ok(())
-            }
-            Failed::NotDone(cause) => write!(f, "the request was not sent: {cause}"),
-            Failed::Unknown(cause) => write!(f, "it is not known whether the request took effect: {cause}"),
-            Failed::Misread(what) => write!(f, "the reply makes no sense: {what}"),
-            Failed::Stopped => f.write_str("stopped before the request was sent"),
+        let words = match self {
+            Failed::Refused(refusal) => refusal.words(),
+            Failed::NotDone(cause) => format!("the request was not sent: {cause}"),
+            Failed::Unknown(cause) => format!("it is not known whether the request took effect: {cause}"),
+            Failed::Misread(what) => format!("the reply makes no sense: {what}"),
+            Failed::Stopped => "stopped before the request was sent".to_owned(),
+        };
+        f.write_str(&line(&words))
+    }
+}
+
+impl Refusal {
+    fn words(&self) -> String {
+        let mut words = format!(
+            "{} https://{}{} was refused with status {}",
+            self.method, self.host, self.path, self.status
+        );
+        if let Some(code) = &self.code {
+            words += &format!(", code {code}");
         }
+        if !self.message.is_empty() {
+            words += &format!(": {}", self.message);
+        }
+        if let Some(id) = &self.request_id {
+            words += &format!(" (request id {id})");
+        }
+        if self.attempts > 1 {
+            words += &format!(" (after {} attempts)", self.attempts);
+        }
+        if self.unsure {
+            words += "; an earlier attempt may have taken effect";
+        }
+        words
     }
 }
 

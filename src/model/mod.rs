@@ -8,4 +8,5 @@ pub mod manifest;
 pub mod plan;
 pub mod random;
 pub mod secret;
+pub mod text;
 pub mod value;

@@ -1,11 +1,16 @@
 //! A plan, and what drift found, as text for people. Pure: text in colour or without, never a secret.
+//!
+//! Whatever others chose (names, ids, keys, values, code) is made harmless before it meets a word or a colour of ours.
 
 use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 use similar::{ChangeTag, TextDiff};
 
-use crate::model::plan::{Cause, FieldChange, Level, Plan, ResourcePlan, Step, Verb};
+use crate::model::plan::{
+    Cause, Deferred, FieldChange, Finding, Level, Plan, ResourcePlan, Step, Unproven, Verb,
+};
+use crate::model::text::line;
 
 /// Lines of unchanged text around a change of source code.
 const CONTEXT_LINES: usize = 2;
@@ -59,6 +64,7 @@ impl Paint {
 
 /// The whole plan.
 pub fn plan(plan: &Plan, paint: Paint) -> String {
+    let plan = &harmless(plan);
     let mut out = String::new();
     let what = if plan.destroy { "destroy" } else { "plan" };
     let _ = writeln!(out, "{}", paint.bold(&format!("Lockstep {what} of stack {}", plan.stack)));
@@ -88,6 +94,7 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
 
 /// What drift found: who moved, old and new.
 pub fn drift(plan: &Plan, paint: Paint) -> String {
+    let plan = &harmless(plan);
     let mut out = String::new();
     let _ = writeln!(out, "{}", paint.bold(&format!("Lockstep drift of stack {}", plan.stack)));
     let _ = writeln!(out, "  tenant   {}\n  account  {}\n", plan.tenant, plan.account);
@@ -114,6 +121,103 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     out
 }
 
+/// The plan with every name, id and sentence as one harmless line. Values stay: see [`shown`] and [`write_diff`]. Each
+/// struct is taken apart by name, so that a new field cannot be forgotten.
+fn harmless(plan: &Plan) -> Plan {
+    let Plan {
+        format,
+        stack,
+        tenant,
+        account,
+        destroy,
+        resources,
+        steps,
+        findings,
+        deferred,
+        unproven,
+        record,
+        basis,
+    } = plan.clone();
+    Plan {
+        format,
+        stack: line(&stack),
+        tenant: line(&tenant),
+        account: line(&account),
+        destroy,
+        resources: resources.into_iter().map(harmless_resource).collect(),
+        steps: steps.into_iter().map(harmless_step).collect(),
+        findings: findings
+            .into_iter()
+            .map(|Finding { address, text, help, level }| Finding {
+                address: line(&address),
+                text: line(&text),
+                help: line(&help),
+                level,
+            })
+            .collect(),
+        deferred: deferred
+            .into_iter()
+            .map(|Deferred { address, stage, what, needs, wait_ms, not_before }| Deferred {
+                address: line(&address),
+                stage,
+                what: line(&what),
+                needs: line(&needs),
+                wait_ms,
+                not_before: not_before.as_deref().map(line),
+            })
+            .collect(),
+        unproven: unproven
+            .into_iter()
+            .map(|Unproven { address, id, name, what }| Unproven {
+                address: line(&address),
+                id: line(&id),
+                name: line(&name),
+                what: line(&what),
+            })
+            .collect(),
+        record,
+        basis: line(&basis),
+    }
+}
+
+fn harmless_resource(resource: ResourcePlan) -> ResourcePlan {
+    let ResourcePlan { address, kind, verb, changes, unknown, ids, name } = resource;
+    let change = |FieldChange { field, old, new, secret, cause }| FieldChange {
+        field: line(&field),
+        old,
+        new,
+        secret,
+        cause,
+    };
+    ResourcePlan {
+        address: line(&address),
+        kind: line(&kind),
+        verb,
+        changes: changes.into_iter().map(change).collect(),
+        unknown: unknown.iter().map(|field| line(field)).collect(),
+        ids: ids.iter().map(|(name, id)| (line(name), line(id))).collect(),
+        name: name.as_deref().map(line),
+    }
+}
+
+fn harmless_step(step: Step) -> Step {
+    let Step { number, address, kind, verb, stage, what, reason, op, effects, danger, creates, again } = step;
+    Step {
+        number,
+        address: line(&address),
+        kind: line(&kind),
+        verb,
+        stage,
+        what: line(&what),
+        reason: line(&reason),
+        op,
+        effects,
+        danger: danger.as_deref().map(line),
+        creates,
+        again,
+    }
+}
+
 /// What waits, and for what.
 fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     if plan.deferred.is_empty() {
@@ -122,7 +226,7 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     let _ = writeln!(out, "\n{}", paint.bold("Later, by a plan after that time"));
     for later in &plan.deferred {
         let when = match &later.not_before {
-            Some(at) => format!("not before {}", clean(at)),
+            Some(at) => format!("not before {at}"),
             None => format!("not before {} h after this is applied", later.wait_ms / 3_600_000),
         };
         let goes = plan.resources.iter().find(|resource| resource.address == later.address);
@@ -136,11 +240,11 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
 }
 
 fn write_resource(out: &mut String, resource: &ResourcePlan, paint: Paint, causes: bool) {
-    let mut line = format!("  {} {:<24} {}", resource.verb.symbol(), resource.address, resource.verb);
+    let mut head = format!("  {} {:<24} {}", resource.verb.symbol(), resource.address, resource.verb);
     if resource.verb == Verb::Delete {
-        line += &which(resource);
+        head += &which(resource);
     }
-    let _ = writeln!(out, "{}", paint.verb(resource.verb, &line));
+    let _ = writeln!(out, "{}", paint.verb(resource.verb, &head));
     for change in &resource.changes {
         write_change(out, change, resource.verb, paint, causes);
     }
@@ -195,6 +299,7 @@ fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint
     }
 }
 
+/// Each line has a mark before it, unchanged ones too: no line of the output begins with a text of others.
 fn write_diff(out: &mut String, old: &str, new: &str, paint: Paint) {
     let diff = TextDiff::from_lines(old, new);
     for (index, group) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
@@ -203,11 +308,11 @@ fn write_diff(out: &mut String, old: &str, new: &str, paint: Paint) {
         }
         for op in group {
             for change in diff.iter_changes(op) {
-                let line = clean(change.value().trim_end_matches('\n'));
+                let line = line(change.value().trim_end_matches('\n'));
                 let text = match change.tag() {
                     ChangeTag::Delete => paint.bad(&format!("- {line}")),
                     ChangeTag::Insert => paint.good(&format!("+ {line}")),
-                    ChangeTag::Equal => paint.dim(&format!("  {line}")),
+                    ChangeTag::Equal => paint.dim(&format!("| {line}")),
                 };
                 let _ = writeln!(out, "        {text}");
             }
@@ -215,27 +320,19 @@ fn write_diff(out: &mut String, old: &str, new: &str, paint: Paint) {
     }
 }
 
-/// Text from outside without the characters that steer a terminal.
-fn clean(text: &str) -> String {
-    let steers = |ch: char| {
-        ch.is_control()
-            || matches!(ch, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|ch| if steers(ch) { ' ' } else { ch }).collect()
-}
-
 /// A value on one line.
 pub fn shown(value: Option<&Json>) -> String {
     let text = match value {
         None => "(absent)".to_owned(),
         Some(Json::String(text)) if text.is_empty() => "\"\"".to_owned(),
-        Some(Json::String(text)) => clean(text),
+        Some(Json::String(text)) => text.clone(),
         Some(Json::Array(items)) => {
             let items: Vec<String> = items.iter().map(|item| shown(Some(item))).collect();
             format!("[{}]", items.join(", "))
         }
         Some(other) => other.to_string(),
     };
+    let text = line(&text);
     if text.chars().count() <= VALUE_MAX_CHARS {
         return text;
     }
@@ -252,17 +349,17 @@ fn goes<'a>(plan: &'a Plan, step: &Step) -> Option<&'a ResourcePlan> {
 fn which(resource: &ResourcePlan) -> String {
     let ids: Vec<String> = resource.ids.iter().map(|(name, id)| format!("{name} {id}")).collect();
     let name = resource.name.as_ref().map(|name| format!("  {name:?}")).unwrap_or_default();
-    clean(&format!("{name}  {}", ids.join(", ")))
+    format!("{name}  {}", ids.join(", "))
 }
 
 fn write_step(out: &mut String, step: &Step, goes: Option<&ResourcePlan>, paint: Paint) {
     let which = goes.map(which).unwrap_or_default();
-    let what = clean(&step.what);
+    let what = &step.what;
     let line = format!("  {:>2}. {} {}: {what}{which}", step.number, step.verb.symbol(), step.address);
     let _ = writeln!(out, "{}", paint.verb(step.verb, &line));
-    let _ = writeln!(out, "        {}", paint.dim(&format!("because {}", clean(&step.reason))));
+    let _ = writeln!(out, "        {}", paint.dim(&format!("because {}", step.reason)));
     if let Some(danger) = &step.danger {
-        let _ = writeln!(out, "        {} {}", paint.bad("! danger:"), clean(danger));
+        let _ = writeln!(out, "        {} {}", paint.bad("! danger:"), danger);
     }
 }
 
@@ -279,9 +376,9 @@ fn findings(out: &mut String, plan: &Plan, paint: Paint) {
             Level::NotRead => paint.bad("not read"),
         };
         let place = if finding.address.is_empty() { String::new() } else { format!("{}: ", finding.address) };
-        let _ = writeln!(out, "  {word}: {place}{}", clean(&finding.text));
+        let _ = writeln!(out, "  {word}: {place}{}", finding.text);
         if !finding.help.is_empty() {
-            let _ = writeln!(out, "        {}", paint.dim(&format!("help: {}", clean(&finding.help))));
+            let _ = writeln!(out, "        {}", paint.dim(&format!("help: {}", finding.help)));
         }
     }
 }

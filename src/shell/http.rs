@@ -17,8 +17,9 @@ use tokio::sync::Semaphore;
 use super::files;
 use super::proxy::ProxySettings;
 use super::via::Via;
-use crate::engine::reply::{printable, without_query};
+use crate::engine::reply::without_query;
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
+use crate::model::text::line;
 
 /// Largest reply that is taken. A list of 100 Actions with their code (each at most 100 kB) fits.
 const REPLY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
@@ -159,7 +160,7 @@ impl Http {
             Some(via) => (via.origin(), via.base_path()),
             None => (format!("https://{host}"), ""),
         };
-        let place = || printable(&format!("{host}{}", without_query(&path)));
+        let place = || line(&format!("{host}{}", without_query(&path)));
         let url =
             Url::parse(&format!("{origin}{base}{path}")).map_err(|_| format!("{} is no address", place()))?;
         // A URL parser resolves dot segments and escapes; what would leave changed does not leave.
@@ -173,7 +174,7 @@ impl Http {
         if self.via.is_none()
             && (url.host_str() != Some(host.to_ascii_lowercase().as_str()) || has_user(&url))
         {
-            return Err(format!("{:?} is no host name", printable(&host)));
+            return Err(format!("{:?} is no host name", line(&host)));
         }
         let mut map = HeaderMap::new();
         for (name, value) in &headers {
@@ -217,7 +218,7 @@ impl Http {
     }
 
     fn hide(&self, text: &str) -> String {
-        self.hidden.iter().fold(printable(text), |text, hidden| text.replace(hidden.as_str(), "[secret]"))
+        self.hidden.iter().fold(line(text), |text, hidden| text.replace(hidden.as_str(), "[secret]"))
     }
 }
 

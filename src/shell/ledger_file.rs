@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::files::{self, FileProblem};
 use crate::engine::store::LedgerFile;
+use crate::model::text;
 
 /// A ledger is about as large as the Action that would carry it: at most 100 kB. Ten times that is not one.
 const LEDGER_LIMIT_BYTES: u64 = 1024 * 1024;
@@ -36,7 +37,8 @@ impl LedgerFile for PathLedger {
     }
 
     fn save(&self, content: &str) -> Result<(), String> {
-        files::write_atomic(&self.path, content.as_bytes()).map_err(|error| format!("ledger file {error:#}"))
+        files::write_atomic(&self.path, text::json(content).as_bytes())
+            .map_err(|error| format!("ledger file {error:#}"))
     }
 
     fn remove(&self) -> Result<(), String> {

@@ -9,6 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::secrets::Scrub;
+use crate::model::text;
 
 /// The level: `-v` (info), `-vv` (debug) and `-vvv` (trace) win over `LOCKSTEP_LOG`; without both, warnings.
 ///
@@ -87,7 +88,9 @@ impl<W: Write> Write for Line<W> {
 
 impl<W: Write> Drop for Line<W> {
     fn drop(&mut self) {
-        let text = self.scrub.scrub(&String::from_utf8_lossy(&self.bytes));
+        let event = self.scrub.scrub(&String::from_utf8_lossy(&self.bytes));
+        // An event is one line, whatever others put into it.
+        let text = text::line(event.trim_end_matches('\n')) + "\n";
         // A log that cannot be written is no reason to stop.
         let _ = self.inner.write_all(text.as_bytes());
     }

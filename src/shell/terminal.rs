@@ -1,13 +1,15 @@
 //! The terminal: what goes to stdout and stderr, colour, and the one question that may be asked.
 //!
-//! stdout is the result, stderr the conversation. Every text passes the scrubber, then a filter against control
-//! characters: names that somebody else chose must not steer the terminal.
+//! stdout is the result, stderr the conversation. Every text passes the scrubber, then a last filter against what steers
+//! a terminal or a CI runner. Line breaks it cannot judge: whoever puts a text of others into a sentence makes one line of
+//! it first (`model::text`).
 
 use std::fmt;
 use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write};
 
 use super::secrets::Scrub;
 use super::signals::Signals;
+use crate::model::text;
 
 /// `--color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,11 +135,11 @@ impl Say {
         self.out.write(&text);
     }
 
-    /// Like [`Say::out`] without the filter against control characters: for JSON (which escapes them) and for files
-    /// whose bytes matter. Never for text that a terminal shows.
-    pub fn out_exact(&mut self, text: &str) {
-        let text = self.scrub.scrub(text);
-        self.out.write(&text);
+    /// A JSON document, to stdout, over several lines. What would steer a terminal is escaped, so nothing of it is lost.
+    pub fn out_json(&mut self, document: &serde_json::Value) {
+        let text = serde_json::to_string_pretty(document).unwrap_or_default();
+        let text = text::json(&self.scrub.scrub(&text));
+        self.out.write(&(text + "\n"));
     }
 
     /// Conversation, to stderr; no line end is added.
@@ -154,6 +156,16 @@ impl Say {
     /// A line of the conversation.
     pub fn err_line(&mut self, text: impl fmt::Display) {
         self.err(&format!("{text}\n"));
+    }
+
+    /// One line of the result, whatever others put into it: names, ids, messages.
+    pub fn out_one_line(&mut self, text: impl fmt::Display) {
+        self.out_line(text::line(&text.to_string()));
+    }
+
+    /// One line of the conversation, whatever others put into it.
+    pub fn err_one_line(&mut self, text: impl fmt::Display) {
+        self.err_line(text::line(&text.to_string()));
     }
 
     /// Whether stdout gets colour.
@@ -228,10 +240,18 @@ impl Stream {
     }
 }
 
-/// Replaces control and direction characters by blanks; keeps line ends, tabs and, with colour, colour sequences.
+/// Replaces what steers by blanks; keeps line ends, tabs and, with colour, the colours of ours. No line is a command of a
+/// CI runner.
 fn filter(text: &str, color: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    text.split('\n')
+        .map(|line| text::without_commands(filter_line(line, color)))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn filter_line(line: &str, color: bool) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
     while let Some(ch) = rest.chars().next() {
         if let Some(length) = color_sequence(rest) {
             if color {
@@ -240,19 +260,20 @@ fn filter(text: &str, color: bool) -> String {
             rest = &rest[length..];
             continue;
         }
-        let steers = (ch.is_control() && ch != '\n' && ch != '\t')
-            || matches!(ch, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        out.push(if steers { ' ' } else { ch });
+        out.push(if text::steers(ch) && ch != '\t' { ' ' } else { ch });
         rest = &rest[ch.len_utf8()..];
     }
     out
 }
 
-/// Length of the colour sequence (`ESC [ digits and semicolons m`) that the text begins with.
+/// Length of the colour that the text begins with, if plans or drawings of the manifest use it: bold, dim, a foreground.
+/// None conceals, and none paints a background.
 fn color_sequence(text: &str) -> Option<usize> {
     let inner = text.strip_prefix("\u{1b}[")?;
-    let end = inner.find(|ch: char| !(ch.is_ascii_digit() || ch == ';'))?;
-    inner[end..].starts_with('m').then_some(2 + end + 1)
+    let end = inner.find(|ch: char| !ch.is_ascii_digit())?;
+    let is_ours =
+        matches!(inner[..end].parse(), Ok(0..=2 | 31..=36 | 91..=97)) && inner[end..].starts_with('m');
+    is_ours.then_some(2 + end + 1)
 }
 
 #[cfg(test)]
@@ -305,17 +326,35 @@ mod tests {
         scrub.learn(&Secret::new("hunter2-hunter2", Origin::Person));
         say.out_line("out hunter2-hunter2");
         say.err_line("err hunter2-hunter2");
-        say.out_exact("exact hunter2-hunter2");
-        assert_eq!(text(&sink), "out [secret]\nerr [secret]\nexact [secret]");
+        say.out_json(&serde_json::json!("json hunter2-hunter2"));
+        assert_eq!(text(&sink), "out [secret]\nerr [secret]\n\"json [secret]\"\n");
     }
 
     #[test]
     fn remote_names_do_not_steer_the_terminal() {
-        let name = "a\u{1b}]0;title\u{7}b\u{1b}[2Jc\rd\u{202e}e\u{9b}f\u{1b}[1;31mred\u{1b}[0m\tend\n";
-        assert_eq!(filter(name, false), "a ]0;title b [2Jc d e fred\tend\n");
-        assert_eq!(filter(name, true), "a ]0;title b [2Jc d e f\u{1b}[1;31mred\u{1b}[0m\tend\n");
+        let name = "a\u{1b}]0;title\u{7}b\u{1b}[2Jc\rd\u{202e}e\u{9b}f\u{1b}[31mred\u{1b}[0m\tend\u{61c}\n";
+        assert_eq!(filter(name, false), "a ]0;title b [2Jc d e fred\tend \n");
+        assert_eq!(filter(name, true), "a ]0;title b [2Jc d e f\u{1b}[31mred\u{1b}[0m\tend \n");
         assert_eq!(filter("\u{1b}[31", true), " [31");
+        assert_eq!(filter("\u{1b}[8mhid\u{1b}[1;30;40mden", true), " [8mhid [1;30;40mden", "concealed");
         assert_eq!(filter("Grüße ±", false), "Grüße ±");
+    }
+
+    #[test]
+    fn no_line_is_a_command_of_a_runner() {
+        assert_eq!(filter("a\n  ::stop-commands::x\n", false), "a\n  : :stop-commands::x\n");
+        assert_eq!(filter("\u{200b}::error::x ##[y]", false), " : :error::x # #[y]");
+    }
+
+    #[test]
+    fn drawings_of_the_manifest_keep_their_colours() {
+        let problem =
+            crate::diag::Problem::error(crate::diag::codes::ALL[0].0, "", "title", "reason", "help");
+        let source = crate::manifest::Source::new("lockstep.yaml", "stack: x\n");
+        let diagnostic = crate::diag::Diagnostic { problem, file: "lockstep.yaml".into(), span: None };
+        let drawn = crate::manifest::render(&[diagnostic], &source, true);
+        assert!(drawn.contains("\u{1b}["), "{drawn:?}");
+        assert_eq!(filter(&drawn, true), drawn);
     }
 
     #[test]

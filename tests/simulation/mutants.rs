@@ -378,4 +378,11 @@ pub const MUTANTS: &[Mutant] = &[
         ".filter(|old| !is_back(field, old) || true)",
         &["test fields::destroy::what_a_killed_destroy_put_back_is_not_recorded_as_ours"],
     ),
+    mutant(
+        "name with line break",
+        "src/model/text.rs",
+        "if steers(ch) { ' ' } else { ch }",
+        "if steers(ch) && ch != '\n' { ' ' } else { ch }",
+        &["test fields::hostile::no_field_of_any_reply_writes_a_line_of_ours"],
+    ),
 ];

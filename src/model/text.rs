@@ -1,0 +1,129 @@
+//! Texts of others, made harmless for a terminal, a log and a file.
+//!
+//! Names and messages come from people who are not the one that reads them. Such a text may hold line breaks that begin a
+//! line of ours, characters that a terminal obeys or that nobody sees, and words that a CI runner takes for a command.
+//! [`line`] makes one harmless line of it for people; [`json`] escapes the same in JSON, where nothing may be lost.
+
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
+
+/// Longest line made of a text of others, in characters.
+const LINE_MAX_CHARS: usize = 1000;
+
+/// What runners look for anywhere in a line (GitHub and Azure, TeamCity).
+const COMMANDS: [&str; 3] = ["##[", "##vso[", "##teamcity["];
+
+/// Whether a character steers whatever shows it, or cannot be seen: control and format characters (direction of writing,
+/// zero width, tags), line and paragraph separators, and what Unicode calls ignorable.
+pub fn steers(ch: char) -> bool {
+    if ch.is_ascii() {
+        return ch.is_ascii_control();
+    }
+    let category = CodePointMapData::<GeneralCategory>::new().get(ch);
+    matches!(
+        category,
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(ch)
+}
+
+/// One line of bounded length that steers nothing: what steers is a blank, what is too long is cut.
+pub fn line(text: &str) -> String {
+    line_of(text, LINE_MAX_CHARS)
+}
+
+/// The same with a bound of one's own, in characters. The cut is in the middle: what is said last often decides.
+pub fn line_of(text: &str, max_chars: usize) -> String {
+    let plain = |text: &str| -> String { text.chars().map(|ch| if steers(ch) { ' ' } else { ch }).collect() };
+    let count = text.chars().count();
+    if count <= max_chars {
+        return without_commands(plain(text));
+    }
+    let tail = max_chars / 3;
+    let head: String = text.chars().take(max_chars - tail - 1).collect();
+    let tail: String = text.chars().skip(count - tail).collect();
+    without_commands(plain(&format!("{head}…{tail}")))
+}
+
+/// A line that no CI runner takes for a command. GitHub's begin with `::` after any blanks, or hold one of [`COMMANDS`].
+pub fn without_commands(line: String) -> String {
+    let mut line = line;
+    if line.trim_start().starts_with("::") {
+        line = line.replacen("::", ": :", 1);
+    }
+    for command in COMMANDS {
+        if line.contains(command) {
+            line = line.replace(command, &command.replacen("##", "# #", 1));
+        }
+    }
+    line
+}
+
+/// JSON text in which nothing steers and nothing is lost: what [`line`] would take away is escaped, as JSON allows for any
+/// character of a string. Line ends between values stay: inside a string they are escaped already.
+pub fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (at, ch) in text.char_indices() {
+        let command = ch == '#' && COMMANDS.iter().any(|command| text[at..].starts_with(command));
+        if command || (steers(ch) && ch != '\n') {
+            let mut units = [0; 2];
+            ch.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            out.push(ch);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each kind: C0, DEL, C1, directions, zero width, separators, tags, fillers, selectors.
+    const STEERING: &str = "\u{0}\n\r\t\u{1b}\u{7f}\u{85}\u{9b}\u{ad}\u{61c}\u{180e}\u{200b}\u{200d}\u{200e}\u{200f}\
+        \u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{206f}\u{3164}\u{feff}\u{fff9}\u{110bd}\u{1bca0}\u{1d173}\
+        \u{e0001}\u{e0041}\u{e0100}";
+
+    #[test]
+    fn a_line_of_others_is_one_line_that_steers_nothing() {
+        for ch in STEERING.chars() {
+            assert!(steers(ch), "{ch:?}");
+            assert_eq!(line(&format!("a{ch}b")), "a b", "{ch:?}");
+        }
+        let kept = "Grüße ± 東京 עברית العربية 🙂 ñ \u{a0}x";
+        assert_eq!(line(kept), kept);
+    }
+
+    #[test]
+    fn a_long_text_of_others_keeps_its_beginning_and_its_end() {
+        let text = line(&format!("begin{}end", "ä".repeat(100_000)));
+        assert_eq!(text.chars().count(), LINE_MAX_CHARS);
+        assert!(text.starts_with("begin") && text.ends_with("end") && text.contains('…'));
+    }
+
+    #[test]
+    fn a_text_of_others_is_no_command_for_a_runner() {
+        for (text, shown) in [
+            ("::stop-commands::x", ": :stop-commands::x"),
+            ("\n  ::add-mask::x", "   : :add-mask::x"),
+            ("std::fs", "std::fs"),
+            ("a ##[set-env]x", "a # #[set-env]x"),
+            ("a ##vso[task]x ##teamcity[y]", "a # #vso[task]x # #teamcity[y]"),
+            ("## [heading]", "## [heading]"),
+        ] {
+            assert_eq!(line(text), shown);
+        }
+    }
+
+    #[test]
+    fn json_loses_nothing() {
+        let value = serde_json::json!({ STEERING: [STEERING, "##[x]", "é"], "plain": "é" });
+        let text = json(&serde_json::to_string_pretty(&value).expect("JSON"));
+        assert!(!text.chars().any(|ch| ch != '\n' && steers(ch)), "{text:?}");
+        assert!(!text.contains("##["));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), value);
+        assert!(text.contains('é'), "what does not steer stays as it is");
+    }
+}
