@@ -1,6 +1,8 @@
 //! The command line: one file per command, each an `Args` struct and one function.
 
 mod apply;
+mod domain;
+mod drawing;
 mod drift;
 mod exit;
 mod plan;

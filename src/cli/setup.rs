@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use ring::digest;
 use serde_json::json;
 
+use super::{domain, drawing};
 use crate::diag::{Diagnostic, Problem, Severity};
 use crate::engine::observe::Session;
 use crate::engine::store::Store;
@@ -68,7 +69,7 @@ pub struct ManifestArgs {
     /// The manifest, as an option
     #[arg(short = 'f', long = "file", value_name = "MANIFEST", conflicts_with = "manifest")]
     pub file: Option<PathBuf>,
-    /// A value for ${var.NAME}
+    /// A value for ${var.NAME}; none for a secret, which the list of processes would show
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
     /// Lets ${cmd.NAME} run this shell command
@@ -95,6 +96,9 @@ pub struct ConnectArgs {
     /// Allow --via to an https gateway that is not on this machine
     #[arg(long)]
     pub via_force: bool,
+    /// Refuse any other tenant than this one; needed where the manifest writes out a domain that is none of Auth0's
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
     /// Trust the certificates of this PEM file besides the system's
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
@@ -189,8 +193,7 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
     match manifest::parse(&file.path.display().to_string(), &file.text, &tables()) {
         Ok((parsed, warnings)) => {
             if !warnings.is_empty() {
-                let text = manifest::render(&warnings, &parsed.source, shell.say.err_color());
-                shell.say.err(&text);
+                drawing::draw(&warnings, &parsed.source, shell);
             }
             Ok(Some(Loaded { parsed, file }))
         }
@@ -202,8 +205,7 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
 }
 
 fn reject(rejected: &Rejected, shell: &mut Shell) {
-    let text = rejected.render(shell.say.err_color());
-    shell.say.err(&text);
+    drawing::draw(&rejected.diagnostics, &rejected.source, shell);
     let errors = rejected.diagnostics.iter().filter(|d| d.problem.severity == Severity::Error).count();
     shell.say.err_line(format!("{errors} error{} in the manifest", if errors == 1 { "" } else { "s" }));
 }
@@ -237,8 +239,7 @@ pub fn resolve(
     let diagnostics: Vec<Diagnostic> =
         problems.into_iter().map(|problem| loaded.parsed.locate(problem)).collect();
     if !diagnostics.is_empty() {
-        let text = manifest::render(&diagnostics, &loaded.parsed.source, shell.say.err_color());
-        shell.say.err(&text);
+        drawing::draw(&diagnostics, &loaded.parsed.source, shell);
     }
     let errors = diagnostics.iter().any(|diagnostic| diagnostic.problem.severity == Severity::Error);
     Ok((!errors).then_some(manifest))
@@ -410,6 +411,7 @@ pub fn start<'a>(
     let twin = connect.twin.is_some();
     let Some(manifest) = resolve(&loaded, manifest_args, twin, missing, shell)? else { return Ok(None) };
     learn(&manifest, &shell.scrub);
+    domain::admit(&loaded.parsed, &manifest, connect, shell)?;
     let connection = match connection(&manifest, connect, &shell.scrub)? {
         Ok(connection) => connection,
         Err(places) => return Ok(Some(Start::Unconnected(Box::new(manifest), places))),

@@ -1,11 +1,12 @@
 //! Whether the names in references exist, and lead round in no circle. Needs no environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Tables;
 use super::check::Checked;
 use super::connection;
 use super::expr::{Piece, Ref, Target};
+use super::guard::{self, Class};
 use super::leaf::{Input, Leaf};
 use super::source::{Report, Source, Wrong, shown, wrong};
 use crate::diag::{codes, nearest};
@@ -80,47 +81,24 @@ pub fn report_ref(report: &mut Report<'_>, names: &[String], found: &Ref, wrong:
     report.at(names, range, wrong);
 }
 
-/// Where a value that one stores or sends can be read again by others.
-#[derive(PartialEq)]
-enum Audience {
-    /// Those whom the connection's own credentials are for.
-    Endpoint,
-    /// Nobody, or only holders of keys that can do more than that.
-    Nobody,
-    /// Readers of log streams, and whoever runs the endpoint.
-    Streams,
-    Everybody,
-}
-
-fn audience(leaf: &Leaf) -> Audience {
-    match leaf.section {
-        section if connection::is_connection(section) => Audience::Endpoint,
-        _ if !leaf.secret => Audience::Everybody,
-        section if section == "feedback.log_stream" || section.starts_with("log_streams") => {
-            Audience::Streams
-        }
-        _ => Audience::Nobody,
-    }
-}
-
 /// The sources of secrets: from where they may not flow into what others read. A manifest is changed by pull request,
 /// and one line in the wrong place would hand a credential to every reader of a dashboard.
 struct Guarded {
-    /// Texts of references that give a field of its own for a secret its value, and whether they connect. Entries of
+    /// Texts of references that give a field of its own for a secret its value, and what the secret is for. Entries of
     /// mappings are left out: names in there are free, and values are often none (a brand, a client id).
-    texts: BTreeMap<String, bool>,
+    texts: BTreeMap<String, BTreeSet<Class>>,
 }
 
 impl Guarded {
     fn new(leaves: &[Leaf]) -> Guarded {
-        let mut texts = BTreeMap::new();
-        for leaf in leaves.iter().filter(|leaf| leaf.secret && !matches!(leaf.ty, Type::Map { .. })) {
-            let connects = connection::is_connection(leaf.section);
+        let mut texts: BTreeMap<String, BTreeSet<Class>> = BTreeMap::new();
+        for leaf in leaves.iter().filter(|leaf| !matches!(leaf.ty, Type::Map { .. })) {
+            let Some(class) = Class::of(leaf) else { continue };
             for (_, pieces) in leaf.texts() {
                 for piece in pieces {
                     let Piece::Ref(found) = piece else { continue };
                     if !matches!(found.target, Target::Name(_) | Target::Generated(_)) {
-                        *texts.entry(found.target.text()).or_default() |= connects;
+                        texts.entry(found.target.text()).or_default().insert(class);
                     }
                 }
             }
@@ -129,23 +107,21 @@ impl Guarded {
     }
 
     fn keep(&self, leaf: &Leaf, found: &Ref, to: Option<usize>, leaves: &[Leaf]) -> Result<(), Wrong> {
-        let source = to.map(|at| &leaves[at]).filter(|source| source.secret);
-        let source = source.filter(|source| !matches!(source.input, Input::Public(_)));
-        let connects = source.map(|source| connection::is_connection(source.section));
+        let source = to.map(|at| &leaves[at]).filter(|source| !matches!(source.input, Input::Public(_)));
         let target = found.target.text();
-        let Some(connects) = connects.or_else(|| self.texts.get(&target).copied()) else { return Ok(()) };
-        let leaks = match audience(leaf) {
-            Audience::Everybody => true,
-            Audience::Streams => connects,
-            Audience::Endpoint | Audience::Nobody => false,
-        };
-        if !leaks {
+        let mut classes = self.texts.get(&target).cloned().unwrap_or_default();
+        classes.extend(source.and_then(Class::of));
+        // Drawn for code and the stream that is compared with it.
+        classes.extend(matches!(found.target, Target::Generated(_)).then_some(Class::Receiver));
+        // A key of Twilio is named in fields for secrets too; whether it is one is for its value to say.
+        let is_judged_later = !leaf.secret && connection::is_connection(leaf.section) && source.is_none();
+        if is_judged_later || classes.iter().all(|class| guard::takes(leaf, *class)) {
             return Ok(());
         }
         Err(wrong(
             codes::BAD_REFERENCE,
             format!("the reference {} cannot be used", shown(&target)),
-            "its value is a secret, and what stands here can be read by others",
+            format!("its value is a secret, and {}", guard::why(leaf)),
             "use another variable, or write the value",
         ))
     }

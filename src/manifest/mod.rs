@@ -11,6 +11,7 @@
 mod check;
 pub mod connection;
 mod expr;
+mod guard;
 mod leaf;
 mod links;
 mod resolve;

@@ -2,6 +2,7 @@
 //! between fields. Touches nothing itself; all it knows comes through [`Sources`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -9,6 +10,7 @@ use serde_json::Value as Json;
 use super::check::repeat_in_set;
 use super::connection;
 use super::expr::{Piece, Ref, Target};
+use super::guard;
 use super::leaf::{Input, Leaf, extend};
 use super::links::{self, report_ref};
 use super::source::{Report, Wrong, shown, wrong};
@@ -51,9 +53,11 @@ pub fn resolve(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Resu
             attrs.insert(leaf.key.clone(), value);
         }
     }
+    let hidden = resolver.guard();
     if resolver.report.has_errors() {
         let diagnostics = resolver.report.finish();
-        return Err(Rejected { source: Arc::clone(&parsed.source), diagnostics });
+        let source = Arc::new(parsed.source.hiding(hidden));
+        return Err(Rejected { source, diagnostics });
     }
     Ok(Manifest { stack, sections })
 }
@@ -118,6 +122,29 @@ impl Resolver<'_> {
         };
         self.done[at] = State::Done(value.clone());
         value
+    }
+
+    /// Refuses values that hold a secret where others read them. Answers their places, which are not drawn: such a value
+    /// may be written out.
+    fn guard(&mut self) -> Vec<Range<usize>> {
+        let parsed = self.parsed;
+        let values: Vec<(&Leaf, Value)> = parsed
+            .leaves
+            .iter()
+            .zip(&self.done)
+            .filter_map(|(leaf, state)| match state {
+                State::Done(Some(value)) => Some((leaf, value.clone())),
+                _ => None,
+            })
+            .collect();
+        let mut hidden = Vec::new();
+        for leak in guard::check(parsed, &values) {
+            if leak.is_written {
+                hidden.extend(parsed.source.spans().scalars(&leak.leaf.names));
+            }
+            self.report.value(&leak.leaf.names, leak.wrong);
+        }
+        hidden
     }
 
     fn list(&mut self, leaf: &Leaf, items: &[Vec<Piece>]) -> Option<Value> {

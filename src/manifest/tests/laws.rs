@@ -172,7 +172,7 @@ fn a_check_that_repeats_its_value_gives_no_secret_away() {
     };
     let mut tables = tables();
     tables.sections.push(&LOUD);
-    for name in ["AUTH0_CLIENT_SECRET", "P"] {
+    for name in ["TWILIO_API_SECRET", "P"] {
         let text = with(&format!("loud:\n  key: ${{env.{name}}}\n"));
         let Ok((parsed, _)) = parse("m.yaml", &text, &tables) else { panic!("refused") };
         let Err(rejected) = resolve(&parsed, &given(), Missing::Error) else { panic!("accepted") };

@@ -1,5 +1,6 @@
 //! The manifest as a whole: a sample, what is said about wrong ones, what references become, and laws.
 
+mod guard;
 mod laws;
 mod messages;
 mod values;

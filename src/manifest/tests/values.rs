@@ -36,7 +36,6 @@ fn the_origin_of_a_secret_is_that_of_its_weakest_part() {
         ("${twilio.api_secret}", secret("s3cr3t-of-twilio", Origin::Machine)),
         ("Bearer ${twilio.api_secret}", secret("Bearer s3cr3t-of-twilio", Origin::Machine)),
         ("${env.P} ${twilio.api_secret}", secret("path s3cr3t-of-twilio", Origin::Person)),
-        ("${auth0.client_secret}", secret("s3cr3t-of-auth0", Origin::Person)),
         ("${cmd.vault}", secret("s3cr3t-of-vault", Origin::Person)),
         ("${auth0.domain}", secret("acme.eu.auth0.com", Origin::Public)),
         ("x ${auth0.domain}", secret("x acme.eu.auth0.com", Origin::Person)),
