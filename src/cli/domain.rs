@@ -17,7 +17,8 @@ pub fn admit(parsed: &Parsed, manifest: &Manifest, connect: &ConnectArgs, shell:
     }
     // With a twin or a gateway on this machine, nothing reaches the host.
     let stays_here = connect.twin.is_some() || is_local(connect.via.as_deref(), connect.via_force)?;
-    if stays_here || is_of_the_vendor(domain) || manifest::is_handed_in(parsed, "auth0.domain") {
+    // A variable such as AUTH0_DOMAIN is set by whoever runs this.
+    if stays_here || is_of_the_vendor(domain) || manifest::is_handed_in(parsed, "auth0.domain", "domain") {
         return Ok(());
     }
     let signals = shell.signals.clone();
@@ -28,7 +29,7 @@ pub fn admit(parsed: &Parsed, manifest: &Manifest, connect: &ConnectArgs, shell:
         return Ok(());
     }
     bail!(
-        "auth0.domain is {domain}, which is no host of Auth0 and is named by the manifest alone; nothing was sent\n  help: add --domain {domain} if this is your tenant"
+        "auth0.domain is {domain}, which is no host of Auth0 and was chosen by the manifest alone; nothing was sent\n  help: add --domain {domain} if this is your tenant"
     );
 }
 

@@ -96,7 +96,7 @@ pub struct ConnectArgs {
     /// Allow --via to an https gateway that is not on this machine
     #[arg(long)]
     pub via_force: bool,
-    /// Refuse any other tenant than this one; needed where the manifest writes out a domain that is none of Auth0's
+    /// Refuse any other tenant than this one; needed where the manifest chooses a domain that is none of Auth0's
     #[arg(long, value_name = "DOMAIN")]
     pub domain: Option<String>,
     /// Trust the certificates of this PEM file besides the system's

@@ -168,15 +168,17 @@ pub fn files(parsed: &Parsed) -> Vec<&str> {
 }
 
 /// Whether a field's whole value is a variable of the environment or of the command line, so that no edit of the
-/// manifest alone chose it.
-pub fn is_handed_in(parsed: &Parsed, name: &str) -> bool {
+/// manifest alone chose it. The name has to end as said: the manifest chooses among all variables, and CI fills some with
+/// words of a pull request (the name of its branch).
+pub fn is_handed_in(parsed: &Parsed, name: &str, ending: &str) -> bool {
     let leaf = parsed.names.get(name).and_then(|at| parsed.leaves.get(at));
-    leaf.is_some_and(|leaf| match &leaf.input {
-        Input::Text(pieces) => {
-            matches!(pieces.as_slice(), [Piece::Ref(Ref { target: Target::Env(_) | Target::Var(_), .. })])
+    let Some(Leaf { input: Input::Text(pieces), .. }) = leaf else { return false };
+    match pieces.as_slice() {
+        [Piece::Ref(Ref { target: Target::Env(variable) | Target::Var(variable), .. })] => {
+            variable.to_ascii_lowercase().ends_with(ending)
         }
         _ => false,
-    })
+    }
 }
 
 /// Parses a manifest and checks all that needs no environment: syntax, keys, types, ranges, words, required and

@@ -286,7 +286,12 @@ fn no_token_is_asked_for_where_only_the_manifest_says() {
     let proxy = format!("http://{}", outside.local_addr().expect("bound"));
     let run = |domain: &str, command: &str, args: &[&str]| {
         let manifest = folder.write("lockstep.yaml", &quickstart_with("${env.AUTH0_DOMAIN}", domain));
-        lockstep(&[command, &manifest]).args(args).envs(&site.env).env("HTTPS_PROXY", &proxy).run()
+        lockstep(&[command, &manifest])
+            .args(args)
+            .envs(&site.env)
+            .env("HTTPS_PROXY", &proxy)
+            .env("GITHUB_HEAD_REF", "evil.example")
+            .run()
     };
     for command in ["plan", "drift", "apply", "destroy", "show", "unlock"] {
         for domain in [
@@ -294,6 +299,8 @@ fn no_token_is_asked_for_where_only_the_manifest_says() {
             "acme.auth0.com.evil.example",
             "evilauth0.com",
             "evil.${env.AUTH0_DOMAIN}.example",
+            // What the pull request's branch is called.
+            "${env.GITHUB_HEAD_REF}",
         ] {
             let run = run(domain, command, &[]).expect(1);
             assert!(run.err.contains("add --domain"), "{command} {domain}: {}", run.err);
