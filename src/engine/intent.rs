@@ -78,12 +78,20 @@ pub(super) fn goes_on(
 /// beyond it, and short enough for a person who has to wait before something is made again.
 const STALE_MAX_MS: i64 = 5 * 60 * 1000;
 
-/// What stands against steps that would make a second object, should the first one only be slow to appear.
-pub(super) fn may_appear(intent: &Intent, plan: &Plan, as_of_ms: u64) -> Vec<Finding> {
+/// What stands against a plan while an object may only be slow to appear: steps would make a second one, or nobody would
+/// remember the first.
+pub(super) fn may_appear(
+    intent: &Intent,
+    plan: &Plan,
+    seen: &BTreeMap<String, Seen>,
+    as_of_ms: u64,
+) -> Vec<Finding> {
     let now_ms = i64::try_from(as_of_ms).unwrap_or(i64::MAX);
     let again =
-        |lost: &&Lost| plan.steps.iter().any(|step| step.address == lost.address && step.what == lost.what);
-    let waits = intent.lost.iter().filter(again).filter_map(|lost| {
+        |lost: &Lost| plan.steps.iter().any(|step| step.address == lost.address && step.what == lost.what);
+    let is_found = |lost: &Lost| seen.get(&lost.address).is_some_and(|seen| seen.exists || seen.not_read);
+    let open = |lost: &&Lost| again(lost) || !is_found(lost);
+    let waits = intent.lost.iter().filter(open).filter_map(|lost| {
         let at: jiff::Timestamp = lost.at.parse().ok()?;
         let until_ms = at.as_millisecond().saturating_add(STALE_MAX_MS);
         // A time far ahead is no time of ours.
@@ -99,7 +107,7 @@ pub(super) fn may_appear(intent: &Intent, plan: &Plan, as_of_ms: u64) -> Vec<Fin
                     lost.what, lost.at
                 ),
                 help: format!(
-                    "run again after {until}: what is found by then is taken over, and what is not is made again"
+                    "run again after {until}: what is found by then is this stack's, and what is not was not made"
                 ),
                 level: Level::Blocker,
             }

@@ -346,7 +346,7 @@ pub(super) fn plan(
     });
     if let Some(intent) = found.ledger.as_ref().and_then(|ledger| ledger.intent.as_ref()) {
         let now_ms = reader.server_now_ms().unwrap_or_else(|| reader.now_ms());
-        let waits = intent::may_appear(intent, &plan, now_ms);
+        let waits = intent::may_appear(intent, &plan, seen, now_ms);
         plan.findings.extend(waits);
     }
     let dated = found.ledger.iter().flat_map(|ledger| ledger.resources.iter());

@@ -40,6 +40,10 @@ pub const FAULTS: &[(&str, &str)] = &[
     ("stale", "a GET sees the state before the last write"),
     ("build-fails", "the build that the request starts fails"),
     ("build-takes-TIME", "the build that the request starts takes so long"),
+    (
+        "unseen-TIME",
+        "as lost-after, and the list that the request adds to does not show the new object for so long",
+    ),
     ("do METHOD PATH [JSON]", "another operator's Management API call on the same tenant comes first"),
 ];
 
@@ -165,6 +169,7 @@ pub fn written(rule: &Rule) -> String {
         What::Delay { ms } => format!("delay-{ms}ms"),
         What::BuildFails => "build-fails".to_owned(),
         What::BuildTakes { ms } => format!("build-takes-{ms}ms"),
+        What::Unseen { ms } => format!("unseen-{ms}ms"),
         What::Interject { method, path, body } => {
             let body = if body.is_null() { "" } else { " {…}" };
             format!("do {method} {path}{body}")
@@ -262,6 +267,8 @@ fn fault_of(piece: Piece) -> Result<(What, Option<Piece>), SpecError> {
                 What::Delay { ms: time(text)? }
             } else if let Some(text) = other.strip_prefix("build-takes-") {
                 What::BuildTakes { ms: time(text)? }
+            } else if let Some(text) = other.strip_prefix("unseen-") {
+                What::Unseen { ms: time(text)? }
             } else if let Some(status) = other.parse().ok().filter(|status| (500..600).contains(status)) {
                 What::ServerError { status, after_effect: effect }
             } else {
@@ -394,7 +401,7 @@ mod tests {
                 seen.insert(rule.what.name());
             }
         }
-        assert_eq!(seen.len(), 17, "{seen:?}");
+        assert_eq!(seen.len(), 18, "{seen:?}");
         assert_eq!(
             parse("*: timeout").expect("no time").what,
             What::TimeOut { after_effect: false, ms: 600_000 }

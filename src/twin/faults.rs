@@ -105,6 +105,8 @@ pub enum What {
     BuildFails,
     /// The build that this request starts, if it starts one, takes that long.
     BuildTakes { ms: u64 },
+    /// It takes effect, no reply arrives, and for that long the list that it adds to does not show the new object.
+    Unseen { ms: u64 },
     /// Another operator's Management API call takes effect on the same tenant just before the request.
     Interject { method: Method, path: String, body: Value },
 }
@@ -146,6 +148,7 @@ impl What {
             What::Stale => "stale",
             What::BuildFails => "build_fails",
             What::BuildTakes { .. } => "build_takes",
+            What::Unseen { .. } => "unseen",
             What::Interject { .. } => "interject",
         }
     }
@@ -159,6 +162,7 @@ impl What {
             | What::Garbled { after_effect, .. }
             | What::TimeOut { after_effect, .. } => Some(*after_effect),
             What::RateLimited { .. } | What::NotSent | What::Forbidden | What::Unauthorized => Some(false),
+            What::Unseen { .. } => Some(true),
             What::Delay { .. }
             | What::Stale
             | What::BuildFails

@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 
 pub use self::faults::{Faults, Garble, Rule, What, When};
 pub use self::options::{
-    ALL_SCOPES, BindingRule, Flag, NeverSet, Options, Rate, SecretWithoutValue, WithoutAction,
+    ALL_SCOPES, BindingRule, BudgetTold, Flag, NeverSet, Options, Rate, SecretWithoutValue, WithoutAction,
 };
 pub use self::world::{Account, Tenant, TriggerRef, World};
 
@@ -59,6 +59,33 @@ pub struct Twin {
     in_flight: BTreeMap<String, Vec<u64>>,
     /// The world as it was before the last write; kept only while a rule asks for stale reads.
     before_last_write: Option<Box<World>>,
+    /// What a list does not show yet.
+    pub unseen: Option<Unseen>,
+}
+
+/// An object that was made and that its list does not show yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    host: String,
+    /// Path of the list.
+    path: String,
+    id: String,
+    /// From then on it is shown.
+    pub until_ms: u64,
+}
+
+impl Unseen {
+    /// The list without it.
+    fn hide(&self, body: &mut Value) {
+        let is_it = |item: &Value| ["id", "sid"].iter().any(|key| item[*key] == json!(self.id));
+        match body {
+            Value::Array(items) => items.retain(|item| !is_it(item)),
+            Value::Object(parts) => parts.values_mut().filter_map(Value::as_array_mut).for_each(|items| {
+                items.retain(|item| !is_it(item));
+            }),
+            _ => {}
+        }
+    }
 }
 
 /// The answer to one request.
@@ -150,6 +177,7 @@ impl Twin {
             buckets: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             before_last_write: None,
+            unseen: None,
         }
     }
 
@@ -245,6 +273,7 @@ impl Twin {
             }
             _ => Some(self.serve(request, now_ms, number)),
         };
+        let served = served.map(|done| self.hidden(fault.as_ref(), request, now_ms, done));
         if let Some(What::Delay { ms } | What::TimeOut { ms, .. }) = fault {
             delay_ms = delay_ms.saturating_add(ms);
         }
@@ -256,7 +285,9 @@ impl Twin {
             Some(What::Unauthorized) => Some(reply(denied(request, 401))),
             Some(What::NotSent) => Some(Answer::NotSent("connection refused by the twin".into())),
             Some(What::ServerError { status, .. }) => Some(reply(server_error(request, status))),
-            Some(What::Lost { .. }) => Some(Answer::Lost("the twin dropped the answer".into())),
+            Some(What::Lost { .. } | What::Unseen { .. }) => {
+                Some(Answer::Lost("the twin dropped the answer".into()))
+            }
             Some(What::TimeOut { .. }) => Some(Answer::Lost("the twin gave no answer in time".into())),
             Some(What::Malformed { .. }) => Some(reply(Reply::html(200))),
             Some(What::Garbled { how, .. }) => Some(reply(garbled(how, served.as_ref()))),
@@ -281,6 +312,11 @@ impl Twin {
                     *reset = reset_s.saturating_add_signed(ahead_ms / 1000).to_string();
                 }
             }
+        }
+        if let Answer::Reply(reply) = &mut answer
+            && !twilio::is_host(&request.host)
+        {
+            auth0::rate::tell(self.options.budget_told, now_ms, &mut reply.headers);
         }
         let fate = match &answer {
             Answer::Reply(reply) => Fate::Status(reply.status),
@@ -359,6 +395,27 @@ impl Twin {
         done
     }
 
+    /// What was served, without what its list does not show yet.
+    fn hidden(&mut self, fault: Option<&What>, request: &ApiRequest, now_ms: u64, mut done: Done) -> Done {
+        let path = request.path.split('?').next().unwrap_or_default();
+        if let Some(What::Unseen { ms }) = fault {
+            let made: Value = serde_json::from_slice(&done.reply.body).unwrap_or_default();
+            if let Some(id) = ["sid", "id"].iter().find_map(|key| made[*key].as_str()).filter(|_| done.wrote)
+            {
+                let (host, path, id) = (request.host.clone(), path.to_owned(), id.to_owned());
+                self.unseen = Some(Unseen { host, path, id, until_ms: now_ms.saturating_add(*ms) });
+            }
+        } else if let Some(unseen) = self.unseen.as_ref().filter(|unseen| now_ms < unseen.until_ms)
+            && request.method == Method::Get
+            && (unseen.host.as_str(), unseen.path.as_str()) == (request.host.as_str(), path)
+        {
+            let mut body: Value = serde_json::from_slice(&done.reply.body).unwrap_or_default();
+            unseen.hide(&mut body);
+            done.reply.body = body.to_string().into_bytes();
+        }
+        done
+    }
+
     /// Serves one request under other options.
     fn serve_with(&mut self, options: Options, request: &ApiRequest, now_ms: u64, number: usize) -> Done {
         let usual = std::mem::replace(&mut self.options, options);
@@ -413,7 +470,7 @@ fn rate_limited(request: &ApiRequest, options: &Options, retry_after_s: Option<u
     let mut reply = if twilio::is_host(&request.host) {
         twilio::refusal(429, 20429, "Too Many Requests")
     } else {
-        let reset_s = now_ms / 1_000 + retry_after_s.unwrap_or(1);
+        let reset_s = (now_ms / 1_000).saturating_add(retry_after_s.unwrap_or(1));
         auth0::rate::too_many(options)
             .with_header("x-ratelimit-limit", auth0::rate::limit(options.rate))
             .with_header("x-ratelimit-remaining", 0)

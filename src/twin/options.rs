@@ -99,6 +99,26 @@ pub enum WithoutAction {
     Refuses,
 }
 
+/// What the rate-limit headers of the Management API say, whatever is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetTold {
+    /// What is left.
+    AsItIs,
+    /// Nothing of nothing.
+    Zero,
+    /// Numbers below zero.
+    Negative,
+    /// More is left than there is.
+    TooMuch,
+    /// It is full again in ten years.
+    InYears,
+    /// It was full again at the beginning of the epoch.
+    LongAgo,
+    /// Words, and a `Retry-After` of words.
+    Words,
+}
+
 /// How a setting reads that was never set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -230,6 +250,8 @@ pub struct Options {
     pub same_upload_is_new: bool,
     /// The `Date` of every reply is so far ahead of the world's clock, in ms; `None`: replies have none.
     pub date_ahead_ms: Option<i64>,
+    /// What the rate-limit headers of the Management API say.
+    pub budget_told: BudgetTold,
     /// Builds that no environment serves vanish this long after they ended; `None` (the default) keeps them. (Older
     /// documents speak of an hour.)
     pub unused_builds_expire_ms: Option<u64>,
@@ -269,6 +291,7 @@ impl Default for Options {
         Options {
             latency_ms: 50,
             date_ahead_ms: Some(0),
+            budget_told: BudgetTold::AsItIs,
             build_ms: 400,
             build_with_dependencies_ms: 9_000,
             build_failing_ms: 12_000,

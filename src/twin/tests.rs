@@ -106,6 +106,35 @@ fn a_stale_read_shows_the_state_before_the_last_write() {
 }
 
 #[test]
+fn a_list_may_not_show_what_was_just_made() {
+    let mut bench = Bench::new();
+    let create = When::first(Method::Post, "/api/v2/log-streams");
+    bench.twin.faults.rules = vec![Rule::once(create, What::Unseen { ms: 3_600_000 })];
+    bench.get("/log-streams");
+    let body = log_stream();
+    let asked = bench.raw(Method::Post, "/log-streams", Some(&body));
+    assert!(matches!(asked, Answer::Lost(_)), "{asked:?}");
+    assert_eq!(bench.get("/log-streams").1, json!([]));
+    bench.twin.unseen.as_mut().expect("unseen").until_ms = 0;
+    assert_eq!(bench.get("/log-streams").1.as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn headers_may_tell_another_budget_than_there_is() {
+    let told = [
+        (BudgetTold::Zero, "x-ratelimit-limit", "0"),
+        (BudgetTold::Negative, "x-ratelimit-remaining", "-1"),
+        (BudgetTold::LongAgo, "x-ratelimit-reset", "0"),
+        (BudgetTold::Words, "x-ratelimit-reset", "soon"),
+    ];
+    for (budget_told, name, value) in told {
+        let mut bench = Bench::with(Options { budget_told, ..Options::default() });
+        let Answer::Reply(reply) = bench.raw(Method::Get, "/prompts", None) else { panic!("a reply") };
+        assert_eq!(reply.header(name), Some(value), "{budget_told:?}");
+    }
+}
+
+#[test]
 fn another_operator_may_act_in_between() {
     let mut bench = Bench::new();
     let when = When::first(Method::Get, "/api/v2/guardian/factors");

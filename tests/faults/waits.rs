@@ -279,6 +279,22 @@ fn a_lost_create_whose_list_lags_is_never_made_twice() {
     }
 }
 
+/// What a lost create made is waited for by a destroy, too: nobody would find it afterwards.
+#[test]
+fn what_may_still_appear_is_not_forgotten_by_a_destroy() {
+    for (path, list) in [("/v2/Services", "services"), ("/api/v2/log-streams", "")] {
+        let mut stack = lost_create(path, list, true, 60_000);
+        assert!(matches!(stack.apply().ended, Ended::Failed(_)), "{path}");
+        let early = stack.apply_until(Stop::default(), true).expect("not killed").ended;
+        let Ended::Failed(text) = early else { panic!("{path}: it may appear yet: {early:?}") };
+        assert!(text.contains("not found yet"), "{path}: {text}");
+        stack.in_process.advance_ms(301_000);
+        let ended = stack.apply_until(Stop::default(), true).expect("not killed").ended;
+        assert_eq!(ended, Ended::Done, "{path}");
+        assert_eq!(made(&stack, path), 0, "{path}");
+    }
+}
+
 /// The machine is 25 hours ahead of the server that holds the date.
 #[test]
 fn a_clock_that_is_ahead_removes_nothing_early() {

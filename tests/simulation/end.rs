@@ -9,6 +9,7 @@ use lockstep::twin::{BindingRule, Tenant, World};
 use serde_json::{Value as Json, json};
 
 use super::exempt::{Case, Law};
+use super::ground::Ground;
 use super::laws::objects;
 use super::manifests::{ACCOUNT, DOMAIN, FACTORS};
 use super::model::look;
@@ -160,7 +161,9 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         }
     }),
     ("the tenant refuses to bind the Action", |story| {
-        // "Bind it in the dashboard to see why Auth0 refuses": whoever does finds out, and mends it.
+        // "Bind it in the dashboard to see why Auth0 refuses": whoever does finds out, mends it, and by then what was just
+        // deployed can be bound.
+        story.ground.now_ms += 60_000;
         story.ground.twin.options.custom_phone_binding = BindingRule::Accepted;
     }),
     ("what it made is not all on record", |_| {}),
@@ -469,7 +472,8 @@ fn destroy(story: &mut Story) {
         match proc.ended() {
             Some(Ended::Done) => {
                 let recorded = matches!(story.store, Store::Tenant);
-                let there = objects(&story.ground.twin.world);
+                let there_now = story.ground.twin.world.clone();
+                let there = objects(&there_now);
                 let left: Vec<String> = story
                     .ground
                     .made
@@ -477,8 +481,8 @@ fn destroy(story: &mut Story) {
                     .filter(|(id, made)| made.owner == owner && there.contains_key(*id))
                     // A run with nothing to do does not look for the lease of a dead one.
                     .filter(|(_, made)| leased || !made.name.starts_with("lockstep-lease-"))
-                    // An Action that stays, because it was there before, sends through it.
-                    .filter(|(id, _)| !is_sent_through(&story.ground.twin.world, id))
+                    // An Action that stays, because it was there before, sends through it, and with its limits.
+                    .filter(|(id, _)| !within(&story.ground, id).any(|id| is_sent_through(&there_now, id)))
                     .map(|(_, made)| format!("{} {:?}", made.kind, made.name))
                     .collect();
                 let forgotten = story.ground.edits.keys().any(|edit| edit.contains("ledger"));
@@ -526,6 +530,12 @@ fn destroy(story: &mut Story) {
         }
     }
     story.ground.blame(Law::Second, &case, "destroy does not come to its end".into());
+}
+
+/// An object and what it is in: the names of what is in a Verify service begin with the id of what holds it.
+fn within<'a>(ground: &'a Ground, id: &'a str) -> impl Iterator<Item = &'a str> {
+    let holder = |id: &&'a str| ground.made.get(*id)?.name.split(' ').next().filter(|first| *first != *id);
+    std::iter::successors(Some(id), holder).take(3)
 }
 
 /// Whether code that is deployed in the tenant was told of this Verify service.

@@ -23,6 +23,8 @@ pub enum Law {
     Ledger,
     /// Two applies do not interleave, and no lease is left.
     Lease,
+    /// Every wait has an end, and nobody waits by asking again and again.
+    Wait,
 }
 
 /// What is known of the moment in which something was seen.
@@ -44,6 +46,8 @@ pub struct Case {
     pub own_code_throws: bool,
     /// No reply has told the process of the budget yet.
     pub blind: bool,
+    /// The headers do not tell the budget as it is.
+    pub untold: bool,
     /// Another process sends to the same tenant.
     pub shared: bool,
     /// Somebody else made a Verify service of our name.
@@ -180,6 +184,12 @@ pub const EXEMPTIONS: &[Exemption] = &[
         law: Law::Pace,
         reason: "before the first reply nobody knows the budget; two is the smallest plan's burst",
         applies: |case| case.blind,
+    },
+    Exemption {
+        name: "a budget that is not told",
+        law: Law::Pace,
+        reason: "where the headers make no sense nobody knows the budget; a refusal is all that tells of it",
+        applies: |case| case.untold,
     },
     Exemption {
         name: "a budget shared by two processes",

@@ -24,6 +24,8 @@ pub enum Hits {
     All,
     /// Requests that start a build.
     Builds,
+    /// Creates of a step that no unique name guards.
+    Creates,
     /// Reads within the stated bound after a write.
     FreshReads,
 }
@@ -71,7 +73,21 @@ pub const FAULTS: &[Fault] = &[
     fault("401", |_| What::Unauthorized),
     fault("slow", |dice| What::Delay { ms: dice.between(500, 15_000) }),
     Fault { hits: Hits::FreshReads, ..fault("stale", |_| What::Stale) },
+    fault("429 for hours", |dice| What::RateLimited { retry_after_s: Some(dice.between(3_600, 90_000)) }),
+    fault("429 with nonsense", |dice| What::RateLimited {
+        retry_after_s: Some(*dice.pick(&[0, 10 * 365 * 86_400, u64::MAX / 2_000])),
+    }),
+    Fault {
+        hits: Hits::Creates,
+        ..fault("lost unseen", |dice| What::Unseen { ms: dice.between(1_000, UNSEEN_MAX_MS) })
+    },
 ];
+
+/// The last rows, which have a stream of their own so that the draws of the others do not depend on them.
+const ODD: usize = 3;
+
+/// So long a list may not show what was made. Neither vendor names a bound; the program waits longer than this.
+pub const UNSEEN_MAX_MS: u64 = 200_000;
 
 /// How often requests of one run go wrong.
 #[derive(Clone, Debug)]
@@ -81,17 +97,24 @@ pub struct Schedule {
     pub steps_percent: u64,
     pub left: usize,
     dice: Dice,
+    odd: Dice,
 }
 
 impl Schedule {
     pub fn draw(dice: &mut Dice, label: &str) -> Schedule {
         let (percent, steps_percent) =
             *dice.pick(&[(0, 0), (0, 0), (2, 2), (5, 5), (10, 10), (20, 20), (0, 40), (2, 60)]);
-        Schedule { percent, steps_percent, left: dice.below(12) + 1, dice: dice.fork(label) }
+        Schedule {
+            percent,
+            steps_percent,
+            left: dice.below(12) + 1,
+            dice: dice.fork(label),
+            odd: dice.fork("odd"),
+        }
     }
 
     pub fn calm() -> Schedule {
-        Schedule { percent: 0, steps_percent: 0, left: 0, dice: Dice::new(0) }
+        Schedule { percent: 0, steps_percent: 0, left: 0, dice: Dice::new(0), odd: Dice::new(0) }
     }
 
     /// The fault for the next request, if any.
@@ -101,24 +124,33 @@ impl Schedule {
         of_step: bool,
         since_write_ms: u64,
     ) -> Option<(&'static Fault, What)> {
-        if self.left == 0 || !self.dice.chance(if of_step { self.steps_percent } else { self.percent }) {
-            return None;
-        }
-        let fault = self.dice.pick(FAULTS);
+        let percent = if of_step { self.steps_percent } else { self.percent };
+        let (usual, odd) = FAULTS.split_at(FAULTS.len() - ODD);
+        let (dice, table) = match self.left {
+            0 => return None,
+            _ if self.dice.chance(percent) => (&mut self.dice, usual),
+            _ if self.odd.chance(percent.div_ceil(4)) => (&mut self.odd, odd),
+            _ => return None,
+        };
+        let fault = dice.pick(table);
         let is_get = request.method == Method::Get;
         let fits = match fault.hits {
             Hits::All => true,
             Hits::FreshReads => is_get && since_write_ms < STALE_MS,
             Hits::Builds => !is_get && starts_build(request),
+            Hits::Creates => of_step && request.method == Method::Post && UNGUARDED.contains(&&*request.path),
         };
         if !fits {
             return None;
         }
         self.left -= 1;
-        let what = (fault.make)(&mut self.dice);
+        let what = (fault.make)(dice);
         Some((fault, what))
     }
 }
+
+/// Lists that take a second object of a name.
+const UNGUARDED: &[&str] = &["/v2/Services", "/api/v2/log-streams", "/api/v2/actions/actions"];
 
 /// A draft or the code of a Function is written.
 fn starts_build(request: &ApiRequest) -> bool {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockstep::model::api::{Answer, ApiRequest, Method};
 use lockstep::shell::in_process::Handled;
 use lockstep::twin::world::{ApiKey, KeyKind};
-use lockstep::twin::{Fate, Rule, Twin, What, When, World};
+use lockstep::twin::{BudgetTold, Fate, Rule, Twin, What, When, World};
 
 use super::exempt::{Case, Law, exempt};
 use super::faults::{HUGE_BYTES, Schedule};
@@ -18,6 +18,9 @@ use super::procs::{Command, Proc};
 
 /// 2026-11-20T00:00:00Z.
 pub const START_MS: u64 = 1_795_132_800_000;
+
+/// What a killed process made is seen by then: before a lease of any story has run out, as with a minute for a real one.
+const KILLED_UNSEEN_MS: u64 = 4_000;
 
 /// Something that a law forbids.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,6 +153,14 @@ impl Ground {
         *self.coverage.entry((how, proc.column.clone())).or_default() += 1;
     }
 
+    /// A process was killed: its lease keeps everybody out for longer than lists may need by then.
+    pub fn killed(&mut self) {
+        let soon_ms = self.now_ms + KILLED_UNSEEN_MS;
+        if let Some(unseen) = &mut self.twin.unseen {
+            unseen.until_ms = unseen.until_ms.min(soon_ms);
+        }
+    }
+
     fn others_since(&self, mark: usize, who: usize) -> bool {
         self.changes[mark.min(self.changes.len())..].iter().any(|(actor, _)| *actor != who)
     }
@@ -242,6 +253,7 @@ impl Ground {
                 || !self.twin.options.serverless_allowed,
             own_code_throws: false,
             blind: proc.decided_ms(self.now_ms) < proc.told_ms,
+            untold: self.twin.options.budget_told != BudgetTold::AsItIs,
             shared,
             candidate: self.edits.contains_key("theirs: a Verify service of our name"),
             redeployed: false,

@@ -22,6 +22,12 @@ use super::manifests::Draft;
 pub const LEASE_TTL_MS: u64 = 20_000;
 /// More requests than this in one run mean that it does not end.
 const REQUESTS_MAX: usize = 3_000;
+/// A run has this long, as `--deadline` says.
+const DEADLINE_MS: u64 = 15 * 60_000;
+/// After it, what is on its way is waited for, and record and lease are put in order.
+const AFTER_DEADLINE_MS: u64 = 120_000;
+/// Who wakes up before this has passed, although nothing came, asks again and again.
+const NAP_MS: u64 = 50;
 
 const KILLED_BEFORE: &str = "KILLED before the reply";
 const KILLED_AFTER: &str = "KILLED after the reply";
@@ -49,6 +55,16 @@ pub struct Trouble {
     pub kill: Option<(usize, bool)>,
     pub pause: Option<(usize, u64)>,
     pub interrupt: Option<usize>,
+    /// The clock of the machine is so far ahead.
+    pub ahead_ms: i64,
+    /// `--lease-ttl`, where it is another one.
+    pub lease_ttl_ms: Option<u64>,
+}
+
+impl Trouble {
+    fn ttl_ms(&self) -> u64 {
+        self.lease_ttl_ms.unwrap_or(LEASE_TTL_MS)
+    }
 }
 
 /// What a process tells from inside.
@@ -94,6 +110,8 @@ pub struct Proc {
     starts_ms: u64,
     paused_from_ms: u64,
     paused_until_ms: u64,
+    paused_for_ms: u64,
+    naps: usize,
     last_call: Option<u64>,
     engine: Engine,
     task: TaskId,
@@ -142,7 +160,7 @@ impl Proc {
             store: start.store.clone(),
             entropy: Entropy([u8::try_from(number % 251).unwrap_or(0); 32]),
             rounds: 1,
-            lease_ttl_ms: LEASE_TTL_MS,
+            lease_ttl_ms: start.trouble.ttl_ms(),
             who: format!("someone@somewhere pid {number}"),
             revision: "r1".into(),
             destroy: start.command == Command::Destroy,
@@ -151,7 +169,9 @@ impl Proc {
             named: Default::default(),
             reads_only: false,
         };
-        let mut engine = Engine::new(starts_ms, u64::try_from(number).unwrap_or(0));
+        let local_ms = starts_ms.saturating_add_signed(start.trouble.ahead_ms);
+        let mut engine = Engine::new(local_ms, u64::try_from(number).unwrap_or(0));
+        engine.set_deadline(local_ms + DEADLINE_MS);
         let tenant = engine.connect(connection(start.env));
         let told = Told::default();
         let (slot, command) = (told.clone(), start.command);
@@ -204,10 +224,28 @@ impl Proc {
             starts_ms,
             paused_from_ms: 0,
             paused_until_ms: 0,
+            paused_for_ms: 0,
+            naps: 0,
             last_call: None,
             engine,
             task,
         }
+    }
+
+    /// The time by the clock of its machine.
+    fn local_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_add_signed(self.trouble.ahead_ms)
+    }
+
+    /// What is wrong with how it waited, if anything.
+    pub fn waited_badly(&self, now_ms: u64) -> Option<String> {
+        let most_ms = DEADLINE_MS + AFTER_DEADLINE_MS + self.paused_for_ms;
+        let took_ms = now_ms.saturating_sub(self.starts_ms);
+        if took_ms > most_ms {
+            return Some(format!("run {} took {} s", self.number, took_ms / 1000));
+        }
+        let most = 100 + 5 * self.sent;
+        (self.naps > most).then(|| format!("run {} woke up {} times for nothing", self.number, self.naps))
     }
 
     /// When it was decided to send what leaves now: a process that wakes up goes on where it was.
@@ -282,7 +320,7 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                 wake(ready_ms);
                 continue;
             }
-            proc.engine.handle_input(Input::Tick, ground.now_ms);
+            proc.engine.handle_input(Input::Tick, proc.local_ms(ground.now_ms));
             loop {
                 match proc.engine.poll_output() {
                     Output::Event(_, event) => proc.event(ground, &event),
@@ -318,6 +356,7 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                         match proc.trouble.kill {
                             Some((after, true)) if count == after => {
                                 ground.stop(proc, KILLED_BEFORE);
+                                ground.killed();
                                 (proc.done, proc.killed) = (true, true);
                                 break;
                             }
@@ -326,7 +365,7 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                         }
                         if proc.trouble.interrupt == Some(count) {
                             ground.stop(proc, INTERRUPTED);
-                            proc.engine.handle_input(Input::Interrupt, ground.now_ms);
+                            proc.engine.handle_input(Input::Interrupt, proc.local_ms(ground.now_ms));
                         }
                         if let Some((after, ms)) = proc.trouble.pause
                             && count == after
@@ -335,13 +374,18 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                             ground.note(proc.number, &format!("for {} s", ms / 1000));
                             proc.paused_from_ms = ground.now_ms;
                             proc.paused_until_ms = ground.now_ms + ms;
-                            proc.outlived |= ms > LEASE_TTL_MS;
-                            ground.outlived |= ms > LEASE_TTL_MS;
+                            proc.paused_for_ms += ms;
+                            // The last beat may be some time ago.
+                            let outlived = 2 * ms > proc.trouble.ttl_ms();
+                            proc.outlived |= outlived;
+                            ground.outlived |= outlived;
                             wake(proc.paused_until_ms);
                             break;
                         }
                     }
                     Output::WaitUntil(at_ms) => {
+                        let at_ms = at_ms.saturating_add_signed(-proc.trouble.ahead_ms);
+                        proc.naps += usize::from(at_ms < ground.now_ms + NAP_MS);
                         wake(at_ms);
                         break;
                     }
@@ -368,9 +412,10 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                 under_way.insert((proc.paused_until_ms, serial), (who, call, answer));
                 continue;
             }
-            proc.engine.handle_input(Input::Answer(call, answer), ground.now_ms);
+            proc.engine.handle_input(Input::Answer(call, answer), proc.local_ms(ground.now_ms));
             if proc.last_call == Some(call) {
                 ground.stop(proc, KILLED_AFTER);
+                ground.killed();
                 (proc.done, proc.killed) = (true, true);
             }
         }

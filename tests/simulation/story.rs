@@ -19,6 +19,8 @@ use super::{end, laws, worlds};
 
 pub const STACK: &str = "acme-login";
 
+const HOUR_MS: i64 = 3_600_000;
+
 /// What came of a story.
 pub struct Report {
     pub seed: u64,
@@ -231,7 +233,13 @@ impl Story {
         let pause_ms = *dice.pick(&[LEASE_TTL_MS / 4, LEASE_TTL_MS / 2, 3 * LEASE_TTL_MS]);
         let pause = if dice.chance(8) { Some((at(dice), pause_ms)) } else { None };
         let interrupt = if dice.chance(8) { Some(at(dice)) } else { None };
-        Trouble { starts_after_ms: 0, of_steps, kill, pause, interrupt }
+        // Of streams of their own, so that every other draw stays as it was. Without a `Date` the machine's own clock counts.
+        let told = self.ground.twin.options.date_ahead_ms.is_some();
+        let ahead = [0, 0, 0, 0, 0, -3 * HOUR_MS, 3 * HOUR_MS, -25 * HOUR_MS, 25 * HOUR_MS, 72 * HOUR_MS];
+        let ahead_ms = if told { *self.dice.fork("clock").pick(&ahead) } else { 0 };
+        let ttls = [None, None, None, Some(6_000)];
+        let lease_ttl_ms = *self.dice.fork("lease").pick(&ttls);
+        Trouble { starts_after_ms: 0, of_steps, kill, pause, interrupt, ahead_ms, lease_ttl_ms }
     }
 
     /// Runs processes to their ends, and looks at what they said.
@@ -247,6 +255,9 @@ impl Story {
             };
             self.ground.say(&format!("P{} ended: {ended}", proc.number));
             self.whisper(proc);
+            if let Some(what) = proc.waited_badly(self.ground.now_ms) {
+                self.ground.blame(Law::Wait, &Case::default(), what);
+            }
         }
         self.ground.turns_end();
         procs

@@ -3,7 +3,7 @@
 use lockstep::model::api::Method;
 use lockstep::twin::world::{LogStream, PhoneProvider};
 use lockstep::twin::{
-    ALL_SCOPES, BindingRule, Flag, NeverSet, Options, Rate, SecretWithoutValue, TriggerRef, Twin,
+    ALL_SCOPES, BindingRule, BudgetTold, Flag, NeverSet, Options, Rate, SecretWithoutValue, TriggerRef, Twin,
     WithoutAction,
 };
 use serde_json::json;
@@ -20,6 +20,8 @@ pub fn options(dice: &mut Dice) -> Options {
     };
     let mut options = Options {
         date_ahead_ms: *dice.pick(&[Some(0), Some(0), Some(0), Some(-90_000_000), Some(90_000_000), None]),
+        // Of its own stream, as above.
+        budget_told: *dice.fork("budget told").pick(TOLD),
         latency_ms: *dice.pick(&[20, 50, 50, 300]),
         build_ms: *dice.pick(&[100, 400, 3_000]),
         build_with_dependencies_ms: *dice.pick(&[2_000, 9_000, 45_000]),
@@ -104,6 +106,15 @@ pub fn options(dice: &mut Dice) -> Options {
     options.custom_phone_needs_binding &= options.custom_phone_binding == BindingRule::Accepted;
     options
 }
+
+/// What headers say of the budget: mostly the truth.
+const TOLD: &[BudgetTold] = {
+    use BudgetTold::{AsItIs, InYears, LongAgo, Negative, TooMuch, Words, Zero};
+    &[
+        AsItIs, AsItIs, AsItIs, AsItIs, AsItIs, AsItIs, AsItIs, AsItIs, AsItIs, Zero, Zero, Negative,
+        TooMuch, InYears, LongAgo, Words,
+    ]
+};
 
 /// A code that no recording shows: none, an obvious one, or one that means something else in another place.
 fn some_code(dice: &mut Dice) -> Option<String> {

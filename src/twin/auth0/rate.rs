@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::options::{Options, Rate};
+use super::super::options::{BudgetTold, Options, Rate};
 use super::super::wire::Reply;
 use super::refusal;
 use crate::model::api::{ApiRequest, Method};
@@ -75,6 +75,28 @@ fn plan(rate: Rate, class: Class) -> Option<(u64, u64)> {
 /// What the headers name as the size of the budget.
 pub fn limit(rate: Rate) -> u64 {
     plan(rate, Class::Other).map_or(UNLIMITED, |(size, _)| size)
+}
+
+/// Puts something else in place of what the headers of a reply say of the budget.
+pub fn tell(told: BudgetTold, now_ms: u64, headers: &mut [(String, String)]) {
+    let now_s = now_ms / 1000;
+    for (name, value) in headers {
+        let instead = match (told, name.as_str()) {
+            (BudgetTold::AsItIs, _) => None,
+            (BudgetTold::Zero, "x-ratelimit-limit" | "x-ratelimit-remaining") => Some("0".to_owned()),
+            (BudgetTold::Negative, "x-ratelimit-limit" | "x-ratelimit-remaining") => Some("-1".to_owned()),
+            (BudgetTold::TooMuch, "x-ratelimit-remaining") => Some("4000000000".to_owned()),
+            (BudgetTold::InYears, "x-ratelimit-reset") => Some((now_s + 10 * 365 * 86_400).to_string()),
+            (BudgetTold::LongAgo, "x-ratelimit-reset") => Some("0".to_owned()),
+            (BudgetTold::Words, "retry-after" | "x-ratelimit-remaining" | "x-ratelimit-reset") => {
+                Some("soon".to_owned())
+            }
+            _ => None,
+        };
+        if let Some(instead) = instead {
+            *value = instead;
+        }
+    }
 }
 
 impl Bucket {
