@@ -5,6 +5,7 @@ mod bodies;
 mod code;
 mod fragments;
 mod howto;
+mod said;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -6,6 +6,7 @@
 mod escapes;
 mod http;
 mod interrupted;
+mod json;
 mod killed;
 pub mod lab;
 mod lease;

@@ -7,10 +7,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
+use super::json::json_out;
 use super::plan::{Output, observed};
-use super::setup::{
-    Audit, ConnectArgs, ManifestArgs, Ready, Shell, Written, apart, json_out, progress, ready,
-};
+use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, Written, apart, progress, ready};
 use crate::engine::apply::{Ended, Outcome, Wishes, apply};
 use crate::engine::observe::Observation;
 use crate::manifest::Missing;
@@ -36,7 +35,7 @@ pub struct Args {
     #[command(flatten)]
     manifest: ManifestArgs,
     #[command(flatten)]
-    common: Common,
+    pub(super) common: Common,
     /// Take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
@@ -57,15 +56,15 @@ pub struct DestroyArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
     #[command(flatten)]
-    common: Common,
+    pub(super) common: Common,
 }
 
 #[derive(clap::Args)]
-struct Common {
+pub(super) struct Common {
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
-    output: Output,
+    pub(super) output: Output,
     /// Do not ask: the plan, its dangerous steps and adoptions are confirmed
     #[arg(short, long)]
     yes: bool,
@@ -366,5 +365,5 @@ fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
         };
         json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "not_started": outcome.not_started })
     });
-    json_out(&mut shell.say, "apply", json!({ "plan": plan, "outcome": outcome }));
+    json_out(shell, "apply", json!({ "plan": plan, "outcome": outcome }));
 }

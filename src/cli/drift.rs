@@ -3,8 +3,9 @@
 use anyhow::Result;
 
 use super::exit::Exit;
+use super::json::json_out;
 use super::plan::{Output, observed};
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, json_out, progress, ready};
+use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, progress, ready};
 use crate::manifest::Missing;
 use crate::model::plan::{Cause, Level, Plan, Verb};
 use crate::plan::render::{self, Paint};
@@ -22,7 +23,7 @@ pub struct Args {
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
-    output: Output,
+    pub output: Output,
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
@@ -38,7 +39,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let exit = verdict(&plan);
     if args.output.is_json() {
         let value = serde_json::json!({ "verdict": word(exit), "plan": plan });
-        json_out(&mut shell.say, "drift", value);
+        json_out(shell, "drift", value);
     } else {
         let text = render::drift(&plan, Paint(shell.say.out_color()));
         shell.say.out(&text);

@@ -5,6 +5,7 @@ mod domain;
 mod drawing;
 mod drift;
 mod exit;
+mod json;
 mod plan;
 mod setup;
 mod show;
@@ -12,6 +13,7 @@ mod twin;
 mod unlock;
 mod validate;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use exit::Exit;
@@ -49,35 +51,87 @@ enum Command {
     Twin(twin::Args),
 }
 
+impl Command {
+    /// The form of the result, where there is a choice.
+    fn output(&self) -> Option<&plan::Output> {
+        match self {
+            Command::Validate(args) => Some(&args.output),
+            Command::Plan(args) => Some(&args.output),
+            Command::Apply(args) => Some(&args.common.output),
+            Command::Drift(args) => Some(&args.output),
+            Command::Destroy(args) => Some(&args.common.output),
+            Command::Show(args) => Some(&args.output),
+            Command::Unlock(_) | Command::Twin(_) => None,
+        }
+    }
+}
+
+/// A command line that cannot be read.
+fn misused(error: &clap::Error, words: &[String], twin: Option<&str>) -> u8 {
+    // clap's own code for a typing error is 2, which here would mean "there are changes".
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Done as u8;
+    }
+    let mut say = Say::new(Scrub::default(), ColorChoice::Auto);
+    let said = if let Some(file) = twin {
+        let said = format!("--twin takes its file behind an equals sign\n  help: write --twin={file}");
+        say.err_line(format!("error: {said}"));
+        said
+    } else {
+        let _ = error.print();
+        error.to_string().trim_start_matches("error: ").trim_end().to_owned()
+    };
+    let pairs = words.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json");
+    if pairs || words.iter().any(|word| word == "--output=json") {
+        json::usage_error(&mut say, Exit::Usage as u8, &said);
+    }
+    Exit::Usage as u8
+}
+
+/// The file in `--twin FILE`: the option stands without a value too, so FILE is taken for the manifest, or is one word too
+/// many. A file named `.json` that is no manifest was meant for the twin.
+fn twin_file<'a>(words: &'a [String], error: Option<&clap::Error>) -> Option<&'a str> {
+    let file = words.windows(2).find(|pair| pair[0] == "--twin").map(|pair| pair[1].as_str())?;
+    let is_manifest = || std::fs::read_to_string(file).is_ok_and(|text| text.contains("\"lockstep\""));
+    let is_meant = match error {
+        Some(error) => error.get(ContextKind::InvalidArg).is_some_and(|stray| stray.to_string() == file),
+        None => file.ends_with(".json") && !is_manifest(),
+    };
+    (is_meant && !file.starts_with('-')).then_some(file)
+}
+
 /// Runs the program; answers the process's exit code.
 pub fn main() -> u8 {
-    let cli = match Cli::try_parse() {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let parsed = Cli::try_parse();
+    let twin = twin_file(&words, parsed.as_ref().err());
+    let parsed = match (parsed, twin) {
+        (Ok(_), Some(_)) => Err(Cli::command().error(ErrorKind::UnknownArgument, "")),
+        (parsed, _) => parsed,
+    };
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => {
-            // clap's own code for a typing error is 2, which here would mean "there are changes".
-            let shown = error.use_stderr();
-            let _ = error.print();
-            return if shown { Exit::Usage as u8 } else { Exit::Done as u8 };
-        }
+        Err(error) => return misused(&error, &words, twin),
     };
     let scrub = Scrub::default();
-    let mut say = Say::new(scrub.clone(), cli.color);
+    let say = Say::new(scrub.clone(), cli.color);
+    let wanted = cli.command.output().is_some_and(plan::Output::is_json);
+    let json = json::Document::new(wanted);
     let level = std::env::var("LOCKSTEP_LOG").ok();
     match crate::shell::telemetry::level(cli.verbose, level.as_deref()) {
         Ok(level) => crate::shell::telemetry::start(level, scrub.clone()),
         Err(text) => {
-            say.err_line(format!("error: LOCKSTEP_LOG: {text}"));
-            return Exit::Usage as u8;
+            return failed_early(say, json, Exit::Usage, &format!("LOCKSTEP_LOG: {text}"));
         }
     }
     let signals = match crate::shell::signals::Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            say.err_line(format!("error: {error:#}"));
-            return Exit::Failed as u8;
+            return failed_early(say, json, Exit::Failed, &format!("{error:#}"));
         }
     };
-    let mut shell = setup::Shell { say, scrub, signals, color: cli.color };
+    let mut shell = setup::Shell { say, scrub, signals, color: cli.color, json, refused: None };
     let result = match cli.command {
         Command::Validate(args) => validate::run(&args, &mut shell),
         Command::Plan(args) => plan::run(&args, &mut shell),
@@ -95,23 +149,33 @@ pub fn main() -> u8 {
         ));
     }
     // A signal has the last word: whatever came of the run, it was stopped.
-    if let Some(signal) = shell.signals.first()
-        && !matches!(result, Ok(Exit::Done))
-    {
-        if let Err(error) = result {
-            shell.say.err_line(format!("error: {error:#}"));
-        }
-        return signal.exit_code();
-    }
-    match result {
-        Ok(_) if unwritten.is_some() => Exit::Failed as u8,
-        Ok(exit) => exit as u8,
+    let signal = shell.signals.first().filter(|_| !matches!(result, Ok(Exit::Done)));
+    let exit = match (&result, signal) {
+        (_, Some(signal)) => signal.exit_code(),
+        (Ok(_), None) if unwritten.is_some() => Exit::Failed as u8,
+        (Ok(exit), None) => *exit as u8,
+        (Err(error), None) if error.downcast_ref::<setup::Usage>().is_some() => Exit::Usage as u8,
+        (Err(_), None) => Exit::Failed as u8,
+    };
+    let words = match result {
+        Ok(exit) => shell.refused.clone().unwrap_or_else(|| json::meaning(exit).to_owned()),
         Err(error) => {
-            let usage = error.downcast_ref::<setup::Usage>().is_some();
-            shell.say.err_line(format!("error: {error:#}"));
-            if usage { Exit::Usage as u8 } else { Exit::Failed as u8 }
+            let words = format!("{error:#}");
+            shell.say.err_line(format!("error: {words}"));
+            words
         }
+    };
+    json::json_error(&mut shell, exit, &words);
+    exit
+}
+
+/// Ends before the command begins.
+fn failed_early(mut say: Say, json: json::Document, exit: Exit, words: &str) -> u8 {
+    say.err_line(format!("error: {words}"));
+    if json.wanted {
+        json::usage_error(&mut say, exit as u8, words);
     }
+    exit as u8
 }
 
 /// The command line as clap knows it, for tests and documents.

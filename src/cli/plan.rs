@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::exit::Exit;
+use super::json::json_out;
 use super::setup::{
-    Audit, ConnectArgs, ManifestArgs, Ready, Shell, Start, Written, json_out, progress, start, without,
+    Audit, ConnectArgs, ManifestArgs, Ready, Shell, Start, Written, progress, start, without,
 };
 use crate::engine::observe::{Observation, observe};
 use crate::kinds::Resource;
@@ -34,7 +35,7 @@ pub struct Args {
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
-    output: Output,
+    pub output: Output,
     /// Exit with 2 when there are changes
     #[arg(long)]
     exit_code: bool,
@@ -141,7 +142,7 @@ fn unread(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Shell) 
 
 fn show(args: &Args, plan: &Plan, shell: &mut Shell) -> Result<()> {
     if args.output.is_json() {
-        json_out(&mut shell.say, "plan", serde_json::to_value(plan)?);
+        json_out(shell, "plan", serde_json::to_value(plan)?);
     } else {
         let text = render::plan(plan, Paint(shell.say.out_color()));
         shell.say.out(&text);

@@ -10,14 +10,15 @@ use anyhow::{Context as _, Result, bail};
 use ring::digest;
 use serde_json::json;
 
+use super::json::Document;
 use super::{domain, drawing};
-use crate::diag::{Diagnostic, Problem, Severity};
+use crate::diag::{Diagnostic, Severity};
 use crate::engine::observe::Session;
 use crate::engine::store::Store;
 use crate::engine::{Connection, Grant, TenantId, TwilioAuth};
 use crate::kinds;
 use crate::ledger::prints;
-use crate::manifest::{self, FileError, Missing, Parsed, Rejected, Sources, Tables};
+use crate::manifest::{self, FileError, Missing, Parsed, Source, Sources, Tables};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Event, Plan};
 use crate::model::random::hex;
@@ -43,6 +44,10 @@ pub struct Shell {
     pub signals: Signals,
     /// `--color`, for the voice that tells of progress.
     pub color: ColorChoice,
+    /// The document of `--output json`.
+    pub json: Document,
+    /// What was printed of a manifest that is refused: how many errors it has.
+    pub refused: Option<String>,
 }
 
 /// A mistake on the command line: exit code 64.
@@ -181,33 +186,36 @@ pub fn tables() -> Tables {
     Tables::new(kinds::sections(), kinds::OUTPUTS.iter().copied())
 }
 
-/// A manifest that was read and parsed.
+/// A manifest that was read; what is wrong with it is not told yet.
 pub struct Loaded {
     pub parsed: Parsed,
     file: ManifestFile,
 }
 
-/// Reads and parses; prints every problem. `None`: it has errors.
+/// Reads a manifest. `None`: it is no YAML, which was printed.
 pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
     let file = files::read_manifest(args.path())?;
-    match manifest::parse(&file.path.display().to_string(), &file.text, &tables()) {
-        Ok((parsed, warnings)) => {
-            if !warnings.is_empty() {
-                drawing::draw(&warnings, &parsed.source, shell);
-            }
-            Ok(Some(Loaded { parsed, file }))
-        }
+    match manifest::read(&file.path.display().to_string(), &file.text, &tables()) {
+        Ok(parsed) => Ok(Some(Loaded { parsed, file })),
         Err(rejected) => {
-            reject(&rejected, shell);
+            tell(&rejected.diagnostics, &rejected.source, shell);
             Ok(None)
         }
     }
 }
 
-fn reject(rejected: &Rejected, shell: &mut Shell) {
-    drawing::draw(&rejected.diagnostics, &rejected.source, shell);
-    let errors = rejected.diagnostics.iter().filter(|d| d.problem.severity == Severity::Error).count();
-    shell.say.err_line(format!("{errors} error{} in the manifest", if errors == 1 { "" } else { "s" }));
+/// Prints what is to be said of a manifest, with the number of errors.
+fn tell(diagnostics: &[Diagnostic], source: &Source, shell: &mut Shell) {
+    shell.json.note(diagnostics, &source.text);
+    if !diagnostics.is_empty() {
+        drawing::draw(diagnostics, source, shell);
+    }
+    let errors = diagnostics.iter().filter(|d| d.problem.severity == Severity::Error).count();
+    if errors > 0 {
+        let words = format!("{errors} error{} in the manifest", if errors == 1 { "" } else { "s" });
+        shell.say.err_line(&words);
+        shell.refused = Some(words);
+    }
 }
 
 /// Fills references in and runs the checks of the kinds; prints every problem. `None`: there are errors.
@@ -227,22 +235,9 @@ pub fn resolve(
         },
         made_up: if twin { made_up(&loaded.parsed)? } else { BTreeMap::new() },
     };
-    let manifest = match manifest::resolve(&loaded.parsed, &sources, missing) {
-        Ok(manifest) => manifest,
-        Err(rejected) => {
-            reject(&rejected, shell);
-            return Ok(None);
-        }
-    };
-    let mut problems: Vec<Problem> = Vec::new();
-    kinds::KINDS.iter().for_each(|kind| kind.check(&manifest, &mut problems));
-    let diagnostics: Vec<Diagnostic> =
-        problems.into_iter().map(|problem| loaded.parsed.locate(problem)).collect();
-    if !diagnostics.is_empty() {
-        drawing::draw(&diagnostics, &loaded.parsed.source, shell);
-    }
-    let errors = diagnostics.iter().any(|diagnostic| diagnostic.problem.severity == Severity::Error);
-    Ok((!errors).then_some(manifest))
+    let examined = manifest::examine(&loaded.parsed, &sources, missing, &kinds::check);
+    tell(&examined.diagnostics, &examined.source, shell);
+    Ok((!examined.has_errors()).then_some(examined.manifest))
 }
 
 fn pairs(items: &[String], option: &str) -> Result<BTreeMap<String, String>> {
@@ -554,6 +549,9 @@ fn transport(args: &ConnectArgs, manifest: &Manifest) -> Result<(Transport, Worl
         Some(url) => Some(Via::parse(url, args.via_force).map_err(|problem| usage(problem.to_string()))?),
         None => None,
     };
+    if let Some(via) = via.as_ref().filter(|via| via.is_closed()) {
+        bail!("nothing listens at {via}, the gateway of --via\n  help: start the gateway, or check its port");
+    }
     // A request that outlives the lease would let two runs interleave.
     let request_timeout = args.request_timeout.min(args.lease_ttl / 2).max(Duration::from_millis(500));
     let proxy = if via.is_some() { ProxySettings::none() } else { ProxySettings::of_this_process() };
@@ -656,9 +654,4 @@ pub fn progress(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(TenantId
             Event::Notice(text) => say.err_one_line(format!("  {text}")),
         }
     }
-}
-
-/// A JSON document on stdout: versioned, one object.
-pub fn json_out(say: &mut Say, name: &str, value: serde_json::Value) {
-    say.out_json(&json!({ "format": 1, name: value }));
 }

@@ -4,8 +4,9 @@ use anyhow::{Result, bail};
 use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
+use super::json::json_out;
 use super::plan::{Output, help};
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, json_out, progress, ready};
+use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, progress, ready};
 use crate::engine::lease;
 use crate::manifest::Missing;
 use crate::model::ledger::Ownership;
@@ -20,7 +21,7 @@ pub struct Args {
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
-    output: Output,
+    pub output: Output,
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
@@ -47,7 +48,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
             Err(failed) => json!({ "unknown": failed.to_string() }),
         };
         json_out(
-            &mut shell.say,
+            shell,
             "show",
             json!({ "ledger": found.ledger, "findings": found.findings, "lease": lease }),
         );

@@ -15,8 +15,21 @@ pub use codes::Code;
 /// Whether work can go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// Something was done that a person may want to know.
+    Note,
     Warning,
     Error,
+}
+
+impl Severity {
+    /// The word in messages and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
 }
 
 /// A fault found by a check that knows paths but not text positions.
@@ -94,11 +107,7 @@ impl fmt::Display for Diagnostic {
         if let Some(span) = &self.span {
             write!(f, ":{}:{}", span.line, span.column)?;
         }
-        let severity = match severity {
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        };
-        write!(f, ": {severity}[{code}]: {title}")?;
+        write!(f, ": {}[{code}]: {title}", severity.word())?;
         if !reason.is_empty() {
             write!(f, ": {reason}")?;
         }

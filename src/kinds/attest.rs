@@ -5,7 +5,7 @@
 
 use jiff::civil::Date;
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task};
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, countries};
 use crate::diag::{Problem, codes};
 use crate::model::call::{Failed, Get};
 use crate::model::field::{FIELD, Field, Section, Type};
@@ -59,6 +59,7 @@ static GEO_PERMISSIONS: &[Field] = &[
     Field {
         key: "policy",
         ty: Type::Text { min: 1, max: 500, check: None },
+        lines: true,
         doc: "the rule in words, where a list would be too long",
         ..FIELD
     },
@@ -174,17 +175,27 @@ impl Kind for Attest {
             }
         }
         let codes_of_two = manifest.set(NAME, "geo_permissions.countries");
-        let wrong: Vec<&String> = codes_of_two
-            .iter()
-            .filter(|code| code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase()))
-            .collect();
-        if !wrong.is_empty() {
+        let wrong: Vec<&String> = codes_of_two.iter().filter(|code| !countries::is_country(code)).collect();
+        if let Some(first) = wrong.first() {
             out.push(Problem::error(
                 codes::NOT_ALLOWED,
                 at("geo_permissions.countries"),
-                "not the letters of a country",
+                "countries has letters that no country has",
                 format!("{wrong:?}"),
-                "write two capital letters each, as [DE, AT, CH]; NO in quotes",
+                countries::instead(first),
+            ));
+        }
+        let enabled = manifest.set(NAME, "channels.enabled");
+        let in_use = manifest.set("phone", "channels");
+        let lacks: Vec<&str> =
+            in_use.iter().filter(|channel| !enabled.contains(channel)).map(String::as_str).collect();
+        if !enabled.is_empty() && !lacks.is_empty() {
+            out.push(Problem::error(
+                codes::CONFLICT,
+                at("channels.enabled"),
+                format!("enabled lacks a channel in use: {}", lacks.join(", ")),
+                "phone.channels sends by it, and this says that the service has it switched off",
+                "switch it on in the Console and add it here, or take it out of phone.channels",
             ));
         }
         let says = !codes_of_two.is_empty() || manifest.get(NAME, "geo_permissions.policy").is_some();
@@ -244,19 +255,6 @@ impl Kind for Attest {
             } else {
                 // Nothing to do until it ends, so nothing is said about what to do.
                 tell(Level::Note, format!("{told}; it cannot be verified by an API"), String::new());
-            }
-            if *entry == "channels" {
-                let enabled = manifest.set(NAME, "channels.enabled");
-                let channels = manifest.set("phone", "channels");
-                let lacks: Vec<&str> =
-                    channels.iter().filter(|c| !enabled.contains(c)).map(String::as_str).collect();
-                if !lacks.is_empty() {
-                    let text = format!(
-                        "codes are to go by {}, which nobody attests to be switched on",
-                        lacks.join(", ")
-                    );
-                    tell(Level::Warning, text, format!("{console}; then add it to attest.channels.enabled"));
-                }
             }
         }
         findings

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{Resource, log_stream};
+use super::{Resource, log_stream, stream_endpoint};
 use crate::diag::{Problem, codes};
 use crate::model::field::{FIELD, Field, Section, Type, flat};
 use crate::model::manifest::Manifest;
@@ -194,7 +194,7 @@ pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<P
             out.push(
                 Problem::error(
                     codes::BAD_TEXT,
-                    format!("{SECTION_PATH}.http"),
+                    format!("{SECTION_PATH}.http.{name}"),
                     format!("a stream's name that cannot be an address: {name:?}"),
                     "letters, digits, - and _ only",
                     "choose another name here; the name on the tenant is the key `name`",
@@ -213,6 +213,9 @@ pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<P
                 format!("a stream is found by its name, and {remote:?} is taken"),
                 "give each its own name",
             ));
+        }
+        if let Some(endpoint) = attrs.get("endpoint") {
+            stream_endpoint::unreachable(&at("endpoint"), endpoint, out);
         }
         let filters = manifest.set(SECTION_PATH, &format!("{HTTP}{name}.filters"));
         unknown_filters(&at("filters"), &filters, out);

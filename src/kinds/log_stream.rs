@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, feedback_function, further_streams, named,
-    passwordless, set_of, step, stream_restore, text,
+    passwordless, set_of, step, stream_endpoint, stream_restore, text, urls,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -151,10 +151,7 @@ static SECTION: Section = Section {
 static SECTIONS: &[&Section] = &[&passwordless::SECTION, &SECTION, &further_streams::SECTION];
 
 pub(super) fn https(value: &str) -> Result<(), (String, String)> {
-    if value.starts_with("https://") && !value.contains(char::is_whitespace) {
-        return Ok(());
-    }
-    Err(("Auth0 sends to https only".into(), "write a URL that begins with https://".into()))
+    urls::https(value, "Auth0 sends to https only")
 }
 
 impl Kind for LogStream {
@@ -202,6 +199,7 @@ impl Kind for LogStream {
                 "add feedback.function, or endpoint: with the URL of a receiver",
             ));
         }
+        stream_endpoint::check(manifest, function, out);
         if manifest.set(SECTION_PATH, "pii_config.log_fields").iter().any(|field| field == "phone") {
             out.push(Problem::error(
                 codes::UNSAFE,

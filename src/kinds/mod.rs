@@ -8,6 +8,7 @@ pub mod attest;
 mod binding_order;
 mod code_check;
 pub mod code_limits;
+mod countries;
 pub mod feedback_function;
 mod further_streams;
 pub mod handed_on;
@@ -18,8 +19,10 @@ mod passwordless;
 pub mod phone_provider;
 pub mod phone_template;
 pub mod settings;
+mod stream_endpoint;
 mod stream_restore;
 pub mod trigger_binding;
+mod urls;
 pub mod verify_below;
 pub mod verify_fields;
 pub mod verify_messaging_configuration;
@@ -31,13 +34,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::diag::Problem;
+use crate::diag::{Problem, codes};
 use crate::model::call::{Failed, Get};
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Intent};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Event, Facts, FieldChange, Finding, Level, Stage, Step, Verb};
-use crate::model::value::{Attrs, Ids, Value};
+use crate::model::value::{Attrs, Ids, Part, Value};
 use crate::port::{Reader, Writer};
 
 /// A boxed future of one task.
@@ -357,6 +360,47 @@ pub const OUTPUTS: &[(&str, &[&str])] = &[
     ("feedback_function", &["url"]),
     ("log_stream", &["id"]),
 ];
+
+/// The sections that resources with outputs are made from, in the order in which they are made.
+const MADE: &[(&str, &str)] = &[
+    ("verify_service", "verify_service"),
+    ("action", "action"),
+    ("feedback.function", "feedback_function"),
+    ("feedback.log_stream", "log_stream"),
+    ("phone", "phone_provider"),
+];
+
+/// What the kinds have to say of a manifest, each and together.
+pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
+    KINDS.iter().for_each(|kind| kind.check(manifest, out));
+    for (section, attrs) in &manifest.sections {
+        let Some(at) = MADE.iter().position(|(made, _)| made == section) else { continue };
+        for (key, value) in attrs {
+            let Value::Output(template) = value else { continue };
+            let outputs = template.parts.iter().filter_map(|part| match part {
+                Part::Output(output) => Some(output),
+                Part::Text(_) => None,
+            });
+            let late = |resource: &str| {
+                MADE.iter().position(|(_, made)| *made == resource).is_some_and(|made| made >= at)
+            };
+            out.extend(outputs.filter(|output| late(&output.resource)).map(|output| {
+                let name = format!("{}.{}", output.resource, output.output);
+                let reason = match MADE[at].1 == output.resource {
+                    true => format!("{name} exists only once this was sent"),
+                    false => format!("{name} comes from what is made later"),
+                };
+                Problem::error(
+                    codes::BAD_REFERENCE,
+                    format!("{section}.{key}"),
+                    format!("{} cannot hold ${{{name}}}", key.rsplit('.').next().unwrap_or(key)),
+                    reason,
+                    "write the value out, or take it from a variable",
+                )
+            }));
+        }
+    }
+}
 
 /// The kind of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Kind> {

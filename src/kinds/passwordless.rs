@@ -23,8 +23,8 @@ pub(super) static SECTION: Section = Section {
     fields: &[Field {
         key: "passwordless",
         ty: Type::Bool,
-        default: Some("false"),
-        doc: "codes of passwordless logins get feedback too; the stream then carries the success of every login",
+        doc: "codes of passwordless logins get feedback too, and the stream then carries the success of every login; off \
+              unless written",
         ..FIELD
     }],
 };

@@ -29,7 +29,7 @@ const PATH: &str = "/api/v2/branding/phone/templates";
 const KEPT_MAX: usize = 1000;
 
 const fn long_text(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
-    Field { key, ty: Type::Text { min: 1, max: 20_000, check: None }, wire, doc, ..FIELD }
+    Field { key, ty: Type::Text { min: 1, max: 20_000, check: None }, lines: true, wire, doc, ..FIELD }
 }
 
 static TEMPLATE: &[Field] = &[

@@ -3,7 +3,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, step, text, verify_below, verify_service};
+use super::{
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, countries, step, text, verify_below, verify_service,
+};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
@@ -48,14 +50,17 @@ impl Kind for VerifyMessagingConfiguration {
         for (key, value) in manifest.section(SECTION).into_iter().flatten() {
             let Some(country) = key.strip_prefix(PREFIX) else { continue };
             let place = format!("{SECTION}.{key}");
-            if country != "all" && !(country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase())) {
-                out.push(Problem::error(
-                    codes::BAD_TEXT,
-                    place.clone(),
-                    "not a country",
-                    "an ISO 3166 code of two capitals, or all",
-                    "write US, GB, DE, … or all",
-                ));
+            if country != "all" && !countries::is_country(country) {
+                out.push(
+                    Problem::error(
+                        codes::BAD_TEXT,
+                        place.clone(),
+                        format!("{country:?} is not a country"),
+                        "an ISO 3166 code of two capitals, or all",
+                        countries::instead(country),
+                    )
+                    .at_key(),
+                );
             }
             if value.as_str().is_some_and(|sid| !is_messaging_service(sid)) {
                 out.push(Problem::error(

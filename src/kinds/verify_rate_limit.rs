@@ -152,22 +152,30 @@ impl Kind for VerifyRateLimit {
             let Part::Max(interval) = part else { continue };
             let place = format!("{SECTION}.rate_limits.{name}.buckets.{interval}");
             match seconds(interval) {
-                None => out.push(Problem::error(
-                    codes::BAD_TEXT,
-                    place,
-                    "not an interval",
-                    "a whole number of s, m, h or d, one second to one day",
-                    "write 60s, 10m, 1h or 1d",
-                )),
+                None => out.push(
+                    Problem::error(
+                        codes::BAD_TEXT,
+                        place,
+                        format!("{interval:?} is not an interval"),
+                        "a whole number of s, m, h or d, one second to one day",
+                        "write 60s, 10m, 1h or 1d",
+                    )
+                    .at_key(),
+                ),
                 Some(seconds) => {
                     if let Some(other) = of_limit.insert(seconds, interval) {
-                        out.push(Problem::error(
-                            codes::CONFLICT,
-                            place,
-                            "two buckets of one interval",
-                            format!("{other} is {seconds} seconds too, and Twilio takes one bucket for each"),
-                            "remove one of the two",
-                        ));
+                        out.push(
+                            Problem::error(
+                                codes::CONFLICT,
+                                place,
+                                "two buckets of one interval",
+                                format!(
+                                    "{other} is {seconds} seconds too, and Twilio takes one bucket for each"
+                                ),
+                                "remove one of the two",
+                            )
+                            .at_key(),
+                        );
                     }
                 }
             }
@@ -175,13 +183,16 @@ impl Kind for VerifyRateLimit {
         for (name, buckets) in &intervals {
             let place = format!("{SECTION}.rate_limits.{name}");
             if !is_name(name) {
-                out.push(Problem::error(
-                    codes::BAD_TEXT,
-                    place,
-                    "not a name for a rate limit",
-                    "Twilio takes up to 64 letters, digits, dashes, underscores and dots (60209)",
-                    "choose another name; it is also what the sender passes",
-                ));
+                out.push(
+                    Problem::error(
+                        codes::BAD_TEXT,
+                        place,
+                        format!("{name:?} is not a name for a rate limit"),
+                        "Twilio takes up to 64 letters, digits, dashes, underscores and dots (60209)",
+                        "choose another name; it is also what the sender passes",
+                    )
+                    .at_key(),
+                );
             } else if buckets.is_empty() {
                 out.push(
                     Problem::error(
@@ -191,7 +202,8 @@ impl Kind for VerifyRateLimit {
                         "the buckets say how many sends are allowed in which time",
                         "add buckets: such as 10m: { max: 5 }, unless somebody else manages them",
                     )
-                    .warning(),
+                    .warning()
+                    .at_key(),
                 );
             }
         }

@@ -60,7 +60,8 @@ impl Kind for VerifyService {
                 "remove this line",
             ));
         }
-        if is("skip_sms_to_landlines", true) && !is("lookup_enabled", true) {
+        let may_look = matches!(manifest.get(NAME, "lookup_enabled"), Some(Value::Unknown(_)));
+        if is("skip_sms_to_landlines", true) && !is("lookup_enabled", true) && !may_look {
             out.push(Problem::error(
                 codes::CONFLICT,
                 "verify_service.skip_sms_to_landlines",

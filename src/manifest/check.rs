@@ -11,10 +11,11 @@ use super::Tables;
 use super::expr::{self, Piece};
 use super::leaf::{Input, Leaf, extend};
 use super::source::{Report, Wrong, shown, wrong};
-use super::typed::{self, either, from_node, noun, wrong_type};
+use super::typed::{either, from_node, listed, not_a_mapping, shape, wrong_shape, wrong_type};
+use super::words::meant_key;
 use super::yaml::{self, Key, Node};
-use crate::diag::{codes, nearest};
-use crate::model::field::{Field, Type};
+use crate::diag::codes;
+use crate::model::field::{Field, Type, flat};
 
 /// What the walk found: leaves in the order of the text (defaults last in their section), and the sections that
 /// are there.
@@ -46,6 +47,60 @@ struct Walk<'a, 'r, 's> {
     out: Checked,
 }
 
+/// The keys that a mapping may have: fields, and sections inside it.
+struct Keys<'a> {
+    fields: &'static [Field],
+    inner: &'a [&'static str],
+}
+
+impl Keys<'_> {
+    fn names(&self) -> Vec<&'static str> {
+        self.fields.iter().map(|field| field.key).chain(self.inner.iter().copied()).collect()
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.names().contains(&key)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.inner.is_empty()
+    }
+
+    /// Whether it only holds sections, and says nothing by being there.
+    fn is_group(&self) -> bool {
+        let says = |field: &Field| field.required || field.default.is_some();
+        !self.inner.is_empty() && !self.fields.iter().any(says)
+    }
+
+    /// How such a mapping is written, with those keys if it has them.
+    fn shape(&self, wanted: &[&str]) -> String {
+        let own = match self.fields {
+            [] => String::new(),
+            fields => shape(fields, wanted),
+        };
+        if !self.is_group() || self.fields.iter().any(|field| wanted.contains(&field.key)) {
+            return own;
+        }
+        let own = own.trim_start_matches("{ ").trim_end_matches(" }").to_owned();
+        let inner = self.inner.iter().map(|key| format!("{key}: {{ … }}"));
+        let entries: Vec<String> = Some(own).filter(|own| !own.is_empty()).into_iter().chain(inner).collect();
+        format!("{{ {} }}", entries.join(", "))
+    }
+
+    /// The key that an unknown one stands for.
+    fn meant(&self, key: &str) -> Option<&'static str> {
+        meant_key(key, self.fields, self.inner)
+    }
+}
+
+/// What a mapping has.
+#[derive(Default)]
+struct Found<'n> {
+    nodes: BTreeMap<&'n str, &'n Node>,
+    /// Keys that were written under a name that is not known.
+    meant: BTreeSet<&'static str>,
+}
+
 /// Where a field stands.
 struct Place<'a> {
     section: &'static str,
@@ -74,11 +129,13 @@ impl Walk<'_, '_, '_> {
     fn section(&mut self, path: &[String], node: &Node) {
         let tables = self.tables;
         let dotted = path.join(".");
-        let section = tables.sections.iter().find(|section| section.path == dotted);
+        let section = tables.sections.iter().copied().find(|section| section.path == dotted);
         if let Some(section) = section {
             self.out.present.insert(section.path);
         }
         let name = path.last().map_or("", String::as_str);
+        let fields = section.map_or(&[][..], |section| section.fields);
+        let inner: Vec<&str> = tables.sections_below(&dotted).into_iter().collect();
         let entries = match node {
             Node::Map(entries) => entries.as_slice(),
             Node::Null if path.is_empty() => {
@@ -88,38 +145,75 @@ impl Walk<'_, '_, '_> {
             }
             Node::Null => &[],
             _ => {
-                let reason = format!("this is {}, but a mapping is needed", node.noun());
-                let help = "write key: value lines below it";
-                return self.report.value(path, wrong_type(name, reason, help));
+                let wanted = Keys { fields, inner: &inner }.shape(&listed(node));
+                self.report.value(path, not_a_mapping(name, node, &wanted));
+                return self.refuse_section(&dotted);
             }
         };
-        let fields = section.map_or(&[][..], |section| section.fields);
-        let inner = tables.sections_below(&dotted);
-        let known: Vec<&str> = fields.iter().map(|field| field.key).chain(inner.iter().copied()).collect();
-        let found = self.entries(path, entries, Some(&known));
-        for (key, node) in &found {
+        let keys = Keys { fields, inner: &inner };
+        if entries.is_empty() && !path.is_empty() && keys.is_group() {
+            let help = format!("add {}: below it, or remove the key", either(&keys.names()));
+            let title = format!("{} is empty", shown(name));
+            let wrong = wrong(codes::MISSING_KEY, title, "nothing stands below this key", help);
+            return self.report.key(path, wrong);
+        }
+        let found = self.entries(path, entries, Some(&keys));
+        for (key, node) in &found.nodes {
             if inner.contains(key) {
                 self.section(&extend(path, key), node);
             }
+        }
+        for meant in found.meant.iter().filter(|meant| inner.contains(meant)) {
+            self.refuse_section(&extend(path, meant).join("."));
         }
         let place = Place { section: section.map_or("", |section| section.path), prefix: "", names: path };
         self.fields(&place, fields, &found);
     }
 
-    fn fields(&mut self, place: &Place<'_>, fields: &'static [Field], found: &BTreeMap<&str, &Node>) {
+    /// Takes a section, and all below it, for one that is there with values that are not known.
+    fn refuse_section(&mut self, path: &str) {
+        let below = format!("{path}.");
+        let sections = self.tables.sections.iter().copied();
+        for section in sections.filter(|one| one.path == path || one.path.starts_with(&below)) {
+            if self.out.present.insert(section.path) || section.path == path {
+                let names = split(section.path);
+                let place = Place { section: section.path, prefix: "", names: &names };
+                section.fields.iter().for_each(|field| self.refuse(&place, field));
+            }
+        }
+    }
+
+    /// Takes a field, and all inside it, for values that are not known.
+    fn refuse(&mut self, place: &Place<'_>, field: &'static Field) {
+        let names = extend(place.names, field.key);
+        let key = format!("{}{}", place.prefix, field.key);
+        if let Type::Object(inner) = field.ty {
+            let prefix = format!("{key}.");
+            let place = Place { section: place.section, prefix: &prefix, names: &names };
+            return inner.iter().for_each(|field| self.refuse(&place, field));
+        }
+        self.leaf(place.section, key, &names, field, Input::Refused);
+    }
+
+    fn fields(&mut self, place: &Place<'_>, fields: &'static [Field], found: &Found<'_>) {
         for field in fields {
             let names = extend(place.names, field.key);
-            match (found.get(field.key), field.default) {
+            match (found.nodes.get(field.key), field.default) {
                 (Some(node), _) => self.field(place, field, &names, node),
+                // Written under a name that is not known, which is reported.
+                (None, _) if found.meant.contains(field.key) => self.refuse(place, field),
                 (None, Some(default)) => self.field(place, field, &names, &yaml::decode_default(default)),
-                (None, None) if field.required => self.missing(&names, field.key, field.doc),
+                (None, None) if field.required => {
+                    self.missing(&names, field.key, field.doc);
+                    self.refuse(place, field);
+                }
                 (None, None) => {}
             }
         }
     }
 
     fn missing(&mut self, names: &[String], key: &str, doc: &str) {
-        let title = format!("{} is missing", noun(key));
+        let title = format!("{} is missing", shown(key));
         let below = names[..names.len().saturating_sub(1)].join(".");
         let help = match (below.as_str(), doc) {
             ("", "") => format!("add {key}: to the file"),
@@ -135,16 +229,17 @@ impl Walk<'_, '_, '_> {
         &mut self,
         path: &[String],
         entries: &'n [(Key, Node)],
-        known: Option<&[&str]>,
-    ) -> BTreeMap<&'n str, &'n Node> {
-        let mut found = BTreeMap::new();
+        known: Option<&Keys<'_>>,
+    ) -> Found<'n> {
+        let mut found = Found::default();
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for (key, node) in entries {
             let text = key.text.as_str();
             let names = extend(path, text);
             let count = seen.entry(text).or_default();
             *count += 1;
-            let is_wrong = *count > 1 || !key.is_text || known.is_some_and(|known| !known.contains(&text));
+            let is_unknown = known.is_some_and(|known| !known.has(text));
+            let is_wrong = *count > 1 || !key.is_text || is_unknown || has_control(text);
             if is_wrong && self.report.is_full() {
                 // A text of a megabyte can hold a hundred thousand of these; words for them cost time.
                 self.report.drop_one();
@@ -153,13 +248,18 @@ impl Walk<'_, '_, '_> {
             } else if !key.is_text {
                 let wrong = wrong_type(text, "YAML does not read this key as text", "put the key in quotes");
                 self.report.key(&names, wrong);
-            } else if known.is_some_and(|known| !known.contains(&text)) {
-                let wrong = self.unknown(path, text, known.unwrap_or_default());
+            } else if let Some(known) = known.filter(|_| is_unknown) {
+                let wrong = self.unknown(path, text, known);
                 self.report.key(&names, wrong);
+                found.meant.extend(known.meant(text));
+            } else if let Some(ch) = control(text) {
+                self.report.key(&names, control_in_name(text, ch));
             } else {
-                found.insert(text, node);
+                found.nodes.insert(text, node);
             }
         }
+        // Both were written: the right one counts.
+        found.meant.retain(|meant| !found.nodes.contains_key(meant));
         found
     }
 
@@ -176,27 +276,38 @@ impl Walk<'_, '_, '_> {
         self.report.at(names, range, wrong(codes::DUPLICATE_KEY, title, reason, "keep one of the two"));
     }
 
-    fn unknown(&self, path: &[String], key: &str, known: &[&str]) -> Wrong {
+    fn unknown(&self, path: &[String], key: &str, known: &Keys<'_>) -> Wrong {
         let title = format!("unknown key {}", shown(key));
         let here = if path.is_empty() { "the manifest".to_owned() } else { path.join(".") };
-        let elsewhere = self
-            .tables
-            .sections
-            .iter()
-            .filter(|section| !section.path.is_empty())
-            .find(|section| section.fields.iter().any(|field| field.key == key));
         let help = if key == "<<" {
             "merge keys are not read: write the keys out".to_owned()
-        } else if let Some(near) = nearest(key, known.iter().copied()) {
+        } else if let Some(near) = known.meant(key) {
             format!("did you mean {near}?")
-        } else if let Some(section) = elsewhere {
-            format!("{key} belongs below {}:", section.path)
+        } else if let Some(place) = self.elsewhere(path, key) {
+            format!("{key} belongs below {place}:")
         } else if known.is_empty() {
             "remove it".to_owned()
         } else {
-            format!("the keys here are {}", either(known).replace(" or ", " and "))
+            format!("the keys here are {}", either(&known.names()).replace(" or ", " and "))
         };
         wrong(codes::UNKNOWN_KEY, title, format!("{} has no such key", shown(&here)), help)
+    }
+
+    /// The section or object that has a key of that name: one below the path, if there is such a one.
+    fn elsewhere(&self, path: &[String], key: &str) -> Option<String> {
+        let own = path.join(".");
+        let sections = self.tables.sections.iter().filter(|section| !section.path.is_empty());
+        let places = sections.flat_map(|section| {
+            let keys = flat(section.fields).into_iter();
+            let parents = keys.filter_map(|(dotted, _)| match dotted.rsplit_once('.') {
+                Some((parent, last)) => (last == key).then(|| format!("{}.{parent}", section.path)),
+                None => (dotted == key).then(|| section.path.to_owned()),
+            });
+            parents.collect::<Vec<_>>()
+        });
+        let places: Vec<String> = places.collect();
+        let below = places.iter().find(|place| !own.is_empty() && place.starts_with(&format!("{own}.")));
+        below.or(places.first()).cloned()
     }
 
     fn field(&mut self, place: &Place<'_>, field: &'static Field, names: &[String], node: &Node) {
@@ -205,13 +316,13 @@ impl Walk<'_, '_, '_> {
             (Type::Map { .. } | Type::Object(_) | Type::Named { .. }, Node::Null) => {}
             (_, Node::Null) => {
                 let help = "remove the key to leave the setting as it is, or write a value";
-                let title = format!("{} has no value", noun(field.key));
+                let title = format!("{} has no value", shown(field.key));
                 let wrong = wrong(codes::WRONG_TYPE, title, "a key without a value means nothing", help);
                 self.report.value(names, wrong);
+                self.refuse(place, field);
             }
             (Type::Object(fields), Node::Map(entries)) => {
-                let known: Vec<&str> = fields.iter().map(|field| field.key).collect();
-                let found = self.entries(names, entries, Some(&known));
+                let found = self.entries(names, entries, Some(&Keys { fields, inner: &[] }));
                 let prefix = format!("{key}.");
                 self.fields(&Place { section: place.section, prefix: &prefix, names }, fields, &found);
             }
@@ -220,34 +331,29 @@ impl Walk<'_, '_, '_> {
             }
             (Type::Named { max, fields }, Node::Map(entries)) => {
                 self.too_many(field, names, entries.len(), *max);
-                for (name, node) in self.entries(names, entries, None) {
+                for (name, node) in self.entries(names, entries, None).nodes {
                     let (names, prefix) = (extend(names, name), format!("{key}.{name}."));
+                    let place = Place { section: place.section, prefix: &prefix, names: &names };
                     let found = match node {
-                        Node::Null => BTreeMap::new(),
+                        Node::Null => Found::default(),
                         Node::Map(entries) => {
-                            let known: Vec<&str> = fields.iter().map(|field| field.key).collect();
-                            self.entries(&names, entries, Some(&known))
+                            self.entries(&names, entries, Some(&Keys { fields, inner: &[] }))
                         }
                         other => {
-                            let reason = format!("this is {}, but a mapping is needed", other.noun());
-                            self.report
-                                .value(&names, wrong_type(name, reason, "write key: value lines below it"));
+                            self.report.value(&names, not_a_mapping(name, other, &shape(fields, &[])));
+                            fields.iter().for_each(|field| self.refuse(&place, field));
                             continue;
                         }
                     };
-                    self.fields(
-                        &Place { section: place.section, prefix: &prefix, names: &names },
-                        fields,
-                        &found,
-                    );
+                    self.fields(&place, fields, &found);
                 }
             }
             (Type::Map { .. } | Type::Object(_) | Type::Named { .. }, _) => {
-                let reason = format!("this is {}, but a mapping is needed", node.noun());
-                self.report.value(names, wrong_type(field.key, reason, "write name: value lines below it"));
+                self.report.value(names, wrong_shape(field.key, &field.ty, field.secret, node));
+                self.refuse(place, field);
             }
             (Type::Set(words), Node::List(items)) => {
-                let Some(input) = self.set(field.key, names, items, words) else { return };
+                let input = self.set(field, names, items, words).unwrap_or(Input::Refused);
                 self.leaf(place.section, key, names, field, input);
             }
             (Type::Code, Node::Text(text)) => {
@@ -259,18 +365,18 @@ impl Walk<'_, '_, '_> {
                         let title = "a path of code takes no references";
                         self.report
                             .value(names, wrong(codes::BAD_REFERENCE, title, "must be a plain path", help));
+                        self.refuse(place, field);
                     }
                     Ok(()) => self.leaf(place.section, key, names, field, Input::Code(text.clone())),
                     Err((reason, help)) => {
-                        let title = format!("{} is not a usable path", noun(field.key));
+                        let title = format!("{} is not a usable path", shown(field.key));
                         self.report.value(names, wrong(codes::FILE_REFUSED, title, reason, help));
+                        self.refuse(place, field);
                     }
                 }
             }
             _ => {
-                let Some(input) = self.scalar(field.key, &field.ty, field.secret, names, node) else {
-                    return;
-                };
+                let input = self.scalar(field.key, field, &field.ty, names, node).unwrap_or(Input::Refused);
                 self.leaf(place.section, key, names, field, input);
             }
         }
@@ -285,12 +391,13 @@ impl Walk<'_, '_, '_> {
         input: Input,
     ) {
         let names = names.to_vec();
-        self.out.leaves.push(Leaf { section, key, names, ty: field.ty, secret: field.secret, input });
+        let Field { ty, secret, lines, .. } = *field;
+        self.out.leaves.push(Leaf { section, key, names, ty, secret, lines, input });
     }
 
     fn too_many(&mut self, field: &Field, names: &[String], count: usize, max: usize) {
         if count > max {
-            let title = format!("{} has too many names", noun(field.key));
+            let title = format!("{} has too many names", shown(field.key));
             let reason = format!("has {count}, at most {max} are allowed");
             self.report.key(names, wrong(codes::OUT_OF_RANGE, title, reason, "remove some"));
         }
@@ -306,7 +413,7 @@ impl Walk<'_, '_, '_> {
         max: usize,
     ) {
         self.too_many(field, names, entries.len(), max);
-        for (name, node) in self.entries(names, entries, None) {
+        for (name, node) in self.entries(names, entries, None).nodes {
             let names = extend(names, name);
             let input = match node {
                 Node::Null => {
@@ -315,15 +422,23 @@ impl Walk<'_, '_, '_> {
                     self.report.value(&names, wrong(codes::WRONG_TYPE, title, "text is needed", help));
                     None
                 }
-                node => self.scalar(name, &field.ty, field.secret, &names, node),
+                node => self.scalar(name, field, &field.ty, &names, node),
             };
-            if let Some(input) = input {
-                self.leaf(section, format!("{key}.{name}"), &names, field, input);
-            }
+            let input = input.unwrap_or(Input::Refused);
+            self.leaf(section, format!("{key}.{name}"), &names, field, input);
         }
     }
 
-    fn scalar(&mut self, key: &str, ty: &Type, secret: bool, names: &[String], node: &Node) -> Option<Input> {
+    /// One value of a field, or of an entry of it under a key of its own.
+    fn scalar(
+        &mut self,
+        key: &str,
+        field: &Field,
+        ty: &Type,
+        names: &[String],
+        node: &Node,
+    ) -> Option<Input> {
+        let secret = field.secret;
         let mut node = node.clone();
         if let Node::Text(text) = &node {
             let pieces = self.pieces(names, text)?;
@@ -339,7 +454,11 @@ impl Walk<'_, '_, '_> {
                 })
                 .collect();
             if secret {
-                return self.secret_literal(key, ty, names, literal);
+                return self.secret_literal(key, field, names, literal);
+            }
+            if let Some(ch) = control(&literal).filter(|_| !field.lines) {
+                self.report.value(names, control_in_text(key, ch));
+                return None;
             }
             node = Node::Text(literal);
         }
@@ -367,9 +486,22 @@ impl Walk<'_, '_, '_> {
     }
 
     /// A SID in a mapping of secrets is an address, not a secret; everything else has to come from outside.
-    fn secret_literal(&mut self, key: &str, ty: &Type, names: &[String], literal: String) -> Option<Input> {
-        if matches!(ty, Type::Map { .. }) && is_sid(&literal) {
+    fn secret_literal(
+        &mut self,
+        key: &str,
+        field: &Field,
+        names: &[String],
+        literal: String,
+    ) -> Option<Input> {
+        if matches!(field.ty, Type::Map { .. }) && is_sid(&literal) {
             return Some(Input::Public(literal));
+        }
+        if names_a_file(&literal) {
+            let title = format!("{} is the name of a file, and not what is in it", shown(key));
+            let help = format!("write ${{file.{}}}", literal.trim_start_matches("./"));
+            let reason = "the value itself is needed here";
+            self.report.value(names, wrong(codes::SECRET_IN_CLEAR, title, reason, help));
+            return None;
         }
         let title = format!("{} is a secret, written in clear", shown(key));
         let help = format!("use ${{env.{}}} and keep the value outside the file", env_name(key));
@@ -397,7 +529,14 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn set(&mut self, key: &str, names: &[String], items: &[Node], words: &'static [&str]) -> Option<Input> {
+    fn set(
+        &mut self,
+        field: &'static Field,
+        names: &[String],
+        items: &[Node],
+        words: &'static [&str],
+    ) -> Option<Input> {
+        let key = field.key;
         let mut lists = Vec::new();
         let mut known: BTreeSet<String> = BTreeSet::new();
         let mut failed = false;
@@ -408,7 +547,7 @@ impl Walk<'_, '_, '_> {
         };
         for (at, item) in items.iter().enumerate() {
             let names = extend(names, &at.to_string());
-            match self.scalar(key, &ty, false, &names, item) {
+            match self.scalar(key, field, &ty, &names, item) {
                 None => failed = true,
                 Some(Input::Text(pieces)) => lists.push(pieces),
                 Some(Input::Known(Json::String(word))) => {
@@ -433,13 +572,52 @@ impl Walk<'_, '_, '_> {
 
 /// An entry of a set that is there already.
 pub fn repeat_in_set(key: &str, word: &str) -> Wrong {
-    let title = format!("{} has an entry twice", typed::noun(key));
+    let title = format!("{} has an entry twice", shown(key));
     wrong(
         codes::NOT_ALLOWED,
         title,
         format!("{} is in the list already", shown(word)),
         "remove one of the two",
     )
+}
+
+/// A text that ends like the name of a file of keys: the contents are meant. No secret looks like that.
+fn names_a_file(text: &str) -> bool {
+    let plain = |ch: char| ch.is_ascii_alphanumeric() || matches!(ch, '.' | '_' | '-' | '/');
+    let ends = [".pem", ".key", ".p8", ".txt", ".json", ".crt", ".cer", ".secret", ".token"];
+    text.len() <= 255
+        && text.chars().all(plain)
+        && ends.iter().any(|end| text.len() > end.len() && text.ends_with(end))
+}
+
+/// The first character that belongs into no text of one line.
+pub fn control(text: &str) -> Option<char> {
+    text.chars().find(|ch| ch.is_control())
+}
+
+fn has_control(text: &str) -> bool {
+    control(text).is_some()
+}
+
+/// A character as a person knows it.
+pub fn called(ch: char) -> String {
+    match ch {
+        '\n' | '\r' => "a line break".into(),
+        '\t' => "a tab".into(),
+        '\0' => "a NUL character".into(),
+        ch => format!("the control character U+{:04X}", u32::from(ch)),
+    }
+}
+
+fn control_in_text(key: &str, ch: char) -> Wrong {
+    let title = format!("{} is not valid", shown(key));
+    let reason = format!("has {} in it", called(ch));
+    wrong(codes::BAD_TEXT, title, reason, "write it on one line, without control characters")
+}
+
+fn control_in_name(name: &str, ch: char) -> Wrong {
+    let title = format!("the name {} is not valid", shown(name));
+    wrong(codes::BAD_TEXT, title, format!("has {} in it", called(ch)), "choose another name")
 }
 
 fn is_sid(text: &str) -> bool {

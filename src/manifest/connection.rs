@@ -62,6 +62,7 @@ pub const AUTH0: Section = Section {
             key: "private_key",
             ty: Type::Text { min: 1, max: 32768, check: Some(pem) },
             secret: true,
+            lines: true,
             doc: "private key in PEM for a signed assertion; or client_secret",
             ..FIELD
         },
@@ -158,7 +159,7 @@ pub(super) fn check(checked: &Checked, report: &mut Report<'_>) {
             }
             [keys] => {
                 for key in keys.iter().filter(|key| !has(section, key) && !wrote(source, &names(key))) {
-                    let title = format!("{} is missing", key.replace('_', " "));
+                    let title = format!("{} is missing", key);
                     let others: Vec<_> = keys.iter().filter(|other| *other != key).copied().collect();
                     let reason = format!("{} does not work without {key}", others.join(" and "));
                     let help = format!("add {key}: below {section}:");
@@ -232,12 +233,16 @@ fn one_word(text: &str) -> Answer {
     }
 }
 
-fn pem(text: &str) -> Answer {
+/// A text between the two lines of PEM.
+pub(super) fn is_pem(text: &str) -> bool {
     let text = text.trim();
-    let begins = text.starts_with("-----BEGIN ")
-        && text.lines().next().is_some_and(|line| line.contains("PRIVATE KEY-----"));
-    let ends = text.lines().next_back().is_some_and(|line| line.starts_with("-----END "));
-    if begins && ends {
+    text.starts_with("-----BEGIN ")
+        && text.lines().next_back().is_some_and(|line| line.starts_with("-----END "))
+}
+
+fn pem(text: &str) -> Answer {
+    let is_key = text.trim().lines().next().is_some_and(|line| line.contains("PRIVATE KEY-----"));
+    if is_key && is_pem(text) {
         Ok(())
     } else {
         refuse("is not a private key in PEM", "use the whole file, from -----BEGIN to -----END")

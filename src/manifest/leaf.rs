@@ -16,6 +16,8 @@ pub struct Leaf {
     pub names: Vec<String>,
     pub ty: Type,
     pub secret: bool,
+    /// Its text may have several lines.
+    pub lines: bool,
     pub input: Input,
 }
 
@@ -32,6 +34,8 @@ pub enum Input {
     List(Vec<Vec<Piece>>),
     /// `builtin:NAME` or a relative path.
     Code(String),
+    /// Nothing that could be used, and that is reported: later checks take the value for one that is not known.
+    Refused,
 }
 
 impl Leaf {
@@ -46,7 +50,7 @@ impl Leaf {
     /// Every text with references: the names of its value, and its pieces.
     pub fn texts(&self) -> Vec<(Vec<String>, &[Piece])> {
         match &self.input {
-            Input::Known(_) | Input::Public(_) | Input::Code(_) => Vec::new(),
+            Input::Known(_) | Input::Public(_) | Input::Code(_) | Input::Refused => Vec::new(),
             Input::Text(pieces) => vec![(self.names.clone(), pieces)],
             Input::List(items) => items
                 .iter()

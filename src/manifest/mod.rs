@@ -1,12 +1,12 @@
 //! The manifest: from YAML text to a resolved [`Manifest`], every problem with its place.
 //!
 //! ```text
-//! parse   yaml (values) + spans (places) ─► check along the tables ─► links between fields ─► Parsed
-//! resolve Parsed + Sources (environment, files, commands, variables) ─► Manifest
+//! read    yaml (values) + spans (places) ─► check along the tables ─► links between fields ─► Parsed
+//! examine Parsed + Sources (environment, files, commands, variables) ─► Manifest ─► checks of the kinds
 //! ```
 //!
-//! `parse` needs nothing but the text, so it is the whole of an offline validation. Nothing here touches files,
-//! environment or network: what lies outside comes through [`Sources`].
+//! What is wrong is said in one run: a value that is refused is unknown to the checks that follow. Nothing here touches
+//! files, environment or network: what lies outside comes through [`Sources`].
 
 mod check;
 pub mod connection;
@@ -19,7 +19,9 @@ mod snippet;
 mod source;
 mod sources;
 mod spans;
+mod syntax;
 mod typed;
+mod words;
 mod yaml;
 
 #[cfg(test)]
@@ -33,16 +35,17 @@ pub use resolve::{CODE_MAX, resolve};
 pub use snippet::render;
 pub use source::Source;
 pub use sources::{FileError, Missing, Sources};
-pub use spans::SpanIndex;
+pub use spans::{SpanIndex, line_and_column};
 
 use expr::{Piece, Ref, Target};
 use leaf::{Input, Leaf, extend};
 use links::Names;
 use source::{Report, Wrong, wrong};
-use yaml::{Fault, Node};
+use yaml::Node;
 
-use crate::diag::{Diagnostic, Problem, Span, codes};
+use crate::diag::{Diagnostic, Problem, Severity, Span, codes};
 use crate::model::field::{Field, Section, Type};
+use crate::model::manifest::Manifest;
 
 /// Longest manifest, in bytes. A full one has a few thousand; the rest of the bound is for comments.
 const TEXT_MAX: usize = 1024 * 1024;
@@ -91,6 +94,7 @@ pub struct Parsed {
     leaves: Vec<Leaf>,
     names: Names,
     present: BTreeSet<&'static str>,
+    found: Vec<Diagnostic>,
 }
 
 /// A manifest that was refused: at least one of the diagnostics is an error. They are in the order of the text.
@@ -184,29 +188,41 @@ pub fn is_handed_in(parsed: &Parsed, name: &str, ending: &str) -> bool {
 /// Parses a manifest and checks all that needs no environment: syntax, keys, types, ranges, words, required and
 /// repeated keys, references. Answers the parsed manifest and its warnings, or every problem at once.
 pub fn parse(file: &str, text: &str, tables: &Tables) -> Result<(Parsed, Vec<Diagnostic>), Rejected> {
-    if let Some(wrong) = too_much(text) {
+    let parsed = read(file, text, tables)?;
+    let diagnostics = parsed.found.clone();
+    if has_errors(&diagnostics) {
+        return Err(Rejected { source: Arc::clone(&parsed.source), diagnostics });
+    }
+    Ok((parsed, diagnostics))
+}
+
+/// The same, but a manifest with errors is read as far as it goes, so that [`examine`] finds the rest of what is wrong
+/// with it. Refused is only what is no YAML at all.
+///
+/// # Errors
+/// The text cannot be decoded.
+pub fn read(file: &str, text: &str, tables: &Tables) -> Result<Parsed, Rejected> {
+    if let Some((range, wrong)) = too_much(text) {
         // Not even indexed: the index would take the time that the limit is there to save.
-        let source = Source::new(file, "");
-        let mut report = Report::new(&source);
-        report.value(&[], wrong);
-        let mut diagnostics = report.finish();
-        diagnostics.iter_mut().for_each(|one| one.span = None);
-        return Err(Rejected { source: Arc::new(source), diagnostics });
+        let mut source = Source::bare(file, text);
+        source.hidden = hidden_lines(&source.text, tables);
+        let is_ours = is_ours(&source.text, None);
+        return Err(refused(source, range, wrong, is_ours));
     }
     let mut source = Source::new(file, text);
-    let decoded = yaml::decode(&source.text);
+    let decoded = match syntax::forbidden(&source.text) {
+        Some(found) => Err((found, None)),
+        None => yaml::decode(&source.text).map_err(|fault| (syntax::explain(&source, &fault), fault.place())),
+    };
     if !is_ours(&source.text, decoded.as_ref().ok()) {
-        return Err(foreign(source, decoded.err()));
+        let (range, wrong) = foreign(&source.text, decoded.err().and_then(|(_, place)| place));
+        return Err(refused(source, range, wrong, false));
     }
-    let root = match decoded {
+    let root = match decoded.map_err(|(found, _)| found) {
         Ok(root) => root,
-        Err(fault) => {
-            let (range, wrong) = syntax(&source, fault);
-            let mut report = Report::new(&source);
-            report.at(&[], range, wrong);
-            let diagnostics = report.finish();
+        Err((range, wrong)) => {
             source.hidden = hidden_lines(&source.text, tables);
-            return Err(Rejected { source: Arc::new(source), diagnostics });
+            return Err(refused(source, range, wrong, true));
         }
     };
     source.hidden = hidden_values(&source, tables);
@@ -215,15 +231,10 @@ pub fn parse(file: &str, text: &str, tables: &Tables) -> Result<(Parsed, Vec<Dia
     connection::check(&checked, &mut report);
     let names = Names::new(&checked.leaves);
     links::check(&checked, tables, &names, &mut report);
-    let has_errors = report.has_errors();
-    let diagnostics = report.finish();
-    hide_unknown(&mut source, &root, &diagnostics);
-    let source = Arc::new(source);
-    if has_errors {
-        return Err(Rejected { source, diagnostics });
-    }
+    let found = report.finish();
+    hide_unknown(&mut source, &root, &found);
     let check::Checked { leaves, present } = checked;
-    Ok((Parsed { source, tables: tables.clone(), leaves, names, present }, diagnostics))
+    Ok(Parsed { source: Arc::new(source), tables: tables.clone(), leaves, names, present, found })
 }
 
 /// Whether a text says that it is a manifest, be it a damaged one. Anything else may be somebody's file of secrets that a
@@ -236,100 +247,111 @@ fn is_ours(text: &str, root: Option<&Node>) -> bool {
 }
 
 /// What is said about a text that is no manifest: the place where reading it stopped, and nothing of the text.
-fn foreign(source: Source, fault: Option<Fault>) -> Rejected {
-    let place = match fault {
-        Some(Fault::Syntax { place: Some((line, column)), .. }) => spans::byte_of(&source.text, line, column),
-        _ => 0,
-    };
+fn foreign(text: &str, place: Option<(usize, usize)>) -> (Range<usize>, Wrong) {
+    let at = place.map_or(0, |(line, column)| spans::byte_of(text, line, column));
     let title = "the file is not a manifest";
     let help = "name the manifest, or write lockstep: v1 as its first line";
-    let mut report = Report::new(&source);
-    report.at(&[], place..place, wrong(codes::NOT_YAML, title, "no line of it begins with lockstep:", help));
-    let diagnostics = report.finish();
-    Rejected { source: Arc::new(Source::unseen(&source.file)), diagnostics }
+    (at..at, wrong(codes::NOT_YAML, title, "no line of it begins with lockstep:", help))
 }
 
-fn too_much(text: &str) -> Option<Wrong> {
+/// One problem with the whole text, which is drawn only when it is known to be a manifest.
+fn refused(source: Source, range: Range<usize>, wrong: Wrong, is_ours: bool) -> Rejected {
+    let mut report = Report::new(&source);
+    report.at(&[], range, wrong);
+    let diagnostics = report.finish();
+    let source = if is_ours { source } else { Source::unseen(&source.file) };
+    Rejected { source: Arc::new(source), diagnostics }
+}
+
+fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|one| one.problem.severity == Severity::Error)
+}
+
+/// All that can be said of a manifest without a request.
+#[derive(Debug)]
+pub struct Examined {
+    /// Values that were refused are unknown in it.
+    pub manifest: Manifest,
+    /// In the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The text to draw them with.
+    pub source: Arc<Source>,
+}
+
+impl Examined {
+    /// Whether it may be used.
+    pub fn has_errors(&self) -> bool {
+        has_errors(&self.diagnostics)
+    }
+}
+
+/// Resolves what was read and runs the checks of the kinds, whatever is wrong already: everything is said in one run. A
+/// check that says something of a place that has an error, or of what is below it, speaks of the same mistake again and
+/// is left out.
+pub fn examine(
+    parsed: &Parsed,
+    sources: &dyn Sources,
+    missing: Missing,
+    check: &dyn Fn(&Manifest, &mut Vec<Problem>),
+) -> Examined {
+    let resolve::Resolved { manifest, diagnostics, source } = resolve::values(parsed, sources, missing);
+    let mut diagnostics = [parsed.found.as_slice(), &diagnostics].concat();
+    // The value of a key that is written twice is there all the same.
+    let errors = diagnostics
+        .iter()
+        .filter(|one| one.problem.severity == Severity::Error && one.problem.code != codes::DUPLICATE_KEY);
+    let refused = parsed.leaves.iter().filter(|leaf| matches!(leaf.input, leaf::Input::Refused));
+    let wrong: BTreeSet<String> =
+        errors.map(|one| one.problem.path.clone()).chain(refused.map(Leaf::name)).collect();
+    if wrong.contains("") || wrong.contains("lockstep") {
+        return Examined { manifest, diagnostics, source };
+    }
+    let mut problems = Vec::new();
+    check(&manifest, &mut problems);
+    let is_new = |problem: &Problem| {
+        let ends = problem.path.match_indices('.').map(|(at, _)| at).chain([problem.path.len()]);
+        !ends.map(|end| &problem.path[..end]).any(|path| wrong.contains(path))
+    };
+    diagnostics.extend(problems.into_iter().filter(is_new).map(|problem| parsed.locate(problem)));
+    diagnostics.sort_by_key(|one| {
+        (one.span.is_none(), one.span.as_ref().map_or(0, |span| span.start), one.problem.code)
+    });
+    Examined { manifest, diagnostics, source }
+}
+
+fn too_much(text: &str) -> Option<(Range<usize>, Wrong)> {
     if text.len() > TEXT_MAX {
         let reason = format!("has {} bytes, at most {TEXT_MAX} are read", text.len());
         let help = "move code and certificates into files of their own";
-        return Some(wrong(codes::NOT_YAML, "the manifest is too long", reason, help));
+        return Some((0..0, wrong(codes::NOT_YAML, "the manifest is too long", reason, help)));
     }
     let mut open = 0usize;
-    for byte in text.bytes() {
+    for (at, byte) in text.bytes().enumerate() {
         match byte {
             b'{' | b'[' => open += 1,
             b'}' | b']' => open = open.saturating_sub(1),
             _ => {}
         }
         if open > OPEN_BRACKETS_MAX {
-            let reason = format!("more than {OPEN_BRACKETS_MAX} brackets are open at once");
-            return Some(wrong(codes::NOT_YAML, "the manifest is nested too deeply", reason, "close them"));
+            let reason = format!(
+                "this is bracket {open} of those that are open at once, at most {OPEN_BRACKETS_MAX} are read"
+            );
+            let help = "close them";
+            let wrong = wrong(codes::NOT_YAML, "the manifest is nested too deeply", reason, help);
+            return Some((at..at + 1, wrong));
         }
     }
     None
 }
 
-/// Words and bytes for a text that is no YAML.
-fn syntax(source: &Source, fault: Fault) -> (Range<usize>, Wrong) {
-    let text = &source.text;
-    let (reason, place) = match fault {
-        Fault::Documents => {
-            let at = source.spans().second_document.unwrap_or(0);
-            let title = "the file has more than one document";
-            let help = "write one manifest per file, without --- in it";
-            let range = at..(at + 3).min(text.len());
-            return (range, wrong(codes::NOT_YAML, title, "a second document starts here", help));
-        }
-        Fault::Syntax { reason, place } => (reason, place),
-    };
-    let at = place.map(|(line, column)| spans::byte_of(text, line, column));
-    let title = "the text is not YAML";
-    // `{ a: ${env.X} }`: inside braces the parser reads the { of the reference as a mapping.
-    let stops = [at, source.spans().stopped_at];
-    if let Some(start) = stops.into_iter().flatten().find_map(|at| reference_before(text, at)) {
-        let line_end = text[start..].find('\n').map_or(text.len(), |end| start + end);
-        let end = text[start..line_end].find('}').map_or(line_end, |end| start + end + 1);
-        let help = format!("write \"{}\"", &text[start..end]);
-        let reason = "inside {…} or […], a reference needs quotes";
-        return (start..end, wrong(codes::NOT_YAML, title, reason, help));
-    }
-    let at = at.or(source.spans().stopped_at).unwrap_or(0);
-    let line = text[..at].rfind('\n').map_or(0, |found| found + 1);
-    let indent: String = text[line..].chars().take_while(|ch| *ch == ' ' || *ch == '\t').collect();
-    let help = if indent.contains('\t') {
-        "indent with spaces: YAML allows no tabs here"
-    } else {
-        "mend the text at or above this place: indentation, quotes, brackets"
-    };
-    let end = text[at..].chars().next().map_or(at, |ch| at + if ch == '\n' { 0 } else { ch.len_utf8() });
-    (at..end, wrong(codes::NOT_YAML, title, reason, help))
-}
-
-/// Start of an unquoted `${` on the line of a byte, at or before it, that stands inside an open bracket.
-fn reference_before(text: &str, at: usize) -> Option<usize> {
-    let line = text[..at].rfind('\n').map_or(0, |found| found + 1);
-    let upto = text[line..].find('\n').map_or(text.len(), |end| line + end).min(at.saturating_add(2));
-    let upto = (upto..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
-    // A bracket may have been opened on a line before; references are balanced, so they do not count.
-    let count = |marks: [char; 2]| text[..line].matches(marks).count();
-    let mut open = usize::from(count(['{', '[']) > count(['}', ']']));
-    let mut quote = None;
-    let mut chars = text[line..upto].char_indices().peekable();
-    while let Some((offset, ch)) = chars.next() {
-        match (quote, ch) {
-            (Some(mark), ch) if mark == ch => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(ch),
-            (None, '$') if chars.peek().is_some_and(|(_, next)| *next == '{') && open > 0 => {
-                return Some(line + offset);
-            }
-            (None, '{' | '[') => open += 1,
-            (None, '}' | ']') => open = open.saturating_sub(1),
-            (None, _) => {}
-        }
-    }
-    None
+/// User and password of a URL, wherever one stands.
+fn hidden_users(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("://").filter_map(|(at, mark)| {
+        let start = at + mark.len();
+        let ends = |ch: char| ch.is_whitespace() || matches!(ch, '/' | '?' | '#' | '"' | '\'');
+        let authority = text[start..].split(ends).next().unwrap_or_default();
+        authority.rfind('@').map(|length| start..start + length)
+    })
 }
 
 /// Secrets written in clear, wherever the tables expect one: they are not drawn even in the message that
@@ -350,7 +372,7 @@ fn hidden_values(source: &Source, tables: &Tables) -> Vec<Range<usize>> {
             .iter()
             .any(|field| field.secret || matches!(field.ty, Type::Object(inner) if any_secret(inner)))
     }
-    let mut out = Vec::new();
+    let mut out: Vec<Range<usize>> = hidden_users(&source.text).collect();
     for section in &tables.sections {
         let names: Vec<String> =
             section.path.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect();
@@ -399,7 +421,7 @@ fn hidden_lines(text: &str, tables: &Tables) -> Vec<Range<usize>> {
         }
     }
     tables.sections.iter().for_each(|section| walk(section.fields, &mut keys));
-    let mut out = Vec::new();
+    let mut out: Vec<Range<usize>> = hidden_users(text).collect();
     let mut from = 0;
     for line in text.split_inclusive('\n') {
         for (colon, _) in line.match_indices(':') {

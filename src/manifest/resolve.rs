@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::check::repeat_in_set;
+use super::check::{called, control, repeat_in_set};
 use super::connection;
 use super::expr::{Piece, Ref, Target};
 use super::guard;
 use super::leaf::{Input, Leaf, extend};
 use super::links::{self, report_ref};
-use super::source::{Report, Wrong, shown, wrong};
+use super::source::{Report, Source, Wrong, shown, wrong};
 use super::sources::{FileError, Missing, Sources, refused_file};
-use super::typed::{self, from_text, noun};
+use super::typed::{either, from_text};
+use super::words::meant;
 use super::{Parsed, Rejected};
-use crate::diag::codes;
+use crate::diag::{Diagnostic, Severity, codes};
 use crate::model::field::Type;
 use crate::model::manifest::Manifest;
 use crate::model::secret::{Origin, Scrubber, Secret};
@@ -29,6 +30,24 @@ pub const CODE_MAX: usize = 100_000;
 
 /// Resolves a parsed manifest. Sections and keys as in [`Manifest`]; answers every problem at once.
 pub fn resolve(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Result<Manifest, Rejected> {
+    let Resolved { manifest, diagnostics, source } = values(parsed, sources, missing);
+    if diagnostics.iter().any(|one| one.problem.severity == Severity::Error) {
+        return Err(Rejected { source, diagnostics });
+    }
+    Ok(manifest)
+}
+
+/// What comes of resolving.
+pub struct Resolved {
+    /// Values that were refused are unknown in it.
+    pub manifest: Manifest,
+    pub diagnostics: Vec<Diagnostic>,
+    /// The text, with values that are not to be drawn hidden.
+    pub source: Arc<Source>,
+}
+
+/// The same as far as it goes: a value that was refused is one that is not known, and its problem is told.
+pub fn values(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Resolved {
     let mut resolver = Resolver {
         parsed,
         sources,
@@ -36,6 +55,7 @@ pub fn resolve(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Resu
         done: vec![State::New; parsed.leaves.len()],
         files: BTreeMap::new(),
         cmds: BTreeMap::new(),
+        cut: BTreeSet::new(),
         report: Report::new(&parsed.source),
     };
     let mut stack = String::new();
@@ -43,8 +63,10 @@ pub fn resolve(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Resu
     for section in parsed.present.iter().filter(|section| !section.is_empty()) {
         sections.insert((*section).to_owned(), BTreeMap::new());
     }
+    (0..parsed.leaves.len()).for_each(|at| drop(resolver.leaf(at)));
+    let hidden = resolver.guard();
     for (at, leaf) in parsed.leaves.iter().enumerate() {
-        let Some(value) = resolver.leaf(at) else { continue };
+        let value = resolver.leaf(at).unwrap_or_else(refused);
         if leaf.section.is_empty() {
             if let ("stack", Some(name)) = (leaf.key.as_str(), value.as_str()) {
                 name.clone_into(&mut stack);
@@ -53,13 +75,13 @@ pub fn resolve(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Resu
             attrs.insert(leaf.key.clone(), value);
         }
     }
-    let hidden = resolver.guard();
-    if resolver.report.has_errors() {
-        let diagnostics = resolver.report.finish();
-        let source = Arc::new(parsed.source.hiding(hidden));
-        return Err(Rejected { source, diagnostics });
-    }
-    Ok(Manifest { stack, sections })
+    let source = Arc::new(parsed.source.hiding(hidden));
+    Resolved { manifest: Manifest { stack, sections }, diagnostics: resolver.report.finish(), source }
+}
+
+/// Stands for a value that has a problem of its own, so that no check reports it once more.
+fn refused() -> Value {
+    Value::Unknown("it was refused".into())
 }
 
 #[derive(Clone)]
@@ -77,6 +99,8 @@ struct Resolver<'a> {
     done: Vec<State>,
     files: BTreeMap<String, Result<String, FileError>>,
     cmds: BTreeMap<String, Option<Result<String, String>>>,
+    /// References whose line break at the end was taken away, and told.
+    cut: BTreeSet<String>,
     report: Report<'a>,
 }
 
@@ -114,6 +138,7 @@ impl Resolver<'_> {
         let parsed = self.parsed;
         let leaf = &parsed.leaves[at];
         let value = match &leaf.input {
+            Input::Refused => Some(refused()),
             Input::Known(json) => Some(Value::Known(json.clone())),
             Input::Public(sid) => Some(Value::Secret(Secret::new(sid.clone(), Origin::Public))),
             Input::Code(spec) => self.code(leaf, spec),
@@ -143,6 +168,9 @@ impl Resolver<'_> {
                 hidden.extend(parsed.source.spans().scalars(&leak.leaf.names));
             }
             self.report.value(&leak.leaf.names, leak.wrong);
+            if let Some(at) = parsed.leaves.iter().position(|leaf| std::ptr::eq(leaf, leak.leaf)) {
+                self.done[at] = State::Done(None);
+            }
         }
         hidden
     }
@@ -180,7 +208,10 @@ impl Resolver<'_> {
             .iter()
             .map(|piece| match piece {
                 Piece::Text(text) => Got::Text(text.clone(), Kind::Literal),
-                Piece::Ref(found) => self.reference(names, found),
+                Piece::Ref(found) => {
+                    let got = self.reference(leaf, names, found);
+                    self.without_control(leaf, names, found, got)
+                }
             })
             .collect();
         if got.iter().any(|one| matches!(one, Got::Failed)) {
@@ -270,28 +301,62 @@ impl Resolver<'_> {
         }
     }
 
-    fn reference(&mut self, names: &[String], found: &Ref) -> Got {
+    fn reference(&mut self, leaf: &Leaf, names: &[String], found: &Ref) -> Got {
         match &found.target {
-            Target::Env(name) => match self.sources.env(name).filter(|value| !value.is_empty()) {
-                Some(value) => Got::Text(value, Kind::Outside),
-                None => {
-                    let help =
-                        format!("set {name} in the environment, or run with --twin to try without accounts");
-                    self.absent(names, found, format!("{name} is not set, or empty"), help)
+            Target::Env(name) => {
+                let value = self.sources.env(name).map(|value| self.cut(leaf, names, found, value));
+                match value.filter(|value| !value.is_empty()) {
+                    Some(value) => Got::Text(value, Kind::Outside),
+                    None => {
+                        let help = format!(
+                            "set {name} in the environment, or run with --twin to try without accounts"
+                        );
+                        self.absent(names, found, format!("{name} is not set, or empty"), help)
+                    }
                 }
-            },
+            }
             Target::Var(name) => match self.sources.var(name) {
-                Some(value) => Got::Text(value, Kind::Outside),
+                Some(value) => Got::Text(self.cut(leaf, names, found, value), Kind::Outside),
                 None => {
                     let help = format!("give it with --var {name}=VALUE");
                     self.absent(names, found, format!("no variable {} was given", shown(name)), help)
                 }
             },
-            Target::File(path) => self.file_reference(names, found, path),
-            Target::Cmd(name) => self.cmd_reference(names, found, name),
+            Target::File(path) => self.file_reference(leaf, names, found, path),
+            Target::Cmd(name) => self.cmd_reference(leaf, names, found, name),
             Target::Generated(name) => Got::Generated(name.clone()),
             Target::Name(name) => self.field_reference(name),
         }
+    }
+
+    /// Takes one line break away from the end of a value that comes from outside: editors, `echo` and the secret stores
+    /// of CI systems leave it there, and it is never meant. A text of several lines has one by custom, so there it is
+    /// not told.
+    fn cut(&mut self, leaf: &Leaf, names: &[String], found: &Ref, value: String) -> String {
+        let Some(rest) = value.strip_suffix('\n') else { return value };
+        let rest = rest.strip_suffix('\r').unwrap_or(rest).to_owned();
+        let target = found.target.text();
+        let is_told = !has_lines(leaf, &rest) && !rest.is_empty() && control(&rest).is_none();
+        if is_told && self.cut.insert(target.clone()) {
+            let title = format!("the line break at the end of {} was taken away", shown(&target));
+            let note =
+                wrong(codes::LINE_BREAK_CUT, title, "its value ends with one", "store the value without it");
+            report_ref(&mut self.report, names, found, Wrong { severity: Severity::Note, ..note });
+        }
+        rest
+    }
+
+    /// Refuses what would change the request that carries it, or the name that it becomes.
+    fn without_control(&mut self, leaf: &Leaf, names: &[String], found: &Ref, got: Got) -> Got {
+        let Got::Text(text, _) = &got else { return got };
+        let lines = has_lines(leaf, text);
+        let breaks = |ch: &char| matches!(ch, '\n' | '\r' | '\t');
+        let Some(ch) = text.chars().find(|ch| ch.is_control() && !(lines && breaks(ch))) else { return got };
+        let title = format!("the value of {} cannot be used", shown(&found.target.text()));
+        let reason = format!("it has {} in it", called(ch));
+        let help = "store the value again, on one line and without control characters";
+        report_ref(&mut self.report, names, found, wrong(codes::BAD_TEXT, title, reason, help));
+        Got::Failed
     }
 
     fn field_reference(&mut self, name: &str) -> Got {
@@ -315,16 +380,13 @@ impl Resolver<'_> {
         }
     }
 
-    fn file_reference(&mut self, names: &[String], found: &Ref, path: &str) -> Got {
+    fn file_reference(&mut self, leaf: &Leaf, names: &[String], found: &Ref, path: &str) -> Got {
         match self.file(path) {
             Ok(text) if text.trim().is_empty() => {
                 self.absent(names, found, format!("the file {} is empty", shown(path)), "fill it".to_owned())
             }
-            // A file ends with a line break that is not part of the value.
-            Ok(text) => {
-                Got::Text(text.trim_end_matches(['\n', '\r']).to_owned(), Kind::Secret(Origin::Person))
-            }
-            Err(FileError::Missing) => {
+            Ok(text) => Got::Text(self.cut(leaf, names, found, text), Kind::Secret(Origin::Person)),
+            Err(FileError::Missing) if self.missing != Missing::UnknownButFiles => {
                 let help = format!("put the file {} beside the manifest", shown(path));
                 self.absent(names, found, format!("there is no file {}", shown(path)), help)
             }
@@ -335,12 +397,12 @@ impl Resolver<'_> {
         }
     }
 
-    fn cmd_reference(&mut self, names: &[String], found: &Ref, name: &str) -> Got {
+    fn cmd_reference(&mut self, leaf: &Leaf, names: &[String], found: &Ref, name: &str) -> Got {
         let sources = self.sources;
         let answer = self.cmds.entry(name.to_owned()).or_insert_with(|| sources.cmd(name)).clone();
         match answer {
             Some(Ok(text)) if !text.trim().is_empty() => {
-                Got::Text(text.trim_end_matches(['\n', '\r']).to_owned(), Kind::Secret(Origin::Person))
+                Got::Text(self.cut(leaf, names, found, text), Kind::Secret(Origin::Person))
             }
             Some(Ok(_)) => {
                 let help = "check what it prints".to_owned();
@@ -366,7 +428,7 @@ impl Resolver<'_> {
 
     fn absent(&mut self, names: &[String], found: &Ref, reason: String, help: String) -> Got {
         let target = found.target.text();
-        if self.missing == Missing::Unknown {
+        if self.missing != Missing::Error {
             return Got::Unknown(target);
         }
         let title = format!("{} has no value", shown(&target));
@@ -381,20 +443,21 @@ impl Resolver<'_> {
 
     fn code(&mut self, leaf: &Leaf, spec: &str) -> Option<Value> {
         let source = match spec.strip_prefix("builtin:") {
-            Some(name) => self.sources.builtin(name).map(str::to_owned).ok_or_else(|| {
-                let title = format!("there is no built-in code {}", shown(name));
-                wrong(codes::NOT_ALLOWED, title, "", "check the name, or give the path of a file")
-            }),
+            Some(name) => self
+                .sources
+                .builtin(name)
+                .map(str::to_owned)
+                .ok_or_else(|| no_builtin(name, self.sources.builtins())),
             None => self.file(spec).map_err(|error| refused_file(spec, &error)),
         };
         let fault = match source {
             Ok(text) if text.len() > CODE_MAX => {
-                let title = format!("{} is too long", noun(&leaf.key));
+                let title = format!("{} is too long", shown(&leaf.key));
                 let reason = format!("has {} bytes, at most {CODE_MAX} are allowed", text.len());
                 wrong(codes::OUT_OF_RANGE, title, reason, "shorten or minify it")
             }
             Ok(text) if text.trim().is_empty() => {
-                let title = format!("{} is empty", noun(&leaf.key));
+                let title = format!("{} is empty", shown(&leaf.key));
                 wrong(codes::FILE_REFUSED, title, "the file has no code in it", "write a handler")
             }
             Ok(text) => {
@@ -413,10 +476,25 @@ impl Resolver<'_> {
     }
 
     fn takes_no_secret(&mut self, leaf: &Leaf, names: &[String]) {
-        let title = format!("{} takes no secret", typed::noun(&leaf.key));
+        let title = format!("{} takes no secret", shown(&leaf.key));
         let reason = "the value comes from a secret, or is known only after apply";
         self.report.value(names, wrong(codes::BAD_REFERENCE, title, reason, "write the value out"));
     }
+}
+
+fn no_builtin(name: &str, known: &[&str]) -> Wrong {
+    let help = match meant(name, known) {
+        Some(near) => format!("did you mean builtin:{near}?"),
+        None => "write builtin: and one of these names, or the path of a file".into(),
+    };
+    let title = format!("there is no built-in code {}", shown(name));
+    wrong(codes::NOT_ALLOWED, title, format!("there are {}", either(known).replace(" or ", " and ")), help)
+}
+
+/// Whether a value of that field may have several lines: a text that has some by its nature, or a key in PEM among the
+/// secrets of code.
+fn has_lines(leaf: &Leaf, text: &str) -> bool {
+    leaf.lines || (leaf.secret && matches!(leaf.ty, Type::Map { .. }) && connection::is_pem(text))
 }
 
 /// The weakest origin decides: one part that a person may have chosen makes the whole guessable.

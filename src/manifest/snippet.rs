@@ -31,6 +31,7 @@ fn draw(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String
     let problem = &harmless(&diagnostic.problem);
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
+        Severity::Note => Level::NOTE,
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(problem.title.as_str()).id(problem.code.to_string());

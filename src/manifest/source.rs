@@ -12,7 +12,7 @@ const PROBLEMS_MAX: usize = 1000;
 const WORD_MAX: usize = 60;
 
 /// One text file and the place of each path in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Source {
     /// The name shown in messages.
     pub file: String,
@@ -38,11 +38,22 @@ impl Source {
         Source { is_drawn: false, ..Source::new(file, "") }
     }
 
+    /// A text without its places.
+    pub fn bare(file: &str, text: &str) -> Source {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
+        Source {
+            file: file.to_owned(),
+            text,
+            spans: SpanIndex::default(),
+            hidden: Vec::new(),
+            is_drawn: true,
+        }
+    }
+
     /// The same text with more of it blanked when it is shown.
     pub(super) fn hiding(&self, more: Vec<Range<usize>>) -> Source {
-        let mut source = Source { is_drawn: self.is_drawn, ..Source::new(&self.file, &self.text) };
-        source.hidden = [self.hidden.clone(), more].concat();
-        source
+        let hidden = [self.hidden.clone(), more].concat();
+        Source { hidden, ..self.clone() }
     }
 
     /// The same text with every occurrence of these words blanked when it is shown.
@@ -166,11 +177,6 @@ impl<'a> Report<'a> {
     /// Counts a problem that is not kept.
     pub fn drop_one(&mut self) {
         self.dropped += 1;
-    }
-
-    /// Whether an error is among them.
-    pub fn has_errors(&self) -> bool {
-        self.found.iter().any(|one| one.problem.severity == Severity::Error)
     }
 
     /// All of them in the order of the text.

@@ -16,6 +16,10 @@ pub trait Sources {
     fn var(&self, name: &str) -> Option<String>;
     /// Source text of a built-in.
     fn builtin(&self, name: &str) -> Option<&'static str>;
+    /// The names of all built-ins.
+    fn builtins(&self) -> &'static [&'static str] {
+        &crate::builtin::NAMES
+    }
 }
 
 /// Why a file gave no text.
@@ -35,6 +39,9 @@ pub enum Missing {
     Error,
     /// The value is [`Value::Unknown`]: a plan was told to go on without it.
     Unknown,
+    /// The same, but a file that the manifest names has to be there: it stands beside the manifest, and whoever checks
+    /// the one checks the other.
+    UnknownButFiles,
 }
 
 /// A file that cannot be used at all, whatever is missing elsewhere.

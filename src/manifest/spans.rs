@@ -22,7 +22,7 @@ pub struct Spot {
     pub plain: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     spot: Spot,
     /// By name, or by position for lists; more than one where a key is written twice.
@@ -30,7 +30,7 @@ struct Entry {
 }
 
 /// All places of one text, as a tree of names. Empty when the second parser gave up.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SpanIndex {
     entries: Vec<Entry>,
     /// Start of the second document, if there is one.
@@ -258,6 +258,12 @@ pub fn span_of(text: &str, range: Range<usize>) -> Span {
         start,
         end,
     }
+}
+
+/// Line and column of a byte, as in a [`Span`].
+pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let span = span_of(text, at..at);
+    (span.line, span.column)
 }
 
 /// The byte of a line and a column in characters, both from 1; clamped to the text.

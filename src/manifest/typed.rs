@@ -3,14 +3,10 @@
 use serde_json::Value as Json;
 
 use super::source::{Wrong, shown, wrong};
+use super::words::meant;
 use super::yaml::{Node, needs_quotes};
-use crate::diag::{Severity, codes, nearest};
-use crate::model::field::Type;
-
-/// A field's key as words: `code_length` is "code length".
-pub fn noun(key: &str) -> String {
-    shown(&key.replace('_', " "))
-}
+use crate::diag::{Severity, codes};
+use crate::model::field::{Field, Type};
 
 /// The plain data of a literal, and what to warn of. The text of a secret is never repeated in the message.
 pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Json, Option<Wrong>), Wrong> {
@@ -27,6 +23,7 @@ pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Jso
             Err(wrong_type(key, format!("YAML reads this as {}, but text is needed", node.noun()), help))
         }
         (Type::Int { min, max }, Node::Int(number)) => int(key, *min, *max, *number).map(|json| (json, None)),
+        (Type::Int { min, max }, Node::Float(number)) if is_huge(*number) => Err(outside(key, *min, *max)),
         (Type::Int { .. }, Node::Text(text)) if text.parse::<i64>().is_ok() => {
             Err(wrong_type(key, "this is text, but a number is needed", "write the number without quotes"))
         }
@@ -38,8 +35,13 @@ pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Jso
         (Type::OneOf(_) | Type::OpenOneOf(_) | Type::Release(_), Node::Int(value)) => {
             from_text(key, ty, &value.to_string(), true)
         }
-        (Type::Set(_), _) => {
-            Err(wrong_type(key, format!("this is {}, but a list is needed", node.noun()), "write [a, b]"))
+        (Type::Set(words), _) => {
+            let own = match node {
+                Node::Text(text) if !secret && meant(text, words) == Some(text) => format!("[{text}]"),
+                _ => example(ty),
+            };
+            let reason = format!("this is {}, but a list is needed", node.noun());
+            Err(wrong_type(key, reason, format!("write {}: {own}", shown(key))))
         }
         (_, Node::Text(text)) => from_text(key, ty, text, !secret),
         (_, _) => Err(wrong_type(
@@ -60,13 +62,14 @@ pub fn from_text(key: &str, ty: &Type, text: &str, quote: bool) -> Result<(Json,
             match check.map_or(Ok(()), |check| check(text)) {
                 Ok(()) => plain(Json::String(text.to_owned())),
                 Err((reason, help)) => {
-                    Err(wrong(codes::BAD_TEXT, format!("{} is not valid", noun(key)), reason, help))
+                    Err(wrong(codes::BAD_TEXT, format!("{} is not valid", shown(key)), reason, help))
                 }
             }
         }
         Type::Map { .. } | Type::Code => plain(Json::String(text.to_owned())),
         Type::Int { min, max } => match text.parse() {
             Ok(number) => int(key, *min, *max, number).map(|json| (json, None)),
+            Err(_) if text.parse().is_ok_and(is_huge) => Err(outside(key, *min, *max)),
             Err(_) => Err(wrong_type(
                 key,
                 "this is text, but a whole number is needed",
@@ -86,7 +89,7 @@ pub fn from_text(key: &str, ty: &Type, text: &str, quote: bool) -> Result<(Json,
         Type::Release(releases) => {
             let ours = releases.ours(text);
             if releases.retired.contains(&ours) {
-                let title = format!("{} names a release that can no longer be deployed", noun(key));
+                let title = format!("{} names a release that can no longer be deployed", shown(key));
                 let reason = format!("must be {}", either(releases.known));
                 let help = format!("use {}", releases.known.first().unwrap_or(&"a newer one"));
                 return Err(wrong(codes::NOT_ALLOWED, title, reason, help));
@@ -103,7 +106,7 @@ pub fn from_text(key: &str, ty: &Type, text: &str, quote: bool) -> Result<(Json,
 fn unknown_word(key: &str, words: &[&str], text: &str, quote: bool) -> Option<Wrong> {
     word(key, words, text, quote).map(|fault| Wrong {
         severity: Severity::Warning,
-        title: format!("{} is a word that this program does not know", noun(key)),
+        title: format!("{} is a word that this program does not know", shown(key)),
         reason: format!("known are {}", either(words).replace(" or ", " and ")),
         help: if fault.help.starts_with("did") { fault.help } else { "check the spelling".into() },
         ..fault
@@ -114,7 +117,7 @@ fn unknown_word(key: &str, words: &[&str], text: &str, quote: bool) -> Option<Wr
 pub fn wrong_type(key: &str, reason: impl Into<String>, help: impl Into<String>) -> Wrong {
     let title = match key {
         "" => "the manifest is not a mapping".to_owned(),
-        key => format!("{} has the wrong type", noun(key)),
+        key => format!("{} has the wrong type", shown(key)),
     };
     wrong(codes::WRONG_TYPE, title, reason, help)
 }
@@ -124,23 +127,32 @@ pub fn word(key: &str, words: &[&str], text: &str, quote: bool) -> Option<Wrong>
     if words.is_empty() || words.contains(&text) {
         return None;
     }
-    let help = match nearest(text, words.iter().copied()) {
+    let help = match meant(text, words) {
         Some(near) if quote => format!("did you mean {near}?"),
         _ => "use one of these words".to_owned(),
     };
     let reason = format!("must be {}", either(words));
-    Some(wrong(codes::NOT_ALLOWED, format!("{} is not one of the allowed words", noun(key)), reason, help))
+    Some(wrong(codes::NOT_ALLOWED, format!("{} is not one of the allowed words", shown(key)), reason, help))
 }
 
 fn int(key: &str, min: i64, max: i64, number: i64) -> Result<Json, Wrong> {
     if (min..=max).contains(&number) {
         return Ok(Json::from(number));
     }
+    Err(outside(key, min, max))
+}
+
+/// A whole number that no `i64` holds: the decoder reads it as a decimal one.
+fn is_huge(number: f64) -> bool {
+    number.is_finite() && number.abs() >= i64::MAX as f64
+}
+
+fn outside(key: &str, min: i64, max: i64) -> Wrong {
     let (reason, help) = match max {
         i64::MAX => (format!("must be {min} or more"), format!("use a value from {min} up")),
         _ => (format!("must be {min} to {max}"), format!("use a value from {min} to {max}")),
     };
-    Err(wrong(codes::OUT_OF_RANGE, format!("{} is out of range", noun(key)), reason, help))
+    wrong(codes::OUT_OF_RANGE, format!("{} is out of range", shown(key)), reason, help)
 }
 
 fn text_length(key: &str, min: usize, max: usize, text: &str, quote: bool) -> Result<(), Wrong> {
@@ -149,9 +161,9 @@ fn text_length(key: &str, min: usize, max: usize, text: &str, quote: bool) -> Re
         return Ok(());
     }
     let (title, help) = match length {
-        0 => (format!("{} is empty", noun(key)), "write a value, or remove the key to leave it as it is"),
-        _ if length < min => (format!("{} is too short", noun(key)), "write a longer text"),
-        _ => (format!("{} is too long", noun(key)), "shorten it"),
+        0 => (format!("{} is empty", shown(key)), "write a value, or remove the key to leave it as it is"),
+        _ if length < min => (format!("{} is too short", shown(key)), "write a longer text"),
+        _ => (format!("{} is too long", shown(key)), "shorten it"),
     };
     let must = if min == max { format!("{min}") } else { format!("{min} to {max}") };
     let reason = if quote && length > 0 {
@@ -174,6 +186,7 @@ fn needed(ty: &Type) -> &'static str {
     }
 }
 
+/// How a value of that type is written.
 fn example(ty: &Type) -> String {
     match ty {
         Type::Text { .. } => "one text".into(),
@@ -181,14 +194,75 @@ fn example(ty: &Type) -> String {
         Type::Bool => "true or false".into(),
         Type::OneOf(words) | Type::OpenOneOf(words) => either(words),
         Type::Release(releases) => either(releases.known),
-        Type::Set(_) => "[a, b]".into(),
-        Type::Map { .. } | Type::Named { .. } => "name: value lines below the key".into(),
-        Type::Object(fields) => {
-            let keys: Vec<_> = fields.iter().take(6).map(|field| field.key).collect();
-            format!("a mapping with {}", either(&keys))
-        }
+        Type::Set([]) => "[…]".into(),
+        Type::Set(words) => format!("[{}]", words.iter().take(2).copied().collect::<Vec<_>>().join(", ")),
+        Type::Map { .. } => "{ NAME: … }".into(),
+        Type::Named { fields, .. } => format!("{{ NAME: {} }}", shape(fields, &[])),
+        Type::Object(fields) => shape(fields, &[]),
         Type::Code => "builtin:NAME, or a path below the manifest's folder".into(),
     }
+}
+
+/// A mapping with the keys that matter: the wanted ones, else those that are required, else the first two.
+pub fn shape(fields: &[Field], wanted: &[&str]) -> String {
+    let pick = |fits: &dyn Fn(&Field) -> bool| -> Vec<&Field> { fields.iter().filter(|f| fits(f)).collect() };
+    let mut picked = pick(&|field| wanted.contains(&field.key));
+    if picked.is_empty() {
+        picked = pick(&|field| field.required);
+    }
+    if picked.is_empty() {
+        picked = fields.iter().take(2).collect();
+    }
+    let entries: Vec<String> =
+        picked.iter().map(|field| format!("{}: {}", field.key, sample(field))).collect();
+    format!("{{ {} }}", entries.join(", "))
+}
+
+/// A value that a field takes, as short as can be.
+fn sample(field: &Field) -> String {
+    match (&field.ty, field.default) {
+        (_, Some(default)) => default.to_owned(),
+        (Type::Text { .. }, _) if field.secret => format!("\"${{env.{}}}\"", field.key.to_uppercase()),
+        (Type::Text { .. }, _) => "…".into(),
+        (Type::Int { min, .. }, _) => min.to_string(),
+        (Type::Bool, _) => "on".into(),
+        (Type::OneOf(words) | Type::OpenOneOf(words), _) => words.first().copied().unwrap_or("…").to_owned(),
+        (Type::Release(releases), _) => releases.known.first().copied().unwrap_or("…").to_owned(),
+        (Type::Code, _) => "builtin:NAME".into(),
+        (Type::Map { .. }, _) if field.secret => "{ NAME: \"${env.NAME}\" }".into(),
+        (Type::Set(_) | Type::Map { .. } | Type::Named { .. } | Type::Object(_), _) => example(&field.ty),
+    }
+}
+
+/// A scalar or a list where a mapping is needed, with the shape of that mapping. The words of a list that are keys
+/// of it are taken up.
+pub fn wrong_shape(key: &str, ty: &Type, secret: bool, node: &Node) -> Wrong {
+    let wanted = match ty {
+        Type::Object(fields) => shape(fields, &listed(node)),
+        Type::Map { .. } if secret => "{ NAME: \"${env.NAME}\" }".into(),
+        ty => example(ty),
+    };
+    not_a_mapping(key, node, &wanted)
+}
+
+/// The words of a list.
+pub fn listed(node: &Node) -> Vec<&str> {
+    let Node::List(items) = node else { return Vec::new() };
+    let texts = items.iter().map(|item| match item {
+        Node::Text(text) => Some(text.as_str()),
+        _ => None,
+    });
+    texts.flatten().collect()
+}
+
+/// The same where the shape is known.
+pub fn not_a_mapping(key: &str, node: &Node, wanted: &str) -> Wrong {
+    let reason = format!("this is {}, but a mapping is needed", node.noun());
+    let help = match key {
+        "" => "write key: value lines".to_owned(),
+        key => format!("write {}: {wanted}, or these keys on lines of their own below it", shown(key)),
+    };
+    wrong_type(key, reason, help)
 }
 
 /// Words as a choice: `a`, `a or b`, `a, b or c`.

@@ -56,11 +56,86 @@ impl Node {
 /// Why a text could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The decoder's words without the place, and the place: line and column from 1, column in characters.
-    Syntax { reason: String, place: Option<(usize, usize)> },
+    /// What is wrong; where the decoder stopped, and where what it was reading began: line and column from 1, column
+    /// in characters.
+    Syntax { trouble: Trouble, place: Option<(usize, usize)>, began: Option<(usize, usize)> },
     /// A second document follows.
     Documents,
 }
+
+impl Fault {
+    /// Where the decoder stopped.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        match self {
+            Fault::Syntax { place, .. } => *place,
+            Fault::Documents => None,
+        }
+    }
+}
+
+/// What the decoder stumbled over. It gives a text only; this file knows its words, and no other does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// A bound or a rule of ours, in words.
+    Ours(&'static str),
+    /// A quoted text that does not end.
+    Quote,
+    /// A list in brackets, or a mapping in braces, that neither goes on nor ends.
+    List,
+    Mapping,
+    /// A line that is to be a key and has no colon.
+    NoColon,
+    /// A colon where no key can be.
+    SecondColon,
+    /// Something else where a key, an item or a value is due.
+    NoKey,
+    NoDash,
+    NoValue,
+    /// A character with which nothing begins.
+    Start,
+    /// A list, or a key with `? `, on the line of something else.
+    ListHere,
+    KeyHere,
+    Escape,
+    Tab,
+    /// The text after `|` or `>`.
+    Block,
+    Alias,
+    Tag,
+    Directive,
+    Other,
+}
+
+/// A part of what the decoder says is wrong, a part of what it says it was doing, and what that means. The first row of
+/// which both fit counts; an empty part fits always.
+const WORDS: &[(&str, &str, Trouble)] = &[
+    ("", "while scanning a quoted scalar", Trouble::Quote),
+    ("escape", "while parsing a quoted scalar", Trouble::Escape),
+    ("", "while parsing a quoted scalar", Trouble::Escape),
+    ("did not find expected ',' or ']'", "", Trouble::List),
+    ("did not find expected ',' or '}'", "", Trouble::Mapping),
+    ("could not find expected ':'", "", Trouble::NoColon),
+    ("mapping values are not allowed", "", Trouble::SecondColon),
+    ("found unexpected ':'", "", Trouble::SecondColon),
+    ("did not find expected key", "", Trouble::NoKey),
+    ("did not find expected <document start>", "", Trouble::NoKey),
+    ("did not find expected '-' indicator", "", Trouble::NoDash),
+    ("did not find expected node content", "", Trouble::NoValue),
+    ("found character that cannot start any token", "", Trouble::Start),
+    ("block sequence entries are not allowed", "", Trouble::ListHere),
+    ("mapping keys are not allowed", "", Trouble::KeyHere),
+    ("found a tab character", "", Trouble::Tab),
+    ("", "while scanning a block scalar", Trouble::Block),
+    ("unknown anchor", "", Trouble::Alias),
+    ("", "while scanning an anchor", Trouble::Alias),
+    ("", "while scanning an alias", Trouble::Alias),
+    ("", "while scanning a tag", Trouble::Tag),
+    ("", "while parsing a tag", Trouble::Tag),
+    ("found undefined tag handle", "", Trouble::Tag),
+    ("", "directive", Trouble::Directive),
+    ("directive", "", Trouble::Directive),
+    ("YAML document", "", Trouble::Directive),
+];
 
 /// Decodes exactly one document; an empty text is [`Node::Null`].
 pub fn decode(text: &str) -> Result<Node, Fault> {
@@ -78,10 +153,22 @@ pub fn decode(text: &str) -> Result<Node, Fault> {
 
 fn syntax(error: &serde_yaml::Error, refused: Option<&'static str>) -> Fault {
     let words = error.to_string();
-    // The decoder repeats the place inside its words; the span says it once.
-    let end = words.find(" at line ").or_else(|| words.find(" at position ")).unwrap_or(words.len());
-    let reason = refused.unwrap_or(&words[..end]).to_owned();
-    Fault::Syntax { reason, place: error.location().map(|place| (place.line(), place.column())) }
+    // `problem at line 3 column 1, while parsing a flow sequence at line 1 column 4`
+    let (problem, context) = words.split_once(", while ").unwrap_or((&words, ""));
+    let context = if context.is_empty() { String::new() } else { format!("while {context}") };
+    let fits = |row: &&(&str, &str, Trouble)| problem.contains(row.0) && context.contains(row.1);
+    let known = WORDS.iter().find(fits).map_or(Trouble::Other, |row| row.2);
+    Fault::Syntax {
+        trouble: refused.map_or(known, Trouble::Ours),
+        place: error.location().map(|place| (place.line(), place.column())),
+        began: mark(&context),
+    }
+}
+
+/// The place at the end of the decoder's words.
+fn mark(words: &str) -> Option<(usize, usize)> {
+    let (line, column) = words.rsplit_once(" at line ")?.1.split_once(" column ")?;
+    Some((line.parse().ok()?, column.parse().ok()?))
 }
 
 /// What is shared by all seeds of one text.
@@ -241,7 +328,7 @@ mod tests {
     #[test]
     fn what_is_refused() {
         let reason = |input: &str| match decode(input) {
-            Err(Fault::Syntax { reason, .. }) => reason,
+            Err(Fault::Syntax { trouble: Trouble::Ours(reason), .. }) => reason,
             other => panic!("{input}: {other:?}"),
         };
         assert_eq!(reason(&format!("{}1", "- ".repeat(80))), "nested deeper than 64 levels");

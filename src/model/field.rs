@@ -24,14 +24,24 @@ pub struct Field {
     pub required: bool,
     /// The value is handled as a secret whatever it comes from.
     pub secret: bool,
+    /// Its text may have several lines. Any other text with a control character is refused.
+    pub lines: bool,
     /// The request property that carries it (`CodeLength`, `sink.httpEndpoint`); empty for what is not sent.
     pub wire: &'static str,
     pub doc: &'static str,
 }
 
 /// A plain optional field; the tables spell out only what differs (`Field { secret: true, ..FIELD }`).
-pub const FIELD: Field =
-    Field { key: "", ty: Type::Bool, default: None, required: false, secret: false, wire: "", doc: "" };
+pub const FIELD: Field = Field {
+    key: "",
+    ty: Type::Bool,
+    default: None,
+    required: false,
+    secret: false,
+    lines: false,
+    wire: "",
+    doc: "",
+};
 
 /// What a field accepts.
 #[derive(Clone, Copy, Debug)]

@@ -52,7 +52,7 @@ impl Sources for ProcessSources {
     }
 }
 
-/// What a command printed, without the line ends at its end. The failure repeats nothing of what it printed.
+/// What a command printed. The failure repeats nothing of what it printed.
 fn run(line: &str, timeout: Duration) -> Result<String, String> {
     let mut command = Command::new("sh");
     // Its stderr is the user's to see: "unlock your vault" is said there.
@@ -90,8 +90,7 @@ fn run(line: &str, timeout: Duration) -> Result<String, String> {
         (Some(status), Ok(_)) => return Err(format!("it failed ({status})")),
         _ => return Err(format!("it did not end within {} s", timeout.as_secs_f64())),
     };
-    let text = String::from_utf8(bytes).map_err(|_| "it printed no UTF-8 text".to_owned())?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    String::from_utf8(bytes).map_err(|_| "it printed no UTF-8 text".to_owned())
 }
 
 fn is_too_large<E, F>(read: &Result<Result<Vec<u8>, E>, F>) -> bool {
@@ -106,7 +105,7 @@ mod tests {
     #[test]
     fn commands_give_their_output_or_the_reason() {
         let run = |line: &str| run(line, Duration::from_secs(10));
-        assert_eq!(run("printf 'a b\\n\\n'"), Ok("a b".to_owned()));
+        assert_eq!(run("printf 'a b\\n\\n'"), Ok("a b\n\n".to_owned()));
         assert_eq!(run("echo hunter2; exit 3"), Err("it failed (exit status: 3)".to_owned()));
         assert_eq!(run("yes"), Err("it printed more than 1048576 bytes".to_owned()));
         assert_eq!(run(r"printf '\377'"), Err("it printed no UTF-8 text".to_owned()));
@@ -141,7 +140,7 @@ mod tests {
         assert_eq!(sources.file("missing"), Err(FileError::Missing));
         assert_eq!(sources.file("../key.pem"), Err(FileError::Outside));
         assert!(matches!(sources.file(""), Err(FileError::Unreadable(_))));
-        assert_eq!(sources.cmd("one"), Some(Ok("1".to_owned())));
+        assert_eq!(sources.cmd("one"), Some(Ok("1\n".to_owned())));
         assert_eq!(sources.cmd("echo 1"), None);
         assert_eq!((sources.var("x"), sources.var("z")), (Some("y".to_owned()), None));
         assert_eq!((sources.builtin("b"), sources.builtin("c")), (Some("text"), None));

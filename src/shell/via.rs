@@ -4,6 +4,9 @@
 //! from the environment or from a manifest.
 
 use std::fmt;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use reqwest::Url;
 
@@ -68,6 +71,17 @@ impl Via {
             }
         }
         Ok(Via { url })
+    }
+
+    /// Whether the gateway refuses connections, on each of its addresses: then no request would ever leave, and there is
+    /// nothing to wait for. Anything else is for the requests to find out.
+    pub fn is_closed(&self) -> bool {
+        let Ok(addresses) = self.url.socket_addrs(|| None) else { return false };
+        let refused = |address: &SocketAddr| {
+            let tried = TcpStream::connect_timeout(address, Duration::from_secs(1));
+            tried.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+        };
+        !addresses.is_empty() && addresses.iter().all(refused)
     }
 
     /// Whether the way to the gateway needs TLS.

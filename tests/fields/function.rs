@@ -480,8 +480,8 @@ fn what_cannot_work_is_refused_before_anything_is_read() {
         ),
         ("path", vec![edit("feedback.function.path", json!("auth0-logs"))]),
         ("path", vec![edit("feedback.function.path", json!("/a b"))]),
-        ("unique name", vec![edit("feedback.function.unique_name", json!("acme_feedback"))]),
-        ("api secret", vec![edit("feedback.function.api_secret", Json::Null)]),
+        ("unique_name", vec![edit("feedback.function.unique_name", json!("acme_feedback"))]),
+        ("api_secret", vec![edit("feedback.function.api_secret", Json::Null)]),
     ];
     for (words, edits) in cases {
         let Err(problems) = manifest(FULL, &edits) else { panic!("{words}: {edits:?} was taken") };

@@ -14,7 +14,7 @@ use super::lab::{Asked, Folder, Proxy, Run, Site, Twin, json_reply, lockstep};
 
 const CLIENT_SECRET: &str = "-Zq\"7/k+P%41é'\\W9x&=?#<vB8";
 const API_SECRET: &str = "tW/+%2Fü\"kL€9=Xq7;vJ:5{r}";
-const SENDER_SECRET: &str = "'; sN|d$(eR) `Q4`\t\\u0041\\\"zY~^";
+const SENDER_SECRET: &str = "'; sN|d$(eR) `Q4`%\\u0041\\\"zY~^";
 const EXTRA_SECRET: &str = "--yes=Ünï∂/cødé+%%s%n+x7Q9";
 const RECEIVER_KEY: &str = "SK5f1e;:/'\"k3Y%2Fzz8";
 const RECEIVER_SECRET: &str = "rc/%\"V+ß'1&x=Qp\\u00e9;zT";

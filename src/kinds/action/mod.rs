@@ -146,7 +146,9 @@ impl Kind for Action {
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
         let Some(attrs) = manifest.section(self.section).filter(|_| (self.wanted)(manifest)) else { return };
         for (key, value) in attrs {
-            let Some(version) = value.as_str().filter(|_| key.starts_with("dependencies.")) else { continue };
+            let Some(name) = key.strip_prefix("dependencies.") else { continue };
+            npm::check(&format!("{}.{key}", self.section), name, value.as_str(), out);
+            let Some(version) = value.as_str() else { continue };
             if !npm::exact(version) {
                 out.push(
                     Problem::error(

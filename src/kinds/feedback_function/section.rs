@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{CURRENT, NAME, PREVIOUS, SECTION_PATH};
 use crate::diag::{Problem, codes};
-use crate::kinds::npm::exact;
+use crate::kinds::npm::{self, exact};
 use crate::kinds::{Resource, code_check, log_stream};
 use crate::model::field::{FIELD, Field, Releases, Section, Type};
 use crate::model::manifest::Manifest;
@@ -272,6 +272,9 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     for (key, value) in attrs {
         if let Some(name) = key.strip_prefix("variables.") {
             variable_name(name, at(key), out);
+        }
+        if let Some(name) = key.strip_prefix("dependencies.") {
+            npm::check(&at(key), name, value.as_str(), out);
         }
         let package = key.strip_prefix("dependencies.").filter(|name| *name != "@twilio/runtime-handler");
         if let Some(version) = package.and(value.as_str()).filter(|version| !exact(version)) {

@@ -6,7 +6,8 @@
 use serde_json::{Map, Value as Json};
 
 use super::{SETTING, Setting};
-use crate::kinds::Resource;
+use crate::diag::{Problem, codes};
+use crate::kinds::{Resource, urls};
 use crate::model::api::Method;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::plan::Stage;
@@ -100,10 +101,11 @@ const FIELDS: &[&str] = &[
 ];
 
 fn https(value: &str) -> Result<(), (String, String)> {
-    if value == NONE || (value.starts_with("https://") && !value.contains(char::is_whitespace)) {
+    if value == NONE {
         return Ok(());
     }
-    Err(("the login pages load https only".into(), "write a URL that begins with https://, or none".into()))
+    urls::https(value, "the login pages load https only")
+        .map_err(|(reason, help)| (reason, help + ", or none"))
 }
 
 fn hex(value: &str) -> Result<(), (String, String)> {
@@ -131,6 +133,17 @@ pub static BRANDING: Setting = Setting {
         match desired.is_empty() {
             true => Vec::new(),
             false => vec![Resource { address: "branding".into(), kind: "branding", desired }],
+        }
+    },
+    check: |manifest, out| {
+        for key in ["logo_url", "favicon_url", "font.url"] {
+            if manifest.text(SECTION_PATH, key).is_some_and(urls::is_private) {
+                let title = format!("{key} is an address that the browsers of your users cannot reach");
+                let reason = "its host is on this machine or in a private network";
+                let help = "write a host that the internet reaches";
+                let place = format!("{SECTION_PATH}.{key}");
+                out.push(Problem::error(codes::UNSAFE, place, title, reason, help).warning());
+            }
         }
     },
     read: PATH,

@@ -30,6 +30,7 @@ static TEMPLATES_TABLE: Section = Section {
         Field {
             key: "enrollment_message",
             ty: Type::Text { min: 1, max: 20_000, check: None },
+            lines: true,
             required: true,
             wire: "enrollment_message",
             doc: "sent when a number is enrolled",
@@ -38,6 +39,7 @@ static TEMPLATES_TABLE: Section = Section {
         Field {
             key: "verification_message",
             ty: Type::Text { min: 1, max: 20_000, check: None },
+            lines: true,
             required: true,
             wire: "verification_message",
             doc: "sent at login",

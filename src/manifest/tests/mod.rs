@@ -185,7 +185,7 @@ fn given() -> Given {
     ];
     let files = [
         ("./feedback.js", "exports.handler = 1;\r\n".to_owned()),
-        ("secrets/feedback", "s3cr3t-of-feedback\n".to_owned()),
+        ("secrets/feedback", "s3cr3t-of-feedback".to_owned()),
     ];
     Given { env: env.into(), files: files.into(), cmds: [("vault", Ok("s3cr3t-of-vault\n".into()))].into() }
 }
@@ -316,7 +316,7 @@ fn every_decoded_path_has_a_place() {
 fn a_drawing_points_at_the_very_words() {
     let text = with("verify_service: { friendly_name: Zoë, code_length: 60 }\nphone:\n  chanels: [sms]\n");
     let expected = "\
-error[LS0104]: code length is out of range
+error[LS0104]: code_length is out of range
   --> lockstep.yaml:11:52
    |
 11 | verify_service: { friendly_name: Zoë, code_length: 60 }

@@ -1,0 +1,82 @@
+//! `--output json`: one document on stdout for every run, whatever comes of it. `docs/json.md` describes it.
+
+use serde_json::{Value as Json, json};
+
+use super::exit::Exit;
+use super::setup::Shell;
+use crate::diag::{Diagnostic, Problem};
+use crate::manifest::line_and_column;
+use crate::shell::terminal::Say;
+
+/// What is known of the document until it is written.
+pub struct Document {
+    /// `--output json` was given.
+    pub wanted: bool,
+    written: bool,
+    diagnostics: Vec<Json>,
+}
+
+impl Document {
+    /// Nothing is known yet.
+    pub fn new(wanted: bool) -> Document {
+        Document { wanted, written: false, diagnostics: Vec::new() }
+    }
+
+    /// Keeps what was said of the manifest.
+    pub fn note(&mut self, diagnostics: &[Diagnostic], text: &str) {
+        self.diagnostics.extend(diagnostics.iter().map(|one| as_json(one, text)));
+    }
+}
+
+/// Writes the document of a command that has a result.
+pub fn json_out(shell: &mut Shell, name: &str, value: Json) {
+    let diagnostics = std::mem::take(&mut shell.json.diagnostics);
+    shell.json.written = true;
+    shell.say.out_json(&json!({ "format": 1, name: value, "diagnostics": diagnostics }));
+}
+
+/// Writes the document of a command that ended without a result, if one is wanted and there is none yet.
+pub fn json_error(shell: &mut Shell, exit: u8, words: &str) {
+    if !shell.json.wanted || shell.json.written {
+        return;
+    }
+    let diagnostics = std::mem::take(&mut shell.json.diagnostics);
+    shell.json.written = true;
+    shell.say.out_json(&json!({ "format": 1, "error": error(exit, words), "diagnostics": diagnostics }));
+}
+
+/// The same where no command has begun.
+pub fn usage_error(say: &mut Say, exit: u8, words: &str) {
+    say.out_json(&json!({ "format": 1, "error": error(exit, words), "diagnostics": [] }));
+}
+
+/// An error, its next move apart from the rest.
+fn error(exit: u8, words: &str) -> Json {
+    let (message, help) = words.split_once("\n  help: ").unwrap_or((words, ""));
+    let help = if help.is_empty() { Json::Null } else { Json::from(help) };
+    json!({ "exit": exit, "message": message, "help": help })
+}
+
+/// What a command says that stops without a text of its own.
+pub fn meaning(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Stale => "the plan is stale: what it depends on has moved",
+        Exit::LeaseHeld => "the lease is held by somebody else",
+        _ => "the command failed",
+    }
+}
+
+fn as_json(one: &Diagnostic, text: &str) -> Json {
+    let Problem { code, severity, path, on_key: _, title, reason, help } = &one.problem;
+    let (line, column, end) = match &one.span {
+        Some(span) => {
+            let end = line_and_column(text, span.end);
+            (json!(span.line), json!(span.column), json!({ "line": end.0, "column": end.1 }))
+        }
+        None => (Json::Null, Json::Null, Json::Null),
+    };
+    json!({
+        "code": code.to_string(), "severity": severity.word(), "title": title, "reason": reason, "help": help,
+        "path": path, "file": one.file, "line": line, "column": column, "end": end,
+    })
+}

@@ -1,0 +1,36 @@
+//! Where a log stream sends to, as far as the manifest tells: past whom it is meant for, or where nobody gets to.
+
+use super::{feedback_function, log_stream, urls};
+use crate::diag::{Problem, codes};
+use crate::model::manifest::Manifest;
+use crate::model::value::{Part, Value};
+
+/// Where the stream sends to: past the Function that waits for it, or where nothing out there gets to.
+pub fn check(manifest: &Manifest, function: bool, out: &mut Vec<Problem>) {
+    let at = format!("{}.endpoint", log_stream::SECTION_PATH);
+    let Some(value) = manifest.get(log_stream::SECTION_PATH, "endpoint") else { return };
+    let is_ours =
+        |part: &Part| matches!(part, Part::Output(output) if output.resource == feedback_function::NAME);
+    let elsewhere = match value {
+        Value::Output(template) => !template.parts.iter().any(is_ours),
+        Value::Unknown(_) => false,
+        _ => true,
+    };
+    if function && elsewhere {
+        let title = "nobody calls the Function of feedback.function";
+        let reason = "the stream sends here instead";
+        let help = "remove this line, so that the stream sends to the Function, or remove feedback.function";
+        out.push(Problem::error(codes::CONFLICT, &at, title, reason, help).warning());
+    }
+    unreachable(&at, value, out);
+}
+
+/// A warning where Auth0 cannot reach the receiver.
+pub fn unreachable(at: &str, value: &Value, out: &mut Vec<Problem>) {
+    if value.as_str().is_some_and(urls::is_private) {
+        let title = "Auth0 cannot reach this endpoint";
+        let reason = "its host is on this machine or in a private network";
+        let help = "write a host that the internet reaches";
+        out.push(Problem::error(codes::UNSAFE, at, title, reason, help).warning());
+    }
+}

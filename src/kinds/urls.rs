@@ -1,0 +1,143 @@
+//! URLs in a manifest: which are none, which give a password away, and which nobody out there reaches.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+/// An https URL without a user, with a host and a port that can be. `why` says who takes https only. No part of the URL
+/// but one character and a port is repeated: it may come from a secret.
+pub fn https(value: &str, why: &str) -> Result<(), (String, String)> {
+    let refuse = |reason: String, help: &str| Err((reason, help.to_owned()));
+    let odd = |ch: &char| {
+        ch.is_whitespace()
+            || ch.is_control()
+            || matches!(ch, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '}' | '|')
+    };
+    if let Some((at, ch)) = value.chars().enumerate().find(|(_, ch)| odd(ch)) {
+        let named = match ch {
+            ' ' => "a blank".to_owned(),
+            ch if ch.is_control() || ch.is_whitespace() => format!("the character U+{:04X}", u32::from(ch)),
+            ch => format!("the character {ch}"),
+        };
+        let help = format!("remove it, or write it as %{:02X}", u32::from(ch));
+        return Err((format!("has {named} as character {}", at + 1), help));
+    }
+    let Some(rest) = value.strip_prefix("https://") else {
+        return refuse(why.to_owned(), "write a URL that begins with https://");
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return refuse(
+            "has a user or a password before the @, which everybody sees who sees the URL".into(),
+            "take it out of the URL; a stream sends a token as `authorization`",
+        );
+    }
+    let (host, port) = split(authority);
+    if host.is_empty() {
+        return refuse("names no host".into(), "write https://HOST/PATH");
+    }
+    if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|number| number > 0)) {
+        return refuse("has a port that does not exist".into(), "write a port from 1 to 65535, or none");
+    }
+    Ok(())
+}
+
+/// Host and port of an authority.
+fn split(authority: &str) -> (&str, Option<&str>) {
+    if let Some((address, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return (address, rest.strip_prefix(':'));
+    }
+    authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
+}
+
+/// Whether only this machine, or a private network, can reach the host of a URL.
+pub fn is_private(value: &str) -> bool {
+    let rest = value.strip_prefix("https://").unwrap_or(value);
+    let (host, _) = split(rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => is_private_v4(address),
+        Ok(IpAddr::V6(address)) => {
+            let first = address.segments()[0];
+            address.is_loopback()
+                || address.is_unspecified()
+                || first & 0xfe00 == 0xfc00
+                || first & 0xffc0 == 0xfe80
+                || address.to_ipv4_mapped().is_some_and(is_private_v4)
+        }
+        Err(_) => {
+            let ends = [".localhost", ".local", ".internal", ".lan", ".home.arpa", ".intranet"];
+            !host.contains('.') || ends.iter().any(|end| host.ends_with(end))
+        }
+    }
+}
+
+fn is_private_v4(address: Ipv4Addr) -> bool {
+    let [a, b, ..] = address.octets();
+    a == 0
+        || address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        // Addresses that providers share among customers (RFC 6598).
+        || (a == 100 && (64..128).contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_url() {
+        let rows = [
+            ("https://a.example/x?y=%20z", ""),
+            ("https://a.example:8443/", ""),
+            ("https://[2001:db8::1]:443/", ""),
+            ("http://a.example/", "https only"),
+            ("https://a.example/two words", "has a blank as character 22"),
+            ("https://a.example/\u{7}", "has the character U+0007 as character 19"),
+            ("https://a.example/{x}", "has the character { as character 19"),
+            ("https://", "names no host"),
+            ("https:///x", "names no host"),
+            ("https://a.example:99999/", "has a port that does not exist"),
+            ("https://a.example:0/", "has a port that does not exist"),
+            ("https://a.example:/", "has a port that does not exist"),
+            ("https://a.example:port/", "has a port that does not exist"),
+        ];
+        for (url, expected) in rows {
+            let reason = https(url, "https only").err().map(|(reason, _)| reason).unwrap_or_default();
+            assert_eq!(reason, expected, "{url}");
+        }
+        for url in ["https://user:hunter2@a.example/", "https://hunter2@a.example"] {
+            let words = format!("{:?}", https(url, "https only"));
+            assert!(words.contains("before the @") && !words.contains("hunter2"), "{words}");
+        }
+    }
+
+    #[test]
+    fn who_can_be_reached() {
+        for host in [
+            "localhost",
+            "localhost:8443",
+            "a.localhost",
+            "printer.local",
+            "logs.internal",
+            "logs",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "[::1]",
+            "[fe80::1]",
+            "[fd00::1]",
+            "[::ffff:10.0.0.1]",
+        ] {
+            assert!(is_private(&format!("https://{host}/x")), "{host}");
+        }
+        for host in
+            ["a.example", "172.32.0.1", "8.8.8.8", "localhost.example", "[2001:db8::1]", "100.128.0.1"]
+        {
+            assert!(!is_private(&format!("https://{host}/x")), "{host}");
+        }
+    }
+}
