@@ -28,8 +28,10 @@ pub struct Wrong {
     /// Both from 1; the column counts characters.
     pub line: usize,
     pub column: usize,
-    /// The parser's words.
+    /// The parser's words, or the bound that the source does not keep.
     pub what: String,
+    /// What to do where it is a bound; `None`: it is the syntax.
+    pub remedy: Option<&'static str>,
 }
 
 /// A source that can be parsed.
@@ -44,7 +46,7 @@ pub struct Parsed {
 /// It is neither; what is wrong is said of CommonJS. Or it takes more than 256 KiB itself, or 32 MiB as a tree.
 pub fn parse(source: &str) -> Result<Parsed, Wrong> {
     if source.len() > SOURCE_MAX_BYTES {
-        return Err(wrong_at(source, 0, "the code is longer than 256 KiB: leave out what is not needed"));
+        return Err(beyond(source, 0, "it is longer than 256 KiB", "leave out what is not needed"));
     }
     let both = || {
         affordable(source, SourceType::cjs())?;
@@ -53,7 +55,7 @@ pub fn parse(source: &str) -> Result<Parsed, Wrong> {
             as_type(source, SourceType::mjs()).map_err(|_| wrong)
         })
     };
-    let failed = || wrong_at(source, 0, "the parser did not come to an end");
+    let failed = || beyond(source, 0, "the parser did not come to an end", "write it with less nesting");
     on_stack_for(source, both).unwrap_or_else(|| Err(failed()))
 }
 
@@ -95,7 +97,7 @@ fn affordable(source: &str, kind: SourceType) -> Result<(), Wrong> {
         Some(end) => {
             let what =
                 "parentheses are nested too deep: the parser needs more than 32 MiB for the code up to here";
-            Err(wrong_at(source, end, &format!("{what}; give the inner parts names of their own")))
+            Err(beyond(source, end, what, "give the inner parts names of their own"))
         }
     }
 }
@@ -127,7 +129,12 @@ fn wrong_at(source: &str, at: usize, what: &str) -> Wrong {
     let before = source.get(..at).unwrap_or(source);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Wrong { line, column, what: what.to_owned() }
+    Wrong { line, column, what: what.to_owned(), remedy: None }
+}
+
+/// A bound that the source does not keep.
+fn beyond(source: &str, at: usize, what: &str, remedy: &'static str) -> Wrong {
+    Wrong { remedy: Some(remedy), ..wrong_at(source, at, what) }
 }
 
 #[cfg(test)]
@@ -137,7 +144,7 @@ mod tests {
     use super::{SOURCE_MAX_BYTES, TREE_MAX_BYTES, Wrong, looks, on_stack_for, parse, tree_bytes};
 
     fn wrong(source: &str) -> (usize, usize) {
-        let Wrong { line, column, what } = parse(source).expect_err(source);
+        let Wrong { line, column, what, .. } = parse(source).expect_err(source);
         assert!(!what.is_empty(), "{source}");
         (line, column)
     }

@@ -11,7 +11,7 @@ use super::json::json_out;
 use super::plan::{Output, observed};
 use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, Written, apart, progress, ready};
 use crate::engine::apply::{Ended, Outcome, Wishes, apply};
-use crate::engine::observe::Observation;
+use crate::engine::observe::{Observation, moved};
 use crate::manifest::Missing;
 use crate::model::plan::{PLAN_FORMAT, Plan};
 use crate::model::text;
@@ -160,13 +160,16 @@ fn carry_out(
         if let Some(saved) = saved
             && saved.basis != plan.basis
         {
-            shell.say.err_line("error: the saved plan is stale: what it depends on (the manifest, the tenant or the record) has moved; plan again");
+            let what = moved(saved, &plan);
             let text = render::plan(&plan, Paint(shell.say.err_color()));
             shell.say.err(&text);
             if json {
-                let ended = Ended::Stale("what the saved plan depends on".into());
-                report(shell, &plan, Some(&Outcome::before_any_step(ended, &plan)));
+                report(shell, &plan, Some(&Outcome::before_any_step(Ended::Stale(what.clone()), &plan)));
             }
+            // Last, because it decides; the plan above is what would be done now.
+            shell.say.err_one_line(format!(
+                "error: the saved plan is stale, nothing was changed; plan again. Moved since it was saved: {what}"
+            ));
             return Ok(Exit::Stale);
         }
         if !json {
@@ -319,10 +322,8 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
             say.err_one_line(format!("error: {owner} is applying to this tenant; nothing was changed"));
             say.err_line("  help: wait for it, or look with `lockstep unlock`");
         }
-        Ended::Stale(what) => {
-            say.err_one_line(format!("error: the plan is stale, nothing was changed; moved: {what}"));
-            say.err_line("  help: plan again");
-        }
+        // Said last, because it decides.
+        Ended::Stale(_) => {}
         Ended::Moved => say.err_line("error: the record kept moving; nothing was changed\n  help: see who else applies, then try again"),
         Ended::Stopped => say.err_line(format!("{why_stopped}; run the same command again to continue")),
         Ended::Failed(text) => say.err_one_line(format!("error: {text}")),
@@ -338,6 +339,9 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
     }
     if !outcome.done.is_empty() || outcome.failed.is_some() {
         say.err_line("  help: logins work as before or as planned; run the same command again to continue");
+    }
+    if let Ended::Stale(what) = &outcome.ended {
+        say.err_one_line(format!("error: the plan is stale, nothing was changed; plan again. Moved: {what}"));
     }
 }
 

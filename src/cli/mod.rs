@@ -6,6 +6,7 @@ mod drawing;
 mod drift;
 mod exit;
 mod json;
+mod mistaken;
 mod plan;
 mod setup;
 mod show;

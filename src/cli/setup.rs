@@ -11,7 +11,7 @@ use ring::digest;
 use serde_json::json;
 
 use super::json::Document;
-use super::{domain, drawing};
+use super::{domain, drawing, mistaken};
 use crate::diag::{Diagnostic, Severity};
 use crate::engine::observe::Session;
 use crate::engine::store::Store;
@@ -195,6 +195,9 @@ pub struct Loaded {
 /// Reads a manifest. `None`: it is no YAML, which was printed.
 pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
     let file = files::read_manifest(args.path())?;
+    if let Some((what, help)) = mistaken::meant(&file.text) {
+        bail!("{} is {what}, and not a manifest\n  help: {help}", file.path.display());
+    }
     match manifest::read(&file.path.display().to_string(), &file.text, &tables()) {
         Ok(parsed) => Ok(Some(Loaded { parsed, file })),
         Err(rejected) => {

@@ -366,7 +366,16 @@ pub(super) fn plan(
 }
 
 /// What moved between two plans, by address.
-pub(super) fn moved(then: &Plan, now: &Plan) -> String {
+pub fn moved(then: &Plan, now: &Plan) -> String {
+    for (what, then, now) in [("tenant", &then.tenant, &now.tenant), ("account", &then.account, &now.account)]
+    {
+        if then != now {
+            return format!("the {what}, which was {then} and is {now}");
+        }
+    }
+    if then.destroy != now.destroy {
+        return "what is wanted: one of the two plans takes the stack away".into();
+    }
     let keyed = |plan: &Plan| -> BTreeMap<String, Json> {
         let mut out: BTreeMap<String, Json> =
             plan.resources.iter().map(|r| (r.address.clone(), json!([r.verb, r.changes, r.ids]))).collect();

@@ -71,12 +71,14 @@ pub(super) fn problems(source: &Source<'_>) -> Vec<Problem> {
     let sent = source.sent.unwrap_or(source.own);
     // What is wrong is found in the lines of the user's own file, if it is wrong there already.
     match javascript::parse(sent).map_err(|wrong| javascript::parse(source.own).err().unwrap_or(wrong)) {
-        Err(wrong) => vec![source.error(
-            "code",
-            "the code does not parse",
-            format!("line {}, column {}: {}", wrong.line, wrong.column, wrong.what),
-            "mend the JavaScript; `node --check FILE` says the same",
-        )],
+        Err(wrong) => {
+            let (title, help) = match wrong.remedy {
+                None => ("the code does not parse", "mend the JavaScript; `node --check FILE` says the same"),
+                Some(remedy) => ("the code is too much to be checked", remedy),
+            };
+            let reason = format!("line {}, column {}: {}", wrong.line, wrong.column, wrong.what);
+            vec![source.error("code", title, reason, help)]
+        }
         Ok(parsed) => of_ones_own(source, &parsed.surface),
     }
 }

@@ -214,6 +214,15 @@ fn code_of_ones_own_is_judged_by_what_it_exports_reads_and_loads() {
     );
 }
 
+/// What the parser is not given is no mistake of the language: `node --check` would find nothing.
+#[test]
+fn code_beyond_the_bounds_of_the_parser_is_told_from_code_that_does_not_parse() {
+    let changes = json!({ "action": { "code": "./code.js" } });
+    let nested = format!("{}1{}", "(a=".repeat(8_000), ")".repeat(8_000));
+    assert_eq!(told(&changes, &nested, &[]), ["error action.code: the code is too much to be checked"]);
+    assert_eq!(told(&changes, "if (", &[]), ["error action.code: the code does not parse"]);
+}
+
 #[test]
 fn the_function_and_the_post_login_action_are_judged_alike() {
     let function = json!({

@@ -28,11 +28,44 @@ fn a_saved_plan_is_stale_when_the_tenant_moved() {
     site.auth0("PUT", "/api/v2/guardian/factors/otp", &json!({ "enabled": true }));
     let mark = twin.mark();
     let stale = site.run("apply", &["--yes", "--plan", &file]).expect(73);
-    assert!(stale.err.contains("plan again"), "{}", stale.err);
+    let last = stale.err.lines().last().unwrap_or_default();
+    let expected =
+        "error: the saved plan is stale, nothing was changed; plan again. Moved since it was saved: ";
+    assert!(last.starts_with(expected) && last.contains("mfa_factor.otp"), "{}", stale.err);
     assert_eq!(twin.writes_since(mark), Vec::<String>::new());
     site.run("plan", &["--out", &file]).expect(0);
     site.run("apply", &["--yes", "--plan", &file]).expect(0);
     site.expect_one_stack();
+}
+
+/// What this program writes, given where the manifest belongs.
+#[test]
+fn a_plan_a_record_and_a_world_are_told_from_a_manifest() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let [plan, record, world] = ["s.plan", "record", "world.json"].map(|name| folder.text_path(name));
+    let printed = site.run("plan", &["--out", &plan, "--output", "json"]).expect(0);
+    let printed = folder.write("printed.json", &printed.out);
+    let ledger = format!("file:{record}");
+    site.run("apply", &["--yes", "--ledger", &ledger]).expect(0);
+    lockstep(&["plan", QUICKSTART, &format!("--twin={world}")]).run().expect(0);
+    let rows = [
+        (&plan, "a saved plan", "`lockstep apply MANIFEST --plan FILE`"),
+        (&record, "the record of a stack", "`--ledger file:FILE`"),
+        (&world, "the world of a twin", "`--twin=FILE`"),
+        (&printed, "what `--output json` printed", "`plan --out FILE`"),
+    ];
+    for (file, what, help) in rows {
+        for command in ["validate", "plan", "apply", "drift", "destroy", "show"] {
+            let run = lockstep(&[command, file]).run().expect(1);
+            assert!(
+                run.err.contains(&format!("{file} is {what}, and not a manifest")),
+                "{command}: {}",
+                run.err
+            );
+            assert!(run.err.contains(help), "{command}: {}", run.err);
+        }
+    }
 }
 
 /// JSON on stdout is a document also when the plan is stale.
