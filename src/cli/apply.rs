@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::exit::Exit;
 use super::json::json_out;
 use super::plan::{Output, observed};
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, Written, apart, progress, ready};
+use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, Written, apart, progress, ready, usage};
 use crate::engine::apply::{Ended, Outcome, Wishes, apply};
 use crate::engine::observe::{Observation, moved};
 use crate::manifest::Missing;
@@ -154,8 +154,14 @@ fn carry_out(
 ) -> Result<Exit> {
     let json = common.output.is_json();
     let mut replans = 0;
+    let mut is_first = true;
     loop {
         let observation = observed(ready)?;
+        // What was named and is gone by a later plan was not misnamed.
+        if let Some(misnamed) = observation.misnamed.as_deref().filter(|_| is_first) {
+            return Err(usage(misnamed));
+        }
+        is_first = false;
         let plan = observation.plan.clone();
         if let Some(saved) = saved
             && saved.basis != plan.basis

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use super::exit::Exit;
 use super::json::json_out;
 use super::setup::{
-    Audit, ConnectArgs, ManifestArgs, Ready, Shell, Start, Written, progress, start, without,
+    Audit, ConnectArgs, ManifestArgs, Ready, Shell, Start, Written, progress, start, usage, without,
 };
 use crate::engine::observe::{Observation, observe};
 use crate::kinds::Resource;
@@ -87,6 +87,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     ready.session.named = args.delete.iter().cloned().collect();
     ready.session.reads_only = true;
     let observation = observed(&mut ready)?;
+    if let Some(misnamed) = &observation.misnamed {
+        return Err(usage(misnamed));
+    }
     let plan = &observation.plan;
     show(args, plan, shell)?;
     if let Some(path) = &args.out {

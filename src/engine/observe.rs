@@ -77,6 +77,8 @@ pub struct Observation {
     pub plan: Plan,
     /// The record came in much later than what was read beside it, so another run may lie between the two.
     pub torn: bool,
+    /// Something was named (`--delete`) that this plan does nothing to, in words.
+    pub misnamed: Option<String>,
 }
 
 /// So long after the first request the record may arrive and still be of one piece with the rest.
@@ -177,7 +179,44 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
         guard(session, &mut seen, reader, &beside).await?;
         first = plan(session, reader, &seen, &found, &prints);
     }
-    Ok(Observation { seen, found, prints, plan: first, torn })
+    let misnamed = misnamed(session, reader, &seen, &found, &prints);
+    Ok(Observation { seen, found, prints, plan: first, torn, misnamed })
+}
+
+/// What was named and is nothing that has to be named: most likely a mistake in typing, so nothing is done at all.
+fn misnamed(
+    session: &Session,
+    reader: &Reader,
+    seen: &BTreeMap<String, Seen>,
+    found: &Found,
+    prints: &Prints,
+) -> Option<String> {
+    if session.named.is_empty() {
+        return None;
+    }
+    let unnamed = Session { named: BTreeSet::new(), ..session.clone() };
+    let asked = plan(&unnamed, reader, seen, found, prints).unproven;
+    let is_asked = |name: &String| asked.iter().any(|object| object.id == *name);
+    // A plan that took seals on trust asks for nothing; an apply of it may.
+    let on_record = |name: &String| {
+        let entries = found.ledger.iter().flat_map(|ledger| &ledger.resources);
+        let is_it =
+            |(address, entry): (&String, &Entry)| address == name || entry.ids.values().any(|id| id == name);
+        session.reads_only && entries.into_iter().any(is_it)
+    };
+    let wrong = session.named.iter().filter(|name| !is_asked(name) && !on_record(name));
+    let wrong: Vec<&str> = wrong.map(String::as_str).collect();
+    if wrong.is_empty() {
+        return None;
+    }
+    let could: Vec<String> =
+        asked.iter().map(|object| format!("{} ({}: {})", object.id, object.address, object.what)).collect();
+    let could = match could.is_empty() {
+        false => format!("what can be named: {}", could.join(", ")),
+        true if session.allow_delete => "nothing has to be named here".to_owned(),
+        true => "nothing has to be named here (what left the manifest goes with --allow-delete)".to_owned(),
+    };
+    Some(format!("--delete {} names nothing that has to be named; {could}", wrong.join(", ")))
 }
 
 fn takes_away(step: &Step) -> bool {

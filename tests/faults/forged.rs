@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 
 use lockstep::engine::apply::Ended;
 use lockstep::engine::observe::observe;
+use lockstep::model::api::{Answer, ApiRequest, Method};
 use lockstep::model::ledger::{Entry, Last, NOT_BEFORE, Ownership};
 use lockstep::model::plan::{Level, Plan, Verb};
 use lockstep::plan::render::{self, Paint};
-use lockstep::shell::in_process::Stop;
+use lockstep::shell::in_process::{InProcess, Stop};
 use serde_json::json;
 
 use super::bench::{ACTION, Bench, FOREIGN_STREAM, LEDGER, all, shown};
 use super::ledgers::{forge, our_service, pinned, rewrite, says};
-use crate::support::{ACCOUNT, DOMAIN, core_manifest, function_manifest, manifest_of};
+use super::waits::Odd;
+use crate::support::{ACCOUNT, DOMAIN, Stack, core_manifest, function_manifest, manifest_of};
 
 const THEIRS: &str = "VA00000000000000000000000000000042";
 
@@ -215,6 +217,45 @@ fn a_former_value_is_shown_with_its_source_and_without_proof_it_stays() {
     let plan = bench.stack.try_observe(true).expect("read").plan;
     assert!(says(&plan, Level::Blocker, "mfa_policy stays until it is named"), "{}", shown(&plan));
     assert!(!plan.steps.iter().any(|step| step.address == "mfa_policy"), "{}", shown(&plan));
+}
+
+/// Somebody binds it once more just before it goes, and in one case renames it as well, which makes it theirs.
+#[test]
+fn a_bound_action_that_others_changed_since_the_plan_is_not_deleted_by_force() {
+    for renamed in [false, true] {
+        let mut stack = Stack::core();
+        stack.applied();
+        let twin = stack.twin.clone();
+        let alter = move |request: &ApiRequest, now_ms: u64, answer: Answer| {
+            let mut twin = twin.borrow_mut();
+            let actions = &twin.tenant_mut(DOMAIN).actions;
+            let id = actions.iter().find(|action| action.name == ACTION).map(|action| action.id.clone());
+            if let (Method::Patch | Method::Delete, Some(id)) = (request.method, id) {
+                if request.path.ends_with("/triggers/custom-phone-provider/bindings") {
+                    twin.world.bind(DOMAIN, "custom-phone-provider", &id, "Theirs", now_ms);
+                } else if renamed && request.path == format!("/api/v2/actions/actions/{id}") {
+                    twin.tenant_mut(DOMAIN).action_mut(&id).expect("there").name = "Theirs".into();
+                }
+            }
+            answer
+        };
+        let world = Odd { twin: stack.twin.clone(), alter: Box::new(alter) };
+        let now_ms = stack.in_process.now_ms();
+        stack.in_process = InProcess::new(std::rc::Rc::new(std::cell::RefCell::new(world)), now_ms);
+        let mark = stack.mark();
+        let ended = stack.apply_until(Stop::default(), true).expect("not killed").ended;
+        let log = stack.log_since(mark);
+        let forced = log.iter().filter(|entry| entry.path.ends_with("?force=true")).count();
+        assert_eq!(forced, usize::from(!renamed), "{ended:?}");
+        if renamed {
+            assert!(
+                matches!(&ended, Ended::Failed(text) if text.contains("not deleted by force")),
+                "{ended:?}"
+            );
+        } else {
+            assert_eq!(ended, Ended::Done);
+        }
+    }
 }
 
 #[test]

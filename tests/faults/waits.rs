@@ -17,12 +17,12 @@ use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest};
 
 const HOUR_MS: u64 = 3_600_000;
 
-type Alter = dyn Fn(&ApiRequest, u64, Answer) -> Answer;
+pub type Alter = dyn Fn(&ApiRequest, u64, Answer) -> Answer;
 
 /// A twin whose answers are changed on their way.
-struct Odd {
-    twin: Rc<RefCell<Twin>>,
-    alter: Box<Alter>,
+pub struct Odd {
+    pub twin: Rc<RefCell<Twin>>,
+    pub alter: Box<Alter>,
 }
 
 impl Simulator for Odd {

@@ -1,5 +1,8 @@
 //! `--ledger file:PATH` and `--ledger none`.
 
+use lockstep::ledger;
+use serde_json::json;
+
 use super::lab::{Folder, Site, Twin};
 
 #[test]
@@ -32,6 +35,41 @@ fn a_ledger_in_a_file_leaves_the_tenant_without_one() {
     site.run("destroy", &["--yes", "--ledger", &ledger]).expect(0);
     assert!(!folder.path("ledger").exists(), "the record goes with what it records");
     assert_eq!(site.verify_services().len(), 0);
+}
+
+/// Where nothing proves the record, as without its seals, each object has to be named, and rightly.
+#[test]
+fn what_nothing_proves_goes_by_delete_and_a_wrong_name_stops_everything() {
+    let twin = Twin::start();
+    let site = Site::new(&twin, 1);
+    site.run("apply", &["--yes"]).expect(0);
+    let actions = site.actions();
+    let is_record = |action: &&serde_json::Value| action["name"] == "Lockstep ledger (acme-login)";
+    let record = actions.iter().find(is_record).expect("a record");
+    let (code, account) = (record["code"].as_str().expect("code"), &site.env["TWILIO_ACCOUNT_SID"]);
+    let mut held = ledger::read(code, "acme-login", &site.domain, account).expect("a record of ours");
+    held.seals.clear();
+    let body = json!({ "code": ledger::write(&held).expect("small") });
+    let path = format!("/api/v2/actions/actions/{}", record["id"].as_str().expect("an id"));
+    assert_eq!(site.auth0("PATCH", &path, &body).0, 200);
+    let mark = twin.mark();
+    let refused = site.run("destroy", &["--yes"]).expect(1);
+    let told = refused.out + &refused.err;
+    let id = |rest: &str| rest.split([';', ' ', '\n']).next().unwrap_or_default().to_owned();
+    let ids: Vec<String> = told.split("add --delete ").skip(1).map(id).collect();
+    let sid = ids.iter().find(|id| id.starts_with("VA")).expect("the service is named");
+    for command in ["plan", "destroy"] {
+        let wrong = ["--delete", sid, "--delete", "VA00000000000000000000000000000042"];
+        let args = if command == "plan" { &["--destroy"][..] } else { &["--yes"] };
+        let run = site.run(command, &[args, &wrong].concat()).expect(64);
+        assert!(run.err.contains("--delete VA00000000000000000000000000000042 names nothing"), "{}", run.err);
+        assert!(run.err.contains(&format!("{sid} (verify_service: ")), "{}", run.err);
+    }
+    assert_eq!(twin.writes_since(mark), Vec::<String>::new());
+    let named: Vec<&str> = ids.iter().flat_map(|id| ["--delete", id]).collect();
+    site.run("destroy", &[&["--yes"][..], &named].concat()).expect(0);
+    assert_eq!(site.verify_services().len(), 0);
+    assert_eq!(site.actions().len(), 0);
 }
 
 #[test]

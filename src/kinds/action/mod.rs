@@ -16,7 +16,7 @@ use super::{
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
-use crate::model::call::{Failed, Get, Repeat};
+use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Last, Ownership};
 use crate::model::manifest::Manifest;
@@ -115,6 +115,16 @@ impl Action {
             seen.raw["told"] = json!((self.told)(text(live, "code")));
         }
         seen
+    }
+
+    /// Whether the Action still is the one that was planned with: nobody renamed it or gave it other code since.
+    async fn is_as_planned(&self, run: &Run<'_>, path: &str, reader: &Reader) -> Result<bool, Failed> {
+        let action = reader.fresh(&Get::whole(Api::Auth0, path.to_owned())).await?;
+        let (name, id) = (name_of(&run.seen.attrs), run.seen.ids.get("id"));
+        Ok(has_trigger(&action, self.trigger.id)
+            && text(&action, "name") == name
+            && Some(text(&action, "id")) == id.map(String::as_str)
+            && text(&action, "updated_at") == run.seen.raw_text("updated_at"))
     }
 }
 
@@ -537,6 +547,13 @@ impl Kind for Action {
                     // Bound by an entry that no record knows: it is an entry of our own Action, and goes with it.
                     let bound = gone.as_ref().is_err_and(|failed| failed.status() == Some(409));
                     if bound && run.step.op["force"] == json!(true) {
+                        if !self.is_as_planned(&run, &path, writer.reader()).await? {
+                            return Err(Failed::NotDone(
+                                "somebody else changed the Action since this was planned, and it is bound: it is not \
+                                 deleted by force; plan again"
+                                    .into(),
+                            ));
+                        }
                         let path = format!("{path}?force=true");
                         gone = writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await;
                     }
