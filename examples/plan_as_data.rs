@@ -9,7 +9,8 @@ use lockstep::engine::{Connection, Engine, Grant, TwilioAuth};
 use lockstep::kinds;
 use lockstep::manifest::{self, FileError, Missing, Sources, Tables};
 use lockstep::model::random::Entropy;
-use lockstep::model::secret::{Origin, Scrubber, Secret};
+use lockstep::model::scrub::Scrubber;
+use lockstep::model::secret::{Origin, Secret};
 use lockstep::shell::in_process::{InProcess, run_virtual};
 use lockstep::twin::{Options, Twin};
 

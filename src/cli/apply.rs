@@ -166,8 +166,8 @@ fn carry_out(
         if let Some(saved) = saved
             && saved.basis != plan.basis
         {
-            let what = moved(saved, &plan);
-            let text = render::plan(&plan, Paint(shell.say.err_color()));
+            let what = moved(saved, &shell.scrub.plan(&plan));
+            let text = render::plan(&shell.scrub.plan(&plan), Paint(shell.say.err_color()));
             shell.say.err(&text);
             if json {
                 report(shell, &plan, Some(&Outcome::before_any_step(Ended::Stale(what.clone()), &plan)));
@@ -179,7 +179,7 @@ fn carry_out(
             return Ok(Exit::Stale);
         }
         if !json {
-            let text = render::plan(&plan, Paint(shell.say.out_color()));
+            let text = render::plan(&shell.scrub.plan(&plan), Paint(shell.say.out_color()));
             shell.say.out(&text);
         }
         if saved.is_none() && !common.yes && !json && named(&plan, ready, shell)? {
@@ -201,7 +201,7 @@ fn carry_out(
         }
         if json && !common.yes {
             // Nobody can confirm what was not shown; stdout is for the one document.
-            let text = render::plan(&plan, Paint(shell.say.err_color()));
+            let text = render::plan(&shell.scrub.plan(&plan), Paint(shell.say.err_color()));
             shell.say.err(&text);
         }
         if shell.say.out_failed().is_some() {
@@ -375,5 +375,6 @@ fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
         };
         json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "not_started": outcome.not_started })
     });
+    let plan = shell.scrub.plan(plan);
     json_out(shell, "apply", json!({ "plan": plan, "outcome": outcome }));
 }

@@ -37,11 +37,12 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     ready.session.reads_only = true;
     let plan = observed(&mut ready)?.plan;
     let exit = verdict(&plan);
+    let shown = shell.scrub.plan(&plan);
     if args.output.is_json() {
-        let value = serde_json::json!({ "verdict": word(exit), "plan": plan });
+        let value = serde_json::json!({ "verdict": word(exit), "plan": shown });
         json_out(shell, "drift", value);
     } else {
-        let text = render::drift(&plan, Paint(shell.say.out_color()));
+        let text = render::drift(&shown, Paint(shell.say.out_color()));
         shell.say.out(&text);
         shell.say.out_line(format!("Verdict: {}", word(exit)));
     }

@@ -93,7 +93,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let plan = &observation.plan;
     show(args, plan, shell)?;
     if let Some(path) = &args.out {
-        files::write_atomic(path, (text::json(&serde_json::to_string_pretty(plan)?) + "\n").as_bytes())?;
+        files::write_atomic(
+            path,
+            (text::json(&serde_json::to_string_pretty(&shell.scrub.plan(plan))?) + "\n").as_bytes(),
+        )?;
         shell.say.err_line(format!("plan saved in {}; apply it with --plan", path.display()));
     }
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
@@ -144,6 +147,7 @@ fn unread(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Shell) 
 }
 
 fn show(args: &Args, plan: &Plan, shell: &mut Shell) -> Result<()> {
+    let plan = &shell.scrub.plan(plan);
     if args.output.is_json() {
         json_out(shell, "plan", serde_json::to_value(plan)?);
     } else {

@@ -35,6 +35,7 @@ codes! {
     FILE_REFUSED = 203, "a file that is missing, unreadable or outside the manifest's folder";
     SECRET_IN_CLEAR = 204, "a secret written into the manifest in clear";
     LINE_BREAK_CUT = 205, "a line break at the end of a value, which was taken away";
+    SHOWS = 206, "a secret that cannot be hidden inside a longer text";
     CONFLICT = 301, "settings that contradict each other";
     UNSAFE = 302, "settings that would break logins or their protection";
     MOVING_TARGET = 303, "a version that is not pinned";

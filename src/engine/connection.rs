@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::model::secret::{Scrubber, Secret};
+use crate::model::scrub::Scrubber;
+use crate::model::secret::Secret;
 
 /// Makes an assertion of the time (s since the Unix epoch) and a fresh `jti`; or tells what is wrong with the key.
 pub type Signer = dyn Fn(i64, &str) -> Result<Secret, String>;

@@ -488,14 +488,14 @@ impl TenantGate {
             let why = match answer {
                 Answer::Reply(reply) if reply.status == 429 => "rate limit reached".to_owned(),
                 Answer::Reply(reply) => format!("status {}", reply.status),
-                Answer::NotSent(cause) | Answer::Lost(cause) => scrubber.scrub(&cause),
+                Answer::NotSent(cause) | Answer::Lost(cause) => reply::words(&cause, &scrubber),
             };
             return Ok(Some((after_ms, why)));
         }
         let reply = match answer {
             Answer::Reply(reply) => reply,
             Answer::NotSent(cause) | Answer::Lost(cause) => {
-                return Err(Failed::NotDone(scrubber.scrub(&format!("{place}: {cause}"))));
+                return Err(Failed::NotDone(format!("{place}: {}", reply::words(&cause, &scrubber))));
             }
         };
         if reply.status != 200 {
@@ -510,7 +510,7 @@ impl TenantGate {
                     Some(until) => limited_words(message.trim_start_matches(": "), &until),
                     None => message.trim_start_matches(": ").to_owned(),
                 },
-                request_id: reply::request_id(&reply).map(|id| scrubber.scrub(&id)),
+                request_id: reply::request_id(&reply, &scrubber),
                 attempts,
                 unsure: false,
             })));

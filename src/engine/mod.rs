@@ -29,6 +29,7 @@ use crate::model::api::{Answer, ApiRequest};
 use crate::model::call::{Api, Failed, Repeat};
 use crate::model::plan::Event;
 use crate::model::random::Random;
+use crate::model::scrub::Scrubber;
 use crate::port::{Call, FENCED, Port, Writes};
 
 pub use connection::{Connection, Grant, TwilioAuth};
@@ -374,7 +375,10 @@ impl Engine {
             status,
             attempt: flight.attempts,
             ms: now - flight.sent_ms,
-            request_id: request_id_of(&answer).map(|id| tenant.connection.scrubber.scrub(&id)),
+            request_id: request_id_of(
+                &answer,
+                &reply::knowing_body(&flight.call, &tenant.connection.scrubber),
+            ),
         };
         self.outputs.push_back(Output::Event(flight.tenant, event));
         self.outputs.extend(apart.map(|text| Output::Event(flight.tenant, Event::Notice(text))));
@@ -432,7 +436,7 @@ impl Engine {
             status,
             attempt: 1,
             ms: 0,
-            request_id: request_id_of(&answer),
+            request_id: request_id_of(&answer, &tenant.connection.scrubber),
         };
         self.outputs.push_back(Output::Event(tenant_id, event));
         let apart = tenant.hear_time(&answer, self.now_ms);
@@ -503,9 +507,9 @@ impl Engine {
     }
 }
 
-fn request_id_of(answer: &Answer) -> Option<String> {
+fn request_id_of(answer: &Answer, scrubber: &Scrubber) -> Option<String> {
     match answer {
-        Answer::Reply(reply) => reply::request_id(reply),
+        Answer::Reply(reply) => reply::request_id(reply, scrubber),
         _ => None,
     }
 }

@@ -11,7 +11,8 @@ use super::connection::{Connection, TwilioAuth};
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
 use crate::model::call::{Api, Body, Empty, Failed, Part, Refusal};
 use crate::model::random::hex;
-use crate::model::secret::{Origin, Scrubber, Secret, percent_encode};
+use crate::model::scrub::Scrubber;
+use crate::model::secret::{Origin, Secret, percent_encode};
 use crate::model::text::line_of;
 use crate::port::{Answered, Call};
 
@@ -144,8 +145,8 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
     let scrubber = &knowing_body(call, scrubber);
     let place = || format!("{method} https://{host}{path}");
     match answer {
-        Answer::NotSent(cause) => Err(Failed::NotDone(scrubber.scrub(&format!("{}: {cause}", place())))),
-        Answer::Lost(cause) => Err(Failed::Unknown(scrubber.scrub(&format!("{}: {cause}", place())))),
+        Answer::NotSent(cause) => Err(Failed::NotDone(format!("{}: {}", place(), words(&cause, scrubber)))),
+        Answer::Lost(cause) => Err(Failed::Unknown(format!("{}: {}", place(), words(&cause, scrubber)))),
         // A deletion is answered with 204, so this is the answer to something else: whoever sent it has to look.
         Answer::Reply(reply)
             if (200..300).contains(&reply.status) && method == Method::Delete && reply.status != 204 =>
@@ -180,7 +181,7 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
             place(),
             reply.status,
             message(&reply, scrubber).1,
-            request_id(&reply).map(|id| format!(" (request id {})", scrubber.scrub(&id))).unwrap_or_default()
+            request_id(&reply, scrubber).map(|id| format!(" (request id {id})")).unwrap_or_default()
         ))),
         Answer::Reply(reply) => {
             let (code, message) = message(&reply, scrubber);
@@ -191,7 +192,7 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
                 status: reply.status,
                 code,
                 message: message.trim_start_matches(": ").to_owned(),
-                request_id: request_id(&reply).map(|id| scrubber.scrub(&id)),
+                request_id: request_id(&reply, scrubber),
                 attempts,
                 unsure: false,
             })))
@@ -212,7 +213,7 @@ pub fn unsure(result: Answered) -> Answered {
 }
 
 /// The scrubber, knowing also the secrets that this very request carried: a refusal may echo its body.
-fn knowing_body<'a>(call: &Call, scrubber: &'a Scrubber) -> Cow<'a, Scrubber> {
+pub fn knowing_body<'a>(call: &Call, scrubber: &'a Scrubber) -> Cow<'a, Scrubber> {
     fn walk(json: &Json, key: &str, learn: &mut dyn FnMut(&str)) {
         match json {
             Json::String(text) if matches!(key, "value" | "httpAuthorization" | "auth_token") => learn(text),
@@ -222,7 +223,12 @@ fn knowing_body<'a>(call: &Call, scrubber: &'a Scrubber) -> Cow<'a, Scrubber> {
         }
     }
     let mut scrubber = Cow::Borrowed(scrubber);
-    let mut learn = |text: &str| scrubber.to_mut().learn(&Secret::new(text, Origin::Person));
+    let mut learn = |text: &str| {
+        // Those of the manifest are known, and a copy costs.
+        if !scrubber.is_value(text) {
+            scrubber.to_mut().learn(&Secret::new(text, Origin::Person));
+        }
+    };
     match call {
         Call::Write(write, _) => match &write.body {
             Body::Json(json) => walk(json, "", &mut learn),
@@ -240,7 +246,7 @@ fn knowing_body<'a>(call: &Call, scrubber: &'a Scrubber) -> Cow<'a, Scrubber> {
 /// Most values of one reply. A list of 100 Actions with versions and secrets has some ten thousand.
 const VALUES_MAX: usize = 400_000;
 /// Longest refusal that is looked into; the vendors' are below a kilobyte, and every secret is searched for in it.
-const ERROR_MAX_BYTES: usize = 64 * 1024;
+const ERROR_MAX_BYTES: usize = 16 * 1024;
 
 /// A reply as JSON. In memory a value takes up to a hundred times the room that it has in the text (`[{},{},…`), so
 /// the values are counted before any is made.
@@ -281,11 +287,19 @@ pub fn message(reply: &ApiReply, scrubber: &Scrubber) -> (Option<String>, String
     let code =
         pick(&["errorCode", "code"]).or_else(|| json.get("error_description").and_then(|_| pick(&["error"])));
     let text = pick(&["message", "error_description"]).unwrap_or_default();
-    let text = line_of(&without_long_runs(&scrubber.scrub(&text)), MESSAGE_MAX_CHARS);
+    let text = words(&text, scrubber);
     (
-        code.map(|code| line_of(&scrubber.scrub(&code), CODE_MAX_CHARS)),
+        code.map(|code| line_of(&words(&code, scrubber), CODE_MAX_CHARS)),
         if text.is_empty() { text } else { format!(": {text}") },
     )
+}
+
+/// The words of a server, in any field: secrets hidden, bounded, one line.
+pub fn words(text: &str, scrubber: &Scrubber) -> String {
+    if text.len() > ERROR_MAX_BYTES {
+        return "(too long to be shown)".to_owned();
+    }
+    line_of(&without_long_runs(&scrubber.others(text)), MESSAGE_MAX_CHARS)
 }
 
 /// Vendor ids have at most 36 characters; a longer unbroken run is something encoded, perhaps twice, and tells a person
@@ -311,7 +325,7 @@ const CODE_MAX_CHARS: usize = 80;
 const RUN_MAX_BYTES: usize = 64;
 
 /// The vendor's id of a request, for their support.
-pub fn request_id(reply: &ApiReply) -> Option<String> {
+pub fn request_id(reply: &ApiReply, scrubber: &Scrubber) -> Option<String> {
     ["twilio-request-id", "x-auth0-requestid", "x-request-id"]
         .iter()
         .find_map(|name| reply.header(name))
@@ -319,5 +333,6 @@ pub fn request_id(reply: &ApiReply) -> Option<String> {
         .filter(|id| {
             id.len() <= 80 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-,_".contains(&byte))
         })
+        .filter(|id| scrubber.others(id) == *id)
         .map(str::to_owned)
 }

@@ -12,6 +12,7 @@ mod check;
 pub mod connection;
 mod expr;
 mod guard;
+mod hiding;
 mod leaf;
 mod links;
 mod resolve;
@@ -308,6 +309,7 @@ pub fn examine(
     }
     let mut problems = Vec::new();
     check(&manifest, &mut problems);
+    hiding::check(&manifest, &mut problems);
     let is_new = |problem: &Problem| {
         let ends = problem.path.match_indices('.').map(|(at, _)| at).chain([problem.path.len()]);
         !ends.map(|end| &problem.path[..end]).any(|path| wrong.contains(path))

@@ -21,7 +21,8 @@ use super::{Parsed, Rejected};
 use crate::diag::{Diagnostic, Severity, codes};
 use crate::model::field::Type;
 use crate::model::manifest::Manifest;
-use crate::model::secret::{Origin, Scrubber, Secret};
+use crate::model::scrub::Scrubber;
+use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Part, Template, Value};
 
 /// Longest source of an Action or a Function, in bytes: an Action takes 100 kB (Auth0 docs, "Actions limitations",
@@ -519,9 +520,9 @@ fn scrubbed(wrong: Wrong, value: &str) -> Wrong {
     let mut scrubber = Scrubber::default();
     scrubber.learn(&Secret::new(value, Origin::Person));
     let scrub = |words: &str| {
-        let out = scrubber.scrub(words);
-        // Short values are not learnt; a message that may hold one is not repeated at all.
-        if value.len() < 8 && !value.is_empty() && out.contains(value) {
+        let out = scrubber.ours(words);
+        // Short values and words of ours stay in it; a message that may hold one is not repeated at all.
+        if !value.is_empty() && out.contains(value) {
             "the value does not have the form that this field needs".to_owned()
         } else {
             out

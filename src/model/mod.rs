@@ -7,6 +7,8 @@ pub mod ledger;
 pub mod manifest;
 pub mod plan;
 pub mod random;
+pub mod scrub;
 pub mod secret;
 pub mod text;
 pub mod value;
+mod view;

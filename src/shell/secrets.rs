@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, anyhow};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::Value as Json;
 
+use crate::model::plan::Plan;
 use crate::model::random::Entropy;
-use crate::model::secret::{Scrubber, Secret};
+use crate::model::scrub::{HIDDEN, Scrubber};
+use crate::model::secret::Secret;
 
 /// Thirty-two bytes from the operating system, for one run.
 ///
@@ -48,9 +51,42 @@ impl Scrub {
         self.with(|scrubber| scrubber.learn_pair(user, password));
     }
 
-    /// The text without any recognisable part of a known secret.
+    /// A finished text without any recognisable part of a known secret.
     pub fn scrub(&self, text: &str) -> String {
-        self.with(|scrubber| scrubber.scrub(text))
+        self.with(|scrubber| scrubber.ours(text))
+    }
+
+    /// The plan as it is shown: a value or a name that is a secret, the whole of it, is hidden.
+    pub fn plan(&self, plan: &Plan) -> Plan {
+        let mut plan = plan.clone();
+        self.with(|scrubber| {
+            for resource in &mut plan.resources {
+                let texts = resource.changes.iter_mut().filter(|change| !change.secret);
+                let values = texts.flat_map(|change| change.old.iter_mut().chain(&mut change.new));
+                values.for_each(|value| hide_values(value, scrubber));
+                resource
+                    .name
+                    .iter_mut()
+                    .filter(|name| scrubber.is_value(name))
+                    .for_each(|name| *name = HIDDEN.into());
+            }
+        });
+        plan
+    }
+
+    /// A JSON document without any recognisable part of a known secret.
+    pub fn json(&self, document: &mut Json) {
+        match document {
+            Json::String(text) => *text = self.scrub(text),
+            Json::Array(items) => items.iter_mut().for_each(|item| self.json(item)),
+            Json::Object(entries) => {
+                for (key, mut value) in std::mem::take(entries) {
+                    self.json(&mut value);
+                    entries.insert(self.scrub(&key), value);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// What is known by now, for a connection.
@@ -61,6 +97,15 @@ impl Scrub {
     fn with<T>(&self, run: impl FnOnce(&mut Scrubber) -> T) -> T {
         // A panic elsewhere is no reason to stop hiding.
         run(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn hide_values(value: &mut Json, scrubber: &Scrubber) {
+    match value {
+        Json::String(text) if scrubber.is_value(text) => *text = HIDDEN.into(),
+        Json::Array(items) => items.iter_mut().for_each(|item| hide_values(item, scrubber)),
+        Json::Object(entries) => entries.values_mut().for_each(|item| hide_values(item, scrubber)),
+        _ => {}
     }
 }
 
@@ -82,6 +127,6 @@ mod tests {
         let other = scrub.clone();
         scrub.learn(&Secret::new("hunter2-hunter2", Origin::Person));
         assert_eq!(other.scrub("it is hunter2-hunter2"), "it is [secret]");
-        assert_eq!(scrub.snapshot().scrub("hunter2-hunter2"), "[secret]");
+        assert_eq!(scrub.snapshot().others("hunter2-hunter2"), "[secret]");
     }
 }

@@ -137,9 +137,10 @@ impl Say {
 
     /// A JSON document, to stdout, over several lines. What would steer a terminal is escaped, so nothing of it is lost.
     pub fn out_json(&mut self, document: &serde_json::Value) {
-        let text = serde_json::to_string_pretty(document).unwrap_or_default();
-        let text = text::json(&self.scrub.scrub(&text));
-        self.out.write(&(text + "\n"));
+        let mut document = document.clone();
+        self.scrub.json(&mut document);
+        let text = serde_json::to_string_pretty(&document).unwrap_or_default();
+        self.out.write(&(text::json(&text) + "\n"));
     }
 
     /// Conversation, to stderr; no line end is added.

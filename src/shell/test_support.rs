@@ -11,7 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::in_process::{Handled, Simulator};
 use crate::engine::{Connection, Grant, TwilioAuth};
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
-use crate::model::secret::{Origin, Scrubber, Secret};
+use crate::model::scrub::Scrubber;
+use crate::model::secret::{Origin, Secret};
 
 /// A simulator made of one function; remembers what it was asked.
 pub struct Scripted<F> {

@@ -549,3 +549,66 @@ fn a_secret_written_into_the_manifest_is_not_repeated() {
         assert!(run.err.contains("lockstep.yaml:"), "{}", run.err);
     }
 }
+
+/// People keep settings in secrets: such a value is said, hides no word of ours, and is hidden as a value.
+#[test]
+fn a_secret_that_is_a_word_of_ours_is_said_and_cuts_no_word() {
+    let twin = Twin::start();
+    for (number, word, why) in [
+        (901, "changed", "it has fewer than 8 characters"),
+        (902, "unchanged", "it is made of words that Lockstep prints itself"),
+    ] {
+        let mut life = Secretive::new(Site::new(&twin, number), "${generated.feedback}");
+        life.site.env.insert("EXTRA_SECRET".into(), word.into());
+        assert_eq!(life.validated(), Some(0));
+        let said = life.out.last().expect("stderr").1.clone();
+        assert!(said.contains("LS0206") && said.contains(why), "{said}");
+        assert!(said.contains("EXTRA: ${env.EXTRA_SECRET}"), "it has its place\n{said}");
+        life.run(0, "apply", &["--yes"]);
+        life.run(0, "plan", &[]);
+        let plan = life.out.iter().rev().find(|(name, _)| name == "stdout of plan ").expect("a plan");
+        assert!(plan.1.contains("unchanged") && !plan.1.contains("[secret]"), "{}", plan.1);
+    }
+}
+
+/// What a server may make of a secret before it repeats it.
+fn spellings(secret: &str) -> Vec<(&'static str, String)> {
+    let hex: Vec<String> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let chars: Vec<char> = secret.chars().collect();
+    let pieces: Vec<String> = chars.chunks(7).map(|piece| piece.iter().collect()).collect();
+    vec![
+        ("upper case", secret.to_uppercase()),
+        ("spaced hex", hex.join(" ")),
+        ("entities", chars.iter().map(|ch| format!("&#{};", u32::from(*ch))).collect()),
+        ("escapes", chars.iter().map(|ch| format!("\\u{:04x}", u32::from(*ch))).collect()),
+        ("pieces of seven", pieces.join(" ")),
+        ("base64 twice", STANDARD.encode(STANDARD.encode(secret))),
+    ]
+}
+
+#[test]
+fn an_echo_in_another_spelling_is_hidden_in_every_field() {
+    const SECRET: &str = "Zq7kP41eW9xvB8LmT3uY";
+    let twin = Twin::start();
+    for (number, (name, spelling)) in (910..).zip(spellings(SECRET)) {
+        let echoed = spelling.clone();
+        let proxy = Proxy::start(&twin, move |asked, forward| {
+            if asked.path.split('?').next() != Some(ACTIONS) {
+                return forward();
+            }
+            let body = json!({ "statusCode": 400, "error": echoed, "errorCode": echoed, "message": format!("sent: {echoed} !") });
+            let id: String = echoed.chars().filter(|ch| ch.is_ascii_alphanumeric()).take(70).collect();
+            json_reply(400, &format!("x-request-id: {id}\r\nx-auth0-requestid: {id}\r\n"), &body)
+        });
+        let mut life = Secretive::new(Site::new(&twin, number).through(&proxy), "${generated.feedback}");
+        life.site.env.insert("AUTH0_CLIENT_SECRET".into(), SECRET.into());
+        life.run(1, "plan", &["-vvv"]);
+        life.run(1, "plan", &["--output", "json"]);
+        let parts: Vec<&str> = spelling.split(' ').filter(|part| part.len() > 6).collect();
+        let part = parts.first().map_or(&spelling[..12], |part| &part[..part.len().min(12)]);
+        for (place, text) in &life.out {
+            assert!(!text.contains(part), "{place} shows the secret in {name}: {text}");
+        }
+        assert!(life.out.iter().any(|(_, text)| text.contains("sent: [secret]")), "{:?}", life.out);
+    }
+}

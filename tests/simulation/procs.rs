@@ -13,7 +13,8 @@ use lockstep::model::api::Answer;
 use lockstep::model::call::Failed;
 use lockstep::model::plan::{Event, Plan, Step};
 use lockstep::model::random::Entropy;
-use lockstep::model::secret::{Origin, Scrubber, Secret};
+use lockstep::model::scrub::Scrubber;
+use lockstep::model::secret::{Origin, Secret};
 
 use super::ground::Ground;
 use super::manifests::Draft;

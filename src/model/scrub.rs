@@ -1,0 +1,427 @@
+//! The net that keeps secrets out of every text.
+//!
+//! A text of others may echo a secret in any spelling: [`Scrubber::others`] looks through case, separators, escapes and
+//! encodings, and is for texts as they enter. [`Scrubber::ours`] is the last net, over finished sentences: it looks for the
+//! secrets and their usual encodings, and leaves every word of Lockstep's own as it is. What is hidden is hidden whole:
+//! with the rest of the word that it stands in.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
+use super::random::hex;
+use super::secret::{Origin, Secret, percent_encode};
+use super::view::{View, decodings};
+
+/// Length of the shortest part of a secret that counts as recognisable wherever it stands, in bytes.
+const PART_BYTES: usize = 8;
+/// Length of the shortest one that counts where it stands by itself, between blanks or signs, in a text of others.
+const PIECE_BYTES: usize = 6;
+/// Shorter values are hidden nowhere: `on` protects nothing.
+const VALUE_MIN_BYTES: usize = 3;
+/// How often a text of others may be escaped, one way in the other.
+const ROUNDS: usize = 4;
+/// How often it may be encoded, one way in the other.
+const DEPTH: usize = 2;
+
+/// What stands in the place of a secret.
+pub const HIDDEN: &str = "[secret]";
+
+/// The words of the program's sources, sorted.
+const WORDS: &[&str] = include!(concat!(env!("OUT_DIR"), "/words.rs"));
+
+/// Whether a word may stand in an output of ours.
+fn is_word_of_ours(word: &str) -> bool {
+    WORDS.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
+}
+
+/// Whether a text is made of words of ours, and perhaps of shorter ones.
+fn are_words_of_ours(text: &str) -> bool {
+    let words = || text.split(|ch: char| !ch.is_alphanumeric() && ch != '_');
+    words().any(is_word_of_ours) && words().all(|word| word.len() < VALUE_MIN_BYTES || is_word_of_ours(word))
+}
+
+/// Why a value cannot be hidden inside a longer text, if it cannot: other words would go with it, and give it away.
+pub fn shows_in_text(secret: &Secret) -> Option<String> {
+    let value = secret.expose();
+    match () {
+        () if secret.origin() == Origin::Public || value.is_empty() => None,
+        () if value.len() < PART_BYTES => Some(format!("it has fewer than {PART_BYTES} characters")),
+        () if are_words_of_ours(value) => Some("it is made of words that Lockstep prints itself".into()),
+        () => None,
+    }
+}
+
+/// Knows secrets, and hides them.
+#[derive(Clone, Default)]
+pub struct Scrubber {
+    /// What is hidden only where it is the whole of a value.
+    values: BTreeSet<String>,
+    /// Parts of the secrets as they are, and in the usual encodings.
+    exact: BTreeSet<[u8; PART_BYTES]>,
+    /// The same without case and separators.
+    folded: BTreeSet<[u8; PART_BYTES]>,
+    pieces: BTreeSet<[u8; PIECE_BYTES]>,
+}
+
+impl Scrubber {
+    /// Learns a secret, but for those marked [`Origin::Public`].
+    pub fn learn(&mut self, secret: &Secret) {
+        if secret.origin() != Origin::Public {
+            self.learn_text(secret.expose());
+        }
+    }
+
+    /// Learns the user and password pair of a Basic header.
+    pub fn learn_pair(&mut self, user: &str, password: &Secret) {
+        self.learn(password);
+        self.learn_form(STANDARD.encode(format!("{user}:{}", password.expose())).as_bytes());
+    }
+
+    fn learn_text(&mut self, text: &str) {
+        if text.len() >= VALUE_MIN_BYTES {
+            self.values.insert(text.trim().to_owned());
+        }
+        if text.len() < PART_BYTES || is_word_of_ours(text) {
+            return;
+        }
+        self.learn_form(text.as_bytes());
+        // A part of a base64 text depends on the position modulo three, so all three are learnt.
+        for shift in 0..3usize {
+            let shifted = [&b"00"[..shift], text.as_bytes()].concat();
+            for engine in [&STANDARD, &URL_SAFE] {
+                let encoded = engine.encode(&shifted);
+                self.learn_form(encoded.as_bytes().get(shift * 2..).unwrap_or_default());
+            }
+        }
+        let digits = hex(text.as_bytes());
+        self.learn_form(digits.to_uppercase().as_bytes());
+        self.learn_form(digits.as_bytes());
+        let decimal: Vec<String> = text.bytes().map(|byte| byte.to_string()).collect();
+        self.learn_form(decimal.join(" ").as_bytes());
+        let json = serde_json::to_string(text).unwrap_or_default();
+        self.learn_form(json.trim_matches('"').as_bytes());
+        self.learn_form(percent_encode(text).as_bytes());
+        self.learn_form(percent_encode(text).to_lowercase().as_bytes());
+    }
+
+    fn learn_form(&mut self, form: &[u8]) {
+        let folded = View::of(&String::from_utf8_lossy(form)).folded().bytes;
+        self.exact.extend(parts(form));
+        self.folded.extend(parts(&folded));
+        self.pieces.extend(parts(&folded));
+    }
+
+    /// Whether this is one of the secrets, the whole of it.
+    pub fn is_value(&self, text: &str) -> bool {
+        self.values.contains(text.trim())
+    }
+
+    /// A text of others, with every word hidden that holds a recognisable part of a secret, in whatever spelling.
+    pub fn others(&self, text: &str) -> String {
+        if self.is_value(text) {
+            return HIDDEN.to_owned();
+        }
+        let mut hidden = self.found(text, DEPTH);
+        widen(text, &mut hidden);
+        blank(text, &hidden)
+    }
+
+    /// A text of ours, with every word hidden that holds a recognisable part of a secret and is not a word of ours.
+    pub fn ours(&self, text: &str) -> String {
+        let mut hidden = vec![false; text.len()];
+        for (at, part) in text.as_bytes().windows(PART_BYTES).enumerate() {
+            if <[u8; PART_BYTES]>::try_from(part).is_ok_and(|part| self.exact.contains(&part)) {
+                hidden[at..at + PART_BYTES].fill(true);
+            }
+        }
+        widen(text, &mut hidden);
+        for (from, to) in runs(text, &hidden) {
+            if are_words_of_ours(&text[from..to]) {
+                hidden[from..to].fill(false);
+            }
+        }
+        blank(text, &hidden)
+    }
+
+    /// Which bytes of a text belong to a secret.
+    fn found(&self, text: &str, depth: usize) -> Vec<bool> {
+        let mut hidden = vec![false; text.len()];
+        let mut view = View::of(text);
+        for _ in 0..ROUNDS {
+            mark(&view, &self.exact, &mut hidden);
+            let folded = view.folded();
+            mark(&folded, &self.folded, &mut hidden);
+            for (word, from, to) in view.words() {
+                let quoted =
+                    text[..from].ends_with(['"', '\'', '`']) && text[to..].starts_with(['"', '\'', '`']);
+                if self.is_piece(&word) || (quoted && self.values.contains(&word)) {
+                    hidden[from..to].fill(true);
+                }
+            }
+            if depth > 0 {
+                for (inner, from, to) in decodings(&view) {
+                    if self.found(&inner, depth - 1).contains(&true) {
+                        hidden[from..to].fill(true);
+                    }
+                }
+            }
+            match view.unescaped() {
+                Some(inner) => view = inner,
+                None => break,
+            }
+        }
+        hidden
+    }
+
+    /// A short word that is a part of a secret. What Lockstep itself says may stand in a message as well.
+    fn is_piece(&self, word: &str) -> bool {
+        let folded = View::of(word).folded().bytes;
+        (PIECE_BYTES..PART_BYTES).contains(&folded.len())
+            && folded
+                .windows(PIECE_BYTES)
+                .all(|part| <[u8; PIECE_BYTES]>::try_from(part).is_ok_and(|part| self.pieces.contains(&part)))
+            && !is_word_of_ours(word)
+    }
+}
+
+/// The parts of one length of a form. A run of zeros is in every made-up SID: it would hide ids and protect nothing.
+fn parts<const N: usize>(form: &[u8]) -> impl Iterator<Item = [u8; N]> {
+    let varied = |part: &&[u8]| {
+        let other = part.iter().find(|byte| **byte != part[0]);
+        other.is_some_and(|other| part.iter().any(|byte| *byte != part[0] && byte != other))
+    };
+    form.windows(N).filter(varied).filter_map(|part| part.try_into().ok())
+}
+
+fn mark(view: &View, known: &BTreeSet<[u8; PART_BYTES]>, hidden: &mut [bool]) {
+    for (at, part) in view.bytes.windows(PART_BYTES).enumerate() {
+        if <[u8; PART_BYTES]>::try_from(part).is_ok_and(|part| known.contains(&part)) {
+            hidden[view.from[at].0..view.from[at + PART_BYTES - 1].1].fill(true);
+        }
+    }
+}
+
+/// From and to of what is hidden, in whole characters.
+fn runs(text: &str, hidden: &[bool]) -> Vec<(usize, usize)> {
+    let mut out: Vec<(usize, usize)> = Vec::new();
+    for (at, ch) in text.char_indices() {
+        let end = at + ch.len_utf8();
+        if hidden[at..end].contains(&true) {
+            match out.last_mut() {
+                Some(last) if last.1 == at => last.1 = end,
+                _ => out.push((at, end)),
+            }
+        }
+    }
+    out
+}
+
+/// Hides the rest of a word of which a part is hidden, but not the colour before it.
+fn widen(text: &str, hidden: &mut [bool]) {
+    let goes_on = |ch: char| ch.is_alphanumeric() || "_-+=%~".contains(ch);
+    for (from, to) in runs(text, hidden) {
+        let start = text[..from].trim_end_matches(goes_on).len();
+        let is_color = text[..start].ends_with("\u{1b}[");
+        let color = if is_color { text[start..from].find('m').map_or(0, |at| at + 1) } else { 0 };
+        let end = text.len() - text[to..].trim_start_matches(goes_on).len();
+        hidden[start + color..end].fill(true);
+    }
+}
+
+fn blank(text: &str, hidden: &[bool]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = 0;
+    for (from, to) in runs(text, hidden) {
+        out += &text[rest..from];
+        out += HIDDEN;
+        rest = to;
+    }
+    out + &text[rest..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUE: &str = "sk/9+f3=Zx\"Qa_77Lm";
+
+    fn knowing(value: &str) -> Scrubber {
+        let mut scrubber = Scrubber::default();
+        scrubber.learn(&Secret::new(value, Origin::Person));
+        scrubber
+    }
+
+    #[test]
+    fn parts_and_encodings_are_blanked() {
+        let mut scrubber = Scrubber::default();
+        scrubber.learn_pair("SK00", &Secret::new(VALUE, Origin::Machine));
+        let base64 = STANDARD.encode(VALUE);
+        let basic = STANDARD.encode(format!("SK00:{VALUE}"));
+        let inner = STANDARD.encode(format!("{{\"a\":\"{VALUE}\"}}"));
+        for form in [
+            VALUE,
+            &VALUE[3..12],
+            &hex(VALUE.as_bytes()),
+            &hex(VALUE.as_bytes()).to_uppercase(),
+            &base64,
+            &basic,
+            &inner[8..24],
+            &percent_encode(VALUE),
+            "sk/9+f3=Zx\\\"Qa_77Lm",
+        ] {
+            for out in [
+                scrubber.ours(&format!("before {form} after")),
+                scrubber.others(&format!("before {form} after")),
+            ] {
+                assert!(out.starts_with("before ") && out.ends_with(" after"), "{out}");
+                assert!(out.contains("[secret]"), "{form} stayed in {out}");
+            }
+        }
+        assert_eq!(scrubber.ours("nothing here"), "nothing here");
+        assert_eq!(scrubber.others("nothing here"), "nothing here");
+    }
+
+    #[test]
+    fn public_values_stay_readable() {
+        let mut scrubber = Scrubber::default();
+        scrubber.learn(&Secret::new("VA00000000000000000000000000000001", Origin::Public));
+        let text = "VA00000000000000000000000000000001";
+        assert_eq!((scrubber.ours(text).as_str(), scrubber.others(text).as_str()), (text, text));
+    }
+
+    /// The characters of a text, each spelt by a function.
+    fn spelt(text: &str, spell: impl Fn(char) -> String) -> String {
+        text.chars().map(spell).collect()
+    }
+
+    fn bytes(text: &str, spell: impl Fn(u8) -> String) -> String {
+        text.bytes().map(spell).collect::<Vec<_>>().join(" ")
+    }
+
+    fn pieces(text: &str, length: usize, between: &str) -> String {
+        let chars: Vec<char> = text.chars().collect();
+        chars.chunks(length).map(|piece| piece.iter().collect::<String>()).collect::<Vec<_>>().join(between)
+    }
+
+    #[test]
+    fn an_echo_in_another_spelling_is_hidden() {
+        let twice = |encode: fn(&str) -> String, text: &str| encode(&encode(text));
+        let base64: fn(&str) -> String = |text| STANDARD.encode(text);
+        for secret in ["Zq7kP41eW9xvB8Lm", VALUE, "tW/+%2Fü\"kL€9=Xq7;vJ:5{r}", "4f9a01c27de83b56"] {
+            let scrubber = knowing(secret);
+            let json = |text: &str| serde_json::to_string(text).expect("JSON").trim_matches('"').to_owned();
+            let spellings = [
+                secret.to_uppercase(),
+                secret.to_lowercase(),
+                bytes(secret, |byte| format!("{byte:02x}")),
+                bytes(secret, |byte| format!("{byte:02X}")),
+                bytes(secret, |byte| format!("0x{byte:02x},")),
+                bytes(secret, |byte| format!("{byte:02x}")).replace(' ', ":"),
+                bytes(secret, |byte| byte.to_string()),
+                spelt(secret, |ch| format!("&#{};", u32::from(ch))),
+                spelt(secret, |ch| format!("&#0{};", u32::from(ch))),
+                spelt(secret, |ch| format!("&#x{:X};", u32::from(ch))),
+                spelt(secret, |ch| format!("\\u{:04x}", u32::from(ch))),
+                spelt(secret, |ch| format!("\\u{{{:x}}}", u32::from(ch))),
+                spelt(secret, |ch| ch.to_string().bytes().map(|byte| format!("\\x{byte:02x}")).collect()),
+                spelt(secret, |ch| ch.to_string().bytes().map(|byte| format!("%{byte:02x}")).collect()),
+                spelt(secret, |ch| format!("{ch} ")),
+                pieces(secret, 7, " "),
+                pieces(secret, 7, ", "),
+                pieces(secret, 7, " | "),
+                pieces(secret, 3, "-"),
+                pieces(&base64(secret), 7, "\n"),
+                pieces(&hex(secret.as_bytes()), 7, " "),
+                twice(base64, secret),
+                twice(percent_encode, secret),
+                twice(|text| serde_json::to_string(text).expect("JSON"), secret),
+                base64(&hex(secret.as_bytes())),
+                hex(base64(secret).as_bytes()),
+                percent_encode(&base64(secret)),
+                base64(&percent_encode(secret)),
+                base64(&json(secret)),
+                spelt(&percent_encode(secret), |ch| format!("&#{};", u32::from(ch))),
+                base64(&secret.to_uppercase()),
+                hex(secret.to_uppercase().as_bytes()),
+            ];
+            for spelling in spellings {
+                let out = scrubber.others(&format!("before {spelling} after"));
+                let left: String = out.chars().filter(|ch| ch.is_alphanumeric()).collect();
+                assert!(left.len() <= "beforesecretafter".len(), "{secret}: {spelling} left {out}");
+                assert!(out.starts_with("before ") && out.ends_with(" after"), "{out}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_piece_of_seven_characters_by_itself_is_hidden() {
+        let scrubber = knowing("Zq7kP41eW9xvB8Lm");
+        let out = scrubber.others("1: Zq7kP41 then 2: eW9xvB8, the rest was Lm");
+        assert_eq!(out, "1: [secret] then 2: [secret], the rest was Lm");
+        assert_eq!(knowing("my-service-of-old").others("no such service"), "no such service");
+    }
+
+    #[test]
+    fn what_is_hidden_is_hidden_whole() {
+        let scrubber = knowing("acme-login-7Qx");
+        assert_eq!(scrubber.ours("client acme-login-18d92b00 is there"), "client [secret] is there");
+        assert_eq!(scrubber.ours("\u{1b}[31macme-login-7Qx\u{1b}[0m"), "\u{1b}[31m[secret]\u{1b}[0m");
+    }
+
+    #[test]
+    fn no_word_of_ours_is_cut() {
+        let sentences =
+            "8 unchanged, 1 changed: verify_service.friendly_name will be updated (policy: always)";
+        for secret in [
+            "changed",
+            "unchanged",
+            "nchanged",
+            " unchanged",
+            "friendly_name",
+            "Unchanged",
+            "my-unchanged-7Qx",
+            "is unchanged at last",
+        ] {
+            assert_eq!(knowing(secret).ours(sentences), sentences, "{secret}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_hidden_in_a_text_is_hidden_as_a_value() {
+        for secret in ["changed", "unchanged", "us1", "eu-west"] {
+            let scrubber = knowing(secret);
+            assert!(shows_in_text(&Secret::new(secret, Origin::Person)).is_some(), "{secret}");
+            assert_eq!(scrubber.others(secret), HIDDEN);
+            assert_eq!(scrubber.others(&format!(" {secret}\n")), HIDDEN);
+            let text = format!("it was {secret} before");
+            assert_eq!(scrubber.others(&text), text, "running text");
+        }
+        assert_eq!(knowing("us1").others("no region 'us1'"), "no region '[secret]'");
+        for secret in [VALUE, "acme-login-7Qx", ""] {
+            assert_eq!(shows_in_text(&Secret::new(secret, Origin::Person)), None, "{secret}");
+        }
+        assert_eq!(shows_in_text(&Secret::new("changed", Origin::Public)), None);
+    }
+
+    /// Twice the text takes twice the bytes that are looked at, whatever it is made of.
+    #[test]
+    fn hiding_is_linear() {
+        for unit in ["a", "%25", "&#37;", "\\", "\\u005c", "QUFB", "4141", "'", "a ", "=", "é"] {
+            let work = |times: usize| -> usize {
+                let mut view = View::of(&unit.repeat(times));
+                let mut bytes = view.bytes.len();
+                for _ in 0..ROUNDS {
+                    bytes += decodings(&view).iter().map(|(text, _, _)| text.len()).sum::<usize>();
+                    let Some(inner) = view.unescaped() else { break };
+                    view = inner;
+                    bytes += view.bytes.len();
+                }
+                bytes
+            };
+            let (once, twice) = (work(1000), work(2000));
+            assert!(twice * 10 <= once * 21 + 1000, "{unit}: {once}, then {twice}");
+        }
+    }
+}
