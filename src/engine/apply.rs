@@ -140,12 +140,15 @@ async fn under_lease(
             true => session.store.load(session.owner(), &port.reader(), true).await,
             false => session.store.reload(session.owner(), known, &port.reader()).await,
         };
-        let now = match now {
+        let mut now = match now {
             Ok(now) => now,
             Err(failed) => return fail(failed),
         };
         if !now.is_as(known) {
             return early(Ended::Moved);
+        }
+        if goes && session.destroy {
+            session.store.add_others(&mut now, &session.owner(), &port.reader(), true).await;
         }
         if goes && !now.has_others_as(known) {
             return early(Ended::Moved);

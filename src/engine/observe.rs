@@ -7,7 +7,7 @@ use ring::digest;
 use serde_json::{Value as Json, json};
 
 use super::intent;
-use super::store::{Found, Owner, Store, others};
+use super::store::{Found, Owner, Store};
 use crate::kinds::trigger_binding::{self, LEGACY_BINDING};
 use crate::kinds::{self, Hint, Resource, Seen, Task, handed_on};
 use crate::ledger::prints::Prints;
@@ -146,9 +146,8 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     }
     let (mut found, mut seen, torn) = result.unwrap_or(Err(Failed::Stopped))?;
     found.unclear.extend(tried?);
-    if !matches!(session.store, Store::Tenant) && session.destroy {
-        let list = reader.get(&kinds::action::list()).await;
-        found.others = list.map(|list| others(&list, &session.owner())).unwrap_or_default();
+    if session.destroy {
+        session.store.add_others(&mut found, &session.owner(), reader, false).await;
     }
     on_record(session, &mut found, &mut seen, &declared, reader).await?;
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());

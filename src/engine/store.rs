@@ -185,6 +185,17 @@ impl Store {
         }
     }
 
+    /// Adds what other stacks have on record in the tenant, also where this one keeps its record elsewhere. A token that
+    /// may not list Actions shows none.
+    pub async fn add_others(&self, found: &mut Found, owner: &Owner<'_>, reader: &Reader, fresh: bool) {
+        if matches!(self, Store::Tenant) {
+            return;
+        }
+        let list = action::list();
+        let list = if fresh { reader.fresh(&list).await.map(Rc::new) } else { reader.get(&list).await };
+        found.others = list.map(|list| others(&list, owner)).unwrap_or_default();
+    }
+
     /// Re-reads the serial and nonce only: cheaper than the whole list once the Action is known.
     pub async fn reload(&self, owner: Owner<'_>, known: &Found, reader: &Reader) -> Result<Found, Failed> {
         match (self, &known.action_id) {
@@ -304,7 +315,7 @@ fn one(id: &str) -> Get {
 }
 
 /// The records of other stacks among these Actions, in order of their stacks.
-pub fn others(list: &Json, owner: &Owner<'_>) -> Vec<Ledger> {
+fn others(list: &Json, owner: &Owner<'_>) -> Vec<Ledger> {
     let own = ledger::action_name(owner.stack);
     let read = |action: &Json| {
         let name = text(action, "name");

@@ -1,9 +1,12 @@
 //! Two stacks on one tenant: what one of them leaves behind, and what the other one stands on.
 
+use std::rc::Rc;
+
 use lockstep::engine::apply::Ended;
+use lockstep::engine::store::Store;
 use lockstep::twin::world::Action;
 
-use super::bench::{ACTION, Bench};
+use super::bench::{ACTION, Bench, Memory};
 use crate::support::{ACCOUNT, DOMAIN, core_manifest, options};
 
 /// Takes the first one's Action over by its name, and has it send through a service of its own.
@@ -73,6 +76,24 @@ fn what_another_stack_has_on_record_since_stays_when_the_first_goes() {
     bench.stack.text = second();
     bench.later();
     assert!(bench.plan().is_empty(), "the second is as it was");
+}
+
+/// A record in a file says nothing of the other stack, whose record is in the tenant all the same.
+#[test]
+fn a_stack_with_its_record_in_a_file_goes_beside_another_one() {
+    let mut bench = Bench::new(options(), core_manifest());
+    bench.converge("the first");
+    bench.stack.store = Store::File(Rc::new(Memory::default()));
+    bench.stack.text = second();
+    bench.later();
+    assert_eq!(bench.ended(false), Ended::Done, "the second");
+    bench.losses();
+    bench.later();
+    let before = sender(&bench);
+    assert_eq!(bench.ended(true), Ended::Done, "the second goes");
+    assert_eq!(sender(&bench), before);
+    assert_eq!(losses(&bench), [""; 0]);
+    assert!(bench.world().tenant_mut(DOMAIN).factor_enabled("sms"), "the first one wants it");
 }
 
 /// The second one is applied between the first one's plan and its lease.

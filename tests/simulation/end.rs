@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::exempt::{Case, Law};
 use super::ground::Ground;
 use super::laws::objects;
-use super::manifests::{ACCOUNT, DOMAIN, FACTORS};
+use super::manifests::{ACCOUNT, DOMAIN, FACTORS, FEEDBACK_KEY, SENDER_KEYS};
 use super::model::look;
 use super::procs::{Command, Proc, Start, Trouble};
 use super::story::{STACK, Story};
@@ -166,6 +166,17 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.ground.now_ms += 60_000;
         story.ground.twin.options.custom_phone_binding = BindingRule::Accepted;
     }),
+    ("does not take the credentials", |story| {
+        // "Make a new key or correct their values": both are done, of the sender's whichever comes first.
+        let keys = &mut story.ground.twin.world.keys;
+        for sid in SENDER_KEYS.iter().copied().chain([FEEDBACK_KEY]) {
+            if let Some(key) = keys.get_mut(sid) {
+                (key.deleted, key.secret) = (false, None);
+            }
+        }
+        story.env.insert("TWILIO_SENDER_KEY".into(), SENDER_KEYS[1].into());
+        story.env.insert("TWILIO_SENDER_SECRET".into(), "Twilio-Sender-Secret-2nd-41f0".into());
+    }),
     ("what it made is not all on record", |_| {}),
     ("nothing is known to be ours", |_| {}),
 ];
@@ -293,8 +304,27 @@ pub fn check(story: &mut Story) {
     if let Some(what) = not_applied(story) {
         story.ground.blame(Law::Second, &case, what);
     }
+    if story.elder.is_some() && matches!(story.store, Store::Tenant) && story.dice.fork("who goes").chance(50)
+    {
+        elder_goes(story);
+    }
     if story.dice.chance(40) {
         destroy(story);
+    }
+}
+
+/// The other stack of the tenant is destroyed, and this one is as it was.
+fn elder_goes(story: &mut Story) {
+    let Some(elder) = story.elder.clone() else { return };
+    story.ground.say("the other stack of the tenant goes");
+    let env = story.env.clone();
+    story.ground.now_ms += 60_000;
+    story.alone(&elder, &env, Store::Tenant, Command::Destroy);
+    story.ground.now_ms += 60_000;
+    let plan = run(story, Command::Plan).plan();
+    if !plan.as_ref().is_some_and(Plan::is_empty) {
+        let shown = plan.as_ref().map(shown).unwrap_or_default();
+        story.ground.blame(Law::Second, &Case::default(), format!("the other stack took away: {shown}"));
     }
 }
 
@@ -391,11 +421,9 @@ fn not_applied(story: &Story) -> Option<String> {
     let json = story.draft.json();
     let tenant = &story.ground.twin.world.tenants[DOMAIN];
     let trigger = if story.draft.legacy { "send-phone-message" } else { "custom-phone-provider" };
-    let live = tenant
-        .actions
-        .iter()
-        .find(|action| action.supports(trigger))
-        .and_then(|action| action.live_version());
+    // Another stack may have left one that was never deployed.
+    let on = tenant.actions.iter().filter(|action| action.supports(trigger));
+    let live = on.filter_map(|action| action.live_version()).next();
     let Some(live) = live else { return Some("no phone Action runs".into()) };
     for (name, variable) in
         [("TWILIO_API_KEY", "TWILIO_SENDER_KEY"), ("TWILIO_API_SECRET", "TWILIO_SENDER_SECRET")]

@@ -2,11 +2,12 @@
 
 use lockstep::model::api::Method;
 use lockstep::model::ledger::{Last, Ownership};
+use lockstep::twin::world::{ApiKey, KeyKind};
 use lockstep::twin::{TriggerRef, Twin};
 use serde_json::{Value as Json, json};
 
 use super::dice::Dice;
-use super::manifests::{ACCOUNT, DOMAIN};
+use super::manifests::{ACCOUNT, DOMAIN, FEEDBACK_KEY, SENDER_KEYS};
 use super::worlds;
 
 /// One edit.
@@ -83,6 +84,21 @@ fn a_service(twin: &mut Twin, dice: &mut Dice) -> Option<String> {
     let services = &twin.world.account_mut(ACCOUNT).verify_services;
     let sids: Vec<String> = services.iter().map(|service| service.sid.clone()).collect();
     (!sids.is_empty()).then(|| dice.pick(&sids).clone())
+}
+
+/// The key of a credential that the stack hands on is another one at Twilio from now on.
+fn spoil(twin: &mut Twin, sid: &str, how: fn(&mut ApiKey)) {
+    let made = || ApiKey {
+        account_sid: ACCOUNT.into(),
+        secret: None,
+        kind: KeyKind::Standard,
+        allow: Vec::new(),
+        friendly_name: "sends".into(),
+        created_at_ms: 0,
+        updated_at_ms: 0,
+        deleted: false,
+    };
+    how(twin.world.keys.entry(sid.into()).or_insert_with(made));
 }
 
 fn set_factor(twin: &mut Twin, name: &str, enabled: bool, now_ms: u64) {
@@ -283,6 +299,17 @@ pub const EDITS: &[Edit] = &[
         if let Some(id) = ledger(twin) {
             api(twin, Method::Post, &format!("/actions/actions/{id}/deploy"), &Json::Null, now_ms);
         }
+    }),
+    edit("the sender's key is revoked", |twin, dice, _| {
+        let sid: &str = dice.pick::<&str>(SENDER_KEYS);
+        spoil(twin, sid, |key| key.deleted = true);
+    }),
+    edit("the sender's secret is rolled", |twin, dice, _| {
+        let sid: &str = dice.pick::<&str>(SENDER_KEYS);
+        spoil(twin, sid, |key| key.secret = Some("rolled-by-hand".into()));
+    }),
+    edit("the key of the feedback is revoked", |twin, _, _| {
+        spoil(twin, FEEDBACK_KEY, |key| key.deleted = true);
     }),
     edit("the lease is deleted", |twin, _, _| {
         let services = &mut twin.world.account_mut(ACCOUNT).serverless_services;

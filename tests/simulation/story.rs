@@ -18,6 +18,8 @@ use super::procs::{Command, LEASE_TTL_MS, Proc, Start, Trouble, run};
 use super::{end, laws, worlds};
 
 pub const STACK: &str = "acme-login";
+/// The other stack of a tenant that has two.
+pub const ELDER: &str = "acme-elder";
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -61,6 +63,8 @@ pub struct Story {
     pub allow_delete: bool,
     /// The world before the first command of this stack.
     pub first: World,
+    /// Another stack, which stands on the same tenant.
+    pub elder: Option<Draft>,
 }
 
 /// Tells the story of a seed from beginning to end. Equal seeds, equal stories.
@@ -88,7 +92,8 @@ pub fn tell(seed: u64, trace: bool) -> Report {
     let draft = Draft::draw(&mut dice, STACK, legacy);
     let store = if dice.chance(8) { Store::File(Rc::new(Memory::default())) } else { Store::Tenant };
     let first = ground.twin.world.clone();
-    let mut story = Story { ground, dice, draft, env: env(), store, allow_delete: false, first };
+    let mut story = Story { ground, dice, draft, env: env(), store, allow_delete: false, first, elder: None };
+    story.elder();
     story.neighbours();
     let commands = story.dice.between(1, 4);
     for _ in 0..commands {
@@ -109,6 +114,29 @@ pub fn tell(seed: u64, trace: bool) -> Report {
 }
 
 impl Story {
+    /// Another stack of this tenant, applied in peace before this one is known. The Action may be called alike, so that
+    /// this one takes it over.
+    fn elder(&mut self) {
+        // Of its own stream, so that every other draw stays as it was.
+        let mut dice = self.dice.fork("another stack");
+        if !dice.chance(15) {
+            return;
+        }
+        let mut draft = Draft::draw(&mut dice, ELDER, self.draft.legacy);
+        let shared = "\"Acme sender\"";
+        if dice.chance(60) {
+            draft.set("action.name", shared);
+            self.draft.set("action.name", shared);
+        }
+        self.ground.say("another stack stands on this tenant");
+        self.ground.say(&draft.text());
+        let env = self.env.clone();
+        self.alone(&draft, &env, Store::Tenant, Command::Apply);
+        self.ground.now_ms += 60_000;
+        self.first = self.ground.twin.world.clone();
+        self.elder = Some(draft);
+    }
+
     /// Other stacks that were applied in peace: on another tenant of the same account, or on this one before.
     fn neighbours(&mut self) {
         if self.dice.chance(20) {
@@ -129,7 +157,7 @@ impl Story {
         }
     }
 
-    fn alone(&mut self, draft: &Draft, env: &BTreeMap<String, String>, store: Store, command: Command) {
+    pub fn alone(&mut self, draft: &Draft, env: &BTreeMap<String, String>, store: Store, command: Command) {
         self.claim(draft, env);
         let start = Start {
             draft,
