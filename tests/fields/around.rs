@@ -126,7 +126,7 @@ fn an_answer_that_is_lost_makes_nothing_twice() {
                 let rule = Rule::once(When::first(method, path), what.clone());
                 bed.with_twin(|twin| twin.faults.rules.push(rule));
             }
-            bed.applied();
+            bed.applied_at_last();
             let counts =
                 bed.with_twin(|twin| (tenant(twin).log_streams.len(), tenant(twin).phone_templates.len()));
             assert_eq!(counts, (1, 5), "{path} {what:?}");

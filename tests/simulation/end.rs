@@ -321,6 +321,8 @@ fn elder_goes(story: &mut Story) {
     story.ground.now_ms += 60_000;
     story.alone(&elder, &env, Store::Tenant, Command::Destroy);
     story.ground.now_ms += 60_000;
+    // What was there before this stack was the other one's, and has gone with it.
+    story.ground.changes.push((0, true));
     let plan = run(story, Command::Plan).plan();
     if !plan.as_ref().is_some_and(Plan::is_empty) {
         let shown = plan.as_ref().map(shown).unwrap_or_default();
