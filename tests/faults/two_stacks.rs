@@ -15,7 +15,7 @@ fn second() -> String {
         .replace("stack: acme-login", "stack: acme-second")
         .replace("friendly_name: Acme", "friendly_name: Second")
         .replace("action:\n", &format!("action:\n  name: {ACTION}\n"))
-        .replace("  secrets:\n", "  secrets:\n    REGION: ${env.FEEDBACK_SECRET}\n")
+        .replace("  secrets:\n", "  secrets:\n    REGION: ${env.TWILIO_SENDER_SECRET}\n")
 }
 
 fn services(bench: &Bench) -> Vec<String> {
