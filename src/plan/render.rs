@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value as Json;
-use similar::{ChangeTag, TextDiff};
+use similar::{Algorithm, ChangeTag, DiffOp, capture_diff_slices, group_diff_ops};
 
 use crate::model::plan::{
     Cause, Deferred, FieldChange, Finding, Level, Plan, ResourcePlan, Step, Unproven, Verb,
@@ -14,6 +14,8 @@ use crate::model::text::line;
 
 /// Lines of unchanged text around a change of source code.
 const CONTEXT_LINES: usize = 2;
+/// Lines of one text times lines of the other, as far as they are compared: some tenths of a second.
+const COMPARED_MAX: usize = 4_000_000;
 /// Values longer than this are cut in one-line texts.
 const VALUE_MAX_CHARS: usize = 100;
 
@@ -301,23 +303,50 @@ fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint
 
 /// Each line has a mark before it, unchanged ones too: no line of the output begins with a text of others.
 fn write_diff(out: &mut String, old: &str, new: &str, paint: Paint) {
-    let diff = TextDiff::from_lines(old, new);
-    for (index, group) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
+    let (was, is) = (lines(old), lines(new));
+    for (index, group) in group_diff_ops(compared(&was, &is), CONTEXT_LINES).iter().enumerate() {
         if index > 0 {
             let _ = writeln!(out, "        {}", paint.dim("…"));
         }
-        for op in group {
-            for change in diff.iter_changes(op) {
-                let line = line(change.value().trim_end_matches('\n'));
-                let text = match change.tag() {
-                    ChangeTag::Delete => paint.bad(&format!("- {line}")),
-                    ChangeTag::Insert => paint.good(&format!("+ {line}")),
-                    ChangeTag::Equal => paint.dim(&format!("| {line}")),
-                };
-                let _ = writeln!(out, "        {text}");
-            }
+        for change in group.iter().flat_map(|op| op.iter_changes(&was, &is)) {
+            let line = line(change.value());
+            let text = match change.tag() {
+                ChangeTag::Delete => paint.bad(&format!("- {line}")),
+                ChangeTag::Insert => paint.good(&format!("+ {line}")),
+                ChangeTag::Equal => paint.dim(&format!("| {line}")),
+            };
+            let _ = writeln!(out, "        {text}");
         }
     }
+    let text = match (old.ends_with('\n'), new.ends_with('\n')) {
+        (true, false) => paint.bad("- (the line break at the end)"),
+        (false, true) => paint.good("+ (the line break at the end)"),
+        _ => return,
+    };
+    let _ = writeln!(out, "        {text}");
+}
+
+/// The lines of a text. A line break at its end begins no further one.
+fn lines(text: &str) -> Vec<&str> {
+    text.strip_suffix('\n').unwrap_or(text).split('\n').collect()
+}
+
+/// What becomes of the lines. The time that a comparison takes grows with the product of what differs, so beyond a
+/// bound everything between the first and the last difference counts as replaced.
+fn compared(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
+    let head = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let (old_rest, new_rest) = (&old[head..], &new[head..]);
+    let tail = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(old, new)| old == new).count();
+    let (old_len, new_len) = (old_rest.len() - tail, new_rest.len() - tail);
+    if old_len.saturating_mul(new_len) <= COMPARED_MAX {
+        return capture_diff_slices(Algorithm::Myers, old, new);
+    }
+    let (old_index, new_index) = (head + old_len, head + new_len);
+    vec![
+        DiffOp::Equal { old_index: 0, new_index: 0, len: head },
+        DiffOp::Replace { old_index: head, old_len, new_index: head, new_len },
+        DiffOp::Equal { old_index, new_index, len: tail },
+    ]
 }
 
 /// A value on one line.
@@ -429,4 +458,34 @@ pub fn summary(plan: &Plan, paint: Paint) -> String {
     }
     text.push('.');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn diff(old: &str, new: &str) -> Vec<String> {
+        let mut out = String::new();
+        write_diff(&mut out, old, new, Paint(false));
+        out.lines().map(|line| line.trim_start().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_line_break_at_the_end_is_told_as_what_it_is() {
+        assert_eq!(diff("a\n};\n", "a\n};"), ["- (the line break at the end)"]);
+        assert_eq!(diff("a\n};", "a\n};\n"), ["+ (the line break at the end)"]);
+        assert_eq!(diff("a\nb\n", "a\nc\n"), ["| a", "- b", "+ c"]);
+    }
+
+    #[test]
+    fn long_texts_with_nothing_in_common_are_not_compared_line_by_line() {
+        let text = |word: &str| -> String { (0..30_000).map(|n| format!("{word}{n}\n")).collect() };
+        let (old, new) = (format!("head\n{}tail\n", text("x")), format!("head\n{}tail\n", text("y")));
+        let told = diff(&old, &new);
+        assert_eq!(told.len(), 60_002);
+        assert_eq!((told[0].as_str(), told[1].as_str()), ("| head", "- x0"));
+        assert_eq!((told[60_000].as_str(), told[60_001].as_str()), ("+ y29999", "| tail"));
+        let (was, is) = (lines(&old), lines(&new));
+        assert_eq!(compared(&was, &is).len(), 3, "head, what is replaced, tail");
+    }
 }
