@@ -183,6 +183,10 @@ pub fn help(failed: &Failed) -> &'static str {
         {
             "help: grant read:actions to the application (Applications, APIs, Auth0 Management API, Machine to Machine)"
         }
+        (Some(403), _) if failed.code().is_some_and(|code| code.starts_with("legacy_mfa_phone_provider")) => {
+            "help: no scope is missing: the tenant's switch legacy_mfa_phone_provider is off; use phone.delivery: unified, or ask \
+             Auth0's support to switch it on"
+        }
         (Some(403), Failed::Refused(r)) if r.path.starts_with("/api/v2/") => {
             "help: grant the application the scope of this request (Applications, APIs, Auth0 Management API, Machine to Machine)"
         }
@@ -192,5 +196,39 @@ pub fn help(failed: &Failed) -> &'static str {
         (Some(429), _) => "help: another client uses the budget up; try again later, or lower --rate-share",
         (_, Failed::NotDone(_)) => "help: check the network, the proxy (HTTPS_PROXY, NO_PROXY) and --ca-file",
         _ => "help: run again with -v to see every request",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::call::Refusal;
+
+    fn refused(code: &str) -> Failed {
+        Failed::Refused(Box::new(Refusal {
+            host: "acme-dev.eu.auth0.com".into(),
+            method: Method::Put,
+            path: "/api/v2/guardian/factors/phone/selected-provider".into(),
+            status: 403,
+            code: Some(code.into()),
+            message: String::new(),
+            request_id: None,
+            attempts: 1,
+            unsure: false,
+        }))
+    }
+
+    #[test]
+    fn a_switch_of_the_tenant_is_not_called_a_missing_scope() {
+        assert!(help(&refused("insufficient_scope")).contains("scope of this request"));
+        assert!(help(&refused("legacy_mfa_phone_provider_not_allowed")).contains("no scope is missing"));
+    }
+
+    #[test]
+    fn the_first_words_of_an_error_are_true() {
+        let built = Failed::NotBuilt("the build of the Action failed".into());
+        assert_eq!(built.to_string(), "the build of the Action failed");
+        let waits = Failed::NotDone("Twilio could not build it".into());
+        assert_eq!(waits.to_string(), "Twilio could not build it");
     }
 }

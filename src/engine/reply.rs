@@ -145,7 +145,9 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
     let scrubber = &knowing_body(call, scrubber);
     let place = || format!("{method} https://{host}{path}");
     match answer {
-        Answer::NotSent(cause) => Err(Failed::NotDone(format!("{}: {}", place(), words(&cause, scrubber)))),
+        Answer::NotSent(cause) => {
+            Err(Failed::NotDone(format!("{} was not sent: {}", place(), words(&cause, scrubber))))
+        }
         Answer::Lost(cause) => Err(Failed::Unknown(format!("{}: {}", place(), words(&cause, scrubber)))),
         // A deletion is answered with 204, so this is the answer to something else: whoever sent it has to look.
         Answer::Reply(reply)

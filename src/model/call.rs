@@ -145,6 +145,8 @@ pub enum Failed {
     Unknown(String),
     /// A reply arrived that makes no sense. Holds what and where.
     Misread(String),
+    /// What was sent was taken, and could not be built. Holds what a person can do about it.
+    NotBuilt(String),
     /// The run was interrupted before the call was sent.
     Stopped,
 }
@@ -190,7 +192,7 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {
             Failed::Refused(refusal) => refusal.words(),
-            Failed::NotDone(cause) => format!("the request was not sent: {cause}"),
+            Failed::NotDone(cause) | Failed::NotBuilt(cause) => cause.clone(),
             Failed::Unknown(cause) => format!("it is not known whether the request took effect: {cause}"),
             Failed::Misread(what) => format!("the reply makes no sense: {what}"),
             Failed::Stopped => "stopped before the request was sent".to_owned(),

@@ -21,6 +21,14 @@ pub(super) const DEPLOY_PAUSE_MS: u64 = 1_000;
 /// Looks for a deployment whose answer was lost.
 pub(super) const SETTLE_LOOKS: usize = 5;
 
+/// What users get where the last build of an Action failed.
+pub(super) fn live_words(action: &Json) -> &'static str {
+    match action["deployed_version"].is_object() {
+        true => "the version before it is still live",
+        false => "no version of it is live",
+    }
+}
+
 /// Waits until the draft is built; the Action as it is then.
 pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<Json, Failed> {
     let mut status = run.seen.raw_text("status").to_owned();
@@ -37,11 +45,11 @@ pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<Js
         match status.as_str() {
             "built" => return Ok(action),
             "failed" => {
-                return Err(Failed::Misread(
-                    "the build of the Action failed (what ran before still runs): check names and versions of \
-                     action.dependencies; the Auth0 dashboard shows the build log"
-                        .into(),
-                ));
+                let live = live_words(&action);
+                return Err(Failed::NotBuilt(format!(
+                    "the build of the Action failed; {live}: check names and versions of action.dependencies; the \
+                     Auth0 dashboard shows the build log"
+                )));
             }
             _ => {}
         }
@@ -73,4 +81,22 @@ pub(super) async fn deployed(
         reader.tell(Event::Polling { address: run.address.to_owned(), state: "deploying".into() });
     }
     Err(Failed::Unknown("the new version of the Action does not become the deployed one".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::live_words;
+
+    #[test]
+    fn a_failed_build_says_what_is_live_only_where_something_is() {
+        assert_eq!(
+            live_words(&json!({ "deployed_version": { "id": "v-1" } })),
+            "the version before it is still live"
+        );
+        for never in [json!({}), json!({ "deployed_version": null })] {
+            assert_eq!(live_words(&never), "no version of it is live");
+        }
+    }
 }

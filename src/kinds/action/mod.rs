@@ -361,7 +361,7 @@ impl Kind for Action {
                 seen.finding(
                     hint.address,
                     Level::Note,
-                    "the last build of the Action failed; the version before it is still live",
+                    format!("the last build of the Action failed; {}", build::live_words(&seen.raw)),
                     "check names and versions of the dependencies; the Auth0 dashboard shows the build log",
                 );
             }
