@@ -777,7 +777,7 @@ fn authorization(text: &str, given: &[(&'static str, &'static str)]) -> (Vec<Str
     let rest =
         format!("feedback:\n  log_stream:\n    endpoint: https://a.example/\n    authorization: {text}\n");
     let mut given = Given(given.iter().copied().collect());
-    given.0.extend(["S", "T", "L"].map(|name| (name, "value")));
+    given.0.extend([("S", "auth0-keeps-4711"), ("T", "twilio-keeps-4712"), ("L", "code-keeps-4713")]);
     given.0.insert("K", "SK0123456789abcdef0123456789abcdef");
     let parsed = manifest::read("m.yaml", &with(&rest), &tables()).expect("YAML");
     let examined = manifest::examine(&parsed, &given, Missing::Error, &kinds::check);

@@ -13,7 +13,7 @@ fn json_is_all_there_is_on_stdout() {
         assert_eq!(document["format"], 1);
         assert!(document[name].is_object(), "{document}");
         let keys: Vec<&String> = document.as_object().expect("an object").keys().collect();
-        assert_eq!(keys, ["format", name]);
+        assert_eq!(keys, ["format", name, "diagnostics"]);
         document[name].clone()
     };
     let as_json = ["--output", "json"];
