@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
+use lockstep::ledger::seal::{Keys, Proof};
 use lockstep::model::plan::Plan;
 use lockstep::twin::{BindingRule, Tenant, World};
 use serde_json::{Value as Json, json};
@@ -604,6 +605,15 @@ fn decode(code: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(longest).ok()?).ok()
 }
 
+/// Whether a run of this stack wrote this record.
+fn is_sealed(story: &Story, code: &str) -> bool {
+    let manifest = story.draft.parse(&story.env).ok();
+    let record = lockstep::ledger::read(code, STACK, DOMAIN, ACCOUNT).ok();
+    manifest
+        .zip(record)
+        .is_some_and(|(manifest, record)| Keys::of(&manifest, 1).proof(&record) == Proof::Sealed)
+}
+
 /// What the ledger says and the world does not bear out.
 fn lies(story: &Story) -> Vec<String> {
     let mut lies = Vec::new();
@@ -628,6 +638,8 @@ fn lies(story: &Story) -> Vec<String> {
     let there = objects(world);
     let owner = format!("{DOMAIN}/{STACK}");
     let draft = story.draft.json();
+    let is_forged =
+        story.ground.edits.contains_key("the ledger is forged") && !is_sealed(story, &ledger.code);
     let mut told = Vec::new();
     for (address, entry) in payload["resources"].as_object().into_iter().flatten() {
         for (key, id) in entry["ids"].as_object().into_iter().flatten() {
@@ -639,7 +651,9 @@ fn lies(story: &Story) -> Vec<String> {
             if key == "id" || key == "sid" {
                 told.push(id.to_owned());
                 let ours = story.ground.made.get(id).is_some_and(|made| made.owner == owner);
-                if entry["ownership"] == "created" && !ours {
+                // What somebody forged is not what the record vouches for.
+                let vouched = entry["unproven"] != true && !is_forged;
+                if entry["ownership"] == "created" && !ours && vouched {
                     lies.push(format!("{address}: it was not created by this stack"));
                 }
                 let undisturbed = !story.ground.edits.keys().any(|edit| edit.contains("ledger"))

@@ -197,6 +197,10 @@ impl Ground {
         let since_write_ms = self.now_ms.saturating_sub(self.last_write_ms);
         let fault = self.schedule.next(request, of_step, since_write_ms);
         if let Some((fault, what)) = &fault {
+            // Whoever is refused for hours cannot note what was lost, and its lease is given back: by then lists show it.
+            if matches!(what, What::RateLimited { retry_after_s: Some(3_600..) }) {
+                self.twin.unseen = None;
+            }
             proc.hurt = true;
             self.stale |= *what == What::Stale;
             *self.coverage.entry((fault.name, column.clone())).or_default() += 1;

@@ -26,7 +26,7 @@ use crate::port::{Reader, Writer};
 
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
-use wire::{beside, body, is_named, name_of, named_as, needs_deploy};
+use wire::{beside, body, is_draft_of, is_named, name_of, named_as, needs_deploy};
 pub use wire::{has_trigger, items, list, one, parse};
 
 /// A trigger, as Auth0 names it ("Auth0 docs, Actions triggers", 2026-08).
@@ -617,7 +617,10 @@ impl Kind for Action {
             };
             let seen = self.read(&action, name);
             let took = match what {
-                "draft" => text(&action, "updated_at") != run.seen.raw_text("updated_at"),
+                "draft" => {
+                    text(&action, "updated_at") != run.seen.raw_text("updated_at")
+                        && is_draft_of(&action, &run)
+                }
                 _ => false,
             };
             Ok(took.then(|| Done::seen(seen)))

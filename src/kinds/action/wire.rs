@@ -1,12 +1,12 @@
 //! Actions as the API writes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
 use super::Trigger;
 use super::rows::RUNTIMES;
-use crate::kinds::{Seen, entries, text};
+use crate::kinds::{Run, Seen, entries, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 use crate::model::value::{Attrs, Value};
 
@@ -36,6 +36,16 @@ pub fn has_trigger(action: &Json, trigger: &str) -> bool {
 
 pub fn one(id: &str) -> Get {
     Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
+}
+
+/// Whether a draft can be what a step wrote: its code, and its secrets by their names. Somebody else may have changed the
+/// Action in the meantime, and then the time of the last change proves nothing.
+pub(super) fn is_draft_of(action: &Json, run: &Run<'_>) -> bool {
+    let code = run.desired.get("code").and_then(Value::as_str);
+    let sent: BTreeSet<&str> = run.desired.keys().filter_map(|key| key.strip_prefix("secrets.")).collect();
+    let held = action["secrets"].as_array().into_iter().flatten().map(|secret| text(secret, "name"));
+    code.is_none_or(|code| text(action, "code") == code)
+        && (run.step.op["secrets"] != json!(true) || held.collect::<BTreeSet<_>>() == sent)
 }
 
 pub(super) fn needs_deploy(seen: &Seen) -> bool {
