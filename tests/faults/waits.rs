@@ -5,13 +5,14 @@ use std::rc::Rc;
 
 use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
 use lockstep::engine::observe::observe;
+use lockstep::engine::store::Store;
 use lockstep::engine::{Engine, Input};
 use lockstep::model::api::{Answer, ApiReply, ApiRequest, Method};
 use lockstep::model::plan::Event;
 use lockstep::shell::in_process::{Ended as Run, Handled, InProcess, Simulator, Stop};
-use lockstep::twin::{Options, Twin};
+use lockstep::twin::{Options, Rule, Twin, What, When};
 
-use super::bench::leases;
+use super::bench::{Bench, Memory, leases};
 use super::migration::asked;
 use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest};
 
@@ -276,6 +277,27 @@ fn a_lost_create_whose_list_lags_is_never_made_twice() {
             assert_eq!(made(&stack, path), 1, "{story}");
             assert!(stack.observe().plan.is_empty(), "{story}");
         }
+    }
+}
+
+/// The answer to a create is lost and the list shows what was made: the run goes on with that.
+#[test]
+fn what_a_lost_create_made_is_taken_in_the_same_run() {
+    let in_a_file: fn() -> Store = || Store::File(Rc::new(Memory::default()));
+    for (what, path, store) in [
+        ("the service", "/v2/Services", None),
+        ("the stream", "/api/v2/log-streams", None),
+        ("the record", "/api/v2/actions/actions", None),
+        ("the Action", "/api/v2/actions/actions", Some(in_a_file)),
+    ] {
+        let mut bench = Bench::crowded();
+        if let Some(store) = store {
+            bench.stack.store = store();
+        }
+        let lost = What::Lost { after_effect: true };
+        bench.stack.twin.borrow_mut().faults.rules.push(Rule::once(When::first(Method::Post, path), lost));
+        assert_eq!(bench.ended(false), Ended::Done, "{what}");
+        assert!(bench.plan().is_empty(), "{what}");
     }
 }
 
