@@ -1,22 +1,29 @@
 //! What the Function's variables tell of a stack whose record is lost.
 
+use serde_json::Value as Json;
+
 use super::section::{environment_name, unique_name};
 use super::{SECTION_PATH, wire};
 use crate::kinds::{is_sid, text};
 use crate::model::manifest::Manifest;
 use crate::port::Reader;
 
+/// A reply of another shape has none, and nothing stands below nothing.
+fn sid_of(object: &Json) -> Option<String> {
+    Some(text(object, "sid").to_owned()).filter(|sid| !sid.is_empty())
+}
+
 /// SID of the Verify service that the declared Function reports to, as its variables have it. `None`: there is no such
 /// Function, or it cannot be read. The same reads as those of the Function itself, so they cost nothing more.
 pub(crate) async fn verify_sid(manifest: &Manifest, reader: &Reader) -> Option<String> {
     manifest.section(SECTION_PATH)?;
     let service = reader.get(&wire::service(&unique_name(manifest))).await.ok()?;
-    let service = text(&service, "sid").to_owned();
+    let service = sid_of(&service)?;
     let environments = reader.get(&wire::list(&service, "Environments")).await.ok()?;
     let wanted = environment_name(manifest);
     let environments = wire::entries(&environments, "environments").ok()?;
     let environment = environments.iter().find(|one| text(one, "unique_name") == wanted)?;
-    let path = format!("Environments/{}/Variables", text(environment, "sid"));
+    let path = format!("Environments/{}/Variables", sid_of(environment)?);
     let variables = reader.get(&wire::list(&service, &path)).await.ok()?;
     let variables = wire::entries(&variables, "variables").ok()?;
     let variable = variables.iter().find(|one| text(one, "key") == "TWILIO_VERIFY_SID")?;
