@@ -382,7 +382,7 @@ pub const MUTANTS: &[Mutant] = &[
         "name with line break",
         "src/model/text.rs",
         "if steers(ch) { ' ' } else { ch }",
-        "if steers(ch) && ch != '\n' { ' ' } else { ch }",
+        "if steers(ch) && ch != '\\n' { ' ' } else { ch }",
         &["test fields::hostile::no_field_of_any_reply_writes_a_line_of_ours"],
     ),
 ];
