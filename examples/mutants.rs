@@ -46,7 +46,9 @@ fn run() -> Result<bool> {
     let only = values("--only");
     let seeds = values("--seeds").pop().unwrap_or_else(|| "0..1500".into());
     let folder = std::env::temp_dir().join(format!("lockstep-mutants-{}", std::process::id()));
-    for part in ["Cargo.toml", "Cargo.lock", "README.md", "src", "tests", "docs", "examples", "manifests"] {
+    for part in
+        ["Cargo.toml", "Cargo.lock", "build.rs", "README.md", "src", "tests", "docs", "examples", "manifests"]
+    {
         copy(&root.join(part), &folder.join(part))?;
     }
     let target =

@@ -447,7 +447,7 @@ impl<'a> Work<'a> {
     /// Notes a step that may have made what nobody finds yet.
     fn lose(&mut self, step: &Step, failed: &Failed) {
         let repeatable = kinds::by_name(&step.kind).is_none_or(|kind| kind.may_repeat(step));
-        if repeatable || !(is_unsure(failed) || matches!(failed, Failed::Misread(_) | Failed::NotBuilt(_))) {
+        if repeatable || !(is_unsure(failed) || matches!(failed, Failed::Misread(_))) {
             return;
         }
         let at = timestamp(self.port.server_now_ms());

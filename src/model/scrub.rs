@@ -36,10 +36,9 @@ fn is_word_of_ours(word: &str) -> bool {
     WORDS.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
 }
 
-/// Whether a text is made of words of ours, and perhaps of shorter ones.
-fn are_words_of_ours(text: &str) -> bool {
-    let words = || text.split(|ch: char| !ch.is_alphanumeric() && ch != '_');
-    words().any(is_word_of_ours) && words().all(|word| word.len() < VALUE_MIN_BYTES || is_word_of_ours(word))
+/// The words of a text, as far as they could be recognised.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|ch: char| !ch.is_alphanumeric() && ch != '_').filter(|word| word.len() >= VALUE_MIN_BYTES)
 }
 
 /// Why a value cannot be hidden inside a longer text, if it cannot: other words would go with it, and give it away.
@@ -48,7 +47,7 @@ pub fn shows_in_text(secret: &Secret) -> Option<String> {
     match () {
         () if secret.origin() == Origin::Public || value.is_empty() => None,
         () if value.len() < PART_BYTES => Some(format!("it has fewer than {PART_BYTES} characters")),
-        () if are_words_of_ours(value) => Some("it is made of words that Lockstep prints itself".into()),
+        () if is_word_of_ours(value) => Some("Lockstep prints this word itself".into()),
         () => None,
     }
 }
@@ -118,6 +117,13 @@ impl Scrubber {
         self.values.contains(text.trim())
     }
 
+    /// Whether a whole secret of several words stands in a text: each of them may be a word of ours, and all together are
+    /// not.
+    fn holds_one(&self, text: &str) -> bool {
+        let holds = |value: &String| text.contains(value.as_str()) && words(value).nth(1).is_some();
+        self.values.iter().any(holds)
+    }
+
     /// A text of others, with every word hidden that holds a recognisable part of a secret, in whatever spelling.
     pub fn others(&self, text: &str) -> String {
         if self.is_value(text) {
@@ -138,7 +144,9 @@ impl Scrubber {
         }
         widen(text, &mut hidden);
         for (from, to) in runs(text, &hidden) {
-            if are_words_of_ours(&text[from..to]) {
+            let run = &text[from..to];
+            let are_ours = words(run).next().is_some() && words(run).all(is_word_of_ours);
+            if are_ours && !self.holds_one(run) {
                 hidden[from..to].fill(false);
             }
         }
@@ -385,6 +393,17 @@ mod tests {
             "is unchanged at last",
         ] {
             assert_eq!(knowing(secret).ours(sentences), sentences, "{secret}");
+        }
+    }
+
+    /// A passphrase is made of words that stand in the sources as well.
+    #[test]
+    fn a_secret_of_several_words_is_hidden_whole() {
+        for secret in ["my-very-secret-token", "only the right key may open this", "secret.token.example"] {
+            let text = format!("auth0.domain is {secret}, and the right token is there");
+            let shown = knowing(secret).ours(&text);
+            assert_eq!(shown, "auth0.domain is [secret], and the right token is there", "{secret}");
+            assert_eq!(shows_in_text(&Secret::new(secret, Origin::Person)), None, "{secret}");
         }
     }
 

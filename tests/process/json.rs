@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::lab::{Folder, QUICKSTART, Run, lockstep};
+use super::lab::{Folder, QUICKSTART, QUICKSTART_ENV, Run, lockstep};
 
 const COMMANDS: [&str; 6] = ["validate", "plan", "apply", "drift", "destroy", "show"];
 
@@ -86,7 +86,7 @@ fn a_result_is_one_document_with_what_was_said_of_the_manifest() {
         assert_eq!(document["diagnostics"][0]["severity"], "warning", "{command}: {document}");
     }
     let valid = lockstep(&["validate", "m.yaml", "--output", "json"]).folder(&folder).run().expect(0).json();
-    let unknown: Vec<String> = ENV.iter().map(|(name, _)| format!("env.{name}")).collect();
+    let unknown: Vec<String> = QUICKSTART_ENV.iter().map(|(name, _)| format!("env.{name}")).collect();
     let said = &valid["validate"];
     assert_eq!((&said["file"], &said["valid"]), (&json!("m.yaml"), &json!(true)));
     let mut listed: Vec<String> = serde_json::from_value(said["unknown"].clone()).expect("names");
@@ -98,18 +98,6 @@ fn a_result_is_one_document_with_what_was_said_of_the_manifest() {
     });
 }
 
-/// Values for whatever the quickstart takes from the environment.
-const ENV: [(&str, &str); 8] = [
-    ("AUTH0_DOMAIN", "acme.eu.auth0.com"),
-    ("AUTH0_CLIENT_ID", "client"),
-    ("AUTH0_CLIENT_SECRET", "client-secret"),
-    ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
-    ("TWILIO_API_KEY", "SK0123456789abcdef0123456789abcdef"),
-    ("TWILIO_API_SECRET", "api-secret"),
-    ("TWILIO_SENDER_KEY", "SK123456789abcdef0123456789abcdef0"),
-    ("TWILIO_SENDER_SECRET", "sender-secret"),
-];
-
 #[test]
 fn a_gateway_that_is_not_there_fails_at_once_and_is_named() {
     // Bound and let go again: nobody listens there.
@@ -119,7 +107,7 @@ fn a_gateway_that_is_not_there_fails_at_once_and_is_named() {
     let started = std::time::Instant::now();
     for command in ["plan", "apply", "drift", "destroy", "show"] {
         let mut program = lockstep(&[command, QUICKSTART, "--via", &via, "--output", "json"]);
-        for (name, value) in ENV {
+        for (name, value) in QUICKSTART_ENV {
             program = program.env(name, value);
         }
         let document = error(&program.run(), 1);

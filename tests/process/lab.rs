@@ -20,6 +20,18 @@ const REPLY_MAX: Duration = Duration::from_secs(20);
 /// The quickstart as it ships.
 pub const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/quickstart.yaml");
 
+/// Values for whatever the quickstart takes from the environment.
+pub const QUICKSTART_ENV: [(&str, &str); 8] = [
+    ("AUTH0_DOMAIN", "acme.eu.auth0.com"),
+    ("AUTH0_CLIENT_ID", "client"),
+    ("AUTH0_CLIENT_SECRET", "client-secret"),
+    ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
+    ("TWILIO_API_KEY", "SK0123456789abcdef0123456789abcdef"),
+    ("TWILIO_API_SECRET", "api-secret"),
+    ("TWILIO_SENDER_KEY", "SK123456789abcdef0123456789abcdef0"),
+    ("TWILIO_SENDER_SECRET", "sender-secret"),
+];
+
 /// A folder that goes away with the test.
 pub struct Folder(PathBuf);
 

@@ -556,7 +556,7 @@ fn a_secret_that_is_a_word_of_ours_is_said_and_cuts_no_word() {
     let twin = Twin::start();
     for (number, word, why) in [
         (901, "changed", "it has fewer than 8 characters"),
-        (902, "unchanged", "it is made of words that Lockstep prints itself"),
+        (902, "unchanged", "Lockstep prints this word itself"),
     ] {
         let mut life = Secretive::new(Site::new(&twin, number), "${generated.feedback}");
         life.site.env.insert("EXTRA_SECRET".into(), word.into());

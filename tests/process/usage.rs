@@ -1,6 +1,6 @@
 //! The command line: usage errors are 64, help is complete.
 
-use super::lab::{Folder, QUICKSTART, lockstep};
+use super::lab::{Folder, QUICKSTART, QUICKSTART_ENV, lockstep};
 
 const COMMANDS: [&str; 8] = ["validate", "plan", "apply", "drift", "destroy", "show", "unlock", "twin"];
 
@@ -43,16 +43,6 @@ fn usage_errors_have_their_own_exit_code() {
 /// The gateway gets every credential, so where it may be is checked before anything is read or sent.
 #[test]
 fn a_gateway_elsewhere_is_a_usage_error() {
-    let env = [
-        ("AUTH0_DOMAIN", "acme.eu.auth0.com"),
-        ("AUTH0_CLIENT_ID", "client"),
-        ("AUTH0_CLIENT_SECRET", "client-secret"),
-        ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
-        ("TWILIO_API_KEY", "SK0123456789abcdef0123456789abcdef"),
-        ("TWILIO_API_SECRET", "api-secret"),
-        ("TWILIO_SENDER_KEY", "SK123456789abcdef0123456789abcdef0"),
-        ("TWILIO_SENDER_SECRET", "sender-secret"),
-    ];
     let table: &[(&[&str], &str)] = &[
         (&["--via", "http://10.0.0.1:80"], "10.0.0.1"),
         (&["--via", "http://gateway.example"], "gateway.example"),
@@ -67,7 +57,7 @@ fn a_gateway_elsewhere_is_a_usage_error() {
     ];
     for (args, word) in table {
         let mut program = lockstep(&["plan", QUICKSTART]).args(args);
-        for (name, value) in env {
+        for (name, value) in QUICKSTART_ENV {
             program = program.env(name, value);
         }
         let run = program.run();
