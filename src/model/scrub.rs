@@ -333,6 +333,7 @@ mod tests {
                 spelt(secret, |ch| format!("&#x{:X};", u32::from(ch))),
                 spelt(secret, |ch| format!("\\u{:04x}", u32::from(ch))),
                 spelt(secret, |ch| format!("\\u{{{:x}}}", u32::from(ch))),
+                bytes(secret, |byte| format!("u00{byte:02x}")).replace(' ', ""),
                 spelt(secret, |ch| ch.to_string().bytes().map(|byte| format!("\\x{byte:02x}")).collect()),
                 spelt(secret, |ch| ch.to_string().bytes().map(|byte| format!("%{byte:02x}")).collect()),
                 spelt(secret, |ch| format!("{ch} ")),

@@ -193,6 +193,8 @@ fn escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
             };
             Some((String::from_utf16_lossy(units).into_bytes(), length))
         }
+        // What is left of `\u005a` where signs are taken out, as in an id.
+        [b'u' | b'U', b'0', b'0', high, low, ..] => Some((vec![byte(&[*high, *low])?], 5)),
         [b'\\', b'x' | b'X', high, low, ..] => Some((vec![byte(&[*high, *low])?], 4)),
         [b'\\', sign, ..] if sign.is_ascii_punctuation() => Some((vec![*sign], 2)),
         [b'\\', letter, ..] if letter.is_ascii_alphabetic() => Some((vec![b' '], 2)),

@@ -20,18 +20,6 @@ const REPLY_MAX: Duration = Duration::from_secs(20);
 /// The quickstart as it ships.
 pub const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/quickstart.yaml");
 
-/// Values for whatever the quickstart takes from the environment.
-pub const QUICKSTART_ENV: [(&str, &str); 8] = [
-    ("AUTH0_DOMAIN", "acme.eu.auth0.com"),
-    ("AUTH0_CLIENT_ID", "client"),
-    ("AUTH0_CLIENT_SECRET", "client-secret"),
-    ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
-    ("TWILIO_API_KEY", "SK0123456789abcdef0123456789abcdef"),
-    ("TWILIO_API_SECRET", "api-secret"),
-    ("TWILIO_SENDER_KEY", "SK123456789abcdef0123456789abcdef0"),
-    ("TWILIO_SENDER_SECRET", "sender-secret"),
-];
-
 /// A folder that goes away with the test.
 pub struct Folder(PathBuf);
 
@@ -318,7 +306,7 @@ impl Site {
         Site { domain: env["AUTH0_DOMAIN"].clone(), env, via: twin.url(), port: twin.port }
     }
 
-    /// The environment of tenant number `n`.
+    /// The environment of tenant number `n`: all that the manifests take their values from.
     pub fn env_of(n: u64) -> BTreeMap<String, String> {
         let digits = |salt: u64| {
             let mix = |x: u64| (x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ (x << 7);

@@ -1,6 +1,6 @@
 //! The command line: usage errors are 64, help is complete.
 
-use super::lab::{Folder, QUICKSTART, QUICKSTART_ENV, lockstep};
+use super::lab::{Folder, QUICKSTART, Site, lockstep};
 
 const COMMANDS: [&str; 8] = ["validate", "plan", "apply", "drift", "destroy", "show", "unlock", "twin"];
 
@@ -56,11 +56,7 @@ fn a_gateway_elsewhere_is_a_usage_error() {
         (&["--via", "http://127.0.0.1:1/?key=hunter2-hunter2"], "query"),
     ];
     for (args, word) in table {
-        let mut program = lockstep(&["plan", QUICKSTART]).args(args);
-        for (name, value) in QUICKSTART_ENV {
-            program = program.env(name, value);
-        }
-        let run = program.run();
+        let run = lockstep(&["plan", QUICKSTART]).args(args).envs(&Site::env_of(1)).run();
         assert_eq!(run.code, Some(64), "{args:?}\n{}", run.err);
         assert!(run.err.contains(word), "{args:?}: {}", run.err);
         assert!(!run.err.contains("hunter2"), "{args:?}: {}", run.err);

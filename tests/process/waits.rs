@@ -67,7 +67,9 @@ fn informational_replies_without_an_end_do_not_hold_a_run() {
 
 #[test]
 fn a_signal_ends_a_wait_within_two_seconds() {
-    for (way, said) in [(Way::Informational, ""), (Way::Silence, ""), (Way::Limited(300), "waiting 30")] {
+    for (way, said) in
+        [(Way::Informational, None), (Way::Silence, None), (Way::Limited(300), Some("waiting 30"))]
+    {
         let url = server(way);
         for (name, code) in [("INT", 130), ("TERM", 143)] {
             let running = plan(&url, &[]);
@@ -75,7 +77,7 @@ fn a_signal_ends_a_wait_within_two_seconds() {
             signal(name, running.id());
             let (run, took) = timed(|| running.wait().expect(code));
             assert!(took < Duration::from_secs(2), "{name}: {took:?}");
-            assert!(run.err.contains(said), "{}", run.err);
+            assert!(said.is_none_or(|said| run.err.contains(said)), "{}", run.err);
         }
     }
 }
@@ -102,13 +104,16 @@ fn the_twin_waits_for_no_body_for_ever() {
         assert!(started.elapsed() < Duration::from_secs(45), "it waits for ever");
         let _ = stream.write_all(b"a");
         match stream.read(&mut buffer) {
-            Ok(0) => return,
+            Ok(0) => break,
             Ok(count) => {
                 let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
-                return assert!(text.starts_with("HTTP/1.1 408"), "{text}");
+                assert!(text.starts_with("HTTP/1.1 408"), "{text}");
+                break;
             }
             Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock) => {}
-            Err(_) => return,
+            // A byte that is on its way may have the answer thrown away.
+            Err(_) => break,
         }
     }
+    assert!(started.elapsed() > Duration::from_secs(25), "it did not wait: {:?}", started.elapsed());
 }

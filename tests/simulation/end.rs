@@ -12,10 +12,10 @@ use serde_json::{Value as Json, json};
 use super::exempt::{Case, Law};
 use super::ground::Ground;
 use super::laws::objects;
-use super::manifests::{ACCOUNT, DOMAIN, FACTORS, FEEDBACK_KEY, SENDER_KEYS};
+use super::manifests::{ACCOUNT, Claims, DOMAIN, FACTORS, FEEDBACK_KEY, SENDER_KEYS};
 use super::model::look;
 use super::procs::{Command, Proc, Start, Trouble};
-use super::story::{STACK, Story};
+use super::story::{ELDER, STACK, Story};
 
 /// Kinds that stand or fall with a Verify service.
 const IN_A_SERVICE: &[&str] = &["Verify service", "rate limit", "bucket"];
@@ -299,7 +299,8 @@ pub fn check(story: &mut Story) {
         let others = story.ground.changes.iter().any(|(actor, _)| *actor == 0);
         // The second plan is empty, so the tenant is as the manifest says.
         let set_by_others = others && lie.contains("and the ledger says");
-        let case = Case { candidate, set_by_others, crossed: story.ground.crossed, ..case };
+        let forged = lie.ends_with(NOT_VOUCHED) && story.ground.edits.contains_key("the ledger is forged");
+        let case = Case { candidate, set_by_others, forged, crossed: story.ground.crossed, ..case };
         story.ground.blame(Law::Ledger, &case, lie);
     }
     if let Some(what) = not_applied(story) {
@@ -320,10 +321,13 @@ fn elder_goes(story: &mut Story) {
     story.ground.say("the other stack of the tenant goes");
     let env = story.env.clone();
     story.ground.now_ms += 60_000;
-    story.alone(&elder, &env, Store::Tenant, Command::Destroy);
+    let ended = story.alone(&elder, &env, Store::Tenant, Command::Destroy);
     story.ground.now_ms += 60_000;
-    // What was there before this stack was the other one's, and has gone with it.
-    story.ground.changes.push((0, true));
+    if ended != Some(Ended::Done) {
+        story.ground.say("it stays, in part");
+        return;
+    }
+    story.elder_gone = true;
     let plan = run(story, Command::Plan).plan();
     if !plan.as_ref().is_some_and(Plan::is_empty) {
         let shown = plan.as_ref().map(shown).unwrap_or_default();
@@ -424,9 +428,11 @@ fn not_applied(story: &Story) -> Option<String> {
     let json = story.draft.json();
     let tenant = &story.ground.twin.world.tenants[DOMAIN];
     let trigger = if story.draft.legacy { "send-phone-message" } else { "custom-phone-provider" };
-    // Another stack may have left one that was never deployed.
-    let on = tenant.actions.iter().filter(|action| action.supports(trigger));
-    let live = on.filter_map(|action| action.live_version()).next();
+    // Another stack may have left one of another name.
+    let names = claims_of(&story.draft);
+    let mut on =
+        tenant.actions.iter().filter(|action| action.supports(trigger) && names.contains(&action.name));
+    let live = on.next().and_then(|action| action.live_version());
     let Some(live) = live else { return Some("no phone Action runs".into()) };
     for (name, variable) in
         [("TWILIO_API_KEY", "TWILIO_SENDER_KEY"), ("TWILIO_API_SECRET", "TWILIO_SENDER_SECRET")]
@@ -453,6 +459,9 @@ fn not_applied(story: &Story) -> Option<String> {
 /// Switches that are not what they were before the first apply.
 fn not_restored(story: &Story) -> Vec<String> {
     let claims = &story.ground.claims[&format!("{DOMAIN}/{STACK}")];
+    // What was there before this stack was the other one's, and has gone with it.
+    let gone = story.ground.claims.get(&format!("{DOMAIN}/{ELDER}")).filter(|_| story.elder_gone);
+    let went = |claimed: fn(&Claims) -> bool| gone.is_some_and(claimed);
     let (was, is) = (&story.first.tenants[DOMAIN], &story.ground.twin.world.tenants[DOMAIN]);
     // What users could not meet does not come back.
     let with = |edit: &dyn Fn(&mut Tenant)| {
@@ -469,17 +478,23 @@ fn not_restored(story: &Story) -> Vec<String> {
         .factors
         .iter()
         .filter(|wire| was.factor_enabled(wire) != is.factor_enabled(wire) && !no_code(wire))
+        .filter(|wire| gone.is_none_or(|gone| !gone.factors.contains(wire)))
         .map(|wire| format!("factor {wire}"))
         .collect();
-    if claims.policy && was.policies != is.policies && !locks {
+    if claims.policy && !went(|gone| gone.policy) && was.policies != is.policies && !locks {
         out.push("policy".into());
     }
-    if claims.login.contains(&"universal_login_experience")
+    let experience = |claims: &Claims| claims.login.contains(&"universal_login_experience");
+    if experience(claims)
+        && !went(experience)
         && was.prompts.universal_login_experience != is.prompts.universal_login_experience
     {
         out.push("universal_login.experience".into());
     }
-    if claims.protection && was.phone_provider_protection != is.phone_provider_protection {
+    if claims.protection
+        && !went(|gone| gone.protection)
+        && was.phone_provider_protection != is.phone_provider_protection
+    {
         out.push("phone.protection".into());
     }
     out
@@ -605,6 +620,9 @@ fn decode(code: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(longest).ok()?).ok()
 }
 
+/// Said of what the record holds and no run stands for.
+const NOT_VOUCHED: &str = ", and no run says so";
+
 /// Whether a run of this stack wrote this record.
 fn is_sealed(story: &Story, code: &str) -> bool {
     let manifest = story.draft.parse(&story.env).ok();
@@ -638,8 +656,6 @@ fn lies(story: &Story) -> Vec<String> {
     let there = objects(world);
     let owner = format!("{DOMAIN}/{STACK}");
     let draft = story.draft.json();
-    let is_forged =
-        story.ground.edits.contains_key("the ledger is forged") && !is_sealed(story, &ledger.code);
     let mut told = Vec::new();
     for (address, entry) in payload["resources"].as_object().into_iter().flatten() {
         for (key, id) in entry["ids"].as_object().into_iter().flatten() {
@@ -651,10 +667,10 @@ fn lies(story: &Story) -> Vec<String> {
             if key == "id" || key == "sid" {
                 told.push(id.to_owned());
                 let ours = story.ground.made.get(id).is_some_and(|made| made.owner == owner);
-                // What somebody forged is not what the record vouches for.
-                let vouched = entry["unproven"] != true && !is_forged;
-                if entry["ownership"] == "created" && !ours && vouched {
-                    lies.push(format!("{address}: it was not created by this stack"));
+                if entry["ownership"] == "created" && !ours {
+                    let vouched = entry["unproven"] != true && is_sealed(story, &ledger.code);
+                    let by = if vouched { "" } else { NOT_VOUCHED };
+                    lies.push(format!("{address}: it was not created by this stack{by}"));
                 }
                 let undisturbed = !story.ground.edits.keys().any(|edit| edit.contains("ledger"))
                     && !story.ground.crossed

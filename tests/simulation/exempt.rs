@@ -36,7 +36,7 @@ pub struct Case {
     pub moved_since_plan: bool,
     /// The write replaces a trigger's list, and somebody else changed the list after it was read for this write.
     pub list_moved: bool,
-    /// A process was paused for longer than the lease lives.
+    /// A process was paused for so long that its lease may have run out since its last beat.
     pub outlived: bool,
     /// Somebody deleted a lease by hand.
     pub lease_deleted: bool,
@@ -60,6 +60,8 @@ pub struct Case {
     pub ledger_deleted: bool,
     /// Somebody else set what the manifest wants.
     pub set_by_others: bool,
+    /// The record was forged, and no run vouches for this part of it.
+    pub forged: bool,
 }
 
 /// One exemption.
@@ -180,6 +182,12 @@ pub const EXEMPTIONS: &[Exemption] = &[
         applies: |case| case.set_by_others,
     },
     Exemption {
+        name: "what others forged",
+        law: Law::Ledger,
+        reason: "a record that no run sealed, and what a run copied from it as unproven, is not what the record vouches for",
+        applies: |case| case.forged,
+    },
+    Exemption {
         name: "before the first reply",
         law: Law::Pace,
         reason: "before the first reply nobody knows the budget; two is the smallest plan's burst",
@@ -204,6 +212,11 @@ pub const EXEMPTIONS: &[Exemption] = &[
         applies: |case| case.moved_since_plan,
     },
 ];
+
+/// Not a law's exemption but a bound of the world: a list shows what was made, at once, after this. Counted like the others.
+/// A create whose answer was lost is noted in the record, so that nobody makes it again; where the tenant takes no request
+/// from then on, nobody can note it.
+pub const LOST_AND_REFUSED: &str = "a create is lost, and the tenant refuses the record for hours";
 
 /// The exemption that applies, if any.
 pub fn exempt(law: Law, case: &Case) -> Option<&'static Exemption> {

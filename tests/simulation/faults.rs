@@ -17,6 +17,9 @@ pub struct Fault {
     pub huge: bool,
 }
 
+/// The fault by which a server sends a run away.
+pub const FOR_HOURS: &str = "429 for hours";
+
 pub const HUGE_BYTES: usize = 256 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,7 +27,8 @@ pub enum Hits {
     All,
     /// Requests that start a build.
     Builds,
-    /// Creates of a step that no unique name guards.
+    /// Creates of Actions, streams and Verify services by a step: their lists take a second object of a name. So do a
+    /// Function's versions and builds, which have no list that the twin can hide one from.
     Creates,
     /// Reads within the stated bound after a write.
     FreshReads,
@@ -73,7 +77,7 @@ pub const FAULTS: &[Fault] = &[
     fault("401", |_| What::Unauthorized),
     fault("slow", |dice| What::Delay { ms: dice.between(500, 15_000) }),
     Fault { hits: Hits::FreshReads, ..fault("stale", |_| What::Stale) },
-    fault("429 for hours", |dice| What::RateLimited { retry_after_s: Some(dice.between(3_600, 90_000)) }),
+    fault(FOR_HOURS, |dice| What::RateLimited { retry_after_s: Some(dice.between(3_600, 90_000)) }),
     fault("429 with nonsense", |dice| What::RateLimited {
         retry_after_s: Some(*dice.pick(&[0, 10 * 365 * 86_400, u64::MAX / 2_000])),
     }),

@@ -87,7 +87,7 @@ pub const MUTANTS: &[Mutant] = &[
         "a wait without bound",
         "src/engine/told.rs",
         "if limit == 0 || limit > LIMIT_BELIEVED || remaining > limit {",
-        "if limit > LIMIT_BELIEVED {",
+        "if limit > LIMIT_BELIEVED || remaining > limit {",
         &["test faults::waits::headers_that_make_no_sense_do_not_hold_a_run"],
     ),
     mutant(
@@ -98,7 +98,7 @@ pub const MUTANTS: &[Mutant] = &[
         &["test faults::waits::a_lost_create_whose_list_lags_is_never_made_twice"],
     ),
     mutant(
-        "a newcomer's own time counts for the lease",
+        "a lease is given the least time, whatever it says",
         LEASE,
         "let ttl_ms = held.ttl_ms();",
         "let ttl_ms = held.ttl_ms().min(TTL_MIN_MS);",

@@ -376,8 +376,8 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                             proc.paused_from_ms = ground.now_ms;
                             proc.paused_until_ms = ground.now_ms + ms;
                             proc.paused_for_ms += ms;
-                            // The last beat may be some time ago.
-                            let outlived = 2 * ms > proc.trouble.ttl_ms();
+                            // A beat comes every quarter of the TTL, so the last one may be so long ago.
+                            let outlived = 4 * ms >= 3 * proc.trouble.ttl_ms();
                             proc.outlived |= outlived;
                             ground.outlived |= outlived;
                             wake(proc.paused_until_ms);

@@ -65,6 +65,8 @@ pub struct Story {
     pub first: World,
     /// Another stack, which stands on the same tenant.
     pub elder: Option<Draft>,
+    /// It was destroyed.
+    pub elder_gone: bool,
 }
 
 /// Tells the story of a seed from beginning to end. Equal seeds, equal stories.
@@ -92,7 +94,17 @@ pub fn tell(seed: u64, trace: bool) -> Report {
     let draft = Draft::draw(&mut dice, STACK, legacy);
     let store = if dice.chance(8) { Store::File(Rc::new(Memory::default())) } else { Store::Tenant };
     let first = ground.twin.world.clone();
-    let mut story = Story { ground, dice, draft, env: env(), store, allow_delete: false, first, elder: None };
+    let mut story = Story {
+        ground,
+        dice,
+        draft,
+        env: env(),
+        store,
+        allow_delete: false,
+        first,
+        elder: None,
+        elder_gone: false,
+    };
     story.elder();
     story.neighbours();
     let commands = story.dice.between(1, 4);
@@ -131,10 +143,10 @@ impl Story {
         self.ground.say("another stack stands on this tenant");
         self.ground.say(&draft.text());
         let env = self.env.clone();
-        self.alone(&draft, &env, Store::Tenant, Command::Apply);
+        let ended = self.alone(&draft, &env, Store::Tenant, Command::Apply);
         self.ground.now_ms += 60_000;
         self.first = self.ground.twin.world.clone();
-        self.elder = Some(draft);
+        self.elder = Some(draft).filter(|_| ended == Some(Ended::Done));
     }
 
     /// Other stacks that were applied in peace: on another tenant of the same account, or on this one before.
@@ -157,7 +169,14 @@ impl Story {
         }
     }
 
-    pub fn alone(&mut self, draft: &Draft, env: &BTreeMap<String, String>, store: Store, command: Command) {
+    /// Runs a command with nobody beside it.
+    pub fn alone(
+        &mut self,
+        draft: &Draft,
+        env: &BTreeMap<String, String>,
+        store: Store,
+        command: Command,
+    ) -> Option<Ended> {
         self.claim(draft, env);
         let start = Start {
             draft,
@@ -168,7 +187,7 @@ impl Story {
             trouble: Trouble::default(),
         };
         let proc = Proc::new(&mut self.ground, &start);
-        self.go(vec![proc]);
+        self.go(vec![proc]).remove(0).ended()
     }
 
     fn claim(&mut self, draft: &Draft, env: &BTreeMap<String, String>) {
