@@ -64,6 +64,8 @@ struct State {
 
 /// Pause before an answer that may have come too early is asked for once more: a read may lag behind a write.
 pub const LOOK_AGAIN_MS: u64 = 1000;
+/// The looks at what became of a write without an answer: so long before each.
+pub const LOOKS_MS: [u64; 3] = [0, LOOK_AGAIN_MS, 2 * LOOK_AGAIN_MS];
 
 /// Why a write is not sent any more.
 pub const FENCED: &str = "the lease was taken over by another run, or could not be kept";

@@ -19,7 +19,7 @@ use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Value};
 use crate::plan::compare::{self, Known};
-use crate::port::{FENCED, LOOK_AGAIN_MS, Port, beside};
+use crate::port::{FENCED, LOOKS_MS, Port, beside};
 
 /// How often a step whose outcome is unknown, and which turned out not to have happened, is tried again.
 const STEP_TRIES_MAX: u32 = 4;
@@ -148,7 +148,10 @@ async fn under_lease(
             return early(Ended::Moved);
         }
         if goes && session.destroy {
-            session.store.add_others(&mut now, &session.owner(), &port.reader(), true).await;
+            let added = session.store.add_others(&mut now, &session.owner(), &port.reader(), true).await;
+            if let Err(failed) = added {
+                return fail(failed);
+            }
         }
         if goes && !now.has_others_as(known) {
             return early(Ended::Moved);
@@ -411,7 +414,7 @@ impl<'a> Work<'a> {
                     };
                     let mut looked = None;
                     // A second one would be a second one for good, and a read may lag behind a write for a moment.
-                    for wait_ms in [0, LOOK_AGAIN_MS, 2 * LOOK_AGAIN_MS] {
+                    for wait_ms in LOOKS_MS {
                         self.port.reader().sleep_ms(wait_ms).await;
                         looked = kind.settle(run(), &self.port.reader()).await.map_err(unread)?;
                         if looked.is_some() {

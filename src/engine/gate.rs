@@ -337,13 +337,16 @@ impl TenantGate {
         }
     }
 
-    /// Takes the time from a reply of the tenant. `Some`: the clocks disagree, in words, once.
+    /// Takes the time from a reply that the tenant itself gave: a gateway's error may have any date. Dates that contradict
+    /// each other are none. `Some`: the clocks disagree, in words, once.
     pub fn hear_time(&mut self, answer: &Answer, now_ms: u64) -> Option<String> {
         let Answer::Reply(reply) = answer else { return None };
+        if !looks_like_json(reply) || reply.status >= 500 {
+            return None;
+        }
         let date_ms = told::date_ms(reply)?;
-        let ahead = Ahead::heard(self.ahead, date_ms, now_ms);
-        self.ahead = Some(ahead);
-        if !ahead.is_apart() || std::mem::replace(&mut self.apart_told, true) {
+        self.ahead = Ahead::heard(self.ahead, date_ms, now_ms);
+        if !self.ahead.is_some_and(Ahead::is_apart) || std::mem::replace(&mut self.apart_told, true) {
             return None;
         }
         Some(format!(
@@ -470,7 +473,7 @@ impl TenantGate {
             Answer::NotSent(_) | Answer::Lost(_) => true,
         };
         // An assertion that was signed by a clock that is wrong is refused; the refusal tells the right time.
-        let refused = matches!(&answer, Answer::Reply(reply) if (400..500).contains(&reply.status));
+        let refused = matches!(&answer, Answer::Reply(reply) if matches!(reply.status, 400 | 401 | 403));
         let signed = matches!(self.connection.grant, Grant::Assertion(_));
         if refused && signed && by.is_none() && self.ahead.is_some_and(Ahead::is_apart) {
             self.token = Token::None { not_before_ms: now_ms, attempts };

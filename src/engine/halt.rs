@@ -42,8 +42,11 @@ impl Engine {
         self.halted.as_ref().and_then(|halt| halt.late.as_deref())
     }
 
-    /// Longest pause that the run has time for.
+    /// Longest pause that the run has time for; after its end, that the record and the lease have time for.
     pub(super) fn patience_ms(&self) -> u64 {
+        if self.halted.is_some() {
+            return URGENT_MS;
+        }
         self.deadline_ms.map_or(PATIENCE_MS, |at_ms| at_ms.saturating_sub(self.now_ms))
     }
 

@@ -147,7 +147,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     let (mut found, mut seen, torn) = result.unwrap_or(Err(Failed::Stopped))?;
     found.unclear.extend(tried?);
     if session.destroy {
-        session.store.add_others(&mut found, &session.owner(), reader, false).await;
+        session.store.add_others(&mut found, &session.owner(), reader, false).await?;
     }
     on_record(session, &mut found, &mut seen, &declared, reader).await?;
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
@@ -182,7 +182,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     Ok(Observation { seen, found, prints, plan: first, torn, misnamed })
 }
 
-/// What was named and is nothing that has to be named: most likely a mistake in typing, so nothing is done at all.
+/// What was named and waits for no `--delete`: most likely a mistake in typing, so nothing is done at all.
 fn misnamed(
     session: &Session,
     reader: &Reader,
@@ -215,7 +215,7 @@ fn misnamed(
         true if session.allow_delete => "nothing has to be named here".to_owned(),
         true => "nothing has to be named here (what left the manifest goes with --allow-delete)".to_owned(),
     };
-    Some(format!("--delete {} names nothing that has to be named; {could}", wrong.join(", ")))
+    Some(format!("--delete {}: nothing of that id waits for a --delete; {could}", wrong.join(", ")))
 }
 
 fn takes_away(step: &Step) -> bool {

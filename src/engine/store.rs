@@ -11,7 +11,7 @@ use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::ledger::Ledger;
 use crate::model::plan::{Finding, Level};
-use crate::port::{LOOK_AGAIN_MS, Port, Reader, Writes};
+use crate::port::{LOOKS_MS, Port, Reader, Writes};
 
 /// Writes of one record until a reply tells that it is kept.
 const WRITES_MAX: usize = 3;
@@ -187,13 +187,27 @@ impl Store {
 
     /// Adds what other stacks have on record in the tenant, also where this one keeps its record elsewhere. A token that
     /// may not list Actions shows none.
-    pub async fn add_others(&self, found: &mut Found, owner: &Owner<'_>, reader: &Reader, fresh: bool) {
+    ///
+    /// # Errors
+    /// The list cannot be read for another reason, so nobody knows.
+    pub async fn add_others(
+        &self,
+        found: &mut Found,
+        owner: &Owner<'_>,
+        reader: &Reader,
+        fresh: bool,
+    ) -> Result<(), Failed> {
         if matches!(self, Store::Tenant) {
-            return;
+            return Ok(());
         }
         let list = action::list();
         let list = if fresh { reader.fresh(&list).await.map(Rc::new) } else { reader.get(&list).await };
-        found.others = list.map(|list| others(&list, owner)).unwrap_or_default();
+        found.others = match list {
+            Ok(list) => others(&list, owner),
+            Err(failed) if matches!(failed.status(), Some(401 | 403)) => Vec::new(),
+            Err(failed) => return Err(failed),
+        };
+        Ok(())
     }
 
     /// Re-reads the serial and nonce only: cheaper than the whole list once the Action is known.
@@ -256,7 +270,7 @@ impl Store {
                     Ok(action) if !text(&action, "id").is_empty() => Ok(Some(text(&action, "id").to_owned())),
                     // Lost, or a reply that names nothing: it is looked for, since two records are none.
                     Ok(_) | Err(Failed::Unknown(_)) => {
-                        for wait_ms in [0, LOOK_AGAIN_MS, 2 * LOOK_AGAIN_MS] {
+                        for wait_ms in LOOKS_MS {
                             port.reader().sleep_ms(wait_ms).await;
                             let list = port.reader().fresh(&action::list()).await?;
                             let mut all = action::items(&list)?.iter();

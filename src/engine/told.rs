@@ -91,14 +91,16 @@ const SAME_MS: u64 = 5_000;
 pub const APART_MS: u64 = 2 * 60 * 1000;
 
 impl Ahead {
-    /// What is known after one more reply that says it is `date_ms`.
-    pub fn heard(known: Option<Ahead>, date_ms: u64, now_ms: u64) -> Ahead {
+    /// What is known after one more reply that says it is `date_ms`. `None`: it contradicts what was known, so one of them
+    /// is wrong and neither counts.
+    pub fn heard(known: Option<Ahead>, date_ms: u64, now_ms: u64) -> Option<Ahead> {
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         // A `Date` has whole seconds, and a reply was on its way: what they explain is no difference.
         let ahead_ms = signed(date_ms).saturating_sub(signed(now_ms));
         let ahead_ms = if ahead_ms.unsigned_abs() < SAME_MS { 0 } else { ahead_ms };
         let known = known.unwrap_or(Ahead { least_ms: ahead_ms, most_ms: ahead_ms });
-        Ahead { least_ms: known.least_ms.min(ahead_ms), most_ms: known.most_ms.max(ahead_ms) }
+        let now = Ahead { least_ms: known.least_ms.min(ahead_ms), most_ms: known.most_ms.max(ahead_ms) };
+        (now.most_ms.abs_diff(now.least_ms) <= APART_MS).then_some(now)
     }
 
     /// Whether the clocks disagree.
@@ -187,6 +189,15 @@ mod tests {
         for (text, hint) in table {
             assert_eq!(hint_ms(&reply(&[("retry-after", text)]), NOW_MS), hint, "{text}");
         }
+    }
+
+    #[test]
+    fn dates_that_contradict_each_other_do_not_count() {
+        let at = |known: Option<Ahead>, ahead_s: u64| Ahead::heard(known, NOW_MS + ahead_s * 1000, NOW_MS);
+        let known = at(at(None, 3 * HOUR_S), 3 * HOUR_S + 60);
+        assert_eq!(known.map(|ahead| (ahead.least_ms, ahead.most_ms)), Some((10_800_000, 10_860_000)));
+        assert_eq!(at(known, 70 * 365 * 24 * HOUR_S), None);
+        assert!(at(None, 3 * HOUR_S).is_some(), "the next one counts again");
     }
 
     #[test]

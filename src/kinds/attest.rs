@@ -180,8 +180,8 @@ impl Kind for Attest {
             out.push(Problem::error(
                 codes::NOT_ALLOWED,
                 at("geo_permissions.countries"),
-                "countries has letters that no country has",
-                format!("{wrong:?}"),
+                format!("{first:?} is not a country"),
+                format!("none of these is an ISO 3166 code of two capitals: {wrong:?}"),
                 countries::instead(first),
             ));
         }

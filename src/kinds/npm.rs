@@ -11,7 +11,7 @@ pub fn check(place: &str, name: &str, version: Option<&str>, out: &mut Vec<Probl
         out.push(Problem::error(codes::BAD_TEXT, place, title, reason, help).at_key());
     }
     if version.is_some_and(|version| !is_version(version)) {
-        let title = format!("{name} has no version of the npm registry");
+        let title = format!("the version of {name:?} is not one that the npm registry has");
         let reason = "packages come from the registry, and not from an address, a repository or a folder";
         let help = "write an exact version such as 6.2.0";
         out.push(Problem::error(codes::BAD_TEXT, place, title, reason, help));

@@ -1,11 +1,11 @@
-//! Where a log stream sends to, as far as the manifest tells: past whom it is meant for, or where nobody gets to.
+//! Warns when a log stream bypasses the declared Function, or sends to a host that Auth0 cannot reach.
 
 use super::{feedback_function, log_stream, urls};
 use crate::diag::{Problem, codes};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Part, Value};
 
-/// Where the stream sends to: past the Function that waits for it, or where nothing out there gets to.
+/// Adds the warnings for the stream of the feedback; `function` says whether a Function is declared.
 pub fn check(manifest: &Manifest, function: bool, out: &mut Vec<Problem>) {
     let at = format!("{}.endpoint", log_stream::SECTION_PATH);
     let Some(value) = manifest.get(log_stream::SECTION_PATH, "endpoint") else { return };

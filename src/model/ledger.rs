@@ -47,9 +47,10 @@ pub struct Ledger {
 
 impl Ledger {
     /// Takes from a record that nothing proves what only a proven one may say: whose the objects are, what is to be put
-    /// back, and what a run was about to make.
+    /// back, what a run was about to make, and which lease it had.
     pub fn distrust(&mut self) {
         self.intent = None;
+        self.history.iter_mut().for_each(|run| run.lease = None);
         self.resources.values_mut().for_each(|entry| entry.unproven = true);
     }
 }

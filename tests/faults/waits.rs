@@ -153,6 +153,23 @@ fn the_deadline_ends_a_run_tidily_and_says_what_was_waited_for() {
     assert!(!stack.observe().found.ledger.expect("recorded").history.is_empty());
 }
 
+/// A rate limit is what a run most likely waits for at its deadline, and then the record meets it too.
+#[test]
+fn what_is_limited_after_the_deadline_is_recorded_all_the_same() {
+    let options = Options { build_with_dependencies_ms: HOUR_MS, ..Options::default() };
+    let once = Cell::new(false);
+    let mut stack = odd(options, move |request, now_ms, answer| {
+        let is_late = now_ms >= START_MS + 60_000 && request.method == Method::Patch && is_api(request);
+        if is_late && !once.replace(true) { refused("2") } else { answer }
+    });
+    stack.text = core_manifest();
+    let told = told(&mut stack, Some(60_000), None);
+    assert_eq!(told.outcome.expect("it was planned").ended, Ended::Stopped);
+    assert!(told.end_ms - START_MS < 75_000, "{} ms", told.end_ms - START_MS);
+    assert_eq!(leases(&mut stack.twin.borrow().world.clone()), 0, "the lease was released");
+    assert!(!stack.observe().found.ledger.expect("recorded").history.is_empty());
+}
+
 #[test]
 fn an_interrupt_ends_every_wait_at_once() {
     type Case = (&'static str, fn(&ApiRequest, Answer) -> Answer, u64);

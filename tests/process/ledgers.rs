@@ -62,7 +62,11 @@ fn what_nothing_proves_goes_by_delete_and_a_wrong_name_stops_everything() {
         let wrong = ["--delete", sid, "--delete", "VA00000000000000000000000000000042"];
         let args = if command == "plan" { &["--destroy"][..] } else { &["--yes"] };
         let run = site.run(command, &[args, &wrong].concat()).expect(64);
-        assert!(run.err.contains("--delete VA00000000000000000000000000000042 names nothing"), "{}", run.err);
+        assert!(
+            run.err.contains("--delete VA00000000000000000000000000000042: nothing of that id"),
+            "{}",
+            run.err
+        );
         assert!(run.err.contains(&format!("{sid} (verify_service: ")), "{}", run.err);
     }
     assert_eq!(twin.writes_since(mark), Vec::<String>::new());

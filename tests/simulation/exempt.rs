@@ -48,6 +48,8 @@ pub struct Case {
     pub blind: bool,
     /// The headers do not tell the budget as it is.
     pub untold: bool,
+    /// The server tells no time that can be meant for when the budget is full again.
+    pub refill_untold: bool,
     /// Another process sends to the same tenant.
     pub shared: bool,
     /// Somebody else made a Verify service of our name.
@@ -198,6 +200,13 @@ pub const EXEMPTIONS: &[Exemption] = &[
         law: Law::Pace,
         reason: "where the headers make no sense nobody knows the budget; a refusal is all that tells of it",
         applies: |case| case.untold,
+    },
+    Exemption {
+        name: "a refill that is not told",
+        law: Law::Pace,
+        reason: "the server gives no time that can be meant for when the budget is full again, so after the shortest refill \
+                 one request asks",
+        applies: |case| case.refill_untold,
     },
     Exemption {
         name: "a budget shared by two processes",

@@ -262,6 +262,7 @@ impl Ground {
                 self.twin.options.budget_told,
                 BudgetTold::Zero | BudgetTold::Negative | BudgetTold::TooMuch | BudgetTold::Words
             ),
+            refill_untold: matches!(self.twin.options.budget_told, BudgetTold::InYears | BudgetTold::LongAgo),
             shared,
             candidate: self.edits.contains_key("theirs: a Verify service of our name"),
             redeployed: false,

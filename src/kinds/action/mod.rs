@@ -619,7 +619,9 @@ impl Kind for Action {
             let took = match what {
                 "draft" => {
                     text(&action, "updated_at") != run.seen.raw_text("updated_at")
-                        && is_draft_of(&action, &run)
+                        && is_draft_of(&seen, &run, |field, wanted, there| {
+                            self.tolerates(field, wanted, there)
+                        })
                 }
                 _ => false,
             };

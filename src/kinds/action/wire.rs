@@ -1,6 +1,6 @@
 //! Actions as the API writes them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
@@ -38,14 +38,39 @@ pub fn one(id: &str) -> Get {
     Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
 }
 
-/// Whether a draft can be what a step wrote: its code, and its secrets by their names. Somebody else may have changed the
-/// Action in the meantime, and then the time of the last change proves nothing.
-pub(super) fn is_draft_of(action: &Json, run: &Run<'_>) -> bool {
-    let code = run.desired.get("code").and_then(Value::as_str);
-    let sent: BTreeSet<&str> = run.desired.keys().filter_map(|key| key.strip_prefix("secrets.")).collect();
-    let held = action["secrets"].as_array().into_iter().flatten().map(|secret| text(secret, "name"));
-    code.is_none_or(|code| text(action, "code") == code)
-        && (run.step.op["secrets"] != json!(true) || held.collect::<BTreeSet<_>>() == sent)
+/// Whether a draft can be what a step wrote: nothing of it is otherwise, and every secret that was sent has another mark
+/// than before. Somebody else may have changed the Action in the meantime, so its own time proves nothing.
+pub(super) fn is_draft_of(
+    draft: &Seen,
+    run: &Run<'_>,
+    tolerates: impl Fn(&str, &Value, &Value) -> bool,
+) -> bool {
+    let sent = |field: &str| field == "code" || field == "runtime" || field.starts_with("dependencies.");
+    let as_sent = |(field, wanted): (&String, &Value)| {
+        let there = draft.attrs.get(field);
+        !sent(field) || there.is_some_and(|there| there == wanted || tolerates(field, wanted, there))
+    };
+    let wanted = |field: &String| run.desired.contains_key(field);
+    let is_secret = |field: &&String| field.starts_with("secrets.");
+    let renewed =
+        |field: &String| draft.attrs.get(field).map(draft_mark) != run.seen.attrs.get(field).map(draft_mark);
+    run.desired.iter().all(as_sent)
+        && draft.attrs.keys().filter(|field| field.starts_with("dependencies.")).all(wanted)
+        && (run.step.op["secrets"] != json!(true)
+            || draft.attrs.keys().filter(is_secret).all(wanted)
+                && run
+                    .desired
+                    .keys()
+                    .filter(is_secret)
+                    .all(|field| draft.attrs.contains_key(field) && renewed(field)))
+}
+
+/// The mark of a secret in the draft.
+fn draft_mark(value: &Value) -> &Json {
+    match value {
+        Value::Stamp(stamp) => &stamp["draft"],
+        _ => &Json::Null,
+    }
 }
 
 pub(super) fn needs_deploy(seen: &Seen) -> bool {
@@ -147,4 +172,55 @@ fn attrs_of(part: &Json) -> Attrs {
             .insert(format!("secrets.{}", text(item, "name")), Value::Stamp(json!(text(item, "updated_at"))));
     }
     attrs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::step;
+    use crate::model::manifest::Manifest;
+    use crate::model::plan::{Stage, Verb};
+
+    fn draft(code: &str, version: &str, secrets: &[(&str, &str)]) -> Seen {
+        let secrets: Vec<Json> =
+            secrets.iter().map(|(name, at)| json!({ "name": name, "updated_at": at })).collect();
+        parse(&json!({ "id": "a-1", "name": "x", "code": code, "runtime": "node22",
+            "dependencies": [{ "name": "twilio", "version": version }], "secrets": secrets }))
+    }
+
+    #[test]
+    fn a_draft_of_others_is_not_taken_for_ours() {
+        let before = draft("old", "6.2.0", &[("S", "1"), ("T", "1")]);
+        let desired: Attrs = [
+            ("code", Value::text("new")),
+            ("runtime", Value::text("node22")),
+            ("dependencies.twilio", Value::text("6.2.0")),
+            ("secrets.S", Value::text("s")),
+            ("secrets.T", Value::text("t")),
+        ]
+        .map(|(field, value)| (field.to_owned(), value))
+        .into();
+        let op = json!({ "do": "draft", "secrets": true });
+        let step = step("action", "action", Verb::Update, Stage::Draft, "write", op);
+        let run = Run {
+            address: "action",
+            step: &step,
+            desired: &desired,
+            seen: &before,
+            entry: None,
+            ids: &BTreeMap::new(),
+            manifest: &Manifest { stack: "acme".into(), sections: BTreeMap::new() },
+            intent: None,
+        };
+        for (what, found, is_ours) in [
+            ("ours", draft("new", "6.2.0", &[("S", "2"), ("T", "2")]), true),
+            ("other code", draft("theirs", "6.2.0", &[("S", "2"), ("T", "2")]), false),
+            ("another version", draft("new", "6.2.1", &[("S", "2"), ("T", "2")]), false),
+            ("a secret that was not sent", draft("new", "6.2.0", &[("S", "2"), ("T", "1")]), false),
+            ("a secret too many", draft("new", "6.2.0", &[("S", "2"), ("T", "2"), ("U", "2")]), false),
+            ("a secret too few", draft("new", "6.2.0", &[("S", "2")]), false),
+        ] {
+            assert_eq!(is_draft_of(&found, &run, |_, _, _| false), is_ours, "{what}");
+        }
+    }
 }

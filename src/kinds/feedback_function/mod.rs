@@ -102,7 +102,19 @@ impl Kind for FeedbackFunction {
     /// The service, its environment and its variables have names that the server keeps unique; Functions, versions and
     /// builds have none.
     fn may_repeat(&self, step: &Step) -> bool {
-        !matches!(step.op["do"].as_str(), Some("function" | "upload" | "build"))
+        const SAFE: [&str; 10] = [
+            "service",
+            "environment",
+            "variable",
+            "previous",
+            "settings",
+            "deploy",
+            "forget",
+            "former",
+            "delete",
+            "restore",
+        ];
+        step.op["do"].as_str().is_some_and(|what| SAFE.contains(&what))
     }
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {

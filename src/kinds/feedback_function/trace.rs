@@ -8,9 +8,9 @@ use crate::kinds::{is_sid, text};
 use crate::model::manifest::Manifest;
 use crate::port::Reader;
 
-/// A reply of another shape has none, and nothing stands below nothing.
-fn sid_of(object: &Json) -> Option<String> {
-    Some(text(object, "sid").to_owned()).filter(|sid| !sid.is_empty())
+/// No reply decides where a request goes: what is no SID of that kind leads nowhere.
+fn sid_of(object: &Json, kind: &str) -> Option<String> {
+    Some(text(object, "sid").to_owned()).filter(|sid| is_sid(sid, kind))
 }
 
 /// SID of the Verify service that the declared Function reports to, as its variables have it. `None`: there is no such
@@ -18,12 +18,12 @@ fn sid_of(object: &Json) -> Option<String> {
 pub(crate) async fn verify_sid(manifest: &Manifest, reader: &Reader) -> Option<String> {
     manifest.section(SECTION_PATH)?;
     let service = reader.get(&wire::service(&unique_name(manifest))).await.ok()?;
-    let service = sid_of(&service)?;
+    let service = sid_of(&service, "ZS")?;
     let environments = reader.get(&wire::list(&service, "Environments")).await.ok()?;
     let wanted = environment_name(manifest);
     let environments = wire::entries(&environments, "environments").ok()?;
     let environment = environments.iter().find(|one| text(one, "unique_name") == wanted)?;
-    let path = format!("Environments/{}/Variables", sid_of(environment)?);
+    let path = format!("Environments/{}/Variables", sid_of(environment, "ZE")?);
     let variables = reader.get(&wire::list(&service, &path)).await.ok()?;
     let variables = wire::entries(&variables, "variables").ok()?;
     let variable = variables.iter().find(|one| text(one, "key") == "TWILIO_VERIFY_SID")?;

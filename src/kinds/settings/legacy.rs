@@ -183,8 +183,8 @@ pub(super) async fn locked(
         address,
         Level::Blocker,
         format!("the tenant refuses the legacy phone calls, as it does with the unified phone experience on ({failed})"),
-        "use `phone.delivery: unified`; if the experience is off in Settings, Advanced, the tenant's switch \
-         legacy_mfa_phone_provider is off, which Auth0's support switches on, or read:guardian_factors is not granted",
+        "use `phone.delivery: unified`. If the experience is off in Settings, Advanced: grant read:guardian_factors, or ask \
+         Auth0's support to switch on legacy_mfa_phone_provider",
     );
     Ok(seen)
 }
