@@ -5,7 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use lockstep::engine::reply;
 use lockstep::kinds::{action, log_stream, phone_provider, phone_template, trigger_binding};
 use lockstep::model::api::ApiReply;
-use lockstep::model::secret::{Origin, Scrubber, Secret};
+use lockstep::model::scrub::Scrubber;
+use lockstep::model::secret::{Origin, Secret};
 
 fuzz_target!(|data: &[u8]| {
     let mut scrubber = Scrubber::default();
