@@ -19,3 +19,4 @@ pub mod properties;
 mod replies;
 pub mod rows;
 mod spellings;
+mod told;

@@ -7,7 +7,8 @@ use super::json::json_out;
 use super::plan::{Output, observed};
 use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, progress, ready};
 use crate::manifest::Missing;
-use crate::model::plan::{Cause, Level, Plan, Verb};
+use crate::model::plan::{Cause, Level, Plan};
+use crate::plan::drift;
 use crate::plan::render::{self, Paint};
 
 /// Tell whether manifest and tenant still agree, and who moved
@@ -39,7 +40,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let exit = verdict(&plan);
     let shown = shell.scrub.plan(&plan);
     if args.output.is_json() {
-        let value = serde_json::json!({ "verdict": word(exit), "plan": shown });
+        let value =
+            serde_json::json!({ "verdict": word(exit), "differences": drift::told(&shown), "plan": shown });
         json_out(shell, "drift", value);
     } else {
         let text = render::drift(&shown, Paint(shell.say.out_color()));
@@ -70,12 +72,7 @@ pub fn verdict(plan: &Plan) -> Exit {
     for resource in &plan.resources {
         // A step without a differing field: a failed build, say, which the tenant did by itself.
         if resource.changes.is_empty() && plan.differs(resource) {
-            let removed = resource.verb == Verb::Delete
-                || plan
-                    .steps
-                    .iter()
-                    .any(|s| s.address == resource.address && s.reason.contains("this stack"));
-            causes.push(if removed { Cause::NotApplied } else { Cause::TenantChanged });
+            causes.push(if resource.leaves { Cause::NotApplied } else { Cause::TenantChanged });
         }
     }
     causes.extend(plan.unproven.iter().map(|_| Cause::NotApplied));

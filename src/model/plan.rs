@@ -63,10 +63,31 @@ pub enum Cause {
     Unknown,
 }
 
+/// What the record says of a field: how the last apply left it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Was {
+    /// It is not on record.
+    #[default]
+    Nothing,
+    Value(Json),
+    /// A secret, or a text of which the record keeps a digest: it was applied, and the record cannot show it.
+    Hidden,
+}
+
+impl Was {
+    /// Whether the record has nothing of it.
+    pub fn is_nothing(&self) -> bool {
+        *self == Was::Nothing
+    }
+}
+
 /// One field that differs. Values of secrets are the words `set`, `changed`, `unknown`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
     pub field: String,
+    #[serde(default, skip_serializing_if = "Was::is_nothing")]
+    pub applied: Was,
     /// `None`: absent on the tenant.
     pub old: Option<Json>,
     /// `None`: to be absent.
@@ -89,6 +110,9 @@ pub struct ResourcePlan {
     /// Its name on the tenant or the account, for people: of what goes, whoever confirms it must know which one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The record has it and the manifest does not: `new` of a change is the value from before this stack.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaves: bool,
 }
 
 /// Order of steps across resources. Retracting steps first, exposing ones last, removals at the end.

@@ -124,6 +124,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             unknown,
             ids: seen.ids.clone(),
             name: None,
+            leaves: false,
         });
         steps.extend(made);
     }
@@ -305,6 +306,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], facts: &Facts, out: &mut Lea
             unknown: Vec::new(),
             ids: seen.ids.clone(),
             name: name_of(seen).map(str::to_owned),
+            leaves: true,
         });
         out.steps.extend(made);
     }
@@ -351,6 +353,7 @@ fn put_back(made: &[Step], seen: &Seen, entry: &Entry) -> Vec<FieldChange> {
     values
         .map(|(field, old)| FieldChange {
             field: field.clone(),
+            applied: compare::was(entry.fields.get(field), [seen.attrs.get(field), None]),
             old: shown(field),
             new: Some(old.clone()).filter(|old| !old.is_null()),
             secret: matches!(seen.attrs.get(field), Some(Value::Secret(_) | Value::Stamp(_))),

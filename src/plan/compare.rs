@@ -8,7 +8,7 @@ use crate::kinds::{Kind, Resource, Seen};
 use crate::ledger::compact;
 use crate::ledger::prints::Prints;
 use crate::model::ledger::{Entry, Last, Ledger};
-use crate::model::plan::{Cause, FieldChange};
+use crate::model::plan::{Cause, FieldChange, Was};
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Part, Value};
 
@@ -155,7 +155,7 @@ pub fn differences(
             }
             Match::Unknown | Match::Differs => {
                 let cause = cause(desired, observed, last, entry, seen, has_ledger, prints);
-                out.changes.push(change(field, Some(desired), observed, cause));
+                out.changes.push(change(field, Some(desired), observed, last, cause));
             }
         }
     }
@@ -170,7 +170,7 @@ pub fn differences(
                 (true, None, _) | (true, Some(_), Some(_)) => Cause::NotApplied,
                 (true, Some(_), None) => Cause::TenantChanged,
             };
-            out.changes.push(change(field, None, Some(observed), cause));
+            out.changes.push(change(field, None, Some(observed), last, cause));
         }
     }
     out
@@ -248,21 +248,40 @@ fn cause(
     }
 }
 
-fn change(field: &str, desired: Option<&Value>, observed: Option<&Value>, cause: Cause) -> FieldChange {
+fn change(
+    field: &str,
+    desired: Option<&Value>,
+    observed: Option<&Value>,
+    last: Option<&Last>,
+    cause: Cause,
+) -> FieldChange {
     let hidden = |value: &Value| matches!(value, Value::Secret(_) | Value::Stamp(_) | Value::Generated(_));
     let secret = desired.is_some_and(|value| hidden(value) || matches!(value, Value::Output(t) if t.secret))
         || observed.is_some_and(hidden);
     if secret {
         let old = observed.map(|_| json!("set"));
         let new = desired.map(|_| json!(if observed.is_some() { "changed" } else { "set" }));
-        return FieldChange { field: field.to_owned(), old, new, secret: true, cause };
+        let applied = last.map_or(Was::Nothing, |_| Was::Hidden);
+        return FieldChange { field: field.to_owned(), applied, old, new, secret: true, cause };
     }
     FieldChange {
         field: field.to_owned(),
+        applied: was(last, [desired, observed]),
         old: observed.map(Value::shown),
         new: desired.map(Value::shown),
         secret: false,
         cause,
+    }
+}
+
+/// What was applied. A text of which the record has a digest is told by one that is at hand and has the same.
+pub(super) fn was(last: Option<&Last>, at_hand: [Option<&Value>; 2]) -> Was {
+    let Some(Last::Plain(held)) = last else { return last.map_or(Was::Nothing, |_| Was::Hidden) };
+    let known = at_hand.into_iter().flatten().filter_map(Value::known);
+    match known.into_iter().find(|value| compact(value) == *held) {
+        Some(value) => Was::Value(value.clone()),
+        None if held.get("sha256").is_some() => Was::Hidden,
+        None => Was::Value(held.clone()),
     }
 }
 

@@ -4,4 +4,5 @@ pub mod build;
 pub mod check;
 pub mod claims;
 pub mod compare;
+pub mod drift;
 pub mod render;

@@ -7,9 +7,7 @@ use std::fmt::Write as _;
 use serde_json::Value as Json;
 use similar::{Algorithm, ChangeTag, DiffOp, capture_diff_slices, group_diff_ops};
 
-use crate::model::plan::{
-    Cause, Deferred, FieldChange, Finding, Level, Plan, ResourcePlan, Step, Unproven, Verb,
-};
+use crate::model::plan::{Deferred, FieldChange, Finding, Level, Plan, ResourcePlan, Step, Unproven, Verb};
 use crate::model::text::line;
 
 /// Lines of unchanged text around a change of source code.
@@ -77,7 +75,7 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
             quiet += 1;
             continue;
         }
-        write_resource(&mut out, resource, paint, false);
+        write_resource(&mut out, resource, paint);
     }
     if quiet > 0 {
         let _ = writeln!(out, "{}", paint.dim(&format!("  {quiet} unchanged")));
@@ -94,19 +92,16 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     out
 }
 
-/// What drift found: who moved, old and new.
+/// What drift found: who moved, what was applied, what the tenant has and what the manifest wants.
 pub fn drift(plan: &Plan, paint: Paint) -> String {
     let plan = &harmless(plan);
     let mut out = String::new();
     let _ = writeln!(out, "{}", paint.bold(&format!("Lockstep drift of stack {}", plan.stack)));
     let _ = writeln!(out, "  tenant   {}\n  account  {}\n", plan.tenant, plan.account);
-    let mut differing = 0;
-    for resource in &plan.resources {
-        if !resource.changes.is_empty() || !resource.unknown.is_empty() || resource.verb != Verb::NoOp {
-            differing += usize::from(plan.differs(resource));
-            write_resource(&mut out, resource, paint, true);
-        }
+    for told in super::drift::told(plan) {
+        super::drift::write(&mut out, &told, paint);
     }
+    let differing = plan.resources.iter().filter(|resource| plan.differs(resource)).count();
     deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
@@ -183,9 +178,10 @@ fn harmless(plan: &Plan) -> Plan {
 }
 
 fn harmless_resource(resource: ResourcePlan) -> ResourcePlan {
-    let ResourcePlan { address, kind, verb, changes, unknown, ids, name } = resource;
-    let change = |FieldChange { field, old, new, secret, cause }| FieldChange {
+    let ResourcePlan { address, kind, verb, changes, unknown, ids, name, leaves } = resource;
+    let change = |FieldChange { field, applied, old, new, secret, cause }| FieldChange {
         field: line(&field),
+        applied,
         old,
         new,
         secret,
@@ -199,6 +195,7 @@ fn harmless_resource(resource: ResourcePlan) -> ResourcePlan {
         unknown: unknown.iter().map(|field| line(field)).collect(),
         ids: ids.iter().map(|(name, id)| (line(name), line(id))).collect(),
         name: name.as_deref().map(line),
+        leaves,
     }
 }
 
@@ -241,30 +238,26 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     }
 }
 
-fn write_resource(out: &mut String, resource: &ResourcePlan, paint: Paint, causes: bool) {
+fn write_resource(out: &mut String, resource: &ResourcePlan, paint: Paint) {
     let mut head = format!("  {} {:<24} {}", resource.verb.symbol(), resource.address, resource.verb);
     if resource.verb == Verb::Delete {
         head += &which(resource);
     }
     let _ = writeln!(out, "{}", paint.verb(resource.verb, &head));
     for change in &resource.changes {
-        write_change(out, change, resource.verb, paint, causes);
+        write_change(out, change, resource.verb, paint);
     }
     for field in &resource.unknown {
-        let text =
-            format!("      ? {field}: unknown (not shown by the tenant, or not on record; not a change)");
-        let _ = writeln!(out, "{}", paint.dim(&text));
+        write_unknown(out, field, paint);
     }
 }
 
-fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint, causes: bool) {
-    let cause = match (causes, change.cause) {
-        (false, _) => "",
-        (true, Cause::NotApplied) => "  [manifest not applied]",
-        (true, Cause::TenantChanged) => "  [tenant changed]",
-        (true, Cause::Both) => "  [both changed]",
-        (true, Cause::Unknown) => "  [cause unknown: no ledger]",
-    };
+pub(super) fn write_unknown(out: &mut String, field: &str, paint: Paint) {
+    let text = format!("      ? {field}: unknown (not shown by the tenant, or not on record; not a change)");
+    let _ = writeln!(out, "{}", paint.dim(&text));
+}
+
+fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint) {
     let field = &change.field;
     if change.secret {
         let text = match (&change.old, &change.new) {
@@ -272,37 +265,36 @@ fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint
             (_, None) => "removed (secret)",
             _ => "changed (secret)",
         };
-        let _ = writeln!(out, "      {field}: {text}{cause}");
+        let _ = writeln!(out, "      {field}: {text}");
         return;
     }
-    let multi_line =
-        |json: &Option<Json>| json.as_ref().and_then(Json::as_str).is_some_and(|text| text.contains('\n'));
-    if multi_line(&change.old) || multi_line(&change.new) {
+    if is_text(change.old.as_ref()) || is_text(change.new.as_ref()) {
         let text = |json: &Option<Json>| json.as_ref().and_then(Json::as_str).unwrap_or_default().to_owned();
         let (old, new) = (text(&change.old), text(&change.new));
         if change.old.is_none() || verb == Verb::Create {
-            let _ = writeln!(out, "      {field}: {} lines{cause}", new.lines().count());
+            let _ = writeln!(out, "      {field}: {} lines", new.lines().count());
             return;
         }
-        let _ = writeln!(out, "      {field}:{cause}");
+        let _ = writeln!(out, "      {field}:");
         write_diff(out, &old, &new, paint);
         return;
     }
     let new = shown(change.new.as_ref());
-    if verb == Verb::Create && !causes {
+    if verb == Verb::Create {
         let _ = writeln!(out, "      {field}: {new}");
     } else {
-        let _ = writeln!(
-            out,
-            "      {field}: {} → {}{cause}",
-            paint.bad(&shown(change.old.as_ref())),
-            paint.good(&new)
-        );
+        let _ =
+            writeln!(out, "      {field}: {} → {}", paint.bad(&shown(change.old.as_ref())), paint.good(&new));
     }
 }
 
+/// Whether a value is a text of several lines, such as code.
+pub(super) fn is_text(value: Option<&Json>) -> bool {
+    value.and_then(Json::as_str).is_some_and(|text| text.contains('\n'))
+}
+
 /// Each line has a mark before it, unchanged ones too: no line of the output begins with a text of others.
-fn write_diff(out: &mut String, old: &str, new: &str, paint: Paint) {
+pub(super) fn write_diff(out: &mut String, old: &str, new: &str, paint: Paint) {
     let (was, is) = (lines(old), lines(new));
     for (index, group) in group_diff_ops(compared(&was, &is), CONTEXT_LINES).iter().enumerate() {
         if index > 0 {

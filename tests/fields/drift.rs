@@ -180,10 +180,11 @@ fn shown(plan: &Plan, row: &Row, cause: &str) -> Result<(), String> {
     let Some(line) = line else { return Err(format!("not shown in\n{text}")) };
     let is_long = row.applied.as_str().is_some_and(|text| text.contains('\n'));
     let values = match (row.secret, is_long) {
-        (true, _) => "changed (secret)".to_owned(),
-        (false, true) => String::new(),
+        (true, _) => "changed on the tenant since it was applied (secret)".to_owned(),
+        (false, true) => "what was applied (-) and what the tenant has (+)".to_owned(),
         (false, false) => {
-            format!("{} → {}", render::shown(Some(&row.there)), render::shown(Some(&row.applied)))
+            let (applied, there) = (render::shown(Some(&row.applied)), render::shown(Some(&row.there)));
+            format!("was applied {applied}, the tenant has {there}, the manifest wants {applied}")
         }
     };
     ensure(line.contains(&values) && line.ends_with(cause), || format!("shown as {line:?}"))

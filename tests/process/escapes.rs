@@ -37,7 +37,7 @@ fn names_in_replies() {
         expect_calm(&site.run(command, &["-vvv"]), false);
     }
     let drift = site.run("drift", &[]);
-    assert!(drift.out.contains("friendly_name: x"), "the name is shown in a harmless form: {}", drift.out);
+    assert!(drift.out.contains("the tenant has x"), "the name is shown in a harmless form: {}", drift.out);
     // JSON escapes; what a program reads out of it is the name as it is.
     let json = site.run("plan", &["--output", "json"]);
     assert!(!json.out.contains('\u{1b}') && !json.out.contains('\r'), "{}", json.out);

@@ -26,7 +26,8 @@ fn drift_tells_who_moved() {
     assert_eq!(verdict(&run), "clean");
     let run = drift(&changed).expect(2);
     assert_eq!(verdict(&run), "manifest not applied");
-    assert!(run.out.contains("code_length: 6 → 7  [manifest not applied]"), "{}", run.out);
+    let told = "code_length: was applied 6, the tenant has 6, the manifest wants 7  [manifest not applied]";
+    assert!(run.out.contains(told), "{}", run.out);
 
     site.auth0("PUT", "/api/v2/guardian/factors/otp", &json!({ "enabled": false }));
     let run = drift(QUICKSTART).expect(3);

@@ -1,0 +1,168 @@
+//! What drift tells, in the words that a person reads: what happened, and never what is to be done.
+
+use lockstep::model::plan::{Plan, Was};
+use lockstep::plan::drift::{self, State};
+use lockstep::plan::render::{self, Paint};
+use lockstep::twin::world::Secret;
+use serde_json::json;
+
+use super::bed::{
+    Bed, FULL, action, applied_full, edit, edit_action, lose_ledger, service, stream, tenant, valid,
+};
+
+/// The text about one resource: its head and what is indented below it.
+fn about(plan: &Plan, address: &str) -> Vec<String> {
+    let text = render::drift(plan, Paint(false));
+    let head = |line: &&str| line.split_whitespace().nth(1) == Some(address);
+    let lines = text.lines().skip_while(|line| !head(line)).enumerate();
+    let block = lines.take_while(|(at, line)| *at == 0 || line.starts_with("      "));
+    block.map(|(_, line)| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// None of the words of a plan.
+fn speaks_of_what_happened(plan: &Plan) {
+    let text = render::drift(plan, Paint(false));
+    for word in ["→", " update", " create", " delete", " adopt", " no-op", "because"] {
+        assert!(!text.contains(word), "{word} in\n{text}");
+    }
+}
+
+#[test]
+fn drift_says_what_was_applied_what_the_tenant_has_and_what_the_manifest_wants() {
+    let mut bed = Bed::on(&applied_full(), valid(FULL, &[]));
+    bed.with_twin(|twin| drop(service(twin).settings.insert("code_length".into(), json!(8))));
+    let plan = bed.observe().plan;
+    let head = "~ verify_service differs".to_owned();
+    let told = "code_length: was applied 6, the tenant has 8, the manifest wants 6 [tenant changed]";
+    assert_eq!(about(&plan, "verify_service"), [head.clone(), told.into()]);
+    speaks_of_what_happened(&plan);
+
+    bed.manifest = valid(FULL, &[edit("verify_service.code_length", json!(7))]);
+    let plan = bed.observe().plan;
+    let told = "code_length: was applied 6, the tenant has 8, the manifest wants 7 [both changed]";
+    assert_eq!(about(&plan, "verify_service"), [head.clone(), told.into()]);
+
+    bed.with_twin(|twin| drop(service(twin).settings.insert("code_length".into(), json!(6))));
+    let plan = bed.observe().plan;
+    let told = "code_length: was applied 6, the tenant has 6, the manifest wants 7 [manifest not applied]";
+    assert_eq!(about(&plan, "verify_service"), [head.clone(), told.into()]);
+
+    // Without a record nobody knows what was applied, so nothing is said of it.
+    let sid = bed.with_twin(|twin| service(twin).sid.clone());
+    bed.with_twin(lose_ledger);
+    let edits = [edit("verify_service.code_length", json!(7)), edit("verify_service.sid", json!(sid))];
+    bed.manifest = valid(FULL, &edits);
+    let plan = bed.observe().plan;
+    let told = "code_length: the tenant has 6, the manifest wants 7 [cause unknown: no ledger]";
+    assert_eq!(about(&plan, "verify_service"), [head, told.into()]);
+}
+
+#[test]
+fn a_replaced_code_is_told_as_the_diff_of_the_change() {
+    let mut bed = Bed::on(&applied_full(), valid(FULL, &[]));
+    let now_ms = bed.now_ms();
+    let code = bed.with_twin(|twin| action(twin).code.clone());
+    let (first, rest) = code.split_once('\n').expect("several lines");
+    bed.with_twin(|twin| edit_action(twin, now_ms, |action, _| action.code = format!("// theirs\n{rest}")));
+    let plan = bed.observe().plan;
+    let told = about(&plan, "action");
+    assert_eq!(
+        told[1], "code: what was applied (-) and what the tenant has (+) [tenant changed]",
+        "{told:?}"
+    );
+    let first = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains(&format!("- {first}")) && told.contains(&"+ // theirs".to_owned()), "{told:?}");
+    speaks_of_what_happened(&plan);
+
+    // Code of the manifest that is not applied, and then changed on both sides.
+    let own = "exports.onExecuteCustomPhoneProvider = async () => {\n  // mine\n};\n";
+    let mut manifest = valid(FULL, &[]);
+    let section = manifest.sections.get_mut("action").expect("a section");
+    section.insert("code".into(), lockstep::model::value::Value::text(own));
+    let mut bed = Bed::on(&applied_full(), manifest.clone());
+    let told = about(&bed.observe().plan, "action");
+    assert_eq!(
+        told[1],
+        "code: what the manifest wants (-) and what the tenant has, as it was applied (+) [manifest not applied]",
+        "{told:?}"
+    );
+    let now_ms = bed.now_ms();
+    bed.with_twin(|twin| edit_action(twin, now_ms, |action, _| action.code = format!("// theirs\n{rest}")));
+    let told = about(&bed.observe().plan, "action");
+    assert_eq!(
+        told[1],
+        "code: what the manifest wants (-) and what the tenant has (+); what was applied is neither [both changed]",
+        "{told:?}"
+    );
+    assert!(told.contains(&"- // mine".to_owned()) && told.contains(&"+ // theirs".to_owned()), "{told:?}");
+}
+
+#[test]
+fn what_is_gone_left_or_was_never_applied_is_told_as_that() {
+    let mut bed = Bed::on(&applied_full(), valid(FULL, &[]));
+    let now_ms = bed.now_ms();
+    bed.with_twin(|twin| {
+        let id = stream(twin).id.clone();
+        tenant(twin).log_streams.retain(|stream| stream.id != id);
+        tenant(twin)
+            .factors
+            .iter_mut()
+            .filter(|factor| factor.name == "otp")
+            .for_each(|otp| otp.enabled = false);
+        edit_action(twin, now_ms, |action, stamp| {
+            action.secrets.retain(|secret| secret.name != "TWILIO_API_KEY");
+            action.secrets.push(Secret {
+                name: "THEIRS".into(),
+                value: "x".into(),
+                updated_at: stamp.into(),
+            });
+        });
+    });
+    let edits = [
+        edit("action.unmanaged_secrets", json!("remove")),
+        edit("action.dependencies.lodash", json!("4.17.21")),
+        edit("branding", json!(null)),
+    ];
+    bed.manifest = valid(FULL, &edits);
+    let plan = bed.observe().plan;
+    speaks_of_what_happened(&plan);
+    let stream = about(&plan, "log_stream");
+    assert_eq!(stream[0], "- log_stream is gone from the tenant");
+    assert!(
+        stream.contains(
+            &"authorization: was applied, and the tenant does not have it any more (secret) [tenant changed]"
+                .into()
+        ),
+        "{stream:?}"
+    );
+    assert!(
+        stream.contains(&"status: was applied active, the manifest wants active [tenant changed]".into()),
+        "{stream:?}"
+    );
+    let action = about(&plan, "action");
+    for told in [
+        "dependencies.lodash: was not applied, the tenant has none, the manifest wants 4.17.21 [manifest not applied]",
+        "secrets.THEIRS: the tenant has it, and the manifest does not name it (secret) [tenant changed]",
+        "secrets.TWILIO_API_KEY: was applied, and the tenant does not have it any more (secret) [tenant changed]",
+    ] {
+        assert!(action.contains(&told.to_owned()), "{told} in {action:#?}");
+    }
+    let branding = about(&plan, "branding");
+    assert_eq!(branding[0], "+ branding was applied, and the manifest does not name it any more");
+    let colour = "colors.primary: was applied #112233, the tenant has #112233, before this stack there was none [manifest not applied]";
+    assert!(branding.contains(&colour.to_owned()), "{branding:#?}");
+
+    // The same for programs.
+    let told = drift::told(&plan);
+    let states = |state| -> Vec<&str> {
+        told.iter().filter(|told| told.state == state).map(|told| told.address.as_str()).collect()
+    };
+    assert_eq!(states(State::Gone), ["log_stream"]);
+    assert_eq!(states(State::Left), ["branding"]);
+    let factor = told.iter().find(|told| told.address == "mfa_factor.otp").expect("told");
+    let [field] = factor.fields.as_slice() else { panic!("{factor:?}") };
+    assert_eq!(field.applied, Was::Value(json!(true)));
+    let as_json = json!({ "field": "enabled", "secret": false, "cause": "tenant_changed",
+        "applied": { "value": true }, "tenant": false, "manifest": true });
+    assert_eq!(serde_json::to_value(field).expect("plain"), as_json);
+}
