@@ -8,6 +8,7 @@ use lockstep::engine::store::Store;
 use lockstep::engine::{Connection, Engine, Grant, TwilioAuth};
 use lockstep::kinds;
 use lockstep::manifest::{self, FileError, Missing, Sources, Tables};
+use lockstep::model::plan::Purpose;
 use lockstep::model::random::Entropy;
 use lockstep::model::scrub::Scrubber;
 use lockstep::model::secret::{Origin, Secret};
@@ -60,9 +61,8 @@ fn main() {
         revision: String::new(),
         destroy: false,
         allow_delete: false,
-        tries_credentials: false,
         named: Default::default(),
-        reads_only: false,
+        purpose: Purpose::Apply,
     };
     let connection = Connection {
         domain: session.tenant.clone(),

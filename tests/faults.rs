@@ -11,6 +11,7 @@ pub mod ledgers;
 pub mod limits;
 pub mod migration;
 mod pace;
+mod permissions;
 pub mod post_login;
 mod rivals;
 mod single;

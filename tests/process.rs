@@ -12,6 +12,7 @@ pub mod lab;
 mod lease;
 mod ledgers;
 mod manifests;
+mod readers;
 mod rivals;
 mod saved_plans;
 mod secrets;

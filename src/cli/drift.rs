@@ -7,7 +7,7 @@ use super::json::json_out;
 use super::plan::{Output, observed};
 use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, progress, ready};
 use crate::manifest::Missing;
-use crate::model::plan::{Cause, Level, Plan};
+use crate::model::plan::{Cause, Level, Plan, Purpose};
 use crate::plan::drift;
 use crate::plan::render::{self, Paint};
 
@@ -34,8 +34,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     };
     // Removed parts of the manifest are a difference here, not a reason to refuse.
     ready.session.allow_delete = true;
-    ready.session.tries_credentials = true;
-    ready.session.reads_only = true;
+    ready.session.purpose = Purpose::Drift;
     let plan = observed(&mut ready)?.plan;
     let exit = verdict(&plan);
     let shown = shell.scrub.plan(&plan);

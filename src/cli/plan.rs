@@ -16,7 +16,7 @@ use crate::manifest::Missing;
 use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Verb};
+use crate::model::plan::{Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Verb};
 use crate::model::text;
 use crate::plan::build::declared;
 use crate::plan::render::{self, Paint};
@@ -85,7 +85,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     ready.session.destroy = args.destroy;
     ready.session.allow_delete = args.allow_delete;
     ready.session.named = args.delete.iter().cloned().collect();
-    ready.session.reads_only = true;
+    ready.session.purpose = Purpose::Show;
     let observation = observed(&mut ready)?;
     if let Some(misnamed) = &observation.misnamed {
         return Err(usage(misnamed));

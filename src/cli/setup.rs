@@ -20,7 +20,7 @@ use crate::kinds;
 use crate::ledger::prints;
 use crate::manifest::{self, FileError, Missing, Parsed, Source, Sources, Tables};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Event, Plan};
+use crate::model::plan::{Event, Plan, Purpose};
 use crate::model::random::hex;
 use crate::model::text;
 use crate::shell::driver::{Driver, Transport};
@@ -523,9 +523,8 @@ fn session(manifest: Manifest, args: &ConnectArgs, connection: &Connection) -> R
         revision: revision.unwrap_or_default().chars().take(64).collect(),
         destroy: false,
         allow_delete: false,
-        tries_credentials: false,
         named: Default::default(),
-        reads_only: false,
+        purpose: Purpose::Apply,
     })
 }
 

@@ -10,6 +10,7 @@ use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, progress, ready};
 use crate::engine::lease;
 use crate::manifest::Missing;
 use crate::model::ledger::Ownership;
+use crate::model::plan::Purpose;
 
 /// Show the record kept in the tenant, and who holds the lease
 ///
@@ -29,7 +30,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, &[], shell, show)? else {
         return Ok(Exit::Failed);
     };
-    ready.session.reads_only = true;
+    ready.session.purpose = Purpose::Show;
     let session = ready.session.clone();
     let result = ready.driver.run(ready.tenant, move |port| async move {
         let found = session.store.load(session.owner(), &port.reader(), true).await;

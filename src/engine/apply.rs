@@ -9,6 +9,8 @@ use serde_json::{Value as Json, json};
 use super::intent;
 use super::lease::{Lease, Taken, clear_left_over};
 use super::observe::{Observation, Session, moved, observe, plan};
+pub use super::outcome::{Ended, Outcome, Wishes};
+use super::permission::told;
 use super::store::Found;
 use crate::kinds::{self, Done, Resource, Run, Seen};
 use crate::ledger::HISTORY_MAX;
@@ -27,49 +29,6 @@ const STEP_TRIES_MAX: u32 = 4;
 const NONCE_WAIT_MS: u64 = 2_000;
 /// How long after the look that found our intent alone on record, without the lease, the result may still be sent.
 const RECORD_MS: u64 = 2_000;
-
-/// How an apply ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Ended {
-    /// Everything is as planned.
-    Done,
-    /// A step failed, or the tenant still differs. In words.
-    Failed(String),
-    /// The user stopped it.
-    Stopped,
-    /// Somebody else is applying.
-    LeaseHeld(String),
-    /// The ledger moved between plan and lease: plan anew.
-    Moved,
-    /// What the plan depends on moved; holds what.
-    Stale(String),
-}
-
-/// The result of an apply.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    pub ended: Ended,
-    pub done: Vec<usize>,
-    pub failed: Option<usize>,
-    pub not_started: Vec<usize>,
-}
-
-impl Outcome {
-    /// Nothing was begun.
-    pub fn before_any_step(ended: Ended, plan: &Plan) -> Outcome {
-        let not_started = plan.steps.iter().map(|step| step.number).collect();
-        Outcome { ended, done: Vec::new(), failed: None, not_started }
-    }
-}
-
-/// What the caller wants beyond the plan itself.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wishes {
-    /// The plan is old (saved, or confirmed late): read everything again before the first write.
-    pub reread: bool,
-    /// Read everything again after the last write.
-    pub verify: bool,
-}
 
 /// Applies the plan of an observation.
 pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, port: &Port) -> Outcome {
@@ -100,7 +59,10 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
             return Outcome::before_any_step(Ended::Failed(text), &plan);
         }
         Err(Failed::Stopped) => return Outcome::before_any_step(Ended::Stopped, &plan),
-        Err(failed) => return Outcome::before_any_step(Ended::Failed(format!("the lease: {failed}")), &plan),
+        Err(failed) => {
+            let text = format!("no lease, so nothing was changed: {}", told(&failed, &session.manifest, &[]));
+            return Outcome::before_any_step(Ended::Failed(text), &plan);
+        }
     };
     let held = lease.clone();
     let outcome =
@@ -178,7 +140,12 @@ async fn under_lease(
             }
             Failed::NotDone(text) if text == FENCED => early(Ended::Moved),
             failed => early(Ended::Failed(format!(
-                "the ledger could not be written, so nothing was started: {failed}"
+                "the ledger could not be written, so nothing was started: {}",
+                told(
+                    &failed,
+                    &session.manifest,
+                    session.store.scopes(&work.observation.found, session.destroy)
+                )
             ))),
         };
     }
@@ -364,8 +331,11 @@ impl<'a> Work<'a> {
                     outcome.ended = match failed {
                         Failed::Stopped => Ended::Stopped,
                         failed => Ended::Failed(format!(
-                            "step {} ({} {}): {failed}",
-                            step.number, step.what, step.address
+                            "step {} ({} {}): {}",
+                            step.number,
+                            step.what,
+                            step.address,
+                            told(&failed, &self.session.manifest, scopes(step))
                         )),
                     };
                     outcome.failed = Some(step.number);
@@ -684,6 +654,10 @@ impl<'a> Work<'a> {
             }
         }
     }
+}
+
+fn scopes(step: &Step) -> &'static [&'static str] {
+    kinds::by_name(&step.kind).map_or(&[], |kind| kind.scopes(step))
 }
 
 /// Whether a step that failed like this may have taken effect all the same.

@@ -4,7 +4,8 @@
 //! name, which the server refuses to make twice. Its friendly name holds the owner and a counter that a living owner
 //! moves on, and says how often it moves and after which time without a move its owner is gone: `me [beat 15 s, ttl 60 s] #3`.
 //! Whoever waits goes by the holder's word. A lease that does not move for that time, on our own clock, is taken over:
-//! delete by SID, then create, which only one can win. Where the Twilio key may not do that, a nonce in the ledger is the best effort.
+//! delete by SID, then create, which only one can win. Where Serverless is closed to the Twilio key, for reads too, a nonce
+//! in the ledger is the best effort. A key that may read there and not write ends the run: the lease is its first write.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -198,7 +199,15 @@ impl Lease {
                     Err(failed @ Failed::Misread(_)) => lost = Some(failed),
                     Err(failed) => return Err(failed),
                 },
-                Err(failed) if matches!(failed.status(), Some(401 | 403)) => {
+                Err(failed) if failed.status() == Some(401) => return Err(failed),
+                Err(failed) if failed.status() == Some(403) => {
+                    // A key that reads Serverless and may not write there is one that only reads; one that Serverless
+                    // does not know at all may still be right for everything else.
+                    match standing(tenant, &port.reader()).await {
+                        Err(unread) if unread.status() == Some(403) => {}
+                        Err(unread) if unread.status().is_none() => return Err(unread),
+                        _ => return Err(failed),
+                    }
                     port.tell(Event::Notice(format!(
                         "no lease: this Twilio key may not use Serverless ({failed}); two applies at once are told apart by the ledger only, as well as that goes"
                     )));

@@ -16,6 +16,8 @@ mod halt;
 mod intent;
 pub mod lease;
 pub mod observe;
+mod outcome;
+mod permission;
 pub mod reply;
 pub mod store;
 pub mod told;

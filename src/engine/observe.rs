@@ -15,7 +15,7 @@ use crate::ledger::seal::Keys;
 use crate::model::call::{Failed, Get};
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, Plan, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Plan, Purpose, Stage, Step, Verb};
 use crate::model::random::{Entropy, hex};
 use crate::model::value::{Ids, Value};
 use crate::plan::build::{self, Basis};
@@ -38,12 +38,9 @@ pub struct Session {
     pub revision: String,
     pub destroy: bool,
     pub allow_delete: bool,
-    /// Credentials that the stack hands on are tried beside the reads: for `drift`.
-    pub tries_credentials: bool,
     /// Ids (of a switch, the address) of what may be taken away or put back although nothing proves the record.
     pub named: BTreeSet<String>,
-    /// Nothing is written, so seals of credentials that are not here are taken on trust, and that is said.
-    pub reads_only: bool,
+    pub purpose: Purpose,
 }
 
 impl Session {
@@ -53,8 +50,13 @@ impl Session {
             tenant: &self.tenant,
             account: &self.account,
             keys: Keys::of(&self.manifest, self.rounds),
-            reads_only: self.reads_only,
+            reads_only: self.reads_only(),
         }
+    }
+
+    /// Nothing is written, so seals of credentials that are not here are taken on trust, and that is said.
+    fn reads_only(&self) -> bool {
+        self.purpose != Purpose::Apply
     }
 
     /// The resources that this run wants; none when it destroys.
@@ -139,7 +141,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
         let (slot, told) = (&mut result, &mut tried);
         let mut all: Vec<Task<'_, ()>> = first;
         all.push(Box::pin(async move { *slot = Some(rest.await) }));
-        if session.tries_credentials {
+        if session.purpose == Purpose::Drift {
             all.push(Box::pin(async move { *told = handed_on::drifted(&session.manifest, reader).await }));
         }
         join_all(all).await;
@@ -201,7 +203,7 @@ fn misnamed(
         let entries = found.ledger.iter().flat_map(|ledger| &ledger.resources);
         let is_it =
             |(address, entry): (&String, &Entry)| address == name || entry.ids.values().any(|id| id == name);
-        session.reads_only && entries.into_iter().any(is_it)
+        session.reads_only() && entries.into_iter().any(is_it)
     };
     let wrong = session.named.iter().filter(|name| !is_asked(name) && !on_record(name));
     let wrong: Vec<&str> = wrong.map(String::as_str).collect();
@@ -376,6 +378,7 @@ pub(super) fn plan(
         destroy: session.destroy,
         allow_delete: session.allow_delete,
         named: &session.named,
+        purpose: session.purpose,
         scopes: scopes.as_deref(),
         ledger_scopes: session.store.scopes(found, session.destroy),
         prints,

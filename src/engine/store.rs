@@ -120,7 +120,7 @@ pub struct Owner<'a> {
     pub tenant: &'a str,
     pub account: &'a str,
     pub keys: Keys,
-    /// See [`super::observe::Session::reads_only`].
+    /// Nothing is written: see [`super::observe::Session::purpose`].
     pub reads_only: bool,
 }
 

@@ -243,6 +243,17 @@ pub struct Deferred {
     pub not_before: Option<String>,
 }
 
+/// What a plan is made for. Steps and digest are the same for each; what only an apply needs stands against an apply alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be shown: nothing is written.
+    Show,
+    /// To tell who moved: nothing is written, and credentials that the stack hands on are tried.
+    Drift,
+    /// To be carried out.
+    Apply,
+}
+
 /// A whole plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {

@@ -6,14 +6,14 @@ use ring::digest;
 use serde_json::{Value as Json, json};
 
 use super::compare::{self, Differences, Known};
-use super::{check, claims};
+use super::{check, claims, granted};
 use crate::kinds::{self, Diff, Leaving, Resource, Seen, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{
-    Cause, Deferred, Facts, FieldChange, Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Stage, Step,
-    Unproven, Verb,
+    Cause, Deferred, Facts, FieldChange, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Stage,
+    Step, Unproven, Verb,
 };
 use crate::model::random::hex;
 use crate::model::value::Value;
@@ -36,6 +36,7 @@ pub struct Basis<'a> {
     pub allow_delete: bool,
     /// What may be taken away or put back although nothing proves the record, by [`handle`].
     pub named: &'a BTreeSet<String>,
+    pub purpose: Purpose,
     /// Scopes of the access token; `None` when the server did not name them.
     pub scopes: Option<&'a [String]>,
     pub prints: &'a Prints,
@@ -169,7 +170,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     if !basis.destroy && steps.iter().any(check::exposes) {
         findings.extend(handed_on::untried(basis.manifest));
     }
-    scopes(&basis, &steps, record, &mut findings);
+    findings.extend(granted::findings(&basis, &steps, record));
     let basis_digest = digest_of(&basis, &wanted, &steps);
     Plan {
         format: PLAN_FORMAT,
@@ -502,29 +503,6 @@ fn prove(facts: &Facts, steps: &mut [Step], findings: &mut Vec<Finding>) {
             let former = step.danger.take().map(|danger| format!("{danger}; ")).unwrap_or_default();
             step.danger = Some(format!("{former}{}", loss.what));
         }
-    }
-}
-
-/// Compares the granted scopes with those that the steps need, before anything is written.
-fn scopes(basis: &Basis<'_>, steps: &[Step], record: bool, findings: &mut Vec<Finding>) {
-    let Some(granted) = basis.scopes.filter(|scopes| !scopes.is_empty()) else { return };
-    let for_steps = steps.iter().filter_map(|step| Some(kinds::by_name(&step.kind)?.scopes(step))).flatten();
-    let for_ledger = basis.ledger_scopes.iter().filter(|_| record || !steps.is_empty());
-    let missing: BTreeSet<&str> = for_steps
-        .chain(for_ledger)
-        .copied()
-        .filter(|scope| !granted.iter().any(|have| have == scope))
-        .collect();
-    if !missing.is_empty() {
-        let missing: Vec<&str> = missing.into_iter().collect();
-        findings.push(Finding {
-            address: String::new(),
-            text: format!("the access token lacks scopes that the steps need: {}", missing.join(", ")),
-            help:
-                "grant them to the application (Applications, APIs, Auth0 Management API, Machine to Machine)"
-                    .into(),
-            level: Level::Blocker,
-        });
     }
 }
 

@@ -5,4 +5,5 @@ pub mod check;
 pub mod claims;
 pub mod compare;
 pub mod drift;
+mod granted;
 pub mod render;

@@ -2,7 +2,7 @@
 //! binding that the tenant refused is not stood on alone.
 
 use lockstep::engine::apply::Ended;
-use lockstep::model::plan::{Level, Plan};
+use lockstep::model::plan::{Level, Plan, Purpose};
 use lockstep::twin::options::BindingRule;
 use lockstep::twin::world::{ApiKey, KeyKind, World};
 use lockstep::twin::{Flag, Options, TriggerRef};
@@ -150,9 +150,10 @@ fn the_service_that_the_code_names_is_looked_at_whoever_manages_it() {
         let mut bench = by_a_hub(&quiet);
         bench.converge(word);
         prepare(&mut bench.world());
-        bench.stack.tries_credentials = true;
+        bench.stack.purpose = Purpose::Drift;
         let found = bench.plan().findings;
         assert!(found.iter().any(|one| one.level == Level::Warning && one.text.contains(word)), "{found:?}");
+        bench.stack.purpose = Purpose::Apply;
         bench.stack.text = bench.stack.text.replace("  # policy: always ", "  policy: always ");
         let told = failed(&mut bench, word);
         assert!(told.contains("TWILIO_VERIFY_SID of action.secrets") && told.contains(word), "{told}");
@@ -168,27 +169,27 @@ fn warnings(plan: &Plan) -> Vec<&str> {
 fn drift_tries_each_credential_once_and_beside_the_other_reads() {
     let mut bench = Bench::new(options(), function_manifest());
     bench.converge("applied");
-    let run = |bench: &mut Bench, tries: bool| {
-        bench.stack.tries_credentials = tries;
+    let run = |bench: &mut Bench, purpose: Purpose| {
+        bench.stack.purpose = purpose;
         let mark = bench.stack.mark();
         let plan = bench.plan();
         let log = bench.stack.log_since(mark);
         let last = log.iter().map(|entry| entry.done_ms).max().unwrap_or_default();
         (plan, log.len(), last - log[0].at_ms)
     };
-    let (plan, reads, ms) = run(&mut bench, false);
+    let (plan, reads, ms) = run(&mut bench, Purpose::Apply);
     assert_eq!(warnings(&plan), [""; 0]);
-    let (plan, with_keys, longer_ms) = run(&mut bench, true);
+    let (plan, with_keys, longer_ms) = run(&mut bench, Purpose::Drift);
     assert_eq!(warnings(&plan), [""; 0]);
     assert_eq!(with_keys, reads + 2, "the sender's and the receiver's");
     assert_eq!(longer_ms, ms, "in a trip of its own");
     for (sid, place) in [(SENDER, "action.secrets"), (FEEDBACK, "feedback.function")] {
         let mut bench = bench.fork();
         rolled(&mut bench, sid, true);
-        let (plan, ..) = run(&mut bench, true);
+        let (plan, ..) = run(&mut bench, Purpose::Drift);
         assert!(plan.is_empty(), "{}", shown(&plan));
         assert!(matches!(warnings(&plan).as_slice(), [one] if one.contains(place)), "{}", shown(&plan));
-        let (plan, ..) = run(&mut bench, false);
+        let (plan, ..) = run(&mut bench, Purpose::Apply);
         assert_eq!(warnings(&plan), [""; 0], "a plan tries nothing");
     }
 }

@@ -7,7 +7,7 @@ use lockstep::engine::apply::Ended;
 use lockstep::engine::observe::observe;
 use lockstep::model::api::{Answer, ApiRequest, Method};
 use lockstep::model::ledger::{Entry, Last, NOT_BEFORE, Ownership};
-use lockstep::model::plan::{Level, Plan, Verb};
+use lockstep::model::plan::{Level, Plan, Purpose, Verb};
 use lockstep::plan::render::{self, Paint};
 use lockstep::shell::in_process::{InProcess, Stop};
 use serde_json::json;
@@ -290,8 +290,8 @@ fn a_plan_with_other_credentials_says_so_and_is_the_same() {
     let mut other = bench.stack.env.clone();
     other.extend(env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
     session.manifest = std::rc::Rc::new(manifest_of(&bench.stack.text, &other));
-    session.reads_only = true;
-    let strict = lockstep::engine::observe::Session { reads_only: false, ..session.clone() };
+    session.purpose = Purpose::Show;
+    let strict = lockstep::engine::observe::Session { purpose: Purpose::Apply, ..session.clone() };
     let mut plan = |session: lockstep::engine::observe::Session| {
         let observed = bench.stack.process(Stop::default(), |port| async move {
             observe(&session, &port.reader()).await.expect("read").plan

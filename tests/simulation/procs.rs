@@ -11,7 +11,7 @@ use lockstep::engine::store::Store;
 use lockstep::engine::{Connection, Engine, Grant, Input, Output, TaskId, TwilioAuth};
 use lockstep::model::api::Answer;
 use lockstep::model::call::Failed;
-use lockstep::model::plan::{Event, Plan, Step};
+use lockstep::model::plan::{Event, Plan, Purpose, Step};
 use lockstep::model::random::Entropy;
 use lockstep::model::scrub::Scrubber;
 use lockstep::model::secret::{Origin, Secret};
@@ -166,9 +166,8 @@ impl Proc {
             revision: "r1".into(),
             destroy: start.command == Command::Destroy,
             allow_delete: start.allow_delete || start.command == Command::Destroy,
-            tries_credentials: false,
             named: Default::default(),
-            reads_only: false,
+            purpose: Purpose::Apply,
         };
         let local_ms = starts_ms.saturating_add_signed(start.trouble.ahead_ms);
         let mut engine = Engine::new(local_ms, u64::try_from(number).unwrap_or(0));

@@ -13,6 +13,7 @@ use lockstep::kinds;
 use lockstep::manifest::{self, FileError, Missing, Sources, Tables};
 use lockstep::model::call::Failed;
 use lockstep::model::manifest::Manifest;
+use lockstep::model::plan::Purpose;
 use lockstep::model::random::Entropy;
 use lockstep::model::scrub::Scrubber;
 use lockstep::model::secret::{Origin, Secret};
@@ -147,8 +148,7 @@ pub struct Stack {
     pub runs: u8,
     pub lease_ttl_ms: u64,
     pub allow_delete: bool,
-    /// As `drift` does.
-    pub tries_credentials: bool,
+    pub purpose: Purpose,
     /// As `--delete ID` names them.
     pub named: std::collections::BTreeSet<String>,
 }
@@ -165,7 +165,7 @@ impl Stack {
             runs: 0,
             lease_ttl_ms: 20_000,
             allow_delete: false,
-            tries_credentials: false,
+            purpose: Purpose::Apply,
             named: Default::default(),
         }
     }
@@ -189,9 +189,8 @@ impl Stack {
             revision: "r1".into(),
             destroy,
             allow_delete: destroy || self.allow_delete,
-            tries_credentials: self.tries_credentials,
             named: self.named.clone(),
-            reads_only: false,
+            purpose: self.purpose,
         }
     }
 
