@@ -1,6 +1,7 @@
 //! What goes wrong: kills, interrupts, faults, rivals, lost ledgers, and tenants that answer otherwise. The laws are
 //! judged after every request, on the twin's own world.
 
+mod added;
 pub mod bench;
 mod credentials;
 mod exposure;

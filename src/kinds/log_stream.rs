@@ -488,6 +488,9 @@ impl Kind for LogStream {
 
     /// With the Function's URL as its default the endpoint is known here and not while it is read.
     fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+        if self.closed(&diff.want.desired).is_empty() && diff.entry.is_some() {
+            return stream_restore::added(diff).into_iter().collect();
+        }
         let there = diff.seen.attrs.get("endpoint").and_then(Value::as_str).unwrap_or_default();
         let explicit = diff.manifest.text(SECTION_PATH, "endpoint").is_some();
         let wanted = diff.want.desired.get("endpoint").and_then(Value::as_str) == Some(there);

@@ -4,6 +4,7 @@
 //! lead from one to the other, and runs one step with a [`Writer`]. It never sees a header, a clock or a socket.
 
 pub mod action;
+mod added;
 pub mod attest;
 mod binding_order;
 mod code_check;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, named, object, step, text};
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, entries, named, object, step, text};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::field::{FIELD, Field, Section, Type};
@@ -24,6 +24,8 @@ pub struct PhoneTemplate;
 const NAME: &str = "phone_template";
 const SECTION_PATH: &str = "phone.templates";
 const PATH: &str = "/api/v2/branding/phone/templates";
+/// Note of the record: what the template had beside ours when it was made.
+const BESIDE: &str = "beside";
 
 /// Longer texts are not kept in the record, so destroy cannot put them back.
 const KEPT_MAX: usize = 1000;
@@ -339,6 +341,22 @@ impl Kind for PhoneTemplate {
         }
     }
 
+    fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+        let Some(entry) = diff.entry else { return Vec::new() };
+        let made = entry.notes.get(BESIDE);
+        let is_new = |field: &str| match made {
+            Some(beside) => !added::listed(Some(beside), field),
+            None => {
+                entry.ownership == Ownership::Adopted && entry.restore.get(field).is_some_and(Json::is_null)
+            }
+        };
+        let texts = ["from", "text", "voice"].into_iter();
+        let there = texts.filter(|field| diff.seen.attrs.contains_key(*field) && is_new(field));
+        let names = added::since(diff, there, "", "");
+        let place = format!("{SECTION_PATH}.{}", type_of(diff.address));
+        added::told(diff.address, "the template has fields", &names, &place).into_iter().collect()
+    }
+
     fn notices(&self, manifest: &Manifest, _as_of_ms: u64) -> Vec<Finding> {
         let declared = manifest.section(SECTION_PATH).is_some_and(|attrs| !attrs.is_empty());
         if !declared || manifest.section("verify_service").is_none() {
@@ -380,7 +398,13 @@ async fn put(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Faile
                 let reply = writer.reader().fresh(&list()).await?;
                 there = find(&reply, run.address)?.map(parse).filter(|seen| seen.exists).ok_or(failed)?;
             }
-            reply => return Ok(Done::seen(named(parse(&reply?), "id")?)),
+            reply => {
+                let seen = named(parse(&reply?), "id")?;
+                let beside: Vec<&String> =
+                    seen.attrs.keys().filter(|field| !to.contains_key(*field)).collect();
+                let notes = BTreeMap::from([(BESIDE.to_owned(), json!(beside))]);
+                return Ok(Done { seen, notes });
+            }
         }
     }
     // Somebody made it since the plan. What they wrote is kept for destroy.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::Seen;
+use super::{Diff, Seen, added, log_stream};
 use crate::model::ledger::Entry;
+use crate::model::plan::Finding;
 use crate::model::value::{Attrs, Value};
 
 const HEADERS: &str = "custom_headers";
@@ -31,6 +32,17 @@ pub(super) fn kept(seen: &Seen) -> BTreeMap<String, Json> {
 
 fn header(key: &str) -> Option<&str> {
     key.strip_prefix(HEADERS)?.strip_prefix('.')
+}
+
+/// Headers that somebody added to a stream of which the manifest names none.
+pub(super) fn added(diff: &Diff<'_>) -> Option<Finding> {
+    let headers = diff.seen.attrs.keys().filter_map(|key| header(key));
+    let headers = added::since(diff, headers, "custom_headers.", HEADERS);
+    let place = match diff.address.strip_prefix("log_stream.") {
+        Some(name) => format!("log_streams.http.{name}.{HEADERS}"),
+        None => format!("{}.{HEADERS}", log_stream::SECTION_PATH),
+    };
+    added::told(diff.address, "the stream has headers", &headers, &place)
 }
 
 /// What is to be written so that the stream is as before, as far as we changed it; null takes a value away.

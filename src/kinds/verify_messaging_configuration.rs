@@ -4,7 +4,8 @@
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, countries, step, text, verify_below, verify_service,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, countries, step, text, verify_below,
+    verify_service,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -83,8 +84,17 @@ impl Kind for VerifyMessagingConfiguration {
             let Some((sid, list)) = verify_below::read(&hint, TAIL, reader).await? else {
                 return Ok(Seen::default());
             };
-            let Some(found) = find(&list, country(hint.address))? else { return Ok(Seen::default()) };
+            let there = verify_below::items(&list, "messaging_configurations", &["/country"])?;
+            let beside = || there.iter().map(|one| text(one, "country").to_owned());
+            let section = hint.manifest.section(SECTION).into_iter().flatten();
+            let declared: Vec<&str> = section.filter_map(|(key, _)| key.strip_prefix(PREFIX)).collect();
+            let Some(found) = find(&list, country(hint.address))? else {
+                let mut seen = Seen::default();
+                added::note(&mut seen, &hint, NAME, &declared, beside());
+                return Ok(seen);
+            };
             let mut seen = parse(found, &sid);
+            added::note(&mut seen, &hint, NAME, &declared, beside());
             // It has no SID of its own, so the record is about it when it is about this service.
             let recorded = hint.entry.and_then(|entry| entry.ids.get("service_sid"));
             if recorded != Some(&sid) {
@@ -152,7 +162,13 @@ impl Kind for VerifyMessagingConfiguration {
     }
 
     fn refusals(&self, diff: &Diff<'_>, steps: &[Step]) -> Vec<Finding> {
-        verify_service::unproven(diff, steps).into_iter().collect()
+        let added = added::told(
+            diff.address,
+            "the Verify service has messaging configurations for countries",
+            &added::noted(diff),
+            "verify_service.messaging_configurations",
+        );
+        added.into_iter().chain(verify_service::unproven(diff, steps)).collect()
     }
 
     fn facts(&self, _address: &str, _seen: &Seen) -> Facts {

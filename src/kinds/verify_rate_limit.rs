@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, code_limits, named, step, text, verify_below,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, code_limits, named, step, text, verify_below,
     verify_service,
 };
 use crate::diag::{Problem, codes};
@@ -259,8 +259,15 @@ impl Kind for VerifyRateLimit {
                 Some(_) => limits.iter().find(|limit| text(limit, "unique_name") == unique_name),
                 None => ours.filter(|limit| text(limit, "unique_name") == unique_name),
             };
-            let Some(limit) = found else { return Ok(Seen::default()) };
+            let beside = || limits.iter().map(|limit| text(limit, "unique_name").to_owned());
+            let declared: Vec<&str> = names(hint.manifest).into_iter().collect();
+            let Some(limit) = found else {
+                let mut seen = Seen::default();
+                added::note(&mut seen, &hint, NAME, &declared, beside());
+                return Ok(seen);
+            };
             let mut seen = parse(limit, &sid);
+            added::note(&mut seen, &hint, NAME, &declared, beside());
             let reply = reader.get(&buckets(&sid, text(limit, "sid"))).await?;
             fill(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
             let creating = hint.creating().is_some();
@@ -472,7 +479,14 @@ impl Kind for VerifyRateLimit {
             help: "add buckets: to it in the manifest".into(),
             level: Level::Note,
         };
-        unlimited.then(finding).into_iter().chain(verify_service::unproven(diff, steps)).collect()
+        let added = added::told(
+            diff.address,
+            "the Verify service has rate limits",
+            &added::noted(diff),
+            "verify_service.rate_limits",
+        );
+        let limits = unlimited.then(finding).into_iter().chain(added);
+        limits.chain(verify_service::unproven(diff, steps)).collect()
     }
 }
 

@@ -22,7 +22,7 @@ fn refuse(bench: &Bench, what: &What, nth: u32) {
 }
 
 /// The whole stack: Function, rate limits, a messaging configuration, a policy.
-fn everything() -> String {
+pub fn everything() -> String {
     let limits = limits::limited();
     let block = |text: &str| {
         text[text.find("  rate_limits:").expect("limits")..][..]

@@ -565,7 +565,7 @@ fn a_foreign_secret_is_kept_and_keeps_secrets_from_being_written() {
     let seen = bed.observe();
     assert!(seen.plan.is_empty() && named(&seen.plan).is_empty(), "{:?}", named(&seen.plan));
     assert!(
-        findings(&seen, Level::Note).iter().any(|text| text.contains("THEIRS")),
+        findings(&seen, Level::Warning).iter().any(|text| text.contains("THEIRS")),
         "{:?}",
         seen.plan.findings
     );

@@ -12,7 +12,8 @@ mod wire;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, code_check, handed_on, named, npm, step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, added, code_check, handed_on, named, npm,
+    step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -634,23 +635,12 @@ impl Kind for Action {
     }
 
     fn refusals(&self, diff: &Diff<'_>, steps: &[Step]) -> Vec<Finding> {
-        let foreign = diff.seen.raw["foreign_secrets"].as_array().filter(|names| !names.is_empty());
+        let foreign = diff.seen.raw["foreign_secrets"].as_array().into_iter().flatten();
+        let names: Vec<&str> = foreign.filter_map(Json::as_str).collect();
         let sends = steps.iter().any(|step| step.op["secrets"] == json!(true));
-        let Some(names) = foreign else { return Vec::new() };
-        let names: Vec<&str> = names.iter().filter_map(Json::as_str).collect();
-        let level = if sends { Level::Blocker } else { Level::Note };
-        let help = if diff.manifest.get(self.section, "unmanaged_secrets").is_some() {
-            "a write of secrets replaces the whole set: name them in action.secrets, or set \
-             action.unmanaged_secrets: remove"
-        } else {
-            "they stay: nothing here writes the secrets of this Action"
-        };
-        vec![Finding {
-            address: diff.address.to_owned(),
-            text: format!("the Action has secrets that the manifest does not name: {}", names.join(", ")),
-            help: help.into(),
-            level,
-        }]
+        let place = format!("{0}.secrets, or set {0}.unmanaged_secrets: remove", self.section);
+        let told = added::told(diff.address, "the Action has secrets", &names, &place);
+        told.into_iter().map(|told| if sends { dropping(told, self.section) } else { told }).collect()
     }
 
     /// A dependency that the manifest leaves floating reads back resolved on some tenants; that is no drift.
@@ -662,6 +652,15 @@ impl Kind for Action {
             field => field.starts_with("dependencies.") && npm::reads_back(desired, observed),
         }
     }
+}
+
+/// A write of ours would drop them.
+fn dropping(told: Finding, section: &str) -> Finding {
+    let help = format!(
+        "a write of secrets replaces the whole set: name them in {section}.secrets, or set \
+         {section}.unmanaged_secrets: remove"
+    );
+    Finding { level: Level::Blocker, help, ..told }
 }
 
 /// Secret names that only the tenant has: a write of the set would drop them, so somebody has to decide.

@@ -24,7 +24,7 @@ use crate::model::call::{Failed, Get};
 use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Step};
+use crate::model::plan::{Facts, Finding, Step};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -131,6 +131,10 @@ impl Kind for FeedbackFunction {
     /// Only what is ours is read at all, so a name that is not wanted is one that was.
     fn closed(&self, _desired: &Attrs) -> &'static [&'static str] {
         &["dependencies.", "variables."]
+    }
+
+    fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
+        steps::added(diff)
     }
 
     fn scopes(&self, _step: &Step) -> &'static [&'static str] {

@@ -418,6 +418,7 @@ fn of_build(hint: &Hint<'_>, build: &Json, version: &Json, source: Option<String
     seen.ids.insert("version".into(), text(version, "sid").to_owned());
     let managed = |name: &str| manages(hint, "dependencies.", name);
     put_build(build, version, &managed, &mut seen.attrs);
+    seen.raw["packages"] = wire::dependencies(build).into_keys().collect();
     if let Some(source) = source {
         seen.attrs.insert("code".into(), Value::text(source));
     }

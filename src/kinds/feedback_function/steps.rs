@@ -3,10 +3,10 @@
 use serde_json::{Value as Json, json};
 
 use super::section::{environment_name, unique_name};
-use super::{CURRENT, NAME, PREVIOUS};
-use crate::kinds::{Diff, Seen, step, text};
+use super::{CURRENT, NAME, PREVIOUS, wire};
+use crate::kinds::{Diff, Seen, added, step, text};
 use crate::model::ledger::{Entry, Ownership};
-use crate::model::plan::{Facts, Stage, Step, Verb};
+use crate::model::plan::{Facts, Finding, Stage, Step, Verb};
 use crate::model::value::Value;
 
 /// Fields that need an upload, and those that need a build besides.
@@ -167,6 +167,34 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
         steps.push(step);
     }
     steps
+}
+
+/// Variables and packages that somebody put beside ours. Packages of a build of ours are what Twilio made of it; beside
+/// those of other people's Functions nobody can tell whose they are.
+pub(super) fn added(diff: &Diff<'_>) -> Vec<Finding> {
+    let variables =
+        diff.seen.raw["variables"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    let variables = variables.filter(|name| *name != PREVIOUS);
+    let variables = added::since(diff, variables, "variables.", "variables");
+    let of_ours = diff.entry.is_none_or(|entry| entry.ids.get("build") == diff.seen.ids.get("build"));
+    let alone = ["functions", "assets"]
+        .iter()
+        .all(|what| diff.seen.raw["others"][what].as_array().is_none_or(Vec::is_empty));
+    let packages = diff.seen.raw["packages"].as_array().into_iter().flatten().filter_map(Json::as_str);
+    let packages = packages.filter(|name| alone && !of_ours && !wire::BY_ITSELF.contains(name));
+    let packages = added::since(diff, packages, "dependencies.", "packages");
+    [
+        added::told(diff.address, "the Function has variables", &variables, "feedback.function.variables"),
+        added::told(
+            diff.address,
+            "the Function's build has packages",
+            &packages,
+            "feedback.function.dependencies",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn differ(names: &[&str]) -> String {

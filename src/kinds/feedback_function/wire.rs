@@ -109,6 +109,10 @@ pub(super) fn dependencies(build: &Json) -> BTreeMap<String, String> {
     list.into_iter().flatten().map(|one| (text(one, "name").into(), text(one, "version").into())).collect()
 }
 
+/// Packages that Twilio puts into a build by itself ("Twilio docs, Functions dependencies", 2026-08).
+pub(super) const BY_ITSELF: [&str; 6] =
+    ["twilio", "@twilio/runtime-handler", "fs", "lodash", "util", "xmldom"];
+
 /// The packages that the manifest wants.
 pub(super) fn wanted_dependencies(desired: &Attrs) -> BTreeMap<String, String> {
     let named = |(key, value): (&String, &Value)| {
