@@ -262,3 +262,28 @@ fn the_function_and_the_post_login_action_are_judged_alike() {
         }
     }
 }
+
+/// Auth0 takes names of 128 characters, values of 4096, and 30 secrets.
+#[test]
+fn a_secret_beyond_what_auth0_takes_is_an_error_at_its_place() {
+    let row = |name: &str, value: &str, env: &str| {
+        let changes = json!({ "action": { "code": "./code.js", "secrets": { (name): value } } });
+        let code = "exports.onExecuteCustomPhoneProvider = async (event) => event.secrets;\n";
+        told(&changes, code, &[("LONG", env)])
+    };
+    let long = |length: usize| "x".repeat(length);
+    let too_long = vec!["error action.secrets.EXTRA: the secret is too long".to_owned()];
+    assert_eq!(row("EXTRA", "${env.LONG}", &long(4096)), [""; 0]);
+    assert_eq!(row("EXTRA", "${env.LONG}", &"ä".repeat(4096)), [""; 0], "characters, not bytes");
+    assert_eq!(row("EXTRA", "${env.LONG}", &long(4097)), too_long);
+    let with_output = format!("{}${{verify_service.sid}}", long(4097));
+    assert_eq!(row("EXTRA", &with_output, "any"), too_long, "with an output in it");
+    assert_eq!(row("EXTRA", "${env.LONG}", ""), [""; 0], "not known here");
+    let name = "N".repeat(128);
+    assert_eq!(row(&name, "${env.LONG}", "any"), [""; 0]);
+    let name = "N".repeat(129);
+    assert_eq!(
+        row(&name, "${env.LONG}", "any"),
+        [format!("error action.secrets.{name}: the name of the secret is too long")]
+    );
+}

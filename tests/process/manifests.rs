@@ -1,6 +1,6 @@
 //! What is wrong with a manifest is said with its place, and all at once.
 
-use super::lab::{Folder, QUICKSTART, lockstep};
+use super::lab::{Folder, QUICKSTART, Site, Twin, lockstep};
 
 #[test]
 fn a_missing_manifest_is_a_failure_and_is_named() {
@@ -55,6 +55,34 @@ fn validate_needs_no_values_and_sends_nothing() {
     assert!(run.out.contains("not checked, because the value is not known here"), "{}", run.out);
     assert_eq!(run.err, "");
     assert_eq!(lockstep(&["validate", "-f", QUICKSTART]).run().expect(0).out, run.out);
+}
+
+/// What Auth0 would refuse in the middle of an apply is refused before the first request.
+#[test]
+fn a_secret_that_is_too_long_is_refused_by_plan_and_validate_before_any_request() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
+    let secrets = |more: &str| text.replace("  secrets:\n", &format!("  secrets:\n{more}"));
+    let long = folder.write("long.yaml", &secrets("    EXTRA: ${env.LONG}\n"));
+    let line = 1 + text.lines().position(|line| line == "  secrets:").expect("secrets") + 1;
+    for command in ["validate", "plan", "apply"] {
+        let args: &[&str] = if command == "apply" { &["--yes"] } else { &[] };
+        let program = match command {
+            "validate" => lockstep(&[command, &long]).envs(&site.env),
+            _ => site.lockstep(command, &long, args),
+        };
+        let run = program.env("LONG", &"x".repeat(4097)).run().expect(1);
+        let place = format!("long.yaml:{line}:12");
+        assert!(run.err.contains("the secret is too long") && run.err.contains(&place), "{}", run.err);
+        assert!(run.err.contains("has 4097 characters, Auth0 takes 4096 at most"), "{}", run.err);
+        assert!(!run.err.contains("xxxxxxxx") && !run.out.contains("xxxxxxxx"), "{}", run.err);
+    }
+    let many: String = (0..27).map(|n| format!("    EXTRA_{n}: any\n")).collect();
+    let run = site.lockstep("plan", &folder.write("many.yaml", &secrets(&many)), &[]).run().expect(1);
+    assert!(run.err.contains("30"), "{}", run.err);
+    assert_eq!(twin.mark(), 0, "a request was sent");
+    site.lockstep("plan", &long, &[]).env("LONG", &"x".repeat(4096)).run().expect(0);
 }
 
 /// A fork's CI has no secrets, and still wants to see the plan.

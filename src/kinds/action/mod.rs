@@ -5,6 +5,7 @@
 //! their last write can, and those say whether somebody else wrote.
 
 mod build;
+mod limits;
 mod rows;
 pub(super) mod rules;
 mod wire;
@@ -156,6 +157,7 @@ impl Kind for Action {
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
         let Some(attrs) = manifest.section(self.section).filter(|_| (self.wanted)(manifest)) else { return };
+        limits::check(self.section, attrs, out);
         for (key, value) in attrs {
             let Some(name) = key.strip_prefix("dependencies.") else { continue };
             npm::check(&format!("{}.{key}", self.section), name, value.as_str(), out);

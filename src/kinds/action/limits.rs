@@ -1,0 +1,49 @@
+//! What Auth0 takes of an Action's secrets and packages at most ("Auth0 docs, Actions limitations", 2026-08), told before
+//! anything is sent: beyond it the write is refused, in the middle of an apply.
+
+use crate::diag::{Problem, codes};
+use crate::model::value::{Attrs, Part, Value};
+
+/// Longest name of a secret, in characters.
+const NAME_MAX: usize = 128;
+/// Longest value of a secret, in characters.
+const VALUE_MAX: usize = 4096;
+
+/// Checks names and values of the secrets of a section. How many there may be is in its table.
+pub(super) fn check(section: &str, attrs: &Attrs, out: &mut Vec<Problem>) {
+    for (key, value) in attrs {
+        let Some(name) = key.strip_prefix("secrets.") else { continue };
+        let place = format!("{section}.{key}");
+        let length = name.chars().count();
+        if length > NAME_MAX {
+            let reason = format!("has {length} characters, Auth0 takes {NAME_MAX} at most");
+            let title = "the name of the secret is too long";
+            out.push(
+                Problem::error(codes::OUT_OF_RANGE, &place, title, reason, "choose a shorter name").at_key(),
+            );
+        }
+        if let Some(length) = length_of(value).filter(|length| *length > VALUE_MAX) {
+            let reason = format!("has {length} characters, Auth0 takes {VALUE_MAX} at most");
+            let help = "use a shorter value, or spread it over several secrets that the code puts together";
+            out.push(Problem::error(codes::OUT_OF_RANGE, &place, "the secret is too long", reason, help));
+        }
+    }
+}
+
+/// Characters of a value, of one with references as far as its own text goes. The value is a secret, so nothing else of
+/// it is told. `None`: it is not known yet.
+fn length_of(value: &Value) -> Option<usize> {
+    match value {
+        Value::Secret(secret) => Some(secret.expose().chars().count()),
+        Value::Known(json) => Some(json.as_str()?.chars().count()),
+        Value::Output(template) => Some(template.parts.iter().map(text_of).sum()),
+        _ => None,
+    }
+}
+
+fn text_of(part: &Part) -> usize {
+    match part {
+        Part::Text(text) => text.chars().count(),
+        Part::Output(_) => 0,
+    }
+}
