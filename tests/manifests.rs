@@ -148,6 +148,7 @@ const NOT_IN_COMPLETE: &[(&str, &str)] = &[
     ("log_streams.http.*.start_from", "as of the feedback stream"),
     ("action.binding.beside", "of the legacy set-up only"),
     ("attest.geo_permissions.policy", "in words instead of countries"),
+    ("attest.remind", "silences what the entries tell"),
     ("phone.legacy_templates.enrollment_message", "of the legacy set-up only"),
     ("phone.legacy_templates.verification_message", "of the legacy set-up only"),
 ];

@@ -122,6 +122,7 @@ fn unread(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Shell) 
         unknown: resource.desired.into_keys().collect(),
         ids: BTreeMap::new(),
         name: None,
+        taken_over: false,
         leaves: false,
     };
     let plan = Plan {

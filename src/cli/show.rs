@@ -11,6 +11,7 @@ use crate::engine::lease;
 use crate::manifest::Missing;
 use crate::model::ledger::Ownership;
 use crate::model::plan::Purpose;
+use crate::plan::render;
 
 /// Show the record kept in the tenant, and who holds the lease
 ///
@@ -64,13 +65,14 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
                 "ledger of stack {} on {} (serial {})",
                 ledger.stack, ledger.tenant, ledger.serial
             ));
+            let width = render::column(ledger.resources.keys().map(String::as_str));
             for (address, entry) in &ledger.resources {
                 let ownership = match entry.ownership {
                     Ownership::Created => "created",
                     Ownership::Adopted => "adopted",
                 };
                 let ids: Vec<String> = entry.ids.iter().map(|(name, id)| format!("{name} {id}")).collect();
-                say.out_one_line(format!("  {address:<24} {ownership}  {}", ids.join(", ")));
+                say.out_one_line(format!("  {address:<width$} {ownership}  {}", ids.join(", ")));
             }
             if let Some(intent) = &ledger.intent {
                 say.out_one_line(format!("  a run that began at {} did not report its end", intent.at));

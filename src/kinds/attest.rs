@@ -4,6 +4,7 @@
 //! There is no resource and no request; what is missing or out of date is a finding with the steps to take.
 
 use jiff::civil::Date;
+use serde_json::json;
 
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, countries};
 use crate::diag::{Problem, codes};
@@ -12,6 +13,7 @@ use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Facts, Finding, Level, Step};
+use crate::model::value::Value;
 use crate::port::{Reader, Writer};
 
 /// See the module's text.
@@ -97,6 +99,12 @@ static SECTION: Section = Section {
             "Verify's geo permissions, which hold for the whole account",
         ),
         entry("channels", CHANNELS, "the channels of the Verify service"),
+        Field {
+            key: "remind",
+            ty: Type::Bool,
+            doc: "off: what nobody attests, and what holds, is not told; what is over is",
+            ..FIELD
+        },
     ],
 };
 
@@ -218,7 +226,11 @@ impl Kind for Attest {
         if section.is_none() && manifest.section("verify_service").is_none() {
             return Vec::new();
         }
+        if section.is_none() {
+            return vec![unattested()];
+        }
         let Some(today) = today(as_of_ms) else { return Vec::new() };
+        let silent = manifest.get(NAME, "remind") == Some(&Value::Known(json!(false)));
         let mut findings = Vec::new();
         for (entry, about, console) in ENTRIES {
             let mut tell = |level: Level, text: String, help: String| {
@@ -227,9 +239,10 @@ impl Kind for Attest {
             let parts = (day(manifest, entry, "on"), day(manifest, entry, "until"));
             let (Some(on), Some(until)) = parts else {
                 // Whoever attests at all wants to be told what is missing.
-                let level = if section.is_some() { Level::Warning } else { Level::Note };
-                let text = format!("nobody attests {about}, and no API can tell it");
-                tell(level, text, format!("{console}; then say so under attest.{entry}"));
+                if !silent {
+                    let text = format!("nobody attests {about}, and no API can tell it");
+                    tell(Level::Warning, text, format!("{console}; then say so under attest.{entry}"));
+                }
                 continue;
             };
             let says = says(manifest, entry);
@@ -244,6 +257,9 @@ impl Kind for Attest {
             // A day ahead is still today somewhere.
             if (on - today).get_days() > 1 {
                 tell(Level::Warning, format!("{told}; that day is still to come"), again);
+                continue;
+            }
+            if silent {
                 continue;
             }
             if left <= REMIND_DAYS {
@@ -290,6 +306,20 @@ impl Kind for Attest {
 
     fn scopes(&self, _step: &Step) -> &'static [&'static str] {
         &[]
+    }
+}
+
+/// Said in one line where the manifest says nothing of it.
+fn unattested() -> Finding {
+    let about: Vec<&str> = ENTRIES.iter().map(|(_, about, _)| *about).collect();
+    Finding {
+        address: NAME.into(),
+        text: format!(
+            "nobody attests {}, which no API can tell: see docs/attest.md, also to silence this",
+            about.join(", ")
+        ),
+        help: String::new(),
+        level: Level::Note,
     }
 }
 

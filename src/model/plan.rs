@@ -113,6 +113,9 @@ pub struct ResourcePlan {
     /// The record has it and the manifest does not: `new` of a change is the value from before this stack.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaves: bool,
+    /// It stands there already, and this stack takes it over; its name and ids say what.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_over: bool,
 }
 
 /// Order of steps across resources. Retracting steps first, exposing ones last, removals at the end.

@@ -108,6 +108,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             None if adopts && seen.raw.get("resumed") != Some(&json!(true)) => Verb::Adopt,
             None => Verb::NoOp,
         };
+        let taken_over = seen.exists && (verb == Verb::Adopt || seen.unowned && !made.is_empty());
         if seen.exists && seen.unowned && !made.is_empty() {
             findings.push(Finding {
                 address: want.address.clone(),
@@ -124,7 +125,8 @@ pub fn build(basis: Basis<'_>) -> Plan {
             changes,
             unknown,
             ids: seen.ids.clone(),
-            name: None,
+            name: name_of(seen).filter(|_| taken_over).map(str::to_owned),
+            taken_over,
             leaves: false,
         });
         steps.extend(made);
@@ -307,6 +309,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], facts: &Facts, out: &mut Lea
             unknown: Vec::new(),
             ids: seen.ids.clone(),
             name: name_of(seen).map(str::to_owned),
+            taken_over: false,
             leaves: true,
         });
         out.steps.extend(made);

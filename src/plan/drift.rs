@@ -122,9 +122,9 @@ fn field(change: &FieldChange, leaves: bool) -> Field {
 }
 
 /// The text of one resource.
-pub(super) fn write(out: &mut String, told: &Told, paint: Paint) {
+pub(super) fn write(out: &mut String, told: &Told, width: usize, paint: Paint) {
     let Told { address, state, fields, reasons, unknown } = told;
-    let head = format!("  {} {address:<24} {}", state.symbol(), state.words());
+    let head = format!("  {} {address:<width$} {}", state.symbol(), state.words());
     let head = match state {
         State::Gone | State::Missing => paint.bad(&head),
         State::Differs | State::Left => paint.change(&head),

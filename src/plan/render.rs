@@ -14,6 +14,8 @@ use crate::model::text::line;
 const CONTEXT_LINES: usize = 2;
 /// Lines of one text times lines of the other, as far as they are compared: some tenths of a second.
 const COMPARED_MAX: usize = 4_000_000;
+/// The column of addresses is at least as wide as this.
+const ADDRESS_MIN_CHARS: usize = 24;
 /// Values longer than this are cut in one-line texts.
 const VALUE_MAX_CHARS: usize = 100;
 
@@ -69,14 +71,15 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     let what = if plan.destroy { "destroy" } else { "plan" };
     let _ = writeln!(out, "{}", paint.bold(&format!("Lockstep {what} of stack {}", plan.stack)));
     let _ = writeln!(out, "  tenant   {}\n  account  {}\n", plan.tenant, plan.account);
-    let mut quiet = 0;
-    for resource in &plan.resources {
-        if resource.verb == Verb::NoOp && resource.unknown.is_empty() && resource.changes.is_empty() {
-            quiet += 1;
-            continue;
-        }
-        write_resource(&mut out, resource, paint);
+    let is_quiet = |resource: &&ResourcePlan| {
+        resource.verb == Verb::NoOp && resource.unknown.is_empty() && resource.changes.is_empty()
+    };
+    let (still, told): (Vec<_>, Vec<_>) = plan.resources.iter().partition(is_quiet);
+    let width = column(told.iter().map(|resource| resource.address.as_str()));
+    for resource in &told {
+        write_resource(&mut out, resource, width, paint);
     }
+    let quiet = still.len();
     if quiet > 0 {
         let _ = writeln!(out, "{}", paint.dim(&format!("  {quiet} unchanged")));
     }
@@ -98,8 +101,10 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}", paint.bold(&format!("Lockstep drift of stack {}", plan.stack)));
     let _ = writeln!(out, "  tenant   {}\n  account  {}\n", plan.tenant, plan.account);
-    for told in super::drift::told(plan) {
-        super::drift::write(&mut out, &told, paint);
+    let all = super::drift::told(plan);
+    let width = column(all.iter().map(|told| told.address.as_str()));
+    for told in &all {
+        super::drift::write(&mut out, told, width, paint);
     }
     let differing = plan.resources.iter().filter(|resource| plan.differs(resource)).count();
     deferred(&mut out, plan, paint);
@@ -178,7 +183,7 @@ fn harmless(plan: &Plan) -> Plan {
 }
 
 fn harmless_resource(resource: ResourcePlan) -> ResourcePlan {
-    let ResourcePlan { address, kind, verb, changes, unknown, ids, name, leaves } = resource;
+    let ResourcePlan { address, kind, verb, changes, unknown, ids, name, taken_over, leaves } = resource;
     let change = |FieldChange { field, applied, old, new, secret, cause }| FieldChange {
         field: line(&field),
         applied,
@@ -195,6 +200,7 @@ fn harmless_resource(resource: ResourcePlan) -> ResourcePlan {
         unknown: unknown.iter().map(|field| line(field)).collect(),
         ids: ids.iter().map(|(name, id)| (line(name), line(id))).collect(),
         name: name.as_deref().map(line),
+        taken_over,
         leaves,
     }
 }
@@ -223,6 +229,7 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
         return;
     }
     let _ = writeln!(out, "\n{}", paint.bold("Later, by a plan after that time"));
+    let width = column(plan.deferred.iter().map(|later| later.address.as_str()));
     for later in &plan.deferred {
         let when = match &later.not_before {
             Some(at) => format!("not before {at}"),
@@ -232,16 +239,33 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
         let which = goes.map(which).unwrap_or_default();
         let _ = writeln!(
             out,
-            "  - {:<24} {}{which}: {when}, and when {}",
+            "  - {:<width$} {}{which}: {when}, and when {}",
             later.address, later.what, later.needs
         );
     }
 }
 
-fn write_resource(out: &mut String, resource: &ResourcePlan, paint: Paint) {
-    let mut head = format!("  {} {:<24} {}", resource.verb.symbol(), resource.address, resource.verb);
+/// Width of the column of addresses: that of the longest, so that what stands behind it is in one column too.
+pub fn column<'a>(addresses: impl Iterator<Item = &'a str>) -> usize {
+    addresses.map(|address| address.chars().count()).max().unwrap_or(0).max(ADDRESS_MIN_CHARS)
+}
+
+fn write_resource(out: &mut String, resource: &ResourcePlan, width: usize, paint: Paint) {
+    let mut head = format!("  {} {:<width$} {}", resource.verb.symbol(), resource.address, resource.verb);
     if resource.verb == Verb::Delete {
         head += &which(resource);
+    }
+    if resource.taken_over {
+        let changes = match resource.changes.len() {
+            0 => "nothing of it changes",
+            1 => "1 field of it changes",
+            n => &format!("{n} fields of it change"),
+        };
+        let which = match which(resource).trim() {
+            "" => "the setting as the tenant has it".to_owned(),
+            which => which.to_owned(),
+        };
+        let _ = write!(head, ": takes over {which}; {changes}");
     }
     let _ = writeln!(out, "{}", paint.verb(resource.verb, &head));
     for change in &resource.changes {

@@ -443,9 +443,11 @@ fn attestations_are_told_and_run_out() {
         "Fraud Guard's level: level standard, attested by jo@acme.example on 2026-11-01 until 2027-05-01; \
          it cannot be verified by an API"
     );
-    // Not a word about it: one note each, and nothing at all without a Verify service.
-    assert_eq!(levels(&[edit("attest", Json::Null)], START_MS), all(Note));
-    assert!(notices(&[edit("attest", Json::Null)], START_MS)[1].help.contains("Geo permissions"));
+    // Not a word about it: one note of one line, which says where to look.
+    assert_eq!(levels(&[edit("attest", Json::Null)], START_MS), [("attest".to_owned(), Note)]);
+    let note = &notices(&[edit("attest", Json::Null)], START_MS)[0];
+    assert!(note.text.contains("docs/attest.md") && note.help.is_empty(), "{note:?}");
+    assert!(include_str!("../../docs/attest.md").contains("Geo permissions"));
     // Something is attested, so what is not counts.
     let geo = edit("attest.geo_permissions", Json::Null);
     let expected = [("fraud_guard", Note), ("geo_permissions", Warning), ("channels", Note)];
@@ -460,6 +462,17 @@ fn attestations_are_told_and_run_out() {
     // A look that is still to be taken is none; tomorrow is today somewhere.
     let on = |day: &str| levels(&[edit("attest.fraud_guard.on", json!(day))], START_MS)[0].1;
     assert_eq!((on("2026-11-21"), on("2026-11-22")), (Note, Warning));
+}
+
+#[test]
+fn what_is_told_of_attestations_can_be_silenced_but_not_that_one_is_over() {
+    let off = edit("attest.remind", json!(false));
+    assert_eq!(levels(std::slice::from_ref(&off), START_MS), []);
+    assert_eq!(levels(&[edit("attest", json!({ "remind": false }))], START_MS), []);
+    let over = edit("attest.fraud_guard.until", json!("2026-11-10"));
+    assert_eq!(levels(&[off, over], START_MS), [("fraud_guard".to_owned(), Level::Warning)]);
+    let on = edit("attest", json!({ "remind": true }));
+    assert_eq!(levels(&[on], START_MS).len(), 3, "said to be wanted");
 }
 
 #[test]

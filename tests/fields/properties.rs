@@ -252,6 +252,7 @@ const NOT_SENT: &[(&str, &str)] = &[
     ("attest.channels.by", NO_API),
     ("attest.channels.on", NO_API),
     ("attest.channels.until", NO_API),
+    ("attest.remind", "how much is told of the others"),
 ];
 
 const NO_API: &str = "what only the Console shows, attested";

@@ -190,3 +190,65 @@ fn a_file_that_is_no_plan_is_not_repeated() {
         assert!(!run.err.contains("hunter2") && !run.out.contains("hunter2"), "{}{}", run.out, run.err);
     }
 }
+
+/// What stands there already is named before it is taken over, and long addresses shift no column.
+#[test]
+fn a_plan_says_what_it_takes_over_and_columns_hold() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
+    let streams = "log_streams:\n  http:\n    a-name-that-is-longer-than-most: { endpoint: \"https://siem.example/auth0\" }\n    siem: { endpoint: \"https://siem.example/two\" }\n";
+    let manifest = folder.write("two.yaml", &format!("{text}\n{streams}"));
+    let stream = |name: &str, endpoint: &str| {
+        let sink = json!({ "httpEndpoint": endpoint, "httpContentFormat": "JSONARRAY", "httpContentType": "application/json" });
+        let body = json!({ "type": "http", "name": name, "sink": sink });
+        let (status, made) = site.auth0("POST", "/api/v2/log-streams", &body);
+        assert_eq!(status, 200, "{made}");
+        made["id"].as_str().expect("an id").to_owned()
+    };
+    let name = "Lockstep a-name-that-is-longer-than-most (acme-login)";
+    let same = stream(name, "https://siem.example/auth0");
+    let plan = site.lockstep("plan", &manifest, &[]).run().expect(0);
+    let heads: Vec<&str> = plan.out.lines().take_while(|line| *line != "Steps, in order").collect();
+    let adopted = heads.iter().find(|line| line.starts_with("  » log_stream.a-name")).expect("adopted");
+    assert!(
+        adopted.ends_with(&format!("adopt: takes over {name:?}  id {same}; nothing of it changes")),
+        "{adopted}"
+    );
+    // The verbs stand below each other.
+    let verbs = [" create", " update", " adopt"];
+    let heads =
+        heads.iter().filter(|line| line.starts_with("  ") && !line.starts_with("   ") && line.contains('_'));
+    let columns: Vec<usize> = heads
+        .filter_map(|line| {
+            verbs
+                .iter()
+                .filter_map(|verb| line.find(verb))
+                .min()
+                .map(|at| line[..at].trim_end().len().max(at))
+        })
+        .collect();
+    assert!(
+        columns.len() > 5 && columns.windows(2).all(|two| two[0].abs_diff(two[1]) <= 1),
+        "{columns:?}\n{}",
+        plan.out
+    );
+    let shown = site.lockstep("plan", &manifest, &["--output", "json"]).run().expect(0).json();
+    let resources = shown["plan"]["resources"].as_array().expect("a list");
+    let one = resources
+        .iter()
+        .find(|one| one["address"] == "log_stream.a-name-that-is-longer-than-most")
+        .expect("there");
+    assert_eq!((&one["taken_over"], &one["name"]), (&json!(true), &json!(name)));
+
+    // One that changes on the way says how much.
+    let body = json!({ "filters": [{ "type": "category", "name": "other" }] });
+    site.auth0("PATCH", &format!("/api/v2/log-streams/{same}"), &body);
+    let narrowed = text.clone() + &streams.replace("auth0\" }", "auth0\", filters: [other, actions] }");
+    let plan = site.lockstep("plan", &folder.write("narrowed.yaml", &narrowed), &[]).run().expect(0);
+    assert!(
+        plan.out.contains(&format!("update: takes over {name:?}  id {same}; 1 field of it changes")),
+        "{}",
+        plan.out
+    );
+}
