@@ -340,10 +340,13 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
     if let Some(number) = outcome.failed {
         say.err_one_line(format!("  failed: {}", label(&number)));
     }
+    if let Some(number) = outcome.interrupted {
+        say.err_one_line(format!("  interrupted: {}", label(&number)));
+    }
     if !outcome.not_started.is_empty() {
         say.err_one_line(format!("  not started: {}", list(&outcome.not_started)));
     }
-    if !outcome.done.is_empty() || outcome.failed.is_some() {
+    if !outcome.done.is_empty() || outcome.failed.or(outcome.interrupted).is_some() {
         say.err_line("  help: logins work as before or as planned; run the same command again to continue");
     }
     if let Ended::Stale(what) = &outcome.ended {
@@ -373,7 +376,7 @@ fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
             Ended::Moved => ("moved", None),
             Ended::Stale(what) => ("stale", Some(what.clone())),
         };
-        json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "not_started": outcome.not_started })
+        json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "interrupted": outcome.interrupted, "not_started": outcome.not_started })
     });
     let plan = shell.scrub.plan(plan);
     json_out(shell, "apply", json!({ "plan": plan, "outcome": outcome }));

@@ -76,13 +76,14 @@ pub fn verdict(plan: &Plan) -> Exit {
     }
     causes.extend(plan.unproven.iter().map(|_| Cause::NotApplied));
     let has = |cause: Cause| causes.contains(&cause);
+    let not_applied = has(Cause::NotApplied) || has(Cause::Unfinished);
     let level = |level: Level| plan.findings.iter().any(|finding| finding.level == level);
     match () {
         () if level(Level::NotRead) => Exit::Incomplete,
         () if has(Cause::Unknown) => Exit::CauseUnknown,
-        () if has(Cause::Both) || (has(Cause::NotApplied) && has(Cause::TenantChanged)) => Exit::BothChanged,
+        () if has(Cause::Both) || (not_applied && has(Cause::TenantChanged)) => Exit::BothChanged,
         () if has(Cause::TenantChanged) => Exit::TenantChanged,
-        () if has(Cause::NotApplied) => Exit::Changes,
+        () if not_applied => Exit::Changes,
         () if level(Level::Warning) || level(Level::Blocker) => Exit::FindingsOnly,
         () => Exit::Done,
     }

@@ -75,7 +75,11 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
                 say.out_one_line(format!("  {address:<width$} {ownership}  {}", ids.join(", ")));
             }
             if let Some(intent) = &ledger.intent {
-                say.out_one_line(format!("  a run that began at {} did not report its end", intent.at));
+                let text = match ledger.has_reported() {
+                    true => "did not come to its end; the next run looks what became of its last step",
+                    false => "did not report its end: it was killed or cut off, or goes on still",
+                };
+                say.out_one_line(format!("  the run that began at {} {text}", intent.at));
             }
             for run in &ledger.history {
                 say.out_one_line(format!(

@@ -15,7 +15,7 @@ use super::store::Found;
 use crate::kinds::{self, Done, Resource, Run, Seen};
 use crate::ledger::HISTORY_MAX;
 use crate::model::call::Failed;
-use crate::model::ledger::{Applied, Entry, LEDGER_SCHEMA, Ledger, Lost, NOT_BEFORE, Ownership};
+use crate::model::ledger::{Applied, Entry, LEDGER_SCHEMA, Last, Ledger, Lost, NOT_BEFORE, Ownership};
 use crate::model::plan::{Event, Level, Plan, Step, Verb};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
@@ -44,7 +44,7 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
         if let Err(failed) = clear_left_over(&session.tenant, ledger, session.destroy, port).await {
             port.tell(Event::Notice(format!("whether a lease was left behind is not known: {failed}")));
         }
-        return Outcome { ended: Ended::Done, done: Vec::new(), failed: None, not_started: Vec::new() };
+        return Outcome::before_any_step(Ended::Done, &plan);
     }
     let lease = match Lease::take(&session.tenant, &session.account, &session.who, session.lease_ttl_ms, port)
         .await
@@ -290,7 +290,7 @@ impl<'a> Work<'a> {
 
     async fn steps(&mut self, lease: &Lease) -> Outcome {
         let mut outcome =
-            Outcome { ended: Ended::Done, done: Vec::new(), failed: None, not_started: Vec::new() };
+            Outcome { not_started: Vec::new(), ..Outcome::before_any_step(Ended::Done, self.plan) };
         let steps = self.plan.steps.clone();
         for (index, step) in steps.iter().enumerate() {
             let rest = |outcome: &mut Outcome, from: usize| {
@@ -328,17 +328,20 @@ impl<'a> Work<'a> {
                     self.lose(step, &failed);
                     self.unsettled = is_unsure(&failed)
                         || matches!(failed, Failed::Stopped | Failed::Misread(_) | Failed::NotBuilt(_));
-                    outcome.ended = match failed {
-                        Failed::Stopped => Ended::Stopped,
-                        failed => Ended::Failed(format!(
+                    // What was refused was refused; of what nobody knows the run was stopped, if it was.
+                    if failed == Failed::Stopped || self.port.interrupted() && is_unsure(&failed) {
+                        outcome.ended = Ended::Stopped;
+                        outcome.interrupted = Some(step.number);
+                    } else {
+                        outcome.ended = Ended::Failed(format!(
                             "step {} ({} {}): {}",
                             step.number,
                             step.what,
                             step.address,
                             told(&failed, &self.session.manifest, scopes(step))
-                        )),
-                    };
-                    outcome.failed = Some(step.number);
+                        ));
+                        outcome.failed = Some(step.number);
+                    }
                     rest(&mut outcome, index + 1);
                     break;
                 }
@@ -512,6 +515,7 @@ impl<'a> Work<'a> {
                 }
             }
         }
+        let run = self.ledger.intent.as_ref().map(|intent| intent.nonce.clone());
         // What an earlier, unfinished run did is understood by its part of the intent, until all of it is on record.
         if complete || !(self.unsettled || self.inherited) {
             self.ledger.intent = None;
@@ -527,6 +531,7 @@ impl<'a> Work<'a> {
             revision: self.session.revision.clone(),
             steps: outcome.done.len(),
             lease: lease.receipt(),
+            run,
             outcome: format!("{} {word}", if self.session.destroy { "destroy" } else { "apply" }),
         });
         let surplus = self.ledger.history.len().saturating_sub(HISTORY_MAX);
@@ -594,13 +599,20 @@ impl<'a> Work<'a> {
                     fields.insert(field.clone(), last.clone());
                 }
             }
+            let mut left = before.map(|entry| entry.left.clone()).filter(|_| is_open).unwrap_or_default();
             if is_open {
                 // Half applied: only fields that are as wanted by now are remembered as applied.
-                fields.retain(|field, _| desired.get(field) == seen.attrs.get(field) || wrote);
+                let is_print = |last: &Last| matches!(last, Last::Print { .. });
+                fields.retain(|field, last| {
+                    desired.get(field) == seen.attrs.get(field) || wrote && is_print(last)
+                });
                 if let Some(before) = before {
                     for (field, last) in &before.fields {
                         fields.entry(field.clone()).or_insert_with(|| last.clone());
                     }
+                }
+                if self.touched.contains(address) {
+                    left = intent::left_behind(&desired, seen, &mut fields);
                 }
             }
             let entry = Entry {
@@ -611,8 +623,17 @@ impl<'a> Work<'a> {
                 restore,
                 notes,
                 unproven: before.is_some_and(|entry| entry.unproven) && !self.created.contains(address),
+                left,
             };
             self.ledger.resources.insert(address.clone(), entry);
+        }
+        // What goes, and is not gone yet: as this run left it.
+        let leaves = |address: &String| !self.wanted.iter().any(|want| want.address == *address);
+        for address in self.touched.iter().filter(|address| leaves(address)) {
+            let entry = self.ledger.resources.get_mut(address);
+            if let Some((entry, seen)) = entry.zip(self.observation.seen.get(address)) {
+                intent::as_left(entry, seen);
+            }
         }
     }
 

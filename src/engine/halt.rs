@@ -73,6 +73,23 @@ impl Engine {
                 if tried { Failed::Unknown("stopped before a repeat".into()) } else { Failed::Stopped },
             );
         }
+        self.tell_halt();
+    }
+
+    /// Says at once what is waited for from now on.
+    fn tell_halt(&mut self) {
+        let Some(tenant) = self.tasks.values().map(|task| task.tenant).next() else { return };
+        let begun = self.tasks.values().any(|task| !task.at.is_empty());
+        let on_its_way = self.flights.values().any(|flight| !flight.abandoned && flight.is_write());
+        let waits = match (on_its_way, begun) {
+            (true, _) => {
+                format!("waiting for {}, then the record and the lease are put in order", self.waits())
+            }
+            (false, true) => "no write is on its way; the record and the lease are put in order".to_owned(),
+            (false, false) => "no write is on its way, and none is begun".to_owned(),
+        };
+        let text = format!("stopping: {waits}; a second signal ends it at once");
+        self.outputs.push_back(Output::Event(tenant, Event::Notice(text)));
     }
 
     /// After the end, gives up what the record and the lease cannot wait for any longer.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use crate::kinds::{self, Resource, Seen};
-use crate::model::ledger::{Begun, Entry, Intent, Ledger, Lost, Ownership};
+use crate::ledger::compact;
+use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, Lost, Ownership};
 use crate::model::plan::{Finding, Level, Plan, Step};
 use crate::model::value::{Attrs, Value};
 use crate::plan::compare::Known;
@@ -67,11 +68,61 @@ pub(super) fn goes_on(
                 restore: BTreeMap::new(),
                 notes: BTreeMap::new(),
                 unproven: false,
+                left: Vec::new(),
             };
             ledger.resources.insert(address.clone(), entry);
         }
     }
     begins
+}
+
+/// The fields that a run left otherwise than wanted; `fields` has them as they were left from now on.
+pub(super) fn left_behind(desired: &Attrs, seen: &Seen, fields: &mut BTreeMap<String, Last>) -> Vec<String> {
+    let plain = |field: &String| Some((field.clone(), seen.attrs.get(field)?.known()?.clone()));
+    let otherwise = desired.iter().filter(|(field, wanted)| seen.attrs.get(*field) != Some(*wanted));
+    let left: Vec<(String, Json)> = otherwise.filter_map(|(field, _)| plain(field)).collect();
+    let last = |(field, value): &(String, Json)| (field.clone(), Last::Plain(compact(value)));
+    fields.extend(left.iter().map(last));
+    left.into_iter().map(|(field, _)| field).collect()
+}
+
+/// An entry of what goes, once a run touched it and it is still there: what the run put back is as it left it.
+pub(super) fn as_left(entry: &mut Entry, seen: &Seen) {
+    for (field, last) in &mut entry.fields {
+        let there = seen.attrs.get(field).and_then(Value::known).map(compact);
+        if let (Last::Plain(was), Some(there)) = (&mut *last, there)
+            && *was != there
+        {
+            *last = Last::Plain(there);
+            entry.left.push(field.clone());
+        }
+    }
+    entry.left.sort();
+    entry.left.dedup();
+}
+
+/// What to know of a run that did not come to its end.
+pub(super) fn unfinished(ledger: &Ledger) -> Option<Finding> {
+    let text = match (&ledger.intent, ledger.history.last()) {
+        (Some(intent), _) if !ledger.has_reported() => {
+            let what = if intent.destroy { "destroy" } else { "apply" };
+            format!(
+                "a run ({what}) of this stack that began at {} did not report its end: it was killed or cut off, or goes on still",
+                intent.at
+            )
+        }
+        (_, Some(run)) if !run.outcome.ends_with("done") => format!(
+            "the last run of this stack did not come to its end: {} after {} steps, at {}, by {}",
+            run.outcome, run.steps, run.at, run.by
+        ),
+        _ => return None,
+    };
+    Some(Finding {
+        address: "ledger".into(),
+        text,
+        help: "run it again to go on; what it left is told as its own, and not as a change by others".into(),
+        level: Level::Note,
+    })
 }
 
 /// How long a list may lag behind a create. Neither vendor names a bound; what was seen is seconds, so minutes are far

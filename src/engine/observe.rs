@@ -336,6 +336,7 @@ pub(super) fn plan(
 ) -> Plan {
     let scopes = reader.scopes();
     let mut findings = [found.findings.as_slice(), &found.unclear].concat();
+    findings.extend(found.ledger.as_ref().and_then(intent::unfinished));
     if let Some(other) =
         seen.values().filter_map(|seen| seen.ids.get("account_sid")).find(|sid| **sid != session.account)
     {
@@ -605,5 +606,6 @@ fn receipt(want: &Resource, now: &Seen, restore: BTreeMap<String, Json>) -> Opti
         restore: if made { BTreeMap::new() } else { restore },
         notes: BTreeMap::new(),
         unproven: false,
+        left: Vec::new(),
     })
 }

@@ -25,6 +25,8 @@ pub struct Outcome {
     pub ended: Ended,
     pub done: Vec<usize>,
     pub failed: Option<usize>,
+    /// The step at which the run was stopped; the next run looks what became of it.
+    pub interrupted: Option<usize>,
     pub not_started: Vec<usize>,
 }
 
@@ -32,7 +34,7 @@ impl Outcome {
     /// Nothing was begun.
     pub fn before_any_step(ended: Ended, plan: &Plan) -> Outcome {
         let not_started = plan.steps.iter().map(|step| step.number).collect();
-        Outcome { ended, done: Vec::new(), failed: None, not_started }
+        Outcome { ended, done: Vec::new(), failed: None, interrupted: None, not_started }
     }
 }
 

@@ -298,6 +298,11 @@ pub trait Kind: Sync {
         false
     }
 
+    /// Whether a field is switched off by one step of ours and on again by a later one.
+    fn in_between(&self, _field: &str) -> bool {
+        false
+    }
+
     /// Prefixes of map fields in which a name that only the tenant has is a difference.
     fn closed(&self, _desired: &Attrs) -> &'static [&'static str] {
         &[]

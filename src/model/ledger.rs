@@ -46,6 +46,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Whether the run of the intent, if there is one, has reported its end.
+    pub fn has_reported(&self) -> bool {
+        let is_of = |intent: &Intent| self.history.iter().any(|run| run.run.as_ref() == Some(&intent.nonce));
+        self.intent.as_ref().is_none_or(is_of)
+    }
+
     /// Takes from a record that nothing proves what only a proven one may say: whose the objects are, what is to be put
     /// back, what a run was about to make, and which lease it had.
     pub fn distrust(&mut self) {
@@ -82,6 +88,9 @@ pub struct Entry {
     /// to be said by a person.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unproven: bool,
+    /// Fields that a run which did not come to its end left otherwise than it was to. `fields` has them as it left them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 /// The last applied value of a field.
@@ -145,6 +154,9 @@ pub struct Applied {
     pub revision: String,
     pub steps: usize,
     pub outcome: String,
+    /// The nonce of its intent: an intent that no finished run names is that of one which did not report its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// The lease that it held while it wrote this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Held>,

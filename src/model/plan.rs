@@ -59,6 +59,8 @@ pub enum Cause {
     TenantChanged,
     /// Both moved.
     Both,
+    /// A run of this stack that did not come to its end left it so.
+    Unfinished,
     /// No record of what was applied.
     Unknown,
 }

@@ -6,7 +6,7 @@ use ring::digest;
 use serde_json::{Value as Json, json};
 
 use super::compare::{self, Differences, Known};
-use super::{check, claims, granted};
+use super::{check, claims, granted, unfinished};
 use crate::kinds::{self, Diff, Leaving, Resource, Seen, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
@@ -86,8 +86,9 @@ pub fn build(basis: Basis<'_>) -> Plan {
         let resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
         let has_ledger = basis.ledger.is_some();
         let keeps = basis.keeps_ledger;
-        let Differences { changes, unknown } =
+        let Differences { mut changes, unknown } =
             compare::differences(kind, &resolved, seen, entry, has_ledger, keeps, basis.prints);
+        unfinished::attribute(&mut changes, kind, (&want.address, entry, seen), basis.ledger);
         let diff = Diff {
             address: &want.address,
             kind: want.kind,

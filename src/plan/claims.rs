@@ -106,6 +106,7 @@ mod tests {
             restore: BTreeMap::new(),
             notes: BTreeMap::new(),
             unproven: false,
+            left: Vec::new(),
         }
     }
 

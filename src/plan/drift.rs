@@ -164,6 +164,7 @@ fn word(cause: Cause) -> &'static str {
         Cause::NotApplied => "manifest not applied",
         Cause::TenantChanged => "tenant changed",
         Cause::Both => "both changed",
+        Cause::Unfinished => "an unfinished run of this stack",
         Cause::Unknown => "cause unknown: no ledger",
     }
 }
@@ -235,6 +236,7 @@ fn of_secret(told: &Field) -> &'static str {
         (_, _, Cause::Both) => "changed on the tenant and in the manifest since it was applied",
         (_, _, Cause::NotApplied) if was_applied => "changed in the manifest since it was applied",
         (_, _, Cause::NotApplied) => "was not applied",
+        (_, _, Cause::Unfinished) => "left by a run of this stack that did not come to its end",
         (_, _, Cause::Unknown) => "the tenant has another value than the manifest",
     }
 }

@@ -7,3 +7,4 @@ pub mod compare;
 pub mod drift;
 mod granted;
 pub mod render;
+mod unfinished;

@@ -49,6 +49,7 @@ fn created(kind: &str, ids: &[(&str, &str)], name: &str) -> Entry {
         restore: BTreeMap::new(),
         notes: BTreeMap::from([(NOT_BEFORE.to_owned(), json!("2026-01-01T00:00:00Z"))]),
         unproven: false,
+        left: Vec::new(),
     }
 }
 

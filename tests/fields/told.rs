@@ -1,13 +1,17 @@
 //! What drift tells, in the words that a person reads: what happened, and never what is to be done.
 
-use lockstep::model::plan::{Plan, Was};
+use std::collections::BTreeSet;
+
+use lockstep::engine::apply::Ended;
+use lockstep::model::plan::{Cause, Plan, Was};
 use lockstep::plan::drift::{self, State};
 use lockstep::plan::render::{self, Paint};
+use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::Secret;
 use serde_json::json;
 
 use super::bed::{
-    Bed, FULL, action, applied_full, edit, edit_action, lose_ledger, service, stream, tenant, valid,
+    Bed, FULL, Snapshot, action, applied_full, edit, edit_action, lose_ledger, service, stream, tenant, valid,
 };
 
 /// The text about one resource: its head and what is indented below it.
@@ -165,4 +169,87 @@ fn what_is_gone_left_or_was_never_applied_is_told_as_that() {
     let as_json = json!({ "field": "enabled", "secret": false, "cause": "tenant_changed",
         "applied": { "value": true }, "tenant": false, "manifest": true });
     assert_eq!(serde_json::to_value(field).expect("plain"), as_json);
+}
+
+fn causes(plan: &Plan) -> BTreeSet<Cause> {
+    plan.resources.iter().flat_map(|resource| &resource.changes).map(|change| change.cause).collect()
+}
+
+/// What drift tells after a run that was stopped like this, by the manifest of that run and by the one before it; `None`:
+/// the run came to its end.
+fn after(
+    base: &Snapshot,
+    stop: Stop,
+    edits: &[(String, serde_json::Value)],
+    destroy: bool,
+) -> Option<[Plan; 2]> {
+    let mut bed = Bed::on(base, valid(FULL, edits));
+    let outcome = bed.run_until(stop, destroy);
+    if outcome.is_some_and(|outcome| outcome.ended != Ended::Stopped) {
+        return None;
+    }
+    let told = bed.observe().plan;
+    bed.manifest = valid(FULL, &[]);
+    Some([told, bed.observe().plan])
+}
+
+/// Requests before the first write.
+fn reads(base: &Snapshot, edits: &[(String, serde_json::Value)], destroy: bool) -> usize {
+    let mut bed = Bed::on(base, valid(FULL, edits));
+    let mark = bed.stack.mark();
+    let _ = if destroy { bed.observe_destroy() } else { bed.observe() };
+    bed.stack.mark() - mark + 3
+}
+
+/// Killed or stopped at requests of an apply and of a destroy: nothing of it is a change by others, and an unfinished run
+/// is told of.
+fn no_change_by_others(stop: impl Fn(usize) -> Stop) {
+    let edits = [
+        edit("verify_service.code_length", json!(7)),
+        edit("action.dependencies.twilio", json!("6.3.0")),
+        edit("action.secrets.TWILIO_API_KEY", json!("${env.OTHER_KEY}")),
+        edit("branding.colors.primary", json!("#654321")),
+    ];
+    let base = applied_full();
+    let mut unfinished = 0;
+    for (edits, destroy, stride) in [(&edits[..], false, 2), (&[][..], true, 6)] {
+        // A run that is stopped while it reads has done nothing.
+        for at in (reads(&base, edits, destroy)..400).step_by(stride) {
+            let Some(plans) = after(&base, stop(at), edits, destroy) else { break };
+            for plan in &plans {
+                let causes = causes(plan);
+                let others = [Cause::TenantChanged, Cause::Both].iter().any(|cause| causes.contains(cause));
+                assert!(!others, "request {at}, destroy {destroy}:\n{}", render::drift(plan, Paint(false)));
+                unfinished += usize::from(causes.contains(&Cause::Unfinished));
+            }
+        }
+    }
+    assert!(unfinished > 5, "{unfinished} times an unfinished run was told of");
+}
+
+#[test]
+fn what_a_killed_run_left_is_no_change_by_others() {
+    no_change_by_others(|at| Stop::kill(at, true));
+}
+
+#[test]
+fn what_a_stopped_run_left_is_no_change_by_others() {
+    no_change_by_others(Stop::interrupt);
+}
+
+#[test]
+fn what_others_change_after_a_stopped_run_is_theirs() {
+    let edits = [edit("verify_service.code_length", json!(7))];
+    let base = applied_full();
+    // The first moment at which the run has said what it is about to do.
+    let told = (10..100).find_map(|at| {
+        let mut bed = Bed::on(&base, valid(FULL, &edits));
+        assert_eq!(bed.run_until(Stop::kill(at, true), false), None, "it came to its end");
+        bed.with_twin(|twin| drop(service(twin).settings.insert("code_length".into(), json!(9))));
+        let plan = bed.observe().plan;
+        let is_told = plan.findings.iter().any(|found| found.text.contains("did not report its end"));
+        is_told.then(|| about(&plan, "verify_service"))
+    });
+    let told = told.expect("an unfinished run");
+    assert_eq!(told[1], "code_length: was applied 6, the tenant has 9, the manifest wants 7 [both changed]");
 }

@@ -116,7 +116,14 @@ fn stopped_and_continued(twin: &Twin, number: u64, name: &'static str, code: i32
     assert!(happened.load(Ordering::SeqCst), "{moment:?} did not come: {}", stopped.err);
     assert_eq!(stopped.code, Some(code), "{moment:?}\n{}\n{}", stopped.out, stopped.err);
     assert!(stopped.err.contains("run the same command again to continue"), "{moment:?}: {}", stopped.err);
+    assert!(stopped.err.contains("stopping: "), "{moment:?}: what is waited for: {}", stopped.err);
+    assert!(!stopped.err.contains("  failed: "), "{moment:?}: nothing failed: {}", stopped.err);
     assert!(!site.is_leased(), "{moment:?}: the lease was not released");
+    let show = site.run("show", &[]).expect(0);
+    assert!(!show.out.contains("did not report its end"), "{moment:?}: {}", show.out);
+    let drift = site.run("drift", &[]);
+    assert!(matches!(drift.code, Some(2 | 5)), "{moment:?}: {}", drift.out);
+    assert!(!drift.out.contains("[tenant changed]"), "{moment:?}: {}", drift.out);
     // At once, without a wait for the lease: with the default TTL a take-over would take a minute.
     let started = Instant::now();
     let next = site.run("apply", &["--yes"]);

@@ -177,8 +177,13 @@ impl Proc {
         let (slot, command) = (told.clone(), start.command);
         let task = engine.spawn(tenant, |port| async move {
             let ended = async {
-                let mut last =
-                    Outcome { ended: Ended::Moved, done: vec![], failed: None, not_started: vec![] };
+                let mut last = Outcome {
+                    ended: Ended::Moved,
+                    done: vec![],
+                    failed: None,
+                    interrupted: None,
+                    not_started: vec![],
+                };
                 for _ in 0..4 {
                     slot.rounds.set(slot.rounds.get() + 1);
                     let observation = observe(&session, &port.reader()).await?;

@@ -645,6 +645,10 @@ impl Kind for Action {
         told.into_iter().map(|told| if sends { dropping(told, self.section) } else { told }).collect()
     }
 
+    fn in_between(&self, field: &str) -> bool {
+        field == "deployed"
+    }
+
     /// A dependency that the manifest leaves floating reads back resolved on some tenants; that is no drift.
     fn tolerates(&self, field: &str, desired: &Value, observed: &Value) -> bool {
         let (Some(desired), Some(observed)) = (desired.as_str(), observed.as_str()) else { return false };

@@ -1,0 +1,46 @@
+//! What a run of this stack left that did not come to its end: no change by others.
+
+use serde_json::json;
+
+use crate::kinds::{Kind, Seen};
+use crate::model::ledger::{Entry, Intent, Ledger};
+use crate::model::plan::{Cause, FieldChange};
+use crate::model::value::Value;
+
+/// Gives the changes of one resource to the unfinished run that made them.
+pub(super) fn attribute(
+    changes: &mut [FieldChange],
+    kind: &dyn Kind,
+    (address, entry, seen): (&str, Option<&Entry>, &Seen),
+    ledger: Option<&Ledger>,
+) {
+    let Some(entry) = entry else { return };
+    let intent = ledger.and_then(|ledger| ledger.intent.as_ref());
+    for change in changes {
+        let is_its = match change.cause {
+            // It is as that run recorded it.
+            Cause::NotApplied => entry.left.contains(&change.field),
+            Cause::TenantChanged | Cause::Both => {
+                intent.is_some_and(|intent| did(intent, kind, (address, entry, seen), &change.field))
+            }
+            Cause::Unknown | Cause::Unfinished => false,
+        };
+        if is_its {
+            change.cause = Cause::Unfinished;
+        }
+    }
+}
+
+/// Whether a run that did not report its end can have left a field like this. Where the intent has the value that was to
+/// be set (short, no secret), another one is somebody else's.
+fn did(intent: &Intent, kind: &dyn Kind, (address, entry, seen): (&str, &Entry, &Seen), field: &str) -> bool {
+    let there = seen.attrs.get(field).and_then(Value::known);
+    if intent.destroy {
+        return !seen.exists || entry.restore.get(field).is_some_and(|former| there == Some(former));
+    }
+    let Some(begun) = intent.begun.get(address) else { return false };
+    match begun.wanted.get(field) {
+        Some(wanted) => there == Some(wanted) || kind.in_between(field) && there == Some(&json!(false)),
+        None => true,
+    }
+}
