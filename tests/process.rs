@@ -3,6 +3,7 @@
 //! Everything stays on the loopback interface, every wait has an end, and a process gets no environment but what the
 //! test hands in.
 
+mod asked;
 mod escapes;
 mod http;
 mod interrupted;

@@ -1,6 +1,7 @@
 //! What the process tests share: the program, a served twin, a tenant behind a port, a proxy that can misbehave.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use lockstep::ledger;
+use rustix::pty::{self, OpenptFlags};
 use serde_json::{Value as Json, json};
 
 /// No run of these tests takes longer than this; one that does hangs.
@@ -126,6 +129,24 @@ impl Program {
         self.start().wait()
     }
 
+    /// Runs at a terminal, where somebody answers: each text that the program is to say, and what is typed then.
+    #[must_use]
+    pub fn answered(mut self, answers: &[(&str, &str)]) -> Run {
+        let terminal = pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        pty::grantpt(&terminal).and_then(|()| pty::unlockpt(&terminal)).expect("ours");
+        let name = pty::ptsname(&terminal, Vec::new()).expect("a name").into_string().expect("text");
+        let side = || File::options().read(true).write(true).open(&name).expect("the other side");
+        self.command.stdin(side()).stderr(side());
+        let mut child = self.command.spawn().expect("the program starts");
+        // Reading ends when nobody holds the other side any more: the command does, beside the program.
+        drop(self);
+        let out = child.stdout.take().map(drain);
+        let answers =
+            answers.iter().map(|(until, typed)| ((*until).to_owned(), format!("{typed}\n"))).collect();
+        let err = Some(std::thread::spawn(move || answer(File::from(terminal), answers)));
+        Running { child, out, err }.wait()
+    }
+
     /// Runs while nobody reads stdout.
     #[must_use]
     pub fn run_with_closed_stdout(mut self) -> Run {
@@ -134,6 +155,28 @@ impl Program {
         let err = child.stderr.take().map(drain);
         Running { child, out: None, err }.wait()
     }
+}
+
+/// Reads what is said at a terminal until everybody else left it, and types each answer once its text was said.
+fn answer(mut terminal: File, answers: Vec<(String, String)>) -> String {
+    let (mut said, mut piece, mut heard) = (String::new(), [0; 4096], 0);
+    let mut answers = answers.into_iter().peekable();
+    while let Ok(count @ 1..) = terminal.read(&mut piece) {
+        said += &String::from_utf8_lossy(&piece[..count]);
+        let asked = answers
+            .peek()
+            .and_then(|(until, _)| said[heard..].find(until.as_str()).map(|at| at + until.len()));
+        if let Some((end, (_, typed))) = asked.and_then(|end| Some((end, answers.next()?))) {
+            heard += end;
+            terminal.write_all(typed.as_bytes()).expect("typed");
+            if answers.peek().is_none() {
+                // The end of the input: whoever asks further gets no answer.
+                terminal.write_all(b"\x04").expect("typed");
+            }
+        }
+    }
+    assert!(answers.peek().is_none(), "nobody asked for {:?}:\n{said}", answers.next());
+    said
 }
 
 fn drain(mut from: impl std::io::Read + Send + 'static) -> JoinHandle<String> {
@@ -383,6 +426,19 @@ impl Site {
 
     pub fn actions(&self) -> Vec<Json> {
         self.list("/api/v2/actions/actions?page=0&per_page=100")
+    }
+
+    /// Takes from the record what proves that a run of ours wrote it, as anybody may who can write Actions.
+    pub fn forget_seals(&self) {
+        let actions = self.actions();
+        let record =
+            actions.iter().find(|action| action["name"] == "Lockstep ledger (acme-login)").expect("a record");
+        let (code, account) = (record["code"].as_str().expect("code"), &self.env["TWILIO_ACCOUNT_SID"]);
+        let mut held = ledger::read(code, "acme-login", &self.domain, account).expect("a record of ours");
+        held.seals.clear();
+        let path = format!("/api/v2/actions/actions/{}", record["id"].as_str().expect("an id"));
+        let body = json!({ "code": ledger::write(&held).expect("small") });
+        assert_eq!(self.auth0("PATCH", &path, &body).0, 200);
     }
 
     pub fn verify_services(&self) -> Vec<Json> {
