@@ -6,11 +6,14 @@
 
 use std::rc::Rc;
 
+use serde_json::Value as Json;
+
 use super::{Run, Task, code_limits, feedback_function, is_sid, text};
 use crate::model::call::{Api, Credentials, Failed, Get};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level};
 use crate::model::secret::{Origin, Secret};
+use crate::model::text::line;
 use crate::model::value::{Attrs, Part, Value};
 use crate::port::{Answered, LOOK_AGAIN_MS, Reader, join_all};
 
@@ -18,6 +21,8 @@ use crate::port::{Answered, LOOK_AGAIN_MS, Reader, join_all};
 /// deleted, and of an account that is suspended or closed. A key that may not read Verify services is refused as
 /// well, with another code.
 const DEAD: [&str; 2] = ["20003", "20403"];
+/// The code of a refusal to a key that is good and lacks the permission to read ("Twilio docs, error 70051", 2026-08).
+const NOT_PERMITTED: &str = "70051";
 
 /// So long an answer counts for the steps that follow: they come seconds apart, and a build may take minutes.
 const GOOD_MS: u64 = 10_000;
@@ -29,6 +34,8 @@ const FUNCTION: (&str, &str, &str) = (feedback_function::NAME, "variables.", "fe
 /// One credential among the values that a place holds.
 struct Held {
     credentials: Credentials,
+    /// SID of the account that stands beside it: what is sent with it is sent there.
+    account: Option<String>,
     /// The names that hold it, in words.
     names: String,
     /// Address of the resource that holds it, and its section in the manifest.
@@ -67,6 +74,8 @@ fn partners(name: &str, suffix: &str) -> Vec<String> {
 /// code.
 fn among(attrs: &Attrs, place: (&'static str, &'static str, &'static str)) -> Vec<Held> {
     let (address, prefix, section) = place;
+    let mut values = attrs.keys().filter(|key| key.starts_with(prefix)).filter_map(|key| held(attrs, key));
+    let account = values.find(|value| is_sid(value, "AC"));
     let pairs = |kind: &str, suffix: &str| -> Vec<Held> {
         let names = attrs.keys().filter_map(|key| key.strip_prefix(prefix));
         let pair = |name: &str| {
@@ -77,6 +86,7 @@ fn among(attrs: &Attrs, place: (&'static str, &'static str, &'static str)) -> Ve
                 .map(|(secret, partner)| (partner, secret))?;
             Some(Held {
                 credentials: Credentials { user, secret: Secret::new(secret, Origin::Person) },
+                account: account.clone(),
                 names: format!("{name} and {partner}"),
                 address,
                 place: section,
@@ -111,37 +121,67 @@ fn is_own(credentials: &Credentials, manifest: &Manifest) -> bool {
     })
 }
 
-async fn ask(credentials: &Credentials, reader: &Reader) -> Verdict {
+async fn ask(held: &Held, reader: &Reader) -> Verdict {
+    let credentials = &held.credentials;
     if reader.was_taken(credentials, GOOD_MS) {
         return Verdict::Taken;
     }
-    let dead = |answer: &Answered| match answer {
-        Err(Failed::Refused(refusal)) => refusal.code.as_deref().is_some_and(|code| DEAD.contains(&code)),
-        _ => false,
-    };
     let mut answer = reader.probe(credentials.clone()).await;
-    if dead(&answer) {
+    if matches!(said(&answer), Said::No) {
         // Once is no proof: a gateway refuses so too, and keys that were just made are not known everywhere.
         reader.sleep_ms(LOOK_AGAIN_MS).await;
         answer = reader.probe(credentials.clone()).await;
     }
-    let is_dead = dead(&answer);
-    match answer {
-        Err(failed) if is_dead => Verdict::Dead(failed),
-        Err(Failed::Refused(refusal)) if refusal.status >= 500 => Verdict::Unknown(Failed::Refused(refusal)),
-        // Refused for what it may not read, which it need not: Twilio knows who asks.
-        Ok(_) | Err(Failed::Refused(_)) => {
+    if let (Some(own), Some(other)) = (&held.account, account_of(&answer))
+        && own != other
+    {
+        return Verdict::Dead(Failed::NotDone(format!("they are of account {}, not of {own}", line(other))));
+    }
+    match (said(&answer), answer) {
+        (Said::Yes, _) => {
             reader.took(credentials);
             Verdict::Taken
         }
-        Err(failed) => Verdict::Unknown(failed),
+        (Said::No, Err(failed)) => Verdict::Dead(failed),
+        (_, Err(failed)) => Verdict::Unknown(failed),
+        (_, Ok(_)) => Verdict::Unknown(Failed::Misread("the list of Verify services: not a list".into())),
+    }
+}
+
+/// Whose services an answer lists.
+fn account_of(answer: &Answered) -> Option<&str> {
+    answer.as_ref().ok()?.get("services")?.get(0)?.get("account_sid")?.as_str()
+}
+
+/// What an answer to a credential says of it.
+#[derive(Clone, Copy)]
+enum Said {
+    /// Twilio knows who asks, and perhaps refuses to show what need not be read.
+    Yes,
+    No,
+    /// A gateway answered, or nobody.
+    Nothing,
+}
+
+fn said(answer: &Answered) -> Said {
+    match answer {
+        Ok(list) if list.get("services").is_some_and(Json::is_array) => Said::Yes,
+        Ok(_) => Said::Nothing,
+        Err(Failed::Refused(refusal)) => match (refusal.status, refusal.code.as_deref()) {
+            (_, Some(code)) if DEAD.contains(&code) => Said::No,
+            (401 | 403, Some(NOT_PERMITTED)) => Said::Yes,
+            (401, _) => Said::No,
+            (403, Some(_)) => Said::Yes,
+            _ => Said::Nothing,
+        },
+        Err(_) => Said::Nothing,
     }
 }
 
 /// Asks Twilio about credentials, side by side.
 async fn asked(all: Vec<Held>, reader: &Reader) -> Vec<(Held, Verdict)> {
     let tasks: Vec<Task<'_, Verdict>> =
-        all.iter().map(|one| Box::pin(ask(&one.credentials, reader)) as Task<'_, _>).collect();
+        all.iter().map(|one| Box::pin(ask(one, reader)) as Task<'_, _>).collect();
     let verdicts = join_all(tasks).await;
     all.into_iter().zip(verdicts).collect()
 }
@@ -391,7 +431,11 @@ pub fn untried(manifest: &Manifest) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::model::api::Method;
+    use crate::model::call::Refusal;
 
     #[test]
     fn a_secret_is_found_beside_its_key_under_the_usual_names() {
@@ -418,5 +462,50 @@ mod tests {
             ("secrets.TWILIO_API_KEY".into(), Value::text("a placeholder")),
         ]);
         assert_eq!(among(&token, ACTION)[0].names, "ACCOUNT_SID and AUTH_TOKEN");
+    }
+
+    /// A gateway, a redirection or a reply of another shape proves nothing; a missing permission proves the key.
+    #[test]
+    fn only_twilio_itself_says_that_a_key_is_good() {
+        let refused = |status, code: Option<&str>| -> Answered {
+            Err(Failed::Refused(Box::new(Refusal {
+                host: "verify.twilio.com".into(),
+                method: Method::Get,
+                path: "/v2/Services".into(),
+                status,
+                code: code.map(str::to_owned),
+                message: String::new(),
+                request_id: None,
+                attempts: 1,
+                unsure: false,
+            })))
+        };
+        let rows = [
+            (Ok(json!({ "services": [], "meta": {} })), "yes"),
+            (Ok(json!({})), "nothing"),
+            (Ok(json!([])), "nothing"),
+            (refused(403, Some("70051")), "yes"),
+            (refused(401, Some("70051")), "yes"),
+            (refused(403, Some("20008")), "yes"),
+            (refused(401, None), "no"),
+            (refused(401, Some("20003")), "no"),
+            (refused(403, Some("20403")), "no"),
+            (refused(403, None), "nothing"),
+            (refused(302, None), "nothing"),
+            (refused(400, Some("20001")), "nothing"),
+            (refused(404, Some("20404")), "nothing"),
+            (refused(407, None), "nothing"),
+            (refused(410, None), "nothing"),
+            (refused(500, None), "nothing"),
+            (Err(Failed::Misread("x".into())), "nothing"),
+        ];
+        for (answer, expected) in rows {
+            let word = match said(&answer) {
+                Said::Yes => "yes",
+                Said::No => "no",
+                Said::Nothing => "nothing",
+            };
+            assert_eq!(word, expected, "{answer:?}");
+        }
     }
 }

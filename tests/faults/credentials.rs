@@ -1,6 +1,7 @@
 //! Credentials that are handed on are tried before they are written, so that no user finds out first.
 
 use lockstep::engine::apply::Ended;
+use lockstep::model::api::Method;
 use lockstep::twin::world::{ApiKey, KeyKind};
 
 use super::bench::Bench;
@@ -115,4 +116,29 @@ fn a_function_does_not_get_credentials_that_nobody_takes() {
     key(&mut bench, FEEDBACK, &secret, may);
     bench.later();
     bench.converge("corrected");
+}
+
+/// A key that is good, of an account that has no such service: every code would go nowhere.
+#[test]
+fn a_key_of_another_account_exposes_nothing() {
+    const OTHER: &str = "AC00000000000000000000000000000099";
+    let mut bench = Bench::new(options(), core_manifest());
+    let secret = bench.stack.env["TWILIO_SENDER_SECRET"].clone();
+    key(&mut bench, SENDER, &secret, "/twilio/verify/service/list");
+    let form = [("FriendlyName", "Theirs")];
+    let now_ms = bench.stack.in_process.now_ms();
+    let path = "/v2/Services";
+    bench.stack.twin.borrow_mut().operate_account(
+        OTHER,
+        "verify.twilio.com",
+        Method::Post,
+        path,
+        &form,
+        now_ms,
+    );
+    bench.world().keys.get_mut(SENDER).expect("there").account_sid = OTHER.into();
+    let text = failed(&mut bench);
+    assert!(text.contains(OTHER) && text.contains("TWILIO_API_KEY and TWILIO_API_SECRET"), "{text}");
+    assert_eq!(action_writes(&bench, 0), 0);
+    assert!(!bench.world().tenant_mut(DOMAIN).factor_enabled("sms"));
 }
