@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::exit::Exit;
 use super::setup::Shell;
 use crate::diag::{Diagnostic, Problem};
-use crate::manifest::line_and_column;
+use crate::manifest::Source;
 use crate::shell::terminal::Say;
 
 /// What is known of the document until it is written.
@@ -23,8 +23,8 @@ impl Document {
     }
 
     /// Keeps what was said of the manifest.
-    pub fn note(&mut self, diagnostics: &[Diagnostic], text: &str) {
-        self.diagnostics.extend(diagnostics.iter().map(|one| as_json(one, text)));
+    pub fn note(&mut self, diagnostics: &[Diagnostic], source: &Source) {
+        self.diagnostics.extend(diagnostics.iter().map(|one| as_json(one, source)));
     }
 }
 
@@ -66,11 +66,11 @@ pub fn meaning(exit: Exit) -> &'static str {
     }
 }
 
-fn as_json(one: &Diagnostic, text: &str) -> Json {
+fn as_json(one: &Diagnostic, source: &Source) -> Json {
     let Problem { code, severity, path, on_key: _, title, reason, help } = &one.problem;
     let (line, column, end) = match &one.span {
         Some(span) => {
-            let end = line_and_column(text, span.end);
+            let end = source.line_and_column(span.end);
             (json!(span.line), json!(span.column), json!({ "line": end.0, "column": end.1 }))
         }
         None => (Json::Null, Json::Null, Json::Null),

@@ -209,7 +209,7 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
 
 /// Prints what is to be said of a manifest, with the number of errors.
 fn tell(diagnostics: &[Diagnostic], source: &Source, shell: &mut Shell) {
-    shell.json.note(diagnostics, &source.text);
+    shell.json.note(diagnostics, source);
     if !diagnostics.is_empty() {
         drawing::draw(diagnostics, source, shell);
     }

@@ -36,7 +36,7 @@ pub use resolve::{CODE_MAX, resolve};
 pub use snippet::render;
 pub use source::Source;
 pub use sources::{FileError, Missing, Sources};
-pub use spans::{SpanIndex, line_and_column};
+pub use spans::SpanIndex;
 
 use expr::{Piece, Ref, Target};
 use leaf::{Input, Leaf, extend};
@@ -145,7 +145,7 @@ pub fn references(parsed: &Parsed) -> Vec<Reference> {
                 let Piece::Ref(reference) = piece else { continue };
                 let text = reference.target.text();
                 let range = parsed.source.fragment(&names, &format!("${{{text}}}"), reference.range.start);
-                let span = spans::span_of(&parsed.source.text, range);
+                let span = parsed.source.span(range);
                 found.push(Reference { path: names.join("."), span, text });
             }
         }

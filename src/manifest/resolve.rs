@@ -29,6 +29,10 @@ use crate::model::value::{Part, Template, Value};
 /// as noted in November 2026), and one bound for both is easier to remember.
 pub const CODE_MAX: usize = 100_000;
 
+/// Longest value of a reference, in bytes. Neither API takes a text nearly as long, and a secret is looked for in many
+/// spellings, which takes memory and time for each of its bytes.
+const VALUE_MAX: usize = 32 * 1024;
+
 /// Resolves a parsed manifest. Sections and keys as in [`Manifest`]; answers every problem at once.
 pub fn resolve(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Result<Manifest, Rejected> {
     let Resolved { manifest, diagnostics, source } = values(parsed, sources, missing);
@@ -211,7 +215,7 @@ impl Resolver<'_> {
                 Piece::Text(text) => Got::Text(text.clone(), Kind::Literal),
                 Piece::Ref(found) => {
                     let got = self.reference(leaf, names, found);
-                    self.without_control(leaf, names, found, got)
+                    self.usable(leaf, names, found, got)
                 }
             })
             .collect();
@@ -347,9 +351,16 @@ impl Resolver<'_> {
         rest
     }
 
-    /// Refuses what would change the request that carries it, or the name that it becomes.
-    fn without_control(&mut self, leaf: &Leaf, names: &[String], found: &Ref, got: Got) -> Got {
+    /// Refuses what would change the request that carries it, or the name that it becomes, and what is too long for any.
+    fn usable(&mut self, leaf: &Leaf, names: &[String], found: &Ref, got: Got) -> Got {
         let Got::Text(text, _) = &got else { return got };
+        if text.len() > VALUE_MAX {
+            let title = format!("the value of {} is too long", shown(&found.target.text()));
+            let reason = format!("it has {} bytes, at most {VALUE_MAX} are allowed", text.len());
+            let help = "name what holds the value alone";
+            report_ref(&mut self.report, names, found, wrong(codes::OUT_OF_RANGE, title, reason, help));
+            return Got::Failed;
+        }
         let lines = has_lines(leaf, text);
         let breaks = |ch: &char| matches!(ch, '\n' | '\r' | '\t');
         let Some(ch) = text.chars().find(|ch| ch.is_control() && !(lines && breaks(ch))) else { return got };

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::spans::{SpanIndex, span_of};
-use crate::diag::{Code, Diagnostic, Problem, Severity, codes};
+use super::spans::{Places, SpanIndex};
+use crate::diag::{Code, Diagnostic, Problem, Severity, Span, codes};
 
 /// Problems that are kept: a text of a megabyte could hold a hundred thousand, and nobody reads on.
 const PROBLEMS_MAX: usize = 1000;
@@ -19,6 +19,7 @@ pub struct Source {
     /// Without a byte order mark; all byte ranges count in it.
     pub text: String,
     spans: SpanIndex,
+    places: Places,
     /// Whether its lines may be shown.
     pub(super) is_drawn: bool,
     /// Byte ranges that are blanked when the text is shown: secrets that were written in clear.
@@ -28,9 +29,8 @@ pub struct Source {
 impl Source {
     /// Indexes a text; never fails, a text that is no YAML has fewer places.
     pub fn new(file: &str, text: &str) -> Source {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-        let spans = SpanIndex::new(&text);
-        Source { file: file.to_owned(), text, spans, is_drawn: true, hidden: Vec::new() }
+        let bare = Source::bare(file, text);
+        Source { spans: SpanIndex::new(&bare.text), ..bare }
     }
 
     /// A file of which nothing is shown but its name.
@@ -41,13 +41,8 @@ impl Source {
     /// A text without its places.
     pub fn bare(file: &str, text: &str) -> Source {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-        Source {
-            file: file.to_owned(),
-            text,
-            spans: SpanIndex::default(),
-            hidden: Vec::new(),
-            is_drawn: true,
-        }
+        let (spans, places) = (SpanIndex::default(), Places::new(&text));
+        Source { file: file.to_owned(), text, spans, places, hidden: Vec::new(), is_drawn: true }
     }
 
     /// The same text with more of it blanked when it is shown.
@@ -105,8 +100,18 @@ impl Source {
         }
     }
 
+    /// Line and column of a byte of the text.
+    pub fn line_and_column(&self, at: usize) -> (usize, usize) {
+        self.places.line_and_column(&self.text, at)
+    }
+
+    /// A byte range of the text with its line and column.
+    pub(super) fn span(&self, range: Range<usize>) -> Span {
+        self.places.span(&self.text, range)
+    }
+
     pub(super) fn diagnostic(&self, problem: Problem, range: Range<usize>) -> Diagnostic {
-        Diagnostic { problem, file: self.file.clone(), span: Some(span_of(&self.text, range)) }
+        Diagnostic { problem, file: self.file.clone(), span: Some(self.span(range)) }
     }
 }
 

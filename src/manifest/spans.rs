@@ -246,24 +246,47 @@ impl CharBytes {
     }
 }
 
-/// Line and column of a byte range.
-pub fn span_of(text: &str, range: Range<usize>) -> Span {
-    let start = floor(text, range.start);
-    let end = floor(text, range.end).max(start);
-    let before = &text[..start];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    Span {
-        line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-        start,
-        end,
-    }
+/// Line and column at places all over a text, so that a place at its end is found as soon as one at its start.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// A byte at which a character begins, its line, and its column, both from 1.
+    marks: Vec<(usize, usize, usize)>,
 }
 
-/// Line and column of a byte, as in a [`Span`].
-pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
-    let span = span_of(text, at..at);
-    (span.line, span.column)
+/// Bytes between two marks.
+const STRIDE: usize = 512;
+
+impl Places {
+    pub fn new(text: &str) -> Places {
+        let (mut marks, mut line, mut column) = (Vec::new(), 1, 1);
+        let mut next = 0;
+        for (at, ch) in text.char_indices() {
+            if at >= next {
+                marks.push((at, line, column));
+                next = at + STRIDE;
+            }
+            (line, column) = if ch == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        Places { marks }
+    }
+
+    /// Line and column of a byte of the text that this was made from.
+    pub fn line_and_column(&self, text: &str, at: usize) -> (usize, usize) {
+        let at = floor(text, at);
+        let after = self.marks.partition_point(|mark| mark.0 <= at);
+        let (from, line, column) = after.checked_sub(1).map_or((0, 1, 1), |mark| self.marks[mark]);
+        text[from..at].chars().fold((line, column), |(line, column), ch| {
+            if ch == '\n' { (line + 1, 1) } else { (line, column + 1) }
+        })
+    }
+
+    /// A byte range of the text that this was made from, with its line and column.
+    pub fn span(&self, text: &str, range: Range<usize>) -> Span {
+        let start = floor(text, range.start);
+        let end = floor(text, range.end).max(start);
+        let (line, column) = self.line_and_column(text, start);
+        Span { line, column, start, end }
+    }
 }
 
 /// The byte of a line and a column in characters, both from 1; clamped to the text.
@@ -317,7 +340,7 @@ mod tests {
         for (names, expected) in rows {
             assert_eq!(value(&text, &index, &names), expected, "{names:?}");
         }
-        let last = index.get(&path(&["last"])).map(|spot| span_of(&text, spot.value.clone()));
+        let last = index.get(&path(&["last"])).map(|spot| Places::new(&text).span(&text, spot.value.clone()));
         assert_eq!(last.map(|span| (span.line, span.column)), Some((11, 7)));
     }
 
@@ -350,8 +373,14 @@ mod tests {
     fn lines_and_columns_go_both_ways() {
         let text = "ä: 1\nbö: 2";
         assert_eq!(byte_of(text, 2, 3), 9);
-        let span = span_of(text, 9..10);
-        assert_eq!((span.line, span.column), (2, 3));
+        assert_eq!(Places::new(text).line_and_column(text, 9), (2, 3));
         assert_eq!(byte_of(text, 99, 99), text.len());
+        // On both sides of every mark.
+        let text = "é: 1\n".repeat(500) + &"ü".repeat(2_000);
+        let places = Places::new(&text);
+        for (at, _) in text.char_indices() {
+            let (line, column) = places.line_and_column(&text, at);
+            assert_eq!(byte_of(&text, line, column), at);
+        }
     }
 }

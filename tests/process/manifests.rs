@@ -1,5 +1,7 @@
 //! What is wrong with a manifest is said with its place, and all at once.
 
+use std::collections::BTreeMap;
+
 use super::lab::{Folder, QUICKSTART, Site, Twin, lockstep};
 
 #[test]
@@ -179,4 +181,18 @@ fn commands_come_from_the_command_line_only() {
         .run()
         .expect(1);
     assert!(failing.err.contains("exit status: 3") && !failing.err.contains("hunter2"), "{}", failing.err);
+}
+
+/// No API takes a text nearly as long, and hiding it costs time for each of its bytes.
+#[test]
+fn a_value_longer_than_any_api_takes_is_refused() {
+    let mut env = Site::env_of(1);
+    let run = |env: &BTreeMap<String, String>| lockstep(&["validate", QUICKSTART]).envs(env).run();
+    env.insert("AUTH0_CLIENT_SECRET".into(), "x9".repeat(16 * 1024));
+    let err = run(&env).expect(1).err;
+    assert!(err.contains("must have 1 to 4096 characters"), "{err}");
+    env.insert("AUTH0_CLIENT_SECRET".into(), "x9".repeat(16 * 1024) + "x");
+    let err = run(&env).expect(1).err;
+    assert!(err.contains("env.AUTH0_CLIENT_SECRET is too long"), "{err}");
+    assert!(err.contains("it has 32769 bytes, at most 32768 are allowed"), "{err}");
 }
