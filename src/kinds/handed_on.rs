@@ -171,7 +171,8 @@ fn said(answer: &Answered) -> Said {
             (_, Some(code)) if DEAD.contains(&code) => Said::No,
             (401 | 403, Some(NOT_PERMITTED)) => Said::Yes,
             (401, _) => Said::No,
-            (403, Some(_)) => Said::Yes,
+            // Codes of Twilio's are numbers; a gateway has words.
+            (403, Some(code)) if code.parse::<u32>().is_ok() => Said::Yes,
             _ => Said::Nothing,
         },
         Err(_) => Said::Nothing,
@@ -491,6 +492,7 @@ mod tests {
             (refused(401, Some("20003")), "no"),
             (refused(403, Some("20403")), "no"),
             (refused(403, None), "nothing"),
+            (refused(403, Some("forbidden")), "nothing"),
             (refused(302, None), "nothing"),
             (refused(400, Some("20001")), "nothing"),
             (refused(404, Some("20404")), "nothing"),

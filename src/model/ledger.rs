@@ -53,11 +53,15 @@ impl Ledger {
     }
 
     /// Takes from a record that nothing proves what only a proven one may say: whose the objects are, what is to be put
-    /// back, what a run was about to make, and which lease it had.
+    /// back, what a run was about to make or left behind, and which lease it had.
     pub fn distrust(&mut self) {
         self.intent = None;
         self.history.iter_mut().for_each(|run| run.lease = None);
-        self.resources.values_mut().for_each(|entry| entry.unproven = true);
+        for entry in self.resources.values_mut() {
+            entry.unproven = true;
+            // Else whoever writes the record could have a change of their own told as one that our run left.
+            entry.left.clear();
+        }
     }
 }
 
@@ -168,4 +172,24 @@ pub struct Applied {
 pub struct Held {
     pub sid: String,
     pub ttl_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_nothing_proves_says_nothing_of_what_a_run_left() {
+        let entry = json!({ "kind": "k", "ownership": "created", "ids": {}, "fields": {}, "left": ["code"] });
+        let mut ledger: Ledger = serde_json::from_value(json!({
+            "schema": LEDGER_SCHEMA, "tenant": "t", "account": "a", "stack": "s", "serial": 1, "salt": "",
+            "resources": { "action": entry },
+        }))
+        .expect("a record");
+        ledger.distrust();
+        let entry = &ledger.resources["action"];
+        assert!(entry.unproven && entry.left.is_empty(), "{entry:?}");
+    }
 }
