@@ -522,3 +522,28 @@ fn the_proof_refuses_every_unsafe_swap() {
     delete the Action legacy_action before take our entry out legacy_binding: the Action is deleted while it is bound, which the API refuses
     ");
 }
+
+/// The phone was on because somebody else's Action sent its codes, and that is gone.
+#[test]
+fn a_former_value_that_nothing_carries_any_more_is_left_and_destroy_ends() {
+    let mut bench = older(Flag::Off);
+    theirs(&bench, true);
+    let with = legacy_manifest().replace("    phone: on\n", "    phone: off\n");
+    bench.stack.text = with.replacen("action:\n", "action:\n  binding:\n    beside: [Their sender]\n", 1);
+    {
+        let mut world = bench.world();
+        let tenant = world.tenant_mut(DOMAIN);
+        tenant.legacy_phone.selected_provider = "phone-message-hook".into();
+        tenant.factors.iter_mut().filter(|one| one.name == "sms").for_each(|one| one.enabled = true);
+    }
+    // It gets as far as switching the factor off.
+    bench.stack.twin.borrow_mut().options.verify_service_limit = 0;
+    assert!(matches!(bench.ended(false), Ended::Failed(text) if text.contains("21102")));
+    assert!(!bench.world().tenant_mut(DOMAIN).factor_enabled("sms"));
+    bench.world().tenant_mut(DOMAIN).bindings.clear();
+    bench.later();
+    let ended = bench.ended(true);
+    assert_eq!(ended, Ended::Done, "it is told, and left");
+    assert!(!bench.world().tenant_mut(DOMAIN).factor_enabled("sms"), "nothing would send its codes");
+    assert!(bench.observe().found.ledger.is_none(), "nothing is left on record");
+}

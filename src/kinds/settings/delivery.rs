@@ -122,40 +122,58 @@ async fn with_twilio(looks: Vec<Look>, run: &Run<'_>, reader: &Reader) -> Result
     join_all(both).await.into_iter().collect()
 }
 
-/// Somebody sends phone messages, whoever that is: the tenant's provider, or the one of the legacy set-up.
-pub(super) async fn sends(reader: &Reader) -> Result<(), Failed> {
+/// Who sends phone messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    Nobody,
+    /// An Action, whoever's it is.
+    Action,
+    /// A vendor's own provider, or Auth0 itself.
+    Vendor,
+}
+
+/// Why a step is not taken where nobody sends.
+pub(super) const NOBODY: &str = "nothing sends phone messages any more, and codes would not arrive";
+
+/// Who sends phone messages now: the tenant's provider, or the one of the legacy set-up.
+pub(super) async fn sender(reader: &Reader) -> Result<Sender, Failed> {
     let mut sends = by_provider(reader).await;
     // The way that a tenant does not use may be out of reach.
-    let next = |sends: &Result<bool, Failed>| match sends {
-        Ok(sends) => !sends,
+    let next = match &sends {
+        Ok(sends) => *sends == Sender::Nobody,
         Err(failed) => matches!(failed.status(), Some(403 | 404)),
     };
-    if next(&sends) {
+    if next {
         sends = by_legacy(reader).await;
     }
-    if next(&sends) {
-        let text = "nothing sends phone messages any more since the plan was made, and codes would not arrive; plan again";
-        return Err(Failed::NotDone(text.into()));
+    match sends {
+        Err(failed) if matches!(failed.status(), Some(403 | 404)) => Ok(Sender::Nobody),
+        sends => sends,
     }
-    sends.map(|_| ())
 }
 
-async fn by_provider(reader: &Reader) -> Result<bool, Failed> {
+async fn by_provider(reader: &Reader) -> Result<Sender, Failed> {
     let reply = reader.get(&phone_provider::list()).await?;
     let providers = reply.get("providers").and_then(Json::as_array);
+    let on = providers.into_iter().flatten().find(|provider| provider["disabled"] != json!(true));
     // A custom one may do without a binding, so its own state is all that can be asked for.
-    Ok(providers.into_iter().flatten().any(|provider| provider["disabled"] != json!(true)))
+    Ok(match on.map(|provider| text(provider, "name")) {
+        None => Sender::Nobody,
+        Some("custom") => Sender::Action,
+        Some(_) => Sender::Vendor,
+    })
 }
 
-async fn by_legacy(reader: &Reader) -> Result<bool, Failed> {
+async fn by_legacy(reader: &Reader) -> Result<Sender, Failed> {
     let reply = reader.get(&SELECTED_PROVIDER.get()).await?;
     let selected = SELECTED_PROVIDER.values(SELECTED_PROVIDER.name, &reply)?;
     match selected.get("provider").and_then(Value::as_str) {
         Some(HOOK) => {
             let list = reader.get(&LEGACY_BINDING.list()).await?;
-            Ok(!trigger_binding::parse(&list)?.is_empty())
+            Ok(if trigger_binding::parse(&list)?.is_empty() { Sender::Nobody } else { Sender::Action })
         }
-        provider => Ok(provider.is_some_and(|provider| !provider.is_empty())),
+        None | Some("") => Ok(Sender::Nobody),
+        Some(_) => Ok(Sender::Vendor),
     }
 }
 

@@ -27,11 +27,12 @@ use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, FieldChange, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Event, Facts, FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
 pub use branding::BRANDING;
+use delivery::Sender;
 pub(super) use delivery::{delivers, may_hand_over};
 pub use factors::{MESSAGE_TYPES, MFA_FACTOR};
 pub use legacy::{LEGACY_TEMPLATES, SELECTED_PROVIDER};
@@ -241,22 +242,28 @@ impl Setting {
         step
     }
 
-    /// Re-reads what the step depends on, right before its write.
-    async fn precondition(&self, run: &Run<'_>, to: &Attrs, reader: &Reader) -> Result<(), Failed> {
+    /// Re-reads what the step depends on, right before its write. `Some`: a former value stays away, and why. What was there
+    /// before us stood on something that is gone, and no other plan would bring it back.
+    async fn precondition(
+        &self,
+        run: &Run<'_>,
+        to: &Attrs,
+        reader: &Reader,
+    ) -> Result<Option<&'static str>, Failed> {
         let Run { address, seen, .. } = *run;
         let (stage, _) = (self.weigh)(address, &seen.attrs, to);
         let phone = self.name != MFA_FACTOR.name || factors::wire_factor(address) == "sms";
         // What is put back stands on what was there before us, and ours may be gone.
         let restores = run.step.op["restore"] == json!(true);
-        let delivers = async || match restores {
-            true => delivery::sends(reader).await,
-            false => delivers(run, reader).await,
+        let unsent = async || match restores {
+            true => Ok((delivery::sender(reader).await? == Sender::Nobody).then_some(delivery::NOBODY)),
+            false => delivers(run, reader).await.map(|()| None),
         };
         match self.before {
             Before::ProviderDelivers if !matches!(stage, Stage::SwitchOff | Stage::NarrowTypes) && phone => {
                 match self.name == MFA_FACTOR.name && !restores {
                     true => delivery::delivers_beside(run, reader).await?,
-                    false => delivers().await?,
+                    false => return unsent().await,
                 }
             }
             Before::TwilioTakes if stage == Stage::MessageTypes && !restores => {
@@ -274,17 +281,20 @@ impl Setting {
             }
             Before::SomeFactor if stage == Stage::RaisePolicy => {
                 let on = factors::on(reader).await?;
+                let locks = |why: &'static str| match restores {
+                    true => Ok(Some(why)),
+                    false => Err(Failed::NotDone(format!("{why}; plan again"))),
+                };
                 if on.is_empty() {
-                    let text = "no factor is on any more, and the policy would lock users out; plan again";
-                    return Err(Failed::NotDone(text.into()));
+                    return locks("no factor is on any more, and the policy would lock users out");
                 }
                 if on == ["sms"] {
-                    delivers().await?;
+                    if let Some(why) = unsent().await? {
+                        return Ok(Some(why));
+                    }
                     let reply = reader.get(&MESSAGE_TYPES.get()).await?;
                     if set_of(reply.get("message_types")) == json!([]) {
-                        let text =
-                            "the phone factor is the only one that is on, and no message type is; plan again";
-                        return Err(Failed::NotDone(text.into()));
+                        return locks("the phone factor is the only one that is on, and no message type is");
                     }
                 } else if !restores && on.iter().any(|name| name == "sms") {
                     // Some users have enrolled nothing but their phone.
@@ -293,7 +303,7 @@ impl Setting {
             }
             _ => {}
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -465,7 +475,11 @@ impl Kind for Setting {
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
         Box::pin(async move {
             let to = values(run.step);
-            self.precondition(&run, &to, writer.reader()).await?;
+            if let Some(why) = self.precondition(&run, &to, writer.reader()).await? {
+                let text = format!("{}: the former value was not put back: {why}", run.address);
+                writer.reader().tell(Event::Notice(text));
+                return Ok(Done::seen(run.seen.clone()));
+            }
             let (method, path, mut body) = (self.write)(run.address, &to);
             if let Some(complete) = self.complete {
                 let now = writer.reader().fresh(&self.get()).await?;
