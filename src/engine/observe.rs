@@ -160,13 +160,14 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step));
     let login = first.steps.iter().any(exposes) && speaks(&session.manifest);
     let is_on = |seen: &Seen| seen.attrs.get("enabled") == Some(&Value::Known(json!(true)));
-    let switches_off = first.steps.iter().any(|step| step.stage == Stage::SwitchOff);
+    let switches_off = first.steps.iter().any(|step| matches!(step.stage, Stage::SwitchOff | Stage::Retire));
     // Without the unified experience somebody else's sender may be all that the remaining factor has.
     let unified = !switches_off || seen.get("unified_phone").is_none_or(is_on);
     let legacy =
         delivery && (!unified || seen.get(LEGACY_BINDING.name).is_some_and(|binding| binding.exists));
     let loses = |step: &Step| {
-        step.verb == Verb::Delete || matches!(step.stage, Stage::SwitchOff | Stage::RemoveProvider)
+        step.verb == Verb::Delete
+            || matches!(step.stage, Stage::SwitchOff | Stage::Retire | Stage::RemoveProvider)
     };
     let factors_go = first.steps.iter().any(loses);
     let beside: Vec<&(&str, &str)> = GUARDS
@@ -225,7 +226,10 @@ fn takes_away(step: &Step) -> bool {
     let hands_over = ["unified", "provider", "selected"].iter().any(|fact| step.effects.contains_key(*fact));
     hands_over
         || step.verb == Verb::Delete
-        || matches!(step.stage, Stage::NarrowTypes | Stage::SwitchOff | Stage::Narrow | Stage::RemoveProvider)
+        || matches!(
+            step.stage,
+            Stage::NarrowTypes | Stage::SwitchOff | Stage::Narrow | Stage::RemoveProvider | Stage::Retire
+        )
 }
 
 /// Logins are asked for a factor after it, or for more of them.

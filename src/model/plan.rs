@@ -124,6 +124,8 @@ pub struct ResourcePlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
+    /// Factors other than the phone come on, where another one goes or logins begin to be asked again.
+    Offer,
     /// The policy asks for less.
     LowerPolicy,
     /// The post-login Action asks nobody any more.
@@ -169,6 +171,8 @@ pub enum Stage {
     SwitchBack,
     /// A former policy that asks for more, after every factor that it may stand on.
     RaiseBack,
+    /// Factors go that leave the phone alone to logins that are asked, once nothing changes any more in how it sends.
+    Retire,
 }
 
 /// One step: at most one write, reads before it, polls after it.

@@ -162,6 +162,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     record |= basis.ledger.is_some_and(|ledger| basis.destroy || ledger.intent.is_some());
 
     keep_what_is_needed(&basis, &facts, &mut steps, &mut findings);
+    change_factors_safely(&facts, &mut steps);
     // Total order: stage, then the kinds' own order, which is the order in which they were pushed. The phone factor is
     // the last of the factors, since it may need another one beside it.
     steps.sort_by_key(|step| (step.stage, step.effects.get("factor.sms") == Some(&json!(true))));
@@ -475,11 +476,34 @@ fn unmet(step: &Step, before: &Facts, after: &Facts) -> Option<(Level, String)> 
     Some((Level::Warning, why.into()))
 }
 
+/// One factor for another: the new one comes before the old one goes. And where the phone alone is left, the other one goes
+/// last, so that nobody leans on the phone while something of its way changes.
+fn change_factors_safely(facts: &Facts, steps: &mut [Step]) {
+    let mut after = facts.clone();
+    steps.iter().for_each(|step| after.extend(step.effects.clone()));
+    let goes = |step: &Step| matches!(step.stage, Stage::SwitchOff | Stage::HandBack);
+    let some_go = steps.iter().any(goes);
+    let of_others = |step: &Step| {
+        let is_other = |fact: &String| fact != "factor.sms" && fact != "factor.recovery-code";
+        step.effects.keys().any(|fact| fact.starts_with("factor.") && is_other(fact))
+    };
+    for step in steps.iter_mut().filter(|step| of_others(step)) {
+        match step.stage {
+            Stage::SwitchOn if some_go => step.stage = Stage::Offer,
+            // A binding that the tenant refused is tried again, and nobody leans on that.
+            Stage::SwitchOff if check::leaves_the_phone(&after) && !check::is_refused(facts) => {
+                step.stage = Stage::Retire;
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Marks what is switched off where nobody can log in anyway: its step has nobody to lock out.
 fn mark_locked(facts: &Facts, steps: &mut [Step]) {
     let mut now = facts.clone();
     for step in steps {
-        if step.stage == Stage::SwitchOff && check::locked_out(&now) {
+        if matches!(step.stage, Stage::SwitchOff | Stage::Retire) && check::locked_out(&now) {
             step.op["locked"] = json!(true);
         }
         now.extend(step.effects.clone());

@@ -177,7 +177,7 @@ fn unmet_by_others(before: &Facts, after: &Facts) -> Vec<(String, String)> {
 const REFUSED: &str = "the tenant refuses to bind the Action, so whether codes arrive is not known";
 
 /// Whether codes go through an Action that the tenant refuses to bind: it may be called all the same.
-fn is_refused(facts: &Facts) -> bool {
+pub(super) fn is_refused(facts: &Facts) -> bool {
     word(facts, "bound") == Some("refused") && flag(facts, "unified") != Some(false)
 }
 
@@ -192,6 +192,12 @@ fn has_phone_alone(facts: &Facts) -> bool {
         key.starts_with("factor.") && *key != "factor.recovery-code" && *value == &json!(true)
     };
     facts.iter().filter(on).all(|(key, _)| key == "factor.sms")
+}
+
+/// Whether logins are asked for a factor and have the phone alone.
+pub(super) fn leaves_the_phone(facts: &Facts) -> bool {
+    let asks = word(facts, "policy").is_some_and(|policy| policy != "never");
+    asks && flag(facts, "factor.sms") == Some(true) && has_phone_alone(facts)
 }
 
 /// Whether users meet the phone after the step who did not before, or through something else.

@@ -266,6 +266,59 @@ fn the_phone_is_never_the_only_factor_on_a_refused_binding() {
     let plan = bench.plan();
     let blocked = plan.blockers().any(|one| one.text.contains("only factor"));
     assert!(blocked, "{}", shown(&plan));
+
+    // Unless another one takes its place, which comes first.
+    bench.stack.text = core_manifest().replace("otp: on", "otp: off\n    email: on");
+    assert_eq!(bench.ended(false), Ended::Done, "one for another");
+    let losses = bench.losses();
+    assert!(losses.iter().all(|loss| !loss.contains("locked out")), "{losses:?}");
+}
+
+#[test]
+fn one_factor_for_another_comes_before_the_former_goes() {
+    let with = |factors: &str| {
+        let text = core_manifest().replace("    phone: on\n", "    phone: off\n");
+        text.replace("    otp: on ", &format!("    {factors} # "))
+    };
+    let mut bench = Bench::new(options(), with("otp: on"));
+    bench.converge("one");
+    bench.stack.text = with("otp: off\n    email: on");
+    assert_eq!(bench.ended(false), Ended::Done, "another one for it");
+    // A factor that this manifest alone manages is foreign to the bench.
+    let losses: Vec<String> = bench.losses().into_iter().filter(|loss| !loss.contains("foreign")).collect();
+    assert_eq!(losses, [""; 0]);
+    let mut world = bench.world();
+    let tenant = world.tenant_mut(DOMAIN);
+    assert!(tenant.factor_enabled("email") && !tenant.factor_enabled("otp"));
+    drop(world);
+    // Without a policy the former values go back the same way.
+    bench.later();
+    bench.stack.text = with("otp: off\n    email: on").replace("policy: always", "policy: never");
+    bench.converge("asked no more");
+}
+
+#[test]
+fn what_leaves_the_phone_alone_goes_last_and_not_while_nothing_sends() {
+    let mut bench = Bench::new(options(), core_manifest());
+    bench.converge("phone and otp");
+    bench.stack.text = core_manifest().replace("otp: on", "otp: off").replace("6.2.0", "6.2.1");
+    let plan = bench.plan();
+    assert_eq!(
+        plan.steps.last().map(|step| step.address.as_str()),
+        Some("mfa_factor.otp"),
+        "{}",
+        shown(&plan)
+    );
+    // The key is revoked once nothing but this step is left, so that nothing else looks.
+    bench.stack.text = core_manifest().replace("otp: on", "otp: off");
+    rolled(&mut bench, SENDER, true);
+    let told = failed(&mut bench, "revoked");
+    assert!(told.contains("mfa_factor.otp") && told.contains("TWILIO_API_KEY"), "{told}");
+    assert!(bench.world().tenant_mut(DOMAIN).factor_enabled("otp"));
+    bench.world().keys.remove(SENDER);
+    bench.later();
+    bench.converge("mended");
+    assert!(!bench.world().tenant_mut(DOMAIN).factor_enabled("otp"));
 }
 
 #[test]

@@ -177,6 +177,19 @@ async fn by_legacy(reader: &Reader) -> Result<Sender, Failed> {
     }
 }
 
+/// Right before a factor goes that leaves the phone alone to logins that are asked: whoever sends its codes still can, as far
+/// as that is ours to know.
+pub(super) async fn carries_alone(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    let binding = if legacy::is_legacy(run.manifest) { &LEGACY_BINDING } else { &PHONE_BINDING };
+    let is_ours = id(run, binding.action.name, "id").is_some();
+    match sender(reader).await? {
+        Sender::Action if is_ours && run.step.op["restore"] != json!(true) => delivers(run, reader).await,
+        // On the way down parts of it may be gone that it does without.
+        Sender::Action if is_ours => handed_on::live(run, reader).await,
+        _ => Ok(()),
+    }
+}
+
 /// The Action is deployed and bound, and has what it needs at Twilio.
 pub(super) async fn action_stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     with_twilio(action(run), run, reader).await
