@@ -161,6 +161,8 @@ pub fn build(basis: Basis<'_>) -> Plan {
     }
     record |= basis.ledger.is_some_and(|ledger| basis.destroy || ledger.intent.is_some());
 
+    steps.sort_by_key(|step| step.stage);
+    untie_from_service(&basis, &mut facts, &mut steps);
     keep_what_is_needed(&basis, &facts, &mut steps, &mut findings);
     change_factors_safely(&facts, &mut steps);
     // Total order: stage, then the kinds' own order, which is the order in which they were pushed. The phone factor is
@@ -414,12 +416,17 @@ fn unix_ms(text: &str) -> Option<u64> {
 
 /// Leaves out the removal of what something that stays still needs, and the restoring of what the API would not take.
 fn keep_what_is_needed(basis: &Basis<'_>, facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<Finding>) {
+    // What goes first: a former value may stand on something that turns out to stay.
+    let mut only_deletes = true;
     loop {
         let mut after = facts.clone();
         let used = used_service(basis, steps);
         steps.iter().for_each(|step| after.extend(step.effects.clone()));
         let count = steps.len();
         steps.retain(|step| {
+            if only_deletes && step.verb != Verb::Delete {
+                return true;
+            }
             let goes = step.verb == Verb::Delete || step.op["restore"] == json!(true);
             let kind = kinds::by_name(&step.kind).filter(|_| goes);
             let stays =
@@ -438,8 +445,10 @@ fn keep_what_is_needed(basis: &Basis<'_>, facts: &Facts, steps: &mut Vec<Step>, 
             false
         });
         // What stays may be what something else would have stood on.
-        if steps.len() == count {
-            return;
+        match (steps.len() == count, only_deletes) {
+            (true, false) => return,
+            (true, true) => only_deletes = false,
+            (false, _) => only_deletes = true,
         }
     }
 }
@@ -474,6 +483,32 @@ fn unmet(step: &Step, before: &Facts, after: &Facts) -> Option<(Level, String)> 
         _ => return None,
     };
     Some((Level::Warning, why.into()))
+}
+
+/// Code that was there before this stack does not send through our service, nor with its limits, until ours is deployed in
+/// its place.
+fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) {
+    let sending = [kinds::action::PHONE.name, kinds::action::LEGACY.name];
+    let live = sending.iter().filter_map(|name| {
+        let seen = basis.seen.get(*name).filter(|seen| !seen.raw_text("deployed_version").is_empty())?;
+        let entry = basis.ledger.and_then(|ledger| ledger.resources.get(*name));
+        Some(kinds::action::runs_as_before(seen, entry))
+    });
+    let live: Vec<bool> = live.collect();
+    if live.is_empty() || live.contains(&false) {
+        return;
+    }
+    let mut stands = facts.remove("service");
+    sending.iter().for_each(|name| {
+        facts.remove(&format!("{name}.limits"));
+    });
+    for step in steps {
+        stands = step.effects.remove("service").or(stands);
+        if sending.iter().any(|name| step.effects.get(*name) == Some(&json!("deployed"))) {
+            step.effects.extend(stands.map(|stands| ("service".to_owned(), stands)));
+            return;
+        }
+    }
 }
 
 /// One factor for another: the new one comes before the old one goes. And where the phone alone is left, the other one goes

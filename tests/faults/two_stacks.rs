@@ -59,6 +59,49 @@ fn a_service_that_an_action_which_stays_sends_through_is_not_deleted() {
     assert!(bench.world().tenant_mut(DOMAIN).factor_enabled("sms"), "the first one wants it");
 }
 
+/// The second one has the phone off, which the first one wants on.
+fn without_the_phone(text: &str) -> String {
+    text.replace("    phone: on\n", "    phone: off\n")
+}
+
+fn phone_is_on(bench: &Bench) -> bool {
+    bench.world().tenant_mut(DOMAIN).factor_enabled("sms")
+}
+
+#[test]
+fn a_factor_comes_back_that_an_action_which_stays_sends_for() {
+    let mut bench = Bench::new(options(), core_manifest());
+    bench.converge("the first");
+    bench.stack.text = without_the_phone(&second());
+    bench.later();
+    assert_eq!(bench.ended(false), Ended::Done, "the second");
+    assert!(!phone_is_on(&bench));
+    bench.later();
+    assert_eq!(bench.ended(true), Ended::Done, "the second goes");
+    assert_eq!(services(&bench), ["Acme", "Second"], "the Action still sends through the second");
+    assert!(phone_is_on(&bench), "its codes come, as before");
+}
+
+#[test]
+fn a_factor_comes_back_whose_codes_never_went_through_what_goes() {
+    let mut bench = Bench::new(options(), core_manifest());
+    bench.converge("the first");
+    let runs = sender(&bench).live_version().cloned();
+    // The second one gets as far as the draft.
+    bench.stack.text = without_the_phone(&second()).replace("6.2.0", "0.0.0-fail");
+    bench.later();
+    assert!(matches!(bench.ended(false), Ended::Failed(text) if text.contains("build")), "the second");
+    assert!(!phone_is_on(&bench));
+    assert_eq!(sender(&bench).live_version().cloned(), runs, "what ran before runs");
+    bench.later();
+    let plan = bench.stack.try_observe(true).unwrap_or_else(|failed| panic!("{failed}")).plan;
+    let words: Vec<&str> = plan.steps.iter().filter_map(|step| step.danger.as_deref()).collect();
+    assert!(words.iter().all(|words| !words.contains("phone messages")), "{words:?}");
+    assert_eq!(bench.ended(true), Ended::Done, "the second goes");
+    assert_eq!(services(&bench), ["Acme"]);
+    assert!(phone_is_on(&bench), "its codes come, as before");
+}
+
 #[test]
 fn what_another_stack_has_on_record_since_stays_when_the_first_goes() {
     let mut bench = both();

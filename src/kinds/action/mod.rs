@@ -28,8 +28,8 @@ use crate::port::{Reader, Writer};
 
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
-use wire::{beside, body, is_draft_of, is_named, name_of, named_as, needs_deploy};
-pub use wire::{has_trigger, items, list, one, parse};
+use wire::{LIVE_BEFORE, beside, body, is_draft_of, is_named, name_of, named_as, needs_deploy};
+pub use wire::{has_trigger, items, list, one, parse, runs_as_before};
 
 /// A trigger, as Auth0 names it ("Auth0 docs, Actions triggers", 2026-08).
 #[derive(Debug, PartialEq, Eq)]
@@ -523,7 +523,11 @@ impl Kind for Action {
                     }
                     // The same draft twice is the same draft; only another build is started.
                     let made = writer.json(Method::Patch, path, body, Repeat::Safe).await?;
-                    Ok(Done::seen(named(self.read(&made, wanted), "id")?))
+                    let seen = named(self.read(&made, wanted), "id")?;
+                    let live = run.seen.raw_text("deployed_version");
+                    let before = (run.entry.is_none() && !live.is_empty())
+                        .then(|| (LIVE_BEFORE.to_owned(), json!(live)));
+                    Ok(Done { seen, notes: before.into_iter().collect() })
                 }
                 "deploy" => {
                     let action = built(&run, &id, writer.reader()).await?;
