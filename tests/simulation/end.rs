@@ -529,6 +529,7 @@ fn destroy(story: &mut Story) {
                     .filter(|(_, made)| leased || !made.name.starts_with("lockstep-lease-"))
                     // An Action that stays, because it was there before, sends through it, and with its limits.
                     .filter(|(id, _)| !within(&story.ground, id).any(|id| is_sent_through(&there_now, id)))
+                    .filter(|(id, _)| !within(&story.ground, id).any(|id| story.left_in_use.contains(id)))
                     .map(|(_, made)| format!("{} {:?}", made.kind, made.name))
                     .collect();
                 let forgotten = story.ground.edits.keys().any(|edit| edit.contains("ledger"));
@@ -582,6 +583,17 @@ fn destroy(story: &mut Story) {
 fn within<'a>(ground: &'a Ground, id: &'a str) -> impl Iterator<Item = &'a str> {
     let holder = |id: &&'a str| ground.made.get(*id)?.name.split(' ').next().filter(|first| *first != *id);
     std::iter::successors(Some(id), holder).take(3)
+}
+
+/// Verify services of ours that a destroy left in place, and said so, because code that stays sends through them.
+pub fn told_to_stay(story: &Story, destroy: &Proc) -> Vec<String> {
+    let plan = destroy.plan();
+    let mut findings = plan.iter().flat_map(|plan| &plan.findings);
+    if !findings.any(|one| one.address == "verify_service" && one.text.starts_with("it stays")) {
+        return Vec::new();
+    }
+    let world = &story.ground.twin.world;
+    story.ground.made.keys().filter(|id| is_sent_through(world, id)).cloned().collect()
 }
 
 /// Whether code that is deployed in the tenant was told of this Verify service.

@@ -1,7 +1,7 @@
 //! One seed, one story: a world, manifests, commands and what goes wrong; then calm, and whether all is well.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use lockstep::engine::apply::Ended;
@@ -67,6 +67,9 @@ pub struct Story {
     pub elder: Option<Draft>,
     /// It was destroyed.
     pub elder_gone: bool,
+    /// Verify services of which an earlier destroy said that they stay, because an Action that stays sends through them. With
+    /// that, they are in the hands of whoever owns the Action.
+    pub left_in_use: BTreeSet<String>,
 }
 
 /// Tells the story of a seed from beginning to end. Equal seeds, equal stories.
@@ -104,6 +107,7 @@ pub fn tell(seed: u64, trace: bool) -> Report {
         first,
         elder: None,
         elder_gone: false,
+        left_in_use: BTreeSet::new(),
     };
     story.elder();
     story.neighbours();
@@ -267,7 +271,10 @@ impl Story {
             let start = Start { draft: &second, command: Command::Apply, trouble, ..start };
             procs.push(Proc::new(&mut self.ground, &start));
         }
-        self.go(procs);
+        let first = self.go(procs).remove(0);
+        if command == Command::Destroy && first.ended() == Some(Ended::Done) {
+            self.left_in_use.extend(end::told_to_stay(self, &first));
+        }
         self.ground.schedule = Schedule::calm();
         self.ground.operator.calm();
     }
