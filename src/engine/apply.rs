@@ -23,12 +23,12 @@ use crate::model::value::{Attrs, Ids, Value};
 use crate::plan::compare::{self, Known};
 use crate::port::{FENCED, LOOKS_MS, Port, beside};
 
+mod record;
+
 /// How often a step whose outcome is unknown, and which turned out not to have happened, is tried again.
 const STEP_TRIES_MAX: u32 = 4;
 /// Wait before the nonce is read back where there is no lease: longer than one round trip of anybody.
 const NONCE_WAIT_MS: u64 = 2_000;
-/// How long after the look that found our intent alone on record, without the lease, the result may still be sent.
-const RECORD_MS: u64 = 2_000;
 
 /// Applies the plan of an observation.
 pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, port: &Port) -> Outcome {
@@ -185,6 +185,8 @@ struct Work<'a> {
     touched: BTreeSet<String>,
     /// The last failure left something unknown: the intent stays, so that the next run looks.
     unsettled: bool,
+    /// This run may have made something that is not found, and the record does not say so yet.
+    lost_one: bool,
     /// The intent goes on from that of an unfinished run.
     inherited: bool,
     wanted: Vec<Resource>,
@@ -233,6 +235,7 @@ impl<'a> Work<'a> {
             created: BTreeSet::new(),
             touched: BTreeSet::new(),
             unsettled: false,
+            lost_one: false,
             inherited: false,
             wanted,
             generated,
@@ -387,8 +390,17 @@ impl<'a> Work<'a> {
                     };
                     let mut looked = None;
                     // A second one would be a second one for good, and a read may lag behind a write for a moment.
-                    for wait_ms in LOOKS_MS {
+                    for (index, wait_ms) in self.looks_ms(kind.may_repeat(step)).enumerate() {
+                        if index == LOOKS_MS.len() {
+                            self.port.tell(Event::Notice(format!(
+                                "{}: no record is kept, so nobody after this run would know of it; looking for some minutes",
+                                step.address
+                            )));
+                        }
                         self.port.reader().sleep_ms(wait_ms).await;
+                        if index >= LOOKS_MS.len() && self.port.interrupted() {
+                            break;
+                        }
                         looked = kind.settle(run(), &self.port.reader()).await.map_err(unread)?;
                         if looked.is_some() {
                             break;
@@ -420,6 +432,13 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// The waits before each look at what a step made. Without a record the next run knows of no lost create, so this one
+    /// looks until the list has to show it.
+    fn looks_ms(&self, may_repeat: bool) -> impl Iterator<Item = u64> + use<> {
+        let is_last = !may_repeat && !self.session.store.keeps();
+        LOOKS_MS.into_iter().chain(is_last.then_some(intent::UNTIL_SHOWN_MS).into_iter().flatten())
+    }
+
     /// Notes a step that may have made what nobody finds yet.
     fn lose(&mut self, step: &Step, failed: &Failed) {
         let repeatable = kinds::by_name(&step.kind).is_none_or(|kind| kind.may_repeat(step));
@@ -429,6 +448,7 @@ impl<'a> Work<'a> {
         let at = timestamp(self.port.server_now_ms());
         if let Some(intent) = &mut self.ledger.intent {
             intent.lost.push(Lost { address: step.address.clone(), what: step.what.clone(), at });
+            self.lost_one = true;
         }
     }
 
@@ -471,13 +491,8 @@ impl<'a> Work<'a> {
         if !self.session.store.keeps() {
             return Ok(());
         }
-        // Whoever took the lease over has read our intent, and its own stands there now.
-        if let Some(intent) = self.ledger.intent.clone().filter(|_| lease.is_lost(self.port)) {
-            if !self.is_ours(&intent.nonce).await? {
-                return Err(Failed::NotDone(OTHER_NONCE.into()));
-            }
-            self.port.fence(self.port.now_ms() + RECORD_MS);
-        }
+        let nonce = self.ledger.intent.as_ref().map(|intent| intent.nonce.clone());
+        self.may_record(nonce.as_deref(), lease).await?;
         let complete = outcome.ended == Ended::Done;
         let done: BTreeSet<usize> = outcome.done.iter().copied().collect();
         let open: BTreeSet<&str> = self
@@ -541,7 +556,7 @@ impl<'a> Work<'a> {
             self.observation.found = Found::default();
             return Ok(());
         }
-        self.save().await?;
+        self.save_result(nonce.as_deref(), lease).await?;
         self.observation.found.ledger = Some(self.ledger.clone());
         self.observation.found.action_id = self.action_id.clone();
         Ok(())

@@ -128,6 +128,8 @@ pub(super) fn unfinished(ledger: &Ledger) -> Option<Finding> {
 /// How long a list may lag behind a create. Neither vendor names a bound; what was seen is seconds, so minutes are far
 /// beyond it, and short enough for a person who has to wait before something is made again.
 const STALE_MAX_MS: i64 = 5 * 60 * 1000;
+/// Waits that end when a list no longer lags: together [`STALE_MAX_MS`].
+pub(super) const UNTIL_SHOWN_MS: [u64; 6] = [5_000, 10_000, 20_000, 40_000, 80_000, 145_000];
 
 /// What stands against a plan while an object may only be slow to appear: steps would make a second one, or nobody would
 /// remember the first.

@@ -297,6 +297,44 @@ fn a_lost_create_whose_list_lags_is_never_made_twice() {
     }
 }
 
+/// The record is all that tells the next run of a lost create, and it does not take the note at once.
+#[test]
+fn a_lost_create_is_noted_although_the_record_refuses_at_first() {
+    for (path, list) in [("/v2/Services", "services"), ("/api/v2/log-streams", "")] {
+        for refusal in [What::Forbidden, What::Malformed { after_effect: false }] {
+            let story = format!("{path}, {refusal:?}");
+            let mut stack = lost_create(path, list, true, 150_000);
+            let when = When::first(Method::Patch, "/api/v2/actions/actions/");
+            stack.twin.borrow_mut().faults.rules.push(Rule { when, what: refusal, times: 3, matched: 0 });
+            assert!(matches!(stack.apply().ended, Ended::Failed(_)), "{story}");
+            let Ended::Failed(text) = stack.apply().ended else { panic!("{story}: made again") };
+            assert!(text.contains("not found yet"), "{story}: {text}");
+            assert_eq!(made(&stack, path), 1, "{story}");
+            stack.in_process.advance_ms(301_000);
+            assert_eq!(stack.apply().ended, Ended::Done, "{story}");
+            assert_eq!(made(&stack, path), 1, "{story}");
+        }
+    }
+}
+
+/// Without a record nobody tells the next run of a lost create.
+#[test]
+fn without_a_record_a_lost_create_is_looked_for_until_its_list_shows_it() {
+    for (path, list) in [("/v2/Services", "services"), ("/api/v2/log-streams", "")] {
+        for lag_ms in [10_000, 60_000, 200_000] {
+            let mut stack = lost_create(path, list, true, lag_ms);
+            stack.store = Store::None;
+            assert_eq!(stack.apply().ended, Ended::Done, "{path}, a lag of {lag_ms} ms");
+            assert_eq!(made(&stack, path), 1, "{path}, a lag of {lag_ms} ms");
+        }
+    }
+    let mut stack = lost_create("/v2/Services", "services", false, 0);
+    stack.store = Store::None;
+    assert!(matches!(stack.apply().ended, Ended::Failed(_)), "nothing was made");
+    assert_eq!(stack.apply().ended, Ended::Done, "after that it is made");
+    assert_eq!(made(&stack, "/v2/Services"), 1);
+}
+
 /// The answer to a create is lost and the list shows what was made: the run goes on with that.
 #[test]
 fn what_a_lost_create_made_is_taken_in_the_same_run() {
