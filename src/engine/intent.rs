@@ -46,8 +46,9 @@ pub(super) fn goes_on(
     seen: &BTreeMap<String, Seen>,
     ledger: &mut Ledger,
 ) -> Intent {
-    // What the first, unfinished run saw is what was there before us.
-    begins.restore.retain(|address, _| !former.creating.contains_key(address));
+    // What the first, unfinished run saw is what was there before us; what it did not make is taken over as it is now.
+    let taken_over = |address: &String| seen.get(address).is_some_and(|seen| seen.unowned);
+    begins.restore.retain(|address, _| !former.creating.contains_key(address) || taken_over(address));
     begins.restore.extend(former.restore);
     begins.creating.extend(former.creating);
     begins.lost.extend(former.lost);

@@ -261,22 +261,25 @@ impl Kind for LogStream {
             // Of whatever name: until the record is complete the manifest may name another one.
             let all: Vec<&str> = streams.iter().map(|stream| text(stream, "id")).collect();
             let creating = hint.creating();
-            let called = |name: &str| -> Vec<&Json> {
-                let was_there = |id: &str| creating.is_some_and(|before| before.iter().any(|one| one == id));
+            let is_new = |id: &str| creating.is_some_and(|before| !before.iter().any(|one| one == id));
+            let called = |name: &str, new: bool| -> Vec<&Json> {
                 let is_meant = |s: &&Json| text(s, "name") == name && text(s, "type") == "http";
                 streams
                     .iter()
-                    .filter(|s| !name.is_empty() && is_meant(s) && !was_there(text(s, "id")))
+                    .filter(|s| !name.is_empty() && is_meant(s) && is_new(text(s, "id")) == new)
                     .collect()
             };
-            let former = hint.former_name("name").map(called).filter(|those| !those.is_empty());
-            let meant = former.unwrap_or_else(|| called(name));
+            let made = |name: &str| Some(called(name, true)).filter(|those| !those.is_empty());
+            // What the unfinished run made; else what was there before, which is of this name since the manifest is another.
+            let made = hint.former_name("name").and_then(made).or_else(|| made(name));
+            let resumed = made.is_some();
+            let meant = made.unwrap_or_else(|| called(name, false));
             let ids: Vec<&str> = meant.iter().map(|stream| text(stream, "id")).collect();
             match meant.as_slice() {
                 [] => Ok(Seen { raw: json!({ "same_name": all }), ..Seen::default() }),
                 [stream] => {
                     let mut seen = with_warnings(parse(stream), hint.address);
-                    seen.unowned = creating.is_none();
+                    seen.unowned = !resumed;
                     let endpoint =
                         hint.want.and_then(|want| want.desired.get("endpoint")).and_then(Value::as_str);
                     let there = seen.attrs.get("endpoint").and_then(Value::as_str);
@@ -288,7 +291,7 @@ impl Kind for LogStream {
                         let help = "it may be somebody else's: rename it, or give the stream in the manifest another name";
                         seen.finding(hint.address, Level::Blocker, text, help);
                     }
-                    if creating.is_some() {
+                    if resumed {
                         seen.raw["resumed"] = json!(true);
                     }
                     Ok(seen)

@@ -9,7 +9,7 @@ use lockstep::shell::in_process::Stop;
 use lockstep::twin::{Rule, What, When, World};
 
 use super::bench::{self, Bench, Dice, LEDGER, Memory, all, changed_manifest, shown};
-use crate::support::{ACCOUNT, DOMAIN, core_manifest, function_manifest};
+use crate::support::{ACCOUNT, DOMAIN, core_manifest, function_manifest, options};
 
 type Make = fn() -> Bench;
 
@@ -298,6 +298,38 @@ fn what_takes_the_place_of_something_gone_is_made_once() {
         }
         bench.converge(&story);
     });
+}
+
+/// Somebody deletes the record; a run that is to call the stream otherwise dies with its intent written; then the manifest
+/// names the stream as before. It was there before that run, so it is taken over and no second one of its name is made.
+#[test]
+fn a_stream_from_before_an_unfinished_run_is_not_made_again() {
+    let named = function_manifest().replace("  log_stream:\n", "  log_stream:\n    name: Acme feedback\n");
+    let mut bench = Bench::new(options(), named.clone());
+    assert_eq!(bench.ended(false), Ended::Done);
+    bench.world().tenant_mut(DOMAIN).actions.retain(|action| action.name != LEDGER);
+    bench.stack.text = function_manifest();
+    let is_begun = |killed: &Bench| {
+        let mut world = killed.world();
+        let tenant = world.tenant_mut(DOMAIN);
+        let recorded = tenant.actions.iter().any(|action| action.name == LEDGER);
+        recorded && tenant.log_streams.len() == 1
+    };
+    let mut killed = (1..60)
+        .map(|k| {
+            let mut killed = bench.fork();
+            let _ = killed.run(Stop::kill(k, true), false);
+            killed
+        })
+        .find(is_begun)
+        .expect("a run begins");
+    killed.later();
+    killed.stack.text = named;
+    assert_eq!(killed.ended(false), Ended::Done, "named as before");
+    let streams = killed.world().tenant_mut(DOMAIN).log_streams.len();
+    assert_eq!(streams, 1);
+    assert_eq!(killed.ended(true), Ended::Done);
+    assert_eq!(killed.world().tenant_mut(DOMAIN).log_streams.len(), 1, "it was not made by a run on record");
 }
 
 /// What nobody can read may be there all the same.
