@@ -227,6 +227,10 @@ pub const EXEMPTIONS: &[Exemption] = &[
 /// from then on, nobody can note it.
 pub const LOST_AND_REFUSED: &str = "a create is lost, and the tenant refuses the record for hours";
 
+/// The same bound where somebody takes the record away, or makes one of it that no run vouches for, while a list still hides
+/// what a lost create made: nothing else in the tenant remembers it.
+pub const LOST_AND_FORGOTTEN: &str = "a create is lost, and somebody takes the record that tells of it away";
+
 /// The exemption that applies, if any.
 pub fn exempt(law: Law, case: &Case) -> Option<&'static Exemption> {
     EXEMPTIONS.iter().find(|exemption| exemption.law == law && (exemption.applies)(case))

@@ -8,7 +8,7 @@ use lockstep::shell::in_process::Handled;
 use lockstep::twin::world::{ApiKey, KeyKind};
 use lockstep::twin::{BudgetTold, Fate, Rule, Twin, What, When, World};
 
-use super::exempt::{Case, LOST_AND_REFUSED, Law, exempt};
+use super::exempt::{Case, LOST_AND_FORGOTTEN, LOST_AND_REFUSED, Law, exempt};
 use super::faults::{FOR_HOURS, HUGE_BYTES, Schedule};
 use super::laws::{self, Made};
 use super::manifests::{ACCOUNT, API_KEY, Claims, DOMAIN, FEEDBACK_KEY, SENDER_KEYS};
@@ -21,6 +21,15 @@ pub const START_MS: u64 = 1_795_132_800_000;
 
 /// What a killed process made is seen by then: before a lease of any story has run out, as with a minute for a real one.
 const KILLED_UNSEEN_MS: u64 = 4_000;
+
+/// Edits after which the record tells of no lost create any more.
+const TAKES_THE_RECORD: [&str; 5] = [
+    "the ledger is deleted",
+    "the ledger is edited",
+    "the ledger is cut in half",
+    "the ledger is that of another tenant",
+    "the ledger is forged",
+];
 
 /// Something that a law forbids.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +190,10 @@ impl Ground {
                 self.ledger_deleted_mark = self.changes.len();
             }
             self.note(0, edit.name);
+            // Whoever takes the record away takes what it says of a lost create with it: see `exempt.rs`.
+            if TAKES_THE_RECORD.contains(&edit.name) && self.twin.unseen.take().is_some() {
+                *self.excused.entry(LOST_AND_FORGOTTEN).or_default() += 1;
+            }
         }
     }
 
