@@ -154,6 +154,7 @@ impl Ground {
         *self.edits.entry(what).or_default() += 1;
         self.changes.push((0, true));
         self.note(0, what);
+        self.forget(what);
     }
 
     /// A process ends or stands still around its last request.
@@ -190,10 +191,14 @@ impl Ground {
                 self.ledger_deleted_mark = self.changes.len();
             }
             self.note(0, edit.name);
-            // Whoever takes the record away takes what it says of a lost create with it: see `exempt.rs`.
-            if TAKES_THE_RECORD.contains(&edit.name) && self.twin.unseen.take().is_some() {
-                *self.excused.entry(LOST_AND_FORGOTTEN).or_default() += 1;
-            }
+            self.forget(edit.name);
+        }
+    }
+
+    /// Whoever takes the record away takes what it says of a lost create with it: see `exempt.rs`.
+    fn forget(&mut self, edit: &str) {
+        if TAKES_THE_RECORD.contains(&edit) && self.twin.unseen.take().is_some() {
+            *self.excused.entry(LOST_AND_FORGOTTEN).or_default() += 1;
         }
     }
 
