@@ -4,6 +4,7 @@
 //! test hands in.
 
 mod asked;
+mod destroyed;
 mod escapes;
 mod http;
 mod interrupted;

@@ -275,13 +275,24 @@ fn named(plan: &Plan, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<bool> 
     Ok(any)
 }
 
-fn confirmed(plan: &Plan, shell: &mut Shell) -> Result<bool> {
+/// What a person is asked before anything is done.
+fn question(plan: &Plan) -> String {
     let dangerous = plan.steps.iter().filter(|step| step.danger.is_some()).count();
-    let question = match dangerous {
-        0 => "Apply these changes?".to_owned(),
-        1 => "Apply these changes, 1 dangerous step among them?".to_owned(),
-        n => format!("Apply these changes, {n} dangerous steps among them?"),
+    let what = match plan.destroy {
+        true => {
+            format!("Destroy the stack {} ({})", text::line(&plan.stack), render::counts(plan).join(", "))
+        }
+        false => "Apply these changes".to_owned(),
     };
+    match dangerous {
+        0 => format!("{what}?"),
+        1 => format!("{what}, 1 dangerous step among them?"),
+        n => format!("{what}, {n} dangerous steps among them?"),
+    }
+}
+
+fn confirmed(plan: &Plan, shell: &mut Shell) -> Result<bool> {
+    let question = question(plan);
     let signals = shell.signals.clone();
     match shell.say.ask(&question, &signals) {
         Ok(true) => Ok(true),
@@ -290,7 +301,7 @@ fn confirmed(plan: &Plan, shell: &mut Shell) -> Result<bool> {
             Ok(false)
         }
         Err(AskProblem::NotATerminal) => {
-            shell.say.err_line("error: nobody is there to ask (no terminal); nothing was changed\n  help: add --yes to apply without asking");
+            shell.say.err_line("error: nobody is there to ask (no terminal); nothing was changed\n  help: add --yes to go on without asking");
             Ok(false)
         }
         Err(AskProblem::NoAnswer) => {
@@ -318,7 +329,18 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
                 return;
             }
             let n = outcome.done.len();
-            say.out_line(paint.good(&format!("\nDone: {n} step{} applied.", if n == 1 { "" } else { "s" })));
+            let s = if n == 1 { "" } else { "s" };
+            let done = match plan.destroy {
+                true => format!("\nDone: the stack is taken away, by {n} step{s}."),
+                false => format!("\nDone: {n} step{s} applied."),
+            };
+            say.out_line(paint.good(&done));
+            for left in render::left_behind(plan) {
+                say.out_line(format!("  stays: {left}"));
+            }
+            for kept in &outcome.kept {
+                say.out_one_line(format!("  stays: {kept}"));
+            }
             if verify {
                 say.out_line(paint.good("Second plan: no changes."));
             }
@@ -376,8 +398,27 @@ fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
             Ended::Moved => ("moved", None),
             Ended::Stale(what) => ("stale", Some(what.clone())),
         };
-        json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "interrupted": outcome.interrupted, "not_started": outcome.not_started })
+        json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "interrupted": outcome.interrupted, "kept": outcome.kept, "not_started": outcome.not_started })
     });
     let plan = shell.scrub.plan(plan);
     json_out(shell, "apply", json!({ "plan": plan, "outcome": outcome }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destroy_is_asked_about_as_one() {
+        let resource = |address: &str, verb: &str| json!({ "address": address, "kind": address, "verb": verb, "changes": [], "unknown": [], "ids": {} });
+        let mut plan = json!({
+            "format": 1, "stack": "acme", "tenant": "acme-dev.eu.auth0.com", "account": "AC1", "destroy": true,
+            "resources": [resource("action", "delete"), resource("mfa_policy", "update")],
+            "steps": [], "findings": [], "record": true, "basis": "",
+        });
+        let asked = |plan: &Json| question(&serde_json::from_value(plan.clone()).expect("a plan"));
+        assert_eq!(asked(&plan), "Destroy the stack acme (1 to put back, 1 to delete)?");
+        plan["destroy"] = json!(false);
+        assert_eq!(asked(&plan), "Apply these changes?");
+    }
 }

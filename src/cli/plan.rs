@@ -124,6 +124,7 @@ fn unread(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Shell) 
         name: None,
         taken_over: false,
         leaves: false,
+        stays: None,
     };
     let plan = Plan {
         format: PLAN_FORMAT,

@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use super::intent;
 use super::lease::{Lease, Taken, clear_left_over};
 use super::observe::{Observation, Session, moved, observe, plan};
+use super::outcome::kept;
 pub use super::outcome::{Ended, Outcome, Wishes};
 use super::permission::told;
 use super::store::Found;
@@ -321,6 +322,10 @@ impl<'a> Work<'a> {
             match self.step(step).await {
                 Ok(()) => {
                     outcome.done.push(step.number);
+                    if !self.wanted.iter().any(|want| want.address == step.address) {
+                        let seen = self.observation.seen.get(&step.address);
+                        outcome.kept.extend(seen.into_iter().flat_map(|seen| kept(step, seen)));
+                    }
                     self.port.tell(Event::StepDone {
                         number: step.number,
                         address: step.address.clone(),

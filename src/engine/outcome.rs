@@ -1,6 +1,9 @@
 //! What is asked of an apply beyond its plan, and how it ended.
 
-use crate::model::plan::Plan;
+use serde_json::Value as Json;
+
+use crate::kinds::Seen;
+use crate::model::plan::{Plan, Step};
 
 /// How an apply ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +30,8 @@ pub struct Outcome {
     pub failed: Option<usize>,
     /// The step at which the run was stopped; the next run looks what became of it.
     pub interrupted: Option<usize>,
+    /// Values that were to go or to be put back, and that the tenant kept by its own reply: a line each.
+    pub kept: Vec<String>,
     pub not_started: Vec<usize>,
 }
 
@@ -34,7 +39,7 @@ impl Outcome {
     /// Nothing was begun.
     pub fn before_any_step(ended: Ended, plan: &Plan) -> Outcome {
         let not_started = plan.steps.iter().map(|step| step.number).collect();
-        Outcome { ended, done: Vec::new(), failed: None, interrupted: None, not_started }
+        Outcome { ended, done: Vec::new(), failed: None, interrupted: None, kept: Vec::new(), not_started }
     }
 }
 
@@ -45,4 +50,19 @@ pub struct Wishes {
     pub reread: bool,
     /// Read everything again after the last write.
     pub verify: bool,
+}
+
+/// The values of a step that puts former ones back which are otherwise in the reply to its write.
+pub(super) fn kept(step: &Step, seen: &Seen) -> Vec<String> {
+    let values = step.op["values"].as_object().into_iter().flatten();
+    let there = |field: &str| match seen.attrs.get(field) {
+        None => Some(Json::Null),
+        Some(value) => value.known().cloned(),
+    };
+    let otherwise = values.filter_map(|(field, wanted)| {
+        let there = there(field).filter(|there| there != wanted)?;
+        let wanted = if wanted.is_null() { "gone".to_owned() } else { wanted.to_string() };
+        Some(format!("{}: {field} is still {there} and not {wanted}: the tenant kept it", step.address,))
+    });
+    otherwise.collect()
 }

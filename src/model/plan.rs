@@ -118,6 +118,9 @@ pub struct ResourcePlan {
     /// It stands there already, and this stack takes it over; its name and ids say what.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taken_over: bool,
+    /// Why it stays as it is, although the stack goes: nothing is done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stays: Option<String>,
 }
 
 /// Order of steps across resources. Retracting steps first, exposing ones last, removals at the end.

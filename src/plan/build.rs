@@ -6,7 +6,7 @@ use ring::digest;
 use serde_json::{Value as Json, json};
 
 use super::compare::{self, Differences, Known};
-use super::{check, claims, granted, unfinished};
+use super::{check, claims, granted, stays, unfinished};
 use crate::kinds::{self, Diff, Leaving, Resource, Seen, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
@@ -129,6 +129,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             name: name_of(seen).filter(|_| taken_over).map(str::to_owned),
             taken_over,
             leaves: false,
+            stays: None,
         });
         steps.extend(made);
     }
@@ -165,6 +166,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     untie_from_service(&basis, &mut facts, &mut steps);
     keep_what_is_needed(&basis, &facts, &mut steps, &mut findings);
     change_factors_safely(&facts, &mut steps);
+    stays::mark(&mut resources, &steps, &findings, (basis.seen, basis.ledger));
     // Total order: stage, then the kinds' own order, which is the order in which they were pushed. The phone factor is
     // the last of the factors, since it may need another one beside it.
     steps.sort_by_key(|step| (step.stage, step.effects.get("factor.sms") == Some(&json!(true))));
@@ -315,6 +317,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], facts: &Facts, out: &mut Lea
             name: name_of(seen).map(str::to_owned),
             taken_over: false,
             leaves: true,
+            stays: None,
         });
         out.steps.extend(made);
     }
@@ -416,15 +419,20 @@ fn unix_ms(text: &str) -> Option<u64> {
 
 /// Leaves out the removal of what something that stays still needs, and the restoring of what the API would not take.
 fn keep_what_is_needed(basis: &Basis<'_>, facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<Finding>) {
-    // What goes first: a former value may stand on something that turns out to stay.
-    let mut only_deletes = true;
-    loop {
+    // What goes first: a former value may stand on something that turns out to stay. Then the policy, which may stay
+    // whatever becomes of the message types, and whose coming back may make a type stay.
+    let is_delete = |step: &Step| step.verb == Verb::Delete;
+    let raises = |step: &Step| step.stage == Stage::RaiseBack;
+    let rounds: [&dyn Fn(&Step) -> bool; 3] = [&is_delete, &raises, &|_| true];
+    let mut round = 0;
+    while let Some(is_judged) = rounds.get(round) {
         let mut after = facts.clone();
         let used = used_service(basis, steps);
-        steps.iter().for_each(|step| after.extend(step.effects.clone()));
+        let types_stay = |step: &&Step| round != 1 || !step.effects.contains_key("message_types");
+        steps.iter().filter(types_stay).for_each(|step| after.extend(step.effects.clone()));
         let count = steps.len();
         steps.retain(|step| {
-            if only_deletes && step.verb != Verb::Delete {
+            if !is_judged(step) {
                 return true;
             }
             let goes = step.verb == Verb::Delete || step.op["restore"] == json!(true);
@@ -445,11 +453,7 @@ fn keep_what_is_needed(basis: &Basis<'_>, facts: &Facts, steps: &mut Vec<Step>, 
             false
         });
         // What stays may be what something else would have stood on.
-        match (steps.len() == count, only_deletes) {
-            (true, false) => return,
-            (true, true) => only_deletes = false,
-            (false, _) => only_deletes = true,
-        }
+        round = if steps.len() == count { round + 1 } else { 0 };
     }
 }
 
@@ -472,17 +476,21 @@ fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
 fn unmet(step: &Step, before: &Facts, after: &Facts) -> Option<(Level, String)> {
     let why = match step.stage {
         _ if step.effects.contains_key("message_types") && check::strands(before, after) => {
-            "every login asks for a factor, the phone is the only one, and with the former types codes may not come"
+            let policy = after.get("policy").and_then(Json::as_str).unwrap_or("unknown");
+            format!(
+                "with the policy {policy} logins are asked for a factor, the phone is the only one, and with the former \
+                 types codes may not come"
+            )
         }
         Stage::SwitchBack if check::codes_fail(after) => {
-            "it was on before, and nothing sends its codes any more"
+            "it was on before, and nothing sends its codes any more".to_owned()
         }
         Stage::RaiseBack if check::locked_out(after) => {
-            "with the former policy every login would ask for a factor, and none could be used"
+            "with the former policy logins would be asked for a factor, and none could be used".to_owned()
         }
         _ => return None,
     };
-    Some((Level::Warning, why.into()))
+    Some((Level::Warning, why))
 }
 
 /// Code that was there before this stack does not send through our service, nor with its limits, until ours is deployed in

@@ -7,4 +7,5 @@ pub mod compare;
 pub mod drift;
 mod granted;
 pub mod render;
+mod stays;
 mod unfinished;

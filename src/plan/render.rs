@@ -72,12 +72,19 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     let _ = writeln!(out, "{}", paint.bold(&format!("Lockstep {what} of stack {}", plan.stack)));
     let _ = writeln!(out, "  tenant   {}\n  account  {}\n", plan.tenant, plan.account);
     let is_quiet = |resource: &&ResourcePlan| {
-        resource.verb == Verb::NoOp && resource.unknown.is_empty() && resource.changes.is_empty()
+        let silent = resource.unknown.is_empty() && resource.changes.is_empty() && resource.stays.is_none();
+        resource.verb == Verb::NoOp && silent
     };
     let (still, told): (Vec<_>, Vec<_>) = plan.resources.iter().partition(is_quiet);
     let width = column(told.iter().map(|resource| resource.address.as_str()));
     for resource in &told {
-        write_resource(&mut out, resource, width, paint);
+        match &resource.stays {
+            Some(why) => {
+                let (address, which) = (&resource.address, which(resource));
+                let _ = writeln!(out, "  = {address:<width$} stays{which}\n      {why}");
+            }
+            None => write_resource(&mut out, resource, width, paint),
+        }
     }
     let quiet = still.len();
     if quiet > 0 {
@@ -183,7 +190,8 @@ fn harmless(plan: &Plan) -> Plan {
 }
 
 fn harmless_resource(resource: ResourcePlan) -> ResourcePlan {
-    let ResourcePlan { address, kind, verb, changes, unknown, ids, name, taken_over, leaves } = resource;
+    let ResourcePlan { address, kind, verb, changes, unknown, ids, name, taken_over, leaves, stays } =
+        resource;
     let change = |FieldChange { field, applied, old, new, secret, cause }| FieldChange {
         field: line(&field),
         applied,
@@ -202,6 +210,7 @@ fn harmless_resource(resource: ResourcePlan) -> ResourcePlan {
         name: name.as_deref().map(line),
         taken_over,
         leaves,
+        stays: stays.as_deref().map(line),
     }
 }
 
@@ -430,7 +439,6 @@ fn findings(out: &mut String, plan: &Plan, paint: Paint) {
 
 /// One line: how much would change.
 pub fn summary(plan: &Plan, paint: Paint) -> String {
-    let count = |verb: Verb| plan.resources.iter().filter(|resource| resource.verb == verb).count();
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
     if plan.is_empty() && incomplete {
         return paint.change("No changes in the part that could be read.");
@@ -452,18 +460,7 @@ pub fn summary(plan: &Plan, paint: Paint) -> String {
         });
     }
     let dangerous = plan.steps.iter().filter(|step| step.danger.is_some()).count();
-    let mut parts = Vec::new();
-    for (verb, word) in [
-        (Verb::Create, "to create"),
-        (Verb::Update, "to update"),
-        (Verb::Replace, "to replace"),
-        (Verb::Delete, "to delete"),
-        (Verb::Adopt, "to adopt"),
-    ] {
-        if count(verb) > 0 {
-            parts.push(format!("{} {word}", count(verb)));
-        }
-    }
+    let parts = counts(plan);
     let steps = plan.steps.len();
     let mut text = match parts.is_empty() {
         true => "Only the record is to be written".to_owned(),
@@ -474,6 +471,38 @@ pub fn summary(plan: &Plan, paint: Paint) -> String {
     }
     text.push('.');
     text
+}
+
+/// How many resources each thing happens to, in words.
+pub fn counts(plan: &Plan) -> Vec<String> {
+    let count = |verb: Verb| plan.resources.iter().filter(|resource| resource.verb == verb).count();
+    let mut parts = Vec::new();
+    for (verb, word) in [
+        (Verb::Create, "to create"),
+        (Verb::Update, if plan.destroy { "to put back" } else { "to update" }),
+        (Verb::Replace, "to replace"),
+        (Verb::Delete, "to delete"),
+        (Verb::Adopt, "to adopt"),
+    ] {
+        if count(verb) > 0 {
+            parts.push(format!("{} {word}", count(verb)));
+        }
+    }
+    match plan.resources.iter().filter(|resource| resource.stays.is_some()).count() {
+        0 => {}
+        1 => parts.push("1 stays".into()),
+        n => parts.push(format!("{n} stay")),
+    }
+    parts
+}
+
+/// What is still there after the plan was carried out, a line each.
+pub fn left_behind(plan: &Plan) -> Vec<String> {
+    let plan = harmless(plan);
+    let told = |resource: &ResourcePlan| {
+        Some(format!("{}{}: {}", resource.address, which(resource), resource.stays.as_ref()?))
+    };
+    plan.resources.iter().filter_map(told).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lockstep::engine::apply::Ended;
-use lockstep::model::plan::{Cause, Plan, Was};
+use lockstep::model::plan::{Cause, Plan, Verb, Was};
 use lockstep::plan::drift::{self, State};
 use lockstep::plan::render::{self, Paint};
 use lockstep::shell::in_process::Stop;
@@ -252,4 +252,31 @@ fn what_others_change_after_a_stopped_run_is_theirs() {
     });
     let told = told.expect("an unfinished run");
     assert_eq!(told[1], "code_length: was applied 6, the tenant has 9, the manifest wants 7 [both changed]");
+}
+
+#[test]
+fn a_destroy_counts_and_names_what_stays_and_says_why() {
+    let mut bed = Bed::new(valid(FULL, &[edit("mfa.policy", json!("never"))]));
+    bed.with_twin(|twin| {
+        tenant(twin).factors.iter_mut().for_each(|factor| factor.enabled = false);
+        tenant(twin).policies = vec!["all-applications".into()];
+    });
+    bed.applied();
+    let plan = bed.observe_destroy().plan;
+    for resource in plan.resources.iter().filter(|resource| resource.verb != Verb::NoOp) {
+        let has_step = plan.steps.iter().any(|step| step.address == resource.address);
+        assert!(has_step, "{} is counted, and nothing is done about it", resource.address);
+        let is_shown = resource.verb != Verb::Update || !resource.changes.is_empty();
+        assert!(is_shown, "{} is put back without old and new", resource.address);
+    }
+    let policy = plan.resources.iter().find(|resource| resource.address == "mfa_policy").expect("a resource");
+    let why = policy.stays.as_deref().unwrap_or_default();
+    assert!(policy.verb == Verb::NoOp && why.contains("none could be used"), "{policy:?}");
+    let text = render::plan(&plan, Paint(false));
+    let last = text.lines().last().unwrap_or_default();
+    assert!(last.contains("to put back") && last.contains("1 stays"), "{text}");
+    assert!(!last.contains("to update"), "{text}");
+    assert!(text.contains("  = mfa_policy"), "{text}");
+    let left = render::left_behind(&plan);
+    assert!(matches!(left.as_slice(), [one] if one.starts_with("mfa_policy")), "{left:?}");
 }

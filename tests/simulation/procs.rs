@@ -182,6 +182,7 @@ impl Proc {
                     done: vec![],
                     failed: None,
                     interrupted: None,
+                    kept: vec![],
                     not_started: vec![],
                 };
                 for _ in 0..4 {

@@ -1,0 +1,35 @@
+//! What stays although the stack goes, and why.
+
+use std::collections::BTreeMap;
+
+use crate::kinds::Seen;
+use crate::model::ledger::{Ledger, Ownership};
+use crate::model::plan::{Finding, ResourcePlan, Step, Verb};
+
+/// Says of each resource that leaves what becomes of it once the steps are settled: of what has no step left nothing is
+/// done, whatever was planned first.
+pub(super) fn mark(
+    resources: &mut [ResourcePlan],
+    steps: &[Step],
+    findings: &[Finding],
+    (seen, ledger): (&BTreeMap<String, Seen>, Option<&Ledger>),
+) {
+    for resource in resources.iter_mut().filter(|resource| resource.leaves) {
+        if let Some(step) = steps.iter().find(|step| step.address == resource.address) {
+            resource.verb = step.verb;
+            continue;
+        }
+        resource.verb = Verb::NoOp;
+        resource.changes.clear();
+        if !seen.get(&resource.address).is_some_and(|seen| seen.exists) {
+            continue;
+        }
+        let told = findings.iter().find(|finding| finding.address == resource.address);
+        let entry = ledger.and_then(|ledger| ledger.resources.get(&resource.address));
+        // A switch that is as before is no object that is left behind.
+        let adopted =
+            entry.is_some_and(|entry| entry.ownership == Ownership::Adopted && !entry.ids.is_empty());
+        let before = adopted.then(|| "it was there before this stack".to_owned());
+        resource.stays = told.map(|finding| finding.text.clone()).or(before);
+    }
+}
