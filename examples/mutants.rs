@@ -3,6 +3,11 @@
 //!     cargo run --example mutants                      # every mutant still applies (no build)
 //!     cargo run --example mutants -- --run             # all of them: a build and up to 1500 stories each
 //!     cargo run --example mutants -- --run --only "the lease is kept"      # may be repeated
+//!     cargo run --example mutants -- --run --note      # and note which were caught, in which state of their file
+//!     cargo run --example mutants -- --run --changed   # of the slow ones those whose file changed since
+//!
+//! What is noted stands in `tests/simulation/mutants.seen`: the digest of the file that a mutant breaks, how many seconds it
+//! took, and its name.
 //!
 //! Works on a copy of the tree in a temporary folder, with a target folder of its own that all mutants share
 //! (`LOCKSTEP_MUTANTS_TARGET` names another one).
@@ -10,13 +15,20 @@
 #[path = "../tests/simulation/mutants.rs"]
 mod mutants;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
+use ring::digest;
 
 use mutants::{MUTANTS, Mutant};
+
+/// Where it is noted which mutants were caught.
+const SEEN: &str = "tests/simulation/mutants.seen";
+/// A mutant that took this long is a slow one.
+const SLOW_S: u64 = 45;
 
 fn main() -> ExitCode {
     match run() {
@@ -43,7 +55,25 @@ fn run() -> Result<bool> {
     if !arguments.iter().any(|argument| argument == "--run") {
         return Ok(true);
     }
+    let has = |option: &str| arguments.iter().any(|argument| argument == option);
     let only = values("--only");
+    let mut seen = noted(root)?;
+    let is_seen = |mutant: &Mutant| -> Result<bool> {
+        let Some((state, took_s)) = seen.get(mutant.name) else { return Ok(false) };
+        Ok(*took_s >= SLOW_S && *state == state_of(&root.join(mutant.file))?)
+    };
+    let (mut chosen, mut left) = (Vec::new(), 0);
+    for mutant in MUTANTS.iter().filter(|one| only.is_empty() || only.iter().any(|name| name == one.name)) {
+        if has("--changed") && is_seen(mutant)? {
+            println!(
+                "left    {:<55}         slow, and {} is as when it was caught",
+                mutant.name, mutant.file
+            );
+            left += 1;
+        } else {
+            chosen.push(mutant);
+        }
+    }
     let seeds = values("--seeds").pop().unwrap_or_else(|| "0..1500".into());
     let folder = std::env::temp_dir().join(format!("lockstep-mutants-{}", std::process::id()));
     for part in
@@ -54,9 +84,7 @@ fn run() -> Result<bool> {
     let target =
         std::env::var_os("LOCKSTEP_MUTANTS_TARGET").map_or_else(|| folder.join("target"), PathBuf::from);
     let mut missed = 0;
-    for mutant in
-        MUTANTS.iter().filter(|mutant| only.is_empty() || only.iter().any(|name| name == mutant.name))
-    {
+    for mutant in &chosen {
         let started = Instant::now();
         let path = folder.join(mutant.file);
         std::fs::write(&path, mutated(root, mutant)?)?;
@@ -76,12 +104,46 @@ fn run() -> Result<bool> {
         };
         missed += usize::from(by.is_none());
         let word = if by.is_some() { "caught" } else { "MISSED" };
+        let took_s = started.elapsed().as_secs();
+        match by {
+            Some(_) => seen.insert(mutant.name.into(), (state_of(&root.join(mutant.file))?, took_s)),
+            None => seen.remove(mutant.name),
+        };
+        if has("--note") {
+            note(root, &seen)?;
+        }
         let by: String = by.unwrap_or("nobody").chars().take(110).collect();
-        println!("{word}  {:<55} {:>4} s  {by}", mutant.name, started.elapsed().as_secs());
+        println!("{word}  {:<55} {took_s:>4} s  {by}", mutant.name);
     }
     std::fs::remove_dir_all(&folder).ok();
-    println!("{missed} missed");
+    println!("{} ran, {missed} missed, {left} left", chosen.len());
     Ok(missed == 0)
+}
+
+/// What a file holds, as a digest.
+fn state_of(path: &Path) -> Result<String> {
+    let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let bytes = digest::digest(&digest::SHA256, &text);
+    Ok(bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// By name: the state of the file in which a mutant was caught, and the seconds that it took.
+fn noted(root: &Path) -> Result<BTreeMap<String, (String, u64)>> {
+    let text = std::fs::read_to_string(root.join(SEEN)).context(SEEN)?;
+    let read = |line: &str| {
+        let mut parts = line.splitn(3, ' ');
+        let (state, took_s, name) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
+        Some((name.to_owned(), (state.to_owned(), took_s)))
+    };
+    text.lines().map(|line| read(line).with_context(|| format!("{SEEN}: {line}"))).collect()
+}
+
+/// Writes it, without those that are no mutants any more.
+fn note(root: &Path, seen: &BTreeMap<String, (String, u64)>) -> Result<()> {
+    let is_one = |name: &str| MUTANTS.iter().any(|mutant| mutant.name == name);
+    let lines = seen.iter().filter(|(name, _)| is_one(name));
+    let text: String = lines.map(|(name, (state, took_s))| format!("{state} {took_s} {name}\n")).collect();
+    std::fs::write(root.join(SEEN), text).context(SEEN)
 }
 
 /// The file of a mutant with the mistake in it.

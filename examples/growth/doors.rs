@@ -111,7 +111,7 @@ pub const DOORS: &[Door] = doors! {
     "JavaScript: an error at the end", 1_000, largest_source(5) => |n| code(&format!("{}(", "a();\n".repeat(n)));
     "JavaScript: errors", 1_000 => |n| code(&"a(;\n".repeat(n));
     "JavaScript: secrets and packages", 200, largest_source(38) => |n| code(&lines(n, |at| format!("require('p{at}'); event.secrets.S{at};\n")));
-    "JavaScript: calls one in the other", 200, largest_source(3) => |n| code(&format!("{}{}", "a(".repeat(n), ")".repeat(n)));
+    "JavaScript: calls one in the other", 400, largest_source(3) => |n| code(&format!("{}{}", "a(".repeat(n), ")".repeat(n)));
     "JavaScript: regular expressions", 2_000, largest_source(6) => |n| code(&format!("/{}/", "(a|b)*".repeat(n)));
 
     "reply: a list", 1_000 => |n| answer(&format!("[{}0]", "{},".repeat(n)));
@@ -140,9 +140,9 @@ pub const DOORS: &[Door] = doors! {
     "ledger: a source that is none", 50_000 => |n| source(&"exports.ledger = 'v1.'.".repeat(n / 10));
 
     "plan: changes", 50 => |n| plan(n, "x");
-    "plan: texts of one long line", 4 => |n| plan(2, &"x".repeat(n * 1_000));
+    "plan: texts of one long line", 16 => |n| plan(2, &"x".repeat(n * 1_000));
     "plan: texts of many lines", 4 => |n| plan(2, &lines(n * 100, |at| format!("line {at}\n")));
-    "plan: a text of which everything changed", 500 => |n| changed(&lines(n, |at| format!("old {at}\n")), &lines(n, |at| format!("new {at}\n")));
+    "plan: a text of which everything changed", 700 => |n| changed(&lines(n, |at| format!("old {at}\n")), &lines(n, |at| format!("new {at}\n")));
     "plan: a text that moved by a line", 500 => |n| changed(&lines(n, |at| format!("a {at}\n")), &lines(n, |at| format!("a {}\n", at + 1)));
 
     "tenant: Actions of others", 60 => |n| tenant(n, ACTIONS);
