@@ -13,6 +13,7 @@ use serde_json::json;
 use super::json::Document;
 use super::{domain, drawing, mistaken};
 use crate::diag::{Diagnostic, Severity};
+use crate::engine::lease::TTL_MAX_MS;
 use crate::engine::observe::Session;
 use crate::engine::store::Store;
 use crate::engine::{Connection, Grant, TenantId, TwilioAuth};
@@ -117,7 +118,7 @@ pub struct ConnectArgs {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
     /// While this run holds the lease, it moves so often that others may take it for dead after this; at most 10m
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lease_ttl)]
     pub lease_ttl: Duration,
     /// End the run after this, whatever it waits for; questions to you do not count
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
@@ -138,6 +139,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     match ms {
         Some(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
         _ => Err(format!("{text:?} is not a duration such as 30s or 5m")),
+    }
+}
+
+/// Beyond this others would wait for a dead run longer than anybody sits before a terminal; `engine/lease.rs` reads no more.
+fn lease_ttl(text: &str) -> Result<Duration, String> {
+    let most = Duration::from_millis(TTL_MAX_MS);
+    match duration(text)? {
+        ttl if ttl > most => {
+            Err(format!("{text} is too long: a lease lasts at most {}m", most.as_secs() / 60))
+        }
+        ttl => Ok(ttl),
     }
 }
 

@@ -28,7 +28,7 @@ pub const TTL_MS: u64 = 60_000;
 /// No lease is given less time than this, whatever it says of itself: a beat takes a round trip.
 const TTL_MIN_MS: u64 = 1_000;
 /// Nor more: a lease is somebody else's text, and must not keep everybody out for a year.
-const TTL_MAX_MS: u64 = 10 * 60_000;
+pub const TTL_MAX_MS: u64 = 10 * 60_000;
 /// An apply with nothing to do looks for a lease that was left behind when the last run is younger than this. So a
 /// nightly run looks once, and one in a long row of runs without a change has no request more.
 const LEFT_OVER_MS: u64 = 25 * 60 * 60_000;

@@ -336,6 +336,9 @@ mod tests {
                 bytes(secret, |byte| format!("u00{byte:02x}")).replace(' ', ""),
                 spelt(secret, |ch| ch.to_string().bytes().map(|byte| format!("\\x{byte:02x}")).collect()),
                 spelt(secret, |ch| ch.to_string().bytes().map(|byte| format!("%{byte:02x}")).collect()),
+                spelt(secret, |ch| ch.to_string().bytes().map(|byte| format!("\\{byte:03o}")).collect()),
+                spelt(secret, |ch| format!("\\{:06x} ", u32::from(ch))),
+                spelt(secret, |ch| format!("\\{:x} ", u32::from(ch))),
                 spelt(secret, |ch| format!("{ch} ")),
                 pieces(secret, 7, " "),
                 pieces(secret, 7, ", "),
@@ -370,6 +373,17 @@ mod tests {
         let out = scrubber.others("1: Zq7kP41 then 2: eW9xvB8, the rest was Lm");
         assert_eq!(out, "1: [secret] then 2: [secret], the rest was Lm");
         assert_eq!(knowing("my-service-of-old").others("no such service"), "no such service");
+    }
+
+    #[test]
+    fn tags_between_the_letters_of_a_secret_hide_it_from_nobody() {
+        let scrubber = knowing(VALUE);
+        let spelt = spelt(VALUE, |ch| format!("<b>{ch}</b>"));
+        assert_eq!(scrubber.others(&format!("before {spelt} after")), "before <b>[secret]</b> after");
+        let pieces = pieces(VALUE, 4, "<wbr/>");
+        assert_eq!(scrubber.others(&format!("before {pieces} after")), "before [secret] after");
+        let plain = "a < b and c > d, or <b>bold</b>";
+        assert_eq!(scrubber.others(plain), plain);
     }
 
     #[test]

@@ -14,7 +14,7 @@ const LINE_MAX_CHARS: usize = 1000;
 const COMMANDS: [&str; 3] = ["##[", "##vso[", "##teamcity["];
 
 /// Whether a character steers whatever shows it, or cannot be seen: control and format characters (direction of writing,
-/// zero width, tags), line and paragraph separators, and what Unicode calls ignorable.
+/// zero width, tags), line and paragraph separators, what Unicode calls ignorable, and the empty Braille pattern.
 pub fn steers(ch: char) -> bool {
     if ch.is_ascii() {
         return ch.is_ascii_control();
@@ -26,7 +26,8 @@ pub fn steers(ch: char) -> bool {
             | GeneralCategory::Format
             | GeneralCategory::LineSeparator
             | GeneralCategory::ParagraphSeparator
-    ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(ch)
+    ) || ch == '\u{2800}'
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(ch)
 }
 
 /// One line of bounded length that steers nothing: what steers is a blank, what is too long is cut.
@@ -83,7 +84,7 @@ mod tests {
 
     /// One of each kind: C0, DEL, C1, directions, zero width, separators, tags, fillers, selectors.
     const STEERING: &str = "\u{0}\n\r\t\u{1b}\u{7f}\u{85}\u{9b}\u{ad}\u{61c}\u{180e}\u{200b}\u{200d}\u{200e}\u{200f}\
-        \u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{206f}\u{3164}\u{feff}\u{fff9}\u{110bd}\u{1bca0}\u{1d173}\
+        \u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{206f}\u{2800}\u{3164}\u{feff}\u{fff9}\u{110bd}\u{1bca0}\u{1d173}\
         \u{e0001}\u{e0041}\u{e0100}";
 
     #[test]

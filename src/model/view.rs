@@ -171,9 +171,14 @@ impl View {
 }
 
 /// The bytes that an escape stands for, and its length, if a text begins with one: `%41`, `&#65;`, `&#x41;`, `&quot;`,
-/// `\u0041`, `\u{41}`, `\x41`, `\"`.
+/// `\u0041`, `\u{41}`, `\x41`, `\"`, `\101`, `\000041 `. A short tag, such as `<b>`, stands for nothing.
 fn escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     match text {
+        [b'<', rest @ ..] => {
+            let end = rest.iter().position(|byte| *byte == b'>')?;
+            let is_tag = rest.first().is_some_and(|byte| *byte == b'/' || byte.is_ascii_alphabetic());
+            is_tag.then(|| (Vec::new(), end + 2))
+        }
         [b'%', high, low, ..] => Some((vec![byte(&[*high, *low])?], 3)),
         [b'&', b'#', b'x' | b'X', rest @ ..] => numbered(rest, 16, 3, b';'),
         [b'&', b'#', rest @ ..] => numbered(rest, 10, 2, b';'),
@@ -196,6 +201,10 @@ fn escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
         // What is left of `\u005a` where signs are taken out, as in an id.
         [b'u' | b'U', b'0', b'0', high, low, ..] => Some((vec![byte(&[*high, *low])?], 5)),
         [b'\\', b'x' | b'X', high, low, ..] => Some((vec![byte(&[*high, *low])?], 4)),
+        [b'\\', first, ..] if first.is_ascii_hexdigit() => numbered_by_style(text).or_else(|| {
+            // `\a` and its like are no numbers.
+            first.is_ascii_alphabetic().then(|| (vec![b' '], 2))
+        }),
         [b'\\', sign, ..] if sign.is_ascii_punctuation() => Some((vec![*sign], 2)),
         [b'\\', letter, ..] if letter.is_ascii_alphabetic() => Some((vec![b' '], 2)),
         _ => None,
@@ -210,6 +219,25 @@ fn unit(text: &[u8]) -> Option<u16> {
         }
         _ => None,
     }
+}
+
+/// A backslash and a number: three octal digits as in C, or hexadecimal ones as in style sheets, which have six of them or
+/// a blank behind.
+fn numbered_by_style(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let digits =
+        |most: usize| text[1..].iter().take(most).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let number = |count: usize, radix: u32| {
+        let digits = std::str::from_utf8(&text[1..=count]).ok()?;
+        char::from_u32(u32::from_str_radix(digits, radix).ok()?)
+    };
+    let count = digits(6);
+    let blank = usize::from(text.get(1 + count) == Some(&b' '));
+    if count == 6 || (count >= 2 && blank == 1 && count != 3) {
+        return Some((number(count, 16)?.to_string().into_bytes(), 1 + count + blank));
+    }
+    let octal = text.get(1..4)?.iter().all(|byte| (b'0'..=b'7').contains(byte));
+    let value = u8::try_from(u32::from(number(3, 8).filter(|_| octal)?)).ok()?;
+    Some((vec![value], 4))
 }
 
 fn byte(digits: &[u8]) -> Option<u8> {

@@ -273,6 +273,18 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], facts: &Facts, out: &mut Lea
             ));
         }
         match way {
+            Leaving::Removed if !basis.destroy && !basis.allow_delete && entry.unproven => {
+                made.clear();
+                out.findings.push(find(
+                    "a record that nothing proves says that this stack managed it, and it is not in the manifest".into(),
+                    &format!(
+                        "if that is so, put it back into the manifest, or add --allow-delete --delete {}; if not, somebody \
+                         else wrote the record: delete the Action that holds it",
+                        handle(address, seen)
+                    ),
+                    Level::Blocker,
+                ));
+            }
             Leaving::Removed if !basis.destroy && !basis.allow_delete => out.findings.push(find(
                 "it was managed by this stack and is no longer in the manifest".into(),
                 "run again with --allow-delete to take it away (or put its former value back), or put it back into the manifest",

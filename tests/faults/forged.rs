@@ -87,6 +87,26 @@ fn a_due_removal_that_somebody_wrote_into_the_record_takes_nothing_of_others_awa
 }
 
 #[test]
+fn what_a_record_without_proof_adds_is_not_called_managed_and_stands_against_an_apply() {
+    let mut bench = live();
+    let id = FOREIGN_STREAM;
+    let entry = created("log_stream", &[("id", id)], "Their SIEM");
+    forge(&bench, |held| drop(held.resources.insert("log_stream.siem".into(), entry)));
+    let plan = bench.plan();
+    let told = plan.blockers().find(|one| one.address == "log_stream.siem");
+    let told = told.unwrap_or_else(|| panic!("{}", shown(&plan)));
+    assert!(told.text.contains("nothing proves") && !told.text.starts_with("it was managed"), "{told:?}");
+    assert!(
+        told.help.contains(&format!("--delete {id}")) && told.help.contains("delete the Action"),
+        "{told:?}"
+    );
+    assert!(plan.steps.iter().all(|step| step.address != "log_stream.siem"), "{}", shown(&plan));
+    let mark = bench.stack.mark();
+    assert!(matches!(bench.ended(false), Ended::Failed(_)));
+    assert_eq!(bench.writes_since(mark), Vec::<String>::new());
+}
+
+#[test]
 fn what_only_a_record_without_proof_calls_ours_goes_when_it_is_named_and_not_before() {
     let mut bench = live();
     of_the_build_before(&bench);

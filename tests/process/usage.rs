@@ -14,6 +14,7 @@ fn usage_errors_have_their_own_exit_code() {
         &["plan", QUICKSTART, "--twin", "--lease-ttl", "soon"],
         &["plan", QUICKSTART, "--twin", "--lease-ttl", "0s"],
         &["plan", QUICKSTART, "--twin", "--lease-ttl", "-5s"],
+        &["plan", QUICKSTART, "--twin", "--lease-ttl", "11m"],
         &["plan", QUICKSTART, "--twin", "--lease-ttl", "99999999999999999999h"],
         &["plan", QUICKSTART, "--twin", "--request-timeout", "5 minutes"],
         &["plan", QUICKSTART, "--twin", "--rate-share", "0"],
