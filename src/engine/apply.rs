@@ -16,7 +16,7 @@ use super::store::Found;
 use crate::kinds::{self, Done, Resource, Run, Seen};
 use crate::ledger::HISTORY_MAX;
 use crate::model::call::Failed;
-use crate::model::ledger::{Applied, Entry, LEDGER_SCHEMA, Last, Ledger, Lost, NOT_BEFORE, Ownership};
+use crate::model::ledger::{Applied, Entry, LEDGER_SCHEMA, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::plan::{Event, Level, Plan, Step, Verb};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
@@ -435,26 +435,6 @@ impl<'a> Work<'a> {
         };
         self.took_effect(step, done);
         Ok(())
-    }
-
-    /// The waits before each look at what a step made. Without a record the next run knows of no lost create, so this one
-    /// looks until the list has to show it.
-    fn looks_ms(&self, may_repeat: bool) -> impl Iterator<Item = u64> + use<> {
-        let is_last = !may_repeat && !self.session.store.keeps();
-        LOOKS_MS.into_iter().chain(is_last.then_some(intent::UNTIL_SHOWN_MS).into_iter().flatten())
-    }
-
-    /// Notes a step that may have made what nobody finds yet.
-    fn lose(&mut self, step: &Step, failed: &Failed) {
-        let repeatable = kinds::by_name(&step.kind).is_none_or(|kind| kind.may_repeat(step));
-        if repeatable || !(is_unsure(failed) || matches!(failed, Failed::Misread(_))) {
-            return;
-        }
-        let at = timestamp(self.port.server_now_ms());
-        if let Some(intent) = &mut self.ledger.intent {
-            intent.lost.push(Lost { address: step.address.clone(), what: step.what.clone(), at });
-            self.lost_one = true;
-        }
     }
 
     fn took_effect(&mut self, step: &Step, done: Done) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use crate::kinds::{self, Resource, Seen};
-use crate::ledger::compact;
+use crate::model::ledger::compact;
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, Lost, Ownership};
 use crate::model::plan::{Finding, Level, Plan, Step};
 use crate::model::value::{Attrs, Value};
@@ -98,6 +98,8 @@ pub(super) fn as_left(entry: &mut Entry, seen: &Seen) {
             entry.left.push(field.clone());
         }
     }
+    let notes = seen.raw.get("notes").and_then(Json::as_object);
+    entry.notes.extend(notes.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
     entry.left.sort();
     entry.left.dedup();
 }

@@ -542,7 +542,7 @@ fn applied(found: &mut Found, seen: &BTreeMap<String, Seen>, declared: &[Resourc
         }
         for (field, wanted) in &begun.wanted {
             if now.attrs.get(field).and_then(Value::known) == Some(wanted) {
-                entry.fields.insert(field.clone(), Last::Plain(crate::ledger::compact(wanted)));
+                entry.fields.insert(field.clone(), Last::Plain(crate::model::ledger::compact(wanted)));
             }
         }
     }
@@ -600,7 +600,7 @@ fn receipt(want: &Resource, now: &Seen, restore: BTreeMap<String, Json>) -> Opti
     };
     let changed = now.exists && restore.iter().any(moved);
     let plain = |(field, value): (&String, &Value)| {
-        Some((field.clone(), Last::Plain(crate::ledger::compact(value.known()?))))
+        Some((field.clone(), Last::Plain(crate::model::ledger::compact(value.known()?))))
     };
     (made || changed || now.not_read).then(|| Entry {
         kind: want.kind.to_owned(),

@@ -10,7 +10,7 @@ pub mod seal;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 pub use crate::model::ledger::action_name;
 use crate::model::ledger::{LEDGER_SCHEMA, Ledger};
@@ -25,8 +25,6 @@ pub const TRIGGER_VERSION: &str = "v2";
 const SOURCE_MAX_BYTES: usize = 95_000;
 /// Runs kept in the history.
 pub const HISTORY_MAX: usize = 10;
-/// Texts longer than this are remembered by digest only.
-const PLAIN_MAX_CHARS: usize = 256;
 
 /// Why a ledger is not trusted. It is reported and treated as lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,16 +124,6 @@ pub fn parse(bytes: &[u8], stack: &str, tenant: &str, account: &str) -> Result<L
         return Err(Fault::Damaged);
     }
     Ok(ledger)
-}
-
-/// The remembered form of a plain value: long texts (source code) by digest.
-pub fn compact(value: &Json) -> Json {
-    match value.as_str() {
-        Some(text) if text.chars().count() > PLAIN_MAX_CHARS => {
-            json!({ "sha256": hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref()) })
-        }
-        _ => value.clone(),
-    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use ring::digest;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
+use super::random::hex;
 use super::value::Ids;
+
+/// Texts longer than this are remembered by digest only.
+const PLAIN_MAX_CHARS: usize = 256;
 
 /// Version of the ledger's JSON form. 2 has seals; a build that knows 1 only leaves such a record alone.
 pub const LEDGER_SCHEMA: u32 = 2;
@@ -172,6 +177,22 @@ pub struct Applied {
 pub struct Held {
     pub sid: String,
     pub ttl_ms: u64,
+}
+
+/// Whether a secret is as it was written: the mark has not moved, or our own draft has gone live since.
+pub fn same_mark(stamp: &Json, mark: &Json) -> bool {
+    stamp == mark
+        || stamp["draft"].is_string() && stamp["draft"] == mark["draft"] && mark["live"] == mark["draft"]
+}
+
+/// The remembered form of a plain value: long texts (source code) by digest.
+pub fn compact(value: &Json) -> Json {
+    match value.as_str() {
+        Some(text) if text.chars().count() > PLAIN_MAX_CHARS => {
+            json!({ "sha256": hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref()) })
+        }
+        _ => value.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], facts: &Facts, out: &mut Lea
         let mut made = kind.removal(address, seen, entry);
         let named = ["name", "friendly_name"].iter().all(|key| {
             match (entry.fields.get(*key), seen.attrs.get(*key).and_then(Value::known)) {
-                (Some(Last::Plain(was)), Some(there)) => *was == crate::ledger::compact(there),
+                (Some(Last::Plain(was)), Some(there)) => *was == crate::model::ledger::compact(there),
                 _ => true,
             }
         });
@@ -509,10 +509,15 @@ fn unmet(step: &Step, before: &Facts, after: &Facts) -> Option<(Level, String)> 
 /// its place.
 fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) {
     let sending = [kinds::action::PHONE.name, kinds::action::LEGACY.name];
+    let comes_back =
+        |step: &Step| sending.contains(&step.address.as_str()) && kinds::action::former::brings_back(step);
+    if let Some(at) = steps.iter().position(comes_back) {
+        steps[at + 1..].iter_mut().for_each(|step| drop(step.effects.remove("service")));
+    }
     let live = sending.iter().filter_map(|name| {
         let seen = basis.seen.get(*name).filter(|seen| !seen.raw_text("deployed_version").is_empty())?;
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(*name));
-        Some(kinds::action::runs_as_before(seen, entry))
+        Some(kinds::action::former::runs(seen, entry))
     });
     let live: Vec<bool> = live.collect();
     if live.is_empty() || live.contains(&false) {

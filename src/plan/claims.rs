@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use crate::kinds::Seen;
-use crate::ledger::{compact, prints::Prints};
+use crate::kinds::action::former;
+use crate::ledger::prints::Prints;
+use crate::model::ledger::compact;
 use crate::model::ledger::{Entry, Last, Ledger};
 use crate::model::plan::{Step, Verb};
 use crate::model::secret::{Origin, Secret};
@@ -31,6 +33,10 @@ pub fn claimant<'a>(others: &'a [Ledger], entry: &Entry, seen: &Seen, step: &Ste
 }
 
 fn is_broken(at: &str, theirs: &Entry, entry: &Entry, seen: &Seen, step: &Step) -> bool {
+    // What ran before this stack was theirs, if it is theirs.
+    if former::brings_back(step) {
+        return false;
+    }
     let ours = || names(&entry.ids).chain(names(&seen.ids));
     let is_told =
         |last: &Last| matches!(last, Last::Plain(Json::String(text)) if ours().any(|id| id == text));
@@ -59,13 +65,17 @@ pub fn sender(
 ) -> Option<String> {
     let goes = |address: &str| {
         let forgets = |step: &Step| step.op["key"] == json!("TWILIO_VERIFY_SID");
-        steps.iter().any(|step| step.address == address && (step.verb == Verb::Delete || forgets(step)))
+        let goes = |step: &Step| step.verb == Verb::Delete || forgets(step) || former::brings_back(step);
+        steps.iter().any(|step| step.address == address && goes(step))
     };
     let runs = |seen: &Seen| seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(json!(false)));
     let stays = |address: &str| seen.get(address).is_some_and(runs) && !goes(address);
     let (ledger, prints) = ours;
     let own = ledger.into_iter().flat_map(|ledger| &ledger.resources);
-    let own = own.filter(|(address, entry)| stays(address) && tells(entry, sid, prints));
+    let is_former =
+        |address: &str, entry| seen.get(address).is_some_and(|seen| former::runs(seen, Some(entry)));
+    let own = own
+        .filter(|(address, entry)| stays(address) && !is_former(address, entry) && tells(entry, sid, prints));
     let mut own = own.map(|(address, _)| format!("{address}, which stays, uses it"));
     own.next().or_else(|| {
         let uses = |other: &&Ledger| {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use crate::kinds::{Kind, Resource, Seen};
-use crate::ledger::compact;
 use crate::ledger::prints::Prints;
 use crate::model::ledger::{Entry, Last, Ledger};
+use crate::model::ledger::{compact, same_mark};
 use crate::model::plan::{Cause, FieldChange, Was};
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Part, Value};
@@ -201,12 +201,6 @@ fn compare(desired: &Value, observed: Option<&Value>, last: Option<&Last>, print
         },
         _ => Match::Differs,
     }
-}
-
-/// Whether a secret is as it was written: the mark has not moved, or our own draft has gone live since.
-fn same_mark(stamp: &Json, mark: &Json) -> bool {
-    stamp == mark
-        || stamp["draft"].is_string() && stamp["draft"] == mark["draft"] && mark["live"] == mark["draft"]
 }
 
 /// Who moved, for a field that differs.

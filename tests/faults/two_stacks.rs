@@ -4,9 +4,11 @@ use std::rc::Rc;
 
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
+use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::Action;
+use serde_json::{Map, Value as Json};
 
-use super::bench::{ACTION, Bench, Memory};
+use super::bench::{ACTION, Bench, Memory, shown};
 use crate::support::{ACCOUNT, DOMAIN, core_manifest, options};
 
 /// Takes the first one's Action over by its name, and has it send through a service of its own.
@@ -48,15 +50,98 @@ fn both() -> Bench {
     bench
 }
 
+/// What an Action runs, without the ids and times of the version.
+fn runs(action: &Action) -> Json {
+    let version = serde_json::to_value(action.live_version().expect("deployed")).expect("plain data");
+    let parts = ["code", "dependencies", "runtime", "secrets"];
+    parts.iter().map(|part| ((*part).to_owned(), version[*part].clone())).collect::<Map<_, _>>().into()
+}
+
+#[test]
+fn the_version_that_ran_before_a_takeover_runs_again_when_the_stack_goes() {
+    let mut bench = Bench::new(options(), core_manifest());
+    bench.converge("the first");
+    let before = runs(&sender(&bench));
+    bench.stack.text = second();
+    bench.later();
+    assert_eq!(bench.ended(false), Ended::Done, "the second");
+    assert_ne!(runs(&sender(&bench)), before);
+    bench.losses();
+    bench.later();
+    let plan = bench.stack.try_observe(true).unwrap_or_else(|failed| panic!("{failed}")).plan;
+    let step = plan.steps.iter().find(|step| step.address == "action").expect("a step");
+    let danger = step.danger.as_deref().unwrap_or_default();
+    assert!(danger.contains("runs again") && danger.contains("nobody can prove"), "{danger}");
+    let forked = bench.fork();
+    assert_eq!(bench.ended(true), Ended::Done, "the second goes");
+    assert_eq!(runs(&sender(&bench)), before);
+    let action = sender(&bench);
+    assert_eq!(
+        (action.secrets.len(), action.code.as_str()),
+        (4, before["code"].as_str().expect("code")),
+        "the draft too"
+    );
+    assert_eq!(services(&bench), ["Acme"]);
+    assert_eq!(losses(&bench), [""; 0]);
+    // Killed at each request, the next run finishes it.
+    for after in [false, true] {
+        for k in 1..40 {
+            let mut bench = forked.fork();
+            let _ = bench.run(Stop::kill(k, after), true);
+            bench.later();
+            assert_eq!(bench.ended(true), Ended::Done, "killed at {k}, {after}");
+            assert_eq!(runs(&sender(&bench)), before, "killed at {k}, {after}");
+            assert_eq!(services(&bench), ["Acme"], "killed at {k}, {after}");
+            assert!(sender(&bench).versions.len() <= 4, "killed at {k}, {after}");
+        }
+    }
+}
+
+#[test]
+fn a_version_that_cannot_come_back_is_told_and_what_runs_keeps_its_service() {
+    type Change = fn(&mut Action);
+    let table: [(&str, Change); 3] = [
+        ("is gone", |action| drop(action.versions.remove(0))),
+        ("other code", |action| action.code += "\n// theirs"),
+        ("other code", |action| {
+            let live = action.versions.last_mut().expect("one");
+            live.secrets[0].updated_at = "2026-11-21T00:00:00.000000001Z".into();
+        }),
+    ];
+    for (why, change) in table {
+        let mut bench = both();
+        {
+            let mut world = bench.world();
+            let actions = &mut world.tenant_mut(DOMAIN).actions;
+            change(actions.iter_mut().find(|action| action.name == ACTION).expect("the Action"));
+        }
+        let before = sender(&bench);
+        let plan = bench.stack.try_observe(true).unwrap_or_else(|failed| panic!("{failed}")).plan;
+        let told = plan.findings.iter().find(|one| one.address == "action" && one.text.contains(why));
+        assert!(told.is_some(), "{why}: {}", shown(&plan));
+        assert_eq!(bench.ended(true), Ended::Done, "{why}");
+        assert_eq!(sender(&bench), before, "{why}");
+        assert_eq!(services(&bench), ["Acme", "Second"], "{why}");
+    }
+}
+
 #[test]
 fn a_service_that_an_action_which_stays_sends_through_is_not_deleted() {
     let mut bench = both();
+    gone_by(&bench);
     let before = sender(&bench);
     assert_eq!(bench.ended(true), Ended::Done, "the second goes");
     assert_eq!(services(&bench), ["Acme", "Second"], "the Action still sends through the second");
     assert_eq!(sender(&bench), before);
     assert_eq!(losses(&bench), [""; 0]);
     assert!(bench.world().tenant_mut(DOMAIN).factor_enabled("sms"), "the first one wants it");
+}
+
+/// The version that ran before the second one is one of more than fifty.
+fn gone_by(bench: &Bench) {
+    let mut world = bench.world();
+    let actions = &mut world.tenant_mut(DOMAIN).actions;
+    actions.iter_mut().find(|action| action.name == ACTION).expect("the Action").versions.remove(0);
 }
 
 /// The second one has the phone off, which the first one wants on.
@@ -77,6 +162,7 @@ fn a_factor_comes_back_that_an_action_which_stays_sends_for() {
     assert_eq!(bench.ended(false), Ended::Done, "the second");
     assert!(!phone_is_on(&bench));
     bench.later();
+    gone_by(&bench);
     assert_eq!(bench.ended(true), Ended::Done, "the second goes");
     assert_eq!(services(&bench), ["Acme", "Second"], "the Action still sends through the second");
     assert!(phone_is_on(&bench), "its codes come, as before");
@@ -126,15 +212,15 @@ fn what_another_stack_has_on_record_since_stays_when_the_first_goes() {
 fn a_stack_with_its_record_in_a_file_goes_beside_another_one() {
     let mut bench = Bench::new(options(), core_manifest());
     bench.converge("the first");
+    let before = runs(&sender(&bench));
     bench.stack.store = Store::File(Rc::new(Memory::default()));
     bench.stack.text = second();
     bench.later();
     assert_eq!(bench.ended(false), Ended::Done, "the second");
     bench.losses();
     bench.later();
-    let before = sender(&bench);
     assert_eq!(bench.ended(true), Ended::Done, "the second goes");
-    assert_eq!(sender(&bench), before);
+    assert_eq!(runs(&sender(&bench)), before);
     assert_eq!(losses(&bench), [""; 0]);
     assert!(bench.world().tenant_mut(DOMAIN).factor_enabled("sms"), "the first one wants it");
 }

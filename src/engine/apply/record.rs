@@ -1,10 +1,12 @@
 //! How the result of a run gets on record: also where the first try fails, and where the lease is gone.
 
-use super::{OTHER_NONCE, Work};
+use super::{OTHER_NONCE, Work, is_unsure, timestamp};
 use crate::engine::intent;
 use crate::engine::lease::Lease;
+use crate::kinds;
 use crate::model::call::Failed;
-use crate::model::plan::Event;
+use crate::model::ledger::Lost;
+use crate::model::plan::{Event, Step};
 use crate::port::LOOKS_MS;
 
 /// How long after the look that found our intent alone on record, without the lease, the result may still be sent: one
@@ -12,6 +14,26 @@ use crate::port::LOOKS_MS;
 const RECORD_MS: u64 = 500;
 
 impl Work<'_> {
+    /// The waits before each look at what a step made. Without a record the next run knows of no lost create, so this one
+    /// looks until the list has to show it.
+    pub(super) fn looks_ms(&self, may_repeat: bool) -> impl Iterator<Item = u64> + use<> {
+        let is_last = !may_repeat && !self.session.store.keeps();
+        LOOKS_MS.into_iter().chain(is_last.then_some(intent::UNTIL_SHOWN_MS).into_iter().flatten())
+    }
+
+    /// Notes a step that may have made what nobody finds yet.
+    pub(super) fn lose(&mut self, step: &Step, failed: &Failed) {
+        let repeatable = kinds::by_name(&step.kind).is_none_or(|kind| kind.may_repeat(step));
+        if repeatable || !(is_unsure(failed) || matches!(failed, Failed::Misread(_))) {
+            return;
+        }
+        let at = timestamp(self.port.server_now_ms());
+        if let Some(intent) = &mut self.ledger.intent {
+            intent.lost.push(Lost { address: step.address.clone(), what: step.what.clone(), at });
+            self.lost_one = true;
+        }
+    }
+
     /// Whoever took the lease over has read our intent, and its own stands there now.
     pub(super) async fn may_record(&self, nonce: Option<&str>, lease: &Lease) -> Result<(), Failed> {
         let Some(nonce) = nonce.filter(|_| lease.is_lost(self.port)) else { return Ok(()) };

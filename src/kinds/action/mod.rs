@@ -5,10 +5,14 @@
 //! their last write can, and those say whether somebody else wrote.
 
 mod build;
+pub mod former;
 mod limits;
+mod remove;
 mod rows;
 pub(super) mod rules;
 mod wire;
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
@@ -18,7 +22,7 @@ use super::{
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
-use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::call::{Failed, Get, Repeat};
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Last, Ownership};
 use crate::model::manifest::Manifest;
@@ -28,8 +32,8 @@ use crate::port::{Reader, Writer};
 
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
-use wire::{LIVE_BEFORE, beside, body, is_draft_of, is_named, name_of, named_as, needs_deploy};
-pub use wire::{has_trigger, items, list, one, parse, runs_as_before};
+use wire::{beside, body, is_draft_of, is_named, name_of, named_as, needs_deploy};
+pub use wire::{has_trigger, items, list, one, parse};
 
 /// A trigger, as Auth0 names it ("Auth0 docs, Actions triggers", 2026-08).
 #[derive(Debug, PartialEq, Eq)]
@@ -115,18 +119,9 @@ impl Action {
         let live = &action["deployed_version"];
         if live.is_object() {
             seen.raw["told"] = json!((self.told)(text(live, "code")));
+            seen.raw["live_code"] = json!(text(live, "code").replace("\r\n", "\n"));
         }
         seen
-    }
-
-    /// Whether the Action still is the one that was planned with: nobody renamed it or gave it other code since.
-    async fn is_as_planned(&self, run: &Run<'_>, path: &str, reader: &Reader) -> Result<bool, Failed> {
-        let action = reader.fresh(&Get::whole(Api::Auth0, path.to_owned())).await?;
-        let (name, id) = (name_of(&run.seen.attrs), run.seen.ids.get("id"));
-        Ok(has_trigger(&action, self.trigger.id)
-            && text(&action, "name") == name
-            && Some(text(&action, "id")) == id.map(String::as_str)
-            && text(&action, "updated_at") == run.seen.raw_text("updated_at"))
     }
 }
 
@@ -368,6 +363,7 @@ impl Kind for Action {
                     "check names and versions of the dependencies; the Auth0 dashboard shows the build log",
                 );
             }
+            former::look(&mut seen, &hint, reader).await?;
             Ok(seen)
         })
     }
@@ -447,8 +443,11 @@ impl Kind for Action {
     }
 
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
-        if !seen.exists || seen.raw["on_trigger"] != json!(true) || entry.ownership == Ownership::Adopted {
+        if !seen.exists || seen.raw["on_trigger"] != json!(true) {
             return Vec::new();
+        }
+        if entry.ownership == Ownership::Adopted {
+            return former::back(self, address, seen, entry).into_iter().collect();
         }
         // Bindings are torn off only with what is known to be ours.
         let op = json!({ "do": "delete", "force": !entry.unproven });
@@ -458,7 +457,10 @@ impl Kind for Action {
         vec![step]
     }
 
-    fn removal_refusal(&self, address: &str, seen: &Seen, _entry: &Entry) -> Option<Finding> {
+    fn removal_refusal(&self, address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
+        if seen.exists {
+            return former::refusal(address, seen, entry);
+        }
         let [name, id] =
             ["/elsewhere/0", "/elsewhere/1"].map(|at| seen.raw.pointer(at).and_then(Json::as_str));
         let (name, id) = name.zip(id)?;
@@ -478,7 +480,7 @@ impl Kind for Action {
             "draft" if step.creates => &["create:actions"],
             "draft" => &["update:actions"],
             // A deployment is a creation to the API: it makes a version.
-            "deploy" => &["create:actions"],
+            "deploy" | former::DO => &["create:actions"],
             _ => &["delete:actions"],
         }
     }
@@ -523,11 +525,7 @@ impl Kind for Action {
                     }
                     // The same draft twice is the same draft; only another build is started.
                     let made = writer.json(Method::Patch, path, body, Repeat::Safe).await?;
-                    let seen = named(self.read(&made, wanted), "id")?;
-                    let live = run.seen.raw_text("deployed_version");
-                    let before = (run.entry.is_none() && !live.is_empty())
-                        .then(|| (LIVE_BEFORE.to_owned(), json!(live)));
-                    Ok(Done { seen, notes: before.into_iter().collect() })
+                    Ok(Done::seen(named(self.read(&made, wanted), "id")?))
                 }
                 "deploy" => {
                     let action = built(&run, &id, writer.reader()).await?;
@@ -549,34 +547,8 @@ impl Kind for Action {
                         .await?;
                     Ok(Done::seen(deployed(self, &run, &id, text(&version, "id"), writer.reader()).await?))
                 }
-                _ => {
-                    let mut gone = writer.json(Method::Delete, &path, Json::Null, Repeat::Safe).await;
-                    // Bound by an entry that no record knows: it is an entry of our own Action, and goes with it.
-                    let bound = gone.as_ref().is_err_and(|failed| failed.status() == Some(409));
-                    if bound && run.step.op["force"] == json!(true) {
-                        if !self.is_as_planned(&run, &path, writer.reader()).await? {
-                            return Err(Failed::NotDone(
-                                "somebody else changed the Action since this was planned, and it is bound: it is not \
-                                 deleted by force; plan again"
-                                    .into(),
-                            ));
-                        }
-                        let path = format!("{path}?force=true");
-                        gone = writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await;
-                    }
-                    match gone {
-                        Ok(_) => Ok(Done::seen(Seen::default())),
-                        Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
-                        // A provider that is switched off may hold on to it as well; the documents do not say.
-                        Err(Failed::Refused(refusal)) if refusal.status == 409 && !refusal.unsure => {
-                            Err(Failed::NotDone(format!(
-                                "{}; {KEEPS} holds on to it: switch it to another type or delete it, then go on",
-                                Failed::Refused(refusal)
-                            )))
-                        }
-                        Err(failed) => Err(failed),
-                    }
-                }
+                former::DO => former::run(self, &run, writer).await,
+                _ => remove::run(self, &run, writer).await,
             }
         })
     }
@@ -598,6 +570,9 @@ impl Kind for Action {
                         Err(Failed::Unknown(format!("{} Actions named {name:?} exist", several.len())))
                     }
                 };
+            }
+            if what == former::DO {
+                return former::settle(self, &run, reader).await;
             }
             let id = run.seen.ids.get("id").cloned().unwrap_or_default();
             if what == "deploy" {
@@ -651,6 +626,14 @@ impl Kind for Action {
 
     fn in_between(&self, field: &str) -> bool {
         field == "deployed"
+    }
+
+    /// With the version that runs: the whole of what ran before is known by it.
+    fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
+        let plain = |(field, value): (&String, &Value)| Some((field.clone(), value.known()?.clone()));
+        let live = Some(seen.raw_text("deployed_version")).filter(|live| !live.is_empty());
+        let version = live.map(|live| (former::VERSION.to_owned(), json!(live)));
+        seen.attrs.iter().filter_map(plain).chain(version).collect()
     }
 
     /// A dependency that the manifest leaves floating reads back resolved on some tenants; that is no drift.

@@ -8,7 +8,6 @@ use super::Trigger;
 use super::rows::RUNTIMES;
 use crate::kinds::{Run, Seen, entries, text};
 use crate::model::call::{Api, Failed, Get, Paging};
-use crate::model::ledger::Entry;
 use crate::model::value::{Attrs, Value};
 
 /// The one call that lists Actions; at most 100 exist in a tenant.
@@ -130,16 +129,6 @@ pub(super) fn body(desired: &Attrs, create: Option<&Trigger>, with_secrets: bool
         body["secrets"] = json!(part("secrets.", "name", "value"));
     }
     body
-}
-
-/// Note of an Action that was there before this stack: the version that ran then.
-pub(super) const LIVE_BEFORE: &str = "live_before";
-
-/// Whether the code that runs was there before this stack, which has not deployed its own yet: it sends through what it was
-/// told of then, whatever becomes of ours.
-pub fn runs_as_before(seen: &Seen, entry: Option<&Entry>) -> bool {
-    let live = seen.raw_text("deployed_version");
-    !live.is_empty() && entry.is_none_or(|entry| entry.notes.get(LIVE_BEFORE) == Some(&json!(live)))
 }
 
 /// Reads an Action in any reply. Fields are the draft's; `deployed` says whether the draft is what runs.

@@ -1,0 +1,162 @@
+//! The version that ran before this stack took an Action over: it comes back when the stack goes.
+//!
+//! Secrets and dependencies belong to a version and come back with it ("Auth0 docs, manage versions of Actions", 2026-08).
+//! Auth0 keeps 50 versions of an Action.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::Action;
+use super::build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, deployed};
+use super::wire::one;
+use crate::kinds::{Done, Hint, Run, Seen, step, text};
+
+use crate::model::api::Method;
+use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::ledger::{Entry, Last, Ownership, compact, same_mark};
+use crate::model::plan::{Facts, Finding, Level, Step, Verb};
+use crate::model::value::Value;
+use crate::port::{Reader, Writer};
+
+/// Field of what is put back: the id of the version that ran.
+pub(super) const VERSION: &str = "version";
+/// Note of an entry: the id of the version that this stack made of the former one.
+const BACK: &str = "back";
+/// What a step of this module is called in its `op`.
+pub(super) const DO: &str = "former_version";
+
+/// Whether the code that runs is what ran before this stack: it sends through what it was told of then, whatever becomes of
+/// ours.
+pub fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
+    let live = seen.raw_text("deployed_version");
+    let is_live = |id: Option<&Json>| id == Some(&json!(live));
+    !live.is_empty()
+        && entry.is_none_or(|entry| is_live(entry.restore.get(VERSION)) || is_live(entry.notes.get(BACK)))
+}
+
+/// Whether a step brings a former version back.
+pub fn brings_back(step: &Step) -> bool {
+    step.op["do"] == json!(DO)
+}
+
+/// Reads the former version where it has to come back: into `raw` as `former`.
+pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(), Failed> {
+    let Some(entry) = hint.entry.filter(|_| hint.want.is_none()) else { return Ok(()) };
+    let is_left = seen.exists
+        && entry.ownership == Ownership::Adopted
+        && !seen.raw_text("deployed_version").is_empty()
+        && !runs(seen, Some(entry));
+    let id = seen.ids.get("id").filter(|_| is_left);
+    let Some((id, version)) = id.zip(entry.restore.get(VERSION).and_then(Json::as_str)) else {
+        return Ok(());
+    };
+    let path = format!("/api/v2/actions/actions/{id}/versions/{version}");
+    match reader.get(&Get::whole(Api::Auth0, path)).await {
+        Ok(version) => {
+            let destroying = hint.intent.is_some_and(|intent| intent.destroy);
+            let code = text(&version, "code").replace("\r\n", "\n");
+            seen.raw["former"] = json!({ "code": code, "destroying": destroying });
+            Ok(())
+        }
+        Err(failed) if matches!(failed.status(), Some(400 | 404)) => Ok(()),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// Why the former version does not come back; `None`: it does, or it runs.
+pub(super) fn refusal(address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
+    if !seen.exists
+        || entry.ownership != Ownership::Adopted
+        || seen.raw_text("deployed_version").is_empty()
+        || runs(seen, Some(entry))
+    {
+        return None;
+    }
+    let version = entry.restore.get(VERSION).and_then(Json::as_str);
+    let was_there = entry.restore.get("deployed") == Some(&json!(true));
+    let why = match (version, &seen.raw["former"]) {
+        (Some(version), Json::Null) => {
+            format!("the version that ran before this stack ({version}) is gone: Auth0 keeps 50 of them")
+        }
+        (Some(_), _) if !is_ours(seen, entry) => "somebody else has deployed other code since".to_owned(),
+        (Some(_), _) => return None,
+        (None, _) if was_there => "which version ran before this stack is not on record".to_owned(),
+        (None, _) => "no version of it ran before this stack".to_owned(),
+    };
+    Some(Finding {
+        address: address.to_owned(),
+        text: format!("it stays, and what is deployed runs on with the secrets that it has: {why}"),
+        help: "deploy the right version in the Auth0 dashboard, or delete the Action, and revoke the API key that it was given"
+            .into(),
+        level: Level::Warning,
+    })
+}
+
+/// Whether what runs is what this stack deployed, or the former version, which a destroy brought back before it died.
+fn is_ours(seen: &Seen, entry: &Entry) -> bool {
+    let as_left = |(field, last): (&String, &Last)| match (last, seen.attrs.get(field)) {
+        (Last::Plain(was), Some(Value::Known(there))) => *was == compact(there),
+        (Last::Print { stamp, .. }, Some(Value::Stamp(mark))) => same_mark(stamp, mark),
+        _ => false,
+    };
+    let former = &seen.raw["former"];
+    let brought_back = former["destroying"] == json!(true) && seen.raw["live_code"] == former["code"];
+    entry.fields.iter().all(as_left) || brought_back
+}
+
+/// The step that brings the former version back.
+pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
+    let version = entry.restore.get(VERSION).and_then(Json::as_str)?;
+    if seen.raw["former"].is_null() || runs(seen, Some(entry)) || !is_ours(seen, entry) {
+        return None;
+    }
+    let op = json!({ "do": DO, "version": version });
+    let what = "deploy the version that ran before";
+    let mut step = step(address, row.name, Verb::Update, row.stages.remove, what, op);
+    step.reason = "it was there before this stack".into();
+    step.danger = Some(format!(
+        "the version of the Action that ran before this stack ({version}) runs again, with its own secrets and packages; \
+         whether they still work nobody can prove"
+    ));
+    step.effects = Facts::from([
+        (row.fact.to_owned(), json!("deployed")),
+        (format!("{}.limits", row.name), Json::Null),
+        ("service".to_owned(), Json::Null),
+    ]);
+    step.effects.extend((row.told)(text(&seen.raw["former"], "code")));
+    Some(step)
+}
+
+/// Deploys it, if what runs is still what was planned with.
+pub(super) async fn run(row: &Action, run: &Run<'_>, writer: &mut Writer) -> Result<Done, Failed> {
+    let id = run.seen.ids.get("id").cloned().unwrap_or_default();
+    let action = writer.reader().fresh(&one(&id)).await?;
+    if text(&action["deployed_version"], "id") != run.seen.raw_text("deployed_version") {
+        let text = "somebody else deployed another version of the Action in the meantime; plan again";
+        return Err(Failed::NotDone(text.into()));
+    }
+    let path = format!("/api/v2/actions/actions/{id}/versions/{}/deploy", text(&run.step.op, "version"));
+    let version =
+        writer.json(Method::Post, path, json!({ "update_draft": true }), Repeat::NeverBlind).await?;
+    Ok(done(deployed(row, run, &id, text(&version, "id"), writer.reader()).await?))
+}
+
+/// Reads show a deployment only after a while, and a second one would be a second version.
+pub(super) async fn settle(row: &Action, run: &Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
+    let id = run.seen.ids.get("id").cloned().unwrap_or_default();
+    for _ in 0..SETTLE_LOOKS {
+        reader.sleep_ms(DEPLOY_PAUSE_MS).await;
+        let seen = row.read(&reader.fresh(&one(&id)).await?, "");
+        let live = seen.raw_text("deployed_version");
+        if !live.is_empty() && live != run.seen.raw_text("deployed_version") {
+            return Ok(Some(done(seen)));
+        }
+    }
+    Ok(None)
+}
+
+fn done(seen: Seen) -> Done {
+    let live = seen.raw_text("deployed_version").to_owned();
+    Done { seen, notes: BTreeMap::from([(BACK.to_owned(), json!(live))]) }
+}

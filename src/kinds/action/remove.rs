@@ -1,0 +1,52 @@
+//! Taking an Action away.
+
+use serde_json::{Value as Json, json};
+
+use super::wire::{has_trigger, name_of};
+use super::{Action, KEEPS};
+use crate::kinds::{Done, Run, Seen, text};
+use crate::model::api::Method;
+use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::port::{Reader, Writer};
+
+/// Deletes it; by force only while it is what was planned with.
+pub(super) async fn run(row: &Action, run: &Run<'_>, writer: &mut Writer) -> Result<Done, Failed> {
+    let path =
+        format!("/api/v2/actions/actions/{}", run.seen.ids.get("id").map(String::as_str).unwrap_or_default());
+    let mut gone = writer.json(Method::Delete, &path, Json::Null, Repeat::Safe).await;
+    // Bound by an entry that no record knows: it is an entry of our own Action, and goes with it.
+    let bound = gone.as_ref().is_err_and(|failed| failed.status() == Some(409));
+    if bound && run.step.op["force"] == json!(true) {
+        if !is_as_planned(row, run, &path, writer.reader()).await? {
+            return Err(Failed::NotDone(
+                "somebody else changed the Action since this was planned, and it is bound: it is not \
+                 deleted by force; plan again"
+                    .into(),
+            ));
+        }
+        let path = format!("{path}?force=true");
+        gone = writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await;
+    }
+    match gone {
+        Ok(_) => Ok(Done::seen(Seen::default())),
+        Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
+        // A provider that is switched off may hold on to it as well; the documents do not say.
+        Err(Failed::Refused(refusal)) if refusal.status == 409 && !refusal.unsure => {
+            Err(Failed::NotDone(format!(
+                "{}; {KEEPS} holds on to it: switch it to another type or delete it, then go on",
+                Failed::Refused(refusal)
+            )))
+        }
+        Err(failed) => Err(failed),
+    }
+}
+
+/// Whether the Action still is the one that was planned with: nobody renamed it or gave it other code since.
+async fn is_as_planned(row: &Action, run: &Run<'_>, path: &str, reader: &Reader) -> Result<bool, Failed> {
+    let action = reader.fresh(&Get::whole(Api::Auth0, path.to_owned())).await?;
+    let (name, id) = (name_of(&run.seen.attrs), run.seen.ids.get("id"));
+    Ok(has_trigger(&action, row.trigger.id)
+        && text(&action, "name") == name
+        && Some(text(&action, "id")) == id.map(String::as_str)
+        && text(&action, "updated_at") == run.seen.raw_text("updated_at"))
+}
