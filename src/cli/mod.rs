@@ -7,6 +7,7 @@ mod drift;
 mod exit;
 mod json;
 mod mistaken;
+mod pace;
 mod plan;
 mod setup;
 mod show;

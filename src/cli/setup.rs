@@ -11,6 +11,7 @@ use ring::digest;
 use serde_json::json;
 
 use super::json::Document;
+use super::pace::Pace;
 use super::{domain, drawing, mistaken};
 use crate::diag::{Diagnostic, Severity};
 use crate::engine::lease::TTL_MAX_MS;
@@ -634,11 +635,15 @@ impl Audit {
 pub fn progress(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(TenantId, Event) + use<> {
     let mut say = Say::new(shell.scrub.clone(), shell.color);
     let clock = crate::shell::clock::Clock::start();
-    let mut polled = String::new();
+    let mut pace = Pace::default();
     move |_, event| {
-        let now = crate::engine::apply::timestamp(clock.now_ms());
+        let now_ms = clock.now_ms();
+        let now = crate::engine::apply::timestamp(now_ms);
         if let Err(error) = audit.borrow_mut().hear(&event, now) {
             say.err_line(format!("  the audit file cannot be written: {error}"));
+        }
+        if let Some(line) = pace.hear(&event, now_ms) {
+            say.err_one_line(line);
         }
         match event {
             Event::Request { host, method, path, status, attempt, ms, .. } => {
@@ -651,20 +656,10 @@ pub fn progress(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(TenantId
                     say.err_one_line(format!("  waiting {} s for {host}: {why}", ms.div_ceil(1000)));
                 }
             }
-            Event::StepStarted { number, of, address, what } => {
-                say.err_one_line(format!("  [{number}/{of}] {address}: {what}"));
-            }
             Event::StepDone { number, address, .. } => {
                 tracing::debug!(target: "lockstep::step", "step {number} ({address}) done");
             }
-            Event::Polling { address, state } => {
-                // Polls repeat themselves; a person wants to know what is waited for, once.
-                let line = format!("  {address}: waiting ({state})");
-                if line != polled {
-                    say.err_one_line(&line);
-                    polled = line;
-                }
-            }
+            Event::StepStarted { .. } | Event::Polling { .. } => {}
             Event::Notice(text) => say.err_one_line(format!("  {text}")),
         }
     }

@@ -20,7 +20,7 @@ use crate::model::value::Value;
 use crate::port::{Reader, Writer};
 
 /// Field of what is put back: the id of the version that ran.
-pub(super) const VERSION: &str = "version";
+pub(super) const VERSION: &str = "deployed_version";
 /// Note of an entry: the id of the version that this stack made of the former one.
 const BACK: &str = "back";
 /// What a step of this module is called in its `op`.

@@ -1,0 +1,73 @@
+//! What a person reads of steps as they go.
+
+use crate::model::plan::Event;
+
+/// Which step runs, what it waits for and since when, and how long it took.
+#[derive(Default)]
+pub struct Pace {
+    /// `[number/of]` of the step that runs.
+    step: String,
+    began_ms: u64,
+    polled: String,
+    told_ms: u64,
+}
+
+impl Pace {
+    /// A wait that lasts is told of again after this.
+    const AGAIN_MS: u64 = 10_000;
+
+    /// The line that an event is worth. A step of less than a second is worth no word on how long it took, and polls repeat
+    /// themselves.
+    pub fn hear(&mut self, event: &Event, now_ms: u64) -> Option<String> {
+        match event {
+            Event::StepStarted { number, of, address, what } => {
+                *self = Pace { step: format!("[{number}/{of}]"), began_ms: now_ms, ..Pace::default() };
+                Some(format!("  {} {address}: {what}", self.step))
+            }
+            Event::StepDone { .. } => {
+                let took_s = now_ms.saturating_sub(self.began_ms) / 1000;
+                (took_s > 0).then(|| format!("  {} done after {took_s} s", self.step))
+            }
+            Event::Polling { address, state } => {
+                let line = format!("  {address}: waiting ({state})");
+                let is_new = line != self.polled;
+                if !is_new && now_ms.saturating_sub(self.told_ms) < Pace::AGAIN_MS {
+                    return None;
+                }
+                self.told_ms = now_ms;
+                self.polled.clone_from(&line);
+                let so_far_s = now_ms.saturating_sub(self.began_ms) / 1000;
+                Some(if so_far_s > 0 { format!("{line}, {so_far_s} s so far") } else { line })
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_tells_what_it_waits_for_since_when_and_how_long_it_took() {
+        let (address, what) = ("action".to_owned(), "deploy".to_owned());
+        let started =
+            |number| Event::StepStarted { number, of: 2, address: address.clone(), what: what.clone() };
+        let done = Event::StepDone { number: 1, address: address.clone(), what: what.clone() };
+        let polling = |state: &str| Event::Polling { address: address.clone(), state: state.into() };
+        let told = [
+            (started(1), 1_000, Some("  [1/2] action: deploy")),
+            (polling("building"), 1_500, Some("  action: waiting (building)")),
+            (polling("building"), 9_000, None),
+            (polling("building"), 11_600, Some("  action: waiting (building), 10 s so far")),
+            (polling("retrying"), 13_000, Some("  action: waiting (retrying), 12 s so far")),
+            (done.clone(), 15_900, Some("  [1/2] done after 14 s")),
+            (started(2), 16_000, Some("  [2/2] action: deploy")),
+            (done, 16_900, None),
+        ];
+        let mut pace = Pace::default();
+        for (event, now_ms, line) in told {
+            assert_eq!(pace.hear(&event, now_ms).as_deref(), line, "{event:?} at {now_ms}");
+        }
+    }
+}
