@@ -117,7 +117,8 @@ pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> O
     step.reason = "it was there before this stack".into();
     step.danger = Some(format!(
         "the version of the Action that ran before this stack ({version}) runs again, with its own secrets and packages; \
-         whether they still work nobody can prove"
+         whether they still work nobody can prove, and where they do not, {}",
+        row.stops
     ));
     step.effects = Facts::from([
         (row.fact.to_owned(), json!("deployed")),

@@ -81,6 +81,8 @@ pub struct Action {
     pub told: fn(&str) -> Facts,
     /// What users notice of a deployment, in words.
     pub danger: fn(&Diff<'_>) -> Option<String>,
+    /// What stops where its code does not work, in words.
+    pub stops: &'static str,
     /// What must still hold right before a deployment.
     pub ready: Option<Ready>,
     pub stages: Stages,
