@@ -80,6 +80,7 @@ fn paths_named_by(source: &str) -> BTreeSet<String> {
 fn template(path: &str) -> String {
     let segments = path.split('/').map(|segment| match (segment.starts_with('{'), path) {
         (false, _) => segment,
+        (true, _) if segment == "{version}" => "{version_id}",
         (true, path) if path.starts_with("/actions/triggers/") => "{trigger_id}",
         (true, path) if path.starts_with("/guardian/factors/") => "{name}",
         (true, _) => "{id}",

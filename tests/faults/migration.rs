@@ -28,6 +28,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     one_name_serves_both_ways,
     the_way_back_is_refused_with_the_reason,
     a_migration_that_was_called_off_before_the_flag_goes_back,
+    a_former_value_that_nothing_carries_any_more_is_left_and_destroy_ends,
 ];
 
 const DAY_MS: u64 = 24 * 3_600_000;

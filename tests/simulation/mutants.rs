@@ -332,8 +332,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "credentials are handed on untried",
         "src/kinds/handed_on.rs",
-        "DEAD.contains(&code)",
-        "DEAD.contains(&code) && false",
+        "DEAD.contains(&code) => Said::No",
+        "DEAD.contains(&code) => Said::Yes",
         &["test faults::credentials::a_wrong_secret_does_not_reach_a_sender_that_works"],
     ),
     mutant(

@@ -137,7 +137,8 @@ pub(super) async fn run(row: &Action, run: &Run<'_>, writer: &mut Writer) -> Res
         let text = "somebody else deployed another version of the Action in the meantime; plan again";
         return Err(Failed::NotDone(text.into()));
     }
-    let path = format!("/api/v2/actions/actions/{id}/versions/{}/deploy", text(&run.step.op, "version"));
+    let version = text(&run.step.op, "version");
+    let path = format!("/api/v2/actions/actions/{id}/versions/{version}/deploy");
     let version =
         writer.json(Method::Post, path, json!({ "update_draft": true }), Repeat::NeverBlind).await?;
     Ok(done(deployed(row, run, &id, text(&version, "id"), writer.reader()).await?))

@@ -12,6 +12,8 @@ const USED: Endpoints = &[
     (&[Get, Post], "/actions/actions"),
     (&[Get, Patch, Delete], "/actions/actions/{id}"),
     (&[Post], "/actions/actions/{id}/deploy"),
+    (&[Get], "/actions/actions/{id}/versions/{version_id}"),
+    (&[Post], "/actions/actions/{id}/versions/{version_id}/deploy"),
     (&[Get, Patch], "/actions/triggers/{trigger_id}/bindings"),
     (&[Get], "/guardian/factors"),
     (&[Put], "/guardian/factors/{name}"),
