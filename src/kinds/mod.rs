@@ -436,7 +436,7 @@ pub(crate) fn array<'a>(reply: &'a Json, what: &str) -> Result<&'a [Json], Faile
 }
 
 /// Whether a text of a reply can be the id of an object: one segment of a path, and nothing that would lead to another.
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_graphic() && !b"/?#%\\".contains(&byte);
     !text.is_empty() && text.bytes().all(fits) && !matches!(text, "." | "..")
 }

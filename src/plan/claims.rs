@@ -68,7 +68,11 @@ pub fn sender(
         let goes = |step: &Step| step.verb == Verb::Delete || forgets(step) || former::brings_back(step);
         steps.iter().any(|step| step.address == address && goes(step))
     };
-    let runs = |seen: &Seen| seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(json!(false)));
+    // An Action runs by its deployed version, whatever its draft has become.
+    let runs = |seen: &Seen| match seen.raw.get("deployed_version").and_then(Json::as_str) {
+        Some(live) => seen.exists && !live.is_empty(),
+        None => seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(json!(false))),
+    };
     let stays = |address: &str| seen.get(address).is_some_and(runs) && !goes(address);
     let (ledger, prints) = ours;
     let own = ledger.into_iter().flat_map(|ledger| &ledger.resources);

@@ -100,7 +100,12 @@ fn the_version_that_ran_before_a_takeover_runs_again_when_the_stack_goes() {
 #[test]
 fn a_version_that_cannot_come_back_is_told_and_what_runs_keeps_its_service() {
     type Change = fn(&mut Action);
-    let table: [(&str, Change); 3] = [
+    let table: [(&str, Change); 4] = [
+        // The draft alone: what runs is ours all the same.
+        ("changed its draft", |action| {
+            action.code += "\n// theirs";
+            action.draft_version = None;
+        }),
         ("is gone", |action| drop(action.versions.remove(0))),
         ("other code", |action| action.code += "\n// theirs"),
         ("other code", |action| {

@@ -365,11 +365,11 @@ pub const MUTANTS: &[Mutant] = &[
         &["test faults::two_stacks::what_another_stack_has_on_record_since_stays_when_the_first_goes"],
     ),
     mutant(
-        "the record is written again without the lease",
-        "src/engine/mod.rs",
-        "Call::Write(_, Writes::Step | Writes::Record))",
-        "Call::Write(_, Writes::Step))",
-        &["test faults::rivals::an_interrupted_run_does_not_repeat_its_record_after_the_lease"],
+        "a lost create is noted once or not at all",
+        "src/engine/apply/record.rs",
+        "(true, _) => &intent::UNTIL_SHOWN_MS",
+        "(true, _) => &[]",
+        &["test faults::waits::a_lost_create_is_noted_although_the_record_refuses_at_first"],
     ),
     mutant(
         "what a killed destroy put back stays on record as ours",

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::Action;
 use super::build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, deployed};
 use super::wire::one;
-use crate::kinds::{Done, Hint, Run, Seen, step, text};
+use crate::kinds::{Done, Hint, Run, Seen, is_id, step, text};
 
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
@@ -35,6 +35,11 @@ pub fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
         && entry.is_none_or(|entry| is_live(entry.restore.get(VERSION)) || is_live(entry.notes.get(BACK)))
 }
 
+/// The version that ran, on record. What is no id is none: it would lead to another object.
+fn version_of(entry: &Entry) -> Option<&str> {
+    entry.restore.get(VERSION).and_then(Json::as_str).filter(|id| is_id(id))
+}
+
 /// Whether a step brings a former version back.
 pub fn brings_back(step: &Step) -> bool {
     step.op["do"] == json!(DO)
@@ -48,11 +53,10 @@ pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> R
         && !seen.raw_text("deployed_version").is_empty()
         && !runs(seen, Some(entry));
     let id = seen.ids.get("id").filter(|_| is_left);
-    let Some((id, version)) = id.zip(entry.restore.get(VERSION).and_then(Json::as_str)) else {
-        return Ok(());
-    };
+    let Some((id, version)) = id.zip(version_of(entry)) else { return Ok(()) };
     let path = format!("/api/v2/actions/actions/{id}/versions/{version}");
     match reader.get(&Get::whole(Api::Auth0, path)).await {
+        Ok(found) if text(&found, "id") != version => Ok(()),
         Ok(version) => {
             let destroying = hint.intent.is_some_and(|intent| intent.destroy);
             let code = text(&version, "code").replace("\r\n", "\n");
@@ -73,13 +77,17 @@ pub(super) fn refusal(address: &str, seen: &Seen, entry: &Entry) -> Option<Findi
     {
         return None;
     }
-    let version = entry.restore.get(VERSION).and_then(Json::as_str);
+    let version = version_of(entry);
     let was_there = entry.restore.get("deployed") == Some(&json!(true));
     let why = match (version, &seen.raw["former"]) {
         (Some(version), Json::Null) => {
-            format!("the version that ran before this stack ({version}) is gone: Auth0 keeps 50 of them")
+            format!(
+                "the version that ran before this stack ({version}) is gone: Auth0 does not give it, and keeps 50"
+            )
         }
-        (Some(_), _) if !is_ours(seen, entry) => "somebody else has deployed other code since".to_owned(),
+        (Some(_), _) if !is_ours(seen, entry) => {
+            "somebody else has changed its draft or deployed other code since".to_owned()
+        }
         (Some(_), _) => return None,
         (None, _) if was_there => "which version ran before this stack is not on record".to_owned(),
         (None, _) => "no version of it ran before this stack".to_owned(),
@@ -107,7 +115,7 @@ fn is_ours(seen: &Seen, entry: &Entry) -> bool {
 
 /// The step that brings the former version back.
 pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
-    let version = entry.restore.get(VERSION).and_then(Json::as_str)?;
+    let version = version_of(entry)?;
     if seen.raw["former"].is_null() || runs(seen, Some(entry)) || !is_ours(seen, entry) {
         return None;
     }
@@ -133,8 +141,10 @@ pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> O
 pub(super) async fn run(row: &Action, run: &Run<'_>, writer: &mut Writer) -> Result<Done, Failed> {
     let id = run.seen.ids.get("id").cloned().unwrap_or_default();
     let action = writer.reader().fresh(&one(&id)).await?;
-    if text(&action["deployed_version"], "id") != run.seen.raw_text("deployed_version") {
-        let text = "somebody else deployed another version of the Action in the meantime; plan again";
+    let is_as_planned = text(&action["deployed_version"], "id") == run.seen.raw_text("deployed_version")
+        && text(&action, "updated_at") == run.seen.raw_text("updated_at");
+    if !is_as_planned {
+        let text = "somebody else changed or deployed the Action in the meantime; plan again";
         return Err(Failed::NotDone(text.into()));
     }
     let version = text(&run.step.op, "version");
