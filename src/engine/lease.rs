@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 use crate::kinds::text;
 use crate::model::api::Method;
-use crate::model::call::{Api, Body, Failed, Get, Repeat, Write};
+use crate::model::call::{Api, Body, Failed, Get, Refusal, Repeat, Write};
 use crate::model::ledger::{Held, Ledger};
 use crate::model::plan::Event;
 use crate::model::random::hex;
@@ -121,6 +121,9 @@ pub async fn standing(tenant: &str, reader: &Reader) -> Result<Option<Standing>,
         Ok(service) if !is_sid(text(&service, "sid")) || !service["friendly_name"].is_string() => {
             Err(Failed::Misread("Serverless: the reply for the lease names no SID and owner".into()))
         }
+        Ok(service) if service["unique_name"].as_str().is_some_and(|name| name != unique_name(tenant)) => {
+            Err(Failed::Misread("Serverless: the reply for the lease is another service".into()))
+        }
         Ok(service) => Ok(Some(Standing {
             sid: text(&service, "sid").to_owned(),
             owner: line(text(&service, "friendly_name")),
@@ -128,6 +131,13 @@ pub async fn standing(tenant: &str, reader: &Reader) -> Result<Option<Standing>,
         Err(failed) if failed.status() == Some(404) => Ok(None),
         Err(failed) => Err(failed),
     }
+}
+
+/// Whether a refusal of the lease's create may mean that its name is taken, or that the account has no room for another
+/// service (20001). A gateway's redirection means neither.
+fn is_full_or_taken(refusal: &Refusal) -> bool {
+    let by_twilio = refusal.code.as_deref().is_some_and(|code| code.parse::<u32>().is_ok());
+    matches!(refusal.status, 400 | 409) || ((400..500).contains(&refusal.status) && by_twilio)
 }
 
 /// Deletes a lease by its SID; gone already is fine.
@@ -213,7 +223,7 @@ impl Lease {
                     )));
                     return Ok(Taken::Lease(lease));
                 }
-                Err(Failed::Refused(refusal)) if refusal.status < 500 => {
+                Err(Failed::Refused(refusal)) if is_full_or_taken(&refusal) => {
                     // The name is taken, or there is no room for another service.
                     match standing(tenant, &port.reader()).await? {
                         None if refusal.status == 409 => {
@@ -384,6 +394,33 @@ async fn wait_out(held: Standing, tenant: &str, port: &Port) -> Result<Option<St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_vendor_says_of_a_full_account_does_not_go_without_a_lease() {
+        let refused = |status, code: Option<&str>| Refusal {
+            host: "serverless.twilio.com".into(),
+            method: Method::Post,
+            path: "/v1/Services".into(),
+            status,
+            code: code.map(str::to_owned),
+            message: String::new(),
+            request_id: None,
+            attempts: 1,
+            unsure: false,
+        };
+        for (status, code, may_be) in [
+            (400, Some("20001"), true),
+            (400, None, true),
+            (409, None, true),
+            (422, Some("20001"), true),
+            (301, None, false),
+            (308, None, false),
+            (418, None, false),
+            (404, Some("not_found"), false),
+        ] {
+            assert_eq!(is_full_or_taken(&refused(status, code)), may_be, "{status} {code:?}");
+        }
+    }
 
     #[test]
     fn a_lease_is_given_the_time_that_it_asks_for_within_reason() {

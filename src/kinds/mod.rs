@@ -463,7 +463,7 @@ pub(crate) fn entries<'a>(list: Option<&'a Json>, by: &[&str], what: &str) -> Re
 }
 
 /// An id that is none would lead a later request to another object than the one that was shown.
-fn has_good_ids(object: &Json, what: &str) -> Result<(), Failed> {
+pub(crate) fn has_good_ids(object: &Json, what: &str) -> Result<(), Failed> {
     let ids = IDS.iter().filter_map(|pointer| object.pointer(pointer)?.as_str());
     match ids.into_iter().find(|id| !is_id(id)) {
         None => Ok(()),

@@ -205,7 +205,7 @@ async fn levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader
     let mut live_sid = String::new();
     let mut live = None;
     if let Some(environment) = environment {
-        of_environment(environment, path, seen);
+        of_environment(wire::addressed(environment)?, path, seen);
         let sid = text(environment, "sid");
         text(environment, "build_sid").clone_into(&mut live_sid);
         let variables_get = wire::list(service, &format!("Environments/{sid}/Variables"));
@@ -217,7 +217,7 @@ async fn levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader
         let list = reader.get(&variables_get).await?;
         variables(seen, wire::entries(&list, "variables")?, &|name| manages(hint, "variables.", name));
         if !live_sid.is_empty() {
-            live = whole(maybe(reader, &build_get(&live_sid)).await?)?;
+            live = maybe(reader, &build_get(&live_sid)).await?.map(wire::complete).transpose()?;
         }
     }
     let function = pick(hint, functions, live.as_ref(), path, seen);

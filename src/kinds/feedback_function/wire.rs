@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use crate::kinds::npm::{exact, reads_back};
-use crate::kinds::text;
+use crate::kinds::{has_good_ids, text};
 use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Paging, Part, Repeat, Write};
+use crate::model::text::line_of;
 use crate::model::value::{Attrs, Value};
 
 /// A service, by SID or unique name.
@@ -35,7 +36,9 @@ pub(super) fn content(service: &str, function: &str, version: &str) -> Get {
 pub(super) fn entries<'a>(reply: &'a Json, key: &str) -> Result<&'a [Json], Failed> {
     let list = reply.get(key).and_then(Json::as_array);
     let list = list.filter(|list| list.iter().all(|entry| !text(entry, "sid").is_empty()));
-    list.map(Vec::as_slice).ok_or_else(|| Failed::Misread(format!("Serverless: no list of {key}")))
+    let list = list.ok_or_else(|| Failed::Misread(format!("Serverless: no list of {key}")))?;
+    list.iter().try_for_each(|entry| has_good_ids(entry, "Serverless"))?;
+    Ok(list)
 }
 
 /// An object with a SID.
@@ -43,6 +46,7 @@ pub(super) fn whole(reply: &Json) -> Result<&Json, Failed> {
     if text(reply, "sid").is_empty() {
         return Err(Failed::Misread("Serverless: an object without a SID".into()));
     }
+    has_good_ids(reply, "Serverless")?;
     Ok(reply)
 }
 
@@ -82,6 +86,25 @@ pub(super) fn upload(service: &str, function: &str, desired: &Attrs) -> Write {
         body: Body::Multipart(parts),
         repeat: Repeat::NeverBlind,
     }
+}
+
+/// A build that says which versions it has: what it does not name would be left out of the next one.
+pub(super) fn complete(build: Json) -> Result<Json, Failed> {
+    whole(&build)?;
+    entries(&build, "function_versions")?;
+    entries(&build, "asset_versions")?;
+    Ok(build)
+}
+
+/// An environment whose address is a host: what a stream sends to it holds a secret.
+pub(super) fn addressed(environment: &Json) -> Result<&Json, Failed> {
+    let host = text(environment, "domain_name");
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+    if !host.bytes().all(fits) {
+        let shown = line_of(host, 80);
+        return Err(Failed::Misread(format!("Serverless: the environment's domain {shown:?} is no host")));
+    }
+    Ok(environment)
 }
 
 /// What of a build belongs to others and goes along with every build of ours.
@@ -205,6 +228,36 @@ mod tests {
             ("runtime".to_owned(), Value::text("node22")),
             ("dependencies.twilio".to_owned(), Value::text("6.2.0")),
         ])
+    }
+
+    #[test]
+    fn a_build_that_does_not_name_its_versions_is_misread() {
+        assert!(complete(live()).is_ok());
+        for key in ["function_versions", "asset_versions"] {
+            for wrong in [Json::Null, json!({}), json!([null]), json!([{}]), json!([{ "sid": "ZN1/x" }])] {
+                let mut build = live();
+                build[key] = wrong.clone();
+                assert!(matches!(complete(build), Err(Failed::Misread(_))), "{key}: {wrong}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_or_a_domain_that_leads_elsewhere_is_misread() {
+        for sid in ["ZS1?x=1", "..", "a/b", "a#b", "a b", ""] {
+            assert!(matches!(whole(&json!({ "sid": sid })), Err(Failed::Misread(_))), "{sid}");
+            let list = json!({ "services": [{ "sid": sid }] });
+            assert!(matches!(entries(&list, "services"), Err(Failed::Misread(_))), "{sid}");
+        }
+        for domain in
+            ["evil.example/x?", "user:pw@evil.example", "a b.twil.io", "evil.example#", "a.\u{202e}b"]
+        {
+            assert!(
+                matches!(addressed(&json!({ "domain_name": domain })), Err(Failed::Misread(_))),
+                "{domain}"
+            );
+        }
+        assert!(addressed(&json!({ "domain_name": "acme-1234-dev.twil.io" })).is_ok());
     }
 
     #[test]
