@@ -31,13 +31,25 @@ pub(super) const DO: &str = "former_version";
 pub fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
     let live = seen.raw_text("deployed_version");
     let is_live = |id: Option<&Json>| id == Some(&json!(live));
-    !live.is_empty()
-        && entry.is_none_or(|entry| is_live(entry.restore.get(VERSION)) || is_live(entry.notes.get(BACK)))
+    let by_record = |entry: &Entry| is_live(entry.restore.get(VERSION)) || is_live(entry.notes.get(BACK));
+    !live.is_empty() && (entry.is_none_or(by_record) || seen.raw["former"]["is_back"] == json!(true))
 }
 
 /// The version that ran, on record. What is no id is none: it would lead to another object.
 fn version_of(entry: &Entry) -> Option<&str> {
     entry.restore.get(VERSION).and_then(Json::as_str).filter(|id| is_id(id))
+}
+
+/// What a version is made of, as far as it is shown: of secrets when they were written.
+pub(super) fn content(version: &Json) -> Json {
+    let code = text(version, "code").replace("\r\n", "\n");
+    let mut out = json!({ "code": code, "runtime": text(version, "runtime") });
+    for (list, told) in [("dependencies", "version"), ("secrets", "updated_at")] {
+        for one in version[list].as_array().into_iter().flatten() {
+            out[format!("{list}.{}", text(one, "name"))] = one[told].clone();
+        }
+    }
+    out
 }
 
 /// Whether a step brings a former version back.
@@ -58,9 +70,11 @@ pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> R
     match reader.get(&Get::whole(Api::Auth0, path)).await {
         Ok(found) if text(&found, "id") != version => Ok(()),
         Ok(version) => {
-            let destroying = hint.intent.is_some_and(|intent| intent.destroy);
-            let code = text(&version, "code").replace("\r\n", "\n");
-            seen.raw["former"] = json!({ "code": code, "destroying": destroying });
+            // A destroy that died after its deployment left no note of it, and Auth0 may date secrets anew.
+            let died = hint.intent.is_some_and(|intent| intent.destroy) && !is_ours(seen, entry);
+            let (former, live) = (content(&version), &seen.raw["live"]);
+            let is_back = former == *live || (died && former["code"] == live["code"]);
+            seen.raw["former"] = json!({ "code": former["code"], "is_back": is_back });
             Ok(())
         }
         Err(failed) if matches!(failed.status(), Some(400 | 404)) => Ok(()),
@@ -101,16 +115,14 @@ pub(super) fn refusal(address: &str, seen: &Seen, entry: &Entry) -> Option<Findi
     })
 }
 
-/// Whether what runs is what this stack deployed, or the former version, which a destroy brought back before it died.
+/// Whether what runs is what this stack deployed.
 fn is_ours(seen: &Seen, entry: &Entry) -> bool {
     let as_left = |(field, last): (&String, &Last)| match (last, seen.attrs.get(field)) {
         (Last::Plain(was), Some(Value::Known(there))) => *was == compact(there),
         (Last::Print { stamp, .. }, Some(Value::Stamp(mark))) => same_mark(stamp, mark),
         _ => false,
     };
-    let former = &seen.raw["former"];
-    let brought_back = former["destroying"] == json!(true) && seen.raw["live_code"] == former["code"];
-    entry.fields.iter().all(as_left) || brought_back
+    entry.fields.iter().all(as_left)
 }
 
 /// The step that brings the former version back.

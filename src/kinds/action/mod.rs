@@ -121,7 +121,7 @@ impl Action {
         let live = &action["deployed_version"];
         if live.is_object() {
             seen.raw["told"] = json!((self.told)(text(live, "code")));
-            seen.raw["live_code"] = json!(text(live, "code").replace("\r\n", "\n"));
+            seen.raw["live"] = former::content(live);
         }
         seen
     }
