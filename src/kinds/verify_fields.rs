@@ -249,10 +249,14 @@ pub fn form(attrs: &Attrs) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Member of [`Seen::raw`]: when the service was made, as Twilio writes it.
+pub const MADE_AT: &str = "made_at";
+
 /// Reads a service in any reply. Account SID and SID become ids; unset members become empty text, so that an empty
 /// text in the manifest means "cleared".
 pub fn parse(service: &Json) -> Seen {
     let mut seen = Seen { exists: true, ..Seen::default() };
+    seen.raw = json!({ MADE_AT: text(service, "date_created") });
     for key in ["sid", "account_sid"] {
         seen.ids.insert(key.to_owned(), text(service, key).to_owned());
     }

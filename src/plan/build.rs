@@ -496,6 +496,13 @@ fn unmet(step: &Step, before: &Facts, after: &Facts) -> Option<(Level, String)> 
                  types codes may not come"
             )
         }
+        Stage::SwitchBack | Stage::RaiseBack
+            if after.get(kinds::action::former::FACT) == Some(&json!(true))
+                && (step.stage == Stage::SwitchBack || check::leaves_the_phone(after)) =>
+        {
+            "what sends its codes is the version that ran before this stack, and whether it still works nobody can prove"
+                .to_owned()
+        }
         Stage::SwitchBack if check::codes_fail(after) => {
             "it was on before, and nothing sends its codes any more".to_owned()
         }

@@ -5,7 +5,8 @@
 //! `selected`, `legacy_action`, `legacy_bound` (the legacy way), `service`, `feedback`, `feedback.endpoint`,
 //! `function`, `function.url`, `login`, `others` (which factors other people's post-login Actions ask for, by name), and of the post-login Action `rules.action`, `rules.bound`, `customize` and `rules` (what the code that runs demands: lists of factors by
 //! name of the rule), `limit.<name>` (whether the rate limit is there), `action.limits` and `legacy_action.limits` (the
-//! rate limits that the deployed code passes). A fact that nobody reports is unknown, and nothing is claimed from it.
+//! rate limits that the deployed code passes), and `former` (a destroy brought the sending code back, and whether it still
+//! works nobody can prove). A fact that nobody reports is unknown, and nothing is claimed from it.
 
 use serde_json::{Value as Json, json};
 

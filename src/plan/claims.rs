@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::kinds::Seen;
-use crate::kinds::action::former;
+use crate::kinds::action::{self, former};
+use crate::kinds::{Seen, verify_fields, verify_service};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::compact;
-use crate::model::ledger::{Entry, Last, Ledger};
+use crate::model::ledger::{Entry, Last, Ledger, Ownership};
 use crate::model::plan::{Step, Verb};
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Ids, Value};
@@ -77,10 +77,25 @@ pub fn sender(
     let (ledger, prints) = ours;
     let own = ledger.into_iter().flat_map(|ledger| &ledger.resources);
     let is_former =
-        |address: &str, entry| seen.get(address).is_some_and(|seen| former::runs(seen, Some(entry)));
-    let own = own
-        .filter(|(address, entry)| stays(address) && !is_former(address, entry) && tells(entry, sid, prints));
-    let mut own = own.map(|(address, _)| format!("{address}, which stays, uses it"));
+        |address: &str, entry: &Entry| seen.get(address).is_some_and(|seen| former::runs(seen, Some(entry)));
+    let comes_back =
+        |address: &str| steps.iter().any(|step| step.address == address && former::brings_back(step));
+    let made_at =
+        seen.get(verify_service::NAME).map(|seen| seen.raw_text(verify_fields::MADE_AT)).unwrap_or_default();
+    let uses = |(address, entry): (&String, &Entry)| match seen.get(address) {
+        Some(seen)
+            if entry.kind != action::POST_LOGIN.name
+                && (comes_back(address) || is_former(address, entry)) =>
+        {
+            let adopted = entry.ownership == Ownership::Adopted && seen.exists;
+            (adopted && former::may_know(seen, made_at))
+                .then(|| format!("the version of {address} that ran before may have been told of it"))
+        }
+        _ => {
+            (stays(address) && tells(entry, sid, prints)).then(|| format!("{address}, which stays, uses it"))
+        }
+    };
+    let mut own = own.filter_map(uses);
     own.next().or_else(|| {
         let uses = |other: &&Ledger| {
             let prints = Prints::new(&other.salt, rounds);

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::Action;
 use super::build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, deployed};
 use super::wire::one;
+use super::{Action, POST_LOGIN};
 use crate::kinds::{Done, Hint, Run, Seen, is_id, step, text};
 
 use crate::model::api::Method;
@@ -21,6 +21,8 @@ use crate::port::{Reader, Writer};
 
 /// Field of what is put back: the id of the version that ran.
 pub(super) const VERSION: &str = "deployed_version";
+/// Fact: what sends is a version that a destroy brought back, and whether it still works nobody can prove.
+pub const FACT: &str = "former";
 /// Note of an entry: the id of the version that this stack made of the former one.
 const BACK: &str = "back";
 /// What a step of this module is called in its `op`.
@@ -57,13 +59,28 @@ pub fn brings_back(step: &Step) -> bool {
     step.op["do"] == json!(DO)
 }
 
+/// Whether the former version may have been told of something that was made at that time: nobody can read what it was told.
+/// Both times as the vendors write them, of which one is enough to be unreadable to be taken for true.
+pub fn may_know(seen: &Seen, made_at: &str) -> bool {
+    let second = |text: &str| {
+        let iso = || text.parse::<jiff::Timestamp>().ok();
+        jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp()).or_else(iso).map(|at| at.as_second())
+    };
+    match (second(text(&seen.raw["former"], "at")), second(made_at)) {
+        (Some(version), Some(made)) => version >= made,
+        _ => true,
+    }
+}
+
 /// Reads the former version where it has to come back: into `raw` as `former`.
 pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(), Failed> {
     let Some(entry) = hint.entry.filter(|_| hint.want.is_none()) else { return Ok(()) };
-    let is_left = seen.exists
-        && entry.ownership == Ownership::Adopted
-        && !seen.raw_text("deployed_version").is_empty()
-        && !runs(seen, Some(entry));
+    let is_left =
+        seen.exists && entry.ownership == Ownership::Adopted && !seen.raw_text("deployed_version").is_empty();
+    if is_left && entry.restore.get(VERSION) == Some(&seen.raw["deployed_version"]) {
+        seen.raw["former"] = json!({ "is_back": true, "at": seen.raw["live_at"] });
+        return Ok(());
+    }
     let id = seen.ids.get("id").filter(|_| is_left);
     let Some((id, version)) = id.zip(version_of(entry)) else { return Ok(()) };
     let path = format!("/api/v2/actions/actions/{id}/versions/{version}");
@@ -74,7 +91,8 @@ pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> R
             let died = hint.intent.is_some_and(|intent| intent.destroy) && !is_ours(seen, entry);
             let (former, live) = (content(&version), &seen.raw["live"]);
             let is_back = former == *live || (died && former["code"] == live["code"]);
-            seen.raw["former"] = json!({ "code": former["code"], "is_back": is_back });
+            let at = text(&version, "created_at");
+            seen.raw["former"] = json!({ "code": former["code"], "is_back": is_back, "at": at });
             Ok(())
         }
         Err(failed) if matches!(failed.status(), Some(400 | 404)) => Ok(()),
@@ -145,6 +163,9 @@ pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> O
         (format!("{}.limits", row.name), Json::Null),
         ("service".to_owned(), Json::Null),
     ]);
+    if row.name != POST_LOGIN.name {
+        step.effects.insert(FACT.to_owned(), json!(true));
+    }
     step.effects.extend((row.told)(text(&seen.raw["former"], "code")));
     Some(step)
 }

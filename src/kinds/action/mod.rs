@@ -122,6 +122,7 @@ impl Action {
         if live.is_object() {
             seen.raw["told"] = json!((self.told)(text(live, "code")));
             seen.raw["live"] = former::content(live);
+            seen.raw["live_at"] = json!(text(live, "created_at"));
         }
         seen
     }
@@ -498,6 +499,10 @@ impl Kind for Action {
         let mut facts = Facts::from([(self.fact.to_owned(), json!(state))]);
         let told = seen.raw["told"].as_object();
         facts.extend(told.into_iter().flatten().map(|(fact, value)| (fact.clone(), value.clone())));
+        let former = &seen.raw["former"];
+        if self.name != POST_LOGIN.name && former["is_back"] == json!(true) && former["code"].is_string() {
+            facts.insert(former::FACT.to_owned(), json!(true));
+        }
         facts
     }
 
