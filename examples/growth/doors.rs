@@ -111,7 +111,7 @@ pub const DOORS: &[Door] = doors! {
     "JavaScript: an error at the end", 1_000, largest_source(5) => |n| code(&format!("{}(", "a();\n".repeat(n)));
     "JavaScript: errors", 1_000 => |n| code(&"a(;\n".repeat(n));
     "JavaScript: secrets and packages", 200, largest_source(38) => |n| code(&lines(n, |at| format!("require('p{at}'); event.secrets.S{at};\n")));
-    "JavaScript: calls one in the other", 400, largest_source(3) => |n| code(&format!("{}{}", "a(".repeat(n), ")".repeat(n)));
+    "JavaScript: calls one in the other", 1_600, largest_source(3) => |n| code(&format!("{}{}", "a(".repeat(n), ")".repeat(n)));
     "JavaScript: regular expressions", 2_000, largest_source(6) => |n| code(&format!("/{}/", "(a|b)*".repeat(n)));
 
     "reply: a list", 1_000 => |n| answer(&format!("[{}0]", "{},".repeat(n)));
