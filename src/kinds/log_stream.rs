@@ -270,7 +270,7 @@ impl Kind for LogStream {
                     .collect()
             };
             let made = |name: &str| Some(called(name, true)).filter(|those| !those.is_empty());
-            // What the unfinished run made; else what was there before, which is of this name since the manifest is another.
+            // What the unfinished run made comes first. Without it, a stream of this name was there before that run.
             let made = hint.former_name("name").and_then(made).or_else(|| made(name));
             let resumed = made.is_some();
             let meant = made.unwrap_or_else(|| called(name, false));

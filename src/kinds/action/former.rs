@@ -60,7 +60,7 @@ pub fn brings_back(step: &Step) -> bool {
 }
 
 /// Whether the former version may have been told of something that was made at that time: nobody can read what it was told.
-/// Both times as the vendors write them, of which one is enough to be unreadable to be taken for true.
+/// Both times are as the vendors write them (RFC 2822 or RFC 3339). Where one cannot be read, the answer is yes.
 pub fn may_know(seen: &Seen, made_at: &str) -> bool {
     let second = |text: &str| {
         let iso = || text.parse::<jiff::Timestamp>().ok();
