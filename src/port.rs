@@ -41,6 +41,13 @@ pub enum Writes {
     Lease,
 }
 
+impl Writes {
+    /// Whether such a write is not sent once the lease is gone.
+    pub fn needs_lease(&self) -> bool {
+        matches!(self, Writes::Step | Writes::Record)
+    }
+}
+
 #[derive(Default)]
 struct State {
     next_id: u64,
@@ -508,6 +515,11 @@ pub async fn beside<T>(main: impl Future<Output = T>, beside: impl Future<Output
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neither_a_step_nor_the_record_is_written_without_the_lease() {
+        assert!(Writes::Step.needs_lease() && Writes::Record.needs_lease() && !Writes::Lease.needs_lease());
+    }
 
     #[test]
     fn who_shares_a_read_is_polled_again_when_it_is_there() {

@@ -527,7 +527,7 @@ impl Flight {
 
     /// A write that is not sent without a lease, whatever kept it waiting.
     fn is_fenced_write(&self) -> bool {
-        matches!(&self.call, Call::Write(_, Writes::Step | Writes::Record))
+        matches!(&self.call, Call::Write(_, writes) if writes.needs_lease())
     }
 
     /// Whether the write behind this answer, which is not its last one, may have taken effect.
