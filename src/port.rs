@@ -63,6 +63,8 @@ struct State {
     shares: bool,
     events: VecDeque<Event>,
     scopes: Option<Vec<String>>,
+    /// So long a person was asked since the last poll, in ms.
+    asked_ms: u64,
     /// Credentials that were taken in this run, and when.
     taken: Vec<(Credentials, u64)>,
     /// The time by the server's clock, as an early and a late guess; in ms since the Unix epoch.
@@ -73,9 +75,6 @@ struct State {
 pub const LOOK_AGAIN_MS: u64 = 1000;
 /// The looks at what became of a write without an answer: so long before each.
 pub const LOOKS_MS: [u64; 3] = [0, LOOK_AGAIN_MS, 2 * LOOK_AGAIN_MS];
-
-/// Why a write is not sent any more.
-pub const FENCED: &str = "the lease was taken over by another run, or could not be kept";
 
 /// The mailbox of one task. Cloning gives another handle to the same mailbox.
 #[derive(Clone, Default)]
@@ -121,6 +120,11 @@ impl Port {
         self.0.borrow_mut().server_ms = between_ms;
     }
 
+    /// Takes for how long a person was asked since the last time, in ms.
+    pub fn take_asked_ms(&self) -> u64 {
+        std::mem::take(&mut self.0.borrow_mut().asked_ms)
+    }
+
     /// Tells which scopes the access token has.
     pub fn tell_scopes(&self, scopes: Vec<String>) {
         self.0.borrow_mut().scopes = Some(scopes);
@@ -157,6 +161,26 @@ impl Port {
     /// Reports progress.
     pub fn tell(&self, event: Event) {
         self.0.borrow_mut().events.push_back(event);
+    }
+
+    /// Reports that a person was asked for so long, in ms.
+    pub fn asked(&self, ms: u64) {
+        self.0.borrow_mut().asked_ms += ms;
+    }
+
+    /// Lets the engine pass on what was told, in no time.
+    pub async fn give_way(&self) {
+        let mut is_back = false;
+        std::future::poll_fn(|_| {
+            if std::mem::replace(&mut is_back, true) {
+                return Poll::Ready(());
+            }
+            let mut state = self.0.borrow_mut();
+            let now_ms = state.now_ms;
+            state.alarms.push(now_ms);
+            Poll::Pending
+        })
+        .await
     }
 
     /// Whether the user asked to stop.
@@ -402,13 +426,13 @@ impl Writer {
             return Err(Failed::Stopped);
         }
         if self.what != Writes::Lease && self.reader.port.is_fenced(self.reader.port.now_ms()) {
-            return Err(Failed::NotDone(FENCED.into()));
+            return Err(Failed::LeaseLost);
         }
         self.left -= 1;
         let result = self.reader.port.call(Call::Write(write, self.what)).await;
         self.reader.port.new_phase();
         // A refused write has changed nothing, so the step may try once more.
-        if matches!(result, Err(Failed::Refused(_) | Failed::NotDone(_))) {
+        if matches!(result, Err(Failed::Refused(_) | Failed::NotDone(_) | Failed::LeaseLost)) {
             self.left += 1;
         }
         result

@@ -8,6 +8,7 @@ mod fields;
 mod input;
 mod manifests;
 mod process;
+mod reconcile;
 mod recordings;
 mod simulation;
 mod spine;

@@ -1,28 +1,21 @@
 //! `lockstep apply` and `lockstep destroy`: make it so.
 
-use std::cell::RefCell;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value as Json, json};
 
+use super::asker::Asker;
 use super::exit::Exit;
 use super::json::json_out;
-use super::plan::{Output, observed};
+use super::plan::{Output, unread};
 use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, Written, apart, progress, ready, usage};
-use crate::engine::apply::{Ended, Outcome, Wishes, apply};
-use crate::engine::observe::{Observation, moved};
+use crate::engine::apply::{Ended, Outcome, Wishes};
+use crate::engine::reconcile::{Report, reconcile};
 use crate::manifest::Missing;
 use crate::model::plan::{PLAN_FORMAT, Plan};
-use crate::model::text;
 use crate::plan::render::{self, Paint};
 use crate::shell::files;
-use crate::shell::terminal::AskProblem;
-
-/// A confirmation that took longer than this is for a plan that may be out of date.
-const CONFIRMED_LATE_MS: u64 = 60_000;
-/// How often a plan is made anew because the ledger moved under it.
-const REPLANS_MAX: u32 = 3;
 
 /// Make the tenant as the manifest says
 ///
@@ -100,10 +93,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     else {
         return Ok(Exit::Failed);
     };
-    audit.borrow_mut().write_to(args.common.audit.as_deref())?;
+    audit.borrow_mut().write_to(args.common.audit.as_deref(), &ready.session.who)?;
     ready.session.allow_delete = args.allow_delete;
     ready.session.named = args.common.delete.iter().cloned().collect();
-    let result = carry_out(&args.common, saved.as_ref(), &audit, &mut ready, shell);
+    let result = carry_out(&args.common, saved, &mut ready, shell);
     ready.close()?;
     result
 }
@@ -116,11 +109,11 @@ pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
     else {
         return Ok(Exit::Failed);
     };
-    audit.borrow_mut().write_to(args.common.audit.as_deref())?;
+    audit.borrow_mut().write_to(args.common.audit.as_deref(), &ready.session.who)?;
     ready.session.destroy = true;
     ready.session.named = args.common.delete.iter().cloned().collect();
     ready.session.allow_delete = true;
-    let result = carry_out(&args.common, None, &audit, &mut ready, shell);
+    let result = carry_out(&args.common, None, &mut ready, shell);
     ready.close()?;
     result
 }
@@ -145,170 +138,45 @@ fn saved_plan(path: &std::path::Path) -> Result<Plan> {
     Ok(plan)
 }
 
-fn carry_out(
-    common: &Common,
-    saved: Option<&Plan>,
-    audit: &RefCell<Audit>,
-    ready: &mut Ready<'_>,
-    shell: &mut Shell,
-) -> Result<Exit> {
-    let json = common.output.is_json();
-    let mut replans = 0;
-    let mut is_first = true;
-    loop {
-        let observation = observed(ready)?;
-        // What was named and is gone by a later plan was not misnamed.
-        if let Some(misnamed) = observation.misnamed.as_deref().filter(|_| is_first) {
-            return Err(usage(misnamed));
-        }
-        is_first = false;
-        let plan = observation.plan.clone();
-        if let Some(saved) = saved
-            && saved.basis != plan.basis
-        {
-            let what = moved(saved, &shell.scrub.plan(&plan));
-            let text = render::plan(&shell.scrub.plan(&plan), Paint(shell.say.err_color()));
-            shell.say.err(&text);
-            if json {
-                report(shell, &plan, Some(&Outcome::before_any_step(Ended::Stale(what.clone()), &plan)));
-            }
-            // Last, because it decides; the plan above is what would be done now.
+fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<Exit> {
+    let (json, is_saved) = (common.output.is_json(), saved.is_some());
+    // On the twin the second plan is part of the show, and costs nobody anything.
+    let verify = common.verify || common.connect.twin.is_some();
+    let wishes = Wishes { reread: is_saved, verify };
+    let (session, mut asker) = (ready.session.clone(), Asker::new(shell, json, common.yes, saved));
+    let result = ready.driver.run(ready.tenant, move |port| async move {
+        reconcile(session, wishes, |plan| asker.decide(plan), &port).await
+    })?;
+    let Report { plan, outcome } = result.map_err(|failed| unread(ready, failed))?;
+    if let Ended::Misnamed(what) = outcome.ended {
+        return Err(usage(what));
+    }
+    let is_tried = plan.blockers().next().is_none() && plan.has_work() || outcome.is_stale();
+    if json {
+        report(shell, &plan, is_tried.then_some(&outcome));
+    }
+    match &outcome.ended {
+        // Said last, because it decides.
+        Ended::Stale(what) => {
+            let (saved, since) = if is_saved { ("saved ", " since it was saved") } else { ("", "") };
             shell.say.err_one_line(format!(
-                "error: the saved plan is stale, nothing was changed; plan again. Moved since it was saved: {what}"
+                "error: the {saved}plan is stale, nothing was changed; plan again. Moved{since}: {what}"
             ));
-            return Ok(Exit::Stale);
         }
-        if !json {
-            let text = render::plan(&shell.scrub.plan(&plan), Paint(shell.say.out_color()));
-            shell.say.out(&text);
-        }
-        if saved.is_none() && !common.yes && !json && named(&plan, ready, shell)? {
-            continue;
-        }
-        if plan.blockers().next().is_some() {
-            if json {
-                report(shell, &plan, None);
-            }
-            return Ok(Exit::Failed);
-        }
-        if !plan.has_work() {
-            // Nothing to do, unless a run that is over left its lease.
-            applied(ready, observation, Wishes::default())?;
-            if json {
-                report(shell, &plan, None);
-            }
-            return Ok(Exit::Done);
-        }
-        if json && !common.yes {
-            // Nobody can confirm what was not shown; stdout is for the one document.
-            let text = render::plan(&shell.scrub.plan(&plan), Paint(shell.say.err_color()));
-            shell.say.err(&text);
-        }
-        if shell.say.out_failed().is_some() {
-            shell.say.err_line("the plan could not be shown; nothing was changed");
-            return Ok(Exit::Failed);
-        }
-        let asked_at = ready.driver.now_ms();
-        // What is only tried again was confirmed when it was tried first.
-        if !common.yes && !plan.is_empty() && !confirmed(&plan, shell)? {
-            if json {
-                let ended = Ended::Failed("not confirmed".into());
-                report(shell, &plan, Some(&Outcome::before_any_step(ended, &plan)));
-            }
-            return Ok(Exit::Failed);
-        }
-        let asked_ms = ready.driver.now_ms().saturating_sub(asked_at);
-        ready.asked_for(asked_ms);
-        let late = asked_ms > CONFIRMED_LATE_MS;
-        // On the twin the second plan is part of the show, and costs nobody anything.
-        let verify = common.verify || common.connect.twin.is_some();
-        let wishes = Wishes { reread: late || saved.is_some(), verify };
-        audit.borrow_mut().begin(&ready.session, &plan);
-        let outcome = applied(ready, observation, wishes)?;
-        if outcome.ended == Ended::Moved && replans < REPLANS_MAX && saved.is_none() {
-            replans += 1;
-            shell.say.err_line("  another run changed the record in the meantime; planning anew");
-            continue;
-        }
-        if json {
-            report(shell, &plan, Some(&outcome));
-            if outcome.ended == Ended::Stopped {
-                shell.say.err_line(format!("error: {}", ready.why_stopped()));
-            }
-        } else {
-            summary(shell, &plan, &outcome, verify, &ready.why_stopped());
-        }
-        if common.connect.ledger == "none" && outcome.ended == Ended::Done && !ready.session.destroy {
-            without_ledger(shell, ready);
-        }
-        return Ok(match outcome.ended {
-            Ended::Done => Exit::Done,
-            Ended::LeaseHeld(_) => Exit::LeaseHeld,
-            Ended::Stale(_) => Exit::Stale,
-            Ended::Failed(_) | Ended::Stopped | Ended::Moved => Exit::Failed,
-        });
+        Ended::Stopped if json => shell.say.err_line(format!("error: {}", ready.why_stopped())),
+        _ if is_tried && !json => summary(shell, &plan, &outcome, verify, &ready.why_stopped()),
+        _ => {}
     }
-}
-
-fn applied(ready: &mut Ready<'_>, observation: Observation, wishes: Wishes) -> Result<Outcome> {
-    let session = ready.session.clone();
-    ready
-        .driver
-        .run(ready.tenant, move |port| async move { apply(&session, observation, wishes, &port).await })
-}
-
-/// Asks for the id of each object that only a record without proof calls ours. True: one was named, so plan anew.
-fn named(plan: &Plan, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<bool> {
-    let signals = shell.signals.clone();
-    let mut any = false;
-    for object in &plan.unproven {
-        let question = text::line(&format!(
-            "{}: {}. To do this, type {} (anything else leaves it as it is):",
-            object.address, object.what, object.id
-        ));
-        match shell.say.ask_word(&question, &signals) {
-            Ok(word) if word == object.id => any |= ready.session.named.insert(word),
-            Ok(_) => {}
-            Err(_) => return Ok(false),
-        }
+    if is_tried && common.connect.ledger == "none" && outcome.ended == Ended::Done && !ready.session.destroy {
+        without_ledger(shell, ready);
     }
-    Ok(any)
-}
-
-/// What a person is asked before anything is done.
-fn question(plan: &Plan) -> String {
-    let dangerous = plan.steps.iter().filter(|step| step.danger.is_some()).count();
-    let what = match plan.destroy {
-        true => {
-            format!("Destroy the stack {} ({})", text::line(&plan.stack), render::counts(plan).join(", "))
-        }
-        false => "Apply these changes".to_owned(),
-    };
-    match dangerous {
-        0 => format!("{what}?"),
-        1 => format!("{what}, 1 dangerous step among them?"),
-        n => format!("{what}, {n} dangerous steps among them?"),
-    }
-}
-
-fn confirmed(plan: &Plan, shell: &mut Shell) -> Result<bool> {
-    let question = question(plan);
-    let signals = shell.signals.clone();
-    match shell.say.ask(&question, &signals) {
-        Ok(true) => Ok(true),
-        Ok(false) => {
-            shell.say.err_line("not confirmed; nothing was changed");
-            Ok(false)
-        }
-        Err(AskProblem::NotATerminal) => {
-            shell.say.err_line("error: nobody is there to ask (no terminal); nothing was changed\n  help: add --yes to go on without asking");
-            Ok(false)
-        }
-        Err(AskProblem::NoAnswer) => {
-            shell.say.err_line("no answer; nothing was changed");
-            Ok(false)
-        }
-    }
+    Ok(match outcome.ended {
+        Ended::Done => Exit::Done,
+        Ended::LeaseHeld(_) => Exit::LeaseHeld,
+        Ended::Stale(_) => Exit::Stale,
+        Ended::Misnamed(_) => Exit::Usage,
+        Ended::Failed(_) | Ended::Stopped | Ended::Moved | Ended::NotConfirmed(_) => Exit::Failed,
+    })
 }
 
 fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_stopped: &str) {
@@ -350,8 +218,8 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
             say.err_one_line(format!("error: {owner} is applying to this tenant; nothing was changed"));
             say.err_line("  help: wait for it, or look with `lockstep unlock`");
         }
-        // Said last, because it decides.
-        Ended::Stale(_) => {}
+        // Said by whoever asked, or by whoever called.
+        Ended::Stale(_) | Ended::NotConfirmed(_) | Ended::Misnamed(_) => return,
         Ended::Moved => say.err_line("error: the record kept moving; nothing was changed\n  help: see who else applies, then try again"),
         Ended::Stopped => say.err_line(format!("{why_stopped}; run the same command again to continue")),
         Ended::Failed(text) => say.err_one_line(format!("error: {text}")),
@@ -371,9 +239,6 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
     if !outcome.done.is_empty() || outcome.failed.or(outcome.interrupted).is_some() {
         say.err_line("  help: logins work as before or as planned; run the same command again to continue");
     }
-    if let Ended::Stale(what) = &outcome.ended {
-        say.err_one_line(format!("error: the plan is stale, nothing was changed; plan again. Moved: {what}"));
-    }
 }
 
 fn without_ledger(shell: &mut Shell, ready: &Ready<'_>) {
@@ -392,7 +257,7 @@ fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
     let outcome = outcome.map(|outcome| {
         let (ended, why) = match &outcome.ended {
             Ended::Done => ("done", None),
-            Ended::Failed(why) => ("failed", Some(why.clone())),
+            Ended::Failed(why) | Ended::Misnamed(why) | Ended::NotConfirmed(why) => ("failed", Some(why.clone())),
             Ended::Stopped => ("stopped", None),
             Ended::LeaseHeld(owner) => ("lease_held", Some(owner.clone())),
             Ended::Moved => ("moved", None),
@@ -402,23 +267,4 @@ fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
     });
     let plan = shell.scrub.plan(plan);
     json_out(shell, "apply", json!({ "plan": plan, "outcome": outcome }));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_destroy_is_asked_about_as_one() {
-        let resource = |address: &str, verb: &str| json!({ "address": address, "kind": address, "verb": verb, "changes": [], "unknown": [], "ids": {} });
-        let mut plan = json!({
-            "format": 1, "stack": "acme", "tenant": "acme-dev.eu.auth0.com", "account": "AC1", "destroy": true,
-            "resources": [resource("action", "delete"), resource("mfa_policy", "update")],
-            "steps": [], "findings": [], "record": true, "basis": "",
-        });
-        let asked = |plan: &Json| question(&serde_json::from_value(plan.clone()).expect("a plan"));
-        assert_eq!(asked(&plan), "Destroy the stack acme (1 to put back, 1 to delete)?");
-        plan["destroy"] = json!(false);
-        assert_eq!(asked(&plan), "Apply these changes?");
-    }
 }

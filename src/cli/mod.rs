@@ -1,6 +1,7 @@
 //! The command line: one file per command, each an `Args` struct and one function.
 
 mod apply;
+mod asker;
 mod domain;
 mod drawing;
 mod drift;
@@ -144,7 +145,7 @@ pub fn main() -> u8 {
         Command::Unlock(args) => unlock::run(&args, &mut shell),
         Command::Twin(args) => twin::run(&args, &mut shell),
     };
-    let unwritten = shell.say.out_failed().map(str::to_owned);
+    let unwritten = shell.say.out_failed();
     if let Some(cause) = &unwritten {
         shell.say.err_line(format!(
             "error: the result cannot be written to stdout: {cause}\n  help: make room where stdout goes to, then run the command again"

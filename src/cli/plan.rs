@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use super::exit::Exit;
 use super::json::json_out;
@@ -78,7 +78,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         None => return Ok(Exit::Failed),
         Some(Start::Ready(ready)) => *ready,
         Some(Start::Unconnected(manifest, places)) if args.missing_as_unknown && args.out.is_none() => {
-            return unread(args, &manifest, &places, shell);
+            return unconnected(args, &manifest, &places, shell);
         }
         Some(Start::Unconnected(_, places)) => bail!("{}", without(&places)),
     };
@@ -112,7 +112,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
 
 /// The plan of a run that has nothing to connect with, as in a fork's CI: the manifest is right, and what it names is
 /// unknown.
-fn unread(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Shell) -> Result<Exit> {
+fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Shell) -> Result<Exit> {
     let named = |section: &str, key: &str| manifest.text(section, key).unwrap_or("unknown").to_owned();
     let unknown = |resource: Resource| ResourcePlan {
         address: resource.address,
@@ -165,10 +165,14 @@ pub fn observed(ready: &mut Ready<'_>) -> Result<Observation> {
     let session = ready.session.clone();
     let result =
         ready.driver.run(ready.tenant, move |port| async move { observe(&session, &port.reader()).await })?;
-    match result {
-        Ok(observation) => Ok(observation),
-        Err(Failed::Stopped) => bail!("{}; nothing was changed", ready.why_stopped()),
-        Err(failed) => bail!("{failed}\n  {}", help(&failed)),
+    result.map_err(|failed| unread(ready, failed))
+}
+
+/// Why there is no plan.
+pub fn unread(ready: &Ready<'_>, failed: Failed) -> anyhow::Error {
+    match failed {
+        Failed::Stopped => anyhow!("{}; nothing was changed", ready.why_stopped()),
+        failed => anyhow!("{failed}\n  {}", help(&failed)),
     }
 }
 

@@ -343,20 +343,12 @@ pub struct Ready<'a> {
     pub driver: Driver<'a>,
     pub tenant: TenantId,
     pub session: Session,
-    /// When the run ends at the latest, by the driver's clock.
-    deadline_ms: u64,
     /// `--deadline`, as it was taken.
     deadline: Duration,
     world: Option<(PathBuf, Rc<RefCell<Twin>>)>,
 }
 
 impl Ready<'_> {
-    /// Moves the deadline: so long a person was asked.
-    pub fn asked_for(&mut self, ms: u64) {
-        self.deadline_ms = self.deadline_ms.saturating_add(ms);
-        self.driver.set_deadline(self.deadline_ms);
-    }
-
     /// Why a run was stopped before its work was done.
     pub fn why_stopped(&self) -> String {
         match self.driver.late() {
@@ -434,7 +426,7 @@ pub fn start<'a>(
     let deadline = connect.deadline;
     let deadline_ms = driver.now_ms().saturating_add(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
     driver.set_deadline(deadline_ms);
-    Ok(Some(Start::Ready(Box::new(Ready { driver, tenant, session, deadline_ms, deadline, world }))))
+    Ok(Some(Start::Ready(Box::new(Ready { driver, tenant, session, deadline, world }))))
 }
 
 /// Tells the scrubber every secret of the manifest.
@@ -593,16 +585,16 @@ impl Audit {
     }
 
     /// Opens the file of `--audit`, once it is known that the command reads no such file.
-    pub fn write_to(&mut self, path: Option<&Path>) -> Result<()> {
+    pub fn write_to(&mut self, path: Option<&Path>, who: &str) -> Result<()> {
         self.file = path.map(files::open_append).transpose()?;
+        who.clone_into(&mut self.who);
         Ok(())
     }
 
-    /// Tells what the lines that follow belong to.
-    pub fn begin(&mut self, session: &Session, plan: &Plan) {
-        self.who.clone_from(&session.who);
-        self.tenant.clone_from(&session.tenant);
-        self.stack.clone_from(&session.manifest.stack);
+    /// What the lines that follow belong to.
+    fn begin(&mut self, plan: &Plan) {
+        self.tenant.clone_from(&plan.tenant);
+        self.stack.clone_from(&plan.stack);
         self.plan.clone_from(&plan.basis);
     }
 
@@ -612,6 +604,7 @@ impl Audit {
         match event {
             Event::StepStarted { number, address, .. } => self.step = Some((*number, address.clone())),
             Event::StepDone { .. } => self.step = None,
+            Event::PlanMade(plan) => self.begin(plan),
             Event::Request { host, method, path, status, request_id, .. }
                 if *method != "GET" && path != "/oauth/token" =>
             {
@@ -659,7 +652,7 @@ pub fn progress(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(TenantId
             Event::StepDone { number, address, .. } => {
                 tracing::debug!(target: "lockstep::step", "step {number} ({address}) done");
             }
-            Event::StepStarted { .. } | Event::Polling { .. } => {}
+            Event::PlanBegun | Event::PlanMade(_) | Event::StepStarted { .. } | Event::Polling { .. } => {}
             Event::Notice(text) => say.err_one_line(format!("  {text}")),
         }
     }

@@ -22,7 +22,7 @@ use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Value};
 use crate::plan::compare::{self, Known};
-use crate::port::{FENCED, LOOKS_MS, Port, beside};
+use crate::port::{LOOKS_MS, Port, beside};
 
 mod record;
 
@@ -136,10 +136,8 @@ async fn under_lease(
     if let Err(failed) = work.write_intent(lease).await {
         return match failed {
             Failed::Stopped => early(Ended::Stopped),
-            Failed::NotDone(text) if text == OTHER_NONCE => {
-                early(Ended::LeaseHeld("another run (seen in the ledger)".into()))
-            }
-            Failed::NotDone(text) if text == FENCED => early(Ended::Moved),
+            Failed::OtherRun => early(Ended::LeaseHeld("another run (seen in the ledger)".into())),
+            Failed::LeaseLost => early(Ended::Moved),
             failed => early(Ended::Failed(format!(
                 "the ledger could not be written, so nothing was started: {}",
                 told(
@@ -167,8 +165,6 @@ async fn under_lease(
     }
     outcome
 }
-
-const OTHER_NONCE: &str = "the ledger holds another run's nonce";
 
 /// The state of one apply.
 struct Work<'a> {
@@ -276,10 +272,10 @@ impl<'a> Work<'a> {
         if !lease.is_real() {
             self.port.reader().sleep_ms(NONCE_WAIT_MS).await;
             if self.session.store.yields(self.session.owner(), self.action_id.as_deref(), self.port).await? {
-                return Err(Failed::NotDone(OTHER_NONCE.into()));
+                return Err(Failed::OtherRun);
             }
             if !self.is_ours(&nonce).await? {
-                return Err(Failed::NotDone(OTHER_NONCE.into()));
+                return Err(Failed::OtherRun);
             }
         }
         Ok(())
@@ -306,10 +302,7 @@ impl<'a> Work<'a> {
                 break;
             }
             if lease.is_lost(self.port) {
-                outcome.ended = Ended::Failed(
-                    "the lease was taken over by another run, or could not be kept; stopped before the next step"
-                        .into(),
-                );
+                outcome.ended = Ended::Failed(format!("{}; stopped before the next step", Failed::LeaseLost));
                 rest(&mut outcome, index);
                 break;
             }

@@ -27,7 +27,11 @@ pub(super) fn at_work(event: &Event) -> Option<String> {
         Event::StepStarted { address, what, .. } => Some(format!("{address}: {what}")),
         Event::Polling { address, state } => Some(format!("{address}: {state}")),
         Event::Notice(text) => Some(text.clone()),
-        Event::Request { .. } | Event::Holding { .. } | Event::StepDone { .. } => None,
+        Event::Request { .. }
+        | Event::Holding { .. }
+        | Event::PlanBegun
+        | Event::PlanMade(_)
+        | Event::StepDone { .. } => None,
     }
 }
 

@@ -18,6 +18,7 @@ pub mod lease;
 pub mod observe;
 mod outcome;
 mod permission;
+pub mod reconcile;
 pub mod reply;
 pub mod store;
 pub mod told;
@@ -28,11 +29,11 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 
 use crate::model::api::{Answer, ApiRequest};
-use crate::model::call::{Api, Failed, Repeat};
+use crate::model::call::{Api, Failed, LEASE_LOST, Repeat};
 use crate::model::plan::Event;
 use crate::model::random::Random;
 use crate::model::scrub::Scrubber;
-use crate::port::{Call, FENCED, Port, Writes};
+use crate::port::{Call, Port, Writes};
 
 pub use connection::{Connection, Grant, TwilioAuth};
 use gate::{AccountGate, Attempt, TenantGate, Verdict};
@@ -227,6 +228,9 @@ impl Engine {
             let ended = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
             task.alarm = task.port.next_alarm();
             let (tenant, calls, events) = (task.tenant, task.port.take_calls(), task.port.take_events());
+            // Questions to a person do not count.
+            let asked_ms = task.port.take_asked_ms();
+            self.deadline_ms = self.deadline_ms.map(|at_ms| at_ms.saturating_add(asked_ms));
             if let Some(at) = events.iter().rev().find_map(halt::at_work) {
                 task.at = at;
             }
@@ -272,8 +276,8 @@ impl Engine {
             let task = self.tasks.get(&flight.task);
             if flight.is_fenced_write() && task.is_some_and(|task| task.port.is_fenced(self.now_ms)) {
                 let failed = match flight.unsure {
-                    true => Failed::Unknown(format!("not repeated: {FENCED}")),
-                    false => Failed::NotDone(FENCED.into()),
+                    true => Failed::Unknown(format!("not repeated: {LEASE_LOST}")),
+                    false => Failed::LeaseLost,
                 };
                 self.finish(id, Err(failed));
                 progressed = true;

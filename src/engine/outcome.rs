@@ -20,6 +20,10 @@ pub enum Ended {
     Moved,
     /// What the plan depends on moved; holds what.
     Stale(String),
+    /// Something was named (`--delete`) that the plan does nothing to. In words.
+    Misnamed(String),
+    /// Whoever decides about the plan left it. Holds why.
+    NotConfirmed(String),
 }
 
 /// The result of an apply.
@@ -36,6 +40,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether what was decided about has moved.
+    pub fn is_stale(&self) -> bool {
+        matches!(self.ended, Ended::Stale(_))
+    }
+
     /// Nothing was begun.
     pub fn before_any_step(ended: Ended, plan: &Plan) -> Outcome {
         let not_started = plan.steps.iter().map(|step| step.number).collect();

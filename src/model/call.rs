@@ -134,6 +134,9 @@ impl fmt::Debug for Write {
     }
 }
 
+/// Why a write is not sent any more.
+pub const LEASE_LOST: &str = "the lease was taken over by another run, or could not be kept";
+
 /// Why a call gave no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failed {
@@ -149,6 +152,10 @@ pub enum Failed {
     NotBuilt(String),
     /// The run was interrupted before the call was sent.
     Stopped,
+    /// It did not happen: another run has the lease, or this one could not keep it.
+    LeaseLost,
+    /// It did not happen: another run has begun meanwhile, and the record says so.
+    OtherRun,
 }
 
 /// A refusal, with all that a person needs to find it in the vendor's logs.
@@ -196,6 +203,8 @@ impl fmt::Display for Failed {
             Failed::Unknown(cause) => format!("it is not known whether the request took effect: {cause}"),
             Failed::Misread(what) => format!("the reply makes no sense: {what}"),
             Failed::Stopped => "stopped before the request was sent".to_owned(),
+            Failed::LeaseLost => LEASE_LOST.to_owned(),
+            Failed::OtherRun => "the ledger holds another run's nonce".to_owned(),
         };
         f.write_str(&line(&words))
     }

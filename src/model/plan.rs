@@ -337,6 +337,10 @@ pub enum Event {
         ms: u64,
         why: String,
     },
+    /// A plan is begun: what follows is read for it.
+    PlanBegun,
+    /// A plan was made; nothing of it is done yet.
+    PlanMade(Box<Plan>),
     StepStarted {
         number: usize,
         of: usize,

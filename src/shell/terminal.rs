@@ -4,8 +4,10 @@
 //! a terminal or a CI runner. Line breaks it cannot judge: whoever puts a text of others into a sentence makes one line of
 //! it first (`model::text`).
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write};
+use std::rc::Rc;
 
 use super::secrets::Scrub;
 use super::signals::Signals;
@@ -83,11 +85,12 @@ pub enum AskProblem {
     NoAnswer,
 }
 
-/// The two ways out. Holds no lock between calls.
+/// The two ways out; clones share them. Holds no lock between calls.
+#[derive(Clone)]
 pub struct Say {
     scrub: Scrub,
-    out: Stream,
-    err: Stream,
+    out: Rc<RefCell<Stream>>,
+    err: Rc<RefCell<Stream>>,
     terminals: Terminals,
 }
 
@@ -121,7 +124,8 @@ impl Say {
         out: (Box<dyn Write>, bool),
         err: (Box<dyn Write>, bool),
     ) -> Say {
-        let stream = |(write, color)| Stream { write, color, broken: false, failed: None };
+        let stream =
+            |(write, color)| Rc::new(RefCell::new(Stream { write, color, broken: false, failed: None }));
         Say { scrub, out: stream(out), err: stream(err), terminals }
     }
 
@@ -131,8 +135,8 @@ impl Say {
     /// word and the command goes on to the exit code it would have had: a reader that goes away must not cut an
     /// apply in two. Where stdout takes no more for another reason (a full disk), see [`Say::out_failed`].
     pub fn out(&mut self, text: &str) {
-        let text = filter(&self.scrub.scrub(text), self.out.color);
-        self.out.write(&text);
+        let text = filter(&self.scrub.scrub(text), self.out_color());
+        self.out.borrow_mut().write(&text);
     }
 
     /// A JSON document, to stdout, over several lines. What would steer a terminal is escaped, so nothing of it is lost.
@@ -140,13 +144,13 @@ impl Say {
         let mut document = document.clone();
         self.scrub.json(&mut document);
         let text = serde_json::to_string_pretty(&document).unwrap_or_default();
-        self.out.write(&(text::json(&text) + "\n"));
+        self.out.borrow_mut().write(&(text::json(&text) + "\n"));
     }
 
     /// Conversation, to stderr; no line end is added.
     pub fn err(&mut self, text: &str) {
-        let text = filter(&self.scrub.scrub(text), self.err.color);
-        self.err.write(&text);
+        let text = filter(&self.scrub.scrub(text), self.err_color());
+        self.err.borrow_mut().write(&text);
     }
 
     /// A line of the result.
@@ -171,12 +175,12 @@ impl Say {
 
     /// Whether stdout gets colour.
     pub fn out_color(&self) -> bool {
-        self.out.color
+        self.out.borrow().color
     }
 
     /// Whether stderr gets colour.
     pub fn err_color(&self) -> bool {
-        self.err.color
+        self.err.borrow().color
     }
 
     /// What the streams are connected to.
@@ -186,13 +190,13 @@ impl Say {
 
     /// Whether the reader of stdout has gone away.
     pub fn out_broken(&self) -> bool {
-        self.out.broken
+        self.out.borrow().broken
     }
 
     /// Why part of the result could not be written: a result that is lost is a failure, a reader that has seen enough
     /// is none.
-    pub fn out_failed(&self) -> Option<&str> {
-        self.out.failed.as_deref()
+    pub fn out_failed(&self) -> Option<String> {
+        self.out.borrow().failed.clone()
     }
 
     /// Asks a yes/no question on stderr. Only `y` and `yes` are a yes; anything else, the empty line too, is a no.

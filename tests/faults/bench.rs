@@ -4,8 +4,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
-use lockstep::engine::observe::{Observation, observe};
+use lockstep::engine::apply::{Ended, Outcome, Wishes};
+use lockstep::engine::observe::Observation;
+use lockstep::engine::reconcile::{Decision, reconcile};
 use lockstep::engine::store::{LedgerFile, Store};
 use lockstep::model::api::{Answer, ApiRequest, Method};
 use lockstep::model::call::Failed;
@@ -359,18 +360,11 @@ impl Bench {
         let planned = Rc::new(RefCell::new(None));
         let slot = planned.clone();
         let result = self.stack.process(stop, |port| async move {
-            let mut last = None;
-            for _ in 0..4 {
-                let observation = observe(&session, &port.reader()).await?;
-                *slot.borrow_mut() = Some(observation.plan.clone());
-                let outcome = apply(&session, observation, Wishes::default(), &port).await;
-                let moved = outcome.ended == Ended::Moved;
-                last = Some(outcome);
-                if !moved {
-                    break;
-                }
-            }
-            Ok(last.expect("at least one round"))
+            let decide = |plan: &Plan| {
+                *slot.borrow_mut() = Some(plan.clone());
+                Decision::Apply.into()
+            };
+            Ok(reconcile(session, Wishes::default(), decide, &port).await?.outcome)
         });
         self.last_plan = planned.take();
         result

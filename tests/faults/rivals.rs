@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
-use lockstep::engine::observe::observe;
 use lockstep::engine::{Engine, Input, Output};
 use lockstep::model::api::Method;
 use lockstep::model::call::Failed;
@@ -13,7 +12,7 @@ use lockstep::shell::in_process::{Simulator, Stop};
 use lockstep::twin::{Options, Rule, What, When};
 
 use super::bench::{ACTION, Bench, LEDGER, all, changed_manifest, leases, shown};
-use crate::support::{ACCOUNT, DOMAIN, core_manifest, options};
+use crate::support::{ACCOUNT, DOMAIN, core_manifest, options, reconciled};
 
 /// One of the two processes.
 struct Rival {
@@ -33,21 +32,8 @@ fn rival(bench: &mut Bench, starts_ms: u64, dies_after: usize) -> Rival {
     let result = Rc::new(RefCell::new(None));
     let slot = result.clone();
     engine.spawn(tenant, |port| async move {
-        let ended = async {
-            let mut last = None;
-            for _ in 0..4 {
-                let observation = observe(&session, &port.reader()).await?;
-                let outcome = apply(&session, observation, Wishes::default(), &port).await;
-                let moved = outcome.ended == Ended::Moved;
-                last = Some(outcome);
-                if !moved {
-                    break;
-                }
-            }
-            Ok(last.expect("at least one round"))
-        };
-        let ended = ended.await;
-        *slot.borrow_mut() = Some(ended);
+        let ended = reconciled(session, port).await;
+        *slot.borrow_mut() = Some(ended.map(|report| report.outcome));
     });
     Rival { engine, result, starts_ms, dies_after, sent: 0, done: false }
 }

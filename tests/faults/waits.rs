@@ -3,8 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
-use lockstep::engine::observe::observe;
+use lockstep::engine::apply::{Ended, Outcome};
 use lockstep::engine::store::Store;
 use lockstep::engine::{Engine, Input};
 use lockstep::model::api::{Answer, ApiReply, ApiRequest, Method};
@@ -14,7 +13,7 @@ use lockstep::twin::{Options, Rule, Twin, What, When};
 
 use super::bench::{Bench, Memory, leases};
 use super::migration::asked;
-use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest};
+use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest, reconciled};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -120,9 +119,7 @@ fn told(stack: &mut Stack, deadline_ms: Option<u64>, interrupt_ms: Option<u64>) 
     let slot = Rc::new(RefCell::new(None));
     let result = slot.clone();
     let mut tasks = vec![engine.spawn(tenant, move |port| async move {
-        if let Ok(observation) = observe(&session, &port.reader()).await {
-            *result.borrow_mut() = Some(apply(&session, observation, Wishes::default(), &port).await);
-        }
+        *result.borrow_mut() = reconciled(session, port).await.ok().map(|report| report.outcome);
     })];
     let mut events = Vec::new();
     if let Some(after_ms) = interrupt_ms {

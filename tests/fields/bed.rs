@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lockstep::diag::{Problem, Severity};
-use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
+use lockstep::engine::apply::{Ended, Outcome};
 use lockstep::engine::observe::{Observation, Session, observe};
 use lockstep::kinds;
 use lockstep::manifest::{self, FileError, Missing, Sources};
@@ -18,7 +18,7 @@ use lockstep::twin::world::{
 use lockstep::twin::{Flag, Options, Tenant, Twin, World};
 use serde_json::{Value as Json, json};
 
-use crate::support::{ACCOUNT, DOMAIN, Stack, options, tables};
+use crate::support::{ACCOUNT, DOMAIN, Stack, options, reconciled, tables};
 
 /// Every managed field of every kind.
 pub const FULL: &str = r#"
@@ -438,17 +438,7 @@ impl Bed {
     pub fn run_until(&mut self, stop: Stop, destroy: bool) -> Option<Outcome> {
         let session = self.session(destroy);
         self.stack.process(stop, |port| async move {
-            // As the command does: planned anew when the record moved in between.
-            let mut rounds = 4;
-            loop {
-                let seen =
-                    observe(&session, &port.reader()).await.unwrap_or_else(|failed| panic!("{failed}"));
-                let outcome = apply(&session, seen, Wishes::default(), &port).await;
-                rounds -= 1;
-                if outcome.ended != Ended::Moved || rounds == 0 {
-                    break outcome;
-                }
-            }
+            reconciled(session, port).await.unwrap_or_else(|failed| panic!("{failed}")).outcome
         })
     }
 

@@ -261,7 +261,7 @@ pub fn check(story: &mut Story) {
     let mark = story.ground.requests();
     story.ground.now_ms += 2_000;
     let second = run(story, Command::Apply);
-    let plan = second.plan();
+    let plan = second.plan.clone();
     if !plan.as_ref().is_some_and(Plan::is_empty) {
         let shown = plan.as_ref().map(shown).unwrap_or_default();
         story.ground.blame(Law::Second, &case, format!("the second plan is not empty: {shown}"));
@@ -328,7 +328,7 @@ fn elder_goes(story: &mut Story) {
         return;
     }
     story.elder_gone = true;
-    let plan = run(story, Command::Plan).plan();
+    let plan = run(story, Command::Plan).plan;
     if !plan.as_ref().is_some_and(Plan::is_empty) {
         let shown = plan.as_ref().map(shown).unwrap_or_default();
         story.ground.blame(Law::Second, &Case::default(), format!("the other stack took away: {shown}"));
@@ -354,7 +354,7 @@ fn converge(story: &mut Story) -> Option<Rest> {
             None => seen.push("killed".into()),
         }
         let blockers: Vec<String> = proc
-            .plan()
+            .plan
             .iter()
             .flat_map(Plan::blockers)
             .map(|finding| format!("{}: {}", finding.address, finding.text))
@@ -511,7 +511,7 @@ fn destroy(story: &mut Story) {
         let proc = run(story, Command::Destroy);
         let leased = took_lease(story, mark);
         let mut blockers: Vec<String> =
-            proc.plan().iter().flat_map(Plan::blockers).map(|finding| finding.text.clone()).collect();
+            proc.plan.iter().flat_map(Plan::blockers).map(|finding| finding.text.clone()).collect();
         if let Some(Ended::Failed(text)) = proc.ended().filter(|_| blockers.is_empty()) {
             blockers.push(text);
         }
@@ -587,7 +587,7 @@ fn within<'a>(ground: &'a Ground, id: &'a str) -> impl Iterator<Item = &'a str> 
 
 /// Verify services of ours that a destroy left in place, and said so, because code that stays sends through them.
 pub fn told_to_stay(story: &Story, destroy: &Proc) -> Vec<String> {
-    let plan = destroy.plan();
+    let plan = destroy.plan.clone();
     let mut findings = plan.iter().flat_map(|plan| &plan.findings);
     if !findings.any(|one| one.address == "verify_service" && one.text.starts_with("it stays")) {
         return Vec::new();

@@ -1,12 +1,13 @@
 //! Processes: each is one command with an engine of its own. Any number run on one clock, are killed, paused and
 //! interrupted.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use lockstep::engine::apply::{Ended, Outcome, Wishes, apply};
-use lockstep::engine::observe::{Session, observe};
+use lockstep::engine::apply::{Ended, Outcome, Wishes};
+use lockstep::engine::observe::Session;
+use lockstep::engine::reconcile::{Decision, reconcile};
 use lockstep::engine::store::Store;
 use lockstep::engine::{Connection, Engine, Grant, Input, Output, TaskId, TwilioAuth};
 use lockstep::model::api::Answer;
@@ -68,22 +69,15 @@ impl Trouble {
     }
 }
 
-/// What a process tells from inside.
-#[derive(Clone, Default)]
-pub struct Told {
-    pub plan: Rc<RefCell<Option<Plan>>>,
-    /// Counts the plans that were begun.
-    pub rounds: Rc<Cell<usize>>,
-    result: Rc<RefCell<Option<Result<Outcome, Failed>>>>,
-}
-
 /// One process.
 pub struct Proc {
     pub number: usize,
     pub owner: String,
     pub domain: String,
     pub command: Command,
-    pub told: Told,
+    /// The last plan that it made.
+    pub plan: Option<Plan>,
+    result: Rc<RefCell<Option<Result<Outcome, Failed>>>>,
     /// The step in progress.
     pub step: Option<Step>,
     pub sent: usize,
@@ -106,7 +100,8 @@ pub struct Proc {
     pub step_ms: u64,
     pub plan_mark: usize,
     pub list_mark: usize,
-    rounds_seen: usize,
+    /// A plan is begun, and nothing was read for it yet.
+    plans_anew: bool,
     trouble: Trouble,
     starts_ms: u64,
     paused_from_ms: u64,
@@ -173,42 +168,23 @@ impl Proc {
         let mut engine = Engine::new(local_ms, u64::try_from(number).unwrap_or(0));
         engine.set_deadline(local_ms + DEADLINE_MS);
         let tenant = engine.connect(connection(start.env));
-        let told = Told::default();
-        let (slot, command) = (told.clone(), start.command);
+        let result = Rc::new(RefCell::new(None));
+        let (slot, command) = (result.clone(), start.command);
         let task = engine.spawn(tenant, |port| async move {
-            let ended = async {
-                let mut last = Outcome {
-                    ended: Ended::Moved,
-                    done: vec![],
-                    failed: None,
-                    interrupted: None,
-                    kept: vec![],
-                    not_started: vec![],
-                };
-                for _ in 0..4 {
-                    slot.rounds.set(slot.rounds.get() + 1);
-                    let observation = observe(&session, &port.reader()).await?;
-                    *slot.plan.borrow_mut() = Some(observation.plan.clone());
-                    if command == Command::Plan {
-                        last.ended = Ended::Done;
-                        break;
-                    }
-                    last = apply(&session, observation, Wishes::default(), &port).await;
-                    if last.ended != Ended::Moved {
-                        break;
-                    }
-                }
-                Ok(last)
+            let decision = match command {
+                Command::Plan => Decision::Leave("a plan is all that was asked for".into()),
+                Command::Apply | Command::Destroy => Decision::Apply,
             };
-            let ended = ended.await;
-            *slot.result.borrow_mut() = Some(ended);
+            let report = reconcile(session, Wishes::default(), |_| decision.clone().into(), &port).await;
+            *slot.borrow_mut() = Some(report.map(|report| report.outcome));
         });
         Proc {
             number,
             owner: format!("{domain}/{}", start.draft.stack),
             domain,
             command: start.command,
-            told,
+            plan: None,
+            result,
             step: None,
             sent: 0,
             step_writes: 0,
@@ -225,7 +201,7 @@ impl Proc {
             step_ms: 0,
             plan_mark: 0,
             list_mark: 0,
-            rounds_seen: 0,
+            plans_anew: false,
             trouble: start.trouble,
             starts_ms,
             paused_from_ms: 0,
@@ -262,23 +238,23 @@ impl Proc {
     /// What the plan said would be lost, up to and with the step in progress.
     pub fn words(&self) -> String {
         let Some(step) = &self.step else { return String::new() };
-        let plan = self.told.plan.borrow();
-        let steps = plan.iter().flat_map(|plan| &plan.steps).filter(|one| one.number <= step.number);
+        let steps = self.plan.iter().flat_map(|plan| &plan.steps).filter(|one| one.number <= step.number);
         steps.filter_map(|one| one.danger.as_deref()).collect::<Vec<_>>().join("; ")
-    }
-
-    pub fn plan(&self) -> Option<Plan> {
-        self.told.plan.borrow().clone()
     }
 
     /// How it ended, in the program's terms; `None` when it was killed.
     pub fn result(&self) -> Option<Result<Outcome, Failed>> {
-        self.told.result.borrow().clone()
+        self.result.borrow().clone()
     }
 
     /// The end in words, for decisions of the story.
     pub fn ended(&self) -> Option<Ended> {
         self.result().map(|result| match result {
+            // All that was asked for was the plan.
+            Ok(outcome) if self.command == Command::Plan => match outcome.ended {
+                Ended::NotConfirmed(_) => Ended::Done,
+                ended => ended,
+            },
             Ok(outcome) => outcome.ended,
             Err(failed) => Ended::Failed(failed.to_string()),
         })
@@ -288,11 +264,16 @@ impl Proc {
         match event {
             Event::StepStarted { number, .. } => {
                 let step = |plan: &Plan| plan.steps.iter().find(|step| step.number == *number).cloned();
-                self.step = self.told.plan.borrow().as_ref().and_then(step);
+                self.step = self.plan.as_ref().and_then(step);
                 self.step_mark = ground.changes.len();
                 self.step_ms = ground.now_ms;
             }
             Event::StepDone { .. } => self.step = None,
+            Event::PlanBegun => self.plans_anew = true,
+            Event::PlanMade(plan) => {
+                self.plan = Some((**plan).clone());
+                return;
+            }
             _ => {}
         }
         self.texts.push(format!("{event:?}"));
@@ -300,11 +281,11 @@ impl Proc {
 
     fn done(&mut self) {
         self.done = true;
-        if let Some(plan) = self.told.plan.borrow().as_ref() {
+        if let Some(plan) = &self.plan {
             self.texts.push(serde_json::to_string(plan).unwrap_or_default());
             self.texts.push(lockstep::plan::render::plan(plan, lockstep::plan::render::Paint(false)));
         }
-        self.texts.push(format!("{:?}", self.told.result.borrow()));
+        self.texts.push(format!("{:?}", self.result.borrow()));
     }
 }
 
@@ -336,9 +317,7 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                     }
                     Output::Done(_) => {}
                     Output::Send(call, request) => {
-                        let rounds = proc.told.rounds.get();
-                        if rounds != proc.rounds_seen {
-                            proc.rounds_seen = rounds;
+                        if std::mem::take(&mut proc.plans_anew) {
                             proc.plan_mark = ground.changes.len();
                         }
                         let handled = ground.handle(proc, &request, shared);

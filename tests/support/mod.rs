@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 
-use lockstep::engine::apply::{Outcome, Wishes, apply};
+use lockstep::engine::apply::{Outcome, Wishes};
 use lockstep::engine::observe::{Observation, Session, observe};
+use lockstep::engine::reconcile::{Decision, Report, reconcile};
 use lockstep::engine::store::Store;
 use lockstep::engine::{Connection, Engine, Grant, TwilioAuth};
 use lockstep::kinds;
@@ -138,6 +139,11 @@ pub fn way_to(simulator: Rc<RefCell<dyn Simulator>>, now_ms: u64) -> InProcess {
     InProcess::new(between.map_or(simulator.clone(), |between| between(simulator)), now_ms)
 }
 
+/// `apply --yes`.
+pub async fn reconciled(session: Session, port: Port) -> Result<Report, Failed> {
+    reconcile(session, Wishes::default(), |_| Decision::Apply.into(), &port).await
+}
+
 /// A tenant and an account, what is wanted of them, and a clock.
 pub struct Stack {
     pub twin: Rc<RefCell<Twin>>,
@@ -251,23 +257,11 @@ impl Stack {
         self.try_observe(false).unwrap_or_else(|failed| panic!("{failed}"))
     }
 
-    /// `apply --yes`: plans, and applies the plan; `None` when killed.
+    /// [`reconciled`]; `None` when killed.
     pub fn apply_until(&mut self, stop: Stop, destroy: bool) -> Option<Outcome> {
         let session = self.session(destroy);
         self.process(stop, |port| async move {
-            let mut last = None;
-            // As the command does: planned anew when the record moved in between.
-            for _ in 0..4 {
-                let observation =
-                    observe(&session, &port.reader()).await.unwrap_or_else(|failed| panic!("{failed}"));
-                let outcome = apply(&session, observation, Wishes::default(), &port).await;
-                let moved = outcome.ended == lockstep::engine::apply::Ended::Moved;
-                last = Some(outcome);
-                if !moved {
-                    break;
-                }
-            }
-            last.expect("at least one round")
+            reconciled(session, port).await.unwrap_or_else(|failed| panic!("{failed}")).outcome
         })
     }
 

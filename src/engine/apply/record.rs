@@ -1,6 +1,6 @@
 //! How the result of a run gets on record: also where the first try fails, and where the lease is gone.
 
-use super::{OTHER_NONCE, Work, is_unsure, timestamp};
+use super::{Work, is_unsure, timestamp};
 use crate::engine::intent;
 use crate::engine::lease::Lease;
 use crate::kinds;
@@ -38,7 +38,7 @@ impl Work<'_> {
     pub(super) async fn may_record(&self, nonce: Option<&str>, lease: &Lease) -> Result<(), Failed> {
         let Some(nonce) = nonce.filter(|_| lease.is_lost(self.port)) else { return Ok(()) };
         if !self.is_ours(nonce).await? {
-            return Err(Failed::NotDone(OTHER_NONCE.into()));
+            return Err(Failed::OtherRun);
         }
         self.port.fence(self.port.now_ms() + RECORD_MS);
         Ok(())
@@ -55,7 +55,7 @@ impl Work<'_> {
         };
         for wait_ms in waits {
             let Err(failed) = &result else { break };
-            if self.port.interrupted() || matches!(failed, Failed::NotDone(text) if text == OTHER_NONCE) {
+            if self.port.interrupted() || *failed == Failed::OtherRun {
                 break;
             }
             if self.lost_one {

@@ -1,0 +1,165 @@
+//! The person at the terminal, who sees each plan and decides about it.
+
+use std::collections::BTreeSet;
+
+use super::setup::Shell;
+use crate::engine::observe::moved;
+use crate::engine::reconcile::{Decided, Decision};
+use crate::model::plan::Plan;
+use crate::model::text;
+use crate::plan::render::{self, Paint};
+use crate::shell::clock::Clock;
+use crate::shell::secrets::Scrub;
+use crate::shell::signals::Signals;
+use crate::shell::terminal::{AskProblem, Say};
+
+/// Shows plans and asks about them.
+pub struct Asker {
+    say: Say,
+    scrub: Scrub,
+    signals: Signals,
+    clock: Clock,
+    /// So long a person was asked about the plan at hand, in ms.
+    asked_ms: u64,
+    /// stdout is for the one document.
+    json: bool,
+    /// `--yes`
+    yes: bool,
+    /// What was confirmed when it was saved.
+    saved: Option<Plan>,
+}
+
+impl Asker {
+    /// Asks at this shell, unless `yes` or a saved plan decides.
+    pub fn new(shell: &Shell, json: bool, yes: bool, saved: Option<Plan>) -> Asker {
+        Asker {
+            say: shell.say.clone(),
+            scrub: shell.scrub.clone(),
+            signals: shell.signals.clone(),
+            clock: Clock::start(),
+            asked_ms: 0,
+            json,
+            yes,
+            saved,
+        }
+    }
+
+    /// What is to become of a plan.
+    pub fn decide(&mut self, plan: &Plan) -> Decided {
+        self.asked_ms = 0;
+        let decision = self.decision(plan);
+        Decided { decision, asked_ms: self.asked_ms }
+    }
+
+    fn decision(&mut self, plan: &Plan) -> Decision {
+        let shown = self.scrub.plan(plan);
+        if let Some(saved) = self.saved.as_ref().filter(|saved| saved.basis != plan.basis) {
+            let what = moved(saved, &shown);
+            // What would be done now; that nothing is done is said last.
+            self.say.err(&render::plan(&shown, Paint(self.say.err_color())));
+            return Decision::Stale(what);
+        }
+        if !self.json {
+            self.say.out(&render::plan(&shown, Paint(self.say.out_color())));
+        }
+        let asks = !self.yes && self.saved.is_none();
+        if asks && !self.json {
+            let named = self.named(plan);
+            if !named.is_empty() {
+                return Decision::Name(named);
+            }
+        }
+        if plan.blockers().next().is_some() || !plan.has_work() {
+            return Decision::Apply;
+        }
+        if self.json && !self.yes {
+            // Nobody can confirm what was not shown.
+            self.say.err(&render::plan(&shown, Paint(self.say.err_color())));
+        }
+        if self.say.out_failed().is_some() {
+            self.say.err_line("the plan could not be shown; nothing was changed");
+            return Decision::Leave("the plan could not be shown".into());
+        }
+        // What is only tried again was confirmed when it was tried first.
+        match self.yes || plan.is_empty() {
+            true => Decision::Apply,
+            false => self.confirmed(plan),
+        }
+    }
+
+    fn ask<T>(&mut self, question: impl FnOnce(&mut Say, &Signals) -> T) -> T {
+        let asked_at_ms = self.clock.now_ms();
+        let answer = question(&mut self.say, &self.signals);
+        self.asked_ms += self.clock.now_ms() - asked_at_ms;
+        answer
+    }
+
+    /// The ids that were typed, of the objects that only a record without proof calls ours.
+    fn named(&mut self, plan: &Plan) -> BTreeSet<String> {
+        let mut named = BTreeSet::new();
+        for object in &plan.unproven {
+            let question = text::line(&format!(
+                "{}: {}. To do this, type {} (anything else leaves it as it is):",
+                object.address, object.what, object.id
+            ));
+            match self.ask(|say, signals| say.ask_word(&question, signals)) {
+                Ok(word) if word == object.id => drop(named.insert(word)),
+                Ok(_) => {}
+                Err(_) => return BTreeSet::new(),
+            }
+        }
+        named
+    }
+
+    fn confirmed(&mut self, plan: &Plan) -> Decision {
+        let question = question(plan);
+        let (told, why) = match self.ask(|say, signals| say.ask(&question, signals)) {
+            Ok(true) => return Decision::Apply,
+            Ok(false) => ("not confirmed; nothing was changed", "not confirmed"),
+            Err(AskProblem::NotATerminal) => (
+                "error: nobody is there to ask (no terminal); nothing was changed\n  help: add --yes to go on without asking",
+                "nobody is there to ask (no terminal)",
+            ),
+            Err(AskProblem::NoAnswer) => ("no answer; nothing was changed", "no answer"),
+        };
+        self.say.err_line(told);
+        Decision::Leave(why.into())
+    }
+}
+
+/// What a person is asked before anything is done.
+fn question(plan: &Plan) -> String {
+    let dangerous = plan.steps.iter().filter(|step| step.danger.is_some()).count();
+    let what = match plan.destroy {
+        true => {
+            format!("Destroy the stack {} ({})", text::line(&plan.stack), render::counts(plan).join(", "))
+        }
+        false => "Apply these changes".to_owned(),
+    };
+    match dangerous {
+        0 => format!("{what}?"),
+        1 => format!("{what}, 1 dangerous step among them?"),
+        n => format!("{what}, {n} dangerous steps among them?"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    #[test]
+    fn a_destroy_is_asked_about_as_one() {
+        let resource = |address: &str, verb: &str| json!({ "address": address, "kind": address, "verb": verb, "changes": [], "unknown": [], "ids": {} });
+        let mut plan = json!({
+            "format": 1, "stack": "acme", "tenant": "acme-dev.eu.auth0.com", "account": "AC1", "destroy": true,
+            "resources": [resource("action", "delete"), resource("mfa_policy", "update")],
+            "steps": [], "findings": [], "record": true, "basis": "",
+        });
+        let asked = |plan: &Json| question(&serde_json::from_value(plan.clone()).expect("a plan"));
+        assert_eq!(asked(&plan), "Destroy the stack acme (1 to put back, 1 to delete)?");
+        plan["destroy"] = json!(false);
+        assert_eq!(asked(&plan), "Apply these changes?");
+    }
+}

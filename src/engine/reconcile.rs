@@ -1,0 +1,104 @@
+//! The whole use case: observe, plan, have the plan decided, apply it, and plan anew where the record moved meanwhile.
+
+use std::collections::BTreeSet;
+
+use super::apply::{Ended, Outcome, Wishes, apply};
+use super::observe::{Session, observe};
+use crate::model::call::Failed;
+use crate::model::plan::{Event, Plan};
+use crate::port::Port;
+
+/// How often a plan is made anew because the record moved under it.
+const REPLANS_MAX: u32 = 3;
+/// A plan that was decided later than this may be out of date.
+const DECIDED_LATE_MS: u64 = 60_000;
+/// After a question the clock has moved on, and the engine learns of it by the next tick.
+const NEXT_TICK_MS: u64 = 1;
+
+/// What somebody says to a plan, before anything is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Go on. A plan with blockers, or without work, goes on to the end that it has anyway.
+    Apply,
+    /// Plan anew: these objects may be taken away or put back too, although nothing proves that they are ours.
+    Name(BTreeSet<String>),
+    /// Change nothing. Why, in words.
+    Leave(String),
+    /// It is not the plan that was decided before. Holds what moved.
+    Stale(String),
+}
+
+/// A decision, and for how long a person was asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    pub decision: Decision,
+    pub asked_ms: u64,
+}
+
+impl From<Decision> for Decided {
+    /// Nobody was asked.
+    fn from(decision: Decision) -> Decided {
+        Decided { decision, asked_ms: 0 }
+    }
+}
+
+/// The last plan, and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    pub plan: Plan,
+    pub outcome: Outcome,
+}
+
+/// Brings the tenant to what the session wants. `decide` is called with every plan, while no request is under way and no
+/// lease is held; until it answers, nothing else happens.
+///
+/// # Errors
+/// The tenant could not be read; nothing was changed.
+pub async fn reconcile(
+    mut session: Session,
+    wishes: Wishes,
+    mut decide: impl FnMut(&Plan) -> Decided,
+    port: &Port,
+) -> Result<Report, Failed> {
+    let mut replans = 0;
+    let mut is_first = true;
+    loop {
+        port.tell(Event::PlanBegun);
+        let observation = observe(&session, &port.reader()).await?;
+        let plan = observation.plan.clone();
+        let ended = |ended| {
+            let outcome = Outcome::before_any_step(ended, &observation.plan);
+            Ok(Report { plan: observation.plan.clone(), outcome })
+        };
+        // What was named and is gone by a later plan was not misnamed.
+        if let Some(misnamed) = observation.misnamed.clone().filter(|_| is_first) {
+            return ended(Ended::Misnamed(misnamed));
+        }
+        is_first = false;
+        port.tell(Event::PlanMade(Box::new(plan.clone())));
+        // So that what was told is shown before anybody is asked.
+        port.give_way().await;
+        let Decided { decision, asked_ms } = decide(&plan);
+        if asked_ms > 0 {
+            port.asked(asked_ms);
+            port.reader().sleep_ms(NEXT_TICK_MS).await;
+        }
+        match decision {
+            Decision::Apply => {}
+            Decision::Name(ids) => {
+                session.named.extend(ids);
+                continue;
+            }
+            Decision::Leave(why) => return ended(Ended::NotConfirmed(why)),
+            Decision::Stale(what) => return ended(Ended::Stale(what)),
+        }
+        let reread = wishes.reread || asked_ms > DECIDED_LATE_MS;
+        let outcome = apply(&session, observation, Wishes { reread, ..wishes }, port).await;
+        if outcome.ended == Ended::Moved && replans < REPLANS_MAX && !wishes.reread {
+            replans += 1;
+            port.tell(Event::Notice("another run changed the record in the meantime; planning anew".into()));
+            continue;
+        }
+        return Ok(Report { plan, outcome });
+    }
+}
