@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use serde_json::Value as Json;
 
 use crate::model::call::{Api, Body, Credentials, Empty, Failed, Get, Paging, Repeat, Write};
-use crate::model::plan::Event;
+use crate::model::event::Event;
 
 /// Result of a call: the decoded reply (`null` for an empty one).
 pub type Answered = Result<Json, Failed>;

@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::Context as _;
 use serde_json::{Value as Json, json};
 
+use super::args::{ConnectArgs, LedgerPlace, ManifestArgs, Output};
 use super::asker::Asker;
+use super::error::{Error, Result};
 use super::exit::Exit;
 use super::json::json_out;
-use super::plan::{Output, unread};
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Ready, Shell, Written, apart, progress, ready, usage};
+use super::outputs::{Written, apart};
+use super::plan::unread;
+use super::setup::{Ready, Shell, ready};
+use super::sinks::{Audit, listen};
 use crate::engine::apply::{Ended, Outcome, Wishes};
 use crate::engine::reconcile::{Report, reconcile};
 use crate::manifest::Missing;
@@ -87,13 +91,13 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         apart(&args.common.written(), &[("the saved plan", plan.as_path())])?;
     }
     let audit = Audit::new();
-    let show = progress(shell, audit.clone());
+    let show = listen(shell, audit.clone());
     let written = args.common.written();
     let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, &written, shell, show)?
     else {
         return Ok(Exit::Failed);
     };
-    audit.borrow_mut().write_to(args.common.audit.as_deref(), &ready.session.who)?;
+    audit.borrow_mut().write_to(args.common.audit.as_deref())?;
     ready.session.allow_delete = args.allow_delete;
     ready.session.named = args.common.delete.iter().cloned().collect();
     let result = carry_out(&args.common, saved, &mut ready, shell);
@@ -103,13 +107,13 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
 
 pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
     let audit = Audit::new();
-    let show = progress(shell, audit.clone());
+    let show = listen(shell, audit.clone());
     let written = args.common.written();
     let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, &written, shell, show)?
     else {
         return Ok(Exit::Failed);
     };
-    audit.borrow_mut().write_to(args.common.audit.as_deref(), &ready.session.who)?;
+    audit.borrow_mut().write_to(args.common.audit.as_deref())?;
     ready.session.destroy = true;
     ready.session.named = args.common.delete.iter().cloned().collect();
     ready.session.allow_delete = true;
@@ -122,20 +126,18 @@ fn saved_plan(path: &std::path::Path) -> Result<Plan> {
     let text =
         files::read_text(path, 16 * 1024 * 1024).with_context(|| format!("plan {}", path.display()))?;
     // The file may be anything, so no word of it is repeated.
-    let shown = path.display();
+    let refuse = |why: String| Error::internal(format!("plan {} {why}", path.display()));
     let json: Json = serde_json::from_str(&text).map_err(|error| {
-        anyhow!(
-            "plan {shown} cannot be read: line {}, column {} is not JSON; name a file that `plan --out` wrote",
-            error.line(),
-            error.column()
-        )
+        let (line, column) = (error.line(), error.column());
+        refuse(format!(
+            "cannot be read: line {line}, column {column} is not JSON; name a file that `plan --out` wrote"
+        ))
     })?;
     if let Some(format) = json["format"].as_u64().filter(|format| *format != u64::from(PLAN_FORMAT)) {
-        bail!("plan {shown} has format {format}, and this version reads {PLAN_FORMAT}; plan again");
+        return Err(refuse(format!("has format {format}, and this version reads {PLAN_FORMAT}; plan again")));
     }
-    let plan: Plan = serde_json::from_value(json)
-        .map_err(|_| anyhow!("plan {shown} cannot be read: it is no plan of this version; plan again"))?;
-    Ok(plan)
+    serde_json::from_value(json)
+        .map_err(|_| refuse("cannot be read: it is no plan of this version; plan again".into()))
 }
 
 fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<Exit> {
@@ -149,7 +151,7 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
     })?;
     let Report { plan, outcome } = result.map_err(|failed| unread(ready, failed))?;
     if let Ended::Misnamed(what) = outcome.ended {
-        return Err(usage(what));
+        return Err(Error::usage(what));
     }
     let is_tried = plan.blockers().next().is_none() && plan.has_work() || outcome.is_stale();
     if json {
@@ -167,7 +169,11 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
         _ if is_tried && !json => summary(shell, &plan, &outcome, verify, &ready.why_stopped()),
         _ => {}
     }
-    if is_tried && common.connect.ledger == "none" && outcome.ended == Ended::Done && !ready.session.destroy {
+    if is_tried
+        && common.connect.ledger == LedgerPlace::Nowhere
+        && outcome.ended == Ended::Done
+        && !ready.session.destroy
+    {
         without_ledger(shell, ready);
     }
     Ok(match outcome.ended {
@@ -255,14 +261,7 @@ fn without_ledger(shell: &mut Shell, ready: &Ready<'_>) {
 
 fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
     let outcome = outcome.map(|outcome| {
-        let (ended, why) = match &outcome.ended {
-            Ended::Done => ("done", None),
-            Ended::Failed(why) | Ended::Misnamed(why) | Ended::NotConfirmed(why) => ("failed", Some(why.clone())),
-            Ended::Stopped => ("stopped", None),
-            Ended::LeaseHeld(owner) => ("lease_held", Some(owner.clone())),
-            Ended::Moved => ("moved", None),
-            Ended::Stale(what) => ("stale", Some(what.clone())),
-        };
+        let (ended, why) = outcome.ended.words();
         json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "interrupted": outcome.interrupted, "kept": outcome.kept, "not_started": outcome.not_started })
     });
     let plan = shell.scrub.plan(plan);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::error::Error;
 use super::setup::Shell;
 use crate::engine::observe::moved;
 use crate::engine::reconcile::{Decided, Decision};
@@ -113,16 +114,18 @@ impl Asker {
 
     fn confirmed(&mut self, plan: &Plan) -> Decision {
         let question = question(plan);
-        let (told, why) = match self.ask(|say, signals| say.ask(&question, signals)) {
+        let why = match self.ask(|say, signals| say.ask(&question, signals)) {
             Ok(true) => return Decision::Apply,
-            Ok(false) => ("not confirmed; nothing was changed", "not confirmed"),
-            Err(AskProblem::NotATerminal) => (
-                "error: nobody is there to ask (no terminal); nothing was changed\n  help: add --yes to go on without asking",
-                "nobody is there to ask (no terminal)",
-            ),
-            Err(AskProblem::NoAnswer) => ("no answer; nothing was changed", "no answer"),
+            Ok(false) => "not confirmed",
+            Err(AskProblem::NoAnswer) => "no answer",
+            Err(AskProblem::NotATerminal) => {
+                let why = "nobody is there to ask (no terminal)";
+                let error = Error::internal(format!("{why}; nothing was changed"));
+                self.say.err_line(format!("error: {}", error.help("add --yes to go on without asking")));
+                return Decision::Leave(why.into());
+            }
         };
-        self.say.err_line(told);
+        self.say.err_line(format!("{why}; nothing was changed"));
         Decision::Leave(why.into())
     }
 }

@@ -1,9 +1,9 @@
 //! Whether the tenant's domain may be asked for a token. Whoever runs that host gets the credentials of the application, and
 //! one line of a pull request can name another host.
 
-use anyhow::{Result, bail};
-
-use super::setup::{ConnectArgs, Shell, usage};
+use super::args::ConnectArgs;
+use super::error::{Error, Result};
+use super::setup::Shell;
 use crate::manifest::{self, Parsed, connection};
 use crate::model::manifest::Manifest;
 use crate::shell::via::Via;
@@ -28,26 +28,26 @@ pub fn admit(parsed: &Parsed, manifest: &Manifest, connect: &ConnectArgs, shell:
     if shell.say.ask_word(&question, &signals).is_ok_and(|typed| typed == domain) {
         return Ok(());
     }
-    bail!(
-        "auth0.domain is {domain}, which is no host of Auth0 and was chosen by the manifest alone; nothing was sent\n  help: add --domain {domain} if this is your tenant"
+    let text = format!(
+        "auth0.domain is {domain}, which is no host of Auth0 and was chosen by the manifest alone; nothing was sent"
     );
+    Err(Error::manifest(text).help(format!("add --domain {domain} if this is your tenant")))
 }
 
 fn is_named(domain: &str, named: &str) -> Result<()> {
     if let Err((reason, help)) = connection::host_name(named) {
-        return Err(usage(format!("--domain {reason}\n  help: {help}")));
+        return Err(Error::usage(format!("--domain {reason}")).help(help));
     }
     if named != domain {
-        bail!(
-            "auth0.domain is {domain}, and --domain names {named}; nothing was sent\n  help: run with the manifest of that tenant, or correct --domain"
-        );
+        let text = format!("auth0.domain is {domain}, and --domain names {named}; nothing was sent");
+        return Err(Error::manifest(text).help("run with the manifest of that tenant, or correct --domain"));
     }
     Ok(())
 }
 
 fn is_local(via: Option<&str>, force: bool) -> Result<bool> {
     let Some(url) = via else { return Ok(false) };
-    let via = Via::parse(url, force).map_err(|problem| usage(problem.to_string()))?;
+    let via = Via::parse(url, force).map_err(|problem| Error::usage(problem.to_string()))?;
     Ok(via.is_loopback())
 }
 

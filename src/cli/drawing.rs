@@ -4,7 +4,8 @@ use crate::diag::Diagnostic;
 use crate::manifest::{Source, Tables, render};
 use crate::model::field::{Field, Type};
 
-use super::setup::{Shell, tables};
+use super::loading::tables;
+use super::setup::Shell;
 
 /// A shorter value stands in many a line by chance.
 const VALUE_MIN: usize = 6;

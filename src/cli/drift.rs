@@ -1,11 +1,12 @@
 //! `lockstep drift`: who moved, tenant or manifest?
 
-use anyhow::Result;
-
+use super::args::{ConnectArgs, ManifestArgs, Output};
+use super::error::Result;
 use super::exit::Exit;
 use super::json::json_out;
-use super::plan::{Output, observed};
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, progress, ready};
+use super::plan::observed;
+use super::setup::{Shell, ready};
+use super::sinks::{Audit, listen};
 use crate::manifest::Missing;
 use crate::model::plan::{Cause, Level, Plan, Purpose};
 use crate::plan::drift;
@@ -28,7 +29,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    let show = progress(shell, Audit::new());
+    let show = listen(shell, Audit::new());
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, &[], shell, show)? else {
         return Ok(Exit::Failed);
     };

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::error::Error;
 use super::exit::Exit;
 use super::setup::Shell;
 use crate::diag::{Diagnostic, Problem};
@@ -36,25 +37,25 @@ pub fn json_out(shell: &mut Shell, name: &str, value: Json) {
 }
 
 /// Writes the document of a command that ended without a result, if one is wanted and there is none yet.
-pub fn json_error(shell: &mut Shell, exit: u8, words: &str) {
+pub fn json_error(shell: &mut Shell, exit: u8, error: &Error) {
     if !shell.json.wanted || shell.json.written {
         return;
     }
     let diagnostics = std::mem::take(&mut shell.json.diagnostics);
     shell.json.written = true;
-    shell.say.out_json(&json!({ "format": 1, "error": error(exit, words), "diagnostics": diagnostics }));
+    shell
+        .say
+        .out_json(&json!({ "format": 1, "error": as_document(exit, error), "diagnostics": diagnostics }));
 }
 
 /// The same where no command has begun.
-pub fn usage_error(say: &mut Say, exit: u8, words: &str) {
-    say.out_json(&json!({ "format": 1, "error": error(exit, words), "diagnostics": [] }));
+pub fn early_error(say: &mut Say, exit: u8, error: &Error) {
+    say.out_json(&json!({ "format": 1, "error": as_document(exit, error), "diagnostics": [] }));
 }
 
-/// An error, its next move apart from the rest.
-fn error(exit: u8, words: &str) -> Json {
-    let (message, help) = words.split_once("\n  help: ").unwrap_or((words, ""));
-    let help = if help.is_empty() { Json::Null } else { Json::from(help) };
-    json!({ "exit": exit, "message": message, "help": help })
+fn as_document(exit: u8, error: &Error) -> Json {
+    let help = if error.help.is_empty() { Json::Null } else { Json::from(error.help.as_str()) };
+    json!({ "exit": exit, "message": error.message, "help": help })
 }
 
 /// What a command says that stops without a text of its own.

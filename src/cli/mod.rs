@@ -1,17 +1,23 @@
 //! The command line: one file per command, each an `Args` struct and one function.
 
 mod apply;
+mod args;
 mod asker;
+mod connecting;
 mod domain;
 mod drawing;
 mod drift;
+mod error;
 mod exit;
 mod json;
+mod loading;
 mod mistaken;
-mod pace;
+mod outputs;
 mod plan;
+mod progress;
 mod setup;
 mod show;
+mod sinks;
 mod twin;
 mod unlock;
 mod validate;
@@ -19,6 +25,7 @@ mod validate;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use error::Error;
 pub use exit::Exit;
 
 use crate::shell::secrets::Scrub;
@@ -56,7 +63,7 @@ enum Command {
 
 impl Command {
     /// The form of the result, where there is a choice.
-    fn output(&self) -> Option<&plan::Output> {
+    fn output(&self) -> Option<&args::Output> {
         match self {
             Command::Validate(args) => Some(&args.output),
             Command::Plan(args) => Some(&args.output),
@@ -77,17 +84,18 @@ fn misused(error: &clap::Error, words: &[String], twin: Option<&str>) -> u8 {
         return Exit::Done as u8;
     }
     let mut say = Say::new(Scrub::default(), ColorChoice::Auto);
-    let said = if let Some(file) = twin {
-        let said = format!("--twin takes its file behind an equals sign\n  help: write --twin={file}");
-        say.err_line(format!("error: {said}"));
-        said
+    let wrong = if let Some(file) = twin {
+        let wrong = Error::usage("--twin takes its file behind an equals sign");
+        let wrong = wrong.help(format!("write --twin={file}"));
+        say.err_line(format!("error: {wrong}"));
+        wrong
     } else {
         let _ = error.print();
-        error.to_string().trim_start_matches("error: ").trim_end().to_owned()
+        Error::usage(error.to_string().trim_start_matches("error: ").trim_end())
     };
     let pairs = words.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json");
     if pairs || words.iter().any(|word| word == "--output=json") {
-        json::usage_error(&mut say, Exit::Usage as u8, &said);
+        json::early_error(&mut say, Exit::Usage as u8, &wrong);
     }
     Exit::Usage as u8
 }
@@ -119,22 +127,22 @@ pub fn main() -> u8 {
     };
     let scrub = Scrub::default();
     let say = Say::new(scrub.clone(), cli.color);
-    let wanted = cli.command.output().is_some_and(plan::Output::is_json);
+    let wanted = cli.command.output().is_some_and(args::Output::is_json);
     let json = json::Document::new(wanted);
     let level = std::env::var("LOCKSTEP_LOG").ok();
     match crate::shell::telemetry::level(cli.verbose, level.as_deref()) {
         Ok(level) => crate::shell::telemetry::start(level, scrub.clone()),
         Err(text) => {
-            return failed_early(say, json, Exit::Usage, &format!("LOCKSTEP_LOG: {text}"));
+            return failed_early(say, json, &Error::usage(format!("LOCKSTEP_LOG: {text}")));
         }
     }
     let signals = match crate::shell::signals::Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            return failed_early(say, json, Exit::Failed, &format!("{error:#}"));
+            return failed_early(say, json, &error.into());
         }
     };
-    let mut shell = setup::Shell { say, scrub, signals, color: cli.color, json, refused: None };
+    let mut shell = setup::Shell { say, scrub, signals, json, refused: None };
     let result = match cli.command {
         Command::Validate(args) => validate::run(&args, &mut shell),
         Command::Plan(args) => plan::run(&args, &mut shell),
@@ -147,9 +155,9 @@ pub fn main() -> u8 {
     };
     let unwritten = shell.say.out_failed();
     if let Some(cause) = &unwritten {
-        shell.say.err_line(format!(
-            "error: the result cannot be written to stdout: {cause}\n  help: make room where stdout goes to, then run the command again"
-        ));
+        let error = Error::internal(format!("the result cannot be written to stdout: {cause}"))
+            .help("make room where stdout goes to, then run the command again");
+        shell.say.err_line(format!("error: {error}"));
     }
     // A signal has the last word: whatever came of the run, it was stopped.
     let signal = shell.signals.first().filter(|_| !matches!(result, Ok(Exit::Done)));
@@ -157,28 +165,27 @@ pub fn main() -> u8 {
         (_, Some(signal)) => signal.exit_code(),
         (Ok(_), None) if unwritten.is_some() => Exit::Failed as u8,
         (Ok(exit), None) => *exit as u8,
-        (Err(error), None) if error.downcast_ref::<setup::Usage>().is_some() => Exit::Usage as u8,
-        (Err(_), None) => Exit::Failed as u8,
+        (Err(error), None) => error.exit() as u8,
     };
-    let words = match result {
-        Ok(exit) => shell.refused.clone().unwrap_or_else(|| json::meaning(exit).to_owned()),
+    let error = match result {
+        Ok(exit) => Error::manifest(shell.refused.clone().unwrap_or_else(|| json::meaning(exit).to_owned())),
         Err(error) => {
-            let words = format!("{error:#}");
-            shell.say.err_line(format!("error: {words}"));
-            words
+            shell.say.err_line(format!("error: {error}"));
+            error
         }
     };
-    json::json_error(&mut shell, exit, &words);
+    json::json_error(&mut shell, exit, &error);
     exit
 }
 
 /// Ends before the command begins.
-fn failed_early(mut say: Say, json: json::Document, exit: Exit, words: &str) -> u8 {
-    say.err_line(format!("error: {words}"));
+fn failed_early(mut say: Say, json: json::Document, error: &Error) -> u8 {
+    let exit = error.exit() as u8;
+    say.err_line(format!("error: {error}"));
     if json.wanted {
-        json::usage_error(&mut say, exit as u8, words);
+        json::early_error(&mut say, exit, error);
     }
-    exit as u8
+    exit
 }
 
 /// The command line as clap knows it, for tests and documents.

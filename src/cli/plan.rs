@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail};
-
+use super::args::{ConnectArgs, ManifestArgs, Output};
+use super::error::{Error, Result};
 use super::exit::Exit;
 use super::json::json_out;
-use super::setup::{
-    Audit, ConnectArgs, ManifestArgs, Ready, Shell, Start, Written, progress, start, usage, without,
-};
+use super::outputs::Written;
+use super::setup::{Ready, Shell, Start, start, without};
+use super::sinks::{Audit, listen};
 use crate::engine::observe::{Observation, observe};
 use crate::kinds::Resource;
 use crate::manifest::Missing;
@@ -56,31 +56,17 @@ pub struct Args {
     delete: Vec<String>,
 }
 
-/// How the result is written.
-#[derive(clap::Args)]
-pub struct Output {
-    /// text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
-    pub output: String,
-}
-
-impl Output {
-    pub fn is_json(&self) -> bool {
-        self.output == "json"
-    }
-}
-
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let missing = if args.missing_as_unknown { Missing::Unknown } else { Missing::Error };
     let written: Vec<Written<'_>> = args.out.iter().map(|path| ("--out", path.as_path())).collect();
-    let told = progress(shell, Audit::new());
+    let told = listen(shell, Audit::new());
     let mut ready = match start(&args.manifest, &args.connect, missing, &written, shell, told)? {
         None => return Ok(Exit::Failed),
         Some(Start::Ready(ready)) => *ready,
         Some(Start::Unconnected(manifest, places)) if args.missing_as_unknown && args.out.is_none() => {
             return unconnected(args, &manifest, &places, shell);
         }
-        Some(Start::Unconnected(_, places)) => bail!("{}", without(&places)),
+        Some(Start::Unconnected(_, places)) => return Err(without(&places)),
     };
     ready.session.destroy = args.destroy;
     ready.session.allow_delete = args.allow_delete;
@@ -88,7 +74,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     ready.session.purpose = Purpose::Show;
     let observation = observed(&mut ready)?;
     if let Some(misnamed) = &observation.misnamed {
-        return Err(usage(misnamed));
+        return Err(Error::usage(misnamed));
     }
     let plan = &observation.plan;
     show(args, plan, shell)?;
@@ -169,40 +155,45 @@ pub fn observed(ready: &mut Ready<'_>) -> Result<Observation> {
 }
 
 /// Why there is no plan.
-pub fn unread(ready: &Ready<'_>, failed: Failed) -> anyhow::Error {
+pub fn unread(ready: &Ready<'_>, failed: Failed) -> Error {
     match failed {
-        Failed::Stopped => anyhow!("{}; nothing was changed", ready.why_stopped()),
-        failed => anyhow!("{failed}\n  {}", help(&failed)),
+        Failed::Stopped => Error::remote(format!("{}; nothing was changed", ready.why_stopped())),
+        failed => refused(&failed),
     }
 }
 
+/// A request that failed, and the next move.
+pub fn refused(failed: &Failed) -> Error {
+    Error::remote(failed.to_string()).help(help(failed))
+}
+
 /// The next move after a failed request.
-pub fn help(failed: &Failed) -> &'static str {
+fn help(failed: &Failed) -> &'static str {
     match (failed.status(), failed) {
         (Some(401), Failed::Refused(r)) if r.path == "/oauth/token" => {
-            "help: check auth0.domain, auth0.client_id and its secret or key"
+            "check auth0.domain, auth0.client_id and its secret or key"
         }
         (Some(403), Failed::Refused(r)) if r.path == "/oauth/token" => {
-            "help: authorise the application for the Auth0 Management API (Applications, APIs, Machine to Machine)"
+            "authorise the application for the Auth0 Management API (Applications, APIs, Machine to Machine)"
         }
         (Some(403), Failed::Refused(r))
             if r.path.starts_with("/api/v2/actions/actions") && r.method == Method::Get =>
         {
-            "help: grant read:actions to the application (Applications, APIs, Auth0 Management API, Machine to Machine)"
+            "grant read:actions to the application (Applications, APIs, Auth0 Management API, Machine to Machine)"
         }
         (Some(403), _) if failed.code().is_some_and(|code| code.starts_with("legacy_mfa_phone_provider")) => {
-            "help: no scope is missing: the tenant's switch legacy_mfa_phone_provider is off; use phone.delivery: unified, or ask \
+            "no scope is missing: the tenant's switch legacy_mfa_phone_provider is off; use phone.delivery: unified, or ask \
              Auth0's support to switch it on"
         }
         (Some(403), Failed::Refused(r)) if r.path.starts_with("/api/v2/") => {
-            "help: grant the application the scope of this request (Applications, APIs, Auth0 Management API, Machine to Machine)"
+            "grant the application the scope of this request (Applications, APIs, Auth0 Management API, Machine to Machine)"
         }
         (Some(401), Failed::Refused(r)) if r.host.ends_with("twilio.com") => {
-            "help: check the Twilio key and secret, and that they belong to twilio.account_sid"
+            "check the Twilio key and secret, and that they belong to twilio.account_sid"
         }
-        (Some(429), _) => "help: another client uses the budget up; try again later, or lower --rate-share",
-        (_, Failed::NotDone(_)) => "help: check the network, the proxy (HTTPS_PROXY, NO_PROXY) and --ca-file",
-        _ => "help: run again with -v to see every request",
+        (Some(429), _) => "another client uses the budget up; try again later, or lower --rate-share",
+        (_, Failed::NotDone(_)) => "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and --ca-file",
+        _ => "run again with -v to see every request",
     }
 }
 

@@ -1,12 +1,14 @@
 //! `lockstep show`: the record and the lease of a tenant.
 
-use anyhow::{Result, bail};
 use serde_json::{Value as Json, json};
 
+use super::args::{ConnectArgs, ManifestArgs, Output};
+use super::error::Result;
 use super::exit::Exit;
 use super::json::json_out;
-use super::plan::{Output, help};
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, progress, ready};
+use super::plan::refused;
+use super::setup::{Shell, ready};
+use super::sinks::{Audit, listen};
 use crate::engine::lease;
 use crate::manifest::Missing;
 use crate::model::ledger::Ownership;
@@ -27,7 +29,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    let show = progress(shell, Audit::new());
+    let show = listen(shell, Audit::new());
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, &[], shell, show)? else {
         return Ok(Exit::Failed);
     };
@@ -40,7 +42,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     })?;
     let found = match result.0 {
         Ok(found) => found,
-        Err(failed) => bail!("{failed}\n  {}", help(&failed)),
+        Err(failed) => return Err(refused(&failed)),
     };
     if args.output.is_json() {
         let lease = match &result.1 {

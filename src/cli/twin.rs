@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::Result;
-
+use super::args::duration;
+use super::error::{Error, Result};
 use super::exit::Exit;
-use super::setup::{Shell, Usage, Written, apart, duration};
+use super::outputs::{Written, apart};
+use super::setup::Shell;
 use crate::shell::in_process::load_twin;
 use crate::shell::serve::{ServeOptions, Tls, serve};
 use crate::twin::{Options, Rate, Rule, Twin, fault_grammar};
@@ -120,7 +121,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         twin.options.default_account = Some(account.clone());
     }
     for option in &args.options {
-        let usage = |text: String| anyhow::Error::new(Usage(format!("--option {text}")));
+        let usage = |text: String| Error::usage(format!("--option {text}"));
         let (name, value) =
             option.split_once('=').ok_or_else(|| usage(format!("{option:?} is not NAME=VALUE")))?;
         twin.options.set(name, value).map_err(usage)?;

@@ -1,10 +1,11 @@
 //! `lockstep unlock`: show and release a lease that was left behind.
 
-use anyhow::{Result, bail};
-
+use super::args::{ConnectArgs, ManifestArgs};
+use super::error::{Error, Result};
 use super::exit::Exit;
-use super::plan::help;
-use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, progress, ready};
+use super::plan::refused;
+use super::setup::{Shell, ready};
+use super::sinks::{Audit, listen};
 use crate::engine::lease;
 use crate::manifest::Missing;
 use crate::shell::terminal::AskProblem;
@@ -27,7 +28,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    let show = progress(shell, Audit::new());
+    let show = listen(shell, Audit::new());
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, &[], shell, show)? else {
         return Ok(Exit::Failed);
     };
@@ -38,7 +39,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         .run(ready.tenant, move |port| async move { lease::standing(&tenant, &port.reader()).await })?;
     let held = match held {
         Ok(held) => held,
-        Err(failed) => bail!("{failed}\n  {}", help(&failed)),
+        Err(failed) => return Err(refused(&failed)),
     };
     let Some(held) = held else {
         shell.say.out_line(format!("the lease of {} is free", session.tenant));
@@ -56,10 +57,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
                 return Ok(Exit::Failed);
             }
             Err(AskProblem::NotATerminal) => {
-                shell
-                    .say
-                    .err_line("error: nobody is there to ask (no terminal); not released\n  help: add --yes");
-                return Ok(Exit::Failed);
+                let nobody = Error::internal("nobody is there to ask (no terminal); not released");
+                return Err(nobody.help("add --yes"));
             }
         }
     }
@@ -67,7 +66,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let released =
         ready.driver.run(ready.tenant, move |port| async move { lease::delete(&sid, &port).await })?;
     if let Err(failed) = released {
-        bail!("{failed}\n  {}", help(&failed));
+        return Err(refused(&failed));
     }
     shell.say.out_line("released");
     ready.close()?;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
 use serde_json::json;
 
+use super::args::{ManifestArgs, Output};
+use super::error::Result;
 use super::exit::Exit;
 use super::json::json_out;
-use super::plan::Output;
-use super::setup::{ManifestArgs, Shell, load, resolve};
+use super::loading::{load, resolve};
+use super::setup::Shell;
 use crate::manifest::Missing;
 use crate::model::manifest::Manifest;
 use crate::model::value::Value;

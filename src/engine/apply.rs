@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::intent;
 use super::lease::{Lease, Taken, clear_left_over};
@@ -14,14 +14,14 @@ pub use super::outcome::{Ended, Outcome, Wishes};
 use super::permission::told;
 use super::store::Found;
 use crate::kinds::{self, Done, Resource, Run, Seen};
-use crate::ledger::HISTORY_MAX;
 use crate::model::call::Failed;
-use crate::model::ledger::{Applied, Entry, LEDGER_SCHEMA, Last, Ledger, NOT_BEFORE, Ownership};
-use crate::model::plan::{Event, Level, Plan, Step, Verb};
+use crate::model::event::{Effect, Event, LeaseState};
+use crate::model::ledger::{LEDGER_SCHEMA, Ledger};
+use crate::model::plan::{Level, Plan, Step, Verb};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Value};
-use crate::plan::compare::{self, Known};
+use crate::plan::compare::Known;
 use crate::port::{LOOKS_MS, Port, beside};
 
 mod record;
@@ -43,7 +43,7 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
     if !plan.has_work() {
         let ledger = observation.found.ledger.as_ref();
         if let Err(failed) = clear_left_over(&session.tenant, ledger, session.destroy, port).await {
-            port.tell(Event::Notice(format!("whether a lease was left behind is not known: {failed}")));
+            port.tell(Event::notice(format!("whether a lease was left behind is not known: {failed}")));
         }
         return Outcome::before_any_step(Ended::Done, &plan);
     }
@@ -65,11 +65,17 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
             return Outcome::before_any_step(Ended::Failed(text), &plan);
         }
     };
+    let state = if lease.is_real() { LeaseState::Taken } else { LeaseState::Without };
+    port.tell(Event::Lease { state });
     let held = lease.clone();
     let outcome =
         beside(under_lease(session, observation, &plan, wishes, &lease, port), held.keep(port)).await;
-    if let Err(failed) = lease.release(port).await {
-        port.tell(Event::Notice(format!("the lease was not released and runs out by itself: {failed}")));
+    let released = lease.release(port).await;
+    if lease.is_real() && released.is_ok() {
+        port.tell(Event::Lease { state: LeaseState::Released });
+    }
+    if let Err(failed) = released {
+        port.tell(Event::notice(format!("the lease was not released and runs out by itself: {failed}")));
     }
     outcome
 }
@@ -157,7 +163,7 @@ async fn under_lease(
         if complete {
             outcome.ended = Ended::Failed(text);
         } else {
-            port.tell(Event::Notice(text));
+            port.tell(Event::notice(text));
         }
     }
     if outcome.ended == Ended::Done {
@@ -248,6 +254,7 @@ impl<'a> Work<'a> {
         self.ledger = self.session.owner().keys.sealed(&self.ledger);
         let id = self.session.store.save(&self.ledger, self.action_id.clone(), self.port).await?;
         self.action_id = id;
+        self.port.tell(Event::Record { serial: Some(self.ledger.serial) });
         Ok(())
     }
 
@@ -329,17 +336,22 @@ impl<'a> Work<'a> {
                     self.lose(step, &failed);
                     self.unsettled = is_unsure(&failed)
                         || matches!(failed, Failed::Stopped | Failed::Misread(_) | Failed::NotBuilt(_));
+                    let why = told(&failed, &self.session.manifest, scopes(step));
+                    self.port.tell(Event::StepFailed {
+                        number: step.number,
+                        address: step.address.clone(),
+                        what: step.what.clone(),
+                        effect: if self.unsettled { Effect::Unknown } else { Effect::None },
+                        why: why.clone(),
+                    });
                     // What was refused was refused; of what nobody knows the run was stopped, if it was.
                     if failed == Failed::Stopped || self.port.interrupted() && is_unsure(&failed) {
                         outcome.ended = Ended::Stopped;
                         outcome.interrupted = Some(step.number);
                     } else {
                         outcome.ended = Ended::Failed(format!(
-                            "step {} ({} {}): {}",
-                            step.number,
-                            step.what,
-                            step.address,
-                            told(&failed, &self.session.manifest, scopes(step))
+                            "step {} ({} {}): {why}",
+                            step.number, step.what, step.address
                         ));
                         outcome.failed = Some(step.number);
                     }
@@ -375,7 +387,7 @@ impl<'a> Work<'a> {
             match kind.run(run(), &mut self.port.writer()).await {
                 Ok(done) => break done,
                 Err(failed) if tries < STEP_TRIES_MAX && is_unsure(&failed) && !self.port.interrupted() => {
-                    self.port.tell(Event::Notice(format!(
+                    self.port.tell(Event::notice(format!(
                         "{}: {failed}; looking what became of it",
                         step.address
                     )));
@@ -390,7 +402,7 @@ impl<'a> Work<'a> {
                     // A second one would be a second one for good, and a read may lag behind a write for a moment.
                     for (index, wait_ms) in self.looks_ms(kind.may_repeat(step)).enumerate() {
                         if index == LOOKS_MS.len() {
-                            self.port.tell(Event::Notice(format!(
+                            self.port.tell(Event::notice(format!(
                                 "{}: no record is kept, so nobody after this run would know of it; looking for some minutes",
                                 step.address
                             )));
@@ -462,172 +474,6 @@ impl<'a> Work<'a> {
 
     fn known(&self) -> Known {
         Known { ids: self.ids(), generated: self.generated.clone(), ..Known::default() }
-    }
-
-    /// Records what is there now.
-    async fn write_result(&mut self, outcome: &Outcome, lease: &Lease) -> Result<(), Failed> {
-        if !self.session.store.keeps() {
-            return Ok(());
-        }
-        let nonce = self.ledger.intent.as_ref().map(|intent| intent.nonce.clone());
-        self.may_record(nonce.as_deref(), lease).await?;
-        let complete = outcome.ended == Ended::Done;
-        let done: BTreeSet<usize> = outcome.done.iter().copied().collect();
-        let open: BTreeSet<&str> = self
-            .plan
-            .steps
-            .iter()
-            .filter(|s| !done.contains(&s.number))
-            .map(|s| s.address.as_str())
-            .collect();
-        self.remember(&open);
-        let recorded = self.observation.found.ledger.as_ref().map(|ledger| &ledger.resources);
-        if self.plan.is_empty() && recorded == Some(&self.ledger.resources) {
-            return Ok(());
-        }
-        if complete {
-            // What is neither wanted nor there any more has nothing left to remember.
-            let wanted = &self.wanted;
-            let waits = |address: &String| self.plan.deferred.iter().find(|later| later.address == *address);
-            self.ledger.resources.retain(|address, _| {
-                wanted.iter().any(|want| &want.address == address)
-                    || waits(address).is_some()
-                    || self.plan.unproven.iter().any(|stays| stays.address == *address)
-            });
-            let now = self.port.server_now_ms();
-            for (address, entry) in &mut self.ledger.resources {
-                if let Some(later) = waits(address) {
-                    // What was due and had to stay waits anew, from the moment at which the new way delivers.
-                    let ahead = later.not_before.clone().filter(|at| *at > timestamp(now));
-                    let at = ahead.unwrap_or_else(|| timestamp(now + later.wait_ms));
-                    entry.notes.insert(NOT_BEFORE.into(), json!(at));
-                    // What an unfinished run made in its place is what waits.
-                    if let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists) {
-                        entry.ids.clone_from(&seen.ids);
-                    }
-                }
-            }
-        }
-        let run = self.ledger.intent.as_ref().map(|intent| intent.nonce.clone());
-        // What an earlier, unfinished run did is understood by its part of the intent, until all of it is on record.
-        if complete || !(self.unsettled || self.inherited) {
-            self.ledger.intent = None;
-        }
-        let word = match &outcome.ended {
-            Ended::Done => "done",
-            Ended::Stopped => "stopped",
-            _ => "failed",
-        };
-        self.ledger.history.push(Applied {
-            at: timestamp(self.port.server_now_ms()),
-            by: self.session.who.clone(),
-            revision: self.session.revision.clone(),
-            steps: outcome.done.len(),
-            lease: lease.receipt(),
-            run,
-            outcome: format!("{} {word}", if self.session.destroy { "destroy" } else { "apply" }),
-        });
-        let surplus = self.ledger.history.len().saturating_sub(HISTORY_MAX);
-        self.ledger.history.drain(..surplus);
-        if complete && self.session.destroy && self.ledger.resources.is_empty() {
-            self.session.store.remove(self.action_id.take(), self.port).await?;
-            self.observation.found = Found::default();
-            return Ok(());
-        }
-        self.save_result(nonce.as_deref(), lease).await?;
-        self.observation.found.ledger = Some(self.ledger.clone());
-        self.observation.found.action_id = self.action_id.clone();
-        Ok(())
-    }
-
-    fn remember(&mut self, open: &BTreeSet<&str>) {
-        let known = self.known();
-        for Resource { address, desired: wanted, .. } in &self.wanted {
-            let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists && !seen.not_read)
-            else {
-                continue;
-            };
-            let Some(resource) = self.plan.resources.iter().find(|resource| &resource.address == address)
-            else {
-                continue;
-            };
-            let before = self.ledger.resources.get(address);
-            let is_open = open.contains(address.as_str());
-            // Nothing has happened to it yet: an entry now would claim that the manifest was applied.
-            if is_open && !self.touched.contains(address) && before.is_none() {
-                continue;
-            }
-            let created = self.created.contains(address)
-                || seen.raw.get("resumed") == Some(&json!(true))
-                || before.is_some_and(|entry| entry.ownership == Ownership::Created);
-            let former = self.ledger.intent.as_ref().and_then(|intent| intent.restore.get(address));
-            let restore = match before {
-                Some(entry) => entry.restore.clone(),
-                // Taken over without a step, so no intent was written: what stands there is what was there before.
-                None if self.ledger.intent.is_none() => kinds::by_name(&resource.kind)
-                    .map(|kind| intent::small(kind.restore(seen)))
-                    .unwrap_or_default(),
-                None => former.cloned().unwrap_or_default(),
-            };
-            let mut notes = before.map(|entry| entry.notes.clone()).unwrap_or_default();
-            // It is wanted, so nothing waits any more.
-            notes.remove(NOT_BEFORE);
-            if let Some(told) = seen.raw.get("notes").and_then(Json::as_object) {
-                notes.extend(told.iter().map(|(key, value)| (key.clone(), value.clone())));
-            }
-            let same = |field: &str| {
-                !resource.changes.iter().any(|change| change.field == field)
-                    && !resource.unknown.iter().any(|u| u == field)
-            };
-            let desired = known.fill(wanted);
-            let wrote = self.wrote_secrets.contains(address);
-            let mut fields =
-                compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints);
-            // What the manifest no longer names stays as it is, and destroy still puts it back, unless one that did not
-            // come to its end has done so.
-            let is_back = |field, old: &Json| seen.attrs.get(field).and_then(Value::known) == Some(old);
-            for (field, last) in before.map(|entry| &entry.fields).into_iter().flatten() {
-                let old = restore.get(field).filter(|old| !is_back(field, old));
-                if old.is_some() && !desired.contains_key(field) {
-                    fields.insert(field.clone(), last.clone());
-                }
-            }
-            let mut left = before.map(|entry| entry.left.clone()).filter(|_| is_open).unwrap_or_default();
-            if is_open {
-                // Half applied: only fields that are as wanted by now are remembered as applied.
-                let is_print = |last: &Last| matches!(last, Last::Print { .. });
-                fields.retain(|field, last| {
-                    desired.get(field) == seen.attrs.get(field) || wrote && is_print(last)
-                });
-                if let Some(before) = before {
-                    for (field, last) in &before.fields {
-                        fields.entry(field.clone()).or_insert_with(|| last.clone());
-                    }
-                }
-                if self.touched.contains(address) {
-                    left = intent::left_behind(&desired, seen, &mut fields);
-                }
-            }
-            let entry = Entry {
-                kind: resource.kind.clone(),
-                ownership: if created { Ownership::Created } else { Ownership::Adopted },
-                ids: seen.ids.clone(),
-                fields,
-                restore,
-                notes,
-                unproven: before.is_some_and(|entry| entry.unproven) && !self.created.contains(address),
-                left,
-            };
-            self.ledger.resources.insert(address.clone(), entry);
-        }
-        // What goes, and is not gone yet: as this run left it.
-        let leaves = |address: &String| !self.wanted.iter().any(|want| want.address == *address);
-        for address in self.touched.iter().filter(|address| leaves(address)) {
-            let entry = self.ledger.resources.get_mut(address);
-            if let Some((entry, seen)) = entry.zip(self.observation.seen.get(address)) {
-                intent::as_left(entry, seen);
-            }
-        }
     }
 
     /// The plan over what the replies said must be empty; if it is not, the tenant itself has the last word.

@@ -4,9 +4,9 @@
 //! the lease are put in order for as long as [`URGENT_MS`] allows.
 
 use super::gate::{self, LOOK_MS, TOLD_FROM_MS};
-use super::{Engine, Flight, FlightState, Output, reply};
+use super::{Engine, Flight, FlightState, reply};
 use crate::model::call::{Api, Failed};
-use crate::model::plan::Event;
+use crate::model::event::Event;
 
 /// Longest pause that a server may ask for where the run has no deadline of its own.
 const PATIENCE_MS: u64 = 15 * 60 * 1000;
@@ -26,12 +26,17 @@ pub(super) fn at_work(event: &Event) -> Option<String> {
     match event {
         Event::StepStarted { address, what, .. } => Some(format!("{address}: {what}")),
         Event::Polling { address, state } => Some(format!("{address}: {state}")),
-        Event::Notice(text) => Some(text.clone()),
-        Event::Request { .. }
+        Event::Notice { text } => Some(text.clone()),
+        Event::RunStarted { .. }
+        | Event::Request { .. }
         | Event::Holding { .. }
-        | Event::PlanBegun
-        | Event::PlanMade(_)
-        | Event::StepDone { .. } => None,
+        | Event::PlanStarted
+        | Event::PlanMade { .. }
+        | Event::Lease { .. }
+        | Event::Record { .. }
+        | Event::StepDone { .. }
+        | Event::StepFailed { .. }
+        | Event::RunEnded { .. } => None,
     }
 }
 
@@ -93,7 +98,7 @@ impl Engine {
             (false, false) => "no write is on its way, and none is begun".to_owned(),
         };
         let text = format!("stopping: {waits}; a second signal ends it at once");
-        self.outputs.push_back(Output::Event(tenant, Event::Notice(text)));
+        self.tell(tenant, Event::notice(text));
     }
 
     /// After the end, gives up what the record and the lease cannot wait for any longer.
@@ -179,11 +184,11 @@ impl Engine {
                 let (method, path) = reply::line(&flight.call);
                 let path = reply::without_query(path);
                 let text = format!("still waiting for {host} to answer {} {path}", method.as_str());
-                events.push((flight.tenant, Event::Notice(text)));
+                events.push((flight.tenant, Event::notice(text)));
             }
         }
         let told = !events.is_empty();
-        self.outputs.extend(events.into_iter().map(|(tenant, event)| Output::Event(tenant, event)));
+        events.into_iter().for_each(|(tenant, event)| self.tell(tenant, event));
         told
     }
 

@@ -16,8 +16,8 @@ use serde_json::Value as Json;
 use crate::kinds::text;
 use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Refusal, Repeat, Write};
+use crate::model::event::Event;
 use crate::model::ledger::{Held, Ledger};
-use crate::model::plan::Event;
 use crate::model::random::hex;
 use crate::model::text::{line, line_of};
 use crate::port::{Port, Reader, Writes};
@@ -218,7 +218,7 @@ impl Lease {
                         Err(unread) if unread.status().is_none() => return Err(unread),
                         _ => return Err(failed),
                     }
-                    port.tell(Event::Notice(format!(
+                    port.tell(Event::notice(format!(
                         "no lease: this Twilio key may not use Serverless ({failed}); two applies at once are told apart by the ledger only, as well as that goes"
                     )));
                     return Ok(Taken::Lease(lease));
@@ -236,7 +236,7 @@ impl Lease {
                             continue;
                         }
                         None => {
-                            port.tell(Event::Notice(format!(
+                            port.tell(Event::notice(format!(
                                 "no lease: Twilio refuses another Serverless service ({}); two applies at once are told apart by the ledger only",
                                 Failed::Refused(refusal)
                             )));
@@ -323,7 +323,7 @@ async fn checked(mut lease: Lease, service: &Json, account: &str, port: &Port) -
     if !answered.is_empty() && answered != account {
         let other = answered.to_owned();
         if let Err(failed) = lease.release(port).await {
-            port.tell(Event::Notice(format!("the lease in the other account stays: {failed}")));
+            port.tell(Event::notice(format!("the lease in the other account stays: {failed}")));
         }
         return Taken::OtherAccount(other);
     }
@@ -360,7 +360,7 @@ pub async fn clear_left_over(
     }
     let Some(held) = standing(tenant, &port.reader()).await? else { return Ok(()) };
     if over.is_some_and(|lease| lease.sid == held.sid) {
-        port.tell(Event::Notice(format!("taking away the lease of {:?}, whose run is over", held.owner)));
+        port.tell(Event::notice(format!("taking away the lease of {:?}, whose run is over", held.owner)));
         return delete(&held.sid, port).await;
     }
     wait_out(held, tenant, port).await.map(|_| ())
@@ -369,7 +369,7 @@ pub async fn clear_left_over(
 /// Watches a lease for the TTL. `Some`: its owner lives. `None`: it is gone, or was taken away as dead.
 async fn wait_out(held: Standing, tenant: &str, port: &Port) -> Result<Option<Standing>, Failed> {
     let ttl_ms = held.ttl_ms();
-    port.tell(Event::Notice(format!(
+    port.tell(Event::notice(format!(
         "the lease is held by {:?}; waiting up to {} s to see whether it is alive",
         held.owner,
         ttl_ms.div_ceil(1000)
@@ -386,7 +386,7 @@ async fn wait_out(held: Standing, tenant: &str, port: &Port) -> Result<Option<St
             Some(_) => {}
         }
     }
-    port.tell(Event::Notice(format!("the lease of {:?} did not move; taking it over", held.owner)));
+    port.tell(Event::notice(format!("the lease of {:?} did not move; taking it over", held.owner)));
     delete(&held.sid, port).await?;
     Ok(None)
 }

@@ -30,7 +30,7 @@ use std::task::{Context, Waker};
 
 use crate::model::api::{Answer, ApiRequest};
 use crate::model::call::{Api, Failed, LEASE_LOST, Repeat};
-use crate::model::plan::Event;
+use crate::model::event::{Event, Told};
 use crate::model::random::Random;
 use crate::model::scrub::Scrubber;
 use crate::port::{Call, Port, Writes};
@@ -67,7 +67,7 @@ pub enum Output {
     /// Nothing to do before an answer comes.
     Idle,
     /// Progress to show.
-    Event(TenantId, Event),
+    Event(Told),
     /// A task has ended.
     Done(TaskId),
 }
@@ -207,6 +207,11 @@ impl Engine {
         self.tokens.len() + self.flights.values().filter(|f| f.state == FlightState::InFlight).count()
     }
 
+    /// Puts an event behind what is to be done already.
+    fn tell(&mut self, tenant: TenantId, event: Event) {
+        self.outputs.push_back(told(&self.tenants[tenant], self.now_ms, event));
+    }
+
     fn fresh_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
@@ -234,7 +239,7 @@ impl Engine {
             if let Some(at) = events.iter().rev().find_map(halt::at_work) {
                 task.at = at;
             }
-            self.outputs.extend(events.into_iter().map(|event| Output::Event(tenant, event)));
+            events.into_iter().for_each(|event| self.tell(tenant, event));
             for (port_id, call) in calls {
                 let flight = Flight {
                     task: *id,
@@ -386,8 +391,8 @@ impl Engine {
                 &reply::knowing_body(&flight.call, &tenant.connection.scrubber),
             ),
         };
-        self.outputs.push_back(Output::Event(flight.tenant, event));
-        self.outputs.extend(apart.map(|text| Output::Event(flight.tenant, Event::Notice(text))));
+        self.outputs.push_back(told(tenant, now, event));
+        self.outputs.extend(apart.map(|text| told(tenant, now, Event::notice(text))));
         if flight.abandoned {
             self.flights.remove(&id);
             return;
@@ -414,8 +419,7 @@ impl Engine {
                     _ => &mut account.told_until_ms,
                 };
                 *told_until_ms = (*told_until_ms).max(now + after_ms);
-                let event = Event::Holding { host, ms: after_ms, why };
-                self.outputs.push_back(Output::Event(flight.tenant, event));
+                self.outputs.push_back(told(tenant, now, Event::Holding { host, ms: after_ms, why }));
             }
             verdict @ (Verdict::Over | Verdict::Limited { .. }) => {
                 let scrubber = tenant.connection.scrubber.clone();
@@ -444,14 +448,14 @@ impl Engine {
             ms: 0,
             request_id: request_id_of(&answer, &tenant.connection.scrubber),
         };
-        self.outputs.push_back(Output::Event(tenant_id, event));
+        self.outputs.push_back(told(tenant, self.now_ms, event));
         let apart = tenant.hear_time(&answer, self.now_ms);
-        self.outputs.extend(apart.map(|text| Output::Event(tenant_id, Event::Notice(text))));
+        self.outputs.extend(apart.map(|text| told(tenant, self.now_ms, Event::notice(text))));
         match tenant.token_answer(answer, self.now_ms, patience_ms, &mut self.random) {
             Ok(Some((ms, why))) => {
                 tenant.told_until_ms = tenant.told_until_ms.max(self.now_ms + ms);
-                let event = Event::Holding { host: tenant.connection.domain.clone(), ms, why };
-                self.outputs.push_back(Output::Event(tenant_id, event));
+                let host = tenant.connection.domain.clone();
+                self.outputs.push_back(told(tenant, self.now_ms, Event::Holding { host, ms, why }));
             }
             Ok(None) => {
                 if let Some(scopes) = tenant.scopes() {
@@ -511,6 +515,10 @@ impl Engine {
             tenant.pace.next_time(self.now_ms)
         }
     }
+}
+
+fn told(tenant: &TenantGate, at_ms: u64, event: Event) -> Output {
+    Output::Event(Told { at_ms, tenant: tenant.connection.domain.clone(), event })
 }
 
 fn request_id_of(answer: &Answer, scrubber: &Scrubber) -> Option<String> {

@@ -26,6 +26,20 @@ pub enum Ended {
     NotConfirmed(String),
 }
 
+impl Ended {
+    /// One word for machines, and why in words for people.
+    pub fn words(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Ended::Done => ("done", None),
+            Ended::Failed(why) | Ended::Misnamed(why) | Ended::NotConfirmed(why) => ("failed", Some(why)),
+            Ended::Stopped => ("stopped", None),
+            Ended::LeaseHeld(owner) => ("lease_held", Some(owner)),
+            Ended::Moved => ("moved", None),
+            Ended::Stale(what) => ("stale", Some(what)),
+        }
+    }
+}
+
 /// The result of an apply.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::apply::{Ended, Outcome, Wishes, apply};
 use super::observe::{Session, observe};
 use crate::model::call::Failed;
-use crate::model::plan::{Event, Plan};
+use crate::model::event::Event;
+use crate::model::plan::Plan;
 use crate::port::Port;
 
 /// How often a plan is made anew because the record moved under it.
@@ -55,6 +56,29 @@ pub struct Report {
 /// # Errors
 /// The tenant could not be read; nothing was changed.
 pub async fn reconcile(
+    session: Session,
+    wishes: Wishes,
+    decide: impl FnMut(&Plan) -> Decided,
+    port: &Port,
+) -> Result<Report, Failed> {
+    port.tell(Event::RunStarted {
+        stack: session.manifest.stack.clone(),
+        account: session.account.clone(),
+        who: session.who.clone(),
+        revision: session.revision.clone(),
+        destroy: session.destroy,
+    });
+    let result = rounds(session, wishes, decide, port).await;
+    let (ended, why) = match &result {
+        Ok(report) => report.outcome.ended.words(),
+        Err(_) => ("unread", None),
+    };
+    let why = why.map(str::to_owned).or_else(|| result.as_ref().err().map(Failed::to_string));
+    port.tell(Event::RunEnded { ended, why });
+    result
+}
+
+async fn rounds(
     mut session: Session,
     wishes: Wishes,
     mut decide: impl FnMut(&Plan) -> Decided,
@@ -63,7 +87,7 @@ pub async fn reconcile(
     let mut replans = 0;
     let mut is_first = true;
     loop {
-        port.tell(Event::PlanBegun);
+        port.tell(Event::PlanStarted);
         let observation = observe(&session, &port.reader()).await?;
         let plan = observation.plan.clone();
         let ended = |ended| {
@@ -75,7 +99,7 @@ pub async fn reconcile(
             return ended(Ended::Misnamed(misnamed));
         }
         is_first = false;
-        port.tell(Event::PlanMade(Box::new(plan.clone())));
+        port.tell(Event::PlanMade { plan: Box::new(plan.clone()) });
         // So that what was told is shown before anybody is asked.
         port.give_way().await;
         let Decided { decision, asked_ms } = decide(&plan);
@@ -96,7 +120,7 @@ pub async fn reconcile(
         let outcome = apply(&session, observation, Wishes { reread, ..wishes }, port).await;
         if outcome.ended == Ended::Moved && replans < REPLANS_MAX && !wishes.reread {
             replans += 1;
-            port.tell(Event::Notice("another run changed the record in the meantime; planning anew".into()));
+            port.tell(Event::notice("another run changed the record in the meantime; planning anew"));
             continue;
         }
         return Ok(Report { plan, outcome });

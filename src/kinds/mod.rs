@@ -37,10 +37,11 @@ use serde_json::Value as Json;
 
 use crate::diag::{Problem, codes};
 use crate::model::call::{Failed, Get};
+use crate::model::event::Event;
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Intent};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Event, Facts, FieldChange, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Facts, FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::text::line_of;
 use crate::model::value::{Attrs, Ids, Part, Value};
 use crate::port::{Reader, Writer};
@@ -498,7 +499,7 @@ pub(crate) fn if_it_fits(
 ) -> Result<Option<Json>, Failed> {
     match reply {
         Err(failed) if matches!(failed.status(), Some(400 | 409)) => {
-            reader.tell(Event::Notice(format!("{address}: the former value was not put back: {failed}")));
+            reader.tell(Event::notice(format!("{address}: the former value was not put back: {failed}")));
             Ok(None)
         }
         reply => reply.map(Some),

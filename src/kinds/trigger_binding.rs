@@ -12,10 +12,11 @@ use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, entries,
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
+use crate::model::event::Event;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Event, Facts, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -571,7 +572,7 @@ impl Kind for TriggerBinding {
                         if let Err(gone) = writer.reader().fresh(&action::one(&id)).await {
                             return Err(if gone.status() == Some(404) { failed } else { gone });
                         }
-                        writer.reader().tell(Event::Notice(format!(
+                        writer.reader().tell(Event::notice(format!(
                             "{}: the tenant refuses the binding ({failed}), {UNSURE}; {LOG_IN}",
                             run.address
                         )));

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod call;
+pub mod event;
 pub mod field;
 pub mod ledger;
 pub mod manifest;

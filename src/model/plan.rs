@@ -317,50 +317,6 @@ impl Plan {
     }
 }
 
-/// Progress of a run, for the terminal, the log and the audit file. Holds no secret.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// A request was answered (or failed); `status` is `None` without a reply.
-    Request {
-        host: String,
-        method: &'static str,
-        path: String,
-        status: Option<u16>,
-        attempt: u32,
-        ms: u64,
-        /// The vendor's id of the request, if the reply named one.
-        request_id: Option<String>,
-    },
-    /// The engine holds requests back; the cause is a rate limit or a repeat.
-    Holding {
-        host: String,
-        ms: u64,
-        why: String,
-    },
-    /// A plan is begun: what follows is read for it.
-    PlanBegun,
-    /// A plan was made; nothing of it is done yet.
-    PlanMade(Box<Plan>),
-    StepStarted {
-        number: usize,
-        of: usize,
-        address: String,
-        what: String,
-    },
-    StepDone {
-        number: usize,
-        address: String,
-        what: String,
-    },
-    /// Waiting inside a step (build, deployment), with what is known.
-    Polling {
-        address: String,
-        state: String,
-    },
-    /// Something that a person should read.
-    Notice(String),
-}
-
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())

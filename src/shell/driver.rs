@@ -15,7 +15,7 @@ use super::in_process::{Ended, InProcess};
 use super::signals::{Signal, Signals};
 use crate::engine::{CallId, Connection, Engine, Input, Output, TaskId, TenantId};
 use crate::model::api::Answer;
-use crate::model::plan::Event;
+use crate::model::event::{Event, Told};
 use crate::port::Port;
 
 /// How requests are carried out.
@@ -31,7 +31,7 @@ pub struct Driver<'a> {
     engine: Engine,
     inner: Inner,
     signals: Signals,
-    show: Box<dyn FnMut(TenantId, Event) + 'a>,
+    show: Box<dyn FnMut(Told) + 'a>,
 }
 
 enum Inner {
@@ -59,7 +59,7 @@ impl<'a> Driver<'a> {
         transport: Transport,
         seed: u64,
         signals: Signals,
-        show: impl FnMut(TenantId, Event) + 'a,
+        show: impl FnMut(Told) + 'a,
     ) -> Result<Driver<'a>> {
         let inner = match transport {
             Transport::InProcess(in_process) => Inner::InProcess(in_process),
@@ -190,11 +190,11 @@ impl<'a> Driver<'a> {
             Inner::Net(net) => net.drive(engine, signals, show, tasks),
             Inner::InProcess(in_process) => {
                 // Nobody waits in virtual time, so no wait is told.
-                let mut told = |tenant, event: Event| match event {
+                let mut show = |told: Told| match told.event {
                     Event::Holding { .. } | Event::Polling { .. } => {}
-                    event => show(tenant, event),
+                    _ => show(told),
                 };
-                match in_process.run(engine, tasks, &mut told, &|| signals.first().is_some()) {
+                match in_process.run(engine, tasks, &mut show, &|| signals.first().is_some()) {
                     Ended::Done => Ok(()),
                     Ended::Killed => bail!("the run was killed, as asked for"),
                     Ended::Stuck(seen) => bail!("the run does not come to an end: {seen}"),
@@ -209,7 +209,7 @@ impl Net {
         &mut self,
         engine: &mut Engine,
         signals: &Signals,
-        show: &mut dyn FnMut(TenantId, Event),
+        show: &mut dyn FnMut(Told),
         tasks: &[TaskId],
     ) -> Result<()> {
         let Net { http, clock, runtime, answers_in, answers, outstanding, done, interrupted } = self;
@@ -224,8 +224,8 @@ impl Net {
                     engine.handle_input(Input::Interrupt, clock.now_ms());
                 }
                 let wanted_ms = match engine.poll_output() {
-                    Output::Event(tenant, event) => {
-                        show(tenant, event);
+                    Output::Event(told) => {
+                        show(told);
                         continue;
                     }
                     Output::Done(task) => {
@@ -337,7 +337,7 @@ mod tests {
     fn in_process(signals: &Signals) -> Driver<'static> {
         let world: Rc<RefCell<dyn Simulator>> = Rc::new(RefCell::new(Scripted::new(vendors)));
         let transport = Transport::InProcess(InProcess::new(world, START_MS));
-        Driver::new(transport, 7, signals.clone(), |_, _| {}).expect("driver")
+        Driver::new(transport, 7, signals.clone(), |_| {}).expect("driver")
     }
 
     /// Serves [`vendors`] from a thread of its own for at most ten seconds; answers a transport to it.
@@ -364,8 +364,8 @@ mod tests {
             Transport::InProcess(InProcess::new(Rc::new(RefCell::new(Scripted::new(vendors))), START_MS)),
         ] {
             let mut requests = 0;
-            let mut driver = Driver::new(transport, 7, Signals::silent(), |_, event| {
-                requests += usize::from(matches!(event, Event::Request { .. }));
+            let mut driver = Driver::new(transport, 7, Signals::silent(), |told| {
+                requests += usize::from(matches!(told.event, Event::Request { .. }));
             })
             .expect("driver");
             let tenants = [driver.connect(connection()), driver.connect(connection())];
@@ -394,7 +394,7 @@ mod tests {
         for network_too in [false, true] {
             let signals = Signals::silent();
             let mut driver = if network_too {
-                Driver::new(network(), 7, signals.clone(), |_, _| {}).expect("driver")
+                Driver::new(network(), 7, signals.clone(), |_| {}).expect("driver")
             } else {
                 in_process(&signals)
             };
@@ -417,7 +417,7 @@ mod tests {
     fn a_task_without_an_end_is_an_error_and_no_hang() {
         for transport in [true, false] {
             let mut driver = if transport {
-                Driver::new(network(), 7, Signals::silent(), |_, _| {}).expect("driver")
+                Driver::new(network(), 7, Signals::silent(), |_| {}).expect("driver")
             } else {
                 in_process(&Signals::silent())
             };

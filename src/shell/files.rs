@@ -94,12 +94,22 @@ pub struct ManifestFile {
     pub folder: Folder,
 }
 
+/// Why a manifest cannot be read, and the next move.
+#[derive(Debug)]
+pub struct Unreadable {
+    pub message: String,
+    pub help: &'static str,
+}
+
 /// Reads a manifest.
 ///
 /// # Errors
 /// It cannot be read, is larger than [`MANIFEST_LIMIT_BYTES`], or is not UTF-8.
-pub fn read_manifest(path: &Path) -> Result<ManifestFile> {
-    let folder = Folder::of(path).with_context(|| format!("folder of manifest {}", path.display()))?;
+pub fn read_manifest(path: &Path) -> Result<ManifestFile, Unreadable> {
+    let folder = Folder::of(path).map_err(|error| Unreadable {
+        message: format!("folder of manifest {}: {error:#}", path.display()),
+        help: "name the manifest, or run where it is",
+    })?;
     let text = folder.read_named(path, MANIFEST_LIMIT_BYTES).map_err(|problem| {
         let help = match &problem {
             FileProblem::Outside => {
@@ -113,7 +123,8 @@ pub fn read_manifest(path: &Path) -> Result<ManifestFile> {
             FileProblem::Io(_) => "check its permissions",
             _ => "name a file",
         };
-        anyhow::anyhow!("manifest {}: {:#}\n  help: {help}", path.display(), anyhow::Error::from(problem))
+        let cause = anyhow::Error::from(problem);
+        Unreadable { message: format!("manifest {}: {cause:#}", path.display()), help }
     })?;
     Ok(ManifestFile { path: path.to_owned(), text, folder })
 }
@@ -532,7 +543,7 @@ mod tests {
         {
             symlink(target, inner.join(format!("chain-{number}.yaml"))).expect("link");
             let error = read_manifest(&inner.join(format!("chain-{number}.yaml"))).expect_err(target);
-            assert!(error.to_string().contains("name the file itself"), "{error}");
+            assert!(error.help.contains("name the file itself"), "{error:?}");
         }
         symlink("/proc/self", inner.join("folder")).expect("link");
         read_manifest(&inner.join("folder/environ")).expect_err("the environment is no file");

@@ -15,9 +15,9 @@ use anyhow::{Context as _, Result, anyhow};
 use serde_json::Value as Json;
 
 use super::files;
-use crate::engine::{CallId, Engine, Input, Output, TaskId, TenantId};
+use crate::engine::{CallId, Engine, Input, Output, TaskId};
 use crate::model::api::{Answer, ApiRequest};
-use crate::model::plan::Event;
+use crate::model::event::Told;
 use crate::twin::Twin;
 
 /// What a simulator made of one request.
@@ -208,7 +208,7 @@ impl InProcess {
         &mut self,
         engine: &mut Engine,
         tasks: &[TaskId],
-        show: &mut dyn FnMut(TenantId, Event),
+        show: &mut dyn FnMut(Told),
         interrupt: &dyn Fn() -> bool,
     ) -> Ended {
         let mut idle_jumps = 0;
@@ -224,8 +224,8 @@ impl InProcess {
                 engine.handle_input(Input::Interrupt, self.now_ms);
             }
             let wanted_ms = match engine.poll_output() {
-                Output::Event(tenant, event) => {
-                    show(tenant, event);
+                Output::Event(told) => {
+                    show(told);
                     continue;
                 }
                 Output::Done(task) => {
@@ -305,7 +305,7 @@ impl InProcess {
 /// assert_eq!(run_virtual(&mut engine, &mut in_process, &[task]), Ended::Done);
 /// ```
 pub fn run_virtual(engine: &mut Engine, in_process: &mut InProcess, tasks: &[TaskId]) -> Ended {
-    in_process.run(engine, tasks, &mut |_, _| {}, &|| false)
+    in_process.run(engine, tasks, &mut |_| {}, &|| false)
 }
 
 /// Largest world file that is read.

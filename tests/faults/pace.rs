@@ -3,7 +3,7 @@
 use lockstep::engine::apply::Ended;
 use lockstep::engine::{Engine, Input, Output};
 use lockstep::model::api::{Answer, ApiReply};
-use lockstep::model::plan::Event;
+use lockstep::model::event::Event;
 use lockstep::twin::{Fate, Options, Rate};
 
 use super::bench::{Bench, all, changed_manifest};
@@ -74,8 +74,11 @@ fn a_token_that_is_waited_for_is_told() {
     let mut told = None;
     loop {
         match engine.poll_output() {
-            Output::Event(_, Event::Holding { host, ms, why }) => told = Some((host, ms, why)),
-            Output::Event(..) => {}
+            Output::Event(event) => {
+                if let Event::Holding { host, ms, why } = event.event {
+                    told = Some((host, ms, why));
+                }
+            }
             Output::WaitUntil(at_ms) => {
                 let (host, ms, why) = told.expect("the wait is told");
                 assert_eq!((host.as_str(), why.as_str()), (DOMAIN, "rate limit reached"));

@@ -7,7 +7,7 @@ use lockstep::engine::apply::{Ended, Outcome};
 use lockstep::engine::store::Store;
 use lockstep::engine::{Engine, Input};
 use lockstep::model::api::{Answer, ApiReply, ApiRequest, Method};
-use lockstep::model::plan::Event;
+use lockstep::model::event::Event;
 use lockstep::shell::in_process::{Ended as Run, Handled, InProcess, Simulator, Stop};
 use lockstep::twin::{Options, Rule, Twin, What, When};
 
@@ -125,12 +125,14 @@ fn told(stack: &mut Stack, deadline_ms: Option<u64>, interrupt_ms: Option<u64>) 
     if let Some(after_ms) = interrupt_ms {
         let alarm = engine.spawn(tenant, move |port| async move { port.reader().sleep_ms(after_ms).await });
         let ended =
-            stack.in_process.run(&mut engine, &[alarm], &mut |_, event| events.push(event), &|| false);
+            stack.in_process.run(&mut engine, &[alarm], &mut |told| events.push(told.event), &|| false);
         assert_eq!(ended, Run::Done);
         engine.handle_input(Input::Interrupt, stack.in_process.now_ms());
     }
     let ended =
-        stack.in_process.run(&mut engine, &tasks.split_off(0), &mut |_, event| events.push(event), &|| false);
+        stack
+            .in_process
+            .run(&mut engine, &tasks.split_off(0), &mut |told| events.push(told.event), &|| false);
     assert_eq!(ended, Run::Done);
     let late = engine.late().map(str::to_owned);
     Told { outcome: slot.take(), events, late, end_ms: stack.in_process.now_ms() }
@@ -392,7 +394,8 @@ fn clocks_that_disagree_are_said_once() {
     for (ahead_ms, said) in [(0, 0), (60_000, 0), (600_000, 1), (-90_000_000, 1)] {
         let options = Options { date_ahead_ms: Some(ahead_ms), ..Options::default() };
         let told = told(&mut Stack::new(options, core_manifest()), None, None);
-        let warns = |event: &&Event| matches!(event, Event::Notice(text) if text.contains("by the clock of"));
+        let warns =
+            |event: &&Event| matches!(event, Event::Notice { text } if text.contains("by the clock of"));
         assert_eq!(told.events.iter().filter(warns).count(), said, "{ahead_ms} ms");
     }
 }

@@ -27,6 +27,7 @@ const COMPARE: &str = "src/plan/compare.rs";
 const CHECK: &str = "src/plan/check.rs";
 const GATE: &str = "src/engine/gate.rs";
 const APPLY: &str = "src/engine/apply.rs";
+const RECORD: &str = "src/engine/apply/record.rs";
 const LEASE: &str = "src/engine/lease.rs";
 const BINDING: &str = "src/kinds/trigger_binding.rs";
 const ACTION: &str = "src/kinds/action/mod.rs";
@@ -200,7 +201,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a failed run forgets the one before it",
-        APPLY,
+        RECORD,
         "if complete || !(self.unsettled || self.inherited) {",
         "if complete || !(self.unsettled && self.inherited) {",
         &["Ledger", "Second", "Twice"],
@@ -366,14 +367,14 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a lost create is noted once or not at all",
-        "src/engine/apply/record.rs",
+        RECORD,
         "(true, _) => &intent::UNTIL_SHOWN_MS",
         "(true, _) => &[]",
         &["test faults::waits::a_lost_create_is_noted_although_the_record_refuses_at_first"],
     ),
     mutant(
         "what a killed destroy put back stays on record as ours",
-        "src/engine/apply.rs",
+        RECORD,
         ".filter(|old| !is_back(field, old))",
         ".filter(|old| !is_back(field, old) || true)",
         &["test fields::destroy::what_a_killed_destroy_put_back_is_not_recorded_as_ours"],

@@ -12,7 +12,8 @@ use lockstep::engine::store::Store;
 use lockstep::engine::{Connection, Engine, Grant, Input, Output, TaskId, TwilioAuth};
 use lockstep::model::api::Answer;
 use lockstep::model::call::Failed;
-use lockstep::model::plan::{Event, Plan, Purpose, Step};
+use lockstep::model::event::Event;
+use lockstep::model::plan::{Plan, Purpose, Step};
 use lockstep::model::random::Entropy;
 use lockstep::model::scrub::Scrubber;
 use lockstep::model::secret::{Origin, Secret};
@@ -269,8 +270,8 @@ impl Proc {
                 self.step_ms = ground.now_ms;
             }
             Event::StepDone { .. } => self.step = None,
-            Event::PlanBegun => self.plans_anew = true,
-            Event::PlanMade(plan) => {
+            Event::PlanStarted => self.plans_anew = true,
+            Event::PlanMade { plan } => {
                 self.plan = Some((**plan).clone());
                 return;
             }
@@ -310,7 +311,7 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
             proc.engine.handle_input(Input::Tick, proc.local_ms(ground.now_ms));
             loop {
                 match proc.engine.poll_output() {
-                    Output::Event(_, event) => proc.event(ground, &event),
+                    Output::Event(told) => proc.event(ground, &told.event),
                     Output::Done(task) if task == proc.task => {
                         proc.done();
                         break;

@@ -6,7 +6,7 @@ use super::Action;
 use super::wire::{name_of, one};
 use crate::kinds::{Run, Seen, text};
 use crate::model::call::Failed;
-use crate::model::plan::Event;
+use crate::model::event::Event;
 use crate::port::Reader;
 
 /// Pauses before a look at a build: a build without dependencies takes half a second, one with them about nine

@@ -16,9 +16,10 @@ use crate::javascript;
 use crate::kinds::settings::{MFA_FACTOR, POST_LOGIN_FACTORS, delivers};
 use crate::kinds::{Diff, Run, array, handed_on, object, text};
 use crate::model::call::{Api, Failed, Get};
+use crate::model::event::Event;
 use crate::model::field::{FIELD, Field, Type};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Event, Facts};
+use crate::model::plan::Facts;
 use crate::model::value::Value;
 use crate::port::{Reader, join_all};
 
@@ -363,7 +364,7 @@ pub(in crate::kinds) fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<
                 ));
             }
             Ok(_) => {}
-            Err(failed) if failed.status() == Some(403) => reader.tell(Event::Notice(format!(
+            Err(failed) if failed.status() == Some(403) => reader.tell(Event::notice(format!(
                 "whether the tenant has the New Universal Login could not be read ({failed}); the rules need it"
             ))),
             Err(failed) => return Err(failed),

@@ -8,7 +8,7 @@ use super::wire::{self, form, pair};
 use super::{CURRENT, FUNCTION_NAME, PREVIOUS};
 use crate::kinds::{Done, Run, Seen, handed_on, text};
 use crate::model::call::{Failed, Repeat};
-use crate::model::plan::Event;
+use crate::model::event::Event;
 use crate::model::value::Value;
 use crate::port::{Reader, Writer};
 

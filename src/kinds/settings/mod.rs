@@ -24,10 +24,11 @@ use super::{
 use crate::diag::Problem;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::event::Event;
 use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Event, Facts, FieldChange, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Facts, FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -484,7 +485,7 @@ impl Kind for Setting {
             let to = values(run.step);
             if let Some(why) = self.precondition(&run, &to, writer.reader()).await? {
                 let text = format!("{}: the former value was not put back: {why}", run.address);
-                writer.reader().tell(Event::Notice(text));
+                writer.reader().tell(Event::notice(text));
                 return Ok(Done::seen(run.seen.clone()));
             }
             let (method, path, mut body) = (self.write)(run.address, &to);

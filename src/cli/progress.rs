@@ -1,10 +1,11 @@
-//! What a person reads of steps as they go.
+//! What a person reads of a run as it goes.
 
-use crate::model::plan::Event;
+use crate::engine::gate::TOLD_FROM_MS;
+use crate::model::event::Event;
 
 /// Which step runs, what it waits for and since when, and how long it took.
 #[derive(Default)]
-pub struct Pace {
+pub struct Progress {
     /// `[number/of]` of the step that runs.
     step: String,
     began_ms: u64,
@@ -12,7 +13,7 @@ pub struct Pace {
     told_ms: u64,
 }
 
-impl Pace {
+impl Progress {
     /// A wait that lasts is told of again after this.
     const AGAIN_MS: u64 = 10_000;
 
@@ -21,7 +22,8 @@ impl Pace {
     pub fn hear(&mut self, event: &Event, now_ms: u64) -> Option<String> {
         match event {
             Event::StepStarted { number, of, address, what } => {
-                *self = Pace { step: format!("[{number}/{of}]"), began_ms: now_ms, ..Pace::default() };
+                *self =
+                    Progress { step: format!("[{number}/{of}]"), began_ms: now_ms, ..Progress::default() };
                 Some(format!("  {} {address}: {what}", self.step))
             }
             Event::StepDone { .. } => {
@@ -31,7 +33,7 @@ impl Pace {
             Event::Polling { address, state } => {
                 let line = format!("  {address}: waiting ({state})");
                 let is_new = line != self.polled;
-                if !is_new && now_ms.saturating_sub(self.told_ms) < Pace::AGAIN_MS {
+                if !is_new && now_ms.saturating_sub(self.told_ms) < Progress::AGAIN_MS {
                     return None;
                 }
                 self.told_ms = now_ms;
@@ -39,6 +41,10 @@ impl Pace {
                 let so_far_s = now_ms.saturating_sub(self.began_ms) / 1000;
                 Some(if so_far_s > 0 { format!("{line}, {so_far_s} s so far") } else { line })
             }
+            Event::Holding { host, ms, why } if *ms >= TOLD_FROM_MS => {
+                Some(format!("  waiting {} s for {host}: {why}", ms.div_ceil(1000)))
+            }
+            Event::Notice { text } => Some(format!("  {text}")),
             _ => None,
         }
     }
@@ -65,7 +71,7 @@ mod tests {
             (started(2), 16_000, Some("  [2/2] action: deploy")),
             (done, 16_900, None),
         ];
-        let mut pace = Pace::default();
+        let mut pace = Progress::default();
         for (event, now_ms, line) in told {
             assert_eq!(pace.hear(&event, now_ms).as_deref(), line, "{event:?} at {now_ms}");
         }

@@ -1,0 +1,132 @@
+//! Arguments that several commands share, as types.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::engine::lease::TTL_MAX_MS;
+
+/// Which manifest, and where its values come from.
+#[derive(clap::Args)]
+pub struct ManifestArgs {
+    /// The manifest
+    #[arg(default_value = "lockstep.yaml", value_name = "MANIFEST")]
+    pub manifest: PathBuf,
+    /// The manifest, as an option
+    #[arg(short = 'f', long = "file", value_name = "MANIFEST", conflicts_with = "manifest")]
+    pub file: Option<PathBuf>,
+    /// A value for ${var.NAME}; none for a secret, which the list of processes would show
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// Lets ${cmd.NAME} run this shell command
+    #[arg(long = "allow-cmd", value_name = "NAME=COMMAND")]
+    pub commands: Vec<String>,
+}
+
+impl ManifestArgs {
+    /// The path given one way or the other.
+    pub fn path(&self) -> &Path {
+        self.file.as_deref().unwrap_or(&self.manifest)
+    }
+}
+
+/// How the tenant is reached.
+#[derive(clap::Args)]
+pub struct ConnectArgs {
+    /// Run against the built-in twin in this process, no accounts needed; with =FILE its world is kept there
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub twin: Option<String>,
+    /// Send every API call to this gateway, the real host name in Host; loopback only, unless https and forced
+    #[arg(long, value_name = "URL", conflicts_with = "twin")]
+    pub via: Option<String>,
+    /// Allow --via to an https gateway that is not on this machine
+    #[arg(long)]
+    pub via_force: bool,
+    /// Refuse any other tenant than this one; needed where the manifest chooses a domain that is none of Auth0's
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// Trust the certificates of this PEM file besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Where the record is kept: tenant, file:PATH or none
+    #[arg(long, value_name = "WHERE", default_value = "tenant", value_parser = ledger)]
+    pub ledger: LedgerPlace,
+    /// Share of the Management API budget to use, in percent; the rest is left to your users' logins
+    #[arg(long, value_name = "PERCENT", default_value_t = 80, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub rate_share: u64,
+    /// Give a request this long
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub request_timeout: Duration,
+    /// While this run holds the lease, it moves so often that others may take it for dead after this; at most 10m
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lease_ttl)]
+    pub lease_ttl: Duration,
+    /// End the run after this, whatever it waits for; questions to you do not count
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    pub deadline: Duration,
+}
+
+/// Reads `500ms`, `30s`, `5m`, `2h`; a bare number is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|ch: char| ch.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is not a duration such as 30s or 5m"))?;
+    let ms = match &text[digits.len()..] {
+        "ms" => Some(number),
+        "" | "s" => number.checked_mul(1_000),
+        "m" => number.checked_mul(60_000),
+        "h" => number.checked_mul(3_600_000),
+        _ => None,
+    };
+    match ms {
+        Some(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
+        _ => Err(format!("{text:?} is not a duration such as 30s or 5m")),
+    }
+}
+
+/// Beyond this others would wait for a dead run longer than anybody sits before a terminal; `engine/lease.rs` reads no more.
+fn lease_ttl(text: &str) -> Result<Duration, String> {
+    let most = Duration::from_millis(TTL_MAX_MS);
+    match duration(text)? {
+        ttl if ttl > most => {
+            Err(format!("{text} is too long: a lease lasts at most {}m", most.as_secs() / 60))
+        }
+        ttl => Ok(ttl),
+    }
+}
+
+/// Where the record is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerPlace {
+    /// In an Action of the tenant.
+    Tenant,
+    File(PathBuf),
+    Nowhere,
+}
+
+fn ledger(text: &str) -> Result<LedgerPlace, String> {
+    match (text, text.strip_prefix("file:")) {
+        ("tenant", _) => Ok(LedgerPlace::Tenant),
+        ("none", _) => Ok(LedgerPlace::Nowhere),
+        (_, Some(path)) if !path.is_empty() => Ok(LedgerPlace::File(path.into())),
+        _ => Err("it is not one of tenant, file:PATH, none".into()),
+    }
+}
+
+/// How the result is written.
+#[derive(clap::Args)]
+pub struct Output {
+    /// text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+/// `--output`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+impl Output {
+    pub fn is_json(&self) -> bool {
+        self.output == Format::Json
+    }
+}

@@ -1,0 +1,163 @@
+//! From the path of a manifest to its values.
+
+use std::collections::BTreeMap;
+
+use ring::digest;
+
+use super::args::ManifestArgs;
+use super::error::{Error, Result};
+use super::setup::Shell;
+use super::{drawing, mistaken};
+use crate::diag::{Diagnostic, Severity};
+use crate::kinds;
+use crate::manifest::{self, FileError, Missing, Parsed, Source, Sources, Tables};
+use crate::model::manifest::Manifest;
+use crate::model::random::hex;
+use crate::shell::files::{self, ManifestFile};
+use crate::shell::sources::ProcessSources;
+
+/// The tables of this build.
+pub fn tables() -> Tables {
+    Tables::new(kinds::sections(), kinds::OUTPUTS.iter().copied())
+}
+
+/// A manifest that was read; what is wrong with it is not told yet.
+pub struct Loaded {
+    pub parsed: Parsed,
+    pub file: ManifestFile,
+}
+
+/// Reads a manifest. `None`: it is no YAML, which was printed.
+pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
+    let file = files::read_manifest(args.path())
+        .map_err(|problem| Error::manifest(problem.message).help(problem.help))?;
+    if let Some((what, help)) = mistaken::meant(&file.text) {
+        let wrong = Error::manifest(format!("{} is {what}, and not a manifest", file.path.display()));
+        return Err(wrong.help(help));
+    }
+    match manifest::read(&file.path.display().to_string(), &file.text, &tables()) {
+        Ok(parsed) => Ok(Some(Loaded { parsed, file })),
+        Err(rejected) => {
+            tell(&rejected.diagnostics, &rejected.source, shell);
+            Ok(None)
+        }
+    }
+}
+
+/// Prints what is to be said of a manifest, with the number of errors.
+fn tell(diagnostics: &[Diagnostic], source: &Source, shell: &mut Shell) {
+    shell.json.note(diagnostics, source);
+    if !diagnostics.is_empty() {
+        drawing::draw(diagnostics, source, shell);
+    }
+    let errors = diagnostics.iter().filter(|d| d.problem.severity == Severity::Error).count();
+    if errors > 0 {
+        let words = format!("{errors} error{} in the manifest", if errors == 1 { "" } else { "s" });
+        shell.say.err_line(&words);
+        shell.refused = Some(words);
+    }
+}
+
+/// Fills references in and runs the checks of the kinds; prints every problem. `None`: there are errors.
+pub fn resolve(
+    loaded: &Loaded,
+    args: &ManifestArgs,
+    twin: bool,
+    missing: Missing,
+    shell: &mut Shell,
+) -> Result<Option<Manifest>> {
+    let sources = Outside {
+        process: ProcessSources {
+            folder: loaded.file.folder.clone(),
+            commands: pairs(&args.commands, "--allow-cmd")?,
+            vars: pairs(&args.vars, "--var")?,
+            builtin: crate::builtin::source,
+        },
+        made_up: if twin { made_up(&loaded.parsed)? } else { BTreeMap::new() },
+    };
+    let examined = manifest::examine(&loaded.parsed, &sources, missing, &kinds::check);
+    tell(&examined.diagnostics, &examined.source, shell);
+    Ok((!examined.has_errors()).then_some(examined.manifest))
+}
+
+fn pairs(items: &[String], option: &str) -> Result<BTreeMap<String, String>> {
+    let mut out = BTreeMap::new();
+    for item in items {
+        let Some((name, value)) = item.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(Error::usage(format!("{option} takes NAME=VALUE")));
+        };
+        out.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(out)
+}
+
+/// Made-up connection values, all or none: half a real connection with half a made-up one would go somewhere that
+/// nobody meant.
+fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
+    let references = manifest::references(parsed);
+    let env: Vec<(&str, &str)> = references
+        .iter()
+        .filter_map(|reference| Some((reference.path.as_str(), reference.text.strip_prefix("env.")?)))
+        .collect();
+    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let connection = |path: &str| path.starts_with("auth0.") || path.starts_with("twilio.");
+    let (set, unset): (Vec<&str>, Vec<&str>) =
+        env.iter().filter(|(path, _)| connection(path)).map(|(_, name)| *name).partition(|name| is_set(name));
+    if !set.is_empty() && !unset.is_empty() {
+        return Err(Error::usage(format!(
+            "--twin makes connection values up only when none is set; set: {}; not set: {}",
+            set.join(", "),
+            unset.join(", ")
+        )));
+    }
+    if !set.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let digits = "00000000000000000000000000000001";
+    let drawn =
+        |name: &str, bytes: usize| hex(&digest::digest(&digest::SHA256, name.as_bytes()).as_ref()[..bytes]);
+    let mut out = BTreeMap::new();
+    for (path, name) in env {
+        if is_set(name) {
+            continue;
+        }
+        let value = match path {
+            "auth0.domain" => "acme-twin.eu.auth0.example".to_owned(),
+            "twilio.account_sid" => format!("AC{digits}"),
+            "twilio.api_key" => format!("SK{digits}"),
+            path if path.ends_with("api_key") || path.ends_with("API_KEY") => {
+                format!("SK{}", drawn(name, 16))
+            }
+            path if path.ends_with("VERIFY_SID") => format!("VA{}", drawn(name, 16)),
+            path if path.ends_with("endpoint") => "https://acme-feedback.example/auth0-logs".to_owned(),
+            // No word of it may stand in the output, or the scrubber would blank that word everywhere.
+            _ => format!("made-up-{}", drawn(name, 12)),
+        };
+        out.insert(name.to_owned(), value);
+    }
+    Ok(out)
+}
+
+/// The process's sources, with values that `--twin` makes up where the environment has none.
+struct Outside {
+    process: ProcessSources,
+    made_up: BTreeMap<String, String>,
+}
+
+impl Sources for Outside {
+    fn env(&self, name: &str) -> Option<String> {
+        self.process.env(name).filter(|value| !value.is_empty()).or_else(|| self.made_up.get(name).cloned())
+    }
+    fn file(&self, relative_path: &str) -> Result<String, FileError> {
+        self.process.file(relative_path)
+    }
+    fn cmd(&self, name: &str) -> Option<Result<String, String>> {
+        self.process.cmd(name)
+    }
+    fn var(&self, name: &str) -> Option<String> {
+        self.process.var(name)
+    }
+    fn builtin(&self, name: &str) -> Option<&'static str> {
+        self.process.builtin(name)
+    }
+}

@@ -1,0 +1,99 @@
+//! Where the events of a run go: the terminal, the log, and the file of `--audit`.
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::path::Path;
+use std::rc::Rc;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::progress::Progress;
+use super::setup::Shell;
+use crate::engine::apply::timestamp;
+use crate::model::event::{Event, Told};
+use crate::model::text;
+use crate::shell::clock::Clock;
+use crate::shell::files;
+
+/// Passes every event on to the terminal, the log and the audit file.
+pub fn listen(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(Told) + use<> {
+    let (mut say, clock) = (shell.say.clone(), Clock::start());
+    let mut progress = Progress::default();
+    move |told| {
+        if let Err(error) = audit.borrow_mut().hear(&told) {
+            say.err_line(format!("  the audit file cannot be written: {error}"));
+        }
+        // On the twin a person lives through less time than the run does.
+        if let Some(line) = progress.hear(&told.event, clock.now_ms()) {
+            say.err_one_line(line);
+        }
+        log(&told);
+    }
+}
+
+fn log(told: &Told) {
+    match &told.event {
+        Event::Request { host, method, path, status, attempt, ms, .. } => {
+            let status = status.map_or_else(|| "no reply".to_owned(), |status| status.to_string());
+            tracing::info!(target: "lockstep::request", "{method} https://{host}{path} {status} ({ms} ms, attempt {attempt})");
+        }
+        // It is shown, and as long as a plan is.
+        Event::PlanMade { .. } => {}
+        _ => {
+            let line = || serde_json::to_string(told).unwrap_or_default();
+            tracing::debug!(target: "lockstep::event", "{}", line());
+        }
+    }
+}
+
+/// The audit file: one JSON line per write that was answered or lost.
+#[derive(Default)]
+pub struct Audit {
+    file: Option<std::fs::File>,
+    who: String,
+    stack: String,
+    /// Digest of the plan that is carried out.
+    plan: String,
+    step: Option<(usize, String)>,
+}
+
+impl Audit {
+    /// An audit that is written nowhere.
+    pub fn new() -> Rc<RefCell<Audit>> {
+        Rc::default()
+    }
+
+    /// Opens the file of `--audit`, once it is known that the command reads no such file.
+    pub fn write_to(&mut self, path: Option<&Path>) -> Result<()> {
+        self.file = path.map(files::open_append).transpose()?;
+        Ok(())
+    }
+
+    fn hear(&mut self, told: &Told) -> std::io::Result<()> {
+        match &told.event {
+            Event::RunStarted { who, stack, .. } => {
+                who.clone_into(&mut self.who);
+                stack.clone_into(&mut self.stack);
+            }
+            Event::PlanMade { plan } => self.plan.clone_from(&plan.basis),
+            Event::StepStarted { number, address, .. } => self.step = Some((*number, address.clone())),
+            Event::StepDone { .. } => self.step = None,
+            Event::Request { host, method, path, status, request_id, .. }
+                if *method != "GET" && path != "/oauth/token" =>
+            {
+                let Some(file) = &mut self.file else { return Ok(()) };
+                let (number, address) =
+                    self.step.clone().map_or((None, None), |(n, address)| (Some(n), Some(address)));
+                let line = json!({
+                    "at": timestamp(told.at_ms), "by": self.who, "tenant": told.tenant, "stack": self.stack,
+                    "plan": self.plan, "step": number, "address": address, "method": method, "host": host,
+                    "path": path, "status": status, "request_id": request_id,
+                });
+                writeln!(file, "{}", text::json(&line.to_string()))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
