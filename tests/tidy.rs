@@ -398,6 +398,42 @@ fn nothing_is_unwrapped_where_users_are() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Texts of a library that alone say what is wrong: they choose a hint, and nothing else.
+const PROSE_OF_LIBRARIES: [&str; 2] = ["No CA certificates", "client error ("];
+
+/// Whether a text is written for people: two words of it stand beside each other.
+fn is_prose(text: &str) -> bool {
+    let chars: Vec<char> = text.chars().collect();
+    chars
+        .windows(3)
+        .any(|three| three[0].is_ascii_lowercase() && three[1] == ' ' && three[2].is_ascii_alphabetic())
+}
+
+/// The texts that a line compares something with.
+fn compared(line: &str) -> impl Iterator<Item = &str> {
+    let ways = [".contains(\"", ".starts_with(\"", ".ends_with(\"", "== \"", "!= \""];
+    ways.into_iter().flat_map(move |way| line.split(way).skip(1)).filter_map(|rest| rest.split('"').next())
+}
+
+/// Words may change, and what they mean to a decision with them.
+#[test]
+fn no_decision_rests_on_prose() {
+    assert_eq!(
+        compared("if a == \"b c\" || x.contains(\"no such stack\")").filter(|text| is_prose(text)).count(),
+        2
+    );
+    let mut wrong = Vec::new();
+    for source in sources() {
+        for (number, line, in_tests) in source.lines() {
+            let prose = compared(&line).find(|text| is_prose(text) && !PROSE_OF_LIBRARIES.contains(text));
+            if prose.is_some() && !in_tests {
+                wrong.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
 /// What is shipped speaks of the program, not of how or where it was written.
 #[test]
 fn no_word_about_the_making() {

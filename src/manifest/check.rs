@@ -11,7 +11,7 @@ use super::Tables;
 use super::expr::{self, Piece};
 use super::leaf::{Input, Leaf, extend};
 use super::source::{Report, Wrong, shown, wrong};
-use super::typed::{either, from_node, listed, not_a_mapping, shape, wrong_shape, wrong_type};
+use super::typed::{either, from_node, lacks_quotes, listed, not_a_mapping, shape, wrong_shape, wrong_type};
 use super::words::meant_key;
 use super::yaml::{self, Key, Node};
 use crate::diag::codes;
@@ -471,10 +471,7 @@ impl Walk<'_, '_, '_> {
             }
             Err(mut wrong) => {
                 // The number as written, `6.20`, and not as read.
-                if matches!(node, Node::Bool(_) | Node::Int(_) | Node::Float(_))
-                    && wrong.help.starts_with("put it in quotes")
-                    && !secret
-                {
+                if lacks_quotes(ty, &node) && !secret {
                     let source = self.report.source;
                     let written = source.text.get(source.range(names, false)).unwrap_or_default();
                     wrong.help = format!("put it in quotes: \"{}\"", shown(written));

@@ -11,10 +11,7 @@ use crate::model::field::{Field, Type};
 /// The plain data of a literal, and what to warn of. The text of a secret is never repeated in the message.
 pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Json, Option<Wrong>), Wrong> {
     match (ty, node) {
-        (
-            Type::Text { .. } | Type::Map { .. } | Type::Code,
-            Node::Bool(_) | Node::Int(_) | Node::Float(_),
-        ) => {
+        _ if lacks_quotes(ty, node) => {
             let help = match node {
                 Node::Int(number) if !secret => format!("put it in quotes: \"{number}\""),
                 Node::Bool(value) if !secret => format!("put it in quotes: \"{value}\""),
@@ -50,6 +47,12 @@ pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Jso
             format!("write {}", example(ty)),
         )),
     }
+}
+
+/// Whether a text was written so that YAML reads a number or a truth value.
+pub fn lacks_quotes(ty: &Type, node: &Node) -> bool {
+    let is_text = matches!(ty, Type::Text { .. } | Type::Map { .. } | Type::Code);
+    is_text && matches!(node, Node::Bool(_) | Node::Int(_) | Node::Float(_))
 }
 
 /// The plain data of a text, which may come from outside the manifest: then `quote` is off and no message
