@@ -188,15 +188,6 @@ impl Sources for Values {
     fn file(&self, _: &str) -> Result<String, FileError> {
         Ok("x".repeat(self.0))
     }
-    fn cmd(&self, _: &str) -> Option<Result<String, String>> {
-        None
-    }
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn builtin(&self, name: &str) -> Option<&'static str> {
-        lockstep::builtin::source(name)
-    }
 }
 
 fn manifest(text: &str) {

@@ -15,7 +15,7 @@ use super::plan::unread;
 use super::setup::{Ready, Shell, ready};
 use super::sinks::{Audit, listen};
 use crate::engine::apply::{Ended, Outcome, Wishes};
-use crate::engine::reconcile::{Report, reconcile};
+use crate::engine::reconcile::Report;
 use crate::manifest::Missing;
 use crate::model::plan::{PLAN_FORMAT, Plan};
 use crate::plan::render::{self, Paint};
@@ -98,8 +98,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         return Ok(Exit::Failed);
     };
     audit.borrow_mut().write_to(args.common.audit.as_deref())?;
-    ready.session.allow_delete = args.allow_delete;
-    ready.session.named = args.common.delete.iter().cloned().collect();
+    ready.stack.session.allow_delete = args.allow_delete;
+    ready.stack.session.named = args.common.delete.iter().cloned().collect();
     let result = carry_out(&args.common, saved, &mut ready, shell);
     ready.close()?;
     result
@@ -114,9 +114,9 @@ pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
         return Ok(Exit::Failed);
     };
     audit.borrow_mut().write_to(args.common.audit.as_deref())?;
-    ready.session.destroy = true;
-    ready.session.named = args.common.delete.iter().cloned().collect();
-    ready.session.allow_delete = true;
+    ready.stack.session.destroy = true;
+    ready.stack.session.named = args.common.delete.iter().cloned().collect();
+    ready.stack.session.allow_delete = true;
     let result = carry_out(&args.common, None, &mut ready, shell);
     ready.close()?;
     result
@@ -145,10 +145,8 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
     // On the twin the second plan is part of the show, and costs nobody anything.
     let verify = common.verify || common.connect.twin.is_some();
     let wishes = Wishes { reread: is_saved, verify };
-    let (session, mut asker) = (ready.session.clone(), Asker::new(shell, json, common.yes, saved));
-    let result = ready.driver.run(ready.tenant, move |port| async move {
-        reconcile(session, wishes, |plan| asker.decide(plan), &port).await
-    })?;
+    let mut asker = Asker::new(shell, json, common.yes, saved);
+    let result = ready.stack.reconcile(wishes, move |plan| asker.decide(plan))?;
     let Report { plan, outcome } = result.map_err(|failed| unread(ready, failed))?;
     if let Ended::Misnamed(what) = outcome.ended {
         return Err(Error::usage(what));
@@ -165,14 +163,14 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
                 "error: the {saved}plan is stale, nothing was changed; plan again. Moved{since}: {what}"
             ));
         }
-        Ended::Stopped if json => shell.say.err_line(format!("error: {}", ready.why_stopped())),
-        _ if is_tried && !json => summary(shell, &plan, &outcome, verify, &ready.why_stopped()),
+        Ended::Stopped if json => shell.say.err_line(format!("error: {}", ready.stack.why_stopped())),
+        _ if is_tried && !json => summary(shell, &plan, &outcome, verify, &ready.stack.why_stopped()),
         _ => {}
     }
     if is_tried
         && common.connect.ledger == LedgerPlace::Nowhere
         && outcome.ended == Ended::Done
-        && !ready.session.destroy
+        && !ready.stack.session.destroy
     {
         without_ledger(shell, ready);
     }
@@ -251,7 +249,7 @@ fn without_ledger(shell: &mut Shell, ready: &Ready<'_>) {
     shell.say.err_line(
         "  note: no ledger is kept (--ledger none): a changed secret is not noticed, drift cannot tell who moved, and destroy deletes nothing",
     );
-    let pinned = ready.session.manifest.text("verify_service", "sid").is_some_and(|sid| sid != "new");
+    let pinned = ready.stack.session.manifest.text("verify_service", "sid").is_some_and(|sid| sid != "new");
     if !pinned {
         shell.say.err_line(
             "  note: pin the service with verify_service.sid: without it the next plan cannot know that it is yours, and is blocked",

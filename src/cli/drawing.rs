@@ -4,8 +4,8 @@ use crate::diag::Diagnostic;
 use crate::manifest::{Source, Tables, render};
 use crate::model::field::{Field, Type};
 
-use super::loading::tables;
 use super::setup::Shell;
+use crate::plan::desired::tables;
 
 /// A shorter value stands in many a line by chance.
 const VALUE_MIN: usize = 6;

@@ -34,8 +34,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         return Ok(Exit::Failed);
     };
     // Removed parts of the manifest are a difference here, not a reason to refuse.
-    ready.session.allow_delete = true;
-    ready.session.purpose = Purpose::Drift;
+    ready.stack.session.allow_delete = true;
+    ready.stack.session.purpose = Purpose::Drift;
     let plan = observed(&mut ready)?.plan;
     let exit = verdict(&plan);
     let shown = shell.scrub.plan(&plan);

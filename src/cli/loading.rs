@@ -10,16 +10,12 @@ use super::setup::Shell;
 use super::{drawing, mistaken};
 use crate::diag::{Diagnostic, Severity};
 use crate::kinds;
-use crate::manifest::{self, FileError, Missing, Parsed, Source, Sources, Tables};
+use crate::manifest::{self, FileError, Missing, Parsed, Source, Sources};
 use crate::model::manifest::Manifest;
 use crate::model::random::hex;
+use crate::plan::desired::tables;
 use crate::shell::files::{self, ManifestFile};
 use crate::shell::sources::ProcessSources;
-
-/// The tables of this build.
-pub fn tables() -> Tables {
-    Tables::new(kinds::sections(), kinds::OUTPUTS.iter().copied())
-}
 
 /// A manifest that was read; what is wrong with it is not told yet.
 pub struct Loaded {
@@ -71,7 +67,6 @@ pub fn resolve(
             folder: loaded.file.folder.clone(),
             commands: pairs(&args.commands, "--allow-cmd")?,
             vars: pairs(&args.vars, "--var")?,
-            builtin: crate::builtin::source,
         },
         made_up: if twin { made_up(&loaded.parsed)? } else { BTreeMap::new() },
     };
@@ -156,8 +151,5 @@ impl Sources for Outside {
     }
     fn var(&self, name: &str) -> Option<String> {
         self.process.var(name)
-    }
-    fn builtin(&self, name: &str) -> Option<&'static str> {
-        self.process.builtin(name)
     }
 }

@@ -10,7 +10,7 @@ use super::json::json_out;
 use super::outputs::Written;
 use super::setup::{Ready, Shell, Start, start, without};
 use super::sinks::{Audit, listen};
-use crate::engine::observe::{Observation, observe};
+use crate::engine::observe::Observation;
 use crate::kinds::Resource;
 use crate::manifest::Missing;
 use crate::model::api::Method;
@@ -18,7 +18,7 @@ use crate::model::call::Failed;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Verb};
 use crate::model::text;
-use crate::plan::build::declared;
+use crate::plan::desired::declared;
 use crate::plan::render::{self, Paint};
 use crate::shell::files;
 
@@ -68,10 +68,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         }
         Some(Start::Unconnected(_, places)) => return Err(without(&places)),
     };
-    ready.session.destroy = args.destroy;
-    ready.session.allow_delete = args.allow_delete;
-    ready.session.named = args.delete.iter().cloned().collect();
-    ready.session.purpose = Purpose::Show;
+    ready.stack.session.destroy = args.destroy;
+    ready.stack.session.allow_delete = args.allow_delete;
+    ready.stack.session.named = args.delete.iter().cloned().collect();
+    ready.stack.session.purpose = Purpose::Show;
     let observation = observed(&mut ready)?;
     if let Some(misnamed) = &observation.misnamed {
         return Err(Error::usage(misnamed));
@@ -148,16 +148,14 @@ fn show(args: &Args, plan: &Plan, shell: &mut Shell) -> Result<()> {
 
 /// Reads and plans, with the causes of a failure in words.
 pub fn observed(ready: &mut Ready<'_>) -> Result<Observation> {
-    let session = ready.session.clone();
-    let result =
-        ready.driver.run(ready.tenant, move |port| async move { observe(&session, &port.reader()).await })?;
+    let result = ready.stack.observe()?;
     result.map_err(|failed| unread(ready, failed))
 }
 
 /// Why there is no plan.
 pub fn unread(ready: &Ready<'_>, failed: Failed) -> Error {
     match failed {
-        Failed::Stopped => Error::remote(format!("{}; nothing was changed", ready.why_stopped())),
+        Failed::Stopped => Error::remote(format!("{}; nothing was changed", ready.stack.why_stopped())),
         failed => refused(&failed),
     }
 }

@@ -3,24 +3,21 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::args::{ConnectArgs, ManifestArgs};
-use super::connecting::{connection, learn, session, transport};
+use super::connecting::{settings, transport};
 use super::domain;
 use super::error::{Error, Result};
 use super::json::Document;
 use super::loading::{load, resolve};
 use super::outputs::{Written, outputs_apart};
-use crate::engine::TenantId;
-use crate::engine::observe::Session;
 use crate::manifest::Missing;
 use crate::model::event::Told;
 use crate::model::manifest::Manifest;
-use crate::shell::driver::Driver;
 use crate::shell::in_process::save_world;
-use crate::shell::secrets::{self, Scrub};
+use crate::shell::secrets::Scrub;
 use crate::shell::signals::Signals;
+use crate::shell::stack::{Stack, Unconnected, connection, learn};
 use crate::shell::terminal::Say;
 use crate::twin::Twin;
 
@@ -35,28 +32,13 @@ pub struct Shell {
     pub refused: Option<String>,
 }
 
-/// A manifest with everything needed to talk to its tenant.
+/// A stack that can be run, and the world of its twin.
 pub struct Ready<'a> {
-    pub driver: Driver<'a>,
-    pub tenant: TenantId,
-    pub session: Session,
-    /// `--deadline`, as it was taken.
-    deadline: Duration,
+    pub stack: Stack<'a>,
     world: Option<(PathBuf, Rc<RefCell<Twin>>)>,
 }
 
 impl Ready<'_> {
-    /// Why a run was stopped before its work was done.
-    pub fn why_stopped(&self) -> String {
-        match self.driver.late() {
-            Some(waits) if self.driver.signal().is_none() => format!(
-                "the deadline of {} s was reached while waiting for {waits}",
-                self.deadline.as_millis().div_ceil(1000)
-            ),
-            _ => "stopped".to_owned(),
-        }
-    }
-
     /// Keeps the twin's world, if a file was named.
     pub fn close(self) -> Result<()> {
         match &self.world {
@@ -110,16 +92,15 @@ pub fn start<'a>(
     let Some(manifest) = resolve(&loaded, manifest_args, twin, missing, shell)? else { return Ok(None) };
     learn(&manifest, &shell.scrub);
     domain::admit(&loaded.parsed, &manifest, connect, shell)?;
-    let connection = match connection(&manifest, connect, &shell.scrub)? {
+    let connection = match connection(&manifest, connect.rate_share, &shell.scrub) {
         Ok(connection) => connection,
-        Err(places) => return Ok(Some(Start::Unconnected(Box::new(manifest), places))),
+        Err(Unconnected::NoValue(places)) => {
+            return Ok(Some(Start::Unconnected(Box::new(manifest), places)));
+        }
+        Err(Unconnected::Other(error)) => return Err(error.into()),
     };
-    let session = session(manifest, connect, &connection)?;
-    let (transport, world) = transport(connect, &session.manifest)?;
-    let mut driver = Driver::new(transport, secrets::seed()?, shell.signals.clone(), show)?;
-    let tenant = driver.connect(connection);
-    let deadline = connect.deadline;
-    let deadline_ms = driver.now_ms().saturating_add(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
-    driver.set_deadline(deadline_ms);
-    Ok(Some(Start::Ready(Box::new(Ready { driver, tenant, session, deadline, world }))))
+    let (transport, world) = transport(connect, &manifest)?;
+    let signals = shell.signals.clone();
+    let stack = Stack::new(connection, manifest, transport, settings(connect), signals, show)?;
+    Ok(Some(Start::Ready(Box::new(Ready { stack, world }))))
 }

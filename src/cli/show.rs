@@ -33,9 +33,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, &[], shell, show)? else {
         return Ok(Exit::Failed);
     };
-    ready.session.purpose = Purpose::Show;
-    let session = ready.session.clone();
-    let result = ready.driver.run(ready.tenant, move |port| async move {
+    ready.stack.session.purpose = Purpose::Show;
+    let session = ready.stack.session.clone();
+    let result = ready.stack.driver.run(ready.stack.tenant, move |port| async move {
         let found = session.store.load(session.owner(), &port.reader(), true).await;
         let lease = lease::standing(&session.tenant, &port.reader()).await;
         (found, lease)

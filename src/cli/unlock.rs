@@ -32,11 +32,12 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, &[], shell, show)? else {
         return Ok(Exit::Failed);
     };
-    let session = ready.session.clone();
+    let session = ready.stack.session.clone();
     let tenant = session.tenant.clone();
     let held = ready
+        .stack
         .driver
-        .run(ready.tenant, move |port| async move { lease::standing(&tenant, &port.reader()).await })?;
+        .run(ready.stack.tenant, move |port| async move { lease::standing(&tenant, &port.reader()).await })?;
     let held = match held {
         Ok(held) => held,
         Err(failed) => return Err(refused(&failed)),
@@ -63,8 +64,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         }
     }
     let sid = held.sid.clone();
-    let released =
-        ready.driver.run(ready.tenant, move |port| async move { lease::delete(&sid, &port).await })?;
+    let released = ready
+        .stack
+        .driver
+        .run(ready.stack.tenant, move |port| async move { lease::delete(&sid, &port).await })?;
     if let Err(failed) = released {
         return Err(refused(&failed));
     }

@@ -19,6 +19,7 @@ use crate::model::plan::{Finding, Level, Plan, Purpose, Stage, Step, Verb};
 use crate::model::random::{Entropy, hex};
 use crate::model::value::{Ids, Value};
 use crate::plan::build::{self, Basis};
+use crate::plan::desired::declared;
 use crate::port::{Reader, join_all};
 
 /// One stack on one tenant, and how to go about it. Cheap to clone.
@@ -61,7 +62,7 @@ impl Session {
 
     /// The resources that this run wants; none when it destroys.
     pub fn declared(&self) -> Vec<Resource> {
-        if self.destroy { Vec::new() } else { build::declared(&self.manifest) }
+        if self.destroy { Vec::new() } else { declared(&self.manifest) }
     }
 
     /// Salt of a ledger that does not exist yet.

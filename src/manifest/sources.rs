@@ -1,5 +1,7 @@
 //! What the shell hands in: the environment, files, commands and variables, as a trait.
 
+use std::collections::BTreeMap;
+
 use super::source::{Wrong, shown, wrong};
 use crate::diag::codes;
 
@@ -9,16 +11,31 @@ pub trait Sources {
     fn env(&self, name: &str) -> Option<String>;
     /// A text file below the manifest's folder. The path is relative and has no `..`; links that lead out of the
     /// folder are for the implementation to refuse.
-    fn file(&self, relative_path: &str) -> Result<String, FileError>;
+    fn file(&self, _relative_path: &str) -> Result<String, FileError> {
+        Err(FileError::Missing)
+    }
     /// What an allowed command printed, or why it failed; `None` for a name that was not allowed.
-    fn cmd(&self, name: &str) -> Option<Result<String, String>>;
+    fn cmd(&self, _name: &str) -> Option<Result<String, String>> {
+        None
+    }
     /// A value of the tenant in a rollout, or from the command line.
-    fn var(&self, name: &str) -> Option<String>;
+    fn var(&self, _name: &str) -> Option<String> {
+        None
+    }
     /// Source text of a built-in.
-    fn builtin(&self, name: &str) -> Option<&'static str>;
+    fn builtin(&self, name: &str) -> Option<&'static str> {
+        crate::builtin::source(name)
+    }
     /// The names of all built-ins.
     fn builtins(&self) -> &'static [&'static str] {
         &crate::builtin::NAMES
+    }
+}
+
+/// An environment, and nothing besides: no file, no command.
+impl Sources for BTreeMap<String, String> {
+    fn env(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
     }
 }
 

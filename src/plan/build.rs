@@ -6,6 +6,7 @@ use ring::digest;
 use serde_json::{Value as Json, json};
 
 use super::compare::{self, Differences, Known};
+use super::desired::declared;
 use super::{check, claims, granted, stays, unfinished};
 use crate::kinds::{self, Diff, Leaving, Resource, Seen, handed_on};
 use crate::ledger::prints::Prints;
@@ -46,11 +47,6 @@ pub struct Basis<'a> {
     pub as_of_ms: u64,
     /// What reading brought up: unreadable parts, ledger faults.
     pub findings: Vec<Finding>,
-}
-
-/// The resources that a manifest declares, in order of kind and address.
-pub fn declared(manifest: &Manifest) -> Vec<Resource> {
-    kinds::KINDS.iter().flat_map(|kind| kind.declare(manifest)).collect()
 }
 
 /// The plan. Pure: the same basis gives the same bytes.

@@ -4,6 +4,7 @@ pub mod build;
 pub mod check;
 pub mod claims;
 pub mod compare;
+pub mod desired;
 pub mod drift;
 mod granted;
 pub mod render;

@@ -28,7 +28,8 @@ impl Clock {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Whole milliseconds; what is longer than anybody waits is the most that there is.
+pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

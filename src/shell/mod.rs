@@ -22,6 +22,7 @@ pub mod secrets;
 pub mod serve;
 pub mod signals;
 pub mod sources;
+pub mod stack;
 pub mod telemetry;
 pub mod terminal;
 pub mod twin_page;

@@ -22,8 +22,6 @@ pub struct ProcessSources {
     pub commands: BTreeMap<String, String>,
     /// Values behind `${var.NAME}`.
     pub vars: BTreeMap<String, String>,
-    /// Looks up the source text of a built-in.
-    pub builtin: fn(&str) -> Option<&'static str>,
 }
 
 impl Sources for ProcessSources {
@@ -45,10 +43,6 @@ impl Sources for ProcessSources {
 
     fn var(&self, name: &str) -> Option<String> {
         self.vars.get(name).cloned()
-    }
-
-    fn builtin(&self, name: &str) -> Option<&'static str> {
-        (self.builtin)(name)
     }
 }
 
@@ -134,7 +128,6 @@ mod tests {
             folder: Folder::of(&folder.path().join("lockstep.yaml")).expect("folder"),
             commands: BTreeMap::from([("one".to_owned(), "echo 1".to_owned())]),
             vars: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
-            builtin: |name| (name == "b").then_some("text"),
         };
         assert_eq!(sources.file("key.pem"), Ok("key".to_owned()));
         assert_eq!(sources.file("missing"), Err(FileError::Missing));
@@ -143,7 +136,7 @@ mod tests {
         assert_eq!(sources.cmd("one"), Some(Ok("1\n".to_owned())));
         assert_eq!(sources.cmd("echo 1"), None);
         assert_eq!((sources.var("x"), sources.var("z")), (Some("y".to_owned()), None));
-        assert_eq!((sources.builtin("b"), sources.builtin("c")), (Some("text"), None));
+        assert!(sources.builtin("twilio-verify").is_some() && sources.builtin("c").is_none());
         assert_eq!(sources.env("LOCKSTEP_NO_SUCH_VARIABLE"), None);
     }
 }

@@ -12,7 +12,7 @@ use lockstep::engine::observe::observe;
 use lockstep::engine::{Engine, Grant, lease};
 use lockstep::model::api::ApiRequest;
 use lockstep::model::secret::{Origin, Secret};
-use lockstep::plan::build;
+use lockstep::plan::desired;
 use lockstep::shell::in_process::{Ended as Ran, Handled, Simulator, Stop, run_virtual};
 use lockstep::twin::world::{
     Environment, Function, FunctionBuild, FunctionVersion, PhoneProvider, PhoneTemplate, Variable,
@@ -139,7 +139,7 @@ fn manifests() {
         bed.manifest = valid(&text, &[]);
         bed.applied();
         let declared: BTreeSet<String> =
-            build::declared(&bed.manifest).into_iter().map(|resource| resource.address).collect();
+            desired::declared(&bed.manifest).into_iter().map(|resource| resource.address).collect();
         let written: Json = serde_yaml::from_str(&text).expect("YAML");
         let mut rows = rows();
         rows.retain(|row| {

@@ -504,7 +504,7 @@ fn the_example_of_the_readme_is_a_manifest() {
         }
     }
     let manifest = crate::support::manifest_of(&root.to_string(), &super::bed::env());
-    let declared = lockstep::plan::build::declared(&manifest);
+    let declared = lockstep::plan::desired::declared(&manifest);
     let addresses: Vec<&str> = declared.iter().map(|resource| resource.address.as_str()).collect();
     for address in
         ["phone_provider_protection", "phone_template.change_password", "branding", "log_stream.siem"]

@@ -9,7 +9,7 @@ use lockstep::engine::observe::{Observation, Session, observe};
 use lockstep::kinds;
 use lockstep::manifest::{self, FileError, Missing, Sources};
 use lockstep::model::manifest::Manifest;
-use lockstep::plan::build;
+use lockstep::plan::desired;
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::{
     Action, FunctionBuild, FunctionVersion, LogStream, PhoneTemplate, ServerlessService, Variable,
@@ -297,15 +297,6 @@ impl Sources for Folder {
     fn file(&self, path: &str) -> Result<String, FileError> {
         Ok(file(path))
     }
-    fn cmd(&self, _: &str) -> Option<Result<String, String>> {
-        None
-    }
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn builtin(&self, name: &str) -> Option<&'static str> {
-        lockstep::builtin::source(name)
-    }
 }
 
 /// The manifest with edits, resolved and checked; otherwise what is wrong with it.
@@ -520,7 +511,7 @@ pub fn applied_of(text: &str) -> Snapshot {
 
 /// The resources that a manifest declares, as address and field.
 pub fn declared_fields(text: &str) -> Vec<(String, String)> {
-    build::declared(&valid(text, &[]))
+    desired::declared(&valid(text, &[]))
         .into_iter()
         .flat_map(|resource| resource.desired.into_keys().map(move |field| (resource.address.clone(), field)))
         .collect()

@@ -576,7 +576,7 @@ fn login_rows() -> Vec<Row> {
 
 /// The code of the post-login Action with its rules, as the manifest with these edits sends it.
 fn rules_code(edits: &[(String, Json)]) -> Json {
-    let declared = lockstep::plan::build::declared(&valid(FULL, edits));
+    let declared = lockstep::plan::desired::declared(&valid(FULL, edits));
     let action = declared.into_iter().find(|want| want.address == "mfa_post_login").expect("declared");
     json!(action.desired["code"].as_str().expect("the code is known"))
 }

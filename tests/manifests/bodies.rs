@@ -9,7 +9,7 @@ use lockstep::engine::apply::Ended;
 use lockstep::model::api::{ApiRequest, Method};
 use lockstep::model::plan::Plan;
 use lockstep::model::value::{Part, Value};
-use lockstep::plan::build::declared;
+use lockstep::plan::desired::declared;
 use lockstep::shell::in_process::{Handled, Simulator};
 use serde_json::Value as Json;
 

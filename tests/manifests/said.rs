@@ -28,9 +28,6 @@ impl Sources for Given {
     fn var(&self, name: &str) -> Option<String> {
         self.env(name)
     }
-    fn builtin(&self, name: &str) -> Option<&'static str> {
-        lockstep::builtin::source(name)
-    }
 }
 
 /// Code that needs nothing.

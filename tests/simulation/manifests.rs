@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lockstep::kinds;
-use lockstep::manifest::{self, FileError, Missing, Sources, Tables};
+use lockstep::manifest::{FileError, Sources};
 use lockstep::model::manifest::Manifest;
+use lockstep::plan::desired;
 use serde_json::{Value as Json, json};
 
 use super::dice::Dice;
@@ -297,16 +297,7 @@ impl Draft {
 
     /// The manifest as the program reads it; the error says what is wrong.
     pub fn parse(&self, env: &BTreeMap<String, String>) -> Result<Manifest, String> {
-        let text = self.text();
-        let tables = Tables::new(kinds::sections(), kinds::OUTPUTS.iter().copied());
-        let (parsed, _) =
-            manifest::parse("story.yaml", &text, &tables).map_err(|rejected| rejected.render(false))?;
-        let manifest = manifest::resolve(&parsed, &Env(env), Missing::Error)
-            .map_err(|rejected| rejected.render(false))?;
-        let mut problems = Vec::new();
-        kinds::KINDS.iter().for_each(|kind| kind.check(&manifest, &mut problems));
-        let wrong = problems.iter().find(|problem| problem.severity == lockstep::diag::Severity::Error);
-        wrong.map_or(Ok(manifest), |problem| Err(format!("{problem:?}")))
+        desired::manifest("story.yaml", &self.text(), &Env(env)).map_err(|rejected| rejected.render(false))
     }
 }
 
@@ -351,15 +342,6 @@ impl Sources for Env<'_> {
         let found =
             FILES.iter().find(|(name, _)| name.trim_start_matches("./") == path.trim_start_matches("./"));
         found.map(|(_, text)| (*text).to_owned()).ok_or(FileError::Missing)
-    }
-    fn cmd(&self, _: &str) -> Option<Result<String, String>> {
-        None
-    }
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn builtin(&self, name: &str) -> Option<&'static str> {
-        lockstep::builtin::source(name)
     }
 }
 

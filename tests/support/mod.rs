@@ -10,14 +10,15 @@ use lockstep::engine::observe::{Observation, Session, observe};
 use lockstep::engine::reconcile::{Decision, Report, reconcile};
 use lockstep::engine::store::Store;
 use lockstep::engine::{Connection, Engine, Grant, TwilioAuth};
-use lockstep::kinds;
-use lockstep::manifest::{self, FileError, Missing, Sources, Tables};
+use lockstep::manifest::{FileError, Sources};
 use lockstep::model::call::Failed;
 use lockstep::model::manifest::Manifest;
 use lockstep::model::plan::Purpose;
 use lockstep::model::random::Entropy;
 use lockstep::model::scrub::Scrubber;
 use lockstep::model::secret::{Origin, Secret};
+use lockstep::plan::desired;
+pub use lockstep::plan::desired::tables;
 use lockstep::port::Port;
 use lockstep::shell::in_process::{Ended, InProcess, Simulator, Stop, run_virtual};
 use lockstep::twin::{LogEntry, Options, Rate, Twin};
@@ -60,33 +61,12 @@ impl Sources for Env<'_> {
     fn file(&self, path: &str) -> Result<String, FileError> {
         if path == "./own.js" { Ok(OWN_CODE.to_owned()) } else { Err(FileError::Missing) }
     }
-    fn cmd(&self, _: &str) -> Option<Result<String, String>> {
-        None
-    }
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn builtin(&self, name: &str) -> Option<&'static str> {
-        lockstep::builtin::source(name)
-    }
-}
-
-/// The tables of this build.
-pub fn tables() -> Tables {
-    Tables::new(kinds::sections(), kinds::OUTPUTS.iter().copied())
 }
 
 /// Parses and resolves; panics with the drawn problems.
 pub fn manifest_of(text: &str, env: &BTreeMap<String, String>) -> Manifest {
-    let (parsed, _) = manifest::parse("test.yaml", text, &tables())
-        .unwrap_or_else(|rejected| panic!("{}", rejected.render(false)));
-    let manifest = manifest::resolve(&parsed, &Env(env), Missing::Error)
-        .unwrap_or_else(|rejected| panic!("{}", rejected.render(false)));
-    let mut problems = Vec::new();
-    kinds::KINDS.iter().for_each(|kind| kind.check(&manifest, &mut problems));
-    problems.retain(|problem| problem.severity == lockstep::diag::Severity::Error);
-    assert!(problems.is_empty(), "{problems:?}");
-    manifest
+    desired::manifest("test.yaml", text, &Env(env))
+        .unwrap_or_else(|rejected| panic!("{}", rejected.render(false)))
 }
 
 /// The core stack of the quickstart, with the policy switched on and a secret for the stream.

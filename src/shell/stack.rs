@@ -1,0 +1,236 @@
+//! One stack on one tenant, for whoever uses the library: a manifest, a way to both APIs, and from there to a plan.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::driver::{Driver, Transport};
+use super::secrets::{self, Scrub};
+use super::signals::Signals;
+use super::{clock, jwt};
+use crate::engine::apply::Wishes;
+use crate::engine::observe::{Observation, Session, observe};
+use crate::engine::reconcile::{Decided, Report, reconcile};
+use crate::engine::store::Store;
+use crate::engine::{Connection, Grant, TenantId, TwilioAuth};
+use crate::ledger::prints;
+use crate::model::call::Failed;
+use crate::model::event::Told;
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Plan, Purpose};
+use crate::model::value::Value;
+
+/// What decides how a stack is run, besides its manifest.
+pub struct Settings {
+    /// Where the record is kept.
+    pub store: Store,
+    /// While a run holds the lease, it moves so often that others may take it for dead after this.
+    pub lease_ttl: Duration,
+    /// The run ends after this, whatever it waits for.
+    pub deadline: Duration,
+    /// Share of the Management API's budget that is used, in percent.
+    pub share_percent: u64,
+    /// Who runs it, for lease and history.
+    pub who: String,
+    /// Revision of the manifest, for the history; may be empty.
+    pub revision: String,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            store: Store::Tenant,
+            lease_ttl: Duration::from_secs(60),
+            deadline: Duration::from_secs(15 * 60),
+            share_percent: 80,
+            who: format!("pid {}", std::process::id()),
+            revision: String::new(),
+        }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Unconnected {
+    /// These places of the manifest have no value, and without them nobody lets us in.
+    #[error("no value to connect with: {}", .0.join(", "))]
+    NoValue(Vec<&'static str>),
+    /// A key that cannot be used, or a machine that gives no randomness.
+    #[error("{0:#}")]
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Unconnected {
+    fn from(error: anyhow::Error) -> Unconnected {
+        Unconnected::Other(error)
+    }
+}
+
+/// A manifest with everything needed to talk to its tenant. `'a` is how long the event callback lives.
+pub struct Stack<'a> {
+    pub driver: Driver<'a>,
+    pub tenant: TenantId,
+    pub session: Session,
+    deadline: Duration,
+}
+
+impl<'a> Stack<'a> {
+    /// Connects as the manifest says, with nobody to listen or to interrupt; sends nothing yet.
+    ///
+    /// # Errors
+    /// See [`Unconnected`].
+    pub fn of(
+        manifest: Manifest,
+        transport: Transport,
+        settings: Settings,
+    ) -> Result<Stack<'static>, Unconnected> {
+        let scrub = Scrub::default();
+        learn(&manifest, &scrub);
+        let connection = connection(&manifest, settings.share_percent, &scrub)?;
+        Ok(Stack::new(connection, manifest, transport, settings, Signals::silent(), |_| {})?)
+    }
+
+    /// The same over a connection that is known already. `show` hears of every event.
+    ///
+    /// # Errors
+    /// The machine gives no randomness or no runtime.
+    pub fn new(
+        connection: Connection,
+        manifest: Manifest,
+        transport: Transport,
+        settings: Settings,
+        signals: Signals,
+        show: impl FnMut(Told) + 'a,
+    ) -> Result<Stack<'a>> {
+        let session = Session {
+            manifest: Rc::new(manifest),
+            tenant: connection.domain.clone(),
+            account: connection.account_sid.clone(),
+            store: settings.store,
+            entropy: secrets::entropy()?,
+            rounds: prints::ROUNDS,
+            lease_ttl_ms: clock::millis(settings.lease_ttl),
+            who: settings.who,
+            revision: settings.revision,
+            destroy: false,
+            allow_delete: false,
+            named: Default::default(),
+            purpose: Purpose::Apply,
+        };
+        let mut driver = Driver::new(transport, secrets::seed()?, signals, show)?;
+        let tenant = driver.connect(connection);
+        driver.set_deadline(driver.now_ms().saturating_add(clock::millis(settings.deadline)));
+        Ok(Stack { driver, tenant, session, deadline: settings.deadline })
+    }
+
+    /// Reads and plans; nothing is written.
+    ///
+    /// # Errors
+    /// The outer one is a mistake of ours, the inner one a request that failed.
+    pub fn observe(&mut self) -> Result<Result<Observation, Failed>> {
+        let session = self.session.clone();
+        self.driver.run(self.tenant, move |port| async move { observe(&session, &port.reader()).await })
+    }
+
+    /// The plan alone.
+    ///
+    /// # Errors
+    /// A request failed.
+    pub fn plan(&mut self) -> Result<Plan> {
+        Ok(self.observe()??.plan)
+    }
+
+    /// Plans, has the plan decided, and carries it out: see [`reconcile`].
+    ///
+    /// # Errors
+    /// As [`Stack::observe`].
+    pub fn reconcile(
+        &mut self,
+        wishes: Wishes,
+        decide: impl FnMut(&Plan) -> Decided + 'static,
+    ) -> Result<Result<Report, Failed>> {
+        let session = self.session.clone();
+        self.driver
+            .run(self.tenant, move |port| async move { reconcile(session, wishes, decide, &port).await })
+    }
+
+    /// Why a run was stopped before its work was done.
+    pub fn why_stopped(&self) -> String {
+        match self.driver.late() {
+            Some(waits) if self.driver.signal().is_none() => format!(
+                "the deadline of {} s was reached while waiting for {waits}",
+                self.deadline.as_millis().div_ceil(1000)
+            ),
+            _ => "stopped".to_owned(),
+        }
+    }
+}
+
+/// Tells the scrubber every secret of the manifest.
+pub fn learn(manifest: &Manifest, scrub: &Scrub) {
+    for value in manifest.sections.values().flat_map(|attrs| attrs.values()) {
+        if let Value::Secret(secret) = value {
+            scrub.learn(secret);
+        }
+    }
+}
+
+/// How the manifest says that both APIs are reached.
+///
+/// # Errors
+/// See [`Unconnected`].
+pub fn connection(manifest: &Manifest, share_percent: u64, scrub: &Scrub) -> Result<Connection, Unconnected> {
+    let secret = |section: &str, key: &str| manifest.secret(section, key).cloned();
+    let text = |section: &str, key: &str| {
+        let exposed = || secret(section, key).map(|secret| secret.expose().to_owned());
+        manifest.text(section, key).map(str::to_owned).or_else(exposed)
+    };
+    let (domain, client_id) = (text("auth0", "domain"), text("auth0", "client_id"));
+    let (client_secret, private_key) = (secret("auth0", "client_secret"), secret("auth0", "private_key"));
+    let account_sid = text("twilio", "account_sid");
+    let key = manifest.text("twilio", "api_key").map(str::to_owned).zip(secret("twilio", "api_secret"));
+    let twilio = key
+        .map(|(sid, secret)| TwilioAuth::Key { sid, secret })
+        .or_else(|| secret("twilio", "auth_token").map(TwilioAuth::Token));
+    let needs = [
+        ("auth0.domain", domain.is_some()),
+        ("auth0.client_id", client_id.is_some()),
+        ("auth0.client_secret (or private_key)", client_secret.is_some() || private_key.is_some()),
+        ("twilio.account_sid", account_sid.is_some()),
+        ("twilio.api_key with api_secret (or auth_token)", twilio.is_some()),
+    ];
+    let missing = || needs.iter().filter(|(_, there)| !there).map(|(place, _)| *place).collect();
+    let (Some(domain), Some(client_id), Some(account_sid), Some(twilio)) =
+        (domain, client_id, account_sid, twilio)
+    else {
+        return Err(Unconnected::NoValue(missing()));
+    };
+    let grant = match (client_secret, private_key) {
+        (Some(secret), _) => Grant::ClientSecret(secret),
+        (None, Some(pem)) => {
+            let name = manifest.text("auth0", "private_key_algorithm").unwrap_or("RS256");
+            let algorithm =
+                jwt::Algorithm::parse(name).with_context(|| format!("unknown algorithm {name}"))?;
+            let key_id = manifest.text("auth0", "key_id").map(str::to_owned);
+            jwt::assertion_grant(&pem, algorithm, key_id, &client_id, &domain).context("auth0.private_key")?
+        }
+        (None, None) => return Err(Unconnected::NoValue(missing())),
+    };
+    match &twilio {
+        TwilioAuth::Key { sid, secret } => scrub.learn_pair(sid, secret),
+        TwilioAuth::Token(token) => scrub.learn_pair(&account_sid, token),
+    }
+    let audience =
+        manifest.text("auth0", "audience").map_or_else(|| format!("https://{domain}/api/v2/"), str::to_owned);
+    Ok(Connection {
+        domain,
+        audience,
+        client_id,
+        grant,
+        account_sid,
+        twilio,
+        scrubber: scrub.snapshot(),
+        share_percent,
+    })
+}
