@@ -103,6 +103,10 @@ impl Seen {
     }
 }
 
+/// Member of a step's `op`: it takes away what the manifest does not ask for any more, because its time has come and something
+/// else has taken its place.
+pub const RETIRES: &str = "retires";
+
 /// Everything `observe` may look at besides the API.
 pub struct Hint<'a> {
     pub address: &'a str,

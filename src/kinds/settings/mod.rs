@@ -33,7 +33,7 @@ use crate::port::{Reader, Writer};
 
 pub use branding::BRANDING;
 use delivery::Sender;
-pub(super) use delivery::{delivers, may_hand_over};
+pub(super) use delivery::{delivers, may_hand_over, took_over};
 pub use factors::{MESSAGE_TYPES, MFA_FACTOR};
 pub use legacy::{LEGACY_TEMPLATES, SELECTED_PROVIDER};
 pub use login::UNIVERSAL_LOGIN;
