@@ -235,6 +235,9 @@ fn carry_out(
             if outcome.ended == Ended::Stopped {
                 shell.say.err_line(format!("error: {}", ready.why_stopped()));
             }
+            if let Some(lost) = &outcome.lost {
+                shell.say.err_one_line(format!("  help: {lost}"));
+            }
         } else {
             summary(shell, &plan, &outcome, verify, &ready.why_stopped());
         }
@@ -311,6 +314,9 @@ fn confirmed(plan: &Plan, shell: &mut Shell) -> Result<bool> {
     }
 }
 
+/// What a person does next where a run did not come to its end.
+const AGAIN: &str = "run the same command again to continue";
+
 fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_stopped: &str) {
     let paint = Paint(shell.say.out_color());
     let label = |number: &usize| {
@@ -353,7 +359,9 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
         // Said last, because it decides.
         Ended::Stale(_) => {}
         Ended::Moved => say.err_line("error: the record kept moving; nothing was changed\n  help: see who else applies, then try again"),
-        Ended::Stopped => say.err_line(format!("{why_stopped}; run the same command again to continue")),
+        // What to do is said last.
+        Ended::Stopped if outcome.lost.is_some() => say.err_line(why_stopped),
+        Ended::Stopped => say.err_line(format!("{why_stopped}; {AGAIN}")),
         Ended::Failed(text) => say.err_one_line(format!("error: {text}")),
     }
     if !outcome.done.is_empty() {
@@ -369,7 +377,8 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
         say.err_one_line(format!("  not started: {}", list(&outcome.not_started)));
     }
     if !outcome.done.is_empty() || outcome.failed.or(outcome.interrupted).is_some() {
-        say.err_line("  help: logins work as before or as planned; run the same command again to continue");
+        let next = outcome.lost.as_deref().unwrap_or(AGAIN);
+        say.err_one_line(format!("  help: logins work as before or as planned; {next}"));
     }
     if let Ended::Stale(what) = &outcome.ended {
         say.err_one_line(format!("error: the plan is stale, nothing was changed; plan again. Moved: {what}"));
@@ -398,6 +407,8 @@ fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
             Ended::Moved => ("moved", None),
             Ended::Stale(what) => ("stale", Some(what.clone())),
         };
+        let said: Vec<String> = why.into_iter().chain(outcome.lost.clone()).collect();
+        let why = (!said.is_empty()).then(|| said.join("; "));
         json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "interrupted": outcome.interrupted, "kept": outcome.kept, "not_started": outcome.not_started })
     });
     let plan = shell.scrub.plan(plan);

@@ -162,6 +162,7 @@ async fn under_lease(
             port.tell(Event::Notice(text));
         }
     }
+    outcome.lost = work.lost.take();
     if outcome.ended == Ended::Done {
         outcome.ended = work.final_check(wishes.verify).await;
     }
@@ -188,6 +189,10 @@ struct Work<'a> {
     unsettled: bool,
     /// This run may have made something that is not found, and the record does not say so yet.
     lost_one: bool,
+    /// When the answer to the write of this step was lost, by the server's clock.
+    unanswered_ms: Option<u64>,
+    /// The same for a person, as [`Outcome::lost`].
+    lost: Option<String>,
     /// The intent goes on from that of an unfinished run.
     inherited: bool,
     wanted: Vec<Resource>,
@@ -237,6 +242,8 @@ impl<'a> Work<'a> {
             touched: BTreeSet::new(),
             unsettled: false,
             lost_one: false,
+            unanswered_ms: None,
+            lost: None,
             inherited: false,
             wanted,
             generated,
@@ -364,6 +371,7 @@ impl<'a> Work<'a> {
             kinds::by_name(&step.kind).ok_or_else(|| Failed::NotDone(format!("no kind {}", step.kind)))?;
         let nothing = Seen::default();
         let mut tries = 0;
+        self.unanswered_ms = None;
         let done = loop {
             tries += 1;
             let ids = self.ids();
@@ -382,10 +390,9 @@ impl<'a> Work<'a> {
             match kind.run(run(), &mut self.port.writer()).await {
                 Ok(done) => break done,
                 Err(failed) if tries < STEP_TRIES_MAX && is_unsure(&failed) && !self.port.interrupted() => {
-                    self.port.tell(Event::Notice(format!(
-                        "{}: {failed}; looking what became of it",
-                        step.address
-                    )));
+                    self.unanswered_ms = Some(self.port.server_now_ms());
+                    let text = format!("{}: {failed}; looking what became of it", step.address);
+                    self.port.tell(Event::Notice(text));
                     let unread = |cause: Failed| match cause {
                         Failed::Refused(_) | Failed::NotDone(_) => Failed::Unknown(format!(
                             "{failed}, and what became of it was not to be read: {cause}"

@@ -183,6 +183,7 @@ impl Proc {
                     failed: None,
                     interrupted: None,
                     kept: vec![],
+                    lost: None,
                     not_started: vec![],
                 };
                 for _ in 0..4 {
