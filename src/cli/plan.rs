@@ -168,7 +168,7 @@ pub fn observed(ready: &mut Ready<'_>) -> Result<Observation> {
     match result {
         Ok(observation) => Ok(observation),
         Err(Failed::Stopped) => bail!("{}; nothing was changed", ready.why_stopped()),
-        Err(failed) => bail!("{failed}\n  {}", help(&failed)),
+        Err(failed) => bail!(ready.unread(&failed)),
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::json::Document;
 use super::pace::Pace;
+use super::plan::help;
 use super::{domain, drawing, mistaken};
 use crate::diag::{Diagnostic, Severity};
 use crate::engine::lease::TTL_MAX_MS;
@@ -21,6 +22,7 @@ use crate::engine::{Connection, Grant, TenantId, TwilioAuth};
 use crate::kinds;
 use crate::ledger::prints;
 use crate::manifest::{self, FileError, Missing, Parsed, Source, Sources, Tables};
+use crate::model::call::Failed;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Event, Plan, Purpose};
 use crate::model::random::hex;
@@ -365,6 +367,22 @@ impl Ready<'_> {
                 self.deadline.as_millis().div_ceil(1000)
             ),
             _ => "stopped".to_owned(),
+        }
+    }
+
+    /// Why a call failed, in words: what a stopped run waited for.
+    pub fn told(&self, failed: &Failed) -> String {
+        match failed {
+            Failed::Stopped => self.why_stopped(),
+            failed => failed.to_string(),
+        }
+    }
+
+    /// The same with the next move, for a command that ends with it.
+    pub fn unread(&self, failed: &Failed) -> String {
+        match failed {
+            Failed::Stopped => self.why_stopped(),
+            failed => format!("{failed}\n  {}", help(failed)),
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::exit::Exit;
 use super::json::json_out;
-use super::plan::{Output, help};
+use super::plan::Output;
 use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, progress, ready};
 use crate::engine::lease;
 use crate::manifest::Missing;
@@ -40,14 +40,14 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     })?;
     let found = match result.0 {
         Ok(found) => found,
-        Err(failed) => bail!("{failed}\n  {}", help(&failed)),
+        Err(failed) => bail!(ready.unread(&failed)),
     };
     if args.output.is_json() {
         let lease = match &result.1 {
             Ok(None) => Json::Null,
             Ok(Some(lease)) => json!({ "sid": lease.sid, "owner": lease.owner }),
             // Free is one thing, and not being able to tell is another.
-            Err(failed) => json!({ "unknown": failed.to_string() }),
+            Err(failed) => json!({ "unknown": ready.told(failed) }),
         };
         json_out(
             shell,
@@ -96,7 +96,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     match result.1 {
         Ok(None) => say.out_line("lease: free"),
         Ok(Some(lease)) => say.out_one_line(format!("lease: held by {} ({})", lease.owner, lease.sid)),
-        Err(failed) => say.out_one_line(format!("lease: not known: {failed}")),
+        Err(failed) => say.out_one_line(format!("lease: not known: {}", ready.told(&failed))),
     }
     ready.close()?;
     Ok(Exit::Done)

@@ -3,7 +3,6 @@
 use anyhow::{Result, bail};
 
 use super::exit::Exit;
-use super::plan::help;
 use super::setup::{Audit, ConnectArgs, ManifestArgs, Shell, progress, ready};
 use crate::engine::lease;
 use crate::manifest::Missing;
@@ -38,7 +37,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         .run(ready.tenant, move |port| async move { lease::standing(&tenant, &port.reader()).await })?;
     let held = match held {
         Ok(held) => held,
-        Err(failed) => bail!("{failed}\n  {}", help(&failed)),
+        Err(failed) => bail!(ready.unread(&failed)),
     };
     let Some(held) = held else {
         shell.say.out_line(format!("the lease of {} is free", session.tenant));
@@ -67,7 +66,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let released =
         ready.driver.run(ready.tenant, move |port| async move { lease::delete(&sid, &port).await })?;
     if let Err(failed) = released {
-        bail!("{failed}\n  {}", help(&failed));
+        bail!(ready.unread(&failed));
     }
     shell.say.out_line("released");
     ready.close()?;

@@ -33,7 +33,7 @@ impl Simulator for Odd {
     }
 }
 
-fn odd(options: Options, alter: impl Fn(&ApiRequest, u64, Answer) -> Answer + 'static) -> Stack {
+pub fn odd(options: Options, alter: impl Fn(&ApiRequest, u64, Answer) -> Answer + 'static) -> Stack {
     let mut stack = Stack::new(options, core_manifest());
     let world = Odd { twin: stack.twin.clone(), alter: Box::new(alter) };
     stack.in_process = InProcess::new(Rc::new(RefCell::new(world)), START_MS);
@@ -137,6 +137,31 @@ fn told(stack: &mut Stack, deadline_ms: Option<u64>, interrupt_ms: Option<u64>) 
     assert_eq!(ended, Run::Done);
     let late = engine.late().map(str::to_owned);
     Told { outcome: slot.take(), events, late, end_ms: stack.in_process.now_ms() }
+}
+
+/// A proxy that wants a user, a path that cannot be written: another time would end in the same way.
+#[test]
+fn what_cannot_be_sent_is_not_sent_again() {
+    for path in ["/oauth/token", "/api/v2/actions/actions", "/v2/Services"] {
+        let count = Rc::new(Cell::new(0));
+        let counted = count.clone();
+        let mut stack = odd(Options::default(), move |request, _, answer| {
+            if request.path.split('?').next() != Some(path) {
+                return answer;
+            }
+            counted.set(counted.get() + 1);
+            Answer::Barred("the proxy answers 407".into())
+        });
+        let started_ms = stack.in_process.now_ms();
+        let failed = stack.try_observe(false).err().map(|failed| failed.to_string());
+        let said = match failed {
+            Some(text) => text,
+            None => format!("{:?}", stack.apply().ended),
+        };
+        assert!(said.contains("407"), "{path}: {said}");
+        assert!(count.get() <= 2, "{path}: sent {} times", count.get());
+        assert!(stack.in_process.now_ms() - started_ms < 10_000, "{path}: it waited");
+    }
 }
 
 #[test]
