@@ -21,6 +21,8 @@ use crate::shell::terminal::AskProblem;
 
 /// A confirmation that took longer than this is for a plan that may be out of date.
 const CONFIRMED_LATE_MS: u64 = 60_000;
+/// So much is shown of the name of another tenant, account or stack.
+const NAME_MAX_CHARS: usize = 100;
 /// How often a plan is made anew because the ledger moved under it.
 const REPLANS_MAX: u32 = 3;
 
@@ -100,6 +102,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     else {
         return Ok(Exit::Failed);
     };
+    if let Some(saved) = &saved {
+        is_of_this_run(saved, &ready)?;
+    }
     audit.borrow_mut().write_to(args.common.audit.as_deref())?;
     ready.session.allow_delete = args.allow_delete;
     ready.session.named = args.common.delete.iter().cloned().collect();
@@ -143,6 +148,24 @@ fn saved_plan(path: &std::path::Path) -> Result<Plan> {
     let plan: Plan = serde_json::from_value(json)
         .map_err(|_| anyhow!("plan {shown} cannot be read: it is no plan of this version; plan again"))?;
     Ok(plan)
+}
+
+/// Refuses a plan for another tenant, account or stack than those of this run, before anything is read.
+fn is_of_this_run(saved: &Plan, ready: &Ready<'_>) -> Result<()> {
+    let session = &ready.session;
+    let named = [
+        ("tenant", &saved.tenant, &session.tenant),
+        ("account", &saved.account, &session.account),
+        ("stack", &saved.stack, &session.manifest.stack),
+    ];
+    match named.into_iter().find(|(_, its, ours)| its != ours) {
+        None => Ok(()),
+        Some((what, its, ours)) => Err(usage(format!(
+            "the saved plan is for the {what} {}, and this run is for {ours}; nothing was read or changed: name the plan that \
+             belongs to this manifest, or plan again",
+            text::line_of(its, NAME_MAX_CHARS)
+        ))),
+    }
 }
 
 fn carry_out(
