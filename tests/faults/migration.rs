@@ -30,6 +30,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     one_name_serves_both_ways,
     the_way_back_is_refused_with_the_reason,
     a_migration_that_was_called_off_before_the_flag_goes_back,
+    a_provider_that_nothing_sends_by_yet_is_not_called_the_tenants_way_to_send,
     a_former_value_that_nothing_carries_any_more_is_left_and_destroy_ends,
 ];
 
@@ -556,6 +557,26 @@ fn a_migration_that_was_called_off_before_the_flag_goes_back() {
     bench.at_rest("called off");
     assert_eq!(bench.losses(), Vec::<String>::new());
     assert!(bench.plan().deferred.is_empty());
+}
+
+/// The provider stands, and the legacy set-up sends: without the provider it sends as well.
+#[test]
+fn a_provider_that_nothing_sends_by_yet_is_not_called_the_tenants_way_to_send() {
+    let prepared = asked(Flag::Off);
+    let stopped = (16..60).find_map(|at| {
+        let mut bench = prepared.fork();
+        let _ = bench.run(Stop::kill(at, true), false);
+        let stands = !bench.world().tenant_mut(DOMAIN).phone_providers.is_empty();
+        (stands && !bench.world().tenant_mut(DOMAIN).unified()).then_some(bench)
+    });
+    let mut bench = stopped.expect("a kill between the provider and the flag");
+    bench.later();
+    bench.stack.text = legacy_manifest();
+    bench.stack.allow_delete = true;
+    let plan = bench.plan();
+    let step = plan.steps.iter().find(|step| step.address == "phone_provider").expect("it goes");
+    let danger = step.danger.as_deref().unwrap_or_default();
+    assert!(danger.starts_with("where the unified phone experience is on"), "{danger}");
 }
 
 /// What is known of the delivery path before the first step.

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::legacy::HOOK;
-use super::{SELECTED_PROVIDER, factors, unified};
+use super::{SELECTED_PROVIDER, UNIFIED_PHONE, factors, unified};
 use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
 use crate::kinds::{
     Kind as _, Run, Task, action, code_limits, feedback_function, handed_on, legacy, log_stream,
@@ -22,7 +22,11 @@ type Look = (&'static str, Get, String, Stands);
 pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     stands(run, reader).await?;
     if is_refused(run, reader).await? {
-        return Err(Failed::NotDone(format!("{REFUSED}, and users would have the phone alone; {NEXT}")));
+        let then = match run.step.kind == UNIFIED_PHONE.name {
+            true => format!("and the legacy set-up would be left for good; {AGAIN}"),
+            false => format!("and users would have the phone alone; {NEXT}"),
+        };
+        return Err(Failed::NotDone(format!("{REFUSED}, {then}")));
     }
     Ok(())
 }
@@ -68,6 +72,7 @@ pub(in crate::kinds) async fn took_over(run: &Run<'_>, reader: &Reader) -> Resul
 }
 
 const REFUSED: &str = "the tenant refuses to bind the Action, so whether codes arrive is not known";
+const AGAIN: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses";
 const NEXT: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses, or leave another factor on \
      (mfa.factors)";
 

@@ -60,7 +60,7 @@ pub(super) async fn by_probe(seen: &mut Seen, address: &str, reader: &Reader) ->
     Ok(())
 }
 
-async fn probed(reader: &Reader) -> Result<bool, Failed> {
+pub(super) async fn probed(reader: &Reader) -> Result<bool, Failed> {
     match reader.get(&super::SELECTED_PROVIDER.get()).await {
         Ok(_) => Ok(false),
         Err(failed) if super::legacy::is_locked(&failed, reader).await? => Ok(true),
