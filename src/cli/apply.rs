@@ -11,15 +11,19 @@ use super::error::{Error, Result};
 use super::exit::Exit;
 use super::json::json_out;
 use super::outputs::{Written, apart};
-use super::plan::unread;
+use super::plan::no_plan;
 use super::setup::{Ready, Shell, ready};
 use super::sinks::{Audit, listen};
 use crate::engine::apply::{Ended, Outcome, Wishes};
 use crate::engine::reconcile::Report;
 use crate::manifest::Missing;
 use crate::model::plan::{PLAN_FORMAT, Plan};
+use crate::model::text;
 use crate::plan::render::{self, Paint};
 use crate::shell::files;
+
+/// So much is shown of the name of another tenant, account or stack.
+const NAME_MAX_CHARS: usize = 100;
 
 /// Make the tenant as the manifest says
 ///
@@ -97,6 +101,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     else {
         return Ok(Exit::Failed);
     };
+    if let Some(saved) = &saved {
+        is_of_this_run(saved, &ready)?;
+    }
     audit.borrow_mut().write_to(args.common.audit.as_deref())?;
     ready.stack.session.allow_delete = args.allow_delete;
     ready.stack.session.named = args.common.delete.iter().cloned().collect();
@@ -140,6 +147,24 @@ fn saved_plan(path: &std::path::Path) -> Result<Plan> {
         .map_err(|_| refuse("cannot be read: it is no plan of this version; plan again".into()))
 }
 
+/// Refuses a plan for another tenant, account or stack than those of this run, before anything is read.
+fn is_of_this_run(saved: &Plan, ready: &Ready<'_>) -> Result<()> {
+    let session = &ready.stack.session;
+    let named = [
+        ("tenant", &saved.tenant, &session.tenant),
+        ("account", &saved.account, &session.account),
+        ("stack", &saved.stack, &session.manifest.stack),
+    ];
+    match named.into_iter().find(|(_, its, ours)| its != ours) {
+        None => Ok(()),
+        Some((what, its, ours)) => Err(Error::usage(format!(
+            "the saved plan is for the {what} {}, and this run is for {ours}; nothing was read or changed: name the plan that \
+             belongs to this manifest, or plan again",
+            text::line_of(its, NAME_MAX_CHARS)
+        ))),
+    }
+}
+
 fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<Exit> {
     let (json, is_saved) = (common.output.is_json(), saved.is_some());
     // On the twin the second plan is part of the show, and costs nobody anything.
@@ -147,7 +172,7 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
     let wishes = Wishes { reread: is_saved, verify };
     let mut asker = Asker::new(shell, json, common.yes, saved);
     let result = ready.stack.reconcile(wishes, move |plan| asker.decide(plan))?;
-    let Report { plan, outcome } = result.map_err(|failed| unread(ready, failed))?;
+    let Report { plan, outcome } = result.map_err(|failed| no_plan(ready, &failed))?;
     if let Ended::Misnamed(what) = outcome.ended {
         return Err(Error::usage(what));
     }
@@ -163,8 +188,15 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
                 "error: the {saved}plan is stale, nothing was changed; plan again. Moved{since}: {what}"
             ));
         }
-        Ended::Stopped if json => shell.say.err_line(format!("error: {}", ready.stack.why_stopped())),
-        _ if is_tried && !json => summary(shell, &plan, &outcome, verify, &ready.stack.why_stopped()),
+        _ if json => {
+            if outcome.ended == Ended::Stopped {
+                shell.say.err_line(format!("error: {}", ready.stack.why_stopped()));
+            }
+            if let Some(lost) = &outcome.lost {
+                shell.say.err_one_line(format!("  help: {lost}"));
+            }
+        }
+        _ if is_tried => summary(shell, &plan, &outcome, verify, &ready.stack.why_stopped()),
         _ => {}
     }
     if is_tried
@@ -182,6 +214,9 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
         Ended::Failed(_) | Ended::Stopped | Ended::Moved | Ended::NotConfirmed(_) => Exit::Failed,
     })
 }
+
+/// What a person does next where a run did not come to its end.
+const AGAIN: &str = "run the same command again to continue";
 
 fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_stopped: &str) {
     let paint = Paint(shell.say.out_color());
@@ -225,7 +260,9 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
         // Said by whoever asked, or by whoever called.
         Ended::Stale(_) | Ended::NotConfirmed(_) | Ended::Misnamed(_) => return,
         Ended::Moved => say.err_line("error: the record kept moving; nothing was changed\n  help: see who else applies, then try again"),
-        Ended::Stopped => say.err_line(format!("{why_stopped}; run the same command again to continue")),
+        // What to do is said last.
+        Ended::Stopped if outcome.lost.is_some() => say.err_line(why_stopped),
+        Ended::Stopped => say.err_line(format!("{why_stopped}; {AGAIN}")),
         Ended::Failed(text) => say.err_one_line(format!("error: {text}")),
     }
     if !outcome.done.is_empty() {
@@ -241,7 +278,8 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
         say.err_one_line(format!("  not started: {}", list(&outcome.not_started)));
     }
     if !outcome.done.is_empty() || outcome.failed.or(outcome.interrupted).is_some() {
-        say.err_line("  help: logins work as before or as planned; run the same command again to continue");
+        let next = outcome.lost.as_deref().unwrap_or(AGAIN);
+        say.err_one_line(format!("  help: logins work as before or as planned; {next}"));
     }
 }
 
@@ -260,6 +298,8 @@ fn without_ledger(shell: &mut Shell, ready: &Ready<'_>) {
 fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
     let outcome = outcome.map(|outcome| {
         let (ended, why) = outcome.ended.words();
+        let said: Vec<&str> = why.into_iter().chain(outcome.lost.as_deref()).collect();
+        let why = (!said.is_empty()).then(|| said.join("; "));
         json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "interrupted": outcome.interrupted, "kept": outcome.kept, "not_started": outcome.not_started })
     });
     let plan = shell.scrub.plan(plan);

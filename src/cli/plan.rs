@@ -149,20 +149,24 @@ fn show(args: &Args, plan: &Plan, shell: &mut Shell) -> Result<()> {
 /// Reads and plans, with the causes of a failure in words.
 pub fn observed(ready: &mut Ready<'_>) -> Result<Observation> {
     let result = ready.stack.observe()?;
-    result.map_err(|failed| unread(ready, failed))
+    result.map_err(|failed| no_plan(ready, &failed))
 }
 
 /// Why there is no plan.
-pub fn unread(ready: &Ready<'_>, failed: Failed) -> Error {
+pub fn no_plan(ready: &Ready<'_>, failed: &Failed) -> Error {
+    let error = unread(ready, failed);
     match failed {
-        Failed::Stopped => Error::remote(format!("{}; nothing was changed", ready.stack.why_stopped())),
-        failed => refused(&failed),
+        Failed::Stopped => Error::remote(format!("{}; nothing was changed", error.message)),
+        _ => error,
     }
 }
 
-/// A request that failed, and the next move.
-pub fn refused(failed: &Failed) -> Error {
-    Error::remote(failed.to_string()).help(help(failed))
+/// Why a command has no result: what a stopped run waited for, or the request that failed.
+pub fn unread(ready: &Ready<'_>, failed: &Failed) -> Error {
+    match failed {
+        Failed::Stopped => Error::remote(ready.stack.why_stopped()),
+        failed => Error::remote(failed.to_string()).help(help(failed)),
+    }
 }
 
 /// The next move after a failed request.

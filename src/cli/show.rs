@@ -6,7 +6,7 @@ use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::Result;
 use super::exit::Exit;
 use super::json::json_out;
-use super::plan::refused;
+use super::plan::unread;
 use super::setup::{Shell, ready};
 use super::sinks::{Audit, listen};
 use crate::engine::lease;
@@ -42,14 +42,14 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     })?;
     let found = match result.0 {
         Ok(found) => found,
-        Err(failed) => return Err(refused(&failed)),
+        Err(failed) => return Err(unread(&ready, &failed)),
     };
     if args.output.is_json() {
         let lease = match &result.1 {
             Ok(None) => Json::Null,
             Ok(Some(lease)) => json!({ "sid": lease.sid, "owner": lease.owner }),
             // Free is one thing, and not being able to tell is another.
-            Err(failed) => json!({ "unknown": failed.to_string() }),
+            Err(failed) => json!({ "unknown": ready.stack.told(failed) }),
         };
         json_out(
             shell,
@@ -98,7 +98,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     match result.1 {
         Ok(None) => say.out_line("lease: free"),
         Ok(Some(lease)) => say.out_one_line(format!("lease: held by {} ({})", lease.owner, lease.sid)),
-        Err(failed) => say.out_one_line(format!("lease: not known: {failed}")),
+        Err(failed) => say.out_one_line(format!("lease: not known: {}", ready.stack.told(&failed))),
     }
     ready.close()?;
     Ok(Exit::Done)

@@ -3,7 +3,7 @@
 use super::args::{ConnectArgs, ManifestArgs};
 use super::error::{Error, Result};
 use super::exit::Exit;
-use super::plan::refused;
+use super::plan::unread;
 use super::setup::{Shell, ready};
 use super::sinks::{Audit, listen};
 use crate::engine::lease;
@@ -40,7 +40,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         .run(ready.stack.tenant, move |port| async move { lease::standing(&tenant, &port.reader()).await })?;
     let held = match held {
         Ok(held) => held,
-        Err(failed) => return Err(refused(&failed)),
+        Err(failed) => return Err(unread(&ready, &failed)),
     };
     let Some(held) = held else {
         shell.say.out_line(format!("the lease of {} is free", session.tenant));
@@ -69,7 +69,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         .driver
         .run(ready.stack.tenant, move |port| async move { lease::delete(&sid, &port).await })?;
     if let Err(failed) = released {
-        return Err(refused(&failed));
+        return Err(unread(&ready, &failed));
     }
     shell.say.out_line("released");
     ready.close()?;

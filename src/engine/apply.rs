@@ -166,6 +166,7 @@ async fn under_lease(
             port.tell(Event::notice(text));
         }
     }
+    outcome.lost = work.lost.take();
     if outcome.ended == Ended::Done {
         outcome.ended = work.final_check(wishes.verify).await;
     }
@@ -190,6 +191,10 @@ struct Work<'a> {
     unsettled: bool,
     /// This run may have made something that is not found, and the record does not say so yet.
     lost_one: bool,
+    /// When the answer to the write of this step was lost, by the server's clock.
+    unanswered_ms: Option<u64>,
+    /// The same for a person, as [`Outcome::lost`].
+    lost: Option<String>,
     /// The intent goes on from that of an unfinished run.
     inherited: bool,
     wanted: Vec<Resource>,
@@ -239,6 +244,8 @@ impl<'a> Work<'a> {
             touched: BTreeSet::new(),
             unsettled: false,
             lost_one: false,
+            unanswered_ms: None,
+            lost: None,
             inherited: false,
             wanted,
             generated,
@@ -369,6 +376,7 @@ impl<'a> Work<'a> {
             kinds::by_name(&step.kind).ok_or_else(|| Failed::NotDone(format!("no kind {}", step.kind)))?;
         let nothing = Seen::default();
         let mut tries = 0;
+        self.unanswered_ms = None;
         let done = loop {
             tries += 1;
             let ids = self.ids();
@@ -387,10 +395,9 @@ impl<'a> Work<'a> {
             match kind.run(run(), &mut self.port.writer()).await {
                 Ok(done) => break done,
                 Err(failed) if tries < STEP_TRIES_MAX && is_unsure(&failed) && !self.port.interrupted() => {
-                    self.port.tell(Event::notice(format!(
-                        "{}: {failed}; looking what became of it",
-                        step.address
-                    )));
+                    self.unanswered_ms = Some(self.port.server_now_ms());
+                    let text = format!("{}: {failed}; looking what became of it", step.address);
+                    self.port.tell(Event::notice(text));
                     let unread = |cause: Failed| match cause {
                         Failed::Refused(_) | Failed::NotDone(_) => Failed::Unknown(format!(
                             "{failed}, and what became of it was not to be read: {cause}"

@@ -86,7 +86,7 @@ pub fn judge(attempt: &Attempt<'_>, random: &mut Random, now_ms: u64) -> Verdict
         },
         Answer::NotSent(cause) => cause.clone(),
         Answer::Lost(cause) if harmless => cause.clone(),
-        Answer::Lost(_) => return Verdict::Over,
+        Answer::Lost(_) | Answer::Barred(_) => return Verdict::Over,
     };
     let hint = match answer {
         Answer::Reply(reply) if reply.status == 429 => hint_ms(reply, now_ms),
@@ -190,7 +190,7 @@ impl Pace {
             Answer::Reply(reply) => reply,
             // It may have been taken out of the budget all the same.
             Answer::Lost(_) => return self.uncounted(now_ms),
-            Answer::NotSent(_) => return,
+            Answer::NotSent(_) | Answer::Barred(_) => return,
         };
         // A gateway that answers in the server's place says nothing of its pace, and neither does a refusal.
         self.answered |= (200..300).contains(&reply.status) && looks_like_json(reply);
@@ -471,6 +471,7 @@ impl TenantGate {
         let passing = match &answer {
             Answer::Reply(reply) => matches!(reply.status, 408 | 429 | 500 | 502 | 503 | 504 | 520..=524),
             Answer::NotSent(_) | Answer::Lost(_) => true,
+            Answer::Barred(_) => false,
         };
         // An assertion that was signed by a clock that is wrong is refused; the refusal tells the right time.
         let refused = matches!(&answer, Answer::Reply(reply) if matches!(reply.status, 400 | 401 | 403));
@@ -491,13 +492,15 @@ impl TenantGate {
             let why = match answer {
                 Answer::Reply(reply) if reply.status == 429 => "rate limit reached".to_owned(),
                 Answer::Reply(reply) => format!("status {}", reply.status),
-                Answer::NotSent(cause) | Answer::Lost(cause) => reply::words(&cause, &scrubber),
+                Answer::NotSent(cause) | Answer::Lost(cause) | Answer::Barred(cause) => {
+                    reply::words(&cause, &scrubber)
+                }
             };
             return Ok(Some((after_ms, why)));
         }
         let reply = match answer {
             Answer::Reply(reply) => reply,
-            Answer::NotSent(cause) | Answer::Lost(cause) => {
+            Answer::NotSent(cause) | Answer::Lost(cause) | Answer::Barred(cause) => {
                 return Err(Failed::NotDone(format!("{place}: {}", reply::words(&cause, &scrubber))));
             }
         };

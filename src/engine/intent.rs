@@ -171,6 +171,21 @@ pub(super) fn may_appear(
         .collect()
 }
 
+/// What a person has to know of a lost create that no record tells the next run of; `None`: its list has to show it by now.
+pub(super) fn beware(step: &Step, desired: &Attrs, since_ms: u64, now_ms: u64) -> Option<String> {
+    let until_ms = since_ms.saturating_add(STALE_MAX_MS.unsigned_abs());
+    let scopes = kinds::by_name(&step.kind).map_or(&[] as &[&str], |kind| kind.scopes(step));
+    let place = if scopes.is_empty() { "the Twilio console" } else { "the Auth0 dashboard" };
+    (now_ms < until_ms).then(|| {
+        format!(
+            "{} may have been made, is not found yet, and no record says so: look for it in {place}, and do not run this \
+             again before {}, or a second one is made",
+            name_of(step, desired),
+            super::apply::timestamp(until_ms)
+        )
+    })
+}
+
 /// What a step makes, for whoever looks for it.
 pub(super) fn name_of(step: &Step, desired: &Attrs) -> String {
     let text = |key: &&str| Some(desired.get(*key)?.known()?.as_str()?.to_owned());

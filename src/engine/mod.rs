@@ -547,7 +547,7 @@ impl Flight {
         let answered = match answer {
             Answer::Reply(reply) => reply.status != 429,
             Answer::Lost(_) => true,
-            Answer::NotSent(_) => false,
+            Answer::NotSent(_) | Answer::Barred(_) => false,
         };
         answered && matches!(self.call, Call::Write(..))
     }

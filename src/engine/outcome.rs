@@ -50,6 +50,9 @@ pub struct Outcome {
     pub interrupted: Option<usize>,
     /// Values that were to go or to be put back, and that the tenant kept by its own reply: a line each.
     pub kept: Vec<String>,
+    /// What this run may have made and nobody finds yet, where no record tells the next run of it: what to look for, and
+    /// until when not to run again.
+    pub lost: Option<String>,
     pub not_started: Vec<usize>,
 }
 
@@ -62,7 +65,15 @@ impl Outcome {
     /// Nothing was begun.
     pub fn before_any_step(ended: Ended, plan: &Plan) -> Outcome {
         let not_started = plan.steps.iter().map(|step| step.number).collect();
-        Outcome { ended, done: Vec::new(), failed: None, interrupted: None, kept: Vec::new(), not_started }
+        Outcome {
+            ended,
+            done: Vec::new(),
+            failed: None,
+            interrupted: None,
+            kept: Vec::new(),
+            lost: None,
+            not_started,
+        }
     }
 }
 

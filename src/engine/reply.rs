@@ -145,7 +145,7 @@ pub fn decode(call: &Call, host: &str, answer: Answer, attempts: u32, scrubber: 
     let scrubber = &knowing_body(call, scrubber);
     let place = || format!("{method} https://{host}{path}");
     match answer {
-        Answer::NotSent(cause) => {
+        Answer::NotSent(cause) | Answer::Barred(cause) => {
             Err(Failed::NotDone(format!("{} was not sent: {}", place(), words(&cause, scrubber))))
         }
         Answer::Lost(cause) => Err(Failed::Unknown(format!("{}: {}", place(), words(&cause, scrubber)))),

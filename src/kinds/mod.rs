@@ -104,6 +104,14 @@ impl Seen {
     }
 }
 
+/// Member of [`Seen::raw`]: a destroy that did not come to its end has put the whole of what was there before back, and nobody
+/// has changed it since.
+pub const PUT_BACK: &str = "put_back";
+
+/// Member of a step's `op`: it takes away what the manifest does not ask for any more, because its time has come and something
+/// else has taken its place.
+pub const RETIRES: &str = "retires";
+
 /// Everything `observe` may look at besides the API.
 pub struct Hint<'a> {
     pub address: &'a str,

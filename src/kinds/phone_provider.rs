@@ -221,7 +221,10 @@ impl Kind for PhoneProvider {
                 json!({ "do": "delete" }),
             );
             step.reason = "it was created by this stack".into();
-            step.danger = Some("the tenant cannot send phone messages any more".into());
+            step.danger = Some(
+                "where the unified phone experience is on, the tenant cannot send phone messages any more"
+                    .into(),
+            );
             step.effects = Facts::from([
                 ("provider".to_owned(), json!("absent")),
                 ("provider.methods".to_owned(), json!([])),

@@ -8,7 +8,10 @@ use serde_json::{Value as Json, json};
 
 use super::action::{self, Action, Company, LEGACY, PHONE, POST_LOGIN, Ready, rules};
 use super::binding_order::{Bound, Position, place};
-use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, entries, handed_on, step, text};
+use super::{
+    Diff, Done, Hint, Kind, Leaving, RETIRES, Resource, Run, Seen, Task, entries, handed_on, settings, step,
+    text,
+};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
@@ -505,6 +508,9 @@ impl Kind for TriggerBinding {
             let path = self.path();
             if let Some(ready) = self.ready.filter(|_| run.step.creates) {
                 ready(&run, writer.reader()).await?;
+            }
+            if run.step.op[RETIRES] == json!(true) {
+                settings::took_over(&run, writer.reader()).await?;
             }
             // What was refused before for a minute is asked for once.
             let tries_max = if run.step.again { 1 } else { BINDABLE_TRIES_MAX };

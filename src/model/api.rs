@@ -100,6 +100,9 @@ pub enum Answer {
     Reply(ApiReply),
     /// The request certainly never reached the server (no connection, no TLS session). Holds the cause.
     NotSent(String),
+    /// It was not sent, and would not be another time (it cannot be written, or a proxy wants to know who sends it). Holds the
+    /// cause.
+    Barred(String),
     /// It may have reached the server: time-out, connection lost, reply cut off or too large. Holds the cause.
     Lost(String),
 }

@@ -397,6 +397,7 @@ fn wait(
     let not_before = entry.notes.get(NOT_BEFORE).and_then(Json::as_str).map(str::to_owned);
     let due = not_before.as_deref().and_then(unix_ms).is_some_and(|at| at <= basis.as_of_ms);
     if due && check::delivers_unified(facts) {
+        made.iter_mut().for_each(|step| step.op[kinds::RETIRES] = json!(true));
         return;
     }
     if due {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::kinds::{Kind, Seen};
+use crate::kinds::{Kind, PUT_BACK, Seen};
 use crate::model::ledger::{Entry, Intent, Ledger};
 use crate::model::plan::{Cause, FieldChange};
 use crate::model::value::Value;
@@ -36,7 +36,11 @@ pub(super) fn attribute(
 fn did(intent: &Intent, kind: &dyn Kind, (address, entry, seen): (&str, &Entry, &Seen), field: &str) -> bool {
     let there = seen.attrs.get(field).and_then(Value::known);
     if intent.destroy {
-        return !seen.exists || entry.restore.get(field).is_some_and(|former| there == Some(former));
+        // A version has everything but the name.
+        let is_back = seen.raw.get(PUT_BACK) == Some(&json!(true)) && field != "name";
+        return !seen.exists
+            || is_back
+            || entry.restore.get(field).is_some_and(|former| there == Some(former));
     }
     let Some(begun) = intent.begun.get(address) else { return false };
     match begun.wanted.get(field) {

@@ -47,6 +47,16 @@ pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, FileProble
     if bytes.len() as u64 > limit_bytes { Err(FileProblem::TooLarge(limit_bytes)) } else { Ok(bytes) }
 }
 
+/// Size of a regular file that has at most that many bytes.
+///
+/// # Errors
+/// See [`FileProblem`].
+pub fn size_of(path: &Path, limit_bytes: u64) -> Result<u64, FileProblem> {
+    let file = open_regular(OpenOptions::new().read(true), path)?;
+    let size = file.metadata().map_err(FileProblem::Io)?.len();
+    if size > limit_bytes { Err(FileProblem::TooLarge(limit_bytes)) } else { Ok(size) }
+}
+
 /// Opens what is a regular file when it is looked at, and still is when it is open. Opening never waits for the other end
 /// of a named pipe. The kernel's own folders hold regular files that are none: `/proc/self/environ` is this process's
 /// environment.

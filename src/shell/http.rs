@@ -5,17 +5,17 @@
 
 use std::error::Error as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use reqwest::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Url};
 use tokio::sync::Semaphore;
 
-use super::files;
 use super::proxy::ProxySettings;
+use super::roots;
 use super::via::Via;
 use crate::engine::reply::without_query;
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
@@ -28,8 +28,11 @@ const IN_FLIGHT_MAX: usize = 512;
 /// Idle connections are closed after this, before a server would do it: a request on a connection that is being
 /// closed by the other side ends as `Lost`, and a lost write has to be looked up.
 const IDLE: Duration = Duration::from_secs(15);
-/// A CA bundle of a whole system is well below a megabyte.
-const CA_FILE_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How the client tells of a proxy's 407; it has no other sign of it.
+const PROXY_ASKS: &str = "proxy authorization required";
+const NO_PROXY_USER: &str = "the proxy of HTTPS_PROXY answers 407: it asks for a user and a password, or does not take those that it \
+     got; write HTTPS_PROXY as http://USER:PASSWORD@HOST:PORT";
 
 /// How requests leave this machine.
 #[derive(Clone, Debug)]
@@ -89,11 +92,14 @@ impl Http {
             .timeout(*request_timeout)
             // A connect that ends by the general time-out would count as lost, though nothing was sent.
             .connect_timeout((*connect_timeout).min(*request_timeout / 2));
-        let roots = ca_file.as_deref().map(load_roots).transpose()?.unwrap_or_default();
+        let extra = ca_file.as_deref().map(roots::load).transpose()?.unwrap_or_default();
         builder = match via {
             // In clear text, so no certificate is looked at and the system's need not be loaded (or be there).
             Some(via) if !via.is_https() => builder.tls_certs_only(Vec::<Certificate>::new()),
-            _ => builder.tls_certs_merge(roots),
+            _ => {
+                roots::check_named(|name| std::env::var_os(name))?;
+                builder.tls_certs_merge(extra)
+            }
         };
         if via.is_some() {
             // Whatever the resolver says, this name is this machine. Port 0 stands for the URL's own.
@@ -131,7 +137,7 @@ impl Http {
         };
         let prepared = match self.prepare(request) {
             Ok(prepared) => prepared,
-            Err(cause) => return Answer::NotSent(cause),
+            Err(cause) => return Answer::Barred(cause),
         };
         let mut response = match self.client.execute(prepared).await {
             Ok(response) => response,
@@ -204,6 +210,9 @@ impl Http {
             return Answer::NotSent(format!("no connection within {}", seconds(self.connect_timeout)));
         }
         let mut cause = format!("cannot connect: {}", causes(error));
+        if cause.contains(PROXY_ASKS) {
+            return Answer::Barred(NO_PROXY_USER.into());
+        }
         if cause.contains("UnknownIssuer") {
             cause.push_str("; if a proxy or gateway signs here, pass its certificate with --ca-file");
         }
@@ -265,17 +274,6 @@ fn causes(error: &reqwest::Error) -> String {
 
 fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
-}
-
-fn load_roots(path: &Path) -> Result<Vec<Certificate>> {
-    let shown = path.display();
-    let pem = files::read_bounded(path, CA_FILE_LIMIT_BYTES).with_context(|| format!("--ca-file {shown}"))?;
-    let roots = Certificate::from_pem_bundle(&pem)
-        .map_err(|_| anyhow!("--ca-file {shown}: a certificate in it is damaged"))?;
-    if roots.is_empty() {
-        bail!("--ca-file {shown}: no certificate in it; expected PEM with BEGIN CERTIFICATE");
-    }
-    Ok(roots)
 }
 
 #[cfg(test)]
@@ -371,6 +369,22 @@ AiBv/KEiZh6kwAwC68Qv7D5nxsgoq+D209GpRQkli0CIiwIhAMe30np7Du5lnXu+
             let http = via_with(&format!("http://127.0.0.1:{port}"), options);
             assert_eq!(expect_reply(http.send(get(HOST, "/x")).await).status, 204);
             assert!(proxied.borrow().is_empty());
+        });
+    }
+
+    /// What it wants to know, nobody tells it by asking again.
+    #[test]
+    fn a_proxy_that_asks_for_a_user_is_named_and_not_asked_again() {
+        block_on(async {
+            let head = "407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0";
+            let (port, seen) = raw_server(reply(head, b"")).await;
+            let folder = TestFolder::new();
+            let http = direct(&folder, HttpOptions { proxy: proxy(port, ""), ..HttpOptions::default() });
+            let answer = http.send(get(HOST, "/x")).await;
+            let Answer::Barred(cause) = answer else { panic!("{answer:?}") };
+            assert!(cause.contains("407") && cause.contains("a user and a password"), "{cause}");
+            assert!(!cause.contains("hunter2"), "{cause}");
+            assert_eq!(seen.borrow().len(), 1);
         });
     }
 
@@ -518,17 +532,15 @@ AiBv/KEiZh6kwAwC68Qv7D5nxsgoq+D209GpRQkli0CIiwIhAMe30np7Du5lnXu+
             for path in ["/a/../b", "/a/%2e%2e/b", "/a#b", "/a b", "//other/../x"] {
                 for http in [&via(port), &direct] {
                     let answer = http.send(get(HOST, path)).await;
-                    assert!(matches!(answer, Answer::NotSent(_)), "{path}: {answer:?}");
+                    assert!(matches!(answer, Answer::Barred(_)), "{path}: {answer:?}");
                 }
             }
             for host in ["a@b.example", "b.example/x", "b.example:1?", ""] {
                 let answer = direct.send(get(host, "/x")).await;
-                assert!(matches!(answer, Answer::NotSent(_)), "{host}: {answer:?}");
+                assert!(matches!(answer, Answer::Barred(_)), "{host}: {answer:?}");
             }
             let odd = ApiRequest { headers: vec![("x-a".into(), "hunter2\nx: y".into())], ..get(HOST, "/x") };
-            let Answer::NotSent(cause) = via(port).send(odd).await else {
-                panic!("a header with a line end")
-            };
+            let Answer::Barred(cause) = via(port).send(odd).await else { panic!("a header with a line end") };
             assert!(!cause.contains("hunter2"), "{cause}");
             assert!(seen.borrow().is_empty());
         });

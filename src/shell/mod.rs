@@ -18,6 +18,7 @@ pub mod in_process;
 pub mod jwt;
 pub mod ledger_file;
 pub mod proxy;
+mod roots;
 pub mod secrets;
 pub mod serve;
 pub mod signals;

@@ -368,13 +368,13 @@ impl Server {
         let handled = self.world.borrow_mut().handle(&request, at_ms);
         let status = match &handled.answer {
             Answer::Reply(reply) => Some(reply.status),
-            Answer::NotSent(_) | Answer::Lost(_) => None,
+            Answer::NotSent(_) | Answer::Lost(_) | Answer::Barred(_) => None,
         };
         self.log(&request, at_ms, status, handled.operation.as_deref());
         tokio::time::sleep(Duration::from_millis(handled.delay_ms)).await;
         match handled.answer {
             Answer::Reply(reply) => Ok(response(reply)),
-            Answer::NotSent(_) | Answer::Lost(_) => Err(Dropped),
+            Answer::NotSent(_) | Answer::Lost(_) | Answer::Barred(_) => Err(Dropped),
         }
     }
 

@@ -155,6 +155,14 @@ impl<'a> Stack<'a> {
             .run(self.tenant, move |port| async move { reconcile(session, wishes, decide, &port).await })
     }
 
+    /// Why a call failed, in words: of a stopped run, what it waited for.
+    pub fn told(&self, failed: &Failed) -> String {
+        match failed {
+            Failed::Stopped => self.why_stopped(),
+            failed => failed.to_string(),
+        }
+    }
+
     /// Why a run was stopped before its work was done.
     pub fn why_stopped(&self) -> String {
         match self.driver.late() {

@@ -321,7 +321,7 @@ impl Twin {
         let fate = match &answer {
             Answer::Reply(reply) => Fate::Status(reply.status),
             Answer::Lost(_) => Fate::Lost,
-            Answer::NotSent(_) => Fate::NotSent,
+            Answer::NotSent(_) | Answer::Barred(_) => Fate::NotSent,
         };
         self.log.push(LogEntry {
             number,

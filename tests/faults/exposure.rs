@@ -328,6 +328,8 @@ fn a_migration_does_not_switch_over_to_a_refused_binding() {
     for run in ["first", "second"] {
         let told = failed(&mut bench, run);
         assert!(told.contains("refuses to bind"), "{run}: {told}");
+        assert!(told.contains("legacy set-up would be left"), "{run}: {told}");
+        assert!(!told.contains("the phone alone"), "another factor is on: {told}");
         assert!(!bench.world().tenant_mut(DOMAIN).unified(), "{run}");
         bench.later();
     }

@@ -9,9 +9,9 @@ use lockstep::plan::check;
 use lockstep::port::Port;
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::Action;
-use lockstep::twin::{Flag, Options, Rule, TriggerRef, What, When};
+use lockstep::twin::{Flag, Options, Rule, TriggerRef, Twin, What, When};
 
-use super::bench::{ACTION as UNIFIED, Bench, LEGACY, NAMED, all, crowd, shown};
+use super::bench::{ACTION as UNIFIED, Bench, LEGACY, NAMED, all, crowd, leases, shown};
 use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest};
 
 /// The tests of this file that send something, for the contract.
@@ -25,9 +25,12 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     unbinding_names_its_loss_though_nobody_recorded_who_sends,
     a_migration_loses_nothing_and_takes_the_old_objects_away_a_day_later,
     what_is_due_stays_while_the_new_way_does_not_deliver,
+    what_is_due_is_looked_at_again_right_before_it_goes,
+    a_legacy_action_that_others_changed_since_the_plan_is_not_deleted,
     one_name_serves_both_ways,
     the_way_back_is_refused_with_the_reason,
     a_migration_that_was_called_off_before_the_flag_goes_back,
+    a_provider_that_nothing_sends_by_yet_is_not_called_the_tenants_way_to_send,
     a_former_value_that_nothing_carries_any_more_is_left_and_destroy_ends,
 ];
 
@@ -318,6 +321,123 @@ fn what_is_due_stays_while_the_new_way_does_not_deliver() {
     moved_on(&mut bench, "mended first");
 }
 
+/// A migrated tenant on the day on which what was left behind is due to go.
+fn due(flag: Flag) -> Bench {
+    let mut bench = asked(flag);
+    bench.stack.applied();
+    bench.stack.in_process.advance_ms(DAY_MS + 3_600_000);
+    bench.losses();
+    bench
+}
+
+/// Somebody else acts once the run has its lease, and so after everything of its plan was read.
+fn acts_under_the_lease(bench: &Bench, act: fn(&mut Twin)) {
+    let mut acted = false;
+    bench.watch.borrow_mut().meddle = Some(Box::new(move |twin, _, _| {
+        if !acted && leases(&mut twin.world) > 0 {
+            acted = true;
+            act(twin);
+        }
+    }));
+}
+
+fn action_of<'a>(twin: &'a mut Twin, name: &str) -> &'a mut Action {
+    let actions = &mut twin.tenant_mut(DOMAIN).actions;
+    actions.iter_mut().find(|action| action.name == name).expect("an Action")
+}
+
+type Attack = (&'static str, fn(&mut Twin), &'static str);
+
+/// What takes the new way away between a plan and its steps, and what is said then.
+const LOST_WAYS: &[Attack] = &[
+    (
+        "the legacy set-up is given back",
+        |twin| {
+            let off = serde_json::json!(false);
+            twin.tenant_mut(DOMAIN).settings.insert("phone_consolidated_experience".into(), off);
+        },
+        "the unified phone experience is off",
+    ),
+    (
+        "the provider is disabled",
+        |twin| twin.tenant_mut(DOMAIN).phone_providers[0].disabled = true,
+        "the phone provider does not stand",
+    ),
+    (
+        "the new Action is unbound",
+        |twin| drop(twin.tenant_mut(DOMAIN).bindings.remove("custom-phone-provider")),
+        "the Action's binding does not stand",
+    ),
+    (
+        "the new Action gets other code",
+        |twin| {
+            let action = action_of(twin, UNIFIED);
+            action.versions.iter_mut().for_each(|version| version.code = "// theirs".into());
+        },
+        "the code of the deployed Action does not stand",
+    ),
+    (
+        "the Verify service goes",
+        |twin| twin.world.account_mut(ACCOUNT).verify_services.retain(|one| one.friendly_name != "Acme"),
+        "Verify service",
+    ),
+];
+
+#[test]
+fn what_is_due_is_looked_at_again_right_before_it_goes() {
+    for (story, act, said) in LOST_WAYS {
+        let mut bench = due(Flag::Off);
+        let mark = bench.stack.mark();
+        acts_under_the_lease(&bench, *act);
+        let ended = bench.ended(false);
+        let stays =
+            |text: &str| text.contains("legacy_binding") && text.contains("it stays") && text.contains(said);
+        assert!(matches!(&ended, Ended::Failed(text) if stays(text)), "{story}: {ended:?}");
+        assert!(named(&bench, LEGACY).is_some() && bound(&bench, "send-phone-message") == 1, "{story}");
+        let writes = bench.writes_since(mark);
+        let touches = |path: &&String| path.contains("bindings") || path.contains("DELETE /api/v2/actions");
+        assert_eq!(writes.iter().find(touches), None, "{story}");
+    }
+    // Where the flag cannot be read, the legacy calls say whether it is on.
+    let mut bench = due(Flag::Absent);
+    acts_under_the_lease(&bench, |twin| {
+        let tenant = twin.tenant_mut(DOMAIN);
+        tenant.settings.remove("phone_consolidated_experience");
+        tenant.unified_if_absent = false;
+    });
+    let ended = bench.ended(false);
+    assert!(matches!(&ended, Ended::Failed(_)), "{ended:?}");
+    assert_eq!(bound(&bench, "send-phone-message"), 1);
+}
+
+#[test]
+fn a_legacy_action_that_others_changed_since_the_plan_is_not_deleted() {
+    let renamed = |twin: &mut Twin| action_of(twin, LEGACY).name = "Payroll".into();
+    let edited = |twin: &mut Twin| {
+        let action = action_of(twin, LEGACY);
+        action.code = "// theirs now".into();
+        action.updated_at = "2031-01-01T00:00:00.000Z".into();
+    };
+    let attacks: [(&str, fn(&mut Twin)); 2] = [("renamed", renamed), ("edited", edited)];
+    for (story, act) in attacks {
+        let mut bench = due(Flag::Off);
+        acts_under_the_lease(&bench, act);
+        let ended = bench.ended(false);
+        let said = |text: &str| text.contains("somebody else changed the Action since this was planned");
+        assert!(matches!(&ended, Ended::Failed(text) if said(text)), "{story}: {ended:?}");
+        let name = if story == "renamed" { "Payroll" } else { LEGACY };
+        assert!(named(&bench, name).is_some(), "{story}: it is gone");
+    }
+    // One that somebody else deleted is gone, which is what was to be.
+    let mut bench = due(Flag::Off);
+    acts_under_the_lease(&bench, |twin| {
+        let tenant = twin.tenant_mut(DOMAIN);
+        tenant.bindings.remove("send-phone-message");
+        tenant.actions.retain(|action| action.name != LEGACY);
+    });
+    assert_eq!(bench.ended(false), Ended::Done);
+}
+
 #[test]
 fn a_migration_killed_anywhere_is_finished_by_the_next_run() {
     let mut first = asked(Flag::Off);
@@ -439,6 +559,26 @@ fn a_migration_that_was_called_off_before_the_flag_goes_back() {
     assert!(bench.plan().deferred.is_empty());
 }
 
+/// The provider stands, and the legacy set-up sends: without the provider it sends as well.
+#[test]
+fn a_provider_that_nothing_sends_by_yet_is_not_called_the_tenants_way_to_send() {
+    let prepared = asked(Flag::Off);
+    let stopped = (16..60).find_map(|at| {
+        let mut bench = prepared.fork();
+        let _ = bench.run(Stop::kill(at, true), false);
+        let stands = !bench.world().tenant_mut(DOMAIN).phone_providers.is_empty();
+        (stands && !bench.world().tenant_mut(DOMAIN).unified()).then_some(bench)
+    });
+    let mut bench = stopped.expect("a kill between the provider and the flag");
+    bench.later();
+    bench.stack.text = legacy_manifest();
+    bench.stack.allow_delete = true;
+    let plan = bench.plan();
+    let step = plan.steps.iter().find(|step| step.address == "phone_provider").expect("it goes");
+    let danger = step.danger.as_deref().unwrap_or_default();
+    assert!(danger.starts_with("where the unified phone experience is on"), "{danger}");
+}
+
 /// What is known of the delivery path before the first step.
 fn facts_of(observation: &Observation) -> Facts {
     let kind = |address: &str| kinds::by_name(address.split('.').next().unwrap_or_default());
@@ -482,13 +622,7 @@ fn the_order_of_a_migration() {
 /// or the API refuses, the proof must have refused the plan before.
 #[test]
 fn the_proof_refuses_every_unsafe_swap() {
-    let due = || {
-        let mut bench = asked(Flag::Off);
-        bench.stack.applied();
-        bench.stack.in_process.advance_ms(DAY_MS + 3_600_000);
-        bench
-    };
-    let prepared: [fn() -> Bench; 2] = [|| asked(Flag::Off), due];
+    let prepared: [fn() -> Bench; 2] = [|| asked(Flag::Off), || due(Flag::Off)];
     let mut refusals = Vec::new();
     for make in prepared {
         let bench = make();

@@ -1,11 +1,15 @@
 //! Tenants and accounts that answer otherwise: every open question of the vendors' documents, both ways.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
 use lockstep::engine::apply::Ended;
-use lockstep::model::api::Method;
+use lockstep::model::api::{Answer, Method};
 use lockstep::model::plan::Level;
 use lockstep::twin::fault_grammar::parse;
 use lockstep::twin::options::{BindingRule, SecretWithoutValue, WithoutAction};
-use lockstep::twin::{ALL_SCOPES, Flag, Options, Rate};
+use lockstep::twin::{ALL_SCOPES, Flag, Options, Rate, Twin};
+use serde_json::json;
 
 use super::bench::{ACTION, Bench, all, crowd, shown};
 use crate::support::{ACCOUNT, DOMAIN, core_manifest, options};
@@ -375,5 +379,62 @@ fn a_lease_that_is_given_back_in_the_middle_is_taken() {
         let taken = writes.iter().filter(|name| *name == "create_serverless_service").count();
         // What was planned beside another run is planned anew, under a lease of its own.
         assert_eq!(taken, 2, "{serverless_name_taken_status}: {writes:?}");
+    }
+}
+
+/// How the tenant answers a PATCH of its settings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Answered {
+    Whole,
+    Empty,
+    WithoutTheFlag,
+}
+
+/// What a reply does not show is looked at once, and not believed.
+#[test]
+fn a_flag_that_the_reply_to_its_write_does_not_show_is_read_once_more() {
+    for how in [Answered::Whole, Answered::Empty, Answered::WithoutTheFlag] {
+        for takes_effect in [true, false] {
+            let story = format!("{how:?}, takes effect: {takes_effect}");
+            let twin: Rc<RefCell<Option<Rc<RefCell<Twin>>>>> = Rc::default();
+            let (world, reads) = (twin.clone(), Rc::new(Cell::new(None)));
+            let read = reads.clone();
+            let off = Options { unified_flag: Flag::Off, ..options() };
+            let mut stack = super::waits::odd(off, move |request, _, answer| {
+                if request.path != "/api/v2/tenants/settings" {
+                    return answer;
+                }
+                if request.method == Method::Get {
+                    read.set(read.get().map(|count: u32| count + 1));
+                    return answer;
+                }
+                read.set(Some(0));
+                let Answer::Reply(mut reply) = answer else { panic!("{answer:?}") };
+                if let Some(twin) = world.borrow().as_ref().filter(|_| !takes_effect) {
+                    let mut twin = twin.borrow_mut();
+                    let settings = &mut twin.tenant_mut(DOMAIN).settings;
+                    settings.insert("phone_consolidated_experience".into(), json!(false));
+                }
+                let body = match how {
+                    Answered::Whole => return Answer::Reply(reply),
+                    Answered::Empty => json!({}),
+                    Answered::WithoutTheFlag => json!({ "friendly_name": "Acme", "flags": {} }),
+                };
+                reply.body = body.to_string().into_bytes();
+                Answer::Reply(reply)
+            });
+            *twin.borrow_mut() = Some(stack.twin.clone());
+            let ended = stack.apply().ended;
+            match (how, takes_effect) {
+                (Answered::Whole, _) | (_, true) => assert_eq!(ended, Ended::Done, "{story}"),
+                (_, false) => {
+                    let said = |text: &str| text.contains("still differs") && text.contains("unified_phone");
+                    assert!(matches!(&ended, Ended::Failed(text) if said(text)), "{story}: {ended:?}");
+                }
+            }
+            if takes_effect {
+                assert_eq!(reads.get(), Some(u32::from(how != Answered::Whole)), "{story}");
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
+use lockstep::model::plan::{Cause, Plan};
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::Action;
 use serde_json::{Map, Value as Json};
@@ -95,6 +96,53 @@ fn the_version_that_ran_before_a_takeover_runs_again_when_the_stack_goes() {
             assert!(sender(&bench).versions.len() <= 4, "killed at {k}, {after}");
         }
     }
+}
+
+/// Killed once the former version is deployed, and before that is on record.
+#[test]
+fn what_a_killed_destroy_brought_back_is_no_change_by_others() {
+    let prepared = both();
+    let causes = |bench: &mut Bench| -> Vec<(String, Cause)> {
+        let plan = bench.plan();
+        let action = plan.resources.iter().find(|one| one.address == "action").expect("a resource");
+        action.changes.iter().map(|change| (change.field.clone(), change.cause)).collect()
+    };
+    let mut told = 0;
+    for k in 1..40 {
+        let mut bench = prepared.fork();
+        let versions = sender(&bench).versions.len();
+        let ended = bench.run(Stop::kill(k, true), true);
+        if ended.is_some() || sender(&bench).versions.len() == versions {
+            continue;
+        }
+        bench.later();
+        let mut edited = bench.fork();
+        // The record may be gone by then.
+        let is_told =
+            |plan: &Plan| plan.findings.iter().any(|one| one.text.contains("did not report its end"));
+        if !is_told(&bench.plan()) {
+            continue;
+        }
+        let changes = causes(&mut bench);
+        assert!(changes.iter().any(|(field, _)| field == "secrets.REGION"), "killed at {k}: {changes:?}");
+        let theirs = changes.iter().find(|(_, cause)| *cause != Cause::Unfinished);
+        assert_eq!(theirs, None, "killed at {k}: {changes:?}");
+        told += 1;
+        // What others change after that is theirs.
+        {
+            let mut world = edited.world();
+            let actions = &mut world.tenant_mut(DOMAIN).actions;
+            let action = actions.iter_mut().find(|action| action.name == ACTION).expect("the Action");
+            action.dependencies.clear();
+            action.draft_version = None;
+        }
+        let changes = causes(&mut edited);
+        let theirs = changes
+            .iter()
+            .any(|(field, cause)| field.starts_with("dependencies.") && *cause == Cause::TenantChanged);
+        assert!(theirs, "killed at {k}: {changes:?}");
+    }
+    assert!(told > 0, "no kill fell between the deployment and its record");
 }
 
 #[test]

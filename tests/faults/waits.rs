@@ -32,7 +32,7 @@ impl Simulator for Odd {
     }
 }
 
-fn odd(options: Options, alter: impl Fn(&ApiRequest, u64, Answer) -> Answer + 'static) -> Stack {
+pub fn odd(options: Options, alter: impl Fn(&ApiRequest, u64, Answer) -> Answer + 'static) -> Stack {
     let mut stack = Stack::new(options, core_manifest());
     let world = Odd { twin: stack.twin.clone(), alter: Box::new(alter) };
     stack.in_process = InProcess::new(Rc::new(RefCell::new(world)), START_MS);
@@ -136,6 +136,31 @@ fn told(stack: &mut Stack, deadline_ms: Option<u64>, interrupt_ms: Option<u64>) 
     assert_eq!(ended, Run::Done);
     let late = engine.late().map(str::to_owned);
     Told { outcome: slot.take(), events, late, end_ms: stack.in_process.now_ms() }
+}
+
+/// A proxy that wants a user, a path that cannot be written: another time would end in the same way.
+#[test]
+fn what_cannot_be_sent_is_not_sent_again() {
+    for path in ["/oauth/token", "/api/v2/actions/actions", "/v2/Services"] {
+        let count = Rc::new(Cell::new(0));
+        let counted = count.clone();
+        let mut stack = odd(Options::default(), move |request, _, answer| {
+            if request.path.split('?').next() != Some(path) {
+                return answer;
+            }
+            counted.set(counted.get() + 1);
+            Answer::Barred("the proxy answers 407".into())
+        });
+        let started_ms = stack.in_process.now_ms();
+        let failed = stack.try_observe(false).err().map(|failed| failed.to_string());
+        let said = match failed {
+            Some(text) => text,
+            None => format!("{:?}", stack.apply().ended),
+        };
+        assert!(said.contains("407"), "{path}: {said}");
+        assert!(count.get() <= 2, "{path}: sent {} times", count.get());
+        assert!(stack.in_process.now_ms() - started_ms < 10_000, "{path}: it waited");
+    }
 }
 
 #[test]
@@ -332,6 +357,43 @@ fn without_a_record_a_lost_create_is_looked_for_until_its_list_shows_it() {
     assert!(matches!(stack.apply().ended, Ended::Failed(_)), "nothing was made");
     assert_eq!(stack.apply().ended, Ended::Done, "after that it is made");
     assert_eq!(made(&stack, "/v2/Services"), 1);
+}
+
+/// Nobody tells the next run, so a person has to be told.
+#[test]
+fn a_run_that_ends_while_it_looks_for_a_lost_create_says_until_when_not_to_run_again() {
+    for (path, list, place) in
+        [("/v2/Services", "services", "Twilio console"), ("/api/v2/log-streams", "", "Auth0 dashboard")]
+    {
+        for (deadline_ms, interrupt_ms) in [(Some(40_000), None), (None, Some(40_000))] {
+            let story = format!("{path}, deadline {deadline_ms:?}, interrupt {interrupt_ms:?}");
+            let mut stack = lost_create(path, list, true, 200_000);
+            stack.store = Store::None;
+            let outcome = told(&mut stack, deadline_ms, interrupt_ms).outcome.expect("it was planned");
+            assert_eq!(outcome.ended, Ended::Stopped, "{story}");
+            let lost = outcome.lost.expect("told");
+            assert!(lost.contains("named") && lost.contains(place), "{story}: {lost}");
+            let (_, time) = lost.split_once("before ").expect("a time");
+            let until: jiff::Timestamp = time.split(',').next().unwrap_or_default().parse().expect("a time");
+            let until_ms = u64::try_from(until.as_millisecond()).expect("later");
+            let now_ms = stack.in_process.now_ms();
+            assert!((now_ms + 200_000..now_ms + 300_000).contains(&until_ms), "{story}: {lost}");
+            stack.in_process.advance_ms(until_ms - now_ms);
+            let _ = stack.apply();
+            assert_eq!(made(&stack, path), 1, "{story}");
+        }
+        // The record tells the next run.
+        let mut stack = lost_create(path, list, true, 200_000);
+        assert_eq!(
+            told(&mut stack, Some(40_000), None).outcome.expect("it was planned").lost,
+            None,
+            "{path}"
+        );
+    }
+    // Its list had to show it in the time that the run looked.
+    let mut stack = lost_create("/v2/Services", "services", false, 0);
+    stack.store = Store::None;
+    assert_eq!(stack.apply().lost, None);
 }
 
 /// The answer to a create is lost and the list shows what was made: the run goes on with that.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::lab::{Asked, Proxy, QUICKSTART, Site, Twin, signal};
+use super::lab::{Asked, Proxy, QUICKSTART, Site, Twin, json_reply, signal};
 
 /// The request at which it happens, and whether that request takes effect.
 #[derive(Clone, Copy, Debug)]
@@ -156,6 +156,57 @@ fn a_signal_ends_a_plan_without_a_word_of_success() {
     let stopped = running.wait().expect(130);
     assert_eq!(stopped.out, "", "{}", stopped.err);
     assert!(stopped.err.contains("stopped"), "{}", stopped.err);
+}
+
+/// Without a record the next run would make it once more.
+#[test]
+fn a_lost_create_without_a_record_is_named_with_the_time_until_which_nobody_runs_again() {
+    let twin = Twin::start();
+    let made = Arc::new(AtomicBool::new(false));
+    let is_made = made.clone();
+    let proxy = Proxy::start(&twin, move |asked, forward| {
+        let is_list = asked.method == "GET" && asked.path.starts_with("/v2/Services?");
+        if asked.is("POST", "verify", "/v2/Services") {
+            forward();
+            is_made.store(true, Ordering::SeqCst);
+            return Vec::new();
+        }
+        if is_list && is_made.load(Ordering::SeqCst) {
+            let meta = serde_json::json!({ "key": "services", "next_page_url": null });
+            return json_reply(200, "", &serde_json::json!({ "services": [], "meta": meta }));
+        }
+        forward()
+    });
+    let told = |text: &str| {
+        text.contains("verify_service named")
+            && text.contains("Twilio console")
+            && text.contains("do not run this again before 20")
+    };
+    for (number, is_json) in [(330, false), (331, true)] {
+        made.store(false, Ordering::SeqCst);
+        let site = Site::new(&twin, number).through(&proxy);
+        let args = [
+            "--yes",
+            "--ledger",
+            "none",
+            "--deadline",
+            "5s",
+            "--output",
+            if is_json { "json" } else { "text" },
+        ];
+        let late = site.run("apply", &args).expect(1);
+        assert!(told(&late.err), "{}", late.err);
+        for text in [&late.err, &late.out] {
+            assert!(!text.contains("run the same command again"), "{text}");
+        }
+        if is_json {
+            let outcome = &late.json()["apply"]["outcome"];
+            assert_eq!(outcome["ended"], "stopped");
+            assert!(outcome["why"].as_str().is_some_and(told), "{outcome}");
+        }
+        made.store(false, Ordering::SeqCst);
+        assert_eq!(site.verify_services().len(), 1);
+    }
 }
 
 /// A second signal does not wait for anything.

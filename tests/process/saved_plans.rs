@@ -86,8 +86,42 @@ fn a_plan_for_one_tenant_is_not_for_another() {
     let file = folder.text_path("plan");
     Site::new(&twin, 1).run("plan", &["--out", &file]).expect(0);
     let mark = twin.mark();
-    Site::new(&twin, 2).run("apply", &["--yes", "--plan", &file]).expect(73);
+    let other = Site::new(&twin, 2).run("apply", &["--yes", "--plan", &file]).expect(64);
+    assert!(other.err.contains("the saved plan is for the tenant"), "{}", other.err);
     assert_eq!(twin.writes_since(mark), Vec::<String>::new());
+}
+
+/// Its name is the first thing that is looked at, and nothing is read for it.
+#[test]
+fn a_plan_of_another_tenant_account_or_stack_is_refused_by_its_name_before_any_request() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let file = folder.text_path("plan");
+    site.run("plan", &["--out", &file]).expect(0);
+    let saved: serde_json::Value = serde_json::from_str(&folder.read("plan")).expect("JSON");
+    for (what, name) in [
+        ("tenant", "acme-prod.eu.auth0.com"),
+        ("account", "AC00000000000000000000000000000099"),
+        ("stack", "acme-other"),
+        ("stack", "x\u{1b}[31m\n::error::y"),
+    ] {
+        let mut edited = saved.clone();
+        edited[what] = json!(name);
+        let file = folder.write("edited", &edited.to_string());
+        let mark = twin.mark();
+        let run = site.run("apply", &["--yes", "--plan", &file]).expect(64);
+        assert!(run.err.contains(&format!("the saved plan is for the {what} ")), "{}", run.err);
+        if !name.contains('\n') {
+            assert!(run.err.contains(name), "{}", run.err);
+        }
+        assert!(
+            !run.err.contains('\u{1b}') && !run.err.lines().any(|line| line.starts_with("::")),
+            "{}",
+            run.err
+        );
+        assert_eq!(twin.mark(), mark, "{what}: something was asked");
+    }
+    site.run("apply", &["--yes", "--plan", &file]).expect(0);
 }
 
 #[test]

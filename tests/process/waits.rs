@@ -65,6 +65,39 @@ fn informational_replies_without_an_end_do_not_hold_a_run() {
     assert!(run.err.contains("deadline of 3 s") && run.err.contains("access token"), "{}", run.err);
 }
 
+/// Every command that reads says what it waited for.
+#[test]
+fn show_and_unlock_name_the_deadline_as_a_plan_does() {
+    let url = server(Way::Silence);
+    for command in ["plan", "drift", "show", "unlock"] {
+        let program = lockstep(&[command, QUICKSTART, "--via", &url, "--deadline", "2s"]);
+        let run = program.envs(&Site::env_of(1)).start().wait().expect(1);
+        assert!(
+            run.err.contains("the deadline of 2 s was reached while waiting for"),
+            "{command}: {}",
+            run.err
+        );
+        assert!(!run.err.contains("before the request was sent"), "{command}: {}", run.err);
+    }
+}
+
+/// The system's certificates are read before anything else is under way, so nothing else would end such a read.
+#[test]
+fn certificates_by_a_pipe_or_a_device_are_refused_at_once() {
+    let folder = super::lab::Folder::new();
+    let pipe = folder.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo can be run").success());
+    for path in [pipe.to_string_lossy().as_ref(), "/dev/zero"] {
+        let program = lockstep(&["plan", QUICKSTART, "--deadline", "20s"]).envs(&Site::env_of(1));
+        // Nothing leaves this machine, whatever comes.
+        let program = program.env("HTTPS_PROXY", "http://127.0.0.1:1").env("SSL_CERT_FILE", path);
+        let (run, took) = timed(|| program.start().wait().expect(1));
+        assert!(took < Duration::from_secs(10), "{path}: {took:?}");
+        let said = format!("SSL_CERT_FILE {path}: it is not a regular file");
+        assert!(run.err.contains(&said), "{path}: {}", run.err);
+    }
+}
+
 #[test]
 fn a_signal_ends_a_wait_within_two_seconds() {
     for (way, said) in

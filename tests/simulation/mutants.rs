@@ -222,6 +222,13 @@ pub const MUTANTS: &[Mutant] = &[
         &["Order"],
     ),
     mutant(
+        "what is due goes unlooked at",
+        BUILD,
+        "step.op[kinds::RETIRES] = json!(true)",
+        "step.op[kinds::RETIRES] = json!(false)",
+        &["test faults::migration::what_is_due_is_looked_at_again_right_before_it_goes"],
+    ),
+    mutant(
         "nothing is put back",
         "src/engine/intent.rs",
         "restore.insert(resource.address.clone(), small(kind.restore(seen)));",

@@ -203,7 +203,10 @@ impl Work<'_> {
         if repeatable || !(is_unsure(failed) || matches!(failed, Failed::Misread(_))) {
             return;
         }
-        let at = timestamp(self.port.server_now_ms());
+        let now_ms = self.port.server_now_ms();
+        let at = timestamp(now_ms);
+        let since_ms = self.unanswered_ms.unwrap_or(now_ms);
+        self.lost = intent::beware(step, &self.desired(&step.address), since_ms, now_ms);
         if let Some(intent) = &mut self.ledger.intent {
             intent.lost.push(Lost { address: step.address.clone(), what: step.what.clone(), at });
             self.lost_one = true;
@@ -246,6 +249,9 @@ impl Work<'_> {
                 Ok(()) => self.save().await,
                 Err(failed) => Err(failed),
             };
+        }
+        if result.is_ok() {
+            self.lost = None;
         }
         result
     }

@@ -10,8 +10,7 @@ use serde_json::{Value as Json, json};
 use super::build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, deployed};
 use super::wire::one;
 use super::{Action, POST_LOGIN};
-use crate::kinds::{Done, Hint, Run, Seen, is_id, step, text};
-
+use crate::kinds::{Done, Hint, PUT_BACK, Run, Seen, is_id, step, text};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::ledger::{Entry, Last, Ownership, compact, same_mark};
@@ -74,7 +73,10 @@ pub fn may_know(seen: &Seen, made_at: &str) -> bool {
 
 /// Reads the former version where it has to come back: into `raw` as `former`.
 pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(), Failed> {
-    let Some(entry) = hint.entry.filter(|_| hint.want.is_none()) else { return Ok(()) };
+    let Some(entry) = hint.entry else { return Ok(()) };
+    if hint.want.is_some() {
+        return look_behind(seen, hint, entry, reader).await;
+    }
     let is_left =
         seen.exists && entry.ownership == Ownership::Adopted && !seen.raw_text("deployed_version").is_empty();
     if is_left && entry.restore.get(VERSION) == Some(&seen.raw["deployed_version"]) {
@@ -98,6 +100,36 @@ pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> R
         Err(failed) if matches!(failed.status(), Some(400 | 404)) => Ok(()),
         Err(failed) => Err(failed),
     }
+}
+
+/// Whether a destroy that did not report its end has deployed the former version, where the manifest wants the Action still:
+/// a new version, with all that the former one had.
+async fn look_behind(seen: &mut Seen, hint: &Hint<'_>, entry: &Entry, reader: &Reader) -> Result<(), Failed> {
+    let died = hint.intent.is_some_and(|intent| intent.destroy);
+    let is_live = seen.attrs.get("deployed") == Some(&Value::Known(json!(true)));
+    if !died || !is_live || entry.ownership != Ownership::Adopted || is_ours(seen, entry) {
+        return Ok(());
+    }
+    let Some((id, version)) = seen.ids.get("id").zip(version_of(entry)) else { return Ok(()) };
+    let path = format!("/api/v2/actions/actions/{id}/versions/{version}");
+    match reader.get(&Get::whole(Api::Auth0, path)).await {
+        Ok(found) if text(&found, "id") == version => {
+            let is_back = undated(content(&found)) == undated(seen.raw["live"].clone());
+            seen.raw[PUT_BACK] = json!(is_back);
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+        // What it cannot be compared with is told as somebody else's.
+        Err(Failed::Refused(_)) => Ok(()),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// The content without the times of its secrets, which Auth0 may write anew.
+fn undated(mut content: Json) -> Json {
+    let members = content.as_object_mut().into_iter().flatten();
+    members.filter(|(name, _)| name.starts_with("secrets.")).for_each(|(_, at)| *at = Json::Null);
+    content
 }
 
 /// Why the former version does not come back; `None`: it does, or it runs.

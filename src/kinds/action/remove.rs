@@ -2,17 +2,29 @@
 
 use serde_json::{Value as Json, json};
 
-use super::wire::{has_trigger, name_of};
+use super::wire::{has_trigger, is_named, name_of};
 use super::{Action, KEEPS};
-use crate::kinds::{Done, Run, Seen, text};
+use crate::kinds::{Done, RETIRES, Run, Seen, settings, text};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::port::{Reader, Writer};
 
-/// Deletes it; by force only while it is what was planned with.
+/// Deletes it; by force, or a day after another took its place, only while it is what was planned with.
 pub(super) async fn run(row: &Action, run: &Run<'_>, writer: &mut Writer) -> Result<Done, Failed> {
     let path =
         format!("/api/v2/actions/actions/{}", run.seen.ids.get("id").map(String::as_str).unwrap_or_default());
+    if run.step.op[RETIRES] == json!(true) {
+        settings::took_over(run, writer.reader()).await?;
+        match is_as_planned(row, run, &path, writer.reader()).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let text = "somebody else changed the Action since this was planned, so it is not deleted; plan again";
+                return Err(Failed::NotDone(text.into()));
+            }
+            Err(failed) if failed.status() == Some(404) => return Ok(Done::seen(Seen::default())),
+            Err(failed) => return Err(failed),
+        }
+    }
     let mut gone = writer.json(Method::Delete, &path, Json::Null, Repeat::Safe).await;
     // Bound by an entry that no record knows: it is an entry of our own Action, and goes with it.
     let bound = gone.as_ref().is_err_and(|failed| failed.status() == Some(409));
@@ -46,7 +58,7 @@ async fn is_as_planned(row: &Action, run: &Run<'_>, path: &str, reader: &Reader)
     let action = reader.fresh(&Get::whole(Api::Auth0, path.to_owned())).await?;
     let (name, id) = (name_of(&run.seen.attrs), run.seen.ids.get("id"));
     Ok(has_trigger(&action, row.trigger.id)
-        && text(&action, "name") == name
+        && is_named(text(&action, "name"), name)
         && Some(text(&action, "id")) == id.map(String::as_str)
         && text(&action, "updated_at") == run.seen.raw_text("updated_at"))
 }

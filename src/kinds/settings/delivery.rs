@@ -3,11 +3,11 @@
 use serde_json::{Value as Json, json};
 
 use super::legacy::HOOK;
-use super::{SELECTED_PROVIDER, factors};
+use super::{SELECTED_PROVIDER, UNIFIED_PHONE, factors, unified};
 use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
 use crate::kinds::{
-    Run, Task, code_limits, feedback_function, handed_on, legacy, log_stream, phone_provider, text,
-    trigger_binding,
+    Kind as _, Run, Task, action, code_limits, feedback_function, handed_on, legacy, log_stream,
+    phone_provider, text, trigger_binding,
 };
 use crate::model::call::{Api, Failed, Get};
 use crate::model::value::Value;
@@ -22,7 +22,11 @@ type Look = (&'static str, Get, String, Stands);
 pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     stands(run, reader).await?;
     if is_refused(run, reader).await? {
-        return Err(Failed::NotDone(format!("{REFUSED}, and users would have the phone alone; {NEXT}")));
+        let then = match run.step.kind == UNIFIED_PHONE.name {
+            true => format!("and the legacy set-up would be left for good; {AGAIN}"),
+            false => format!("and users would have the phone alone; {NEXT}"),
+        };
+        return Err(Failed::NotDone(format!("{REFUSED}, {then}")));
     }
     Ok(())
 }
@@ -49,7 +53,26 @@ pub(in crate::kinds) async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> R
     Ok(())
 }
 
+/// Right before what another way has taken the place of goes for good: the unified experience is on still, and everything that
+/// a message passes through stands, with our code in it.
+pub(in crate::kinds) async fn took_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    let stays = |why: &str| format!("it stays, because the new way may not deliver any more: {why}");
+    let on: Task<'_, Result<(), Failed>> = Box::pin(async {
+        match unified::is_on(reader).await? {
+            true => Ok(()),
+            false => Err(Failed::NotDone("the unified phone experience is off; plan again".into())),
+        }
+    });
+    let all = vec![on, Box::pin(stands(run, reader)), Box::pin(all_stand(code(run), reader))];
+    let looked: Result<(), Failed> = join_all(all).await.into_iter().collect();
+    looked.map_err(|failed| match failed {
+        Failed::NotDone(why) => Failed::NotDone(stays(&why)),
+        failed => failed,
+    })
+}
+
 const REFUSED: &str = "the tenant refuses to bind the Action, so whether codes arrive is not known";
+const AGAIN: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses";
 const NEXT: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses, or leave another factor on \
      (mfa.factors)";
 
@@ -219,6 +242,20 @@ fn action(run: &Run<'_>) -> Vec<Look> {
         }));
     }
     looks
+}
+
+/// The code that runs is the manifest's.
+fn code(run: &Run<'_>) -> Vec<Look> {
+    let Some(id) = id(run, PHONE_BINDING.action.name, "id") else { return Vec::new() };
+    let declared = PHONE_BINDING.action.declare(run.manifest).into_iter().next();
+    let code = declared.and_then(|action| action.desired.get("code")?.as_str().map(str::to_owned));
+    let look = |code: String| -> Look {
+        ("the code of the deployed Action", action::one(&id), code, |reply, code| {
+            let live = reply["deployed_version"].get("code").and_then(Json::as_str);
+            live.is_none_or(|live| live.replace("\r\n", "\n") == code)
+        })
+    };
+    code.map(look).into_iter().collect()
 }
 
 async fn all_stand(looks: Vec<Look>, reader: &Reader) -> Result<(), Failed> {

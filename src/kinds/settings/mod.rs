@@ -34,7 +34,7 @@ use crate::port::{Reader, Writer};
 
 pub use branding::BRANDING;
 use delivery::Sender;
-pub(super) use delivery::{delivers, may_hand_over};
+pub(super) use delivery::{delivers, may_hand_over, took_over};
 pub use factors::{MESSAGE_TYPES, MFA_FACTOR};
 pub use legacy::{LEGACY_TEMPLATES, SELECTED_PROVIDER};
 pub use login::UNIVERSAL_LOGIN;
@@ -157,6 +157,18 @@ fn values(step: &Step) -> Attrs {
     values.into_iter().flatten().map(|(key, value)| (key.clone(), Value::Known(value.clone()))).collect()
 }
 
+/// Whether a reply has every field that was sent; one that was emptied may be gone.
+fn shows(reply: &Json, sent: &Json) -> bool {
+    let is_set = |value: &Json| match value {
+        Json::Null => false,
+        Json::String(text) => !text.is_empty(),
+        Json::Object(members) => !members.is_empty(),
+        _ => true,
+    };
+    let fields = sent.as_object().filter(|_| reply.is_object()).into_iter().flatten();
+    fields.filter(|(_, value)| is_set(value)).all(|(field, _)| reply.get(field).is_some())
+}
+
 impl Setting {
     /// The manifest asks for the way back, and that is not one that a tool should take by itself.
     fn refused(&self, diff: &Diff<'_>) -> bool {
@@ -177,6 +189,18 @@ impl Setting {
             Some(unset) => Ok(unset()),
             None => Ok((self.parse)(address, self.shaped(reply)?)),
         }
+    }
+
+    /// The values as they are now, past what was read before.
+    async fn now(&self, address: &str, reader: &Reader) -> Result<Attrs, Failed> {
+        let mut attrs = match reader.fresh(&self.get()).await {
+            Ok(reply) => self.values(address, &reply)?,
+            Err(failed) => self.never_set(&failed).ok_or(failed)?,
+        };
+        if self.name == UNIFIED_PHONE.name && matches!(attrs.get("enabled"), Some(Value::Unknown(_))) {
+            attrs.insert("enabled".into(), Value::Known(json!(unified::probed(reader).await?)));
+        }
+        Ok(attrs)
     }
 
     /// The values where a 404 is an answer and this is one.
@@ -494,6 +518,7 @@ impl Kind for Setting {
                 self.values(run.address, &now)?;
                 complete(&mut body, &now);
             }
+            let sent = body.clone();
             let mut reply = writer.json(method, path, body, Repeat::Safe).await;
             if run.step.op["restore"] == json!(true) {
                 match if_it_fits(reply, run.address, writer.reader())? {
@@ -513,7 +538,12 @@ impl Kind for Setting {
             } else {
                 // Accepted, and the reply is not what such a write is answered with: look.
                 let shaped = self.shaped(&reply).map_err(|failed| Failed::Unknown(failed.to_string()))?;
-                (self.parse)(run.address, shaped)
+                match shows(shaped, &sent) {
+                    true => (self.parse)(run.address, shaped),
+                    false => self.now(run.address, writer.reader()).await.map_err(|failed| {
+                        Failed::Unknown(format!("the reply does not show what was set, and a look: {failed}"))
+                    })?,
+                }
             };
             attrs.extend(read);
             Ok(Done::seen(Seen { exists: true, attrs, ..Seen::default() }))
@@ -522,10 +552,7 @@ impl Kind for Setting {
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
-            let attrs = match reader.fresh(&self.get()).await {
-                Ok(reply) => self.values(run.address, &reply)?,
-                Err(failed) => self.never_set(&failed).ok_or(failed)?,
-            };
+            let attrs = self.now(run.address, reader).await?;
             let took = values(run.step).iter().all(|(key, value)| attrs.get(key) == Some(value));
             Ok(took.then(|| Done::seen(Seen { exists: true, attrs, ..Seen::default() })))
         })

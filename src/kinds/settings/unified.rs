@@ -45,22 +45,35 @@ pub static UNIFIED_PHONE: Setting = Setting {
 
 /// The flag is absent on some tenants and says nothing then: legacy calls that are refused say that it is on.
 pub(super) async fn by_probe(seen: &mut Seen, address: &str, reader: &Reader) -> Result<(), Failed> {
-    let enabled = match reader.get(&super::SELECTED_PROVIDER.get()).await {
-        Ok(_) => Some(false),
-        Err(failed) if super::legacy::is_locked(&failed, reader).await? => Some(true),
-        Err(failed @ Failed::Refused(_)) => {
-            seen.finding(
-                address,
-                Level::Note,
-                format!("the unified phone flag is absent, and the probe was refused: {failed}"),
-                "grant read:guardian_factors, or check Settings, Advanced in the Auth0 dashboard",
-            );
-            None
+    match probed(reader).await {
+        Ok(enabled) => {
+            seen.attrs.insert("enabled".into(), Value::Known(json!(enabled)));
         }
+        Err(failed @ Failed::Refused(_)) => seen.finding(
+            address,
+            Level::Note,
+            format!("the unified phone flag is absent, and the probe was refused: {failed}"),
+            "grant read:guardian_factors, or check Settings, Advanced in the Auth0 dashboard",
+        ),
         Err(failed) => return Err(failed),
-    };
-    if let Some(enabled) = enabled {
-        seen.attrs.insert("enabled".into(), Value::Known(json!(enabled)));
     }
     Ok(())
+}
+
+pub(super) async fn probed(reader: &Reader) -> Result<bool, Failed> {
+    match reader.get(&super::SELECTED_PROVIDER.get()).await {
+        Ok(_) => Ok(false),
+        Err(failed) if super::legacy::is_locked(&failed, reader).await? => Ok(true),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// Whether the tenant has the unified phone experience on now.
+pub(super) async fn is_on(reader: &Reader) -> Result<bool, Failed> {
+    let reply = reader.get(&UNIFIED_PHONE.get()).await?;
+    let values = UNIFIED_PHONE.values(UNIFIED_PHONE.name, &reply)?;
+    match values.get("enabled").and_then(Value::known).and_then(Json::as_bool) {
+        Some(enabled) => Ok(enabled),
+        None => probed(reader).await,
+    }
 }
