@@ -43,8 +43,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "nothing is proven",
         BUILD,
-        "for loss in check::losses(facts, steps) {",
-        "for loss in check::losses(facts, steps).into_iter().take(0) {",
+        "for loss in check::losses(path, steps) {",
+        "for loss in check::losses(path, steps).into_iter().take(0) {",
         &["Login", "Second"],
     ),
     mutant(
@@ -64,8 +64,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "nobody asks for feedback at the hand-over",
         CHECK,
-        "(phone_on && fed(&before) || handed_over) && !fed(&facts)",
-        "phone_on && fed(&before) && !handed_over && !fed(&facts)",
+        "phone_on == Some(true) && before.fed() || handed_over;",
+        "phone_on == Some(true) && before.fed() && !handed_over;",
         &["Login"],
     ),
     // What is sent again, and how fast.
@@ -216,8 +216,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the old way goes at once",
         BUILD,
-        "if due && check::delivers_unified(facts) {",
-        "if check::delivers_unified(facts) || due {",
+        "if due && path.delivers_unified() {",
+        "if path.delivers_unified() || due {",
         &["Order"],
     ),
     mutant(
@@ -302,8 +302,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "types come back by which codes may not come",
         "src/plan/build.rs",
-        "check::strands(before, after) =>",
-        "check::strands(before, after) && false =>",
+        "before.strands(after) =>",
+        "before.strands(after) && false =>",
         &["test fields::destroy::types_by_which_codes_may_not_come_are_not_put_back"],
     ),
     mutant(
