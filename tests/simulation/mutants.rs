@@ -22,6 +22,12 @@ const fn mutant(
     Mutant { name, file, text, instead, caught_by }
 }
 
+/// A rule of law 1 that is not judged; tests/laws.rs has its case. Its name is that of the rule.
+const fn rule(name: &'static str, text: &'static str, instead: &'static str) -> Mutant {
+    const BY: &[&str] = &["test laws::each_rule_is_tripped_by_its_cases_and_by_no_other"];
+    Mutant { name, file: CHECK, text, instead, caught_by: BY }
+}
+
 const BUILD: &str = "src/plan/build.rs";
 const COMPARE: &str = "src/plan/compare.rs";
 const CHECK: &str = "src/plan/check.rs";
@@ -67,6 +73,83 @@ pub const MUTANTS: &[Mutant] = &[
         "phone_on == Some(true) && before.fed() || handed_over;",
         "phone_on == Some(true) && before.fed() && !handed_over;",
         &["Login"],
+    ),
+    // The rules of law 1, each by itself.
+    rule(
+        "A factor that is demanded can be used",
+        "refused(after.locked_out() && begins,",
+        "refused(after.locked_out() && !begins,",
+    ),
+    rule("A rule can be met", "let begins = anew || old", "let begins = anew && old"),
+    rule(
+        "Other people's Actions can be met",
+        "before.can_use(factor) && !after.can_use(factor)",
+        "before.can_use(factor) && after.can_use(factor)",
+    ),
+    rule(
+        "Rules are deployed before they are bound",
+        "!bound(before) && !after.rules_run()",
+        "!bound(before) && after.rules_run()",
+    ),
+    rule(
+        "The tenant can ask for what rules demand",
+        "refused(fail(after) && !fail(before), what)",
+        "refused(fail(before) && !fail(after), what)",
+    ),
+    rule(
+        "The phone factor comes after what delivers",
+        "refused(comes && after.delivers_any() == Some(false)",
+        "refused(comes && after.delivers_any().is_none()",
+    ),
+    rule(
+        "Nobody has the phone alone while its binding is refused",
+        "after.leans() && begins",
+        "after.leans() && !begins",
+    ),
+    rule(
+        "The unified experience needs a binding that is taken",
+        "&& after.is_refused(), &what",
+        "&& !after.is_refused(), &what",
+    ),
+    rule(
+        "An Action is deployed before it is bound",
+        "step.effects.has(fact) && !action.may_run()",
+        "step.effects.has(fact) && action.may_run()",
+    ),
+    rule(
+        "An Action is deployed before the provider sends by it",
+        "&& !before.phone.may_run()",
+        "&& before.phone.may_run()",
+    ),
+    rule(
+        "An Action is deployed before codes are handed to it",
+        "&& !before.legacy.may_run()",
+        "&& before.legacy.may_run()",
+    ),
+    rule(
+        "An Action is there before it is deployed",
+        "action.state.is(&ActionState::Absent)",
+        "action.state.is(&ActionState::Draft)",
+    ),
+    rule(
+        "An Action is unbound before it is deleted",
+        "action.bound.is(&Binding::Bound)",
+        "action.bound.is(&Binding::Unbound)",
+    ),
+    rule(
+        "An Action is bound before codes are handed to it",
+        "before.legacy.bound.is(&Binding::Unbound)",
+        "before.legacy.bound.is(&Binding::Bound)",
+    ),
+    rule(
+        "The unified experience comes after what delivers",
+        "after.phone_is_on() != Some(false) && after.delivers_any()",
+        "after.phone_is_on() == Some(false) && after.delivers_any()",
+    ),
+    rule(
+        "Rate limits stand while code passes them",
+        "missing(before, action).is_none()",
+        "missing(before, action).is_some()",
     ),
     // What is sent again, and how fast.
     mutant(
