@@ -214,8 +214,10 @@ const REFUSED: &str = "the tenant refuses to bind the Action, so whether codes a
 /// The legacy set-up sends by an Action.
 const HANDS_OVER: Fact = Fact::Selected(Some(Sender::Hook));
 
+type Flow = (&'static str, fn(&LoginPath) -> Option<bool>);
+
 /// The ways a user meets the stack. `None`: not known.
-const FLOWS: &[(&str, fn(&LoginPath) -> Option<bool>)] = &[
+const FLOWS: &[Flow] = &[
     ("codes by SMS", |path| path.code(&Channel::Sms)),
     ("codes by voice", |path| path.code(&Channel::Voice)),
     ("phone messages of the tenant", LoginPath::delivers_any),
@@ -238,7 +240,7 @@ fn stopped(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Broken> {
     let unbinds = step.effects.has(&Fact::LegacyBound(Binding::Unbound));
     let handed = unbinds.then(|| (before.handed(), after.handed()));
     let (before, after) = handed.as_ref().map_or((before, after), |(before, after)| (before, after));
-    let stops = |(_, works): &&(&str, fn(&LoginPath) -> Option<bool>)| {
+    let stops = |(_, works): &&Flow| {
         let worked = works(before);
         (worked == Some(true) || (leaves_unread && worked.is_none())) && works(after) == Some(false)
     };
@@ -285,22 +287,19 @@ fn unmet_by_others(before: &LoginPath, _step: &Step, after: &LoginPath) -> Vec<B
 }
 
 fn missing_limits(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Broken> {
-    let missing =
-        |path: &LoginPath, of: fn(&LoginPath) -> &OurAction| path.missing_limit(of(path)).map(str::to_owned);
-    let passes: [(fn(&LoginPath) -> &OurAction, fn(&Fact) -> bool); 2] = [
-        (|path| &path.phone, |fact| matches!(fact, Fact::ActionLimits(_))),
-        (|path| &path.legacy, |fact| matches!(fact, Fact::LegacyLimits(_))),
-    ];
-    let broken = |(action, sets): (fn(&LoginPath) -> &OurAction, fn(&Fact) -> bool)| {
-        let name = missing(after, action)?;
-        if step.effects.any(sets) {
+    let phone = step.effects.any(|fact| matches!(fact, Fact::ActionLimits(_)));
+    let legacy = step.effects.any(|fact| matches!(fact, Fact::LegacyLimits(_)));
+    let broken = |(was, is, deploys): (&OurAction, &OurAction, bool)| {
+        let name = after.missing_limit(is)?;
+        if deploys {
             let what = format!("the Action is deployed passing the rate limit {name}, which is not there");
             return Some((what, true));
         }
         let what = format!("the deployed Action still passes the rate limit {name}, so its messages fail");
-        missing(before, action).is_none().then_some((what, false))
+        before.missing_limit(was).is_none().then_some((what, false))
     };
-    passes.into_iter().filter_map(broken).collect()
+    let both = [(&before.phone, &after.phone, phone), (&before.legacy, &after.legacy, legacy)];
+    both.into_iter().filter_map(broken).collect()
 }
 
 fn unfed(before: &LoginPath, _step: &Step, after: &LoginPath) -> Vec<Broken> {

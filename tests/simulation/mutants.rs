@@ -148,8 +148,8 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     rule(
         "Rate limits stand while code passes them",
-        "missing(before, action).is_none()",
-        "missing(before, action).is_some()",
+        "before.missing_limit(was).is_none()",
+        "before.missing_limit(was).is_some()",
     ),
     // What is sent again, and how fast.
     mutant(
