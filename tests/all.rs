@@ -6,6 +6,7 @@ mod contract;
 mod faults;
 mod fields;
 mod input;
+mod laws;
 mod manifests;
 mod process;
 mod reconcile;

@@ -148,3 +148,17 @@ fn the_same_inputs_give_the_same_bytes() {
     let back: Plan = serde_json::from_str(&bytes(&plan)).expect("its own form");
     assert_eq!(back, plan, "a plan survives a round trip");
 }
+
+/// As a build of November 2026 saved them: a first apply, a destroy, and one that brings a former version back.
+#[test]
+fn a_plan_that_was_saved_is_read_and_written_as_it_was() {
+    for text in [
+        include_str!("plans/apply.json"),
+        include_str!("plans/destroy.json"),
+        include_str!("plans/destroy-former.json"),
+    ] {
+        let plan: Plan = serde_json::from_str(text).expect("a plan");
+        assert!(plan.steps.iter().any(|step| step.effects.iter().len() > 1), "{}", plan.stack);
+        assert_eq!(serde_json::to_string_pretty(&plan).expect("plain data") + "\n", text);
+    }
+}

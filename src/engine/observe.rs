@@ -13,6 +13,7 @@ use crate::kinds::{self, Hint, Resource, Seen, Task, handed_on};
 use crate::ledger::prints::Prints;
 use crate::ledger::seal::Keys;
 use crate::model::call::{Failed, Get};
+use crate::model::facts::Fact;
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Plan, Purpose, Stage, Step, Verb};
@@ -224,8 +225,8 @@ fn misnamed(
 
 fn takes_away(step: &Step) -> bool {
     // Another sender takes over: somebody may rely on what it does not cover.
-    let hands_over = ["unified", "provider", "selected"].iter().any(|fact| step.effects.contains_key(*fact));
-    hands_over
+    let hands_over = |fact: &Fact| matches!(fact, Fact::Unified(_) | Fact::Provider(_) | Fact::Selected(_));
+    step.effects.any(hands_over)
         || step.verb == Verb::Delete
         || matches!(
             step.stage,
@@ -241,8 +242,10 @@ fn asks(step: &Step) -> bool {
 
 /// After it users meet the phone factor, or need it more than before.
 fn exposes(step: &Step) -> bool {
-    let parts = ["message_types", "policy", "customize", "rules"];
-    step.effects.keys().any(|fact| fact.starts_with("factor.") || parts.contains(&fact.as_str()))
+    use Fact::{Customize, Factor, MessageTypes, Policy, Rules};
+    let is_one =
+        |fact: &Fact| matches!(fact, Factor(..) | MessageTypes(_) | Policy(_) | Customize(_) | Rules(_));
+    step.effects.any(is_one)
 }
 
 /// Whether codes are to be spoken, which the classic login cannot ask for.

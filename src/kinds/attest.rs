@@ -9,10 +9,11 @@ use serde_json::json;
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, countries};
 use crate::diag::{Problem, codes};
 use crate::model::call::{Failed, Get};
+use crate::model::facts::Facts;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Finding, Level, Step};
+use crate::model::plan::{Finding, Level, Step};
 use crate::model::value::Value;
 use crate::port::{Reader, Writer};
 

@@ -10,7 +10,6 @@ use serde_json::{Value as Json, json};
 use super::{Run, text, verify_below, verify_rate_limit};
 use crate::model::call::{Failed, Get};
 use crate::model::manifest::Manifest;
-use crate::model::plan::Facts;
 use crate::port::Reader;
 
 /// Ends the line; what stands before the first `=` is kept, what stands between is replaced.
@@ -49,29 +48,12 @@ pub fn fill(manifest: &Manifest, code: String) -> String {
     code.split_inclusive('\n').map(line).collect()
 }
 
-/// The names in a code's marked line, sorted; null when the code has none or it cannot be read, so that nothing is
+/// The names in a code's marked line, sorted; `None` when the code has none or it cannot be read, so that nothing is
 /// claimed of it.
-pub fn names(code: &str) -> Json {
-    let line = code.lines().find_map(|line| marked(line));
-    let object = line.and_then(|(_, value)| serde_json::from_str(value.trim().trim_end_matches(';')).ok());
-    match object {
-        Some(Json::Object(limits)) => {
-            let mut names: Vec<&String> = limits.keys().collect();
-            names.sort();
-            json!(names)
-        }
-        _ => Json::Null,
-    }
-}
-
-/// What a deployed code says of the phone Action: `action.limits`.
-pub fn told(code: &str) -> Facts {
-    Facts::from([("action.limits".to_owned(), names(code))])
-}
-
-/// The same of the legacy Action: `legacy_action.limits`.
-pub fn told_legacy(code: &str) -> Facts {
-    Facts::from([("legacy_action.limits".to_owned(), names(code))])
+pub fn names(code: &str) -> Option<Vec<String>> {
+    let (_, value) = code.lines().find_map(marked)?;
+    let limits: BTreeMap<String, Json> = serde_json::from_str(value.trim().trim_end_matches(';')).ok()?;
+    Some(limits.into_keys().collect())
 }
 
 /// A read before an exposing step: what it looks for, the read, a word for the test, and the test of its reply.
@@ -123,16 +105,16 @@ mod tests {
             filled,
             "'use strict';\n  const LIMITS = {\"per_number\":\"recipient\",\"per_user\":\"user\"}; // lockstep:rate-limits\nexports.x = 1;\n"
         );
-        assert_eq!(names(&filled), json!(["per_number", "per_user"]));
-        assert_eq!(names(&code), json!([]));
+        assert_eq!(names(&filled), Some(vec!["per_number".to_owned(), "per_user".to_owned()]));
+        assert_eq!(names(&code), Some(Vec::new()));
         assert_eq!(fill(&manifest(&[]), filled.clone()), filled, "nothing declared, nothing touched");
-        assert_eq!(names(&fill(&manifest(&[("others", "none")]), filled)), json!([]));
+        assert_eq!(names(&fill(&manifest(&[("others", "none")]), filled)), Some(Vec::new()));
     }
 
     #[test]
     fn code_without_the_line_says_nothing() {
         for code in ["", "const LIMITS = {};\n", "const LIMITS = { a: 'b' }; // lockstep:rate-limits\n"] {
-            assert_eq!(names(code), Json::Null, "{code}");
+            assert_eq!(names(code), None, "{code}");
         }
         let one = manifest(&[("a", "ip")]);
         assert_eq!(fill(&one, "x = 1;\n".into()), "x = 1;\n");
@@ -143,6 +125,6 @@ mod tests {
     fn the_built_in_has_the_line_once() {
         let code = crate::builtin::source("twilio-verify").unwrap_or_default();
         assert_eq!(code.lines().filter(|line| marked(line).is_some()).count(), 1);
-        assert_eq!(names(code), json!([]));
+        assert_eq!(names(code), Some(Vec::new()));
     }
 }

@@ -15,10 +15,11 @@ use super::{
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::facts::{Fact, Facts};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Stage, Step, Verb};
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, OutputRef, Part, Template, Value};
 use crate::port::{Reader, Writer};
@@ -556,11 +557,8 @@ fn feedback(address: &str, status: &str, endpoint: Option<&str>) -> Facts {
     if address != NAME {
         return Facts::new();
     }
-    let mut facts = Facts::from([("feedback".to_owned(), json!(status))]);
-    if let Some(endpoint) = endpoint {
-        facts.insert("feedback.endpoint".into(), json!(endpoint));
-    }
-    facts
+    let endpoint = endpoint.map(|url| Fact::Endpoint(url.to_owned()));
+    [Fact::Feedback(status.into())].into_iter().chain(endpoint).collect()
 }
 
 /// Which refusal says that the plan's number of streams is used up is not documented, so the cause is offered.

@@ -38,10 +38,12 @@ use serde_json::Value as Json;
 use crate::diag::{Problem, codes};
 use crate::model::call::{Failed, Get};
 use crate::model::event::Event;
+use crate::model::facts::Facts;
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Intent};
+use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, FieldChange, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::text::line_of;
 use crate::model::value::{Attrs, Ids, Part, Value};
 use crate::port::{Reader, Writer};
@@ -278,7 +280,7 @@ pub trait Kind: Sync {
 
     /// Why the object has to stay as it is although it is ours, given the delivery path before the first and after every
     /// step: in words.
-    fn stays(&self, _step: &Step, _before: &Facts, _after: &Facts) -> Option<(Level, String)> {
+    fn stays(&self, _step: &Step, _before: &LoginPath, _after: &LoginPath) -> Option<(Level, String)> {
         None
     }
 

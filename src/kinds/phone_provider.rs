@@ -9,10 +9,11 @@ use super::{
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::facts::{Delivery, Fact, Facts, Provider};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -144,12 +145,7 @@ impl Kind for PhoneProvider {
         let seen = diff.seen;
         let wanted =
             diff.want.desired.get("delivery_methods").and_then(Value::known).cloned().unwrap_or_default();
-        let effects = |methods: &Json| {
-            Facts::from([
-                ("provider".to_owned(), json!("custom")),
-                ("provider.methods".to_owned(), methods.clone()),
-            ])
-        };
+        let effects = |methods: &Json| sends(Provider::Custom, methods);
         if !seen.exists {
             let mut step = diff.step(
                 Verb::Create,
@@ -225,10 +221,7 @@ impl Kind for PhoneProvider {
                 "where the unified phone experience is on, the tenant cannot send phone messages any more"
                     .into(),
             );
-            step.effects = Facts::from([
-                ("provider".to_owned(), json!("absent")),
-                ("provider.methods".to_owned(), json!([])),
-            ]);
+            step.effects = sends(Provider::Absent, &Json::Null);
             return vec![step];
         }
         let former = entry.restore.get("name").and_then(Json::as_str).unwrap_or("custom");
@@ -292,13 +285,8 @@ impl Kind for PhoneProvider {
     fn facts(&self, _address: &str, seen: &Seen) -> Facts {
         let name = seen.attrs.get("name").and_then(Value::as_str).unwrap_or("absent");
         let disabled = seen.attrs.get("disabled") == Some(&Value::Known(json!(true)));
-        Facts::from([
-            ("provider".to_owned(), json!(if disabled { "disabled" } else { name })),
-            (
-                "provider.methods".to_owned(),
-                set_of(seen.attrs.get("delivery_methods").and_then(Value::known)),
-            ),
-        ])
+        let methods = seen.attrs.get("delivery_methods").and_then(Value::known).unwrap_or(&Json::Null);
+        sends(if disabled { Provider::Disabled } else { name.into() }, methods)
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
@@ -376,12 +364,17 @@ fn restoring(address: &str, stage: Stage, what: &str, values: &Json) -> Step {
     let mut step =
         step(address, NAME, Verb::Update, stage, what, json!({ "do": "restore", "values": values }));
     step.reason = "it was there before this stack".into();
-    let provider = if values["disabled"] == json!(true) { "disabled" } else { "custom" };
-    step.effects = Facts::from([
-        ("provider".to_owned(), json!(provider)),
-        ("provider.methods".to_owned(), values["delivery_methods"].clone()),
-    ]);
+    let provider = if values["disabled"] == json!(true) { Provider::Disabled } else { Provider::Custom };
+    step.effects = sends(provider, &values["delivery_methods"]);
     step
+}
+
+/// Who sends, and by which methods.
+fn sends(provider: Provider, methods: &Json) -> Facts {
+    let methods = set_of(Some(methods));
+    let methods =
+        methods.as_array().into_iter().flatten().filter_map(Json::as_str).map(Delivery::from).collect();
+    Facts::from([Fact::Provider(provider), Fact::Methods(methods)])
 }
 
 /// Reads a provider in any reply. What a `custom` provider keeps from an earlier life is `leftover`.

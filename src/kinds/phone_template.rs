@@ -11,10 +11,11 @@ use serde_json::{Map, Value as Json, json};
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, entries, named, object, step, text};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::facts::Facts;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 

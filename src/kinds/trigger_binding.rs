@@ -16,10 +16,11 @@ use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
 use crate::model::event::Event;
+use crate::model::facts::{Binding, Fact, Facts};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -33,8 +34,8 @@ pub struct TriggerBinding {
     pub action: &'static Action,
     /// The documents disagree on whether the trigger takes a binding at all: a refusal is noted, and not the end.
     pub optional: bool,
-    /// Fact that says whether the Action is bound.
-    pub fact: &'static str,
+    /// Whether the Action is bound, as a fact.
+    pub fact: fn(Binding) -> Fact,
     pub stage: Stage,
     pub remove: Stage,
     /// What users notice of a binding, in words.
@@ -52,7 +53,7 @@ pub static LEGACY_BINDING: TriggerBinding = TriggerBinding {
     sections: &[&SECTION],
     action: &LEGACY,
     optional: false,
-    fact: "legacy_bound",
+    fact: Fact::LegacyBound,
     stage: Stage::Bind,
     remove: Stage::Unbind,
     danger: |_| None,
@@ -67,7 +68,7 @@ pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
     sections: &[&SECTION],
     action: &PHONE,
     optional: true,
-    fact: "bound",
+    fact: Fact::Bound,
     stage: Stage::Bind,
     remove: Stage::Unbind,
     danger: |_| None,
@@ -82,7 +83,7 @@ pub static POST_LOGIN_BINDING: TriggerBinding = TriggerBinding {
     sections: &[&POST_LOGIN_SECTION],
     action: &POST_LOGIN,
     optional: false,
-    fact: "rules.bound",
+    fact: Fact::RulesBound,
     stage: Stage::BindRules,
     remove: Stage::UnbindRules,
     danger: rules::danger_of_binding,
@@ -174,7 +175,7 @@ impl TriggerBinding {
         let refused = diff.seen.raw["refused"] == json!(true) && diff.seen.raw["listed"] == json!(true);
         let mut step = diff.step(Verb::Create, self.stage, "try the binding again", json!({ "do": "bind" }));
         step.reason = "the tenant refused it before, and such a refusal may pass".into();
-        step.effects = Facts::from([(self.fact.to_owned(), json!(true))]);
+        step.effects = Facts::from([(self.fact)(Binding::Bound)]);
         step.creates = true;
         step.again = true;
         refused.then_some(step)
@@ -443,7 +444,7 @@ impl Kind for TriggerBinding {
                 order.join(", ")
             )
         };
-        step.effects = Facts::from([(self.fact.to_owned(), json!(true))]);
+        step.effects = Facts::from([(self.fact)(Binding::Bound)]);
         step.creates = !diff.seen.exists;
         step.danger = (self.danger)(diff);
         vec![step]
@@ -466,7 +467,7 @@ impl Kind for TriggerBinding {
             json!({ "do": "unbind" }),
         );
         step.reason = "it was added by this stack; all other entries stay".into();
-        step.effects = Facts::from([(self.fact.to_owned(), json!(false))]);
+        step.effects = Facts::from([(self.fact)(Binding::Unbound)]);
         step.danger = self.removal_danger.map(str::to_owned);
         vec![step]
     }
@@ -490,13 +491,14 @@ impl Kind for TriggerBinding {
 
     fn facts(&self, address: &str, seen: &Seen) -> Facts {
         if address == OTHERS {
-            return Facts::from([("others".to_owned(), seen.raw["asked"].clone())]);
+            return Facts::from([Fact::Others(serde_json::from_value(seen.raw["asked"].clone()).ok())]);
         }
-        if seen.raw["refused"] == json!(true) {
-            // Not bound, and perhaps called all the same.
-            return Facts::from([(self.fact.to_owned(), json!("refused"))]);
-        }
-        Facts::from([(self.fact.to_owned(), json!(seen.exists))])
+        let binding = match seen.raw["refused"] == json!(true) {
+            true => Binding::Refused,
+            false if seen.exists => Binding::Bound,
+            false => Binding::Unbound,
+        };
+        Facts::from([(self.fact)(binding)])
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {

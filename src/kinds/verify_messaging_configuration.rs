@@ -10,10 +10,11 @@ use super::{
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
+use crate::model::facts::Facts;
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Finding, Stage, Step, Verb};
+use crate::model::plan::{Finding, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 

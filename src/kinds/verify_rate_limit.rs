@@ -17,10 +17,12 @@ use super::{
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
+use crate::model::facts::{ActionState, Fact, Facts};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
+use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -294,7 +296,7 @@ impl Kind for VerifyRateLimit {
                 Some(_) => "it was deleted outside".into(),
                 None => "it does not exist".into(),
             };
-            create.effects = Facts::from([(fact(diff.address), json!(true))]);
+            create.effects = Facts::from([fact(diff.address, true)]);
             steps.push(create);
         }
         if diff.seen.exists && diff.changes.iter().any(|change| change.field == "description") {
@@ -324,7 +326,7 @@ impl Kind for VerifyRateLimit {
             let op = json!({ "do": "delete" });
             let mut step = step(address, NAME, Verb::Delete, Stage::RemoveLimits, "delete the limit", op);
             step.reason = "it was created by this stack".into();
-            step.effects = Facts::from([(fact(address), json!(false))]);
+            step.effects = Facts::from([fact(address, false)]);
             return vec![step];
         }
         let there = |field: &str| seen.attrs.get(field).and_then(Value::known);
@@ -365,18 +367,17 @@ impl Kind for VerifyRateLimit {
         &[]
     }
 
-    fn stays(&self, step: &Step, _before: &Facts, after: &Facts) -> Option<(Level, String)> {
+    fn stays(&self, step: &Step, _before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
         let name = step.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
-        let passed = after.get("action.limits").and_then(Json::as_array)?.iter().any(|passed| passed == name);
-        let sends =
-            after.get("action") == Some(&json!("deployed")) && after.get("service") != Some(&json!(false));
+        let passed = after.phone.limits.get()?.iter().any(|passed| passed == name);
+        let sends = after.phone.state.is(&ActionState::Deployed) && !after.service.is(&false);
         // An Action that was taken over is not deleted, and its former code is not on record.
         let why = "the deployed Action stays and passes it, so every message would fail";
         (passed && sends).then(|| (Level::Warning, why.into()))
     }
 
     fn facts(&self, address: &str, seen: &Seen) -> Facts {
-        if seen.not_read { Facts::new() } else { Facts::from([(fact(address), json!(seen.exists))]) }
+        if seen.not_read { Facts::new() } else { Facts::from([fact(address, seen.exists)]) }
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
@@ -490,8 +491,8 @@ impl Kind for VerifyRateLimit {
     }
 }
 
-fn fact(address: &str) -> String {
-    format!("limit.{}", address.strip_prefix("verify_rate_limit.").unwrap_or_default())
+fn fact(address: &str, is_there: bool) -> Fact {
+    Fact::Limit(address.strip_prefix("verify_rate_limit.").unwrap_or_default().to_owned(), is_there)
 }
 
 /// The step that leads from what is there of a bucket to what is wanted of it.

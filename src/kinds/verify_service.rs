@@ -15,10 +15,11 @@ use super::{
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Paging, Repeat, Write};
+use crate::model::facts::{Fact, Facts};
 use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -108,7 +109,7 @@ impl Kind for VerifyService {
                 step.reason = "it was deleted outside; a new one has another SID".into();
             }
             step.creates = true;
-            step.effects = Facts::from([("service".into(), json!(true))]);
+            step.effects = Facts::from([Fact::Service(Some(true))]);
             return vec![step];
         }
         if diff.changes.is_empty() {
@@ -122,7 +123,7 @@ impl Kind for VerifyService {
             json!({ "do": "update", "fields": fields }),
         );
         step.reason = diff.changed_names();
-        step.effects = Facts::from([("service".into(), json!(true))]);
+        step.effects = Facts::from([Fact::Service(Some(true))]);
         vec![step]
     }
 
@@ -141,7 +142,7 @@ impl Kind for VerifyService {
             );
             step.reason = "it was created by this stack".into();
             step.danger = Some("its SID never comes back, and nothing can send through it any more".into());
-            step.effects = Facts::from([("service".into(), json!(false))]);
+            step.effects = Facts::from([Fact::Service(Some(false))]);
             return vec![step];
         }
         restore_step(address, seen, entry).into_iter().collect()
@@ -153,7 +154,7 @@ impl Kind for VerifyService {
 
     fn facts(&self, _address: &str, seen: &Seen) -> Facts {
         let custom = seen.attrs.get("custom_code_enabled") == Some(&Value::Known(json!(true)));
-        Facts::from([("service".into(), json!(seen.exists && custom))])
+        Facts::from([Fact::Service(Some(seen.exists && custom))])
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {

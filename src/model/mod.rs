@@ -3,8 +3,10 @@
 pub mod api;
 pub mod call;
 pub mod event;
+pub mod facts;
 pub mod field;
 pub mod ledger;
+pub mod login_path;
 pub mod manifest;
 pub mod plan;
 pub mod random;

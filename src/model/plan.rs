@@ -6,9 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-/// What is known of the login's delivery path, by fact name (`policy`, `factor.sms`, `provider`, …; the list is in
-/// `plan::check`). A step's effects are the facts that are different after it.
-pub type Facts = BTreeMap<String, Json>;
+use super::facts::Facts;
 
 /// What happens to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -10,11 +10,13 @@ use super::desired::declared;
 use super::{check, claims, granted, stays, unfinished};
 use crate::kinds::{self, Diff, Leaving, Resource, Seen, handed_on};
 use crate::ledger::prints::Prints;
+use crate::model::facts::{ActionState, Fact, Factor, Facts, Policy};
 use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
+use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{
-    Cause, Deferred, Facts, FieldChange, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Stage,
-    Step, Unproven, Verb,
+    Cause, Deferred, FieldChange, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Stage, Step,
+    Unproven, Verb,
 };
 use crate::model::random::hex;
 use crate::model::value::Value;
@@ -130,7 +132,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
         steps.extend(made);
     }
     let mut leaving = Leavers::default();
-    removals(&basis, &wanted, &facts, &mut leaving);
+    removals(&basis, &wanted, &LoginPath::from(&facts), &mut leaving);
     let mut deferred = std::mem::take(&mut leaving.deferred);
     deferred.sort_by_key(|later| later.stage);
     facts.extend(leaving.facts);
@@ -144,10 +146,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     {
         let kind = address.split('.').next().and_then(kinds::by_name);
         if let Some(kind) = kind {
-            let more = kind.facts(address, seen);
-            more.into_iter().for_each(|(key, value)| {
-                facts.entry(key).or_insert(value);
-            });
+            kind.facts(address, seen).into_iter().for_each(|fact| facts.add(fact));
         }
         findings.extend(
             seen.findings
@@ -160,17 +159,18 @@ pub fn build(basis: Basis<'_>) -> Plan {
 
     steps.sort_by_key(|step| step.stage);
     untie_from_service(&basis, &mut facts, &mut steps);
-    keep_what_is_needed(&basis, &facts, &mut steps, &mut findings);
-    change_factors_safely(&facts, &mut steps);
+    let path = LoginPath::from(&facts);
+    keep_what_is_needed(&basis, &path, &mut steps, &mut findings);
+    change_factors_safely(&path, &mut steps);
     stays::mark(&mut resources, &steps, &findings, (basis.seen, basis.ledger));
     // Total order: stage, then the kinds' own order, which is the order in which they were pushed. The phone factor is
     // the last of the factors, since it may need another one beside it.
-    steps.sort_by_key(|step| (step.stage, step.effects.get("factor.sms") == Some(&json!(true))));
+    steps.sort_by_key(|step| (step.stage, step.effects.has(&Fact::Factor(Factor::Phone, Some(true)))));
     for (index, step) in steps.iter_mut().enumerate() {
         step.number = index + 1;
     }
-    mark_locked(&facts, &mut steps);
-    prove(&facts, &mut steps, &mut findings);
+    mark_locked(&path, &mut steps);
+    prove(&path, &mut steps, &mut findings);
     if !basis.destroy && steps.iter().any(check::exposes) {
         findings.extend(handed_on::untried(basis.manifest));
     }
@@ -205,7 +205,7 @@ struct Leavers {
 }
 
 /// What the ledger knows and the manifest does not: to be taken away, if that is allowed, now or later.
-fn removals(basis: &Basis<'_>, wanted: &[Resource], facts: &Facts, out: &mut Leavers) {
+fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut Leavers) {
     let kept: BTreeSet<&str> = wanted.iter().map(|want| want.address.as_str()).collect();
     let nothing = Seen::default();
     for (address, entry) in basis.ledger.map(|ledger| &ledger.resources).into_iter().flatten() {
@@ -291,7 +291,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], facts: &Facts, out: &mut Lea
                 made.clear();
                 out.findings.push(find(why.into(), "nothing to do; its record goes with the next apply", Level::Note));
             }
-            Leaving::Deferred { wait_ms } => wait(basis, entry, wait_ms, facts, &mut made, address, out),
+            Leaving::Deferred { wait_ms } => wait(basis, entry, wait_ms, path, &mut made, address, out),
         }
         for step in made.iter_mut().filter(|step| step.verb != Verb::Delete && step.op["values"].is_object())
         {
@@ -388,7 +388,7 @@ fn wait(
     basis: &Basis<'_>,
     entry: &Entry,
     wait_ms: u64,
-    facts: &Facts,
+    path: &LoginPath,
     made: &mut Vec<Step>,
     address: &str,
     out: &mut Leavers,
@@ -396,7 +396,7 @@ fn wait(
     let Some(step) = made.first() else { return };
     let not_before = entry.notes.get(NOT_BEFORE).and_then(Json::as_str).map(str::to_owned);
     let due = not_before.as_deref().and_then(unix_ms).is_some_and(|at| at <= basis.as_of_ms);
-    if due && check::delivers_unified(facts) {
+    if due && path.delivers_unified() {
         made.iter_mut().for_each(|step| step.op[kinds::RETIRES] = json!(true));
         return;
     }
@@ -428,28 +428,47 @@ fn unix_ms(text: &str) -> Option<u64> {
     u64::try_from(at.as_millisecond()).ok()
 }
 
+/// A round of judgement over what goes or comes back.
+struct Round {
+    /// Which steps may be left out.
+    judges: fn(&Step) -> bool,
+    /// Which steps are taken to be done.
+    counts: fn(&Step) -> bool,
+}
+
+/// What goes first: a former value may stand on something that turns out to stay. Then the policy, which may stay
+/// whatever becomes of the message types, and whose coming back may make a type stay.
+const ROUNDS: [Round; 3] = [
+    Round { judges: |step| step.verb == Verb::Delete, counts: |_| true },
+    Round { judges: |step| step.stage == Stage::RaiseBack, counts: |step| !sets_types(step) },
+    Round { judges: |_| true, counts: |_| true },
+];
+
+fn sets_types(step: &Step) -> bool {
+    step.effects.any(|fact| matches!(fact, Fact::MessageTypes(_)))
+}
+
 /// Leaves out the removal of what something that stays still needs, and the restoring of what the API would not take.
-fn keep_what_is_needed(basis: &Basis<'_>, facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<Finding>) {
-    // What goes first: a former value may stand on something that turns out to stay. Then the policy, which may stay
-    // whatever becomes of the message types, and whose coming back may make a type stay.
-    let is_delete = |step: &Step| step.verb == Verb::Delete;
-    let raises = |step: &Step| step.stage == Stage::RaiseBack;
-    let rounds: [&dyn Fn(&Step) -> bool; 3] = [&is_delete, &raises, &|_| true];
+fn keep_what_is_needed(
+    basis: &Basis<'_>,
+    path: &LoginPath,
+    steps: &mut Vec<Step>,
+    findings: &mut Vec<Finding>,
+) {
     let mut round = 0;
-    while let Some(is_judged) = rounds.get(round) {
-        let mut after = facts.clone();
+    while let Some(Round { judges, counts }) = ROUNDS.get(round) {
+        let mut after = path.clone();
         let used = used_service(basis, steps);
-        let types_stay = |step: &&Step| round != 1 || !step.effects.contains_key("message_types");
-        steps.iter().filter(types_stay).for_each(|step| after.extend(step.effects.clone()));
+        steps.iter().filter(|step| counts(step)).for_each(|step| after.learn(&step.effects));
         let count = steps.len();
         steps.retain(|step| {
-            if !is_judged(step) {
+            if !judges(step) {
                 return true;
             }
             let goes = step.verb == Verb::Delete || step.op["restore"] == json!(true);
             let kind = kinds::by_name(&step.kind).filter(|_| goes);
             let stays =
-                kind.and_then(|kind| kind.stays(step, facts, &after)).or_else(|| unmet(step, facts, &after));
+                kind.and_then(|kind| kind.stays(step, path, &after)).or_else(|| unmet(step, path, &after));
             // What is below it stays by itself while the code passes it.
             let of_service = step.verb == Verb::Delete && step.kind == kinds::verify_service::NAME;
             let stays =
@@ -484,26 +503,25 @@ fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
 }
 
 /// Why a former value does not come back that users could not meet, given the delivery path after all steps.
-fn unmet(step: &Step, before: &Facts, after: &Facts) -> Option<(Level, String)> {
+fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
     let why = match step.stage {
-        _ if step.effects.contains_key("message_types") && check::strands(before, after) => {
-            let policy = after.get("policy").and_then(Json::as_str).unwrap_or("unknown");
+        _ if sets_types(step) && before.strands(after) => {
+            let policy = after.policy.get().map_or("unknown", Policy::word);
             format!(
                 "with the policy {policy} logins are asked for a factor, the phone is the only one, and with the former \
                  types codes may not come"
             )
         }
         Stage::SwitchBack | Stage::RaiseBack
-            if after.get(kinds::action::former::FACT) == Some(&json!(true))
-                && (step.stage == Stage::SwitchBack || check::leaves_the_phone(after)) =>
+            if after.former.is(&true) && (step.stage == Stage::SwitchBack || after.leaves_the_phone()) =>
         {
             "what sends its codes is the version that ran before this stack, and whether it still works nobody can prove"
                 .to_owned()
         }
-        Stage::SwitchBack if check::codes_fail(after) => {
+        Stage::SwitchBack if after.codes_fail() => {
             "it was on before, and nothing sends its codes any more".to_owned()
         }
-        Stage::RaiseBack if check::locked_out(after) => {
+        Stage::RaiseBack if after.locked_out() => {
             "with the former policy logins would be asked for a factor, and none could be used".to_owned()
         }
         _ => return None,
@@ -514,11 +532,12 @@ fn unmet(step: &Step, before: &Facts, after: &Facts) -> Option<(Level, String)> 
 /// Code that was there before this stack does not send through our service, nor with its limits, until ours is deployed in
 /// its place.
 fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) {
+    let is_service = |fact: &Fact| matches!(fact, Fact::Service(_));
     let sending = [kinds::action::PHONE.name, kinds::action::LEGACY.name];
     let comes_back =
         |step: &Step| sending.contains(&step.address.as_str()) && kinds::action::former::brings_back(step);
     if let Some(at) = steps.iter().position(comes_back) {
-        steps[at + 1..].iter_mut().for_each(|step| drop(step.effects.remove("service")));
+        steps[at + 1..].iter_mut().for_each(|step| drop(step.effects.take(is_service)));
     }
     let live = sending.iter().filter_map(|name| {
         let seen = basis.seen.get(*name).filter(|seen| !seen.raw_text("deployed_version").is_empty())?;
@@ -529,14 +548,13 @@ fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) 
     if live.is_empty() || live.contains(&false) {
         return;
     }
-    let mut stands = facts.remove("service");
-    sending.iter().for_each(|name| {
-        facts.remove(&format!("{name}.limits"));
-    });
+    let mut stands = facts.take(is_service);
+    while facts.take(|fact| matches!(fact, Fact::ActionLimits(_) | Fact::LegacyLimits(_))).is_some() {}
+    let deployed = [Fact::Action(ActionState::Deployed), Fact::LegacyAction(ActionState::Deployed)];
     for step in steps {
-        stands = step.effects.remove("service").or(stands);
-        if sending.iter().any(|name| step.effects.get(*name) == Some(&json!("deployed"))) {
-            step.effects.extend(stands.map(|stands| ("service".to_owned(), stands)));
+        stands = step.effects.take(is_service).or(stands);
+        if deployed.iter().any(|fact| step.effects.has(fact)) {
+            step.effects.extend(stands);
             return;
         }
     }
@@ -544,20 +562,19 @@ fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) 
 
 /// One factor for another: the new one comes before the old one goes. And where the phone alone is left, the other one goes
 /// last, so that nobody leans on the phone while something of its way changes.
-fn change_factors_safely(facts: &Facts, steps: &mut [Step]) {
-    let mut after = facts.clone();
-    steps.iter().for_each(|step| after.extend(step.effects.clone()));
+fn change_factors_safely(path: &LoginPath, steps: &mut [Step]) {
+    let mut after = path.clone();
+    steps.iter().for_each(|step| after.learn(&step.effects));
     let goes = |step: &Step| matches!(step.stage, Stage::SwitchOff | Stage::HandBack);
     let some_go = steps.iter().any(goes);
-    let of_others = |step: &Step| {
-        let is_other = |fact: &String| fact != "factor.sms" && fact != "factor.recovery-code";
-        step.effects.keys().any(|fact| fact.starts_with("factor.") && is_other(fact))
-    };
+    let is_other = |factor: &Factor| !matches!(factor, Factor::Phone | Factor::RecoveryCode);
+    let of_others =
+        |step: &Step| step.effects.any(|fact| matches!(fact, Fact::Factor(factor, _) if is_other(factor)));
     for step in steps.iter_mut().filter(|step| of_others(step)) {
         match step.stage {
             Stage::SwitchOn if some_go => step.stage = Stage::Offer,
             // A binding that the tenant refused is tried again, and nobody leans on that.
-            Stage::SwitchOff if check::leaves_the_phone(&after) && !check::is_refused(facts) => {
+            Stage::SwitchOff if after.leaves_the_phone() && !path.is_refused() => {
                 step.stage = Stage::Retire;
             }
             _ => {}
@@ -566,20 +583,20 @@ fn change_factors_safely(facts: &Facts, steps: &mut [Step]) {
 }
 
 /// Marks what is switched off where nobody can log in anyway: its step has nobody to lock out.
-fn mark_locked(facts: &Facts, steps: &mut [Step]) {
-    let mut now = facts.clone();
+fn mark_locked(path: &LoginPath, steps: &mut [Step]) {
+    let mut now = path.clone();
     for step in steps {
-        if matches!(step.stage, Stage::SwitchOff | Stage::Retire) && check::locked_out(&now) {
+        if matches!(step.stage, Stage::SwitchOff | Stage::Retire) && now.locked_out() {
             step.op["locked"] = json!(true);
         }
-        now.extend(step.effects.clone());
+        now.learn(&step.effects);
     }
 }
 
 /// Proves law 1 over every prefix. A loss that a removal or a dangerous step brings is named in that step's words,
 /// so that it is confirmed; any other loss keeps the plan from being applied.
-fn prove(facts: &Facts, steps: &mut [Step], findings: &mut Vec<Finding>) {
-    for loss in check::losses(facts, steps) {
+fn prove(path: &LoginPath, steps: &mut [Step], findings: &mut Vec<Finding>) {
+    for loss in check::losses(path, steps) {
         let Some(step) = steps.get_mut(loss.step - 1) else { continue };
         if loss.absolute || (step.danger.is_none() && step.verb != Verb::Delete) {
             findings.push(Finding {

@@ -4,7 +4,9 @@ use lockstep::engine::apply::{Ended, Wishes, apply};
 use lockstep::engine::observe::Observation;
 use lockstep::kinds;
 use lockstep::model::api::Method;
-use lockstep::model::plan::{Facts, Finding, Level, Plan, Stage};
+use lockstep::model::facts::Facts;
+use lockstep::model::login_path::LoginPath;
+use lockstep::model::plan::{Finding, Level, Plan, Stage};
 use lockstep::plan::check;
 use lockstep::port::Port;
 use lockstep::shell::in_process::Stop;
@@ -580,10 +582,11 @@ fn a_provider_that_nothing_sends_by_yet_is_not_called_the_tenants_way_to_send() 
 }
 
 /// What is known of the delivery path before the first step.
-fn facts_of(observation: &Observation) -> Facts {
+fn path_of(observation: &Observation) -> LoginPath {
     let kind = |address: &str| kinds::by_name(address.split('.').next().unwrap_or_default());
     let seen = observation.seen.iter();
-    seen.filter_map(|(address, seen)| Some(kind(address)?.facts(address, seen))).flatten().collect()
+    let facts: Facts = seen.filter_map(|(at, seen)| Some(kind(at)?.facts(at, seen))).flatten().collect();
+    LoginPath::from(&facts)
 }
 
 /// The plan with two neighbouring steps in the other order.
@@ -634,8 +637,7 @@ fn the_proof_refuses_every_unsafe_swap() {
             let plan = swapped(&observation.plan, first);
             let (one, other) = (&plan.steps[first], &plan.steps[first + 1]);
             let pair = format!("{} {} before {} {}", one.what, one.address, other.what, other.address);
-            let facts = facts_of(&observation);
-            let lost = check::losses(&facts, &plan.steps);
+            let lost = check::losses(&path_of(&observation), &plan.steps);
             observation.plan = plan;
             let session = bench.stack.session(false);
             let task =

@@ -274,8 +274,11 @@ fn a_further_stream_is_paused_without_danger_and_carries_no_feedback() {
     bed.applied();
     bed.manifest = valid(FULL, &[paused]);
     let plan = bed.observe().plan;
-    let steps: Vec<_> =
-        plan.steps.iter().map(|s| (s.address.as_str(), s.danger.as_deref(), s.effects.len())).collect();
+    let steps: Vec<_> = plan
+        .steps
+        .iter()
+        .map(|s| (s.address.as_str(), s.danger.as_deref(), s.effects.iter().len()))
+        .collect();
     assert_eq!(steps, [("log_stream.siem", None, 0)]);
     bed.applied();
     assert_eq!(bed.with_twin(|twin| siem(twin).status.clone()), "paused");

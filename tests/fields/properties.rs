@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use lockstep::kinds::{self, Seen};
+use lockstep::model::facts::Fact;
 use lockstep::model::field::flat;
 
 use super::bed::{FULL, declared_fields};
@@ -341,8 +342,10 @@ fn managed() -> BTreeSet<Property> {
 fn factor_on_the_wire(key: &str) -> String {
     let kind = kinds::by_name("mfa_factor").expect("a kind");
     let facts = kind.facts(&format!("mfa_factor.{key}"), &Seen::default());
-    let fact = facts.keys().next().expect("one fact for each factor");
-    fact.trim_start_matches("factor.").to_owned()
+    match facts.iter().next() {
+        Some(Fact::Factor(factor, _)) => factor.word().to_owned(),
+        other => panic!("{other:?} is no fact of a factor"),
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod laws;
 mod manifests;
 mod model;
 #[cfg(test)]
-mod mutants;
+pub mod mutants;
 mod operators;
 mod procs;
 pub mod report;

@@ -13,15 +13,14 @@ use super::{Action, POST_LOGIN};
 use crate::kinds::{Done, Hint, PUT_BACK, Run, Seen, is_id, step, text};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::facts::{ActionState, Fact, Facts};
 use crate::model::ledger::{Entry, Last, Ownership, compact, same_mark};
-use crate::model::plan::{Facts, Finding, Level, Step, Verb};
+use crate::model::plan::{Finding, Level, Step, Verb};
 use crate::model::value::Value;
 use crate::port::{Reader, Writer};
 
 /// Field of what is put back: the id of the version that ran.
 pub(super) const VERSION: &str = "deployed_version";
-/// Fact: what sends is a version that a destroy brought back, and whether it still works nobody can prove.
-pub const FACT: &str = "former";
 /// Note of an entry: the id of the version that this stack made of the former one.
 const BACK: &str = "back";
 /// What a step of this module is called in its `op`.
@@ -190,15 +189,11 @@ pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> O
          whether they still work nobody can prove, and where they do not, {}",
         row.stops
     ));
-    step.effects = Facts::from([
-        (row.fact.to_owned(), json!("deployed")),
-        (format!("{}.limits", row.name), Json::Null),
-        ("service".to_owned(), Json::Null),
-    ]);
+    step.effects = Facts::from([(row.fact)(ActionState::Deployed), (row.limits)(None), Fact::Service(None)]);
     if row.name != POST_LOGIN.name {
-        step.effects.insert(FACT.to_owned(), json!(true));
+        step.effects.insert(Fact::Former(true));
     }
-    step.effects.extend((row.told)(text(&seen.raw["former"], "code")));
+    step.effects.insert((row.told)(text(&seen.raw["former"], "code")));
     Some(step)
 }
 

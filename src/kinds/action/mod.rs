@@ -23,10 +23,12 @@ use super::{
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
+use crate::model::facts::{ActionState, Fact, Facts, Provider};
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Last, Ownership};
+use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -75,10 +77,12 @@ pub struct Action {
     pub code: fn(&Manifest, String) -> Value,
     /// Checks of this row alone.
     pub check: fn(&Manifest, &mut Vec<Problem>),
-    /// Fact that says what state the Action is in.
-    pub fact: &'static str,
-    /// Facts that a deployed version of a code says.
-    pub told: fn(&str) -> Facts,
+    /// The state of the Action, as a fact.
+    pub fact: fn(ActionState) -> Fact,
+    /// The rate limits that its code passes, as a fact.
+    pub limits: fn(Option<Vec<String>>) -> Fact,
+    /// The fact that a deployed version of a code says.
+    pub told: fn(&str) -> Fact,
     /// What users notice of a deployment, in words.
     pub danger: fn(&Diff<'_>) -> Option<String>,
     /// What stops where its code does not work, in words.
@@ -120,7 +124,6 @@ impl Action {
         seen.raw["on_trigger"] = json!(has_trigger(action, self.trigger.id));
         let live = &action["deployed_version"];
         if live.is_object() {
-            seen.raw["told"] = json!((self.told)(text(live, "code")));
             seen.raw["live"] = former::content(live);
             seen.raw["live_at"] = json!(text(live, "created_at"));
         }
@@ -371,8 +374,8 @@ impl Kind for Action {
         })
     }
 
-    fn stays(&self, _step: &Step, _before: &Facts, after: &Facts) -> Option<(Level, String)> {
-        let sends = self.name == PHONE.name && after.get("provider") == Some(&json!("custom"));
+    fn stays(&self, _step: &Step, _before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
+        let sends = self.name == PHONE.name && after.provider.is(&Provider::Custom);
         sends.then(|| (Level::Blocker, format!("{KEEPS} still sends through this Action")))
     }
 
@@ -406,7 +409,7 @@ impl Kind for Action {
             let mut step = diff.step(verb, self.stages.draft, what, op);
             step.creates = !seen.exists;
             if !seen.exists {
-                step.effects = Facts::from([(self.fact.to_owned(), json!("draft"))]);
+                step.effects = Facts::from([(self.fact)(ActionState::Draft)]);
             }
             step.reason = if !seen.exists {
                 "it does not exist".into()
@@ -432,9 +435,8 @@ impl Kind for Action {
             } else {
                 "the draft is ahead of what runs".into()
             };
-            step.effects = Facts::from([(self.fact.to_owned(), json!("deployed"))]);
             let code = diff.want.desired.get("code").and_then(Value::as_str).unwrap_or_default();
-            step.effects.extend((self.told)(code));
+            step.effects = Facts::from([(self.fact)(ActionState::Deployed), (self.told)(code)]);
             step.danger = (self.danger)(diff);
             steps.push(step);
         }
@@ -456,7 +458,7 @@ impl Kind for Action {
         let op = json!({ "do": "delete", "force": !entry.unproven });
         let mut step = step(address, self.name, Verb::Delete, self.stages.remove, "delete the Action", op);
         step.reason = "it was created by this stack".into();
-        step.effects = Facts::from([(self.fact.to_owned(), json!("absent"))]);
+        step.effects = Facts::from([(self.fact)(ActionState::Absent)]);
         vec![step]
     }
 
@@ -490,20 +492,19 @@ impl Kind for Action {
 
     fn facts(&self, _address: &str, seen: &Seen) -> Facts {
         let state = if !seen.exists {
-            "absent"
+            ActionState::Absent
         } else if seen.raw_text("deployed_version").is_empty() {
-            "draft"
+            ActionState::Draft
         } else {
-            "deployed"
+            ActionState::Deployed
         };
-        let mut facts = Facts::from([(self.fact.to_owned(), json!(state))]);
-        let told = seen.raw["told"].as_object();
-        facts.extend(told.into_iter().flatten().map(|(fact, value)| (fact.clone(), value.clone())));
+        let live = Some(&seen.raw["live"]).filter(|live| live.is_object());
         let former = &seen.raw["former"];
-        if self.name != POST_LOGIN.name && former["is_back"] == json!(true) && former["code"].is_string() {
-            facts.insert(former::FACT.to_owned(), json!(true));
-        }
-        facts
+        let is_former =
+            self.name != POST_LOGIN.name && former["is_back"] == json!(true) && former["code"].is_string();
+        let told = live.map(|live| (self.told)(text(live, "code")));
+        let former = is_former.then_some(Fact::Former(true));
+        [(self.fact)(state)].into_iter().chain(told).chain(former).collect()
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {

@@ -3,6 +3,7 @@
 use super::{Action, Company, Stages, Trigger, rules};
 use crate::builtin;
 use crate::kinds::{Leaving, code_limits, handed_on, legacy};
+use crate::model::facts::Fact;
 use crate::model::field::{FIELD, Field, Releases, Section, Type};
 use crate::model::plan::Stage;
 use crate::model::value::Value;
@@ -29,8 +30,9 @@ pub static PHONE: Action = Action {
     wanted: |manifest| manifest.section("action").is_some() && !legacy::is_legacy(manifest),
     code: |manifest, code| Value::text(code_limits::fill(manifest, code)),
     check: |_, _| (),
-    fact: "action",
-    told: code_limits::told,
+    fact: Fact::Action,
+    limits: Fact::ActionLimits,
+    told: |code| Fact::ActionLimits(code_limits::names(code)),
     danger: |_| None,
     stops: "codes by SMS stop, voice codes stop, and phone messages of the tenant stop",
     ready: Some(handed_on::ready_to_deploy),
@@ -59,8 +61,9 @@ pub static LEGACY: Action = Action {
         Value::text(code_limits::fill(manifest, legacy.map_or(code, str::to_owned)))
     },
     check: |_, _| (),
-    fact: "legacy_action",
-    told: code_limits::told_legacy,
+    fact: Fact::LegacyAction,
+    limits: Fact::LegacyLimits,
+    told: |code| Fact::LegacyLimits(code_limits::names(code)),
     danger: |_| None,
     stops: "codes by SMS stop, voice codes stop, and phone messages of the tenant stop",
     ready: Some(handed_on::ready_to_deploy),
@@ -84,7 +87,8 @@ pub static POST_LOGIN: Action = Action {
     wanted: |manifest| manifest.section("mfa.post_login").is_some(),
     code: rules::built,
     check: rules::check,
-    fact: "rules.action",
+    fact: Fact::RulesAction,
+    limits: Fact::RulesLimits,
     told: rules::told,
     danger: rules::danger_of_deploy,
     stops: "logins that it decides about fail, of users enrolled with any factor",

@@ -17,9 +17,9 @@ use crate::kinds::settings::{MFA_FACTOR, POST_LOGIN_FACTORS, delivers};
 use crate::kinds::{Diff, Run, array, handed_on, object, text};
 use crate::model::call::{Api, Failed, Get};
 use crate::model::event::Event;
+use crate::model::facts::{Demands, Fact, Factor};
 use crate::model::field::{FIELD, Field, Type};
 use crate::model::manifest::Manifest;
-use crate::model::plan::Facts;
 use crate::model::value::Value;
 use crate::port::{Reader, join_all};
 
@@ -203,10 +203,13 @@ fn read(code: &str) -> Option<Vec<Json>> {
 }
 
 /// What a code demands when it runs: `rules` holds the factors (as the tenant names them) that users can enrol, by
-/// name of the rule. Null for code of another form, from which nothing is claimed.
-pub(super) fn told(code: &str) -> Facts {
-    let Some(rules) = read(code) else { return Facts::from([("rules".to_owned(), Json::Null)]) };
-    let mut demands = Map::new();
+/// name of the rule. `None` for code of another form, from which nothing is claimed.
+pub(super) fn told(code: &str) -> Fact {
+    Fact::Rules(read(code).map(|rules| demanded(&rules)))
+}
+
+fn demanded(rules: &[Json]) -> Demands {
+    let mut demands = Demands::default();
     for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| text(rule, "require") != "mfa_if_enrolled")
     {
         let factors: Vec<&str> =
@@ -214,14 +217,14 @@ pub(super) fn told(code: &str) -> Facts {
         let accepted = FACTORS
             .iter()
             .filter(|(_, ty, _, enrols)| *enrols && (factors.contains(&"any") || factors.contains(ty)));
-        let wires: Vec<&str> = accepted.map(|(_, _, wire, _)| *wire).collect();
+        let wires = accepted.map(|(_, _, wire, _)| (*wire).into()).collect();
         let name = match text(rule, "name") {
             "" => format!("number {}", at + 1),
             name => name.to_owned(),
         };
-        demands.insert(name, json!(wires));
+        demands.insert(name, wires);
     }
-    Facts::from([("rules".to_owned(), Json::Object(demands))])
+    demands
 }
 
 /// How an Action asks for a second factor ("Auth0 docs, post-login api object", 2026-08).
@@ -329,16 +332,11 @@ pub(in crate::kinds) fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<
             .collect();
         let code =
             built(run.manifest, run.manifest.text(POST_LOGIN.section, "code").unwrap_or_default().into());
-        let demands = told(code.as_str().unwrap_or_default()).remove("rules").unwrap_or_default();
+        let demands = read(code.as_str().unwrap_or_default()).map(|rules| demanded(&rules));
         let (mut by_phone, mut also_by_phone) = (false, false);
-        for (name, accepted) in demands.as_object().into_iter().flatten() {
-            let usable: Vec<&str> = accepted
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Json::as_str)
-                .filter(|wire| on.contains(wire))
-                .collect();
+        for (name, accepted) in demands.unwrap_or_default().0 {
+            let usable: Vec<&str> =
+                accepted.iter().map(Factor::word).filter(|wire| on.contains(wire)).collect();
             if usable.is_empty() {
                 return Err(Failed::NotDone(format!(
                     "no factor that meets the rule {name} is on any more, and it would lock users out; plan again"
@@ -589,8 +587,8 @@ mod tests {
             ]
         );
         let every = ["otp", "sms", "push-notification", "webauthn-platform", "webauthn-roaming"];
-        let demands = json!({ "a.b": every, "x": ["sms", "push-notification"] });
-        assert_eq!(told(&code), Facts::from([("rules".to_owned(), demands)]));
+        let demands = serde_json::from_value(json!({ "a.b": every, "x": ["sms", "push-notification"] }));
+        assert_eq!(told(&code), Fact::Rules(demands.ok()));
         // Only the rules differ, and a second pass changes nothing.
         assert_eq!(split(&code).map(|(a, _, b)| (a, b)), split(CODE).map(|(a, _, b)| (a, b)));
         let again = built(&manifest(&[]), code).as_str().map(str::to_owned);
@@ -599,7 +597,6 @@ mod tests {
 
     #[test]
     fn code_of_another_form_claims_nothing() {
-        let unknown = Facts::from([("rules".to_owned(), Json::Null)]);
         for code in [
             "",
             "exports.onExecutePostLogin = () => {};",
@@ -607,10 +604,10 @@ mod tests {
             &format!("{BEGIN}\nconst RULES = [...more];\n{END}"),
             &format!("{BEGIN}\nlet RULES = [];\n{END}"),
         ] {
-            assert_eq!(told(code), unknown, "{code}");
+            assert_eq!(told(code), Fact::Rules(None), "{code}");
         }
         let own = format!("  {BEGIN}\nconst RULES = [\n]\n  {END}\nrest");
-        assert_eq!(told(&own), Facts::from([("rules".to_owned(), json!({}))]));
+        assert_eq!(told(&own), Fact::Rules(Some(Demands::default())));
     }
 
     #[test]

@@ -21,10 +21,11 @@ use serde_json::{Value as Json, json};
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task};
 use crate::diag::Problem;
 use crate::model::call::{Failed, Get};
+use crate::model::facts::Facts;
 use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Finding, Step};
+use crate::model::plan::{Finding, Step};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 

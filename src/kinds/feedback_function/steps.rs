@@ -5,8 +5,9 @@ use serde_json::{Value as Json, json};
 use super::section::{environment_name, unique_name};
 use super::{CURRENT, NAME, PREVIOUS, wire};
 use crate::kinds::{Diff, Seen, added, step, text};
+use crate::model::facts::{Fact, Facts, FunctionState};
 use crate::model::ledger::{Entry, Ownership};
-use crate::model::plan::{Facts, Finding, Stage, Step, Verb};
+use crate::model::plan::{Finding, Stage, Step, Verb};
 use crate::model::value::Value;
 
 /// Fields that need an upload, and those that need a build besides.
@@ -22,19 +23,14 @@ pub(super) fn facts(seen: &Seen) -> Facts {
         return Facts::new();
     }
     let state = match (seen.exists, seen.attrs.get("deployed")) {
-        (false, _) => "absent",
-        (true, Some(Value::Known(Json::Bool(true)))) => "deployed",
-        (true, _) => "undeployed",
-    };
-    let mut facts = Facts::from([("function".to_owned(), json!(state))]);
-    if seen.exists && !seen.attrs.contains_key("deployed") {
+        (false, _) => Some(FunctionState::Absent),
+        (true, Some(Value::Known(Json::Bool(true)))) => Some(FunctionState::Deployed),
+        (true, Some(_)) => Some(FunctionState::Undeployed),
         // On its way out it is not looked at so closely, and what is not known may well serve.
-        facts.remove("function");
-    }
-    if let Some(url) = seen.ids.get("url") {
-        facts.insert("function.url".into(), json!(url));
-    }
-    facts
+        (true, None) => None,
+    };
+    let url = seen.ids.get("url").map(|url| Fact::FunctionUrl(url.clone()));
+    state.map(Fact::Function).into_iter().chain(url).collect()
 }
 
 pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
@@ -125,10 +121,8 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     }
     if let Some(last) = steps.last_mut().filter(|_| deploys) {
         let url = seen.ids.get("url").map_or(URL_TO_COME, String::as_str);
-        last.effects = Facts::from([
-            ("function".to_owned(), json!("deployed")),
-            ("function.url".to_owned(), json!(url)),
-        ]);
+        last.effects =
+            Facts::from([Fact::Function(FunctionState::Deployed), Fact::FunctionUrl(url.to_owned())]);
     }
     if changed("include_credentials")
         && let Some(step) = steps.iter_mut().find(|step| step.op["do"] == "settings")
@@ -227,7 +221,7 @@ pub(super) fn removal(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
     };
     step.danger =
         Some(format!("the Function's URL never comes back, and everything in the service goes{also}"));
-    step.effects = Facts::from([("function".to_owned(), json!("absent"))]);
+    step.effects = Facts::from([Fact::Function(FunctionState::Absent)]);
     vec![step]
 }
 
@@ -259,7 +253,7 @@ fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
             let mut step = step(address, NAME, Verb::Update, Stage::RemoveFunction, &what, op);
             step.reason = "this stack set it".into();
             step.danger = Some("the Function that stays cannot report to Verify without it".into());
-            step.effects = Facts::from([("function".to_owned(), json!("undeployed"))]);
+            step.effects = Facts::from([Fact::Function(FunctionState::Undeployed)]);
             steps.push(step);
         }
     }

@@ -2,12 +2,13 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Before, SETTING, Setting, Shape, known, one};
+use super::{Before, SETTING, Setting, Shape, known, one, words};
 use crate::kinds::{Diff, array, set_of, text};
 use crate::model::api::Method;
 use crate::model::call::Failed;
+use crate::model::facts::Fact;
 use crate::model::field::{FIELD, Field, Section, Type};
-use crate::model::plan::{Facts, Stage};
+use crate::model::plan::Stage;
 use crate::model::value::{Attrs, Value};
 use crate::port::Reader;
 
@@ -75,9 +76,7 @@ pub static MFA_FACTOR: Setting = Setting {
         let path = format!("/api/v2/guardian/factors/{}", wire_factor(address));
         (Method::Put, path, json!({ "enabled": known(attrs, "enabled") }))
     },
-    facts: |address, attrs| {
-        Facts::from([(format!("factor.{}", wire_factor(address)), known(attrs, "enabled"))])
-    },
+    fact: Some(("enabled", |address, on| Fact::Factor(wire_factor(address).into(), on.as_bool()))),
     weigh: |address, _, to| {
         if known(to, "enabled") == json!(true) {
             return (Stage::SwitchOn, None);
@@ -125,7 +124,7 @@ pub static MESSAGE_TYPES: Setting = Setting {
         let body = json!({ "message_types": known(attrs, "message_types") });
         (Method::Put, "/api/v2/guardian/factors/phone/message-types".into(), body)
     },
-    facts: |_, attrs| Facts::from([("message_types".to_owned(), known(attrs, "message_types"))]),
+    fact: Some(("message_types", |_, types| Fact::MessageTypes(words(types)))),
     weigh: |_, from, to| {
         let (old, new) = (known(from, "message_types"), known(to, "message_types"));
         let missing = |a: &Json, b: &Json| -> Vec<String> {

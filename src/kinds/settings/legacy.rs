@@ -9,9 +9,10 @@ use crate::diag::{Problem, codes};
 use crate::kinds::{Leaving, Resource, Seen, legacy, text};
 use crate::model::api::Method;
 use crate::model::call::Failed;
+use crate::model::facts::Fact;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, Level, Stage};
+use crate::model::plan::{Level, Stage};
 use crate::model::value::{Attrs, Value};
 use crate::port::Reader;
 
@@ -71,7 +72,7 @@ pub static SELECTED_PROVIDER: Setting = Setting {
     expects: &["provider"],
     parse: |_, reply| Attrs::from([("provider".to_owned(), Value::text(text(reply, "provider")))]),
     write: |_, attrs| (Method::Put, SELECTED.into(), json!({ "provider": known(attrs, "provider") })),
-    facts: |_, attrs| Facts::from([("selected".to_owned(), known(attrs, "provider"))]),
+    fact: Some(("provider", |_, word| Fact::Selected(word.as_str().map(Into::into)))),
     weigh: |_, from, to| {
         let former = from.get("provider").and_then(Value::as_str).unwrap_or_default();
         if to.get("provider").and_then(Value::as_str) == Some(HOOK) {

@@ -2,12 +2,13 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{SETTING, Setting, known};
+use super::{SETTING, Setting};
 use crate::diag::{Problem, codes};
 use crate::kinds::Resource;
 use crate::model::api::Method;
+use crate::model::facts::Fact;
 use crate::model::field::{FIELD, Field, Section, Type};
-use crate::model::plan::{Facts, Stage};
+use crate::model::plan::Stage;
 use crate::model::value::{Attrs, Value};
 
 static LOGIN_SECTION: Section = Section {
@@ -91,7 +92,7 @@ pub static UNIVERSAL_LOGIN: Setting = Setting {
         }
         (Method::Patch, "/api/v2/prompts".into(), body)
     },
-    facts: |_, attrs| Facts::from([("login".to_owned(), known(attrs, "experience"))]),
+    fact: Some(("experience", |_, word| Fact::Login(word.as_str().map(Into::into)))),
     weigh: |_, from, to| {
         let danger = match (
             from.get("experience").and_then(Value::as_str),

@@ -25,10 +25,12 @@ use crate::diag::Problem;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::event::Event;
+use crate::model::facts::{Fact, Facts};
 use crate::model::field::Section;
 use crate::model::ledger::Entry;
+use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Facts, FieldChange, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{FieldChange, Finding, Level, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -42,6 +44,14 @@ pub use policy::MFA_POLICY;
 pub use post_login::POST_LOGIN_FACTORS;
 pub use protection::PHONE_PROTECTION;
 pub use unified::UNIFIED_PHONE;
+
+/// The name of a field, and the fact that its value is, for one address. A value of another type could not be read.
+type Says = (&'static str, fn(&str, &Json) -> Fact);
+
+/// The words in a list.
+fn words<T: for<'a> From<&'a str>>(list: &Json) -> Option<Vec<T>> {
+    Some(list.as_array()?.iter().filter_map(Json::as_str).map(T::from).collect())
+}
 
 /// One row: a switch-like kind as data and small pure functions.
 pub struct Setting {
@@ -60,8 +70,8 @@ pub struct Setting {
     parse: fn(&str, &Json) -> Attrs,
     /// Method, path and body of the write, for one address and the values to set.
     write: fn(&str, &Attrs) -> (Method, String, Json),
-    /// Facts that the attributes say.
-    facts: fn(&str, &Attrs) -> Facts,
+    /// What a field says of the login's delivery path, if one does.
+    fact: Option<Says>,
     /// Stage and danger of going from the observed to the new attributes.
     weigh: fn(&str, &Attrs, &Attrs) -> (Stage, Option<String>),
     /// Scope that the write needs.
@@ -99,7 +109,7 @@ const SETTING: Setting = Setting {
     expects: &[],
     parse: |_, _| Attrs::new(),
     write: |_, _| (Method::Patch, String::new(), Json::Null),
-    facts: |_, _| Facts::new(),
+    fact: None,
     weigh: |_, _, _| (Stage::Tenant, None),
     scopes: &[],
     before: Before::Nothing,
@@ -262,7 +272,9 @@ impl Setting {
                 .join(", "),
         };
         // What the step does not set stays as it is known.
-        step.effects = (self.facts)(address, to).into_iter().filter(|(_, value)| !value.is_null()).collect();
+        let value = |field: &str| to.get(field).and_then(Value::known).filter(|value| !value.is_null());
+        let says = |(field, says): Says| value(field).map(|value| says(address, value));
+        step.effects = self.fact.and_then(says).into_iter().collect();
         step.danger = danger;
         step
     }
@@ -481,10 +493,10 @@ impl Kind for Setting {
         self.scopes
     }
 
-    fn stays(&self, step: &Step, before: &Facts, _after: &Facts) -> Option<(Level, String)> {
+    fn stays(&self, step: &Step, before: &LoginPath, _after: &LoginPath) -> Option<(Level, String)> {
         // No types at all are taken with the factor off.
         let some = self.name == MESSAGE_TYPES.name && known(&values(step), "message_types") != json!([]);
-        let off = some && before.get("factor.sms") == Some(&json!(false));
+        let off = some && before.phone_is_on() == Some(false);
         let why = "the phone factor is off, and without it the API takes no message types";
         off.then(|| (Level::Warning, why.into()))
     }
@@ -495,13 +507,9 @@ impl Kind for Setting {
 
     fn facts(&self, address: &str, seen: &Seen) -> Facts {
         let all = seen.raw.get("factors").and_then(Json::as_array);
-        let mut facts: Facts = all
-            .into_iter()
-            .flatten()
-            .map(|factor| (format!("factor.{}", text(factor, "name")), factor["enabled"].clone()))
-            .collect();
-        facts.extend((self.facts)(address, &seen.attrs));
-        facts
+        let factor = |one: &Json| Fact::Factor(text(one, "name").into(), one["enabled"].as_bool());
+        let own = self.fact.map(|(field, says)| says(address, &known(&seen.attrs, field)));
+        all.into_iter().flatten().map(factor).chain(own).collect()
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {

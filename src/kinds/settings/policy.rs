@@ -2,11 +2,12 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Before, SETTING, Setting, Shape, known, one};
+use super::{Before, SETTING, Setting, Shape, one};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
+use crate::model::facts::Fact;
 use crate::model::field::{FIELD, Field, Section, Type};
-use crate::model::plan::{Facts, Stage};
+use crate::model::plan::Stage;
 use crate::model::value::{Attrs, Value};
 
 static MFA_SECTION: Section = Section {
@@ -70,7 +71,7 @@ pub static MFA_POLICY: Setting = Setting {
         };
         (Method::Put, "/api/v2/guardian/policies".into(), policies)
     },
-    facts: |_, attrs| Facts::from([("policy".to_owned(), known(attrs, "policy"))]),
+    fact: Some(("policy", |_, word| Fact::Policy(word.as_str().map(Into::into)))),
     weigh: |_, from, to| {
         let rank = |attrs: &Attrs| match attrs.get("policy").and_then(Value::as_str) {
             Some("never") => 0,

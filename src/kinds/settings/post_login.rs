@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::{SETTING, Setting, Shape, known, one};
 use crate::model::api::Method;
-use crate::model::plan::{Facts, Stage};
+use crate::model::facts::Fact;
+use crate::model::plan::Stage;
 use crate::model::value::{Attrs, Value};
 
 /// Wanted exactly while the manifest has rules for logins.
@@ -36,7 +37,7 @@ pub static POST_LOGIN_FACTORS: Setting = Setting {
         let body = json!({ "customize_mfa_in_postlogin_action": known(attrs, "enabled") });
         (Method::Patch, "/api/v2/tenants/settings".into(), body)
     },
-    facts: |_, attrs| Facts::from([("customize".to_owned(), known(attrs, "enabled"))]),
+    fact: Some(("enabled", |_, on| Fact::Customize(on.as_bool()))),
     weigh: |_, _, to| {
         if known(to, "enabled") == json!(true) {
             let danger = "Actions decide which factor a login is asked for: the policy `always` no longer asks by \

@@ -6,7 +6,8 @@ use super::{Before, SETTING, Setting, Shape, known, one};
 use crate::kinds::Seen;
 use crate::model::api::Method;
 use crate::model::call::Failed;
-use crate::model::plan::{Facts, Level, Stage};
+use crate::model::facts::Fact;
+use crate::model::plan::{Level, Stage};
 use crate::model::value::{Attrs, Value};
 use crate::port::Reader;
 
@@ -31,7 +32,7 @@ pub static UNIFIED_PHONE: Setting = Setting {
         let body = json!({ "phone_consolidated_experience": known(attrs, "enabled") });
         (Method::Patch, "/api/v2/tenants/settings".into(), body)
     },
-    facts: |_, attrs| Facts::from([("unified".to_owned(), known(attrs, "enabled"))]),
+    fact: Some(("enabled", |_, on| Fact::Unified(on.as_bool()))),
     weigh: |_, _, _| {
         let danger = "the tenant leaves the legacy phone set-up for good: Actions on send-phone-message and the legacy \
                       provider are no longer used for MFA";

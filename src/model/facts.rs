@@ -1,0 +1,376 @@
+//! What kinds report of the login's delivery path, and what steps change of it: one fact for each part. In the JSON of a
+//! plan, facts are an object: the part's name, and its value.
+
+use std::mem::discriminant;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde_json::{Map, Value as Json, json};
+
+/// One part, as it was seen or as a step leaves it. `None`: it was looked for and could not be read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// When the tenant asks for a second factor.
+    Policy(Option<Policy>),
+    /// Whether a factor is on. In JSON `factor.<name>`.
+    #[serde(skip)]
+    Factor(Factor, Option<bool>),
+    MessageTypes(Option<Vec<Channel>>),
+    /// Who sends for the tenant's phone provider.
+    Provider(Provider),
+    #[serde(rename = "provider.methods")]
+    Methods(Vec<Delivery>),
+    /// Whether the unified phone experience is on.
+    Unified(Option<bool>),
+    /// Who sends in the legacy set-up.
+    Selected(Option<Sender>),
+    Action(ActionState),
+    LegacyAction(ActionState),
+    /// The post-login Action that has the rules.
+    #[serde(rename = "rules.action")]
+    RulesAction(ActionState),
+    Bound(Binding),
+    LegacyBound(Binding),
+    #[serde(rename = "rules.bound")]
+    RulesBound(Binding),
+    /// The rate limits that the deployed code passes to Verify.
+    #[serde(rename = "action.limits")]
+    ActionLimits(Option<Vec<String>>),
+    #[serde(rename = "legacy_action.limits")]
+    LegacyLimits(Option<Vec<String>>),
+    /// A post-login Action passes none; where its former version comes back, what it passes is not known.
+    #[serde(rename = "mfa_post_login.limits")]
+    RulesLimits(Option<Vec<String>>),
+    /// Whether a rate limit is there. In JSON `limit.<name>`.
+    #[serde(skip)]
+    Limit(String, bool),
+    /// Whether the Verify service is there and takes the tenant's codes.
+    Service(Option<bool>),
+    /// The log stream that tells the receiver which codes were used.
+    Feedback(Stream),
+    #[serde(rename = "feedback.endpoint")]
+    Endpoint(String),
+    Function(FunctionState),
+    #[serde(rename = "function.url")]
+    FunctionUrl(String),
+    Login(Option<Login>),
+    /// Which factors other people's post-login Actions ask for, by name of the Action; none named: it may ask for any.
+    Others(Option<Demands>),
+    /// Whether post-login Actions may ask for factors.
+    Customize(Option<bool>),
+    /// The factors that meet a rule, by name of the rule, as the code that runs has it.
+    Rules(Option<Demands>),
+    /// What sends is a version that a destroy brought back, and whether it still works nobody can prove.
+    Former(bool),
+}
+
+/// What stands of an Action of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionState {
+    Absent,
+    Draft,
+    Deployed,
+}
+
+/// What stands of the Function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FunctionState {
+    Absent,
+    Undeployed,
+    Deployed,
+}
+
+/// Whether an Action is in the list of its trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Json", into = "Json")]
+pub enum Binding {
+    Bound,
+    Unbound,
+    /// The tenant did not take the binding; the Action may be called all the same.
+    Refused,
+}
+
+impl From<Binding> for Json {
+    fn from(binding: Binding) -> Json {
+        if binding == Binding::Refused { json!("refused") } else { json!(binding == Binding::Bound) }
+    }
+}
+
+impl TryFrom<Json> for Binding {
+    type Error = &'static str;
+
+    fn try_from(json: Json) -> Result<Binding, &'static str> {
+        let all = [Binding::Bound, Binding::Unbound, Binding::Refused];
+        all.into_iter().find(|binding| json == Json::from(*binding)).ok_or("no state of a binding")
+    }
+}
+
+/// Enums of an API's words; a word that it did not have when this was written is kept as it is.
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub enum $name { $($variant,)* Other(String) }
+
+        impl $name {
+            pub fn word(&self) -> &str {
+                match self { $($name::$variant => $word,)* $name::Other(word) => word }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> $name {
+                match word { $($word => $name::$variant,)* word => $name::Other(word.to_owned()) }
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> $name {
+                word.as_str().into()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.word().to_owned()
+            }
+        }
+    )*};
+}
+
+words! {
+    /// When a second factor is asked for.
+    Policy { Always = "always", Adaptive = "adaptive", Never = "never" }
+    /// A second factor, by the tenant's name for it.
+    Factor {
+        Duo = "duo", Email = "email", Otp = "otp", Phone = "sms", Push = "push-notification",
+        RecoveryCode = "recovery-code", WebauthnPlatform = "webauthn-platform", WebauthnRoaming = "webauthn-roaming"
+    }
+    /// How a code comes to a phone; Guardian calls it a message type.
+    Channel { Sms = "sms", Voice = "voice" }
+    /// How the phone provider delivers.
+    Delivery { Text = "text", Voice = "voice" }
+    /// Who sends for the phone provider: our Action (`Custom`) or a vendor.
+    Provider { Absent = "absent", Custom = "custom", Disabled = "disabled" }
+    /// Who sends in the legacy set-up: an Action (`Hook`), Auth0's own sender for trials, or a vendor.
+    Sender { Auth0 = "auth0", Hook = "phone-message-hook" }
+    /// State of a log stream.
+    Stream { Absent = "absent", Active = "active", Paused = "paused", Suspended = "suspended" }
+    /// Which login pages the tenant has.
+    Login { Classic = "classic", New = "new" }
+}
+
+/// By name, as the tenant sorts them.
+impl Ord for Factor {
+    fn cmp(&self, other: &Factor) -> std::cmp::Ordering {
+        self.word().cmp(other.word())
+    }
+}
+
+impl PartialOrd for Factor {
+    fn partial_cmp(&self, other: &Factor) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Factors by the name of what asks for them, in the order of the code or of the trigger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demands(pub Vec<(String, Vec<Factor>)>);
+
+impl Demands {
+    /// Of two with one name the second counts, in the place of the first.
+    pub fn insert(&mut self, name: String, factors: Vec<Factor>) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = factors,
+            None => self.0.push((name, factors)),
+        }
+    }
+}
+
+impl Serialize for Demands {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, factors)| (name, factors)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Demands {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Demands, D::Error> {
+        let read = |(name, factors)| Ok((name, serde_json::from_value(factors).map_err(D::Error::custom)?));
+        Map::deserialize(deserializer)?.into_iter().map(read).collect::<Result<_, _>>().map(Demands)
+    }
+}
+
+impl Fact {
+    /// Whether both speak of the same part.
+    fn is_of(&self, other: &Fact) -> bool {
+        match (self, other) {
+            (Fact::Factor(one, _), Fact::Factor(other, _)) => one == other,
+            (Fact::Limit(one, _), Fact::Limit(other, _)) => one == other,
+            _ => discriminant(self) == discriminant(other),
+        }
+    }
+
+    /// The part's name and its value, in JSON.
+    fn entry(&self) -> Result<(String, Json), serde_json::Error> {
+        match self {
+            Fact::Factor(factor, on) => Ok((format!("factor.{}", factor.word()), json!(on))),
+            Fact::Limit(name, is_there) => Ok((format!("limit.{name}"), json!(is_there))),
+            fact => match serde_json::to_value(fact)? {
+                Json::Object(one) => one.into_iter().next().ok_or_else(|| Error::custom("a fact of nothing")),
+                _ => Err(Error::custom("a fact without a value")),
+            },
+        }
+    }
+
+    fn read(name: String, value: Json) -> Result<Fact, serde_json::Error> {
+        match name.split_once('.') {
+            Some(("factor", factor)) => Ok(Fact::Factor(factor.into(), serde_json::from_value(value)?)),
+            Some(("limit", limit)) => Ok(Fact::Limit(limit.into(), serde_json::from_value(value)?)),
+            _ => serde_json::from_value(Json::Object(Map::from_iter([(name, value)]))),
+        }
+    }
+}
+
+/// Facts, one for each part: what is known, or what is different after a step.
+#[derive(Clone, Debug, Default)]
+pub struct Facts(Vec<Fact>);
+
+impl Facts {
+    pub fn new() -> Facts {
+        Facts::default()
+    }
+
+    /// In place of what was said of the same part.
+    pub fn insert(&mut self, fact: Fact) {
+        self.take(|known| known.is_of(&fact));
+        self.0.push(fact);
+    }
+
+    /// Where nothing was said of the same part.
+    pub fn add(&mut self, fact: Fact) {
+        if !self.any(|known| known.is_of(&fact)) {
+            self.0.push(fact);
+        }
+    }
+
+    /// Takes the first such fact out.
+    pub fn take(&mut self, is_it: impl Fn(&Fact) -> bool) -> Option<Fact> {
+        let at = self.0.iter().position(is_it)?;
+        Some(self.0.remove(at))
+    }
+
+    pub fn has(&self, fact: &Fact) -> bool {
+        self.0.contains(fact)
+    }
+
+    pub fn any(&self, is_it: impl FnMut(&Fact) -> bool) -> bool {
+        self.0.iter().any(is_it)
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Fact> {
+        self.0.iter()
+    }
+}
+
+/// The order in which they were said is no part of them.
+impl PartialEq for Facts {
+    fn eq(&self, other: &Facts) -> bool {
+        self.0.len() == other.0.len() && self.iter().all(|fact| other.has(fact))
+    }
+}
+
+impl Extend<Fact> for Facts {
+    fn extend<I: IntoIterator<Item = Fact>>(&mut self, facts: I) {
+        facts.into_iter().for_each(|fact| self.insert(fact));
+    }
+}
+
+impl FromIterator<Fact> for Facts {
+    fn from_iter<I: IntoIterator<Item = Fact>>(facts: I) -> Facts {
+        let mut all = Facts::new();
+        all.extend(facts);
+        all
+    }
+}
+
+impl<const N: usize> From<[Fact; N]> for Facts {
+    fn from(facts: [Fact; N]) -> Facts {
+        facts.into_iter().collect()
+    }
+}
+
+impl IntoIterator for Facts {
+    type Item = Fact;
+    type IntoIter = std::vec::IntoIter<Fact>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl Serialize for Facts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entries: Result<Vec<_>, _> = self.iter().map(Fact::entry).collect();
+        let mut entries = entries.map_err(serde::ser::Error::custom)?;
+        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+        serializer.collect_map(entries)
+    }
+}
+
+impl<'de> Deserialize<'de> for Facts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Facts, D::Error> {
+        let entries = Map::deserialize(deserializer)?.into_iter();
+        entries
+            .map(|(name, value)| Fact::read(name, value))
+            .collect::<Result<_, _>>()
+            .map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The form that saved plans have; a name or a value that changes here makes them stale.
+    const ALL: &str = r#"{
+        "action": "deployed", "action.limits": ["a", "b"], "bound": "refused", "customize": true,
+        "factor.carrier-pigeon": false, "factor.otp": true, "factor.sms": null, "feedback": "suspended",
+        "feedback.endpoint": "https://x.example/", "former": true, "function": "undeployed",
+        "function.url": "(the Function)", "legacy_action": "absent", "legacy_action.limits": null,
+        "legacy_bound": false, "limit.a.b": true, "login": "classic", "message_types": ["voice", "sms", "fax"],
+        "mfa_post_login.limits": null, "others": { "b": [], "a": ["otp", "sms"] }, "policy": "(a, b)",
+        "provider": "twilio", "provider.methods": ["text"], "rules": { "z": ["otp"], "a": [] },
+        "rules.action": "draft", "rules.bound": true, "selected": "phone-message-hook", "service": null, "unified": false
+    }"#;
+
+    #[test]
+    fn the_json_of_every_fact_is_read_and_written_as_it_was() {
+        let json: Json = serde_json::from_str(ALL).expect("JSON");
+        let facts: Facts = serde_json::from_str(ALL).expect("facts");
+        assert_eq!(serde_json::to_string(&facts).expect("JSON"), json.to_string());
+        assert_eq!(facts.0.len(), 29, "one for each");
+        let back: Facts = facts.iter().rev().cloned().collect();
+        assert_eq!(back, facts, "whatever the order");
+        assert!(facts.has(&Fact::Limit("a.b".into(), true)));
+        assert!(facts.has(&Fact::Factor(Factor::Phone, None)));
+        assert!(facts.has(&Fact::Bound(Binding::Refused)));
+    }
+
+    #[test]
+    fn what_is_no_fact_is_refused() {
+        for wrong in [
+            r#"{ "actoin": "deployed" }"#,
+            r#"{ "action": "deployd" }"#,
+            r#"{ "bound": "maybe" }"#,
+            r#"{ "factor": ["sms", true] }"#,
+            r#"{ "factor.sms": "on" }"#,
+            r#"{ "rules": { "a": "sms" } }"#,
+            r#"["policy"]"#,
+        ] {
+            assert!(serde_json::from_str::<Facts>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

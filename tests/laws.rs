@@ -1,0 +1,261 @@
+//! The rules of law 1: each has a case that trips it and no other, a heading in docs/laws.md, and a mutant.
+
+use std::collections::BTreeSet;
+
+use lockstep::kinds;
+use lockstep::model::facts::Facts;
+use lockstep::model::login_path::LoginPath;
+use lockstep::model::plan::{Stage, Verb};
+use lockstep::plan::check::{self, RULES};
+use serde_json::{Value as Json, json};
+
+use crate::simulation::mutants::MUTANTS;
+
+/// A step that breaks one rule.
+struct Case {
+    rule: &'static str,
+    /// What is known before it, and what is different after it, as a plan writes facts.
+    start: Json,
+    effects: Json,
+    /// No confirmation makes it right.
+    absolute: bool,
+}
+
+fn case(rule: &'static str, start: Json, effects: Json, absolute: bool) -> Case {
+    Case { rule, start, effects, absolute }
+}
+
+fn cases() -> Vec<Case> {
+    let can_meet = |rule: Json| json!({ "rules.action": "deployed", "rules.bound": true, "customize": true, "factor.otp": true, "rules": rule });
+    vec![
+        case(
+            "What reaches users goes on",
+            json!({ "factor.sms": true, "unified": true, "provider": "custom", "provider.methods": ["text"], "service": true }),
+            json!({ "service": false }),
+            false,
+        ),
+        case(
+            "What reaches users goes on",
+            json!({ "unified": false, "provider": "absent" }),
+            json!({ "unified": true, "factor.sms": false }),
+            false,
+        ),
+        case(
+            "A factor that is demanded can be used",
+            json!({ "policy": "never", "factor.otp": false, "factor.recovery-code": true }),
+            json!({ "policy": "always" }),
+            true,
+        ),
+        case(
+            "A rule can be met",
+            can_meet(json!({ "staff": ["otp"] })),
+            json!({ "factor.otp": false }),
+            true,
+        ),
+        case(
+            "A rule can be met",
+            can_meet(json!({ "staff": ["otp", "webauthn-roaming"] })),
+            json!({ "factor.otp": false }),
+            false,
+        ),
+        case(
+            "Other people's Actions can be met",
+            json!({ "others": { "theirs": ["otp"] }, "factor.otp": true }),
+            json!({ "factor.otp": false }),
+            false,
+        ),
+        case(
+            "Rules are deployed before they are bound",
+            json!({ "rules.action": "draft", "rules.bound": false }),
+            json!({ "rules.bound": true }),
+            true,
+        ),
+        case(
+            "The tenant can ask for what rules demand",
+            can_meet(json!({ "staff": ["otp"] })),
+            json!({ "customize": false }),
+            true,
+        ),
+        case(
+            "The phone factor comes after what delivers",
+            json!({ "factor.sms": false, "provider": "absent" }),
+            json!({ "factor.sms": true }),
+            true,
+        ),
+        case(
+            "Nobody has the phone alone while its binding is refused",
+            json!({ "unified": true, "bound": "refused", "factor.sms": true, "factor.otp": true }),
+            json!({ "factor.otp": false }),
+            true,
+        ),
+        case(
+            "The unified experience needs a binding that is taken",
+            json!({ "unified": false, "bound": "refused" }),
+            json!({ "unified": true }),
+            true,
+        ),
+        case(
+            "An Action is deployed before it is bound",
+            json!({ "action": "draft" }),
+            json!({ "bound": true }),
+            true,
+        ),
+        case(
+            "An Action is deployed before it is bound",
+            json!({ "legacy_action": "draft" }),
+            json!({ "legacy_bound": true }),
+            true,
+        ),
+        case(
+            "An Action is deployed before the provider sends by it",
+            json!({ "action": "draft", "provider": "absent" }),
+            json!({ "provider": "custom" }),
+            true,
+        ),
+        case(
+            "An Action is deployed before codes are handed to it",
+            json!({ "unified": false, "legacy_action": "draft", "feedback": "active" }),
+            json!({ "selected": "phone-message-hook" }),
+            true,
+        ),
+        case(
+            "An Action is there before it is deployed",
+            json!({ "action": "absent" }),
+            json!({ "action": "deployed" }),
+            true,
+        ),
+        case(
+            "An Action is there before it is deployed",
+            json!({ "legacy_action": "absent" }),
+            json!({ "legacy_action": "deployed" }),
+            true,
+        ),
+        case(
+            "An Action is unbound before it is deleted",
+            json!({ "action": "deployed", "bound": true }),
+            json!({ "action": "absent" }),
+            true,
+        ),
+        case(
+            "An Action is unbound before it is deleted",
+            json!({ "legacy_action": "deployed", "legacy_bound": true }),
+            json!({ "legacy_action": "absent" }),
+            true,
+        ),
+        case(
+            "An Action is bound before codes are handed to it",
+            json!({ "unified": false, "legacy_action": "deployed", "legacy_bound": false, "feedback": "active" }),
+            json!({ "selected": "phone-message-hook" }),
+            true,
+        ),
+        case(
+            "The unified experience comes after what delivers",
+            json!({
+                "unified": false, "selected": "phone-message-hook", "legacy_action": "draft", "factor.sms": true,
+                "provider": "absent"
+            }),
+            json!({ "unified": true }),
+            true,
+        ),
+        case(
+            "Rate limits stand while code passes them",
+            json!({ "limit.a": false }),
+            json!({ "action": "deployed", "action.limits": ["a"] }),
+            true,
+        ),
+        case(
+            "Rate limits stand while code passes them",
+            json!({ "limit.a": true, "legacy_action.limits": ["a"] }),
+            json!({ "limit.a": false }),
+            false,
+        ),
+        case(
+            "Feedback reaches Verify while it sends",
+            json!({ "factor.sms": true, "feedback": "active" }),
+            json!({ "feedback": "absent" }),
+            false,
+        ),
+        case(
+            "Feedback reaches Verify while it sends",
+            json!({ "provider": "twilio", "provider.methods": ["text"], "action": "deployed", "feedback": "absent" }),
+            json!({ "provider": "custom" }),
+            false,
+        ),
+    ]
+}
+
+fn facts(json: &Json) -> Facts {
+    serde_json::from_value(json.clone()).unwrap_or_else(|error| panic!("{json}: {error}"))
+}
+
+#[test]
+fn each_rule_is_tripped_by_its_cases_and_by_no_other() {
+    let cases = cases();
+    for Case { rule, start, effects, absolute } in &cases {
+        let mut step = kinds::step("x", "x", Verb::Update, Stage::Tenant, "x", json!({}));
+        step.effects = facts(effects);
+        let losses = check::losses(&LoginPath::from(&facts(start)), &[step.clone()]);
+        assert!(!losses.is_empty(), "{rule}: nothing is lost by {effects} from {start}");
+        assert!(
+            losses.iter().all(|loss| loss.rule == *rule && loss.absolute == *absolute),
+            "{rule}: {losses:?}"
+        );
+        // With nothing known, nothing is claimed.
+        step.effects = Facts::new();
+        assert_eq!(check::losses(&LoginPath::default(), &[step]), [], "{rule}");
+    }
+    let rules: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
+    let covered: BTreeSet<&str> = cases.iter().map(|case| case.rule).collect();
+    assert_eq!(covered, rules, "every rule has a case");
+    assert_eq!(rules.len(), RULES.len(), "names are unique");
+}
+
+/// Below its heading stands what a rule protects.
+#[test]
+fn the_page_has_a_heading_for_each_rule_and_no_other() {
+    let page = include_str!("../docs/laws.md");
+    let (_, proof) = page.split_once("\n## How law 1 is proven\n").expect("the part about law 1");
+    let told: Vec<(&str, &str)> = proof
+        .split("\n### ")
+        .skip(1)
+        .map(|part| part.split_once("\n\nIt protects ").expect("what it protects"))
+        .map(|(name, text)| (name, text.lines().next().unwrap_or_default().trim_end_matches('.')))
+        .collect();
+    let rules: Vec<(&str, &str)> = RULES.iter().map(|rule| (rule.name, rule.protects)).collect();
+    assert_eq!(told, rules);
+}
+
+/// Which mutant breaks a rule: it has the name of the rule, unless an older one does.
+const BROKEN_BY: &[(&str, &str)] = &[
+    ("What reaches users goes on", "an unread sender is taken to send nothing"),
+    ("Feedback reaches Verify while it sends", "nobody asks for feedback at the hand-over"),
+];
+
+#[test]
+fn each_rule_has_its_mutant() {
+    for rule in RULES {
+        let older = BROKEN_BY.iter().find(|(name, _)| *name == rule.name).map(|(_, mutant)| *mutant);
+        let name = older.unwrap_or(rule.name);
+        let mutant = MUTANTS.iter().find(|mutant| mutant.name == name);
+        let mutant = mutant.unwrap_or_else(|| panic!("no mutant is called {name:?}"));
+        assert_eq!(mutant.file, "src/plan/check.rs", "{name}");
+    }
+    for (rule, _) in BROKEN_BY {
+        assert!(RULES.iter().any(|known| known.name == *rule), "{rule} is no rule any more");
+    }
+}
+
+/// Whoever cites a law by its number says where it stands.
+#[test]
+fn pages_that_cite_a_law_lead_to_it() {
+    let pages = crate::tidy::files("docs", &[".md"]).into_iter().map(|page| page.text);
+    let more = [include_str!("../README.md"), include_str!("../ARCHITECTURE.md")].map(str::to_owned);
+    let mut citing = 0;
+    for page in pages.chain(more).filter(|page| !page.starts_with("# The laws\n")) {
+        let cites = (1..=8).any(|number| page.to_lowercase().contains(&format!("law {number}")));
+        let title = page.lines().next().unwrap_or_default();
+        assert!(!cites || page.contains("laws.md)"), "{title} cites a law and does not lead to docs/laws.md");
+        citing += usize::from(cites);
+    }
+    assert!(citing > 1, "{citing} pages");
+}
