@@ -14,6 +14,7 @@ pub mod migration;
 mod pace;
 mod permissions;
 pub mod post_login;
+mod prints;
 mod rivals;
 mod single;
 mod switches;

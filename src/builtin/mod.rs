@@ -23,22 +23,50 @@ pub fn ships(text: &str) -> bool {
     NAMES.iter().any(|name| source(name) == Some(text))
 }
 
-/// A secret that a built-in Action reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A value that built-in code reads, and that only Twilio makes.
+#[derive(Clone, Copy, Debug)]
 pub struct Reads {
+    /// Name of the secret; of what the Function reads, the manifest's key.
     pub name: &'static str,
     /// First letters of the SID that it has to be; empty for a secret without such a form.
     pub prefix: &'static str,
+    /// What the 32 characters after the prefix are ("Twilio docs, API keys" and "auth token", 2026-04).
+    is_drawn: fn(&u8) -> bool,
+}
+
+impl Reads {
+    /// Whether a value has the form in which Twilio draws it.
+    fn fits(&self, value: &str) -> bool {
+        let rest = value.strip_prefix(self.prefix);
+        rest.is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| (self.is_drawn)(&byte)))
+    }
 }
 
 /// What the sending Actions read. Either the key with its secret or the token is enough, and a whole key wins.
 pub const SENDER_READS: [Reads; 5] = [
-    Reads { name: "TWILIO_ACCOUNT_SID", prefix: "AC" },
-    Reads { name: "TWILIO_VERIFY_SID", prefix: "VA" },
-    Reads { name: "TWILIO_API_KEY", prefix: "SK" },
-    Reads { name: "TWILIO_API_SECRET", prefix: "" },
-    Reads { name: "TWILIO_AUTH_TOKEN", prefix: "" },
+    Reads { name: "TWILIO_ACCOUNT_SID", prefix: "AC", is_drawn: u8::is_ascii_hexdigit },
+    Reads { name: "TWILIO_VERIFY_SID", prefix: "VA", is_drawn: u8::is_ascii_hexdigit },
+    Reads { name: "TWILIO_API_KEY", prefix: "SK", is_drawn: u8::is_ascii_hexdigit },
+    Reads { name: "TWILIO_API_SECRET", prefix: "", is_drawn: u8::is_ascii_alphanumeric },
+    Reads { name: "TWILIO_AUTH_TOKEN", prefix: "", is_drawn: u8::is_ascii_hexdigit },
 ];
+
+/// What the manifest has for the Function's code.
+const RECEIVER_READS: [Reads; 2] = [
+    Reads { name: "api_key", prefix: "SK", is_drawn: u8::is_ascii_hexdigit },
+    Reads { name: "api_secret", prefix: "", is_drawn: u8::is_ascii_alphanumeric },
+];
+
+/// Whether built-in code reads a value of that name, and the value has the form in which Twilio draws it. With another
+/// one that code would not work, so nobody has chosen it.
+pub fn is_drawn(code: &str, name: &str, value: &str) -> bool {
+    let reads: &[Reads] = match code {
+        "twilio-verify" | "twilio-verify-legacy" => &SENDER_READS,
+        "verify-feedback" => &RECEIVER_READS,
+        _ => &[],
+    };
+    reads.iter().any(|reads| reads.name == name && reads.fits(value))
+}
 
 /// Whether a text is one of the Actions that send codes.
 pub fn sends(text: &str) -> bool {
@@ -48,4 +76,35 @@ pub fn sends(text: &str) -> bool {
 /// Whether one of the sources exports a handler of this name.
 pub fn exports(text: &str, handler: &str) -> bool {
     text.contains(&format!("\nexports.{handler} = "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_twilio_draws_is_known_by_who_reads_it_and_by_its_form() {
+        let (drawn, hex) = ("0123456789abcdefGHIJKLMNopqrstuv", "0123456789abcdef0123456789abcdef");
+        let sid = |prefix: &str| format!("{prefix}{hex}");
+        let rows = [
+            ("twilio-verify", "TWILIO_API_SECRET", drawn.to_owned(), true),
+            ("twilio-verify-legacy", "TWILIO_API_SECRET", drawn.to_owned(), true),
+            ("twilio-verify", "TWILIO_AUTH_TOKEN", hex.to_owned(), true),
+            ("twilio-verify", "TWILIO_API_KEY", sid("SK"), true),
+            ("twilio-verify", "TWILIO_VERIFY_SID", sid("VA"), true),
+            ("verify-feedback", "api_secret", drawn.to_owned(), true),
+            ("verify-feedback", "api_key", sid("SK"), true),
+            ("twilio-verify", "TWILIO_API_SECRET", "correct horse battery".to_owned(), false),
+            ("twilio-verify", "TWILIO_API_SECRET", drawn.replace('u', "-"), false),
+            ("twilio-verify", "TWILIO_API_SECRET", format!("{drawn}x"), false),
+            ("twilio-verify", "TWILIO_AUTH_TOKEN", drawn.to_owned(), false),
+            ("twilio-verify", "TWILIO_API_KEY", sid("AC"), false),
+            ("twilio-verify", "HOOK_PASSWORD", drawn.to_owned(), false),
+            ("mfa-post-login", "TWILIO_API_SECRET", drawn.to_owned(), false),
+            ("own.js", "TWILIO_API_SECRET", drawn.to_owned(), false),
+        ];
+        for (code, name, value, drawn) in rows {
+            assert_eq!(is_drawn(code, name, &value), drawn, "{code} {name} {value}");
+        }
+    }
 }

@@ -152,4 +152,7 @@ impl Sources for Outside {
     fn var(&self, name: &str) -> Option<String> {
         self.process.var(name)
     }
+    fn is_made_up(&self, value: &str) -> bool {
+        self.made_up.values().any(|made_up| made_up == value)
+    }
 }

@@ -216,7 +216,6 @@ impl<'a> Work<'a> {
             history: Vec::new(),
             seals: BTreeMap::new(),
         });
-        ledger.schema = LEDGER_SCHEMA;
         // What was recorded of one object says nothing of another one in its place.
         ledger.resources.retain(|address, _| {
             let seen = observation.seen.get(address);
@@ -258,6 +257,7 @@ impl<'a> Work<'a> {
 
     async fn save(&mut self) -> Result<(), Failed> {
         self.ledger.serial += 1;
+        self.ledger.schema = self.ledger.schema_needed();
         self.ledger = self.session.owner().keys.sealed(&self.ledger);
         let id = self.session.store.save(&self.ledger, self.action_id.clone(), self.port).await?;
         self.action_id = id;

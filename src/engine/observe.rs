@@ -155,7 +155,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     }
     on_record(session, &mut found, &mut seen, &declared, reader).await?;
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
-    let prints = Rc::new(Prints::new(&salt, session.rounds));
+    let prints = Rc::new(Prints::of(&session.manifest, &salt, session.rounds));
     let mut first = plan(session, reader, &seen, &found, &prints);
     // What nobody declared counts when something is taken away (a policy that was switched on by hand), and when logins
     // begin to be asked for a factor that nobody here switches on.

@@ -220,7 +220,7 @@ fn plain(value: &Value) -> Option<&str> {
 
 /// What a SID has to look like. The message never repeats the value, which may be a secret in the wrong place.
 fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
-    let Reads { name, prefix } = reads;
+    let Reads { name, prefix, .. } = reads;
     let at = format!("{}.{name}", source.reads);
     if let Value::Output(template) = value {
         let Some(Part::Output(output)) = template.parts.first() else { return None };

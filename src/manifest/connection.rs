@@ -130,9 +130,10 @@ pub fn is_connection(section: &str) -> bool {
 }
 
 /// Whether a field holds a value that only a machine makes, whatever variable brings it here: Twilio hands out
-/// both, and neither can be chosen.
+/// its two, which cannot be chosen, and nobody writes a private key by hand.
 pub fn is_machine_made(section: &str, key: &str) -> bool {
     section == TWILIO.path && matches!(key, "api_secret" | "auth_token")
+        || section == AUTH0.path && key == "private_key"
 }
 
 /// Exactly one way to log in to each vendor.

@@ -18,6 +18,7 @@ use super::sources::{FileError, Missing, Sources, refused_file};
 use super::typed::{either, from_text};
 use super::words::meant;
 use super::{Parsed, Rejected};
+use crate::builtin;
 use crate::diag::{Diagnostic, Severity, codes};
 use crate::model::field::Type;
 use crate::model::manifest::Manifest;
@@ -55,6 +56,7 @@ pub struct Resolved {
 pub fn values(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Resolved {
     let mut resolver = Resolver {
         parsed,
+        built_in: built_in(parsed),
         sources,
         missing,
         done: vec![State::New; parsed.leaves.len()],
@@ -99,6 +101,8 @@ enum State {
 
 struct Resolver<'a> {
     parsed: &'a Parsed,
+    /// Names of built-in code, by section.
+    built_in: BTreeMap<&'static str, &'a str>,
     sources: &'a dyn Sources,
     missing: Missing,
     done: Vec<State>,
@@ -295,15 +299,23 @@ impl Resolver<'_> {
                 None
             }
             Ok(_) if is_secret => {
-                let origin = if connection::is_machine_made(leaf.section, &leaf.key) {
-                    Origin::Machine
-                } else {
-                    origin(&kinds)
+                let origin = match origin(&kinds) {
+                    _ if connection::is_machine_made(leaf.section, &leaf.key) => Origin::Machine,
+                    Origin::Person if self.is_drawn(leaf, &text) || self.sources.is_made_up(&text) => {
+                        Origin::Machine
+                    }
+                    origin => origin,
                 };
                 Some(Value::Secret(Secret::new(text, origin)))
             }
             Ok((json, _)) => Some(Value::Known(json)),
         }
+    }
+
+    /// Whether the section's code is built in and takes there only what Twilio draws, wherever it comes from.
+    fn is_drawn(&self, leaf: &Leaf, text: &str) -> bool {
+        let name = leaf.names.last().map_or("", String::as_str);
+        self.built_in.get(leaf.section).is_some_and(|code| builtin::is_drawn(code, name, text))
     }
 
     fn reference(&mut self, leaf: &Leaf, names: &[String], found: &Ref) -> Got {
@@ -507,6 +519,14 @@ fn no_builtin(name: &str, known: &[&str]) -> Wrong {
 /// secrets of code.
 fn has_lines(leaf: &Leaf, text: &str) -> bool {
     leaf.lines || (leaf.secret && matches!(leaf.ty, Type::Map { .. }) && connection::is_pem(text))
+}
+
+fn built_in(parsed: &Parsed) -> BTreeMap<&'static str, &str> {
+    let named = parsed.leaves.iter().filter_map(|leaf| match &leaf.input {
+        Input::Code(spec) => Some((leaf.section, spec.strip_prefix("builtin:")?)),
+        _ => None,
+    });
+    named.collect()
 }
 
 /// The weakest origin decides: one part that a person may have chosen makes the whole guessable.

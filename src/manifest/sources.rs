@@ -22,6 +22,10 @@ pub trait Sources {
     fn var(&self, _name: &str) -> Option<String> {
         None
     }
+    /// Whether a value was made up by this program, where nobody gave one.
+    fn is_made_up(&self, _value: &str) -> bool {
+        false
+    }
     /// Source text of a built-in.
     fn builtin(&self, name: &str) -> Option<&'static str> {
         crate::builtin::source(name)

@@ -12,8 +12,9 @@ use super::value::Ids;
 /// Texts longer than this are remembered by digest only.
 const PLAIN_MAX_CHARS: usize = 256;
 
-/// Version of the ledger's JSON form. 2 has seals; a build that knows 1 only leaves such a record alone.
-pub const LEDGER_SCHEMA: u32 = 2;
+/// Version of the ledger's JSON form. 2 has seals, 3 keyed fingerprints; a build that knows less leaves such a record
+/// alone.
+pub const LEDGER_SCHEMA: u32 = 3;
 
 /// Note of an entry whose removal waits: the time from which it may go, RFC 3339.
 pub const NOT_BEFORE: &str = "not_before";
@@ -51,6 +52,15 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The lowest version that says all of it, so that an older build reads what it can read whole.
+    pub fn schema_needed(&self) -> u32 {
+        let mut fields = self.resources.values().flat_map(|entry| entry.fields.values());
+        match fields.any(|last| matches!(last, Last::Print { keyed: Some(_), .. })) {
+            true => 3,
+            false => 2,
+        }
+    }
+
     /// Whether the run of the intent, if there is one, has reported its end.
     pub fn has_reported(&self) -> bool {
         let is_of = |intent: &Intent| self.history.iter().any(|run| run.run.as_ref() == Some(&intent.nonce));
@@ -110,6 +120,9 @@ pub enum Last {
     /// A secret: its salted fingerprint, and the remote marks seen after it was written.
     Print {
         print: String,
+        /// The same by a key that no record holds, so that a run which has that key needs no slow digest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keyed: Option<String>,
         stamp: Json,
     },
 }
@@ -200,6 +213,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_record_has_the_lowest_schema_that_says_all_of_it() {
+        let with = |print: Json| -> Ledger {
+            let fields = json!({ "code": { "plain": "x" }, "secrets.A": { "print": print } });
+            let entry = json!({ "kind": "k", "ownership": "created", "ids": {}, "fields": fields });
+            serde_json::from_value(json!({
+                "schema": 1, "tenant": "t", "account": "a", "stack": "s", "serial": 1, "salt": "",
+                "resources": { "action": entry },
+            }))
+            .expect("a record")
+        };
+        let bare = with(json!({ "print": "fast:00", "stamp": null }));
+        assert_eq!(bare.schema_needed(), 2);
+        assert!(!serde_json::to_string(&bare).expect("JSON").contains("keyed"), "as an older build reads it");
+        assert_eq!(with(json!({ "print": "slow:2:00", "keyed": "00", "stamp": null })).schema_needed(), 3);
+    }
 
     #[test]
     fn a_record_that_nothing_proves_says_nothing_of_what_a_run_left() {

@@ -5,10 +5,11 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// How hard a value is to guess, judged by where it comes from and never by looking at it.
+/// How hard a value is to guess, judged by where it comes from and where it goes; its look alone never makes it safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Drawn by a machine (vendor token, key secret of the connection, generated here): a fast digest is safe.
+    /// Drawn by a machine (a key or a token of the vendor where only such a one works, generated here): a fast digest is
+    /// safe.
     Machine,
     /// Could have been chosen by a person (any environment variable, file or command): only a slow digest is.
     Person,

@@ -113,7 +113,7 @@ fn tells(entry: &Entry, sid: &str, prints: &Prints) -> bool {
         // A slow print costs time, and a record of others may hold many.
         Last::Print { print, .. } => {
             let may = !is_slow(print) || field.to_ascii_uppercase().ends_with("VERIFY_SID");
-            may && prints.is_of(print, &sid)
+            may && prints.is_of(last, &sid)
         }
         Last::Plain(text) => field.contains('.') && text == sid.expose(),
     })

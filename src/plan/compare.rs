@@ -44,7 +44,7 @@ impl Known {
                 };
                 let entry = ledger.and_then(|ledger| ledger.resources.get(&want.address));
                 let ours = match (ledger, entry.and_then(|entry| entry.fields.get(field))) {
-                    (_, Some(Last::Print { print, .. })) => prints.is_of(print, there),
+                    (_, Some(last @ Last::Print { .. })) => prints.is_of(last, there),
                     // Recorded nowhere: a stack without its record reads back what it finds.
                     (ledger, _) => ledger.is_none_or(|ledger| !remembers(ledger, wanted, name)),
                 };
@@ -196,7 +196,9 @@ fn compare(desired: &Value, observed: Option<&Value>, last: Option<&Last>, print
         (Value::Secret(wanted), Some(Value::Known(there))) => is(there.as_str() == Some(wanted.expose())),
         (Value::Known(wanted), Some(Value::Secret(there))) => is(wanted.as_str() == Some(there.expose())),
         (Value::Secret(wanted), Some(Value::Stamp(mark))) => match last {
-            Some(Last::Print { print, stamp }) => is(same_mark(stamp, mark) && prints.is_of(print, wanted)),
+            Some(last @ Last::Print { stamp, .. }) => {
+                is(same_mark(stamp, mark) && prints.is_of(last, wanted))
+            }
             _ => Match::Unknown,
         },
         _ => Match::Differs,
@@ -222,7 +224,7 @@ fn cause(
     };
     let local_same = match (last, desired) {
         (Last::Plain(was), Value::Known(wanted)) => *was == compact(wanted),
-        (Last::Print { print, .. }, Value::Secret(wanted)) => prints.is_of(print, wanted),
+        (Last::Print { .. }, Value::Secret(wanted)) => prints.is_of(last, wanted),
         (Last::Print { .. }, Value::Generated(_)) => true,
         // An output that is not known yet belongs to something that was taken away.
         (Last::Print { .. } | Last::Plain(_), Value::Output(_)) => true,
@@ -232,7 +234,7 @@ fn cause(
         (Last::Plain(was), Some(Value::Known(there))) => *was == compact(there),
         (Last::Plain(Json::Array(items)), None) => items.is_empty(),
         (Last::Print { stamp, .. }, Some(Value::Stamp(mark))) => same_mark(stamp, mark),
-        (Last::Print { print, .. }, Some(Value::Secret(there))) => prints.is_of(print, there),
+        (Last::Print { .. }, Some(Value::Secret(there))) => prints.is_of(last, there),
         _ => false,
     };
     match (local_same, remote_same) {
@@ -297,18 +299,17 @@ pub fn remember(
         let last = match (wanted, observed) {
             (Value::Known(json), _) => Some(Last::Plain(compact(json))),
             (Value::Secret(secret), Some(Value::Stamp(stamp))) if wrote => {
-                Some(Last::Print { print: prints.print(secret), stamp: stamp.clone() })
+                Some(prints.print(secret, stamp.clone()))
             }
             // Our own writes of other fields may have moved the mark of a secret that is as it was.
-            (Value::Secret(_), Some(Value::Stamp(stamp))) => match known {
-                Some(Last::Print { print, .. }) if same(field) => {
-                    Some(Last::Print { print: print.clone(), stamp: stamp.clone() })
+            (Value::Secret(secret), Some(Value::Stamp(stamp))) => match known {
+                Some(last @ Last::Print { .. }) if same(field) => {
+                    Some(prints.renewed(last, secret, stamp.clone()))
                 }
                 known => known.cloned(),
             },
-            (Value::Secret(secret), _) => {
-                Some(Last::Print { print: prints.print(secret), stamp: Json::Null })
-            }
+            // What can be read back is compared without a fingerprint.
+            (Value::Secret(secret), _) => Some(prints.print(secret, Json::Null)),
             _ => None,
         };
         if let Some(last) = last {

@@ -1,6 +1,41 @@
 //! `--ledger file:PATH` and `--ledger none`.
 
-use super::lab::{Folder, Site, Twin};
+use super::lab::{Folder, Site, Twin, lockstep as program};
+
+/// As the build before keyed fingerprints wrote it, with the world that it left and the manifest. For the built-in code
+/// the world has its name.
+const OF_SCHEMA_2: [(&str, &str); 3] = [
+    ("manifest.yaml", include_str!("../records/schema-2/manifest.yaml")),
+    ("record.json", include_str!("../records/schema-2/record.json")),
+    ("world.json", include_str!("../records/schema-2/world.json")),
+];
+
+#[test]
+fn a_record_of_schema_2_is_read_compared_and_left_as_it_is() {
+    let folder = Folder::new();
+    for (name, text) in OF_SCHEMA_2 {
+        folder.write(name, text);
+    }
+    let code = lockstep::builtin::source("twilio-verify").expect("it ships");
+    let code = serde_json::to_string(code).expect("JSON");
+    folder.write("world.json", &folder.read("world.json").replace("\"builtin:twilio-verify\"", &code));
+    let run = |command: &str, secret: &str, args: &[&str]| {
+        let [manifest, ledger, world] = OF_SCHEMA_2.map(|(name, _)| folder.text_path(name));
+        let (ledger, world) = (format!("--ledger=file:{ledger}"), format!("--twin={world}"));
+        let mut env = crate::support::env();
+        env.insert("TWILIO_SENDER_SECRET".into(), secret.into());
+        env.insert("HOOK_PASSWORD".into(), "correct-horse-battery".into());
+        program(&[command, &manifest, &ledger, &world]).args(args).envs(&env).run()
+    };
+    let secret = "b81e66TwilioSenderSecret0123456z";
+    let same = run("plan", secret, &["--exit-code"]).expect(0);
+    assert!(same.out.contains("9 unchanged") && !same.out.contains("seal"), "{}", same.out);
+    run("drift", secret, &[]).expect(0);
+    run("apply", secret, &["--yes"]).expect(0);
+    assert_eq!(folder.read("record.json"), OF_SCHEMA_2[1].1, "what is as wanted is not written");
+    let other = run("plan", "c92f77TwilioSenderSecret6543210y", &["--exit-code"]).expect(2);
+    assert!(other.out.contains("secrets.TWILIO_API_SECRET"), "{}", other.out);
+}
 
 #[test]
 fn a_ledger_in_a_file_leaves_the_tenant_without_one() {

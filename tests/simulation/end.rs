@@ -176,7 +176,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
             }
         }
         story.env.insert("TWILIO_SENDER_KEY".into(), SENDER_KEYS[1].into());
-        story.env.insert("TWILIO_SENDER_SECRET".into(), "Twilio-Sender-Secret-2nd-41f0".into());
+        story.env.insert("TWILIO_SENDER_SECRET".into(), "41f02dTwilioSenderSecret7654321y".into());
     }),
     ("what it made is not all on record", |_| {}),
     ("nothing is known to be ours", |_| {}),

@@ -311,7 +311,7 @@ pub fn env() -> BTreeMap<String, String> {
         ("TWILIO_API_KEY", API_KEY),
         ("TWILIO_API_SECRET", "Twilio-Api-Secret-3d9a42"),
         ("TWILIO_SENDER_KEY", SENDER_KEYS[0]),
-        ("TWILIO_SENDER_SECRET", "Twilio-Sender-Secret-b81e66"),
+        ("TWILIO_SENDER_SECRET", "b81e66TwilioSenderSecret0123456z"),
         ("FEEDBACK_SECRET", "Feedback-Secret-5c07aa"),
         ("TWILIO_FEEDBACK_KEY", FEEDBACK_KEY),
         ("TWILIO_FEEDBACK_SECRET", "Twilio-Feedback-Secret-0b77"),

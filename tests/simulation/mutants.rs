@@ -329,22 +329,22 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "every secret is the one that was sent",
         COMPARE,
-        "is(same_mark(stamp, mark) && prints.is_of(print, wanted))",
-        "is(same_mark(stamp, mark) || prints.is_of(print, wanted))",
+        "is(same_mark(stamp, mark) && prints.is_of(last, wanted))",
+        "is(same_mark(stamp, mark) || prints.is_of(last, wanted))",
         &["Second"],
     ),
     mutant(
         "the mark of a secret is not remembered",
         COMPARE,
-        "Some(Last::Print { print: prints.print(secret), stamp: stamp.clone() })",
-        "Some(Last::Print { print: prints.print(secret), stamp: serde_json::json!([stamp]) })",
+        "Some(prints.print(secret, stamp.clone()))",
+        "Some(prints.print(secret, serde_json::json!([stamp])))",
         &["Second", "Twice"],
     ),
     mutant(
         "the ledger holds secrets",
         COMPARE,
-        "Some(Last::Print { print: prints.print(secret), stamp: Json::Null })",
-        "Some(Last::Print { print: secret.expose().to_owned(), stamp: Json::Null })",
+        "Some(prints.print(secret, Json::Null))",
+        "Some(Last::Print { print: secret.expose().to_owned(), keyed: None, stamp: Json::Null })",
         &["Secret"],
     ),
     // Too rare for a story: a test of their own, by its name.

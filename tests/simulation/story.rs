@@ -219,7 +219,7 @@ impl Story {
             }
             7 => {
                 self.env.insert("TWILIO_SENDER_KEY".into(), SENDER_KEYS[1].into());
-                self.env.insert("TWILIO_SENDER_SECRET".into(), "Twilio-Sender-Secret-2nd-41f0".into());
+                self.env.insert("TWILIO_SENDER_SECRET".into(), "41f02dTwilioSenderSecret7654321y".into());
                 self.ground.say("the sender's key is another one");
             }
             _ => {

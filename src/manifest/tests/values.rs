@@ -1,7 +1,7 @@
 //! What references become, and where secrets flow.
 
 use super::*;
-use crate::model::secret::Origin;
+use crate::model::secret::{Origin, Secret};
 
 /// The value of one key of a manifest with a few lines more.
 fn value(rest: &str, section: &str, key: &str) -> Option<Value> {
@@ -48,6 +48,29 @@ fn the_origin_of_a_secret_is_that_of_its_weakest_part() {
             _ => None,
         };
         assert_eq!(got, expected, "{text}");
+    }
+}
+
+/// The form alone makes nothing safe: the built-in code has to be what takes it, and where no other value works.
+#[test]
+fn what_only_twilio_draws_is_machine_made_where_built_in_code_takes_it() {
+    let mut sources = given();
+    sources.env.insert("DRAWN", "0123456789abcdefGHIJKLMNopqrstuv".into());
+    let rows = [
+        ("twilio-verify", "TWILIO_API_SECRET", "${env.DRAWN}", Origin::Machine),
+        ("twilio-verify", "TWILIO_API_KEY", "${env.TWILIO_API_KEY}", Origin::Machine),
+        ("twilio-verify", "TWILIO_ACCOUNT_SID", "${twilio.account_sid}", Origin::Public),
+        ("twilio-verify", "TWILIO_API_SECRET", "${env.P}", Origin::Person),
+        ("twilio-verify", "TWILIO_AUTH_TOKEN", "${env.DRAWN}", Origin::Person),
+        ("twilio-verify", "HOOK_PASSWORD", "${env.DRAWN}", Origin::Person),
+        ("./feedback.js", "TWILIO_API_SECRET", "${env.DRAWN}", Origin::Person),
+    ];
+    for (code, name, text, expected) in rows {
+        let code = if code.starts_with('.') { code.to_owned() } else { format!("builtin:{code}") };
+        let rest = format!("action:\n  code: {code}\n  secrets:\n    {name}: {text}\n");
+        let manifest = resolved(&with(&rest), &sources);
+        let origin = manifest.secret("action", &format!("secrets.{name}")).map(Secret::origin);
+        assert_eq!(origin, Some(expected), "{code} {name} {text}");
     }
 }
 
