@@ -157,11 +157,13 @@ fn is_of_this_run(saved: &Plan, ready: &Ready<'_>) -> Result<()> {
     ];
     match named.into_iter().find(|(_, its, ours)| its != ours) {
         None => Ok(()),
-        Some((what, its, ours)) => Err(Error::usage(format!(
-            "the saved plan is for the {what} {}, and this run is for {ours}; nothing was read or changed: name the plan that \
-             belongs to this manifest, or plan again",
-            text::line_of(its, NAME_MAX_CHARS)
-        ))),
+        Some((what, its, ours)) => {
+            let its = text::line_of(its, NAME_MAX_CHARS);
+            let text = format!(
+                "the saved plan is for the {what} {its}, and this run is for {ours}; nothing was read or changed"
+            );
+            Err(Error::plan(text).help("name the plan that belongs to this manifest, or plan again"))
+        }
     }
 }
 

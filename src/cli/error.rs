@@ -20,6 +20,8 @@ pub enum Kind {
     Usage,
     /// The manifest, or a file that it names.
     Manifest,
+    /// The saved plan, which is none for this run.
+    Plan,
     /// What the tenant or the account answered, or that they did not.
     Remote,
     /// This machine, or this program.
@@ -38,6 +40,11 @@ impl Error {
     /// A mistake in the manifest.
     pub fn manifest(message: impl Into<String>) -> Error {
         Error::new(Kind::Manifest, message)
+    }
+
+    /// A saved plan that is none for this run.
+    pub fn plan(message: impl Into<String>) -> Error {
+        Error::new(Kind::Plan, message)
     }
 
     /// A request that came to no good end.
@@ -63,6 +70,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self.kind {
             Kind::Usage => Exit::Usage,
+            Kind::Plan => Exit::Stale,
             Kind::Manifest | Kind::Remote | Kind::Internal => Exit::Failed,
         }
     }

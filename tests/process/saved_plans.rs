@@ -86,7 +86,7 @@ fn a_plan_for_one_tenant_is_not_for_another() {
     let file = folder.text_path("plan");
     Site::new(&twin, 1).run("plan", &["--out", &file]).expect(0);
     let mark = twin.mark();
-    let other = Site::new(&twin, 2).run("apply", &["--yes", "--plan", &file]).expect(64);
+    let other = Site::new(&twin, 2).run("apply", &["--yes", "--plan", &file]).expect(73);
     assert!(other.err.contains("the saved plan is for the tenant"), "{}", other.err);
     assert_eq!(twin.writes_since(mark), Vec::<String>::new());
 }
@@ -109,7 +109,7 @@ fn a_plan_of_another_tenant_account_or_stack_is_refused_by_its_name_before_any_r
         edited[what] = json!(name);
         let file = folder.write("edited", &edited.to_string());
         let mark = twin.mark();
-        let run = site.run("apply", &["--yes", "--plan", &file]).expect(64);
+        let run = site.run("apply", &["--yes", "--plan", &file]).expect(73);
         assert!(run.err.contains(&format!("the saved plan is for the {what} ")), "{}", run.err);
         if !name.contains('\n') {
             assert!(run.err.contains(name), "{}", run.err);
