@@ -420,7 +420,8 @@ fn a_legacy_action_that_others_changed_since_the_plan_is_not_deleted() {
         action.code = "// theirs now".into();
         action.updated_at = "2031-01-01T00:00:00.000Z".into();
     };
-    let attacks: [(&str, fn(&mut Twin)); 2] = [("renamed", renamed), ("edited", edited)];
+    type Attack = (&'static str, fn(&mut Twin));
+    let attacks: [Attack; 2] = [("renamed", renamed), ("edited", edited)];
     for (story, act) in attacks {
         let mut bench = due(Flag::Off);
         acts_under_the_lease(&bench, act);
