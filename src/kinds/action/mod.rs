@@ -122,7 +122,7 @@ impl Action {
         if live.is_object() {
             seen.raw["told"] = json!((self.told)(text(live, "code")));
             seen.raw["live"] = former::content(live);
-            seen.raw["live_at"] = json!(text(live, "created_at"));
+            seen.raw["live_told"] = former::told_at(live);
         }
         seen
     }
