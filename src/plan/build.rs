@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::compare::{self, Differences, Known};
 use super::{check, claims, granted, stays, unfinished};
+use crate::kinds::action::former;
 use crate::kinds::{self, Diff, Leaving, Resource, Seen, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
@@ -434,10 +435,12 @@ fn unix_ms(text: &str) -> Option<u64> {
 /// Leaves out the removal of what something that stays still needs, and the restoring of what the API would not take.
 fn keep_what_is_needed(basis: &Basis<'_>, facts: &Facts, steps: &mut Vec<Step>, findings: &mut Vec<Finding>) {
     // What goes first: a former value may stand on something that turns out to stay. Then the policy, which may stay
-    // whatever becomes of the message types, and whose coming back may make a type stay.
+    // whatever becomes of the message types, and whose coming back may make a type stay. Last whether a former version
+    // comes back, once it is known who leans on it.
     let is_delete = |step: &Step| step.verb == Verb::Delete;
     let raises = |step: &Step| step.stage == Stage::RaiseBack;
-    let rounds: [&dyn Fn(&Step) -> bool; 3] = [&is_delete, &raises, &|_| true];
+    let others = |step: &Step| !former::brings_back(step);
+    let rounds: [&dyn Fn(&Step) -> bool; 4] = [&is_delete, &raises, &others, &|_| true];
     let mut round = 0;
     while let Some(is_judged) = rounds.get(round) {
         let mut after = facts.clone();
@@ -486,8 +489,14 @@ fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
     claims::sender(sid, steps, (basis.ledger, basis.prints), basis.seen, basis.others, basis.rounds)
 }
 
+/// Who sends after a takeover was taken back.
+const UNPROVEN: &str = "the version that ran before this stack: whether it still works nobody can prove";
+
 /// Why a former value does not come back that users could not meet, given the delivery path after all steps.
 fn unmet(step: &Step, before: &Facts, after: &Facts) -> Option<(Level, String)> {
+    let leans = check::leaves_an_action(after);
+    let is_back = after.contains_key(former::FACT);
+    let restores = step.op["restore"] == json!(true);
     let why = match step.stage {
         _ if step.effects.contains_key("message_types") && check::strands(before, after) => {
             let policy = after.get("policy").and_then(Json::as_str).unwrap_or("unknown");
@@ -496,12 +505,15 @@ fn unmet(step: &Step, before: &Facts, after: &Facts) -> Option<(Level, String)> 
                  types codes may not come"
             )
         }
-        Stage::SwitchBack | Stage::RaiseBack
-            if after.get(kinds::action::former::FACT) == Some(&json!(true))
-                && (step.stage == Stage::SwitchBack || check::leaves_the_phone(after)) =>
-        {
-            "what sends its codes is the version that ran before this stack, and whether it still works nobody can prove"
-                .to_owned()
+        Stage::SwitchBack if is_back => format!("what sends its codes is {UNPROVEN}"),
+        Stage::RaiseBack if is_back && leans => {
+            format!("logins would have the phone alone, and what sends its codes is {UNPROVEN}")
+        }
+        Stage::SwitchOff if leans && after.contains_key(former::RUNS) && restores && of_others(step) => {
+            format!("logins would have the phone alone, and what sends its codes is {UNPROVEN}")
+        }
+        Stage::RemoveAction if leans && step.effects.contains_key(former::FACT) => {
+            format!("logins have the phone alone, and what would send its codes is {UNPROVEN}")
         }
         Stage::SwitchBack if check::codes_fail(after) => {
             "it was on before, and nothing sends its codes any more".to_owned()
@@ -518,15 +530,14 @@ fn unmet(step: &Step, before: &Facts, after: &Facts) -> Option<(Level, String)> 
 /// its place.
 fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) {
     let sending = [kinds::action::PHONE.name, kinds::action::LEGACY.name];
-    let comes_back =
-        |step: &Step| sending.contains(&step.address.as_str()) && kinds::action::former::brings_back(step);
+    let comes_back = |step: &Step| sending.contains(&step.address.as_str()) && former::brings_back(step);
     if let Some(at) = steps.iter().position(comes_back) {
         steps[at + 1..].iter_mut().for_each(|step| drop(step.effects.remove("service")));
     }
     let live = sending.iter().filter_map(|name| {
         let seen = basis.seen.get(*name).filter(|seen| !seen.raw_text("deployed_version").is_empty())?;
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(*name));
-        Some(kinds::action::former::runs(seen, entry))
+        Some(former::runs(seen, entry))
     });
     let live: Vec<bool> = live.collect();
     if live.is_empty() || live.contains(&false) {
@@ -545,6 +556,12 @@ fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) 
     }
 }
 
+/// Whether a step is about a factor that users may have beside the phone.
+fn of_others(step: &Step) -> bool {
+    let is_other = |fact: &String| fact != "factor.sms" && fact != "factor.recovery-code";
+    step.effects.keys().any(|fact| fact.starts_with("factor.") && is_other(fact))
+}
+
 /// One factor for another: the new one comes before the old one goes. And where the phone alone is left, the other one goes
 /// last, so that nobody leans on the phone while something of its way changes.
 fn change_factors_safely(facts: &Facts, steps: &mut [Step]) {
@@ -552,10 +569,6 @@ fn change_factors_safely(facts: &Facts, steps: &mut [Step]) {
     steps.iter().for_each(|step| after.extend(step.effects.clone()));
     let goes = |step: &Step| matches!(step.stage, Stage::SwitchOff | Stage::HandBack);
     let some_go = steps.iter().any(goes);
-    let of_others = |step: &Step| {
-        let is_other = |fact: &String| fact != "factor.sms" && fact != "factor.recovery-code";
-        step.effects.keys().any(|fact| fact.starts_with("factor.") && is_other(fact))
-    };
     for step in steps.iter_mut().filter(|step| of_others(step)) {
         match step.stage {
             Stage::SwitchOn if some_go => step.stage = Stage::Offer,

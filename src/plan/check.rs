@@ -5,8 +5,9 @@
 //! `selected`, `legacy_action`, `legacy_bound` (the legacy way), `service`, `feedback`, `feedback.endpoint`,
 //! `function`, `function.url`, `login`, `others` (which factors other people's post-login Actions ask for, by name), and of the post-login Action `rules.action`, `rules.bound`, `customize` and `rules` (what the code that runs demands: lists of factors by
 //! name of the rule), `limit.<name>` (whether the rate limit is there), `action.limits` and `legacy_action.limits` (the
-//! rate limits that the deployed code passes), and `former` (a destroy brought the sending code back, and whether it still
-//! works nobody can prove). A fact that nobody reports is unknown, and nothing is claimed from it.
+//! rate limits that the deployed code passes), `former.runs` (the sending code is what ran before this stack) and `former` (it
+//! was brought back, and whether it still works nobody can prove). A fact that nobody reports is unknown, and nothing is claimed
+//! from it.
 
 use serde_json::{Value as Json, json};
 
@@ -84,6 +85,10 @@ pub fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
         }
         if leans(&facts) && (!leans(&before) || asks) {
             lose(format!("{REFUSED}, and the phone would be the only factor"), true);
+        }
+        let on_former = |facts: &Facts| flag(facts, "former") == Some(true) && leaves_an_action(facts);
+        if on_former(&facts) && !on_former(&before) {
+            lose("logins would have codes of a former version alone, which may fail".into(), true);
         }
         if sets("unified", json!(true)) && is_refused(&facts) {
             lose(format!("{REFUSED}, and the unified experience sends by it alone"), true);
@@ -201,6 +206,11 @@ pub(super) fn leaves_the_phone(facts: &Facts) -> bool {
     asks && flag(facts, "factor.sms") == Some(true) && has_phone_alone(facts)
 }
 
+/// Whether they have the phone alone, and an Action sends its codes.
+pub(super) fn leaves_an_action(facts: &Facts) -> bool {
+    ours(facts) != Some(false) && leaves_the_phone(facts)
+}
+
 /// Whether users meet the phone after the step who did not before, or through something else.
 pub(super) fn exposes(step: &Step) -> bool {
     let sets = |key: &str, value: &str| step.effects.get(key) == Some(&json!(value));
@@ -305,7 +315,7 @@ fn delivers_legacy(facts: &Facts, channel: &str) -> Option<bool> {
     }
 }
 
-/// Whether codes go through an Action of ours.
+/// Whether codes go through an Action.
 fn ours(facts: &Facts) -> Option<bool> {
     if flag(facts, "unified") == Some(false) {
         return word(facts, "selected").map(|selected| selected == HOOK);

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
+use lockstep::model::plan::Finding;
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::{Action, ActionVersion};
 use serde_json::{Map, Value as Json, json};
@@ -247,6 +248,66 @@ fn deployed_once_more(bench: &Bench, change: impl FnOnce(&mut ActionVersion)) {
     action.draft_version = Some(version.id.clone());
     action.deployment.as_mut().expect("deployed").version_id.clone_from(&version.id);
     action.versions.push(version);
+}
+
+/// A manifest whose users have the phone alone, under a policy that asks.
+fn phone_alone(text: &str) -> String {
+    text.lines().filter(|line| !line.starts_with("    otp: ")).map(|line| format!("{line}\n")).collect()
+}
+
+/// Users have the phone alone; the second one was applied over the first, and then somebody deleted the first one's service,
+/// which nothing sends through by now.
+fn both_by_phone(second: &str) -> Bench {
+    let mut bench = Bench::new(options(), phone_alone(&core_manifest()));
+    bench.converge("the first");
+    bench.stack.text = second.to_owned();
+    bench.later();
+    assert_eq!(bench.ended(false), Ended::Done, "the second");
+    assert_eq!(services(&bench), ["Acme", "Second"]);
+    bench.world().account_mut(ACCOUNT).verify_services.remove(0);
+    bench.losses();
+    bench.later();
+    bench
+}
+
+fn lockouts(bench: &Bench) -> Vec<String> {
+    bench.losses().into_iter().filter(|loss| loss.contains("locked out")).collect()
+}
+
+/// What ran before comes back, and whether it still works nobody can prove: so the factor that the second one brought stays.
+#[test]
+fn a_factor_stays_where_logins_would_have_a_former_version_alone() {
+    let mut bench = both_by_phone(&second());
+    let plan = bench.stack.try_observe(true).unwrap_or_else(|failed| panic!("{failed}")).plan;
+    let told = |one: &&Finding| one.address == "mfa_factor.otp" && one.text.contains("nobody can prove");
+    assert!(plan.findings.iter().any(|one| told(&one)), "{}", shown(&plan));
+    let forked = bench.fork();
+    assert_eq!(bench.ended(true), Ended::Done, "the second goes");
+    assert!(bench.world().tenant_mut(DOMAIN).factor_enabled("otp"));
+    assert_eq!(services(&bench), [""; 0], "what runs knows the first one's");
+    assert_eq!(lockouts(&bench), [""; 0]);
+    // Killed at each request, the next run says and does the same.
+    for k in 1..40 {
+        let mut bench = forked.fork();
+        let _ = bench.run(Stop::kill(k, true), true);
+        bench.later();
+        assert_eq!(bench.ended(true), Ended::Done, "killed at {k}");
+        assert_eq!(lockouts(&bench), [""; 0], "killed at {k}");
+    }
+}
+
+/// The same where no other factor is there: what runs stays, with its service.
+#[test]
+fn a_former_version_does_not_come_back_where_logins_have_the_phone_alone() {
+    let mut bench = both_by_phone(&phone_alone(&second()));
+    let before = runs(&sender(&bench));
+    let plan = bench.stack.try_observe(true).unwrap_or_else(|failed| panic!("{failed}")).plan;
+    let told = |one: &&Finding| one.address == "action" && one.text.contains("nobody can prove");
+    assert!(plan.findings.iter().any(|one| told(&one)), "{}", shown(&plan));
+    assert_eq!(bench.ended(true), Ended::Done, "the second goes");
+    assert_eq!(runs(&sender(&bench)), before);
+    assert_eq!(services(&bench), ["Second"]);
+    assert_eq!(losses(&bench), [""; 0]);
 }
 
 #[test]

@@ -23,6 +23,8 @@ use crate::port::{Reader, Writer};
 pub(super) const VERSION: &str = "deployed_version";
 /// Fact: what sends is a version that a destroy brought back, and whether it still works nobody can prove.
 pub const FACT: &str = "former";
+/// Fact: what sends is the version that ran before this stack, brought back or never replaced.
+pub const RUNS: &str = "former.runs";
 /// Note of an entry: the id of the version that this stack made of the former one.
 const BACK: &str = "back";
 /// What a step of this module is called in its `op`.
@@ -84,6 +86,14 @@ pub fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
     };
     let is_older = |at: &Json| at.as_str().and_then(second).is_some_and(|at| at < made);
     code.contains(id) || !told.iter().all(is_older)
+}
+
+/// What is to be said of who sends where the former version of that row runs.
+pub(super) fn facts(row: &Action, seen: &Seen) -> Facts {
+    let former = &seen.raw["former"];
+    let is_back = row.name != POST_LOGIN.name && former["is_back"] == json!(true);
+    let facts = [(RUNS, is_back), (FACT, is_back && former["code"].is_string())];
+    facts.into_iter().filter(|(_, holds)| *holds).map(|(fact, _)| (fact.to_owned(), json!(true))).collect()
 }
 
 /// Reads the former version where it has to come back: into `raw` as `former`.
@@ -178,7 +188,7 @@ pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> O
         ("service".to_owned(), Json::Null),
     ]);
     if row.name != POST_LOGIN.name {
-        step.effects.insert(FACT.to_owned(), json!(true));
+        step.effects.extend([FACT, RUNS].map(|fact| (fact.to_owned(), json!(true))));
     }
     step.effects.extend((row.told)(text(&seen.raw["former"], "code")));
     Some(step)

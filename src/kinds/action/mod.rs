@@ -499,10 +499,7 @@ impl Kind for Action {
         let mut facts = Facts::from([(self.fact.to_owned(), json!(state))]);
         let told = seen.raw["told"].as_object();
         facts.extend(told.into_iter().flatten().map(|(fact, value)| (fact.clone(), value.clone())));
-        let former = &seen.raw["former"];
-        if self.name != POST_LOGIN.name && former["is_back"] == json!(true) && former["code"].is_string() {
-            facts.insert(former::FACT.to_owned(), json!(true));
-        }
+        facts.extend(former::facts(self, seen));
         facts
     }
 
