@@ -89,6 +89,12 @@ fn cases() -> Vec<Case> {
             true,
         ),
         case(
+            "Nobody has the codes of a former version alone",
+            json!({ "policy": "always", "provider": "custom", "former": true, "factor.sms": true, "factor.otp": true }),
+            json!({ "factor.otp": false }),
+            true,
+        ),
+        case(
             "The unified experience needs a binding that is taken",
             json!({ "unified": false, "bound": "refused" }),
             json!({ "unified": true }),

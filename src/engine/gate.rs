@@ -9,7 +9,7 @@ use super::connection::{Connection, Grant};
 use super::reply;
 use super::told::{self, Ahead, Budget, hint_ms};
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
-use crate::model::call::{Empty, Failed, Refusal, Repeat};
+use crate::model::call::{Failed, Refusal, Repeat};
 use crate::model::random::{Random, hex};
 use crate::model::secret::Secret;
 use crate::port::Call;
@@ -58,6 +58,8 @@ pub struct Attempt<'a> {
     pub answer: &'a Answer,
     /// Attempts so far, this one included.
     pub attempts: u32,
+    /// How many of them were answered with success and nothing else, this one included.
+    pub empty: u32,
     /// Since the call was made.
     pub age_ms: u64,
     /// Since its first attempt left.
@@ -69,7 +71,7 @@ pub struct Attempt<'a> {
 /// Decides on a repeat. A 429 and an unsent request were not executed, so everything may be repeated after them; a
 /// lost answer or a server error only where a second time changes nothing more.
 pub fn judge(attempt: &Attempt<'_>, random: &mut Random, now_ms: u64) -> Verdict {
-    let Attempt { call, answer, attempts, age_ms, tried_ms, patience_ms } = *attempt;
+    let Attempt { call, answer, attempts, empty, age_ms, tried_ms, patience_ms } = *attempt;
     let harmless = match call {
         Call::Read(..) | Call::Probe(_) => true,
         Call::Write(write, _) => write.repeat == Repeat::Safe,
@@ -78,7 +80,7 @@ pub fn judge(attempt: &Attempt<'_>, random: &mut Random, now_ms: u64) -> Verdict
         Answer::Reply(reply) => match reply.status {
             429 => "rate limit reached".to_owned(),
             408 | 500 | 502 | 503 | 504 | 520..=524 if harmless => format!("status {}", reply.status),
-            200..=299 if says_nothing(call, reply, attempts) => return Verdict::Over,
+            200..=299 if reply::says_nothing(call, reply, empty) => return Verdict::Over,
             200..=299 if !matches!(call, Call::Write(..)) && !looks_like_json(reply) => {
                 "reply is not JSON".to_owned()
             }
@@ -108,13 +110,6 @@ pub fn judge(attempt: &Attempt<'_>, random: &mut Random, now_ms: u64) -> Verdict
         _ => jitter.max(PAUSE_MS / 2),
     };
     Verdict::Again { after_ms, why }
-}
-
-/// Whether a reply without content is the answer. A status of 200 without the body that it promises may be a gateway's
-/// doing, and what is read here is what destroy puts back: that one counts when it comes twice.
-fn says_nothing(call: &Call, reply: &ApiReply, attempts: u32) -> bool {
-    let no_body = reply.body.iter().all(u8::is_ascii_whitespace);
-    matches!(call, Call::Read(.., Empty::Nothing)) && no_body && (reply.status == 204 || attempts > 1)
 }
 
 /// The time at which a 429 says that requests are taken again, for people: by the server's clock where it tells it.

@@ -89,6 +89,8 @@ struct Flight {
     port_id: u64,
     call: Call,
     attempts: u32,
+    /// Attempts that were answered with success and nothing else.
+    empty: u32,
     born_ms: u64,
     sent_ms: u64,
     /// When its first attempt left; `None` before that.
@@ -247,6 +249,7 @@ impl Engine {
                     port_id,
                     call,
                     attempts: 0,
+                    empty: 0,
                     born_ms: now,
                     sent_ms: now,
                     tried_from_ms: None,
@@ -357,10 +360,12 @@ impl Engine {
         let tenant = &mut self.tenants[flight.tenant];
         let account = self.accounts.entry(tenant.connection.account_sid.clone()).or_default();
         let api = flight.api();
+        flight.empty += u32::from(reply::is_empty(&answer));
         let attempt = Attempt {
             call: &flight.call,
             answer: &answer,
             attempts: flight.attempts,
+            empty: flight.empty,
             age_ms: now - flight.born_ms,
             tried_ms: now - flight.tried_from_ms.unwrap_or(now),
             patience_ms,
@@ -423,7 +428,8 @@ impl Engine {
             }
             verdict @ (Verdict::Over | Verdict::Limited { .. }) => {
                 let scrubber = tenant.connection.scrubber.clone();
-                let mut result = reply::decode(&flight.call, &host, answer, flight.attempts, &scrubber);
+                let tries = (flight.attempts, flight.empty);
+                let mut result = reply::decode(&flight.call, &host, answer, tries, &scrubber);
                 if let (Verdict::Limited { until }, Err(Failed::Refused(refusal))) = (verdict, &mut result) {
                     refusal.message = gate::limited_words(&refusal.message, &until);
                 }

@@ -62,6 +62,9 @@ pub enum Fact {
     Rules(Option<Demands>),
     /// What sends is a version that a destroy brought back, and whether it still works nobody can prove.
     Former(bool),
+    /// What sends is the version that ran before this stack: brought back, or never replaced.
+    #[serde(rename = "former.runs")]
+    FormerRuns(bool),
 }
 
 /// What stands of an Action of ours.
@@ -338,7 +341,7 @@ mod tests {
     const ALL: &str = r#"{
         "action": "deployed", "action.limits": ["a", "b"], "bound": "refused", "customize": true,
         "factor.carrier-pigeon": false, "factor.otp": true, "factor.sms": null, "feedback": "suspended",
-        "feedback.endpoint": "https://x.example/", "former": true, "function": "undeployed",
+        "feedback.endpoint": "https://x.example/", "former": true, "former.runs": true, "function": "undeployed",
         "function.url": "(the Function)", "legacy_action": "absent", "legacy_action.limits": null,
         "legacy_bound": false, "limit.a.b": true, "login": "classic", "message_types": ["voice", "sms", "fax"],
         "mfa_post_login.limits": null, "others": { "b": [], "a": ["otp", "sms"] }, "policy": "(a, b)",

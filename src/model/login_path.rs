@@ -85,6 +85,7 @@ pub struct LoginPath {
     pub customize: Known<bool>,
     pub rules: Known<Demands>,
     pub former: Known<bool>,
+    pub former_runs: Known<bool>,
 }
 
 impl From<&Facts> for LoginPath {
@@ -135,6 +136,7 @@ impl LoginPath {
             Fact::Customize(on) => self.customize = on.into(),
             Fact::Rules(rules) => self.rules = rules.into(),
             Fact::Former(is_back) => self.former = Known::Is(is_back),
+            Fact::FormerRuns(runs) => self.former_runs = Known::Is(runs),
         }
     }
 
@@ -176,6 +178,16 @@ impl LoginPath {
     /// Whether logins are asked for a factor and have the phone alone.
     pub fn leaves_the_phone(&self) -> bool {
         self.asks() && self.phone_is_on() == Some(true) && self.has_phone_alone()
+    }
+
+    /// Whether they have the phone alone, and an Action sends its codes.
+    pub fn leaves_an_action(&self) -> bool {
+        self.is_ours() != Some(false) && self.leaves_the_phone()
+    }
+
+    /// Whether logins have the codes of a former version alone.
+    pub fn leans_on_former(&self) -> bool {
+        self.former.is(&true) && self.leaves_an_action()
     }
 
     /// Whether codes go through an Action that the tenant refuses to bind: it may be called all the same.
@@ -275,7 +287,7 @@ impl LoginPath {
         path
     }
 
-    /// Whether codes go through an Action of ours.
+    /// Whether codes go through an Action.
     pub fn is_ours(&self) -> Option<bool> {
         if self.unified.is(&false) {
             return self.selected.get().map(|sender| *sender == Sender::Hook);

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::compare::{self, Differences, Known};
 use super::desired::declared;
 use super::{check, claims, granted, stays, unfinished};
+use crate::kinds::action::former;
 use crate::kinds::{self, Diff, Leaving, Resource, Seen, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::facts::{ActionState, Fact, Factor, Facts, Policy};
@@ -437,10 +438,12 @@ struct Round {
 }
 
 /// What goes first: a former value may stand on something that turns out to stay. Then the policy, which may stay
-/// whatever becomes of the message types, and whose coming back may make a type stay.
-const ROUNDS: [Round; 3] = [
+/// whatever becomes of the message types, and whose coming back may make a type stay. Last whether a former version comes
+/// back, once it is known who leans on it.
+const ROUNDS: [Round; 4] = [
     Round { judges: |step| step.verb == Verb::Delete, counts: |_| true },
     Round { judges: |step| step.stage == Stage::RaiseBack, counts: |step| !sets_types(step) },
+    Round { judges: |step| !former::brings_back(step), counts: |_| true },
     Round { judges: |_| true, counts: |_| true },
 ];
 
@@ -502,8 +505,14 @@ fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
     claims::sender(sid, steps, (basis.ledger, basis.prints), basis.seen, basis.others, basis.rounds)
 }
 
+/// Who sends after a takeover was taken back.
+const UNPROVEN: &str = "the version that ran before this stack: whether it still works nobody can prove";
+
 /// Why a former value does not come back that users could not meet, given the delivery path after all steps.
 fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
+    let leans = after.leaves_an_action();
+    let is_back = after.former.is(&true);
+    let restores = step.op["restore"] == json!(true);
     let why = match step.stage {
         _ if sets_types(step) && before.strands(after) => {
             let policy = after.policy.get().map_or("unknown", Policy::word);
@@ -512,11 +521,15 @@ fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, S
                  types codes may not come"
             )
         }
-        Stage::SwitchBack | Stage::RaiseBack
-            if after.former.is(&true) && (step.stage == Stage::SwitchBack || after.leaves_the_phone()) =>
-        {
-            "what sends its codes is the version that ran before this stack, and whether it still works nobody can prove"
-                .to_owned()
+        Stage::SwitchBack if is_back => format!("what sends its codes is {UNPROVEN}"),
+        Stage::RaiseBack if is_back && leans => {
+            format!("logins would have the phone alone, and what sends its codes is {UNPROVEN}")
+        }
+        Stage::SwitchOff if leans && after.former_runs.is(&true) && restores && of_others(step) => {
+            format!("logins would have the phone alone, and what sends its codes is {UNPROVEN}")
+        }
+        Stage::RemoveAction if leans && step.effects.has(&Fact::Former(true)) => {
+            format!("logins have the phone alone, and what would send its codes is {UNPROVEN}")
         }
         Stage::SwitchBack if after.codes_fail() => {
             "it was on before, and nothing sends its codes any more".to_owned()
@@ -534,15 +547,14 @@ fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, S
 fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) {
     let is_service = |fact: &Fact| matches!(fact, Fact::Service(_));
     let sending = [kinds::action::PHONE.name, kinds::action::LEGACY.name];
-    let comes_back =
-        |step: &Step| sending.contains(&step.address.as_str()) && kinds::action::former::brings_back(step);
+    let comes_back = |step: &Step| sending.contains(&step.address.as_str()) && former::brings_back(step);
     if let Some(at) = steps.iter().position(comes_back) {
         steps[at + 1..].iter_mut().for_each(|step| drop(step.effects.take(is_service)));
     }
     let live = sending.iter().filter_map(|name| {
         let seen = basis.seen.get(*name).filter(|seen| !seen.raw_text("deployed_version").is_empty())?;
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(*name));
-        Some(kinds::action::former::runs(seen, entry))
+        Some(former::runs(seen, entry))
     });
     let live: Vec<bool> = live.collect();
     if live.is_empty() || live.contains(&false) {
@@ -560,6 +572,12 @@ fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) 
     }
 }
 
+/// Whether a step is about a factor that users may have beside the phone.
+fn of_others(step: &Step) -> bool {
+    let is_other = |factor: &Factor| !matches!(factor, Factor::Phone | Factor::RecoveryCode);
+    step.effects.any(|fact| matches!(fact, Fact::Factor(factor, _) if is_other(factor)))
+}
+
 /// One factor for another: the new one comes before the old one goes. And where the phone alone is left, the other one goes
 /// last, so that nobody leans on the phone while something of its way changes.
 fn change_factors_safely(path: &LoginPath, steps: &mut [Step]) {
@@ -567,9 +585,6 @@ fn change_factors_safely(path: &LoginPath, steps: &mut [Step]) {
     steps.iter().for_each(|step| after.learn(&step.effects));
     let goes = |step: &Step| matches!(step.stage, Stage::SwitchOff | Stage::HandBack);
     let some_go = steps.iter().any(goes);
-    let is_other = |factor: &Factor| !matches!(factor, Factor::Phone | Factor::RecoveryCode);
-    let of_others =
-        |step: &Step| step.effects.any(|fact| matches!(fact, Fact::Factor(factor, _) if is_other(factor)));
     for step in steps.iter_mut().filter(|step| of_others(step)) {
         match step.stage {
             Stage::SwitchOn if some_go => step.stage = Stage::Offer,

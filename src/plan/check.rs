@@ -92,6 +92,14 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        name: "Nobody has the codes of a former version alone",
+        protects: "users for whom nobody can prove that codes arrive",
+        broken: |before, _, after| {
+            let begins = after.leans_on_former() && !before.leans_on_former();
+            refused(begins, "logins would have codes of a former version alone, which may fail")
+        },
+    },
+    Rule {
         name: "The unified experience needs a binding that is taken",
         protects: "codes of a tenant that leaves the legacy set-up",
         broken: |_, step, after| {

@@ -88,7 +88,7 @@ pub fn sender(
                 && (comes_back(address) || is_former(address, entry)) =>
         {
             let adopted = entry.ownership == Ownership::Adopted && seen.exists;
-            (adopted && former::may_know(seen, made_at))
+            (adopted && former::may_know(seen, sid, made_at))
                 .then(|| format!("the version of {address} that ran before may have been told of it"))
         }
         _ => {

@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
-use lockstep::model::plan::{Cause, Plan};
+use lockstep::model::plan::{Cause, Finding, Plan};
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::world::Action;
-use serde_json::{Map, Value as Json};
+use lockstep::twin::world::{Action, ActionVersion};
+use serde_json::{Map, Value as Json, json};
 
 use super::bench::{ACTION, Bench, Memory, shown};
 use crate::support::{ACCOUNT, DOMAIN, core_manifest, options};
@@ -158,7 +158,7 @@ fn a_version_that_cannot_come_back_is_told_and_what_runs_keeps_its_service() {
         ("other code", |action| action.code += "\n// theirs"),
         ("other code", |action| {
             let live = action.versions.last_mut().expect("one");
-            live.secrets[0].updated_at = "2026-11-21T00:00:00.000000001Z".into();
+            live.secrets[0].updated_at = LATER.into();
         }),
     ];
     for (why, change) in table {
@@ -239,6 +239,122 @@ fn a_factor_comes_back_whose_codes_never_went_through_what_goes() {
     assert_eq!(bench.ended(true), Ended::Done, "the second goes");
     assert_eq!(services(&bench), ["Acme"]);
     assert!(phone_is_on(&bench), "its codes come, as before");
+}
+
+/// The second one got as far as its service; then somebody deployed the first one's code once more. That version is younger than
+/// the service, and yet it cannot know it unless its secrets are younger too, or its code names it.
+#[test]
+fn a_service_stays_only_where_what_ran_before_may_know_it() {
+    let mut first = Bench::new(options(), core_manifest());
+    first.converge("the first");
+    first.stack.text = second();
+    first.later();
+    let began = |k: usize| {
+        let mut bench = first.fork();
+        let _ = bench.run(Stop::kill(k, true), false);
+        (services(&bench).len() == 2).then_some(bench)
+    };
+    let began = (1..60).find_map(began).expect("its service");
+    let sid = began.world().account_mut(ACCOUNT).verify_services[1].sid.clone();
+    type Change = fn(&mut ActionVersion, &str);
+    let table: [(&str, Change, &[&str]); 4] = [
+        ("as it was", |_, _| {}, &["Acme"]),
+        ("a secret", |version, _| version.secrets[0].updated_at = LATER.into(), &["Acme", "Second"]),
+        ("a module", |version, _| version.modules = vec![json!({})], &["Acme", "Second"]),
+        ("its code", |version, sid| version.code += &format!("// {sid}"), &["Acme", "Second"]),
+    ];
+    for (why, change, left) in table {
+        let mut bench = began.fork();
+        deployed_once_more(&bench, |version| change(version, &sid));
+        let before = sender(&bench).live_version().cloned().expect("deployed");
+        bench.later();
+        assert_eq!(bench.ended(false), Ended::Done, "{why}: the second");
+        bench.later();
+        assert_eq!(bench.ended(true), Ended::Done, "{why}: the second goes");
+        let after = sender(&bench).live_version().cloned().expect("deployed");
+        assert_eq!((after.code, after.secrets), (before.code, before.secrets), "{why}");
+        assert_eq!(services(&bench), left, "{why}");
+    }
+}
+
+/// After everything that a bench does.
+const LATER: &str = "2026-11-21T00:00:00.000000001Z";
+
+/// Somebody else deploys the Action, with a change of the version that comes of it.
+fn deployed_once_more(bench: &Bench, change: impl FnOnce(&mut ActionVersion)) {
+    let mut world = bench.world();
+    let actions = &mut world.tenant_mut(DOMAIN).actions;
+    let action = actions.iter_mut().find(|action| action.name == ACTION).expect("the Action");
+    let mut version = action.live_version().cloned().expect("deployed");
+    version.id = "00000000-0000-4000-8000-000000000042".into();
+    version.number += 1;
+    version.created_at = LATER.into();
+    change(&mut version);
+    action.code.clone_from(&version.code);
+    action.secrets.clone_from(&version.secrets);
+    action.draft_version = Some(version.id.clone());
+    action.deployment.as_mut().expect("deployed").version_id.clone_from(&version.id);
+    action.versions.push(version);
+}
+
+/// A manifest whose users have the phone alone, under a policy that asks.
+fn phone_alone(text: &str) -> String {
+    text.lines().filter(|line| !line.starts_with("    otp: ")).map(|line| format!("{line}\n")).collect()
+}
+
+/// Users have the phone alone; the second one was applied over the first, and then somebody deleted the first one's service,
+/// which nothing sends through by now.
+fn both_by_phone(second: &str) -> Bench {
+    let mut bench = Bench::new(options(), phone_alone(&core_manifest()));
+    bench.converge("the first");
+    bench.stack.text = second.to_owned();
+    bench.later();
+    assert_eq!(bench.ended(false), Ended::Done, "the second");
+    assert_eq!(services(&bench), ["Acme", "Second"]);
+    bench.world().account_mut(ACCOUNT).verify_services.remove(0);
+    bench.losses();
+    bench.later();
+    bench
+}
+
+fn lockouts(bench: &Bench) -> Vec<String> {
+    bench.losses().into_iter().filter(|loss| loss.contains("locked out")).collect()
+}
+
+/// What ran before comes back, and whether it still works nobody can prove: so the factor that the second one brought stays.
+#[test]
+fn a_factor_stays_where_logins_would_have_a_former_version_alone() {
+    let mut bench = both_by_phone(&second());
+    let plan = bench.stack.try_observe(true).unwrap_or_else(|failed| panic!("{failed}")).plan;
+    let told = |one: &&Finding| one.address == "mfa_factor.otp" && one.text.contains("nobody can prove");
+    assert!(plan.findings.iter().any(|one| told(&one)), "{}", shown(&plan));
+    let forked = bench.fork();
+    assert_eq!(bench.ended(true), Ended::Done, "the second goes");
+    assert!(bench.world().tenant_mut(DOMAIN).factor_enabled("otp"));
+    assert_eq!(services(&bench), [""; 0], "what runs knows the first one's");
+    assert_eq!(lockouts(&bench), [""; 0]);
+    // Killed at each request, the next run says and does the same.
+    for k in 1..40 {
+        let mut bench = forked.fork();
+        let _ = bench.run(Stop::kill(k, true), true);
+        bench.later();
+        assert_eq!(bench.ended(true), Ended::Done, "killed at {k}");
+        assert_eq!(lockouts(&bench), [""; 0], "killed at {k}");
+    }
+}
+
+/// The same where no other factor is there: what runs stays, with its service.
+#[test]
+fn a_former_version_does_not_come_back_where_logins_have_the_phone_alone() {
+    let mut bench = both_by_phone(&phone_alone(&second()));
+    let before = runs(&sender(&bench));
+    let plan = bench.stack.try_observe(true).unwrap_or_else(|failed| panic!("{failed}")).plan;
+    let told = |one: &&Finding| one.address == "action" && one.text.contains("nobody can prove");
+    assert!(plan.findings.iter().any(|one| told(&one)), "{}", shown(&plan));
+    assert_eq!(bench.ended(true), Ended::Done, "the second goes");
+    assert_eq!(runs(&sender(&bench)), before);
+    assert_eq!(services(&bench), ["Second"]);
+    assert_eq!(losses(&bench), [""; 0]);
 }
 
 #[test]

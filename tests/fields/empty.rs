@@ -105,6 +105,47 @@ fn one_lost_body_is_no_answer() {
     }
 }
 
+/// What was answered before, by a limit or a server error, says nothing of the setting: only a second empty body does.
+#[test]
+fn one_lost_body_after_another_answer_is_no_answer() {
+    let limited = What::RateLimited { retry_after_s: None };
+    let broken = What::ServerError { status: 503, after_effect: false };
+    for (path, address, ..) in rows() {
+        for former in [limited.clone(), broken.clone(), What::Unauthorized] {
+            let mut bed = bed(NeverSet::Shown);
+            bed.applied();
+            let applied = bed.observe().seen[address].attrs.clone();
+            bed.with_twin(|twin| {
+                for what in [former.clone(), NO_BODY] {
+                    twin.faults.rules.push(Rule::once(When::first(Method::Get, path), what));
+                }
+            });
+            let observation = bed.observe();
+            assert!(observation.plan.is_empty(), "{path} after {}", former.name());
+            assert_eq!(observation.seen[address].attrs, applied, "{path} after {}", former.name());
+        }
+    }
+}
+
+/// Where nothing but limits came before, the last attempt without content ends the plan.
+#[test]
+fn a_lost_body_of_the_last_attempt_is_no_answer() {
+    for (path, ..) in rows() {
+        let mut bed = bed(NeverSet::Shown);
+        bed.applied();
+        bed.with_twin(|twin| {
+            let limited =
+                Rule::once(When::first(Method::Get, path), What::RateLimited { retry_after_s: None });
+            twin.faults.rules.push(Rule { times: 7, ..limited });
+            twin.faults.rules.push(Rule::once(When::first(Method::Get, path), NO_BODY));
+        });
+        let session = bed.session(false);
+        let task = |port: Port| async move { observe(&session, &port.reader()).await };
+        let seen = bed.stack.process(Stop::default(), task).expect("not killed");
+        assert!(matches!(seen, Err(Failed::Misread(_))), "{path}: {:?}", seen.err());
+    }
+}
+
 /// A list, a policy or the factors are never left out: without content the plan stops, whatever stands behind it.
 #[test]
 fn reads_that_always_have_content_are_no_answer_without_it() {

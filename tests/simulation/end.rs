@@ -16,6 +16,7 @@ use super::manifests::{ACCOUNT, Claims, DOMAIN, FACTORS, FEEDBACK_KEY, SENDER_KE
 use super::model::look;
 use super::procs::{Command, Proc, Start, Trouble};
 use super::story::{ELDER, STACK, Story};
+use super::told;
 
 /// Kinds that stand or fall with a Verify service.
 const IN_A_SERVICE: &[&str] = &["Verify service", "rate limit", "bucket"];
@@ -520,7 +521,7 @@ fn destroy(story: &mut Story) {
                 let recorded = matches!(story.store, Store::Tenant);
                 let there_now = story.ground.twin.world.clone();
                 let there = objects(&there_now);
-                let left: Vec<String> = story
+                let ids: Vec<&String> = story
                     .ground
                     .made
                     .iter()
@@ -530,8 +531,14 @@ fn destroy(story: &mut Story) {
                     // An Action that stays, because it was there before, sends through it, and with its limits.
                     .filter(|(id, _)| !within(&story.ground, id).any(|id| is_sent_through(&there_now, id)))
                     .filter(|(id, _)| !within(&story.ground, id).any(|id| story.left_in_use.contains(id)))
-                    .map(|(_, made)| format!("{} {:?}", made.kind, made.name))
+                    .map(|(id, _)| id)
                     .collect();
+                let may_be_told = |id: &&String| {
+                    within(&story.ground, id).any(|id| told::is_service_told(story, &proc, id))
+                };
+                let told_in_secret = ids.iter().all(may_be_told);
+                let named = ids.iter().map(|id| &story.ground.made[*id]);
+                let left: Vec<String> = named.map(|made| format!("{} {:?}", made.kind, made.name)).collect();
                 let forgotten = story.ground.edits.keys().any(|edit| edit.contains("ledger"));
                 if recorded && !forgotten && !left.is_empty() && story.draft.sid.is_none() {
                     let case = Case {
@@ -541,6 +548,7 @@ fn destroy(story: &mut Story) {
                         candidate: story.ground.edits.contains_key("theirs: a Verify service of our name")
                             && left.iter().any(|what| what.starts_with("Verify service"))
                             && left.iter().all(|what| IN_A_SERVICE.iter().any(|kind| what.starts_with(kind))),
+                        told_in_secret,
                         ..case
                     };
                     story.ground.blame(Law::Ledger, &case, format!("left by destroy: {}", left.join(", ")));
@@ -548,8 +556,9 @@ fn destroy(story: &mut Story) {
                 // Where nobody else changed anything, the switches are as they were before the first apply.
                 let alone = story.ground.changes.iter().all(|(actor, _)| *actor != 0);
                 if recorded && alone && !story.ground.outlived {
-                    let case = Case { crossed: story.ground.crossed, ..case };
                     for what in not_restored(story) {
+                        let told_in_secret = told::is_value_told(story, &proc, &what);
+                        let case = Case { crossed: story.ground.crossed, told_in_secret, ..case };
                         story.ground.blame(Law::Ledger, &case, format!("not put back by destroy: {what}"));
                     }
                 }
@@ -585,7 +594,7 @@ fn within<'a>(ground: &'a Ground, id: &'a str) -> impl Iterator<Item = &'a str> 
     std::iter::successors(Some(id), holder).take(3)
 }
 
-/// Verify services of ours that a destroy left in place, and said so, because code that stays sends through them.
+/// Verify services of ours that a destroy left in place, and said so, because code that stays sends through them, or may.
 pub fn told_to_stay(story: &Story, destroy: &Proc) -> Vec<String> {
     let plan = destroy.plan.clone();
     let mut findings = plan.iter().flat_map(|plan| &plan.findings);
@@ -593,7 +602,8 @@ pub fn told_to_stay(story: &Story, destroy: &Proc) -> Vec<String> {
         return Vec::new();
     }
     let world = &story.ground.twin.world;
-    story.ground.made.keys().filter(|id| is_sent_through(world, id)).cloned().collect()
+    let stays = |id: &&String| is_sent_through(world, id) || told::is_service_told(story, destroy, id);
+    story.ground.made.keys().filter(stays).cloned().collect()
 }
 
 /// Whether code that is deployed in the tenant was told of this Verify service.

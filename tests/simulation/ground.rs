@@ -287,6 +287,7 @@ impl Ground {
             crossed: self.crossed,
             set_by_others: false,
             forged: false,
+            told_in_secret: false,
             ledger_deleted: self.ledger_deleted_mark > proc.plan_mark,
         };
         if let Answer::Reply(reply) = &handled.answer

@@ -16,6 +16,7 @@ mod operators;
 mod procs;
 pub mod report;
 pub mod story;
+pub mod told;
 mod worlds;
 
 #[cfg(test)]

@@ -108,6 +108,11 @@ pub const MUTANTS: &[Mutant] = &[
         "after.leans() && !begins",
     ),
     rule(
+        "Nobody has the codes of a former version alone",
+        "after.leans_on_former() && !before",
+        "!after.leans_on_former() && !before",
+    ),
+    rule(
         "The unified experience needs a binding that is taken",
         "&& after.is_refused(), &what",
         "&& !after.is_refused(), &what",

@@ -15,7 +15,7 @@ use super::ground::{Cell, Ground, Violation};
 use super::manifests::{DOMAIN, Draft, OTHER, SECRETS, SENDER_KEYS, env};
 use super::operators::{EDITS, Operator};
 use super::procs::{Command, LEASE_TTL_MS, Proc, Start, Trouble, run};
-use super::{end, laws, worlds};
+use super::{end, laws, told, worlds};
 
 pub const STACK: &str = "acme-login";
 /// The other stack of a tenant that has two.
@@ -70,6 +70,8 @@ pub struct Story {
     /// Verify services of which an earlier destroy said that they stay, because an Action that stays sends through them. With
     /// that, they are in the hands of whoever owns the Action.
     pub left_in_use: BTreeSet<String>,
+    /// Addresses of what earlier destroys left as it is because nobody can prove that a former version works.
+    pub left_unproven: BTreeSet<String>,
 }
 
 /// Tells the story of a seed from beginning to end. Equal seeds, equal stories.
@@ -108,6 +110,7 @@ pub fn tell(seed: u64, trace: bool) -> Report {
         elder: None,
         elder_gone: false,
         left_in_use: BTreeSet::new(),
+        left_unproven: BTreeSet::new(),
     };
     story.elder();
     story.neighbours();
@@ -274,6 +277,7 @@ impl Story {
         let first = self.go(procs).remove(0);
         if command == Command::Destroy && first.ended() == Some(Ended::Done) {
             self.left_in_use.extend(end::told_to_stay(self, &first));
+            self.left_unproven.extend(told::left_unproven(&first));
         }
         self.ground.schedule = Schedule::calm();
         self.ground.operator.calm();

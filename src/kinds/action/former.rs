@@ -57,17 +57,40 @@ pub fn brings_back(step: &Step) -> bool {
     step.op["do"] == json!(DO)
 }
 
-/// Whether the former version may have been told of something that was made at that time: nobody can read what it was told.
-/// Both times are as the vendors write them (RFC 2822 or RFC 3339). Where one cannot be read, the answer is yes.
-pub fn may_know(seen: &Seen, made_at: &str) -> bool {
+/// When a version was told what it knows: the dates of its secrets, which nobody can read. Modules have secrets of their own,
+/// so where it uses one its own date counts as well.
+pub(super) fn told_at(version: &Json) -> Json {
+    let Some(secrets) = version["secrets"].as_array() else { return Json::Null };
+    let uses_modules = version["modules"].as_array().is_some_and(|modules| !modules.is_empty());
+    let dates = secrets.iter().map(|secret| text(secret, "updated_at"));
+    dates.chain(uses_modules.then(|| text(version, "created_at"))).collect()
+}
+
+/// Whether the former version may know the object with that id, which was made at that time: its code names it, or one of its
+/// secrets is not older. Both times are as the vendors write them (RFC 2822 or RFC 3339). Where one cannot be read, the answer
+/// is yes.
+pub fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
     let second = |text: &str| {
         let iso = || text.parse::<jiff::Timestamp>().ok();
         jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp()).or_else(iso).map(|at| at.as_second())
     };
-    match (second(text(&seen.raw["former"], "at")), second(made_at)) {
-        (Some(version), Some(made)) => version >= made,
-        _ => true,
-    }
+    let former = &seen.raw["former"];
+    let code = former.get("code").unwrap_or(&seen.raw["live"]["code"]);
+    let (Some(told), Some(made), Some(code)) = (former["told"].as_array(), second(made_at), code.as_str())
+    else {
+        return true;
+    };
+    let is_older = |at: &Json| at.as_str().and_then(second).is_some_and(|at| at < made);
+    code.contains(id) || !told.iter().all(is_older)
+}
+
+/// What is to be said of who sends where the former version of that row runs.
+pub(super) fn facts(row: &Action, seen: &Seen) -> Facts {
+    let former = &seen.raw["former"];
+    let is_back = row.name != POST_LOGIN.name && former["is_back"] == json!(true);
+    let is_proven_back = is_back && former["code"].is_string();
+    let facts = [(is_back, Fact::FormerRuns(true)), (is_proven_back, Fact::Former(true))];
+    facts.into_iter().filter(|(holds, _)| *holds).map(|(_, fact)| fact).collect()
 }
 
 /// Reads the former version where it has to come back: into `raw` as `former`.
@@ -79,7 +102,7 @@ pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> R
     let is_left =
         seen.exists && entry.ownership == Ownership::Adopted && !seen.raw_text("deployed_version").is_empty();
     if is_left && entry.restore.get(VERSION) == Some(&seen.raw["deployed_version"]) {
-        seen.raw["former"] = json!({ "is_back": true, "at": seen.raw["live_at"] });
+        seen.raw["former"] = json!({ "is_back": true, "told": seen.raw["live_told"] });
         return Ok(());
     }
     let id = seen.ids.get("id").filter(|_| is_left);
@@ -92,8 +115,8 @@ pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> R
             let died = hint.intent.is_some_and(|intent| intent.destroy) && !is_ours(seen, entry);
             let (former, live) = (content(&version), &seen.raw["live"]);
             let is_back = former == *live || (died && former["code"] == live["code"]);
-            let at = text(&version, "created_at");
-            seen.raw["former"] = json!({ "code": former["code"], "is_back": is_back, "at": at });
+            let told = told_at(&version);
+            seen.raw["former"] = json!({ "code": former["code"], "is_back": is_back, "told": told });
             Ok(())
         }
         Err(failed) if matches!(failed.status(), Some(400 | 404)) => Ok(()),
@@ -192,6 +215,7 @@ pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> O
     step.effects = Facts::from([(row.fact)(ActionState::Deployed), (row.limits)(None), Fact::Service(None)]);
     if row.name != POST_LOGIN.name {
         step.effects.insert(Fact::Former(true));
+        step.effects.insert(Fact::FormerRuns(true));
     }
     step.effects.insert((row.told)(text(&seen.raw["former"], "code")));
     Some(step)

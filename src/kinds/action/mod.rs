@@ -125,7 +125,7 @@ impl Action {
         let live = &action["deployed_version"];
         if live.is_object() {
             seen.raw["live"] = former::content(live);
-            seen.raw["live_at"] = json!(text(live, "created_at"));
+            seen.raw["live_told"] = former::told_at(live);
         }
         seen
     }
@@ -499,12 +499,8 @@ impl Kind for Action {
             ActionState::Deployed
         };
         let live = Some(&seen.raw["live"]).filter(|live| live.is_object());
-        let former = &seen.raw["former"];
-        let is_former =
-            self.name != POST_LOGIN.name && former["is_back"] == json!(true) && former["code"].is_string();
         let told = live.map(|live| (self.told)(text(live, "code")));
-        let former = is_former.then_some(Fact::Former(true));
-        [(self.fact)(state)].into_iter().chain(told).chain(former).collect()
+        [(self.fact)(state)].into_iter().chain(told).chain(former::facts(self, seen)).collect()
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {

@@ -1,0 +1,58 @@
+//! What a destroy leaves as it is, and says so, because nobody can read what a version of an Action was told in its secrets.
+
+use lockstep::twin::world::ActionVersion;
+
+use super::manifests::{ACCOUNT, DOMAIN, FACTORS};
+use super::procs::Proc;
+use super::story::{STACK, Story};
+
+/// Whether a plan said of a resource something with these words.
+fn says(destroy: &Proc, address: &str, words: &str) -> bool {
+    let plan = destroy.plan();
+    let mut findings = plan.iter().flat_map(|plan| &plan.findings);
+    findings.any(|finding| finding.address == address && finding.text.contains(words))
+}
+
+/// What runs for phone messages and was not made by this stack.
+fn of_others(story: &Story) -> impl Iterator<Item = &ActionVersion> {
+    let owner = format!("{DOMAIN}/{STACK}");
+    let actions = story.ground.twin.world.tenants[DOMAIN].actions.iter();
+    let sends = |trigger: &&str, action: &lockstep::twin::world::Action| action.supports(trigger);
+    actions
+        .filter(move |action| {
+            ["custom-phone-provider", "send-phone-message"].iter().any(|trigger| sends(trigger, action))
+                && story.ground.made.get(&action.id).is_none_or(|made| made.owner != owner)
+        })
+        .filter_map(|action| action.live_version())
+}
+
+/// The plan said that this Verify service may be known to what runs, and what runs has a secret that was set when the service
+/// was there already.
+pub fn is_service_told(story: &Story, destroy: &Proc, sid: &str) -> bool {
+    let Some(service) = story.ground.twin.world.accounts[ACCOUNT].verify_service(sid) else { return false };
+    let made_s = i64::try_from(service.created_at_ms / 1000).unwrap_or(i64::MAX);
+    let is_later = |at: &str| at.parse::<jiff::Timestamp>().is_ok_and(|at| at.as_second() >= made_s);
+    says(destroy, "verify_service", "may have been told of it")
+        && of_others(story).flat_map(|version| &version.secrets).any(|secret| is_later(&secret.updated_at))
+}
+
+/// The plan said that this former value stays away because whether what runs works nobody can prove, and what runs is not ours.
+pub fn is_value_told(story: &Story, destroy: &Proc, what: &str) -> bool {
+    let address = match what.strip_prefix("factor ") {
+        Some(wire) => {
+            FACTORS.iter().find(|(_, name)| *name == wire).map(|(key, _)| format!("mfa_factor.{key}"))
+        }
+        None => (what == "policy").then(|| "mfa_policy".to_owned()),
+    };
+    let Some(address) = address else { return false };
+    let said = says(destroy, &address, "nobody can prove") || story.left_unproven.contains(&address);
+    said && of_others(story).next().is_some()
+}
+
+/// Addresses that a destroy left as they are for that reason.
+pub fn left_unproven(destroy: &Proc) -> Vec<String> {
+    let plan = destroy.plan();
+    let findings = plan.iter().flat_map(|plan| &plan.findings);
+    let unproven = findings.filter(|finding| finding.text.contains("nobody can prove"));
+    unproven.map(|finding| finding.address.clone()).collect()
+}
