@@ -8,7 +8,7 @@ use super::story::{STACK, Story};
 
 /// Whether a plan said of a resource something with these words.
 fn says(destroy: &Proc, address: &str, words: &str) -> bool {
-    let plan = destroy.plan();
+    let plan = destroy.plan.clone();
     let mut findings = plan.iter().flat_map(|plan| &plan.findings);
     findings.any(|finding| finding.address == address && finding.text.contains(words))
 }
@@ -51,7 +51,7 @@ pub fn is_value_told(story: &Story, destroy: &Proc, what: &str) -> bool {
 
 /// Addresses that a destroy left as they are for that reason.
 pub fn left_unproven(destroy: &Proc) -> Vec<String> {
-    let plan = destroy.plan();
+    let plan = destroy.plan.clone();
     let findings = plan.iter().flat_map(|plan| &plan.findings);
     let unproven = findings.filter(|finding| finding.text.contains("nobody can prove"));
     unproven.map(|finding| finding.address.clone()).collect()
