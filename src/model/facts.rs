@@ -354,7 +354,7 @@ mod tests {
         let json: Json = serde_json::from_str(ALL).expect("JSON");
         let facts: Facts = serde_json::from_str(ALL).expect("facts");
         assert_eq!(serde_json::to_string(&facts).expect("JSON"), json.to_string());
-        assert_eq!(facts.0.len(), 29, "one for each");
+        assert_eq!(facts.0.len(), 30, "one for each");
         let back: Facts = facts.iter().rev().cloned().collect();
         assert_eq!(back, facts, "whatever the order");
         assert!(facts.has(&Fact::Limit("a.b".into(), true)));
