@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use lockstep::kinds;
-use lockstep::manifest::{self, FileError, Missing, Sources, Tables};
+use lockstep::manifest::{self, FileError, Missing, Sources};
 
 struct Everything;
 
