@@ -6,10 +6,11 @@ use std::rc::Rc;
 use lockstep::engine::Engine;
 use lockstep::engine::apply::{Ended, Wishes};
 use lockstep::engine::reconcile::{Decided, Decision, Report, reconcile};
+use lockstep::model::event::{Event, Told};
 use lockstep::model::plan::Plan;
 use lockstep::shell::in_process::{self, Stop, run_virtual};
 
-use crate::support::{Stack, core_manifest};
+use crate::support::{DOMAIN, START_MS, Stack, core_manifest, options, reconciled};
 
 /// Runs with these decisions, the last one again and again. Answers the report and the plans that were decided about.
 fn decided(stack: &mut Stack, decisions: Vec<Decided>) -> (Report, Vec<Plan>) {
@@ -20,15 +21,18 @@ fn decided(stack: &mut Stack, decisions: Vec<Decided>) -> (Report, Vec<Plan>) {
         plans.push(plan.clone());
         decisions[(plans.len() - 1).min(decisions.len() - 1)].clone()
     };
+    (run(stack, decide), plans.take())
+}
+
+fn run(stack: &mut Stack, decide: impl FnMut(&Plan) -> Decided + 'static) -> Report {
     let session = stack.session(false);
-    let report = stack
+    stack
         .process(
             Stop::default(),
             |port| async move { reconcile(session, Wishes::default(), decide, &port).await },
         )
         .expect("not killed")
-        .unwrap_or_else(|failed| panic!("{failed}"));
-    (report, plans.take())
+        .unwrap_or_else(|failed| panic!("{failed}"))
 }
 
 fn wrote(stack: &Stack) -> bool {
@@ -74,7 +78,6 @@ fn a_record_that_moves_while_somebody_decides_is_planned_anew() {
     other.runs = 100;
     other.text = core_manifest().replace("code_length: 6", "code_length: 8");
     stack.text.clone_from(&other.text);
-    let session = stack.session(false);
     let plans = Rc::new(RefCell::new(Vec::new()));
     let told = plans.clone();
     let decide = move |plan: &Plan| {
@@ -84,13 +87,7 @@ fn a_record_that_moves_while_somebody_decides_is_planned_anew() {
         }
         Decision::Apply.into()
     };
-    let report = stack
-        .process(
-            Stop::default(),
-            |port| async move { reconcile(session, Wishes::default(), decide, &port).await },
-        )
-        .expect("not killed")
-        .unwrap_or_else(|failed| panic!("{failed}"));
+    let report = run(&mut stack, decide);
     assert_eq!(*plans.borrow(), [1, 0], "the other run has done it");
     assert_eq!(report.outcome.ended, Ended::Done);
 }
@@ -134,4 +131,47 @@ fn a_late_decision_is_about_a_plan_that_is_read_again_and_costs_the_run_no_time(
     assert_eq!((&at_once.ended, &late.ended), (&Ended::Done, &Ended::Done));
     assert!(late.reads > at_once.reads + 5, "{} and {}", late.reads, at_once.reads);
     assert!(late.goes_on && !at_once.goes_on);
+}
+
+/// The stream of one run: its events by name, without requests and polls, each row of equal ones once.
+fn told(stack: &mut Stack) -> Vec<String> {
+    let session = stack.session(false);
+    stack.in_process.restart(Stop::default());
+    let mut engine = Engine::new(stack.in_process.now_ms(), 1);
+    let tenant = engine.connect(stack.connection());
+    let run = engine.spawn(tenant, |port| async move { drop(reconciled(session, port).await) });
+    let mut names: Vec<String> = Vec::new();
+    let mut hear = |told: Told| {
+        let json = serde_json::to_value(&told).expect("plain data");
+        assert_eq!((json["tenant"].as_str(), told.at_ms >= START_MS), (Some(DOMAIN), true));
+        let words = ["event", "state", "effect", "ended"].iter().filter_map(|key| json[*key].as_str());
+        let name = words.collect::<Vec<_>>().join(" ");
+        if !matches!(told.event, Event::Request { .. } | Event::Polling { .. }) {
+            names.push(name);
+        }
+    };
+    let ended = stack.in_process.run(&mut engine, &[run], &mut hear, &|| false);
+    assert_eq!(ended, in_process::Ended::Done);
+    names.dedup();
+    names
+}
+
+#[test]
+fn a_run_tells_all_of_its_parts_in_order() {
+    let mut stack = Stack::core();
+    let begins = ["run_started", "plan_started", "plan_made", "lease taken", "record"];
+    let mut names = told(&mut stack);
+    let steps = names.iter().filter(|name| *name == "step_started").count();
+    assert_eq!(names.iter().filter(|name| *name == "step_done").count(), steps);
+    names.retain(|name| !name.starts_with("step_"));
+    assert_eq!(names, [&begins[..], &["record", "lease released", "run_ended done"]].concat());
+    assert_eq!(told(&mut stack), ["run_started", "plan_started", "plan_made", "run_ended done"]);
+}
+
+#[test]
+fn a_step_that_fails_is_told_with_what_it_may_have_done() {
+    let mut stack = Stack::new(options(), core_manifest().replace("6.2.0", "0.0.0-fail"));
+    let names = told(&mut stack);
+    let at = names.iter().position(|name| name.starts_with("step_failed")).expect("told");
+    assert_eq!(names[at..], ["step_failed unknown", "record", "lease released", "run_ended failed"]);
 }

@@ -192,7 +192,7 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
         }
         _ if json => {
             if outcome.ended == Ended::Stopped {
-                shell.say.err_line(format!("error: {}", ready.stack.why_stopped()));
+                shell.say.err_one_line(format!("error: {}", ready.stack.why_stopped()));
             }
             if let Some(lost) = &outcome.lost {
                 shell.say.err_one_line(format!("  help: {lost}"));
@@ -263,8 +263,8 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
         Ended::Stale(_) | Ended::NotConfirmed(_) | Ended::Misnamed(_) => return,
         Ended::Moved => say.err_line("error: the record kept moving; nothing was changed\n  help: see who else applies, then try again"),
         // What to do is said last.
-        Ended::Stopped if outcome.lost.is_some() => say.err_line(why_stopped),
-        Ended::Stopped => say.err_line(format!("{why_stopped}; {AGAIN}")),
+        Ended::Stopped if outcome.lost.is_some() => say.err_one_line(why_stopped),
+        Ended::Stopped => say.err_one_line(format!("{why_stopped}; {AGAIN}")),
         Ended::Failed(text) => say.err_one_line(format!("error: {text}")),
     }
     if !outcome.done.is_empty() {

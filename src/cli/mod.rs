@@ -38,7 +38,7 @@ struct Cli {
     /// Colour: auto (on a terminal, unless NO_COLOR is set), always or never
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN", value_parser = color)]
     color: ColorChoice,
-    /// Tell more on stderr: -v every request, -vv every decision
+    /// Tell more on stderr: -v every request, -vv every event
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
     #[command(subcommand)]

@@ -78,7 +78,7 @@ impl Audit {
             }
             Event::PlanMade { plan } => self.plan.clone_from(&plan.basis),
             Event::StepStarted { number, address, .. } => self.step = Some((*number, address.clone())),
-            Event::StepDone { .. } => self.step = None,
+            Event::StepDone { .. } | Event::StepFailed { .. } => self.step = None,
             Event::Request { host, method, path, status, request_id, .. }
                 if *method != "GET" && path != "/oauth/token" =>
             {

@@ -50,6 +50,12 @@ pub struct Report {
     pub outcome: Outcome,
 }
 
+impl Report {
+    fn before_any_step(plan: Plan, ended: Ended) -> Report {
+        Report { outcome: Outcome::before_any_step(ended, &plan), plan }
+    }
+}
+
 /// Brings the tenant to what the session wants. `decide` is called with every plan, while no request is under way and no
 /// lease is held; until it answers, nothing else happens.
 ///
@@ -90,13 +96,9 @@ async fn rounds(
         port.tell(Event::PlanStarted);
         let observation = observe(&session, &port.reader()).await?;
         let plan = observation.plan.clone();
-        let ended = |ended| {
-            let outcome = Outcome::before_any_step(ended, &observation.plan);
-            Ok(Report { plan: observation.plan.clone(), outcome })
-        };
         // What was named and is gone by a later plan was not misnamed.
         if let Some(misnamed) = observation.misnamed.clone().filter(|_| is_first) {
-            return ended(Ended::Misnamed(misnamed));
+            return Ok(Report::before_any_step(plan, Ended::Misnamed(misnamed)));
         }
         is_first = false;
         port.tell(Event::PlanMade { plan: Box::new(plan.clone()) });
@@ -113,8 +115,8 @@ async fn rounds(
                 session.named.extend(ids);
                 continue;
             }
-            Decision::Leave(why) => return ended(Ended::NotConfirmed(why)),
-            Decision::Stale(what) => return ended(Ended::Stale(what)),
+            Decision::Leave(why) => return Ok(Report::before_any_step(plan, Ended::NotConfirmed(why))),
+            Decision::Stale(what) => return Ok(Report::before_any_step(plan, Ended::Stale(what))),
         }
         let reread = wishes.reread || asked_ms > DECIDED_LATE_MS;
         let outcome = apply(&session, observation, Wishes { reread, ..wishes }, port).await;

@@ -137,11 +137,8 @@ pub const RULES: &[Rule] = &[
         name: "An Action is there before it is deployed",
         protects: "the order of a plan: the API refuses such a deployment",
         broken: |before, step, _| {
-            let absent = |fact: Fact, action: &OurAction| {
-                step.effects.has(&fact) && action.state.is(&ActionState::Absent)
-            };
-            let early = absent(Fact::Action(ActionState::Deployed), &before.phone)
-                || absent(Fact::LegacyAction(ActionState::Deployed), &before.legacy);
+            let early = becomes(step, before, ActionState::Deployed)
+                .any(|action| action.state.is(&ActionState::Absent));
             refused(early, "the Action is deployed before it is there")
         },
     },
@@ -149,10 +146,8 @@ pub const RULES: &[Rule] = &[
         name: "An Action is unbound before it is deleted",
         protects: "the order of a plan: the API refuses such a deletion",
         broken: |before, step, _| {
-            let bound =
-                |fact: Fact, action: &OurAction| step.effects.has(&fact) && action.bound.is(&Binding::Bound);
-            let early = bound(Fact::Action(ActionState::Absent), &before.phone)
-                || bound(Fact::LegacyAction(ActionState::Absent), &before.legacy);
+            let early =
+                becomes(step, before, ActionState::Absent).any(|action| action.bound.is(&Binding::Bound));
             refused(early, "the Action is deleted while it is bound, which the API refuses")
         },
     },
@@ -230,6 +225,16 @@ const FLOWS: &[Flow] = &[
     ("codes by voice", |path| path.code(&Channel::Voice)),
     ("phone messages of the tenant", LoginPath::delivers_any),
 ];
+
+/// The sending Actions, as they were, that a step brings into a state.
+fn becomes<'a>(
+    step: &'a Step,
+    before: &'a LoginPath,
+    state: ActionState,
+) -> impl Iterator<Item = &'a OurAction> {
+    let sending = [(Fact::Action(state), &before.phone), (Fact::LegacyAction(state), &before.legacy)];
+    sending.into_iter().filter(|(fact, _)| step.effects.has(fact)).map(|(_, action)| action)
+}
 
 /// A loss that nobody can confirm, where it is one.
 fn refused(is_broken: bool, what: &str) -> Vec<Broken> {

@@ -118,11 +118,6 @@ impl<'a> Driver<'a> {
         self.engine.late()
     }
 
-    /// The signals, for questions in between (`Signals::while_asking`).
-    pub fn signals(&self) -> &Signals {
-        &self.signals
-    }
-
     /// Runs one task and returns its result. A signal does not cut it short: the task is told, its calls end as
     /// stopped, and it returns by itself. Ask [`Driver::signal`] afterwards.
     ///

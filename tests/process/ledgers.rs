@@ -10,6 +10,19 @@ const OF_SCHEMA_2: [(&str, &str); 3] = [
     ("world.json", include_str!("../records/schema-2/world.json")),
 ];
 
+/// What the twin makes up is nobody's secret, so no plan of a quickstart waits for a slow digest.
+#[test]
+fn what_the_twin_makes_up_has_no_slow_digest() {
+    let folder = Folder::new();
+    let ledger = folder.text_path("record.json");
+    let (world, ledger) =
+        (format!("--twin={}", folder.text_path("world.json")), format!("--ledger=file:{ledger}"));
+    program(&["apply", super::lab::QUICKSTART, "--yes", &world, &ledger]).run().expect(0);
+    let record = folder.read("record.json");
+    assert!(record.contains("secrets.TWILIO_API_SECRET") && record.contains("fast:"), "{record}");
+    assert!(!record.contains("slow:"), "{record}");
+}
+
 #[test]
 fn a_record_of_schema_2_is_read_compared_and_left_as_it_is() {
     let folder = Folder::new();
