@@ -81,9 +81,18 @@ fn run() -> Result<bool> {
     let began = Instant::now();
     let seeds = values("--seeds").pop().unwrap_or_else(|| "0..1500".into());
     let folder = std::env::temp_dir().join(format!("lockstep-mutants-{}", std::process::id()));
-    for part in
-        ["Cargo.toml", "Cargo.lock", "build.rs", "README.md", "src", "tests", "docs", "examples", "manifests"]
-    {
+    for part in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "build.rs",
+        "README.md",
+        "ARCHITECTURE.md",
+        "src",
+        "tests",
+        "docs",
+        "examples",
+        "manifests",
+    ] {
         copy(&root.join(part), &folder.join(part))?;
     }
     let target =
