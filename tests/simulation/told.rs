@@ -8,8 +8,7 @@ use super::story::{STACK, Story};
 
 /// Whether a plan said of a resource something with these words.
 fn says(destroy: &Proc, address: &str, words: &str) -> bool {
-    let plan = destroy.plan.clone();
-    let mut findings = plan.iter().flat_map(|plan| &plan.findings);
+    let mut findings = destroy.plan.iter().flat_map(|plan| &plan.findings);
     findings.any(|finding| finding.address == address && finding.text.contains(words))
 }
 
@@ -51,8 +50,7 @@ pub fn is_value_told(story: &Story, destroy: &Proc, what: &str) -> bool {
 
 /// Addresses that a destroy left as they are for that reason.
 pub fn left_unproven(destroy: &Proc) -> Vec<String> {
-    let plan = destroy.plan.clone();
-    let findings = plan.iter().flat_map(|plan| &plan.findings);
+    let findings = destroy.plan.iter().flat_map(|plan| &plan.findings);
     let unproven = findings.filter(|finding| finding.text.contains("nobody can prove"));
     unproven.map(|finding| finding.address.clone()).collect()
 }

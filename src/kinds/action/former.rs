@@ -88,8 +88,9 @@ pub fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
 pub(super) fn facts(row: &Action, seen: &Seen) -> Facts {
     let former = &seen.raw["former"];
     let is_back = row.name != POST_LOGIN.name && former["is_back"] == json!(true);
-    let is_proven_back = is_back && former["code"].is_string();
-    let facts = [(is_back, Fact::FormerRuns(true)), (is_proven_back, Fact::Former(true))];
+    // Without a version to compare with it was never replaced, and works as it did.
+    let was_replaced = is_back && former["code"].is_string();
+    let facts = [(is_back, Fact::FormerRuns(true)), (was_replaced, Fact::Former(true))];
     facts.into_iter().filter(|(holds, _)| *holds).map(|(_, fact)| fact).collect()
 }
 
