@@ -30,6 +30,16 @@ fn add_secret(twin: &mut Twin) {
     });
 }
 
+fn add_module(twin: &mut Twin) {
+    let theirs = json!({
+        "module_id": "00000000-0000-4000-8000-000000000077",
+        "module_version_id": "00000000-0000-4000-8000-000000000078",
+        "module_name": "theirs",
+        "module_version_number": 1,
+    });
+    edit_action(twin, START_MS, |action, _| action.modules.push(theirs));
+}
+
 fn stream(twin: &mut Twin) -> &mut lockstep::twin::world::LogStream {
     let streams = &mut twin.world.tenant_mut(DOMAIN).log_streams;
     streams
@@ -104,8 +114,9 @@ fn add_sender(twin: &mut Twin) {
 
 type Case = (&'static str, fn(&mut Twin), &'static str);
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     ("a secret", add_secret, "action: the Action has secrets that the manifest does not name: THEIRS"),
+    ("a module", add_module, "action: the Action uses modules that the manifest does not name: theirs"),
     (
         "a variable",
         add_variable,

@@ -10,7 +10,8 @@ use lockstep::twin::world::{Action, ActionVersion};
 use serde_json::{Map, Value as Json, json};
 
 use super::bench::{ACTION, Bench, Memory, shown};
-use crate::support::{ACCOUNT, DOMAIN, core_manifest, options};
+use crate::fields::bed::edit_action;
+use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest, options};
 
 /// Takes the first one's Action over by its name, and has it send through a service of its own.
 fn second() -> String {
@@ -96,6 +97,30 @@ fn the_version_that_ran_before_a_takeover_runs_again_when_the_stack_goes() {
             assert!(sender(&bench).versions.len() <= 4, "killed at {k}, {after}");
         }
     }
+}
+
+#[test]
+fn a_module_that_was_there_before_a_takeover_is_not_new_and_one_added_later_is_told() {
+    let module = |name: &str| json!({ "module_id": name, "module_version_id": "v", "module_name": name });
+    let add = |bench: &mut Bench, name: &str| {
+        edit_action(&mut bench.stack.twin.borrow_mut(), START_MS, |action, _| {
+            action.modules.push(module(name))
+        });
+    };
+    let told = |bench: &mut Bench| -> Vec<String> {
+        let findings = bench.plan().findings;
+        findings.into_iter().map(|one| one.text).filter(|text| text.contains("modules")).collect()
+    };
+    let mut bench = Bench::new(options(), core_manifest());
+    bench.converge("the first");
+    add(&mut bench, "before");
+    assert_eq!(told(&mut bench), ["the Action uses modules that the manifest does not name: before"]);
+    bench.stack.text = second();
+    bench.later();
+    assert_eq!(bench.ended(false), Ended::Done, "the second");
+    assert_eq!(told(&mut bench), [""; 0]);
+    add(&mut bench, "later");
+    assert_eq!(told(&mut bench), ["the Action uses modules that the manifest does not name: later"]);
 }
 
 /// Killed once the former version is deployed, and before that is on record.

@@ -636,6 +636,7 @@ pub fn edit_this(pick: Pick, twin: &mut Twin, now_ms: u64, change: impl FnOnce(&
         dependencies: action.dependencies.clone(),
         runtime: action.runtime.clone(),
         secrets: action.secrets.clone(),
+        modules: action.modules.clone(),
         created_at: stamp.clone(),
         updated_at: stamp.clone(),
         built_at: stamp.clone(),

@@ -34,7 +34,7 @@ use crate::port::{Reader, Writer};
 
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
-use wire::{beside, body, is_draft_of, is_named, name_of, named_as, needs_deploy};
+use wire::{MODULES, beside, body, is_draft_of, is_named, name_of, named_as, needs_deploy};
 pub use wire::{has_trigger, items, list, one, parse};
 
 /// A trigger, as Auth0 names it ("Auth0 docs, Actions triggers", 2026-08).
@@ -624,8 +624,9 @@ impl Kind for Action {
         let names: Vec<&str> = foreign.filter_map(Json::as_str).collect();
         let sends = steps.iter().any(|step| step.op["secrets"] == json!(true));
         let place = format!("{0}.secrets, or set {0}.unmanaged_secrets: remove", self.section);
-        let told = added::told(diff.address, "the Action has secrets", &names, &place);
-        told.into_iter().map(|told| if sends { dropping(told, self.section) } else { told }).collect()
+        let secrets = added::told(diff.address, "the Action has secrets", &names, &place)
+            .map(|told| if sends { dropping(told, self.section) } else { told });
+        secrets.into_iter().chain(added_modules(diff)).collect()
     }
 
     fn in_between(&self, field: &str) -> bool {
@@ -637,7 +638,8 @@ impl Kind for Action {
         let plain = |(field, value): (&String, &Value)| Some((field.clone(), value.known()?.clone()));
         let live = Some(seen.raw_text("deployed_version")).filter(|live| !live.is_empty());
         let version = live.map(|live| (former::VERSION.to_owned(), json!(live)));
-        seen.attrs.iter().filter_map(plain).chain(version).collect()
+        let modules = (MODULES.to_owned(), seen.raw[MODULES].clone());
+        seen.attrs.iter().filter_map(plain).chain(version).chain([modules]).collect()
     }
 
     /// A dependency that the manifest leaves floating reads back resolved on some tenants; that is no drift.
@@ -658,6 +660,18 @@ fn dropping(told: Finding, section: &str) -> Finding {
          {section}.unmanaged_secrets: remove"
     );
     Finding { level: Level::Blocker, help, ..told }
+}
+
+/// Modules that somebody added. A manifest has no place for them. An Action that was taken over by a build that did not record its
+/// modules may have had them before.
+fn added_modules(diff: &Diff<'_>) -> Option<Finding> {
+    diff.entry
+        .filter(|entry| entry.ownership == Ownership::Created || entry.restore.contains_key(MODULES))?;
+    let there = diff.seen.raw[MODULES].as_array().into_iter().flatten().filter_map(Json::as_str);
+    let names = added::since(diff, there, "modules.", MODULES);
+    let told = added::told(diff.address, "the Action uses modules", &names, "")?;
+    let help = "remove it from the Action, or write what it does into the code; until then it stays, and drift tells it".into();
+    Some(Finding { help, ..told })
 }
 
 /// Secret names that only the tenant has: a write of the set would drop them, so somebody has to decide.

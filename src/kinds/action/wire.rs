@@ -1,6 +1,6 @@
 //! Actions as the API writes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
@@ -9,6 +9,10 @@ use super::rows::RUNTIMES;
 use crate::kinds::{Run, Seen, entries, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 use crate::model::value::{Attrs, Value};
+
+/// Member of [`Seen::raw`]: the modules that the draft or the version that runs uses. An entry of the record keeps under the same
+/// name those that were there before a takeover.
+pub(super) const MODULES: &str = "modules";
 
 /// The one call that lists Actions; at most 100 exist in a tenant.
 pub fn list() -> Get {
@@ -156,8 +160,16 @@ pub fn parse(action: &Json) -> Seen {
         "status": text(action, "status"),
         "updated_at": text(action, "updated_at"),
         "deployed_version": live.map(|version| text(version, "id")).unwrap_or_default(),
+        MODULES: modules(action).chain(live.into_iter().flat_map(modules)).collect::<BTreeSet<_>>(),
     });
     seen
+}
+
+/// Names of the modules of a draft or a version; the id where the reply has no name.
+fn modules(part: &Json) -> impl Iterator<Item = &str> {
+    let name = |module| Some(text(module, "module_name")).filter(|name| !name.is_empty());
+    let modules = part["modules"].as_array().into_iter().flatten();
+    modules.map(move |module| name(module).unwrap_or_else(|| text(module, "module_id")))
 }
 
 fn attrs_of(part: &Json) -> Attrs {
