@@ -4,30 +4,50 @@
 //! line of ours, characters that a terminal obeys or that nobody sees, and words that a CI runner takes for a command.
 //! [`line`] makes one harmless line of it for people; [`json`] escapes the same in JSON, where nothing may be lost.
 
-use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
-use icu_properties::{CodePointMapData, CodePointSetData};
-
 /// Longest line made of a text of others, in characters.
 const LINE_MAX_CHARS: usize = 1000;
 
 /// What runners look for anywhere in a line (GitHub and Azure, TeamCity).
 const COMMANDS: [&str; 3] = ["##[", "##vso[", "##teamcity["];
 
+/// First and last of what steers, in order: of Unicode 17 the general categories Cc, Cf, Zl and Zp and the property
+/// Default_Ignorable_Code_Point, and the empty Braille pattern.
+const STEERS: [(char, char); 28] = [
+    ('\u{0}', '\u{1f}'),
+    ('\u{7f}', '\u{9f}'),
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{600}', '\u{605}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{6dd}', '\u{6dd}'),
+    ('\u{70f}', '\u{70f}'),
+    ('\u{890}', '\u{891}'),
+    ('\u{8e2}', '\u{8e2}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{2800}', '\u{2800}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fffb}'),
+    ('\u{110bd}', '\u{110bd}'),
+    ('\u{110cd}', '\u{110cd}'),
+    ('\u{13430}', '\u{1343f}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+];
+
 /// Whether a character steers whatever shows it, or cannot be seen: control and format characters (direction of writing,
 /// zero width, tags), line and paragraph separators, what Unicode calls ignorable, and the empty Braille pattern.
 pub fn steers(ch: char) -> bool {
-    if ch.is_ascii() {
-        return ch.is_ascii_control();
-    }
-    let category = CodePointMapData::<GeneralCategory>::new().get(ch);
-    matches!(
-        category,
-        GeneralCategory::Control
-            | GeneralCategory::Format
-            | GeneralCategory::LineSeparator
-            | GeneralCategory::ParagraphSeparator
-    ) || ch == '\u{2800}'
-        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(ch)
+    let after = STEERS.partition_point(|(_, last)| *last < ch);
+    STEERS.get(after).is_some_and(|(first, _)| *first <= ch)
 }
 
 /// One line of bounded length that steers nothing: what steers is a blank, what is too long is cut.
@@ -95,6 +115,20 @@ mod tests {
         }
         let kept = "Grüße ± 東京 עברית العربية 🙂 ñ \u{a0}x";
         assert_eq!(line(kept), kept);
+    }
+
+    /// What the standard library prints as it is, is printable; and nothing fell out of the table.
+    #[test]
+    fn the_table_is_in_order_and_has_nothing_that_people_read() {
+        let flat: Vec<char> = STEERS.iter().flat_map(|(first, last)| [*first, *last]).collect();
+        assert!(flat.is_sorted());
+        let all: Vec<char> = ('\0'..=char::MAX).filter(|ch| steers(*ch)).collect();
+        // Counted with the data of Unicode 17 (ICU 78).
+        assert_eq!(all.len(), 4_274);
+        let is_read = |ch: &&char| {
+            ch.escape_debug().count() == 1 && !"\u{115f}\u{1160}\u{2800}\u{3164}\u{ffa0}".contains(**ch)
+        };
+        assert_eq!(all.iter().find(is_read), None);
     }
 
     #[test]

@@ -67,10 +67,10 @@ impl ProxySettings {
     fn url(&self) -> Result<Option<Url>> {
         let Some(text) = &self.https else { return Ok(None) };
         let text = if text.contains("://") { text.clone() } else { format!("http://{text}") };
-        let url = Url::parse(&text)
-            .ok()
-            .filter(Url::has_host)
-            .context("HTTPS_PROXY is not a URL; write it as http://proxy.example:3128")?;
+        let url = Url::parse(&text).ok().filter(Url::has_host).context(match text.is_ascii() {
+            true => "HTTPS_PROXY is not a URL; write it as http://proxy.example:3128",
+            false => "HTTPS_PROXY has letters beyond ASCII; write its host in the form xn--…",
+        })?;
         if !matches!(url.scheme(), "http" | "https") {
             bail!("HTTPS_PROXY has the scheme {:?}; only http and https proxies are supported", url.scheme());
         }
@@ -104,6 +104,12 @@ mod tests {
             let error = error.expect("refused");
             assert!(error.contains("HTTPS_PROXY") && !error.contains("hunter2"), "{error}");
         }
+        let beyond = settings(&[("HTTPS_PROXY", "http://user:hunter2@bücher.example:1")]);
+        let error = beyond.build().err().map(|error| format!("{error:#}")).expect("refused");
+        assert!(error.contains("HTTPS_PROXY has letters") && !error.contains("hunter2"), "{error}");
+        assert!(
+            settings(&[("HTTPS_PROXY", "http://xn--bcher-kva.example:1")]).build().expect("usable").is_some()
+        );
         let with_password = settings(&[("HTTPS_PROXY", "http://user:hunter2@proxy.example:1")]);
         assert!(!format!("{with_password:?}").contains("hunter2"));
         assert_eq!(with_password.hidden(), ["user", "hunter2"]);

@@ -22,6 +22,9 @@ pub enum ViaProblem {
     /// It does not parse, or names no host.
     #[error("--via is not a URL; write it as http://127.0.0.1:8080")]
     NotAUrl,
+    /// A host beyond ASCII, in its own letters.
+    #[error("--via has letters beyond ASCII; write its host in the form xn--…")]
+    Letters,
     /// Neither http nor https.
     #[error("--via has the scheme {0:?}; only http and https are possible")]
     Scheme(String),
@@ -48,7 +51,10 @@ impl Via {
     /// # Errors
     /// See [`ViaProblem`].
     pub fn parse(text: &str, force: bool) -> Result<Via, ViaProblem> {
-        let url = Url::parse(text).map_err(|_| ViaProblem::NotAUrl)?;
+        let url = Url::parse(text).map_err(|_| match text.is_ascii() {
+            true => ViaProblem::NotAUrl,
+            false => ViaProblem::Letters,
+        })?;
         if !matches!(url.scheme(), "http" | "https") {
             // `localhost:8080` parses as the scheme `localhost`; say what is missing instead.
             return Err(match text.contains("://") {
@@ -147,12 +153,15 @@ mod tests {
             ("ftp://127.0.0.1", false, ViaProblem::Scheme("ftp".into())),
             ("localhost:8080", false, ViaProblem::NotAUrl),
             ("", false, ViaProblem::NotAUrl),
+            ("https://bücher.example", true, ViaProblem::Letters),
+            ("http://１２７.0.0.1", false, ViaProblem::Letters),
             ("http://[::ffff:10.0.0.1]", false, ViaProblem::NotLoopback(host("[::ffff:a00:1]"))),
         ];
         for (text, force, problem) in table {
             assert_eq!(Via::parse(text, force), Err(problem), "{text}");
         }
         assert!(Via::parse("https://gateway.example/x", true).is_ok());
+        assert!(Via::parse("https://xn--bcher-kva.example", true).is_ok());
     }
 
     #[test]
