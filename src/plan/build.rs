@@ -367,8 +367,9 @@ fn put_back(made: &[Step], seen: &Seen, entry: &Entry) -> Vec<FieldChange> {
     let back: Vec<_> = back.collect();
     let is_set =
         |field: &String| back.iter().any(|values| values.is_none_or(|values| values.contains_key(field)));
-    // What no manifest sets, such as the version of an Action that runs, is in `raw` alone.
-    let raw = |field: &String| seen.raw.get(field).filter(|value| value.is_string()).cloned();
+    // What no manifest sets, such as the version of an Action that runs and its modules, is in `raw` alone.
+    let raw =
+        |field: &String| seen.raw.get(field).filter(|value| value.is_string() || value.is_array()).cloned();
     let shown = |field: &String| seen.attrs.get(field).map(Value::shown).or_else(|| raw(field));
     let values =
         entry.restore.iter().filter(|(field, old)| is_set(field) && shown(field).as_ref() != Some(*old));
