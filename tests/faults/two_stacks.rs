@@ -119,6 +119,14 @@ fn a_module_that_was_there_before_a_takeover_is_not_new_and_one_added_later_is_t
     bench.later();
     assert_eq!(bench.ended(false), Ended::Done, "the second");
     assert_eq!(told(&mut bench), [""; 0]);
+    // A destroy brings the version of then back, and its modules with it: shown where others stand there now.
+    let goes_back = |bench: &mut Bench| -> Vec<_> {
+        let plan = bench.stack.try_observe(true).unwrap_or_else(|failed| panic!("{failed}")).plan;
+        let changes =
+            plan.resources.into_iter().filter(|one| one.address == "action").flat_map(|one| one.changes);
+        changes.filter(|one| one.field == "modules").map(|one| (one.old, one.new)).collect()
+    };
+    assert_eq!(goes_back(&mut bench), []);
     add(&mut bench, "later");
     assert_eq!(told(&mut bench), ["the Action uses modules that the manifest does not name: later"]);
 }
