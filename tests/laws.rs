@@ -197,19 +197,25 @@ fn facts(json: &Json) -> Facts {
 #[test]
 fn each_rule_is_tripped_by_its_cases_and_by_no_other() {
     let cases = cases();
+    let mut mistakes = Vec::new();
     for Case { rule, start, effects, absolute } in &cases {
         let mut step = kinds::step("x", "x", Verb::Update, Stage::Tenant, "x", json!({}));
         step.effects = facts(effects);
         let losses = check::losses(&LoginPath::from(&facts(start)), &[step.clone()]);
-        assert!(!losses.is_empty(), "{rule}: nothing is lost by {effects} from {start}");
-        assert!(
-            losses.iter().all(|loss| loss.rule == *rule && loss.absolute == *absolute),
-            "{rule}: {losses:?}"
-        );
-        // With nothing known, nothing is claimed.
+        // The mutants break all rules in one build and read these lines, so each case is told of.
+        if !losses.iter().any(|loss| loss.rule == *rule) {
+            mistakes.push(format!("{rule}: nothing is lost by {effects} from {start}"));
+        }
+        if losses.iter().any(|loss| loss.rule != *rule || loss.absolute != *absolute) {
+            mistakes.push(format!("{rule}: {losses:?}"));
+        }
         step.effects = Facts::new();
-        assert_eq!(check::losses(&LoginPath::default(), &[step]), [], "{rule}");
+        let losses = check::losses(&LoginPath::default(), &[step]);
+        if !losses.is_empty() {
+            mistakes.push(format!("{rule}: with nothing known, this is claimed: {losses:?}"));
+        }
     }
+    assert!(mistakes.is_empty(), "mistakes:\n{}", mistakes.join("\n"));
     let rules: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
     let covered: BTreeSet<&str> = cases.iter().map(|case| case.rule).collect();
     assert_eq!(covered, rules, "every rule has a case");
