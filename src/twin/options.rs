@@ -88,7 +88,7 @@ pub enum SecretWithoutValue {
     Refuse,
 }
 
-/// What becomes of a `custom` phone provider when the tenant's last Action that it could call is deleted. Not documented.
+/// What happens to a `custom` phone provider when the last Action that it could call is deleted. Not documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WithoutAction {
