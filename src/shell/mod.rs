@@ -6,7 +6,7 @@
 //! - [`driver`] runs the engine, over [`http`] (real time) or [`in_process`] (virtual time).
 //! - [`serve`] puts a simulator on a loopback port, with [`authority`] for TLS and [`twin_page`] for people.
 //! - [`files`], [`ledger_file`], [`sources`], [`secrets`], [`jwt`], [`clock`], [`signals`] provide what the core may
-//! not fetch by itself.
+//!   not fetch by itself.
 //! - [`terminal`] and [`telemetry`] are the only ways out for text; both hide secrets.
 
 pub mod authority;
