@@ -207,7 +207,7 @@ mod tests {
         assert!(parse(&format!("x = a{}", ".b".repeat(50_000))).is_ok());
     }
 
-    /// Ways to nest what the parser reads twice: opened, in the middle, closed.
+    /// Nestings that the parser reads twice: opening text, innermost text, closing text.
     const NESTED: [(&str, &str, &str); 12] = [
         ("(a=", "1", ")"),
         ("([a=", "1", "])"),

@@ -16,7 +16,7 @@ use crate::model::text;
 use crate::shell::clock::Clock;
 use crate::shell::files;
 
-/// Passes every event on to the terminal, the log and the audit file.
+/// Returns a listener that passes every event on to the terminal, the log and the audit file.
 pub fn listen(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(Told) + use<> {
     let (mut say, clock) = (shell.say.clone(), Clock::start());
     let mut progress = Progress::default();

@@ -371,7 +371,7 @@ mod tests {
             assert_eq!(both, [hosts.clone(), hosts]);
             assert_eq!(driver.signal(), None);
             drop(driver);
-            // Three times two reads, and a token for each of the two tenants.
+            // Three tasks with two reads each, and a token for each of the two tenants.
             assert_eq!(requests, 8);
         }
     }

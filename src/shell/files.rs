@@ -115,7 +115,7 @@ pub struct Unreadable {
 /// Reads a manifest.
 ///
 /// # Errors
-/// It cannot be read, is larger than [`MANIFEST_LIMIT_BYTES`], or is not UTF-8.
+/// It cannot be read, is a link that leads out of its folder, is larger than [`MANIFEST_LIMIT_BYTES`], or is not UTF-8.
 pub fn read_manifest(path: &Path) -> Result<ManifestFile, Unreadable> {
     let folder = Folder::of(path).map_err(|error| Unreadable {
         message: format!("folder of manifest {}: {error:#}", path.display()),
@@ -385,7 +385,7 @@ mod unix {
         there.nlink() > 1
     }
 
-    /// Whether two paths are names of one file.
+    /// Whether two paths are names of the same file.
     pub fn are_linked(one: &Path, other: &Path) -> bool {
         let id = |path: &Path| std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
         id(one).is_some_and(|one| Some(one) == id(other))

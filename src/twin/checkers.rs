@@ -35,7 +35,7 @@ pub enum PhoneProblem {
     CustomCodesOff,
     /// The running version passes a rate limit that the Verify service does not have.
     RateLimitGone,
-    /// Nothing tells Twilio that a login succeeded: the sixth message within ten minutes is refused.
+    /// Nothing tells Twilio of successful logins, so it refuses the sixth message within ten minutes.
     NoFeedback,
 }
 

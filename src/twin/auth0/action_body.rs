@@ -18,7 +18,7 @@ const LATEST_VERSION: &str = "6.2.0";
 
 pub(super) fn read_triggers(fields: &Fields) -> Result<Option<TriggerRef>, Reply> {
     let Some(list) = fields.array("supported_triggers")? else { return Ok(None) };
-    // The schema is a list, but only lists of one are ever seen or accepted.
+    // The schema allows a list, but only lists of one trigger were ever seen or accepted.
     let [only] = list.as_slice() else {
         return Err(invalid("Expected exactly one item' on property 'supported_triggers"));
     };

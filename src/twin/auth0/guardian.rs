@@ -142,7 +142,7 @@ fn set_message_types(call: &mut Call) -> Outcome {
     Ok(reply)
 }
 
-/// The provider's word for a message type.
+/// The delivery method of a phone provider that sends a message type.
 pub(super) fn delivery_method(message_type: &str) -> &str {
     if message_type == "sms" { "text" } else { message_type }
 }
