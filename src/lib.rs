@@ -7,8 +7,8 @@
 //!         engine: handle_input / poll_output ◄─► shell (tokio, reqwest)  or  twin (in memory, virtual time)
 //! ```
 //!
-//! Everything but `shell` and `cli` is the core: no sockets, files, clock or randomness of its own. ARCHITECTURE.md
-//! tells the rest.
+//! Everything except `shell` and `cli` is the core: it has no sockets, files, clock or randomness of its own.
+//! ARCHITECTURE.md explains the design.
 
 pub mod builtin;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! `lockstep apply` and `lockstep destroy`: make it so.
+//! `lockstep apply` and `lockstep destroy`: carry out a plan.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ use crate::model::text;
 use crate::plan::render::{self, Paint};
 use crate::shell::files;
 
-/// So much is shown of the name of another tenant, account or stack.
+/// Most characters that are shown of the name of another tenant, account or stack.
 const NAME_MAX_CHARS: usize = 100;
 
 /// Make the tenant as the manifest says
@@ -132,7 +132,7 @@ pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
 fn saved_plan(path: &std::path::Path) -> Result<Plan> {
     let text =
         files::read_text(path, 16 * 1024 * 1024).with_context(|| format!("plan {}", path.display()))?;
-    // The file may be anything, so no word of it is repeated.
+    // The file may be any file, so the error repeats none of its text.
     let refuse = |why: String| Error::internal(format!("plan {} {why}", path.display()));
     let json: Json = serde_json::from_str(&text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
@@ -147,7 +147,7 @@ fn saved_plan(path: &std::path::Path) -> Result<Plan> {
         .map_err(|_| refuse("cannot be read: it is no plan of this version; plan again".into()))
 }
 
-/// Refuses a plan for another tenant, account or stack than those of this run, before anything is read.
+/// Refuses a plan for another tenant, account or stack before anything is read.
 fn is_of_this_run(saved: &Plan, ready: &Ready<'_>) -> Result<()> {
     let session = &ready.stack.session;
     let named = [
@@ -169,7 +169,7 @@ fn is_of_this_run(saved: &Plan, ready: &Ready<'_>) -> Result<()> {
 
 fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<Exit> {
     let (json, is_saved) = (common.output.is_json(), saved.is_some());
-    // On the twin the second plan is part of the show, and costs nobody anything.
+    // On the twin, the second plan is part of the demonstration and costs nothing.
     let verify = common.verify || common.connect.twin.is_some();
     let wishes = Wishes { reread: is_saved, verify };
     let mut asker = Asker::new(shell, json, common.yes, saved);
@@ -183,7 +183,7 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
         report(shell, &plan, is_tried.then_some(&outcome));
     }
     match &outcome.ended {
-        // Said last, because it decides.
+        // This comes last, because it decides the outcome.
         Ended::Stale(what) => {
             let (saved, since) = if is_saved { ("saved ", " since it was saved") } else { ("", "") };
             shell.say.err_one_line(format!(
@@ -217,7 +217,7 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
     })
 }
 
-/// What a person does next where a run did not come to its end.
+/// The next move after a run that did not end.
 const AGAIN: &str = "run the same command again to continue";
 
 fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_stopped: &str) {
@@ -259,10 +259,10 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
             say.err_one_line(format!("error: {owner} is applying to this tenant; nothing was changed"));
             say.err_line("  help: wait for it, or look with `lockstep unlock`");
         }
-        // Said by whoever asked, or by whoever called.
+        // The asker or the caller has said this already.
         Ended::Stale(_) | Ended::NotConfirmed(_) | Ended::Misnamed(_) => return,
         Ended::Moved => say.err_line("error: the record kept moving; nothing was changed\n  help: see who else applies, then try again"),
-        // What to do is said last.
+        // The next move comes last.
         Ended::Stopped if outcome.lost.is_some() => say.err_one_line(why_stopped),
         Ended::Stopped => say.err_one_line(format!("{why_stopped}; {AGAIN}")),
         Ended::Failed(text) => say.err_one_line(format!("error: {text}")),

@@ -23,7 +23,7 @@ pub struct ManifestArgs {
 }
 
 impl ManifestArgs {
-    /// The path given one way or the other.
+    /// The path of the manifest, given as `--file` or as an argument.
     pub fn path(&self) -> &Path {
         self.file.as_deref().unwrap_or(&self.manifest)
     }
@@ -81,7 +81,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Beyond this others would wait for a dead run longer than anybody sits before a terminal; `engine/lease.rs` reads no more.
+/// Reads the lease's time. It has an upper limit: other runs wait this long for a dead run, and nobody sits longer
+/// before a terminal. `engine/lease.rs` accepts no larger value.
 fn lease_ttl(text: &str) -> Result<Duration, String> {
     let most = Duration::from_millis(TTL_MAX_MS);
     match duration(text)? {

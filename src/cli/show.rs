@@ -1,4 +1,4 @@
-//! `lockstep show`: the record and the lease of a tenant.
+//! `lockstep show`: the ledger and the lease of a tenant.
 
 use serde_json::{Value as Json, json};
 
@@ -48,7 +48,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         let lease = match &result.1 {
             Ok(None) => Json::Null,
             Ok(Some(lease)) => json!({ "sid": lease.sid, "owner": lease.owner }),
-            // Free is one thing, and not being able to tell is another.
+            // A lease that cannot be read is not the same as a free one.
             Err(failed) => json!({ "unknown": ready.stack.told(failed) }),
         };
         json_out(

@@ -1,4 +1,4 @@
-//! `lockstep unlock`: show and release a lease that was left behind.
+//! `lockstep unlock`: shows a lease that was left behind, and releases it.
 
 use super::args::{ConnectArgs, ManifestArgs};
 use super::error::{Error, Result};
