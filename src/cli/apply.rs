@@ -40,7 +40,7 @@ pub struct Args {
     /// Take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
-    /// Apply this saved plan, or nothing if what it depends on has moved
+    /// Apply this saved plan, or nothing if the tenant, the account or the manifest has changed since
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
 }
@@ -48,8 +48,8 @@ pub struct Args {
 /// Take away what this stack made, and put back what it changed
 ///
 /// Deletes only what was created by this stack. Settings that were there before get their former values back. Foreign
-/// Actions, bindings, factors, streams and services stay as they are. Where nothing proves the record (an older version
-/// wrote it, or somebody else did), each object has to be named with --delete, or its id typed; --yes does not cover it.
+/// Actions, bindings, factors, streams and services stay as they are. Where no seal proves the record (an older version
+/// or somebody else wrote it), each object has to be named with --delete, or its id typed; --yes does not cover it.
 ///
 /// Example: lockstep destroy manifests/quickstart.yaml --twin=world.json
 #[derive(clap::Args)]
@@ -72,7 +72,7 @@ pub(super) struct Common {
     /// Read everything again afterwards and expect an empty plan
     #[arg(long)]
     verify: bool,
-    /// Take away or put back this object, although no sealed record calls it this stack's; may be repeated
+    /// Take away or put back this object although no sealed record says it is this stack's; may be repeated
     #[arg(long, value_name = "ID")]
     delete: Vec<String>,
     /// Append one JSON line per write to this file
@@ -144,7 +144,7 @@ fn saved_plan(path: &std::path::Path) -> Result<Plan> {
         return Err(refuse(format!("has format {format}, and this version reads {PLAN_FORMAT}; plan again")));
     }
     serde_json::from_value(json)
-        .map_err(|_| refuse("cannot be read: it is no plan of this version; plan again".into()))
+        .map_err(|_| refuse("cannot be read: this version of lockstep did not save it; plan again".into()))
 }
 
 /// Refuses a plan for another tenant, account or stack before anything is read.
@@ -287,7 +287,7 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
 
 fn without_ledger(shell: &mut Shell, ready: &Ready<'_>) {
     shell.say.err_line(
-        "  note: no ledger is kept (--ledger none): a changed secret is not noticed, drift cannot tell who moved, and destroy deletes nothing",
+        "  note: no ledger is kept (--ledger none): a changed secret is not noticed, drift cannot tell whether the tenant or the manifest changed, and destroy deletes nothing",
     );
     let pinned = ready.stack.session.manifest.text("verify_service", "sid").is_some_and(|sid| sid != "new");
     if !pinned {

@@ -12,7 +12,7 @@ use crate::model::plan::{Cause, Level, Plan, Purpose};
 use crate::plan::drift;
 use crate::plan::render::{self, Paint};
 
-/// Tell whether manifest and tenant still agree, and who moved
+/// Tell whether manifest and tenant still agree, and which of them changed
 ///
 /// Compares manifest, tenant and the record of the last apply, field by field. Sends no write. The exit code says what
 /// was found.

@@ -40,7 +40,7 @@ Exit codes:
   6    part of the tenant could not be read (drift, plan --exit-code)
   7    drift: no difference, but findings to look at
   64   usage
-  73   the plan is stale: what it depends on has moved
+  73   the plan is stale: the tenant, the account or the manifest has changed since
   75   the lease is held by somebody else
   130  stopped by SIGINT
   143  stopped by SIGTERM

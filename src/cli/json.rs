@@ -62,7 +62,7 @@ fn as_document(exit: u8, error: &Error) -> Json {
 /// The message of a command that stops without a message of its own.
 pub fn meaning(exit: Exit) -> &'static str {
     match exit {
-        Exit::Stale => "the plan is stale: what it depends on has moved",
+        Exit::Stale => "the plan is stale: the tenant, the account or the manifest has changed since",
         Exit::LeaseHeld => "the lease is held by somebody else",
         _ => "the command failed",
     }

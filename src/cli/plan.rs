@@ -51,7 +51,7 @@ pub struct Args {
     /// Also plan to take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
-    /// Plan as if this object, which no sealed record calls this stack's, may be taken away or put back; may be repeated
+    /// Let the plan take away or put back this object although no sealed record says it is this stack's; may be repeated
     #[arg(long, value_name = "ID")]
     delete: Vec<String>,
 }

@@ -78,8 +78,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
             }
             if let Some(intent) = &ledger.intent {
                 let text = match ledger.has_reported() {
-                    true => "did not come to its end; the next run looks what became of its last step",
-                    false => "did not report its end: it was killed or cut off, or goes on still",
+                    true => "did not finish; the next run looks up what became of its last step",
+                    false => "did not report its end: it was killed or cut off, or is still running",
                 };
                 say.out_one_line(format!("  the run that began at {} {text}", intent.at));
             }

@@ -236,7 +236,7 @@ fn of_secret(told: &Field) -> &'static str {
         (_, _, Cause::Both) => "changed on the tenant and in the manifest since it was applied",
         (_, _, Cause::NotApplied) if was_applied => "changed in the manifest since it was applied",
         (_, _, Cause::NotApplied) => "was not applied",
-        (_, _, Cause::Unfinished) => "left by a run of this stack that did not come to its end",
+        (_, _, Cause::Unfinished) => "left by a run of this stack that did not finish",
         (_, _, Cause::Unknown) => "the tenant has another value than the manifest",
     }
 }

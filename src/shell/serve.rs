@@ -512,7 +512,7 @@ async fn read(request: Request<Incoming>, host: String) -> Result<ApiRequest, Op
         .collect();
     let whole = tokio::time::timeout(BODY_MAX, Limited::new(body, BODY_LIMIT_BYTES).collect()).await;
     let Ok(whole) = whole else {
-        return refuse(StatusCode::REQUEST_TIMEOUT, "the body does not come to its end");
+        return refuse(StatusCode::REQUEST_TIMEOUT, "the body does not end");
     };
     let body = match whole {
         Ok(body) => body.to_bytes().to_vec(),

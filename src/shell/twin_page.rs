@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(shown("get+prompts"), [false, true]);
         assert_eq!(shown("prompts+twilio"), [false, false]);
         let none = answer(&ask("127.0.0.1", "/__twin/?filter=nothing-of-it"), &twin, None, 0);
-        assert!(none.body.contains("None has that in it."));
+        assert!(none.body.contains("No request contains that text."));
     }
 
     #[test]

@@ -319,7 +319,7 @@ fn log(requests: &[Json], filter: &str) -> Markup {
     html! {
         div #requests {
             @if requests.is_empty() && filter.is_empty() { p .nothing { "None yet." } }
-            @else if requests.is_empty() { p .nothing { "None has that in it." } }
+            @else if requests.is_empty() { p .nothing { "No request contains that text." } }
             @for one in requests.iter().rev() { (request(one)) }
         }
     }

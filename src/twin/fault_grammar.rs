@@ -24,7 +24,7 @@ use crate::model::api::Method;
 /// `-before`, the request has no effect.
 pub const FAULTS: &[(&str, &str)] = &[
     ("429", "too many requests, without a hint when to come back"),
-    ("429-in-TIME", "too many requests, with Retry-After (and Auth0's reset header) so far ahead"),
+    ("429-in-TIME", "too many requests, with Retry-After (and Auth0's reset header) that far ahead"),
     ("500 … 599[-after]", "that server error"),
     ("lost[-after]", "the connection is closed without a reply"),
     ("timeout[-after][-of-TIME]", "silence, ten minutes if no time is given, then a closed connection"),
@@ -36,13 +36,13 @@ pub const FAULTS: &[(&str, &str)] = &[
     ("huge[-after]", "200 and 64 MiB of JSON"),
     ("401", "not authenticated"),
     ("403", "not permitted, without the code of a missing scope"),
-    ("delay-TIME", "the usual answer, so much later"),
+    ("delay-TIME", "the usual answer, that much later"),
     ("stale", "a GET sees the state before the last write"),
     ("build-fails", "the build that the request starts fails"),
-    ("build-takes-TIME", "the build that the request starts takes so long"),
+    ("build-takes-TIME", "the build that the request starts takes that long"),
     (
         "unseen-TIME",
-        "as lost-after, and the list that the request adds to does not show the new object for so long",
+        "as lost-after, and the list that the request adds to does not show the new object for that long",
     ),
     ("do METHOD PATH [JSON]", "another operator's Management API call on the same tenant comes first"),
 ];
