@@ -421,6 +421,7 @@ pub struct Writer {
 impl Writer {
     /// Sends the one write of this step, and forgets all earlier reads.
     ///
+    /// # Panics
     /// On a second write: a step makes at most one.
     pub async fn send(&mut self, write: Write) -> Answered {
         assert!(self.left > 0, "a step makes at most one write");
