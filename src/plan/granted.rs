@@ -17,7 +17,7 @@ pub fn findings(basis: &Basis<'_>, steps: &[Step], record: bool) -> Vec<Finding>
         return Vec::new();
     }
     match basis.purpose {
-        // Drift compares nothing that needs the rights of an apply.
+        // Drift shows differences, which have nothing to do with the rights of an apply.
         Purpose::Drift => Vec::new(),
         Purpose::Show => scopes(basis, steps).into_iter().chain(untried(basis)).collect(),
         Purpose::Apply => scopes(basis, steps).into_iter().collect(),

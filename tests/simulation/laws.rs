@@ -121,7 +121,8 @@ pub fn losses(was: &Look, is: &Look, words: &str) -> Vec<String> {
     out
 }
 
-/// The column of the coverage table: the kind of the step in progress, or the other purpose of the request.
+/// The line of the coverage table to which a request belongs: the kind of the step in progress, or the other purpose of
+/// the request.
 pub fn column(proc: &Proc, request: &ApiRequest, lease: bool) -> String {
     if request.path == "/oauth/token" {
         return "token".into();

@@ -36,7 +36,7 @@ const KILLED_BEFORE: &str = "KILLED before the reply";
 const KILLED_AFTER: &str = "KILLED after the reply";
 const INTERRUPTED: &str = "INTERRUPTED";
 const PAUSED: &str = "PAUSED";
-/// Ways to stop a process: the last rows of the coverage table.
+/// Ways to stop a process: the last columns of the coverage table.
 pub const STOPS: &[&str] = &[KILLED_BEFORE, KILLED_AFTER, INTERRUPTED, PAUSED];
 
 /// A command of the program.
@@ -89,7 +89,7 @@ pub struct Proc {
     pub no_lease: bool,
     pub outlived: bool,
     pub hurt: bool,
-    /// Column of the coverage table of its last request.
+    /// Line of the coverage table to which its last request belongs.
     pub column: String,
     pub done: bool,
     pub killed: bool,

@@ -114,16 +114,16 @@ pub fn replay(seed: u64) -> (String, bool) {
     (out, report.violations.is_empty())
 }
 
-/// The columns: the kinds, and the other purposes of requests.
+/// The lines of the coverage table: the kinds, and the other purposes of requests.
 fn columns() -> Vec<String> {
     let others = ["token", "reads", "lease", "ledger"].map(str::to_owned);
     others.into_iter().chain(kinds::KINDS.iter().map(|kind| kind.name().to_owned())).collect()
 }
 
-/// Columns whose writes start builds.
+/// Lines of the coverage table whose writes start builds.
 const BUILDERS: &[&str] = &["ledger", "action", "legacy_action", "mfa_post_login", "feedback_function"];
 
-/// Columns that make objects without a unique name.
+/// Lines of the coverage table whose requests make objects without a unique name.
 const UNGUARDED: &[&str] = &["verify_service", "log_stream", "action", "legacy_action", "mfa_post_login"];
 
 /// Whether a story can fill the cell: only a read can be stale, only a draft or a Function's code starts a build, and
