@@ -1,6 +1,6 @@
 //! Tests of the code base itself: the direction of imports, and habits that a compiler does not check.
 //!
-//! The arrows point from modules that know nothing to modules that know everything:
+//! An arrow points from the importing module to the imported one; a module may import everything to its left:
 //!
 //! ```text
 //! builtin, model <- diag <- port <- kinds <- ledger, manifest <- plan <- engine <- shell <- cli <- main
