@@ -103,8 +103,7 @@ async fn under_lease(
     } else {
         let known = &observation.found;
         // Where something goes, another stack may have taken it over since: its record comes with the whole list.
-        let goes =
-            plan.steps.iter().any(|step| step.verb == Verb::Delete || step.op["restore"] == json!(true));
+        let goes = plan.steps.iter().any(Step::undoes);
         let now = match goes {
             true => session.store.load(session.owner(), &port.reader(), true).await,
             false => session.store.reload(session.owner(), known, &port.reader()).await,
@@ -450,7 +449,7 @@ impl<'a> Work<'a> {
     }
 
     fn took_effect(&mut self, step: &Step, done: Done) {
-        let Done { seen, notes } = done;
+        let Done { seen, notes, wrote_secrets } = done;
         self.touched.insert(step.address.clone());
         let resumed = self
             .observation
@@ -460,7 +459,7 @@ impl<'a> Work<'a> {
         if step.creates || resumed {
             self.created.insert(step.address.clone());
         }
-        if step.op["secrets"] == json!(true) {
+        if wrote_secrets {
             self.wrote_secrets.insert(step.address.clone());
         }
         if step.verb == Verb::Delete && !seen.exists {

@@ -88,7 +88,7 @@ pub struct Wishes {
 
 /// The values of a step that puts former ones back which are otherwise in the reply to its write.
 pub(super) fn kept(step: &Step, seen: &Seen) -> Vec<String> {
-    let values = step.op["values"].as_object().into_iter().flatten();
+    let values = step.op.values.iter().flatten();
     let there = |field: &str| match seen.attrs.get(field) {
         None => Some(Json::Null),
         Some(value) => value.known().cloned(),

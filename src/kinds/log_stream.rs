@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -19,7 +20,7 @@ use crate::model::facts::{Fact, Facts};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, OutputRef, Part, Template, Value};
 use crate::port::{Reader, Writer};
@@ -30,6 +31,17 @@ pub struct LogStream;
 pub(super) const NAME: &str = "log_stream";
 pub(super) const SECTION_PATH: &str = "feedback.log_stream";
 const PATH: &str = "/api/v2/log-streams";
+
+/// What a step does.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub(super) enum Act {
+    Create { start_from: Option<String> },
+    Update,
+    Status,
+    Restore,
+    Delete,
+}
 
 /// What a paused stream means.
 const PAUSED: &str =
@@ -326,7 +338,7 @@ impl Kind for LogStream {
         if !diff.seen.exists {
             // It is sent on create only and never read back, so it is no field that could differ.
             let start = further_streams::start_from(diff.manifest, diff.address);
-            let op = json!({ "do": "create", "start_from": start });
+            let op = Op::of(Act::Create { start_from: start.map(str::to_owned) });
             let mut create = diff.step(Verb::Create, Stage::Feedback, "create the stream", op);
             create.creates = true;
             create.reason = "it does not exist".into();
@@ -336,12 +348,8 @@ impl Kind for LogStream {
             create.effects = effects("active");
             let mut steps = vec![create];
             if paused {
-                let mut pause = diff.step(
-                    Verb::Update,
-                    Stage::RemoveFeedback,
-                    "pause the stream",
-                    json!({ "do": "status" }),
-                );
+                let op = Op::of(Act::Status);
+                let mut pause = diff.step(Verb::Update, Stage::RemoveFeedback, "pause the stream", op);
                 pause.reason = "a status cannot be given on create".into();
                 pause.effects = effects("paused");
                 pause.danger = (diff.address == NAME).then(|| PAUSED.into());
@@ -353,9 +361,11 @@ impl Kind for LogStream {
             return Vec::new();
         }
         let only_status = diff.changes.iter().all(|change| change.field == "status");
-        let what = if only_status { "set the status" } else { "update the stream" };
-        let op = json!({ "do": if only_status { "status" } else { "update" } });
-        let mut step = diff.step(Verb::Update, Stage::Feedback, what, op);
+        let (what, act) = match only_status {
+            true => ("set the status", Act::Status),
+            false => ("update the stream", Act::Update),
+        };
+        let mut step = diff.step(Verb::Update, Stage::Feedback, what, Op::of(act));
         step.reason = match diff.seen.attrs.get("status").and_then(Value::as_str) {
             Some("suspended") => "Auth0 suspended it because delivery kept failing".into(),
             _ => diff.changed_names(),
@@ -375,16 +385,10 @@ impl Kind for LogStream {
             return Vec::new();
         }
         if entry.ownership == Ownership::Adopted {
-            return put_back(address, seen, entry).into_iter().collect();
+            return stream_restore::put_back(address, seen, entry).into_iter().collect();
         }
-        let mut step = step(
-            address,
-            NAME,
-            Verb::Delete,
-            Stage::RemoveFeedback,
-            "delete the stream",
-            json!({ "do": "delete" }),
-        );
+        let op = Op::of(Act::Delete);
+        let mut step = step(address, NAME, Verb::Delete, Stage::RemoveFeedback, "delete the stream", op);
         step.reason = "it was created by this stack".into();
         step.effects = feedback(address, "absent", None);
         vec![step]
@@ -406,24 +410,24 @@ impl Kind for LogStream {
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
         Box::pin(async move {
             let path = format!("{PATH}/{}", run.seen.ids.get("id").map(String::as_str).unwrap_or_default());
-            let reply = match text(&run.step.op, "do") {
-                "create" => {
+            let reply = match run.act()? {
+                Act::Create { start_from } => {
                     let mut body = body(run.desired, &Attrs::new());
                     body["type"] = json!("http");
-                    if let Some(start) = run.step.op["start_from"].as_str() {
+                    if let Some(start) = start_from {
                         body["startFrom"] = json!(start);
                     }
                     let reply = writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await;
                     reply.map_err(limit)?
                 }
-                "update" => {
+                Act::Update => {
                     let mut body = body(run.desired, &run.seen.attrs);
                     if let Some(status) = run.desired.get("status").and_then(Value::as_str) {
                         body["status"] = json!(status);
                     }
                     writer.json(Method::Patch, path, body, Repeat::Safe).await?
                 }
-                "status" => {
+                Act::Status => {
                     // A PATCH without them would delete the masking, and perhaps the filters.
                     let mut whole = body(&Attrs::new(), &run.seen.attrs);
                     if let Some(whole) = whole.as_object_mut() {
@@ -433,15 +437,14 @@ impl Kind for LogStream {
                         json!(run.desired.get("status").and_then(Value::as_str).unwrap_or("active"));
                     writer.json(Method::Patch, path, whole, Repeat::Safe).await?
                 }
-                "restore" => {
-                    let values = &run.step.op["values"];
-                    let mut whole = body(&Attrs::new(), &stream_restore::over(&run.seen.attrs, values));
-                    if let Some(status) = values["status"].as_str() {
+                Act::Restore => {
+                    let mut whole = body(&Attrs::new(), &stream_restore::over(&run.seen.attrs, &run.step.op));
+                    if let Some(status) = run.step.op.value("status").and_then(Json::as_str) {
                         whole["status"] = json!(status);
                     }
                     writer.json(Method::Patch, path, whole, Repeat::Safe).await?
                 }
-                _ => {
+                Act::Delete => {
                     return match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
                         Ok(_) => Ok(Done::seen(Seen::default())),
                         Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
@@ -457,8 +460,8 @@ impl Kind for LogStream {
         Box::pin(async move {
             let reply = reader.fresh(&list()).await?;
             let streams = entries(Some(&reply), &["/id"], "GET /api/v2/log-streams")?;
-            let what = text(&run.step.op, "do");
-            if what == "create" {
+            let act: Act = run.act()?;
+            if matches!(act, Act::Create { .. }) {
                 let name = run.desired.get("name").and_then(Value::as_str).unwrap_or_default();
                 let before = set_of(run.seen.raw.get("same_name"));
                 let fresh: Vec<&Json> = streams
@@ -477,11 +480,11 @@ impl Kind for LogStream {
             }
             let id = run.seen.ids.get("id").map(String::as_str).unwrap_or_default();
             let now = streams.iter().find(|stream| text(stream, "id") == id).map(parse);
-            let took = match (&now, what) {
-                (None, _) => what == "delete",
-                (Some(_), "delete") => false,
-                (Some(seen), "restore") => stream_restore::is_back(seen, &run.step.op["values"]),
-                (Some(seen), _) => run
+            let took = match (&now, act) {
+                (None, act) => matches!(act, Act::Delete),
+                (Some(_), Act::Delete) => false,
+                (Some(seen), Act::Restore) => stream_restore::is_back(seen, &run.step.op),
+                (Some(seen), Act::Create { .. } | Act::Update | Act::Status) => run
                     .desired
                     .iter()
                     .all(|(field, value)| stream_restore::same(value, seen.attrs.get(field))),
@@ -532,28 +535,8 @@ fn default_name(stack: &str) -> String {
     format!("Lockstep feedback ({stack})")
 }
 
-/// A stream that was there before us gets back what we changed, but for secrets.
-fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
-    let values = stream_restore::back(seen, entry);
-    if values.is_empty() {
-        return None;
-    }
-    let names: Vec<&str> = values.keys().map(String::as_str).collect();
-    let what = format!("put back {}", names.join(", "));
-    let op = json!({ "do": "restore", "values": values.clone() });
-    let mut step = step(address, NAME, Verb::Update, Stage::RemoveFeedback, &what, op);
-    step.reason = "it was there before this stack".into();
-    if address == NAME {
-        let status = values.get("status").and_then(Json::as_str);
-        step.danger = Some("what the receiver gets is what it got before this stack".into());
-        let endpoint = values.get("endpoint").and_then(Json::as_str);
-        step.effects = status.map(|status| feedback(address, status, endpoint)).unwrap_or_default();
-    }
-    Some(step)
-}
-
 /// The state of the feedback path, which a further stream is no part of.
-fn feedback(address: &str, status: &str, endpoint: Option<&str>) -> Facts {
+pub(super) fn feedback(address: &str, status: &str, endpoint: Option<&str>) -> Facts {
     if address != NAME {
         return Facts::new();
     }

@@ -33,6 +33,7 @@ pub mod verify_template;
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::diag::{Problem, codes};
@@ -43,7 +44,7 @@ use crate::model::field::Section;
 use crate::model::ledger::{Entry, Intent};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{FieldChange, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{FieldChange, Finding, Level, Op, Stage, Step, Verb};
 use crate::model::text::line_of;
 use crate::model::value::{Attrs, Ids, Part, Value};
 use crate::port::{Reader, Writer};
@@ -110,10 +111,6 @@ impl Seen {
 /// has changed it since.
 pub const PUT_BACK: &str = "put_back";
 
-/// Member of a step's `op`: it takes away what the manifest does not ask for any more, because its time has come and something
-/// else has taken its place.
-pub const RETIRES: &str = "retires";
-
 /// Everything `observe` may look at besides the API.
 pub struct Hint<'a> {
     pub address: &'a str,
@@ -179,13 +176,13 @@ impl Diff<'_> {
     }
 
     /// A step of this resource with the usual parts filled in.
-    pub fn step(&self, verb: Verb, stage: Stage, what: &str, op: Json) -> Step {
+    pub fn step(&self, verb: Verb, stage: Stage, what: &str, op: Op) -> Step {
         step(self.address, self.kind, verb, stage, what, op)
     }
 }
 
 /// A step with the usual parts filled in.
-pub fn step(address: &str, kind: &str, verb: Verb, stage: Stage, what: &str, op: Json) -> Step {
+pub fn step(address: &str, kind: &str, verb: Verb, stage: Stage, what: &str, op: Op) -> Step {
     Step {
         number: 0,
         address: address.to_owned(),
@@ -215,18 +212,29 @@ pub struct Run<'a> {
     pub intent: Option<&'a Intent>,
 }
 
+impl Run<'_> {
+    /// What the step does, in the words of the kind.
+    fn act<A: DeserializeOwned>(&self) -> Result<A, Failed> {
+        self.step.op.act().map_err(|error| {
+            Failed::NotDone(format!("this build does not know what the step is to do ({error}); plan again"))
+        })
+    }
+}
+
 /// What became of a step.
 #[derive(Debug)]
 pub struct Done {
     pub seen: Seen,
     /// Kept in the ledger entry.
     pub notes: BTreeMap<String, Json>,
+    /// The secrets of the resource were sent, every one of them.
+    pub wrote_secrets: bool,
 }
 
 impl Done {
     /// Done, nothing to note.
     pub fn seen(seen: Seen) -> Done {
-        Done { seen, notes: BTreeMap::new() }
+        Done { seen, notes: BTreeMap::new(), wrote_secrets: false }
     }
 }
 

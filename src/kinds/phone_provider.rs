@@ -1,5 +1,6 @@
 //! The tenant's phone provider: a singleton with an id, switched to `custom` so that our Action sends.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -13,7 +14,7 @@ use crate::model::facts::{Delivery, Fact, Facts, Provider};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -23,6 +24,18 @@ pub struct PhoneProvider;
 const NAME: &str = "phone_provider";
 const SECTION_PATH: &str = "phone";
 const PATH: &str = "/api/v2/branding/phone/providers";
+
+/// What a step does.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Act {
+    /// Makes it ours, with these delivery methods.
+    Put {
+        methods: Json,
+    },
+    Restore,
+    Delete,
+}
 
 static SECTION: Section = Section {
     path: SECTION_PATH,
@@ -151,7 +164,7 @@ impl Kind for PhoneProvider {
                 Verb::Create,
                 Stage::Provider,
                 "create the provider",
-                json!({ "do": "put", "methods": wanted }),
+                Op::of(Act::Put { methods: wanted.clone() }),
             );
             step.creates = true;
             step.reason = "the tenant has no phone provider".into();
@@ -176,7 +189,7 @@ impl Kind for PhoneProvider {
                 Verb::Update,
                 Stage::Provider,
                 "update the provider",
-                json!({ "do": "put", "methods": first }),
+                Op::of(Act::Put { methods: first.clone() }),
             );
             step.reason = diff.changed_names();
             step.effects = effects(&first);
@@ -193,7 +206,7 @@ impl Kind for PhoneProvider {
                 Verb::Update,
                 Stage::Narrow,
                 "narrow the delivery methods",
-                json!({ "do": "put", "methods": wanted }),
+                Op::of(Act::Put { methods: wanted.clone() }),
             );
             step.reason = "no message type needs them any more".into();
             step.danger = Some("phone messages by the removed method stop".into());
@@ -214,7 +227,7 @@ impl Kind for PhoneProvider {
                 Verb::Delete,
                 Stage::RemoveProvider,
                 "delete the provider",
-                json!({ "do": "delete" }),
+                Op::of(Act::Delete),
             );
             step.reason = "it was created by this stack".into();
             step.danger = Some(
@@ -293,12 +306,12 @@ impl Kind for PhoneProvider {
         Box::pin(async move {
             let id = run.seen.ids.get("id").cloned().unwrap_or_default();
             let path = format!("{PATH}/{id}");
-            match text(&run.step.op, "do") {
-                "put" => {
+            match run.act()? {
+                Act::Put { methods } => {
                     if run.step.stage == Stage::Provider {
                         settings::may_hand_over(&run, writer.reader()).await?;
                     }
-                    let configuration = json!({ "delivery_methods": run.step.op["methods"] });
+                    let configuration = json!({ "delivery_methods": methods });
                     let body = json!({ "name": "custom", "disabled": false, "configuration": configuration, "credentials": {} });
                     let reply = if run.seen.exists {
                         writer.json(Method::Patch, path, body, Repeat::Safe).await?
@@ -307,16 +320,16 @@ impl Kind for PhoneProvider {
                     };
                     Ok(Done::seen(named(parse(&reply), "id")?))
                 }
-                "restore" => {
-                    let values = &run.step.op["values"];
-                    let body = json!({
-                        "disabled": values["disabled"], "configuration": { "delivery_methods": values["delivery_methods"] }
-                    });
+                Act::Restore => {
+                    let [disabled, methods] =
+                        ["disabled", "delivery_methods"].map(|field| run.step.op.value(field));
+                    let body =
+                        json!({ "disabled": disabled, "configuration": { "delivery_methods": methods } });
                     let reply = writer.json(Method::Patch, path, body, Repeat::Safe).await;
                     let reply = if_it_fits(reply, run.address, writer.reader())?;
                     Ok(Done::seen(reply.as_ref().map_or_else(|| run.seen.clone(), parse)))
                 }
-                _ => match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
+                Act::Delete => match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
                     Ok(_) => Ok(Done::seen(Seen::default())),
                     Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
                     Err(failed) => Err(failed),
@@ -335,18 +348,17 @@ impl Kind for PhoneProvider {
             let reply = reader.fresh(&list()).await?;
             let now = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
             let seen = now.map(parse).unwrap_or_default();
-            let took = match text(&run.step.op, "do") {
-                "put" => {
+            let took = match run.act()? {
+                Act::Put { methods } => {
                     seen.attrs.get("name").and_then(Value::as_str) == Some("custom")
-                        && seen.attrs.get("delivery_methods").and_then(Value::known)
-                            == Some(&run.step.op["methods"])
+                        && seen.attrs.get("delivery_methods").and_then(Value::known) == Some(&methods)
                 }
-                "restore" => run.step.op["values"].as_object().is_some_and(|values| {
+                Act::Restore => run.step.op.values.as_ref().is_some_and(|values| {
                     values
                         .iter()
                         .all(|(key, value)| seen.attrs.get(key).and_then(Value::known) == Some(value))
                 }),
-                _ => !seen.exists,
+                Act::Delete => !seen.exists,
             };
             Ok(took.then(|| Done::seen(seen)))
         })
@@ -361,8 +373,8 @@ fn union(one: &Json, other: &Json) -> Json {
 
 /// A step that gives an adopted provider these values of `disabled` and `delivery_methods`.
 fn restoring(address: &str, stage: Stage, what: &str, values: &Json) -> Step {
-    let mut step =
-        step(address, NAME, Verb::Update, stage, what, json!({ "do": "restore", "values": values }));
+    let op = Op::of(Act::Restore).writing(values.as_object().cloned().unwrap_or_default());
+    let mut step = step(address, NAME, Verb::Update, stage, what, op);
     step.reason = "it was there before this stack".into();
     let provider = if values["disabled"] == json!(true) { Provider::Disabled } else { Provider::Custom };
     step.effects = sends(provider, &values["delivery_methods"]);

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, entries, named, object, step, text};
@@ -15,7 +16,7 @@ use crate::model::facts::Facts;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -27,6 +28,16 @@ const SECTION_PATH: &str = "phone.templates";
 const PATH: &str = "/api/v2/branding/phone/templates";
 /// Note of the record: what the template had beside ours when it was made.
 const BESIDE: &str = "beside";
+
+/// What a step does.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Act {
+    Put,
+    /// To what the vendor has, which drops the sender.
+    Reset,
+    Delete,
+}
 
 /// Longer texts are not kept in the record, so destroy cannot put them back.
 const KEPT_MAX: usize = 1000;
@@ -145,6 +156,11 @@ fn values(json: &Json) -> BTreeMap<String, Json> {
     json.as_object().into_iter().flatten().map(|(field, value)| (field.clone(), value.clone())).collect()
 }
 
+/// The values that a step writes.
+fn to_write(run: &Run<'_>) -> BTreeMap<String, Json> {
+    run.step.op.values.iter().flatten().map(|(field, value)| (field.clone(), value.clone())).collect()
+}
+
 /// Whether a template is as these values say; null is absent.
 fn is_as(seen: &Seen, values: &BTreeMap<String, Json>) -> bool {
     let there = |field: &str| seen.attrs.get(field).and_then(Value::known).cloned().unwrap_or(Json::Null);
@@ -212,22 +228,21 @@ impl Kind for PhoneTemplate {
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         let off = |attrs: &Attrs| attrs.get("disabled") == Some(&Value::Known(json!(true)));
+        let op = Op::of(Act::Put).writing(plain(&diff.want.desired));
         let mut step = if diff.seen.exists {
             if diff.changes.is_empty() {
                 return Vec::new();
             }
-            let mut step =
-                diff.step(Verb::Update, Stage::Tenant, "update the template", json!({ "do": "put" }));
+            let mut step = diff.step(Verb::Update, Stage::Tenant, "update the template", op);
             step.reason = diff.changed_names();
             step
         } else {
             let what = "make the built-in template one of the tenant's own";
-            let mut step = diff.step(Verb::Create, Stage::Tenant, what, json!({ "do": "put" }));
+            let mut step = diff.step(Verb::Create, Stage::Tenant, what, op);
             step.creates = true;
             step.reason = "the tenant has the built-in one".into();
             step
         };
-        step.op["values"] = json!(plain(&diff.want.desired));
         if off(&diff.want.desired) && !off(&diff.seen.attrs) {
             step.danger = switched_off(diff.address);
         }
@@ -247,7 +262,7 @@ impl Kind for PhoneTemplate {
                 Verb::Delete,
                 Stage::Tenant,
                 "go back to the built-in template",
-                json!({ "do": "delete" }),
+                Op::of(Act::Delete),
             );
             step.reason = "it was created by this stack".into();
             return vec![step];
@@ -263,21 +278,15 @@ impl Kind for PhoneTemplate {
         let mut steps = Vec::new();
         // A sender cannot be taken away by writing: only the reset drops it. What is ours alone goes with it.
         if back.get("from") == Some(&Json::Null) && seen.attrs.contains_key("from") {
-            let mut reset = step(
-                address,
-                NAME,
-                Verb::Update,
-                Stage::Tenant,
-                "reset the template",
-                json!({ "do": "reset" }),
-            );
+            let mut reset =
+                step(address, NAME, Verb::Update, Stage::Tenant, "reset the template", Op::of(Act::Reset));
             reset.reason = "it had no sender before this stack".into();
             steps.push(reset);
         }
         // After a reset everything has to be said again, what we never managed too.
         let mut all = plain(&seen.attrs);
         all.extend(back);
-        let op = json!({ "do": "put", "values": all });
+        let op = Op::of(Act::Put).writing(all.clone());
         let mut step = step(address, NAME, Verb::Update, Stage::Tenant, "put the former template back", op);
         step.reason = "it was there before this stack".into();
         if all.get("disabled") == Some(&json!(true))
@@ -296,14 +305,14 @@ impl Kind for PhoneTemplate {
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
         Box::pin(async move {
             let id = run.seen.ids.get("id").map(String::as_str).unwrap_or_default();
-            match text(&run.step.op, "do") {
-                "put" => put(&run, id, writer).await,
-                "reset" => {
+            match run.act()? {
+                Act::Put => put(&run, id, writer).await,
+                Act::Reset => {
                     let path = format!("{PATH}/{id}/reset");
                     let reply = writer.json(Method::Patch, path, json!({}), Repeat::Safe).await?;
                     Ok(Done::seen(named(parse(&reply), "id")?))
                 }
-                _ => {
+                Act::Delete => {
                     match writer.json(Method::Delete, format!("{PATH}/{id}"), Json::Null, Repeat::Safe).await
                     {
                         Ok(_) => Ok(Done::seen(Seen::default())),
@@ -324,10 +333,10 @@ impl Kind for PhoneTemplate {
         Box::pin(async move {
             let reply = reader.fresh(&list()).await?;
             let seen = find(&reply, run.address)?.map(parse).unwrap_or_default();
-            let took = match text(&run.step.op, "do") {
-                "put" => seen.exists && is_as(&seen, &values(&run.step.op["values"])),
-                "reset" => seen.exists && !seen.attrs.contains_key("from"),
-                _ => !seen.exists,
+            let took = match run.act()? {
+                Act::Put => seen.exists && is_as(&seen, &to_write(&run)),
+                Act::Reset => seen.exists && !seen.attrs.contains_key("from"),
+                Act::Delete => !seen.exists,
             };
             let seen = if seen.exists { seen } else { Seen::default() };
             Ok(took.then(|| Done::seen(seen)))
@@ -382,7 +391,7 @@ impl Kind for PhoneTemplate {
 
 /// Writes a template. It is read right before, so that what the manifest leaves alone is sent as it stands now.
 async fn put(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Failed> {
-    let to = values(&run.step.op["values"]);
+    let to = to_write(run);
     let reply = writer.reader().fresh(&list()).await?;
     let there = find(&reply, run.address)?.map(parse).unwrap_or_default();
     if !id.is_empty() {
@@ -404,7 +413,7 @@ async fn put(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Faile
                 let beside: Vec<&String> =
                     seen.attrs.keys().filter(|field| !to.contains_key(*field)).collect();
                 let notes = BTreeMap::from([(BESIDE.to_owned(), json!(beside))]);
-                return Ok(Done { seen, notes });
+                return Ok(Done { notes, ..Done::seen(seen) });
             }
         }
     }
@@ -414,5 +423,5 @@ async fn put(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Faile
     let body = body(&to, &plain(&there.attrs));
     let reply = writer.json(Method::Patch, format!("{PATH}/{id}"), body, Repeat::Safe).await?;
     let notes = BTreeMap::from([("former".to_owned(), json!(former))]);
-    Ok(Done { seen: named(parse(&reply), "id")?, notes })
+    Ok(Done { notes, ..Done::seen(named(parse(&reply), "id")?) })
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Diff, Seen, added, log_stream};
+use super::log_stream::{self, Act, NAME, feedback};
+use super::{Diff, Seen, added, step};
 use crate::model::ledger::Entry;
-use crate::model::plan::Finding;
+use crate::model::plan::{Finding, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 
 const HEADERS: &str = "custom_headers";
@@ -45,8 +46,28 @@ pub(super) fn added(diff: &Diff<'_>) -> Option<Finding> {
     added::told(diff.address, "the stream has headers", &headers, &place)
 }
 
+/// A stream that was there before us gets back what we changed, but for secrets.
+pub(super) fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
+    let values = back(seen, entry);
+    if values.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = values.keys().map(String::as_str).collect();
+    let what = format!("put back {}", names.join(", "));
+    let op = Op::of(Act::Restore).writing(values.clone());
+    let mut step = step(address, NAME, Verb::Update, Stage::RemoveFeedback, &what, op);
+    step.reason = "it was there before this stack".into();
+    if address == NAME {
+        let status = values.get("status").and_then(Json::as_str);
+        step.danger = Some("what the receiver gets is what it got before this stack".into());
+        let endpoint = values.get("endpoint").and_then(Json::as_str);
+        step.effects = status.map(|status| feedback(address, status, endpoint)).unwrap_or_default();
+    }
+    Some(step)
+}
+
 /// What is to be written so that the stream is as before, as far as we changed it; null takes a value away.
-pub(super) fn back(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
+fn back(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
     let there = |key: &str| match seen.attrs.get(key) {
         Some(Value::Known(json)) => json.clone(),
         Some(_) => json!("(secret)"),
@@ -75,10 +96,10 @@ pub(super) fn back(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
     back
 }
 
-/// The attributes with those values put back.
-pub(super) fn over(attrs: &Attrs, values: &Json) -> Attrs {
+/// The attributes with the values of the step put back.
+pub(super) fn over(attrs: &Attrs, op: &Op) -> Attrs {
     let mut whole = attrs.clone();
-    for (key, value) in values.as_object().into_iter().flatten() {
+    for (key, value) in op.values.iter().flatten() {
         match value {
             Json::Null => drop(whole.remove(key)),
             value => drop(whole.insert(key.clone(), Value::Known(value.clone()))),
@@ -87,9 +108,9 @@ pub(super) fn over(attrs: &Attrs, values: &Json) -> Attrs {
     whole
 }
 
-/// Whether those values are back.
-pub(super) fn is_back(seen: &Seen, values: &Json) -> bool {
-    values.as_object().into_iter().flatten().all(|(key, value)| match (seen.attrs.get(key), value) {
+/// Whether the values of the step are back.
+pub(super) fn is_back(seen: &Seen, op: &Op) -> bool {
+    op.values.iter().flatten().all(|(key, value)| match (seen.attrs.get(key), value) {
         (None, Json::Null) => true,
         (None, Json::Array(items)) => items.is_empty(),
         (there, value) => there.and_then(Value::known) == Some(value),

@@ -4,13 +4,13 @@
 //! name, all other entries are sent back as they were read right before, and nothing is sent when our entry is in
 //! place.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::action::{self, Action, Company, LEGACY, PHONE, POST_LOGIN, Ready, rules};
 use super::binding_order::{Bound, Position, place};
 use super::{
-    Diff, Done, Hint, Kind, Leaving, RETIRES, Resource, Run, Seen, Task, entries, handed_on, settings, step,
-    text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, entries, handed_on, settings, step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -20,7 +20,7 @@ use crate::model::facts::{Binding, Fact, Facts};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -90,6 +90,26 @@ pub static POST_LOGIN_BINDING: TriggerBinding = TriggerBinding {
     removal_danger: Some("no login is asked for a second factor by these rules any more"),
     ready: Some(rules::ready),
 };
+
+/// What a step does.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Act {
+    Bind {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        position: Option<String>,
+    },
+    Unbind,
+}
+
+impl Act {
+    fn unbinds(&self) -> bool {
+        match self {
+            Act::Bind { .. } => false,
+            Act::Unbind => true,
+        }
+    }
+}
 
 /// Actions of one trigger ("Auth0 docs, entity limits", 2026-08).
 const BOUND_MAX: usize = 20;
@@ -173,7 +193,8 @@ impl TriggerBinding {
     /// Tries once more what the tenant refused in an earlier run.
     fn retry(&self, diff: &Diff<'_>) -> Option<Step> {
         let refused = diff.seen.raw["refused"] == json!(true) && diff.seen.raw["listed"] == json!(true);
-        let mut step = diff.step(Verb::Create, self.stage, "try the binding again", json!({ "do": "bind" }));
+        let op = Op::of(Act::Bind { position: None });
+        let mut step = diff.step(Verb::Create, self.stage, "try the binding again", op);
         step.reason = "the tenant refused it before, and such a refusal may pass".into();
         step.effects = Facts::from([(self.fact)(Binding::Bound)]);
         step.creates = true;
@@ -433,7 +454,7 @@ impl Kind for TriggerBinding {
         let (verb, what) =
             if diff.seen.exists { (Verb::Update, "update the binding") } else { (Verb::Create, "bind") };
         let position = diff.manifest.text(self.section, "position").unwrap_or("last");
-        let op = json!({ "do": "bind", "position": position });
+        let op = Op::of(Act::Bind { position: Some(position.to_owned()) });
         let mut step = diff.step(verb, self.stage, what, op);
         step.reason = if diff.seen.exists {
             diff.changed_names()
@@ -458,14 +479,8 @@ impl Kind for TriggerBinding {
         if !seen.exists || entry.ownership == Ownership::Adopted || seen.raw["refused"] == json!(true) {
             return Vec::new();
         }
-        let mut step = step(
-            address,
-            self.name,
-            Verb::Delete,
-            self.remove,
-            "take our entry out",
-            json!({ "do": "unbind" }),
-        );
+        let mut step =
+            step(address, self.name, Verb::Delete, self.remove, "take our entry out", Op::of(Act::Unbind));
         step.reason = "it was added by this stack; all other entries stay".into();
         step.effects = Facts::from([(self.fact)(Binding::Unbound)]);
         step.danger = self.removal_danger.map(str::to_owned);
@@ -504,21 +519,21 @@ impl Kind for TriggerBinding {
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
         Box::pin(async move {
             let position = self.position(run.manifest);
-            let unbind = text(&run.step.op, "do") == "unbind";
+            let unbind = run.act::<Act>()?.unbinds();
             let id = self.action_id(&run);
             let entry = ours(run.desired, &id, &self.action.action_name(run.manifest));
             let path = self.path();
             if let Some(ready) = self.ready.filter(|_| run.step.creates) {
                 ready(&run, writer.reader()).await?;
             }
-            if run.step.op[RETIRES] == json!(true) {
+            if run.step.op.retires {
                 settings::took_over(&run, writer.reader()).await?;
             }
             // What was refused before for a minute is asked for once.
             let tries_max = if run.step.again { 1 } else { BINDABLE_TRIES_MAX };
             let noted = |seen: Seen| {
                 let notes = run.step.again.then(|| ("refused".to_owned(), json!(false)));
-                Done { seen, notes: notes.into_iter().collect() }
+                Done { notes: notes.into_iter().collect(), ..Done::seen(seen) }
             };
             let mut tries = 0;
             loop {
@@ -590,7 +605,8 @@ impl Kind for TriggerBinding {
                         seen.raw["refused"] = json!(true);
                         seen.raw["listed"] = json!(true);
                         seen.attrs = run.desired.clone();
-                        return Ok(Done { seen, notes: [("refused".to_owned(), json!(true))].into() });
+                        let notes = [("refused".to_owned(), json!(true))].into();
+                        return Ok(Done { notes, ..Done::seen(seen) });
                     }
                     Err(failed) => return Err(failed),
                 }
@@ -609,7 +625,7 @@ impl Kind for TriggerBinding {
             let now = parse(&reader.fresh(&self.list()).await?)?;
             let id = self.action_id(&run);
             let seen = with_id(seen(&now, &id, &position), &id);
-            let unbind = text(&run.step.op, "do") == "unbind";
+            let unbind = run.act::<Act>()?.unbinds();
             let took = if unbind {
                 !seen.exists
             } else {

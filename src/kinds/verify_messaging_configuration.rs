@@ -1,6 +1,7 @@
 //! Messaging configurations of the Verify service: which messaging service sends the codes to a country. The country is
 //! the identity; countries that the manifest does not name stay as they are.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -14,7 +15,7 @@ use crate::model::facts::Facts;
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Stage, Step, Verb};
+use crate::model::plan::{Finding, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -26,6 +27,15 @@ const SECTION: &str = "verify_service";
 const PREFIX: &str = "messaging_configurations.";
 const TAIL: &str = "MessagingConfigurations";
 const FIELD: &str = "messaging_service_sid";
+
+/// What a step does.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Act {
+    Create,
+    Update,
+    Delete,
+}
 
 fn country(address: &str) -> &str {
     address.strip_prefix("verify_messaging_configuration.").unwrap_or_default()
@@ -113,7 +123,7 @@ impl Kind for VerifyMessagingConfiguration {
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         if !diff.seen.exists {
-            let op = json!({ "do": "create" });
+            let op = Op::of(Act::Create);
             let mut create = diff.step(Verb::Create, Stage::Limits, "create the configuration", op);
             create.creates = true;
             create.reason = match diff.entry {
@@ -125,7 +135,7 @@ impl Kind for VerifyMessagingConfiguration {
         if diff.changes.is_empty() {
             return Vec::new();
         }
-        let op = json!({ "do": "update" });
+        let op = Op::of(Act::Update);
         let mut update = diff.step(Verb::Update, Stage::Limits, "set the messaging service", op);
         update.reason = diff.changed_names();
         vec![update]
@@ -142,13 +152,13 @@ impl Kind for VerifyMessagingConfiguration {
             (true, _) => (
                 Verb::Delete,
                 "delete the configuration",
-                json!({ "do": "delete" }),
+                Op::of(Act::Delete),
                 "it was created by this stack",
             ),
             (false, Some(old)) => (
                 Verb::Update,
                 "put the former messaging service back",
-                json!({ "do": "update", "sid": old }),
+                Op::of(Act::Update).writing([(FIELD.to_owned(), old.clone())]),
                 "it was there before this stack",
             ),
             (false, None) => return Vec::new(),
@@ -182,14 +192,14 @@ impl Kind for VerifyMessagingConfiguration {
             let country = country(run.address);
             let one = verify_below::path(&run, &format!("{TAIL}/{country}"))?;
             let sid = ("MessagingServiceSid", wanted(&run));
-            let reply = match text(&run.step.op, "do") {
-                "create" => {
+            let reply = match run.act()? {
+                Act::Create => {
                     let form = [("Country", country.to_owned()), sid];
                     let path = verify_below::path(&run, TAIL)?;
                     verify_below::send(writer, Method::Post, path, &form, Repeat::NeverBlind).await?
                 }
-                "update" => verify_below::send(writer, Method::Post, one, &[sid], Repeat::Safe).await?,
-                _ => {
+                Act::Update => verify_below::send(writer, Method::Post, one, &[sid], Repeat::Safe).await?,
+                Act::Delete => {
                     return match verify_below::send(writer, Method::Delete, one, &[], Repeat::Safe).await {
                         Err(failed) if failed.status() != Some(404) => Err(failed),
                         _ => Ok(Done::seen(Seen::default())),
@@ -216,12 +226,12 @@ impl Kind for VerifyMessagingConfiguration {
             let service = verify_below::service_sid(&run);
             let list = reader.fresh(&verify_below::list(&service, TAIL)).await?;
             let found = find(&list, country(run.address))?;
-            Ok(match (text(&run.step.op, "do"), found) {
-                ("delete", None) => Some(Done::seen(Seen::default())),
-                ("create" | "update", Some(found)) if text(found, FIELD) == wanted(&run) => {
+            Ok(match (run.act()?, found) {
+                (Act::Delete, None) => Some(Done::seen(Seen::default())),
+                (Act::Create | Act::Update, Some(found)) if text(found, FIELD) == wanted(&run) => {
                     Some(Done::seen(parse(found, &service)))
                 }
-                _ => None,
+                (Act::Delete, Some(_)) | (Act::Create | Act::Update, _) => None,
             })
         })
     }
@@ -233,7 +243,7 @@ fn is_messaging_service(sid: &str) -> bool {
 }
 
 fn wanted(run: &Run<'_>) -> String {
-    let former = run.step.op.get("sid").and_then(Json::as_str).map(str::to_owned);
+    let former = run.step.op.value(FIELD).and_then(Json::as_str).map(str::to_owned);
     former.or_else(|| run.desired.get(FIELD).and_then(verify_below::plain)).unwrap_or_default()
 }
 

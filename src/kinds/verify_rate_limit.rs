@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -22,7 +23,7 @@ use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -37,6 +38,18 @@ pub const TAIL: &str = "RateLimits";
 const BUCKET: &str = "buckets.";
 /// A day: longer intervals are not documented.
 const INTERVAL_MAX_S: u64 = 86_400;
+
+/// What a step does.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Act {
+    Create,
+    Update,
+    Delete,
+    CreateBucket { interval: String },
+    UpdateBucket { interval: String },
+    DeleteBucket { interval: String },
+}
 
 static BUCKET_FIELDS: &[Field] = &[Field {
     key: "max",
@@ -290,7 +303,7 @@ impl Kind for VerifyRateLimit {
         let mut verb = Verb::Update;
         if !diff.seen.exists {
             verb = Verb::Create;
-            let mut create = diff.step(verb, Stage::Limits, "create the limit", json!({ "do": "create" }));
+            let mut create = diff.step(verb, Stage::Limits, "create the limit", Op::of(Act::Create));
             create.creates = true;
             create.reason = match diff.entry {
                 Some(_) => "it was deleted outside".into(),
@@ -300,7 +313,7 @@ impl Kind for VerifyRateLimit {
             steps.push(create);
         }
         if diff.seen.exists && diff.changes.iter().any(|change| change.field == "description") {
-            let mut update = diff.step(verb, Stage::Limits, "update the limit", json!({ "do": "update" }));
+            let mut update = diff.step(verb, Stage::Limits, "update the limit", Op::of(Act::Update));
             update.reason = "description differs".into();
             steps.push(update);
         }
@@ -323,7 +336,7 @@ impl Kind for VerifyRateLimit {
             return Vec::new();
         }
         if entry.ownership == Ownership::Created {
-            let op = json!({ "do": "delete" });
+            let op = Op::of(Act::Delete);
             let mut step = step(address, NAME, Verb::Delete, Stage::RemoveLimits, "delete the limit", op);
             step.reason = "it was created by this stack".into();
             step.effects = Facts::from([fact(address, false)]);
@@ -333,7 +346,7 @@ impl Kind for VerifyRateLimit {
         let mut steps = Vec::new();
         let old = entry.restore.get("description").filter(|_| entry.fields.contains_key("description"));
         if let Some(old) = old.filter(|old| there("description") != Some(*old)) {
-            let op = json!({ "do": "update", "description": old });
+            let op = Op::of(Act::Update).writing([("description".to_owned(), old.clone())]);
             let what = "put the former description back";
             steps.push(step(address, NAME, Verb::Update, Stage::RemoveLimits, what, op));
         }
@@ -355,7 +368,7 @@ impl Kind for VerifyRateLimit {
                     now.is_some(),
                     Stage::RemoveLimits,
                 );
-                made.op["max"] = old.cloned().unwrap_or_default();
+                made.op = made.op.writing([(field.clone(), old.cloned().unwrap_or_default())]);
                 steps.push(made);
             }
         }
@@ -382,41 +395,39 @@ impl Kind for VerifyRateLimit {
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
         Box::pin(async move {
-            let (op, limit) = (&run.step.op, run.seen.ids.get("sid").map(String::as_str).unwrap_or_default());
-            let tail = match text(op, "do") {
-                "create" => TAIL.to_owned(),
-                "update" | "delete" => format!("{TAIL}/{limit}"),
-                "create_bucket" => format!("{TAIL}/{limit}/Buckets"),
-                _ => {
-                    format!("{TAIL}/{limit}/Buckets/{}", text(&run.seen.raw["buckets"], text(op, "interval")))
-                }
+            let (act, limit) = (run.act()?, run.seen.ids.get("sid").map(String::as_str).unwrap_or_default());
+            let (one, buckets) = (format!("{TAIL}/{limit}"), format!("{TAIL}/{limit}/Buckets"));
+            let bucket = |interval| format!("{buckets}/{}", text(&run.seen.raw["buckets"], interval));
+            // Unique by name and by interval: a repeat of a create would be refused, and look like somebody else's.
+            let (method, tail, repeat) = match &act {
+                Act::Create => (Method::Post, TAIL.to_owned(), Repeat::NeverBlind),
+                Act::Update => (Method::Post, one, Repeat::Safe),
+                Act::Delete => (Method::Delete, one, Repeat::Safe),
+                Act::CreateBucket { .. } => (Method::Post, buckets, Repeat::NeverBlind),
+                Act::UpdateBucket { interval } => (Method::Post, bucket(interval), Repeat::Safe),
+                Act::DeleteBucket { interval } => (Method::Delete, bucket(interval), Repeat::Safe),
             };
             let path = verify_below::path(&run, &tail)?;
-            let (method, repeat) = match text(op, "do") {
-                // Unique by name and by interval: a repeat would be refused, and look like somebody else's.
-                "create" | "create_bucket" => (Method::Post, Repeat::NeverBlind),
-                "delete" | "delete_bucket" => (Method::Delete, Repeat::Safe),
-                _ => (Method::Post, Repeat::Safe),
-            };
-            let sent = verify_below::send(writer, method, path, &form(&run), repeat).await;
-            match (text(op, "do"), sent) {
-                ("create", reply) => {
+            let sent = verify_below::send(writer, method, path, &form(&act, &run), repeat).await;
+            match (act, sent) {
+                (Act::Create, reply) => {
                     Ok(Done::seen(named(parse(&reply?, &verify_below::service_sid(&run)), "sid")?))
                 }
-                ("update", reply) => {
+                (Act::Update, reply) => {
                     let mut seen = run.seen.clone();
                     seen.attrs.insert("description".into(), Value::text(text(&reply?, "description")));
                     Ok(Done::seen(seen))
                 }
-                ("delete", Err(failed)) if failed.status() != Some(404) => Err(failed),
-                ("delete", _) => Ok(Done::seen(Seen::default())),
-                ("delete_bucket", Err(failed)) if failed.status() != Some(404) => Err(failed),
-                ("delete_bucket", _) => {
-                    let (mut seen, interval) = (run.seen.clone(), text(op, "interval"));
+                (Act::Delete | Act::DeleteBucket { .. }, Err(failed)) if failed.status() != Some(404) => {
+                    Err(failed)
+                }
+                (Act::Delete, _) => Ok(Done::seen(Seen::default())),
+                (Act::DeleteBucket { interval }, _) => {
+                    let mut seen = run.seen.clone();
                     seen.attrs.remove(&format!("{BUCKET}{interval}"));
                     Ok(Done::seen(seen))
                 }
-                (_, reply) => {
+                (Act::CreateBucket { .. } | Act::UpdateBucket { .. }, reply) => {
                     let mut seen = run.seen.clone();
                     if fill(&mut seen, &[reply?]).is_err() {
                         return Err(Failed::Unknown("the reply to a write does not show the bucket".into()));
@@ -434,35 +445,19 @@ impl Kind for VerifyRateLimit {
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
-            let (op, sid) = (&run.step.op, verify_below::service_sid(&run));
-            let what = text(op, "do");
-            if matches!(what, "create" | "update" | "delete") {
-                let list = reader.fresh(&verify_below::list(&sid, TAIL)).await?;
-                let name = run.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
-                let limits = verify_below::items(&list, "rate_limits", &["/sid", "/unique_name"])?;
-                let found = limits.iter().find(|limit| text(limit, "unique_name") == name);
-                return Ok(match (what, found) {
-                    ("create", Some(limit)) => Some(Done::seen(parse(limit, &sid))),
-                    ("delete", None) => Some(Done::seen(Seen::default())),
-                    ("update", Some(limit)) => {
-                        let mut seen = run.seen.clone();
-                        seen.attrs.insert("description".into(), Value::text(text(limit, "description")));
-                        let sent = form(&run);
-                        sent.iter()
-                            .all(|(_, value)| value == text(limit, "description"))
-                            .then(|| Done::seen(seen))
-                    }
-                    _ => None,
-                });
-            }
+            let (act, sid) = (run.act()?, verify_below::service_sid(&run));
+            let (interval, goes) = match &act {
+                Act::Create | Act::Update | Act::Delete => return whole(&act, &run, &sid, reader).await,
+                Act::CreateBucket { interval } | Act::UpdateBucket { interval } => (interval, false),
+                Act::DeleteBucket { interval } => (interval, true),
+            };
             let limit = run.seen.ids.get("sid").map(String::as_str).unwrap_or_default();
             let reply = reader.fresh(&buckets(&sid, limit)).await?;
             let mut seen = run.seen.clone();
             seen.attrs.retain(|field, _| interval_of(field).is_none());
             fill(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
-            let there = seen.attrs.get(&format!("{BUCKET}{}", text(op, "interval"))).and_then(Value::known);
-            let wanted = max(&run);
-            let took = if what == "delete_bucket" { there.is_none() } else { there == wanted.as_ref() };
+            let there = seen.attrs.get(&format!("{BUCKET}{interval}")).and_then(Value::known);
+            let took = if goes { there.is_none() } else { there == max(&run, interval).as_ref() };
             Ok(took.then(|| Done::seen(seen)))
         })
     }
@@ -497,45 +492,63 @@ fn fact(address: &str, is_there: bool) -> Fact {
 
 /// The step that leads from what is there of a bucket to what is wanted of it.
 fn bucket_step(address: &str, verb: Verb, interval: &str, wanted: bool, there: bool, stage: Stage) -> Step {
-    let (what, reason) = match (wanted, there) {
-        (true, false) => ("create_bucket", "it does not exist"),
-        (true, true) => ("update_bucket", "max differs"),
-        (false, _) => ("delete_bucket", "the manifest does not name it"),
+    let at = interval.to_owned();
+    let (act, word, reason) = match (wanted, there) {
+        (true, false) => (Act::CreateBucket { interval: at }, "create", "it does not exist"),
+        (true, true) => (Act::UpdateBucket { interval: at }, "update", "max differs"),
+        (false, _) => (Act::DeleteBucket { interval: at }, "delete", "the manifest does not name it"),
     };
-    let words = format!("{} the bucket of {interval} s", what.trim_end_matches("_bucket"));
-    let mut step = step(address, NAME, verb, stage, &words, json!({ "do": what, "interval": interval }));
+    let words = format!("{word} the bucket of {interval} s");
+    let mut step = step(address, NAME, verb, stage, &words, Op::of(act));
     step.reason = reason.into();
     step
 }
 
-/// What a bucket's step sends: from the step when it puts something back, else as wanted.
-fn max(run: &Run<'_>) -> Option<Json> {
-    let wanted = || run.desired.get(&format!("{BUCKET}{}", text(&run.step.op, "interval")))?.known().cloned();
-    run.step.op.get("max").filter(|max| !max.is_null()).cloned().or_else(wanted)
+/// What became of a step about the limit itself.
+async fn whole(act: &Act, run: &Run<'_>, sid: &str, reader: &Reader) -> Result<Option<Done>, Failed> {
+    let list = reader.fresh(&verify_below::list(sid, TAIL)).await?;
+    let name = run.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
+    let limits = verify_below::items(&list, "rate_limits", &["/sid", "/unique_name"])?;
+    let found = limits.iter().find(|limit| text(limit, "unique_name") == name);
+    Ok(match (act, found) {
+        (Act::Create, Some(limit)) => Some(Done::seen(parse(limit, sid))),
+        (Act::Delete, None) => Some(Done::seen(Seen::default())),
+        (Act::Update, Some(limit)) => {
+            let mut seen = run.seen.clone();
+            seen.attrs.insert("description".into(), Value::text(text(limit, "description")));
+            let is_sent = |(_, value): &(&str, String)| value == text(limit, "description");
+            form(act, run).iter().all(is_sent).then(|| Done::seen(seen))
+        }
+        _ => None,
+    })
 }
 
-fn form(run: &Run<'_>) -> Vec<(&'static str, String)> {
-    let op = &run.step.op;
+/// What a bucket's step sends: from the step when it puts something back, else as wanted.
+fn max(run: &Run<'_>, interval: &str) -> Option<Json> {
+    let field = format!("{BUCKET}{interval}");
+    let wanted = || run.desired.get(&field)?.known().cloned();
+    run.step.op.value(&field).filter(|max| !max.is_null()).cloned().or_else(wanted)
+}
+
+fn form(act: &Act, run: &Run<'_>) -> Vec<(&'static str, String)> {
     let description = || {
         let wanted = run.desired.get("description").and_then(verify_below::plain);
-        op.get("description").and_then(Json::as_str).map(str::to_owned).or(wanted)
+        let former = run.step.op.value("description").and_then(Json::as_str).map(str::to_owned);
+        former.or(wanted).map(|text| ("Description", text))
     };
-    let mut form = Vec::new();
-    match text(op, "do") {
-        "create" => {
+    let max = |interval| max(run, interval).map(|max| ("Max", max.to_string()));
+    match act {
+        Act::Create => {
             let name = run.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
-            form.push(("UniqueName", name.to_owned()));
-            form.extend(description().map(|text| ("Description", text)));
+            [("UniqueName", name.to_owned())].into_iter().chain(description()).collect()
         }
-        "update" => form.extend(description().map(|text| ("Description", text))),
-        "create_bucket" => {
-            form.extend(max(run).map(|max| ("Max", max.to_string())));
-            form.push(("Interval", text(op, "interval").to_owned()));
+        Act::Update => description().into_iter().collect(),
+        Act::CreateBucket { interval } => {
+            max(interval).into_iter().chain([("Interval", interval.clone())]).collect()
         }
-        "update_bucket" => form.extend(max(run).map(|max| ("Max", max.to_string()))),
-        _ => {}
+        Act::UpdateBucket { interval } => max(interval).into_iter().collect(),
+        Act::Delete | Act::DeleteBucket { .. } => Vec::new(),
     }
-    form
 }
 
 fn buckets(service: &str, limit: &str) -> Get {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::verify_fields::{MAY_BE_HIDDEN, SECTION, form, normalise, parse};
@@ -19,7 +20,7 @@ use crate::model::facts::{Fact, Facts};
 use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -30,6 +31,19 @@ pub struct VerifyService;
 pub const NAME: &str = "verify_service";
 
 static SECTIONS: &[&Section] = &[&SECTION];
+
+/// What a step does.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Act {
+    Create,
+    /// Sends these fields as they are wanted.
+    Update {
+        fields: Vec<String>,
+    },
+    Restore,
+    Delete,
+}
 
 impl Kind for VerifyService {
     fn name(&self) -> &'static str {
@@ -102,8 +116,8 @@ impl Kind for VerifyService {
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         if !diff.seen.exists {
-            let mut step =
-                diff.step(Verb::Create, Stage::Foundation, "create the service", json!({ "do": "create" }));
+            let op = Op::of(Act::Create);
+            let mut step = diff.step(Verb::Create, Stage::Foundation, "create the service", op);
             step.reason = "it does not exist".into();
             if diff.entry.is_some() {
                 step.reason = "it was deleted outside; a new one has another SID".into();
@@ -115,13 +129,9 @@ impl Kind for VerifyService {
         if diff.changes.is_empty() {
             return Vec::new();
         }
-        let fields: Vec<&str> = diff.changes.iter().map(|change| change.field.as_str()).collect();
-        let mut step = diff.step(
-            Verb::Update,
-            Stage::Foundation,
-            "update the service",
-            json!({ "do": "update", "fields": fields }),
-        );
+        let op =
+            Op::of(Act::Update { fields: diff.changes.iter().map(|change| change.field.clone()).collect() });
+        let mut step = diff.step(Verb::Update, Stage::Foundation, "update the service", op);
         step.reason = diff.changed_names();
         step.effects = Facts::from([Fact::Service(Some(true))]);
         vec![step]
@@ -138,7 +148,7 @@ impl Kind for VerifyService {
                 Verb::Delete,
                 Stage::RemoveFoundation,
                 "delete the service",
-                json!({ "do": "delete" }),
+                Op::of(Act::Delete),
             );
             step.reason = "it was created by this stack".into();
             step.danger = Some("its SID never comes back, and nothing can send through it any more".into());
@@ -159,31 +169,26 @@ impl Kind for VerifyService {
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
         Box::pin(async move {
-            let op = &run.step.op;
             let sid = run.seen.ids.get("sid").map(String::as_str).unwrap_or_default();
             let path = format!("/v2/Services/{sid}");
-            let reply = match text(op, "do") {
-                "create" => {
+            let reply = match run.act()? {
+                Act::Create => {
                     let desired = verify_template::with_sid(run.desired, run.seen);
                     let body = Body::Form(form(&desired));
                     writer.send(write(Method::Post, "/v2/Services".into(), body, Repeat::NeverBlind)).await?
                 }
-                "update" => {
+                Act::Update { fields } => {
                     let mut desired = run.desired.clone();
-                    desired.retain(|key, _| fields(op).contains(&key.as_str()));
+                    desired.retain(|key, _| fields.contains(key));
                     let body = Body::Form(form(&verify_template::with_sid(&desired, run.seen)));
                     writer.send(write(Method::Post, path, body, Repeat::Safe)).await?
                 }
-                "restore" => {
-                    let attrs: Attrs = op["values"]
-                        .as_object()
-                        .map(|values| {
-                            values.iter().map(|(k, v)| (k.clone(), Value::Known(v.clone()))).collect()
-                        })
-                        .unwrap_or_default();
+                Act::Restore => {
+                    let values = run.step.op.values.iter().flatten();
+                    let attrs: Attrs = values.map(|(k, v)| (k.clone(), Value::Known(v.clone()))).collect();
                     writer.send(write(Method::Post, path, Body::Form(form(&attrs)), Repeat::Safe)).await?
                 }
-                _ => {
+                Act::Delete => {
                     return match writer.send(write(Method::Delete, path, Body::None, Repeat::Safe)).await {
                         Ok(_) => Ok(Done::seen(Seen::default())),
                         Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
@@ -218,45 +223,24 @@ impl Kind for VerifyService {
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
-            if text(&run.step.op, "do") != "create" {
-                let sid = run.seen.ids.get("sid").map(String::as_str).unwrap_or_default();
-                return match reader.fresh(&one(sid)).await {
-                    Ok(_) if text(&run.step.op, "do") == "delete" => Ok(None),
-                    Ok(service) => {
-                        let mut seen = parse(&service);
-                        verify_template::carry(&mut seen, &run);
-                        let settled =
-                            run.desired.iter().all(|(key, value)| seen.attrs.get(key) == Some(value));
-                        Ok(settled.then(|| Done::seen(seen)))
-                    }
-                    Err(failed) if failed.status() == Some(404) => {
-                        Ok((text(&run.step.op, "do") == "delete").then(|| Done::seen(Seen::default())))
-                    }
-                    Err(failed) => Err(failed),
-                };
-            }
-            let list = reader.fresh(&list()).await?;
-            let name = run.desired.get("friendly_name").and_then(Value::as_str).unwrap_or_default();
-            let before = super::set_of(run.seen.raw.get("same_name"));
-            let fresh: Vec<&Json> = services(&list)?
-                .iter()
-                .filter(|service| text(service, "friendly_name") == name)
-                .filter(|service| !before.as_array().is_some_and(|sids| sids.contains(&service["sid"])))
-                .collect();
-            match fresh.as_slice() {
-                [] => Ok(None),
-                [service] => {
-                    let seen = parse(service);
-                    sends_custom_codes(run.desired, &seen)?;
-                    Ok(Some(Done::seen(seen)))
+            let deletes = match run.act()? {
+                Act::Create => return made(&run, reader).await,
+                Act::Update { .. } | Act::Restore => false,
+                Act::Delete => true,
+            };
+            let sid = run.seen.ids.get("sid").map(String::as_str).unwrap_or_default();
+            match reader.fresh(&one(sid)).await {
+                Ok(_) if deletes => Ok(None),
+                Ok(service) => {
+                    let mut seen = parse(&service);
+                    verify_template::carry(&mut seen, &run);
+                    let settled = run.desired.iter().all(|(key, value)| seen.attrs.get(key) == Some(value));
+                    Ok(settled.then(|| Done::seen(seen)))
                 }
-                several => {
-                    let sids: Vec<&str> = several.iter().map(|service| text(service, "sid")).collect();
-                    Err(Failed::Unknown(format!(
-                        "several new services named {name:?} exist: {}; pin the right one with verify_service.sid",
-                        sids.join(", ")
-                    )))
+                Err(failed) if failed.status() == Some(404) => {
+                    Ok(deletes.then(|| Done::seen(Seen::default())))
                 }
+                Err(failed) => Err(failed),
             }
         })
     }
@@ -286,6 +270,33 @@ impl Kind for VerifyService {
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
         let known = |(key, value): (&String, &Value)| Some((key.clone(), value.known()?.clone()));
         seen.attrs.iter().filter(|(key, _)| *key != verify_template::BY_NAME).filter_map(known).collect()
+    }
+}
+
+/// The service that a create made whose answer was lost.
+async fn made(run: &Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
+    let list = reader.fresh(&list()).await?;
+    let name = run.desired.get("friendly_name").and_then(Value::as_str).unwrap_or_default();
+    let before = super::set_of(run.seen.raw.get("same_name"));
+    let fresh: Vec<&Json> = services(&list)?
+        .iter()
+        .filter(|service| text(service, "friendly_name") == name)
+        .filter(|service| !before.as_array().is_some_and(|sids| sids.contains(&service["sid"])))
+        .collect();
+    match fresh.as_slice() {
+        [] => Ok(None),
+        [service] => {
+            let seen = parse(service);
+            sends_custom_codes(run.desired, &seen)?;
+            Ok(Some(Done::seen(seen)))
+        }
+        several => {
+            let sids: Vec<&str> = several.iter().map(|service| text(service, "sid")).collect();
+            Err(Failed::Unknown(format!(
+                "several new services named {name:?} exist: {}; pin the right one with verify_service.sid",
+                sids.join(", ")
+            )))
+        }
     }
 }
 
@@ -456,10 +467,6 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     Ok(seen)
 }
 
-fn fields(op: &Json) -> Vec<&str> {
-    op["fields"].as_array().into_iter().flatten().filter_map(Json::as_str).collect()
-}
-
 fn exclusive(manifest: &Manifest, out: &mut Vec<Problem>) {
     let [name, sid] = [verify_template::BY_NAME, verify_template::BY_SID];
     if manifest.get(NAME, name).is_some() && manifest.get(NAME, sid).is_some() {
@@ -496,7 +503,7 @@ fn email(manifest: &Manifest, out: &mut Vec<Problem>) {
 
 fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
     let by_name = entry.fields.contains_key(verify_template::BY_NAME);
-    let values: serde_json::Map<String, Json> = entry
+    let values: BTreeMap<String, Json> = entry
         .restore
         .iter()
         // What we never managed may be somebody else's by now.
@@ -516,7 +523,7 @@ fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
         Verb::Update,
         Stage::RemoveFoundation,
         "put the former settings back",
-        json!({ "do": "restore", "values": values }),
+        Op::of(Act::Restore).writing(values),
     );
     step.reason = "it was there before this stack".into();
     Some(step)

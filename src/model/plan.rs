@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::facts::Facts;
 
@@ -194,8 +195,7 @@ pub struct Step {
     /// The action in a few words: `put draft`, `deploy`, `switch on`.
     pub what: String,
     pub reason: String,
-    /// Instructions of the kind to itself, in a form that only the kind reads.
-    pub op: Json,
+    pub op: Op,
     /// Facts that the step changes, with their new values.
     pub effects: Facts,
     /// What may be lost, in words. A step with a danger always has to be confirmed.
@@ -207,6 +207,60 @@ pub struct Step {
     /// tenant accepts it now.
     #[serde(default)]
     pub again: bool,
+}
+
+impl Step {
+    /// Whether it takes something away, or puts a setting back: then what stood on it, or what it stood on, has a say.
+    pub fn undoes(&self) -> bool {
+        self.verb == Verb::Delete || self.op.restore
+    }
+}
+
+/// What to do in a step: what the planner or the engine reads or writes of it, and the kind's own words.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Op {
+    /// Only its kind reads them, by [`Op::act`]. First, as in plans that were saved by earlier builds.
+    #[serde(flatten)]
+    own: Map<String, Json>,
+    /// The values that it writes, by field; null takes one away. `None`: it takes them from what is wanted, or writes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub values: Option<Map<String, Json>>,
+    /// The values of a setting are those from before this stack.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restore: bool,
+    /// It takes away what the manifest does not ask for any more, because its time has come and something else has taken
+    /// its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retires: bool,
+    /// Nobody can log in anyway, so it has nobody to lock out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
+}
+
+impl Op {
+    /// An op in the words of a kind: an enum of its own, tagged with `do`.
+    pub fn of(act: impl Serialize) -> Op {
+        let own = serde_json::to_value(act).ok().and_then(|act| act.as_object().cloned());
+        Op { own: own.unwrap_or_default(), ..Op::default() }
+    }
+
+    /// An op that writes these values.
+    pub fn writing(self, values: impl IntoIterator<Item = (String, Json)>) -> Op {
+        Op { values: Some(values.into_iter().collect()), ..self }
+    }
+
+    /// The value that it writes of a field.
+    pub fn value(&self, field: &str) -> Option<&Json> {
+        self.values.as_ref()?.get(field)
+    }
+
+    /// The kind's own words.
+    ///
+    /// # Errors
+    /// They are not of that kind, or of another build of it.
+    pub fn act<A: DeserializeOwned>(&self) -> Result<A, serde_json::Error> {
+        serde_json::from_value(Json::Object(self.own.clone()))
+    }
 }
 
 /// Something that a person should know or act on, and that no step can mend.
@@ -329,5 +383,52 @@ impl Plan {
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "do", rename_all = "snake_case")]
+    enum Act {
+        Draft { secrets: bool },
+        Deploy,
+    }
+
+    /// Digests of plans are over these bytes.
+    #[test]
+    fn an_op_is_written_as_it_was_read() {
+        for text in [
+            r#"{}"#,
+            r#"{"do":"deploy"}"#,
+            r#"{"do":"put","values":{"text":null,"from":"+1"}}"#,
+            r#"{"do":"put","values":{}}"#,
+            r#"{"do":"delete","force":true,"retires":true}"#,
+            r#"{"values":{"enabled":false},"restore":true,"retires":true,"locked":true}"#,
+        ] {
+            let op: Op = serde_json::from_str(text).expect(text);
+            assert_eq!(serde_json::to_string(&op).expect("plain data"), text);
+        }
+        let op = Op::of(Act::Draft { secrets: true }).writing([("code".to_owned(), json!("x"))]);
+        assert_eq!(json!(op).to_string(), r#"{"do":"draft","secrets":true,"values":{"code":"x"}}"#);
+    }
+
+    #[test]
+    fn a_word_that_no_kind_knows_is_named() {
+        let op: Op = serde_json::from_value(json!({ "do": "deploy" })).expect("an op");
+        assert_eq!(op.act::<Act>().expect("its own word"), Act::Deploy);
+        for (of_another, named) in [
+            (json!({ "do": "erase" }), "`erase`"),
+            (json!({ "do": "draft" }), "`secrets`"),
+            (json!({}), "`do`"),
+        ] {
+            let op: Op = serde_json::from_value(of_another).expect("an op");
+            let error = op.act::<Act>().expect_err(named).to_string();
+            assert!(error.contains(named), "{error}");
+        }
     }
 }

@@ -295,8 +295,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             }
             Leaving::Deferred { wait_ms } => wait(basis, entry, wait_ms, path, &mut made, address, out),
         }
-        for step in made.iter_mut().filter(|step| step.verb != Verb::Delete && step.op["values"].is_object())
-        {
+        for step in made.iter_mut().filter(|step| step.verb != Verb::Delete && step.op.values.is_some()) {
             step.reason = "as it was before this stack, by the record".into();
         }
         let level = if way == Leaving::Removed { Level::Blocker } else { Level::Warning };
@@ -364,10 +363,8 @@ fn ask_for(unproven: &Unproven, level: Level) -> Finding {
 
 /// The fields that the steps put back: the observed value and the value on record.
 fn put_back(made: &[Step], seen: &Seen, entry: &Entry) -> Vec<FieldChange> {
-    let back = made.iter().filter(|step| step.verb == Verb::Update).map(|step| step.op["values"].as_object());
-    let back: Vec<_> = back.collect();
-    let is_set =
-        |field: &String| back.iter().any(|values| values.is_none_or(|values| values.contains_key(field)));
+    let back = || made.iter().filter(|step| step.verb == Verb::Update).map(|step| step.op.values.as_ref());
+    let is_set = |field: &String| back().any(|values| values.is_none_or(|values| values.contains_key(field)));
     // Fields that no manifest sets, such as the running version of an Action and its modules, are only in `raw`.
     let raw =
         |field: &String| seen.raw.get(field).filter(|value| value.is_string() || value.is_array()).cloned();
@@ -400,7 +397,7 @@ fn wait(
     let not_before = entry.notes.get(NOT_BEFORE).and_then(Json::as_str).map(str::to_owned);
     let due = not_before.as_deref().and_then(unix_ms).is_some_and(|at| at <= basis.as_of_ms);
     if due && path.delivers_unified() {
-        made.iter_mut().for_each(|step| step.op[kinds::RETIRES] = json!(true));
+        made.iter_mut().for_each(|step| step.op.retires = true);
         return;
     }
     if due {
@@ -470,8 +467,7 @@ fn keep_what_is_needed(
             if !judges(step) {
                 return true;
             }
-            let goes = step.verb == Verb::Delete || step.op["restore"] == json!(true);
-            let kind = kinds::by_name(&step.kind).filter(|_| goes);
+            let kind = kinds::by_name(&step.kind).filter(|_| step.undoes());
             let stays =
                 kind.and_then(|kind| kind.stays(step, path, &after)).or_else(|| unmet(step, path, &after));
             // This concerns the service alone: what belongs to it stays by other checks while the code uses it.
@@ -515,7 +511,6 @@ const UNPROVEN: &str = "the version that ran before this stack: whether it still
 fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
     let leans = after.leaves_an_action();
     let is_back = after.former.is(&true);
-    let restores = step.op["restore"] == json!(true);
     let why = match step.stage {
         _ if sets_types(step) && before.strands(after) => {
             let policy = after.policy.get().map_or("unknown", Policy::word);
@@ -528,7 +523,7 @@ fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, S
         Stage::RaiseBack if is_back && leans => {
             format!("logins would have the phone alone, and what sends its codes is {UNPROVEN}")
         }
-        Stage::SwitchOff if leans && after.former_runs.is(&true) && restores && of_others(step) => {
+        Stage::SwitchOff if leans && after.former_runs.is(&true) && step.op.restore && of_others(step) => {
             format!("logins would have the phone alone, and what sends its codes is {UNPROVEN}")
         }
         Stage::RemoveAction if leans && step.effects.has(&Fact::Former(true)) => {
@@ -605,7 +600,7 @@ fn mark_locked(path: &LoginPath, steps: &mut [Step]) {
     let mut now = path.clone();
     for step in steps {
         if matches!(step.stage, Stage::SwitchOff | Stage::Retire) && now.locked_out() {
-            step.op["locked"] = json!(true);
+            step.op.locked = true;
         }
         now.learn(&step.effects);
     }

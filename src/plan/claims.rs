@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use crate::kinds::action::{self, former};
-use crate::kinds::{Seen, verify_fields, verify_service};
+use crate::kinds::{self, Seen, feedback_function, verify_fields, verify_service};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::compact;
 use crate::model::ledger::{Entry, Last, Ledger, Ownership};
@@ -45,13 +45,17 @@ fn is_broken(at: &str, theirs: &Entry, entry: &Entry, seen: &Seen, step: &Step) 
     if step.verb == Verb::Delete {
         return same;
     }
-    let switch = at == step.address && ours().next().is_none();
-    let values = step.op["values"].as_object();
+    // What has no id of its own is the same where it stands in the same place: of the tenant, or of one service.
+    let switch = at == step.address && ours().next().is_none() && theirs.ids == seen.ids;
+    let names = theirs.fields.keys().map(|field| (field.clone(), Value::Known(Json::Null)));
+    let closed = kinds::by_name(&theirs.kind).map_or(&[][..], |kind| kind.closed(&names.collect()));
     let differs = |(field, value): (&String, &Json)| match theirs.fields.get(field) {
         Some(Last::Plain(wanted)) => *wanted != compact(value),
-        _ => false,
+        Some(Last::Print { .. }) => false,
+        // A name that they do not have is one too many in a list that is closed to them.
+        None => !value.is_null() && closed.iter().any(|prefix| field.starts_with(prefix)),
     };
-    (same || switch) && values.map_or(same, |values| values.into_iter().any(differs))
+    (same || switch) && step.op.values.as_ref().map_or(same, |values| values.iter().any(differs))
 }
 
 /// Who still uses the Verify service with that SID, to send or to report, after all steps: in words.
@@ -64,8 +68,8 @@ pub fn sender(
     rounds: u32,
 ) -> Option<String> {
     let goes = |address: &str| {
-        let forgets = |step: &Step| step.op["key"] == json!("TWILIO_VERIFY_SID");
-        let goes = |step: &Step| step.verb == Verb::Delete || forgets(step) || former::brings_back(step);
+        let leaves = |step: &Step| feedback_function::leaves_service(step) || former::brings_back(step);
+        let goes = |step: &Step| step.verb == Verb::Delete || leaves(step);
         steps.iter().any(|step| step.address == address && goes(step))
     };
     // An Action runs its deployed version, whatever its draft is.
@@ -124,7 +128,7 @@ mod tests {
     use super::*;
     use crate::kinds::step;
     use crate::model::ledger::{LEDGER_SCHEMA, Ownership};
-    use crate::model::plan::Stage;
+    use crate::model::plan::{Op, Stage};
 
     fn entry(kind: &str, ids: &[(&str, &str)], fields: &[(&str, Last)]) -> Entry {
         Entry {
@@ -154,14 +158,14 @@ mod tests {
         }
     }
 
-    fn with(verb: Verb, op: Json) -> Step {
+    fn with(verb: Verb, op: Op) -> Step {
         step("x", "x", verb, Stage::RemoveAction, "x", op)
     }
 
     #[test]
     fn the_same_object_is_claimed_whatever_it_is_called() {
         let others = [record(&[("action", entry("action", &[("id", "a-1")], &[]))])];
-        let goes = with(Verb::Delete, json!({ "do": "delete" }));
+        let goes = with(Verb::Delete, Op::default());
         let claimed =
             |ids: &[(&str, &str)]| claimant(&others, &entry("x", ids, &[]), &Seen::default(), &goes);
         assert_eq!(claimed(&[("id", "a-1")]), Some("other"));
@@ -175,10 +179,43 @@ mod tests {
         let on = Last::Plain(json!(true));
         let others = [record(&[("x", entry("mfa_factor", &[], &[("enabled", on)]))])];
         let back = |value: bool| {
-            let step = with(Verb::Update, json!({ "values": { "enabled": value } }));
+            let step = with(Verb::Update, Op::default().writing([("enabled".to_owned(), json!(value))]));
             claimant(&others, &entry("mfa_factor", &[], &[]), &Seen::default(), &step)
         };
         assert_eq!(back(false), Some("other"));
         assert_eq!(back(true), None);
+    }
+
+    /// A list of buckets is closed to whoever names one; a configuration is one per country and service.
+    #[test]
+    fn what_hangs_on_a_service_goes_back_unless_another_stack_wants_it_otherwise() {
+        let text = |text: &str| Last::Plain(json!(text));
+        let fields = [("buckets.60", Last::Plain(json!(5)))];
+        let limit = entry("verify_rate_limit", &[("sid", "RK1"), ("service_sid", "VA1")], &fields);
+        let fields = [("messaging_service_sid", text("MG1"))];
+        let messaging = entry("verify_messaging_configuration", &[("service_sid", "VA1")], &fields);
+        let others = [record(&[("limit", limit.clone()), ("x", messaging.clone())])];
+        let back = |entry: &Entry, field: &str, value: Json| {
+            let seen = Seen { exists: true, ids: entry.ids.clone(), ..Seen::default() };
+            let step = with(Verb::Update, Op::default().writing([(field.to_owned(), value)]));
+            claimant(&others, entry, &seen, &step).is_some()
+        };
+        for (field, value, is_claimed) in [
+            ("buckets.60", json!(5), false),
+            ("buckets.60", json!(9), true),
+            ("buckets.60", Json::Null, true),
+            ("buckets.600", json!(9), true),
+            ("buckets.600", Json::Null, false),
+            ("description", json!("as before"), false),
+        ] {
+            assert_eq!(back(&limit, field, value.clone()), is_claimed, "{field} {value}");
+        }
+        let of_another =
+            Entry { ids: [("service_sid".to_owned(), "VA2".to_owned())].into(), ..messaging.clone() };
+        for (entry, sid, is_claimed) in
+            [(&messaging, "MG1", false), (&messaging, "MG2", true), (&of_another, "MG2", false)]
+        {
+            assert_eq!(back(entry, "messaging_service_sid", json!(sid)), is_claimed, "{:?} {sid}", entry.ids);
+        }
     }
 }

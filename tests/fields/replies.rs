@@ -13,7 +13,7 @@ use lockstep::kinds::{
 };
 use lockstep::model::api::{Answer, ApiReply, ApiRequest, Method};
 use lockstep::model::call::{Api, Failed, Get, Paging, Repeat};
-use lockstep::model::plan::{Stage, Verb};
+use lockstep::model::plan::{Op, Stage, Verb};
 use lockstep::model::value::{Attrs, Value};
 use lockstep::port::Port;
 use lockstep::shell::in_process::{Handled, InProcess, Simulator, Stop};
@@ -314,7 +314,7 @@ fn written(kind: &'static str, address: &'static str, values: Json, exchange: &E
     ];
     against(&replies, |port| async move {
         let manifest = valid(FULL, &[]);
-        let op = json!({ "values": values });
+        let op = Op::default().writing(values.as_object().cloned().unwrap_or_default());
         let step = kinds::step(address, kind, Verb::Update, Stage::Tenant, "set", op);
         let run = Run {
             address,

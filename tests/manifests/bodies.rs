@@ -11,7 +11,7 @@ use lockstep::model::plan::Plan;
 use lockstep::model::value::{Part, Value};
 use lockstep::plan::desired::declared;
 use lockstep::shell::in_process::{Handled, Simulator};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::{ALL, COMPLETE, bed};
 use crate::support::listen;
@@ -150,7 +150,7 @@ fn planned(plan: &Plan, manifest: &lockstep::model::manifest::Manifest) -> BTree
         known.insert(value);
     };
     for step in &plan.steps {
-        scalars("", &step.op, &mut |_, value| put(value));
+        scalars("", &json!(step.op), &mut |_, value| put(value));
     }
     for want in declared(manifest) {
         for (field, value) in &want.desired {

@@ -257,8 +257,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a Verify service is not looked up",
         "src/kinds/verify_service.rs",
-        "sends_custom_codes(run.desired, &seen)?;\n                    Ok(Some(Done::seen(seen)))",
-        "let _ = seen;\n                    Ok(None)",
+        "sends_custom_codes(run.desired, &seen)?;\n            Ok(Some(Done::seen(seen)))",
+        "let _ = seen;\n            Ok(None)",
         &["test faults::waits::what_a_lost_create_made_is_taken_in_the_same_run"],
     ),
     mutant(
@@ -314,8 +314,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "what is due goes unlooked at",
         BUILD,
-        "step.op[kinds::RETIRES] = json!(true)",
-        "step.op[kinds::RETIRES] = json!(false)",
+        "step.op.retires = true",
+        "step.op.retires = false",
         &["test faults::migration::what_is_due_is_looked_at_again_right_before_it_goes"],
     ),
     mutant(
@@ -416,7 +416,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "property not in the digest",
         "src/kinds/log_stream.rs",
-        "if let Some(start) = run.step.op[\"start_from\"].as_str() {",
+        "if let Some(start) = start_from {",
         "if let Some(start) = Some(\"2020-01-01T00:00:00Z\") {",
         &["test manifests::bodies::every_property_of_every_write_is_in_the_plan"],
     ),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use super::act::Act;
 use super::build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, deployed};
 use super::wire::one;
 use super::{Action, POST_LOGIN};
@@ -15,7 +16,7 @@ use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::facts::{ActionState, Fact, Facts};
 use crate::model::ledger::{Entry, Last, Ownership, compact, same_mark};
-use crate::model::plan::{Finding, Level, Step, Verb};
+use crate::model::plan::{Finding, Level, Op, Step, Verb};
 use crate::model::value::Value;
 use crate::port::{Reader, Writer};
 
@@ -23,8 +24,6 @@ use crate::port::{Reader, Writer};
 pub(super) const VERSION: &str = "deployed_version";
 /// Note of an entry: the id of the version that this stack made of the former one.
 const BACK: &str = "back";
-/// What a step of this module is called in its `op`.
-pub(super) const DO: &str = "former_version";
 
 /// Whether the code that runs is what ran before this stack: it sends through what it was told of then, whatever becomes of
 /// ours.
@@ -54,7 +53,7 @@ pub(super) fn content(version: &Json) -> Json {
 
 /// Whether a step brings a former version back.
 pub fn brings_back(step: &Step) -> bool {
-    step.op["do"] == json!(DO)
+    matches!(Act::of(step), Some(Act::FormerVersion { .. }))
 }
 
 /// When a version was told what it knows: the dates of its secrets, which nobody can read. Modules have secrets of their own,
@@ -204,7 +203,7 @@ pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> O
     if seen.raw["former"].is_null() || runs(seen, Some(entry)) || !is_ours(seen, entry) {
         return None;
     }
-    let op = json!({ "do": DO, "version": version });
+    let op = Op::of(Act::FormerVersion { version: version.to_owned() });
     let what = "deploy the version that ran before";
     let mut step = step(address, row.name, Verb::Update, row.stages.remove, what, op);
     step.reason = "it was there before this stack".into();
@@ -223,7 +222,12 @@ pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> O
 }
 
 /// Deploys it, if what runs is still what was planned with.
-pub(super) async fn run(row: &Action, run: &Run<'_>, writer: &mut Writer) -> Result<Done, Failed> {
+pub(super) async fn run(
+    row: &Action,
+    run: &Run<'_>,
+    version: &str,
+    writer: &mut Writer,
+) -> Result<Done, Failed> {
     let id = run.seen.ids.get("id").cloned().unwrap_or_default();
     let action = writer.reader().fresh(&one(&id)).await?;
     let is_as_planned = text(&action["deployed_version"], "id") == run.seen.raw_text("deployed_version")
@@ -232,7 +236,6 @@ pub(super) async fn run(row: &Action, run: &Run<'_>, writer: &mut Writer) -> Res
         let text = "somebody else changed or deployed the Action in the meantime; plan again";
         return Err(Failed::NotDone(text.into()));
     }
-    let version = text(&run.step.op, "version");
     let path = format!("/api/v2/actions/actions/{id}/versions/{version}/deploy");
     let version =
         writer.json(Method::Post, path, json!({ "update_draft": true }), Repeat::NeverBlind).await?;
@@ -255,5 +258,5 @@ pub(super) async fn settle(row: &Action, run: &Run<'_>, reader: &Reader) -> Resu
 
 fn done(seen: Seen) -> Done {
     let live = seen.raw_text("deployed_version").to_owned();
-    Done { seen, notes: BTreeMap::from([(BACK.to_owned(), json!(live))]) }
+    Done { notes: BTreeMap::from([(BACK.to_owned(), json!(live))]), ..Done::seen(seen) }
 }

@@ -4,6 +4,7 @@
 //! are replaced wholesale, so whoever changes one sends all. Secret values can never be read back; the times of
 //! their last write can, and those say whether somebody else wrote.
 
+mod act;
 mod build;
 pub mod former;
 mod limits;
@@ -28,10 +29,11 @@ use crate::model::field::Section;
 use crate::model::ledger::{Entry, Last, Ownership};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
+use act::Act;
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
 use wire::{MODULES, beside, body, is_draft_of, is_named, name_of, named_as, needs_deploy};
@@ -405,7 +407,7 @@ impl Kind for Action {
             // Secrets travel as a whole set; without a change of theirs they are left out and stay.
             let with_secrets =
                 !seen.exists || diff.changes.iter().any(|change| change.field.starts_with("secrets."));
-            let op = json!({ "do": "draft", "secrets": with_secrets });
+            let op = Op::of(Act::Draft { secrets: with_secrets });
             let mut step = diff.step(verb, self.stages.draft, what, op);
             step.creates = !seen.exists;
             if !seen.exists {
@@ -424,12 +426,8 @@ impl Kind for Action {
             steps.push(step);
         }
         if draft_differs || needs_deploy(seen) {
-            let mut step = diff.step(
-                if seen.exists { Verb::Update } else { Verb::Create },
-                self.stages.deploy,
-                "deploy",
-                json!({ "do": "deploy" }),
-            );
+            let verb = if seen.exists { Verb::Update } else { Verb::Create };
+            let mut step = diff.step(verb, self.stages.deploy, "deploy", Op::of(Act::Deploy));
             step.reason = if draft_differs {
                 "only a deployed version runs".into()
             } else {
@@ -455,7 +453,7 @@ impl Kind for Action {
             return former::back(self, address, seen, entry).into_iter().collect();
         }
         // Bindings are torn off only with what is known to be ours.
-        let op = json!({ "do": "delete", "force": !entry.unproven });
+        let op = Op::of(Act::Delete { force: !entry.unproven });
         let mut step = step(address, self.name, Verb::Delete, self.stages.remove, "delete the Action", op);
         step.reason = "it was created by this stack".into();
         step.effects = Facts::from([(self.fact)(ActionState::Absent)]);
@@ -481,12 +479,13 @@ impl Kind for Action {
     }
 
     fn scopes(&self, step: &Step) -> &'static [&'static str] {
-        match text(&step.op, "do") {
-            "draft" if step.creates => &["create:actions"],
-            "draft" => &["update:actions"],
+        match Act::of(step) {
+            Some(Act::Draft { .. }) if step.creates => &["create:actions"],
+            Some(Act::Draft { .. }) => &["update:actions"],
             // A deployment is a creation to the API: it makes a version.
-            "deploy" | former::DO => &["create:actions"],
-            _ => &["delete:actions"],
+            Some(Act::Deploy | Act::FormerVersion { .. }) => &["create:actions"],
+            Some(Act::Delete { .. }) => &["delete:actions"],
+            None => &[],
         }
     }
 
@@ -508,11 +507,12 @@ impl Kind for Action {
             let id = run.seen.ids.get("id").cloned().unwrap_or_default();
             let path = format!("/api/v2/actions/actions/{id}");
             let wanted = name_of(run.desired);
-            if run.step.op["secrets"] == json!(true) {
+            let act: Act = run.act()?;
+            if let Act::Draft { secrets: true } = act {
                 handed_on::tried_secrets(run.desired, run.manifest, writer.reader()).await?;
             }
-            match text(&run.step.op, "do") {
-                "draft" if !run.seen.exists => {
+            match act {
+                Act::Draft { secrets } if !run.seen.exists => {
                     let mut body = body(run.desired, Some(self.trigger), true);
                     if run.seen.raw["name_taken"] == json!(true) {
                         body["name"] = json!(beside(wanted));
@@ -520,18 +520,18 @@ impl Kind for Action {
                     let made = writer
                         .json(Method::Post, "/api/v2/actions/actions", body, Repeat::NeverBlind)
                         .await?;
-                    Ok(Done::seen(named(self.read(&made, wanted), "id")?))
+                    Ok(written(named(self.read(&made, wanted), "id")?, secrets))
                 }
-                "draft" => {
-                    let mut body = body(run.desired, None, run.step.op["secrets"] == json!(true));
+                Act::Draft { secrets } => {
+                    let mut body = body(run.desired, None, secrets);
                     if wanted != name_of(&run.seen.attrs) {
                         body["name"] = json!(wanted);
                     }
                     // The same draft twice is the same draft; only another build is started.
                     let made = writer.json(Method::Patch, path, body, Repeat::Safe).await?;
-                    Ok(Done::seen(named(self.read(&made, wanted), "id")?))
+                    Ok(written(named(self.read(&made, wanted), "id")?, secrets))
                 }
-                "deploy" => {
+                Act::Deploy => {
                     let action = built(&run, &id, writer.reader()).await?;
                     if text(&action, "updated_at") != run.seen.raw_text("updated_at") {
                         return Err(Failed::NotDone(
@@ -551,67 +551,60 @@ impl Kind for Action {
                         .await?;
                     Ok(Done::seen(deployed(self, &run, &id, text(&version, "id"), writer.reader()).await?))
                 }
-                former::DO => former::run(self, &run, writer).await,
-                _ => remove::run(self, &run, writer).await,
+                Act::FormerVersion { version } => former::run(self, &run, &version, writer).await,
+                Act::Delete { force } => remove::run(self, &run, force, writer).await,
             }
         })
     }
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
-            let what = text(&run.step.op, "do");
             let name = name_of(run.desired);
-            if what == "draft" && !run.seen.exists {
-                let list = reader.fresh(&list()).await?;
-                let named: Vec<&Json> = items(&list)?
-                    .iter()
-                    .filter(|a| is_named(text(a, "name"), name) && has_trigger(a, self.trigger.id))
-                    .collect();
-                return match named.as_slice() {
-                    [] => Ok(None),
-                    [action] => Ok(Some(Done::seen(self.read(action, name)))),
-                    several => {
-                        Err(Failed::Unknown(format!("{} Actions named {name:?} exist", several.len())))
-                    }
-                };
-            }
-            if what == former::DO {
-                return former::settle(self, &run, reader).await;
-            }
             let id = run.seen.ids.get("id").cloned().unwrap_or_default();
-            if what == "deploy" {
-                // Reads show a deployment only after a while, and a second one would be a second version.
-                for _ in 0..SETTLE_LOOKS {
-                    reader.sleep_ms(DEPLOY_PAUSE_MS).await;
-                    let seen = self.read(&reader.fresh(&one(&id)).await?, name);
-                    let live = seen.raw_text("deployed_version");
-                    if !live.is_empty()
-                        && live != run.seen.raw_text("deployed_version")
-                        && !needs_deploy(&seen)
-                    {
-                        return Ok(Some(Done::seen(seen)));
+            let look = async || Ok::<_, Failed>(self.read(&reader.fresh(&one(&id)).await?, name));
+            match run.act()? {
+                Act::Draft { secrets } if !run.seen.exists => {
+                    let list = reader.fresh(&list()).await?;
+                    let is_ours =
+                        |a: &&Json| is_named(text(a, "name"), name) && has_trigger(a, self.trigger.id);
+                    match items(&list)?.iter().filter(is_ours).collect::<Vec<_>>().as_slice() {
+                        [] => Ok(None),
+                        [action] => Ok(Some(written(self.read(action, name), secrets))),
+                        several => {
+                            Err(Failed::Unknown(format!("{} Actions named {name:?} exist", several.len())))
+                        }
                     }
                 }
-                return Ok(None);
+                Act::Draft { secrets } => {
+                    let seen = look().await?;
+                    let tolerates =
+                        |field: &str, wanted: &Value, there: &Value| self.tolerates(field, wanted, there);
+                    let took = seen.raw_text("updated_at") != run.seen.raw_text("updated_at")
+                        && is_draft_of(&seen, &run, secrets, tolerates);
+                    Ok(took.then(|| written(seen, secrets)))
+                }
+                Act::Deploy => {
+                    // Reads show a deployment only after a while, and a second one would be a second version.
+                    for _ in 0..SETTLE_LOOKS {
+                        reader.sleep_ms(DEPLOY_PAUSE_MS).await;
+                        let seen = look().await?;
+                        let live = seen.raw_text("deployed_version");
+                        if !live.is_empty()
+                            && live != run.seen.raw_text("deployed_version")
+                            && !needs_deploy(&seen)
+                        {
+                            return Ok(Some(Done::seen(seen)));
+                        }
+                    }
+                    Ok(None)
+                }
+                Act::FormerVersion { .. } => former::settle(self, &run, reader).await,
+                Act::Delete { .. } => match look().await {
+                    Ok(_) => Ok(None),
+                    Err(failed) if failed.status() == Some(404) => Ok(Some(Done::seen(Seen::default()))),
+                    Err(failed) => Err(failed),
+                },
             }
-            let action = match reader.fresh(&one(&id)).await {
-                Ok(action) => action,
-                Err(failed) if failed.status() == Some(404) && what == "delete" => {
-                    return Ok(Some(Done::seen(Seen::default())));
-                }
-                Err(failed) => return Err(failed),
-            };
-            let seen = self.read(&action, name);
-            let took = match what {
-                "draft" => {
-                    text(&action, "updated_at") != run.seen.raw_text("updated_at")
-                        && is_draft_of(&seen, &run, |field, wanted, there| {
-                            self.tolerates(field, wanted, there)
-                        })
-                }
-                _ => false,
-            };
-            Ok(took.then(|| Done::seen(seen)))
         })
     }
 
@@ -622,7 +615,7 @@ impl Kind for Action {
     fn refusals(&self, diff: &Diff<'_>, steps: &[Step]) -> Vec<Finding> {
         let foreign = diff.seen.raw["foreign_secrets"].as_array().into_iter().flatten();
         let names: Vec<&str> = foreign.filter_map(Json::as_str).collect();
-        let sends = steps.iter().any(|step| step.op["secrets"] == json!(true));
+        let sends = steps.iter().any(|step| matches!(Act::of(step), Some(Act::Draft { secrets: true })));
         let place = format!("{0}.secrets, or set {0}.unmanaged_secrets: remove", self.section);
         let secrets = added::told(diff.address, "the Action has secrets", &names, &place)
             .map(|told| if sends { dropping(told, self.section) } else { told });
@@ -651,6 +644,11 @@ impl Kind for Action {
             field => field.starts_with("dependencies.") && npm::reads_back(desired, observed),
         }
     }
+}
+
+/// A draft that was written, with its secrets or without.
+fn written(seen: Seen, wrote_secrets: bool) -> Done {
+    Done { wrote_secrets, ..Done::seen(seen) }
 }
 
 /// A write of ours would drop them.

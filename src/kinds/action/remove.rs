@@ -1,19 +1,24 @@
 //! Taking an Action away.
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::wire::{has_trigger, is_named, name_of};
 use super::{Action, KEEPS};
-use crate::kinds::{Done, RETIRES, Run, Seen, settings, text};
+use crate::kinds::{Done, Run, Seen, settings, text};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::port::{Reader, Writer};
 
 /// Deletes it; by force, or a day after another took its place, only while it is what was planned with.
-pub(super) async fn run(row: &Action, run: &Run<'_>, writer: &mut Writer) -> Result<Done, Failed> {
+pub(super) async fn run(
+    row: &Action,
+    run: &Run<'_>,
+    force: bool,
+    writer: &mut Writer,
+) -> Result<Done, Failed> {
     let path =
         format!("/api/v2/actions/actions/{}", run.seen.ids.get("id").map(String::as_str).unwrap_or_default());
-    if run.step.op[RETIRES] == json!(true) {
+    if run.step.op.retires {
         settings::took_over(run, writer.reader()).await?;
         match is_as_planned(row, run, &path, writer.reader()).await {
             Ok(true) => {}
@@ -28,7 +33,7 @@ pub(super) async fn run(row: &Action, run: &Run<'_>, writer: &mut Writer) -> Res
     let mut gone = writer.json(Method::Delete, &path, Json::Null, Repeat::Safe).await;
     // Bound by an entry that no record knows: it is an entry of our own Action, and goes with it.
     let bound = gone.as_ref().is_err_and(|failed| failed.status() == Some(409));
-    if bound && run.step.op["force"] == json!(true) {
+    if bound && force {
         if !is_as_planned(row, run, &path, writer.reader()).await? {
             return Err(Failed::NotDone(
                 "somebody else changed the Action since this was planned, and it is bound: it is not \

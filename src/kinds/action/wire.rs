@@ -47,6 +47,7 @@ pub fn one(id: &str) -> Get {
 pub(super) fn is_draft_of(
     draft: &Seen,
     run: &Run<'_>,
+    secrets: bool,
     tolerates: impl Fn(&str, &Value, &Value) -> bool,
 ) -> bool {
     let sent = |field: &str| field == "code" || field == "runtime" || field.starts_with("dependencies.");
@@ -60,7 +61,7 @@ pub(super) fn is_draft_of(
         |field: &String| draft.attrs.get(field).map(draft_mark) != run.seen.attrs.get(field).map(draft_mark);
     run.desired.iter().all(as_sent)
         && draft.attrs.keys().filter(|field| field.starts_with("dependencies.")).all(wanted)
-        && (run.step.op["secrets"] != json!(true)
+        && (!secrets
             || draft.attrs.keys().filter(is_secret).all(wanted)
                 && run
                     .desired
@@ -191,7 +192,7 @@ mod tests {
     use super::*;
     use crate::kinds::step;
     use crate::model::manifest::Manifest;
-    use crate::model::plan::{Stage, Verb};
+    use crate::model::plan::{Op, Stage, Verb};
 
     fn draft(code: &str, version: &str, secrets: &[(&str, &str)]) -> Seen {
         let secrets: Vec<Json> =
@@ -212,8 +213,7 @@ mod tests {
         ]
         .map(|(field, value)| (field.to_owned(), value))
         .into();
-        let op = json!({ "do": "draft", "secrets": true });
-        let step = step("action", "action", Verb::Update, Stage::Draft, "write", op);
+        let step = step("action", "action", Verb::Update, Stage::Draft, "write", Op::default());
         let run = Run {
             address: "action",
             step: &step,
@@ -232,7 +232,7 @@ mod tests {
             ("a secret too many", draft("new", "6.2.0", &[("S", "2"), ("T", "2"), ("U", "2")]), false),
             ("a secret too few", draft("new", "6.2.0", &[("S", "2")]), false),
         ] {
-            assert_eq!(is_draft_of(&found, &run, |_, _, _| false), is_ours, "{what}");
+            assert_eq!(is_draft_of(&found, &run, true, |_, _, _| false), is_ours, "{what}");
         }
     }
 }

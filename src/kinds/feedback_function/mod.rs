@@ -16,6 +16,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task};
@@ -44,6 +45,46 @@ const FUNCTION_NAME: &str = "auth0-logs";
 /// The secret that the stream sends, and the one before it while a change is under way.
 const CURRENT: &str = "WEBHOOK_SECRET";
 const PREVIOUS: &str = "WEBHOOK_SECRET_PREVIOUS";
+
+/// What a step does.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Act {
+    /// Makes the service.
+    Service {
+        unique_name: String,
+    },
+    Settings,
+    /// Settings from before this stack.
+    Restore,
+    Environment {
+        unique_name: String,
+    },
+    Function,
+    Upload,
+    Build,
+    /// Accepts the secret beside the one that replaces it.
+    Previous,
+    Variable {
+        key: String,
+    },
+    /// Takes a variable away.
+    Forget {
+        key: String,
+    },
+    Deploy,
+    /// Deletes the service whose place another one has taken.
+    Former {
+        service: String,
+    },
+    Delete,
+}
+
+/// Whether a step takes from a Function what it was told of the Verify service.
+pub(crate) fn leaves_service(step: &Step) -> bool {
+    let forgets = |act| matches!(act, Act::Forget { key } if key == "TWILIO_VERIFY_SID");
+    step.kind == NAME && step.op.act().is_ok_and(forgets)
+}
 
 /// The Function as the manifest wants it, if it does.
 pub(crate) fn wanted(manifest: &Manifest) -> Option<Resource> {
@@ -103,19 +144,12 @@ impl Kind for FeedbackFunction {
     /// The service, its environment and its variables have names that the server keeps unique; Functions, versions and
     /// builds have none.
     fn may_repeat(&self, step: &Step) -> bool {
-        const SAFE: [&str; 10] = [
-            "service",
-            "environment",
-            "variable",
-            "previous",
-            "settings",
-            "deploy",
-            "forget",
-            "former",
-            "delete",
-            "restore",
-        ];
-        step.op["do"].as_str().is_some_and(|what| SAFE.contains(&what))
+        step.op.act().is_ok_and(|act| match act {
+            Act::Function | Act::Upload | Act::Build => false,
+            Act::Service { .. } | Act::Environment { .. } | Act::Settings | Act::Restore => true,
+            Act::Variable { .. } | Act::Previous | Act::Forget { .. } | Act::Deploy => true,
+            Act::Former { .. } | Act::Delete => true,
+        })
     }
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::observe;
 use super::section::{environment_name, unique_name};
 use super::wire::{self, form, pair};
-use super::{CURRENT, FUNCTION_NAME, PREVIOUS};
+use super::{Act, CURRENT, FUNCTION_NAME, PREVIOUS};
 use crate::kinds::{Done, Run, Seen, handed_on, text};
 use crate::model::call::{Failed, Repeat};
 use crate::model::event::Event;
@@ -21,6 +21,7 @@ const UNDER_WAY_MS: u64 = 10_000;
 
 struct Step<'a> {
     run: &'a Run<'a>,
+    act: &'a Act,
     /// The state as it is carried on.
     seen: Seen,
 }
@@ -63,9 +64,9 @@ impl Step<'_> {
     }
 
     fn key(&self) -> &str {
-        match text(&self.run.step.op, "do") {
-            "previous" => PREVIOUS,
-            _ => text(&self.run.step.op, "key"),
+        match self.act {
+            Act::Variable { key } | Act::Forget { key } => key,
+            _ => PREVIOUS,
         }
     }
 
@@ -100,7 +101,7 @@ impl Step<'_> {
         seen.raw["others"] = json!({});
         seen.raw["variables"] = json!({});
         std::mem::swap(&mut self.seen, &mut seen);
-        Ok(Done { seen: self.seen, notes })
+        Ok(Done { notes, ..self.done() })
     }
 
     fn environment_made(mut self, environment: &Json) -> Result<Done, Failed> {
@@ -187,10 +188,11 @@ fn named(reply: &Json) -> Result<String, Failed> {
 }
 
 pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Failed> {
-    let step = Step { run: &run, seen: run.seen.clone() };
+    let act: Act = run.act()?;
+    let step = Step { run: &run, act: &act, seen: run.seen.clone() };
     let service = step.service();
-    match text(&run.step.op, "do") {
-        "service" => {
+    match &act {
+        Act::Service { .. } => {
             let pairs = vec![
                 pair("UniqueName", unique_name(run.manifest)),
                 pair("FriendlyName", step.plain("friendly_name")),
@@ -200,7 +202,7 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             let made = writer.send(form("/v1/Services".into(), pairs, Repeat::NeverBlind)).await?;
             step.service_made(&made)
         }
-        "settings" => {
+        Act::Settings => {
             let pairs = vec![
                 pair("FriendlyName", step.plain("friendly_name")),
                 pair("IncludeCredentials", "false"),
@@ -208,45 +210,46 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             ];
             settings(step, writer.send(form(service, pairs, Repeat::Safe)).await?)
         }
-        "restore" => {
-            let values = run.step.op["values"].as_object();
+        Act::Restore => {
             let wire = [
                 ("friendly_name", "FriendlyName"),
                 ("include_credentials", "IncludeCredentials"),
                 ("ui_editable", "UiEditable"),
             ];
             let text = |json: &Json| json.as_str().map_or_else(|| json.to_string(), str::to_owned);
-            let pairs =
-                wire.iter().filter_map(|(key, name)| Some(pair(name, text(values?.get(*key)?)))).collect();
+            let pairs = wire
+                .iter()
+                .filter_map(|(key, name)| Some(pair(name, text(run.step.op.value(key)?))))
+                .collect();
             settings(step, writer.send(form(service, pairs, Repeat::Safe)).await?)
         }
-        "environment" => {
+        Act::Environment { .. } => {
             let pairs = vec![pair("UniqueName", environment_name(run.manifest))];
             let path = format!("{service}/Environments");
             let made = writer.send(form(path, pairs, Repeat::NeverBlind)).await?;
             step.environment_made(&made)
         }
-        "function" => {
+        Act::Function => {
             let pairs = vec![pair("FriendlyName", FUNCTION_NAME)];
             let made = writer.send(form(format!("{service}/Functions"), pairs, Repeat::NeverBlind)).await?;
             let sid = named(&made)?;
             Ok(step.function_made(&sid))
         }
-        "upload" => {
+        Act::Upload => {
             let call = wire::upload(step.id("service"), step.id("function"), run.desired);
             let sid = named(&writer.send(call).await?)?;
             let mut step = step;
             step.seen.raw["ready_version"] = json!(sid);
             Ok(step.done())
         }
-        "build" => {
+        Act::Build => {
             let call = wire::build(step.id("service"), step.version(), step.others(), run.desired);
             let made = writer.send(call).await?;
             let sid = named(&made)?;
             let build = completed(&run, step.id("service"), &sid, Some(made), writer.reader()).await?;
             Ok(step.built(&build))
         }
-        "previous" | "variable" => {
+        Act::Previous | Act::Variable { .. } => {
             let value = exposed(&step.value()?);
             let key = step.key().to_owned();
             if ["TWILIO_API_KEY", "TWILIO_API_SECRET"].contains(&&*key) {
@@ -264,7 +267,7 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             let sid = named(&sent?)?;
             step.variable_set(&sid)
         }
-        "forget" => {
+        Act::Forget { .. } => {
             let key = step.key().to_owned();
             if key == PREVIOUS {
                 writer.reader().sleep_ms(UNDER_WAY_MS).await;
@@ -276,7 +279,7 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             gone(writer.send(wire::delete(format!("{}/{known}", step.variables()))).await)?;
             Ok(step.variable_gone())
         }
-        "deploy" => {
+        Act::Deploy => {
             let sid = text(&run.seen.raw, "ready_build").to_owned();
             let build = completed(&run, step.id("service"), &sid, None, writer.reader()).await?;
             let path = format!("{service}/Environments/{}/Deployments", step.id("environment"));
@@ -298,11 +301,11 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
                 Err(failed) => Err(failed),
             }
         }
-        "former" => {
-            gone(writer.send(wire::delete(format!("/v1/Services/{}", text(&run.step.op, "service")))).await)?;
+        Act::Former { service: former } => {
+            gone(writer.send(wire::delete(format!("/v1/Services/{former}"))).await)?;
             Ok(former_gone(step))
         }
-        _ => {
+        Act::Delete => {
             gone(writer.send(wire::delete(service)).await)?;
             Ok(Done::seen(Seen::default()))
         }
@@ -329,7 +332,7 @@ fn former_gone(mut step: Step<'_>) -> Done {
         raw.shift_remove("former");
         raw.insert("notes".into(), json!(notes));
     }
-    Done { seen: step.seen, notes }
+    Done { notes, ..step.done() }
 }
 
 async fn set(path: &str, sid: &str, key: &str, value: &str, writer: &mut Writer) -> Result<Json, Failed> {
@@ -406,38 +409,39 @@ async fn there(found: Result<Json, Failed>) -> Result<Option<Json>, Failed> {
 }
 
 pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
-    let step = Step { run: &run, seen: run.seen.clone() };
+    let act: Act = run.act()?;
+    let step = Step { run: &run, act: &act, seen: run.seen.clone() };
     let service = step.id("service").to_owned();
-    match text(&run.step.op, "do") {
-        "service" => {
+    match &act {
+        Act::Service { .. } => {
             let name = unique_name(run.manifest);
             match there(reader.fresh(&wire::service(&name)).await).await? {
                 Some(service) => step.service_made(&service).map(Some),
                 None => Ok(None),
             }
         }
-        "settings" | "restore" => {
+        Act::Settings | Act::Restore => {
             let reply = reader.fresh(&wire::service(&service)).await?;
-            let wanted = run.step.op["values"].as_object().cloned();
+            let wanted = &run.step.op.values;
             let done = settings(step, reply)?;
             let is = |field: &str, wanted: Option<&Json>| {
                 wanted.is_none() || done.seen.attrs.get(field).and_then(Value::known) == wanted
             };
             let took =
-                ["friendly_name", "include_credentials", "ui_editable"].iter().all(|field| match &wanted {
+                ["friendly_name", "include_credentials", "ui_editable"].iter().all(|field| match wanted {
                     Some(values) => is(field, values.get(*field)),
                     None => is(field, run.desired.get(*field).and_then(Value::known)),
                 });
             Ok(took.then_some(done))
         }
-        "environment" => {
+        Act::Environment { .. } => {
             let list = reader.fresh(&wire::list(&service, "Environments")).await?;
             let name = environment_name(run.manifest);
             let made =
                 wire::entries(&list, "environments")?.iter().find(|one| text(one, "unique_name") == name);
             made.map(|one| step.environment_made(one)).transpose()
         }
-        "function" => {
+        Act::Function => {
             let list = reader.fresh(&wire::list(&service, "Functions")).await?;
             let before = run.seen.raw["same_function"].as_array().cloned().unwrap_or_default();
             let fresh: Vec<&str> = wire::entries(&list, "functions")?
@@ -454,7 +458,7 @@ pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>
                 ))),
             }
         }
-        "upload" => {
+        Act::Upload => {
             let version = observe::newest(&service, step.id("function"), run.desired, reader).await?;
             let mut step = step;
             Ok(version.map(|sid| {
@@ -462,7 +466,7 @@ pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>
                 step.done()
             }))
         }
-        "build" => {
+        Act::Build => {
             let list = reader.fresh(&wire::list(&service, "Builds")).await?;
             let mut builds = wire::entries(&list, "builds")?.iter();
             let made = builds
@@ -473,17 +477,17 @@ pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>
             let build = completed(&run, &service, &sid, Some(made), reader).await?;
             Ok(Some(step.built(&build)))
         }
-        "previous" | "variable" => {
+        Act::Previous | Act::Variable { .. } => {
             let Some(now) = current(&step, step.key(), reader).await? else { return Ok(None) };
             let sid = text(&now, "sid").to_owned();
             let took = text(&now, "value") == exposed(&step.value()?);
             if took { step.variable_set(&sid).map(Some) } else { Ok(None) }
         }
-        "forget" => {
+        Act::Forget { .. } => {
             let now = current(&step, step.key(), reader).await?;
             Ok(now.is_none().then(|| step.variable_gone()))
         }
-        "deploy" => {
+        Act::Deploy => {
             let sid = text(&run.seen.raw, "ready_build").to_owned();
             let environment = environment(&step, reader).await?;
             if text(&environment, "build_sid") != sid {
@@ -492,12 +496,11 @@ pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>
             let build = completed(&run, &service, &sid, None, reader).await?;
             Ok(Some(step.deployed(&build)))
         }
-        "former" => {
-            let former = text(&run.step.op, "service");
+        Act::Former { service: former } => {
             let now = there(reader.fresh(&wire::service(former)).await).await?;
             Ok(now.is_none().then(|| former_gone(step)))
         }
-        _ => {
+        Act::Delete => {
             let now = there(reader.fresh(&wire::service(&service)).await).await?;
             Ok(now.is_none().then(|| Done::seen(Seen::default())))
         }

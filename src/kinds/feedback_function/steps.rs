@@ -1,13 +1,15 @@
 //! Which steps lead from what serves to what is wanted, and what goes away.
 
-use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
 
 use super::section::{environment_name, unique_name};
-use super::{CURRENT, NAME, PREVIOUS, wire};
+use super::{Act, CURRENT, NAME, PREVIOUS, wire};
 use crate::kinds::{Diff, Seen, added, step, text};
 use crate::model::facts::{Fact, Facts, FunctionState};
 use crate::model::ledger::{Entry, Ownership};
-use crate::model::plan::{Finding, Stage, Step, Verb};
+use crate::model::plan::{Finding, Op, Stage, Step, Verb};
 use crate::model::value::Value;
 
 /// Fields that need an upload, and those that need a build besides.
@@ -44,8 +46,8 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
         (false, false) => Verb::Create,
     };
     let mut steps = Vec::new();
-    let mut add = |what: &str, reason: &str, op: Json| {
-        let mut step = diff.step(verb, Stage::Feedback, what, op);
+    let mut add = |what: &str, reason: &str, act: Act| {
+        let mut step = diff.step(verb, Stage::Feedback, what, Op::of(act));
         step.reason = reason.to_owned();
         steps.push(step);
     };
@@ -57,11 +59,11 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
             (false, false) => "it does not exist",
         };
         let name = unique_name(diff.manifest);
-        let op = json!({ "do": "service", "unique_name": name });
-        add("create the service", &format!("{reason}; its unique name is {name}"), op);
+        let reason = format!("{reason}; its unique name is {name}");
+        add("create the service", &reason, Act::Service { unique_name: name });
     } else if SERVICE.iter().any(|field| changed(field)) {
         let names: Vec<&str> = SERVICE.into_iter().filter(|field| changed(field)).collect();
-        add("update the service", &differ(&names), json!({ "do": "settings" }));
+        add("update the service", &differ(&names), Act::Settings);
     }
     if !has("environment") {
         let reason = match diff.entry.and_then(|entry| entry.ids.get("environment")) {
@@ -71,11 +73,11 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
             _ => "the Function's URL comes from it",
         };
         let name = environment_name(diff.manifest);
-        let op = json!({ "do": "environment", "unique_name": name });
-        add("create the environment", &format!("{reason}; its unique name is {name}"), op);
+        let reason = format!("{reason}; its unique name is {name}");
+        add("create the environment", &reason, Act::Environment { unique_name: name.to_owned() });
     }
     if !has("function") {
-        add("create the Function", "it does not exist", json!({ "do": "function" }));
+        add("create the Function", "it does not exist", Act::Function);
     }
     let packages = |field: &str| field.starts_with("dependencies.");
     let built: Vec<&str> = diff
@@ -91,10 +93,10 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     if deploys {
         let source = SOURCE.iter().any(|field| changed(field));
         if source && text(&seen.raw, "ready_version").is_empty() {
-            add("upload the code", &why, json!({ "do": "upload" }));
+            add("upload the code", &why, Act::Upload);
         }
         if text(&seen.raw, "ready_build").is_empty() {
-            add("build it", &why, json!({ "do": "build" }));
+            add("build it", &why, Act::Build);
         }
     }
     // Variables take effect at once, before the new code that needs them.
@@ -103,16 +105,17 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     let rotates = changed(&current) && is_sent(diff, &current);
     if rotates {
         let reason = "the stream still sends it while the new one is on its way";
-        add("accept the former secret too", reason, json!({ "do": "previous" }));
+        add("accept the former secret too", reason, Act::Previous);
     }
     for change in diff.changes.iter().filter(|change| change.new.is_some()) {
         if let Some(key) = change.field.strip_prefix("variables.") {
             let reason = if change.old.is_some() { "its value differs" } else { "it is not set" };
-            add(&format!("set the variable {key}"), reason, json!({ "do": "variable", "key": key }));
+            let act = Act::Variable { key: key.to_owned() };
+            add(&format!("set the variable {key}"), reason, act);
         }
     }
     if deploys {
-        add("deploy", &why, json!({ "do": "deploy" }));
+        add("deploy", &why, Act::Deploy);
     }
 
     if let Some(first) = steps.first_mut().filter(|_| !seen.exists) {
@@ -125,7 +128,7 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
             Facts::from([Fact::Function(FunctionState::Deployed), Fact::FunctionUrl(url.to_owned())]);
     }
     if changed("include_credentials")
-        && let Some(step) = steps.iter_mut().find(|step| step.op["do"] == "settings")
+        && let Some(step) = steps.iter_mut().find(|step| matches!(step.op.act(), Ok(Act::Settings)))
         && !seen.raw["others"]["functions"].as_array().is_none_or(Vec::is_empty)
     {
         step.danger = Some("other Functions of this service lose the account's own credentials".into());
@@ -143,7 +146,7 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     for key in gone {
         let what = format!("remove the variable {key}");
         // After the stream has changed, and after the code that read it.
-        let op = json!({ "do": "forget", "key": key });
+        let op = Op::of(Act::Forget { key: key.to_owned() });
         let mut step = diff.step(verb, Stage::RemoveFunction, &what, op);
         step.reason = match key {
             PREVIOUS => "nothing sends the former secret any more".into(),
@@ -152,8 +155,8 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
         steps.push(step);
     }
     if former {
-        let op = json!({ "do": "former", "service": seen.raw["former"]["service"] });
         let (name, sid) = (text(&seen.raw["former"], "unique_name"), text(&seen.raw["former"], "service"));
+        let op = Op::of(Act::Former { service: sid.to_owned() });
         let mut step = diff.step(verb, Stage::RemoveFunction, "delete the former service", op);
         step.reason =
             format!("the stream sends to {NAME} under its new name; the former is {name:?} ({sid})");
@@ -210,7 +213,7 @@ pub(super) fn removal(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
     if entry.ownership == Ownership::Adopted {
         return put_back(address, seen, entry);
     }
-    let op = json!({ "do": "delete" });
+    let op = Op::of(Act::Delete);
     let mut step = step(address, NAME, Verb::Delete, Stage::RemoveFunction, "delete the service", op);
     step.reason = "it was created by this stack".into();
     let foreign: Vec<&str> =
@@ -229,7 +232,7 @@ pub(super) fn removal(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
 /// un-deploy it would take other people's Functions along.
 fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
     let mut steps = Vec::new();
-    let values: serde_json::Map<String, Json> = entry
+    let values: BTreeMap<String, Json> = entry
         .restore
         .iter()
         .filter(|(key, _)| SERVICE.contains(&key.as_str()))
@@ -237,7 +240,7 @@ fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
         .map(|(key, old)| (key.clone(), old.clone()))
         .collect();
     if !values.is_empty() {
-        let op = json!({ "do": "restore", "values": values });
+        let op = Op::of(Act::Restore).writing(values);
         let what = "put the former settings back";
         let mut step = step(address, NAME, Verb::Update, Stage::RemoveFunction, what, op);
         step.reason = "it was there before this stack".into();
@@ -248,7 +251,7 @@ fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
     let there = seen.raw["variables"].as_object();
     for key in entry.fields.keys().filter_map(|field| field.strip_prefix("variables.")) {
         if there.is_some_and(|there| there.contains_key(key)) && !was_there(key) {
-            let op = json!({ "do": "forget", "key": key });
+            let op = Op::of(Act::Forget { key: key.to_owned() });
             let what = format!("remove the variable {key}");
             let mut step = step(address, NAME, Verb::Update, Stage::RemoveFunction, &what, op);
             step.reason = "this stack set it".into();

@@ -206,7 +206,7 @@ pub(super) async fn carries_alone(run: &Run<'_>, reader: &Reader) -> Result<(), 
     let binding = if legacy::is_legacy(run.manifest) { &LEGACY_BINDING } else { &PHONE_BINDING };
     let is_ours = id(run, binding.action.name, "id").is_some();
     match sender(reader).await? {
-        Sender::Action if is_ours && run.step.op["restore"] != json!(true) => delivers(run, reader).await,
+        Sender::Action if is_ours && !run.step.op.restore => delivers(run, reader).await,
         // On the way down parts of it may be gone that it does without.
         Sender::Action if is_ours => handed_on::live(run, reader).await,
         _ => Ok(()),

@@ -30,7 +30,7 @@ use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{FieldChange, Finding, Level, Stage, Step, Verb};
+use crate::model::plan::{FieldChange, Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
@@ -163,8 +163,8 @@ fn one(kind: &'static str, address: impl Into<String>, field: &str, value: Value
 }
 
 fn values(step: &Step) -> Attrs {
-    let values = step.op["values"].as_object();
-    values.into_iter().flatten().map(|(key, value)| (key.clone(), Value::Known(value.clone()))).collect()
+    let values = step.op.values.iter().flatten();
+    values.map(|(key, value)| (key.clone(), Value::Known(value.clone()))).collect()
 }
 
 /// Whether a reply has every field that was sent; one that was emptied may be gone.
@@ -244,8 +244,8 @@ impl Setting {
 
     fn set_step(&self, address: &str, seen: &Seen, to: &Attrs, changes: &[FieldChange]) -> Step {
         let (stage, danger) = (self.weigh)(address, &seen.attrs, to);
-        let values: BTreeMap<&String, Json> =
-            to.iter().filter_map(|(key, value)| Some((key, value.known()?.clone()))).collect();
+        let values: BTreeMap<String, Json> =
+            to.iter().filter_map(|(key, value)| Some((key.clone(), value.known()?.clone()))).collect();
         let shown: Vec<String> = values
             .iter()
             .map(|(key, value)| {
@@ -258,7 +258,7 @@ impl Setting {
             Verb::Update,
             stage,
             &format!("set {}", shown.join(", ")),
-            json!({ "values": values }),
+            Op::default().writing(values),
         );
         step.reason = match changes {
             [] => "as before this stack".into(),
@@ -291,7 +291,7 @@ impl Setting {
         let (stage, _) = (self.weigh)(address, &seen.attrs, to);
         let phone = self.name != MFA_FACTOR.name || factors::wire_factor(address) == "sms";
         // What is put back stands on what was there before us, and ours may be gone.
-        let restores = run.step.op["restore"] == json!(true);
+        let restores = run.step.op.restore;
         let unsent = async || match restores {
             true => Ok((delivery::sender(reader).await? == Sender::Nobody).then_some(delivery::NOBODY)),
             false => delivers(run, reader).await.map(|()| None),
@@ -310,7 +310,7 @@ impl Setting {
             Before::ProviderDelivers if self.name == MFA_FACTOR.name && stage == Stage::SwitchOff => {
                 let policies = reader.get(&MFA_POLICY.get()).await?;
                 let asks = MFA_POLICY.shaped(&policies)?.as_array().is_some_and(|asks| !asks.is_empty());
-                if asks && run.step.op["locked"] != json!(true) {
+                if asks && !run.step.op.locked {
                     let own = factors::wire_factor(address);
                     let on = factors::on(reader).await?;
                     let left: Vec<&str> = on.iter().map(String::as_str).filter(|name| *name != own).collect();
@@ -471,7 +471,7 @@ impl Kind for Setting {
             return Vec::new();
         }
         let mut step = self.set_step(address, seen, &back, &[]);
-        step.op["restore"] = json!(true);
+        step.op.restore = true;
         // The API takes message types only while the factor is on, so on the way down they go back first.
         if step.stage == Stage::MessageTypes {
             step.stage = Stage::NarrowTypes;
@@ -528,7 +528,7 @@ impl Kind for Setting {
             }
             let sent = body.clone();
             let mut reply = writer.json(method, path, body, Repeat::Safe).await;
-            if run.step.op["restore"] == json!(true) {
+            if run.step.op.restore {
                 match if_it_fits(reply, run.address, writer.reader())? {
                     None => return Ok(Done::seen(run.seen.clone())),
                     Some(taken) => reply = Ok(taken),

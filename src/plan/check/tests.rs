@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::*;
 use crate::kinds::step;
 use crate::model::facts::Facts;
-use crate::model::plan::Verb;
+use crate::model::plan::{Op, Verb};
 
 fn facts(pairs: &[(&str, Json)]) -> Facts {
     let object: Map<String, Json> =
@@ -64,7 +64,7 @@ fn working() -> Facts {
 }
 
 fn one(effects: &[(&str, Json)]) -> Vec<Step> {
-    let mut step = step("x", "x", Verb::Update, Stage::Tenant, "x", json!({}));
+    let mut step = step("x", "x", Verb::Update, Stage::Tenant, "x", Op::default());
     step.number = 1;
     step.effects = facts(effects);
     vec![step]
