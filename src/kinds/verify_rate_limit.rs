@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, code_limits, named, step, text, verify_below,
-    verify_service,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, added, code_limits, named, step, text,
+    verify_below, verify_service,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -68,6 +68,14 @@ pub static FIELDS: &[Field] = &[
         ..FIELD
     },
 ];
+
+#[derive(Clone, Default)]
+struct Own {
+    /// SIDs of the buckets, by interval.
+    buckets: BTreeMap<String, String>,
+    /// Limits beside those of the manifest.
+    added: Vec<String>,
+}
 
 /// A key below `rate_limits`, taken apart.
 enum Part<'a> {
@@ -261,25 +269,20 @@ impl Kind for VerifyRateLimit {
                 Some(_) => limits.iter().find(|limit| text(limit, "unique_name") == unique_name),
                 None => ours.filter(|limit| text(limit, "unique_name") == unique_name),
             };
-            let beside = || limits.iter().map(|limit| text(limit, "unique_name").to_owned());
             let declared: Vec<&str> = names(hint.manifest).into_iter().collect();
-            let Some(limit) = found else {
-                let mut seen = Seen::default();
-                added::note(&mut seen, &hint, NAME, &declared, beside());
-                return Ok(seen);
-            };
-            let mut seen = parse(limit, &sid);
-            added::note(&mut seen, &hint, NAME, &declared, beside());
+            let there = limits.iter().map(|limit| text(limit, "unique_name"));
+            let added = added::beside(&hint, NAME, &declared, there);
+            let mut seen = found.map(|limit| parse(limit, &sid)).unwrap_or_default();
+            seen.keep(|own: &mut Own| own.added = added);
+            let Some(limit) = found else { return Ok(seen) };
             let reply = reader.get(&buckets(&sid, text(limit, "sid"))).await?;
             fill(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
-            let creating = hint.creating().is_some();
             if ours.is_none() {
-                if creating {
-                    seen.raw["resumed"] = json!(true);
-                } else {
-                    seen.unowned = true;
-                    seen.raw[super::ANOTHER] = json!(hint.is_known());
-                }
+                seen.whose = match (hint.creating(), hint.is_known()) {
+                    (Some(_), _) => Whose::Resumed,
+                    (None, true) => Whose::Another,
+                    (None, false) => Whose::Unowned,
+                };
             }
             Ok(seen)
         })
@@ -388,7 +391,9 @@ impl Kind for VerifyRateLimit {
                 "update" | "delete" => format!("{TAIL}/{limit}"),
                 "create_bucket" => format!("{TAIL}/{limit}/Buckets"),
                 _ => {
-                    format!("{TAIL}/{limit}/Buckets/{}", text(&run.seen.raw["buckets"], text(op, "interval")))
+                    let own = run.seen.own::<Own>().unwrap_or_default();
+                    let bucket = own.buckets.get(text(op, "interval")).map(String::as_str);
+                    format!("{TAIL}/{limit}/Buckets/{}", bucket.unwrap_or_default())
                 }
             };
             let path = verify_below::path(&run, &tail)?;
@@ -480,12 +485,9 @@ impl Kind for VerifyRateLimit {
             help: "add buckets: to it in the manifest".into(),
             level: Level::Note,
         };
-        let added = added::told(
-            diff.address,
-            "the Verify service has rate limits",
-            &added::noted(diff),
-            "verify_service.rate_limits",
-        );
+        let (what, place) = ("the Verify service has rate limits", "verify_service.rate_limits");
+        let own = diff.seen.own::<Own>();
+        let added = own.and_then(|own| added::told(diff.address, what, &own.added, place));
         let limits = unlimited.then(finding).into_iter().chain(added);
         limits.chain(verify_service::unproven(diff, steps)).collect()
     }
@@ -545,7 +547,7 @@ fn buckets(service: &str, limit: &str) -> Get {
 
 /// Reads a limit, without its buckets.
 fn parse(limit: &Json, service_sid: &str) -> Seen {
-    let mut seen = Seen { exists: true, raw: json!({ "buckets": {} }), ..Seen::default() };
+    let mut seen = Seen { exists: true, ..Seen::default() };
     seen.ids.insert("sid".into(), text(limit, "sid").to_owned());
     seen.ids.insert("service_sid".into(), service_sid.to_owned());
     // Unset and empty are one state to people; null is how an unset text reads elsewhere in this API.
@@ -560,7 +562,8 @@ fn fill(seen: &mut Seen, buckets: &[Json]) -> Result<(), Failed> {
             return Err(Failed::Misread("a bucket without interval or max".into()));
         };
         seen.attrs.insert(format!("{BUCKET}{interval}"), Value::Known(json!(max)));
-        seen.raw["buckets"][interval.to_string()] = json!(text(bucket, "sid"));
+        let sid = text(bucket, "sid").to_owned();
+        seen.keep(|own: &mut Own| own.buckets.insert(interval.to_string(), sid));
     }
     Ok(())
 }
