@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
 
 use super::intent;
 use super::lease::{Lease, Taken, clear_left_over};
@@ -13,7 +12,7 @@ use super::outcome::kept;
 pub use super::outcome::{Ended, Outcome, Wishes};
 use super::permission::told;
 use super::store::Found;
-use crate::kinds::{self, Done, Resource, Run, Seen};
+use crate::kinds::{self, Done, Resource, Run, Seen, Whose};
 use crate::model::call::Failed;
 use crate::model::event::{Effect, Event, LeaseState};
 use crate::model::ledger::{LEDGER_SCHEMA, Ledger};
@@ -218,7 +217,7 @@ impl<'a> Work<'a> {
         // What was recorded of one object says nothing of another one in its place.
         ledger.resources.retain(|address, _| {
             let seen = observation.seen.get(address);
-            seen.is_none_or(|seen| seen.raw.get(kinds::ANOTHER) != Some(&json!(true)))
+            seen.is_none_or(|seen| seen.whose != Whose::Another)
         });
         let wanted = session.declared();
         let Observation { seen, found, prints, .. } = &observation;
@@ -451,11 +450,8 @@ impl<'a> Work<'a> {
     fn took_effect(&mut self, step: &Step, done: Done) {
         let Done { seen, notes, wrote_secrets } = done;
         self.touched.insert(step.address.clone());
-        let resumed = self
-            .observation
-            .seen
-            .get(&step.address)
-            .is_some_and(|seen| seen.raw.get("resumed") == Some(&json!(true)));
+        let resumed =
+            self.observation.seen.get(&step.address).is_some_and(|seen| seen.whose == Whose::Resumed);
         if step.creates || resumed {
             self.created.insert(step.address.clone());
         }
@@ -467,7 +463,7 @@ impl<'a> Work<'a> {
         }
         let mut seen = seen;
         if !notes.is_empty() {
-            seen.raw["notes"] = json!(notes);
+            seen.notes = notes;
         }
         self.observation.seen.insert(step.address.clone(), seen);
     }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
-use crate::kinds::{self, Resource, Seen};
+use crate::kinds::{self, Resource, Seen, Whose};
 use crate::model::ledger::compact;
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, Lost, Ownership};
 use crate::model::plan::{Finding, Level, Plan, Step};
@@ -22,9 +22,8 @@ pub(super) fn begins(
 ) -> Intent {
     let mut creating: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| step.creates) {
-        let before = seen.get(&step.address).and_then(|seen| seen.raw["same_name"].as_array());
-        let ids = before.into_iter().flatten().filter_map(Json::as_str).map(str::to_owned);
-        creating.insert(step.address.clone(), ids.collect());
+        let before = seen.get(&step.address).map(|seen| seen.beside.clone()).unwrap_or_default();
+        creating.insert(step.address.clone(), before);
     }
     let mut restore: BTreeMap<String, BTreeMap<String, Json>> = BTreeMap::new();
     for resource in plan.resources.iter().filter(|r| !ledger.resources.contains_key(&r.address)) {
@@ -47,7 +46,7 @@ pub(super) fn goes_on(
     ledger: &mut Ledger,
 ) -> Intent {
     // What the first, unfinished run saw is what was there before us; what it did not make is taken over as it is now.
-    let taken_over = |address: &String| seen.get(address).is_some_and(|seen| seen.unowned);
+    let taken_over = |address: &String| seen.get(address).is_some_and(|seen| seen.whose.needs_consent());
     begins.restore.retain(|address, _| !former.creating.contains_key(address) || taken_over(address));
     begins.restore.extend(former.restore);
     begins.creating.extend(former.creating);
@@ -56,7 +55,7 @@ pub(super) fn goes_on(
         begins.begun.entry(address).or_insert(begun);
     }
     for (address, begun) in &begins.begun {
-        let resumed = |seen: &&Seen| seen.raw.get("resumed") == Some(&json!(true));
+        let resumed = |seen: &&Seen| seen.whose == Whose::Resumed;
         let Some(seen) = seen.get(address).filter(resumed) else { continue };
         begins.creating.remove(address);
         // A record of one that is gone says nothing of the one that took its place.
@@ -98,8 +97,7 @@ pub(super) fn as_left(entry: &mut Entry, seen: &Seen) {
             entry.left.push(field.clone());
         }
     }
-    let notes = seen.raw.get("notes").and_then(Json::as_object);
-    entry.notes.extend(notes.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+    entry.notes.extend(seen.notes.clone());
     entry.left.sort();
     entry.left.dedup();
 }

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::intent;
 use super::store::{Found, Owner, Store};
 use crate::kinds::trigger_binding::{self, LEGACY_BINDING};
-use crate::kinds::{self, Hint, Resource, Seen, Task, handed_on};
+use crate::kinds::{self, Hint, Resource, Seen, Task, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::ledger::seal::Keys;
 use crate::model::call::{Failed, Get};
@@ -598,7 +598,7 @@ async fn on_record(
 /// The entry of what an unfinished run worked on; `None` when it did nothing there. What cannot be read may be there,
 /// and is not to be forgotten.
 fn receipt(want: &Resource, now: &Seen, restore: BTreeMap<String, Json>) -> Option<Entry> {
-    let made = now.raw.get("resumed") == Some(&json!(true));
+    let made = now.whose == Whose::Resumed;
     let moved = |(field, old): (&String, &Json)| {
         want.desired.contains_key(field) && now.attrs.get(field).and_then(Value::known) != Some(old)
     };

@@ -5,18 +5,16 @@
 
 use serde_json::Value as Json;
 
-use super::{Diff, Hint, Seen, verify_service};
+use super::{Diff, Hint, verify_service};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::plan::{Finding, Level};
 
-/// Member of [`Seen::raw`]: names beside those of the manifest.
-const ADDED: &str = "added";
-
 /// The finding; `None` without names. `what` is the sentence's begin, `place` where the manifest would name it.
-pub(super) fn told(address: &str, what: &str, names: &[&str], place: &str) -> Option<Finding> {
+pub(super) fn told<N: AsRef<str>>(address: &str, what: &str, names: &[N], place: &str) -> Option<Finding> {
+    let listed = || names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     (!names.is_empty()).then(|| Finding {
         address: address.to_owned(),
-        text: format!("{what} that the manifest does not name: {}", names.join(", ")),
+        text: format!("{what} that the manifest does not name: {}", listed()),
         help: format!("remove it, or name it in {place}; until then it stays as it is, and drift tells it"),
         level: Level::Warning,
     })
@@ -43,28 +41,20 @@ pub(super) fn listed(list: Option<&Json>, name: &str) -> bool {
     list.and_then(Json::as_array).is_some_and(|names| names.iter().any(|one| one == name))
 }
 
-/// Notes what a list below a Verify service of our own has beside the manifest. One resource tells it for all of them.
-pub(super) fn note(
-    seen: &mut Seen,
+/// What a list below a Verify service of our own has beside the manifest. One resource tells it for all of them.
+pub(super) fn beside<'a>(
     hint: &Hint<'_>,
     kind: &str,
     declared: &[&str],
-    there: impl Iterator<Item = String>,
-) {
+    there: impl Iterator<Item = &'a str>,
+) -> Vec<String> {
     let first = declared.first().map(|name| format!("{kind}.{name}"));
     let service = hint.record.and_then(|record| record.get(verify_service::NAME));
     let ours = |entry: &Entry| entry.ownership == Ownership::Created && !entry.unproven;
     if hint.want.is_none() || first.as_deref() != Some(hint.address) || !service.is_some_and(ours) {
-        return;
+        return Vec::new();
     }
     let recorded =
         |name: &str| hint.record.is_some_and(|record| record.contains_key(&format!("{kind}.{name}")));
-    let names: Vec<String> =
-        there.filter(|name| !declared.contains(&name.as_str()) && !recorded(name)).collect();
-    seen.raw[ADDED] = Json::from(names);
-}
-
-/// What [`note`] noted.
-pub(super) fn noted<'a>(diff: &'a Diff<'_>) -> Vec<&'a str> {
-    diff.seen.raw[ADDED].as_array().into_iter().flatten().filter_map(Json::as_str).collect()
+    there.filter(|name| !declared.contains(name) && !recorded(name)).map(str::to_owned).collect()
 }

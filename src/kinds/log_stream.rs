@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, feedback_function, further_streams, named,
-    passwordless, set_of, step, stream_endpoint, stream_restore, text, urls,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, entries, feedback_function, further_streams,
+    named, passwordless, set_of, step, stream_endpoint, stream_restore, text, urls,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -272,7 +272,7 @@ impl Kind for LogStream {
                 .and_then(Value::as_str)
                 .unwrap_or_default();
             // Of whatever name: until the record is complete the manifest may name another one.
-            let all: Vec<&str> = streams.iter().map(|stream| text(stream, "id")).collect();
+            let beside = || streams.iter().map(|stream| text(stream, "id").to_owned()).collect();
             let creating = hint.creating();
             let is_new = |id: &str| creating.is_some_and(|before| !before.iter().any(|one| one == id));
             let called = |name: &str, new: bool| -> Vec<&Json> {
@@ -289,14 +289,14 @@ impl Kind for LogStream {
             let meant = made.unwrap_or_else(|| called(name, false));
             let ids: Vec<&str> = meant.iter().map(|stream| text(stream, "id")).collect();
             match meant.as_slice() {
-                [] => Ok(Seen { raw: json!({ "same_name": all }), ..Seen::default() }),
+                [] => Ok(Seen { beside: beside(), ..Seen::default() }),
                 [stream] => {
                     let mut seen = with_warnings(parse(stream), hint.address);
-                    seen.unowned = !resumed;
+                    seen.whose = if resumed { Whose::Resumed } else { Whose::Unowned };
                     let endpoint =
                         hint.want.and_then(|want| want.desired.get("endpoint")).and_then(Value::as_str);
                     let there = seen.attrs.get("endpoint").and_then(Value::as_str);
-                    if seen.unowned && endpoint.is_some() && endpoint != there {
+                    if !resumed && endpoint.is_some() && endpoint != there {
                         let text = format!(
                             "a log stream named {name:?} sends to another endpoint ({})",
                             ids.join(", ")
@@ -304,13 +304,10 @@ impl Kind for LogStream {
                         let help = "it may be somebody else's: rename it, or give the stream in the manifest another name";
                         seen.finding(hint.address, Level::Blocker, text, help);
                     }
-                    if resumed {
-                        seen.raw["resumed"] = json!(true);
-                    }
                     Ok(seen)
                 }
                 _ => {
-                    let mut seen = Seen { raw: json!({ "same_name": all }), ..Seen::default() };
+                    let mut seen = Seen { beside: beside(), ..Seen::default() };
                     seen.finding(
                         hint.address,
                         Level::Blocker,
@@ -463,11 +460,10 @@ impl Kind for LogStream {
             let act: Act = run.act()?;
             if matches!(act, Act::Create { .. }) {
                 let name = run.desired.get("name").and_then(Value::as_str).unwrap_or_default();
-                let before = set_of(run.seen.raw.get("same_name"));
                 let fresh: Vec<&Json> = streams
                     .iter()
                     .filter(|stream| text(stream, "name") == name && text(stream, "type") == "http")
-                    .filter(|stream| !before.as_array().is_some_and(|ids| ids.contains(&stream["id"])))
+                    .filter(|stream| !run.seen.beside.iter().any(|id| id == text(stream, "id")))
                     .collect();
                 return match fresh.as_slice() {
                     [] => Ok(None),
@@ -502,7 +498,7 @@ impl Kind for LogStream {
         let explicit = diff.manifest.text(SECTION_PATH, "endpoint").is_some();
         let wanted = diff.want.desired.get("endpoint").and_then(Value::as_str) == Some(there);
         let ours = explicit || wanted || feedback_function::is_own_url(diff.manifest, there);
-        if diff.address != NAME || !diff.seen.exists || !diff.seen.unowned || ours {
+        if diff.address != NAME || !diff.seen.exists || !diff.seen.whose.needs_consent() || ours {
             return Vec::new();
         }
         let name = diff.seen.attrs.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -647,7 +643,7 @@ fn body(desired: &Attrs, seen: &Attrs) -> Json {
 
 /// Reads a stream in any reply.
 pub fn parse(stream: &Json) -> Seen {
-    let mut seen = Seen { exists: true, raw: json!({}), ..Seen::default() };
+    let mut seen = Seen { exists: true, ..Seen::default() };
     seen.ids.insert("id".into(), text(stream, "id").to_owned());
     let sink = &stream["sink"];
     let mut put = |key: &str, value: Json| {

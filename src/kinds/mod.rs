@@ -19,6 +19,7 @@ mod npm;
 mod passwordless;
 pub mod phone_provider;
 pub mod phone_template;
+mod seen;
 pub mod settings;
 mod stream_endpoint;
 mod stream_restore;
@@ -49,6 +50,8 @@ use crate::model::text::line_of;
 use crate::model::value::{Attrs, Ids, Part, Value};
 use crate::port::{Reader, Writer};
 
+pub use seen::{Seen, Whose};
+
 /// A boxed future of one task.
 pub type Task<'a, T> = crate::port::Boxed<'a, T>;
 
@@ -65,51 +68,6 @@ pub struct Resource {
     pub kind: &'static str,
     pub desired: Attrs,
 }
-
-/// A resource as the tenant has it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Seen {
-    pub exists: bool,
-    /// Outputs and ids; empty when it does not exist.
-    pub ids: Ids,
-    /// Observed values in the desired form: normalised, sets sorted, secrets as secrets or stamps.
-    pub attrs: Attrs,
-    /// What the kind needs besides (draft status, the whole binding list); no secrets.
-    pub raw: Json,
-    pub findings: Vec<Finding>,
-    /// It stands there but nothing says it is ours: taking it over needs consent.
-    pub unowned: bool,
-    /// The part could not be read (missing permission); never `clean`.
-    pub not_read: bool,
-}
-
-/// Member of [`Seen::raw`]: a record that nothing proves names it, and so does the manifest, by its name only.
-pub const UNPROVEN: &str = "unproven";
-
-/// Member of [`Seen::raw`]: what stands there is not the object that the record is about (another one was pinned, or
-/// somebody made a new one of the same name), so nothing of the record says whose it is.
-pub const ANOTHER: &str = "another";
-
-impl Seen {
-    /// One text of `raw`, empty when absent.
-    pub fn raw_text(&self, key: &str) -> &str {
-        self.raw.get(key).and_then(Json::as_str).unwrap_or_default()
-    }
-
-    /// Adds something to know.
-    pub fn finding(&mut self, address: &str, level: Level, text: impl Into<String>, help: impl Into<String>) {
-        self.findings.push(Finding {
-            address: address.to_owned(),
-            text: text.into(),
-            help: help.into(),
-            level,
-        });
-    }
-}
-
-/// Member of [`Seen::raw`]: a destroy that did not come to its end has put the whole of what was there before back, and nobody
-/// has changed it since.
-pub const PUT_BACK: &str = "put_back";
 
 /// Everything `observe` may look at besides the API.
 pub struct Hint<'a> {

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, if_it_fits, named, set_of, settings, step,
-    text,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, entries, if_it_fits, named, set_of, settings,
+    step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -146,10 +146,11 @@ impl Kind for PhoneProvider {
             // A run that was killed after its create has left an intent: the provider is its own.
             let creating = hint.creating().is_some();
             let recorded = hint.entry.is_some_and(|entry| entry.ids == seen.ids);
-            seen.unowned = seen.exists && hint.entry.is_none() && !creating;
-            if seen.exists && !recorded && creating {
-                seen.raw = json!({ "resumed": true });
-            }
+            seen.whose = match (seen.exists, hint.entry.is_some()) {
+                (true, _) if creating && !recorded => Whose::Resumed,
+                (true, false) => Whose::Unowned,
+                _ => Whose::Ours,
+            };
             Ok(seen)
         })
     }

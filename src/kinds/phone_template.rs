@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, entries, named, object, step, text};
+use super::{
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, added, entries, named, object, step, text,
+};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::facts::Facts;
@@ -105,7 +107,7 @@ fn find<'a>(reply: &'a Json, address: &str) -> Result<Option<&'a Json>, Failed> 
     Ok(of_type().find(|template| !text(template, "id").is_empty()).or_else(|| of_type().next()))
 }
 
-/// Reads a template in any reply. Without an id it is the built-in one, which is kept in `raw`.
+/// Reads a template in any reply. Without an id it is the built-in one.
 pub fn parse(template: &Json) -> Seen {
     let content = &template["content"];
     let mut attrs = Attrs::new();
@@ -119,10 +121,16 @@ pub fn parse(template: &Json) -> Seen {
     attrs.insert("disabled".into(), Value::Known(json!(template["disabled"] == json!(true))));
     let id = text(template, "id");
     if id.is_empty() {
-        return Seen { raw: json!({ "built_in": plain(&attrs) }), ..Seen::default() };
+        let mut seen = Seen::default();
+        seen.keep(|own: &mut BuiltIn| own.0 = plain(&attrs));
+        return seen;
     }
     Seen { exists: true, ids: [("id".to_owned(), id.to_owned())].into(), attrs, ..Seen::default() }
 }
+
+/// What the built-in template has.
+#[derive(Clone, Default)]
+struct BuiltIn(BTreeMap<String, Json>);
 
 fn plain(attrs: &Attrs) -> BTreeMap<String, Json> {
     attrs.iter().filter_map(|(field, value)| Some((field.clone(), value.known()?.clone()))).collect()
@@ -204,8 +212,7 @@ impl Kind for PhoneTemplate {
             let creating = hint.creating().is_some();
             if seen.exists && hint.entry.is_none() {
                 // A run that was killed after its create has left an intent: the template is its own.
-                seen.unowned = !creating;
-                seen.raw = json!({ "resumed": creating });
+                seen.whose = if creating { Whose::Resumed } else { Whose::Unowned };
             }
             let long = |field: &str| {
                 seen.attrs.get(field).and_then(Value::as_str).is_some_and(|words| words.len() > KEPT_MAX)
@@ -213,7 +220,7 @@ impl Kind for PhoneTemplate {
             let wanted = |field: &str| hint.want.is_some_and(|want| want.desired.contains_key(field));
             let lost: Vec<&str> = ["text", "voice"]
                 .into_iter()
-                .filter(|field| seen.unowned && wanted(field) && long(field))
+                .filter(|field| seen.whose.needs_consent() && wanted(field) && long(field))
                 .collect();
             if !lost.is_empty() {
                 let what = format!(
@@ -401,7 +408,7 @@ async fn put(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Faile
     }
     let mut there = there;
     if !there.exists {
-        let mut body = body(&to, &values(&there.raw["built_in"]));
+        let mut body = body(&to, &there.own::<BuiltIn>().unwrap_or_default().0);
         body["type"] = json!(type_of(run.address));
         match writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await {
             Err(failed) if failed.status() == Some(409) => {

@@ -4,19 +4,22 @@
 //! name, all other entries are sent back as they were read right before, and nothing is sent when our entry is in
 //! place.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::action::{self, Action, Company, LEGACY, PHONE, POST_LOGIN, Ready, rules};
 use super::binding_order::{Bound, Position, place};
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, entries, handed_on, settings, step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, Whose, entries, handed_on, settings, step,
+    text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
 use crate::model::event::Event;
-use crate::model::facts::{Binding, Fact, Facts};
+use crate::model::facts::{Binding, Demands, Fact, Factor, Facts};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
@@ -192,7 +195,7 @@ impl TriggerBinding {
 
     /// Tries once more what the tenant refused in an earlier run.
     fn retry(&self, diff: &Diff<'_>) -> Option<Step> {
-        let refused = diff.seen.raw["refused"] == json!(true) && diff.seen.raw["listed"] == json!(true);
+        let refused = own(diff.seen).refused == Some(Refused::Write);
         let op = Op::of(Act::Bind { position: None });
         let mut step = diff.step(Verb::Create, self.stage, "try the binding again", op);
         step.reason = "the tenant refused it before, and such a refusal may pass".into();
@@ -207,15 +210,18 @@ impl TriggerBinding {
         let bound = parse(&*reader.get(&self.list()).await?)?;
         let list = reader.get(&action::list()).await?;
         let all = action::items(&list)?;
-        let mut asked = serde_json::Map::new();
+        let mut asked = Demands::default();
         for entry in bound.iter().filter(|entry| !self.action.is_called(manifest, &entry.action_name)) {
             let action = all.iter().find(|action| text(action, "id") == entry.action_id);
             let code = action.map(|action| text(&action["deployed_version"], "code")).unwrap_or_default();
             if let Some(factors) = rules::asked(code) {
-                asked.insert(entry.action_name.clone(), json!(factors));
+                let factors = factors.into_iter().map(Factor::from).collect();
+                asked.insert(entry.action_name.clone(), factors);
             }
         }
-        Ok(Seen { raw: json!({ "asked": asked }), ..Seen::default() })
+        let mut seen = Seen::default();
+        seen.keep(|own: &mut Own| own.asked = Some(asked));
+        Ok(seen)
     }
 
     /// Names of the bound Actions that may not be beside ours.
@@ -272,9 +278,7 @@ fn body(list: &[Bound]) -> Json {
 
 fn seen(list: &[Bound], action_id: &str, position: &Position) -> Seen {
     let mut seen = Seen::default();
-    let names: Vec<Json> =
-        list.iter().map(|entry| json!([entry.action_id, entry.action_name, entry.display_name])).collect();
-    seen.raw = json!({ "list": names });
+    seen.keep(|own: &mut Own| own.list = list.to_vec());
     if let Some(entry) = list.iter().find(|entry| !action_id.is_empty() && entry.action_id == action_id) {
         seen.exists = true;
         seen.attrs.insert("display_name".into(), Value::text(&entry.display_name));
@@ -282,6 +286,27 @@ fn seen(list: &[Bound], action_id: &str, position: &Position) -> Seen {
         seen.attrs.insert("in_place".into(), Value::Known(json!(in_place)));
     }
     seen
+}
+
+/// What is known of a trigger beside the place of our own entry.
+#[derive(Clone, Default)]
+struct Own {
+    list: Vec<Bound>,
+    refused: Option<Refused>,
+    /// Which factors the Actions of others ask for.
+    asked: Option<Demands>,
+}
+
+/// What the tenant refused.
+#[derive(Clone, Copy, PartialEq)]
+enum Refused {
+    /// To show the list at all.
+    Read,
+    Write,
+}
+
+fn own(seen: &Seen) -> Rc<Own> {
+    seen.own().unwrap_or_default()
 }
 
 fn ours(desired: &Attrs, action_id: &str, action_name: &str) -> Bound {
@@ -354,8 +379,8 @@ impl Kind for TriggerBinding {
                 Ok(reply) => reply,
                 // Some tenants may not list bindings of this trigger at all: then there is nothing to bind.
                 Err(failed) if self.optional && matches!(failed.status(), Some(400 | 404)) => {
-                    let mut seen =
-                        Seen { exists: true, raw: json!({ "refused": true, "list": [] }), ..Seen::default() };
+                    let mut seen = Seen { exists: true, ..Seen::default() };
+                    seen.keep(|own: &mut Own| own.refused = Some(Refused::Read));
                     seen.attrs = hint.want.map(|want| want.desired.clone()).unwrap_or_default();
                     let trigger = self.action.trigger.id;
                     let text = format!("the tenant does not list bindings of {trigger} ({failed}), {UNSURE}");
@@ -387,7 +412,7 @@ impl Kind for TriggerBinding {
             }
             let creating = hint.creating().is_some();
             if seen.exists && hint.entry.is_none() && creating {
-                seen.raw["resumed"] = json!(true);
+                seen.whose = Whose::Resumed;
             }
             let foreign = self.foreign(hint.manifest, &bound, &id);
             if hint.want.is_some() && !foreign.is_empty() {
@@ -420,8 +445,7 @@ impl Kind for TriggerBinding {
                 }
                 if !seen.exists {
                     seen.exists = true;
-                    seen.raw["refused"] = json!(true);
-                    seen.raw["listed"] = json!(true);
+                    seen.keep(|own: &mut Own| own.refused = Some(Refused::Write));
                     let trigger = self.action.trigger.id;
                     let text = format!("the tenant refused to bind the Action to {trigger}, {UNSURE}");
                     if hint.want.is_some() {
@@ -437,19 +461,8 @@ impl Kind for TriggerBinding {
         if diff.seen.exists && diff.changes.is_empty() {
             return self.retry(diff).into_iter().collect();
         }
-        let part = |entry: &Json, at: usize| entry[at].as_str().unwrap_or_default().to_owned();
-        let bound: Vec<Bound> = diff.seen.raw["list"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|entry| Bound {
-                action_id: part(entry, 0),
-                action_name: part(entry, 1),
-                display_name: part(entry, 2),
-            })
-            .collect();
-        let own = ours(&diff.want.desired, "", "");
-        let placed = place(&bound, &own, &self.position(diff.manifest));
+        let entry = ours(&diff.want.desired, "", "");
+        let placed = place(&own(diff.seen).list, &entry, &self.position(diff.manifest));
         let order: Vec<&str> = placed.iter().map(|entry| entry.display_name.as_str()).collect();
         let (verb, what) =
             if diff.seen.exists { (Verb::Update, "update the binding") } else { (Verb::Create, "bind") };
@@ -476,7 +489,7 @@ impl Kind for TriggerBinding {
     }
 
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
-        if !seen.exists || entry.ownership == Ownership::Adopted || seen.raw["refused"] == json!(true) {
+        if !seen.exists || entry.ownership == Ownership::Adopted || own(seen).refused.is_some() {
             return Vec::new();
         }
         let mut step =
@@ -506,9 +519,9 @@ impl Kind for TriggerBinding {
 
     fn facts(&self, address: &str, seen: &Seen) -> Facts {
         if address == OTHERS {
-            return Facts::from([Fact::Others(serde_json::from_value(seen.raw["asked"].clone()).ok())]);
+            return Facts::from([Fact::Others(own(seen).asked.clone())]);
         }
-        let binding = match seen.raw["refused"] == json!(true) {
+        let binding = match own(seen).refused.is_some() {
             true => Binding::Refused,
             false if seen.exists => Binding::Bound,
             false => Binding::Unbound,
@@ -602,8 +615,7 @@ impl Kind for TriggerBinding {
                         // Without an id: nothing may be asked of a binding that does not exist.
                         let mut seen = seen(&before, &id, &position);
                         seen.exists = true;
-                        seen.raw["refused"] = json!(true);
-                        seen.raw["listed"] = json!(true);
+                        seen.keep(|own: &mut Own| own.refused = Some(Refused::Write));
                         seen.attrs = run.desired.clone();
                         let notes = [("refused".to_owned(), json!(true))].into();
                         return Ok(Done { notes, ..Done::seen(seen) });

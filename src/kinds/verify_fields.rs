@@ -232,6 +232,15 @@ fn brand(value: &str) -> Result<(), (String, String)> {
     }
 }
 
+/// What a service has beside its fields.
+#[derive(Clone, Default)]
+pub(super) struct Own {
+    /// When it was made, as Twilio writes it.
+    pub(super) made_at: String,
+    /// SID of the template that the manifest names.
+    pub(super) template_sid: String,
+}
+
 /// The attributes as form fields, in the order of the table.
 pub fn form(attrs: &Attrs) -> Vec<(String, String)> {
     flat(SECTION.fields)
@@ -249,14 +258,11 @@ pub fn form(attrs: &Attrs) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Member of [`Seen::raw`]: when the service was made, as Twilio writes it.
-pub const MADE_AT: &str = "made_at";
-
 /// Reads a service in any reply. Account SID and SID become ids; unset members become empty text, so that an empty
 /// text in the manifest means "cleared".
 pub fn parse(service: &Json) -> Seen {
     let mut seen = Seen { exists: true, ..Seen::default() };
-    seen.raw = json!({ MADE_AT: text(service, "date_created") });
+    seen.keep(|own: &mut Own| text(service, "date_created").clone_into(&mut own.made_at));
     for key in ["sid", "account_sid"] {
         seen.ids.insert(key.to_owned(), text(service, key).to_owned());
     }

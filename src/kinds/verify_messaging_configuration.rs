@@ -2,10 +2,10 @@
 //! the identity; countries that the manifest does not name stay as they are.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, countries, step, text, verify_below,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, added, countries, step, text, verify_below,
     verify_service,
 };
 use crate::diag::{Problem, codes};
@@ -36,6 +36,10 @@ enum Act {
     Update,
     Delete,
 }
+
+/// Countries beside those of the manifest.
+#[derive(Clone, Default)]
+struct Added(Vec<String>);
 
 fn country(address: &str) -> &str {
     address.strip_prefix("verify_messaging_configuration.").unwrap_or_default()
@@ -96,26 +100,24 @@ impl Kind for VerifyMessagingConfiguration {
                 return Ok(Seen::default());
             };
             let there = verify_below::items(&list, "messaging_configurations", &["/country"])?;
-            let beside = || there.iter().map(|one| text(one, "country").to_owned());
             let section = hint.manifest.section(SECTION).into_iter().flatten();
             let declared: Vec<&str> = section.filter_map(|(key, _)| key.strip_prefix(PREFIX)).collect();
-            let Some(found) = find(&list, country(hint.address))? else {
-                let mut seen = Seen::default();
-                added::note(&mut seen, &hint, NAME, &declared, beside());
+            let countries = there.iter().map(|one| text(one, "country"));
+            let added = added::beside(&hint, NAME, &declared, countries);
+            let found = find(&list, country(hint.address))?;
+            let mut seen = found.map(|found| parse(found, &sid)).unwrap_or_default();
+            seen.keep(|own: &mut Added| own.0 = added);
+            if !seen.exists {
                 return Ok(seen);
-            };
-            let mut seen = parse(found, &sid);
-            added::note(&mut seen, &hint, NAME, &declared, beside());
+            }
             // It has no SID of its own, so the record is about it when it is about this service.
             let recorded = hint.entry.and_then(|entry| entry.ids.get("service_sid"));
             if recorded != Some(&sid) {
-                let creating = hint.creating().is_some();
-                if creating {
-                    seen.raw["resumed"] = json!(true);
-                } else {
-                    seen.unowned = true;
-                    seen.raw[super::ANOTHER] = json!(hint.is_known());
-                }
+                seen.whose = match (hint.creating(), hint.is_known()) {
+                    (Some(_), _) => Whose::Resumed,
+                    (None, true) => Whose::Another,
+                    (None, false) => Whose::Unowned,
+                };
             }
             Ok(seen)
         })
@@ -173,12 +175,10 @@ impl Kind for VerifyMessagingConfiguration {
     }
 
     fn refusals(&self, diff: &Diff<'_>, steps: &[Step]) -> Vec<Finding> {
-        let added = added::told(
-            diff.address,
-            "the Verify service has messaging configurations for countries",
-            &added::noted(diff),
-            "verify_service.messaging_configurations",
-        );
+        let what = "the Verify service has messaging configurations for countries";
+        let place = "verify_service.messaging_configurations";
+        let added = diff.seen.own::<Added>();
+        let added = added.and_then(|added| added::told(diff.address, what, &added.0, place));
         added.into_iter().chain(verify_service::unproven(diff, steps)).collect()
     }
 
@@ -210,7 +210,8 @@ impl Kind for VerifyMessagingConfiguration {
                 return Err(Failed::Unknown("the reply to a write does not show the configuration".into()));
             }
             Ok(Done::seen(Seen {
-                raw: run.seen.raw.clone(),
+                whose: run.seen.whose,
+                own: run.seen.own.clone(),
                 ..parse(&reply, &verify_below::service_sid(&run))
             }))
         })
@@ -253,7 +254,7 @@ fn find<'a>(list: &'a Json, country: &str) -> Result<Option<&'a Json>, Failed> {
 }
 
 fn parse(one: &Json, service_sid: &str) -> Seen {
-    let mut seen = Seen { exists: true, raw: json!({}), ..Seen::default() };
+    let mut seen = Seen { exists: true, ..Seen::default() };
     seen.ids.insert("service_sid".into(), service_sid.to_owned());
     seen.attrs.insert(FIELD.into(), Value::text(text(one, FIELD)));
     seen

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, code_limits, named, step, text, verify_below,
-    verify_service,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, added, code_limits, named, step, text,
+    verify_below, verify_service,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -81,6 +81,14 @@ pub static FIELDS: &[Field] = &[
         ..FIELD
     },
 ];
+
+#[derive(Clone, Default)]
+struct Own {
+    /// SIDs of the buckets, by interval.
+    buckets: BTreeMap<String, String>,
+    /// Limits beside those of the manifest.
+    added: Vec<String>,
+}
 
 /// A key below `rate_limits`, taken apart.
 enum Part<'a> {
@@ -274,25 +282,20 @@ impl Kind for VerifyRateLimit {
                 Some(_) => limits.iter().find(|limit| text(limit, "unique_name") == unique_name),
                 None => ours.filter(|limit| text(limit, "unique_name") == unique_name),
             };
-            let beside = || limits.iter().map(|limit| text(limit, "unique_name").to_owned());
             let declared: Vec<&str> = names(hint.manifest).into_iter().collect();
-            let Some(limit) = found else {
-                let mut seen = Seen::default();
-                added::note(&mut seen, &hint, NAME, &declared, beside());
-                return Ok(seen);
-            };
-            let mut seen = parse(limit, &sid);
-            added::note(&mut seen, &hint, NAME, &declared, beside());
+            let there = limits.iter().map(|limit| text(limit, "unique_name"));
+            let added = added::beside(&hint, NAME, &declared, there);
+            let mut seen = found.map(|limit| parse(limit, &sid)).unwrap_or_default();
+            seen.keep(|own: &mut Own| own.added = added);
+            let Some(limit) = found else { return Ok(seen) };
             let reply = reader.get(&buckets(&sid, text(limit, "sid"))).await?;
             fill(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
-            let creating = hint.creating().is_some();
             if ours.is_none() {
-                if creating {
-                    seen.raw["resumed"] = json!(true);
-                } else {
-                    seen.unowned = true;
-                    seen.raw[super::ANOTHER] = json!(hint.is_known());
-                }
+                seen.whose = match (hint.creating(), hint.is_known()) {
+                    (Some(_), _) => Whose::Resumed,
+                    (None, true) => Whose::Another,
+                    (None, false) => Whose::Unowned,
+                };
             }
             Ok(seen)
         })
@@ -397,7 +400,10 @@ impl Kind for VerifyRateLimit {
         Box::pin(async move {
             let (act, limit) = (run.act()?, run.seen.ids.get("sid").map(String::as_str).unwrap_or_default());
             let (one, buckets) = (format!("{TAIL}/{limit}"), format!("{TAIL}/{limit}/Buckets"));
-            let bucket = |interval| format!("{buckets}/{}", text(&run.seen.raw["buckets"], interval));
+            let own = run.seen.own::<Own>().unwrap_or_default();
+            let bucket = |interval: &String| {
+                format!("{buckets}/{}", own.buckets.get(interval).map(String::as_str).unwrap_or_default())
+            };
             // Unique by name and by interval: a repeat of a create would be refused, and look like somebody else's.
             let (method, tail, repeat) = match &act {
                 Act::Create => (Method::Post, TAIL.to_owned(), Repeat::NeverBlind),
@@ -475,12 +481,9 @@ impl Kind for VerifyRateLimit {
             help: "add buckets: to it in the manifest".into(),
             level: Level::Note,
         };
-        let added = added::told(
-            diff.address,
-            "the Verify service has rate limits",
-            &added::noted(diff),
-            "verify_service.rate_limits",
-        );
+        let (what, place) = ("the Verify service has rate limits", "verify_service.rate_limits");
+        let own = diff.seen.own::<Own>();
+        let added = own.and_then(|own| added::told(diff.address, what, &own.added, place));
         let limits = unlimited.then(finding).into_iter().chain(added);
         limits.chain(verify_service::unproven(diff, steps)).collect()
     }
@@ -558,7 +561,7 @@ fn buckets(service: &str, limit: &str) -> Get {
 
 /// Reads a limit, without its buckets.
 fn parse(limit: &Json, service_sid: &str) -> Seen {
-    let mut seen = Seen { exists: true, raw: json!({ "buckets": {} }), ..Seen::default() };
+    let mut seen = Seen { exists: true, ..Seen::default() };
     seen.ids.insert("sid".into(), text(limit, "sid").to_owned());
     seen.ids.insert("service_sid".into(), service_sid.to_owned());
     // Unset and empty are one state to people; null is how an unset text reads elsewhere in this API.
@@ -573,7 +576,8 @@ fn fill(seen: &mut Seen, buckets: &[Json]) -> Result<(), Failed> {
             return Err(Failed::Misread("a bucket without interval or max".into()));
         };
         seen.attrs.insert(format!("{BUCKET}{interval}"), Value::Known(json!(max)));
-        seen.raw["buckets"][interval.to_string()] = json!(text(bucket, "sid"));
+        let sid = text(bucket, "sid").to_owned();
+        seen.keep(|own: &mut Own| own.buckets.insert(interval.to_string(), sid));
     }
     Ok(())
 }

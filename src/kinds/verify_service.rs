@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::verify_fields::{MAY_BE_HIDDEN, SECTION, form, normalise, parse};
+use super::verify_fields::{MAY_BE_HIDDEN, Own, SECTION, form, normalise, parse};
 use super::{
-    ANOTHER, Diff, Done, Hint, Kind, Resource, Run, Seen, Task, UNPROVEN, feedback_function, step, text,
-    verify_template,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, feedback_function, step, text, verify_template,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -277,11 +276,10 @@ impl Kind for VerifyService {
 async fn made(run: &Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
     let list = reader.fresh(&list()).await?;
     let name = run.desired.get("friendly_name").and_then(Value::as_str).unwrap_or_default();
-    let before = super::set_of(run.seen.raw.get("same_name"));
     let fresh: Vec<&Json> = services(&list)?
         .iter()
         .filter(|service| text(service, "friendly_name") == name)
-        .filter(|service| !before.as_array().is_some_and(|sids| sids.contains(&service["sid"])))
+        .filter(|service| !run.seen.beside.iter().any(|sid| sid == text(service, "sid")))
         .collect();
     match fresh.as_slice() {
         [] => Ok(None),
@@ -332,8 +330,7 @@ fn known_sid<'a>(hint: &Hint<'a>) -> Option<&'a str> {
 
 /// Another service was pinned than the one on record: nothing of the record is about it, and the old one is left alone.
 fn stays_behind(seen: &mut Seen, hint: &Hint<'_>, ours: &str) {
-    seen.unowned = true;
-    seen.raw[ANOTHER] = json!(true);
+    seen.whose = Whose::Another;
     seen.finding(
         hint.address,
         Level::Warning,
@@ -356,7 +353,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
                 match recorded(hint) {
                     Some(ours) if ours == sid => {}
                     Some(ours) => stays_behind(&mut seen, hint, ours),
-                    None => seen.unowned = true,
+                    None => seen.whose = Whose::Unowned,
                 }
                 return Ok(seen);
             }
@@ -383,8 +380,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let mut seen = Seen::default();
     let sids: Vec<&str> = named.iter().map(|service| text(service, "sid")).collect();
     // Of whatever name: until the record is complete the manifest may name another one.
-    let all: Vec<&str> = services(&list)?.iter().map(|service| text(service, "sid")).collect();
-    seen.raw = json!({ "same_name": all });
+    seen.beside = services(&list)?.iter().map(|service| text(service, "sid").to_owned()).collect();
     // A run that was killed after its create: exactly one service that was not there before is its own.
     if let Some(before) = hint.creating() {
         let is_new = |service: &&Json| !before.iter().any(|sid| sid == text(service, "sid"));
@@ -398,9 +394,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
             // It made none of this name; whether one may be made is decided below, since the name may be another one by now.
             [] => {}
             [service] => {
-                let mut found = parse(service);
-                found.raw = json!({ "same_name": all, "resumed": true });
-                return Ok(found);
+                return Ok(Seen { whose: Whose::Resumed, ..parse(service) });
             }
             several => {
                 let name = text(several[0], "friendly_name");
@@ -424,20 +418,15 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         let told = feedback_function::verify_sid(hint.manifest, reader).await;
         let ours = named.iter().find(|service| told.as_deref() == Some(text(service, "sid")));
         if let Some(service) = ours {
-            let mut seen = parse(service);
-            seen.unowned = true;
-            return Ok(seen);
+            return Ok(Seen { whose: Whose::Unowned, ..parse(service) });
         }
         // A record that nothing proves and the name agree on the only one of that name: good for comparing.
         let said = hint.unproven_id("sid");
         if let ([service], true) = (named.as_slice(), sids.iter().any(|sid| Some(*sid) == said)) {
-            let mut seen = parse(service);
-            seen.unowned = true;
-            seen.raw[UNPROVEN] = json!(true);
-            return Ok(seen);
+            return Ok(Seen { whose: Whose::Unproven, ..parse(service) });
         }
     }
-    let said = hint.unproven_id("sid").filter(|said| all.contains(said));
+    let said = hint.unproven_id("sid");
     if let Some(service) =
         said.and_then(|said| services(&list).ok()?.iter().find(|one| text(one, "sid") == said))
     {
@@ -531,7 +520,7 @@ fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
 
 /// Names are not unique, so a service that only a record without proof and its name point to is not written to.
 pub(super) fn unproven(diff: &Diff<'_>, steps: &[Step]) -> Option<Finding> {
-    let service = diff.all.get(NAME).filter(|seen| seen.raw[UNPROVEN] == json!(true) && !steps.is_empty())?;
+    let service = diff.all.get(NAME).filter(|seen| seen.whose == Whose::Unproven && !steps.is_empty())?;
     let sid = service.ids.get("sid").map(String::as_str).unwrap_or_default();
     let name = service.attrs.get("friendly_name").and_then(Value::as_str).unwrap_or_default();
     Some(unproven_finding(diff.address, name, sid))
@@ -553,6 +542,11 @@ fn unproven_finding(address: &str, name: &str, sid: &str) -> Finding {
 /// Whether a key of the section belongs to a resource of its own.
 fn is_below(key: &str) -> bool {
     ["rate_limits.", "messaging_configurations."].iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// When the service was made, as Twilio writes it.
+pub fn made_at(seen: &Seen) -> String {
+    seen.own::<Own>().map(|own| own.made_at.clone()).unwrap_or_default()
 }
 
 /// The SID that the manifest pins.

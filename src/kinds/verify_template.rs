@@ -1,8 +1,9 @@
 //! The Verify service's message template, named in the manifest: found by its name, and checked for a translation that
 //! may be sent. Templates are read only; Twilio reviews them (60201 and 60252 without an approved translation).
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
+use super::verify_fields::Own;
 use super::{Hint, Run, Seen, text, verify_below};
 use crate::model::call::{Api, Failed, Get, Paging};
 use crate::model::manifest::Manifest;
@@ -70,7 +71,7 @@ async fn by_name(seen: &mut Seen, address: &str, name: &str, reader: &Reader) ->
             if !approved(template) {
                 refuse(seen, address, &format!("{name:?} ({sid})"), template);
             }
-            seen.raw["template_sid"] = json!(sid);
+            seen.keep(|own: &mut Own| own.template_sid = sid);
             mark(seen, name);
         }
         [] => {
@@ -155,23 +156,28 @@ fn approved(template: &Json) -> bool {
     translations.is_some_and(|all| all.values().any(|one| text(one, "status") == "approved"))
 }
 
+/// SID of the template that the manifest names; empty: none was found.
+fn found(seen: &Seen) -> String {
+    seen.own::<Own>().map(|own| own.template_sid.clone()).unwrap_or_default()
+}
+
 /// The value of the name's field follows from the SID that the service has: the name, when it is the one found.
 fn mark(seen: &mut Seen, name: &str) {
     if !seen.exists {
         return;
     }
     let there = seen.attrs.get(BY_SID).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let shown = if there == seen.raw_text("template_sid") { name.to_owned() } else { there };
+    let shown = if there == found(seen) { name.to_owned() } else { there };
     seen.attrs.insert(BY_NAME.into(), Value::text(shown));
 }
 
 /// Carries what was found over to the state after a write.
 pub fn carry(seen: &mut Seen, run: &Run<'_>) {
-    let sid = run.seen.raw_text("template_sid");
+    let sid = found(run.seen);
     let Some(name) = run.desired.get(BY_NAME).and_then(Value::as_str).filter(|_| !sid.is_empty()) else {
         return;
     };
-    seen.raw["template_sid"] = json!(sid);
+    seen.keep(|own: &mut Own| own.template_sid = sid);
     mark(seen, name);
 }
 
@@ -179,13 +185,15 @@ pub fn carry(seen: &mut Seen, run: &Run<'_>) {
 pub fn with_sid(attrs: &Attrs, seen: &Seen) -> Attrs {
     let mut sent = attrs.clone();
     if sent.remove(BY_NAME).is_some() {
-        sent.insert(BY_SID.into(), Value::text(seen.raw_text("template_sid")));
+        sent.insert(BY_SID.into(), Value::text(found(seen)));
     }
     sent
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

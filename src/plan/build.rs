@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 use super::compare::{self, Differences, Known};
 use super::desired::declared;
 use super::{check, claims, granted, stays, unfinished};
-use crate::kinds::action::former;
-use crate::kinds::{self, Diff, Leaving, Resource, Seen, handed_on};
+use crate::kinds::action::{self, former};
+use crate::kinds::{self, Diff, Leaving, Resource, Seen, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::facts::{ActionState, Fact, Factor, Facts, Policy};
 use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
@@ -81,7 +81,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             continue;
         }
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(&want.address));
-        let entry = entry.filter(|_| seen.raw.get(kinds::ANOTHER) != Some(&json!(true)));
+        let entry = entry.filter(|_| seen.whose != Whose::Another);
         let resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
         let has_ledger = basis.ledger.is_some();
         let keeps = basis.keeps_ledger;
@@ -105,11 +105,12 @@ pub fn build(basis: Basis<'_>) -> Plan {
         record |= adopts && made.is_empty();
         let verb = match made.iter().find(|step| !step.again) {
             Some(step) => step.verb,
-            None if adopts && seen.raw.get("resumed") != Some(&json!(true)) => Verb::Adopt,
+            None if adopts && seen.whose != Whose::Resumed => Verb::Adopt,
             None => Verb::NoOp,
         };
-        let taken_over = seen.exists && (verb == Verb::Adopt || seen.unowned && !made.is_empty());
-        if seen.exists && seen.unowned && !made.is_empty() {
+        let taken_over =
+            seen.exists && (verb == Verb::Adopt || seen.whose.needs_consent() && !made.is_empty());
+        if seen.exists && seen.whose.needs_consent() && !made.is_empty() {
             findings.push(Finding {
                 address: want.address.clone(),
                 text: "it is there already and is taken over as it is, then changed".into(),
@@ -365,10 +366,8 @@ fn ask_for(unproven: &Unproven, level: Level) -> Finding {
 fn put_back(made: &[Step], seen: &Seen, entry: &Entry) -> Vec<FieldChange> {
     let back = || made.iter().filter(|step| step.verb == Verb::Update).map(|step| step.op.values.as_ref());
     let is_set = |field: &String| back().any(|values| values.is_none_or(|values| values.contains_key(field)));
-    // Fields that no manifest sets, such as the running version of an Action and its modules, are only in `raw`.
-    let raw =
-        |field: &String| seen.raw.get(field).filter(|value| value.is_string() || value.is_array()).cloned();
-    let shown = |field: &String| seen.attrs.get(field).map(Value::shown).or_else(|| raw(field));
+    let shown =
+        |field: &String| seen.attrs.get(field).map(Value::shown).or_else(|| former::shown(seen, field));
     let values =
         entry.restore.iter().filter(|(field, old)| is_set(field) && shown(field).as_ref() != Some(*old));
     values
@@ -544,13 +543,16 @@ fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, S
 /// until ours is deployed in its place.
 fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) {
     let is_service = |fact: &Fact| matches!(fact, Fact::Service(_));
-    let sending = [kinds::action::PHONE.name, kinds::action::LEGACY.name];
+    let sending = [action::PHONE.name, action::LEGACY.name];
     let comes_back = |step: &Step| sending.contains(&step.address.as_str()) && former::brings_back(step);
     if let Some(at) = steps.iter().position(comes_back) {
         steps[at + 1..].iter_mut().for_each(|step| drop(step.effects.take(is_service)));
     }
     let live = sending.iter().filter_map(|name| {
-        let seen = basis.seen.get(*name).filter(|seen| !seen.raw_text("deployed_version").is_empty())?;
+        let seen = basis
+            .seen
+            .get(*name)
+            .filter(|seen| action::live_version(seen).is_some_and(|live| !live.is_empty()))?;
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(*name));
         Some(former::runs(seen, entry))
     });

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use crate::kinds::action::{self, former};
-use crate::kinds::{self, Seen, feedback_function, verify_fields, verify_service};
+use crate::kinds::{self, Seen, feedback_function, verify_service};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::compact;
 use crate::model::ledger::{Entry, Last, Ledger, Ownership};
@@ -73,7 +73,7 @@ pub fn sender(
         steps.iter().any(|step| step.address == address && goes(step))
     };
     // An Action runs its deployed version, whatever its draft is.
-    let runs = |seen: &Seen| match seen.raw.get("deployed_version").and_then(Json::as_str) {
+    let runs = |seen: &Seen| match action::live_version(seen) {
         Some(live) => seen.exists && !live.is_empty(),
         None => seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(json!(false))),
     };
@@ -84,15 +84,14 @@ pub fn sender(
         |address: &str, entry: &Entry| seen.get(address).is_some_and(|seen| former::runs(seen, Some(entry)));
     let comes_back =
         |address: &str| steps.iter().any(|step| step.address == address && former::brings_back(step));
-    let made_at =
-        seen.get(verify_service::NAME).map(|seen| seen.raw_text(verify_fields::MADE_AT)).unwrap_or_default();
+    let made_at = seen.get(verify_service::NAME).map(verify_service::made_at).unwrap_or_default();
     let uses = |(address, entry): (&String, &Entry)| match seen.get(address) {
         Some(seen)
             if entry.kind != action::POST_LOGIN.name
                 && (comes_back(address) || is_former(address, entry)) =>
         {
             let adopted = entry.ownership == Ownership::Adopted && seen.exists;
-            (adopted && former::may_know(seen, sid, made_at))
+            (adopted && former::may_know(seen, sid, &made_at))
                 .then(|| format!("the version of {address} that ran before may have been told of it"))
         }
         _ => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
-use crate::kinds::{Kind, Resource, Seen};
+use crate::kinds::{Kind, Resource, Seen, Whose};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::{Entry, Last, Ledger};
 use crate::model::ledger::{compact, same_mark};
@@ -153,9 +153,7 @@ pub fn differences(
             Match::Same => {}
             // A resumed object is ours, but the run that created it left no record of what it sent, so the values are
             // sent.
-            Match::Unknown if seen.exists && seen.raw.get("resumed") != Some(&json!(true)) => {
-                out.unknown.push(field.clone())
-            }
+            Match::Unknown if seen.exists && seen.whose != Whose::Resumed => out.unknown.push(field.clone()),
             Match::Unknown | Match::Differs => {
                 let cause = cause(desired, observed, last, entry, seen, has_ledger, prints);
                 out.changes.push(change(field, Some(desired), observed, last, cause));

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::kinds::{Kind, PUT_BACK, Seen};
+use crate::kinds::{Kind, Seen};
 use crate::model::ledger::{Entry, Intent, Ledger};
 use crate::model::plan::{Cause, FieldChange};
 use crate::model::value::Value;
@@ -37,7 +37,7 @@ fn did(intent: &Intent, kind: &dyn Kind, (address, entry, seen): (&str, &Entry, 
     let there = seen.attrs.get(field).and_then(Value::known);
     if intent.destroy {
         // A version of an Action has all fields except the name.
-        let is_back = seen.raw.get(PUT_BACK) == Some(&json!(true)) && field != "name";
+        let is_back = seen.put_back && field != "name";
         return !seen.exists
             || is_back
             || entry.restore.get(field).is_some_and(|former| there == Some(former));

@@ -371,12 +371,13 @@ fn below(seen: &Seen, prefix: &str) -> Vec<String> {
 }
 
 fn action_words(seen: &Seen) -> String {
-    let version = seen.raw_text("deployed_version").split('-').next().unwrap_or_default().to_owned();
+    let version =
+        action::live_version(seen).unwrap_or_default().split('-').next().unwrap_or_default().to_owned();
     let deployed = seen.attrs.get("deployed") == Some(&Value::Known(json!(true)));
     let state = match (deployed, version.is_empty()) {
         (true, _) => format!("deployed {version}"),
-        (false, true) => format!("draft {}", seen.raw_text("status")),
-        (false, false) => format!("draft {} beside {version}", seen.raw_text("status")),
+        (false, true) => format!("draft {}", action::status(seen)),
+        (false, false) => format!("draft {} beside {version}", action::status(seen)),
     };
     let mut words = vec![format!("{}: {state}", text(seen, "name")), text(seen, "runtime").to_owned()];
     words.extend(
@@ -699,6 +700,7 @@ fn a_recorded_deployment_is_the_live_version() {
         load(&folder.join("04-action-deploy.json")).try_into().unwrap_or_else(|_| panic!("two"));
     assert_eq!(deploy.reply["deployed"], json!(false), "at that instant");
     let seen = action::parse(&read.reply);
-    assert_eq!(seen.raw_text("deployed_version"), deploy.reply["id"].as_str().expect("a version"));
+    assert_eq!(action::live_version(&seen).as_deref(), deploy.reply["id"].as_str());
+    assert!(deploy.reply["id"].is_string(), "a version");
     assert_eq!(seen.ids.get("id").map(String::as_str), Some(ACTION));
 }

@@ -285,8 +285,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the intent names nothing",
         "src/engine/intent.rs",
-        "creating.insert(step.address.clone(), ids.collect());",
-        "let _: Vec<String> = ids.collect();",
+        "creating.insert(step.address.clone(), before);",
+        "drop(before);",
         &["Ledger", "Second", "Twice"],
     ),
     mutant(
@@ -365,8 +365,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "what a killed run made is taken for somebody else's",
         ACTION,
-        "if made {",
-        "if made && hint.entry.is_some() {",
+        "_ if made => Whose::Resumed,",
+        "_ if made && hint.entry.is_some() => Whose::Resumed,",
         &["test faults::kills::a_killed_apply_and_then_a_destroy_leave_the_former_world"],
     ),
     mutant(

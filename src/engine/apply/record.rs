@@ -8,7 +8,7 @@ use super::{Ended, Outcome, Work, is_unsure, timestamp};
 use crate::engine::intent;
 use crate::engine::lease::Lease;
 use crate::engine::store::Found;
-use crate::kinds::{self, Resource};
+use crate::kinds::{self, Resource, Whose};
 use crate::ledger::HISTORY_MAX;
 use crate::model::call::Failed;
 use crate::model::event::Event;
@@ -118,7 +118,7 @@ impl Work<'_> {
                 continue;
             }
             let created = self.created.contains(address)
-                || seen.raw.get("resumed") == Some(&json!(true))
+                || seen.whose == Whose::Resumed
                 || before.is_some_and(|entry| entry.ownership == Ownership::Created);
             let former = self.ledger.intent.as_ref().and_then(|intent| intent.restore.get(address));
             let restore = match before {
@@ -132,9 +132,7 @@ impl Work<'_> {
             let mut notes = before.map(|entry| entry.notes.clone()).unwrap_or_default();
             // It is wanted, so nothing waits any more.
             notes.remove(NOT_BEFORE);
-            if let Some(told) = seen.raw.get("notes").and_then(Json::as_object) {
-                notes.extend(told.iter().map(|(key, value)| (key.clone(), value.clone())));
-            }
+            notes.extend(seen.notes.clone());
             let same = |field: &str| {
                 !resource.changes.iter().any(|change| change.field == field)
                     && !resource.unknown.iter().any(|u| u == field)

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::Action;
-use super::wire::{name_of, one};
+use super::wire::{name_of, one, own};
 use crate::kinds::{Run, Seen, text};
 use crate::model::call::Failed;
 use crate::model::event::Event;
@@ -22,8 +22,8 @@ pub(super) const DEPLOY_PAUSE_MS: u64 = 1_000;
 pub(super) const SETTLE_LOOKS: usize = 5;
 
 /// What users get where the last build of an Action failed.
-pub(super) fn live_words(action: &Json) -> &'static str {
-    match action["deployed_version"].is_object() {
+pub(super) fn live_words(is_live: bool) -> &'static str {
+    match is_live {
         true => "the version before it is still live",
         false => "no version of it is live",
     }
@@ -31,7 +31,7 @@ pub(super) fn live_words(action: &Json) -> &'static str {
 
 /// Waits until the draft is built; the Action as it is then.
 pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<Json, Failed> {
-    let mut status = run.seen.raw_text("status").to_owned();
+    let mut status = own(run.seen).status.clone();
     for look in 0..BUILD_LOOKS_MAX {
         // What is built already is looked at once more: it is about to go live.
         if look > 0 || status != "built" {
@@ -45,7 +45,7 @@ pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<Js
         match status.as_str() {
             "built" => return Ok(action),
             "failed" => {
-                let live = live_words(&action);
+                let live = live_words(action["deployed_version"].is_object());
                 return Err(Failed::NotBuilt(format!(
                     "the build of the Action failed; {live}: check names and versions of action.dependencies; the \
                      Auth0 dashboard shows the build log"
@@ -85,18 +85,11 @@ pub(super) async fn deployed(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::live_words;
 
     #[test]
     fn a_failed_build_says_what_is_live_only_where_something_is() {
-        assert_eq!(
-            live_words(&json!({ "deployed_version": { "id": "v-1" } })),
-            "the version before it is still live"
-        );
-        for never in [json!({}), json!({ "deployed_version": null })] {
-            assert_eq!(live_words(&never), "no version of it is live");
-        }
+        assert_eq!(live_words(true), "the version before it is still live");
+        assert_eq!(live_words(false), "no version of it is live");
     }
 }

@@ -9,9 +9,9 @@ use serde_json::{Value as Json, json};
 
 use super::act::Act;
 use super::build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, deployed};
-use super::wire::one;
+use super::wire::{MODULES, Own, one, own};
 use super::{Action, POST_LOGIN};
-use crate::kinds::{Done, Hint, PUT_BACK, Run, Seen, is_id, step, text};
+use crate::kinds::{Done, Hint, Run, Seen, is_id, step, text};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::facts::{ActionState, Fact, Facts};
@@ -28,10 +28,27 @@ const BACK: &str = "back";
 /// Whether the code that runs is what ran before this stack: it sends through what it was told of then, whatever becomes of
 /// ours.
 pub fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
-    let live = seen.raw_text("deployed_version");
-    let is_live = |id: Option<&Json>| id == Some(&json!(live));
+    let own = own(seen);
+    let is_live = |id: Option<&Json>| id.is_some_and(|id| *id == own.version);
     let by_record = |entry: &Entry| is_live(entry.restore.get(VERSION)) || is_live(entry.notes.get(BACK));
-    !live.is_empty() && (entry.is_none_or(by_record) || seen.raw["former"]["is_back"] == json!(true))
+    !own.version.is_empty()
+        && (entry.is_none_or(by_record) || own.former.as_ref().is_some_and(|former| former.is_back))
+}
+
+/// Whether another version runs than before.
+pub(super) fn runs_anew(seen: &Seen, before: &Seen) -> bool {
+    let live = &own(seen).version;
+    !live.is_empty() && *live != own(before).version
+}
+
+/// A value that is put back and that no field shows, as it stands now.
+pub fn shown(seen: &Seen, field: &str) -> Option<Json> {
+    let own = seen.own::<Own>()?;
+    match field {
+        VERSION => Some(json!(own.version)),
+        MODULES => Some(json!(own.modules)),
+        _ => None,
+    }
 }
 
 /// The version that ran, on record. What is no id is none: it would lead to another object.
@@ -39,16 +56,38 @@ fn version_of(entry: &Entry) -> Option<&str> {
     entry.restore.get(VERSION).and_then(Json::as_str).filter(|id| is_id(id))
 }
 
-/// What a version is made of, as far as it is shown: of secrets when they were written.
-pub(super) fn content(version: &Json) -> Json {
-    let code = text(version, "code").replace("\r\n", "\n");
-    let mut out = json!({ "code": code, "runtime": text(version, "runtime") });
-    for (list, told) in [("dependencies", "version"), ("secrets", "updated_at")] {
-        for one in version[list].as_array().into_iter().flatten() {
-            out[format!("{list}.{}", text(one, "name"))] = one[told].clone();
-        }
+/// What a version is made of, as far as it is shown.
+#[derive(Clone, PartialEq)]
+pub(super) struct Content {
+    pub(super) code: String,
+    runtime: String,
+    /// Versions by name.
+    dependencies: BTreeMap<String, Json>,
+    /// When they were written, by name.
+    secrets: BTreeMap<String, Json>,
+}
+
+/// The version that ran before this stack.
+#[derive(Clone)]
+pub(super) struct Former {
+    /// `None`: it was never replaced, so there was nothing to compare with.
+    code: Option<String>,
+    is_back: bool,
+    /// As [`told_at`] says.
+    told: Option<Vec<String>>,
+}
+
+pub(super) fn content(version: &Json) -> Content {
+    let told = |list: &str, told: &str| {
+        let list = version[list].as_array().into_iter().flatten();
+        list.map(|one| (text(one, "name").to_owned(), one[told].clone())).collect()
+    };
+    Content {
+        code: text(version, "code").replace("\r\n", "\n"),
+        runtime: text(version, "runtime").to_owned(),
+        dependencies: told("dependencies", "version"),
+        secrets: told("secrets", "updated_at"),
     }
-    out
 }
 
 /// Whether a step brings a former version back.
@@ -58,11 +97,11 @@ pub fn brings_back(step: &Step) -> bool {
 
 /// When a version was told what it knows: the dates of its secrets, which nobody can read. Modules have secrets of their own,
 /// so where it uses one its own date counts as well.
-pub(super) fn told_at(version: &Json) -> Json {
-    let Some(secrets) = version["secrets"].as_array() else { return Json::Null };
+pub(super) fn told_at(version: &Json) -> Option<Vec<String>> {
+    let secrets = version["secrets"].as_array()?;
     let uses_modules = version["modules"].as_array().is_some_and(|modules| !modules.is_empty());
     let dates = secrets.iter().map(|secret| text(secret, "updated_at"));
-    dates.chain(uses_modules.then(|| text(version, "created_at"))).collect()
+    Some(dates.chain(uses_modules.then(|| text(version, "created_at"))).map(str::to_owned).collect())
 }
 
 /// Whether the former version may know the object with that id, which was made at that time: its code names it, or one of its
@@ -73,36 +112,38 @@ pub fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
         let iso = || text.parse::<jiff::Timestamp>().ok();
         jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp()).or_else(iso).map(|at| at.as_second())
     };
-    let former = &seen.raw["former"];
-    let code = former.get("code").unwrap_or(&seen.raw["live"]["code"]);
-    let (Some(told), Some(made), Some(code)) = (former["told"].as_array(), second(made_at), code.as_str())
-    else {
-        return true;
-    };
-    let is_older = |at: &Json| at.as_str().and_then(second).is_some_and(|at| at < made);
+    let own = own(seen);
+    let former = own.former.as_ref();
+    let live = own.live.as_ref().map(|live| &live.code);
+    let code = former.and_then(|former| former.code.as_ref()).or(live);
+    let told = former.and_then(|former| former.told.as_ref());
+    let (Some(told), Some(made), Some(code)) = (told, second(made_at), code) else { return true };
+    let is_older = |at: &String| second(at).is_some_and(|at| at < made);
     code.contains(id) || !told.iter().all(is_older)
 }
 
 /// What is to be said of who sends where the former version of that row runs.
 pub(super) fn facts(row: &Action, seen: &Seen) -> Facts {
-    let former = &seen.raw["former"];
-    let is_back = row.name != POST_LOGIN.name && former["is_back"] == json!(true);
+    let own = own(seen);
+    let former = own.former.as_ref().filter(|former| row.name != POST_LOGIN.name && former.is_back);
+    let is_back = former.is_some();
     // Without a version to compare with it was never replaced, and works as it did.
-    let was_replaced = is_back && former["code"].is_string();
+    let was_replaced = former.is_some_and(|former| former.code.is_some());
     let facts = [(is_back, Fact::FormerRuns(true)), (was_replaced, Fact::Former(true))];
     facts.into_iter().filter(|(holds, _)| *holds).map(|(_, fact)| fact).collect()
 }
 
-/// Reads the former version where it has to come back: into `raw` as `former`.
+/// Reads the former version where it has to come back.
 pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(), Failed> {
     let Some(entry) = hint.entry else { return Ok(()) };
     if hint.want.is_some() {
         return look_behind(seen, hint, entry, reader).await;
     }
-    let is_left =
-        seen.exists && entry.ownership == Ownership::Adopted && !seen.raw_text("deployed_version").is_empty();
-    if is_left && entry.restore.get(VERSION) == Some(&seen.raw["deployed_version"]) {
-        seen.raw["former"] = json!({ "is_back": true, "told": seen.raw["live_told"] });
+    let own = own(seen);
+    let is_left = seen.exists && entry.ownership == Ownership::Adopted && !own.version.is_empty();
+    if is_left && entry.restore.get(VERSION).is_some_and(|version| *version == own.version) {
+        let former = Former { code: None, is_back: true, told: own.live_told.clone() };
+        seen.keep(|own: &mut Own| own.former = Some(former));
         return Ok(());
     }
     let id = seen.ids.get("id").filter(|_| is_left);
@@ -113,10 +154,11 @@ pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> R
         Ok(version) => {
             // A destroy that died after its deployment left no note of it, and Auth0 may date secrets anew.
             let died = hint.intent.is_some_and(|intent| intent.destroy) && !is_ours(seen, entry);
-            let (former, live) = (content(&version), &seen.raw["live"]);
-            let is_back = former == *live || (died && former["code"] == live["code"]);
-            let told = told_at(&version);
-            seen.raw["former"] = json!({ "code": former["code"], "is_back": is_back, "told": told });
+            let was = content(&version);
+            let is_back =
+                own.live.as_ref().is_some_and(|live| was == *live || (died && was.code == live.code));
+            let former = Former { code: Some(was.code), is_back, told: told_at(&version) };
+            seen.keep(|own: &mut Own| own.former = Some(former));
             Ok(())
         }
         Err(failed) if matches!(failed.status(), Some(400 | 404)) => Ok(()),
@@ -136,8 +178,8 @@ async fn look_behind(seen: &mut Seen, hint: &Hint<'_>, entry: &Entry, reader: &R
     let path = format!("/api/v2/actions/actions/{id}/versions/{version}");
     match reader.get(&Get::whole(Api::Auth0, path)).await {
         Ok(found) if text(&found, "id") == version => {
-            let is_back = undated(content(&found)) == undated(seen.raw["live"].clone());
-            seen.raw[PUT_BACK] = json!(is_back);
+            let live = own(seen).live.clone();
+            seen.put_back = live.is_some_and(|live| undated(content(&found)) == undated(live));
             Ok(())
         }
         Ok(_) => Ok(()),
@@ -148,9 +190,8 @@ async fn look_behind(seen: &mut Seen, hint: &Hint<'_>, entry: &Entry, reader: &R
 }
 
 /// The content without the times of its secrets, which Auth0 may write anew.
-fn undated(mut content: Json) -> Json {
-    let members = content.as_object_mut().into_iter().flatten();
-    members.filter(|(name, _)| name.starts_with("secrets.")).for_each(|(_, at)| *at = Json::Null);
+fn undated(mut content: Content) -> Content {
+    content.secrets.values_mut().for_each(|at| *at = Json::Null);
     content
 }
 
@@ -158,15 +199,15 @@ fn undated(mut content: Json) -> Json {
 pub(super) fn refusal(address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
     if !seen.exists
         || entry.ownership != Ownership::Adopted
-        || seen.raw_text("deployed_version").is_empty()
+        || own(seen).version.is_empty()
         || runs(seen, Some(entry))
     {
         return None;
     }
     let version = version_of(entry);
     let was_there = entry.restore.get("deployed") == Some(&json!(true));
-    let why = match (version, &seen.raw["former"]) {
-        (Some(version), Json::Null) => {
+    let why = match (version, &own(seen).former) {
+        (Some(version), None) => {
             format!(
                 "the version that ran before this stack ({version}) is gone: Auth0 does not give it, and keeps 50"
             )
@@ -200,9 +241,8 @@ fn is_ours(seen: &Seen, entry: &Entry) -> bool {
 /// The step that brings the former version back.
 pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
     let version = version_of(entry)?;
-    if seen.raw["former"].is_null() || runs(seen, Some(entry)) || !is_ours(seen, entry) {
-        return None;
-    }
+    let own = own(seen);
+    let former = own.former.as_ref().filter(|_| !runs(seen, Some(entry)) && is_ours(seen, entry))?;
     let op = Op::of(Act::FormerVersion { version: version.to_owned() });
     let what = "deploy the version that ran before";
     let mut step = step(address, row.name, Verb::Update, row.stages.remove, what, op);
@@ -217,7 +257,7 @@ pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> O
         step.effects.insert(Fact::Former(true));
         step.effects.insert(Fact::FormerRuns(true));
     }
-    step.effects.insert((row.told)(text(&seen.raw["former"], "code")));
+    step.effects.insert((row.told)(former.code.as_deref().unwrap_or_default()));
     Some(step)
 }
 
@@ -230,8 +270,9 @@ pub(super) async fn run(
 ) -> Result<Done, Failed> {
     let id = run.seen.ids.get("id").cloned().unwrap_or_default();
     let action = writer.reader().fresh(&one(&id)).await?;
-    let is_as_planned = text(&action["deployed_version"], "id") == run.seen.raw_text("deployed_version")
-        && text(&action, "updated_at") == run.seen.raw_text("updated_at");
+    let planned = own(run.seen);
+    let is_as_planned = text(&action["deployed_version"], "id") == planned.version
+        && text(&action, "updated_at") == planned.updated_at;
     if !is_as_planned {
         let text = "somebody else changed or deployed the Action in the meantime; plan again";
         return Err(Failed::NotDone(text.into()));
@@ -248,8 +289,7 @@ pub(super) async fn settle(row: &Action, run: &Run<'_>, reader: &Reader) -> Resu
     for _ in 0..SETTLE_LOOKS {
         reader.sleep_ms(DEPLOY_PAUSE_MS).await;
         let seen = row.read(&reader.fresh(&one(&id)).await?, "");
-        let live = seen.raw_text("deployed_version");
-        if !live.is_empty() && live != run.seen.raw_text("deployed_version") {
+        if runs_anew(&seen, run.seen) {
             return Ok(Some(done(seen)));
         }
     }
@@ -257,6 +297,6 @@ pub(super) async fn settle(row: &Action, run: &Run<'_>, reader: &Reader) -> Resu
 }
 
 fn done(seen: Seen) -> Done {
-    let live = seen.raw_text("deployed_version").to_owned();
-    Done { notes: BTreeMap::from([(BACK.to_owned(), json!(live))]), ..Done::seen(seen) }
+    let live = json!(own(&seen).version);
+    Done { notes: BTreeMap::from([(BACK.to_owned(), live)]), ..Done::seen(seen) }
 }

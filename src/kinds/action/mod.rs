@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, added, code_check, handed_on, named, npm,
-    step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, Whose, added, code_check, handed_on, named,
+    npm, step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -36,8 +36,8 @@ use crate::port::{Reader, Writer};
 use act::Act;
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
-use wire::{MODULES, beside, body, is_draft_of, is_named, name_of, named_as, needs_deploy};
-pub use wire::{has_trigger, items, list, one, parse};
+use wire::{MODULES, Own, beside, body, is_draft_of, is_named, name_of, named_as, needs_deploy, own};
+pub use wire::{has_trigger, items, list, live_version, one, parse, status};
 
 /// A trigger, as Auth0 names it ("Auth0 docs, Actions triggers", 2026-08).
 #[derive(Debug, PartialEq, Eq)]
@@ -123,12 +123,7 @@ impl Action {
     /// An Action in any reply, with what the code that runs means.
     fn read(&self, action: &Json, wanted: &str) -> Seen {
         let mut seen = named_as(parse(action), wanted);
-        seen.raw["on_trigger"] = json!(has_trigger(action, self.trigger.id));
-        let live = &action["deployed_version"];
-        if live.is_object() {
-            seen.raw["live"] = former::content(live);
-            seen.raw["live_told"] = former::told_at(live);
-        }
+        seen.keep(|own: &mut Own| own.on_trigger = has_trigger(action, self.trigger.id));
         seen
     }
 }
@@ -240,7 +235,7 @@ impl Kind for Action {
                 (Some(action), _) => {
                     let mut seen = self.read(action, name);
                     if recorded.is_none() {
-                        seen.raw["resumed"] = json!(true);
+                        seen.whose = Whose::Resumed;
                     }
                     let id = text(action, "id");
                     let other = |other: &&Json| text(other, "id") != id && text(other, "name") == name;
@@ -262,9 +257,9 @@ impl Kind for Action {
                     seen
                 }
                 (None, []) => {
-                    let before: Vec<&str> = all.iter().map(|action| text(action, "id")).collect();
-                    let raw = json!({ "name_taken": all.iter().any(|a| taken(&a)), "same_name": before });
-                    let mut seen = Seen { raw, ..Seen::default() };
+                    let beside = all.iter().map(|action| text(action, "id").to_owned()).collect();
+                    let mut seen = Seen { beside, ..Seen::default() };
+                    seen.keep(|own: &mut Own| own.name_taken = all.iter().any(|a| taken(&a)));
                     let said = hint.unproven_id("id");
                     let claimed = |action: &&Json| {
                         Some(text(action, "id")) == said && has_trigger(action, self.trigger.id)
@@ -288,15 +283,18 @@ impl Kind for Action {
                     // A run that was killed after its create has left an intent: the Action is its own.
                     // What was there before that run began is somebody else's, whatever its name.
                     let made = is_new(text(action, "id"));
-                    seen.unowned = hint.entry.is_none() && !made;
-                    if made {
-                        seen.raw["resumed"] = json!(true);
-                    }
+                    seen.whose = match hint.entry {
+                        _ if made => Whose::Resumed,
+                        None => Whose::Unowned,
+                        Some(_) => Whose::Ours,
+                    };
                     seen
                 }
                 (None, [action]) if hint.want.is_none() => {
-                    let raw = json!({ "elsewhere": [text(action, "name"), text(action, "id")] });
-                    Seen { raw, ..Seen::default() }
+                    let [name, id] = ["name", "id"].map(|key| text(action, key).to_owned());
+                    let mut seen = Seen::default();
+                    seen.keep(|own: &mut Own| own.elsewhere = Some((name, id)));
+                    seen
                 }
                 (None, [action]) => {
                     let mut seen = Seen::default();
@@ -363,11 +361,12 @@ impl Kind for Action {
                     foreign_secrets(&mut seen, want, hint.manifest.text(self.section, "unmanaged_secrets"));
                 }
             }
-            if seen.exists && text(&seen.raw, "status") == "failed" {
+            if seen.exists && status(&seen) == "failed" {
+                let live = build::live_words(!own(&seen).version.is_empty());
                 seen.finding(
                     hint.address,
                     Level::Note,
-                    format!("the last build of the Action failed; {}", build::live_words(&seen.raw)),
+                    format!("the last build of the Action failed; {live}"),
                     "check names and versions of the dependencies; the Auth0 dashboard shows the build log",
                 );
             }
@@ -384,7 +383,7 @@ impl Kind for Action {
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         let mut steps = Vec::new();
         let seen = diff.seen;
-        let failed = seen.exists && text(&seen.raw, "status") == "failed";
+        let failed = seen.exists && status(seen) == "failed";
         let draft_changes: Vec<&str> = diff
             .changes
             .iter()
@@ -446,7 +445,7 @@ impl Kind for Action {
     }
 
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
-        if !seen.exists || seen.raw["on_trigger"] != json!(true) {
+        if !seen.exists || !own(seen).on_trigger {
             return Vec::new();
         }
         if entry.ownership == Ownership::Adopted {
@@ -464,9 +463,7 @@ impl Kind for Action {
         if seen.exists {
             return former::refusal(address, seen, entry);
         }
-        let [name, id] =
-            ["/elsewhere/0", "/elsewhere/1"].map(|at| seen.raw.pointer(at).and_then(Json::as_str));
-        let (name, id) = name.zip(id)?;
+        let (name, id) = own(seen).elsewhere.clone()?;
         Some(Finding {
             address: address.to_owned(),
             text: format!(
@@ -490,15 +487,13 @@ impl Kind for Action {
     }
 
     fn facts(&self, _address: &str, seen: &Seen) -> Facts {
-        let state = if !seen.exists {
-            ActionState::Absent
-        } else if seen.raw_text("deployed_version").is_empty() {
-            ActionState::Draft
-        } else {
-            ActionState::Deployed
+        let own = own(seen);
+        let state = match (seen.exists, own.version.is_empty()) {
+            (false, _) => ActionState::Absent,
+            (true, true) => ActionState::Draft,
+            (true, false) => ActionState::Deployed,
         };
-        let live = Some(&seen.raw["live"]).filter(|live| live.is_object());
-        let told = live.map(|live| (self.told)(text(live, "code")));
+        let told = own.live.as_ref().map(|live| (self.told)(&live.code));
         [(self.fact)(state)].into_iter().chain(told).chain(former::facts(self, seen)).collect()
     }
 
@@ -514,7 +509,7 @@ impl Kind for Action {
             match act {
                 Act::Draft { secrets } if !run.seen.exists => {
                     let mut body = body(run.desired, Some(self.trigger), true);
-                    if run.seen.raw["name_taken"] == json!(true) {
+                    if own(run.seen).name_taken {
                         body["name"] = json!(beside(wanted));
                     }
                     let made = writer
@@ -533,7 +528,7 @@ impl Kind for Action {
                 }
                 Act::Deploy => {
                     let action = built(&run, &id, writer.reader()).await?;
-                    if text(&action, "updated_at") != run.seen.raw_text("updated_at") {
+                    if text(&action, "updated_at") != own(run.seen).updated_at {
                         return Err(Failed::NotDone(
                             "somebody else changed the draft in the meantime, and it would go live; plan again".into(),
                         ));
@@ -579,7 +574,7 @@ impl Kind for Action {
                     let seen = look().await?;
                     let tolerates =
                         |field: &str, wanted: &Value, there: &Value| self.tolerates(field, wanted, there);
-                    let took = seen.raw_text("updated_at") != run.seen.raw_text("updated_at")
+                    let took = own(&seen).updated_at != own(run.seen).updated_at
                         && is_draft_of(&seen, &run, secrets, tolerates);
                     Ok(took.then(|| written(seen, secrets)))
                 }
@@ -588,11 +583,7 @@ impl Kind for Action {
                     for _ in 0..SETTLE_LOOKS {
                         reader.sleep_ms(DEPLOY_PAUSE_MS).await;
                         let seen = look().await?;
-                        let live = seen.raw_text("deployed_version");
-                        if !live.is_empty()
-                            && live != run.seen.raw_text("deployed_version")
-                            && !needs_deploy(&seen)
-                        {
+                        if former::runs_anew(&seen, run.seen) && !needs_deploy(&seen) {
                             return Ok(Some(Done::seen(seen)));
                         }
                     }
@@ -613,12 +604,11 @@ impl Kind for Action {
     }
 
     fn refusals(&self, diff: &Diff<'_>, steps: &[Step]) -> Vec<Finding> {
-        let foreign = diff.seen.raw["foreign_secrets"].as_array().into_iter().flatten();
-        let names: Vec<&str> = foreign.filter_map(Json::as_str).collect();
         let sends = steps.iter().any(|step| matches!(Act::of(step), Some(Act::Draft { secrets: true })));
         let place = format!("{0}.secrets, or set {0}.unmanaged_secrets: remove", self.section);
-        let secrets = added::told(diff.address, "the Action has secrets", &names, &place)
-            .map(|told| if sends { dropping(told, self.section) } else { told });
+        let secrets =
+            added::told(diff.address, "the Action has secrets", &own(diff.seen).foreign_secrets, &place)
+                .map(|told| if sends { dropping(told, self.section) } else { told });
         secrets.into_iter().chain(added_modules(diff)).collect()
     }
 
@@ -629,9 +619,9 @@ impl Kind for Action {
     /// With the version that runs: the whole of what ran before is known by it.
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
         let plain = |(field, value): (&String, &Value)| Some((field.clone(), value.known()?.clone()));
-        let live = Some(seen.raw_text("deployed_version")).filter(|live| !live.is_empty());
-        let version = live.map(|live| (former::VERSION.to_owned(), json!(live)));
-        let modules = (MODULES.to_owned(), seen.raw[MODULES].clone());
+        let own = own(seen);
+        let version = (!own.version.is_empty()).then(|| (former::VERSION.to_owned(), json!(own.version)));
+        let modules = (MODULES.to_owned(), json!(own.modules));
         seen.attrs.iter().filter_map(plain).chain(version).chain([modules]).collect()
     }
 
@@ -665,8 +655,8 @@ fn dropping(told: Finding, section: &str) -> Finding {
 fn added_modules(diff: &Diff<'_>) -> Option<Finding> {
     diff.entry
         .filter(|entry| entry.ownership == Ownership::Created || entry.restore.contains_key(MODULES))?;
-    let there = diff.seen.raw[MODULES].as_array().into_iter().flatten().filter_map(Json::as_str);
-    let names = added::since(diff, there, "modules.", MODULES);
+    let own = own(diff.seen);
+    let names = added::since(diff, own.modules.iter().map(String::as_str), "modules.", MODULES);
     let told = added::told(diff.address, "the Action uses modules", &names, "")?;
     let help = "remove it from the Action, or write what it does into the code; until then it stays, and drift tells it".into();
     Some(Finding { help, ..told })
@@ -684,11 +674,10 @@ fn foreign_secrets(seen: &mut Seen, want: &Resource, policy: Option<&str>) {
         return;
     }
     if policy == Some("remove") {
-        seen.raw["drop_secrets"] = json!(foreign);
         return;
     }
     for name in &foreign {
         seen.attrs.remove(&format!("secrets.{name}"));
     }
-    seen.raw["foreign_secrets"] = json!(foreign);
+    seen.keep(|own: &mut Own| own.foreign_secrets = foreign);
 }

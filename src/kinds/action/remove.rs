@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::wire::{has_trigger, is_named, name_of};
+use super::wire::{has_trigger, is_named, name_of, own};
 use super::{Action, KEEPS};
 use crate::kinds::{Done, Run, Seen, settings, text};
 use crate::model::api::Method;
@@ -65,5 +65,5 @@ async fn is_as_planned(row: &Action, run: &Run<'_>, path: &str, reader: &Reader)
     Ok(has_trigger(&action, row.trigger.id)
         && is_named(text(&action, "name"), name)
         && Some(text(&action, "id")) == id.map(String::as_str)
-        && text(&action, "updated_at") == run.seen.raw_text("updated_at"))
+        && text(&action, "updated_at") == own(run.seen).updated_at)
 }

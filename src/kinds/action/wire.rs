@@ -1,18 +1,57 @@
 //! Actions as the API writes them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
 
 use super::Trigger;
+use super::former::{Content, Former, content, told_at};
 use super::rows::RUNTIMES;
 use crate::kinds::{Run, Seen, entries, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 use crate::model::value::{Attrs, Value};
 
-/// Member of [`Seen::raw`]: the modules that the draft or the version that runs uses. An entry of the record keeps under the same
-/// name those that were there before a takeover.
+/// Field of what is put back: the modules that were there before a takeover.
 pub(super) const MODULES: &str = "modules";
+
+/// What an Action has beside its fields.
+#[derive(Clone, Default)]
+pub(super) struct Own {
+    /// State of the draft's build.
+    pub(super) status: String,
+    pub(super) updated_at: String,
+    /// Id of the version that runs; empty: none does.
+    pub(super) version: String,
+    /// What that version is made of, and when it was told its secrets.
+    pub(super) live: Option<Content>,
+    pub(super) live_told: Option<Vec<String>>,
+    /// Modules that the draft or the version that runs uses.
+    pub(super) modules: BTreeSet<String>,
+    pub(super) on_trigger: bool,
+    /// The version that ran before this stack, where it has to come back.
+    pub(super) former: Option<Former>,
+    /// The Action whose place this one takes has the wanted name still.
+    pub(super) name_taken: bool,
+    /// Name and id of the only Action of that name, which is on another trigger.
+    pub(super) elsewhere: Option<(String, String)>,
+    /// Secrets that only the tenant has.
+    pub(super) foreign_secrets: Vec<String>,
+}
+
+pub(super) fn own(seen: &Seen) -> Rc<Own> {
+    seen.own().unwrap_or_default()
+}
+
+/// Id of the version of an Action that runs, empty where none does. `None`: no Action is there.
+pub fn live_version(seen: &Seen) -> Option<String> {
+    seen.own::<Own>().map(|own| own.version.clone())
+}
+
+/// State of the build of an Action's draft.
+pub fn status(seen: &Seen) -> String {
+    own(seen).status.clone()
+}
 
 /// The one call that lists Actions; at most 100 exist in a tenant.
 pub fn list() -> Get {
@@ -157,11 +196,17 @@ pub fn parse(action: &Json) -> Seen {
     attrs.insert("name".into(), Value::text(text(action, "name")));
     attrs.insert("deployed".into(), Value::Known(json!(deployed)));
     seen.attrs = attrs;
-    seen.raw = json!({
-        "status": text(action, "status"),
-        "updated_at": text(action, "updated_at"),
-        "deployed_version": live.map(|version| text(version, "id")).unwrap_or_default(),
-        MODULES: modules(action).chain(live.into_iter().flat_map(modules)).collect::<BTreeSet<_>>(),
+    let modules = modules(action).chain(live.into_iter().flat_map(modules)).map(str::to_owned).collect();
+    seen.keep(|own: &mut Own| {
+        *own = Own {
+            status: text(action, "status").to_owned(),
+            updated_at: text(action, "updated_at").to_owned(),
+            version: live.map(|version| text(version, "id").to_owned()).unwrap_or_default(),
+            live: live.map(content),
+            live_told: live.and_then(told_at),
+            modules,
+            ..Own::default()
+        }
     });
     seen
 }

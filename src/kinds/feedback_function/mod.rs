@@ -15,6 +15,7 @@ mod trace;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -89,6 +90,36 @@ pub(crate) fn leaves_service(step: &Step) -> bool {
 /// The Function as the manifest wants it, if it does.
 pub(crate) fn wanted(manifest: &Manifest) -> Option<Resource> {
     section::declare(manifest).into_iter().next()
+}
+
+/// What there is of the Function beside its fields.
+#[derive(Clone, Default)]
+struct Own {
+    /// The service that the record names and the manifest does not any more.
+    former: Option<Former>,
+    /// What others have in the build that serves.
+    others: wire::Others,
+    /// SIDs of the variables, by name; of all, not of ours alone.
+    variables: BTreeMap<String, String>,
+    /// Packages of the build.
+    packages: Vec<String>,
+    /// SIDs of all Functions of our name.
+    same_function: Vec<String>,
+    /// SIDs of an upload and of a build that are as wanted and wait to be used; empty: there is none.
+    ready_version: String,
+    ready_build: String,
+    /// Names of other people's Functions in a service that goes.
+    foreign: Vec<String>,
+}
+
+#[derive(Clone)]
+struct Former {
+    service: String,
+    unique_name: String,
+}
+
+fn own(seen: &Seen) -> Rc<Own> {
+    seen.own().unwrap_or_default()
 }
 
 static SECTIONS: &[&Section] = &[&section::SECTION];
@@ -182,8 +213,7 @@ impl Kind for FeedbackFunction {
             .into_iter()
             .filter_map(|field| Some((field.to_owned(), seen.attrs.get(field)?.known()?.clone())))
             .collect();
-        let names: Vec<&String> =
-            seen.raw["variables"].as_object().into_iter().flatten().map(|(name, _)| name).collect();
+        let names: Vec<String> = own(seen).variables.keys().cloned().collect();
         values.insert("variables".into(), json!(names));
         values
     }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::section::{environment_name, unique_name};
-use super::{FUNCTION_NAME, SECTION_PATH, wire};
-use crate::kinds::{Hint, Seen, Task, is_sid, text};
+use super::{FUNCTION_NAME, Former, Own, SECTION_PATH, own, wire};
+use crate::kinds::{Hint, Seen, Task, Whose, is_sid, text};
 use crate::model::call::{Failed, Get};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::plan::Level;
@@ -92,8 +92,8 @@ async fn unwanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         let list = reader.get(&wire::list(sid, "Functions")).await?;
         let ours = recorded(hint.entry, "function");
         let theirs = wire::entries(&list, "functions")?.iter().filter(|one| text(one, "sid") != ours);
-        let names: Vec<&str> = theirs.map(|one| text(one, "friendly_name")).collect();
-        seen.raw["foreign"] = json!(names);
+        let names = theirs.map(|one| text(one, "friendly_name").to_owned()).collect();
+        seen.keep(|own: &mut Own| own.foreign = names);
     }
     Ok(seen)
 }
@@ -107,10 +107,8 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let found = maybe(reader, &wire::service(&name)).await?;
     let former = former(hint, &name, reader).await?;
     let Some(service) = found else {
-        let mut seen = Seen { raw: json!({ "same_name": [marker(&name)] }), ..Seen::default() };
-        if let Some(former) = former {
-            seen.raw["former"] = former;
-        }
+        let mut seen = Seen { beside: vec![marker(&name)], ..Seen::default() };
+        seen.keep(|own: &mut Own| own.former = former);
         return Ok(seen);
     };
     let service = wire::whole(&service)?;
@@ -119,13 +117,12 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let creating = hint.creating();
     let resumed = creating.is_some_and(|before| before.contains(&marker(&name)));
     let known = recorded(hint.entry, "service");
-    seen.unowned = !hint.is_known() && !resumed;
-    if resumed && known != sid {
-        seen.raw["resumed"] = json!(true);
-    }
-    if let Some(former) = former {
-        seen.raw["former"] = former;
-    }
+    seen.whose = match resumed {
+        true if known != sid => Whose::Resumed,
+        false if !hint.is_known() => Whose::Unowned,
+        _ => Whose::Ours,
+    };
+    seen.keep(|own: &mut Own| own.former = former);
     if hint.is_known() && known != sid && !resumed {
         let text = format!("the Serverless service {name:?} ({sid}) is not the one on record ({known})");
         let help =
@@ -136,7 +133,7 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         warm(hint.entry, &sid, reader).await;
     }
     levels(hint, &sid, &mut seen, reader).await?;
-    if seen.unowned {
+    if seen.whose.needs_consent() {
         let text = "the Function there is taken over: its former code and variables cannot be put back; if it is \
                     another tenant's, that tenant's codes are told to this stack's Verify service from then on, and \
                     whichever stack is destroyed first takes it from the other";
@@ -146,7 +143,7 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
 }
 
 /// The service that the record names and the manifest does not any more: it goes once the stream has moved.
-async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<Json>, Failed> {
+async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<Former>, Failed> {
     let noted = hint.entry.and_then(|entry| entry.notes.get("former")).filter(|note| note.is_object());
     let (sid, was) = match noted {
         Some(note) => (text(note, "service"), text(note, "unique_name")),
@@ -159,7 +156,7 @@ async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<J
     let there = maybe(reader, &wire::service(sid)).await?;
     // The record is untrusted: what it calls ours must be what stands there.
     let same = there.is_some_and(|service| text(&service, "unique_name") == was);
-    Ok(same.then(|| json!({ "service": sid, "unique_name": was })))
+    Ok(same.then(|| Former { service: sid.to_owned(), unique_name: was.to_owned() }))
 }
 
 /// Starts every read that the record knows the ids of. What has moved since is read again by the levels.
@@ -242,7 +239,7 @@ async fn levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader
         let source = content.as_ref().map(source_of).transpose()?;
         of_build(hint, build, version, source, seen);
     }
-    seen.raw["others"] = others;
+    seen.keep(|own: &mut Own| own.others = others);
     ready(hint, service, &function, deployed, seen, reader).await
 }
 
@@ -273,12 +270,9 @@ fn pick(
     path: &str,
     seen: &mut Seen,
 ) -> Option<String> {
-    let named: Vec<&str> = functions
-        .iter()
-        .filter(|one| text(one, "friendly_name") == FUNCTION_NAME)
-        .map(|one| text(one, "sid"))
-        .collect();
-    seen.raw["same_function"] = json!(named);
+    let ours = functions.iter().filter(|one| text(one, "friendly_name") == FUNCTION_NAME);
+    let named: Vec<&str> = ours.map(|one| text(one, "sid")).collect();
+    seen.keep(|own: &mut Own| own.same_function = named.iter().map(|sid| (*sid).to_owned()).collect());
     let is_there = |sid: &str| functions.iter().any(|one| text(one, "sid") == sid);
     let recorded = recorded(hint.entry, "function");
     let serving = live.and_then(|build| {
@@ -346,13 +340,14 @@ async fn ready(
         newest(service, function, &want.desired, reader).await?
     };
     let Some(version) = version.filter(|version| !version.is_empty()) else { return Ok(()) };
-    seen.raw["ready_version"] = json!(version);
     let list = reader.get(&wire::list(service, "Builds")).await?;
     let mut builds = wire::entries(&list, "builds")?.iter();
-    let build = builds.find(|build| wire::is_wanted(build, &version, &seen.raw["others"], &want.desired));
-    if let Some(build) = build.filter(|_| !dropped) {
-        seen.raw["ready_build"] = json!(text(build, "sid"));
-    }
+    let others = &own(seen).others;
+    let build = builds.find(|build| !dropped && wire::is_wanted(build, &version, others, &want.desired));
+    seen.keep(|own: &mut Own| {
+        own.ready_version = version.clone();
+        own.ready_build = build.map(|build| text(build, "sid").to_owned()).unwrap_or_default();
+    });
     Ok(())
 }
 
@@ -388,7 +383,7 @@ fn source_of(reply: &Json) -> Result<String, Failed> {
 
 /// What a service's reply tells.
 pub(super) fn of_service(service: &Json) -> Seen {
-    let mut seen = Seen { exists: true, raw: json!({}), ..Seen::default() };
+    let mut seen = Seen { exists: true, ..Seen::default() };
     for (id, key) in [("service", "sid"), ("unique_name", "unique_name"), ("account_sid", "account_sid")] {
         seen.ids.insert(id.to_owned(), text(service, key).to_owned());
     }
@@ -418,7 +413,7 @@ fn of_build(hint: &Hint<'_>, build: &Json, version: &Json, source: Option<String
     seen.ids.insert("version".into(), text(version, "sid").to_owned());
     let managed = |name: &str| manages(hint, "dependencies.", name);
     put_build(build, version, &managed, &mut seen.attrs);
-    seen.raw["packages"] = wire::dependencies(build).into_keys().collect();
+    seen.keep(|own: &mut Own| own.packages = wire::dependencies(build).into_keys().collect());
     if let Some(source) = source {
         seen.attrs.insert("code".into(), Value::text(source));
     }
@@ -445,7 +440,7 @@ fn variables(seen: &mut Seen, list: &[Json], managed: &dyn Fn(&str) -> bool) {
             seen.attrs.insert(format!("variables.{key}"), value);
         }
     }
-    seen.raw["variables"] = json!(sids);
+    seen.keep(|own: &mut Own| own.variables = sids);
 }
 
 /// Whether something is deployed in the environment.

@@ -1,11 +1,14 @@
 //! Runs one step, and finds out what became of one whose answer was lost.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use serde_json::{Value as Json, json};
 
 use super::observe;
 use super::section::{environment_name, unique_name};
 use super::wire::{self, form, pair};
-use super::{Act, CURRENT, FUNCTION_NAME, PREVIOUS};
+use super::{Act, CURRENT, FUNCTION_NAME, Former, Own, PREVIOUS, own};
 use crate::kinds::{Done, Run, Seen, handed_on, text};
 use crate::model::call::{Failed, Repeat};
 use crate::model::event::Event;
@@ -22,6 +25,8 @@ const UNDER_WAY_MS: u64 = 10_000;
 struct Step<'a> {
     run: &'a Run<'a>,
     act: &'a Act,
+    /// As it was before the step.
+    own: Rc<Own>,
     /// The state as it is carried on.
     seen: Seen,
 }
@@ -49,12 +54,12 @@ impl Step<'_> {
 
     /// The version that a build of ours takes.
     fn version(&self) -> &str {
-        let ready = text(&self.run.seen.raw, "ready_version");
-        if ready.is_empty() { self.id("version") } else { ready }
+        Some(self.own.ready_version.as_str()).filter(|ready| !ready.is_empty()).unwrap_or(self.id("version"))
     }
 
-    fn others(&self) -> &Json {
-        &self.run.seen.raw["others"]
+    /// SID of a variable that is there; else empty.
+    fn variable(&self) -> &str {
+        self.own.variables.get(self.key()).map(String::as_str).unwrap_or_default()
     }
 
     fn managed(&self, name: &str) -> bool {
@@ -89,25 +94,18 @@ impl Step<'_> {
 
     /// What a new service brings.
     fn service_made(mut self, service: &Json) -> Result<Done, Failed> {
-        let former = self.seen.raw["former"].clone();
-        let mut seen = observe::of_service(wire::whole(service).map_err(unnamed)?);
-        let mut notes = std::collections::BTreeMap::new();
-        if former.is_object() {
-            notes.insert("former".to_owned(), former.clone());
-            seen.raw["former"] = former;
-        }
-        // Notes are kept with the state: the next step carries it on.
-        seen.raw["notes"] = json!(notes);
-        seen.raw["others"] = json!({});
-        seen.raw["variables"] = json!({});
-        std::mem::swap(&mut self.seen, &mut seen);
-        Ok(Done { notes, ..self.done() })
+        let former = self.own.former.clone();
+        let note = |Former { service, unique_name }: &Former| json!({ "service": service, "unique_name": unique_name });
+        let notes: BTreeMap<_, _> = former.iter().map(|former| ("former".to_owned(), note(former))).collect();
+        self.seen = observe::of_service(wire::whole(service).map_err(unnamed)?);
+        self.seen.keep(|own: &mut Own| own.former = former);
+        Ok(Done { notes, ..Done::seen(self.seen) })
     }
 
     fn environment_made(mut self, environment: &Json) -> Result<Done, Failed> {
         let path = self.plain("path");
         observe::of_environment(wire::whole(environment).map_err(unnamed)?, &path, &mut self.seen);
-        self.seen.raw["variables"] = json!({});
+        self.seen.keep(|own: &mut Own| own.variables.clear());
         Ok(self.done())
     }
 
@@ -119,21 +117,24 @@ impl Step<'_> {
     fn variable_set(mut self, sid: &str) -> Result<Done, Failed> {
         let (key, value) = (self.key().to_owned(), self.value()?);
         self.seen.attrs.insert(format!("variables.{key}"), hidden(&value));
-        self.seen.raw["variables"][key.as_str()] = json!(sid);
+        self.seen.keep(|own: &mut Own| own.variables.insert(key, sid.to_owned()));
         Ok(self.done())
     }
 
     fn variable_gone(mut self) -> Done {
         let key = self.key().to_owned();
         self.seen.attrs.remove(&format!("variables.{key}"));
-        if let Some(variables) = self.seen.raw["variables"].as_object_mut() {
-            variables.shift_remove(&key);
-        }
+        self.seen.keep(|own: &mut Own| own.variables.remove(&key));
+        self.done()
+    }
+
+    fn uploaded(mut self, sid: String) -> Done {
+        self.seen.keep(|own: &mut Own| own.ready_version = sid);
         self.done()
     }
 
     fn built(mut self, build: &Json) -> Done {
-        self.seen.raw["ready_build"] = build["sid"].clone();
+        self.seen.keep(|own: &mut Own| text(build, "sid").clone_into(&mut own.ready_build));
         self.done()
     }
 
@@ -154,11 +155,7 @@ impl Step<'_> {
         self.seen.attrs = attrs;
         self.seen.ids.insert("build".into(), text(build, "sid").to_owned());
         self.seen.ids.insert("version".into(), version);
-        for spent in ["ready_build", "ready_version"] {
-            if let Some(raw) = self.seen.raw.as_object_mut() {
-                raw.shift_remove(spent);
-            }
-        }
+        self.seen.keep(|own: &mut Own| [&mut own.ready_build, &mut own.ready_version].map(String::clear));
         self.done()
     }
 }
@@ -189,7 +186,7 @@ fn named(reply: &Json) -> Result<String, Failed> {
 
 pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Failed> {
     let act: Act = run.act()?;
-    let step = Step { run: &run, act: &act, seen: run.seen.clone() };
+    let step = Step { run: &run, act: &act, own: own(run.seen), seen: run.seen.clone() };
     let service = step.service();
     match &act {
         Act::Service { .. } => {
@@ -238,12 +235,10 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
         Act::Upload => {
             let call = wire::upload(step.id("service"), step.id("function"), run.desired);
             let sid = named(&writer.send(call).await?)?;
-            let mut step = step;
-            step.seen.raw["ready_version"] = json!(sid);
-            Ok(step.done())
+            Ok(step.uploaded(sid))
         }
         Act::Build => {
-            let call = wire::build(step.id("service"), step.version(), step.others(), run.desired);
+            let call = wire::build(step.id("service"), step.version(), &step.own.others, run.desired);
             let made = writer.send(call).await?;
             let sid = named(&made)?;
             let build = completed(&run, step.id("service"), &sid, Some(made), writer.reader()).await?;
@@ -255,9 +250,8 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             if ["TWILIO_API_KEY", "TWILIO_API_SECRET"].contains(&&*key) {
                 handed_on::tried_variables(run.desired, run.manifest, writer.reader()).await?;
             }
-            let known = run.seen.raw["variables"][key.as_str()].as_str().unwrap_or_default().to_owned();
             let path = step.variables();
-            let mut sent = set(&path, &known, &key, &value, writer).await;
+            let mut sent = set(&path, step.variable(), &key, &value, writer).await;
             if matches!(sent.as_ref().err().and_then(Failed::status), Some(404 | 409)) {
                 // Somebody has taken it away or made it since the plan; the refusal changed nothing.
                 let now = current(&step, &key, writer.reader()).await?;
@@ -268,19 +262,18 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             step.variable_set(&sid)
         }
         Act::Forget { .. } => {
-            let key = step.key().to_owned();
-            if key == PREVIOUS {
+            if step.key() == PREVIOUS {
                 writer.reader().sleep_ms(UNDER_WAY_MS).await;
                 if writer.reader().interrupted() {
                     return Err(Failed::Stopped);
                 }
             }
-            let known = run.seen.raw["variables"][key.as_str()].as_str().unwrap_or_default();
-            gone(writer.send(wire::delete(format!("{}/{known}", step.variables()))).await)?;
+            let path = format!("{}/{}", step.variables(), step.variable());
+            gone(writer.send(wire::delete(path)).await)?;
             Ok(step.variable_gone())
         }
         Act::Deploy => {
-            let sid = text(&run.seen.raw, "ready_build").to_owned();
+            let sid = step.own.ready_build.clone();
             let build = completed(&run, step.id("service"), &sid, None, writer.reader()).await?;
             let path = format!("{service}/Environments/{}/Deployments", step.id("environment"));
             let pairs = vec![pair("BuildSid", &*sid)];
@@ -326,13 +319,9 @@ fn settings(mut step: Step<'_>, reply: Json) -> Result<Done, Failed> {
 }
 
 fn former_gone(mut step: Step<'_>) -> Done {
-    let mut notes = std::collections::BTreeMap::new();
-    notes.insert("former".to_owned(), Json::Null);
-    if let Some(raw) = step.seen.raw.as_object_mut() {
-        raw.shift_remove("former");
-        raw.insert("notes".into(), json!(notes));
-    }
-    Done { notes, ..step.done() }
+    let notes = BTreeMap::from([("former".to_owned(), Json::Null)]);
+    step.seen.keep(|own: &mut Own| own.former = None);
+    Done { notes, ..Done::seen(step.seen) }
 }
 
 async fn set(path: &str, sid: &str, key: &str, value: &str, writer: &mut Writer) -> Result<Json, Failed> {
@@ -410,7 +399,7 @@ async fn there(found: Result<Json, Failed>) -> Result<Option<Json>, Failed> {
 
 pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
     let act: Act = run.act()?;
-    let step = Step { run: &run, act: &act, seen: run.seen.clone() };
+    let step = Step { run: &run, act: &act, own: own(run.seen), seen: run.seen.clone() };
     let service = step.id("service").to_owned();
     match &act {
         Act::Service { .. } => {
@@ -443,11 +432,12 @@ pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>
         }
         Act::Function => {
             let list = reader.fresh(&wire::list(&service, "Functions")).await?;
-            let before = run.seen.raw["same_function"].as_array().cloned().unwrap_or_default();
+            let before = &step.own.same_function;
             let fresh: Vec<&str> = wire::entries(&list, "functions")?
                 .iter()
-                .filter(|one| text(one, "friendly_name") == FUNCTION_NAME && !before.contains(&one["sid"]))
+                .filter(|one| text(one, "friendly_name") == FUNCTION_NAME)
                 .map(|one| text(one, "sid"))
+                .filter(|sid| !before.iter().any(|known| known == sid))
                 .collect();
             match fresh.as_slice() {
                 [] => Ok(None),
@@ -460,17 +450,13 @@ pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>
         }
         Act::Upload => {
             let version = observe::newest(&service, step.id("function"), run.desired, reader).await?;
-            let mut step = step;
-            Ok(version.map(|sid| {
-                step.seen.raw["ready_version"] = json!(sid);
-                step.done()
-            }))
+            Ok(version.map(|sid| step.uploaded(sid)))
         }
         Act::Build => {
             let list = reader.fresh(&wire::list(&service, "Builds")).await?;
             let mut builds = wire::entries(&list, "builds")?.iter();
             let made = builds
-                .find(|build| wire::is_wanted(build, step.version(), step.others(), run.desired))
+                .find(|build| wire::is_wanted(build, step.version(), &step.own.others, run.desired))
                 .cloned();
             let Some(made) = made else { return Ok(None) };
             let sid = text(&made, "sid").to_owned();
@@ -488,7 +474,7 @@ pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>
             Ok(now.is_none().then(|| step.variable_gone()))
         }
         Act::Deploy => {
-            let sid = text(&run.seen.raw, "ready_build").to_owned();
+            let sid = step.own.ready_build.clone();
             let environment = environment(&step, reader).await?;
             if text(&environment, "build_sid") != sid {
                 return Ok(None);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::section::{environment_name, unique_name};
-use super::{Act, CURRENT, NAME, PREVIOUS, wire};
-use crate::kinds::{Diff, Seen, added, step, text};
+use super::{Act, CURRENT, Former, NAME, PREVIOUS, own, wire};
+use crate::kinds::{Diff, Seen, added, step};
 use crate::model::facts::{Fact, Facts, FunctionState};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::plan::{Finding, Op, Stage, Step, Verb};
@@ -21,7 +21,7 @@ pub(crate) const URL_TO_COME: &str = "(the Function)";
 
 /// What serves, as far as it is known. A service that takes another's place says nothing: the other one still serves.
 pub(super) fn facts(seen: &Seen) -> Facts {
-    if seen.not_read || seen.raw["former"].is_object() {
+    if seen.not_read || own(seen).former.is_some() {
         return Facts::new();
     }
     let state = match (seen.exists, seen.attrs.get("deployed")) {
@@ -39,7 +39,8 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     let seen = diff.seen;
     let changed = |field: &str| diff.changes.iter().any(|change| change.field == field);
     let has = |id: &str| seen.ids.get(id).is_some_and(|id| !id.is_empty());
-    let former = seen.raw["former"].is_object();
+    let own = own(seen);
+    let former = own.former.is_some();
     let verb = match (former, seen.exists) {
         (true, _) => Verb::Replace,
         (false, true) => Verb::Update,
@@ -92,10 +93,10 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     let why = if has("version") { differ(&built) } else { "nothing is deployed yet".to_owned() };
     if deploys {
         let source = SOURCE.iter().any(|field| changed(field));
-        if source && text(&seen.raw, "ready_version").is_empty() {
+        if source && own.ready_version.is_empty() {
             add("upload the code", &why, Act::Upload);
         }
-        if text(&seen.raw, "ready_build").is_empty() {
+        if own.ready_build.is_empty() {
             add("build it", &why, Act::Build);
         }
     }
@@ -129,7 +130,7 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     }
     if changed("include_credentials")
         && let Some(step) = steps.iter_mut().find(|step| matches!(step.op.act(), Ok(Act::Settings)))
-        && !seen.raw["others"]["functions"].as_array().is_none_or(Vec::is_empty)
+        && !own.others.functions.is_empty()
     {
         step.danger = Some("other Functions of this service lose the account's own credentials".into());
     }
@@ -154,8 +155,7 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
         };
         steps.push(step);
     }
-    if former {
-        let (name, sid) = (text(&seen.raw["former"], "unique_name"), text(&seen.raw["former"], "service"));
+    if let Some(Former { service: sid, unique_name: name }) = &own.former {
         let op = Op::of(Act::Former { service: sid.to_owned() });
         let mut step = diff.step(verb, Stage::RemoveFunction, "delete the former service", op);
         step.reason =
@@ -169,16 +169,12 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
 /// Variables and packages that somebody put beside ours. Packages of a build of ours are what Twilio made of it; beside
 /// those of other people's Functions nobody can tell whose they are.
 pub(super) fn added(diff: &Diff<'_>) -> Vec<Finding> {
-    let variables =
-        diff.seen.raw["variables"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-    let variables = variables.filter(|name| *name != PREVIOUS);
+    let own = own(diff.seen);
+    let variables = own.variables.keys().map(String::as_str).filter(|name| *name != PREVIOUS);
     let variables = added::since(diff, variables, "variables.", "variables");
     let of_ours = diff.entry.is_none_or(|entry| entry.ids.get("build") == diff.seen.ids.get("build"));
-    let alone = ["functions", "assets"]
-        .iter()
-        .all(|what| diff.seen.raw["others"][what].as_array().is_none_or(Vec::is_empty));
-    let packages = diff.seen.raw["packages"].as_array().into_iter().flatten().filter_map(Json::as_str);
-    let packages = packages.filter(|name| alone && !of_ours && !wire::BY_ITSELF.contains(name));
+    let packages = own.packages.iter().map(String::as_str).filter(|_| own.others.is_empty() && !of_ours);
+    let packages = packages.filter(|name| !wire::BY_ITSELF.contains(name));
     let packages = added::since(diff, packages, "dependencies.", "packages");
     [
         added::told(diff.address, "the Function has variables", &variables, "feedback.function.variables"),
@@ -216,9 +212,7 @@ pub(super) fn removal(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
     let op = Op::of(Act::Delete);
     let mut step = step(address, NAME, Verb::Delete, Stage::RemoveFunction, "delete the service", op);
     step.reason = "it was created by this stack".into();
-    let foreign: Vec<&str> =
-        seen.raw["foreign"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
-    let also = match foreign.as_slice() {
+    let also = match own(seen).foreign.as_slice() {
         [] => String::new(),
         names => format!(", also what others put there: {}", names.join(", ")),
     };
@@ -248,9 +242,9 @@ fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
     }
     let before = entry.restore.get("variables").and_then(Json::as_array);
     let was_there = |key: &str| before.is_none_or(|names| names.iter().any(|name| name == key));
-    let there = seen.raw["variables"].as_object();
+    let own = own(seen);
     for key in entry.fields.keys().filter_map(|field| field.strip_prefix("variables.")) {
-        if there.is_some_and(|there| there.contains_key(key)) && !was_there(key) {
+        if own.variables.contains_key(key) && !was_there(key) {
             let op = Op::of(Act::Forget { key: key.to_owned() });
             let what = format!("remove the variable {key}");
             let mut step = step(address, NAME, Verb::Update, Stage::RemoveFunction, &what, op);

@@ -107,8 +107,23 @@ pub(super) fn addressed(environment: &Json) -> Result<&Json, Failed> {
     Ok(environment)
 }
 
+/// What others have in a build: SIDs of versions, and packages by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Others {
+    pub(super) functions: Vec<String>,
+    pub(super) assets: Vec<String>,
+    dependencies: BTreeMap<String, String>,
+}
+
+impl Others {
+    /// Whether they have deployed nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.functions.is_empty() && self.assets.is_empty()
+    }
+}
+
 /// What of a build belongs to others and goes along with every build of ours.
-pub(super) fn others(build: &Json, function: &str, path: &str) -> Json {
+pub(super) fn others(build: &Json, function: &str, path: &str) -> Others {
     let sids = |key: &str, keep: &dyn Fn(&Json) -> bool| -> Vec<String> {
         let list = build.get(key).and_then(Json::as_array);
         let mut sids: Vec<String> =
@@ -121,9 +136,8 @@ pub(super) fn others(build: &Json, function: &str, path: &str) -> Json {
         text(version, "function_sid") != function && text(version, "path") != path
     });
     let assets = sids("asset_versions", &|asset| text(asset, "path") != path);
-    let none = functions.is_empty() && assets.is_empty();
-    let dependencies = if none { BTreeMap::new() } else { dependencies(build) };
-    json!({ "functions": functions, "assets": assets, "dependencies": dependencies })
+    let others = Others { functions, assets, dependencies: BTreeMap::new() };
+    if others.is_empty() { others } else { Others { dependencies: dependencies(build), ..others } }
 }
 
 /// Packages of a build by name.
@@ -156,21 +170,11 @@ pub(super) fn is_met(name: &str, wanted: &str, there: &str) -> bool {
 }
 
 /// The body of a new build: our version next to those of others.
-pub(super) fn build(service: &str, version: &str, others: &Json, desired: &Attrs) -> Write {
-    let sids = |key: &str| -> Vec<String> {
-        let list = others.get(key).and_then(Json::as_array);
-        list.into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
-    };
+pub(super) fn build(service: &str, version: &str, others: &Others, desired: &Attrs) -> Write {
     let mut pairs = vec![pair("FunctionVersions", version)];
-    pairs.extend(sids("functions").into_iter().map(|sid| pair("FunctionVersions", sid)));
-    pairs.extend(sids("assets").into_iter().map(|sid| pair("AssetVersions", sid)));
-    let mut packages: BTreeMap<String, String> = others
-        .get("dependencies")
-        .and_then(Json::as_object)
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, version)| Some((name.clone(), version.as_str()?.to_owned())))
-        .collect();
+    pairs.extend(others.functions.iter().map(|sid| pair("FunctionVersions", sid)));
+    pairs.extend(others.assets.iter().map(|sid| pair("AssetVersions", sid)));
+    let mut packages = others.dependencies.clone();
     packages.extend(wanted_dependencies(desired));
     let packages: Vec<Json> =
         packages.iter().map(|(name, version)| json!({ "name": name, "version": version })).collect();
@@ -181,26 +185,20 @@ pub(super) fn build(service: &str, version: &str, others: &Json, desired: &Attrs
 
 /// Whether a build holds exactly our version and those of others, with the wanted packages and runtime, and has not
 /// failed.
-pub(super) fn is_wanted(build: &Json, version: &str, others: &Json, desired: &Attrs) -> bool {
+pub(super) fn is_wanted(build: &Json, version: &str, others: &Others, desired: &Attrs) -> bool {
     let sids = |key: &str| -> Vec<&str> {
         let list = build.get(key).and_then(Json::as_array);
         let mut sids: Vec<&str> = list.into_iter().flatten().map(|v| text(v, "sid")).collect();
         sids.sort_unstable();
         sids
     };
-    let wanted = |key: &str, ours: Option<&str>| -> Vec<String> {
-        let list = others.get(key).and_then(Json::as_array);
-        let mut sids: Vec<String> =
-            list.into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect();
-        sids.extend(ours.map(str::to_owned));
-        sids.sort_unstable();
-        sids
-    };
+    let mut functions: Vec<&str> = others.functions.iter().map(String::as_str).chain([version]).collect();
+    functions.sort_unstable();
     let there = dependencies(build);
     matches!(text(build, "status"), "completed" | "building")
         && text(build, "runtime") == desired.get("runtime").and_then(Value::as_str).unwrap_or_default()
-        && sids("function_versions") == wanted("functions", Some(version))
-        && sids("asset_versions") == wanted("assets", None)
+        && sids("function_versions") == functions
+        && sids("asset_versions") == others.assets
         && wanted_dependencies(desired)
             .iter()
             .all(|(name, version)| there.get(name).is_some_and(|there| is_met(name, version, there)))
@@ -263,8 +261,8 @@ mod tests {
     #[test]
     fn what_others_deployed_goes_along() {
         let theirs = others(&live(), "ZH1", "/auth0-logs");
-        assert_eq!(theirs["functions"], json!(["ZN2", "ZN3"]));
-        assert_eq!(theirs["assets"], json!(["ZN9"]));
+        assert_eq!(theirs.functions, ["ZN2", "ZN3"]);
+        assert_eq!(theirs.assets, ["ZN9"]);
         let Body::Form(pairs) = build("ZS1", "ZN7", &theirs, &desired()).body else { panic!("a form") };
         let all = |name: &str| -> Vec<&str> {
             pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
@@ -283,7 +281,7 @@ mod tests {
         alone["asset_versions"] = json!([]);
         alone["function_versions"] = json!([live()["function_versions"][1]]);
         let theirs = others(&alone, "ZH1", "/auth0-logs");
-        assert_eq!(theirs, json!({ "functions": [], "assets": [], "dependencies": {} }));
+        assert_eq!(theirs, Others::default());
     }
 
     #[test]

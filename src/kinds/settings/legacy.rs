@@ -2,7 +2,7 @@
 //!
 //! With the unified experience on, all of these calls answer 403, whatever the scopes.
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::{Before, SETTING, Setting, known};
 use crate::diag::{Problem, codes};
@@ -179,7 +179,7 @@ pub(super) async fn locked(
         return Err(failed);
     }
     let Some(want) = want else { return Ok(Seen::default()) };
-    let mut seen = Seen { exists: true, attrs: want.desired.clone(), raw: Json::Null, ..Seen::default() };
+    let mut seen = Seen { exists: true, attrs: want.desired.clone(), ..Seen::default() };
     seen.finding(
         address,
         Level::Blocker,

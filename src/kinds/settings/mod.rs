@@ -351,6 +351,10 @@ impl Setting {
     }
 }
 
+/// Every factor of the tenant, by its name there: whether it is on.
+#[derive(Clone, Default)]
+struct Factors(Vec<(String, Option<bool>)>);
+
 impl Kind for Setting {
     fn name(&self) -> &'static str {
         self.name
@@ -388,7 +392,9 @@ impl Kind for Setting {
             let mut seen = Seen { exists: true, attrs, ..Seen::default() };
             if self.name == MFA_FACTOR.name {
                 // Factors that the manifest leaves alone count too when it is asked whether anybody is locked out.
-                seen.raw = json!({ "factors": *reply });
+                let factor = |one: &Json| (text(one, "name").to_owned(), one["enabled"].as_bool());
+                let all = reply.as_array().into_iter().flatten().map(factor).collect();
+                seen.keep(|own: &mut Factors| own.0 = all);
             }
             if self.name == UNIFIED_PHONE.name && matches!(seen.attrs.get("enabled"), Some(Value::Unknown(_)))
             {
@@ -506,10 +512,10 @@ impl Kind for Setting {
     }
 
     fn facts(&self, address: &str, seen: &Seen) -> Facts {
-        let all = seen.raw.get("factors").and_then(Json::as_array);
-        let factor = |one: &Json| Fact::Factor(text(one, "name").into(), one["enabled"].as_bool());
+        let all = seen.own::<Factors>().unwrap_or_default();
+        let factor = |(name, on): &(String, Option<bool>)| Fact::Factor(name.as_str().into(), *on);
         let own = self.fact.map(|(field, says)| says(address, &known(&seen.attrs, field)));
-        all.into_iter().flatten().map(factor).chain(own).collect()
+        all.0.iter().map(factor).chain(own).collect()
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
