@@ -262,7 +262,7 @@ fn the_limit_of_the_plan_is_explained() {
     assert!(
         matches!(&outcome.ended, Ended::Failed(text) if text.contains("plan allows no further log stream"))
     );
-    // The refusal is reported for that stream only, and the apply succeeds once the tenant's plan allows more streams.
+    // The next apply succeeds as soon as the tenant's plan allows more streams.
     bed.with_twin(|twin| twin.options.log_stream_limit = None);
     bed.applied();
     assert!(bed.observe().plan.is_empty());
