@@ -1,5 +1,5 @@
-//! Tests of failures: kills, interrupts, faults, rivals, lost ledgers, and tenants that answer differently. The laws
-//! are checked after every request, on the twin's own world.
+//! Tests of failures: kills, interrupts, faults, rivals, lost ledgers, and tenants that answer differently. Checks of
+//! the laws read the twin's own world after every request.
 
 mod added;
 pub mod bench;

@@ -32,16 +32,16 @@ const ALL: [(&str, &str); 4] = [
     ("howto-2023.yaml", HOWTO),
 ];
 
-/// A bed with a value for every variable that the manifest names.
+/// A bed whose environment has a value for every variable of the manifest.
 fn bed(text: &str) -> Bed {
     Bed::new(valid(text, &[]))
 }
 
-/// Asserts what must hold at every moment, even in the middle of a run that is never resumed.
+/// Asserts what must hold at every moment, even if the run is never resumed.
 fn nobody_is_harmed(bed: &Bed, story: &str) {
     bed.with_twin(|twin| {
         assert!(!locked_out(&twin.world, DOMAIN), "{story}: locked out");
-        // Switched on without a message type is the state between two requests: nothing is sent, and nothing fails.
+        // A factor without a message type is the state between two requests: nothing is sent, and nothing fails.
         let problems = phone_problems(&twin.world, DOMAIN);
         let harm: Vec<&PhoneProblem> =
             problems.iter().filter(|problem| **problem != PhoneProblem::NoMessageTypes).collect();
@@ -130,8 +130,8 @@ fn a_killed_destroy_is_finished_by_the_next() {
             nobody_is_harmed(&bed, &story);
             bed.stack.in_process.advance_ms(3_600_000);
             bed.destroyed();
-            // The run was killed before it returned the lease, and nothing was left to do: the next apply takes the
-            // idle lease.
+            // The run was killed before it released the lease, and nothing else was left to do. The next apply with
+            // work takes such a lease.
             bed.with_twin(|twin| {
                 let account = twin.world.account_mut(crate::support::ACCOUNT);
                 account.serverless_services.retain(|s| !s.unique_name.starts_with("lockstep-lease-"));

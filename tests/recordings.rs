@@ -51,7 +51,7 @@ fn recordings_of_all_three_forms_match() {
     assert_eq!((used.total, used.matched, used.equal), (15, 15, 15), "{text}");
     let served = report.sum(used::Group::Served);
     assert_eq!((served.total, served.matched, served.equal), (3, 3, 3), "{text}");
-    // One exchange on an endpoint that the twin does not have counts as a failure.
+    // An exchange on an endpoint that the twin does not have counts as a failure.
     assert_eq!(report.mismatches.len(), 1, "{text}");
     let rows = report.json()["rows"].as_array().cloned().unwrap_or_default();
     let sum: u64 = rows.iter().filter_map(|row| row["total"].as_u64()).sum();

@@ -1,4 +1,4 @@
-// Auth0's own SDK against the twin.
+// Tests the twin with Auth0's own SDK.
 import { ManagementClient } from 'auth0';
 import { CLIENT, DOMAIN, main, refused, same, throughProxy, truth, until } from './lib.mjs';
 
@@ -117,7 +117,7 @@ await main('auth0 7.1.0', async () => {
   same('an application', (await auth0.clients.get(app.client_id)).name, 'Sample');
   await auth0.clients.delete(app.client_id);
 
-  // Clean up, in the order that keeps logins working.
+  // Cleans up, in the order that keeps logins working.
   await auth0.guardian.factors.set('sms', { enabled: false });
   await providers.delete(provider.id);
   await auth0.actions.triggers.bindings.updateMany('custom-phone-provider', { bindings: [] });

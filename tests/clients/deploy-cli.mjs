@@ -1,5 +1,5 @@
-// Auth0's Deploy CLI exports a tenant, imports a changed one, and exports that again: its command line, its own
-// settings, nothing patched.
+// Tests the twin with Auth0's unpatched Deploy CLI, by its command line and settings: it exports a tenant, imports a
+// changed one, and exports that again.
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -62,8 +62,8 @@ await main('auth0-deploy-cli 8.44.0', async () => {
       branding: { colors: { primary: '#0059d6' } },
     };
     const input = join(place, 'tenant.yaml');
-    // On a tenant with the unified phone experience the CLI's own order (message types before the provider) is refused
-    // the first time, so the provider comes first, and before that the Action that it needs.
+    // On a tenant with the unified phone experience the first run in the CLI's own order (message types before the
+    // provider) is refused. The provider therefore comes first, and before it the Action that it needs.
     const { phoneProviders, guardianPhoneFactorMessageTypes, ...first } = wanted;
     for (const step of [first, { ...first, phoneProviders }, wanted]) {
       await writeFile(input, yaml.dump(step));
@@ -81,13 +81,13 @@ await main('auth0-deploy-cli 8.44.0', async () => {
     same('stream', full.logStreams.map((one) => [one.name, one.status]), [['feedback', 'active']]);
     same('settings', full.tenant.friendly_name, 'Acme Deploy');
 
-    // Once more: what is there is changed, not made twice.
+    // A second import changes what exists and makes nothing twice.
     await cli('import', '--input_file', input);
     const again = await dump('again');
     same('still two Actions', again.actions.length, 2);
     same('still one stream', again.logStreams.length, 1);
 
-    // And away with it: the CLI deletes what the file does not have.
+    // Then the CLI deletes what the file no longer has.
     await writeFile(input, yaml.dump({
       guardianPolicies: { policies: [] }, triggers: { 'post-login': [] }, logStreams: [],
       guardianFactors: empty.guardianFactors, phoneProviders: [], actions: [],

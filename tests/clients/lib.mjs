@@ -1,8 +1,8 @@
-// What the client scripts share: where the twin is, counted checks, a wait with an end.
+// Shared by the client scripts: the address of the twin, counted checks, a wait with an end.
 import { readFileSync } from 'node:fs';
 import { ProxyAgent, setGlobalDispatcher } from 'undici';
 
-/** Who the clients are. All made up. */
+/** The clients' credentials, all made up. */
 export const DOMAIN = 'acme-clients.eu.auth0.com';
 export const CLIENT = { id: 'client-id-of-the-tests', secret: 'Client-Secret-Of-The-Tests' };
 export const ACCOUNT = 'AC00000000000000000000000000c11e47';
@@ -13,13 +13,13 @@ if (!proxy || !process.env.NODE_EXTRA_CA_CERTS) {
   throw new Error('start this through run.mjs: HTTPS_PROXY and NODE_EXTRA_CA_CERTS are missing');
 }
 
-/** Node's own fetch knows no proxy variable before version 24; this is the usual way around. */
+/** Before version 24 Node's own fetch reads no proxy variable; this dispatcher is the usual remedy. */
 export const throughProxy = () =>
   setGlobalDispatcher(new ProxyAgent({ uri: proxy, requestTls: { ca: readFileSync(process.env.NODE_EXTRA_CA_CERTS) } }));
 
 let checks = 0;
 
-/** One check; shows both sides when they differ. */
+/** Makes one check, and shows both sides if they differ. */
 export function same(what, seen, wanted) {
   checks += 1;
   const [a, b] = [JSON.stringify(seen), JSON.stringify(wanted)];
@@ -31,7 +31,7 @@ export function truth(what, value) {
   if (!value) throw new Error(`${what}: does not hold`);
 }
 
-/** Expects a refusal with that status, and answers the error. */
+/** Expects a refusal with that status, and returns the error. */
 export async function refused(what, status, call) {
   checks += 1;
   let result;
@@ -45,7 +45,7 @@ export async function refused(what, status, call) {
   throw new Error(`${what}: was not refused: ${JSON.stringify(result)}`);
 }
 
-/** Asks until the answer is right, for at most thirty seconds. */
+/** Repeats a question until the answer is right, for at most thirty seconds. */
 export async function until(what, ask, right) {
   checks += 1;
   const end = Date.now() + 30_000;

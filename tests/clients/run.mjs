@@ -1,4 +1,4 @@
-// Starts the twin, lets every client script go against it, stops it, and prints the counts.
+// Starts the twin, runs every client script against it, stops it, and prints the counts.
 //
 //   node run.mjs PATH-OF-LOCKSTEP [SCRIPT …]
 import { spawn } from 'node:child_process';
@@ -33,7 +33,7 @@ try {
     });
   });
   const proxy = `http://127.0.0.1:${port}`;
-  // Of the variables, `HTTP_PROXY` is the one that Twilio's libraries read; it stands for https hosts too.
+  // Twilio's libraries read only the variable `HTTP_PROXY`, and use it for https hosts too.
   const env = { ...process.env, HTTPS_PROXY: proxy, HTTP_PROXY: proxy, NODE_EXTRA_CA_CERTS: ca };
   for (const name of ['NO_PROXY', 'no_proxy', 'https_proxy', 'http_proxy', 'ALL_PROXY', 'all_proxy']) delete env[name];
   const count = async () => (await readFile(log, 'utf8')).split('\n').filter(Boolean).length;

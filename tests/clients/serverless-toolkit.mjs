@@ -1,4 +1,5 @@
-// Twilio's deploy toolkit puts a Function into the twin: upload, build, wait, variables, deployment; then again.
+// Tests the twin with Twilio's deploy toolkit, which puts a Function into it (upload, build, wait, variables,
+// deployment), twice.
 import { TwilioServerlessApiClient } from '@twilio-labs/serverless-api';
 import { ACCOUNT, TOKEN, main, same, truth } from './lib.mjs';
 

@@ -1,4 +1,4 @@
-// Twilio's helper library against the twin, with its fixed https hosts.
+// Tests the twin with Twilio's helper library and its fixed https hosts.
 import twilio from 'twilio';
 import { ACCOUNT, TOKEN, main, refused, same, truth } from './lib.mjs';
 
@@ -87,7 +87,7 @@ await main('twilio 6.2.0', async () => {
   truth('removed', await serverless.services(base.sid).remove());
   await refused('gone', 404, () => serverless.services(base.sid).fetch());
 
-  // Keys: made by the account's token; shown once; refused when deleted.
+  // Keys: made with the account's token, shown once, refused after their deletion.
   const key = await client.iam.v1.newApiKey.create({ accountSid: ACCOUNT, friendlyName: 'sender' });
   truth('a secret, once', key.secret.length > 8);
   const byKey = twilio(key.sid, key.secret, { accountSid: ACCOUNT });
@@ -95,7 +95,7 @@ await main('twilio 6.2.0', async () => {
   truth('removed', await client.iam.v1.apiKey(key.sid).remove());
   await refused('a deleted key', 401, () => byKey.verify.v2.services(service.sid).fetch());
 
-  // Errors, and the end of it.
+  // Errors, and the end of the script.
   for (const found of await verify.services.list()) truth('removed', await verify.services(found.sid).remove());
   const gone = await refused('gone', 404, () => one.fetch());
   same('vendor code', gone.code, 20404);

@@ -1,4 +1,4 @@
-//! Auth0: against our own table.
+//! Contract tests for Auth0, against our own table.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -21,13 +21,13 @@ pub fn takes(host: &str) -> bool {
     !host.ends_with(".twilio.com")
 }
 
-/// All runs, made once for the tests that look at them.
+/// The traffic of all runs, made once for the tests that need it.
 fn traffic() -> &'static Tally {
     static TRAFFIC: OnceLock<Tally> = OnceLock::new();
     TRAFFIC.get_or_init(|| everything(&contract, takes))
 }
 
-/// The recordings are counted on the endpoints in use, and which those are is what the engine sends, not an opinion.
+/// The endpoints in use are those that the engine calls. The replay of recordings counts by this list.
 #[test]
 fn the_endpoints_in_use_of_the_recordings_are_those_that_the_engine_calls() {
     let sent: BTreeSet<String> = traffic()
@@ -40,7 +40,7 @@ fn the_endpoints_in_use_of_the_recordings_are_those_that_the_engine_calls() {
     assert_eq!(used, sent, "left: the table, right: the traffic");
 }
 
-/// The traffic would miss a call that none of its runs makes, so the paths that the code names are looked at as well.
+/// The traffic lacks calls that none of its runs makes, so this test looks at the paths in the code as well.
 #[test]
 fn every_path_that_the_engine_names_is_in_use() {
     let used: Vec<String> =
@@ -56,7 +56,7 @@ fn every_path_that_the_engine_names_is_in_use() {
     assert!(named.len() > 15, "the paths were not found: {named:?}");
 }
 
-/// Paths below `/api/v2` in the texts of a source, also behind a constant of the same file; tests are left out.
+/// Paths below `/api/v2` in the texts of a source, including those behind a constant of the same file; without tests.
 fn paths_named_by(source: &str) -> BTreeSet<String> {
     const BASE: &str = "/api/v2";
     let source = source.split("\n#[cfg(test)]").next().unwrap_or_default();
@@ -76,7 +76,7 @@ fn paths_named_by(source: &str) -> BTreeSet<String> {
     code().flat_map(texts).filter_map(whole).collect()
 }
 
-/// `/log-streams/{}` with the placeholder that the table has.
+/// A path such as `/log-streams/{}` with the placeholder of the table.
 fn template(path: &str) -> String {
     let segments = path.split('/').map(|segment| match (segment.starts_with('{'), path) {
         (false, _) => segment,
@@ -112,8 +112,8 @@ fn the_simulator_keeps_to_the_table_of_auth0() {
     toured.demand_agreement("Auth0");
 }
 
-/// The table itself, against exchanges recorded by others: `LOCKSTEP_RECORDED` is a folder of JSON files, each with
-/// `exchanges` of `request` (method, path, body) and `response` (status, body).
+/// Checks the table itself against exchanges that others recorded. `LOCKSTEP_RECORDED` is a folder of JSON files, each
+/// with `exchanges` of `request` (method, path, body) and `response` (status, body).
 #[test]
 #[ignore = "needs recorded exchanges: LOCKSTEP_RECORDED=folder"]
 fn recorded_exchanges_agree_with_the_table_of_auth0() {
@@ -144,8 +144,8 @@ fn recorded_exchanges_agree_with_the_table_of_auth0() {
             let reply = ApiReply { status, headers, body: body(&answered["body"]) };
             contract.reply(&request, &Answer::Reply(reply), &mut tally);
             compared += 1;
-            // A request of another client that was taken has to be right, but for the settings: they are many, and
-            // the table has only those of ours.
+            // A request of another client that the API accepted has to fit the table. The tenant settings are an
+            // exception: there are many, and the table has only those that we use.
             let (name, findings) = contract.request_findings(&request);
             if status < 300 && !findings.is_empty() {
                 odd.push(format!("{name}: {findings:?}"));

@@ -1,12 +1,12 @@
-//! What may be asked and answered: calls by method, host and path template, read from a vendor's OpenAPI description
-//! or from a table of ours, and the comparison of real traffic with them.
+//! The calls of an API by method, host and path template, read from a vendor's OpenAPI description or from a table of
+//! ours, and the comparison of real traffic with them.
 //!
-//! A table of ours is YAML. `calls` maps `METHOD /path/{name}` (with the host before the path where it is not the
-//! tenant's) to `path`, `query`, `body`, `form` or `multipart`, `replies` and `refusals`; `schemas` names schemas.
-//! Where a schema is expected, `text` is the schema of that name and `text?` is it or null, `[x]` is a list of `x`, and
-//! an object lists its properties, those that must be there with a `!` behind the name. Anything else begins with
-//! `is:`; see [`expand`]. Objects take no keys but their own. `mark` repeats how well the call is known, in the letters
-//! of the notes it was written from: R recorded, D documented, S from the published types, C from clients' code,
+//! A table of ours is YAML. `calls` maps `METHOD /path/{name}` to `path`, `query`, `body`, `form` or `multipart`,
+//! `replies` and `refusals`; the host stands before the path if it is not the tenant's. `schemas` names schemas. Where
+//! a schema is expected, `text` is the schema of that name, `text?` is that schema or null, and `[x]` is a list of `x`.
+//! An object lists its properties; those that are required have a `!` after the name, and an object accepts no others.
+//! Anything else begins with `is:`; see [`expand`]. `mark` says how well the call is known, with the letters of the
+//! notes from which the table was written: R recorded, D documented, S from the published types, C from clients' code,
 //! I inferred.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,20 +44,20 @@ pub struct Payload {
 
 /// One call.
 pub struct Call {
-    /// `POST verify.twilio.com/v2/Services`; without a host for a tenant's own.
+    /// Such as `POST verify.twilio.com/v2/Services`; without a host for a call of a tenant.
     pub name: String,
     method: String,
     host: Option<String>,
     template: String,
     path: BTreeMap<String, Json>,
-    /// Schema, and whether it has to be there.
+    /// Schema, and whether the parameter is required.
     query: BTreeMap<String, (Json, bool)>,
     pub body: Option<Payload>,
     /// Body by status; `None` for no body.
     replies: BTreeMap<u16, Option<Json>>,
-    /// Statuses of refusals; any when nothing is known.
+    /// Statuses of refusals. `None`: they are not known, and any is accepted.
     refusals: Option<BTreeSet<u16>>,
-    /// Nothing, or an empty object, is said of what was never set.
+    /// For a setting that was never made, the reply may have no content or an empty object.
     never_set: bool,
     root: Rc<Json>,
     shown: Rules,
@@ -89,29 +89,29 @@ pub struct Contract {
     pub calls: Vec<Call>,
     pub exceptions: Vec<Exception>,
     pub never_sent: Vec<Exception>,
-    /// Calls of ours that no run makes.
+    /// Our calls that no run makes.
     not_called: Vec<Exception>,
-    /// What every refusal looks like.
+    /// The schema of every refusal.
     refusal: Json,
-    /// What the simulator takes although we never send it.
+    /// What the simulator accepts although we never send it.
     pub lenient: Vec<Exception>,
     /// Form fields that an empty value clears, whatever their pattern: call and name.
     may_be_empty: Vec<Exception>,
     root: Rc<Json>,
 }
 
-/// What came of a comparison. Tallies of several runs add up.
+/// The result of a comparison. The tallies of several runs can be added.
 #[derive(Default)]
 pub struct Tally {
     pub requests: usize,
     pub replies: usize,
-    /// Parameters, fields and members of replies that were compared.
+    /// Number of parameters, fields and members of replies that were compared.
     pub values: usize,
-    /// By name of the call: places of parameters that were sent.
+    /// Places of the parameters that were sent, by name of the call.
     pub sent: BTreeMap<String, BTreeSet<String>>,
     /// Statuses by name of the call.
     pub answered: BTreeMap<String, BTreeSet<u16>>,
-    /// Mismatches with how often they were seen.
+    /// Mismatches, and how often each was seen.
     pub findings: BTreeMap<String, usize>,
     used: BTreeSet<usize>,
 }
@@ -130,9 +130,9 @@ fn text(json: &Json, key: &str) -> String {
     json[key].as_str().unwrap_or_default().to_owned()
 }
 
-/// The schema that an expression of our tables stands for. After `is:` stands `text`, `integer`, `number`, `boolean`,
-/// `any`, `object`, `list`, `map`, `enum`, `one_of` or `any_of`; `of:` holds what they are made of, and the other keys
-/// are those of a schema.
+/// The schema that an expression of our tables stands for. After `is:` comes `text`, `integer`, `number`, `boolean`,
+/// `any`, `object`, `list`, `map`, `enum`, `one_of` or `any_of`. `of:` has their parts, and the other keys are those of
+/// a schema.
 fn expand(expression: &Json) -> Json {
     match expression {
         Json::String(name) => match name.strip_suffix('?') {
@@ -202,7 +202,7 @@ impl Contract {
     /// Adds a table of ours.
     ///
     /// # Panics
-    /// When the table is not of the form described above.
+    /// When the table does not have the form described above.
     pub fn table(mut self, yaml: &str) -> Contract {
         let table: Json = serde_yaml::from_str(yaml).expect("the table is YAML");
         let schemas = table["schemas"].as_object().into_iter().flatten();
@@ -231,10 +231,10 @@ impl Contract {
         self
     }
 
-    /// Adds a vendor's description. `host` is left out of nothing: every server of it has one.
+    /// Adds a vendor's description. Every path of it has a server, and so every call has a host.
     ///
     /// # Panics
-    /// When it holds what is not understood.
+    /// When the description has a part that is not understood.
     pub fn description(mut self, description: Json) -> Contract {
         let root = Rc::new(description);
         for (template, item) in root["paths"].as_object().expect("a description has paths") {
@@ -250,7 +250,8 @@ impl Contract {
         self
     }
 
-    /// The call that a request makes; the one with the fewest braces when several fit.
+    /// The call of a request, and the values of the placeholders in its path. If several calls fit, the one with the
+    /// fewest placeholders.
     pub fn find(&self, request: &ApiRequest) -> Option<(&Call, Vec<String>)> {
         let target = Target::parse(&request.path)?;
         let mut fitting: Vec<(&Call, Vec<String>)> = self
@@ -267,14 +268,15 @@ impl Contract {
         (!fitting.is_empty()).then(|| fitting.remove(0))
     }
 
-    /// What is wrong with a request, and with which call; without touching a tally.
+    /// The call of a request, and its mismatches. No tally is changed.
     pub fn request_findings(&self, request: &ApiRequest) -> (String, Vec<Finding>) {
         let mut seen = Seen::default();
         let name = self.compare_request(request, &mut seen);
         (name, seen.findings)
     }
 
-    /// Compares one exchange. An answer that never came, or that no server of the vendor's gave, is not compared.
+    /// Compares one exchange. An answer that never came, or that did not come from the vendor's server, is not
+    /// compared.
     pub fn exchange(&self, request: &ApiRequest, answer: &Answer, tally: &mut Tally) {
         let mut seen = Seen::default();
         let name = self.compare_request(request, &mut seen);
@@ -285,7 +287,7 @@ impl Contract {
         self.reply(request, answer, tally);
     }
 
-    /// Compares the answer alone: to a request that is wrong on purpose.
+    /// Compares the answer alone, for a request that is wrong on purpose.
     pub fn reply(&self, request: &ApiRequest, answer: &Answer, tally: &mut Tally) {
         let (Answer::Reply(reply), Some((call, _))) = (answer, self.find(request)) else { return };
         if reply.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
@@ -299,7 +301,7 @@ impl Contract {
         self.note(&call.name, &format!("reply {}", reply.status), seen.findings, tally);
     }
 
-    /// Whether the simulator may take a request that is wrong in that place, and why.
+    /// The number of the exception, if the simulator may accept a request that is wrong in that place.
     pub fn lenient(&self, call: &str, place: &str) -> Option<usize> {
         self.lenient.iter().position(|one| like(&one.call, call) && like(&one.place, place))
     }
@@ -413,8 +415,8 @@ impl Contract {
         }
     }
 
-    /// A form as an object: repeated names are lists, texts become what their schemas say, fields that hold JSON are
-    /// compared with what they should hold.
+    /// A form as an object: repeated names become lists, texts get the types of their schemas, and fields that hold
+    /// JSON are compared with their own schema.
     fn form(&self, call: &Call, schema: &Json, pairs: &[(String, String)], seen: &mut Seen) -> Json {
         let schemas = call.schemas();
         let mut body = Map::new();
@@ -428,7 +430,7 @@ impl Contract {
             }
             if let Some(inner) = field.get("x-json") {
                 match serde_json::from_str::<Json>(value) {
-                    // Such a schema is ours, and so are the names in it.
+                    // Such a schema is ours, and so are its names.
                     Ok(json) => {
                         let ours = Schemas { root: &self.root, rules: OURS };
                         seen.take(&format!("{name}:"), ours.check(inner, &json));
@@ -491,7 +493,7 @@ impl Contract {
         }
     }
 
-    /// Parameters of the calls in use that were never sent and have no entry saying why, and entries without a use.
+    /// Parameters of the calls in use that were never sent and have no exception, and exceptions that are not needed.
     pub fn gaps(&self, tally: &Tally) -> Vec<String> {
         let mut gaps = Vec::new();
         let mut needed = BTreeSet::new();
@@ -516,8 +518,8 @@ impl Contract {
         gaps
     }
 
-    /// Calls that no run made and that have no entry saying why, and entries without a use. For a table that has
-    /// nothing but what one of the two sides speaks.
+    /// Calls that no run made and that have no exception, and exceptions that are not needed. For a table whose calls
+    /// are all made or served by us.
     pub fn silent(&self, tally: &Tally) -> Vec<String> {
         let mut needed = BTreeSet::new();
         let mut silent = Vec::new();
@@ -539,7 +541,7 @@ impl Contract {
         idle.map(|(_, one)| format!("{} `{}` {}: {}", one.call, one.place, one.broken, one.reason)).collect()
     }
 
-    /// How many parameters the calls in use have, and how many of them are never sent.
+    /// Number of parameters of the calls in use, and number of those that are never sent.
     pub fn coverage(&self, tally: &Tally) -> (usize, usize) {
         let used = self.calls.iter().filter(|call| tally.sent.contains_key(&call.name));
         used.fold((0, 0), |(all, omitted), call| {
@@ -550,7 +552,7 @@ impl Contract {
     }
 }
 
-/// Names and schemas of the braces of a template, in order.
+/// Names and schemas of the placeholders of a template, in order.
 fn in_template(call: &Call) -> impl Iterator<Item = (&str, &Json)> {
     call.template.split('/').filter_map(|part| {
         let name = part.strip_prefix('{')?.split_once('}')?.0;
@@ -568,7 +570,7 @@ fn parameters(call: &Call) -> BTreeSet<String> {
 }
 
 impl Tally {
-    /// Adds what another run found.
+    /// Adds the tally of another run.
     pub fn add(&mut self, other: Tally) {
         self.requests += other.requests;
         self.replies += other.replies;
@@ -585,7 +587,7 @@ impl Tally {
         self.used.extend(other.used);
     }
 
-    /// One line of numbers.
+    /// The numbers in one line.
     pub fn line(&self) -> String {
         format!(
             "{} requests and {} replies of {} calls, {} values",
@@ -596,8 +598,10 @@ impl Tally {
         )
     }
 
+    /// Checks that all exchanges agree with the contract.
+    ///
     /// # Panics
-    /// With every mismatch.
+    /// When there is a mismatch, or when nothing was compared.
     pub fn demand_agreement(&self) {
         let told: Vec<String> =
             self.findings.iter().map(|(told, count)| format!("{told}, {count} times")).collect();
@@ -617,7 +621,7 @@ impl Seen {
         self.findings.push(Finding { place: place.to_owned(), broken, what: what.to_owned() });
     }
 
-    /// Findings about one parameter.
+    /// Adds the mismatches of one parameter.
     fn take(&mut self, place: &str, findings: Vec<Finding>) {
         self.places.insert(place.to_owned());
         self.findings.extend(findings.into_iter().map(|mut finding| {
@@ -627,7 +631,8 @@ impl Seen {
     }
 }
 
-/// The value that a text of a path, a query or a form stands for; a text that does not fit stays text, and is found.
+/// The value of a text in a path, a query or a form, in the type of its schema. A text that does not fit stays a text,
+/// and the comparison reports it.
 fn typed(schemas: Schemas, schema: &Json, text: &str) -> Json {
     let wanted = schemas.resolve(schema).and_then(|schema| schema["type"].as_str().map(str::to_owned));
     match wanted.as_deref() {
@@ -721,7 +726,7 @@ fn described_call(host: &str, template: &str, method: &str, operation: &Json, ro
         assert_eq!(content.len(), 1, "{name}");
         let kind = kind.unwrap_or_else(|| panic!("{name}: the content type is not understood"));
         let schema = one["schema"].clone();
-        // A form without a field that has to be there may be empty.
+        // A form without required fields may be empty.
         let required = schema["required"].as_array().is_some_and(|list| !list.is_empty());
         Payload { kinds: vec![kind], schema, required }
     });

@@ -1,5 +1,5 @@
-//! The comparison itself: it finds every kind of mistake, in requests and in replies, and it notices when a list of
-//! exceptions is no longer true.
+//! Tests of the comparison itself: it finds every kind of mistake in requests and replies, and it notices when an
+//! exception is no longer needed.
 
 use lockstep::model::api::{Answer, ApiReply, ApiRequest, Method};
 use serde_json::{Value as Json, json};
@@ -55,7 +55,7 @@ fn contract() -> Contract {
     Contract::default().table(TABLE)
 }
 
-/// Place and rule of every mismatch of a request.
+/// Place and broken rule of every mismatch of a request.
 fn request_rules(request: &ApiRequest) -> Vec<String> {
     let (_, findings) = contract().request_findings(request);
     findings.iter().map(|finding| format!("{} {}", finding.place, finding.broken.name())).collect()
@@ -209,7 +209,7 @@ fn lists_of_exceptions_stay_true() {
     );
 }
 
-/// A table that says something the reader would pass over does not load.
+/// A table with a part that the reader would ignore does not load.
 #[test]
 fn a_table_is_read_strictly() {
     for wrong in [

@@ -1,29 +1,28 @@
 //! Checks a JSON value against a schema of OpenAPI 3.0 ("OpenAPI Specification 3.0.3", schema object), as far as the
-//! published descriptions and our own use it. A keyword, a format or a pattern that it does not understand is a
-//! finding of its own: nothing passes because nobody looked.
+//! published descriptions and our own tables use it. An unknown keyword, format or pattern is a finding, so that
+//! nothing passes unchecked.
 //!
-//! Two rules are stricter than the specification, because the vendors' descriptions are written loosely: see
-//! [`Rules`].
+//! Two rules are stricter than the specification, because the vendors' descriptions are written loosely: see [`Rules`].
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value as Json};
 
-/// What a schema that is silent means.
+/// The meaning of a schema that does not say these things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// An object with `properties` and without `additionalProperties` takes no other keys.
+    /// An object with `properties` and without `additionalProperties` accepts no other keys.
     pub closed: bool,
-    /// Every property has to be there, not only those of `required`.
+    /// Every property is required, not only those of `required`.
     pub complete: bool,
 }
 
-/// What our own tables mean: they say themselves what is required.
+/// The rules of our own tables, which say themselves what is required.
 pub const OURS: Rules = Rules { closed: true, complete: false };
-/// What a vendor's description of a reply means: the vendor shows every property, unset ones as null.
+/// The rules of a vendor's description of a reply: the vendor shows every property, and unset ones as null.
 pub const SHOWN: Rules = Rules { closed: true, complete: true };
 
-/// Which rule a value breaks; data about exceptions names these.
+/// The rule that a value breaks. Exceptions name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Broken {
     Type,
@@ -54,7 +53,7 @@ impl Broken {
     }
 }
 
-/// One mismatch. `place` is `bindings[].ref.type`: indices are left out, so that equal mistakes are equal.
+/// One mismatch. `place` has the form `bindings[].ref.type`, without indices, so that equal mistakes are equal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     pub place: String,
@@ -62,7 +61,7 @@ pub struct Finding {
     pub what: String,
 }
 
-/// Words that say nothing about a value.
+/// Keywords that say nothing about a value.
 const NOTES: &[&str] = &["description", "title", "example", "examples", "default", "deprecated", "readOnly"];
 const KNOWN: &[&str] = &[
     "$ref",
@@ -88,7 +87,7 @@ const KNOWN: &[&str] = &[
     "anyOf",
 ];
 
-/// A document with schemas in it, and how it is meant.
+/// A document with schemas in it, and the rules for reading it.
 #[derive(Clone, Copy)]
 pub struct Schemas<'a> {
     pub root: &'a Json,
@@ -102,7 +101,7 @@ impl<'a> Schemas<'a> {
         found
     }
 
-    /// The schema behind references; a cycle or a dead end is `None`.
+    /// The schema behind references; `None` for a cycle or a reference to nothing.
     pub fn resolve<'b>(self, schema: &'b Json) -> Option<&'b Json>
     where
         'a: 'b,
@@ -261,7 +260,7 @@ impl<'a> Schemas<'a> {
                 .collect();
             let matching = results.iter().filter(|result| result.is_empty()).count();
             if matching == 0 {
-                // The part that comes nearest explains best.
+                // The part with the fewest mismatches explains best.
                 let nearest = results.into_iter().min_by_key(Vec::len).unwrap_or_default();
                 let what = format!("none of the {} forms fits", parts.len());
                 found.push(Finding { place: place.to_owned(), broken: Broken::NoMatch, what });
@@ -273,7 +272,7 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    /// Every place of a schema that holds a value of its own: `sink.httpEndpoint`, `secrets[].name`.
+    /// Every place of a schema that has a value of its own, such as `sink.httpEndpoint` or `secrets[].name`.
     pub fn leaves(self, schema: &Json) -> BTreeSet<String> {
         let mut out = BTreeSet::new();
         self.walk(schema, "", 0, &mut out);
@@ -310,7 +309,7 @@ fn unknown(place: String) -> Finding {
     Finding { place, broken: Broken::Unknown, what: "is not in the schema".into() }
 }
 
-/// The places of a value in the form of [`Schemas::leaves`], inner ones with all that contain them.
+/// The places of a value in the form of [`Schemas::leaves`], together with every place that contains one.
 pub fn places(value: &Json) -> BTreeSet<String> {
     fn walk(value: &Json, place: &str, out: &mut BTreeSet<String>) {
         out.insert(place.to_owned());
@@ -397,7 +396,7 @@ fn is_uri(value: &Json) -> bool {
         && text.chars().all(|letter| letter.is_ascii_graphic())
 }
 
-/// One step of a pattern: the characters it takes, as ranges, and how many of them.
+/// One step of a pattern: the accepted characters as ranges, and how many of them.
 struct Piece {
     ranges: Vec<(char, char)>,
     inverted: bool,
@@ -406,7 +405,7 @@ struct Piece {
 }
 
 /// Matches the small part of regular expressions that the descriptions use: a whole text, `^`…`$`, of characters,
-/// classes, `\d` and `.`, each with `{n}`, `{n,m}`, `+`, `*` or `?`. `None` when the pattern holds more than that.
+/// classes, `\d` and `.`, each with `{n}`, `{n,m}`, `+`, `*` or `?`. `None` if the pattern has anything else.
 pub fn matches(pattern: &str, text: &str) -> Option<bool> {
     let (open_end, body) = match pattern.strip_prefix('^')?.strip_suffix('$') {
         Some(body) => (false, body),
@@ -474,7 +473,7 @@ pub fn matches(pattern: &str, text: &str) -> Option<bool> {
     Some(matches_from(&pieces, &text, open_end))
 }
 
-/// What a backslash and a letter stand for: a class, which is added, or the letter itself.
+/// The meaning of a backslash and a letter: a class, which is added to `ranges`, or the letter itself.
 fn escaped(letter: char, ranges: &mut Vec<(char, char)>) -> Option<Option<char>> {
     match letter {
         'd' => ranges.push(('0', '9')),
@@ -509,7 +508,7 @@ mod tests {
         found.into_iter().map(|finding| (finding.place, finding.broken)).collect()
     }
 
-    /// Each rule by a value that keeps it and one that breaks it.
+    /// Tests each rule with a value that keeps it and one that breaks it.
     #[test]
     fn every_rule_can_be_broken() {
         let sid = format!("VA{}", "0a".repeat(16));

@@ -1,6 +1,6 @@
-//! The simulator by itself: every call that it serves is made once and compared, and is made again in every way that
-//! the contract forbids. A simulator that takes such a request is kinder than the API, and what is tested with it fails
-//! in the field.
+//! Tests of the simulator by itself. Every call that it serves is made once correctly and compared, and is made again
+//! in every way that the contract forbids. A simulator that accepts a forbidden request is kinder than the API, and
+//! what is tested with it fails in the field.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,17 +28,17 @@ struct Tour {
     tokens: BTreeMap<&'static str, String>,
     /// Wrong requests that were refused.
     refused: usize,
-    /// Calls of which no damage to a reply would be noticed.
+    /// Calls for which damage to a reply would not be noticed.
     blind: BTreeSet<String>,
     /// Damaged replies that were noticed.
     noticed: usize,
-    /// Wrong requests that were taken.
+    /// Wrong requests that were accepted.
     taken: BTreeSet<String>,
     /// Entries of the list of leniencies that were needed.
     needed: BTreeSet<usize>,
 }
 
-/// What a tour came to.
+/// The result of a tour.
 pub struct Toured {
     pub tally: Tally,
     pub refused: usize,
@@ -46,7 +46,7 @@ pub struct Toured {
 }
 
 impl Toured {
-    /// Tells the numbers, and panics when there are mismatches.
+    /// Prints the numbers, and panics if there are mismatches.
     pub fn demand_agreement(&self, whose: &str) {
         println!(
             "{whose}'s simulator: {}; {} wrong requests were refused, {} damaged replies noticed",
@@ -84,12 +84,12 @@ impl Tour {
         }
     }
 
-    /// Makes a right request, after every wrong one like it. The reply's body.
+    /// Makes a correct request, after every wrong variant of it. Returns the body of the reply.
     fn ask(&mut self, request: &ApiRequest) -> Json {
         self.now_ms += 60_000;
         for (what, wrong) in spoilt(request) {
             let (name, findings) = self.contract.request_findings(&wrong);
-            // What is not forbidden is not of interest here.
+            // Only forbidden variants matter here.
             let Some(finding) = findings.first() else { continue };
             let mut twin = self.twin.clone();
             let answer = twin.handle(&wrong, self.now_ms).answer;
@@ -118,7 +118,7 @@ impl Tour {
         }
     }
 
-    /// Damages a right reply in every way, and counts what is noticed.
+    /// Damages a correct reply in every way, and counts what is noticed.
     fn damage(&mut self, request: &ApiRequest, answer: &Answer) {
         let Answer::Reply(reply) = answer else { return };
         let Ok(body) = serde_json::from_slice::<Json>(&reply.body) else { return };
@@ -170,7 +170,7 @@ impl Tour {
         token
     }
 
-    /// A call to Twilio; `url` begins with the host.
+    /// Makes a call to Twilio; `url` begins with the host.
     fn twilio(&mut self, method: Method, url: &str, pairs: &[(&str, &str)]) -> Json {
         let kind = if pairs.is_empty() { "" } else { FORM };
         self.twilio_raw(method, url, kind, form(pairs))
@@ -188,7 +188,7 @@ impl Tour {
         self.ask(&ApiRequest { host: host.into(), method, path: format!("/{path}"), headers, body })
     }
 
-    /// Ends the tour: all calls of these hosts that the simulator serves were made with success.
+    /// Ends the tour: checks that every call which the simulator serves on these hosts was made with success.
     fn end(self, is_ours: impl Fn(&str) -> bool) -> Toured {
         let served: BTreeSet<&str> = self
             .twin
@@ -219,7 +219,7 @@ fn form(pairs: &[(&str, &str)]) -> Vec<u8> {
     pairs.join("&").into_bytes()
 }
 
-/// Wrong neighbours of a request, each with what was done to it.
+/// Wrong variants of a request, each with a description.
 fn spoilt(request: &ApiRequest) -> Vec<(String, ApiRequest)> {
     let mut out = Vec::new();
     let separator = if request.path.contains('?') { '&' } else { '?' };
@@ -276,7 +276,7 @@ fn spoilt(request: &ApiRequest) -> Vec<(String, ApiRequest)> {
     out
 }
 
-/// Wrong neighbours of a JSON value: keys added and taken away, values of other kinds and out of bounds.
+/// Wrong variants of a JSON value: with added or missing keys, with values of other types or out of bounds.
 fn spoilt_json(value: &Json, place: &str) -> Vec<(String, Json)> {
     let others = [
         json!(null),

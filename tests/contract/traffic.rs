@@ -1,4 +1,4 @@
-//! Real traffic: what runs of the engine ask the simulator, and what it answers, compared while it flows.
+//! Compares real traffic while it flows: the requests of engine runs, and the answers of the simulator.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ use crate::fields::{around, below, destroy, drift, function as feedback, post_lo
 use crate::simulation::{ground, story};
 use crate::support::{ACCOUNT, DOMAIN, Stack, core_manifest, listen, options};
 
-/// A contract, the hosts it speaks for, and what was compared.
+/// A contract, the hosts that it covers, and what was compared.
 pub struct Recorder {
     pub contract: Contract,
     pub takes: fn(&str) -> bool,
@@ -57,7 +57,7 @@ impl Simulator for Tap {
     }
 }
 
-/// All runs, side by side. `contract` is read once for each part.
+/// Runs all parts side by side. `contract` is read once for each part.
 pub fn everything(contract: &(dyn Fn() -> Contract + Sync), takes: fn(&str) -> bool) -> Tally {
     let parts: [fn(); 8] =
         [manifests, fields, kills, refusals, rare_turns, beside_fields, beside_faults, stories];
@@ -72,7 +72,7 @@ pub fn everything(contract: &(dyn Fn() -> Contract + Sync), takes: fn(&str) -> b
     whole
 }
 
-/// What all stacks of this thread exchange while a part runs.
+/// Everything that the stacks of this thread exchange while a part runs.
 fn recorded(contract: Contract, takes: fn(&str) -> bool, part: fn()) -> Tally {
     let recorder: Shared = Rc::new(RefCell::new(Recorder { contract, takes, tally: Tally::default() }));
     let tapped = recorder.clone();
@@ -90,7 +90,7 @@ fn recorded(contract: Contract, takes: fn(&str) -> bool, part: fn()) -> Tally {
     std::mem::take(&mut recorder.borrow_mut().tally)
 }
 
-/// Edits of which some fit every manifest.
+/// Edits for all manifests; not every edit fits every manifest.
 fn edits() -> Vec<(String, Json)> {
     vec![
         edit("verify_service.code_length", json!(8)),
@@ -102,17 +102,17 @@ fn edits() -> Vec<(String, Json)> {
     ]
 }
 
-/// Stories of the simulation, as far as nothing went wrong on the wire.
+/// Runs stories of the simulation.
 fn stories() {
     for seed in 0..STORIES {
         story::tell(seed, false);
     }
 }
 
-/// Stories whose exchanges are compared.
+/// Number of stories whose exchanges are compared.
 const STORIES: u64 = 100;
 
-/// Every manifest that ships: applied, edited, tampered with and put right, destroyed.
+/// Every shipped manifest: applied, edited, tampered with and repaired, destroyed.
 fn manifests() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
     let mut paths: Vec<_> = std::fs::read_dir(folder)
@@ -146,7 +146,7 @@ fn manifests() {
             let place = format!("/{}", row.place.replace('.', "/"));
             declared.contains(row.address) && (row.place.is_empty() || written.pointer(&place).is_some())
         });
-        // Rows find a stream by its endpoint, so that is moved last.
+        // Rows find a stream by its endpoint, so the endpoint is changed last.
         rows.sort_by_key(|row| (row.address, row.place.ends_with(".endpoint")));
         assert!(!rows.is_empty(), "{}: nothing can be tampered with", path.display());
         for of_one in rows.chunk_by(|one, next| one.address == next.address) {
@@ -159,7 +159,7 @@ fn manifests() {
     }
 }
 
-/// Everything that can be managed, either way of delivery, and each field of it moved on either side.
+/// Everything that can be managed, with either way of delivery, and each field changed on either side.
 fn fields() {
     for (text, rows) in [(FULL, rows()), (LEGACY, legacy_rows())] {
         let mut first = Bed::new(valid(text, &[]));
@@ -178,13 +178,13 @@ fn fields() {
         }
         Bed::on(&snapshot, valid(text, &[])).destroyed();
     }
-    // On create only, so no row has it.
+    // This key counts on create only, so no row has it.
     let from = edit("feedback.log_stream.start_from", json!("2026-11-19T00:00:00Z"));
     Bed::new(valid(FULL, &[from])).applied();
 }
 
-/// Runs that end early, each finished by the next: applying, changing, destroying, beside what others have. Of the
-/// larger stacks only some points.
+/// Runs that end early and are finished by the next: first applies, changes, destroys, beside objects of others. The
+/// larger stacks are killed at some points only.
 fn kills() {
     let fresh = Bench::crowded();
     let mut changed = Bench::crowded();
@@ -224,10 +224,10 @@ fn kills() {
     }
 }
 
-/// One kill point in so many.
+/// One kill point in this many.
 const SOME: usize = 5;
 
-/// What the tests of single courses do, beyond what one field or one fault makes.
+/// Runs the courses of the field tests, for traffic that no single field or fault makes.
 fn beside_fields() {
     run(&FIELDS);
 }
@@ -236,7 +236,7 @@ fn beside_faults() {
     run(&FAULTS);
 }
 
-/// A file of tests: its name, its text, and those of its tests that send something.
+/// A file of tests: its name, its text, and those of its tests that send requests.
 type Courses = (&'static str, &'static str, &'static [(&'static str, fn())]);
 
 const FIELDS: [Courses; 6] = [
@@ -339,7 +339,7 @@ fn refusals() {
     }
 }
 
-/// What a run asks only now and then: another tenant, another credential, another world.
+/// Requests that a run makes only in some situations: another tenant, another credential, another world.
 fn rare_turns() {
     let turns = [
         Options { unified_flag: Flag::Off, ..options() },
@@ -359,7 +359,7 @@ fn rare_turns() {
             let _ = bench.run(Stop::default(), destroy);
         }
     }
-    // A provider of the vendor's own that is taken over, and put back.
+    // A provider of the vendor's own that is taken over and put back.
     let twilio = |twin: &mut Twin| {
         let id = format!("pro_{}", "a".repeat(22));
         twin.tenant_mut(DOMAIN).phone_providers.push(PhoneProvider {
@@ -379,12 +379,12 @@ fn rare_turns() {
     bed.with_twin(twilio);
     bed.apply();
     bed.apply();
-    // The record is lost, everything is taken over.
+    // The record is lost, and everything is taken over.
     let snapshot = applied_full();
     let mut bed = Bed::on(&snapshot, valid(FULL, &[]));
     bed.with_twin(lose_ledger);
     bed.apply();
-    // More of everything than one page holds, read with the record and without.
+    // More of everything than one page holds, read with the record and without it.
     for lost in [false, true] {
         let mut bed = Bed::on(&snapshot, valid(FULL, &[]));
         bed.with_twin(|twin| {
@@ -402,7 +402,7 @@ fn rare_turns() {
     templates_taken_over();
 }
 
-/// A template that was the tenant's own and had no sender: only a reset takes ours away again.
+/// A template that the tenant had before, without a sender: only a reset can remove our sender again.
 fn templates_taken_over() {
     let mut bed = Bed::new(valid(FULL, &[]));
     bed.with_twin(|twin| {
@@ -420,7 +420,7 @@ fn templates_taken_over() {
     bed.destroyed();
 }
 
-/// Adds so many of everything that lists have pages.
+/// Adds enough of everything that the lists have several pages.
 fn crowded(twin: &mut Twin) {
     let numbers = || 0..120_u32;
     let sid = |prefix: &str, number: u32| format!("{prefix}{number:032x}");
@@ -451,7 +451,7 @@ fn crowded(twin: &mut Twin) {
         .verify_services
         .extend(numbers().map(|number| VerifyService { sid: sid("VA", number), ..service.clone() }));
     let receiver = &mut account.serverless_services[0];
-    // Nothing is deployed, so that versions and builds are looked through.
+    // Nothing is deployed, so the engine looks through versions and builds.
     receiver.environments[0].build_sid = None;
     let (build, function, environment) =
         (receiver.builds[0].clone(), receiver.functions[0].clone(), receiver.environments[0].clone());
@@ -471,7 +471,8 @@ fn crowded(twin: &mut Twin) {
     }
 }
 
-/// The token by private key, with claims as documented and no real signature: the simulator checks none.
+/// Asks for the token with a private key. The claims are as documented and the signature is not real, because the
+/// simulator checks none.
 fn with_a_key() {
     let mut stack = Stack::core();
     let session = stack.session(false);
@@ -492,10 +493,10 @@ fn with_a_key() {
     assert_eq!(run_virtual(&mut engine, &mut stack.in_process, &[task]), Ran::Done);
 }
 
-/// A lease that is kept alive, looked at and released by hand, as `unlock` does.
+/// Keeps a lease alive, looks at it and releases it, as `unlock` does.
 fn leases() {
     let mut stack = Stack::core();
-    // So short that the builds outlast it: it has to be kept alive.
+    // The TTL is shorter than a build, so the lease has to be kept alive.
     stack.lease_ttl_ms = 6_000;
     stack.apply();
     let _ = stack.apply_until(Stop::default(), true);

@@ -1,4 +1,5 @@
-//! Twilio: against the vendor's published descriptions, and a table of ours where they end.
+//! Contract tests for Twilio, against the vendor's published descriptions, and against a table of ours for what they
+//! lack.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,8 +29,8 @@ fn contract() -> Contract {
     contract.table(TABLE)
 }
 
-/// What hangs on the Verify service: every call of it that changes something, and the lists. Single ones are found in the
-/// lists.
+/// The calls that a run has to make below the Verify service: every change, and the lists. Single objects are read from
+/// the lists.
 const MADE: &[&str] = &[
     "GET verify.twilio.com/v2/Services/{ServiceSid}/RateLimits",
     "POST verify.twilio.com/v2/Services/{ServiceSid}/RateLimits",
@@ -46,7 +47,7 @@ const MADE: &[&str] = &[
     "GET verify.twilio.com/v2/Templates",
 ];
 
-/// The form of the service as the list in `fields` has it.
+/// Checks that the form of the service has the fields of the list in `fields`.
 fn service_forms(known: &Contract) {
     let expected: BTreeSet<&str> = SERVICE_FORM.iter().copied().collect();
     for name in ["POST verify.twilio.com/v2/Services", "POST verify.twilio.com/v2/Services/{Sid}"] {

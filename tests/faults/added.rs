@@ -1,4 +1,5 @@
-//! What somebody adds to an object of ours is told until it is named or gone, and nothing of ours touches it.
+//! Tests of what somebody adds to an object of ours. A finding reports the addition until the manifest names it or it
+//! is gone, and no run of ours touches it.
 
 use lockstep::model::plan::{Cause, Level, Plan, Purpose};
 use lockstep::twin::Twin;
@@ -74,7 +75,7 @@ fn add_variable(twin: &mut Twin) {
     of.environments[0].variables.push(variable);
 }
 
-/// Another build of the same version, with a package more.
+/// Makes another build of the same version, with one more package.
 fn add_package(twin: &mut Twin) {
     let of = receiver(twin);
     let live = of.environments[0].build_sid.clone();
@@ -145,7 +146,7 @@ const CASES: [Case; 8] = [
     ),
 ];
 
-/// What drift says of it, by its exit code.
+/// The exit code of drift for this plan.
 fn verdict(plan: &Plan) -> u8 {
     let causes: Vec<Cause> =
         plan.resources.iter().flat_map(|one| &one.changes).map(|one| one.cause).collect();
@@ -174,7 +175,7 @@ fn what_somebody_adds_to_an_object_of_ours_is_a_finding_until_it_is_gone() {
         let plan = bench.plan();
         assert_eq!(warnings(&plan), [told], "{what}");
         assert!(plan.steps.is_empty() && verdict(&plan) == 7, "{what}: {}", shown(&plan));
-        // An apply has nothing to do, and leaves it.
+        // An apply has nothing to do, and leaves the addition.
         bench.stack.purpose = Purpose::Apply;
         let mark = bench.stack.mark();
         assert_eq!(bench.ended(false), lockstep::engine::apply::Ended::Done, "{what}");
@@ -197,7 +198,7 @@ fn a_secret_that_somebody_added_is_told_whatever_is_to_become_of_it() {
         let exit = if steps == 0 { 7 } else { 3 };
         assert_eq!(verdict(&plan), exit, "{policy}: {}", shown(&plan));
         if steps == 0 {
-            // A write of our own would drop it.
+            // A write of our own would drop the addition.
             bench.stack.env.insert("TWILIO_SENDER_SECRET".into(), "Another-Secret-77aa".into());
             let blocked = bench.plan();
             let blocker = blocked.blockers().next().unwrap_or_else(|| panic!("{}", shown(&blocked)));
@@ -212,7 +213,7 @@ fn a_secret_that_somebody_added_is_told_whatever_is_to_become_of_it() {
         bench.stack.purpose = Purpose::Drift;
         assert_eq!(verdict(&bench.plan()), 0);
     }
-    // Named, it is managed.
+    // The manifest names the secret, so it is managed.
     let mut bench = applied(&manifest());
     add_secret(&mut bench.stack.twin.borrow_mut());
     bench.stack.env.insert("THEIRS".into(), "Their-Own-Value-51".into());

@@ -1,5 +1,5 @@
-//! The shared bench: a stack whose twin is watched. Before and after every request the world is looked at, and what
-//! worked before but not after is written down.
+//! The shared bench: a stack whose twin is watched. Every request is framed by two looks at the world, and whatever
+//! worked in the first look but not in the second is noted as a loss.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -41,8 +41,8 @@ pub struct Look {
     failing: Vec<String>,
 }
 
-/// The rules that run and cannot be met, by name: read from the code as JavaScript has it, and judged by the world
-/// alone.
+/// Names of the running rules that cannot be met. The rules are read from the code as JavaScript reads it, and judged
+/// by the world alone.
 fn failing_rules(world: &World) -> Vec<String> {
     let tenant = &world.tenants[DOMAIN];
     let bound = tenant.bound("post-login").iter().filter_map(|binding| tenant.action(&binding.action_id));
@@ -85,7 +85,7 @@ impl Look {
         let on = tenant.factor_enabled("sms");
         let problems = phone_problems(world, DOMAIN);
         let types = tenant.message_types.clone().unwrap_or_default();
-        // Other messages of the tenant (passwordless, reset) go through the provider whatever the factor is set to.
+        // Other messages of the tenant (passwordless, reset) go through the provider, whatever the factor is set to.
         let mut exposed = world.clone();
         let tenant = exposed.tenant_mut(DOMAIN);
         tenant
@@ -116,7 +116,7 @@ impl Look {
     }
 }
 
-/// What the second look lacks that the first one had, and what was exposed without its pillars.
+/// What the first look had and the second lacks, and what was exposed although a part that it needs is missing.
 fn losses(before: &Look, after: &Look) -> Vec<String> {
     let mut losses = Vec::new();
     let mut lose = |what: &str| losses.push(what.to_owned());
@@ -153,7 +153,7 @@ fn losses(before: &Look, after: &Look) -> Vec<String> {
     losses
 }
 
-/// Every write of a list renews all ids and times; an entry is its Action, its name and its place.
+/// Clears what every write of a list renews: ids and times. An entry is known by its Action, its name and its place.
 pub fn nameless(list: &mut [Binding]) {
     for binding in list {
         binding.id.clear();
@@ -162,8 +162,8 @@ pub fn nameless(list: &mut [Binding]) {
     }
 }
 
-/// What is not ours in a tenant: everything, without our Actions, stream and entry, and without the switches that the
-/// test manifests manage.
+/// Everything in the world that is not ours: the world without our Actions, stream, binding, services, and without the
+/// settings that the test manifests manage.
 pub fn foreign(world: &World) -> World {
     let mut rest = world.clone();
     rest.ids = World::new(0).ids;
@@ -195,20 +195,20 @@ pub fn foreign(world: &World) -> World {
     }
     for account in rest.accounts.values_mut() {
         account.verify_services.retain(|service| service.friendly_name != "Acme");
-        // The lease, and the receiver.
+        // Removes the lease and the receiver.
         account.serverless_services.retain(|service| !service.unique_name.starts_with("lockstep-"));
     }
     rest
 }
 
-/// The whole world but what no reader of it could care about.
+/// The whole world, without differences that no reader can notice.
 pub fn whole(world: &World) -> World {
     let mut rest = world.clone();
     rest.ids = World::new(0).ids;
     for tenant in rest.tenants.values_mut() {
         tenant.tokens.clear();
         tenant.bindings.retain(|_, list| !list.is_empty());
-        // Never configured and emptied are the same to everybody who reads them.
+        // Readers cannot tell a list that was never set from an empty one.
         tenant.message_types = tenant.message_types.take().filter(|types| !types.is_empty());
     }
     rest
@@ -223,7 +223,7 @@ pub struct Watch {
     pub losses: Vec<String>,
     /// Another operator, called before every request of ours with its number since the last [`Bench::losses`].
     pub meddle: Option<Meddle>,
-    /// What is left of the tenant's budget after each request, as the headers say: limit and remaining.
+    /// The tenant's budget after each request, from the headers: limit and remaining requests.
     pub budgets: Vec<(u64, u64)>,
     count: usize,
 }
@@ -274,14 +274,14 @@ impl Simulator for Watch {
 pub struct Bench {
     pub stack: Stack,
     pub watch: Rc<RefCell<Watch>>,
-    /// What the last run planned, as far as it came.
+    /// The plan of the last run; `None` if the run ended before it had one.
     pub last_plan: Option<Plan>,
 }
 
 impl Bench {
     pub fn new(options: Options, text: impl Into<String>) -> Bench {
         let bench = Bench::over(Twin::new(options, 7), START_MS, text);
-        // They are there from the start, so that the first request finds them as every other does.
+        // Tenant and account exist from the start, so that the first request finds the same world as every other.
         bench.stack.twin.borrow_mut().tenant_mut(DOMAIN);
         bench.stack.twin.borrow_mut().world.account_mut(ACCOUNT);
         bench
@@ -302,7 +302,7 @@ impl Bench {
         Bench { stack, watch, last_plan: None }
     }
 
-    /// Another bench in the same state, for another course of things.
+    /// Another bench in the same state, which can take another course.
     pub fn fork(&self) -> Bench {
         let twin = self.stack.twin.borrow().clone();
         let mut bench = Bench::over(twin, self.stack.in_process.now_ms(), self.stack.text.clone());
@@ -324,7 +324,7 @@ impl Bench {
         Bench::new(crate::support::options(), core_manifest())
     }
 
-    /// The core stack next to what other people keep in the tenant and the account.
+    /// The core stack beside objects of other people in the tenant and the account.
     pub fn crowded() -> Bench {
         let bench = Bench::core();
         crowd(&mut bench.world());
@@ -335,26 +335,26 @@ impl Bench {
         std::cell::RefMut::map(self.stack.twin.borrow_mut(), |twin| &mut twin.world)
     }
 
-    /// Losses so far; counts anew.
+    /// Takes the losses so far. Request numbers for [`Watch::meddle`] start again.
     pub fn losses(&self) -> Vec<String> {
         self.watch.borrow_mut().count = 0;
         std::mem::take(&mut self.watch.borrow_mut().losses)
     }
 
-    /// One fault at the `nth` request from now on (1-based).
+    /// Plants one fault at the `nth` request from now on (1-based).
     pub fn fault(&self, nth: usize, what: What) {
         let mut twin = self.stack.twin.borrow_mut();
         let number = twin.log().len() + nth;
         twin.faults.rules.push(Rule::once(When::Number(number), what));
     }
 
-    /// Nothing goes wrong any more.
+    /// Ends all faults and the other operator's acts.
     pub fn calm(&self) {
         self.stack.twin.borrow_mut().faults.rules.clear();
         self.watch.borrow_mut().meddle = None;
     }
 
-    /// Plans and applies as the command does; `None` when killed, `Err` when even the plan failed.
+    /// Plans and applies as the command does. `None`: killed. `Err`: even the plan failed.
     pub fn run(&mut self, stop: Stop, destroy: bool) -> Option<Result<Outcome, Failed>> {
         let session = self.stack.session(destroy);
         let planned = Rc::new(RefCell::new(None));
@@ -370,7 +370,7 @@ impl Bench {
         result
     }
 
-    /// Words for how a run ended.
+    /// How an undisturbed run ended.
     pub fn ended(&mut self, destroy: bool) -> Ended {
         match self.run(Stop::default(), destroy).expect("not killed") {
             Ok(outcome) => outcome.ended,
@@ -386,12 +386,12 @@ impl Bench {
         self.stack.observe()
     }
 
-    /// A plain apply must succeed, the one after it must write nothing, and nothing may be there twice.
+    /// Checks that a plain apply succeeds, that the apply after it writes nothing, and that no object exists twice.
     pub fn converge(&mut self, story: &str) {
         let mut mark = self.stack.mark();
         let mut ended = self.ended(false);
         if matches!(&ended, Ended::Failed(text) if text.contains("is not found yet")) {
-            // The answer to a create was lost, and the list may still catch up.
+            // The answer to a create was lost, and the list may still show the object later.
             self.stack.in_process.advance_ms(301_000);
             mark = self.stack.mark();
             ended = self.ended(false);
@@ -403,8 +403,8 @@ impl Bench {
             self.once(story);
             return;
         }
-        // A run that died between its result and its release left nothing to do but a lease, and an apply that has
-        // nothing to do looks at no lease. The next one that has waits it out.
+        // A run that died between its result and its release left only a lease. An apply without work does not look at
+        // leases; the next apply with work waits until the lease is dead.
         let text = self.stack.text.clone();
         self.stack.text = text.replace("friendly_name: Acme", "friendly_name: Acme\n  tts_name: Acme");
         assert_ne!(self.stack.text, text);
@@ -412,12 +412,12 @@ impl Bench {
         self.once(story);
     }
 
-    /// A new run begins later: somebody has to start it.
+    /// Lets the time pass that somebody needs to start a new run.
     pub fn later(&mut self) {
         self.stack.in_process.advance_ms(2_000);
     }
 
-    /// The next plan is empty and an apply writes nothing.
+    /// Checks that the next plan is empty and that an apply writes nothing.
     pub fn at_rest(&mut self, story: &str) {
         let mark = self.stack.mark();
         assert_eq!(self.ended(false), Ended::Done, "{story}: second apply");
@@ -425,7 +425,7 @@ impl Bench {
         assert!(plan.is_empty(), "{story}: second plan: {}", shown(&plan));
         let mut writes: Vec<String> = self.writes_since(mark);
         if plan.has_work() {
-            // What the tenant refused is tried again under the lease, and nothing else is done.
+            // The binding that the tenant refused is tried again under the lease; those are the only requests.
             writes.retain(|name| !name.ends_with("_serverless_service"));
         }
         assert!(writes.is_empty(), "{story}: the second apply wrote: {writes:?}");
@@ -436,7 +436,7 @@ impl Bench {
         log.iter().filter(|entry| entry.wrote).map(|entry| entry.operation.to_owned()).collect()
     }
 
-    /// Law 3 in the middle of things: none of it twice.
+    /// Law 3 while work is unfinished: no object exists twice.
     pub fn once_at_most(&self, story: &str) {
         let mut world = self.world();
         let services = &world.account_mut(ACCOUNT).verify_services;
@@ -451,7 +451,7 @@ impl Bench {
         assert!(streams <= 1, "{story}: {streams} streams");
     }
 
-    /// Law 3: one of each, and no lease left.
+    /// Law 3: exactly one of each object, and no lease left.
     pub fn once(&self, story: &str) {
         let mut world = self.world();
         assert_eq!(leases(&mut world), 0, "{story}: leases");
@@ -470,19 +470,19 @@ impl Bench {
         assert!(bound <= 1, "{story}: {bound} bindings");
     }
 
-    /// Versions of our Action that were ever deployed.
+    /// Number of versions of our Action that were ever deployed.
     pub fn versions(&self) -> usize {
         let mut world = self.world();
         let tenant = world.tenant_mut(DOMAIN);
         tenant.actions.iter().find(|action| action.name == ACTION).map_or(0, |action| action.versions.len())
     }
 
-    /// Requests of a run that nothing disturbs.
+    /// Number of requests since `mark`.
     pub fn requests(&self, mark: usize) -> usize {
         self.stack.mark() - mark
     }
 
-    /// The tenant's settings back from destroy: no change of what was there.
+    /// The whole world, to compare with the world after destroy.
     pub fn snapshot(&self) -> World {
         whole(&self.world())
     }
@@ -500,7 +500,7 @@ pub fn shown(plan: &Plan) -> String {
     steps.chain(findings).chain(record).collect::<Vec<_>>().join("; ")
 }
 
-/// What other people keep: Actions on other triggers, their bindings, a stream, a Verify service, a factor.
+/// Adds objects of other people: Actions on other triggers, their bindings, a stream, a Verify service, a factor.
 pub fn crowd(world: &mut World) {
     let now_ms = START_MS - 86_400_000;
     for (name, trigger, version) in [
@@ -520,7 +520,7 @@ pub fn crowd(world: &mut World) {
 }
 
 pub fn verify_service(sid: &str) -> lockstep::twin::world::VerifyService {
-    // Made by the twin itself, so that every setting is there.
+    // The twin itself makes the service, so that every setting is there.
     let mut twin = Twin::new(crate::support::options(), 99);
     let form = [("FriendlyName", "Acme"), ("CustomCodeEnabled", "true"), ("CodeLength", "6")];
     twin.world.account_mut(ACCOUNT);
@@ -547,7 +547,7 @@ pub fn foreign_stream() -> LogStream {
     }
 }
 
-/// A tenant where SMS codes work already, through the vendor's own provider, and everybody has to give one.
+/// Makes a tenant whose SMS codes work already, through the vendor's own provider, and whose policy asks everybody.
 pub fn works_by_twilio(tenant: &mut Tenant) {
     tenant.phone_providers.push(PhoneProvider {
         id: "pro_1111111111111111111117".into(),
@@ -564,7 +564,7 @@ pub fn works_by_twilio(tenant: &mut Tenant) {
     tenant.factors.iter_mut().filter(|f| f.name == "sms").for_each(|f| f.enabled = true);
     tenant.message_types = Some(vec!["sms".into()]);
     tenant.policies = vec!["all-applications".into()];
-    // Somebody else's feedback, so that what is missing later is missing because of us.
+    // Somebody else provides the feedback, so if it is missing later, a run of ours is the cause.
     let mut stream = foreign_stream();
     stream.id = "lst_0000000000000043".into();
     stream.name = Some("Their feedback".into());
@@ -594,7 +594,7 @@ impl LedgerFile for Memory {
     }
 }
 
-/// Small, seeded, repeatable numbers.
+/// A seeded generator of small numbers, so that a test repeats.
 pub struct Dice(pub u64);
 
 impl Dice {
@@ -604,7 +604,7 @@ impl Dice {
     }
 }
 
-/// Several fields of several kinds are different from the core manifest.
+/// The core manifest with changes in several fields of several kinds.
 pub fn changed_manifest() -> String {
     core_manifest()
         .replace("code_length: 6", "code_length: 8")
@@ -614,7 +614,7 @@ pub fn changed_manifest() -> String {
         .replace("channels: [sms, voice] ", "channels: [sms] ")
 }
 
-/// Runs every case and reports all that failed, so that one run tells the whole story.
+/// Runs every case and reports all that failed, not only the first.
 pub fn all<T>(cases: impl IntoIterator<Item = T>, mut check: impl FnMut(T)) {
     let mut failures = Vec::new();
     let mut ran = 0;

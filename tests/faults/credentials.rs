@@ -1,4 +1,5 @@
-//! Credentials that are handed on are tried before they are written, so that no user finds out first.
+//! Tests that credentials for Actions and Functions are tried before they are written, so that no user meets a wrong
+//! one.
 
 use lockstep::engine::apply::Ended;
 use lockstep::model::api::Method;
@@ -11,7 +12,7 @@ use crate::support::{ACCOUNT, DOMAIN, core_manifest, options};
 const SENDER: &str = "SK000000000000000000000000000000ab";
 const FEEDBACK: &str = "SK000000000000000000000000000000cd";
 
-/// A key of the account that takes no other secret than this one, and may do nothing but this.
+/// Adds a key of the account that has only this secret and only this permission.
 fn key(bench: &mut Bench, sid: &str, secret: &str, may: &str) {
     let key = ApiKey {
         account_sid: ACCOUNT.into(),
@@ -37,7 +38,7 @@ fn failed(bench: &mut Bench) -> String {
     }
 }
 
-/// Requests of the Management API that made or changed an Action of ours, by their number.
+/// Number of deployments of Actions since `mark`.
 fn action_writes(bench: &Bench, mark: usize) -> usize {
     let writes = bench.stack.log_since(mark);
     writes.iter().filter(|entry| entry.wrote && entry.operation.contains("deploy")).count()
@@ -118,7 +119,7 @@ fn a_function_does_not_get_credentials_that_nobody_takes() {
     bench.converge("corrected");
 }
 
-/// A key that is good, of an account that has no such service: every code would go nowhere.
+/// The key is good, but its account has no such service: no code would arrive.
 #[test]
 fn a_key_of_another_account_exposes_nothing() {
     const OTHER: &str = "AC00000000000000000000000000000099";

@@ -1,5 +1,5 @@
-//! Right before users are sent to the phone: the keys and the service that the code uses are looked at again, and a
-//! binding that the tenant refused is not stood on alone.
+//! Tests of what happens right before users are sent to the phone: the keys and the service that the code uses are read
+//! again, and while the tenant refuses a binding, users are not given the phone alone.
 
 use lockstep::engine::apply::Ended;
 use lockstep::model::plan::{Level, Plan, Purpose};
@@ -15,7 +15,7 @@ const SENDER: &str = "SK000000000000000000000000000000ab";
 const FEEDBACK: &str = "SK000000000000000000000000000000cd";
 const HUB: &str = "VA000000000000000000000000000000b5";
 
-/// The key takes another secret than the one that was handed on, or is revoked.
+/// The key gets another secret than the one in the manifest, or is revoked.
 fn rolled(bench: &mut Bench, sid: &str, deleted: bool) {
     let key = ApiKey {
         account_sid: ACCOUNT.into(),
@@ -37,7 +37,7 @@ fn failed(bench: &mut Bench, story: &str) -> String {
     }
 }
 
-/// What a user meets: the phone factor, policies, provider, version that runs, message types.
+/// What a user meets: the phone factor, policies, provider, the running version, message types.
 fn exposed(bench: &mut Bench) -> String {
     let mut world = bench.world();
     let tenant = world.tenant_mut(DOMAIN);
@@ -54,7 +54,8 @@ fn exposed(bench: &mut Bench) -> String {
 
 type Prepare = fn(&mut World);
 
-/// A manifest, what somebody does after it was applied, and a manifest whose apply sends users to the phone.
+/// Cases: a name, a first manifest, what somebody does after it was applied, and a second manifest whose apply sends
+/// users to the phone.
 fn exposing() -> Vec<(&'static str, String, Prepare, String)> {
     let core = core_manifest();
     let quiet = core.replace("  policy: always ", "  # policy: always ");
@@ -105,7 +106,7 @@ fn a_key_that_died_since_is_tried_before_users_are_sent_that_way() {
         bench.world().keys.remove(SENDER);
         bench.later();
         bench.converge(&format!("{story}: a new key"));
-        // The case means something: with a key that is alive, users are sent there.
+        // Checks the case itself: with a valid key, users are sent to the phone.
         let mut alive = fork;
         assert_eq!(alive.ended(false), Ended::Done, "{story}");
         assert_ne!(exposed(&mut alive), before, "{story}");
@@ -124,7 +125,8 @@ fn a_dead_key_of_the_function_keeps_the_phone_off() {
     assert!(!bench.world().tenant_mut(DOMAIN).factor_enabled("sms"));
 }
 
-/// The service is a hub's: its SID is a value like any other, and no resource of the manifest.
+/// The Verify service belongs to another team (a hub): its SID is a plain value, and the manifest has no service of its
+/// own.
 fn by_a_hub(text: &str) -> Bench {
     let mut bench = Bench::new(options(), text.replace("${verify_service.sid}", "${env.HUB_SID}"));
     bench.stack.env.insert("HUB_SID".into(), HUB.into());
@@ -259,7 +261,7 @@ fn the_phone_is_never_the_only_factor_on_a_refused_binding() {
     bench.converge("taken at last");
     assert_eq!(bound(&bench), 1);
 
-    // The other factor does not go while it stands.
+    // The other factor does not go while the refusal stands.
     let mut bench = refusing(core_manifest());
     bench.converge("with another one");
     bench.stack.text = core_manifest().replace("otp: on", "otp: off");
@@ -267,7 +269,7 @@ fn the_phone_is_never_the_only_factor_on_a_refused_binding() {
     let blocked = plan.blockers().any(|one| one.text.contains("only factor"));
     assert!(blocked, "{}", shown(&plan));
 
-    // Unless another one takes its place, which comes first.
+    // It may go if another factor takes its place; the new factor comes first.
     bench.stack.text = core_manifest().replace("otp: on", "otp: off\n    email: on");
     assert_eq!(bench.ended(false), Ended::Done, "one for another");
     let losses = bench.losses();
@@ -284,14 +286,14 @@ fn one_factor_for_another_comes_before_the_former_goes() {
     bench.converge("one");
     bench.stack.text = with("otp: off\n    email: on");
     assert_eq!(bench.ended(false), Ended::Done, "another one for it");
-    // A factor that this manifest alone manages is foreign to the bench.
+    // The bench counts the factor email as foreign, although this manifest manages it.
     let losses: Vec<String> = bench.losses().into_iter().filter(|loss| !loss.contains("foreign")).collect();
     assert_eq!(losses, [""; 0]);
     let mut world = bench.world();
     let tenant = world.tenant_mut(DOMAIN);
     assert!(tenant.factor_enabled("email") && !tenant.factor_enabled("otp"));
     drop(world);
-    // Without a policy the former values go back the same way.
+    // Then the policy stops asking.
     bench.later();
     bench.stack.text = with("otp: off\n    email: on").replace("policy: always", "policy: never");
     bench.converge("asked no more");
@@ -309,7 +311,7 @@ fn what_leaves_the_phone_alone_goes_last_and_not_while_nothing_sends() {
         "{}",
         shown(&plan)
     );
-    // The key is revoked once nothing but this step is left, so that nothing else looks.
+    // The key is revoked when no other step is left, so that only this step can notice.
     bench.stack.text = core_manifest().replace("otp: on", "otp: off");
     rolled(&mut bench, SENDER, true);
     let told = failed(&mut bench, "revoked");

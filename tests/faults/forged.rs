@@ -1,5 +1,6 @@
-//! A record that anybody wrote who can edit Actions: the checksum fits, the seal does not. Nothing of others is taken
-//! away, written over or torn off on its word, and what is ours only by it goes only when a person names it.
+//! Tests of a record that somebody forged who can edit Actions: its checksum is right, its seal is not. On the word of
+//! such a record nothing of others is deleted, overwritten or unbound. An object that is ours only by that record goes
+//! only when a person names it.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,7 @@ fn live() -> Bench {
     bench
 }
 
-/// The record as the build before seals wrote it.
+/// Makes the record look as the build before seals wrote it.
 fn of_the_build_before(bench: &Bench) {
     forge(bench, |held| {
         held.schema = 1;
@@ -119,7 +120,7 @@ fn what_only_a_record_without_proof_calls_ours_goes_when_it_is_named_and_not_bef
     assert!(plan.steps.is_empty(), "{}", shown(&plan));
     assert!(matches!(bench.ended(true), Ended::Failed(_)));
     assert_eq!(bench.writes_since(mark), Vec::<String>::new());
-    // All but one are named: that one stands against it, and nothing goes.
+    // All objects but one are named. The one that is not blocks the plan, and nothing is deleted.
     bench.stack.named = plan.unproven.iter().map(|object| object.id.clone()).collect();
     bench.stack.named.remove(&sid);
     assert!(matches!(bench.ended(true), Ended::Failed(_)));
@@ -144,7 +145,8 @@ fn a_record_of_the_build_before_is_compared_with_and_not_written() {
         bench.stack.applied();
         of_the_build_before(&bench);
         bench.at_rest("a record without a seal");
-        // What the manifest names by itself goes on; the service has to be named, since its name is not unique.
+        // What the manifest identifies by itself can change. The service has to be named, because its name is not
+        // unique.
         let changed = text.replace("otp: on", "otp: off");
         assert_ne!(changed, text);
         bench.stack.text = changed;
@@ -191,7 +193,7 @@ fn a_forged_record_writes_nothing_of_others_over() {
     all(edits, |(name, edit)| {
         for change in [("code_length: 6", "code_length: 7"), ("status: active", "status: paused")] {
             let mut bench = live();
-            // Theirs has the name of ours.
+            // Their service has the same name as ours.
             let mut world = bench.world();
             let services = &mut world.account_mut(ACCOUNT).verify_services;
             services.iter_mut().filter(|service| service.sid == THEIRS).for_each(|service| {
@@ -240,7 +242,7 @@ fn a_former_value_is_shown_with_its_source_and_without_proof_it_stays() {
     assert!(!plan.steps.iter().any(|step| step.address == "mfa_policy"), "{}", shown(&plan));
 }
 
-/// Somebody binds it once more just before it goes, and in one case renames it as well, which makes it theirs.
+/// Somebody binds the Action again right before it is deleted. In one case they also rename it, which makes it theirs.
 #[test]
 fn a_bound_action_that_others_changed_since_the_plan_is_not_deleted_by_force() {
     for renamed in [false, true] {

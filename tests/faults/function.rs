@@ -1,5 +1,5 @@
-//! A stack whose receiver is its own Function: killed, disturbed, and with a secret that changes, at every request. The
-//! watch asks after each write whether the Function takes what the stream sends.
+//! Tests of a stack whose receiver is its own Function: killed, disturbed, and with a changed secret, at every request.
+//! After each write the watch checks whether the Function accepts what the stream sends.
 
 use lockstep::engine::apply::Ended;
 use lockstep::shell::in_process::Stop;
@@ -8,7 +8,7 @@ use lockstep::twin::What;
 use super::bench::{Bench, all, leases};
 use crate::support::{ACCOUNT, DOMAIN, function_manifest};
 
-/// The tests of this file that send something, for the contract.
+/// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] =
     &crate::support::courses![a_function_that_went_down_meanwhile_keeps_phones_from_being_switched_on,];
 
@@ -25,7 +25,7 @@ pub fn applied() -> Bench {
     bench
 }
 
-/// Applied, and then secret, code path and runtime are wanted otherwise.
+/// An applied stack whose manifest now asks for another secret, code path and runtime.
 pub fn changed() -> Bench {
     let mut bench = applied();
     bench.stack.env.insert("FEEDBACK_SECRET".into(), "Another-Feedback-91bc".into());
@@ -48,7 +48,7 @@ fn points(length: usize) -> impl Iterator<Item = (usize, bool)> {
     (0..=length).flat_map(|k| [(k, true), (k, false)])
 }
 
-/// Law 3 for what has no unique names, and the Function serves what the stream sends.
+/// Checks law 3 for objects without unique names, and that the Function accepts what the stream sends.
 fn whole(bench: &Bench, story: &str) {
     let mut world = bench.world();
     let endpoint = world.tenant_mut(DOMAIN).log_streams.iter().find_map(|stream| {
@@ -157,7 +157,7 @@ fn faults_at_every_request_are_survived() {
 fn a_function_that_went_down_meanwhile_keeps_phones_from_being_switched_on() {
     let mut bench = fresh();
     bench.watch.borrow_mut().meddle = Some(Box::new(|twin, _, _| {
-        // Right after the stream is there, somebody takes the Function down.
+        // Somebody takes the Function down right after the stream is made.
         let made = twin.log().iter().any(|entry| entry.wrote && entry.operation == "create_log_stream");
         if made {
             for service in &mut twin.world.account_mut(ACCOUNT).serverless_services {

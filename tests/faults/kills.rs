@@ -1,4 +1,4 @@
-//! A run that ends early, at every request there is: the next one understands it.
+//! Tests of runs that end early, at every possible request: the next run finishes their work.
 
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ fn with_file() -> Bench {
     bench
 }
 
-/// Applied once, and then several things are wanted otherwise.
+/// A stack that was applied once, and whose manifest then changes in several places.
 fn changed() -> Bench {
     let mut bench = Bench::crowded();
     bench.stack.applied();
@@ -72,7 +72,7 @@ fn foreign_only(bench: &Bench, story: &str) {
 
 #[test]
 fn a_killed_first_apply_is_finished_by_the_next() {
-    // Which secrets a run sent that left no record is not known, so they may be sent once more.
+    // A run that left no record may have sent secrets; nobody knows which, so they may be sent once more.
     killed_then_applied(Bench::crowded, 2);
 }
 
@@ -108,7 +108,7 @@ fn a_killed_destroy_is_finished_by_the_next() {
     });
 }
 
-/// Where two worlds differ, in words.
+/// The differences between two worlds, in words.
 pub fn difference(then: &lockstep::twin::World, now: &lockstep::twin::World) -> String {
     let json = |world| serde_json::to_value(world).expect("plain data");
     let (then, now) = (json(then), json(now));
@@ -136,7 +136,7 @@ fn two_kills_in_a_row_are_survived() {
         let story = format!("killed after {first}, then after {second}, before the reply: {before_reply}");
         let mut bench = Bench::crowded();
         let mut deployed = 0;
-        // A run makes one version at most; one that dies before its record says so leaves the next one to deploy again.
+        // A run makes at most one version. If it dies before it records the version, the next run deploys again.
         let mut one_more = |bench: &Bench| {
             let versions = bench.versions();
             assert!(versions <= deployed + 1, "{story}: {versions} versions after {deployed}");
@@ -153,13 +153,13 @@ fn two_kills_in_a_row_are_survived() {
     });
 }
 
-/// A world without what every write of a list renews.
+/// A world without the values that every write of a list renews.
 fn comparable(mut world: World) -> World {
     world.tenant_mut(DOMAIN).bindings.values_mut().for_each(|list| bench::nameless(list));
     world
 }
 
-/// Destroys, and nothing but the former world is there.
+/// Destroys, and checks that exactly the former world is left.
 fn destroyed_to(former: &World, bench: &mut Bench, story: &str) {
     let mark = bench.stack.mark();
     assert_eq!(bench.ended(true), Ended::Done, "{story}: destroyed");
@@ -169,7 +169,7 @@ fn destroyed_to(former: &World, bench: &mut Bench, story: &str) {
     assert!(now == *former, "{story}: {}", difference(former, &now));
 }
 
-/// What was there before the stack is there after it, whatever of it had been made.
+/// Kills a first apply, then destroys: the former world is back, however far the apply came.
 fn killed_then_destroyed(make: Make) {
     let former = comparable(Bench::crowded().snapshot());
     let length = length(make, false);
@@ -214,8 +214,8 @@ fn large() -> Bench {
     bench
 }
 
-/// A change that dies half way and is then taken back: the former manifest names little of what was begun, and by other
-/// names.
+/// An apply of a large manifest dies half way, and then a smaller manifest is applied, which names few of the begun
+/// objects, and by other names.
 #[test]
 fn what_a_killed_apply_began_goes_though_the_manifest_no_longer_names_it() {
     let former = comparable(Bench::crowded().snapshot());
@@ -239,7 +239,7 @@ fn what_a_killed_apply_began_goes_though_the_manifest_no_longer_names_it() {
     });
 }
 
-/// Each time it is begun anew everything has another name, so nothing is known by the last one alone.
+/// Every attempt gives the objects other names, so the last intent alone does not identify them.
 #[test]
 fn what_two_killed_applies_called_otherwise_is_still_theirs() {
     let former = comparable(Bench::crowded().snapshot());
@@ -272,7 +272,7 @@ fn what_two_killed_applies_called_otherwise_is_still_theirs() {
     });
 }
 
-/// The record knows a service that somebody deleted, and two runs die over the one that takes its place.
+/// The service on record was deleted by somebody, and two runs die while they replace it.
 #[test]
 fn what_takes_the_place_of_something_gone_is_made_once() {
     let gone = || {
@@ -300,8 +300,9 @@ fn what_takes_the_place_of_something_gone_is_made_once() {
     });
 }
 
-/// Somebody deletes the record; a run that is to call the stream otherwise dies with its intent written; then the manifest
-/// names the stream as before. It was there before that run, so it is taken over and no second one of its name is made.
+/// Somebody deletes the record. A run that wants another name for the stream dies after it has written its intent. Then
+/// the manifest has the former name again. The stream existed before that run, so it is taken over, and no second
+/// stream of that name is made.
 #[test]
 fn a_stream_from_before_an_unfinished_run_is_not_made_again() {
     let named = function_manifest().replace("  log_stream:\n", "  log_stream:\n    name: Acme feedback\n");
@@ -332,7 +333,7 @@ fn a_stream_from_before_an_unfinished_run_is_not_made_again() {
     assert_eq!(killed.world().tenant_mut(DOMAIN).log_streams.len(), 1, "it was not made by a run on record");
 }
 
-/// What nobody can read may be there all the same.
+/// What cannot be read may still exist.
 #[test]
 fn what_a_killed_apply_began_is_not_forgotten_while_it_cannot_be_read() {
     let mut bench = Bench::crowded();
@@ -371,7 +372,7 @@ fn what_a_killed_apply_began_is_not_forgotten_while_it_cannot_be_read() {
     assert!(bench.snapshot() == former);
 }
 
-/// The lease of a dead run stays where the next run had nothing to do.
+/// Removes the lease of a dead run from `now`, if the next run had nothing to do and therefore left it.
 fn drop_idle_lease(bench: &mut Bench, now: &mut World, mark: usize) {
     if !bench.writes_since(mark).iter().any(|name| name == "create_serverless_service") {
         let services = &mut now.account_mut(ACCOUNT).serverless_services;

@@ -1,4 +1,5 @@
-//! The record is a cache with receipts and untrusted: lost, damaged, doubled, foreign, hostile, or without room.
+//! Tests of a record that is lost, damaged, doubled, foreign, hostile, or without room. The record is an untrusted
+//! cache.
 
 use std::rc::Rc;
 
@@ -24,7 +25,7 @@ fn ledger_code(world: &mut World) -> &mut String {
     &mut actions.iter_mut().find(|action| action.name == LEDGER).expect("a ledger").code
 }
 
-/// Writes another record in place of ours as one does who holds none of the credentials: checksum and all, and no seal.
+/// Replaces our record as somebody does who has none of the credentials: with a right checksum and without a seal.
 pub fn forge(bench: &Bench, edit: impl FnOnce(&mut Ledger)) {
     let mut world = bench.world();
     let code = ledger_code(&mut world);
@@ -33,7 +34,7 @@ pub fn forge(bench: &Bench, edit: impl FnOnce(&mut Ledger)) {
     *code = ledger::write(&held).expect("small");
 }
 
-/// Writes another record in place of ours, sealed as if a run of ours had written it.
+/// Replaces our record by one that is sealed as if a run of ours had written it.
 pub fn rewrite(bench: &Bench, edit: impl FnOnce(&mut Ledger)) {
     let keys = ledger::seal::Keys::of(&manifest_of(&bench.stack.text, &bench.stack.env), 2);
     forge(bench, |held| {
@@ -57,7 +58,7 @@ pub fn says(plan: &Plan, level: Level, words: &str) -> bool {
     plan.findings.iter().any(|finding| finding.level == level && finding.text.contains(words))
 }
 
-/// Ways to lose it, and how that is said.
+/// Ways to lose the record, each with a part of its message.
 type Lose = fn(&mut World);
 const LOST: &[(&str, Lose, Option<&str>)] = &[
     ("deleted", |world| world.tenant_mut(DOMAIN).actions.retain(|action| action.name != LEDGER), None),
@@ -116,7 +117,7 @@ fn a_lost_record_never_makes_a_second_service() {
         let mark = bench.stack.mark();
         assert!(matches!(bench.ended(false), Ended::Failed(_)), "{name}");
         assert!(bench.writes_since(mark).is_empty(), "{name}: {:?}", bench.writes_since(mark));
-        // Named in the manifest, it is taken over, and with it all the rest.
+        // With the service named in the manifest, the service and then everything else is taken over.
         bench.stack.text = pinned(&bench);
         bench.losses();
         bench.converge(name);
@@ -275,7 +276,7 @@ fn a_hostile_record_does_no_harm() {
         let ended = bench.ended(destroy);
         assert!(matches!(ended, Ended::Done | Ended::Failed(_)), "{name}: {ended:?}");
         let mut losses = bench.losses();
-        // To change what a sealed record calls ours is what it is for; to delete it, the live object must agree.
+        // A run may change what a sealed record calls ours. To delete it, the live object has to agree as well.
         losses.retain(|loss| destroy || !sealed || !loss.contains("foreign"));
         assert!(
             !losses.iter().any(|loss| loss.contains("foreign") || loss.contains("locked")),
@@ -290,7 +291,7 @@ fn their_action_in_our_record_is_not_ours() {
         let mut bench = live();
         let theirs = {
             let mut world = bench.world();
-            // Nothing but us keeps it from being deleted: it is not bound.
+            // Their Action is not bound, so only our own care keeps it from being deleted.
             world.tenant_mut(DOMAIN).bindings.remove("post-login");
             world
                 .tenant_mut(DOMAIN)
@@ -374,7 +375,7 @@ fn a_wrong_ledger_file_stops_everything() {
 #[test]
 fn without_a_record_the_second_plan_is_still_empty() {
     let mut bench = Bench::crowded();
-    // Nothing remembers the service, so the manifest has to.
+    // No record remembers the service, so the manifest has to name it.
     let service = super::bench::verify_service("VA00000000000000000000000000000077");
     bench.world().account_mut(ACCOUNT).verify_services.push(service);
     let line = "friendly_name: Acme\n  sid: VA00000000000000000000000000000077";

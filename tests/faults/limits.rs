@@ -1,5 +1,5 @@
-//! Rate limits and messaging configurations when things go wrong: an Action that passes a limit which is not there
-//! sends nothing, so the order holds at every instant, for every kill.
+//! Tests of rate limits and messaging configurations under kills and faults. An Action that passes a missing limit
+//! sends nothing, so the order of steps has to hold at every request.
 
 use lockstep::engine::apply::Ended;
 use lockstep::model::api::Method;
@@ -9,7 +9,7 @@ use lockstep::twin::{Twin, What};
 use super::bench::{Bench, all};
 use crate::support::{ACCOUNT, core_manifest};
 
-/// The tests of this file that send something, for the contract.
+/// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_lost_answer_makes_nothing_twice,
     a_limit_that_goes_before_the_deployment_stops_it,
@@ -17,14 +17,14 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     what_appears_meanwhile_is_explained_and_then_taken_over,
 ];
 
-/// The core manifest with limits and a messaging configuration; phone is the only factor.
+/// The core manifest with limits and a messaging configuration; the phone is the only factor.
 pub fn limited() -> String {
     let limits = "  rate_limits: {per_number: {key: recipient, buckets: {10m: {max: 5}, 1h: {max: 9}}}}\n  \
                   messaging_configurations: {US: MG000000000000000000000000000000a1}\n  code_length: 6";
     core_manifest().replace("  code_length: 6", limits).replace("otp: on ", "otp: off ")
 }
 
-/// Another name, another bucket, another messaging service.
+/// The manifest of [`limited`] with another name of the limit, another bucket and another messaging service.
 pub fn otherwise() -> String {
     let text = limited().replace("per_number:", "by_number:").replace("1h: {max: 9}", "2h: {max: 9}");
     text.replace("a1}", "a2}")
@@ -45,7 +45,7 @@ pub fn applied(text: fn() -> String) -> Bench {
     bench
 }
 
-/// Limits with the number of their buckets, and the countries.
+/// The limits of our service with the number of their buckets, and the countries.
 fn below(bench: &Bench) -> (Vec<(String, usize)>, Vec<String>) {
     let mut world = bench.world();
     let services = &world.account_mut(ACCOUNT).verify_services;
@@ -81,7 +81,7 @@ fn every_kill_is_finished_by_the_next() {
             assert_eq!(below(&bench), one(name), "{story}");
             let losses = bench.losses();
             assert!(losses.is_empty(), "{story}: {losses:?}");
-            // What was made before the kill is on record as ours.
+            // The record says that we created what was made before the kill.
             let ledger = bench.observe().found.ledger.expect("a ledger");
             for address in [format!("verify_rate_limit.{name}"), "verify_messaging_configuration.US".into()] {
                 let ownership = ledger.resources[&address].ownership;
@@ -140,7 +140,7 @@ fn operate(twin: &mut Twin, method: Method, path: &str, form: &[(&str, &str)], n
     twin.operate_account(ACCOUNT, "verify.twilio.com", method, path, form, now_ms).0
 }
 
-/// Does something once, right after the first request whose operation is that one.
+/// Calls `act` once, right after the first write with this operation.
 fn after(bench: &Bench, operation: &'static str, act: fn(&mut Twin, u64)) {
     let mut done = false;
     bench.watch.borrow_mut().meddle = Some(Box::new(move |twin, _, now_ms| {
@@ -167,7 +167,7 @@ fn a_limit_that_goes_before_the_deployment_stops_it() {
         let limit = limits.iter().flat_map(|service| &service.rate_limits).next().map(|l| l.sid.clone());
         let path = format!("{service}/RateLimits/{}", limit.expect("made"));
         assert_eq!(operate(twin, Method::Delete, &path, &[], now_ms), 204);
-        // Back again, without its buckets, so that the steps go on up to the deployment.
+        // Makes another limit, so that the later steps succeed up to the deployment.
         let form = [("UniqueName", "somebody_elses")];
         assert_eq!(operate(twin, Method::Post, &format!("{service}/RateLimits"), &form, now_ms), 201);
     });

@@ -1,4 +1,4 @@
-//! The legacy phone set-up, the way out of it, and that there is no way back.
+//! Tests of the legacy phone set-up, of the migration away from it, and of the refusal to go back.
 
 use lockstep::engine::apply::{Ended, Wishes, apply};
 use lockstep::engine::observe::Observation;
@@ -16,7 +16,7 @@ use lockstep::twin::{Flag, Options, Rule, TriggerRef, Twin, What, When};
 use super::bench::{ACTION as UNIFIED, Bench, LEGACY, NAMED, all, crowd, leases, shown};
 use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest};
 
-/// The tests of this file that send something, for the contract.
+/// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     the_legacy_stack_is_applied_once_and_destroyed_to_what_was_there,
     a_bound_action_of_somebody_else_on_the_legacy_trigger_is_a_conflict,
@@ -42,7 +42,7 @@ pub fn legacy_manifest() -> String {
     core_manifest().replace("delivery: unified", "delivery: legacy")
 }
 
-/// An older tenant, next to what other people keep there.
+/// An older tenant with objects of other people.
 pub fn older(flag: Flag) -> Bench {
     let options = Options { unified_flag: flag, ..crate::support::options() };
     let bench = Bench::new(options, legacy_manifest());
@@ -50,7 +50,7 @@ pub fn older(flag: Flag) -> Bench {
     bench
 }
 
-/// The legacy stack stands and works, and the manifest asks for the unified way.
+/// The legacy stack works, and the manifest now asks for the unified way.
 pub fn asked(flag: Flag) -> Bench {
     let mut bench = older(flag);
     bench.stack.applied();
@@ -75,7 +75,7 @@ fn waits(plan: &Plan) -> Vec<&str> {
     plan.deferred.iter().map(|later| later.address.as_str()).collect()
 }
 
-/// Everything legacy is gone, everything unified stands.
+/// Checks that everything legacy is gone and everything unified is in place.
 fn moved_on(bench: &mut Bench, story: &str) {
     assert!(named(bench, LEGACY).is_none(), "{story}: the legacy Action is still there");
     assert!(named(bench, UNIFIED).is_some_and(|a| a.live_version().is_some()), "{story}: not deployed");
@@ -154,7 +154,7 @@ fn a_bound_action_of_somebody_else_on_the_legacy_trigger_is_a_conflict() {
     assert!(blocker.help.contains("action.binding.beside"), "{blocker:?}");
 }
 
-/// Somebody else's deployed Action on the legacy trigger.
+/// Adds somebody else's deployed Action on the legacy trigger.
 fn theirs(bench: &Bench, is_bound: bool) {
     let mut world = bench.world();
     let trigger = TriggerRef::new("send-phone-message", "v2");
@@ -205,7 +205,7 @@ fn the_legacy_calls_are_out_of_reach_with_the_unified_experience() {
         };
         assert!(found("phone_selected_provider", "unified phone experience on"), "{}", shown(&plan));
         assert!(found("unified_phone", "the way back"), "{}", shown(&plan));
-        // That unit alone: everything else was read and is planned.
+        // Only this part is blocked: everything else was read and is planned.
         assert!(plan.findings.iter().all(|finding| finding.level != Level::NotRead), "{}", shown(&plan));
         assert!(plan.resources.iter().any(|resource| resource.address == "log_stream"));
         let mark = bench.stack.mark();
@@ -214,7 +214,7 @@ fn the_legacy_calls_are_out_of_reach_with_the_unified_experience() {
     }
 }
 
-/// From now on these calls are answered with 403.
+/// From now on these paths are answered with 403.
 fn forbid(bench: &Bench, paths: &[&str]) {
     let rule = |path: &&str| Rule {
         when: When::Matching { method: Some(Method::Get), host: None, path: Some((*path).into()), nth: 1 },
@@ -251,7 +251,7 @@ fn one_refused_legacy_call_says_nothing_of_the_experience() {
 fn unbinding_names_its_loss_though_nobody_recorded_who_sends() {
     let mut bench = older(Flag::Off);
     {
-        // The phone factor was on before us, so destroy leaves it on.
+        // The phone factor was on before the stack, so destroy leaves it on.
         let mut world = bench.world();
         let tenant = world.tenant_mut(DOMAIN);
         tenant
@@ -323,7 +323,7 @@ fn what_is_due_stays_while_the_new_way_does_not_deliver() {
     moved_on(&mut bench, "mended first");
 }
 
-/// A migrated tenant on the day on which what was left behind is due to go.
+/// A migrated tenant on the day on which the legacy set-up is due to be removed.
 fn due(flag: Flag) -> Bench {
     let mut bench = asked(flag);
     bench.stack.applied();
@@ -350,7 +350,7 @@ fn action_of<'a>(twin: &'a mut Twin, name: &str) -> &'a mut Action {
 
 type Attack = (&'static str, fn(&mut Twin), &'static str);
 
-/// What takes the new way away between a plan and its steps, and what is said then.
+/// Ways in which the unified delivery is lost between a plan and its steps, each with a part of the message.
 const LOST_WAYS: &[Attack] = &[
     (
         "the legacy set-up is given back",
@@ -400,7 +400,7 @@ fn what_is_due_is_looked_at_again_right_before_it_goes() {
         let touches = |path: &&String| path.contains("bindings") || path.contains("DELETE /api/v2/actions");
         assert_eq!(writes.iter().find(touches), None, "{story}");
     }
-    // Where the flag cannot be read, the legacy calls say whether it is on.
+    // If the flag cannot be read, the legacy calls tell whether it is on.
     let mut bench = due(Flag::Absent);
     acts_under_the_lease(&bench, |twin| {
         let tenant = twin.tenant_mut(DOMAIN);
@@ -431,7 +431,7 @@ fn a_legacy_action_that_others_changed_since_the_plan_is_not_deleted() {
         let name = if story == "renamed" { "Payroll" } else { LEGACY };
         assert!(named(&bench, name).is_some(), "{story}: it is gone");
     }
-    // One that somebody else deleted is gone, which is what was to be.
+    // If somebody else has deleted the Action, the goal is reached.
     let mut bench = due(Flag::Off);
     acts_under_the_lease(&bench, |twin| {
         let tenant = twin.tenant_mut(DOMAIN);
@@ -463,10 +463,10 @@ fn a_migration_killed_anywhere_is_finished_by_the_next_run() {
     });
 }
 
-/// One tenant where somebody has clicked a part of the way already.
+/// A tenant where somebody has already made the first part of the migration.
 fn by_hand(part: usize) -> Bench {
     let bench = asked(Flag::Off);
-    // What a run of our own does in the first `part` writes, and then nobody remembers it.
+    // A copy of the bench runs the first `part` requests. Its tenant is taken over, but with the record from before.
     let mut shadow = bench.fork();
     let _ = shadow.run(Stop::kill(part, false), false);
     let tenant = shadow.world().tenant_mut(DOMAIN).clone();
@@ -525,7 +525,7 @@ fn one_name_serves_both_ways() {
     bench.at_rest("the old one is gone");
     assert!(named(&bench, name).is_none());
     assert_eq!(bench.losses(), Vec::<String>::new());
-    // The longer name is ours: destroy knows it.
+    // The longer name is ours too, so destroy removes that Action.
     assert_eq!(bench.ended(true), Ended::Done);
     assert!(named(&bench, "Acme sender (unified)").is_none());
 }
@@ -550,7 +550,7 @@ fn a_migration_that_was_called_off_before_the_flag_goes_back() {
     let steps = bench.plan().steps;
     let flag = steps.iter().find(|step| step.address == "unified_phone").expect("a step");
     assert_eq!(flag.stage, Stage::Tenant);
-    // Killed after the draft, long before the flag.
+    // The run is killed after the draft, long before the flag.
     let _ = bench.run(Stop::kill(16, false), false);
     assert!(!bench.world().tenant_mut(DOMAIN).unified());
     bench.later();
@@ -562,7 +562,7 @@ fn a_migration_that_was_called_off_before_the_flag_goes_back() {
     assert!(bench.plan().deferred.is_empty());
 }
 
-/// The provider stands, and the legacy set-up sends: without the provider it sends as well.
+/// The provider exists and the legacy set-up still sends, so removing the provider loses no codes.
 #[test]
 fn a_provider_that_nothing_sends_by_yet_is_not_called_the_tenants_way_to_send() {
     let prepared = asked(Flag::Off);
@@ -582,7 +582,7 @@ fn a_provider_that_nothing_sends_by_yet_is_not_called_the_tenants_way_to_send() 
     assert!(danger.starts_with("where the unified phone experience is on"), "{danger}");
 }
 
-/// What is known of the delivery path before the first step.
+/// The delivery path before the first step, as far as it is known.
 fn path_of(observation: &Observation) -> LoginPath {
     let kind = |address: &str| kinds::by_name(address.split('.').next().unwrap_or_default());
     let seen = observation.seen.iter();
@@ -590,7 +590,7 @@ fn path_of(observation: &Observation) -> LoginPath {
     LoginPath::from(&facts)
 }
 
-/// The plan with two neighbouring steps in the other order.
+/// The plan with two neighbouring steps swapped.
 fn swapped(plan: &Plan, first: usize) -> Plan {
     let mut plan = plan.clone();
     plan.steps.swap(first, first + 1);
@@ -600,7 +600,7 @@ fn swapped(plan: &Plan, first: usize) -> Plan {
     plan
 }
 
-/// What a migration is, as it is printed; docs/migration.md shows the same lines.
+/// The printed steps of a migration. docs/migration.md shows the same lines.
 #[test]
 fn the_order_of_a_migration() {
     let steps: Vec<String> =
@@ -622,8 +622,8 @@ fn the_order_of_a_migration() {
     }
 }
 
-/// Each pair of neighbours in the wrong order, carried out on the twin: when codes stop, an exposing step is refused,
-/// or the API refuses, the proof must have refused the plan before.
+/// Every pair of neighbouring steps is swapped and carried out on the twin. If codes stop, an exposing step is refused,
+/// or the API refuses, then the proof must have refused that plan before.
 #[test]
 fn the_proof_refuses_every_unsafe_swap() {
     let prepared: [fn() -> Bench; 2] = [|| asked(Flag::Off), || due(Flag::Off)];
@@ -661,7 +661,8 @@ fn the_proof_refuses_every_unsafe_swap() {
     ");
 }
 
-/// The phone was on because somebody else's Action sent its codes, and that is gone.
+/// The phone factor was on before the stack, because somebody else's Action sent its codes. That Action is unbound
+/// before the destroy.
 #[test]
 fn a_former_value_that_nothing_carries_any_more_is_left_and_destroy_ends() {
     let mut bench = older(Flag::Off);
@@ -674,7 +675,7 @@ fn a_former_value_that_nothing_carries_any_more_is_left_and_destroy_ends() {
         tenant.legacy_phone.selected_provider = "phone-message-hook".into();
         tenant.factors.iter_mut().filter(|one| one.name == "sms").for_each(|one| one.enabled = true);
     }
-    // It gets as far as switching the factor off.
+    // The apply gets only as far as switching the factor off.
     bench.stack.twin.borrow_mut().options.verify_service_limit = 0;
     assert!(matches!(bench.ended(false), Ended::Failed(text) if text.contains("21102")));
     assert!(!bench.world().tenant_mut(DOMAIN).factor_enabled("sms"));

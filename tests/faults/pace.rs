@@ -1,4 +1,4 @@
-//! Law 8: the budget of the Management API belongs to the logins first.
+//! Tests of law 8: the logins come first in the budget of the Management API.
 
 use lockstep::engine::apply::Ended;
 use lockstep::engine::{Engine, Input, Output};
@@ -18,7 +18,7 @@ fn no_plan_is_ever_driven_into_its_limit() {
         assert_eq!(bench.ended(false), Ended::Done, "{rate:?}");
         let took_ms = bench.stack.in_process.now_ms() - start_ms;
         assert!(took_ms <= first_apply_ms, "{rate:?}: the first apply took {took_ms} ms");
-        // Every run is a new process that knows nothing of the budget; some time lies between two of them.
+        // Every run is a new process that knows nothing of the budget, and starts some time after the one before.
         let mut starts = vec![0];
         for (text, destroy) in
             [(core_manifest(), false), (changed_manifest(), false), (core_manifest(), true)]
@@ -41,7 +41,7 @@ fn no_plan_is_ever_driven_into_its_limit() {
 
 #[test]
 fn a_short_budget_shared_with_others_is_waited_for() {
-    // Somebody else takes the whole budget before every other request of ours.
+    // At every fifth request the tenant answers that somebody else has used the whole budget.
     let mut bench = Bench::new(Options { rate: Rate::Professional, ..Options::default() }, core_manifest());
     for nth in (2..40).step_by(5) {
         bench.fault(nth, lockstep::twin::What::RateLimited { retry_after_s: Some(7) });
@@ -49,7 +49,7 @@ fn a_short_budget_shared_with_others_is_waited_for() {
     bench.converge("limited again and again");
 }
 
-/// A wait for the token is told like any other.
+/// A wait for the token is reported like any other wait.
 #[test]
 fn a_token_that_is_waited_for_is_told() {
     let stack = Stack::core();

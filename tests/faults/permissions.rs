@@ -1,4 +1,4 @@
-//! Credentials that may not write: enough for a plan, and an apply stops before users meet anything of it.
+//! Tests of credentials that may not write: they are enough for a plan, and an apply stops before users are affected.
 
 use lockstep::engine::apply::Ended;
 use lockstep::model::api::Method;
@@ -12,7 +12,7 @@ use crate::support::{ACCOUNT, DOMAIN, function_manifest, options};
 
 const KEY: &str = "TWILIO_API_KEY";
 
-/// From the `nth` write at Twilio on, none is taken.
+/// Refuses every write at Twilio from the `nth` on.
 fn refuse(bench: &Bench, what: &What, nth: u32) {
     let rule = |method| {
         let when = When::Matching { method: Some(method), host: Some("twilio.com".into()), path: None, nth };
@@ -41,7 +41,7 @@ fn failed(bench: &mut Bench) -> String {
     }
 }
 
-/// Whether users meet anything of the stack.
+/// Whether users meet any part of the stack.
 fn exposed(bench: &Bench) -> bool {
     let mut world = bench.world();
     let tenant = world.tenant_mut(DOMAIN);
@@ -108,7 +108,7 @@ fn a_refused_write_at_twilio_ends_the_run_before_anything_is_exposed() {
             .map(|entry| entry.operation)
             .collect();
         let Ended::Failed(text) = ended else {
-            // The lease lives on a while without its beat.
+            // The lease lives on for a while without its beat.
             assert!(
                 refused.iter().all(|operation| *operation == "update_serverless_service"),
                 "{story}: {refused:?}"
@@ -131,7 +131,7 @@ fn a_refused_write_at_twilio_ends_the_run_before_anything_is_exposed() {
     });
 }
 
-/// Serverless that is closed for reads as well tells nothing of Verify, so such a key works without a lease.
+/// A key without any access to Serverless may still have access to Verify, so it works without a lease.
 #[test]
 fn a_key_without_any_serverless_still_applies() {
     let mut bench = Bench::new(Options { serverless_allowed: false, ..options() }, limits::limited());

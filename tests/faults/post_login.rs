@@ -1,4 +1,4 @@
-//! The post-login Action with its rules, beside other people's, while things go wrong.
+//! Tests of the post-login Action with its rules, beside other people's Actions, under faults and edits.
 
 use lockstep::engine::apply::Ended;
 use lockstep::model::plan::{Level, Verb};
@@ -10,7 +10,7 @@ use super::bench::{Bench, RULES, all, shown};
 use super::single::{faults, survives};
 use crate::support::{DOMAIN, core_manifest, options};
 
-/// The tests of this file that send something, for the contract.
+/// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     the_rules_take_their_place_among_the_others,
     the_part_goes_by_itself_when_it_leaves_the_manifest,
@@ -27,7 +27,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     what_was_there_before_an_unfinished_run_is_not_ours,
 ];
 
-/// The core stack with rules: one that two factors meet, one that the phone alone meets.
+/// The core stack with rules: one that two factors meet, one that only the phone meets.
 fn with_rules() -> String {
     let rules = "mfa:\n  post_login:\n    binding:\n      position: before Their audit\n    rules:\n      \
                  admins:\n        roles: [Admin]\n        factors: [phone, otp]\n      staff:\n        \
@@ -76,7 +76,7 @@ fn the_rules_take_their_place_among_the_others() {
     assert_eq!(bench.losses(), Vec::<String>::new());
     assert_eq!(bound(&bench), ["Their enrichment", RULES, "Their audit"]);
     assert_eq!(rules_versions(&bench), 1);
-    // Somebody adds an Action, and moves ours to the end: it goes back, and theirs stay in their order.
+    // Somebody adds an Action and moves ours to the end. Ours goes back, and the others keep their order.
     {
         let mut world = bench.world();
         let trigger = lockstep::twin::TriggerRef::new("post-login", "v3");
@@ -162,7 +162,7 @@ fn the_part_goes_by_itself_when_it_leaves_the_manifest() {
     assert_eq!(flag, json!(false), "as it was");
 }
 
-/// Words of the dangerous steps.
+/// The words of the dangerous steps, by address.
 fn dangers(bench: &mut Bench) -> Vec<(String, String)> {
     let plan = bench.plan();
     let steps = plan.steps.into_iter().filter_map(|step| Some((step.address, step.danger?)));
@@ -191,13 +191,13 @@ fn what_users_notice_is_said_before() {
 #[test]
 fn a_factor_that_a_running_rule_needs_is_not_taken_away() {
     let mut bench = applied();
-    // The rule would go with it, but what runs until then is the rule of the tenant.
+    // The manifest would change the rule in the same plan, but until then the tenant's running rule needs the factor.
     let text = with_rules().replace("phone: on", "phone: off").replace("[phone, otp]", "[otp]");
     bench.stack.text = text.replace("factors: [phone]\n", "factors: [otp]\n");
     let plan = bench.plan();
     let unsafe_step = plan.blockers().any(|finding| finding.text.contains("the rule staff demands"));
     assert!(unsafe_step, "{}", shown(&plan));
-    // In two applies it goes: first the rules, then the factor.
+    // It works in two applies: first the rules, then the factor.
     bench.stack.text = with_rules().replace("[phone, otp]", "[otp]").replace("[phone]\n", "[otp]\n");
     bench.stack.applied();
     bench.stack.text = text.replace("factors: [phone]\n", "factors: [otp]\n");
@@ -207,7 +207,7 @@ fn a_factor_that_a_running_rule_needs_is_not_taken_away() {
     assert!(losses.iter().all(|loss| !loss.contains("rule")), "{losses:?}");
 }
 
-/// What runs counts, not what the record or the manifest says.
+/// The running code counts, not the record or the manifest.
 #[test]
 fn the_rules_are_read_out_of_the_code_that_runs() {
     let mut bench = applied();
@@ -268,7 +268,7 @@ fn what_the_rules_need_is_read_again_right_before() {
     ];
     for (word, change) in cases {
         let mut bench = bench();
-        // The moment after our Action is deployed: all that is left is the binding.
+        // The moment after our Action is deployed, when only the binding is left to do.
         bench.watch.borrow_mut().meddle = Some(Box::new(move |twin, _, _| {
             let actions = &twin.tenant_mut(DOMAIN).actions;
             if actions.iter().any(|action| action.name == RULES && action.deployment.is_some()) {
@@ -331,7 +331,7 @@ fn a_full_trigger_is_told_before() {
     assert!(blocker, "{}", shown(&plan));
 }
 
-/// The second half of a first apply is where the rules come in; the first half is everybody's.
+/// The rules come in the second half of a first apply; other tests cover the first half.
 #[test]
 fn a_fault_at_every_request_around_the_rules() {
     let length = length(bench, false);
@@ -344,7 +344,7 @@ fn a_fault_at_every_request_around_the_rules() {
     all(cases, |(story, k, what)| survives(&fresh, &story, &[(k, what)]));
 }
 
-/// While the Action is bound, its deployment is what counts.
+/// While the Action is bound, its deployment makes the rules count.
 #[test]
 fn a_rule_that_grows_is_looked_at_right_before_too() {
     let mut bench = applied();
@@ -373,7 +373,7 @@ fn without_the_right_to_read_the_login_pages_the_rules_go_on() {
     let mut bench = Bench::new(Options { scopes: Some(scopes.collect()), ..options() }, with_rules());
     super::bench::crowd(&mut bench.world());
     bench.converge("no read:prompts");
-    // What a new rule depends on and nobody here manages has to be readable.
+    // If nobody here manages what a new rule depends on, it has to be readable.
     let scopes =
         ALL_SCOPES.iter().filter(|scope| **scope != "read:mfa_policies").map(|scope| (*scope).to_owned());
     let text = with_rules().replace("  policy: never", "  # policy: never");
@@ -383,8 +383,8 @@ fn without_the_right_to_read_the_login_pages_the_rules_go_on() {
     assert!(plan.blockers().any(|finding| finding.text.contains("could not be read")), "{}", shown(&plan));
 }
 
-/// A run dies with its intent written; then the manifest takes the name of somebody else's Action. That is taken over,
-/// and not taken for what the dead run made.
+/// A run dies after it has written its intent. Then the manifest gets the name of somebody else's Action. That Action
+/// is taken over, and not mistaken for one that the dead run made.
 #[test]
 fn what_was_there_before_an_unfinished_run_is_not_ours() {
     let theirs = |bench: &Bench| {

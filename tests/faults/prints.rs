@@ -1,4 +1,5 @@
-//! Fingerprints of secrets in the record: what they cost a run, and what becomes of those that another build wrote.
+//! Tests of the fingerprints of secrets in the record: what they cost a run, and what becomes of those that another
+//! build wrote.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -15,7 +16,7 @@ use crate::support::{core_manifest, manifest_of};
 const DRAWN: &str = "b81e66TwilioSenderSecret0123456z";
 const DRAWN_ANEW: &str = "c92f77TwilioSenderSecret6543210y";
 
-/// A live stack whose Action has an API secret of Twilio's form, and two secrets that persons chose.
+/// A live stack whose Action has an API secret in Twilio's form, and two secrets that people chose.
 fn live() -> Bench {
     let mut bench = Bench::crowded();
     let own = "    HOOK_PASSWORD: ${env.HOOK_PASSWORD}\n    HOOK_USER: ${env.HOOK_USER}\n";
@@ -32,7 +33,7 @@ fn set(bench: &mut Bench, name: &str, value: &str) {
     bench.stack.env.insert(name.into(), value.into());
 }
 
-/// The plan's fields that differ, and the slow digests that it took.
+/// The fields that differ in the plan, and the number of slow digests that the plan computed.
 fn plan(bench: &mut Bench) -> (Vec<String>, usize) {
     let Observation { plan, prints, .. } = bench.stack.observe();
     let changes = plan.resources.iter().flat_map(|resource| &resource.changes);
@@ -43,7 +44,7 @@ fn record(bench: &mut Bench) -> Ledger {
     bench.stack.observe().found.ledger.expect("a record")
 }
 
-/// Of each secret of the Action: whether its fingerprint is slow, and whether there is a keyed one.
+/// For each secret of the Action: whether its fingerprint is slow, and whether it has a keyed one.
 fn kinds(record: &Ledger) -> BTreeMap<String, (bool, bool)> {
     let fields = record.resources["action"].fields.iter();
     let print = |(field, last): (&String, &Last)| match last {
@@ -56,7 +57,8 @@ fn kinds(record: &Ledger) -> BTreeMap<String, (bool, bool)> {
     fields.filter_map(print).collect()
 }
 
-/// What the build before wrote: everything that came through a variable has a slow fingerprint, and none a keyed one.
+/// Makes the record look as the build before wrote it: a secret from a variable has a slow fingerprint, and no secret
+/// has a keyed one.
 fn of_the_build_before(bench: &mut Bench) {
     let before = lockstep::ledger::prints::Prints::new(&record(bench).salt, 2);
     let drawn = lockstep::model::secret::Secret::new(DRAWN, lockstep::model::secret::Origin::Person);
@@ -138,7 +140,7 @@ fn a_record_of_the_build_before_is_compared_and_renewed_when_it_is_written_anywa
     assert_eq!(plan(&mut bench), (vec![], 0));
 }
 
-/// Without a secret that a person chose an older build still reads the record.
+/// Without a secret that a person chose, an older build can still read the record.
 #[test]
 fn a_record_without_keyed_fingerprints_has_the_schema_before() {
     let mut bench = live();
@@ -152,7 +154,7 @@ fn a_record_without_keyed_fingerprints_has_the_schema_before() {
     assert!(kinds(&record).values().all(|kind| *kind == (false, false)), "{record:?}");
 }
 
-/// Whoever edits Actions may write any fingerprint. One that is not made with the key hides no change.
+/// Whoever edits Actions may write any fingerprint. A fingerprint that is not made with the key hides no change.
 #[test]
 fn a_forged_keyed_fingerprint_hides_no_changed_secret() {
     let mut bench = live();

@@ -1,4 +1,4 @@
-//! Two processes on one tenant: their steps never interleave, and the second finds nothing to do.
+//! Tests of two processes on one tenant: their steps never alternate, and the second process finds nothing to do.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ struct Rival {
     engine: Engine,
     result: Rc<RefCell<Option<Result<Outcome, Failed>>>>,
     starts_ms: u64,
-    /// Dies when this many requests of its own have taken effect.
+    /// The process dies after this many of its own requests have taken effect.
     dies_after: usize,
     sent: usize,
     done: bool,
@@ -38,7 +38,7 @@ fn rival(bench: &mut Bench, starts_ms: u64, dies_after: usize) -> Rival {
     Rival { engine, result, starts_ms, dies_after, sent: 0, done: false }
 }
 
-/// Runs both to their ends on one clock. Answers, for every write that is not the lease's own, who sent it.
+/// Runs both processes to their ends on one clock. Returns all writes except those of the lease, each with its process.
 fn race(bench: &mut Bench, rivals: &mut [Rival; 2]) -> Vec<(usize, String)> {
     let mut writes = Vec::new();
     let mut under_way = BTreeMap::new();
@@ -122,7 +122,7 @@ fn contest(
     (bench, writes, ended)
 }
 
-/// How often the writer changes: once at most, if the two do not interleave.
+/// How often the writing process changes: at most once, if the two do not alternate.
 fn turns(writes: &[(usize, String)]) -> usize {
     writes.windows(2).filter(|pair| pair[0].0 != pair[1].0).count()
 }
@@ -138,7 +138,7 @@ fn change() -> Bench {
 fn two_at_once_do_not_interleave() {
     let by_400 = || Bench::new(Options { serverless_name_taken_status: 400, ..options() }, core_manifest());
     for ready in [Bench::crowded(), change(), by_400()] {
-        // Close together, where both plan before either has the lease, and then all along the first one's run.
+        // First close together, where both plan before either has the lease; then all along the first process's run.
         all((0..1_500).step_by(75).chain((1_500..16_000).step_by(500)), |offset_ms| {
             let story = format!("the second starts {offset_ms} ms later");
             let (mut bench, writes, ended) = contest(&ready, offset_ms, usize::MAX);
@@ -151,16 +151,16 @@ fn two_at_once_do_not_interleave() {
     }
 }
 
-/// The second one plans while the first one works, and the first one dies under it.
+/// The second process plans while the first one works, and the first one dies meanwhile.
 #[test]
 fn a_plan_made_while_another_run_worked_is_not_carried_out_after_its_death() {
-    // From the lease on; the later steps are like these.
+    // From the lease on; later steps behave like these.
     let cases = (10..=22).flat_map(|k| (0..1_200).step_by(50).map(move |offset_ms| (k, offset_ms)));
     let ready = Bench::crowded();
     all(cases, |(dies_after, offset_ms)| {
         let story = format!("the first dies after {dies_after}, the second starts {offset_ms} ms later");
         let (bench, _, ended) = contest(&ready, offset_ms, dies_after);
-        // Who has seen the first one alive gives up, and may be started again.
+        // A process that has seen the first one alive gives up, and may be started again.
         let fine = matches!(ended[1], Some(Ended::Done | Ended::LeaseHeld(_)));
         assert!(fine, "{story}: {:?}", ended[1]);
         bench.once_at_most(&story);
@@ -171,11 +171,12 @@ fn a_plan_made_while_another_run_worked_is_not_carried_out_after_its_death() {
     });
 }
 
-/// The second begins to read before the first begins to work, and its record arrives when the first is done.
+/// The second process begins to read before the first one begins to work. Its record arrives after the first one is
+/// done.
 #[test]
 fn a_record_that_comes_late_is_not_of_one_piece_with_the_rest() {
     let mut bench = Bench::crowded();
-    // Token, then the list of Actions, which holds the record.
+    // The second request is the list of Actions, which holds the record; the first is the token.
     bench.fault(2, What::TimeOut { after_effect: false, ms: 60_000 });
     let start_ms = bench.stack.in_process.now_ms();
     let mut rivals =
@@ -187,7 +188,7 @@ fn a_record_that_comes_late_is_not_of_one_piece_with_the_rest() {
     bench.once("a late record");
 }
 
-/// What was planned before another run is not carried out after it.
+/// A plan from before another run is not carried out after that run.
 #[test]
 fn a_plan_from_before_another_run_is_made_anew() {
     let mut bench = change();
@@ -207,7 +208,7 @@ fn a_plan_from_before_another_run_is_made_anew() {
     assert!(writes.iter().all(|name| name.ends_with("serverless_service")), "{writes:?}");
 }
 
-/// A lease that is not kept is not relied on, even if nobody is seen to have taken it.
+/// A run whose beats do not arrive does not rely on its lease, even if nobody is seen to have taken it.
 #[test]
 fn without_beats_no_further_step_begins() {
     let mut bench = Bench::new(Options { build_with_dependencies_ms: 120_000, ..options() }, core_manifest());
@@ -228,7 +229,7 @@ fn without_beats_no_further_step_begins() {
     bench.converge("the beats arrive again");
 }
 
-/// Not even the same step once more: neither by the run nor, where a repeat is safe, on the wire.
+/// Not even the same step is sent again: neither by the run nor, where a repeat is safe, on the wire.
 #[test]
 fn without_beats_a_step_does_not_try_again() {
     once_without_beats(Method::Patch, "/api/v2/actions/triggers/*/bindings$", 120_000);
@@ -264,7 +265,8 @@ fn once_without_beats(method: Method, path: &str, ms: u64) {
     bench.converge("the beats arrive again");
 }
 
-/// Nobody beats after an interrupt, so the record is not written once more when the lease may be somebody else's.
+/// After an interrupt nobody sends beats. The lease may then belong to somebody else, so the record is not written
+/// again.
 #[test]
 fn an_interrupted_run_does_not_repeat_its_record_after_the_lease() {
     let length = {
@@ -349,7 +351,7 @@ fn two_first_applies_without_a_lease_leave_something_that_can_be_told() {
         };
         let services = world.account_mut(ACCOUNT).verify_services.len();
         let double = services > 1 || named(&mut world, ACTION) > 1 || named(&mut world, LEDGER) > 1;
-        // Best effort: what happened twice is said, and stops the next apply.
+        // Without a lease this is best effort: a double object is reported, and blocks the next apply.
         assert!(!double || plan.blockers().next().is_some(), "{offset_ms} ms: {ended:?}: {}", shown(&plan));
     });
 }

@@ -1,4 +1,4 @@
-//! Every fault at every request, and seeded pairs of them.
+//! Tests of every fault at every request, and of seeded pairs of faults.
 
 use lockstep::engine::apply::Ended;
 use lockstep::model::api::Method;
@@ -9,7 +9,7 @@ use super::bench::{Bench, Dice, all, nameless};
 use super::kills::difference;
 use super::{function, limits, post_login};
 
-/// What can go wrong with one request, and whether its outcome is then really unknown.
+/// Everything that can go wrong with one request, by name.
 pub fn faults() -> Vec<(&'static str, What)> {
     let mut list = vec![
         ("rate limited, with a hint", What::RateLimited { retry_after_s: Some(3) }),
@@ -50,7 +50,7 @@ fn length() -> usize {
     bench.requests(0)
 }
 
-/// The disturbed apply, then a calm one.
+/// Runs a disturbed apply, then a calm one.
 pub fn survives(fresh: &Bench, story: &str, planted: &[(usize, What)]) {
     let mut bench = fresh.fork();
     for (k, what) in planted {
@@ -70,7 +70,7 @@ pub fn survives(fresh: &Bench, story: &str, planted: &[(usize, What)]) {
         other => panic!("{story}: ended as {other:?}"),
     }
     bench.converge(&story);
-    // Which secrets a run sent that could not record them is not known, so they may be sent once more.
+    // If a run could not record which secrets it sent, they may be sent once more.
     let most = 1 + usize::from(story.contains("ledger could not be written"));
     assert!(bench.versions() <= most, "{story}: {} versions deployed", bench.versions());
     let losses = bench.losses();
@@ -126,7 +126,7 @@ fn a_destroy_goes_by_what_is_gone_and_not_by_a_friendly_reply() {
     }
 }
 
-/// The refusal is one of the repeat; what was sent first may have been carried out.
+/// The refusal answers the repeat. The first request may have taken effect.
 #[test]
 fn a_refusal_after_a_lost_reply_is_looked_into() {
     for after_effect in [true, false] {
@@ -174,14 +174,14 @@ fn pairs_of_faults_at_random_requests() {
     });
 }
 
-/// The look after a lost reply may show the moment before it.
+/// The read that looks for the record after the lost reply may show the state before the create.
 #[test]
 fn a_record_whose_creation_was_not_answered_is_not_made_twice() {
     let mut bench = Bench::core();
     let mut rules = Vec::new();
     for (method, nth, what) in [
         (Method::Post, 1, What::Garbled { after_effect: true, how: Garble::Empty }),
-        // The plan's read, the one under the lease, and then the look.
+        // Reads of the list: by the plan, under the lease, and then the look for the record.
         (Method::Get, 3, What::Stale),
     ] {
         let (host, path) = (Some("auth0".to_owned()), Some("/api/v2/actions/actions".to_owned()));

@@ -1,4 +1,5 @@
-//! Tenants and accounts that answer otherwise: every open question of the vendors' documents, both ways.
+//! Tests of tenants and accounts that answer differently: every question that the vendors' documents leave open, with
+//! either answer.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -20,7 +21,7 @@ fn with(options: Options) -> Bench {
     bench
 }
 
-/// Both answers to every question are good enough for a first apply, a second one, a change and a destroy.
+/// With either answer to every question, a first apply, a second one, a change and a destroy work.
 #[test]
 fn either_answer_will_do() {
     let base = options;
@@ -100,7 +101,7 @@ fn either_answer_will_do() {
             "{name}: {losses:?}"
         );
         let mut now = bench.snapshot();
-        // There is no way back from the unified experience.
+        // There is no way back from the unified experience, so the flag may differ.
         let flag = former.clone().tenant_mut(DOMAIN).settings.get("phone_consolidated_experience").cloned();
         match flag {
             Some(flag) => {
@@ -121,7 +122,8 @@ fn a_floating_dependency_is_no_drift_either_way() {
     }
 }
 
-/// Fails in words, as often as it is tried, and makes nothing twice; once the cause is gone, it goes through.
+/// The apply fails with a clear message, as often as it is tried, and makes nothing twice. Once the cause is gone, it
+/// succeeds.
 #[test]
 fn what_cannot_work_fails_clearly_and_never_doubles() {
     type Mend = fn(&mut Options);
@@ -176,7 +178,7 @@ fn what_cannot_work_fails_clearly_and_never_doubles() {
         assert!(losses.is_empty(), "{name}: {losses:?}");
         mend(&mut bench.stack.twin.borrow_mut().options);
         if name == "no custom codes" {
-            // What support or the console does.
+            // Support or somebody at the Console allows custom codes.
             let mut world = bench.world();
             for service in &mut world.account_mut(ACCOUNT).verify_services {
                 service.settings.insert("custom_code_enabled".into(), serde_json::json!(true));
@@ -205,7 +207,7 @@ fn every_missing_scope_is_named_before_any_write() {
     });
 }
 
-/// The record is written around every change, also one that touches no Action.
+/// The record is written with every change, even with one that touches no Action.
 #[test]
 fn the_scope_of_the_record_is_asked_for_too() {
     let mut bench = with(options());
@@ -243,7 +245,7 @@ fn a_missing_scope_to_read_is_said_and_nothing_is_exposed_blindly() {
 #[test]
 fn a_failing_build_leaves_the_old_version_live_and_is_mended_by_the_next_manifest() {
     let bad = || core_manifest().replace("twilio: 6.2.0", "twilio: 0.0.0-fail");
-    // On an empty tenant.
+    // First on an empty tenant.
     let mut bench = with(options());
     bench.stack.text = bad();
     for round in 1..=2 {
@@ -255,7 +257,7 @@ fn a_failing_build_leaves_the_old_version_live_and_is_mended_by_the_next_manifes
     assert!(bench.losses().is_empty());
     bench.stack.text = core_manifest();
     bench.converge("mended first apply");
-    // On a live one.
+    // Then on a tenant with a deployed version.
     let live = |bench: &Bench| {
         let mut world = bench.world();
         let actions = &world.tenant_mut(DOMAIN).actions;
@@ -275,7 +277,7 @@ fn a_failing_build_leaves_the_old_version_live_and_is_mended_by_the_next_manifes
     assert!(losses.is_empty(), "{losses:?}");
     bench.stack.text = core_manifest().replace("6.2.0", "6.2.1");
     bench.converge("mended change");
-    // Back to what was live all the time.
+    // The manifest goes back to the version that was deployed all the time.
     bench.stack.text = bad();
     assert!(matches!(bench.ended(false), Ended::Failed(_)));
     bench.stack.text = core_manifest().replace("6.2.0", "6.2.1");
@@ -300,7 +302,7 @@ fn a_slow_build_keeps_the_lease() {
     assert!(beats >= 30, "{beats} heartbeats");
 }
 
-/// That the trigger takes no binding is the answer that stays, so one refusal by chance does not make it.
+/// A single refusal is not taken for a trigger that accepts no binding.
 #[test]
 fn a_binding_that_is_refused_once_is_made() {
     let rule = "PATCH /api/v2/actions/triggers/custom-phone-provider/bindings$: 403";
@@ -310,7 +312,7 @@ fn a_binding_that_is_refused_once_is_made() {
     assert_eq!(bench.world().tenant_mut(DOMAIN).bound("custom-phone-provider").len(), 1);
 }
 
-/// The same refusal comes when the Action is not there any more, and says nothing about the trigger.
+/// The API refuses in the same way when the Action no longer exists, so the refusal says nothing about the trigger.
 #[test]
 fn the_binding_of_an_action_that_was_taken_away_is_made_with_the_next_one() {
     let mut bench = with(Options { custom_phone_needs_binding: true, ..options() });
@@ -327,7 +329,8 @@ fn the_binding_of_an_action_that_was_taken_away_is_made_with_the_next_one() {
     assert_eq!(bench.world().tenant_mut(DOMAIN).bound("custom-phone-provider").len(), 1);
 }
 
-/// What a run that died left in a service of ours is told where the service cannot go with it.
+/// The service holds an object that is not on record. If the API does not delete the service with its contents, the run
+/// says what to delete.
 #[test]
 fn a_service_that_is_not_empty_says_what_to_do() {
     let mut bench = with(Options { verify_service_deleted_whole: false, ..options() });
@@ -350,8 +353,8 @@ fn a_service_that_is_not_empty_says_what_to_do() {
     assert_eq!(bench.ended(true), Ended::Done);
 }
 
-/// Where the status does not tell a name that is taken from an account that is full, a lease that is given back in
-/// between is asked for once more.
+/// The status does not tell a taken name from a full account. The lease is released in between, and is asked for once
+/// more.
 #[test]
 fn a_lease_that_is_given_back_in_the_middle_is_taken() {
     for serverless_name_taken_status in [400, 409] {
@@ -377,7 +380,7 @@ fn a_lease_that_is_given_back_in_the_middle_is_taken() {
         assert_eq!(bench.ended(false), Ended::Done);
         let writes = bench.writes_since(mark);
         let taken = writes.iter().filter(|name| *name == "create_serverless_service").count();
-        // What was planned beside another run is planned anew, under a lease of its own.
+        // A run that planned while another one worked plans again, under a lease of its own.
         assert_eq!(taken, 2, "{serverless_name_taken_status}: {writes:?}");
     }
 }
@@ -390,7 +393,7 @@ enum Answered {
     WithoutTheFlag,
 }
 
-/// What a reply does not show is looked at once, and not believed.
+/// A flag that the reply does not show is read once more, and not assumed.
 #[test]
 fn a_flag_that_the_reply_to_its_write_does_not_show_is_read_once_more() {
     for how in [Answered::Whole, Answered::Empty, Answered::WithoutTheFlag] {

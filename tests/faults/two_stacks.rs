@@ -1,4 +1,4 @@
-//! Two stacks on one tenant: what one of them leaves behind, and what the other one stands on.
+//! Tests of two stacks on one tenant: what each leaves behind, and what the other depends on.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use super::bench::{ACTION, Bench, Memory, shown};
 use crate::fields::bed::edit_action;
 use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest, options};
 
-/// Takes the first one's Action over by its name, and has it send through a service of its own.
+/// The second stack: it takes over the first stack's Action by its name, and sends through its own service.
 fn second() -> String {
     core_manifest()
         .replace("stack: acme-login", "stack: acme-second")
@@ -34,12 +34,12 @@ fn sender(bench: &Bench) -> Action {
     actions.iter().find(|action| action.name == ACTION).cloned().expect("the Action")
 }
 
-/// What users lost. What belongs to the second one is foreign to the bench.
+/// What users lost. The bench counts the objects of the second stack as foreign.
 fn losses(bench: &Bench) -> Vec<String> {
     bench.losses().into_iter().filter(|loss| !loss.contains("foreign")).collect()
 }
 
-/// Both were applied, the second one over the first.
+/// A bench on which both stacks were applied, the second one over the first.
 fn both() -> Bench {
     let mut bench = Bench::new(options(), core_manifest());
     bench.converge("the first");
@@ -85,7 +85,7 @@ fn the_version_that_ran_before_a_takeover_runs_again_when_the_stack_goes() {
     );
     assert_eq!(services(&bench), ["Acme"]);
     assert_eq!(losses(&bench), [""; 0]);
-    // Killed at each request, the next run finishes it.
+    // After a kill at any request, the next run finishes the destroy.
     for after in [false, true] {
         for k in 1..40 {
             let mut bench = forked.fork();
@@ -119,7 +119,8 @@ fn a_module_that_was_there_before_a_takeover_is_not_new_and_one_added_later_is_t
     bench.later();
     assert_eq!(bench.ended(false), Ended::Done, "the second");
     assert_eq!(told(&mut bench), [""; 0]);
-    // A destroy brings the version of then back, and its modules with it: shown where others stand there now.
+    // A destroy brings back the former version with its modules. The plan shows modules only if the present ones
+    // differ.
     let goes_back = |bench: &mut Bench| -> Vec<_> {
         let plan = bench.stack.try_observe(true).unwrap_or_else(|failed| panic!("{failed}")).plan;
         let changes =
@@ -131,7 +132,7 @@ fn a_module_that_was_there_before_a_takeover_is_not_new_and_one_added_later_is_t
     assert_eq!(told(&mut bench), ["the Action uses modules that the manifest does not name: later"]);
 }
 
-/// Killed once the former version is deployed, and before that is on record.
+/// The destroy is killed after the former version is deployed and before the record says so.
 #[test]
 fn what_a_killed_destroy_brought_back_is_no_change_by_others() {
     let prepared = both();
@@ -150,7 +151,7 @@ fn what_a_killed_destroy_brought_back_is_no_change_by_others() {
         }
         bench.later();
         let mut edited = bench.fork();
-        // The record may be gone by then.
+        // The record may already be deleted.
         let is_told =
             |plan: &Plan| plan.findings.iter().any(|one| one.text.contains("did not report its end"));
         if !is_told(&bench.plan()) {
@@ -161,7 +162,7 @@ fn what_a_killed_destroy_brought_back_is_no_change_by_others() {
         let theirs = changes.iter().find(|(_, cause)| *cause != Cause::Unfinished);
         assert_eq!(theirs, None, "killed at {k}: {changes:?}");
         told += 1;
-        // What others change after that is theirs.
+        // What others change after that is reported as theirs.
         {
             let mut world = edited.world();
             let actions = &mut world.tenant_mut(DOMAIN).actions;
@@ -182,7 +183,7 @@ fn what_a_killed_destroy_brought_back_is_no_change_by_others() {
 fn a_version_that_cannot_come_back_is_told_and_what_runs_keeps_its_service() {
     type Change = fn(&mut Action);
     let table: [(&str, Change); 4] = [
-        // The draft alone: what runs is ours all the same.
+        // Only the draft changes: the running version is still ours.
         ("changed its draft", |action| {
             action.code += "\n// theirs";
             action.draft_version = None;
@@ -223,14 +224,14 @@ fn a_service_that_an_action_which_stays_sends_through_is_not_deleted() {
     assert!(bench.world().tenant_mut(DOMAIN).factor_enabled("sms"), "the first one wants it");
 }
 
-/// The version that ran before the second one is one of more than fifty.
+/// Removes the first version, which ran before the second stack, as after more than fifty versions.
 fn gone_by(bench: &Bench) {
     let mut world = bench.world();
     let actions = &mut world.tenant_mut(DOMAIN).actions;
     actions.iter_mut().find(|action| action.name == ACTION).expect("the Action").versions.remove(0);
 }
 
-/// The second one has the phone off, which the first one wants on.
+/// The second stack has the phone off, which the first one wants on.
 fn without_the_phone(text: &str) -> String {
     text.replace("    phone: on\n", "    phone: off\n")
 }
@@ -259,7 +260,7 @@ fn a_factor_comes_back_whose_codes_never_went_through_what_goes() {
     let mut bench = Bench::new(options(), core_manifest());
     bench.converge("the first");
     let runs = sender(&bench).live_version().cloned();
-    // The second one gets as far as the draft.
+    // The second stack gets only as far as the draft.
     bench.stack.text = without_the_phone(&second()).replace("6.2.0", "0.0.0-fail");
     bench.later();
     assert!(matches!(bench.ended(false), Ended::Failed(text) if text.contains("build")), "the second");
@@ -274,8 +275,8 @@ fn a_factor_comes_back_whose_codes_never_went_through_what_goes() {
     assert!(phone_is_on(&bench), "its codes come, as before");
 }
 
-/// The second one got as far as its service, and the version of the first one that runs is younger than that. Yet it cannot know
-/// the service unless its secrets are younger too, or its code names it.
+/// The second stack got as far as its service. The running version of the first stack is younger than that service. It
+/// can know the service only if its secrets are younger too, or if its code names the service.
 #[test]
 fn a_service_stays_only_where_what_ran_before_may_know_it() {
     let mut first = Bench::new(options(), core_manifest());
@@ -314,10 +315,10 @@ fn a_service_stays_only_where_what_ran_before_may_know_it() {
     }
 }
 
-/// After everything that a bench does.
+/// Later than everything that a bench does.
 const LATER: &str = "2026-11-21T00:00:00.000000001Z";
 
-/// The version that runs is as if it had been made late, with a change.
+/// Makes the running version look as if it had been made late, and changes it.
 fn made_late(bench: &Bench, change: impl FnOnce(&mut ActionVersion)) {
     let mut world = bench.world();
     let actions = &mut world.tenant_mut(DOMAIN).actions;
@@ -330,13 +331,13 @@ fn made_late(bench: &Bench, change: impl FnOnce(&mut ActionVersion)) {
     (action.code, action.secrets) = (code, secrets);
 }
 
-/// A manifest whose users have the phone alone, under a policy that asks.
+/// A manifest whose users have only the phone, under a policy that asks.
 fn phone_alone(text: &str) -> String {
     text.lines().filter(|line| !line.starts_with("    otp: ")).map(|line| format!("{line}\n")).collect()
 }
 
-/// Users have the phone alone; the second one was applied over the first, and then somebody deleted the first one's service,
-/// which nothing sends through by now.
+/// A bench whose users have only the phone. The second stack was applied over the first. Then somebody deleted the
+/// first stack's service, through which nothing sends any more.
 fn both_by_phone(second: &str) -> Bench {
     let mut bench = Bench::new(options(), phone_alone(&core_manifest()));
     bench.converge("the first");
@@ -354,7 +355,8 @@ fn lockouts(bench: &Bench) -> Vec<String> {
     bench.losses().into_iter().filter(|loss| loss.contains("locked out")).collect()
 }
 
-/// What ran before comes back, and whether it still works nobody can prove: so the factor that the second one brought stays.
+/// The former version comes back, and nobody can prove that it still works. The factor that the second stack brought
+/// therefore stays.
 #[test]
 fn a_factor_stays_where_logins_would_have_a_former_version_alone() {
     let mut bench = both_by_phone(&second());
@@ -366,7 +368,7 @@ fn a_factor_stays_where_logins_would_have_a_former_version_alone() {
     assert!(bench.world().tenant_mut(DOMAIN).factor_enabled("otp"));
     assert_eq!(services(&bench), [""; 0], "what runs knows the first one's");
     assert_eq!(lockouts(&bench), [""; 0]);
-    // Killed at each request, the next run says and does the same.
+    // After a kill at any request, the next run does the same.
     for k in 1..40 {
         let mut bench = forked.fork();
         let _ = bench.run(Stop::kill(k, true), true);
@@ -376,7 +378,7 @@ fn a_factor_stays_where_logins_would_have_a_former_version_alone() {
     }
 }
 
-/// The same where no other factor is there: what runs stays, with its service.
+/// No other factor is on, so the running version stays, with its service.
 #[test]
 fn a_former_version_does_not_come_back_where_logins_have_the_phone_alone() {
     let mut bench = both_by_phone(&phone_alone(&second()));
@@ -409,7 +411,7 @@ fn what_another_stack_has_on_record_since_stays_when_the_first_goes() {
     assert!(bench.plan().is_empty(), "the second is as it was");
 }
 
-/// A record in a file says nothing of the other stack, whose record is in the tenant all the same.
+/// The record of the second stack is in a file. The record of the first stack is in the tenant, and is read there.
 #[test]
 fn a_stack_with_its_record_in_a_file_goes_beside_another_one() {
     let mut bench = Bench::new(options(), core_manifest());
@@ -427,7 +429,7 @@ fn a_stack_with_its_record_in_a_file_goes_beside_another_one() {
     assert!(bench.world().tenant_mut(DOMAIN).factor_enabled("sms"), "the first one wants it");
 }
 
-/// The second one is applied between the first one's plan and its lease.
+/// The second stack is applied between the plan and the lease of the first one.
 #[test]
 fn what_is_taken_over_while_the_plan_is_read_is_seen_under_the_lease() {
     let mut bench = Bench::new(options(), core_manifest());

@@ -1,4 +1,5 @@
-//! Every wait has a reason, a bound and an end; and what is slow to appear is not made twice.
+//! Tests that every wait has a reason, a bound and an end, and that an object which is slow to appear is not made
+//! twice.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -19,7 +20,7 @@ const HOUR_MS: u64 = 3_600_000;
 
 pub type Alter = dyn Fn(&ApiRequest, u64, Answer) -> Answer;
 
-/// A twin whose answers are changed on their way.
+/// A twin whose answers are changed on their way to the client.
 pub struct Odd {
     pub twin: Rc<RefCell<Twin>>,
     pub alter: Box<Alter>,
@@ -99,7 +100,7 @@ fn a_pause_of_hours_ends_the_run_at_once_and_says_until_when() {
     }
 }
 
-/// What a run in virtual time came to, with what it told.
+/// The result of a run in virtual time, and what it reported.
 struct Told {
     outcome: Option<Outcome>,
     events: Vec<Event>,
@@ -107,7 +108,7 @@ struct Told {
     end_ms: u64,
 }
 
-/// Runs an apply with a deadline (ms after the start) or an interrupt at a time.
+/// Runs an apply, with a deadline in ms after the start or an interrupt at a time.
 fn told(stack: &mut Stack, deadline_ms: Option<u64>, interrupt_ms: Option<u64>) -> Told {
     let session = stack.session(false);
     stack.in_process.restart(Stop::default());
@@ -138,7 +139,8 @@ fn told(stack: &mut Stack, deadline_ms: Option<u64>, interrupt_ms: Option<u64>) 
     Told { outcome: slot.take(), events, late, end_ms: stack.in_process.now_ms() }
 }
 
-/// A proxy that wants a user, a path that cannot be written: another time would end in the same way.
+/// A request that cannot be sent (a proxy that wants a user, a path that cannot be written) would fail again, so it is
+/// not repeated.
 #[test]
 fn what_cannot_be_sent_is_not_sent_again() {
     for path in ["/oauth/token", "/api/v2/actions/actions", "/v2/Services"] {
@@ -177,7 +179,7 @@ fn the_deadline_ends_a_run_tidily_and_says_what_was_waited_for() {
     assert!(!stack.observe().found.ledger.expect("recorded").history.is_empty());
 }
 
-/// A rate limit is what a run most likely waits for at its deadline, and then the record meets it too.
+/// A run that meets its deadline most likely waits for a rate limit, which then delays the write of the record too.
 #[test]
 fn what_is_limited_after_the_deadline_is_recorded_all_the_same() {
     let options = Options { build_with_dependencies_ms: HOUR_MS, ..Options::default() };
@@ -249,7 +251,7 @@ fn a_wait_for_the_rate_limit_is_told() {
     assert!((1..=3).contains(&count), "told {count} times");
 }
 
-/// The answer to a create is lost, took effect or not, and lists lag for a while.
+/// A stack that gets no answer to its create, whether or not the create took effect, and whose lists lag for a while.
 fn lost_create(path: &'static str, list: &'static str, took_effect: bool, lag_ms: u64) -> Stack {
     let lost_ms = Rc::new(Cell::new(None));
     let inner = lost_ms.clone();
@@ -303,7 +305,7 @@ fn a_lost_create_whose_list_lags_is_never_made_twice() {
             } else {
                 let Ended::Failed(text) = &first.ended else { panic!("{story}: {first:?}") };
                 assert!(text.contains("not made again") && text.contains("named"), "{story}: {text}");
-                // At once again: nothing is made before the list must have caught up.
+                // At once again: nothing is made as long as the list may lag.
                 let again = stack.apply();
                 assert!(made(&stack, path) <= 1, "{story}");
                 if took_effect && lag_ms < 60_000 {
@@ -321,7 +323,7 @@ fn a_lost_create_whose_list_lags_is_never_made_twice() {
     }
 }
 
-/// The record is all that tells the next run of a lost create, and it does not take the note at once.
+/// Only the record tells the next run of a lost create, and here the record refuses the note at first.
 #[test]
 fn a_lost_create_is_noted_although_the_record_refuses_at_first() {
     for (path, list) in [("/v2/Services", "services"), ("/api/v2/log-streams", "")] {
@@ -341,7 +343,7 @@ fn a_lost_create_is_noted_although_the_record_refuses_at_first() {
     }
 }
 
-/// Without a record nobody tells the next run of a lost create.
+/// Without a record, nothing tells the next run of a lost create.
 #[test]
 fn without_a_record_a_lost_create_is_looked_for_until_its_list_shows_it() {
     for (path, list) in [("/v2/Services", "services"), ("/api/v2/log-streams", "")] {
@@ -359,7 +361,7 @@ fn without_a_record_a_lost_create_is_looked_for_until_its_list_shows_it() {
     assert_eq!(made(&stack, "/v2/Services"), 1);
 }
 
-/// Nobody tells the next run, so a person has to be told.
+/// Nothing tells the next run, so the run has to tell a person.
 #[test]
 fn a_run_that_ends_while_it_looks_for_a_lost_create_says_until_when_not_to_run_again() {
     for (path, list, place) in
@@ -382,7 +384,7 @@ fn a_run_that_ends_while_it_looks_for_a_lost_create_says_until_when_not_to_run_a
             let _ = stack.apply();
             assert_eq!(made(&stack, path), 1, "{story}");
         }
-        // The record tells the next run.
+        // With a record, the next run learns of the lost create.
         let mut stack = lost_create(path, list, true, 200_000);
         assert_eq!(
             told(&mut stack, Some(40_000), None).outcome.expect("it was planned").lost,
@@ -390,13 +392,13 @@ fn a_run_that_ends_while_it_looks_for_a_lost_create_says_until_when_not_to_run_a
             "{path}"
         );
     }
-    // Its list had to show it in the time that the run looked.
+    // The run looked for longer than a list may lag, so nothing was made.
     let mut stack = lost_create("/v2/Services", "services", false, 0);
     stack.store = Store::None;
     assert_eq!(stack.apply().lost, None);
 }
 
-/// The answer to a create is lost and the list shows what was made: the run goes on with that.
+/// The answer to a create is lost and the list shows the new object: the run goes on with it.
 #[test]
 fn what_a_lost_create_made_is_taken_in_the_same_run() {
     let in_a_file: fn() -> Store = || Store::File(Rc::new(Memory::default()));
@@ -417,7 +419,7 @@ fn what_a_lost_create_made_is_taken_in_the_same_run() {
     }
 }
 
-/// What a lost create made is waited for by a destroy, too: nobody would find it afterwards.
+/// A destroy also waits for what a lost create may have made, because nobody would find it afterwards.
 #[test]
 fn what_may_still_appear_is_not_forgotten_by_a_destroy() {
     for (path, list) in [("/v2/Services", "services"), ("/api/v2/log-streams", "")] {
@@ -444,7 +446,7 @@ fn a_clock_that_is_ahead_removes_nothing_early() {
     bench.stack.twin.borrow_mut().options.date_ahead_ms = Some(-signed);
     let plan = bench.stack.observe().plan;
     assert!(plan.steps.is_empty() && !plan.deferred.is_empty(), "{plan:?}");
-    // Without a `Date` the local clock counts, and that is said.
+    // Without a `Date` the local clock counts, and a finding says so.
     bench.stack.twin.borrow_mut().options.date_ahead_ms = None;
     let plan = bench.stack.observe().plan;
     assert!(!plan.steps.is_empty());
@@ -462,8 +464,8 @@ fn clocks_that_disagree_are_said_once() {
     }
 }
 
-/// Killed between its result and its release, a run leaves a lease; the next one takes it away although it has nothing
-/// to do. Where none was left, an apply without changes has no request more.
+/// A run that is killed between its result and its release leaves a lease. The next run removes it, even without other
+/// work. If no lease was left, an apply without changes sends no further request.
 #[test]
 fn a_lease_that_was_left_behind_goes_with_the_next_run_that_has_nothing_to_do() {
     let mut stack = Stack::core();

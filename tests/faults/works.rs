@@ -1,4 +1,4 @@
-//! Laws 1 and 4, judged after every request: what worked goes on working, and what is not ours stays.
+//! Tests of laws 1 and 4, judged after every request: what worked still works, and what is not ours stays.
 
 use lockstep::engine::apply::Ended;
 use lockstep::model::api::Method;
@@ -10,7 +10,7 @@ use super::bench::{Bench, FOREIGN_STREAM, all, foreign, shown, works_by_twilio};
 use super::limits::{limited, otherwise};
 use crate::support::{ACCOUNT, DOMAIN, core_manifest};
 
-/// The core manifest with phone as the only factor: nothing catches users if it fails.
+/// The core manifest with the phone as the only factor: no other factor helps users if it fails.
 fn phone_only() -> String {
     core_manifest().replace("otp: on ", "otp: off ")
 }
@@ -22,7 +22,7 @@ fn with_channels(channels: &str) -> String {
 
 struct Case {
     name: &'static str,
-    /// The tenant before, and what was applied to it.
+    /// Makes the tenant as it was before the stack.
     before: fn() -> Bench,
     text: fn() -> String,
     destroy: bool,
@@ -252,7 +252,7 @@ fn a_stack_on_a_tenant_that_worked_before_is_destroyed_without_a_lockout() {
 
 type Act = fn(&mut Twin, u64);
 
-/// What another operator may do in between, which is none of our business.
+/// Acts of another operator that do not concern us.
 const THEIR_ACTS: &[(&str, Act)] = &[
     ("binds an Action", |twin, now_ms| {
         let world = &mut twin.world;
@@ -320,7 +320,7 @@ fn what_others_do_in_between_survives() {
     }
 }
 
-/// What another operator may do that pulls a pillar away from under the run.
+/// Acts of another operator that take away what the run depends on.
 const THEIR_ATTACKS: &[(&str, Act)] = &[
     ("deletes the provider", |twin, now_ms| {
         let id = twin.tenant_mut(DOMAIN).phone_providers.first().map(|provider| provider.id.clone());
@@ -359,7 +359,7 @@ fn nobody_is_locked_out_when_others_pull_a_pillar_away() {
             let ended = bench.ended(false);
             bench.calm();
             let mut losses = bench.losses();
-            // Between our last look and our write there is always room for somebody else: no If-Match.
+            // Somebody else can always act between our last read and our write, because the API has no If-Match.
             losses.retain(|loss| !loss.starts_with(&format!("#{k} ")));
             losses.retain(|loss| loss.contains("locked out") || loss.contains("switched on although"));
             assert!(losses.is_empty(), "{story} ({ended:?}): {losses:?}");
@@ -369,7 +369,8 @@ fn nobody_is_locked_out_when_others_pull_a_pillar_away() {
 
 #[test]
 fn a_policy_that_nobody_can_meet_is_refused_by_the_plan() {
-    // The tenant has locked its users out already, and nobody here manages a factor: asking for more is no way out.
+    // The tenant has locked its users out already, and this manifest manages no factor, so asking for more logins is no
+    // remedy.
     let text = core_manifest();
     let (head, rest) = text.split_once("  factors:\n").expect("factors");
     let policy = &rest[rest.find("  policy: always").expect("a policy")..];
@@ -391,7 +392,7 @@ fn a_policy_that_nobody_can_meet_is_refused_by_the_plan() {
     }
 }
 
-/// Somebody acts once the lease is taken, so after every read of the plan.
+/// Somebody acts once the lease is taken, and so after every read of the plan.
 fn after_the_plan(bench: &Bench, act: fn(&mut Twin)) {
     let mut done = false;
     bench.watch.borrow_mut().meddle = Some(Box::new(move |twin, _, _| {

@@ -1,4 +1,4 @@
-//! The settings around the stack: branding, protection, templates, further streams, attestations.
+//! Tests of the settings around the stack: branding, protection, templates, further streams, attestations.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use super::bed::{Bed, Edits, FULL, Remote, assert_same, edit, manifest, siem, template, tenant, valid};
 use crate::support::{ACCOUNT, DOMAIN, START_MS, options};
 
-/// The tests of this file that send something, for the contract.
+/// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     an_absent_section_costs_no_request_and_a_present_one_costs_one,
     an_answer_that_is_lost_makes_nothing_twice,
@@ -29,7 +29,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     attestations_send_nothing_and_are_no_change,
 ];
 
-/// The parts of the full manifest that are not about this.
+/// The sections of the full manifest that these tests do not need.
 const REST: &[&str] = &["feedback", "mfa", "universal_login"];
 
 fn only_around() -> Edits {
@@ -106,13 +106,14 @@ fn a_destroy_that_is_killed_anywhere_is_finished_by_the_next() {
         let _ = bed.run_until(Stop::kill(k, k % 2 == 0), true);
         bed.stack.in_process.advance_ms(3_600_000);
         bed.destroyed();
-        // Killed before it gave the lease back, and nothing was left to do: an idle lease is taken by the next apply.
+        // The run was killed before it released the lease, and nothing else was left to do. The next apply with work
+        // takes such a lease.
         bed.with_twin(|twin| twin.world.account_mut(ACCOUNT).serverless_services.clear());
         assert_same(&former, &bed.plain(Remote::Ids), &format!("killed after {k} of {length}"));
     }
 }
 
-/// Each write of ours, its answer lost or the server failing: nothing is made twice.
+/// The answer to each write of ours is lost, or the server fails: nothing is made twice.
 #[test]
 fn an_answer_that_is_lost_makes_nothing_twice() {
     for path in PATHS {
@@ -126,7 +127,7 @@ fn an_answer_that_is_lost_makes_nothing_twice() {
                 let rule = Rule::once(When::first(method, path), what.clone());
                 bed.with_twin(|twin| twin.faults.rules.push(rule));
             }
-            // Streams have no unique name, so a create that is not found is not made again at once.
+            // A stream has no unique name, so a create that is not found is not repeated at once.
             match path.ends_with("/log-streams") {
                 true => bed.applied_at_last(),
                 false => bed.applied(),
@@ -139,7 +140,7 @@ fn an_answer_that_is_lost_makes_nothing_twice() {
     }
 }
 
-/// "Never configured" may be a 404; either way the plan converges.
+/// A setting that was never made may be a 404; the plan is empty after one apply either way.
 #[test]
 fn protection_that_was_never_set_is_the_default() {
     for (word, writes) in [("default", 0), ("exponential", 1)] {
@@ -178,7 +179,7 @@ fn switches_that_nobody_decided_are_off_and_stay_undecided() {
     assert_eq!(prompts(&bed).webauthn_platform_first_factor, None, "as it was");
 }
 
-/// What stands beside ours inside an object that is replaced whole is sent along, as it stands at that moment.
+/// A write that replaces an object whole also sends the values of others in it, as they are at that moment.
 #[test]
 fn what_others_set_inside_the_same_object_stays() {
     let wanted = edit("branding", json!({ "colors": { "primary": "#112233" } }));
@@ -201,7 +202,7 @@ fn what_others_set_inside_the_same_object_stays() {
     assert_eq!(bed.with_twin(|twin| tenant(twin).branding["colors"].clone()), colors);
 }
 
-/// Somebody made the template while the plan was being read: theirs is changed, and put back.
+/// Somebody makes the template while the plan is read: their template is changed, and put back by destroy.
 #[test]
 fn a_template_that_somebody_else_made_first_is_changed_and_put_back() {
     let mut bed = around(&[]);
@@ -227,7 +228,7 @@ fn a_template_that_somebody_else_made_first_is_changed_and_put_back() {
     assert_eq!(shown, [json!(["otp_enroll", true, "Theirs"])]);
 }
 
-/// An adopted stream gets back what was changed; a secret that it did not have goes.
+/// Destroy gives an adopted stream its former values back, and removes a secret that it did not have.
 #[test]
 fn an_adopted_stream_is_put_back() {
     let mut bed = around(&[]);
@@ -261,7 +262,7 @@ fn the_limit_of_the_plan_is_explained() {
     assert!(
         matches!(&outcome.ended, Ended::Failed(text) if text.contains("plan allows no further log stream"))
     );
-    // The refusal stands where it came from, and a larger plan is all that it takes.
+    // The next apply succeeds as soon as the tenant's plan allows more streams.
     bed.with_twin(|twin| twin.options.log_stream_limit = None);
     bed.applied();
     assert!(bed.observe().plan.is_empty());
@@ -288,12 +289,12 @@ fn problems(edits: &[(String, Json)]) -> Vec<(Severity, String)> {
     let manifest = valid_or_not(edits);
     let mut out = Vec::new();
     kinds::KINDS.iter().for_each(|kind| kind.check(&manifest, &mut out));
-    // The full manifest has rules beside the policy, which is said of every edit alike.
+    // The full manifest has rules beside a policy, so every edit gets this warning.
     out.retain(|problem| problem.path != "mfa.policy");
     out.into_iter().map(|problem| (problem.severity, problem.path)).collect()
 }
 
-/// Parsed and resolved, without the kinds' own checks.
+/// Parses and resolves the manifest, without the checks of the kinds.
 fn valid_or_not(edits: &[(String, Json)]) -> lockstep::model::manifest::Manifest {
     let mut root: Json = serde_yaml::from_str(FULL).expect("YAML");
     for (place, value) in edits {
@@ -385,7 +386,7 @@ fn checks_beyond_one_field() {
     ];
     for (edits, expected) in cases {
         let mut found = problems(&edits);
-        // This manifest sends past its Function on purpose.
+        // In this manifest the stream sends to another endpoint than the Function, on purpose.
         found.retain(|(severity, path)| {
             *severity == Severity::Error || path != "feedback.log_stream.endpoint"
         });
@@ -425,7 +426,7 @@ fn notices(edits: &[(String, Json)], as_of_ms: u64) -> Vec<Finding> {
     kind.notices(&manifest, as_of_ms)
 }
 
-/// Levels of the findings, by entry.
+/// Address and level of each finding.
 fn levels(edits: &[(String, Json)], as_of_ms: u64) -> Vec<(String, Level)> {
     notices(edits, as_of_ms)
         .into_iter()
@@ -446,23 +447,23 @@ fn attestations_are_told_and_run_out() {
         "Fraud Guard's level: level standard, attested by jo@acme.example on 2026-11-01 until 2027-05-01; \
          it cannot be verified by an API"
     );
-    // Not a word about it: one note of one line, which says where to look.
+    // A manifest without `attest` gets one note of one line, which says where to look.
     assert_eq!(levels(&[edit("attest", Json::Null)], START_MS), [("attest".to_owned(), Note)]);
     let note = &notices(&[edit("attest", Json::Null)], START_MS)[0];
     assert!(note.text.contains("docs/attest.md") && note.help.is_empty(), "{note:?}");
     assert!(include_str!("../../docs/attest.md").contains("Geo permissions"));
-    // Something is attested, so what is not counts.
+    // Once one entry is attested, a missing one is a warning.
     let geo = edit("attest.geo_permissions", Json::Null);
     let expected = [("fraud_guard", Note), ("geo_permissions", Warning), ("channels", Note)];
     assert_eq!(levels(&[geo], START_MS), expected.map(|(entry, level)| (entry.to_owned(), level)));
-    // The last day counts.
+    // An attestation still holds on its last day.
     let until = |day: &str| edit("attest.fraud_guard.until", json!(day));
     let of = |day: &str, as_of_ms: u64| levels(&[until(day)], as_of_ms)[0].1;
     assert_eq!(of("2026-11-20", START_MS + DAY_MS - 1), Note);
     assert_eq!(of("2026-11-20", START_MS + DAY_MS), Warning);
     let left = |day: &str| notices(&[until(day)], START_MS)[0].text.contains("days");
     assert!(left("2026-12-04") && !left("2026-12-05"), "fourteen days before its end");
-    // A look that is still to be taken is none; tomorrow is today somewhere.
+    // A date in the future is no observation. Tomorrow is accepted, because it is today somewhere.
     let on = |day: &str| levels(&[edit("attest.fraud_guard.on", json!(day))], START_MS)[0].1;
     assert_eq!((on("2026-11-21"), on("2026-11-22")), (Note, Warning));
 }
@@ -492,7 +493,7 @@ fn attestations_send_nothing_and_are_no_change() {
     assert_eq!(bed.stack.mark() - mark, with);
 }
 
-/// The example of the README, beside the quickstart.
+/// The first example of the README, laid over the core manifest.
 #[test]
 fn the_example_of_the_readme_is_a_manifest() {
     let readme = include_str!("../../README.md");

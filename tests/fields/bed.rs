@@ -1,4 +1,4 @@
-//! A manifest that manages everything, and a stack whose manifest and world are edited one value at a time.
+//! A manifest that manages everything, and a stack whose manifest and world can be edited one value at a time.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -226,7 +226,7 @@ attest:
   channels: { enabled: [sms, voice], by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
 "#;
 
-/// Dotted places in the manifest and the values to put there; null takes the key away.
+/// Dotted places in the manifest, and their new values; null removes the key.
 pub type Edits = Vec<(String, Json)>;
 
 /// One edit.
@@ -234,18 +234,18 @@ pub fn edit(place: impl Into<String>, value: Json) -> (String, Json) {
     (place.into(), value)
 }
 
-/// Variables of the environment: those of the other tests, and a few to change to.
+/// The environment: the variables of the other tests, and further values to change to.
 pub fn env() -> BTreeMap<String, String> {
     let mut env = crate::support::env();
     for (name, value) in [
         ("HEADER_SECRET", "Header-Secret-77aa10"),
         ("OTHER_SECRET", "Other-Secret-e01b94"),
-        // They begin as SIDs do, and are too short to be asked about.
+        // These begin like SIDs, and are too short to be mistaken for real ones.
         ("OTHER_ACCOUNT", "ACother0e01b94"),
         ("OTHER_KEY", "SKother0e01b94"),
         ("OTHER_SERVICE", "VAother0e01b94"),
         ("SIEM_SECRET", "Siem-Secret-90d2c4"),
-        // Those of the manifests that ship.
+        // Variables of the shipped manifests.
         ("TWILIO_AUTH_TOKEN", "Twilio-Auth-Token-0b5e1f"),
         ("FEEDBACK_LOG_LEVEL", "Log-Level-41d07e"),
         ("FEEDBACK_TENANT_TAG", "Tenant-Tag-9c2ab8"),
@@ -255,20 +255,20 @@ pub fn env() -> BTreeMap<String, String> {
     ] {
         env.insert(name.into(), value.into());
     }
-    // One byte more than a variable of a Function takes.
+    // One byte more than a variable of a Function may have.
     env.insert("LONG_SECRET".into(), "x".repeat(451));
     env
 }
 
-/// Any file is the built-in with a line more, so that the code can be changed.
+/// Sources in which every file is the built-in code with one more line, so that the code can be changed.
 struct Folder(BTreeMap<String, String>);
 
-/// What a manifest is resolved with: every variable of the tests, any file, no commands.
+/// The sources for resolving a manifest: every variable of the tests, any file, no commands.
 pub fn folder() -> impl Sources {
     Folder(env())
 }
 
-/// Source of a file of the manifest.
+/// The text of a file that the manifest names.
 pub fn file(path: &str) -> String {
     if path.contains("broken") {
         return "exports.handler = exports.onExecuteCustomPhoneProvider = async () => {\n  if (\n".into();
@@ -299,14 +299,17 @@ impl Sources for Folder {
     }
 }
 
-/// The manifest with edits, resolved and checked; otherwise what is wrong with it.
+/// The manifest with edits, resolved and checked.
+///
+/// # Errors
+/// The errors of its checks, as text.
 pub fn manifest(text: &str, edits: &[(String, Json)]) -> Result<Manifest, String> {
     let (manifest, mut problems) = checked(text, edits)?;
     problems.retain(|problem| problem.severity == Severity::Error);
     if problems.is_empty() { Ok(manifest) } else { Err(format!("{problems:?}")) }
 }
 
-/// The manifest with edits, resolved, and what the kinds say of it.
+/// The manifest with edits, resolved, and the problems that the kinds report.
 pub fn checked(text: &str, edits: &[(String, Json)]) -> Result<(Manifest, Vec<Problem>), String> {
     let mut root: Json = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
     for (place, value) in edits {
@@ -331,12 +334,12 @@ pub fn checked(text: &str, edits: &[(String, Json)]) -> Result<(Manifest, Vec<Pr
     Ok((manifest, problems))
 }
 
-/// [`manifest`] that is known to be right.
+/// [`manifest`] for edits that are known to be valid.
 pub fn valid(text: &str, edits: &[(String, Json)]) -> Manifest {
     manifest(text, edits).unwrap_or_else(|problems| panic!("{edits:?}: {problems}"))
 }
 
-/// A twin and the time on it: applied once, tampered with many times.
+/// A twin and the time on it, so that one applied state serves many tests.
 #[derive(Clone)]
 pub struct Snapshot {
     pub twin: Twin,
@@ -350,9 +353,9 @@ pub struct Bed {
 }
 
 impl Bed {
-    /// On an empty tenant.
+    /// A bed on an empty tenant.
     pub fn new(manifest: Manifest) -> Bed {
-        // Shown, so that a change behind our back can be told; what is not shown has tests of its own.
+        // The newer fields are shown, so that drift can find a change of them. Hidden fields have their own tests.
         let unified_flag =
             if manifest.text("phone", "delivery") == Some("legacy") { Flag::Off } else { Flag::On };
         let options = Options { newer_verify_fields_shown: true, unified_flag, ..options() };
@@ -372,18 +375,18 @@ impl Bed {
         bed
     }
 
-    /// On the state of a snapshot.
+    /// A bed on the state of a snapshot.
     pub fn on(snapshot: &Snapshot, manifest: Manifest) -> Bed {
         let mut bed = Bed::new(manifest);
         *bed.stack.twin.borrow_mut() = snapshot.twin.clone();
         let now_ms = bed.now_ms();
         bed.stack.in_process.advance_ms(snapshot.now_ms - now_ms);
-        // Entropy is drawn by run, and this is a later one.
+        // Random values depend on the number of the run, and this is a later one.
         bed.stack.runs = 100;
         bed
     }
 
-    /// The state now; an hour passes, so that times differ.
+    /// The present state, an hour later, so that times differ.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot { twin: self.stack.twin.borrow().clone(), now_ms: self.now_ms() + 3_600_000 }
     }
@@ -402,7 +405,7 @@ impl Bed {
         session
     }
 
-    /// As `drift` sees it: removals are differences.
+    /// Observes as `drift` does, which counts removals as differences.
     pub fn observe(&mut self) -> Observation {
         let mut session = self.session(false);
         session.allow_delete = true;
@@ -412,7 +415,7 @@ impl Bed {
             .unwrap_or_else(|failed| panic!("{failed}"))
     }
 
-    /// What `destroy` would do.
+    /// Observes as `destroy` does.
     pub fn observe_destroy(&mut self) -> Observation {
         let session = self.session(true);
         self.stack
@@ -425,7 +428,7 @@ impl Bed {
         self.run_until(Stop::default(), destroy).expect("not killed")
     }
 
-    /// `None`: it was killed.
+    /// `None`: the run was killed.
     pub fn run_until(&mut self, stop: Stop, destroy: bool) -> Option<Outcome> {
         let session = self.session(destroy);
         self.stack.process(stop, |port| async move {
@@ -444,8 +447,8 @@ impl Bed {
         outcome
     }
 
-    /// The same, where the answer to a create may have been lost: what is not found yet is looked for again after the
-    /// time that a list may lag.
+    /// Applies like [`Bed::applied`]. If the answer to a create was lost and the object is not found yet, it applies
+    /// again after the time for which a list may lag.
     pub fn applied_at_last(&mut self) -> Outcome {
         let outcome = self.apply();
         if !matches!(&outcome.ended, Ended::Failed(text) if text.contains("slow to appear")) {
@@ -467,12 +470,12 @@ impl Bed {
         outcome
     }
 
-    /// The world without what every write moves.
+    /// The world without what every write changes.
     pub fn plain(&self, ids: Remote) -> Json {
         plain(&self.stack.twin.borrow().world, ids)
     }
 
-    /// Writes since a mark, as `METHOD host/path`; those of lease and ledger are left out.
+    /// Writes since a mark, as `METHOD host/path`, without those of lease and ledger.
     pub fn writes_since(&self, mark: usize) -> Vec<String> {
         let ledger = ledger_id(&self.stack.twin.borrow());
         let ledger = ledger.as_deref().unwrap_or("no ledger");
@@ -480,7 +483,7 @@ impl Bed {
             let services = &twin.world.account_mut(ACCOUNT).serverless_services;
             services.iter().map(|service| service.sid.clone()).collect()
         });
-        // The lease is gone by now; of the creations of services the first is its own.
+        // The lease is gone by now, so its SID is unknown: the first create of a service is the lease's own.
         let ours = |path: &str| services.iter().any(|sid| path.contains(sid.as_str()));
         let mut leased = false;
         self.stack
@@ -497,19 +500,19 @@ impl Bed {
     }
 }
 
-/// The full manifest, applied.
+/// The state after the full manifest was applied.
 pub fn applied_full() -> Snapshot {
     applied_of(FULL)
 }
 
-/// A manifest, applied.
+/// The state after a manifest was applied.
 pub fn applied_of(text: &str) -> Snapshot {
     let mut bed = Bed::new(valid(text, &[]));
     bed.applied();
     bed.snapshot()
 }
 
-/// The resources that a manifest declares, as address and field.
+/// Address and field of everything that a manifest declares.
 pub fn declared_fields(text: &str) -> Vec<(String, String)> {
     desired::declared(&valid(text, &[]))
         .into_iter()
@@ -521,12 +524,12 @@ pub fn tenant(twin: &mut Twin) -> &mut Tenant {
     twin.tenant_mut(DOMAIN)
 }
 
-/// The first service.
+/// The first Verify service.
 pub fn service(twin: &mut Twin) -> &mut VerifyService {
     &mut twin.world.account_mut(ACCOUNT).verify_services[0]
 }
 
-/// The Action on the phone trigger of either way.
+/// The Action on the phone trigger, unified or legacy.
 pub fn action(twin: &mut Twin) -> &mut Action {
     let unified = "custom-phone-provider";
     let is_unified = tenant(twin).actions.iter().any(|action| action.supports(unified));
@@ -538,14 +541,14 @@ pub fn rules_action(twin: &mut Twin) -> &mut Action {
     our_action(twin, "post-login", "exports.onExecutePostLogin")
 }
 
-/// The first Action on a trigger whose code holds a text.
+/// The first Action on a trigger whose code contains a text.
 fn our_action<'a>(twin: &'a mut Twin, trigger: &str, code: &str) -> &'a mut Action {
     let actions = &mut tenant(twin).actions;
     let found = actions.iter_mut().find(|action| action.supports(trigger) && action.code.contains(code));
     found.expect("the Action is there")
 }
 
-/// The Serverless service.
+/// The Serverless service of the Function.
 pub fn receiver(twin: &mut Twin) -> &mut ServerlessService {
     let services = &mut twin.world.account_mut(ACCOUNT).serverless_services;
     let ours = |name: &str| name == "acme-feedback" || name.starts_with("lockstep-feedback-");
@@ -558,7 +561,7 @@ pub fn variable<'a>(twin: &'a mut Twin, key: &str) -> &'a mut Variable {
     variables.iter_mut().find(|variable| variable.key == key).expect("the variable is there")
 }
 
-/// Another operator uploads, builds and deploys: a change of the Function's version and of the build.
+/// Another operator uploads, builds and deploys: `change` gets the new version of the Function and the new build.
 pub fn redeploy(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut FunctionVersion, &mut FunctionBuild)) {
     let (version_sid, build_sid) = (twin.world.ids.sid("ZN"), twin.world.ids.sid("ZB"));
     let service = receiver(twin);
@@ -576,12 +579,12 @@ pub fn redeploy(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut FunctionV
     service.builds.push(build);
 }
 
-/// The stream of the feedback.
+/// The feedback stream.
 pub fn stream(twin: &mut Twin) -> &mut LogStream {
     stream_to(twin, "https://acme-feedback.example/")
 }
 
-/// The stream of the SIEM.
+/// The SIEM stream.
 pub fn siem(twin: &mut Twin) -> &mut LogStream {
     stream_to(twin, "https://siem.example/auth0")
 }
@@ -591,30 +594,30 @@ fn stream_to<'a>(twin: &'a mut Twin, endpoint: &str) -> &'a mut LogStream {
     let to = |stream: &LogStream| {
         stream.sink.get("httpEndpoint").and_then(Json::as_str).is_some_and(|to| to.starts_with(endpoint))
     };
-    // Its endpoint may be what was changed before.
+    // A test may have changed its endpoint, so the first stream is the fallback.
     let at = streams.iter().position(to).unwrap_or(0);
     streams.get_mut(at).expect("the stream is there")
 }
 
-/// A template of the tenant's own.
+/// A template of the tenant's own, by its type.
 pub fn template<'a>(twin: &'a mut Twin, kind: &str) -> &'a mut PhoneTemplate {
     let templates = &mut tenant(twin).phone_templates;
     templates.iter_mut().find(|template| template.r#type == kind).expect("the template is there")
 }
 
-/// Id of the ledger's Action.
+/// The id of the ledger's Action.
 pub fn ledger_id(twin: &Twin) -> Option<String> {
     let tenant = twin.world.tenants.get(DOMAIN)?;
     let ledger = tenant.actions.iter().find(|action| action.name.starts_with("Lockstep ledger"))?;
     Some(ledger.id.clone())
 }
 
-/// Takes the ledger away.
+/// Removes the ledger.
 pub fn lose_ledger(twin: &mut Twin) {
     tenant(twin).actions.retain(|action| !action.name.starts_with("Lockstep ledger"));
 }
 
-/// Picks an Action of the world.
+/// Selects an Action of the world.
 pub type Pick = fn(&mut Twin) -> &mut Action;
 
 /// Another operator edits the draft of the phone Action, lets it build and deploys it.
@@ -622,7 +625,7 @@ pub fn edit_action(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action
     edit_this(action, twin, now_ms, change);
 }
 
-/// The same for any Action.
+/// [`edit_action`] for any Action.
 pub fn edit_this(pick: Pick, twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action, &str)) {
     let stamp = twin.world.ids.stamp(now_ms);
     let version_id = twin.world.ids.uuid();
@@ -651,12 +654,12 @@ pub fn edit_this(pick: Pick, twin: &mut Twin, now_ms: u64, change: impl FnOnce(&
     }
 }
 
-/// Another operator edits the draft of the phone Action and leaves it at that.
+/// Another operator edits the draft of the phone Action and does not deploy it.
 pub fn edit_draft(twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action)) {
     edit_draft_of(action, twin, now_ms, change);
 }
 
-/// The same for any Action.
+/// [`edit_draft`] for any Action.
 pub fn edit_draft_of(pick: Pick, twin: &mut Twin, now_ms: u64, change: impl FnOnce(&mut Action)) {
     let stamp = twin.world.ids.stamp(now_ms);
     let action = pick(twin);
@@ -667,15 +670,16 @@ pub fn edit_draft_of(pick: Pick, twin: &mut Twin, now_ms: u64, change: impl FnOn
     action.build.ends_at_ms = now_ms;
 }
 
-/// Whether remote ids take part in a comparison of worlds.
+/// Whether a comparison of worlds includes remote ids.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Remote {
     Ids,
-    /// An object may have been made anew.
+    /// An object may have been made again, so ids may differ.
     NoIds,
 }
 
-/// Members that move with every write: times, builds, the version list (what is live takes part), tokens.
+/// Members that change with every write: times, builds, the list of versions, tokens. The deployed version is compared
+/// under another name.
 const MOVING: &[&str] = &[
     "created_at",
     "updated_at",
@@ -685,11 +689,11 @@ const MOVING: &[&str] = &[
     "draft_version",
     "versions",
     "deployment",
-    // Of Functions what serves takes part, as `live`.
+    // What a Function serves is compared as `live`.
     "builds",
     "build_sid",
     "deployments",
-    // Drawn anew with the service.
+    // These are drawn again with a new service.
     "domain_base",
     "domain_name",
     "tokens",
@@ -697,7 +701,8 @@ const MOVING: &[&str] = &[
     "logs",
 ];
 
-/// A world as data, without [`MOVING`] members, ids of bindings, and the ledger's content; lists without order sorted.
+/// A world as data, without [`MOVING`] members, ids of bindings, and the ledger's content. Lists without an order are
+/// sorted.
 pub fn plain(world: &World, ids: Remote) -> Json {
     let mut json = serde_json::to_value(world).expect("a world is data");
     json["ids"] = Json::Null;
@@ -747,7 +752,8 @@ fn tidy(json: &mut Json, ids: Remote) {
             if map.contains_key("action_id") {
                 map.shift_remove("id");
             }
-            // Never configured and configured as nothing are one state to users; so is a trigger without bindings.
+            // For users a setting that was never made is the same as an empty one, and a trigger without bindings is
+            // the same as no trigger.
             if map.get("message_types") == Some(&Json::Null) {
                 map.insert("message_types".into(), json!([]));
             }
@@ -777,13 +783,13 @@ fn is_remote_id(text: &str) -> bool {
     is_uuid || is_service || ["pro_", "lst_", "tem_"].iter().any(|prefix| text.starts_with(prefix))
 }
 
-/// Asserts that two worlds are equal, and names the places where they are not.
+/// Asserts that two worlds are equal, and lists the places where they differ.
 pub fn assert_same(before: &Json, after: &Json, what: &str) {
     let differing = difference(before, after);
     assert!(differing.is_empty(), "{what}: the world is not as before:\n{}", differing.join("\n"));
 }
 
-/// The places where two worlds are not equal.
+/// The places where two worlds differ.
 pub fn difference(before: &Json, after: &Json) -> Vec<String> {
     let mut out = Vec::new();
     compare("", before, after, &mut out);
@@ -809,5 +815,5 @@ fn compare(place: &str, before: &Json, after: &Json, out: &mut Vec<String>) {
     }
 }
 
-/// A closure over a world, shared by rows.
+/// A change of a world, which several rows can share.
 pub type Tamper = Rc<dyn Fn(&mut Twin, u64)>;

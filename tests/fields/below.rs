@@ -1,5 +1,5 @@
-//! What hangs on the Verify service: rate limits with their buckets, messaging configurations, the template by its
-//! name, and fields that the API may hide. Beside the tables of fields, the courses of things that no table has.
+//! Tests of everything below the Verify service: rate limits with their buckets, messaging configurations, the template
+//! by its name, and fields that the API may hide. They cover what the tables of fields do not.
 
 use lockstep::engine::apply::Ended;
 use lockstep::kinds;
@@ -15,7 +15,7 @@ use super::bed::{
 };
 use crate::support::{ACCOUNT, Stack, core_manifest, options};
 
-/// The tests of this file that send something, for the contract.
+/// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_renamed_limit_is_a_new_one_and_the_old_one_goes_last,
     a_limit_that_is_not_passed_is_not_in_the_code,
@@ -39,7 +39,7 @@ fn bucket(sid: &str, max: u64, interval: u64) -> VerifyBucket {
     VerifyBucket { sid: sid.into(), max, interval, created_at_ms: 1, updated_at_ms: 1 }
 }
 
-/// A limit that somebody made by hand.
+/// A limit that somebody else made.
 fn by_hand(name: &str, buckets: Vec<VerifyBucket>) -> VerifyRateLimit {
     VerifyRateLimit {
         sid: format!("RK{}1", "0".repeat(31)),
@@ -82,7 +82,7 @@ fn settled(bed: &mut Bed, what: &str) {
     assert!(plan.is_empty(), "{what}: {:?}", steps(&plan));
 }
 
-/// The renamed limit, and the old name gone.
+/// Edits that rename the limit.
 fn renamed() -> Edits {
     let limit = json!({ "key": "recipient", "buckets": { "60s": { "max": 5 }, "1h": { "max": 20 } } });
     vec![
@@ -159,7 +159,7 @@ fn the_list_of_buckets_is_closed_where_the_manifest_has_one() {
     assert_same(&before, &bed.plain(Remote::Ids), "closed");
     settled(&mut bed, "closed");
 
-    // A bucket with another interval is another bucket: the new one comes first, so that less is never limited.
+    // A bucket with another interval is another bucket. The new one is made first, so that the limit is never weaker.
     let other = json!({ "90s": { "max": 5 }, "1h": { "max": 20 } });
     bed.manifest = valid(FULL, &[edit("verify_service.rate_limits.per_number.buckets", other)]);
     let plan = bed.observe().plan;
@@ -189,7 +189,7 @@ fn without_buckets_in_the_manifest_they_are_left_alone() {
     settled(&mut bed, "somebody else's buckets");
 }
 
-/// A service that was used by hand before, and is pinned.
+/// A service that somebody used before the stack, and its SID, by which the manifest picks it.
 fn used_before() -> (Bed, String) {
     let bed = Bed::new(valid(FULL, &[]));
     let now_ms = bed.now_ms();
@@ -264,7 +264,7 @@ fn another_limit_of_the_same_name_is_not_ours() {
     bed.applied();
     settled(&mut bed, "taken over");
     bed.destroyed();
-    // The service was ours and went, and everything below it with it; what counts is that no step was aimed at it.
+    // Destroy deletes the service with everything in it. No step may be aimed at that limit by itself.
     let mark = bed.stack.log_since(0);
     let aimed = format!("/RateLimits/RK{}1", "0".repeat(31));
     assert!(!mark.iter().any(|entry| entry.method.to_string() == "DELETE" && entry.path.ends_with(&aimed)));
@@ -277,7 +277,7 @@ fn a_lost_ledger_finds_the_limits_below_the_pinned_service() {
     bed.with_twin(lose_ledger);
     bed.manifest = valid(FULL, &[edit("verify_service.sid", json!(sid))]);
     let plan = bed.observe().plan;
-    // Nobody knows any more which secrets were sent, so they are sent again.
+    // No record says which secrets were sent, so they are sent again.
     assert_eq!(steps(&plan), ["action: put the draft and build it", "action: deploy"]);
     bed.applied();
     settled(&mut bed, "recorded anew");
@@ -316,7 +316,7 @@ fn template(digit: char, name: &str, status: &str) -> VerifyTemplate {
     }
 }
 
-/// The template by its name.
+/// Edits that pick the template by its name.
 fn by_name(name: &str) -> Edits {
     vec![
         edit("verify_service.default_template_sid", Json::Null),
@@ -341,7 +341,7 @@ fn a_template_is_found_by_its_name() {
     let asked = |log: &[LogEntry]| log.iter().filter(|entry| entry.path.starts_with("/v2/Templates")).count();
     assert_eq!(asked(&bed.stack.log_since(mark)), 1);
 
-    // Changed behind our back.
+    // Somebody else removes the template from the service.
     bed.with_twin(|twin| service(twin).settings.insert("default_template_sid".into(), Json::Null));
     let plan = bed.observe().plan;
     let change = &plan.resources.iter().find(|r| r.address == "verify_service").expect("there").changes[0];
@@ -352,7 +352,7 @@ fn a_template_is_found_by_its_name() {
     bed.applied();
     assert_eq!(sid(&bed), json!(template('7', "", "").sid));
 
-    // The name moves on to another template.
+    // The manifest names another template.
     bed.with_twin(|twin| templates(twin).push(template('8', "Winter", "approved")));
     bed.manifest = valid(FULL, &by_name("Winter"));
     bed.applied();
@@ -388,7 +388,7 @@ fn a_template_that_cannot_be_used_is_refused_with_what_there_is() {
         assert!(matches!(bed.apply().ended, Ended::Failed(_)), "{what}");
         assert!(bed.stack.log_since(mark).iter().all(|entry| !entry.wrote), "{what}: nothing is written");
     }
-    // A SID that the account does not list is only said.
+    // A SID that the account does not list is only reported.
     let mut bed = Bed::on(&applied_full(), valid(FULL, &[]));
     bed.with_twin(|twin| templates(twin).clear());
     let plan = bed.observe().plan;
@@ -396,7 +396,7 @@ fn a_template_that_cannot_be_used_is_refused_with_what_there_is() {
     assert!(findings(&plan, Level::Warning).iter().any(|text| text.contains("does not list")), "{plan:?}");
 }
 
-/// A bed whose reads do not show what is newer than the description.
+/// A bed whose reads do not show the fields that are newer than the API description.
 fn hiding(edits: &[(String, Json)]) -> Bed {
     let bed = Bed::new(valid(FULL, edits));
     bed.with_twin(|twin| twin.options.newer_verify_fields_shown = false);
@@ -423,7 +423,7 @@ fn what_the_api_hides_is_sent_once_and_never_lost() {
         ["email.content_template_id", "email.from", "email.from_name", "mailer_sid"],
         "what cannot be compared is said"
     );
-    // A write of another field leaves it alone.
+    // A write of another field leaves the hidden field alone.
     bed.manifest = valid(FULL, &[edit("verify_service.code_length", json!(8))]);
     bed.applied();
     assert_eq!(sender(&bed).0, json!("codes@acme.example"));
@@ -433,7 +433,7 @@ fn what_the_api_hides_is_sent_once_and_never_lost() {
     bed.applied();
     assert_eq!(sender(&bed).0, json!("login@acme.example"));
     settled(&mut bed, "hidden, changed");
-    // Cleared, all together.
+    // All hidden fields are cleared together.
     let none = json!({ "from": "", "from_name": "", "content_template_id": "" });
     bed.manifest =
         valid(FULL, &[edit("verify_service.email", none), edit("verify_service.mailer_sid", json!(""))]);
@@ -451,7 +451,7 @@ fn what_the_api_hides_is_sent_to_a_service_that_is_taken_over() {
     bed.applied();
     assert_eq!(sender(&bed).0, json!("codes@acme.example"));
     settled(&mut bed, "taken over");
-    // Added to the manifest after the first apply.
+    // The fields are added to the manifest after the first apply.
     let without = [edit("verify_service.email", Json::Null), edit("verify_service.mailer_sid", Json::Null)];
     let mut bed = hiding(&without);
     bed.applied();
@@ -551,7 +551,7 @@ fn a_plan_without_changes_costs_one_request_for_each_list() {
     let log = stack.log_since(mark);
     let below: Vec<&str> =
         log.iter().map(|e| e.path.as_str()).filter(|path| path.contains("Services/VA")).collect();
-    // The service, two lists, and the buckets of each limit.
+    // The reads are: the service, two lists, and the buckets of each limit.
     assert_eq!(below.len(), 5, "{below:?}");
     assert_eq!(log.len(), 10 + 4, "{below:?}");
     let (first, last) = (log[0].at_ms, log.iter().map(|entry| entry.done_ms).max().unwrap_or(0));

@@ -1,4 +1,4 @@
-//! Destroy takes away what apply made, puts back what apply changed, and touches nothing else.
+//! Tests that destroy removes what apply made, puts back what apply changed, and touches nothing else.
 
 use lockstep::engine::apply::Ended;
 use lockstep::model::plan::{Finding, Level};
@@ -12,7 +12,7 @@ use super::bed::{
 };
 use crate::support::{ACCOUNT, DOMAIN};
 
-/// The tests of this file that send something, for the contract.
+/// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_fresh_tenant_is_as_fresh_as_before,
     a_tenant_in_use_is_as_it_was,
@@ -33,7 +33,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_vendor_provider_that_was_taken_over_is_not_deleted,
 ];
 
-/// A stream of somebody else.
+/// Adds a stream of somebody else.
 fn foreign_stream(twin: &mut Twin, name: &str, kind: &str, sink: Json) {
     let id = twin.world.ids.log_stream();
     tenant(twin).log_streams.push(LogStream {
@@ -48,7 +48,7 @@ fn foreign_stream(twin: &mut Twin, name: &str, kind: &str, sink: Json) {
     });
 }
 
-/// A template that is the tenant's own already.
+/// Adds a template that the tenant had before the stack.
 fn foreign_template(twin: &mut Twin, kind: &str, mut content: Json) {
     content["syntax"] = json!("liquid");
     let id = format!("tem_{}", twin.world.ids.word(22));
@@ -62,7 +62,7 @@ fn foreign_template(twin: &mut Twin, kind: &str, mut content: Json) {
     });
 }
 
-/// A Verify service of somebody else, made from one of ours.
+/// Adds a Verify service of somebody else.
 fn foreign_service(twin: &mut Twin, friendly_name: &str, now_ms: u64) {
     let form = [("FriendlyName", friendly_name), ("CodeLength", "8")];
     let method = lockstep::model::api::Method::Post;
@@ -71,7 +71,7 @@ fn foreign_service(twin: &mut Twin, friendly_name: &str, now_ms: u64) {
     assert_eq!(status, 201);
 }
 
-/// A tenant and an account that were in use before us.
+/// Makes a tenant and an account that were in use before the stack.
 fn in_use(twin: &mut Twin, now_ms: u64) {
     let triggers = [
         ("Enrich the token", "post-login", "v3", Some("Enrich")),
@@ -113,7 +113,7 @@ fn in_use(twin: &mut Twin, now_ms: u64) {
     foreign_template(twin, "otp_enroll", json!({ "body": { "text": "Former", "voice": "Former" } }));
 }
 
-/// A manifest beside what is in use: some factors are not named, so they are somebody else's.
+/// Edits for a stack in a tenant that is in use. The factors that the manifest does not name are somebody else's.
 fn beside() -> Edits {
     vec![
         edit("verify_service.sid", json!("new")),
@@ -126,7 +126,7 @@ fn lease_is_gone(twin: &mut Twin) -> bool {
     twin.world.account_mut(ACCOUNT).serverless_services.is_empty()
 }
 
-/// Applies, destroys, destroys again.
+/// Applies, destroys, and destroys again.
 fn there_and_back(what: &str, edits: &Edits, prepare: fn(&mut Twin, u64)) -> Bed {
     let mut bed = Bed::new(valid(FULL, edits));
     let now_ms = bed.now_ms();
@@ -173,7 +173,8 @@ fn an_apply_that_was_killed_anywhere_is_taken_back() {
         bed.destroyed();
         bed.with_twin(|twin| {
             twin.world.account_mut(ACCOUNT).serverless_services.retain(|service| {
-                // Killed before it gave the lease back, and nothing was left to do: the next apply takes an idle lease.
+                // The run was killed before it released the lease, and nothing else was left to do. The next apply with
+                // work takes such a lease.
                 !service.unique_name.starts_with("lockstep-lease-")
             })
         });
@@ -210,7 +211,7 @@ fn what_a_killed_destroy_put_back_is_not_recorded_as_ours() {
     assert!(put_back > 1, "{put_back}");
 }
 
-/// Every login asks for a second factor, and this is the only one.
+/// Makes every login ask for a second factor, with this factor as the only one.
 fn policy_with(twin: &mut Twin, factor: &str) {
     tenant(twin).policies = vec!["all-applications".into()];
     tenant(twin).factors.iter_mut().for_each(|known| known.enabled = known.name == factor);
@@ -225,7 +226,7 @@ fn a_policy_that_stands_on_a_foreign_factor_is_put_back() {
 
 #[test]
 fn a_policy_that_nobody_could_meet_is_not_put_back() {
-    // Without a factor that policy locked everybody out before us already; that is no state to go back to.
+    // Without any factor this policy had locked everybody out before the stack. Such a state is not restored.
     let mut bed = Bed::new(valid(FULL, &[edit("mfa.policy", json!("never"))]));
     bed.with_twin(|twin| {
         tenant(twin).factors.iter_mut().for_each(|factor| factor.enabled = false);
@@ -243,7 +244,7 @@ fn a_policy_that_nobody_could_meet_is_not_put_back() {
 
 #[test]
 fn types_by_which_codes_may_not_come_are_not_put_back() {
-    // Legacy set-up, so that who sends is not read; every login asks, and the phone is the only factor.
+    // In the legacy set-up the sender is not read. Every login asks, and the phone is the only factor.
     let bed = Bed::new(valid(FULL, &[edit("mfa.post_login", Json::Null), edit("mfa.policy", Json::Null)]));
     bed.with_twin(|twin| {
         policy_with(twin, "sms");
@@ -251,7 +252,8 @@ fn types_by_which_codes_may_not_come_are_not_put_back() {
         tenant(twin).message_types = Some(vec!["voice".into()]);
     });
     let snapshot = bed.snapshot();
-    // Killed before it wrote the types; then somebody sets those that it wanted, which looks as if it had.
+    // The run was killed before it wrote the message types. Then somebody sets the wanted types, which looks as if the
+    // run had done it.
     let told = (0..200).find_map(|k| {
         let mut bed = Bed::on(&snapshot, bed.manifest.clone());
         bed.run_until(Stop::kill(k, true), false).is_none().then_some(())?;
@@ -283,7 +285,7 @@ fn what_others_change_in_between_stays() {
         tenant(twin).factors.iter_mut().filter(|f| f.name == "recovery-code").for_each(|f| f.enabled = true);
         tenant(twin).settings.insert("friendly_name".into(), json!("Acme Inc"));
     };
-    // The same changes on a tenant that we never saw.
+    // The same changes on a tenant that never had the stack.
     let mut other = Bed::new(valid(FULL, &beside()));
     other.with_twin(|twin| in_use(twin, now_ms));
     other.with_twin(|twin| change(twin, now_ms));
@@ -294,7 +296,7 @@ fn what_others_change_in_between_stays() {
     assert!(other.observe().found.ledger.is_none());
 }
 
-/// Objects that the manifest names and that were there before us, bound and sending.
+/// Adds objects that the manifest names, and that existed before the stack, bound and sending.
 fn adoptable(twin: &mut Twin, now_ms: u64) {
     let trigger = TriggerRef::new("custom-phone-provider", "v1");
     let id = twin.world.add_deployed_action(DOMAIN, "Acme phone", &trigger, now_ms);
@@ -320,7 +322,7 @@ fn adoptable(twin: &mut Twin, now_ms: u64) {
     tenant(twin).message_types = Some(vec!["sms".into()]);
 }
 
-/// The adopted objects, by what tells them apart.
+/// The adopted objects, by what identifies them.
 fn adopted(twin: &mut Twin) -> [String; 4] {
     [
         action(twin).id.clone(),
@@ -351,9 +353,9 @@ fn what_was_adopted_is_not_deleted() {
     assert_eq!(bed.with_twin(adopted), ids);
     let deletes: Vec<String> =
         bed.writes_since(mark).into_iter().filter(|line| line.starts_with("DELETE")).collect();
-    // The ledger's own Action, the one for the rules, the stream, the templates and the messaging configuration that were
-    // not there, and nothing else but the rate limits: the version of the Action that ran before, which runs again,
-    // passes none.
+    // Deleted are: the ledger's own Action, the Action for the rules, and the stream, templates and messaging
+    // configuration that were not there before. Rate limits are deleted too, because the former version of the Action,
+    // which runs again, passes none.
     let kinds = |part: &str| deletes.iter().filter(|line| line.contains(part)).count();
     let parts = [
         "/actions/actions/",
@@ -376,9 +378,9 @@ fn an_adopted_provider_and_service_get_their_former_values_back() {
     let former = |twin: &mut Twin| {
         let service = service(twin);
         let mut settings = json!(service.settings);
-        // An empty value clears, and the API keeps the issuer whatever is sent.
+        // An empty value clears the issuer, and the API keeps the former issuer whatever is sent.
         settings["totp"]["issuer"] = Json::Null;
-        // Custom codes stay on: the Action that was taken over still sends its codes through the service.
+        // Custom codes stay on, because the Action that was taken over still sends its codes through the service.
         settings["custom_code_enabled"] = json!(true);
         let text = settings.to_string().replace("\"\"", "null");
         let service = json!([service.friendly_name, text]);
@@ -393,7 +395,7 @@ fn an_adopted_provider_and_service_get_their_former_values_back() {
     assert_same(&before, &after, "adopted");
 }
 
-/// A provider that sent text messages only, and an apply after which it only speaks.
+/// A provider that sent text messages only, after an apply that leaves it only voice.
 fn speaking() -> Bed {
     let (mut bed, ids) = adopting();
     bed.with_twin(|twin| twin.options.provider_must_cover_message_types = true);
@@ -436,7 +438,7 @@ fn a_provider_that_somebody_took_back_is_left() {
             let plan = bed.observe_destroy().plan;
             let told = |found: &&Finding| found.level == Level::Warning && found.address == "phone_provider";
             assert!(plan.findings.iter().any(|found| told(&found)), "{what}: {:?}", plan.findings);
-            // Another custom one would send through our Action, so then nothing goes.
+            // Another custom provider would send through our Action, so then nothing is removed.
             let goes = bed.destroy().ended == Ended::Done;
             assert_eq!(goes, what == "in place" || !created, "{what}, created: {created}");
             let after = bed.with_twin(|twin| format!("{:?}", tenant(twin).phone_providers));
@@ -447,7 +449,7 @@ fn a_provider_that_somebody_took_back_is_left() {
 
 #[test]
 fn codes_travel_the_former_way_again() {
-    // Neither the provider nor the message types can go back in one step: each would be refused because of the other.
+    // Provider and message types cannot each go back in one step, because each write alone would be refused.
     let mut bed = speaking();
     let mark = bed.stack.mark();
     bed.destroyed();
@@ -459,7 +461,7 @@ fn codes_travel_the_former_way_again() {
 
 #[test]
 fn a_former_way_that_does_not_fit_any_more_is_left() {
-    // With the factor off the API takes no message types, and without them it keeps the delivery method.
+    // With the factor off the API accepts no message types, so the provider keeps its delivery method.
     let mut bed = speaking();
     bed.with_twin(|twin| {
         let factors = &mut tenant(twin).factors;
@@ -502,7 +504,7 @@ fn a_setting_that_was_as_wanted_when_it_was_taken_over_is_put_back_too() {
     let mut bed = Bed::new(valid(FULL, std::slice::from_ref(&without)));
     bed.with_twin(|twin| policy_with(twin, "otp"));
     bed.applied();
-    // Taken over without a step, changed by the next apply.
+    // The policy is taken over without a step, and the next apply changes it.
     for policy in ["always", "never"] {
         bed.manifest = valid(FULL, &[edit("mfa.policy", json!(policy))]);
         bed.applied();
@@ -534,7 +536,7 @@ fn a_vendor_provider_that_was_taken_over_is_not_deleted() {
     assert!(danger.contains("credentials cannot be put back"), "{danger}");
     bed.applied();
     assert_eq!(bed.with_twin(|twin| tenant(twin).phone_providers[0].name.clone()), "custom");
-    // Destroy refuses while our Action is what the provider calls; somebody has to switch it back first.
+    // Destroy refuses while the provider calls our Action. Somebody has to switch the provider back first.
     bed.with_twin(|twin| tenant(twin).phone_providers[0].name = "twilio".into());
     bed.destroyed();
     assert_eq!(bed.with_twin(|twin| tenant(twin).phone_providers[0].id.clone()), id);

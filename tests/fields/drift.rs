@@ -1,5 +1,5 @@
-//! Changed behind Lockstep's back, in the manifest, on both sides, and without a ledger: what drift says, and what
-//! apply makes of it.
+//! Tests of changes by others, in the manifest, on both sides, and without a ledger: what drift says, and what apply
+//! does about them.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use super::bed::{
 use super::legacy::{LEGACY, legacy_rows};
 use super::rows::{Other, Row, live_secret, rows};
 
-/// The tests of this file that send something, for the contract.
+/// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_plan_is_of_the_manifest_that_it_was_made_of,
     changes_beyond_one_field_are_told_and_put_right,
@@ -53,8 +53,8 @@ fn named(plan: &Plan) -> Vec<String> {
     changes(plan).iter().map(|(address, change)| format!("{address}.{}", change.field)).collect()
 }
 
-/// Who moved, over all fields. Exit codes follow from it: `{NotApplied}` 2, `{TenantChanged}` 3, both or `Both` 4,
-/// `Unknown` 5.
+/// The causes of all differences. The exit code of drift follows from them: only `NotApplied` 2, only `TenantChanged`
+/// 3, both of them or `Both` 4, `Unknown` 5.
 fn causes(plan: &Plan) -> BTreeSet<Cause> {
     changes(plan).iter().map(|(_, change)| change.cause).collect()
 }
@@ -70,16 +70,16 @@ fn name(row: &Row) -> String {
     format!("{}.{}", row.address, row.field)
 }
 
-/// A manifest, and the rows of the fields that it is there for.
+/// A manifest, and the rows of the fields that it covers.
 struct Base {
     text: &'static str,
     rows: fn() -> Vec<Row>,
 }
 
-/// Both ways of delivery.
+/// One manifest for each way of delivery.
 const BASES: [Base; 2] = [Base { text: FULL, rows }, Base { text: LEGACY, rows: legacy_rows }];
 
-/// Runs every row of every base on its applied state and tells all that fail, not only the first.
+/// Runs every row of every base on its applied state and reports all that fail, not only the first.
 fn every_row(check: impl Fn(&Base, &Snapshot, &Row) -> Result<(), String>) {
     let (mut failures, mut count) = (Vec::new(), 0);
     for base in &BASES {
@@ -116,7 +116,7 @@ fn every_declared_field_has_a_row() {
     }
     let rows: BTreeSet<String> = rows().iter().map(name).collect();
     assert_eq!(rows, declared);
-    // Of the other base only what the first does not have.
+    // From the legacy manifest only the fields that the first manifest does not have.
     let other: BTreeSet<String> = legacy_rows().iter().map(name).collect();
     let all = declared_fields(LEGACY);
     let new = all.iter().filter(|(address, _)| {
@@ -129,7 +129,7 @@ fn every_declared_field_has_a_row() {
         .filter(|name| name != "legacy_binding.in_place")
         .collect();
     assert_eq!(other, new);
-    // Every key that a request carries is behind some row, so that the manifest side is moved too.
+    // Every key that a request carries needs a row, so that the manifest side is changed too.
     let places = super::rows::rows().into_iter().chain(legacy_rows());
     let places: BTreeSet<String> = places.map(|row| row.place).collect();
     for section in kinds::sections() {
@@ -173,7 +173,7 @@ fn changed_behind_our_back_is_told_and_put_right() {
     });
 }
 
-/// The text for people names the field, both values and who moved.
+/// Checks that the text for people names the field, both values and the cause.
 fn shown(plan: &Plan, row: &Row, cause: &str) -> Result<(), String> {
     let text = render::drift(plan, Paint(false));
     let line = text.lines().find(|line| line.trim_start().starts_with(&format!("{}:", row.field)));
@@ -195,7 +195,7 @@ fn changed_in_the_manifest_is_not_applied() {
     every_row(|base, snapshot, row| match &row.other {
         Other::Fixed => Ok(()),
         Other::Refused(edits) => {
-            // Before anything is read, or else by the plan.
+            // The value is refused by the manifest's checks, before anything is read, or else by the plan.
             let Ok(wanted) = manifest(base.text, edits) else { return Ok(()) };
             let plan = Bed::on(snapshot, wanted).observe().plan;
             let is_blocked = plan.blockers().any(|finding| finding.address == row.address);
@@ -225,7 +225,7 @@ fn changed_on_both_sides_is_both() {
                 ensure(told.cause == Cause::Both, || format!("{told:?}"))
             }
             other => {
-                // A switch has two values: moved on both sides it agrees, and there is nothing to tell.
+                // A switch has two values, so when both sides change it, they agree and there is no difference.
                 if let Other::Value(edits, _) = other {
                     bed.manifest = valid(base.text, edits);
                     let plan = bed.observe().plan;
@@ -233,7 +233,7 @@ fn changed_on_both_sides_is_both() {
                         format!("agrees, yet differs: {:?}", named(&plan))
                     })?;
                 }
-                // So both sides move in different fields.
+                // Therefore each side changes another field.
                 bed.manifest = valid(base.text, std::slice::from_ref(&companion));
                 let seen = causes(&bed.observe().plan);
                 ensure(seen == [Cause::NotApplied, Cause::TenantChanged].into(), || format!("{seen:?}"))
@@ -255,7 +255,7 @@ fn without_a_ledger_the_cause_is_unknown() {
         let plan = bed.observe().plan;
         match change(&plan, row) {
             Some(_) => ensure(causes(&plan) == [Cause::Unknown].into(), || format!("{:?}", changes(&plan))),
-            // What cannot be read back has nothing to be compared with; it is named, and is no difference.
+            // A field that cannot be read back cannot be compared. The plan names it, and it is no difference.
             None => {
                 let unknown = plan
                     .resources
@@ -270,7 +270,7 @@ fn without_a_ledger_the_cause_is_unknown() {
 /// What another operator does, at a time.
 type Change = fn(&mut Twin, u64);
 
-/// A change that is no single field's: what differs then, and how many writes mend it.
+/// A change that is not one of a single field: the differences, and the number of writes that repair it.
 struct Special {
     what: &'static str,
     edits: &'static [(&'static str, &'static str)],
@@ -278,7 +278,7 @@ struct Special {
     /// `address.field: old → new`, in the order of the plan.
     differs: &'static [&'static str],
     writes: usize,
-    /// An object is made anew, so ids differ.
+    /// The object is made again, so its ids differ.
     anew: bool,
 }
 
@@ -487,23 +487,23 @@ fn changes_beyond_one_field_are_told_and_put_right() {
 fn what_was_deleted_is_made_again() {
     let base = applied_full();
     let cases: &[(&str, Change, usize)] = &[
-        // The new service has another SID, which the Action reads from a secret and the Function from a
-        // variable: create, draft, variable, deploy. What hung on it
-        // is made again too: two limits, three buckets, a messaging configuration.
+        // The new service has another SID, which the Action reads from a secret and the Function from a variable:
+        // create, draft, variable, deploy. What belonged to the service is made again too: two limits, three buckets, a
+        // messaging configuration.
         (
             "verify_service",
             |twin, _| twin.world.account_mut(crate::support::ACCOUNT).verify_services.clear(),
             10,
         ),
-        // Service, environment, Function, upload, build, six variables, deploy.
+        // Writes: service, environment, Function, upload, build, six variables, deploy.
         (
             "feedback_function",
             |twin, _| twin.world.account_mut(crate::support::ACCOUNT).serverless_services.clear(),
             12,
         ),
-        // The build that was made is still there: environment, six variables, deploy.
+        // The build still exists, so the writes are: environment, six variables, deploy.
         ("feedback_function", |twin, _| super::bed::receiver(twin).environments.clear(), 8),
-        // Create, deploy, bind.
+        // Writes: create, deploy, bind.
         (
             "action",
             |twin, _| {
@@ -570,12 +570,12 @@ fn a_foreign_secret_is_kept_and_keeps_secrets_from_being_written() {
         seen.plan.findings
     );
 
-    // A new dependency needs a draft, and a draft without secrets keeps them all.
+    // A new dependency needs a draft. A draft that is sent without secrets keeps them all.
     bed.manifest = valid(FULL, &[edit("action.dependencies.twilio", json!("6.3.0"))]);
     bed.applied();
     assert_eq!(bed.with_twin(|twin| live_secret(twin, "THEIRS")).as_deref(), Some("x"));
 
-    // A changed secret needs the whole set, which would drop the foreign one: somebody has to decide.
+    // A changed secret needs the whole set, which would remove the foreign secret: a person has to decide.
     let edits = [
         edit("action.dependencies.twilio", json!("6.3.0")),
         edit("action.secrets.TWILIO_API_KEY", json!("${env.OTHER_KEY}")),
@@ -610,7 +610,7 @@ fn a_foreign_action_on_our_trigger_is_told_and_stops_us() {
 
 #[test]
 fn a_generated_authorization_is_drawn_anew_when_it_was_changed() {
-    // Without the Function the value is kept in one place only.
+    // Without the Function only the stream keeps the value.
     let edits = [
         edit("feedback.log_stream.authorization", json!("${generated.feedback}")),
         edit("feedback.function", Json::Null),
@@ -645,7 +645,7 @@ fn the_service_that_is_ours_is_known_by_its_sid() {
 
 #[test]
 fn a_plan_is_of_the_manifest_that_it_was_made_of() {
-    // Each step names fields only, and would take another value for them.
+    // The texts of the steps name fields only, so they do not show that a value is different. The digest has to.
     let mut bed = Bed::on(&applied_full(), valid(FULL, &[edit("verify_service.code_length", json!(7))]));
     let basis = |bed: &mut Bed, place: &str, value: Json| {
         bed.manifest = valid(FULL, &[edit("verify_service.code_length", json!(7)), edit(place, value)]);

@@ -1,4 +1,5 @@
-//! Reads that say nothing where nothing was ever set: an answer, soon, and no reason to repeat or to stop.
+//! Tests of reads that answer nothing for a setting that was never made. This counts as an answer, without many repeats
+//! and without an error.
 
 use lockstep::engine::observe::observe;
 use lockstep::model::api::Method;
@@ -17,7 +18,7 @@ const NO_BODY: What = What::Garbled { after_effect: false, how: Garble::Empty };
 
 const SILENT: [NeverSet; 3] = [NeverSet::NoBody, NeverSet::NoContent, NeverSet::EmptyObject];
 
-/// The reads that may say nothing: path, resource, and what the tenant has then.
+/// The reads that may answer nothing: path, address, field, and the value that the tenant then has.
 fn rows() -> Vec<(&'static str, &'static str, &'static str, Json)> {
     let text = "{{code}} is your verification code for {{tenant.friendly_name}}";
     vec![
@@ -44,7 +45,7 @@ fn rows() -> Vec<(&'static str, &'static str, &'static str, Json)> {
     ]
 }
 
-/// The legacy manifest with the settings that the unified one has beside it.
+/// The legacy manifest with the settings around it that the unified manifest also has.
 fn bed(never_set: NeverSet) -> Bed {
     let edits = [
         edit("phone.protection", json!("exponential")),
@@ -71,7 +72,7 @@ fn a_read_that_says_nothing_is_an_answer() {
             let seen = &observation.seen[address];
             assert_eq!(seen.attrs.get(field), Some(&Value::Known(value)), "{never_set:?} {address}");
             let reads = bed.stack.log_since(0).iter().filter(|entry| entry.path == path).count();
-            // A 200 without its body is asked for once more; everything else says it at once.
+            // A 200 without its body is asked for once more; the other forms count at once.
             let at_most = if never_set == NeverSet::NoBody { 2 } else { 1 };
             assert!((1..=at_most).contains(&reads), "{never_set:?} {path}: {reads}");
         }
@@ -90,7 +91,7 @@ fn what_was_never_set_is_set_once_and_put_back_to_its_default() {
     }
 }
 
-/// One body that was lost on its way is not taken for a setting that was never made.
+/// One body that was lost on its way is not mistaken for a setting that was never made.
 #[test]
 fn one_lost_body_is_no_answer() {
     for (path, address, field, value) in rows() {
@@ -105,7 +106,8 @@ fn one_lost_body_is_no_answer() {
     }
 }
 
-/// What was answered before, by a limit or a server error, says nothing of the setting: only a second empty body does.
+/// An earlier answer, such as a rate limit or a server error, says nothing about the setting: only a second empty body
+/// does.
 #[test]
 fn one_lost_body_after_another_answer_is_no_answer() {
     let limited = What::RateLimited { retry_after_s: None };
@@ -127,7 +129,7 @@ fn one_lost_body_after_another_answer_is_no_answer() {
     }
 }
 
-/// Where nothing but limits came before, the last attempt without content ends the plan.
+/// If all earlier attempts were limited, an empty body of the last attempt ends the plan.
 #[test]
 fn a_lost_body_of_the_last_attempt_is_no_answer() {
     for (path, ..) in rows() {
@@ -146,7 +148,7 @@ fn a_lost_body_of_the_last_attempt_is_no_answer() {
     }
 }
 
-/// A list, a policy or the factors are never left out: without content the plan stops, whatever stands behind it.
+/// The list, the policy and the factors always have content. Without it the plan stops, whatever the option says.
 #[test]
 fn reads_that_always_have_content_are_no_answer_without_it() {
     for path in [

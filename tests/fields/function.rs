@@ -1,5 +1,5 @@
-//! The Function beyond single fields: its URL, its secret, what others deploy beside it, what vanishes, and what is
-//! refused before anything is read.
+//! Tests of the Function beyond single fields: its URL, its secret, what others deploy beside it, what vanishes, and
+//! what is refused before anything is read.
 
 use lockstep::engine::apply::Ended;
 use lockstep::model::api::Method;
@@ -14,7 +14,7 @@ use super::bed::{
 };
 use crate::support::ACCOUNT;
 
-/// The tests of this file that send something, for the contract.
+/// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     the_function_tells_which_service_is_the_stacks_when_the_record_is_lost,
     the_stream_follows_the_url,
@@ -32,7 +32,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_service_that_was_there_stays_without_our_credentials,
 ];
 
-/// The stream sends to the Function, with a drawn secret.
+/// Edits by which the stream sends to the Function, with a generated secret.
 fn own_url() -> Edits {
     vec![
         edit("feedback.log_stream.endpoint", Json::Null),
@@ -52,7 +52,7 @@ fn findings(plan: &Plan, level: Level) -> Vec<&str> {
         .collect()
 }
 
-/// By name, because its endpoint is what changes here.
+/// Finds the stream by its name, because these tests change its endpoint.
 fn stream(twin: &mut Twin) -> &mut LogStream {
     let streams = &mut tenant(twin).log_streams;
     let named = streams.iter_mut().find(|stream| stream.name.as_deref() == Some("Acme feedback"));
@@ -86,7 +86,7 @@ fn the_stream_follows_the_url() {
     assert_eq!(Some(sink(&bed, "httpAuthorization")), secret_of(&bed, "WEBHOOK_SECRET"));
     assert!(bed.observe().plan.is_empty());
 
-    // Somebody deletes the whole service: the URL is another one, and the same plan moves the stream.
+    // Somebody deletes the whole service. The URL changes, and the same plan changes the stream.
     bed.with_twin(|twin| twin.world.account_mut(ACCOUNT).serverless_services.clear());
     let plan = bed.observe().plan;
     let words = steps(&plan);
@@ -127,7 +127,7 @@ fn another_unique_name_is_another_service() {
     assert_eq!(bed.with_twin(names), ["acme-receiver"]);
     assert!(bed.observe().plan.is_empty());
 
-    // A name that somebody else has is not taken over, and ours is not given up for it.
+    // A name that somebody else uses is not taken over, and our service is not given up for it.
     let form = [("UniqueName", "theirs"), ("FriendlyName", "Theirs")];
     let now_ms = bed.now_ms();
     let made = bed.with_twin(|twin| {
@@ -243,7 +243,7 @@ fn variables_of_others_stay_and_ours_go_with_their_line() {
     assert!(bed.observe().plan.is_empty());
 }
 
-/// Another operator serves a Function of their own from the same environment.
+/// Another operator serves their own Function from the same environment.
 fn add_theirs(twin: &mut Twin, now_ms: u64) {
     let (function, version) = (twin.world.ids.sid("ZH"), twin.world.ids.sid("ZN"));
     let theirs = FunctionVersion {
@@ -364,7 +364,7 @@ fn functions_of_one_name_are_told_apart_or_stop_us() {
         "{:?}",
         plan.findings
     );
-    // Nothing serves and nobody remembers which one is ours.
+    // Nothing serves, and no record says which Function is ours.
     bed.with_twin(|twin| {
         receiver(twin).environments[0].build_sid = None;
         lose_ledger(twin);
@@ -490,7 +490,8 @@ fn what_cannot_work_is_refused_before_anything_is_read() {
     }
 }
 
-/// Names of services are not unique, so a lost record leaves the choice to a person, unless the Function says which.
+/// Names of services are not unique, so after a lost record a person has to choose, unless the Function says which
+/// service it uses.
 #[test]
 fn the_function_tells_which_service_is_the_stacks_when_the_record_is_lost() {
     for (has_function, adopts) in [(true, true), (false, false)] {
@@ -498,7 +499,7 @@ fn the_function_tells_which_service_is_the_stacks_when_the_record_is_lost() {
         let mut bed = Bed::new(valid(FULL, &edits));
         bed.applied();
         bed.with_twin(|twin| {
-            // A namesake beside it.
+            // Adds a service of the same name.
             let mut other = twin.world.account_mut(ACCOUNT).verify_services[0].clone();
             other.sid = "VA00000000000000000000000000000099".into();
             twin.world.account_mut(ACCOUNT).verify_services.insert(0, other);

@@ -1,4 +1,5 @@
-//! Every field of every reply as a hostile text: none of it steers a terminal, and no line of the output is its own.
+//! Tests with hostile text in every field of every reply: no text steers a terminal, and no text starts a line of the
+//! output.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -16,13 +17,13 @@ use serde_json::Value as Json;
 use super::bed::{Bed, FULL, Snapshot, applied_full, valid};
 use crate::support::way_to;
 
-/// A sentence of our own form and commands of CI runners on lines of their own, sequences that conceal and clear, and
-/// what turns the direction of writing, breaks a line or is not seen.
+/// On lines of their own: a sentence in our own form, and commands of CI runners. Then sequences that hide or clear
+/// text, and characters that change the direction of writing, break a line or are invisible.
 const HOSTILE: &str = "\nFORGED: the tenant is as the manifest says.\n  FORGED indented\r::stop-commands::FORGED\n::add-mask::x\
     \u{1b}[8m\u{1b}[2J\u{9b}31m\u{85}FORGED\u{2028}FORGED\u{2029}FORGED\u{61c}\u{200b}\u{202e}\u{2066}\u{feff}\u{e0041}\u{0}##[error]x";
 
-/// One field of one reply: the path that was asked for, and the place in the JSON, in all items of a list alike. A place
-/// that ends with `#` is the key.
+/// One field of one reply: the requested path, and the place in the JSON. A place in a list means all its items. A
+/// place that ends with `#` means the key.
 type Place = (String, String);
 
 #[derive(Default)]
@@ -51,7 +52,7 @@ impl Simulator for Meddler {
     }
 }
 
-/// Notes the places of a reply, and puts the hostile text behind what stands at the one that is aimed at.
+/// Notes the places of a reply, and appends the hostile text to the value or key at the place of the aim.
 fn meddle(json: &mut Json, asked: &str, at: String, aim: &mut Aim) {
     match json {
         Json::String(text) if aim.hits_at(asked, &at) => text.push_str(HOSTILE),
@@ -82,7 +83,8 @@ impl Aim {
     }
 }
 
-/// What `plan`, `drift` and, if asked for, `plan --destroy` say, in both forms, with this aim.
+/// The output of `plan`, `drift` and, if `destroys`, `plan --destroy`, with and without colour, while this field of the
+/// replies is hostile.
 fn said(
     snapshot: &Snapshot,
     manifest: &Manifest,
@@ -121,7 +123,8 @@ fn said(
     out
 }
 
-/// What is wrong with an output, if anything. By a list of its own, so that the program's is not held against itself.
+/// The first faulty line of an output. The characters are listed here again, so that a mistake in the program's own
+/// list shows.
 fn fault(color: bool, text: &str) -> Option<String> {
     let mut text = text.to_owned();
     if color {
@@ -153,7 +156,7 @@ fn no_field_of_any_reply_writes_a_line_of_ours() {
     let places: Vec<Place> = aim.borrow().seen.iter().cloned().collect();
     let (mut shown, mut failures) = (0, Vec::new());
     for (at, place) in places.iter().enumerate() {
-        // Both read much the same; a third of the places is enough for the second.
+        // Plans of apply and destroy read almost the same, so destroy runs for a third of the places only.
         let destroys = at % 3 == 0;
         *aim.borrow_mut() = Aim { at: Some(place.clone()), ..Aim::default() };
         for (color, text) in said(&snapshot, &manifest, &aim, destroys) {

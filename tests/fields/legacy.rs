@@ -5,7 +5,7 @@ use serde_json::json;
 use super::bed::{edit_action, file, tenant};
 use super::rows::{Row, action_rows, row};
 
-/// A manifest of the legacy way. What it shares with the unified one has its rows there.
+/// A legacy manifest. Fields that the unified manifest also has are covered by the rows of that manifest.
 pub const LEGACY: &str = r#"
 lockstep: v1
 stack: acme-older

@@ -1,4 +1,4 @@
-//! Feedback for codes of passwordless logins: what the stream carries, and what a plan says of it.
+//! Tests of the feedback for codes of passwordless logins: what the stream carries, and what a plan says about it.
 
 use lockstep::diag::Severity;
 use lockstep::model::plan::{Finding, Level, Plan};
@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::bed::{Bed, Edits, FULL, checked, edit, stream, tenant, valid};
 use super::legacy::LEGACY;
 
-/// The full manifest with the default filters.
+/// Edits for the default filters and this value of `passwordless`.
 fn with(passwordless: Json) -> Edits {
     vec![edit("feedback.log_stream.filters", Json::Null), edit("feedback.passwordless", passwordless)]
 }
@@ -32,7 +32,7 @@ fn switched_on_the_stream_carries_the_success_of_every_login_and_the_plan_says_s
     assert!(plan.is_empty());
     assert_eq!(note(&plan).text, "the success of every login goes to the receiver");
 
-    // Switched off again, the category goes.
+    // After the switch is off again, the category is removed.
     bed.manifest = valid(FULL, &with(json!(false)));
     bed.applied();
     let carried = bed.with_twin(|twin| json!(stream(twin).filters).to_string());
@@ -46,13 +46,13 @@ fn while_it_is_off_the_plan_says_what_passwordless_codes_lack() {
         let text = &note(&plan).text;
         assert!(text.contains("passwordless logins get no feedback") && text.contains("the sixth"), "{text}");
     }
-    // Whoever names the category has it.
+    // The manifest may name the category itself.
     let all = ["auth.login.success", "other", "user.notification"];
     for filters in [json!(all), json!([])] {
         let plan = Bed::new(valid(FULL, &[edit("feedback.log_stream.filters", filters)])).observe().plan;
         assert_eq!(note(&plan).text, "the success of every login goes to the receiver");
     }
-    // Nothing to say where no passwordless code comes this way, or nobody carries feedback.
+    // The plan says nothing if no passwordless code comes this way, or if the manifest has no feedback.
     for (text, edits) in [(LEGACY, vec![]), (FULL, vec![edit("feedback", Json::Null)])] {
         let plan = Bed::new(valid(text, &edits)).observe().plan;
         assert!(plan.findings.iter().all(|finding| finding.address != "feedback.passwordless"));

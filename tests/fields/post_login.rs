@@ -1,4 +1,4 @@
-//! What a manifest may say about the rules of the post-login Action, and what it is told.
+//! Tests of what a manifest may say about the rules of the post-login Action, and of the problems that it gets.
 
 use lockstep::diag::{Problem, Severity};
 use lockstep::engine::apply::Ended;
@@ -7,10 +7,10 @@ use serde_json::{Value as Json, json};
 
 use super::bed::{Bed, Edits, FULL, edit, manifest, valid};
 
-/// The tests of this file that send something, for the contract.
+/// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![an_action_that_was_there_keeps_its_place,];
 
-/// The problems of the rules, as `severity code place: title`; errors of the text itself as they are.
+/// The problems of the rules, as `severity code place: title`. Errors in the manifest's text come as they are.
 fn told(edits: &Edits) -> Vec<String> {
     let (text, _) = match manifest(FULL, edits) {
         Ok(manifest) => (manifest, ()),
@@ -22,7 +22,7 @@ fn told(edits: &Edits) -> Vec<String> {
     problems.iter().map(|problem| format!("{} {}: {}", problem.code, problem.path, problem.title)).collect()
 }
 
-/// One rule only, beside a policy that asks nobody.
+/// Edits for one rule only, beside a policy that asks nobody.
 fn only(rule: Json) -> Edits {
     vec![edit("mfa.policy", json!("never")), edit("mfa.post_login.rules", json!({ "it": rule }))]
 }
@@ -126,7 +126,7 @@ fn what_may_surprise_is_a_warning() {
 #[test]
 fn own_code_takes_the_rules_at_the_marker_or_not_at_all() {
     let mut edits = only(json!({ "roles": ["Admin"] }));
-    // Any file that is not named like ours is the phone's code, which has neither handler nor marker.
+    // Every unknown file has the built-in code of the phone Action, which has neither the handler nor the marker lines.
     edits.push(edit("mfa.post_login.code", json!("./actions/other.js")));
     let told = told(&edits);
     assert!(told[0].contains("the code has no place for the rules"), "{told:?}");
@@ -140,7 +140,7 @@ fn own_code_takes_the_rules_at_the_marker_or_not_at_all() {
     assert!(bed.observe().plan.is_empty());
 }
 
-/// Taken over by its name: it is left in its place, and stays when the stack goes.
+/// An Action that is taken over by its name keeps its place, and stays after destroy.
 #[test]
 fn an_action_that_was_there_keeps_its_place() {
     let mut bed = Bed::new(valid(FULL, &[edit("mfa.post_login.binding.display_name", Json::Null)]));
@@ -154,7 +154,7 @@ fn an_action_that_was_there_keeps_its_place() {
         let settings = &mut super::bed::tenant(twin).settings;
         settings.insert("customize_mfa_in_postlogin_action".into(), json!(true));
     });
-    // What goes back to off with the stack would leave the rules without a factor: that is refused.
+    // Destroy would switch off a factor that the remaining rules need: that is refused.
     let mut other = bed.stack.twin.borrow().clone();
     bed.with_twin(|twin| {
         let factors = &mut super::bed::tenant(twin).factors;

@@ -1,4 +1,5 @@
-//! What Lockstep manages is what the vendors let a client write, but for exclusions that are listed with a reason.
+//! Tests that Lockstep manages everything that the vendors let a client write, with listed exclusions and their
+//! reasons.
 
 use std::collections::BTreeSet;
 
@@ -29,8 +30,8 @@ const BRANDING: &str = "PATCH /branding";
 
 const SERVERLESS: &str = "POST /v1/Services and below";
 
-/// Form fields of create and update ("Twilio Verify v2" description, 2026-04). `contract::twilio` compares the list with
-/// the description itself.
+/// Form fields of create and update ("Twilio Verify v2" description, 2026-04). `contract::twilio` compares this list
+/// with the description itself.
 pub const SERVICE_FORM: &[&str] = &[
     "FriendlyName",
     "CodeLength",
@@ -60,7 +61,8 @@ pub const SERVICE_FORM: &[&str] = &[
     "VerifyEventSubscriptionEnabled",
 ];
 
-/// Request properties by call ("Auth0 docs, Management API" and recorded exchanges, 2026-08), but for the service's.
+/// Request properties by call ("Auth0 docs, Management API" and recorded exchanges, 2026-08), without those of the
+/// Verify service.
 const WRITABLE: &[(&str, &[&str])] = &[
     (
         ACTIONS,
@@ -167,7 +169,7 @@ const WRITABLE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Writable and not managed, each with its reason.
+/// Properties that can be written and are not managed, each with its reason.
 const EXCLUDED: &[(&str, &str, &str)] = &[
     (
         ACTIONS,
@@ -215,8 +217,8 @@ const EXCLUDED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Form fields that are newer than the description ("Twilio docs, Verify service", seen 2026-08), managed all the same:
-/// how they read back is not known, so both answers are taken.
+/// Managed form fields that are newer than the description ("Twilio docs, Verify service", seen 2026-08). How they read
+/// back is not known, so Lockstep accepts either answer.
 const NEWER_THAN_THE_DESCRIPTION: &[&str] =
     &["Email.From", "Email.FromName", "Email.ContentTemplateId", "MailerSid"];
 
@@ -313,7 +315,7 @@ fn managed() -> BTreeSet<Property> {
                 continue;
             }
             let name = match section.path {
-                // One call per factor, under the factor's own name.
+                // Each factor has its own call, named after the factor.
                 "mfa.factors" => format!("{} {}", factor_on_the_wire(&key), field.wire),
                 _ => field.wire.to_owned(),
             };
@@ -322,7 +324,7 @@ fn managed() -> BTreeSet<Property> {
                 _ => call_of(section.path),
             };
             let new = managed.insert(property(call, &name));
-            // Every type of template has the same properties.
+            // All types of templates have the same properties.
             assert!(new || section.path == "phone.templates", "{place}: {name} is carried twice");
         }
     }
@@ -338,7 +340,7 @@ fn managed() -> BTreeSet<Property> {
     managed
 }
 
-/// The name that the factor's fact has, which is that of the API.
+/// The name of the factor in its fact, which is the name in the API.
 fn factor_on_the_wire(key: &str) -> String {
     let kind = kinds::by_name("mfa_factor").expect("a kind");
     let facts = kind.facts(&format!("mfa_factor.{key}"), &Seen::default());

@@ -1,7 +1,7 @@
-//! The readers of the kinds, on recorded replies of the real API.
+//! Tests of the kinds' readers with recorded replies of the real API.
 //!
-//! The recordings lie beside the project and are not part of it: without them nothing is read; with them, every file of
-//! the table has to be there and every exchange in it is read.
+//! The recordings lie beside the project and are not part of it. If they are missing, nothing is read. If they are
+//! there, every file of the table has to exist, and every exchange in it is read.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ use crate::support::{START_MS, Stack, options};
 
 const ACTION: &str = "5e34493d-1a6b-4f98-a441-87094fff14f7";
 
-/// What each exchange of each file is read as. File names without `.json`.
+/// What the reader makes of each exchange of each file. File names without `.json`.
 const EXPECTED: &[(&str, &[&str])] = &[
     (
         "01-action-create",
@@ -239,7 +239,7 @@ fn load(path: &Path) -> Vec<Exchange> {
         .collect()
 }
 
-/// Answers each call with the reply that was recorded for it, and a token.
+/// Answers each call with the reply that was recorded for it, and a request for a token with a token.
 struct Recorded(BTreeMap<(Method, String), (u16, Json)>);
 
 impl Simulator for Recorded {
@@ -276,7 +276,7 @@ const SELECTED: &str = "/api/v2/guardian/factors/phone/selected-provider";
 
 /// What a settings kind sees in a recorded read.
 fn observed(kind: &'static str, address: &'static str, exchange: &Exchange, probe: (u16, &Json)) -> Seen {
-    // A tenant refuses all legacy calls or none.
+    // A tenant refuses either all legacy calls or none.
     let replies = [
         (Method::Get, "/api/v2/guardian/factors/phone/templates", probe.0, probe.1),
         (Method::Get, exchange.path.as_str(), exchange.status, &exchange.reply),
@@ -301,7 +301,7 @@ fn observed(kind: &'static str, address: &'static str, exchange: &Exchange, prob
 
 /// What a settings kind sees in the recorded reply to its own write.
 fn written(kind: &'static str, address: &'static str, values: Json, exchange: &Exchange) -> Seen {
-    // What an exposing step reads right before it writes.
+    // Replies to what an exposing step reads right before it writes.
     let provider = json!({ "providers": [{ "id": "pro_1", "name": "custom", "disabled": false,
         "configuration": { "delivery_methods": ["text", "voice"] } }] });
     let factors = json!([{ "name": "otp", "enabled": true }]);
@@ -331,7 +331,7 @@ fn written(kind: &'static str, address: &'static str, values: Json, exchange: &E
     })
 }
 
-/// What the engine makes of a refusal.
+/// The engine's words for a refusal.
 fn refusal(exchange: &Exchange) -> String {
     let replies = [(exchange.method, exchange.path.as_str(), exchange.status, &exchange.reply)];
     let (method, path, sent) = (exchange.method, exchange.path.clone(), exchange.sent.clone());
@@ -429,7 +429,7 @@ fn provider_words(seen: &Seen) -> String {
     format!("{} {} by {}", text(seen, "name"), if on { "on" } else { "off" }, items(seen, "delivery_methods"))
 }
 
-/// What the recorded list says of the trigger that an Action of ours names.
+/// What the recorded list says about the trigger that our Action names.
 fn trigger_words(row: &action::Action, reply: &Json) -> String {
     let triggers = reply["triggers"].as_array().map(Vec::as_slice).unwrap_or_default();
     let ours = |one: &&Json| one["id"] == row.trigger.id && one["version"] == row.trigger.version;
@@ -542,7 +542,7 @@ fn read(exchange: &Exchange) -> String {
             words(&written("phone_selected_provider", "phone_selected_provider", sent.clone(), exchange))
         }
         ["guardian", "factors", "sms", "providers", "twilio"] => "(settings of another provider)".into(),
-        // The older name of the same object.
+        // `sms` is an older name of the same object.
         ["guardian", "factors", "sms", "templates"] => {
             let path = "/api/v2/guardian/factors/phone/templates".to_owned();
             let (method, sent, status, reply) = (*method, sent.clone(), *status, reply.clone());
@@ -559,7 +559,7 @@ fn read(exchange: &Exchange) -> String {
                 .map(|row| trigger_words(row, reply))
                 .to_vec(),
         ),
-        // Modules are not managed; their lists page in the other style, with zeros, which the reader takes too.
+        // Modules are not managed. Their lists page in another style, with zeros, which the reader accepts too.
         ["actions", "modules", _, "versions"] if is_read => {
             let get = Get {
                 api: Api::Auth0,
@@ -641,7 +641,7 @@ fn recorded_replies_are_read() {
     println!("{files} files with {exchanges} exchanges read");
 }
 
-/// A reply of another shape than the endpoint's is no empty setting.
+/// A reply of another endpoint's shape is not mistaken for an empty setting.
 #[test]
 fn a_reply_of_another_shape_is_not_believed() {
     let envelope = json!({ "statusCode": 200, "error": "Internal", "message": "try again" });
@@ -692,7 +692,7 @@ fn a_reply_of_another_shape_is_not_believed() {
     }
 }
 
-/// The Action that a deployment was recorded for is the one that the next read shows as deployed.
+/// The version of a recorded deployment is the one that the next read shows as deployed.
 #[test]
 fn a_recorded_deployment_is_the_live_version() {
     let Some(folder) = folder() else { return };

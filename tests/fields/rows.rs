@@ -1,5 +1,5 @@
-//! One row for every managed field: its value as applied, what another operator makes of it, and what else the
-//! manifest could say.
+//! One row for every managed field: its applied value, the value that another operator gives it, and another value for
+//! the manifest.
 
 use std::rc::Rc;
 
@@ -15,25 +15,25 @@ use super::bed::{
 
 /// A field of a resource.
 pub struct Row {
-    /// Place in the manifest, `verify_service.code_length`; empty for a field that no key sets directly.
+    /// Place in the manifest, such as `verify_service.code_length`; empty for a field that no key sets directly.
     pub place: String,
     pub address: &'static str,
     pub field: String,
-    /// As a plan shows it. Of a secret: `set`.
+    /// The applied value as a plan shows it; `set` for a secret.
     pub applied: Json,
-    /// What another operator makes of it, as a plan shows it.
+    /// The other operator's value, as a plan shows it.
     pub there: Json,
     pub tamper: Tamper,
     pub other: Other,
     pub secret: bool,
-    /// Documented number of writes that put the field right: an Action's draft has to be deployed, all else is one
+    /// Documented number of writes that repair the field: an Action's draft has to be deployed, everything else is one
     /// request.
     pub writes: usize,
 }
 
 /// What else the manifest could say.
 pub enum Other {
-    /// These edits, and what a plan then shows as the new value.
+    /// These edits, and the new value that a plan then shows.
     Value(Edits, Json),
     /// Any other value is refused, by the manifest's checks or by the plan.
     Refused(Edits),
@@ -41,7 +41,8 @@ pub enum Other {
     Fixed,
 }
 
-/// A field whose manifest key has its own name, with the value that the manifest could also have.
+/// A row for a field whose manifest key has its own name. The values are: applied, the other operator's, the manifest's
+/// other value.
 pub fn row(
     section: &str,
     key: &str,
@@ -65,7 +66,7 @@ pub fn row(
 }
 
 impl Row {
-    /// The manifest's other value as it is written, when that differs from what a plan shows.
+    /// Sets the manifest's other value as it is written, if that differs from what a plan shows.
     pub fn written(mut self, value: Json) -> Row {
         let place = self.place.clone();
         match &mut self.other {
@@ -75,7 +76,7 @@ impl Row {
         self
     }
 
-    /// A further edit, without which the manifest would be refused.
+    /// Adds an edit without which the manifest would be refused.
     fn with(mut self, place: &str, value: Json) -> Row {
         if let Other::Value(edits, _) = &mut self.other {
             edits.push(edit(place, value));
@@ -106,7 +107,7 @@ impl Row {
         row
     }
 
-    /// A field that the kind makes up, with its own name in a plan.
+    /// Sets the name of the field in a plan, for a field that the kind makes up.
     pub fn named(mut self, field: &str) -> Row {
         self.field = field.into();
         self
@@ -117,7 +118,7 @@ fn verify(key: &'static str, applied: Json, there: Json, other: Json) -> Row {
     verify_as(key, there.clone(), [applied, there, other])
 }
 
-/// A setting of the service that reads back in another form than it is written.
+/// A row for a setting of the service that reads back in another form than it is written.
 fn verify_as(key: &'static str, raw: Json, values: [Json; 3]) -> Row {
     row("verify_service", key, "verify_service", values, move |twin, _| {
         let mut parts = key.split('.');
@@ -196,7 +197,7 @@ fn verify_rows() -> Vec<Row> {
     ]
 }
 
-/// A limit of the service, and what is done to it.
+/// A row for a rate limit of the service.
 fn limit_row(
     name: &'static str,
     key: &'static str,
@@ -226,7 +227,7 @@ fn bucket_row(name: &'static str, interval: &'static str, seconds: u64, values: 
     })
 }
 
-/// What hangs on the service.
+/// Rows for everything below the service.
 fn below_rows() -> Vec<Row> {
     let texts = [json!("Sends to one number"), json!("Theirs"), json!("One number")];
     let sids = ["a1", "a2", "a3"].map(|end| json!(format!("MG{}{end}", "0".repeat(30))));
@@ -268,7 +269,7 @@ fn action_row(
     row
 }
 
-/// What belongs to a version has to be deployed; a name does not.
+/// Everything that belongs to a version has to be deployed; a name does not.
 fn draft_writes(key: &str) -> usize {
     if key == "name" { 1 } else { 2 }
 }
@@ -396,7 +397,7 @@ fn branding_rows() -> Vec<Row> {
         json!({ "type": "linear-gradient", "start": "#ffffff", "end": "#000000", "angle_deg": 35 });
     vec![
         branding_row("logo_url", [url("logo.png"), url("theirs.png"), url("new.png")]),
-        // There is to be none: null on the wire.
+        // The manifest's `none` is null on the wire.
         branding_row("favicon_url", [url("icon.png"), url("theirs.png"), Json::Null]).written(json!("none")),
         branding_row("colors.primary", [json!("#112233"), json!("#000000"), json!("#abcdef")]),
         branding_row("colors.page_background", [json!("#445566"), gradient, Json::Null])
@@ -505,7 +506,7 @@ fn siem_rows() -> Vec<Row> {
         siem_pii_row("pii_config.log_fields", [json!(["phone"]), json!(["email"]), json!(["username"])]),
         siem_pii_row("pii_config.method", [json!("hash"), json!("mask"), json!("mask")]),
         siem_pii_row("pii_config.algorithm", [json!("xxhash"), json!("md5"), json!("sha256")]),
-        // Another kind of stream altogether, and allowed here.
+        // Another kind of stream altogether, which is allowed here.
         siem_row("is_priority", [json!(false), json!(true), json!(true)], |twin, _| {
             siem(twin).is_priority = true;
         }),
@@ -515,7 +516,7 @@ fn siem_rows() -> Vec<Row> {
     ]
 }
 
-/// Manifest name, name on the wire, value in the full manifest.
+/// Manifest name, address, name on the wire, value in the full manifest.
 const FACTORS: &[(&str, &str, &str, bool)] = &[
     ("phone", "mfa_factor.phone", "sms", true),
     ("otp", "mfa_factor.otp", "otp", true),
@@ -536,7 +537,7 @@ fn login_rows() -> Vec<Row> {
                 factor.expect(wire).enabled = !on;
             })
             .named("enabled")
-            // A rule does not take a factor that is switched off.
+            // A rule may not name a factor that is switched off.
             .with("mfa.post_login.rules.partners.factors", json!(["any"]))
         })
         .collect();
@@ -581,7 +582,7 @@ fn rules_code(edits: &[(String, Json)]) -> Json {
     json!(action.desired["code"].as_str().expect("the code is known"))
 }
 
-/// A key of a rule, which moves the code.
+/// A row for a key of a rule, which changes the code.
 fn rule_row(place: &str, other: Json) -> Row {
     let edits = vec![edit(format!("mfa.post_login.rules.{place}"), other)];
     let applied = rules_code(&[]);
@@ -650,7 +651,7 @@ fn stream_row(key: &'static str, values: [Json; 3], tamper: impl Fn(&mut Twin, u
     row("feedback.log_stream", key, "log_stream", values, tamper)
 }
 
-/// A member of the stream's sink.
+/// A row for a member of the stream's sink.
 fn sink_row(key: &'static str, wire: &'static str, values: [Json; 3]) -> Row {
     let there = values[1].clone();
     stream_row(key, values, move |twin, _| drop(stream(twin).sink.insert(wire.into(), there.clone())))
@@ -727,7 +728,7 @@ fn writes(mut row: Row, writes: usize) -> Row {
     row
 }
 
-/// Upload, build and deploy; build and deploy; or one write.
+/// Rows of the Function. The repair is upload, build and deploy; or build and deploy; or one write.
 fn function_rows() -> Vec<Row> {
     let built_in = lockstep::builtin::source("verify-feedback").unwrap_or_default();
     let theirs = file("functions/theirs.js");
@@ -772,7 +773,7 @@ fn function_rows() -> Vec<Row> {
         ),
         package("twilio", ["6.2.0", "6.1.0", "6.3.0"]),
         package("@twilio/runtime-handler", ["2.1.2", "2.0.1", "2.1.3"]),
-        // The build that was there is still there, so it is only deployed again.
+        // The former build still exists, so it is only deployed again.
         function_row("deployed", [json!(true), json!(false), Json::Null], |twin, _| {
             receiver(twin).environments[0].build_sid = None;
         })
@@ -838,7 +839,7 @@ pub fn rows() -> Vec<Row> {
     parts.into_iter().flatten().collect()
 }
 
-/// A secret as the live version has it.
+/// The value of a secret in the deployed version.
 pub fn live_secret(twin: &mut Twin, name: &str) -> Option<String> {
     action(twin).live_version()?.secret(name).map(|secret| secret.value.clone())
 }

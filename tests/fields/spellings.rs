@@ -1,11 +1,12 @@
-//! Values that an API reads back in another spelling than they were sent in: one apply, and no difference after it.
+//! Tests of values that an API reads back in another spelling than they were sent: one apply, and no difference after
+//! it.
 
 use serde_json::{Value as Json, json};
 
 use super::bed::{Bed, FULL, edit, tenant, valid};
 use crate::support::{core_manifest, env, manifest_of, tables};
 
-/// A key of the manifest, and a value of it that does not read back as it is written.
+/// A key of the manifest, and a value for it that reads back in another spelling.
 fn rows() -> Vec<(&'static str, Json)> {
     vec![
         ("action.runtime", json!("node18-actions")),
@@ -43,8 +44,8 @@ fn a_color_in_capital_letters_is_the_same_color() {
     assert!(bed.observe().plan.is_empty());
 }
 
-/// A release that the program does not know is taken, and reads back with or without the ending that Auth0 gave an older
-/// one.
+/// A runtime that the program does not know is accepted. It reads back with or without the ending that Auth0 gave an
+/// older one.
 #[test]
 fn a_newer_runtime_is_the_same_with_and_without_its_ending() {
     let kind = lockstep::kinds::by_name("action").expect("a kind");
@@ -54,7 +55,7 @@ fn a_newer_runtime_is_the_same_with_and_without_its_ending() {
     assert!(!kind.tolerates("runtime", &value("node26"), &value("node22")));
 }
 
-/// Both spellings of a known release are one value, so changing between them is no change of the manifest.
+/// Both spellings of a known runtime are one value, so a change from one to the other is no change of the manifest.
 #[test]
 fn both_spellings_of_a_runtime_are_one_value() {
     let text = |runtime: &str| core_manifest().replace("runtime: node22", &format!("runtime: {runtime}"));

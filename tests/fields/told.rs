@@ -1,4 +1,4 @@
-//! What drift tells, in the words that a person reads: what happened, and never what is to be done.
+//! Tests of the words of drift: they say what has happened, and never what would be done.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::bed::{
     Bed, FULL, Snapshot, action, applied_full, edit, edit_action, lose_ledger, service, stream, tenant, valid,
 };
 
-/// The text about one resource: its head and what is indented below it.
+/// The text about one resource: its first line and the lines indented below it.
 fn about(plan: &Plan, address: &str) -> Vec<String> {
     let text = render::drift(plan, Paint(false));
     let head = |line: &&str| line.split_whitespace().nth(1) == Some(address);
@@ -23,7 +23,7 @@ fn about(plan: &Plan, address: &str) -> Vec<String> {
     block.map(|(_, line)| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// None of the words of a plan.
+/// Checks that the text has no word or symbol of a plan.
 fn speaks_of_what_happened(plan: &Plan) {
     let text = render::drift(plan, Paint(false));
     for word in ["→", " update", " create", " delete", " adopt", " no-op", "because"] {
@@ -51,7 +51,7 @@ fn drift_says_what_was_applied_what_the_tenant_has_and_what_the_manifest_wants()
     let told = "code_length: was applied 6, the tenant has 6, the manifest wants 7 [manifest not applied]";
     assert_eq!(about(&plan, "verify_service"), [head.clone(), told.into()]);
 
-    // Without a record nobody knows what was applied, so nothing is said of it.
+    // Without a record nobody knows what was applied, so the text does not say it.
     let sid = bed.with_twin(|twin| service(twin).sid.clone());
     bed.with_twin(lose_ledger);
     let edits = [edit("verify_service.code_length", json!(7)), edit("verify_service.sid", json!(sid))];
@@ -78,7 +78,7 @@ fn a_replaced_code_is_told_as_the_diff_of_the_change() {
     assert!(told.contains(&format!("- {first}")) && told.contains(&"+ // theirs".to_owned()), "{told:?}");
     speaks_of_what_happened(&plan);
 
-    // Code of the manifest that is not applied, and then changed on both sides.
+    // The manifest has code that is not applied, and then both sides change it.
     let own = "exports.onExecuteCustomPhoneProvider = async () => {\n  // mine\n};\n";
     let mut manifest = valid(FULL, &[]);
     let section = manifest.sections.get_mut("action").expect("a section");
@@ -156,7 +156,7 @@ fn what_is_gone_left_or_was_never_applied_is_told_as_that() {
     let colour = "colors.primary: was applied #112233, the tenant has #112233, before this stack there was none [manifest not applied]";
     assert!(branding.contains(&colour.to_owned()), "{branding:#?}");
 
-    // The same for programs.
+    // The same as data, for programs.
     let told = drift::told(&plan);
     let states = |state| -> Vec<&str> {
         told.iter().filter(|told| told.state == state).map(|told| told.address.as_str()).collect()
@@ -175,8 +175,8 @@ fn causes(plan: &Plan) -> BTreeSet<Cause> {
     plan.resources.iter().flat_map(|resource| &resource.changes).map(|change| change.cause).collect()
 }
 
-/// What drift tells after a run that was stopped like this, by the manifest of that run and by the one before it; `None`:
-/// the run came to its end.
+/// The plans of drift after a run that was stopped like this: with the manifest of that run, and with the one before
+/// it. `None`: the run was not stopped.
 fn after(
     base: &Snapshot,
     stop: Stop,
@@ -193,7 +193,7 @@ fn after(
     Some([told, bed.observe().plan])
 }
 
-/// Requests before the first write.
+/// Number of requests before the first write.
 fn reads(base: &Snapshot, edits: &[(String, serde_json::Value)], destroy: bool) -> usize {
     let mut bed = Bed::on(base, valid(FULL, edits));
     let mark = bed.stack.mark();
@@ -201,8 +201,8 @@ fn reads(base: &Snapshot, edits: &[(String, serde_json::Value)], destroy: bool) 
     bed.stack.mark() - mark + 3
 }
 
-/// Killed or stopped at requests of an apply and of a destroy: nothing of it is a change by others, and an unfinished run
-/// is told of.
+/// Stops runs of an apply and of a destroy at their requests. Nothing that they left may be reported as a change by
+/// others, and drift has to mention an unfinished run.
 fn no_change_by_others(stop: impl Fn(usize) -> Stop) {
     let edits = [
         edit("verify_service.code_length", json!(7)),
@@ -241,7 +241,7 @@ fn what_a_stopped_run_left_is_no_change_by_others() {
 fn what_others_change_after_a_stopped_run_is_theirs() {
     let edits = [edit("verify_service.code_length", json!(7))];
     let base = applied_full();
-    // The first moment at which the run has said what it is about to do.
+    // The first moment at which the record holds the intent of the run.
     let told = (10..100).find_map(|at| {
         let mut bed = Bed::on(&base, valid(FULL, &edits));
         assert_eq!(bed.run_until(Stop::kill(at, true), false), None, "it came to its end");

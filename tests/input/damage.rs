@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-/// A step down: a key, or a position.
+/// One step down in a document: a key, or a position in a list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     Key(String),
@@ -12,22 +12,22 @@ pub enum Step {
 /// What is done to a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Damage {
-    /// The key is not there.
+    /// The key is missing.
     Dropped,
     Null,
-    /// A value of another type that says the same: `"7"` for 7, 1 for true, a list of one.
+    /// A value of another type with the same meaning: `"7"` for 7, 1 for true, a list of one item.
     Quoted,
-    /// A value of another type that says nothing.
+    /// A value of another type without that meaning.
     OtherType,
     /// A number or a text far outside of what is sensible.
     Extreme,
-    /// An item of a list stands there twice.
+    /// An item of a list appears twice.
     Twice,
-    /// A list has ten thousand items more, which are no items.
+    /// A list has ten thousand more entries, which are not valid items.
     Crowded,
 }
 
-/// One place and what happens there.
+/// One damage at one place.
 #[derive(Clone, Debug)]
 pub struct Wound {
     pub path: Vec<Step>,
@@ -46,7 +46,7 @@ impl std::fmt::Display for Wound {
     }
 }
 
-/// All wounds of a document; of a long list the first and the last item stand for the rest.
+/// All damages of a document. In a long list, the first and the last item stand for the rest.
 pub fn wounds(json: &Json) -> Vec<Wound> {
     let mut found = Vec::new();
     walk(json, &mut Vec::new(), &mut found);
@@ -89,7 +89,7 @@ fn walk(json: &Json, path: &mut Vec<Step>, found: &mut Vec<Wound>) {
     }
 }
 
-/// The document with one wound.
+/// The document with one damage.
 pub fn wounded(json: &Json, wound: &Wound) -> Json {
     let mut json = json.clone();
     let mut at = &mut json;
@@ -152,7 +152,7 @@ fn replaced(value: &Json, damage: Damage) -> Json {
     }
 }
 
-/// Every `step`-th of the cases, or all with `LOCKSTEP_BAD_INPUT=all` in the environment.
+/// Every `step`-th of the cases; all of them with `LOCKSTEP_BAD_INPUT=all` in the environment.
 pub fn some_of<T>(cases: Vec<T>, step: usize) -> Vec<T> {
     let all = std::env::var("LOCKSTEP_BAD_INPUT").is_ok_and(|value| value == "all");
     let step = if all { 1 } else { step.max(1) };

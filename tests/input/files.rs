@@ -1,4 +1,4 @@
-//! Files that were ours and were edited: worlds of the twin, and saved plans.
+//! Tests of files that we wrote and somebody edited: worlds of the twin, and saved plans.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,7 +20,7 @@ fn live() -> Bench {
     bench
 }
 
-/// A damaged world is refused in words, or it is a world: then a whole apply on it ends.
+/// A damaged world is either refused with a message, or accepted; then a whole apply on it has to end.
 #[test]
 fn a_damaged_world_file_is_refused_or_served() {
     let prepared = live();
@@ -39,15 +39,15 @@ fn a_damaged_world_file_is_refused_or_served() {
         let mut bench = prepared.fork();
         bench.stack.in_process = InProcess::new(Rc::new(RefCell::new(twin)), START_MS + 86_400_000);
         let stop = Stop { requests_max: 5_000, ..Stop::default() };
-        // A world in which a build takes as long as the universe is refused by nobody; a run in it has to end.
+        // A world in which a build takes practically forever is accepted, and a run in it still has to end.
         let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bench.run(stop, false)));
         assert!(ran.is_ok(), "{wound}");
     });
     println!("{count} damaged worlds, {refused} refused");
 }
 
-/// Whatever a plan file says, what is done is what a fresh plan says (`apply` takes nothing but the digest from it);
-/// and a damaged one is drawn without a panic.
+/// `apply` takes nothing but the digest from a plan file, and carries out a fresh plan. Damage therefore only has to be
+/// refused, or rendered without a panic.
 #[test]
 fn a_damaged_plan_file_is_refused_or_stale() {
     let plan = Bench::crowded().plan();

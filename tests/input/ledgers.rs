@@ -1,4 +1,5 @@
-//! Ledgers that somebody wrote: the checksum fits, the content is damaged, and neither plan, apply nor destroy does harm.
+//! Tests of ledgers that somebody else wrote: the checksum is right and the content is damaged. Plan, apply and destroy
+//! do no harm.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -37,7 +38,7 @@ fn payload(code: &str) -> Json {
     serde_json::from_slice(&STANDARD.decode(encoded).expect("base64")).expect("JSON")
 }
 
-/// A source whose checksum is right for that payload: anybody can compute one.
+/// A source with the right checksum for that payload; anybody can compute one.
 fn source(payload: &[u8]) -> String {
     let sum: String =
         digest::digest(&digest::SHA256, payload).as_ref().iter().map(|b| format!("{b:02x}")).collect();
@@ -78,7 +79,7 @@ fn read(source: &str) -> Result<lockstep::model::ledger::Ledger, ledger::Fault> 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// One byte of a source that we wrote is another: what is then read is the same or nothing.
+    /// One byte of a source that we wrote is changed. The source then reads the same, or not at all.
     #[test]
     fn a_changed_byte_is_noticed(at in 0usize..100_000, byte in any::<u8>()) {
         let whole = ledger::write(&sample()).expect("small");
@@ -103,7 +104,7 @@ proptest! {
         let _ = ledger::parse(text.as_bytes(), "acme-login", DOMAIN, ACCOUNT);
     }
 
-    /// Of another tenant, account or stack, whatever the difference is.
+    /// A ledger with another tenant, account or stack is foreign, whatever the difference is.
     #[test]
     fn another_header_is_foreign(which in 0usize..3, name in "[a-zA-Z0-9.-]{0,40}") {
         let mut held = sample();

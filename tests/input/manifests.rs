@@ -1,4 +1,5 @@
-//! Manifest texts: those that ship, cut, spliced and doubled at every level, and tables of what editors and attackers do.
+//! Tests of manifest texts: the shipped ones, cut, spliced and doubled at every level, and tables of what editors and
+//! attackers do.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,10 @@ const SHIPPED: [&str; 4] = [
     include_str!("../../manifests/complete.yaml"),
 ];
 
-/// Longer than any text takes, also on a busy machine; a run without an end takes longer still.
+/// Longer than any text takes, even on a busy machine; only an endless run exceeds it.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Parses, resolves, and draws what is wrong.
+/// Parses and resolves a text, and renders the problems.
 fn run(text: &str) -> String {
     let started = Instant::now();
     let drawn = match manifest::parse("m.yaml", text, &tables()) {
@@ -124,7 +125,7 @@ proptest! {
     }
 }
 
-/// How editors of other systems save it is no mistake.
+/// Line ends and byte order marks of other systems' editors are no mistake.
 #[test]
 fn line_ends_and_byte_order_marks_mean_nothing() {
     for text in SHIPPED {
@@ -135,7 +136,7 @@ fn line_ends_and_byte_order_marks_mean_nothing() {
     }
 }
 
-/// Small on disk, huge when taken at its word.
+/// Texts that are small on disk, and huge when expanded.
 #[test]
 fn bombs_are_refused_soon() {
     let nine = (1..9).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", ")));
@@ -171,7 +172,7 @@ fn bombs_are_refused_soon() {
     }
 }
 
-/// The program itself, on files that are none.
+/// The program itself, on files that are not manifests.
 #[test]
 fn files_that_are_no_manifest_are_refused_by_the_program() {
     let folder = Folder::new();

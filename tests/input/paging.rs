@@ -1,4 +1,4 @@
-//! Lists without an end, and replies that are small on the wire and large in memory.
+//! Tests of lists without an end, and of replies that are small on the wire and large in memory.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{START_MS, Stack, options};
 
-/// Answers every read with what a function makes of its number and path.
+/// Answers the n-th read with the result of a function of n and the path.
 struct Lister<F>(usize, F);
 
 impl<F: FnMut(usize, &str) -> Json> Simulator for Lister<F> {
@@ -29,7 +29,7 @@ impl<F: FnMut(usize, &str) -> Json> Simulator for Lister<F> {
     }
 }
 
-/// What comes of a list read from such a server, and how many requests it took.
+/// The result of reading a list from such a server, and the number of requests.
 fn read(get: Get, answer: impl FnMut(usize, &str) -> Json + 'static) -> (Result<Json, Failed>, usize) {
     let mut stack = Stack::new(options(), "");
     stack.in_process = InProcess::new(Rc::new(RefCell::new(Lister(0, answer))), START_MS);
@@ -72,7 +72,7 @@ fn page_links_without_an_end_end_the_read() {
     assert_eq!(requests, 100);
 }
 
-/// The link's host means nothing: the request goes where all of them go, with its own path.
+/// The host of a link is ignored: the request goes to the same server as all others, with the path of the link.
 #[test]
 fn page_links_lead_to_no_other_host() {
     for link in [
@@ -109,7 +109,7 @@ fn page_links_that_cannot_be_sent_are_not() {
     }
 }
 
-/// A list whose end is not stated is not whole, and what is missing in it is not "not there".
+/// A list whose end is not stated is not complete, so an object that is missing in it may exist.
 #[test]
 fn a_page_that_does_not_say_whether_it_is_the_last_is_misread() {
     for meta in [
@@ -123,7 +123,7 @@ fn a_page_that_does_not_say_whether_it_is_the_last_is_misread() {
     }
 }
 
-/// Full pages for ever: numbered ones have no link that could go in a circle.
+/// Every page is full. Numbered pages have no link that could lead in a circle.
 #[test]
 fn numbered_pages_without_an_end_end_the_read() {
     let paging = Paging::Offset { key: "actions", per_page: 1 };
@@ -144,7 +144,7 @@ fn all_pages_together_are_bounded() {
     assert!(requests <= 6, "{requests}");
 }
 
-/// Two bytes on the wire, a hundred in memory: eight million of those would be most of a gigabyte.
+/// Two bytes on the wire take a hundred in memory: eight million such values would take most of a gigabyte.
 #[test]
 fn a_reply_of_too_many_values_is_refused_before_it_is_built() {
     for (part, end) in [("{},", "{}]"), ("0,", "0]"), ("[],", "[]]"), ("{\"a\":1},", "0]")] {
@@ -153,7 +153,7 @@ fn a_reply_of_too_many_values_is_refused_before_it_is_built() {
     }
     let deep = "[".repeat(100_000);
     assert!(json_of(deep.as_bytes()).is_err());
-    // Text counts as one, whatever is in it: code is full of commas and brackets.
+    // A text counts as one value, whatever is in it: code is full of commas and brackets.
     let code = json!(["a,b[c{d\"e\\".repeat(500_000)]).to_string();
     assert!(json_of(code.as_bytes()).is_ok());
 }

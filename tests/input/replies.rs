@@ -1,7 +1,8 @@
-//! Replies of a wrong shape: of every read of a plan and of every request of an apply, damaged one place at a time.
+//! Tests of replies of a wrong shape: every read of a plan and every request of an apply gets replies that are damaged
+//! at one place.
 //!
-//! What must not happen: a panic, a run without an end, and above all a plan that creates or deletes something because
-//! a reply that could not be read was taken for "not there".
+//! There must be no panic and no endless run. Above all, no plan may create or delete something because it mistook an
+//! unreadable reply for a missing object.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use crate::faults::bench::{Bench, all, shown};
 use crate::fields::bed::{Bed, FULL, Snapshot, applied_full, applied_of, valid};
 use crate::fields::legacy::LEGACY;
 
-/// Damages the reply to one request, by its number.
+/// Damages the reply to one request, which is known by its number.
 struct Damaging {
     inner: Rc<RefCell<dyn Simulator>>,
     number: usize,
@@ -50,7 +51,7 @@ impl Simulator for Damaging {
     }
 }
 
-/// The requests of a plan over a finished stack, and every wound of every reply.
+/// Every damage of every reply to a plan over a finished stack: number of the request, its path, and the damage.
 fn cases(bed: &mut Bed) -> Vec<(usize, String, Wound)> {
     let recorder = Damaging::over(bed.stack.twin.clone(), None);
     bed.stack.in_process = InProcess::new(recorder.clone(), bed.now_ms());
@@ -65,8 +66,8 @@ fn cases(bed: &mut Bed) -> Vec<(usize, String, Wound)> {
     cases
 }
 
-/// Places at which "not there" is what the reply says by its form, each with the reason. Path of the request, end of
-/// the wound's path.
+/// Places at which the damaged reply really says that an object is missing: path of the request, end of the place, and
+/// the reason.
 const SAYS_SO: &[(&str, &str, &str)] = &[
     ("/branding/phone/templates", "/id Dropped", BUILT_IN),
     ("/branding/phone/templates", "/id Null", BUILT_IN),
@@ -111,7 +112,7 @@ fn plans_over_damaged_replies(name: &str, snapshot: &Snapshot, text: &str, step:
             .map(|step| format!("{} {}: {}", step.address, step.what, step.reason))
             .collect();
         let place = wound.to_string();
-        // A name that is another text is another name, so the thing of ours is not there.
+        // Another text is another name, so our object is then really missing.
         let excused = wound.damage == Damage::Extreme
             || SAYS_SO.iter().any(|(request, end, _)| path.contains(request) && place.ends_with(end));
         assert!(believed.is_empty() || excused, "{story}: would {believed:?}");
@@ -130,7 +131,7 @@ fn a_damaged_reply_never_makes_a_legacy_plan_create_or_delete() {
     plans_over_damaged_replies("legacy", &applied_of(LEGACY), LEGACY, 23);
 }
 
-/// One reply of an apply is damaged, also of its writes; then everything is well again.
+/// One reply of an apply is damaged, which may be the reply to a write. The next apply is undisturbed.
 #[test]
 fn an_apply_with_a_damaged_reply_ends_and_the_next_finishes_it() {
     let prepared = Bench::crowded();
@@ -145,7 +146,7 @@ fn an_apply_with_a_damaged_reply_ends_and_the_next_finishes_it() {
     for (at, (method, path, reply)) in recorder.borrow().seen.iter().enumerate() {
         let Some(reply) = reply else { continue };
         let found = wounds(reply).into_iter();
-        // Reads of a plan are the tests above; here a few of them and everything that a write answers.
+        // The tests above cover the reads of a plan, so only some reads are taken here, and every reply to a write.
         let found = found.enumerate().filter(|(at, _)| *method != Method::Get || at % 11 == 0);
         cases.extend(found.map(|(_, wound)| (at + 1, format!("{method} {path}"), wound)));
     }
@@ -168,7 +169,7 @@ fn an_apply_with_a_damaged_reply_ends_and_the_next_finishes_it() {
     });
 }
 
-/// The test of the tests: each damage is one.
+/// Tests the tests: every damage changes the document.
 #[test]
 fn a_wound_changes_the_document() {
     let json = serde_json::json!({
@@ -191,7 +192,7 @@ fn a_wound_changes_the_document() {
     }
 }
 
-/// Answers every read of some path with one text.
+/// Answers every read of the chosen paths with one text.
 struct Answering {
     inner: Rc<RefCell<dyn Simulator>>,
     path: fn(&str) -> bool,
@@ -213,7 +214,7 @@ impl Simulator for Answering {
     }
 }
 
-/// What serves is not taken for changed because a reply for it is empty.
+/// An empty reply for a build or a source text is not mistaken for a change of what serves.
 #[test]
 fn an_empty_reply_for_a_build_or_a_source_text_is_misread() {
     let prepared = crate::faults::function::applied();

@@ -1,4 +1,4 @@
-//! Short texts with a grammar: faults of the twin, and gateways.
+//! Tests of short texts with a grammar: faults of the twin, and gateways.
 
 use lockstep::shell::via::Via;
 use lockstep::twin::fault_grammar;
@@ -94,7 +94,8 @@ const URL_WORDS: &[&str] = &[
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// No rule panics, a mistake has a place inside of the text, and what is understood is written as it was meant.
+    /// No rule panics, the place of a mistake is inside the text, and a parsed rule prints as a rule with the same
+    /// meaning.
     #[test]
     fn fault_rules_are_understood_or_refused(text in soup(FAULT_WORDS)) {
         match fault_grammar::parse(&text) {
@@ -119,7 +120,8 @@ proptest! {
         let _ = Via::parse(&text, true);
     }
 
-    /// Without force a gateway is this machine, however its name is written; with it, it is that or has TLS.
+    /// Without force only this machine is accepted as a gateway, however its name is written. With force, another
+    /// machine needs TLS.
     #[test]
     fn a_gateway_is_this_machine(text in soup(URL_WORDS)) {
         let here = |via: &Via| {

@@ -1,5 +1,5 @@
-// The built-in Action for `post-login`, run as Auth0 runs it: one handler, an event, and an api that records what it is
-// asked for and refuses what the real one refuses.
+// Tests of the built-in Action for `post-login`, run as Auth0 runs it: one handler, an event, and an `api` that records
+// the calls and refuses what the real one refuses.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ class FixedDate extends Date {
   }
 }
 
-// The Action with rules in the place that the manifest fills.
+// The Action with these rules at the place that the manifest fills.
 function load(rules) {
   const parts = /^([^]*\/\/ lockstep:rules begin\n)const RULES = \[\];\n(\/\/ lockstep:rules end\n[^]*)$/.exec(source);
   assert.ok(parts, 'the markers stand in the code');
@@ -138,7 +138,7 @@ describe('which factors', () => {
     const rule = { require: 'enrollment', factors: ['any'] };
     assert.deepEqual(await asked([rule], login({ enrolled: ['phone'] })), []);
     assert.deepEqual(await asked([rule], login()), [['enroll', ENROLLABLE]]);
-    // An address that is verified is no factor that was enrolled.
+    // A verified email address is not an enrolled factor.
     assert.deepEqual(await asked([rule], login({ enrolled: ['email'] })), [['challenge', ['email']], ['enroll', ENROLLABLE]]);
   });
 

@@ -1,5 +1,5 @@
-// The built-in Action for `custom-phone-provider`, run with the real twilio helper. Only its HTTP client is ours: it
-// sends the finished request to a server on the loopback interface instead of to Twilio.
+// Tests of the built-in Action for `custom-phone-provider`, run with the real twilio helper. Only the HTTP client is
+// ours: it sends the finished request to a server on the loopback interface instead of to Twilio.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ const WITH_KEY = {
 };
 const WITH_TOKEN = { TWILIO_ACCOUNT_SID: ACCOUNT, TWILIO_VERIFY_SID: SERVICE, TWILIO_AUTH_TOKEN: TOKEN };
 
-// Answers every request with `reply(request, response)` and keeps what came in.
+// Answers every request with `reply(request, response)` and keeps the requests.
 let server;
 let port;
 let requests;
@@ -71,7 +71,7 @@ const MARKED = /^const RATE_LIMITS = .*; \/\/ lockstep:rate-limits$/gm;
 const withLimits = (limits) =>
   source.replace(MARKED, () => `const RATE_LIMITS = ${JSON.stringify(limits)}; // lockstep:rate-limits`);
 
-// A fresh instance of the Action, as after a deploy. `made` lists the arguments of every client it builds.
+// A fresh instance of the Action, as after a deployment. `made` lists the arguments of every client that it makes.
 function load({ twilio, timers = {}, timeout, limits, code = limits ? withLimits(limits) : source } = {}) {
   const made = [];
   const logged = [];
@@ -113,7 +113,7 @@ class Loopback extends realTwilio.RequestClient {
   }
 }
 
-// No reason and no log line holds a piece of the number, the code or a secret.
+// No reason and no log line has a piece of the number, the code or a secret.
 function assertClean(text, event) {
   assert.equal(typeof text, 'string');
   assert.ok(text.length > 0 && text.length <= 1024, `length of ${text}`);
@@ -162,7 +162,7 @@ describe('request', () => {
     assert.equal(headers.authorization, basic(KEY, KEY_SECRET));
     assert.equal(headers['content-type'], 'application/x-www-form-urlencoded');
     assert.equal(headers.connection, 'close');
-    // Nothing besides, and no Locale in particular: an unknown one would be answered with 404.
+    // The request has no other fields. A Locale in particular would be dangerous: an unknown one is answered with 404.
     assert.deepEqual(Object.fromEntries(form), { To: NUMBER, Channel: 'sms', CustomCode: CODE });
   });
 
@@ -350,7 +350,7 @@ describe('answers', () => {
     [503, undefined, 'retry', /HTTP 503$/],
     [307, undefined, 'retry', /HTTP 307$/],
   ];
-  // Both shapes of error body the helper knows quote the number, the code and the credentials here.
+  // Both forms of error body that the helper knows quote the number, the code and the credentials here.
   const gossip = `Invalid parameter To: ${NUMBER} CustomCode ${CODE} key ${KEY} ${KEY_SECRET} on ${SERVICE}`;
   const shapes = {
     classic: (status, code) => ({ code, status, message: gossip, more_info: gossip, details: { to: NUMBER } }),
@@ -488,7 +488,7 @@ describe('client', () => {
   });
 });
 
-// The trigger of the legacy phone set-up: another event, no `api.notification`, failures are thrown.
+// The trigger of the legacy phone set-up has another event and no `api.notification`, and failures are thrown.
 describe('legacy trigger', () => {
   const messageOptions = (options) => ({
     secrets: WITH_KEY,
@@ -542,7 +542,7 @@ describe('legacy trigger', () => {
   }
 });
 
-// A helper whose `create` is ours, for failures no server can cause.
+// A helper whose `create` is ours, for failures that no server can cause.
 function fake(create) {
   return () => ({ verify: { v2: { services: () => ({ verifications: { create } }) } } });
 }

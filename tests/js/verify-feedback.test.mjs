@@ -1,5 +1,5 @@
-// The built-in Function that receives the log stream, under the contract of Twilio's runtime. Verify is a server on the
-// loopback interface.
+// Tests of the built-in Function that receives the log stream, under the contract of Twilio's runtime. Verify is a
+// server on the loopback interface.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -64,7 +64,7 @@ beforeEach(() => {
   reply = (_, response) => answer(response, 200, { status: 'approved' });
 });
 
-// The runtime's own class, as far as handlers use it.
+// A class like the runtime's own, as far as handlers use it.
 class Response {
   statusCode = 200;
   headers = {};
@@ -74,7 +74,8 @@ class Response {
   setBody(body) { this.body = body; }
 }
 
-// What the runtime makes of a request: headers in lower case beside query and body, whose members win.
+// The event that the runtime makes of a request: the headers in lower case, then the members of query and body, which
+// override what is there.
 function eventOf({ headers = {}, query = {}, body = {} } = {}) {
   return { request: { headers, cookies: {} }, ...query, ...body };
 }
@@ -124,7 +125,7 @@ function load({ fetch: sent, now, limit } = {}) {
   return { run, exports: scope.exports };
 }
 
-// No log line and no answer holds a number, a header or a secret.
+// No log line and no answer has a number, a header or a secret.
 function assertClean(text, event) {
   for (const secret of [SECRET, FORMER, KEY, KEY_SECRET, SECRET.slice(7), event?.request?.headers?.authorization]) {
     if (typeof secret === 'string' && secret.length >= 8) assert.ok(!text.includes(secret), `"${text}" holds a secret`);
@@ -329,7 +330,7 @@ describe('authorization', () => {
     });
   }
 
-  // Body and query are spread over the event after the request.
+  // Members of body and query are spread over the event after the request, so they could hide it.
   for (const request of ['1', 1, null, [], {}, { headers: null }, { headers: 'x' }, { headers: { authorization: { length: 1 } } }]) {
     test(`a body that overwrites the request with ${JSON.stringify(request)} gets nowhere`, async () => {
       const event = eventOf({ headers: authorized, body: { request, 0: withNumber() } });

@@ -1,5 +1,5 @@
-//! The plan is the truth: whatever a write carries is a value that the plan shows or its digest holds, an id that a reply
-//! gave, or one of the constants below, each with its reason.
+//! Test that the plan is the truth. Every value in a write must be one of these: a value that the plan shows or that
+//! its digest covers, an id from a reply, or one of the constants below with its reason.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 use super::{ALL, COMPLETE, bed};
 use crate::support::listen;
 
-/// Property (its last part) and value that are the same in every request: what the kinds' documents say.
+/// Properties (their last part) with a value that is the same in every request, each with the reason.
 const CONSTANTS: &[(&str, &str, &str)] = &[
     ("id", "custom-phone-provider", "the Action's trigger, which is what the kind is"),
     ("id", "send-phone-message", "the trigger of the legacy way"),
@@ -38,16 +38,16 @@ struct Leaf {
     request: String,
     property: String,
     value: String,
-    /// A reply had said it before.
+    /// An earlier reply had this value.
     told: bool,
-    /// Of a URL whose host a reply had said (the Function's), its path: that is the manifest's.
+    /// If the value is a URL whose host an earlier reply had (the Function's), its path, which comes from the manifest.
     path: Option<String>,
 }
 
 struct Tap {
     inner: Rc<RefCell<dyn Simulator>>,
     leaves: Rc<RefCell<Vec<Leaf>>>,
-    /// Every text of every reply: ids that the servers gave.
+    /// Every text of every reply, and so all ids that the servers gave.
     told: BTreeSet<String>,
 }
 
@@ -83,7 +83,7 @@ fn is_lease(request: &ApiRequest) -> bool {
         || request.path.starts_with("/v1/Services/") && String::from_utf8_lossy(&request.body).contains("pid")
 }
 
-/// Every property that a body carries. A file of code is a part of its own, and is compared whole.
+/// Every property of a body. A file of code is a multipart part of its own, and is compared whole.
 fn leaves(request: &ApiRequest) -> Vec<Leaf> {
     let mut out = Vec::new();
     let mut put = |property: &str, value: String| {
@@ -143,7 +143,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).expect("UTF-8")
 }
 
-/// What the plan shows or its digest holds: values and names of fields.
+/// What the plan shows or its digest covers: values and names of fields.
 fn planned(plan: &Plan, manifest: &lockstep::model::manifest::Manifest) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     let mut put = |value: String| {

@@ -1,4 +1,4 @@
-//! Code that cannot work is refused by the manifest's checks, and code that may not work is told.
+//! Tests that the manifest's checks refuse code that cannot work, and report code that may not work.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::support::tables;
 
-/// An environment and a folder that hold what a row gives, and nothing else.
+/// An environment and a folder with nothing but the values of a row.
 struct Given<'a> {
     env: BTreeMap<&'a str, &'a str>,
     file: &'a str,
@@ -51,7 +51,7 @@ fn base() -> Json {
     })
 }
 
-/// Lays one mapping over another; null takes a key away.
+/// Lays one mapping over another; null removes a key.
 pub fn lay(over: &Json, under: &mut Json) {
     match (over, under) {
         (Json::Object(over), Json::Object(under)) => {
@@ -67,7 +67,7 @@ pub fn lay(over: &Json, under: &mut Json) {
     }
 }
 
-/// What is said about a manifest: `severity place: title`, in the order of the checks.
+/// The problems of a manifest as `severity place: title`, in the order of the checks.
 fn told(changes: &Json, file: &str, env: &[(&str, &str)]) -> Vec<String> {
     let mut text = base();
     lay(changes, &mut text);
@@ -104,7 +104,7 @@ fn secrets_that_the_built_in_code_cannot_work_with_are_errors() {
     let secrets = |changes: Json| json!({ "action": { "secrets": changes } });
     let missing = "error action.secrets: a secret of the built-in code is missing";
     let kind = |name: &str| format!("error action.secrets.{name}: the secret is of another kind");
-    /// Changes of the manifest, the environment besides, and what is said.
+    /// Changes of the manifest, further variables of the environment, and the expected problems.
     type Row = (Json, Vec<(&'static str, &'static str)>, Vec<String>);
     let rows: Vec<Row> = vec![
         (json!({}), vec![], vec![]),
@@ -146,7 +146,7 @@ fn secrets_that_the_built_in_code_cannot_work_with_are_errors() {
             vec![],
             vec!["warning action.secrets.TWILIO_ACCOUNT_SID: the code sends through another account than the manifest's".into()],
         ),
-        // A value that nobody knows here is not judged.
+        // A value that is not known here is not judged.
         (json!({}), vec![("SENDER_KEY", ""), ("SENDER_SECRET", "")], vec![]),
         (
             json!({ "action": { "dependencies": null } }),
@@ -197,14 +197,14 @@ fn code_of_ones_own_is_judged_by_what_it_exports_reads_and_loads() {
         let changes = json!({ "action": { "code": "./code.js" } });
         assert_eq!(told(&changes, &code, &[]), expected, "{code}");
     }
-    // Nothing is asked of the secrets that only the built-in code reads.
+    // Code of the user's own does not need the secrets that only the built-in code reads.
     assert_eq!(
         told(&json!({ "action": { "code": "./code.js", "secrets": null } }), good, &[]),
         Vec::<String>::new()
     );
 }
 
-/// What the parser is not given is no mistake of the language: `node --check` would find nothing.
+/// Code beyond the bounds of our parser is not called a syntax error, because `node --check` would find none.
 #[test]
 fn code_beyond_the_bounds_of_the_parser_is_told_from_code_that_does_not_parse() {
     let changes = json!({ "action": { "code": "./code.js" } });
@@ -244,7 +244,7 @@ fn the_function_and_the_post_login_action_are_judged_alike() {
     let marked = "// lockstep:rules begin\nconst RULES = [];\n// lockstep:rules end\n";
     for (handler, expected) in [("onExecutePostLogin", false), ("onExecutePostLogins", true)] {
         let code = format!("{marked}exports.{handler} = async (event, api) => {{}};\n");
-        // With a value and without one.
+        // The variable has a value, and then an empty one.
         for role in ["Admin", ""] {
             let said = told(&rules, &code, &[("ROLE", role)]);
             let missing = said.iter().any(|line| line == "error mfa.post_login.code: the handler is missing");
@@ -253,7 +253,7 @@ fn the_function_and_the_post_login_action_are_judged_alike() {
     }
 }
 
-/// Auth0 takes names of 128 characters, values of 4096, and 30 secrets.
+/// Auth0 accepts names of up to 128 characters, values of up to 4096, and 30 secrets.
 #[test]
 fn a_secret_beyond_what_auth0_takes_is_an_error_at_its_place() {
     let row = |name: &str, value: &str, env: &str| {

@@ -1,4 +1,4 @@
-//! Every manifest and every fragment that the documents show can be used as it stands there.
+//! Tests that every shipped manifest and every fragment in the documents is valid as it stands.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::code::lay;
 use crate::process::lab::{Folder, lockstep};
 
-/// The YAML blocks of the documents, with the file that each stands in.
+/// The YAML blocks of the documents, each with its file.
 fn fragments() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![root.join("README.md"), root.join("ARCHITECTURE.md")];
@@ -25,7 +25,8 @@ fn fragments() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// It is valid with an empty environment, and a plan of a fork's pull request shows what is not known.
+/// Checks that the file is valid with an empty environment, and that a pull request from a fork gets a plan which shows
+/// the unknown values.
 fn usable(file: &str) -> Result<(), String> {
     for arguments in [vec!["validate", file], vec!["plan", "--missing-as-unknown", file]] {
         let run = lockstep(&arguments).run();
@@ -53,12 +54,12 @@ fn every_manifest_and_every_fragment_is_valid_with_an_empty_environment() {
     for (at, (file, text)) in fragments().into_iter().enumerate() {
         let over: Json =
             serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        // A step of a workflow is a list.
+        // A block that is a list is a step of a workflow, not a manifest.
         if !over.is_object() {
             continue;
         }
         let mut whole: Json = serde_yaml::from_str(&quickstart).expect("quickstart");
-        // A receiver is either one's own or the Function.
+        // A manifest has either its own receiver or the Function, not both.
         if over["feedback"]["function"].is_object()
             && let Some(stream) = whole["feedback"]["log_stream"].as_object_mut()
         {

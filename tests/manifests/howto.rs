@@ -1,5 +1,5 @@
-//! Every row of the how-to is achieved by `manifests/howto-2023.yaml`: asserted on the twin's world, its log, or with
-//! the credentials that the deployed parts hold. The rows are listed in docs/howto-coverage.md.
+//! Tests that `manifests/howto-2023.yaml` does every row of the how-to. They look at the twin's world and log, or use
+//! the credentials that the deployed parts hold. docs/howto-coverage.md lists the rows.
 
 use std::sync::OnceLock;
 
@@ -17,10 +17,10 @@ use super::{HOWTO, bed};
 use crate::fields::bed::Snapshot;
 use crate::support::{ACCOUNT, DOMAIN};
 
-/// The how-to, applied once for all rows.
+/// The state after the how-to was applied, once for all rows.
 fn applied() -> Snapshot {
     static TEXT: OnceLock<String> = OnceLock::new();
-    // The world is plain data; the twin itself is not shared between threads.
+    // The world is plain data and can be shared between threads; the twin itself cannot.
     let text = TEXT.get_or_init(|| {
         let mut bed = bed(HOWTO);
         bed.applied();
@@ -53,7 +53,7 @@ fn receiver(twin: &mut Twin) -> ServerlessService {
     services[0].clone()
 }
 
-/// A request to Verify with these credentials.
+/// Sends a request to Verify with these credentials.
 fn verify(
     twin: &mut Twin,
     now_ms: u64,
@@ -223,7 +223,7 @@ fn row_15_fraud_guard_is_attested_and_shown() {
     let told = plan.findings.iter().find(|finding| finding.address == "attest.fraud_guard").expect("shown");
     assert_eq!(told.level, Level::Note);
     assert!(told.text.contains("standard") && told.text.contains("jo@acme.example"), "{}", told.text);
-    // A day after its end it is a warning: `drift` answers 7.
+    // A day after its end the attestation is a warning, and `drift` exits with 7.
     let end_ms = 1_810_944_000_000; // 2027-05-21
     bed.stack.in_process.advance_ms(end_ms - bed.now_ms());
     let plan = bed.observe().plan;
@@ -246,12 +246,12 @@ fn row_17_the_logo_is_on_the_login_page() {
     assert_eq!(twin.tenant_mut(DOMAIN).branding["logo_url"], json!("https://acme.example/logo.png"));
 }
 
-/// With the credentials that the deployed parts hold: Auth0's code goes out, the login succeeds, the Function tells
+/// Uses the credentials that the deployed parts hold: Auth0's code is sent, the login succeeds, the Function tells
 /// Verify, and the next five logins are not locked out.
 #[test]
 fn row_18_it_works_from_end_to_end() {
     let Snapshot { mut twin, now_ms } = applied();
-    // Keys that the Console made are of this account.
+    // Keys that were made in the Console belong to this account.
     twin.options.default_account = Some(ACCOUNT.into());
     let live = action(&mut twin).live_version().expect("deployed").clone();
     let secret = |name: &str| live.secret(name).expect(name).value.clone();

@@ -1,4 +1,4 @@
-//! What is said about manifests that are wrong: where, with which code, in which words, and all of it in one run.
+//! Tests of the problems of wrong manifests: their place, code and words, and that one run reports all of them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use lockstep::model::field::{Field, Type};
 use super::{ALL, COMPLETE};
 use crate::support::tables;
 
-/// Variables and files by name, built-ins as they ship.
+/// Variables and files by name; built-in code as it ships.
 #[derive(Default)]
 struct Given(BTreeMap<&'static str, &'static str>);
 
@@ -30,15 +30,15 @@ impl Sources for Given {
     }
 }
 
-/// Code that needs nothing.
+/// Code that needs no secret and no package.
 const OWN: &str = "exports.onExecuteCustomPhoneProvider = async () => {};";
 
-/// An Action with all that its code asks for.
+/// An Action with everything that its code needs.
 const SENDER: &str = "action:\n  code: builtin:twilio-verify\n  dependencies: { twilio: 6.2.0 }\n  secrets:\n    \
                       TWILIO_ACCOUNT_SID: ${twilio.account_sid}\n    TWILIO_VERIFY_SID: ${verify_service.sid}\n    \
                       TWILIO_API_KEY: ${env.K}\n    TWILIO_API_SECRET: ${env.L}\n";
 
-/// Ten lines, what is put below them, and below that the sections that a manifest has to have.
+/// A manifest with ten fixed lines, then `rest`, then the required sections that `rest` lacks.
 fn with(rest: &str) -> String {
     let has = |beginning: &str| rest.lines().any(|line| line.starts_with(beginning));
     let sections = [
@@ -50,7 +50,7 @@ fn with(rest: &str) -> String {
     head(rest) + &missing.map(|(_, section)| section).collect::<String>()
 }
 
-/// Ten lines, and what is put below them.
+/// A manifest with ten fixed lines and then `rest`.
 fn head(rest: &str) -> String {
     let hex = "0123456789abcdef0123456789abcdef";
     format!(
@@ -73,7 +73,7 @@ fn said_of(text: &str, given: &Given, missing: Missing) -> (Vec<Diagnostic>, Str
     }
 }
 
-/// As `validate` reads it, without an environment.
+/// The diagnostics of `validate` without an environment.
 fn said(text: &str) -> Vec<Diagnostic> {
     said_of(text, &Given::default(), Missing::UnknownButFiles).0
 }
@@ -86,7 +86,7 @@ fn errors(diagnostics: &[Diagnostic]) -> Vec<String> {
 /// Text below the ten lines; line and column; code; words of the message; words of the next move.
 type Row = (&'static str, usize, usize, u16, &'static str, &'static str);
 
-/// What was taken once, though it could not work.
+/// Texts that former versions accepted, though they could not work.
 const ACCEPTED: &[Row] = &[
     (
         "verify_service:\n  friendly_name: ${verify_service.sid}\n",
@@ -292,7 +292,7 @@ const ACCEPTED: &[Row] = &[
     ),
 ];
 
-/// What was said in a way that did not help.
+/// Texts for which former versions had a message that did not help.
 const SAID: &[Row] = &[
     ("verify_service:\n  name: Acme\n", 12, 3, 102, "unknown key name", "did you mean friendly_name?"),
     (
@@ -498,7 +498,7 @@ const SAID: &[Row] = &[
         "on is too short",
         "",
     ),
-    // The key of a mapping, and not its value.
+    // The place is the key of the mapping, not its value.
     (
         "verify_service: { friendly_name: Acme, messaging_configurations: { Xy: MG00000000000000000000000000000001 } }\n",
         11,
@@ -697,7 +697,7 @@ fn one_run_names_every_mistake_in_the_order_of_the_file() {
     }
 }
 
-/// Every scalar of the manifest that holds everything, by its line, written as a list in a list: what no field takes.
+/// Every scalar of the complete manifest is replaced, line by line, by a list in a list, which no field accepts.
 #[test]
 fn a_wrong_value_brings_no_second_error() {
     let mut broken = 0;
@@ -721,7 +721,8 @@ fn a_wrong_value_brings_no_second_error() {
     assert!(broken > 80, "only {broken} lines were broken");
 }
 
-/// Every section and every mapping of the tables, given a text and a list: one error, with the shape that is wanted.
+/// Every section and every mapping of the tables is replaced by a text and by a list: one error each, with the expected
+/// shape.
 #[test]
 fn a_mapping_that_is_none_is_shown_its_shape() {
     fn mappings(prefix: &str, fields: &'static [Field], out: &mut Vec<String>) {

@@ -1,8 +1,8 @@
-//! Compares a recorded body with the twin's: shape first, values beside it.
+//! Compares a recorded body with the twin's, in shape and in values.
 
 use serde_json::{Map, Value};
 
-/// One difference and where it is, such as `.clients[].name`.
+/// One difference and its place, such as `.clients[].name`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     pub at: String,
@@ -18,15 +18,14 @@ pub fn compare(recorded: &Value, twin: &Value, same_id: &dyn Fn(&str, &str) -> b
     compared.out
 }
 
-/// Whether a recorder put this text in the place of a secret: a word such as `[REDACTED]` in it, or nothing but
-/// stars.
+/// Whether a recorder replaced a secret by this text: it contains a word such as `[REDACTED]`, or consists of stars.
 pub fn is_redacted(text: &str) -> bool {
     let stars = text.len() >= 3 && text.bytes().all(|byte| byte == b'*');
     stars || text.contains("REDACTED")
 }
 
-/// Whether a value holds a redacted text at any depth. A recorder that redacts decodes the reply, changes it and
-/// writes it anew, and what its own type does not know gets lost on that way.
+/// Whether a value has a redacted text at any depth. A recorder that redacts decodes the reply, changes it and encodes
+/// it again, and loses the keys that its own type does not know.
 pub fn is_rewritten(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains("REDACTED"),
@@ -36,7 +35,7 @@ pub fn is_rewritten(value: &Value) -> bool {
     }
 }
 
-/// Whether every text in a value is redacted, and there is one.
+/// Whether a value has texts and all of them are redacted.
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains("REDACTED"),
@@ -77,12 +76,13 @@ impl Compared<'_> {
         for (key, value) in recorded {
             match twin.get(key) {
                 Some(other) => self.values(value, other, &format!("{at}.{key}"), key),
-                // Nothing but redacted: the recorder may have put it there itself.
+                // Everything in it is redacted, so the recorder may have added it.
                 None if is_blank(value) => {}
                 None => self.add(&format!("{at}.{key}"), "missing in the twin".into(), true),
             }
         }
-        // Keys that a recorder's own type did not know are no evidence of absence.
+        // The recorder rewrote this object. Keys that its own type does not know are lost, so a missing key proves
+        // nothing.
         if recorded.values().any(is_rewritten) {
             return;
         }
@@ -100,7 +100,7 @@ impl Compared<'_> {
         }
         let mut left: Vec<&Value> = twin.iter().collect();
         for (index, value) in recorded.iter().enumerate() {
-            // By identity where there is one: the order of most lists is not promised.
+            // Items with an identity are paired by it, because the order of most lists is not promised.
             let found = left.iter().position(|other| self.is_same(value, other));
             let other = match found {
                 Some(found) => left.remove(found),
@@ -134,7 +134,7 @@ impl Compared<'_> {
     }
 }
 
-/// What names an item of a list.
+/// The text that identifies an item of a list.
 fn identity(item: &Value) -> Option<&str> {
     ["id", "client_id", "name", "type"].iter().find_map(|key| item.get(key)).and_then(Value::as_str)
 }

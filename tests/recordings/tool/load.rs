@@ -1,10 +1,10 @@
-//! The three forms in which exchanges are found: our own example files, go-vcr cassettes (YAML), nock files (JSON).
+//! Reads exchanges in three forms: our own example files, go-vcr cassettes (YAML), nock files (JSON).
 
 use lockstep::model::api::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// One recorded exchange. A missing body is null; a body that is no JSON is a string.
+/// One recorded exchange. A missing body is null; a body that is not JSON is a string.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exchange {
     /// `None` for a method that the API does not know.
@@ -18,7 +18,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Below `/api/v2`, without the query; any other path as it is.
+    /// The path below `/api/v2`, without the query; any other path as it is.
     pub fn below(&self) -> &str {
         let path = self.path.split('?').next().unwrap_or_default();
         path.strip_prefix("/api/v2").unwrap_or(path)
@@ -28,13 +28,13 @@ impl Exchange {
         (200..300).contains(&self.status)
     }
 
-    /// Whether it changes something.
+    /// Whether the request may change something: every method except GET.
     pub fn writes(&self) -> bool {
         self.method != Some(Method::Get)
     }
 }
 
-/// The exchanges of a file, in its order, cut where another tenant's life begins. The form is known by the content.
+/// The exchanges of a file, in its order, in one part for each tenant. The content tells the form.
 pub fn parse(name: &str, text: &str) -> Result<Vec<Vec<Exchange>>, String> {
     if name.ends_with(".yaml") || name.ends_with(".yml") {
         return go_vcr(text).map(|whole| vec![whole]);
@@ -50,8 +50,8 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<Vec<Exchange>>, String> {
     }
 }
 
-/// Our own form is made of excerpts: `evidence` says from which recording (`… Name #3`). Those of one recording belong
-/// together as long as nothing in between is left out.
+/// Our own form consists of excerpts: `evidence` names the recording (`… Name #3`). Excerpts of one recording form one
+/// part as long as none in between is left out.
 fn excerpts(list: &[Value]) -> Result<Vec<Vec<Exchange>>, String> {
     let mut parts: Vec<Vec<Exchange>> = Vec::new();
     let mut last: Option<(&str, u64)> = None;
@@ -118,7 +118,7 @@ fn nock(item: &Value) -> Result<Exchange, String> {
     )
 }
 
-/// A cassette of go-vcr, versions 1 (no `method` default) and 2. Bodies are text.
+/// A cassette of go-vcr, version 1 (which may lack `method`) or 2. Bodies are text.
 #[derive(Deserialize)]
 struct Cassette {
     interactions: Vec<Interaction>,

@@ -1,12 +1,13 @@
-//! Replays recorded exchanges of the real Management API against a fresh twin and counts where the twin answers alike.
+//! Replays recorded exchanges of the real Management API against a fresh twin, and counts how often the twin answers
+//! alike.
 //!
 //! ```text
 //! file ─► load ─► seed (what was there before) ─► replay (ids mapped, clock from the recording) ─► compare ─► report
 //! ```
 //!
-//! Every exchange of a folder counts, whatever becomes of it. An exchange matches when the twin gives the recorded
+//! Every exchange of a folder counts, whatever its result. An exchange matches when the twin gives the recorded
 //! status and a body of the same shape: the same keys, JSON types and list lengths. Equal values, apart from ids and
-//! times, are counted beside that. Nothing in here knows a recording by name.
+//! times, are counted separately. No code in here knows a recording by name.
 
 pub mod compare;
 pub mod load;
@@ -20,7 +21,7 @@ use std::path::Path;
 
 pub use self::report::Report;
 
-/// Which files of a folder are taken: by the 1-based line of the sorted list of names.
+/// The files of a folder that are taken, by their 1-based line in the sorted list of names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
     Both,
@@ -30,7 +31,8 @@ pub enum Half {
 
 /// Replays all recordings of a folder, or every second one. Files are taken in the byte order of their names.
 ///
-/// Errors when the folder cannot be listed; a file that cannot be read is a failure in the report.
+/// # Errors
+/// When the folder cannot be listed. A file that cannot be read is a failure in the report.
 pub fn run(folder: &Path, half: Half) -> Result<Report, String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .map_err(|error| format!("{}: {error}", folder.display()))?

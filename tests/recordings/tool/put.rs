@@ -1,4 +1,4 @@
-//! Objects of the world, made from what replies show of them.
+//! Makes objects of the world from what replies show of them.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub fn secrets(body: &Map<String, Value>) -> Vec<world::Secret> {
 
 pub fn action(tenant: &mut Tenant, body: &Map<String, Value>) {
     let deployed = body.get("deployed_version").and_then(Value::as_object);
-    // A nested Action of a binding has no draft; the version that runs is the next best.
+    // The Action inside a binding has no draft, so the running version takes its place.
     let draft = if body.contains_key("code") { Some(body) } else { deployed }.unwrap_or(body);
     let triggers: Vec<TriggerRef> = list(body, "supported_triggers");
     let versions: Vec<world::ActionVersion> = deployed.map(version_of).into_iter().collect();
@@ -105,7 +105,7 @@ pub fn stream(tenant: &mut Tenant, body: &Map<String, Value>) {
     });
 }
 
-/// What one reply about modules tells: of the module itself, or of a version of it.
+/// Makes a module, or a version of a module, from one reply.
 pub fn module(tenant: &mut Tenant, body: &Map<String, Value>) {
     let of_version = body.contains_key("module_id");
     let id = text(body, if of_version { "module_id" } else { "id" });
@@ -121,7 +121,7 @@ pub fn module(tenant: &mut Tenant, body: &Map<String, Value>) {
     }
 }
 
-/// A provider's credentials are never shown; it had some.
+/// A reply never shows the credentials of a provider, so it gets made-up ones.
 pub fn provider(tenant: &mut Tenant, body: &Map<String, Value>) {
     let mut credentials = Map::new();
     if text(body, "name") == "twilio" {
@@ -163,7 +163,7 @@ pub fn template(tenant: &mut Tenant, body: &Map<String, Value>) {
     });
 }
 
-/// Keeps the applications it had when the reply does not name them.
+/// If the reply does not name the applications of the connection, it keeps its former ones.
 pub fn connection(tenant: &mut Tenant, body: &Map<String, Value>) {
     let id = text(body, "id");
     let old = tenant.connections.iter().position(|connection| connection.id == id);

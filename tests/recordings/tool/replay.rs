@@ -1,7 +1,7 @@
 //! Sends a recording's requests to a fresh twin, one after the other, and compares the answers.
 //!
-//! Ids that the twin gives are its own: where a reply shows one in the place of a recorded id, the two belong together,
-//! and the recorded one is replaced in every later path and body. The clock follows the time stamps of the recording.
+//! The twin gives its own ids. Where its reply has one in the place of a recorded id, the two belong together, and the
+//! recorded id is replaced in every later path and body. The clock follows the time stamps of the recording.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,27 +14,27 @@ use super::load::Exchange;
 use super::seed::{self, Seeds};
 
 const DOMAIN: &str = "acme-dev.eu.auth0.com";
-/// Where a recording has no time stamp at all.
+/// Start of the clock if a recording has no time stamp at all.
 const BEGIN_MS: i64 = 1_780_000_000_000;
 const STEP_MS: i64 = 1_000;
 
-/// What became of one exchange.
+/// The result of one exchange.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// `None`: the request could not be sent, which the difference explains.
     pub status: Option<u16>,
     pub differences: Vec<Difference>,
-    /// Its recorded reply was the source of something put into the world beforehand.
+    /// Whether the recorded reply was the source of something that was put into the world before.
     pub seeded: bool,
 }
 
 impl Outcome {
-    /// Status and shape are as recorded.
+    /// Whether status and shape are as recorded.
     pub fn matches(&self) -> bool {
         !self.differences.iter().any(|difference| difference.of_shape)
     }
 
-    /// And so are all values but ids and times.
+    /// Whether all values are as recorded too, except ids and times.
     pub fn equals(&self) -> bool {
         self.differences.is_empty()
     }
@@ -130,7 +130,7 @@ fn request(method: Method, exchange: &Exchange, ids: &Ids, bearer: &str) -> ApiR
     ApiRequest { host: DOMAIN.into(), method, path: ids.in_text(&exchange.path), headers, body }
 }
 
-/// Which id of the twin stands for which recorded one.
+/// The ids of the twin, by the recorded id that each stands for.
 #[derive(Default)]
 struct Ids {
     twins: BTreeMap<String, String>,
@@ -142,7 +142,7 @@ impl Ids {
         self.twins.get(recorded).is_some_and(|known| known == twin)
     }
 
-    /// Walks both bodies side by side. Equal ids are seeds and need no entry.
+    /// Walks both bodies side by side and pairs their ids. Equal ids were put in before and need no entry.
     fn learn(&mut self, recorded: &Value, twin: &Value, key: &str) {
         match (recorded, twin) {
             (Value::Object(one), Value::Object(two)) => {
@@ -153,7 +153,7 @@ impl Ids {
                 }
             }
             (Value::Array(one), Value::Array(two)) => {
-                // What is known on either side is paired already; the rest belongs together in its order.
+                // Items with a known id are paired already; the others are paired in their order.
                 let known = |item: &&Value| {
                     let id = item.get("id").or_else(|| item.get("client_id")).and_then(Value::as_str);
                     id.is_some_and(|id| {
@@ -209,8 +209,8 @@ fn is_id_key(key: &str) -> bool {
     key == "id" || key.ends_with("_id")
 }
 
-/// When each exchange took place (Unix ms): at the newest time stamp in the replies to writes, and evenly between two
-/// of those. Never going back.
+/// The time of each exchange (Unix ms): the newest time stamp in the replies to writes, with even steps between two of
+/// those. It never goes back.
 fn clock(exchanges: &[Exchange]) -> Vec<u64> {
     let mut anchors: Vec<(usize, i64)> = Vec::new();
     for (index, exchange) in exchanges.iter().enumerate() {
@@ -244,7 +244,7 @@ fn clock(exchanges: &[Exchange]) -> Vec<u64> {
     (0..exchanges.len()).map(|index| at(index).max(0) as u64).collect()
 }
 
-/// The newest `created_at` or `updated_at` of an object and of what it holds directly.
+/// The newest `created_at` or `updated_at` of an object and of the objects directly in it.
 fn newest(body: &Value) -> Option<i64> {
     let of = |value: &Value| {
         let stamps = ["created_at", "updated_at"].iter().filter_map(|key| value.get(key)?.as_str());

@@ -10,9 +10,9 @@ use super::load::Exchange;
 use super::replay::Outcome;
 use super::used::{self, Group};
 
-/// Numbers of one row. `matched` counts status and shape, `equal` values as well. Of the matches, `seeded` counts those
-/// whose own reply was put into the world beforehand, and `rewritten` those whose reply a recorder had redacted and
-/// written anew, so that only what is left of it could be compared.
+/// Numbers of one row. `matched` counts equal status and shape, `equal` equal values as well. Among the matches,
+/// `seeded` counts those whose own reply was put into the world before, and `rewritten` those whose reply a recorder
+/// had redacted and encoded again, so that only the rest of it could be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     pub total: usize,
@@ -23,7 +23,7 @@ pub struct Count {
 }
 
 impl Count {
-    /// 0 to 100; an empty count is a failure, not a success.
+    /// 0 to 100. An empty count has 0, because it is no success.
     pub fn percent(&self) -> f64 {
         if self.total == 0 { 0.0 } else { 100.0 * self.matched as f64 / self.total as f64 }
     }
@@ -37,7 +37,7 @@ impl Count {
     }
 }
 
-/// An exchange that does not match, or matches with other values.
+/// An exchange that does not match, or that matches with other values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     pub file: String,
@@ -66,7 +66,7 @@ fn word(group: Group) -> &'static str {
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub files: usize,
-    /// Keyed by (group, endpoint, status class).
+    /// By group, endpoint and status class.
     rows: BTreeMap<(Group, String, String), Count>,
     pub mismatches: Vec<Mismatch>,
 }
@@ -134,8 +134,8 @@ impl Report {
         self.rows.keys().any(|(_, endpoint, _)| endpoint == call)
     }
 
-    /// The three tables, and every mismatch on an endpoint that the twin serves (all of them with `every`). Mismatches
-    /// of values alone are listed with `values`.
+    /// The three tables and the mismatches: those on endpoints that the twin serves, or all with `every`. Mismatches of
+    /// values alone are listed with `values`.
     pub fn text(&self, every: bool, values: bool) -> String {
         let mut out = String::new();
         for (title, group) in TITLES {

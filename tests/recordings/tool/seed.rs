@@ -1,14 +1,14 @@
-//! What was in the tenant before a recording began, as far as the recording tells.
+//! Finds what was in the tenant before a recording began, as far as the recording tells.
 //!
-//! A recording starts in the middle of a tenant's life. Three rules put together what must have been there:
+//! A recording starts in the middle of a tenant's life. Four rules find what must have been there:
 //!
-//! 1. **Settings-like objects** (one per tenant) are as their first read shows them, less whatever the recording
-//!    itself had written to them by then.
+//! 1. **Settings-like objects** (one per tenant) are as their first read shows them, minus what the recording
+//!    itself had written to them before that read.
 //! 2. **Objects with an id** that the recording did not create are put in right before the first exchange that
-//!    mentions them, as the first reply that shows them in full has them. Objects of a create call which the twin does
-//!    not have count as not created.
-//! 3. **Preconditions**: when a write succeeded that needs something which nothing in the recording shows or refutes
-//!    (a plan's feature, a phone provider that covers the message types), the tenant had it.
+//!    mentions them, as in the first reply that shows them in full. If the twin lacks the create call of an object, the
+//!    object counts as not created.
+//! 3. **Preconditions**: if a write succeeded that needs something (a plan's feature, a phone provider that covers
+//!    the message types), and nothing in the recording shows or refutes it, the tenant had it.
 //! 4. **Open questions** that the twin has a switch for are answered as the recording answers them.
 //!
 //! An exchange whose reply is the source of a seed is marked: it matches more easily than others.
@@ -23,7 +23,8 @@ use super::load::Exchange;
 use super::put::{self, strings, text};
 use super::used;
 
-/// A kind of object with an id: its collection, the key of its list in an enveloped reply, and its id's key.
+/// A kind of object with an id: the path of its collection, the key of its list in a reply that wraps the list, and the
+/// key of its id.
 struct Kind {
     collection: &'static str,
     list: &'static str,
@@ -33,7 +34,7 @@ struct Kind {
     has: fn(&Tenant, &str) -> bool,
 }
 
-/// Where applications stand in the table.
+/// The place of applications in [`KINDS`].
 const CLIENTS: usize = 4;
 
 const KINDS: &[Kind] = &[
@@ -93,7 +94,7 @@ const KINDS: &[Kind] = &[
 
 const SETTINGS: &str = "/tenants/settings";
 
-/// Rule 4: what the twin leaves open, as far as the recording answers it.
+/// Rule 4: sets the options of the twin as far as the recording answers them.
 pub fn answer_open_questions(exchanges: &[Exchange], options: &mut Options) {
     let shown = |collection: &str| -> Vec<Value> {
         let of_it = exchanges.iter().filter(|exchange| {
@@ -121,10 +122,10 @@ pub fn answer_open_questions(exchanges: &[Exchange], options: &mut Options) {
 
 type Shown = (usize, Map<String, Value>);
 
-/// What a recording tells of the time before it, per object.
+/// What a recording tells about each object before the recording began.
 pub struct Seeds<'a> {
     exchanges: &'a [Exchange],
-    /// `(kind, id)` of what a create call of the recording made in the twin as well.
+    /// `(kind, id)` of the objects that a create call of the recording made in the twin as well.
     created: BTreeSet<(usize, String)>,
     /// Where each object is shown in full: the index of the exchange and the object.
     shown: BTreeMap<(usize, String), Vec<Shown>>,
@@ -150,7 +151,8 @@ impl<'a> Seeds<'a> {
 
     /// Rules 1 and 3: before the first exchange.
     pub fn begin(&mut self, tenant: &mut Tenant) {
-        // Only what the recording shows; the connection every tenant is born with may have been removed.
+        // Connections are only those that the recording shows, because the tenant's first connection may have been
+        // removed.
         if self.exchanges.iter().any(|exchange| exchange.below().starts_with("/connections")) {
             tenant.connections.clear();
         }
@@ -207,8 +209,8 @@ impl<'a> Seeds<'a> {
         self.modules(tenant);
     }
 
-    /// Objects of one per tenant whose reads are lists. What a write left behind is no seed, so only a read that
-    /// comes before every write counts.
+    /// Seeds settings (one per tenant) whose reads are lists. A read after a write shows the result of the write, so
+    /// only a read before every write counts.
     fn lists(&mut self, tenant: &mut Tenant) {
         let mut written = BTreeSet::new();
         let mut seen = BTreeSet::new();
@@ -245,7 +247,7 @@ impl<'a> Seeds<'a> {
         }
     }
 
-    /// Rule 1 for an object of one per tenant.
+    /// Rule 1 for an object of which a tenant has one.
     fn singleton(&mut self, path: &str, mut put: impl FnMut(Map<String, Value>)) {
         let (read, write) = self.first(path);
         let body = match (read, write) {
@@ -253,8 +255,8 @@ impl<'a> Seeds<'a> {
             (Some(read), None) => self.body(read),
             (Some(read), Some(write)) if read < write => self.body(read),
             (read, Some(write)) => {
-                // A read gives the whole, less what was written by then; the reply to the first write tells what some
-                // of that was before, less what this write itself sent.
+                // A read shows the whole object, minus what was written before it. The reply to the first write shows a
+                // part of the former object, minus what that write sent.
                 let mut early = self.body(write);
                 without(&mut early, &self.exchanges[write].sent);
                 match read {
@@ -279,7 +281,7 @@ impl<'a> Seeds<'a> {
         self.sources.extend(read.or(write));
     }
 
-    /// What only reads, and what only the replies to writes show of the settings.
+    /// What only reads show of the settings, and what only the replies to writes show.
     fn one_sided(&self, path: &str) -> Option<(Map<String, Value>, Map<String, Value>)> {
         let (Some(read), Some(write)) = self.first(path) else { return None };
         let (mut reads, mut writes) = (self.body(read), self.body(write));
@@ -319,7 +321,8 @@ impl<'a> Seeds<'a> {
         self.exchanges[..end].iter().filter(of_it)
     }
 
-    /// Modules of Actions: the twin has no calls for them, so what the recording makes of them is there from the start.
+    /// Modules of Actions. The twin has no calls for them, so the modules that the recording makes exist from the
+    /// start.
     fn modules(&self, tenant: &mut Tenant) {
         let of_it = |exchange: &&Exchange| {
             exchange.succeeded()
@@ -380,7 +383,7 @@ impl<'a> Seeds<'a> {
         }
     }
 
-    /// Rule 2: before the exchange at `index`. `known` are ids of the recording for which the twin has its own.
+    /// Rule 2: before the exchange at `index`. `known` tells the ids of the recording for which the twin has its own.
     pub fn before(&mut self, index: usize, tenant: &mut Tenant, known: &dyn Fn(&str) -> bool) {
         let exchange = &self.exchanges[index];
         if !exchange.succeeded() {
@@ -407,7 +410,7 @@ impl<'a> Seeds<'a> {
             if self.created.contains(&key) || known(&id) || (KINDS[kind].has)(tenant, &id) {
                 continue;
             }
-            // What the recording deleted stays deleted, whatever shows up later.
+            // What the recording has deleted stays deleted, whatever later replies show.
             let deleted = self.exchanges[..index].iter().any(|earlier| {
                 earlier.method == Some(Method::Delete)
                     && earlier.succeeded()
@@ -418,14 +421,14 @@ impl<'a> Seeds<'a> {
                 continue;
             }
             let later = self.shown.get(&key).into_iter().flatten().filter(|(at, _)| *at >= index);
-            // A reply cut down by `fields` is the last resort.
+            // A reply that `fields` cuts down is used only if there is no other.
             let full = later.min_by_key(|(at, _)| (self.exchanges[*at].path.contains("fields="), *at));
             match full {
-                // A create call that the twin does not have: the object is there from then on.
+                // The twin does not have this create call, so the object exists from this exchange on.
                 Some((at, _)) if *at == index && exchange.method == Some(Method::Post) => {}
                 Some((at, body)) => {
                     let mut body = body.clone();
-                    // Known from the filter of a list, and lost in other replies that a recorder rewrote.
+                    // The filter of a list shows this member. Other replies lost it when a recorder rewrote them.
                     if self.shown[&key].iter().any(|(_, other)| other.get("global") == Some(&json!(true))) {
                         body.insert("global".into(), json!(true));
                     }
@@ -437,7 +440,7 @@ impl<'a> Seeds<'a> {
         }
     }
 
-    /// Whether the Action written here is shown as `failed` before it is written again.
+    /// Whether the Action of this write is shown as `failed` before it is written again.
     fn starts_failing_build(&self, index: usize) -> bool {
         let of_it = |exchange: &Exchange, id: &Value| exchange.reply.get("id") == Some(id);
         let exchange = &self.exchanges[index];
@@ -450,7 +453,7 @@ impl<'a> Seeds<'a> {
             && later.take_while(|later| !later.writes()).any(|later| later.reply["status"] == "failed")
     }
 
-    /// After an exchange that the twin has no operation for: what it did to objects of ours is done by hand.
+    /// Runs after an exchange that the twin has no operation for: makes the changes to our objects directly.
     pub fn after(&self, index: usize, tenant: &mut Tenant) {
         let exchange = &self.exchanges[index];
         if !exchange.succeeded() || used::in_twin(exchange.method, exchange.below()) || !exchange.writes() {
@@ -486,7 +489,7 @@ fn objects(exchange: &Exchange) -> Vec<(usize, Map<String, Value>)> {
             let single = std::slice::from_ref(&exchange.reply);
             for item in list.map_or(single, Vec::as_slice) {
                 out.extend(with_id(kind, item).map(|mut body| {
-                    // What a list was filtered by holds for its items.
+                    // The filter of the list holds for all its items.
                     if exchange.path.contains("is_global=true") {
                         body.entry("global").or_insert(json!(true));
                     }
@@ -509,7 +512,7 @@ fn with_id(kind: &Kind, item: &Value) -> Option<Map<String, Value>> {
     Some(body.clone())
 }
 
-/// The object that a path names: `/clients/{id}` and what is below it.
+/// The object that a path names: `/clients/{id}` and paths below it.
 fn addressed(exchange: &Exchange) -> Option<(usize, String)> {
     KINDS.iter().enumerate().find_map(|(at, kind)| {
         let rest = exchange.below().strip_prefix(kind.collection)?.strip_prefix('/')?;
@@ -527,7 +530,7 @@ fn mentions(value: &Value, id: &str) -> bool {
     }
 }
 
-/// Takes out of a body what a write put there.
+/// Removes from a body what a write put there.
 fn without(body: &mut Map<String, Value>, sent: &Value) {
     for (key, value) in sent.as_object().into_iter().flatten() {
         match (body.get_mut(key), value) {
@@ -552,7 +555,7 @@ fn overlay(body: &mut Map<String, Value>, over: Map<String, Value>) {
     }
 }
 
-/// Keeps the keys that one of two bodies has, at any depth.
+/// Keeps the keys that at least one of two bodies has, at any depth.
 fn restrict(body: &mut Map<String, Value>, one: &Map<String, Value>, two: &Map<String, Value>) {
     let none = Map::new();
     let inner = |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_object).cloned();
@@ -565,7 +568,7 @@ fn restrict(body: &mut Map<String, Value>, one: &Map<String, Value>, two: &Map<S
     }
 }
 
-/// Takes out of a body whatever another one has, at any depth.
+/// Removes from a body what another body has, at any depth.
 fn subtract(body: &mut Map<String, Value>, other: &Map<String, Value>) {
     body.retain(|key, value| match (value, other.get(key)) {
         (Value::Object(inner), Some(Value::Object(other))) => {
@@ -580,7 +583,7 @@ fn touched(exchanges: &[Exchange], path: &str) -> bool {
     exchanges.iter().any(|exchange| exchange.below().starts_with(path))
 }
 
-/// An object of which nothing but the id is known.
+/// An object of which only the id is known.
 fn bare(kind: &Kind, id: &str) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert(kind.id.into(), json!(id));

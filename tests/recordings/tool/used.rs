@@ -1,5 +1,5 @@
-//! Which endpoints Lockstep uses: exactly those that its engine calls. The contract's traffic is what says so, and a
-//! test of the contract fails when this table and the traffic part.
+//! The endpoints that Lockstep uses: exactly those that its engine calls. A contract test compares this table with the
+//! recorded traffic of the engine.
 
 use lockstep::model::api::Method;
 use lockstep::model::api::Method::{Delete, Get, Patch, Post, Put};
@@ -7,7 +7,7 @@ use lockstep::twin;
 
 type Endpoints = &'static [(&'static [Method], &'static str)];
 
-/// Below `/api/v2`.
+/// Paths below `/api/v2`.
 const USED: Endpoints = &[
     (&[Get, Post], "/actions/actions"),
     (&[Get, Patch, Delete], "/actions/actions/{id}"),
@@ -34,18 +34,18 @@ const USED: Endpoints = &[
     (&[Get, Patch], "/prompts"),
 ];
 
-/// Which of the three tables of a report an endpoint belongs to.
+/// The table of a report that an endpoint belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
-    /// The engine calls it.
+    /// The engine calls the endpoint.
     Used,
-    /// The twin serves it, to other clients or for what comes later.
+    /// The twin serves the endpoint to other clients.
     Served,
-    /// The twin knows nothing of it; what was recorded there fails.
+    /// The twin does not know the endpoint, so every exchange on it fails.
     Unknown,
 }
 
-/// `GET /prompts`: every call in use.
+/// Every call in use, such as `GET /prompts`.
 pub fn calls() -> impl Iterator<Item = String> {
     let of = |(methods, pattern): &(&'static [Method], &'static str)| {
         let pattern = *pattern;
@@ -72,7 +72,7 @@ pub fn in_twin(method: Option<Method>, path: &str) -> bool {
     method.is_some_and(|method| served(method, path).is_some())
 }
 
-/// The twin's own pattern, the one with the fewest braces where several fit.
+/// The twin's own pattern; if several fit, the one with the fewest placeholders.
 fn served(method: Method, path: &str) -> Option<String> {
     let of_it = twin::operations().into_iter().filter_map(|(_, known, pattern)| {
         let pattern = pattern.strip_prefix("/api/v2")?;
@@ -87,7 +87,7 @@ fn matches(pattern: &str, path: &str) -> bool {
         && pattern.iter().zip(path).all(|(part, segment)| part.starts_with('{') || *part == segment)
 }
 
-/// Segments that look like ids are `{id}`.
+/// Replaces segments that look like ids by `{id}`.
 fn generic(path: &str) -> String {
     let is_id = |segment: &&str| {
         segment.contains(['|', '%', '@'])
