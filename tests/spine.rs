@@ -125,7 +125,7 @@ fn the_function_makes_a_plan_dearer_by_six_reads_and_no_trip() {
     stack.lease_ttl_ms = lockstep::engine::lease::TTL_MS;
     assert_eq!(stack.applied().ended, Ended::Done);
     let first = stack.mark();
-    assert!(first <= 60, "{first} requests; ARCHITECTURE.md says 60:\n{}", lines(&stack.log_since(0)));
+    assert!(first <= 60, "{first} requests; docs/why.md says 60:\n{}", lines(&stack.log_since(0)));
     let plan = stack.observe().plan;
     assert!(plan.is_empty(), "{:?}", plan.steps);
     let log = stack.log_since(first);
