@@ -233,7 +233,9 @@ impl Kind for VerifyService {
                 Ok(service) => {
                     let mut seen = parse(&service);
                     verify_template::carry(&mut seen, &run);
-                    let settled = run.desired.iter().all(|(key, value)| seen.attrs.get(key) == Some(value));
+                    let there = |key: &str| seen.attrs.get(key).and_then(Value::known);
+                    let settled = run.desired.iter().all(|(key, value)| seen.attrs.get(key) == Some(value))
+                        && run.step.op.values.iter().flatten().all(|(key, old)| there(key) == Some(old));
                     Ok(settled.then(|| Done::seen(seen)))
                 }
                 Err(failed) if failed.status() == Some(404) => {

@@ -245,15 +245,23 @@ fn a_missing_scope_to_read_is_said_and_nothing_is_exposed_blindly() {
 #[test]
 fn a_failing_build_leaves_the_old_version_live_and_is_mended_by_the_next_manifest() {
     let bad = || core_manifest().replace("twilio: 6.2.0", "twilio: 0.0.0-fail");
+    let fails = |bench: &mut Bench, live: &str| {
+        for round in 1..=2 {
+            match bench.ended(false) {
+                Ended::Failed(text) => {
+                    assert!(text.contains("build") && text.contains(live), "round {round}: {text}")
+                }
+                other => panic!("round {round}: {other:?}"),
+            }
+            let findings = bench.stack.try_observe(false).expect("read").plan.findings;
+            let told = format!("the last build of the Action failed; {live}");
+            assert!(findings.iter().any(|finding| finding.text == told), "round {round}: {findings:?}");
+        }
+    };
     // First on an empty tenant.
     let mut bench = with(options());
     bench.stack.text = bad();
-    for round in 1..=2 {
-        match bench.ended(false) {
-            Ended::Failed(text) => assert!(text.contains("build"), "round {round}: {text}"),
-            other => panic!("round {round}: {other:?}"),
-        }
-    }
+    fails(&mut bench, "no version of it is live");
     assert!(bench.losses().is_empty());
     bench.stack.text = core_manifest();
     bench.converge("mended first apply");
@@ -266,13 +274,8 @@ fn a_failing_build_leaves_the_old_version_live_and_is_mended_by_the_next_manifes
     };
     let before = live(&bench);
     bench.stack.text = bad();
-    for round in 1..=2 {
-        match bench.ended(false) {
-            Ended::Failed(text) => assert!(text.contains("build"), "round {round}: {text}"),
-            other => panic!("round {round}: {other:?}"),
-        }
-        assert_eq!(live(&bench), before, "round {round}");
-    }
+    fails(&mut bench, "the version before it is still live");
+    assert_eq!(live(&bench), before);
     let losses = bench.losses();
     assert!(losses.is_empty(), "{losses:?}");
     bench.stack.text = core_manifest().replace("6.2.0", "6.2.1");

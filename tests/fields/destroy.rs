@@ -1,8 +1,10 @@
 //! Tests that destroy removes what apply made, puts back what apply changed, and touches nothing else.
 
 use lockstep::engine::apply::Ended;
+use lockstep::model::api::Method;
 use lockstep::model::plan::{Finding, Level};
 use lockstep::shell::in_process::Stop;
+use lockstep::twin::faults::{Rule, What, When};
 use lockstep::twin::world::{LogStream, PhoneProvider, PhoneTemplate, Secret};
 use lockstep::twin::{TriggerRef, Twin};
 use serde_json::{Value as Json, json};
@@ -24,6 +26,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     what_others_change_in_between_stays,
     what_was_adopted_is_not_deleted,
     an_adopted_provider_and_service_get_their_former_values_back,
+    former_settings_of_a_service_are_looked_for_when_the_answer_was_lost,
     a_provider_that_somebody_took_back_is_left,
     codes_travel_the_former_way_again,
     a_former_way_that_does_not_fit_any_more_is_left,
@@ -393,6 +396,23 @@ fn an_adopted_provider_and_service_get_their_former_values_back() {
     bed.destroyed();
     let after = bed.with_twin(former);
     assert_same(&before, &after, "adopted");
+}
+
+/// The write is lost as often as it is sent again without a look, and the look finds what was there.
+#[test]
+fn former_settings_of_a_service_are_looked_for_when_the_answer_was_lost() {
+    let (mut bed, ids) = adopting();
+    let name = |twin: &mut Twin| service(twin).friendly_name.clone();
+    let before = bed.with_twin(name);
+    bed.applied();
+    assert_ne!(before, bed.with_twin(name));
+    let rule = Rule::once(
+        When::first(Method::Post, &format!("/v2/Services/{}$", ids[3])),
+        What::Lost { after_effect: false },
+    );
+    bed.with_twin(|twin| twin.faults.rules.push(Rule { times: 8, ..rule }));
+    let outcome = bed.destroyed();
+    assert_eq!(before, bed.with_twin(name), "{outcome:?}");
 }
 
 /// A provider that sent text messages only, after an apply that leaves it only voice.

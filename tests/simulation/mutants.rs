@@ -271,7 +271,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "an Action is not looked up",
         ACTION,
-        "[action] => Ok(Some(Done::seen(self.read(action, name)))),",
+        "[action] => Ok(Some(written(self.read(action, name), secrets))),",
         "[_] => Ok(None),",
         &["test faults::waits::what_a_lost_create_made_is_taken_in_the_same_run"],
     ),
