@@ -156,6 +156,8 @@ pub enum Failed {
     LeaseLost,
     /// It did not happen: another run has begun meanwhile, and the record says so.
     OtherRun,
+    /// It did not happen: the record is not the one that was read. Holds where it is kept.
+    Moved(String),
 }
 
 /// A refusal, with all that a person needs to find it in the vendor's logs.
@@ -205,6 +207,7 @@ impl fmt::Display for Failed {
             Failed::Stopped => "stopped before the request was sent".to_owned(),
             Failed::LeaseLost => LEASE_LOST.to_owned(),
             Failed::OtherRun => "the ledger holds another run's nonce".to_owned(),
+            Failed::Moved(place) => format!("somebody else changed {place} meanwhile, or took it away"),
         };
         f.write_str(&line(&words))
     }

@@ -1,7 +1,5 @@
 //! Two stacks on one tenant: what one of them leaves behind, and what the other one stands on.
 
-use std::rc::Rc;
-
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
 use lockstep::model::plan::{Cause, Finding, Plan};
@@ -9,9 +7,9 @@ use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::{Action, ActionVersion};
 use serde_json::{Map, Value as Json, json};
 
-use super::bench::{ACTION, Bench, Memory, shown};
+use super::bench::{ACTION, Bench, shown};
 use crate::fields::bed::edit_action;
-use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest, options};
+use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest, ledger_file, options};
 
 /// Takes the first one's Action over by its name, and has it send through a service of its own.
 fn second() -> String {
@@ -415,7 +413,7 @@ fn a_stack_with_its_record_in_a_file_goes_beside_another_one() {
     let mut bench = Bench::new(options(), core_manifest());
     bench.converge("the first");
     let before = runs(&sender(&bench));
-    bench.stack.store = Store::File(Rc::new(Memory::default()));
+    bench.stack.store = Store::File(ledger_file());
     bench.stack.text = second();
     bench.later();
     assert_eq!(bench.ended(false), Ended::Done, "the second");

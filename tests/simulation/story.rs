@@ -1,11 +1,10 @@
 //! One seed, one story: a world, manifests, commands and what goes wrong; then calm, and whether all is well.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 use lockstep::engine::apply::Ended;
-use lockstep::engine::store::{LedgerFile, Store};
+use lockstep::engine::store::Store;
+use lockstep::model::place::Place;
 use lockstep::twin::{Flag, Rate, Twin, World};
 
 use super::dice::Dice;
@@ -33,24 +32,6 @@ pub struct Report {
     pub edits: BTreeMap<&'static str, usize>,
     pub excused: BTreeMap<&'static str, usize>,
     pub trace: Vec<String>,
-}
-
-/// A ledger file in memory.
-#[derive(Default)]
-struct Memory(RefCell<Option<String>>);
-
-impl LedgerFile for Memory {
-    fn load(&self) -> Result<Option<String>, String> {
-        Ok(self.0.borrow().clone())
-    }
-    fn save(&self, content: &str) -> Result<(), String> {
-        *self.0.borrow_mut() = Some(content.to_owned());
-        Ok(())
-    }
-    fn remove(&self) -> Result<(), String> {
-        *self.0.borrow_mut() = None;
-        Ok(())
-    }
 }
 
 /// One stack and how it is gone about.
@@ -97,7 +78,7 @@ pub fn tell(seed: u64, trace: bool) -> Report {
         Flag::Off | Flag::Absent => dice.chance(70),
     };
     let draft = Draft::draw(&mut dice, STACK, legacy);
-    let store = if dice.chance(8) { Store::File(Rc::new(Memory::default())) } else { Store::Tenant };
+    let store = if dice.chance(8) { Store::File(Place("ledger.json".into())) } else { Store::Tenant };
     let first = ground.twin.world.clone();
     let mut story = Story {
         ground,
@@ -261,8 +242,8 @@ impl Story {
             trouble,
         };
         let mut procs = vec![Proc::new(&mut self.ground, &start)];
-        // A second process needs the record where both find it.
-        if self.dice.chance(20) && matches!(self.store, Store::Tenant) {
+        // Both find the record, and write it: in the tenant, or in one file.
+        if self.dice.chance(20) {
             let second =
                 if self.dice.chance(50) { self.draft.clone() } else { self.draft.edited(&mut self.dice) };
             self.claim(&second, &env);
@@ -325,7 +306,8 @@ impl Story {
     fn whisper(&mut self, proc: &Proc) {
         let mut secrets: Vec<String> = SECRETS.iter().map(|name| self.env[*name].clone()).collect();
         secrets.extend(laws::secrets_of(&self.ground.twin.world));
-        let ledgers: Vec<String> = end::ledgers(&self.ground.twin.world);
+        let mut ledgers: Vec<String> = end::ledgers(&self.ground.twin.world);
+        ledgers.extend(self.ground.file.text.clone());
         for secret in &secrets {
             for form in forms(secret) {
                 let told = proc.texts.iter().chain(&ledgers).find(|text| text.contains(&form));
