@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use serde_json::Value as Json;
 
 use crate::model::call::{Api, Body, Credentials, Empty, Failed, Get, Paging, Repeat, Write};
 use crate::model::event::Event;
+use crate::model::place::{Content, Place, PlaceCall, PlaceReply, Tag};
 
 /// Result of a call: the decoded reply (`null` for an empty one).
 pub type Answered = Result<Json, Failed>;
@@ -53,6 +54,9 @@ struct State {
     next_id: u64,
     outbox: VecDeque<(u64, Call)>,
     inbox: BTreeMap<u64, Answered>,
+    /// The same for places of records.
+    place_outbox: VecDeque<(u64, Place, PlaceCall)>,
+    place_inbox: BTreeMap<u64, Result<PlaceReply, Failed>>,
     alarms: Vec<u64>,
     now_ms: u64,
     interrupted: bool,
@@ -87,7 +91,12 @@ impl Port {
         self.0.borrow_mut().outbox.drain(..).collect()
     }
 
-    /// Takes the events of the task, oldest first.
+    /// Takes what places of records were asked since the last time, oldest first.
+    pub fn take_place_calls(&self) -> Vec<(u64, Place, PlaceCall)> {
+        self.0.borrow_mut().place_outbox.drain(..).collect()
+    }
+
+    /// Takes what the task had to tell, oldest first.
     pub fn take_events(&self) -> Vec<Event> {
         self.0.borrow_mut().events.drain(..).collect()
     }
@@ -97,7 +106,12 @@ impl Port {
         self.0.borrow_mut().inbox.insert(id, result);
     }
 
-    /// Prepares a poll: sets the time and the interrupt, and clears the alarms of the last poll.
+    /// Delivers what a place answered, or why it did not.
+    pub fn deliver_place(&self, id: u64, reply: Result<PlaceReply, Failed>) {
+        self.0.borrow_mut().place_inbox.insert(id, reply);
+    }
+
+    /// Tells the time before a poll and forgets the alarms of the last one.
     pub fn begin_poll(&self, now_ms: u64, interrupted: bool) {
         let mut state = self.0.borrow_mut();
         state.now_ms = now_ms;
@@ -207,12 +221,51 @@ impl Port {
         self.0.borrow().scopes.clone()
     }
 
-    fn call(&self, call: Call) -> Waiting {
+    async fn call(&self, call: Call) -> Answered {
+        let id = self.next_id();
+        self.0.borrow_mut().outbox.push_back((id, call));
+        self.answer(|state| state.inbox.remove(&id)).await
+    }
+
+    /// Writes to the place of a record, or takes away what stands there, if that is as expected. Like every write of the
+    /// record also after an interrupt, and not without the lease.
+    ///
+    /// # Errors
+    /// [`Failed::Moved`] where something else stands there; otherwise it failed, or nobody knows.
+    pub async fn keep(&self, place: &Place, text: Option<String>, expect: Tag) -> Result<Content, Failed> {
+        if self.is_fenced(self.now_ms()) {
+            return Err(Failed::LeaseLost);
+        }
+        let call = match text {
+            Some(text) => PlaceCall::Save { text, expect },
+            None => PlaceCall::Remove { expect },
+        };
+        self.place(place, call, Failed::NotDone).await
+    }
+
+    async fn place(
+        &self,
+        place: &Place,
+        call: PlaceCall,
+        failed: fn(String) -> Failed,
+    ) -> Result<Content, Failed> {
+        let id = self.next_id();
+        self.0.borrow_mut().place_outbox.push_back((id, place.clone(), call));
+        match self.answer(|state| state.place_inbox.remove(&id)).await? {
+            PlaceReply::Stands(content) => Ok(content),
+            PlaceReply::Moved => Err(Failed::Moved(format!("ledger file {}", place.0))),
+            PlaceReply::Failed(why) => Err(failed(why)),
+        }
+    }
+
+    fn next_id(&self) -> u64 {
         let mut state = self.0.borrow_mut();
-        let id = state.next_id;
         state.next_id += 1;
-        state.outbox.push_back((id, call));
-        Waiting { port: self.clone(), id }
+        state.next_id
+    }
+
+    async fn answer<T>(&self, take: impl Fn(&mut State) -> Option<T>) -> T {
+        std::future::poll_fn(|_| take(&mut self.0.borrow_mut()).map_or(Poll::Pending, Poll::Ready)).await
     }
 }
 
@@ -350,7 +403,15 @@ impl Reader {
         self.port.call(Call::Probe(credentials)).await
     }
 
-    /// Remembers that Twilio accepted these credentials now.
+    /// Reads what stands at the place of a record.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn content(&self, place: &Place) -> Result<Content, Failed> {
+        self.port.place(place, PlaceCall::Load, Failed::Misread).await
+    }
+
+    /// Keeps in mind that these credentials were taken just now.
     pub fn took(&self, credentials: &Credentials) {
         let mut state = self.port.0.borrow_mut();
         let now_ms = state.now_ms;
@@ -459,22 +520,7 @@ impl Writer {
     }
 }
 
-struct Waiting {
-    port: Port,
-    id: u64,
-}
-
-impl Future for Waiting {
-    type Output = Answered;
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Answered> {
-        match self.port.0.borrow_mut().inbox.remove(&self.id) {
-            Some(result) => Poll::Ready(result),
-            None => Poll::Pending,
-        }
-    }
-}
-
-/// Limit of all pages of one list together, counted as [`size`] does: more than the largest page, and far below a
+/// Room for all pages of one list together, counted as [`size`] does: more than the largest page, and far from a
 /// machine's memory.
 const LIST_MAX: usize = 64 * 1024 * 1024;
 

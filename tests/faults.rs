@@ -5,6 +5,7 @@ mod added;
 pub mod bench;
 mod credentials;
 mod exposure;
+mod files;
 mod forged;
 pub mod function;
 mod kills;

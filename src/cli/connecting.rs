@@ -10,11 +10,11 @@ use super::error::{Error, Result};
 use crate::engine::store::Store;
 use crate::kinds;
 use crate::model::manifest::Manifest;
+use crate::model::place::Place;
 use crate::shell::clock::Clock;
 use crate::shell::driver::Transport;
 use crate::shell::http::{Http, HttpOptions};
 use crate::shell::in_process::{InProcess, load_twin};
-use crate::shell::ledger_file::PathLedger;
 use crate::shell::proxy::ProxySettings;
 use crate::shell::stack::Settings;
 use crate::shell::via::Via;
@@ -25,7 +25,7 @@ pub fn settings(args: &ConnectArgs) -> Settings {
     let store = match &args.ledger {
         LedgerPlace::Tenant => Store::Tenant,
         LedgerPlace::Nowhere => Store::None,
-        LedgerPlace::File(path) => Store::File(Rc::new(PathLedger::new(path))),
+        LedgerPlace::File(path) => Store::File(Place(path.display().to_string())),
     };
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".into());

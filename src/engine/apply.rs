@@ -11,7 +11,7 @@ use super::observe::{Observation, Session, moved, observe, plan};
 use super::outcome::kept;
 pub use super::outcome::{Ended, Outcome, Wishes};
 use super::permission::told;
-use super::store::Found;
+use super::store::Stands;
 use crate::kinds::{self, Done, Resource, Run, Seen, Whose};
 use crate::model::call::Failed;
 use crate::model::event::{Effect, Event, LeaseState};
@@ -105,7 +105,7 @@ async fn under_lease(
         let goes = plan.steps.iter().any(Step::undoes);
         let now = match goes {
             true => session.store.load(session.owner(), &port.reader(), true).await,
-            false => session.store.reload(session.owner(), known, &port.reader()).await,
+            false => session.store.reload(session.owner(), &known.stands, &port.reader()).await,
         };
         let mut now = match now {
             Ok(now) => now,
@@ -142,6 +142,8 @@ async fn under_lease(
             Failed::Stopped => early(Ended::Stopped),
             Failed::OtherRun => early(Ended::LeaseHeld("another run (seen in the ledger)".into())),
             Failed::LeaseLost => early(Ended::Moved),
+            Failed::Moved(_) if !wishes.reread => early(Ended::Moved),
+            Failed::Moved(_) => early(Ended::Stale("the record, which somebody else wrote".into())),
             failed => early(Ended::Failed(format!(
                 "the ledger could not be written, so nothing was started: {}",
                 told(
@@ -154,10 +156,7 @@ async fn under_lease(
     }
     let mut outcome = work.steps(lease).await;
     let complete = outcome.ended == Ended::Done;
-    if let Err(failed) = work.write_result(&outcome, lease).await {
-        let text = format!(
-            "the steps ran, but the ledger could not be written: {failed}; apply again to record them"
-        );
+    if let Err(text) = work.record(&outcome, lease).await {
         if complete {
             outcome.ended = Ended::Failed(text);
         } else {
@@ -178,7 +177,7 @@ struct Work<'a> {
     plan: &'a Plan,
     observation: Observation,
     ledger: Ledger,
-    action_id: Option<String>,
+    stands: Stands,
     /// Addresses whose secrets were sent in this run.
     wrote_secrets: BTreeSet<String>,
     /// Addresses that this run created.
@@ -233,7 +232,7 @@ impl<'a> Work<'a> {
             session,
             port,
             plan,
-            action_id: observation.found.action_id.clone(),
+            stands: observation.found.stands.clone(),
             observation,
             ledger,
             wrote_secrets: BTreeSet::new(),
@@ -257,8 +256,7 @@ impl<'a> Work<'a> {
         self.ledger.serial += 1;
         self.ledger.schema = self.ledger.schema_needed();
         self.ledger = self.session.owner().keys.sealed(&self.ledger);
-        let id = self.session.store.save(&self.ledger, self.action_id.clone(), self.port).await?;
-        self.action_id = id;
+        self.session.store.save(&self.ledger, &mut self.stands, self.port).await?;
         self.port.tell(Event::Record { serial: Some(self.ledger.serial) });
         Ok(())
     }
@@ -271,7 +269,7 @@ impl<'a> Work<'a> {
         }
         let former = self.ledger.intent.take();
         self.inherited = former.is_some();
-        let nonce = hex(&self.session.entropy.draw("nonce")[..8]);
+        let nonce = self.nonce();
         let begun = intent::begun(self.plan, &self.wanted, &self.known());
         let at = timestamp(self.port.server_now_ms());
         let seen = &self.observation.seen;
@@ -283,7 +281,7 @@ impl<'a> Work<'a> {
         self.save().await?;
         if !lease.is_real() {
             self.port.reader().sleep_ms(NONCE_WAIT_MS).await;
-            if self.session.store.yields(self.session.owner(), self.action_id.as_deref(), self.port).await? {
+            if self.session.store.yields(self.session.owner(), &self.stands, self.port).await? {
                 return Err(Failed::OtherRun);
             }
             if !self.is_ours(&nonce).await? {
@@ -293,10 +291,14 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// Names this run.
+    fn nonce(&self) -> String {
+        hex(&self.session.entropy.draw("nonce")[..8])
+    }
+
     /// Whether the record holds our intent, and not yet that of another run.
     async fn is_ours(&self, nonce: &str) -> Result<bool, Failed> {
-        let known = Found { action_id: self.action_id.clone(), ..Found::default() };
-        let now = self.session.store.reload(self.session.owner(), &known, &self.port.reader()).await?;
+        let now = self.session.store.reload(self.session.owner(), &self.stands, &self.port.reader()).await?;
         Ok(now.nonce.as_deref() == Some(nonce))
     }
 

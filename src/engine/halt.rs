@@ -12,11 +12,11 @@ use crate::model::event::Event;
 const PATIENCE_MS: u64 = 15 * 60 * 1000;
 /// After the end each call for the record or the lease has this long: a few refills of the smallest plan, and short
 /// enough for whoever pressed Ctrl-C.
-const URGENT_MS: u64 = 10 * 1000;
+pub(super) const URGENT_MS: u64 = 10 * 1000;
 
 /// How a run was ended.
 pub(super) struct Halt {
-    at_ms: u64,
+    pub(super) at_ms: u64,
     /// What was waited for at the deadline; `None`: it was interrupted.
     late: Option<String>,
 }
@@ -198,7 +198,7 @@ impl Engine {
         let urgent = self.flights.values().filter_map(|flight| self.urgent_until(flight)).min();
         let silent = |flight: &&Flight| !flight.waits() && !flight.told_silent && !flight.abandoned;
         let silent = self.flights.values().filter(silent).map(|flight| flight.sent_ms + TOLD_FROM_MS).min();
-        [deadline, urgent, silent].into_iter().flatten()
+        [deadline, urgent, silent, self.next_place()].into_iter().flatten()
     }
 
     /// What the run waits for, in words.
@@ -208,7 +208,7 @@ impl Engine {
         }
         let at = self.tasks.values().find(|task| !task.at.is_empty()).map(|task| task.at.as_str());
         let Some(flight) = self.flights.values().find(|flight| !flight.abandoned) else {
-            return at.unwrap_or("nothing that is known").to_owned();
+            return self.awaited_place().or(at.map(str::to_owned)).unwrap_or("nothing that is known".into());
         };
         let (method, path) = reply::line(&flight.call);
         let host = reply::host(&self.tenants[flight.tenant].connection, flight.api());

@@ -3,7 +3,7 @@
 //! The contract, from outside:
 //! 1. `connect` a tenant, `spawn` tasks for it.
 //! 2. Call `poll_output` until it answers `WaitUntil`, `Idle` or `Done`.
-//! 3. Carry out each `Send` and hand its answer to `handle_input`; show each `Event`.
+//! 3. Carry out each `Send` and each `Place`, and hand its answer to `handle_input`; show each `Event`.
 //! 4. On `WaitUntil(ms)`, wait for an answer or until that time, then call `handle_input` (with `Tick` if nothing came).
 //! 5. `Done` comes once for each task; its result is where the task put it.
 //!
@@ -18,6 +18,7 @@ pub mod lease;
 pub mod observe;
 mod outcome;
 mod permission;
+mod places;
 pub mod reconcile;
 pub mod reply;
 pub mod store;
@@ -31,6 +32,7 @@ use std::task::{Context, Waker};
 use crate::model::api::{Answer, ApiRequest};
 use crate::model::call::{Api, Failed, LEASE_LOST, Repeat};
 use crate::model::event::{Event, Told};
+use crate::model::place::{Place, PlaceCall, PlaceReply};
 use crate::model::random::Random;
 use crate::model::scrub::Scrubber;
 use crate::port::{Call, Port, Writes};
@@ -38,6 +40,7 @@ use crate::port::{Call, Port, Writes};
 pub use connection::{Connection, Grant, TwilioAuth};
 use gate::{AccountGate, Attempt, TenantGate, Verdict};
 use halt::Halt;
+use places::Asked;
 
 /// Names one request on its way.
 pub type CallId = u64;
@@ -51,6 +54,8 @@ pub type TaskId = u64;
 pub enum Input {
     /// What became of a request.
     Answer(CallId, Answer),
+    /// What the place of a record answered.
+    Placed(CallId, PlaceReply),
     /// Time has passed.
     Tick,
     /// The user asked to stop: what is in flight ends, nothing new starts.
@@ -62,6 +67,8 @@ pub enum Input {
 pub enum Output {
     /// Send this request and answer with the same id.
     Send(CallId, ApiRequest),
+    /// Ask this of the place of a record and answer with the same id.
+    Place(CallId, Place, PlaceCall),
     /// Nothing to do before this time (ms since the Unix epoch), unless an answer comes.
     WaitUntil(u64),
     /// Nothing to do before an answer comes.
@@ -120,6 +127,8 @@ pub struct Engine {
     flights: BTreeMap<CallId, Flight>,
     /// Token requests in flight, by call.
     tokens: BTreeMap<CallId, TenantId>,
+    /// Places of records that have not answered, by call.
+    asked: BTreeMap<CallId, Asked>,
     outputs: VecDeque<Output>,
     next_id: u64,
     now_ms: u64,
@@ -138,6 +147,7 @@ impl Engine {
             tasks: BTreeMap::new(),
             flights: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            asked: BTreeMap::new(),
             outputs: VecDeque::new(),
             next_id: 1,
             now_ms,
@@ -178,6 +188,7 @@ impl Engine {
         match input {
             Input::Tick => {}
             Input::Interrupt => self.halt(None),
+            Input::Placed(id, reply) => self.place_answer(id, Ok(reply)),
             Input::Answer(id, answer) => match self.tokens.remove(&id) {
                 Some(tenant) => self.token_answer(tenant, answer),
                 None => self.flight_answer(id, answer),
@@ -192,7 +203,12 @@ impl Engine {
             if let Some(output) = self.outputs.pop_front() {
                 return output;
             }
-            let progressed = self.poll_tasks() | self.release() | self.give_up_late() | self.tell_waits();
+            let progressed = self.poll_tasks()
+                | self.release()
+                | self.give_up_late()
+                | self.give_up_places()
+                | self.tell_waits()
+                | self.tell_places();
             if !progressed && self.outputs.is_empty() {
                 return match self.next_time() {
                     // What is due and does not go on by itself is looked at again after a while.
@@ -235,6 +251,7 @@ impl Engine {
             let ended = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
             task.alarm = task.port.next_alarm();
             let (tenant, calls, events) = (task.tenant, task.port.take_calls(), task.port.take_events());
+            let place_calls = task.port.take_place_calls();
             // Questions to a person do not count.
             let asked_ms = task.port.take_asked_ms();
             self.deadline_ms = self.deadline_ms.map(|at_ms| at_ms.saturating_add(asked_ms));
@@ -242,6 +259,7 @@ impl Engine {
                 task.at = at;
             }
             events.into_iter().for_each(|event| self.tell(tenant, event));
+            self.ask_places(*id, place_calls);
             for (port_id, call) in calls {
                 let flight = Flight {
                     task: *id,

@@ -98,7 +98,7 @@ pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, 
         return Ok(first);
     }
     // What stands against it may be what another run made since the record was read.
-    let now = session.store.reload(session.owner(), &first.found, reader).await?;
+    let now = session.store.reload(session.owner(), &first.found.stands, reader).await?;
     if now.is_as(&first.found) { Ok(first) } else { look(session, reader).await }
 }
 
@@ -358,7 +358,7 @@ pub(super) fn plan(
             level: Level::Blocker,
         });
     }
-    if session.destroy && found.action_id.is_some() && found.ledger.is_none() {
+    if session.destroy && found.stands.action_id.is_some() && found.ledger.is_none() {
         findings.push(Finding {
             address: "ledger".into(),
             text: "the record cannot be used, so nothing is known to be ours and nothing is taken away"

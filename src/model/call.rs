@@ -157,6 +157,8 @@ pub enum Failed {
     LeaseLost,
     /// The call was not sent: the record shows that another run has begun meanwhile.
     OtherRun,
+    /// It did not happen: the record is not the one that was read. Holds where it is kept.
+    Moved(String),
 }
 
 /// A refusal, with all that a person needs to find it in the vendor's logs.
@@ -206,6 +208,7 @@ impl fmt::Display for Failed {
             Failed::Stopped => "stopped before the request was sent".to_owned(),
             Failed::LeaseLost => LEASE_LOST.to_owned(),
             Failed::OtherRun => "the ledger holds another run's nonce".to_owned(),
+            Failed::Moved(place) => format!("somebody else changed {place} meanwhile, or took it away"),
         };
         f.write_str(&line(&words))
     }

@@ -12,10 +12,12 @@ use tokio::sync::mpsc;
 use super::clock::Clock;
 use super::http::Http;
 use super::in_process::{Ended, InProcess};
+use super::ledger_file::{Files, Places as _};
 use super::signals::{Signal, Signals};
-use crate::engine::{CallId, Connection, Engine, Input, Output, TaskId, TenantId};
+use crate::engine::{Connection, Engine, Input, Output, TaskId, TenantId};
 use crate::model::api::Answer;
 use crate::model::event::{Event, Told};
+use crate::model::place::PlaceReply;
 use crate::port::Port;
 
 /// How requests are carried out.
@@ -43,8 +45,8 @@ struct Net {
     http: Http,
     clock: Clock,
     runtime: tokio::runtime::Runtime,
-    answers_in: mpsc::UnboundedSender<(CallId, Answer)>,
-    answers: mpsc::UnboundedReceiver<(CallId, Answer)>,
+    answers_in: mpsc::UnboundedSender<Input>,
+    answers: mpsc::UnboundedReceiver<Input>,
     outstanding: usize,
     done: BTreeSet<TaskId>,
     interrupted: bool,
@@ -229,8 +231,22 @@ impl Net {
                     }
                     Output::Send(call, request) => {
                         *outstanding += 1;
-                        let (http, mut report) = (http.clone(), Report::new(call, answers_in.clone()));
-                        tokio::spawn(async move { report.send(http.send(request).await) });
+                        let lost = Answer::Lost("the request was given up inside".into());
+                        let mut report = Report::new(answers_in, Input::Answer(call, lost));
+                        let http = http.clone();
+                        tokio::spawn(async move {
+                            report.send(Input::Answer(call, http.send(request).await));
+                        });
+                        continue;
+                    }
+                    Output::Place(call, place, asked) => {
+                        *outstanding += 1;
+                        let failed = PlaceReply::Failed("the call was given up inside".into());
+                        let mut report = Report::new(answers_in, Input::Placed(call, failed));
+                        // A disk may keep one waiting, and the lease has to be kept meanwhile.
+                        std::thread::spawn(move || {
+                            report.send(Input::Placed(call, Files.answer(&place, asked)));
+                        });
                         continue;
                     }
                     Output::WaitUntil(at_ms) => Some(at_ms),
@@ -257,12 +273,12 @@ impl Net {
                 let now_ms = clock.now_ms();
                 match first {
                     None => engine.handle_input(Input::Tick, now_ms),
-                    Some((call, answer)) => {
+                    Some(answer) => {
                         *outstanding -= 1;
-                        engine.handle_input(Input::Answer(call, answer), now_ms);
-                        while let Ok((call, answer)) = answers.try_recv() {
+                        engine.handle_input(answer, now_ms);
+                        while let Ok(answer) = answers.try_recv() {
                             *outstanding -= 1;
-                            engine.handle_input(Input::Answer(call, answer), now_ms);
+                            engine.handle_input(answer, now_ms);
                         }
                     }
                 }
@@ -271,28 +287,31 @@ impl Net {
     }
 }
 
-/// Reports an answer exactly once, even if the request's task panics; otherwise the run would wait for ever.
+/// Reports an answer exactly once, also when whoever carries the request out panics: a run must not wait for ever.
 struct Report {
-    call: CallId,
-    answers: Option<mpsc::UnboundedSender<(CallId, Answer)>>,
+    answers: mpsc::UnboundedSender<Input>,
+    /// What is reported if nothing else is.
+    given_up: Option<Input>,
 }
 
 impl Report {
-    fn new(call: CallId, answers: mpsc::UnboundedSender<(CallId, Answer)>) -> Report {
-        Report { call, answers: Some(answers) }
+    fn new(answers: &mpsc::UnboundedSender<Input>, given_up: Input) -> Report {
+        Report { answers: answers.clone(), given_up: Some(given_up) }
     }
 
-    fn send(&mut self, answer: Answer) {
-        if let Some(answers) = self.answers.take() {
-            // Sending fails only after the driver is gone, when nobody needs the answer.
-            let _ = answers.send((self.call, answer));
+    fn send(&mut self, answer: Input) {
+        if self.given_up.take().is_some() {
+            // Nobody listens once the driver is gone, and then nobody cares.
+            let _ = self.answers.send(answer);
         }
     }
 }
 
 impl Drop for Report {
     fn drop(&mut self) {
-        self.send(Answer::Lost("the request was given up inside".into()));
+        if let Some(given_up) = self.given_up.take() {
+            let _ = self.answers.send(given_up);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
@@ -12,7 +13,10 @@ pub const MANIFEST_LIMIT_BYTES: u64 = 1024 * 1024;
 /// Largest file behind `${file.PATH}` or `code:`; Action code and keys are far smaller.
 pub const REFERENCE_LIMIT_BYTES: u64 = 1024 * 1024;
 
-/// Why a file was not read or written. Holds neither contents nor the name of the file, which the caller knows.
+/// Pause between two tries to lock a folder.
+const LOCK_LOOK: Duration = Duration::from_millis(5);
+
+/// Why a file was not read. Never holds contents, nor the file's name, which whoever asked knows better.
 #[derive(Debug, thiserror::Error)]
 pub enum FileProblem {
     #[error("there is no such file")]
@@ -29,6 +33,8 @@ pub enum FileProblem {
     Outside,
     #[error("its name leads through a link in a folder where others can write")]
     LinkOfOthers,
+    #[error("another process has had its folder locked for {} s", .0.as_secs())]
+    Locked(Duration),
     #[error("it cannot be read")]
     Io(#[source] std::io::Error),
 }
@@ -286,6 +292,25 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
     written.with_context(|| format!("{} cannot be written", path.display()))
 }
 
+/// Keeps others who lock the folder of that file away from it, until the answer is dropped or this process ends. A folder,
+/// since [`write_atomic`] replaces the file, and a lock file would stay. `None` where the system has no such locks.
+///
+/// # Errors
+/// Somebody else has it for longer than that.
+pub fn lock_folder(path: &Path, wait: Duration) -> Result<Option<File>, FileProblem> {
+    let Ok(target) = writable(path) else { return Ok(None) };
+    let Ok(folder) = File::open(folder_of(&target)) else { return Ok(None) };
+    let began = Instant::now();
+    loop {
+        match try_lock(&folder) {
+            Some(true) => return Ok(Some(folder)),
+            None => return Ok(None),
+            Some(false) if began.elapsed() > wait => return Err(FileProblem::Locked(wait)),
+            Some(false) => std::thread::sleep(LOCK_LOOK),
+        }
+    }
+}
+
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -357,14 +382,17 @@ fn write_new(path: &Path, contents: &[u8]) -> std::io::Result<()> {
 }
 
 #[cfg(unix)]
-use unix::{are_linked, has_other_names, is_of_this_user, is_shared, not_waiting, private};
+use unix::{are_linked, has_other_names, is_of_this_user, is_shared, not_waiting, private, try_lock};
 
-/// Parts that exist only on Unix: modes, owners, links, and opening without waiting.
+/// What only Unix knows: modes, owners, locks, and that opening may wait.
 #[cfg(unix)]
 mod unix {
-    use std::fs::{Metadata, OpenOptions};
+    use std::fs::{File, Metadata, OpenOptions};
     use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
     use std::path::Path;
+
+    use rustix::fs::{FlockOperation, OFlags, flock};
+    use rustix::io::Errno;
 
     pub fn private(options: &mut OpenOptions) {
         options.mode(0o600);
@@ -372,7 +400,16 @@ mod unix {
 
     /// Makes an open return at once: opening a named pipe would wait for its other end.
     pub fn not_waiting(options: &mut OpenOptions) {
-        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+        options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
+    }
+
+    /// Whether the lock is ours now; `None` where the file system has none.
+    pub fn try_lock(folder: &File) -> Option<bool> {
+        match flock(folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Some(true),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => Some(false),
+            Err(_) => None,
+        }
     }
 
     /// Whether everybody can create files in a folder, such as `/tmp`.
@@ -398,13 +435,16 @@ mod unix {
 }
 
 #[cfg(not(unix))]
-use others::{are_linked, has_other_names, is_of_this_user, is_shared, not_waiting, private};
+use others::{are_linked, has_other_names, is_of_this_user, is_shared, not_waiting, private, try_lock};
 
 #[cfg(not(unix))]
 mod others {
-    use std::fs::{Metadata, OpenOptions};
+    use std::fs::{File, Metadata, OpenOptions};
     use std::path::Path;
 
+    pub fn try_lock(_: &File) -> Option<bool> {
+        None
+    }
     pub fn private(_: &mut OpenOptions) {}
     pub fn not_waiting(_: &mut OpenOptions) {}
     pub fn is_shared(_: &Path) -> bool {

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result, anyhow};
 use serde_json::Value as Json;
 
 use super::files;
+use super::ledger_file::{Files, Places};
 use crate::engine::{CallId, Engine, Input, Output, TaskId};
 use crate::model::api::{Answer, ApiRequest};
 use crate::model::event::Told;
@@ -149,6 +150,8 @@ const IDLE_JUMPS_MAX: u32 = 100_000;
 /// A simulator, its clock, and the answers that are under way.
 pub struct InProcess {
     world: Rc<RefCell<dyn Simulator>>,
+    /// What answers for the places of records, in no time: the files of this machine, unless a test says otherwise.
+    pub places: Rc<RefCell<dyn Places>>,
     now_ms: u64,
     /// Answers under way, ordered by arrival time, then in the order sent.
     under_way: BTreeMap<(u64, u64), (CallId, Answer)>,
@@ -166,6 +169,7 @@ impl InProcess {
     pub fn new(world: Rc<RefCell<dyn Simulator>>, start_ms: u64) -> InProcess {
         InProcess {
             world,
+            places: Rc::new(RefCell::new(Files)),
             now_ms: start_ms,
             under_way: BTreeMap::new(),
             sent: 0,
@@ -238,6 +242,11 @@ impl InProcess {
                     if let Some(ended) = self.send(call, &request) {
                         return ended;
                     }
+                    continue;
+                }
+                Output::Place(call, place, asked) => {
+                    let reply = self.places.borrow_mut().answer(&place, asked);
+                    engine.handle_input(Input::Placed(call, reply), self.now_ms);
                     continue;
                 }
                 Output::WaitUntil(at_ms) => Some(at_ms),

@@ -33,7 +33,6 @@ pub mod via;
 pub use driver::{Driver, Transport};
 pub use http::{Http, HttpOptions};
 pub use in_process::{Ended, InProcess, KillPoint, Simulator, Stop, run_virtual};
-pub use ledger_file::PathLedger;
 pub use proxy::ProxySettings;
 pub use secrets::Scrub;
 pub use signals::{Signal, Signals};

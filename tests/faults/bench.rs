@@ -1,13 +1,13 @@
 //! The shared bench: a stack whose twin is watched. Every request is framed by two looks at the world, and whatever
 //! worked in the first look but not in the second is noted as a loss.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use lockstep::engine::apply::{Ended, Outcome, Wishes};
 use lockstep::engine::observe::Observation;
 use lockstep::engine::reconcile::{Decision, reconcile};
-use lockstep::engine::store::{LedgerFile, Store};
+use lockstep::engine::store::Store;
 use lockstep::model::api::{Answer, ApiRequest, Method};
 use lockstep::model::call::Failed;
 use lockstep::model::plan::Plan;
@@ -309,13 +309,8 @@ impl Bench {
         bench.stack.env = self.stack.env.clone();
         bench.stack.runs = self.stack.runs;
         bench.stack.allow_delete = self.stack.allow_delete;
-        bench.stack.store = match &self.stack.store {
-            Store::File(file) => {
-                let content = file.load().expect("in memory");
-                Store::File(Rc::new(Memory { content: RefCell::new(content), saves: Cell::new(0) }))
-            }
-            other => other.clone(),
-        };
+        bench.stack.store = self.stack.store.clone();
+        bench.stack.files.borrow_mut().contents = self.stack.files.borrow().contents.clone();
         bench
     }
 
@@ -572,29 +567,7 @@ pub fn works_by_twilio(tenant: &mut Tenant) {
     tenant.log_streams.push(stream);
 }
 
-/// A ledger file in memory.
-#[derive(Default)]
-pub struct Memory {
-    pub content: RefCell<Option<String>>,
-    pub saves: Cell<usize>,
-}
-
-impl LedgerFile for Memory {
-    fn load(&self) -> Result<Option<String>, String> {
-        Ok(self.content.borrow().clone())
-    }
-    fn save(&self, content: &str) -> Result<(), String> {
-        self.saves.set(self.saves.get() + 1);
-        *self.content.borrow_mut() = Some(content.to_owned());
-        Ok(())
-    }
-    fn remove(&self) -> Result<(), String> {
-        *self.content.borrow_mut() = None;
-        Ok(())
-    }
-}
-
-/// A seeded generator of small numbers, so that a test repeats.
+/// Small, seeded, repeatable numbers.
 pub struct Dice(pub u64);
 
 impl Dice {

@@ -1,21 +1,19 @@
 //! Tests of runs that end early, at every possible request: the next run finishes their work.
 
-use std::rc::Rc;
-
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
 use lockstep::model::api::Method;
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::{Rule, What, When, World};
 
-use super::bench::{self, Bench, Dice, LEDGER, Memory, all, changed_manifest, shown};
-use crate::support::{ACCOUNT, DOMAIN, core_manifest, function_manifest, options};
+use super::bench::{self, Bench, Dice, LEDGER, all, changed_manifest, shown};
+use crate::support::{ACCOUNT, DOMAIN, core_manifest, function_manifest, ledger_file, options};
 
 type Make = fn() -> Bench;
 
 fn with_file() -> Bench {
     let mut bench = Bench::crowded();
-    bench.stack.store = Store::File(Rc::new(Memory::default()));
+    bench.stack.store = Store::File(ledger_file());
     bench
 }
 

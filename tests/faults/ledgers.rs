@@ -1,8 +1,6 @@
 //! Tests of a record that is lost, damaged, doubled, foreign, hostile, or without room. The record is an untrusted
 //! cache.
 
-use std::rc::Rc;
-
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
 use lockstep::ledger;
@@ -11,8 +9,8 @@ use lockstep::model::plan::{Level, Plan};
 use lockstep::twin::world::Action;
 use lockstep::twin::{TriggerRef, World};
 
-use super::bench::{ACTION, Bench, FOREIGN_STREAM, LEDGER, Memory, all, shown};
-use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest, manifest_of};
+use super::bench::{ACTION, Bench, FOREIGN_STREAM, LEDGER, all, shown};
+use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest, ledger_file, manifest_of};
 
 fn live() -> Bench {
     let mut bench = Bench::crowded();
@@ -343,7 +341,7 @@ fn a_tenant_without_room_is_refused_before_the_first_write() {
 #[test]
 fn the_alternative_that_is_named_works() {
     let mut bench = with_actions(99);
-    bench.stack.store = Store::File(Rc::new(Memory::default()));
+    bench.stack.store = Store::File(ledger_file());
     bench.converge("99 Actions, the ledger in a file");
 }
 
@@ -360,15 +358,15 @@ fn a_full_tenant_that_holds_our_stack_goes_on() {
 #[test]
 fn a_wrong_ledger_file_stops_everything() {
     for content in ["", "{}", "[1]", "not json", "{\"schema\": 99}", "{\"schema\": -1}"] {
-        let memory = Rc::new(Memory::default());
-        *memory.content.borrow_mut() = Some(content.into());
         let mut bench = Bench::crowded();
-        bench.stack.store = Store::File(memory.clone());
+        bench.stack.store = Store::File(ledger_file());
+        let files = bench.stack.files.clone();
+        files.borrow_mut().contents.insert(ledger_file(), content.into());
         let plan = bench.plan();
         assert!(says(&plan, Level::Blocker, "ledger file cannot be used"), "{content:?}: {}", shown(&plan));
         let mark = bench.stack.mark();
         assert!(matches!(bench.ended(false), Ended::Failed(_)), "{content:?}");
-        assert!(bench.writes_since(mark).is_empty() && memory.saves.get() == 0, "{content:?}");
+        assert!(bench.writes_since(mark).is_empty() && files.borrow().saves == 0, "{content:?}");
     }
 }
 

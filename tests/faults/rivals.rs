@@ -9,6 +9,7 @@ use lockstep::engine::{Engine, Input, Output};
 use lockstep::model::api::Method;
 use lockstep::model::call::Failed;
 use lockstep::shell::in_process::{Simulator, Stop};
+use lockstep::shell::ledger_file::Places;
 use lockstep::twin::{Options, Rule, What, When};
 
 use super::bench::{ACTION, Bench, LEDGER, all, changed_manifest, leases, shown};
@@ -76,6 +77,10 @@ fn race(bench: &mut Bench, rivals: &mut [Rival; 2]) -> Vec<(usize, String)> {
                             rival.done = true;
                             break;
                         }
+                    }
+                    Output::Place(call, place, asked) => {
+                        let reply = bench.stack.files.borrow_mut().answer(&place, asked);
+                        rival.engine.handle_input(Input::Placed(call, reply), now_ms);
                     }
                     Output::WaitUntil(at_ms) => {
                         wake_ms = Some(wake_ms.map_or(at_ms, |at: u64| at.min(at_ms)));

@@ -1,7 +1,5 @@
 //! Tests of two stacks on one tenant: what each leaves behind, and what the other depends on.
 
-use std::rc::Rc;
-
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
 use lockstep::model::plan::{Cause, Finding, Plan};
@@ -9,9 +7,9 @@ use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::{Action, ActionVersion};
 use serde_json::{Map, Value as Json, json};
 
-use super::bench::{ACTION, Bench, Memory, shown};
+use super::bench::{ACTION, Bench, shown};
 use crate::fields::bed::edit_action;
-use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest, options};
+use crate::support::{ACCOUNT, DOMAIN, START_MS, core_manifest, ledger_file, options};
 
 /// The second stack: it takes over the first stack's Action by its name, and sends through its own service.
 fn second() -> String {
@@ -417,7 +415,7 @@ fn a_stack_with_its_record_in_a_file_goes_beside_another_one() {
     let mut bench = Bench::new(options(), core_manifest());
     bench.converge("the first");
     let before = runs(&sender(&bench));
-    bench.stack.store = Store::File(Rc::new(Memory::default()));
+    bench.stack.store = Store::File(ledger_file());
     bench.stack.text = second();
     bench.later();
     assert_eq!(bench.ended(false), Ended::Done, "the second");

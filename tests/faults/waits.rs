@@ -12,9 +12,9 @@ use lockstep::model::event::Event;
 use lockstep::shell::in_process::{Ended as Run, Handled, InProcess, Simulator, Stop};
 use lockstep::twin::{Options, Rule, Twin, What, When};
 
-use super::bench::{Bench, Memory, leases};
+use super::bench::{Bench, leases};
 use super::migration::asked;
-use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest, reconciled};
+use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest, ledger_file, reconciled};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -401,17 +401,14 @@ fn a_run_that_ends_while_it_looks_for_a_lost_create_says_until_when_not_to_run_a
 /// The answer to a create is lost and the list shows the new object: the run goes on with it.
 #[test]
 fn what_a_lost_create_made_is_taken_in_the_same_run() {
-    let in_a_file: fn() -> Store = || Store::File(Rc::new(Memory::default()));
     for (what, path, store) in [
-        ("the service", "/v2/Services", None),
-        ("the stream", "/api/v2/log-streams", None),
-        ("the record", "/api/v2/actions/actions", None),
-        ("the Action", "/api/v2/actions/actions", Some(in_a_file)),
+        ("the service", "/v2/Services", Store::Tenant),
+        ("the stream", "/api/v2/log-streams", Store::Tenant),
+        ("the record", "/api/v2/actions/actions", Store::Tenant),
+        ("the Action", "/api/v2/actions/actions", Store::File(ledger_file())),
     ] {
         let mut bench = Bench::crowded();
-        if let Some(store) = store {
-            bench.stack.store = store();
-        }
+        bench.stack.store = store;
         let lost = What::Lost { after_effect: true };
         bench.stack.twin.borrow_mut().faults.rules.push(Rule::once(When::first(Method::Post, path), lost));
         assert_eq!(bench.ended(false), Ended::Done, "{what}");

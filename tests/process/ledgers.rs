@@ -1,6 +1,9 @@
 //! Tests of `--ledger file:PATH` and `--ledger none`.
 
-use super::lab::{Folder, Site, Twin, lockstep as program};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::lab::{Asked, Folder, Proxy, Run, Site, Twin, lockstep as program};
 
 /// A record of the build before keyed fingerprints, with the world that it left and the manifest. In the world, the
 /// built-in code is replaced by its name.
@@ -156,4 +159,102 @@ fn no_ledger_is_said_in_words() {
     let _gone = site.run("destroy", &["--yes", "--ledger", "none"]);
     assert_eq!(site.verify_services().len(), 1, "without a record nothing is known to be ours");
     assert_eq!(site.actions().len(), 1);
+}
+
+/// A stack with its record in a file, behind a proxy that writes to the file once, when a request is the one.
+struct Beside {
+    folder: Folder,
+    twin: Twin,
+    site: Site,
+    args: [String; 2],
+    changed: String,
+    armed: Arc<AtomicBool>,
+    _proxy: Proxy,
+}
+
+/// `is_it` gets the request and whether the lease has been asked for; `write` gets the file.
+fn beside(
+    is_it: impl Fn(&Asked, bool) -> bool + Send + Sync + 'static,
+    write: fn(&std::path::Path),
+) -> Beside {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let (armed, leased) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
+    let (arm, path) = (armed.clone(), folder.path("ledger"));
+    let proxy = Proxy::start(&twin, move |asked, forward| {
+        if arm.load(Ordering::SeqCst) {
+            let leases = asked.is("POST", "serverless.", "/v1/Services");
+            let leased = leased.fetch_or(leases, Ordering::SeqCst) || leases;
+            if is_it(asked, leased) && arm.swap(false, Ordering::SeqCst) {
+                write(&path);
+            }
+        }
+        forward()
+    });
+    let site = Site::new(&twin, 1).through(&proxy);
+    let args = ["--ledger".to_owned(), format!("file:{}", folder.text_path("ledger"))];
+    let text = std::fs::read_to_string(super::lab::QUICKSTART).expect("the quickstart");
+    let changed = folder.write("changed.yaml", &text.replace("code_length: 6", "code_length: 7"));
+    Beside { folder, twin, site, args, changed, armed, _proxy: proxy }
+}
+
+impl Beside {
+    fn run(&self, command: &str, args: &[&str]) -> Run {
+        let ledger = self.args.each_ref().map(String::as_str);
+        self.site.lockstep(command, &self.changed, args).args(&ledger).run()
+    }
+}
+
+fn add_a_line(path: &std::path::Path) {
+    let text = std::fs::read_to_string(path).expect("a record");
+    std::fs::write(path, text + "\n").expect("written");
+}
+
+#[test]
+fn a_ledger_file_that_moves_before_the_intent_is_planned_over_anew() {
+    let lab = beside(|asked, _| asked.is("POST", "serverless.", "/v1/Services"), add_a_line);
+    lab.site.run("apply", &["--yes", &lab.args[0], &lab.args[1]]).expect(0);
+    lab.armed.store(true, Ordering::SeqCst);
+    let run = lab.run("apply", &["--yes"]).expect(0);
+    assert!(run.err.contains("another run changed the record in the meantime"), "{}", run.err);
+    lab.run("plan", &["--exit-code"]).expect(0);
+}
+
+#[test]
+fn a_saved_plan_is_stale_where_the_ledger_file_moves_before_the_intent() {
+    // What hangs on the record is read after it: so the file moves between the last read of it and the write.
+    let service = |asked: &Asked, leased| leased && asked.path.starts_with("/v2/Services/VA");
+    let lab = beside(service, add_a_line);
+    lab.site.run("apply", &["--yes", &lab.args[0], &lab.args[1]]).expect(0);
+    let plan = lab.folder.text_path("plan");
+    lab.run("plan", &["--out", &plan]).expect(0);
+    lab.armed.store(true, Ordering::SeqCst);
+    let (mark, before) = (lab.twin.mark(), lab.folder.read("ledger"));
+    let run = lab.run("apply", &["--yes", "--plan", &plan]).expect(73);
+    let last = run.err.lines().last().unwrap_or_default();
+    let expected = "error: the saved plan is stale, nothing was changed; plan again. Moved since it was saved: the record";
+    assert!(last.starts_with(expected), "{}", run.err);
+    assert_eq!(lab.folder.read("ledger"), before + "\n");
+    let writes = lab.twin.writes_since(mark);
+    assert!(writes.iter().all(|line| line.contains("serverless")), "the lease alone: {writes:?}");
+}
+
+#[test]
+fn a_ledger_file_that_moves_before_the_result_stays_and_nothing_is_lost() {
+    let lab = beside(
+        |asked, leased| leased && asked.is("POST", "verify.", "/v2/Services"),
+        |path| std::fs::write(path, "an older copy").expect("written"),
+    );
+    lab.armed.store(true, Ordering::SeqCst);
+    let run = lab.run("apply", &["--yes"]).expect(1);
+    let told = format!(
+        "error: the steps ran, but somebody else changed ledger file {}",
+        lab.folder.text_path("ledger")
+    );
+    assert!(run.err.contains(&told), "{}", run.err);
+    assert_eq!(lab.folder.read("ledger"), "an older copy");
+    let (_, beside) = run.err.split_once("the record of this run is ").expect("told");
+    let (beside, _) = beside.split_once(": put it in its place").expect("and what to do with it");
+    std::fs::rename(beside, lab.folder.path("ledger")).expect("as it says");
+    lab.run("plan", &["--exit-code"]).expect(0);
+    assert_eq!(lab.site.verify_services().len(), 1);
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep::model::api::{Answer, ApiRequest, Method};
+use lockstep::model::place::{Content, PlaceCall, PlaceReply};
 use lockstep::shell::in_process::Handled;
 use lockstep::twin::world::{ApiKey, KeyKind};
 use lockstep::twin::{BudgetTold, Fate, Rule, Twin, What, When, World};
@@ -44,6 +45,8 @@ pub type Cell = (&'static str, String);
 
 pub struct Ground {
     pub twin: Twin,
+    /// The ledger file, where the stack keeps its record in one.
+    pub file: Content,
     pub now_ms: u64,
     /// Number of processes so far.
     pub runs: usize,
@@ -81,6 +84,7 @@ impl Ground {
     pub fn new(twin: Twin, operator: Operator, trace: bool) -> Ground {
         Ground {
             twin,
+            file: Content::default(),
             now_ms: START_MS,
             runs: 0,
             schedule: Schedule::calm(),
@@ -103,6 +107,15 @@ impl Ground {
             left_legacy_ms: None,
             trace: trace.then(Vec::new),
         }
+    }
+
+    /// What the ledger file answers.
+    pub fn place(&mut self, call: PlaceCall) -> PlaceReply {
+        let reply = call.on(self.file.clone());
+        if let PlaceReply::Stands(now) = &reply {
+            self.file = now.clone();
+        }
+        reply
     }
 
     pub fn requests(&self) -> usize {

@@ -277,7 +277,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "the ledger is not looked up",
-        "src/engine/store.rs",
+        "src/engine/store/tenant.rs",
         "all.find(|action| text(action, \"name\") == name)",
         "all.find(|_| false)",
         &["test faults::waits::what_a_lost_create_made_is_taken_in_the_same_run"],
@@ -405,8 +405,15 @@ pub const MUTANTS: &[Mutant] = &[
         &["test fields::destroy::types_by_which_codes_may_not_come_are_not_put_back"],
     ),
     mutant(
+        "a file is written over, whatever stands there",
+        "src/model/place.rs",
+        "if now.tag == expect {",
+        "if now.tag == expect || true {",
+        &["test faults::files::a_file_that_moved_before_the_result_stays_and_the_result_is_beside_it"],
+    ),
+    mutant(
         "owner by record alone",
-        "src/engine/store.rs",
+        "src/engine/store/mod.rs",
         "if proof != Proof::Sealed && !on_trust {",
         "if proof != Proof::Sealed && !on_trust && false {",
         &[

@@ -369,6 +369,10 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                             break;
                         }
                     }
+                    Output::Place(call, _, asked) => {
+                        let reply = ground.place(asked);
+                        proc.engine.handle_input(Input::Placed(call, reply), proc.local_ms(ground.now_ms));
+                    }
                     Output::WaitUntil(at_ms) => {
                         let at_ms = at_ms.saturating_add_signed(-proc.trouble.ahead_ms);
                         proc.naps += usize::from(at_ms < ground.now_ms + NAP_MS);

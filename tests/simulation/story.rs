@@ -1,12 +1,11 @@
 //! One story of one seed: a world, manifests, commands and faults; then calm, and the check that everything is in
 //! order.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 use lockstep::engine::apply::Ended;
-use lockstep::engine::store::{LedgerFile, Store};
+use lockstep::engine::store::Store;
+use lockstep::model::place::Place;
 use lockstep::twin::{Flag, Rate, Twin, World};
 
 use super::dice::Dice;
@@ -36,25 +35,7 @@ pub struct Report {
     pub trace: Vec<String>,
 }
 
-/// A ledger file in memory.
-#[derive(Default)]
-struct Memory(RefCell<Option<String>>);
-
-impl LedgerFile for Memory {
-    fn load(&self) -> Result<Option<String>, String> {
-        Ok(self.0.borrow().clone())
-    }
-    fn save(&self, content: &str) -> Result<(), String> {
-        *self.0.borrow_mut() = Some(content.to_owned());
-        Ok(())
-    }
-    fn remove(&self) -> Result<(), String> {
-        *self.0.borrow_mut() = None;
-        Ok(())
-    }
-}
-
-/// One stack and the state of its story.
+/// One stack and how it is gone about.
 pub struct Story {
     pub ground: Ground,
     pub dice: Dice,
@@ -98,7 +79,7 @@ pub fn tell(seed: u64, trace: bool) -> Report {
         Flag::Off | Flag::Absent => dice.chance(70),
     };
     let draft = Draft::draw(&mut dice, STACK, legacy);
-    let store = if dice.chance(8) { Store::File(Rc::new(Memory::default())) } else { Store::Tenant };
+    let store = if dice.chance(8) { Store::File(Place("ledger.json".into())) } else { Store::Tenant };
     let first = ground.twin.world.clone();
     let mut story = Story {
         ground,
@@ -262,8 +243,8 @@ impl Story {
             trouble,
         };
         let mut procs = vec![Proc::new(&mut self.ground, &start)];
-        // A second process needs the record in a place that both can find.
-        if self.dice.chance(20) && matches!(self.store, Store::Tenant) {
+        // Both find the record, and write it: in the tenant, or in one file.
+        if self.dice.chance(20) {
             let second =
                 if self.dice.chance(50) { self.draft.clone() } else { self.draft.edited(&mut self.dice) };
             self.claim(&second, &env);
@@ -327,7 +308,8 @@ impl Story {
     fn whisper(&mut self, proc: &Proc) {
         let mut secrets: Vec<String> = SECRETS.iter().map(|name| self.env[*name].clone()).collect();
         secrets.extend(laws::secrets_of(&self.ground.twin.world));
-        let ledgers: Vec<String> = end::ledgers(&self.ground.twin.world);
+        let mut ledgers: Vec<String> = end::ledgers(&self.ground.twin.world);
+        ledgers.extend(self.ground.file.text.clone());
         for secret in &secrets {
             for form in forms(secret) {
                 let told = proc.texts.iter().chain(&ledgers).find(|text| text.contains(&form));

@@ -13,6 +13,7 @@ use lockstep::engine::{Connection, Engine, Grant, TwilioAuth};
 use lockstep::manifest::{FileError, Sources};
 use lockstep::model::call::Failed;
 use lockstep::model::manifest::Manifest;
+use lockstep::model::place::{Place, PlaceCall, PlaceReply};
 use lockstep::model::plan::Purpose;
 use lockstep::model::random::Entropy;
 use lockstep::model::scrub::Scrubber;
@@ -21,6 +22,7 @@ use lockstep::plan::desired;
 pub use lockstep::plan::desired::tables;
 use lockstep::port::Port;
 use lockstep::shell::in_process::{Ended, InProcess, Simulator, Stop, run_virtual};
+use lockstep::shell::ledger_file::Places;
 use lockstep::twin::{LogEntry, Options, Rate, Twin};
 
 pub const DOMAIN: &str = "acme-dev.eu.auth0.com";
@@ -113,7 +115,46 @@ pub fn listen(between: Option<Between>) {
     BETWEEN.with(|slot| *slot.borrow_mut() = between);
 }
 
-/// The transport to a simulator, with the clock at `now_ms`.
+/// Places of records in memory.
+#[derive(Default)]
+pub struct Memory {
+    pub contents: BTreeMap<Place, String>,
+    pub saves: usize,
+    /// Somebody else, called before every write of ours with its number.
+    pub meddle: Option<Meddle>,
+    /// The write of that number takes effect and is answered as failed.
+    pub fails: usize,
+}
+
+type Meddle = Box<dyn FnMut(&mut BTreeMap<Place, String>, usize)>;
+
+impl Places for Memory {
+    fn answer(&mut self, place: &Place, call: PlaceCall) -> PlaceReply {
+        let reads = call == PlaceCall::Load;
+        if !reads {
+            self.saves += 1;
+            if let Some(meddle) = &mut self.meddle {
+                meddle(&mut self.contents, self.saves);
+            }
+        }
+        let reply = call.on(self.contents.get(place).cloned().into());
+        if let PlaceReply::Stands(now) = &reply {
+            self.contents.remove(place);
+            self.contents.extend(now.text.clone().map(|text| (place.clone(), text)));
+        }
+        if !reads && self.saves == self.fails {
+            return PlaceReply::Failed("the disk hummed".into());
+        }
+        reply
+    }
+}
+
+/// The record of a test that keeps it in a file.
+pub fn ledger_file() -> Place {
+    Place("ledger.json".into())
+}
+
+/// The way to a simulator whose clock shows `now_ms`.
 pub fn way_to(simulator: Rc<RefCell<dyn Simulator>>, now_ms: u64) -> InProcess {
     let between = BETWEEN.with(|slot| slot.borrow().clone());
     InProcess::new(between.map_or(simulator.clone(), |between| between(simulator)), now_ms)
@@ -128,6 +169,8 @@ pub async fn reconciled(session: Session, port: Port) -> Result<Report, Failed> 
 pub struct Stack {
     pub twin: Rc<RefCell<Twin>>,
     pub in_process: InProcess,
+    /// Where [`Store::File`] leads.
+    pub files: Rc<RefCell<Memory>>,
     pub env: BTreeMap<String, String>,
     pub text: String,
     pub store: Store,
@@ -145,6 +188,7 @@ impl Stack {
         Stack {
             in_process: way_to(twin.clone(), START_MS),
             twin,
+            files: Rc::default(),
             env: env(),
             text: text.into(),
             store: Store::Tenant,
@@ -208,6 +252,7 @@ impl Stack {
         F: Future<Output = T> + 'static,
     {
         self.in_process.restart(stop);
+        self.in_process.places = self.files.clone();
         let mut engine = Engine::new(self.in_process.now_ms(), u64::from(self.runs));
         let tenant = engine.connect(self.connection());
         let slot = Rc::new(RefCell::new(None));

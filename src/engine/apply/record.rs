@@ -24,7 +24,35 @@ const RECORD_MS: u64 = 500;
 
 impl Work<'_> {
     /// Records what is there now.
-    pub(super) async fn write_result(&mut self, outcome: &Outcome, lease: &Lease) -> Result<(), Failed> {
+    ///
+    /// # Errors
+    /// Why it is not on record, and the next move.
+    pub(super) async fn record(&mut self, outcome: &Outcome, lease: &Lease) -> Result<(), String> {
+        let Err(failed) = self.write_result(outcome, lease).await else { return Ok(()) };
+        if !matches!(failed, Failed::Moved(_)) {
+            return Err(format!(
+                "the steps ran, but the ledger could not be written: {failed}; apply again to record them"
+            ));
+        }
+        let ran = format!("the steps ran, but {failed}, so nothing is written there");
+        if self.session.destroy && self.ledger.resources.is_empty() {
+            return Err(format!("{ran}: look at it, then delete it or destroy again"));
+        }
+        match self.session.store.put_beside(&self.ledger, &self.nonce(), self.port).await {
+            Ok(Some(beside)) => Err(format!(
+                "{ran}; the record of this run is {}: put it in its place, unless the other is of a later run, then \
+                 run again",
+                beside.0
+            )),
+            Ok(None) => Err(ran),
+            Err(failed) => Err(format!(
+                "{ran}, and not beside it either: {failed}; what this run made is on no record, so look for it before \
+                 the next run"
+            )),
+        }
+    }
+
+    async fn write_result(&mut self, outcome: &Outcome, lease: &Lease) -> Result<(), Failed> {
         if !self.session.store.keeps() {
             return Ok(());
         }
@@ -89,14 +117,14 @@ impl Work<'_> {
         let surplus = self.ledger.history.len().saturating_sub(HISTORY_MAX);
         self.ledger.history.drain(..surplus);
         if complete && self.session.destroy && self.ledger.resources.is_empty() {
-            self.session.store.remove(self.action_id.take(), self.port).await?;
+            self.session.store.remove(std::mem::take(&mut self.stands), self.port).await?;
             self.port.tell(Event::Record { serial: None });
             self.observation.found = Found::default();
             return Ok(());
         }
         self.save_result(nonce.as_deref(), lease).await?;
         self.observation.found.ledger = Some(self.ledger.clone());
-        self.observation.found.action_id = self.action_id.clone();
+        self.observation.found.stands = self.stands.clone();
         Ok(())
     }
 
@@ -232,7 +260,7 @@ impl Work<'_> {
         };
         for wait_ms in waits {
             let Err(failed) = &result else { break };
-            if self.port.interrupted() || *failed == Failed::OtherRun {
+            if self.port.interrupted() || matches!(failed, Failed::OtherRun | Failed::Moved(_)) {
                 break;
             }
             if self.lost_one {
