@@ -15,10 +15,12 @@ mod further_streams;
 pub mod handed_on;
 pub mod legacy;
 pub mod log_stream;
+mod log_stream_fields;
 mod npm;
 mod passwordless;
 pub mod phone_provider;
 pub mod phone_template;
+pub mod places;
 pub mod settings;
 mod stream_endpoint;
 mod stream_restore;
@@ -249,6 +251,15 @@ pub trait Kind: Sync {
 
     /// Its manifest sections.
     fn sections(&self) -> &'static [&'static Section];
+
+    /// Path of the calls that its resources are of, with what varies in braces; empty where it has none.
+    fn api_path(&self) -> &'static str;
+
+    /// Which key of the manifest says a field of one of its resources, as the tables have it (`mfa_factor.otp` and
+    /// `enabled`: `mfa.factors.otp`). `None`: the value follows from the stack itself.
+    fn place(&self, _manifest: &Manifest, address: &str, field: &str) -> Option<String> {
+        places::by_tables(self.name(), address, field)
+    }
 
     /// The resources that the manifest declares.
     fn declare(&self, manifest: &Manifest) -> Vec<Resource>;

@@ -15,6 +15,7 @@ mod guard;
 mod hiding;
 mod leaf;
 mod links;
+mod position;
 mod resolve;
 mod snippet;
 mod source;
@@ -32,6 +33,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use position::{Position, position_of};
 pub use resolve::{CODE_MAX, resolve};
 pub use snippet::render;
 pub use source::Source;

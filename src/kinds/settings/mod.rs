@@ -360,6 +360,10 @@ impl Kind for Setting {
         self.sections
     }
 
+    fn api_path(&self) -> &'static str {
+        self.read
+    }
+
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
         (self.declare)(manifest)
     }
