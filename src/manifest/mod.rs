@@ -10,12 +10,14 @@
 
 mod check;
 pub mod connection;
+mod examples;
 mod expr;
 mod guard;
 mod hiding;
 mod leaf;
 mod links;
 mod position;
+pub mod reference;
 mod resolve;
 mod snippet;
 mod source;

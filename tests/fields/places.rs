@@ -1,17 +1,21 @@
 //! Where each field of a resource stands in the manifest: the kinds' tables, held against the rows of the field tests
-//! and against the text of every manifest that ships.
+//! and against the text of every manifest that ships. And the page that is written out of the same tables.
 
 use std::collections::BTreeSet;
 
 use lockstep::kinds::places::{self, Saying, place};
 use lockstep::kinds::sections;
-use lockstep::manifest::{self, Missing, position_of};
+use lockstep::manifest::{self, Missing, position_of, reference};
 use lockstep::plan::desired;
+use serde_json::{Value as Json, json};
 
-use super::bed::{FULL, edit, folder, valid};
+use super::bed::{FULL, checked, edit, folder, valid};
 use super::legacy::{LEGACY, legacy_rows};
 use super::rows::rows;
 use crate::support::tables;
+
+/// The reference page, as it is committed.
+const PAGE: &str = "docs/manifest.md";
 
 /// Fields that no key says, by kind, each with its reason.
 const UNSAID: &[(&str, &str, &str)] = &[
@@ -157,8 +161,54 @@ fn a_position_is_that_of_the_value_or_of_what_it_would_stand_in() {
 /// A name with dots is one name.
 #[test]
 fn a_name_with_dots_is_found() {
-    let limit = serde_json::json!({ "key": "none", "description": "x" });
-    let manifest = valid(FULL, &[edit("verify_service.rate_limits", serde_json::json!({ "a.b": limit }))]);
+    let limit = json!({ "key": "none", "description": "x" });
+    let manifest = valid(FULL, &[edit("verify_service.rate_limits", json!({ "a.b": limit }))]);
     let found = place(&manifest, "verify_rate_limit.a.b", "description");
     assert_eq!(found.as_deref(), Some("verify_service.rate_limits.a.b.description"));
+}
+
+/// Puts what one mapping has over another.
+fn merge(into: &mut Json, from: Json) {
+    match (into.as_object_mut(), from) {
+        (Some(map), Json::Object(from)) => {
+            from.into_iter().for_each(|(key, value)| merge(map.entry(key).or_insert(Json::Null), value));
+        }
+        (_, from) => *into = from,
+    }
+}
+
+/// Each stands beside the least manifest, says nothing that is refused or warned of, and has the section that it is for.
+#[test]
+fn the_examples_of_the_reference_are_manifests() {
+    for section in tables().sections {
+        let path = section.path;
+        let hint = "add one to src/manifest/examples.rs";
+        let text = reference::example(path).unwrap_or_else(|| panic!("`{path}` has no example: {hint}"));
+        assert!(text.lines().count() <= 12, "the example of `{path}` is long");
+        let example: Json = serde_yaml::from_str(text).unwrap_or_else(|error| panic!("`{path}`: {error}"));
+        let mut whole: Json =
+            serde_yaml::from_str(include_str!("../../manifests/minimal.yaml")).expect("YAML");
+        let has = path.split('.').filter(|name| !name.is_empty()).try_fold(&example, |at, key| at.get(key));
+        assert!(has.is_some(), "the example of `{path}` has another section");
+        merge(&mut whole, example.clone());
+        let (_, problems) =
+            checked(&whole.to_string(), &[]).unwrap_or_else(|refused| panic!("`{path}`: {refused}"));
+        assert_eq!(problems, [], "the example of `{path}`");
+    }
+}
+
+#[test]
+fn the_reference_page_is_as_the_tables_are() {
+    let page = reference::page(&tables());
+    if std::env::var_os("LOCKSTEP_WRITE_DOCS").is_some() {
+        std::fs::write(PAGE, &page).expect("the page is written");
+    }
+    let committed = std::fs::read_to_string(PAGE).unwrap_or_default();
+    let mut lines = page.lines().zip(committed.lines().chain(std::iter::repeat(""))).zip(1..);
+    let differs = lines.find(|((new, old), _)| new != old);
+    let help = "LOCKSTEP_WRITE_DOCS=1 cargo test --test all -- places writes the page anew";
+    if let Some(((new, old), number)) = differs {
+        panic!("{PAGE}, line {number} is\n  {old}\nand should be\n  {new}\n{help}");
+    }
+    assert_eq!(page, committed, "{help}");
 }
