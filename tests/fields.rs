@@ -14,6 +14,7 @@ pub mod function;
 mod hostile;
 pub mod legacy;
 mod passwordless;
+mod places;
 pub mod post_login;
 pub mod properties;
 mod replies;

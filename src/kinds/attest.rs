@@ -155,6 +155,10 @@ impl Kind for Attest {
         SECTIONS
     }
 
+    fn api_path(&self) -> &'static str {
+        ""
+    }
+
     fn declare(&self, _manifest: &Manifest) -> Vec<Resource> {
         Vec::new()
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Resource, log_stream, stream_endpoint};
 use crate::diag::{Problem, codes};
-use crate::model::field::{FIELD, Field, Section, Type, flat};
+use crate::model::field::{FIELD, Field, Section, Type, flat, says};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Value};
 
@@ -131,6 +131,7 @@ pub(super) static SECTION: Section = Section {
     fields: &[Field {
         key: "http",
         ty: Type::Named { max: 50, fields: STREAM },
+        says: &[says("log_stream.*", "")],
         doc: "HTTP log streams, by name",
         ..FIELD
     }],

@@ -15,10 +15,12 @@ mod further_streams;
 pub mod handed_on;
 pub mod legacy;
 pub mod log_stream;
+mod log_stream_fields;
 mod npm;
 mod passwordless;
 pub mod phone_provider;
 pub mod phone_template;
+pub mod places;
 mod seen;
 pub mod settings;
 mod stream_endpoint;
@@ -216,6 +218,15 @@ pub trait Kind: Sync {
     /// Its manifest sections.
     fn sections(&self) -> &'static [&'static Section];
 
+    /// Path of the calls that its resources are of, with what varies in braces; empty where it has none.
+    fn api_path(&self) -> &'static str;
+
+    /// Which key of the manifest says a field of one of its resources, as the tables have it (`mfa_factor.otp` and
+    /// `enabled`: `mfa.factors.otp`). `None`: the value follows from the stack itself.
+    fn place(&self, _manifest: &Manifest, address: &str, field: &str) -> Option<String> {
+        places::by_tables(self.name(), address, field)
+    }
+
     /// The resources that the manifest declares.
     fn declare(&self, manifest: &Manifest) -> Vec<Resource>;
 
@@ -354,23 +365,35 @@ const MADE: &[(&str, &str)] = &[
     ("phone", "phone_provider"),
 ];
 
+/// Whether a resource is made from that section or only after it, so that no value of the section can hold its outputs.
+fn is_late(section: &str, resource: &str) -> bool {
+    let at = MADE.iter().position(|(path, _)| *path == section);
+    let made = MADE.iter().position(|(_, name)| *name == resource);
+    at.zip(made).is_some_and(|(at, made)| made >= at)
+}
+
+/// The outputs that a value of a section may hold, as references name them.
+pub fn outputs_for(section: &str) -> Vec<String> {
+    let early = OUTPUTS.iter().filter(|(resource, _)| !is_late(section, resource));
+    let names = |(resource, outputs): &(&str, &[&str])| -> Vec<String> {
+        outputs.iter().map(|output| format!("{resource}.{output}")).collect()
+    };
+    early.flat_map(names).collect()
+}
+
 /// What the kinds have to say of a manifest, each and together.
 pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     KINDS.iter().for_each(|kind| kind.check(manifest, out));
     for (section, attrs) in &manifest.sections {
-        let Some(at) = MADE.iter().position(|(made, _)| made == section) else { continue };
         for (key, value) in attrs {
             let Value::Output(template) = value else { continue };
             let outputs = template.parts.iter().filter_map(|part| match part {
                 Part::Output(output) => Some(output),
                 Part::Text(_) => None,
             });
-            let late = |resource: &str| {
-                MADE.iter().position(|(_, made)| *made == resource).is_some_and(|made| made >= at)
-            };
-            out.extend(outputs.filter(|output| late(&output.resource)).map(|output| {
+            out.extend(outputs.filter(|output| is_late(section, &output.resource)).map(|output| {
                 let name = format!("{}.{}", output.resource, output.output);
-                let reason = match MADE[at].1 == output.resource {
+                let reason = match MADE.contains(&(section, &output.resource)) {
                     true => format!("{name} exists only once this was sent"),
                     false => format!("{name} comes from what is made later"),
                 };

@@ -11,7 +11,7 @@ use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::facts::{Delivery, Fact, Facts, Provider};
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Section, Type, says};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
@@ -46,6 +46,7 @@ static SECTION: Section = Section {
             key: "delivery",
             ty: Type::OneOf(&["unified", "legacy"]),
             default: Some("unified"),
+            says: &[says("unified_phone", "enabled"), says("phone_selected_provider", "provider")],
             doc: "unified: the tenant's phone provider; legacy: the provider of Guardian, for tenants from before March 2025",
             ..FIELD
         },
@@ -54,6 +55,7 @@ static SECTION: Section = Section {
             ty: Type::Set(&["sms", "voice"]),
             default: Some("[sms]"),
             wire: "configuration.delivery_methods",
+            says: &[says("", "delivery_methods"), says("phone_message_types", "message_types")],
             doc: "how a code may travel; voice needs the New Universal Login",
             ..FIELD
         },
@@ -61,6 +63,7 @@ static SECTION: Section = Section {
             key: "protection",
             ty: Type::OneOf(&["default", "exponential"]),
             wire: "type",
+            says: &[says("phone_provider_protection", "type")],
             doc: "exponential: sends to one number wait longer each time",
             ..FIELD
         },
@@ -92,6 +95,10 @@ impl Kind for PhoneProvider {
 
     fn sections(&self) -> &'static [&'static Section] {
         SECTIONS
+    }
+
+    fn api_path(&self) -> &'static str {
+        PATH
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {

@@ -15,7 +15,7 @@ use super::{
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::facts::Facts;
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Says, Section, Type, says};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
@@ -68,7 +68,8 @@ static TEMPLATE: &[Field] = &[
 ];
 
 const fn template(key: &'static str, doc: &'static str) -> Field {
-    Field { key, ty: Type::Object(TEMPLATE), doc, ..FIELD }
+    const SAYS: &[Says] = &[says("phone_template.*", "")];
+    Field { key, ty: Type::Object(TEMPLATE), says: SAYS, doc, ..FIELD }
 }
 
 static SECTION: Section = Section {
@@ -186,6 +187,10 @@ impl Kind for PhoneTemplate {
 
     fn sections(&self) -> &'static [&'static Section] {
         SECTIONS
+    }
+
+    fn api_path(&self) -> &'static str {
+        PATH
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {

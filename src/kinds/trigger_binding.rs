@@ -20,7 +20,7 @@ use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
 use crate::model::event::Event;
 use crate::model::facts::{Binding, Demands, Fact, Factor, Facts};
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Section, Type, says};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
@@ -168,6 +168,7 @@ const POSITION: Field = Field {
     key: "position",
     ty: Type::Text { min: 4, max: 300, check: Some(position) },
     default: Some("last"),
+    says: &[says("", "in_place")],
     doc: "first, last (where a new entry goes; a bound one stays), `before NAME` or `after NAME` (Action or display name)",
     ..FIELD
 };
@@ -324,6 +325,10 @@ impl Kind for TriggerBinding {
 
     fn sections(&self) -> &'static [&'static Section] {
         self.sections
+    }
+
+    fn api_path(&self) -> &'static str {
+        "/api/v2/actions/triggers/{trigger}/bindings"
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {

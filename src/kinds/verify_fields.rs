@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{Seen, text, verify_rate_limit};
-use crate::model::field::{Check, FIELD, Field, Section, Type, flat};
+use crate::model::field::{Check, FIELD, Field, Section, Type, flat, says};
 use crate::model::value::{Attrs, Value};
 
 const fn text_field(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
@@ -175,12 +175,14 @@ pub static SECTION: Section = Section {
         Field {
             key: "rate_limits",
             ty: Type::Named { max: 20, fields: verify_rate_limit::FIELDS },
+            says: &[says("verify_rate_limit.*", "")],
             doc: "limits of sends by number, user or address, by unique name",
             ..FIELD
         },
         Field {
             key: "messaging_configurations",
             ty: Type::Map { max: 250 },
+            says: &[says("verify_messaging_configuration.*", "messaging_service_sid")],
             doc: "messaging service (`MG…`) by country, or `all`",
             ..FIELD
         },

@@ -54,6 +54,10 @@ impl Kind for VerifyMessagingConfiguration {
         &[]
     }
 
+    fn api_path(&self) -> &'static str {
+        "/v2/Services/{sid}/MessagingConfigurations"
+    }
+
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
         let resource = |(key, value): (&String, &Value)| {
             let address = format!("{NAME}.{}", key.strip_prefix(PREFIX)?);

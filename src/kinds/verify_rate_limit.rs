@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, added, code_limits, named, step, text,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, added, code_limits, named, places, step, text,
     verify_below, verify_service,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
 use crate::model::facts::{ActionState, Fact, Facts};
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Section, Type, says};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
@@ -65,6 +65,7 @@ pub static FIELDS: &[Field] = &[
         key: "key",
         ty: Type::OneOf(&["recipient", "user", "ip", "none"]),
         required: true,
+        says: &[says("action", "code"), says("legacy_action", "code")],
         doc: "what the Action counts: the number, the user, the address; none when another sender passes it",
         ..FIELD
     },
@@ -77,6 +78,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         key: "buckets",
         ty: Type::Named { max: 20, fields: BUCKET_FIELDS },
+        says: &[says("", "buckets.*")],
         doc: "by interval (60s, 10m, 1h, 1d); the list is closed once it has an entry",
         ..FIELD
     },
@@ -145,6 +147,24 @@ impl Kind for VerifyRateLimit {
 
     fn sections(&self) -> &'static [&'static Section] {
         &[]
+    }
+
+    fn api_path(&self) -> &'static str {
+        "/v2/Services/{sid}/RateLimits"
+    }
+
+    /// A bucket is known by its seconds, and written as an interval.
+    fn place(&self, manifest: &Manifest, address: &str, field: &str) -> Option<String> {
+        let Some(wanted) = interval_of(field) else { return places::by_tables(NAME, address, field) };
+        let of_bucket = |key: &&String| match part(key) {
+            Some((name, Part::Max(interval))) => {
+                address.strip_prefix("verify_rate_limit.") == Some(name)
+                    && seconds(interval).is_some_and(|s| s.to_string() == wanted)
+            }
+            _ => false,
+        };
+        let key = manifest.section(SECTION)?.keys().find(of_bucket)?;
+        Some(format!("{SECTION}.{key}"))
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {

@@ -53,6 +53,10 @@ impl Kind for VerifyService {
         SECTIONS
     }
 
+    fn api_path(&self) -> &'static str {
+        "/v2/Services"
+    }
+
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
         let Some(attrs) = manifest.section(NAME) else { return Vec::new() };
         let desired: Attrs = attrs

@@ -10,11 +10,14 @@
 
 mod check;
 pub mod connection;
+mod examples;
 mod expr;
 mod guard;
 mod hiding;
 mod leaf;
 mod links;
+mod position;
+pub mod reference;
 mod resolve;
 mod snippet;
 mod source;
@@ -32,6 +35,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use position::{Position, position_of};
 pub use resolve::{CODE_MAX, resolve};
 pub use snippet::render;
 pub use source::Source;

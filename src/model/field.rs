@@ -30,7 +30,23 @@ pub struct Field {
     /// The request property that carries the value (`CodeLength`, `sink.httpEndpoint`); empty for a field that is not
     /// sent.
     pub wire: &'static str,
+    /// What it says, where that is not the field of its own name of the section's resource.
+    pub says: &'static [Says],
     pub doc: &'static str,
+}
+
+/// A field of a resource that a key says. What stands inside the key says the same, or fields of that resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Says {
+    /// Address of the resource; `*` is the name of an entry of the key, or else the key. Empty: as what the key is in.
+    pub address: &'static str,
+    /// Name of its field. Empty: each key inside says the field of its own name.
+    pub field: &'static str,
+}
+
+/// A field that a key says.
+pub const fn says(address: &'static str, field: &'static str) -> Says {
+    Says { address, field }
 }
 
 /// A plain optional field; the tables spell out only what differs (`Field { secret: true, ..FIELD }`).
@@ -42,6 +58,7 @@ pub const FIELD: Field = Field {
     secret: false,
     lines: false,
     wire: "",
+    says: &[],
     doc: "",
 };
 

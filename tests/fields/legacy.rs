@@ -71,7 +71,8 @@ pub fn legacy_rows() -> Vec<Row> {
         row("", "provider", "phone_selected_provider", hook, |twin, _| {
             tenant(twin).legacy_phone.selected_provider = "twilio".into();
         })
-        .fixed(),
+        .fixed()
+        .said_by("phone.delivery"),
         text("enrollment_message", "{{code}} enrols you at Acme", |twin| {
             &mut tenant(twin).legacy_phone.enrollment_message
         }),

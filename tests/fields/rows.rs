@@ -107,7 +107,13 @@ impl Row {
         row
     }
 
-    /// Sets the name of the field in a plan, for a field that the kind makes up.
+    /// The key that says the value, which another value of that key does not move by itself.
+    pub fn said_by(mut self, place: &str) -> Row {
+        self.place = place.into();
+        self
+    }
+
+    /// A field that the kind makes up, with its own name in a plan.
     pub fn named(mut self, field: &str) -> Row {
         self.field = field.into();
         self
@@ -806,15 +812,16 @@ fn function_rows() -> Vec<Row> {
         );
     }
     // Values that follow from other sections.
-    for (field, name) in [
-        ("variables.TWILIO_ACCOUNT_SID", "TWILIO_ACCOUNT_SID"),
-        ("variables.TWILIO_VERIFY_SID", "TWILIO_VERIFY_SID"),
-        ("variables.WEBHOOK_SECRET", "WEBHOOK_SECRET"),
+    for (field, name, place) in [
+        ("variables.TWILIO_ACCOUNT_SID", "TWILIO_ACCOUNT_SID", "twilio.account_sid"),
+        ("variables.TWILIO_VERIFY_SID", "TWILIO_VERIFY_SID", ""),
+        ("variables.WEBHOOK_SECRET", "WEBHOOK_SECRET", "feedback.log_stream.authorization"),
     ] {
         let mut row = function_row(field, [json!("changed"), json!("set"), Json::Null], move |twin, _| {
             variable(twin, name).value = "theirs".into();
         })
-        .fixed();
+        .fixed()
+        .said_by(place);
         row.secret = true;
         rows.push(row);
     }

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lockstep::kinds::KINDS;
 use lockstep::twin::Options;
 use serde_json::Value;
 
 use super::dice::Dice;
+use super::manifests::{self, Draft};
 use super::mutants::MUTANTS;
 use super::report::{ENOUGH_SEEDS, replay, table, tell_all};
 use super::{model, story, worlds};
@@ -113,6 +115,32 @@ fn every_option_of_the_twin_is_drawn() {
     for name in values(&Options::default()).keys() {
         assert!(drawn[name].len() >= 2, "{name} is always {:?}", drawn[name]);
     }
+}
+
+/// A kind that no manifest of a story has is judged by no law.
+#[test]
+fn every_kind_is_in_some_manifest() {
+    let mut drawn: BTreeSet<&str> = BTreeSet::new();
+    for (seed, legacy) in (0..60).flat_map(|seed| [(seed, false), (seed, true)]) {
+        let draft = Draft::draw(&mut Dice::new(seed).fork("kinds"), "acme", legacy);
+        let manifest = draft.parse(&manifests::env()).expect("it was drawn until it is right");
+        for kind in KINDS {
+            let mut has = !kind.declare(&manifest).is_empty();
+            // One without resources is there as soon as its section is.
+            if kind.api_path().is_empty() {
+                has = kind.sections().iter().any(|section| manifest.section(section.path).is_some());
+            }
+            drawn.extend(has.then_some(kind.name()));
+        }
+    }
+    let never: Vec<&str> =
+        KINDS.iter().map(|kind| kind.name()).filter(|name| !drawn.contains(name)).collect();
+    assert!(
+        never.is_empty(),
+        "none of 120 manifests has a resource of {}: no story meets it. Add its keys to SLOTS in \
+         tests/simulation/manifests.rs, what it claims to `Claims`, and what is ours to `without_ours` (laws.rs)",
+        never.join(", ")
+    );
 }
 
 /// Rows of the table below a heading of the twin's manual, as cells.

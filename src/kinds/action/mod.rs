@@ -137,6 +137,10 @@ impl Kind for Action {
         self.sections
     }
 
+    fn api_path(&self) -> &'static str {
+        "/api/v2/actions/actions"
+    }
+
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
         let Some(attrs) = manifest.section(self.section).filter(|_| (self.wanted)(manifest)) else {
             return Vec::new();

@@ -18,7 +18,7 @@ use crate::kinds::{Diff, Run, array, handed_on, object, text};
 use crate::model::call::{Api, Failed, Get};
 use crate::model::event::Event;
 use crate::model::facts::{Demands, Fact, Factor};
-use crate::model::field::{FIELD, Field, Type};
+use crate::model::field::{FIELD, Field, Type, says};
 use crate::model::manifest::Manifest;
 use crate::model::value::Value;
 use crate::port::{Reader, join_all};
@@ -94,6 +94,7 @@ const RULE: &[Field] = &[
 pub(super) const FIELD_RULES: Field = Field {
     key: "rules",
     ty: Type::Named { max: RULES_MAX, fields: RULE },
+    says: &[says("", "code")],
     doc: "which logins are asked, by a name of your choice; every rule that fits a login has to be met",
     ..FIELD
 };

@@ -140,6 +140,14 @@ impl Kind for FeedbackFunction {
         SECTIONS
     }
 
+    fn api_path(&self) -> &'static str {
+        "/v1/Services"
+    }
+
+    fn place(&self, _manifest: &Manifest, _address: &str, field: &str) -> Option<String> {
+        section::place(field)
+    }
+
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
         section::declare(manifest)
     }

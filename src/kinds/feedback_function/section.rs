@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{CURRENT, NAME, PREVIOUS, SECTION_PATH};
 use crate::diag::{Problem, codes};
 use crate::kinds::npm::{self, exact};
-use crate::kinds::{Resource, code_check, log_stream};
+use crate::kinds::{Resource, code_check, log_stream, places};
 use crate::model::field::{FIELD, Field, Releases, Section, Type};
 use crate::model::manifest::Manifest;
 use crate::model::random::hex;
@@ -29,9 +29,15 @@ static RUNTIMES: Releases = Releases {
     retired: &["node8", "node10", "node12", "node14", "node16", "node18"],
 };
 
-/// What the code reads and the stack itself fills in.
-const OWN: [&str; 6] =
-    ["TWILIO_ACCOUNT_SID", "TWILIO_API_KEY", "TWILIO_API_SECRET", "TWILIO_VERIFY_SID", CURRENT, PREVIOUS];
+/// What the code reads and the stack itself fills in, with the key that says it, if one does.
+const OWN: [(&str, Option<&str>); 6] = [
+    ("TWILIO_ACCOUNT_SID", Some("twilio.account_sid")),
+    ("TWILIO_API_KEY", Some("feedback.function.api_key")),
+    ("TWILIO_API_SECRET", Some("feedback.function.api_secret")),
+    ("TWILIO_VERIFY_SID", None),
+    (CURRENT, Some("feedback.log_stream.authorization")),
+    (PREVIOUS, None),
+];
 
 /// Names that the platform fills in ("Twilio docs, Functions variables", 2026-08).
 const RESERVED: [&str; 6] =
@@ -183,6 +189,15 @@ pub(super) fn environment_name(manifest: &Manifest) -> &str {
     manifest.text(SECTION_PATH, "environment").unwrap_or("production")
 }
 
+/// The key that says a field of the Function.
+pub(super) fn place(field: &str) -> Option<String> {
+    let variable = field.strip_prefix("variables.");
+    match OWN.into_iter().find(|(name, _)| Some(*name) == variable) {
+        Some((_, key)) => key.map(str::to_owned),
+        None => places::by_tables(NAME, NAME, field),
+    }
+}
+
 /// The Function as the manifest wants it.
 pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
     let Some(attrs) = manifest.section(SECTION_PATH) else { return Vec::new() };
@@ -237,7 +252,7 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     };
     let at = |key: &str| format!("{SECTION_PATH}.{key}");
     let code = manifest.text(SECTION_PATH, "code").unwrap_or_default();
-    let given = [OWN.as_slice(), &RESERVED, &HELPERS].concat();
+    let given = [OWN.map(|(name, _)| name).as_slice(), &RESERVED, &HELPERS].concat();
     out.extend(code_check::problems(&code_check::Source {
         manifest,
         section: SECTION_PATH,
@@ -323,7 +338,7 @@ fn absent(manifest: &Manifest, out: &mut Vec<Problem>) {
 }
 
 fn variable_name(name: &str, place: String, out: &mut Vec<Problem>) {
-    let problem = if OWN.contains(&name) {
+    let problem = if OWN.iter().any(|(own, _)| *own == name) {
         let help = match name {
             "TWILIO_API_KEY" => "use feedback.function.api_key",
             "TWILIO_API_SECRET" => "use feedback.function.api_secret",

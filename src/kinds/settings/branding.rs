@@ -137,7 +137,8 @@ pub static BRANDING: Setting = Setting {
     },
     check: |manifest, out| {
         for key in ["logo_url", "favicon_url", "font.url"] {
-            if manifest.text(SECTION_PATH, key).is_some_and(urls::is_private) {
+            let url = manifest.text(SECTION_PATH, key).filter(|url| *url != NONE);
+            if url.is_some_and(urls::is_private) {
                 let title = format!("{key} is an address that the browsers of your users cannot reach");
                 let reason = "its host is on this machine or in a private network";
                 let help = "write a host that the internet reaches";

@@ -7,7 +7,7 @@ use crate::kinds::{Diff, array, set_of, text};
 use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::facts::Fact;
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Says, Section, Type, says};
 use crate::model::plan::Stage;
 use crate::model::value::{Attrs, Value};
 use crate::port::Reader;
@@ -30,7 +30,8 @@ pub(super) fn wire_factor(address: &str) -> &'static str {
 }
 
 const fn factor(key: &'static str, doc: &'static str) -> Field {
-    Field { key, ty: Type::Bool, wire: "enabled", doc, ..FIELD }
+    const SAYS: &[Says] = &[says("mfa_factor.*", "enabled")];
+    Field { key, ty: Type::Bool, wire: "enabled", says: SAYS, doc, ..FIELD }
 }
 
 static FACTOR_SECTION: Section = Section {

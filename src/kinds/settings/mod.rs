@@ -364,6 +364,10 @@ impl Kind for Setting {
         self.sections
     }
 
+    fn api_path(&self) -> &'static str {
+        self.read
+    }
+
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
         (self.declare)(manifest)
     }

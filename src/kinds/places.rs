@@ -1,0 +1,130 @@
+//! Where the fields of resources stand in the manifest, out of the kinds' tables.
+//!
+//! A key says the field of its own name of its section's resource; where it does not, [`Field::says`] has what it says.
+
+use super::{KINDS, by_name, sections};
+use crate::model::field::{Field, Section, Type};
+use crate::model::manifest::Manifest;
+
+/// A key of the manifest and one field that it says. In each text a `*` stands for a name that is free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saying {
+    /// `log_streams.http.*.custom_headers.*`.
+    pub place: String,
+    /// Name of the kind, `log_stream`.
+    pub kind: &'static str,
+    /// `log_stream.*`.
+    pub address: String,
+    /// `custom_headers.*`.
+    pub field: String,
+}
+
+/// Which key of the manifest says a field of a resource (`verify_service` and `code_length`: `verify_service.code_length`).
+/// `None`: no key does, the value follows from the stack itself.
+pub fn place(manifest: &Manifest, address: &str, field: &str) -> Option<String> {
+    let kind = address.split('.').next().unwrap_or_default();
+    by_name(kind)?.place(manifest, address, field)
+}
+
+/// The same by the tables alone. A key that says this very field goes before one that says any field of a mapping.
+pub(super) fn by_tables(kind: &str, address: &str, field: &str) -> Option<String> {
+    let mut found: Vec<(bool, String)> = sections()
+        .into_iter()
+        .flat_map(sayings)
+        .filter(|saying| saying.kind == kind)
+        .filter_map(|saying| {
+            let names = [fits(&saying.address, address)?, fits(&saying.field, field)?];
+            Some((saying.field.ends_with('*'), filled(&saying.place, names.into_iter().flatten())?))
+        })
+        .collect();
+    found.sort_by_key(|(is_any, _)| *is_any);
+    found.into_iter().next().map(|(_, place)| place)
+}
+
+/// What the free name of a pattern is in a text, if it has one; `None`: the text is another one.
+fn fits<'a>(pattern: &str, text: &'a str) -> Option<Option<&'a str>> {
+    match pattern.strip_suffix('*') {
+        Some(start) => text.strip_prefix(start).filter(|name| !name.is_empty()).map(Some),
+        None => (pattern == text).then_some(None),
+    }
+}
+
+/// A pattern with its free names filled in, if there is one for each.
+fn filled<'a>(pattern: &str, mut names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut parts = pattern.split('*');
+    let mut out = parts.next()?.to_owned();
+    for part in parts {
+        out.push_str(names.next()?);
+        out.push_str(part);
+    }
+    names.next().is_none().then_some(out)
+}
+
+/// All that the keys of a section say, in the order of its table.
+pub fn sayings(section: &'static Section) -> Vec<Saying> {
+    let own = KINDS.iter().filter(|kind| kind.sections().iter().any(|one| one.path == section.path));
+    let own: Vec<&'static str> = own.map(|kind| kind.name()).collect();
+    let mut out = Vec::new();
+    walk(section.fields, section.path, &Of { own: &own, address: "", field: "", is_whole: false }, &mut out);
+    out
+}
+
+/// What is said of a resource by what a key stands in.
+struct Of<'a> {
+    /// Kinds whose section this is.
+    own: &'a [&'static str],
+    /// Empty: their only resources.
+    address: &'a str,
+    /// So far.
+    field: &'a str,
+    /// Everything inside says that field.
+    is_whole: bool,
+}
+
+fn walk(fields: &'static [Field], place: &str, of: &Of<'_>, out: &mut Vec<Saying>) {
+    for field in fields {
+        let named = matches!(field.ty, Type::Map { .. } | Type::Named { .. });
+        let star = if named { ".*" } else { "" };
+        let place = format!("{place}.{}{star}", field.key);
+        let below = |name: &str, rest: &str| match name {
+            "" => rest.to_owned(),
+            name => format!("{name}.{rest}"),
+        };
+        let mut say = |address: &str, name: &str, is_whole: bool| {
+            let of = Of { address, field: name, is_whole, ..*of };
+            match field.ty {
+                Type::Object(inner) | Type::Named { fields: inner, .. } => walk(inner, &place, &of, out),
+                _ => leaf(&place, &of, out),
+            }
+        };
+        if field.says.is_empty() {
+            let name = match of.is_whole {
+                true => of.field.to_owned(),
+                false => below(of.field, &format!("{}{star}", field.key)),
+            };
+            say(of.address, &name, of.is_whole);
+        }
+        for says in field.says {
+            let address = match says.address {
+                "" => of.address.to_owned(),
+                address if named => address.to_owned(),
+                address => address.replace('*', field.key),
+            };
+            say(&address, says.field, !says.field.is_empty());
+        }
+    }
+}
+
+fn leaf(place: &str, of: &Of<'_>, out: &mut Vec<Saying>) {
+    let say = |kind: &'static str, address: &str| Saying {
+        place: place.to_owned(),
+        kind,
+        address: address.to_owned(),
+        field: of.field.to_owned(),
+    };
+    let kind = of.address.split('.').next().unwrap_or_default();
+    match by_name(kind) {
+        Some(kind) => out.push(say(kind.name(), of.address)),
+        None => out.extend(of.own.iter().map(|name| say(name, name))),
+    }
+}

@@ -1,0 +1,26 @@
+//! Where a field of a resource is said in the text, for reports.
+
+use super::Source;
+use crate::kinds::places;
+use crate::model::manifest::Manifest;
+
+/// A place in a manifest's file. Line and column count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+    /// Dotted path of the key, `verify_service.code_length`.
+    pub key: String,
+    /// The text has the key. Otherwise its value is a default, and line and column are those of what it would stand in.
+    pub is_written: bool,
+}
+
+/// Where the manifest says a field of a resource. `None`: no key says it, the value follows from the stack itself.
+pub fn position_of(source: &Source, manifest: &Manifest, address: &str, field: &str) -> Option<Position> {
+    let key = places::place(manifest, address, field)?;
+    let (names, is_written) = source.spans().names(&key);
+    let start = source.range(&names, !is_written).start;
+    let (line, column) = source.line_and_column(start);
+    Some(Position { file: source.file.clone(), line, column, key, is_written })
+}
