@@ -9,6 +9,7 @@
 //!   not fetch by itself.
 //! - [`terminal`] and [`telemetry`] are the only ways out for text; both hide secrets.
 
+mod address;
 pub mod authority;
 pub mod clock;
 pub mod driver;

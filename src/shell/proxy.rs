@@ -3,8 +3,10 @@
 
 use std::fmt;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use reqwest::{NoProxy, Proxy, Url};
+
+use super::address::{self, Unreadable};
 
 /// `HTTPS_PROXY` and `NO_PROXY`; the upper-case name wins. Every request is https, so `HTTP_PROXY` is ignored.
 #[derive(Clone, Default)]
@@ -67,10 +69,15 @@ impl ProxySettings {
     fn url(&self) -> Result<Option<Url>> {
         let Some(text) = &self.https else { return Ok(None) };
         let text = if text.contains("://") { text.clone() } else { format!("http://{text}") };
-        let url = Url::parse(&text).ok().filter(Url::has_host).context(match text.is_ascii() {
-            true => "HTTPS_PROXY is not a URL; write it as http://proxy.example:3128",
-            false => "HTTPS_PROXY has letters beyond ASCII; write its host in the form xn--…",
-        })?;
+        let url = match address::parse(&text) {
+            Ok(url) if url.has_host() => url,
+            Ok(_) | Err(Unreadable::NotAUrl) => {
+                bail!("HTTPS_PROXY is not a URL; write it as http://proxy.example:3128")
+            }
+            Err(Unreadable::Letters) => {
+                bail!("HTTPS_PROXY has letters beyond ASCII; write its host in the form xn--…")
+            }
+        };
         if !matches!(url.scheme(), "http" | "https") {
             bail!("HTTPS_PROXY has the scheme {:?}; only http and https proxies are supported", url.scheme());
         }

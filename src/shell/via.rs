@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::address::{self, Unreadable};
+
 /// A checked gateway address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
@@ -51,9 +53,9 @@ impl Via {
     /// # Errors
     /// See [`ViaProblem`].
     pub fn parse(text: &str, force: bool) -> Result<Via, ViaProblem> {
-        let url = Url::parse(text).map_err(|_| match text.is_ascii() {
-            true => ViaProblem::NotAUrl,
-            false => ViaProblem::Letters,
+        let url = address::parse(text).map_err(|problem| match problem {
+            Unreadable::NotAUrl => ViaProblem::NotAUrl,
+            Unreadable::Letters => ViaProblem::Letters,
         })?;
         if !matches!(url.scheme(), "http" | "https") {
             // `localhost:8080` parses as the scheme `localhost`; say what is missing instead.
