@@ -7,19 +7,12 @@
 //!         engine: handle_input / poll_output ◄─► shell (tokio, reqwest)  or  twin (in memory, virtual time)
 //! ```
 //!
-//! Everything but `shell` and `cli` is the core: no sockets, files, clock or randomness of its own. ARCHITECTURE.md
-//! tells the rest.
+//! Everything but `shell` and `cli` comes from the crates below `crates`: no sockets, files, clock or randomness of its own.
+//! ARCHITECTURE.md tells the rest.
 
-pub mod builtin;
+pub use lockstep_core::{builtin, diag, javascript, kinds, ledger, manifest, model, plan, port};
+pub use lockstep_engine as engine;
+pub use lockstep_twin as twin;
+
 pub mod cli;
-pub mod diag;
-pub mod engine;
-pub mod javascript;
-pub mod kinds;
-pub mod ledger;
-pub mod manifest;
-pub mod model;
-pub mod plan;
-pub mod port;
 pub mod shell;
-pub mod twin;

@@ -523,7 +523,7 @@ fn the_exit_codes_page_has_every_code() {
 /// Law 7 by type: whoever holds a reader can come by no writer, nor by the mailbox that makes one.
 #[test]
 fn nothing_that_writes_is_reached_from_a_reader() {
-    let text = include_str!("../src/port.rs");
+    let text = include_str!("../crates/core/src/port.rs");
     let start = text.find("impl Reader {").expect("the reader's methods");
     let body = &text[start..start + text[start..].find("\n}\n").expect("their end")];
     let public: Vec<&str> = body.lines().filter(|line| line.trim_start().starts_with("pub ")).collect();
