@@ -1,13 +1,15 @@
-//! Whether the work for an input grows no faster than the input: every door through which text of others comes in is
-//! given an input of one size, twice and four times the size, and the instructions are counted.
+//! Checks that the work for an input grows no faster than the input. Every door, that is every entry point for text
+//! from outside, is given an input of one size, of twice and of four times the size, and the executed instructions are
+//! counted.
 //!
 //!     cargo run --example growth                      # every door, under valgrind
-//!     cargo run --example growth -- --only "ledger"   # those whose name holds the word; may be repeated
+//!     cargo run --example growth -- --only "ledger"   # doors whose name contains the word; may be repeated
 //!     cargo run --example growth -- NAME SIZE         # one door once, without counting
 //!
-//! Valgrind's cachegrind counts; a Debian machine has it by `apt-get install valgrind`. The count of the second half of
-//! the largest input is held against the count of the half before it, so what every start of a process costs is left
-//! out: twice as much is linear, four times as much is quadratic. [`doors::Grows`] says what is right for a door.
+//! Valgrind's cachegrind counts; on Debian it is installed with `apt-get install valgrind`. The instructions for the
+//! second half of the largest input are compared with those for the quarter before it, so the cost of starting the
+//! process does not count: a factor of two is linear growth, a factor of four quadratic. [`doors::Grows`] says which
+//! growth is right for a door.
 
 #[path = "growth/doors.rs"]
 mod doors;
@@ -22,11 +24,11 @@ use anyhow::{Context as _, Result, bail};
 
 use doors::{DOORS, Door, Grows};
 
-/// Linear is 2, and sorting makes it a little more.
+/// Largest factor that counts as linear: linear growth is 2, and sorting adds a little.
 const FACTOR_MAX: f64 = 2.9;
-/// A square is 4.
+/// Largest factor that counts as quadratic: quadratic growth is 4.
 const SQUARE_MAX: f64 = 4.5;
-/// A half that costs less than this, in instructions, was not read.
+/// Fewest instructions for reading an input: if the second half costs less, it was not read.
 const FELT_MIN: u64 = 200_000;
 
 fn main() -> ExitCode {
@@ -88,7 +90,7 @@ fn all(arguments: &[String]) -> Result<bool> {
     Ok(checked > 0 && failed == 0)
 }
 
-/// The instructions of this program when it enters one door.
+/// The number of instructions of this program with one door and one size.
 fn count(name: &str, size: usize) -> Result<u64> {
     let program = std::env::current_exe().context("this program has no path")?;
     let output = Command::new("valgrind")

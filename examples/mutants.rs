@@ -6,8 +6,9 @@
 //!     cargo run --example mutants -- --run --note      # and note which were caught, in which state of their file
 //!     cargo run --example mutants -- --run --changed   # of the slow ones those whose file changed since
 //!
-//! What is noted stands in `tests/simulation/mutants.seen`: the digest of the file that a mutant breaks, how many seconds it
-//! took, and its name.
+//! What is noted stands in `tests/simulation/mutants.seen`: the digest of the code that a mutant breaks (its file without
+//! comments), how many seconds it took, and its name. The rules of law 1 are broken in one build, since their test tells of
+//! each rule by itself.
 //!
 //! Works on a copy of the tree in a temporary folder, with a target folder of its own that all mutants share
 //! (`LOCKSTEP_MUTANTS_TARGET` names another one).
@@ -23,7 +24,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use ring::digest;
 
-use mutants::{MUTANTS, Mutant};
+use mutants::{EACH_RULE, MUTANTS, Mutant};
 
 /// Where it is noted which mutants were caught.
 const SEEN: &str = "tests/simulation/mutants.seen";
@@ -62,9 +63,11 @@ fn run() -> Result<bool> {
         let Some((state, took_s)) = seen.get(mutant.name) else { return Ok(false) };
         Ok(*took_s >= SLOW_S && *state == state_of(&root.join(mutant.file))?)
     };
-    let (mut chosen, mut left) = (Vec::new(), 0);
+    let (mut rules, mut chosen, mut left) = (Vec::new(), Vec::new(), 0);
     for mutant in MUTANTS.iter().filter(|one| only.is_empty() || only.iter().any(|name| name == one.name)) {
-        if has("--changed") && is_seen(mutant)? {
+        if mutant.caught_by == EACH_RULE {
+            rules.push(mutant);
+        } else if has("--changed") && is_seen(mutant)? {
             println!(
                 "left    {:<55}         slow, and {} is as when it was caught",
                 mutant.name, mutant.file
@@ -94,7 +97,7 @@ fn run() -> Result<bool> {
     }
     let target =
         std::env::var_os("LOCKSTEP_MUTANTS_TARGET").map_or_else(|| folder.join("target"), PathBuf::from);
-    let mut missed = 0;
+    let mut missed = all_rules(root, &folder, &target, &rules)?;
     for mutant in &chosen {
         let started = Instant::now();
         let path = folder.join(mutant.file);
@@ -127,14 +130,48 @@ fn run() -> Result<bool> {
         println!("{word}  {:<55} {took_s:>4} s  {by}", mutant.name);
     }
     std::fs::remove_dir_all(&folder).ok();
-    println!("{} ran, {missed} missed, {left} left", chosen.len());
+    println!("{} ran, {missed} missed, {left} left", rules.len() + chosen.len());
     Ok(missed == 0)
 }
 
-/// What a file holds, as a digest.
+/// Breaks these rules of law 1 all at once, runs the one test that judges each rule by itself, and counts the rules that
+/// it did not miss. The rules are functions of their own, so one that is broken hides no other.
+fn all_rules(root: &Path, folder: &Path, target: &Path, rules: &[&Mutant]) -> Result<usize> {
+    let Some(first) = rules.first() else { return Ok(0) };
+    let started = Instant::now();
+    let mut text = std::fs::read_to_string(root.join(first.file)).with_context(|| first.file.to_owned())?;
+    for rule in rules {
+        if rule.file != first.file || text.matches(rule.text).count() != 1 {
+            bail!("{:?} cannot be broken in one build with the other rules", rule.name);
+        }
+        text = text.replacen(rule.text, rule.instead, 1);
+    }
+    let path = folder.join(first.file);
+    std::fs::write(&path, text)?;
+    let test = EACH_RULE[0].strip_prefix("test ").context("a test judges the rules")?;
+    let told = one_test(folder, target, test)?;
+    std::fs::copy(root.join(first.file), &path)?;
+    let took_s = started.elapsed().as_secs();
+    let mut missed = 0;
+    for rule in rules {
+        let by = told.lines().find(|line| line.starts_with(&format!("{}: nothing is lost by", rule.name)));
+        missed += usize::from(by.is_none());
+        let word = if by.is_some() { "caught" } else { "MISSED" };
+        let by: String = by.unwrap_or("nobody").chars().take(110).collect();
+        println!("{word}  {:<55} in the {took_s} s of all rules  {by}", rule.name);
+    }
+    Ok(missed)
+}
+
+/// The digest of the code in a file. Lines of comments do not count: a mutant breaks code.
 fn state_of(path: &Path) -> Result<String> {
-    let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let bytes = digest::digest(&digest::SHA256, &text);
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let mut state = digest::Context::new(&digest::SHA256);
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        state.update(line.as_bytes());
+        state.update(b"\n");
+    }
+    let bytes = state.finish();
     Ok(bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

@@ -1,4 +1,5 @@
-//! A plan is a value: read two APIs (here the twin), plan, and look at the plan as data. No write is sent.
+//! Shows that a plan is a value: reads two APIs (here the twin), plans, and looks at the plan as data. No write is
+//! sent.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use lockstep::shell::in_process::InProcess;
 use lockstep::shell::stack::{Settings, Stack};
 use lockstep::twin::{Options, Twin};
 
-/// What the references of the manifest get; all of it is made up.
+/// Made-up values for the references of the manifest.
 const VALUES: &[(&str, &str)] = &[
     ("AUTH0_DOMAIN", "acme-dev.eu.auth0.com"),
     ("AUTH0_CLIENT_ID", "made-up-client"),
@@ -30,7 +31,7 @@ fn main() -> Result<()> {
     let manifest = desired::manifest("quickstart.yaml", text, &values)
         .map_err(|rejected| anyhow!(rejected.render(false)))?;
 
-    // `Transport::Http` is the way to the real APIs.
+    // `Transport::Http` leads to the real APIs.
     let twin = Rc::new(RefCell::new(Twin::new(Options::default(), 1)));
     let transport = Transport::InProcess(InProcess::new(twin.clone(), 1_795_132_800_000));
     let plan = Stack::of(manifest, transport, Settings::default())?.plan()?;

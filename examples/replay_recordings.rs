@@ -1,12 +1,13 @@
-//! How faithful is the twin? Replays a folder of recorded exchanges of the real API against it and counts.
+//! Measures how faithful the twin is: replays a folder of recorded exchanges of the real API against it, and counts
+//! matches.
 //!
 //! ```text
 //! cargo run --example replay_recordings -- DIR [--half even|odd] [--json] [--every] [--values] [--at-least PERCENT]
 //! ```
 //!
-//! `--half` takes every second file of the sorted names (1-based lines), `--every` lists mismatches on endpoints that
-//! the twin does not have as well, `--values` those where only values differ. With `--at-least`, fewer matches on the
-//! endpoints in use end with exit code 1. Without `DIR` it reads the small recordings of the tool's own test.
+//! `--half` takes every second file of the sorted names, counted from 1. `--every` also lists mismatches on endpoints
+//! that the twin does not have, `--values` those where only values differ. With `--at-least`, the exit code is 1 if
+//! fewer exchanges on the endpoints in use match. Without `DIR`, it reads the small recordings of the tool's own test.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

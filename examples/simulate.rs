@@ -1,10 +1,11 @@
-//! Tells any number of simulated stories and adds up what went wrong in them.
+//! Runs any number of simulated stories and counts what went wrong in them.
 //!
 //!     cargo run --release --example simulate -- --seeds 0..100000
 //!     cargo run --release --example simulate -- --seed 4711
 //!
-//! `--first any` stops at the first failure, `--first Twice,Order` at the first of those laws; `--threads N` sets the
-//! threads (default: the machine's). With 100 000 seeds or more an empty cell of the coverage table is a failure too.
+//! `--first any` stops at the first failure, `--first Twice,Order` at the first failure of those laws. `--threads N`
+//! sets the number of threads (default: the machine's). With 100 000 seeds or more, an empty cell of the coverage table
+//! is a failure too.
 
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;

@@ -7,8 +7,8 @@
 //!         engine: handle_input / poll_output ◄─► shell (tokio, reqwest)  or  twin (in memory, virtual time)
 //! ```
 //!
-//! Everything but `shell` and `cli` comes from the crates below `crates`: no sockets, files, clock or randomness of its own.
-//! ARCHITECTURE.md tells the rest.
+//! Everything except `shell` and `cli` is in the crates below `crates`: they have no sockets, files, clock or randomness of
+//! their own. ARCHITECTURE.md explains the design.
 
 pub use lockstep_core::{builtin, diag, javascript, kinds, ledger, manifest, model, plan, port};
 pub use lockstep_engine as engine;

@@ -1,4 +1,4 @@
-//! The program: parses arguments, runs the command, turns the outcome into an exit code.
+//! The program: parses arguments, runs the command, and turns the outcome into an exit code.
 
 use std::process::ExitCode;
 

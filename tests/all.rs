@@ -1,4 +1,4 @@
-//! All integration tests, one binary: linking is what costs on a small machine.
+//! All integration tests in one binary, because linking is the expensive part on a small machine.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! What goes wrong: kills, interrupts, faults, rivals, lost ledgers, and tenants that answer otherwise. The laws are
-//! judged after every request, on the twin's own world.
+//! Tests of failures: kills, interrupts, faults, rivals, lost ledgers, and tenants that answer differently. The laws
+//! are checked after every request, on the twin's own world.
 
 mod added;
 pub mod bench;

@@ -1,8 +1,8 @@
-//! Every managed field of every kind, from four sides: the request properties that the vendors document, drift and
-//! repair, destroy, and recorded replies.
+//! Tests of every managed field of every kind: the request properties that the vendors document, drift and repair,
+//! destroy, and recorded replies.
 //!
-//! The list of fields is generated from the manifest's tables and from what the kinds declare; each table here is
-//! compared with it, so a new field without a row fails.
+//! The list of fields is generated from the manifest's tables and from what the kinds declare. Each table of the tests
+//! is compared with the list, so a new field without a row fails.
 
 pub mod around;
 pub mod bed;

@@ -1,7 +1,7 @@
-//! Bad input, much of it: whatever others can hand in is damaged in every way that its form allows. Nothing panics,
-//! nothing hangs, nothing of a wrong shape is believed, and memory is bounded.
+//! Tests of bad input: every input from outside is damaged in every way that its form allows. Nothing panics or hangs,
+//! no wrong shape is accepted, and memory is bounded.
 //!
-//! `fuzz/` holds the same doors for a fuzzer that looks for inputs by itself.
+//! `fuzz/` has the same entry points for a fuzzer, which finds inputs by itself.
 
 mod damage;
 mod files;

@@ -1,5 +1,5 @@
-//! The manifests that ship: each is applied, found unchanged, killed at every request, and destroyed. And the how-to,
-//! row by row.
+//! Tests of the shipped manifests: each is applied, found unchanged, killed at every request, and destroyed. The how-to
+//! is compared row by row.
 
 mod bodies;
 mod code;
@@ -37,11 +37,11 @@ fn bed(text: &str) -> Bed {
     Bed::new(valid(text, &[]))
 }
 
-/// What must hold at every instant, also in the middle of a run that never goes on.
+/// Asserts what must hold at every moment, even in the middle of a run that is never resumed.
 fn nobody_is_harmed(bed: &Bed, story: &str) {
     bed.with_twin(|twin| {
         assert!(!locked_out(&twin.world, DOMAIN), "{story}: locked out");
-        // Switched on and without a message type is the state between two requests: nothing is sent, nothing fails.
+        // Switched on without a message type is the state between two requests: nothing is sent, and nothing fails.
         let problems = phone_problems(&twin.world, DOMAIN);
         let harm: Vec<&PhoneProblem> =
             problems.iter().filter(|problem| **problem != PhoneProblem::NoMessageTypes).collect();
@@ -107,7 +107,7 @@ fn the_least_killed_at_any_request_is_finished_by_the_next_run() {
     killed_everywhere("minimal.yaml", MINIMAL, 1);
 }
 
-/// Every third request, an odd number, so that kills before and after the reply take turns.
+/// Kills at every third request. Three is odd, so kills before and after the reply alternate.
 #[test]
 fn everything_killed_at_a_request_is_finished_by_the_next_run() {
     killed_everywhere("complete.yaml", COMPLETE, 3);
@@ -130,7 +130,8 @@ fn a_killed_destroy_is_finished_by_the_next() {
             nobody_is_harmed(&bed, &story);
             bed.stack.in_process.advance_ms(3_600_000);
             bed.destroyed();
-            // Killed before it gave the lease back, and nothing was left to do: an idle lease is taken by the next apply.
+            // The run was killed before it returned the lease, and nothing was left to do: the next apply takes the
+            // idle lease.
             bed.with_twin(|twin| {
                 let account = twin.world.account_mut(crate::support::ACCOUNT);
                 account.serverless_services.retain(|s| !s.unique_name.starts_with("lockstep-lease-"));
@@ -140,7 +141,7 @@ fn a_killed_destroy_is_finished_by_the_next() {
     }
 }
 
-/// Keys that complete.yaml cannot have, each with its reason.
+/// Keys that complete.yaml cannot have, each with the reason.
 const NOT_IN_COMPLETE: &[(&str, &str)] = &[
     ("verify_service.sid", "picks one service of an account; shown as a comment"),
     ("verify_service.default_template", "instead of default_template_sid; shown as a comment"),
@@ -172,7 +173,7 @@ fn complete_uses_every_key() {
             count += 1 + inner.len();
             match at {
                 None => drop(missing.insert(place, ())),
-                // One entry at least has each key.
+                // At least one entry has each key.
                 Some(entries) => {
                     let has = |key: &str| {
                         let entries = entries.as_object().into_iter().flat_map(|map| map.values());

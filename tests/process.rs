@@ -1,7 +1,7 @@
-//! The program as its users have it: processes, exit codes, streams, signals, and the built-in twin over HTTP.
+//! Tests of the program as its users run it: processes, exit codes, streams, signals, and the built-in twin over HTTP.
 //!
-//! Everything stays on the loopback interface, every wait has an end, and a process gets no environment but what the
-//! test hands in.
+//! Everything stays on the loopback interface, every wait has an end, and a process gets only the environment that the
+//! test sets.
 
 mod asked;
 mod destroyed;

@@ -1,4 +1,4 @@
-//! Who decides about a plan: what each decision leads to, and that a question costs the run none of its time.
+//! Tests of decisions about a plan: the result of each decision, and that a question takes none of the run's time.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use lockstep::shell::in_process::{self, Stop, run_virtual};
 
 use crate::support::{DOMAIN, START_MS, Stack, core_manifest, options, reconciled};
 
-/// Runs with these decisions, the last one again and again. Answers the report and the plans that were decided about.
+/// Runs with these decisions, the last one repeated. Returns the report and the plans that were decided about.
 fn decided(stack: &mut Stack, decisions: Vec<Decided>) -> (Report, Vec<Plan>) {
     let plans = Rc::new(RefCell::new(Vec::new()));
     let told = plans.clone();
@@ -61,7 +61,7 @@ fn what_is_named_leads_to_a_plan_of_its_own() {
     let (report, plans) = decided(&mut stack, vec![nothing.into(), Decision::Apply.into()]);
     assert_eq!(report.outcome.ended, Ended::Done);
     assert_eq!(plans.len(), 2);
-    // What was named and that nothing waits for ends the run before anybody decides.
+    // A name that no resource waits for ends the run before anybody decides.
     stack.named.insert("con_0000000000000001".into());
     let (report, plans) = decided(&mut stack, vec![Decision::Apply.into()]);
     assert!(matches!(report.outcome.ended, Ended::Misnamed(_)), "{:?}", report.outcome.ended);
@@ -92,7 +92,7 @@ fn a_record_that_moves_while_somebody_decides_is_planned_anew() {
     assert_eq!(report.outcome.ended, Ended::Done);
 }
 
-/// What a run with a deadline of ten minutes comes to whose person thinks for so long.
+/// Result of a run with a deadline of ten minutes, while a person thinks for a given time.
 struct Asked {
     ended: Ended,
     reads: usize,
@@ -133,7 +133,7 @@ fn a_late_decision_is_about_a_plan_that_is_read_again_and_costs_the_run_no_time(
     assert!(late.goes_on && !at_once.goes_on);
 }
 
-/// The stream of one run: its events by name, without requests and polls, each row of equal ones once.
+/// The names of one run's events, without requests and polls; equal neighbours appear once.
 fn told(stack: &mut Stack) -> Vec<String> {
     let session = stack.session(false);
     stack.in_process.restart(Stop::default());

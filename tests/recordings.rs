@@ -1,8 +1,8 @@
-//! The tool that replays recordings against the twin, tested on small recordings of our own in the three forms.
+//! Tests of the tool that replays recordings against the twin, on small recordings of our own in the three forms.
 //!
-//! That the twin matches them proves little; that the tool fails on each of the ways in which a twin can be wrong is
-//! what makes its counts worth something. The counts on real recordings are made by `.ci/run` and by hand, see
-//! `examples/replay_recordings.rs`.
+//! A match of the twin proves little. The counts of the tool are worth something because the tool fails for each of the
+//! ways in which a twin can be wrong, which is tested here. The counts on real recordings are made by `.ci/run` and
+//! manually, see `examples/replay_recordings.rs`.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ fn data() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/data")
 }
 
-/// An excerpt of one tenant's life: method, path, sent, status, reply.
+/// Recorded exchanges of one tenant: method, path, body sent, status, reply.
 fn life(list: &[(&str, &str, Value, u16, Value)]) -> Vec<Exchange> {
     let exchanges: Vec<Value> = list
         .iter()
@@ -51,7 +51,7 @@ fn recordings_of_all_three_forms_match() {
     assert_eq!((used.total, used.matched, used.equal), (15, 15, 15), "{text}");
     let served = report.sum(used::Group::Served);
     assert_eq!((served.total, served.matched, served.equal), (3, 3, 3), "{text}");
-    // One exchange on an endpoint that the twin does not have: it counts, and it fails.
+    // One exchange on an endpoint that the twin does not have counts as a failure.
     assert_eq!(report.mismatches.len(), 1, "{text}");
     let rows = report.json()["rows"].as_array().cloned().unwrap_or_default();
     let sum: u64 = rows.iter().filter_map(|row| row["total"].as_u64()).sum();

@@ -1,4 +1,5 @@
-//! The main job on the twin: what it sends, that a second apply sends nothing, and that plans repeat byte by byte.
+//! Tests of the main use on the twin: the requests of an apply, a second apply that sends nothing, and plans that
+//! repeat byte for byte.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,7 +10,7 @@ use lockstep::twin::LogEntry;
 
 use crate::support::Stack;
 
-/// One line per request; ids are replaced, queries are left out.
+/// One line for each request, with ids replaced and queries left out.
 fn lines(log: &[LogEntry]) -> String {
     let mut out = String::new();
     for entry in log {
@@ -27,7 +28,7 @@ fn is_id(part: &str) -> bool {
         || (part.len() == 36 && part.matches('-').count() == 4)
 }
 
-/// Sequential trips of a run: virtual time divided by the latency of one request.
+/// Number of sequential round trips of a run: virtual time divided by the latency of one request.
 fn depth(log: &[LogEntry], latency_ms: u64) -> u64 {
     let first = log.first().map_or(0, |entry| entry.at_ms);
     let last = log.iter().map(|entry| entry.done_ms).max().unwrap_or(first);
@@ -149,7 +150,8 @@ fn the_same_inputs_give_the_same_bytes() {
     assert_eq!(back, plan, "a plan survives a round trip");
 }
 
-/// As a build of November 2026 saved them: a first apply, a destroy, and one that brings a former version back.
+/// Plans as a build of November 2026 saved them: a first apply, a destroy, and a destroy that puts a former version
+/// back.
 #[test]
 fn a_plan_that_was_saved_is_read_and_written_as_it_was() {
     for text in [

@@ -1,7 +1,7 @@
-//! The code base as its own test: which way imports point, and habits that a compiler does not check.
+//! Tests of the code base itself: the direction of imports, and habits that a compiler does not check.
 //!
-//! The arrows, from what knows nothing to what knows everything. Between crates the compiler holds them, and a test
-//! here reads what each crate may use:
+//! An arrow points from the importing module to the imported one; a module may import everything to its left. Between
+//! crates the compiler checks that, and a test here checks which dependencies each crate has:
 //!
 //! ```text
 //! wire <- core <- engine <- lockstep
@@ -10,17 +10,17 @@
 //! in the root:  shell <- cli <- main
 //! ```
 //!
-//! `ledger` and `manifest` do not see each other; `plan` comes after them, because a plan is what desired state,
-//! observed state and ledger lead to. `builtin` is text and stands beside `model`. That keeps the three properties: the
-//! core is pure (nothing before `shell` can reach a socket, a file, a clock or a thread), a kind has one place (nothing
-//! before `kinds` names one), and a plan is a value (whatever makes one cannot carry it out).
+//! `ledger` and `manifest` do not see each other. `plan` comes after them, because a plan is made from desired state,
+//! observed state and ledger. `builtin` is text and stands beside `model`. The arrows keep three properties: the core
+//! is pure (nothing before `shell` can reach a socket, a file, a clock or a thread), a kind has one place (nothing
+//! before `kinds` names one), and a plan is a value (the code that makes a plan cannot carry it out).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lockstep::diag::codes;
 
-/// Inside a crate whatever stands later may see what stands earlier; those of equal rank do not see each other.
+/// Inside a crate, a module may see modules of lower rank. Modules of equal rank do not see each other.
 const RANKS: [(&str, usize); 12] = [
     ("builtin", 0),
     ("javascript", 0),
@@ -36,7 +36,7 @@ const RANKS: [(&str, usize); 12] = [
     ("main", 8),
 ];
 
-/// What each crate below `crates` uses, its tests included.
+/// The dependencies of each crate below `crates`, including those of its tests.
 const CRATES: [(&str, &[&str]); 4] = [
     ("wire", &["serde"]),
     (
@@ -66,10 +66,10 @@ const CRATES: [(&str, &[&str]); 4] = [
     ("twin", &["base64", "jiff", "lockstep-wire", "serde", "serde_json"]),
 ];
 
-/// What none of them comes by, through others either.
+/// Crates that they must not depend on, not even through other crates.
 const OUTSIDE_CRATES: [&str; 6] = ["tokio", "reqwest", "hyper", "hyper-util", "rustls", "clap"];
 
-/// What they could reach without a crate more, and do without.
+/// Modules that they could use without a further dependency, and must not.
 const OUTSIDE: [&str; 8] = [
     "std::fs",
     "std::env",
@@ -83,11 +83,11 @@ const OUTSIDE: [&str; 8] = [
 
 const SHELL: [&str; 3] = ["shell", "cli", "main"];
 
-/// Longer files hold two ideas.
+/// Most lines of a file: a longer one holds two ideas.
 const LINES_MAX: usize = 700;
 
 pub struct Source {
-    /// Relative to the repository, with forward slashes.
+    /// Path relative to the repository, with forward slashes.
     path: String,
     pub text: String,
 }
@@ -96,7 +96,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All files below a folder with one of these endings, in order.
+/// All files below a folder with one of these endings, ordered by path.
 pub fn files(folder: &str, endings: &[&str]) -> Vec<Source> {
     fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -128,8 +128,8 @@ fn sources() -> Vec<Source> {
 }
 
 impl Source {
-    /// As the root of the repository names it: `crates/core/src/kinds/action.rs` is `kinds::action`,
-    /// `crates/engine/src/gate.rs` is `engine::gate`.
+    /// The path of the module from the root: `kinds::action` for `crates/core/src/kinds/action.rs`, `engine::gate` for
+    /// `crates/engine/src/gate.rs`.
     fn module(&self) -> Vec<String> {
         let path =
             self.path.trim_end_matches(".rs").replacen("crates/core/", "", 1).replacen("crates/", "", 1);
@@ -141,7 +141,7 @@ impl Source {
         parts
     }
 
-    /// Whether its imports are read here: those of a crate without ranks are the compiler's alone.
+    /// Whether its modules have ranks. In the other crates, only the compiler checks the imports.
     fn has_ranks(&self) -> bool {
         self.path.starts_with("src/") || self.path.starts_with("crates/core/")
     }
@@ -150,13 +150,13 @@ impl Source {
         self.module()[0].clone()
     }
 
-    /// Whether all of it is for tests.
+    /// Whether the whole file is for tests.
     pub fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         self.path.contains("/tests/") || ["tests.rs", "bench.rs", "test_support.rs"].contains(&name)
     }
 
-    /// Lines without comments: number, text, and whether it is inside an inline test module.
+    /// Lines without comments: number, text, and whether the line is inside an inline test module.
     fn lines(&self) -> Vec<(usize, String, bool)> {
         let (mut out, mut in_tests, mut announced) = (Vec::new(), self.is_test(), false);
         for (index, line) in self.text.lines().enumerate() {
@@ -173,7 +173,8 @@ impl Source {
         out
     }
 
-    /// Every path that is named, absolute (`crate::` left away) or of another crate: line, path, in tests.
+    /// Every path that the file names, resolved to one from the root (of this crate with `crate::`, or of another
+    /// crate): line, path, and whether it is in tests.
     fn paths(&self) -> Vec<(usize, String, bool)> {
         let mut out = Vec::new();
         let lines = self.lines();
@@ -206,7 +207,7 @@ impl Source {
     }
 }
 
-/// The paths of a use tree: `a::{b, c::d}` is `a::b` and `a::c::d`.
+/// The paths of a use tree: `a::b` and `a::c::d` for `a::{b, c::d}`.
 fn expand(prefix: &str, tree: &str, out: &mut Vec<String>) {
     let tree = tree.trim();
     let Some((head, rest)) = tree.split_once('{') else {
@@ -233,7 +234,7 @@ fn expand(prefix: &str, tree: &str, out: &mut Vec<String>) {
     }
 }
 
-/// Paths inside other lines: words joined by `::`.
+/// Paths in lines that are no imports: words joined by `::`.
 fn mentions(line: &str, out: &mut Vec<String>) {
     let is_part = |ch: char| ch.is_alphanumeric() || ch == '_' || ch == ':';
     for word in line.split(|ch: char| !is_part(ch)) {
@@ -244,7 +245,7 @@ fn mentions(line: &str, out: &mut Vec<String>) {
     }
 }
 
-/// `None`: a path within the module itself, or one that is not of this form.
+/// The path from the root; `None` for a path that begins with `self::`.
 fn absolute(path: &str, module: &[String], depth: usize) -> Option<String> {
     if let Some(rest) = path.strip_prefix("crate::") {
         return Some(format!("crate::{rest}"));
@@ -261,7 +262,7 @@ fn absolute(path: &str, module: &[String], depth: usize) -> Option<String> {
     Some(if base.is_empty() { format!("crate::{rest}") } else { format!("crate::{base}::{rest}") })
 }
 
-/// Why one top-level module may not see another; `None` when it may.
+/// The arrow that an import reverses; `None` if one top-level module may see the other.
 fn reversed(from: &str, path: &str) -> Option<String> {
     let to = path.split("::").next().unwrap_or_default();
     if from == to {
@@ -270,7 +271,7 @@ fn reversed(from: &str, path: &str) -> Option<String> {
     let rank = |name: &str| RANKS.iter().find(|(known, _)| *known == name).map(|(_, rank)| *rank);
     match (rank(from), rank(to)) {
         (None, _) => Some(format!("{from} has no place among the arrows")),
-        // A name at the root that is no module of its own: another crate, a macro or a re-export.
+        // The name at the root is another crate, a macro or a re-export.
         (_, None) => None,
         (Some(from_rank), Some(to_rank)) if to_rank < from_rank => None,
         (Some(from_rank), Some(to_rank)) if to_rank == from_rank => {
@@ -301,7 +302,7 @@ fn imports_point_one_way() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// The crates that one crate names, by its Cargo.toml.
+/// The dependencies of a crate in its Cargo.toml.
 fn used_by(name: &str) -> BTreeSet<String> {
     let text = std::fs::read_to_string(root().join("crates").join(name).join("Cargo.toml")).expect(name);
     let (mut inside, mut out) = (false, BTreeSet::new());
@@ -309,21 +310,19 @@ fn used_by(name: &str) -> BTreeSet<String> {
         if line.starts_with('[') {
             inside = line.contains("dependencies");
         } else if inside && !line.is_empty() {
-            // The version and the features of a crate stand once, in the root.
+            // Its version and features are in the Cargo.toml of the root.
             out.insert(line.strip_suffix(".workspace = true").expect(line).to_owned());
         }
     }
     out
 }
 
-/// All crates that one comes by, also through others and for tests, by Cargo.lock.
+/// All dependencies of a crate in Cargo.lock: direct and indirect ones, including those of its tests.
 fn reached_from(name: &str) -> BTreeSet<String> {
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock");
     let mut uses: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for package in lock.split("[[package]]").skip(1) {
-        // Its own name, then its version, source and checksum, then what it uses.
-        let mut texts = package.split('"').skip(1).step_by(2);
-        let name = texts.next().expect("a name");
+        let name = package.split('"').nth(1).expect("a name");
         let list = package.split_once("dependencies = [").map_or("", |(_, list)| list);
         let names = list.split('"').skip(1).step_by(2).filter_map(|text| text.split(' ').next());
         uses.entry(name).or_default().extend(names);
@@ -338,16 +337,16 @@ fn reached_from(name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn each_crate_uses_what_it_may() {
+fn each_crate_has_the_dependencies_of_the_table() {
     let folders = std::fs::read_dir(root().join("crates")).expect("crates").flatten();
     let there: BTreeSet<_> = folders.map(|folder| folder.file_name().into_string().expect("text")).collect();
     assert_eq!(there, CRATES.iter().map(|(name, _)| (*name).to_owned()).collect());
     for (name, may) in CRATES {
         let may: BTreeSet<String> = may.iter().map(|one| (*one).to_owned()).collect();
-        assert_eq!(used_by(name), may, "left: the Cargo.toml of {name}, right: what it may use");
+        assert_eq!(used_by(name), may, "left: the Cargo.toml of {name}, right: the table");
         let reached = reached_from(&format!("lockstep-{name}"));
         let outside = OUTSIDE_CRATES.iter().find(|one| reached.contains(**one));
-        assert_eq!(outside, None, "{name} comes by it");
+        assert_eq!(outside, None, "{name} depends on it");
     }
     let root = reached_from("lockstep");
     assert!(OUTSIDE_CRATES.iter().all(|one| root.contains(*one)), "the crates were not found: {root:?}");
@@ -365,7 +364,8 @@ fn the_core_is_pure() {
             OUTSIDE.iter().find(|name| path == **name || path.starts_with(&format!("{name}::"))).copied()
         };
         for (number, path, in_tests) in source.paths() {
-            // A parser that goes as deep as its source needs a stack of that size; the answer is the source's alone.
+            // A parser whose recursion is as deep as its source needs a stack of that size, so it starts a thread. Its
+            // result still depends on the source alone.
             let deep = source.path == "crates/core/src/javascript.rs" && path.starts_with("std::thread");
             if let Some(name) = is_outside(&path).filter(|_| !in_tests && !deep) {
                 wrong.push(format!("{}:{number}: {path} reverses core <- {name}", source.path));
@@ -382,7 +382,7 @@ fn the_core_is_pure() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// The test of the test: what it is to find, it finds.
+/// Tests that the reader of imports finds what it should.
 #[test]
 fn the_reader_of_imports_reads() {
     let source = |path: &str, text: &str| Source { path: path.into(), text: text.into() };
@@ -488,10 +488,10 @@ fn nothing_is_unwrapped_where_users_are() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// Texts of a library that alone say what is wrong: they choose a hint, and nothing else.
+/// Texts of libraries that may be compared, because only they tell the fault. They choose a hint, and nothing else.
 const PROSE_OF_LIBRARIES: [&str; 2] = ["No CA certificates", "client error ("];
 
-/// Whether a text is written for people: two words of it stand beside each other.
+/// Whether a text is written for people: it has two words beside each other.
 fn is_prose(text: &str) -> bool {
     let chars: Vec<char> = text.chars().collect();
     chars
@@ -499,13 +499,13 @@ fn is_prose(text: &str) -> bool {
         .any(|three| three[0].is_ascii_lowercase() && three[1] == ' ' && three[2].is_ascii_alphabetic())
 }
 
-/// The texts that a line compares something with.
+/// The texts with which a line of code compares something.
 fn compared(line: &str) -> impl Iterator<Item = &str> {
     let ways = [".contains(\"", ".starts_with(\"", ".ends_with(\"", "== \"", "!= \""];
     ways.into_iter().flat_map(move |way| line.split(way).skip(1)).filter_map(|rest| rest.split('"').next())
 }
 
-/// Words may change, and what they mean to a decision with them.
+/// Decisions must not depend on words for people, because such words may change.
 #[test]
 fn no_decision_rests_on_prose() {
     assert_eq!(
@@ -524,7 +524,7 @@ fn no_decision_rests_on_prose() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// What is shipped speaks of the program, not of how or where it was written.
+/// The shipped files describe the program, and not how or where it was written.
 #[test]
 fn no_word_about_the_making() {
     let endings = [".rs", ".md", ".yaml", ".toml", ".js", ".txt", ".json"];
@@ -561,7 +561,7 @@ fn no_word_about_the_making() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// The commands in fenced blocks: words of each line that starts the program.
+/// The commands in fenced blocks: the words of each line that starts the program.
 fn commands(markdown: &str) -> Vec<Vec<String>> {
     let (mut inside, mut out) = (false, Vec::new());
     for line in markdown.lines() {
@@ -570,7 +570,7 @@ fn commands(markdown: &str) -> Vec<Vec<String>> {
             continue;
         }
         let line = line.trim().trim_start_matches("$ ");
-        // A comment at the end is no argument.
+        // A comment at the end of the line is no argument.
         let line = line.split(" #").next().unwrap_or_default();
         let run =
             line.strip_prefix("cargo run ").and_then(|rest| rest.split_once("-- ")).map(|(_, args)| args);
@@ -610,7 +610,7 @@ fn the_exit_codes_page_has_every_code() {
     }
 }
 
-/// Law 7 by type: whoever holds a reader can come by no writer, nor by the mailbox that makes one.
+/// Law 7 by type: a reader gives access neither to a writer nor to the mailbox that makes one.
 #[test]
 fn nothing_that_writes_is_reached_from_a_reader() {
     let text = include_str!("../crates/core/src/port.rs");
@@ -625,7 +625,7 @@ fn nothing_that_writes_is_reached_from_a_reader() {
     assert!(!fields.contains("pub port"), "the mailbox is public");
 }
 
-/// Whether a test of that path (`module::…::name`, in `src`, `crates` or `tests`) is there.
+/// Whether there is a test with that path (`module::…::name`, in `src`, `crates` or `tests`).
 fn is_a_test(path: &str) -> bool {
     let parts: Vec<&str> = path.split("::").collect();
     let Some((name, modules)) = parts.split_last().filter(|(_, modules)| !modules.is_empty()) else {
@@ -647,7 +647,7 @@ fn is_a_test(path: &str) -> bool {
     })
 }
 
-/// A threat that is said to be closed is shown to be; one that is not says "accepted" and why.
+/// Every threat that is called closed has a test; every other threat says "accepted" and why.
 #[test]
 fn every_threat_has_its_test_or_is_accepted() {
     let page = std::fs::read_to_string(root().join("docs/threat-model.md"))

@@ -1,5 +1,5 @@
 //! Collects the words of the sources: messages, help (from comments) and names (from identifiers). Hiding a secret must
-//! never cut one of them out of an output of ours, see `src/model/scrub.rs`.
+//! never cut one of these words out of our own output, see `src/model/scrub.rs`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

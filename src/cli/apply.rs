@@ -1,4 +1,4 @@
-//! `lockstep apply` and `lockstep destroy`: make it so.
+//! `lockstep apply` and `lockstep destroy`: carry out a plan.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ use crate::model::text;
 use crate::plan::render::{self, Paint};
 use crate::shell::files;
 
-/// So much is shown of the name of another tenant, account or stack.
+/// Most characters that are shown of the name of another tenant, account or stack.
 const NAME_MAX_CHARS: usize = 100;
 
 /// Make the tenant as the manifest says
@@ -40,7 +40,7 @@ pub struct Args {
     /// Take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
-    /// Apply this saved plan, or nothing if what it depends on has moved
+    /// Apply this saved plan, or nothing if the tenant, the account or the manifest has changed since
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
 }
@@ -48,8 +48,8 @@ pub struct Args {
 /// Take away what this stack made, and put back what it changed
 ///
 /// Deletes only what was created by this stack. Settings that were there before get their former values back. Foreign
-/// Actions, bindings, factors, streams and services stay as they are. Where nothing proves the record (an older version
-/// wrote it, or somebody else did), each object has to be named with --delete, or its id typed; --yes does not cover it.
+/// Actions, bindings, factors, streams and services stay as they are. Where no seal proves the record (an older version
+/// or somebody else wrote it), each object has to be named with --delete, or its id typed; --yes does not cover it.
 ///
 /// Example: lockstep destroy manifests/quickstart.yaml --twin=world.json
 #[derive(clap::Args)]
@@ -72,7 +72,7 @@ pub(super) struct Common {
     /// Read everything again afterwards and expect an empty plan
     #[arg(long)]
     verify: bool,
-    /// Take away or put back this object, although no sealed record calls it this stack's; may be repeated
+    /// Take away or put back this object although no sealed record says it is this stack's; may be repeated
     #[arg(long, value_name = "ID")]
     delete: Vec<String>,
     /// Append one JSON line per write to this file
@@ -132,7 +132,7 @@ pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
 fn saved_plan(path: &std::path::Path) -> Result<Plan> {
     let text =
         files::read_text(path, 16 * 1024 * 1024).with_context(|| format!("plan {}", path.display()))?;
-    // The file may be anything, so no word of it is repeated.
+    // The file may be any file, so the error repeats none of its text.
     let refuse = |why: String| Error::internal(format!("plan {} {why}", path.display()));
     let json: Json = serde_json::from_str(&text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
@@ -144,10 +144,10 @@ fn saved_plan(path: &std::path::Path) -> Result<Plan> {
         return Err(refuse(format!("has format {format}, and this version reads {PLAN_FORMAT}; plan again")));
     }
     serde_json::from_value(json)
-        .map_err(|_| refuse("cannot be read: it is no plan of this version; plan again".into()))
+        .map_err(|_| refuse("cannot be read: this version of lockstep did not save it; plan again".into()))
 }
 
-/// Refuses a plan for another tenant, account or stack than those of this run, before anything is read.
+/// Refuses a plan for another tenant, account or stack before anything is read.
 fn is_of_this_run(saved: &Plan, ready: &Ready<'_>) -> Result<()> {
     let session = &ready.stack.session;
     let named = [
@@ -169,7 +169,7 @@ fn is_of_this_run(saved: &Plan, ready: &Ready<'_>) -> Result<()> {
 
 fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<Exit> {
     let (json, is_saved) = (common.output.is_json(), saved.is_some());
-    // On the twin the second plan is part of the show, and costs nobody anything.
+    // On the twin, the second plan is part of the demonstration and costs nothing.
     let verify = common.verify || common.connect.twin.is_some();
     let wishes = Wishes { reread: is_saved, verify };
     let mut asker = Asker::new(shell, json, common.yes, saved);
@@ -183,7 +183,7 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
         report(shell, &plan, is_tried.then_some(&outcome));
     }
     match &outcome.ended {
-        // Said last, because it decides.
+        // This comes last, because it decides the outcome.
         Ended::Stale(what) => {
             let (saved, since) = if is_saved { ("saved ", " since it was saved") } else { ("", "") };
             shell.say.err_one_line(format!(
@@ -217,7 +217,7 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
     })
 }
 
-/// What a person does next where a run did not come to its end.
+/// The next move after a run that did not end.
 const AGAIN: &str = "run the same command again to continue";
 
 fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_stopped: &str) {
@@ -259,10 +259,10 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
             say.err_one_line(format!("error: {owner} is applying to this tenant; nothing was changed"));
             say.err_line("  help: wait for it, or look with `lockstep unlock`");
         }
-        // Said by whoever asked, or by whoever called.
+        // The asker or the caller has said this already.
         Ended::Stale(_) | Ended::NotConfirmed(_) | Ended::Misnamed(_) => return,
         Ended::Moved => say.err_line("error: the record kept moving; nothing was changed\n  help: see who else applies, then try again"),
-        // What to do is said last.
+        // The next move comes last.
         Ended::Stopped if outcome.lost.is_some() => say.err_one_line(why_stopped),
         Ended::Stopped => say.err_one_line(format!("{why_stopped}; {AGAIN}")),
         Ended::Failed(text) => say.err_one_line(format!("error: {text}")),
@@ -287,7 +287,7 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
 
 fn without_ledger(shell: &mut Shell, ready: &Ready<'_>) {
     shell.say.err_line(
-        "  note: no ledger is kept (--ledger none): a changed secret is not noticed, drift cannot tell who moved, and destroy deletes nothing",
+        "  note: no ledger is kept (--ledger none): a changed secret is not noticed, drift cannot tell whether the tenant or the manifest changed, and destroy deletes nothing",
     );
     let pinned = ready.stack.session.manifest.text("verify_service", "sid").is_some_and(|sid| sid != "new");
     if !pinned {

@@ -14,7 +14,7 @@ pub struct ManifestArgs {
     /// The manifest, as an option
     #[arg(short = 'f', long = "file", value_name = "MANIFEST", conflicts_with = "manifest")]
     pub file: Option<PathBuf>,
-    /// A value for ${var.NAME}; none for a secret, which the list of processes would show
+    /// A value for ${var.NAME}; not for secrets, because the list of processes shows it
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
     /// Lets ${cmd.NAME} run this shell command
@@ -23,7 +23,7 @@ pub struct ManifestArgs {
 }
 
 impl ManifestArgs {
-    /// The path given one way or the other.
+    /// The path of the manifest, given as `--file` or as an argument.
     pub fn path(&self) -> &Path {
         self.file.as_deref().unwrap_or(&self.manifest)
     }
@@ -41,7 +41,7 @@ pub struct ConnectArgs {
     /// Allow --via to an https gateway that is not on this machine
     #[arg(long)]
     pub via_force: bool,
-    /// Refuse any other tenant than this one; needed where the manifest chooses a domain that is none of Auth0's
+    /// Refuse any other tenant than this one; needed where the manifest chooses a domain that is not Auth0's own
     #[arg(long, value_name = "DOMAIN")]
     pub domain: Option<String>,
     /// Trust the certificates of this PEM file besides the system's
@@ -53,10 +53,10 @@ pub struct ConnectArgs {
     /// Share of the Management API budget to use, in percent; the rest is left to your users' logins
     #[arg(long, value_name = "PERCENT", default_value_t = 80, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub rate_share: u64,
-    /// Give a request this long
+    /// How long one request may take
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
-    /// While this run holds the lease, it moves so often that others may take it for dead after this; at most 10m
+    /// Other runs take the lease over after it has not moved for this long; at most 10m
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lease_ttl)]
     pub lease_ttl: Duration,
     /// End the run after this, whatever it waits for; questions to you do not count
@@ -81,7 +81,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Beyond this others would wait for a dead run longer than anybody sits before a terminal; `engine/lease.rs` reads no more.
+/// Reads the lease's time. It has an upper limit: other runs wait this long for a dead run, and nobody sits longer
+/// before a terminal. `engine/lease.rs` accepts no larger value.
 fn lease_ttl(text: &str) -> Result<Duration, String> {
     let most = Duration::from_millis(TTL_MAX_MS);
     match duration(text)? {

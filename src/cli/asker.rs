@@ -1,4 +1,4 @@
-//! The person at the terminal, who sees each plan and decides about it.
+//! The user at the terminal, who sees each plan and decides about it.
 
 use std::collections::BTreeSet;
 
@@ -20,18 +20,18 @@ pub struct Asker {
     scrub: Scrub,
     signals: Signals,
     clock: Clock,
-    /// So long a person was asked about the plan at hand, in ms.
+    /// How long the user was asked about the current plan, in ms.
     asked_ms: u64,
-    /// stdout is for the one document.
+    /// `--output json`: stdout holds only the JSON document.
     json: bool,
     /// `--yes`
     yes: bool,
-    /// What was confirmed when it was saved.
+    /// The saved plan, which was confirmed when it was saved.
     saved: Option<Plan>,
 }
 
 impl Asker {
-    /// Asks at this shell, unless `yes` or a saved plan decides.
+    /// Asks at the terminal of this shell, unless `yes` or a saved plan decides.
     pub fn new(shell: &Shell, json: bool, yes: bool, saved: Option<Plan>) -> Asker {
         Asker {
             say: shell.say.clone(),
@@ -45,7 +45,7 @@ impl Asker {
         }
     }
 
-    /// What is to become of a plan.
+    /// Decides what happens to a plan.
     pub fn decide(&mut self, plan: &Plan) -> Decided {
         self.asked_ms = 0;
         let decision = self.decision(plan);
@@ -56,7 +56,7 @@ impl Asker {
         let shown = self.scrub.plan(plan);
         if let Some(saved) = self.saved.as_ref().filter(|saved| saved.basis != plan.basis) {
             let what = moved(saved, &shown);
-            // What would be done now; that nothing is done is said last.
+            // Shows what an apply would do now. The message that nothing was done comes last.
             self.say.err(&render::plan(&shown, Paint(self.say.err_color())));
             return Decision::Stale(what);
         }
@@ -74,14 +74,14 @@ impl Asker {
             return Decision::Apply;
         }
         if self.json && !self.yes {
-            // Nobody can confirm what was not shown.
+            // The user can confirm only a plan that was shown.
             self.say.err(&render::plan(&shown, Paint(self.say.err_color())));
         }
         if self.say.out_failed().is_some() {
             self.say.err_line("the plan could not be shown; nothing was changed");
             return Decision::Leave("the plan could not be shown".into());
         }
-        // What is only tried again was confirmed when it was tried first.
+        // A plan that only repeats what the tenant refused before was confirmed the first time.
         match self.yes || plan.is_empty() {
             true => Decision::Apply,
             false => self.confirmed(plan),
@@ -95,7 +95,8 @@ impl Asker {
         answer
     }
 
-    /// The ids that were typed, of the objects that only a record without proof calls ours.
+    /// Asks for the id of each object that only an unproven record assigns to this stack. Returns the ids that the user
+    /// typed.
     fn named(&mut self, plan: &Plan) -> BTreeSet<String> {
         let mut named = BTreeSet::new();
         for object in &plan.unproven {
@@ -130,7 +131,7 @@ impl Asker {
     }
 }
 
-/// What a person is asked before anything is done.
+/// The question before anything is done.
 fn question(plan: &Plan) -> String {
     let dangerous = plan.steps.iter().filter(|step| step.danger.is_some()).count();
     let what = match plan.destroy {

@@ -1,4 +1,4 @@
-//! From the arguments to the way a stack is run, and to its transport.
+//! Turns the arguments into the settings of a stack and into its transport.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::shell::stack::Settings;
 use crate::shell::via::Via;
 use crate::twin::{Flag, Options, Twin};
 
-/// How the arguments and the environment say that the stack is run.
+/// The settings of a stack, from arguments and environment.
 pub fn settings(args: &ConnectArgs) -> Settings {
     let store = match &args.ledger {
         LedgerPlace::Tenant => Store::Tenant,
@@ -52,12 +52,14 @@ pub fn transport(args: &ConnectArgs, manifest: &Manifest) -> Result<(Transport, 
             Some(path) => load_twin(path)?,
             None => None,
         };
-        // A manifest of the legacy way is for a tenant from before March 2025, so a new world has such a one.
+        // A manifest with legacy delivery is for a tenant from before March 2025, so a new world gets a tenant of that
+        // kind.
         let is_older = kinds::legacy::is_legacy(manifest);
         let unified_flag = if is_older { Flag::Off } else { Flag::On };
         let options = Options { default_account: None, unified_flag, ..Options::default() };
         let twin = Rc::new(RefCell::new(loaded.unwrap_or_else(|| Twin::new(options, 1))));
-        // Builds of the last run took virtual time; the world must not go back in time.
+        // The last run may have ended in the future, because builds take virtual time. The world must not go back in
+        // time.
         let start_ms = Clock::start().now_ms().max(twin.borrow().clock_ms);
         let in_process = InProcess::new(twin.clone(), start_ms);
         return Ok((Transport::InProcess(in_process), path.map(|path| (path, twin))));
@@ -72,7 +74,7 @@ pub fn transport(args: &ConnectArgs, manifest: &Manifest) -> Result<(Transport, 
         return Err(Error::remote(format!("nothing listens at {via}, the gateway of --via"))
             .help("start the gateway, or check its port"));
     }
-    // A request that outlives the lease would let two runs interleave.
+    // A request that outlives the lease could let two runs interleave.
     let request_timeout = args.request_timeout.min(args.lease_ttl / 2).max(Duration::from_millis(500));
     let proxy = if via.is_some() { ProxySettings::none() } else { ProxySettings::of_this_process() };
     let options =

@@ -1,5 +1,5 @@
-//! Whether the tenant's domain may be asked for a token. Whoever runs that host gets the credentials of the application, and
-//! one line of a pull request can name another host.
+//! Decides whether the tenant's domain may be asked for a token. The owner of that host receives the credentials of the
+//! application, and one line of a pull request can name another host.
 
 use super::args::ConnectArgs;
 use super::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::manifest::{self, Parsed, connection};
 use crate::model::manifest::Manifest;
 use crate::shell::via::Via;
 
-/// Refuses a domain that only the manifest vouches for, unless somebody at the terminal does too.
+/// Refuses a domain that is not Auth0's and that only the manifest chose, unless the user at the terminal types it.
 pub fn admit(parsed: &Parsed, manifest: &Manifest, connect: &ConnectArgs, shell: &mut Shell) -> Result<()> {
     let secret = || manifest.secret("auth0", "domain").map(|secret| secret.expose());
     let Some(domain) = manifest.text("auth0", "domain").or_else(secret) else { return Ok(()) };
@@ -17,7 +17,7 @@ pub fn admit(parsed: &Parsed, manifest: &Manifest, connect: &ConnectArgs, shell:
     }
     // With a twin or a gateway on this machine, nothing reaches the host.
     let stays_here = connect.twin.is_some() || is_local(connect.via.as_deref(), connect.via_force)?;
-    // A variable such as AUTH0_DOMAIN is set by whoever runs this.
+    // A variable such as AUTH0_DOMAIN is set by the person who runs this program.
     if stays_here || is_of_the_vendor(domain) || manifest::is_handed_in(parsed, "auth0.domain", "domain") {
         return Ok(());
     }
@@ -51,7 +51,7 @@ fn is_local(via: Option<&str>, force: bool) -> Result<bool> {
     Ok(via.is_loopback())
 }
 
-/// Whether a domain is one that Auth0 gives to tenants.
+/// Whether a domain is of the form that Auth0 gives to tenants.
 fn is_of_the_vendor(domain: &str) -> bool {
     let is_below = |suffix: &str| domain.strip_suffix(suffix).is_some_and(|tenant| !tenant.is_empty());
     connection::host_name(domain).is_ok() && (is_below(".auth0.com") || is_below(".auth0app.com"))

@@ -1,4 +1,4 @@
-//! How the problems of a manifest are shown: with its lines, and without what the environment holds.
+//! Shows the problems of a manifest with the lines of its text, but without values of the environment.
 
 use crate::diag::Diagnostic;
 use crate::manifest::{Source, Tables, render};
@@ -7,11 +7,11 @@ use crate::model::field::{Field, Type};
 use super::setup::Shell;
 use crate::plan::desired::tables;
 
-/// A shorter value stands in many a line by chance.
+/// Shortest value to hide, in bytes; a shorter one occurs in many lines by chance.
 const VALUE_MIN: usize = 6;
 
-/// Shows problems on stderr. A manifest that a script filled in holds values of the environment, and its problems end in
-/// a log; so no drawn line repeats one. Only words that a manifest is made of stay.
+/// Shows problems on stderr. A script may have filled a manifest with values of the environment, and the problems may
+/// end in a log. So no shown line repeats such a value, except for words of the manifest language.
 pub fn draw(diagnostics: &[Diagnostic], source: &Source, shell: &mut Shell) {
     let tables = tables();
     let environment: Vec<String> =
@@ -20,19 +20,20 @@ pub fn draw(diagnostics: &[Diagnostic], source: &Source, shell: &mut Shell) {
     shell.say.err(&render(diagnostics, &source, shell.say.err_color()));
 }
 
-/// What is not repeated of these values: each line of them by itself.
+/// The texts to hide: each line of these values that is long enough and is not a word of the manifest language.
 fn blanked<'a>(environment: &'a [String], tables: &Tables) -> impl Iterator<Item = &'a str> {
     let lines = environment.iter().flat_map(|value| value.lines()).map(str::trim);
     lines.filter(|line| line.len() >= VALUE_MIN && !is_of_manifests(line, tables))
 }
 
-/// Whether a word is a part of the language of manifests.
+/// Whether a word belongs to the language of manifests.
 fn is_of_manifests(word: &str, tables: &Tables) -> bool {
     let of_section = |section: &str| section.split('.').any(|part| part == word);
     tables.sections.iter().any(|section| of_section(section.path) || has(section.fields, word))
 }
 
-/// Depth ends with the tables, which are static.
+/// Whether one of the fields, or a field inside them, has that word as key or choice. The tables are static, so the
+/// recursion ends.
 fn has(fields: &[Field], word: &str) -> bool {
     fields.iter().any(|field| {
         field.key == word

@@ -1,4 +1,4 @@
-//! `lockstep drift`: who moved, tenant or manifest?
+//! `lockstep drift`: whether the tenant or the manifest changed.
 
 use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::Result;
@@ -12,7 +12,7 @@ use crate::model::plan::{Cause, Level, Plan, Purpose};
 use crate::plan::drift;
 use crate::plan::render::{self, Paint};
 
-/// Tell whether manifest and tenant still agree, and who moved
+/// Tell whether manifest and tenant still agree, and which of them changed
 ///
 /// Compares manifest, tenant and the record of the last apply, field by field. Sends no write. The exit code says what
 /// was found.
@@ -33,7 +33,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, &[], shell, show)? else {
         return Ok(Exit::Failed);
     };
-    // Removed parts of the manifest are a difference here, not a reason to refuse.
+    // Here, parts removed from the manifest are a difference, not a reason to refuse.
     ready.stack.session.allow_delete = true;
     ready.stack.session.purpose = Purpose::Drift;
     let plan = observed(&mut ready)?.plan;
@@ -65,12 +65,14 @@ fn word(exit: Exit) -> &'static str {
     }
 }
 
-/// The exit code of a drift check. Precedence: incomplete, unknown, both, tenant, manifest, findings, clean.
+/// The exit code of a drift check. The first that applies: incomplete, cause unknown, both changed, tenant changed,
+/// manifest not applied, findings only, clean.
 pub fn verdict(plan: &Plan) -> Exit {
     let mut causes: Vec<Cause> =
         plan.resources.iter().flat_map(|r| &r.changes).map(|change| change.cause).collect();
     for resource in &plan.resources {
-        // A step without a differing field: a failed build, say, which the tenant did by itself.
+        // A resource can need a step without a differing field, for example after a failed build, which the tenant
+        // caused by itself.
         if resource.changes.is_empty() && plan.differs(resource) {
             causes.push(if resource.leaves { Cause::NotApplied } else { Cause::TenantChanged });
         }

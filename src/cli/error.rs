@@ -1,4 +1,4 @@
-//! How a command ends that has no result: of what kind the mistake is, what is wrong, and the next move.
+//! How a command ends without a result: the kind of the mistake, what is wrong, and the next move.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use super::exit::Exit;
 pub struct Error {
     pub kind: Kind,
     pub message: String,
-    /// The next move; empty where there is none.
+    /// The next move; empty if there is none.
     pub help: String,
 }
 
-/// Whose mistake it is.
+/// Where the mistake lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The command line.
     Usage,
     /// The manifest, or a file that it names.
     Manifest,
-    /// The saved plan, which is none for this run.
+    /// The saved plan, which does not belong to this run.
     Plan,
-    /// What the tenant or the account answered, or that they did not.
+    /// The tenant or the account: a bad answer, or none.
     Remote,
     /// This machine, or this program.
     Internal,
 }
 
-/// What a command comes to.
+/// The result of a command.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -42,12 +42,12 @@ impl Error {
         Error::new(Kind::Manifest, message)
     }
 
-    /// A saved plan that is none for this run.
+    /// A saved plan that does not belong to this run.
     pub fn plan(message: impl Into<String>) -> Error {
         Error::new(Kind::Plan, message)
     }
 
-    /// A request that came to no good end.
+    /// A failed request.
     pub fn remote(message: impl Into<String>) -> Error {
         Error::new(Kind::Remote, message)
     }
@@ -61,12 +61,12 @@ impl Error {
         Error { kind, message: message.into(), help: String::new() }
     }
 
-    /// With the next move.
+    /// Adds the next move.
     pub fn help(self, help: impl Into<String>) -> Error {
         Error { help: help.into(), ..self }
     }
 
-    /// The process's exit code, unless a signal has the last word.
+    /// The exit code of the process, unless a signal decides it.
     pub fn exit(&self) -> Exit {
         match self.kind {
             Kind::Usage => Exit::Usage,

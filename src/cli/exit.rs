@@ -1,10 +1,10 @@
-//! Exit codes: public, stable, one table.
+//! Exit codes. They are public and stable, and this is their only table.
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done, or nothing to do, or clean.
+    /// The work is done, there was nothing to do, or `drift` found no difference.
     Done = 0,
     /// Something failed, is blocked, or was refused.
     Failed = 1,
@@ -16,19 +16,19 @@ pub enum Exit {
     BothChanged = 4,
     /// `drift`: something differs, and without a ledger nobody knows who moved.
     CauseUnknown = 5,
-    /// Part of the tenant could not be read, so "clean" cannot be said.
+    /// Part of the tenant could not be read, so it cannot be called clean.
     Incomplete = 6,
-    /// `drift`: nothing differs, and there are findings to look at.
+    /// `drift`: nothing differs, but there are findings to look at.
     FindingsOnly = 7,
     /// The command line is wrong.
     Usage = 64,
-    /// What a saved (or late-confirmed) plan depends on has moved.
+    /// The plan was saved, or was confirmed late, and what it depends on has changed since.
     Stale = 73,
     /// Somebody else is applying to this tenant.
     LeaseHeld = 75,
 }
 
-/// The table for `--help`, with the precedence.
+/// The table for `--help`, with the order of precedence.
 pub const TABLE: &str = "\
 Exit codes:
   0    done, nothing to do, clean
@@ -40,7 +40,7 @@ Exit codes:
   6    part of the tenant could not be read (drift, plan --exit-code)
   7    drift: no difference, but findings to look at
   64   usage
-  73   the plan is stale: what it depends on has moved
+  73   the plan is stale: the tenant, the account or the manifest has changed since
   75   the lease is held by somebody else
   130  stopped by SIGINT
   143  stopped by SIGTERM

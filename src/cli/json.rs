@@ -1,4 +1,4 @@
-//! `--output json`: one document on stdout for every run, whatever comes of it. `docs/json.md` describes it.
+//! `--output json`: one document on stdout for every run, whatever its outcome. `docs/json.md` describes it.
 
 use serde_json::{Value as Json, json};
 
@@ -9,7 +9,7 @@ use crate::diag::{Diagnostic, Problem};
 use crate::manifest::Source;
 use crate::shell::terminal::Say;
 
-/// What is known of the document until it is written.
+/// The parts of the document until it is written.
 pub struct Document {
     /// `--output json` was given.
     pub wanted: bool,
@@ -18,12 +18,12 @@ pub struct Document {
 }
 
 impl Document {
-    /// Nothing is known yet.
+    /// An empty document.
     pub fn new(wanted: bool) -> Document {
         Document { wanted, written: false, diagnostics: Vec::new() }
     }
 
-    /// Keeps what was said of the manifest.
+    /// Keeps the diagnostics of the manifest.
     pub fn note(&mut self, diagnostics: &[Diagnostic], source: &Source) {
         self.diagnostics.extend(diagnostics.iter().map(|one| as_json(one, source)));
     }
@@ -36,7 +36,8 @@ pub fn json_out(shell: &mut Shell, name: &str, value: Json) {
     shell.say.out_json(&json!({ "format": 1, name: value, "diagnostics": diagnostics }));
 }
 
-/// Writes the document of a command that ended without a result, if one is wanted and there is none yet.
+/// Writes the document of a command that ended without a result, if `--output json` was given and no document was
+/// written yet.
 pub fn json_error(shell: &mut Shell, exit: u8, error: &Error) {
     if !shell.json.wanted || shell.json.written {
         return;
@@ -48,7 +49,7 @@ pub fn json_error(shell: &mut Shell, exit: u8, error: &Error) {
         .out_json(&json!({ "format": 1, "error": as_document(exit, error), "diagnostics": diagnostics }));
 }
 
-/// The same where no command has begun.
+/// As [`json_error`], for an error before the command begins.
 pub fn early_error(say: &mut Say, exit: u8, error: &Error) {
     say.out_json(&json!({ "format": 1, "error": as_document(exit, error), "diagnostics": [] }));
 }
@@ -58,10 +59,10 @@ fn as_document(exit: u8, error: &Error) -> Json {
     json!({ "exit": exit, "message": error.message, "help": help })
 }
 
-/// What a command says that stops without a text of its own.
+/// The message of a command that stops without a message of its own.
 pub fn meaning(exit: Exit) -> &'static str {
     match exit {
-        Exit::Stale => "the plan is stale: what it depends on has moved",
+        Exit::Stale => "the plan is stale: the tenant, the account or the manifest has changed since",
         Exit::LeaseHeld => "the lease is held by somebody else",
         _ => "the command failed",
     }

@@ -1,4 +1,4 @@
-//! From the path of a manifest to its values.
+//! Loads a manifest from its path and resolves its values.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,13 @@ use crate::plan::desired::tables;
 use crate::shell::files::{self, ManifestFile};
 use crate::shell::sources::ProcessSources;
 
-/// A manifest that was read; what is wrong with it is not told yet.
+/// A parsed manifest, whose problems have not been shown yet.
 pub struct Loaded {
     pub parsed: Parsed,
     pub file: ManifestFile,
 }
 
-/// Reads a manifest. `None`: it is no YAML, which was printed.
+/// Reads a manifest. `None`: the manifest cannot be parsed, and the problems were printed.
 pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
     let file = files::read_manifest(args.path())
         .map_err(|problem| Error::manifest(problem.message).help(problem.help))?;
@@ -40,7 +40,7 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
     }
 }
 
-/// Prints what is to be said of a manifest, with the number of errors.
+/// Prints the diagnostics of a manifest and the number of errors.
 fn tell(diagnostics: &[Diagnostic], source: &Source, shell: &mut Shell) {
     shell.json.note(diagnostics, source);
     if !diagnostics.is_empty() {
@@ -54,7 +54,7 @@ fn tell(diagnostics: &[Diagnostic], source: &Source, shell: &mut Shell) {
     }
 }
 
-/// Fills references in and runs the checks of the kinds; prints every problem. `None`: there are errors.
+/// Resolves the references, runs the checks of the kinds, and prints every problem. `None`: there are errors.
 pub fn resolve(
     loaded: &Loaded,
     args: &ManifestArgs,
@@ -86,8 +86,8 @@ fn pairs(items: &[String], option: &str) -> Result<BTreeMap<String, String>> {
     Ok(out)
 }
 
-/// Made-up connection values, all or none: half a real connection with half a made-up one would go somewhere that
-/// nobody meant.
+/// The values that `--twin` makes up for unset variables. Those of the connection are made up all or not at all: a half
+/// real, half made-up connection would reach a place that nobody meant.
 fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
     let references = manifest::references(parsed);
     let env: Vec<(&str, &str)> = references
@@ -125,7 +125,7 @@ fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
             }
             path if path.ends_with("VERIFY_SID") => format!("VA{}", drawn(name, 16)),
             path if path.ends_with("endpoint") => "https://acme-feedback.example/auth0-logs".to_owned(),
-            // No word of it may stand in the output, or the scrubber would blank that word everywhere.
+            // The value must contain no word of the output, or the scrubber would blank that word everywhere.
             _ => format!("made-up-{}", drawn(name, 12)),
         };
         out.insert(name.to_owned(), value);
@@ -133,7 +133,7 @@ fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
     Ok(out)
 }
 
-/// The process's sources, with values that `--twin` makes up where the environment has none.
+/// The sources of this process. With `--twin`, made-up values stand in for unset variables.
 struct Outside {
     process: ProcessSources,
     made_up: BTreeMap<String, String>,

@@ -1,8 +1,8 @@
-//! Files that this program writes, given where the manifest belongs: what such a file is, and where it goes.
+//! Recognises files of this program that were given in place of the manifest, and says where each kind belongs.
 
 use serde_json::Value as Json;
 
-/// One kind of file: the members that tell it, what it is called, and what to do.
+/// The kinds of files: the keys that identify it, its name, and the next move.
 const KNOWN: [(&[&str], &str, &str); 4] = [
     (
         &["format", "steps", "basis"],
@@ -26,9 +26,9 @@ const KNOWN: [(&[&str], &str, &str); 4] = [
     ),
 ];
 
-/// What a text is that was taken for a manifest, and the next move; `None`: none of these.
+/// What a text is that was given as manifest, and the next move. `None`: it is none of the known kinds.
 pub fn meant(text: &str) -> Option<(&'static str, &'static str)> {
-    // Most manifests are told by their first letter.
+    // The first letter is enough to recognise most manifests.
     let object = Some(text).filter(|text| text.trim_start().starts_with('{'))?;
     let Ok(Json::Object(members)) = serde_json::from_str(object) else { return None };
     let known = KNOWN.iter().find(|(keys, ..)| keys.iter().all(|key| members.contains_key(*key)));

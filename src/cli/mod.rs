@@ -1,4 +1,4 @@
-//! The command line: one file per command, each an `Args` struct and one function.
+//! The command line: one file per command, each with an `Args` struct and one function.
 
 mod apply;
 mod args;
@@ -62,7 +62,7 @@ enum Command {
 }
 
 impl Command {
-    /// The form of the result, where there is a choice.
+    /// The `--output` of the command, if it has that option.
     fn output(&self) -> Option<&args::Output> {
         match self {
             Command::Validate(args) => Some(&args.output),
@@ -76,9 +76,10 @@ impl Command {
     }
 }
 
-/// A command line that cannot be read.
+/// Reports a command line that cannot be parsed, and help and version texts too. `twin` is the file that [`twin_file`]
+/// found. Returns the exit code.
 fn misused(error: &clap::Error, words: &[String], twin: Option<&str>) -> u8 {
-    // clap's own code for a typing error is 2, which here would mean "there are changes".
+    // clap's own exit code for a usage error is 2, which here means "there are changes".
     if !error.use_stderr() {
         let _ = error.print();
         return Exit::Done as u8;
@@ -100,8 +101,8 @@ fn misused(error: &clap::Error, words: &[String], twin: Option<&str>) -> u8 {
     Exit::Usage as u8
 }
 
-/// The file in `--twin FILE`: the option stands without a value too, so FILE is taken for the manifest, or is one word too
-/// many. A file named `.json` that is no manifest was meant for the twin.
+/// The file in `--twin FILE`, which should be `--twin=FILE`. The option is valid without a value, so clap takes FILE
+/// for the manifest or for one word too many. A `.json` file that is not a manifest was meant for the twin.
 fn twin_file<'a>(words: &'a [String], error: Option<&clap::Error>) -> Option<&'a str> {
     let file = words.windows(2).find(|pair| pair[0] == "--twin").map(|pair| pair[1].as_str())?;
     let is_manifest = || std::fs::read_to_string(file).is_ok_and(|text| text.contains("\"lockstep\""));
@@ -112,7 +113,7 @@ fn twin_file<'a>(words: &'a [String], error: Option<&clap::Error>) -> Option<&'a
     (is_meant && !file.starts_with('-')).then_some(file)
 }
 
-/// Runs the program; answers the process's exit code.
+/// Runs the program and returns its exit code.
 pub fn main() -> u8 {
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let parsed = Cli::try_parse();
@@ -159,7 +160,7 @@ pub fn main() -> u8 {
             .help("make room where stdout goes to, then run the command again");
         shell.say.err_line(format!("error: {error}"));
     }
-    // A signal has the last word: whatever came of the run, it was stopped.
+    // A signal decides the exit code, unless the command ended with exit code 0.
     let signal = shell.signals.first().filter(|_| !matches!(result, Ok(Exit::Done)));
     let exit = match (&result, signal) {
         (_, Some(signal)) => signal.exit_code(),
@@ -178,7 +179,7 @@ pub fn main() -> u8 {
     exit
 }
 
-/// Ends before the command begins.
+/// Reports an error that stops the program before the command begins. Returns the exit code.
 fn failed_early(mut say: Say, json: json::Document, error: &Error) -> u8 {
     let exit = error.exit() as u8;
     say.err_line(format!("error: {error}"));
@@ -188,7 +189,7 @@ fn failed_early(mut say: Say, json: json::Document, error: &Error) -> u8 {
     exit
 }
 
-/// The command line as clap knows it, for tests and documents.
+/// The command line as clap describes it, for tests and documents.
 pub fn command() -> clap::Command {
     Cli::command()
 }

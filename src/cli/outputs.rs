@@ -1,4 +1,4 @@
-//! Files that a command writes are none that it reads, and no two options name the same one.
+//! Checks the files that a command writes: it must not read them, and no two options may name the same file.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::shell::files;
 /// A file that a command writes: the option that names it, and its path.
 pub type Written<'a> = (&'static str, &'a Path);
 
-/// Refuses to write to a file that the command reads, or by two options to one file.
+/// Refuses a written file that the command also reads, that two options name, or that is not a regular file.
 pub fn apart(written: &[Written<'_>], read: &[(&str, &Path)]) -> Result<()> {
     for (at, (option, path)) in written.iter().enumerate() {
         let refuse = |what: &str| {
@@ -33,7 +33,7 @@ pub fn apart(written: &[Written<'_>], read: &[(&str, &Path)]) -> Result<()> {
     Ok(())
 }
 
-/// The same for everything that the manifest and the connection name.
+/// As [`apart`], with all files that the manifest and the connection name.
 pub fn outputs_apart(loaded: &Loaded, connect: &ConnectArgs, written: &[Written<'_>]) -> Result<()> {
     let mut all = written.to_vec();
     if let LedgerPlace::File(path) = &connect.ledger {

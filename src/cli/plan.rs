@@ -1,4 +1,4 @@
-//! `lockstep plan`: what would be done, without doing it.
+//! `lockstep plan`: shows what an apply would do, without doing it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ pub struct Args {
     /// Also plan to take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
-    /// Plan as if this object, which no sealed record calls this stack's, may be taken away or put back; may be repeated
+    /// Let the plan take away or put back this object although no sealed record says it is this stack's; may be repeated
     #[arg(long, value_name = "ID")]
     delete: Vec<String>,
 }
@@ -96,8 +96,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     Ok(exit)
 }
 
-/// The plan of a run that has nothing to connect with, as in a fork's CI: the manifest is right, and what it names is
-/// unknown.
+/// The plan of a run without any value to connect with, as in a fork's CI: the manifest is valid, and every field that
+/// it declares is unknown.
 fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Shell) -> Result<Exit> {
     let named = |section: &str, key: &str| manifest.text(section, key).unwrap_or("unknown").to_owned();
     let unknown = |resource: Resource| ResourcePlan {
@@ -146,13 +146,13 @@ fn show(args: &Args, plan: &Plan, shell: &mut Shell) -> Result<()> {
     Ok(())
 }
 
-/// Reads and plans, with the causes of a failure in words.
+/// Reads both APIs and plans; an error says why there is no plan.
 pub fn observed(ready: &mut Ready<'_>) -> Result<Observation> {
     let result = ready.stack.observe()?;
     result.map_err(|failed| no_plan(ready, &failed))
 }
 
-/// Why there is no plan.
+/// The error of a run that could not make a plan.
 pub fn no_plan(ready: &Ready<'_>, failed: &Failed) -> Error {
     let error = unread(ready, failed);
     match failed {
@@ -161,7 +161,7 @@ pub fn no_plan(ready: &Ready<'_>, failed: &Failed) -> Error {
     }
 }
 
-/// Why a command has no result: what a stopped run waited for, or the request that failed.
+/// The error of a command whose request failed, or which was stopped while it waited.
 pub fn unread(ready: &Ready<'_>, failed: &Failed) -> Error {
     match failed {
         Failed::Stopped => Error::remote(ready.stack.why_stopped()),

@@ -1,12 +1,12 @@
-//! What a person reads of a run as it goes.
+//! The lines that tell the user how a run goes.
 
 use crate::engine::gate::TOLD_FROM_MS;
 use crate::model::event::Event;
 
-/// Which step runs, what it waits for and since when, and how long it took.
+/// The running step, what it waits for, and since when.
 #[derive(Default)]
 pub struct Progress {
-    /// `[number/of]` of the step that runs.
+    /// `[number/of]` of the running step.
     step: String,
     began_ms: u64,
     polled: String,
@@ -14,11 +14,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A wait that lasts is told of again after this.
+    /// Time after which an unchanged wait is reported again.
     const AGAIN_MS: u64 = 10_000;
 
-    /// The line that an event is worth. A step of less than a second is worth no word on how long it took, and polls repeat
-    /// themselves.
+    /// The line for an event; `None`: the event is not worth a line. The duration of a step is reported from one second
+    /// on, and an unchanged poll only from time to time.
     pub fn hear(&mut self, event: &Event, now_ms: u64) -> Option<String> {
         match event {
             Event::StepStarted { number, of, address, what } => {

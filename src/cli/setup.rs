@@ -1,4 +1,4 @@
-//! What the commands share: the terminal, and a manifest with everything needed to talk to its tenant.
+//! Shared by the commands: the terminal, and a manifest with everything needed to talk to its tenant.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -21,25 +21,25 @@ use crate::shell::stack::{Stack, Unconnected, connection, learn};
 use crate::shell::terminal::Say;
 use crate::twin::Twin;
 
-/// The terminal, what may not be said on it, and the user's Ctrl-C.
+/// The terminal, the secrets to hide on it, and the user's Ctrl-C.
 pub struct Shell {
     pub say: Say,
     pub scrub: Scrub,
     pub signals: Signals,
     /// The document of `--output json`.
     pub json: Document,
-    /// What was printed of a manifest that is refused: how many errors it has.
+    /// How many errors a refused manifest has, as printed.
     pub refused: Option<String>,
 }
 
-/// A stack that can be run, and the world of its twin.
+/// A stack that is ready to run, and the world of its twin.
 pub struct Ready<'a> {
     pub stack: Stack<'a>,
     world: Option<(PathBuf, Rc<RefCell<Twin>>)>,
 }
 
 impl Ready<'_> {
-    /// Keeps the twin's world, if a file was named.
+    /// Saves the twin's world, if a file was named for it.
     pub fn close(self) -> Result<()> {
         match &self.world {
             Some((path, twin)) => Ok(save_world(&*twin.borrow(), path)?),
@@ -48,14 +48,15 @@ impl Ready<'_> {
     }
 }
 
-/// How far a command got towards its tenant.
+/// How far the connection to the tenant got.
 pub enum Start<'a> {
     Ready(Box<Ready<'a>>),
-    /// These places of the manifest have no value, and without them nobody lets us in.
+    /// These keys of the manifest have no value, and no connection is possible without them.
     Unconnected(Box<Manifest>, Vec<&'static str>),
 }
 
-/// Loads, resolves and connects. `Ok(None)`: the manifest has errors, which were printed.
+/// Loads and resolves the manifest and prepares the connection. `Ok(None)`: the manifest has errors, which were
+/// printed.
 pub fn ready<'a>(
     manifest_args: &ManifestArgs,
     connect: &ConnectArgs,
@@ -71,13 +72,13 @@ pub fn ready<'a>(
     }
 }
 
-/// Why there is no connection, and what to do.
+/// The error of a manifest without the values to connect with.
 pub fn without(places: &[&str]) -> Error {
     Error::manifest(format!("no value to connect with: {}", places.join(", ")))
         .help("set what the manifest takes them from, or try it with --twin")
 }
 
-/// [`ready`], and what there is when there is nothing to connect with.
+/// As [`ready`], but a manifest without the values to connect with is a result, not an error.
 pub fn start<'a>(
     manifest_args: &ManifestArgs,
     connect: &ConnectArgs,

@@ -1,4 +1,4 @@
-//! `lockstep show`: the record and the lease of a tenant.
+//! `lockstep show`: the ledger and the lease of a tenant.
 
 use serde_json::{Value as Json, json};
 
@@ -48,7 +48,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         let lease = match &result.1 {
             Ok(None) => Json::Null,
             Ok(Some(lease)) => json!({ "sid": lease.sid, "owner": lease.owner }),
-            // Free is one thing, and not being able to tell is another.
+            // A lease that cannot be read is not the same as a free one.
             Err(failed) => json!({ "unknown": ready.stack.told(failed) }),
         };
         json_out(
@@ -78,8 +78,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
             }
             if let Some(intent) = &ledger.intent {
                 let text = match ledger.has_reported() {
-                    true => "did not come to its end; the next run looks what became of its last step",
-                    false => "did not report its end: it was killed or cut off, or goes on still",
+                    true => "did not finish; the next run looks up what became of its last step",
+                    false => "did not report its end: it was killed or cut off, or is still running",
                 };
                 say.out_one_line(format!("  the run that began at {} {text}", intent.at));
             }

@@ -1,4 +1,4 @@
-//! Where the events of a run go: the terminal, the log, and the file of `--audit`.
+//! The outputs for the events of a run: the terminal, the log, and the file of `--audit`.
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -16,7 +16,7 @@ use crate::model::text;
 use crate::shell::clock::Clock;
 use crate::shell::files;
 
-/// Passes every event on to the terminal, the log and the audit file.
+/// Returns a listener that passes every event on to the terminal, the log and the audit file.
 pub fn listen(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(Told) + use<> {
     let (mut say, clock) = (shell.say.clone(), Clock::start());
     let mut progress = Progress::default();
@@ -24,7 +24,7 @@ pub fn listen(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(Told) + us
         if let Err(error) = audit.borrow_mut().hear(&told) {
             say.err_line(format!("  the audit file cannot be written: {error}"));
         }
-        // On the twin a person lives through less time than the run does.
+        // Progress uses real time: a run on the twin goes through more virtual time than the user waits.
         if let Some(line) = progress.hear(&told.event, clock.now_ms()) {
             say.err_one_line(line);
         }
@@ -38,7 +38,7 @@ fn log(told: &Told) {
             let status = status.map_or_else(|| "no reply".to_owned(), |status| status.to_string());
             tracing::info!(target: "lockstep::request", "{method} https://{host}{path} {status} ({ms} ms, attempt {attempt})");
         }
-        // It is shown, and as long as a plan is.
+        // The plan is shown to the user anyway, and would make a long line.
         Event::PlanMade { .. } => {}
         _ => {
             let line = || serde_json::to_string(told).unwrap_or_default();
@@ -47,24 +47,24 @@ fn log(told: &Told) {
     }
 }
 
-/// The audit file: one JSON line per write that was answered or lost.
+/// The audit file: one JSON line per write, whether the write was answered or lost.
 #[derive(Default)]
 pub struct Audit {
     file: Option<std::fs::File>,
     who: String,
     stack: String,
-    /// Digest of the plan that is carried out.
+    /// Digest of the plan that is being applied.
     plan: String,
     step: Option<(usize, String)>,
 }
 
 impl Audit {
-    /// An audit that is written nowhere.
+    /// An audit without a file: it writes nothing.
     pub fn new() -> Rc<RefCell<Audit>> {
         Rc::default()
     }
 
-    /// Opens the file of `--audit`, once it is known that the command reads no such file.
+    /// Opens the file of `--audit`. Call this only once it is known that the command does not read that file.
     pub fn write_to(&mut self, path: Option<&Path>) -> Result<()> {
         self.file = path.map(files::open_append).transpose()?;
         Ok(())

@@ -66,7 +66,8 @@ fn fault(text: &str) -> Result<Rule, String> {
     fault_grammar::parse(text).map_err(|error| error.drawn(text))
 }
 
-/// A duration with its unit: what a twin waits is mostly milliseconds, what else takes a duration counts seconds.
+/// Reads a duration that must have a unit: times of a twin are mostly milliseconds, while a bare number elsewhere means
+/// seconds.
 fn span(text: &str) -> Result<Duration, String> {
     match text.parse::<u64>() {
         Ok(0) => Ok(Duration::ZERO),

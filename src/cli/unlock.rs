@@ -1,4 +1,4 @@
-//! `lockstep unlock`: show and release a lease that was left behind.
+//! `lockstep unlock`: shows a lease that was left behind, and releases it.
 
 use super::args::{ConnectArgs, ManifestArgs};
 use super::error::{Error, Result};
@@ -12,8 +12,8 @@ use crate::shell::terminal::AskProblem;
 
 /// Show who holds the lease of a tenant, and release it
 ///
-/// A lease that was left behind by a crash is taken over by itself after its time; this is for those who do not want to
-/// wait. Releasing the lease of a living run lets two runs interleave.
+/// The next run takes over a lease that a crash left behind, once the lease's time has passed; this is for those who do
+/// not want to wait. Releasing the lease of a living run lets two runs interleave.
 ///
 /// Example: lockstep unlock manifests/quickstart.yaml --twin=world.json
 #[derive(clap::Args)]

@@ -1,4 +1,4 @@
-//! `lockstep validate`: everything that can be said without a request.
+//! `lockstep validate`: all checks that need no request.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The references without a value, each once.
+/// The references without a value, sorted, each once.
 fn unknown(manifest: &Manifest) -> Vec<&str> {
     let values = manifest.sections.values().flat_map(|attrs| attrs.values());
     let names: BTreeSet<&str> = values

@@ -1,5 +1,5 @@
-//! A certificate authority for one run of the served twin: its key never leaves the process, and what it may vouch
-//! for is written into its certificate, so that trusting it cannot hurt any other site.
+//! A certificate authority for one run of the served twin. Its key never leaves the process. Its certificate is limited
+//! to the names of the twin, so trusting it endangers no other site.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,10 +18,10 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-/// Certificates kept at once; a world with more hosts makes them anew.
+/// Most certificates kept. When there are more hosts, all are made anew.
 const KEPT_MAX: usize = 2_000;
 
-/// Names of this machine, for clients that come without a proxy.
+/// Names of this machine, for clients that connect without a proxy.
 pub const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Makes certificates for hosts.
@@ -29,7 +29,7 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// The authority's own certificate.
     der: CertificateDer<'static>,
-    /// One key for all hosts: they are one process.
+    /// One key for all hosts, because one process serves them all.
     host_key: KeyPair,
     valid: (Day, Day),
     made: RefCell<BTreeMap<String, Arc<ServerConfig>>>,
@@ -38,11 +38,11 @@ pub struct Authority {
 type Day = (i32, u8, u8);
 
 impl Authority {
-    /// A new authority for these names: exact ones, or `.auth0.com` for a name and all below it. `now_ms` is Unix
-    /// time; certificates are valid from the day before, for a year.
+    /// A new authority for these names: exact ones, or endings such as `.auth0.com` for a name and all below it.
+    /// `now_ms` is Unix time. Certificates are valid from the day before, for a year.
     ///
     /// # Errors
-    /// The system gives no randomness.
+    /// A key or certificate cannot be made, for lack of random bytes.
     pub fn new(names: &[String], now_ms: u64) -> Result<Authority> {
         let valid = (day(now_ms.saturating_sub(86_400_000)), day(now_ms.saturating_add(365 * 86_400_000)));
         let mut params = CertificateParams::default();
@@ -87,10 +87,10 @@ impl Authority {
         pem
     }
 
-    /// How a connection to that host is served; `None` stands for this machine under its own names.
+    /// The TLS configuration for that host; `None` stands for this machine under its own names.
     ///
     /// # Errors
-    /// The name is none that a certificate can hold.
+    /// A certificate cannot hold the name.
     pub fn config(&self, host: Option<&str>) -> Result<Arc<ServerConfig>> {
         let key = host.unwrap_or_default().to_owned();
         if let Some(config) = self.made.borrow().get(&key) {
@@ -127,10 +127,10 @@ impl Authority {
     }
 }
 
-/// A configuration without any certificate: the client is told so by a TLS alert.
+/// A configuration without any certificate. The client gets a TLS alert that says so.
 ///
 /// # Errors
-/// Never in practice: the provider has its protocol versions.
+/// Never in practice, because the provider supports its own protocol versions.
 pub fn no_certificate() -> Result<Arc<ServerConfig>> {
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,8 +1,8 @@
-//! Real time for the driver: wall time at the start, and from there on a clock that cannot go back.
+//! Real time for the driver: the wall clock at the start, and from there a clock that cannot go back.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since the Unix epoch that never decrease, also when somebody sets the system's clock.
+/// Milliseconds since the Unix epoch. They never decrease, even if somebody sets the system's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started_unix_ms: u64,
@@ -12,7 +12,7 @@ pub struct Clock {
 impl Clock {
     /// Reads the wall clock once.
     pub fn start() -> Clock {
-        // A clock before 1970 is no reason to fail: the servers' own dates are what counts.
+        // A clock before 1970 is no reason to fail: the dates that the servers send are the ones that count.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Clock { started_unix_ms: millis(since_epoch), started: Instant::now() }
     }
@@ -28,7 +28,7 @@ impl Clock {
     }
 }
 
-/// Whole milliseconds; what is longer than anybody waits is the most that there is.
+/// Whole milliseconds; a duration too long for `u64` becomes the largest number.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

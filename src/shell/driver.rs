@@ -1,5 +1,5 @@
-//! Turns the engine's crank: carries out what it asks for, over the network in real time or in process in virtual
-//! time, and passes the user's Ctrl-C on.
+//! Runs the engine: carries out what it asks for, over the network in real time or in this process in virtual time, and
+//! passes the user's Ctrl-C on.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -22,11 +22,11 @@ use crate::port::Port;
 pub enum Transport {
     /// Over the network, in real time.
     Http(Http),
-    /// By a simulator in this process, in virtual time: nothing is waited for.
+    /// By a simulator in this process, in virtual time, without any real waiting.
     InProcess(InProcess),
 }
 
-/// An engine together with what carries out its requests. `'a` is how long the event callback lives.
+/// An engine and the transport that carries out its requests. `'a` is the lifetime of the event callback.
 pub struct Driver<'a> {
     engine: Engine,
     inner: Inner,
@@ -51,10 +51,10 @@ struct Net {
 }
 
 impl<'a> Driver<'a> {
-    /// A driver with a fresh engine. `seed` is for jitter; `show` gets every event as it happens.
+    /// A driver with a new engine. `seed` is for jitter; `show` receives every event as it happens.
     ///
     /// # Errors
-    /// The system gives no runtime.
+    /// The asynchronous runtime cannot be started.
     pub fn new(
         transport: Transport,
         seed: u64,
@@ -103,26 +103,26 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// The first signal that asked the process to stop; its exit code is the process's.
+    /// The first signal that asked the process to stop. It decides the exit code of the process.
     pub fn signal(&self) -> Option<Signal> {
         self.signals.first()
     }
 
-    /// Ends the run at that time (ms since the Unix epoch, the transport's) as a signal would.
+    /// Stops the run at that time (ms since the Unix epoch, by the transport's clock), as a signal would.
     pub fn set_deadline(&mut self, at_ms: u64) {
         self.engine.set_deadline(at_ms);
     }
 
-    /// What was waited for when the deadline came; `None` while it has not.
+    /// What the run was waiting for when the deadline passed; `None` before the deadline.
     pub fn late(&self) -> Option<&str> {
         self.engine.late()
     }
 
-    /// Runs one task and returns its result. A signal does not cut it short: the task is told, its calls end as
-    /// stopped, and it returns by itself. Ask [`Driver::signal`] afterwards.
+    /// Runs one task and returns its result. A signal does not cut the task short: its calls end as stopped, and the
+    /// task returns by itself. Ask [`Driver::signal`] afterwards.
     ///
     /// # Errors
-    /// The run does not come to an end, which is a mistake of ours.
+    /// The run does not end, which is a bug of this program.
     pub fn run<T, F>(&mut self, tenant: TenantId, make: impl FnOnce(Port) -> F) -> Result<T>
     where
         T: 'static,
@@ -133,7 +133,7 @@ impl<'a> Driver<'a> {
         slot.take().context("a task ended without a result")
     }
 
-    /// Runs one task for each of the tenants side by side; results come in the order given.
+    /// Runs one task per tenant, side by side. The results have the order of `tenants`.
     ///
     /// # Errors
     /// As [`Driver::run`].
@@ -153,7 +153,7 @@ impl<'a> Driver<'a> {
         started.iter().map(|(_, slot)| slot.take().context("a task ended without a result")).collect()
     }
 
-    /// Starts a task without running it; the slot is filled when the task is done.
+    /// Starts a task without running it. The slot holds the result once the task is done.
     pub fn spawn<T, F>(
         &mut self,
         tenant: TenantId,
@@ -175,7 +175,7 @@ impl<'a> Driver<'a> {
         (task, slot)
     }
 
-    /// Runs the engine until all those tasks are done. Others go on meanwhile.
+    /// Runs the engine until all these tasks are done. Other tasks go on meanwhile.
     ///
     /// # Errors
     /// As [`Driver::run`].
@@ -184,7 +184,7 @@ impl<'a> Driver<'a> {
         match inner {
             Inner::Net(net) => net.drive(engine, signals, show, tasks),
             Inner::InProcess(in_process) => {
-                // Nobody waits in virtual time, so no wait is told.
+                // In virtual time nobody waits, so waits are not reported.
                 let mut show = |told: Told| match told.event {
                     Event::Holding { .. } | Event::Polling { .. } => {}
                     _ => show(told),
@@ -271,7 +271,7 @@ impl Net {
     }
 }
 
-/// Reports an answer exactly once, also when the request's task panics: a run must not wait for ever.
+/// Reports an answer exactly once, even if the request's task panics; otherwise the run would wait for ever.
 struct Report {
     call: CallId,
     answers: Option<mpsc::UnboundedSender<(CallId, Answer)>>,
@@ -284,7 +284,7 @@ impl Report {
 
     fn send(&mut self, answer: Answer) {
         if let Some(answers) = self.answers.take() {
-            // Nobody listens once the driver is gone, and then nobody cares.
+            // Sending fails only after the driver is gone, when nobody needs the answer.
             let _ = answers.send((self.call, answer));
         }
     }
@@ -335,7 +335,7 @@ mod tests {
         Driver::new(transport, 7, signals.clone(), |_| {}).expect("driver")
     }
 
-    /// Serves [`vendors`] from a thread of its own for at most ten seconds; answers a transport to it.
+    /// Serves [`vendors`] from another thread for at most ten seconds; returns a transport to it.
     fn network() -> Transport {
         let (tell, port) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -371,7 +371,7 @@ mod tests {
             assert_eq!(both, [hosts.clone(), hosts]);
             assert_eq!(driver.signal(), None);
             drop(driver);
-            // Three times two reads, and a token for each of the two tenants.
+            // Three tasks with two reads each, and a token for each of the two tenants.
             assert_eq!(requests, 8);
         }
     }
@@ -398,7 +398,7 @@ mod tests {
             let results = driver
                 .run(tenant, move |port| async move {
                     raise.raise(Signal::Terminate);
-                    // The signal comes from outside the engine, so it needs a turn to be seen.
+                    // The signal comes from outside the engine, which sees it only in its next turn.
                     port.reader().sleep_ms(5_000).await;
                     two_reads(port).await
                 })

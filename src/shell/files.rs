@@ -1,4 +1,5 @@
-//! Files: bounded reads, reads below the manifest's folder only, and writes that are whole or not at all.
+//! Files: bounded reads, reads only below the manifest's folder, and writes that replace a file as a whole or not at
+//! all.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -6,12 +7,12 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// Largest manifest: a stack is a few kilobytes.
+/// Largest manifest; a real one has a few kilobytes.
 pub const MANIFEST_LIMIT_BYTES: u64 = 1024 * 1024;
-/// Largest file behind `${file.PATH}` or `code:`; Action code and keys are far below.
+/// Largest file behind `${file.PATH}` or `code:`; Action code and keys are far smaller.
 pub const REFERENCE_LIMIT_BYTES: u64 = 1024 * 1024;
 
-/// Why a file was not read. Never holds contents, nor the file's name, which whoever asked knows better.
+/// Why a file was not read or written. Holds neither contents nor the name of the file, which the caller knows.
 #[derive(Debug, thiserror::Error)]
 pub enum FileProblem {
     #[error("there is no such file")]
@@ -57,9 +58,9 @@ pub fn size_of(path: &Path, limit_bytes: u64) -> Result<u64, FileProblem> {
     if size > limit_bytes { Err(FileProblem::TooLarge(limit_bytes)) } else { Ok(size) }
 }
 
-/// Opens what is a regular file when it is looked at, and still is when it is open. Opening never waits for the other end
-/// of a named pipe. The kernel's own folders hold regular files that are none: `/proc/self/environ` is this process's
-/// environment.
+/// Opens a file that is a regular file both before and after it is opened. Opening never waits for the other end of a
+/// named pipe. Files of the kernel's folders are refused although they look regular: `/proc/self/environ` is the
+/// environment of this process.
 fn open_regular(options: &mut OpenOptions, path: &Path) -> Result<File, FileProblem> {
     let problem = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => FileProblem::NotFound,
@@ -78,11 +79,11 @@ fn open_regular(options: &mut OpenOptions, path: &Path) -> Result<File, FileProb
 fn is_kernels(path: &Path) -> bool {
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     ["/proc", "/sys", "/dev"].iter().any(|folder| real.starts_with(folder))
-        // Where programs share memory, and keep files too.
+        // `/dev/shm` is shared memory, where programs also keep ordinary files.
         && !real.starts_with("/dev/shm")
 }
 
-/// Reads a text file of at most that many bytes; contents are not trimmed.
+/// Reads a text file of at most that many bytes. The text is not trimmed.
 ///
 /// # Errors
 /// See [`FileProblem`].
@@ -95,7 +96,7 @@ pub fn read_text(path: &Path, limit_bytes: u64) -> Result<String, FileProblem> {
     })
 }
 
-/// A manifest's text and the folder its references are read from.
+/// The text of a manifest, and the folder that its references are read from.
 #[derive(Debug)]
 pub struct ManifestFile {
     /// As given on the command line, for messages.
@@ -114,7 +115,7 @@ pub struct Unreadable {
 /// Reads a manifest.
 ///
 /// # Errors
-/// It cannot be read, is larger than [`MANIFEST_LIMIT_BYTES`], or is not UTF-8.
+/// It cannot be read, is a link that leads out of its folder, is larger than [`MANIFEST_LIMIT_BYTES`], or is not UTF-8.
 pub fn read_manifest(path: &Path) -> Result<ManifestFile, Unreadable> {
     let folder = Folder::of(path).map_err(|error| Unreadable {
         message: format!("folder of manifest {}: {error:#}", path.display()),
@@ -139,8 +140,8 @@ pub fn read_manifest(path: &Path) -> Result<ManifestFile, Unreadable> {
     Ok(ManifestFile { path: path.to_owned(), text, folder })
 }
 
-/// A folder that reads do not leave: a manifest from a pull request must not be able to pick up the keys of whoever
-/// runs it.
+/// A folder that reads cannot leave: a manifest from a pull request must not be able to read the keys of whoever runs
+/// it.
 #[derive(Clone, Debug)]
 pub struct Folder {
     /// Without symlinks.
@@ -164,16 +165,17 @@ impl Folder {
         }
     }
 
-    /// Reads a file by its path relative to the folder. Symlinks are followed as long as they stay inside.
+    /// Reads a file by its path relative to the folder. Symlinks are followed while they stay inside.
     ///
     /// # Errors
-    /// See [`FileProblem`]. A path that leads outside is refused whether or not there is a file.
+    /// See [`FileProblem`]. A path that leads outside is refused whether or not a file is there.
     pub fn read(&self, relative: &str, limit_bytes: u64) -> Result<String, FileProblem> {
         read_text(&self.locate(relative)?, limit_bytes)
     }
 
-    /// Reads the file by whose path the folder was found. What was named may be a link, as long as it stays inside: a
-    /// repository can hold links, and one to elsewhere would be read with the rights of whoever runs this.
+    /// Reads the file whose path defined the folder. The file may be a link that stays inside. A link to another place
+    /// is refused: a repository can hold links, and such a link would be read with the rights of whoever runs this
+    /// program.
     fn read_named(&self, path: &Path, limit_bytes: u64) -> Result<String, FileProblem> {
         let real = path.canonicalize().map_err(|error| match error.kind() {
             ErrorKind::NotFound => FileProblem::NotFound,
@@ -182,7 +184,7 @@ impl Folder {
         if real.starts_with(&self.root) { read_text(&real, limit_bytes) } else { Err(FileProblem::Outside) }
     }
 
-    /// The real path of a file that the manifest names, if it may be read.
+    /// The real path of a file that the manifest names; `None`: it may not be read or does not exist.
     pub fn file(&self, relative: &str) -> Option<PathBuf> {
         self.locate(relative).ok()
     }
@@ -192,7 +194,7 @@ impl Folder {
         if relative.is_absolute() {
             return Err(FileProblem::Absolute);
         }
-        // Told from the path alone, so that the answer says nothing about files outside.
+        // Judged by the path alone, so that the answer reveals nothing about files outside.
         let mut depth = 0i32;
         for component in relative.components() {
             depth += match component {
@@ -214,12 +216,13 @@ impl Folder {
     }
 }
 
-/// Where a file of that name is written: links resolved, and nothing there but a regular file or nothing. Every file that
-/// this program writes is looked at here first. A link in a folder where others can write may be theirs, and would turn
-/// our rights against a file of ours, so none is followed there; nor is a second name of a file written through.
+/// The real path to write to for a file name, with links resolved. The place must hold a regular file or nothing. Every
+/// file that this program writes is checked here first. In a folder where others can write, a link may be theirs and
+/// could lead our write to another file of ours. So a link in such a folder is refused, and so is a file there with a
+/// second name (a hard link).
 ///
 /// # Errors
-/// What stands there is no regular file, is reached through somebody's link, or cannot be looked at.
+/// Something other than a regular file is there, the path goes through a link of others, or it cannot be examined.
 pub fn writable(path: &Path) -> Result<PathBuf, FileProblem> {
     let mut so_far = PathBuf::new();
     for component in path.components() {
@@ -232,7 +235,7 @@ pub fn writable(path: &Path) -> Result<PathBuf, FileProblem> {
     let real = match path.canonicalize() {
         Ok(real) => real,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            // A link to nothing: whoever made it decides what is made.
+            // A dangling link is refused: whoever made it would choose the file that is created.
             return if path.is_symlink() { Err(FileProblem::NotAFile) } else { Ok(path.to_owned()) };
         }
         Err(error) => return Err(FileProblem::Io(error)),
@@ -245,7 +248,7 @@ pub fn writable(path: &Path) -> Result<PathBuf, FileProblem> {
     if in_shared && has_other_names(&there) { Err(FileProblem::LinkOfOthers) } else { Ok(real) }
 }
 
-/// Whether two names stand for one file, also when it is not there yet.
+/// Whether two paths name the same file, even one that does not exist yet.
 pub fn is_same(one: &Path, other: &Path) -> bool {
     let real = |path: &Path| {
         let folder = match path.parent() {
@@ -260,11 +263,11 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// Writes a file as a whole: a reader, and a run after a crash, sees the old contents or the new. Only the owner may
-/// read it (mode 0600). A symlink is followed to the file it names, so that the link stays; see [`writable`].
+/// Replaces a file as a whole: a reader, or a run after a crash, sees the old contents or the new. Only the owner may
+/// read the file (mode 0600). A symlink is followed to the file it names, so that the link stays; see [`writable`].
 ///
 /// # Errors
-/// Something that is no regular file stands there, or a step of the way fails; the old contents are still there and no
+/// Something other than a regular file is there, or one of the steps fails. The old contents are still there, and no
 /// temporary file is left.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
     let target = writable(path).with_context(|| format!("{} cannot be written", path.display()))?;
@@ -277,7 +280,7 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
         .and_then(|()| std::fs::rename(&temporary, &target))
         .and_then(|()| File::open(folder)?.sync_all());
     if written.is_err() {
-        // Gone already when the rename worked; otherwise nothing useful is in it.
+        // After a successful rename the temporary file is gone already; otherwise it holds nothing useful.
         let _ = std::fs::remove_file(&temporary);
     }
     written.with_context(|| format!("{} cannot be written", path.display()))
@@ -297,8 +300,9 @@ fn temporary_prefix(name: &std::ffi::OsStr) -> std::ffi::OsString {
     prefix
 }
 
-/// Removes what [`write_atomic`] left beside a file when its process was killed. Nothing else: the name has to be exactly
-/// what a process that is gone would have given it, on a regular file of this user.
+/// Removes the temporary files that killed processes left beside a file in [`write_atomic`], and nothing else. A file
+/// is removed only if its name is exactly one that a process which no longer runs would have chosen, and if it is a
+/// regular file of this user.
 pub fn remove_left_overs(path: &Path) {
     let Ok(target) = writable(path) else { return };
     let Some(prefix) = target.file_name().map(temporary_prefix) else { return };
@@ -314,7 +318,7 @@ pub fn remove_left_overs(path: &Path) {
                     && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
             })
             .and_then(|digits| u32::from_str_radix(&digits[..8], 16).ok());
-        // `metadata` of an entry follows no link.
+        // `metadata` of a directory entry follows no link.
         let is_ours = || entry.metadata().is_ok_and(|there| there.is_file() && is_of_this_user(&there));
         if made_by.is_some_and(|pid| !is_running(pid)) && is_ours() {
             let _ = std::fs::remove_file(entry.path());
@@ -322,16 +326,16 @@ pub fn remove_left_overs(path: &Path) {
     }
 }
 
-/// Whether a process of that number runs here; where nothing tells, it may.
+/// Whether a process with that number runs. True if the system cannot tell.
 fn is_running(pid: u32) -> bool {
     let processes = Path::new("/proc/self");
     !processes.exists() || Path::new("/proc").join(pid.to_string()).exists()
 }
 
-/// Opens a file to add lines to (mode 0600 when it is new).
+/// Opens a file to append lines; a new file gets mode 0600.
 ///
 /// # Errors
-/// It is no regular file, is reached through a link of others (see [`writable`]), or cannot be opened.
+/// It is not a regular file, is reached through a link of others (see [`writable`]), or cannot be opened.
 pub fn open_append(path: &Path) -> Result<File> {
     let open = || {
         let target = writable(path)?;
@@ -355,7 +359,7 @@ fn write_new(path: &Path, contents: &[u8]) -> std::io::Result<()> {
 #[cfg(unix)]
 use unix::{are_linked, has_other_names, is_of_this_user, is_shared, not_waiting, private};
 
-/// What only Unix knows: modes, owners, and that opening may wait.
+/// Parts that exist only on Unix: modes, owners, links, and opening without waiting.
 #[cfg(unix)]
 mod unix {
     use std::fs::{Metadata, OpenOptions};
@@ -366,12 +370,12 @@ mod unix {
         options.mode(0o600);
     }
 
-    /// Opening a named pipe would wait for its other end.
+    /// Makes an open return at once: opening a named pipe would wait for its other end.
     pub fn not_waiting(options: &mut OpenOptions) {
         options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     }
 
-    /// Whether everybody can make files in a folder, `/tmp` for example.
+    /// Whether everybody can create files in a folder, such as `/tmp`.
     pub fn is_shared(folder: &Path) -> bool {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         std::fs::metadata(folder).is_ok_and(|there| there.mode() & 0o002 != 0)
@@ -381,13 +385,13 @@ mod unix {
         there.nlink() > 1
     }
 
-    /// Whether two paths are names of one file.
+    /// Whether two paths are names of the same file.
     pub fn are_linked(one: &Path, other: &Path) -> bool {
         let id = |path: &Path| std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
         id(one).is_some_and(|one| Some(one) == id(other))
     }
 
-    /// Where the system does not tell whose this process is, nothing is.
+    /// Whether a file belongs to the user of this process. False if the system does not tell the user.
     pub fn is_of_this_user(there: &Metadata) -> bool {
         std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == there.uid())
     }
@@ -483,7 +487,7 @@ mod tests {
         assert!(folder.path().join("link").is_symlink());
         let names = || std::fs::read_dir(folder.path()).expect("folder").count();
         assert_eq!(names(), 2, "no temporary file is left");
-        // A folder of that name cannot be replaced by a file.
+        // A file cannot replace a folder of the same name.
         std::fs::create_dir_all(folder.path().join("taken/full")).expect("folder");
         let error = write_atomic(&folder.path().join("taken"), b"four").expect_err("refused");
         assert!(error.to_string().contains("taken cannot be written"), "{error}");

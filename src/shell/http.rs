@@ -1,7 +1,7 @@
-//! Requests over the network: https to the real host, through a proxy or to a gateway, one attempt each.
+//! Requests over the network: https to the real host, through a proxy, or to a gateway. Each request is tried once.
 //!
-//! What it does not do: follow redirects, repeat, decompress, keep cookies, look into bodies. Law 3 hangs on one
-//! distinction made here: `NotSent` (no connection was there) against `Lost` (anything later).
+//! This client does not follow redirects, repeat requests, decompress, keep cookies, or read bodies. Law 3 rests on one
+//! distinction made here: `NotSent` (no connection was made) against `Lost` (anything later).
 
 use std::error::Error as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,15 +21,15 @@ use crate::engine::reply::without_query;
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
 use crate::model::text::line;
 
-/// Largest reply that is taken. A list of 100 Actions with their code (each at most 100 kB) fits.
+/// Largest reply that is accepted. A list of 100 Actions with their code (each at most 100 kB) fits.
 const REPLY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
-/// Requests on the wire at once, all hosts together: half of the usual limit of 1024 open files.
+/// Most requests in flight over all hosts: half of the usual limit of 1024 open files.
 const IN_FLIGHT_MAX: usize = 512;
-/// Idle connections are closed after this, before a server would do it: a request on a connection that is being
-/// closed by the other side ends as `Lost`, and a lost write has to be looked up.
+/// Idle connections are closed after this long, before a server would close them. A request on a connection that the
+/// server is closing ends as `Lost`, and a lost write must be looked up.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// How the client tells of a proxy's 407; it has no other sign of it.
+/// Text by which the HTTP client reports a proxy's 407. The client gives no other sign of it.
 const PROXY_ASKS: &str = "proxy authorization required";
 const NO_PROXY_USER: &str = "the proxy of HTTPS_PROXY answers 407: it asks for a user and a password, or does not take those that it \
      got; write HTTPS_PROXY as http://USER:PASSWORD@HOST:PORT";
@@ -37,15 +37,15 @@ const NO_PROXY_USER: &str = "the proxy of HTTPS_PROXY answers 407: it asks for a
 /// How requests leave this machine.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
-    /// Gateway for everything; proxies are bypassed then.
+    /// Gateway for all requests; it replaces the proxy.
     pub via: Option<Via>,
     /// The environment's proxy.
     pub proxy: ProxySettings,
-    /// PEM file with certificates that are trusted beside the system's.
+    /// PEM file with certificates to trust beside the system's.
     pub ca_file: Option<PathBuf>,
-    /// From the first byte sent to the last byte received, connecting included. Default 30 s.
+    /// Longest time from the start of a request, connecting included, to the last byte of the reply. Default 30 s.
     pub request_timeout: Duration,
-    /// Connecting: name look-up, TCP, proxy and TLS together. Default 10 s.
+    /// Longest time to connect: name look-up, TCP, proxy and TLS together. Default 10 s.
     pub connect_timeout: Duration,
 }
 
@@ -66,7 +66,7 @@ impl Default for HttpOptions {
 pub struct Http {
     client: Client,
     via: Option<Via>,
-    /// Texts that no cause may repeat.
+    /// Texts that no error cause may repeat.
     hidden: Arc<Vec<String>>,
     in_flight: Arc<Semaphore>,
     request_timeout: Duration,
@@ -74,13 +74,13 @@ pub struct Http {
 }
 
 impl Http {
-    /// Sets the client up; connects to nothing yet.
+    /// Sets up the client. Makes no connection yet.
     ///
     /// # Errors
     /// The proxy settings or the CA file cannot be used, or there are no CA certificates at all.
     pub fn new(options: &HttpOptions) -> Result<Http> {
         let HttpOptions { via, proxy, ca_file, request_timeout, connect_timeout } = options;
-        // Fails only when a provider is there already, which is as good.
+        // Fails only if a provider is installed already, which is just as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -90,11 +90,11 @@ impl Http {
             .http1_only()
             .pool_idle_timeout(IDLE)
             .timeout(*request_timeout)
-            // A connect that ends by the general time-out would count as lost, though nothing was sent.
+            // If the general time-out ended a connect, the request would count as lost although nothing was sent.
             .connect_timeout((*connect_timeout).min(*request_timeout / 2));
         let extra = ca_file.as_deref().map(roots::load).transpose()?.unwrap_or_default();
         builder = match via {
-            // In clear text, so no certificate is looked at and the system's need not be loaded (or be there).
+            // Clear text needs no certificate, so the system's certificates are not loaded and need not exist.
             Some(via) if !via.is_https() => builder.tls_certs_only(Vec::<Certificate>::new()),
             _ => {
                 roots::check_named(|name| std::env::var_os(name))?;
@@ -102,7 +102,7 @@ impl Http {
             }
         };
         if via.is_some() {
-            // Whatever the resolver says, this name is this machine. Port 0 stands for the URL's own.
+            // `localhost` means this machine, whatever the resolver says. Port 0 stands for the port of the URL.
             let here: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
             builder = builder.resolve_to_addrs("localhost", &here.map(|address| SocketAddr::new(address, 0)));
         } else if let Some(proxy) = proxy.build()? {
@@ -130,7 +130,7 @@ impl Http {
         })
     }
 
-    /// Sends one request once and tells what became of it.
+    /// Sends a request once and says what became of it.
     pub async fn send(&self, request: ApiRequest) -> Answer {
         let Ok(_permit) = self.in_flight.acquire().await else {
             return Answer::NotSent("the transport is closed".into());
@@ -159,7 +159,7 @@ impl Http {
         }
     }
 
-    /// The request in the client's form. The error names neither headers nor query.
+    /// The request as the HTTP library takes it. The error text names neither headers nor query.
     fn prepare(&self, request: ApiRequest) -> Result<reqwest::Request, String> {
         let ApiRequest { host, method, path, headers, body } = request;
         let (origin, base) = match &self.via {
@@ -169,7 +169,7 @@ impl Http {
         let place = || line(&format!("{host}{}", without_query(&path)));
         let url =
             Url::parse(&format!("{origin}{base}{path}")).map_err(|_| format!("{} is no address", place()))?;
-        // A URL parser resolves dot segments and escapes; what would leave changed does not leave.
+        // A URL parser resolves dot segments and escapes. A path that it would change is not sent.
         let target = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
@@ -195,7 +195,7 @@ impl Http {
         }
         let mut prepared = reqwest::Request::new(client_method(method), url);
         *prepared.headers_mut() = map;
-        // DELETE and GET go without a body; others say `content-length: 0` when they have none.
+        // GET and DELETE without a body send no body at all; other methods send `content-length: 0`.
         if !body.is_empty() || !matches!(method, Method::Get | Method::Delete) {
             *prepared.body_mut() = Some(body.into());
         }
@@ -249,7 +249,7 @@ fn client_method(method: Method) -> reqwest::Method {
     }
 }
 
-/// Names come lower case from the client; a value that is not visible ASCII is dropped.
+/// The library gives names in lower case. A value that is not visible ASCII is dropped.
 fn reply_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .iter()
@@ -257,13 +257,13 @@ fn reply_headers(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The inner causes, without the outermost text, which names the URL.
+/// The texts of the inner causes. The outermost text is left out, because it names the URL.
 fn causes(error: &reqwest::Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut source = error.source();
     while let Some(inner) = source {
         let text = inner.to_string();
-        // Layers like to repeat the text of the one below.
+        // An outer layer often repeats the text of an inner one.
         if !texts.iter().any(|known| known.contains(&text)) && !text.starts_with("client error (") {
             texts.push(text);
         }
@@ -282,8 +282,8 @@ mod tests {
     use crate::shell::test_support::{TestFolder, block_on, get, raw_server};
     use std::time::Instant;
 
-    /// TEST ONLY. A self-signed certificate whose key was thrown away; it lets these tests run where the system has
-    /// no CA certificates.
+    /// TEST ONLY. A self-signed certificate whose key was thrown away. It lets these tests run on a system without CA
+    /// certificates.
     const TEST_ONLY_CERTIFICATE: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBkTCCATegAwIBAgIUfhPzm6uQ02Qr2Rw1pj4jqBJR6m0wCgYIKoZIzj0EAwIw
@@ -318,7 +318,7 @@ AiBv/KEiZh6kwAwC68Qv7D5nxsgoq+D209GpRQkli0CIiwIhAMe30np7Du5lnXu+
         })
     }
 
-    /// Straight to the host (or by proxy), without a need for the system's certificates.
+    /// A client straight to the host (or by proxy) that does not need the system's certificates.
     fn direct(folder: &TestFolder, options: HttpOptions) -> Http {
         let ca_file = folder.path().join("ca.pem");
         std::fs::write(&ca_file, TEST_ONLY_CERTIFICATE).expect("file");
@@ -372,7 +372,7 @@ AiBv/KEiZh6kwAwC68Qv7D5nxsgoq+D209GpRQkli0CIiwIhAMe30np7Du5lnXu+
         });
     }
 
-    /// What it wants to know, nobody tells it by asking again.
+    /// A second request would not bring the credentials that the proxy asks for.
     #[test]
     fn a_proxy_that_asks_for_a_user_is_named_and_not_asked_again() {
         block_on(async {
@@ -437,7 +437,7 @@ AiBv/KEiZh6kwAwC68Qv7D5nxsgoq+D209GpRQkli0CIiwIhAMe30np7Du5lnXu+
             let Answer::NotSent(cause) = answer else { panic!("{answer:?}") };
             assert!(cause.contains("cannot connect") && cause.contains("refused"), "{cause}");
             assert!(!cause.contains("value") && !cause.contains("/x"), "{cause}");
-            // Somebody answers, but not with TLS.
+            // The server answers, but not in TLS.
             let (port, _) = raw_server(b"no TLS here".to_vec()).await;
             let folder = TestFolder::new();
             let ca_file = folder.path().join("ca.pem");

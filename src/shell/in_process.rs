@@ -1,7 +1,7 @@
-//! A simulator in this process, in virtual time: no socket, no sleep, no runtime. Equal inputs, equal runs.
+//! A simulator in this process, in virtual time: no socket, no sleep, no runtime. Equal inputs give equal runs.
 //!
-//! A request takes effect when it is sent; its answer is queued for later. When the engine has nothing to do, the
-//! clock jumps to whatever comes first, the next answer or the time the engine waits for. A day of rate limits
+//! A request takes effect when it is sent; its answer is queued for later. When the engine has nothing to do, the clock
+//! jumps to the next answer or to the time that the engine waits for, whichever comes first. A day of rate limits
 //! passes in milliseconds.
 //!
 //! For tests, [`Stop`] ends a run where a real one would be killed or interrupted; see [`KillPoint`].
@@ -20,7 +20,7 @@ use crate::model::api::{Answer, ApiRequest};
 use crate::model::event::Told;
 use crate::twin::Twin;
 
-/// What a simulator made of one request.
+/// What a simulator did with one request.
 #[derive(Clone, Debug)]
 pub struct Handled {
     /// What the caller is told, after the delay.
@@ -31,33 +31,34 @@ pub struct Handled {
     pub operation: Option<String>,
 }
 
-/// Something that answers requests as the two APIs would. The twin is one; a test may wrap it, to check a law after
-/// every request or to meddle in between, or answer by itself.
+/// Something that answers requests as the two APIs would. The twin is one. A test may wrap the twin, to check a law or
+/// to interfere after every request, or it may answer by itself.
 pub trait Simulator {
     /// Answers one request that arrives at `now_ms` (ms since the Unix epoch, never going back).
     fn handle(&mut self, request: &ApiRequest, now_ms: u64) -> Handled;
 
-    /// When the world was left (ms since the Unix epoch); a server of it must not begin before. Zero: at any time.
+    /// The last time of the world (ms since the Unix epoch); a server of the world must not start earlier. Zero: any
+    /// start will do.
     fn left_ms(&self) -> u64 {
         0
     }
 
-    /// The world as it is to be kept between runs; `None` when there is nothing to keep.
+    /// The world to be kept between runs; `None`: there is nothing to keep.
     fn save(&self) -> Option<Json> {
         None
     }
 
-    /// Whether it plays that host (lower case, no port). A server refuses the others.
+    /// Whether it simulates that host (lower case, no port). A server refuses other hosts.
     fn answers_for(&self, _host: &str) -> bool {
         true
     }
 
-    /// The world for people to look at, without any secret; `None` when there is nothing to show.
+    /// The world for people to look at, without any secret; `None`: there is nothing to show.
     fn picture(&self, _now_ms: u64) -> Option<Json> {
         None
     }
 
-    /// The requests after number `since`, oldest first, the last `most` of them, without any secret.
+    /// The last `most` requests with a number above `since`, oldest first, without any secret.
     fn requests(&self, _since: usize, _most: usize) -> Vec<Json> {
         Vec::new()
     }
@@ -91,23 +92,23 @@ impl Simulator for Twin {
     }
 }
 
-/// Where a run is killed: as if the machine lost power.
+/// Where a run is killed, as if the machine lost power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KillPoint {
     /// Number of requests that take effect before the kill; 0 kills before the first one.
     pub after_request: usize,
-    /// True: the reply to that request never arrives. False: it has just arrived, and nothing was done about it.
-    /// Requests that went out side by side with it have taken effect too.
+    /// True: the reply to that request never arrives. False: the reply has just arrived, and nothing was done about it.
+    /// Requests sent side by side with that one have taken effect too.
     pub before_reply: bool,
 }
 
-/// What ends a run early. The default is nothing but a generous bound.
+/// What ends a run early. The default is only a generous bound on requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop {
     pub kill: Option<KillPoint>,
     /// The user presses Ctrl-C when this many requests have taken effect.
     pub interrupt_after_request: Option<usize>,
-    /// More requests than this mean that a run does not come to an end.
+    /// A run with more requests than this counts as stuck.
     pub requests_max: usize,
 }
 
@@ -118,12 +119,12 @@ impl Default for Stop {
 }
 
 impl Stop {
-    /// Killed at that point.
+    /// Kills the run at that point.
     pub fn kill(after_request: usize, before_reply: bool) -> Stop {
         Stop { kill: Some(KillPoint { after_request, before_reply }), ..Stop::default() }
     }
 
-    /// Interrupted after that many requests.
+    /// Interrupts the run after that many requests.
     pub fn interrupt(after_request: usize) -> Stop {
         Stop { interrupt_after_request: Some(after_request), ..Stop::default() }
     }
@@ -133,30 +134,30 @@ impl Stop {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Ended {
-    /// All tasks asked for are done.
+    /// All tasks are done.
     Done,
-    /// The kill point was reached; the engine is to be thrown away.
+    /// The kill point was reached. The engine must be thrown away.
     Killed,
-    /// It would go on for ever, or waits for nothing: a mistake of ours. Holds what was seen.
+    /// The run would never end, or waits for nothing: a bug of this program. The text says what was seen.
     Stuck(String),
 }
 
-/// Jumps of the clock without any request or answer in between, after which a run counts as stuck. A task that polls
-/// sends requests; one that only sleeps has no reason to do so this often.
+/// A run counts as stuck after this many jumps of the clock without a request or answer in between. A task that polls
+/// sends requests; a task that only sleeps has no reason to do so this often.
 const IDLE_JUMPS_MAX: u32 = 100_000;
 
 /// A simulator, its clock, and the answers that are under way.
 pub struct InProcess {
     world: Rc<RefCell<dyn Simulator>>,
     now_ms: u64,
-    /// By arrival time, and among equals in the order sent.
+    /// Answers under way, ordered by arrival time, then in the order sent.
     under_way: BTreeMap<(u64, u64), (CallId, Answer)>,
     sent: u64,
     handled: usize,
     done: BTreeSet<TaskId>,
     stop: Stop,
     interrupted: bool,
-    /// The call whose answer kills.
+    /// The run is killed when the answer to this call has arrived.
     last_call: Option<CallId>,
 }
 
@@ -191,8 +192,8 @@ impl InProcess {
         self.handled
     }
 
-    /// A new process with a new engine, in the same world and at the same time: what was under way is gone, and
-    /// requests are counted anew for `stop`.
+    /// Begins a run with a new engine, in the same world and at the same time, as after the start of a new process.
+    /// Answers under way are dropped, and requests are counted anew for `stop`.
     pub fn restart(&mut self, stop: Stop) {
         self.under_way.clear();
         self.done.clear();
@@ -202,8 +203,8 @@ impl InProcess {
         self.stop = stop;
     }
 
-    /// Runs the engine until all those tasks are done. `show` gets the events; `interrupt` is asked again and again
-    /// whether the user wants to stop, and its first yes is passed on.
+    /// Runs the engine until all these tasks are done. `show` receives the events. `interrupt` is asked repeatedly
+    /// whether the user wants to stop; its first yes is passed on.
     pub fn run(
         &mut self,
         engine: &mut Engine,
@@ -293,7 +294,7 @@ impl InProcess {
     }
 }
 
-/// One whole run without a driver: for tests and simulation. `in_process` keeps the clock from run to run; call
+/// One whole run without a driver, for tests and simulation. `in_process` keeps its clock from run to run; call
 /// [`InProcess::restart`] before a run with a new engine.
 ///
 /// ```text
@@ -308,13 +309,13 @@ pub fn run_virtual(engine: &mut Engine, in_process: &mut InProcess, tasks: &[Tas
     in_process.run(engine, tasks, &mut |_| {}, &|| false)
 }
 
-/// Largest world file that is read.
+/// Largest world file that is accepted.
 const WORLD_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Loads a twin from a world file; `None` when there is no such file yet.
 ///
 /// # Errors
-/// The file cannot be read or is no world.
+/// The file cannot be read, or is not a world.
 pub fn load_twin(path: &Path) -> Result<Option<Twin>> {
     files::remove_left_overs(path);
     let bytes = match files::read_bounded(path, WORLD_LIMIT_BYTES) {
@@ -329,10 +330,10 @@ pub fn load_twin(path: &Path) -> Result<Option<Twin>> {
     Ok(Some(twin))
 }
 
-/// Writes the world of a simulator to its file, if it has one to keep.
+/// Writes the world of a simulator to its file, if it has a world to keep.
 ///
 /// # Errors
-/// The file cannot be written; an older one is as it was.
+/// The file cannot be written; an older file stays unchanged.
 pub fn save_world(world: &dyn Simulator, path: &Path) -> Result<()> {
     let Some(json) = world.save() else { return Ok(()) };
     let text = format!("{json:#}\n");
@@ -349,7 +350,7 @@ mod tests {
 
     const START_MS: u64 = 1_790_000_000_000;
 
-    /// Three writes one after the other; the result is what came back.
+    /// Makes three writes one after the other; returns their results.
     async fn three_writes(port: Port) -> Vec<Result<Json, Failed>> {
         let mut results = Vec::new();
         for number in 1..=3 {

@@ -1,7 +1,8 @@
 //! Client authentication by private-key JWT: turns a PEM key into the signer that the engine's token request calls.
 //!
-//! Facts: Auth0 docs, "Authenticate with Private Key JWT" (2026-08): algorithms RS256, RS384, PS256; `iss` and `sub` are
-//! the client id, `aud` is `https://{domain}/`, `exp` at most five minutes ahead, `jti` once only.
+//! Facts: Auth0 docs, "Authenticate with Private Key JWT" (2026-08). The algorithms are RS256, RS384 and PS256; `iss`
+//! and `sub` are the client id; `aud` is `https://{domain}/`; `exp` is at most five minutes ahead; each `jti` is used
+//! once.
 
 use std::rc::Rc;
 
@@ -16,10 +17,10 @@ use serde_json::json;
 use crate::engine::Grant;
 use crate::model::secret::{Origin, Secret};
 
-/// Life of an assertion. It is used at once; a minute covers clocks that differ.
+/// Lifetime of an assertion. It is used at once; a minute allows for clocks that differ.
 const LIFE_S: i64 = 60;
 
-/// Signature algorithm; it has to be the one that is registered with the key at Auth0.
+/// Signature algorithm. It must be the one that Auth0 has registered for the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Algorithm {
     /// Auth0's default.
@@ -30,7 +31,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Reads the name, as the manifest and the JWT header have it.
+    /// Reads the name as the manifest and the JWT header write it.
     pub fn parse(name: &str) -> Option<Algorithm> {
         [Algorithm::Rs256, Algorithm::Rs384, Algorithm::Ps256].into_iter().find(|known| known.name() == name)
     }
@@ -53,7 +54,7 @@ impl Algorithm {
     }
 }
 
-/// Why a key cannot sign. Never holds a part of it.
+/// Why a key cannot sign. Never holds a part of the key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyProblem {
     #[error("no PEM block in it; expected BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY")]
@@ -70,7 +71,7 @@ pub enum KeyProblem {
     Rejected(String),
 }
 
-/// Reads a key and makes the grant of it. The key is read once, here, so that a wrong one is known before the first
+/// Reads a key and makes a grant of it. The key is read here, once, so that a bad key is reported before the first
 /// request.
 ///
 /// # Errors
@@ -170,8 +171,8 @@ mod tests {
         VerificationAlgorithm,
     };
 
-    /// TEST ONLY. Made with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048` for this file; it opens
-    /// nothing anywhere.
+    /// TEST ONLY. Generated for this file with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048`; no
+    /// service knows this key.
     const TEST_ONLY_KEY: &str = "\
 -----BEGIN PRIVATE KEY-----
 MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQCR/Zwnu1YadkGj
@@ -203,7 +204,7 @@ GZaU7PEt1ioiC1txSP1LQh9C
 -----END PRIVATE KEY-----
 ";
 
-    /// TEST ONLY, as above: `-algorithm EC -pkeyopt ec_paramgen_curve:P-256`.
+    /// TEST ONLY. Generated likewise with `-algorithm EC -pkeyopt ec_paramgen_curve:P-256`.
     const TEST_ONLY_EC_KEY: &str = "\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgtdJsu85d0Qfzn6Dx

@@ -1,4 +1,4 @@
-//! `--ledger file:PATH`: the ledger as a file, whole or not at all.
+//! `--ledger file:PATH`: the ledger as a file, which is replaced as a whole or not at all.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::files::{self, FileProblem};
 use crate::engine::store::LedgerFile;
 use crate::model::text;
 
-/// A ledger is about as large as the Action that would carry it: at most 100 kB. Ten times that is not one.
+/// Largest ledger file. A ledger fits into an Action of at most 100 kB; a file of ten times that size is not a ledger.
 const LEDGER_LIMIT_BYTES: u64 = 1024 * 1024;
 
 /// A ledger kept at a path.
@@ -16,7 +16,7 @@ pub struct PathLedger {
 }
 
 impl PathLedger {
-    /// The file need not be there yet.
+    /// The file need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> PathLedger {
         PathLedger { path: path.into() }
     }

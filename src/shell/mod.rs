@@ -1,13 +1,13 @@
-//! The shell: everything that touches the world outside. Sockets, clock, files, signals, terminal, entropy.
+//! The shell: everything that touches the outside world. Sockets, clock, files, signals, terminal, entropy.
 //!
-//! The core hands out plain data (`engine::Output`) and is told what became of it (`engine::Input`); this module
-//! carries it out and decides nothing about tenants, plans or steps.
+//! The core returns plain data (`engine::Output`) that says what to do, and takes plain data (`engine::Input`) that
+//! says what came of it. The shell carries it out and decides nothing about tenants, plans or steps.
 //!
-//! - [`driver`] turns the engine's crank, over [`http`] (real time) or [`in_process`] (virtual time).
+//! - [`driver`] runs the engine, over [`http`] (real time) or [`in_process`] (virtual time).
 //! - [`serve`] puts a simulator on a loopback port, with [`authority`] for TLS and [`twin_page`] for people.
-//! - [`files`], [`ledger_file`], [`sources`], [`secrets`], [`jwt`], [`clock`], [`signals`] hand in what the core may
+//! - [`files`], [`ledger_file`], [`sources`], [`secrets`], [`jwt`], [`clock`], [`signals`] provide what the core may
 //!   not fetch by itself.
-//! - [`terminal`] and [`telemetry`] are the only ways out for text; both scrub.
+//! - [`terminal`] and [`telemetry`] are the only ways out for text; both hide secrets.
 
 pub mod authority;
 pub mod clock;

@@ -1,19 +1,19 @@
-//! Which proxy the environment names. Read here and not by the HTTP client, so that what is honoured is what this
-//! file says, and so that tests hand in their own environment.
+//! The proxy that the environment names. This file reads it instead of the HTTP client, so that exactly these rules
+//! hold, and so that tests can pass their own environment.
 
 use std::fmt;
 
 use anyhow::{Context as _, Result, bail};
 use reqwest::{NoProxy, Proxy, Url};
 
-/// `HTTPS_PROXY` and `NO_PROXY`; the upper-case name wins. Every request of ours is https, so `HTTP_PROXY` has no say.
+/// `HTTPS_PROXY` and `NO_PROXY`; the upper-case name wins. Every request is https, so `HTTP_PROXY` is ignored.
 #[derive(Clone, Default)]
 pub struct ProxySettings {
     https: Option<String>,
     no_proxy: Option<String>,
 }
 
-/// The address may hold credentials.
+/// Does not show the address, which may hold credentials.
 impl fmt::Debug for ProxySettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ProxySettings {{ https: {}, no_proxy: {:?} }}", self.https.is_some(), self.no_proxy)
@@ -26,7 +26,7 @@ impl ProxySettings {
         ProxySettings::default()
     }
 
-    /// Takes the settings from an environment, given as a look-up by name. An empty value counts as unset.
+    /// Reads the settings from an environment, given as a look-up by name. An empty value counts as unset.
     pub fn from_env(look_up: impl Fn(&str) -> Option<String>) -> ProxySettings {
         let pick = |names: [&str; 2]| {
             names.iter().find_map(|name| {
@@ -44,17 +44,17 @@ impl ProxySettings {
         ProxySettings::from_env(|name| std::env::var(name).ok())
     }
 
-    /// The proxy in the client's form; `None` when there is none.
+    /// The proxy as the HTTP library takes it; `None`: there is no proxy.
     pub(crate) fn build(&self) -> Result<Option<Proxy>> {
         let Some(url) = self.url()? else { return Ok(None) };
-        // The client's own error could repeat the address, and with it a password.
+        // The library's own error could repeat the address, and a password in it.
         let proxy =
             Proxy::https(url).map_err(|_| anyhow::anyhow!("HTTPS_PROXY cannot be used as a proxy"))?;
         Ok(Some(proxy.no_proxy(self.no_proxy.as_deref().and_then(NoProxy::from_string))))
     }
 
-    /// User and password of the address, which no text may repeat. Shorter than four bytes they would blank half of
-    /// every message and hide nothing.
+    /// User and password of the address, which no text may repeat. A part shorter than four bytes is left out: hiding
+    /// it would blank half of every message and protect nothing.
     pub(crate) fn hidden(&self) -> Vec<String> {
         let Ok(Some(url)) = self.url() else { return Vec::new() };
         [url.username(), url.password().unwrap_or_default()]

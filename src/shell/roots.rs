@@ -1,4 +1,4 @@
-//! Certificates that are trusted: those of `--ca-file`, and what the environment names in place of the system's.
+//! Trusted certificates: those of `--ca-file`, and those that the environment names in place of the system's.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,18 @@ use reqwest::Certificate;
 
 use super::files::{self, FileProblem};
 
-/// A CA bundle of a whole system is well below a megabyte.
+/// Largest certificate file. The CA bundle of a whole system is well below one megabyte.
 const CA_FILE_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
-/// All files of a folder together: one of a system has each certificate three times, by links, and a bundle of all.
+/// Most bytes of a folder's files together. A system's folder holds each certificate three times, by links, and a
+/// bundle of all.
 const CA_FOLDER_LIMIT_BYTES: u64 = 4 * CA_FILE_LIMIT_BYTES;
-/// A system has some hundred.
+/// Most entries of a folder. A system's folder has some hundred.
 const CA_FOLDER_FILES_MAX: usize = 10_000;
 
 /// The certificates of `--ca-file`.
 ///
 /// # Errors
-/// It is no regular file of that size, or holds no certificate that can be used.
+/// The file is not a regular file within the bound, or holds no usable certificate.
 pub(super) fn load(path: &Path) -> Result<Vec<Certificate>> {
     let shown = path.display();
     let pem = files::read_bounded(path, CA_FILE_LIMIT_BYTES).with_context(|| format!("--ca-file {shown}"))?;
@@ -30,11 +31,12 @@ pub(super) fn load(path: &Path) -> Result<Vec<Certificate>> {
     Ok(roots)
 }
 
-/// Looks at what the environment names before the library reads it, which would wait for a named pipe and keep whatever a
-/// device gives. What is not there is for the library to tell: the other variable may do.
+/// Checks the files and folders of `SSL_CERT_FILE` and `SSL_CERT_DIR` before the library reads them: the library would
+/// wait for a named pipe and keep everything that a device returns. A missing file is left to the library, since the
+/// other variable may be enough.
 ///
 /// # Errors
-/// Something named there is no regular file, or is too large.
+/// A named file is not a regular file, or is too large.
 pub(super) fn check_named(look_up: impl Fn(&str) -> Option<OsString>) -> Result<()> {
     if let Some(file) = look_up("SSL_CERT_FILE") {
         let shown = PathBuf::from(&file);
@@ -58,7 +60,7 @@ fn check_folder(folder: &Path) -> Result<()> {
         if index >= CA_FOLDER_FILES_MAX {
             bail!("it has more than {CA_FOLDER_FILES_MAX} entries");
         }
-        // Of a folder the library reads what is a regular file.
+        // The library reads only the regular files of a folder.
         let Ok(size) = files::size_of(&entry.path(), u64::MAX) else { continue };
         if size > CA_FILE_LIMIT_BYTES {
             let name = entry.file_name();

@@ -1,4 +1,4 @@
-//! Entropy from the operating system, and the scrubber that all ways out share.
+//! Entropy from the operating system, and the scrubber that all outputs share.
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +36,7 @@ fn fill(bytes: &mut [u8]) -> Result<()> {
     SystemRandom::new().fill(bytes).map_err(|_| anyhow!("the operating system gave no random bytes"))
 }
 
-/// One scrubber for the terminal, the log and every file: what one part learns, all hide.
+/// One scrubber for the terminal, the log and every file. All clones hide what one of them learns.
 #[derive(Clone, Default)]
 pub struct Scrub(Arc<Mutex<Scrubber>>);
 
@@ -46,17 +46,17 @@ impl Scrub {
         self.with(|scrubber| scrubber.learn(secret));
     }
 
-    /// Learns a Basic pair.
+    /// Learns user and password of HTTP Basic authentication.
     pub fn learn_pair(&self, user: &str, password: &Secret) {
         self.with(|scrubber| scrubber.learn_pair(user, password));
     }
 
-    /// A finished text without any recognisable part of a known secret.
+    /// The finished text without any recognisable part of a known secret.
     pub fn scrub(&self, text: &str) -> String {
         self.with(|scrubber| scrubber.ours(text))
     }
 
-    /// The plan as it is shown: a value or a name that is a secret, the whole of it, is hidden.
+    /// The plan as it is shown. A value or a name that equals a secret as a whole is hidden.
     pub fn plan(&self, plan: &Plan) -> Plan {
         let mut plan = plan.clone();
         self.with(|scrubber| {
@@ -74,7 +74,7 @@ impl Scrub {
         plan
     }
 
-    /// A JSON document without any recognisable part of a known secret.
+    /// Removes every recognisable part of a known secret from a JSON document, keys included.
     pub fn json(&self, document: &mut Json) {
         match document {
             Json::String(text) => *text = self.scrub(text),
@@ -89,13 +89,13 @@ impl Scrub {
         }
     }
 
-    /// What is known by now, for a connection.
+    /// A copy of the scrubber with what it knows now, for a connection.
     pub fn snapshot(&self) -> Rc<Scrubber> {
         Rc::new(self.with(|scrubber| scrubber.clone()))
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut Scrubber) -> T) -> T {
-        // A panic elsewhere is no reason to stop hiding.
+        // A panic in another thread must not stop the hiding.
         run(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,4 +1,4 @@
-//! A simulator on a loopback port. Whose API is meant is told by the host name.
+//! A simulator on a loopback port. The host name of a request says whose API is meant.
 //!
 //! ```text
 //! connection ─► first byte ─┬─ a TLS greeting ─► certificate for its name ─► HTTP/1.1
@@ -7,7 +7,7 @@
 //!                                        └─ a request of the host in the address or in `Host`
 //! ```
 //!
-//! TLS and CONNECT are there when the server has an [`Authority`]. A tunnel ends here and never goes out to the
+//! TLS and CONNECT work only if the server has an [`Authority`]. A tunnel ends in this process and never reaches the
 //! network: a host that the simulator does not play is refused.
 
 use std::cell::RefCell;
@@ -40,17 +40,17 @@ use super::twin_page;
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
 use crate::twin::picture::path_without_values;
 
-/// Largest request body that is read: an Action with its code is far below.
+/// Largest request body that is accepted; an Action with its code is far smaller.
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
-/// A request body arrives within this, however slowly it is fed.
+/// Longest time for a request body to arrive, however slowly it comes.
 const BODY_MAX: Duration = Duration::from_secs(30);
-/// Open connections at the end get this long to finish what they are at.
+/// How long open connections may finish their work when the server ends.
 const GRACE: Duration = Duration::from_secs(2);
-/// From one writing of the world to the next. A machine that loses power loses no more of it.
+/// Interval between two saves of the world; a power failure loses no more than this.
 const KEEP_PAUSE: Duration = Duration::from_millis(250);
-/// From a connection to its first byte, and from there to the end of the TLS handshake.
+/// Longest wait for the first byte of a connection, and again for the end of the TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
-/// First byte of a TLS record that holds a greeting.
+/// First byte of a TLS record that carries a greeting.
 const TLS_GREETING: u8 = 0x16;
 
 /// How a simulator is served.
@@ -58,25 +58,25 @@ const TLS_GREETING: u8 = 0x16;
 pub struct ServeOptions {
     /// Port on 127.0.0.1; 0 takes any free one.
     pub port: u16,
-    /// One JSON line per request is added here: no header, no body, no query value.
+    /// File that gets one JSON line per request: no header, no body, no query value.
     pub request_log: Option<PathBuf>,
-    /// The world is written here at the start, as it goes, and at the end.
+    /// File that the world is saved to at the start, while serving, and at the end.
     pub world_file: Option<PathBuf>,
-    /// TLS and CONNECT, with an authority of this run.
+    /// Offer TLS and CONNECT, with a certificate authority made for this run.
     pub tls: Option<Tls>,
 }
 
 /// TLS of a served simulator.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
-    /// Names that certificates may be for: exact ones, or `.auth0.com` for all below it.
+    /// Names that certificates may be for: exact ones, or endings such as `.auth0.com` for all names below.
     pub names: Vec<String>,
-    /// The authority's certificate is written here; none: a file among the temporary ones, removed at the end.
+    /// File that the authority's certificate is written to. `None`: a temporary file, removed at the end.
     pub ca_file: Option<PathBuf>,
 }
 
-/// Serves until the first signal, and saves the world. `say` gets a few lines, once the port is open; the first says
-/// where it listens.
+/// Serves until the first signal, then saves the world. `say` receives a few lines once the port is open; the first one
+/// names the address.
 ///
 /// # Errors
 /// The port is taken, or a file cannot be written.
@@ -93,7 +93,7 @@ pub fn serve(
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).await;
         let listener = listener.with_context(|| format!("port {port} on 127.0.0.1 cannot be opened"))?;
         let port = listener.local_addr().context("the port cannot be told")?.port();
-        // What cannot be kept is told before anything is made that would be lost.
+        // A world file that cannot be written is reported before there is anything to lose.
         if let Some(path) = world_file {
             save_world(&*world.borrow(), path)?;
         }
@@ -129,7 +129,7 @@ pub fn serve(
     }
 }
 
-/// Writes the world whenever it was asked something since it was written last, for as long as this is polled.
+/// Saves the world whenever requests came since the last save, for as long as this future is polled.
 async fn keep(world: &RefCell<dyn Simulator>, path: &Path, say: &mut impl FnMut(&str)) {
     let newest = || world.borrow().requests(0, 1).pop().map(|entry| entry["number"].clone());
     let (mut kept, mut failed) = (newest(), false);
@@ -164,7 +164,7 @@ impl CaFile {
             None => {
                 let name = format!("lockstep-twin-{}-{port}", std::process::id());
                 let folder = std::env::temp_dir().join(name);
-                // Made here and now, or refused: nobody else's folder is written to.
+                // The folder must be new: nothing is written into somebody else's folder.
                 std::fs::create_dir(&folder)
                     .with_context(|| format!("folder {} cannot be made", folder.display()))?;
                 folder.join("ca.pem")
@@ -185,8 +185,8 @@ impl Drop for CaFile {
     }
 }
 
-/// Serves in clear text on an open port until `stop` ends. Runs inside a [`LocalSet`]. A connection that fails concerns
-/// nobody else.
+/// Serves in clear text on an open port until `stop` ends. Must run inside a [`LocalSet`]. A connection that fails does
+/// not affect the others.
 pub async fn serve_on(
     listener: TcpListener,
     world: Rc<RefCell<dyn Simulator>>,
@@ -196,7 +196,7 @@ pub async fn serve_on(
     serve_all(listener, world, log, None, stop).await;
 }
 
-/// [`serve_on`], with TLS and CONNECT when there is an authority.
+/// As [`serve_on`], with TLS and CONNECT if there is an authority.
 pub async fn serve_all(
     listener: TcpListener,
     world: Rc<RefCell<dyn Simulator>>,
@@ -206,7 +206,8 @@ pub async fn serve_all(
 ) {
     let clock = Clock::start();
     let ahead_ms = world.borrow().left_ms().saturating_sub(clock.now_ms());
-    // Every connection holds a receiver: it learns of the end by it, and the end learns that it is gone.
+    // Every connection holds a receiver. It learns of the end through it, and the server waits until all receivers are
+    // gone.
     let (ending, end) = watch::channel(false);
     let (log, count) = (RefCell::new(log), RefCell::new(0));
     let server = Rc::new(Server { world, clock, ahead_ms, log, count, authority });
@@ -215,7 +216,7 @@ pub async fn serve_all(
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                // Out of files, or gone before it was taken. Breathe, and go on.
+                // The process has no free file handle, or the client is gone already. Pause, and go on.
                 Err(_) => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     continue;
@@ -235,12 +236,12 @@ pub async fn serve_all(
 #[derive(Clone, Debug, Default)]
 struct Way {
     is_tls: bool,
-    /// The host that was named before the first request, in a CONNECT or a TLS greeting: requests are for it alone.
+    /// The host named before the first request, in a CONNECT or a TLS greeting. All requests must be for this host.
     host: Option<String>,
     is_tunnel: bool,
 }
 
-/// One connection, or what comes out of a tunnel: TLS or not, by its first byte.
+/// Serves one connection, or the inside of a tunnel. Its first byte tells whether it is TLS.
 async fn connection(
     server: Rc<Server>,
     mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -266,12 +267,12 @@ async fn connection(
                 http(server, stream, way, end).await;
             }
         }
-        // Without an authority there is no answer that a TLS client would understand.
+        // Without an authority, no answer would be understood by a TLS client.
         (true, None) => {}
     }
 }
 
-/// The server's half of a handshake, with a certificate for the name that the greeting or the tunnel has.
+/// The server's part of a TLS handshake, with a certificate for the host that the greeting or the tunnel names.
 async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     server: &Server,
     stream: S,
@@ -280,7 +281,7 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     let authority = server.authority.as_ref()?;
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.ok()?;
     let greeted = start.client_hello().server_name().map(str::to_ascii_lowercase);
-    // A client that is here by this machine's own name says in `Host` whom it means, as it does in clear text.
+    // A client that connects to this machine's own name says in `Host` which host it means, as in clear text.
     let host = greeted.or_else(|| way.host.clone()).filter(|host| !twin_page::is_loopback(host));
     let config = match &host {
         Some(host) if !server.world.borrow().answers_for(host) => authority::no_certificate(),
@@ -290,7 +291,7 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     Some((stream, Way { is_tls: true, host, is_tunnel: way.is_tunnel }))
 }
 
-/// Requests of one connection, until it or the server ends.
+/// Serves the requests of one connection until the connection or the server ends.
 async fn http(
     server: Rc<Server>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -308,7 +309,7 @@ async fn http(
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
-        // An error is a dropped connection: the client's doing, or the simulated fault.
+        // An error is a dropped connection: by the client, or by a simulated fault.
         _ = connection.as_mut() => return,
         _ = end.wait_for(|ended| *ended) => {}
     }
@@ -319,19 +320,19 @@ async fn http(
 struct Server {
     world: Rc<RefCell<dyn Simulator>>,
     clock: Clock,
-    /// How far the world is ahead of the wall clock.
+    /// How far the world's clock is ahead of the wall clock.
     ahead_ms: u64,
     log: RefCell<Option<File>>,
     count: RefCell<u64>,
     authority: Option<Authority>,
 }
 
-/// The connection is to be dropped without a reply.
+/// Tells hyper to drop the connection without a reply.
 #[derive(Debug, thiserror::Error)]
 #[error("dropped on purpose")]
 struct Dropped;
 
-/// A refusal that is the server's own and no vendor's.
+/// A refusal by this server itself rather than by a simulated vendor.
 type Refusal = (StatusCode, String);
 
 impl Server {
@@ -440,18 +441,19 @@ impl Server {
             "status": status,
             "operation": operation,
         });
-        // What only the simulator knows.
+        // Facts that only the simulator knows.
         if let Some(entry) = self.world.borrow().requests(0, 1).first() {
             for key in ["served_status", "wrote", "owner", "fault", "took_ms"] {
                 line[key] = entry[key].clone();
             }
         }
-        // A log that cannot be written is no reason to stop serving.
+        // A failing log must not stop the server.
         let _ = writeln!(file, "{line}");
     }
 }
 
-/// [`connection`] behind a pointer: a connection may hold a tunnel, whose type would hold a connection.
+/// [`connection`] behind a pointer. Its type would otherwise contain itself, since a connection may hold a tunnel and a
+/// tunnel a connection.
 fn boxed_connection(
     server: Rc<Server>,
     stream: TokioIo<hyper::upgrade::Upgraded>,
@@ -461,12 +463,12 @@ fn boxed_connection(
     Box::pin(connection(server, stream, way, end))
 }
 
-/// Whom a request is for.
+/// The host that a request is for.
 fn host_of(request: &Request<Incoming>, way: &Way) -> Result<String, Refusal> {
     let host_header = || {
         request.headers().get(hyper::header::HOST).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
-    // A client that takes this for a proxy sends the whole address.
+    // A client that uses this server as a proxy sends the whole URL.
     let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let host = authority.or_else(host_header).map(|authority| without_port(&authority));
     let Some(host) = host.filter(|host| !host.is_empty()) else {
@@ -490,12 +492,12 @@ fn foreign(host: &str) -> Refusal {
     (StatusCode::MISDIRECTED_REQUEST, printable(&text))
 }
 
-/// What a terminal may be shown: a host is somebody else's text.
+/// The text with only printable ASCII: a host name comes from others and may hold anything.
 fn printable(text: &str) -> String {
     text.chars().map(|ch| if ch.is_ascii_graphic() || ch == ' ' { ch } else { '?' }).collect()
 }
 
-/// Refusals carry a reply; `None` means that the client went away.
+/// Reads a whole request. `Err(Some(…))` is a refusal; `Err(None)` means that the client went away.
 async fn read(request: Request<Incoming>, host: String) -> Result<ApiRequest, Option<Refusal>> {
     let refuse = |status, text: &str| Err(Some((status, text.to_owned())));
     let (parts, body) = request.into_parts();
@@ -510,7 +512,7 @@ async fn read(request: Request<Incoming>, host: String) -> Result<ApiRequest, Op
         .collect();
     let whole = tokio::time::timeout(BODY_MAX, Limited::new(body, BODY_LIMIT_BYTES).collect()).await;
     let Ok(whole) = whole else {
-        return refuse(StatusCode::REQUEST_TIMEOUT, "the body does not come to its end");
+        return refuse(StatusCode::REQUEST_TIMEOUT, "the body does not end");
     };
     let body = match whole {
         Ok(body) => body.to_bytes().to_vec(),
@@ -522,7 +524,7 @@ async fn read(request: Request<Incoming>, host: String) -> Result<ApiRequest, Op
     Ok(ApiRequest { host, method, path, headers, body })
 }
 
-/// The host name in lower case, without port and final dot; the brackets of an IPv6 address stay.
+/// The host name in lower case, without port and final dot. The brackets of an IPv6 address stay.
 fn without_port(authority: &str) -> String {
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -538,7 +540,7 @@ fn response(reply: ApiReply) -> Response<Full<Bytes>> {
     for (name, value) in headers {
         let name = hyper::header::HeaderName::from_bytes(name.as_bytes());
         if let (Ok(name), Ok(value)) = (name, hyper::header::HeaderValue::from_str(&value)) {
-            // The framing is ours.
+            // The HTTP library sets the framing headers itself.
             if name != hyper::header::CONTENT_LENGTH && name != hyper::header::TRANSFER_ENCODING {
                 response.headers_mut().append(name, value);
             }

@@ -1,7 +1,7 @@
-//! Ctrl-C and SIGTERM. The first asks a run to stop tidily, the second ends the process at once.
+//! Ctrl-C and SIGTERM. The first signal asks the run to stop in an orderly way; the second ends the process at once.
 //!
-//! A thread of its own listens, so that the second signal works whatever the main thread is busy with. While a
-//! question is open at the terminal there is nothing to tidy, and the first signal ends the process.
+//! A separate thread listens, so that the second signal works whatever the main thread is doing. While a question is
+//! open at the terminal, no work is in progress, and the first signal ends the process.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, mpsc};
@@ -18,7 +18,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// 128 plus the signal's number, as shells have it.
+    /// 128 plus the signal's number, as shells define it.
     pub fn exit_code(self) -> u8 {
         match self {
             Signal::Interrupt => 130,
@@ -27,19 +27,19 @@ impl Signal {
     }
 }
 
-/// Remembers the first signal. Clones share it.
+/// Remembers the first signal. Clones share the memory.
 #[derive(Clone, Default)]
 pub struct Signals(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// Exit code of the first signal, 0 before.
+    /// Exit code of the first signal; 0 before a signal.
     first: AtomicU8,
     asking: AtomicBool,
     notify: Notify,
 }
 
-/// What a signal leads to.
+/// The effect of a signal.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
     Remembered,
@@ -47,10 +47,10 @@ enum Effect {
 }
 
 impl Signals {
-    /// Listens to the process's signals from now on; their default effect is gone.
+    /// Listens to the signals of the process from now on, which replaces their default effect.
     ///
     /// # Errors
-    /// The system gives no thread or no signal handler.
+    /// The thread or a signal handler cannot be set up.
     pub fn install() -> Result<Signals> {
         let signals = Signals::default();
         let heard = signals.clone();
@@ -85,17 +85,17 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Signals that come from nowhere but [`Signals::raise`]: for tests.
+    /// For tests: signals that only [`Signals::raise`] sends.
     pub fn silent() -> Signals {
         Signals::default()
     }
 
-    /// Pretends that a first signal came. A second one is remembered no better than the first.
+    /// Acts as if this signal had come. Only the first call has an effect.
     pub fn raise(&self, signal: Signal) {
         let _ = self.take(signal);
     }
 
-    /// The first signal, once there was one.
+    /// The first signal, if one has come.
     pub fn first(&self) -> Option<Signal> {
         match self.0.first.load(Ordering::SeqCst) {
             130 => Some(Signal::Interrupt),
@@ -104,7 +104,7 @@ impl Signals {
         }
     }
 
-    /// Waits for the first signal. One waiter at a time.
+    /// Waits for the first signal. Only one waiter at a time is supported.
     pub async fn wait(&self) -> Signal {
         loop {
             if let Some(signal) = self.first() {
@@ -114,7 +114,7 @@ impl Signals {
         }
     }
 
-    /// Runs a question, during which a signal ends the process at once.
+    /// Runs a question; a signal during the question ends the process at once.
     pub fn while_asking<T>(&self, question: impl FnOnce() -> T) -> T {
         self.0.asking.store(true, Ordering::SeqCst);
         let answer = question();

@@ -1,4 +1,5 @@
-//! What a manifest may refer to outside itself: this process's environment, files below its folder, allowed commands.
+//! The sources that a manifest may refer to: this process's environment, files below the manifest's folder, and allowed
+//! commands.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -8,19 +9,19 @@ use std::time::{Duration, Instant};
 use super::files::{FileProblem, Folder, REFERENCE_LIMIT_BYTES};
 use crate::manifest::{FileError, Sources};
 
-/// A password manager that has to be unlocked first needs its owner's time; longer than this, nobody is there.
+/// Longest run of a command. A locked password manager needs its owner's time; after this long, nobody is there.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a running command is looked at.
+/// Interval between two looks at a running command.
 const COMMAND_LOOK: Duration = Duration::from_millis(10);
 
 /// The real sources.
 pub struct ProcessSources {
-    /// Where `${file.PATH}` reads.
+    /// The folder that `${file.PATH}` reads from.
     pub folder: Folder,
-    /// Allowed commands by name, from the command line or the user's own configuration and never from a manifest: a
-    /// pull request must not run code. Each is a line for `sh -c`.
+    /// Allowed commands, keyed by name; each is a line for `sh -c`. They come from the command line or the user's own
+    /// configuration, never from a manifest: a pull request must not run code.
     pub commands: BTreeMap<String, String>,
-    /// Values behind `${var.NAME}`.
+    /// Values of `${var.NAME}`, keyed by name.
     pub vars: BTreeMap<String, String>,
 }
 
@@ -46,14 +47,14 @@ impl Sources for ProcessSources {
     }
 }
 
-/// What a command printed. The failure repeats nothing of what it printed.
+/// Runs a command and returns its output. An error text repeats nothing that the command printed.
 fn run(line: &str, timeout: Duration) -> Result<String, String> {
     let mut command = Command::new("sh");
-    // Its stderr is the user's to see: "unlock your vault" is said there.
+    // The user sees the command's stderr: a password manager asks there to be unlocked.
     command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("it cannot be started: {error}"))?;
     let Some(stdout) = child.stdout.take() else { return Err("its output cannot be read".into()) };
-    // Read beside it: a full pipe would hold the command up for ever.
+    // The output is read in another thread, because a full pipe would block the command for ever.
     let (tell, output) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -67,7 +68,8 @@ fn run(line: &str, timeout: Duration) -> Result<String, String> {
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break Some(status),
-            // More output than allowed: whatever it is, it is no secret value, and the command may wait for us.
+            // With more output than allowed, the command may be blocked on the full pipe. Such output is not a secret
+            // value anyway.
             Ok(None) if !left().is_zero() && !is_too_large(&ended) => std::thread::sleep(COMMAND_LOOK),
             _ => {
                 let _ = child.kill();

@@ -1,4 +1,4 @@
-//! One stack on one tenant, for whoever uses the library: a manifest, a way to both APIs, and from there to a plan.
+//! One stack on one tenant, for users of the library: from a manifest and a transport to a plan and a run.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,17 +21,18 @@ use crate::model::manifest::Manifest;
 use crate::model::plan::{Plan, Purpose};
 use crate::model::value::Value;
 
-/// What decides how a stack is run, besides its manifest.
+/// How a stack is run, apart from what its manifest says.
 pub struct Settings {
-    /// Where the record is kept.
+    /// Where the ledger is kept.
     pub store: Store,
-    /// While a run holds the lease, it moves so often that others may take it for dead after this.
+    /// A run that holds the lease changes it often. Others may take the run for dead when the lease has not changed for
+    /// this long.
     pub lease_ttl: Duration,
-    /// The run ends after this, whatever it waits for.
+    /// The run is stopped after this long, whatever it waits for.
     pub deadline: Duration,
-    /// Share of the Management API's budget that is used, in percent.
+    /// Share of the Management API's rate limit that the run may use, in percent.
     pub share_percent: u64,
-    /// Who runs it, for lease and history.
+    /// Who runs the stack, for lease and history.
     pub who: String,
     /// Revision of the manifest, for the history; may be empty.
     pub revision: String,
@@ -53,10 +54,10 @@ impl Default for Settings {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum Unconnected {
-    /// These places of the manifest have no value, and without them nobody lets us in.
+    /// These keys of the manifest have no value, and no connection is possible without them.
     #[error("no value to connect with: {}", .0.join(", "))]
     NoValue(Vec<&'static str>),
-    /// A key that cannot be used, or a machine that gives no randomness.
+    /// A key cannot be used, or the system gives no random bytes.
     #[error("{0:#}")]
     Other(anyhow::Error),
 }
@@ -67,7 +68,7 @@ impl From<anyhow::Error> for Unconnected {
     }
 }
 
-/// A manifest with everything needed to talk to its tenant. `'a` is how long the event callback lives.
+/// A manifest with everything needed to talk to its tenant. `'a` is the lifetime of the event callback.
 pub struct Stack<'a> {
     pub driver: Driver<'a>,
     pub tenant: TenantId,
@@ -76,7 +77,7 @@ pub struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    /// Connects as the manifest says, with nobody to listen or to interrupt; sends nothing yet.
+    /// Prepares the connection that the manifest describes, without event callback or signals. Sends nothing yet.
     ///
     /// # Errors
     /// See [`Unconnected`].
@@ -91,10 +92,10 @@ impl<'a> Stack<'a> {
         Ok(Stack::new(connection, manifest, transport, settings, Signals::silent(), |_| {})?)
     }
 
-    /// The same over a connection that is known already. `show` hears of every event.
+    /// As [`Stack::of`], over a given connection. `show` receives every event.
     ///
     /// # Errors
-    /// The machine gives no randomness or no runtime.
+    /// The system gives no random bytes, or the runtime cannot be started.
     pub fn new(
         connection: Connection,
         manifest: Manifest,
@@ -127,7 +128,7 @@ impl<'a> Stack<'a> {
     /// Reads and plans; nothing is written.
     ///
     /// # Errors
-    /// The outer one is a mistake of ours, the inner one a request that failed.
+    /// The outer error is a bug of this program; the inner one is a failed request.
     pub fn observe(&mut self) -> Result<Result<Observation, Failed>> {
         let session = self.session.clone();
         self.driver.run(self.tenant, move |port| async move { observe(&session, &port.reader()).await })
@@ -141,7 +142,7 @@ impl<'a> Stack<'a> {
         Ok(self.observe()??.plan)
     }
 
-    /// Plans, has the plan decided, and carries it out: see [`reconcile`].
+    /// Plans, lets `decide` judge the plan, and carries it out: see [`reconcile`].
     ///
     /// # Errors
     /// As [`Stack::observe`].
@@ -155,7 +156,7 @@ impl<'a> Stack<'a> {
             .run(self.tenant, move |port| async move { reconcile(session, wishes, decide, &port).await })
     }
 
-    /// Why a call failed, in words: of a stopped run, what it waited for.
+    /// Why a call failed, in words. For a stopped run: what it was waiting for.
     pub fn told(&self, failed: &Failed) -> String {
         match failed {
             Failed::Stopped => self.why_stopped(),
@@ -184,7 +185,7 @@ pub fn learn(manifest: &Manifest, scrub: &Scrub) {
     }
 }
 
-/// How the manifest says that both APIs are reached.
+/// The connection to both APIs that the manifest describes.
 ///
 /// # Errors
 /// See [`Unconnected`].

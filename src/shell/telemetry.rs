@@ -1,4 +1,5 @@
-//! Logs to stderr, for whoever looks for a mistake. Only our own code speaks: HTTP libraries print headers.
+//! Logs to stderr, for finding a mistake. Only this program's own code is logged, because HTTP libraries would print
+//! headers.
 
 use std::io::{self, Write};
 
@@ -11,7 +12,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use super::secrets::Scrub;
 use crate::model::text;
 
-/// The level: `-v` (info), `-vv` (debug) and `-vvv` (trace) win over `LOCKSTEP_LOG`; without both, warnings.
+/// The log level. `-v` (info), `-vv` (debug) and `-vvv` (trace) override `LOCKSTEP_LOG`; without both, the level is
+/// warn.
 ///
 /// # Errors
 /// `LOCKSTEP_LOG` is not one of off, error, warn, info, debug, trace.
@@ -33,7 +35,7 @@ pub fn level(verbose: u8, lockstep_log: Option<&str>) -> Result<LevelFilter, Str
     }
 }
 
-/// Starts logging for the whole process; does nothing when it was started before.
+/// Starts logging for the whole process. A second call does nothing.
 pub fn start(level: LevelFilter, scrub: Scrub) {
     let _ =
         tracing::subscriber::set_global_default(subscriber(level, ScrubbingWriter::new(scrub, io::stderr)));
@@ -48,7 +50,7 @@ fn subscriber<W: Write + 'static>(
     tracing_subscriber::registry().with(lines.with_filter(own_code))
 }
 
-/// Gives out a writer per event; what it got is scrubbed as a whole when the event is over.
+/// Makes a writer for each event. The text of an event is scrubbed as a whole when the event is complete.
 struct ScrubbingWriter<W> {
     scrub: Scrub,
     open: fn() -> W,
@@ -68,7 +70,7 @@ impl<'a, W: Write + 'a> MakeWriter<'a> for ScrubbingWriter<W> {
     }
 }
 
-/// One event under construction. A secret may arrive in pieces, so nothing is passed on before the end.
+/// An event being written. A secret may come in pieces, so nothing is passed on before the end.
 struct Line<W: Write> {
     scrub: Scrub,
     inner: W,
@@ -89,9 +91,9 @@ impl<W: Write> Write for Line<W> {
 impl<W: Write> Drop for Line<W> {
     fn drop(&mut self) {
         let event = self.scrub.scrub(&String::from_utf8_lossy(&self.bytes));
-        // An event is one line, whatever others put into it.
+        // An event stays one line, even if text of others in it has line breaks.
         let text = text::line(event.trim_end_matches('\n')) + "\n";
-        // A log that cannot be written is no reason to stop.
+        // A failing log must not stop the program.
         let _ = self.inner.write_all(text.as_bytes());
     }
 }

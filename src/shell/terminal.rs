@@ -1,8 +1,8 @@
-//! The terminal: what goes to stdout and stderr, colour, and the one question that may be asked.
+//! The terminal: what goes to stdout and stderr, colour, and questions to the user.
 //!
-//! stdout is the result, stderr the conversation. Every text passes the scrubber, then a last filter against what steers
-//! a terminal or a CI runner. Line breaks it cannot judge: whoever puts a text of others into a sentence makes one line of
-//! it first (`model::text`).
+//! stdout holds the result, stderr the conversation. Every text passes the scrubber, and then a filter against
+//! characters that control a terminal or a CI runner. The filter cannot judge line breaks: code that puts text of
+//! others into a sentence must first make it one line (`model::text`).
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::model::text;
 /// `--color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
+    /// Colour on a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
     #[default]
     Auto,
     Always,
@@ -36,7 +36,7 @@ impl std::str::FromStr for ColorChoice {
     }
 }
 
-/// What the three streams are connected to.
+/// Which of the three streams are terminals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terminals {
     pub stdin: bool,
@@ -54,14 +54,14 @@ impl Terminals {
         }
     }
 
-    /// Whether somebody is there to answer: both the question and the answer have to go by a terminal.
+    /// Whether a user can answer: both the question and the answer need a terminal.
     pub fn can_ask(self) -> bool {
         self.stdin && self.stderr
     }
 }
 
-/// Whether a stream gets colour. `look_up` is the environment. An explicit choice beats `NO_COLOR`, which counts when
-/// it is set to anything but nothing (no-color.org).
+/// Whether a stream gets colour. `look_up` reads the environment. An explicit choice overrides `NO_COLOR`, which counts
+/// if it is set and not empty (no-color.org).
 pub fn use_color(choice: ColorChoice, is_terminal: bool, look_up: impl Fn(&str) -> Option<String>) -> bool {
     match choice {
         ColorChoice::Always => true,
@@ -77,15 +77,15 @@ pub fn use_color(choice: ColorChoice, is_terminal: bool, look_up: impl Fn(&str) 
 /// Why no question was asked or answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskProblem {
-    /// Nobody there. Say which flag confirms instead.
+    /// Nobody is there. The caller names the flag that confirms instead.
     #[error("nobody can be asked: stdin and stderr are not both terminals")]
     NotATerminal,
-    /// End of input.
+    /// The input ended without an answer.
     #[error("the question was not answered")]
     NoAnswer,
 }
 
-/// The two ways out; clones share them. Holds no lock between calls.
+/// stdout and stderr. Clones share them. No lock is held between calls.
 #[derive(Clone)]
 pub struct Say {
     scrub: Scrub,
@@ -97,9 +97,9 @@ pub struct Say {
 struct Stream {
     write: Box<dyn Write>,
     color: bool,
-    /// Nobody reads any more, or it cannot be written to.
+    /// Nothing more is written: nobody reads the stream any more, or a write failed.
     broken: bool,
-    /// Why it cannot be written to, when it is not for want of a reader.
+    /// Why a write failed. `None`: no write failed, or only the reader went away.
     failed: Option<String>,
 }
 
@@ -117,7 +117,7 @@ impl Say {
         )
     }
 
-    /// Writes elsewhere: each stream with whether it gets colour.
+    /// Writes to other streams. The flag of each says whether it gets colour.
     pub fn with_streams(
         scrub: Scrub,
         terminals: Terminals,
@@ -129,17 +129,18 @@ impl Say {
         Say { scrub, out: stream(out), err: stream(err), terminals }
     }
 
-    /// Text of the result, to stdout; no line end is added.
+    /// Writes text of the result to stdout, without adding a line end.
     ///
-    /// Once nobody reads stdout any more (`lockstep plan | head -1`), the rest of the result is dropped without a
-    /// word and the command goes on to the exit code it would have had: a reader that goes away must not cut an
-    /// apply in two. Where stdout takes no more for another reason (a full disk), see [`Say::out_failed`].
+    /// If the reader of stdout goes away (`lockstep plan | head -1`), the rest of the result is dropped silently, and
+    /// the command goes on to the exit code it would have had: a reader that goes away must not cut an apply in two. If
+    /// stdout fails for another reason (a full disk), see [`Say::out_failed`].
     pub fn out(&mut self, text: &str) {
         let text = filter(&self.scrub.scrub(text), self.out_color());
         self.out.borrow_mut().write(&text);
     }
 
-    /// A JSON document, to stdout, over several lines. What would steer a terminal is escaped, so nothing of it is lost.
+    /// Writes a JSON document to stdout, over several lines. Characters that control a terminal are escaped, so none is
+    /// lost.
     pub fn out_json(&mut self, document: &serde_json::Value) {
         let mut document = document.clone();
         self.scrub.json(&mut document);
@@ -147,28 +148,28 @@ impl Say {
         self.out.borrow_mut().write(&(text::json(&text) + "\n"));
     }
 
-    /// Conversation, to stderr; no line end is added.
+    /// Writes conversation to stderr, without adding a line end.
     pub fn err(&mut self, text: &str) {
         let text = filter(&self.scrub.scrub(text), self.err_color());
         self.err.borrow_mut().write(&text);
     }
 
-    /// A line of the result.
+    /// Writes a line of the result.
     pub fn out_line(&mut self, text: impl fmt::Display) {
         self.out(&format!("{text}\n"));
     }
 
-    /// A line of the conversation.
+    /// Writes a line of the conversation.
     pub fn err_line(&mut self, text: impl fmt::Display) {
         self.err(&format!("{text}\n"));
     }
 
-    /// One line of the result, whatever others put into it: names, ids, messages.
+    /// Writes one line of the result, even if text of others in it (names, ids, messages) has line breaks.
     pub fn out_one_line(&mut self, text: impl fmt::Display) {
         self.out_line(text::line(&text.to_string()));
     }
 
-    /// One line of the conversation, whatever others put into it.
+    /// Writes one line of the conversation, even if text of others in it has line breaks.
     pub fn err_one_line(&mut self, text: impl fmt::Display) {
         self.err_line(text::line(&text.to_string()));
     }
@@ -183,18 +184,17 @@ impl Say {
         self.err.borrow().color
     }
 
-    /// What the streams are connected to.
+    /// Which streams are terminals.
     pub fn terminals(&self) -> Terminals {
         self.terminals
     }
 
-    /// Whether the reader of stdout has gone away.
+    /// Whether stdout takes no more: its reader went away, or a write failed.
     pub fn out_broken(&self) -> bool {
         self.out.borrow().broken
     }
 
-    /// Why part of the result could not be written: a result that is lost is a failure, a reader that has seen enough
-    /// is none.
+    /// Why part of the result could not be written. A lost result is a failure; a reader that has seen enough is not.
     pub fn out_failed(&self) -> Option<String> {
         self.out.borrow().failed.clone()
     }
@@ -202,18 +202,18 @@ impl Say {
     /// Asks a yes/no question on stderr. Only `y` and `yes` are a yes; anything else, the empty line too, is a no.
     ///
     /// # Errors
-    /// See [`AskProblem`]; nothing is read unless somebody can see the question.
+    /// See [`AskProblem`]. Nothing is read if nobody can see the question.
     pub fn ask(&mut self, question: &str, signals: &Signals) -> Result<bool, AskProblem> {
         self.ask_word(&format!("{question} [y/N]"), signals).map(|line| is_yes(&line))
     }
 
-    /// Asks on the terminal for a line; blanks around it are dropped.
+    /// Asks the user for a line; blanks around it are dropped. Errors as for [`Say::ask`].
     pub fn ask_word(&mut self, question: &str, signals: &Signals) -> Result<String, AskProblem> {
         if !self.terminals.can_ask() {
             return Err(AskProblem::NotATerminal);
         }
         if signals.first().is_some() {
-            // Whoever pressed Ctrl-C a moment ago has answered.
+            // The user pressed Ctrl-C a moment ago, which is an answer.
             return Err(AskProblem::NoAnswer);
         }
         self.err(&format!("{question} "));
@@ -245,8 +245,8 @@ impl Stream {
     }
 }
 
-/// Replaces what steers by blanks; keeps line ends, tabs and, with colour, the colours of ours. No line is a command of a
-/// CI runner.
+/// Replaces control characters by blanks, but keeps line ends, tabs and, with colour, the colours that this program
+/// uses. Also makes sure that no line is a command of a CI runner.
 fn filter(text: &str, color: bool) -> String {
     text.split('\n')
         .map(|line| text::without_commands(filter_line(line, color)))
@@ -271,8 +271,8 @@ fn filter_line(line: &str, color: bool) -> String {
     out
 }
 
-/// Length of the colour that the text begins with, if plans or drawings of the manifest use it: bold, dim, a foreground.
-/// None conceals, and none paints a background.
+/// Length of the colour sequence that the text begins with, if plans or drawings of a manifest use it: bold, dim, or a
+/// foreground colour. A sequence that conceals text or paints a background does not count.
 fn color_sequence(text: &str) -> Option<usize> {
     let inner = text.strip_prefix("\u{1b}[")?;
     let end = inner.find(|ch: char| !ch.is_ascii_digit())?;
@@ -291,7 +291,7 @@ mod tests {
     #[derive(Clone, Default)]
     struct Sink {
         bytes: Rc<RefCell<Vec<u8>>>,
-        /// Fails as a closed pipe does after this many bytes.
+        /// After this many bytes, writing fails like a closed pipe.
         limit: Option<usize>,
     }
 

@@ -1,4 +1,4 @@
-//! What the shell's tests share: a scripted simulator, a connection, a folder that goes away, a raw server.
+//! Shared by the shell's tests: a scripted simulator, a connection, a temporary folder, a raw server.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
 use crate::model::scrub::Scrubber;
 use crate::model::secret::{Origin, Secret};
 
-/// A simulator made of one function; remembers what it was asked.
+/// A simulator made of one function. It remembers the requests.
 pub struct Scripted<F> {
     script: F,
     pub seen: Vec<ApiRequest>,
@@ -68,7 +68,7 @@ pub fn get(host: &str, path: &str) -> ApiRequest {
     }
 }
 
-/// A folder below the system's place for temporary files, removed at the end of the test.
+/// A folder among the system's temporary files, removed at the end of the test.
 pub struct TestFolder(PathBuf);
 
 impl TestFolder {
@@ -101,8 +101,8 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// Heads and bodies of the requests that a [`raw_server`] saw.
 pub type Seen = Rc<RefCell<Vec<String>>>;
 
-/// A server that reads one request per connection and answers it with fixed bytes, then closes. Answers its port.
-/// Call it inside [`block_on`].
+/// A server that reads one request per connection, answers it with fixed bytes, and closes. Returns its port and what
+/// it saw. Call it inside [`block_on`].
 pub async fn raw_server(reply: Vec<u8>) -> (u16, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback port");
     let port = listener.local_addr().expect("bound").port();
@@ -122,7 +122,7 @@ pub async fn raw_server(reply: Vec<u8>) -> (u16, Seen) {
 async fn read_head(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let mut buffer = [0u8; 4096];
-    // A TLS greeting begins with 0x16 and has no such end; its first bytes are enough.
+    // A TLS greeting begins with 0x16 and never contains this end; its first bytes are enough.
     while bytes.first() != Some(&0x16) && !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
         match stream.read(&mut buffer).await {
             Ok(count) if count > 0 => bytes.extend_from_slice(&buffer[..count]),

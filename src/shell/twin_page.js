@@ -1,6 +1,6 @@
 'use strict';
-// Every two seconds, and when the filter changes, the page is asked for again and its parts are put in place of the old
-// ones. The server has escaped every name in it; nothing is made from text here.
+// Every two seconds, and when the filter changes, this script loads the page again and replaces its changed parts. The
+// server has escaped every name in the page; the script never makes markup from text.
 const pause = document.getElementById('pause');
 const state = document.getElementById('state');
 const filter = document.getElementById('filter');
@@ -16,7 +16,7 @@ async function refresh() {
     const reply = await fetch(location.pathname + query, { cache: 'no-store' });
     if (!reply.ok) throw new Error(String(reply.status));
     const fresh = new DOMParser().parseFromString(await reply.text(), 'text/html');
-    // Another one was asked for in the meantime, with what the filter says now.
+    // A newer request is under way, with the current filter; its answer counts.
     if (mine !== asked) return;
     for (const id of ['facts', 'world', 'requests']) {
       const [now, next] = [document.getElementById(id), fresh.getElementById(id)];

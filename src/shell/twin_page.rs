@@ -1,7 +1,7 @@
-//! The pages of a served twin below `/__twin/`: the world and the requests, for people and as JSON. They can only be
-//! read, by this machine's own browser, and show no secret.
+//! The pages of a served twin below `/__twin/`: the world and the requests, for people and as JSON. The pages are
+//! read-only, open only to this machine's own browser, and show no secret.
 //!
-//! Its markup is in `twin_view`, which escapes every name; its script does no more than ask for it again.
+//! The markup is in `twin_view`, which escapes every name. The script only loads the page again.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,18 +11,18 @@ use super::authority::LOOPBACK;
 use super::in_process::Simulator;
 use super::twin_view;
 
-/// Where the pages are; no API of the two vendors has such a path.
+/// Path of the pages. Neither vendor's API has such a path.
 pub const PREFIX: &str = "/__twin/";
 pub(super) const STYLE: &str = include_str!("twin_page.css");
 pub(super) const SCRIPT: &str = include_str!("twin_page.js");
-/// The same without its last slash.
+/// [`PREFIX`] without its last slash.
 const ENTRANCE: &str = "/__twin";
-/// Requests that the page shows.
+/// Most requests that the page shows.
 const SHOWN_MAX: usize = 200;
-/// Requests in one answer of `log.json`.
+/// Most requests in one answer of `log.json`.
 const LOG_MAX: usize = 10_000;
 
-/// What a browser or script asked.
+/// The request of a browser or script.
 pub struct Ask<'a> {
     pub is_get: bool,
     /// Without the port.
@@ -33,10 +33,10 @@ pub struct Ask<'a> {
     pub fetch_site: Option<&'a str>,
 }
 
-/// A reply. The headers of [`headers`] go with each.
+/// A reply. The caller adds [`headers`] to each.
 pub struct Page {
     pub status: u16,
-    /// Where the page is instead.
+    /// Address of a redirect.
     pub location: Option<&'static str>,
     pub content_type: &'static str,
     pub body: String,
@@ -48,13 +48,13 @@ impl Page {
     }
 
     fn json(body: &Json) -> Page {
-        // Never to be read as HTML, whatever a browser thinks of it.
+        // Escaped so that no browser can take the text for HTML.
         let body = body.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
         Page { status: 200, location: None, content_type: "application/json; charset=utf-8", body }
     }
 }
 
-/// Headers of every page. No CORS header: another site's script may not read them.
+/// Headers of every page. There is no CORS header, so scripts of other sites cannot read the pages.
 pub fn headers() -> Vec<(&'static str, String)> {
     let hash = |text: &str| STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, text.as_bytes()));
     let policy = format!(
@@ -79,21 +79,21 @@ pub fn is_loopback(host: &str) -> bool {
     LOOPBACK.contains(&bare)
 }
 
-/// Whether a path is asked of the pages and not of an API: those below [`PREFIX`], and what people type to get there.
+/// Whether a request is for the pages and not for an API: paths below [`PREFIX`], and what people type to get there.
 pub fn is_asked(host: &str, path: &str) -> bool {
     path.starts_with(PREFIX) || path == ENTRANCE || (path == "/" && is_loopback(host))
 }
 
-/// Answers an ask that [`is_asked`]. `ca_pem` is the certificate of the authority, if there is one.
+/// Answers a request for which [`is_asked`] holds. `ca_pem` is the authority's certificate, if there is an authority.
 pub fn answer(ask: &Ask, world: &dyn Simulator, ca_pem: Option<&str>, now_ms: u64) -> Page {
     if !ask.is_get {
         return Page::text(405, "only GET");
     }
-    // A name that somebody else may point at this machine (DNS rebinding) gets nothing.
+    // A foreign name may point at this machine (DNS rebinding). It gets nothing.
     if !is_loopback(ask.host) && !world.answers_for(ask.host) {
         return Page::text(421, "not a host of this twin; use http://127.0.0.1:PORT/__twin/");
     }
-    // Links from other sites may open the page; scripts and images of other sites get nothing.
+    // A request that another site causes, by a link, a script or an image, gets nothing.
     if !matches!(ask.fetch_site, None | Some("none" | "same-origin")) {
         return Page::text(403, "not from another site");
     }
@@ -134,7 +134,7 @@ pub fn answer(ask: &Ask, world: &dyn Simulator, ca_pem: Option<&str>, now_ms: u6
     }
 }
 
-/// The newest requests that have every word of the filter in them.
+/// The newest requests that contain every word of the filter.
 fn matching(world: &dyn Simulator, filter: &str) -> Vec<Json> {
     let wanted: Vec<String> = filter.to_lowercase().split_whitespace().map(str::to_owned).collect();
     if wanted.is_empty() {
@@ -187,7 +187,7 @@ mod tests {
         assert!(
             !page.body.contains("<img") && !page.body.contains('\u{1b}') && !page.body.contains('\u{202e}')
         );
-        // A line may end behind some signs, which is all that comes between.
+        // Only break marks may stand inside the text.
         let body = page.body.replace("<wbr>", "");
         let shown = "&lt;img src=x onerror=alert(1)&gt;␛[31m\\u{202e}&quot;'&amp;";
         assert!(body.matches(shown).count() >= 3, "{body}");
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(read["tenants"][0]["actions"][0]["name"], HOSTILE);
     }
 
-    /// Also in attributes: the filter is somebody's text, and ids are names.
+    /// This holds in attributes too: the filter is text of others, and ids are made of names.
     #[test]
     fn what_is_filtered_by_is_never_markup() {
         let typed = "/__twin/?filter=%22%3E%3Cscript%3Ealert(1)%3C/script%3E%1b%E2%80%AE+%27x";
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(shown("get+prompts"), [false, true]);
         assert_eq!(shown("prompts+twilio"), [false, false]);
         let none = answer(&ask("127.0.0.1", "/__twin/?filter=nothing-of-it"), &twin, None, 0);
-        assert!(none.body.contains("None has that in it."));
+        assert!(none.body.contains("No request contains that text."));
     }
 
     #[test]

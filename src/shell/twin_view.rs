@@ -1,12 +1,12 @@
-//! The markup of the twin's page: a picture of the world and the requests, as HTML. Everything that is shown is escaped
-//! by the markup itself.
+//! The markup of the twin's page: the picture of the world and the requests, as HTML. The markup library escapes all
+//! text.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value as Json;
 
 use super::twin_page::{SCRIPT, STYLE};
 
-/// The whole page. `filter` is what the shown requests have in them.
+/// The whole page. `filter` is the text that the shown requests were selected by.
 pub fn page(picture: &Json, requests: &[Json], filter: &str) -> String {
     let (tenants, accounts) = (list(&picture["tenants"]), list(&picture["accounts"]));
     let markup = html! {
@@ -62,8 +62,8 @@ fn facts(picture: &Json) -> Markup {
     }
 }
 
-/// Text that can pass for no other: control characters are shown by their picture, direction marks and the like by their
-/// number.
+/// Text that cannot pass for another text: control characters are shown by their symbols, direction marks and invisible
+/// characters by their numbers.
 pub fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for ch in text.chars() {
@@ -80,7 +80,7 @@ pub fn shown(text: &str) -> String {
     out
 }
 
-/// A value as text: strings bare, nothing for null, lists joined.
+/// A value as text: a string without quotes, null as nothing, a list joined by commas.
 fn text(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
@@ -90,7 +90,7 @@ fn text(value: &Json) -> String {
     }
 }
 
-/// Text of which a line may end behind a sign, so that a long name or path needs no break inside a word.
+/// Text in which a line may break after a punctuation mark, so that a long name or path is not broken inside a word.
 fn words(value: &Json) -> Markup {
     let text = text(value);
     let pieces = text.split_inclusive(['/', '.', '?', '&', '=', ':', ',', '{', '}']);
@@ -101,7 +101,8 @@ fn list(value: &Json) -> &[Json] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A table with a title; nothing when it has no rows. Each cell knows its head, since a narrow page shows no row of heads.
+/// A table with a title; nothing if it has no rows. Each cell holds its column head, because a narrow page hides the
+/// row of heads.
 fn table(title: &str, heads: &[&str], rows: &[Vec<Markup>]) -> Markup {
     html! {
         @if !rows.is_empty() {
@@ -116,7 +117,7 @@ fn table(title: &str, heads: &[&str], rows: &[Vec<Markup>]) -> Markup {
     }
 }
 
-/// A word with a colour of its meaning.
+/// A word in the colour of its meaning.
 fn word(value: &Json) -> Markup {
     let class = match value.as_str().unwrap_or_default() {
         "built" | "active" | "completed" | "approved" => "ok",
@@ -156,7 +157,7 @@ fn faults(rules: &[Json]) -> Markup {
     }
 }
 
-/// A part of the world that can be folded; the page keeps what was folded by the id.
+/// A part of the world that can be folded. The page remembers by the id what was folded.
 fn part(id: &str, title: &Markup, inside: &Markup) -> Markup {
     html! {
         section {
@@ -221,7 +222,7 @@ fn tenant(one: &Json) -> Markup {
     part(&format!("t-{}", text(&one["domain"])), &words(&one["domain"]), &inside)
 }
 
-/// A value, or that there is none.
+/// A value, or `nothing` if it is empty.
 fn or(value: &Json, nothing: &str) -> Markup {
     let empty = text(value).is_empty();
     html! { @if empty { span .nothing { (nothing) } } @else { (words(value)) } }
@@ -313,12 +314,12 @@ fn serverless(service: &Json) -> Markup {
     }
 }
 
-/// The newest first.
+/// The list of requests, newest first.
 fn log(requests: &[Json], filter: &str) -> Markup {
     html! {
         div #requests {
             @if requests.is_empty() && filter.is_empty() { p .nothing { "None yet." } }
-            @else if requests.is_empty() { p .nothing { "None has that in it." } }
+            @else if requests.is_empty() { p .nothing { "No request contains that text." } }
             @for one in requests.iter().rev() { (request(one)) }
         }
     }

@@ -1,7 +1,7 @@
-//! `--via URL`: every request goes to this gateway, which sees the real host in `Host` and the path as it is.
+//! `--via URL`: every request goes to this gateway, which gets the real host in `Host` and the unchanged path.
 //!
-//! The gateway gets all credentials in clear, so by default it has to be on this machine. There is no way to set it
-//! from the environment or from a manifest.
+//! The gateway gets all credentials in clear text, so by default it must be on this machine. Neither the environment
+//! nor a manifest can set it.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -16,31 +16,31 @@ pub struct Via {
     url: Url,
 }
 
-/// Why a gateway address was refused. Never repeats more of the address than scheme and host.
+/// Why a gateway address was refused. It repeats at most scheme and host of the address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ViaProblem {
-    /// It does not parse, or names no host.
+    /// The address does not parse, or names no host.
     #[error("--via is not a URL; write it as http://127.0.0.1:8080")]
     NotAUrl,
-    /// A host beyond ASCII, in its own letters.
+    /// The host has letters beyond ASCII that are not in the form `xn--…`.
     #[error("--via has letters beyond ASCII; write its host in the form xn--…")]
     Letters,
     /// Neither http nor https.
     #[error("--via has the scheme {0:?}; only http and https are possible")]
     Scheme(String),
-    /// Credentials in the URL.
+    /// The URL holds credentials.
     #[error("--via holds a user or password; a gateway gets none from here, leave them out")]
     UserInfo,
-    /// A query or a fragment, which could not be sent along unchanged.
+    /// The URL has a query or a fragment, which requests could not carry along unchanged.
     #[error("--via holds a query or a fragment; give scheme, host, port and at most a base path")]
     Extra,
-    /// Another machine without consent.
+    /// The gateway is another machine, and `--via-force` is missing.
     #[error(
         "--via names {0}, which is not this machine, and the gateway would get every credential; use a loopback \
          address, or https together with --via-force"
     )]
     NotLoopback(String),
-    /// Another machine in clear text: not possible, forced or not.
+    /// The gateway is another machine over http, which `--via-force` does not allow either.
     #[error("--via names {0} over http, which is not this machine; --via-force needs https")]
     NotHttps(String),
 }
@@ -79,8 +79,8 @@ impl Via {
         Ok(Via { url })
     }
 
-    /// Whether the gateway refuses connections, on each of its addresses: then no request would ever leave, and there is
-    /// nothing to wait for. Anything else is for the requests to find out.
+    /// Whether the gateway refuses connections on each of its addresses. Then no request could ever leave, and waiting
+    /// is useless. Any other trouble is left for the requests to find.
     pub fn is_closed(&self) -> bool {
         let Ok(addresses) = self.url.socket_addrs(|| None) else { return false };
         let refused = |address: &SocketAddr| {
@@ -90,7 +90,7 @@ impl Via {
         !addresses.is_empty() && addresses.iter().all(refused)
     }
 
-    /// Whether the way to the gateway needs TLS.
+    /// Whether connections to the gateway use TLS.
     pub fn is_https(&self) -> bool {
         self.url.scheme() == "https"
     }
@@ -105,7 +105,7 @@ impl Via {
         self.url.origin().ascii_serialization()
     }
 
-    /// The path that comes before every request's own; empty or beginning with a slash, never ending with one.
+    /// The path before every request's own path: empty, or beginning with a slash; never ending with one.
     pub(crate) fn base_path(&self) -> &str {
         self.url.path().trim_end_matches('/')
     }

@@ -1,4 +1,4 @@
-//! Questions at the terminal, and what an answer does.
+//! Tests of questions at the terminal and of the effect of each answer.
 
 use super::lab::{Folder, QUICKSTART, Site, Twin, lockstep};
 
@@ -13,7 +13,7 @@ fn an_apply_asks_and_no_is_no() {
     }
 }
 
-/// What nothing proves to be ours goes only when its own id is typed; `y`, or the id of another, leaves it.
+/// An unproven object is removed only when its own id is typed; `y`, or the id of another object, leaves it.
 #[test]
 fn what_nothing_proves_goes_when_its_id_is_typed() {
     let twin = Twin::start();
@@ -45,7 +45,7 @@ fn what_nothing_proves_goes_when_its_id_is_typed() {
     assert_eq!(site.verify_services().len(), 0);
 }
 
-/// A domain that only the manifest vouches for gets no credential before somebody typed it.
+/// A domain that only the manifest names gets no credential before a person types it.
 #[test]
 fn a_domain_of_nobody_is_asked_for() {
     let folder = Folder::new();

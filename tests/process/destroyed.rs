@@ -1,4 +1,4 @@
-//! What a destroy says at its end.
+//! Tests of the final messages of a destroy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::lab::{Folder, Proxy, QUICKSTART, Site, Twin, json_reply};
 
-/// Whether the API takes a key out of an object when a write leaves it out is not documented, so its reply decides.
+/// The documentation does not say whether the API removes a key from an object when a write omits it, so the reply
+/// decides.
 #[test]
 fn what_the_tenant_keeps_of_what_was_to_go_is_said_at_the_end() {
     let (folder, twin) = (Folder::new(), Twin::start());

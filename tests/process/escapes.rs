@@ -1,11 +1,11 @@
-//! Names and messages of others do not steer the terminal.
+//! Tests that names and messages from outside do not control the terminal.
 
 use serde_json::json;
 
 use super::lab::{Proxy, Run, Site, Twin, json_reply};
 
-/// Sets the title, clears the screen, colours, returns the carriage, rings, turns the direction of writing, and the
-/// one-byte form of the same.
+/// A text that sets the title, clears the screen, sets a colour, returns the carriage, rings the bell and turns the
+/// direction of writing, also with one-byte forms of escape sequences.
 const NASTY: &str =
     "x\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[1;31mred\u{1b}[0m\r\u{8}\u{202e}\u{2066}\u{9b}31m\u{85}\u{0}y";
 
@@ -15,7 +15,7 @@ fn expect_calm(run: &Run, colour: bool) {
         let ours = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m"];
         let mut text = text.clone();
         if colour {
-            // What the program itself writes.
+            // Remove the sequences that the program itself writes.
             ours.iter().for_each(|sequence| text = text.replace(sequence, ""));
         }
         let steers = |ch: char| {
@@ -28,7 +28,7 @@ fn expect_calm(run: &Run, colour: bool) {
     }
 }
 
-/// In every reply of the Management API and of Verify, a name becomes a nasty one.
+/// Every reply of the Management API and of Verify contains the nasty text as a name.
 #[test]
 fn names_in_replies() {
     let twin = Twin::start();
@@ -38,12 +38,12 @@ fn names_in_replies() {
     }
     let drift = site.run("drift", &[]);
     assert!(drift.out.contains("the tenant has x"), "the name is shown in a harmless form: {}", drift.out);
-    // JSON escapes; what a program reads out of it is the name as it is.
+    // JSON escapes the name; a program that reads the JSON gets the name unchanged.
     let json = site.run("plan", &["--output", "json"]);
     assert!(!json.out.contains('\u{1b}') && !json.out.contains('\r'), "{}", json.out);
 }
 
-/// With colour as well: a name must not paint itself green, or invisible.
+/// With colour as well: a name must not colour itself green, or become invisible.
 #[test]
 fn names_in_colourful_output() {
     let twin = Twin::start();
@@ -53,7 +53,7 @@ fn names_in_colourful_output() {
     }
 }
 
-/// JSON may hold the one-byte form of an escape sequence as it is, and a terminal may obey it.
+/// JSON may contain the one-byte form of an escape sequence unescaped, and a terminal may obey it.
 #[test]
 fn names_in_json_output() {
     let twin = Twin::start();
@@ -103,7 +103,7 @@ fn messages_of_errors() {
     }
 }
 
-/// The owner of a lease is whatever somebody wrote into a friendly name.
+/// The shown owner of a lease is a friendly name, which anybody may have written.
 #[test]
 fn the_owner_of_a_lease() {
     let twin = Twin::start();

@@ -1,4 +1,4 @@
-//! The same runs pass in two processes over HTTP.
+//! Tests the basic runs in two processes over HTTP.
 
 use serde_json::json;
 
@@ -25,7 +25,7 @@ fn the_whole_life_of_a_stack_in_two_processes() {
     let clean = site.run("drift", &[]).expect(0);
     assert!(clean.out.contains("Verdict: clean"), "{}", clean.out);
 
-    // Behind its back.
+    // A change on the tenant that the program does not know of.
     let (status, _) = site.auth0("PUT", "/api/v2/guardian/factors/otp", &json!({ "enabled": false }));
     assert_eq!(status, 200);
     let drift = site.run("drift", &[]).expect(3);
@@ -77,7 +77,7 @@ fn the_served_world_is_kept_in_its_file() {
     assert_eq!(actions.len(), 2);
 }
 
-/// The free plan's limits: slow, and still without a refusal that the user would see.
+/// With the free plan's limits, a run is slow, and the user sees no refusal.
 #[test]
 fn a_plan_keeps_to_the_rate_limit() {
     let twin = Twin::with(&["--build", "1ms", "--rate", "free"]);
@@ -87,8 +87,8 @@ fn a_plan_keeps_to_the_rate_limit() {
     assert_eq!(refused, 0, "{:?}", twin.log());
 }
 
-/// A run on the twin in its own process passes minutes in a moment; a server of that world must not begin before its
-/// end.
+/// A run on the in-process twin simulates minutes in a moment. A server of that world must not start before the world's
+/// time.
 #[test]
 fn a_world_that_is_ahead_of_the_clock_is_served_as_it_is() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! A run that is killed or told to stop: the next one finishes the work, and nothing is there twice.
+//! Tests of runs that are killed or interrupted: the next run finishes the work, and nothing exists twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::lab::{Asked, Proxy, QUICKSTART, Site, Twin, json_reply, signal};
 
-/// The request at which it happens, and whether that request takes effect.
+/// The request at which the signal is sent, and whether that request takes effect.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     method: &'static str,
     host: &'static str,
     path_end: &'static str,
-    /// Among requests of this form.
+    /// Number among the requests of this form, from 1.
     nth: usize,
     takes_effect: bool,
 }
@@ -21,7 +21,7 @@ const fn at(method: &'static str, host: &'static str, path_end: &'static str, nt
     Moment { method, host, path_end, nth, takes_effect: true }
 }
 
-/// A proxy that signals the program once, at that moment. The pid comes when it is known.
+/// A proxy that signals the program once, at that moment. The pid is set once it is known.
 fn signalling(twin: &Twin, name: &'static str, moment: Moment) -> (Proxy, Arc<AtomicU32>, Arc<AtomicBool>) {
     let (pid, happened) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
     let (known, told) = (pid.clone(), happened.clone());
@@ -36,10 +36,10 @@ fn signalling(twin: &Twin, name: &'static str, moment: Moment) -> (Proxy, Arc<At
             std::thread::sleep(Duration::from_millis(1));
         }
         let reply = if moment.takes_effect { forward() } else { Vec::new() };
-        // Told first: a killed process may be looked at before this thread goes on.
+        // The flag is set first, because a killed process may be inspected before this thread continues.
         told.store(true, Ordering::SeqCst);
         signal(name, known.load(Ordering::SeqCst));
-        // Time for the signal to be noticed before the reply is.
+        // Time for the program to notice the signal before the reply.
         std::thread::sleep(Duration::from_millis(50));
         reply
     };
@@ -60,7 +60,7 @@ const MOMENTS: [Moment; 10] = [
     at("PATCH", "auth0", "/bindings", 1),
     at("POST", "auth0", "/providers", 1),
     at("PUT", "auth0", "/factors/sms", 1),
-    // Everything done, lease not released.
+    // Everything is done, but the lease is not released.
     at("DELETE", "serverless", "", 1),
 ];
 
@@ -74,7 +74,7 @@ fn killed_and_continued(twin: &Twin, number: u64, moment: Moment) {
     assert_eq!(killed.code, None, "{moment:?}: {}", killed.err);
     let next = site.run("apply", &["--yes", "--lease-ttl", "1s"]);
     assert_eq!(next.code, Some(0), "{moment:?}\nstdout:\n{}\nstderr:\n{}", next.out, next.err);
-    // At the last moment there was nothing left to do but to let go, and nobody takes a lease to do nothing.
+    // At the last moment only the release was left to do, and a run without work takes no lease.
     if moment.method != "DELETE" || moment.takes_effect {
         site.expect_one_stack();
     }
@@ -86,7 +86,7 @@ fn killed_and_continued(twin: &Twin, number: u64, moment: Moment) {
     assert_eq!(mine, Vec::<String>::new());
 }
 
-/// Each case has its own tenant and account on the one server; most of the time is waiting for the dead lease.
+/// Each case has its own tenant and account on one server; most of the time is spent waiting for the dead lease.
 fn all_killed(first_number: u64, takes_effect: bool) {
     let twin = Twin::start();
     std::thread::scope(|scope| {
@@ -124,7 +124,7 @@ fn stopped_and_continued(twin: &Twin, number: u64, name: &'static str, code: i32
     let drift = site.run("drift", &[]);
     assert!(matches!(drift.code, Some(2 | 5)), "{moment:?}: {}", drift.out);
     assert!(!drift.out.contains("[tenant changed]"), "{moment:?}: {}", drift.out);
-    // At once, without a wait for the lease: with the default TTL a take-over would take a minute.
+    // The next run does not wait for the lease: with the default TTL, a take-over would take a minute.
     let started = Instant::now();
     let next = site.run("apply", &["--yes"]);
     assert_eq!(next.code, Some(0), "{moment:?}\n{}\n{}", next.out, next.err);
@@ -158,7 +158,7 @@ fn a_signal_ends_a_plan_without_a_word_of_success() {
     assert!(stopped.err.contains("stopped"), "{}", stopped.err);
 }
 
-/// Without a record the next run would make it once more.
+/// Without a record, the next run would create the object again.
 #[test]
 fn a_lost_create_without_a_record_is_named_with_the_time_until_which_nobody_runs_again() {
     let twin = Twin::start();
@@ -209,7 +209,7 @@ fn a_lost_create_without_a_record_is_named_with_the_time_until_which_nobody_runs
     }
 }
 
-/// A second signal does not wait for anything.
+/// A second signal ends the run at once.
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let twin = Twin::start();

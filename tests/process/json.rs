@@ -1,4 +1,4 @@
-//! `--output json`: one document on stdout, whatever comes of the run. `docs/json.md` describes it.
+//! Tests of `--output json`: one document on stdout, whatever the result of the run. `docs/json.md` describes it.
 
 use serde_json::{Value as Json, json};
 
@@ -6,7 +6,7 @@ use super::lab::{Folder, QUICKSTART, Run, Site, lockstep};
 
 const COMMANDS: [&str; 6] = ["validate", "plan", "apply", "drift", "destroy", "show"];
 
-/// The one document of a run that failed.
+/// The single document of a failed run.
 #[track_caller]
 fn error(run: &Run, exit: i32) -> Json {
     assert_eq!(run.code, Some(exit), "{}", run.err);
@@ -87,7 +87,7 @@ fn a_result_is_one_document_with_what_was_said_of_the_manifest() {
     }
     let valid = lockstep(&["validate", "m.yaml", "--output", "json"]).folder(&folder).run().expect(0).json();
     let of_a_vendor = |name: &&String| name.starts_with("AUTH0_") || name.starts_with("TWILIO_");
-    // In order, as a map is.
+    // In the order of a map.
     let env = Site::env_of(1);
     let unknown: Vec<String> = env
         .keys()
@@ -104,7 +104,7 @@ fn a_result_is_one_document_with_what_was_said_of_the_manifest() {
 
 #[test]
 fn a_gateway_that_is_not_there_fails_at_once_and_is_named() {
-    // Bound and let go again: nobody listens there.
+    // The port was bound and released again, so nobody listens on it.
     let port =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
     let via = format!("http://127.0.0.1:{port}");
@@ -133,7 +133,7 @@ fn the_file_of_the_twin_without_its_equals_sign_is_told() {
         let file = args[args.len() - 1];
         assert!(run.err.contains(&format!("help: write --twin={file}\n")), "{}", run.err);
     }
-    // The option alone before the manifest stays what it was, whatever the manifest is called.
+    // An option without a value in front of the manifest keeps its meaning, whatever the name of the manifest.
     let run = lockstep(&["plan", "--twin", "none.yaml"]).folder(&folder).run().expect(1);
     assert!(run.err.contains("manifest none.yaml: there is no such file"), "{}", run.err);
     folder.write("stack.json", "{\"lockstep\": \"v1\"}");

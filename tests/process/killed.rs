@@ -1,9 +1,9 @@
-//! The real program against the served twin, ended by SIGKILL, SIGTERM or SIGINT at its n-th request: in a first apply,
-//! in the migration from the legacy set-up, and in a destroy. Then it is run again.
+//! Tests of the real program against the served twin, ended by SIGKILL, SIGTERM or SIGINT at its n-th request: in a
+//! first apply, in the migration from the legacy set-up, and in a destroy. Then it runs again.
 //!
-//! Every [`EVERY`]-th request is tried, each with one of the four endings; with `LOCKSTEP_KILLS=all` in the environment
-//! every request with all four. A proxy counts the requests, so nothing is left to chance; what it waits for is the end
-//! of the killed process or the signal's being taken, each with a bound.
+//! Every [`EVERY`]-th request is tried, each with one of the four endings; with `LOCKSTEP_KILLS=all` in the
+//! environment, every request with all four. A proxy counts the requests, so nothing depends on timing. The proxy waits
+//! until the killed process has ended or the signal has been delivered, each with a bound.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -17,9 +17,9 @@ use super::lab::{Asked, Folder, Proxy, Run, Site, Twin, signal};
 use crate::faults::bench::{ACTION, Bench, LEDGER, LEGACY, STREAM, crowd, foreign, whole};
 use crate::support::{ACCOUNT, DOMAIN, core_manifest};
 
-/// A prime that is no divisor of the runs' lengths, so that the four endings and the scenarios meet other steps.
+/// A prime that does not divide the runs' lengths, so that the four endings fall on different steps in each scenario.
 const EVERY: usize = 7;
-/// Longest wait for a process to be known, or to be gone.
+/// Longest wait until a process is known, or gone.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 const TWIN_ARGS: [&str; 4] = ["--build", "1ms", "--rate", "unlimited"];
 
@@ -28,7 +28,7 @@ const TWIN_ARGS: [&str; 4] = ["--build", "1ms", "--rate", "unlimited"];
 enum Ending {
     /// Killed before the request reaches the server.
     KilledBefore,
-    /// Killed after it took effect, before the reply.
+    /// Killed after the request took effect, before the reply.
     KilledAfter,
     Interrupted,
     Terminated,
@@ -55,15 +55,15 @@ impl Ending {
     }
 }
 
-/// A world, what is done in it, and how it has to look in the end.
+/// A world, the command that runs in it, and the expected end.
 struct Scenario {
     name: &'static str,
     command: &'static str,
     manifest: String,
     start: Json,
-    /// What the world is before anything of ours was in it.
+    /// The world before anything of ours was in it.
     former: Data,
-    /// How often each thing is there in the end; see [`count`].
+    /// The expected objects in the end.
     stands: Stands,
 }
 
@@ -72,7 +72,7 @@ enum Stands {
     Nothing,
     Stack,
     Legacy,
-    /// The unified stack, and the legacy Action that waits for its day.
+    /// The unified stack, and the legacy Action whose removal is deferred.
     Moved,
 }
 
@@ -156,7 +156,7 @@ fn data(world: &str) -> Data {
     World::from_json(serde_json::from_str(world).expect("JSON")).expect("a world").world
 }
 
-/// What is others', whatever the manifests of these tests manage.
+/// The parts of a world that are not this stack's, whatever the manifests of these tests manage.
 fn others(world: &Data) -> Json {
     let mut world = foreign(world);
     let tenant = world.tenant_mut(DOMAIN);
@@ -165,7 +165,7 @@ fn others(world: &Data) -> Json {
     serde_json::to_value(world).expect("plain data")
 }
 
-/// Names of what of ours is there, in order, repeated as often as it is there.
+/// Names of our objects in a world, sorted; a name is repeated if its object exists more than once.
 fn ours(world: &Data) -> Vec<String> {
     let mut world = world.clone();
     let mut found = Vec::new();
@@ -216,7 +216,7 @@ fn command(scenario: &Scenario, site: &Site, manifest: &str) -> super::lab::Prog
     site.lockstep(scenario.command, manifest, &["--yes", "--lease-ttl", "1s"])
 }
 
-/// Requests of a run that nothing disturbs; checks the scenario itself on the way.
+/// Number of requests of an undisturbed run. Checks the scenario itself, too.
 fn length(scenario: &Scenario) -> usize {
     let folder = Folder::new();
     let manifest = folder.write("lockstep.yaml", &scenario.manifest);
@@ -232,7 +232,7 @@ fn length(scenario: &Scenario) -> usize {
     length
 }
 
-/// What is wrong with a world that should be finished.
+/// Checks a world that should be finished; the error says what is wrong.
 fn judge(scenario: &Scenario, world: &Data) -> Result<(), String> {
     let (found, wanted) = (ours(world), expected(scenario.stands));
     if found != wanted {
@@ -251,7 +251,7 @@ fn judge(scenario: &Scenario, world: &Data) -> Result<(), String> {
     Ok(())
 }
 
-/// A proxy that ends the program at its n-th request. `gone` is set by whoever waited for the process.
+/// A proxy that ends the program at its n-th request. The thread that waited for the process sets `gone`.
 fn ending(twin: &Twin, nth: usize, ending: Ending, pid: &Arc<AtomicU32>, gone: &Arc<AtomicBool>) -> Proxy {
     let (pid, gone) = (pid.clone(), gone.clone());
     let hook = move |asked: &Asked, forward: &dyn Fn() -> Vec<u8>| {
@@ -270,7 +270,8 @@ fn ending(twin: &Twin, nth: usize, ending: Ending, pid: &Arc<AtomicU32>, gone: &
         if ending == Ending::KilledAfter {
             wait(|| gone.load(Ordering::SeqCst));
         } else {
-            // The handler has it once it is no longer pending; from then on nothing more is begun.
+            // A signal that is no longer pending has reached the handler; from then on, the program begins nothing
+            // more.
             wait(|| !is_pending(process));
         }
         reply
@@ -278,7 +279,7 @@ fn ending(twin: &Twin, nth: usize, ending: Ending, pid: &Arc<AtomicU32>, gone: &
     Proxy::start(twin, hook)
 }
 
-/// Polls, with a bound.
+/// Polls until `over` is true, with a bound.
 fn wait(over: impl Fn() -> bool) {
     let started = Instant::now();
     while !over() && started.elapsed() < WAIT_MAX {
@@ -286,18 +287,18 @@ fn wait(over: impl Fn() -> bool) {
     }
 }
 
-/// Whether a signal to the process has not been delivered yet. Where the system does not say, it has been.
+/// Whether a signal to the process is still undelivered; false if the system does not tell.
 fn is_pending(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let pending = status.lines().filter_map(|line| line.strip_prefix("ShdPnd:"));
     pending.into_iter().any(|mask| mask.trim().bytes().any(|digit| digit != b'0'))
 }
 
-/// What one case was about, for the counts.
+/// Result of one case, for the counts.
 #[derive(Default)]
 struct Seen {
     ended_early: usize,
-    /// The signal came when everything was done.
+    /// Cases in which the signal came after everything was done.
     done_already: usize,
     left_a_lease: usize,
 }
@@ -317,11 +318,11 @@ fn ended_and_continued(scenario: &Scenario, nth: usize, how: Ending) -> Result<S
     let told = |what: &str, run: &Run| format!("{what} {:?}\n{}\n{}", run.code, run.out, run.err);
     let line = proxy.seen().get(nth - 1).map(|asked| format!("{} {}", asked.method, asked.path));
     let Some(line) = line else {
-        // Fewer polls of a build than last time: it was over before.
+        // The build took fewer polls than last time, so the run ended before the n-th request.
         return if run.code == Some(0) { Ok(seen) } else { Err(told("undisturbed", &run)) };
     };
     let told = |what: &str, run: &Run| format!("at {line}: {}", told(what, run));
-    // Let go at the very end, when everything was done and released, a run has simply succeeded.
+    // A signal at the very end, after everything was done and released, leaves a run that succeeded.
     let done_already = run.code == Some(0) && how.code().is_some();
     if run.code != how.code() && !done_already {
         return Err(told("the first run ended with", &run));
@@ -357,7 +358,7 @@ fn ended_and_continued(scenario: &Scenario, nth: usize, how: Ending) -> Result<S
         return Err(told(&format!("the second run wrote {written:?}"), &second));
     }
     if site.is_leased() {
-        // Only a run that has something to do takes a lease; one that died after its last step left nothing to do.
+        // Only a run that has work takes a lease; a run that died after its last step left no work.
         if !writes.is_empty() {
             return Err(told("the lease is still there after", &next));
         }
@@ -372,7 +373,7 @@ fn ended_and_continued(scenario: &Scenario, nth: usize, how: Ending) -> Result<S
     Ok(seen)
 }
 
-/// Each case has a served twin of its own, so that the saved world is that case's.
+/// Each case has a served twin of its own, so that the saved world contains only that case.
 fn all_points(pick: impl Fn(&Scenario) -> bool) {
     let everything = std::env::var("LOCKSTEP_KILLS").is_ok_and(|value| value == "all");
     for (offset, scenario) in scenarios().iter().enumerate() {
@@ -392,7 +393,7 @@ fn all_points(pick: impl Fn(&Scenario) -> bool) {
         let (next, failures, counts) =
             (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(Seen::default()));
         std::thread::scope(|scope| {
-            // Most of a case is waiting for the lease of the dead.
+            // Most of a case is spent waiting for the lease of the dead run.
             for _ in 0..4 {
                 scope.spawn(|| {
                     while let Some((nth, how)) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {

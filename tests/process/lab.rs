@@ -1,4 +1,5 @@
-//! What the process tests share: the program, a served twin, a tenant behind a port, a proxy that can misbehave.
+//! Shared parts of the process tests: the program, a served twin, a tenant behind a port, and a proxy that can
+//! misbehave.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,15 +16,15 @@ use lockstep::ledger;
 use rustix::pty::{self, OpenptFlags};
 use serde_json::{Value as Json, json};
 
-/// No run of these tests takes longer than this; one that does hangs.
+/// Longest time of a run; a longer one hangs.
 const RUN_MAX: Duration = Duration::from_secs(60);
-/// A reply on the loopback interface takes milliseconds.
+/// Longest wait for a reply; on the loopback interface it takes milliseconds.
 const REPLY_MAX: Duration = Duration::from_secs(20);
 
 /// The quickstart as it ships.
 pub const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/quickstart.yaml");
 
-/// A folder that goes away with the test.
+/// A folder that is deleted at the end of the test.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -62,14 +63,14 @@ impl Drop for Folder {
 /// How a run ended.
 #[derive(Debug)]
 pub struct Run {
-    /// `None`: killed by a signal.
+    /// Exit code; `None`: the run was killed by a signal.
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
 impl Run {
-    /// Expects an exit code; shows both streams otherwise.
+    /// Asserts an exit code; shows both streams on a failure.
     #[track_caller]
     pub fn expect(self, code: i32) -> Run {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
@@ -89,7 +90,7 @@ pub struct Program {
     command: Command,
 }
 
-/// The program with these arguments, without any environment, and with nobody at stdin.
+/// The program with these arguments, with an empty environment and an empty stdin.
 pub fn lockstep(args: &[&str]) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
     command.env_clear().args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -129,7 +130,8 @@ impl Program {
         self.start().wait()
     }
 
-    /// Runs at a terminal, where somebody answers: each text that the program is to say, and what is typed then.
+    /// Runs at a terminal with a simulated user. Each pair is a text that the program prints and the answer that is
+    /// then typed.
     #[must_use]
     pub fn answered(mut self, answers: &[(&str, &str)]) -> Run {
         let terminal = pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
@@ -138,7 +140,7 @@ impl Program {
         let side = || File::options().read(true).write(true).open(&name).expect("the other side");
         self.command.stdin(side()).stderr(side());
         let mut child = self.command.spawn().expect("the program starts");
-        // Reading ends when nobody holds the other side any more: the command does, beside the program.
+        // Reading ends when nobody holds the other side any more, and the command holds it beside the program.
         drop(self);
         let out = child.stdout.take().map(drain);
         let answers =
@@ -157,7 +159,7 @@ impl Program {
     }
 }
 
-/// Reads what is said at a terminal until everybody else left it, and types each answer once its text was said.
+/// Reads the output at a terminal until everybody else has left it, and types each answer after its text was printed.
 fn answer(mut terminal: File, answers: Vec<(String, String)>) -> String {
     let (mut said, mut piece, mut heard) = (String::new(), [0; 4096], 0);
     let mut answers = answers.into_iter().peekable();
@@ -170,7 +172,7 @@ fn answer(mut terminal: File, answers: Vec<(String, String)>) -> String {
             heard += end;
             terminal.write_all(typed.as_bytes()).expect("typed");
             if answers.peek().is_none() {
-                // The end of the input: whoever asks further gets no answer.
+                // The end of the input: further questions get no answer.
                 terminal.write_all(b"\x04").expect("typed");
             }
         }
@@ -219,7 +221,7 @@ impl Running {
     }
 }
 
-/// Sends a signal by name (`INT`, `TERM`, `KILL`) and returns once it is on its way.
+/// Sends a signal by name (`INT`, `TERM`, `KILL`) and returns after it was sent.
 pub fn signal(name: &str, pid: u32) {
     let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
     assert!(status.expect("kill can be run").success(), "no process {pid} to signal");
@@ -233,19 +235,19 @@ pub struct Twin {
 }
 
 impl Twin {
-    /// Quick builds and no rate limit, which is the case of most tests.
+    /// A twin with quick builds and no rate limit, which most tests use.
     pub fn start() -> Twin {
         Twin::with(&["--build", "1ms", "--rate", "unlimited"])
     }
 
-    /// Over a copy of that world file.
+    /// A twin on a copy of a world file.
     pub fn with_world(path: &str) -> Twin {
         let folder = Folder::new();
         std::fs::copy(path, folder.path("world")).expect("a world");
         Twin::begin(folder, &[])
     }
 
-    /// Over that world, with these options besides.
+    /// A twin on a given world, with further options.
     pub fn over(world: &Json, args: &[&str]) -> Twin {
         let folder = Folder::new();
         folder.write("world", &world.to_string());
@@ -285,7 +287,7 @@ impl Twin {
 
     /// The requests so far.
     pub fn log(&self) -> Vec<Json> {
-        // The last line may still be on its way into the file.
+        // The last line may not be written completely yet.
         let text = self.log_text();
         let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
         whole.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
@@ -295,7 +297,7 @@ impl Twin {
         self.log().len()
     }
 
-    /// `METHOD host path` of everything since a mark that was more than a read or a token.
+    /// `METHOD host path` of every request since a mark that was neither a read nor a token request.
     pub fn writes_since(&self, mark: usize) -> Vec<String> {
         let text = |entry: &Json, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
         self.log()[mark..]
@@ -305,12 +307,12 @@ impl Twin {
             .collect()
     }
 
-    /// Where it keeps its world.
+    /// The file in which the twin keeps its world.
     pub fn world_path(&self) -> PathBuf {
         self.folder.path("world")
     }
 
-    /// Ends it as a user does, and answers the world that it saved.
+    /// Ends the twin as a user does, and returns the world that it saved.
     pub fn stop(mut self) -> String {
         signal("TERM", self.child.id());
         let status = self.child.wait().expect("the twin ends");
@@ -326,30 +328,30 @@ impl Drop for Twin {
     }
 }
 
-/// A tenant, its Twilio account, and the port behind which both are.
+/// A tenant, its Twilio account, and the port that serves both.
 #[derive(Clone)]
 pub struct Site {
     pub domain: String,
     pub env: BTreeMap<String, String>,
     via: String,
-    /// Where the test itself asks.
+    /// The port to which the test itself sends requests.
     port: u16,
 }
 
 impl Site {
-    /// Number `n` of the tenants of a twin; its digits look like no other number's.
+    /// Tenant number `n` of a twin; the digits of its ids do not resemble those of another number.
     pub fn new(twin: &Twin, n: u64) -> Site {
         let env = Site::env_of(n);
         Site { domain: env["AUTH0_DOMAIN"].clone(), env, via: twin.url(), port: twin.port }
     }
 
-    /// With an environment of the test's own.
+    /// A site with an environment of the test's own.
     pub fn with_env(twin: &Twin, mut env: BTreeMap<String, String>) -> Site {
         env.extend([("USER".into(), "tester".into()), ("HOSTNAME".into(), "tests".into())]);
         Site { domain: env["AUTH0_DOMAIN"].clone(), env, via: twin.url(), port: twin.port }
     }
 
-    /// The environment of tenant number `n`: all that the manifests take their values from.
+    /// The environment of tenant number `n`: all values that the manifests use.
     pub fn env_of(n: u64) -> BTreeMap<String, String> {
         let digits = |salt: u64| {
             let mix = |x: u64| (x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ (x << 7);
@@ -371,7 +373,7 @@ impl Site {
         env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// The program goes through this instead; the test itself still asks the twin.
+    /// Makes the program use this proxy; the test itself still sends requests to the twin.
     pub fn through(mut self, proxy: &Proxy) -> Site {
         self.via = format!("http://127.0.0.1:{}", proxy.port);
         self
@@ -382,7 +384,7 @@ impl Site {
         lockstep(&[command, manifest, "--via", &self.via]).args(args).envs(&self.env)
     }
 
-    /// The same with the quickstart's manifest.
+    /// Runs a command with the quickstart's manifest.
     #[must_use]
     pub fn run(&self, command: &str, args: &[&str]) -> Run {
         self.lockstep(command, QUICKSTART, args).run()
@@ -416,7 +418,7 @@ impl Site {
         exchange(self.port, host, method, path, &headers, form)
     }
 
-    /// A list of the Management API, wherever in the reply it is.
+    /// A list from the Management API, wherever it stands in the reply.
     pub fn list(&self, path: &str) -> Vec<Json> {
         let (status, reply) = self.auth0("GET", path, &Json::Null);
         assert_eq!(status, 200, "{path}: {reply}");
@@ -428,7 +430,7 @@ impl Site {
         self.list("/api/v2/actions/actions?page=0&per_page=100")
     }
 
-    /// Takes from the record what proves that a run of ours wrote it, as anybody may who can write Actions.
+    /// Removes the seals from the record, as anybody can who may write Actions.
     pub fn forget_seals(&self) {
         let actions = self.actions();
         let record =
@@ -458,7 +460,7 @@ impl Site {
         status == 200
     }
 
-    /// What a tenant with one whole core stack has: each thing once.
+    /// Asserts that the tenant has one whole core stack, with each object once.
     #[track_caller]
     pub fn expect_one_stack(&self) {
         let names = |items: &[Json]| -> Vec<String> {
@@ -496,7 +498,7 @@ pub fn exchange(
     (status, serde_json::from_str(body).unwrap_or_default())
 }
 
-/// Sends a head (without its end) and a body; answers everything that comes back.
+/// Sends a head (without its end) and a body; returns the raw reply.
 fn raw_exchange(port: u16, head: &str, body: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a server on this port");
     stream.set_read_timeout(Some(REPLY_MAX)).expect("a time limit");
@@ -511,7 +513,7 @@ fn raw_exchange(port: u16, head: &str, body: &[u8]) -> Vec<u8> {
 /// A request that went through a [`Proxy`].
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// 1-based.
+    /// Number of the request, from 1.
     pub number: usize,
     pub method: String,
     pub host: String,
@@ -522,14 +524,14 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Whether it is `METHOD host-part path-part`; a query is not looked at.
+    /// Whether the request has this method, this part of the host and this end of the path; the query is ignored.
     pub fn is(&self, method: &str, host: &str, path_end: &str) -> bool {
         let path = self.path.split('?').next().unwrap_or_default();
         self.method == method && self.host.contains(host) && path.ends_with(path_end)
     }
 }
 
-/// The raw reply; none means that the connection is closed without one.
+/// A raw reply; an empty one means that the connection is closed without a reply.
 pub type Reply = Vec<u8>;
 
 /// A JSON reply in raw form.
@@ -542,7 +544,7 @@ pub fn json_reply(status: u16, headers: &str, body: &Json) -> Reply {
     .into_bytes()
 }
 
-/// Stands between the program and the twin, one request per connection; the hook decides over each.
+/// A proxy between the program and the twin, with one request per connection; a hook decides about each request.
 pub struct Proxy {
     pub port: u16,
     seen: Arc<Mutex<Vec<Asked>>>,
@@ -550,7 +552,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// `hook` gets the request and a way to pass it on; what it answers is the reply.
+    /// Starts the proxy. `hook` gets the request and a function that passes it on, and returns the reply.
     pub fn start(
         twin: &Twin,
         hook: impl Fn(&Asked, &dyn Fn() -> Reply) -> Reply + Send + Sync + 'static,
@@ -582,7 +584,7 @@ impl Proxy {
         Proxy { port, seen, over }
     }
 
-    /// Everything that came by.
+    /// All requests so far.
     pub fn seen(&self) -> Vec<Asked> {
         self.seen.lock().expect("no panic under the lock").clone()
     }

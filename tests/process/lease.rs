@@ -1,4 +1,4 @@
-//! Two applies to one tenant do not interleave.
+//! Tests that two applies to one tenant do not interleave.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -43,7 +43,8 @@ fn a_living_lease_of_somebody_else_is_respected() {
     assert_eq!(site.verify_services().len(), 0);
 }
 
-/// The holder beats each 1.5 s; a newcomer with a shorter time of its own waits by the holder's word.
+/// The holder sends a heartbeat every 1.5 s. A newcomer with a shorter TTL of its own waits according to the holder's
+/// TTL.
 #[test]
 fn a_short_lease_ttl_takes_no_living_lease() {
     let twin = Twin::start();
@@ -90,7 +91,7 @@ fn a_dead_lease_is_taken_over_and_unlock_releases_one() {
     site.expect_one_stack();
 }
 
-/// Both want the same: one does it, the other waits or gives way, and nothing is there twice.
+/// Both runs want the same: one does the work, the other waits or gives up, and nothing exists twice.
 #[test]
 fn two_applies_at_once_make_one_stack() {
     let twin = Twin::with(&["--build", "1ms", "--rate", "unlimited", "--latency", "20ms"]);
@@ -104,7 +105,7 @@ fn two_applies_at_once_make_one_stack() {
     site.run("drift", &[]).expect(0);
 }
 
-/// An API that is down is no living owner: whoever waits for 75 to pass would wait for nothing.
+/// An API that is down is no living lease owner, so the exit code is not 75: waiting would not help.
 #[test]
 fn a_lease_that_cannot_be_made_is_a_failure() {
     let twin = Twin::start();
@@ -122,7 +123,7 @@ fn a_lease_that_cannot_be_made_is_a_failure() {
     assert_eq!(site.actions().len(), 0);
 }
 
-/// Not being able to tell is not the same as free, also in JSON.
+/// A lease of unknown state is not free, also in JSON.
 #[test]
 fn a_lease_that_cannot_be_read_is_not_shown_as_free() {
     let twin = Twin::start();
@@ -144,7 +145,7 @@ fn a_lease_that_cannot_be_read_is_not_shown_as_free() {
     );
 }
 
-/// A reply that names no service is no lease: nothing is deleted by the id that it does not hold, and nothing taken over.
+/// A reply that names no service is no lease. Nothing is deleted by the missing id, and nothing is taken over.
 #[test]
 fn a_reply_that_is_no_service_is_no_lease() {
     for (number, reply) in

@@ -1,16 +1,16 @@
-//! `--ledger file:PATH` and `--ledger none`.
+//! Tests of `--ledger file:PATH` and `--ledger none`.
 
 use super::lab::{Folder, Site, Twin, lockstep as program};
 
-/// As the build before keyed fingerprints wrote it, with the world that it left and the manifest. For the built-in code
-/// the world has its name.
+/// A record of the build before keyed fingerprints, with the world that it left and the manifest. In the world, the
+/// built-in code is replaced by its name.
 const OF_SCHEMA_2: [(&str, &str); 3] = [
     ("manifest.yaml", include_str!("../records/schema-2/manifest.yaml")),
     ("record.json", include_str!("../records/schema-2/record.json")),
     ("world.json", include_str!("../records/schema-2/world.json")),
 ];
 
-/// What the twin makes up is nobody's secret, so no plan of a quickstart waits for a slow digest.
+/// Values that the twin makes up are nobody's secret, so no plan of a quickstart waits for a slow digest.
 #[test]
 fn what_the_twin_makes_up_has_no_slow_digest() {
     let folder = Folder::new();
@@ -71,7 +71,7 @@ fn a_ledger_in_a_file_leaves_the_tenant_without_one() {
     site.run("drift", &args).expect(0);
     assert!(site.run("show", &args).expect(0).out.contains("ledger of stack acme-login"));
 
-    // Another tenant's file is a mistake to stop at.
+    // Another tenant's ledger file is a mistake that stops the run.
     let mark = twin.mark();
     let other = Site::new(&twin, 2).run("apply", &["--yes", "--ledger", &ledger]).expect(1);
     assert!(other.out.contains("ledger") || other.err.contains("ledger"), "{} {}", other.out, other.err);
@@ -82,7 +82,7 @@ fn a_ledger_in_a_file_leaves_the_tenant_without_one() {
     assert_eq!(site.verify_services().len(), 0);
 }
 
-/// Where nothing proves the record, as without its seals, each object has to be named, and rightly.
+/// If the record is unproven, as without its seals, each object has to be named, and correctly.
 #[test]
 fn what_nothing_proves_goes_by_delete_and_a_wrong_name_stops_everything() {
     let twin = Twin::start();
@@ -132,7 +132,7 @@ fn a_damaged_ledger_file_stops_everything() {
     assert_eq!(folder.read("ledger"), "{ \"schema\": ");
 }
 
-/// In `show`, too, a file that cannot be used is said to be one.
+/// `show`, too, reports a ledger file that cannot be used.
 #[test]
 fn show_names_a_damaged_ledger_file() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -150,7 +150,7 @@ fn no_ledger_is_said_in_words() {
     assert!(applied.err.contains("destroy deletes nothing"), "{}", applied.err);
     let names: Vec<_> = site.actions().iter().map(|action| action["name"].clone()).collect();
     assert_eq!(names, ["Lockstep phone (acme-login)"]);
-    // What cannot be known must not be guessed: no second service, whatever comes out.
+    // The program must not guess what it cannot know: whatever the result, it makes no second service.
     let _again = site.run("apply", &["--yes", "--ledger", "none"]);
     assert_eq!(site.verify_services().len(), 1);
     let _gone = site.run("destroy", &["--yes", "--ledger", "none"]);

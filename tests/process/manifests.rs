@@ -1,4 +1,4 @@
-//! What is wrong with a manifest is said with its place, and all at once.
+//! Tests that all faults of a manifest are reported at once, each with its place.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ fn validate_needs_no_values_and_sends_nothing() {
     assert_eq!(lockstep(&["validate", "-f", QUICKSTART]).run().expect(0).out, run.out);
 }
 
-/// What Auth0 would refuse in the middle of an apply is refused before the first request.
+/// A value that Auth0 would refuse in the middle of an apply is refused before the first request.
 #[test]
 fn a_secret_that_is_too_long_is_refused_by_plan_and_validate_before_any_request() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -87,7 +87,7 @@ fn a_secret_that_is_too_long_is_refused_by_plan_and_validate_before_any_request(
     site.lockstep("plan", &long, &[]).env("LONG", &"x".repeat(4096)).run().expect(0);
 }
 
-/// A fork's CI has no secrets, and still wants to see the plan.
+/// The CI of a fork has no secrets, and still needs to show the plan.
 #[test]
 fn a_plan_without_secrets_needs_the_connection_only() {
     let twin = super::lab::Twin::start();
@@ -99,7 +99,7 @@ fn a_plan_without_secrets_needs_the_connection_only() {
     assert!(plan.out.contains("9 steps"), "{}", plan.out);
 }
 
-/// With nothing at all to connect with, the manifest is still read, and everything it names is unknown.
+/// Without any connection, the manifest is still read, and the state of everything it names is unknown.
 #[test]
 fn a_plan_without_a_connection_is_all_unknown() {
     let bare = |arguments: &[&str]| {
@@ -183,7 +183,7 @@ fn commands_come_from_the_command_line_only() {
     assert!(failing.err.contains("exit status: 3") && !failing.err.contains("hunter2"), "{}", failing.err);
 }
 
-/// No API takes a text nearly as long, and hiding it costs time for each of its bytes.
+/// No API accepts a text nearly as long, and hiding it costs time for each of its bytes.
 #[test]
 fn a_value_longer_than_any_api_takes_is_refused() {
     let mut env = Site::env_of(1);

@@ -1,4 +1,5 @@
-//! A client that may only read, as a pull request's job has it: plan and drift work, apply is told what it lacks.
+//! Tests of a client that may only read, as in the job of a pull request: plan and drift work, and apply reports which
+//! scopes it lacks.
 
 use serde_json::Value as Json;
 
@@ -12,7 +13,7 @@ fn reading() -> Vec<&'static str> {
     [&QUICK[..], &["--option", READS]].concat()
 }
 
-/// The line of the note, and the end of the plan.
+/// The note on missing scopes, and the end of the plan.
 fn noted(run: &Run) -> (&str, &str) {
     let note = run.out.lines().find(|line| line.contains("an apply needs scopes"));
     (note.unwrap_or_else(|| panic!("{}", run.out)), run.out.lines().last().unwrap_or_default())
@@ -66,7 +67,7 @@ fn drift_with_read_scopes_alone_tells_what_it_always_tells() {
     assert_eq!(twin.writes_since(0), Vec::<String>::new());
     let world: Json = serde_json::from_str(&twin.stop()).expect("a world");
 
-    // The plan of one client is that of the other: it says the same, and is applied by whoever may.
+    // Both clients make the same plan, and a client with the right scopes can apply it.
     let twin = Twin::over(&world, &[&QUICK[..], &["--option", "scopes=null"]].concat());
     let site = Site::new(&twin, 1);
     site.lockstep("apply", &changed, &["--plan", &plan, "--yes"]).run().expect(0);

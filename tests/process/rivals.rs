@@ -1,4 +1,4 @@
-//! Two programs at once on one tenant: their writes never lie between each other's.
+//! Tests of two programs at once on one tenant: their writes never interleave.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::lab::{Proxy, QUICKSTART, Run, Site, Twin, signal};
 
-/// One write as the proxies saw it: when it began and ended on a clock of all requests, and what came back.
+/// One write as the proxies saw it: its begin and end on a clock that counts all requests, and its reply.
 #[derive(Clone, Debug)]
 struct Written {
     who: usize,
@@ -24,7 +24,8 @@ enum Lease {
 
 type Log = Arc<Mutex<Vec<Written>>>;
 
-/// A proxy for one of the two. At its request number `hold` it waits until `until` is true, bounded well below the TTL.
+/// A proxy for one of the two programs. At its request number `hold` it waits until `until` is true, with a bound well
+/// below the TTL.
 fn watched(
     twin: &Twin,
     who: usize,
@@ -73,7 +74,7 @@ fn watched(
     })
 }
 
-/// Every write lies within a time in which its own writer had the lease and nobody else.
+/// Asserts that every write lies within a time in which only its own writer had the lease.
 fn never_interleaved(log: &[Written], story: &str) {
     let mut log = log.to_vec();
     log.sort_by_key(|written| written.began);
@@ -100,8 +101,8 @@ struct Pair {
     log: Vec<Written>,
 }
 
-/// The first is held at its request number `hold` until the second has come to its request number `meet`. With `kill`
-/// the first dies there.
+/// Runs both. The first is held at its request number `hold` until the second reaches its request number `meet`. With
+/// `kill`, the first dies there.
 fn at_once(hold: usize, meet: usize, kill: bool, ttl: &str) -> Pair {
     let twin = Twin::start();
     let (clock, log) = (Arc::new(AtomicUsize::new(0)), Log::default());
@@ -127,10 +128,11 @@ fn at_once(hold: usize, meet: usize, kill: bool, ttl: &str) -> Pair {
     Pair { twin, site, runs, log }
 }
 
-/// The second begins while the first observes, takes the lease, writes its record, works, and lets go.
+/// The second program begins while the first observes, takes the lease, writes its record, works, or releases the
+/// lease.
 #[test]
 fn two_programs_at_once_never_write_between_each_other() {
-    // Of the first run's 37 requests: token, observe, lease, intent, steps, result, release.
+    // Requests of the first run, which has 37: token, observe, lease, intent, steps, result, release.
     let holds = [1, 5, 11, 13, 14, 20, 26, 32];
     std::thread::scope(|scope| {
         for (at, hold) in holds.into_iter().enumerate() {
@@ -155,7 +157,7 @@ fn two_programs_at_once_never_write_between_each_other() {
     });
 }
 
-/// The first dies with the lease in its hand; the second waits it out and finishes the work.
+/// The first program dies while it holds the lease; the second waits until the lease expires and finishes the work.
 #[test]
 fn the_second_program_finishes_what_the_first_died_of() {
     std::thread::scope(|scope| {

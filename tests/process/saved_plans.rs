@@ -1,4 +1,4 @@
-//! `plan --out` and `apply --plan`: what was looked at is what is done.
+//! Tests of `plan --out` and `apply --plan`: the reviewed plan is the applied plan.
 
 use serde_json::json;
 
@@ -38,7 +38,7 @@ fn a_saved_plan_is_stale_when_the_tenant_moved() {
     site.expect_one_stack();
 }
 
-/// What this program writes, given where the manifest belongs.
+/// A plan, a record and a world, each given in place of the manifest, are recognised.
 #[test]
 fn a_plan_a_record_and_a_world_are_told_from_a_manifest() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -68,7 +68,7 @@ fn a_plan_a_record_and_a_world_are_told_from_a_manifest() {
     }
 }
 
-/// JSON on stdout is a document also when the plan is stale.
+/// With JSON output, a stale plan still gives a document on stdout.
 #[test]
 fn a_stale_plan_answers_in_json() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -91,7 +91,7 @@ fn a_plan_for_one_tenant_is_not_for_another() {
     assert_eq!(twin.writes_since(mark), Vec::<String>::new());
 }
 
-/// Its name is the first thing that is looked at, and nothing is read for it.
+/// Tenant, account and stack of a plan are checked first, without any request.
 #[test]
 fn a_plan_of_another_tenant_account_or_stack_is_refused_by_its_name_before_any_request() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -137,7 +137,7 @@ fn a_file_that_is_no_plan_is_refused_before_any_request() {
     assert_eq!(twin.log().len(), 0);
 }
 
-/// A plan file that somebody edited says one thing and would do another.
+/// An edited plan file could say one thing and do another.
 #[test]
 fn an_edited_plan_is_not_trusted() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -152,7 +152,7 @@ fn an_edited_plan_is_not_trusted() {
     assert!(matches!(run.code, Some(0 | 73)), "{:?} {}", run.code, run.err);
 }
 
-/// Whoever confirmed a plan that is put on record has not confirmed one that is not.
+/// Confirming a plan that is recorded does not confirm one that is not recorded.
 #[test]
 fn a_plan_with_a_record_is_not_for_a_run_without_one() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -168,7 +168,7 @@ fn a_plan_with_a_record_is_not_for_a_run_without_one() {
     site.run("apply", &["--yes", "--plan", &file, "--ledger", "tenant"]).expect(0);
 }
 
-/// A plan takes the place of a file only, and of none that the command reads.
+/// A plan replaces only a regular file, and never one that the command reads.
 #[test]
 fn a_plan_replaces_neither_what_is_no_file_nor_what_is_read() {
     use std::os::unix::fs::{FileTypeExt as _, symlink};
@@ -225,7 +225,7 @@ fn a_file_that_is_no_plan_is_not_repeated() {
     }
 }
 
-/// What stands there already is named before it is taken over, and long addresses shift no column.
+/// Existing objects are named before they are taken over, and long addresses do not shift the columns.
 #[test]
 fn a_plan_says_what_it_takes_over_and_columns_hold() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -249,7 +249,7 @@ fn a_plan_says_what_it_takes_over_and_columns_hold() {
         adopted.ends_with(&format!("adopt: takes over {name:?}  id {same}; nothing of it changes")),
         "{adopted}"
     );
-    // The verbs stand below each other.
+    // The verbs stand in one column.
     let verbs = [" create", " update", " adopt"];
     let heads =
         heads.iter().filter(|line| line.starts_with("  ") && !line.starts_with("   ") && line.contains('_'));
@@ -275,7 +275,7 @@ fn a_plan_says_what_it_takes_over_and_columns_hold() {
         .expect("there");
     assert_eq!((&one["taken_over"], &one["name"]), (&json!(true), &json!(name)));
 
-    // One that changes on the way says how much.
+    // An object that is changed when it is taken over says how many fields change.
     let body = json!({ "filters": [{ "type": "category", "name": "other" }] });
     site.auth0("PATCH", &format!("/api/v2/log-streams/{same}"), &body);
     let narrowed = text.clone() + &streams.replace("auth0\" }", "auth0\", filters: [other, actions] }");

@@ -1,7 +1,7 @@
-//! Law 5: no secret value, nor a recognisable part or encoding of it, leaves.
+//! Tests of law 5: no secret value leaves the program, nor a recognisable part or encoding of one.
 //!
-//! The secrets hold whatever breaks encoders: quotes, slashes, plus and percent signs, blanks, letters beyond ASCII, a
-//! leading dash. Every run of eight bytes of them, and of each encoding, is looked for in everything that comes out.
+//! The secrets contain everything that breaks encoders: quotes, slashes, plus and percent signs, blanks, letters beyond
+//! ASCII, a leading dash. The tests search all output for every run of eight bytes of them, and of each encoding.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -64,7 +64,7 @@ mfa:
     otp: on
 ";
 
-/// What must not be seen: eight bytes each, with the name of the secret they are of.
+/// Byte sequences that must not be seen: eight bytes each, with the name of their secret.
 #[derive(Clone, Default)]
 struct Needles(BTreeMap<[u8; 8], String>);
 
@@ -79,7 +79,7 @@ impl Needles {
         needles.add("receiver key", RECEIVER_KEY);
         needles.add("receiver secret", RECEIVER_SECRET);
         needles.add("sender key", &site.env["TWILIO_SENDER_KEY"]);
-        // Of a Basic header the part after the user, who is no secret.
+        // Of a Basic header, only the part after the user, who is no secret.
         let user = format!("{}:", site.env["TWILIO_API_KEY"]);
         let pair = STANDARD.encode(format!("{user}{API_SECRET}"));
         needles.add_form("basic header", &pair.as_bytes()[(user.len() * 8).div_ceil(6)..]);
@@ -93,7 +93,7 @@ impl Needles {
         self.add_form(name, secret.as_bytes());
         for shift in 0..3usize {
             let shifted = [&b"000"[..shift], secret.as_bytes()].concat();
-            // Characters that also hold bits of a neighbour are no part of the secret's own form.
+            // Characters that also encode bits of a neighbour do not belong to the secret's own form.
             let first = (shift * 8).div_ceil(6);
             let whole = shifted.len() * 8 / 6;
             for engine in [&STANDARD, &URL_SAFE] {
@@ -121,7 +121,7 @@ impl Needles {
             .collect();
         self.add_form(&format!("{name} in a URL"), percent.as_bytes());
         self.add_form(&format!("{name} in a form"), percent.replace("%20", "+").as_bytes());
-        // Only the digits of escapes change; letters of the secret itself stay as they are.
+        // Only the digits of escapes are lowered; letters of the secret itself stay as they are.
         let lower = lower_escapes(&percent);
         self.add_form(&format!("{name} in a URL, lower case"), lower.as_bytes());
     }
@@ -132,7 +132,7 @@ impl Needles {
         }
     }
 
-    /// Panics with the name and the place of the first one that is there.
+    /// Panics with the name and the place of the first needle that is found.
     #[track_caller]
     fn expect_none(&self, place: &str, text: &str) {
         if let Some((name, around)) = self.found(text) {
@@ -162,12 +162,12 @@ fn lower_escapes(text: &str) -> String {
     out + rest
 }
 
-/// A stack whose values are all secrets of the table above.
+/// A stack whose values are all secrets from the table above.
 struct Secretive {
     folder: Folder,
     site: Site,
     manifest: String,
-    /// Name and text of everything that came out.
+    /// All output: name and text.
     out: Vec<(String, String)>,
 }
 
@@ -195,7 +195,7 @@ impl Secretive {
         run.code
     }
 
-    /// `validate` takes no connection.
+    /// Runs `validate`, which takes no connection.
     fn validated(&mut self) -> Option<i32> {
         let run = lockstep(&["validate", &self.manifest]).envs(&self.site.env).run();
         self.keep("validate", run)
@@ -247,7 +247,7 @@ fn whole_life(twin: &Twin, number: u64, level: &str) {
     let ledger = decoded_ledger(&life.site);
     life.out.push(("the ledger".into(), ledger));
 
-    // One that is changed here, and one that somebody changed there.
+    // One secret is changed in the manifest's files, and one on the tenant.
     life.folder.write("sender.secret", &SENDER_SECRET.chars().rev().collect::<String>());
     needles.add("second sender secret", &SENDER_SECRET.chars().rev().collect::<String>());
     let id = streams[0]["id"].as_str().expect("an id").to_owned();
@@ -294,7 +294,7 @@ fn a_ledger_file_holds_no_secret() {
     life.out.iter().for_each(|(place, text)| needles.expect_none(place, text));
 }
 
-/// The value drawn for `--twin=FILE` is in the world and nowhere else.
+/// The value generated for `--twin=FILE` is in the world and nowhere else.
 #[test]
 fn a_generated_value_is_in_the_world_only() {
     let folder = Folder::new();
@@ -329,7 +329,7 @@ fn each_text(json: &Json, visit: &mut dyn FnMut(&str, &str)) {
     }
 }
 
-/// A server that repeats, in every field of its refusal, what it was sent.
+/// The reply of a server that repeats the request's content in every field of its refusal.
 fn echo(asked: &Asked, status: u16) -> Vec<u8> {
     let basic = asked.authorization.strip_prefix("Basic ").and_then(|text| STANDARD.decode(text).ok());
     let basic = basic.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
@@ -349,13 +349,14 @@ fn echo(asked: &Asked, status: u16) -> Vec<u8> {
     json_reply(status, &format!("x-request-id: {header}\r\ntwilio-request-id: {header}\r\n"), &body)
 }
 
-/// Method, part of the host, end of the path, which of them.
+/// Method, part of the host, end of the path, number among such requests.
 type Target = (&'static str, &'static str, &'static str, usize);
 
 const ACTIONS: &str = "/api/v2/actions/actions";
 
-/// Where the server refuses, and how. Reads and tokens that end in 500 are asked for again with growing pauses, and a
-/// list of bindings that is refused with 400 waits for the Action, so those are left out: they say the same.
+/// The requests that the server refuses, each with statuses. Left out are reads and tokens that end in 500, which are
+/// repeated with growing pauses, and a list of bindings refused with 400, which waits for the Action: they show nothing
+/// further.
 const CASES: [(Target, &[u16]); 12] = [
     (("POST", "auth0", "/oauth/token", 1), &[400, 401]),
     (("GET", "verify", "/v2/Services", 1), &[400, 401]),
@@ -372,7 +373,7 @@ const CASES: [(Target, &[u16]); 12] = [
     (("PUT", "auth0", "/factors/sms", 1), &[400, 401]),
 ];
 
-/// What an echoing server got, and all that the program then said.
+/// The requests that an echoing server got, and all output of the program.
 struct Echoed {
     asked: Vec<Asked>,
     token: String,
@@ -389,7 +390,7 @@ fn echoed(twin: &Twin, number: u64, target: Target, status: u16) -> Echoed {
         if asked.is(method, host, path_end) {
             let mut count = count.lock().expect("no panic under the lock");
             *count += 1;
-            // From there on every time: a repeated request is refused as the first was.
+            // From the n-th request on, every one is refused, so that a repeat is refused, too.
             if *count >= nth {
                 return echo(asked, status);
             }
@@ -423,7 +424,7 @@ fn echoed(twin: &Twin, number: u64, target: Target, status: u16) -> Echoed {
     Echoed { asked: proxy.seen(), token, said: life.out, site: life.site }
 }
 
-/// All cases, several at once; each has a tenant of its own. Answers what they gave away.
+/// Runs all cases concurrently, each with a tenant of its own. Returns what they disclosed.
 fn all_echoes(needles_of: impl Fn(&Echoed) -> Needles + Sync) -> Vec<String> {
     let twin = Twin::start();
     let cases: Vec<(Target, u16)> = CASES
@@ -474,7 +475,7 @@ fn a_server_that_echoes_gives_no_access_token_away() {
     assert!(given_away.is_empty(), "{}", given_away.join("\n"));
 }
 
-/// And so is what was drawn in this very run.
+/// A value that was generated in the same run is a secret, too.
 #[test]
 fn a_server_that_echoes_gives_no_generated_value_away() {
     let twin = Twin::start();
@@ -492,7 +493,7 @@ fn a_server_that_echoes_gives_no_generated_value_away() {
     }
 }
 
-/// A key in a file, and what is signed with it: an assertion lets in whoever has it, for minutes.
+/// A key in a file, and assertions signed with it: an assertion gives access for minutes to whoever has it.
 #[test]
 fn a_private_key_and_its_assertions_do_not_leave() {
     let source =
@@ -532,7 +533,7 @@ fn a_private_key_and_its_assertions_do_not_leave() {
     }
 }
 
-/// A value in clear where a reference belongs is refused, and not repeated in the refusal.
+/// A value in clear in place of a reference is refused, and the refusal does not repeat it.
 #[test]
 fn a_secret_written_into_the_manifest_is_not_repeated() {
     let folder = Folder::new();
@@ -550,7 +551,8 @@ fn a_secret_written_into_the_manifest_is_not_repeated() {
     }
 }
 
-/// People keep settings in secrets: such a value is said, hides no word of ours, and is hidden as a value.
+/// People keep settings in secrets. Such a value is reported, does not make words of ours disappear, and is hidden
+/// where it is a whole value.
 #[test]
 fn a_secret_that_is_a_word_of_ours_is_said_and_cuts_no_word() {
     let twin = Twin::start();
@@ -571,7 +573,7 @@ fn a_secret_that_is_a_word_of_ours_is_said_and_cuts_no_word() {
     }
 }
 
-/// What a server may make of a secret before it repeats it.
+/// The spellings in which a server may repeat a secret.
 fn spellings(secret: &str) -> Vec<(&'static str, String)> {
     let hex: Vec<String> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     let chars: Vec<char> = secret.chars().collect();
@@ -604,7 +606,8 @@ fn an_echo_in_another_spelling_is_hidden_in_every_field() {
         life.site.env.insert("AUTH0_CLIENT_SECRET".into(), SECRET.into());
         life.run(1, "plan", &["-vvv"]);
         life.run(1, "plan", &["--output", "json"]);
-        // Whatever stands between letters and digits: a header or JSON may leave it out or double it.
+        // Only letters and digits are compared, because a header or JSON may leave out or double the signs between
+        // them.
         let bare = |text: &str| -> String { text.chars().filter(char::is_ascii_alphanumeric).collect() };
         let needle = bare(&spelling);
         for (place, text) in &life.out {

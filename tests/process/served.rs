@@ -1,4 +1,4 @@
-//! The served twin as a product of its own: TLS, the proxy, faults, limits, the page, the log.
+//! Tests of the served twin as a product of its own: TLS, the proxy, faults, limits, the page, the log.
 
 use lockstep::model::api::{Answer, ApiRequest, Method};
 use lockstep::shell::{Http, HttpOptions, ProxySettings};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::lab::{Folder, QUICKSTART, Site, Twin, exchange, lockstep};
 
-/// A twin with TLS, and the file its authority's certificate is in.
+/// A twin with TLS, its folder, and the file with its authority's certificate.
 fn with_tls(args: &[&str]) -> (Twin, Folder, String) {
     let folder = Folder::new();
     let ca = folder.text_path("ca.pem");
@@ -29,8 +29,8 @@ fn ask(twin: &Twin, ca_file: Option<&str>, host: &str) -> Answer {
     runtime.block_on(async { Http::new(&options).expect("client").send(request).await })
 }
 
-/// What any client with fixed https hosts does: a proxy, a certificate, and otherwise the real names. Here the client is
-/// the program itself.
+/// A client with fixed https hosts needs only a proxy and a certificate, and otherwise uses the real names. The client
+/// here is the program itself.
 #[test]
 fn a_client_with_fixed_hosts_needs_a_proxy_and_a_certificate_only() {
     let (twin, folder, ca) = with_tls(&[]);
@@ -45,7 +45,7 @@ fn a_client_with_fixed_hosts_needs_a_proxy_and_a_certificate_only() {
     let hosts: Vec<String> = twin.log().iter().map(|one| one["host"].to_string()).collect();
     assert!(hosts.contains(&"\"verify.twilio.com\"".to_owned()), "{hosts:?}");
 
-    // The certificate is what makes it trusted: of another run's authority, or of none, it is refused.
+    // The twin is trusted because of its certificate: with that of another run's authority, or none, it is refused.
     let mark = twin.mark();
     let (_other, _folder, other_ca) = with_tls(&[]);
     for ca_file in [None, Some(other_ca)] {
@@ -123,7 +123,7 @@ fn mistakes_on_the_command_line_are_told_with_their_place() {
     }
 }
 
-/// Told before anything is served that could not be kept.
+/// The fault is reported before the twin serves anything that it could not save.
 #[test]
 fn a_world_that_cannot_be_written_is_told_at_the_start() {
     let folder = Folder::new();
@@ -133,7 +133,7 @@ fn a_world_that_cannot_be_written_is_told_at_the_start() {
     assert!(!run.err.contains("listening"), "{}", run.err);
 }
 
-/// Whatever ends the twin, the file has the world of a moment before.
+/// Whatever ends the twin, the file has the world of the moment before.
 #[test]
 fn the_world_is_written_as_it_goes() {
     let twin = Twin::start();

@@ -1,5 +1,5 @@
-//! What a user sees first, as files below `tests/cli`. `LOCKSTEP_BLESS=1 cargo test` writes them anew; look at the
-//! difference before you commit it.
+//! Snapshots of what a user sees first, as files below `tests/cli`. `LOCKSTEP_BLESS=1 cargo test` rewrites them; look
+//! at the difference before you commit it.
 
 use super::lab::{QUICKSTART, case_file, lockstep};
 

@@ -1,4 +1,4 @@
-//! stdout is the result, stderr the conversation.
+//! Tests of the streams: stdout has the result, stderr the messages to the user.
 
 use serde_json::Value as Json;
 
@@ -37,12 +37,12 @@ fn json_is_all_there_is_on_stdout() {
     assert_eq!(gone["plan"]["destroy"], true);
 }
 
-/// The account of the connection is no secret; a document that a program reads must hold it as it is.
+/// The account of the connection is no secret, so a document for programs must contain it unchanged.
 #[test]
 fn ids_in_json_are_whole() {
     let twin = Twin::start();
     let mut site = Site::new(&twin, 1);
-    // Test accounts and keys are often all zeros, and the key of the sender is a secret that looks like the account.
+    // Test accounts and keys are often all zeros, so the sender's key, a secret, looks like the account.
     let digits = "00000000000000000000000000000001";
     site.env.insert("TWILIO_ACCOUNT_SID".into(), format!("AC{digits}"));
     site.env.insert("TWILIO_API_KEY".into(), format!("SK{digits}"));
@@ -97,7 +97,7 @@ fn colour_is_only_where_it_is_wanted() {
     );
     let json = plan(&[], &["--color", "always", "--output", "json"]);
     assert!(!json.out.contains(escape), "JSON has no colour");
-    // Global: before the command as well.
+    // The option is global, so it may stand before the command as well.
     let before = lockstep(&["--color", "always", "plan", QUICKSTART, "--twin"]).run().expect(0);
     assert_eq!(before.out, colourful.out);
 }
@@ -146,7 +146,7 @@ fn the_twin_in_a_file_keeps_its_world() {
     run(&["destroy", "--yes"]).expect(0);
     assert!(run(&["show"]).expect(0).out.contains("ledger: none"));
     run(&["plan", "--exit-code"]).expect(2);
-    // Without a file every run has a world of its own.
+    // Without a file, every run has a world of its own.
     lockstep(&["plan", QUICKSTART, "--twin", "--exit-code"]).run().expect(2);
 }
 
@@ -166,7 +166,7 @@ fn half_made_up_connections_are_refused() {
     assert!(run.err.contains("AUTH0_DOMAIN") && run.err.contains("TWILIO_API_SECRET"), "{}", run.err);
 }
 
-/// One line per write, as it happens: steps by number, and the record and the lease besides.
+/// One line for each write, as it happens: steps with their number, and also record and lease.
 #[test]
 fn the_audit_file_has_a_line_for_every_write() {
     let folder = Folder::new();
@@ -194,7 +194,7 @@ fn the_audit_file_has_a_line_for_every_write() {
     assert!(lines().len() > first.len(), "it is added to");
 }
 
-/// A result that is lost is a failure. The limit on the size of files stands for a full disk.
+/// A lost result is a failure. A limit on the size of files simulates a full disk.
 #[test]
 fn a_result_that_cannot_be_written_is_a_failure() {
     let (folder, twin) = (Folder::new(), Twin::start());

@@ -1,4 +1,5 @@
-//! What docs/threat-model.md says is closed and no other test shows: with the program itself, from the attacker's side.
+//! Tests of threats that docs/threat-model.md calls closed and that no other test shows: with the program itself, from
+//! the attacker's side.
 
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -15,7 +16,7 @@ fn quickstart_with(from: &str, to: &str) -> String {
     text.replace(from, to)
 }
 
-/// A pull request wants the runner's files: by a path upwards, by an absolute one, by a link that is part of it.
+/// A pull request tries to read the runner's files: by an upward path, by an absolute one, by a link as part of it.
 #[test]
 fn a_manifest_reads_nothing_outside_of_its_folder() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -41,8 +42,8 @@ fn a_manifest_reads_nothing_outside_of_its_folder() {
     assert_eq!(twin.log().len(), 0, "refused before the first request");
 }
 
-/// A repository can hold links: the manifest is one, to this process's environment, to a file of secrets, by a chain, or by
-/// a folder. What is no manifest is not shown either, wherever it lies.
+/// A repository can contain links. The manifest is a link to this process's environment, to a file of secrets, through
+/// a chain, or through a folder. A file that is not a manifest is not shown either, wherever it is.
 #[test]
 fn a_manifest_that_is_a_link_shows_nothing_of_what_it_leads_to() {
     let folder = Folder::new();
@@ -88,7 +89,7 @@ fn a_manifest_that_is_a_link_shows_nothing_of_what_it_leads_to() {
     lockstep(&["validate", &folder.text_path("stack/good.yaml")]).run().expect(0);
 }
 
-/// An option that names the manifest, the Action's code, the plan or the certificates as a place to write to.
+/// An option gives the manifest, the Action's code, the plan or the certificates as a place to write to.
 #[test]
 fn nothing_is_written_over_what_the_command_reads() {
     let folder = Folder::new();
@@ -128,7 +129,8 @@ fn nothing_is_written_over_what_the_command_reads() {
     }
 }
 
-/// A pipe that nobody reads would hold the run for ever, and a link in a folder of everybody is somebody else's choice.
+/// A pipe that nobody reads would block the run for ever, and a link in a folder that everybody can write may be
+/// anybody's.
 #[test]
 fn what_is_written_goes_to_no_pipe_and_through_no_link_of_others() {
     let folder = Folder::new();
@@ -156,7 +158,7 @@ fn what_is_written_goes_to_no_pipe_and_through_no_link_of_others() {
     assert_eq!(folder.read("mine"), "mine");
 }
 
-/// The next start after a kill in the middle of a save.
+/// The next start after a kill during a save.
 #[test]
 fn a_world_that_was_half_saved_is_removed_by_the_next_start() {
     let folder = Folder::new();
@@ -169,7 +171,7 @@ fn a_world_that_was_half_saved_is_removed_by_the_next_start() {
     assert_eq!(folder.read(".world.json.note.tmp"), "somebody's");
 }
 
-/// Commands come from the command line, whatever a manifest says.
+/// Only the command line can allow commands, whatever a manifest says.
 #[test]
 fn a_manifest_runs_no_command() {
     let folder = Folder::new();
@@ -183,7 +185,8 @@ fn a_manifest_runs_no_command() {
     assert!(!folder.path("proof").exists());
 }
 
-/// The same by the door that is open: `verify_service.friendly_name: ${env.…}` of a credential, and its like.
+/// The manifest sends a credential through a field that it may set: `verify_service.friendly_name: ${env.…}`, and the
+/// like.
 #[test]
 fn a_manifest_sends_no_credential_to_where_others_read() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -202,8 +205,8 @@ fn a_manifest_sends_no_credential_to_where_others_read() {
     assert_eq!(twin.log().len(), 0, "refused before the first request");
 }
 
-/// The same credentials by another spelling: another variable, a file or a link beside the manifest, the sender's secret,
-/// another vendor's field.
+/// The same credentials in another spelling: by another variable, by a file or a link beside the manifest, from the
+/// sender's secret, in another vendor's field.
 #[test]
 fn a_credential_by_another_spelling_does_not_leave_either() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -250,7 +253,7 @@ fn a_credential_by_another_spelling_does_not_leave_either() {
     assert_eq!(twin.log().len(), 0, "refused before the first request");
 }
 
-/// A script filled the manifest in, and its mistake ends in a log.
+/// A script filled in the manifest with a mistake, and the drawn line ends up in a log.
 #[test]
 fn a_drawn_line_shows_nothing_of_the_environment() {
     let folder = Folder::new();
@@ -275,12 +278,12 @@ fn a_drawn_line_shows_nothing_of_the_environment() {
     }
 }
 
-/// A pull request writes another tenant's domain into the manifest, and the token would be asked for there.
+/// A pull request writes another tenant's domain into the manifest, so that the token would be requested there.
 #[test]
 fn no_token_is_asked_for_where_only_the_manifest_says() {
     let (folder, twin) = (Folder::new(), Twin::start());
     let site = Site::new(&twin, 1);
-    // All that leaves goes through this proxy, so one connection to it would be a leak.
+    // All outgoing requests use this proxy, so one connection to it would be a leak.
     let outside = TcpListener::bind("127.0.0.1:0").expect("a port");
     outside.set_nonblocking(true).expect("not waiting");
     let proxy = format!("http://{}", outside.local_addr().expect("bound"));
@@ -299,7 +302,7 @@ fn no_token_is_asked_for_where_only_the_manifest_says() {
             "acme.auth0.com.evil.example",
             "evilauth0.com",
             "evil.${env.AUTH0_DOMAIN}.example",
-            // What the pull request's branch is called.
+            // The name of the pull request's branch.
             "${env.GITHUB_HEAD_REF}",
         ] {
             let run = run(domain, command, &[]).expect(1);
@@ -309,7 +312,7 @@ fn no_token_is_asked_for_where_only_the_manifest_says() {
         assert!(run.err.contains("--domain names tenant-1.eu.auth0.com"), "{command}: {}", run.err);
     }
     assert!(outside.accept().is_err(), "somebody came");
-    // Named by whoever runs it, or staying on this machine, any domain is fine.
+    // Any domain is accepted if the caller names it, or if the requests stay on this machine.
     let manifest = folder.write("lockstep.yaml", &quickstart_with("${env.AUTH0_DOMAIN}", "login.example"));
     site.lockstep("plan", &manifest, &[]).run().expect(0);
     site.lockstep("plan", &manifest, &["--domain", "login.example"]).run().expect(0);
@@ -325,7 +328,7 @@ fn no_token_is_asked_for_where_only_the_manifest_says() {
     assert_ne!(named.wait().code, Some(0));
 }
 
-/// A hijacked endpoint sends everybody elsewhere, with every redirect there is.
+/// A hijacked endpoint redirects every request to another host, with every kind of redirect.
 #[test]
 fn credentials_follow_no_redirect() {
     let twin = Twin::start();
@@ -342,14 +345,14 @@ fn credentials_follow_no_redirect() {
     assert!(elsewhere.accept().is_err(), "somebody came");
 }
 
-/// On a machine with more users than one: ledger, plan, world, audit and log are for the owner only, also where a
-/// file of that name was there and open to all.
+/// On a machine with several users, only the owner can read ledger, plan, world, audit and log, even if a file of that
+/// name existed and was open to all.
 #[test]
 fn what_is_written_is_for_its_owner_only() {
     let (folder, twin) = (Folder::new(), Twin::start());
     let site = Site::new(&twin, 1);
     for name in ["plan", "ledger", "world"] {
-        // Replaced as a whole, so what it was open to before means nothing.
+        // The file is replaced as a whole, so its earlier permissions do not matter.
         folder.write(name, "");
         std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o666)).expect("mode");
     }
@@ -389,8 +392,8 @@ fn prints(site: &Site) -> (String, Vec<String>) {
     (json["salt"].as_str().expect("a salt").to_owned(), found)
 }
 
-/// Whoever reads Actions reads the record: what is in it of a secret that a person chose costs a tenth of a second a
-/// guess, and a guess for one tenant is none for another.
+/// Whoever can read Actions can read the record. Guessing a person's secret from it costs a tenth of a second per
+/// guess, and a guess for one tenant does not help for another.
 #[test]
 fn a_record_is_no_help_in_guessing() {
     let twin = Twin::start();
@@ -413,7 +416,7 @@ fn a_record_is_no_help_in_guessing() {
     assert!(one.iter().all(|print| !two.contains(print)), "equal secrets have unequal prints");
 }
 
-/// The credentials are of another account than the manifest's: before any other write, that is noticed.
+/// The credentials belong to another account than the manifest's, which is noticed before any other write.
 #[test]
 fn credentials_of_another_account_change_nothing() {
     let twin = Twin::start();
@@ -430,7 +433,7 @@ fn credentials_of_another_account_change_nothing() {
     assert_eq!(writes, Vec::<String>::new());
 }
 
-/// Whoever has a standard key of the account reads the Function's variables: ours are not among them.
+/// Whoever has a standard key of the account can read the Function's variables; our own key is not among them.
 #[test]
 fn the_function_gets_no_key_of_ours() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -455,7 +458,7 @@ fn the_function_gets_no_key_of_ours() {
     }
 }
 
-/// What the registry says tomorrow is not what was looked at today.
+/// Tomorrow, the registry may give another version than the one reviewed today.
 #[test]
 fn a_version_that_may_move_is_told() {
     let folder = Folder::new();
@@ -467,7 +470,7 @@ fn a_version_that_may_move_is_told() {
     }
 }
 
-/// What every user of the machine sees in the list of processes.
+/// Every user of the machine can see the list of processes.
 #[test]
 fn no_secret_is_an_argument() {
     fn walk(command: &clap::Command, found: &mut Vec<String>) {

@@ -1,4 +1,4 @@
-//! The command line: usage errors are 64, help is complete.
+//! Tests of the command line: usage errors exit with 64, and help is complete.
 
 use super::lab::{Folder, QUICKSTART, Site, lockstep};
 
@@ -41,7 +41,7 @@ fn usage_errors_have_their_own_exit_code() {
     }
 }
 
-/// The gateway gets every credential, so where it may be is checked before anything is read or sent.
+/// The gateway receives every credential, so its address is checked before anything is read or sent.
 #[test]
 fn a_gateway_elsewhere_is_a_usage_error() {
     let table: &[(&[&str], &str)] = &[
@@ -65,7 +65,7 @@ fn a_gateway_elsewhere_is_a_usage_error() {
     }
 }
 
-/// There is one way to set a gateway, and the environment is not it.
+/// Only an option can set a gateway, not the environment.
 #[test]
 fn the_environment_sets_no_gateway() {
     for name in ["LOCKSTEP_VIA", "VIA", "LOCKSTEP_TWIN", "LOCKSTEP_LEDGER"] {
@@ -121,7 +121,7 @@ fn every_command_explains_itself() {
     }
 }
 
-/// Texts are wrapped where the terminal ends, not once in the source and once more after that.
+/// Texts are wrapped at the width of the terminal, and not also in the source.
 #[test]
 fn help_is_not_wrapped_twice() {
     for command in COMMANDS {
@@ -136,7 +136,7 @@ fn help_is_not_wrapped_twice() {
     }
 }
 
-/// What the examples say can be done is done.
+/// The examples of the help work.
 #[test]
 fn the_examples_of_help_run() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Each exit code of `drift` and `plan --exit-code`.
+//! Tests of each exit code of `drift` and `plan --exit-code`.
 
 use serde_json::json;
 
@@ -35,7 +35,7 @@ fn drift_tells_who_moved() {
     let run = drift(&changed).expect(4);
     assert_eq!(verdict(&run), "both changed");
 
-    // The record is gone: something differs, and nobody knows who moved.
+    // The record is gone: something differs, and the cause is unknown.
     let ledger = site.actions().into_iter().find(|action| action["name"] == "Lockstep ledger (acme-login)");
     let id = ledger.expect("a ledger")["id"].as_str().expect("an id").to_owned();
     site.auth0("DELETE", &format!("/api/v2/actions/actions/{id}"), &json!(null));
@@ -50,7 +50,7 @@ fn findings_alone_have_a_code_of_their_own() {
     site.run("apply", &["--yes"]).expect(0);
     let ledger = site.actions().into_iter().find(|action| action["name"] == "Lockstep ledger (acme-login)");
     let id = ledger.expect("a ledger")["id"].as_str().expect("an id").to_owned();
-    // The builder of the twin is quick, but not of no duration.
+    // The twin builds quickly, but not instantly.
     for _ in 0..100 {
         let (status, _) = site.auth0("POST", &format!("/api/v2/actions/actions/{id}/deploy"), &json!({}));
         if status == 200 {
@@ -63,7 +63,8 @@ fn findings_alone_have_a_code_of_their_own() {
     site.run("plan", &["--exit-code"]).expect(0);
 }
 
-/// What only the Console shows is attested in the manifest; what is missing or over is worth its code.
+/// Settings that only the Console shows are attested in the manifest. A missing or expired attestation has its exit
+/// code.
 #[test]
 fn attestations_that_are_missing_or_over_are_findings() {
     let (folder, twin) = (Folder::new(), Twin::start());
@@ -103,14 +104,14 @@ fn attestations_that_are_missing_or_over_are_findings() {
     let missing = folder.write("missing.yaml", &(lines.join("\n") + "\n"));
     let missing = site.lockstep("drift", &missing, &[]).run().expect(7);
     assert!(missing.out.contains("Geo permissions"), "{}", missing.out);
-    // A difference weighs more than a finding.
+    // A difference takes precedence over a finding.
     let both = run("both.yaml", "code_length: 6", "code_length: 7").expect(2);
     assert_eq!(verdict(&both), "manifest not applied");
     let basic = run("basic.yaml", "level: standard", "level: basic").expect(1);
     assert!(basic.err.contains("Standard or Max"), "{}", basic.err);
 }
 
-/// A part that may not be read is never clean.
+/// If a part cannot be read, the result is never clean.
 #[test]
 fn an_incomplete_read_is_never_clean() {
     let twin = Twin::start();
@@ -121,7 +122,7 @@ fn an_incomplete_read_is_never_clean() {
     assert!(plan.out.contains("No changes in the part that could be read."), "{}", plan.out);
 }
 
-/// And not called so in words either.
+/// Nor do the words of the output call it so.
 #[test]
 fn an_incomplete_read_does_not_say_that_nothing_differs() {
     let twin = Twin::start();
@@ -168,7 +169,7 @@ fn a_failed_read_is_a_failure() {
     }
 }
 
-/// What the tenant never shows is no difference, and not said to be missing on record.
+/// A value that the tenant never shows is no difference, and is not reported as missing on record.
 #[test]
 fn what_cannot_be_compared_does_not_count_as_a_difference() {
     let folder = Folder::new();
@@ -184,7 +185,7 @@ fn what_cannot_be_compared_does_not_count_as_a_difference() {
     assert!(drift.out.contains("mailer_sid: unknown (not shown by the tenant, or"), "{}", drift.out);
 }
 
-/// The scope that everything begins with is named, not looked for in a log.
+/// The output names the scope that every command needs first, so that nobody has to search a log.
 #[test]
 fn a_missing_scope_to_read_actions_is_named() {
     let twin = Twin::start();

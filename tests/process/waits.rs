@@ -1,4 +1,4 @@
-//! The program against a server that keeps it waiting, in real time.
+//! Tests of the program against a server that keeps it waiting, in real time.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::lab::{QUICKSTART, Run, Running, Site, Twin, lockstep, signal};
 
-/// What the server does with every connection, once it has read something.
+/// What the server does with every connection after it has read something.
 #[derive(Clone, Copy)]
 enum Way {
     /// `102 Processing`, again and again.
     Informational,
     Silence,
-    /// 429 with a pause of that many seconds.
+    /// 429 with a pause of this many seconds.
     Limited(u64),
 }
 
@@ -65,7 +65,7 @@ fn informational_replies_without_an_end_do_not_hold_a_run() {
     assert!(run.err.contains("deadline of 3 s") && run.err.contains("access token"), "{}", run.err);
 }
 
-/// Every command that reads says what it waited for.
+/// Every command that reads reports what it waited for.
 #[test]
 fn show_and_unlock_name_the_deadline_as_a_plan_does() {
     let url = server(Way::Silence);
@@ -81,7 +81,7 @@ fn show_and_unlock_name_the_deadline_as_a_plan_does() {
     }
 }
 
-/// The system's certificates are read before anything else is under way, so nothing else would end such a read.
+/// The system's certificates are read before any timeout runs, so nothing else would end a read that blocks.
 #[test]
 fn certificates_by_a_pipe_or_a_device_are_refused_at_once() {
     let folder = super::lab::Folder::new();
@@ -89,7 +89,7 @@ fn certificates_by_a_pipe_or_a_device_are_refused_at_once() {
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo can be run").success());
     for path in [pipe.to_string_lossy().as_ref(), "/dev/zero"] {
         let program = lockstep(&["plan", QUICKSTART, "--deadline", "20s"]).envs(&Site::env_of(1));
-        // Nothing leaves this machine, whatever comes.
+        // The proxy setting keeps all requests on this machine.
         let program = program.env("HTTPS_PROXY", "http://127.0.0.1:1").env("SSL_CERT_FILE", path);
         let (run, took) = timed(|| program.start().wait().expect(1));
         assert!(took < Duration::from_secs(10), "{path}: {took:?}");
@@ -123,7 +123,7 @@ fn a_pause_of_hours_is_not_waited_for() {
     assert!(run.err.contains("limited until 20"), "{}", run.err);
 }
 
-/// A body that comes a byte at a time has an end, and so has the connection.
+/// The twin does not wait forever for a body that arrives byte by byte, nor for the connection.
 #[test]
 fn the_twin_waits_for_no_body_for_ever() {
     let twin = Twin::start();
@@ -144,7 +144,7 @@ fn the_twin_waits_for_no_body_for_ever() {
                 break;
             }
             Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock) => {}
-            // A byte that is on its way may have the answer thrown away.
+            // A byte still on its way may make the system discard the answer.
             Err(_) => break,
         }
     }

@@ -1,6 +1,6 @@
 //! Small, seeded, repeatable numbers (splitmix64).
 
-/// A stream of draws. Streams forked by label do not disturb each other: one more draw here changes nothing there.
+/// A stream of random numbers. Streams forked by label are independent: one more draw from one does not change another.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
@@ -9,7 +9,7 @@ impl Dice {
         Dice(seed ^ 0x9e37_79b9_7f4a_7c15)
     }
 
-    /// A stream of its own for that purpose.
+    /// An independent stream for the purpose that the label names.
     pub fn fork(&self, label: &str) -> Dice {
         let mixed = label.bytes().fold(self.0, |sum, byte| {
             (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(17)
@@ -25,7 +25,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to `bound - 1`; 0 for a bound of 0.
+    /// A number from 0 to `bound - 1`; 0 for a bound of 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let wide = u64::try_from(bound.max(1)).unwrap_or(1);
         usize::try_from(self.next() % wide).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! The end of a story: the faults stop, a person does what the findings say, and then all has to be well.
+//! The end of a story: the faults stop, a person does what the findings say, and then everything has to be in order.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,17 +18,17 @@ use super::procs::{Command, Proc, Start, Trouble};
 use super::story::{ELDER, STACK, Story};
 use super::told;
 
-/// Kinds that stand or fall with a Verify service.
+/// Kinds that disappear with their Verify service.
 const IN_A_SERVICE: &[&str] = &["Verify service", "rate limit", "bucket"];
 
-/// Applies that a story may need to come to rest, with a person's help between them.
+/// Most applies that a story may need to converge, with a person's help between them.
 const RUNS_MAX: usize = 8;
 
-/// A deed of a person.
+/// Something that a person does.
 type Remedy = fn(&mut Story);
 
-/// What a person does about a finding that stands in the way: words of the finding, and the deed. The help of each
-/// finding says the same.
+/// What a person does about a blocking finding: words of the finding, and the action. The help of each finding says the
+/// same.
 pub const REMEDIES: &[(&str, Remedy)] = &[
     ("neither is trusted", |story| {
         // Delete all but the newest one.
@@ -42,11 +42,11 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
             .map(|action| action.id.clone());
         tenant.actions.retain(|action| action.name != name || Some(&action.id) == newest.as_ref());
     }),
-    // Minutes later it is found, or made.
+    // Minutes later, the object is found or made.
     ("may have made is not found yet", |story| story.ground.now_ms += 301_000),
     ("already has a service named", pin),
     ("nothing proves", |story| {
-        // Nobody knows any more what it said, so it goes, and what stands there is taken over.
+        // Nobody knows any more what the record said, so it is deleted, and existing objects are taken over.
         let name = format!("Lockstep ledger ({STACK})");
         story.ground.twin.tenant_mut(DOMAIN).actions.retain(|action| action.name != name);
     }),
@@ -128,7 +128,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("the way back to the legacy set-up is not taken", to_unified),
     ("the tenant refuses the legacy phone calls", to_unified),
     ("sends to another endpoint", |story| {
-        // "It may be somebody else's: rename it."
+        // Help of the finding: "It may be somebody else's: rename it."
         let default = format!("Lockstep feedback ({STACK})");
         let json = story.draft.json();
         let name = json["feedback"]["log_stream"]["name"].as_str().unwrap_or(&default);
@@ -153,7 +153,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.draft.set("action.unmanaged_secrets", "\"remove\"")
     }),
     ("the service still holds rate limits or messaging configurations", |story| {
-        // "Delete those": only those of the service that is to go, which is ours.
+        // Help of the finding: "Delete those". Only those of the service to be removed, which is ours.
         let made = story.ground.made.clone();
         for service in &mut story.ground.twin.world.account_mut(ACCOUNT).verify_services {
             if made.contains_key(&service.sid) {
@@ -163,13 +163,14 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         }
     }),
     ("the tenant refuses to bind the Action", |story| {
-        // "Bind it in the dashboard to see why Auth0 refuses": whoever does finds out, mends it, and by then what was just
-        // deployed can be bound.
+        // Help of the finding: "Bind it in the dashboard to see why Auth0 refuses". Doing so shows the cause, the
+        // person removes it, and by then a fresh deployment can be bound.
         story.ground.now_ms += 60_000;
         story.ground.twin.options.custom_phone_binding = BindingRule::Accepted;
     }),
     ("does not take the credentials", |story| {
-        // "Make a new key or correct their values": both are done, of the sender's whichever comes first.
+        // Help of the finding: "Make a new key or correct their values". Both are done; for the sender's key, the first
+        // that applies.
         let keys = &mut story.ground.twin.world.keys;
         for sid in SENDER_KEYS.iter().copied().chain([FEEDBACK_KEY]) {
             if let Some(key) = keys.get_mut(sid) {
@@ -185,7 +186,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
 
 fn no_rules(story: &mut Story) {
     if story.draft.json()["mfa"]["post_login"].is_null() {
-        // Their Action stays where the record of it was lost, so the factor that it asks for has to be of use.
+        // If the record was lost, their Action stays, so the factor that it asks for has to be usable.
         story.draft.set("universal_login.experience", "\"new\"");
     }
     story.draft.set("mfa.post_login", "");
@@ -203,7 +204,7 @@ fn pin(story: &mut Story) {
     let all: Vec<&str> = services.iter().map(|one| one.sid.as_str()).collect();
     let ours = |sid: &&&str| made.get(**sid).is_some_and(|made| made.owner == owner);
     let theirs = |sid: &&&str| made.get(**sid).is_none_or(|made| made.owner == owner);
-    // The one that an earlier manifest named is ours too.
+    // A service that an earlier manifest named is ours, too.
     let ours = named.iter().find(ours).or_else(|| all.iter().find(ours));
     let chosen = ours.or_else(|| named.iter().find(theirs)).map(|sid| (*sid).to_owned());
     story.draft.sid = chosen.or_else(|| Some("new".into()));
@@ -233,7 +234,7 @@ fn others_go(story: &mut Story) {
         .map(|action| action.id.as_str())
         .collect();
     let keep = ours.iter().find(|id| made.contains_key(**id)).or(ours.first()).map(|id| (*id).to_owned());
-    // "Set the name in the manifest to that name to take it over, or delete it."
+    // Help of the finding: "Set the name in the manifest to that name to take it over, or delete it."
     let wanted = claims_of(&story.draft);
     let fits = |id: &String| tenant.action(id).is_some_and(|action| wanted.contains(&action.name));
     let keep = keep.filter(fits);
@@ -247,12 +248,12 @@ fn others_go(story: &mut Story) {
     tenant.bindings.values_mut().for_each(|list| list.retain(|bound| !gone.contains(&bound.action_id)));
 }
 
-/// From here on nothing goes wrong.
+/// Checks the end of a story. From here on, no faults occur.
 pub fn check(story: &mut Story) {
     story.ground.say("calm: no faults, everything is granted");
     story.settings_of_calm();
     story.ground.now_ms += 60_000;
-    // Some are taken back as they stand, whatever is unfinished.
+    // Some stories destroy the stack at once, whatever is unfinished.
     if story.dice.chance(10) {
         return destroy(story);
     }
@@ -278,7 +279,8 @@ pub fn check(story: &mut Story) {
     if !wrote.is_empty() {
         story.ground.blame(Law::Second, &case, format!("the second apply wrote: {}", wrote.join(", ")));
     }
-    // Nobody holds a lease but one who died with it; the next one who has something to do waits that out.
+    // The only lease left may be that of a run that died with it; the next run that has work to do waits until it
+    // expires.
     if leases(&story.ground.twin.world) > 0 && !last.wrote {
         let name = if story.draft.choice["verify_service.tts_name"] == "\"alice\"" {
             "\"man\""
@@ -316,7 +318,7 @@ pub fn check(story: &mut Story) {
     }
 }
 
-/// The other stack of the tenant is destroyed, and this one is as it was.
+/// Destroys the other stack of the tenant; this one must not change.
 fn elder_goes(story: &mut Story) {
     let Some(elder) = story.elder.clone() else { return };
     story.ground.say("the other stack of the tenant goes");
@@ -336,9 +338,9 @@ fn elder_goes(story: &mut Story) {
     }
 }
 
-/// How a story came to rest.
+/// How a story converged.
 struct Rest {
-    /// The last run took the lease.
+    /// Whether the last run took the lease.
     wrote: bool,
 }
 
@@ -387,7 +389,7 @@ fn converge(story: &mut Story) -> Option<Rest> {
             story.draft.set("action.code", "\"builtin:twilio-verify\"");
             story.draft.set("universal_login.experience", "");
         }
-        // To wait is to do something, too.
+        // Waiting counts as doing something, too.
         let same = before == state(story) && before_ms == story.ground.now_ms;
         if !blockers.is_empty() && same {
             let what = format!("what a person can do was done, and still: {}", blockers.join("; "));
@@ -424,12 +426,12 @@ fn run(story: &mut Story, command: Command) -> Proc {
     story.go(vec![proc]).remove(0)
 }
 
-/// What a successful apply left undone, as far as the world alone can tell.
+/// Something that a successful apply left undone, as far as the world alone can show it.
 fn not_applied(story: &Story) -> Option<String> {
     let json = story.draft.json();
     let tenant = &story.ground.twin.world.tenants[DOMAIN];
     let trigger = if story.draft.legacy { "send-phone-message" } else { "custom-phone-provider" };
-    // Another stack may have left one of another name.
+    // Another stack may have left an Action with another name.
     let names = claims_of(&story.draft);
     let mut on =
         tenant.actions.iter().filter(|action| action.supports(trigger) && names.contains(&action.name));
@@ -457,14 +459,14 @@ fn not_applied(story: &Story) -> Option<String> {
     wanted.filter(|wanted| *wanted != policy).map(|wanted| format!("the policy is {policy}, not {wanted}"))
 }
 
-/// Switches that are not what they were before the first apply.
+/// Switches that differ from their state before the first apply.
 fn not_restored(story: &Story) -> Vec<String> {
     let claims = &story.ground.claims[&format!("{DOMAIN}/{STACK}")];
-    // What was there before this stack was the other one's, and has gone with it.
+    // What existed before this stack belonged to the other stack, and has gone with it.
     let gone = story.ground.claims.get(&format!("{DOMAIN}/{ELDER}")).filter(|_| story.elder_gone);
     let went = |claimed: fn(&Claims) -> bool| gone.is_some_and(claimed);
     let (was, is) = (&story.first.tenants[DOMAIN], &story.ground.twin.world.tenants[DOMAIN]);
-    // What users could not meet does not come back.
+    // A former value that users could not satisfy is not put back.
     let with = |edit: &dyn Fn(&mut Tenant)| {
         let mut world = story.ground.twin.world.clone();
         edit(world.tenant_mut(DOMAIN));
@@ -501,7 +503,7 @@ fn not_restored(story: &Story) -> Vec<String> {
     out
 }
 
-/// After a destroy nothing that we made is left, and it can be repeated.
+/// Destroys the stack: nothing that we made may be left, and the destroy can be repeated.
 fn destroy(story: &mut Story) {
     story.ground.say("destroy, in peace");
     let case = Case::default();
@@ -526,9 +528,9 @@ fn destroy(story: &mut Story) {
                     .made
                     .iter()
                     .filter(|(id, made)| made.owner == owner && there.contains_key(*id))
-                    // A run with nothing to do does not look for the lease of a dead one.
+                    // A run without work does not look for the lease of a dead run.
                     .filter(|(_, made)| leased || !made.name.starts_with("lockstep-lease-"))
-                    // An Action that stays, because it was there before, sends through it, and with its limits.
+                    // An Action that existed before, and so stays, sends through the object and uses its limits.
                     .filter(|(id, _)| !within(&story.ground, id).any(|id| is_sent_through(&there_now, id)))
                     .filter(|(id, _)| !within(&story.ground, id).any(|id| story.left_in_use.contains(id)))
                     .map(|(id, _)| id)
@@ -544,7 +546,8 @@ fn destroy(story: &mut Story) {
                     let case = Case {
                         crossed: story.ground.crossed,
                         lease_deleted: story.ground.lease_deleted,
-                        // Of two services that appeared nobody can tell which one is ours, so neither goes, nor what is in it.
+                        // If two services appeared, nobody can tell which one is ours, so neither they nor their
+                        // contents are removed.
                         candidate: story.ground.edits.contains_key("theirs: a Verify service of our name")
                             && left.iter().any(|what| what.starts_with("Verify service"))
                             && left.iter().all(|what| IN_A_SERVICE.iter().any(|kind| what.starts_with(kind))),
@@ -553,7 +556,7 @@ fn destroy(story: &mut Story) {
                     };
                     story.ground.blame(Law::Ledger, &case, format!("left by destroy: {}", left.join(", ")));
                 }
-                // Where nobody else changed anything, the switches are as they were before the first apply.
+                // If nobody else changed anything, the switches are as they were before the first apply.
                 let alone = story.ground.changes.iter().all(|(actor, _)| *actor != 0);
                 if recorded && alone && !story.ground.outlived {
                     for what in not_restored(story) {
@@ -567,7 +570,7 @@ fn destroy(story: &mut Story) {
             ended => {
                 let unsafe_step = blockers.iter().any(|text| text.contains("is unsafe"));
                 if unsafe_step {
-                    // Taking the last factor away under a policy is refused, which is right.
+                    // Removing the last factor under a policy is refused, which is right.
                     story.ground.say("destroy is refused, as it has to be");
                     return;
                 }
@@ -578,7 +581,7 @@ fn destroy(story: &mut Story) {
                         story.ground.changes.push((0, true));
                     }
                 }
-                // "Apply once more, then destroy."
+                // Help of the finding: "Apply once more, then destroy."
                 if blockers.iter().any(|text| text.contains("on record") || text.contains("to be ours")) {
                     converge(story);
                 }
@@ -588,13 +591,14 @@ fn destroy(story: &mut Story) {
     story.ground.blame(Law::Second, &case, "destroy does not come to its end".into());
 }
 
-/// An object and what it is in: the names of what is in a Verify service begin with the id of what holds it.
+/// An object and its container: names of objects in a Verify service begin with the id of their container.
 fn within<'a>(ground: &'a Ground, id: &'a str) -> impl Iterator<Item = &'a str> {
     let holder = |id: &&'a str| ground.made.get(*id)?.name.split(' ').next().filter(|first| *first != *id);
     std::iter::successors(Some(id), holder).take(3)
 }
 
-/// Verify services of ours that a destroy left in place, and said so, because code that stays sends through them, or may.
+/// Verify services of ours that a destroy reported as left in place, because code that stays sends through them, or
+/// may.
 pub fn told_to_stay(story: &Story, destroy: &Proc) -> Vec<String> {
     let plan = destroy.plan.clone();
     let mut findings = plan.iter().flat_map(|plan| &plan.findings);
@@ -606,7 +610,7 @@ pub fn told_to_stay(story: &Story, destroy: &Proc) -> Vec<String> {
     story.ground.made.keys().filter(stays).cloned().collect()
 }
 
-/// Whether code that is deployed in the tenant was told of this Verify service.
+/// Whether code that is deployed in the tenant was given the SID of this Verify service.
 fn is_sent_through(world: &World, sid: &str) -> bool {
     let tenant = &world.tenants[DOMAIN];
     let live = tenant.actions.iter().filter_map(|action| action.live_version());
@@ -629,7 +633,7 @@ fn shown(plan: &Plan) -> String {
     steps.chain(findings).chain(plan.record.then(|| "record".to_owned())).collect::<Vec<_>>().join("; ")
 }
 
-/// The payloads of all ledgers, decoded: whoever can read Actions can read them.
+/// The decoded payloads of all ledgers: whoever can read Actions can read them.
 pub fn ledgers(world: &World) -> Vec<String> {
     let actions = world.tenants.values().flat_map(|tenant| &tenant.actions);
     let named = actions.filter(|action| action.name.starts_with("Lockstep ledger"));
@@ -642,7 +646,7 @@ fn decode(code: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(longest).ok()?).ok()
 }
 
-/// Said of what the record holds and no run stands for.
+/// End of a message about an entry of the record that no run vouches for.
 const NOT_VOUCHED: &str = ", and no run says so";
 
 /// Whether a run of this stack wrote this record.
@@ -654,7 +658,7 @@ fn is_sealed(story: &Story, code: &str) -> bool {
         .is_some_and(|(manifest, record)| Keys::of(&manifest, 1).proof(&record) == Proof::Sealed)
 }
 
-/// What the ledger says and the world does not bear out.
+/// Statements of the ledger that are not true in the world.
 fn lies(story: &Story) -> Vec<String> {
     let mut lies = Vec::new();
     if !matches!(story.store, Store::Tenant) {
@@ -706,7 +710,7 @@ fn lies(story: &Story) -> Vec<String> {
             }
         }
         for (field, last) in entry["fields"].as_object().into_iter().flatten() {
-            // What an older manifest managed is somebody else's by now.
+            // A field that only an older manifest managed is somebody else's by now.
             let managed = address != "verify_service" || !draft[address.as_str()][field.as_str()].is_null();
             let told = managed && !last["plain"].is_null();
             if let Some(is) = actual(world, address, field, entry).filter(|_| told) {
@@ -720,7 +724,7 @@ fn lies(story: &Story) -> Vec<String> {
     lies
 }
 
-/// What a field really is, as far as that can be told without the program's help.
+/// The real value of a field, as far as it can be found without the program's help.
 fn actual(world: &World, address: &str, field: &str, entry: &Json) -> Option<Json> {
     let tenant = &world.tenants[DOMAIN];
     let id = |key: &str| entry["ids"][key].as_str().unwrap_or_default().to_owned();

@@ -1,44 +1,44 @@
-//! Every exemption from the laws, in one place. There are no others.
+//! All exemptions from the laws. There are no others elsewhere.
 
-/// The laws that are judged.
+/// The laws that the simulation checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Law {
     /// 1: login never breaks because of a step of ours.
     Login,
     /// 2: the second apply does nothing, and after the faults the state converges.
     Second,
-    /// 3: nothing twice.
+    /// 3: nothing is made twice.
     Twice,
-    /// 4: nothing that is not ours.
+    /// 4: nothing that is not ours is changed.
     Foreign,
-    /// 5: no secret leaves.
+    /// 5: no secret leaves the program.
     Secret,
-    /// 7: read-only means it.
+    /// 7: read-only commands write nothing.
     ReadOnly,
-    /// 8: a polite guest.
+    /// 8: the program leaves enough of the rate limit to users' logins.
     Pace,
-    /// Steps come in an order that the API takes.
+    /// Steps come in an order that the API accepts.
     Order,
     /// The ledger tells the truth.
     Ledger,
     /// Two applies do not interleave, and no lease is left.
     Lease,
-    /// Every wait has an end, and nobody waits by asking again and again.
+    /// Every wait has an end, and nobody waits by polling without pause.
     Wait,
 }
 
-/// What is known of the moment in which something was seen.
+/// Circumstances of an observation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Case {
     /// Somebody else changed the tenant or account since this step began.
     pub moved_in_step: bool,
-    /// Somebody else changed it since this plan's reads began.
+    /// Somebody else changed the tenant or account since this plan's reads began.
     pub moved_since_plan: bool,
     /// The write replaces a trigger's list, and somebody else changed the list after it was read for this write.
     pub list_moved: bool,
     /// A process was paused for so long that its lease may have run out since its last beat.
     pub outlived: bool,
-    /// Somebody deleted a lease by hand.
+    /// Somebody else deleted a lease.
     pub lease_deleted: bool,
     /// A run had no lease, because the key may not use Serverless or there was no room for another service.
     pub no_lease: bool,
@@ -46,25 +46,27 @@ pub struct Case {
     pub own_code_throws: bool,
     /// No reply has told the process of the budget yet.
     pub blind: bool,
-    /// The headers do not tell the budget as it is.
+    /// The headers report a wrong budget.
     pub untold: bool,
-    /// The server tells no time that can be meant for when the budget is full again.
+    /// The server reports no plausible time at which the budget is full again.
     pub refill_untold: bool,
     /// Another process sends to the same tenant.
     pub shared: bool,
     /// Somebody else made a Verify service of our name.
     pub candidate: bool,
-    /// What was done twice is the deployment of one draft, and no read of the step showed the first.
+    /// One draft was deployed twice, and no read of the step showed the first deployment.
     pub redeployed: bool,
-    /// Two runs without a living lease between them wrote in turns, or one on reads from before the other's writes.
+    /// Two runs without a valid lease between them wrote alternately, or one wrote from reads older than the other's
+    /// writes.
     pub crossed: bool,
     /// Somebody deleted the ledger since this plan's reads began.
     pub ledger_deleted: bool,
-    /// Somebody else set what the manifest wants.
+    /// Somebody else set the value that the manifest wants.
     pub set_by_others: bool,
     /// The record was forged, and no run vouches for this part of it.
     pub forged: bool,
-    /// Code that ran before this stack runs again, and the plan said that this stays because nobody can know what it was told.
+    /// Code from before this stack runs again, and the plan said that the object stays because nobody can know what the
+    /// code was told.
     pub told_in_secret: bool,
 }
 
@@ -232,16 +234,16 @@ pub const EXEMPTIONS: &[Exemption] = &[
     },
 ];
 
-/// Not a law's exemption but a bound of the world: a list shows what was made, at once, after this. Counted like the others.
-/// A create whose answer was lost is noted in the record, so that nobody makes it again; where the tenant takes no request
-/// from then on, nobody can note it.
+/// Not an exemption from a law but a bound of the simulated world: after this edit, a list shows at once what was made.
+/// Counted like the exemptions. A create whose answer was lost is noted in the record, so that nobody repeats it; if
+/// the tenant refuses all requests from then on, nobody can note it.
 pub const LOST_AND_REFUSED: &str = "a create is lost, and the tenant refuses the record for hours";
 
-/// The same bound where somebody takes the record away, or makes one of it that no run vouches for, while a list still hides
-/// what a lost create made: nothing else in the tenant remembers it.
+/// The same bound for a case in which somebody deletes or forges the record while a list still hides the object of a
+/// lost create: nothing else in the tenant remembers that create.
 pub const LOST_AND_FORGOTTEN: &str = "a create is lost, and somebody takes the record that tells of it away";
 
-/// The exemption that applies, if any.
+/// The exemption that applies, if there is one.
 pub fn exempt(law: Law, case: &Case) -> Option<&'static Exemption> {
     EXEMPTIONS.iter().find(|exemption| exemption.law == law && (exemption.applies)(case))
 }

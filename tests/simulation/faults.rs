@@ -1,4 +1,4 @@
-//! What goes wrong on the wire, as a table.
+//! The faults on the wire, as a table.
 
 use lockstep::model::api::{ApiRequest, Method};
 use lockstep::twin::What;
@@ -8,16 +8,16 @@ use super::dice::Dice;
 
 /// One kind of fault.
 pub struct Fault {
-    /// "before" and "after" are said of the effect of the request.
+    /// In the name, "before" and "after" refer to the effect of the request.
     pub name: &'static str,
     pub make: fn(&mut Dice) -> What,
     pub hits: Hits,
-    /// The body is padded to [`HUGE_BYTES`]. The twin's own huge body is of a size that only a real connection has to
-    /// stand; here many of them have to be read.
+    /// The body is padded to [`HUGE_BYTES`]. The twin's own huge body is meant for a real connection; here many huge
+    /// bodies have to be read, so they are smaller.
     pub huge: bool,
 }
 
-/// The fault by which a server sends a run away.
+/// The fault by which a server refuses a run for hours.
 pub const FOR_HOURS: &str = "429 for hours";
 
 pub const HUGE_BYTES: usize = 256 * 1024;
@@ -27,15 +27,15 @@ pub enum Hits {
     All,
     /// Requests that start a build.
     Builds,
-    /// Creates of Actions, streams and Verify services by a step: their lists take a second object of a name. So do a
-    /// Function's versions and builds, which have no list that the twin can hide one from.
+    /// Creates of Actions, streams and Verify services by a step: their lists accept a second object of the same name.
+    /// A Function's versions and builds accept one too, but have no list in which the twin could hide one.
     Creates,
     /// Reads within the stated bound after a write.
     FreshReads,
 }
 
-/// A read may be this old: it is answered from before the last write, if that was less than this long ago. Nothing
-/// like it was ever recorded of the Management API; the bound is what a replica that lags would give.
+/// Greatest age of a read: it may show the state before the last write, if that write was less than this long ago. No
+/// recording of the Management API shows this; the bound is a plausible lag of a replica.
 pub const STALE_MS: u64 = 400;
 
 const fn fault(name: &'static str, make: fn(&mut Dice) -> What) -> Fault {
@@ -87,17 +87,18 @@ pub const FAULTS: &[Fault] = &[
     },
 ];
 
-/// The last rows, which have a stream of their own so that the draws of the others do not depend on them.
+/// Number of the last rows, which have a stream of their own, so that the draws of the others do not depend on them.
 const ODD: usize = 3;
 
-/// So long a list may not show what was made. Neither vendor names a bound; the program waits longer than this.
+/// Longest time for which a list may hide a new object. Neither vendor states a bound; the program waits longer than
+/// this.
 pub const UNSEEN_MAX_MS: u64 = 200_000;
 
-/// How often requests of one run go wrong.
+/// How often requests of one run fail.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     pub percent: u64,
-    /// The same for the steps' own writes, which are few.
+    /// The percentage for the steps' own writes, which are few.
     pub steps_percent: u64,
     pub left: usize,
     dice: Dice,
@@ -153,10 +154,10 @@ impl Schedule {
     }
 }
 
-/// Lists that take a second object of a name.
+/// Lists that accept a second object of the same name.
 const UNGUARDED: &[&str] = &["/v2/Services", "/api/v2/log-streams", "/api/v2/actions/actions"];
 
-/// A draft or the code of a Function is written.
+/// Whether the request writes a draft or the code of a Function.
 fn starts_build(request: &ApiRequest) -> bool {
     let draft = request.path.contains("/actions/actions") && !request.path.ends_with("/deploy");
     (draft && request.method != Method::Delete) || request.path.ends_with("/Builds")

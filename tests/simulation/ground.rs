@@ -1,5 +1,5 @@
-//! The ground that all processes stand on: the twin, the clock, what goes wrong, and the judge who looks at the world
-//! before and after every request.
+//! The environment of all processes: the twin, the clock, the faults, and the judge who looks at the world before and
+//! after every request.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,10 +19,11 @@ use super::procs::{Command, Proc};
 /// 2026-11-20T00:00:00Z.
 pub const START_MS: u64 = 1_795_132_800_000;
 
-/// What a killed process made is seen by then: before a lease of any story has run out, as with a minute for a real one.
+/// Time until the objects of a killed process are visible: before a lease of any story expires, as with the minute of a
+/// real lease.
 const KILLED_UNSEEN_MS: u64 = 4_000;
 
-/// Edits after which the record tells of no lost create any more.
+/// Edits after which the record no longer has the note of a lost create.
 const TAKES_THE_RECORD: [&str; 5] = [
     "the ledger is deleted",
     "the ledger is edited",
@@ -31,29 +32,29 @@ const TAKES_THE_RECORD: [&str; 5] = [
     "the ledger is forged",
 ];
 
-/// Something that a law forbids.
+/// A breach of a law.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     pub law: Law,
     pub what: String,
 }
 
-/// Fault, kind it hit.
+/// A cell of the coverage table: the fault, and the kind that it hit.
 pub type Cell = (&'static str, String);
 
 pub struct Ground {
     pub twin: Twin,
     pub now_ms: u64,
-    /// Processes so far.
+    /// Number of processes so far.
     pub runs: usize,
     pub schedule: Schedule,
     pub operator: Operator,
-    /// What the manifests of each stack (domain/stack) named so far.
+    /// Everything that the manifests of each stack have named so far, keyed by domain/stack.
     pub claims: BTreeMap<String, Claims>,
-    /// What our requests made, by id.
+    /// Objects that our requests made, keyed by id.
     pub made: BTreeMap<String, Made>,
-    /// Who changed something, in order: the number of a process, 0 for somebody else; and whether it was a list of
-    /// bindings.
+    /// All changes in order: the number of the process, 0 for somebody else; and whether a list of bindings was
+    /// changed.
     pub changes: Vec<(usize, bool)>,
     pub outlived: bool,
     pub lease_deleted: bool,
@@ -61,16 +62,17 @@ pub struct Ground {
     pub excused: BTreeMap<&'static str, usize>,
     pub coverage: BTreeMap<Cell, usize>,
     pub edits: BTreeMap<&'static str, usize>,
-    /// Processes that wrote to each tenant, in turns.
+    /// Processes that wrote, in order, each change of writer once.
     turns: Vec<usize>,
     no_lease: BTreeSet<usize>,
     stale: bool,
-    /// Two runs took turns, or one without a lease wrote on reads from before another one's writes; excused or told.
+    /// Two runs wrote alternately, or a run without a lease wrote from reads older than another's writes; either way,
+    /// this was excused or reported.
     pub crossed: bool,
-    /// Length of the list of changes when somebody last deleted a ledger while a run was at work.
+    /// Length of the list of changes when somebody last deleted a ledger while a run was active.
     ledger_deleted_mark: usize,
     last_write_ms: u64,
-    /// When one of our requests switched the unified experience on.
+    /// Time at which one of our requests switched the unified experience on.
     left_legacy_ms: Option<u64>,
     trace: Option<Vec<String>>,
 }
@@ -111,7 +113,7 @@ impl Ground {
         self.trace.take().unwrap_or_default()
     }
 
-    /// A line over all columns.
+    /// Writes a line across all columns of the trace.
     pub fn say(&mut self, text: &str) {
         let at = self.clock();
         if let Some(trace) = &mut self.trace {
@@ -119,7 +121,7 @@ impl Ground {
         }
     }
 
-    /// A line in the column of an actor; 0 is the other operator.
+    /// Writes a line in an actor's column of the trace; 0 is the other operator.
     pub fn note(&mut self, actor: usize, text: &str) {
         let at = self.clock();
         if let Some(trace) = &mut self.trace {
@@ -136,7 +138,7 @@ impl Ground {
         format!("{:>9}.{:03}", ms / 1000, ms % 1000)
     }
 
-    /// Something was seen that a law forbids, unless an exemption applies.
+    /// Records a breach of a law, unless an exemption applies.
     pub fn blame(&mut self, law: Law, case: &Case, what: String) {
         if let Some(exemption) = exempt(law, case) {
             *self.excused.entry(exemption.name).or_default() += 1;
@@ -147,7 +149,7 @@ impl Ground {
         self.violations.push(Violation { law, what });
     }
 
-    /// Somebody else's change, made by the story itself.
+    /// Makes a change in the name of somebody else.
     pub fn meddle(&mut self, what: &'static str, change: impl FnOnce(&mut Twin, u64)) {
         let now_ms = self.now_ms;
         change(&mut self.twin, now_ms);
@@ -157,13 +159,14 @@ impl Ground {
         self.forget(what);
     }
 
-    /// A process ends or stands still around its last request.
+    /// Notes that a process ended or paused around its last request.
     pub fn stop(&mut self, proc: &Proc, how: &'static str) {
         self.note(proc.number, how);
         *self.coverage.entry((how, proc.column.clone())).or_default() += 1;
     }
 
-    /// A process was killed: its lease keeps everybody out for longer than lists may need by then.
+    /// Handles the death of a process: its lease keeps everybody out for longer than lists may hide objects from then
+    /// on.
     pub fn killed(&mut self) {
         let soon_ms = self.now_ms + KILLED_UNSEEN_MS;
         if let Some(unseen) = &mut self.twin.unseen {
@@ -175,7 +178,7 @@ impl Ground {
         self.changes[mark.min(self.changes.len())..].iter().any(|(actor, _)| *actor != who)
     }
 
-    /// Lets the other operator act, with the chance that the story gives.
+    /// Lets the other operator act, with the probability of the story.
     fn operator_acts(&mut self) {
         let now_ms = self.now_ms;
         let Some(edit) = self.operator.next() else { return };
@@ -195,14 +198,14 @@ impl Ground {
         }
     }
 
-    /// Whoever takes the record away takes what it says of a lost create with it: see `exempt.rs`.
+    /// An edit that removes the record also removes its note of a lost create: see `exempt.rs`.
     fn forget(&mut self, edit: &str) {
         if TAKES_THE_RECORD.contains(&edit) && self.twin.unseen.take().is_some() {
             *self.excused.entry(LOST_AND_FORGOTTEN).or_default() += 1;
         }
     }
 
-    /// One request of a process.
+    /// Handles one request of a process.
     pub fn handle(&mut self, proc: &mut Proc, request: &ApiRequest, shared: bool) -> Handled {
         self.operator_acts();
         let is_get = request.method == Method::Get;
@@ -215,7 +218,8 @@ impl Ground {
         let since_write_ms = self.now_ms.saturating_sub(self.last_write_ms);
         let fault = self.schedule.next(request, of_step, since_write_ms);
         if let Some((fault, what)) = &fault {
-            // Whoever the tenant sends away for hours cannot note what was lost, and gives its lease back: see `exempt.rs`.
+            // A run that the tenant refuses for hours cannot note a lost create, and returns its lease: see
+            // `exempt.rs`.
             let is_tenant = !request.host.ends_with("twilio.com");
             if is_tenant && fault.name == FOR_HOURS && self.twin.unseen.take().is_some() {
                 *self.excused.entry(LOST_AND_REFUSED).or_default() += 1;
@@ -225,7 +229,7 @@ impl Ground {
             *self.coverage.entry((fault.name, column.clone())).or_default() += 1;
             self.twin.faults.rules.push(Rule::once(When::Number(number), what.clone()));
         }
-        // So that the twin remembers the state before each write.
+        // This rule makes the twin remember the state before each write.
         self.twin.faults.rules.push(Rule {
             when: When::Number(usize::MAX),
             what: What::Stale,
@@ -307,7 +311,7 @@ impl Ground {
             );
         }
         if lease_call && request.method == Method::Post && request.path == "/v1/Services" {
-            // That the name is taken is no refusal of leases.
+            // A name that is taken does not mean that leases are refused.
             let body = String::from_utf8_lossy(&request.body);
             let accounts = before.iter().flat_map(|world| world.accounts.values());
             let taken = accounts
@@ -379,7 +383,7 @@ impl Ground {
         for loss in losses {
             self.blame(Law::Login, case, format!("{request}: {loss}"));
         }
-        // Nothing twice.
+        // Law 3: nothing is made twice.
         let (old, new) = (laws::objects(&before), laws::objects(&self.twin.world));
         for (id, (kind, name, place)) in new.iter().filter(|(id, _)| !old.contains_key(*id)) {
             let twin = self.made.iter().find(|(other, made)| {
@@ -405,7 +409,7 @@ impl Ground {
             let case = Case { redeployed: shown_ms > proc.step_ms || case.moved_in_step, ..*case };
             self.blame(Law::Twice, &case, format!("{request}: {what}"));
         }
-        // Nothing foreign.
+        // Law 4: nothing foreign is changed.
         let nothing = Claims::default();
         let claims = self.claims.get(&proc.owner).unwrap_or(&nothing);
         let theirs = laws::foreign(before, &proc.owner, domain, claims, &self.made);
@@ -416,7 +420,7 @@ impl Ground {
         }
     }
 
-    /// Two processes do not take turns.
+    /// Checks that two processes do not write alternately.
     fn turn(&mut self, proc: &Proc, case: &Case) {
         if self.turns.last() == Some(&proc.number) {
             return;
@@ -430,12 +434,12 @@ impl Ground {
         self.turns.push(proc.number);
     }
 
-    /// The processes of a command have ended; the next ones take their own turns.
+    /// Forgets the writers, because the processes of a command have ended.
     pub fn turns_end(&mut self) {
         self.turns.clear();
     }
 
-    /// What the headers of a reply say about the budget that is left to the users' logins.
+    /// Checks the budget left for users' logins against the headers of a reply.
     fn pace(&mut self, answer: &Answer, case: &Case, path: &str) {
         let Answer::Reply(reply) = answer else { return };
         let number = |name: &str| reply.header(name).and_then(|text| text.parse::<u64>().ok());
@@ -448,7 +452,7 @@ impl Ground {
         }
     }
 
-    /// The tenant and the account, there from the start.
+    /// Creates the tenant and the account, which exist from the start.
     pub fn settle_in(&mut self) {
         self.twin.tenant_mut(DOMAIN);
         self.twin.world.account_mut(ACCOUNT);
@@ -475,7 +479,7 @@ impl Ground {
     }
 }
 
-/// Whoever compares what is asked and answered without a fault, on this thread.
+/// Listeners on this thread that compare requests with replies that had no fault.
 #[cfg(test)]
 pub mod listeners {
     use std::cell::RefCell;

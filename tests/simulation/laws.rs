@@ -1,5 +1,5 @@
-//! What the laws look at: pure questions about two worlds. Nothing in here knows how the program works; of a plan it
-//! takes only what a person is shown, the words of the step in progress.
+//! Pure functions that the laws use to compare two worlds. They know nothing of how the program works. Of a plan they
+//! use only what a person sees: the words of the step in progress.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::manifests::{ACCOUNT, Claims};
 use super::model::Look;
 use super::procs::Proc;
 
-/// Something that one of our requests made.
+/// An object that one of our requests made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
     /// Domain and stack.
@@ -21,11 +21,11 @@ pub struct Made {
     pub name: String,
     /// Domain or account.
     pub place: String,
-    /// Number of the process.
+    /// Number of the process that made it.
     pub by: usize,
 }
 
-/// Refusals of writes that are part of a calm run: operation, status, why.
+/// Refusals of writes that are normal in a run without faults: operation, status, reason.
 pub const REFUSALS: &[(&str, u16, &str)] = &[
     (
         "delete_action",
@@ -51,20 +51,21 @@ pub const REFUSALS: &[(&str, u16, &str)] = &[
     ("update_serverless_service", 404, "the lease was taken over"),
 ];
 
-/// A plan or a scope that is missing is found out by asking.
+/// Whether a status may mean a missing plan or scope, which only a request can show.
 pub fn plan_or_scope(status: u16) -> bool {
-    // And the pace has its own law.
+    // 429 is included, because the pace has its own law.
     [401, 403, 429].contains(&status)
 }
 
-/// How long the name of an Action may be is not published, and is found out by asking.
+/// Whether the refusal means that the name of an Action is too long. The limit is not published, so only a request can
+/// show it.
 pub fn name_too_long(options: &Options, operation: &str, status: u16) -> bool {
     options.action_name_limit < 100
         && status == 400
         && ["create_action", "update_action"].contains(&operation)
 }
 
-/// Words by which a plan names a loss: any of them in the step's own words is enough.
+/// Words by which a plan names a loss: one of them in the step's own words is enough.
 const WORDS: &[(&str, &[&str])] = &[
     (
         "codes by SMS",
@@ -98,7 +99,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Losses that none of those words excuse.
+/// Losses that are not named by any of these words.
 pub fn losses(was: &Look, is: &Look, words: &str) -> Vec<String> {
     let mut out = Vec::new();
     let mut lose = |name: &str, lost: bool| {
@@ -120,7 +121,8 @@ pub fn losses(was: &Look, is: &Look, words: &str) -> Vec<String> {
     out
 }
 
-/// The column of the coverage table: the kind of the step in progress, or what else a request is for.
+/// The line of the coverage table to which a request belongs: the kind of the step in progress, or the other purpose of
+/// the request.
 pub fn column(proc: &Proc, request: &ApiRequest, lease: bool) -> String {
     if request.path == "/oauth/token" {
         return "token".into();
@@ -152,10 +154,10 @@ pub fn is_lease(request: &ApiRequest, world: &World) -> bool {
 
 type Objects = BTreeMap<String, (&'static str, String, String)>;
 
-/// How long the Action of the legacy set-up stays after the tenant has left that.
+/// How long the Action of the legacy set-up has to stay after the tenant has left that set-up.
 const RETIRES_MS: u64 = 24 * 3_600_000;
 
-/// An Action of the legacy set-up that goes too early: somebody may be in the middle of a login.
+/// An Action of the legacy set-up that was removed too early: somebody may be in the middle of a login.
 pub fn retired_early(
     before: &World,
     after: &World,
@@ -216,14 +218,14 @@ pub fn objects(world: &World) -> Objects {
     out
 }
 
-/// A deployment that changed nothing: the new version is the one before it.
-/// With it, when reads began to show the deployment before it.
+/// A deployment that changed nothing: the new version equals the one before it. Also the time at which reads began to
+/// show the deployment before it.
 pub fn same_version(before: &World, after: &World, domain: &str) -> Option<(String, u64)> {
     let (before, after) = (before.tenants.get(domain)?, after.tenants.get(domain)?);
     after.actions.iter().find_map(|action| {
         let old = before.action(&action.id)?;
         let (was, is) = (old.live_version()?, action.live_version()?);
-        // A draft that was changed and changed back is another draft, and has to be deployed to be the one that runs.
+        // A draft that was changed and changed back is a new draft, which has to be deployed to become the running one.
         let nothing_to_do = old.draft_version.as_ref() == Some(&was.id);
         let same = nothing_to_do
             && was.id != is.id
@@ -236,7 +238,7 @@ pub fn same_version(before: &World, after: &World, domain: &str) -> Option<(Stri
     })
 }
 
-/// What is not of this stack: the world without what it made, named or manages.
+/// The parts of the world that are not this stack's: the world without what the stack made, named or manages.
 pub fn foreign(
     mut world: World,
     owner: &str,
@@ -250,7 +252,7 @@ pub fn foreign(
         tenant.tokens.clear();
         tenant.used_assertions.clear();
         tenant.bindings.values_mut().flatten().for_each(|binding| {
-            // A binding's id and dates are renewed by every write of the list.
+            // Every write of the list renews a binding's id and dates.
             binding.id.clear();
             binding.created_at.clear();
             binding.updated_at.clear();

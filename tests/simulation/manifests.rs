@@ -1,4 +1,4 @@
-//! Manifests, drawn from a table: one row per place, with the values it may have. A new kind is more rows.
+//! Manifests, drawn from a table: one row for each place, with its possible values. A new kind only adds rows.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use super::dice::Dice;
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
 /// The key of our requests.
 pub const API_KEY: &str = "SK00000000000000000000000000000001";
-/// Keys that the Action may send with; the second one comes when the first is replaced.
+/// Keys with which the Action may send; the second replaces the first.
 pub const SENDER_KEYS: &[&str] =
     &["SK000000000000000000000000000000ab", "SK000000000000000000000000000000cd"];
 pub const FEEDBACK_KEY: &str = "SK000000000000000000000000000000fe";
-/// The tenant whose story is told, and another one on the same account.
+/// The tenant of the story, and another one on the same account.
 pub const DOMAIN: &str = "acme-dev.eu.auth0.com";
 pub const OTHER: &str = "acme-two.eu.auth0.com";
 
@@ -32,7 +32,8 @@ const FILES: &[(&str, &str)] = &[("./works.js", WORKS), ("./throws.js", THROWS)]
 /// One place of the manifest.
 pub struct Slot {
     pub path: &'static str,
-    /// Values as JSON; an empty text leaves the place out. Drawn evenly, so a value may stand here twice.
+    /// Values as JSON; an empty text leaves the place out. All are equally likely, so a likelier value stands here
+    /// twice.
     pub values: &'static [&'static str],
 }
 
@@ -42,7 +43,7 @@ const fn slot(path: &'static str, values: &'static [&'static str]) -> Slot {
 
 const SWITCH: &[&str] = &["", "", "true", "true", "false"];
 
-/// Every place that is drawn. `phone.delivery` follows the tenant and is not in here.
+/// Every place that is drawn. `phone.delivery` follows the tenant and so is missing here.
 pub const SLOTS: &[Slot] = &[
     slot("verify_service.friendly_name", &["\"Acme\"", "\"Acme\"", "\"Acme\"", "\"Acme Login\""]),
     slot("verify_service.code_length", &["", "6", "8"]),
@@ -199,15 +200,15 @@ pub const SLOTS: &[Slot] = &[
     ),
 ];
 
-/// A manifest as drawn: a value for every place.
+/// A drawn manifest: a value for every place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
     pub stack: &'static str,
     pub legacy: bool,
-    /// Without a `phone` section when false.
+    /// Whether there is a `phone` section.
     pub phone: bool,
     pub choice: BTreeMap<&'static str, String>,
-    /// Pinned Verify service.
+    /// SID of the pinned Verify service.
     pub sid: Option<String>,
 }
 
@@ -223,7 +224,7 @@ impl Draft {
         panic!("200 manifests in a row were refused: a row of the table cannot be met");
     }
 
-    /// The manifest of somebody who edits a few lines of this one.
+    /// The manifest after an edit of a few lines.
     pub fn edited(&self, dice: &mut Dice) -> Draft {
         for _ in 0..200 {
             let mut draft = self.clone();
@@ -242,7 +243,7 @@ impl Draft {
         self.choice.insert(path, value.to_owned());
     }
 
-    /// The manifest as data. YAML takes JSON as it is.
+    /// The manifest as data. JSON is valid YAML.
     pub fn json(&self) -> Json {
         let mut json = json!({
             "lockstep": "v1",
@@ -295,7 +296,7 @@ impl Draft {
         format!("{:#}\n", self.json())
     }
 
-    /// The manifest as the program reads it; the error says what is wrong.
+    /// The manifest as the program reads it; the error has the drawn problems.
     pub fn parse(&self, env: &BTreeMap<String, String>) -> Result<Manifest, String> {
         desired::manifest("story.yaml", &self.text(), &Env(env)).map_err(|rejected| rejected.render(false))
     }
@@ -345,7 +346,7 @@ impl Sources for Env<'_> {
     }
 }
 
-/// What the manifests of a stack have laid claim to so far, by the names that a world knows.
+/// Everything that the manifests of a stack have claimed so far, by the names that a world uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
     pub action_names: Vec<String>,
@@ -366,7 +367,7 @@ pub struct Claims {
     pub branding: Vec<String>,
 }
 
-/// Manifest name and wire name of the factors.
+/// The factors: name in the manifest and name on the wire.
 pub const FACTORS: &[(&str, &str)] = &[
     ("phone", "sms"),
     ("otp", "otp"),
@@ -379,7 +380,7 @@ pub const FACTORS: &[(&str, &str)] = &[
 ];
 
 impl Claims {
-    /// Takes in what one more manifest names.
+    /// Adds everything that one more manifest names.
     pub fn add(&mut self, draft: &Draft) {
         let json = draft.json();
         let stack = draft.stack;

@@ -1,6 +1,6 @@
-//! The laws of the design, judged by simulation: the shipped engine and kinds against the twin, in virtual time. A
-//! seed is a story (a world, manifests, commands, faults, rivals); equal seeds, equal stories. `docs/simulation.md`
-//! says how to run, replay and extend it.
+//! Tests the laws of the design by simulation: the shipped engine and kinds run against the twin, in virtual time. A
+//! seed determines a story (a world, manifests, commands, faults, rivals); equal seeds give equal stories.
+//! `docs/simulation.md` says how to run, replay and extend it.
 
 mod dice;
 mod end;

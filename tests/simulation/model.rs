@@ -1,4 +1,5 @@
-//! The delivery model: the tables of `docs/delivery-model.md`, and what to look at in a world for each of their columns.
+//! The delivery model: the tables of `docs/delivery-model.md`, and the function that finds the word of each column in a
+//! world.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ pub fn tables() -> &'static BTreeMap<&'static str, Table> {
     })
 }
 
-/// The answer of a table for those words, in the order of its columns; `None` when no row fits.
+/// The answer of a table for these words, in the order of its columns; `None` if no row fits.
 pub fn answer(heading: &str, words: &[&str]) -> Option<&'static str> {
     let table = &tables()[heading];
     assert_eq!(words.len() + 1, table.columns.len(), "{heading}: {words:?}");
@@ -53,7 +54,7 @@ pub fn answer(heading: &str, words: &[&str]) -> Option<&'static str> {
 }
 
 thread_local! {
-    /// What was asked and answered, while somebody wants to know.
+    /// Questions and answers of the model, collected while somebody wants them.
     static HEARD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
@@ -68,14 +69,14 @@ fn ask(heading: &str, words: &[&str]) -> &'static str {
     said
 }
 
-/// The rows of the model that decide about a tenant, for a person who reads a trace.
+/// The rows of the model that decide about a tenant, for the reader of a trace.
 pub fn because(world: &World, domain: &str, options: &Options) -> Vec<String> {
     HEARD.set(Some(Vec::new()));
     look(world, domain, options);
     HEARD.take().unwrap_or_default()
 }
 
-/// What users get out of a tenant.
+/// What users get from a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
     pub phone_on: bool,
@@ -85,11 +86,11 @@ pub struct Look {
     pub fed: bool,
     pub login: bool,
     pub challenge: bool,
-    /// Any message at all leaves, whatever factor and types say.
+    /// Whether the tenant can send any message at all, whatever factor and message types say.
     pub delivers: bool,
-    /// Somebody gets two messages for one.
+    /// Whether a user gets two messages instead of one.
     pub twice: bool,
-    /// The code that runs throws: a user's own code.
+    /// Whether the running code, a user's own, throws.
     pub throws: bool,
     pub bound_undeployed: bool,
 }
@@ -179,7 +180,7 @@ fn running<'a>(tenant: &'a Tenant, options: &Options) -> Vec<&'a ActionVersion> 
         .collect()
 }
 
-/// The oracle: what the code does with a message. Code of the twin's own making has no handler by that name.
+/// The oracle: what the code does with a message. Code that the twin itself makes has no handler of that name.
 fn handler(tenant: &Tenant, version: &ActionVersion) -> &'static str {
     let name = if tenant.unified() {
         "exports.onExecuteCustomPhoneProvider"
@@ -240,7 +241,8 @@ fn code_of(world: &World, tenant: &Tenant, running: &[&ActionVersion], options: 
     )
 }
 
-/// Names of the rate limits that the code passes: the constant `RATE_LIMITS`, a map from name to what it counts.
+/// Names of the rate limits that the code passes to Verify: the constant `RATE_LIMITS`, a map from each name to what it
+/// counts.
 fn limits(code: &str) -> Vec<String> {
     let line = code.lines().find_map(|line| line.strip_prefix("const RATE_LIMITS = "));
     let map = line.and_then(|line| line.split_once(';')).map(|(map, _)| map).unwrap_or_default();
@@ -259,7 +261,7 @@ fn challenges(tenant: &Tenant) -> bool {
         })
 }
 
-/// Whether a stream brings the success of a second factor, readable, to something that listens.
+/// Whether a stream delivers the success of a second factor, readable, to a receiver that listens.
 fn feeds_back(world: &World, stream: &LogStream) -> bool {
     let text = |name: &str| stream.sink.get(name).and_then(Value::as_str).unwrap_or_default();
     let listed = |list: &[Value]| list.iter().any(|filter| filter["name"] == "other");
@@ -278,8 +280,8 @@ fn feeds_back(world: &World, stream: &LogStream) -> bool {
         && listens(world, text("httpEndpoint"), text("httpAuthorization"))
 }
 
-/// A Function of the world listens when it is deployed, public, on that path, and knows the authorization. Of any other
-/// receiver its host says whether it passes feedback on.
+/// Whether a receiver listens. A Function of the world does if it is deployed, public, at that path, and knows the
+/// authorization. For any other receiver, its host name says whether it passes feedback on.
 fn listens(world: &World, url: &str, authorization: &str) -> bool {
     let rest = url.trim_start_matches("https://");
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

@@ -22,10 +22,12 @@ const fn mutant(
     Mutant { name, file, text, instead, caught_by }
 }
 
-/// A rule of law 1 that is not judged; tests/laws.rs has its case. Its name is that of the rule.
+/// The test that judges each rule of law 1 by its own cases.
+pub const EACH_RULE: &[&str] = &["test laws::each_rule_is_tripped_by_its_cases_and_by_no_other"];
+
+/// A mistake in a rule of law 1, under the name of the rule; tests/laws.rs has its cases.
 const fn rule(name: &'static str, text: &'static str, instead: &'static str) -> Mutant {
-    const BY: &[&str] = &["test laws::each_rule_is_tripped_by_its_cases_and_by_no_other"];
-    Mutant { name, file: CHECK, text, instead, caught_by: BY }
+    Mutant { name, file: CHECK, text, instead, caught_by: EACH_RULE }
 }
 
 const BUILD: &str = "crates/core/src/plan/build.rs";

@@ -1,4 +1,4 @@
-//! Somebody else who works on the same tenant and account, as a table of edits. They act between any two requests.
+//! Other operators on the same tenant and account, as a table of edits. They act between any two requests.
 
 use lockstep::model::api::Method;
 use lockstep::model::ledger::{Last, Ownership};
@@ -13,7 +13,7 @@ use super::worlds;
 /// One edit.
 pub struct Edit {
     pub name: &'static str,
-    /// It may change a trigger's list.
+    /// Whether it may change a trigger's list.
     pub list: bool,
     pub act: fn(&mut Twin, &mut Dice, u64),
 }
@@ -30,7 +30,7 @@ fn api(twin: &mut Twin, method: Method, path: &str, body: &Json, now_ms: u64) ->
     twin.operate_tenant(DOMAIN, method, &format!("/api/v2{path}"), body, now_ms).1
 }
 
-/// The id of one of the phone Actions, ours or not.
+/// The id of one of the phone Actions, ours or somebody else's.
 fn phone_action(twin: &mut Twin, dice: &mut Dice) -> Option<String> {
     let on = |trigger: &str, action: &lockstep::twin::world::Action| action.supports(trigger);
     let all: Vec<String> = twin
@@ -52,8 +52,8 @@ fn ledger(twin: &mut Twin) -> Option<String> {
         .map(|action| action.id.clone())
 }
 
-/// Another record with a right checksum, as anybody can write one: everything was made by this stack, also a foreign
-/// Action that is due to go, and another service.
+/// A forged record with a valid checksum, as anybody can write it. It claims that this stack made everything, also a
+/// foreign Action whose removal is due, and another service.
 fn forged(twin: &mut Twin, dice: &mut Dice, code: &str) -> Option<String> {
     let mut held = lockstep::ledger::read(code, super::story::STACK, DOMAIN, ACCOUNT).ok()?;
     held.serial += 1;
@@ -86,7 +86,7 @@ fn a_service(twin: &mut Twin, dice: &mut Dice) -> Option<String> {
     (!sids.is_empty()).then(|| dice.pick(&sids).clone())
 }
 
-/// The key of a credential that the stack hands on is another one at Twilio from now on.
+/// Changes, at Twilio, the key of a credential that the stack hands on.
 fn spoil(twin: &mut Twin, sid: &str, how: fn(&mut ApiKey)) {
     let made = || ApiKey {
         account_sid: ACCOUNT.into(),
@@ -317,7 +317,7 @@ pub const EDITS: &[Edit] = &[
     }),
 ];
 
-/// When the operator acts.
+/// When and how often the operator acts.
 pub struct Operator {
     pub percent: u64,
     pub left: usize,

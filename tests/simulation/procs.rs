@@ -1,5 +1,5 @@
-//! Processes: each is one command with an engine of its own. Any number run on one clock, are killed, paused and
-//! interrupted.
+//! Processes: each is one command with an engine of its own. Any number of them run on one clock, and are killed,
+//! paused and interrupted.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,30 +21,30 @@ use lockstep::model::secret::{Origin, Secret};
 use super::ground::Ground;
 use super::manifests::Draft;
 
-/// The lease lives this long; short, so that a story need not wait.
+/// Lifetime of a lease; short, so that a story does not have to wait.
 pub const LEASE_TTL_MS: u64 = 20_000;
-/// More requests than this in one run mean that it does not end.
+/// Most requests of one run; a run with more does not end.
 const REQUESTS_MAX: usize = 3_000;
-/// A run has this long, as `--deadline` says.
+/// Longest time of a run, as `--deadline` sets it.
 const DEADLINE_MS: u64 = 15 * 60_000;
-/// After it, what is on its way is waited for, and record and lease are put in order.
+/// Longest time after the deadline: requests on their way are awaited, and record and lease are put in order.
 const AFTER_DEADLINE_MS: u64 = 120_000;
-/// Who wakes up before this has passed, although nothing came, asks again and again.
+/// Shortest nap. A process that wakes up earlier although nothing arrived is polling.
 const NAP_MS: u64 = 50;
 
 const KILLED_BEFORE: &str = "KILLED before the reply";
 const KILLED_AFTER: &str = "KILLED after the reply";
 const INTERRUPTED: &str = "INTERRUPTED";
 const PAUSED: &str = "PAUSED";
-/// How a process is stopped: the last columns of the coverage table.
+/// Ways to stop a process: the last columns of the coverage table.
 pub const STOPS: &[&str] = &[KILLED_BEFORE, KILLED_AFTER, INTERRUPTED, PAUSED];
 
-/// A command, as the program has it.
+/// A command of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     Apply,
     Destroy,
-    /// `plan` and `drift`: both read and plan, and have nothing that could write.
+    /// `plan` and `drift`: both read and plan, and cannot write.
     Plan,
 }
 
@@ -52,15 +52,15 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trouble {
     pub starts_after_ms: u64,
-    /// What follows counts the writes of steps alone, not every request of the run.
+    /// The counts below are of the writes of steps, instead of all requests of the run.
     pub of_steps: bool,
-    /// After that many of them; true: before the reply arrives.
+    /// The kill happens after this many; true: before the reply arrives.
     pub kill: Option<(usize, bool)>,
     pub pause: Option<(usize, u64)>,
     pub interrupt: Option<usize>,
-    /// The clock of the machine is so far ahead.
+    /// How far the machine's clock is ahead, in ms.
     pub ahead_ms: i64,
-    /// `--lease-ttl`, where it is another one.
+    /// `--lease-ttl`, if it differs from [`LEASE_TTL_MS`].
     pub lease_ttl_ms: Option<u64>,
 }
 
@@ -76,7 +76,7 @@ pub struct Proc {
     pub owner: String,
     pub domain: String,
     pub command: Command,
-    /// The last plan that it made.
+    /// The last plan that the process made.
     pub plan: Option<Plan>,
     result: Rc<RefCell<Option<Result<Outcome, Failed>>>>,
     /// The step in progress.
@@ -84,24 +84,24 @@ pub struct Proc {
     pub sent: usize,
     step_writes: usize,
     pub sent_to_tenant: usize,
-    /// When the first reply arrived that tells of the budget.
+    /// Time of the first reply that reported the budget.
     pub told_ms: u64,
     pub no_lease: bool,
     pub outlived: bool,
     pub hurt: bool,
-    /// What its last request was for.
+    /// Line of the coverage table to which its last request belongs.
     pub column: String,
     pub done: bool,
     pub killed: bool,
-    /// Everything that a person may get to see of it.
+    /// All texts of the process that a person may see.
     pub texts: Vec<String>,
-    /// Length of the ground's list of changes when the step and the plan's reads began.
+    /// Length of the ground's list of changes when the step, and the plan's reads (`plan_mark`), began.
     pub step_mark: usize,
-    /// When the step began.
+    /// Time at which the step began.
     pub step_ms: u64,
     pub plan_mark: usize,
     pub list_mark: usize,
-    /// A plan is begun, and nothing was read for it yet.
+    /// Whether planning has begun and nothing was read for the plan yet.
     plans_anew: bool,
     trouble: Trouble,
     starts_ms: u64,
@@ -114,7 +114,7 @@ pub struct Proc {
     task: TaskId,
 }
 
-/// Everything a run needs besides the ground.
+/// Everything that a run needs besides the ground.
 pub struct Start<'a> {
     pub draft: &'a Draft,
     pub env: &'a BTreeMap<String, String>,
@@ -215,12 +215,12 @@ impl Proc {
         }
     }
 
-    /// The time by the clock of its machine.
+    /// The time by the clock of the process's machine.
     fn local_ms(&self, now_ms: u64) -> u64 {
         now_ms.saturating_add_signed(self.trouble.ahead_ms)
     }
 
-    /// What is wrong with how it waited, if anything.
+    /// A fault in how the process waited, if there is one.
     pub fn waited_badly(&self, now_ms: u64) -> Option<String> {
         let most_ms = DEADLINE_MS + AFTER_DEADLINE_MS + self.paused_for_ms;
         let took_ms = now_ms.saturating_sub(self.starts_ms);
@@ -231,27 +231,27 @@ impl Proc {
         (self.naps > most).then(|| format!("run {} woke up {} times for nothing", self.number, self.naps))
     }
 
-    /// When it was decided to send what leaves now: a process that wakes up goes on where it was.
+    /// Time of the decision to send the current request: a process that wakes up after a pause continues where it was.
     pub fn decided_ms(&self, now_ms: u64) -> u64 {
         if now_ms == self.paused_until_ms { self.paused_from_ms } else { now_ms }
     }
 
-    /// What the plan said would be lost, up to and with the step in progress.
+    /// The losses that the plan named, up to and including the step in progress.
     pub fn words(&self) -> String {
         let Some(step) = &self.step else { return String::new() };
         let steps = self.plan.iter().flat_map(|plan| &plan.steps).filter(|one| one.number <= step.number);
         steps.filter_map(|one| one.danger.as_deref()).collect::<Vec<_>>().join("; ")
     }
 
-    /// How it ended, in the program's terms; `None` when it was killed.
+    /// Result of the process, in the program's terms; `None` if it was killed.
     pub fn result(&self) -> Option<Result<Outcome, Failed>> {
         self.result.borrow().clone()
     }
 
-    /// The end in words, for decisions of the story.
+    /// How the process ended, for decisions of the story.
     pub fn ended(&self) -> Option<Ended> {
         self.result().map(|result| match result {
-            // All that was asked for was the plan.
+            // The command asked for a plan only.
             Ok(outcome) if self.command == Command::Plan => match outcome.ended {
                 Ended::NotConfirmed(_) => Ended::Done,
                 ended => ended,
@@ -290,7 +290,7 @@ impl Proc {
     }
 }
 
-/// Runs all to their ends on one clock.
+/// Runs all processes to their ends on one clock.
 pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
     let mut under_way: BTreeMap<(u64, u64), (usize, u64, Answer)> = BTreeMap::new();
     let mut serial = 0_u64;
@@ -361,7 +361,7 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                             proc.paused_from_ms = ground.now_ms;
                             proc.paused_until_ms = ground.now_ms + ms;
                             proc.paused_for_ms += ms;
-                            // A beat comes every quarter of the TTL, so the last one may be so long ago.
+                            // A heartbeat comes every quarter of the TTL, so the last one may be that long ago.
                             let outlived = 4 * ms >= 3 * proc.trouble.ttl_ms();
                             proc.outlived |= outlived;
                             ground.outlived |= outlived;

@@ -1,4 +1,4 @@
-//! Many stories, added up, and one story told in full.
+//! Runs many stories and sums them up, or replays one in full.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,10 +14,10 @@ use super::operators::EDITS;
 use super::procs::STOPS;
 use super::story::{Report, tell};
 
-/// Seeds from which on something is expected in every cell of the table.
+/// Number of seeds from which every cell of the table is expected to be filled.
 pub const ENOUGH_SEEDS: usize = 100_000;
 
-/// What many seeds came to.
+/// Sum of the results of many seeds.
 #[derive(Default)]
 pub struct Sum {
     pub seeds: usize,
@@ -26,7 +26,7 @@ pub struct Sum {
     pub coverage: BTreeMap<(&'static str, String), usize>,
     pub edits: BTreeMap<&'static str, usize>,
     pub excused: BTreeMap<&'static str, usize>,
-    /// Seed and what it broke, first word the law.
+    /// Seed and breach; the first word of the breach is the law.
     pub failures: Vec<(u64, String)>,
 }
 
@@ -47,7 +47,7 @@ impl Sum {
     }
 }
 
-/// Tells the stories of those seeds on so many threads; stops after a failure whose law `enough` takes.
+/// Runs the stories of these seeds on this many threads; stops after a breach of a law that `enough` accepts.
 pub fn tell_all(seeds: Range<u64>, threads: usize, enough: impl Fn(&str) -> bool + Sync) -> Sum {
     let next = AtomicU64::new(seeds.start);
     let stop = AtomicBool::new(false);
@@ -77,7 +77,7 @@ pub fn tell_all(seeds: Range<u64>, threads: usize, enough: impl Fn(&str) -> bool
     sum
 }
 
-/// A panic of the program is a failure like any other.
+/// Runs one story; a panic of the program counts as a failure.
 fn tell_safely(seed: u64) -> Report {
     std::panic::catch_unwind(|| tell(seed, false)).unwrap_or_else(|panic| {
         let text = panic
@@ -99,8 +99,8 @@ fn tell_safely(seed: u64) -> Report {
     })
 }
 
-/// The story of one seed, line by line: a column for our processes with odd numbers, one for those with even ones,
-/// one for everybody else.
+/// The story of one seed, line by line, in three columns: processes of ours with odd numbers, those with even numbers,
+/// and everybody else.
 pub fn replay(seed: u64) -> (String, bool) {
     let report = tell(seed, true);
     let mut out = String::new();
@@ -114,20 +114,20 @@ pub fn replay(seed: u64) -> (String, bool) {
     (out, report.violations.is_empty())
 }
 
-/// The columns: the kinds, and what else requests are for.
+/// The lines of the coverage table: the kinds, and the other purposes of requests.
 fn columns() -> Vec<String> {
     let others = ["token", "reads", "lease", "ledger"].map(str::to_owned);
     others.into_iter().chain(kinds::KINDS.iter().map(|kind| kind.name().to_owned())).collect()
 }
 
-/// Columns whose writes start builds.
+/// Lines of the coverage table whose writes start builds.
 const BUILDERS: &[&str] = &["ledger", "action", "legacy_action", "mfa_post_login", "feedback_function"];
 
-/// Columns that make what no unique name guards.
+/// Lines of the coverage table whose requests make objects without a unique name.
 const UNGUARDED: &[&str] = &["verify_service", "log_stream", "action", "legacy_action", "mfa_post_login"];
 
-/// Whether a story can fill the cell: only a read can be stale, only a draft or a Function's code starts a build, and an
-/// attestation sends no request.
+/// Whether a story can fill the cell: only a read can be stale, only a draft or a Function's code starts a build, and
+/// an attestation sends no request.
 fn possible(fault: &str, column: &str) -> bool {
     match fault {
         "stale" => column == "reads",
@@ -137,7 +137,7 @@ fn possible(fault: &str, column: &str) -> bool {
     }
 }
 
-/// Fault by kind, as text; and the cells that are empty and should not be.
+/// The coverage table (fault by kind) as text, and its cells that are empty and should not be.
 pub fn table(sum: &Sum) -> (String, Vec<String>) {
     let mut out = String::new();
     let mut empty = Vec::new();

@@ -1,4 +1,5 @@
-//! One seed, one story: a world, manifests, commands and what goes wrong; then calm, and whether all is well.
+//! One story of one seed: a world, manifests, commands and faults; then calm, and the check that everything is in
+//! order.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ pub const ELDER: &str = "acme-elder";
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// What came of a story.
+/// Result of a story.
 pub struct Report {
     pub seed: u64,
     pub requests: usize,
@@ -53,7 +54,7 @@ impl LedgerFile for Memory {
     }
 }
 
-/// One stack and how it is gone about.
+/// One stack and the state of its story.
 pub struct Story {
     pub ground: Ground,
     pub dice: Dice,
@@ -63,18 +64,18 @@ pub struct Story {
     pub allow_delete: bool,
     /// The world before the first command of this stack.
     pub first: World,
-    /// Another stack, which stands on the same tenant.
+    /// Another stack on the same tenant.
     pub elder: Option<Draft>,
-    /// It was destroyed.
+    /// Whether the other stack was destroyed.
     pub elder_gone: bool,
-    /// Verify services of which an earlier destroy said that they stay, because an Action that stays sends through them. With
-    /// that, they are in the hands of whoever owns the Action.
+    /// Verify services that an earlier destroy reported as staying, because an Action that stays sends through them.
+    /// From then on, they belong to the owner of the Action.
     pub left_in_use: BTreeSet<String>,
-    /// Addresses of what earlier destroys left as it is because nobody can prove that a former version works.
+    /// Addresses that earlier destroys left as they are, because nobody can prove that a former version works.
     pub left_unproven: BTreeSet<String>,
 }
 
-/// Tells the story of a seed from beginning to end. Equal seeds, equal stories.
+/// Runs the story of a seed from beginning to end. Equal seeds give equal stories.
 pub fn tell(seed: u64, trace: bool) -> Report {
     let dice = Dice::new(seed);
     let options = worlds::options(&mut dice.fork("options"));
@@ -92,7 +93,7 @@ pub fn tell(seed: u64, trace: bool) -> Report {
     let mut dice = dice.fork("story");
     let legacy = match flag {
         Flag::On => false,
-        // By the looks of it the legacy set-up may be in use.
+        // The tenant looks as if the legacy set-up may be in use.
         Flag::AbsentOn => dice.chance(15),
         Flag::Off | Flag::Absent => dice.chance(70),
     };
@@ -133,10 +134,10 @@ pub fn tell(seed: u64, trace: bool) -> Report {
 }
 
 impl Story {
-    /// Another stack of this tenant, applied in peace before this one is known. The Action may be called alike, so that
-    /// this one takes it over.
+    /// Applies another stack of this tenant, without faults, before this one is known. Its Action may have the same
+    /// name, so that this stack takes it over.
     fn elder(&mut self) {
-        // Of its own stream, so that every other draw stays as it was.
+        // From a stream of its own, so that no other draw changes.
         let mut dice = self.dice.fork("another stack");
         if !dice.chance(15) {
             return;
@@ -156,7 +157,7 @@ impl Story {
         self.elder = Some(draft).filter(|_| ended == Some(Ended::Done));
     }
 
-    /// Other stacks that were applied in peace: on another tenant of the same account, or on this one before.
+    /// Applies other stacks without faults: on another tenant of the same account, or on this tenant earlier.
     fn neighbours(&mut self) {
         if self.dice.chance(20) {
             let mut env = self.env.clone();
@@ -176,7 +177,7 @@ impl Story {
         }
     }
 
-    /// Runs a command with nobody beside it.
+    /// Runs a command with no other process.
     pub fn alone(
         &mut self,
         draft: &Draft,
@@ -202,7 +203,7 @@ impl Story {
         self.ground.claims.entry(owner).or_default().add(draft);
     }
 
-    /// One command, disturbed as the dice say.
+    /// Runs one command, disturbed as the dice say.
     fn command(&mut self) {
         let wait_ms = *self.dice.pick(&[2_000, 2_000, 60_000, 3_600_000, 26 * 3_600_000]);
         self.ground.now_ms += wait_ms;
@@ -261,7 +262,7 @@ impl Story {
             trouble,
         };
         let mut procs = vec![Proc::new(&mut self.ground, &start)];
-        // A second process needs the record where both find it.
+        // A second process needs the record in a place that both can find.
         if self.dice.chance(20) && matches!(self.store, Store::Tenant) {
             let second =
                 if self.dice.chance(50) { self.draft.clone() } else { self.draft.edited(&mut self.dice) };
@@ -291,7 +292,8 @@ impl Story {
         let pause_ms = *dice.pick(&[LEASE_TTL_MS / 4, LEASE_TTL_MS / 2, 3 * LEASE_TTL_MS]);
         let pause = if dice.chance(8) { Some((at(dice), pause_ms)) } else { None };
         let interrupt = if dice.chance(8) { Some(at(dice)) } else { None };
-        // Of streams of their own, so that every other draw stays as it was. Without a `Date` the machine's own clock counts.
+        // From streams of their own, so that no other draw changes. If replies have no `Date`, the machine's own clock
+        // counts.
         let told = self.ground.twin.options.date_ahead_ms.is_some();
         let ahead = [0, 0, 0, 0, 0, -3 * HOUR_MS, 3 * HOUR_MS, -25 * HOUR_MS, 25 * HOUR_MS, 72 * HOUR_MS];
         let ahead_ms = if told { *self.dice.fork("clock").pick(&ahead) } else { 0 };
@@ -300,7 +302,7 @@ impl Story {
         Trouble { starts_after_ms: 0, of_steps, kill, pause, interrupt, ahead_ms, lease_ttl_ms }
     }
 
-    /// Runs processes to their ends, and looks at what they said.
+    /// Runs processes to their ends, and checks their texts.
     pub fn go(&mut self, mut procs: Vec<Proc>) -> Vec<Proc> {
         if let Err(stuck) = run(&mut self.ground, &mut procs) {
             self.ground.blame(Law::Second, &Case::default(), stuck);
@@ -321,7 +323,7 @@ impl Story {
         procs
     }
 
-    /// Law 5: nothing that a person may see holds a secret.
+    /// Checks law 5: no text that a person may see contains a secret.
     fn whisper(&mut self, proc: &Proc) {
         let mut secrets: Vec<String> = SECRETS.iter().map(|name| self.env[*name].clone()).collect();
         secrets.extend(laws::secrets_of(&self.ground.twin.world));
@@ -346,8 +348,8 @@ impl Story {
         self.ground.twin.options.rate = Rate::Unlimited;
     }
 
-    /// Whether the record of the secrets that were sent can be complete: an Action that was taken over without one has
-    /// secrets that nobody can compare.
+    /// Whether the record of sent secrets can be complete. An Action that was taken over without a record has secrets
+    /// that cannot be compared.
     pub fn knows_secrets(&self) -> bool {
         self.ground.changes.iter().all(|(actor, _)| *actor != 0)
             && self.first.tenants[DOMAIN]

@@ -10,7 +10,7 @@ use super::mutants::MUTANTS;
 use super::report::{ENOUGH_SEEDS, replay, table, tell_all};
 use super::{model, story, worlds};
 
-/// Seeds told by `cargo test`. `LOCKSTEP_SEEDS` says otherwise.
+/// Number of seeds that `cargo test` runs; `LOCKSTEP_SEEDS` overrides it.
 const SEEDS: u64 = 3_000;
 
 #[test]
@@ -76,7 +76,7 @@ fn the_delivery_model_is_total() {
                 .collect();
         }
         for combination in all {
-            // "nothing in between" words that only stand in for another row are complete by themselves.
+            // The words of one combination may come from several rows; it still has to find a row.
             assert!(model::answer(heading, &combination).is_some(), "{heading}: no row for {combination:?}");
             checked += 1;
         }
@@ -84,7 +84,7 @@ fn the_delivery_model_is_total() {
     assert!(checked > 100, "{checked} combinations");
 }
 
-/// A mutant that does not apply any more tests nothing.
+/// Every mutant has to apply, because a mutant that does not apply tests nothing.
 #[test]
 fn every_mutant_still_applies() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,4 @@
-//! What a destroy leaves as it is, and says so, because nobody can read what a version of an Action was told in its secrets.
+//! Checks what a destroy reports as left because nobody can read what a version of an Action was told in its secrets.
 
 use lockstep::twin::world::ActionVersion;
 
@@ -6,13 +6,13 @@ use super::manifests::{ACCOUNT, DOMAIN, FACTORS};
 use super::procs::Proc;
 use super::story::{STACK, Story};
 
-/// Whether a plan said of a resource something with these words.
+/// Whether a finding of the plan about a resource contains these words.
 fn says(destroy: &Proc, address: &str, words: &str) -> bool {
     let mut findings = destroy.plan.iter().flat_map(|plan| &plan.findings);
     findings.any(|finding| finding.address == address && finding.text.contains(words))
 }
 
-/// What runs for phone messages and was not made by this stack.
+/// Running versions that send phone messages and were not made by this stack.
 fn of_others(story: &Story) -> impl Iterator<Item = &ActionVersion> {
     let owner = format!("{DOMAIN}/{STACK}");
     let actions = story.ground.twin.world.tenants[DOMAIN].actions.iter();
@@ -25,8 +25,8 @@ fn of_others(story: &Story) -> impl Iterator<Item = &ActionVersion> {
         .filter_map(|action| action.live_version())
 }
 
-/// The plan said that this Verify service may be known to what runs, and what runs has a secret that was set when the service
-/// was there already.
+/// Whether the plan said that the running code may know this Verify service, and that code has a secret that was set
+/// after the service was made.
 pub fn is_service_told(story: &Story, destroy: &Proc, sid: &str) -> bool {
     let Some(service) = story.ground.twin.world.accounts[ACCOUNT].verify_service(sid) else { return false };
     let made_s = i64::try_from(service.created_at_ms / 1000).unwrap_or(i64::MAX);
@@ -35,7 +35,8 @@ pub fn is_service_told(story: &Story, destroy: &Proc, sid: &str) -> bool {
         && of_others(story).flat_map(|version| &version.secrets).any(|secret| is_later(&secret.updated_at))
 }
 
-/// The plan said that this former value stays away because whether what runs works nobody can prove, and what runs is not ours.
+/// Whether the plan said that this former value is not put back, because nobody can prove that the running version
+/// works, and that version is not ours.
 pub fn is_value_told(story: &Story, destroy: &Proc, what: &str) -> bool {
     let address = match what.strip_prefix("factor ") {
         Some(wire) => {
@@ -48,7 +49,7 @@ pub fn is_value_told(story: &Story, destroy: &Proc, what: &str) -> bool {
     said && of_others(story).next().is_some()
 }
 
-/// Addresses that a destroy left as they are for that reason.
+/// Addresses that a destroy left as they are for this reason.
 pub fn left_unproven(destroy: &Proc) -> Vec<String> {
     let findings = destroy.plan.iter().flat_map(|plan| &plan.findings);
     let unproven = findings.filter(|finding| finding.text.contains("nobody can prove"));

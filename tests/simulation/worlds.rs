@@ -1,4 +1,4 @@
-//! The worlds that a story begins in, as a table: what other people have made of tenant and account.
+//! The worlds in which a story may begin, as a table: what other people have made in tenant and account.
 
 use lockstep::model::api::Method;
 use lockstep::twin::world::{LogStream, PhoneProvider};
@@ -12,7 +12,7 @@ use super::dice::Dice;
 use super::ground::START_MS;
 use super::manifests::{ACCOUNT, DOMAIN};
 
-/// A twin's switches, every one drawn.
+/// Options of a twin, every one drawn.
 pub fn options(dice: &mut Dice) -> Options {
     let one = |dice: &mut Dice| {
         let scope = *dice.pick(ALL_SCOPES);
@@ -20,7 +20,7 @@ pub fn options(dice: &mut Dice) -> Options {
     };
     let mut options = Options {
         date_ahead_ms: *dice.pick(&[Some(0), Some(0), Some(0), Some(-90_000_000), Some(90_000_000), None]),
-        // Of its own stream, as above.
+        // From a stream of its own, so that no other draw changes.
         budget_told: *dice.fork("budget told").pick(TOLD),
         latency_ms: *dice.pick(&[20, 50, 50, 300]),
         build_ms: *dice.pick(&[100, 400, 3_000]),
@@ -63,7 +63,7 @@ pub fn options(dice: &mut Dice) -> Options {
         log_streams_show_priority: dice.chance(60),
         built_in_phone_templates_listed: dice.chance(60),
         default_protection_is_404: dice.chance(30),
-        // Of its own stream, so that every other draw stays as it was.
+        // From a stream of its own, so that no other draw changes.
         never_set_reads: *dice.fork("never set").pick(&[
             NeverSet::Shown,
             NeverSet::NoBody,
@@ -98,16 +98,16 @@ pub fn options(dice: &mut Dice) -> Options {
     if options.unified_flag == Flag::On && dice.chance(15) {
         options.unified_flag = Flag::AbsentOn;
     }
-    // The one code that already means something: plans are said to be refused with it as well.
+    // The one code that has another meaning, too: some say that plans are refused with it as well.
     if dice.chance(15) {
         options.unified_error_code = Some("insufficient_scope".into());
     }
-    // A trigger that has to be bound and cannot be is no way to send at all.
+    // If a trigger needs a binding and cannot be bound, nothing can be sent at all.
     options.custom_phone_needs_binding &= options.custom_phone_binding == BindingRule::Accepted;
     options
 }
 
-/// What headers say of the budget: mostly the truth.
+/// What headers report of the budget: mostly the truth.
 const TOLD: &[BudgetTold] = {
     use BudgetTold::{AsItIs, InYears, LongAgo, Negative, TooMuch, Words, Zero};
     &[
@@ -116,13 +116,13 @@ const TOLD: &[BudgetTold] = {
     ]
 };
 
-/// A code that no recording shows: none, an obvious one, or one that means something else in another place.
+/// An error code that no recording shows: none, an obvious one, or one that has another meaning elsewhere.
 fn some_code(dice: &mut Dice) -> Option<String> {
     let code = *dice.pick(&[None, Some("too_many_requests"), Some("insufficient_scope")]);
     code.map(str::to_owned)
 }
 
-/// What plan, scopes and limits stood in the way is bought, granted and raised.
+/// Buys, grants and raises the plan, scopes and limits that stood in the way.
 pub fn grant_all(twin: &mut Twin) {
     let options = &mut twin.options;
     options.scopes = None;
@@ -139,11 +139,11 @@ pub fn grant_all(twin: &mut Twin) {
     tenant.factors_outside_plan.clear();
     tenant.adaptive_mfa = true;
     tenant.failing_builds = 0;
-    // A token remembers the scopes it was made with.
+    // A token keeps the scopes with which it was made, so all tokens are dropped.
     tenant.tokens.clear();
 }
 
-/// One way in which a tenant is not empty.
+/// Something that a tenant may contain at the start.
 pub struct Part {
     pub name: &'static str,
     pub percent: u64,

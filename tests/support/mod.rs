@@ -1,4 +1,4 @@
-//! One stack on the twin, driven as the program does it, in virtual time.
+//! One stack on the twin, driven as the program drives it, in virtual time.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub fn env() -> BTreeMap<String, String> {
     .collect()
 }
 
-/// Code of one's own, which may read any secrets: `./own.js`.
+/// A user's own code (`./own.js`), which may read any secrets.
 const OWN_CODE: &str =
     "exports.onExecuteCustomPhoneProvider = async (event, api) => { api.notification.drop('x'); };\n";
 
@@ -63,7 +63,7 @@ impl Sources for Env<'_> {
     }
 }
 
-/// Parses and resolves; panics with the drawn problems.
+/// Parses and resolves a manifest; panics with the drawn problems if it is refused.
 pub fn manifest_of(text: &str, env: &BTreeMap<String, String>) -> Manifest {
     desired::manifest("test.yaml", text, &Env(env))
         .unwrap_or_else(|rejected| panic!("{}", rejected.render(false)))
@@ -90,41 +90,41 @@ feedback:
         .replace("    endpoint: https://acme-feedback.example/auth0-logs\n", "")
 }
 
-/// Options of a twin that is quick to count on: no rate limit, 50 ms a request.
+/// Options of a twin whose time is easy to count: no rate limit, 50 ms for each request.
 pub fn options() -> Options {
     Options { rate: Rate::Unlimited, ..Options::default() }
 }
 
-/// Tests by name.
+/// An array of tests, each with its name.
 macro_rules! courses {
     ($($test:ident),* $(,)?) => { [$((stringify!($test), $test as fn())),*] };
 }
 pub(crate) use courses;
 
-/// Puts something between the engine and a simulator.
+/// Wraps a simulator, so that something stands between it and the engine.
 pub type Between = Rc<dyn Fn(Rc<RefCell<dyn Simulator>>) -> Rc<RefCell<dyn Simulator>>>;
 
 thread_local! {
     static BETWEEN: RefCell<Option<Between>> = const { RefCell::new(None) };
 }
 
-/// From now on this thread's stacks have it between themselves and their simulators.
+/// From now on, the simulators of this thread's stacks are wrapped with it.
 pub fn listen(between: Option<Between>) {
     BETWEEN.with(|slot| *slot.borrow_mut() = between);
 }
 
-/// The way to a simulator whose clock shows `now_ms`.
+/// The transport to a simulator, with the clock at `now_ms`.
 pub fn way_to(simulator: Rc<RefCell<dyn Simulator>>, now_ms: u64) -> InProcess {
     let between = BETWEEN.with(|slot| slot.borrow().clone());
     InProcess::new(between.map_or(simulator.clone(), |between| between(simulator)), now_ms)
 }
 
-/// `apply --yes`.
+/// Reconciles as `apply --yes` does.
 pub async fn reconciled(session: Session, port: Port) -> Result<Report, Failed> {
     reconcile(session, Wishes::default(), |_| Decision::Apply.into(), &port).await
 }
 
-/// A tenant and an account, what is wanted of them, and a clock.
+/// A tenant and an account, their manifest, and a clock.
 pub struct Stack {
     pub twin: Rc<RefCell<Twin>>,
     pub in_process: InProcess,
@@ -135,7 +135,7 @@ pub struct Stack {
     pub lease_ttl_ms: u64,
     pub allow_delete: bool,
     pub purpose: Purpose,
-    /// As `--delete ID` names them.
+    /// The ids that `--delete ID` names.
     pub named: std::collections::BTreeSet<String>,
 }
 
@@ -201,7 +201,7 @@ impl Stack {
         }
     }
 
-    /// Runs one task as a process of its own; `None` when the process was killed.
+    /// Runs one task as a process of its own; `None` if the process was killed.
     pub fn process<T, F>(&mut self, stop: Stop, make: impl FnOnce(Port) -> F) -> Option<T>
     where
         T: 'static,
@@ -226,7 +226,7 @@ impl Stack {
         }
     }
 
-    /// What `plan` and `drift` see.
+    /// Observes as `plan` and `drift` do.
     pub fn try_observe(&mut self, destroy: bool) -> Result<Observation, Failed> {
         let session = self.session(destroy);
         self.process(Stop::default(), |port| async move { observe(&session, &port.reader()).await })
@@ -237,7 +237,7 @@ impl Stack {
         self.try_observe(false).unwrap_or_else(|failed| panic!("{failed}"))
     }
 
-    /// [`reconciled`]; `None` when killed.
+    /// Runs [`reconciled`]; `None` if it was killed.
     pub fn apply_until(&mut self, stop: Stop, destroy: bool) -> Option<Outcome> {
         let session = self.session(destroy);
         self.process(stop, |port| async move {
@@ -256,7 +256,7 @@ impl Stack {
         outcome
     }
 
-    /// The requests since a point of the log.
+    /// The requests since a position in the log.
     pub fn log_since(&self, from: usize) -> Vec<LogEntry> {
         self.twin.borrow().log()[from..].to_vec()
     }
@@ -266,7 +266,7 @@ impl Stack {
         self.twin.borrow().log().len()
     }
 
-    /// The world as plain data, without what reading alone moves (tokens, drawn ids).
+    /// The world as plain data, without what reading alone changes (tokens, drawn ids).
     pub fn world(&self) -> serde_json::Value {
         let mut world = self.twin.borrow().to_json()["world"].take();
         world["ids"] = serde_json::Value::Null;

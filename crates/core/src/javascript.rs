@@ -1,5 +1,5 @@
-//! Whether code can run at all: it is parsed before it is sent anywhere, since Auth0 and Twilio build and deploy what
-//! throws with the first line.
+//! Checks whether JavaScript can run at all. Code is parsed before it is sent anywhere, because Auth0 and Twilio also
+//! build and deploy code that throws at once.
 
 mod surface;
 
@@ -9,28 +9,30 @@ use oxc_allocator::Allocator;
 use oxc_parser::{ParseOptions, Parser};
 use oxc_span::SourceType;
 
-/// Stack of a parser, in bytes; memory is taken as it is touched.
+/// Least stack of a parser thread, in bytes. The system provides memory only as the stack is used.
 const STACK_MIN: usize = 4 << 20;
-/// More than one level of nesting takes: the tests nest as deep as the largest source allows.
+/// Stack for each byte of the source. One level of nesting takes less: the tests nest as deep as the longest source
+/// allows.
 const STACK_PER_BYTE: usize = 8 << 10;
-/// Longest source that is parsed. Auth0 takes 100 kB, Twilio no more than a manifest may name.
+/// Longest source that is parsed. Auth0 accepts code of at most 100 kB. For Twilio the only other bound would be that
+/// of the file in the manifest (1 MiB).
 const SOURCE_MAX_BYTES: usize = 256 << 10;
-/// Most memory of a syntax tree. Code in use takes some 30 bytes for each of its own.
+/// Most memory for a syntax tree. Ordinary code takes about 30 bytes for each byte of its own.
 const TREE_MAX_BYTES: usize = 32 << 20;
-/// What the parser may take for a byte each time that it reads it.
+/// Memory that the parser may take for one byte each time it reads the byte.
 const READING_BYTES: usize = 64;
-/// Least code that is added before the memory is looked at again.
+/// Least code between two checks of the memory.
 const STRIDE_BYTES: usize = 2 << 10;
 
-/// What is wrong with the syntax of a source, and where.
+/// What is wrong with a source, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// Both from 1; the column counts characters.
+    /// Line and column count from 1; the column counts characters.
     pub line: usize,
     pub column: usize,
-    /// The parser's words, or the bound that the source does not keep.
+    /// The parser's message, or the bound that the source exceeds.
     pub what: String,
-    /// What to do where it is a bound; `None`: it is the syntax.
+    /// What to do about an exceeded bound; `None`: the syntax is wrong.
     pub remedy: Option<&'static str>,
 }
 
@@ -40,10 +42,11 @@ pub struct Parsed {
     pub surface: Surface,
 }
 
-/// Parses a source as Node reads a file: CommonJS, or else a module.
+/// Parses a source as Node reads a file: as CommonJS, or else as a module.
 ///
 /// # Errors
-/// It is neither; what is wrong is said of CommonJS. Or it takes more than 256 KiB itself, or 32 MiB as a tree.
+/// The source is neither; the error then describes it as CommonJS. Or the source is longer than 256 KiB, or its tree
+/// takes more than 32 MiB.
 pub fn parse(source: &str) -> Result<Parsed, Wrong> {
     if source.len() > SOURCE_MAX_BYTES {
         return Err(beyond(source, 0, "it is longer than 256 KiB", "leave out what is not needed"));
@@ -59,9 +62,10 @@ pub fn parse(source: &str) -> Result<Parsed, Wrong> {
     on_stack_for(source, both).unwrap_or_else(|| Err(failed()))
 }
 
-/// Runs something in a thread whose stack is large enough for the source, and does not fall with it.
+/// Runs `run` in a thread whose stack is large enough for the source. `None`: the thread could not start, or it
+/// panicked, which does not end the caller.
 fn on_stack_for<T: Send>(source: &str, run: impl FnOnce() -> T + Send) -> Option<T> {
-    // The parser goes down a level of its stack with each level of nesting, and a character may open one.
+    // Each level of nesting takes a part of the parser's stack, and a single character may open a level.
     let stack_size = STACK_MIN + STACK_PER_BYTE * source.len();
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(stack_size).spawn_scoped(scope, run);
@@ -84,12 +88,13 @@ fn parser<'a>(allocator: &'a Allocator, source: &'a str, kind: SourceType) -> Pa
     Parser::new(allocator, source, kind).with_options(options)
 }
 
-/// Refuses what the parser would need too much memory for, and with it too much time.
+/// Refuses a source for which the parser would need too much memory, and so too much time.
 ///
-/// The parser reads a parenthesis twice that may open the parameters of an arrow function, and keeps what it threw away:
-/// where such parentheses are nested, memory grows with the square of the depth. The parser cannot be stopped half way,
-/// so it is given longer and longer parts of the source. A part costs no less than the same text does within the whole,
-/// since what is open at its end is read again like what turns out to be no arrow function.
+/// The parser reads a parenthesis twice if it may open the parameters of an arrow function, and keeps the memory of the
+/// first reading. So where such parentheses are nested, memory grows with the square of the depth. The parser cannot be
+/// stopped half way. So it first parses longer and longer parts of the source. A part takes at least as much as the
+/// same text within the whole: whatever is open at the end of the part is read again, like a parenthesis that turns out
+/// to open no arrow function.
 fn affordable(source: &str, kind: SourceType) -> Result<(), Wrong> {
     let dear = |end: &usize| tree_bytes(source, *end, kind) > TREE_MAX_BYTES;
     match looks(source).into_iter().find(dear) {
@@ -102,8 +107,9 @@ fn affordable(source: &str, kind: SourceType) -> Result<(), Wrong> {
     }
 }
 
-/// Where to look at the memory: each time that the parser may have taken as much as is allowed once more, if it read a
-/// byte again for each parenthesis before it. Of a row of parentheses, only the innermost can open parameters.
+/// The offsets at which to check the memory. The next one comes as soon as the parser may have taken the allowed memory
+/// once more, assuming that it reads each byte again for every opening parenthesis before it. In a row of parentheses,
+/// only the innermost can open parameters.
 fn looks(source: &str) -> Vec<usize> {
     let (mut looks, mut last, mut open, mut taken) = (Vec::new(), 0, 0, 0);
     let bytes = source.as_bytes();
@@ -118,7 +124,7 @@ fn looks(source: &str) -> Vec<usize> {
     looks
 }
 
-/// What a part of the source takes as a tree, whether it ends well or not.
+/// Memory that the tree of a part of the source takes, whether or not the part parses.
 fn tree_bytes(source: &str, end: usize, kind: SourceType) -> usize {
     let allocator = Allocator::default();
     drop(parser(&allocator, source.get(..end).unwrap_or(source), kind).parse());
@@ -132,7 +138,7 @@ fn wrong_at(source: &str, at: usize, what: &str) -> Wrong {
     Wrong { line, column, what: what.to_owned(), remedy: None }
 }
 
-/// A bound that the source does not keep.
+/// The error for a bound that the source exceeds.
 fn beyond(source: &str, at: usize, what: &str, remedy: &'static str) -> Wrong {
     Wrong { remedy: Some(remedy), ..wrong_at(source, at, what) }
 }
@@ -201,7 +207,7 @@ mod tests {
         assert!(parse(&format!("x = a{}", ".b".repeat(50_000))).is_ok());
     }
 
-    /// Ways to nest what the parser reads twice: opened, in the middle, closed.
+    /// Nestings that the parser reads twice: opening text, innermost text, closing text.
     const NESTED: [(&str, &str, &str); 12] = [
         ("(a=", "1", ")"),
         ("([a=", "1", "])"),
@@ -244,7 +250,7 @@ mod tests {
             let dear = on_stack_for(&source, dear).flatten().unwrap_or_default();
             assert!((TREE_MAX_BYTES..4 * TREE_MAX_BYTES).contains(&dear), "{}: {dear}", part.0);
         }
-        // Harmless at first, so that all the harm comes at once.
+        // The source is harmless at first; all costly parts come at its end.
         let late = format!("x = a{};{}", "+1".repeat(15_000), nested(NESTED[0], 32_000));
         let Wrong { column, .. } = parse(&late).expect_err("late");
         assert!((30_000..45_000).contains(&column), "{column}");
@@ -261,7 +267,7 @@ mod tests {
             let [half, cost] =
                 [source.len() / 2, source.len()].map(|end| tree_bytes(&source, end, SourceType::cjs()));
             assert!(cost < TREE_MAX_BYTES / 4, "{cost}: {line}");
-            // Twice as much code, no more than twice the memory.
+            // Twice the code takes little more than twice the memory.
             assert!(cost * 10 < half * 26, "{half} and {cost}: {line}");
         }
     }

@@ -1,8 +1,8 @@
 //! All that a kind can do: read, sleep, and, with a [`Writer`], write once.
 //!
-//! A [`Port`] is a mailbox between one task and the engine. The task side puts calls in and awaits results; the
-//! engine side takes calls out and puts results in. No header, token, pacing or retry is visible here, and a
-//! [`Reader`] has no method that writes: that is how plan and drift are read-only.
+//! A [`Port`] is a mailbox between one task and the engine. The task puts calls in and awaits results; the engine takes
+//! calls out and puts results in. Headers, tokens, pacing and retries are not visible here. A [`Reader`] has no method
+//! that writes, which keeps plan and drift read-only.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,27 +22,27 @@ pub type Answered = Result<Json, Failed>;
 /// A call on its way to the engine.
 #[derive(Debug)]
 pub enum Call {
-    /// One page of a read: API and full path, and what a reply without content says.
+    /// One page of a read: the API, the full path, and the meaning of a reply without content.
     Read(Api, String, Empty),
-    /// A small read of Verify as somebody else: whether Twilio takes these credentials at all.
+    /// A small read of Verify with other credentials than ours, to see whether Twilio accepts them.
     Probe(Credentials),
     /// A write.
     Write(Write, Writes),
 }
 
-/// What a write is for: that says when it is not sent any more, nor repeated.
+/// Purpose of a write. The purpose decides when the write is no longer sent or repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writes {
-    /// A step: not after an interrupt, and not without the lease.
+    /// A step's write: not sent after an interrupt, nor without the lease.
     Step,
-    /// The record, which tells of an interrupt too: not without the lease.
+    /// A write of the record: sent after an interrupt, too, because the record tells of it; not sent without the lease.
     Record,
-    /// The lease: always. It has an id of its own, so nobody else's can be meant.
+    /// A write of the lease: always sent. The lease has an id of its own, so the write cannot hit another run's lease.
     Lease,
 }
 
 impl Writes {
-    /// Whether such a write is not sent once the lease is gone.
+    /// Whether a write for this purpose is held back once the lease is lost.
     pub fn needs_lease(&self) -> bool {
         matches!(self, Writes::Step | Writes::Record)
     }
@@ -56,38 +56,38 @@ struct State {
     alarms: Vec<u64>,
     now_ms: u64,
     interrupted: bool,
-    /// From this time on nothing but the lease is written; in ms since the Unix epoch.
+    /// From this time on, only the lease is written; in ms since the Unix epoch.
     fence_ms: Option<u64>,
     cache: BTreeMap<Get, Option<Result<Rc<Json>, Failed>>>,
-    /// Somebody waits for a read that another part of the task has sent.
+    /// Whether a part of the task waits for a read that another part has sent.
     shares: bool,
     events: VecDeque<Event>,
     scopes: Option<Vec<String>>,
-    /// So long a person was asked since the last poll, in ms.
+    /// Time since the last poll during which a person was asked, in ms.
     asked_ms: u64,
-    /// Credentials that were taken in this run, and when.
+    /// Credentials that Twilio accepted in this run, each with the time in ms.
     taken: Vec<(Credentials, u64)>,
-    /// The time by the server's clock, as an early and a late guess; in ms since the Unix epoch.
+    /// Earliest and latest possible time by the server's clock, in ms since the Unix epoch.
     server_ms: Option<(u64, u64)>,
 }
 
-/// Pause before an answer that may have come too early is asked for once more: a read may lag behind a write.
+/// Pause before the same read is sent once more, because a read may lag behind a write.
 pub const LOOK_AGAIN_MS: u64 = 1000;
-/// The looks at what became of a write without an answer: so long before each.
+/// Pauses before each of the reads that look for the effect of an unanswered write.
 pub const LOOKS_MS: [u64; 3] = [0, LOOK_AGAIN_MS, 2 * LOOK_AGAIN_MS];
 
 /// The mailbox of one task. Cloning gives another handle to the same mailbox.
 #[derive(Clone, Default)]
 pub struct Port(Rc<RefCell<State>>);
 
-/// The engine's side.
+/// The engine's side of the mailbox.
 impl Port {
-    /// Takes the calls that were made since the last time, oldest first.
+    /// Takes the calls made since the last time, oldest first.
     pub fn take_calls(&self) -> Vec<(u64, Call)> {
         self.0.borrow_mut().outbox.drain(..).collect()
     }
 
-    /// Takes what the task had to tell, oldest first.
+    /// Takes the events of the task, oldest first.
     pub fn take_events(&self) -> Vec<Event> {
         self.0.borrow_mut().events.drain(..).collect()
     }
@@ -97,7 +97,7 @@ impl Port {
         self.0.borrow_mut().inbox.insert(id, result);
     }
 
-    /// Tells the time before a poll and forgets the alarms of the last one.
+    /// Prepares a poll: sets the time and the interrupt, and clears the alarms of the last poll.
     pub fn begin_poll(&self, now_ms: u64, interrupted: bool) {
         let mut state = self.0.borrow_mut();
         state.now_ms = now_ms;
@@ -105,33 +105,34 @@ impl Port {
         state.alarms.clear();
     }
 
-    /// Whether nothing but the lease is written any more at that time, in ms since the Unix epoch.
+    /// Whether only the lease is written at that time, in ms since the Unix epoch.
     pub fn is_fenced(&self, now_ms: u64) -> bool {
         self.0.borrow().fence_ms.is_some_and(|from_ms| from_ms <= now_ms)
     }
 
-    /// The earliest time at which a sleeping part of the task wants to be polled again, in ms.
+    /// The earliest time at which a sleeping part of the task wants to be polled again, in ms since the Unix epoch.
     pub fn next_alarm(&self) -> Option<u64> {
         self.0.borrow().alarms.iter().min().copied()
     }
 
-    /// Tells the time by the tenant's own clock before a poll: the earliest and the latest that it may be.
+    /// Sets the time by the tenant's own clock before a poll: the earliest and the latest possible time; `None` if no
+    /// reply told it.
     pub fn tell_server_time(&self, between_ms: Option<(u64, u64)>) {
         self.0.borrow_mut().server_ms = between_ms;
     }
 
-    /// Takes for how long a person was asked since the last time, in ms.
+    /// Takes the time during which a person was asked since the last call, in ms.
     pub fn take_asked_ms(&self) -> u64 {
         std::mem::take(&mut self.0.borrow_mut().asked_ms)
     }
 
-    /// Tells which scopes the access token has.
+    /// Sets the scopes of the access token.
     pub fn tell_scopes(&self, scopes: Vec<String>) {
         self.0.borrow_mut().scopes = Some(scopes);
     }
 }
 
-/// The task's side, common to readers and writers.
+/// The task's side of the mailbox, common to readers and writers.
 impl Port {
     /// A read-only handle.
     pub fn reader(&self) -> Reader {
@@ -153,7 +154,8 @@ impl Port {
         self.0.borrow_mut().cache.clear();
     }
 
-    /// Nothing but the lease is written from this time on: whoever waits may take the lease for a dead one then.
+    /// Sets the time from which only the lease is written: from then on, a waiting run may take this run's lease for a
+    /// dead one.
     pub fn fence(&self, from_ms: u64) {
         self.0.borrow_mut().fence_ms = Some(from_ms);
     }
@@ -163,12 +165,12 @@ impl Port {
         self.0.borrow_mut().events.push_back(event);
     }
 
-    /// Reports that a person was asked for so long, in ms.
+    /// Reports that a person was asked during this time, in ms.
     pub fn asked(&self, ms: u64) {
         self.0.borrow_mut().asked_ms += ms;
     }
 
-    /// Lets the engine pass on what was told, in no time.
+    /// Gives control to the engine, which passes the events on. No time passes.
     pub async fn give_way(&self) {
         let mut is_back = false;
         std::future::poll_fn(|_| {
@@ -193,8 +195,8 @@ impl Port {
         self.0.borrow().now_ms
     }
 
-    /// The latest that it may be by the tenant's own clock, in ms since the Unix epoch: what is put on record. Our own
-    /// clock where no reply told the time.
+    /// The latest possible time by the tenant's own clock, in ms since the Unix epoch; the record has this time. Our
+    /// own clock if no reply told the time.
     pub fn server_now_ms(&self) -> u64 {
         let state = self.0.borrow();
         state.server_ms.map_or(state.now_ms, |(_, latest)| latest)
@@ -214,8 +216,8 @@ impl Port {
     }
 }
 
-/// Reads and sleeps; nothing else. The mailbox behind it is private, so nothing that is handed a reader can come by a
-/// [`Writer`]: law 7 by type.
+/// Reads and sleeps; nothing else. Its mailbox is private, so code that is handed a reader cannot get a [`Writer`]: law
+/// 7 by type.
 #[derive(Clone)]
 pub struct Reader {
     port: Port,
@@ -239,7 +241,7 @@ impl Reader {
             let result = self.fresh(get).await.map(Rc::new);
             let mut state = self.port.0.borrow_mut();
             state.cache.insert(get.clone(), Some(result.clone()));
-            // Whoever shares it may have been polled before us, and nothing else may be under way that brings a poll.
+            // A part that shares the read may have been polled before us, and nothing else may cause another poll.
             if std::mem::take(&mut state.shares) {
                 let now_ms = state.now_ms;
                 state.alarms.push(now_ms);
@@ -257,8 +259,8 @@ impl Reader {
         .await
     }
 
-    /// Reads now, past the cache: for polls and for reads right before a write. Follows paging; a page that
-    /// fails, fails the whole read.
+    /// Reads now, without the cache: for polls and for reads right before a write. Follows paging. A failed page fails
+    /// the whole read.
     pub async fn fresh(&self, get: &Get) -> Answered {
         match get.paging {
             Paging::Whole => self.page(get.api, get.path.clone()).await,
@@ -267,8 +269,8 @@ impl Reader {
                 let mut all = Vec::new();
                 let mut room = LIST_MAX;
                 let joint = if get.path.contains('?') { '&' } else { '?' };
-                // A tenant holds at most 100 Actions and a trigger 20 bindings, so this ends early; the bound keeps
-                // a server that never sends a short page from holding the run.
+                // A tenant holds at most 100 Actions and a trigger 20 bindings, so the loop ends early. The bound stops
+                // a server that never sends a short page.
                 for page in 0..100 {
                     let path = format!("{}{joint}page={page}&per_page={per_page}", get.path);
                     let mut reply = self.page(get.api, path).await?;
@@ -280,7 +282,7 @@ impl Reader {
                         )));
                     };
                     room = spend(room, &items, &get.path)?;
-                    // A server may cap the page below what was asked for, and says so.
+                    // A server may send smaller pages than asked for, and then reports their size.
                     let number = |key: &str| reply.get(key).and_then(Json::as_u64);
                     let capped = number("per_page").and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
                     let empty = items.is_empty();
@@ -311,7 +313,8 @@ impl Reader {
                     };
                     room = spend(room, &items, &get.path)?;
                     all.extend(items);
-                    // Absent or of another kind is no end: the rest of the list would be taken for missing.
+                    // An absent or odd value is not the end of the list: else the rest of the list would be taken for
+                    // missing.
                     match meta.get("next_page_url") {
                         Some(Json::Null) => return Ok(serde_json::json!({ key: all })),
                         Some(Json::String(url)) => path = path_of(url).to_owned(),
@@ -347,7 +350,7 @@ impl Reader {
         self.port.call(Call::Probe(credentials)).await
     }
 
-    /// Keeps in mind that these credentials were taken just now.
+    /// Remembers that Twilio accepted these credentials now.
     pub fn took(&self, credentials: &Credentials) {
         let mut state = self.port.0.borrow_mut();
         let now_ms = state.now_ms;
@@ -355,14 +358,14 @@ impl Reader {
         state.taken.push((credentials.clone(), now_ms));
     }
 
-    /// Whether these credentials were taken not longer ago than that.
+    /// Whether Twilio accepted these credentials within this time, in ms.
     pub fn was_taken(&self, credentials: &Credentials, within_ms: u64) -> bool {
         let state = self.port.0.borrow();
         let is_recent = |at_ms: u64| state.now_ms.saturating_sub(at_ms) <= within_ms;
         state.taken.iter().any(|(known, at_ms)| known == credentials && is_recent(*at_ms))
     }
 
-    /// Waits; an interrupt ends the wait.
+    /// Waits for this time, in ms; an interrupt ends the wait.
     pub async fn sleep_ms(&self, ms: u64) {
         let until = self.port.now_ms().saturating_add(ms);
         std::future::poll_fn(|_| {
@@ -396,8 +399,8 @@ impl Reader {
         self.port.now_ms()
     }
 
-    /// The earliest that it may be by the tenant's own clock, in ms since the Unix epoch: what is held against dates.
-    /// `None` where no reply told the time.
+    /// The earliest possible time by the tenant's own clock, in ms since the Unix epoch; dates are compared with it.
+    /// `None` if no reply told the time.
     pub fn server_now_ms(&self) -> Option<u64> {
         self.port.0.borrow().server_ms.map(|(earliest, _)| earliest)
     }
@@ -408,7 +411,7 @@ impl Reader {
     }
 }
 
-/// A reader that may also write, once.
+/// A reader that may also write once.
 pub struct Writer {
     reader: Reader,
     left: u8,
@@ -416,7 +419,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Sends the one write of this step. What was read before it is forgotten.
+    /// Sends the one write of this step, and forgets all earlier reads.
     ///
     /// # Panics
     /// On a second write: a step makes at most one.
@@ -438,7 +441,7 @@ impl Writer {
         result
     }
 
-    /// Shorthand for a JSON write.
+    /// Shorthand for a JSON write to Auth0.
     pub async fn json(
         &mut self,
         method: crate::model::api::Method,
@@ -471,17 +474,17 @@ impl Future for Waiting {
     }
 }
 
-/// Room for all pages of one list together, counted as [`size`] does: more than the largest page, and far from a
+/// Limit of all pages of one list together, counted as [`size`] does: more than the largest page, and far below a
 /// machine's memory.
 const LIST_MAX: usize = 64 * 1024 * 1024;
 
-/// What is left of the room after these items.
+/// The room left after these items.
 fn spend(room: usize, items: &[Json], path: &str) -> Result<usize, Failed> {
     let taken: usize = items.iter().map(size).sum();
     room.checked_sub(taken).ok_or_else(|| Failed::Misread(format!("GET {path}: the list is too long")))
 }
 
-/// Bytes of text plus 64 for each value. Replies are nested as deeply as their parser takes, so this ends.
+/// Bytes of text plus 64 for each value. The parser bounds the nesting of replies, so the recursion ends.
 fn size(json: &Json) -> usize {
     64 + match json {
         Json::String(text) => text.len(),
@@ -491,7 +494,7 @@ fn size(json: &Json) -> usize {
     }
 }
 
-/// Path and query of an absolute URL (the vendor's page links name the real host, a gateway has another).
+/// Path and query of an absolute URL. The vendor's page links name the real host, but a gateway has another.
 fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/').map_or("/", |at| &rest[at..])
@@ -500,7 +503,7 @@ fn path_of(url: &str) -> &str {
 /// A boxed future of one task.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// Runs futures side by side and gives their results in the order given.
+/// Runs futures concurrently and returns their results in the order given.
 pub async fn join_all<T>(futures: Vec<Boxed<'_, T>>) -> Vec<T> {
     let mut slots: Vec<(Option<Boxed<'_, T>>, Option<T>)> =
         futures.into_iter().map(|future| (Some(future), None)).collect();
@@ -522,7 +525,7 @@ pub async fn join_all<T>(futures: Vec<Boxed<'_, T>>) -> Vec<T> {
     .await
 }
 
-/// Runs `main` to its end with `beside` going on next to it; `beside` is dropped when `main` is done.
+/// Runs `main` to its end, with `beside` running concurrently; `beside` is dropped when `main` is done.
 pub async fn beside<T>(main: impl Future<Output = T>, beside: impl Future<Output = ()>) -> T {
     let mut main = Box::pin(main);
     let mut beside = Box::pin(beside);
@@ -554,7 +557,7 @@ mod tests {
         let (first, early) = (get.clone(), get.clone());
         let turn = Rc::new(RefCell::new(0));
         let later = turn.clone();
-        // Polled first, and asks second: it waits for the answer to the other's request.
+        // This future is polled first and asks second, so it waits for the answer to the other's request.
         let waits: Boxed<'_, bool> = Box::pin(async move {
             std::future::poll_fn(|_| if *later.borrow() > 0 { Poll::Ready(()) } else { Poll::Pending }).await;
             one.get(&early).await.is_ok()

@@ -110,12 +110,12 @@ pub(super) fn unfinished(ledger: &Ledger) -> Option<Finding> {
         (Some(intent), _) if !ledger.has_reported() => {
             let what = if intent.destroy { "destroy" } else { "apply" };
             format!(
-                "a run ({what}) of this stack that began at {} did not report its end: it was killed or cut off, or goes on still",
+                "a run ({what}) of this stack that began at {} did not report its end: it was killed or cut off, or is still running",
                 intent.at
             )
         }
         (_, Some(run)) if !run.outcome.ends_with("done") => format!(
-            "the last run of this stack did not come to its end: {} after {} steps, at {}, by {}",
+            "the last run of this stack did not finish: {} after {} steps, at {}, by {}",
             run.outcome, run.steps, run.at, run.by
         ),
         _ => return None,

@@ -28,7 +28,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 
-// Their paths are `crate::model::…` here as well.
+// So that their paths are `crate::model::…` in this crate too.
 use lockstep_core::{kinds, ledger, model, plan, port};
 
 use crate::model::api::{Answer, ApiRequest};

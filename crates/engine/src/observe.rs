@@ -370,7 +370,7 @@ pub(super) fn plan(
     if session.destroy && found.ledger.as_ref().is_some_and(|ledger| !tells_all(ledger)) {
         findings.push(Finding {
             address: "ledger".into(),
-            text: "the last apply did not come to its end, so what it made is not all on record".into(),
+            text: "the last apply did not finish, so what it made is not all on record".into(),
             help: "apply once more, then destroy".into(),
             level: Level::Blocker,
         });

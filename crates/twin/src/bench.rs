@@ -1,4 +1,4 @@
-//! What the twin's own tests share: a twin, a clock moved by hand, and short ways to ask.
+//! Shared by the twin's own tests: a twin, a clock that the test moves, and short forms of the calls.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A bench over default options without a rate limit, with a token of all scopes.
+    /// A bench with default options, no rate limit, and a token of all scopes.
     pub fn new() -> Bench {
         Bench::with(Options { rate: Rate::Unlimited, ..Options::default() })
     }
@@ -119,7 +119,7 @@ impl Bench {
         decode(self.send(host, method, &format!("/{path}"), headers, body))
     }
 
-    /// Creates an Action, waits for the build, deploys it, waits until it can be bound.
+    /// Creates an Action, waits for its build, deploys it, and waits until it can be bound.
     pub fn deployed_action(&mut self, name: &str, trigger: &str, version: &str) -> String {
         let body =
             json!({"name": name, "supported_triggers": [{"id": trigger, "version": version}], "code": "x"});
@@ -134,7 +134,7 @@ impl Bench {
     }
 }
 
-/// Status and JSON body; a body that is no JSON is null.
+/// Status and JSON body. The body is null if it is not JSON.
 pub fn decode(answer: Answer) -> (u16, Value) {
     match answer {
         Answer::Reply(ApiReply { status, body, .. }) => {

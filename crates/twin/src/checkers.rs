@@ -1,9 +1,10 @@
-//! Questions about a world that the vendors' reads cannot answer in one place: would a phone message get through, and
-//! could a user still log in? For simulation, asked after every request. Nothing here knows who wrote what, or why.
+//! Questions about a world that no single read of the vendors' APIs answers: would a phone message get through, and
+//! could a user still log in? The simulation asks them after every request. The checkers do not know who wrote what, or
+//! why.
 //!
-//! What the code of an Action or a Function does is not looked at, but for one thing: rate limits that it assigns in a
-//! line which ends with `// lockstep:rate-limits` are taken to be passed. An Action is taken to send through Twilio Verify
-//! when it holds the secret `TWILIO_VERIFY_SID`, as the documented recipe does.
+//! The checkers do not read the code of an Action or a Function, with one exception: they count the rate limits that a
+//! line ending with `// lockstep:rate-limits` assigns as passed. An Action counts as sending through Twilio Verify when
+//! it holds the secret `TWILIO_VERIFY_SID`, as the documented recipe does.
 
 use std::fmt;
 
@@ -14,27 +15,27 @@ use super::world::{Account, Action, ActionVersion, LogStream, Tenant, VerifyServ
 /// Why a phone message would not get through, or would soon stop doing so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PhoneProblem {
-    /// The factor is on with no message type.
+    /// The factor is on, but no message type is set.
     NoMessageTypes,
-    /// Unified: no provider, or a disabled one.
+    /// Unified experience: there is no enabled provider.
     NoProvider,
-    /// Unified: a message type that the provider does not deliver.
+    /// Unified experience: the provider does not deliver one of the message types.
     TypeNotDelivered,
-    /// A custom provider or a hook without a deployed Action behind it.
+    /// No deployed Action stands behind the custom provider or the phone message hook.
     NoDeployedAction,
-    /// Legacy: more than one Action sends the message.
+    /// More than one Action sends the message.
     SentTwice,
-    /// The running version names an account that is not there or not active.
+    /// The running version names an account that does not exist or is not active.
     AccountGone,
     /// The running version's token or key is wrong, deleted, or may not start a verification.
     CredentialsDead,
-    /// The running version names a Verify service that is not there.
+    /// The running version names a Verify service that does not exist.
     VerifyServiceGone,
-    /// The Verify service refuses Auth0's codes.
+    /// The Verify service does not accept custom codes, which Auth0 sends.
     CustomCodesOff,
     /// The running version passes a rate limit that the Verify service does not have.
     RateLimitGone,
-    /// Nothing tells Twilio that a login succeeded: the sixth message within ten minutes is refused.
+    /// Nothing tells Twilio of successful logins, so it refuses the sixth message within ten minutes.
     NoFeedback,
 }
 
@@ -56,7 +57,8 @@ impl fmt::Display for PhoneProblem {
     }
 }
 
-/// What stands in the way of phone messages of a tenant, sorted; empty when the phone factor is off or all is well.
+/// The problems that stop phone messages of a tenant, sorted. Empty when the phone factor is off or there is no
+/// problem.
 pub fn phone_problems(world: &World, domain: &str) -> Vec<PhoneProblem> {
     let Some(tenant) = world.tenants.get(domain) else { return Vec::new() };
     if !tenant.factor_enabled("sms") {
@@ -65,14 +67,14 @@ pub fn phone_problems(world: &World, domain: &str) -> Vec<PhoneProblem> {
     delivery_problems(world, tenant)
 }
 
-/// Whether a policy demands a second factor that no user could give: no factor is on but phone, and phone messages do
-/// not get through (a missing feedback path alone does not stop them).
+/// Whether a policy requires a second factor that no user could give: only the phone factor is on, or none, and phone
+/// messages do not get through. A missing feedback path alone does not stop them.
 pub fn locked_out(world: &World, domain: &str) -> bool {
     let Some(tenant) = world.tenants.get(domain) else { return false };
     if tenant.policies.is_empty() {
         return false;
     }
-    // A recovery code needs another factor to be enrolled first.
+    // A recovery code alone is not enough: another factor must be enrolled first.
     let other = |name: &str| name != "sms" && name != "recovery-code";
     if tenant.factors.iter().any(|factor| factor.enabled && other(&factor.name)) {
         return false;
@@ -102,7 +104,8 @@ fn delivery_problems(world: &World, tenant: &Tenant) -> Vec<PhoneProblem> {
                 if provider.name != "custom" {
                     return problems;
                 }
-                // One such Action at most; whether it is bound does not matter to delivery, as far as documented.
+                // There is at most one such Action. As far as documented, it delivers messages whether or not it is
+                // bound.
                 tenant.actions.iter().filter(|action| action.supports("custom-phone-provider")).collect()
             }
         }
@@ -166,7 +169,7 @@ fn passes_unknown_limit(version: &ActionVersion, service: &VerifyService) -> boo
     passed.is_some_and(|limits| !limits.keys().all(known))
 }
 
-/// Whether a key works for one permission. A key the world knows nothing of works.
+/// Whether a key may use one permission. A key that the world does not know may.
 fn key_may(world: &World, account: &Account, sid: &str, secret: &str, permission: &str) -> bool {
     let Some(key) = world.keys.get(sid) else { return true };
     let allowed = key.kind != super::world::KeyKind::Restricted
@@ -179,9 +182,9 @@ fn key_may(world: &World, account: &Account, sid: &str, secret: &str, permission
         && key.secret.as_deref().is_none_or(|known| known == secret)
 }
 
-/// Whether a log stream brings the success of second factors, readable, to a Function that serves.
+/// Whether a log stream reports successful second factors, in a readable form, to a Function that is deployed.
 ///
-/// Success of MFA is in category `other`, and a Function's gateway understands JSON lists and objects only.
+/// Successful MFA is in category `other`, and a Function's gateway reads only JSON lists and objects.
 fn feeds_back(world: &World, stream: &LogStream) -> bool {
     let text = |name: &str| stream.sink.get(name).and_then(Value::as_str).unwrap_or_default();
     let readable = ["JSONARRAY", "JSONOBJECT"].contains(&text("httpContentFormat"))
@@ -201,8 +204,8 @@ fn feeds_back(world: &World, stream: &LogStream) -> bool {
         && serves(world, text("httpEndpoint"), text("httpAuthorization"))
 }
 
-/// Whether the URL is a public path of a deployed Function that knows the authorization sent. A URL outside the world
-/// is taken on trust.
+/// Whether the URL is a public path of a deployed Function that knows the authorization sent. A URL outside Twilio's
+/// `.twil.io` is assumed to work.
 fn serves(world: &World, url: &str, authorization: &str) -> bool {
     let rest = url.strip_prefix("https://").unwrap_or(url);
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -212,7 +215,7 @@ fn serves(world: &World, url: &str, authorization: &str) -> bool {
     let services = world.accounts.values().flat_map(|account| &account.serverless_services);
     services.into_iter().any(|service| {
         service.environments.iter().filter(|one| one.domain_name == host).any(|environment| {
-            // The Function holds the value in a variable, with or without the scheme before it.
+            // The Function holds the value in a variable, with or without a scheme such as `Bearer` before it.
             let known = |value: &str| !value.is_empty() && authorization.ends_with(value);
             let versions = || service.functions.iter().flat_map(|function| &function.versions);
             (authorization.is_empty() || environment.variables.iter().any(|one| known(&one.value)))
@@ -240,7 +243,7 @@ mod tests {
     use super::super::world::{FunctionBuild, FunctionVersion};
     use super::*;
 
-    /// A whole stack without a Function of its own: the stream goes elsewhere.
+    /// A whole stack without a Function: its log stream goes to another server.
     fn stack() -> Bench {
         let mut bench = Bench::new();
         let form = [("FriendlyName", "Acme"), ("CustomCodeEnabled", "true")];

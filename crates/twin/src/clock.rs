@@ -1,5 +1,5 @@
-//! Time as text. The twin has no clock: every moment is handed in as Unix milliseconds, and this file writes it
-//! the way each vendor does.
+//! Time as text. The twin has no clock: every time is handed in as Unix milliseconds. This file writes it as each
+//! vendor does.
 
 /// Shape `2026-05-29T10:45:58Z`: Twilio's product APIs.
 pub fn iso_seconds(at_ms: u64) -> String {
@@ -13,7 +13,7 @@ pub fn iso_millis(at_ms: u64) -> String {
     format!("{}.{:03}Z", text.trim_end_matches('Z'), at_ms % 1_000)
 }
 
-/// Shape `2026-05-29T10:45:58.888947671Z`: Auth0 Actions. `below_ms` are the six digits under a millisecond.
+/// Shape `2026-05-29T10:45:58.888947671Z`: Auth0 Actions. `below_ms` holds the six digits below one millisecond.
 pub fn iso_nanos(at_ms: u64, below_ms: u32) -> String {
     let text = iso_seconds(at_ms);
     format!("{}.{:03}{:06}Z", text.trim_end_matches('Z'), at_ms % 1_000, below_ms % 1_000_000)

@@ -10,8 +10,8 @@
 //! #7: lost-after
 //! ```
 //!
-//! Requests are `#NUMBER` (as in the log) or a method (`*` or nothing: any) with part of a host, the beginning of a
-//! path, or both. [`FAULTS`] and [`HITS`] list the rest; the manual prints the same tables.
+//! `REQUESTS` is `#NUMBER` (as in the log), or a method (`*` or none: any) with a part of the host, the beginning of
+//! the path, or both. [`FAULTS`] and [`HITS`] list the other words; the manual prints the same tables.
 
 use std::fmt;
 
@@ -20,11 +20,11 @@ use serde_json::Value;
 
 use super::faults::{Garble, Rule, What, When};
 
-/// Every fault: how it is written, and what it does. `[-after]`: the request takes effect first; without it, or with
-/// `-before`, it does not.
+/// Every fault: its text, and what it does. With `-after`, the request takes effect first; without it, or with
+/// `-before`, the request has no effect.
 pub const FAULTS: &[(&str, &str)] = &[
     ("429", "too many requests, without a hint when to come back"),
-    ("429-in-TIME", "too many requests, with Retry-After (and Auth0's reset header) so far ahead"),
+    ("429-in-TIME", "too many requests, with Retry-After (and Auth0's reset header) that far ahead"),
     ("500 … 599[-after]", "that server error"),
     ("lost[-after]", "the connection is closed without a reply"),
     ("timeout[-after][-of-TIME]", "silence, ten minutes if no time is given, then a closed connection"),
@@ -36,28 +36,28 @@ pub const FAULTS: &[(&str, &str)] = &[
     ("huge[-after]", "200 and 64 MiB of JSON"),
     ("401", "not authenticated"),
     ("403", "not permitted, without the code of a missing scope"),
-    ("delay-TIME", "the usual answer, so much later"),
+    ("delay-TIME", "the usual answer, that much later"),
     ("stale", "a GET sees the state before the last write"),
     ("build-fails", "the build that the request starts fails"),
-    ("build-takes-TIME", "the build that the request starts takes so long"),
+    ("build-takes-TIME", "the build that the request starts takes that long"),
     (
         "unseen-TIME",
-        "as lost-after, and the list that the request adds to does not show the new object for so long",
+        "as lost-after, and the list that the request adds to does not show the new object for that long",
     ),
     ("do METHOD PATH [JSON]", "another operator's Management API call on the same tenant comes first"),
 ];
 
-/// Which of the requests are hit; the first one only, when nothing is said.
+/// Which of the matching requests are hit. Without these words, only the first one is.
 pub const HITS: &[(&str, &str)] = &[
     ("Nx", "N requests one after the other, such as 2x"),
     ("always", "every one"),
     ("from N", "beginning with the Nth that fits"),
 ];
 
-/// Silence of a `timeout` without a time.
+/// Duration of a `timeout` that names no time.
 const TIME_OUT_MS: u64 = 600_000;
 
-/// What is wrong with a rule, and where.
+/// What is wrong with the text of a rule, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecError {
     /// Byte offset in the text.
@@ -79,7 +79,7 @@ impl fmt::Display for SpecError {
     }
 }
 
-/// A piece of the text that knows where it stands.
+/// A piece of the text with its position.
 #[derive(Clone, Copy)]
 struct Piece<'a> {
     at: usize,
@@ -92,7 +92,7 @@ impl<'a> Piece<'a> {
         Piece { at: self.at + start, text: self.text.trim() }
     }
 
-    /// The part before the first place of `mark`, and what follows it.
+    /// The part before the first `mark`, and the part after it (`None`: there is no `mark`).
     fn split(self, mark: &str) -> (Piece<'a>, Option<Piece<'a>>) {
         match self.text.find(mark) {
             None => (self, None),
@@ -112,7 +112,7 @@ impl<'a> Piece<'a> {
 /// Reads one rule.
 ///
 /// # Errors
-/// The text is no rule; the error has the place and what would fit there.
+/// The text is not a rule. The error holds the place and what would fit there.
 pub fn parse(text: &str) -> Result<Rule, SpecError> {
     let (requests, rest) = Piece { at: 0, text }.split(": ");
     let Some(rest) = rest.filter(|rest| !rest.text.trim().is_empty()) else {
@@ -146,8 +146,8 @@ pub fn parse(text: &str) -> Result<Rule, SpecError> {
     Ok(Rule { when, what, times, matched: 0 })
 }
 
-/// A rule as text, for pages and logs: what [`parse`] reads, but without the body of another operator's call, which
-/// may hold a secret.
+/// A rule as text, for pages and logs. [`parse`] can read it, except for the body of another operator's call: the body
+/// may hold a secret and is replaced by `{…}`.
 pub fn written(rule: &Rule) -> String {
     let (requests, from) = match &rule.when {
         When::Number(number) => (format!("#{number}"), 1),
@@ -221,7 +221,7 @@ fn requests_of(piece: Piece) -> Result<When, SpecError> {
     Ok(When::Matching { method, host: given(&host.to_ascii_lowercase()), path: given(path), nth: 1 })
 }
 
-/// `Some(None)` is any method.
+/// The method that a word names. `Some(None)`: any method; `None`: the word is not a method.
 fn method_of(text: &str) -> Option<Option<Method>> {
     match text {
         "*" => Some(None),
@@ -229,7 +229,7 @@ fn method_of(text: &str) -> Option<Option<Method>> {
     }
 }
 
-/// The fault, and what follows its comma.
+/// Reads the fault. Also returns the text after its comma, if there is a comma.
 fn fault_of(piece: Piece) -> Result<(What, Option<Piece>), SpecError> {
     if let Some(call) = piece.text.strip_prefix("do ") {
         return interject_of(Piece { at: piece.at + 3, text: call });
@@ -282,7 +282,7 @@ fn fault_of(piece: Piece) -> Result<(What, Option<Piece>), SpecError> {
     Ok((what, rest))
 }
 
-/// `METHOD PATH [JSON]`, then a comma or nothing.
+/// Reads `METHOD PATH [JSON]`, followed by a comma or by nothing.
 fn interject_of(piece: Piece) -> Result<(What, Option<Piece>), SpecError> {
     let (word, rest) = piece.trimmed().split(" ");
     let Some(method) = Method::parse(word.text) else {
@@ -314,7 +314,7 @@ fn interject_of(piece: Piece) -> Result<(What, Option<Piece>), SpecError> {
     Ok((What::Interject { method, path: path.to_owned(), body }, hits))
 }
 
-/// `50ms`, `3s`, `2m`.
+/// Reads a time such as `50ms`, `3s` or `2m`.
 fn duration_ms(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|ch: char| ch.is_ascii_alphabetic());
     let factor = match &text[digits.len()..] {
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(rule.times, u32::MAX);
     }
 
-    /// What the table lists is what the reader takes, and together it reaches every kind of fault.
+    /// The parser accepts every entry of the table, and the table reaches every kind of fault.
     #[test]
     fn every_fault_can_be_written() {
         let mut seen = std::collections::BTreeSet::new();

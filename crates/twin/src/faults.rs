@@ -1,10 +1,10 @@
-//! Misbehaviour on demand: which requests go wrong, and how.
+//! Faults on demand: which requests go wrong, and how.
 
 use lockstep_wire::{ApiRequest, Method};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Rules, looked at in order for every request; the first that applies is used.
+/// The rules in order. The first rule that applies to a request is used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
@@ -17,10 +17,11 @@ pub struct Faults {
 pub struct Rule {
     pub when: When,
     pub what: What,
-    /// How many requests it hits, from the first one on. 0 never applies; `u32::MAX` does not end.
+    /// Number of requests the rule hits, beginning with the first match that `when` allows. 0: none; `u32::MAX`: no
+    /// end.
     #[serde(default = "once")]
     pub times: u32,
-    /// Requests that matched so far; counts up while the rule has hits left.
+    /// Number of requests that matched so far, counted until the rule is over.
     #[serde(default)]
     pub matched: u32,
 }
@@ -30,7 +31,7 @@ fn once() -> u32 {
 }
 
 impl Rule {
-    /// Whether all its hits are used up.
+    /// Whether the rule has used up its hits.
     pub fn is_over(&self) -> bool {
         let skip = match self.when {
             When::Number(_) => 0,
@@ -49,17 +50,17 @@ impl Rule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum When {
-    /// The request of that number (1-based, as in the log) and, with `times`, those after it.
+    /// The request with this number (1-based, as in the log). With `times`, also those after it.
     Number(usize),
-    /// Requests that fit every given part, from the `nth` (1-based) on.
+    /// Requests that match every given part, from the `nth` (1-based) on.
     Matching {
         #[serde(default)]
         method: Option<Method>,
         /// Part of the host.
         #[serde(default)]
         host: Option<String>,
-        /// Beginning of the path. A segment `*` stands for any one segment; a `$` at the end asks for the whole path
-        /// (a query is never looked at then).
+        /// Beginning of the path. A segment `*` stands for any one segment. With a `$` at the end, the pattern must
+        /// match the whole path, without the query.
         #[serde(default)]
         path: Option<String>,
         #[serde(default = "once")]
@@ -68,7 +69,7 @@ pub enum When {
 }
 
 impl When {
-    /// The first request of that method whose path begins so, on any host.
+    /// The first request of that method, on any host, whose path begins with `path`.
     pub fn first(method: Method, path: &str) -> When {
         When::Matching { method: Some(method), host: None, path: Some(path.into()), nth: 1 }
     }
@@ -78,19 +79,19 @@ impl When {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum What {
-    /// 429, never with an effect.
+    /// 429; the request never takes effect.
     RateLimited { retry_after_s: Option<u64> },
     /// A 5xx, before or after the request took effect.
     ServerError { status: u16, after_effect: bool },
-    /// No reply arrives; the request took effect or did not.
+    /// No reply arrives. `after_effect` says whether the request took effect.
     Lost { after_effect: bool },
-    /// No connection; certainly no effect.
+    /// No connection is made; the request certainly has no effect.
     NotSent,
     /// Status 200 and an HTML page in place of the answer.
     Malformed { after_effect: bool },
-    /// Status 200 and a JSON content type, but a body that is no answer.
+    /// Status 200 and a JSON content type, but a body that is not a valid answer.
     Garbled { after_effect: bool, how: Garble },
-    /// No answer for that long, then the connection is closed; the request took effect or did not.
+    /// No answer for `ms`, then the connection is closed. `after_effect` says whether the request took effect.
     TimeOut { after_effect: bool, ms: u64 },
     /// 403 without effect, as for a missing permission.
     Forbidden,
@@ -98,23 +99,23 @@ pub enum What {
     Unauthorized,
     /// The usual answer, later.
     Delay { ms: u64 },
-    /// A GET is answered from the state before the last write; other methods are not affected.
+    /// A GET is answered from the state before the last write. Other methods are unaffected.
     Stale,
-    /// The build that this request starts, if it starts one, fails.
+    /// The build that this request starts fails. A request that starts no build is unaffected.
     BuildFails,
-    /// The build that this request starts, if it starts one, takes that long.
+    /// The build that this request starts takes `ms`. A request that starts no build is unaffected.
     BuildTakes { ms: u64 },
-    /// It takes effect, no reply arrives, and for that long the list that it adds to does not show the new object.
+    /// The request takes effect and no reply arrives. For `ms`, the list of its objects does not show the new object.
     Unseen { ms: u64 },
     /// Another operator's Management API call takes effect on the same tenant just before the request.
     Interject { method: Method, path: String, body: Value },
 }
 
-/// How a body is no answer.
+/// What is wrong with a body that is not a valid answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Garble {
-    /// No byte at all.
+    /// No bytes.
     Empty,
     /// The JSON stops in the middle.
     Cut,
@@ -124,11 +125,11 @@ pub enum Garble {
     Huge,
 }
 
-/// Size of the body of [`Garble::Huge`]: far above what any reply of the two APIs needs.
+/// Size of the body of [`Garble::Huge`], far above any reply of the two APIs.
 pub const HUGE_BYTES: usize = 64 * 1024 * 1024;
 
 impl What {
-    /// A short name for logs: the word of the grammar where there is one.
+    /// A short name for logs. Most are the word of the fault grammar.
     pub fn name(&self) -> &'static str {
         match self {
             What::RateLimited { .. } => "rate_limited",
@@ -152,7 +153,7 @@ impl What {
         }
     }
 
-    /// Whether the request is carried out all the same; `None` where the fault does not decide it.
+    /// Whether the request takes effect in spite of the fault; `None`: the fault does not decide that.
     pub fn takes_effect(&self) -> Option<bool> {
         match self {
             What::ServerError { after_effect, .. }
@@ -195,7 +196,7 @@ fn path_fits(pattern: &str, path: &str) -> bool {
 }
 
 impl Faults {
-    /// The fault for this request, if any. Counts, so ask once per request.
+    /// The fault for this request, if a rule applies. Each call counts a match, so call it once per request.
     pub fn take(&mut self, number: usize, request: &ApiRequest) -> Option<What> {
         for rule in &mut self.rules {
             let (applies, skip) = match &rule.when {

@@ -1,5 +1,5 @@
-//! Deterministic identifiers: a seed and a counter, both part of the world, so that a world file goes on where it
-//! stopped and equal runs give equal ids.
+//! Deterministic identifiers from a seed and a counter. Both are part of the world: a loaded world file continues the
+//! sequence, and equal runs give equal ids.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ impl Ids {
         Ids { seed, drawn: 0 }
     }
 
-    /// The next 64 bits: splitmix64 over seed and counter, good enough to look random and never repeat in practice.
+    /// The next 64 bits: splitmix64 over seed and counter. The values look random and do not repeat in practice.
     pub fn draw(&mut self) -> u64 {
         self.drawn = self.drawn.wrapping_add(1);
         let mut bits = self.seed.wrapping_add(self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -48,7 +48,8 @@ impl Ids {
         format!("{prefix}{high:016x}{low:016x}")
     }
 
-    /// `length` letters and digits, without those that are easily confused: phone providers, clients, secrets.
+    /// `length` letters and digits, without those that are easily confused. Used for phone providers, templates,
+    /// clients, tokens and key secrets.
     pub fn word(&mut self, length: usize) -> String {
         const LETTERS: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
         (0..length).map(|_| char::from(LETTERS[(self.draw() % LETTERS.len() as u64) as usize])).collect()
@@ -59,8 +60,8 @@ impl Ids {
         format!("lst_{:016}", self.draw() % 10_000_000_000_000_000)
     }
 
-    /// A time stamp in nanoseconds that no other stamp of this world equals, not even one of the same millisecond:
-    /// real stamps never collide, and a client that compares them must not be fooled by virtual time standing still.
+    /// A time stamp in nanoseconds that differs from every other stamp of this world, even one of the same millisecond.
+    /// Real stamps never collide, and a client that compares stamps must not be misled while virtual time stands still.
     pub fn stamp(&mut self, now_ms: u64) -> String {
         self.drawn = self.drawn.wrapping_add(1);
         clock::iso_nanos(now_ms, (self.drawn % 1_000_000) as u32)

@@ -1,17 +1,18 @@
-//! The twin: a simulator of the parts of Auth0's Management API and of Twilio (Verify, Serverless, keys) that
-//! Lockstep touches. Sandbox, test world and server at once.
+//! The twin: a simulator of the parts of Auth0's Management API and of Twilio (Verify, Serverless, keys) that Lockstep
+//! uses. It serves as sandbox, as the world of the tests, and as a local server.
 //!
-//! It is pure. A request and the time go in, an answer comes out; equal seeds and equal inputs give equal bytes. It
-//! shares no code with the side that calls the APIs, only the shape of a request, so that both cannot share a
-//! misreading. Where the vendors' documents leave a question open, [`Options`] holds the switch.
+//! The twin is pure: a request and the time go in, an answer comes out. Equal seeds and equal inputs give equal bytes.
+//! The twin shares only the shape of a request with the code that calls the APIs; if it shared more, both sides could
+//! share a misreading of the documents. Where the vendors' documents leave a question open, [`Options`] holds the
+//! switch.
 //!
 //! ```text
 //! ApiRequest, now ─► faults ─► host ─► auth0: rate, token, scope, body ─► world ─► Answer, delay
 //!                                 └──► twilio: credentials, permission, form ─┘
 //! ```
 //!
-//! It does not: run Action or Function code, send messages, check the signature of an assertion, or know any part of
-//! the APIs that is not listed by [`operations`].
+//! The twin does not run the code of Actions or Functions, send messages, or check the signature of an assertion. It
+//! knows no part of the APIs that [`operations`] does not list.
 
 pub mod checkers;
 pub mod clock;
@@ -47,38 +48,38 @@ use self::wire::Reply;
 /// Version of the world file.
 const FILE_VERSION: u64 = 1;
 
-/// The simulator: a world, how it behaves, and what was asked of it.
+/// The simulator: a world, the options and faults that decide how it behaves, and a log of the requests.
 #[derive(Clone, Debug)]
 pub struct Twin {
     pub world: World,
     pub options: Options,
     pub faults: Faults,
-    /// When the last answer was there (ms since the Unix epoch): a world that is loaded again goes on from here.
+    /// Time of the last answer (ms since the Unix epoch). A world that is loaded again continues from here.
     pub clock_ms: u64,
     log: Vec<LogEntry>,
-    /// Management API budgets. Not part of the world: a restart fills it.
+    /// Rate-limit buckets of the Management API. They are not part of the world: a restart fills them.
     buckets: auth0::rate::Buckets,
-    /// When the answers still under way are due, per Twilio account.
+    /// Due times (ms since the Unix epoch) of the answers still under way, keyed by account SID.
     in_flight: BTreeMap<String, Vec<u64>>,
-    /// The world as it was before the last write; kept only while a rule asks for stale reads.
+    /// The world before the last write. It is saved only while a rule asks for stale reads.
     before_last_write: Option<Box<World>>,
-    /// What a list does not show yet.
+    /// A new object that the list of its kind does not show yet.
     pub unseen: Option<Unseen>,
 }
 
-/// An object that was made and that its list does not show yet.
+/// An object that was created and that its list does not show yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
     host: String,
     /// Path of the list.
     path: String,
     id: String,
-    /// From then on it is shown.
+    /// The list shows the object from this time on (ms since the Unix epoch).
     pub until_ms: u64,
 }
 
 impl Unseen {
-    /// The list without it.
+    /// Removes the object from the body of its list.
     fn hide(&self, body: &mut Value) {
         let is_it = |item: &Value| ["id", "sid"].iter().any(|key| item[*key] == json!(self.id));
         match body {
@@ -101,7 +102,7 @@ pub struct Served {
     pub number: usize,
 }
 
-/// How a request ended, as the caller saw it.
+/// How a request ended from the caller's point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
@@ -119,26 +120,27 @@ pub struct LogEntry {
     /// 1-based.
     pub number: usize,
     pub at_ms: u64,
-    /// When the answer was there: `at_ms` and the delay.
+    /// When the answer arrived: `at_ms` plus the delay.
     pub done_ms: u64,
     pub host: String,
     pub method: Method,
-    /// As asked for, with the query.
+    /// As sent, with the query.
     pub path: String,
     pub fate: Fate,
-    /// The status the server gave, also when the caller never saw it; `None` when the request did not take place.
+    /// Status of the server's reply, even if the caller never saw it. `None`: the server never handled the request.
     pub served_status: Option<u16>,
-    /// A writing operation was carried out, whatever the caller was told. Asking for a token is no write.
+    /// True when a writing operation was carried out, whatever the caller was told. A token request is not a write.
     pub wrote: bool,
-    /// Name of the operation, such as `create_action`; `unknown` when there is none.
+    /// Name of the operation, such as `create_action`; `unknown` when no operation matches.
     pub operation: &'static str,
-    /// Whose data: the tenant's domain or the account SID; empty when the caller was not let in.
+    /// Domain of the tenant or SID of the account that was addressed. Empty when the caller was not admitted, when the
+    /// request was not handled, and when a read named an account that does not exist.
     pub owner: String,
-    /// The fault that hit it, by its short name.
+    /// Short name of the fault that hit the request.
     pub fault: Option<&'static str>,
 }
 
-/// What the server side did, before faults are put over it.
+/// What the server did, before a fault changes the answer.
 struct Done {
     reply: Reply,
     operation: &'static str,
@@ -160,11 +162,11 @@ struct File {
     world: World,
 }
 
-/// Longest time from request to reply that a world file may ask for.
+/// Longest `latency_ms` that a world file may set: one day.
 const LATENCY_MAX_MS: u64 = 86_400_000;
 
 impl Twin {
-    /// An empty world. Tenants and accounts appear on first contact, if the options say so.
+    /// A twin over an empty world. Tenants and accounts appear on first contact if the options allow it.
     pub fn new(options: Options, seed: u64) -> Twin {
         Twin::with_world(options, World::new(seed))
     }
@@ -184,19 +186,20 @@ impl Twin {
         }
     }
 
-    /// Everything asked so far, in order.
+    /// All requests so far, in order.
     pub fn log(&self) -> &[LogEntry] {
         &self.log
     }
 
-    /// The tenant of that domain, made as on first contact when there was none.
+    /// The tenant of that domain. A missing tenant is created as on first contact.
     pub fn tenant_mut(&mut self, domain: &str) -> &mut Tenant {
         let flag = self.options.unified_flag;
         self.world.tenants.entry(domain.to_owned()).or_insert_with(|| Tenant::fresh(domain, flag))
     }
 
-    /// Another operator's Management API call: no token, no budget, not in the log; otherwise served as any. `path`
-    /// begins with `/api/v2`, a null `body` is none. Answers status and JSON body (null when there is none).
+    /// Makes a Management API call in the name of another operator. The call needs no token, uses no rate-limit budget,
+    /// and is not logged; otherwise it is served like any other. `path` begins with `/api/v2`; a null `body` sends
+    /// none. Returns the status and the JSON body (null when there is none).
     pub fn operate_tenant(
         &mut self,
         domain: &str,
@@ -219,8 +222,8 @@ impl Twin {
         (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default())
     }
 
-    /// Another operator's call to Twilio, with the rights of the account; not in the log. Answers status and JSON
-    /// body.
+    /// Makes a Twilio call in the name of another operator, with the rights of the account. The call is not logged.
+    /// Returns the status and the JSON body.
     pub fn operate_account(
         &mut self,
         account_sid: &str,
@@ -253,7 +256,7 @@ impl Twin {
         let served = match &fault {
             Some(fault) if fault.takes_effect() == Some(false) => None,
             Some(What::Interject { method, path, body }) => {
-                // A refused call of theirs has no effect, which is as good a fault as any.
+                // The fault counts as used even if this call is refused and changes nothing.
                 self.operate_tenant(&request.host, *method, path, body, now_ms);
                 Some(self.serve(request, now_ms, number))
             }
@@ -309,7 +312,7 @@ impl Twin {
         if let (Answer::Reply(reply), Some(ahead_ms)) = (&mut answer, self.options.date_ahead_ms) {
             let at_ms = now_ms.saturating_add(delay_ms).saturating_add_signed(ahead_ms);
             reply.headers.extend(http_date(at_ms).map(|date| ("date".to_owned(), date)));
-            // Every time in a reply's headers is by the same clock.
+            // All times in the headers of a reply come from the same clock.
             for (_, reset) in reply.headers.iter_mut().filter(|(name, _)| name == "x-ratelimit-reset") {
                 if let Ok(reset_s) = reset.parse::<u64>() {
                     *reset = reset_s.saturating_add_signed(ahead_ms / 1000).to_string();
@@ -356,7 +359,10 @@ impl Twin {
         serde_json::to_value(file).unwrap_or_else(|_| json!({ "lockstep_twin": FILE_VERSION }))
     }
 
-    /// Reads what [`Twin::to_json`] wrote. The error names what is wrong with the file.
+    /// Reads a value that [`Twin::to_json`] wrote.
+    ///
+    /// # Errors
+    /// The value is not a twin world of this version, or an option is out of range; the text says what is wrong.
     pub fn from_json(value: Value) -> Result<Twin, String> {
         match value.get("lockstep_twin").map(Value::as_u64) {
             None => return Err("not a twin world: the key `lockstep_twin` is missing".into()),
@@ -368,7 +374,7 @@ impl Twin {
             }
         }
         let file: File = serde_json::from_value(value).map_err(|error| {
-            // It repeats the value that it did not like, however long that is.
+            // serde's message repeats the rejected value, however long that is.
             let words: String = error.to_string().chars().take(300).collect();
             format!("twin world: {words}")
         })?;
@@ -398,7 +404,8 @@ impl Twin {
         done
     }
 
-    /// What was served, without what its list does not show yet.
+    /// Applies the fault `Unseen`: remembers the object that the request created, or removes a remembered object from
+    /// the answer that lists it.
     fn hidden(&mut self, fault: Option<&What>, request: &ApiRequest, now_ms: u64, mut done: Done) -> Done {
         let path = request.path.split('?').next().unwrap_or_default();
         if let Some(What::Unseen { ms }) = fault {
@@ -427,8 +434,8 @@ impl Twin {
         done
     }
 
-    /// Serves a read from the state before the last write. Credentials are those of now: what is stale is a replica
-    /// of the data, not the gate before it.
+    /// Serves a read from the state before the last write. Credentials are the current ones: the fault simulates a
+    /// stale replica of the data, not a stale gate in front of it.
     fn serve_stale(&mut self, request: &ApiRequest, now_ms: u64, number: usize) -> Done {
         let Some(mut old) = self.before_last_write.clone() else {
             return self.serve(request, now_ms, number);
@@ -446,7 +453,7 @@ impl Twin {
     }
 }
 
-/// Names of all operations, sorted, each with its method and path pattern (hosts of Twilio before the path).
+/// All operations as name, method and path pattern, sorted by name. A Twilio pattern begins with the host.
 pub fn operations() -> Vec<(&'static str, Method, String)> {
     let mut list = auth0::operations();
     list.extend(twilio::operations());
@@ -502,7 +509,7 @@ fn server_error(request: &ApiRequest, status: u16) -> Reply {
     }
 }
 
-/// Status 200, JSON by its content type, and no answer by its body.
+/// A reply with status 200 and a JSON content type whose body is not a valid answer.
 fn garbled(how: Garble, served: Option<&Done>) -> Reply {
     let real = served.map(|done| done.reply.body.as_slice()).filter(|body| body.len() > 1);
     let body = match how {

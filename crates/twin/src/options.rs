@@ -1,10 +1,10 @@
-//! How strict, slow and limited a twin is. What the vendors' documents leave open is a switch here, so that a
-//! client can be tried against either answer.
+//! How strict, slow and limited a twin is. Each question that the vendors' documents leave open is a switch here, so
+//! that a client can be tested against either answer.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Every scope that the twin's Auth0 operations ask for (Auth0 docs, Management API pages, 2026-08).
+/// Every scope that the twin's Auth0 operations require (Auth0 docs, Management API pages, 2026-08).
 pub const ALL_SCOPES: &[&str] = &[
     "read:actions",
     "create:actions",
@@ -47,7 +47,7 @@ pub const ALL_SCOPES: &[&str] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rate {
-    /// Never refuses; the headers still come and stay full.
+    /// Never refuses a request. The rate-limit headers are still sent and show a full bucket.
     Unlimited,
     /// 2 at once, 2 per second.
     Free,
@@ -63,9 +63,10 @@ pub enum Rate {
 pub enum Flag {
     On,
     Off,
-    /// The settings do not show the flag, and the legacy calls work (seen on an older tenant).
+    /// The settings do not show the flag, and the legacy calls work (recorded on an older tenant).
     Absent,
-    /// The settings do not show the flag, and the unified experience is on, as one client takes an absent flag to mean.
+    /// The settings do not show the flag, and the unified experience is on. One known client reads an absent flag this
+    /// way.
     AbsentOn,
 }
 
@@ -74,7 +75,7 @@ pub enum Flag {
 #[serde(rename_all = "snake_case")]
 pub enum BindingRule {
     Accepted,
-    /// PATCH bindings of that trigger answers 400.
+    /// A PATCH of the bindings of that trigger answers 400.
     Refused4xx,
 }
 
@@ -82,50 +83,50 @@ pub enum BindingRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretWithoutValue {
-    /// The value set before stays; a name not set before is refused.
+    /// The old value stays. A name without an old value is refused.
     KeepOld,
     Refuse,
 }
 
-/// What becomes of a `custom` phone provider when the tenant's last Action that it could call is deleted. Not documented.
+/// What happens to a `custom` phone provider when the last Action that it could call is deleted. Not documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WithoutAction {
-    /// Nothing: it goes on naming nobody.
+    /// The provider stays and has no Action to call.
     Stays,
     Disabled,
     Removed,
-    /// The deletion is refused with 409, also by force.
+    /// The deletion of the Action is refused with 409, even with `force`.
     Refuses,
 }
 
-/// What the rate-limit headers of the Management API say, whatever is counted.
+/// What the rate-limit headers of the Management API show. The budget itself is counted as usual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetTold {
-    /// What is left.
+    /// The true numbers.
     AsItIs,
-    /// Nothing of nothing.
+    /// Limit and remaining requests are 0.
     Zero,
-    /// Numbers below zero.
+    /// Limit and remaining requests are -1.
     Negative,
-    /// More is left than there is.
+    /// More remaining requests than the limit.
     TooMuch,
-    /// It is full again in ten years.
+    /// The reset time is ten years ahead.
     InYears,
-    /// It was full again at the beginning of the epoch.
+    /// The reset time is the Unix epoch.
     LongAgo,
-    /// Words, and a `Retry-After` of words.
+    /// Words in place of numbers, in `Retry-After` too.
     Words,
 }
 
-/// How a setting reads that was never set.
+/// How a read shows a setting that was never set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NeverSet {
-    /// Its default, or an empty object where it has none.
+    /// The default, or an empty object if there is no default.
     Shown,
-    /// Status 200 without a body, as legacy message texts do for some clients.
+    /// Status 200 without a body, as some clients see for legacy message texts.
     NoBody,
     /// Status 204.
     NoContent,
@@ -133,97 +134,103 @@ pub enum NeverSet {
     EmptyObject,
 }
 
-/// Everything that can be turned on a twin. The default is strict and realistic: where the vendor's behaviour is
-/// not established, the answer that is harder for a client.
+/// All options of a twin. The defaults are strict and realistic: where the vendor's behaviour is not established, the
+/// default is the answer that is harder for a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Time from request to reply, in milliseconds, faults not counted. Default 50.
+    /// Time from request to reply in milliseconds, without the delay of a fault. Default 50.
     pub latency_ms: u64,
-    /// Build of an Action without dependencies. Default 400 (recorded).
+    /// Build time of an Action without dependencies. Default 400 (recorded).
     pub build_ms: u64,
-    /// Build of an Action with dependencies. Default 9000 (recorded).
+    /// Build time of an Action with dependencies. Default 9000 (recorded).
     pub build_with_dependencies_ms: u64,
-    /// Build of an Action that ends `failed`. Default 12000 (recorded).
+    /// Time until a failing build of an Action ends as `failed`. Default 12000 (recorded).
     pub build_failing_ms: u64,
-    /// Every build fails, of Actions and of Functions. Default false.
+    /// Every build of an Action or a Function fails. Default false.
     pub every_build_fails: bool,
-    /// Time from a deploy until the Action shows the new version as deployed. Default 200.
+    /// Time from a deploy until reads of the Action show the new version as deployed. Default 200.
     pub deploy_settle_ms: u64,
-    /// Time from a deploy during which binding the Action is still refused with 400. Default 1000; tools in use wait 2 s.
+    /// Time after a deploy during which binding the Action is still refused with 400. Default 1000; tools in use wait 2
+    /// s.
     pub bindable_after_ms: u64,
-    /// Build of a Twilio Function. Default 4000.
+    /// Build time of a Twilio Function. Default 4000.
     pub function_build_ms: u64,
-    /// Default `professional`.
+    /// The plan's rate limit. Default `professional`.
     pub rate: Rate,
-    /// Whether a 429 of Auth0 carries `Retry-After`. "May be present" by the documents. Default true.
+    /// Whether a 429 of Auth0 carries `Retry-After`. The documents say "may be present". Default true.
     pub retry_after_on_429: bool,
-    /// The flag of tenants made on first contact. Default `on`, as on every tenant since March 2025.
+    /// The flag of tenants that first contact creates. Default `on`, as on every tenant since March 2025.
     pub unified_flag: Flag,
-    /// Unknown tenants and Twilio accounts are made on first contact. Default true. When false, an unknown tenant's
-    /// token endpoint answers 404 and an unknown account 401.
+    /// Unknown tenants and Twilio accounts are created on first contact. Default true. When false, an unknown tenant
+    /// answers 404 and an unknown account 401.
     pub unknown_tenants: bool,
-    /// Default `accepted`.
+    /// Whether the custom phone trigger accepts bindings. Default `accepted`.
     pub custom_phone_binding: BindingRule,
-    /// Default `refuse`.
+    /// What a PATCH does with a secret without a value. Default `refuse`.
     pub secret_name_without_value: SecretWithoutValue,
-    /// Whether sending a secret's value again, unchanged, moves its `updated_at`. Default true.
+    /// Whether sending an unchanged secret value again changes its `updated_at`. Default true.
     pub unchanged_secret_moves_time: bool,
-    /// Whether a dependency sent as `latest` or a range reads back as a number. Default true.
+    /// Whether a dependency sent as `latest` or as a range reads back as a version number. Default true.
     pub latest_reads_back_resolved: bool,
-    /// Whether a second Action of the same name is refused with 409. Default false, so that a repeated create shows.
+    /// Whether a second Action of the same name is refused with 409. Default false, so that a test notices an Action
+    /// created twice.
     pub action_names_unique: bool,
-    /// Whether the provider list shows `credentials: null` (recorded once); single reads never do. Default true.
+    /// Whether the list of phone providers shows `credentials: null` (recorded once). The read of a single provider
+    /// never does. Default true.
     pub phone_provider_list_shows_credentials_null: bool,
-    /// Whether changing the provider to `custom` by PATCH needs a deployed Action as POST does. Default true; one
-    /// recording shows a success without, on a tenant of which nothing more is known.
+    /// Whether a PATCH that changes the provider to `custom` needs a deployed Action, as POST does. Default true. One
+    /// recording shows such a PATCH succeed without an Action; nothing more is known of that tenant.
     pub custom_provider_patch_needs_action: bool,
-    /// Whether a provider's delivery methods may not shrink below the message types in use. Default false: the change
-    /// is taken, and messages of that type stop.
+    /// Whether a PATCH of the provider that drops a delivery method in use is refused. Default false: the change is
+    /// accepted, and messages of that type stop.
     pub provider_must_cover_message_types: bool,
     /// Whether log streams show `isPriority`. Default true; answers recorded until about 2024 lack it.
     pub log_streams_show_priority: bool,
-    /// Whether the list of phone templates shows the built-in ones. Default true, as clients of fresh tenants expect;
-    /// one tenant with most types changed was recorded without the rest.
+    /// Whether the list of phone templates shows the built-in ones. Default true, as clients of fresh tenants expect.
+    /// On one recorded tenant that had changed most types, the list lacked the unchanged ones.
     pub built_in_phone_templates_listed: bool,
-    /// Whether PATCH of a log stream without `filters` keeps them. Default false: they go, as `pii_config` does.
+    /// Whether a PATCH of a log stream that omits `filters` keeps them. Default false: it removes them, as it removes
+    /// an omitted `pii_config`.
     pub omitted_filters_kept: bool,
-    /// Whether GET of the phone provider protection answers 404 while it is `default`. Default false.
+    /// Whether GET of the phone provider protection answers 404 while the setting is `default`. Default false.
     pub default_protection_is_404: bool,
-    /// How Guardian's phone settings and branding read that were never set. Default `shown`.
+    /// How a read shows settings of Guardian's phone factor, branding and protection that were never set. Default
+    /// `shown`.
     pub never_set_reads: NeverSet,
-    /// `errorCode` of the 403 that legacy phone calls get while the flag is on. Default none.
+    /// `errorCode` of the 403 that legacy phone calls answer while the flag is on. Default none.
     pub unified_error_code: Option<String>,
-    /// `errorCode` of the 409s of Auth0 and of the refusal of a second Action where one is allowed. Default none.
+    /// `errorCode` of every 409 of Auth0, and of the refusal of a second Action for a trigger that allows only one.
+    /// Default none.
     pub conflict_error_code: Option<String>,
     /// `errorCode` of Auth0's 429. Default `too_many_requests`.
     pub too_many_requests_code: Option<String>,
     /// Longest name of an Action, in characters. Default 255; the real number is not published.
     pub action_name_limit: usize,
-    /// Default `stays`.
+    /// What happens to a `custom` provider whose last Action is deleted. Default `stays`.
     pub provider_without_action: WithoutAction,
-    /// Whether an Action of `custom-phone-provider` has to be bound to be called. Default false: deploying it is enough,
-    /// as the vendor's steps have it.
+    /// Whether an Action of `custom-phone-provider` must be bound before it is called. Default false: deploying is
+    /// enough, as in the vendor's instructions.
     pub custom_phone_needs_binding: bool,
     /// Scopes granted to tokens; `None` (the default) grants all.
     pub scopes: Option<Vec<String>>,
-    /// Default 86400.
+    /// Lifetime of a token in seconds. Default 86400.
     pub token_lifetime_s: u64,
-    /// Most log streams per tenant, prioritised ones not counted; `None` (the default) sets no limit.
+    /// Most log streams per tenant, without prioritised ones; `None` (the default) sets no limit.
     pub log_stream_limit: Option<usize>,
-    /// Status of the refusal beyond that: 400, 403 (the default) or 409.
+    /// Status that refuses a log stream beyond the limit: 400, 403 (the default) or 409.
     pub log_stream_limit_status: u16,
-    /// Most Twilio requests of one account under way at once; more are refused with 429, code 20429. Default 50; the
-    /// real number is not published, and a client with 50 at once was reported to run into it.
+    /// Most concurrent Twilio requests of one account; further ones are refused with 429, code 20429. Default 50. The
+    /// real number is not published; a client with 50 concurrent requests was reported to reach it.
     pub twilio_concurrency: usize,
-    /// False: the Twilio credential may not use Serverless (403, code 70051). Default true.
+    /// False: no Twilio credential may use Serverless (403, code 70051). Default true.
     pub serverless_allowed: bool,
-    /// False: the Twilio credential may not use messaging configurations (403, code 70051), for which no permission of
-    /// restricted keys is known. Default true.
+    /// False: no Twilio credential may use messaging configurations (403, code 70051). No permission of restricted keys
+    /// is known for them. Default true.
     pub messaging_configurations_allowed: bool,
-    /// False: `CustomCodeEnabled=true` is taken with 2xx and reads back false. Default true.
+    /// False: `CustomCodeEnabled=true` is accepted with 2xx but reads back false. Default true.
     pub custom_code_entitled: bool,
-    /// Account of API keys of which the world knows nothing. `None` (the default): the account with the same digits.
+    /// Account of the API keys that the world does not know. `None` (the default): the account with the same digits.
     pub default_account: Option<String>,
     /// Most Verify services per account (code 21102). Default 100; the real number is not published.
     pub verify_service_limit: usize,
@@ -231,37 +238,38 @@ pub struct Options {
     pub verify_rate_limit_limit: usize,
     /// Most buckets of a rate limit (code 60210). Default 10; the real number is not published.
     pub verify_bucket_limit: usize,
-    /// Whether reads of a Verify service show what is newer than the published description (`email`, `mailer_sid`).
-    /// Not documented. Default false: they are taken and not shown.
+    /// Whether reads of a Verify service show the fields that are newer than the published description (`email`,
+    /// `mailer_sid`). Not documented. Default false: they are accepted and not shown.
     pub newer_verify_fields_shown: bool,
-    /// Whether a Verify service can be deleted with rate limits and messaging configurations in it. Default true; when
-    /// false, 409 until it is empty.
+    /// Whether a Verify service that has rate limits or messaging configurations can be deleted. Default true; when
+    /// false, the deletion answers 409 until both are gone.
     pub verify_service_deleted_whole: bool,
-    /// Whether a send that names a rate limit which the service does not have is refused. Default true.
+    /// Whether starting a verification with a rate limit that the service does not have is refused. Default true.
     pub unknown_rate_limit_refused: bool,
     /// Most Serverless services per account. Default 50, as reported.
     pub serverless_service_limit: usize,
-    /// Status of the refusal of a second Serverless service of a unique name: 409 (the default) or 400.
+    /// Status that refuses a second Serverless service with the same unique name: 409 (the default) or 400.
     pub serverless_name_taken_status: u16,
-    /// Whether a second variable of a key is refused with 409. Default true; when false there are two of it.
+    /// Whether a second variable with the same key is refused with 409. Default true; when false, both exist.
     pub variable_keys_unique: bool,
-    /// Whether an upload of what the newest version holds makes another version. Default true; when false, the reply is
-    /// that version.
+    /// Whether an upload equal to the newest version creates another version. Default true; when false, the reply shows
+    /// the newest version.
     pub same_upload_is_new: bool,
-    /// The `Date` of every reply is so far ahead of the world's clock, in ms; `None`: replies have none.
+    /// How far the `Date` of every reply is ahead of the world's clock, in milliseconds. `None`: replies have no
+    /// `Date`.
     pub date_ahead_ms: Option<i64>,
-    /// What the rate-limit headers of the Management API say.
+    /// What the rate-limit headers of the Management API show.
     pub budget_told: BudgetTold,
-    /// Builds that no environment serves vanish this long after they ended; `None` (the default) keeps them. (Older
-    /// documents speak of an hour.)
+    /// A build that no environment serves vanishes this many milliseconds after it ended; `None` (the default) keeps
+    /// it. Older documents speak of an hour.
     pub unused_builds_expire_ms: Option<u64>,
 }
 
 impl Options {
-    /// Sets one option by its name. `value` is JSON, or else a bare text.
+    /// Sets one option by its name. `value` is JSON; text that is not JSON counts as a string.
     ///
     /// # Errors
-    /// There is no such option, or the value does not fit; the text says what would.
+    /// There is no such option, or the value does not fit; the text says what is accepted.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let mut all = match serde_json::to_value(&*self) {
             Ok(Value::Object(all)) => all,

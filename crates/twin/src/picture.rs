@@ -1,8 +1,8 @@
-//! What a twin shows of itself to people: the world and the requests, with every secret left out.
+//! What a twin shows to people: the world and the requests, without any secret.
 //!
-//! Each field is named here one by one, so that a new field of the world is not shown before somebody decided so.
-//! Of secrets there are names and times, or `set`; of phone numbers, tokens and code there are counts. Names that
-//! somebody else chose go out as they are: whoever shows them escapes them.
+//! Each field of the world is named here one by one, so that a new field stays hidden until somebody adds it here. A
+//! secret is shown by its name and time, or as `set`; of phone numbers, tokens and code, only counts are shown. Names
+//! that operators chose are not escaped here: the caller escapes them.
 
 use serde_json::{Map, Value, json};
 
@@ -14,12 +14,12 @@ use super::world::{
 };
 use super::{Fate, LogEntry, Rule, Twin, twilio};
 
-/// Hosts of Auth0 by their name: its own domain, and the one that is nobody's.
+/// Endings of host names that count as Auth0 tenants: Auth0's own domain, and `.example`, which belongs to nobody.
 const TENANT_ENDINGS: [&str; 2] = [".auth0.com", ".example"];
 
 impl Twin {
-    /// Whether a host is one this twin answers for: a simulated Twilio host, a tenant or custom domain of the world,
-    /// or, where tenants appear on first contact, a name that an Auth0 tenant may have.
+    /// Whether the twin serves a host: a simulated Twilio host, a tenant or custom domain of the world, or, if tenants
+    /// appear on first contact, any name that an Auth0 tenant may have.
     pub fn answers_for(&self, host: &str) -> bool {
         twilio::is_host(host)
             || self.world.tenants.contains_key(host)
@@ -27,7 +27,7 @@ impl Twin {
             || (self.options.unknown_tenants && TENANT_ENDINGS.iter().any(|ending| host.ends_with(ending)))
     }
 
-    /// Host names a certificate may have to name: exact ones of the world, and endings (`.auth0.com`).
+    /// Names that a certificate must cover: exact host names, and endings such as `.auth0.com`.
     pub fn host_names(&self) -> Vec<String> {
         let mut names: Vec<String> = twilio::HOSTS.iter().map(|host| (*host).to_owned()).collect();
         names.extend(TENANT_ENDINGS.iter().map(|ending| (*ending).to_owned()));
@@ -52,7 +52,7 @@ impl Twin {
         })
     }
 
-    /// Log entries after the number `since`, oldest first, the last `most` of them.
+    /// The last `most` log entries with a number above `since`, oldest first.
     pub fn requests(&self, since: usize, most: usize) -> Vec<Value> {
         let log = self.log();
         let from = since.max(log.len().saturating_sub(most)).min(log.len());
@@ -160,7 +160,7 @@ fn entry(entry: &LogEntry) -> Value {
     })
 }
 
-/// A path with the names of its query but not the values, and without the phone numbers that Verify has in paths.
+/// A path with the names of its query but not the values, and without the phone numbers that Verify puts into paths.
 pub fn path_without_values(path: &str) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let segments = path.split('/').map(|segment| {

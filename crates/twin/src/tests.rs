@@ -173,7 +173,7 @@ fn too_many_twilio_requests_at_once_are_refused() {
     assert_eq!([ask(1_000), ask(1_010), ask(1_020), ask(1_050)], [200, 200, 429, 200]);
 }
 
-/// Whatever comes in, something goes out: every operation with made-up ids, queries, content types and bodies.
+/// Every request gets an answer: each operation with made-up ids, queries, content types and bodies.
 #[test]
 fn no_input_makes_it_panic() {
     let mut bench = Bench::new();
@@ -262,7 +262,7 @@ fn owners_are_in_the_log() {
     bench.twilio(Method::Post, "verify.twilio.com/v2/Services", &[("FriendlyName", "Acme")]);
     bench.twilio(Method::Get, "verify.twilio.com/v2/Services", &[]);
     let owners: Vec<&str> = bench.twin.log().iter().map(|entry| entry.owner.as_str()).collect();
-    // Who only reads does not make an account appear, so there is none that could own anything.
+    // A read does not create the account, so the entry has no owner.
     assert_eq!(owners, [DOMAIN, "", ACCOUNT, ACCOUNT]);
 }
 

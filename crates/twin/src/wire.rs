@@ -1,9 +1,9 @@
-//! Reading and writing the bytes of a request: paths, queries, forms, multipart bodies, JSON replies. Nothing in
-//! here knows a vendor.
+//! Reads and writes the bytes of a request: paths, queries, forms, multipart bodies, JSON replies. Nothing here is
+//! specific to a vendor.
 
 use serde_json::Value;
 
-/// A reply on its way out. `Err(Reply)` is a refusal, `Ok(Reply)` a success; both travel the same way.
+/// A reply of the server. In an [`Outcome`], `Ok` holds a success and `Err` a refusal; both are sent the same way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
     pub status: u16,
@@ -12,7 +12,7 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What an operation hands back.
+/// The result of an operation.
 pub type Outcome = Result<Reply, Reply>;
 
 impl Reply {
@@ -45,7 +45,7 @@ impl Reply {
     }
 }
 
-/// A request target taken apart: decoded segments, decoded query pairs in their order.
+/// A request target in parts: decoded path segments, and decoded query pairs in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub segments: Vec<String>,
@@ -53,7 +53,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// `None` when the path does not begin with a slash or an escape is broken.
+    /// `None`: the path does not begin with a slash, or a percent escape is broken.
     pub fn parse(path: &str) -> Option<Target> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let segments = path
@@ -70,8 +70,8 @@ impl Target {
     }
 }
 
-/// Matches decoded segments against a pattern such as `/api/v2/actions/actions/{id}`; the values of the braces, in
-/// order. Every brace takes exactly one non-empty segment.
+/// Matches decoded segments against a pattern such as `/api/v2/actions/actions/{id}`. Returns the values of the braces,
+/// in order; every brace takes exactly one non-empty segment. `None`: no match.
 pub fn match_pattern(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
     let mut params = Vec::new();
     let mut parts = pattern.trim_start_matches('/').split('/');
@@ -92,7 +92,7 @@ pub fn match_pattern(pattern: &str, segments: &[String]) -> Option<Vec<String>> 
     parts.next().is_none().then_some(params)
 }
 
-/// Decodes `%XX` (and `+` as a blank where `plus` says so). `None` for a broken escape or text that is not UTF-8.
+/// Decodes `%XX`, and `+` as a space if `plus` is set. `None`: an escape is broken, or the text is not UTF-8.
 pub fn percent_decode(text: &str, plus: bool) -> Option<String> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -120,7 +120,7 @@ pub fn percent_decode(text: &str, plus: bool) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
-/// Writes a value for a query string or form.
+/// Percent-encodes a value for a query string or form.
 pub fn percent_encode(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
@@ -132,7 +132,7 @@ pub fn percent_encode(text: &str) -> String {
     out
 }
 
-/// The pairs of a query string or urlencoded form, in order. `None` for a broken escape.
+/// The pairs of a query string or urlencoded form, in order. `None`: an escape is broken, or a text is not UTF-8.
 pub fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     text.split('&')
         .filter(|pair| !pair.is_empty())
@@ -152,7 +152,10 @@ pub struct Part {
     pub content: Vec<u8>,
 }
 
-/// The parts of a `multipart/form-data` body. The error says what is wrong, in words fit for a reply.
+/// The parts of a `multipart/form-data` body.
+///
+/// # Errors
+/// The body is malformed; the text says how, in words fit for a reply.
 pub fn multipart(content_type: &str, body: &[u8]) -> Result<Vec<Part>, String> {
     if !content_type.to_ascii_lowercase().starts_with("multipart/form-data") {
         return Err("expected multipart/form-data".into());

@@ -1,13 +1,13 @@
-//! What crosses the wire, as plain bytes: a request, a reply, and what became of a request.
+//! What crosses the wire, as plain bytes: a request, a reply, and the outcome of a request.
 //!
-//! Both sides of the wire use these types and nothing else in common: the engine turns a kind's `Get` or
-//! `Write` into an [`ApiRequest`], and the twin answers it. No JSON, no credentials and no clock in here.
+//! Both sides of the wire use these types and nothing else in common: the engine turns a kind's `Get` or `Write` into
+//! an [`ApiRequest`], and the twin answers it. This module knows no JSON, no credentials and no clock.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// HTTP method of a request; the five that the two APIs use.
+/// HTTP method of a request. Only the five methods that the two APIs use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
@@ -64,7 +64,7 @@ impl ApiRequest {
     }
 }
 
-/// Headers and bodies hold credentials, so neither is ever printed.
+/// Prints neither headers nor body: both hold credentials.
 impl fmt::Debug for ApiRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} https://{}{} ({} bytes)", self.method, self.host, self.path, self.body.len())
@@ -86,24 +86,25 @@ impl ApiReply {
     }
 }
 
-/// Replies of both vendors carry secrets in clear (webhook authorization, account tokens).
+/// Prints neither headers nor body: replies of both vendors carry secrets in clear (webhook authorization, account
+/// tokens).
 impl fmt::Debug for ApiReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "status {} ({} bytes)", self.status, self.body.len())
     }
 }
 
-/// What became of a request, as the transport saw it.
+/// Outcome of a request, as the transport saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// A whole reply arrived.
     Reply(ApiReply),
     /// The request certainly never reached the server (no connection, no TLS session). Holds the cause.
     NotSent(String),
-    /// It was not sent, and would not be another time (it cannot be written, or a proxy wants to know who sends it). Holds the
-    /// cause.
+    /// The request was not sent, and another try would not send it either: it cannot be written as HTTP, or a proxy
+    /// asks for credentials. Holds the cause.
     Barred(String),
-    /// It may have reached the server: time-out, connection lost, reply cut off or too large. Holds the cause.
+    /// The request may have reached the server: time-out, connection lost, reply cut off or too large. Holds the cause.
     Lost(String),
 }
 

@@ -1,6 +1,6 @@
 //! The JavaScript that ships with the program.
 
-/// Source of a built-in by its name after `builtin:`.
+/// Source of a built-in, by the name after `builtin:`. `None`: there is no such built-in.
 pub fn source(name: &str) -> Option<&'static str> {
     match name {
         "twilio-verify" => {
@@ -15,34 +15,36 @@ pub fn source(name: &str) -> Option<&'static str> {
     }
 }
 
-/// All names of [`source`].
+/// All names that [`source`] knows.
 pub const NAMES: [&str; 4] = ["twilio-verify", "twilio-verify-legacy", "verify-feedback", "mfa-post-login"];
 
-/// Whether a text is one of the sources as it ships.
+/// Whether a text equals one of the shipped sources.
 pub fn ships(text: &str) -> bool {
     NAMES.iter().any(|name| source(name) == Some(text))
 }
 
-/// A value that built-in code reads, and that only Twilio makes.
+/// A value that built-in code reads and that only Twilio can create.
 #[derive(Clone, Copy, Debug)]
 pub struct Reads {
-    /// Name of the secret; of what the Function reads, the manifest's key.
+    /// Name of the secret. For the Function: the key in the manifest.
     pub name: &'static str,
-    /// First letters of the SID that it has to be; empty for a secret without such a form.
+    /// First letters of the SID; empty for a secret that is not a SID.
     pub prefix: &'static str,
-    /// What the 32 characters after the prefix are ("Twilio docs, API keys" and "auth token", 2026-04).
+    /// Whether a byte may be one of the 32 characters after the prefix ("Twilio docs, API keys" and "auth token",
+    /// 2026-04).
     is_drawn: fn(&u8) -> bool,
 }
 
 impl Reads {
-    /// Whether a value has the form in which Twilio draws it.
+    /// Whether a value has the form that Twilio gives it.
     fn fits(&self, value: &str) -> bool {
         let rest = value.strip_prefix(self.prefix);
         rest.is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| (self.is_drawn)(&byte)))
     }
 }
 
-/// What the sending Actions read. Either the key with its secret or the token is enough, and a whole key wins.
+/// The values that the sending Actions read. The API key with its secret or the auth token is enough; a complete key
+/// takes precedence.
 pub const SENDER_READS: [Reads; 5] = [
     Reads { name: "TWILIO_ACCOUNT_SID", prefix: "AC", is_drawn: u8::is_ascii_hexdigit },
     Reads { name: "TWILIO_VERIFY_SID", prefix: "VA", is_drawn: u8::is_ascii_hexdigit },
@@ -51,14 +53,14 @@ pub const SENDER_READS: [Reads; 5] = [
     Reads { name: "TWILIO_AUTH_TOKEN", prefix: "", is_drawn: u8::is_ascii_hexdigit },
 ];
 
-/// What the manifest has for the Function's code.
+/// The manifest's values for the Function's code.
 const RECEIVER_READS: [Reads; 2] = [
     Reads { name: "api_key", prefix: "SK", is_drawn: u8::is_ascii_hexdigit },
     Reads { name: "api_secret", prefix: "", is_drawn: u8::is_ascii_alphanumeric },
 ];
 
-/// Whether built-in code reads a value of that name, and the value has the form in which Twilio draws it. With another
-/// one that code would not work, so nobody has chosen it.
+/// Whether built-in code reads a value of that name, and the value has the form that Twilio gives it. A value of
+/// another form would not work with that code, so a value of this form was not chosen by a person.
 pub fn is_drawn(code: &str, name: &str, value: &str) -> bool {
     let reads: &[Reads] = match code {
         "twilio-verify" | "twilio-verify-legacy" => &SENDER_READS,

@@ -1,4 +1,4 @@
-//! The list of diagnostic codes: public, stable, each with one sentence.
+//! The list of diagnostic codes. They are public and stable, and each has one sentence.
 
 use std::fmt;
 

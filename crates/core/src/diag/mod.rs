@@ -12,10 +12,10 @@ use std::fmt;
 
 pub use codes::Code;
 
-/// Whether work can go on.
+/// Severity of a problem. Only an error stops the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Something was done that a person may want to know.
+    /// The program did something that a person may want to know.
     Note,
     Warning,
     Error,
@@ -39,7 +39,7 @@ pub struct Problem {
     pub severity: Severity,
     /// Dotted path in the manifest (`action.secrets.TWILIO_API_KEY`); empty for the whole file.
     pub path: String,
-    /// Point at the key rather than at its value.
+    /// The caret points at the key instead of its value.
     pub on_key: bool,
     /// Lower case, present tense, no full stop.
     pub title: String,
@@ -69,20 +69,21 @@ impl Problem {
         }
     }
 
-    /// The same as a warning.
+    /// The same problem as a warning.
     pub fn warning(mut self) -> Problem {
         self.severity = Severity::Warning;
         self
     }
 
-    /// The same, pointing at the key.
+    /// The same problem, with the caret at the key.
     pub fn at_key(mut self) -> Problem {
         self.on_key = true;
         self
     }
 }
 
-/// A place in a text. Lines and columns count from 1, columns in characters; byte range for the renderer.
+/// A place in a text. Lines and columns count from 1, columns in characters. `start` and `end` are byte offsets for the
+/// renderer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
     pub line: usize,

@@ -1,9 +1,9 @@
-//! The word that somebody may have meant.
+//! Finds the word that somebody may have meant.
 
-/// No longer word is compared: comparing takes time by the square of the length.
+/// Longer words are not compared, because the time grows with the square of the length.
 const WORD_MAX_CHARS: usize = 60;
 
-/// The candidate nearest to a word, if it is near enough to be meant.
+/// The candidate nearest to a word, if it is near enough to be the intended one. Case does not count.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let length = word.chars().count();
@@ -19,7 +19,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Edits between two words: insert, delete, change, or swap two neighbours.
+/// Number of edits between two words: insert, delete or change a character, or swap two neighbours.
 fn distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
     let mut rows = vec![(0..=to.len()).collect::<Vec<usize>>()];

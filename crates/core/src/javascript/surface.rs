@@ -1,7 +1,7 @@
-//! What a source shows to its surroundings: what it exports, which secrets it reads, which packages it loads.
+//! The surface of a source: what it exports, which secrets it reads, which packages it loads.
 //!
-//! Only what the syntax tree tells for sure counts. Bundlers export in many ways; where one of them cannot be followed,
-//! the exports are unknown and nothing is claimed.
+//! Only facts that follow from the syntax tree count. Bundlers export in many ways. If an export cannot be followed,
+//! the exports are unknown and nothing is claimed about them.
 
 use std::collections::BTreeSet;
 
@@ -13,20 +13,20 @@ use oxc_ast::ast::{
 };
 use oxc_ast_visit::{Visit, walk};
 
-/// What a source shows.
+/// What a source exports, reads and loads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surface {
-    /// It has `import` or `export` declarations: Node takes it for an ES module.
+    /// The source has `import` or `export` declarations, so Node reads it as an ES module.
     pub is_module: bool,
-    /// Every identifier, key and text of the source, without its comments.
+    /// Every identifier, key and string of the source, without its comments.
     words: BTreeSet<String>,
     /// Names that are set on `exports` or `module.exports`.
     exports: BTreeSet<String>,
-    /// Every use of `exports` and `module` is one of those that are followed.
+    /// True when this module understands every use of `exports` and `module`.
     follows: bool,
     /// Names that are read from `event.secrets`.
     pub secrets: BTreeSet<String>,
-    /// Names that are read from `context`, as Functions of Twilio call it.
+    /// Names read from `context`, as handlers of Twilio Functions call their first parameter.
     pub context: BTreeSet<String>,
     /// Literal arguments of `require` and `import()`.
     pub loads: BTreeSet<String>,
@@ -43,23 +43,23 @@ impl Surface {
         surface
     }
 
-    /// Whether that name is surely not exported: every export is known and it is none of them, or the name stands
-    /// nowhere in the code.
+    /// Whether that name is certainly not exported: either all exports are known and it is not among them, or the name
+    /// does not occur in the code.
     pub fn lacks(&self, name: &str) -> bool {
         (self.follows && !self.exports.contains(name)) || !self.words.contains(name)
     }
 
-    /// Whether an identifier, key or text of the code is that word.
+    /// Whether an identifier, key or string of the code equals that word.
     pub fn says(&self, word: &str) -> bool {
         self.words.contains(word)
     }
 
-    /// Whether an identifier, key or text of the code has that part.
+    /// Whether an identifier, key or string of the code contains that part.
     pub fn mentions(&self, part: &str) -> bool {
         self.words.iter().any(|word| word.contains(part))
     }
 
-    /// Packages that are loaded, without what Node.js itself brings and without files beside the source.
+    /// The loaded packages, without the modules of Node.js and without files beside the source.
     pub fn packages(&self) -> BTreeSet<&str> {
         let end = |path: &str| {
             let parts = if path.starts_with('@') { 2 } else { 1 };
@@ -73,7 +73,8 @@ impl Surface {
             .collect()
     }
 
-    /// Files beside the source that it loads. There are none: only the source itself is sent.
+    /// The files beside the source that it loads. They will be missing at run time, because only the source itself is
+    /// sent.
     pub fn files(&self) -> impl Iterator<Item = &String> {
         self.loads.iter().filter(|path| path.starts_with(['.', '/']))
     }
@@ -141,14 +142,15 @@ fn is_module_declaration(statement: &Statement<'_>) -> bool {
 #[derive(Default)]
 struct Walker {
     surface: Surface,
-    /// References to `exports`, `module`, `eval` and `Function`, and local names like the first two.
+    /// Number of references to `exports`, `module`, `eval` and `Function`, and of local names `exports`, `module` and
+    /// `require`.
     uses: usize,
-    /// Those among them that are understood.
+    /// Number of those uses that are understood.
     followed: usize,
 }
 
 impl Walker {
-    /// The expression is `exports` or `module.exports`.
+    /// Whether the expression is `exports` or `module.exports`.
     fn is_exports(expression: &Expression<'_>) -> bool {
         match expression {
             Expression::Identifier(name) => name.name == "exports",
@@ -159,13 +161,13 @@ impl Walker {
         }
     }
 
-    /// Notes that a name was seen on `exports`. A name that is only read there counts too: less is claimed then.
+    /// Records a name seen on `exports`. A name that is only read counts too, which can only make claims fewer.
     fn export(&mut self, name: &str) {
         self.followed += 1;
         self.surface.exports.insert(name.to_owned());
     }
 
-    /// `module.exports = { … }` says all names at once, if none is computed or spread.
+    /// Records all names of `module.exports = { … }`, unless a name is computed or spread.
     fn export_all(&mut self, object: &ObjectExpression<'_>) {
         let names: Option<Vec<String>> = object
             .properties
@@ -188,7 +190,7 @@ fn is_named(expression: &Expression<'_>, name: &str) -> bool {
     matches!(expression, Expression::Identifier(found) if found.name == name)
 }
 
-/// The expression is `event.secrets`, with or without `?.`.
+/// Whether the expression is `event.secrets`, with or without `?.`.
 fn is_secrets(expression: &Expression<'_>) -> bool {
     match expression {
         Expression::StaticMemberExpression(member) => {
@@ -211,7 +213,7 @@ impl<'a> Visit<'a> for Walker {
     }
 
     fn visit_binding_identifier(&mut self, name: &BindingIdentifier<'a>) {
-        // From here on the name may stand for something else.
+        // From here on, the name may refer to a local variable.
         if matches!(name.name.as_str(), "exports" | "module" | "require") {
             self.uses += 1;
         }
@@ -341,7 +343,7 @@ mod tests {
             "// exports.onExecute = 1;\nexports.a = 1;",
             "module.exports.other = 1; exports['x'] = 2;",
             "Object.defineProperty(exports, 'other', { value: 1 }); function onExecute() {}",
-            // The exports cannot be followed, and the name stands nowhere.
+            // The exports cannot be followed, but the name does not occur.
             "module.exports = require('./x');",
         ] {
             assert!(lacks(source, "onExecute"), "{source}");

@@ -2,7 +2,7 @@
 //!
 //! The ledger is an Auth0 Action that is never deployed and never bound. Its source exports a handler that does
 //! nothing, and carries the payload as base64 of versioned JSON with a checksum. Everything read back is untrusted:
-//! anybody who can edit Actions can edit it. What only a run of ours may have said is proven by a seal.
+//! anybody who can edit Actions can edit it. A seal proves what only a run of ours may say.
 
 pub mod prints;
 pub mod seal;
@@ -17,7 +17,7 @@ use crate::model::ledger::{LEDGER_SCHEMA, Ledger};
 use crate::model::random::hex;
 use crate::model::text::line_of;
 
-/// Trigger of the ledger Action: one that does nothing even if somebody deploys and binds it.
+/// Trigger of the ledger Action. With it, the Action does nothing even if somebody deploys and binds it.
 pub const TRIGGER: &str = "post-change-password";
 /// Version of that trigger ("Auth0 docs, Actions triggers", 2026-08).
 pub const TRIGGER_VERSION: &str = "v2";
@@ -29,11 +29,11 @@ pub const HISTORY_MAX: usize = 10;
 /// Why a ledger is not trusted. It is reported and treated as lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// No payload, or one that does not match its checksum: edited by hand, or cut off.
+    /// The payload is missing or does not match its checksum: the source was edited by hand, or cut off.
     Damaged,
-    /// Written by a newer program; using it could lose what it says.
+    /// A newer program wrote it; using it could lose data. Holds its schema version.
     Newer(u32),
-    /// Of another tenant, account or stack; holds which part differs and its value.
+    /// It belongs to another tenant, account or stack. Holds the part that differs and its value.
     Foreign(&'static str, String),
 }
 
@@ -75,7 +75,7 @@ pub fn read(source: &str, stack: &str, tenant: &str, account: &str) -> Result<Le
     parse(&payload(source)?, stack, tenant, account)
 }
 
-/// The payload of a source, if it has its checksum.
+/// The payload of a source, if its checksum is right.
 fn payload(source: &str) -> Result<Vec<u8>, Fault> {
     let payload = source.split('\'').find_map(|part| part.strip_prefix("v1.")).ok_or(Fault::Damaged)?;
     let (checksum, encoded) = payload.split_once('.').ok_or(Fault::Damaged)?;
@@ -86,8 +86,8 @@ fn payload(source: &str) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-/// The record of another stack in the same tenant, out of an Action with the name of one. Nothing is believed of it but
-/// that something is to stay, so its account may be another one.
+/// The record of another stack in the same tenant, from an Action with the name of a ledger. The caller believes of it
+/// only that objects are to stay, so it may name another account.
 pub fn of_another(source: &str, name: &str, tenant: &str) -> Option<Ledger> {
     let stack = name.strip_prefix("Lockstep ledger (")?.strip_suffix(')')?;
     let bytes = payload(source).ok()?;
@@ -116,7 +116,7 @@ pub fn parse(bytes: &[u8], stack: &str, tenant: &str, account: &str) -> Result<L
             return Err(Fault::Foreign(part, line_of(held, 80)));
         }
     }
-    // It grows by one a write; a number near the end was not written by us.
+    // The serial grows by one with each write; a number near the end of the range was not written by us.
     if ledger.serial > u64::MAX / 2 {
         return Err(Fault::Damaged);
     }

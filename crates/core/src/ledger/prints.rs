@@ -1,9 +1,10 @@
-//! Salted fingerprints of secrets: enough to see that a value has changed, too slow to guess one from.
+//! Salted fingerprints of secrets: they show that a value has changed, and are too slow to compute for guessing the
+//! value.
 //!
-//! The slow digest is for whoever has the record alone. Beside it stands a keyed one, which a run makes in no time. Its
-//! key is all that Twilio has drawn among the secrets of the stack's Actions: plan and apply both hold them, whatever they
-//! connect with, and no record does. Only secrets of Actions have one. Code in an Action reads them anyway, so whoever
-//! gets at the key by such code learns nothing from the record that was not theirs to read.
+//! The slow digest protects against a reader of the record. Beside it stands a keyed digest, which a run computes in no
+//! time. The key consists of all secrets of the stack's Actions that Twilio generated: plan and apply have them with
+//! any connection, and no record contains them. Only secrets of Actions have a keyed digest. Code in an Action can read
+//! these secrets anyway, so code that learns the key learns nothing new from the record.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,13 +19,13 @@ use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::Value;
 
-/// Rounds of the slow digest for new fingerprints (PBKDF2-HMAC-SHA256): about a tenth of a second a guess.
+/// Rounds of the slow digest for new fingerprints (PBKDF2-HMAC-SHA256): about a tenth of a second per guess.
 pub const ROUNDS: u32 = 200_000;
-/// A ledger may name other rounds, but not so many that reading it hangs the run.
+/// Most rounds that a fingerprint of a ledger may name: more would make a run hang.
 const ROUNDS_MAX: u32 = 1_000_000;
-/// Keeps this use of a secret apart from every other.
+/// Separates this use of a secret from every other use.
 const DOMAIN: &str = "lockstep keyed print v1";
-/// Letters and digits of an API secret, digits of an auth token ("Twilio docs, API keys", 2026-04).
+/// Length of an API secret (letters and digits) and of an auth token (digits) ("Twilio docs, API keys", 2026-04).
 const DRAWN_CHARS: usize = 32;
 
 /// Makes and compares fingerprints with one salt. Slow digests are computed once per value.
@@ -36,19 +37,19 @@ pub struct Prints {
 }
 
 impl Prints {
-    /// Without a key. `salt` as in the ledger; `rounds` is [`ROUNDS`] except in tests.
+    /// Without a key. `salt` is the ledger's; `rounds` is [`ROUNDS`] except in tests.
     pub fn new(salt: &str, rounds: u32) -> Prints {
         Prints { salt: salt.to_owned(), rounds, key: None, memo: RefCell::default() }
     }
 
-    /// With the key that the secrets of a manifest make, if one of them is fit for it.
+    /// With the key made from the secrets of a manifest, if it has suitable ones.
     pub fn of(manifest: &Manifest, salt: &str, rounds: u32) -> Prints {
         Prints { key: key(manifest), ..Prints::new(salt, rounds) }
     }
 
-    /// What the ledger remembers of a secret: `fast:…` for machine-made and public values, `slow:ROUNDS:…` for all others.
-    /// `stamp` is the mark of a place that never shows the value; one that shows it has none (null), is compared without
-    /// a fingerprint and gets no keyed one.
+    /// What the ledger remembers of a secret: `fast:…` for machine-made and public values, `slow:ROUNDS:…` for all
+    /// others. `stamp` is the remote mark of a value that cannot be read back. It is null for a value that can be read
+    /// back: such a value is compared without a fingerprint, so it gets no keyed one.
     pub fn print(&self, secret: &Secret, stamp: Json) -> Last {
         match secret.origin() {
             Origin::Machine | Origin::Public => Last::Print { print: self.fast(secret), keyed: None, stamp },
@@ -56,7 +57,8 @@ impl Prints {
         }
     }
 
-    /// What is remembered of a secret already, with another mark and as this run would make it, for no slow digest.
+    /// The remembered fingerprint with a new mark, in the form that this run would give it, without computing a slow
+    /// digest.
     pub fn renewed(&self, last: &Last, secret: &Secret, stamp: Json) -> Last {
         match last {
             Last::Print { print, .. } if self.is_of(last, secret) => match secret.origin() {
@@ -70,13 +72,13 @@ impl Prints {
         }
     }
 
-    /// Whether a remembered fingerprint is this secret's. One that cannot be read is nobody's.
+    /// Whether a remembered fingerprint belongs to this secret. An unreadable fingerprint belongs to none.
     pub fn is_of(&self, last: &Last, secret: &Secret) -> bool {
         let Last::Print { print, keyed, .. } = last else { return false };
         if print.starts_with("fast:") {
             return self.fast(secret) == *print;
         }
-        // Another key or another value, nobody can tell: the slow digest does.
+        // A mismatch means another key or another value; only the slow digest can tell which.
         if keyed.is_some() && *keyed == self.keyed(secret) {
             return true;
         }
@@ -87,7 +89,7 @@ impl Prints {
         })
     }
 
-    /// How many slow digests it took so far.
+    /// Number of slow digests computed so far.
     pub fn slow_digests(&self) -> usize {
         self.memo.borrow().len()
     }
@@ -127,8 +129,8 @@ impl Prints {
     }
 }
 
-/// All secrets of Actions that Twilio drew, in the form of an API secret or an auth token, as one key: a SID is drawn, too,
-/// and no secret. Whoever misses one of them misses the key.
+/// One key made of all secrets of Actions that Twilio generated and that have the form of an API secret or an auth
+/// token. A SID is generated, too, but is no secret. Without one of the secrets there is no such key.
 fn key(manifest: &Manifest) -> Option<hmac::Key> {
     let attrs = manifest.sections.values().flatten().filter(|(name, _)| name.starts_with("secrets."));
     let drawn: BTreeSet<&str> = attrs
@@ -156,7 +158,7 @@ mod tests {
         Secret::new(text, Origin::Person)
     }
 
-    /// Prints of a stack whose Actions have these secrets.
+    /// Fingerprints of a stack whose Action has these secrets.
     fn keyed_by(secrets: &[(&str, &str, Origin)]) -> Prints {
         let secret = |(name, text, origin): &(&str, &str, Origin)| {
             ((*name).to_owned(), Value::Secret(Secret::new(*text, *origin)))
@@ -250,7 +252,8 @@ mod tests {
         assert!(keyed(&readable).is_none(), "it is read where it stands: {readable:?}");
     }
 
-    /// What is no secret, what a person may have chosen and what stands elsewhere than in an Action makes no key.
+    /// A value makes no key if it is not a secret, if a person may have chosen it, or if it stands elsewhere than in an
+    /// Action.
     #[test]
     fn only_what_twilio_drew_for_an_action_is_a_key() {
         let sid = "SK0123456789abcdef0123456789abcdef";
@@ -276,7 +279,8 @@ mod tests {
         assert_eq!(keyed(&print), keyed(&keyed_by(&swapped).print(&person("value-1"), json!("then"))));
     }
 
-    /// Without the key nobody makes one: not out of the value, the salt and what else the record tells.
+    /// Without the key, nobody can compute a keyed fingerprint: not from the value, the salt and the rest of the
+    /// record.
     #[test]
     fn a_forged_keyed_print_is_nobodys() {
         let (prints, value) = (by(DRAWN), person("value-1"));

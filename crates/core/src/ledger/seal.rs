@@ -1,8 +1,8 @@
-//! Seals of the record: who can read Actions can read the record, and who can edit Actions can write one, so what it
-//! calls ours counts only when a credential that no Action holds has sealed it.
+//! Seals of the record. Whoever can read Actions can read the record, and whoever can edit Actions can write one. The
+//! record's claims of ownership therefore count only when a credential that no Action holds has sealed it.
 //!
-//! A seal is an HMAC over the whole record. Its key comes from a credential of the connection that only a machine makes,
-//! so a seal is no help in guessing it.
+//! A seal is an HMAC over the whole record. The key is derived from a credential of the connection that only a machine
+//! generates, so a seal does not help to guess the credential.
 
 use std::num::NonZeroU32;
 
@@ -14,35 +14,38 @@ use crate::model::random::hex;
 use crate::model::secret::Secret;
 use crate::model::value::Value;
 
-/// Keeps this use of a credential apart from every other.
+/// Separates this use of a credential from every other use.
 const DOMAIN: &str = "lockstep record seal v1";
-/// Auth0 draws client secrets of 64 characters. Through its API one can be set by hand, and a shorter one may be.
+/// Shortest client secret that counts as machine-made. Auth0 generates 64 characters; a client secret set through the
+/// API by a person may be shorter.
 const DRAWN_MIN_CHARS: usize = 40;
 
-/// What the seals of a record say to whoever holds these credentials.
+/// What the seals of a record prove to a holder of these credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// One of them is right: the record is what a run with this credential wrote.
+    /// At least one seal is right: a run with this credential wrote the record.
     Sealed,
-    /// They are of other credentials, named by their labels: nobody can tell here.
+    /// The seals are of other credentials, so they cannot be checked here. Holds the labels.
     OfOthers(Vec<String>),
-    /// One is of a credential that is here, and it does not fit: forged, or that credential has changed since.
+    /// Seals of our own credentials do not match: they are forged, or the credentials have changed since. Holds the
+    /// labels.
     Broken(Vec<String>),
-    /// There is none: written by an older build, or by somebody else.
+    /// The record has no seal: an older build wrote it, or somebody else.
     Absent,
 }
 
 /// The credentials that seal, each with its label.
 pub struct Keys {
     held: Vec<(String, Secret)>,
-    /// Rounds of the slow digest between credential and key; `None`: only machines can have made them.
+    /// Rounds of the slow digest that derives the key from the credential; `None`: the credentials are machine-made and
+    /// need no slow digest.
     rounds: Option<NonZeroU32>,
 }
 
 impl Keys {
-    /// The credentials with which the manifest connects, but for those that it also hands to an Action, a Function or a
-    /// stream: whoever can deploy code there can read them. One that a person may have chosen seals only where there is
-    /// no other, and slowly: `rounds` as for fingerprints.
+    /// The credentials with which the manifest connects, except those that it also hands to an Action, a Function or a
+    /// stream: whoever can deploy code there can read them. A credential that a person may have chosen seals only where
+    /// there is no other, and through a slow digest; `rounds` as for fingerprints.
     pub fn of(manifest: &Manifest, rounds: u32) -> Keys {
         let credential = |section: &str, key: &str, whose: &str| {
             let secret = manifest.secret(section, key)?.clone();
@@ -65,7 +68,7 @@ impl Keys {
         }
     }
 
-    /// The record with a seal by each credential, in place of those that it had.
+    /// The record with a seal by each credential. Earlier seals are dropped.
     pub fn sealed(&self, ledger: &Ledger) -> Ledger {
         let seals = self.held.iter().map(|(label, secret)| (label.clone(), self.seal(label, secret, ledger)));
         Ledger { seals: seals.collect(), ..ledger.clone() }
@@ -116,7 +119,7 @@ fn is_handed_on(manifest: &Manifest, secret: &Secret) -> bool {
     })
 }
 
-/// What is sealed: the record as it is used, header and serial included, without its seals.
+/// The sealed bytes: the whole record as it is used, header and serial included, without its seals.
 fn payload(ledger: &Ledger) -> Vec<u8> {
     let bare = Ledger { seals: Default::default(), ..ledger.clone() };
     serde_json::to_vec(&bare).unwrap_or_default()

@@ -1,7 +1,7 @@
 //! Walks a decoded manifest along the tables: keys, types, ranges, words, required keys.
 //!
-//! The result is a flat list of leaves, one per attribute, typed where the text is literal and split into pieces
-//! where it holds references. What a reference yields is for `resolve`.
+//! The result is a flat list of leaves, one for each attribute: typed if the text is literal, split into pieces if it
+//! has references. `resolve` finds the values of references.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +17,7 @@ use super::yaml::{self, Key, Node};
 use crate::diag::codes;
 use crate::model::field::{Field, Type, flat};
 
-/// What the walk found: leaves in the order of the text (defaults last in their section), and the sections that
-/// are there.
+/// Result of the walk: leaves in the order of the text (defaults last in their section), and the sections that exist.
 #[derive(Debug, Default)]
 pub struct Checked {
     pub leaves: Vec<Leaf>,
@@ -30,7 +29,7 @@ pub fn check(root: &Node, tables: &Tables, report: &mut Report<'_>) -> Checked {
     let mut walk = Walk { tables, report, out: Checked::default() };
     if walk.version_is_ours(root) {
         walk.section(&[], root);
-        // An empty file, or a list, has had its one message.
+        // An empty file, or a list, has been reported already.
         let sections = if matches!(root, Node::Map(_)) { tables.sections.as_slice() } else { &[] };
         for section in sections {
             if section.required && !walk.out.present.contains(section.path) {
@@ -47,7 +46,7 @@ struct Walk<'a, 'r, 's> {
     out: Checked,
 }
 
-/// The keys that a mapping may have: fields, and sections inside it.
+/// The keys that a mapping may have: fields, and inner sections.
 struct Keys<'a> {
     fields: &'static [Field],
     inner: &'a [&'static str],
@@ -66,13 +65,13 @@ impl Keys<'_> {
         self.fields.is_empty() && self.inner.is_empty()
     }
 
-    /// Whether it only holds sections, and says nothing by being there.
+    /// Whether the mapping only groups sections, so that its mere presence means nothing.
     fn is_group(&self) -> bool {
         let says = |field: &Field| field.required || field.default.is_some();
         !self.inner.is_empty() && !self.fields.iter().any(says)
     }
 
-    /// How such a mapping is written, with those keys if it has them.
+    /// An example of the mapping, with the wanted keys if it has them.
     fn shape(&self, wanted: &[&str]) -> String {
         let own = match self.fields {
             [] => String::new(),
@@ -87,21 +86,21 @@ impl Keys<'_> {
         format!("{{ {} }}", entries.join(", "))
     }
 
-    /// The key that an unknown one stands for.
+    /// The key that is probably meant by an unknown one.
     fn meant(&self, key: &str) -> Option<&'static str> {
         meant_key(key, self.fields, self.inner)
     }
 }
 
-/// What a mapping has.
+/// Content of a mapping.
 #[derive(Default)]
 struct Found<'n> {
     nodes: BTreeMap<&'n str, &'n Node>,
-    /// Keys that were written under a name that is not known.
+    /// Known keys that were probably meant by unknown ones.
     meant: BTreeSet<&'static str>,
 }
 
-/// Where a field stands.
+/// Place of a field.
 struct Place<'a> {
     section: &'static str,
     /// Dotted key inside the section, with a dot at its end; empty outside objects.
@@ -110,7 +109,7 @@ struct Place<'a> {
 }
 
 impl Walk<'_, '_, '_> {
-    /// Another version is the only thing worth saying about a manifest that has one.
+    /// Whether the version is v1 or absent. Of a manifest with another version, nothing else is reported.
     fn version_is_ours(&mut self, root: &Node) -> bool {
         let Node::Map(entries) = root else { return true };
         let names = ["lockstep".to_owned()];
@@ -170,7 +169,7 @@ impl Walk<'_, '_, '_> {
         self.fields(&place, fields, &found);
     }
 
-    /// Takes a section, and all below it, for one that is there with values that are not known.
+    /// Records a section, and all sections below it, as present with unknown values.
     fn refuse_section(&mut self, path: &str) {
         let below = format!("{path}.");
         let sections = self.tables.sections.iter().copied();
@@ -183,7 +182,7 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    /// Takes a field, and all inside it, for values that are not known.
+    /// Records a field, and all fields inside it, with unknown values.
     fn refuse(&mut self, place: &Place<'_>, field: &'static Field) {
         let names = extend(place.names, field.key);
         let key = format!("{}{}", place.prefix, field.key);
@@ -200,7 +199,7 @@ impl Walk<'_, '_, '_> {
             let names = extend(place.names, field.key);
             match (found.nodes.get(field.key), field.default) {
                 (Some(node), _) => self.field(place, field, &names, node),
-                // Written under a name that is not known, which is reported.
+                // The field was written under an unknown name, which is reported.
                 (None, _) if found.meant.contains(field.key) => self.refuse(place, field),
                 (None, Some(default)) => self.field(place, field, &names, &yaml::decode_default(default)),
                 (None, None) if field.required => {
@@ -224,7 +223,7 @@ impl Walk<'_, '_, '_> {
         self.report.key(names, wrong(codes::MISSING_KEY, title, format!("{key} is required here"), help));
     }
 
-    /// The entries of a mapping by key; reports repeats, keys that are not text, and keys that are not known.
+    /// The entries of a mapping, keyed by name. Reports repeated keys, keys that are not text, and unknown keys.
     fn entries<'n>(
         &mut self,
         path: &[String],
@@ -241,7 +240,7 @@ impl Walk<'_, '_, '_> {
             let is_unknown = known.is_some_and(|known| !known.has(text));
             let is_wrong = *count > 1 || !key.is_text || is_unknown || has_control(text);
             if is_wrong && self.report.is_full() {
-                // A text of a megabyte can hold a hundred thousand of these; words for them cost time.
+                // A text of a megabyte can have a hundred thousand of these problems, and their words cost time.
                 self.report.drop_one();
             } else if *count > 1 {
                 self.repeated(&names, text, *count);
@@ -258,7 +257,7 @@ impl Walk<'_, '_, '_> {
                 found.nodes.insert(text, node);
             }
         }
-        // Both were written: the right one counts.
+        // If both the right and the wrong name were written, the right one counts.
         found.meant.retain(|meant| !found.nodes.contains_key(meant));
         found
     }
@@ -293,7 +292,7 @@ impl Walk<'_, '_, '_> {
         wrong(codes::UNKNOWN_KEY, title, format!("{} has no such key", shown(&here)), help)
     }
 
-    /// The section or object that has a key of that name: one below the path, if there is such a one.
+    /// The section or object that has a key of that name, preferably one below the path.
     fn elsewhere(&self, path: &[String], key: &str) -> Option<String> {
         let own = path.join(".");
         let sections = self.tables.sections.iter().filter(|section| !section.path.is_empty());
@@ -429,7 +428,7 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    /// One value of a field, or of an entry of it under a key of its own.
+    /// One value of a field, or of an entry of the field that has a key of its own.
     fn scalar(
         &mut self,
         key: &str,
@@ -445,7 +444,7 @@ impl Walk<'_, '_, '_> {
             if pieces.iter().any(|piece| matches!(piece, Piece::Ref(_))) {
                 return Some(Input::Text(pieces));
             }
-            // Without references a text is one literal, its `$${` already read.
+            // A text without references is one literal, with every `$${` already replaced.
             let literal: String = pieces
                 .into_iter()
                 .map(|piece| match piece {
@@ -470,7 +469,7 @@ impl Walk<'_, '_, '_> {
                 Some(Input::Known(json))
             }
             Err(mut wrong) => {
-                // The number as written, `6.20`, and not as read.
+                // Show the number as it is written (`6.20`), not as it was read.
                 if lacks_quotes(ty, &node) && !secret {
                     let source = self.report.source;
                     let written = source.text.get(source.range(names, false)).unwrap_or_default();
@@ -482,7 +481,8 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    /// A SID in a mapping of secrets is an address, not a secret; everything else has to come from outside.
+    /// A literal in a field for secrets. A SID in a mapping of secrets is accepted, because it is an address and not
+    /// secret; every other secret has to come from outside.
     fn secret_literal(
         &mut self,
         key: &str,
@@ -567,7 +567,7 @@ impl Walk<'_, '_, '_> {
     }
 }
 
-/// An entry of a set that is there already.
+/// The fault of an entry that a set has already.
 pub fn repeat_in_set(key: &str, word: &str) -> Wrong {
     let title = format!("{} has an entry twice", shown(key));
     wrong(
@@ -578,7 +578,8 @@ pub fn repeat_in_set(key: &str, word: &str) -> Wrong {
     )
 }
 
-/// A text that ends like the name of a file of keys: the contents are meant. No secret looks like that.
+/// Whether a text looks like the name of a file of keys, so that the file's content is meant. No secret looks like
+/// that.
 fn names_a_file(text: &str) -> bool {
     let plain = |ch: char| ch.is_ascii_alphanumeric() || matches!(ch, '.' | '_' | '-' | '/');
     let ends = [".pem", ".key", ".p8", ".txt", ".json", ".crt", ".cer", ".secret", ".token"];
@@ -587,7 +588,7 @@ fn names_a_file(text: &str) -> bool {
         && ends.iter().any(|end| text.len() > end.len() && text.ends_with(end))
 }
 
-/// The first character that belongs into no text of one line.
+/// The first control character, which does not belong in a text of one line.
 pub fn control(text: &str) -> Option<char> {
     text.chars().find(|ch| ch.is_control())
 }
@@ -596,7 +597,7 @@ fn has_control(text: &str) -> bool {
     control(text).is_some()
 }
 
-/// A character as a person knows it.
+/// A control character's name for people.
 pub fn called(ch: char) -> String {
     match ch {
         '\n' | '\r' => "a line break".into(),
@@ -622,7 +623,7 @@ fn is_sid(text: &str) -> bool {
     digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// A name for the environment that fits a key.
+/// A suggested name of an environment variable for a key.
 fn env_name(key: &str) -> String {
     let name: String = key
         .chars()

@@ -124,19 +124,19 @@ pub const TWILIO: Section = Section {
     ],
 };
 
-/// Whether a section says how to connect: its values are needed before the first request.
+/// Whether a section says how to connect. Its values are needed before the first request.
 pub fn is_connection(section: &str) -> bool {
     section == AUTH0.path || section == TWILIO.path
 }
 
-/// Whether a field holds a value that only a machine makes, whatever variable brings it here: Twilio hands out
-/// its two, which cannot be chosen, and nobody writes a private key by hand.
+/// Whether a field holds a value that only a machine makes, wherever it comes from: Twilio generates its two
+/// credentials, which cannot be chosen, and nobody types a private key.
 pub fn is_machine_made(section: &str, key: &str) -> bool {
     section == TWILIO.path && matches!(key, "api_secret" | "auth_token")
         || section == AUTH0.path && key == "private_key"
 }
 
-/// Exactly one way to log in to each vendor.
+/// Checks that there is exactly one way to log in to each vendor.
 pub(super) fn check(checked: &Checked, report: &mut Report<'_>) {
     let has = |section: &str, key: &str| {
         checked.leaves.iter().any(|leaf| leaf.section == section && leaf.key == key)
@@ -179,19 +179,19 @@ pub(super) fn check(checked: &Checked, report: &mut Report<'_>) {
     ways(TWILIO.path, [&["api_key", "api_secret"], &["auth_token"]]);
 }
 
-/// The key is in the text, though its value may be refused for a reason that is reported already.
+/// Whether the key is in the text. Its value may have been refused and reported already.
 fn wrote(source: &Source, names: &[String]) -> bool {
     source.spans().get(names).is_some()
 }
 
-/// A pair of a reason and a help, as checks of texts answer.
+/// Result of a check of a text: the error is (reason, help).
 type Answer = Result<(), (String, String)>;
 
 fn refuse(reason: &str, help: &str) -> Answer {
     Err((reason.to_owned(), help.to_owned()))
 }
 
-/// Lower-case letters, digits and hyphens, a letter first.
+/// A stack's name: lower-case letters, digits and hyphens, a letter first.
 fn stack_name(text: &str) -> Answer {
     let allowed = |ch: char| ch.is_ascii_lowercase() || ch.is_ascii_digit() || ch == '-';
     if text.starts_with(|ch: char| ch.is_ascii_lowercase()) && text.chars().all(allowed) {
@@ -201,7 +201,7 @@ fn stack_name(text: &str) -> Answer {
     }
 }
 
-/// A host name as the vendors write it. No part of the text is repeated: it may come from the environment.
+/// A host name as the vendors write it. No message repeats the text, which may come from the environment.
 pub fn host_name(text: &str) -> Answer {
     let help = "write the bare host name, such as acme.eu.auth0.com";
     let label = |part: &str| {
@@ -225,7 +225,7 @@ pub fn host_name(text: &str) -> Answer {
     }
 }
 
-/// Text that goes into a header or a form as it is.
+/// A text that goes into a header or a form unchanged: no white space, no control characters.
 fn one_word(text: &str) -> Answer {
     if text.contains(|ch: char| ch.is_whitespace() || ch.is_control()) {
         refuse("has white space or a line break in it", "copy the value again, without blanks around it")
@@ -234,7 +234,7 @@ fn one_word(text: &str) -> Answer {
     }
 }
 
-/// A text between the two lines of PEM.
+/// Whether a text stands between the two marker lines of PEM.
 pub(super) fn is_pem(text: &str) -> bool {
     let text = text.trim();
     text.starts_with("-----BEGIN ")

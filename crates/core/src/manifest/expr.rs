@@ -1,6 +1,6 @@
 //! References inside a text: `${env.NAME}`, `${file.PATH}`, `${verify_service.sid}`; `$${` is a literal `${`.
 //!
-//! Only the form is judged here; whether a name exists is for `links`.
+//! This module checks only the form; `links` checks whether a name exists.
 
 use std::ops::Range;
 
@@ -15,11 +15,11 @@ pub enum Piece {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ref {
     pub target: Target,
-    /// Bytes in the decoded text, `${` and `}` included.
+    /// Byte range in the decoded text, `${` and `}` included.
     pub range: Range<usize>,
 }
 
-/// What a reference names.
+/// The thing that a reference names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     Env(String),
@@ -33,7 +33,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// The words between the braces.
+    /// The text between the braces.
     pub fn text(&self) -> String {
         match self {
             Target::Env(name) => format!("env.{name}"),
@@ -49,14 +49,14 @@ impl Target {
 /// A reference that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// Bytes in the decoded text.
+    /// Byte range in the decoded text.
     pub range: Range<usize>,
     pub reason: String,
     pub help: String,
 }
 
-/// Splits a text into literal pieces and references. Neighbouring literals are one piece; an empty text has no
-/// pieces. Answers every malformed reference.
+/// Splits a text into literal pieces and references. Neighbouring literals are one piece; an empty text has no pieces.
+/// The error has every malformed reference.
 pub fn parse(text: &str) -> Result<Vec<Piece>, Vec<Malformed>> {
     let mut pieces = Vec::new();
     let mut faults = Vec::new();
@@ -142,8 +142,8 @@ fn is_dotted(text: &str) -> bool {
     })
 }
 
-/// Whether a path can lie below the manifest's folder, judged by its text alone; `Err((what is wrong, what to
-/// do))`. Links are for whoever opens the file.
+/// Whether a path can lie below the manifest's folder, judged by its text alone. The error is (what is wrong, what to
+/// do). Whoever opens the file has to check links.
 pub fn relative_path(path: &str) -> Result<(), (String, String)> {
     let help = "name a file below the manifest's folder, with / between the parts".to_owned();
     let is_drive = path.as_bytes().get(1) == Some(&b':');

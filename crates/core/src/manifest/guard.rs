@@ -1,8 +1,8 @@
-//! Where the values of secrets may go. A manifest is changed by pull request, and one line in the wrong place would hand
-//! a credential to whoever reads a dashboard or runs an endpoint.
+//! Checks where the values of secrets go. A manifest is changed by pull request, and one line in the wrong place would
+//! hand a credential to whoever reads a dashboard or runs an endpoint.
 //!
-//! `links` compares the references themselves, which needs no environment. Here values are compared: a value that holds
-//! a credential is one, whatever variable, file or encoding it came by.
+//! `links` compares the references themselves, which needs no environment. This module compares values: a value that
+//! contains a credential is refused, whatever variable, file or encoding brought it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,22 +23,23 @@ use crate::model::random::hex;
 use crate::model::secret::{Origin, percent_encode};
 use crate::model::value::{Part, Template, Value};
 
-/// Shorter secrets are not looked for: they are parts of ordinary words.
+/// Shorter secrets are not searched for: they are parts of ordinary words.
 const SECRET_MIN: usize = 8;
 
-/// The same for an entry with a free name, which is often no secret at all (a brand, a region).
+/// The same bound for an entry with a free name, which is often no secret at all (a brand, a region).
 const ENTRY_MIN: usize = 12;
 
-/// A longer secret is looked for by this much of its middle: keys in PEM begin alike, and time stays bounded.
+/// Of a longer secret only the middle of this length is searched for: keys in PEM begin alike, and the time stays
+/// bounded.
 const SECRET_MAX: usize = 64;
 
-/// How often a value may have been encoded.
+/// Layers of encoding that are looked through.
 const LEVELS: usize = 2;
 
-/// Longer texts (code) are decoded once only.
+/// Of longer texts (code) only one layer is decoded.
 const DEEP_MAX: usize = 4096;
 
-/// Base64 as found in the wild: padded or not, cut anywhere.
+/// Base64 in any form that occurs: padded or not, cut anywhere.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
@@ -47,23 +48,23 @@ const BASE64: [(GeneralPurpose, [char; 2]); 2] = [
     (GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT), ['-', '_']),
 ];
 
-/// What a secret is for, by the field that it gives a value.
+/// Purpose of a secret, according to the field that it fills.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
-    /// It connects to Auth0.
+    /// The secret connects to Auth0.
     Tenant,
-    /// It connects to Twilio.
+    /// The secret connects to Twilio.
     Account,
-    /// Code gets it: the secrets of an Action, the key of a Function.
+    /// Code receives the secret: the secrets of an Action, the key of a Function.
     Code,
-    /// The variables of a Function, which may be compared with what a stream sends.
+    /// A variable of a Function, with which the code may compare what a stream sends.
     Receiver,
-    /// A log stream sends it along, and its readers see it.
+    /// A log stream sends the secret, and readers of the stream see it.
     Stream,
 }
 
 impl Class {
-    /// The class of what a field holds; `None` where everybody may read it.
+    /// The class of secrets that a field is for; `None` for a field that everybody may read.
     pub fn of(leaf: &Leaf) -> Option<Class> {
         match leaf.section {
             _ if !leaf.secret => None,
@@ -85,19 +86,19 @@ impl Class {
     }
 }
 
-/// Whether a field takes secrets of a class. This table is the whole policy.
+/// Whether a field may hold secrets of a class. This table is the whole policy.
 pub(super) fn takes(leaf: &Leaf, class: Class) -> bool {
     match Class::of(leaf) {
         None => false,
         Some(Class::Tenant) => class == Class::Tenant,
-        // What code gets are keys of Twilio, as a rule.
+        // Secrets of code are usually Twilio keys, so the same key may connect to Twilio.
         Some(Class::Account) => matches!(class, Class::Account | Class::Code | Class::Receiver),
         Some(Class::Code | Class::Receiver) => class != Class::Tenant,
         Some(Class::Stream) => matches!(class, Class::Stream | Class::Receiver),
     }
 }
 
-/// Why a field does not take the secrets that [`takes`] refuses.
+/// Why a field may not hold the secrets that [`takes`] refuses.
 pub(super) fn why(leaf: &Leaf) -> &'static str {
     match Class::of(leaf) {
         None | Some(Class::Stream) => "what stands here can be read by others",
@@ -113,22 +114,23 @@ struct Held<'a> {
     class: Class,
 }
 
-/// The secrets of a manifest, found by the first bytes of every spelling that is looked for.
+/// The secrets of a manifest, indexed by the first bytes of every spelling that is searched for.
 #[derive(Default)]
 struct Index<'a> {
     held: Vec<Held<'a>>,
     spellings: BTreeMap<[u8; SECRET_MIN], Vec<(String, usize)>>,
 }
 
-/// A value that stands where its secret can be read by others.
+/// A value that exposes a secret to others.
 pub(super) struct Leak<'a> {
     pub leaf: &'a Leaf,
     pub wrong: Wrong,
-    /// The manifest's text holds the secret itself, so it is not to be shown.
+    /// The manifest's text contains the secret itself, so the text must not be drawn there.
     pub is_written: bool,
 }
 
-/// Every secret that is where it must not be, and every one that comes from where all can see it.
+/// Every value that contains a secret where others can read it, and every secret that comes from the command line,
+/// which others can see.
 pub(super) fn check<'a>(parsed: &'a Parsed, values: &[(&'a Leaf, Value)]) -> Vec<Leak<'a>> {
     let index = Index::new(values);
     let leaks = |(leaf, value): &(&'a Leaf, Value)| {
@@ -168,7 +170,7 @@ fn refusal(leaf: &Leaf, held: &Held<'_>) -> Wrong {
     )
 }
 
-/// The references and the file that bring a field its value.
+/// The references, or the file, that bring a field its value.
 fn origins(leaf: &Leaf) -> Vec<String> {
     match &leaf.input {
         Input::Code(path) => vec![shown(path)],
@@ -183,7 +185,7 @@ fn references(leaf: &Leaf) -> impl Iterator<Item = &Ref> {
     })
 }
 
-/// `--var` stands in the list of processes, for everybody on that machine.
+/// Refuses a secret that comes from `--var`: the list of processes shows it to everybody on that machine.
 fn from_command_line(parsed: &Parsed, leaf: &Leaf, value: &Value) -> Option<Wrong> {
     let variable =
         Some(leaf).filter(|leaf| leaf.secret).and_then(|leaf| variable(parsed, leaf, CHAIN_MAX))?;
@@ -199,7 +201,7 @@ fn from_command_line(parsed: &Parsed, leaf: &Leaf, value: &Value) -> Option<Wron
     ))
 }
 
-/// The variable of the command line that a field takes a part of its value from, be it by other fields.
+/// The variable of the command line from which a field takes a part of its value, directly or through other fields.
 fn variable<'a>(parsed: &'a Parsed, leaf: &'a Leaf, depth: usize) -> Option<&'a str> {
     leaf.texts().into_iter().flat_map(|(_, pieces)| pieces).find_map(|piece| match piece {
         Piece::Ref(Ref { target: Target::Var(name), .. }) => Some(name.as_str()),
@@ -225,7 +227,7 @@ impl<'a> Index<'a> {
         index
     }
 
-    /// The first secret that stands in one of these texts, of those that count.
+    /// The first secret among those that count that stands in one of these texts.
     fn find(&self, read: &BTreeSet<String>, counts: impl Fn(&Held<'_>) -> bool) -> Option<&Held<'a>> {
         let at = |text: &[u8]| {
             let known = self.spellings.get(text.first_chunk::<SECRET_MIN>()?)?;
@@ -236,7 +238,7 @@ impl<'a> Index<'a> {
     }
 }
 
-/// What the manifest's text itself says for a leaf; a reference is a gap.
+/// The text that the manifest itself has for a leaf, with a NUL in place of each reference.
 fn written(leaf: &Leaf) -> String {
     match &leaf.input {
         Input::Known(json) => text_of(&Value::Known(json.clone())).unwrap_or_default(),
@@ -252,7 +254,7 @@ fn written(leaf: &Leaf) -> String {
     }
 }
 
-/// The leaf as a secret, and its spellings; `None` where it is none.
+/// The leaf as a secret, and its spellings; `None` if the leaf holds no secret.
 fn held<'a>(leaf: &'a Leaf, value: &Value) -> Option<(Held<'a>, BTreeSet<String>)> {
     let class = Class::of(leaf)?;
     let Value::Secret(secret) = value else { return None };
@@ -260,7 +262,7 @@ fn held<'a>(leaf: &'a Leaf, value: &Value) -> Option<(Held<'a>, BTreeSet<String>
     if secret.origin() == Origin::Public || is_sid(text) {
         return None;
     }
-    // "Bearer" and the token: the token alone is the secret.
+    // Of "Bearer" and a token, only the token is the secret.
     let words: Vec<&str> =
         if class == Class::Stream { text.split_whitespace().collect() } else { vec![text] };
     let mut spellings = BTreeSet::new();
@@ -275,7 +277,7 @@ fn held<'a>(leaf: &'a Leaf, value: &Value) -> Option<(Held<'a>, BTreeSet<String>
     (!spellings.is_empty()).then_some((Held { leaf, class }, spellings))
 }
 
-/// The middle of a long text.
+/// The middle of a long text; a short one as it is.
 fn middle(text: &str) -> &str {
     let from = text.len().saturating_sub(SECRET_MAX) / 2;
     let cut = |at: usize| (at..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
@@ -286,26 +288,28 @@ fn is_entry(leaf: &Leaf) -> bool {
     matches!(leaf.ty, Type::Map { .. })
 }
 
-/// Code that ships with the program says nothing of anybody's.
+/// Whether the leaf is built-in code, which contains nobody's secret.
 fn is_built_in(leaf: &Leaf) -> bool {
     matches!(&leaf.input, Input::Code(spec) if spec.starts_with("builtin:"))
 }
 
-/// Whether the secret must not be read from where the leaf's value goes.
+/// Whether the leaf's value goes where the secret must not be read.
 fn is_kept_from(held: &Held<'_>, leaf: &Leaf) -> bool {
-    // Whoever can write a word here could have read no secret; it is a brand that an entry repeats.
+    // An entry that repeats a word written in the manifest, or the client id, is a setting (a brand) and no secret:
+    // whoever wrote the word into the manifest cannot have read a secret.
     let is_setting = is_entry(held.leaf) && (references(leaf).next().is_none() || is_client_id(held, leaf));
     !takes(leaf, held.class) && (leaf.secret || !is_setting)
 }
 
-/// An Action that asks Auth0 for a token needs the client id among its secrets.
+/// Whether an entry of code's secrets is the client id of the connection: an Action that asks Auth0 for a token needs
+/// it.
 fn is_client_id(held: &Held<'_>, leaf: &Leaf) -> bool {
     leaf.section == connection::AUTH0.path
         && leaf.key == "client_id"
         && held.leaf.key.to_ascii_uppercase().ends_with("CLIENT_ID")
 }
 
-/// Whether an entry may be a secret: identifiers, addresses and sentences are none.
+/// Whether an entry may be a secret: identifiers, addresses and sentences are not.
 fn is_like_a_secret(text: &str) -> bool {
     let is_number = text.starts_with('+') && text[1..].bytes().all(|byte| byte.is_ascii_digit());
     text.len() >= ENTRY_MIN
@@ -315,14 +319,14 @@ fn is_like_a_secret(text: &str) -> bool {
         && !is_address(text)
 }
 
-/// The name of a thing at Twilio, a key too: two letters and 32 digits.
+/// Whether a text is a Twilio SID, including that of a key: two letters and 32 digits.
 fn is_sid(text: &str) -> bool {
     text.len() == 34
         && text.bytes().take(2).all(|byte| byte.is_ascii_uppercase())
         && text.bytes().skip(2).all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A host with or without a port, a mail address, or a URL; one with a password in it is a secret.
+/// Whether a text is a host with or without a port, a mail address, or a URL. A URL with a password in it is a secret.
 fn is_address(text: &str) -> bool {
     let is_host = |text: &str| {
         let is_name = |label: &str| label.len() >= 2 && label.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -335,7 +339,7 @@ fn is_address(text: &str) -> bool {
     }
 }
 
-/// The text of a value; what is known only after apply stands in it as a gap.
+/// The text of a value, with a NUL in place of each part that is known only after apply.
 fn text_of(value: &Value) -> Option<String> {
     use serde_json::Value as Json;
     fn join(json: &Json) -> Option<String> {
@@ -360,16 +364,16 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// Adds a secret with what it encodes and what it is encoded as. Once is enough: texts are decoded before they are
-/// searched, and this is for encodings that lost their case.
+/// Adds the spellings of a secret: the texts that it encodes, and its own encodings. One layer of encoding is enough:
+/// texts are decoded before they are searched, and these spellings are for encodings that lost their case.
 fn spell(text: &str, out: &mut BTreeSet<String>) {
     let base64 = STANDARD.encode(text).trim_end_matches('=').to_owned();
     let url_safe = base64.replace('+', "-").replace('/', "_");
     let encoded = [text, &base64, &url_safe, &hex(text.as_bytes()), &percent_encode(text)];
     out.extend(encoded.map(plain));
-    // The whole alone is decoded: what a part of it decodes to by chance may stand anywhere.
+    // Only the whole secret is decoded: the bytes that a part of it decodes to by chance may stand anywhere.
     let mut whole: Vec<String> = vec![text.split_whitespace().collect()];
-    // A key in PEM is known by what stands between its first and last line.
+    // A key in PEM is recognised by the text between its first and last line.
     whole.extend(pem_body(text));
     for _ in 0..LEVELS {
         out.extend(whole.iter().map(|text| plain(text)));
@@ -389,7 +393,7 @@ fn whole_decoded(text: &str) -> Vec<String> {
     bytes.map(|bytes| latin(&bytes)).chain(percent_decoded(text)).collect()
 }
 
-/// A text, and all that it may encode.
+/// A text, and all texts that it may encode.
 fn decoded(text: &str) -> BTreeSet<String> {
     let levels = if text.len() <= DEEP_MAX { LEVELS } else { 1 };
     let mut read = BTreeSet::from([plain(text)]);
@@ -405,10 +409,10 @@ fn decoded_once(text: &str) -> BTreeSet<String> {
     let mut out: BTreeSet<String> = percent_decoded(text).into_iter().collect();
     for (engine, extra) in &BASE64 {
         for word in words(text, *extra) {
-            // A word may begin before the encoded part does, as in a path.
+            // The encoded part may begin in the middle of a word, as in a path.
             let at_any_start = (0..4).filter_map(|start| {
                 let rest = &word[start..];
-                // One letter more than whole bytes need is no base64.
+                // Base64 of whole bytes never has one letter over, so such a letter is cut off.
                 let length = rest.len() - usize::from(rest.len() % 4 == 1);
                 engine.decode(&rest[..length]).ok()
             });
@@ -427,7 +431,7 @@ fn decoded_once(text: &str) -> BTreeSet<String> {
     out
 }
 
-/// Runs of letters that base64 may be made of, long enough for a secret.
+/// Runs of characters of the base64 alphabet that are long enough for a secret.
 fn words(text: &str, extra: [char; 2]) -> impl Iterator<Item = &str> {
     text.split(move |ch: char| !ch.is_ascii_alphanumeric() && !extra.contains(&ch))
         .filter(|word| word.len() * 3 / 4 >= SECRET_MIN)
@@ -441,7 +445,7 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     whole.then(|| pairs.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
-/// The text without percent encoding, where it has any.
+/// The text without percent encoding; `None` if it has none.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut out = Vec::new();
     let mut rest = text.as_bytes();
@@ -454,7 +458,7 @@ fn percent_decoded(text: &str) -> Option<String> {
     (out.len() < text.len()).then(|| latin(&out))
 }
 
-/// Bytes as a text that can be searched: UTF-8 where it is, else one character a byte.
+/// Bytes as a searchable text: as UTF-8 where valid, else one character for each byte.
 fn latin(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -462,7 +466,7 @@ fn latin(bytes: &[u8]) -> String {
     }
 }
 
-/// A text as it is compared: in lower case, without white space.
+/// A text in the form in which texts are compared: lower case, without white space.
 fn plain(text: &str) -> String {
     text.chars().filter(|ch| !ch.is_whitespace()).flat_map(char::to_lowercase).collect()
 }

@@ -1,12 +1,12 @@
-//! Which secrets cannot be hidden inside a longer text. People keep settings such as a region in secrets, so it is said
-//! and not refused.
+//! Warns of secrets that cannot be hidden inside a longer text. They are not refused, because people keep settings such
+//! as a region in secrets.
 
 use crate::diag::{Problem, codes};
 use crate::model::manifest::Manifest;
 use crate::model::scrub::shows_in_text;
 use crate::model::value::Value;
 
-/// A warning at every secret of which an output could show more than `[secret]`.
+/// A warning for every secret that an output could show in part.
 pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     for (section, attrs) in &manifest.sections {
         for (key, value) in attrs {

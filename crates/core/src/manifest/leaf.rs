@@ -1,4 +1,4 @@
-//! One attribute of the manifest, between its text and its value.
+//! One attribute of the manifest, whose text is parsed and whose value is not known yet.
 
 use serde_json::Value as Json;
 
@@ -16,15 +16,15 @@ pub struct Leaf {
     pub names: Vec<String>,
     pub ty: Type,
     pub secret: bool,
-    /// Its text may have several lines.
+    /// Whether its text may have several lines.
     pub lines: bool,
     pub input: Input,
 }
 
-/// What the manifest says for a leaf.
+/// Content of the manifest for a leaf.
 #[derive(Debug)]
 pub enum Input {
-    /// Literal, of the right type; a set is sorted.
+    /// A literal of the right type; a set is sorted.
     Known(Json),
     /// A literal in a field for secrets that is not confidential (a SID).
     Public(String),
@@ -34,7 +34,7 @@ pub enum Input {
     List(Vec<Vec<Piece>>),
     /// `builtin:NAME` or a relative path.
     Code(String),
-    /// Nothing that could be used, and that is reported: later checks take the value for one that is not known.
+    /// The content was refused and the problem reported. Later checks take the value for an unknown one.
     Refused,
 }
 
@@ -47,7 +47,7 @@ impl Leaf {
         }
     }
 
-    /// Every text with references: the names of its value, and its pieces.
+    /// Every text with references: the path of its value as names, and its pieces.
     pub fn texts(&self) -> Vec<(Vec<String>, &[Piece])> {
         match &self.input {
             Input::Known(_) | Input::Public(_) | Input::Code(_) | Input::Refused => Vec::new(),

@@ -1,4 +1,4 @@
-//! Whether the names in references exist, and lead round in no circle. Needs no environment.
+//! Checks that the names in references exist and that references do not form a cycle. Needs no environment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use crate::diag::{codes, nearest};
 use crate::model::field::{Field, Type};
 use crate::model::value::OutputRef;
 
-/// Fields that a reference may pass through: a chain longer than a handful is a puzzle, and the bound keeps the
-/// recursion of the resolver small.
+/// Longest chain of fields through which a reference may pass. A longer chain is a puzzle for readers, and the bound
+/// limits the recursion of the resolver.
 pub const CHAIN_MAX: usize = 16;
 
-/// Names that are compared with a wrong one: more than an honest manifest has.
+/// Most names that are compared with a wrong one: more than an honest manifest has.
 const SUGGESTIONS_MAX: usize = 500;
 
 /// The leaves of a manifest by their dotted names.
@@ -36,14 +36,14 @@ impl Names {
     }
 }
 
-/// The output that a dotted name means, if it is one.
+/// The output of a resource that a dotted name means, if it means one.
 pub fn output(tables: &Tables, name: &str) -> Option<OutputRef> {
     let (resource, output) = name.rsplit_once('.')?;
     let (_, outputs) = tables.outputs.iter().find(|(known, _)| *known == resource)?;
     outputs.contains(&output).then(|| OutputRef { resource: resource.to_owned(), output: output.to_owned() })
 }
 
-/// Reports every reference that leads nowhere, cannot stand where it stands, or leads back to itself.
+/// Reports every reference to a name that does not exist, in a place that cannot take it, or in a cycle.
 pub fn check(checked: &Checked, tables: &Tables, names: &Names, report: &mut Report<'_>) {
     let mut edges: Vec<Vec<Edge>> = Vec::new();
     let guarded = Guarded::new(&checked.leaves);
@@ -75,17 +75,18 @@ pub fn check(checked: &Checked, tables: &Tables, names: &Names, report: &mut Rep
     }
 }
 
-/// Points at the bytes of a reference.
+/// Reports a problem at the bytes of a reference.
 pub fn report_ref(report: &mut Report<'_>, names: &[String], found: &Ref, wrong: Wrong) {
     let range = report.source.fragment(names, &format!("${{{}}}", found.target.text()), found.range.start);
     report.at(names, range, wrong);
 }
 
-/// The sources of secrets: from where they may not flow into what others read. A manifest is changed by pull request,
-/// and one line in the wrong place would hand a credential to every reader of a dashboard.
+/// References that bring secrets, and the check that no such reference stands where others can read its value. A
+/// manifest is changed by pull request, and one line in the wrong place would hand a credential to every reader of a
+/// dashboard.
 struct Guarded {
-    /// Texts of references that give a field of its own for a secret its value, and what the secret is for. Entries of
-    /// mappings are left out: names in there are free, and values are often none (a brand, a client id).
+    /// Texts of references that stand in a field for a secret, each with the classes of these secrets. Entries of
+    /// mappings do not count: their names are free, and their values are often not secret (a brand, a client id).
     texts: BTreeMap<String, BTreeSet<Class>>,
 }
 
@@ -111,9 +112,10 @@ impl Guarded {
         let target = found.target.text();
         let mut classes = self.texts.get(&target).cloned().unwrap_or_default();
         classes.extend(source.and_then(Class::of));
-        // Drawn for code and the stream that is compared with it.
+        // A generated secret is for code, and for the stream whose value the code compares with it.
         classes.extend(matches!(found.target, Target::Generated(_)).then_some(Class::Receiver));
-        // A key of Twilio is named in fields for secrets too; whether it is one is for its value to say.
+        // The SID of a Twilio key may stand in fields for secrets too. Whether the reference brings a secret is decided
+        // later, by its value.
         let is_judged_later = !leaf.secret && connection::is_connection(leaf.section) && source.is_none();
         if is_judged_later || classes.iter().all(|class| guard::takes(leaf, *class)) {
             return Ok(());
@@ -183,7 +185,7 @@ fn link(
                 };
             }
             let Some(to) = names.get(name) else {
-                // Written, but refused for a reason that is reported already.
+                // The field is written, but was refused for a reason that is reported already.
                 if written.spans().names(name).1 {
                     return Ok(None);
                 }
@@ -209,7 +211,7 @@ fn is_section(tables: &Tables, path: &str) -> bool {
     tables.sections.iter().any(|section| section.path == path)
 }
 
-/// Why a name leads nowhere, and what could be meant.
+/// The reason and the help for a name that does not exist.
 fn nowhere(name: &str, tables: &Tables, names: &Names) -> (String, String) {
     let mut known: Vec<String> = names.0.keys().take(SUGGESTIONS_MAX).cloned().collect();
     for (resource, outputs) in &tables.outputs {
@@ -237,7 +239,7 @@ fn nowhere(name: &str, tables: &Tables, names: &Names) -> (String, String) {
     ("nothing has this name".into(), help)
 }
 
-/// Depth ends with the tables, which are static.
+/// The tables are static, so the recursion ends.
 fn field_names(prefix: &str, fields: &[Field], out: &mut Vec<String>) {
     for field in fields {
         let name = if prefix.is_empty() { field.key.to_owned() } else { format!("{prefix}.{}", field.key) };
@@ -251,13 +253,13 @@ fn field_names(prefix: &str, fields: &[Field], out: &mut Vec<String>) {
 struct Circles<'a, 'r, 's> {
     leaves: &'a [Leaf],
     edges: &'a [Vec<Edge>],
-    /// Length of the longest chain that starts at a leaf, once known.
+    /// Length of the longest chain that starts at each leaf, once known.
     height: Vec<Option<usize>>,
     report: &'r mut Report<'s>,
 }
 
 impl Circles<'_, '_, '_> {
-    /// The chain length from a leaf. The trail is never longer than the bound.
+    /// The length of the longest chain from a leaf. The trail is never longer than the bound.
     fn visit(&mut self, at: usize, trail: &mut Vec<usize>) -> usize {
         if let Some(height) = self.height[at] {
             return height;

@@ -1,12 +1,12 @@
-//! The manifest: from YAML text to a resolved [`Manifest`], every problem with its place.
+//! The manifest: from YAML text to a resolved [`Manifest`]. Every problem has its place.
 //!
 //! ```text
 //! read    yaml (values) + spans (places) ─► check along the tables ─► links between fields ─► Parsed
 //! examine Parsed + Sources (environment, files, commands, variables) ─► Manifest ─► checks of the kinds
 //! ```
 //!
-//! What is wrong is said in one run: a value that is refused is unknown to the checks that follow. Nothing here touches
-//! files, environment or network: what lies outside comes through [`Sources`].
+//! One run reports every problem: a refused value counts as unknown in the checks that follow. Nothing here touches
+//! files, environment or network: outside knowledge comes through [`Sources`].
 
 mod check;
 pub mod connection;
@@ -48,13 +48,13 @@ use crate::diag::{Diagnostic, Problem, Severity, Span, codes};
 use crate::model::field::{Field, Section, Type};
 use crate::model::manifest::Manifest;
 
-/// Longest manifest, in bytes. A full one has a few thousand; the rest of the bound is for comments.
+/// Longest manifest, in bytes. A full one has a few thousand; the rest is room for comments.
 const TEXT_MAX: usize = 1024 * 1024;
 
-/// Unclosed brackets at any point of a text. Both parsers take time in proportion to it for every token.
+/// Most brackets that may be open at once. Both parsers take time in proportion to their number for every token.
 const OPEN_BRACKETS_MAX: usize = 1000;
 
-/// What a manifest may hold: sections by path, and the outputs that resources offer to references.
+/// The sections that a manifest may have, and the outputs of resources that references may name.
 #[derive(Clone, Debug)]
 pub struct Tables {
     /// The root section, `auth0` and `twilio` first.
@@ -73,7 +73,7 @@ impl Tables {
         Tables { sections: own.into_iter().chain(kinds).collect(), outputs: outputs.into_iter().collect() }
     }
 
-    /// Names of the sections directly below a path, those included that only hold further sections.
+    /// Names of the sections directly below a path, including those that only hold further sections.
     fn sections_below(&self, path: &str) -> BTreeSet<&'static str> {
         self.sections
             .iter()
@@ -87,7 +87,7 @@ impl Tables {
     }
 }
 
-/// A manifest whose text is in order; its references have no values yet.
+/// A manifest that has been parsed. Its references have no values yet.
 #[derive(Debug)]
 pub struct Parsed {
     pub source: Arc<Source>,
@@ -98,7 +98,7 @@ pub struct Parsed {
     found: Vec<Diagnostic>,
 }
 
-/// A manifest that was refused: at least one of the diagnostics is an error. They are in the order of the text.
+/// A refused manifest: at least one of the diagnostics is an error. They are in the order of the text.
 #[derive(Debug)]
 pub struct Rejected {
     pub source: Arc<Source>,
@@ -119,18 +119,18 @@ pub struct Reference {
     pub path: String,
     /// Place of the reference itself, or of the whole value where escapes hide it.
     pub span: Span,
-    /// The words between the braces, `env.AUTH0_DOMAIN`.
+    /// The text between the braces, `env.AUTH0_DOMAIN`.
     pub text: String,
 }
 
 impl Parsed {
-    /// Gives a problem its place. A path that the text does not have (a key that is missing, a default) has the
-    /// place of its nearest parent's key.
+    /// Gives a problem its place. A path that the text does not have (a missing key, a default) gets the place of its
+    /// nearest parent's key.
     pub fn locate(&self, problem: Problem) -> Diagnostic {
         self.source.locate(problem)
     }
 
-    /// Whether the manifest has a section, be it empty.
+    /// Whether the manifest has a section, even an empty one.
     pub fn has(&self, section: &str) -> bool {
         self.present.contains(section)
     }
@@ -172,9 +172,9 @@ pub fn files(parsed: &Parsed) -> Vec<&str> {
     found
 }
 
-/// Whether a field's whole value is a variable of the environment or of the command line, so that no edit of the
-/// manifest alone chose it. The name has to end as said: the manifest chooses among all variables, and CI fills some with
-/// words of a pull request (the name of its branch).
+/// Whether a field's whole value is a variable of the environment or of the command line, so that an edit of the
+/// manifest alone cannot have chosen it. The variable's name has to have this ending: the manifest could choose any
+/// variable, and CI fills some with words of a pull request (the name of its branch).
 pub fn is_handed_in(parsed: &Parsed, name: &str, ending: &str) -> bool {
     let leaf = parsed.names.get(name).and_then(|at| parsed.leaves.get(at));
     let Some(Leaf { input: Input::Text(pieces), .. }) = leaf else { return false };
@@ -186,8 +186,8 @@ pub fn is_handed_in(parsed: &Parsed, name: &str, ending: &str) -> bool {
     }
 }
 
-/// Parses a manifest and checks all that needs no environment: syntax, keys, types, ranges, words, required and
-/// repeated keys, references. Answers the parsed manifest and its warnings, or every problem at once.
+/// Parses a manifest and checks everything that needs no environment: syntax, keys, types, ranges, words, required and
+/// repeated keys, references. Returns the parsed manifest and its warnings, or every problem at once.
 pub fn parse(file: &str, text: &str, tables: &Tables) -> Result<(Parsed, Vec<Diagnostic>), Rejected> {
     let parsed = read(file, text, tables)?;
     let diagnostics = parsed.found.clone();
@@ -197,14 +197,14 @@ pub fn parse(file: &str, text: &str, tables: &Tables) -> Result<(Parsed, Vec<Dia
     Ok((parsed, diagnostics))
 }
 
-/// The same, but a manifest with errors is read as far as it goes, so that [`examine`] finds the rest of what is wrong
-/// with it. Refused is only what is no YAML at all.
+/// Like [`parse`], but a manifest with errors is read as far as possible, so that [`examine`] can find further
+/// problems. Only a text that is not YAML, or not a manifest, is refused.
 ///
 /// # Errors
-/// The text cannot be decoded.
+/// The text is too long or nested too deeply, cannot be decoded, or does not claim to be a manifest.
 pub fn read(file: &str, text: &str, tables: &Tables) -> Result<Parsed, Rejected> {
     if let Some((range, wrong)) = too_much(text) {
-        // Not even indexed: the index would take the time that the limit is there to save.
+        // The text is not indexed, because indexing would take the time that the limit saves.
         let mut source = Source::bare(file, text);
         source.hidden = hidden_lines(&source.text, tables);
         let is_ours = is_ours(&source.text, None);
@@ -238,8 +238,8 @@ pub fn read(file: &str, text: &str, tables: &Tables) -> Result<Parsed, Rejected>
     Ok(Parsed { source: Arc::new(source), tables: tables.clone(), leaves, names, present, found })
 }
 
-/// Whether a text says that it is a manifest, be it a damaged one. Anything else may be somebody's file of secrets that a
-/// path or a link led to, and no word of it is shown.
+/// Whether a text claims to be a manifest, even a damaged one. Any other text may be somebody's file of secrets to
+/// which a path or a link led, so no word of it is shown.
 fn is_ours(text: &str, root: Option<&Node>) -> bool {
     match root {
         Some(Node::Map(entries)) if entries.iter().any(|(key, _)| key.text == "lockstep") => true,
@@ -247,7 +247,7 @@ fn is_ours(text: &str, root: Option<&Node>) -> bool {
     }
 }
 
-/// What is said about a text that is no manifest: the place where reading it stopped, and nothing of the text.
+/// The fault of a text that is not a manifest: the place where reading stopped, and nothing of the text.
 fn foreign(text: &str, place: Option<(usize, usize)>) -> (Range<usize>, Wrong) {
     let at = place.map_or(0, |(line, column)| spans::byte_of(text, line, column));
     let title = "the file is not a manifest";
@@ -255,7 +255,7 @@ fn foreign(text: &str, place: Option<(usize, usize)>) -> (Range<usize>, Wrong) {
     (at..at, wrong(codes::NOT_YAML, title, "no line of it begins with lockstep:", help))
 }
 
-/// One problem with the whole text, which is drawn only when it is known to be a manifest.
+/// One problem with the whole text. The text is drawn only when it is known to be a manifest.
 fn refused(source: Source, range: Range<usize>, wrong: Wrong, is_ours: bool) -> Rejected {
     let mut report = Report::new(&source);
     report.at(&[], range, wrong);
@@ -268,27 +268,27 @@ fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|one| one.problem.severity == Severity::Error)
 }
 
-/// All that can be said of a manifest without a request.
+/// Everything that can be known of a manifest without a request.
 #[derive(Debug)]
 pub struct Examined {
     /// Values that were refused are unknown in it.
     pub manifest: Manifest,
     /// In the order of the text.
     pub diagnostics: Vec<Diagnostic>,
-    /// The text to draw them with.
+    /// The text with which the diagnostics are drawn.
     pub source: Arc<Source>,
 }
 
 impl Examined {
-    /// Whether it may be used.
+    /// Whether the manifest must not be used.
     pub fn has_errors(&self) -> bool {
         has_errors(&self.diagnostics)
     }
 }
 
-/// Resolves what was read and runs the checks of the kinds, whatever is wrong already: everything is said in one run. A
-/// check that says something of a place that has an error, or of what is below it, speaks of the same mistake again and
-/// is left out.
+/// Resolves what was read and runs the checks of the kinds, even if there are errors already, so that one run reports
+/// everything. If a place has an error, a check's problem there or below it is left out, because it repeats the same
+/// mistake.
 pub fn examine(
     parsed: &Parsed,
     sources: &dyn Sources,
@@ -297,7 +297,7 @@ pub fn examine(
 ) -> Examined {
     let resolve::Resolved { manifest, diagnostics, source } = resolve::values(parsed, sources, missing);
     let mut diagnostics = [parsed.found.as_slice(), &diagnostics].concat();
-    // The value of a key that is written twice is there all the same.
+    // A key that is written twice still has a value, so problems with that value are kept.
     let errors = diagnostics
         .iter()
         .filter(|one| one.problem.severity == Severity::Error && one.problem.code != codes::DUPLICATE_KEY);
@@ -346,7 +346,7 @@ fn too_much(text: &str) -> Option<(Range<usize>, Wrong)> {
     None
 }
 
-/// User and password of a URL, wherever one stands.
+/// User and password in each URL of the text.
 fn hidden_users(text: &str) -> impl Iterator<Item = Range<usize>> {
     text.match_indices("://").filter_map(|(at, mark)| {
         let start = at + mark.len();
@@ -356,8 +356,8 @@ fn hidden_users(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// Secrets written in clear, wherever the tables expect one: they are not drawn even in the message that
-/// refuses them.
+/// Secrets written in clear, wherever the tables expect a secret: even the message that refuses them does not draw
+/// them.
 fn hidden_values(source: &Source, tables: &Tables) -> Vec<Range<usize>> {
     fn walk(source: &Source, names: &[String], fields: &[Field], out: &mut Vec<Range<usize>>) {
         for field in fields {
@@ -383,7 +383,7 @@ fn hidden_values(source: &Source, tables: &Tables) -> Vec<Range<usize>> {
     out
 }
 
-/// A key with a typing error may be meant for a secret, so what stands behind unknown keys is not drawn either.
+/// Hides the values of unknown keys: a key with a typing error may have been meant for a secret.
 fn hide_unknown(source: &mut Source, root: &Node, diagnostics: &[Diagnostic]) {
     if !matches!(root, Node::Map(_)) {
         return;
@@ -403,13 +403,13 @@ fn in_clear(source: &Source, ranges: Vec<Range<usize>>) -> impl Iterator<Item = 
     })
 }
 
-/// An account SID or a Verify SID, which is no secret and helps to find the place.
+/// Whether a text is an account SID or a Verify SID, which is not secret and helps to find the place.
 fn is_public(raw: &str) -> bool {
     raw.len() == 34 && (raw.starts_with("AC") || raw.starts_with("VA"))
 }
 
-/// The same for a text that could not be read: by line, what follows a key that names a secret or looks like the
-/// name of one in an environment.
+/// The secrets of a text that could not be decoded: in each line, what follows a key that names a secret, or a key in
+/// capitals, which is likely the name of a secret in an environment.
 fn hidden_lines(text: &str, tables: &Tables) -> Vec<Range<usize>> {
     let mut keys = BTreeSet::new();
     fn walk(fields: &[Field], keys: &mut BTreeSet<&'static str>) {

@@ -1,5 +1,5 @@
-//! Gives every leaf its value: asks the environment, files, commands and variables, and follows references
-//! between fields. Touches nothing itself; all it knows comes through [`Sources`].
+//! Gives every leaf its value: asks the environment, files, commands and variables, and follows references between
+//! fields. All outside knowledge comes through [`Sources`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -30,11 +30,11 @@ use crate::model::value::{Part, Template, Value};
 /// as noted in November 2026), and one bound for both is easier to remember.
 pub const CODE_MAX: usize = 100_000;
 
-/// Longest value of a reference, in bytes. Neither API takes a text nearly as long, and a secret is looked for in many
+/// Longest value of a reference, in bytes. Neither API accepts a text nearly as long. A secret is searched for in many
 /// spellings, which takes memory and time for each of its bytes.
 const VALUE_MAX: usize = 32 * 1024;
 
-/// Resolves a parsed manifest. Sections and keys as in [`Manifest`]; answers every problem at once.
+/// Resolves a parsed manifest. Sections and keys are those of [`Manifest`]. The error has all problems at once.
 pub fn resolve(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Result<Manifest, Rejected> {
     let Resolved { manifest, diagnostics, source } = values(parsed, sources, missing);
     if diagnostics.iter().any(|one| one.problem.severity == Severity::Error) {
@@ -43,16 +43,16 @@ pub fn resolve(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Resu
     Ok(manifest)
 }
 
-/// What comes of resolving.
+/// Result of resolving.
 pub struct Resolved {
-    /// Values that were refused are unknown in it.
+    /// The manifest; refused values are [`Value::Unknown`].
     pub manifest: Manifest,
     pub diagnostics: Vec<Diagnostic>,
-    /// The text, with values that are not to be drawn hidden.
+    /// The text, with those values hidden that must not be drawn.
     pub source: Arc<Source>,
 }
 
-/// The same as far as it goes: a value that was refused is one that is not known, and its problem is told.
+/// Resolves as far as possible. A refused value becomes unknown, and its problem is among the diagnostics.
 pub fn values(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Resolved {
     let mut resolver = Resolver {
         parsed,
@@ -86,7 +86,7 @@ pub fn values(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Resol
     Resolved { manifest: Manifest { stack, sections }, diagnostics: resolver.report.finish(), source }
 }
 
-/// Stands for a value that has a problem of its own, so that no check reports it once more.
+/// Placeholder for a value whose problem is reported already, so that no check reports it once more.
 fn refused() -> Value {
     Value::Unknown("it was refused".into())
 }
@@ -95,7 +95,7 @@ fn refused() -> Value {
 enum State {
     New,
     Busy,
-    /// `None`: refused, and reported.
+    /// `None`: the value was refused and its problem reported.
     Done(Option<Value>),
 }
 
@@ -108,16 +108,16 @@ struct Resolver<'a> {
     done: Vec<State>,
     files: BTreeMap<String, Result<String, FileError>>,
     cmds: BTreeMap<String, Option<Result<String, String>>>,
-    /// References whose line break at the end was taken away, and told.
+    /// References whose line break at the end was cut off and reported.
     cut: BTreeSet<String>,
     report: Report<'a>,
 }
 
-/// What one reference gave.
+/// Result of one reference.
 enum Got {
-    /// Text, and what it means for secrecy.
+    /// Text, and where it comes from.
     Text(String, Kind),
-    /// Text in which outputs stand.
+    /// Text that contains outputs.
     Output(Template),
     Generated(String),
     Unknown(String),
@@ -131,13 +131,13 @@ enum Kind {
     Literal,
     /// A field that is not secret.
     Field,
-    /// A variable: not secret by itself, but possibly chosen by a person.
+    /// A variable. It is not secret by itself, but a person may have chosen it.
     Outside,
     Secret(Origin),
 }
 
 impl Resolver<'_> {
-    /// The recursion follows references between fields; `links` has bounded their chains.
+    /// The value of a leaf. The recursion follows references between fields; `links` has bounded their chains.
     fn leaf(&mut self, at: usize) -> Option<Value> {
         match &self.done[at] {
             State::Done(value) => return value.clone(),
@@ -158,8 +158,8 @@ impl Resolver<'_> {
         value
     }
 
-    /// Refuses values that hold a secret where others read them. Answers their places, which are not drawn: such a value
-    /// may be written out.
+    /// Refuses values that hold a secret where others can read them. Returns the places of those that are written out
+    /// in the text, which must not be drawn.
     fn guard(&mut self) -> Vec<Range<usize>> {
         let parsed = self.parsed;
         let values: Vec<(&Leaf, Value)> = parsed
@@ -259,7 +259,7 @@ impl Resolver<'_> {
         let mut parts: Vec<Part> = Vec::new();
         for one in got {
             match one {
-                // A template prints its text, so nothing confidential may become a part of it.
+                // A template prints its text, so it must not contain anything confidential.
                 Got::Text(_, Kind::Secret(origin)) if origin != Origin::Public => {
                     self.bad(names, "a secret and an output stand in one text", "put them in two fields");
                     return None;
@@ -276,7 +276,7 @@ impl Resolver<'_> {
         Some(Value::Output(Template { parts, secret: leaf.secret }))
     }
 
-    /// Joins plain and secret pieces, then checks the whole against the type of the field.
+    /// Joins plain and secret pieces, and checks the result against the type of the field.
     fn join(&mut self, leaf: &Leaf, names: &[String], ty: &Type, got: Vec<Got>) -> Option<Value> {
         let mut text = String::new();
         let mut kinds = Vec::new();
@@ -312,7 +312,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Whether the section's code is built in and takes there only what Twilio draws, wherever it comes from.
+    /// Whether the section's code is built in and this field of it works only with a value that Twilio generates,
+    /// wherever the value comes from.
     fn is_drawn(&self, leaf: &Leaf, text: &str) -> bool {
         let name = leaf.names.last().map_or("", String::as_str);
         self.built_in.get(leaf.section).is_some_and(|code| builtin::is_drawn(code, name, text))
@@ -346,9 +347,9 @@ impl Resolver<'_> {
         }
     }
 
-    /// Takes one line break away from the end of a value that comes from outside: editors, `echo` and the secret stores
-    /// of CI systems leave it there, and it is never meant. A text of several lines has one by custom, so there it is
-    /// not told.
+    /// Cuts one line break off the end of a value from outside: editors, `echo` and the secret stores of CI systems
+    /// leave one there, and it is never meant. The cut is reported, except for texts of several lines, which usually
+    /// end with a line break.
     fn cut(&mut self, leaf: &Leaf, names: &[String], found: &Ref, value: String) -> String {
         let Some(rest) = value.strip_suffix('\n') else { return value };
         let rest = rest.strip_suffix('\r').unwrap_or(rest).to_owned();
@@ -363,7 +364,8 @@ impl Resolver<'_> {
         rest
     }
 
-    /// Refuses what would change the request that carries it, or the name that it becomes, and what is too long for any.
+    /// Refuses a value that is too long, or that has control characters, which would change the request or the name
+    /// that contains it.
     fn usable(&mut self, leaf: &Leaf, names: &[String], found: &Ref, got: Got) -> Got {
         let Got::Text(text, _) = &got else { return got };
         if text.len() > VALUE_MAX {
@@ -515,8 +517,8 @@ fn no_builtin(name: &str, known: &[&str]) -> Wrong {
     wrong(codes::NOT_ALLOWED, title, format!("there are {}", either(known).replace(" or ", " and ")), help)
 }
 
-/// Whether a value of that field may have several lines: a text that has some by its nature, or a key in PEM among the
-/// secrets of code.
+/// Whether a value of that field may have several lines: the field is for such texts, or the value is a key in PEM
+/// among the secrets of code.
 fn has_lines(leaf: &Leaf, text: &str) -> bool {
     leaf.lines || (leaf.secret && matches!(leaf.ty, Type::Map { .. }) && connection::is_pem(text))
 }
@@ -529,7 +531,7 @@ fn built_in(parsed: &Parsed) -> BTreeMap<&'static str, &str> {
     named.collect()
 }
 
-/// The weakest origin decides: one part that a person may have chosen makes the whole guessable.
+/// The weakest origin of all parts: one part that a person may have chosen makes the whole guessable.
 fn origin(kinds: &[Kind]) -> Origin {
     let is_person = |kind: &Kind| matches!(kind, Kind::Outside | Kind::Secret(Origin::Person));
     if kinds.iter().any(is_person) {
@@ -543,7 +545,7 @@ fn origin(kinds: &[Kind]) -> Origin {
     }
 }
 
-/// The words of a check may repeat the value, which is a secret.
+/// Removes the value from the words of a check, because the value is a secret.
 fn scrubbed(wrong: Wrong, value: &str) -> Wrong {
     if wrong.code != codes::BAD_TEXT {
         return wrong;
@@ -552,7 +554,8 @@ fn scrubbed(wrong: Wrong, value: &str) -> Wrong {
     scrubber.learn(&Secret::new(value, Origin::Person));
     let scrub = |words: &str| {
         let out = scrubber.ours(words);
-        // Short values and words of ours stay in it; a message that may hold one is not repeated at all.
+        // The scrubber leaves short values and words of ours in place, so a message that may still hold the value is
+        // replaced.
         if !value.is_empty() && out.contains(value) {
             "the value does not have the form that this field needs".to_owned()
         } else {

@@ -9,11 +9,11 @@ use crate::model::text::line;
 /// Width of a drawing. Fixed, so that the same input gives the same bytes on every terminal.
 const WIDTH: usize = 120;
 
-/// Bytes of a line that is drawn; a longer one is only named.
+/// Longest line that is drawn, in bytes. For a longer one, only the place is named.
 const LINE_MAX: usize = 2000;
 
-/// All diagnostics in their order, a blank line between them, a line break at the end; empty for none. Secrets
-/// that stand in the text in clear are drawn as stars.
+/// All diagnostics in their order, with a blank line between them and a line break at the end; empty for none. Secrets
+/// written in clear are drawn as stars.
 pub fn render(diagnostics: &[Diagnostic], source: &Source, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
     let mut out = String::new();
@@ -42,7 +42,7 @@ fn draw(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String
         Some((span, (line, from))) => {
             let line_end = from + line.len();
             let start = span.start.clamp(from, line_end) - from;
-            // A value of several lines is drawn by its first: the place matters, not the extent.
+            // Of a value with several lines only the first is drawn: the place matters, not the extent.
             let end = span.end.clamp(from + start, line_end) - from;
             let end = start + line[start..end].trim_end().len();
             let mut annotation = AnnotationKind::Primary.span(start..end);
@@ -74,13 +74,14 @@ fn draw(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String
     renderer.render(&[group])
 }
 
-/// The problem with its sentences as one harmless line each: a manifest of others may be checked, and they quote it.
+/// The problem with each of its sentences as one harmless line: they quote the manifest, which may be somebody else's.
 fn harmless(problem: &Problem) -> Problem {
     let Problem { title, reason, help, .. } = problem;
     Problem { title: line(title), reason: line(reason), help: line(help), ..problem.clone() }
 }
 
-/// The line around a byte, secrets blanked without moving a byte, and where it starts; `None` for a very long one.
+/// The line around a byte and the byte where it starts, with secrets blanked without moving a byte; `None` for a very
+/// long line.
 fn line_at(source: &Source, at: usize) -> Option<(String, usize)> {
     let text = &source.text;
     let at = at.min(text.len());

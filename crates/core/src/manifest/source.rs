@@ -5,10 +5,10 @@ use std::ops::Range;
 use super::spans::{Places, SpanIndex};
 use crate::diag::{Code, Diagnostic, Problem, Severity, Span, codes};
 
-/// Problems that are kept: a text of a megabyte could hold a hundred thousand, and nobody reads on.
+/// Most problems that are kept. A text of a megabyte could have a hundred thousand, and nobody reads that many.
 const PROBLEMS_MAX: usize = 1000;
 
-/// Characters of a user's word that a message repeats.
+/// Most characters of a user's word that a message repeats.
 const WORD_MAX: usize = 60;
 
 /// One text file and the place of each path in it.
@@ -16,24 +16,24 @@ const WORD_MAX: usize = 60;
 pub struct Source {
     /// The name shown in messages.
     pub file: String,
-    /// Without a byte order mark; all byte ranges count in it.
+    /// The text without a byte order mark; all byte ranges are offsets in it.
     pub text: String,
     spans: SpanIndex,
     places: Places,
-    /// Whether its lines may be shown.
+    /// Whether messages may show lines of the text.
     pub(super) is_drawn: bool,
-    /// Byte ranges that are blanked when the text is shown: secrets that were written in clear.
+    /// Byte ranges that are blanked when the text is shown: secrets written in clear.
     pub(super) hidden: Vec<Range<usize>>,
 }
 
 impl Source {
-    /// Indexes a text; never fails, a text that is no YAML has fewer places.
+    /// Indexes a text. Never fails; a text that is not YAML has fewer places.
     pub fn new(file: &str, text: &str) -> Source {
         let bare = Source::bare(file, text);
         Source { spans: SpanIndex::new(&bare.text), ..bare }
     }
 
-    /// A file of which nothing is shown but its name.
+    /// A file of which only the name is shown.
     pub(super) fn unseen(file: &str) -> Source {
         Source { is_drawn: false, ..Source::new(file, "") }
     }
@@ -45,7 +45,7 @@ impl Source {
         Source { file: file.to_owned(), text, spans, places, hidden: Vec::new(), is_drawn: true }
     }
 
-    /// The same text with more of it blanked when it is shown.
+    /// The same text with further ranges blanked when it is shown.
     pub(super) fn hiding(&self, more: Vec<Range<usize>>) -> Source {
         let hidden = [self.hidden.clone(), more].concat();
         Source { hidden, ..self.clone() }
@@ -62,15 +62,15 @@ impl Source {
         &self.spans
     }
 
-    /// A problem with its place. A path that the text does not have has the place of its nearest parent's key;
-    /// an empty path, or one without any parent, has the start of the file.
+    /// The problem with its place. A path that the text does not have gets the place of its nearest parent's key; an
+    /// empty path, or one without any parent, gets the start of the file.
     pub fn locate(&self, problem: Problem) -> Diagnostic {
         let (names, whole) = self.spans.names(&problem.path);
         let range = self.range(&names, problem.on_key || !whole);
         self.diagnostic(problem, range)
     }
 
-    /// Bytes of a path's key or value, with the same fallback.
+    /// Byte range of a path's key or value, with the same fallback as [`Source::locate`].
     pub(super) fn range(&self, names: &[String], on_key: bool) -> Range<usize> {
         for length in (1..=names.len()).rev() {
             let Some(spot) = self.spans.get(&names[..length]) else { continue };
@@ -84,12 +84,13 @@ impl Source {
         start..start
     }
 
-    /// Bytes of a fragment of a decoded value, found in the text as written; the whole value when the fragment
-    /// is not written that way (escapes, folded lines).
+    /// Byte range of a fragment of a decoded value, found in the text as written; the range of the whole value when the
+    /// fragment is not written that way (escapes, folded lines). `at` is the fragment's offset in the decoded value.
     pub(super) fn fragment(&self, names: &[String], fragment: &str, at: usize) -> Range<usize> {
         let whole = self.range(names, false);
         let raw = self.text.get(whole.clone()).unwrap_or_default();
-        // Quotes and escapes only add bytes, so the fragment is not before its place in the value.
+        // Quotes and escapes only add bytes, so in the text the fragment cannot stand before its offset in the decoded
+        // value.
         let from = (at..raw.len()).find(|at| raw.is_char_boundary(*at)).unwrap_or(0);
         match raw[from..].find(fragment) {
             Some(found) if !fragment.is_empty() => {
@@ -115,7 +116,7 @@ impl Source {
     }
 }
 
-/// What is wrong with a value, before it has a place.
+/// A fault without a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
     pub code: Code,
@@ -125,7 +126,7 @@ pub struct Wrong {
     pub help: String,
 }
 
-/// An error without a place.
+/// A fault without a place, of severity error.
 pub fn wrong(
     code: Code,
     title: impl Into<String>,
@@ -174,7 +175,7 @@ impl<'a> Report<'a> {
         self.found.push(self.source.diagnostic(problem, range));
     }
 
-    /// No further problem is kept, so none needs words.
+    /// Whether no further problem is kept, so that its words need not be made.
     pub fn is_full(&self) -> bool {
         self.found.len() >= PROBLEMS_MAX
     }
@@ -184,7 +185,7 @@ impl<'a> Report<'a> {
         self.dropped += 1;
     }
 
-    /// All of them in the order of the text.
+    /// All problems in the order of the text.
     pub fn finish(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|one| {
             let start = one.span.as_ref().map_or(0, |span| span.start);
@@ -199,7 +200,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// A user's word as a message may repeat it: short, without control characters.
+/// A user's word in the form in which a message may repeat it: short, without control characters.
 pub fn shown(word: &str) -> String {
     let mut out: String = word.chars().take(WORD_MAX).flat_map(char::escape_debug).collect();
     if word.chars().nth(WORD_MAX).is_some() {

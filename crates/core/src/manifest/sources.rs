@@ -1,4 +1,4 @@
-//! What the shell hands in: the environment, files, commands and variables, as a trait.
+//! The trait through which the shell provides the environment, files, commands and variables.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +9,20 @@ use crate::diag::codes;
 pub trait Sources {
     /// A variable of the environment; an empty one counts as absent.
     fn env(&self, name: &str) -> Option<String>;
-    /// A text file below the manifest's folder. The path is relative and has no `..`; links that lead out of the
-    /// folder are for the implementation to refuse.
+    /// A text file below the manifest's folder. The path is relative and has no `..`. The implementation has to refuse
+    /// links that lead out of the folder.
     fn file(&self, _relative_path: &str) -> Result<String, FileError> {
         Err(FileError::Missing)
     }
-    /// What an allowed command printed, or why it failed; `None` for a name that was not allowed.
+    /// The output of an allowed command, or why the command failed; `None` for a name that was not allowed.
     fn cmd(&self, _name: &str) -> Option<Result<String, String>> {
         None
     }
-    /// A value of the tenant in a rollout, or from the command line.
+    /// A variable: from the tenant's entry in a rollout, or from the command line.
     fn var(&self, _name: &str) -> Option<String> {
         None
     }
-    /// Whether a value was made up by this program, where nobody gave one.
+    /// Whether this program made the value up because nobody gave one.
     fn is_made_up(&self, _value: &str) -> bool {
         false
     }
@@ -36,7 +36,7 @@ pub trait Sources {
     }
 }
 
-/// An environment, and nothing besides: no file, no command.
+/// Provides an environment only: no files and no commands.
 impl Sources for BTreeMap<String, String> {
     fn env(&self, name: &str) -> Option<String> {
         self.get(name).cloned()
@@ -47,25 +47,25 @@ impl Sources for BTreeMap<String, String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileError {
     Missing,
-    /// It lies outside the manifest's folder.
+    /// The file lies outside the manifest's folder.
     Outside,
-    /// Unreadable, too large, or no text; in words.
+    /// The file is unreadable, too large, or no text. Holds the reason in words.
     Unreadable(String),
 }
 
-/// What a reference without a value means.
+/// Treatment of a reference without a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// The manifest is refused.
     Error,
-    /// The value is [`Value::Unknown`]: a plan was told to go on without it.
+    /// The value becomes [`Value::Unknown`]: the user asked the plan to go on without it.
     Unknown,
-    /// The same, but a file that the manifest names has to be there: it stands beside the manifest, and whoever checks
-    /// the one checks the other.
+    /// Like `Unknown`, but a file that the manifest names has to exist: it stands beside the manifest, so whoever can
+    /// check the manifest can check the file.
     UnknownButFiles,
 }
 
-/// A file that cannot be used at all, whatever is missing elsewhere.
+/// The problem of a file that cannot be used, however missing values are treated.
 pub(super) fn refused_file(path: &str, error: &FileError) -> Wrong {
     let path = shown(path);
     let (reason, help) = match error {

@@ -1,4 +1,4 @@
-//! Where each path of the manifest stands in its text.
+//! Finds the place of each path of the manifest in its text.
 //!
 //! The index comes from a second parser that reports positions; values never come from it, so a disagreement
 //! between the two parsers can at worst misplace a caret. A value behind an alias has the place of the alias.
@@ -14,18 +14,18 @@ use crate::diag::Span;
 /// The place of one key and its value, as byte ranges of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
-    /// Absent for the root and for items of lists.
+    /// `None` for the root and for items of lists.
     pub key: Option<Range<usize>>,
-    /// A mapping or list reaches from its first to its last byte.
+    /// For a mapping or a list, from its first to its last byte.
     pub value: Range<usize>,
-    /// Written on one line without quotes or escapes, so that the text is its own value.
+    /// The value is written on one line without quotes or escapes, so its text is the value itself.
     pub plain: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     spot: Spot,
-    /// By name, or by position for lists; more than one where a key is written twice.
+    /// Keyed by name, or by position for lists. A key that is written twice has several entries.
     children: BTreeMap<String, Vec<usize>>,
 }
 
@@ -35,7 +35,7 @@ pub struct SpanIndex {
     entries: Vec<Entry>,
     /// Start of the second document, if there is one.
     pub second_document: Option<usize>,
-    /// Where the second parser stopped with an error.
+    /// Byte at which the second parser stopped with an error.
     pub stopped_at: Option<usize>,
 }
 
@@ -43,7 +43,7 @@ pub struct SpanIndex {
 struct Open {
     entry: usize,
     is_map: bool,
-    /// A collection used as a key: its contents have no path.
+    /// The collection is used as a key, so its contents have no path.
     hidden: bool,
     /// The key that waits for its value.
     key: Option<(String, Range<usize>)>,
@@ -89,7 +89,8 @@ impl SpanIndex {
                     if let Some(open) = stack.pop()
                         && !open.hidden
                     {
-                        // A block collection ends where the next token starts; blanks between belong to nobody.
+                        // The parser ends a block collection where the next token starts; the blanks before that token
+                        // do not belong to it.
                         let spot = &mut index.entries[open.entry].spot;
                         let end = text[..range.end].trim_end().len().max(spot.value.start);
                         spot.value.end = end;
@@ -147,17 +148,17 @@ impl SpanIndex {
         Some(new)
     }
 
-    /// The place of a path given as names, first occurrence.
+    /// The first place of a path given as names.
     pub fn get(&self, path: &[String]) -> Option<&Spot> {
         self.nth(path, 0)
     }
 
-    /// One occurrence of a path whose last key may be written more than once, from 0.
+    /// The place of one occurrence of a path, counted from 0; the last key may be written more than once.
     pub fn nth(&self, path: &[String], at: usize) -> Option<&Spot> {
         Some(&self.entries.get(*self.find(path).get(at)?)?.spot)
     }
 
-    /// Every scalar at or below a path, all occurrences of the path's last key included.
+    /// The places of all scalars at or below a path, including every occurrence of the path's last key.
     pub fn scalars(&self, path: &[String]) -> Vec<Range<usize>> {
         let mut open = self.find(path).to_vec();
         let mut found = Vec::new();
@@ -186,15 +187,15 @@ impl SpanIndex {
         self.entries.get(at)?.children.get(name)?.first().copied()
     }
 
-    /// The names of a dotted path as far as the text has them, and whether that is the whole path. A name may
-    /// itself hold dots, so the longest match wins.
+    /// The names of a dotted path as far as the text has them, and whether the text has the whole path. A name may
+    /// itself contain dots, so the longest match wins.
     pub fn names(&self, dotted: &str) -> (Vec<String>, bool) {
         let mut best = Vec::new();
         let whole = self.descend(0, dotted, &mut Vec::new(), &mut best);
         (best, whole)
     }
 
-    /// Recursion ends with the depth of the tree, which is bounded.
+    /// The depth of the tree is bounded, so the recursion ends.
     fn descend(&self, at: usize, rest: &str, trail: &mut Vec<String>, best: &mut Vec<String>) -> bool {
         if rest.is_empty() {
             best.clone_from(trail);
@@ -217,7 +218,8 @@ impl SpanIndex {
     }
 }
 
-/// Cuts what the parser counts to a scalar beyond its last visible byte (a quoted one ends with its quote).
+/// Cuts off what follows the last visible byte of a scalar, which the parser counts to it (a quoted scalar ends with
+/// its quote).
 fn trim(text: &str, range: Range<usize>) -> Range<usize> {
     let slice = text.get(range.clone()).unwrap_or_default();
     range.start..range.start + slice.trim_end().len()
@@ -225,7 +227,7 @@ fn trim(text: &str, range: Range<usize>) -> Range<usize> {
 
 /// Turns positions in characters into positions in bytes.
 struct CharBytes {
-    /// Empty for pure ASCII, where both are the same.
+    /// Byte offset of each character; empty for pure ASCII, where both positions are the same.
     offsets: Vec<usize>,
     end: usize,
 }
@@ -246,10 +248,11 @@ impl CharBytes {
     }
 }
 
-/// Line and column at places all over a text, so that a place at its end is found as soon as one at its start.
+/// Lines and columns of evenly spread marks in a text, so that a place near the end is found as fast as one at the
+/// start.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
-    /// A byte at which a character begins, its line, and its column, both from 1.
+    /// Each mark: byte offset of a character, its line, and its column, both from 1.
     marks: Vec<(usize, usize, usize)>,
 }
 
@@ -270,7 +273,7 @@ impl Places {
         Places { marks }
     }
 
-    /// Line and column of a byte of the text that this was made from.
+    /// Line and column of a byte; `text` has to be the text from which the marks were made.
     pub fn line_and_column(&self, text: &str, at: usize) -> (usize, usize) {
         let at = floor(text, at);
         let after = self.marks.partition_point(|mark| mark.0 <= at);
@@ -280,7 +283,7 @@ impl Places {
         })
     }
 
-    /// A byte range of the text that this was made from, with its line and column.
+    /// Span of a byte range; `text` has to be the text from which the marks were made.
     pub fn span(&self, text: &str, range: Range<usize>) -> Span {
         let start = floor(text, range.start);
         let end = floor(text, range.end).max(start);
@@ -289,7 +292,7 @@ impl Places {
     }
 }
 
-/// The byte of a line and a column in characters, both from 1; clamped to the text.
+/// The byte offset of a line and a column in characters, both from 1; clamped to the text.
 pub fn byte_of(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let rest = text.get(start..).unwrap_or_default();
@@ -321,7 +324,7 @@ mod tests {
     fn every_style_has_its_bytes() {
         let text = "name: Zoë   # note\r\nkey: 'it''s'\r\nmap: { a: ${x}, b.c: \"q\" }\r\nlist:\r\n  - one\r\n  - two\r\n\
                     code: |\r\n  line one\r\n  line two\r\nempty:\r\nlast: 60\r\n";
-        // The trap `${x}` in a flow mapping ends the index; a quoted one does not.
+        // An unquoted `${x}` in a flow mapping stops the second parser; a quoted one does not.
         assert!(SpanIndex::new(text).stopped_at.is_some());
         let text = text.replace("${x}", "x");
         let index = SpanIndex::new(&text);

@@ -1,6 +1,6 @@
-//! What is wrong with a text that is no YAML, in words of ours, at the place where it began.
+//! Explains why a text is not YAML, in words of ours, at the place where the mistake began.
 //!
-//! The decoder says where it could not go on, which may be thirty lines below the quote that was never closed.
+//! The decoder reports only where it stopped, which may be thirty lines below the quote that was never closed.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::spans;
 use super::yaml::{Fault, Trouble};
 use crate::diag::codes;
 
-/// The first character that YAML allows nowhere, not even in quotes.
+/// The first character that YAML allows nowhere, not even in quotes, with its fault.
 pub fn forbidden(text: &str) -> Option<(Range<usize>, Wrong)> {
     let allowed = |ch: char| {
         matches!(ch, '\t' | '\n' | '\r' | '\u{85}' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{10000}'..)
@@ -25,7 +25,7 @@ fn not_yaml(reason: impl Into<String>, help: impl Into<String>) -> Wrong {
     wrong(codes::NOT_YAML, "the text is not YAML", reason, help)
 }
 
-/// Words and bytes for a fault of the decoder.
+/// Byte range and words for a fault of the decoder.
 pub fn explain(source: &Source, fault: &Fault) -> (Range<usize>, Wrong) {
     let text = source.text.as_str();
     let (trouble, place, began) = match fault {
@@ -41,7 +41,7 @@ pub fn explain(source: &Source, fault: &Fault) -> (Range<usize>, Wrong) {
     let byte =
         |place: &Option<(usize, usize)>| place.map(|(line, column)| spans::byte_of(text, line, column));
     let stops = byte(place);
-    // `{ a: ${env.X} }`: inside braces the parser reads the { of the reference as a mapping.
+    // `{ a: ${env.X} }`: inside braces, the parser takes the { of the reference for a mapping.
     let candidates = [stops, source.spans().stopped_at];
     if let Some(start) = candidates.into_iter().flatten().find_map(|at| reference_before(text, at)) {
         let line_end = text[start..].find('\n').map_or(text.len(), |end| start + end);
@@ -60,7 +60,7 @@ pub fn explain(source: &Source, fault: &Fault) -> (Range<usize>, Wrong) {
     spot.explain(*trouble)
 }
 
-/// Where the decoder stopped, and where what it was reading began.
+/// Byte offsets: `at` is where the decoder stopped, `began` where the construct that it was reading began.
 struct Spot<'a> {
     text: &'a str,
     at: usize,
@@ -140,8 +140,8 @@ impl Spot<'_> {
         }
     }
 
-    /// A quoted text that reaches over several lines and ends on the line where the decoder stopped: the quote that ends
-    /// it was meant to open another one.
+    /// Finds a quoted text that spans several lines and ends on the line where the decoder stopped: the quote that ends
+    /// it was meant to open another text.
     fn runaway_quote(&self, trouble: Trouble) -> Option<(Range<usize>, Wrong)> {
         if trouble == Trouble::Quote {
             return None;
@@ -170,7 +170,7 @@ impl Spot<'_> {
         (range, not_yaml(format!("this {open} is not closed"), format!("close it with {close}")))
     }
 
-    /// A line without a colon after its first word.
+    /// The fault of a line without a colon after its first word.
     fn no_colon(&self, at: usize) -> (Range<usize>, Wrong) {
         let range = self.to_line_end(self.first_visible(at));
         let help = match self.text[range.clone()].contains(':') {
@@ -186,7 +186,8 @@ impl Spot<'_> {
             let help = "put the value in quotes: key: \"…: …\"";
             return (self.here(), not_yaml("this line has a second `: `", help));
         }
-        // What stands here was read on from the lines above: up to the first that is no `key: value`.
+        // The decoder read this line as the rest of a value above it. Search upwards for the first line that is not
+        // `key: value`.
         let mut first = None;
         let mut above = line;
         while above > 0 {
@@ -273,7 +274,7 @@ impl Spot<'_> {
     }
 }
 
-/// Every quoted text that reaches over a line end, from its first to its last quote. Comments and block texts are passed over.
+/// Every quoted text that spans a line end, from its first to its last quote. Comments and block texts are skipped.
 fn quoted(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut block: Option<usize> = None;
@@ -286,7 +287,8 @@ fn quoted(text: &str) -> Vec<Range<usize>> {
             continue;
         }
         block = None;
-        // What a quote may follow: nothing, a colon, a dash, a bracket, a comma.
+        // Whether a quote here opens a text: only at the start of a line, or after a colon, a dash, a bracket, a comma
+        // or a question mark.
         let mut opens = true;
         let mut chars = line.char_indices().peekable();
         while let Some((at, ch)) = chars.next() {
@@ -325,7 +327,7 @@ fn quoted(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Whether the bracket with which the text begins is closed in it. Brackets in quotes do not count.
+/// Whether the bracket at the start of the text is closed in it. Brackets in quotes do not count.
 fn closes(text: &str) -> bool {
     let mut depth = 0usize;
     let mut quote = None;
@@ -343,12 +345,13 @@ fn closes(text: &str) -> bool {
     false
 }
 
-/// Start of an unquoted `${` on the line of a byte, at or before it, that stands inside an open bracket.
+/// Start of an unquoted `${` inside an open bracket, on the line of a byte, at or before that byte.
 fn reference_before(text: &str, at: usize) -> Option<usize> {
     let line = text[..at].rfind('\n').map_or(0, |found| found + 1);
     let upto = text[line..].find('\n').map_or(text.len(), |end| line + end).min(at.saturating_add(2));
     let upto = (upto..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
-    // A bracket may have been opened on a line before; references are balanced, so they do not count.
+    // A bracket may have been opened on an earlier line. References have as many opening as closing braces, so they do
+    // not change the count.
     let count = |marks: [char; 2]| text[..line].matches(marks).count();
     let mut open = usize::from(count(['{', '[']) > count(['}', ']']));
     let mut quote = None;

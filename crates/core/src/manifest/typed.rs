@@ -8,7 +8,7 @@ use super::yaml::{Node, needs_quotes};
 use crate::diag::{Severity, codes};
 use crate::model::field::{Field, Type};
 
-/// The plain data of a literal, and what to warn of. The text of a secret is never repeated in the message.
+/// The plain data of a literal, with a warning if there is one. The error never repeats the text of a secret.
 pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Json, Option<Wrong>), Wrong> {
     match (ty, node) {
         _ if lacks_quotes(ty, node) => {
@@ -25,7 +25,7 @@ pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Jso
             Err(wrong_type(key, "this is text, but a number is needed", "write the number without quotes"))
         }
         (Type::Bool, Node::Bool(value)) => Ok((Json::Bool(*value), None)),
-        // A word of a list may look like a number or a truth value: `30`, `true`.
+        // A word of a list may look like a number or a truth value to YAML: `30`, `true`.
         (Type::OneOf(_) | Type::OpenOneOf(_) | Type::Release(_), Node::Bool(value)) => {
             from_text(key, ty, &value.to_string(), true)
         }
@@ -49,14 +49,13 @@ pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Jso
     }
 }
 
-/// Whether a text was written so that YAML reads a number or a truth value.
+/// Whether YAML reads the text of such a field as a number or a truth value, because the quotes are missing.
 pub fn lacks_quotes(ty: &Type, node: &Node) -> bool {
     let is_text = matches!(ty, Type::Text { .. } | Type::Map { .. } | Type::Code);
     is_text && matches!(node, Node::Bool(_) | Node::Int(_) | Node::Float(_))
 }
 
-/// The plain data of a text, which may come from outside the manifest: then `quote` is off and no message
-/// repeats it.
+/// The plain data of a text. For a text from outside the manifest, `quote` is off, and no message repeats the text.
 pub fn from_text(key: &str, ty: &Type, text: &str, quote: bool) -> Result<(Json, Option<Wrong>), Wrong> {
     let plain = |json: Json| Ok((json, None));
     match ty {
@@ -105,7 +104,7 @@ pub fn from_text(key: &str, ty: &Type, text: &str, quote: bool) -> Result<(Json,
     }
 }
 
-/// What to warn of when a word is not in a list that grows.
+/// The warning for a word that is not in a growing list; `None` when it is.
 fn unknown_word(key: &str, words: &[&str], text: &str, quote: bool) -> Option<Wrong> {
     word(key, words, text, quote).map(|fault| Wrong {
         severity: Severity::Warning,
@@ -116,7 +115,7 @@ fn unknown_word(key: &str, words: &[&str], text: &str, quote: bool) -> Option<Wr
     })
 }
 
-/// A value of the wrong type.
+/// The fault of a value of the wrong type.
 pub fn wrong_type(key: &str, reason: impl Into<String>, help: impl Into<String>) -> Wrong {
     let title = match key {
         "" => "the manifest is not a mapping".to_owned(),
@@ -125,7 +124,7 @@ pub fn wrong_type(key: &str, reason: impl Into<String>, help: impl Into<String>)
     wrong(codes::WRONG_TYPE, title, reason, help)
 }
 
-/// A word outside a list of words, or `None` when it is inside.
+/// The fault of a word outside a list of words; `None` when it is inside or the list is empty.
 pub fn word(key: &str, words: &[&str], text: &str, quote: bool) -> Option<Wrong> {
     if words.is_empty() || words.contains(&text) {
         return None;
@@ -145,7 +144,7 @@ fn int(key: &str, min: i64, max: i64, number: i64) -> Result<Json, Wrong> {
     Err(outside(key, min, max))
 }
 
-/// A whole number that no `i64` holds: the decoder reads it as a decimal one.
+/// Whether a decimal number is too large for an `i64`. The decoder reads such a whole number as a decimal one.
 fn is_huge(number: f64) -> bool {
     number.is_finite() && number.abs() >= i64::MAX as f64
 }
@@ -189,7 +188,7 @@ fn needed(ty: &Type) -> &'static str {
     }
 }
 
-/// How a value of that type is written.
+/// An example of how a value of that type is written.
 fn example(ty: &Type) -> String {
     match ty {
         Type::Text { .. } => "one text".into(),
@@ -206,7 +205,7 @@ fn example(ty: &Type) -> String {
     }
 }
 
-/// A mapping with the keys that matter: the wanted ones, else those that are required, else the first two.
+/// An example of a mapping with the keys that matter: the wanted ones, else the required ones, else the first two.
 pub fn shape(fields: &[Field], wanted: &[&str]) -> String {
     let pick = |fits: &dyn Fn(&Field) -> bool| -> Vec<&Field> { fields.iter().filter(|f| fits(f)).collect() };
     let mut picked = pick(&|field| wanted.contains(&field.key));
@@ -221,7 +220,7 @@ pub fn shape(fields: &[Field], wanted: &[&str]) -> String {
     format!("{{ {} }}", entries.join(", "))
 }
 
-/// A value that a field takes, as short as can be.
+/// A short example of a value that a field accepts.
 fn sample(field: &Field) -> String {
     match (&field.ty, field.default) {
         (_, Some(default)) => default.to_owned(),
@@ -237,8 +236,8 @@ fn sample(field: &Field) -> String {
     }
 }
 
-/// A scalar or a list where a mapping is needed, with the shape of that mapping. The words of a list that are keys
-/// of it are taken up.
+/// The fault of a scalar or a list where a mapping is needed, with an example of that mapping. The example uses those
+/// words of a list that are keys of the mapping.
 pub fn wrong_shape(key: &str, ty: &Type, secret: bool, node: &Node) -> Wrong {
     let wanted = match ty {
         Type::Object(fields) => shape(fields, &listed(node)),
@@ -248,7 +247,7 @@ pub fn wrong_shape(key: &str, ty: &Type, secret: bool, node: &Node) -> Wrong {
     not_a_mapping(key, node, &wanted)
 }
 
-/// The words of a list.
+/// The texts among the items of a list; empty for any other node.
 pub fn listed(node: &Node) -> Vec<&str> {
     let Node::List(items) = node else { return Vec::new() };
     let texts = items.iter().map(|item| match item {
@@ -258,7 +257,7 @@ pub fn listed(node: &Node) -> Vec<&str> {
     texts.flatten().collect()
 }
 
-/// The same where the shape is known.
+/// The same fault with a given example.
 pub fn not_a_mapping(key: &str, node: &Node, wanted: &str) -> Wrong {
     let reason = format!("this is {}, but a mapping is needed", node.noun());
     let help = match key {

@@ -1,12 +1,12 @@
-//! Which word is meant by one that is not known: another spelling, the API's own name, or what others call it.
+//! Finds the word that is meant by an unknown one: another spelling, the API's own name, or a name that others use.
 
 use crate::diag::nearest;
 use crate::model::field::Field;
 
-/// No longer word is looked at.
+/// Longer words are not looked at.
 const WORD_MAX_CHARS: usize = 60;
 
-/// What people write, and what it is called here. A row counts only where its second word is possible.
+/// What people write, and our word for it. A row counts only where our word is possible.
 const SYNONYMS: &[(&str, &str)] = &[
     ("actions", "action"),
     ("all", "always"),
@@ -55,12 +55,12 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("webhook", "endpoint"),
 ];
 
-/// Without what spellings differ in: case and the marks between words.
+/// The word without case and without the marks between its parts, in which spellings differ.
 fn folded(word: &str) -> String {
     word.chars().filter(|ch| !matches!(ch, '_' | '-' | ' ' | '.')).flat_map(char::to_lowercase).collect()
 }
 
-/// The word of a list that is meant, if one is near enough.
+/// The word of a list that is probably meant, if one is near enough.
 pub fn meant<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     if word.chars().count() > WORD_MAX_CHARS {
         return None;
@@ -76,7 +76,7 @@ pub fn meant<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
         .or_else(|| part(word, candidates))
 }
 
-/// The key that is meant, the API's own name of a field counting as its key.
+/// The key that is probably meant. The API's own name of a field counts as its key.
 pub fn meant_key<'a>(word: &str, fields: &'a [Field], inner: &[&'a str]) -> Option<&'a str> {
     let own = folded(word);
     let on_the_wire = |field: &&Field| {
@@ -91,7 +91,7 @@ fn last(path: &str) -> &str {
     path.rsplit(['.', '/']).next().unwrap_or(path)
 }
 
-/// The only candidate of which the word is a part: `name` of `friendly_name`.
+/// The candidate of which the word is a part, if there is only one: `friendly_name` for `name`.
 fn part<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let has = |candidate: &&&str| word.len() > 2 && candidate.split(['_', '-']).any(|part| part == word);
     let mut found = candidates.iter().filter(has);

@@ -1,19 +1,19 @@
-//! Decodes YAML text into a [`Node`]: the only file of the manifest that names the decoder.
+//! Decodes YAML text into a [`Node`]. This is the only file of the manifest that uses the decoder.
 //!
-//! A `Node` keeps the order of keys and keys that are written twice, so that the check can report each of them.
-//! Depth, number of nodes and amount of text are bounded, aliases counted as often as they are used.
+//! A `Node` keeps the order of keys, and keys that are written twice, so that the check can report each of them. Depth,
+//! number of nodes and amount of text are bounded; each use of an alias counts.
 
 use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{Deserialize as _, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor};
 
-/// Nesting that is read. The deepest field of the tables lies at five; the rest is room for error messages that
+/// Deepest nesting that is read. The deepest field of the tables lies at five; the rest is room for error messages that
 /// name the field instead of the depth.
 pub const DEPTH_MAX: usize = 64;
 
-/// Nodes plus bytes of text after aliases are expanded: four times the longest text that is read, so that no
-/// honest file meets it and no chain of aliases fills the memory.
+/// Most nodes plus bytes of text after aliases are expanded. Four times the longest text that is read, so no honest
+/// file reaches it, and no chain of aliases fills the memory.
 const EXPANDED_MAX: usize = 4 * 1024 * 1024;
 
 /// A decoded value.
@@ -34,12 +34,12 @@ pub enum Node {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     pub text: String,
-    /// It was written as text, and not as a number, a truth value or nothing.
+    /// The key was written as text, not as a number, a truth value or nothing.
     pub is_text: bool,
 }
 
 impl Node {
-    /// What the node is, in words for a message.
+    /// The node's type, in words for a message.
     pub fn noun(&self) -> &'static str {
         match self {
             Node::Null => "empty",
@@ -56,15 +56,15 @@ impl Node {
 /// Why a text could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// What is wrong; where the decoder stopped, and where what it was reading began: line and column from 1, column
-    /// in characters.
+    /// The fault, the place where the decoder stopped, and the place where the construct that it was reading began.
+    /// Places are line and column from 1, the column in characters.
     Syntax { trouble: Trouble, place: Option<(usize, usize)>, began: Option<(usize, usize)> },
     /// A second document follows.
     Documents,
 }
 
 impl Fault {
-    /// Where the decoder stopped.
+    /// The place where the decoder stopped.
     pub fn place(&self) -> Option<(usize, usize)> {
         match self {
             Fault::Syntax { place, .. } => *place,
@@ -73,32 +73,32 @@ impl Fault {
     }
 }
 
-/// What the decoder stumbled over. It gives a text only; this file knows its words, and no other does.
+/// Type of the decoder's error. The decoder gives only a text; no file but this one knows its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// A bound or a rule of ours, in words.
     Ours(&'static str),
-    /// A quoted text that does not end.
+    /// A quoted text is not closed.
     Quote,
-    /// A list in brackets, or a mapping in braces, that neither goes on nor ends.
+    /// A list in brackets, or a mapping in braces, neither goes on nor ends.
     List,
     Mapping,
-    /// A line that is to be a key and has no colon.
+    /// A line where a key is expected has no colon.
     NoColon,
-    /// A colon where no key can be.
+    /// A colon stands where no key can be.
     SecondColon,
-    /// Something else where a key, an item or a value is due.
+    /// Something else stands where a key, an item or a value is expected.
     NoKey,
     NoDash,
     NoValue,
-    /// A character with which nothing begins.
+    /// A character stands at the start with which no value begins.
     Start,
-    /// A list, or a key with `? `, on the line of something else.
+    /// A list, or a key with `? `, begins on a line where it cannot.
     ListHere,
     KeyHere,
     Escape,
     Tab,
-    /// The text after `|` or `>`.
+    /// The text after `|` or `>` has a wrong form.
     Block,
     Alias,
     Tag,
@@ -106,8 +106,8 @@ pub enum Trouble {
     Other,
 }
 
-/// A part of what the decoder says is wrong, a part of what it says it was doing, and what that means. The first row of
-/// which both fit counts; an empty part fits always.
+/// Rows of: a part of the decoder's error, a part of its words on what it was doing, and the trouble that they mean.
+/// The first row whose parts both occur counts; an empty part always occurs.
 const WORDS: &[(&str, &str, Trouble)] = &[
     ("", "while scanning a quoted scalar", Trouble::Quote),
     ("escape", "while parsing a quoted scalar", Trouble::Escape),
@@ -165,16 +165,16 @@ fn syntax(error: &serde_yaml::Error, refused: Option<&'static str>) -> Fault {
     }
 }
 
-/// The place at the end of the decoder's words.
+/// The place that the decoder's words end with.
 fn mark(words: &str) -> Option<(usize, usize)> {
     let (line, column) = words.rsplit_once(" at line ")?.1.split_once(" column ")?;
     Some((line.parse().ok()?, column.parse().ok()?))
 }
 
-/// What is shared by all seeds of one text.
+/// State shared by all seeds of one text.
 struct Limits {
     left: Cell<usize>,
-    /// Our own reason, kept apart because the decoder puts a path of user words before it.
+    /// Our own reason for refusing. It is kept apart because the decoder puts a path of user words in front of it.
     refused: Cell<Option<&'static str>>,
 }
 
@@ -285,7 +285,7 @@ pub fn decode_default(text: &str) -> Node {
     decode(text).unwrap_or_else(|_| Node::Text(text.to_owned()))
 }
 
-/// Whether text would be read as something else than that text when written without quotes.
+/// Whether YAML would read the text as something else if it were written without quotes.
 pub fn needs_quotes(text: &str) -> bool {
     let read = serde_yaml::Value::deserialize(serde_yaml::Deserializer::from_str(text));
     !matches!(read, Ok(serde_yaml::Value::String(same)) if same == text)

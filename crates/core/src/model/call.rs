@@ -36,10 +36,10 @@ impl Api {
     }
 }
 
-/// What a reply without content says.
+/// Meaning of a reply without content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Empty {
-    /// The answer was lost on its way.
+    /// The content was lost on its way.
     Lost,
     /// Nothing was ever set.
     Nothing,
@@ -50,16 +50,17 @@ pub enum Empty {
 pub enum Paging {
     /// One reply holds everything.
     Whole,
-    /// One reply holds everything, and has no content where nothing was ever set.
+    /// One reply holds everything. A reply without content means that nothing was ever set.
     WholeOrNothing,
-    /// `page` (from 0) and `per_page`, until a page is short; the array is under this key. Totals are not trusted:
-    /// the API drops zero values ("Auth0 docs, Actions list", recorded 2026-05).
+    /// `page` (from 0) and `per_page` are sent until a page is short; the array is under this key. An absent total
+    /// proves nothing: the API drops zero values ("Auth0 docs, Actions list", recorded 2026-05).
     Offset { key: &'static str, per_page: usize },
-    /// `meta.next_page_url` until null; the array is under `meta.key` (Twilio product APIs, spec 2026-04).
+    /// `meta.next_page_url` is followed until it is null; the array is under the key that `meta.key` names (Twilio
+    /// product APIs, spec 2026-04).
     Next,
 }
 
-/// A read. Equal reads of one phase are sent once.
+/// A read. Equal reads within one phase are sent once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Get {
     pub api: Api,
@@ -74,13 +75,13 @@ impl Get {
         Get { api, path: path.into(), paging: Paging::Whole }
     }
 
-    /// A read of something that may never have been set. A reply without content is null then.
+    /// A read of something that may never have been set. A reply without content then reads as null.
     pub fn whole_or_nothing(api: Api, path: impl Into<String>) -> Get {
         Get { api, path: path.into(), paging: Paging::WholeOrNothing }
     }
 }
 
-/// Credentials of a Twilio account that are handed on: an Action or a Function is going to use them, not this program.
+/// Credentials of a Twilio account that an Action or a Function will use. This program only hands them on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// SID of a key or of an account.
@@ -88,12 +89,12 @@ pub struct Credentials {
     pub secret: Secret,
 }
 
-/// Whether a write may be sent again when nobody knows what became of it.
+/// Whether a write may be sent again when its outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
-    /// The second time changes nothing more (PUT, DELETE, PATCH with full values).
+    /// A second write changes nothing more (PUT, DELETE, PATCH with full values).
     Safe,
-    /// It would make a second object, a second version, or overwrite somebody else's entry.
+    /// A second write would make a second object or a second version, or overwrite somebody else's entry.
     NeverBlind,
 }
 
@@ -107,7 +108,7 @@ pub struct Write {
     pub repeat: Repeat,
 }
 
-/// The body of a write, values filled in.
+/// The body of a write, with all values filled in.
 #[derive(Clone)]
 pub enum Body {
     None,
@@ -127,7 +128,7 @@ pub struct Part {
     pub content: String,
 }
 
-/// Bodies hold secrets.
+/// Prints no body: bodies hold secrets.
 impl fmt::Debug for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?} {}", self.method, self.api, self.path)
@@ -142,19 +143,19 @@ pub const LEASE_LOST: &str = "the lease was taken over by another run, or could 
 pub enum Failed {
     /// The server answered with a refusal; nothing was done.
     Refused(Box<Refusal>),
-    /// It certainly did not happen (never sent, or held back until the deadline). Holds the cause.
+    /// The call certainly had no effect (never sent, or held back until the deadline). Holds the cause.
     NotDone(String),
-    /// It may have happened: the answer was lost, or it was a server error. Holds the cause.
+    /// The call may have taken effect: the answer was lost, or it was a server error. Holds the cause.
     Unknown(String),
-    /// A reply arrived that makes no sense. Holds what and where.
+    /// A reply arrived that cannot be understood. Holds the fault and its place.
     Misread(String),
-    /// What was sent was taken, and could not be built. Holds what a person can do about it.
+    /// The vendor accepted the code and could not build it. Holds what a person can do about it.
     NotBuilt(String),
     /// The run was interrupted before the call was sent.
     Stopped,
-    /// It did not happen: another run has the lease, or this one could not keep it.
+    /// The call was not sent: another run has the lease, or this run could not keep it.
     LeaseLost,
-    /// It did not happen: another run has begun meanwhile, and the record says so.
+    /// The call was not sent: the record shows that another run has begun meanwhile.
     OtherRun,
 }
 
@@ -166,13 +167,13 @@ pub struct Refusal {
     /// Without its query.
     pub path: String,
     pub status: u16,
-    /// Vendor code: Auth0 `errorCode`, Twilio `code`, OAuth `error`. Optional at Auth0.
+    /// Vendor code: Auth0 `errorCode`, Twilio `code`, OAuth `error`. Auth0 may leave it out.
     pub code: Option<String>,
-    /// The vendor's words, secrets blanked. Shown, never used for decisions.
+    /// The vendor's words with secrets blanked. They are shown and never used for decisions.
     pub message: String,
     pub request_id: Option<String>,
     pub attempts: u32,
-    /// An earlier attempt of the same write was not answered, or with a server error, and may have taken effect.
+    /// An earlier attempt of the same write got no answer or a server error, so it may have taken effect.
     pub unsure: bool,
 }
 
@@ -194,7 +195,7 @@ impl Failed {
     }
 }
 
-/// One line, whatever servers put into it.
+/// Always one line, even where a server's words have several.
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {

@@ -1,13 +1,14 @@
-//! What a run tells, as it happens: one typed stream. The terminal, the log and the audit file are made from it.
+//! What a run reports while it runs: one typed stream of events. The terminal output, the log and the audit file are
+//! made from it.
 
 use serde::Serialize;
 
 use super::plan::Plan;
 
-/// One event, with when and of which tenant.
+/// One event, with its time and its tenant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Told {
-    /// By the clock of the machine, or of the simulation; ms since the Unix epoch.
+    /// Time by the clock of the machine, or of the simulation, in ms since the Unix epoch.
     pub at_ms: u64,
     /// Domain of the tenant.
     pub tenant: String,
@@ -23,32 +24,32 @@ pub enum Event {
     RunStarted {
         stack: String,
         account: String,
-        /// Who runs it, as lease and history name them.
+        /// The person or machine that runs it, by the name used in the lease and the history.
         who: String,
         revision: String,
         destroy: bool,
     },
-    /// A request was answered, or failed.
+    /// A request was answered, or it failed.
     Request {
         host: String,
         method: &'static str,
         path: String,
-        /// `None` without a reply.
+        /// `None`: no reply came.
         status: Option<u16>,
         attempt: u32,
         ms: u64,
         /// The vendor's id of the request, if the reply named one.
         request_id: Option<String>,
     },
-    /// Requests are held back, because of a rate limit or before a repeat.
+    /// Requests are held back for `ms`, because of a rate limit or before a repeat.
     Holding {
         host: String,
         ms: u64,
         why: String,
     },
-    /// A plan is begun: what follows is read for it.
+    /// Planning begins: the reads that follow are for the plan.
     PlanStarted,
-    /// A plan was made; nothing of it is done yet.
+    /// A plan was made; none of its steps has run yet.
     PlanMade {
         plan: Box<Plan>,
     },
@@ -56,7 +57,7 @@ pub enum Event {
     Lease {
         state: LeaseState,
     },
-    /// The record was written, by its serial number; `None`: it was taken away.
+    /// The ledger was written with this serial number; `None`: the ledger was removed.
     Record {
         serial: Option<u64>,
     },
@@ -66,7 +67,7 @@ pub enum Event {
         address: String,
         what: String,
     },
-    /// Waiting inside a step (build, deployment), with what is known.
+    /// A step waits for a build or a deployment; `state` is what the vendor last answered.
     Polling {
         address: String,
         state: String,
@@ -76,7 +77,7 @@ pub enum Event {
         address: String,
         what: String,
     },
-    /// A step came to no good end, and the run ends with it.
+    /// A step failed, and the run ends with it.
     StepFailed {
         number: usize,
         address: String,
@@ -99,18 +100,18 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Nothing was changed by it.
+    /// The step changed nothing.
     None,
-    /// Nobody knows; the next run looks.
+    /// The effect is unknown; the next run looks at the tenant.
     Unknown,
 }
 
-/// What became of the lease.
+/// State of the lease after the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeaseState {
     Taken,
-    /// The run goes on without one, because there can be none.
+    /// The run goes on without a lease, because no lease can be taken.
     Without,
     Released,
 }

@@ -1,12 +1,12 @@
-//! What kinds report of the login's delivery path, and what steps change of it: one fact for each part. In the JSON of a
-//! plan, facts are an object: the part's name, and its value.
+//! Facts about the login's delivery path: kinds report them, and steps change them. There is one fact for each part of
+//! the path. In the JSON of a plan, facts are an object from the part's name to its value.
 
 use std::mem::discriminant;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value as Json, json};
 
-/// One part, as it was seen or as a step leaves it. `None`: it was looked for and could not be read.
+/// One part of the path, as observed or as a step leaves it. `None`: the kind looked and could not read the part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
@@ -16,17 +16,17 @@ pub enum Fact {
     #[serde(skip)]
     Factor(Factor, Option<bool>),
     MessageTypes(Option<Vec<Channel>>),
-    /// Who sends for the tenant's phone provider.
+    /// The sender behind the tenant's phone provider.
     Provider(Provider),
     #[serde(rename = "provider.methods")]
     Methods(Vec<Delivery>),
     /// Whether the unified phone experience is on.
     Unified(Option<bool>),
-    /// Who sends in the legacy set-up.
+    /// The sender of the legacy set-up.
     Selected(Option<Sender>),
     Action(ActionState),
     LegacyAction(ActionState),
-    /// The post-login Action that has the rules.
+    /// The post-login Action that contains the rules.
     #[serde(rename = "rules.action")]
     RulesAction(ActionState),
     Bound(Binding),
@@ -38,15 +38,16 @@ pub enum Fact {
     ActionLimits(Option<Vec<String>>),
     #[serde(rename = "legacy_action.limits")]
     LegacyLimits(Option<Vec<String>>),
-    /// A post-login Action passes none; where its former version comes back, what it passes is not known.
+    /// The rate limits that a post-login Action passes to Verify: none. Unknown when a former version of it is put
+    /// back.
     #[serde(rename = "mfa_post_login.limits")]
     RulesLimits(Option<Vec<String>>),
-    /// Whether a rate limit is there. In JSON `limit.<name>`.
+    /// Whether a rate limit exists. In JSON `limit.<name>`.
     #[serde(skip)]
     Limit(String, bool),
-    /// Whether the Verify service is there and takes the tenant's codes.
+    /// Whether the Verify service exists and accepts the tenant's codes.
     Service(Option<bool>),
-    /// The log stream that tells the receiver which codes were used.
+    /// The log stream that reports used codes to the receiver.
     Feedback(Stream),
     #[serde(rename = "feedback.endpoint")]
     Endpoint(String),
@@ -54,20 +55,21 @@ pub enum Fact {
     #[serde(rename = "function.url")]
     FunctionUrl(String),
     Login(Option<Login>),
-    /// Which factors other people's post-login Actions ask for, by name of the Action; none named: it may ask for any.
+    /// The factors that other people's post-login Actions ask for, keyed by the name of the Action. An empty list: the
+    /// Action may ask for any factor.
     Others(Option<Demands>),
     /// Whether post-login Actions may ask for factors.
     Customize(Option<bool>),
-    /// The factors that meet a rule, by name of the rule, as the code that runs has it.
+    /// The factors that satisfy a rule, keyed by the name of the rule, according to the running code.
     Rules(Option<Demands>),
-    /// What sends is a version that a destroy brought back, and whether it still works nobody can prove.
+    /// The sender is a former version that a destroy put back. Nobody can prove that it still works.
     Former(bool),
-    /// What sends is the version that ran before this stack: brought back, or never replaced.
+    /// The sender is the version that ran before this stack: put back, or never replaced.
     #[serde(rename = "former.runs")]
     FormerRuns(bool),
 }
 
-/// What stands of an Action of ours.
+/// State of an Action of this stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionState {
@@ -76,7 +78,7 @@ pub enum ActionState {
     Deployed,
 }
 
-/// What stands of the Function.
+/// State of the Function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FunctionState {
@@ -91,7 +93,7 @@ pub enum FunctionState {
 pub enum Binding {
     Bound,
     Unbound,
-    /// The tenant did not take the binding; the Action may be called all the same.
+    /// The tenant refused the binding; Auth0 may call the Action all the same.
     Refused,
 }
 
@@ -110,7 +112,7 @@ impl TryFrom<Json> for Binding {
     }
 }
 
-/// Enums of an API's words; a word that it did not have when this was written is kept as it is.
+/// Defines enums of an API's words. A word that is unknown here is kept as it is, in `Other`.
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),* })*) => {$(
         $(#[$doc])*
@@ -145,14 +147,14 @@ macro_rules! words {
 }
 
 words! {
-    /// When a second factor is asked for.
+    /// When Auth0 asks for a second factor.
     Policy { Always = "always", Adaptive = "adaptive", Never = "never" }
     /// A second factor, by the tenant's name for it.
     Factor {
         Duo = "duo", Email = "email", Otp = "otp", Phone = "sms", Push = "push-notification",
         RecoveryCode = "recovery-code", WebauthnPlatform = "webauthn-platform", WebauthnRoaming = "webauthn-roaming"
     }
-    /// How a code comes to a phone; Guardian calls it a message type.
+    /// Channel by which a code reaches a phone; Guardian calls it a message type.
     Channel { Sms = "sms", Voice = "voice" }
     /// How the phone provider delivers.
     Delivery { Text = "text", Voice = "voice" }
@@ -166,7 +168,7 @@ words! {
     Login { Classic = "classic", New = "new" }
 }
 
-/// By name, as the tenant sorts them.
+/// Ordered by name, as the tenant sorts them.
 impl Ord for Factor {
     fn cmp(&self, other: &Factor) -> std::cmp::Ordering {
         self.word().cmp(other.word())
@@ -179,12 +181,13 @@ impl PartialOrd for Factor {
     }
 }
 
-/// Factors by the name of what asks for them, in the order of the code or of the trigger.
+/// Lists of factors, each with the name of the rule or Action that asks for them, in the order of the code or of the
+/// trigger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demands(pub Vec<(String, Vec<Factor>)>);
 
 impl Demands {
-    /// Of two with one name the second counts, in the place of the first.
+    /// Adds a list. A list with the same name is replaced and keeps its place.
     pub fn insert(&mut self, name: String, factors: Vec<Factor>) {
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some(known) => known.1 = factors,
@@ -207,7 +210,7 @@ impl<'de> Deserialize<'de> for Demands {
 }
 
 impl Fact {
-    /// Whether both speak of the same part.
+    /// Whether both facts are about the same part.
     fn is_of(&self, other: &Fact) -> bool {
         match (self, other) {
             (Fact::Factor(one, _), Fact::Factor(other, _)) => one == other,
@@ -237,7 +240,7 @@ impl Fact {
     }
 }
 
-/// Facts, one for each part: what is known, or what is different after a step.
+/// Facts, at most one for each part: either all that is known, or what a step changes.
 #[derive(Clone, Debug, Default)]
 pub struct Facts(Vec<Fact>);
 
@@ -246,20 +249,20 @@ impl Facts {
         Facts::default()
     }
 
-    /// In place of what was said of the same part.
+    /// Adds a fact and removes an earlier fact about the same part.
     pub fn insert(&mut self, fact: Fact) {
         self.take(|known| known.is_of(&fact));
         self.0.push(fact);
     }
 
-    /// Where nothing was said of the same part.
+    /// Adds a fact unless there is one about the same part.
     pub fn add(&mut self, fact: Fact) {
         if !self.any(|known| known.is_of(&fact)) {
             self.0.push(fact);
         }
     }
 
-    /// Takes the first such fact out.
+    /// Removes and returns the first fact that matches.
     pub fn take(&mut self, is_it: impl Fn(&Fact) -> bool) -> Option<Fact> {
         let at = self.0.iter().position(is_it)?;
         Some(self.0.remove(at))
@@ -278,7 +281,7 @@ impl Facts {
     }
 }
 
-/// The order in which they were said is no part of them.
+/// Order does not count.
 impl PartialEq for Facts {
     fn eq(&self, other: &Facts) -> bool {
         self.0.len() == other.0.len() && self.iter().all(|fact| other.has(fact))
@@ -337,7 +340,7 @@ impl<'de> Deserialize<'de> for Facts {
 mod tests {
     use super::*;
 
-    /// The form that saved plans have; a name or a value that changes here makes them stale.
+    /// The JSON form in saved plans. Changing a name or a value here makes existing plans stale.
     const ALL: &str = r#"{
         "action": "deployed", "action.limits": ["a", "b"], "bound": "refused", "customize": true,
         "factor.carrier-pigeon": false, "factor.otp": true, "factor.sms": null, "feedback": "suspended",

@@ -10,7 +10,7 @@ pub struct Section {
     pub path: &'static str,
     pub doc: &'static str,
     pub fields: &'static [Field],
-    /// The manifest is refused without it.
+    /// A manifest without this section is refused.
     pub required: bool,
 }
 
@@ -19,14 +19,16 @@ pub struct Section {
 pub struct Field {
     pub key: &'static str,
     pub ty: Type,
-    /// The value used when the key is absent, as YAML text; `None`: absent means not managed (or required).
+    /// The value used when the key is absent, as YAML text. `None`: an absent key means that the setting is not managed
+    /// (or that the manifest is refused, if the field is required).
     pub default: Option<&'static str>,
     pub required: bool,
-    /// The value is handled as a secret whatever it comes from.
+    /// The value is handled as a secret, wherever it comes from.
     pub secret: bool,
-    /// Its text may have several lines. Any other text with a control character is refused.
+    /// The text may have several lines. In other fields, a text with a control character is refused.
     pub lines: bool,
-    /// The request property that carries it (`CodeLength`, `sink.httpEndpoint`); empty for what is not sent.
+    /// The request property that carries the value (`CodeLength`, `sink.httpEndpoint`); empty for a field that is not
+    /// sent.
     pub wire: &'static str,
     pub doc: &'static str,
 }
@@ -46,7 +48,7 @@ pub const FIELD: Field = Field {
 /// What a field accepts.
 #[derive(Clone, Copy, Debug)]
 pub enum Type {
-    /// Text of `min..=max` characters, then the check; it answers what is wrong and what to do.
+    /// Text of `min..=max` characters that also passes the check, if there is one.
     Text { min: usize, max: usize, check: Option<Check> },
     /// Whole number in `min..=max`.
     Int { min: i64, max: i64 },
@@ -54,11 +56,11 @@ pub enum Type {
     Bool,
     /// Exactly one of these words.
     OneOf(&'static [&'static str]),
-    /// One of these words, or another one with a warning: the vendor's list grows.
+    /// One of these words. Another word is accepted with a warning, because the vendor's list grows.
     OpenOneOf(&'static [&'static str]),
-    /// A release that a vendor runs code on.
+    /// A runtime release on which a vendor runs code.
     Release(&'static Releases),
-    /// A list without order or repeats; each entry one of these words, or any text when the list is empty.
+    /// A list without order or repeats. Each entry is one of these words, or any text when the list of words is empty.
     Set(&'static [&'static str]),
     /// A mapping from free names to text; flattened to `key.NAME`. `max` names at most.
     Map { max: usize },
@@ -70,32 +72,32 @@ pub enum Type {
     Named { max: usize, fields: &'static [Field] },
 }
 
-/// The releases that a vendor runs code on. The list grows, so another word is taken with a warning.
+/// The runtime releases on which a vendor runs code. The list grows, so an unknown word is accepted with a warning.
 #[derive(Debug)]
 pub struct Releases {
     pub known: &'static [&'static str],
-    /// Known words that the vendor's API spells otherwise: the word here, and the API's.
+    /// Known words that the vendor's API spells differently: our word, then the API's.
     pub spelled: &'static [(&'static str, &'static str)],
     /// Releases that can no longer be deployed.
     pub retired: &'static [&'static str],
 }
 
 impl Releases {
-    /// The word that this program uses for a release, however it is spelled.
+    /// This program's word for a release, given in either spelling.
     pub fn ours<'a>(&self, word: &'a str) -> &'a str {
         self.spelled.iter().find(|(_, theirs)| *theirs == word).map_or(word, |(ours, _)| ours)
     }
 
-    /// The word that the vendor's API takes.
+    /// The vendor's word for a release.
     pub fn theirs<'a>(&self, word: &'a str) -> &'a str {
         self.spelled.iter().find(|(ours, _)| *ours == word).map_or(word, |(_, theirs)| theirs)
     }
 }
 
-/// A check of a text beyond its length: `Err((what is wrong, what to do))`.
+/// A check of a text beyond its length; the error is (what is wrong, what to do).
 pub type Check = fn(&str) -> Result<(), (String, String)>;
 
-/// The fields of a table with objects flattened: dotted key and field, in table order. Maps stay one field.
+/// The fields of a table in table order, with objects flattened: dotted key and field. A map stays one field.
 pub fn flat(fields: &'static [Field]) -> Vec<(String, &'static Field)> {
     let mut out = Vec::new();
     for field in fields {

@@ -1,4 +1,5 @@
-//! What is remembered between runs: a cache with receipts, carried by the tenant. Plain data; no secret value.
+//! The ledger: what is remembered between runs, stored on the tenant. It is a cache with receipts: plain data without a
+//! secret value.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +10,14 @@ use serde_json::{Value as Json, json};
 use super::random::hex;
 use super::value::Ids;
 
-/// Texts longer than this are remembered by digest only.
+/// Texts longer than this are remembered as a digest only.
 const PLAIN_MAX_CHARS: usize = 256;
 
-/// Version of the ledger's JSON form. 2 has seals, 3 keyed fingerprints; a build that knows less leaves such a record
-/// alone.
+/// Version of the ledger's JSON form. Version 2 added seals, version 3 keyed fingerprints. A build that knows only
+/// older versions leaves such a record alone.
 pub const LEDGER_SCHEMA: u32 = 3;
 
-/// Note of an entry whose removal waits: the time from which it may go, RFC 3339.
+/// Note of an entry whose removal is deferred: the earliest time of the removal, RFC 3339.
 pub const NOT_BEFORE: &str = "not_before";
 
 /// Name of the ledger Action of a stack.
@@ -31,28 +32,30 @@ pub struct Ledger {
     pub schema: u32,
     /// Tenant domain; a ledger of another tenant is ignored and reported.
     pub tenant: String,
-    /// Twilio account SID; likewise.
+    /// Twilio account SID; a ledger of another account is ignored and reported, too.
     pub account: String,
     pub stack: String,
     /// Grows by one with every write of the ledger.
     pub serial: u64,
-    /// Salt of every fingerprint in here, 32 hex digits.
+    /// Salt of every fingerprint in the ledger, 32 hex digits.
     pub salt: String,
     /// Keyed by resource address.
     pub resources: BTreeMap<String, Entry>,
-    /// A run that has begun and not (yet) reported its result.
+    /// The run that has begun and has not (yet) reported its result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
     /// The latest runs, oldest first, at most ten.
     #[serde(default)]
     pub history: Vec<Applied>,
-    /// By the label of the credential that made each: what proves that a run of ours wrote all of the above.
+    /// Seals, keyed by the label of the credential that made each. A seal proves that a run of ours wrote the whole
+    /// record.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub seals: BTreeMap<String, String>,
 }
 
 impl Ledger {
-    /// The lowest version that says all of it, so that an older build reads what it can read whole.
+    /// The lowest schema version that can express this record, so that an older build can read as many records as
+    /// possible.
     pub fn schema_needed(&self) -> u32 {
         let mut fields = self.resources.values().flat_map(|entry| entry.fields.values());
         match fields.any(|last| matches!(last, Last::Print { keyed: Some(_), .. })) {
@@ -61,26 +64,26 @@ impl Ledger {
         }
     }
 
-    /// Whether the run of the intent, if there is one, has reported its end.
+    /// Whether the run of the intent has reported its end; true without an intent.
     pub fn has_reported(&self) -> bool {
         let is_of = |intent: &Intent| self.history.iter().any(|run| run.run.as_ref() == Some(&intent.nonce));
         self.intent.as_ref().is_none_or(is_of)
     }
 
-    /// Takes from a record that nothing proves what only a proven one may say: whose the objects are, what is to be put
-    /// back, what a run was about to make or left behind, and which lease it had.
+    /// Removes from an unproven record everything that only a proven record may say: who owns the objects, what to put
+    /// back, what a run was about to create or left behind, and which lease it had.
     pub fn distrust(&mut self) {
         self.intent = None;
         self.history.iter_mut().for_each(|run| run.lease = None);
         for entry in self.resources.values_mut() {
             entry.unproven = true;
-            // Else whoever writes the record could have a change of their own told as one that our run left.
+            // Otherwise a forger of the record could pass off a change of their own as one that our run left.
             entry.left.clear();
         }
     }
 }
 
-/// Whether we made the object or found it.
+/// Whether this stack created the object or took over an existing one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ownership {
@@ -95,19 +98,19 @@ pub struct Entry {
     pub kind: String,
     pub ownership: Ownership,
     pub ids: Ids,
-    /// What was last applied, by field.
+    /// The last applied values, keyed by field.
     pub fields: BTreeMap<String, Last>,
-    /// What destroy puts back, by field; never a secret.
+    /// The values that destroy puts back, keyed by field; never a secret.
     #[serde(default)]
     pub restore: BTreeMap<String, Json>,
-    /// The kind's own notes (an optional binding that the API refuses, for example).
+    /// Notes of the kind itself (for example that the API refuses an optional binding).
     #[serde(default)]
     pub notes: BTreeMap<String, Json>,
-    /// It comes from a record that nothing proved: good for comparing. Whose the object is and what is to be put back has
-    /// to be said by a person.
+    /// The entry comes from an unproven record. Its values may be compared; a person has to say who owns the object and
+    /// what is to be put back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unproven: bool,
-    /// Fields that a run which did not come to its end left otherwise than it was to. `fields` has them as it left them.
+    /// Fields that an unfinished run left different from its plan. `fields` has the values that the run left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
 }
@@ -120,28 +123,28 @@ pub enum Last {
     /// A secret: its salted fingerprint, and the remote marks seen after it was written.
     Print {
         print: String,
-        /// The same by a key that no record holds, so that a run which has that key needs no slow digest.
+        /// A second fingerprint by a key that no record holds. A run that has the key needs no slow digest.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keyed: Option<String>,
         stamp: Json,
     },
 }
 
-/// Written before the first step, removed after the last one.
+/// What a run is about to do. Written before the first step, removed after the last one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Intent {
-    /// Names this run; drawn anew for each.
+    /// Random name of the run, different for each.
     pub nonce: String,
     pub destroy: bool,
-    /// Resources that the run may create, with the ids of same-named objects that were there before.
+    /// Addresses that the run may create, each with the ids of objects of the same name that existed before.
     pub creating: BTreeMap<String, Vec<String>>,
-    /// What the run will put back on destroy, recorded before anything is changed.
+    /// Values that a destroy will put back, keyed by address and field, recorded before anything is changed.
     pub restore: BTreeMap<String, BTreeMap<String, Json>>,
-    /// What the run has steps for: enough to find it again when the manifest no longer names it.
+    /// Resources that the run has steps for, with enough data to find each again when the manifest no longer names it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub begun: BTreeMap<String, Begun>,
-    /// Steps that may have made an object which was not found afterwards.
+    /// Steps that may have created an object that was not found afterwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Lost>,
     pub at: String,
@@ -152,9 +155,9 @@ pub struct Intent {
 #[serde(deny_unknown_fields)]
 pub struct Lost {
     pub address: String,
-    /// The step, in its own words.
+    /// The step's `what`.
     pub what: String,
-    /// When it was looked for in vain, RFC 3339, by the server's clock.
+    /// Time of the last search that did not find the object, RFC 3339, by the server's clock.
     pub at: String,
 }
 
@@ -163,7 +166,7 @@ pub struct Lost {
 #[serde(deny_unknown_fields)]
 pub struct Begun {
     pub kind: String,
-    /// Wanted values that are short and no secret, by field.
+    /// Wanted values, keyed by field; only short ones that are not secret.
     pub wanted: BTreeMap<String, Json>,
 }
 
@@ -176,10 +179,11 @@ pub struct Applied {
     pub revision: String,
     pub steps: usize,
     pub outcome: String,
-    /// The nonce of its intent: an intent that no finished run names is that of one which did not report its end.
+    /// The nonce of the run's intent. An intent whose nonce no finished run has belongs to a run that did not report
+    /// its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// The lease that it held while it wrote this.
+    /// The lease that the run held while it wrote this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Held>,
 }
@@ -192,13 +196,13 @@ pub struct Held {
     pub ttl_ms: u64,
 }
 
-/// Whether a secret is as it was written: the mark has not moved, or our own draft has gone live since.
+/// Whether a secret is unchanged since it was written: its mark is the same, or only our own draft has gone live since.
 pub fn same_mark(stamp: &Json, mark: &Json) -> bool {
     stamp == mark
         || stamp["draft"].is_string() && stamp["draft"] == mark["draft"] && mark["live"] == mark["draft"]
 }
 
-/// The remembered form of a plain value: long texts (source code) by digest.
+/// The form in which a plain value is remembered: a long text (source code) becomes its digest.
 pub fn compact(value: &Json) -> Json {
     match value.as_str() {
         Some(text) if text.chars().count() > PLAIN_MAX_CHARS => {

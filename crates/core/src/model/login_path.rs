@@ -1,4 +1,4 @@
-//! What is known of the login's delivery path at one moment, and what follows from it for users.
+//! What is known of the login's delivery path at one moment, and what users can do with it.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use super::facts::{
     Provider, Sender, Stream,
 };
 
-/// One part of the path: what it is, or why that is not known. Nothing is claimed from what is not known.
+/// The value of one part of the path, or why it is not known. Nothing is concluded from an unknown value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Known<T> {
     Is(T),
     /// No kind reports it.
     #[default]
     NotReported,
-    /// A kind looked for it, and the tenant does not say, or the code is of another form.
+    /// A kind looked for the part, but the tenant does not show it, or its code has an unexpected form.
     NotRead,
 }
 
@@ -25,12 +25,12 @@ impl<T> Known<T> {
 }
 
 impl<T: PartialEq> Known<T> {
-    /// Whether it is known to be that.
+    /// Whether the part is known to have this value.
     pub fn is(&self, value: &T) -> bool {
         self.get() == Some(value)
     }
 
-    /// Whether it is that, for all that is known.
+    /// Whether the part has this value or is unknown.
     pub fn may_be(&self, value: &T) -> bool {
         self.get().is_none_or(|known| known == value)
     }
@@ -52,13 +52,13 @@ pub struct OurAction {
 }
 
 impl OurAction {
-    /// Whether its code runs, for all that is known.
+    /// Whether the Action is deployed, or its state is unknown.
     pub fn may_run(&self) -> bool {
         self.state.may_be(&ActionState::Deployed)
     }
 }
 
-/// The path; what each part means is told at its [`Fact`].
+/// The delivery path. Each part is documented at its [`Fact`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoginPath {
     pub policy: Known<Policy>,
@@ -68,11 +68,11 @@ pub struct LoginPath {
     pub methods: Known<Vec<Delivery>>,
     pub unified: Known<bool>,
     pub selected: Known<Sender>,
-    /// Sends through the phone provider.
+    /// The Action that sends through the phone provider.
     pub phone: OurAction,
-    /// Sends in the legacy set-up.
+    /// The Action that sends in the legacy set-up.
     pub legacy: OurAction,
-    /// Asks for factors after the login.
+    /// The Action that asks for factors after the login.
     pub post_login: OurAction,
     pub limits: BTreeMap<String, bool>,
     pub service: Known<bool>,
@@ -95,7 +95,7 @@ impl From<&Facts> for LoginPath {
 }
 
 impl LoginPath {
-    /// The path once these facts hold too.
+    /// The path after these facts become true.
     pub fn after(&self, facts: &Facts) -> LoginPath {
         let mut path = self.clone();
         path.learn(facts);
@@ -106,7 +106,7 @@ impl LoginPath {
         facts.iter().cloned().for_each(|fact| self.learn_one(fact));
     }
 
-    /// Without a wildcard, so that a new fact is asked what it means.
+    /// The match has no wildcard, so that every new fact has to be handled here.
     fn learn_one(&mut self, fact: Fact) {
         match fact {
             Fact::Policy(policy) => self.policy = policy.into(),
@@ -140,7 +140,7 @@ impl LoginPath {
         }
     }
 
-    /// Whether the phone factor is on; `None`: not known.
+    /// Whether the phone factor is on; `None`: unknown.
     pub fn phone_is_on(&self) -> Option<bool> {
         self.is_on(&Factor::Phone)
     }
@@ -154,7 +154,8 @@ impl LoginPath {
         self.policy.get().is_some_and(|policy| *policy != Policy::Never)
     }
 
-    /// Whether the policy asks for a factor and it is known that none can be used.
+    /// Whether the policy asks for a factor and every factor is known to be unusable. Recovery codes do not count, and
+    /// at least one other factor has to be known.
     pub fn locked_out(&self) -> bool {
         let known = || self.factors.iter().filter_map(|(factor, on)| Some((factor, *on.get()?)));
         let mut factors = known().filter(|(factor, _)| **factor != Factor::RecoveryCode).peekable();
@@ -169,48 +170,50 @@ impl LoginPath {
         self.is_on(factor) != Some(false) && !(*factor == Factor::Phone && self.codes_fail())
     }
 
-    /// Whether no factor but the phone is on, as far as is known. A recovery code needs another factor first.
+    /// Whether no factor except the phone is known to be on. A recovery code does not count, because it needs another
+    /// factor first.
     pub fn has_phone_alone(&self) -> bool {
         let is_other = |factor: &Factor| !matches!(factor, Factor::Phone | Factor::RecoveryCode);
         !self.factors.iter().any(|(factor, on)| is_other(factor) && on.is(&true))
     }
 
-    /// Whether logins are asked for a factor and have the phone alone.
+    /// Whether logins are asked for a factor and the phone is the only one.
     pub fn leaves_the_phone(&self) -> bool {
         self.asks() && self.phone_is_on() == Some(true) && self.has_phone_alone()
     }
 
-    /// Whether they have the phone alone, and an Action sends its codes.
+    /// Whether logins are asked for a factor, the phone is the only one, and an Action sends its codes, as far as is
+    /// known.
     pub fn leaves_an_action(&self) -> bool {
         self.is_ours() != Some(false) && self.leaves_the_phone()
     }
 
-    /// Whether logins have the codes of a former version alone.
+    /// Whether logins depend on the codes of a former version of the Action alone.
     pub fn leans_on_former(&self) -> bool {
         self.former.is(&true) && self.leaves_an_action()
     }
 
-    /// Whether codes go through an Action that the tenant refuses to bind: it may be called all the same.
+    /// Whether codes go through an Action that the tenant refuses to bind. Auth0 may call such an Action all the same.
     pub fn is_refused(&self) -> bool {
         self.phone.bound.is(&Binding::Refused) && !self.unified.is(&false)
     }
 
-    /// Whether users have the phone alone, and codes go through an Action that may never be called.
+    /// Whether the phone is the only factor, and its codes go through an Action that Auth0 may never call.
     pub fn leans(&self) -> bool {
         self.is_refused() && self.phone_is_on() == Some(true) && self.has_phone_alone()
     }
 
-    /// Whether the Action with the rules is deployed and bound.
+    /// Whether the Action with the rules is bound, and deployed as far as is known.
     pub fn rules_run(&self) -> bool {
         self.post_login.bound.is(&Binding::Bound) && self.post_login.may_run()
     }
 
-    /// Whether a challenge of an Action is known to fail, and the login with it.
+    /// Whether a challenge by an Action is known to fail. The login fails with it.
     pub fn challenges_fail(&self) -> bool {
         self.customize.is(&false) || self.login.is(&Login::Classic)
     }
 
-    /// The rules that count, each with its factors that are not known to be unusable.
+    /// The rules of a running Action, each with those of its factors that are not known to be unusable.
     pub fn demands<'a>(&'a self) -> Vec<(&'a str, Vec<&'a Factor>)> {
         let rules = self.rules.get().filter(|_| self.rules_run());
         let usable = |factors: &'a [Factor]| factors.iter().filter(|factor| self.can_use(factor)).collect();
@@ -218,20 +221,20 @@ impl LoginPath {
         rules.map(|(name, factors)| (name.as_str(), usable(factors))).collect()
     }
 
-    /// Whether the success of a code gets to Verify: the stream is active, and the Function serves, if it is the Function
-    /// that the stream sends to. Without a Function of ours the receiver is somebody else's.
+    /// Whether Verify learns of the success of a code: the log stream is active, and the Function serves, if the stream
+    /// sends to the Function. Without a Function of ours, somebody else runs the receiver.
     pub fn fed(&self) -> bool {
         let pair = self.endpoint.get().zip(self.function_url.get());
         let elsewhere = pair.is_some_and(|(endpoint, url)| endpoint != url);
         self.feedback.is(&Stream::Active) && (elsewhere || self.function.may_be(&FunctionState::Deployed))
     }
 
-    /// Whether phone messages are known to leave by the tenant's phone provider.
+    /// Whether the tenant's phone provider is known to deliver phone messages.
     pub fn delivers_unified(&self) -> bool {
         self.unified.is(&true) && self.delivers_any() == Some(true)
     }
 
-    /// Whether any phone message leaves the tenant. `None`, here and below: not known.
+    /// Whether the tenant sends phone messages by at least one channel. `None`, here and below: unknown.
     pub fn delivers_any(&self) -> Option<bool> {
         match (self.delivers(&Channel::Sms), self.delivers(&Channel::Voice)) {
             (Some(true), _) | (_, Some(true)) => Some(true),
@@ -240,7 +243,7 @@ impl LoginPath {
         }
     }
 
-    /// Whether a message by this channel leaves the tenant.
+    /// Whether the tenant sends messages by this channel.
     fn delivers(&self, channel: &Channel) -> Option<bool> {
         if self.unified.is(&false) {
             return self.delivers_legacy(channel);
@@ -254,31 +257,33 @@ impl LoginPath {
         }
     }
 
-    /// The same by the legacy set-up. Without the selected provider nothing is claimed.
+    /// The same for the legacy set-up. `None` if the selected provider is unknown.
     fn delivers_legacy(&self, channel: &Channel) -> Option<bool> {
         match self.selected.get()? {
             Sender::Hook => Some(self.sends(&self.legacy)),
-            // Auth0's own sender is for trials and knows no voice.
+            // Auth0's own sender is for trials and has no voice channel.
             Sender::Auth0 => Some(*channel != Channel::Voice),
-            // A vendor's own settings are somebody else's.
+            // This program does not read the settings of other vendors, and takes them for working.
             Sender::Other(_) => Some(true),
         }
     }
 
-    /// Whether nothing is known that keeps an Action of ours from sending.
+    /// Whether an Action of ours sends, as far as is known.
     fn sends(&self, action: &OurAction) -> bool {
         let stands = !self.service.is(&false) && !action.bound.is(&Binding::Unbound);
         stands && action.may_run() && self.missing_limit(action).is_none()
     }
 
-    /// A rate limit that a deployed Action passes and that is known to be missing: then Verify refuses every message.
+    /// A rate limit that a deployed Action passes although it is known to be missing. Verify then refuses every
+    /// message.
     pub fn missing_limit<'a>(&self, action: &'a OurAction) -> Option<&'a str> {
-        // What does not run passes nothing.
+        // An Action that does not run passes no limits.
         let passed = action.limits.get().filter(|_| action.may_run())?;
         passed.iter().map(String::as_str).find(|name| self.limits.get(*name) == Some(&false))
     }
 
-    /// Who is handed the codes may not have been read; then it is taken to be the Action, since it is bound.
+    /// The path for the case that our legacy Action is bound. If the selected sender could not be read, it is taken to
+    /// be an Action, because the Action is bound.
     pub fn handed(&self) -> LoginPath {
         let mut path = self.clone();
         if path.selected.get().is_none() && path.unified.is(&false) {
@@ -303,7 +308,7 @@ impl LoginPath {
         Some(on && typed && login && self.delivers(channel)?)
     }
 
-    /// Whether it is known that no user gets a code.
+    /// Whether it is known that no user can get a code by any channel.
     pub fn codes_fail(&self) -> bool {
         [Channel::Sms, Channel::Voice].iter().all(|channel| self.code(channel) == Some(false))
     }
@@ -312,8 +317,8 @@ impl LoginPath {
         self.message_types.get().map(|types| types.contains(channel))
     }
 
-    /// Whether message types take a channel away from users who have to give a factor, have the phone alone, and may get
-    /// no code by the channels that are left.
+    /// Whether the change of message types to `after` strands users: it removes a channel that may have worked, they
+    /// have to give a factor, the phone is the only one, and no remaining channel is known to work.
     pub fn strands(&self, after: &LoginPath) -> bool {
         let channels = [Channel::Sms, Channel::Voice];
         let is_taken = |channel: &Channel| {

@@ -1,4 +1,4 @@
-//! The manifest after parsing and resolving: sections of attributes, nothing about text or places.
+//! The manifest after parsing and resolving: sections of attributes, without text positions.
 
 use std::collections::BTreeMap;
 
@@ -20,17 +20,17 @@ impl Manifest {
         self.sections.get(path)
     }
 
-    /// One value, by section and key.
+    /// The value of a key in a section.
     pub fn get(&self, section: &str, key: &str) -> Option<&Value> {
         self.section(section)?.get(key)
     }
 
-    /// One plain text, by section and key.
+    /// The plain text of a key in a section.
     pub fn text(&self, section: &str, key: &str) -> Option<&str> {
         self.get(section, key)?.as_str()
     }
 
-    /// One secret, by section and key.
+    /// The secret of a key in a section.
     pub fn secret(&self, section: &str, key: &str) -> Option<&Secret> {
         match self.get(section, key)? {
             Value::Secret(secret) => Some(secret),
@@ -38,7 +38,7 @@ impl Manifest {
         }
     }
 
-    /// A sorted set of words, by section and key; empty when absent.
+    /// The sorted set of words of a key in a section; empty when absent.
     pub fn set(&self, section: &str, key: &str) -> Vec<String> {
         self.get(section, key)
             .and_then(Value::known)

@@ -16,7 +16,7 @@ pub enum Verb {
     Update,
     Replace,
     Delete,
-    /// Take an existing object under management; no request of its own.
+    /// Take an existing object under management. The adoption itself sends no request.
     Adopt,
     NoOp,
 }
@@ -47,36 +47,36 @@ impl Verb {
     }
 }
 
-/// Who made the difference, field by field.
+/// Cause of a difference, for one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// The manifest moved on; the tenant is as it was applied.
+    /// Only the manifest has changed since the last apply.
     NotApplied,
-    /// The tenant was changed; the manifest is as it was applied.
+    /// Only the tenant has changed since the last apply.
     TenantChanged,
-    /// Both moved.
+    /// Both have changed since the last apply.
     Both,
-    /// A run of this stack that did not come to its end left it so.
+    /// An unfinished run of this stack left the field in this state.
     Unfinished,
-    /// No record of what was applied.
+    /// There is no record of the last applied value.
     Unknown,
 }
 
-/// What the record says of a field: how the last apply left it.
+/// The last applied value of a field, according to the record.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Was {
-    /// It is not on record.
+    /// The record has no value of the field.
     #[default]
     Nothing,
     Value(Json),
-    /// A secret, or a text of which the record keeps a digest: it was applied, and the record cannot show it.
+    /// The field was applied, but the record cannot show the value: it is a secret, or a text kept as a digest.
     Hidden,
 }
 
 impl Was {
-    /// Whether the record has nothing of it.
+    /// Whether the record has no value of the field.
     pub fn is_nothing(&self) -> bool {
         *self == Was::Nothing
     }
@@ -90,7 +90,7 @@ pub struct FieldChange {
     pub applied: Was,
     /// `None`: absent on the tenant.
     pub old: Option<Json>,
-    /// `None`: to be absent.
+    /// `None`: the field is to be absent.
     pub new: Option<Json>,
     pub secret: bool,
     pub cause: Cause,
@@ -103,49 +103,54 @@ pub struct ResourcePlan {
     pub kind: String,
     pub verb: Verb,
     pub changes: Vec<FieldChange>,
-    /// Fields whose value cannot be compared (secrets without a record), shown as `unknown`, no change.
+    /// Fields whose value cannot be compared (secrets without a record). They are shown as `unknown` and are not
+    /// changes.
     pub unknown: Vec<String>,
     /// Remote ids, for people.
     pub ids: BTreeMap<String, String>,
-    /// Its name on the tenant or the account, for people: of what goes, whoever confirms it must know which one.
+    /// Name of the object on the tenant or the account, for people: whoever confirms a removal must know which object
+    /// it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The record has it and the manifest does not: `new` of a change is the value from before this stack.
+    /// The resource is on record and no longer in the manifest. `new` of each change is the value from before this
+    /// stack.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaves: bool,
-    /// It stands there already, and this stack takes it over; its name and ids say what.
+    /// The object exists already, and this stack takes it over. `name` and `ids` identify it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taken_over: bool,
-    /// Why it stays as it is, although the stack goes: nothing is done about it.
+    /// Why a destroy leaves the resource as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stays: Option<String>,
 }
 
-/// Order of steps across resources. Retracting steps first, exposing ones last, removals at the end.
+/// Order of steps across resources: first steps that reduce what logins are asked for, last steps that raise it, then
+/// removals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Factors other than the phone come on, where another one goes or logins begin to be asked again.
+    /// Factors other than the phone are switched on, because another factor is switched off or logins begin to be asked
+    /// again.
     Offer,
-    /// The policy asks for less.
+    /// The policy is changed to ask for a factor less often.
     LowerPolicy,
-    /// The post-login Action asks nobody any more.
+    /// The post-login Action that asks for factors is unbound.
     UnbindRules,
-    /// Actions no longer decide about factors, once the one that asked is unbound.
+    /// Actions lose the right to decide about factors, after the Action that asked for them is unbound.
     HandBack,
-    /// Delivery methods come back that message types need which come back.
+    /// Former delivery methods are put back that restored message types need.
     Widen,
-    /// Message types shrink, while the factor is still on: the API takes them only then.
+    /// Message types are removed while the phone factor is still on: the API accepts the change only then.
     NarrowTypes,
     /// Factors are switched off.
     SwitchOff,
-    /// What everything else stands on: Verify service.
+    /// The Verify service, on which everything else depends.
     Foundation,
-    /// What hangs on the service and is named by the Action: rate limits, messaging configurations.
+    /// Parts of the Verify service that the Action names: rate limits, messaging configurations.
     Limits,
-    /// The Action's draft; its build goes on while the next stage runs.
+    /// The Action's draft is written. Its build goes on during the next stage.
     Draft,
-    /// The feedback path, active before exposure.
+    /// The feedback path is made active before logins use the Action.
     Feedback,
     Deploy,
     Bind,
@@ -154,29 +159,30 @@ pub enum Stage {
     Tenant,
     SwitchOn,
     MessageTypes,
-    /// The post-login Action that asks for a factor: after everything that delivers one.
+    /// The post-login Action that asks for a factor is deployed, after everything that delivers one.
     DeployRules,
     BindRules,
     RaisePolicy,
-    /// Delivery methods that no message type needs any more.
+    /// Delivery methods that no message type needs any more are removed.
     Narrow,
     RemoveFeedback,
-    /// The receiver, after the stream that sends to it.
+    /// The receiver is removed, after the stream that sends to it.
     RemoveFunction,
     RemoveProvider,
     Unbind,
     RemoveAction,
     RemoveLimits,
     RemoveFoundation,
-    /// The phone factor that was on before comes back, once the former way of sending stands again.
+    /// The former phone factor is switched on again, after the former sender works again.
     SwitchBack,
-    /// A former policy that asks for more, after every factor that it may stand on.
+    /// A former policy that asks for more is put back, after every factor on which it may depend.
     RaiseBack,
-    /// Factors go that leave the phone alone to logins that are asked, once nothing changes any more in how it sends.
+    /// Factors are switched off whose absence leaves the phone as the only factor of logins that are asked for one.
+    /// This happens after the last change to the phone's delivery.
     Retire,
 }
 
-/// One step: at most one write, reads before it, polls after it.
+/// One step: at most one write, with reads before it and polls after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// From 1, in total order.
@@ -185,82 +191,87 @@ pub struct Step {
     pub kind: String,
     pub verb: Verb,
     pub stage: Stage,
-    /// What is done, in a few words: `put draft`, `deploy`, `switch on`.
+    /// The action in a few words: `put draft`, `deploy`, `switch on`.
     pub what: String,
     pub reason: String,
-    /// The kind's own words for what to do.
+    /// Instructions of the kind to itself, in a form that only the kind reads.
     pub op: Json,
-    /// Facts that are different after the step.
+    /// Facts that the step changes, with their new values.
     pub effects: Facts,
-    /// What may be lost, in words; such a step is always confirmed.
+    /// What may be lost, in words. A step with a danger always has to be confirmed.
     pub danger: Option<String>,
-    /// It makes an object that has no unique name, so a lost answer is looked up, never repeated.
+    /// The step creates an object without a unique name. After a lost answer the object is searched for, and the write
+    /// is never repeated.
     pub creates: bool,
-    /// The tenant refused it in an earlier run, and it is tried once more: no change, unless it is taken now.
+    /// The tenant refused the step in an earlier run, and it is tried once more. It counts as no change unless the
+    /// tenant accepts it now.
     #[serde(default)]
     pub again: bool,
 }
 
-/// Something to know or to act on; no step of ours can mend it.
+/// Something that a person should know or act on, and that no step can mend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub address: String,
     pub text: String,
-    /// What to do; empty when there is nothing to do.
+    /// Advice for the reader; empty when there is nothing to do.
     pub help: String,
     pub level: Level,
 }
 
-/// How much a finding weighs.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// Shown; changes nothing.
+    /// The finding is shown and changes nothing.
     Note,
-    /// Shown; `drift` answers 7 when there is nothing else.
+    /// The finding is shown. `drift` exits with 7 when it finds nothing else.
     Warning,
-    /// Nothing is applied until it is settled.
+    /// Nothing is applied until the finding is settled.
     Blocker,
     /// Part of the tenant could not be read: the result is not `clean`.
     NotRead,
 }
 
-/// Something that goes or is put back only when a person names it: nothing proves the record that calls it this stack's.
+/// A removal or a restoration that happens only when a person names it, because the record that calls the object this
+/// stack's is not proven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unproven {
     pub address: String,
-    /// What has to be named: the remote id, or the address of what has none.
+    /// What the person has to name: the remote id, or the address of something without an id.
     pub id: String,
-    /// Its name on the tenant or the account, empty when it has none.
+    /// Name of the object on the tenant or the account; empty when it has none.
     pub name: String,
-    /// What would be done, in words.
+    /// The action that would follow, in words.
     pub what: String,
 }
 
-/// A removal that waits, because what it removes may still be in use.
+/// A deferred removal: its object may still be in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deferred {
     pub address: String,
-    /// Its place in the order of steps, once it is due.
+    /// Stage of the removal's step, once the removal is due.
     pub stage: Stage,
-    /// What will be done, in words.
+    /// The removal, in words.
     pub what: String,
-    /// What has to be seen before it is done.
+    /// Observation that has to be made before the removal.
     pub needs: String,
-    /// Wait after the apply that records it, in ms.
+    /// Time to wait after the apply that records the removal, in ms.
     pub wait_ms: u64,
-    /// From then on it may be done, RFC 3339; `None` until an apply has recorded it.
+    /// Earliest time of the removal, RFC 3339; `None` until an apply has recorded it.
     pub not_before: Option<String>,
 }
 
-/// What a plan is made for. Steps and digest are the same for each; what only an apply needs stands against an apply alone.
+/// What a plan is made for. Steps and digest are the same for each purpose. Blockers that concern only an apply are
+/// raised for an apply alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be shown: nothing is written.
+    /// The plan is shown: nothing is written.
     Show,
-    /// To tell who moved: nothing is written, and credentials that the stack hands on are tried.
+    /// The plan serves to find the cause of differences: nothing is written, but credentials that the stack hands on
+    /// are tried.
     Drift,
-    /// To be carried out.
+    /// The plan is applied.
     Apply,
 }
 
@@ -275,15 +286,15 @@ pub struct Plan {
     pub resources: Vec<ResourcePlan>,
     pub steps: Vec<Step>,
     pub findings: Vec<Finding>,
-    /// Removals that wait; no change until they are due.
+    /// Deferred removals; not changes until they are due.
     #[serde(default)]
     pub deferred: Vec<Deferred>,
-    /// What stays until a person names it.
+    /// Objects that stay until a person names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unproven: Vec<Unproven>,
-    /// The ledger is to be written although no step is needed (adoption of what is already as wanted).
+    /// The ledger has to be written although no step may be needed (adoption of an object that is already as wanted).
     pub record: bool,
-    /// Digest over everything the plan was computed from, for the check of a saved plan.
+    /// Digest of all inputs of the plan, by which a saved plan is checked.
     pub basis: String,
 }
 
@@ -291,19 +302,19 @@ pub struct Plan {
 pub const PLAN_FORMAT: u32 = 1;
 
 impl Plan {
-    /// Whether an apply would change nothing, as far as is known: what the tenant refused before and is only tried again
-    /// is no change.
+    /// Whether an apply would change nothing, as far as is known. A step that the tenant refused before and that is
+    /// only tried again is no change.
     pub fn is_empty(&self) -> bool {
         self.steps.iter().all(|step| step.again) && !self.record
     }
 
-    /// Whether an apply has anything to do, be it only to try something again.
+    /// Whether an apply has anything to do, even if only to try something again.
     pub fn has_work(&self) -> bool {
         !self.steps.is_empty() || self.record
     }
 
-    /// Whether manifest and tenant differ in a resource: by a field, or by a step that is due for another reason. A field
-    /// that nobody can compare is no difference.
+    /// Whether manifest and tenant differ in a resource: in a field, or because a step is due for another reason. A
+    /// field that cannot be compared is no difference.
     pub fn differs(&self, resource: &ResourcePlan) -> bool {
         let has_step = self.steps.iter().any(|step| step.address == resource.address && !step.again);
         !resource.changes.is_empty() || has_step

@@ -1,13 +1,13 @@
-//! Randomness that was handed in: a seed replays every draw.
+//! Randomness from a seed that is handed in, so that the same seed replays every draw.
 
 use ring::hmac;
 
-/// Source of draws for jitter and nonces (splitmix64). Not for secrets.
+/// Random numbers for jitter and nonces (splitmix64). Not for secrets.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The same seed gives the same draws.
+    /// A generator; the same seed gives the same numbers.
     pub fn new(seed: u64) -> Random {
         Random(seed)
     }
@@ -30,12 +30,12 @@ impl Random {
     }
 }
 
-/// Thirty-two unguessable bytes per run, from which every secret draw of that run follows by name.
+/// 32 unguessable bytes per run. Every secret that the run generates is derived from them and a purpose.
 #[derive(Clone)]
 pub struct Entropy(pub [u8; 32]);
 
 impl Entropy {
-    /// 32 bytes for a purpose; the same purpose gives the same bytes within a run.
+    /// 32 bytes for a purpose. Within a run, the same purpose gives the same bytes.
     pub fn draw(&self, purpose: &str) -> [u8; 32] {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
         let tag = hmac::sign(&key, purpose.as_bytes());

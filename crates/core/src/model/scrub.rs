@@ -1,9 +1,9 @@
-//! The net that keeps secrets out of every text.
+//! Removes secrets from every text that this program prints or stores.
 //!
-//! A text of others may echo a secret in any spelling: [`Scrubber::others`] looks through case, separators, escapes and
-//! encodings, and is for texts as they enter. [`Scrubber::ours`] is the last net, over finished sentences: it looks for the
-//! secrets and their usual encodings, and leaves every word of Lockstep's own as it is. What is hidden is hidden whole:
-//! with the rest of the word that it stands in.
+//! A text from outside may echo a secret in any spelling: [`Scrubber::others`] sees through case, separators, escapes
+//! and encodings, and is applied to such texts as they enter. [`Scrubber::ours`] is the last net, over finished
+//! sentences: it looks for the secrets and their usual encodings, and leaves every word of Lockstep's own as it is.
+//! Hiding always covers whole words: if a part of a word belongs to a secret, the rest of the word is hidden with it.
 
 use std::collections::BTreeSet;
 
@@ -14,34 +14,35 @@ use super::random::hex;
 use super::secret::{Origin, Secret, percent_encode};
 use super::view::{View, decodings};
 
-/// Length of the shortest part of a secret that counts as recognisable wherever it stands, in bytes.
+/// Shortest part of a secret that is recognised anywhere in a text, in bytes.
 const PART_BYTES: usize = 8;
-/// Length of the shortest one that counts where it stands by itself, between blanks or signs, in a text of others.
+/// Shortest part of a secret that is recognised as a word by itself, between blanks or signs, in a text from outside.
 const PIECE_BYTES: usize = 6;
-/// Shorter values are hidden nowhere: `on` protects nothing.
+/// Shorter values are never hidden: hiding `on` would protect nothing.
 const VALUE_MIN_BYTES: usize = 3;
-/// How often a text of others may be escaped, one way in the other.
+/// Layers of escapes that are removed from a text from outside.
 const ROUNDS: usize = 4;
-/// How often it may be encoded, one way in the other.
+/// Layers of encoding that are decoded in a text from outside.
 const DEPTH: usize = 2;
 
-/// What stands in the place of a secret.
+/// Printed in place of a secret.
 pub const HIDDEN: &str = "[secret]";
 
 /// The words of the program's sources, sorted.
 const WORDS: &[&str] = include!(concat!(env!("OUT_DIR"), "/words.rs"));
 
-/// Whether a word may stand in an output of ours.
+/// Whether a word occurs in the program's sources, and so may occur in its output.
 fn is_word_of_ours(word: &str) -> bool {
     WORDS.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
 }
 
-/// The words of a text, as far as they could be recognised.
+/// The words of a text, without those that are too short to be hidden.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|ch: char| !ch.is_alphanumeric() && ch != '_').filter(|word| word.len() >= VALUE_MIN_BYTES)
 }
 
-/// Why a value cannot be hidden inside a longer text, if it cannot: other words would go with it, and give it away.
+/// Why a value cannot be hidden inside a longer text; `None` if it can. Hiding a short value or a word of ours would
+/// hide other words too, and so give the value away.
 pub fn shows_in_text(secret: &Secret) -> Option<String> {
     let value = secret.expose();
     match () {
@@ -52,20 +53,20 @@ pub fn shows_in_text(secret: &Secret) -> Option<String> {
     }
 }
 
-/// Knows secrets, and hides them.
+/// Knows secrets and hides them in texts.
 #[derive(Clone, Default)]
 pub struct Scrubber {
-    /// What is hidden only where it is the whole of a value.
+    /// Secrets as a whole: hidden where a text is nothing else, or between quotes.
     values: BTreeSet<String>,
-    /// Parts of the secrets as they are, and in the usual encodings.
+    /// Parts of the secrets, as they are and in the usual encodings.
     exact: BTreeSet<[u8; PART_BYTES]>,
-    /// The same without case and separators.
+    /// The same parts without case and separators.
     folded: BTreeSet<[u8; PART_BYTES]>,
     pieces: BTreeSet<[u8; PIECE_BYTES]>,
 }
 
 impl Scrubber {
-    /// Learns a secret, but for those marked [`Origin::Public`].
+    /// Learns a secret, unless it is marked [`Origin::Public`].
     pub fn learn(&mut self, secret: &Secret) {
         if secret.origin() != Origin::Public {
             self.learn_text(secret.expose());
@@ -86,7 +87,7 @@ impl Scrubber {
             return;
         }
         self.learn_form(text.as_bytes());
-        // A part of a base64 text depends on the position modulo three, so all three are learnt.
+        // The base64 form of a part depends on its position modulo three, so all three forms are learnt.
         for shift in 0..3usize {
             let shifted = [&b"00"[..shift], text.as_bytes()].concat();
             for engine in [&STANDARD, &URL_SAFE] {
@@ -112,19 +113,19 @@ impl Scrubber {
         self.pieces.extend(parts(&folded));
     }
 
-    /// Whether this is one of the secrets, the whole of it.
+    /// Whether a text is exactly one of the secrets, apart from blanks around it.
     pub fn is_value(&self, text: &str) -> bool {
         self.values.contains(text.trim())
     }
 
-    /// Whether a whole secret of several words stands in a text: each of them may be a word of ours, and all together are
-    /// not.
+    /// Whether a text contains a whole secret of several words. Each of its words may be a word of ours; the whole
+    /// secret is not.
     fn holds_one(&self, text: &str) -> bool {
         let holds = |value: &String| text.contains(value.as_str()) && words(value).nth(1).is_some();
         self.values.iter().any(holds)
     }
 
-    /// A text of others, with every word hidden that holds a recognisable part of a secret, in whatever spelling.
+    /// A text from outside, with every word hidden that contains a recognisable part of a secret, in any spelling.
     pub fn others(&self, text: &str) -> String {
         if self.is_value(text) {
             return HIDDEN.to_owned();
@@ -134,7 +135,7 @@ impl Scrubber {
         blank(text, &hidden)
     }
 
-    /// A text of ours, with every word hidden that holds a recognisable part of a secret and is not a word of ours.
+    /// A text of ours, with every word hidden that contains a recognisable part of a secret and is not a word of ours.
     pub fn ours(&self, text: &str) -> String {
         let mut hidden = vec![false; text.len()];
         for (at, part) in text.as_bytes().windows(PART_BYTES).enumerate() {
@@ -183,7 +184,8 @@ impl Scrubber {
         hidden
     }
 
-    /// A short word that is a part of a secret. What Lockstep itself says may stand in a message as well.
+    /// Whether a short word is a part of a secret. Words of Lockstep's own are not hidden: they may occur in any
+    /// message.
     fn is_piece(&self, word: &str) -> bool {
         let folded = View::of(word).folded().bytes;
         (PIECE_BYTES..PART_BYTES).contains(&folded.len())
@@ -194,7 +196,8 @@ impl Scrubber {
     }
 }
 
-/// The parts of one length of a form. A run of zeros is in every made-up SID: it would hide ids and protect nothing.
+/// All parts of `N` bytes of a form that have at least three different bytes. A run of zeros is in every made-up SID:
+/// hiding it would hide ids and protect nothing.
 fn parts<const N: usize>(form: &[u8]) -> impl Iterator<Item = [u8; N]> {
     let varied = |part: &&[u8]| {
         let other = part.iter().find(|byte| **byte != part[0]);
@@ -211,7 +214,7 @@ fn mark(view: &View, known: &BTreeSet<[u8; PART_BYTES]>, hidden: &mut [bool]) {
     }
 }
 
-/// From and to of what is hidden, in whole characters.
+/// Start and end of each hidden range, in whole characters.
 fn runs(text: &str, hidden: &[bool]) -> Vec<(usize, usize)> {
     let mut out: Vec<(usize, usize)> = Vec::new();
     for (at, ch) in text.char_indices() {
@@ -226,7 +229,7 @@ fn runs(text: &str, hidden: &[bool]) -> Vec<(usize, usize)> {
     out
 }
 
-/// Hides the rest of a word of which a part is hidden, but not the colour before it.
+/// Hides the rest of every word that is partly hidden, but not a colour code in front of the word.
 fn widen(text: &str, hidden: &mut [bool]) {
     let goes_on = |ch: char| ch.is_alphanumeric() || "_-+=%~".contains(ch);
     for (from, to) in runs(text, hidden) {
@@ -411,7 +414,7 @@ mod tests {
         }
     }
 
-    /// A passphrase is made of words that stand in the sources as well.
+    /// A passphrase may consist of words that occur in the sources.
     #[test]
     fn a_secret_of_several_words_is_hidden_whole() {
         for secret in ["my-very-secret-token", "only the right key may open this", "secret.token.example"] {
@@ -439,7 +442,7 @@ mod tests {
         assert_eq!(shows_in_text(&Secret::new("changed", Origin::Public)), None);
     }
 
-    /// Twice the text takes twice the bytes that are looked at, whatever it is made of.
+    /// A text of twice the length has about twice as many bytes to look at, whatever it consists of.
     #[test]
     fn hiding_is_linear() {
         for unit in ["a", "%25", "&#37;", "\\", "\\u005c", "QUFB", "4141", "'", "a ", "=", "é"] {

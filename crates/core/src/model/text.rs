@@ -1,17 +1,18 @@
-//! Texts of others, made harmless for a terminal, a log and a file.
+//! Makes texts from outside harmless for a terminal, a log and a file.
 //!
-//! Names and messages come from people who are not the one that reads them. Such a text may hold line breaks that begin a
-//! line of ours, characters that a terminal obeys or that nobody sees, and words that a CI runner takes for a command.
-//! [`line`] makes one harmless line of it for people; [`json`] escapes the same in JSON, where nothing may be lost.
+//! Names and messages are often written by other people than their reader. Such a text may hold line breaks that fake a
+//! line of ours, characters that control a terminal or are invisible, and words that a CI runner takes for a command.
+//! [`line`] turns a text into one harmless line for people. [`json`] escapes the same characters in JSON, where nothing
+//! may be lost.
 
-/// Longest line made of a text of others, in characters.
+/// Longest line made from a text from outside, in characters.
 const LINE_MAX_CHARS: usize = 1000;
 
-/// What runners look for anywhere in a line (GitHub and Azure, TeamCity).
+/// Commands that CI runners recognise anywhere in a line (GitHub and Azure, TeamCity).
 const COMMANDS: [&str; 3] = ["##[", "##vso[", "##teamcity["];
 
-/// First and last of what steers, in order: of Unicode 17 the general categories Cc, Cf, Zl and Zp and the property
-/// Default_Ignorable_Code_Point, and the empty Braille pattern.
+/// Ranges of steering characters, first and last, in ascending order. In Unicode 17: the general categories Cc, Cf, Zl
+/// and Zp, the property Default_Ignorable_Code_Point, and the empty Braille pattern.
 const STEERS: [(char, char); 28] = [
     ('\u{0}', '\u{1f}'),
     ('\u{7f}', '\u{9f}'),
@@ -43,19 +44,20 @@ const STEERS: [(char, char); 28] = [
     ('\u{e0000}', '\u{e0fff}'),
 ];
 
-/// Whether a character steers whatever shows it, or cannot be seen: control and format characters (direction of writing,
-/// zero width, tags), line and paragraph separators, what Unicode calls ignorable, and the empty Braille pattern.
+/// Whether a character steers (controls the display of a text) or is invisible: control and format characters
+/// (direction of writing, zero width, tags), line and paragraph separators, the characters that Unicode calls
+/// ignorable, and the empty Braille pattern.
 pub fn steers(ch: char) -> bool {
     let after = STEERS.partition_point(|(_, last)| *last < ch);
     STEERS.get(after).is_some_and(|(first, _)| *first <= ch)
 }
 
-/// One line of bounded length that steers nothing: what steers is a blank, what is too long is cut.
+/// One line of bounded length: every steering character becomes a blank, and a long text is cut in the middle.
 pub fn line(text: &str) -> String {
     line_of(text, LINE_MAX_CHARS)
 }
 
-/// The same with a bound of one's own, in characters. The cut is in the middle: what is said last often decides.
+/// The same with a given bound in characters. The cut is in the middle, because the end of a message often decides.
 pub fn line_of(text: &str, max_chars: usize) -> String {
     let plain = |text: &str| -> String { text.chars().map(|ch| if steers(ch) { ' ' } else { ch }).collect() };
     let count = text.chars().count();
@@ -68,7 +70,8 @@ pub fn line_of(text: &str, max_chars: usize) -> String {
     without_commands(plain(&format!("{head}…{tail}")))
 }
 
-/// A line that no CI runner takes for a command. GitHub's begin with `::` after any blanks, or hold one of [`COMMANDS`].
+/// The line, changed where a CI runner would take it for a command. GitHub's commands begin with `::` after any blanks,
+/// or hold one of [`COMMANDS`].
 pub fn without_commands(line: String) -> String {
     let mut line = line;
     if line.trim_start().starts_with("::") {
@@ -82,8 +85,8 @@ pub fn without_commands(line: String) -> String {
     line
 }
 
-/// JSON text in which nothing steers and nothing is lost: what [`line`] would take away is escaped, as JSON allows for any
-/// character of a string. Line ends between values stay: inside a string they are escaped already.
+/// JSON text with every character escaped that [`line`] would take away; JSON allows that for any character of a
+/// string. Nothing is lost. Line ends between values stay; inside a string they are escaped already.
 pub fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (at, ch) in text.char_indices() {
@@ -102,7 +105,7 @@ pub fn json(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// One of each kind: C0, DEL, C1, directions, zero width, separators, tags, fillers, selectors.
+    /// At least one character of each kind: C0, DEL, C1, directions, zero width, separators, tags, fillers, selectors.
     const STEERING: &str = "\u{0}\n\r\t\u{1b}\u{7f}\u{85}\u{9b}\u{ad}\u{61c}\u{180e}\u{200b}\u{200d}\u{200e}\u{200f}\
         \u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{206f}\u{2800}\u{3164}\u{feff}\u{fff9}\u{110bd}\u{1bca0}\u{1d173}\
         \u{e0001}\u{e0041}\u{e0100}";
@@ -117,7 +120,7 @@ mod tests {
         assert_eq!(line(kept), kept);
     }
 
-    /// What the standard library prints as it is, is printable; and nothing fell out of the table.
+    /// No character that the standard library prints unescaped is in the table, and no character is missing from it.
     #[test]
     fn the_table_is_in_order_and_has_nothing_that_people_read() {
         let flat: Vec<char> = STEERS.iter().flat_map(|(first, last)| [*first, *last]).collect();

@@ -1,4 +1,4 @@
-//! Attribute values: what a field of a resource is, is wanted to be, or was.
+//! Attribute values: the observed, the desired or the last applied value of a field.
 
 use std::collections::BTreeMap;
 
@@ -19,15 +19,16 @@ pub type Ids = BTreeMap<String, String>;
 pub enum Value {
     /// Plain data; sets are sorted arrays.
     Known(Json),
-    /// A value that is never printed, desired or read back in clear.
+    /// A value that is never printed. Either desired, or observed because the vendor returns it in clear.
     Secret(Secret),
-    /// Desired: text with outputs of other resources in it, resolved once those exist.
+    /// Desired: text that contains outputs of other resources, resolved once those exist.
     Output(Template),
-    /// Desired: a secret drawn at apply, by the name after `generated.`.
+    /// Desired: a secret that the apply generates, under the name after `generated.`.
     Generated(String),
-    /// Observed: something unreadable; holds the remote marks that change when it is written.
+    /// Observed: a value that cannot be read back. Holds remote marks (such as a time of change) that differ after
+    /// every write of the value.
     Stamp(Json),
-    /// Desired: a reference without a value, in a plan that was told to go on without it. Holds its name.
+    /// Desired: a reference without a value, in a plan that may go on without it. Holds the reference's name.
     Unknown(String),
 }
 
@@ -50,7 +51,7 @@ impl Value {
         self.known().and_then(Json::as_str)
     }
 
-    /// What may be printed in place of the value.
+    /// The text that may be printed in place of the value.
     pub fn shown(&self) -> Json {
         match self {
             Value::Known(json) => json.clone(),
@@ -63,11 +64,11 @@ impl Value {
     }
 }
 
-/// Text with references to outputs in it. Never empty; holds at least one output.
+/// Text that contains references to outputs. It has at least one output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pub parts: Vec<Part>,
-    /// The field takes a secret, so the resolved text is handled as one (of public origin).
+    /// The field is for a secret, so the resolved text is handled as one (of public origin).
     pub secret: bool,
 }
 

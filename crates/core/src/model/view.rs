@@ -1,11 +1,11 @@
-//! A text seen through its spelling: without escapes, without case and separators, decoded. Every byte knows where in the
-//! text it comes from.
+//! Views of a text that see through its spelling: without escapes, without case and separators, decoded. Every byte of
+//! a view knows its place in the text.
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// What HTML calls signs.
+/// Named entities of HTML for signs.
 const ENTITIES: [(&str, char); 34] = [
     ("amp", '&'),
     ("lt", '<'),
@@ -42,9 +42,9 @@ const ENTITIES: [(&str, char); 34] = [
     ("hat", '^'),
     ("tilde", '~'),
 ];
-/// Longest escape that is looked for.
+/// Longest escape that is recognised.
 const ESCAPE_MAX_BYTES: usize = 12;
-/// Shortest run that is decoded: nine bytes in base64, eight in hexadecimal.
+/// Shortest run that is decoded as base64; it stands for nine bytes.
 const ENCODED_MIN_BYTES: usize = 12;
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -54,7 +54,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT)
 
 pub(super) struct View {
     pub bytes: Vec<u8>,
-    /// From and to in the text, of each byte.
+    /// Start and end in the text, for each byte.
     pub from: Vec<(usize, usize)>,
 }
 
@@ -80,7 +80,7 @@ impl View {
         }
     }
 
-    /// Characters with their places; a byte that is part of none stands for itself.
+    /// Characters with their places. A byte that belongs to no character stands for itself.
     fn chars(&self) -> impl Iterator<Item = (char, (usize, usize))> {
         let mut at = 0;
         std::iter::from_fn(move || {
@@ -100,7 +100,7 @@ impl View {
         })
     }
 
-    /// Letters and digits alone, all in one case. `0x` before a digit is a separator.
+    /// Only letters and digits, all in one case. `0x` before a digit is a separator.
     pub fn folded(&self) -> View {
         let chars: Vec<_> = self.chars().collect();
         let mut view = View::empty();
@@ -116,7 +116,7 @@ impl View {
                 continue;
             }
             if ch.is_alphanumeric() {
-                // By way of upper case: that of ß is SS.
+                // By way of upper case, because the upper case of ß is SS.
                 ch.to_uppercase().flat_map(char::to_lowercase).for_each(|ch| view.push(ch, place));
             }
             at += 1;
@@ -146,7 +146,7 @@ impl View {
         out
     }
 
-    /// One layer of escapes less; `None`: there is none.
+    /// The text with one layer of escapes removed; `None`: it has no escapes.
     pub fn unescaped(&self) -> Option<View> {
         let mut view = View::empty();
         let (mut at, mut any) = (0, false);
@@ -170,8 +170,9 @@ impl View {
     }
 }
 
-/// The bytes that an escape stands for, and its length, if a text begins with one: `%41`, `&#65;`, `&#x41;`, `&quot;`,
-/// `\u0041`, `\u{41}`, `\x41`, `\"`, `\101`, `\000041 `. A short tag, such as `<b>`, stands for nothing.
+/// The bytes that an escape stands for, and the length of the escape, if a text begins with one: `%41`, `&#65;`,
+/// `&#x41;`, `&quot;`, `\u0041`, `\u{41}`, `\x41`, `\"`, `\101`, `\000041 `. A short tag, such as `<b>`, stands for no
+/// bytes.
 fn escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     match text {
         [b'<', rest @ ..] => {
@@ -198,11 +199,11 @@ fn escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
             };
             Some((String::from_utf16_lossy(units).into_bytes(), length))
         }
-        // What is left of `\u005a` where signs are taken out, as in an id.
+        // `\u005a` after signs were removed from it, as in an id.
         [b'u' | b'U', b'0', b'0', high, low, ..] => Some((vec![byte(&[*high, *low])?], 5)),
         [b'\\', b'x' | b'X', high, low, ..] => Some((vec![byte(&[*high, *low])?], 4)),
         [b'\\', first, ..] if first.is_ascii_hexdigit() => numbered_by_style(text).or_else(|| {
-            // `\a` and its like are no numbers.
+            // `\a` and the like are not numbers.
             first.is_ascii_alphabetic().then(|| (vec![b' '], 2))
         }),
         [b'\\', sign, ..] if sign.is_ascii_punctuation() => Some((vec![*sign], 2)),
@@ -221,8 +222,8 @@ fn unit(text: &[u8]) -> Option<u16> {
     }
 }
 
-/// A backslash and a number: three octal digits as in C, or hexadecimal ones as in style sheets, which have six of them or
-/// a blank behind.
+/// A backslash and a number: three octal digits as in C, or hexadecimal digits as in style sheets. In a style sheet
+/// there are six digits, or a blank follows.
 fn numbered_by_style(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let digits =
         |most: usize| text[1..].iter().take(most).take_while(|byte| byte.is_ascii_hexdigit()).count();
@@ -252,7 +253,7 @@ fn numbered(text: &[u8], radix: u32, before: usize, end: u8) -> Option<(Vec<u8>,
     Some((ch.to_string().into_bytes(), before + length + 1))
 }
 
-/// What the runs of a text may stand for, each with its place: base64 at any position, hexadecimal.
+/// Decoded forms of the runs in a text, each with its place: base64 at any offset, and hexadecimal.
 pub(super) fn decodings(view: &View) -> Vec<(String, usize, usize)> {
     let mut out = Vec::new();
     for (run, from, to) in view.runs(|ch| ch.is_ascii_alphanumeric() || "+/_-".contains(ch)) {
@@ -262,7 +263,7 @@ pub(super) fn decodings(view: &View) -> Vec<(String, usize, usize)> {
         let run = run.replace('-', "+").replace('_', "/");
         for skip in 0..4 {
             let text = &run[skip..];
-            // A single character that is left over holds no byte.
+            // A single character left over does not make a byte.
             let whole = if text.len() % 4 == 1 { text.len() - 1 } else { text.len() };
             if let Ok(bytes) = BASE64.decode(&text[..whole]) {
                 out.extend(readable(&bytes).map(|text| (text, from, to)));
@@ -281,10 +282,11 @@ pub(super) fn decodings(view: &View) -> Vec<(String, usize, usize)> {
     out
 }
 
-/// Shortest hexadecimal text that is decoded, in bytes that it stands for.
+/// Shortest hexadecimal run that is decoded, in decoded bytes.
 const PART_OF_HEX: usize = 8;
 
-/// What is decoded from anything else is mostly no text.
+/// Decoded bytes as text; `None` when more than a quarter of the characters are unreadable, because then the run was
+/// not an encoded text.
 fn readable(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let count = text.chars().count();

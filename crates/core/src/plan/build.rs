@@ -1,4 +1,4 @@
-//! Puts the plan together: differences, steps, order, the proof of law 1, and what stands against it.
+//! Builds the plan: differences, steps, order, the proof of law 1, and the findings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,23 +22,23 @@ use crate::model::plan::{
 use crate::model::random::hex;
 use crate::model::value::Value;
 
-/// Everything a plan follows from.
+/// All inputs of a plan.
 pub struct Basis<'a> {
     pub manifest: &'a Manifest,
     pub tenant: &'a str,
     pub account: &'a str,
-    /// Observed state by address: every declared resource and every one that the ledger knows.
+    /// Observed state, keyed by address: every declared resource and every one in the ledger.
     pub seen: &'a BTreeMap<String, Seen>,
     pub ledger: Option<&'a Ledger>,
-    /// Records of other stacks in the tenant: what they have is not taken away.
+    /// Records of other stacks in the tenant. Their objects are not removed.
     pub others: &'a [Ledger],
-    /// Rounds of the slow digest, for the fingerprints of others.
+    /// Rounds of the slow digest, for the fingerprints of other stacks.
     pub rounds: u32,
-    /// The record is kept somewhere: what stands as wanted without a record is to be recorded.
+    /// Whether the record is stored. If it is, a resource that is as wanted but not on record is added to it.
     pub keeps_ledger: bool,
     pub destroy: bool,
     pub allow_delete: bool,
-    /// What may be taken away or put back although nothing proves the record, by [`handle`].
+    /// Resources that may be removed or put back although the record is unproven, by [`handle`].
     pub named: &'a BTreeSet<String>,
     pub purpose: Purpose,
     /// Scopes of the access token; `None` when the server did not name them.
@@ -46,9 +46,9 @@ pub struct Basis<'a> {
     pub prints: &'a Prints,
     /// Scopes that writing the record itself needs.
     pub ledger_scopes: &'static [&'static str],
-    /// Time of the plan, in ms since the Unix epoch: for what expires or is due.
+    /// Time of the plan, in ms since the Unix epoch, with which dates are compared.
     pub as_of_ms: u64,
-    /// What reading brought up: unreadable parts, ledger faults.
+    /// Findings of the observation: unreadable parts, ledger faults.
     pub findings: Vec<Finding>,
 }
 
@@ -141,7 +141,8 @@ pub fn build(basis: Basis<'_>) -> Plan {
     resources.extend(leaving.resources);
     steps.extend(leaving.steps);
     record |= leaving.record;
-    // Read beside, because something is taken away: facts of what nobody declared.
+    // Resources that nobody declared and that were read because something is removed: only their facts and warnings
+    // count.
     for (address, seen) in
         basis.seen.iter().filter(|(address, _)| !resources.iter().any(|r| r.address == **address))
     {
@@ -164,8 +165,8 @@ pub fn build(basis: Basis<'_>) -> Plan {
     keep_what_is_needed(&basis, &path, &mut steps, &mut findings);
     change_factors_safely(&path, &mut steps);
     stays::mark(&mut resources, &steps, &findings, (basis.seen, basis.ledger));
-    // Total order: stage, then the kinds' own order, which is the order in which they were pushed. The phone factor is
-    // the last of the factors, since it may need another one beside it.
+    // Total order: stage, then the order in which the kinds pushed the steps. The phone factor is the last of the
+    // factors, since it may need another one beside it.
     steps.sort_by_key(|step| (step.stage, step.effects.has(&Fact::Factor(Factor::Phone, Some(true)))));
     for (index, step) in steps.iter_mut().enumerate() {
         step.number = index + 1;
@@ -193,7 +194,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     }
 }
 
-/// What becomes of that which the ledger knows and the manifest does not.
+/// Outcome for resources that the ledger has and the manifest does not.
 #[derive(Default)]
 struct Leavers {
     resources: Vec<ResourcePlan>,
@@ -205,7 +206,7 @@ struct Leavers {
     record: bool,
 }
 
-/// What the ledger knows and the manifest does not: to be taken away, if that is allowed, now or later.
+/// Plans the removal of resources that the ledger has and the manifest does not: now or later, if it is allowed.
 fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut Leavers) {
     let kept: BTreeSet<&str> = wanted.iter().map(|want| want.address.as_str()).collect();
     let nothing = Seen::default();
@@ -232,7 +233,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             continue;
         }
         out.findings.extend(kind.removal_refusal(address, seen, entry));
-        // The ledger is untrusted: what it calls ours must be what stands there.
+        // The ledger is untrusted: the object that it calls ours must be the object that exists.
         let mut made = kind.removal(address, seen, entry);
         let named = ["name", "friendly_name"].iter().all(|key| {
             match (entry.fields.get(*key), seen.attrs.get(*key).and_then(Value::known)) {
@@ -332,7 +333,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
     }
 }
 
-/// What a person calls a remote object by: its id, or the address of what has none.
+/// The word by which a person names a remote object: its id, or the address if it has none.
 fn handle<'a>(address: &'a str, seen: &'a Seen) -> &'a str {
     let id = ["id", "sid", "service", "action_id"].iter().find_map(|key| seen.ids.get(*key));
     id.map(String::as_str).filter(|id| !id.is_empty()).unwrap_or(address)
@@ -344,7 +345,7 @@ fn name_of(seen: &Seen) -> Option<&str> {
     given.or_else(|| seen.ids.get("unique_name").map(String::as_str))
 }
 
-/// The words with which a person names what nothing proves.
+/// The finding that tells a person how to name an unproven resource.
 fn ask_for(unproven: &Unproven, level: Level) -> Finding {
     let name = if unproven.name.is_empty() { String::new() } else { format!("{:?} ", unproven.name) };
     Finding {
@@ -361,13 +362,13 @@ fn ask_for(unproven: &Unproven, level: Level) -> Finding {
     }
 }
 
-/// What steps put back, field by field: what stands there, and the value on record.
+/// The fields that the steps put back: the observed value and the value on record.
 fn put_back(made: &[Step], seen: &Seen, entry: &Entry) -> Vec<FieldChange> {
     let back = made.iter().filter(|step| step.verb == Verb::Update).map(|step| step.op["values"].as_object());
     let back: Vec<_> = back.collect();
     let is_set =
         |field: &String| back.iter().any(|values| values.is_none_or(|values| values.contains_key(field)));
-    // What no manifest sets, such as the version of an Action that runs and its modules, is in `raw` alone.
+    // Fields that no manifest sets, such as the running version of an Action and its modules, are only in `raw`.
     let raw =
         |field: &String| seen.raw.get(field).filter(|value| value.is_string() || value.is_array()).cloned();
     let shown = |field: &String| seen.attrs.get(field).map(Value::shown).or_else(|| raw(field));
@@ -385,7 +386,7 @@ fn put_back(made: &[Step], seen: &Seen, entry: &Entry) -> Vec<FieldChange> {
         .collect()
 }
 
-/// Holds the removal back until it is due and the new way delivers.
+/// Defers the removal until it is due and the new way delivers.
 fn wait(
     basis: &Basis<'_>,
     entry: &Entry,
@@ -410,7 +411,7 @@ fn wait(
             level: Level::Note,
         });
     }
-    // A date nobody can read is set anew, like one that was never set.
+    // An unreadable date is set again, as if it had never been set.
     let readable = not_before.filter(|at| unix_ms(at).is_some());
     out.record |= readable.is_none();
     out.deferred.push(Deferred {
@@ -430,17 +431,17 @@ fn unix_ms(text: &str) -> Option<u64> {
     u64::try_from(at.as_millisecond()).ok()
 }
 
-/// A round of judgement over what goes or comes back.
+/// One round of checks of removals and restorations.
 struct Round {
-    /// Which steps may be left out.
+    /// The steps that the round may leave out.
     judges: fn(&Step) -> bool,
-    /// Which steps are taken to be done.
+    /// The steps that the round takes as done.
     counts: fn(&Step) -> bool,
 }
 
-/// What goes first: a former value may stand on something that turns out to stay. Then the policy, which may stay
-/// whatever becomes of the message types, and whose coming back may make a type stay. Last whether a former version comes
-/// back, once it is known who leans on it.
+/// Removals first, because a former value may depend on something that turns out to stay. Then the policy: it may stay
+/// whatever happens to the message types, and if it comes back a type may have to stay. Last, whether a former version
+/// comes back, after it is known who depends on it.
 const ROUNDS: [Round; 4] = [
     Round { judges: |step| step.verb == Verb::Delete, counts: |_| true },
     Round { judges: |step| step.stage == Stage::RaiseBack, counts: |step| !sets_types(step) },
@@ -452,7 +453,7 @@ fn sets_types(step: &Step) -> bool {
     step.effects.any(|fact| matches!(fact, Fact::MessageTypes(_)))
 }
 
-/// Leaves out the removal of what something that stays still needs, and the restoring of what the API would not take.
+/// Leaves out removals of what something else still needs, and restorations that users or the API could not take.
 fn keep_what_is_needed(
     basis: &Basis<'_>,
     path: &LoginPath,
@@ -473,7 +474,7 @@ fn keep_what_is_needed(
             let kind = kinds::by_name(&step.kind).filter(|_| goes);
             let stays =
                 kind.and_then(|kind| kind.stays(step, path, &after)).or_else(|| unmet(step, path, &after));
-            // What is below it stays by itself while the code passes it.
+            // This concerns the service alone: what belongs to it stays by other checks while the code uses it.
             let of_service = step.verb == Verb::Delete && step.kind == kinds::verify_service::NAME;
             let stays =
                 stays.or_else(|| used.clone().filter(|_| of_service).map(|why| (Level::Warning, why)));
@@ -486,12 +487,12 @@ fn keep_what_is_needed(
             });
             false
         });
-        // What stays may be what something else would have stood on.
+        // A step that is left out may change the result for others, so the rounds begin again.
         round = if steps.len() == count { round + 1 } else { 0 };
     }
 }
 
-/// Who still uses the Verify service that a step takes away; `None`: nobody, or it stays anyway.
+/// Who still uses the Verify service that a step removes; `None` if nobody does, or no step removes it.
 fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
     steps.iter().find(|step| step.verb == Verb::Delete && step.kind == kinds::verify_service::NAME)?;
     let name = kinds::verify_service::NAME;
@@ -506,10 +507,11 @@ fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
     claims::sender(sid, steps, (basis.ledger, basis.prints), basis.seen, basis.others, basis.rounds)
 }
 
-/// Who sends after a takeover was taken back.
+/// The sender after a takeover was undone.
 const UNPROVEN: &str = "the version that ran before this stack: whether it still works nobody can prove";
 
-/// Why a former value does not come back that users could not meet, given the delivery path after all steps.
+/// Why a step would strand users, given the delivery path before and after all steps, so that the former value does not
+/// come back; `None` if it may.
 fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
     let leans = after.leaves_an_action();
     let is_back = after.former.is(&true);
@@ -543,8 +545,8 @@ fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, S
     Some((Level::Warning, why))
 }
 
-/// Code that was there before this stack does not send through our service, nor with its limits, until ours is deployed in
-/// its place.
+/// Removes facts about our service and limits as long as code from before this stack runs: that code uses neither,
+/// until ours is deployed in its place.
 fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) {
     let is_service = |fact: &Fact| matches!(fact, Fact::Service(_));
     let sending = [kinds::action::PHONE.name, kinds::action::LEGACY.name];
@@ -573,14 +575,14 @@ fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) 
     }
 }
 
-/// Whether a step is about a factor that users may have beside the phone.
+/// Whether a step is about a factor other than the phone and the recovery code.
 fn of_others(step: &Step) -> bool {
     let is_other = |factor: &Factor| !matches!(factor, Factor::Phone | Factor::RecoveryCode);
     step.effects.any(|fact| matches!(fact, Fact::Factor(factor, _) if is_other(factor)))
 }
 
-/// One factor for another: the new one comes before the old one goes. And where the phone alone is left, the other one goes
-/// last, so that nobody leans on the phone while something of its way changes.
+/// Orders a change of factors: a new factor comes before an old one goes. If the phone remains alone, the other factor
+/// goes last, so that nobody depends on the phone while its delivery changes.
 fn change_factors_safely(path: &LoginPath, steps: &mut [Step]) {
     let mut after = path.clone();
     steps.iter().for_each(|step| after.learn(&step.effects));
@@ -589,7 +591,7 @@ fn change_factors_safely(path: &LoginPath, steps: &mut [Step]) {
     for step in steps.iter_mut().filter(|step| of_others(step)) {
         match step.stage {
             Stage::SwitchOn if some_go => step.stage = Stage::Offer,
-            // A binding that the tenant refused is tried again, and nobody leans on that.
+            // The tenant refused the binding, so nobody depends on the phone; the factor keeps its place.
             Stage::SwitchOff if after.leaves_the_phone() && !path.is_refused() => {
                 step.stage = Stage::Retire;
             }
@@ -598,7 +600,7 @@ fn change_factors_safely(path: &LoginPath, steps: &mut [Step]) {
     }
 }
 
-/// Marks what is switched off where nobody can log in anyway: its step has nobody to lock out.
+/// Marks steps that switch factors off while nobody can log in anyway: they lock nobody out.
 fn mark_locked(path: &LoginPath, steps: &mut [Step]) {
     let mut now = path.clone();
     for step in steps {
@@ -609,8 +611,8 @@ fn mark_locked(path: &LoginPath, steps: &mut [Step]) {
     }
 }
 
-/// Proves law 1 over every prefix. A loss that a removal or a dangerous step brings is named in that step's words,
-/// so that it is confirmed; any other loss keeps the plan from being applied.
+/// Proves law 1 over every prefix of the steps. If a removal or a dangerous step causes a loss, the step's danger names
+/// it, so that a person confirms it; any other loss blocks the plan.
 fn prove(path: &LoginPath, steps: &mut [Step], findings: &mut Vec<Finding>) {
     for loss in check::losses(path, steps) {
         let Some(step) = steps.get_mut(loss.step - 1) else { continue };
@@ -633,8 +635,8 @@ fn prove(path: &LoginPath, steps: &mut [Step], findings: &mut Vec<Finding>) {
     }
 }
 
-/// Digest over observed state, what is wanted and steps, without secrets: of a secret only its remote mark takes part.
-/// A step names fields, and takes their values from what is wanted.
+/// Digest of observed state, desired state and steps, without secrets: only the remote mark of a secret takes part. A
+/// step names fields and takes their values from the desired state.
 fn digest_of(basis: &Basis<'_>, wanted: &[Resource], steps: &[Step]) -> String {
     let seen: BTreeMap<&String, Json> = basis
         .seen
@@ -658,7 +660,7 @@ fn digest_of(basis: &Basis<'_>, wanted: &[Resource], steps: &[Step]) -> String {
         .iter()
         .map(|want| {
             let plain = |(field, value): (&String, &Value)| match value {
-                // With its text: shown, every reference is the same.
+                // By its parts: its shown form is the same for every reference.
                 Value::Output(template) => (field.clone(), json!(format!("{template:?}"))),
                 other => (field.clone(), other.shown()),
             };

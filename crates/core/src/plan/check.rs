@@ -1,37 +1,37 @@
-//! Law 1, proven over every prefix of a plan: what worked before a step works after it. The proof is a table of rules over
-//! what is known of the login's delivery path; docs/laws.md has a heading for each.
+//! Proves law 1 over every prefix of a plan: what worked before a step works after it. The proof is a table of rules
+//! about the known delivery path of the login; docs/laws.md has a heading for each rule.
 
 use crate::model::facts::{ActionState, Binding, Channel, Fact, Factor, Provider, Sender};
 use crate::model::login_path::{LoginPath, OurAction};
 use crate::model::plan::{Stage, Step};
 
-/// What a step breaks.
+/// A breach of a rule by a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
     /// Number of the step.
     pub step: usize,
-    /// Name of the rule that says so.
+    /// Name of the broken rule.
     pub rule: &'static str,
-    /// In words.
+    /// The loss, in words.
     pub what: String,
-    /// Users are locked out, or a rule of order is broken: no confirmation makes this right.
+    /// Users are locked out, or a rule of order is broken, so that no confirmation makes the step right.
     pub absolute: bool,
 }
 
-/// What a step must not do.
+/// Something that a step must not do.
 pub struct Rule {
-    /// Its heading in docs/laws.md.
+    /// Heading of the rule in docs/laws.md.
     pub name: &'static str,
-    /// What it keeps for users; the first line below the heading.
+    /// What the rule protects; the first line below the heading.
     pub protects: &'static str,
-    /// What a step breaks, given the path before and after it.
+    /// The losses of a step, given the path before and after it.
     broken: fn(&LoginPath, &Step, &LoginPath) -> Vec<Broken>,
 }
 
-/// What is broken, in words, and whether no confirmation makes it right.
+/// A loss in words, and whether it is absolute (see [`Loss`]).
 type Broken = (String, bool);
 
-/// In the order in which a step's losses are named.
+/// The rules, in the order in which a step's losses are named.
 pub const RULES: &[Rule] = &[
     Rule {
         name: "What reaches users goes on",
@@ -196,7 +196,7 @@ pub fn losses(start: &LoginPath, steps: &[Step]) -> Vec<Loss> {
     losses
 }
 
-/// Whether users meet the phone after the step who did not before, or through something else.
+/// Whether the step may bring users to the phone who did not use it before, or by another way than before.
 pub(super) fn exposes(step: &Step) -> bool {
     step.effects.any(|fact| match fact {
         Fact::Unified(_)
@@ -214,19 +214,19 @@ pub(super) fn exposes(step: &Step) -> bool {
 
 const REFUSED: &str = "the tenant refuses to bind the Action, so whether codes arrive is not known";
 
-/// The legacy set-up sends by an Action.
+/// The fact that the legacy set-up sends through an Action.
 const HANDS_OVER: Fact = Fact::Selected(Some(Sender::Hook));
 
 type Flow = (&'static str, fn(&LoginPath) -> Option<bool>);
 
-/// The ways a user meets the stack. `None`: not known.
+/// The ways in which a user depends on the stack. `None`: unknown.
 const FLOWS: &[Flow] = &[
     ("codes by SMS", |path| path.code(&Channel::Sms)),
     ("codes by voice", |path| path.code(&Channel::Voice)),
     ("phone messages of the tenant", LoginPath::delivers_any),
 ];
 
-/// The sending Actions, as they were, that a step brings into a state.
+/// The sending Actions that a step brings into a state, as they were before the step.
 fn becomes<'a>(
     step: &'a Step,
     before: &'a LoginPath,
@@ -236,19 +236,20 @@ fn becomes<'a>(
     sending.into_iter().filter(|(fact, _)| step.effects.has(fact)).map(|(_, action)| action)
 }
 
-/// A loss that nobody can confirm, where it is one.
+/// An absolute loss if the rule is broken, else none.
 fn refused(is_broken: bool, what: &str) -> Vec<Broken> {
     if is_broken { vec![(what.to_owned(), true)] } else { Vec::new() }
 }
 
-/// While the switch is on, the documents disagree about whether the policy asks; from here on it surely does.
+/// Whether from this step on the policy surely asks. While Actions may ask for factors, Auth0's documents disagree
+/// about whether the policy asks.
 fn asks_again(before: &LoginPath, step: &Step) -> bool {
     let switches_off = before.customize.is(&true) && step.effects.has(&Fact::Customize(Some(false)));
     switches_off || matches!(step.stage, Stage::RaisePolicy | Stage::RaiseBack)
 }
 
 fn stopped(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Broken> {
-    // Whoever sends while the flag is off may not have been read: what is not known is taken to work.
+    // The legacy sender may not have been read. An unknown one is taken to work.
     let leaves_unread = step.effects.has(&Fact::Unified(Some(true))) && before.selected.get().is_none();
     let unbinds = step.effects.has(&Fact::LegacyBound(Binding::Unbound));
     let handed = unbinds.then(|| (before.handed(), after.handed()));
@@ -281,7 +282,7 @@ fn unmet_rules(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Broken
     after.demands().into_iter().filter_map(broken).collect()
 }
 
-/// Other people's post-login Actions that ask for a factor which a step takes away, and what that means for their
+/// Other people's post-login Actions that ask for a factor which a step makes unusable, with the consequence for their
 /// logins.
 fn unmet_by_others(before: &LoginPath, _step: &Step, after: &LoginPath) -> Vec<Broken> {
     let met = |(action, named): &(String, Vec<Factor>)| {
@@ -317,7 +318,7 @@ fn missing_limits(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Bro
 
 fn unfed(before: &LoginPath, _step: &Step, after: &LoginPath) -> Vec<Broken> {
     let phone_on = after.phone_is_on();
-    // A vendor's own provider needs no feedback; Verify does, from the moment at which it sends.
+    // A vendor's own provider needs no feedback. Verify does, from the moment it sends.
     let handed_over = phone_on != Some(false)
         && after.is_ours() == Some(true)
         && before.is_ours() != Some(true)

@@ -1,7 +1,7 @@
-//! What other stacks of the same tenant have on record, so that taking this one away does not break them.
+//! Finds what other stacks of the same tenant have on record, so that removing this stack does not break them.
 //!
-//! Their records are not ours to check, and anybody who edits Actions can write one. That is why nothing is believed
-//! of them but that something is to stay: a forged one keeps us from deleting, and can do no more.
+//! We cannot check their records, and anybody who edits Actions can write one. The only thing we believe of them is
+//! therefore that something is to stay: a forged record can keep us from deleting, and nothing more.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::model::plan::{Step, Verb};
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Ids, Value};
 
-/// Outputs and ids that name one object in the whole tenant or account.
+/// Outputs and ids that are unique in the whole tenant or account.
 const NAMES_ONE: [&str; 5] = ["id", "sid", "service", "action_id", "url"];
 
 fn names(ids: &Ids) -> impl Iterator<Item = &str> {
@@ -24,8 +24,8 @@ fn names(ids: &Ids) -> impl Iterator<Item = &str> {
     NAMES_ONE.iter().filter_map(of)
 }
 
-/// The other stack that a step which takes away, or puts a former value back, would break: it has the same object on
-/// record, or wants another value of the same switch.
+/// The other stack that a removal, or a step that puts a former value back, would break: that stack has the same object
+/// on record, or wants another value of the same switch.
 pub fn claimant<'a>(others: &'a [Ledger], entry: &Entry, seen: &Seen, step: &Step) -> Option<&'a str> {
     let breaks =
         |other: &&Ledger| other.resources.iter().any(|(at, theirs)| is_broken(at, theirs, entry, seen, step));
@@ -33,7 +33,7 @@ pub fn claimant<'a>(others: &'a [Ledger], entry: &Entry, seen: &Seen, step: &Ste
 }
 
 fn is_broken(at: &str, theirs: &Entry, entry: &Entry, seen: &Seen, step: &Step) -> bool {
-    // What ran before this stack was theirs, if it is theirs.
+    // If the Action is theirs, the version from before this stack was theirs too, so putting it back breaks nothing.
     if former::brings_back(step) {
         return false;
     }
@@ -54,7 +54,7 @@ fn is_broken(at: &str, theirs: &Entry, entry: &Entry, seen: &Seen, step: &Step) 
     (same || switch) && values.map_or(same, |values| values.into_iter().any(differs))
 }
 
-/// Who still sends through, or reports to, the Verify service with that SID once all steps are done: in words.
+/// Who still uses the Verify service with that SID, to send or to report, after all steps: in words.
 pub fn sender(
     sid: &str,
     steps: &[Step],
@@ -68,7 +68,7 @@ pub fn sender(
         let goes = |step: &Step| step.verb == Verb::Delete || forgets(step) || former::brings_back(step);
         steps.iter().any(|step| step.address == address && goes(step))
     };
-    // An Action runs by its deployed version, whatever its draft has become.
+    // An Action runs its deployed version, whatever its draft is.
     let runs = |seen: &Seen| match seen.raw.get("deployed_version").and_then(Json::as_str) {
         Some(live) => seen.exists && !live.is_empty(),
         None => seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(json!(false))),
@@ -105,12 +105,12 @@ pub fn sender(
     })
 }
 
-/// Whether the record of an Action or a Function says that its code was told of this service.
+/// Whether the record of an Action or a Function shows that its code was given the SID of this service.
 fn tells(entry: &Entry, sid: &str, prints: &Prints) -> bool {
     let sid = Secret::new(sid, Origin::Public);
     let is_slow = |print: &str| !print.starts_with("fast:");
     entry.fields.iter().any(|(field, last)| match last {
-        // A slow print costs time, and a record of others may hold many.
+        // Checking a slow fingerprint costs time, and somebody else's record may have many.
         Last::Print { print, .. } => {
             let may = !is_slow(print) || field.to_ascii_uppercase().ends_with("VERIFY_SID");
             may && prints.is_of(last, &sid)

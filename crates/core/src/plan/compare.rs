@@ -1,4 +1,4 @@
-//! Field by field: is it as wanted, and if not, who moved?
+//! Compares desired and observed state field by field, and finds the cause of each difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +12,20 @@ use crate::model::plan::{Cause, FieldChange, Was};
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Part, Value};
 
-/// What references inside the manifest stand for by now.
+/// Values of references inside the manifest that are known by now.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Outputs, by resource address.
+    /// Outputs, keyed by resource address.
     pub ids: BTreeMap<String, Ids>,
-    /// Generated secrets whose value stands in a readable place.
+    /// Generated secrets whose value can be read back, keyed by name.
     pub generated: BTreeMap<String, Secret>,
-    /// Resources that could not be read: nobody knows their outputs.
+    /// Addresses of resources that could not be read, so that their outputs are unknown.
     pub unread: BTreeSet<String>,
 }
 
 impl Known {
-    /// What the observed state tells. A generated secret is read back from where it is used: the value that the
-    /// ledger's fingerprint knows, or without a record the first one found in order of `wanted`.
+    /// The values that the observed state shows. A generated secret is read back from where it is used: the value that
+    /// matches the ledger's fingerprint, or without a record the first value found in order of `wanted`.
     pub fn of(
         wanted: &[Resource],
         seen: &BTreeMap<String, Seen>,
@@ -45,7 +45,8 @@ impl Known {
                 let entry = ledger.and_then(|ledger| ledger.resources.get(&want.address));
                 let ours = match (ledger, entry.and_then(|entry| entry.fields.get(field))) {
                     (_, Some(last @ Last::Print { .. })) => prints.is_of(last, there),
-                    // Recorded nowhere: a stack without its record reads back what it finds.
+                    // No fingerprint here: a stack whose record has none for this secret anywhere reads back what it
+                    // finds.
                     (ledger, _) => ledger.is_none_or(|ledger| !remembers(ledger, wanted, name)),
                 };
                 if ours {
@@ -108,20 +109,20 @@ fn remembers(ledger: &Ledger, wanted: &[Resource], name: &str) -> bool {
 enum Match {
     Same,
     Differs,
-    /// Nothing to compare with.
+    /// There is nothing to compare with.
     Unknown,
 }
 
-/// What differs between a resource and its observed state.
+/// Differences between a resource and its observed state.
 #[derive(Debug, Default, PartialEq)]
 pub struct Differences {
     pub changes: Vec<FieldChange>,
-    /// Secrets without a record, and values that the tenant does not tell.
+    /// Fields that cannot be compared: secrets without a record, and values that the tenant does not show.
     pub unknown: Vec<String>,
 }
 
-/// Compares a resource (outputs filled in) with its observed state. `has_ledger` says whether a record of the stack
-/// exists at all: without one nobody knows who moved. `keeps` says whether what is sent now will be on record.
+/// Compares a resource (outputs filled in) with its observed state. `has_ledger`: the stack has a record; without one,
+/// no cause is known. `keeps`: values that are sent now will be on record.
 pub fn differences(
     kind: &dyn Kind,
     want: &Resource,
@@ -137,11 +138,12 @@ pub fn differences(
         let last = entry.and_then(|entry| entry.fields.get(field));
         let matched = match observed {
             Some(observed) if kind.tolerates(field, desired, observed) => Match::Same,
-            // What the tenant never shows is as it was sent last, and is sent when that is not what is wanted.
+            // A value that the tenant never shows is taken to be the last one sent, and is sent again if that is not
+            // the wanted one.
             Some(Value::Unknown(_)) if kind.write_only(field) && keeps && !was_sent(desired, last) => {
                 Match::Differs
             }
-            // A secret of which no record tells what was sent could be that of a key or a service that is gone.
+            // Without a record of what was sent, a secret could be that of a key or a service that no longer exists.
             Some(Value::Stamp(_)) if keeps && last.is_none() && matches!(desired, Value::Secret(_)) => {
                 Match::Differs
             }
@@ -149,7 +151,8 @@ pub fn differences(
         };
         match matched {
             Match::Same => {}
-            // An object whose maker left no record of what was sent: it is ours, so the values are sent.
+            // A resumed object is ours, but the run that created it left no record of what it sent, so the values are
+            // sent.
             Match::Unknown if seen.exists && seen.raw.get("resumed") != Some(&json!(true)) => {
                 out.unknown.push(field.clone())
             }
@@ -190,7 +193,7 @@ fn compare(desired: &Value, observed: Option<&Value>, last: Option<&Last>, print
         (Value::Unknown(_), _) | (_, Some(Value::Unknown(_))) => Match::Unknown,
         (Value::Output(_), _) => Match::Differs,
         (Value::Known(wanted), Some(Value::Known(there))) => is(wanted == there),
-        // Lists that were emptied read back as absent.
+        // An emptied list reads back as absent.
         (Value::Known(Json::Array(items)), None) => is(items.is_empty()),
         (Value::Secret(wanted), Some(Value::Secret(there))) => is(wanted == there),
         (Value::Secret(wanted), Some(Value::Known(there))) => is(there.as_str() == Some(wanted.expose())),
@@ -205,7 +208,7 @@ fn compare(desired: &Value, observed: Option<&Value>, last: Option<&Last>, print
     }
 }
 
-/// Who moved, for a field that differs.
+/// The cause of a difference.
 fn cause(
     desired: &Value,
     observed: Option<&Value>,
@@ -219,14 +222,14 @@ fn cause(
         return Cause::Unknown;
     }
     let Some(last) = last.filter(|_| entry.is_some()) else {
-        // A resource that was applied and is gone was taken away, whatever the field.
+        // A resource that was applied and is gone was removed on the tenant, whatever the field.
         return if entry.is_some() && !seen.exists { Cause::TenantChanged } else { Cause::NotApplied };
     };
     let local_same = match (last, desired) {
         (Last::Plain(was), Value::Known(wanted)) => *was == compact(wanted),
         (Last::Print { .. }, Value::Secret(wanted)) => prints.is_of(last, wanted),
         (Last::Print { .. }, Value::Generated(_)) => true,
-        // An output that is not known yet belongs to something that was taken away.
+        // An output that is not known yet belongs to a resource that was removed on the tenant.
         (Last::Print { .. } | Last::Plain(_), Value::Output(_)) => true,
         _ => false,
     };
@@ -270,7 +273,7 @@ fn change(
     }
 }
 
-/// What was applied. A text of which the record has a digest is told by one that is at hand and has the same.
+/// The last applied value. If the record has only the digest of a text, a text at hand with the same digest is taken.
 pub(super) fn was(last: Option<&Last>, at_hand: [Option<&Value>; 2]) -> Was {
     let Some(Last::Plain(held)) = last else { return last.map_or(Was::Nothing, |_| Was::Hidden) };
     let known = at_hand.into_iter().flatten().filter_map(Value::known);
@@ -281,9 +284,9 @@ pub(super) fn was(last: Option<&Last>, at_hand: [Option<&Value>; 2]) -> Was {
     }
 }
 
-/// What the ledger remembers of a resource after it was applied: desired fields with their observed marks. `wrote`:
-/// the secrets were sent in this run; `same`: fields that were as wanted before it. A secret that could not be
-/// compared is not remembered, or the next run would claim to know it.
+/// The fields that the ledger remembers after a resource was applied: desired values with observed marks. `wrote`: this
+/// run sent the secrets; `same`: fields that were as wanted before the run. A secret that could not be compared is not
+/// remembered, because otherwise the next run would claim to know it.
 pub fn remember(
     desired: &Attrs,
     seen: &Seen,
@@ -301,14 +304,14 @@ pub fn remember(
             (Value::Secret(secret), Some(Value::Stamp(stamp))) if wrote => {
                 Some(prints.print(secret, stamp.clone()))
             }
-            // Our own writes of other fields may have moved the mark of a secret that is as it was.
+            // Our own writes of other fields may have changed the mark of a secret that is unchanged.
             (Value::Secret(secret), Some(Value::Stamp(stamp))) => match known {
                 Some(last @ Last::Print { .. }) if same(field) => {
                     Some(prints.renewed(last, secret, stamp.clone()))
                 }
                 known => known.cloned(),
             },
-            // What can be read back is compared without a fingerprint.
+            // A value that can be read back is compared without a fingerprint.
             (Value::Secret(secret), _) => Some(prints.print(secret, Json::Null)),
             _ => None,
         };

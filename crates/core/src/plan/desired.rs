@@ -1,4 +1,4 @@
-//! From the text of a manifest to what is wanted: the tables of this build, and the checks of its kinds.
+//! Makes the desired state from the text of a manifest, with the tables of this build and the checks of its kinds.
 
 use crate::kinds::{self, Resource};
 use crate::manifest::{self, Missing, Rejected, Sources, Tables};
@@ -9,10 +9,10 @@ pub fn tables() -> Tables {
     Tables::new(kinds::sections(), kinds::OUTPUTS.iter().copied())
 }
 
-/// A manifest with its values, if nothing is wrong with it.
+/// The manifest with its values, if it has no errors.
 ///
 /// # Errors
-/// Everything that is wrong, in the order of the text.
+/// All problems, in the order of the text.
 pub fn manifest(file: &str, text: &str, sources: &dyn Sources) -> Result<Manifest, Rejected> {
     let parsed = manifest::read(file, text, &tables())?;
     let examined = manifest::examine(&parsed, sources, Missing::Error, &kinds::check);

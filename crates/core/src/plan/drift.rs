@@ -1,5 +1,5 @@
-//! What drift found, in words of what happened: what was applied, what the tenant has, what the manifest wants. A plan
-//! speaks of what is to be done; none of its words are used here.
+//! Describes what drift found: what was applied, what the tenant has, what the manifest wants. A plan describes what
+//! will be done; none of its words are used here.
 
 use std::fmt::Write as _;
 
@@ -9,21 +9,21 @@ use serde_json::Value as Json;
 use super::render::{Paint, is_text, shown, write_diff, write_unknown};
 use crate::model::plan::{Cause, FieldChange, Plan, ResourcePlan, Verb, Was};
 
-/// How a resource on the tenant stands to the manifest.
+/// State of a resource on the tenant, compared with the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It was applied and is not there any more.
+    /// The resource was applied and no longer exists.
     Gone,
-    /// It is not there and was never applied.
+    /// The resource does not exist and was never applied.
     Missing,
-    /// It is there, and differs.
+    /// The resource exists and differs.
     Differs,
-    /// It was applied, and the manifest does not name it any more.
+    /// The resource was applied, and the manifest no longer names it.
     Left,
-    /// It is there as wanted, and not on record.
+    /// The resource exists as wanted, but is not on record.
     Unrecorded,
-    /// Nothing of it is known to differ.
+    /// No field is known to differ, but some cannot be compared.
     Unknown,
 }
 
@@ -56,9 +56,9 @@ pub struct Told {
     pub address: String,
     pub state: State,
     pub fields: Vec<Field>,
-    /// What is otherwise without a field that says so.
+    /// Reasons of due steps, if no field differs.
     pub reasons: Vec<String>,
-    /// Fields that nobody can compare; no difference.
+    /// Fields that cannot be compared; they count as no difference.
     pub unknown: Vec<String>,
 }
 
@@ -73,12 +73,12 @@ pub struct Field {
     pub tenant: Option<Json>,
     /// `None`: the manifest does not want it.
     pub manifest: Option<Json>,
-    /// What was there before this stack, where the manifest does not name it any more.
+    /// The value from before this stack, if the manifest no longer names the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Json>,
 }
 
-/// What there is to tell of each resource, in the order of the plan.
+/// Every resource that has something to report, in the order of the plan.
 pub fn told(plan: &Plan) -> Vec<Told> {
     let silent = |resource: &&ResourcePlan| {
         resource.changes.is_empty() && resource.unknown.is_empty() && resource.verb == Verb::NoOp
@@ -158,7 +158,7 @@ fn write_field(out: &mut String, told: &Field, state: State, paint: Paint) {
     write_diff(out, from, tenant, paint);
 }
 
-/// Who moved.
+/// The cause of a difference in words.
 fn word(cause: Cause) -> &'static str {
     match cause {
         Cause::NotApplied => "manifest not applied",
@@ -169,8 +169,8 @@ fn word(cause: Cause) -> &'static str {
     }
 }
 
-/// The text that the tenant's is compared with line by line, and what it is; `None`: no text of several lines on both
-/// sides.
+/// The text with which the tenant's text is compared line by line, and a description of the comparison. `None` if the
+/// field does not have two texts of which one has several lines.
 fn compared(told: &Field) -> Option<(&str, &'static str)> {
     told.tenant.as_ref().filter(|tenant| tenant.is_string())?;
     let (from, words) = match (&told.applied, &told.manifest, &told.before) {
@@ -236,7 +236,7 @@ fn of_secret(told: &Field) -> &'static str {
         (_, _, Cause::Both) => "changed on the tenant and in the manifest since it was applied",
         (_, _, Cause::NotApplied) if was_applied => "changed in the manifest since it was applied",
         (_, _, Cause::NotApplied) => "was not applied",
-        (_, _, Cause::Unfinished) => "left by a run of this stack that did not come to its end",
+        (_, _, Cause::Unfinished) => "left by a run of this stack that did not finish",
         (_, _, Cause::Unknown) => "the tenant has another value than the manifest",
     }
 }

@@ -1,7 +1,7 @@
-//! What the credentials of a run may not do, as far as that is known before a write.
+//! Finds what the credentials of a run may not do, as far as that is known before a write.
 //!
-//! Plan and apply may have credentials of their own. So what only an apply needs stands against an apply, and is a note
-//! of a plan.
+//! Plan and apply may use different credentials. A right that only an apply needs therefore blocks an apply, and is
+//! only a note in a plan.
 
 use std::collections::BTreeSet;
 
@@ -11,21 +11,21 @@ use crate::model::plan::{Finding, Level, Purpose, Step};
 
 const HOW: &str = "(Applications, APIs, Auth0 Management API, Machine to Machine)";
 
-/// What is missing for the steps, or not known; `record`: the record is written also without steps.
+/// Rights that are missing for the steps, or unknown. `record`: the record is written even if there are no steps.
 pub fn findings(basis: &Basis<'_>, steps: &[Step], record: bool) -> Vec<Finding> {
     if steps.is_empty() && !record {
         return Vec::new();
     }
     match basis.purpose {
-        // Nothing is compared by what an apply needs.
+        // Drift shows differences, which have nothing to do with the rights of an apply.
         Purpose::Drift => Vec::new(),
         Purpose::Show => scopes(basis, steps).into_iter().chain(untried(basis)).collect(),
         Purpose::Apply => scopes(basis, steps).into_iter().collect(),
     }
 }
 
-/// Compares the granted scopes with those that the steps and the record need. A token that does not say what it may do
-/// is found out by the first write.
+/// Compares the granted scopes with those that the steps and the record need. If the token does not list its scopes,
+/// only the first write shows what is missing.
 fn scopes(basis: &Basis<'_>, steps: &[Step]) -> Option<Finding> {
     let granted = basis.scopes.filter(|scopes| !scopes.is_empty())?;
     let for_steps = steps.iter().filter_map(|step| Some(kinds::by_name(&step.kind)?.scopes(step))).flatten();
@@ -50,7 +50,8 @@ fn scopes(basis: &Basis<'_>, steps: &[Step]) -> Option<Finding> {
     Some(Finding { address: String::new(), text, help, level })
 }
 
-/// Twilio does not tell what a key may do, and a plan writes nothing to find out. The account's token may do everything.
+/// A note that a plan does not know what the Twilio key may do: Twilio does not tell, and a plan writes nothing to find
+/// out. The account's auth token may do everything.
 fn untried(basis: &Basis<'_>) -> Option<Finding> {
     let key = basis.manifest.text("twilio", "api_key")?;
     Some(Finding {

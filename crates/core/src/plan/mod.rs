@@ -1,4 +1,4 @@
-//! From desired and observed state to a plan: pure, so that the same inputs give the same bytes.
+//! Makes a plan from desired and observed state. Pure: the same inputs give the same bytes.
 
 pub mod build;
 pub mod check;

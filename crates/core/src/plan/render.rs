@@ -1,6 +1,7 @@
-//! A plan, and what drift found, as text for people. Pure: text in colour or without, never a secret.
+//! Renders a plan, and what drift found, as text for people. Pure: with or without colour, never with a secret.
 //!
-//! Whatever others chose (names, ids, keys, values, code) is made harmless before it meets a word or a colour of ours.
+//! Texts that others chose (names, ids, keys, values, code) are made harmless before they stand next to a word or a
+//! colour of ours.
 
 use std::fmt::Write as _;
 
@@ -12,9 +13,9 @@ use crate::model::text::line;
 
 /// Lines of unchanged text around a change of source code.
 const CONTEXT_LINES: usize = 2;
-/// Lines of one text times lines of the other, as far as they are compared: some tenths of a second.
+/// Most pairs of lines of two texts that are compared: this takes some tenths of a second.
 const COMPARED_MAX: usize = 4_000_000;
-/// The column of addresses is at least as wide as this.
+/// Least width of the column of addresses.
 const ADDRESS_MIN_CHARS: usize = 24;
 /// Values longer than this are cut in one-line texts.
 const VALUE_MAX_CHARS: usize = 100;
@@ -28,17 +29,17 @@ impl Paint {
         if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    /// Green, for what is added or well.
+    /// Green, for additions and good news.
     pub fn good(self, text: &str) -> String {
         self.wrap("32", text)
     }
 
-    /// Yellow, for what changes.
+    /// Yellow, for changes.
     pub fn change(self, text: &str) -> String {
         self.wrap("33", text)
     }
 
-    /// Red, for what goes or is wrong.
+    /// Red, for removals and faults.
     pub fn bad(self, text: &str) -> String {
         self.wrap("31", text)
     }
@@ -48,7 +49,7 @@ impl Paint {
         self.wrap("1", text)
     }
 
-    /// Dim, for what can be skipped.
+    /// Dim, for text that can be skipped.
     pub fn dim(self, text: &str) -> String {
         self.wrap("2", text)
     }
@@ -102,7 +103,7 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     out
 }
 
-/// What drift found: who moved, what was applied, what the tenant has and what the manifest wants.
+/// What drift found: the cause of each difference, what was applied, what the tenant has and what the manifest wants.
 pub fn drift(plan: &Plan, paint: Paint) -> String {
     let plan = &harmless(plan);
     let mut out = String::new();
@@ -130,8 +131,8 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     out
 }
 
-/// The plan with every name, id and sentence as one harmless line. Values stay: see [`shown`] and [`write_diff`]. Each
-/// struct is taken apart by name, so that a new field cannot be forgotten.
+/// The plan with every name, id and sentence as one harmless line. Values stay: [`shown`] and [`write_diff`] treat
+/// them. Each struct is destructured in full, so that a new field cannot be forgotten.
 fn harmless(plan: &Plan) -> Plan {
     let Plan {
         format,
@@ -232,7 +233,7 @@ fn harmless_step(step: Step) -> Step {
     }
 }
 
-/// What waits, and for what.
+/// The deferred removals, and what each waits for.
 fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     if plan.deferred.is_empty() {
         return;
@@ -254,7 +255,7 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     }
 }
 
-/// Width of the column of addresses: that of the longest, so that what stands behind it is in one column too.
+/// Width of the column of addresses: that of the longest address, so that the next column is straight.
 pub fn column<'a>(addresses: impl Iterator<Item = &'a str>) -> usize {
     addresses.map(|address| address.chars().count()).max().unwrap_or(0).max(ADDRESS_MIN_CHARS)
 }
@@ -326,7 +327,8 @@ pub(super) fn is_text(value: Option<&Json>) -> bool {
     value.and_then(Json::as_str).is_some_and(|text| text.contains('\n'))
 }
 
-/// Each line has a mark before it, unchanged ones too: no line of the output begins with a text of others.
+/// Writes the differing lines. Each line has a mark before it, unchanged ones too, so that no line of the output begins
+/// with a text of others.
 pub(super) fn write_diff(out: &mut String, old: &str, new: &str, paint: Paint) {
     let (was, is) = (lines(old), lines(new));
     for (index, group) in group_diff_ops(compared(&was, &is), CONTEXT_LINES).iter().enumerate() {
@@ -351,12 +353,12 @@ pub(super) fn write_diff(out: &mut String, old: &str, new: &str, paint: Paint) {
     let _ = writeln!(out, "        {text}");
 }
 
-/// The lines of a text. A line break at its end begins no further one.
+/// The lines of a text. A line break at the end does not begin another line.
 fn lines(text: &str) -> Vec<&str> {
     text.strip_suffix('\n').unwrap_or(text).split('\n').collect()
 }
 
-/// What becomes of the lines. The time that a comparison takes grows with the product of what differs, so beyond a
+/// Compares two lists of lines. The time of a comparison grows with the product of the differing lines, so beyond a
 /// bound everything between the first and the last difference counts as replaced.
 fn compared(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
     let head = old.iter().zip(new).take_while(|(old, new)| old == new).count();
@@ -393,13 +395,14 @@ pub fn shown(value: Option<&Json>) -> String {
     text.chars().take(VALUE_MAX_CHARS).chain(['…']).collect()
 }
 
-/// The resource that a step takes away.
+/// The resource that a step removes.
 fn goes<'a>(plan: &'a Plan, step: &Step) -> Option<&'a ResourcePlan> {
     let deletes = step.verb == Verb::Delete;
     plan.resources.iter().find(|resource| deletes && resource.address == step.address)
 }
 
-/// Name and ids: an address is a name of ours, and whoever confirms a removal must know which object it is.
+/// Name and ids of an object. An address is only our own name for it, and whoever confirms a removal must know which
+/// object it is.
 fn which(resource: &ResourcePlan) -> String {
     let ids: Vec<String> = resource.ids.iter().map(|(name, id)| format!("{name} {id}")).collect();
     let name = resource.name.as_ref().map(|name| format!("  {name:?}")).unwrap_or_default();
@@ -473,7 +476,7 @@ pub fn summary(plan: &Plan, paint: Paint) -> String {
     text
 }
 
-/// How many resources each thing happens to, in words.
+/// Number of resources for each verb, in words.
 pub fn counts(plan: &Plan) -> Vec<String> {
     let count = |verb: Verb| plan.resources.iter().filter(|resource| resource.verb == verb).count();
     let mut parts = Vec::new();
@@ -496,7 +499,7 @@ pub fn counts(plan: &Plan) -> Vec<String> {
     parts
 }
 
-/// What is still there after the plan was carried out, a line each.
+/// Objects that still exist after the plan was applied, one line each.
 pub fn left_behind(plan: &Plan) -> Vec<String> {
     let plan = harmless(plan);
     let told = |resource: &ResourcePlan| {

@@ -1,4 +1,4 @@
-//! What stays although the stack goes, and why.
+//! Finds what stays although the stack is destroyed, and why.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use crate::kinds::Seen;
 use crate::model::ledger::{Ledger, Ownership};
 use crate::model::plan::{Finding, ResourcePlan, Step, Verb};
 
-/// Says of each resource that leaves what becomes of it once the steps are settled: of what has no step left nothing is
-/// done, whatever was planned first.
+/// Sets the verb of each leaving resource after the steps are settled. A resource without a step is left as it is,
+/// whatever was planned first.
 pub(super) fn mark(
     resources: &mut [ResourcePlan],
     steps: &[Step],
@@ -26,7 +26,7 @@ pub(super) fn mark(
         }
         let told = findings.iter().find(|finding| finding.address == resource.address);
         let entry = ledger.and_then(|ledger| ledger.resources.get(&resource.address));
-        // A switch that is as before is no object that is left behind.
+        // A switch with its former value is not an object left behind, so the resource needs an id.
         let adopted =
             entry.is_some_and(|entry| entry.ownership == Ownership::Adopted && !entry.ids.is_empty());
         let before = adopted.then(|| "it was there before this stack".to_owned());

@@ -1,4 +1,4 @@
-//! What a run of this stack left that did not come to its end: no change by others.
+//! Finds the differences that an unfinished run of this stack left, which are no changes by others.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::model::ledger::{Entry, Intent, Ledger};
 use crate::model::plan::{Cause, FieldChange};
 use crate::model::value::Value;
 
-/// Gives the changes of one resource to the unfinished run that made them.
+/// Sets the cause of those changes of one resource that the unfinished run made.
 pub(super) fn attribute(
     changes: &mut [FieldChange],
     kind: &dyn Kind,
@@ -18,7 +18,7 @@ pub(super) fn attribute(
     let intent = ledger.and_then(|ledger| ledger.intent.as_ref());
     for change in changes {
         let is_its = match change.cause {
-            // It is as that run recorded it.
+            // The field is as that run recorded it.
             Cause::NotApplied => entry.left.contains(&change.field),
             Cause::TenantChanged | Cause::Both => {
                 intent.is_some_and(|intent| did(intent, kind, (address, entry, seen), &change.field))
@@ -31,12 +31,12 @@ pub(super) fn attribute(
     }
 }
 
-/// Whether a run that did not report its end can have left a field like this. Where the intent has the value that was to
-/// be set (short, no secret), another one is somebody else's.
+/// Whether a run that did not report its end can have left the field in this state. If the intent has the wanted value
+/// (only a short, non-secret one), any other value is somebody else's.
 fn did(intent: &Intent, kind: &dyn Kind, (address, entry, seen): (&str, &Entry, &Seen), field: &str) -> bool {
     let there = seen.attrs.get(field).and_then(Value::known);
     if intent.destroy {
-        // A version has everything but the name.
+        // A version of an Action has all fields except the name.
         let is_back = seen.raw.get(PUT_BACK) == Some(&json!(true)) && field != "name";
         return !seen.exists
             || is_back

@@ -1,4 +1,4 @@
-//! The parts of an Action's body: what may be sent, in which bounds, and in which order it comes back.
+//! The parts of an Action's body: what may be sent, within which bounds, and in which order it comes back.
 
 use serde_json::{Value, json};
 
@@ -13,16 +13,16 @@ const SECRETS_PER_ACTION: usize = 30;
 const DEPENDENCIES_PER_ACTION: usize = 10;
 const MODULES_PER_ACTION: usize = 3;
 const CODE_BYTES: usize = 100_000;
-/// What `latest` and ranges stand for.
+/// The version that `latest` and ranges resolve to.
 const LATEST_VERSION: &str = "6.2.0";
 
 pub(super) fn read_triggers(fields: &Fields) -> Result<Option<TriggerRef>, Reply> {
     let Some(list) = fields.array("supported_triggers")? else { return Ok(None) };
-    // The schema is a list, but only lists of one are ever seen or accepted.
+    // The schema allows a list, but only lists of one trigger were ever seen or accepted.
     let [only] = list.as_slice() else {
         return Err(invalid("Expected exactly one item' on property 'supported_triggers"));
     };
-    // What the list of triggers shows may be sent back.
+    // A client may send back the keys that the list of triggers shows.
     let keys =
         ["id", "version", "status", "runtimes", "default_runtime", "binding_policy", "compatible_triggers"];
     let item = Fields::strict(only, "supported_triggers[0]", &keys)?;
@@ -46,7 +46,7 @@ pub(super) fn read_code(fields: &Fields) -> Result<Option<String>, Reply> {
     }
 }
 
-/// Whether a version is a tag or a range and no release.
+/// Whether a version is a tag or a range rather than a release.
 fn moves(version: &str) -> bool {
     let numbers = version.split(['-', '+']).next().unwrap_or_default().split('.');
     numbers.clone().count() != 3 || !numbers.into_iter().all(|part| part.parse::<u64>().is_ok())
@@ -89,7 +89,7 @@ pub(super) fn read_secrets(
     }
     let mut out: Vec<Secret> = Vec::new();
     for (at, item) in list.iter().enumerate() {
-        // Secret objects take further keys (published schema); what is read back may be sent.
+        // Secret objects accept further keys (published schema), so a client may send back what it read.
         let item = Fields::open(item, &format!("secrets[{at}]"))?;
         let name = item.need_string("name", 1, 128)?;
         let former = old.iter().find(|secret| secret.name == name);
@@ -112,12 +112,12 @@ pub(super) fn read_secrets(
         }
         out.push(secret);
     }
-    // Sent bar, foo and got foo, bar (recorded).
+    // Secrets come back in another order: bar, foo was sent, and foo, bar came back (recorded).
     out.sort_by(|a, b| b.name.cmp(&a.name));
     Ok(Some(out))
 }
 
-/// What is sent names a version of a module by ids; what is stored and shown has its name and number too (recorded).
+/// A client names a module version by ids. Reads also show its name and number (recorded).
 pub(super) fn read_modules(fields: &Fields, known: &[ActionModule]) -> Result<Option<Vec<Value>>, Reply> {
     let Some(list) = fields.array("modules")? else { return Ok(None) };
     if list.len() > MODULES_PER_ACTION {
@@ -129,7 +129,7 @@ pub(super) fn read_modules(fields: &Fields, known: &[ActionModule]) -> Result<Op
         let id = item.need_string("module_id", 1, 64)?;
         let version_id = item.need_string("module_version_id", 1, 64)?;
         let module = known.iter().find(|module| module.id == id);
-        // How the API refuses an unknown one is not recorded.
+        // How the API refuses an unknown module is not recorded.
         let (module, number) = module
             .and_then(|module| Some((module, module.versions.get(version_id)?)))
             .ok_or_else(|| invalid("No such module' on property 'modules"))?;

@@ -1,8 +1,7 @@
 //! Actions: the draft and its asynchronous build. Deploying is in `versions`, binding in `bindings`.
 //!
-//! What a client trips over is kept as recorded: a build restarts with every PATCH, secrets and dependencies are
-//! replaced as a whole and come back in another order, values of secrets never come back, and zero values are missing
-//! from lists.
+//! The surprises of the API are simulated as recorded: every PATCH restarts the build; secrets and dependencies are
+//! replaced as a whole and come back in another order; values of secrets never come back; lists omit zero values.
 
 use lockstep_wire::Method;
 use serde_json::{Map, Value, json};
@@ -70,18 +69,18 @@ pub(super) const ROUTES: &[Route] = &[
 
 /// Limit of every plan (Auth0 docs, entity limit policy, 2026-08).
 const ACTIONS_PER_TENANT: usize = 100;
-/// Triggers of which a tenant may have one Action only (Auth0 docs, deprecations, in force since 2025-12-16).
+/// Triggers for which a tenant may have only one Action (Auth0 docs, deprecations, in force since 2025-12-16).
 const SINGLE_TRIGGERS: [&str; 2] = ["custom-phone-provider", "custom-email-provider"];
-/// A version that no registry has: the build of an Action that asks for it fails.
+/// A version that no registry has. The build of an Action that depends on it fails.
 const IMPOSSIBLE_VERSION: &str = "0.0.0-fail";
 
-/// Reads `{id}`, which must look like one.
+/// The path parameter `{id}`; one that is not a UUID is refused.
 pub(super) fn action_id(call: &Call) -> Result<String, Reply> {
     let id = call.param(0);
     if is_uuid(id) { Ok(id.to_owned()) } else { Err(invalid_uri("action-id", id)) }
 }
 
-/// 404 without a code (recorded).
+/// 404 without an `errorCode` (recorded).
 pub(super) fn missing() -> Reply {
     refusal(404, None, "That action does not exist.")
 }
@@ -132,7 +131,8 @@ fn create(call: &mut Call) -> Outcome {
     let secrets = read_secrets(&fields, &[], call, &stamp)?.unwrap_or_default();
     let modules = read_modules(&fields, &call.tenant.action_modules)?.unwrap_or_default();
     if fields.boolean("deploy")? == Some(true) {
-        // The schema has the field; what it does while the build runs is not described, so it is not guessed.
+        // The schema has this field but does not say what it does while the build runs. The twin refuses it rather than
+        // guess.
         return Err(invalid("deploy is not available in the twin"));
     }
     if call.options.action_names_unique && call.tenant.actions.iter().any(|action| action.name == name) {
@@ -202,7 +202,7 @@ fn update(call: &mut Call) -> Outcome {
         new.secrets = list;
     }
     new.updated_at = stamp;
-    // A draft sent again as it was is built again, and counts as deployed if it was (recorded).
+    // An unchanged draft is built again, and still counts as deployed if it was (recorded).
     let same = |one: &Action, two: &Action| {
         (&one.code, &one.dependencies, &one.runtime) == (&two.code, &two.dependencies, &two.runtime)
             && (&one.secrets, &one.supported_triggers, &one.modules)
@@ -250,7 +250,7 @@ fn delete(call: &mut Call) -> Outcome {
     Ok(Reply::empty())
 }
 
-/// Starts the build of a draft. The recorded durations are in the options.
+/// Starts the build of a draft. The options hold the recorded durations.
 fn start_build(tenant: &mut Tenant, dependencies: &[Dependency], options: &Options, now_ms: u64) -> Build {
     let ordered = options.every_build_fails || tenant.failing_builds > 0;
     tenant.failing_builds = tenant.failing_builds.saturating_sub(1);
@@ -264,8 +264,9 @@ fn start_build(tenant: &mut Tenant, dependencies: &[Dependency], options: &Optio
     Build { started_at_ms: now_ms, ends_at_ms: now_ms.saturating_add(takes_ms), fails, with_dependencies }
 }
 
-/// State of a build at a moment. Recorded paths: `pending` → `built` without dependencies; `pending` → `building` →
-/// `built` with; `pending` → `building` → `retrying` → `building` → `retrying` → `building` → `failed`.
+/// State of a build at a time. Recorded sequences: without dependencies `pending` → `built`; with dependencies
+/// `pending` → `building` → `built`; a failing build `pending` → `building` → `retrying` → `building` → `retrying` →
+/// `building` → `failed`.
 pub(in super::super) fn build_status(build: &Build, now_ms: u64) -> &'static str {
     if now_ms >= build.ends_at_ms {
         return if build.fails { "failed" } else { "built" };
@@ -286,7 +287,7 @@ pub(in super::super) fn build_status(build: &Build, now_ms: u64) -> &'static str
     }
 }
 
-/// Refuses a change of trigger that a bound Action cannot make.
+/// Refuses a change of trigger that a bound Action may not make.
 fn check_upgrade(tenant: &Tenant, action: &Action, wanted: &TriggerRef) -> Result<(), Reply> {
     let trigger =
         triggers::find(wanted).ok_or_else(|| invalid("No such trigger' on property 'supported_triggers"))?;
@@ -302,7 +303,8 @@ fn check_upgrade(tenant: &Tenant, action: &Action, wanted: &TriggerRef) -> Resul
     Ok(())
 }
 
-/// The one-Action rule. The status is not recorded; 400 is what the create call documents for bad requests.
+/// Refuses a second Action for a trigger that allows one. The status is not recorded; 400 is what the documents of the
+/// create call name for bad requests.
 fn check_single(call: &Call, trigger_id: &str, except: Option<&str>) -> Result<(), Reply> {
     let taken = call
         .tenant
@@ -344,8 +346,8 @@ pub(super) fn action_json(action: &Action, now_ms: u64) -> Value {
     Value::Object(body)
 }
 
-/// The version that reads show as deployed, and whether they call it so. Right after a deploy that is still the one
-/// before; right after the first deploy it is the new one with `deployed: false`.
+/// The version that reads show, and whether they call it deployed. Until a deploy settles, reads show the previous
+/// version; until the first deploy settles, they show the new one with `deployed: false`.
 pub(super) fn shown_version(action: &Action, now_ms: u64) -> Option<(&ActionVersion, bool)> {
     let deployment = action.deployment.as_ref()?;
     let find = |id: &str| action.versions.iter().find(|version| version.id == id);
@@ -357,7 +359,7 @@ pub(super) fn shown_version(action: &Action, now_ms: u64) -> Option<(&ActionVers
     }
 }
 
-/// True when the draft is what is deployed, and the deploy has settled.
+/// Whether the draft is the deployed version and its deploy has settled.
 pub(super) fn all_changes_deployed(action: &Action, now_ms: u64) -> bool {
     action.deployment.as_ref().is_some_and(|deployment| {
         action.draft_version.as_ref() == Some(&deployment.version_id) && now_ms >= deployment.visible_at_ms

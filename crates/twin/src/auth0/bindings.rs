@@ -1,4 +1,5 @@
-//! Trigger bindings: a whole-list write that renews every id, without any protection against concurrent writers.
+//! Trigger bindings. A write replaces the whole list, gives every binding a new id, and has no protection against
+//! concurrent writers.
 
 use lockstep_wire::Method;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// Auth0 docs, entity limit policy, 2026-08.
+/// Limit of every plan (Auth0 docs, entity limit policy, 2026-08).
 const ACTIONS_PER_TRIGGER: usize = 20;
 
 fn trigger(call: &Call) -> Result<&'static triggers::Trigger, Reply> {
@@ -40,7 +41,7 @@ fn trigger(call: &Call) -> Result<&'static triggers::Trigger, Reply> {
 fn list(call: &mut Call) -> Outcome {
     let trigger = trigger(call)?;
     let (page, per_page) = call.page(20)?;
-    // A trigger bound through other objects lists nothing (recorded; older tenants answered an error).
+    // The list of a trigger that is bound through other objects is empty (recorded). Older tenants answered an error.
     let bound = if trigger.trigger_bound { call.tenant.bound(trigger.id) } else { &[] };
     let items = bound.iter().filter_map(|binding| binding_json(call, trigger.id, binding)).collect();
     Ok(offset_page("bindings", items, page, per_page))
@@ -116,15 +117,16 @@ fn check_bindable(action: &Action, trigger_id: &str, now_ms: u64) -> Result<(), 
     if !action.supports(trigger_id) {
         return Err(refusal(400, None, "The action does not support this trigger."));
     }
-    // The window after a deploy (seen under load, 2022-2025) answers like an Action never deployed.
+    // For a short time after a deploy (seen under load, 2022-2025), the API answers as if the Action had never been
+    // deployed.
     match &action.deployment {
         Some(deployment) if now_ms >= deployment.bindable_at_ms => Ok(()),
         _ => Err(refusal(400, None, "Trying to create a binding for an action that has not been deployed.")),
     }
 }
 
-/// A binding as reads show it. The nested Action says `all_changes_deployed: false` also when it is not so (recorded).
-/// `None` when the Action behind it is gone, which only a hand-edited world can have.
+/// A binding as reads show it. The nested Action always says `all_changes_deployed: false`, even when all changes are
+/// deployed (recorded). `None`: the bound Action does not exist, which only an edited world file can cause.
 fn binding_json(call: &Call, trigger_id: &str, binding: &Binding) -> Option<Value> {
     let action = call.tenant.action(&binding.action_id)?;
     let mut nested = json!({

@@ -1,11 +1,11 @@
-//! Strict reading of JSON bodies. Every refusal is the vendor's `invalid_body` envelope and names the property.
+//! Reads JSON bodies strictly. Every refusal is the vendor's `invalid_body` envelope and names the property.
 
 use serde_json::{Map, Value};
 
 use super::super::wire::Reply;
 use super::refusal;
 
-/// An object of a body, with its place for messages.
+/// An object in a body, with its path for messages.
 pub struct Fields<'a> {
     map: &'a Map<String, Value>,
     at: String,
@@ -17,7 +17,7 @@ pub fn invalid(what: &str) -> Reply {
 }
 
 impl<'a> Fields<'a> {
-    /// The value must be an object with no other keys than these.
+    /// Reads an object that may have only these keys.
     pub fn strict(value: &'a Value, at: &str, allowed: &[&str]) -> Result<Fields<'a>, Reply> {
         let fields = Fields::open(value, at)?;
         match fields.map.keys().find(|key| !allowed.contains(&key.as_str())) {
@@ -26,7 +26,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The value must be an object; other keys are ignored.
+    /// Reads an object that may have any further keys.
     pub fn open(value: &'a Value, at: &str) -> Result<Fields<'a>, Reply> {
         let map = value.as_object().ok_or_else(|| wrong_type("object", value, at))?;
         Ok(Fields { map, at: at.to_owned() })
@@ -44,7 +44,7 @@ impl<'a> Fields<'a> {
         self.map.get(name)
     }
 
-    /// The value of a key that must be there.
+    /// The value of a required key; `None` is refused.
     pub fn need<T>(&self, name: &str, value: Option<T>) -> Result<T, Reply> {
         value.ok_or_else(|| invalid(&format!("Missing required property: {}", self.path(name))))
     }
@@ -74,7 +74,7 @@ impl<'a> Fields<'a> {
         self.need(name, value)
     }
 
-    /// One of a closed set of strings.
+    /// A string that must be one of `choices`.
     pub fn choice(&self, name: &str, choices: &[&str]) -> Result<Option<&'a str>, Reply> {
         match self.string(name, 0, usize::MAX)? {
             Some(text) if !choices.contains(&text) => Err(no_match(text, &self.path(name))),
@@ -92,19 +92,19 @@ impl<'a> Fields<'a> {
         value.as_array().map(Some).ok_or_else(|| wrong_type("array", value, &self.path(name)))
     }
 
-    /// A list of distinct strings out of a closed set, in the order sent.
+    /// A list of distinct strings, each one of `choices`, in the order sent.
     pub fn choices(&self, name: &str, choices: &[&str]) -> Result<Option<Vec<String>>, Reply> {
         let Some(items) = self.array(name)? else { return Ok(None) };
         choices_of(items, choices, &self.path(name)).map(Some)
     }
 
-    /// Where a key stands, such as `supported_triggers[0].id`.
+    /// The path of a key, such as `supported_triggers[0].id`.
     pub fn path(&self, name: &str) -> String {
         if self.at.is_empty() { name.to_owned() } else { format!("{}.{name}", self.at) }
     }
 }
 
-/// Distinct strings out of a closed set.
+/// The items as distinct strings, each one of `choices`.
 pub fn choices_of(items: &[Value], choices: &[&str], at: &str) -> Result<Vec<String>, Reply> {
     let mut list: Vec<String> = Vec::new();
     for item in items {

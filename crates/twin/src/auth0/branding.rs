@@ -84,7 +84,7 @@ fn update_prompts(call: &mut Call) -> Outcome {
     Ok(prompts_json(call))
 }
 
-/// Merges at the top level (recorded).
+/// Merges top-level keys (recorded); a null removes its key.
 fn update_branding(call: &mut Call) -> Outcome {
     let body = call.json()?;
     let fields = Fields::strict(&body, "", &["colors", "logo_url", "favicon_url", "font", "identifiers"])?;

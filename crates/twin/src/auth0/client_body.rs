@@ -1,4 +1,4 @@
-//! The body of an application: what may be sent, what it is born with, and how a change goes into it.
+//! The body of an application: what may be sent, its defaults at creation, and how a change is applied.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use super::super::wire::Reply;
 use super::Call;
 use super::body::{Fields, invalid, wrong_type};
 
-/// Keys of an application that may be sent (published schema, 2026-07). Most are kept and shown without a look inside.
+/// Keys that may be sent (published schema, 2026-07). Most values are stored and shown unchecked.
 const KEYS: &[&str] = &[
     "name",
     "description",
@@ -94,7 +94,7 @@ const APP_TYPES: &[&str] = &[
     "zoom",
 ];
 
-/// Objects in which PATCH keeps what is left out and removes what is null (recorded).
+/// Objects in which a PATCH keeps omitted keys and removes null ones (recorded).
 const MERGED: &[&str] = &[
     "client_metadata",
     "jwt_configuration",
@@ -104,7 +104,7 @@ const MERGED: &[&str] = &[
     "signed_request_object",
 ];
 
-/// What was sent, checked.
+/// The body of the request, checked.
 pub(super) fn read(call: &Call) -> Result<Map<String, Value>, Reply> {
     let body = call.json()?;
     let fields = Fields::strict(&body, "", KEYS)?;
@@ -123,7 +123,7 @@ pub(super) fn read(call: &Call) -> Result<Map<String, Value>, Reply> {
         }
     }
     if let Some(organization) = fields.value("default_organization").filter(|value| !value.is_null()) {
-        // Both or neither: each alone was refused (recorded).
+        // Both keys are required: each alone was refused (recorded).
         let organization =
             Fields::strict(organization, "default_organization", &["organization_id", "flows"])?;
         organization.need_string("organization_id", 1, 50)?;
@@ -131,14 +131,14 @@ pub(super) fn read(call: &Call) -> Result<Map<String, Value>, Reply> {
         organization.need("flows", flows)?;
     }
     if let Some(jwt) = fields.value("jwt_configuration") {
-        // This one object takes further keys (published schema).
+        // Unlike the others, this object accepts further keys (published schema).
         Fields::open(jwt, "jwt_configuration")?.choice("alg", &["HS256", "RS256", "PS256"])?;
     }
     Ok(fields.map().clone())
 }
 
-/// What an application is born with, before what was sent is put in. Some of it surprises: not OIDC-conformant, no
-/// RS256, every grant type the method allows (recorded).
+/// The defaults of a new application, which the sent values then replace. Some are surprising: not OIDC-conformant, no
+/// RS256, and every grant type that the authentication method allows (recorded).
 pub(super) fn defaults(
     sent: &Map<String, Value>,
     client_id: &str,
@@ -175,7 +175,7 @@ pub(super) fn defaults(
         _ => Map::new(),
     };
     if sent.contains_key("jwt_configuration") {
-        // What is sent stands beside one default only (recorded).
+        // Beside a sent configuration, only this default is kept (recorded).
         client.insert("jwt_configuration".into(), json!({"secret_encoded": false}));
     }
     let third_party = sent.get("is_first_party") == Some(&Value::Bool(false));
@@ -221,7 +221,7 @@ pub(super) fn defaults(
     client
 }
 
-/// What an application for the vendor's express configuration is born with (recorded).
+/// Defaults of an application for the vendor's express configuration (recorded).
 fn own_by_express_configuration(client: &mut Map<String, Value>) {
     let defaults = json!({
         "oidc_conformant": true,
@@ -235,9 +235,9 @@ fn own_by_express_configuration(client: &mut Map<String, Value>) {
     client.extend(defaults.as_object().cloned().unwrap_or_default());
 }
 
-/// Puts what was sent into an application.
+/// Applies the sent values to an application.
 pub(super) fn write(client: &mut Map<String, Value>, sent: Map<String, Value>) {
-    // Two names of one object, and reads show both (recorded).
+    // The two keys name one object, and reads show both (recorded).
     let logout = sent.get("oidc_logout").or_else(|| sent.get("oidc_backchannel_logout")).cloned();
     for (key, value) in sent {
         let remove = value.is_null() || (key == "initiate_login_uri" && value == "");
@@ -277,7 +277,7 @@ pub(super) fn write(client: &mut Map<String, Value>, sent: Map<String, Value>) {
     }
 }
 
-/// What a session transfer is when only some of it was sent (recorded).
+/// Defaults of a session transfer of which only some keys were sent (recorded).
 fn session_transfer() -> Value {
     json!({
         "can_create_session_transfer_token": false,

@@ -1,5 +1,5 @@
-//! Applications, the connections they use, and the tenant log: just enough for a sample application and a look at
-//! what happened.
+//! Applications, their connections, and the tenant log: enough for a sample application and for a look at what
+//! happened.
 
 use lockstep_wire::Method;
 use serde_json::{Map, Value, json};
@@ -118,7 +118,7 @@ fn missing() -> Reply {
     refusal(404, Some("inexistent_client"), "The client does not exist")
 }
 
-/// Bare list, or an envelope when totals are asked for.
+/// A bare list, or an envelope if `include_totals=true`.
 fn list(call: &mut Call) -> Outcome {
     let app_type = call.target.query("app_type");
     let (global, first_party) = (call.flag("is_global")?, call.flag("is_first_party")?);
@@ -133,7 +133,7 @@ fn list(call: &mut Call) -> Outcome {
     let item = |body: Map<String, Value>| {
         let tenant = body.get("tenant").cloned().unwrap_or_else(|| json!(call.tenant.name));
         let mut shown = call.fields(body)?;
-        // Shown in lists also when `fields` does not name it (recorded).
+        // Lists show `tenant` even if `fields` does not name it (recorded).
         shown.insert("tenant".into(), tenant);
         Ok(Value::Object(shown))
     };
@@ -153,7 +153,7 @@ fn totals(call: &Call, key: &str, items: Vec<Value>) -> Outcome {
     Ok(Reply::json(200, &Value::Array(shown)))
 }
 
-/// Checkpoint style: no totals, whatever else is asked for; `next` only when there is more (recorded).
+/// Checkpoint paging: never totals, and `next` only when there are more items (recorded).
 fn checkpoint(call: &Call, key: &str, items: Vec<Value>) -> Outcome {
     let number = |name: &str, fallback: usize| match call.target.query(name) {
         None => Ok(fallback),
@@ -199,7 +199,7 @@ fn update(call: &mut Call) -> Outcome {
 
 fn delete(call: &mut Call) -> Outcome {
     let id = call.param(0).to_owned();
-    // A client that is gone is no error here, unlike everywhere else in this API.
+    // Deleting an unknown client succeeds, unlike other deletions of this API.
     call.tenant.clients.remove(&id);
     for connection in &mut call.tenant.connections {
         connection.clients.retain(|client| *client != id);

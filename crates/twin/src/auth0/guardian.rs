@@ -1,5 +1,5 @@
-//! Guardian: factors, phone message types, the legacy phone provider, and the MFA policy. All writes are whole-state
-//! and visible at once.
+//! Guardian: factors, phone message types, the legacy phone provider, and the MFA policy. Every write replaces the
+//! whole value and is visible at once.
 
 use lockstep_wire::Method;
 use serde_json::{Map, Value, json};
@@ -22,7 +22,7 @@ const fn route(
     Route { method, pattern, operation, scopes, query: &[], run }
 }
 
-/// The calls below `sms/` are older names of those below `phone/`; both reach one object.
+/// The paths below `sms/` are older names of those below `phone/`; both reach the same object.
 pub(super) const ROUTES: &[Route] = &[
     route(Method::Get, "/guardian/factors", "list_factors", READ, list_factors),
     route(Method::Put, "/guardian/factors/{name}", "set_factor", UPDATE, set_factor),
@@ -108,7 +108,7 @@ fn set_factor(call: &mut Call) -> Outcome {
         return Err(refusal(403, Some("insufficient_entitlement"), message));
     }
     factor.enabled = enabled;
-    // The name is not echoed (recorded).
+    // The reply does not repeat the name (recorded).
     Ok(Reply::json(200, &json!({ "enabled": enabled })))
 }
 
@@ -125,7 +125,7 @@ fn set_message_types(call: &mut Call) -> Outcome {
     let fields = Fields::strict(&body, "", &["message_types"])?;
     let list = fields.choices("message_types", MESSAGE_TYPES)?;
     let list = fields.need("message_types", list)?;
-    // An empty list is taken with the factor off (recorded four times); anything else is not.
+    // An empty list is accepted while the factor is off (recorded four times); any other list is refused.
     if !list.is_empty() && !call.tenant.factor_enabled(PHONE_FACTOR) {
         return Err(refusal(400, None, "The phone factor is not enabled."));
     }
@@ -142,7 +142,7 @@ fn set_message_types(call: &mut Call) -> Outcome {
     Ok(reply)
 }
 
-/// The provider's word for a message type.
+/// The delivery method of a phone provider that sends a message type.
 pub(super) fn delivery_method(message_type: &str) -> &str {
     if message_type == "sms" { "text" } else { message_type }
 }
@@ -178,7 +178,7 @@ fn set_twilio(call: &mut Call) -> Outcome {
     let fields = Fields::strict(&body, "", &names)?;
     let mut stored = Map::new();
     for name in names {
-        // Every field may be null, which is the same as left out.
+        // A null field counts as omitted.
         if fields.value(name).is_some_and(Value::is_null) {
             continue;
         }
@@ -230,7 +230,7 @@ fn set_policies(call: &mut Call) -> Outcome {
         let message = "Please upgrade your subscription to use adaptive MFA";
         return Err(refusal(403, Some("insufficient_entitlement"), message));
     }
-    // Nothing checks that a factor is on: `all-applications` with none was accepted (recorded).
+    // No factor need be on: `all-applications` without any was accepted (recorded).
     call.tenant.policies.clone_from(&policies);
     Ok(Reply::json(200, &json!(policies)))
 }

@@ -1,5 +1,5 @@
-//! Auth0's side: the way of a request through rate limit, token, scope, query and body to one operation of the
-//! tables below, and the vendor's error envelope.
+//! Auth0's side. A request passes rate limit, token, scope, query and body, and reaches one operation of the tables
+//! below. This file also writes the vendor's error envelope.
 
 mod action_body;
 mod actions;
@@ -34,9 +34,9 @@ pub(super) struct Route {
     /// Below `/api/v2`.
     pattern: &'static str,
     operation: &'static str,
-    /// Any one of these is enough.
+    /// The token needs any one of these.
     scopes: &'static [&'static str],
-    /// Query parameters it knows; others are refused.
+    /// Known query parameters; any other is refused.
     query: &'static [&'static str],
     run: fn(&mut Call) -> Outcome,
 }
@@ -47,7 +47,7 @@ pub(super) struct Call<'a> {
     ids: &'a mut Ids,
     options: &'a Options,
     now_ms: u64,
-    /// Values of the braces of the pattern.
+    /// Values of the braces of the pattern, in order.
     params: Vec<String>,
     target: &'a Target,
     body: &'a [u8],
@@ -58,13 +58,13 @@ impl Call<'_> {
         self.params.get(at).map_or("", String::as_str)
     }
 
-    /// The body, which must be JSON of some kind.
+    /// The body as JSON; a body that is not JSON is refused.
     fn json(&self) -> Result<Value, Reply> {
         serde_json::from_slice(self.body)
             .map_err(|_| refusal(400, None, "Invalid request payload JSON format"))
     }
 
-    /// `page` and `per_page`; the latter falls back to `fallback`.
+    /// The query parameters `page` (default 0) and `per_page` (default `fallback`).
     fn page(&self, fallback: usize) -> Result<(usize, usize), Reply> {
         let number = |name: &str, fallback: usize, most: usize| match self.target.query(name) {
             None => Ok(fallback),
@@ -81,7 +81,8 @@ impl Call<'_> {
         Ok((number("page", 0, 1_000_000)?, per_page))
     }
 
-    /// The keys that `fields` names, or all others with `include_fields=false`; everything without `fields`.
+    /// The keys that the query parameter `fields` names; with `include_fields=false`, all other keys; without `fields`,
+    /// all keys.
     fn fields(&self, body: Map<String, Value>) -> Result<Map<String, Value>, Reply> {
         let include = self.flag("include_fields")?.unwrap_or(true);
         let Some(names) = self.target.query("fields") else { return Ok(body) };
@@ -171,7 +172,7 @@ pub(super) fn serve(
     Done { reply, operation, owner: domain, wrote }
 }
 
-/// Another operator's call, without token and budget.
+/// Serves another operator's call, without token and rate limit.
 pub(super) fn serve_operator(
     world: &mut World,
     options: &Options,
@@ -190,7 +191,7 @@ pub(super) fn serve_operator(
     }
 }
 
-/// The canonical domain behind a host; makes the tenant where that is allowed.
+/// The canonical domain of a host. Creates a missing tenant if the options allow it; otherwise `None`.
 fn contact(world: &mut World, options: &Options, host: &str) -> Option<String> {
     let domain = world.custom_domains.get(host).cloned().unwrap_or_else(|| host.to_owned());
     if !world.tenants.contains_key(&domain) {
@@ -210,7 +211,7 @@ fn find(method: Method, target: &Target) -> Option<(&'static Route, Vec<String>)
     })
 }
 
-/// Token, then scope.
+/// Checks the token, its scope, and whether the tenant has Actions.
 fn admit(tenant: &Tenant, route: &Route, request: &ApiRequest, now_ms: u64) -> Result<(), Reply> {
     let header = request.header("authorization").unwrap_or_default();
     let Some(bearer) = header.strip_prefix("Bearer ").filter(|value| !value.is_empty()) else {
@@ -259,7 +260,7 @@ fn run(
     })
 }
 
-/// The same refusal with a code, if it has none.
+/// The refusal with this `errorCode`, unless it has one.
 fn with_code(reply: &Reply, code: &str) -> Reply {
     let mut envelope: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     if let Some(envelope) = envelope.as_object_mut() {
@@ -284,7 +285,7 @@ pub(super) fn operations() -> Vec<(&'static str, Method, String)> {
     list
 }
 
-/// How something reads that was never set; `None`: its default is shown.
+/// The reply to a read of a setting that was never set. `None`: the caller shows the default.
 pub(super) fn never_set(call: &Call) -> Option<Reply> {
     match call.options.never_set_reads {
         NeverSet::Shown => None,
@@ -294,7 +295,7 @@ pub(super) fn never_set(call: &Call) -> Option<Reply> {
     }
 }
 
-/// The error envelope. `errorCode` is missing more often than clients expect (recorded, 2025-2026).
+/// The vendor's error envelope. `errorCode` is missing more often than clients expect (recorded, 2025-2026).
 pub(super) fn refusal(status: u16, code: Option<&str>, message: &str) -> Reply {
     let error = match status {
         400 => "Bad Request",
@@ -340,14 +341,14 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// Whether a text is a prefix and `length` letters or digits.
+/// Whether a text is `prefix` followed by exactly `length` ASCII letters or digits.
 fn is_named(text: &str, prefix: &str, length: usize) -> bool {
     text.strip_prefix(prefix)
         .is_some_and(|rest| rest.len() == length && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
-/// A list reply of the Actions family, in which zero values are dropped (recorded): no `page` on page 0, no `total`
-/// when there is nothing on the page.
+/// A list reply of the Actions endpoints. They omit zero values (recorded): no `page` on page 0, no `total` on an empty
+/// page.
 fn offset_page(key: &str, items: Vec<Value>, page: usize, per_page: usize) -> Reply {
     let total = items.len();
     let items: Vec<Value> = items.into_iter().skip(page.saturating_mul(per_page)).take(per_page).collect();

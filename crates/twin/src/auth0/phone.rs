@@ -1,4 +1,4 @@
-//! The tenant-level phone provider: a singleton with an id.
+//! The tenant-level phone provider: at most one per tenant, although it has an id.
 
 use lockstep_wire::Method;
 use serde_json::{Map, Value, json};
@@ -81,7 +81,7 @@ fn get(call: &mut Call) -> Outcome {
 
 fn create(call: &mut Call) -> Outcome {
     let body = call.json()?;
-    // This one body takes further keys (published schema).
+    // Unlike the others, this body accepts further keys (published schema).
     let fields = Fields::open(&body, "")?;
     let name = fields.choice("name", NAMES)?;
     let name = fields.need("name", name)?;
@@ -127,11 +127,12 @@ fn update(call: &mut Call) -> Outcome {
     if let Some(disabled) = fields.boolean("disabled")? {
         provider.disabled = disabled;
     }
-    // Also a token that a custom provider has no use for is taken here (recorded); not so at creation, as far as known.
+    // A PATCH of a custom provider may hold an `auth_token`, which the provider has no use for (recorded). As far as
+    // known, a POST may not.
     if let Some(credentials) = read_credentials(&fields, &provider.name, &["auth_token"])? {
         provider.credentials = credentials;
     }
-    // Replaced as a whole: moving to `delivery_methods` alone removed `sid` (recorded).
+    // The configuration is replaced as a whole: a PATCH with `delivery_methods` alone removed `sid` (recorded).
     if let Some(configuration) = read_configuration(&fields, &provider.name)? {
         provider.configuration = configuration;
     }
@@ -191,7 +192,7 @@ fn find(call: &Call) -> Result<usize, Reply> {
     at.ok_or_else(|| refusal(404, None, "The phone provider does not exist."))
 }
 
-/// The unhelpful refusal of an incomplete Twilio provider (recorded, without a code).
+/// The refusal of an incomplete Twilio provider; it does not say what is missing (recorded, without an `errorCode`).
 fn bad_operation() -> Reply {
     refusal(400, None, "Bad Operation on Notification Resource")
 }
@@ -204,8 +205,8 @@ fn check_sender(name: &str, configuration: &Map<String, Value>) -> Result<(), Re
     Ok(())
 }
 
-/// `custom` needs its Action. The documented code speaks of e-mail, on the page about phones (Auth0 docs, configure a
-/// custom phone provider, 2026-08).
+/// A `custom` provider needs a deployed Action. The documented `errorCode` speaks of e-mail although its page is about
+/// phones (Auth0 docs, configure a custom phone provider, 2026-08).
 fn need_deployed_action(tenant: &Tenant) -> Result<(), Reply> {
     let deployed = |action: &super::super::world::Action| {
         action.supports("custom-phone-provider") && action.deployment.is_some()
@@ -217,7 +218,7 @@ fn need_deployed_action(tenant: &Tenant) -> Result<(), Reply> {
     Err(refusal(400, Some("custom_email_provider_deployed_action_not_found"), message))
 }
 
-/// A custom provider takes, keeps and shows the keys of a Twilio one (recorded).
+/// Reads the configuration. A custom provider accepts, stores and shows the keys of a Twilio one too (recorded).
 fn read_configuration(fields: &Fields, name: &str) -> Result<Option<Map<String, Value>>, Reply> {
     let Some(value) = fields.value("configuration") else { return Ok(None) };
     let keys = ["sid", "default_from", "mssid", "delivery_methods"];
@@ -242,7 +243,7 @@ fn read_configuration(fields: &Fields, name: &str) -> Result<Option<Map<String, 
     Ok(Some(stored))
 }
 
-/// `of_custom`: what a custom provider may have.
+/// Reads the credentials. `of_custom` lists the keys that a custom provider may send.
 fn read_credentials(
     fields: &Fields,
     name: &str,

@@ -1,4 +1,4 @@
-//! The Management API's token buckets of one tenant (Auth0 docs, rate limit configurations, 2026-08).
+//! The Management API's token buckets for one tenant (Auth0 docs, rate limit configurations, 2026-08).
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,14 @@ use super::super::options::{BudgetTold, Options, Rate};
 use super::super::wire::Reply;
 use super::refusal;
 
-/// One request in the bucket's unit: so many that refill per millisecond is the plan's number per minute.
+/// One request in a bucket's unit. With 60,000 units per request, the units refilled per millisecond equal the plan's
+/// requests per minute.
 const REQUEST: u64 = 60_000;
 
-/// Shown where nothing is ever refused.
+/// Limit that the headers show for a plan without a limit.
 const UNLIMITED: u64 = 1_000;
 
-/// Which bucket a request is taken from. The paid public plans have some beside the one for everything else.
+/// The bucket that a request is taken from. The professional plan has buckets of their own for three kinds of reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     Other,
@@ -38,7 +39,7 @@ impl Class {
     }
 }
 
-/// The buckets of all tenants, by domain.
+/// The buckets of all tenants, keyed by domain and class.
 pub type Buckets = BTreeMap<(String, Class), Bucket>;
 
 /// One bucket of a tenant.
@@ -73,12 +74,12 @@ fn plan(rate: Rate, class: Class) -> Option<(u64, u64)> {
     }
 }
 
-/// What the headers name as the size of the budget.
+/// Size of the bucket `Other`, as `x-ratelimit-limit` shows it.
 pub fn limit(rate: Rate) -> u64 {
     plan(rate, Class::Other).map_or(UNLIMITED, |(size, _)| size)
 }
 
-/// Puts something else in place of what the headers of a reply say of the budget.
+/// Replaces the rate-limit headers of a reply by what the option says.
 pub fn tell(told: BudgetTold, now_ms: u64, headers: &mut [(String, String)]) {
     let now_s = now_ms / 1000;
     for (name, value) in headers {
@@ -105,7 +106,7 @@ impl Bucket {
         Bucket { level: plan(rate, class).map_or(0, |(size, _)| size * REQUEST), at_ms: now_ms }
     }
 
-    /// Takes one request out, if there is one. A refused request costs nothing.
+    /// Takes one request out of the bucket, if it holds one. A refused request costs nothing.
     pub fn take(&mut self, rate: Rate, class: Class, now_ms: u64) -> Budget {
         let Some((size, refill)) = plan(rate, class) else {
             return Budget {

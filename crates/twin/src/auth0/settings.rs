@@ -86,9 +86,9 @@ const OBJECT: &[&str] = &[
     "default_token_quota",
     "country_codes",
 ];
-/// Sessions in minutes; read back as hours, under the older names (recorded).
+/// Session lifetimes in minutes. They read back as hours, under the older names (recorded).
 const MINUTES: &[&str] = &["session_lifetime_in_minutes", "idle_session_lifetime_in_minutes"];
-/// Null removes these.
+/// Settings that null removes.
 const NULLABLE: &[&str] = &[
     "acr_values_supported",
     "change_password",
@@ -104,10 +104,10 @@ const NULLABLE: &[&str] = &[
     "country_codes",
     "skip_non_verifiable_callback_uri_confirmation_prompt",
 ];
-/// What is left out of these objects stays as it was.
+/// Objects whose omitted keys stay unchanged.
 const MERGED: &[&str] = &["flags", "change_password", "guardian_mfa_page"];
 
-/// All settings, or those named by `fields` (or all but those, with `include_fields=false`).
+/// All settings, or those that `fields` names, or with `include_fields=false` all others.
 fn get(call: &mut Call) -> Outcome {
     let mut settings = call.tenant.settings.clone();
     for (key, value) in &call.tenant.settings_in_reads {
@@ -116,8 +116,8 @@ fn get(call: &mut Call) -> Outcome {
     Ok(Reply::json(200, &Value::Object(call.fields(settings)?)))
 }
 
-/// Sets what is sent and answers everything. Null and an empty redirection address remove a setting; some objects merge
-/// key by key, others are replaced (all recorded).
+/// Applies the sent settings and answers all settings. A null, and an empty redirection address, remove a setting. Some
+/// objects merge key by key, others are replaced (all recorded).
 fn update(call: &mut Call) -> Outcome {
     let body = call.json()?;
     let known: Vec<&str> = [BOOLEAN, TEXT, NUMBER, LIST, OBJECT, MINUTES].concat();

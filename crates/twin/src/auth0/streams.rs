@@ -1,4 +1,5 @@
-//! Log streams. No `updated_at`, no unique name, no status on create; `pii_config` goes when a PATCH leaves it out.
+//! Log streams. They have no `updated_at` and no unique name, and a create takes no status. A PATCH that omits
+//! `pii_config` removes it.
 
 use lockstep_wire::Method;
 use serde_json::{Map, Value, json};
@@ -85,7 +86,7 @@ const CATEGORIES: &[&str] = &[
 
 const PII_FIELDS: &[&str] = &["first_name", "last_name", "username", "email", "phone", "address"];
 
-/// A sink: its type, required keys, optional keys, whether PATCH may change it.
+/// The sinks: type, required keys, optional keys, and whether a PATCH may change the sink.
 const SINKS: &[(&str, &[&str], &[&str], bool)] = &[
     (
         "http",
@@ -125,7 +126,7 @@ fn create(call: &mut Call) -> Outcome {
     let filters = read_filters(&fields)?.unwrap_or_default();
     let pii_config = read_pii(&fields)?;
     let is_priority = fields.boolean("isPriority")?.unwrap_or(false);
-    // Taken and never shown again.
+    // `startFrom` is accepted and never shown again.
     if fields.string("startFrom", 1, 64)?.is_some_and(|text| !clock::is_iso(text)) {
         return Err(invalid("Object didn't pass validation for format date-time' on property 'startFrom"));
     }
@@ -176,7 +177,7 @@ fn update(call: &mut Call) -> Outcome {
     if let Some(name) = fields.string("name", 1, 255)? {
         stream.name = Some(name.to_owned());
     }
-    // `suspended` is the server's word; a client only pauses and starts.
+    // Only the server sets `suspended`; a client may pause and restart.
     if let Some(status) = fields.choice("status", &["active", "paused"])? {
         status.clone_into(&mut stream.status);
     }
@@ -188,7 +189,7 @@ fn update(call: &mut Call) -> Outcome {
         None if call.options.omitted_filters_kept => {}
         None => stream.filters = None,
     }
-    // Left out means removed (recorded).
+    // An omitted `pii_config` is removed (recorded).
     stream.pii_config = read_pii(&fields)?;
     if let Some(sink) = fields.value("sink") {
         let patchable = SINKS.iter().any(|known| known.0 == stream.r#type && known.3);
@@ -243,7 +244,7 @@ fn read_pii(fields: &Fields) -> Result<Option<Map<String, Value>>, Reply> {
     Ok(Some(stored))
 }
 
-/// A whole sink of that type. Stored as sent: credentials in it come back in clear.
+/// Reads a whole sink of that type. It is stored as sent: reads show its credentials in clear text.
 fn read_sink(value: &Value, kind: &str) -> Result<Map<String, Value>, Reply> {
     let Some((_, required, optional, _)) = SINKS.iter().find(|sink| sink.0 == kind) else {
         return Err(invalid("No such type"));
@@ -311,7 +312,7 @@ fn stream_json(stream: &LogStream, options: &Options) -> Value {
     body.insert("type".into(), json!(stream.r#type));
     body.insert("status".into(), json!(stream.status));
     let mut sink = stream.sink.clone();
-    // The one credential that is masked (recorded).
+    // The only credential that reads mask (recorded).
     if let Some(password) = sink.get_mut("mixpanelServiceAccountPassword") {
         *password = json!("********");
     }

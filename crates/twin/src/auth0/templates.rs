@@ -1,4 +1,4 @@
-//! Phone message templates. Built-in ones are listed without an id until they are changed.
+//! Phone message templates. A built-in template is listed without an id until an operator creates one of its type.
 
 use lockstep_wire::Method;
 use serde_json::{Map, Value, json};
@@ -168,14 +168,14 @@ fn built_in() -> Map<String, Value> {
     content
 }
 
-/// The built-in content as the list shows it: with an empty sender, which a write may not have.
+/// The built-in content as the list shows it: with an empty sender, which a write may not send.
 fn listed() -> Map<String, Value> {
     let mut content = built_in();
     content.insert("from".into(), json!(""));
     content
 }
 
-/// Content as sent over content as it was; `from` may not be empty although exports of fresh tenants hold it so.
+/// The old content with the sent keys put in. `from` may not be empty, although exports of fresh tenants show it empty.
 fn read_content(
     value: &Value,
     allowed: &[&str],

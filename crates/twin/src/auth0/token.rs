@@ -1,7 +1,7 @@
 //! The token endpoint: client credentials with a secret or a signed assertion.
 //!
-//! Errors are of OAuth's shape, not of the Management API's. The signature of an assertion is not checked: the twin
-//! has no cryptography and knows no keys; everything else about it is.
+//! Errors have OAuth's shape, not that of the Management API. The twin checks every part of an assertion except its
+//! signature: it has no cryptography and knows no keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +15,7 @@ use super::super::world::{Token, World};
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// An assertion may be valid for at most five minutes (Auth0 docs, private key JWT, 2026-08).
 const ASSERTION_LIFETIME_S: u64 = 300;
-/// Skew granted on `iat` and `nbf` (same page).
+/// Clock skew allowed for `iat` and `nbf` (same page).
 const SKEW_S: u64 = 10;
 
 pub fn issue(world: &mut World, options: &Options, domain: &str, request: &ApiRequest, now_ms: u64) -> Reply {
@@ -105,7 +105,7 @@ fn try_issue(
     Ok(Reply::json(200, &reply))
 }
 
-/// The fields of a form or of a JSON object of strings.
+/// The fields of a form, or of a JSON object whose values are all strings.
 fn read(request: &ApiRequest) -> Result<Vec<(String, String)>, Reply> {
     let malformed = || error(400, "invalid_request", "The request body could not be read");
     let content_type = request.header("content-type").unwrap_or_default();

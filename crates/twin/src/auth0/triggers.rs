@@ -11,9 +11,9 @@ pub struct Trigger {
     pub current: bool,
     pub runtimes: &'static [&'static str],
     pub default_runtime: &'static str,
-    /// False: bound through another Auth0 object, never by the bindings call.
+    /// False: the trigger is bound through another Auth0 object, never by the bindings call.
     pub trigger_bound: bool,
-    /// The version it can be upgraded from.
+    /// The version that a bound Action can be upgraded from.
     pub compatible: Option<&'static str>,
 }
 
@@ -32,7 +32,7 @@ const fn current(id: &'static str, version: &'static str) -> Trigger {
 
 const fn deprecated(id: &'static str, version: &'static str) -> Trigger {
     const RUNTIMES: &[&str] = &["node22"];
-    // The default of an old version names a runtime that no longer runs.
+    // The default runtime of a deprecated version no longer runs.
     Trigger {
         id,
         version,
@@ -57,7 +57,7 @@ const fn entity(id: &'static str) -> Trigger {
     }
 }
 
-/// In no promised order.
+/// The order means nothing.
 pub const TRIGGERS: &[Trigger] = &[
     deprecated("post-login", "v1"),
     Trigger { compatible: Some("v2"), ..current("post-login", "v3") },
@@ -85,7 +85,7 @@ pub fn find(wanted: &TriggerRef) -> Option<&'static Trigger> {
     TRIGGERS.iter().find(|trigger| trigger.id == wanted.id && trigger.version == wanted.version)
 }
 
-/// Any version of that id.
+/// A trigger of that id, in any version.
 pub fn by_id(id: &str) -> Option<&'static Trigger> {
     TRIGGERS.iter().find(|trigger| trigger.id == id)
 }

@@ -44,7 +44,8 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// Past this many, the oldest unused version goes (Auth0 docs, entity limit policy, 2026-08).
+/// Most versions kept; beyond this number the oldest unused version is deleted (Auth0 docs, entity limit policy,
+/// 2026-08).
 const VERSIONS_PER_ACTION: usize = 50;
 
 fn deploy(call: &mut Call) -> Outcome {
@@ -100,7 +101,7 @@ fn roll_back(call: &mut Call) -> Outcome {
             action.supported_triggers = old.supported_triggers;
             action.updated_at = stamp;
             action.draft_version = Some(new_id.clone());
-            // The version was built before; its copy needs no build.
+            // The version was built before, so its copy needs no build.
             action.build.started_at_ms = call.now_ms;
             action.build.ends_at_ms = call.now_ms;
             action.build.fails = false;
@@ -139,7 +140,7 @@ fn missing_version() -> Reply {
     refusal(404, None, "That action version does not exist.")
 }
 
-/// Appends a copy of `version` under a new id and number and deploys it.
+/// Appends a copy of `version` under a new id and number, and deploys the copy. Returns the new id.
 fn add_version(call: &mut Call, action_id: &str, mut version: ActionVersion) -> String {
     version.id = call.ids.uuid();
     version.created_at = call.ids.stamp(call.now_ms);
@@ -170,8 +171,8 @@ fn add_version(call: &mut Call, action_id: &str, mut version: ActionVersion) -> 
     new_id
 }
 
-/// The answer to a deploy: the version as it stands at that instant, `deployed: false` whatever happens next, with a
-/// short form of its Action that says `all_changes_deployed: false` (recorded). 200 recorded, 202 in the schema.
+/// The answer to a deploy: the version at that moment, always with `deployed: false`, and a short form of its Action
+/// with `all_changes_deployed: false` (recorded). The status is 200 as recorded; the schema says 202.
 fn version_reply(call: &Call, action_id: &str, version_id: &str) -> Outcome {
     let action = call.tenant.action(action_id).ok_or_else(missing)?;
     let version =
@@ -209,7 +210,7 @@ fn version_json(action: &Action, version: &ActionVersion, now_ms: u64) -> Value 
     body
 }
 
-/// `deployed_version` of an Action: what runs.
+/// `deployed_version` of an Action: the version that runs.
 pub(super) fn deployed_version_json(version: &ActionVersion, deployed: bool) -> Value {
     let mut body = json!({
         "code": version.code,
@@ -229,7 +230,7 @@ pub(super) fn deployed_version_json(version: &ActionVersion, deployed: bool) -> 
     body
 }
 
-/// The key is missing when there are none (recorded).
+/// Shows the modules; the key is missing when there are none (recorded).
 fn show_modules(body: &mut Value, version: &ActionVersion) {
     if !version.modules.is_empty() {
         body["modules"] = json!(version.modules);

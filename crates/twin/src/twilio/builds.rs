@@ -1,4 +1,4 @@
-//! Builds of Functions, asynchronous, and their deployment to an environment.
+//! Builds of Functions, which are asynchronous, and their deployment to an environment.
 
 use serde_json::{Value, json};
 
@@ -9,23 +9,23 @@ use super::form::Form;
 use super::serverless::{conflict, environment, environment_mut, service, service_mut};
 use super::{Call, SERVERLESS, invalid, is_sid, missing, refusal};
 
-/// Runtimes that build today (Twilio changelog, 2025-11 and 2026-07). Older ones are known and fail.
+/// Runtimes that build today (Twilio changelog, 2025-11 and 2026-07). Retired ones are accepted, and their builds fail.
 const RUNTIMES: [&str; 3] = ["node20", "node22", "node24"];
 const RETIRED_RUNTIMES: [&str; 6] = ["node8", "node10", "node12", "node14", "node16", "node18"];
-/// Older documents; no newer number is published.
+/// From older documents; no newer number is published.
 const VERSIONS_PER_BUILD: usize = 50;
-/// What the platform puts into every build.
+/// Dependencies that the platform adds to every build.
 const INJECTED: [(&str, &str); 2] = [("twilio", "5.3.0"), ("@twilio/runtime-handler", "2.0.1")];
-/// A version that no registry has: the build that asks for it fails.
+/// A version that no registry has. A build with a dependency on it fails.
 const IMPOSSIBLE_VERSION: &str = "0.0.0-fail";
 
-/// Whether an environment serves that build.
+/// Whether some environment serves that build.
 pub(super) fn is_active(service: &ServerlessService, build_sid: &str) -> bool {
     service.environments.iter().any(|one| one.build_sid.as_deref() == Some(build_sid))
 }
 
-/// Whether a build neither serves nor is young enough to be kept. Expired builds stay in the world and are shown by no
-/// read.
+/// Whether a build has expired: no environment serves it, and it ended longer ago than the option allows. Expired
+/// builds stay in the world, but no read shows them.
 fn expired(call: &Call, service: &ServerlessService, build: &FunctionBuild) -> bool {
     call.options.unused_builds_expire_ms.is_some_and(|after_ms| {
         !is_active(service, &build.sid) && call.now_ms >= build.ends_at_ms.saturating_add(after_ms)
@@ -67,7 +67,7 @@ pub(super) fn create_build(call: &mut Call) -> Outcome {
     let runtime = match form.text("Runtime") {
         Some(text) if RUNTIMES.contains(&text) || RETIRED_RUNTIMES.contains(&text) => text.to_owned(),
         Some(_) => return Err(invalid("Runtime is not valid")),
-        // Left out means that of the last good build, which may be retired by now.
+        // The default is the runtime of the last good build, which may be retired by now.
         None => match last_good {
             Some(build) if RETIRED_RUNTIMES.contains(&build.runtime.as_str()) => {
                 return Err(refusal(400, 82007, "The runtime of this Build is no longer supported"));
@@ -78,7 +78,7 @@ pub(super) fn create_build(call: &mut Call) -> Outcome {
     };
     let dependencies = match form.text("Dependencies") {
         Some(text) => read_dependencies(text)?,
-        // Left out keeps what was built before.
+        // The default is the dependencies of the last good build.
         None => last_good.map(|build| build.dependencies.clone()).unwrap_or_default(),
     };
     let dependencies = with_injected(dependencies);
@@ -103,9 +103,9 @@ pub(super) fn create_build(call: &mut Call) -> Outcome {
     Ok(Reply::json(201, &build_json(call, self::service(call)?, &build)))
 }
 
-/// A JSON list in one field. The runtime handler must be an exact version.
+/// Reads the dependencies, a JSON list in one form field. The runtime handler must have an exact version.
 fn read_dependencies(text: &str) -> Result<Vec<Dependency>, Reply> {
-    // Twilio's toolkit puts one more pair of quotes around the list, without escaping those inside.
+    // Twilio's toolkit puts another pair of quotes around the list and does not escape the quotes inside.
     let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     let list: Vec<Dependency> = serde_json::from_str(bare)
         .map_err(|_| invalid("Dependencies is not a JSON list of name and version"))?;
@@ -120,7 +120,7 @@ fn read_dependencies(text: &str) -> Result<Vec<Dependency>, Reply> {
     Ok(list)
 }
 
-/// What is read back is more than what was sent.
+/// Adds the platform's dependencies: a build reads back with more than was sent.
 fn with_injected(mut list: Vec<Dependency>) -> Vec<Dependency> {
     for (name, version) in INJECTED {
         if !list.iter().any(|one| one.name == name) {
@@ -140,7 +140,7 @@ pub(super) fn get_build(call: &mut Call) -> Outcome {
     Ok(Reply::json(200, &build_json(call, service(call)?, build(call)?)))
 }
 
-/// No reason is given for a failure.
+/// The status of a build. It gives no reason for a failure.
 pub(super) fn get_build_status(call: &mut Call) -> Outcome {
     let (service_sid, build) = (&service(call)?.sid, build(call)?);
     let body = json!({
@@ -170,7 +170,8 @@ fn build_status(build: &FunctionBuild, now_ms: u64) -> &'static str {
     }
 }
 
-/// Visibility is in capitals here and small elsewhere (published examples); the order of versions means nothing.
+/// Visibility is in capitals here and in lower case elsewhere (published examples). The order of versions means
+/// nothing.
 fn build_json(call: &Call, service: &ServerlessService, build: &FunctionBuild) -> Value {
     let mut versions = Vec::new();
     for function in &service.functions {
@@ -217,7 +218,7 @@ pub(super) fn get_deployment(call: &mut Call) -> Outcome {
     Ok(Reply::json(200, &deployment_json(call, one)))
 }
 
-/// Without a build it un-deploys. The build already serving is refused with 409.
+/// Deploys a build; without `BuildSid`, un-deploys. A build that is already deployed is refused with 409.
 pub(super) fn create_deployment(call: &mut Call) -> Outcome {
     let form = Form::read(call, &["BuildSid", "IsPlugin"])?;
     form.boolean("IsPlugin")?;

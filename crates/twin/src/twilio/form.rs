@@ -1,10 +1,10 @@
-//! Strict reading of form bodies. Names are case-sensitive; an unknown one is refused, so that a misspelt field shows.
-//! (What the real API does with one is not documented.)
+//! Reads form bodies strictly. Names are case-sensitive. An unknown field is refused, so that a misspelt one is
+//! noticed; what the real API does with it is not documented.
 
 use super::super::wire::{Reply, pairs};
 use super::{Call, invalid, is_sid};
 
-/// The fields of a form, in order; a list is a repeated name.
+/// The fields of a form, in order. A list is sent by repeating a name.
 pub struct Form {
     pairs: Vec<(String, String)>,
 }
@@ -29,7 +29,7 @@ impl Form {
         self.pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// A field that must be there and not empty.
+    /// A required field, which may not be empty.
     pub fn need(&self, name: &str) -> Result<&str, Reply> {
         match self.text(name) {
             Some(text) if !text.is_empty() => Ok(text),
@@ -51,14 +51,14 @@ impl Form {
         }
     }
 
-    /// A whole number in a range.
+    /// A whole number from `least` to `most`.
     pub fn number(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, Reply> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let value = text.parse().ok().filter(|value| (least..=most).contains(value));
         value.map(Some).ok_or_else(|| invalid(&format!("{name} must be a number from {least} to {most}")))
     }
 
-    /// A SID of that prefix, or empty to clear the field.
+    /// A SID of that prefix, or the empty text, which clears the field.
     pub fn sid(&self, name: &str, prefix: &str) -> Result<Option<&str>, Reply> {
         match self.text(name) {
             Some(text) if !text.is_empty() && !is_sid(text, prefix) => {

@@ -1,4 +1,4 @@
-//! Functions of a Serverless service: containers and uploaded versions.
+//! Functions of a Serverless service and their uploaded versions.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub(super) fn list(call: &mut Call) -> Outcome {
     call.page("functions", items)
 }
 
-/// Names are not unique: the same call twice makes two.
+/// Names are not unique: the same call twice creates two Functions.
 pub(super) fn create(call: &mut Call) -> Outcome {
     let name = read_name(&Form::read(call, &["FriendlyName"])?)?;
     let now_ms = call.now_ms;
@@ -58,7 +58,7 @@ pub(super) fn update(call: &mut Call) -> Outcome {
     get(call)
 }
 
-/// Refused while a version of it is in a build that serves.
+/// Deletes a Function; refused while a deployed build holds one of its versions.
 pub(super) fn delete(call: &mut Call) -> Outcome {
     let (service, function) = (service(call)?, function(call)?);
     let in_use =
@@ -87,7 +87,7 @@ fn function_json(call: &Call, service_sid: &str, one: &Function) -> Value {
     })
 }
 
-/// The one call of the upload host: three parts, the file's content type marks it as code.
+/// The only call of the upload host. It takes three parts; the content type of the file part marks it as code.
 pub(super) fn upload(call: &mut Call) -> Outcome {
     let function_sid = function(call)?.sid.clone();
     let content_type = call.request.header("content-type").unwrap_or_default();
@@ -153,7 +153,7 @@ pub(super) fn get_version(call: &mut Call) -> Outcome {
     Ok(Reply::json(200, &version_json(call, &service(call)?.sid, call.param(1), version(call)?)))
 }
 
-/// The source text, so that a change of code can be seen.
+/// The source text of a version, by which a client sees a change of code.
 pub(super) fn get_content(call: &mut Call) -> Outcome {
     let (service_sid, version) = (&service(call)?.sid, version(call)?);
     let function_sid = call.param(1);
@@ -204,7 +204,7 @@ mod tests {
         value[key].as_str().unwrap_or_default()
     }
 
-    /// A service with an environment and a Function; their SIDs.
+    /// Creates a service with an environment and a Function; returns the SIDs of both.
     fn prepared(bench: &mut Bench) -> (String, String) {
         let services = "serverless.twilio.com/v1/Services";
         bench.twilio(Method::Post, services, &[("UniqueName", "fb"), ("FriendlyName", "f")]);

@@ -1,4 +1,4 @@
-//! The account itself (2010 API) and its API keys (IAM v1). A key's secret is shown once, in the reply that makes it.
+//! The account itself (2010 API) and its API keys (IAM v1). Only the reply that creates a key shows its secret.
 
 use lockstep_wire::Method;
 use serde_json::{Value, json};
@@ -35,10 +35,11 @@ pub(super) const ROUTES: &[Route] = &[
     iam(Method::Delete, "/v1/Keys/{sid}", "delete_key", "", delete),
 ];
 
-/// Most permissions of a restricted key (Twilio docs, restricted API keys, 2025-12).
+/// Most permissions that a restricted key may have (Twilio docs, restricted API keys, 2025-12).
 const PERMISSIONS: usize = 100;
 
-/// A parent reaches its subaccounts here, and only here. The reply holds the account's token.
+/// Reads an account. This is the only call in which a parent account may name a subaccount. The reply holds the
+/// account's token.
 fn get_account(call: &mut Call) -> Outcome {
     let sid = call.param(0);
     let account = call.world.accounts.get(sid);
@@ -68,7 +69,7 @@ fn list(call: &mut Call) -> Outcome {
         call.target.query("AccountSid").ok_or_else(|| invalid("Missing required parameter AccountSid"))?;
     check_account(call, account_sid)?;
     let live = call.world.keys.iter().filter(|(_, key)| !key.deleted && key.account_sid == account_sid);
-    // Neither the policy nor the kind of a key is on the list.
+    // The list shows neither the policy nor the kind of a key.
     let items = live.map(|(sid, key)| {
         json!({"sid": sid, "friendly_name": key.friendly_name, "date_created": iso_seconds(key.created_at_ms),
             "date_updated": iso_seconds(key.updated_at_ms), "flags": []})
@@ -119,7 +120,7 @@ fn read_name(form: &Form) -> Result<String, Reply> {
     if name.chars().count() > 64 { Err(invalid("FriendlyName is too long")) } else { Ok(name.to_owned()) }
 }
 
-/// `{"allow": [...]}` of permission strings.
+/// Reads `{"allow": [...]}`, a list of permission strings.
 fn read_policy(text: &str) -> Result<Vec<String>, Reply> {
     let policy: Value = serde_json::from_str(text).map_err(|_| invalid("Policy is not JSON"))?;
     let list =

@@ -1,4 +1,4 @@
-//! Verify v2, below a service: rate limits with their buckets, and messaging configurations.
+//! Verify v2, the parts of a service: rate limits with their buckets, and messaging configurations.
 
 use lockstep_wire::Method;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ const BUCKET: &str = "/v2/Services/{sid}/RateLimits/{limit}/Buckets/{bucket}";
 const MESSAGING: &str = "/v2/Services/{sid}/MessagingConfigurations";
 const COUNTRY: &str = "/v2/Services/{sid}/MessagingConfigurations/{country}";
 
-/// No permission of messaging configurations is known, so no restricted key reaches them.
+/// No permission is known for messaging configurations, so no restricted key may use them.
 pub(super) const ROUTES: &[Route] = &[
     route(Method::Get, LIMITS, "list_rate_limits", "/twilio/verify/rate-limit/list", list_limits),
     route(Method::Post, LIMITS, "create_rate_limit", "/twilio/verify/rate-limit/create", create_limit),

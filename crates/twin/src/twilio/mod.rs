@@ -1,5 +1,5 @@
-//! Twilio's side: the way of a request from its host through credentials and permission to one operation of the
-//! tables below, and the vendor's error body, paging and form rules.
+//! Twilio's side. A request passes host, credentials and permission, and reaches one operation of the tables below.
+//! This file also holds the vendor's error body and paging.
 
 mod builds;
 mod form;
@@ -28,7 +28,7 @@ const SERVERLESS: &str = "serverless.twilio.com";
 const UPLOAD: &str = "serverless-upload.twilio.com";
 const CORE: &str = "api.twilio.com";
 const IAM: &str = "iam.twilio.com";
-/// The hosts that are simulated.
+/// The simulated hosts.
 pub(super) const HOSTS: [&str; 5] = [VERIFY, SERVERLESS, UPLOAD, CORE, IAM];
 
 /// One operation.
@@ -37,7 +37,8 @@ pub(super) struct Route {
     method: Method,
     pattern: &'static str,
     operation: &'static str,
-    /// What a restricted key needs, such as `/twilio/verify/service/read`; empty when no restricted key will do.
+    /// The permission that a restricted key needs, such as `/twilio/verify/service/read`. Empty: no restricted key is
+    /// accepted.
     permission: &'static str,
     run: fn(&mut Call) -> Outcome,
 }
@@ -68,8 +69,8 @@ impl Call<'_> {
         accounts.get_mut(&self.account_sid).map(|account| (account, ids)).ok_or_else(unauthenticated)
     }
 
-    /// One page of a list of the product APIs. Pages are followed by the absolute URL of `meta` only: from the second
-    /// page on a token belongs to it.
+    /// One page of a list of the product APIs. A client must follow the absolute URLs in `meta`: every page after the
+    /// first needs its token.
     fn page(&self, key: &str, items: Vec<Value>) -> Outcome {
         let number = |name: &str, fallback: usize| match self.target.query(name) {
             None => Ok(fallback),
@@ -144,7 +145,8 @@ pub(super) fn serve(
         run(world, options, &caller, request, now_ms)
     });
     let wrote = outcome.is_ok() && request.method != Method::Get;
-    // An account appears with its first write; who only reads, such as a key that is tried, leaves none behind.
+    // An account is created by its first write. A caller that only reads, such as a key being tried, leaves none
+    // behind.
     if world.accounts.len() > accounts && !wrote {
         world.accounts.remove(&owner);
         owner.clear();
@@ -157,7 +159,7 @@ pub(super) fn serve(
     Done { reply, operation: operation_of(request), owner, wrote }
 }
 
-/// Another operator's call, with the account's own rights and no credentials to check.
+/// Serves another operator's call, with the account's own rights. No credentials are checked.
 pub(super) fn serve_operator(
     world: &mut World,
     options: &Options,
@@ -183,7 +185,8 @@ fn run(world: &mut World, options: &Options, caller: &Caller, request: &ApiReque
     (route.run)(&mut Call { world, options, account_sid, now_ms, params, target: &target, request })
 }
 
-/// Query parameters of an operation. An unknown one is refused as an unknown form field is, so that a misspelt one shows.
+/// The query parameters of an operation. An unknown parameter is refused, as an unknown form field is, so that a
+/// misspelt one is noticed.
 fn query_of(operation: &str) -> &'static [&'static str] {
     match operation {
         "list_verify_templates" => &["FriendlyName", "PageSize", "Page", "PageToken"],
@@ -212,11 +215,12 @@ fn find(request: &ApiRequest, target: &Target) -> Option<(&'static Route, Vec<St
 
 struct Caller {
     account_sid: String,
-    /// `None`: the account's own token.
+    /// `None`: the caller used the account's own token.
     key: Option<ApiKey>,
 }
 
-/// HTTP Basic: an account and its token, or a key and its secret. The credential alone selects the account.
+/// Checks HTTP Basic: an account SID with its token, or a key SID with its secret. The credential alone selects the
+/// account.
 fn authenticate(world: &mut World, options: &Options, request: &ApiRequest) -> Result<Caller, Reply> {
     let header = request.header("authorization").unwrap_or_default();
     let decoded = header.strip_prefix("Basic ").and_then(|text| STANDARD.decode(text).ok());
@@ -235,7 +239,7 @@ fn authenticate(world: &mut World, options: &Options, request: &ApiRequest) -> R
                 return Err(unauthenticated());
             }
             Some(key) => (key.account_sid.clone(), known),
-            // A key nobody told the world about counts as a standard one.
+            // A key that the world does not know counts as a standard key.
             None if options.unknown_tenants => {
                 let account_sid = fallback();
                 let key = ApiKey {
@@ -271,7 +275,7 @@ fn authenticate(world: &mut World, options: &Options, request: &ApiRequest) -> R
     }
 }
 
-/// What kind of credential may do what (Twilio docs, API keys, 2025-12).
+/// Checks what a kind of credential may do (Twilio docs, API keys, 2025-12).
 fn permit(options: &Options, caller: &Caller, route: &Route) -> Result<(), Reply> {
     let serverless = route.host == SERVERLESS || route.host == UPLOAD;
     let denied = || refusal(403, 70051, "Authorization Error: the credential does not have this permission");
@@ -284,7 +288,7 @@ fn permit(options: &Options, caller: &Caller, route: &Route) -> Result<(), Reply
         None => Ok(()),
         Some(key) => match key.kind {
             KeyKind::Main => Ok(()),
-            // Everything but accounts and keys.
+            // A standard key may do everything except read accounts and manage keys.
             KeyKind::Standard if route.host == CORE || route.host == IAM => Err(unauthenticated()),
             KeyKind::Standard => Ok(()),
             KeyKind::Restricted => {
@@ -335,7 +339,7 @@ fn unauthenticated() -> Reply {
     refusal(401, 20003, "Authenticate")
 }
 
-/// 400, the general code for a bad parameter.
+/// 400 with the general code for a bad parameter.
 fn invalid(message: &str) -> Reply {
     refusal(400, 20001, message)
 }

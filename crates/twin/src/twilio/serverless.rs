@@ -1,8 +1,8 @@
-//! Serverless v1: the table of its operations, and services, environments, variables. Functions and uploads are in
+//! Serverless v1: the table of its operations, and services, environments and variables. Functions and uploads are in
 //! `functions`, builds and deployments in `builds`.
 //!
-//! A service's unique name is the one name in all of this that the server keeps unique; the status of the refusal is
-//! not documented: an option, and 409 as for environments when nothing is said.
+//! The unique name of a service is unique within the account. The status that refuses a second one is not documented;
+//! an option sets it, with 409 as default, as for environments.
 
 use lockstep_wire::Method;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use super::form::Form;
 use super::functions as f;
 use super::{Call, Route, SERVERLESS, UPLOAD, invalid, missing, refusal};
 
-/// No permission of Serverless exists for restricted keys.
+/// Restricted keys have no permission for Serverless.
 const fn route(
     method: Method,
     pattern: &'static str,
@@ -84,23 +84,23 @@ pub(super) const ROUTES: &[Route] = &[
     route(Method::Delete, BUILD, "delete_build", b::delete_build),
 ];
 
-/// Older documents; no newer number is published.
+/// From older documents; no newer number is published.
 const ENVIRONMENTS_PER_SERVICE: usize = 25;
-/// Published schema.
+/// Bounds of a variable's value and key (published schema).
 const VARIABLE_BYTES: usize = 450;
 const VARIABLE_KEY: usize = 128;
 
-/// 409 with the code of a conflict.
+/// 409 with Twilio's code for a conflict.
 pub(super) fn conflict(message: &str) -> Reply {
     refusal(409, 20409, message)
 }
 
-/// The service of the path, by SID or unique name.
+/// The service that the path names by SID or unique name.
 pub(super) fn service<'a>(call: &'a Call) -> Result<&'a ServerlessService, Reply> {
     call.account()?.serverless_service(call.param(0)).ok_or_else(|| missing(&call.request.path))
 }
 
-/// The service of the path, to be changed, with the source of ids.
+/// The service that the path names, mutable, and the source of ids.
 pub(super) fn service_mut<'a>(call: &'a mut Call) -> Result<(&'a mut ServerlessService, &'a mut Ids), Reply> {
     let (key, path) = (call.param(0).to_owned(), call.request.path.clone());
     let (account, ids) = call.account_mut()?;
@@ -163,7 +163,7 @@ fn get(call: &mut Call) -> Outcome {
     Ok(Reply::json(200, &service_json(call, service(call)?)))
 }
 
-/// Everything but the unique name.
+/// Changes any field except the unique name.
 fn update(call: &mut Call) -> Outcome {
     let form = Form::read(call, &["FriendlyName", "IncludeCredentials", "UiEditable"])?;
     let include_credentials = form.boolean("IncludeCredentials")?;
@@ -180,7 +180,7 @@ fn update(call: &mut Call) -> Outcome {
     get(call)
 }
 
-/// Everything below goes with it, also what is deployed.
+/// Deletes the service and everything in it, even what is deployed.
 fn delete(call: &mut Call) -> Outcome {
     let sid = service(call)?.sid.clone();
     call.account_mut()?.0.serverless_services.retain(|service| service.sid != sid);
@@ -215,15 +215,15 @@ fn list_environments(call: &mut Call) -> Outcome {
     call.page("environments", items)
 }
 
-/// Assets cannot be made here, so a service has none. Twilio's toolkit asks before each deployment.
+/// A service has no assets, because the twin cannot create them. Twilio's toolkit asks for them before each deployment.
 fn list_assets(call: &mut Call) -> Outcome {
     service(call)?;
     call.page("assets", Vec::new())
 }
 
 fn create_environment(call: &mut Call) -> Outcome {
-    // No published parameter, but Twilio's own deploy toolkit sends `FriendlyName` with every environment it makes
-    // ("for the future"): it is taken and has no effect.
+    // `FriendlyName` is not a published parameter. Twilio's own deploy toolkit sends it with every environment it
+    // creates ("for the future"), so it is accepted and ignored.
     let form = Form::read(call, &["UniqueName", "DomainSuffix", "FriendlyName"])?;
     let unique_name = form.need("UniqueName")?.to_owned();
     let domain_suffix = form.text("DomainSuffix").filter(|text| !text.is_empty()).map(str::to_owned);
@@ -375,7 +375,7 @@ fn delete_variable(call: &mut Call) -> Outcome {
     Ok(Reply::empty())
 }
 
-/// The value comes back in clear, always.
+/// A read always shows the value in clear text.
 fn variable_json(call: &Call, service_sid: &str, environment_sid: &str, one: &Variable) -> Value {
     json!({
         "sid": one.sid,

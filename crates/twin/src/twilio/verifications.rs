@@ -1,4 +1,4 @@
-//! Verifications: what the Auth0 Action starts and the feedback Function ends, and the summary that tells whether
+//! Verifications, which the Auth0 Action starts and the feedback Function ends, and the summary that shows whether
 //! feedback arrives. Nothing is sent anywhere.
 
 use std::collections::BTreeMap;
@@ -48,11 +48,11 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// A verification ends by itself after ten minutes (Twilio docs, rate limits and timeouts, 2026).
+/// A verification expires after ten minutes (Twilio docs, rate limits and timeouts, 2026).
 const LIFETIME_MS: u64 = 600_000;
-/// So many sends to one number within the lifetime, then 60203 (same page).
+/// Sends to one number within the lifetime; the next one is refused with 60203 (same page).
 const SENDS: usize = 5;
-/// Tags of one verification (Twilio docs, Verifications resource).
+/// Most tags of one verification (Twilio docs, Verifications resource).
 const TAGS: usize = 10;
 
 const START_FIELDS: &[&str] = &[
@@ -89,7 +89,7 @@ fn alive(verification: &Verification, now_ms: u64) -> bool {
     verification.status == "pending" && now_ms < verification.created_at_ms.saturating_add(LIFETIME_MS)
 }
 
-/// The living verification of a SID or phone number; an ended one is gone (404).
+/// Index of the pending verification of a SID or phone number. `None`: it ended or expired, and the API answers 404.
 fn position(service: &VerifyService, key: &str, now_ms: u64) -> Option<usize> {
     service.verifications.iter().rposition(|one| (one.sid == key || one.to == key) && alive(one, now_ms))
 }
@@ -134,7 +134,7 @@ fn start(call: &mut Call) -> Outcome {
         return Err(refusal(429, 20429, "Too many requests"));
     }
     let at = match position(service, &to, now_ms) {
-        // Within the lifetime it is the same verification, sent once more.
+        // Within the lifetime, the same verification is sent once more.
         Some(at) if service.verifications[at].sends.len() >= SENDS => {
             return Err(refusal(429, 60203, "Max send attempts reached"));
         }
@@ -165,8 +165,8 @@ fn start(call: &mut Call) -> Outcome {
     Ok(Reply::json(201, &verification_json(call, &one)))
 }
 
-/// The limits that the sender passes, with their values; an unknown name is an error, or counts nothing, as the options
-/// have it.
+/// The rate limits that the sender passes, with their values. An unknown name is refused or ignored, as the options
+/// say.
 fn passed_limits(call: &Call, form: &Form) -> Result<BTreeMap<String, String>, Reply> {
     let Some(text) = form.text("RateLimits") else { return Ok(BTreeMap::new()) };
     let bad = || refusal(400, 60200, "Invalid parameter `RateLimits`");
@@ -187,7 +187,7 @@ fn get(call: &mut Call) -> Outcome {
     Ok(Reply::json(200, &verification_json(call, &service.verifications[at])))
 }
 
-/// The feedback call. A second or late one finds nothing: 404.
+/// The feedback call. A second or late call finds no pending verification and answers 404.
 fn update(call: &mut Call) -> Outcome {
     service(call)?;
     let form = Form::read(call, &["Status"])?;
@@ -205,7 +205,8 @@ fn update(call: &mut Call) -> Outcome {
     Ok(Reply::json(200, &verification_json(call, &one)))
 }
 
-/// One attempt per send; converted are those of approved verifications. Dates filter as ISO text, to the second.
+/// The summary of attempts. Each send is an attempt; an approved verification counts one of its sends as converted.
+/// Dates are compared as ISO text, to the second.
 fn summary(call: &mut Call) -> Outcome {
     let wanted = call.target.query("VerifyServiceSid");
     if wanted.is_some_and(|sid| !is_sid(sid, "VA")) {
@@ -228,11 +229,11 @@ fn summary(call: &mut Call) -> Outcome {
         for one in &service.verifications {
             let sends = one.sends.iter().filter(|at_ms| within(**at_ms)).count() as u64;
             total += sends;
-            // One of the sends was the one that worked.
+            // Exactly one of the sends led to the approval.
             converted += u64::from(one.status == "approved" && sends > 0);
         }
     }
-    // A string, unlike the counts beside it (published schema).
+    // The rate is a string, unlike the counts beside it (published schema).
     let hundredths = (converted * 10_000).checked_div(total).unwrap_or(0);
     Ok(Reply::json(
         200,

@@ -1,4 +1,5 @@
-//! Verify v2: services and templates. Names of services are not unique; an omitted field stays as it is; an empty one clears where that is known to work.
+//! Verify v2: services and templates. Names of services are not unique. An omitted field stays unchanged; an empty one
+//! clears the value where that is known to work.
 
 use lockstep_wire::Method;
 use serde_json::{Map, Value, json};
@@ -40,23 +41,23 @@ pub(super) const ROUTES: &[Route] = &[
 #[derive(Clone, Copy)]
 enum Kind {
     Boolean,
-    /// From, to.
+    /// A number in this range, both ends included.
     Number(u64, u64),
-    /// Empty clears to null.
+    /// A text; an empty one clears the value to null.
     Text,
-    /// Empty keeps the old value (provider experience with the issuer).
+    /// A text; an empty one keeps the old value (provider experience with the issuer).
     Sticky,
-    /// SID of that prefix; empty clears.
+    /// A SID of that prefix; an empty text clears the value.
     Sid(&'static str),
-    /// Comma-joined when sent, a list when read.
+    /// Sent as text with commas, read as a list.
     Origins,
-    /// Sent as a number, read with the `whatsapp:` prefix.
+    /// Sent as a phone number, read with the prefix `whatsapp:`.
     Whatsapp,
-    /// One of these, or empty.
+    /// One of these words, or the empty text.
     Choice(&'static [&'static str]),
 }
 
-/// Form field, kind, place in a read.
+/// Form field, kind, and path of the key in a read.
 const FIELDS: &[(&str, Kind, &[&str])] = &[
     ("CodeLength", Kind::Number(4, 10), &["code_length"]),
     ("LookupEnabled", Kind::Boolean, &["lookup_enabled"]),
@@ -101,12 +102,12 @@ const FIELDS: &[(&str, Kind, &[&str])] = &[
     ("MailerSid", Kind::Sid("MD"), &["mailer_sid"]),
 ];
 
-/// Members that the published description does not have; whether reads show them is an option.
+/// Keys that the published description lacks. An option decides whether reads show them.
 const NEWER: &[&str] = &["email", "mailer_sid"];
 
 const TEMPLATE_FIELD: &str = "DefaultTemplateSid";
 
-/// A fresh service as reads show it.
+/// The settings of a new service, as reads show them.
 fn fresh_settings(friendly_name: &str) -> Map<String, Value> {
     let settings = json!({
         "code_length": 6,
@@ -142,7 +143,8 @@ pub(super) fn bad(message: &str) -> Reply {
     refusal(400, 60200, &format!("Invalid parameter: {message}"))
 }
 
-/// At most 30 characters of the allowed set and at most four digits (error dictionary; the schema says 32).
+/// Checks a name: at most 30 characters of the allowed set and at most four digits (error dictionary; the schema says
+/// 32).
 fn check_name(name: &str) -> Result<(), Reply> {
     let allowed = |letter: char| letter.is_alphanumeric() || [' ', '-', '_'].contains(&letter);
     let digits = name.chars().filter(char::is_ascii_digit).count();
@@ -158,7 +160,7 @@ fn read_form(call: &Call) -> Result<Form, Reply> {
     Form::read(call, &allowed)
 }
 
-/// Writes the sent fields over `settings` and checks the whole.
+/// Writes the sent fields over `settings` and checks the result.
 fn apply(call: &Call, form: &Form, settings: &mut Map<String, Value>) -> Result<(), Reply> {
     for (name, kind, place) in FIELDS {
         let Some(text) = form.text(name) else { continue };
@@ -201,7 +203,7 @@ fn apply(call: &Call, form: &Form, settings: &mut Map<String, Value>) -> Result<
     if on("skip_sms_to_landlines") && !on("lookup_enabled") {
         return Err(bad("SkipSmsToLandlines needs LookupEnabled"));
     }
-    // An account without the entitlement takes the field and does not keep it: the reader has to look.
+    // An account without the entitlement accepts the field and ignores it; only a read shows that.
     if !account.custom_code_entitled.unwrap_or(call.options.custom_code_entitled) {
         settings.insert("custom_code_enabled".into(), json!(false));
     }
@@ -254,14 +256,14 @@ fn create(call: &mut Call) -> Outcome {
     Ok(Reply::json(201, &service_json(call, &service)))
 }
 
-/// The service of the path.
+/// The service that the path names.
 pub(super) fn service<'a>(call: &'a Call) -> Result<&'a VerifyService, Reply> {
     let sid = call.param(0);
     let found = if is_sid(sid, "VA") { call.account()?.verify_service(sid) } else { None };
     found.ok_or_else(|| missing(&call.request.path))
 }
 
-/// The service of the path, to be changed, with the source of ids.
+/// The service that the path names, mutable, and the source of ids.
 pub(super) fn service_mut<'a>(
     call: &'a mut Call,
 ) -> Result<(&'a mut VerifyService, &'a mut super::super::ids::Ids), Reply> {
@@ -290,7 +292,7 @@ fn update(call: &mut Call) -> Outcome {
     Ok(reply)
 }
 
-/// Takes everything below with it, or is refused, as the options have it.
+/// Deletes a service with everything in it. If the options say so, a service that is not empty is refused.
 fn delete(call: &mut Call) -> Outcome {
     let service = service(call)?;
     let holds = !service.rate_limits.is_empty() || !service.messaging_configurations.is_empty();

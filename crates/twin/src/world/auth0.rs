@@ -16,28 +16,28 @@ pub struct Tenant {
     pub name: String,
     /// Body of GET /tenants/settings.
     pub settings: Map<String, Value>,
-    /// What only the reply to a write of the settings shows, on top of them (recorded).
+    /// Settings that only the reply to a write shows, merged over `settings` (recorded).
     #[serde(default)]
     pub settings_in_writes: Map<String, Value>,
-    /// Defaults of settings that were never written: reads show them, the reply to a write does not (recorded).
+    /// Defaults of settings that were never written. Reads show them; the reply to a write does not (recorded).
     #[serde(default)]
     pub settings_in_reads: Map<String, Value>,
-    /// What an absent flag of the unified phone experience means on this tenant.
+    /// Whether the unified phone experience is on while its flag is absent from the settings.
     #[serde(default)]
     pub unified_if_absent: bool,
     pub actions: Vec<Action>,
-    /// What Actions may name as `modules`. There are no calls for them, they are only looked up.
+    /// The modules that Actions may name in `modules`. No API call of the twin manages them; they are only looked up.
     #[serde(default)]
     pub action_modules: Vec<ActionModule>,
-    /// Execution order per trigger id. A trigger without bindings may be missing.
+    /// Bindings in execution order, keyed by trigger id. A trigger without bindings may be missing.
     pub bindings: BTreeMap<String, Vec<Binding>>,
     /// The eight factors, in the order the API lists them.
     pub factors: Vec<Factor>,
-    /// `None`: never configured, which the API shows as an object without the list.
+    /// `None`: never configured. The API then shows an object without the list.
     pub message_types: Option<Vec<String>>,
     pub policies: Vec<String>,
     pub legacy_phone: LegacyPhone,
-    /// At most one, but a list on the wire.
+    /// At most one provider; the API still shows a list.
     pub phone_providers: Vec<PhoneProvider>,
     pub phone_templates: Vec<PhoneTemplate>,
     /// `default` or `exponential`.
@@ -51,23 +51,23 @@ pub struct Tenant {
     pub connections: Vec<Connection>,
     /// Entries of GET /logs, oldest first.
     pub logs: Vec<Value>,
-    /// Applications that may ask for tokens. Empty: any credentials are taken.
+    /// Applications that may request tokens. Empty: the twin accepts any credentials.
     pub credentials: Vec<Credential>,
     pub tokens: Vec<Token>,
-    /// `jti` of the assertions seen, with the moment they may be forgotten.
+    /// The `jti` of each assertion seen, with the time (Unix ms) from which it may be forgotten.
     pub used_assertions: BTreeMap<String, u64>,
-    /// Factors outside the plan: switching them on answers 403.
+    /// Factors that the tenant's plan lacks: switching one on answers 403.
     pub factors_outside_plan: Vec<String>,
-    /// Whether the plan has adaptive MFA (policy `confidence-score`).
+    /// Whether the tenant's plan has adaptive MFA (policy `confidence-score`).
     pub adaptive_mfa: bool,
-    /// The next so many Action builds fail.
+    /// Number of coming Action builds that fail.
     pub failing_builds: u32,
-    /// Every answer of the tenant's Management API says 403 `feature_not_enabled` for Actions.
+    /// The Actions endpoints answer 403 `feature_not_enabled`.
     pub actions_disabled: bool,
 }
 
 impl Tenant {
-    /// A tenant as made today: nothing configured, New Universal Login, one database connection.
+    /// A tenant as Auth0 creates it today: nothing configured, New Universal Login, one database connection.
     pub fn fresh(domain: &str, flag: Flag) -> Tenant {
         let mut settings = fresh_settings();
         match flag {
@@ -130,8 +130,8 @@ impl Tenant {
         }
     }
 
-    /// Whether the unified phone experience is on. An absent flag behaves like off, unless the tenant says otherwise: on
-    /// the one tenant where its absence was recorded, the legacy calls worked.
+    /// Whether the unified phone experience is on. An absent flag means off, unless `unified_if_absent` is set: the
+    /// legacy calls worked on the one tenant that was recorded without the flag.
     pub fn unified(&self) -> bool {
         match self.settings.get("phone_consolidated_experience") {
             Some(flag) => *flag == Value::Bool(true),
@@ -192,7 +192,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// A trigger with its version, as Actions name it.
+/// A trigger and its version, as Actions name them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TriggerRef {
@@ -206,7 +206,7 @@ impl TriggerRef {
     }
 }
 
-/// A secret with its value in clear, which no read of the API shows.
+/// A secret with its value in clear text. No read of the API shows the value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Secret {
@@ -215,7 +215,7 @@ pub struct Secret {
     pub updated_at: String,
 }
 
-/// An Action: the draft, its build, its versions, and which of them runs.
+/// An Action: the draft, its build, its versions, and the version that runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Action {
@@ -226,12 +226,12 @@ pub struct Action {
     pub dependencies: Vec<Dependency>,
     pub runtime: String,
     pub secrets: Vec<Secret>,
-    /// As reads show them, names and numbers included.
+    /// As reads show them, with name and version number.
     pub modules: Vec<Value>,
     pub created_at: String,
     pub updated_at: String,
     pub build: Build,
-    /// The version made of exactly this draft; `None` as soon as the draft is changed.
+    /// The version that was made from this draft; `None` once the draft has changed.
     pub draft_version: Option<String>,
     /// Oldest first, at most 50.
     pub versions: Vec<ActionVersion>,
@@ -239,13 +239,13 @@ pub struct Action {
 }
 
 impl Action {
-    /// The version that runs. It runs from the deploy call on, also while reads do not show it yet.
+    /// The version that runs. A version runs from its deploy call on, even while reads still show the previous one.
     pub fn live_version(&self) -> Option<&ActionVersion> {
         let deployment = self.deployment.as_ref()?;
         self.versions.iter().find(|version| version.id == deployment.version_id)
     }
 
-    /// Whether the Action is for that trigger, in any version.
+    /// Whether the Action supports any version of that trigger.
     pub fn supports(&self, trigger_id: &str) -> bool {
         self.supported_triggers.iter().any(|trigger| trigger.id == trigger_id)
     }
@@ -255,7 +255,7 @@ impl Action {
     }
 }
 
-/// The build of a draft. What state it is in follows from the time.
+/// The build of a draft. Its state follows from the time, see `build_status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Build {
@@ -265,12 +265,12 @@ pub struct Build {
     pub with_dependencies: bool,
 }
 
-/// Which version runs, and when the API admits it.
+/// Which version runs, and from when the API shows it as deployed and accepts a binding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deployment {
     pub version_id: String,
-    /// What ran before; reads show it until `visible_at_ms`.
+    /// The version that ran before; reads show it until `visible_at_ms`.
     pub former_version_id: Option<String>,
     pub visible_at_ms: u64,
     pub bindable_at_ms: u64,
@@ -300,7 +300,7 @@ pub struct ActionVersion {
 pub struct ActionModule {
     pub id: String,
     pub name: String,
-    /// Number of each version, by its id.
+    /// Version numbers, keyed by version id.
     pub versions: BTreeMap<String, u64>,
 }
 
@@ -310,7 +310,7 @@ impl ActionVersion {
     }
 }
 
-/// An Action in a trigger's flow. The id is renewed by every write to the trigger.
+/// An Action in a trigger's flow. Every write to the trigger gives all bindings new ids.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {
@@ -334,7 +334,7 @@ pub struct Factor {
 pub struct LegacyPhone {
     /// `auth0`, `twilio` or `phone-message-hook`.
     pub selected_provider: String,
-    /// `from`, `messaging_service_sid`, `auth_token`, `sid`, as far as set.
+    /// Any of the keys `from`, `messaging_service_sid`, `auth_token` and `sid`.
     pub twilio: Map<String, Value>,
     pub enrollment_message: String,
     pub verification_message: String,
@@ -361,21 +361,21 @@ pub struct PhoneProvider {
     pub name: String,
     pub disabled: bool,
     pub configuration: Map<String, Value>,
-    /// Never shown by the API.
+    /// The API never shows them.
     pub credentials: Map<String, Value>,
     pub created_at: String,
     pub updated_at: String,
 }
 
 impl PhoneProvider {
-    /// `text`, `voice`, as configured.
+    /// The configured delivery methods: `text`, `voice`.
     pub fn delivery_methods(&self) -> Vec<&str> {
         let methods = self.configuration.get("delivery_methods").and_then(Value::as_array);
         methods.map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
     }
 }
 
-/// A phone message template that was changed. Built-in ones exist without being stored.
+/// A phone message template that an operator created. The built-in templates exist without being stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PhoneTemplate {
@@ -395,10 +395,10 @@ pub struct LogStream {
     pub id: String,
     pub name: Option<String>,
     pub r#type: String,
-    /// `active`, `paused` or `suspended` (the last is set by the server only).
+    /// `active`, `paused` or `suspended`. Only the server sets `suspended`.
     pub status: String,
     pub sink: Map<String, Value>,
-    /// `None` when absent on the wire; never an empty list.
+    /// `None`: absent on the wire. Never an empty list.
     pub filters: Option<Vec<Value>>,
     pub pii_config: Option<Map<String, Value>>,
     pub is_priority: bool,
@@ -409,7 +409,7 @@ pub struct LogStream {
 pub struct Prompts {
     /// `new` or `classic`.
     pub universal_login_experience: String,
-    /// `None`: never set, and missing on the wire (recorded on an older tenant).
+    /// `None`: never set, and absent on the wire (recorded on an older tenant).
     pub identifier_first: Option<bool>,
     pub webauthn_platform_first_factor: Option<bool>,
 }
@@ -420,9 +420,9 @@ pub struct Connection {
     pub id: String,
     pub name: String,
     pub strategy: String,
-    /// Client ids it is enabled for.
+    /// Ids of the clients that the connection is enabled for.
     pub clients: Vec<String>,
-    /// Further keys that reads show, such as `options`; over the defaults.
+    /// Further keys that reads show, such as `options`. They replace the defaults.
     #[serde(default)]
     pub more: Map<String, Value>,
 }
@@ -432,9 +432,9 @@ pub struct Connection {
 #[serde(deny_unknown_fields)]
 pub struct Credential {
     pub client_id: String,
-    /// `None`: only a signed assertion is taken (its signature is not checked).
+    /// `None`: the client must authenticate with a signed assertion, whose signature is not checked.
     pub client_secret: Option<String>,
-    /// `None`: no grant for the Management API, the token request answers 403.
+    /// `None`: the client has no grant for the Management API; a token request answers 403.
     pub scopes: Option<Vec<String>>,
 }
 
@@ -442,7 +442,7 @@ pub struct Credential {
 #[serde(deny_unknown_fields)]
 pub struct Token {
     pub value: String,
-    /// The host it was asked at; it works there only.
+    /// The host that issued the token. The token works at this host only.
     pub host: String,
     pub scopes: Vec<String>,
     pub expires_at_ms: u64,

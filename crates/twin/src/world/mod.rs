@@ -1,8 +1,8 @@
-//! The state both vendors hold, as plain data: every field may be read and changed by a test, which is how "another
-//! operator" acts. Times are Unix milliseconds where the twin computes with them, and text where a vendor shows them.
+//! The state that both vendors hold, as plain data. A test may read and change every field; that is how it plays
+//! another operator. Times are Unix milliseconds where the twin computes with them, and text where a vendor shows them.
 //!
-//! A world holds secrets in clear (Action secrets, webhook authorization, Function variables, key secrets). It is the
-//! sandbox of whoever runs the twin; never put real credentials into one.
+//! A world holds secrets in clear text (Action secrets, webhook authorization, Function variables, key secrets). It is
+//! a sandbox: never put real credentials into one.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub use self::twilio::*;
 use super::ids::Ids;
 use super::options::Flag;
 
-/// Everything that exists, on both sides.
+/// Everything that exists at both vendors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct World {
@@ -25,13 +25,13 @@ pub struct World {
     /// Keyed by canonical domain.
     #[serde(default)]
     pub tenants: BTreeMap<String, Tenant>,
-    /// Custom domains: host to canonical domain.
+    /// Custom domains: from host to canonical domain of the tenant.
     #[serde(default)]
     pub custom_domains: BTreeMap<String, String>,
     /// Keyed by account SID.
     #[serde(default)]
     pub accounts: BTreeMap<String, Account>,
-    /// API keys of which something is known, keyed by key SID.
+    /// The API keys that the world knows, keyed by key SID.
     #[serde(default)]
     pub keys: BTreeMap<String, ApiKey>,
 }
@@ -47,18 +47,18 @@ impl World {
         }
     }
 
-    /// The tenant of that domain; a fresh one, with the unified phone experience on, when there was none.
+    /// The tenant of that domain. A missing tenant is created with the unified phone experience on.
     pub fn tenant_mut(&mut self, domain: &str) -> &mut Tenant {
         self.tenants.entry(domain.to_owned()).or_insert_with(|| Tenant::fresh(domain, Flag::On))
     }
 
-    /// The account of that SID; a fresh one when there was none.
+    /// The account of that SID. A missing account is created.
     pub fn account_mut(&mut self, sid: &str) -> &mut Account {
         self.accounts.entry(sid.to_owned()).or_insert_with(|| Account::fresh(sid))
     }
 
-    /// Puts a built and deployed Action into a tenant, as another operator would have made it; answers its id.
-    /// Bindable at once.
+    /// Adds a built and deployed Action to a tenant, as if another operator had made it. The Action can be bound at
+    /// once. Returns its id.
     pub fn add_deployed_action(
         &mut self,
         domain: &str,
@@ -112,7 +112,7 @@ impl World {
         id
     }
 
-    /// Appends a binding to a trigger, without any of the API's checks.
+    /// Appends a binding to a trigger without any check of the API.
     pub fn bind(&mut self, domain: &str, trigger_id: &str, action_id: &str, display_name: &str, now_ms: u64) {
         let stamp = self.ids.stamp(now_ms);
         let binding = Binding {

@@ -13,7 +13,7 @@ use super::Dependency;
 pub struct Account {
     pub sid: String,
     pub friendly_name: String,
-    /// `None`: any non-empty password is taken.
+    /// `None`: any non-empty password is accepted.
     pub auth_token: Option<String>,
     /// `active`, `suspended` or `closed`.
     pub status: String,
@@ -22,9 +22,9 @@ pub struct Account {
     pub verify_services: Vec<VerifyService>,
     pub verify_templates: Vec<VerifyTemplate>,
     pub serverless_services: Vec<ServerlessService>,
-    /// Per-account answer to whether custom codes can be had; `None` follows the options.
+    /// Whether this account may have custom codes; `None` follows the options.
     pub custom_code_entitled: Option<bool>,
-    /// The next so many Function builds fail.
+    /// Number of coming Function builds that fail.
     pub failing_builds: u32,
 }
 
@@ -59,7 +59,7 @@ impl Account {
         self.verify_services.iter_mut().find(|service| service.sid == sid)
     }
 
-    /// By SID or unique name, as the API looks it up.
+    /// Finds a service by SID or unique name, as the API does.
     pub fn serverless_service(&self, key: &str) -> Option<&ServerlessService> {
         self.serverless_services.iter().find(|service| service.sid == key || service.unique_name == key)
     }
@@ -72,20 +72,20 @@ impl Account {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {
-    /// As the account's token.
+    /// Has the same rights as the account's token.
     Main,
-    /// Everything but accounts and keys.
+    /// May do everything except read accounts and manage keys.
     Standard,
-    /// Only what its policy allows; never Serverless.
+    /// May do only what its policy allows, and never anything in Serverless.
     Restricted,
 }
 
-/// A Twilio API key. A deleted one stays, so that its use is refused.
+/// A Twilio API key. A deleted key stays in the world, so that its use is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
     pub account_sid: String,
-    /// `None`: any non-empty secret is taken.
+    /// `None`: any non-empty secret is accepted.
     pub secret: Option<String>,
     pub kind: KeyKind,
     /// Permission strings of a restricted key, such as `/twilio/verify/service/read`.
@@ -96,13 +96,14 @@ pub struct ApiKey {
     pub deleted: bool,
 }
 
-/// A Verify service. `settings` holds what reads show between name and dates, nested as on the wire.
+/// A Verify service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyService {
     pub sid: String,
     pub friendly_name: String,
-    /// `code_length`, `custom_code_enabled`, `totp`, …: every key of a read.
+    /// The keys that a read shows between name and dates, nested as on the wire: `code_length`, `custom_code_enabled`,
+    /// `totp` and so on.
     pub settings: Map<String, Value>,
     pub created_at_ms: u64,
     pub updated_at_ms: u64,
@@ -113,7 +114,7 @@ pub struct VerifyService {
 }
 
 impl VerifyService {
-    /// A boolean setting; false when missing.
+    /// A boolean setting; a missing one is false.
     pub fn flag(&self, name: &str) -> bool {
         self.settings.get(name) == Some(&Value::Bool(true))
     }
@@ -128,18 +129,19 @@ pub struct VerifyRateLimit {
     pub created_at_ms: u64,
     pub updated_at_ms: u64,
     pub buckets: Vec<VerifyBucket>,
-    /// Moments of the sends that were counted, by value, oldest first; no older than the longest interval.
+    /// Times of the counted sends (Unix ms), oldest first, keyed by the value that the sender passed. None is older
+    /// than the longest interval.
     #[serde(default)]
     pub counted: BTreeMap<String, Vec<u64>>,
 }
 
 impl VerifyRateLimit {
-    /// Whether one more send for that value is over some bucket.
+    /// Whether one more send for that value would exceed a bucket.
     pub fn is_used_up(&self, value: &str, now_ms: u64) -> bool {
         let sends = self.counted.get(value).map(Vec::as_slice).unwrap_or_default();
         self.buckets.iter().any(|bucket| {
             let since = now_ms.saturating_sub(bucket.interval.saturating_mul(1_000));
-            // A bucket that was filled at the very beginning of the interval is empty at its end.
+            // A send exactly one interval ago no longer counts.
             sends.iter().filter(|at| **at > since).count() as u64 >= bucket.max
         })
     }
@@ -193,7 +195,7 @@ pub struct Verification {
     pub status: String,
     pub created_at_ms: u64,
     pub updated_at_ms: u64,
-    /// Moments of the sends.
+    /// Times of the sends (Unix ms).
     pub sends: Vec<u64>,
 }
 
@@ -221,7 +223,7 @@ pub struct Environment {
     pub unique_name: String,
     pub domain_suffix: Option<String>,
     pub domain_name: String,
-    /// The build that serves; `None` when nothing is deployed.
+    /// The deployed build; `None`: nothing is deployed.
     pub build_sid: Option<String>,
     pub created_at_ms: u64,
     pub updated_at_ms: u64,
@@ -254,7 +256,7 @@ pub struct FunctionDeployment {
     pub created_at_ms: u64,
 }
 
-/// A Function: a name, not unique, and its uploaded versions, oldest first.
+/// A Function: a name, which need not be unique, and its uploaded versions, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Function {

@@ -1,4 +1,4 @@
-//! Values of secrets that come to where others read, by another spelling.
+//! Tests of secrets that reach, in another spelling, a place where others can read them.
 
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::{Engine as _, engine};
@@ -12,7 +12,7 @@ const API_SECRET: &str = "0S3cr3tOfTwilio4711";
 const SENDER: &str = "s3cr3t-of-sender";
 const PEM: &str = "-----BEGIN PRIVATE KEY-----\nMIIBVgIBADANBgkqhkiG9w0B\nAQEFAASCAUAwggE8AgEAAkEA\n-----END PRIVATE KEY-----\n";
 
-/// A stack with one more value, `${env.X}`, and the lines to put it in.
+/// Sources with one more value, `${env.X}`, and files that contain it.
 fn sources(x: &str) -> Given {
     let mut given = given();
     given.env.extend([
@@ -80,12 +80,12 @@ fn a_credential_is_refused_whatever_brings_it_to_where_others_read() {
             refused(rest, secret);
         }
     }
-    // By its own variable too, where the secret is an entry with a free name.
+    // Also by its own variable, if the secret is an entry with a free name.
     let own = "feedback:\n  log_stream:\n    endpoint: https://x.example/${env.SENDER}\n";
     refused(own, "another-value");
-    // Code is read by whoever may read Actions.
+    // Whoever may read Actions can read code.
     refused("feedback:\n  function:\n    code: ./code.js\n", CLIENT_SECRET);
-    // Written out by hand.
+    // The secret written out in the manifest.
     refused(&format!("verify_service:\n  friendly_name: {API_SECRET}\n"), API_SECRET);
     refused(&format!("verify_service:\n  friendly_name: {API_SECRET} ${{stack}}\n"), API_SECRET);
 }
@@ -149,7 +149,7 @@ fn the_two_vendors_do_not_get_each_others_credentials() {
     let own = "${env.TWILIO_API_SECRET}";
     let body: String = PEM.lines().filter(|line| !line.starts_with('-')).collect();
     let rows = [
-        // The client id goes to whatever host auth0.domain names.
+        // The client id is sent to the host that auth0.domain names.
         (with_key("${env.X}", key, own), API_SECRET, true),
         (with_key("${twilio.api_secret}", key, own), API_SECRET, true),
         (with_key("${env.SENDER}", key, own), SENDER, true),
@@ -167,7 +167,7 @@ fn the_two_vendors_do_not_get_each_others_credentials() {
     }
 }
 
-/// Names, addresses and identifiers are entries of secrets too, and stand elsewhere with good reason.
+/// Names, addresses and identifiers may be entries of secrets, too, and stand elsewhere for good reason.
 #[test]
 fn what_is_no_secret_may_stand_in_both_places() {
     let hex = "0123456789abcdef0123456789abcdef";
@@ -181,7 +181,7 @@ fn what_is_no_secret_may_stand_in_both_places() {
         (NAME.to_owned(), sid.as_str()),
         (NAME.to_owned(), "s3cr3t"),
         (AUTHORIZATION.to_owned(), "a-token-of-its-own"),
-        // What the Function is there to compare is what the stream sends.
+        // The Function compares its secret with what the stream sends, so both have the same value.
         (
             format!("{AUTHORIZATION}  function:\n    code: ./feedback.js\n    api_secret: ${{env.F}}\n"),
             "a-token",
@@ -193,11 +193,11 @@ fn what_is_no_secret_may_stand_in_both_places() {
             panic!("{rest}{}", rejected.render(false));
         }
     }
-    // One key for the account and for the Function: its SID is no secret.
+    // The account and the Function may use one key: the SID of the key is no secret.
     let text =
         with("feedback:\n  function:\n    code: ./feedback.js\n    api_secret: ${env.TWILIO_API_KEY}\n");
     resolved(&text, &sources("x"));
-    // Code gets secrets: that is what they are for.
+    // Code may receive secrets.
     resolved(&with(&in_code("${twilio.api_secret}")), &sources("x"));
     let text = with("action:\n  code: builtin:twilio-verify\n  secrets: { AUTH0_CLIENT_ID: \"${env.X}\" }\n")
         .replace("${env.AUTH0_CLIENT_ID}", "${env.X}");
@@ -208,7 +208,7 @@ fn in_code(secret: &str) -> String {
     format!("action:\n  code: builtin:twilio-verify\n  secrets: {{ A: \"{secret}\" }}\n")
 }
 
-/// Whoever may edit an Action reads its secrets, and manages no tenant with them.
+/// Whoever may edit an Action can read its secrets, and must not be able to manage the tenant with them.
 #[test]
 fn code_does_not_get_the_credential_of_the_tenant() {
     let function = "feedback:\n  function:\n    code: ./feedback.js\n    api_secret: ${file.s.txt}\n";
@@ -227,7 +227,8 @@ fn code_does_not_get_the_credential_of_the_tenant() {
     }
 }
 
-/// Place, class, where the credential belongs, and what brought it; never the value.
+/// A refusal names the place, the class of the credential, the field that it belongs to, and the reference that brought
+/// it; never the value.
 #[test]
 fn a_refusal_says_what_came_from_where() {
     let text = with("feedback:\n  log_stream:\n    authorization: ${file.s.txt}\n");
@@ -243,7 +244,7 @@ fn a_refusal_says_what_came_from_where() {
     }
 }
 
-/// A key in PEM begins as all others do, and is known by any other spelling all the same.
+/// All keys in PEM begin alike, yet each is recognised in any spelling.
 #[test]
 fn a_private_key_is_known_and_another_one_is_not_taken_for_it() {
     let pem = |body: &str| format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
@@ -265,7 +266,7 @@ fn a_private_key_is_known_and_another_one_is_not_taken_for_it() {
     }
 }
 
-/// The list of processes shows what `--var` gives to everybody on the machine.
+/// The list of processes shows a value from `--var` to everybody on the machine.
 #[test]
 fn a_secret_does_not_come_from_the_command_line() {
     let token = "0123-a-token-of-somebody";
@@ -279,18 +280,18 @@ fn a_secret_does_not_come_from_the_command_line() {
         assert!(drawn.contains("${env.NAME} or ${file.PATH}"), "{drawn}");
         assert!(!drawn.contains(token), "{drawn}");
     }
-    // Nothing is known offline, and the field says enough.
+    // Offline, the value is unknown, but the field alone is reason to refuse.
     let text = with("feedback:\n  log_stream:\n    authorization: ${var.GONE}\n");
     let (parsed, _) = parse("m.yaml", &text, &tables()).expect("a good text");
     let Err(rejected) = resolve(&parsed, &sources("x"), Missing::Unknown) else { panic!("accepted") };
     assert!(rejected.render(false).contains("cannot come from --var"));
-    // An entry of secrets may hold what is none.
+    // An entry of secrets may contain a value that is no secret.
     for x in ["VA0123456789abcdef0123456789abcdef", "eu-west-1", "https://acme.example/x"] {
         resolved(&with(&in_code("${var.X}")), &sources(x));
     }
 }
 
-/// A manifest of a megabyte with as many secrets and texts as it may hold is no way to stop the runner.
+/// A manifest of a megabyte with as many secrets and texts as possible does not stop the runner.
 #[test]
 fn many_secrets_in_many_texts_take_no_longer_than_the_text_is_long() {
     let mut text = String::from("action:\n  code: ./long.js\n  secrets:\n");

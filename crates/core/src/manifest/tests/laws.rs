@@ -1,10 +1,10 @@
-//! Laws: no text makes the module panic, no drawing shows a secret, limits hold.
+//! Tests of laws: no text makes the module panic, no drawing shows a secret, limits hold.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Parses, resolves and draws; answers all that was drawn.
+/// Parses, resolves and draws; returns everything that was drawn.
 fn run(text: &str) -> String {
     match parse("m.yaml", text, &tables()) {
         Err(rejected) => rejected.render(false) + &rejected.render(true),
@@ -19,7 +19,7 @@ fn run(text: &str) -> String {
     }
 }
 
-/// Somebody's file of secrets that a path or a link led to: whatever is wrong with it is not said with its words.
+/// A path or a link may lead to somebody's file of secrets: messages about it contain none of its words.
 #[test]
 fn no_word_of_a_text_that_is_no_manifest_is_shown() {
     for text in [
@@ -36,7 +36,7 @@ fn no_word_of_a_text_that_is_no_manifest_is_shown() {
     }
 }
 
-/// Pieces that make a text interesting to a parser.
+/// Pieces of text that are difficult for a parser.
 fn token() -> impl Strategy<Value = String> {
     let words = [
         "a",
@@ -111,7 +111,7 @@ proptest! {
         }
     }
 
-    /// A secret in clear is refused, and neither it nor a value from outside is ever drawn.
+    /// A secret in clear is refused. Neither that secret nor a value from outside is ever drawn.
     #[test]
     fn no_drawing_shows_a_secret(line in 0usize..32, tokens in prop::collection::vec(token(), 0..3)) {
         let text: String = SAMPLE

@@ -1,8 +1,8 @@
-//! What is said about wrong manifests, word by word.
+//! The messages for wrong manifests, word by word.
 
 use super::*;
 
-/// Each row: a text, and its problems without the name of the file.
+/// Each row: a text, and its problems without the file name.
 #[test]
 fn what_is_said_about_wrong_manifests() {
     let hex = "0123456789abcdef0123456789abcdef";

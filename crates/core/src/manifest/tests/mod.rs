@@ -1,4 +1,4 @@
-//! The manifest as a whole: a sample, what is said about wrong ones, what references become, and laws.
+//! Tests of the manifest as a whole: a sample, messages for wrong texts, values of references, and laws.
 
 mod guard;
 mod laws;
@@ -190,7 +190,7 @@ fn given() -> Given {
     Given { env: env.into(), files: files.into(), cmds: [("vault", Ok("s3cr3t-of-vault\n".into()))].into() }
 }
 
-/// The manifest of a text that has to be fine.
+/// The manifest of a text; panics if the text is refused.
 fn resolved(text: &str, sources: &Given) -> Manifest {
     let (parsed, _) = match parse("lockstep.yaml", text, &tables()) {
         Ok(parsed) => parsed,
@@ -202,7 +202,7 @@ fn resolved(text: &str, sources: &Given) -> Manifest {
     }
 }
 
-/// What is drawn about a text: the problems of parsing, or those of resolving, or warnings.
+/// The drawn problems of a text: those of parsing, or those of resolving, or warnings.
 fn drawn(text: &str, sources: &Given) -> String {
     match parse("lockstep.yaml", text, &tables()) {
         Err(rejected) => rejected.render(false),
@@ -225,7 +225,7 @@ fn lines(text: &str, sources: &Given) -> Vec<String> {
     diagnostics.iter().map(ToString::to_string).collect()
 }
 
-/// A manifest that is fine up to what is added to it.
+/// A valid beginning of a manifest, followed by the given rest.
 fn with(rest: &str) -> String {
     let (head, _) = SAMPLE.split_once("verify_service:").unwrap_or_default();
     format!("{head}{rest}")
@@ -283,7 +283,7 @@ verify_service.friendly_name = \"Acme\"";
     assert_eq!(secret.as_deref(), Some("s3cr3t-of-feedback"));
 }
 
-/// Every path that the decoder sees has a place of its own.
+/// Asserts that every path that the decoder sees has a place of its own.
 fn assert_indexed(source: &Source, node: &Node, names: &[String]) {
     assert!(source.spans().get(names).is_some(), "no place for {names:?}");
     match node {

@@ -1,9 +1,9 @@
-//! What references become, and where secrets flow.
+//! Tests of the values of references, and of the flow of secrets.
 
 use super::*;
 use crate::model::secret::{Origin, Secret};
 
-/// The value of one key of a manifest with a few lines more.
+/// The value of one key, in a manifest with the given further lines.
 fn value(rest: &str, section: &str, key: &str) -> Option<Value> {
     resolved(&with(rest), &given()).get(section, key).cloned()
 }
@@ -51,7 +51,8 @@ fn the_origin_of_a_secret_is_that_of_its_weakest_part() {
     }
 }
 
-/// The form alone makes nothing safe: the built-in code has to be what takes it, and where no other value works.
+/// The form of a value alone does not make it machine-made: built-in code has to use it in a field where no other value
+/// works.
 #[test]
 fn what_only_twilio_draws_is_machine_made_where_built_in_code_takes_it() {
     let mut sources = given();
@@ -114,17 +115,17 @@ fn places_of_references_and_problems() {
     assert_eq!(parsed.locate(problem.at_key()).span.map(|span| (span.line, span.column)), Some((21, 5)));
 }
 
-/// One line of a pull request could hand a credential to whoever reads the dashboard.
+/// One line of a pull request could hand a credential to every reader of the dashboard.
 #[test]
 fn a_secret_does_not_flow_into_what_others_read() {
     let stream = |key: &str, text: &str| with(&format!("feedback:\n  log_stream:\n    {key}: {text}\n"));
     let refused = [
         stream("endpoint", "${auth0.client_secret}"),
         stream("endpoint", "https://x.example/${twilio.api_secret}"),
-        // The variable of the secret, and not the secret's field.
+        // By the variable of the secret, instead of its field.
         stream("endpoint", "https://x.example/${env.TWILIO_API_SECRET}"),
         with("verify_service:\n  friendly_name: ${env.AUTH0_CLIENT_SECRET}\n"),
-        // What a stream sends can be read with the stream.
+        // Whoever can read a stream can read what it sends.
         stream("authorization", "Bearer ${auth0.client_secret}"),
         stream("authorization", "${env.TWILIO_API_SECRET}"),
         stream("endpoint", "${feedback.log_stream.authorization}\n    authorization: ${env.P}"),
@@ -135,7 +136,7 @@ fn a_secret_does_not_flow_into_what_others_read() {
         assert!(drawn.contains("can be read by others"), "{text}\n{drawn}");
     }
     for text in [
-        // An Action's secrets can be written and not read, and a client id is none.
+        // An Action's secrets can be written but not read.
         with("action:\n  code: builtin:twilio-verify\n  secrets:\n    KEY: ${env.TWILIO_API_SECRET}\n"),
         with(
             "verify_service:\n  friendly_name: ${env.P}\naction:\n  code: builtin:twilio-verify\n  secrets:\n    P: ${env.P}\n",

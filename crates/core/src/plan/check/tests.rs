@@ -1,4 +1,4 @@
-//! Each rule, and what the path means for users. Facts are given as a plan writes them.
+//! Tests of each rule and of the delivery path. Facts are written as in a plan.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -23,7 +23,7 @@ fn losses(start: &Facts, steps: &[Step]) -> Vec<Loss> {
 
 #[test]
 fn users_with_the_phone_alone_are_not_left_with_what_nobody_knows() {
-    // Who sends was not read.
+    // The sender was not read.
     let of = |types: Json, more: &[(&str, Json)]| {
         let mut facts = facts(&[
             ("policy", json!("always")),
@@ -92,7 +92,7 @@ fn each_pillar_that_is_taken_away_is_a_loss() {
     assert!(losses(&working(), &one(&[("service", json!(true))])).is_empty());
 }
 
-/// Rules that run: one that phone or an app meets, one that a key alone meets.
+/// A path whose rules run: phone or an app satisfies one rule, only a key the other.
 fn with_rules() -> Facts {
     let mut facts = working();
     facts.extend(self::facts(&[
@@ -124,7 +124,7 @@ fn what_a_rule_depends_on_is_a_loss() {
         let worst = losses.iter().map(|loss| loss.absolute).max();
         assert_eq!(worst, *absolute, "{key}: {losses:?}");
     }
-    // A factor that nobody reports may be on; one that is known to be off may not.
+    // An unreported factor may be on; a factor that is known to be off is unusable.
     let mut start = with_rules();
     start.extend(facts(&[("factor.push-notification", json!(false))]));
     let narrow = one(&[("rules", json!({ "staff": ["push-notification"] }))]);
@@ -145,13 +145,13 @@ fn a_rule_by_phone_depends_on_the_whole_path() {
         let losses = losses(&start, &one(&[(key, value)]));
         assert!(losses.iter().any(|loss| loss.absolute && loss.what.contains("staff")), "{key}: {losses:?}");
     }
-    // What was broken before the step is not its doing.
+    // A step is not blamed for what was broken before it.
     start.extend(facts(&[("factor.sms", json!(false))]));
     let losses = losses(&start, &one(&[("factor.otp", json!(true))]));
     assert!(losses.is_empty(), "{losses:?}");
 }
 
-/// The switch has hidden a policy that nobody can meet.
+/// While Actions asked for factors, nobody noticed that no user can satisfy the policy.
 #[test]
 fn a_policy_that_asks_again_is_a_loss() {
     let mut start = facts(&[
@@ -166,7 +166,7 @@ fn a_policy_that_asks_again_is_a_loss() {
     assert!(losses(&start, &off).is_empty(), "it was off before");
 }
 
-/// The code that nobody can meet is not deployed once more.
+/// Code with a rule that nobody can satisfy is not deployed again.
 #[test]
 fn a_rule_that_nobody_can_meet_is_not_deployed_again() {
     let mut start = with_rules();
@@ -222,7 +222,7 @@ fn a_rate_limit_stands_as_long_as_the_deployed_code_passes_it() {
         let found = losses(start, &one(effects));
         (!found.is_empty(), found.iter().any(|loss| loss.absolute))
     };
-    // Policy and factor stand on it, so nobody could log in.
+    // Policy and factor depend on the limit, so nobody could log in.
     assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (true, true));
     start.extend(facts(&[("policy", json!("never"))]));
     assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (true, false), "named, to be confirmed");
@@ -232,7 +232,7 @@ fn a_rate_limit_stands_as_long_as_the_deployed_code_passes_it() {
     start.extend(facts(&[("limit.b", json!(false))]));
     assert_eq!(absolute(&start, &deployed(json!(["a", "b"]))), (true, true));
 
-    // The order of a rename: the new limit, the new code, then the old limit goes.
+    // A rename in order: the new limit is made, the new code is deployed, the old limit is removed.
     let mut steps: Vec<Step> = Vec::new();
     let rename: [&[(&str, Json)]; 3] =
         [&[("limit.b", json!(true))], &deployed(json!(["b"])), &[("limit.a", json!(false))]];
@@ -244,7 +244,7 @@ fn a_rate_limit_stands_as_long_as_the_deployed_code_passes_it() {
         let order: Vec<Step> = wrong.iter().map(|at| steps[*at].clone()).collect();
         assert!(!losses(&start, &order).is_empty(), "{wrong:?}");
     }
-    // Code that cannot be read, and an Action that is gone, claim nothing.
+    // Nothing is claimed about unreadable code and a removed Action.
     start.extend(facts(&[("action.limits", Json::Null)]));
     assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (false, false));
     start.extend(facts(&[("action.limits", json!(["a"])), ("action", json!("absent"))]));
