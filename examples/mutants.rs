@@ -84,9 +84,9 @@ fn run() -> Result<bool> {
     for part in [
         "Cargo.toml",
         "Cargo.lock",
-        "build.rs",
         "README.md",
         "ARCHITECTURE.md",
+        "crates",
         "src",
         "tests",
         "docs",

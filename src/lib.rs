@@ -7,19 +7,12 @@
 //!         engine: handle_input / poll_output ◄─► shell (tokio, reqwest)  or  twin (in memory, virtual time)
 //! ```
 //!
-//! Everything except `shell` and `cli` is the core: it has no sockets, files, clock or randomness of its own.
-//! ARCHITECTURE.md explains the design.
+//! Everything except `shell` and `cli` is in the crates below `crates`: they have no sockets, files, clock or randomness of
+//! their own. ARCHITECTURE.md explains the design.
 
-pub mod builtin;
+pub use lockstep_core::{builtin, diag, javascript, kinds, ledger, manifest, model, plan, port};
+pub use lockstep_engine as engine;
+pub use lockstep_twin as twin;
+
 pub mod cli;
-pub mod diag;
-pub mod engine;
-pub mod javascript;
-pub mod kinds;
-pub mod ledger;
-pub mod manifest;
-pub mod model;
-pub mod plan;
-pub mod port;
 pub mod shell;
-pub mod twin;

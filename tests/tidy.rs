@@ -1,10 +1,13 @@
 //! Tests of the code base itself: the direction of imports, and habits that a compiler does not check.
 //!
-//! An arrow points from the importing module to the imported one; a module may import everything to its left:
+//! An arrow points from the importing module to the imported one; a module may import everything to its left. Between
+//! crates the compiler checks that, and a test here checks which dependencies each crate has:
 //!
 //! ```text
-//! builtin, model <- diag <- port <- kinds <- ledger, manifest <- plan <- engine <- shell <- cli <- main
-//! twin sees model::api only, and is seen by shell and cli only
+//! wire <- core <- engine <- lockstep
+//! wire <- twin <- lockstep
+//! in the core:  builtin, javascript, model <- diag <- port <- kinds <- ledger, manifest <- plan
+//! in the root:  shell <- cli <- main
 //! ```
 //!
 //! `ledger` and `manifest` do not see each other. `plan` comes after them, because a plan is made from desired state,
@@ -12,12 +15,13 @@
 //! is pure (nothing before `shell` can reach a socket, a file, a clock or a thread), a kind has one place (nothing
 //! before `kinds` names one), and a plan is a value (the code that makes a plan cannot carry it out).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lockstep::diag::codes;
 
-/// A module may see modules of lower rank. Modules of equal rank do not see each other.
-const RANKS: [(&str, usize); 13] = [
+/// Inside a crate, a module may see modules of lower rank. Modules of equal rank do not see each other.
+const RANKS: [(&str, usize); 12] = [
     ("builtin", 0),
     ("javascript", 0),
     ("model", 0),
@@ -27,21 +31,46 @@ const RANKS: [(&str, usize); 13] = [
     ("ledger", 4),
     ("manifest", 4),
     ("plan", 5),
-    ("engine", 6),
-    ("shell", 7),
-    ("cli", 8),
-    ("main", 9),
+    ("shell", 6),
+    ("cli", 7),
+    ("main", 8),
 ];
 
-/// Crates and modules that the core must not use.
-const OUTSIDE: [&str; 16] = [
-    "tokio",
-    "reqwest",
-    "hyper",
-    "hyper_util",
-    "rustls",
-    "clap",
-    "anyhow",
+/// The dependencies of each crate below `crates`, including those of its tests.
+const CRATES: [(&str, &[&str]); 4] = [
+    ("wire", &["serde"]),
+    (
+        "core",
+        &[
+            "annotate-snippets",
+            "base64",
+            "jiff",
+            "lockstep-wire",
+            "oxc_allocator",
+            "oxc_ast",
+            "oxc_ast_visit",
+            "oxc_parser",
+            "oxc_span",
+            "proptest",
+            "ring",
+            "saphyr-parser",
+            "secrecy",
+            "serde",
+            "serde_json",
+            "serde_yaml",
+            "similar",
+            "textwrap",
+        ],
+    ),
+    ("engine", &["base64", "jiff", "lockstep-core", "ring", "serde", "serde_json"]),
+    ("twin", &["base64", "jiff", "lockstep-wire", "serde", "serde_json"]),
+];
+
+/// Crates that they must not depend on, not even through other crates.
+const OUTSIDE_CRATES: [&str; 6] = ["tokio", "reqwest", "hyper", "hyper-util", "rustls", "clap"];
+
+/// Modules that they could use without a further dependency, and must not.
+const OUTSIDE: [&str; 8] = [
     "std::fs",
     "std::env",
     "std::net",
@@ -50,7 +79,6 @@ const OUTSIDE: [&str; 16] = [
     "std::time::Instant",
     "std::time::SystemTime",
     "ring::rand",
-    "rand",
 ];
 
 const SHELL: [&str; 3] = ["shell", "cli", "main"];
@@ -93,20 +121,29 @@ pub fn files(folder: &str, endings: &[&str]) -> Vec<Source> {
 }
 
 fn sources() -> Vec<Source> {
-    let found = files("src", &[".rs"]);
-    assert!(found.len() > 50, "the sources were not found");
+    let mut found = files("src", &[".rs"]);
+    found.extend(files("crates", &[".rs"]));
+    assert!(found.len() > 150, "the sources were not found");
     found
 }
 
 impl Source {
-    /// The path of the module: `kinds::action` for `src/kinds/action.rs`.
+    /// The path of the module from the root: `kinds::action` for `crates/core/src/kinds/action.rs`, `engine::gate` for
+    /// `crates/engine/src/gate.rs`.
     fn module(&self) -> Vec<String> {
-        let path = self.path.trim_start_matches("src/").trim_end_matches(".rs");
-        let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
-        if parts.last().is_some_and(|last| last == "mod") {
+        let path =
+            self.path.trim_end_matches(".rs").replacen("crates/core/", "", 1).replacen("crates/", "", 1);
+        let mut parts: Vec<String> =
+            path.split('/').filter(|part| *part != "src").map(str::to_owned).collect();
+        if parts.len() > 1 && parts.last().is_some_and(|last| last == "mod" || last == "lib") {
             parts.pop();
         }
         parts
+    }
+
+    /// Whether its modules have ranks. In the other crates, only the compiler checks the imports.
+    fn has_ranks(&self) -> bool {
+        self.path.starts_with("src/") || self.path.starts_with("crates/core/")
     }
 
     fn top(&self) -> String {
@@ -231,17 +268,10 @@ fn reversed(from: &str, path: &str) -> Option<String> {
     if from == to {
         return None;
     }
-    if from == "twin" {
-        let may = path == "model::api" || path.starts_with("model::api::");
-        return (!may).then(|| "twin sees model::api only".to_owned());
-    }
-    if to == "twin" {
-        return (!SHELL.contains(&from)).then(|| format!("twin is not seen by {from}"));
-    }
     let rank = |name: &str| RANKS.iter().find(|(known, _)| *known == name).map(|(_, rank)| *rank);
     match (rank(from), rank(to)) {
         (None, _) => Some(format!("{from} has no place among the arrows")),
-        // The name at the root is no module but a macro or a re-export.
+        // The name at the root is another crate, a macro or a re-export.
         (_, None) => None,
         (Some(from_rank), Some(to_rank)) if to_rank < from_rank => None,
         (Some(from_rank), Some(to_rank)) if to_rank == from_rank => {
@@ -254,9 +284,9 @@ fn reversed(from: &str, path: &str) -> Option<String> {
 #[test]
 fn imports_point_one_way() {
     let mut wrong = Vec::new();
-    for source in sources() {
+    for source in sources().into_iter().filter(Source::has_ranks) {
         let from = source.top();
-        if from == "lib" {
+        if from == "lib" || source.path == "crates/core/build.rs" {
             continue;
         }
         for (number, path, _) in source.paths() {
@@ -272,11 +302,62 @@ fn imports_point_one_way() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// The dependencies of a crate in its Cargo.toml.
+fn used_by(name: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(root().join("crates").join(name).join("Cargo.toml")).expect(name);
+    let (mut inside, mut out) = (false, BTreeSet::new());
+    for line in text.lines() {
+        if line.starts_with('[') {
+            inside = line.contains("dependencies");
+        } else if inside && !line.is_empty() {
+            // Its version and features are in the Cargo.toml of the root.
+            out.insert(line.strip_suffix(".workspace = true").expect(line).to_owned());
+        }
+    }
+    out
+}
+
+/// All dependencies of a crate in Cargo.lock: direct and indirect ones, including those of its tests.
+fn reached_from(name: &str) -> BTreeSet<String> {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock");
+    let mut uses: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for package in lock.split("[[package]]").skip(1) {
+        let name = package.split('"').nth(1).expect("a name");
+        let list = package.split_once("dependencies = [").map_or("", |(_, list)| list);
+        let names = list.split('"').skip(1).step_by(2).filter_map(|text| text.split(' ').next());
+        uses.entry(name).or_default().extend(names);
+    }
+    let (mut found, mut next) = (BTreeSet::new(), vec![name]);
+    while let Some(name) = next.pop() {
+        if found.insert(name.to_owned()) {
+            next.extend(&uses[name]);
+        }
+    }
+    found
+}
+
+#[test]
+fn each_crate_has_the_dependencies_of_the_table() {
+    let folders = std::fs::read_dir(root().join("crates")).expect("crates").flatten();
+    let there: BTreeSet<_> = folders.map(|folder| folder.file_name().into_string().expect("text")).collect();
+    assert_eq!(there, CRATES.iter().map(|(name, _)| (*name).to_owned()).collect());
+    for (name, may) in CRATES {
+        let may: BTreeSet<String> = may.iter().map(|one| (*one).to_owned()).collect();
+        assert_eq!(used_by(name), may, "left: the Cargo.toml of {name}, right: the table");
+        let reached = reached_from(&format!("lockstep-{name}"));
+        let outside = OUTSIDE_CRATES.iter().find(|one| reached.contains(**one));
+        assert_eq!(outside, None, "{name} depends on it");
+    }
+    let root = reached_from("lockstep");
+    assert!(OUTSIDE_CRATES.iter().all(|one| root.contains(*one)), "the crates were not found: {root:?}");
+}
+
 #[test]
 fn the_core_is_pure() {
     let mut wrong = Vec::new();
     for source in sources() {
-        if SHELL.contains(&source.top().as_str()) || source.is_test() {
+        if SHELL.contains(&source.top().as_str()) || source.is_test() || source.path == "crates/core/build.rs"
+        {
             continue;
         }
         let is_outside = |path: &str| {
@@ -285,7 +366,7 @@ fn the_core_is_pure() {
         for (number, path, in_tests) in source.paths() {
             // A parser whose recursion is as deep as its source needs a stack of that size, so it starts a thread. Its
             // result still depends on the source alone.
-            let deep = source.path == "src/javascript.rs" && path.starts_with("std::thread");
+            let deep = source.path == "crates/core/src/javascript.rs" && path.starts_with("std::thread");
             if let Some(name) = is_outside(&path).filter(|_| !in_tests && !deep) {
                 wrong.push(format!("{}:{number}: {path} reverses core <- {name}", source.path));
             }
@@ -306,7 +387,7 @@ fn the_core_is_pure() {
 fn the_reader_of_imports_reads() {
     let source = |path: &str, text: &str| Source { path: path.into(), text: text.into() };
     let file = source(
-        "src/kinds/action.rs",
+        "crates/core/src/kinds/action.rs",
         "use std::{collections::BTreeMap, fs};\nuse super::{text, super::engine::apply};\nuse crate::{\n    model::{api, call::Get},\n    twin::Twin,\n};\n// use crate::cli;\nfn f() { std::env::var(\"X\"); let x: crate::plan::Plan = y; }\n#[cfg(test)]\nmod tests {\n    use super::super::super::shell::files;\n}\n",
     );
     let paths: Vec<String> =
@@ -324,12 +405,18 @@ fn the_reader_of_imports_reads() {
     }
     assert!(!paths.iter().any(|path| path.contains("cli")), "{paths:?}");
     assert_eq!(reversed("kinds", "model::api"), None);
-    assert_eq!(reversed("kinds", "engine::apply"), Some("kinds <- engine".into()));
-    assert!(reversed("kinds", "twin::Twin").is_some());
-    assert!(reversed("twin", "kinds::KINDS").is_some());
-    assert!(reversed("twin", "model::plan::Plan").is_some());
-    assert_eq!(reversed("twin", "model::api::ApiRequest"), None);
+    assert_eq!(reversed("kinds", "plan::check"), Some("kinds <- plan".into()));
     assert!(reversed("ledger", "manifest::Parsed").is_some());
+    for (path, module) in [
+        ("src/cli/mod.rs", "cli"),
+        ("src/lib.rs", "lib"),
+        ("crates/core/src/lib.rs", "lib"),
+        ("crates/engine/src/lib.rs", "engine"),
+        ("crates/engine/src/apply/record.rs", "engine::apply::record"),
+        ("crates/twin/src/auth0/mod.rs", "twin::auth0"),
+    ] {
+        assert_eq!(source(path, "").module().join("::"), module, "{path}");
+    }
 }
 
 #[test]
@@ -345,7 +432,7 @@ fn no_file_is_too_long() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    let silent: Vec<String> = files("src", &[".rs"])
+    let silent: Vec<String> = sources()
         .into_iter()
         .filter(|source| !source.text.starts_with("//! "))
         .map(|source| source.path)
@@ -356,7 +443,8 @@ fn every_file_says_what_it_is_for() {
 #[test]
 fn every_diagnostic_code_is_listed_once_and_used() {
     let sources = sources();
-    let list = sources.iter().find(|source| source.path == "src/diag/codes.rs").expect("the codes");
+    let list =
+        sources.iter().find(|source| source.path == "crates/core/src/diag/codes.rs").expect("the codes");
     let mut names = Vec::new();
     for line in list.text.lines() {
         if let Some((name, rest)) = line.trim().split_once(" = ")
@@ -440,7 +528,7 @@ fn no_decision_rests_on_prose() {
 #[test]
 fn no_word_about_the_making() {
     let endings = [".rs", ".md", ".yaml", ".toml", ".js", ".txt", ".json"];
-    let mut texts: Vec<Source> = ["src", "tests", "docs", "examples", "manifests"]
+    let mut texts: Vec<Source> = ["src", "crates", "tests", "docs", "examples", "manifests"]
         .iter()
         .flat_map(|folder| files(folder, &endings))
         .collect();
@@ -525,7 +613,7 @@ fn the_exit_codes_page_has_every_code() {
 /// Law 7 by type: a reader gives access neither to a writer nor to the mailbox that makes one.
 #[test]
 fn nothing_that_writes_is_reached_from_a_reader() {
-    let text = include_str!("../src/port.rs");
+    let text = include_str!("../crates/core/src/port.rs");
     let start = text.find("impl Reader {").expect("the reader's methods");
     let body = &text[start..start + text[start..].find("\n}\n").expect("their end")];
     let public: Vec<&str> = body.lines().filter(|line| line.trim_start().starts_with("pub ")).collect();
@@ -537,16 +625,21 @@ fn nothing_that_writes_is_reached_from_a_reader() {
     assert!(!fields.contains("pub port"), "the mailbox is public");
 }
 
-/// Whether there is a test with that path (`module::…::name`, in `src` or in `tests`).
+/// Whether there is a test with that path (`module::…::name`, in `src`, `crates` or `tests`).
 fn is_a_test(path: &str) -> bool {
     let parts: Vec<&str> = path.split("::").collect();
     let Some((name, modules)) = parts.split_last().filter(|(_, modules)| !modules.is_empty()) else {
         return false;
     };
     let place = modules.join("/");
-    let files = ["src", "tests"]
-        .iter()
-        .flat_map(|top| [format!("{top}/{place}.rs"), format!("{top}/{place}/mod.rs")]);
+    let files = [
+        format!("src/{place}"),
+        format!("tests/{place}"),
+        format!("crates/core/src/{place}"),
+        format!("crates/{}", place.replacen('/', "/src/", 1)),
+    ]
+    .into_iter()
+    .flat_map(|file| [format!("{file}.rs"), format!("{file}/mod.rs")]);
     files.filter_map(|file| std::fs::read_to_string(root().join(file)).ok()).any(|text| {
         let Some(at) = text.find(&format!("fn {name}(")) else { return false };
         // The attribute stands above, perhaps with a comment in between.

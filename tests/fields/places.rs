@@ -182,7 +182,7 @@ fn merge(into: &mut Json, from: Json) {
 fn the_examples_of_the_reference_are_manifests() {
     for section in tables().sections {
         let path = section.path;
-        let hint = "add one to src/manifest/examples.rs";
+        let hint = "add one to crates/core/src/manifest/examples.rs";
         let text = reference::example(path).unwrap_or_else(|| panic!("`{path}` has no example: {hint}"));
         assert!(text.lines().count() <= 12, "the example of `{path}` is long");
         let example: Json = serde_yaml::from_str(text).unwrap_or_else(|error| panic!("`{path}`: {error}"));

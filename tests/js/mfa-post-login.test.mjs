@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import vm from 'node:vm';
 
-const source = readFileSync(new URL('../../src/builtin/mfa-post-login.js', import.meta.url), 'utf8');
+const source = readFileSync(new URL('../../crates/core/src/builtin/mfa-post-login.js', import.meta.url), 'utf8');
 
 const NOW = Date.parse('2026-11-20T12:00:00.000Z');
 const ENROLLABLE = ['otp', 'phone', 'push-notification', 'webauthn-platform', 'webauthn-roaming'];

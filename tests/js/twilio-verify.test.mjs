@@ -9,7 +9,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import vm from 'node:vm';
 
 const realTwilio = createRequire(import.meta.url)('twilio');
-const part = (name) => readFileSync(new URL(`../../src/builtin/twilio-verify.${name}.js`, import.meta.url), 'utf8');
+const part = (name) => readFileSync(new URL(`../../crates/core/src/builtin/twilio-verify.${name}.js`, import.meta.url), 'utf8');
 const source = part('core') + part('unified');
 const legacySource = part('core') + part('legacy');
 

@@ -10,7 +10,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
 
-const sourceUrl = new URL('../../src/builtin/verify-feedback.js', import.meta.url);
+const sourceUrl = new URL('../../crates/core/src/builtin/verify-feedback.js', import.meta.url);
 const source = readFileSync(sourceUrl, 'utf8');
 const require = createRequire(import.meta.url);
 

@@ -30,15 +30,15 @@ const fn rule(name: &'static str, text: &'static str, instead: &'static str) -> 
     Mutant { name, file: CHECK, text, instead, caught_by: EACH_RULE }
 }
 
-const BUILD: &str = "src/plan/build.rs";
-const COMPARE: &str = "src/plan/compare.rs";
-const CHECK: &str = "src/plan/check.rs";
-const GATE: &str = "src/engine/gate.rs";
-const APPLY: &str = "src/engine/apply.rs";
-const RECORD: &str = "src/engine/apply/record.rs";
-const LEASE: &str = "src/engine/lease.rs";
-const BINDING: &str = "src/kinds/trigger_binding.rs";
-const ACTION: &str = "src/kinds/action/mod.rs";
+const BUILD: &str = "crates/core/src/plan/build.rs";
+const COMPARE: &str = "crates/core/src/plan/compare.rs";
+const CHECK: &str = "crates/core/src/plan/check.rs";
+const GATE: &str = "crates/engine/src/gate.rs";
+const APPLY: &str = "crates/engine/src/apply.rs";
+const RECORD: &str = "crates/engine/src/apply/record.rs";
+const LEASE: &str = "crates/engine/src/lease.rs";
+const BINDING: &str = "crates/core/src/kinds/trigger_binding.rs";
+const ACTION: &str = "crates/core/src/kinds/action/mod.rs";
 
 pub const MUTANTS: &[Mutant] = &[
     // Order of the plan, and its proof.
@@ -176,14 +176,14 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a wait without bound",
-        "src/engine/told.rs",
+        "crates/engine/src/told.rs",
         "if limit == 0 || limit > LIMIT_BELIEVED || remaining > limit {",
         "if limit > LIMIT_BELIEVED || remaining > limit {",
         &["test faults::waits::headers_that_make_no_sense_do_not_hold_a_run"],
     ),
     mutant(
         "a create is repeated when a look finds nothing",
-        "src/kinds/mod.rs",
+        "crates/core/src/kinds/mod.rs",
         "        !step.creates\n",
         "        !step.creates || true\n",
         &["test faults::waits::a_lost_create_whose_list_lags_is_never_made_twice"],
@@ -226,7 +226,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "the others' order is turned round",
-        "src/kinds/binding_order.rs",
+        "crates/core/src/kinds/binding_order.rs",
         "placed.insert(at.min(placed.len()), ours.clone());",
         "placed.reverse();\n    placed.insert(at.min(placed.len()), ours.clone());",
         &["Foreign", "Second"],
@@ -256,14 +256,14 @@ pub const MUTANTS: &[Mutant] = &[
     // What became of a step whose reply was lost.
     mutant(
         "a Verify service is not looked up",
-        "src/kinds/verify_service.rs",
+        "crates/core/src/kinds/verify_service.rs",
         "sends_custom_codes(run.desired, &seen)?;\n            Ok(Some(Done::seen(seen)))",
         "let _ = seen;\n            Ok(None)",
         &["test faults::waits::what_a_lost_create_made_is_taken_in_the_same_run"],
     ),
     mutant(
         "a log stream is not looked up",
-        "src/kinds/log_stream.rs",
+        "crates/core/src/kinds/log_stream.rs",
         "[stream] => Ok(Some(Done::seen(parse(stream)))),",
         "[_] => Ok(None),",
         &["test faults::waits::what_a_lost_create_made_is_taken_in_the_same_run"],
@@ -277,14 +277,14 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "the ledger is not looked up",
-        "src/engine/store/tenant.rs",
+        "crates/engine/src/store/tenant.rs",
         "all.find(|action| text(action, \"name\") == name)",
         "all.find(|_| false)",
         &["test faults::waits::what_a_lost_create_made_is_taken_in_the_same_run"],
     ),
     mutant(
         "the intent names nothing",
-        "src/engine/intent.rs",
+        "crates/engine/src/intent.rs",
         "creating.insert(step.address.clone(), before);",
         "drop(before);",
         &["Ledger", "Second", "Twice"],
@@ -298,7 +298,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a reply of another shape is an empty list",
-        "src/kinds/mod.rs",
+        "crates/core/src/kinds/mod.rs",
         "items.map(Vec::as_slice).ok_or_else(",
         "Some(items.map(Vec::as_slice).unwrap_or_default()).ok_or_else(",
         &["Twice", "Second", "Login", "Ledger"],
@@ -320,7 +320,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "nothing is put back",
-        "src/engine/intent.rs",
+        "crates/engine/src/intent.rs",
         "restore.insert(resource.address.clone(), small(kind.restore(seen)));",
         "restore.insert(resource.address.clone(), small(kind.restore(seen)).into_iter().take(0).collect());",
         &["Ledger"],
@@ -385,35 +385,35 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "any reply is good enough for a deletion",
-        "src/engine/reply.rs",
+        "crates/engine/src/reply.rs",
         "method == Method::Delete && reply.status != 204",
         "method == Method::Delete && reply.status > 299",
         &["test faults::single::a_destroy_goes_by_what_is_gone_and_not_by_a_friendly_reply"],
     ),
     mutant(
         "a lease without beats is relied on",
-        "src/port.rs",
+        "crates/core/src/port.rs",
         "fence_ms.is_some_and(|from_ms| from_ms <= now_ms)",
         "fence_ms.is_some_and(|from_ms| from_ms == 0)",
         &["test faults::rivals::without_beats_a_step_does_not_try_again"],
     ),
     mutant(
         "types come back by which codes may not come",
-        "src/plan/build.rs",
+        "crates/core/src/plan/build.rs",
         "before.strands(after) =>",
         "before.strands(after) && false =>",
         &["test fields::destroy::types_by_which_codes_may_not_come_are_not_put_back"],
     ),
     mutant(
         "a file is written over, whatever stands there",
-        "src/model/place.rs",
+        "crates/core/src/model/place.rs",
         "if now.tag == expect {",
         "if now.tag == expect || true {",
         &["test faults::files::a_file_that_moved_before_the_result_stays_and_the_result_is_beside_it"],
     ),
     mutant(
         "owner by record alone",
-        "src/engine/store/mod.rs",
+        "crates/engine/src/store/mod.rs",
         "if proof != Proof::Sealed && !on_trust {",
         "if proof != Proof::Sealed && !on_trust && false {",
         &[
@@ -422,28 +422,28 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "property not in the digest",
-        "src/kinds/log_stream.rs",
+        "crates/core/src/kinds/log_stream.rs",
         "if let Some(start) = start_from {",
         "if let Some(start) = Some(\"2020-01-01T00:00:00Z\") {",
         &["test manifests::bodies::every_property_of_every_write_is_in_the_plan"],
     ),
     mutant(
         "code is sent as it stands",
-        "src/javascript.rs",
+        "crates/core/src/javascript.rs",
         "if let Some(error) = parsed.errors.first() {",
         "if let Some(error) = parsed.errors.first().filter(|_| false) {",
         &["test fields::post_login::code_that_cannot_run_is_refused_with_its_place"],
     ),
     mutant(
         "credentials are handed on untried",
-        "src/kinds/handed_on.rs",
+        "crates/core/src/kinds/handed_on.rs",
         "DEAD.contains(&code) => Said::No",
         "DEAD.contains(&code) => Said::Yes",
         &["test faults::credentials::a_wrong_secret_does_not_reach_a_sender_that_works"],
     ),
     mutant(
         "no probe before exposing",
-        "src/kinds/handed_on.rs",
+        "crates/core/src/kinds/handed_on.rs",
         "    taken?;\n",
         "    let _ = taken;\n",
         &["test faults::exposure::a_key_that_died_since_is_tried_before_users_are_sent_that_way"],
@@ -464,7 +464,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "what other stacks have on record is not looked at",
-        "src/plan/claims.rs",
+        "crates/core/src/plan/claims.rs",
         "others.iter().find(breaks)",
         "others.iter().take(0).find(breaks)",
         &["test faults::two_stacks::what_another_stack_has_on_record_since_stays_when_the_first_goes"],
@@ -485,7 +485,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "name with line break",
-        "src/model/text.rs",
+        "crates/core/src/model/text.rs",
         "if steers(ch) { ' ' } else { ch }",
         "if steers(ch) && ch != '\\n' { ' ' } else { ch }",
         &["test fields::hostile::no_field_of_any_reply_writes_a_line_of_ours"],

@@ -1,0 +1,19 @@
+//! The vocabulary of the core: plain data that every other module speaks.
+
+pub mod call;
+pub mod event;
+pub mod facts;
+pub mod field;
+pub mod ledger;
+pub mod login_path;
+pub mod manifest;
+pub mod place;
+pub mod plan;
+pub mod random;
+pub mod scrub;
+pub mod secret;
+pub mod text;
+pub mod value;
+mod view;
+
+pub use lockstep_wire as api;

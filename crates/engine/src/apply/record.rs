@@ -1,0 +1,284 @@
+//! How the result of a run gets on record: also where the first try fails, and where the lease is gone.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value as Json, json};
+
+use super::{Ended, Outcome, Work, is_unsure, timestamp};
+use crate::intent;
+use crate::kinds::{self, Resource, Whose};
+use crate::lease::Lease;
+use crate::ledger::HISTORY_MAX;
+use crate::model::call::Failed;
+use crate::model::event::Event;
+use crate::model::ledger::{Applied, Entry, Last, Lost, NOT_BEFORE, Ownership};
+use crate::model::plan::Step;
+use crate::model::value::Value;
+use crate::plan::compare;
+use crate::port::LOOKS_MS;
+use crate::store::Found;
+
+/// How long after the look that found our intent alone on record, without the lease, the result may still be sent: one
+/// trip. What has to be sent again is looked at again.
+const RECORD_MS: u64 = 500;
+
+impl Work<'_> {
+    /// Records what is there now.
+    ///
+    /// # Errors
+    /// Why it is not on record, and the next move.
+    pub(super) async fn record(&mut self, outcome: &Outcome, lease: &Lease) -> Result<(), String> {
+        let Err(failed) = self.write_result(outcome, lease).await else { return Ok(()) };
+        if !matches!(failed, Failed::Moved(_)) {
+            return Err(format!(
+                "the steps ran, but the ledger could not be written: {failed}; apply again to record them"
+            ));
+        }
+        let ran = format!("the steps ran, but {failed}, so nothing is written there");
+        if self.session.destroy && self.ledger.resources.is_empty() {
+            return Err(format!("{ran}: look at it, then delete it or destroy again"));
+        }
+        match self.session.store.put_beside(&self.ledger, &self.nonce(), self.port).await {
+            Ok(Some(beside)) => Err(format!(
+                "{ran}; the record of this run is {}: put it in its place, unless the other is of a later run, then \
+                 run again",
+                beside.0
+            )),
+            Ok(None) => Err(ran),
+            Err(failed) => Err(format!(
+                "{ran}, and not beside it either: {failed}; what this run made is on no record, so look for it before \
+                 the next run"
+            )),
+        }
+    }
+
+    async fn write_result(&mut self, outcome: &Outcome, lease: &Lease) -> Result<(), Failed> {
+        if !self.session.store.keeps() {
+            return Ok(());
+        }
+        let nonce = self.ledger.intent.as_ref().map(|intent| intent.nonce.clone());
+        self.may_record(nonce.as_deref(), lease).await?;
+        let complete = outcome.ended == Ended::Done;
+        let done: BTreeSet<usize> = outcome.done.iter().copied().collect();
+        let open: BTreeSet<&str> = self
+            .plan
+            .steps
+            .iter()
+            .filter(|s| !done.contains(&s.number))
+            .map(|s| s.address.as_str())
+            .collect();
+        self.remember(&open);
+        let recorded = self.observation.found.ledger.as_ref().map(|ledger| &ledger.resources);
+        if self.plan.is_empty() && recorded == Some(&self.ledger.resources) {
+            return Ok(());
+        }
+        if complete {
+            // What is neither wanted nor there any more has nothing left to remember.
+            let wanted = &self.wanted;
+            let waits = |address: &String| self.plan.deferred.iter().find(|later| later.address == *address);
+            self.ledger.resources.retain(|address, _| {
+                wanted.iter().any(|want| &want.address == address)
+                    || waits(address).is_some()
+                    || self.plan.unproven.iter().any(|stays| stays.address == *address)
+            });
+            let now = self.port.server_now_ms();
+            for (address, entry) in &mut self.ledger.resources {
+                if let Some(later) = waits(address) {
+                    // What was due and had to stay waits anew, from the moment at which the new way delivers.
+                    let ahead = later.not_before.clone().filter(|at| *at > timestamp(now));
+                    let at = ahead.unwrap_or_else(|| timestamp(now + later.wait_ms));
+                    entry.notes.insert(NOT_BEFORE.into(), json!(at));
+                    // What an unfinished run made in its place is what waits.
+                    if let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists) {
+                        entry.ids.clone_from(&seen.ids);
+                    }
+                }
+            }
+        }
+        let run = self.ledger.intent.as_ref().map(|intent| intent.nonce.clone());
+        // What an earlier, unfinished run did is understood by its part of the intent, until all of it is on record.
+        if complete || !(self.unsettled || self.inherited) {
+            self.ledger.intent = None;
+        }
+        let word = match &outcome.ended {
+            Ended::Done => "done",
+            Ended::Stopped => "stopped",
+            _ => "failed",
+        };
+        self.ledger.history.push(Applied {
+            at: timestamp(self.port.server_now_ms()),
+            by: self.session.who.clone(),
+            revision: self.session.revision.clone(),
+            steps: outcome.done.len(),
+            lease: lease.receipt(),
+            run,
+            outcome: format!("{} {word}", if self.session.destroy { "destroy" } else { "apply" }),
+        });
+        let surplus = self.ledger.history.len().saturating_sub(HISTORY_MAX);
+        self.ledger.history.drain(..surplus);
+        if complete && self.session.destroy && self.ledger.resources.is_empty() {
+            self.session.store.remove(std::mem::take(&mut self.stands), self.port).await?;
+            self.port.tell(Event::Record { serial: None });
+            self.observation.found = Found::default();
+            return Ok(());
+        }
+        self.save_result(nonce.as_deref(), lease).await?;
+        self.observation.found.ledger = Some(self.ledger.clone());
+        self.observation.found.stands = self.stands.clone();
+        Ok(())
+    }
+
+    fn remember(&mut self, open: &BTreeSet<&str>) {
+        let known = self.known();
+        for Resource { address, desired: wanted, .. } in &self.wanted {
+            let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists && !seen.not_read)
+            else {
+                continue;
+            };
+            let Some(resource) = self.plan.resources.iter().find(|resource| &resource.address == address)
+            else {
+                continue;
+            };
+            let before = self.ledger.resources.get(address);
+            let is_open = open.contains(address.as_str());
+            // Nothing has happened to it yet: an entry now would claim that the manifest was applied.
+            if is_open && !self.touched.contains(address) && before.is_none() {
+                continue;
+            }
+            let created = self.created.contains(address)
+                || seen.whose == Whose::Resumed
+                || before.is_some_and(|entry| entry.ownership == Ownership::Created);
+            let former = self.ledger.intent.as_ref().and_then(|intent| intent.restore.get(address));
+            let restore = match before {
+                Some(entry) => entry.restore.clone(),
+                // Taken over without a step, so no intent was written: what stands there is what was there before.
+                None if self.ledger.intent.is_none() => kinds::by_name(&resource.kind)
+                    .map(|kind| intent::small(kind.restore(seen)))
+                    .unwrap_or_default(),
+                None => former.cloned().unwrap_or_default(),
+            };
+            let mut notes = before.map(|entry| entry.notes.clone()).unwrap_or_default();
+            // It is wanted, so nothing waits any more.
+            notes.remove(NOT_BEFORE);
+            notes.extend(seen.notes.clone());
+            let same = |field: &str| {
+                !resource.changes.iter().any(|change| change.field == field)
+                    && !resource.unknown.iter().any(|u| u == field)
+            };
+            let desired = known.fill(wanted);
+            let wrote = self.wrote_secrets.contains(address);
+            let mut fields =
+                compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints);
+            // What the manifest no longer names stays as it is, and destroy still puts it back, unless one that did not
+            // come to its end has done so.
+            let is_back = |field, old: &Json| seen.attrs.get(field).and_then(Value::known) == Some(old);
+            for (field, last) in before.map(|entry| &entry.fields).into_iter().flatten() {
+                let old = restore.get(field).filter(|old| !is_back(field, old));
+                if old.is_some() && !desired.contains_key(field) {
+                    fields.insert(field.clone(), last.clone());
+                }
+            }
+            let mut left = before.map(|entry| entry.left.clone()).filter(|_| is_open).unwrap_or_default();
+            if is_open {
+                // Half applied: only fields that are as wanted by now are remembered as applied.
+                let is_print = |last: &Last| matches!(last, Last::Print { .. });
+                fields.retain(|field, last| {
+                    desired.get(field) == seen.attrs.get(field) || wrote && is_print(last)
+                });
+                if let Some(before) = before {
+                    for (field, last) in &before.fields {
+                        fields.entry(field.clone()).or_insert_with(|| last.clone());
+                    }
+                }
+                if self.touched.contains(address) {
+                    left = intent::left_behind(&desired, seen, &mut fields);
+                }
+            }
+            let entry = Entry {
+                kind: resource.kind.clone(),
+                ownership: if created { Ownership::Created } else { Ownership::Adopted },
+                ids: seen.ids.clone(),
+                fields,
+                restore,
+                notes,
+                unproven: before.is_some_and(|entry| entry.unproven) && !self.created.contains(address),
+                left,
+            };
+            self.ledger.resources.insert(address.clone(), entry);
+        }
+        // What goes, and is not gone yet: as this run left it.
+        let leaves = |address: &String| !self.wanted.iter().any(|want| want.address == *address);
+        for address in self.touched.iter().filter(|address| leaves(address)) {
+            let entry = self.ledger.resources.get_mut(address);
+            if let Some((entry, seen)) = entry.zip(self.observation.seen.get(address)) {
+                intent::as_left(entry, seen);
+            }
+        }
+    }
+
+    /// The waits before each look at what a step made. Without a record the next run knows of no lost create, so this one
+    /// looks until the list has to show it.
+    pub(super) fn looks_ms(&self, may_repeat: bool) -> impl Iterator<Item = u64> + use<> {
+        let is_last = !may_repeat && !self.session.store.keeps();
+        LOOKS_MS.into_iter().chain(is_last.then_some(intent::UNTIL_SHOWN_MS).into_iter().flatten())
+    }
+
+    /// Notes a step that may have made what nobody finds yet.
+    pub(super) fn lose(&mut self, step: &Step, failed: &Failed) {
+        let repeatable = kinds::by_name(&step.kind).is_none_or(|kind| kind.may_repeat(step));
+        if repeatable || !(is_unsure(failed) || matches!(failed, Failed::Misread(_))) {
+            return;
+        }
+        let now_ms = self.port.server_now_ms();
+        let at = timestamp(now_ms);
+        let since_ms = self.unanswered_ms.unwrap_or(now_ms);
+        self.lost = intent::beware(step, &self.desired(&step.address), since_ms, now_ms);
+        if let Some(intent) = &mut self.ledger.intent {
+            intent.lost.push(Lost { address: step.address.clone(), what: step.what.clone(), at });
+            self.lost_one = true;
+        }
+    }
+
+    /// Whoever took the lease over has read our intent, and its own stands there now.
+    pub(super) async fn may_record(&self, nonce: Option<&str>, lease: &Lease) -> Result<(), Failed> {
+        let Some(nonce) = nonce.filter(|_| lease.is_lost(self.port)) else { return Ok(()) };
+        if !self.is_ours(nonce).await? {
+            return Err(Failed::OtherRun);
+        }
+        self.port.fence(self.port.now_ms() + RECORD_MS);
+        Ok(())
+    }
+
+    /// Saves the result, and tries again where it alone tells of a lost create, until the list has to show what was made:
+    /// the lease keeps other runs away so long. Without the lease a few tries, each after a look of its own.
+    pub(super) async fn save_result(&mut self, nonce: Option<&str>, lease: &Lease) -> Result<(), Failed> {
+        let mut result = self.save().await;
+        let waits: &[u64] = match (self.lost_one, lease.is_lost(self.port)) {
+            (true, _) => &intent::UNTIL_SHOWN_MS,
+            (false, true) => &LOOKS_MS,
+            (false, false) => &[],
+        };
+        for wait_ms in waits {
+            let Err(failed) = &result else { break };
+            if self.port.interrupted() || matches!(failed, Failed::OtherRun | Failed::Moved(_)) {
+                break;
+            }
+            if self.lost_one {
+                self.port.tell(Event::notice(format!(
+                    "a create was lost, and the ledger, which has to tell the next run of it, could not be written: \
+                     {failed}; it is tried again in {} s",
+                    wait_ms / 1000
+                )));
+            }
+            self.port.reader().sleep_ms(*wait_ms).await;
+            result = match self.may_record(nonce, lease).await {
+                Ok(()) => self.save().await,
+                Err(failed) => Err(failed),
+            };
+        }
+        if result.is_ok() {
+            self.lost = None;
+        }
+        result
+    }
+}

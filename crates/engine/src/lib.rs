@@ -1,0 +1,593 @@
+//! The engine: a state machine that runs tasks against the two APIs and has no clock, socket or randomness of its own.
+//!
+//! The contract, from outside:
+//! 1. `connect` a tenant, `spawn` tasks for it.
+//! 2. Call `poll_output` until it answers `WaitUntil`, `Idle` or `Done`.
+//! 3. Carry out each `Send` and each `Place`, and hand its answer to `handle_input`; show each `Event`.
+//! 4. On `WaitUntil(ms)`, wait for an answer or until that time, then call `handle_input` (with `Tick` if nothing came).
+//! 5. `Done` comes once for each task; its result is where the task put it.
+//!
+//! Between a task and `Send` sits one gate per tenant and one per Twilio account (`gate`): tokens, pacing, repeats.
+
+pub mod apply;
+pub mod connection;
+pub mod gate;
+mod halt;
+mod intent;
+pub mod lease;
+pub mod observe;
+mod outcome;
+mod permission;
+mod places;
+pub mod reconcile;
+pub mod reply;
+pub mod store;
+pub mod told;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Waker};
+
+// So that their paths are `crate::model::…` in this crate too.
+use lockstep_core::{kinds, ledger, model, plan, port};
+
+use crate::model::api::{Answer, ApiRequest};
+use crate::model::call::{Api, Failed, LEASE_LOST, Repeat};
+use crate::model::event::{Event, Told};
+use crate::model::place::{Place, PlaceCall, PlaceReply};
+use crate::model::random::Random;
+use crate::model::scrub::Scrubber;
+use crate::port::{Call, Port, Writes};
+
+pub use connection::{Connection, Grant, TwilioAuth};
+use gate::{AccountGate, Attempt, TenantGate, Verdict};
+use halt::Halt;
+use places::Asked;
+
+/// Names one request on its way.
+pub type CallId = u64;
+/// Names one tenant of the engine.
+pub type TenantId = usize;
+/// Names one task of the engine.
+pub type TaskId = u64;
+
+/// What the outside tells the engine.
+#[derive(Debug)]
+pub enum Input {
+    /// What became of a request.
+    Answer(CallId, Answer),
+    /// What the place of a record answered.
+    Placed(CallId, PlaceReply),
+    /// Time has passed.
+    Tick,
+    /// The user asked to stop: what is in flight ends, nothing new starts.
+    Interrupt,
+}
+
+/// What the engine asks of the outside.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this request and answer with the same id.
+    Send(CallId, ApiRequest),
+    /// Ask this of the place of a record and answer with the same id.
+    Place(CallId, Place, PlaceCall),
+    /// Nothing to do before this time (ms since the Unix epoch), unless an answer comes.
+    WaitUntil(u64),
+    /// Nothing to do before an answer comes.
+    Idle,
+    /// Progress to show.
+    Event(Told),
+    /// A task has ended.
+    Done(TaskId),
+}
+
+struct Task {
+    tenant: TenantId,
+    port: Port,
+    future: Pin<Box<dyn Future<Output = ()>>>,
+    wake: bool,
+    alarm: Option<u64>,
+    /// What it told last: what it is at.
+    at: String,
+}
+
+/// A call between the task and the wire.
+struct Flight {
+    task: TaskId,
+    tenant: TenantId,
+    port_id: u64,
+    call: Call,
+    attempts: u32,
+    /// Attempts that were answered with success and nothing else.
+    empty: u32,
+    born_ms: u64,
+    sent_ms: u64,
+    /// When its first attempt left; `None` before that.
+    tried_from_ms: Option<u64>,
+    not_before_ms: u64,
+    state: FlightState,
+    /// Nobody waits for its answer any more; the gates do.
+    abandoned: bool,
+    /// It was told that this attempt is not answered yet.
+    told_silent: bool,
+    reauthorized: bool,
+    /// An attempt of this write may have taken effect.
+    unsure: bool,
+}
+
+#[derive(PartialEq)]
+enum FlightState {
+    Waiting,
+    InFlight,
+}
+
+/// The engine; see the module's text for the contract.
+pub struct Engine {
+    tenants: Vec<TenantGate>,
+    accounts: BTreeMap<String, AccountGate>,
+    tasks: BTreeMap<TaskId, Task>,
+    flights: BTreeMap<CallId, Flight>,
+    /// Token requests in flight, by call.
+    tokens: BTreeMap<CallId, TenantId>,
+    /// Places of records that have not answered, by call.
+    asked: BTreeMap<CallId, Asked>,
+    outputs: VecDeque<Output>,
+    next_id: u64,
+    now_ms: u64,
+    /// From then on nothing new starts, in ms.
+    deadline_ms: Option<u64>,
+    halted: Option<Halt>,
+    random: Random,
+}
+
+impl Engine {
+    /// An engine at a time, with a seed for jitter.
+    pub fn new(now_ms: u64, seed: u64) -> Engine {
+        Engine {
+            tenants: Vec::new(),
+            accounts: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            next_id: 1,
+            now_ms,
+            deadline_ms: None,
+            halted: None,
+            random: Random::new(seed),
+        }
+    }
+
+    /// Adds a tenant with its credentials. Tenants of one Twilio account share its budget.
+    pub fn connect(&mut self, connection: Connection) -> TenantId {
+        self.accounts.entry(connection.account_sid.clone()).or_default();
+        self.tenants.push(TenantGate::new(connection));
+        self.tenants.len() - 1
+    }
+
+    /// Starts a task; the closure gets its mailbox.
+    pub fn spawn<F>(&mut self, tenant: TenantId, task: impl FnOnce(Port) -> F) -> TaskId
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let port = Port::default();
+        if let Some(scopes) = self.tenants[tenant].scopes() {
+            port.tell_scopes(scopes);
+        }
+        // The mailbox knows the time before the future is first polled: constructing it may read the clock.
+        port.begin_poll(self.now_ms, self.halted.is_some());
+        port.tell_server_time(self.tenants[tenant].server_time(self.now_ms));
+        let future = Box::pin(task(port.clone()));
+        let id = self.fresh_id();
+        self.tasks.insert(id, Task { tenant, port, future, wake: true, alarm: None, at: String::new() });
+        id
+    }
+
+    /// Tells the engine something; `now_ms` never goes back.
+    pub fn handle_input(&mut self, input: Input, now_ms: u64) {
+        self.now_ms = self.now_ms.max(now_ms);
+        match input {
+            Input::Tick => {}
+            Input::Interrupt => self.halt(None),
+            Input::Placed(id, reply) => self.place_answer(id, Ok(reply)),
+            Input::Answer(id, answer) => match self.tokens.remove(&id) {
+                Some(tenant) => self.token_answer(tenant, answer),
+                None => self.flight_answer(id, answer),
+            },
+        }
+        self.keep_deadline();
+    }
+
+    /// The next thing for the outside to do.
+    pub fn poll_output(&mut self) -> Output {
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return output;
+            }
+            let progressed = self.poll_tasks()
+                | self.release()
+                | self.give_up_late()
+                | self.give_up_places()
+                | self.tell_waits()
+                | self.tell_places();
+            if !progressed && self.outputs.is_empty() {
+                return match self.next_time() {
+                    // What is due and does not go on by itself is looked at again after a while.
+                    Some(at) if at <= self.now_ms => Output::WaitUntil(self.now_ms + gate::LOOK_MS),
+                    Some(at) => Output::WaitUntil(at),
+                    None => Output::Idle,
+                };
+            }
+        }
+    }
+
+    /// Number of requests on the wire.
+    pub fn in_flight(&self) -> usize {
+        self.tokens.len() + self.flights.values().filter(|f| f.state == FlightState::InFlight).count()
+    }
+
+    /// Puts an event behind what is to be done already.
+    fn tell(&mut self, tenant: TenantId, event: Event) {
+        self.outputs.push_back(told(&self.tenants[tenant], self.now_ms, event));
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn poll_tasks(&mut self) -> bool {
+        let now = self.now_ms;
+        let ready: Vec<TaskId> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.wake || task.alarm.is_some_and(|at| at <= now))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in &ready {
+            let Some(task) = self.tasks.get_mut(id) else { continue };
+            task.wake = false;
+            task.port.begin_poll(now, self.halted.is_some());
+            task.port.tell_server_time(self.tenants[task.tenant].server_time(now));
+            let ended = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+            task.alarm = task.port.next_alarm();
+            let (tenant, calls, events) = (task.tenant, task.port.take_calls(), task.port.take_events());
+            let place_calls = task.port.take_place_calls();
+            // Questions to a person do not count.
+            let asked_ms = task.port.take_asked_ms();
+            self.deadline_ms = self.deadline_ms.map(|at_ms| at_ms.saturating_add(asked_ms));
+            if let Some(at) = events.iter().rev().find_map(halt::at_work) {
+                task.at = at;
+            }
+            events.into_iter().for_each(|event| self.tell(tenant, event));
+            self.ask_places(*id, place_calls);
+            for (port_id, call) in calls {
+                let flight = Flight {
+                    task: *id,
+                    tenant,
+                    port_id,
+                    call,
+                    attempts: 0,
+                    empty: 0,
+                    born_ms: now,
+                    sent_ms: now,
+                    tried_from_ms: None,
+                    not_before_ms: 0,
+                    state: FlightState::Waiting,
+                    abandoned: false,
+                    told_silent: false,
+                    reauthorized: false,
+                    unsure: false,
+                };
+                let call_id = self.fresh_id();
+                self.flights.insert(call_id, flight);
+            }
+            if ended {
+                self.tasks.remove(id);
+                self.outputs.push_back(Output::Done(*id));
+            }
+        }
+        !ready.is_empty()
+    }
+
+    /// Sends what the gates let through, oldest first.
+    fn release(&mut self) -> bool {
+        let mut progressed = false;
+        let waiting: Vec<CallId> =
+            self.flights.iter().filter(|(_, f)| f.state == FlightState::Waiting).map(|(id, _)| *id).collect();
+        for id in waiting {
+            let Some(flight) = self.flights.get(&id) else { continue };
+            if flight.not_before_ms > self.now_ms {
+                continue;
+            }
+            let task = self.tasks.get(&flight.task);
+            if flight.is_fenced_write() && task.is_some_and(|task| task.port.is_fenced(self.now_ms)) {
+                let failed = match flight.unsure {
+                    true => Failed::Unknown(format!("not repeated: {LEASE_LOST}")),
+                    false => Failed::LeaseLost,
+                };
+                self.finish(id, Err(failed));
+                progressed = true;
+                continue;
+            }
+            let (tenant_id, api) = (flight.tenant, flight.api());
+            if let Some(failed) = self.held_too_long(flight) {
+                self.finish(id, Err(failed));
+                progressed = true;
+                continue;
+            }
+            let tenant = &mut self.tenants[tenant_id];
+            let account = self.accounts.entry(tenant.connection.account_sid.clone()).or_default();
+            if api == Api::Auth0 {
+                if tenant.needs_token(self.now_ms) {
+                    if tenant.may_ask_token(self.now_ms) {
+                        match tenant.token_request(
+                            self.now_ms,
+                            self.random.next_u64(),
+                            self.random.next_u64(),
+                        ) {
+                            Ok(request) => {
+                                let token_id = self.fresh_id();
+                                self.tokens.insert(token_id, tenant_id);
+                                self.outputs.push_back(Output::Send(token_id, request));
+                                progressed = true;
+                            }
+                            Err(cause) => {
+                                self.fail_tenant(tenant_id, Failed::NotDone(cause));
+                                return true;
+                            }
+                        }
+                    }
+                    continue;
+                }
+                if !tenant.pace.may_send(self.now_ms) {
+                    continue;
+                }
+            } else if !account.may_send(self.now_ms) {
+                continue;
+            }
+            let Some(flight) = self.flights.get_mut(&id) else { continue };
+            let tenant = &mut self.tenants[tenant_id];
+            let request = match reply::request(&tenant.connection, tenant.bearer(), &flight.call) {
+                Ok(request) => request,
+                Err(cause) => {
+                    self.finish(id, Err(Failed::NotDone(cause)));
+                    progressed = true;
+                    continue;
+                }
+            };
+            if api == Api::Auth0 {
+                tenant.pace.sent()
+            } else {
+                account.sent()
+            }
+            flight.attempts += 1;
+            flight.sent_ms = self.now_ms;
+            flight.tried_from_ms.get_or_insert(self.now_ms);
+            flight.told_silent = false;
+            flight.state = FlightState::InFlight;
+            self.outputs.push_back(Output::Send(id, request));
+            progressed = true;
+        }
+        progressed
+    }
+
+    fn flight_answer(&mut self, id: CallId, answer: Answer) {
+        let now = self.now_ms;
+        let patience_ms = self.patience_ms();
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        let tenant = &mut self.tenants[flight.tenant];
+        let account = self.accounts.entry(tenant.connection.account_sid.clone()).or_default();
+        let api = flight.api();
+        flight.empty += u32::from(reply::is_empty(&answer));
+        let attempt = Attempt {
+            call: &flight.call,
+            answer: &answer,
+            attempts: flight.attempts,
+            empty: flight.empty,
+            age_ms: now - flight.born_ms,
+            tried_ms: now - flight.tried_from_ms.unwrap_or(now),
+            patience_ms,
+        };
+        let verdict = gate::judge(&attempt, &mut self.random, now);
+        let mut apart = None;
+        if api == Api::Auth0 {
+            tenant.pace.answered(&answer, now);
+            apart = tenant.hear_time(&answer, now);
+        } else {
+            account.answered(&answer, now);
+        }
+        let (method, path) = reply::line(&flight.call);
+        let host = reply::host(&tenant.connection, api);
+        let status = match &answer {
+            Answer::Reply(reply) => Some(reply.status),
+            _ => None,
+        };
+        let event = Event::Request {
+            host: host.clone(),
+            method: method.as_str(),
+            path: reply::without_query(path).to_owned(),
+            status,
+            attempt: flight.attempts,
+            ms: now - flight.sent_ms,
+            request_id: request_id_of(
+                &answer,
+                &reply::knowing_body(&flight.call, &tenant.connection.scrubber),
+            ),
+        };
+        self.outputs.push_back(told(tenant, now, event));
+        self.outputs.extend(apart.map(|text| told(tenant, now, Event::notice(text))));
+        if flight.abandoned {
+            self.flights.remove(&id);
+            return;
+        }
+        // A token may have been withdrawn or have expired early: once per call a new one is asked for.
+        if api == Api::Auth0 && status == Some(401) && !flight.reauthorized {
+            flight.reauthorized = true;
+            flight.state = FlightState::Waiting;
+            tenant.forget_token();
+            return;
+        }
+        match verdict {
+            Verdict::Again { after_ms, why } => {
+                flight.unsure |= flight.may_have_happened(&answer);
+                if self.halted.is_some() && !flight.urgent() {
+                    let result = flight.given_up(&answer);
+                    self.finish(id, Err(result));
+                    return;
+                }
+                flight.state = FlightState::Waiting;
+                flight.not_before_ms = now + after_ms;
+                let told_until_ms = match api {
+                    Api::Auth0 => &mut tenant.told_until_ms,
+                    _ => &mut account.told_until_ms,
+                };
+                *told_until_ms = (*told_until_ms).max(now + after_ms);
+                self.outputs.push_back(told(tenant, now, Event::Holding { host, ms: after_ms, why }));
+            }
+            verdict @ (Verdict::Over | Verdict::Limited { .. }) => {
+                let scrubber = tenant.connection.scrubber.clone();
+                let tries = (flight.attempts, flight.empty);
+                let mut result = reply::decode(&flight.call, &host, answer, tries, &scrubber);
+                if let (Verdict::Limited { until }, Err(Failed::Refused(refusal))) = (verdict, &mut result) {
+                    refusal.message = gate::limited_words(&refusal.message, &until);
+                }
+                self.finish(id, result);
+            }
+        }
+    }
+
+    fn token_answer(&mut self, tenant_id: TenantId, answer: Answer) {
+        let patience_ms = self.patience_ms();
+        let tenant = &mut self.tenants[tenant_id];
+        let status = match &answer {
+            Answer::Reply(reply) => Some(reply.status),
+            _ => None,
+        };
+        let event = Event::Request {
+            host: tenant.connection.domain.clone(),
+            method: "POST",
+            path: "/oauth/token".into(),
+            status,
+            attempt: 1,
+            ms: 0,
+            request_id: request_id_of(&answer, &tenant.connection.scrubber),
+        };
+        self.outputs.push_back(told(tenant, self.now_ms, event));
+        let apart = tenant.hear_time(&answer, self.now_ms);
+        self.outputs.extend(apart.map(|text| told(tenant, self.now_ms, Event::notice(text))));
+        match tenant.token_answer(answer, self.now_ms, patience_ms, &mut self.random) {
+            Ok(Some((ms, why))) => {
+                tenant.told_until_ms = tenant.told_until_ms.max(self.now_ms + ms);
+                let host = tenant.connection.domain.clone();
+                self.outputs.push_back(told(tenant, self.now_ms, Event::Holding { host, ms, why }));
+            }
+            Ok(None) => {
+                if let Some(scopes) = tenant.scopes() {
+                    let mine = self.tasks.values().filter(|task| task.tenant == tenant_id);
+                    mine.for_each(|task| task.port.tell_scopes(scopes.clone()));
+                }
+            }
+            Err(failed) => self.fail_tenant(tenant_id, failed),
+        }
+    }
+
+    /// No token: every Auth0 call of the tenant fails with the same cause.
+    fn fail_tenant(&mut self, tenant: TenantId, failed: Failed) {
+        let ids: Vec<CallId> = self
+            .flights
+            .iter()
+            .filter(|(_, f)| f.tenant == tenant && f.api() == Api::Auth0 && f.state == FlightState::Waiting)
+            .map(|(id, _)| *id)
+            .collect();
+        ids.into_iter().for_each(|id| self.finish(id, Err(failed.clone())));
+    }
+
+    fn finish(&mut self, id: CallId, result: Result<serde_json::Value, Failed>) {
+        if let Some(flight) = self.flights.remove(&id)
+            && let Some(task) = self.tasks.get_mut(&flight.task)
+        {
+            let result = if flight.unsure { reply::unsure(result) } else { result };
+            task.port.deliver(flight.port_id, result);
+            task.wake = true;
+        }
+    }
+
+    /// The earliest time at which something can go on by itself.
+    fn next_time(&self) -> Option<u64> {
+        let alarms = self.tasks.values().filter_map(|task| task.alarm);
+        let halts = self.next_halt();
+        let calls = self
+            .flights
+            .values()
+            .filter(|f| f.state == FlightState::Waiting)
+            .filter_map(|flight| self.gate_time(flight).map(|at| at.max(flight.not_before_ms)));
+        alarms.chain(calls).chain(halts).min()
+    }
+
+    /// When the gate in front of a waiting call opens, if time alone can bring that about.
+    fn gate_time(&self, flight: &Flight) -> Option<u64> {
+        let tenant = &self.tenants[flight.tenant];
+        if flight.api() != Api::Auth0 {
+            let account = self.accounts.get(&tenant.connection.account_sid);
+            return account.and_then(|account| account.next_time(self.now_ms));
+        }
+        if tenant.needs_token(self.now_ms) {
+            tenant.token_time()
+        } else if tenant.pace.may_send(self.now_ms) {
+            Some(self.now_ms)
+        } else {
+            tenant.pace.next_time(self.now_ms)
+        }
+    }
+}
+
+fn told(tenant: &TenantGate, at_ms: u64, event: Event) -> Output {
+    Output::Event(Told { at_ms, tenant: tenant.connection.domain.clone(), event })
+}
+
+fn request_id_of(answer: &Answer, scrubber: &Scrubber) -> Option<String> {
+    match answer {
+        Answer::Reply(reply) => reply::request_id(reply, scrubber),
+        _ => None,
+    }
+}
+
+impl Flight {
+    fn api(&self) -> Api {
+        reply::api(&self.call)
+    }
+
+    fn urgent(&self) -> bool {
+        matches!(&self.call, Call::Write(_, Writes::Record | Writes::Lease))
+    }
+
+    /// A write that is not sent without a lease, whatever kept it waiting.
+    fn is_fenced_write(&self) -> bool {
+        matches!(&self.call, Call::Write(_, writes) if writes.needs_lease())
+    }
+
+    /// Whether the write behind this answer, which is not its last one, may have taken effect.
+    fn may_have_happened(&self, answer: &Answer) -> bool {
+        let answered = match answer {
+            Answer::Reply(reply) => reply.status != 429,
+            Answer::Lost(_) => true,
+            Answer::NotSent(_) | Answer::Barred(_) => false,
+        };
+        answered && matches!(self.call, Call::Write(..))
+    }
+
+    fn given_up(&self, answer: &Answer) -> Failed {
+        match (&self.call, answer) {
+            (_, Answer::Reply(reply)) if reply.status == 429 => {
+                Failed::NotDone("stopped while rate limited".into())
+            }
+            (Call::Write(write, _), _) if write.repeat == Repeat::Safe => {
+                Failed::Unknown("stopped before a repeat".into())
+            }
+            _ => Failed::Stopped,
+        }
+    }
+}
