@@ -15,7 +15,7 @@ use crate::port::{LOOKS_MS, Port, Reader, Writes};
 
 const ACTIONS: &str = "/api/v2/actions/actions";
 
-/// Writes of one record until a reply tells that it is kept.
+/// Most writes of one record while no reply confirms that it is kept.
 const WRITES_MAX: usize = 3;
 
 pub(super) fn scopes(stands: &Stands, destroy: bool) -> &'static [&'static str] {
@@ -57,12 +57,12 @@ pub(super) async fn reload(owner: &Owner<'_>, id: &str, reader: &Reader) -> Resu
     }
 }
 
-/// Writes the ledger over the Action, or makes one; answers its id.
+/// Writes the ledger into the Action, or creates one; returns its id.
 pub(super) async fn save(ledger: &Ledger, id: Option<String>, port: &Port) -> Result<String, Failed> {
     let source = ledger::write(ledger).map_err(Failed::NotDone)?;
     let Some(id) = id else { return make(ledger, &source, port).await };
     let path = format!("{ACTIONS}/{id}");
-    // The same record twice is the same record, so a reply that does not name it is asked for again.
+    // A second write leaves the same record, so a write whose reply does not name the Action is sent again.
     for _ in 0..WRITES_MAX {
         let body = json!({ "code": source });
         let kept = port.writer_of(Writes::Record).json(Method::Patch, &path, body, Repeat::Safe).await?;
@@ -83,7 +83,7 @@ async fn make(ledger: &Ledger, source: &str, port: &Port) -> Result<String, Fail
     });
     match port.writer_of(Writes::Record).json(Method::Post, ACTIONS, body, Repeat::NeverBlind).await {
         Ok(action) if !text(&action, "id").is_empty() => Ok(text(&action, "id").to_owned()),
-        // Lost, or a reply that names nothing: it is looked for, since two records are none.
+        // The answer was lost, or names no id. Look for the Action, because of two records neither is trusted.
         Ok(_) | Err(Failed::Unknown(_)) => {
             for wait_ms in LOOKS_MS {
                 port.reader().sleep_ms(wait_ms).await;
