@@ -4,8 +4,7 @@
 //! 1. `connect` a tenant, `spawn` tasks for it.
 //! 2. Call `poll_output` until it answers `WaitUntil`, `Idle` or `Done`.
 //! 3. Carry out each `Send` and each `Place`, and hand its answer to `handle_input`; show each `Event`.
-//! 4. On `WaitUntil(ms)`, wait for an answer or until that time, then call `handle_input` (with `Tick` if nothing
-//! came).
+//! 4. On `WaitUntil(ms)`, wait for an answer or until that time, then call `handle_input` (`Tick` if nothing came).
 //! 5. `Done` comes once for each task; its result is where the task put it.
 //!
 //! One gate per tenant and one per Twilio account (`gate`) stand between a task and `Send`. They hold the access

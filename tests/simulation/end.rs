@@ -46,7 +46,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("may have made is not found yet", |story| story.ground.now_ms += 301_000),
     ("already has a service named", pin),
     ("nothing proves", |story| {
-        // Nobody knows any more what the record said, so it is deleted, and existing objects are taken over.
+        // Nobody knows any more what the record said, so it is deleted, and existing objects are adopted.
         let name = format!("Lockstep ledger ({STACK})");
         story.ground.twin.tenant_mut(DOMAIN).actions.retain(|action| action.name != name);
     }),
@@ -186,7 +186,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
 
 fn no_rules(story: &mut Story) {
     if story.draft.json()["mfa"]["post_login"].is_null() {
-        // If the record was lost, their Action stays, so the factor that it asks for has to be usable.
+        // If the record was lost, the Action of the other stack stays, so the factor that it asks for has to be usable.
         story.draft.set("universal_login.experience", "\"new\"");
     }
     story.draft.set("mfa.post_login", "");
