@@ -42,7 +42,9 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
     if !plan.has_work() {
         let ledger = observation.found.ledger.as_ref();
         if let Err(failed) = clear_left_over(&session.tenant, ledger, session.destroy, port).await {
-            port.tell(Event::notice(format!("whether a lease was left behind is not known: {failed}")));
+            port.tell(Event::notice(format!(
+                "cannot tell whether an earlier run left its lease behind: {failed}"
+            )));
         }
         return Outcome::before_any_step(Ended::Done, &plan);
     }
@@ -60,7 +62,10 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
         }
         Err(Failed::Stopped) => return Outcome::before_any_step(Ended::Stopped, &plan),
         Err(failed) => {
-            let text = format!("no lease, so nothing was changed: {}", told(&failed, &session.manifest, &[]));
+            let text = format!(
+                "the lease could not be taken, so nothing was changed: {}",
+                told(&failed, &session.manifest, &[])
+            );
             return Outcome::before_any_step(Ended::Failed(text), &plan);
         }
     };
@@ -74,7 +79,7 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
         port.tell(Event::Lease { state: LeaseState::Released });
     }
     if let Err(failed) = released {
-        port.tell(Event::notice(format!("the lease was not released and runs out by itself: {failed}")));
+        port.tell(Event::notice(format!("the lease could not be released and expires by itself: {failed}")));
     }
     outcome
 }
@@ -397,11 +402,11 @@ impl<'a> Work<'a> {
                 Ok(done) => break done,
                 Err(failed) if tries < STEP_TRIES_MAX && is_unsure(&failed) && !self.port.interrupted() => {
                     self.unanswered_ms = Some(self.port.server_now_ms());
-                    let text = format!("{}: {failed}; looking what became of it", step.address);
+                    let text = format!("{}: {failed}; checking whether the step took effect", step.address);
                     self.port.tell(Event::notice(text));
                     let unread = |cause: Failed| match cause {
                         Failed::Refused(_) | Failed::NotDone(_) => Failed::Unknown(format!(
-                            "{failed}, and what became of it was not to be read: {cause}"
+                            "{failed}, and the check whether the step took effect failed: {cause}"
                         )),
                         Failed::Stopped => Failed::Unknown(format!("{failed}, and the run was stopped")),
                         cause => cause,
@@ -411,7 +416,7 @@ impl<'a> Work<'a> {
                     for (index, wait_ms) in self.looks_ms(kind.may_repeat(step)).enumerate() {
                         if index == LOOKS_MS.len() {
                             self.port.tell(Event::notice(format!(
-                                "{}: no record is kept, so nobody after this run would know of it; looking for some minutes",
+                                "{}: no ledger is kept, so no later run would know of this object; looking for it for some minutes",
                                 step.address
                             )));
                         }
@@ -432,7 +437,7 @@ impl<'a> Work<'a> {
                                 failed => failed.to_string(),
                             };
                             return Err(Failed::Unknown(format!(
-                                "{cause}; {} is not found at {}, and may only be slow to appear, so it is not made \
+                                "{cause}; {} is not found at {}, but may only be slow to appear, so it is not created \
                                  again: look for it in the console, or run again in some minutes",
                                 intent::name_of(step, &desired),
                                 timestamp(self.port.server_now_ms())
@@ -513,10 +518,10 @@ impl<'a> Work<'a> {
                     .collect();
                 let left =
                     if left.is_empty() { "the record is not complete".into() } else { left.join("; ") };
-                Ended::Failed(format!("everything was applied, and the tenant still differs: {left}"))
+                Ended::Failed(format!("everything was applied, but the tenant still differs: {left}"))
             }
             Err(failed) => {
-                Ended::Failed(format!("everything was applied, and the check afterwards failed: {failed}"))
+                Ended::Failed(format!("everything was applied, but the check afterwards failed: {failed}"))
             }
         }
     }

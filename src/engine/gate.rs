@@ -349,7 +349,7 @@ impl TenantGate {
             return None;
         }
         Some(format!(
-            "warning: by this machine's clock it is {}, by the clock of {} it is {}; dates are held against the latter",
+            "warning: the clock of this machine says {}, but the clock of {} says {}; dates are compared with the tenant's clock",
             clock_time(now_ms),
             self.connection.domain,
             clock_time(date_ms)
@@ -479,7 +479,7 @@ impl TenantGate {
         let signed = matches!(self.connection.grant, Grant::Assertion(_));
         if refused && signed && by.is_none() && self.ahead.is_some_and(Ahead::is_apart) {
             self.token = Token::None { not_before_ms: now_ms, attempts };
-            return Ok(Some((0, "signed anew by the server's clock".to_owned())));
+            return Ok(Some((0, "the assertion is signed again with the server's time".to_owned())));
         }
         let hint = match &answer {
             Answer::Reply(reply) if reply.status == 429 => hint_ms(reply, now_ms),

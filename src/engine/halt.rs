@@ -79,7 +79,11 @@ impl Engine {
             let tried = self.flights.get(&id).is_some_and(|f| f.attempts > 0 && f.is_write());
             self.abandon(
                 id,
-                if tried { Failed::Unknown("stopped before a repeat".into()) } else { Failed::Stopped },
+                if tried {
+                    Failed::Unknown("stopped before the request was sent again".into())
+                } else {
+                    Failed::Stopped
+                },
             );
         }
         self.tell_halt();
@@ -97,7 +101,7 @@ impl Engine {
             (false, true) => "no write is on its way; the record and the lease are put in order".to_owned(),
             (false, false) => "no write is on its way, and none is begun".to_owned(),
         };
-        let text = format!("stopping: {waits}; a second signal ends it at once");
+        let text = format!("stopping: {waits}; a second signal ends the run at once");
         self.tell(tenant, Event::notice(text));
     }
 
@@ -208,7 +212,10 @@ impl Engine {
         }
         let at = self.tasks.values().find(|task| !task.at.is_empty()).map(|task| task.at.as_str());
         let Some(flight) = self.flights.values().find(|flight| !flight.abandoned) else {
-            return self.awaited_place().or(at.map(str::to_owned)).unwrap_or("nothing that is known".into());
+            return self
+                .awaited_place()
+                .or(at.map(str::to_owned))
+                .unwrap_or("something that Lockstep cannot name".into());
         };
         let (method, path) = reply::line(&flight.call);
         let host = reply::host(&self.tenants[flight.tenant].connection, flight.api());
@@ -217,7 +224,7 @@ impl Engine {
         let no_token = flight.api() == Api::Auth0 && tenant.needs_token(self.now_ms);
         let what = match flight.waits() {
             true if no_token => format!("an access token from {}", tenant.connection.domain),
-            true => format!("leave to send {line}"),
+            true => format!("a turn to send {line}"),
             false => format!("the answer to {line}"),
         };
         at.map_or_else(|| what.clone(), |at| format!("{what} ({at})"))

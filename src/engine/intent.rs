@@ -124,7 +124,7 @@ pub(super) fn unfinished(ledger: &Ledger) -> Option<Finding> {
     Some(Finding {
         address: "ledger".into(),
         text,
-        help: "run it again to go on; what it left is told as its own, and not as a change by others".into(),
+        help: "run again to continue; what that run left is reported as left by a run of this stack, and not as a change by others".into(),
         level: Level::Note,
     })
 }
@@ -160,11 +160,11 @@ pub(super) fn may_appear(
             Finding {
                 address: lost.address.clone(),
                 text: format!(
-                    "the answer to {:?} was lost at {}, and what it may have made is not found yet",
+                    "the answer to {:?} was lost at {}, and the object that it may have created is not found yet",
                     lost.what, lost.at
                 ),
                 help: format!(
-                    "run again after {until}: what is found by then is this stack's, and what is not was not made"
+                    "run again after {until}: an object that is found by then belongs to this stack; if none is found, none was created"
                 ),
                 level: Level::Blocker,
             }
@@ -179,8 +179,8 @@ pub(super) fn beware(step: &Step, desired: &Attrs, since_ms: u64, now_ms: u64) -
     let place = if scopes.is_empty() { "the Twilio console" } else { "the Auth0 dashboard" };
     (now_ms < until_ms).then(|| {
         format!(
-            "{} may have been made, is not found yet, and no record says so: look for it in {place}, and do not run this \
-             again before {}, or a second one is made",
+            "{} may have been created, is not found yet, and is in no ledger: look for it in {place}, and do not run this \
+             again before {}, or a second one is created",
             name_of(step, desired),
             super::apply::timestamp(until_ms)
         )

@@ -221,7 +221,7 @@ impl Lease {
                         _ => return Err(failed),
                     }
                     port.tell(Event::notice(format!(
-                        "no lease: this Twilio key may not use Serverless ({failed}); two applies at once are told apart by the ledger only, as well as that goes"
+                        "no lease: this Twilio key may not use Serverless ({failed}); only the ledger guards against a second apply at the same time, which is less certain"
                     )));
                     return Ok(Taken::Lease(lease));
                 }
@@ -239,7 +239,7 @@ impl Lease {
                         }
                         None => {
                             port.tell(Event::notice(format!(
-                                "no lease: Twilio refuses another Serverless service ({}); two applies at once are told apart by the ledger only",
+                                "no lease: Twilio refuses another Serverless service ({}); only the ledger guards against a second apply at the same time",
                                 Failed::Refused(refusal)
                             )));
                             return Ok(Taken::Lease(lease));
@@ -258,7 +258,7 @@ impl Lease {
         }
         match lost {
             Some(failed) => Err(failed),
-            None => Ok(Taken::Held { owner: "several runs at once".into() }),
+            None => Ok(Taken::Held { owner: "one of several other runs".into() }),
         }
     }
 
@@ -327,7 +327,9 @@ async fn checked(mut lease: Lease, service: &Json, account: &str, port: &Port) -
     if !answered.is_empty() && answered != account {
         let other = answered.to_owned();
         if let Err(failed) = lease.release(port).await {
-            port.tell(Event::notice(format!("the lease in the other account stays: {failed}")));
+            port.tell(Event::notice(format!(
+                "the lease that was created in the other account could not be deleted: {failed}"
+            )));
         }
         return Taken::OtherAccount(other);
     }
@@ -364,7 +366,7 @@ pub async fn clear_left_over(
     }
     let Some(held) = standing(tenant, &port.reader()).await? else { return Ok(()) };
     if over.is_some_and(|lease| lease.sid == held.sid) {
-        port.tell(Event::notice(format!("taking away the lease of {:?}, whose run is over", held.owner)));
+        port.tell(Event::notice(format!("deleting the lease of {:?}, whose run is over", held.owner)));
         return delete(&held.sid, port).await;
     }
     wait_out(held, tenant, port).await.map(|_| ())
@@ -374,7 +376,7 @@ pub async fn clear_left_over(
 async fn wait_out(held: Standing, tenant: &str, port: &Port) -> Result<Option<Standing>, Failed> {
     let ttl_ms = held.ttl_ms();
     port.tell(Event::notice(format!(
-        "the lease is held by {:?}; waiting up to {} s to see whether it is alive",
+        "the lease is held by {:?}; waiting up to {} s to see whether that run is alive",
         held.owner,
         ttl_ms.div_ceil(1000)
     )));
@@ -390,7 +392,10 @@ async fn wait_out(held: Standing, tenant: &str, port: &Port) -> Result<Option<St
             Some(_) => {}
         }
     }
-    port.tell(Event::notice(format!("the lease of {:?} did not move; taking it over", held.owner)));
+    port.tell(Event::notice(format!(
+        "the lease of {:?} was not renewed, so its run is gone; taking it over",
+        held.owner
+    )));
     delete(&held.sid, port).await?;
     Ok(None)
 }

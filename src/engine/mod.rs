@@ -583,7 +583,7 @@ impl Flight {
                 Failed::NotDone("stopped while rate limited".into())
             }
             (Call::Write(write, _), _) if write.repeat == Repeat::Safe => {
-                Failed::Unknown("stopped before a repeat".into())
+                Failed::Unknown("stopped before the request was sent again".into())
             }
             _ => Failed::Stopped,
         }

@@ -217,11 +217,11 @@ fn misnamed(
     let could: Vec<String> =
         asked.iter().map(|object| format!("{} ({}: {})", object.id, object.address, object.what)).collect();
     let could = match could.is_empty() {
-        false => format!("what can be named: {}", could.join(", ")),
-        true if session.allow_delete => "nothing has to be named here".to_owned(),
-        true => "nothing has to be named here (what left the manifest goes with --allow-delete)".to_owned(),
+        false => format!("the objects that wait for one: {}", could.join(", ")),
+        true if session.allow_delete => "no object waits for one".to_owned(),
+        true => "no object waits for one (--allow-delete takes away what left the manifest)".to_owned(),
     };
-    Some(format!("--delete {}: nothing of that id waits for a --delete; {could}", wrong.join(", ")))
+    Some(format!("--delete {}: no object with that id waits for a --delete; {could}", wrong.join(", ")))
 }
 
 fn takes_away(step: &Step) -> bool {
@@ -313,15 +313,15 @@ async fn guard(
                 unread.finding(
                     address,
                     Level::Warning,
-                    format!("phone.channels has voice, and whether the login can offer it could not be read: {failed}"),
-                    "grant read:prompts, or see that the tenant has the New Universal Login",
+                    format!("phone.channels has voice, but it is not known whether the login can offer it, because its settings could not be read: {failed}"),
+                    "grant read:prompts, or make sure that the tenant has the New Universal Login",
                 );
                 unread
             }
             Err(failed) if failed.status() == Some(403) => {
                 let mut unread = Seen { not_read: true, ..Seen::default() };
                 let text = format!(
-                    "steps take a factor or its delivery away, or ask for one, and {name} could not be read: {failed}"
+                    "steps of this plan take away a factor or its delivery, or make logins ask for a factor, but {name} could not be read: {failed}"
                 );
                 let help =
                     "grant read:mfa_policies and read:guardian_factors: a policy could lock everybody out";
@@ -362,16 +362,17 @@ pub(super) fn plan(
     if session.destroy && found.stands.action_id.is_some() && found.ledger.is_none() {
         findings.push(Finding {
             address: "ledger".into(),
-            text: "the record cannot be used, so nothing is known to be ours and nothing is taken away"
+            text: "the record cannot be used, so it is not known what belongs to this stack, and nothing is taken away"
                 .into(),
-            help: "apply once more (that records what stands there anew), or delete by hand".into(),
+            help: "apply once more, which records the existing objects again; or delete them yourself".into(),
             level: Level::Blocker,
         });
     }
     if session.destroy && found.ledger.as_ref().is_some_and(|ledger| !tells_all(ledger)) {
         findings.push(Finding {
             address: "ledger".into(),
-            text: "the last apply did not finish, so what it made is not all on record".into(),
+            text: "the last apply did not finish, so the record does not list everything that it created"
+                .into(),
             help: "apply once more, then destroy".into(),
             level: Level::Blocker,
         });
@@ -405,8 +406,8 @@ pub(super) fn plan(
     if reader.server_now_ms().is_none() {
         plan.findings.extend(dated.map(|(address, _)| Finding {
             address: address.clone(),
-            text: "its removal waits for a date, and no reply of the tenant tells the time: this machine's clock is used".into(),
-            help: "see that the clock of this machine is right".into(),
+            text: "its removal waits for a date, but no reply of the tenant tells the time, so this machine's clock is used".into(),
+            help: "make sure that the clock of this machine is right".into(),
             level: Level::Note,
         }));
     }
@@ -425,7 +426,7 @@ pub fn moved(then: &Plan, now: &Plan) -> String {
         }
     }
     if then.destroy != now.destroy {
-        return "what is wanted: one of the two plans takes the stack away".into();
+        return "the command: one of the two plans destroys the stack, and the other applies it".into();
     }
     let keyed = |plan: &Plan| -> BTreeMap<String, Json> {
         let mut out: BTreeMap<String, Json> =
@@ -580,7 +581,7 @@ async fn on_record(
                 let unclear = now.findings.iter().filter(|finding| finding.level == Level::Blocker);
                 let told = unclear.map(|finding| Finding {
                     level: Level::Warning,
-                    help: "if one of them is this stack's, delete it by hand".into(),
+                    help: "if one of them belongs to this stack, delete it yourself".into(),
                     ..finding.clone()
                 });
                 found.unclear.extend(told);

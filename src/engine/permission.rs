@@ -36,7 +36,9 @@ fn lacking(failed: &Failed, manifest: &Manifest, scopes: &[&str]) -> Option<Stri
         401 | 403 if at_twilio && !of_verify(refusal) => {
             let (whose, needs) = (credential(manifest)?, permission(refusal));
             Some(match refusal.status {
-                401 => format!("Twilio does not take {whose}, or not for this: it needs {needs}"),
+                401 => {
+                    format!("Twilio does not accept {whose}, or not for this request, which needs {needs}")
+                }
                 _ => format!("{whose} may not do this: it needs {needs}"),
             })
         }
@@ -156,7 +158,7 @@ mod tests {
             assert!(text.contains(needs), "{text}");
             assert!(text.contains("; the key SK1 (twilio.api_key) may not do this"), "{text}");
             let text = told(&refused(host, method, path, 401, "20003"), &manifest(), &[]);
-            assert!(text.contains(needs) && text.contains("does not take the key SK1"), "{text}");
+            assert!(text.contains(needs) && text.contains("does not accept the key SK1"), "{text}");
         }
     }
 

@@ -230,7 +230,7 @@ pub fn unsure(result: Answered) -> Answered {
         Failed::NotDone(cause) => {
             Failed::Unknown(format!("{cause}, and an earlier attempt may have taken effect"))
         }
-        Failed::Stopped => Failed::Unknown("stopped before a repeat".into()),
+        Failed::Stopped => Failed::Unknown("stopped before the request was sent again".into()),
         Failed::Refused(refusal) => Failed::Refused(Box::new(Refusal { unsure: true, ..*refusal })),
         failed => failed,
     })

@@ -36,17 +36,17 @@ impl Work<'_> {
         }
         let ran = format!("the steps ran, but {failed}, so nothing is written there");
         if self.session.destroy && self.ledger.resources.is_empty() {
-            return Err(format!("{ran}: look at it, then delete it or destroy again"));
+            return Err(format!("{ran}: look at that file, then delete it or destroy again"));
         }
         match self.session.store.put_beside(&self.ledger, &self.nonce(), self.port).await {
             Ok(Some(beside)) => Err(format!(
-                "{ran}; the record of this run is {}: put it in its place, unless the other is of a later run, then \
+                "{ran}; the record of this run is {}: put it in that place, unless the record there is of a later run, then \
                  run again",
                 beside.0
             )),
             Ok(None) => Err(ran),
             Err(failed) => Err(format!(
-                "{ran}, and not beside it either: {failed}; what this run made is on no record, so look for it before \
+                "{ran}, nor beside it: {failed}; no record lists what this run created, so look for it before \
                  the next run"
             )),
         }
@@ -267,8 +267,8 @@ impl Work<'_> {
             }
             if self.lost_one {
                 self.port.tell(Event::notice(format!(
-                    "a create was lost, and the ledger, which has to tell the next run of it, could not be written: \
-                     {failed}; it is tried again in {} s",
+                    "the answer to a create was lost, and the ledger, which has to tell the next run, could not be written: \
+                     {failed}; trying again in {} s",
                     wait_ms / 1000
                 )));
             }

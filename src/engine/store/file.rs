@@ -19,7 +19,7 @@ pub(super) async fn load(place: &Place, owner: &Owner<'_>, reader: &Reader) -> R
         Err(fault) => found.findings.push(finding(
             Level::Blocker,
             format!("the ledger file cannot be used: {fault}"),
-            "name the right file with --ledger file:PATH, or move it away",
+            "name the right file with --ledger file:PATH, or move this one away",
         )),
     }
     Ok(found)

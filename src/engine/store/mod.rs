@@ -61,10 +61,10 @@ impl Found {
             Proof::OfOthers(labels) if owner.reads_only => Some((
                 Level::Note,
                 format!(
-                    "the seal of the record cannot be checked with these credentials: it is by {}",
+                    "the seal of the record cannot be checked with these credentials: it was made with {}",
                     labels.join(", ")
                 ),
-                "nothing to do: whoever applies this checks it, and takes nothing away that is not proven",
+                "nothing to do: the apply checks the seal, and takes away nothing that no seal proves",
             )),
             Proof::OfOthers(labels) => Some((
                 Level::Note,
@@ -74,14 +74,14 @@ impl Found {
             Proof::Broken(labels) => Some((
                 Level::Warning,
                 format!(
-                    "the record's seal by {} does not fit: somebody else wrote it, or that credential has changed since",
+                    "the seal that was made with {} does not match the record: somebody else wrote it, or that credential has changed since",
                     labels.join(", ")
                 ),
                 UNPROVEN,
             )),
             Proof::Absent => Some((
                 Level::Note,
-                "the record has no seal: an older version wrote it, or somebody else did".to_owned(),
+                "the record has no seal: an older version or somebody else wrote it".to_owned(),
                 UNPROVEN,
             )),
         };
@@ -107,8 +107,7 @@ impl Found {
 }
 
 /// Help for a record that no seal of these credentials proves.
-const UNPROVEN: &str =
-    "it is compared with, and nothing is taken away or put back on its word: name what may go by --delete ID";
+const UNPROVEN: &str = "the record is still used to compare, but it alone is no reason to take away or put back anything: name what may go with --delete ID";
 
 /// The owner of a ledger, and the keys that prove it.
 pub struct Owner<'a> {
