@@ -261,7 +261,7 @@ fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_
         }
         // The asker or the caller has said this already.
         Ended::Stale(_) | Ended::NotConfirmed(_) | Ended::Misnamed(_) => return,
-        Ended::Moved => say.err_line("error: the record kept moving; nothing was changed\n  help: see who else applies, then try again"),
+        Ended::Moved => say.err_line("error: other runs kept changing the record; nothing was changed\n  help: find out who else applies, then try again"),
         // The next move comes last.
         Ended::Stopped if outcome.lost.is_some() => say.err_one_line(why_stopped),
         Ended::Stopped => say.err_one_line(format!("{why_stopped}; {AGAIN}")),
@@ -292,7 +292,7 @@ fn without_ledger(shell: &mut Shell, ready: &Ready<'_>) {
     let pinned = ready.stack.session.manifest.text("verify_service", "sid").is_some_and(|sid| sid != "new");
     if !pinned {
         shell.say.err_line(
-            "  note: pin the service with verify_service.sid: without it the next plan cannot know that it is yours, and is blocked",
+            "  note: pin the service with verify_service.sid: without its SID there the next plan cannot know that the service is yours, and is blocked",
         );
     }
 }

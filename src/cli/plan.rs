@@ -123,7 +123,7 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         findings: vec![Finding {
             address: String::new(),
             text: format!("neither tenant nor account was read: no value for {}", places.join(", ")),
-            help: "plan where the credentials are to see what an apply would do".into(),
+            help: "plan again where the credentials are set, to see what an apply would do".into(),
             level: Level::NotRead,
         }],
         deferred: Vec::new(),

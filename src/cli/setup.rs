@@ -74,8 +74,8 @@ pub fn ready<'a>(
 
 /// The error of a manifest without the values to connect with.
 pub fn without(places: &[&str]) -> Error {
-    Error::manifest(format!("no value to connect with: {}", places.join(", ")))
-        .help("set what the manifest takes them from, or try it with --twin")
+    Error::manifest(format!("cannot connect, because these keys have no value: {}", places.join(", ")))
+        .help("set the environment variables or files that the manifest takes them from, or try the manifest with --twin")
 }
 
 /// As [`ready`], but a manifest without the values to connect with is a result, not an error.

@@ -42,7 +42,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     shell.say.out_line(format!("{file}: valid"));
     if !unknown.is_empty() {
         shell.say.out_line(format!(
-            "  not checked, because the value is not known here: what depends on {}",
+            "  not checked, because the value is not known here: everything that depends on {}",
             unknown.join(", ")
         ));
     }

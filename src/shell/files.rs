@@ -130,7 +130,7 @@ pub fn read_manifest(path: &Path) -> Result<ManifestFile, Unreadable> {
     let text = folder.read_named(path, MANIFEST_LIMIT_BYTES).map_err(|problem| {
         let help = match &problem {
             FileProblem::Outside => {
-                "it is a link that leads out of its folder, or through one: name the file itself, or put it there"
+                "the name is a link that leads out of its folder: name the file itself, or put the file into that folder"
             }
             FileProblem::NotFound => "name the manifest, or run where it is",
             FileProblem::NotText { .. } => {

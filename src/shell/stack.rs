@@ -55,7 +55,7 @@ impl Default for Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum Unconnected {
     /// These keys of the manifest have no value, and no connection is possible without them.
-    #[error("no value to connect with: {}", .0.join(", "))]
+    #[error("cannot connect, because these keys have no value: {}", .0.join(", "))]
     NoValue(Vec<&'static str>),
     /// A key cannot be used, or the system gives no random bytes.
     #[error("{0:#}")]

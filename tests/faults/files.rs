@@ -154,7 +154,7 @@ fn a_write_that_failed_and_took_effect_is_nobody_elses() {
     let rule = Rule::once(When::first(Method::Post, "/v2/Services"), lost);
     bench.stack.twin.borrow_mut().faults.rules.push(rule);
     let (ended, _) = run(&mut bench, false);
-    assert!(matches!(&ended, Ended::Failed(why) if why.contains("it is not made again")), "{ended:?}");
+    assert!(matches!(&ended, Ended::Failed(why) if why.contains("it is not created again")), "{ended:?}");
     assert_eq!(bench.stack.files.borrow().saves, 3, "the intent, the result, and the result again");
     let record = content(&bench).expect("kept");
     assert!(record.contains("\"lost\""), "it tells of the lost create: {record}");

@@ -238,7 +238,7 @@ fn a_former_value_is_shown_with_its_source_and_without_proof_it_stays() {
         held.serial += 1;
     });
     let plan = bench.stack.try_observe(true).expect("read").plan;
-    assert!(says(&plan, Level::Blocker, "mfa_policy stays until it is named"), "{}", shown(&plan));
+    assert!(says(&plan, Level::Blocker, "mfa_policy stays until you name it"), "{}", shown(&plan));
     assert!(!plan.steps.iter().any(|step| step.address == "mfa_policy"), "{}", shown(&plan));
 }
 
@@ -339,6 +339,6 @@ fn an_action_of_the_records_name_on_another_trigger_is_not_written_over() {
             .for_each(|action| action.name = LEDGER.into());
     }
     let mark = bench.stack.mark();
-    assert!(matches!(bench.ended(false), Ended::Failed(text) if text.contains("not written over")));
+    assert!(matches!(bench.ended(false), Ended::Failed(text) if text.contains("not overwritten")));
     assert_eq!(bench.writes_since(mark), Vec::<String>::new());
 }

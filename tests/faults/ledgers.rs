@@ -63,12 +63,16 @@ const LOST: &[(&str, Lose, Option<&str>)] = &[
     (
         "edited",
         |world| *ledger_code(world) = ledger_code(world).replace("v1.", "v1.0"),
-        Some("edited by hand"),
+        Some("somebody edited it"),
     ),
-    ("emptied", |world| ledger_code(world).clear(), Some("edited by hand")),
-    ("cut off", |world| ledger_code(world).truncate(400), Some("edited by hand")),
-    ("no payload", |world| *ledger_code(world) = "exports.ledger = 'v1..';".into(), Some("edited by hand")),
-    ("not base64", |world| *ledger_code(world) = "'v1.00.ü'".into(), Some("edited by hand")),
+    ("emptied", |world| ledger_code(world).clear(), Some("somebody edited it")),
+    ("cut off", |world| ledger_code(world).truncate(400), Some("somebody edited it")),
+    (
+        "no payload",
+        |world| *ledger_code(world) = "exports.ledger = 'v1..';".into(),
+        Some("somebody edited it"),
+    ),
+    ("not base64", |world| *ledger_code(world) = "'v1.00.ü'".into(), Some("somebody edited it")),
     (
         "copied from another tenant",
         |world| {
@@ -149,7 +153,7 @@ fn two_records_stop_everything() {
         tenant.actions.push(copy);
     }
     let plan = bench.plan();
-    assert!(says(&plan, Level::Blocker, "neither is trusted"), "{}", shown(&plan));
+    assert!(says(&plan, Level::Blocker, "none of them is trusted"), "{}", shown(&plan));
     let ours =
         bench.world().tenant_mut(DOMAIN).actions.iter().find(|a| a.name == LEDGER).map(|a| a.id.clone());
     let help = plan.blockers().map(|finding| finding.help.clone()).collect::<Vec<_>>().join("; ");
@@ -176,7 +180,7 @@ fn two_records_that_appear_after_the_plan_stop_the_run() {
     }));
     let mark = bench.stack.mark();
     let ended = bench.ended(false);
-    assert!(matches!(&ended, Ended::Failed(text) if text.contains("neither is trusted")), "{ended:?}");
+    assert!(matches!(&ended, Ended::Failed(text) if text.contains("none of them is trusted")), "{ended:?}");
     let writes = bench.writes_since(mark);
     assert_eq!(writes, ["create_serverless_service", "delete_serverless_service"]);
 }

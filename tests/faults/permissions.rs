@@ -60,8 +60,7 @@ fn a_twilio_key_that_only_reads_is_enough_for_a_plan_and_stops_an_apply_at_its_l
         bench.stack.purpose = Purpose::Show;
         let plan = bench.plan();
         let key = bench.stack.env[KEY].clone();
-        let note =
-            plan.findings.iter().find(|finding| finding.text.contains("may write is not tried by a plan"));
+        let note = plan.findings.iter().find(|finding| finding.text.contains("a plan does not test whether"));
         let note = note.unwrap_or_else(|| panic!("{}", shown(&plan)));
         assert!(note.level == Level::Note && note.text.contains(&key), "{note:?}");
         assert!(plan.blockers().next().is_none() && !plan.is_empty(), "{}", shown(&plan));

@@ -226,7 +226,7 @@ fn without_beats_no_further_step_begins() {
     let lost = Rule { when: beats, what: What::Lost { after_effect: false }, times: 10_000, matched: 0 };
     bench.stack.twin.borrow_mut().faults.rules.push(lost);
     let ended = bench.ended(false);
-    assert!(matches!(&ended, Ended::Failed(text) if text.contains("could not be kept")), "{ended:?}");
+    assert!(matches!(&ended, Ended::Failed(text) if text.contains("could not renew it")), "{ended:?}");
     assert!(!bench.world().tenant_mut(DOMAIN).factor_enabled("sms"), "nothing was exposed");
     assert_eq!(leases(&mut bench.world()), 0, "it is given back all the same");
     bench.calm();
@@ -262,7 +262,7 @@ fn once_without_beats(method: Method, path: &str, ms: u64) {
     ];
     bench.stack.twin.borrow_mut().faults.rules.extend(rules);
     let ended = bench.ended(false);
-    assert!(matches!(&ended, Ended::Failed(text) if text.contains("could not be kept")), "{ended:?}");
+    assert!(matches!(&ended, Ended::Failed(text) if text.contains("could not renew it")), "{ended:?}");
     let tries = bench.stack.twin.borrow().faults.rules[1].matched;
     assert_eq!(tries, 1, "{path}: one request, before the lease had run out");
     bench.calm();

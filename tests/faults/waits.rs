@@ -304,7 +304,7 @@ fn a_lost_create_whose_list_lags_is_never_made_twice() {
                 assert_eq!(first.ended, Ended::Done, "{story}");
             } else {
                 let Ended::Failed(text) = &first.ended else { panic!("{story}: {first:?}") };
-                assert!(text.contains("not made again") && text.contains("named"), "{story}: {text}");
+                assert!(text.contains("not created again") && text.contains("named"), "{story}: {text}");
                 // At once again: nothing is made as long as the list may lag.
                 let again = stack.apply();
                 assert!(made(&stack, path) <= 1, "{story}");
@@ -456,7 +456,7 @@ fn clocks_that_disagree_are_said_once() {
         let options = Options { date_ahead_ms: Some(ahead_ms), ..Options::default() };
         let told = told(&mut Stack::new(options, core_manifest()), None, None);
         let warns =
-            |event: &&Event| matches!(event, Event::Notice { text } if text.contains("by the clock of"));
+            |event: &&Event| matches!(event, Event::Notice { text } if text.contains("but the clock of"));
         assert_eq!(told.events.iter().filter(warns).count(), said, "{ahead_ms} ms");
     }
 }

@@ -95,7 +95,7 @@ fn a_replaced_code_is_told_as_the_diff_of_the_change() {
     let told = about(&bed.observe().plan, "action");
     assert_eq!(
         told[1],
-        "code: what the manifest wants (-) and what the tenant has (+); what was applied is neither [both changed]",
+        "code: what the manifest wants (-) and what the tenant has (+); a third value was applied [both changed]",
         "{told:?}"
     );
     assert!(told.contains(&"- // mine".to_owned()) && told.contains(&"+ // theirs".to_owned()), "{told:?}");

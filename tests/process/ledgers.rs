@@ -103,7 +103,7 @@ fn what_nothing_proves_goes_by_delete_and_a_wrong_name_stops_everything() {
         let args = if command == "plan" { &["--destroy"][..] } else { &["--yes"] };
         let run = site.run(command, &[args, &wrong].concat()).expect(64);
         assert!(
-            run.err.contains("--delete VA00000000000000000000000000000042: nothing of that id"),
+            run.err.contains("--delete VA00000000000000000000000000000042: no object with that id"),
             "{}",
             run.err
         );
@@ -253,7 +253,7 @@ fn a_ledger_file_that_moves_before_the_result_stays_and_nothing_is_lost() {
     assert!(run.err.contains(&told), "{}", run.err);
     assert_eq!(lab.folder.read("ledger"), "an older copy");
     let (_, beside) = run.err.split_once("the record of this run is ").expect("told");
-    let (beside, _) = beside.split_once(": put it in its place").expect("and what to do with it");
+    let (beside, _) = beside.split_once(": put it in that place").expect("and what to do with it");
     std::fs::rename(beside, lab.folder.path("ledger")).expect("as it says");
     lab.run("plan", &["--exit-code"]).expect(0);
     assert_eq!(lab.site.verify_services().len(), 1);

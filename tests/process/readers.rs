@@ -81,7 +81,7 @@ fn a_twilio_key_that_only_reads_plans_and_the_first_write_of_an_apply_says_so() 
     let site = Site::new(&twin, 1);
     let run = site.run("plan", &["--exit-code"]).expect(2);
     let key = &site.env["TWILIO_API_KEY"];
-    let note = format!("note: whether the Twilio key {key} may write is not tried by a plan");
+    let note = format!("note: a plan does not test whether the Twilio key {key} may write");
     assert!(run.out.contains(&note), "{}", run.out);
     let run = site.run("apply", &["--yes"]).expect(1);
     let told = format!("the key {key} (twilio.api_key) may not do this: it needs write access to Serverless");

@@ -30,7 +30,7 @@ type Remedy = fn(&mut Story);
 /// What a person does about a blocking finding: words of the finding, and the action. The help of each finding says the
 /// same.
 pub const REMEDIES: &[(&str, Remedy)] = &[
-    ("neither is trusted", |story| {
+    ("none of them is trusted", |story| {
         // Delete all but the newest one.
         let name = format!("Lockstep ledger ({STACK})");
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
@@ -43,10 +43,10 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         tenant.actions.retain(|action| action.name != name || Some(&action.id) == newest.as_ref());
     }),
     // Minutes later, the object is found or made.
-    ("may have made is not found yet", |story| story.ground.now_ms += 301_000),
+    ("may have created is not found yet", |story| story.ground.now_ms += 301_000),
     ("already has a service named", pin),
     ("nothing proves", |story| {
-        // Nobody knows any more what the record said, so it is deleted, and existing objects are taken over.
+        // Nobody knows any more what the record said, so it is deleted, and existing objects are adopted.
         let name = format!("Lockstep ledger ({STACK})");
         story.ground.twin.tenant_mut(DOMAIN).actions.retain(|action| action.name != name);
     }),
@@ -180,13 +180,13 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.env.insert("TWILIO_SENDER_KEY".into(), SENDER_KEYS[1].into());
         story.env.insert("TWILIO_SENDER_SECRET".into(), "41f02dTwilioSenderSecret7654321y".into());
     }),
-    ("what it made is not all on record", |_| {}),
-    ("nothing is known to be ours", |_| {}),
+    ("the record does not list everything that it created", |_| {}),
+    ("it is not known what belongs to this stack", |_| {}),
 ];
 
 fn no_rules(story: &mut Story) {
     if story.draft.json()["mfa"]["post_login"].is_null() {
-        // If the record was lost, their Action stays, so the factor that it asks for has to be usable.
+        // If the record was lost, the Action of the other stack stays, so the factor that it asks for has to be usable.
         story.draft.set("universal_login.experience", "\"new\"");
     }
     story.draft.set("mfa.post_login", "");

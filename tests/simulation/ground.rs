@@ -24,7 +24,7 @@ pub const START_MS: u64 = 1_795_132_800_000;
 /// real lease.
 const KILLED_UNSEEN_MS: u64 = 4_000;
 
-/// Edits after which the record no longer has the note of a lost create.
+/// Edits that remove the note of a lost create from the record.
 const TAKES_THE_RECORD: [&str; 5] = [
     "the ledger is deleted",
     "the ledger is edited",

@@ -54,7 +54,7 @@ pub struct Trouble {
     pub starts_after_ms: u64,
     /// The counts below are of the writes of steps, instead of all requests of the run.
     pub of_steps: bool,
-    /// The kill happens after this many; true: before the reply arrives.
+    /// After how many the process is killed; true: before the reply to the last one arrives.
     pub kill: Option<(usize, bool)>,
     pub pause: Option<(usize, u64)>,
     pub interrupt: Option<usize>,

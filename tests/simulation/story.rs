@@ -35,7 +35,7 @@ pub struct Report {
     pub trace: Vec<String>,
 }
 
-/// One stack and how it is gone about.
+/// One stack, and everything that happens to it.
 pub struct Story {
     pub ground: Ground,
     pub dice: Dice,
@@ -74,7 +74,7 @@ pub fn tell(seed: u64, trace: bool) -> Report {
     let mut dice = dice.fork("story");
     let legacy = match flag {
         Flag::On => false,
-        // The tenant looks as if the legacy set-up may be in use.
+        // From outside, the tenant looks as if it might use the legacy set-up.
         Flag::AbsentOn => dice.chance(15),
         Flag::Off | Flag::Absent => dice.chance(70),
     };
@@ -243,7 +243,7 @@ impl Story {
             trouble,
         };
         let mut procs = vec![Proc::new(&mut self.ground, &start)];
-        // Both find the record, and write it: in the tenant, or in one file.
+        // Both processes find and write the same record, in the tenant or in one file.
         if self.dice.chance(20) {
             let second =
                 if self.dice.chance(50) { self.draft.clone() } else { self.draft.edited(&mut self.dice) };
@@ -330,8 +330,8 @@ impl Story {
         self.ground.twin.options.rate = Rate::Unlimited;
     }
 
-    /// Whether the record of sent secrets can be complete. An Action that was taken over without a record has secrets
-    /// that cannot be compared.
+    /// Whether the record of sent secrets can be complete. An Action that was adopted without a record has secrets that
+    /// cannot be compared.
     pub fn knows_secrets(&self) -> bool {
         self.ground.changes.iter().all(|(actor, _)| *actor != 0)
             && self.first.tenants[DOMAIN]

@@ -54,7 +54,7 @@ fn equal_seeds_tell_equal_stories() {
     }
 }
 
-/// Every combination of the words that a column can have finds a row.
+/// Every combination of the words in the columns of a table has a row.
 #[test]
 fn the_delivery_model_is_total() {
     let mut checked = 0;
@@ -78,7 +78,7 @@ fn the_delivery_model_is_total() {
                 .collect();
         }
         for combination in all {
-            // The words of one combination may come from several rows; it still has to find a row.
+            // The words of one combination may come from several rows; some row still has to fit.
             assert!(model::answer(heading, &combination).is_some(), "{heading}: no row for {combination:?}");
             checked += 1;
         }
@@ -126,7 +126,7 @@ fn every_kind_is_in_some_manifest() {
         let manifest = draft.parse(&manifests::env()).expect("it was drawn until it is right");
         for kind in KINDS {
             let mut has = !kind.declare(&manifest).is_empty();
-            // One without resources is there as soon as its section is.
+            // A kind without resources is in the manifest as soon as its section is.
             if kind.api_path().is_empty() {
                 has = kind.sections().iter().any(|section| manifest.section(section.path).is_some());
             }

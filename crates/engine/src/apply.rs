@@ -25,9 +25,9 @@ use crate::port::{LOOKS_MS, Port, beside};
 
 mod record;
 
-/// How often a step whose outcome is unknown, and which turned out not to have happened, is tried again.
+/// Most tries of a step whose outcome was unknown each time and that turned out not to have happened.
 const STEP_TRIES_MAX: u32 = 4;
-/// Wait before the nonce is read back where there is no lease: longer than one round trip of anybody.
+/// Without a lease, wait this long before the nonce is read back: longer than one round trip of any other run.
 const NONCE_WAIT_MS: u64 = 2_000;
 
 /// Applies the plan of an observation.
@@ -42,7 +42,9 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
     if !plan.has_work() {
         let ledger = observation.found.ledger.as_ref();
         if let Err(failed) = clear_left_over(&session.tenant, ledger, session.destroy, port).await {
-            port.tell(Event::notice(format!("whether a lease was left behind is not known: {failed}")));
+            port.tell(Event::notice(format!(
+                "cannot tell whether an earlier run left its lease behind: {failed}"
+            )));
         }
         return Outcome::before_any_step(Ended::Done, &plan);
     }
@@ -60,7 +62,10 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
         }
         Err(Failed::Stopped) => return Outcome::before_any_step(Ended::Stopped, &plan),
         Err(failed) => {
-            let text = format!("no lease, so nothing was changed: {}", told(&failed, &session.manifest, &[]));
+            let text = format!(
+                "the lease could not be taken, so nothing was changed: {}",
+                told(&failed, &session.manifest, &[])
+            );
             return Outcome::before_any_step(Ended::Failed(text), &plan);
         }
     };
@@ -74,7 +79,7 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
         port.tell(Event::Lease { state: LeaseState::Released });
     }
     if let Err(failed) = released {
-        port.tell(Event::notice(format!("the lease was not released and runs out by itself: {failed}")));
+        port.tell(Event::notice(format!("the lease could not be released and expires by itself: {failed}")));
     }
     outcome
 }
@@ -101,7 +106,7 @@ async fn under_lease(
         }
     } else {
         let known = &observation.found;
-        // Where something goes, another stack may have taken it over since: its record comes with the whole list.
+        // Another stack may have adopted since what a step of this plan takes away: the whole list has its record.
         let goes = plan.steps.iter().any(Step::undoes);
         let now = match goes {
             true => session.store.load(session.owner(), &port.reader(), true).await,
@@ -123,7 +128,7 @@ async fn under_lease(
         if goes && !now.has_others_as(known) {
             return early(Ended::Moved);
         }
-        // The run before us may have died in the middle of its steps, with the same record.
+        // The run that held the lease before may have died between two steps, and left the same record.
         if lease.was_waited_for() {
             return early(Ended::Moved);
         }
@@ -132,7 +137,7 @@ async fn under_lease(
     if port.interrupted() {
         return early(Ended::Stopped);
     }
-    // A process that slept since it took the lease must not write into another one's run: it plans anew.
+    // A process that slept since it took the lease must not write into another run: it plans again.
     if lease.is_lost(port) {
         return early(Ended::Moved);
     }
@@ -186,11 +191,11 @@ struct Work<'a> {
     touched: BTreeSet<String>,
     /// The last failure left something unknown: the intent stays, so that the next run looks.
     unsettled: bool,
-    /// This run may have made something that is not found, and the record does not say so yet.
+    /// This run may have created an object that no list shows yet, and the record does not say so yet.
     lost_one: bool,
     /// When the answer to the write of this step was lost, by the server's clock.
     unanswered_ms: Option<u64>,
-    /// The same for a person, as [`Outcome::lost`].
+    /// The warning of a lost create, as in [`Outcome::lost`].
     lost: Option<String>,
     /// The intent goes on from that of an unfinished run.
     inherited: bool,
@@ -213,7 +218,7 @@ impl<'a> Work<'a> {
             history: Vec::new(),
             seals: BTreeMap::new(),
         });
-        // What was recorded of one object says nothing of another one in its place.
+        // The entry of an object does not describe another object that took its place.
         ledger.resources.retain(|address, _| {
             let seen = observation.seen.get(address);
             seen.is_none_or(|seen| seen.whose != Whose::Another)
@@ -261,9 +266,9 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Says what is about to happen, so that a run that is killed is understood by the next one.
+    /// Records what is about to happen, so that the next run understands one that is killed.
     async fn write_intent(&mut self, lease: &Lease) -> Result<(), Failed> {
-        // Nothing is begun by trying again what was refused: the record knows of it already.
+        // A plan that only tries refused steps again begins nothing new: the record has them already.
         if self.plan.steps.iter().all(|step| step.again) || !self.session.store.keeps() {
             return Ok(());
         }
@@ -291,12 +296,12 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Names this run.
+    /// A random name for this run.
     fn nonce(&self) -> String {
         hex(&self.session.entropy.draw("nonce")[..8])
     }
 
-    /// Whether the record holds our intent, and not yet that of another run.
+    /// Whether the record still holds the intent of this run, and not that of another one.
     async fn is_ours(&self, nonce: &str) -> Result<bool, Failed> {
         let now = self.session.store.reload(self.session.owner(), &self.stands, &self.port.reader()).await?;
         Ok(now.nonce.as_deref() == Some(nonce))
@@ -351,7 +356,8 @@ impl<'a> Work<'a> {
                         effect: if self.unsettled { Effect::Unknown } else { Effect::None },
                         why: why.clone(),
                     });
-                    // What was refused was refused; of what nobody knows the run was stopped, if it was.
+                    // A refused step has failed, even if the user interrupts the run. A step with an unknown outcome
+                    // counts as stopped then.
                     if failed == Failed::Stopped || self.port.interrupted() && is_unsure(&failed) {
                         outcome.ended = Ended::Stopped;
                         outcome.interrupted = Some(step.number);
@@ -370,7 +376,7 @@ impl<'a> Work<'a> {
         outcome
     }
 
-    /// One step, with what to do when nobody knows what became of it.
+    /// Runs one step. If its outcome is unknown, looks what it did, then tries again or fails.
     async fn step(&mut self, step: &Step) -> Result<(), Failed> {
         let kind =
             kinds::by_name(&step.kind).ok_or_else(|| Failed::NotDone(format!("no kind {}", step.kind)))?;
@@ -396,21 +402,21 @@ impl<'a> Work<'a> {
                 Ok(done) => break done,
                 Err(failed) if tries < STEP_TRIES_MAX && is_unsure(&failed) && !self.port.interrupted() => {
                     self.unanswered_ms = Some(self.port.server_now_ms());
-                    let text = format!("{}: {failed}; looking what became of it", step.address);
+                    let text = format!("{}: {failed}; checking whether the step took effect", step.address);
                     self.port.tell(Event::notice(text));
                     let unread = |cause: Failed| match cause {
                         Failed::Refused(_) | Failed::NotDone(_) => Failed::Unknown(format!(
-                            "{failed}, and what became of it was not to be read: {cause}"
+                            "{failed}, and the check whether the step took effect failed: {cause}"
                         )),
                         Failed::Stopped => Failed::Unknown(format!("{failed}, and the run was stopped")),
                         cause => cause,
                     };
                     let mut looked = None;
-                    // A second one would be a second one for good, and a read may lag behind a write for a moment.
+                    // A read may lag behind a write, and a repeated create would leave two objects: look several times.
                     for (index, wait_ms) in self.looks_ms(kind.may_repeat(step)).enumerate() {
                         if index == LOOKS_MS.len() {
                             self.port.tell(Event::notice(format!(
-                                "{}: no record is kept, so nobody after this run would know of it; looking for some minutes",
+                                "{}: no ledger is kept, so no later run would know of this object; looking for it for some minutes",
                                 step.address
                             )));
                         }
@@ -431,13 +437,13 @@ impl<'a> Work<'a> {
                                 failed => failed.to_string(),
                             };
                             return Err(Failed::Unknown(format!(
-                                "{cause}; {} is not found at {}, and may only be slow to appear, so it is not made \
+                                "{cause}; {} is not found at {}, but may only be slow to appear, so it is not created \
                                  again: look for it in the console, or run again in some minutes",
                                 intent::name_of(step, &desired),
                                 timestamp(self.port.server_now_ms())
                             )));
                         }
-                        // It was refused, and what came before the refusal did nothing.
+                        // The last attempt was refused, and the attempts before it turn out to have done nothing.
                         None if matches!(failed, Failed::Refused(_)) => return Err(failed),
                         None => continue,
                     }
@@ -470,7 +476,7 @@ impl<'a> Work<'a> {
         self.observation.seen.insert(step.address.clone(), seen);
     }
 
-    /// Desired attributes of an address with outputs and generated values filled in; empty when it is not wanted.
+    /// Desired attributes of an address with outputs and generated values filled in; empty if the run does not want it.
     fn desired(&self, address: &str) -> Attrs {
         let wanted = self.wanted.iter().find(|want| want.address == address);
         wanted.map(|want| self.known().fill(&want.desired)).unwrap_or_default()
@@ -480,7 +486,8 @@ impl<'a> Work<'a> {
         Known { ids: self.ids(), generated: self.generated.clone(), ..Known::default() }
     }
 
-    /// The plan over what the replies said must be empty; if it is not, the tenant itself has the last word.
+    /// Plans again over the replies of this run: that plan must be empty. If it is not, or `verify` asks for it, reads
+    /// the tenant again, and plans over that.
     async fn final_check(&mut self, verify: bool) -> Ended {
         let observation = &self.observation;
         let after = plan(
@@ -511,10 +518,10 @@ impl<'a> Work<'a> {
                     .collect();
                 let left =
                     if left.is_empty() { "the record is not complete".into() } else { left.join("; ") };
-                Ended::Failed(format!("everything was applied, and the tenant still differs: {left}"))
+                Ended::Failed(format!("everything was applied, but the tenant still differs: {left}"))
             }
             Err(failed) => {
-                Ended::Failed(format!("everything was applied, and the check afterwards failed: {failed}"))
+                Ended::Failed(format!("everything was applied, but the check afterwards failed: {failed}"))
             }
         }
     }

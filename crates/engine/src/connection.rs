@@ -1,14 +1,14 @@
-//! Where a tenant is and with which credentials it is reached.
+//! The address of a tenant, and the credentials for it.
 
 use std::rc::Rc;
 
 use crate::model::scrub::Scrubber;
 use crate::model::secret::Secret;
 
-/// Makes an assertion of the time (s since the Unix epoch) and a fresh `jti`; or tells what is wrong with the key.
+/// Signs an assertion for a time (s since the Unix epoch) and a fresh `jti`. The error says what is wrong with the key.
 pub type Signer = dyn Fn(i64, &str) -> Result<Secret, String>;
 
-/// How an access token for the Management API is asked for.
+/// How to ask for an access token for the Management API.
 #[derive(Clone)]
 pub enum Grant {
     /// Client credentials with a secret.
@@ -35,8 +35,8 @@ pub struct Connection {
     pub grant: Grant,
     pub account_sid: String,
     pub twilio: TwilioAuth,
-    /// Knows every secret of the run, for texts that come from outside.
+    /// Knows every secret of the run, and hides them in texts that come from outside.
     pub scrubber: Rc<Scrubber>,
-    /// Share of the Management API budget that may be used, in percent (law: logins come first).
+    /// Share of the Management API budget that the run may use, in percent; the rest is for users' logins (law 8).
     pub share_percent: u64,
 }

@@ -1,4 +1,4 @@
-//! The gates: who may send when, and what is sent again.
+//! The gates decide when a request may leave, and whether it is sent again.
 //!
 //! Law 8: the Management API budget belongs to the users' logins first. A tenant's gate paces from the rate-limit
 //! headers with head-room; an account's gate bounds concurrency, which is what Twilio limits.
@@ -21,12 +21,13 @@ const ATTEMPTS_MAX: u32 = 8;
 const CALL_DEADLINE_MS: u64 = 10 * 60 * 1000;
 /// First pause before a repeat; doubles, with full jitter.
 const PAUSE_MS: u64 = 500;
-/// A call that gets no reply is repeated once in any case, and from then on until this long after its first attempt: two
-/// attempts against a server that keeps silent, and all of them where connections fail at once.
+/// A call without a reply is repeated at least once, and then until this long after its first attempt. A server that
+/// keeps silent thus gets two attempts; where connections fail at once, there is time for all of them.
 const SILENCE_MAX_MS: u64 = 60 * 1000;
-/// Time between two looks at a gate that opens by time alone and has not: never each millisecond.
+/// Time between two looks at a gate that should be open by now and is not, so that the loop does not look every
+/// millisecond.
 pub const LOOK_MS: u64 = 100;
-/// A wait of at least this long is told: a person begins to wonder.
+/// A wait of at least this long is reported, because the user begins to wonder.
 pub const TOLD_FROM_MS: u64 = 5000;
 /// Requests on the wire before the first rate-limit headers have been seen: the smallest plan's burst
 /// ("Auth0 docs, rate limit configurations", 2026-08).
@@ -46,30 +47,30 @@ const TOKEN_MARGIN_MS: u64 = 60 * 1000;
 pub enum Verdict {
     /// Send the same call again after a pause.
     Again { after_ms: u64, why: String },
-    /// The server asks for a longer pause than the run has time for; holds the time at which it ends.
+    /// The server asks for a longer pause than the run has time for. Holds the time at which the pause ends.
     Limited { until: String },
     /// This answer is the last one.
     Over,
 }
 
-/// One answer to a call, and what was before it.
+/// One answer to a call, with the history of the call.
 pub struct Attempt<'a> {
     pub call: &'a Call,
     pub answer: &'a Answer,
     /// Attempts so far, this one included.
     pub attempts: u32,
-    /// How many of them were answered with success and nothing else, this one included.
+    /// Attempts that were answered with a status of success and an empty body, this one included.
     pub empty: u32,
-    /// Since the call was made.
+    /// Time since the call was made.
     pub age_ms: u64,
-    /// Since its first attempt left.
+    /// Time since its first attempt left.
     pub tried_ms: u64,
     /// Longest pause that the run has time for.
     pub patience_ms: u64,
 }
 
-/// Decides on a repeat. A 429 and an unsent request were not executed, so everything may be repeated after them; a
-/// lost answer or a server error only where a second time changes nothing more.
+/// Decides whether a call is repeated. After a 429 or an unsent request any call may be, because it was not executed.
+/// After a lost answer or a server error only a call may be that changes nothing more the second time.
 pub fn judge(attempt: &Attempt<'_>, random: &mut Random, now_ms: u64) -> Verdict {
     let Attempt { call, answer, attempts, empty, age_ms, tried_ms, patience_ms } = *attempt;
     let harmless = match call {
@@ -104,7 +105,7 @@ pub fn judge(attempt: &Attempt<'_>, random: &mut Random, now_ms: u64) -> Verdict
     let pause = PAUSE_MS << attempts.min(6);
     let jitter = random.up_to(pause);
     let after_ms = match (answer, hint) {
-        // Everybody who was refused reads the same hint, so the jitter goes on top.
+        // Every client that was refused reads the same hint; jitter on top spreads them.
         (_, Some(hint)) => hint + random.up_to(PAUSE_MS),
         (Answer::Reply(reply), None) if reply.status == 429 => jitter.max(PAUSE_MS),
         _ => jitter.max(PAUSE_MS / 2),
@@ -112,13 +113,14 @@ pub fn judge(attempt: &Attempt<'_>, random: &mut Random, now_ms: u64) -> Verdict
     Verdict::Again { after_ms, why }
 }
 
-/// The time at which a 429 says that requests are taken again, for people: by the server's clock where it tells it.
+/// The time from which a 429 says that requests are taken again, as text. By the server's clock if the reply has a
+/// date.
 fn limited_until(answer: &Answer, now_ms: u64) -> Option<String> {
     let Answer::Reply(reply) = answer else { return None };
     Some(clock_time(told::date_ms(reply).unwrap_or(now_ms) + hint_ms(reply, now_ms)?))
 }
 
-/// The vendor's words with the time until which it takes no request.
+/// The vendor's message, followed by the time until which the vendor takes no request.
 pub fn limited_words(message: &str, until: &str) -> String {
     let joint = if message.is_empty() { "" } else { "; " };
     format!("{message}{joint}limited until {until}, which is longer than this run may wait")
@@ -168,7 +170,7 @@ impl Pace {
             }
     }
 
-    /// Until when the server asked to be left alone, in ms of our clock; 0 if it did not.
+    /// Time until which the server asked for a pause, in ms of our clock; 0 if it did not ask.
     pub fn held_until_ms(&self) -> u64 {
         self.hold_until_ms
     }
@@ -183,18 +185,18 @@ impl Pace {
         self.in_flight = self.in_flight.saturating_sub(1);
         let reply = match answer {
             Answer::Reply(reply) => reply,
-            // It may have been taken out of the budget all the same.
+            // The server may have counted the request all the same.
             Answer::Lost(_) => return self.uncounted(now_ms),
             Answer::NotSent(_) | Answer::Barred(_) => return,
         };
-        // A gateway that answers in the server's place says nothing of its pace, and neither does a refusal.
+        // Only a success in JSON can show that the server sends no rate-limit headers: a refusal cannot, nor a gateway.
         self.answered |= (200..300).contains(&reply.status) && looks_like_json(reply);
         let budget = told::budget(reply, now_ms);
         if let Some(Budget { limit, remaining, full_in_ms }) = budget {
             let full_at_ms = now_ms + full_in_ms;
             self.window = match self.window {
-                // Answers overtake each other: inside a window the smallest number is the latest, and so is the latest
-                // reset (what refills bit by bit is full later with every request).
+                // Answers overtake each other. Inside a window, the smallest remainder and the latest reset come from
+                // the latest reply: a budget that refills bit by bit is full later with every request.
                 Some((_, known, known_full_ms)) if now_ms < known_full_ms && !self.refused => {
                     Some((limit, remaining.min(known), full_at_ms.max(known_full_ms)))
                 }
@@ -202,32 +204,33 @@ impl Pace {
             };
         }
         if budget.is_none() {
-            // A gateway answered in the server's place, or the server talks nonsense.
+            // A gateway answered in the server's place, or the headers cannot be true.
             self.uncounted(now_ms);
         }
         if reply.status == 429 {
             let hint = hint_ms(reply, now_ms).unwrap_or(1000).max(1000);
             self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
         }
-        // Where somebody was refused, somebody else draws on the budget too, and only the next reply tells what is left.
+        // After a 429 somebody else may draw on the budget too, and only the next reply with a budget tells what is
+        // left.
         let tells = budget.is_some() || self.window.is_none();
         self.refused = reply.status == 429 || (self.refused && !tells);
     }
 
-    /// One request more, of which no header tells.
+    /// Counts a request whose answer says nothing of the budget.
     fn uncounted(&mut self, now_ms: u64) {
         if self.refused {
-            // Nothing is known again, so the smallest plan's refill is waited for.
+            // The budget is unknown again: wait for the smallest plan's refill.
             self.hold_until_ms = self.hold_until_ms.max(now_ms + 1000);
         } else if let Some((limit, remaining, full_at_ms)) = &mut self.window {
             if now_ms >= *full_at_ms {
                 (*remaining, *full_at_ms) = (*limit, now_ms);
             }
-            // It is full a little later, too: a second is the smallest plan's refill of more than one.
+            // The window is full later, too: by a second, in which the smallest plan refills more than one request.
             *remaining = remaining.saturating_sub(1);
             *full_at_ms += 1000;
         } else if !self.answered {
-            // Nothing is known yet, so the smallest plan's refill is waited for.
+            // The budget is not known yet: wait for the smallest plan's refill.
             self.hold_until_ms = self.hold_until_ms.max(now_ms + 1000);
         }
     }
@@ -241,7 +244,7 @@ impl Pace {
             Some((_, _, full_at_ms)) if self.in_flight == 0 || full_at_ms > now_ms => {
                 Some(full_at_ms.max(now_ms + LOOK_MS))
             }
-            // Something is in flight; its answer will tell.
+            // A request is in flight; its answer will tell.
             _ => None,
         }
     }
@@ -252,12 +255,12 @@ impl Pace {
 pub struct AccountGate {
     in_flight: u64,
     hold_until_ms: u64,
-    /// Until when it was told that requests wait, in ms.
+    /// The user was told that requests wait until this time, in ms since the Unix epoch.
     pub told_until_ms: u64,
 }
 
 impl AccountGate {
-    /// Until when the server asked to be left alone, in ms of our clock; 0 if it did not.
+    /// Time until which the server asked for a pause, in ms of our clock; 0 if it did not ask.
     pub fn held_until_ms(&self) -> u64 {
         self.hold_until_ms
     }
@@ -312,9 +315,9 @@ pub struct TenantGate {
     pub pace: Pace,
     token: Token,
     ahead: Option<Ahead>,
-    /// Whether it was said that the clocks disagree.
+    /// Whether the user was told that the clocks disagree.
     apart_told: bool,
-    /// Until when it was told that requests wait, in ms.
+    /// The user was told that requests wait until this time, in ms since the Unix epoch.
     pub told_until_ms: u64,
 }
 
@@ -332,8 +335,9 @@ impl TenantGate {
         }
     }
 
-    /// Takes the time from a reply that the tenant itself gave: a gateway's error may have any date. Dates that contradict
-    /// each other are none. `Some`: the clocks disagree, in words, once.
+    /// Learns the tenant's time from the date of a reply. A gateway's error may have any date, so only replies of the
+    /// tenant itself count, and dates that contradict each other do not. `Some`: a warning that the clocks disagree,
+    /// once.
     pub fn hear_time(&mut self, answer: &Answer, now_ms: u64) -> Option<String> {
         let Answer::Reply(reply) = answer else { return None };
         if !looks_like_json(reply) || reply.status >= 500 {
@@ -345,7 +349,7 @@ impl TenantGate {
             return None;
         }
         Some(format!(
-            "warning: by this machine's clock it is {}, by the clock of {} it is {}; dates are held against the latter",
+            "warning: the clock of this machine says {}, but the clock of {} says {}; dates are compared with the tenant's clock",
             clock_time(now_ms),
             self.connection.domain,
             clock_time(date_ms)
@@ -422,7 +426,7 @@ impl TenantGate {
             }
             Grant::Assertion(sign) => {
                 let jti = format!("{}{}", hex(&draw1.to_be_bytes()), hex(&draw2.to_be_bytes()));
-                // It is the server that says when an assertion is over.
+                // The server's clock decides when an assertion has expired.
                 let now_ms = self.ahead.map_or(now_ms, |ahead| ahead.earliest_ms(now_ms));
                 let assertion = sign(i64::try_from(now_ms / 1000).unwrap_or(i64::MAX), &jti)?;
                 let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -450,8 +454,10 @@ impl TenantGate {
         })
     }
 
-    /// Takes the answer to a token request. `Some`: it is asked for again, so many ms later and why; an error means that
-    /// no token is to be had.
+    /// Takes the answer to a token request. `Some`: the token is asked for again, after so many ms, and why.
+    ///
+    /// # Errors
+    /// No token is to be had.
     pub fn token_answer(
         &mut self,
         answer: Answer,
@@ -468,12 +474,12 @@ impl TenantGate {
             Answer::NotSent(_) | Answer::Lost(_) => true,
             Answer::Barred(_) => false,
         };
-        // An assertion that was signed by a clock that is wrong is refused; the refusal tells the right time.
+        // The server refuses an assertion signed by a wrong clock; the date of the refusal is the right time.
         let refused = matches!(&answer, Answer::Reply(reply) if matches!(reply.status, 400 | 401 | 403));
         let signed = matches!(self.connection.grant, Grant::Assertion(_));
         if refused && signed && by.is_none() && self.ahead.is_some_and(Ahead::is_apart) {
             self.token = Token::None { not_before_ms: now_ms, attempts };
-            return Ok(Some((0, "signed anew by the server's clock".to_owned())));
+            return Ok(Some((0, "the assertion is signed again with the server's time".to_owned())));
         }
         let hint = match &answer {
             Answer::Reply(reply) if reply.status == 429 => hint_ms(reply, now_ms),

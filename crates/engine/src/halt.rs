@@ -1,7 +1,7 @@
-//! The end of a run before its work is done: an interrupt, or the deadline. And what a run waits for, in words.
+//! Stops a run before its work is done, at an interrupt or at the deadline, and says in words what a run waits for.
 //!
-//! From then on nothing new starts. Reads are given up at once, a write on its way may be answered, and the record and
-//! the lease are put in order for as long as [`URGENT_MS`] allows.
+//! Once a run is stopped, nothing new starts. Reads are given up at once, a write on its way may still be answered, and
+//! each call that puts the record or the lease in order has [`URGENT_MS`].
 
 use super::gate::{self, LOOK_MS, TOLD_FROM_MS};
 use super::{Engine, Flight, FlightState, reply};
@@ -10,18 +10,18 @@ use crate::model::event::Event;
 
 /// Longest pause that a server may ask for where the run has no deadline of its own.
 const PATIENCE_MS: u64 = 15 * 60 * 1000;
-/// After the end each call for the record or the lease has this long: a few refills of the smallest plan, and short
-/// enough for whoever pressed Ctrl-C.
+/// Once the run is stopped, each call for the record or the lease has this long: a few refills of the smallest plan,
+/// and short enough for a person who pressed Ctrl-C.
 pub(super) const URGENT_MS: u64 = 10 * 1000;
 
 /// How a run was ended.
 pub(super) struct Halt {
     pub(super) at_ms: u64,
-    /// What was waited for at the deadline; `None`: it was interrupted.
+    /// What the run waited for at its deadline, in words; `None`: the user interrupted it.
     late: Option<String>,
 }
 
-/// What an event says a task is at, where it says that.
+/// The work that an event names, in words; `None` for an event that names none.
 pub(super) fn at_work(event: &Event) -> Option<String> {
     match event {
         Event::StepStarted { address, what, .. } => Some(format!("{address}: {what}")),
@@ -41,17 +41,17 @@ pub(super) fn at_work(event: &Event) -> Option<String> {
 }
 
 impl Engine {
-    /// From that time on (ms since the Unix epoch) nothing new starts, as after an interrupt.
+    /// Sets the time (ms since the Unix epoch) from which nothing new starts, as after an interrupt.
     pub fn set_deadline(&mut self, at_ms: u64) {
         self.deadline_ms = Some(at_ms);
     }
 
-    /// What was waited for when the deadline came; `None` while it has not.
+    /// What the run waited for when its deadline came, in words; `None` while it has not come.
     pub fn late(&self) -> Option<&str> {
         self.halted.as_ref().and_then(|halt| halt.late.as_deref())
     }
 
-    /// Longest pause that the run has time for; after its end, that the record and the lease have time for.
+    /// Longest pause that the run has time for, in ms; once it is stopped, that a call for the record or lease has.
     pub(super) fn patience_ms(&self) -> u64 {
         if self.halted.is_some() {
             return URGENT_MS;
@@ -79,13 +79,17 @@ impl Engine {
             let tried = self.flights.get(&id).is_some_and(|f| f.attempts > 0 && f.is_write());
             self.abandon(
                 id,
-                if tried { Failed::Unknown("stopped before a repeat".into()) } else { Failed::Stopped },
+                if tried {
+                    Failed::Unknown("stopped before the request was sent again".into())
+                } else {
+                    Failed::Stopped
+                },
             );
         }
         self.tell_halt();
     }
 
-    /// Says at once what is waited for from now on.
+    /// Tells the user at once what a stopped run still waits for.
     fn tell_halt(&mut self) {
         let Some(tenant) = self.tasks.values().map(|task| task.tenant).next() else { return };
         let begun = self.tasks.values().any(|task| !task.at.is_empty());
@@ -97,11 +101,11 @@ impl Engine {
             (false, true) => "no write is on its way; the record and the lease are put in order".to_owned(),
             (false, false) => "no write is on its way, and none is begun".to_owned(),
         };
-        let text = format!("stopping: {waits}; a second signal ends it at once");
+        let text = format!("stopping: {waits}; a second signal ends the run at once");
         self.tell(tenant, Event::notice(text));
     }
 
-    /// After the end, gives up what the record and the lease cannot wait for any longer.
+    /// Once the run is stopped, gives up calls for which there is no more time.
     pub(super) fn give_up_late(&mut self) -> bool {
         let now = self.now_ms;
         let late = |flight: &Flight| self.urgent_until(flight).is_some_and(|until| until <= now);
@@ -114,10 +118,10 @@ impl Engine {
         !ids.is_empty()
     }
 
-    /// Until when a call is waited for after the end; `None` where something else bounds it.
+    /// Time until which a stopped run waits for a call; `None` where something else bounds the wait.
     fn urgent_until(&self, flight: &Flight) -> Option<u64> {
         let halt = self.halted.as_ref()?;
-        // What was on its way at the end is bounded by the time that a request may take.
+        // The wait for a request that was on its way at the stop is bounded by the time that any request may take.
         let counts = !flight.abandoned && (flight.waits() || flight.born_ms >= halt.at_ms);
         counts.then(|| flight.born_ms.max(halt.at_ms) + URGENT_MS)
     }
@@ -150,7 +154,7 @@ impl Engine {
         })
     }
 
-    /// Tells of waits that a person would otherwise wonder about, each once.
+    /// Tells the user once of each long wait.
     pub(super) fn tell_waits(&mut self) -> bool {
         let now = self.now_ms;
         let mut events = Vec::new();
@@ -192,7 +196,7 @@ impl Engine {
         told
     }
 
-    /// When the end, or something to tell of a wait, comes next.
+    /// Times of the deadline, of the next call to give up, and of the next wait to report.
     pub(super) fn next_halt(&self) -> impl Iterator<Item = u64> {
         let deadline = self.deadline_ms.filter(|_| self.halted.is_none() && !self.tasks.is_empty());
         let urgent = self.flights.values().filter_map(|flight| self.urgent_until(flight)).min();
@@ -208,7 +212,10 @@ impl Engine {
         }
         let at = self.tasks.values().find(|task| !task.at.is_empty()).map(|task| task.at.as_str());
         let Some(flight) = self.flights.values().find(|flight| !flight.abandoned) else {
-            return self.awaited_place().or(at.map(str::to_owned)).unwrap_or("nothing that is known".into());
+            return self
+                .awaited_place()
+                .or(at.map(str::to_owned))
+                .unwrap_or("something that Lockstep cannot name".into());
         };
         let (method, path) = reply::line(&flight.call);
         let host = reply::host(&self.tenants[flight.tenant].connection, flight.api());
@@ -217,7 +224,7 @@ impl Engine {
         let no_token = flight.api() == Api::Auth0 && tenant.needs_token(self.now_ms);
         let what = match flight.waits() {
             true if no_token => format!("an access token from {}", tenant.connection.domain),
-            true => format!("leave to send {line}"),
+            true => format!("a turn to send {line}"),
             false => format!("the answer to {line}"),
         };
         at.map_or_else(|| what.clone(), |at| format!("{what} ({at})"))

@@ -1,4 +1,5 @@
-//! What a run is about to do, written before its first step: for the run after it, should it die.
+//! The intent: what a run is about to do. It is recorded before the first step, so that the next run understands a run
+//! that died.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,15 +38,16 @@ pub(super) fn begins(
     Intent { nonce, destroy: plan.destroy, creating, restore, begun, lost: Vec::new(), at }
 }
 
-/// The intent of a run that goes on from an unfinished one. What that one made goes on record: it is known by its ids
-/// from now on, whatever this run calls it.
+/// The intent of a run that continues an unfinished one. Objects that the unfinished run created are recorded with
+/// their ids, so they are known even if this run renames them.
 pub(super) fn goes_on(
     mut begins: Intent,
     former: Intent,
     seen: &BTreeMap<String, Seen>,
     ledger: &mut Ledger,
 ) -> Intent {
-    // What the first, unfinished run saw is what was there before us; what it did not make is taken over as it is now.
+    // The former state is what the first, unfinished run saw. For an object that it was to create there is none, unless
+    // somebody else's object is there now and is adopted as it is.
     let taken_over = |address: &String| seen.get(address).is_some_and(|seen| seen.whose.needs_consent());
     begins.restore.retain(|address, _| !former.creating.contains_key(address) || taken_over(address));
     begins.restore.extend(former.restore);
@@ -58,7 +60,7 @@ pub(super) fn goes_on(
         let resumed = |seen: &&Seen| seen.whose == Whose::Resumed;
         let Some(seen) = seen.get(address).filter(resumed) else { continue };
         begins.creating.remove(address);
-        // A record of one that is gone says nothing of the one that took its place.
+        // The entry of an object that is gone does not describe the one that took its place.
         if ledger.resources.get(address).is_none_or(|entry| entry.ids != seen.ids) {
             let entry = Entry {
                 kind: begun.kind.clone(),
@@ -76,7 +78,7 @@ pub(super) fn goes_on(
     begins
 }
 
-/// The fields that a run left otherwise than wanted; `fields` has them as they were left from now on.
+/// Names of the fields whose values a run left different from the wanted ones. Puts the present values into `fields`.
 pub(super) fn left_behind(desired: &Attrs, seen: &Seen, fields: &mut BTreeMap<String, Last>) -> Vec<String> {
     let plain = |field: &String| Some((field.clone(), seen.attrs.get(field)?.known()?.clone()));
     let otherwise = desired.iter().filter(|(field, wanted)| seen.attrs.get(*field) != Some(*wanted));
@@ -86,7 +88,8 @@ pub(super) fn left_behind(desired: &Attrs, seen: &Seen, fields: &mut BTreeMap<St
     left.into_iter().map(|(field, _)| field).collect()
 }
 
-/// An entry of what goes, once a run touched it and it is still there: what the run put back is as it left it.
+/// Updates the entry of a resource that is to go, that a run touched and that still exists: fields that the run put
+/// back get their present values.
 pub(super) fn as_left(entry: &mut Entry, seen: &Seen) {
     for (field, last) in &mut entry.fields {
         let there = seen.attrs.get(field).and_then(Value::known).map(compact);
@@ -102,7 +105,7 @@ pub(super) fn as_left(entry: &mut Entry, seen: &Seen) {
     entry.left.dedup();
 }
 
-/// What to know of a run that did not come to its end.
+/// A note about the last run of this stack, if it did not finish.
 pub(super) fn unfinished(ledger: &Ledger) -> Option<Finding> {
     let text = match (&ledger.intent, ledger.history.last()) {
         (Some(intent), _) if !ledger.has_reported() => {
@@ -121,19 +124,19 @@ pub(super) fn unfinished(ledger: &Ledger) -> Option<Finding> {
     Some(Finding {
         address: "ledger".into(),
         text,
-        help: "run it again to go on; what it left is told as its own, and not as a change by others".into(),
+        help: "run again to continue; what that run left is reported as left by a run of this stack, and not as a change by others".into(),
         level: Level::Note,
     })
 }
 
-/// How long a list may lag behind a create. Neither vendor names a bound; what was seen is seconds, so minutes are far
-/// beyond it, and short enough for a person who has to wait before something is made again.
+/// How long a list may lag behind a create. Neither vendor names a bound. Lags of seconds were seen, so minutes are far
+/// beyond them, and still short enough for a person who has to wait before an object is created again.
 const STALE_MAX_MS: i64 = 5 * 60 * 1000;
 /// Waits that end when a list no longer lags: together [`STALE_MAX_MS`].
 pub(super) const UNTIL_SHOWN_MS: [u64; 6] = [5_000, 10_000, 20_000, 40_000, 80_000, 145_000];
 
-/// What stands against a plan while an object may only be slow to appear: steps would make a second one, or nobody would
-/// remember the first.
+/// Blockers for as long as a lost create may only be slow to appear: the plan's steps would create a second object, or
+/// nobody would remember the first.
 pub(super) fn may_appear(
     intent: &Intent,
     plan: &Plan,
@@ -148,7 +151,7 @@ pub(super) fn may_appear(
     let waits = intent.lost.iter().filter(open).filter_map(|lost| {
         let at: jiff::Timestamp = lost.at.parse().ok()?;
         let until_ms = at.as_millisecond().saturating_add(STALE_MAX_MS);
-        // A time far ahead is no time of ours.
+        // A time that far ahead was not written by a run with the right time.
         (now_ms < until_ms && until_ms - now_ms <= 2 * STALE_MAX_MS).then_some((lost, until_ms))
     });
     waits
@@ -157,11 +160,11 @@ pub(super) fn may_appear(
             Finding {
                 address: lost.address.clone(),
                 text: format!(
-                    "the answer to {:?} was lost at {}, and what it may have made is not found yet",
+                    "the answer to {:?} was lost at {}, and the object that it may have created is not found yet",
                     lost.what, lost.at
                 ),
                 help: format!(
-                    "run again after {until}: what is found by then is this stack's, and what is not was not made"
+                    "run again after {until}: an object that is found by then belongs to this stack; if none is found, none was created"
                 ),
                 level: Level::Blocker,
             }
@@ -169,22 +172,22 @@ pub(super) fn may_appear(
         .collect()
 }
 
-/// What a person has to know of a lost create that no record tells the next run of; `None`: its list has to show it by now.
+/// A warning about a lost create that no record tells the next run of. `None`: the list would show the object by now.
 pub(super) fn beware(step: &Step, desired: &Attrs, since_ms: u64, now_ms: u64) -> Option<String> {
     let until_ms = since_ms.saturating_add(STALE_MAX_MS.unsigned_abs());
     let scopes = kinds::by_name(&step.kind).map_or(&[] as &[&str], |kind| kind.scopes(step));
     let place = if scopes.is_empty() { "the Twilio console" } else { "the Auth0 dashboard" };
     (now_ms < until_ms).then(|| {
         format!(
-            "{} may have been made, is not found yet, and no record says so: look for it in {place}, and do not run this \
-             again before {}, or a second one is made",
+            "{} may have been created, is not found yet, and is in no ledger: look for it in {place}, and do not run this \
+             again before {}, or a second one is created",
             name_of(step, desired),
             super::apply::timestamp(until_ms)
         )
     })
 }
 
-/// What a step makes, for whoever looks for it.
+/// Name of the object that a step creates, for a person who looks for it.
 pub(super) fn name_of(step: &Step, desired: &Attrs) -> String {
     let text = |key: &&str| Some(desired.get(*key)?.known()?.as_str()?.to_owned());
     match ["friendly_name", "name", "unique_name"].iter().find_map(text) {
@@ -193,7 +196,7 @@ pub(super) fn name_of(step: &Step, desired: &Attrs) -> String {
     }
 }
 
-/// What a plan has steps for, as far as it is wanted.
+/// The wanted resources that a plan has steps for, by address.
 pub(super) fn begun(plan: &Plan, wanted: &[Resource], known: &Known) -> BTreeMap<String, Begun> {
     let stepped: BTreeSet<&String> = plan.steps.iter().map(|step| &step.address).collect();
     let begun = |want: &Resource| {
@@ -204,7 +207,7 @@ pub(super) fn begun(plan: &Plan, wanted: &[Resource], known: &Known) -> BTreeMap
     wanted.iter().filter(|want| stepped.contains(&want.address)).map(begun).collect()
 }
 
-/// Values that are small enough to be kept for a restore; source code is not.
+/// The values that are small enough to be kept for a restore; source code is not.
 pub(super) fn small(values: BTreeMap<String, Json>) -> BTreeMap<String, Json> {
     values.into_iter().filter(|(_, value)| value.as_str().is_none_or(|text| text.len() <= 1000)).collect()
 }

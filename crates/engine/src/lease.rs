@@ -1,11 +1,13 @@
 //! The lease: two applies to one tenant must not interleave.
 //!
 //! Auth0 enforces no unique name and has no compare-and-set, so the lease is a Twilio Serverless service with a unique
-//! name, which the server refuses to make twice. Its friendly name holds the owner and a counter that a living owner
-//! moves on, and says how often it moves and after which time without a move its owner is gone: `me [beat 15 s, ttl 60 s] #3`.
-//! Whoever waits goes by the holder's word. A lease that does not move for that time, on our own clock, is taken over:
-//! delete by SID, then create, which only one can win. Where Serverless is closed to the Twilio key, for reads too, a nonce
-//! in the ledger is the best effort. A key that may read there and not write ends the run: the lease is its first write.
+//! name, which the server refuses to make twice. Its friendly name holds the owner, the beat, the TTL and a counter:
+//! `me [beat 15 s, ttl 60 s] #3`. A living owner raises the counter once per beat.
+//!
+//! A run that waits uses the TTL that the lease itself names, and its own clock. If the counter does not move for the
+//! TTL, the owner is gone, and the waiting run takes the lease over: it deletes by SID, then creates, which only one
+//! run can win. If the Twilio key may neither read nor write Serverless, a nonce in the ledger is the best effort. If
+//! the key may read there and not write, the run ends, because the lease is its first write.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -22,18 +24,18 @@ use crate::model::random::hex;
 use crate::model::text::{line, line_of};
 use crate::port::{Port, Reader, Writes};
 
-/// Unchanged for this long means that the owner is gone, where its lease does not say otherwise. Longer than a request
-/// may take, so that a slow owner is not taken for a dead one, and short enough to wait for after a crash.
+/// TTL of a lease that names none: if it does not change for this long, its owner is gone. Longer than a request may
+/// take, so that a slow owner is not taken for a dead one, and short enough to wait for after a crash.
 pub const TTL_MS: u64 = 60_000;
-/// No lease is given less time than this, whatever it says of itself: a beat takes a round trip.
+/// Shortest TTL that is used, even if a lease names a shorter one: a beat takes a round trip.
 const TTL_MIN_MS: u64 = 1_000;
-/// Nor more: a lease is somebody else's text, and must not keep everybody out for a year.
+/// Longest TTL that is used: anybody can write the text of a lease, and it must not keep everybody out for a year.
 pub const TTL_MAX_MS: u64 = 10 * 60_000;
-/// An apply with nothing to do looks for a lease that was left behind when the last run is younger than this. So a
-/// nightly run looks once, and one in a long row of runs without a change has no request more.
+/// An apply with nothing to do looks for a lease left behind only if the last recorded run is younger than this. A
+/// nightly run thus looks once, and the runs after it that change nothing either send no further request.
 const LEFT_OVER_MS: u64 = 25 * 60 * 60_000;
 
-/// A lease that is held, or the reason why there is none.
+/// The lease of a run. Without a `sid` there is none, and the nonce in the ledger is the best effort.
 #[derive(Clone)]
 pub struct Lease {
     sid: Option<String>,
@@ -41,25 +43,25 @@ pub struct Lease {
     owner: String,
     counter: Rc<Cell<u64>>,
     lost: Rc<Cell<bool>>,
-    /// When the latest beat was sent that is known to have arrived, in ms of our own clock.
+    /// Time at which the latest beat that is known to have arrived was sent, by our own clock.
     alive_ms: Rc<Cell<u64>>,
     ttl_ms: u64,
-    /// Another run had it first: what was read before is as old as that run.
+    /// Another run held the lease before, so what this run has read may be out of date.
     waited: bool,
 }
 
-/// What came of asking for the lease.
+/// The outcome of asking for the lease.
 pub enum Taken {
     Lease(Lease),
     /// A living owner has it.
     Held {
         owner: String,
     },
-    /// Another account than the manifest's answered.
+    /// Another account than the manifest's answered. Holds its SID.
     OtherAccount(String),
 }
 
-/// Somebody's lease, as it stands.
+/// A lease as it was read, of any run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     pub sid: String,
@@ -68,7 +70,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// After this long without a move the owner is gone, by its own word.
+    /// The TTL that the lease names: if the lease does not change for this long, its owner is gone.
     fn ttl_ms(&self) -> u64 {
         let word = || {
             let (_, of_its_own) = self.owner.rsplit_once('[')?;
@@ -85,7 +87,7 @@ impl Standing {
     }
 }
 
-/// The owner with what it says of its lease.
+/// The owner with the beat and the TTL of its lease.
 fn with_word(owner: &str, ttl_ms: u64) -> String {
     let shown =
         |ms: u64| if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") };
@@ -113,11 +115,11 @@ fn is_sid(sid: &str) -> bool {
 /// The lease of a tenant, if somebody has it.
 ///
 /// # Errors
-/// It cannot be read, or the reply is no service: then nobody knows whether there is one.
+/// The lease cannot be read, or the reply is no service, so it is unknown whether there is a lease.
 pub async fn standing(tenant: &str, reader: &Reader) -> Result<Option<Standing>, Failed> {
     let get = Get::whole(Api::Serverless, format!("/v1/Services/{}", unique_name(tenant)));
     match reader.fresh(&get).await {
-        // Nobody's lease is deleted by an id that a reply does not hold.
+        // The lease may be deleted by this SID later, so a reply without a SID is an error.
         Ok(service) if !is_sid(text(&service, "sid")) || !service["friendly_name"].is_string() => {
             Err(Failed::Misread("Serverless: the reply for the lease names no SID and owner".into()))
         }
@@ -145,7 +147,7 @@ pub async fn delete(sid: &str, port: &Port) -> Result<(), Failed> {
     let call = || write(Method::Delete, format!("/v1/Services/{sid}"), &[], Repeat::Safe);
     let mut gone = port.writer_of(Writes::Lease).send(call()).await;
     if matches!(gone, Err(Failed::Unknown(_))) {
-        // Answered with something else than a deletion is: a second one does no harm.
+        // The reply is not the one of a deletion. Send it once more, which does no harm.
         gone = port.writer_of(Writes::Lease).send(call()).await;
     }
     match gone {
@@ -177,7 +179,7 @@ impl Lease {
             waited: false,
         };
         let first = format!("{owner} #0");
-        // What an earlier lease of this process forbade is over: nothing is written before this one is there.
+        // Lift the fence of an earlier lease of this process: until this lease is held, nothing else is written.
         port.fence(u64::MAX);
         // Each round either wins, or ends, or has seen a take-over by somebody else.
         let mut lost = None;
@@ -198,28 +200,28 @@ impl Lease {
                     lease.waited |= asked_again;
                     return Ok(checked(lease, &service, account, port).await);
                 }
-                // Accepted, but the reply names nothing: look what stands there.
+                // The answer was lost, or names no SID: look which lease there is.
                 made @ (Ok(_) | Err(Failed::Unknown(_))) => match standing(tenant, &port.reader()).await {
                     Ok(Some(held)) if held.owner == line(&first) => {
                         lease.sid = Some(held.sid);
                         return Ok(Taken::Lease(lease));
                     }
                     Ok(_) => lost = made.err(),
-                    // What stands there may be ours, so the next round looks once more.
+                    // The lease may be ours, so the next round looks once more.
                     Err(failed @ Failed::Misread(_)) => lost = Some(failed),
                     Err(failed) => return Err(failed),
                 },
                 Err(failed) if failed.status() == Some(401) => return Err(failed),
                 Err(failed) if failed.status() == Some(403) => {
-                    // A key that reads Serverless and may not write there is one that only reads; one that Serverless
-                    // does not know at all may still be right for everything else.
+                    // A key that may read Serverless and not write there is a read-only key: the run fails. A key
+                    // without any access to Serverless may still be right for everything else.
                     match standing(tenant, &port.reader()).await {
                         Err(unread) if unread.status() == Some(403) => {}
                         Err(unread) if unread.status().is_none() => return Err(unread),
                         _ => return Err(failed),
                     }
                     port.tell(Event::notice(format!(
-                        "no lease: this Twilio key may not use Serverless ({failed}); two applies at once are told apart by the ledger only, as well as that goes"
+                        "no lease: this Twilio key may not use Serverless ({failed}); only the ledger guards against a second apply at the same time, which is less certain"
                     )));
                     return Ok(Taken::Lease(lease));
                 }
@@ -230,14 +232,14 @@ impl Lease {
                             lease.waited = true;
                             continue;
                         }
-                        // Another status may stand for either; what was taken is free by now.
+                        // Another status may mean either. If the name was taken, it is free by now: ask once more.
                         None if !asked_again => {
                             asked_again = true;
                             continue;
                         }
                         None => {
                             port.tell(Event::notice(format!(
-                                "no lease: Twilio refuses another Serverless service ({}); two applies at once are told apart by the ledger only",
+                                "no lease: Twilio refuses another Serverless service ({}); only the ledger guards against a second apply at the same time",
                                 Failed::Refused(refusal)
                             )));
                             return Ok(Taken::Lease(lease));
@@ -256,32 +258,34 @@ impl Lease {
         }
         match lost {
             Some(failed) => Err(failed),
-            None => Ok(Taken::Held { owner: "several runs at once".into() }),
+            None => Ok(Taken::Held { owner: "one of several other runs".into() }),
         }
     }
 
-    /// Whether the lease is a real one, not just a best effort.
+    /// Whether there is a real lease, not just a best effort.
     pub fn is_real(&self) -> bool {
         self.sid.is_some()
     }
 
-    /// What the record keeps of it, for whoever finds it left behind.
+    /// The lease as the record keeps it, for a later run that finds it left behind.
     pub fn receipt(&self) -> Option<Held> {
         self.sid.clone().map(|sid| Held { sid, ttl_ms: self.ttl_ms })
     }
 
-    /// Whether another run had it while this one planned.
+    /// Whether another run held the lease while this one planned.
     pub fn was_waited_for(&self) -> bool {
         self.waited
     }
 
-    /// Whether somebody took it over, or may have: for the whole TTL no beat is known to have arrived.
+    /// Whether another run took the lease over, or may have, because no beat is known to have arrived for the whole
+    /// TTL.
     pub fn is_lost(&self, port: &Port) -> bool {
         self.lost.get()
             || (self.is_real() && port.now_ms().saturating_sub(self.alive_ms.get()) >= self.ttl_ms)
     }
 
-    /// Moves the counter on until it is dropped. Where that stops working, writes end before anybody else begins.
+    /// Raises the counter once per beat until the future is dropped. If the beats stop arriving, the fence ends the
+    /// writes of this run before another run may begin.
     pub async fn keep(&self, port: &Port) {
         let Some(sid) = &self.sid else { return };
         loop {
@@ -323,19 +327,21 @@ async fn checked(mut lease: Lease, service: &Json, account: &str, port: &Port) -
     if !answered.is_empty() && answered != account {
         let other = answered.to_owned();
         if let Err(failed) = lease.release(port).await {
-            port.tell(Event::notice(format!("the lease in the other account stays: {failed}")));
+            port.tell(Event::notice(format!(
+                "the lease that was created in the other account could not be deleted: {failed}"
+            )));
         }
         return Taken::OtherAccount(other);
     }
     Taken::Lease(lease)
 }
 
-/// Takes away the lease of a run that is over and did not release it, where the record gives a reason to look: the run
-/// before us left its intent, or wrote its result with a lease not long ago. For runs that have nothing to do: those
-/// that have, take the lease anyway.
+/// Deletes the lease of a run that is over and did not release it. Looks only if the record gives a reason: the last
+/// run left its intent, or wrote its result under a lease not long ago, or this is a destroy without a record. For runs
+/// that have nothing to do; other runs take the lease anyway.
 ///
 /// # Errors
-/// The lease cannot be read or deleted; it stays then.
+/// The lease cannot be read or deleted, and stays.
 pub async fn clear_left_over(
     tenant: &str,
     ledger: Option<&Ledger>,
@@ -347,20 +353,20 @@ pub async fn clear_left_over(
         let lease = last.lease.as_ref()?;
         let at: jiff::Timestamp = last.at.parse().ok()?;
         let at_ms = u64::try_from(at.as_millisecond()).ok()?;
-        // Before its TTL is over, the run may still be about to release it.
+        // Until the TTL is over, that run may still release the lease itself.
         let ttl_ms = lease.ttl_ms.clamp(TTL_MIN_MS, TTL_MAX_MS);
         let age_ms = port.server_now_ms().checked_sub(at_ms)?;
         (ttl_ms..LEFT_OVER_MS).contains(&age_ms).then_some(lease)
     });
     let unfinished = ledger.is_some_and(|ledger| ledger.intent.is_some());
-    // A destroy that came to its end took the record with it.
+    // A destroy that finished has deleted the record, so it may have left a lease.
     let unknown = is_destroy && ledger.is_none();
     if over.is_none() && !unfinished && !unknown {
         return Ok(());
     }
     let Some(held) = standing(tenant, &port.reader()).await? else { return Ok(()) };
     if over.is_some_and(|lease| lease.sid == held.sid) {
-        port.tell(Event::notice(format!("taking away the lease of {:?}, whose run is over", held.owner)));
+        port.tell(Event::notice(format!("deleting the lease of {:?}, whose run is over", held.owner)));
         return delete(&held.sid, port).await;
     }
     wait_out(held, tenant, port).await.map(|_| ())
@@ -370,7 +376,7 @@ pub async fn clear_left_over(
 async fn wait_out(held: Standing, tenant: &str, port: &Port) -> Result<Option<Standing>, Failed> {
     let ttl_ms = held.ttl_ms();
     port.tell(Event::notice(format!(
-        "the lease is held by {:?}; waiting up to {} s to see whether it is alive",
+        "the lease is held by {:?}; waiting up to {} s to see whether that run is alive",
         held.owner,
         ttl_ms.div_ceil(1000)
     )));
@@ -386,7 +392,10 @@ async fn wait_out(held: Standing, tenant: &str, port: &Port) -> Result<Option<St
             Some(_) => {}
         }
     }
-    port.tell(Event::notice(format!("the lease of {:?} did not move; taking it over", held.owner)));
+    port.tell(Event::notice(format!(
+        "the lease of {:?} was not renewed, so its run is gone; taking it over",
+        held.owner
+    )));
     delete(&held.sid, port).await?;
     Ok(None)
 }

@@ -4,10 +4,11 @@
 //! 1. `connect` a tenant, `spawn` tasks for it.
 //! 2. Call `poll_output` until it answers `WaitUntil`, `Idle` or `Done`.
 //! 3. Carry out each `Send` and each `Place`, and hand its answer to `handle_input`; show each `Event`.
-//! 4. On `WaitUntil(ms)`, wait for an answer or until that time, then call `handle_input` (with `Tick` if nothing came).
+//! 4. On `WaitUntil(ms)`, wait for an answer or until that time, then call `handle_input` (`Tick` if nothing came).
 //! 5. `Done` comes once for each task; its result is where the task put it.
 //!
-//! Between a task and `Send` sits one gate per tenant and one per Twilio account (`gate`): tokens, pacing, repeats.
+//! One gate per tenant and one per Twilio account (`gate`) stand between a task and `Send`. They hold the access
+//! tokens, pace the requests and repeat them.
 
 pub mod apply;
 pub mod connection;
@@ -55,9 +56,9 @@ pub type TaskId = u64;
 /// What the outside tells the engine.
 #[derive(Debug)]
 pub enum Input {
-    /// What became of a request.
+    /// The outcome of a request.
     Answer(CallId, Answer),
-    /// What the place of a record answered.
+    /// The answer of the place of a record.
     Placed(CallId, PlaceReply),
     /// Time has passed.
     Tick,
@@ -88,7 +89,7 @@ struct Task {
     future: Pin<Box<dyn Future<Output = ()>>>,
     wake: bool,
     alarm: Option<u64>,
-    /// What it told last: what it is at.
+    /// The latest work that the task told of, for messages about a wait.
     at: String,
 }
 
@@ -99,17 +100,17 @@ struct Flight {
     port_id: u64,
     call: Call,
     attempts: u32,
-    /// Attempts that were answered with success and nothing else.
+    /// Attempts that were answered with a status of success and an empty body.
     empty: u32,
     born_ms: u64,
     sent_ms: u64,
-    /// When its first attempt left; `None` before that.
+    /// Time at which the first attempt left; `None` before that.
     tried_from_ms: Option<u64>,
     not_before_ms: u64,
     state: FlightState,
-    /// Nobody waits for its answer any more; the gates do.
+    /// The task no longer waits for the answer; the gates still count the request.
     abandoned: bool,
-    /// It was told that this attempt is not answered yet.
+    /// The user was told that this attempt is not answered yet.
     told_silent: bool,
     reauthorized: bool,
     /// An attempt of this write may have taken effect.
@@ -130,12 +131,12 @@ pub struct Engine {
     flights: BTreeMap<CallId, Flight>,
     /// Token requests in flight, by call.
     tokens: BTreeMap<CallId, TenantId>,
-    /// Places of records that have not answered, by call.
+    /// Calls to places of records that are not answered yet.
     asked: BTreeMap<CallId, Asked>,
     outputs: VecDeque<Output>,
     next_id: u64,
     now_ms: u64,
-    /// From then on nothing new starts, in ms.
+    /// Time from which nothing new starts, in ms since the Unix epoch.
     deadline_ms: Option<u64>,
     halted: Option<Halt>,
     random: Random,
@@ -214,7 +215,7 @@ impl Engine {
                 | self.tell_places();
             if !progressed && self.outputs.is_empty() {
                 return match self.next_time() {
-                    // What is due and does not go on by itself is looked at again after a while.
+                    // Something is due and did not move: look again after a while, not at once.
                     Some(at) if at <= self.now_ms => Output::WaitUntil(self.now_ms + gate::LOOK_MS),
                     Some(at) => Output::WaitUntil(at),
                     None => Output::Idle,
@@ -228,7 +229,7 @@ impl Engine {
         self.tokens.len() + self.flights.values().filter(|f| f.state == FlightState::InFlight).count()
     }
 
-    /// Puts an event behind what is to be done already.
+    /// Queues an event behind the outputs that wait already.
     fn tell(&mut self, tenant: TenantId, event: Event) {
         self.outputs.push_back(told(&self.tenants[tenant], self.now_ms, event));
     }
@@ -255,7 +256,7 @@ impl Engine {
             task.alarm = task.port.next_alarm();
             let (tenant, calls, events) = (task.tenant, task.port.take_calls(), task.port.take_events());
             let place_calls = task.port.take_place_calls();
-            // Questions to a person do not count.
+            // The time of questions to a person does not count against the deadline.
             let asked_ms = task.port.take_asked_ms();
             self.deadline_ms = self.deadline_ms.map(|at_ms| at_ms.saturating_add(asked_ms));
             if let Some(at) = events.iter().rev().find_map(halt::at_work) {
@@ -423,7 +424,7 @@ impl Engine {
             self.flights.remove(&id);
             return;
         }
-        // A token may have been withdrawn or have expired early: once per call a new one is asked for.
+        // The token may have been withdrawn or have expired early: ask for a new one, once per call.
         if api == Api::Auth0 && status == Some(401) && !flight.reauthorized {
             flight.reauthorized = true;
             flight.state = FlightState::Waiting;
@@ -494,7 +495,7 @@ impl Engine {
         }
     }
 
-    /// No token: every Auth0 call of the tenant fails with the same cause.
+    /// Fails all waiting Auth0 calls of a tenant with the same cause, when no token is to be had.
     fn fail_tenant(&mut self, tenant: TenantId, failed: Failed) {
         let ids: Vec<CallId> = self
             .flights
@@ -564,7 +565,7 @@ impl Flight {
         matches!(&self.call, Call::Write(_, Writes::Record | Writes::Lease))
     }
 
-    /// A write that is not sent without a lease, whatever kept it waiting.
+    /// Whether the call is a write that may leave only while the lease is held, however long it waited.
     fn is_fenced_write(&self) -> bool {
         matches!(&self.call, Call::Write(_, writes) if writes.needs_lease())
     }
@@ -585,7 +586,7 @@ impl Flight {
                 Failed::NotDone("stopped while rate limited".into())
             }
             (Call::Write(write, _), _) if write.repeat == Repeat::Safe => {
-                Failed::Unknown("stopped before a repeat".into())
+                Failed::Unknown("stopped before the request was sent again".into())
             }
             _ => Failed::Stopped,
         }

@@ -1,4 +1,4 @@
-//! Reads everything that a plan follows from, and plans.
+//! Reads everything that a plan depends on, and plans.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -23,7 +23,7 @@ use crate::plan::build::{self, Basis};
 use crate::plan::desired::declared;
 use crate::port::{Reader, join_all};
 
-/// One stack on one tenant, and how to go about it. Cheap to clone.
+/// One stack on one tenant, with the options of the run. Cheap to clone.
 #[derive(Clone)]
 pub struct Session {
     pub manifest: Rc<Manifest>,
@@ -40,7 +40,7 @@ pub struct Session {
     pub revision: String,
     pub destroy: bool,
     pub allow_delete: bool,
-    /// Ids (of a switch, the address) of what may be taken away or put back although nothing proves the record.
+    /// Ids (addresses, for switches) of objects that may be deleted or put back although nothing proves the record.
     pub named: BTreeSet<String>,
     pub purpose: Purpose,
 }
@@ -56,7 +56,7 @@ impl Session {
         }
     }
 
-    /// Nothing is written, so seals of credentials that are not here are taken on trust, and that is said.
+    /// Whether the run writes nothing. Then seals of credentials that it does not have are taken on trust, with a note.
     fn reads_only(&self) -> bool {
         self.purpose != Purpose::Apply
     }
@@ -72,32 +72,32 @@ impl Session {
     }
 }
 
-/// What was read, and the plan that follows.
+/// The observed state and the record, and the plan that follows from them.
 #[derive(Clone)]
 pub struct Observation {
     pub seen: BTreeMap<String, Seen>,
     pub found: Found,
     pub prints: Rc<Prints>,
     pub plan: Plan,
-    /// The record came in much later than what was read beside it, so another run may lie between the two.
+    /// The record arrived much later than the rest, so another run may have worked in between.
     pub torn: bool,
-    /// Something was named (`--delete`) that this plan does nothing to, in words.
+    /// A message, if a `--delete` names no object that waits for one.
     pub misnamed: Option<String>,
 }
 
-/// So long after the first request the record may arrive and still be of one piece with the rest.
+/// A record that arrives within this time after the first request counts as read together with the rest.
 const TORN_MS: u64 = 2000;
 
 /// Reads and plans, with nothing that could write.
 ///
 /// # Errors
-/// When a read fails for another reason than a missing permission; that part is marked as not read instead.
+/// A read fails for another reason than a missing permission. A part without permission is marked as not read.
 pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, Failed> {
     let first = look(session, reader).await?;
     if first.plan.blockers().next().is_none() || !matches!(session.store, Store::Tenant) {
         return Ok(first);
     }
-    // What stands against it may be what another run made since the record was read.
+    // A blocker may be about something that another run created since the record was read.
     let now = session.store.reload(session.owner(), &first.found.stands, reader).await?;
     if now.is_as(&first.found) { Ok(first) } else { look(session, reader).await }
 }
@@ -107,7 +107,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     let began_ms = reader.now_ms();
     let declared = session.declared();
     // First trip: the ledger and everything that can be read without it. The list of Actions goes first: while the
-    // rate limit is not known yet only a few requests leave, and the ledger is what others wait for.
+    // rate limit is not known yet only a few requests leave, and other reads wait for the ledger.
     let mut gets: Vec<Get> = vec![kinds::action::list()];
     for want in &declared {
         if let Some(kind) = kinds::by_name(want.kind) {
@@ -131,7 +131,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
         })
         .collect();
     let ledger = Box::pin(session.store.load(session.owner(), reader, false));
-    // What hangs on the ledger starts as soon as it is there, next to the rest of the first trip.
+    // Reads that need the ledger start as soon as it is there, beside the rest of the first trip.
     let rest = async {
         let found = ledger.await?;
         let torn = reader.now_ms().saturating_sub(began_ms) > TORN_MS;
@@ -157,13 +157,13 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
     let prints = Rc::new(Prints::of(&session.manifest, &salt, session.rounds));
     let mut first = plan(session, reader, &seen, &found, &prints);
-    // What nobody declared counts when something is taken away (a policy that was switched on by hand), and when logins
-    // begin to be asked for a factor that nobody here switches on.
+    // Settings that the manifest leaves out matter when a step takes something away (somebody may have switched a
+    // policy on in the dashboard), and when logins begin to be asked for a factor that the manifest does not switch on.
     let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step));
     let login = first.steps.iter().any(exposes) && speaks(&session.manifest);
     let is_on = |seen: &Seen| seen.attrs.get("enabled") == Some(&Value::Known(json!(true)));
     let switches_off = first.steps.iter().any(|step| matches!(step.stage, Stage::SwitchOff | Stage::Retire));
-    // Without the unified experience somebody else's sender may be all that the remaining factor has.
+    // Without the unified experience, somebody else's sender may be the only one that the remaining factor has.
     let unified = !switches_off || seen.get("unified_phone").is_none_or(is_on);
     let legacy =
         delivery && (!unified || seen.get(LEGACY_BINDING.name).is_some_and(|binding| binding.exists));
@@ -187,7 +187,8 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     Ok(Observation { seen, found, prints, plan: first, torn, misnamed })
 }
 
-/// What was named and waits for no `--delete`: most likely a mistake in typing, so nothing is done at all.
+/// A message about names given with `--delete` that match no object which waits for one. They are most likely typed
+/// wrong, so the run changes nothing at all.
 fn misnamed(
     session: &Session,
     reader: &Reader,
@@ -201,7 +202,7 @@ fn misnamed(
     let unnamed = Session { named: BTreeSet::new(), ..session.clone() };
     let asked = plan(&unnamed, reader, seen, found, prints).unproven;
     let is_asked = |name: &String| asked.iter().any(|object| object.id == *name);
-    // A plan that took seals on trust asks for nothing; an apply of it may.
+    // A plan that took seals on trust asks for no names; the apply of it may ask.
     let on_record = |name: &String| {
         let entries = found.ledger.iter().flat_map(|ledger| &ledger.resources);
         let is_it =
@@ -216,15 +217,15 @@ fn misnamed(
     let could: Vec<String> =
         asked.iter().map(|object| format!("{} ({}: {})", object.id, object.address, object.what)).collect();
     let could = match could.is_empty() {
-        false => format!("what can be named: {}", could.join(", ")),
-        true if session.allow_delete => "nothing has to be named here".to_owned(),
-        true => "nothing has to be named here (what left the manifest goes with --allow-delete)".to_owned(),
+        false => format!("the objects that wait for one: {}", could.join(", ")),
+        true if session.allow_delete => "no object waits for one".to_owned(),
+        true => "no object waits for one (--allow-delete takes away what left the manifest)".to_owned(),
     };
-    Some(format!("--delete {}: nothing of that id waits for a --delete; {could}", wrong.join(", ")))
+    Some(format!("--delete {}: no object with that id waits for a --delete; {could}", wrong.join(", ")))
 }
 
 fn takes_away(step: &Step) -> bool {
-    // Another sender takes over: somebody may rely on what it does not cover.
+    // Another sender takes over: somebody may rely on messages that it does not send.
     let hands_over = |fact: &Fact| matches!(fact, Fact::Unified(_) | Fact::Provider(_) | Fact::Selected(_));
     step.effects.any(hands_over)
         || step.verb == Verb::Delete
@@ -234,13 +235,13 @@ fn takes_away(step: &Step) -> bool {
         )
 }
 
-/// Logins are asked for a factor after it, or for more of them.
+/// Whether logins are asked for a factor after the step, or for more factors than before.
 fn asks(step: &Step) -> bool {
     use Stage::{BindRules, DeployRules, RaiseBack, RaisePolicy, SwitchBack};
     matches!(step.stage, DeployRules | BindRules | RaisePolicy | SwitchBack | RaiseBack)
 }
 
-/// After it users meet the phone factor, or need it more than before.
+/// Whether users meet the phone factor after the step, or need it more than before.
 fn exposes(step: &Step) -> bool {
     use Fact::{Customize, Factor, MessageTypes, Policy, Rules};
     let is_one =
@@ -253,7 +254,7 @@ fn speaks(manifest: &Manifest) -> bool {
     manifest.set("phone", "channels").iter().any(|channel| channel == "voice")
 }
 
-/// Address and kind of what counts whoever manages it: policy, factors and how messages are sent.
+/// Address and kind of settings that matter whoever manages them: policy, factors and how messages are sent.
 const GUARDS: &[(&str, &str)] = &[
     ("mfa_policy", "mfa_policy"),
     ("mfa_factor.guard", "mfa_factor"),
@@ -262,16 +263,16 @@ const GUARDS: &[(&str, &str)] = &[
     ("unified_phone", "unified_phone"),
 ];
 
-/// The login pages, where codes are to be spoken.
+/// The login pages, which matter if codes are to be spoken.
 const LOGIN_GUARD: &[(&str, &str)] = &[("universal_login", "universal_login")];
 
-/// Who is handed the codes, where our Action may be the one.
+/// The selected provider, which matters if our Action may be the one that is handed the codes.
 const LEGACY_GUARD: &[(&str, &str)] = &[("phone_selected_provider", "phone_selected_provider")];
 
-/// What other people's post-login Actions ask for, where a factor or its delivery goes.
+/// Other people's post-login Actions, which matter if a factor that they ask for, or its delivery, goes.
 const RULES_GUARD: &[(&str, &str)] = &[(trigger_binding::OTHERS, "mfa_post_login_binding")];
 
-/// Reads what counts whoever manages it, as far as it was not read yet.
+/// Reads those of the settings `beside` that were not read yet.
 async fn guard(
     session: &Session,
     seen: &mut BTreeMap<String, Seen>,
@@ -293,7 +294,7 @@ async fn guard(
         };
         let now = match kind.observe(hint, reader).await {
             Ok(mut now) => {
-                // What does not stand in the way is nobody's business where nobody declared it.
+                // The manifest does not declare this setting, so only its blockers are reported.
                 now.findings.retain(|finding| finding.level == Level::Blocker);
                 let classic = now.attrs.get("experience").and_then(Value::as_str) == Some("classic");
                 if classic && session.manifest.get("universal_login", "experience").is_none() {
@@ -306,21 +307,21 @@ async fn guard(
                 }
                 now
             }
-            // Without it a plan is as good as it was: only what is spoken may not be offered.
+            // The plan is as good without this setting: at worst the login does not offer spoken codes.
             Err(failed) if failed.status() == Some(403) && name == "universal_login" => {
                 let mut unread = Seen { not_read: true, ..Seen::default() };
                 unread.finding(
                     address,
                     Level::Warning,
-                    format!("phone.channels has voice, and whether the login can offer it could not be read: {failed}"),
-                    "grant read:prompts, or see that the tenant has the New Universal Login",
+                    format!("phone.channels has voice, but it is not known whether the login can offer it, because its settings could not be read: {failed}"),
+                    "grant read:prompts, or make sure that the tenant has the New Universal Login",
                 );
                 unread
             }
             Err(failed) if failed.status() == Some(403) => {
                 let mut unread = Seen { not_read: true, ..Seen::default() };
                 let text = format!(
-                    "steps take a factor or its delivery away, or ask for one, and {name} could not be read: {failed}"
+                    "steps of this plan take away a factor or its delivery, or make logins ask for a factor, but {name} could not be read: {failed}"
                 );
                 let help =
                     "grant read:mfa_policies and read:guardian_factors: a policy could lock everybody out";
@@ -334,7 +335,7 @@ async fn guard(
     Ok(())
 }
 
-/// The plan over what is known; pure but for the token's scopes.
+/// Plans over what was read. Sends nothing; asks the reader only for the token's scopes and the time.
 pub(super) fn plan(
     session: &Session,
     reader: &Reader,
@@ -361,16 +362,17 @@ pub(super) fn plan(
     if session.destroy && found.stands.action_id.is_some() && found.ledger.is_none() {
         findings.push(Finding {
             address: "ledger".into(),
-            text: "the record cannot be used, so nothing is known to be ours and nothing is taken away"
+            text: "the record cannot be used, so it is not known what belongs to this stack, and nothing is taken away"
                 .into(),
-            help: "apply once more (that records what stands there anew), or delete by hand".into(),
+            help: "apply once more, which records the existing objects again; or delete them yourself".into(),
             level: Level::Blocker,
         });
     }
     if session.destroy && found.ledger.as_ref().is_some_and(|ledger| !tells_all(ledger)) {
         findings.push(Finding {
             address: "ledger".into(),
-            text: "the last apply did not finish, so what it made is not all on record".into(),
+            text: "the last apply did not finish, so the record does not list everything that it created"
+                .into(),
             help: "apply once more, then destroy".into(),
             level: Level::Blocker,
         });
@@ -404,18 +406,18 @@ pub(super) fn plan(
     if reader.server_now_ms().is_none() {
         plan.findings.extend(dated.map(|(address, _)| Finding {
             address: address.clone(),
-            text: "its removal waits for a date, and no reply of the tenant tells the time: this machine's clock is used".into(),
-            help: "see that the clock of this machine is right".into(),
+            text: "its removal waits for a date, but no reply of the tenant tells the time, so this machine's clock is used".into(),
+            help: "make sure that the clock of this machine is right".into(),
             level: Level::Note,
         }));
     }
-    // Whoever confirms a plan confirms with it where the record is kept, or that none is.
+    // A person who confirms a plan also confirms where the record is kept, or that none is.
     let kept = format!("{} {}", session.store.name(), plan.basis);
     plan.basis = hex(digest::digest(&digest::SHA256, kept.as_bytes()).as_ref());
     plan
 }
 
-/// What moved between two plans, by address.
+/// What differs between two plans, by address, in words.
 pub fn moved(then: &Plan, now: &Plan) -> String {
     for (what, then, now) in [("tenant", &then.tenant, &now.tenant), ("account", &then.account, &now.account)]
     {
@@ -424,7 +426,7 @@ pub fn moved(then: &Plan, now: &Plan) -> String {
         }
     }
     if then.destroy != now.destroy {
-        return "what is wanted: one of the two plans takes the stack away".into();
+        return "the command: one of the two plans destroys the stack, and the other applies it".into();
     }
     let keyed = |plan: &Plan| -> BTreeMap<String, Json> {
         let mut out: BTreeMap<String, Json> =
@@ -479,7 +481,7 @@ async fn observe_one(
     let Some(kind) = kinds::by_name(kind) else { return Ok(Seen::default()) };
     let known = found.ledger.as_ref().map(|ledger| &ledger.resources);
     let entry = known.and_then(|entries| entries.get(address));
-    // What is to be changed is found by what the manifest says of it, where nothing proves the record.
+    // If nothing proves the entry, a declared resource is found by its values in the manifest, not by recorded ids.
     let nameless = entry.filter(|entry| entry.unproven && want.is_some());
     let nameless = nameless.map(|entry| Entry { ids: Ids::new(), ..entry.clone() });
     let hint = Hint {
@@ -494,7 +496,7 @@ async fn observe_one(
         manifest: &session.manifest,
     };
     match kind.observe(hint, reader).await {
-        // A part that may not be read is that part's trouble alone.
+        // A missing permission affects this part only.
         Err(failed) if failed.status() == Some(403) || failed.code() == Some("70051") => {
             let mut seen = Seen { not_read: true, ..Seen::default() };
             seen.finding(
@@ -509,7 +511,8 @@ async fn observe_one(
     }
 }
 
-/// What an unfinished run worked on and this one does not declare: created by it, or not on record yet.
+/// Resources that an unfinished run worked on and this run does not declare, if they were to be created or are not on
+/// record yet.
 fn begun(found: &Found, declared: &[Resource]) -> Vec<Resource> {
     let Some((ledger, intent)) = found.ledger.as_ref().and_then(|l| Some((l, l.intent.as_ref()?))) else {
         return Vec::new();
@@ -526,7 +529,8 @@ fn begun(found: &Found, declared: &[Resource]) -> Vec<Resource> {
     intent.begun.iter().filter(|(address, _)| open(address)).filter_map(resource).collect()
 }
 
-/// Whether everything that an unfinished run may have made is told: a record of an older build is not.
+/// Whether the record describes everything that an unfinished run may have created. The record of an older version may
+/// not.
 fn tells_all(ledger: &Ledger) -> bool {
     let told = |intent: &Intent, made: &String| {
         intent.begun.contains_key(made) || ledger.resources.contains_key(made)
@@ -535,7 +539,7 @@ fn tells_all(ledger: &Ledger) -> bool {
     ledger.intent.as_ref().is_none_or(|intent| intent.destroy || all(intent))
 }
 
-/// What an unfinished run has set, such as another name, is what was applied.
+/// Records the values that an unfinished run has set, such as another name, as applied.
 fn applied(found: &mut Found, seen: &BTreeMap<String, Seen>, declared: &[Resource]) {
     let Some(ledger) = &mut found.ledger else { return };
     for (address, begun) in ledger.intent.iter().flat_map(|intent| &intent.begun) {
@@ -552,8 +556,8 @@ fn applied(found: &mut Found, seen: &BTreeMap<String, Seen>, declared: &[Resourc
     }
 }
 
-/// Takes on record what an unfinished run made or changed and nobody declares any more, so that it goes the way of
-/// everything that leaves the manifest.
+/// Adds entries for resources that an unfinished run created or changed and the manifest does not declare any more, so
+/// that they are treated like everything that leaves the manifest.
 async fn on_record(
     session: &Session,
     found: &mut Found,
@@ -573,11 +577,11 @@ async fn on_record(
                 ledger.resources.insert(want.address.clone(), entry);
             }
             None if !recorded => {
-                // Where nobody can tell which one it made, none is taken away, and that is said.
+                // If nobody can tell which object that run created, none is deleted, and a warning says so.
                 let unclear = now.findings.iter().filter(|finding| finding.level == Level::Blocker);
                 let told = unclear.map(|finding| Finding {
                     level: Level::Warning,
-                    help: "if one of them is this stack's, delete it by hand".into(),
+                    help: "if one of them belongs to this stack, delete it yourself".into(),
                     ..finding.clone()
                 });
                 found.unclear.extend(told);
@@ -586,7 +590,7 @@ async fn on_record(
             }
             _ => {}
         }
-        // It is read again as what the record knows now, which takes what cannot be read no further.
+        // Read it again by its new entry. A part that cannot be read stays marked as not read.
         if !now.not_read {
             let leaving = observe_one(session, found, &want.address, want.kind, None, reader).await?;
             seen.insert(want.address, leaving);
@@ -595,8 +599,8 @@ async fn on_record(
     Ok(())
 }
 
-/// The entry of what an unfinished run worked on; `None` when it did nothing there. What cannot be read may be there,
-/// and is not to be forgotten.
+/// The entry of a resource that an unfinished run worked on; `None` if that run did nothing to it. A resource that
+/// cannot be read may exist, so it gets an entry, too.
 fn receipt(want: &Resource, now: &Seen, restore: BTreeMap<String, Json>) -> Option<Entry> {
     let made = now.whose == Whose::Resumed;
     let moved = |(field, old): (&String, &Json)| {

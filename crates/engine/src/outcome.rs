@@ -1,4 +1,4 @@
-//! What is asked of an apply beyond its plan, and how it ended.
+//! The caller's wishes for an apply beyond its plan, and the outcome of the apply.
 
 use serde_json::Value as Json;
 
@@ -16,18 +16,18 @@ pub enum Ended {
     Stopped,
     /// Somebody else is applying.
     LeaseHeld(String),
-    /// The ledger moved between plan and lease: plan anew.
+    /// Another run changed the ledger between plan and lease: plan again.
     Moved,
-    /// What the plan depends on moved; holds what.
+    /// Something that the plan depends on has changed since. Holds what, in words.
     Stale(String),
-    /// Something was named (`--delete`) that the plan does nothing to. In words.
+    /// A `--delete` names no object that waits for one. Holds the message.
     Misnamed(String),
-    /// Whoever decides about the plan left it. Holds why.
+    /// The plan was not confirmed. Holds why.
     NotConfirmed(String),
 }
 
 impl Ended {
-    /// One word for machines, and why in words for people.
+    /// One word for machines, and the cause in words for people.
     pub fn words(&self) -> (&'static str, Option<&str>) {
         match self {
             Ended::Done => ("done", None),
@@ -46,23 +46,23 @@ pub struct Outcome {
     pub ended: Ended,
     pub done: Vec<usize>,
     pub failed: Option<usize>,
-    /// The step at which the run was stopped; the next run looks what became of it.
+    /// The step at which the run was stopped with its outcome unknown; the next run finds out.
     pub interrupted: Option<usize>,
-    /// Values that were to go or to be put back, and that the tenant kept by its own reply: a line each.
+    /// One line for each value that a step was to remove or to put back, and that the tenant kept by its own reply.
     pub kept: Vec<String>,
-    /// What this run may have made and nobody finds yet, where no record tells the next run of it: what to look for, and
-    /// until when not to run again.
+    /// A warning about an object that this run may have created, that no list shows yet, and that no record tells the
+    /// next run of: what to look for, and until when not to run again.
     pub lost: Option<String>,
     pub not_started: Vec<usize>,
 }
 
 impl Outcome {
-    /// Whether what was decided about has moved.
+    /// Whether the plan that was confirmed is out of date.
     pub fn is_stale(&self) -> bool {
         matches!(self.ended, Ended::Stale(_))
     }
 
-    /// Nothing was begun.
+    /// The outcome of a run that began no step.
     pub fn before_any_step(ended: Ended, plan: &Plan) -> Outcome {
         let not_started = plan.steps.iter().map(|step| step.number).collect();
         Outcome {
@@ -86,7 +86,7 @@ pub struct Wishes {
     pub verify: bool,
 }
 
-/// The values of a step that puts former ones back which are otherwise in the reply to its write.
+/// For a step that removes values or puts former ones back: a line for each value that its reply shows to be another.
 pub(super) fn kept(step: &Step, seen: &Seen) -> Vec<String> {
     let values = step.op.values.iter().flatten();
     let there = |field: &str| match seen.attrs.get(field) {

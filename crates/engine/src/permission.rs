@@ -1,7 +1,7 @@
-//! What a refused write lacked: the credential by its name, and the permission or scope that it needs.
+//! Names what a refused write lacked: the credential, and the permission or scope that it needs.
 //!
-//! Auth0 says with the token what it may do, unless it leaves that out; Twilio never does, so there a write is the first
-//! to find out. What Verify refuses for a reason of its own has a code of its own, and is no matter of permissions.
+//! Auth0 may name the scopes of a token when it gives the token. Twilio never names the permissions of a key, so a
+//! refused write is the first sign there. Refusals with one of Verify's own codes have other causes than permissions.
 
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Refusal};
@@ -9,11 +9,11 @@ use crate::model::manifest::Manifest;
 
 /// Auth0's code for a token without the scope ("Auth0 docs, Management API errors", 2026-08).
 const NO_SCOPE: &str = "insufficient_scope";
-/// First digits of the codes with which Verify refuses what a permission does not help ("Twilio docs, Verify error
-/// codes", 2026-08): 60204 for custom codes that the account does not have, say.
+/// First digits of Verify's own codes, for refusals that no permission would prevent ("Twilio docs, Verify error
+/// codes", 2026-08): 60204, for example, if the account may not send custom codes.
 const OF_VERIFY: &str = "60";
 const TWILIO: [Api; 4] = [Api::Verify, Api::Serverless, Api::Upload, Api::Core];
-/// Where no permission of a restricted key is known ("Twilio docs, restricted API keys", 2025-12).
+/// For requests that no known permission of a restricted key allows ("Twilio docs, restricted API keys", 2025-12).
 const NO_RESTRICTED_KEY: &str =
     "which restricted keys do not have: use a standard key, a main key or the auth token";
 
@@ -36,7 +36,9 @@ fn lacking(failed: &Failed, manifest: &Manifest, scopes: &[&str]) -> Option<Stri
         401 | 403 if at_twilio && !of_verify(refusal) => {
             let (whose, needs) = (credential(manifest)?, permission(refusal));
             Some(match refusal.status {
-                401 => format!("Twilio does not take {whose}, or not for this: it needs {needs}"),
+                401 => {
+                    format!("Twilio does not accept {whose}, or not for this request, which needs {needs}")
+                }
                 _ => format!("{whose} may not do this: it needs {needs}"),
             })
         }
@@ -62,12 +64,12 @@ fn credential(manifest: &Manifest) -> Option<String> {
     key.or_else(token)
 }
 
-/// The permission of a write, as a restricted key names it, or else where it is to be had.
+/// The permission of a write, by its name for restricted keys; or else which credentials have it.
 fn permission(refusal: &Refusal) -> String {
     if is_at(refusal, Api::Serverless) || is_at(refusal, Api::Upload) {
         return format!("write access to Serverless, {NO_RESTRICTED_KEY}");
     }
-    // `/v2/Services/VA…/RateLimits/RK…/Buckets`: collections and SIDs by turns.
+    // `/v2/Services/VA…/RateLimits/RK…/Buckets`: collections and SIDs alternate.
     let segments: Vec<&str> = refusal.path.split('/').skip(2).collect();
     let named = |segment: &&str| COLLECTIONS.iter().find(|(collection, _)| collection == segment);
     let resource = segments.iter().rev().find_map(named).and_then(|(_, resource)| *resource);
@@ -156,7 +158,7 @@ mod tests {
             assert!(text.contains(needs), "{text}");
             assert!(text.contains("; the key SK1 (twilio.api_key) may not do this"), "{text}");
             let text = told(&refused(host, method, path, 401, "20003"), &manifest(), &[]);
-            assert!(text.contains(needs) && text.contains("does not take the key SK1"), "{text}");
+            assert!(text.contains(needs) && text.contains("does not accept the key SK1"), "{text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Calls to the places of records: passed on at once, and waited for. No gate is between, and nothing is repeated.
+//! Calls to the places of records. They are passed on at once: no gate holds them back, and none is repeated.
 
 use super::gate::TOLD_FROM_MS;
 use super::halt::URGENT_MS;
@@ -14,12 +14,12 @@ pub(super) struct Asked {
     place: Place,
     writes: bool,
     since_ms: u64,
-    /// It was told that this is not answered yet.
+    /// The user was told that the call is not answered yet.
     told: bool,
 }
 
 impl Engine {
-    /// Passes on what a task asks of places.
+    /// Passes on the calls of a task to places.
     pub(super) fn ask_places(&mut self, task: TaskId, calls: Vec<(u64, Place, PlaceCall)>) {
         for (port_id, place, call) in calls {
             let writes = call != PlaceCall::Load;
@@ -41,7 +41,7 @@ impl Engine {
         }
     }
 
-    /// After the end of the run, gives up what is not answered in time.
+    /// Once the run is stopped, gives up calls that are not answered in time.
     pub(super) fn give_up_places(&mut self) -> bool {
         let now = self.now_ms;
         let late = |asked: &Asked| self.place_until(asked).is_some_and(|until| until <= now);
@@ -58,7 +58,7 @@ impl Engine {
         !late.is_empty()
     }
 
-    /// Tells of a wait that a person would otherwise wonder about, once.
+    /// Tells the user once of each long wait.
     pub(super) fn tell_places(&mut self) -> bool {
         let now = self.now_ms;
         let late = |asked: &&mut Asked| !asked.told && asked.since_ms + TOLD_FROM_MS <= now;
@@ -76,7 +76,7 @@ impl Engine {
         told
     }
 
-    /// When the next of them is told of or given up.
+    /// The next time at which a call is reported as waiting, or given up.
     pub(super) fn next_place(&self) -> Option<u64> {
         let told = |asked: &Asked| (!asked.told).then_some(asked.since_ms + TOLD_FROM_MS);
         self.asked.values().flat_map(|asked| [told(asked), self.place_until(asked)]).flatten().min()

@@ -1,4 +1,4 @@
-//! The whole use case: observe, plan, have the plan decided, apply it, and plan anew where the record moved meanwhile.
+//! The whole use case: observe, plan, ask for a decision, apply; and plan again if another run changed the record.
 
 use std::collections::BTreeSet;
 
@@ -9,23 +9,23 @@ use crate::model::event::Event;
 use crate::model::plan::Plan;
 use crate::port::Port;
 
-/// How often a plan is made anew because the record moved under it.
+/// How often a run plans again because another run changed the record.
 const REPLANS_MAX: u32 = 3;
-/// A plan that was decided later than this may be out of date.
+/// A plan may be out of date if its decision took longer than this.
 const DECIDED_LATE_MS: u64 = 60_000;
-/// After a question the clock has moved on, and the engine learns of it by the next tick.
+/// Pause after a question. The clock has moved on, and the engine learns the time with the next tick.
 const NEXT_TICK_MS: u64 = 1;
 
-/// What somebody says to a plan, before anything is written.
+/// The decision about a plan, before anything is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Go on. A plan with blockers, or without work, goes on to the end that it has anyway.
+    /// Apply the plan. An apply of a plan with blockers, or without work, ends before its first step.
     Apply,
-    /// Plan anew: these objects may be taken away or put back too, although nothing proves that they are ours.
+    /// Plan again: these objects may be deleted or put back too, although nothing proves that they are this stack's.
     Name(BTreeSet<String>),
-    /// Change nothing. Why, in words.
+    /// Change nothing. Holds why, in words.
     Leave(String),
-    /// It is not the plan that was decided before. Holds what moved.
+    /// Change nothing: the plan differs from the one that was decided before. Holds what changed.
     Stale(String),
 }
 
@@ -43,7 +43,7 @@ impl From<Decision> for Decided {
     }
 }
 
-/// The last plan, and what became of it.
+/// The last plan, and its outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     pub plan: Plan,
@@ -56,8 +56,8 @@ impl Report {
     }
 }
 
-/// Brings the tenant to what the session wants. `decide` is called with every plan, while no request is under way and no
-/// lease is held; until it answers, nothing else happens.
+/// Brings the tenant to what the session wants. `decide` is called with every plan, while no request is under way and
+/// no lease is held; until it answers, nothing else happens.
 ///
 /// # Errors
 /// The tenant could not be read; nothing was changed.
@@ -96,13 +96,13 @@ async fn rounds(
         port.tell(Event::PlanStarted);
         let observation = observe(&session, &port.reader()).await?;
         let plan = observation.plan.clone();
-        // What was named and is gone by a later plan was not misnamed.
+        // Only the first plan can show a wrong name: a named object that is gone by a later plan was named rightly.
         if let Some(misnamed) = observation.misnamed.clone().filter(|_| is_first) {
             return Ok(Report::before_any_step(plan, Ended::Misnamed(misnamed)));
         }
         is_first = false;
         port.tell(Event::PlanMade { plan: Box::new(plan.clone()) });
-        // So that what was told is shown before anybody is asked.
+        // Let the outside show the events before a person is asked.
         port.give_way().await;
         let Decided { decision, asked_ms } = decide(&plan);
         if asked_ms > 0 {

@@ -19,7 +19,8 @@ use crate::port::{Answered, Call};
 /// The program's name and version, sent with every request.
 pub const USER_AGENT: &str = concat!("lockstep/", env!("CARGO_PKG_VERSION"));
 
-/// The least that tells whether credentials are taken; those that may not read services are refused in other words.
+/// The smallest request that shows whether Twilio accepts credentials. Accepted credentials that may not read services
+/// are refused with another code than wrong ones.
 const PROBE: &str = "/v2/Services?PageSize=1";
 
 /// Host of an API for this tenant.
@@ -53,7 +54,7 @@ pub fn without_query(path: &str) -> &str {
 /// The complete request of a call.
 ///
 /// # Errors
-/// A path that does not begin with `/` or holds a control character or blank: it came from remote text.
+/// The path does not begin with `/`, or holds a control character or blank. Such a path came from remote text.
 pub fn request(connection: &Connection, bearer: &str, call: &Call) -> Result<ApiRequest, String> {
     let (method, path) = line(call);
     if !path.starts_with('/') || path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
@@ -146,13 +147,13 @@ fn has_no_body(reply: &ApiReply) -> bool {
     reply.body.iter().all(u8::is_ascii_whitespace)
 }
 
-/// Whether a reply without content is the answer. A status of 200 without the body that it promises may be a gateway's
-/// doing, and what is read here is what destroy puts back: that one counts when it comes twice, whatever came in between.
+/// Whether an empty reply is the answer. A 204 is. An empty 200 may come from a gateway, and destroy puts back what is
+/// read here, so an empty 200 counts when it comes twice, whatever came in between.
 pub fn says_nothing(call: &Call, reply: &ApiReply, empty: u32) -> bool {
     matches!(call, Call::Read(.., Empty::Nothing)) && has_no_body(reply) && (reply.status == 204 || empty > 1)
 }
 
-/// The result of a call whose last answer this is, after so many attempts, of which so many were answered without content.
+/// The result of a call from its last answer, after `attempts`, of which `empty` were answered with an empty body.
 pub fn decode(
     call: &Call,
     host: &str,
@@ -170,7 +171,7 @@ pub fn decode(
             Err(Failed::NotDone(format!("{} was not sent: {}", place(), words(&cause, scrubber))))
         }
         Answer::Lost(cause) => Err(Failed::Unknown(format!("{}: {}", place(), words(&cause, scrubber)))),
-        // A deletion is answered with 204, so this is the answer to something else: whoever sent it has to look.
+        // Both vendors answer a deletion with 204. This reply is none, so the caller has to look what happened.
         Answer::Reply(reply)
             if (200..300).contains(&reply.status) && method == Method::Delete && reply.status != 204 =>
         {
@@ -191,7 +192,7 @@ pub fn decode(
                     place(),
                     reply.status
                 ))),
-                // The write was accepted, only its reply is of no use: whoever sent it has to look.
+                // The write was accepted, but its reply cannot be read: the caller has to look what the write did.
                 Err(cause) => Err(Failed::Unknown(format!(
                     "{}: the reply with status {} {cause}",
                     place(),
@@ -229,13 +230,13 @@ pub fn unsure(result: Answered) -> Answered {
         Failed::NotDone(cause) => {
             Failed::Unknown(format!("{cause}, and an earlier attempt may have taken effect"))
         }
-        Failed::Stopped => Failed::Unknown("stopped before a repeat".into()),
+        Failed::Stopped => Failed::Unknown("stopped before the request was sent again".into()),
         Failed::Refused(refusal) => Failed::Refused(Box::new(Refusal { unsure: true, ..*refusal })),
         failed => failed,
     })
 }
 
-/// The scrubber, knowing also the secrets that this very request carried: a refusal may echo its body.
+/// The scrubber with the secrets that this request carried: a refusal may echo the body of the request.
 pub fn knowing_body<'a>(call: &Call, scrubber: &'a Scrubber) -> Cow<'a, Scrubber> {
     fn walk(json: &Json, key: &str, learn: &mut dyn FnMut(&str)) {
         match json {
@@ -247,7 +248,7 @@ pub fn knowing_body<'a>(call: &Call, scrubber: &'a Scrubber) -> Cow<'a, Scrubber
     }
     let mut scrubber = Cow::Borrowed(scrubber);
     let mut learn = |text: &str| {
-        // Those of the manifest are known, and a copy costs.
+        // The scrubber knows the secrets of the manifest already, and a copy of it costs time.
         if !scrubber.is_value(text) {
             scrubber.to_mut().learn(&Secret::new(text, Origin::Person));
         }
@@ -266,16 +267,17 @@ pub fn knowing_body<'a>(call: &Call, scrubber: &'a Scrubber) -> Cow<'a, Scrubber
     scrubber
 }
 
-/// Most values of one reply. A list of 100 Actions with versions and secrets has some ten thousand.
+/// Most values that a reply may have. A list of 100 Actions with versions and secrets has some ten thousand.
 const VALUES_MAX: usize = 400_000;
-/// Longest refusal that is looked into; the vendors' are below a kilobyte, and every secret is searched for in it.
+/// Longest error reply whose text is read: the vendors' are below a kilobyte, and the text is searched for every
+/// secret.
 const ERROR_MAX_BYTES: usize = 16 * 1024;
 
 /// A reply as JSON. In memory a value takes up to a hundred times the room that it has in the text (`[{},{},…`), so
 /// the values are counted before any is made.
 ///
 /// # Errors
-/// It is no JSON, or has more than 400 000 values; in words that follow "the reply".
+/// The body is not JSON, or has more than 400 000 values. The words go on from "the reply".
 pub fn json_of(body: &[u8]) -> Result<Json, &'static str> {
     let (mut values, mut in_text, mut escaped) = (1, false, false);
     for byte in body {
@@ -317,7 +319,7 @@ pub fn message(reply: &ApiReply, scrubber: &Scrubber) -> (Option<String>, String
     )
 }
 
-/// The words of a server, in any field: secrets hidden, bounded, one line.
+/// A text of a server, fit to be shown: on one line, of bounded length, with secrets hidden.
 pub fn words(text: &str, scrubber: &Scrubber) -> String {
     if text.len() > ERROR_MAX_BYTES {
         return "(too long to be shown)".to_owned();
@@ -325,8 +327,8 @@ pub fn words(text: &str, scrubber: &Scrubber) -> String {
     line_of(&without_long_runs(&scrubber.others(text)), MESSAGE_MAX_CHARS)
 }
 
-/// Vendor ids have at most 36 characters; a longer unbroken run is something encoded, perhaps twice, and tells a person
-/// nothing.
+/// Replaces long unbroken runs. Vendor ids have at most 36 characters, so a longer run is encoded data, perhaps encoded
+/// twice, and tells a person nothing.
 fn without_long_runs(text: &str) -> String {
     let in_run = |ch: char| ch.is_ascii_alphanumeric() || "+/=_-%".contains(ch);
     let mut out = String::new();

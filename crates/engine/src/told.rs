@@ -1,22 +1,22 @@
-//! What the headers of a reply tell of budget and time, and what of it is believed.
+//! Reads budget and time from the headers of a reply, as far as they can be believed.
 //!
-//! A header is somebody else's word. One that makes no sense (a limit of zero, more left than there is, a time in the
-//! past or years ahead) counts as one that is not there: no wait rests on it.
+//! A header that cannot be true (a limit of zero, more requests left than the limit, a time in the past or years ahead)
+//! counts as absent: no wait rests on it.
 
 use crate::model::api::ApiReply;
 
 /// A pause that a server asks for is believed up to this long. The vendors' longest window is a day; a reply that asks
 /// for months is a mistake, and the program's own pauses are used instead.
 const HINT_BELIEVED_MS: u64 = 7 * 24 * 60 * 60 * 1000;
-/// Budgets above this are no budgets: the largest that is sold is a few hundred requests a second.
+/// A limit above this is not believed: the largest that is sold is a few hundred requests a second.
 const LIMIT_BELIEVED: u64 = 1_000_000;
-/// Time to the next full window where the reply does not tell it: the smallest plan's refill.
+/// Time until the budget is full, where the reply does not say: the smallest plan's refill.
 const WINDOW_MIN_MS: u64 = 1000;
 /// Longest window that is waited for: Auth0's are a second to a minute long.
 const WINDOW_MAX_MS: u64 = 60 * 1000;
 /// A server that says it is before this (January 2025, in ms) does not know the time.
 const DATE_MIN_MS: u64 = 1_735_689_600_000;
-/// A server that says it is after this (January 2100, in ms) does not either.
+/// A server that says it is after this (January 2100, in ms) does not know the time either.
 const DATE_MAX_MS: u64 = 4_102_444_800_000;
 
 /// The budget of a tenant as one reply tells it.
@@ -24,11 +24,11 @@ const DATE_MAX_MS: u64 = 4_102_444_800_000;
 pub struct Budget {
     pub limit: u64,
     pub remaining: u64,
-    /// So long after the reply it is full again, in ms.
+    /// Time from the reply until the budget is full again.
     pub full_in_ms: u64,
 }
 
-/// `X-RateLimit-Limit`, `-Remaining` and `-Reset`; `None` where they are not there or make no sense.
+/// The budget from `X-RateLimit-Limit`, `-Remaining` and `-Reset`; `None` if they are absent or cannot be true.
 pub fn budget(reply: &ApiReply, now_ms: u64) -> Option<Budget> {
     let number = |name: &str| reply.header(name).and_then(|text| text.trim().parse::<u64>().ok());
     let (limit, remaining) = (number("x-ratelimit-limit")?, number("x-ratelimit-remaining")?);
@@ -39,8 +39,8 @@ pub fn budget(reply: &ApiReply, now_ms: u64) -> Option<Budget> {
     Some(Budget { limit, remaining, full_in_ms })
 }
 
-/// How long the server asks to wait: `Retry-After` (seconds or date), else `X-RateLimit-Reset` (Unix seconds). `None`
-/// where it asks for nothing that can be believed.
+/// The pause that the server asks for, in ms: `Retry-After` (seconds or date), else `X-RateLimit-Reset` (Unix seconds).
+/// `None`: it asks for none that can be believed.
 pub fn hint_ms(reply: &ApiReply, now_ms: u64) -> Option<u64> {
     let after = reply.header("retry-after").map(str::trim).and_then(|text| {
         let seconds = text.parse::<u64>().ok().map(|seconds| seconds.saturating_mul(1000));
@@ -60,7 +60,7 @@ fn is_believed(ms: u64) -> bool {
     (1..=HINT_BELIEVED_MS).contains(&ms)
 }
 
-/// The server's own time if it tells it: a reset time is on its clock, which need not be ours.
+/// The server's own time if the reply has a date, else ours. A reset time is by the server's clock.
 fn server_now_ms(reply: &ApiReply, now_ms: u64) -> u64 {
     date_ms(reply).unwrap_or(now_ms)
 }
@@ -76,8 +76,8 @@ fn rfc2822_ms(text: &str) -> Option<u64> {
     u64::try_from(date.timestamp().as_millisecond()).ok()
 }
 
-/// How far the server's clock is ahead of ours, in ms, by the dates of its replies in this run. Replies may come from a
-/// cache, so both ends are kept.
+/// How far the server's clock is ahead of ours, in ms, by the dates of its replies in this run. A reply may come from a
+/// cache and have an older date, so the smallest and the largest difference are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ahead {
     pub least_ms: i64,
@@ -91,11 +91,11 @@ const SAME_MS: u64 = 5_000;
 pub const APART_MS: u64 = 2 * 60 * 1000;
 
 impl Ahead {
-    /// What is known after one more reply that says it is `date_ms`. `None`: it contradicts what was known, so one of them
-    /// is wrong and neither counts.
+    /// The difference after one more reply, with the date `date_ms`. `None`: the date contradicts the earlier ones, so
+    /// one of them is wrong and none counts.
     pub fn heard(known: Option<Ahead>, date_ms: u64, now_ms: u64) -> Option<Ahead> {
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-        // A `Date` has whole seconds, and a reply was on its way: what they explain is no difference.
+        // A `Date` has whole seconds, and a reply takes time to arrive: a difference that they explain is none.
         let ahead_ms = signed(date_ms).saturating_sub(signed(now_ms));
         let ahead_ms = if ahead_ms.unsigned_abs() < SAME_MS { 0 } else { ahead_ms };
         let known = known.unwrap_or(Ahead { least_ms: ahead_ms, most_ms: ahead_ms });

@@ -29,7 +29,7 @@ pub const HISTORY_MAX: usize = 10;
 /// Why a ledger is not trusted. It is reported and treated as lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The payload is missing or does not match its checksum: the source was edited by hand, or cut off.
+    /// The payload is missing or does not match its checksum: somebody edited the source, or it was cut short.
     Damaged,
     /// A newer program wrote it; using it could lose data. Holds its schema version.
     Newer(u32),
@@ -40,7 +40,7 @@ pub enum Fault {
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Fault::Damaged => f.write_str("it was edited by hand or cut off"),
+            Fault::Damaged => f.write_str("somebody edited it, or it was cut short"),
             Fault::Newer(schema) => write!(f, "it has schema {schema}, which this version does not read"),
             Fault::Foreign(part, value) => write!(f, "its {part} is {value:?}: it was copied from elsewhere"),
         }

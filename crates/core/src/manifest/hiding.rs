@@ -17,7 +17,7 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
                 format!("{section}.{key}"),
                 "this secret cannot be hidden inside a longer text",
                 reason,
-                "it is hidden where it is the whole of a value; use a longer one, unless it is a setting that others may read",
+                "Lockstep hides it only where it is a whole value; use a longer secret, unless this is a setting that others may read",
             );
             out.push(problem.warning());
         }

@@ -163,16 +163,17 @@ fn link(
             "its value is a secret, and this field takes none".into(),
             "write the value, or use ${var.NAME}".into(),
         ),
-        Target::Generated(_) if connection::is_connection(leaf.section) => {
-            bad("it exists only after apply, and this is needed to connect".into(), "use ${env.NAME}".into())
-        }
+        Target::Generated(_) if connection::is_connection(leaf.section) => bad(
+            "its value exists only after apply, but this key is needed to connect".into(),
+            "use ${env.NAME}".into(),
+        ),
         Target::Name(name) => {
             if let Some(output) = output(tables, name) {
                 return if !takes_text {
                     bad("its value is known only after apply".into(), "write the value out".into())
                 } else if connection::is_connection(leaf.section) {
                     bad(
-                        "it is known only after apply, and this is needed to connect".into(),
+                        "its value is known only after apply, but this key is needed to connect".into(),
                         "use ${env.NAME}".into(),
                     )
                 } else if is_section(tables, &output.resource)

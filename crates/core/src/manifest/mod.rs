@@ -339,9 +339,7 @@ fn too_much(text: &str) -> Option<(Range<usize>, Wrong)> {
             _ => {}
         }
         if open > OPEN_BRACKETS_MAX {
-            let reason = format!(
-                "this is bracket {open} of those that are open at once, at most {OPEN_BRACKETS_MAX} are read"
-            );
+            let reason = format!("{open} brackets are open here, at most {OPEN_BRACKETS_MAX} are read");
             let help = "close them";
             let wrong = wrong(codes::NOT_YAML, "the manifest is nested too deeply", reason, help);
             return Some((at..at + 1, wrong));

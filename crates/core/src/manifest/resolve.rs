@@ -371,7 +371,7 @@ impl Resolver<'_> {
         if text.len() > VALUE_MAX {
             let title = format!("the value of {} is too long", shown(&found.target.text()));
             let reason = format!("it has {} bytes, at most {VALUE_MAX} are allowed", text.len());
-            let help = "name what holds the value alone";
+            let help = "name a source that holds this value and nothing else";
             report_ref(&mut self.report, names, found, wrong(codes::OUT_OF_RANGE, title, reason, help));
             return Got::Failed;
         }
@@ -436,7 +436,7 @@ impl Resolver<'_> {
             }
             Some(Err(words)) => {
                 let title = format!("the command {name} failed");
-                let help = "run it by hand to see why";
+                let help = "run the command in a terminal to see its error";
                 report_ref(
                     &mut self.report,
                     names,

@@ -193,7 +193,7 @@ impl<'a> Report<'a> {
         });
         if self.dropped > 0 {
             let title = format!("{} more problems", self.dropped);
-            let problem = Problem::error(codes::NOT_YAML, "", title, "", "mend the ones above first");
+            let problem = Problem::error(codes::NOT_YAML, "", title, "", "mend the problems above first");
             self.found.push(Diagnostic { problem, file: self.source.file.clone(), span: None });
         }
         self.found

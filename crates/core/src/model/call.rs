@@ -136,7 +136,7 @@ impl fmt::Debug for Write {
 }
 
 /// Why a write is not sent any more.
-pub const LEASE_LOST: &str = "the lease was taken over by another run, or could not be kept";
+pub const LEASE_LOST: &str = "another run took the lease over, or this run could not renew it";
 
 /// Why a call gave no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,11 +204,11 @@ impl fmt::Display for Failed {
             Failed::Refused(refusal) => refusal.words(),
             Failed::NotDone(cause) | Failed::NotBuilt(cause) => cause.clone(),
             Failed::Unknown(cause) => format!("it is not known whether the request took effect: {cause}"),
-            Failed::Misread(what) => format!("the reply makes no sense: {what}"),
+            Failed::Misread(what) => format!("the reply cannot be understood: {what}"),
             Failed::Stopped => "stopped before the request was sent".to_owned(),
             Failed::LeaseLost => LEASE_LOST.to_owned(),
             Failed::OtherRun => "the ledger holds another run's nonce".to_owned(),
-            Failed::Moved(place) => format!("somebody else changed {place} meanwhile, or took it away"),
+            Failed::Moved(place) => format!("somebody else changed {place} in the meantime, or deleted it"),
         };
         f.write_str(&line(&words))
     }

@@ -113,7 +113,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
         if seen.exists && seen.whose.needs_consent() && !made.is_empty() {
             findings.push(Finding {
                 address: want.address.clone(),
-                text: "it is there already and is taken over as it is, then changed".into(),
+                text: "it exists already; this stack takes it over as it is, then changes it".into(),
                 help: "destroy will leave it in place and put its former values back where that is possible"
                     .into(),
                 level: Level::Note,
@@ -227,7 +227,8 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         if seen.not_read {
             out.findings.extend(seen.findings.iter().cloned());
             out.findings.push(find(
-                "it could not be read, so it cannot be taken away, and nothing else is".into(),
+                "it could not be read, so it cannot be taken away, and nothing else is taken away either"
+                    .into(),
                 "grant what the finding above names",
                 Level::Blocker,
             ));
@@ -249,15 +250,15 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         if !same && !made.is_empty() {
             made.clear();
             out.findings.push(find(
-                "another object than the one on record stands there, so it is left alone".into(),
-                "delete it by hand if it is yours",
+                "the object in its place is not the one on record, so it is left alone".into(),
+                "if it is yours, delete it yourself",
                 Level::Warning,
             ));
         }
         if !named && made.iter().any(|step| step.verb == Verb::Delete) {
             out.findings.push(find(
-                "what stands there has another name than the record says, so it is left alone".into(),
-                "delete it by hand if it is yours",
+                "the object in its place does not have the name on record, so it is left alone".into(),
+                "if it is yours, delete it yourself",
                 Level::Warning,
             ));
         }
@@ -267,7 +268,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             made.retain(|step| claims::claimant(basis.others, entry, seen, step).is_none());
             out.findings.push(find(
                 format!("the stack {stack} has it on record too, so it stays as that stack has it"),
-                "change or destroy that stack; if there is none of that name any more, delete its ledger Action",
+                "change or destroy that stack; if no stack of that name exists any more, delete its ledger Action",
                 Level::Warning,
             ));
         }
@@ -275,10 +276,10 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             Leaving::Removed if !basis.destroy && !basis.allow_delete && entry.unproven => {
                 made.clear();
                 out.findings.push(find(
-                    "a record that nothing proves says that this stack managed it, and it is not in the manifest".into(),
+                    "the record says that this stack managed it, but nothing proves the record, and it is not in the manifest".into(),
                     &format!(
-                        "if that is so, put it back into the manifest, or add --allow-delete --delete {}; if not, somebody \
-                         else wrote the record: delete the Action that holds it",
+                        "if it is this stack's, put it back into the manifest, or add --allow-delete --delete {}; if not, somebody \
+                         else wrote the record: delete the Action that holds the record",
                         handle(address, seen)
                     ),
                     Level::Blocker,
@@ -292,7 +293,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             Leaving::Removed => {}
             Leaving::Abandoned(why) => {
                 made.clear();
-                out.findings.push(find(why.into(), "nothing to do; its record goes with the next apply", Level::Note));
+                out.findings.push(find(why.into(), "nothing to do; the next apply takes its entry off the record", Level::Note));
             }
             Leaving::Deferred { wait_ms } => wait(basis, entry, wait_ms, path, &mut made, address, out),
         }
@@ -351,7 +352,7 @@ fn ask_for(unproven: &Unproven, level: Level) -> Finding {
     Finding {
         address: unproven.address.clone(),
         text: format!(
-            "only a record that nothing proves says that this is ours to do: {}; {name}{} stays until it is named",
+            "only the record says that this stack may do this, and nothing proves the record: {}; {name}{} stays until you name it",
             unproven.what, unproven.id
         ),
         help: format!(
@@ -402,8 +403,8 @@ fn wait(
     if due {
         out.findings.push(Finding {
             address: address.to_owned(),
-            text: "it is due to go, and stays, because the new way does not deliver messages".into(),
-            help: "apply what this plan shows; the wait begins anew then".into(),
+            text: "its removal is due, but it stays, because the tenant's phone provider does not deliver messages".into(),
+            help: "apply this plan; the waiting time then begins again".into(),
             level: Level::Note,
         });
     }
@@ -477,7 +478,7 @@ fn keep_what_is_needed(
             findings.push(Finding {
                 address: step.address.clone(),
                 text: format!("it stays: {why}"),
-                help: "change it by hand once nothing stands against it any more".into(),
+                help: "once this reason is gone, change or delete it yourself".into(),
                 level,
             });
             false
@@ -503,7 +504,7 @@ fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
 }
 
 /// The sender after a takeover was undone.
-const UNPROVEN: &str = "the version that ran before this stack: whether it still works nobody can prove";
+const UNPROVEN: &str = "the version that ran before this stack, and nobody can prove that it still works";
 
 /// Why a step would strand users, given the delivery path before and after all steps, so that the former value does not
 /// come back; `None` if it may.
@@ -514,8 +515,8 @@ fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, S
         _ if sets_types(step) && before.strands(after) => {
             let policy = after.policy.get().map_or("unknown", Policy::word);
             format!(
-                "with the policy {policy} logins are asked for a factor, the phone is the only one, and with the former \
-                 types codes may not come"
+                "with the policy {policy} logins are asked for a factor, the phone is the only one, and codes may not come with the former \
+                 types"
             )
         }
         Stage::SwitchBack if is_back => format!("what sends its codes is {UNPROVEN}"),
@@ -529,10 +530,10 @@ fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, S
             format!("logins have the phone alone, and what would send its codes is {UNPROVEN}")
         }
         Stage::SwitchBack if after.codes_fail() => {
-            "it was on before, and nothing sends its codes any more".to_owned()
+            "it was on before, but nothing sends its codes any more".to_owned()
         }
         Stage::RaiseBack if after.locked_out() => {
-            "with the former policy logins would be asked for a factor, and none could be used".to_owned()
+            "with the former policy logins would be asked for a factor, but none could be used".to_owned()
         }
         _ => return None,
     };

@@ -92,7 +92,7 @@ pub fn sender(
         {
             let adopted = entry.ownership == Ownership::Adopted && seen.exists;
             (adopted && former::may_know(seen, sid, &made_at))
-                .then(|| format!("the version of {address} that ran before may have been told of it"))
+                .then(|| format!("the version of {address} that ran before this stack may use it"))
         }
         _ => {
             (stays(address) && tells(entry, sid, prints)).then(|| format!("{address}, which stays, uses it"))

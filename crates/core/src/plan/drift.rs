@@ -178,7 +178,7 @@ fn compared(told: &Field) -> Option<(&str, &'static str)> {
             (applied, "what was applied (-) and what the tenant has (+)")
         }
         (Was::Hidden, Some(wanted), _) => {
-            (wanted, "what the manifest wants (-) and what the tenant has (+); what was applied is neither")
+            (wanted, "what the manifest wants (-) and what the tenant has (+); a third value was applied")
         }
         (Was::Value(_), Some(wanted), _) => {
             (wanted, "what the manifest wants (-) and what the tenant has, as it was applied (+)")
@@ -207,7 +207,7 @@ fn values(told: &Field, state: State, paint: Paint) -> String {
     let mut parts = Vec::new();
     match &told.applied {
         Was::Value(value) => parts.push(format!("was applied {}", brief(Some(value)))),
-        Was::Hidden => parts.push("was applied otherwise".to_owned()),
+        Was::Hidden => parts.push("was applied with another value".to_owned()),
         Was::Nothing if matches!(told.cause, Cause::Unknown) => {}
         Was::Nothing => parts.push("was not applied".to_owned()),
     }

@@ -43,7 +43,7 @@ fn scopes(basis: &Basis<'_>, steps: &[Step]) -> Option<Finding> {
         ),
         Purpose::Show | Purpose::Drift => (
             format!("an apply needs scopes that this access token does not have: {missing}"),
-            format!("nothing to do for a plan; the application that applies has to have them {HOW}"),
+            format!("a plan does not need them; grant them to the application that applies {HOW}"),
             Level::Note,
         ),
     };
@@ -57,7 +57,7 @@ fn untried(basis: &Basis<'_>) -> Option<Finding> {
     Some(Finding {
         address: String::new(),
         text: format!(
-            "whether the Twilio key {key} may write is not tried by a plan; an apply stops at its first write, the lease, if not"
+            "a plan does not test whether the Twilio key {key} may write; if it may not, an apply stops at its first write, the lease"
         ),
         help: String::new(),
         level: Level::Note,

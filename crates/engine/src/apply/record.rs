@@ -1,4 +1,4 @@
-//! How the result of a run gets on record: also where the first try fails, and where the lease is gone.
+//! Writes the result of a run to the record, also where the first try fails or the lease is gone.
 
 use std::collections::BTreeSet;
 
@@ -18,15 +18,15 @@ use crate::plan::compare;
 use crate::port::LOOKS_MS;
 use crate::store::Found;
 
-/// How long after the look that found our intent alone on record, without the lease, the result may still be sent: one
-/// trip. What has to be sent again is looked at again.
+/// Without the lease, the result may be sent for this long after a read that found this run's intent on record: one
+/// round trip. Each further attempt needs a new read.
 const RECORD_MS: u64 = 500;
 
 impl Work<'_> {
-    /// Records what is there now.
+    /// Records what this run left.
     ///
     /// # Errors
-    /// Why it is not on record, and the next move.
+    /// The result is not on record: why, and the next move, in words.
     pub(super) async fn record(&mut self, outcome: &Outcome, lease: &Lease) -> Result<(), String> {
         let Err(failed) = self.write_result(outcome, lease).await else { return Ok(()) };
         if !matches!(failed, Failed::Moved(_)) {
@@ -36,17 +36,17 @@ impl Work<'_> {
         }
         let ran = format!("the steps ran, but {failed}, so nothing is written there");
         if self.session.destroy && self.ledger.resources.is_empty() {
-            return Err(format!("{ran}: look at it, then delete it or destroy again"));
+            return Err(format!("{ran}: look at that file, then delete it or destroy again"));
         }
         match self.session.store.put_beside(&self.ledger, &self.nonce(), self.port).await {
             Ok(Some(beside)) => Err(format!(
-                "{ran}; the record of this run is {}: put it in its place, unless the other is of a later run, then \
+                "{ran}; the record of this run is {}: put it in that place, unless the record there is of a later run, then \
                  run again",
                 beside.0
             )),
             Ok(None) => Err(ran),
             Err(failed) => Err(format!(
-                "{ran}, and not beside it either: {failed}; what this run made is on no record, so look for it before \
+                "{ran}, nor beside it: {failed}; no record lists what this run created, so look for it before \
                  the next run"
             )),
         }
@@ -73,7 +73,7 @@ impl Work<'_> {
             return Ok(());
         }
         if complete {
-            // What is neither wanted nor there any more has nothing left to remember.
+            // An entry stays if its resource is wanted, if its removal waits, or if nothing proves that it may go.
             let wanted = &self.wanted;
             let waits = |address: &String| self.plan.deferred.iter().find(|later| later.address == *address);
             self.ledger.resources.retain(|address, _| {
@@ -84,11 +84,11 @@ impl Work<'_> {
             let now = self.port.server_now_ms();
             for (address, entry) in &mut self.ledger.resources {
                 if let Some(later) = waits(address) {
-                    // What was due and had to stay waits anew, from the moment at which the new way delivers.
+                    // A removal that was due and had to stay waits its full time again.
                     let ahead = later.not_before.clone().filter(|at| *at > timestamp(now));
                     let at = ahead.unwrap_or_else(|| timestamp(now + later.wait_ms));
                     entry.notes.insert(NOT_BEFORE.into(), json!(at));
-                    // What an unfinished run made in its place is what waits.
+                    // An unfinished run may have replaced the object: the removal waits for the one that exists now.
                     if let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists) {
                         entry.ids.clone_from(&seen.ids);
                     }
@@ -96,7 +96,7 @@ impl Work<'_> {
             }
         }
         let run = self.ledger.intent.as_ref().map(|intent| intent.nonce.clone());
-        // What an earlier, unfinished run did is understood by its part of the intent, until all of it is on record.
+        // The intent of an earlier, unfinished run explains what that run did, until all of it is on record.
         if complete || !(self.unsettled || self.inherited) {
             self.ledger.intent = None;
         }
@@ -141,7 +141,7 @@ impl Work<'_> {
             };
             let before = self.ledger.resources.get(address);
             let is_open = open.contains(address.as_str());
-            // Nothing has happened to it yet: an entry now would claim that the manifest was applied.
+            // Nothing has happened to this resource yet: an entry would claim that the manifest was applied.
             if is_open && !self.touched.contains(address) && before.is_none() {
                 continue;
             }
@@ -151,14 +151,14 @@ impl Work<'_> {
             let former = self.ledger.intent.as_ref().and_then(|intent| intent.restore.get(address));
             let restore = match before {
                 Some(entry) => entry.restore.clone(),
-                // Taken over without a step, so no intent was written: what stands there is what was there before.
+                // Adopted without a step, so no intent was written: the present values are the former ones.
                 None if self.ledger.intent.is_none() => kinds::by_name(&resource.kind)
                     .map(|kind| intent::small(kind.restore(seen)))
                     .unwrap_or_default(),
                 None => former.cloned().unwrap_or_default(),
             };
             let mut notes = before.map(|entry| entry.notes.clone()).unwrap_or_default();
-            // It is wanted, so nothing waits any more.
+            // The resource is wanted, so its removal no longer waits.
             notes.remove(NOT_BEFORE);
             notes.extend(seen.notes.clone());
             let same = |field: &str| {
@@ -169,8 +169,8 @@ impl Work<'_> {
             let wrote = self.wrote_secrets.contains(address);
             let mut fields =
                 compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints);
-            // What the manifest no longer names stays as it is, and destroy still puts it back, unless one that did not
-            // come to its end has done so.
+            // A field that left the manifest stays as it is, and destroy still puts its former value back, unless an
+            // unfinished destroy has done so already.
             let is_back = |field, old: &Json| seen.attrs.get(field).and_then(Value::known) == Some(old);
             for (field, last) in before.map(|entry| &entry.fields).into_iter().flatten() {
                 let old = restore.get(field).filter(|old| !is_back(field, old));
@@ -206,7 +206,7 @@ impl Work<'_> {
             };
             self.ledger.resources.insert(address.clone(), entry);
         }
-        // What goes, and is not gone yet: as this run left it.
+        // A resource that is to go and still exists is recorded as this run left it.
         let leaves = |address: &String| !self.wanted.iter().any(|want| want.address == *address);
         for address in self.touched.iter().filter(|address| leaves(address)) {
             let entry = self.ledger.resources.get_mut(address);
@@ -216,14 +216,14 @@ impl Work<'_> {
         }
     }
 
-    /// The waits before each look at what a step made. Without a record the next run knows of no lost create, so this one
-    /// looks until the list has to show it.
+    /// The waits before each look for what a step created. Without a record the next run knows of no lost create, so
+    /// this run looks until the list has to show the object.
     pub(super) fn looks_ms(&self, may_repeat: bool) -> impl Iterator<Item = u64> + use<> {
         let is_last = !may_repeat && !self.session.store.keeps();
         LOOKS_MS.into_iter().chain(is_last.then_some(intent::UNTIL_SHOWN_MS).into_iter().flatten())
     }
 
-    /// Notes a step that may have made what nobody finds yet.
+    /// Notes a step that may have created an object that no list shows yet.
     pub(super) fn lose(&mut self, step: &Step, failed: &Failed) {
         let repeatable = kinds::by_name(&step.kind).is_none_or(|kind| kind.may_repeat(step));
         if repeatable || !(is_unsure(failed) || matches!(failed, Failed::Misread(_))) {
@@ -239,7 +239,8 @@ impl Work<'_> {
         }
     }
 
-    /// Whoever took the lease over has read our intent, and its own stands there now.
+    /// Checks that the result may be written: with the lease, or while the record still holds this run's intent. A run
+    /// that took the lease over has written its own intent there.
     pub(super) async fn may_record(&self, nonce: Option<&str>, lease: &Lease) -> Result<(), Failed> {
         let Some(nonce) = nonce.filter(|_| lease.is_lost(self.port)) else { return Ok(()) };
         if !self.is_ours(nonce).await? {
@@ -249,8 +250,9 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Saves the result, and tries again where it alone tells of a lost create, until the list has to show what was made:
-    /// the lease keeps other runs away so long. Without the lease a few tries, each after a look of its own.
+    /// Saves the result. If only this write tells of a lost create, tries again until the list has to show the object;
+    /// the lease keeps other runs away for that long. Without the lease, tries a few times, each after a read of its
+    /// own.
     pub(super) async fn save_result(&mut self, nonce: Option<&str>, lease: &Lease) -> Result<(), Failed> {
         let mut result = self.save().await;
         let waits: &[u64] = match (self.lost_one, lease.is_lost(self.port)) {
@@ -265,8 +267,8 @@ impl Work<'_> {
             }
             if self.lost_one {
                 self.port.tell(Event::notice(format!(
-                    "a create was lost, and the ledger, which has to tell the next run of it, could not be written: \
-                     {failed}; it is tried again in {} s",
+                    "the answer to a create was lost, and the ledger, which has to tell the next run, could not be written: \
+                     {failed}; trying again in {} s",
                     wait_ms / 1000
                 )));
             }

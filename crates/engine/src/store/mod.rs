@@ -1,7 +1,7 @@
 //! Where the ledger is kept: in the tenant, in a file, or nowhere.
 //!
-//! Each store reads what stands there, and writes over that and nothing else. A file answers for it (`model::place`); the
-//! tenant has no such write, so there the lease, a re-read of the serial and the nonce of the intent see to it.
+//! A store replaces only the record that it has read. A file has a conditional write for that (`model::place`). The
+//! tenant has none, so there the lease, a re-read of the serial and the nonce of the intent guard the record.
 
 mod file;
 mod tenant;
@@ -21,7 +21,7 @@ pub enum Store {
     None,
 }
 
-/// What stands where the ledger is kept: what a write goes over.
+/// The present content of the ledger's place, which the next write replaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stands {
     /// In the tenant: id of the ledger Action, also of one that is not trusted.
@@ -30,15 +30,16 @@ pub struct Stands {
     pub tag: Tag,
 }
 
-/// What was found.
+/// The ledger as it was read, and what there is to say about it.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     pub ledger: Option<Ledger>,
     pub stands: Stands,
     pub findings: Vec<Finding>,
-    /// Nonce of the intent on record, whether or not that is believed.
+    /// Nonce of the intent on record, also if the record is not trusted.
     pub nonce: Option<String>,
-    /// What an unfinished run made and nobody can tell apart, and what was tried beside; no part of the record.
+    /// Findings that do not come from the record: objects of an unfinished run that nobody can tell from others, and
+    /// credentials that `drift` tried.
     pub unclear: Vec<Finding>,
     /// The records of other stacks in the tenant, where the whole list of Actions was read.
     pub others: Vec<Ledger>,
@@ -51,7 +52,7 @@ impl Found {
         serial(self) == serial(known) && self.stands == known.stands && self.findings == known.findings
     }
 
-    /// Takes a record that can be read, for as much as its seals prove.
+    /// Takes a record that can be read, and trusts it as far as its seals prove it.
     fn take(&mut self, mut ledger: Ledger, owner: &Owner<'_>) {
         self.nonce = ledger.intent.as_ref().map(|intent| intent.nonce.clone());
         let proof = owner.keys.proof(&ledger);
@@ -60,10 +61,10 @@ impl Found {
             Proof::OfOthers(labels) if owner.reads_only => Some((
                 Level::Note,
                 format!(
-                    "the seal of the record cannot be checked with these credentials: it is by {}",
+                    "the seal of the record cannot be checked with these credentials: it was made with {}",
                     labels.join(", ")
                 ),
-                "nothing to do: whoever applies this checks it, and takes nothing away that is not proven",
+                "nothing to do: the apply checks the seal, and takes away nothing that no seal proves",
             )),
             Proof::OfOthers(labels) => Some((
                 Level::Note,
@@ -73,14 +74,14 @@ impl Found {
             Proof::Broken(labels) => Some((
                 Level::Warning,
                 format!(
-                    "the record's seal by {} does not fit: somebody else wrote it, or that credential has changed since",
+                    "the seal that was made with {} does not match the record: somebody else wrote it, or that credential has changed since",
                     labels.join(", ")
                 ),
                 UNPROVEN,
             )),
             Proof::Absent => Some((
                 Level::Note,
-                "the record has no seal: an older version wrote it, or somebody else did".to_owned(),
+                "the record has no seal: an older version or somebody else wrote it".to_owned(),
                 UNPROVEN,
             )),
         };
@@ -96,7 +97,7 @@ impl Found {
 }
 
 impl Found {
-    /// Whether other stacks have on record what they had when `known` was read.
+    /// Whether the records of other stacks are as they were when `known` was read.
     pub fn has_others_as(&self, known: &Found) -> bool {
         let serials = |found: &Found| -> Vec<(String, u64)> {
             found.others.iter().map(|other| (other.stack.clone(), other.serial)).collect()
@@ -105,17 +106,16 @@ impl Found {
     }
 }
 
-/// What is done with a record that nothing proves.
-const UNPROVEN: &str =
-    "it is compared with, and nothing is taken away or put back on its word: name what may go by --delete ID";
+/// Help for a record that no seal of these credentials proves.
+const UNPROVEN: &str = "the record is still used to compare, but it alone is no reason to take away or put back anything: name what may go with --delete ID";
 
-/// Whose ledger it is, and what proves it.
+/// The owner of a ledger, and the keys that prove it.
 pub struct Owner<'a> {
     pub stack: &'a str,
     pub tenant: &'a str,
     pub account: &'a str,
     pub keys: Keys,
-    /// Nothing is written: see [`super::observe::Session::purpose`].
+    /// Whether the run writes nothing: see [`super::observe::Session::purpose`].
     pub reads_only: bool,
 }
 
@@ -133,12 +133,12 @@ impl Store {
         }
     }
 
-    /// Whether anything is remembered at all.
+    /// Whether a ledger is kept at all.
     pub fn keeps(&self) -> bool {
         !matches!(self, Store::None)
     }
 
-    /// Scopes of the Management API that writing the record needs: intent, then result (or its removal).
+    /// Scopes of the Management API that the writes of the record need: the intent, then the result or the removal.
     pub fn scopes(&self, found: &Found, destroy: bool) -> &'static [&'static str] {
         match self {
             Store::Tenant => tenant::scopes(&found.stands, destroy),
@@ -146,7 +146,7 @@ impl Store {
         }
     }
 
-    /// Reads the ledger; `fresh` reads past what this phase has read already.
+    /// Reads the ledger. `fresh`: also reads again what this phase has read already.
     pub async fn load(&self, owner: Owner<'_>, reader: &Reader, fresh: bool) -> Result<Found, Failed> {
         match self {
             Store::None => Ok(Found::default()),
@@ -155,11 +155,11 @@ impl Store {
         }
     }
 
-    /// Adds what other stacks have on record in the tenant, also where this one keeps its record elsewhere. A token that
-    /// may not list Actions shows none.
+    /// Adds what other stacks have on record in the tenant, also where this one keeps its record elsewhere. A token
+    /// that may not list Actions shows none.
     ///
     /// # Errors
-    /// The list cannot be read for another reason, so nobody knows.
+    /// The list cannot be read for another reason, so the records of other stacks are not known.
     pub async fn add_others(
         &self,
         found: &mut Found,
@@ -173,7 +173,7 @@ impl Store {
         Ok(())
     }
 
-    /// Re-reads the serial and nonce only: cheaper than the whole list once the Action is known.
+    /// Reads the record again. Once the Action is known, this reads the Action alone, not the whole list.
     pub async fn reload(&self, owner: Owner<'_>, known: &Stands, reader: &Reader) -> Result<Found, Failed> {
         match (self, &known.action_id) {
             (Store::Tenant, Some(id)) => tenant::reload(&owner, id, reader).await,
@@ -181,10 +181,10 @@ impl Store {
         }
     }
 
-    /// Writes the ledger over what stands there, and says in `stands` what does from now on.
+    /// Replaces the content that `stands` names by the ledger, and updates `stands`.
     ///
     /// # Errors
-    /// [`Failed::Moved`] where a file does not hold that any more; otherwise it failed, or nobody knows.
+    /// [`Failed::Moved`]: a file holds another content by now. Otherwise the write failed, or its outcome is unknown.
     pub async fn save(&self, ledger: &Ledger, stands: &mut Stands, port: &Port) -> Result<(), Failed> {
         match self {
             Store::None => Ok(()),
@@ -197,11 +197,11 @@ impl Store {
         }
     }
 
-    /// Writes the ledger beside its place, which holds another one: see [`Failed::Moved`]. Answers where that is; `None`
-    /// for a store to which that does not happen.
+    /// Writes the ledger beside its place, for the case that the place holds another record ([`Failed::Moved`]).
+    /// Returns the new place; `None` for a store without such a case.
     ///
     /// # Errors
-    /// It cannot be written there either.
+    /// The ledger cannot be written there either.
     pub async fn put_beside(
         &self,
         ledger: &Ledger,
@@ -214,8 +214,8 @@ impl Store {
         Ok(Some(beside))
     }
 
-    /// Whether another first run has made a ledger at the same time and this one gives way: the smaller id stays, and
-    /// the other run takes its own away again.
+    /// Whether another first run created a ledger at the same time and this run gives way. The ledger with the smaller
+    /// id stays; the run that gives way has deleted its own.
     pub async fn yields(&self, owner: Owner<'_>, stands: &Stands, port: &Port) -> Result<bool, Failed> {
         match (self, &stands.action_id) {
             (Store::Tenant, Some(mine)) => tenant::yields(&owner, mine, port).await,

@@ -15,7 +15,7 @@ use crate::port::{LOOKS_MS, Port, Reader, Writes};
 
 const ACTIONS: &str = "/api/v2/actions/actions";
 
-/// Writes of one record until a reply tells that it is kept.
+/// Most writes of one record while no reply confirms that it is kept.
 const WRITES_MAX: usize = 3;
 
 pub(super) fn scopes(stands: &Stands, destroy: bool) -> &'static [&'static str] {
@@ -57,12 +57,12 @@ pub(super) async fn reload(owner: &Owner<'_>, id: &str, reader: &Reader) -> Resu
     }
 }
 
-/// Writes the ledger over the Action, or makes one; answers its id.
+/// Writes the ledger into the Action, or creates one; returns its id.
 pub(super) async fn save(ledger: &Ledger, id: Option<String>, port: &Port) -> Result<String, Failed> {
     let source = ledger::write(ledger).map_err(Failed::NotDone)?;
     let Some(id) = id else { return make(ledger, &source, port).await };
     let path = format!("{ACTIONS}/{id}");
-    // The same record twice is the same record, so a reply that does not name it is asked for again.
+    // A second write leaves the same record, so a write whose reply does not name the Action is sent again.
     for _ in 0..WRITES_MAX {
         let body = json!({ "code": source });
         let kept = port.writer_of(Writes::Record).json(Method::Patch, &path, body, Repeat::Safe).await?;
@@ -70,7 +70,7 @@ pub(super) async fn save(ledger: &Ledger, id: Option<String>, port: &Port) -> Re
             return Ok(id);
         }
     }
-    Err(Failed::Unknown("no reply to the ledger's write names it".into()))
+    Err(Failed::Unknown("no reply to the write of the ledger names its Action".into()))
 }
 
 async fn make(ledger: &Ledger, source: &str, port: &Port) -> Result<String, Failed> {
@@ -83,7 +83,7 @@ async fn make(ledger: &Ledger, source: &str, port: &Port) -> Result<String, Fail
     });
     match port.writer_of(Writes::Record).json(Method::Post, ACTIONS, body, Repeat::NeverBlind).await {
         Ok(action) if !text(&action, "id").is_empty() => Ok(text(&action, "id").to_owned()),
-        // Lost, or a reply that names nothing: it is looked for, since two records are none.
+        // The answer was lost, or names no id. Look for the Action, because of two records neither is trusted.
         Ok(_) | Err(Failed::Unknown(_)) => {
             for wait_ms in LOOKS_MS {
                 port.reader().sleep_ms(wait_ms).await;
@@ -94,8 +94,8 @@ async fn make(ledger: &Ledger, source: &str, port: &Port) -> Result<String, Fail
                 }
             }
             Err(Failed::Unknown(format!(
-                "the answer to the create of Action {name:?} was lost, and it is not found; it may only be \
-                 slow to appear, so it is not made again: look for it among the Actions, then run again"
+                "the answer to the create of Action {name:?} was lost, and the Action is not found; it may only be \
+                 slow to appear, so it is not created again: look for it among the Actions, then run again"
             )))
         }
         Err(failed) => Err(failed),
@@ -148,7 +148,7 @@ fn record_in(list: &Json, owner: &Owner<'_>) -> Result<Found, Failed> {
                 found.findings.push(finding(
                     Level::Blocker,
                     format!(
-                        "an Action is named {name:?} as the record is, and is not on {TRIGGER} (id {}): it is not written over",
+                        "an Action has the name of the ledger, {name:?}, but is not on {TRIGGER} (id {}), so it is not overwritten",
                         text(action, "id")
                     ),
                     "rename or delete that Action",
@@ -164,14 +164,14 @@ fn record_in(list: &Json, owner: &Owner<'_>) -> Result<Found, Failed> {
                 Err(fault) => found.findings.push(finding(
                     Level::Warning,
                     format!("the ledger in the tenant is ignored: {fault}"),
-                    "what stands there is treated as not ours until an apply records it anew",
+                    "existing objects count as not this stack's until an apply records them again",
                 )),
             }
             if action.get("deployed_version").is_some_and(Json::is_object) {
                 found.findings.push(finding(
                     Level::Warning,
                     "somebody deployed the ledger Action; it does nothing, but it is not meant to run".into(),
-                    "unbind it if it is bound; it is safe as it is",
+                    "unbind it if it is bound; otherwise leave it as it is",
                 ));
             }
         }
@@ -192,7 +192,11 @@ fn record_in(list: &Json, owner: &Owner<'_>) -> Result<Found, Failed> {
             };
             found.findings.push(finding(
                 Level::Blocker,
-                format!("{} Actions are named {name:?}: {}; neither is trusted", ids.len(), ids.join(", ")),
+                format!(
+                    "{} Actions are named {name:?}: {}; none of them is trusted",
+                    ids.len(),
+                    ids.join(", ")
+                ),
                 &help,
             ));
         }
