@@ -10,7 +10,8 @@ use lockstep::twin::{TriggerRef, Twin};
 use serde_json::{Value as Json, json};
 
 use super::bed::{
-    Bed, Edits, FULL, Remote, action, assert_same, edit, ledger_id, service, stream, tenant, valid,
+    Bed, Edits, FULL, Remote, action, applied_full, assert_same, edit, ledger_id, service, siem, stream,
+    tenant, valid,
 };
 use crate::support::{ACCOUNT, DOMAIN};
 
@@ -25,6 +26,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     types_by_which_codes_may_not_come_are_not_put_back,
     what_others_change_in_between_stays,
     what_was_adopted_is_not_deleted,
+    another_object_in_the_place_of_ours_is_taken_over_and_stays,
     an_adopted_provider_and_service_get_their_former_values_back,
     former_settings_of_a_service_are_looked_for_when_the_answer_was_lost,
     a_provider_that_somebody_took_back_is_left,
@@ -373,6 +375,42 @@ fn what_was_adopted_is_not_deleted() {
     assert!(bed.with_twin(lease_is_gone));
     let again = bed.destroyed();
     assert!(again.done.is_empty(), "{again:?}");
+}
+
+/// Somebody deleted what this stack had made, and made each of them anew with the same name.
+#[test]
+fn another_object_in_the_place_of_ours_is_taken_over_and_stays() {
+    let mut bed = Bed::on(&applied_full(), valid(FULL, &[]));
+    let theirs = bed.with_twin(|twin| {
+        let ours = action(twin).id.clone();
+        let anew = twin.world.ids.uuid();
+        action(twin).id.clone_from(&anew);
+        let bound = tenant(twin).bindings.values_mut().flatten().filter(|bound| bound.action_id == ours);
+        bound.for_each(|bound| bound.action_id.clone_from(&anew));
+        tenant(twin).phone_providers[0].id = format!("pro_{}", twin.world.ids.word(22));
+        stream(twin).id = twin.world.ids.log_stream();
+        siem(twin).id = twin.world.ids.log_stream();
+        (adopted(twin), siem(twin).id.clone())
+    });
+    let plan = bed.observe().plan;
+    let taken: Vec<&str> =
+        plan.resources.iter().filter(|one| one.taken_over).map(|one| one.address.as_str()).collect();
+    assert_eq!(taken, ["action", "trigger_binding", "phone_provider", "log_stream", "log_stream.siem"]);
+    let untouched = bed.snapshot();
+    for applies in [true, false] {
+        let mut bed = Bed::on(&untouched, valid(FULL, &[]));
+        if applies {
+            bed.applied();
+            assert!(bed.observe().plan.is_empty());
+        }
+        bed.destroyed();
+        let there = bed.with_twin(|twin| (adopted(twin), siem(twin).id.clone()));
+        assert_eq!(there, theirs, "they were never ours to delete");
+        let bound = bed.with_twin(|twin| tenant(twin).bindings["custom-phone-provider"].len());
+        assert_eq!(bound, 1, "nor to unbind");
+        let again = bed.destroyed();
+        assert!(again.done.is_empty(), "{again:?}");
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ const RECORD: &str = "crates/engine/src/apply/record.rs";
 const LEASE: &str = "crates/engine/src/lease.rs";
 const BINDING: &str = "crates/core/src/kinds/trigger_binding.rs";
 const ACTION: &str = "crates/core/src/kinds/action/mod.rs";
+const IDENTITY: &str = "crates/core/src/kinds/identity.rs";
 
 pub const MUTANTS: &[Mutant] = &[
     // Order of the plan, and its proof.
@@ -364,17 +365,24 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "what a killed run made is taken for somebody else's",
-        ACTION,
-        "_ if made => Whose::Resumed,",
-        "_ if made && hint.entry.is_some() => Whose::Resumed,",
+        IDENTITY,
+        "([one], ..) => Meant::One(*one, Whose::Resumed),",
+        "([one], ..) => Meant::One(*one, Whose::Unowned),",
         &["test faults::kills::a_killed_apply_and_then_a_destroy_leave_the_former_world"],
     ),
     mutant(
         "what was there before is taken for our own",
-        ACTION,
+        IDENTITY,
         "!before.iter().any(|there| there == id)",
         "!before.is_empty() || !id.is_empty()",
         &["test faults::post_login::what_was_there_before_an_unfinished_run_is_not_ours"],
+    ),
+    mutant(
+        "another object in the place of ours is taken for ours",
+        IDENTITY,
+        "Meant::One(*one, Whose::Another)",
+        "Meant::One(*one, Whose::Ours)",
+        &["test fields::destroy::another_object_in_the_place_of_ours_is_taken_over_and_stays"],
     ),
     mutant(
         "a late record is believed",

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::identity::{self, Candidate, Meant};
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, entries, feedback_function, further_streams,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, feedback_function, further_streams,
     log_stream_fields, named, passwordless, set_of, step, stream_endpoint, stream_restore, text, urls,
 };
 use crate::diag::{Problem, codes};
@@ -153,61 +154,45 @@ impl Kind for LogStream {
         Box::pin(async move {
             let reply = reader.get(&list()).await?;
             let streams = entries(Some(&reply), &["/id"], "GET /api/v2/log-streams")?;
-            let id = hint.entry.and_then(|entry| entry.ids.get("id")).map(String::as_str).unwrap_or_default();
-            if let Some(stream) = streams.iter().find(|stream| !id.is_empty() && text(stream, "id") == id) {
-                return Ok(with_warnings(parse(stream), hint.address));
-            }
-            let name = hint
-                .want
-                .and_then(|want| want.desired.get("name"))
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            // Of whatever name: until the record is complete the manifest may name another one.
-            let beside = || streams.iter().map(|stream| text(stream, "id").to_owned()).collect();
-            let creating = hint.creating();
-            let is_new = |id: &str| creating.is_some_and(|before| !before.iter().any(|one| one == id));
-            let called = |name: &str, new: bool| -> Vec<&Json> {
-                let is_meant = |s: &&Json| text(s, "name") == name && text(s, "type") == "http";
-                streams
-                    .iter()
-                    .filter(|s| !name.is_empty() && is_meant(s) && is_new(text(s, "id")) == new)
-                    .collect()
+            let candidate = |stream| Candidate {
+                id: text(stream, "id"),
+                name: text(stream, "name"),
+                matches: text(stream, "type") == "http",
             };
-            let made = |name: &str| Some(called(name, true)).filter(|those| !those.is_empty());
-            // What the unfinished run made comes first. Without it, a stream of this name was there before that run.
-            let made = hint.former_name("name").and_then(made).or_else(|| made(name));
-            let resumed = made.is_some();
-            let meant = made.unwrap_or_else(|| called(name, false));
-            let ids: Vec<&str> = meant.iter().map(|stream| text(stream, "id")).collect();
-            match meant.as_slice() {
-                [] => Ok(Seen { beside: beside(), ..Seen::default() }),
-                [stream] => {
-                    let mut seen = with_warnings(parse(stream), hint.address);
-                    seen.whose = if resumed { Whose::Resumed } else { Whose::Unowned };
+            let candidates: Vec<_> = streams.iter().map(candidate).collect();
+            let clues = hint.clues("id", "name");
+            let name = clues.name;
+            let those = match identity::meant(&clues, &candidates) {
+                Meant::One(at, whose) => {
+                    let mut seen = with_warnings(parse(&streams[at]), hint.address);
+                    seen.whose = whose;
                     let endpoint =
                         hint.want.and_then(|want| want.desired.get("endpoint")).and_then(Value::as_str);
                     let there = seen.attrs.get("endpoint").and_then(Value::as_str);
-                    if !resumed && endpoint.is_some() && endpoint != there {
-                        let text = format!(
-                            "a log stream named {name:?} sends to another endpoint ({})",
-                            ids.join(", ")
-                        );
+                    if whose.needs_consent() && endpoint.is_some() && endpoint != there {
+                        let id = candidates[at].id;
+                        let text = format!("a log stream named {name:?} sends to another endpoint ({id})");
                         let help = "it may be somebody else's: rename it, or give the stream in the manifest another name";
                         seen.finding(hint.address, Level::Blocker, text, help);
                     }
-                    Ok(seen)
+                    return Ok(seen);
                 }
-                _ => {
-                    let mut seen = Seen { beside: beside(), ..Seen::default() };
-                    seen.finding(
-                        hint.address,
-                        Level::Blocker,
-                        format!("{} log streams are named {name:?}: {}", ids.len(), ids.join(", ")),
-                        "delete or rename all but the right one",
-                    );
-                    Ok(seen)
-                }
+                Meant::Ambiguous(those) => those,
+                Meant::Absent => Vec::new(),
+            };
+            // Of whatever name: until the record is complete the manifest may name another one.
+            let beside = candidates.iter().map(|one| one.id.to_owned()).collect();
+            let mut seen = Seen { beside, ..Seen::default() };
+            if !those.is_empty() {
+                let ids: Vec<&str> = those.iter().map(|at| candidates[*at].id).collect();
+                seen.finding(
+                    hint.address,
+                    Level::Blocker,
+                    format!("{} log streams are named {name:?}: {}", ids.len(), ids.join(", ")),
+                    "delete or rename all but the right one",
+                );
             }
+            Ok(seen)
         })
     }
 

@@ -13,6 +13,7 @@ mod countries;
 pub mod feedback_function;
 mod further_streams;
 pub mod handed_on;
+mod identity;
 pub mod legacy;
 pub mod log_stream;
 mod log_stream_fields;
@@ -87,9 +88,9 @@ pub struct Hint<'a> {
     pub manifest: &'a Manifest,
 }
 
-impl Hint<'_> {
+impl<'a> Hint<'a> {
     /// Ids that were there before an unfinished run which may have made this.
-    pub fn creating(&self) -> Option<&Vec<String>> {
+    pub fn creating(&self) -> Option<&'a Vec<String>> {
         self.intent.and_then(|intent| intent.creating.get(self.address))
     }
 
@@ -105,7 +106,7 @@ impl Hint<'_> {
     }
 
     /// What an unfinished run was to call the object it may have made, where the manifest says otherwise by now.
-    pub fn former_name(&self, field: &str) -> Option<&str> {
+    pub fn former_name(&self, field: &str) -> Option<&'a str> {
         let intent = self.intent.filter(|intent| intent.creating.contains_key(self.address))?;
         let former = intent.begun.get(self.address)?.wanted.get(field)?.as_str();
         let name = self.want.and_then(|want| want.desired.get(field)).and_then(Value::as_str);

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, entries, if_it_fits, named, set_of, settings,
-    step, text,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, identity, if_it_fits, named, set_of,
+    settings, step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -136,9 +136,12 @@ impl Kind for PhoneProvider {
             let reply = reader.get(&list()).await?;
             let what = "GET /api/v2/branding/phone/providers";
             let providers = entries(reply.get("providers"), &["/id"], what)?;
-            let mut seen = match providers {
+            Ok(match providers {
                 [] => Seen::default(),
-                [provider] => parse(provider),
+                [provider] => {
+                    let whose = identity::whose(&hint.clues("id", ""), text(provider, "id"));
+                    Seen { whose: hint.believing(whose), ..parse(provider) }
+                }
                 several => {
                     let mut seen = Seen::default();
                     seen.finding(
@@ -149,16 +152,7 @@ impl Kind for PhoneProvider {
                     );
                     seen
                 }
-            };
-            // A run that was killed after its create has left an intent: the provider is its own.
-            let creating = hint.creating().is_some();
-            let recorded = hint.entry.is_some_and(|entry| entry.ids == seen.ids);
-            seen.whose = match (seen.exists, hint.entry.is_some()) {
-                (true, _) if creating && !recorded => Whose::Resumed,
-                (true, false) => Whose::Unowned,
-                _ => Whose::Ours,
-            };
-            Ok(seen)
+            })
         })
     }
 

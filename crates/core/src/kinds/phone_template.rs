@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, added, entries, named, object, step, text,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, entries, identity, named, object, step, text,
 };
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
@@ -214,10 +214,9 @@ impl Kind for PhoneTemplate {
         Box::pin(async move {
             let reply = reader.get(&list()).await?;
             let mut seen = find(&reply, hint.address)?.map(parse).unwrap_or_default();
-            let creating = hint.creating().is_some();
-            if seen.exists && hint.entry.is_none() {
-                // A run that was killed after its create has left an intent: the template is its own.
-                seen.whose = if creating { Whose::Resumed } else { Whose::Unowned };
+            // The type makes it the one, so a record is about whatever stands there.
+            if let Some(id) = seen.ids.get("id").filter(|_| hint.entry.is_none()) {
+                seen.whose = identity::whose(&hint.clues("id", ""), id);
             }
             let long = |field: &str| {
                 seen.attrs.get(field).and_then(Value::as_str).is_some_and(|words| words.len() > KEPT_MAX)

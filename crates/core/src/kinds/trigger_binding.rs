@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::action::{self, Action, Company, LEGACY, PHONE, POST_LOGIN, Ready, rules};
 use super::binding_order::{Bound, Position, place};
+use super::identity::{self, Candidate, Clues, Meant};
 use super::{
     Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, Whose, entries, handed_on, settings, step,
     text,
@@ -398,26 +399,33 @@ impl Kind for TriggerBinding {
             };
             let bound = parse(&reply)?;
             // Which Action is ours is the Action kind's answer; here its name or the recorded id is enough.
-            let recorded =
-                hint.entry.and_then(|entry| entry.ids.get("action_id")).cloned().unwrap_or_default();
-            let by_id = bound.iter().find(|entry| !recorded.is_empty() && entry.action_id == recorded);
-            let found = by_id.or_else(|| {
-                bound.iter().find(|entry| self.action.is_called(hint.manifest, &entry.action_name))
+            let name = self.action.action_name(hint.manifest);
+            let called = |entry: &Bound| self.action.is_called(hint.manifest, &entry.action_name);
+            let candidates = bound.iter().map(|entry| Candidate {
+                id: &entry.action_id,
+                name: if called(entry) { &name } else { &entry.action_name },
+                matches: true,
             });
-            // What an unfinished run bound, when the manifest called its Action otherwise.
+            let candidates: Vec<_> = candidates.collect();
+            // Which Actions were there before an unfinished run, and what it was to call ours.
             let action = Hint { address: self.action.name(), want: None, ..hint };
-            let found = found.or_else(|| {
-                let (name, before) = (action.former_name("name")?, action.creating()?);
-                bound.iter().find(|entry| entry.action_name == name && !before.contains(&entry.action_id))
-            });
-            let id = found.map(|entry| entry.action_id.clone()).unwrap_or_default();
+            let recorded = hint.clues("action_id", "").recorded;
+            let clues = Clues { recorded, name: &name, ..action.clues("id", "name") };
+            let id = match identity::meant(&clues, &candidates) {
+                Meant::One(at, _) => bound[at].action_id.clone(),
+                Meant::Ambiguous(those) => bound[those[0]].action_id.clone(),
+                Meant::Absent => String::new(),
+            };
             let mut seen = seen(&bound, &id, &self.position(hint.manifest));
             if !id.is_empty() {
                 seen.ids.insert("action_id".into(), id.clone());
             }
-            let creating = hint.creating().is_some();
-            if seen.exists && hint.entry.is_none() && creating {
-                seen.whose = Whose::Resumed;
+            if seen.exists {
+                // Without a record it is the Action that is taken over.
+                seen.whose = match hint.believing(identity::whose(&hint.clues("action_id", ""), &id)) {
+                    Whose::Unowned => Whose::Ours,
+                    whose => whose,
+                };
             }
             let foreign = self.foreign(hint.manifest, &bound, &id);
             if hint.want.is_some() && !foreign.is_empty() {

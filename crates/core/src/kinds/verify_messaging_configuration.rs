@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, added, countries, step, text, verify_below,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, countries, identity, step, text, verify_below,
     verify_service,
 };
 use crate::diag::{Problem, codes};
@@ -115,14 +115,7 @@ impl Kind for VerifyMessagingConfiguration {
                 return Ok(seen);
             }
             // It has no SID of its own, so the record is about it when it is about this service.
-            let recorded = hint.entry.and_then(|entry| entry.ids.get("service_sid"));
-            if recorded != Some(&sid) {
-                seen.whose = match (hint.creating(), hint.is_known()) {
-                    (Some(_), _) => Whose::Resumed,
-                    (None, true) => Whose::Another,
-                    (None, false) => Whose::Unowned,
-                };
-            }
+            seen.whose = identity::whose(&hint.clues("service_sid", ""), &sid);
             Ok(seen)
         })
     }

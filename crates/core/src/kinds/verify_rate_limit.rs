@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, added, code_limits, named, places, step, text,
-    verify_below, verify_service,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, added, code_limits, identity, named, places,
+    step, text, verify_below, verify_service,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -296,12 +296,10 @@ impl Kind for VerifyRateLimit {
             let Some((sid, list)) = read else { return Ok(Seen::default()) };
             let limits = verify_below::items(&list, "rate_limits", &["/sid", "/unique_name"])?;
             let unique_name = hint.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
-            let ours = limits.iter().find(|limit| recorded == Some(text(limit, "sid")));
-            let found = match hint.want {
-                // A name never changes, so another limit of this name is another limit.
-                Some(_) => limits.iter().find(|limit| text(limit, "unique_name") == unique_name),
-                None => ours.filter(|limit| text(limit, "unique_name") == unique_name),
-            };
+            // A name never changes, so another limit of this name is another limit.
+            let found = limits.iter().find(|limit| text(limit, "unique_name") == unique_name);
+            let whose = |limit: &Json| identity::whose(&hint.clues("sid", ""), text(limit, "sid"));
+            let found = found.filter(|limit| hint.want.is_some() || whose(limit) == Whose::Ours);
             let declared: Vec<&str> = names(hint.manifest).into_iter().collect();
             let there = limits.iter().map(|limit| text(limit, "unique_name"));
             let added = added::beside(&hint, NAME, &declared, there);
@@ -310,13 +308,7 @@ impl Kind for VerifyRateLimit {
             let Some(limit) = found else { return Ok(seen) };
             let reply = reader.get(&buckets(&sid, text(limit, "sid"))).await?;
             fill(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
-            if ours.is_none() {
-                seen.whose = match (hint.creating(), hint.is_known()) {
-                    (Some(_), _) => Whose::Resumed,
-                    (None, true) => Whose::Another,
-                    (None, false) => Whose::Unowned,
-                };
-            }
+            seen.whose = whose(limit);
             Ok(seen)
         })
     }

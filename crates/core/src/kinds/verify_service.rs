@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::identity::{self, Candidate, Clues, Meant, Recorded};
 use super::verify_fields::{MAY_BE_HIDDEN, Own, SECTION, form, normalise, parse};
 use super::{
     Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, feedback_function, step, text, verify_template,
@@ -387,36 +388,31 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let sids: Vec<&str> = named.iter().map(|service| text(service, "sid")).collect();
     // Of whatever name: until the record is complete the manifest may name another one.
     seen.beside = services(&list)?.iter().map(|service| text(service, "sid").to_owned()).collect();
-    // A run that was killed after its create: exactly one service that was not there before is its own.
-    if let Some(before) = hint.creating() {
-        let is_new = |service: &&Json| !before.iter().any(|sid| sid == text(service, "sid"));
-        let new: Vec<&Json> = services(&list)?.iter().filter(is_new).collect();
-        let called = |name: &str| -> Vec<&Json> {
-            new.iter().filter(|service| text(service, "friendly_name") == name).copied().collect()
-        };
-        let former = hint.former_name("friendly_name").map(called).filter(|those| !those.is_empty());
-        let fresh = former.unwrap_or_else(|| called(name));
-        match fresh.as_slice() {
-            // It made none of this name; whether one may be made is decided below, since the name may be another one by now.
-            [] => {}
-            [service] => {
-                return Ok(Seen { whose: Whose::Resumed, ..parse(service) });
-            }
-            several => {
-                let name = text(several[0], "friendly_name");
-                let several: Vec<&str> = several.iter().map(|service| text(service, "sid")).collect();
-                seen.finding(
-                    hint.address,
-                    Level::Blocker,
-                    format!(
-                        "more than one service named {name:?} appeared since the last run began: {}",
-                        several.join(", ")
-                    ),
-                    "pin the right one with verify_service.sid and delete the others",
-                );
-                return Ok(seen);
-            }
+    let candidate =
+        |service| Candidate { id: text(service, "sid"), name: text(service, "friendly_name"), matches: true };
+    let candidates: Vec<_> = services(&list)?.iter().map(candidate).collect();
+    // What is on record is gone, or it would have been found by its SID.
+    let clues = Clues { recorded: Recorded::Nothing, ..hint.clues("sid", "friendly_name") };
+    match identity::meant(&clues, &candidates) {
+        Meant::One(at, Whose::Resumed) => {
+            return Ok(Seen { whose: Whose::Resumed, ..parse(&services(&list)?[at]) });
         }
+        Meant::Ambiguous(those) if clues.is_new(candidates[those[0]].id) => {
+            let name = candidates[those[0]].name;
+            let several: Vec<&str> = those.iter().map(|at| candidates[*at].id).collect();
+            seen.finding(
+                hint.address,
+                Level::Blocker,
+                format!(
+                    "more than one service named {name:?} appeared since the last run began: {}",
+                    several.join(", ")
+                ),
+                "pin the right one with verify_service.sid and delete the others",
+            );
+            return Ok(seen);
+        }
+        // Of the name alone, which says too little: what else there is to know of them is asked for below.
+        Meant::One(..) | Meant::Ambiguous(_) | Meant::Absent => {}
     }
     let wants_new = hint.manifest.text(NAME, "sid") == Some("new");
     // Without a record, the stack's own Function says which of them it reports to.

@@ -243,10 +243,11 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
                 _ => true,
             }
         });
-        let same = ["id", "sid"].iter().all(|id| match (entry.ids.get(*id), seen.ids.get(*id)) {
-            (Some(was), Some(there)) => was == there || was.is_empty(),
-            _ => true,
-        });
+        let same =
+            ["id", "sid", "action_id"].iter().all(|id| match (entry.ids.get(*id), seen.ids.get(*id)) {
+                (Some(was), Some(there)) => was == there || was.is_empty(),
+                _ => true,
+            });
         if !same && !made.is_empty() {
             made.clear();
             out.findings.push(find(
@@ -555,7 +556,7 @@ fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) 
             .get(*name)
             .filter(|seen| action::live_version(seen).is_some_and(|live| !live.is_empty()))?;
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(*name));
-        Some(former::runs(seen, entry))
+        Some(former::runs(seen, entry.filter(|_| seen.whose != Whose::Another)))
     });
     let live: Vec<bool> = live.collect();
     if live.is_empty() || live.contains(&false) {

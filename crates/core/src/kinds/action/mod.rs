@@ -6,6 +6,7 @@
 
 mod act;
 mod build;
+mod find;
 pub mod former;
 mod limits;
 mod remove;
@@ -18,15 +19,15 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, Whose, added, code_check, handed_on, named,
-    npm, step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, added, code_check, handed_on, named, npm,
+    step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::facts::{ActionState, Fact, Facts, Provider};
 use crate::model::field::Section;
-use crate::model::ledger::{Entry, Last, Ownership};
+use crate::model::ledger::{Entry, Ownership};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
@@ -212,119 +213,8 @@ impl Kind for Action {
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let list = reader.get(&list()).await?;
-            let applied = hint.entry.and_then(|entry| match entry.fields.get("name") {
-                Some(Last::Plain(name)) => name.as_str(),
-                _ => None,
-            });
-            let name = hint.want.map(|want| name_of(&want.desired)).or(applied).unwrap_or_default();
-            let id = hint.entry.and_then(|entry| entry.ids.get("id")).map(String::as_str).unwrap_or_default();
             let all = items(&list)?;
-            let creating = hint.creating();
-            let is_new = |id: &str| creating.is_some_and(|before| !before.iter().any(|there| there == id));
-            // The record is untrusted: an Action on another trigger is none of this row's.
-            let is_recorded =
-                |action: &&Json| text(action, "id") == id && has_trigger(action, self.trigger.id);
-            let recorded = all.iter().filter(|_| !id.is_empty()).find(is_recorded);
-            // The manifest gives it another name by now.
-            let former = hint.former_name("name").and_then(|former| {
-                all.iter().find(|action| text(action, "name") == former && is_new(text(action, "id")))
-            });
-            let ours = recorded.or(former);
-            let taken = |action: &&Json| {
-                text(action, "name") == name && self.moves_from.is_some_and(|from| has_trigger(action, from))
-            };
-            let named: Vec<&Json> =
-                all.iter().filter(|action| is_named(text(action, "name"), name) && !taken(action)).collect();
-            let mut seen = match (ours, named.as_slice()) {
-                (Some(action), _) => {
-                    let mut seen = self.read(action, name);
-                    if recorded.is_none() {
-                        seen.whose = Whose::Resumed;
-                    }
-                    let id = text(action, "id");
-                    let other = |other: &&Json| text(other, "id") != id && text(other, "name") == name;
-                    if hint.want.is_some()
-                        && !is_named(text(action, "name"), name)
-                        && let Some(other) = all.iter().find(other)
-                    {
-                        seen.finding(
-                            hint.address,
-                            Level::Blocker,
-                            format!(
-                                "{:?} is to be called {name:?}, and another Action is called so already (id {})",
-                                text(action, "name"),
-                                text(other, "id")
-                            ),
-                            "rename or delete the other one, or set the name in the manifest to something else",
-                        );
-                    }
-                    seen
-                }
-                (None, []) => {
-                    let beside = all.iter().map(|action| text(action, "id").to_owned()).collect();
-                    let mut seen = Seen { beside, ..Seen::default() };
-                    seen.keep(|own: &mut Own| own.name_taken = all.iter().any(|a| taken(&a)));
-                    let said = hint.unproven_id("id");
-                    let claimed = |action: &&Json| {
-                        Some(text(action, "id")) == said && has_trigger(action, self.trigger.id)
-                    };
-                    if let Some(other) = all.iter().find(claimed) {
-                        seen.finding(
-                            hint.address,
-                            Level::Blocker,
-                            format!(
-                                "the record says that the Action {:?} (id {}) is this stack's, and nothing proves the record",
-                                text(other, "name"),
-                                text(other, "id")
-                            ),
-                            "if it is yours, write its name into the manifest; if not, delete the Action that holds the record",
-                        );
-                    }
-                    seen
-                }
-                (None, [action]) if has_trigger(action, self.trigger.id) => {
-                    let mut seen = self.read(action, name);
-                    // A run that was killed after its create has left an intent: the Action is its own.
-                    // What was there before that run began is somebody else's, whatever its name.
-                    let made = is_new(text(action, "id"));
-                    seen.whose = match hint.entry {
-                        _ if made => Whose::Resumed,
-                        None => Whose::Unowned,
-                        Some(_) => Whose::Ours,
-                    };
-                    seen
-                }
-                (None, [action]) if hint.want.is_none() => {
-                    let [name, id] = ["name", "id"].map(|key| text(action, key).to_owned());
-                    let mut seen = Seen::default();
-                    seen.keep(|own: &mut Own| own.elsewhere = Some((name, id)));
-                    seen
-                }
-                (None, [action]) => {
-                    let mut seen = Seen::default();
-                    seen.finding(
-                        hint.address,
-                        Level::Blocker,
-                        format!(
-                            "an Action named {name:?} exists on another trigger (id {})",
-                            text(action, "id")
-                        ),
-                        "rename it, or set action.name to something else",
-                    );
-                    seen
-                }
-                (None, several) => {
-                    let ids: Vec<&str> = several.iter().map(|action| text(action, "id")).collect();
-                    let mut seen = Seen::default();
-                    seen.finding(
-                        hint.address,
-                        Level::Blocker,
-                        format!("{} Actions are named {name:?}: {}", ids.len(), ids.join(", ")),
-                        "delete or rename all but the right one",
-                    );
-                    seen
-                }
-            };
+            let mut seen = find::find(self, &hint, all);
             if hint.want.is_some() {
                 let foreign = all.iter().filter(|_| self.trigger.company == Company::None).find(|action| {
                     has_trigger(action, self.trigger.id)

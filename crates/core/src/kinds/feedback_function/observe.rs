@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::section::{environment_name, unique_name};
 use super::{FUNCTION_NAME, Former, Own, SECTION_PATH, own, wire};
+use crate::kinds::identity::{self, Clues};
 use crate::kinds::{Hint, Seen, Task, Whose, is_sid, text};
 use crate::model::call::{Failed, Get};
 use crate::model::ledger::{Entry, Ownership};
@@ -117,13 +118,12 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let creating = hint.creating();
     let resumed = creating.is_some_and(|before| before.contains(&marker(&name)));
     let known = recorded(hint.entry, "service");
-    seen.whose = match resumed {
-        true if known != sid => Whose::Resumed,
-        false if !hint.is_known() => Whose::Unowned,
-        _ => Whose::Ours,
-    };
+    // The intent keeps the name that a run was about to take, and no ids.
+    let clues = Clues { creating: resumed.then_some(&[]), ..hint.clues("service", "") };
+    seen.whose = identity::whose(&clues, &sid);
     seen.keep(|own: &mut Own| own.former = former);
-    if hint.is_known() && known != sid && !resumed {
+    if seen.whose == Whose::Another {
+        seen.whose = Whose::Ours;
         let text = format!("the Serverless service {name:?} ({sid}) is not the one on record ({known})");
         let help =
             "set feedback.function.unique_name to a name that is free, or delete the service if it is yours";

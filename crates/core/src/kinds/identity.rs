@@ -1,0 +1,195 @@
+//! Which of the objects that stand there is the one that is meant, and whose it is.
+//!
+//! First comes the id on record, then what an unfinished run of this stack made, and the name alone comes last: what was
+//! there before and only has the name is somebody else's until a person says otherwise.
+
+use super::{Hint, Whose};
+use crate::model::value::Value;
+
+/// What is known of an object before it is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clues<'a> {
+    pub recorded: Recorded<'a>,
+    /// Ids of what was there before an unfinished run that may have made it.
+    pub creating: Option<&'a [String]>,
+    /// What that run was to call it, where the manifest says otherwise by now.
+    pub former_name: Option<&'a str>,
+    /// Empty where it has none to be found by.
+    pub name: &'a str,
+}
+
+/// Which id the record has.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Recorded<'a> {
+    /// None; also where nothing proves the record of what is to be changed.
+    Nothing,
+    Id(&'a str),
+}
+
+/// One of the objects that stand there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    /// It is of the right form: a record is untrusted, and a name says little.
+    pub matches: bool,
+}
+
+/// The answer, by places in the list of candidates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    One(usize, Whose),
+    /// Several of which none comes before the others.
+    Ambiguous(Vec<usize>),
+    Absent,
+}
+
+impl Clues<'_> {
+    /// Whether an object was made since the unfinished run began.
+    pub fn is_new(&self, id: &str) -> bool {
+        self.creating.is_some_and(|before| !before.iter().any(|there| there == id))
+    }
+}
+
+impl<'a> Hint<'a> {
+    /// What is known of the object: its id by this name in the record, its name by this field of the manifest.
+    pub(super) fn clues(&self, id: &str, name: &str) -> Clues<'a> {
+        let recorded = self.entry.filter(|entry| !entry.unproven || self.want.is_none());
+        let recorded = recorded.and_then(|entry| entry.ids.get(id)).filter(|id| !id.is_empty());
+        let name_of = self.want.and_then(|want| want.desired.get(name)).and_then(Value::as_str);
+        Clues {
+            recorded: recorded.map_or(Recorded::Nothing, |id| Recorded::Id(id)),
+            creating: self.creating().map(Vec::as_slice),
+            former_name: self.former_name(name),
+            name: name_of.unwrap_or_default(),
+        }
+    }
+
+    /// Whose it is, for a kind that takes a record without proof at its word where the manifest has the name as well. And
+    /// where nothing is wanted nothing is taken over, so the record stays what it is.
+    pub(super) fn believing(&self, found: Whose) -> Whose {
+        match found {
+            Whose::Unowned if self.entry.is_some() => Whose::Ours,
+            Whose::Another if self.want.is_none() => Whose::Ours,
+            found => found,
+        }
+    }
+}
+
+/// Whose an object is that has no other beside it: its name or its place makes it the one.
+pub(super) fn whose(clues: &Clues<'_>, id: &str) -> Whose {
+    let clues = Clues { name: "it", ..*clues };
+    match meant(&clues, &[Candidate { id, name: "it", matches: true }]) {
+        Meant::One(_, whose) => whose,
+        Meant::Ambiguous(_) | Meant::Absent => Whose::Unowned,
+    }
+}
+
+/// Which of them is meant.
+pub(super) fn meant(clues: &Clues<'_>, there: &[Candidate<'_>]) -> Meant {
+    let fits = || there.iter().enumerate().filter(|(_, one)| one.matches);
+    let recorded = match clues.recorded {
+        Recorded::Id(id) => fits().find(|(_, one)| one.id == id),
+        Recorded::Nothing => None,
+    };
+    if let Some((at, _)) = recorded {
+        return Meant::One(at, Whose::Ours);
+    }
+    let called = |name: &str, new: bool| -> Vec<usize> {
+        let called =
+            fits().filter(|(_, one)| !name.is_empty() && one.name == name && clues.is_new(one.id) == new);
+        called.map(|(at, _)| at).collect()
+    };
+    let former = clues.former_name.map(|name| called(name, true)).filter(|those| !those.is_empty());
+    let made = former.unwrap_or_else(|| called(clues.name, true));
+    match (made.as_slice(), called(clues.name, false).as_slice(), clues.recorded) {
+        ([one], ..) => Meant::One(*one, Whose::Resumed),
+        ([], [], _) => Meant::Absent,
+        ([], [one], Recorded::Id(_)) => Meant::One(*one, Whose::Another),
+        ([], [one], Recorded::Nothing) => Meant::One(*one, Whose::Unowned),
+        ([], several, _) | (several, ..) => Meant::Ambiguous(several.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Meant::{Absent, Ambiguous, One};
+    use super::Recorded::{Id, Nothing};
+    use super::Whose::{Another, Ours, Resumed, Unowned};
+    use super::*;
+
+    /// What is known, as `id on record, ids from before the unfinished run, its name for it`; what stands there, as `id name`,
+    /// with `-` in front where it has not the right form; and the answer. The wanted name is `x`.
+    #[test]
+    fn each_answer_and_what_comes_before_what() {
+        let before = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        type Row<'a> = (Recorded<'a>, Option<&'a [&'a str]>, Option<&'a str>, &'a [&'a str], Meant);
+        let rows: &[Row<'_>] = &[
+            (Nothing, None, None, &[], Absent),
+            (Nothing, None, None, &["1 y"], Absent),
+            (Nothing, None, None, &["1 y", "2 x"], One(1, Unowned)),
+            (Nothing, None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
+            (Nothing, None, None, &["-1 x"], Absent),
+            (Nothing, None, None, &["-1 x", "2 x"], One(1, Unowned)),
+            // The record comes first, whatever its object is called by now.
+            (Id("2"), None, None, &["1 x", "2 y"], One(1, Ours)),
+            (Id("2"), Some(&[]), None, &["1 x", "2 x"], One(1, Ours)),
+            (Id("2"), Some(&[]), Some("old"), &["1 old", "2 y"], One(1, Ours)),
+            (Id("2"), None, None, &["1 y"], Absent),
+            // It is believed of the right form only.
+            (Id("2"), None, None, &["1 x", "-2 x"], One(0, Another)),
+            // It says nothing of another object of the name, unless an unfinished run made that one.
+            (Id("2"), None, None, &["1 x"], One(0, Another)),
+            (Id("2"), Some(&["1"]), None, &["1 x"], One(0, Another)),
+            (Id("2"), Some(&[]), None, &["1 x"], One(0, Resumed)),
+            (Id("3"), None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
+            // What is new since an unfinished run began is its own, and comes before what was there.
+            (Nothing, Some(&[]), None, &["1 x"], One(0, Resumed)),
+            (Nothing, Some(&["1"]), None, &["1 x"], One(0, Unowned)),
+            (Nothing, Some(&["1"]), None, &["1 x", "2 x"], One(1, Resumed)),
+            (Nothing, Some(&["1"]), None, &["1 x", "2 x", "3 x"], Ambiguous(vec![1, 2])),
+            (Nothing, Some(&["1", "2"]), None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
+            (Nothing, Some(&[]), None, &["1 y", "-2 x"], Absent),
+            // The name that it was to have comes before the name of now, of what is new only.
+            (Nothing, Some(&[]), Some("old"), &["1 x", "2 old"], One(1, Resumed)),
+            (Nothing, Some(&["2"]), Some("old"), &["1 x", "2 old"], One(0, Resumed)),
+            (Nothing, Some(&["1", "2"]), Some("old"), &["1 x", "2 old"], One(0, Unowned)),
+            (Nothing, Some(&["1"]), Some("old"), &["1 old"], Absent),
+            (Nothing, Some(&[]), Some("old"), &["1 x", "2 old", "3 old"], Ambiguous(vec![1, 2])),
+            (Nothing, Some(&[]), Some("old"), &["1 x", "-2 old"], One(0, Resumed)),
+        ];
+        for (recorded, creating, former_name, there, expected) in rows {
+            let creating = creating.map(before);
+            let clues = Clues {
+                recorded: *recorded,
+                creating: creating.as_deref(),
+                former_name: *former_name,
+                name: "x",
+            };
+            let candidate = |one: &&'static str| {
+                let (id, name) = one.trim_start_matches('-').split_once(' ').expect("an id and a name");
+                Candidate { id, name, matches: !one.starts_with('-') }
+            };
+            let candidates: Vec<_> = there.iter().map(candidate).collect();
+            assert_eq!(meant(&clues, &candidates), *expected, "{clues:?} {there:?}");
+        }
+        let nameless = Clues { recorded: Nothing, creating: Some(&[]), former_name: None, name: "" };
+        let candidate = Candidate { id: "1", name: "", matches: true };
+        assert_eq!(meant(&nameless, &[candidate]), Absent, "nothing is found by no name");
+    }
+
+    #[test]
+    fn what_has_no_other_beside_it_is_the_records_the_runs_or_somebody_elses() {
+        let clues = Clues { recorded: Nothing, creating: None, former_name: None, name: "" };
+        let new = Clues { creating: Some(&[]), ..clues };
+        for (clues, expected) in [
+            (Clues { recorded: Id("1"), ..new }, Ours),
+            (Clues { recorded: Id("2"), ..new }, Resumed),
+            (Clues { recorded: Id("2"), ..clues }, Another),
+            (new, Resumed),
+            (clues, Unowned),
+        ] {
+            assert_eq!(whose(&clues, "1"), expected, "{clues:?}");
+        }
+    }
+}
