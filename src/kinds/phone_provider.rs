@@ -27,7 +27,7 @@ const PATH: &str = "/api/v2/branding/phone/providers";
 static SECTION: Section = Section {
     path: SECTION_PATH,
     doc: "How the tenant sends phone messages",
-    required: true,
+    required: false,
     fields: &[
         Field {
             key: "delivery",

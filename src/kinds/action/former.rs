@@ -59,7 +59,7 @@ pub fn brings_back(step: &Step) -> bool {
 
 /// When a version was told what it knows: the dates of its secrets, which nobody can read. Modules have secrets of their own,
 /// so where it uses one its own date counts as well.
-pub(super) fn told_at(version: &Json) -> Json {
+pub(in crate::kinds) fn told_at(version: &Json) -> Json {
     let Some(secrets) = version["secrets"].as_array() else { return Json::Null };
     let uses_modules = version["modules"].as_array().is_some_and(|modules| !modules.is_empty());
     let dates = secrets.iter().map(|secret| text(secret, "updated_at"));
