@@ -111,6 +111,11 @@ pub const MUTANTS: &[Mutant] = &[
         "after.leans() && !begins",
     ),
     rule(
+        "Nobody is sent to an Action of others that is not bound",
+        "after.is_unlisted() && is_met(",
+        "!after.is_unlisted() && is_met(",
+    ),
+    rule(
         "Nobody has the codes of a former version alone",
         "after.leans_on_former() && !before",
         "!after.leans_on_former() && !before",
@@ -476,6 +481,41 @@ pub const MUTANTS: &[Mutant] = &[
         "others.iter().find(breaks)",
         "others.iter().take(0).find(breaks)",
         &["test faults::two_stacks::what_another_stack_has_on_record_since_stays_when_the_first_goes"],
+    ),
+    mutant(
+        "who sends is not looked at where others do",
+        "crates/engine/src/observe.rs",
+        "let senders = leaves && delivery;",
+        "let senders = !leaves && delivery;",
+        &["test fields::parts::the_phone_is_switched_on_where_others_can_send"],
+    ),
+    mutant(
+        "who sends is not looked at again where others do",
+        "crates/core/src/kinds/settings/delivery.rs",
+        "if is_of_others(run) {",
+        "if !is_of_others(run) {",
+        &["test fields::parts::what_others_take_away_since_the_plan_keeps_the_phone_off"],
+    ),
+    mutant(
+        "messages are handed to an Action of others that is gone",
+        "crates/core/src/kinds/settings/delivery.rs",
+        "stands.iter().all(|fact| facts.has(fact))",
+        "!stands.iter().all(|fact| facts.has(fact))",
+        &["test fields::parts::a_provider_of_ours_hands_messages_to_an_action_of_others"],
+    ),
+    mutant(
+        "a service goes that others may have been told of",
+        "crates/core/src/plan/others.rs",
+        "told(seen).next()?",
+        "told(seen).take(0).next()?",
+        &["test fields::parts::a_service_stays_that_others_may_have_been_told_of"],
+    ),
+    mutant(
+        "without phone the legacy Action does not wait",
+        BUILD,
+        "!has_phone(basis) && is_ahead(",
+        "has_phone(basis) && is_ahead(",
+        &["test fields::parts::the_legacy_action_waits_its_day_also_when_phone_leaves_the_manifest"],
     ),
     mutant(
         "a lost create is noted once or not at all",
