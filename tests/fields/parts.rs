@@ -32,7 +32,10 @@ fn with(options: Options, parts: &str) -> Stack {
 
 /// Changes the tenant by hand.
 fn by_hand<T>(stack: &Stack, act: impl FnOnce(&mut World) -> T) -> T {
-    act(&mut stack.twin.borrow_mut().world)
+    let mut twin = stack.twin.borrow_mut();
+    // With the switches of this twin.
+    twin.tenant_mut(DOMAIN);
+    act(&mut twin.world)
 }
 
 fn provider(name: &str) -> PhoneProvider {
@@ -273,6 +276,7 @@ fn a_manifest_without_parts_takes_away_what_is_on_record() {
     let mut stack = stack(&format!(
         "{SERVICE}mfa: {{ factors: {{ otp: on }} }}\nbranding: {{ logo_url: https://acme.example/l.png }}\n"
     ));
+    by_hand(&stack, |_| ());
     let former = stack.world();
     stack.applied();
     stack.text = HEAD.into();
