@@ -171,9 +171,12 @@ fn applied_after(stack: &mut Stack, act: impl Fn(&mut Tenant) + 'static) -> Ende
     report.expect("not killed").outcome.ended
 }
 
+/// What somebody does to the tenant.
+type Edit = fn(&mut Tenant);
+
 #[test]
 fn what_others_take_away_since_the_plan_keeps_the_phone_off() {
-    let ways: [(&str, fn(&mut Tenant)); 3] = [
+    let ways: [(&str, Edit); 3] = [
         ("unbound", |tenant| tenant.bindings.clear()),
         ("deleted", |tenant| tenant.actions.retain(|action| action.name != THEIRS)),
         ("disabled", |tenant| tenant.phone_providers[0].disabled = true),
