@@ -118,7 +118,7 @@ fn a_part_of_a_stack_killed_at_any_request_is_finished_by_the_next_run() {
     killed_everywhere("hub.yaml", HUB, 3);
 }
 
-/// Every third request, an odd number, so that kills before and after the reply take turns.
+/// Kills at every third request. Three is odd, so kills before and after the reply alternate.
 #[test]
 fn everything_killed_at_a_request_is_finished_by_the_next_run() {
     killed_everywhere("complete.yaml", COMPLETE, 3);

@@ -16,7 +16,7 @@ pub const REFERENCE_LIMIT_BYTES: u64 = 1024 * 1024;
 /// Pause between two tries to lock a folder.
 const LOCK_LOOK: Duration = Duration::from_millis(5);
 
-/// Why a file was not read. Never holds contents, nor the file's name, which whoever asked knows better.
+/// Why a file was not read or written. Holds neither contents nor the name of the file, which the caller knows.
 #[derive(Debug, thiserror::Error)]
 pub enum FileProblem {
     #[error("there is no such file")]

@@ -567,7 +567,7 @@ pub fn works_by_twilio(tenant: &mut Tenant) {
     tenant.log_streams.push(stream);
 }
 
-/// Small, seeded, repeatable numbers.
+/// A seeded generator of small numbers, so that a test repeats.
 pub struct Dice(pub u64);
 
 impl Dice {

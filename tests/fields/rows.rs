@@ -113,7 +113,7 @@ impl Row {
         self
     }
 
-    /// A field that the kind makes up, with its own name in a plan.
+    /// Sets the name of the field in a plan, for a field that the kind makes up.
     pub fn named(mut self, field: &str) -> Row {
         self.field = field.into();
         self

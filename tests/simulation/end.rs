@@ -449,7 +449,7 @@ fn not_applied(story: &Story) -> Option<String> {
     let json = story.draft.json();
     let tenant = &story.ground.twin.world.tenants[DOMAIN];
     let trigger = if story.draft.is_legacy() { "send-phone-message" } else { "custom-phone-provider" };
-    // Another stack may have left one of another name.
+    // Another stack may have left an Action with another name.
     let names = claims_of(&story.draft);
     let mut on =
         tenant.actions.iter().filter(|action| action.supports(trigger) && names.contains(&action.name));

@@ -204,7 +204,7 @@ pub const SLOTS: &[Slot] = &[
 const PARTS: &[&str] =
     &["action", "branding", "feedback", "log_streams", "mfa", "phone", "universal_login", "verify_service"];
 
-/// A manifest as drawn: a value for every place.
+/// A drawn manifest: a value for every place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
     pub stack: &'static str,

@@ -195,7 +195,7 @@ pub fn is_dead_by_secret(
     is_theirs && handler(tenant, version) == "works" && code_of(world, tenant, &running, options) == "nothing"
 }
 
-/// The oracle: what the code does with a message. Code of the twin's own making has no handler by that name.
+/// The oracle: what the code does with a message. Code that the twin itself makes has no handler of that name.
 fn handler(tenant: &Tenant, version: &ActionVersion) -> &'static str {
     let name = if tenant.unified() {
         "exports.onExecuteCustomPhoneProvider"

@@ -180,7 +180,7 @@ pub fn ledger_file() -> Place {
     Place("ledger.json".into())
 }
 
-/// The way to a simulator whose clock shows `now_ms`.
+/// The transport to a simulator, with the clock at `now_ms`.
 pub fn way_to(simulator: Rc<RefCell<dyn Simulator>>, now_ms: u64) -> InProcess {
     let between = BETWEEN.with(|slot| slot.borrow().clone());
     InProcess::new(between.map_or(simulator.clone(), |between| between(simulator)), now_ms)

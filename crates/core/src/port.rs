@@ -96,7 +96,7 @@ impl Port {
         self.0.borrow_mut().place_outbox.drain(..).collect()
     }
 
-    /// Takes what the task had to tell, oldest first.
+    /// Takes the events of the task, oldest first.
     pub fn take_events(&self) -> Vec<Event> {
         self.0.borrow_mut().events.drain(..).collect()
     }
@@ -111,7 +111,7 @@ impl Port {
         self.0.borrow_mut().place_inbox.insert(id, reply);
     }
 
-    /// Tells the time before a poll and forgets the alarms of the last one.
+    /// Prepares a poll: sets the time and the interrupt, and clears the alarms of the last poll.
     pub fn begin_poll(&self, now_ms: u64, interrupted: bool) {
         let mut state = self.0.borrow_mut();
         state.now_ms = now_ms;
@@ -411,7 +411,7 @@ impl Reader {
         self.port.place(place, PlaceCall::Load, Failed::Misread).await
     }
 
-    /// Keeps in mind that these credentials were taken just now.
+    /// Remembers that Twilio accepted these credentials now.
     pub fn took(&self, credentials: &Credentials) {
         let mut state = self.port.0.borrow_mut();
         let now_ms = state.now_ms;
@@ -520,7 +520,7 @@ impl Writer {
     }
 }
 
-/// Room for all pages of one list together, counted as [`size`] does: more than the largest page, and far from a
+/// Limit of all pages of one list together, counted as [`size`] does: more than the largest page, and far below a
 /// machine's memory.
 const LIST_MAX: usize = 64 * 1024 * 1024;
 

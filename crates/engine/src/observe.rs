@@ -208,7 +208,8 @@ fn offers(step: &Step) -> bool {
     step.effects.has(&Fact::Factor(Factor::Phone, Some(true)))
 }
 
-/// What was named and waits for no `--delete`: most likely a mistake in typing, so nothing is done at all.
+/// A message about names given with `--delete` that match no object which waits for one. They are most likely typed
+/// wrong, so the run changes nothing at all.
 fn misnamed(
     session: &Session,
     reader: &Reader,
@@ -293,7 +294,7 @@ const LEGACY_GUARD: &[(&str, &str)] = &[("phone_selected_provider", "phone_selec
 const SENDER_GUARD: &[(&str, &str)] = &[(PHONE_BINDING.sender, PHONE_BINDING.name)];
 const LEGACY_SENDER_GUARD: &[(&str, &str)] = &[(LEGACY_BINDING.sender, LEGACY_BINDING.name)];
 
-/// What other people's post-login Actions ask for, where a factor or its delivery goes.
+/// Other people's post-login Actions, which matter if a factor that they ask for, or its delivery, goes.
 const RULES_GUARD: &[(&str, &str)] = &[(trigger_binding::OTHERS, "mfa_post_login_binding")];
 
 /// Reads those of the settings `beside` that were not read yet.

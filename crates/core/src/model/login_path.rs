@@ -203,7 +203,7 @@ impl LoginPath {
         self.phone.bound.is(&Binding::Unlisted) && !self.unified.is(&false) && self.is_ours() != Some(false)
     }
 
-    /// Whether users have the phone alone, and codes go through an Action that may never be called.
+    /// Whether the phone is the only factor, and its codes go through an Action that Auth0 may never call.
     pub fn leans(&self) -> bool {
         self.is_refused() && self.phone_is_on() == Some(true) && self.has_phone_alone()
     }
