@@ -7,10 +7,10 @@ use lockstep::engine::reconcile::{Decision, reconcile};
 use lockstep::model::plan::{Plan, Verb};
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::world::{PhoneProvider, Secret};
-use lockstep::twin::{Flag, Options, Tenant, TriggerRef, World};
+use lockstep::twin::{BindingRule, Flag, Options, Tenant, TriggerRef, World};
 use serde_json::json;
 
-use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, env, manifest_of, options};
+use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest, env, manifest_of, options};
 
 const HEAD: &str = "\
 lockstep: v1
@@ -324,6 +324,30 @@ fn the_legacy_action_waits_its_day_also_when_phone_leaves_the_manifest() {
     stack.in_process.advance_ms(25 * 3_600_000);
     stack.applied();
     assert_eq!(there(&stack), 0);
+}
+
+/// Where nobody knows whether codes arrive, the phone is no factor that may be the last one.
+#[test]
+fn factors_go_together_while_the_binding_is_refused() {
+    let core = core_manifest().replace("  policy: always ", "  # policy: always ");
+    let refuses = Options { custom_phone_binding: BindingRule::Refused4xx, ..options() };
+    let mut stack = Stack::new(refuses, core.clone());
+    stack.applied();
+    let from = core.find("\nmfa:\n").expect("a part");
+    let to = core.find("# universal_login:").expect("what follows");
+    stack.text = format!("{}\n{}", &core[..from], &core[to..]);
+    stack.allow_delete = true;
+    let plan = stack.observe().plan;
+    assert_eq!(blockers(&plan), Vec::<String>::new());
+    let off: Vec<&str> = plan
+        .steps
+        .iter()
+        .map(|step| step.address.as_str())
+        .filter(|at| at.starts_with("mfa_factor"))
+        .collect();
+    assert_eq!(off, ["mfa_factor.phone", "mfa_factor.otp"]);
+    stack.applied();
+    assert!(!is_on(&stack));
 }
 
 /// What one part needs of another is said where it is used.

@@ -483,6 +483,13 @@ pub const MUTANTS: &[Mutant] = &[
         &["test faults::two_stacks::what_another_stack_has_on_record_since_stays_when_the_first_goes"],
     ),
     mutant(
+        "the phone is the last factor that goes where codes may not arrive",
+        BUILD,
+        "!(is_unsure && phone(step, false))",
+        "(is_unsure && phone(step, false))",
+        &["test fields::parts::factors_go_together_while_the_binding_is_refused"],
+    ),
+    mutant(
         "who sends is not looked at where others do",
         "crates/engine/src/observe.rs",
         "let senders = leaves && delivery;",

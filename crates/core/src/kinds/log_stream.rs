@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::identity::{self, Candidate, Meant};
+use super::identity::{self, Candidate, Meant, Recorded};
 use super::{
     Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, feedback_function, further_streams,
     log_stream_fields, named, passwordless, set_of, step, stream_endpoint, stream_restore, text, urls,
@@ -154,13 +154,15 @@ impl Kind for LogStream {
         Box::pin(async move {
             let reply = reader.get(&list()).await?;
             let streams = entries(Some(&reply), &["/id"], "GET /api/v2/log-streams")?;
+            let clues = hint.clues("id", "name");
+            // The one on record is found by its id alone: a reply that lacks its type must not make a second one.
+            let is_on_record = |id: &str| matches!(clues.recorded, Recorded::Id(known) if known == id);
             let candidate = |stream| Candidate {
                 id: text(stream, "id"),
                 name: text(stream, "name"),
-                matches: text(stream, "type") == "http",
+                matches: text(stream, "type") == "http" || is_on_record(text(stream, "id")),
             };
             let candidates: Vec<_> = streams.iter().map(candidate).collect();
-            let clues = hint.clues("id", "name");
             let name = clues.name;
             let those = match identity::meant(&clues, &candidates) {
                 Meant::One(at, whose) => {

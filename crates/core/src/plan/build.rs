@@ -167,9 +167,12 @@ pub fn build(basis: Basis<'_>) -> Plan {
     keep_what_is_needed(&basis, &path, &mut steps, &mut findings);
     change_factors_safely(&path, &mut steps);
     stays::mark(&mut resources, &steps, &findings, (basis.seen, basis.ledger));
-    // Total order: stage, then the order in which the kinds pushed the steps. The phone factor is the last of the
-    // factors, since it may need another one beside it.
-    steps.sort_by_key(|step| (step.stage, step.effects.has(&Fact::Factor(Factor::Phone, Some(true)))));
+    // Total order: stage, then the order in which the kinds pushed their steps. The phone factor is the last of the
+    // factors that are switched on, since it may need another one beside it. For the same reason it is the first of those
+    // that are switched off, where nobody knows whether its codes arrive.
+    let is_unsure = path.is_refused() || path.is_unlisted();
+    let phone = |step: &Step, on: bool| step.effects.has(&Fact::Factor(Factor::Phone, Some(on)));
+    steps.sort_by_key(|step| (step.stage, !(is_unsure && phone(step, false)), phone(step, true)));
     for (index, step) in steps.iter_mut().enumerate() {
         step.number = index + 1;
     }
