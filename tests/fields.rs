@@ -13,7 +13,6 @@ mod empty;
 pub mod function;
 mod hostile;
 pub mod legacy;
-mod parts;
 mod passwordless;
 mod places;
 pub mod post_login;

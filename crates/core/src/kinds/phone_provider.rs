@@ -40,7 +40,7 @@ enum Act {
 static SECTION: Section = Section {
     path: SECTION_PATH,
     doc: "How the tenant sends phone messages",
-    required: false,
+    required: true,
     fields: &[
         Field {
             key: "delivery",
