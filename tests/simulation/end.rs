@@ -582,7 +582,9 @@ fn destroy(story: &mut Story) {
                     }
                 }
                 // Help of the finding: "Apply once more, then destroy."
-                if blockers.iter().any(|text| text.contains("on record") || text.contains("to be ours")) {
+                if blockers.iter().any(|text| {
+                    text.contains("does not list everything") || text.contains("what belongs to this stack")
+                }) {
                     converge(story);
                 }
             }
