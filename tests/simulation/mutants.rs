@@ -183,7 +183,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a create is repeated when a look finds nothing",
-        "src/kinds/mod.rs",
+        "src/kinds/kind.rs",
         "        !step.creates\n",
         "        !step.creates || true\n",
         &["test faults::waits::a_lost_create_whose_list_lags_is_never_made_twice"],
@@ -298,7 +298,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a reply of another shape is an empty list",
-        "src/kinds/mod.rs",
+        "src/kinds/reply.rs",
         "items.map(Vec::as_slice).ok_or_else(",
         "Some(items.map(Vec::as_slice).unwrap_or_default()).ok_or_else(",
         &["Twice", "Second", "Login", "Ledger"],
