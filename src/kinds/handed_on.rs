@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use serde_json::Value as Json;
 
-use super::{Run, Task, code_limits, feedback_function, is_sid, text};
+use super::looks::limits;
+use super::{Run, Task, feedback_function, is_sid, text};
 use crate::model::call::{Api, Credentials, Failed, Get};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level};
@@ -327,7 +328,7 @@ pub(super) fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result
 pub(super) fn ready_to_deploy<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     Box::pin(async move {
         live(run, reader).await?;
-        code_limits::stand(run, reader).await
+        limits::stand(run, reader).await
     })
 }
 

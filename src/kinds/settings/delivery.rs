@@ -4,10 +4,11 @@ use serde_json::{Value as Json, json};
 
 use super::legacy::HOOK;
 use super::{SELECTED_PROVIDER, UNIFIED_PHONE, factors, unified};
+use crate::kinds::looks::limits;
 use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
 use crate::kinds::{
-    Kind as _, Run, Task, action, code_limits, feedback_function, handed_on, legacy, log_stream,
-    phone_provider, text, trigger_binding,
+    Kind as _, Run, Task, action, feedback_function, handed_on, legacy, log_stream, phone_provider, text,
+    trigger_binding,
 };
 use crate::model::call::{Api, Failed, Get};
 use crate::model::value::Value;
@@ -99,7 +100,7 @@ async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
             text(reply, "sid") == sid && reply["custom_code_enabled"] != json!(false)
         }));
     }
-    looks.extend(code_limits::read(run));
+    looks.extend(limits::read(run));
     let part = |name: &str| id(run, feedback_function::NAME, name);
     if let (Some(service), Some(environment)) = (part("service"), part("environment"))
         && run.manifest.section(feedback_function::SECTION_PATH).is_some()

@@ -1,0 +1,5 @@
+//! What is read of more than one resource: which object is meant, and what has to stand right before a write.
+
+pub mod limits;
+pub mod verify_below;
+pub mod verify_service;

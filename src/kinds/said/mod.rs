@@ -1,0 +1,5 @@
+//! What several kinds need of the manifest: names and places of sections, and what they say together.
+
+pub mod code_limits;
+pub mod rate_limits;
+pub mod verify_service;
