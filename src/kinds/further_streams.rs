@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{Resource, log_stream, stream_endpoint};
+use super::said::streams;
+use super::{Resource, stream_endpoint};
 use crate::diag::{Problem, codes};
 use crate::model::field::{FIELD, Field, Section, Type, flat};
 use crate::model::manifest::Manifest;
@@ -49,7 +50,7 @@ static STREAM: &[Field] = &[
     },
     Field {
         key: "endpoint",
-        ty: Type::Text { min: 9, max: 2000, check: Some(log_stream::https) },
+        ty: Type::Text { min: 9, max: 2000, check: Some(stream_endpoint::https) },
         required: true,
         wire: "sink.httpEndpoint",
         doc: "where events go, https only",
@@ -159,7 +160,7 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
         .map(|(name, mut desired)| {
             desired.remove("start_from");
             desired.insert("name".into(), remote_name(name, &desired, &manifest.stack));
-            Resource { address: format!("{}.{name}", log_stream::NAME), kind: log_stream::NAME, desired }
+            Resource { address: format!("{}.{name}", streams::NAME), kind: streams::NAME, desired }
         })
         .collect()
 }
@@ -168,7 +169,7 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
 pub(super) fn start_from<'a>(manifest: &'a Manifest, address: &str) -> Option<&'a str> {
     match address.split_once('.') {
         Some((_, name)) => manifest.text(SECTION_PATH, &format!("{HTTP}{name}.start_from")),
-        None => manifest.text(log_stream::SECTION_PATH, "start_from"),
+        None => manifest.text(streams::SECTION_PATH, "start_from"),
     }
 }
 

@@ -6,17 +6,20 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::remote::streams::{PATH, list};
+use super::said::streams::{NAME, SECTION_PATH};
+use super::said::{function, passwordless};
+use super::stream_act::{Act, feedback};
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, entries, feedback_function, further_streams,
-    named, passwordless, set_of, step, stream_endpoint, stream_restore, text, urls,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, entries, further_streams, named, set_of, step,
+    stream_endpoint, stream_restore, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
-use crate::model::call::{Api, Failed, Get, Repeat};
-use crate::model::facts::{Fact, Facts};
+use crate::model::call::{Failed, Get, Repeat};
+use crate::model::facts::Facts;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
@@ -27,21 +30,6 @@ use crate::port::{Reader, Writer};
 
 /// See the module's text.
 pub struct LogStream;
-
-pub(super) const NAME: &str = "log_stream";
-pub(super) const SECTION_PATH: &str = "feedback.log_stream";
-const PATH: &str = "/api/v2/log-streams";
-
-/// What a step does.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
-pub(super) enum Act {
-    Create { start_from: Option<String> },
-    Update,
-    Status,
-    Restore,
-    Delete,
-}
 
 /// What a paused stream means.
 const PAUSED: &str =
@@ -85,7 +73,7 @@ static SECTION: Section = Section {
         },
         Field {
             key: "endpoint",
-            ty: Type::Text { min: 9, max: 2000, check: Some(https) },
+            ty: Type::Text { min: 9, max: 2000, check: Some(stream_endpoint::https) },
             wire: "sink.httpEndpoint",
             doc: "where events go, https only; defaults to the URL of feedback.function",
             ..FIELD
@@ -163,10 +151,6 @@ static SECTION: Section = Section {
 
 static SECTIONS: &[&Section] = &[&passwordless::SECTION, &SECTION, &further_streams::SECTION];
 
-pub(super) fn https(value: &str) -> Result<(), (String, String)> {
-    urls::https(value, "Auth0 sends to https only")
-}
-
 impl Kind for LogStream {
     fn name(&self) -> &'static str {
         NAME
@@ -185,7 +169,7 @@ impl Kind for LogStream {
             .entry("filters".into())
             .or_insert_with(|| Value::Known(json!(passwordless::default_filters(manifest))));
         desired.entry("name".into()).or_insert_with(|| Value::text(default_name(&manifest.stack)));
-        if manifest.section(feedback_function::SECTION_PATH).is_some() {
+        if manifest.section(function::SECTION_PATH).is_some() {
             desired.entry("endpoint".into()).or_insert_with(function_url);
         }
         [vec![Resource { address: NAME.to_owned(), kind: NAME, desired }], further].concat()
@@ -202,7 +186,7 @@ impl Kind for LogStream {
         };
         further_streams::check(manifest, name.as_deref(), out);
         let at = |key: &str| format!("{SECTION_PATH}.{key}");
-        let function = manifest.section(feedback_function::SECTION_PATH).is_some();
+        let function = manifest.section(function::SECTION_PATH).is_some();
         if !function && manifest.get(SECTION_PATH, "endpoint").is_none() {
             out.push(Problem::error(
                 codes::MISSING_KEY,
@@ -327,7 +311,7 @@ impl Kind for LogStream {
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         let paused = diff.want.desired.get("status").and_then(Value::as_str) == Some("paused");
         let endpoint = match diff.want.desired.get("endpoint") {
-            Some(Value::Output(_)) => Some(feedback_function::URL_TO_COME),
+            Some(Value::Output(_)) => Some(function::URL_TO_COME),
             Some(value) => value.as_str(),
             None => None,
         };
@@ -497,7 +481,7 @@ impl Kind for LogStream {
         let there = diff.seen.attrs.get("endpoint").and_then(Value::as_str).unwrap_or_default();
         let explicit = diff.manifest.text(SECTION_PATH, "endpoint").is_some();
         let wanted = diff.want.desired.get("endpoint").and_then(Value::as_str) == Some(there);
-        let ours = explicit || wanted || feedback_function::is_own_url(diff.manifest, there);
+        let ours = explicit || wanted || function::is_own_url(diff.manifest, there);
         if diff.address != NAME || !diff.seen.exists || !diff.seen.whose.needs_consent() || ours {
             return Vec::new();
         }
@@ -523,21 +507,12 @@ impl Kind for LogStream {
 
 /// `${feedback_function.url}`.
 fn function_url() -> Value {
-    let url = OutputRef { resource: feedback_function::NAME.into(), output: "url".into() };
+    let url = OutputRef { resource: function::NAME.into(), output: "url".into() };
     Value::Output(Template { parts: vec![Part::Output(url)], secret: false })
 }
 
 fn default_name(stack: &str) -> String {
     format!("Lockstep feedback ({stack})")
-}
-
-/// The state of the feedback path, which a further stream is no part of.
-pub(super) fn feedback(address: &str, status: &str, endpoint: Option<&str>) -> Facts {
-    if address != NAME {
-        return Facts::new();
-    }
-    let endpoint = endpoint.map(|url| Fact::Endpoint(url.to_owned()));
-    [Fact::Feedback(status.into())].into_iter().chain(endpoint).collect()
 }
 
 /// Which refusal says that the plan's number of streams is used up is not documented, so the cause is offered.
@@ -552,10 +527,6 @@ fn limit(failed: Failed) -> Failed {
                             is not needed, or move to a plan with more)";
     }
     Failed::Refused(refusal)
-}
-
-fn list() -> Get {
-    Get::whole(Api::Auth0, PATH)
 }
 
 fn with_warnings(mut seen: Seen, address: &str) -> Seen {

@@ -12,13 +12,10 @@ mod code_check;
 mod countries;
 pub mod feedback_function;
 mod further_streams;
-pub mod handed_on;
 mod kind;
-pub mod legacy;
 pub mod log_stream;
 mod looks;
 mod npm;
-mod passwordless;
 pub mod phone_provider;
 pub mod phone_template;
 mod remote;
@@ -26,6 +23,7 @@ mod reply;
 mod said;
 mod seen;
 pub mod settings;
+mod stream_act;
 mod stream_endpoint;
 mod stream_restore;
 pub mod trigger_binding;
@@ -41,9 +39,10 @@ use crate::model::manifest::Manifest;
 use crate::model::value::{Part, Value};
 
 pub use kind::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Task, step};
+pub use looks::handed_on;
 pub(crate) use reply::text;
 use reply::{array, entries, has_good_ids, if_it_fits, is_id, is_sid, named, object, set_of};
-pub use said::code_limits;
+pub use said::{code_limits, legacy};
 pub use seen::{Seen, Whose};
 
 /// Every kind. Order of names carries no meaning; order of steps comes from their stage.

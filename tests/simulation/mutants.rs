@@ -429,14 +429,14 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "credentials are handed on untried",
-        "src/kinds/handed_on.rs",
+        "src/kinds/looks/handed_on.rs",
         "DEAD.contains(&code) => Said::No",
         "DEAD.contains(&code) => Said::Yes",
         &["test faults::credentials::a_wrong_secret_does_not_reach_a_sender_that_works"],
     ),
     mutant(
         "no probe before exposing",
-        "src/kinds/handed_on.rs",
+        "src/kinds/looks/handed_on.rs",
         "    taken?;\n",
         "    let _ = taken;\n",
         &["test faults::exposure::a_key_that_died_since_is_tried_before_users_are_sent_that_way"],

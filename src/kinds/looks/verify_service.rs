@@ -2,9 +2,10 @@
 
 use serde_json::Value as Json;
 
+use super::trace;
 use crate::kinds::remote::verify_service::{list, one, parse, services};
 use crate::kinds::said::verify_service::{NAME, pinned};
-use crate::kinds::{Diff, Hint, Seen, Whose, action, feedback_function, is_sid, text};
+use crate::kinds::{Diff, Hint, Seen, Whose, action, is_sid, text};
 use crate::model::call::Failed;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Step};
@@ -115,7 +116,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let wants_new = hint.manifest.text(NAME, "sid") == Some("new");
     // Without a record, the stack's own Function says which of them it reports to.
     if recorded(hint).is_none() && !named.is_empty() && !wants_new {
-        let told = feedback_function::verify_sid(hint.manifest, reader).await;
+        let told = trace::verify_sid(hint.manifest, reader).await;
         let ours = named.iter().find(|service| told.as_deref() == Some(text(service, "sid")));
         if let Some(service) = ours {
             return Ok(Seen { whose: Whose::Unowned, ..parse(service) });

@@ -1,5 +1,9 @@
 //! What several kinds need of the manifest: names and places of sections, and what they say together.
 
 pub mod code_limits;
+pub mod function;
+pub mod legacy;
+pub mod passwordless;
 pub mod rate_limits;
+pub mod streams;
 pub mod verify_service;

@@ -4,12 +4,11 @@ use serde_json::{Value as Json, json};
 
 use super::legacy::HOOK;
 use super::{SELECTED_PROVIDER, UNIFIED_PHONE, factors, unified};
-use crate::kinds::looks::limits;
+use crate::kinds::looks::{handed_on, limits};
+use crate::kinds::remote::{self, serverless};
+use crate::kinds::said::{function, legacy, streams};
 use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
-use crate::kinds::{
-    Kind as _, Run, Task, action, feedback_function, handed_on, legacy, log_stream, phone_provider, text,
-    trigger_binding,
-};
+use crate::kinds::{Kind as _, Run, Task, action, phone_provider, text, trigger_binding};
 use crate::model::call::{Api, Failed, Get};
 use crate::model::value::Value;
 use crate::port::{Reader, join_all};
@@ -101,18 +100,18 @@ async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
         }));
     }
     looks.extend(limits::read(run));
-    let part = |name: &str| id(run, feedback_function::NAME, name);
+    let part = |name: &str| id(run, function::NAME, name);
     if let (Some(service), Some(environment)) = (part("service"), part("environment"))
-        && run.manifest.section(feedback_function::SECTION_PATH).is_some()
+        && run.manifest.section(function::SECTION_PATH).is_some()
     {
-        let get = feedback_function::serving(&service, &environment);
+        let get = serverless::serving(&service, &environment);
         looks.push(("the deployed feedback Function", get, String::new(), |reply, _| {
-            feedback_function::serves(reply)
+            serverless::serves(reply)
         }));
     }
     if let Some(id) = id(run, "log_stream", "id") {
-        let get = Get::whole(Api::Auth0, format!("/api/v2/log-streams/{id}"));
-        let status = run.manifest.text(log_stream::SECTION_PATH, "status").unwrap_or_default();
+        let get = remote::streams::one(&id);
+        let status = run.manifest.text(streams::SECTION_PATH, "status").unwrap_or_default();
         let wanted = format!("{id} {status}");
         looks.push(("the feedback stream", get, wanted, |reply, wanted| {
             let (id, status) = wanted.split_once(' ').unwrap_or_default();

@@ -17,9 +17,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use super::said::passwordless;
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, handed_on, if_it_fits, object,
-    passwordless, set_of, step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, array, handed_on, if_it_fits, object, set_of,
+    step, text,
 };
 use crate::diag::Problem;
 use crate::model::api::Method;
