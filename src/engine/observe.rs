@@ -166,7 +166,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     // Without the unified experience somebody else's sender may be all that the remaining factor has.
     let unified = !switches_off || seen.get("unified_phone").is_none_or(is_on);
     let legacy =
-        delivery && (!unified || seen.get(LEGACY_BINDING.name).is_some_and(|binding| binding.exists));
+        delivery && (!unified || seen.get(LEGACY_BINDING.action.binding).is_some_and(|binding| binding.exists));
     let loses = |step: &Step| {
         step.verb == Verb::Delete
             || matches!(step.stage, Stage::SwitchOff | Stage::Retire | Stage::RemoveProvider)

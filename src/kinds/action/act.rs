@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::ALL;
+use crate::kinds::said::actions::ALL;
 use crate::model::plan::Step;
 
 #[derive(Serialize, Deserialize)]

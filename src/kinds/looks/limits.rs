@@ -2,14 +2,12 @@
 
 use serde_json::Value as Json;
 
+use super::Look;
 use crate::kinds::remote::verify_below::{RATE_LIMITS, list};
 use crate::kinds::said::code_limits::passed;
 use crate::kinds::{Run, text};
-use crate::model::call::{Failed, Get};
+use crate::model::call::Failed;
 use crate::port::Reader;
-
-/// A read before an exposing step: what it looks for, the read, a word for the test, and the test of its reply.
-pub type Look = (&'static str, Get, String, fn(&Json, &str) -> bool);
 
 /// Shows whether the limits that the Action passes stand; `None` when it passes none.
 pub fn read(run: &Run<'_>) -> Option<Look> {

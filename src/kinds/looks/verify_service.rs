@@ -3,9 +3,11 @@
 use serde_json::Value as Json;
 
 use super::trace;
+use crate::kinds::remote::actions;
 use crate::kinds::remote::verify_service::{list, one, parse, services};
+use crate::kinds::said::actions::{LEGACY, PHONE};
 use crate::kinds::said::verify_service::{NAME, pinned};
-use crate::kinds::{Diff, Hint, Seen, Whose, action, is_sid, text};
+use crate::kinds::{Diff, Hint, Seen, Whose, is_sid, text};
 use crate::model::call::Failed;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Step};
@@ -160,9 +162,9 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
 /// Whether the tenant holds our Action although no ledger says so: then the stack was here before, and a second
 /// service would be a duplicate.
 async fn traces(manifest: &Manifest, reader: &Reader) -> bool {
-    let phone = [&action::PHONE, &action::LEGACY];
-    match reader.get(&action::list()).await {
-        Ok(list) => action::items(&list).map_or(true, |actions| {
+    let phone = [&PHONE, &LEGACY];
+    match reader.get(&actions::list()).await {
+        Ok(list) => actions::items(&list).map_or(true, |actions| {
             actions.iter().any(|action| phone.iter().any(|row| row.is_called(manifest, text(action, "name"))))
         }),
         Err(_) => true,
