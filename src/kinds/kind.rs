@@ -261,6 +261,48 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
+    /// Whether its code sends the codes of logins.
+    fn sends(&self) -> bool {
+        false
+    }
+
+    /// Whether what stands there runs.
+    fn runs(&self, seen: &Seen) -> bool {
+        seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(Json::Bool(false)))
+    }
+
+    /// Whether the code that runs is what ran before this stack: it sends through what it was told of then, whatever
+    /// becomes of ours.
+    fn runs_former(&self, _seen: &Seen, _entry: Option<&Entry>) -> bool {
+        false
+    }
+
+    /// Whether a step brings that code back.
+    fn brings_back(&self, _step: &Step) -> bool {
+        false
+    }
+
+    /// Whether that code may know the object with that id, which was made at that time, as its vendor writes it.
+    fn may_know(&self, _seen: &Seen, _id: &str, _made_at: &str) -> bool {
+        false
+    }
+
+    /// Whether after a step the code does without what this stack told it of the object that senders are told of.
+    fn forgets(&self, step: &Step) -> bool {
+        self.brings_back(step)
+    }
+
+    /// When the object was made whose id senders are told, as its vendor writes it: others may use it although no
+    /// record says so. `None`: of this kind nobody is told.
+    fn told_since(&self, _seen: &Seen) -> Option<String> {
+        None
+    }
+
+    /// A value that is put back and that no field shows, as it stands now.
+    fn shown(&self, _seen: &Seen, _field: &str) -> Option<Json> {
+        None
+    }
+
     /// Values that destroy puts back, taken from the state before our first step; never a secret.
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
         seen.attrs

@@ -12,6 +12,7 @@ mod code_check;
 mod countries;
 pub mod feedback_function;
 mod further_streams;
+pub mod guards;
 mod kind;
 pub mod log_stream;
 mod looks;
@@ -34,6 +35,7 @@ pub mod verify_service;
 pub mod verify_template;
 
 use crate::diag::{Problem, codes};
+use crate::model::call::Get;
 use crate::model::field::Section;
 use crate::model::manifest::Manifest;
 use crate::model::value::{Part, Value};
@@ -121,6 +123,11 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
             }));
         }
     }
+}
+
+/// The read that also brings the record, which is kept in an Action.
+pub fn record_list() -> Get {
+    remote::actions::list()
 }
 
 /// The kind of that name.

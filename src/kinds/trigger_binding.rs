@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::binding_order::{Bound, Position, place};
+use super::guards::OTHERS;
 use super::looks::{self, Ready, delivery, handed_on};
 use super::remote::{actions, bindings};
 use super::said::actions::{Company, LEGACY, PHONE, POST_LOGIN, Spec};
@@ -108,9 +109,6 @@ impl Act {
 
 /// Actions of one trigger ("Auth0 docs, entity limits", 2026-08).
 const BOUND_MAX: usize = 20;
-
-/// Address of what other people's post-login Actions ask for: read beside, and no resource of a stack.
-pub const OTHERS: &str = "mfa_post_login_binding.others";
 
 /// What a refused binding means for users, and what to do about it.
 const UNSURE: &str = "so whether codes arrive is not known";

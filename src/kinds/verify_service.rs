@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::looks::verify_service::{find, unproven};
 use super::remote::verify_service::{Own, form, list, one, parse, services};
-use super::said::verify_service::{MAY_BE_HIDDEN, SECTION, pinned, wanted};
+use super::said::verify_service::{MAY_BE_HIDDEN, NAME, SECTION, pinned, wanted};
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, is_sid, step, text, verify_template};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -22,8 +22,6 @@ use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
-
-pub use super::said::verify_service::NAME;
 
 /// See the module's text.
 pub struct VerifyService;
@@ -260,6 +258,10 @@ impl Kind for VerifyService {
         lost.into_iter().chain(unproven(diff, steps)).collect()
     }
 
+    fn told_since(&self, seen: &Seen) -> Option<String> {
+        Some(seen.own::<Own>().map(|own| own.made_at.clone()).unwrap_or_default())
+    }
+
     /// The template's name stands for its SID, which is put back.
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
         let known = |(key, value): (&String, &Value)| Some((key.clone(), value.known()?.clone()));
@@ -366,11 +368,6 @@ fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
     );
     step.reason = "it was there before this stack".into();
     Some(step)
-}
-
-/// When the service was made, as Twilio writes it.
-pub fn made_at(seen: &Seen) -> String {
-    seen.own::<Own>().map(|own| own.made_at.clone()).unwrap_or_default()
 }
 
 fn write(method: Method, path: String, body: Body, repeat: Repeat) -> Write {

@@ -29,7 +29,7 @@ const BACK: &str = "back";
 
 /// Whether the code that runs is what ran before this stack: it sends through what it was told of then, whatever becomes of
 /// ours.
-pub fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
+pub(super) fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
     let own = own(seen);
     let is_live = |id: Option<&Json>| id.is_some_and(|id| *id == own.version);
     let by_record = |entry: &Entry| is_live(entry.restore.get(VERSION)) || is_live(entry.notes.get(BACK));
@@ -44,7 +44,7 @@ pub(super) fn runs_anew(seen: &Seen, before: &Seen) -> bool {
 }
 
 /// A value that is put back and that no field shows, as it stands now.
-pub fn shown(seen: &Seen, field: &str) -> Option<Json> {
+pub(super) fn shown(seen: &Seen, field: &str) -> Option<Json> {
     let own = seen.own::<Own>()?;
     match field {
         VERSION => Some(json!(own.version)),
@@ -58,15 +58,10 @@ fn version_of(entry: &Entry) -> Option<&str> {
     entry.restore.get(VERSION).and_then(Json::as_str).filter(|id| is_id(id))
 }
 
-/// Whether a step brings a former version back.
-pub fn brings_back(step: &Step) -> bool {
-    matches!(Act::of(step), Some(Act::FormerVersion { .. }))
-}
-
 /// Whether the former version may know the object with that id, which was made at that time: its code names it, or one of its
 /// secrets is not older. Both times are as the vendors write them (RFC 2822 or RFC 3339). Where one cannot be read, the answer
 /// is yes.
-pub fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
+pub(super) fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
     let second = |text: &str| {
         let iso = || text.parse::<jiff::Timestamp>().ok();
         jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp()).or_else(iso).map(|at| at.as_second())

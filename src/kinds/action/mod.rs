@@ -6,7 +6,7 @@
 
 mod act;
 mod build;
-pub mod former;
+mod former;
 mod limits;
 mod remove;
 mod row;
@@ -38,10 +38,11 @@ use crate::port::{Reader, Writer};
 
 use act::Act;
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
-use row::{Action, KEEPS};
+use row::KEEPS;
+pub use row::{Action, Stages};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
-use wire::{MODULES, Own, body, is_draft_of, name_of, needs_deploy, own, status};
-pub use wire::{live_version, parse};
+use wire::{MODULES, Own, body, is_draft_of, name_of, needs_deploy, own};
+pub use wire::{live_version, parse, status};
 
 pub use super::remote::actions::{has_trigger, items, list, one};
 
@@ -392,13 +393,13 @@ impl Kind for Action {
     }
 
     fn scopes(&self, step: &Step) -> &'static [&'static str] {
-        match Act::of(step) {
-            Some(Act::Draft { .. }) if step.creates => &["create:actions"],
-            Some(Act::Draft { .. }) => &["update:actions"],
+        match step.op.act() {
+            Ok(Act::Draft { .. }) if step.creates => &["create:actions"],
+            Ok(Act::Draft { .. }) => &["update:actions"],
             // A deployment is a creation to the API: it makes a version.
-            Some(Act::Deploy | Act::FormerVersion { .. }) => &["create:actions"],
-            Some(Act::Delete { .. }) => &["delete:actions"],
-            None => &[],
+            Ok(Act::Deploy | Act::FormerVersion { .. }) => &["create:actions"],
+            Ok(Act::Delete { .. }) => &["delete:actions"],
+            Err(_) => &[],
         }
     }
 
@@ -520,7 +521,7 @@ impl Kind for Action {
     }
 
     fn refusals(&self, diff: &Diff<'_>, steps: &[Step]) -> Vec<Finding> {
-        let sends = steps.iter().any(|step| matches!(Act::of(step), Some(Act::Draft { secrets: true })));
+        let sends = steps.iter().any(|step| matches!(step.op.act(), Ok(Act::Draft { secrets: true })));
         let place = format!("{0}.secrets, or set {0}.unmanaged_secrets: remove", self.section);
         let secrets =
             added::told(diff.address, "the Action has secrets", &own(diff.seen).foreign_secrets, &place)
@@ -530,6 +531,31 @@ impl Kind for Action {
 
     fn in_between(&self, field: &str) -> bool {
         field == "deployed"
+    }
+
+    fn sends(&self) -> bool {
+        self.spec.sends
+    }
+
+    /// It runs its deployed version, whatever its draft is.
+    fn runs(&self, seen: &Seen) -> bool {
+        live_version(seen).is_some_and(|live| !live.is_empty())
+    }
+
+    fn runs_former(&self, seen: &Seen, entry: Option<&Entry>) -> bool {
+        former::runs(seen, entry)
+    }
+
+    fn brings_back(&self, step: &Step) -> bool {
+        matches!(step.op.act(), Ok(Act::FormerVersion { .. }))
+    }
+
+    fn may_know(&self, seen: &Seen, id: &str, made_at: &str) -> bool {
+        former::may_know(seen, id, made_at)
+    }
+
+    fn shown(&self, seen: &Seen, field: &str) -> Option<Json> {
+        former::shown(seen, field)
     }
 
     /// With the version that runs: the whole of what ran before is known by it.

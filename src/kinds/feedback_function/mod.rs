@@ -35,12 +35,6 @@ use act::{Act, own};
 /// See the module's text.
 pub struct FeedbackFunction;
 
-/// Whether a step takes from a Function what it was told of the Verify service.
-pub(crate) fn leaves_service(step: &Step) -> bool {
-    let forgets = |act| matches!(act, Act::Forget { key } if key == "TWILIO_VERIFY_SID");
-    step.kind == NAME && step.op.act().is_ok_and(forgets)
-}
-
 static SECTIONS: &[&Section] = &[&section::SECTION];
 
 impl Kind for FeedbackFunction {
@@ -117,6 +111,10 @@ impl Kind for FeedbackFunction {
 
     fn scopes(&self, _step: &Step) -> &'static [&'static str] {
         &[]
+    }
+
+    fn forgets(&self, step: &Step) -> bool {
+        matches!(step.op.act(), Ok(Act::Forget { key }) if key == "TWILIO_VERIFY_SID")
     }
 
     /// The service's settings, and which variables were there before us. Source and values are not kept.
