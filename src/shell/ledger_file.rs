@@ -1,4 +1,4 @@
-//! `--ledger file:PATH`: a file as the place of a record, whole or not at all.
+//! `--ledger file:PATH`: a file holds the record. A write replaces the whole file or leaves it as it is.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use crate::model::place::{Content, Place, PlaceCall, PlaceReply};
 
 /// Largest ledger file. A ledger fits into an Action of at most 100 kB; a file of ten times that size is not a ledger.
 const LEDGER_LIMIT_BYTES: u64 = 1024 * 1024;
-/// Another process has its folder for the milliseconds of one write.
+/// How long a write waits for the lock of the folder. Another process holds that lock for some milliseconds.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
-/// What answers for the places of records.
+/// Answers the calls to places of records.
 pub trait Places {
     /// Carries out one call.
     fn answer(&mut self, place: &Place, call: PlaceCall) -> PlaceReply;
@@ -19,10 +19,10 @@ pub trait Places {
 
 /// The files of this machine.
 ///
-/// Programs of this kind compare and replace under a lock of the file's folder, so none writes over another one's record. Not
-/// kept out is whoever takes no lock: what an editor, git or a program that synchronises folders writes between the comparison
-/// and the replacement, right after it, is lost. Where the file system knows no locks (some of the network's), that holds
-/// for programs of this kind too.
+/// Lockstep compares and replaces a file under a lock of the file's folder, so no run overwrites the record of another run.
+/// The lock does not stop a program that takes none, such as an editor or git. If such a program writes between the comparison
+/// and the replacement, its text is lost. On a file system without locks (some network file systems) the same can
+/// happen between two runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Files;
 
@@ -46,7 +46,7 @@ fn answer(path: &Path, call: PlaceCall) -> Result<PlaceReply, String> {
     let now = match files::read_text(path, LEDGER_LIMIT_BYTES) {
         Ok(text) => Some(text),
         Err(FileProblem::NotFound) => None,
-        // No record of ours looks like that, so it is not the one that was expected.
+        // Lockstep writes no such file, so this is not the expected record.
         Err(FileProblem::NotText { .. } | FileProblem::TooLarge(_)) if !reads => {
             return Ok(PlaceReply::Moved);
         }

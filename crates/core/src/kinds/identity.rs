@@ -1,4 +1,4 @@
-//! Which of the objects that stand there is the one that is meant, and whose it is.
+//! Decides which of the observed objects is meant, and who owns it.
 //!
 //! First comes the id on record, then what an unfinished run of this stack made, and the name alone comes last: what was
 //! there before and only has the name is somebody else's until a person says otherwise.
@@ -6,15 +6,15 @@
 use super::{Hint, Whose};
 use crate::model::value::Value;
 
-/// What is known of an object before it is looked for.
+/// What is known of an object before the search for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clues<'a> {
     pub recorded: Recorded<'a>,
-    /// Ids of what was there before an unfinished run that may have made it.
+    /// If an unfinished run may have created the object: the ids that existed before that run.
     pub creating: Option<&'a [String]>,
-    /// What that run was to call it, where the manifest says otherwise by now.
+    /// The name that the unfinished run was to give it, if the manifest has another name now.
     pub former_name: Option<&'a str>,
-    /// Empty where it has none to be found by.
+    /// Empty if it cannot be found by a name.
     pub name: &'a str,
 }
 

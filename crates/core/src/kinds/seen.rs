@@ -22,30 +22,29 @@ pub struct Seen {
     /// The part could not be read (missing permission); never `clean`.
     pub not_read: bool,
     pub whose: Whose,
-    /// Where it does not exist: ids of all that is there and could be taken for it. The intent of a create keeps them.
+    /// If it does not exist: the ids of all objects that could be mistaken for it. The intent of a create keeps them.
     pub beside: Vec<String>,
     /// What steps of this run noted, for the ledger entry.
     pub notes: BTreeMap<String, Json>,
-    /// A destroy that did not come to its end has put the whole of what was there before back, and nobody has changed it
-    /// since.
+    /// A destroy that did not finish has put all former values back, and nobody has changed the object since.
     pub put_back: bool,
     pub own: Own,
 }
 
-/// Whose it is that stands there.
+/// Who owns the object that was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Whose {
-    /// This stack's as far as anybody knows, or a switch that every tenant has.
+    /// Nothing speaks against this stack as its owner; or it is a switch, which every tenant has.
     #[default]
     Ours,
-    /// Made by a run of this stack that did not come to its end.
+    /// A run of this stack created it and did not finish.
     Resumed,
-    /// Nothing says that it is ours.
+    /// Nothing says that this stack owns it.
     Unowned,
-    /// A record that nothing proves names it, and so does the manifest, by its name only.
+    /// A record without proof has its id, and the manifest has its name.
     Unproven,
-    /// Not the object that the record is about (another one was pinned, or somebody made a new one of the same name), so
-    /// nothing of the record says whose it is.
+    /// It is not the object on record: another one was pinned, or somebody made a new one of the same name. So nothing in
+    /// the record says who owns it.
     Another,
 }
 
@@ -56,7 +55,7 @@ impl Whose {
     }
 }
 
-/// What a kind keeps of what it saw, for itself: whoever cannot name its type cannot read it. No secrets.
+/// The private state of a kind: only code that can name its type reads it. It holds no secret.
 #[derive(Clone, Default)]
 pub struct Own(Option<Rc<dyn Any>>);
 

@@ -210,13 +210,13 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether it takes something away, or puts a setting back: then what stood on it, or what it stood on, has a say.
+    /// Whether the step takes something away or puts a setting back, so that what depends on it has to be looked at.
     pub fn undoes(&self) -> bool {
         self.verb == Verb::Delete || self.op.restore
     }
 }
 
-/// What to do in a step: what the planner or the engine reads or writes of it, and the kind's own words.
+/// What a step does: fields for the planner and the engine, and the kind's own words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Op {
     /// Only its kind reads them, by [`Op::act`]. First, as in plans that were saved by earlier builds.
