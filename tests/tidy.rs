@@ -16,6 +16,8 @@
 //! before `kinds` names one), and a plan is a value (the code that makes a plan cannot carry it out).
 
 use std::collections::{BTreeMap, BTreeSet};
+
+mod circles;
 use std::path::{Path, PathBuf};
 
 use lockstep::diag::codes;
@@ -173,9 +175,12 @@ impl Source {
         out
     }
 
-    /// Every path that the file names, resolved to one from the root (of this crate with `crate::`, or of another
-    /// crate): line, path, and whether it is in tests.
+    /// Every path that the file names: line, path, and whether it is in tests.
     fn paths(&self) -> Vec<(usize, String, bool)> {
+        self.found().into_iter().map(|found| (found.line, found.path, found.in_tests)).collect()
+    }
+
+    fn found(&self) -> Vec<Found> {
         let mut out = Vec::new();
         let lines = self.lines();
         let mut index = 0;
@@ -197,22 +202,32 @@ impl Source {
             } else {
                 mentions(line, &mut found);
             }
-            out.extend(
-                found
-                    .into_iter()
-                    .filter_map(|path| Some((*number, absolute(&path, &self.module(), depth)?, *in_tests))),
-            );
+            out.extend(found.into_iter().filter_map(|found| {
+                let (path, name) = found.split_once(" as ").unwrap_or((&found, &found));
+                let path = path.trim_end_matches("::self");
+                let name = name.trim_end_matches("::self").rsplit("::").next().unwrap_or_default().to_owned();
+                let path = absolute(path, &self.module(), depth)?;
+                Some(Found { line: *number, path, name: is_use.then_some(name), in_tests: *in_tests })
+            }));
         }
         out
     }
 }
 
-/// The paths of a use tree: `a::b` and `a::c::d` for `a::{b, c::d}`.
+/// A path that a file names, resolved to one from the root (of this crate with `crate::`, or of another crate).
+struct Found {
+    line: usize,
+    path: String,
+    /// What the file calls it, where it imports it.
+    name: Option<String>,
+    in_tests: bool,
+}
+
+/// The paths of a use tree: `a::b` and `a::c::d as e` for `a::{b, c::d as e}`.
 fn expand(prefix: &str, tree: &str, out: &mut Vec<String>) {
     let tree = tree.trim();
     let Some((head, rest)) = tree.split_once('{') else {
-        let name = tree.split(" as ").next().unwrap_or_default().trim();
-        out.push(format!("{prefix}{name}"));
+        out.push(format!("{prefix}{tree}"));
         return;
     };
     let inner = rest.trim_end().strip_suffix('}').unwrap_or(rest);

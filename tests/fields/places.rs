@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use lockstep::kinds::places::{self, Saying, place};
 use lockstep::kinds::sections;
+use lockstep::manifest::places::{self, Saying, place};
 use lockstep::manifest::{self, Missing, position_of, reference};
 use lockstep::plan::desired;
 use serde_json::{Value as Json, json};

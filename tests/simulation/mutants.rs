@@ -184,7 +184,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a create is repeated when a look finds nothing",
-        "crates/core/src/kinds/mod.rs",
+        "crates/core/src/kinds/kind.rs",
         "        !step.creates\n",
         "        !step.creates || true\n",
         &["test faults::waits::a_lost_create_whose_list_lags_is_never_made_twice"],
@@ -299,7 +299,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a reply of another shape is an empty list",
-        "crates/core/src/kinds/mod.rs",
+        "crates/core/src/kinds/reply.rs",
         "items.map(Vec::as_slice).ok_or_else(",
         "Some(items.map(Vec::as_slice).unwrap_or_default()).ok_or_else(",
         &["Twice", "Second", "Login", "Ledger"],
@@ -444,14 +444,14 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "credentials are handed on untried",
-        "crates/core/src/kinds/handed_on.rs",
+        "crates/core/src/kinds/looks/handed_on.rs",
         "DEAD.contains(&code) => Said::No",
         "DEAD.contains(&code) => Said::Yes",
         &["test faults::credentials::a_wrong_secret_does_not_reach_a_sender_that_works"],
     ),
     mutant(
         "no probe before exposing",
-        "crates/core/src/kinds/handed_on.rs",
+        "crates/core/src/kinds/looks/handed_on.rs",
         "    taken?;\n",
         "    let _ = taken;\n",
         &["test faults::exposure::a_key_that_died_since_is_tried_before_users_are_sent_that_way"],

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::intent;
 use super::store::{Found, Owner, Store};
-use crate::kinds::trigger_binding::{self, LEGACY_BINDING};
+use crate::kinds::guards::{self, Guard};
 use crate::kinds::{self, Hint, Resource, Seen, Task, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::ledger::seal::Keys;
@@ -108,7 +108,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     let declared = session.declared();
     // First trip: the ledger and everything that can be read without it. The list of Actions goes first: while the
     // rate limit is not known yet only a few requests leave, and other reads wait for the ledger.
-    let mut gets: Vec<Get> = vec![kinds::action::list()];
+    let mut gets: Vec<Get> = vec![kinds::record_list()];
     for want in &declared {
         if let Some(kind) = kinds::by_name(want.kind) {
             gets.extend(kind.prefetch(want, &session.manifest));
@@ -116,7 +116,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     }
     gets.sort();
     gets.dedup();
-    gets.sort_by_key(|get| *get != kinds::action::list());
+    gets.sort_by_key(|get| *get != kinds::record_list());
     if !matches!(session.store, Store::Tenant) && declared.is_empty() {
         gets.clear();
     }
@@ -161,23 +161,21 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     // policy on in the dashboard), and when logins begin to be asked for a factor that the manifest does not switch on.
     let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step));
     let login = first.steps.iter().any(exposes) && speaks(&session.manifest);
-    let is_on = |seen: &Seen| seen.attrs.get("enabled") == Some(&Value::Known(json!(true)));
     let switches_off = first.steps.iter().any(|step| matches!(step.stage, Stage::SwitchOff | Stage::Retire));
     // Without the unified experience, somebody else's sender may be the only one that the remaining factor has.
-    let unified = !switches_off || seen.get("unified_phone").is_none_or(is_on);
-    let legacy =
-        delivery && (!unified || seen.get(LEGACY_BINDING.name).is_some_and(|binding| binding.exists));
+    let unified = !switches_off || guards::is_unified(&seen) != Some(false);
+    let legacy = delivery && (!unified || guards::is_in_legacy_place(&seen));
     let loses = |step: &Step| {
         step.verb == Verb::Delete
             || matches!(step.stage, Stage::SwitchOff | Stage::Retire | Stage::RemoveProvider)
     };
     let factors_go = first.steps.iter().any(loses);
-    let beside: Vec<&(&str, &str)> = GUARDS
+    let beside: Vec<&Guard> = guards::DELIVERY
         .iter()
         .filter(|_| delivery)
-        .chain(RULES_GUARD.iter().filter(|_| factors_go))
-        .chain(LOGIN_GUARD.iter().filter(|_| login))
-        .chain(LEGACY_GUARD.iter().filter(|_| legacy))
+        .chain(guards::RULES.iter().filter(|_| factors_go))
+        .chain(guards::LOGIN.iter().filter(|_| login))
+        .chain(guards::SELECTED.iter().filter(|_| legacy))
         .collect();
     if !beside.is_empty() {
         guard(session, &mut seen, reader, &beside).await?;
@@ -254,32 +252,14 @@ fn speaks(manifest: &Manifest) -> bool {
     manifest.set("phone", "channels").iter().any(|channel| channel == "voice")
 }
 
-/// Address and kind of settings that matter whoever manages them: policy, factors and how messages are sent.
-const GUARDS: &[(&str, &str)] = &[
-    ("mfa_policy", "mfa_policy"),
-    ("mfa_factor.guard", "mfa_factor"),
-    ("phone_message_types", "phone_message_types"),
-    ("phone_provider", "phone_provider"),
-    ("unified_phone", "unified_phone"),
-];
-
-/// The login pages, which matter if codes are to be spoken.
-const LOGIN_GUARD: &[(&str, &str)] = &[("universal_login", "universal_login")];
-
-/// The selected provider, which matters if our Action may be the one that is handed the codes.
-const LEGACY_GUARD: &[(&str, &str)] = &[("phone_selected_provider", "phone_selected_provider")];
-
-/// Other people's post-login Actions, which matter if a factor that they ask for, or its delivery, goes.
-const RULES_GUARD: &[(&str, &str)] = &[(trigger_binding::OTHERS, "mfa_post_login_binding")];
-
 /// Reads those of the settings `beside` that were not read yet.
 async fn guard(
     session: &Session,
     seen: &mut BTreeMap<String, Seen>,
     reader: &Reader,
-    beside: &[&(&str, &str)],
+    beside: &[&Guard],
 ) -> Result<(), Failed> {
-    for &&(address, name) in beside {
+    for &&Guard { address, kind: name, told, unread } in beside {
         let Some(kind) = kinds::by_name(name).filter(|_| !seen.contains_key(address)) else { continue };
         let hint = Hint {
             address,
@@ -296,37 +276,16 @@ async fn guard(
             Ok(mut now) => {
                 // The manifest does not declare this setting, so only its blockers are reported.
                 now.findings.retain(|finding| finding.level == Level::Blocker);
-                let classic = now.attrs.get("experience").and_then(Value::as_str) == Some("classic");
-                if classic && session.manifest.get("universal_login", "experience").is_none() {
-                    now.finding(
-                        address,
-                        Level::Warning,
-                        "phone.channels has voice, and the tenant has the classic login, which cannot offer it",
-                        "set universal_login.experience: new, or remove voice from phone.channels",
-                    );
+                if let Some((text, help)) = told(&now, &session.manifest) {
+                    now.finding(address, Level::Warning, text, help);
                 }
                 now
             }
-            // The plan is as good without this setting: at worst the login does not offer spoken codes.
-            Err(failed) if failed.status() == Some(403) && name == "universal_login" => {
-                let mut unread = Seen { not_read: true, ..Seen::default() };
-                unread.finding(
-                    address,
-                    Level::Warning,
-                    format!("phone.channels has voice, but it is not known whether the login can offer it, because its settings could not be read: {failed}"),
-                    "grant read:prompts, or make sure that the tenant has the New Universal Login",
-                );
-                unread
-            }
             Err(failed) if failed.status() == Some(403) => {
-                let mut unread = Seen { not_read: true, ..Seen::default() };
-                let text = format!(
-                    "steps of this plan take away a factor or its delivery, or make logins ask for a factor, but {name} could not be read: {failed}"
-                );
-                let help =
-                    "grant read:mfa_policies and read:guardian_factors: a policy could lock everybody out";
-                unread.finding(address, Level::Blocker, text, help);
-                unread
+                let mut now = Seen { not_read: true, ..Seen::default() };
+                let (level, text, help) = unread(name, &failed);
+                now.finding(address, level, text, help);
+                now
             }
             Err(failed) => return Err(failed),
         };

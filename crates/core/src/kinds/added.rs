@@ -5,7 +5,8 @@
 
 use serde_json::Value as Json;
 
-use super::{Diff, Hint, verify_service};
+use super::said::verify_service;
+use super::{Diff, Hint};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::plan::{Finding, Level};
 

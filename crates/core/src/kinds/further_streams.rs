@@ -5,142 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{Resource, log_stream, stream_endpoint};
+use super::said::streams::{self, FURTHER_PATH, STREAM};
+use super::{Resource, stream_endpoint};
 use crate::diag::{Problem, codes};
-use crate::model::field::{FIELD, Field, Section, Type, flat, says};
+use crate::model::field::{Type, flat};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Value};
 
-const SECTION_PATH: &str = "log_streams";
 /// The one type that is managed, as a key, so that others have a place beside it.
 const HTTP: &str = "http.";
-
-static PII: &[Field] = &[
-    Field {
-        key: "log_fields",
-        ty: Type::Set(&["first_name", "last_name", "username", "email", "phone", "address"]),
-        wire: "pii_config.log_fields",
-        doc: "what is masked",
-        ..FIELD
-    },
-    Field {
-        key: "method",
-        ty: Type::OneOf(&["mask", "hash"]),
-        wire: "pii_config.method",
-        doc: "mask or hash",
-        ..FIELD
-    },
-    Field {
-        key: "algorithm",
-        ty: Type::OpenOneOf(&["xxhash"]),
-        wire: "pii_config.algorithm",
-        doc: "of the hash",
-        ..FIELD
-    },
-];
-
-static STREAM: &[Field] = &[
-    Field {
-        key: "name",
-        ty: Type::Text { min: 1, max: 255, check: None },
-        wire: "name",
-        doc: "defaults to `Lockstep <name> (<stack>)`",
-        ..FIELD
-    },
-    Field {
-        key: "endpoint",
-        ty: Type::Text { min: 9, max: 2000, check: Some(log_stream::https) },
-        required: true,
-        wire: "sink.httpEndpoint",
-        doc: "where events go, https only",
-        ..FIELD
-    },
-    Field {
-        key: "authorization",
-        ty: Type::Text { min: 1, max: 4000, check: None },
-        secret: true,
-        wire: "sink.httpAuthorization",
-        doc: "sent as it is in the Authorization header",
-        ..FIELD
-    },
-    Field {
-        key: "content_format",
-        ty: Type::OneOf(&["JSONARRAY", "JSONOBJECT", "JSONLINES"]),
-        default: Some("JSONARRAY"),
-        wire: "sink.httpContentFormat",
-        doc: "a list, one object a request, or one object a line",
-        ..FIELD
-    },
-    Field {
-        key: "content_type",
-        ty: Type::Text { min: 3, max: 200, check: None },
-        default: Some("application/json"),
-        wire: "sink.httpContentType",
-        doc: "as the receiver wants it",
-        ..FIELD
-    },
-    Field {
-        key: "custom_headers",
-        ty: Type::Map { max: 20 },
-        secret: true,
-        wire: "sink.httpCustomHeaders",
-        doc: "further headers, by name",
-        ..FIELD
-    },
-    Field {
-        key: "filters",
-        ty: Type::Set(&[]),
-        default: Some("[]"),
-        wire: "filters",
-        doc: "categories; [] is everything",
-        ..FIELD
-    },
-    Field {
-        key: "pii_config",
-        ty: Type::Object(PII),
-        wire: "pii_config",
-        doc: "masking of personal data",
-        ..FIELD
-    },
-    Field {
-        key: "is_priority",
-        ty: Type::Bool,
-        wire: "isPriority",
-        doc: "security events only; not counted by the plan's limit of streams",
-        ..FIELD
-    },
-    Field {
-        key: "status",
-        ty: Type::OneOf(&["active", "paused"]),
-        wire: "status",
-        doc: "active also restarts a stream that Auth0 suspended",
-        ..FIELD
-    },
-    Field {
-        key: "start_from",
-        ty: Type::Text { min: 10, max: 40, check: None },
-        doc: "on create only: replay events from this time (ISO 8601)",
-        ..FIELD
-    },
-];
-
-pub(super) static SECTION: Section = Section {
-    path: SECTION_PATH,
-    doc: "Log streams besides that of the feedback",
-    required: false,
-    fields: &[Field {
-        key: "http",
-        ty: Type::Named { max: 50, fields: STREAM },
-        says: &[says("log_stream.*", "")],
-        doc: "HTTP log streams, by name",
-        ..FIELD
-    }],
-};
 
 /// The attributes of each stream, by its name in the manifest.
 fn by_name(manifest: &Manifest) -> BTreeMap<&str, Attrs> {
     let mut streams: BTreeMap<&str, Attrs> = BTreeMap::new();
-    for (key, value) in manifest.section(SECTION_PATH).into_iter().flatten() {
+    for (key, value) in manifest.section(FURTHER_PATH).into_iter().flatten() {
         if let Some((name, field)) = key.strip_prefix(HTTP).and_then(|rest| rest.split_once('.')) {
             streams.entry(name).or_default().insert(field.to_owned(), value.clone());
         }
@@ -160,7 +38,7 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
         .map(|(name, mut desired)| {
             desired.remove("start_from");
             desired.insert("name".into(), remote_name(name, &desired, &manifest.stack));
-            Resource { address: format!("{}.{name}", log_stream::NAME), kind: log_stream::NAME, desired }
+            Resource { address: format!("{}.{name}", streams::NAME), kind: streams::NAME, desired }
         })
         .collect()
 }
@@ -168,8 +46,8 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
 /// Since when events are to be replayed, for the stream at that address.
 pub(super) fn start_from<'a>(manifest: &'a Manifest, address: &str) -> Option<&'a str> {
     match address.split_once('.') {
-        Some((_, name)) => manifest.text(SECTION_PATH, &format!("{HTTP}{name}.start_from")),
-        None => manifest.text(log_stream::SECTION_PATH, "start_from"),
+        Some((_, name)) => manifest.text(FURTHER_PATH, &format!("{HTTP}{name}.start_from")),
+        None => manifest.text(streams::SECTION_PATH, "start_from"),
     }
 }
 
@@ -185,7 +63,7 @@ fn known(key: &str) -> bool {
 pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<Problem>) {
     let mut names: BTreeSet<String> = feedback.map(str::to_owned).into_iter().collect();
     for (name, attrs) in by_name(manifest) {
-        let at = |key: &str| format!("{SECTION_PATH}.{HTTP}{name}.{key}");
+        let at = |key: &str| format!("{FURTHER_PATH}.{HTTP}{name}.{key}");
         let plain = |word: &str| {
             !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         };
@@ -195,7 +73,7 @@ pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<P
             out.push(
                 Problem::error(
                     codes::BAD_TEXT,
-                    format!("{SECTION_PATH}.http.{name}"),
+                    format!("{FURTHER_PATH}.http.{name}"),
                     format!("a stream's name that cannot be an address: {name:?}"),
                     "letters, digits, - and _ only",
                     "choose another name here; the name on the tenant is the key `name`",
@@ -218,7 +96,7 @@ pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<P
         if let Some(endpoint) = attrs.get("endpoint") {
             stream_endpoint::unreachable(&at("endpoint"), endpoint, out);
         }
-        let filters = manifest.set(SECTION_PATH, &format!("{HTTP}{name}.filters"));
+        let filters = manifest.set(FURTHER_PATH, &format!("{HTTP}{name}.filters"));
         unknown_filters(&at("filters"), &filters, out);
         if attrs.get("is_priority") == Some(&Value::Known(json!(true))) {
             let title = "a prioritized stream carries a few security events only";

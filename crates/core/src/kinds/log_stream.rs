@@ -6,18 +6,21 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::identity::{self, Candidate, Meant, Recorded};
+use super::remote::streams::{PATH, list};
+use super::said::streams::{self, NAME, SECTION_PATH};
+use super::said::{function, passwordless};
+use super::stream_act::{Act, feedback};
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, feedback_function, further_streams,
-    log_stream_fields, named, passwordless, set_of, step, stream_endpoint, stream_restore, text, urls,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, further_streams, named, set_of, step,
+    stream_endpoint, stream_restore, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
-use crate::model::call::{Api, Failed, Get, Repeat};
-use crate::model::facts::{Fact, Facts};
+use crate::model::call::{Failed, Get, Repeat};
+use crate::model::facts::Facts;
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
@@ -29,31 +32,11 @@ use crate::port::{Reader, Writer};
 /// See the module's text.
 pub struct LogStream;
 
-pub(super) const NAME: &str = "log_stream";
-pub(super) const SECTION_PATH: &str = "feedback.log_stream";
-const PATH: &str = "/api/v2/log-streams";
-
-/// What a step does.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
-pub(super) enum Act {
-    Create { start_from: Option<String> },
-    Update,
-    Status,
-    Restore,
-    Delete,
-}
-
 /// What a paused stream means.
 const PAUSED: &str =
     "no feedback reaches Verify while the stream is paused: five sends in ten minutes lock a number out";
 
-static SECTIONS: &[&Section] =
-    &[&passwordless::SECTION, &log_stream_fields::SECTION, &further_streams::SECTION];
-
-pub(super) fn https(value: &str) -> Result<(), (String, String)> {
-    urls::https(value, "Auth0 sends to https only")
-}
+static SECTIONS: &[&Section] = &[&passwordless::SECTION, &streams::SECTION, &streams::FURTHER];
 
 impl Kind for LogStream {
     fn name(&self) -> &'static str {
@@ -77,7 +60,7 @@ impl Kind for LogStream {
             .entry("filters".into())
             .or_insert_with(|| Value::Known(json!(passwordless::default_filters(manifest))));
         desired.entry("name".into()).or_insert_with(|| Value::text(default_name(&manifest.stack)));
-        if manifest.section(feedback_function::SECTION_PATH).is_some() {
+        if manifest.section(function::SECTION_PATH).is_some() {
             desired.entry("endpoint".into()).or_insert_with(function_url);
         }
         [vec![Resource { address: NAME.to_owned(), kind: NAME, desired }], further].concat()
@@ -94,7 +77,7 @@ impl Kind for LogStream {
         };
         further_streams::check(manifest, name.as_deref(), out);
         let at = |key: &str| format!("{SECTION_PATH}.{key}");
-        let function = manifest.section(feedback_function::SECTION_PATH).is_some();
+        let function = manifest.section(function::SECTION_PATH).is_some();
         if !function && manifest.get(SECTION_PATH, "endpoint").is_none() {
             out.push(Problem::error(
                 codes::MISSING_KEY,
@@ -205,7 +188,7 @@ impl Kind for LogStream {
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         let paused = diff.want.desired.get("status").and_then(Value::as_str) == Some("paused");
         let endpoint = match diff.want.desired.get("endpoint") {
-            Some(Value::Output(_)) => Some(feedback_function::URL_TO_COME),
+            Some(Value::Output(_)) => Some(function::URL_TO_COME),
             Some(value) => value.as_str(),
             None => None,
         };
@@ -375,7 +358,7 @@ impl Kind for LogStream {
         let there = diff.seen.attrs.get("endpoint").and_then(Value::as_str).unwrap_or_default();
         let explicit = diff.manifest.text(SECTION_PATH, "endpoint").is_some();
         let wanted = diff.want.desired.get("endpoint").and_then(Value::as_str) == Some(there);
-        let ours = explicit || wanted || feedback_function::is_own_url(diff.manifest, there);
+        let ours = explicit || wanted || function::is_own_url(diff.manifest, there);
         if diff.address != NAME || !diff.seen.exists || !diff.seen.whose.needs_consent() || ours {
             return Vec::new();
         }
@@ -401,21 +384,12 @@ impl Kind for LogStream {
 
 /// `${feedback_function.url}`.
 fn function_url() -> Value {
-    let url = OutputRef { resource: feedback_function::NAME.into(), output: "url".into() };
+    let url = OutputRef { resource: function::NAME.into(), output: "url".into() };
     Value::Output(Template { parts: vec![Part::Output(url)], secret: false })
 }
 
 fn default_name(stack: &str) -> String {
     format!("Lockstep feedback ({stack})")
-}
-
-/// The state of the feedback path, which a further stream is no part of.
-pub(super) fn feedback(address: &str, status: &str, endpoint: Option<&str>) -> Facts {
-    if address != NAME {
-        return Facts::new();
-    }
-    let endpoint = endpoint.map(|url| Fact::Endpoint(url.to_owned()));
-    [Fact::Feedback(status.into())].into_iter().chain(endpoint).collect()
 }
 
 /// Which refusal says that the plan's number of streams is used up is not documented, so the cause is offered.
@@ -430,10 +404,6 @@ fn limit(failed: Failed) -> Failed {
                             is not needed, or move to a plan with more)";
     }
     Failed::Refused(refusal)
-}
-
-fn list() -> Get {
-    Get::whole(Api::Auth0, PATH)
 }
 
 fn with_warnings(mut seen: Seen, address: &str) -> Seen {

@@ -3,13 +3,17 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::looks::delivery::may_hand_over;
+use super::remote::phone_provider::{PATH, list};
+use super::said::legacy;
+use super::said::phone::{SECTION_PATH, methods};
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, identity, if_it_fits, named, set_of,
-    settings, step, text,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, identity, if_it_fits, named, set_of, step,
+    text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
-use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::call::{Failed, Get, Repeat};
 use crate::model::facts::{Delivery, Fact, Facts, Provider};
 use crate::model::field::{FIELD, Field, Section, Type, says};
 use crate::model::ledger::{Entry, Ownership};
@@ -22,8 +26,6 @@ use crate::port::{Reader, Writer};
 pub struct PhoneProvider;
 
 const NAME: &str = "phone_provider";
-const SECTION_PATH: &str = "phone";
-const PATH: &str = "/api/v2/branding/phone/providers";
 
 /// What a step does.
 #[derive(Serialize, Deserialize)]
@@ -72,22 +74,6 @@ static SECTION: Section = Section {
 
 static SECTIONS: &[&Section] = &[&SECTION];
 
-/// Delivery methods of the channels: the provider says `text` where everybody else says `sms`.
-pub(super) fn methods(manifest: &Manifest) -> Vec<&'static str> {
-    let mut methods: Vec<&str> = manifest
-        .set(SECTION_PATH, "channels")
-        .iter()
-        .map(|channel| if channel == "voice" { "voice" } else { "text" })
-        .collect();
-    methods.sort_unstable();
-    methods
-}
-
-/// The one read of the singleton.
-pub fn list() -> Get {
-    Get::whole(Api::Auth0, PATH)
-}
-
 impl Kind for PhoneProvider {
     fn name(&self) -> &'static str {
         NAME
@@ -102,7 +88,7 @@ impl Kind for PhoneProvider {
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
-        if manifest.section(SECTION_PATH).is_none() || super::legacy::is_legacy(manifest) {
+        if manifest.section(SECTION_PATH).is_none() || legacy::is_legacy(manifest) {
             return Vec::new();
         }
         let desired = Attrs::from([
@@ -311,7 +297,7 @@ impl Kind for PhoneProvider {
             match run.act()? {
                 Act::Put { methods } => {
                     if run.step.stage == Stage::Provider {
-                        settings::may_hand_over(&run, writer.reader()).await?;
+                        may_hand_over(&run, writer.reader()).await?;
                     }
                     let configuration = json!({ "delivery_methods": methods });
                     let body = json!({ "name": "custom", "disabled": false, "configuration": configuration, "credentials": {} });

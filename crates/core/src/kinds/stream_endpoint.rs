@@ -1,16 +1,16 @@
 //! Warns when a log stream bypasses the declared Function, or sends to a host that Auth0 cannot reach.
 
-use super::{feedback_function, log_stream, urls};
+use super::said::{function, streams};
+use super::urls;
 use crate::diag::{Problem, codes};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Part, Value};
 
 /// Adds the warnings for the stream of the feedback; `function` says whether a Function is declared.
 pub fn check(manifest: &Manifest, function: bool, out: &mut Vec<Problem>) {
-    let at = format!("{}.endpoint", log_stream::SECTION_PATH);
-    let Some(value) = manifest.get(log_stream::SECTION_PATH, "endpoint") else { return };
-    let is_ours =
-        |part: &Part| matches!(part, Part::Output(output) if output.resource == feedback_function::NAME);
+    let at = format!("{}.endpoint", streams::SECTION_PATH);
+    let Some(value) = manifest.get(streams::SECTION_PATH, "endpoint") else { return };
+    let is_ours = |part: &Part| matches!(part, Part::Output(output) if output.resource == function::NAME);
     let elsewhere = match value {
         Value::Output(template) => !template.parts.iter().any(is_ours),
         Value::Unknown(_) => false,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::log_stream::{self, Act, NAME, feedback};
+use super::said::streams::{self, NAME};
+use super::stream_act::{Act, feedback};
 use super::{Diff, Seen, added, step};
 use crate::model::ledger::Entry;
 use crate::model::plan::{Finding, Op, Stage, Step, Verb};
@@ -41,7 +42,7 @@ pub(super) fn added(diff: &Diff<'_>) -> Option<Finding> {
     let headers = added::since(diff, headers, "custom_headers.", HEADERS);
     let place = match diff.address.strip_prefix("log_stream.") {
         Some(name) => format!("log_streams.http.{name}.{HEADERS}"),
-        None => format!("{}.{HEADERS}", log_stream::SECTION_PATH),
+        None => format!("{}.{HEADERS}", streams::SECTION_PATH),
     };
     added::told(diff.address, "the stream has headers", &headers, &place)
 }

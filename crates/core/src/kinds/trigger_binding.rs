@@ -9,16 +9,17 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::action::{self, Action, Company, LEGACY, PHONE, POST_LOGIN, Ready, rules};
 use super::binding_order::{Bound, Position, place};
+use super::guards::OTHERS;
 use super::identity::{self, Candidate, Clues, Meant};
-use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, Whose, entries, handed_on, settings, step,
-    text,
-};
+use super::looks::{self, Ready, delivery, handed_on};
+use super::remote::{actions, bindings};
+use super::said::actions::{Company, LEGACY, PHONE, POST_LOGIN, Spec};
+use super::said::rules;
+use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, Whose, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
-use crate::model::call::{Api, Failed, Get, Paging, Repeat};
+use crate::model::call::{Failed, Get, Repeat};
 use crate::model::event::Event;
 use crate::model::facts::{Binding, Demands, Fact, Factor, Facts};
 use crate::model::field::{FIELD, Field, Section, Type, says};
@@ -28,18 +29,16 @@ use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
+pub use super::remote::bindings::parse;
+
 /// The binding of one Action of the stack.
 pub struct TriggerBinding {
-    /// Name of the kind and address of its resource.
-    pub name: &'static str,
+    pub action: &'static Spec,
     /// Path of its manifest section.
     pub section: &'static str,
     pub sections: &'static [&'static Section],
-    pub action: &'static Action,
     /// The documents disagree on whether the trigger takes a binding at all: a refusal is noted, and not the end.
     pub optional: bool,
-    /// Whether the Action is bound, as a fact.
-    pub fact: fn(Binding) -> Fact,
     pub stage: Stage,
     pub remove: Stage,
     /// What users notice of a binding, in words.
@@ -52,12 +51,10 @@ pub struct TriggerBinding {
 
 /// The legacy phone Action's place.
 pub static LEGACY_BINDING: TriggerBinding = TriggerBinding {
-    name: "legacy_binding",
+    action: &LEGACY,
     section: "action.binding",
     sections: &[&SECTION],
-    action: &LEGACY,
     optional: false,
-    fact: Fact::LegacyBound,
     stage: Stage::Bind,
     remove: Stage::Unbind,
     danger: |_| None,
@@ -67,12 +64,10 @@ pub static LEGACY_BINDING: TriggerBinding = TriggerBinding {
 
 /// The phone Action's place.
 pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
-    name: "trigger_binding",
+    action: &PHONE,
     section: "action.binding",
     sections: &[&SECTION],
-    action: &PHONE,
     optional: true,
-    fact: Fact::Bound,
     stage: Stage::Bind,
     remove: Stage::Unbind,
     danger: |_| None,
@@ -82,17 +77,15 @@ pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
 
 /// The place of the Action that asks for factors, beside everybody else's.
 pub static POST_LOGIN_BINDING: TriggerBinding = TriggerBinding {
-    name: "mfa_post_login_binding",
+    action: &POST_LOGIN,
     section: "mfa.post_login.binding",
     sections: &[&POST_LOGIN_SECTION],
-    action: &POST_LOGIN,
     optional: false,
-    fact: Fact::RulesBound,
     stage: Stage::BindRules,
     remove: Stage::UnbindRules,
     danger: rules::danger_of_binding,
     removal_danger: Some("no login is asked for a second factor by these rules any more"),
-    ready: Some(rules::ready),
+    ready: Some(looks::rules::ready),
 };
 
 /// What a step does.
@@ -117,9 +110,6 @@ impl Act {
 
 /// Actions of one trigger ("Auth0 docs, entity limits", 2026-08).
 const BOUND_MAX: usize = 20;
-
-/// Address of what other people's post-login Actions ask for: read beside, and no resource of a stack.
-pub const OTHERS: &str = "mfa_post_login_binding.others";
 
 /// What a refused binding means for users, and what to do about it.
 const UNSURE: &str = "so whether codes arrive is not known";
@@ -183,12 +173,12 @@ fn position(value: &str) -> Result<(), (String, String)> {
 
 impl TriggerBinding {
     fn path(&self) -> String {
-        format!("/api/v2/actions/triggers/{}/bindings", self.action.trigger.id)
+        bindings::path(self.action.trigger.id)
     }
 
     /// The read of the trigger's list.
-    pub fn list(&self) -> Get {
-        Get { api: Api::Auth0, path: self.path(), paging: Paging::Offset { key: "bindings", per_page: 100 } }
+    fn list(&self) -> Get {
+        bindings::list(self.action.trigger.id)
     }
 
     fn position(&self, manifest: &Manifest) -> Position {
@@ -201,7 +191,7 @@ impl TriggerBinding {
         let op = Op::of(Act::Bind { position: None });
         let mut step = diff.step(Verb::Create, self.stage, "try the binding again", op);
         step.reason = "the tenant refused it before, and such a refusal may pass".into();
-        step.effects = Facts::from([(self.fact)(Binding::Bound)]);
+        step.effects = Facts::from([(self.action.bound)(Binding::Bound)]);
         step.creates = true;
         step.again = true;
         refused.then_some(step)
@@ -210,8 +200,8 @@ impl TriggerBinding {
     /// Which factors the Actions of others in this trigger ask for, by name of the Action.
     async fn others(&self, manifest: &Manifest, reader: &Reader) -> Result<Seen, Failed> {
         let bound = parse(&*reader.get(&self.list()).await?)?;
-        let list = reader.get(&action::list()).await?;
-        let all = action::items(&list)?;
+        let list = reader.get(&actions::list()).await?;
+        let all = actions::items(&list)?;
         let mut asked = Demands::default();
         for entry in bound.iter().filter(|entry| !self.action.is_called(manifest, &entry.action_name)) {
             let action = all.iter().find(|action| text(action, "id") == entry.action_id);
@@ -248,20 +238,6 @@ impl TriggerBinding {
         let id = if run.step.verb == Verb::Delete { bound.or(now) } else { now.or(bound) };
         id.cloned().unwrap_or_default()
     }
-}
-
-/// Reads the list of any reply.
-///
-/// # Errors
-/// An entry does not say which Action it is of. The list is written whole, so passing it over would unbind it.
-pub fn parse(reply: &Json) -> Result<Vec<Bound>, Failed> {
-    let list = entries(reply.get("bindings"), &["/action/id", "/action/name"], "the list of bindings")?;
-    let bound = |entry: &Json| Bound {
-        action_id: text(&entry["action"], "id").to_owned(),
-        action_name: text(&entry["action"], "name").to_owned(),
-        display_name: text(entry, "display_name").to_owned(),
-    };
-    Ok(list.iter().map(bound).collect())
 }
 
 fn body(list: &[Bound]) -> Json {
@@ -321,7 +297,7 @@ fn ours(desired: &Attrs, action_id: &str, action_name: &str) -> Bound {
 
 impl Kind for TriggerBinding {
     fn name(&self) -> &'static str {
-        self.name
+        self.action.binding
     }
 
     fn sections(&self) -> &'static [&'static Section] {
@@ -342,7 +318,7 @@ impl Kind for TriggerBinding {
             ("display_name".to_owned(), Value::text(display_name)),
             ("in_place".to_owned(), Value::Known(json!(true))),
         ]);
-        vec![Resource { address: self.name.to_owned(), kind: self.name, desired }]
+        vec![Resource { address: self.action.binding.to_owned(), kind: self.action.binding, desired }]
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
@@ -408,7 +384,7 @@ impl Kind for TriggerBinding {
             });
             let candidates: Vec<_> = candidates.collect();
             // Which Actions were there before an unfinished run, and what it was to call ours.
-            let action = Hint { address: self.action.name(), want: None, ..hint };
+            let action = Hint { address: self.action.name, want: None, ..hint };
             let recorded = hint.clues("action_id", "").recorded;
             let clues = Clues { recorded, name: &name, ..action.clues("id", "name") };
             let id = match identity::meant(&clues, &candidates) {
@@ -491,7 +467,7 @@ impl Kind for TriggerBinding {
                 order.join(", ")
             )
         };
-        step.effects = Facts::from([(self.fact)(Binding::Bound)]);
+        step.effects = Facts::from([(self.action.bound)(Binding::Bound)]);
         step.creates = !diff.seen.exists;
         step.danger = (self.danger)(diff);
         vec![step]
@@ -505,10 +481,16 @@ impl Kind for TriggerBinding {
         if !seen.exists || entry.ownership == Ownership::Adopted || own(seen).refused.is_some() {
             return Vec::new();
         }
-        let mut step =
-            step(address, self.name, Verb::Delete, self.remove, "take our entry out", Op::of(Act::Unbind));
+        let mut step = step(
+            address,
+            self.action.binding,
+            Verb::Delete,
+            self.remove,
+            "take our entry out",
+            Op::of(Act::Unbind),
+        );
         step.reason = "it was added by this stack; all other entries stay".into();
-        step.effects = Facts::from([(self.fact)(Binding::Unbound)]);
+        step.effects = Facts::from([(self.action.bound)(Binding::Unbound)]);
         step.danger = self.removal_danger.map(str::to_owned);
         vec![step]
     }
@@ -539,7 +521,7 @@ impl Kind for TriggerBinding {
             false if seen.exists => Binding::Bound,
             false => Binding::Unbound,
         };
-        Facts::from([(self.fact)(binding)])
+        Facts::from([(self.action.bound)(binding)])
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
@@ -553,7 +535,7 @@ impl Kind for TriggerBinding {
                 ready(&run, writer.reader()).await?;
             }
             if run.step.op.retires {
-                settings::took_over(&run, writer.reader()).await?;
+                delivery::took_over(&run, writer.reader()).await?;
             }
             // What was refused before for a minute is asked for once.
             let tries_max = if run.step.again { 1 } else { BINDABLE_TRIES_MAX };
@@ -618,7 +600,7 @@ impl Kind for TriggerBinding {
                             && failed.code() != Some("insufficient_scope") =>
                     {
                         // An Action that somebody else took away is refused in the same way.
-                        if let Err(gone) = writer.reader().fresh(&action::one(&id)).await {
+                        if let Err(gone) = writer.reader().fresh(&actions::one(&id)).await {
                             return Err(if gone.status() == Some(404) { failed } else { gone });
                         }
                         writer.reader().tell(Event::notice(format!(

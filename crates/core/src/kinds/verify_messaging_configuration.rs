@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, countries, identity, step, text, verify_below,
-    verify_service,
-};
+use super::looks::verify_below::{prefetch, read};
+use super::looks::verify_service::unproven;
+use super::remote::verify_below;
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, countries, identity, step, text};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
@@ -95,12 +95,12 @@ impl Kind for VerifyMessagingConfiguration {
     }
 
     fn prefetch(&self, _want: &Resource, manifest: &Manifest) -> Vec<Get> {
-        verify_below::prefetch(manifest, TAIL)
+        prefetch(manifest, TAIL)
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let Some((sid, list)) = verify_below::read(&hint, TAIL, reader).await? else {
+            let Some((sid, list)) = read(&hint, TAIL, reader).await? else {
                 return Ok(Seen::default());
             };
             let there = verify_below::items(&list, "messaging_configurations", &["/country"])?;
@@ -176,7 +176,7 @@ impl Kind for VerifyMessagingConfiguration {
         let place = "verify_service.messaging_configurations";
         let added = diff.seen.own::<Added>();
         let added = added.and_then(|added| added::told(diff.address, what, &added.0, place));
-        added.into_iter().chain(verify_service::unproven(diff, steps)).collect()
+        added.into_iter().chain(unproven(diff, steps)).collect()
     }
 
     fn facts(&self, _address: &str, _seen: &Seen) -> Facts {

@@ -11,15 +11,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::looks::verify_below::{known_sid, prefetch, read};
+use super::looks::verify_service::unproven;
+use super::remote::verify_below::{self, RATE_LIMITS as TAIL};
+use super::said::rate_limits::{Part, SECTION, names, part};
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, added, code_limits, identity, named, places,
-    step, text, verify_below, verify_service,
+    Diff, Done, Hint, Kind, Resource, Run, SaidBy, Seen, Task, Whose, added, code_limits, identity, named,
+    step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
 use crate::model::facts::{ActionState, Fact, Facts};
-use crate::model::field::{FIELD, Field, Section, Type, says};
+use crate::model::field::Section;
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
@@ -31,10 +35,6 @@ use crate::port::{Reader, Writer};
 pub struct VerifyRateLimit;
 
 const NAME: &str = "verify_rate_limit";
-/// Where the limits stand in the manifest.
-pub const SECTION: &str = "verify_service";
-/// The list below the service.
-pub const TAIL: &str = "RateLimits";
 const BUCKET: &str = "buckets.";
 /// A day: longer intervals are not documented.
 const INTERVAL_MAX_S: u64 = 86_400;
@@ -51,68 +51,12 @@ enum Act {
     DeleteBucket { interval: String },
 }
 
-static BUCKET_FIELDS: &[Field] = &[Field {
-    key: "max",
-    ty: Type::Int { min: 1, max: 1_000_000 },
-    required: true,
-    doc: "sends of one value within the interval",
-    ..FIELD
-}];
-
-/// Keys of one limit, in the section of the service.
-pub static FIELDS: &[Field] = &[
-    Field {
-        key: "key",
-        ty: Type::OneOf(&["recipient", "user", "ip", "none"]),
-        required: true,
-        says: &[says("action", "code"), says("legacy_action", "code")],
-        doc: "what the Action counts: the number, the user, the address; none when another sender passes it",
-        ..FIELD
-    },
-    Field {
-        key: "description",
-        ty: Type::Text { min: 0, max: 255, check: None },
-        doc: "for people; no personal data",
-        ..FIELD
-    },
-    Field {
-        key: "buckets",
-        ty: Type::Named { max: 20, fields: BUCKET_FIELDS },
-        says: &[says("", "buckets.*")],
-        doc: "by interval (60s, 10m, 1h, 1d); the list is closed once it has an entry",
-        ..FIELD
-    },
-];
-
 #[derive(Clone, Default)]
 struct Own {
     /// SIDs of the buckets, by interval.
     buckets: BTreeMap<String, String>,
     /// Limits beside those of the manifest.
     added: Vec<String>,
-}
-
-/// A key below `rate_limits`, taken apart.
-enum Part<'a> {
-    Key,
-    Description,
-    /// A bucket, by its interval as written.
-    Max(&'a str),
-}
-
-fn part(key: &str) -> Option<(&str, Part<'_>)> {
-    let rest = key.strip_prefix("rate_limits.")?;
-    if let Some((name, interval)) = rest.strip_suffix(".max").and_then(|stem| stem.rsplit_once(".buckets.")) {
-        return Some((name, Part::Max(interval)));
-    }
-    let key = rest.strip_suffix(".key").map(|name| (name, Part::Key));
-    key.or_else(|| rest.strip_suffix(".description").map(|name| (name, Part::Description)))
-}
-
-/// Names of the declared limits.
-pub fn names(manifest: &Manifest) -> BTreeSet<&str> {
-    let keys = manifest.section(SECTION).into_iter().flat_map(BTreeMap::keys);
-    keys.filter_map(|key| part(key)).map(|(name, _)| name).collect()
 }
 
 /// Seconds of an interval: `90`, `60s`, `10m`, `1h`, `1d`.
@@ -154,8 +98,8 @@ impl Kind for VerifyRateLimit {
     }
 
     /// A bucket is known by its seconds, and written as an interval.
-    fn place(&self, manifest: &Manifest, address: &str, field: &str) -> Option<String> {
-        let Some(wanted) = interval_of(field) else { return places::by_tables(NAME, address, field) };
+    fn said_by(&self, manifest: &Manifest, address: &str, field: &str) -> SaidBy {
+        let Some(wanted) = interval_of(field) else { return SaidBy::Tables };
         let of_bucket = |key: &&String| match part(key) {
             Some((name, Part::Max(interval))) => {
                 address.strip_prefix("verify_rate_limit.") == Some(name)
@@ -163,8 +107,8 @@ impl Kind for VerifyRateLimit {
             }
             _ => false,
         };
-        let key = manifest.section(SECTION)?.keys().find(of_bucket)?;
-        Some(format!("{SECTION}.{key}"))
+        let key = manifest.section(SECTION).and_then(|section| section.keys().find(of_bucket));
+        key.map_or(SaidBy::Nothing, |key| SaidBy::Key(format!("{SECTION}.{key}")))
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
@@ -271,27 +215,26 @@ impl Kind for VerifyRateLimit {
     }
 
     fn prefetch(&self, _want: &Resource, manifest: &Manifest) -> Vec<Get> {
-        verify_below::prefetch(manifest, TAIL)
+        prefetch(manifest, TAIL)
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let recorded = hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str);
             // With both SIDs on record, buckets and limits are read side by side.
-            let early = verify_below::known_sid(&hint).zip(recorded).map(|(sid, limit)| buckets(sid, limit));
+            let early = known_sid(&hint).zip(recorded).map(|(sid, limit)| buckets(sid, limit));
             let mut both = None;
             if let Some(early) = &early {
                 let ahead: Task<'_, ()> = Box::pin(async {
                     let _kept = reader.get(early).await;
                 });
                 let slot = &mut both;
-                let main: Task<'_, ()> =
-                    Box::pin(async { *slot = Some(verify_below::read(&hint, TAIL, reader).await) });
+                let main: Task<'_, ()> = Box::pin(async { *slot = Some(read(&hint, TAIL, reader).await) });
                 crate::port::join_all(vec![ahead, main]).await;
             }
             let read = match both {
                 Some(read) => read?,
-                None => verify_below::read(&hint, TAIL, reader).await?,
+                None => read(&hint, TAIL, reader).await?,
             };
             let Some((sid, list)) = read else { return Ok(Seen::default()) };
             let limits = verify_below::items(&list, "rate_limits", &["/sid", "/unique_name"])?;
@@ -497,7 +440,7 @@ impl Kind for VerifyRateLimit {
         let own = diff.seen.own::<Own>();
         let added = own.and_then(|own| added::told(diff.address, what, &own.added, place));
         let limits = unlimited.then(finding).into_iter().chain(added);
-        limits.chain(verify_service::unproven(diff, steps)).collect()
+        limits.chain(unproven(diff, steps)).collect()
     }
 }
 
@@ -607,19 +550,5 @@ mod tests {
         for text in ["", "s", "0", "0s", "2d", "1.5m", "-1", "1w", "1 m", "99999999999999999999h"] {
             assert_eq!(seconds(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn keys_are_taken_apart_from_the_right() {
-        let shown = |key| match part(key) {
-            Some((name, Part::Key)) => format!("{name} key"),
-            Some((name, Part::Description)) => format!("{name} description"),
-            Some((name, Part::Max(interval))) => format!("{name} {interval}"),
-            None => String::new(),
-        };
-        assert_eq!(shown("rate_limits.a.b.key"), "a.b key");
-        assert_eq!(shown("rate_limits.buckets.description"), "buckets description");
-        assert_eq!(shown("rate_limits.a.buckets.10m.max"), "a 10m");
-        assert_eq!(shown("friendly_name"), "");
     }
 }

@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::identity::{self, Candidate, Clues, Meant, Recorded};
-use super::verify_fields::{MAY_BE_HIDDEN, Own, SECTION, form, normalise, parse};
-use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, Whose, feedback_function, step, text, verify_template,
-};
+use super::looks::verify_service::{find, unproven};
+use super::remote::verify_service::{Own, form, list, one, parse, services};
+use super::said::verify_service::{MAY_BE_HIDDEN, NAME, SECTION, pinned, wanted};
+use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, is_sid, step, text, verify_template};
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
-use crate::model::call::{Api, Body, Failed, Get, Paging, Repeat, Write};
+use crate::model::call::{Api, Body, Failed, Get, Repeat, Write};
 use crate::model::facts::{Fact, Facts};
 use crate::model::field::Section;
 use crate::model::ledger::Entry;
@@ -26,9 +25,6 @@ use crate::port::{Reader, Writer};
 
 /// See the module's text.
 pub struct VerifyService;
-
-/// Name of the kind, and address of its one resource.
-pub const NAME: &str = "verify_service";
 
 static SECTIONS: &[&Section] = &[&SECTION];
 
@@ -59,13 +55,7 @@ impl Kind for VerifyService {
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
-        let Some(attrs) = manifest.section(NAME) else { return Vec::new() };
-        let desired: Attrs = attrs
-            .iter()
-            .filter(|(key, _)| key.as_str() != "sid" && !is_below(key))
-            .map(|(key, value)| (key.clone(), normalise(key, value.clone())))
-            .collect();
-        vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
+        wanted(manifest).into_iter().collect()
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
@@ -208,7 +198,7 @@ impl Kind for VerifyService {
             };
             let mut seen = parse(&reply);
             verify_template::carry(&mut seen, &run);
-            if !seen.ids.get("sid").is_some_and(|sid| super::is_sid(sid, "VA")) {
+            if !seen.ids.get("sid").is_some_and(|sid| is_sid(sid, "VA")) {
                 return Err(Failed::Unknown("the reply holds no service SID".into()));
             }
             let account = run.manifest.text("twilio", "account_sid");
@@ -272,6 +262,10 @@ impl Kind for VerifyService {
         lost.into_iter().chain(unproven(diff, steps)).collect()
     }
 
+    fn told_since(&self, seen: &Seen) -> Option<String> {
+        Some(seen.own::<Own>().map(|own| own.made_at.clone()).unwrap_or_default())
+    }
+
     /// The template's name stands for its SID, which is put back.
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
         let known = |(key, value): (&String, &Value)| Some((key.clone(), value.known()?.clone()));
@@ -316,146 +310,6 @@ fn sends_custom_codes(desired: &Attrs, seen: &Seen) -> Result<(), Failed> {
         )));
     }
     Ok(())
-}
-
-/// SID that the record has. An entry without one was not written by us, and is as good as none.
-fn recorded<'a>(hint: &Hint<'a>) -> Option<&'a str> {
-    hint.entry
-        .filter(|entry| !entry.unproven || hint.want.is_none())
-        .and_then(|entry| entry.ids.get("sid"))
-        .map(String::as_str)
-        .filter(|sid| super::is_sid(sid, "VA"))
-}
-
-/// The service's SID as far as no read is needed, in order of trust: pinned in the manifest, kept in the record.
-/// Without both, what the variables of the stack's Function say picks among services of the wanted name. What is only
-/// taken away is what the record says, whatever is pinned by now.
-fn known_sid<'a>(hint: &Hint<'a>) -> Option<&'a str> {
-    let pinned = pinned(hint.manifest).filter(|_| hint.want.is_some() || hint.entry.is_none());
-    pinned.or(recorded(hint))
-}
-
-/// Another service was pinned than the one on record: nothing of the record is about it, and the old one is left alone.
-fn stays_behind(seen: &mut Seen, hint: &Hint<'_>, ours: &str) {
-    seen.whose = Whose::Another;
-    seen.finding(
-        hint.address,
-        Level::Warning,
-        format!("another service is pinned than the one on record, and {ours} stays behind as it is"),
-        "delete it by hand once nothing sends through it, or take verify_service.sid out again to go back to it",
-    );
-}
-
-/// Finds the service: by SID, by the trace of a run that was killed, or not at all.
-pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
-    if let Some(sid) = known_sid(hint) {
-        match reader.get(&one(sid)).await {
-            Ok(service) if text(&service, "sid") != sid => {
-                return Err(Failed::Misread(format!(
-                    "GET /v2/Services/{sid}: not the service that was asked for"
-                )));
-            }
-            Ok(service) => {
-                let mut seen = parse(&service);
-                match recorded(hint) {
-                    Some(ours) if ours == sid => {}
-                    Some(ours) => stays_behind(&mut seen, hint, ours),
-                    None => seen.whose = Whose::Unowned,
-                }
-                return Ok(seen);
-            }
-            Err(failed) if failed.status() == Some(404) => {
-                let mut seen = Seen::default();
-                if recorded(hint) != Some(sid) {
-                    seen.finding(
-                        hint.address,
-                        Level::Blocker,
-                        format!("the pinned service {sid} does not exist in this account"),
-                        "correct verify_service.sid, or remove it to create a service",
-                    );
-                    return Ok(seen);
-                }
-            }
-            Err(failed) => return Err(failed),
-        }
-    }
-    let name = hint.want.and_then(|want| want.desired.get("friendly_name")).and_then(Value::as_str);
-    let Some(name) = name else { return Ok(Seen::default()) };
-    let list = reader.get(&list()).await?;
-    let named: Vec<&Json> =
-        services(&list)?.iter().filter(|service| text(service, "friendly_name") == name).collect();
-    let mut seen = Seen::default();
-    let sids: Vec<&str> = named.iter().map(|service| text(service, "sid")).collect();
-    // Of whatever name: until the record is complete the manifest may name another one.
-    seen.beside = services(&list)?.iter().map(|service| text(service, "sid").to_owned()).collect();
-    let candidate =
-        |service| Candidate { id: text(service, "sid"), name: text(service, "friendly_name"), matches: true };
-    let candidates: Vec<_> = services(&list)?.iter().map(candidate).collect();
-    // What is on record is gone, or it would have been found by its SID.
-    let clues = Clues { recorded: Recorded::Nothing, ..hint.clues("sid", "friendly_name") };
-    match identity::meant(&clues, &candidates) {
-        Meant::One(at, Whose::Resumed) => {
-            return Ok(Seen { whose: Whose::Resumed, ..parse(&services(&list)?[at]) });
-        }
-        Meant::Ambiguous(those) if clues.is_new(candidates[those[0]].id) => {
-            let name = candidates[those[0]].name;
-            let several: Vec<&str> = those.iter().map(|at| candidates[*at].id).collect();
-            seen.finding(
-                hint.address,
-                Level::Blocker,
-                format!(
-                    "more than one service named {name:?} appeared since the last run began: {}",
-                    several.join(", ")
-                ),
-                "pin the right one with verify_service.sid and delete the others",
-            );
-            return Ok(seen);
-        }
-        // Of the name alone, which says too little: what else there is to know of them is asked for below.
-        Meant::One(..) | Meant::Ambiguous(_) | Meant::Absent => {}
-    }
-    let wants_new = hint.manifest.text(NAME, "sid") == Some("new");
-    // Without a record, the stack's own Function says which of them it reports to.
-    if recorded(hint).is_none() && !named.is_empty() && !wants_new {
-        let told = feedback_function::verify_sid(hint.manifest, reader).await;
-        let ours = named.iter().find(|service| told.as_deref() == Some(text(service, "sid")));
-        if let Some(service) = ours {
-            return Ok(Seen { whose: Whose::Unowned, ..parse(service) });
-        }
-        // A record that nothing proves and the name agree on the only one of that name: good for comparing.
-        let said = hint.unproven_id("sid");
-        if let ([service], true) = (named.as_slice(), sids.iter().any(|sid| Some(*sid) == said)) {
-            return Ok(Seen { whose: Whose::Unproven, ..parse(service) });
-        }
-    }
-    let said = hint.unproven_id("sid");
-    if let Some(service) =
-        said.and_then(|said| services(&list).ok()?.iter().find(|one| text(one, "sid") == said))
-    {
-        let finding = unproven_finding(hint.address, text(service, "friendly_name"), text(service, "sid"));
-        seen.findings.push(finding);
-        return Ok(seen);
-    }
-    let may_create = wants_new && (hint.has_ledger || !traces(hint.manifest, reader).await);
-    if recorded(hint).is_none() && !named.is_empty() && wants_new && !may_create {
-        seen.finding(
-            hint.address,
-            Level::Blocker,
-            format!(
-                "no record is there, an Action of this stack is, and the account has a service named {name:?}: {}",
-                sids.join(", ")
-            ),
-            "it may be the one that the Action uses: write verify_service.sid: VA… instead of new, or delete the Action",
-        );
-    } else if recorded(hint).is_none() && !named.is_empty() && !may_create {
-        seen.finding(
-            hint.address,
-            Level::Blocker,
-            format!("the account already has a service named {name:?}: {}", sids.join(", ")),
-            "names are not unique: write verify_service.sid: VA… to take one over, or sid: new to create another",
-        );
-    }
-    Ok(seen)
 }
 
 fn exclusive(manifest: &Manifest, out: &mut Vec<Problem>) {
@@ -518,66 +372,6 @@ fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
     );
     step.reason = "it was there before this stack".into();
     Some(step)
-}
-
-/// Names are not unique, so a service that only a record without proof and its name point to is not written to.
-pub(super) fn unproven(diff: &Diff<'_>, steps: &[Step]) -> Option<Finding> {
-    let service = diff.all.get(NAME).filter(|seen| seen.whose == Whose::Unproven && !steps.is_empty())?;
-    let sid = service.ids.get("sid").map(String::as_str).unwrap_or_default();
-    let name = service.attrs.get("friendly_name").and_then(Value::as_str).unwrap_or_default();
-    Some(unproven_finding(diff.address, name, sid))
-}
-
-fn unproven_finding(address: &str, name: &str, sid: &str) -> Finding {
-    Finding {
-        address: address.to_owned(),
-        text: format!(
-            "the record says that the service {name:?} ({sid}) is this stack's, and nothing proves the record"
-        ),
-        help: format!(
-            "if it is, write verify_service.sid: {sid} into the manifest; if not, delete the Action that holds the record"
-        ),
-        level: Level::Blocker,
-    }
-}
-
-/// Whether a key of the section belongs to a resource of its own.
-fn is_below(key: &str) -> bool {
-    ["rate_limits.", "messaging_configurations."].iter().any(|prefix| key.starts_with(prefix))
-}
-
-/// When the service was made, as Twilio writes it.
-pub fn made_at(seen: &Seen) -> String {
-    seen.own::<Own>().map(|own| own.made_at.clone()).unwrap_or_default()
-}
-
-/// The SID that the manifest pins.
-pub fn pinned(manifest: &Manifest) -> Option<&str> {
-    manifest.text(NAME, "sid").filter(|sid| *sid != "new")
-}
-
-/// Whether the tenant holds our Action although no ledger says so: then the stack was here before, and a second
-/// service would be a duplicate.
-async fn traces(manifest: &Manifest, reader: &Reader) -> bool {
-    let phone = [&super::action::PHONE, &super::action::LEGACY];
-    match reader.get(&super::action::list()).await {
-        Ok(list) => super::action::items(&list).map_or(true, |actions| {
-            actions.iter().any(|action| phone.iter().any(|row| row.is_called(manifest, text(action, "name"))))
-        }),
-        Err(_) => true,
-    }
-}
-
-fn one(sid: &str) -> Get {
-    Get::whole(Api::Verify, format!("/v2/Services/{sid}"))
-}
-
-fn list() -> Get {
-    Get { api: Api::Verify, path: "/v2/Services?PageSize=100".into(), paging: Paging::Next }
-}
-
-fn services(list: &Json) -> Result<&[Json], Failed> {
-    super::entries(list.get("services"), &["/sid", "/friendly_name"], "GET /v2/Services")
 }
 
 fn write(method: Method, path: String, body: Body, repeat: Repeat) -> Write {

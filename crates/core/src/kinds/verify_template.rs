@@ -3,8 +3,9 @@
 
 use serde_json::Value as Json;
 
-use super::verify_fields::Own;
-use super::{Hint, Run, Seen, text, verify_below};
+use super::remote::verify_below;
+use super::remote::verify_service::Own;
+use super::{Hint, Run, Seen, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 use crate::model::manifest::Manifest;
 use crate::model::plan::Level;

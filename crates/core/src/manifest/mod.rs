@@ -16,6 +16,7 @@ mod guard;
 mod hiding;
 mod leaf;
 mod links;
+pub mod places;
 mod position;
 pub mod reference;
 mod resolve;

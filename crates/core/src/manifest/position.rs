@@ -1,7 +1,6 @@
 //! Where a field of a resource is said in the text, for reports.
 
-use super::Source;
-use crate::kinds::places;
+use super::{Source, places};
 use crate::model::manifest::Manifest;
 
 /// A place in a manifest's file. Line and column count from 1, columns in characters.

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use super::Tables;
 use super::connection;
 use super::examples::EXAMPLES;
-use crate::kinds::{self, Kind, places};
+use super::places;
+use crate::kinds::{self, Kind};
 use crate::model::field::{Field, Section, Type};
 
 /// What stands before the sections.

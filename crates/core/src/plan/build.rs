@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use ring::digest;
 use serde_json::{Value as Json, json};
 
+use super::claims::brings_back;
 use super::compare::{self, Differences, Known};
 use super::desired::declared;
 use super::{check, claims, granted, stays, unfinished};
-use crate::kinds::action::{self, former};
-use crate::kinds::{self, Diff, Leaving, Resource, Seen, Whose, handed_on};
+use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::facts::{ActionState, Fact, Factor, Facts, Policy};
 use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
@@ -314,7 +314,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             out.findings.push(ask_for(&unproven, level));
             out.unproven.push(unproven);
         }
-        let changes = put_back(&made, seen, entry);
+        let changes = put_back(kind, &made, seen, entry);
         let verb = made.first().map_or(Verb::NoOp, |step| step.verb);
         let waits = out.deferred.iter().any(|later| later.address == *address)
             || out.unproven.iter().any(|stays| stays.address == *address);
@@ -365,11 +365,10 @@ fn ask_for(unproven: &Unproven, level: Level) -> Finding {
 }
 
 /// The fields that the steps put back: the observed value and the value on record.
-fn put_back(made: &[Step], seen: &Seen, entry: &Entry) -> Vec<FieldChange> {
+fn put_back(kind: &dyn Kind, made: &[Step], seen: &Seen, entry: &Entry) -> Vec<FieldChange> {
     let back = || made.iter().filter(|step| step.verb == Verb::Update).map(|step| step.op.values.as_ref());
     let is_set = |field: &String| back().any(|values| values.is_none_or(|values| values.contains_key(field)));
-    let shown =
-        |field: &String| seen.attrs.get(field).map(Value::shown).or_else(|| former::shown(seen, field));
+    let shown = |field: &String| seen.attrs.get(field).map(Value::shown).or_else(|| kind.shown(seen, field));
     let values =
         entry.restore.iter().filter(|(field, old)| is_set(field) && shown(field).as_ref() != Some(*old));
     values
@@ -443,7 +442,7 @@ struct Round {
 const ROUNDS: [Round; 4] = [
     Round { judges: |step| step.verb == Verb::Delete, counts: |_| true },
     Round { judges: |step| step.stage == Stage::RaiseBack, counts: |step| !sets_types(step) },
-    Round { judges: |step| !former::brings_back(step), counts: |_| true },
+    Round { judges: |step| !brings_back(step), counts: |_| true },
     Round { judges: |_| true, counts: |_| true },
 ];
 
@@ -472,7 +471,7 @@ fn keep_what_is_needed(
             let stays =
                 kind.and_then(|kind| kind.stays(step, path, &after)).or_else(|| unmet(step, path, &after));
             // This concerns the service alone: what belongs to it stays by other checks while the code uses it.
-            let of_service = step.verb == Verb::Delete && step.kind == kinds::verify_service::NAME;
+            let of_service = told_of(step).is_some();
             let stays =
                 stays.or_else(|| used.clone().filter(|_| of_service).map(|why| (Level::Warning, why)));
             let Some((level, why)) = stays else { return true };
@@ -489,10 +488,16 @@ fn keep_what_is_needed(
     }
 }
 
+/// The kind of what a step removes, if senders are told of it.
+fn told_of(step: &Step) -> Option<&'static dyn Kind> {
+    let kind = kinds::by_name(&step.kind).filter(|_| step.verb == Verb::Delete)?;
+    kind.told_since(&Seen::default()).map(|_| kind)
+}
+
 /// Who still uses the Verify service that a step removes; `None` if nobody does, or no step removes it.
 fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
-    steps.iter().find(|step| step.verb == Verb::Delete && step.kind == kinds::verify_service::NAME)?;
-    let name = kinds::verify_service::NAME;
+    let kind = steps.iter().find_map(told_of)?;
+    let name = kind.name();
     let recorded = basis.ledger.and_then(|ledger| ledger.resources.get(name)).map(|entry| &entry.ids);
     let sid = basis
         .seen
@@ -501,7 +506,15 @@ fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
         .filter(|ids| ids.contains_key("sid"))
         .or(recorded)?
         .get("sid")?;
-    claims::sender(sid, steps, (basis.ledger, basis.prints), basis.seen, basis.others, basis.rounds)
+    let made_at = basis.seen.get(name).and_then(|seen| kind.told_since(seen)).unwrap_or_default();
+    claims::sender(
+        (sid, &made_at),
+        steps,
+        (basis.ledger, basis.prints),
+        basis.seen,
+        basis.others,
+        basis.rounds,
+    )
 }
 
 /// The sender after a takeover was undone.
@@ -545,18 +558,16 @@ fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, S
 /// until ours is deployed in its place.
 fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) {
     let is_service = |fact: &Fact| matches!(fact, Fact::Service(_));
-    let sending = [action::PHONE.name, action::LEGACY.name];
-    let comes_back = |step: &Step| sending.contains(&step.address.as_str()) && former::brings_back(step);
+    let sending: Vec<&dyn Kind> = kinds::KINDS.iter().copied().filter(|kind| kind.sends()).collect();
+    let comes_back =
+        |step: &Step| sending.iter().any(|kind| kind.name() == step.address) && brings_back(step);
     if let Some(at) = steps.iter().position(comes_back) {
         steps[at + 1..].iter_mut().for_each(|step| drop(step.effects.take(is_service)));
     }
-    let live = sending.iter().filter_map(|name| {
-        let seen = basis
-            .seen
-            .get(*name)
-            .filter(|seen| action::live_version(seen).is_some_and(|live| !live.is_empty()))?;
-        let entry = basis.ledger.and_then(|ledger| ledger.resources.get(*name));
-        Some(former::runs(seen, entry.filter(|_| seen.whose != Whose::Another)))
+    let live = sending.iter().filter_map(|kind| {
+        let seen = basis.seen.get(kind.name()).filter(|seen| kind.runs(seen))?;
+        let entry = basis.ledger.and_then(|ledger| ledger.resources.get(kind.name()));
+        Some(kind.runs_former(seen, entry.filter(|_| seen.whose != Whose::Another)))
     });
     let live: Vec<bool> = live.collect();
     if live.is_empty() || live.contains(&false) {

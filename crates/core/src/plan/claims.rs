@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
-use crate::kinds::action::{self, former};
-use crate::kinds::{self, Seen, feedback_function, verify_service};
+use crate::kinds::{self, Kind, Seen};
 use crate::ledger::prints::Prints;
 use crate::model::ledger::compact;
 use crate::model::ledger::{Entry, Last, Ledger, Ownership};
@@ -34,7 +33,7 @@ pub fn claimant<'a>(others: &'a [Ledger], entry: &Entry, seen: &Seen, step: &Ste
 
 fn is_broken(at: &str, theirs: &Entry, entry: &Entry, seen: &Seen, step: &Step) -> bool {
     // If the Action is theirs, the version from before this stack was theirs too, so putting it back breaks nothing.
-    if former::brings_back(step) {
+    if brings_back(step) {
         return false;
     }
     let ours = || names(&entry.ids).chain(names(&seen.ids));
@@ -58,9 +57,15 @@ fn is_broken(at: &str, theirs: &Entry, entry: &Entry, seen: &Seen, step: &Step) 
     (same || switch) && step.op.values.as_ref().map_or(same, |values| values.iter().any(differs))
 }
 
-/// Who still uses the Verify service with that SID, to send or to report, after all steps: in words.
+/// Whether a step brings back the code that ran before this stack.
+pub fn brings_back(step: &Step) -> bool {
+    kinds::by_name(&step.kind).is_some_and(|kind| kind.brings_back(step))
+}
+
+/// Who still uses the Verify service with that SID, which was made at that time, to send or to report, after all steps:
+/// in words.
 pub fn sender(
-    sid: &str,
+    (sid, made_at): (&str, &str),
     steps: &[Step],
     ours: (Option<&Ledger>, &Prints),
     seen: &BTreeMap<String, Seen>,
@@ -68,34 +73,28 @@ pub fn sender(
     rounds: u32,
 ) -> Option<String> {
     let goes = |address: &str| {
-        let leaves = |step: &Step| feedback_function::leaves_service(step) || former::brings_back(step);
-        let goes = |step: &Step| step.verb == Verb::Delete || leaves(step);
+        let forgets = |step: &Step| kinds::by_name(&step.kind).is_some_and(|kind| kind.forgets(step));
+        let goes = |step: &Step| step.verb == Verb::Delete || forgets(step);
         steps.iter().any(|step| step.address == address && goes(step))
     };
-    // An Action runs its deployed version, whatever its draft is.
-    let runs = |seen: &Seen| match action::live_version(seen) {
-        Some(live) => seen.exists && !live.is_empty(),
-        None => seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(json!(false))),
+    let stays = |address: &str, kind: &dyn Kind| {
+        seen.get(address).is_some_and(|seen| kind.runs(seen)) && !goes(address)
     };
-    let stays = |address: &str| seen.get(address).is_some_and(runs) && !goes(address);
     let (ledger, prints) = ours;
     let own = ledger.into_iter().flat_map(|ledger| &ledger.resources);
-    let is_former =
-        |address: &str, entry: &Entry| seen.get(address).is_some_and(|seen| former::runs(seen, Some(entry)));
-    let comes_back =
-        |address: &str| steps.iter().any(|step| step.address == address && former::brings_back(step));
-    let made_at = seen.get(verify_service::NAME).map(verify_service::made_at).unwrap_or_default();
-    let uses = |(address, entry): (&String, &Entry)| match seen.get(address) {
-        Some(seen)
-            if entry.kind != action::POST_LOGIN.name
-                && (comes_back(address) || is_former(address, entry)) =>
-        {
-            let adopted = entry.ownership == Ownership::Adopted && seen.exists;
-            (adopted && former::may_know(seen, sid, &made_at))
-                .then(|| format!("the version of {address} that ran before this stack may use it"))
-        }
-        _ => {
-            (stays(address) && tells(entry, sid, prints)).then(|| format!("{address}, which stays, uses it"))
+    let comes_back = |address: &str| steps.iter().any(|step| step.address == address && brings_back(step));
+    let uses = |(address, entry): (&String, &Entry)| {
+        let kind = kinds::by_name(&entry.kind)?;
+        let former =
+            |seen: &&Seen| kind.sends() && (comes_back(address) || kind.runs_former(seen, Some(entry)));
+        match seen.get(address).filter(former) {
+            Some(seen) => {
+                let adopted = entry.ownership == Ownership::Adopted && seen.exists;
+                (adopted && kind.may_know(seen, sid, made_at))
+                    .then(|| format!("the version of {address} that ran before this stack may use it"))
+            }
+            None => (stays(address, kind) && tells(entry, sid, prints))
+                .then(|| format!("{address}, which stays, uses it")),
         }
     };
     let mut own = own.filter_map(uses);
@@ -124,6 +123,8 @@ fn tells(entry: &Entry, sid: &str, prints: &Prints) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::kinds::step;
     use crate::model::ledger::{LEDGER_SCHEMA, Ownership};

@@ -2,9 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::ALL;
-use crate::model::plan::Step;
-
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(super) enum Act {
@@ -21,12 +18,4 @@ pub(super) enum Act {
     Delete {
         force: bool,
     },
-}
-
-impl Act {
-    /// `None`: a step of another kind.
-    pub(super) fn of(step: &Step) -> Option<Act> {
-        let is_action = ALL.iter().any(|row| row.name == step.kind);
-        is_action.then(|| step.op.act().ok()).flatten()
-    }
 }

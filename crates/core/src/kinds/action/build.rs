@@ -2,8 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::Action;
-use super::wire::{name_of, one, own};
+use super::row::Action;
+use super::wire::{name_of, own};
+use crate::kinds::remote::actions::one;
 use crate::kinds::{Run, Seen, text};
 use crate::model::call::Failed;
 use crate::model::event::Event;

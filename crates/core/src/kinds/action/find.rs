@@ -3,8 +3,10 @@
 use serde_json::Value as Json;
 
 use super::Action;
-use super::wire::{Own, has_trigger, is_named, name_of};
+use super::wire::{Own, name_of};
 use crate::kinds::identity::{self, Candidate, Clues, Meant};
+use crate::kinds::remote::actions::has_trigger;
+use crate::kinds::said::actions::is_named;
 use crate::kinds::{Hint, Seen, Whose, text};
 use crate::model::ledger::Last;
 use crate::model::plan::Level;

@@ -9,8 +9,10 @@ use serde_json::{Value as Json, json};
 
 use super::act::Act;
 use super::build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, deployed};
-use super::wire::{MODULES, Own, one, own};
-use super::{Action, POST_LOGIN};
+use super::row::Action;
+use super::version::{Former, content, told_at, undated};
+use super::wire::{MODULES, Own, own};
+use crate::kinds::remote::actions::one;
 use crate::kinds::{Done, Hint, Run, Seen, is_id, step, text};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
@@ -27,7 +29,7 @@ const BACK: &str = "back";
 
 /// Whether the code that runs is what ran before this stack: it sends through what it was told of then, whatever becomes of
 /// ours.
-pub fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
+pub(super) fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
     let own = own(seen);
     let is_live = |id: Option<&Json>| id.is_some_and(|id| *id == own.version);
     let by_record = |entry: &Entry| is_live(entry.restore.get(VERSION)) || is_live(entry.notes.get(BACK));
@@ -42,7 +44,7 @@ pub(super) fn runs_anew(seen: &Seen, before: &Seen) -> bool {
 }
 
 /// A value that is put back and that no field shows, as it stands now.
-pub fn shown(seen: &Seen, field: &str) -> Option<Json> {
+pub(super) fn shown(seen: &Seen, field: &str) -> Option<Json> {
     let own = seen.own::<Own>()?;
     match field {
         VERSION => Some(json!(own.version)),
@@ -56,58 +58,10 @@ fn version_of(entry: &Entry) -> Option<&str> {
     entry.restore.get(VERSION).and_then(Json::as_str).filter(|id| is_id(id))
 }
 
-/// What a version is made of, as far as it is shown.
-#[derive(Clone, PartialEq)]
-pub(super) struct Content {
-    pub(super) code: String,
-    runtime: String,
-    /// Versions by name.
-    dependencies: BTreeMap<String, Json>,
-    /// When they were written, by name.
-    secrets: BTreeMap<String, Json>,
-}
-
-/// The version that ran before this stack.
-#[derive(Clone)]
-pub(super) struct Former {
-    /// `None`: it was never replaced, so there was nothing to compare with.
-    code: Option<String>,
-    is_back: bool,
-    /// As [`told_at`] says.
-    told: Option<Vec<String>>,
-}
-
-pub(super) fn content(version: &Json) -> Content {
-    let told = |list: &str, told: &str| {
-        let list = version[list].as_array().into_iter().flatten();
-        list.map(|one| (text(one, "name").to_owned(), one[told].clone())).collect()
-    };
-    Content {
-        code: text(version, "code").replace("\r\n", "\n"),
-        runtime: text(version, "runtime").to_owned(),
-        dependencies: told("dependencies", "version"),
-        secrets: told("secrets", "updated_at"),
-    }
-}
-
-/// Whether a step brings a former version back.
-pub fn brings_back(step: &Step) -> bool {
-    matches!(Act::of(step), Some(Act::FormerVersion { .. }))
-}
-
-/// When a version was told what it knows: the dates of its secrets, which nobody can read. Modules have secrets of their own,
-/// so where it uses one its own date counts as well.
-pub(super) fn told_at(version: &Json) -> Option<Vec<String>> {
-    let secrets = version["secrets"].as_array()?;
-    let uses_modules = version["modules"].as_array().is_some_and(|modules| !modules.is_empty());
-    let dates = secrets.iter().map(|secret| text(secret, "updated_at"));
-    Some(dates.chain(uses_modules.then(|| text(version, "created_at"))).map(str::to_owned).collect())
-}
-
 /// Whether the former version may know the object with that id, which was made at that time: its code names it, or one of its
 /// secrets is not older. Both times are as the vendors write them (RFC 2822 or RFC 3339). Where one cannot be read, the answer
 /// is yes.
-pub fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
+pub(super) fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
     let second = |text: &str| {
         let iso = || text.parse::<jiff::Timestamp>().ok();
         jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp()).or_else(iso).map(|at| at.as_second())
@@ -125,7 +79,7 @@ pub fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
 /// What is to be said of who sends where the former version of that row runs.
 pub(super) fn facts(row: &Action, seen: &Seen) -> Facts {
     let own = own(seen);
-    let former = own.former.as_ref().filter(|former| row.name != POST_LOGIN.name && former.is_back);
+    let former = own.former.as_ref().filter(|former| row.sends && former.is_back);
     let is_back = former.is_some();
     // Without a version to compare with it was never replaced, and works as it did.
     let was_replaced = former.is_some_and(|former| former.code.is_some());
@@ -189,12 +143,6 @@ async fn look_behind(seen: &mut Seen, hint: &Hint<'_>, entry: &Entry, reader: &R
     }
 }
 
-/// The content without the times of its secrets, which Auth0 may write anew.
-fn undated(mut content: Content) -> Content {
-    content.secrets.values_mut().for_each(|at| *at = Json::Null);
-    content
-}
-
 /// Why the former version does not come back; `None`: it does, or it runs.
 pub(super) fn refusal(address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
     if !seen.exists
@@ -253,7 +201,7 @@ pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> O
         row.stops
     ));
     step.effects = Facts::from([(row.fact)(ActionState::Deployed), (row.limits)(None), Fact::Service(None)]);
-    if row.name != POST_LOGIN.name {
+    if row.sends {
         step.effects.insert(Fact::Former(true));
         step.effects.insert(Fact::FormerRuns(true));
     }

@@ -7,127 +7,44 @@
 mod act;
 mod build;
 mod find;
-pub mod former;
+mod former;
 mod limits;
 mod remove;
+mod row;
 mod rows;
-pub(super) mod rules;
+mod version;
 mod wire;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use super::looks::handed_on;
+use super::said::actions::{self, Company, beside, is_named};
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, added, code_check, handed_on, named, npm,
-    step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, added, code_check, named, npm, step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
-use crate::model::facts::{ActionState, Fact, Facts, Provider};
+use crate::model::facts::{ActionState, Facts};
 use crate::model::field::Section;
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
+use crate::model::plan::{Finding, Level, Op, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
 use act::Act;
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
+use row::KEEPS;
+pub use row::{Action, Stages};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
-use wire::{MODULES, Own, beside, body, is_draft_of, is_named, name_of, named_as, needs_deploy, own};
-pub use wire::{has_trigger, items, list, live_version, one, parse, status};
+use wire::{MODULES, Own, body, is_draft_of, name_of, needs_deploy, own};
+pub use wire::{live_version, parse, status};
 
-/// A trigger, as Auth0 names it ("Auth0 docs, Actions triggers", 2026-08).
-#[derive(Debug, PartialEq, Eq)]
-pub struct Trigger {
-    pub id: &'static str,
-    pub version: &'static str,
-    /// The function that the code has to export.
-    pub handler: &'static str,
-    pub company: Company,
-}
-
-/// What another Action of the same trigger means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Company {
-    /// A conflict as soon as it is there: a tenant has one.
-    None,
-    /// A conflict once it is bound, since two would send two messages, unless the manifest names it.
-    Named,
-    /// Every one keeps its place.
-    Any,
-}
-
-/// What an Action may have to stay for.
-const KEEPS: &str = "the tenant's phone provider, which is not ours to take away,";
-
-/// One Action of the stack.
-pub struct Action {
-    /// Name of the kind and address of its resource.
-    pub name: &'static str,
-    /// Path of its manifest section.
-    pub section: &'static str,
-    pub sections: &'static [&'static Section],
-    pub trigger: &'static Trigger,
-    /// Begin of the Action's name when the manifest gives none; the stack follows in parentheses.
-    pub title: &'static str,
-    /// Whether the manifest declares it.
-    pub wanted: fn(&Manifest) -> bool,
-    /// Its code as it is sent, from the manifest's attributes (some rows add to it).
-    pub code: fn(&Manifest, String) -> Value,
-    /// Checks of this row alone.
-    pub check: fn(&Manifest, &mut Vec<Problem>),
-    /// The state of the Action, as a fact.
-    pub fact: fn(ActionState) -> Fact,
-    /// The rate limits that its code passes, as a fact.
-    pub limits: fn(Option<Vec<String>>) -> Fact,
-    /// The fact that a deployed version of a code says.
-    pub told: fn(&str) -> Fact,
-    /// What users notice of a deployment, in words.
-    pub danger: fn(&Diff<'_>) -> Option<String>,
-    /// What stops where its code does not work, in words.
-    pub stops: &'static str,
-    /// What must still hold right before a deployment.
-    pub ready: Option<Ready>,
-    pub stages: Stages,
-    /// Trigger of the Action whose place this one takes: both stand for a while, and may have been given one name.
-    pub moves_from: Option<&'static str>,
-    /// How it goes when the manifest no longer declares it.
-    pub leaving: fn(&Manifest) -> Leaving,
-}
-
-/// A re-read right before an exposing write; fails with what does not hold any more.
-pub type Ready = for<'a> fn(&'a Run<'a>, &'a Reader) -> Task<'a, Result<(), Failed>>;
-
-/// Where an Action's steps stand in the order of a plan.
-pub struct Stages {
-    pub draft: Stage,
-    pub deploy: Stage,
-    pub remove: Stage,
-}
-
-impl Action {
-    /// Whether an Action of that name is ours by its name.
-    pub fn is_called(&self, manifest: &Manifest, name: &str) -> bool {
-        is_named(name, &self.action_name(manifest))
-    }
-
-    /// The Action's name in the tenant.
-    pub fn action_name(&self, manifest: &Manifest) -> String {
-        let given = manifest.text(self.section, "name").map(str::to_owned);
-        given.unwrap_or_else(|| format!("{} ({})", self.title, manifest.stack))
-    }
-
-    /// An Action in any reply, with what the code that runs means.
-    fn read(&self, action: &Json, wanted: &str) -> Seen {
-        let mut seen = named_as(parse(action), wanted);
-        seen.keep(|own: &mut Own| own.on_trigger = has_trigger(action, self.trigger.id));
-        seen
-    }
-}
+pub use super::remote::actions::{has_trigger, items, list, one};
 
 impl Kind for Action {
     fn name(&self) -> &'static str {
@@ -237,7 +154,7 @@ impl Kind for Action {
                 let keeps =
                     hint.ledger_in_tenant && !is_there(&crate::model::ledger::action_name(hint.stack));
                 // Those of the other rows need room too; one that was renamed counts as there is none.
-                let others = rows::ALL.iter().filter(|row| {
+                let others = actions::ALL.iter().filter(|row| {
                     row.name != self.name
                         && (row.wanted)(hint.manifest)
                         && !is_there(&row.action_name(hint.manifest))
@@ -270,8 +187,7 @@ impl Kind for Action {
     }
 
     fn stays(&self, _step: &Step, _before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
-        let sends = self.name == PHONE.name && after.provider.is(&Provider::Custom);
-        sends.then(|| (Level::Blocker, format!("{KEEPS} still sends through this Action")))
+        (self.is_needed)(after).then(|| (Level::Blocker, format!("{KEEPS} still sends through this Action")))
     }
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
@@ -370,13 +286,13 @@ impl Kind for Action {
     }
 
     fn scopes(&self, step: &Step) -> &'static [&'static str] {
-        match Act::of(step) {
-            Some(Act::Draft { .. }) if step.creates => &["create:actions"],
-            Some(Act::Draft { .. }) => &["update:actions"],
+        match step.op.act() {
+            Ok(Act::Draft { .. }) if step.creates => &["create:actions"],
+            Ok(Act::Draft { .. }) => &["update:actions"],
             // A deployment is a creation to the API: it makes a version.
-            Some(Act::Deploy | Act::FormerVersion { .. }) => &["create:actions"],
-            Some(Act::Delete { .. }) => &["delete:actions"],
-            None => &[],
+            Ok(Act::Deploy | Act::FormerVersion { .. }) => &["create:actions"],
+            Ok(Act::Delete { .. }) => &["delete:actions"],
+            Err(_) => &[],
         }
     }
 
@@ -498,7 +414,7 @@ impl Kind for Action {
     }
 
     fn refusals(&self, diff: &Diff<'_>, steps: &[Step]) -> Vec<Finding> {
-        let sends = steps.iter().any(|step| matches!(Act::of(step), Some(Act::Draft { secrets: true })));
+        let sends = steps.iter().any(|step| matches!(step.op.act(), Ok(Act::Draft { secrets: true })));
         let place = format!("{0}.secrets, or set {0}.unmanaged_secrets: remove", self.section);
         let secrets =
             added::told(diff.address, "the Action has secrets", &own(diff.seen).foreign_secrets, &place)
@@ -508,6 +424,31 @@ impl Kind for Action {
 
     fn in_between(&self, field: &str) -> bool {
         field == "deployed"
+    }
+
+    fn sends(&self) -> bool {
+        self.spec.sends
+    }
+
+    /// It runs its deployed version, whatever its draft is.
+    fn runs(&self, seen: &Seen) -> bool {
+        live_version(seen).is_some_and(|live| !live.is_empty())
+    }
+
+    fn runs_former(&self, seen: &Seen, entry: Option<&Entry>) -> bool {
+        former::runs(seen, entry)
+    }
+
+    fn brings_back(&self, step: &Step) -> bool {
+        matches!(step.op.act(), Ok(Act::FormerVersion { .. }))
+    }
+
+    fn may_know(&self, seen: &Seen, id: &str, made_at: &str) -> bool {
+        former::may_know(seen, id, made_at)
+    }
+
+    fn shown(&self, seen: &Seen, field: &str) -> Option<Json> {
+        former::shown(seen, field)
     }
 
     /// With the version that runs: the whole of what ran before is known by it.

@@ -2,9 +2,12 @@
 
 use serde_json::Value as Json;
 
-use super::wire::{has_trigger, is_named, name_of, own};
-use super::{Action, KEEPS};
-use crate::kinds::{Done, Run, Seen, settings, text};
+use super::row::{Action, KEEPS};
+use super::wire::{name_of, own};
+use crate::kinds::looks::delivery::took_over;
+use crate::kinds::remote::actions::has_trigger;
+use crate::kinds::said::actions::is_named;
+use crate::kinds::{Done, Run, Seen, text};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::port::{Reader, Writer};
@@ -19,7 +22,7 @@ pub(super) async fn run(
     let path =
         format!("/api/v2/actions/actions/{}", run.seen.ids.get("id").map(String::as_str).unwrap_or_default());
     if run.step.op.retires {
-        settings::took_over(run, writer.reader()).await?;
+        took_over(run, writer.reader()).await?;
         match is_as_planned(row, run, &path, writer.reader()).await {
             Ok(true) => {}
             Ok(false) => {

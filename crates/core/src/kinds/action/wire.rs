@@ -5,12 +5,18 @@ use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
 
-use super::Trigger;
-use super::former::{Content, Former, content, told_at};
-use super::rows::RUNTIMES;
-use crate::kinds::{Run, Seen, entries, text};
-use crate::model::call::{Api, Failed, Get, Paging};
+use super::version::{Content, Former, content, told_at};
+use crate::kinds::said::actions::{Trigger, beside};
+use crate::kinds::{Run, Seen, text};
+use crate::model::field::Releases;
 use crate::model::value::{Attrs, Value};
+
+/// What Actions run on ("Auth0 docs, Actions triggers", 2026-08; the older ones ended on 2025-08-15).
+pub(super) static RUNTIMES: Releases = Releases {
+    known: &["node22", "node18"],
+    spelled: &[("node18", "node18-actions")],
+    retired: &["node12", "node16"],
+};
 
 /// Field of what is put back: the modules that were there before a takeover.
 pub(super) const MODULES: &str = "modules";
@@ -51,34 +57,6 @@ pub fn live_version(seen: &Seen) -> Option<String> {
 /// State of the build of an Action's draft.
 pub fn status(seen: &Seen) -> String {
     own(seen).status.clone()
-}
-
-/// The one call that lists Actions; at most 100 exist in a tenant.
-pub fn list() -> Get {
-    Get {
-        api: Api::Auth0,
-        path: "/api/v2/actions/actions".into(),
-        paging: Paging::Offset { key: "actions", per_page: 100 },
-    }
-}
-
-/// The Actions of a list reply.
-///
-/// # Errors
-/// It is no list of Actions with their ids and names.
-pub fn items(list: &Json) -> Result<&[Json], Failed> {
-    entries(list.get("actions"), &["/id", "/name"], "GET /api/v2/actions/actions")
-}
-
-/// Whether an Action is for that trigger.
-pub fn has_trigger(action: &Json, trigger: &str) -> bool {
-    action["supported_triggers"]
-        .as_array()
-        .is_some_and(|triggers| triggers.iter().any(|t| text(t, "id") == trigger))
-}
-
-pub fn one(id: &str) -> Get {
-    Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
 }
 
 /// Whether a draft can be what a step wrote: nothing of it is otherwise, and every secret that was sent has another mark
@@ -124,16 +102,6 @@ pub(super) fn needs_deploy(seen: &Seen) -> bool {
 /// The name among the attributes, empty when there is none.
 pub(super) fn name_of(attrs: &Attrs) -> &str {
     attrs.get("name").and_then(Value::as_str).unwrap_or_default()
-}
-
-/// The name that an Action gets while the one whose place it takes still has the wanted name.
-pub(super) fn beside(wanted: &str) -> String {
-    format!("{wanted} (unified)")
-}
-
-/// Whether an Action of that name is the one that is wanted under `wanted`.
-pub(super) fn is_named(name: &str, wanted: &str) -> bool {
-    name == wanted || name == beside(wanted)
 }
 
 /// The observed Action under the name that it is wanted by, so that the longer one is no difference.

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::section::{environment_name, unique_name};
-use super::{FUNCTION_NAME, Former, Own, SECTION_PATH, own, wire};
+use super::act::{FUNCTION_NAME, Former, Own, own};
+use super::wire;
 use crate::kinds::identity::{self, Clues};
+use crate::kinds::said::function::{PREVIOUS, SECTION_PATH, environment_name, unique_name};
 use crate::kinds::{Hint, Seen, Task, Whose, is_sid, text};
 use crate::model::call::{Failed, Get};
 use crate::model::ledger::{Entry, Ownership};
@@ -259,7 +260,7 @@ fn manages(hint: &Hint<'_>, prefix: &str, name: &str) -> bool {
     let wanted = hint.want.is_some_and(|want| want.desired.contains_key(&field));
     let applied = hint.is_known() && hint.entry.is_some_and(|entry| entry.fields.contains_key(&field));
     // Left by a change of the secret that did not come to its end.
-    wanted || applied || field == format!("variables.{}", super::PREVIOUS)
+    wanted || applied || field == format!("variables.{}", PREVIOUS)
 }
 
 /// Our Function: the one on record, else the one that serves our path, else the only one of our name.
@@ -441,14 +442,4 @@ fn variables(seen: &mut Seen, list: &[Json], managed: &dyn Fn(&str) -> bool) {
         }
     }
     seen.keep(|own: &mut Own| own.variables = sids);
-}
-
-/// Whether something is deployed in the environment.
-pub(crate) fn serves(environment: &Json) -> bool {
-    !text(environment, "build_sid").is_empty()
-}
-
-/// The read that answers [`serves`].
-pub(crate) fn serving(service: &str, environment: &str) -> Get {
-    wire::one(service, &format!("Environments/{environment}"))
 }

@@ -5,11 +5,13 @@ use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
 
+use super::act::{Act, FUNCTION_NAME, Former, Own, own};
 use super::observe;
-use super::section::{environment_name, unique_name};
 use super::wire::{self, form, pair};
-use super::{Act, CURRENT, FUNCTION_NAME, Former, Own, PREVIOUS, own};
-use crate::kinds::{Done, Run, Seen, handed_on, text};
+use crate::kinds::looks::handed_on;
+use crate::kinds::remote::serverless;
+use crate::kinds::said::function::{CURRENT, PREVIOUS, environment_name, unique_name};
+use crate::kinds::{Done, Run, Seen, text};
 use crate::model::call::{Failed, Repeat};
 use crate::model::event::Event;
 use crate::model::value::Value;
@@ -379,7 +381,7 @@ fn failed_build(run: &Run<'_>, service: &str, sid: &str, build: &Json) -> String
 }
 
 async fn environment(step: &Step<'_>, reader: &Reader) -> Result<Json, Failed> {
-    reader.fresh(&observe::serving(step.id("service"), step.id("environment"))).await
+    reader.fresh(&serverless::serving(step.id("service"), step.id("environment"))).await
 }
 
 async fn current(step: &Step<'_>, key: &str, reader: &Reader) -> Result<Option<Json>, Failed> {

@@ -1,17 +1,15 @@
 //! The manifest section of the Function, its checks, and what it makes of the manifest.
 
-use ring::digest;
 use serde_json::json;
 
-use super::{CURRENT, NAME, PREVIOUS, SECTION_PATH};
 use crate::diag::{Problem, codes};
 use crate::kinds::npm::{self, exact};
-use crate::kinds::{Resource, code_check, log_stream, places};
+use crate::kinds::said::function::{CURRENT, NAME, PREVIOUS, SECTION_PATH, variables};
+use crate::kinds::said::streams;
+use crate::kinds::{Resource, SaidBy, code_check};
 use crate::model::field::{FIELD, Field, Releases, Section, Type};
 use crate::model::manifest::Manifest;
-use crate::model::random::hex;
-use crate::model::secret::{Origin, Secret};
-use crate::model::value::{Attrs, OutputRef, Part, Template, Value};
+use crate::model::value::{Attrs, Part, Value};
 
 /// Most bytes of a variable's value and most characters of its name ("Twilio Serverless v1" description, 2026-04).
 const VALUE_BYTES_MAX: usize = 450;
@@ -166,35 +164,13 @@ fn path(value: &str) -> Result<(), (String, String)> {
     Err(("it is a path of a URL".into(), "begin with / and use letters, digits, dashes and slashes".into()))
 }
 
-/// Unique name of the service. The default names stack and tenant: one account may serve the tenants of several
-/// stages, whose manifests are the same but for the domain.
-pub(super) fn unique_name(manifest: &Manifest) -> String {
-    if let Some(name) = manifest.text(SECTION_PATH, "unique_name") {
-        return name.to_owned();
-    }
-    let domain = manifest
-        .text("auth0", "domain")
-        .or_else(|| manifest.secret("auth0", "domain").map(Secret::expose))
-        .unwrap_or_default();
-    let whole = format!("{}\n{}", domain.to_ascii_lowercase(), manifest.stack);
-    let hash = hex(&digest::digest(&digest::SHA256, whole.as_bytes()).as_ref()[..3]);
-    let clean = |ch: char| if ch.is_ascii_alphanumeric() { ch.to_ascii_lowercase() } else { '-' };
-    // 50 characters in all.
-    let stack: String = manifest.stack.chars().take(25).map(clean).collect();
-    format!("lockstep-feedback-{stack}-{hash}")
-}
-
-/// Unique name of the environment.
-pub(super) fn environment_name(manifest: &Manifest) -> &str {
-    manifest.text(SECTION_PATH, "environment").unwrap_or("production")
-}
-
-/// The key that says a field of the Function.
-pub(super) fn place(field: &str) -> Option<String> {
+/// Where the manifest says a field of the Function.
+pub(super) fn said_by(field: &str) -> SaidBy {
     let variable = field.strip_prefix("variables.");
     match OWN.into_iter().find(|(name, _)| Some(*name) == variable) {
-        Some((_, key)) => key.map(str::to_owned),
-        None => places::by_tables(NAME, NAME, field),
+        Some((_, Some(key))) => SaidBy::Key(key.to_owned()),
+        Some((_, None)) => SaidBy::Nothing,
+        None => SaidBy::Tables,
     }
 }
 
@@ -218,31 +194,8 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
     desired.insert("visibility".into(), Value::text("public"));
     // Runtime state is part of the desired state: what serves is what the manifest says.
     desired.insert("deployed".into(), Value::Known(json!(true)));
-    let verify = Template {
-        parts: vec![Part::Output(OutputRef { resource: "verify_service".into(), output: "sid".into() })],
-        secret: true,
-    };
-    let variables = [
-        ("TWILIO_API_KEY", attrs.get("api_key").cloned()),
-        ("TWILIO_API_SECRET", attrs.get("api_secret").cloned()),
-        ("TWILIO_ACCOUNT_SID", manifest.get("twilio", "account_sid").map(hidden)),
-        ("TWILIO_VERIFY_SID", Some(Value::Output(verify))),
-        (CURRENT, manifest.get(log_stream::SECTION_PATH, "authorization").cloned()),
-    ];
-    for (name, value) in variables {
-        if let Some(value) = value {
-            desired.insert(format!("variables.{name}"), value);
-        }
-    }
+    desired.extend(variables(manifest).unwrap_or_default());
     vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
-}
-
-/// Every variable is read back as a secret, so an address is compared as one.
-fn hidden(value: &Value) -> Value {
-    match value.as_str() {
-        Some(text) => Value::Secret(Secret::new(text, Origin::Public)),
-        None => value.clone(),
-    }
 }
 
 /// Checks beyond single fields.
@@ -265,7 +218,7 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
         given: &given,
         packages: &ALWAYS.map(|(name, _)| name),
     }));
-    if manifest.get(log_stream::SECTION_PATH, "authorization").is_none() {
+    if manifest.get(streams::SECTION_PATH, "authorization").is_none() {
         out.push(Problem::error(
             codes::MISSING_KEY,
             SECTION_PATH,
@@ -313,8 +266,8 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
             ));
         }
     }
-    if let Some(value) = manifest.get(log_stream::SECTION_PATH, "authorization") {
-        length(value, format!("{}.authorization", log_stream::SECTION_PATH), out);
+    if let Some(value) = manifest.get(streams::SECTION_PATH, "authorization") {
+        length(value, format!("{}.authorization", streams::SECTION_PATH), out);
     }
 }
 
@@ -394,6 +347,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::kinds::said::function::unique_name;
 
     fn manifest(stack: &str, domain: &str) -> Manifest {
         let auth0 = Attrs::from([("domain".to_owned(), Value::text(domain))]);

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::section::{environment_name, unique_name};
-use super::{Act, CURRENT, Former, NAME, PREVIOUS, own, wire};
+use super::act::{Act, Former, own};
+use super::wire;
+use crate::kinds::said::function::{CURRENT, NAME, PREVIOUS, URL_TO_COME, environment_name, unique_name};
 use crate::kinds::{Diff, Seen, added, step};
 use crate::model::facts::{Fact, Facts, FunctionState};
 use crate::model::ledger::{Entry, Ownership};
@@ -15,9 +16,6 @@ use crate::model::value::Value;
 /// Fields that need an upload, and those that need a build besides.
 const SOURCE: [&str; 3] = ["code", "path", "visibility"];
 const SERVICE: [&str; 3] = ["friendly_name", "include_credentials", "ui_editable"];
-
-/// Stands for the URL of a Function whose environment does not exist yet.
-pub(crate) const URL_TO_COME: &str = "(the Function)";
 
 /// What serves, as far as it is known. A service that takes another's place says nothing: the other one still serves.
 pub(super) fn facts(seen: &Seen) -> Facts {

@@ -5,49 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use crate::kinds::npm::{exact, reads_back};
-use crate::kinds::{has_good_ids, text};
+use crate::kinds::text;
 use crate::model::api::Method;
-use crate::model::call::{Api, Body, Failed, Get, Paging, Part, Repeat, Write};
+use crate::model::call::{Api, Body, Failed, Get, Part, Repeat, Write};
 use crate::model::text::line_of;
 use crate::model::value::{Attrs, Value};
 
-/// A service, by SID or unique name.
-pub(super) fn service(key: &str) -> Get {
-    Get::whole(Api::Serverless, format!("/v1/Services/{key}"))
-}
-
-/// A list below a service; `what` is `Functions`, `Environments/{sid}/Variables` and the like.
-pub(super) fn list(service: &str, what: &str) -> Get {
-    let path = format!("/v1/Services/{service}/{what}?PageSize=100");
-    Get { api: Api::Serverless, path, paging: Paging::Next }
-}
-
-/// An object below a service.
-pub(super) fn one(service: &str, what: &str) -> Get {
-    Get::whole(Api::Serverless, format!("/v1/Services/{service}/{what}"))
-}
+pub(super) use crate::kinds::remote::serverless::{entries, list, one, service, whole};
 
 /// The source text of a version.
 pub(super) fn content(service: &str, function: &str, version: &str) -> Get {
     one(service, &format!("Functions/{function}/Versions/{version}/Content"))
-}
-
-/// The entries of a list reply. One without a SID is no entry of these lists.
-pub(super) fn entries<'a>(reply: &'a Json, key: &str) -> Result<&'a [Json], Failed> {
-    let list = reply.get(key).and_then(Json::as_array);
-    let list = list.filter(|list| list.iter().all(|entry| !text(entry, "sid").is_empty()));
-    let list = list.ok_or_else(|| Failed::Misread(format!("Serverless: no list of {key}")))?;
-    list.iter().try_for_each(|entry| has_good_ids(entry, "Serverless"))?;
-    Ok(list)
-}
-
-/// An object with a SID.
-pub(super) fn whole(reply: &Json) -> Result<&Json, Failed> {
-    if text(reply, "sid").is_empty() {
-        return Err(Failed::Misread("Serverless: an object without a SID".into()));
-    }
-    has_good_ids(reply, "Serverless")?;
-    Ok(reply)
 }
 
 /// A form write below the services.

@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{SETTING, Setting};
+use super::row::{SETTING, Setting};
 use crate::diag::{Problem, codes};
+use crate::kinds::remote::read::{READ, Read};
 use crate::kinds::{Resource, urls};
 use crate::model::api::Method;
 use crate::model::field::{FIELD, Field, Section, Type};
@@ -147,10 +148,14 @@ pub static BRANDING: Setting = Setting {
             }
         }
     },
-    read: PATH,
+    read: &Read {
+        path: PATH,
+        expects: &["colors", "font", "identifiers", "logo_url", "favicon_url"],
+        may_be_empty: true,
+        ..READ
+    },
     // A fresh tenant lacks keys, up to all of them.
     unset: Some(|| (BRANDING.parse)("branding", &Json::Null)),
-    expects: &["colors", "font", "identifiers", "logo_url", "favicon_url"],
     parse: |_, reply| {
         FIELDS
             .iter()

@@ -2,32 +2,16 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Before, SETTING, Setting, Shape, known, one, words};
-use crate::kinds::{Diff, array, set_of, text};
+use super::row::{SETTING, Setting, known, one, values, words};
+use crate::kinds::looks::switches;
+use crate::kinds::remote::factors::{LIST, MESSAGE_TYPES as TYPES, wire_factor};
+use crate::kinds::{Diff, set_of, text};
 use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::facts::Fact;
 use crate::model::field::{FIELD, Field, Says, Section, Type, says};
-use crate::model::plan::Stage;
+use crate::model::plan::{Level, Stage};
 use crate::model::value::{Attrs, Value};
-use crate::port::Reader;
-
-/// Resource addresses are `mfa_factor.<manifest name>`; the wire has other names.
-const FACTORS: &[(&str, &str)] = &[
-    ("phone", "sms"),
-    ("otp", "otp"),
-    ("email", "email"),
-    ("push_notification", "push-notification"),
-    ("webauthn_roaming", "webauthn-roaming"),
-    ("webauthn_platform", "webauthn-platform"),
-    ("recovery_code", "recovery-code"),
-    ("duo", "duo"),
-];
-
-pub(super) fn wire_factor(address: &str) -> &'static str {
-    let name = address.rsplit('.').next().unwrap_or_default();
-    FACTORS.iter().find(|(manifest, _)| *manifest == name).map_or("", |(_, wire)| wire)
-}
 
 const fn factor(key: &'static str, doc: &'static str) -> Field {
     const SAYS: &[Says] = &[says("mfa_factor.*", "enabled")];
@@ -62,8 +46,7 @@ pub static MFA_FACTOR: Setting = Setting {
             .map(|(name, value)| one("mfa_factor", format!("mfa_factor.{name}"), "enabled", value.clone()))
             .collect()
     },
-    read: "/api/v2/guardian/factors",
-    shape: Shape::Named,
+    read: &LIST,
     parse: |address, reply| {
         let wire = wire_factor(address);
         let factors = reply.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -86,17 +69,25 @@ pub static MFA_FACTOR: Setting = Setting {
         (Stage::SwitchOff, Some(format!("users enrolled with {name} cannot use it any more")))
     },
     scopes: &["update:guardian_factors"],
-    before: Before::ProviderDelivers,
+    // Factors that the manifest leaves alone count too when it is asked whether anybody is locked out.
+    also: |reply| {
+        let factor = |one: &Json| Fact::Factor(text(one, "name").into(), one["enabled"].as_bool());
+        reply.as_array().into_iter().flatten().map(factor).collect()
+    },
+    // The reply does not name the factor, so its own value is what was written.
+    written: Some(|address, reply| match reply.get("enabled").and_then(Json::as_bool) {
+        Some(enabled) => Ok(Attrs::from([("enabled".to_owned(), Value::Known(json!(enabled)))])),
+        None => Err(Failed::Unknown(format!("the reply does not say whether {address} is on now"))),
+    }),
+    // What the former way of sending has to stand for comes back after it.
+    undo: |address, _, step| {
+        if step.stage == Stage::SwitchOn && wire_factor(address) == "sms" {
+            step.stage = Stage::SwitchBack;
+        }
+    },
+    before: switches::factor,
     ..SETTING
 };
-
-/// Names of the factors that are on and that a user can meet a policy with.
-pub(super) async fn on(reader: &Reader) -> Result<Vec<String>, Failed> {
-    let reply = reader.get(&MFA_FACTOR.get()).await?;
-    let factors = array(&reply, "GET /api/v2/guardian/factors")?.iter();
-    let on = factors.filter(|factor| factor["enabled"] == json!(true)).map(|factor| text(factor, "name"));
-    Ok(on.filter(|name| *name != "recovery-code").map(str::to_owned).collect())
-}
 
 /// How the phone factor sends: SMS, voice or both. The API itself refuses (409) what the provider does not cover, so
 /// nothing of the tenant is read before the write.
@@ -115,15 +106,14 @@ pub static MESSAGE_TYPES: Setting = Setting {
             Value::Known(set_of(Some(&types))),
         )]
     },
-    read: "/api/v2/guardian/factors/phone/message-types",
+    read: &TYPES,
     unset: Some(|| Attrs::from([("message_types".to_owned(), Value::Known(json!([])))])),
-    expects: &["message_types"],
     parse: |_, reply| {
         Attrs::from([("message_types".to_owned(), Value::Known(set_of(reply.get("message_types"))))])
     },
     write: |_, attrs| {
         let body = json!({ "message_types": known(attrs, "message_types") });
-        (Method::Put, "/api/v2/guardian/factors/phone/message-types".into(), body)
+        (Method::Put, TYPES.path.into(), body)
     },
     fact: Some(("message_types", |_, types| Fact::MessageTypes(words(types)))),
     weigh: |_, from, to| {
@@ -139,14 +129,37 @@ pub static MESSAGE_TYPES: Setting = Setting {
         (stage, danger)
     },
     scopes: &["update:guardian_factors"],
-    before: Before::TwilioTakes,
+    // Fewer types go first where the API takes them already; else after what they need.
+    beside: |diff, step| {
+        if step.stage == Stage::NarrowTypes && !taken(diff) {
+            step.stage = Stage::MessageTypes;
+        }
+    },
+    undo: |_, back, step| {
+        // The API takes message types only while the factor is on, so on the way down they go back first.
+        if step.stage == Stage::MessageTypes {
+            step.stage = Stage::NarrowTypes;
+        }
+        // No types at all are taken with the factor off, and with it on they would leave it without a way to send.
+        if known(back, "message_types") == json!([]) {
+            step.stage = Stage::Narrow;
+        }
+    },
+    stays: |step, before| {
+        // No types at all are taken with the factor off.
+        let some = known(&values(step), "message_types") != json!([]);
+        let off = some && before.phone_is_on() == Some(false);
+        let why = "the phone factor is off, and without it the API takes no message types";
+        off.then(|| (Level::Warning, why.into()))
+    },
+    before: switches::message_types,
     ..SETTING
 };
 
 /// Whether the API takes the message types that are wanted as things stand: the phone factor is on, and the tenant's
 /// phone provider covers them. Without the unified experience, or where nobody here looks at the provider, there is
 /// nothing to cover.
-pub(super) fn taken(diff: &Diff<'_>) -> bool {
+fn taken(diff: &Diff<'_>) -> bool {
     let factor = diff.all.get("mfa_factor.phone").map(|seen| known(&seen.attrs, "enabled"));
     if factor == Some(json!(false)) {
         return false;

@@ -4,9 +4,12 @@
 
 use serde_json::json;
 
-use super::{Before, SETTING, Setting, known};
+use super::row::{SETTING, Setting, known, one};
 use crate::diag::{Problem, codes};
-use crate::kinds::{Leaving, Resource, Seen, legacy, text};
+use crate::kinds::looks::{switches, unified};
+use crate::kinds::remote::legacy::{HOOK, NEVER_CHOSEN, SELECTED, TEMPLATES};
+use crate::kinds::said::legacy;
+use crate::kinds::{Leaving, Resource, Seen, text};
 use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::facts::Fact;
@@ -16,11 +19,6 @@ use crate::model::plan::{Level, Stage};
 use crate::model::value::{Attrs, Value};
 use crate::port::Reader;
 
-/// Read and written here; also the probe for the unified flag.
-const SELECTED: &str = "/api/v2/guardian/factors/phone/selected-provider";
-/// The provider that hands codes to the Action on `send-phone-message`.
-pub(super) const HOOK: &str = "phone-message-hook";
-const TEMPLATES: &str = "/api/v2/guardian/factors/phone/templates";
 const TEMPLATES_SECTION: &str = "phone.legacy_templates";
 
 static TEMPLATES_TABLE: Section = Section {
@@ -64,14 +62,12 @@ pub static SELECTED_PROVIDER: Setting = Setting {
     declare: |manifest| {
         let wanted = manifest.section("phone").is_some() && legacy::is_legacy(manifest);
         let name = "phone_selected_provider";
-        wanted.then(|| super::one(name, name, "provider", Value::text(HOOK))).into_iter().collect()
+        wanted.then(|| one(name, name, "provider", Value::text(HOOK))).into_iter().collect()
     },
-    read: SELECTED,
-    // What a tenant sends by that never chose ("Auth0 docs, legacy phone factor", 2026-08).
-    unset: Some(|| Attrs::from([("provider".to_owned(), Value::text("auth0"))])),
-    expects: &["provider"],
+    read: &SELECTED,
+    unset: Some(|| Attrs::from([("provider".to_owned(), Value::text(NEVER_CHOSEN))])),
     parse: |_, reply| Attrs::from([("provider".to_owned(), Value::text(text(reply, "provider")))]),
-    write: |_, attrs| (Method::Put, SELECTED.into(), json!({ "provider": known(attrs, "provider") })),
+    write: |_, attrs| (Method::Put, SELECTED.path.into(), json!({ "provider": known(attrs, "provider") })),
     fact: Some(("provider", |_, word| Fact::Selected(word.as_str().map(Into::into)))),
     weigh: |_, from, to| {
         let former = from.get("provider").and_then(Value::as_str).unwrap_or_default();
@@ -81,7 +77,7 @@ pub static SELECTED_PROVIDER: Setting = Setting {
         (Stage::RemoveProvider, Some("codes are sent the former way again".into()))
     },
     scopes: &["update:guardian_factors"],
-    before: Before::ActionStands,
+    before: switches::selected_provider,
     leaving,
     legacy: true,
     ..SETTING
@@ -108,13 +104,12 @@ pub static LEGACY_TEMPLATES: Setting = Setting {
             ));
         }
     },
-    read: TEMPLATES,
+    read: &TEMPLATES,
     // Without content where they were never set (auth0-cli, 2026); these texts are what is sent then.
     unset: Some(|| {
         let of = |(key, words): (&str, &str)| (key.to_owned(), Value::text(words));
         DEFAULT_TEMPLATES.into_iter().map(of).collect()
     }),
-    expects: &["enrollment_message", "verification_message"],
     parse: |_, reply| {
         let of = |key: &str| (key.to_owned(), Value::text(text(reply, key)));
         Attrs::from([of("enrollment_message"), of("verification_message")])
@@ -124,7 +119,7 @@ pub static LEGACY_TEMPLATES: Setting = Setting {
             "enrollment_message": known(attrs, "enrollment_message"),
             "verification_message": known(attrs, "verification_message"),
         });
-        (Method::Put, TEMPLATES.into(), body)
+        (Method::Put, TEMPLATES.path.into(), body)
     },
     weigh: |_, _, _| (Stage::Provider, None),
     scopes: &["update:guardian_factors"],
@@ -141,32 +136,6 @@ fn leaving(manifest: &Manifest) -> Leaving {
     }
 }
 
-/// Whether a legacy call is refused because the unified experience is on. Which code that refusal has is not known, and
-/// the code of a missing scope is used for other refusals too: the scopes of the token itself count for more. One
-/// refusal can be a gateway's mood, and much hangs on it, so two calls have to be refused.
-pub(super) async fn is_locked(failed: &Failed, reader: &Reader) -> Result<bool, Failed> {
-    let granted = || {
-        let scopes = reader.scopes();
-        scopes.is_some_and(|scopes| scopes.iter().any(|scope| scope == "read:guardian_factors"))
-    };
-    let refused = |failed: &Failed| {
-        let status = failed.status();
-        status == Some(404)
-            || status == Some(403) && (failed.code() != Some("insufficient_scope") || granted())
-    };
-    if !refused(failed) {
-        return Ok(false);
-    }
-    for setting in [&SELECTED_PROVIDER, &LEGACY_TEMPLATES] {
-        match reader.get(&setting.get()).await {
-            Err(failed) if refused(&failed) => {}
-            Ok(_) | Err(Failed::Refused(_)) => return Ok(false),
-            Err(failed) => return Err(failed),
-        }
-    }
-    Ok(true)
-}
-
 /// What a refused legacy call means for its own part: with the unified experience on there is nothing to read, and
 /// nothing that could be set. Another refusal comes back as it is.
 pub(super) async fn locked(
@@ -175,7 +144,7 @@ pub(super) async fn locked(
     want: Option<&Resource>,
     reader: &Reader,
 ) -> Result<Seen, Failed> {
-    if !is_locked(&failed, reader).await? {
+    if !unified::is_locked(&failed, reader).await? {
         return Err(failed);
     }
     let Some(want) = want else { return Ok(Seen::default()) };

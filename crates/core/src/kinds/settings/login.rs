@@ -2,9 +2,10 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{SETTING, Setting};
+use super::row::{SETTING, Setting};
 use crate::diag::{Problem, codes};
 use crate::kinds::Resource;
+use crate::kinds::remote::tenant::PROMPTS;
 use crate::model::api::Method;
 use crate::model::facts::Fact;
 use crate::model::field::{FIELD, Field, Section, Type};
@@ -66,8 +67,7 @@ pub static UNIVERSAL_LOGIN: Setting = Setting {
             ));
         }
     },
-    read: "/api/v2/prompts",
-    expects: &["universal_login_experience"],
+    read: &PROMPTS,
     parse: |_, reply| {
         let experience = match reply["universal_login_experience"].as_str() {
             Some(word) => Value::text(word),
@@ -90,7 +90,7 @@ pub static UNIVERSAL_LOGIN: Setting = Setting {
             let wire = if key == "experience" { "universal_login_experience" } else { key.as_str() };
             body[wire] = value.known().cloned().unwrap_or(Json::Null);
         }
-        (Method::Patch, "/api/v2/prompts".into(), body)
+        (Method::Patch, PROMPTS.path.into(), body)
     },
     fact: Some(("experience", |_, word| Fact::Login(word.as_str().map(Into::into)))),
     weigh: |_, from, to| {

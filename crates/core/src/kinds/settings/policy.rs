@@ -2,8 +2,10 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Before, SETTING, Setting, Shape, one};
+use super::row::{SETTING, Setting, one};
 use crate::diag::{Problem, codes};
+use crate::kinds::looks::switches;
+use crate::kinds::remote::factors::POLICY;
 use crate::model::api::Method;
 use crate::model::facts::Fact;
 use crate::model::field::{FIELD, Field, Section, Type};
@@ -51,8 +53,7 @@ pub static MFA_POLICY: Setting = Setting {
             ));
         }
     },
-    read: "/api/v2/guardian/policies",
-    shape: Shape::Words,
+    read: &POLICY,
     parse: |_, reply| {
         let policies: Vec<&str> = reply.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
         let word = match policies.as_slice() {
@@ -69,7 +70,7 @@ pub static MFA_POLICY: Setting = Setting {
             Some("adaptive") => json!(["confidence-score"]),
             _ => json!([]),
         };
-        (Method::Put, "/api/v2/guardian/policies".into(), policies)
+        (Method::Put, POLICY.path.into(), policies)
     },
     fact: Some(("policy", |_, word| Fact::Policy(word.as_str().map(Into::into)))),
     weigh: |_, from, to| {
@@ -86,6 +87,12 @@ pub static MFA_POLICY: Setting = Setting {
         (Stage::LowerPolicy, Some("logins ask for a second factor less often, or not at all".into()))
     },
     scopes: &["update:mfa_policies"],
-    before: Before::SomeFactor,
+    // What the former way of sending has to stand for comes back after it.
+    undo: |_, _, step| {
+        if step.stage == Stage::RaisePolicy {
+            step.stage = Stage::RaiseBack;
+        }
+    },
+    before: switches::policy,
     ..SETTING
 };

@@ -5,7 +5,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{SETTING, Setting, Shape, known, one};
+use super::row::{SETTING, Setting, known, one};
+use crate::kinds::remote::tenant;
 use crate::model::api::Method;
 use crate::model::facts::Fact;
 use crate::model::plan::Stage;
@@ -25,9 +26,7 @@ pub static POST_LOGIN_FACTORS: Setting = Setting {
         }
         None => Vec::new(),
     },
-    read: "/api/v2/tenants/settings",
-    shape: Shape::Sparse,
-    expects: super::TENANT_KEYS,
+    read: &tenant::SETTINGS,
     // Absent on a tenant that never had it on.
     parse: |_, reply| {
         let enabled = reply.get("customize_mfa_in_postlogin_action").and_then(Json::as_bool).unwrap_or(false);
@@ -35,7 +34,7 @@ pub static POST_LOGIN_FACTORS: Setting = Setting {
     },
     write: |_, attrs| {
         let body = json!({ "customize_mfa_in_postlogin_action": known(attrs, "enabled") });
-        (Method::Patch, "/api/v2/tenants/settings".into(), body)
+        (Method::Patch, tenant::SETTINGS.path.into(), body)
     },
     fact: Some(("enabled", |_, on| Fact::Customize(on.as_bool()))),
     weigh: |_, _, to| {

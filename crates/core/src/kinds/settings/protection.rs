@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{SETTING, Setting, Shape, known, one};
+use super::row::{SETTING, Setting, known, one};
+use crate::kinds::remote::read::{Read, Shape};
 use crate::model::api::Method;
 use crate::model::plan::Stage;
 use crate::model::value::{Attrs, Value};
@@ -17,9 +18,7 @@ pub static PHONE_PROTECTION: Setting = Setting {
         let name = "phone_provider_protection";
         word.map(|word| one(name, name, "type", word)).into_iter().collect()
     },
-    read: PATH,
-    shape: Shape::Sparse,
-    expects: &["type"],
+    read: &Read { path: PATH, shape: Shape::Sparse, expects: &["type"], may_be_empty: true },
     parse: |_, reply| {
         let word = reply["type"].as_str();
         let word = word.map_or_else(|| Value::Unknown("type".into()), Value::text);

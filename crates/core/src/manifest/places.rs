@@ -2,7 +2,7 @@
 //!
 //! A key says the field of its own name of its section's resource; where it does not, [`Field::says`] has what it says.
 
-use super::{KINDS, by_name, sections};
+use crate::kinds::{KINDS, SaidBy, by_name, sections};
 use crate::model::field::{Field, Section, Type};
 use crate::model::manifest::Manifest;
 
@@ -23,11 +23,16 @@ pub struct Saying {
 /// `None`: no key does, the value follows from the stack itself.
 pub fn place(manifest: &Manifest, address: &str, field: &str) -> Option<String> {
     let kind = address.split('.').next().unwrap_or_default();
-    by_name(kind)?.place(manifest, address, field)
+    let kind = by_name(kind)?;
+    match kind.said_by(manifest, address, field) {
+        SaidBy::Tables => by_tables(kind.name(), address, field),
+        SaidBy::Key(key) => Some(key),
+        SaidBy::Nothing => None,
+    }
 }
 
 /// The same by the tables alone. A key that says this very field goes before one that says any field of a mapping.
-pub(super) fn by_tables(kind: &str, address: &str, field: &str) -> Option<String> {
+fn by_tables(kind: &str, address: &str, field: &str) -> Option<String> {
     let mut found: Vec<(bool, String)> = sections()
         .into_iter()
         .flat_map(sayings)

@@ -7,7 +7,7 @@
 use serde_json::json;
 
 use super::legacy;
-use super::log_stream::SECTION_PATH as STREAM;
+use super::streams::SECTION_PATH as STREAM;
 use crate::diag::{Problem, codes};
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::manifest::Manifest;
@@ -16,7 +16,7 @@ use crate::model::value::Value;
 
 const SECTION_PATH: &str = "feedback";
 
-pub(super) static SECTION: Section = Section {
+pub static SECTION: Section = Section {
     path: SECTION_PATH,
     doc: "What tells Verify which codes were used",
     required: false,
@@ -33,7 +33,7 @@ pub(super) static SECTION: Section = Section {
 const LOGINS: &str = "auth.login.success";
 
 /// What it means that the stream does not carry them.
-pub(super) const WITHOUT: &str =
+pub const WITHOUT: &str =
     "codes of passwordless logins get no feedback, and the sixth to a number within ten minutes is refused";
 
 fn is_passwordless(manifest: &Manifest) -> bool {
@@ -41,7 +41,7 @@ fn is_passwordless(manifest: &Manifest) -> bool {
 }
 
 /// The categories that the feedback needs, sorted.
-pub(super) fn default_filters(manifest: &Manifest) -> Vec<&'static str> {
+pub fn default_filters(manifest: &Manifest) -> Vec<&'static str> {
     let logins = is_passwordless(manifest).then_some(LOGINS);
     logins.into_iter().chain(["other", "user.notification"]).collect()
 }
@@ -53,7 +53,7 @@ fn missing<'a>(needed: &[&'a str], filters: &[String]) -> Vec<&'a str> {
 }
 
 /// Whether a stream is managed here that does not carry the success of passwordless logins.
-pub(super) fn leaves_out(manifest: &Manifest) -> bool {
+pub fn leaves_out(manifest: &Manifest) -> bool {
     let Some(stream) = manifest.section(STREAM) else { return false };
     match stream.contains_key("filters") {
         true => !missing(&[LOGINS], &manifest.set(STREAM, "filters")).is_empty(),
@@ -62,7 +62,7 @@ pub(super) fn leaves_out(manifest: &Manifest) -> bool {
 }
 
 /// Checks of the section, and of the stream's filters.
-pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
+pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     let lacks = missing(&default_filters(manifest), &manifest.set(STREAM, "filters"));
     if !lacks.is_empty() {
         out.push(Problem::error(
@@ -98,7 +98,7 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
 }
 
 /// What a plan tells of it.
-pub(super) fn notice(manifest: &Manifest) -> Option<Finding> {
+pub fn notice(manifest: &Manifest) -> Option<Finding> {
     manifest.section(STREAM).filter(|_| manifest.text("phone", "delivery") == Some("unified"))?;
     let text = match leaves_out(manifest) {
         true => format!("it is off: {WITHOUT}"),

@@ -8,7 +8,9 @@ use std::rc::Rc;
 
 use serde_json::Value as Json;
 
-use super::{Run, Task, code_limits, feedback_function, is_sid, text};
+use super::limits;
+use crate::kinds::said::function;
+use crate::kinds::{Run, Task, is_sid, text};
 use crate::model::call::{Api, Credentials, Failed, Get};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level};
@@ -29,7 +31,7 @@ const GOOD_MS: u64 = 10_000;
 
 /// Where a section keeps what is handed on: address of the resource, prefix of the fields, and place in words.
 const ACTION: (&str, &str, &str) = ("action", "secrets.", "action.secrets");
-const FUNCTION: (&str, &str, &str) = (feedback_function::NAME, "variables.", "feedback.function");
+const FUNCTION: (&str, &str, &str) = (function::NAME, "variables.", "feedback.function");
 
 /// One credential among the values that a place holds.
 struct Held {
@@ -101,7 +103,7 @@ fn among(attrs: &Attrs, place: (&'static str, &'static str, &'static str)) -> Ve
 /// What the manifest hands on, place by place: the fields as they are wanted.
 fn handed(manifest: &Manifest) -> Vec<(Attrs, (&'static str, &'static str, &'static str))> {
     let action = manifest.section(ACTION.2.split('.').next().unwrap_or_default()).cloned();
-    let function = feedback_function::wanted(manifest).map(|resource| resource.desired);
+    let function = function::variables(manifest);
     [(action, ACTION), (function, FUNCTION)]
         .into_iter()
         .filter_map(|(attrs, place)| Some((attrs?, place)))
@@ -214,16 +216,12 @@ async fn all_taken(all: Vec<Held>, undone: &str, reader: &Reader) -> Result<(), 
 ///
 /// # Errors
 /// Twilio does not take them, or it was not to be found out: nothing was written.
-pub(super) async fn tried_secrets(attrs: &Attrs, manifest: &Manifest, reader: &Reader) -> Result<(), Failed> {
+pub async fn tried_secrets(attrs: &Attrs, manifest: &Manifest, reader: &Reader) -> Result<(), Failed> {
     tried(attrs, ACTION, manifest, reader).await
 }
 
 /// The same for the variables of the Function.
-pub(super) async fn tried_variables(
-    attrs: &Attrs,
-    manifest: &Manifest,
-    reader: &Reader,
-) -> Result<(), Failed> {
+pub async fn tried_variables(attrs: &Attrs, manifest: &Manifest, reader: &Reader) -> Result<(), Failed> {
     tried(attrs, FUNCTION, manifest, reader).await
 }
 
@@ -292,7 +290,7 @@ async fn service_problem(sid: &str, reader: &Reader) -> Result<Option<&'static s
 ///
 /// # Errors
 /// Something of it does not hold, or was not to be found out: the step is not taken.
-pub(super) async fn live(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+pub async fn live(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     const UNDONE: &str = "users are not sent that way";
     let attrs = run.manifest.section("action").cloned().unwrap_or_default();
     let named = if is_elsewhere(&attrs, run.manifest) { Vec::new() } else { services(&attrs, Some(run)) };
@@ -319,15 +317,15 @@ pub(super) async fn live(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
 }
 
 /// [`live`], as a row of a table holds it.
-pub(super) fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
+pub fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     Box::pin(live(run, reader))
 }
 
 /// Right before a phone Action is deployed: its credentials, its service, and the rate limits that it passes.
-pub(super) fn ready_to_deploy<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
+pub fn ready_to_deploy<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     Box::pin(async move {
         live(run, reader).await?;
-        code_limits::stand(run, reader).await
+        limits::stand(run, reader).await
     })
 }
 

@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::section::{environment_name, unique_name};
-use super::{SECTION_PATH, wire};
+use crate::kinds::remote::serverless;
+use crate::kinds::said::function::{SECTION_PATH, environment_name, unique_name};
 use crate::kinds::{is_sid, text};
 use crate::model::manifest::Manifest;
 use crate::port::Reader;
@@ -15,17 +15,17 @@ fn sid_of(object: &Json, kind: &str) -> Option<String> {
 
 /// SID of the Verify service that the declared Function reports to, as its variables have it. `None`: there is no such
 /// Function, or it cannot be read. The same reads as those of the Function itself, so they cost nothing more.
-pub(crate) async fn verify_sid(manifest: &Manifest, reader: &Reader) -> Option<String> {
+pub async fn verify_sid(manifest: &Manifest, reader: &Reader) -> Option<String> {
     manifest.section(SECTION_PATH)?;
-    let service = reader.get(&wire::service(&unique_name(manifest))).await.ok()?;
+    let service = reader.get(&serverless::service(&unique_name(manifest))).await.ok()?;
     let service = sid_of(&service, "ZS")?;
-    let environments = reader.get(&wire::list(&service, "Environments")).await.ok()?;
+    let environments = reader.get(&serverless::list(&service, "Environments")).await.ok()?;
     let wanted = environment_name(manifest);
-    let environments = wire::entries(&environments, "environments").ok()?;
+    let environments = serverless::entries(&environments, "environments").ok()?;
     let environment = environments.iter().find(|one| text(one, "unique_name") == wanted)?;
     let path = format!("Environments/{}/Variables", sid_of(environment, "ZE")?);
-    let variables = reader.get(&wire::list(&service, &path)).await.ok()?;
-    let variables = wire::entries(&variables, "variables").ok()?;
+    let variables = reader.get(&serverless::list(&service, &path)).await.ok()?;
+    let variables = serverless::entries(&variables, "variables").ok()?;
     let variable = variables.iter().find(|one| text(one, "key") == "TWILIO_VERIFY_SID")?;
     Some(text(variable, "value").to_owned()).filter(|sid| is_sid(sid, "VA"))
 }

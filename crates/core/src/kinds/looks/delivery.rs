@@ -2,27 +2,22 @@
 
 use serde_json::{Value as Json, json};
 
-use super::legacy::HOOK;
-use super::{SELECTED_PROVIDER, UNIFIED_PHONE, factors, unified};
-use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
-use crate::kinds::{
-    Kind as _, Run, Task, action, code_limits, feedback_function, handed_on, legacy, log_stream,
-    phone_provider, text, trigger_binding,
-};
-use crate::model::call::{Api, Failed, Get};
+use super::{Look, handed_on, limits, unified};
+use crate::kinds::remote::legacy::{HOOK, SELECTED, provider};
+use crate::kinds::remote::{actions, bindings, factors, phone_provider, serverless, streams, verify_service};
+use crate::kinds::said::actions::{LEGACY, PHONE, sending};
+use crate::kinds::said::{self, function, legacy, phone};
+use crate::kinds::{Run, Task, text};
+use crate::model::call::Failed;
 use crate::model::value::Value;
 use crate::port::{Reader, join_all};
 
-type Stands = fn(&Json, &str) -> bool;
-/// What is looked at, how, its id, and what has to be seen.
-type Look = (&'static str, Get, String, Stands);
-
 /// Everything that a phone message passes through still stands, and the Action is known to be bound: for what leaves
 /// users with the phone alone.
-pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+pub async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     stands(run, reader).await?;
     if is_refused(run, reader).await? {
-        let then = match run.step.kind == UNIFIED_PHONE.name {
+        let then = match run.step.kind == phone::UNIFIED {
             true => format!("and the legacy set-up would be left for good; {AGAIN}"),
             false => format!("and users would have the phone alone; {NEXT}"),
         };
@@ -32,7 +27,7 @@ pub(in crate::kinds) async fn delivers(run: &Run<'_>, reader: &Reader) -> Result
 }
 
 /// The same for the phone factor itself, which may go on while the binding is refused if users have another factor.
-pub(super) async fn delivers_beside(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+pub async fn delivers_beside(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     stands(run, reader).await?;
     if is_refused(run, reader).await? && factors::on(reader).await?.iter().all(|name| name == "sms") {
         return Err(Failed::NotDone(format!("{REFUSED}, and the phone would be the only factor; {NEXT}")));
@@ -42,7 +37,7 @@ pub(super) async fn delivers_beside(run: &Run<'_>, reader: &Reader) -> Result<()
 
 /// Right before the tenant's provider hands messages to our Action: what the Action needs at Twilio is there, and
 /// nobody who sends now is switched off for an Action that may never be called.
-pub(in crate::kinds) async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+pub async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     handed_on::live(run, reader).await?;
     let is = |field: &str, value: Json| run.seen.attrs.get(field) == Some(&Value::Known(value));
     let sends = run.seen.exists && !is("disabled", json!(true)) && !is("name", json!("custom"));
@@ -55,7 +50,7 @@ pub(in crate::kinds) async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> R
 
 /// Right before what another way has taken the place of goes for good: the unified experience is on still, and everything that
 /// a message passes through stands, with our code in it.
-pub(in crate::kinds) async fn took_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+pub async fn took_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let stays = |why: &str| format!("it stays, because the new way may not deliver any more: {why}");
     let on: Task<'_, Result<(), Failed>> = Box::pin(async {
         match unified::is_on(reader).await? {
@@ -78,12 +73,12 @@ const NEXT: &str = "every apply tries the binding again; bind it in the dashboar
 
 /// Whether the phone Action is in none of its trigger's places although this stack wants it there: the tenant refused.
 async fn is_refused(run: &Run<'_>, reader: &Reader) -> Result<bool, Failed> {
-    let unbound = !legacy::is_legacy(run.manifest) && id(run, PHONE_BINDING.name, "action_id").is_none();
-    let Some(action) = id(run, PHONE_BINDING.action.name, "id").filter(|_| unbound) else {
+    let unbound = !legacy::is_legacy(run.manifest) && id(run, PHONE.binding, "action_id").is_none();
+    let Some(action) = id(run, PHONE.name, "id").filter(|_| unbound) else {
         return Ok(false);
     };
-    match reader.get(&PHONE_BINDING.list()).await {
-        Ok(reply) => Ok(trigger_binding::parse(&reply)?.iter().all(|bound| bound.action_id != action)),
+    match reader.get(&bindings::list(PHONE.trigger.id)).await {
+        Ok(reply) => Ok(bindings::parse(&reply)?.iter().all(|bound| bound.action_id != action)),
         // What cannot be listed cannot be bound either.
         Err(failed) if matches!(failed.status(), Some(400 | 404)) => Ok(true),
         Err(failed) => Err(failed),
@@ -94,24 +89,24 @@ async fn is_refused(run: &Run<'_>, reader: &Reader) -> Result<bool, Failed> {
 async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let mut looks = action(run);
     if let Some(sid) = id(run, "verify_service", "sid") {
-        let get = Get::whole(Api::Verify, format!("/v2/Services/{sid}"));
+        let get = verify_service::one(&sid);
         looks.push(("the Verify service with custom codes", get, sid, |reply, sid| {
             text(reply, "sid") == sid && reply["custom_code_enabled"] != json!(false)
         }));
     }
-    looks.extend(code_limits::read(run));
-    let part = |name: &str| id(run, feedback_function::NAME, name);
+    looks.extend(limits::read(run));
+    let part = |name: &str| id(run, function::NAME, name);
     if let (Some(service), Some(environment)) = (part("service"), part("environment"))
-        && run.manifest.section(feedback_function::SECTION_PATH).is_some()
+        && run.manifest.section(function::SECTION_PATH).is_some()
     {
-        let get = feedback_function::serving(&service, &environment);
+        let get = serverless::serving(&service, &environment);
         looks.push(("the deployed feedback Function", get, String::new(), |reply, _| {
-            feedback_function::serves(reply)
+            serverless::serves(reply)
         }));
     }
     if let Some(id) = id(run, "log_stream", "id") {
-        let get = Get::whole(Api::Auth0, format!("/api/v2/log-streams/{id}"));
-        let status = run.manifest.text(log_stream::SECTION_PATH, "status").unwrap_or_default();
+        let get = streams::one(&id);
+        let status = run.manifest.text(said::streams::SECTION_PATH, "status").unwrap_or_default();
         let wanted = format!("{id} {status}");
         looks.push(("the feedback stream", get, wanted, |reply, wanted| {
             let (id, status) = wanted.split_once(' ').unwrap_or_default();
@@ -120,10 +115,9 @@ async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     }
     // Last, because it is what others change most easily, and one trip is the window that remains.
     looks.push(if legacy::is_legacy(run.manifest) {
-        let get = SELECTED_PROVIDER.get();
-        ("the selected provider", get, String::new(), |reply, _| text(reply, "provider") == HOOK)
+        ("the selected provider", SELECTED.get(), String::new(), |reply, _| text(reply, "provider") == HOOK)
     } else {
-        let methods = phone_provider::methods(run.manifest).join(",");
+        let methods = phone::methods(run.manifest).join(",");
         ("the phone provider", phone_provider::list(), methods, |reply, methods| {
             let provider = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
             provider.is_some_and(|provider| {
@@ -147,7 +141,7 @@ async fn with_twilio(looks: Vec<Look>, run: &Run<'_>, reader: &Reader) -> Result
 
 /// Who sends phone messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sender {
+pub enum Sender {
     Nobody,
     /// An Action, whoever's it is.
     Action,
@@ -156,10 +150,10 @@ pub(super) enum Sender {
 }
 
 /// Why a step is not taken where nobody sends.
-pub(super) const NOBODY: &str = "nothing sends phone messages any more, and codes would not arrive";
+pub const NOBODY: &str = "nothing sends phone messages any more, and codes would not arrive";
 
 /// Who sends phone messages now: the tenant's provider, or the one of the legacy set-up.
-pub(super) async fn sender(reader: &Reader) -> Result<Sender, Failed> {
+pub async fn sender(reader: &Reader) -> Result<Sender, Failed> {
     let mut sends = by_provider(reader).await;
     // The way that a tenant does not use may be out of reach.
     let next = match &sends {
@@ -188,23 +182,20 @@ async fn by_provider(reader: &Reader) -> Result<Sender, Failed> {
 }
 
 async fn by_legacy(reader: &Reader) -> Result<Sender, Failed> {
-    let reply = reader.get(&SELECTED_PROVIDER.get()).await?;
-    let selected = SELECTED_PROVIDER.values(SELECTED_PROVIDER.name, &reply)?;
-    match selected.get("provider").and_then(Value::as_str) {
-        Some(HOOK) => {
-            let list = reader.get(&LEGACY_BINDING.list()).await?;
-            Ok(if trigger_binding::parse(&list)?.is_empty() { Sender::Nobody } else { Sender::Action })
+    match provider(&*reader.get(&SELECTED.get()).await?)? {
+        HOOK => {
+            let list = reader.get(&bindings::list(LEGACY.trigger.id)).await?;
+            Ok(if bindings::parse(&list)?.is_empty() { Sender::Nobody } else { Sender::Action })
         }
-        None | Some("") => Ok(Sender::Nobody),
-        Some(_) => Ok(Sender::Vendor),
+        "" => Ok(Sender::Nobody),
+        _ => Ok(Sender::Vendor),
     }
 }
 
 /// Right before a factor goes that leaves the phone alone to logins that are asked: whoever sends its codes still can, as far
 /// as that is ours to know.
-pub(super) async fn carries_alone(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
-    let binding = if legacy::is_legacy(run.manifest) { &LEGACY_BINDING } else { &PHONE_BINDING };
-    let is_ours = id(run, binding.action.name, "id").is_some();
+pub async fn carries_alone(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    let is_ours = id(run, sending(run.manifest).name, "id").is_some();
     match sender(reader).await? {
         Sender::Action if is_ours && !run.step.op.restore => delivers(run, reader).await,
         // On the way down parts of it may be gone that it does without.
@@ -214,7 +205,7 @@ pub(super) async fn carries_alone(run: &Run<'_>, reader: &Reader) -> Result<(), 
 }
 
 /// The Action is deployed and bound, and has what it needs at Twilio.
-pub(super) async fn action_stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+pub async fn action_stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     with_twilio(action(run), run, reader).await
 }
 
@@ -223,10 +214,10 @@ fn id(run: &Run<'_>, address: &str, name: &str) -> Option<String> {
 }
 
 fn action(run: &Run<'_>) -> Vec<Look> {
-    let binding = if legacy::is_legacy(run.manifest) { &LEGACY_BINDING } else { &PHONE_BINDING };
+    let ours = sending(run.manifest);
     let mut looks: Vec<Look> = Vec::new();
-    if let Some(id) = id(run, binding.action.name, "id") {
-        let get = Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"));
+    if let Some(id) = id(run, ours.name, "id") {
+        let get = actions::one(&id);
         let section = run.manifest.section("action").into_iter().flatten();
         let secrets: Vec<&str> = section.filter_map(|(key, _)| key.strip_prefix("secrets.")).collect();
         looks.push(("the deployed Action", get, secrets.join(","), |reply, secrets| {
@@ -236,9 +227,9 @@ fn action(run: &Run<'_>) -> Vec<Look> {
             live.is_object() && secrets.split(',').filter(|name| !name.is_empty()).all(holds)
         }));
     }
-    if let Some(id) = id(run, binding.name, "action_id") {
-        looks.push(("the Action's binding", binding.list(), id, |reply, id| {
-            trigger_binding::parse(reply).is_ok_and(|list| list.iter().any(|bound| bound.action_id == id))
+    if let Some(id) = id(run, ours.binding, "action_id") {
+        looks.push(("the Action's binding", bindings::list(ours.trigger.id), id, |reply, id| {
+            bindings::parse(reply).is_ok_and(|list| list.iter().any(|bound| bound.action_id == id))
         }));
     }
     looks
@@ -246,11 +237,11 @@ fn action(run: &Run<'_>) -> Vec<Look> {
 
 /// The code that runs is the manifest's.
 fn code(run: &Run<'_>) -> Vec<Look> {
-    let Some(id) = id(run, PHONE_BINDING.action.name, "id") else { return Vec::new() };
-    let declared = PHONE_BINDING.action.declare(run.manifest).into_iter().next();
-    let code = declared.and_then(|action| action.desired.get("code")?.as_str().map(str::to_owned));
+    let Some(id) = id(run, PHONE.name, "id") else { return Vec::new() };
+    let given = run.manifest.text(PHONE.section, "code").filter(|_| (PHONE.wanted)(run.manifest));
+    let code = given.and_then(|code| (PHONE.code)(run.manifest, code.to_owned()).as_str().map(str::to_owned));
     let look = |code: String| -> Look {
-        ("the code of the deployed Action", action::one(&id), code, |reply, code| {
+        ("the code of the deployed Action", actions::one(&id), code, |reply, code| {
             let live = reply["deployed_version"].get("code").and_then(Json::as_str);
             live.is_none_or(|live| live.replace("\r\n", "\n") == code)
         })

@@ -6,22 +6,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::rc::Rc;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{POST_LOGIN, Task};
 use crate::diag::{Problem, codes};
 use crate::javascript;
-use crate::kinds::settings::{MFA_FACTOR, POST_LOGIN_FACTORS, delivers};
-use crate::kinds::{Diff, Run, array, handed_on, object, text};
-use crate::model::call::{Api, Failed, Get};
-use crate::model::event::Event;
-use crate::model::facts::{Demands, Fact, Factor};
+use crate::kinds::{Diff, text};
+use crate::model::facts::{Demands, Fact};
 use crate::model::field::{FIELD, Field, Type, says};
 use crate::model::manifest::Manifest;
 use crate::model::value::Value;
-use crate::port::{Reader, join_all};
+
+/// Path of the section.
+pub const SECTION: &str = "mfa.post_login";
 
 /// The lines around the rules in the code.
 const BEGIN: &str = "// lockstep:rules begin";
@@ -91,7 +88,7 @@ const RULE: &[Field] = &[
 ];
 
 /// The manifest's field.
-pub(super) const FIELD_RULES: Field = Field {
+pub const FIELD_RULES: Field = Field {
     key: "rules",
     ty: Type::Named { max: RULES_MAX, fields: RULE },
     says: &[says("", "code")],
@@ -104,7 +101,7 @@ type Rules = BTreeMap<String, BTreeMap<String, Value>>;
 /// The rules of the manifest, by name.
 fn given(manifest: &Manifest) -> Rules {
     let mut rules = Rules::new();
-    for (key, value) in manifest.section(POST_LOGIN.section).into_iter().flatten() {
+    for (key, value) in manifest.section(SECTION).into_iter().flatten() {
         let Some((name, key)) = key.strip_prefix("rules.").and_then(|rest| rest.rsplit_once('.')) else {
             continue;
         };
@@ -123,7 +120,7 @@ fn is_any(factors: &[String]) -> bool {
 }
 
 /// The code with the rules in it, or what is not known yet.
-pub(super) fn built(manifest: &Manifest, code: String) -> Value {
+pub fn built(manifest: &Manifest, code: String) -> Value {
     let rules = given(manifest);
     let unknown = rules.values().flat_map(BTreeMap::values).find_map(|value| match value {
         Value::Unknown(name) => Some(name.clone()),
@@ -197,7 +194,7 @@ fn split(code: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// The rules that stand in a code; `None` when it has none in this form.
-fn read(code: &str) -> Option<Vec<Json>> {
+pub fn read(code: &str) -> Option<Vec<Json>> {
     let (_, inner, _) = split(code)?;
     let list = inner.trim().strip_prefix(ASSIGNMENT)?.trim().trim_end_matches(';');
     serde_json::from_str(list).ok()
@@ -205,11 +202,12 @@ fn read(code: &str) -> Option<Vec<Json>> {
 
 /// What a code demands when it runs: `rules` holds the factors (as the tenant names them) that users can enrol, by
 /// name of the rule. `None` for code of another form, from which nothing is claimed.
-pub(super) fn told(code: &str) -> Fact {
+pub fn told(code: &str) -> Fact {
     Fact::Rules(read(code).map(|rules| demanded(&rules)))
 }
 
-fn demanded(rules: &[Json]) -> Demands {
+/// What these rules demand.
+pub fn demanded(rules: &[Json]) -> Demands {
     let mut demands = Demands::default();
     for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| text(rule, "require") != "mfa_if_enrolled")
     {
@@ -237,7 +235,7 @@ const ALSO: [(&str, &str); 4] =
 
 /// The factors that somebody else's post-login code asks for, as the tenant names them; none named: it may ask for any.
 /// `None`: it does not ask at all.
-pub(in crate::kinds) fn asked(code: &str) -> Option<Vec<&'static str>> {
+pub fn asked(code: &str) -> Option<Vec<&'static str>> {
     let parsed = javascript::parse(code).ok().map(|parsed| parsed.surface);
     // Of code that does not parse, the plain text has to do.
     let calls = |part: &&str| parsed.as_ref().map_or(code.contains(*part), |surface| surface.mentions(part));
@@ -292,7 +290,7 @@ fn one(name: &str, rule: &BTreeMap<String, Value>) -> String {
 }
 
 /// Words for a deployment: only while the Action is bound does it change what users meet.
-pub(super) fn danger_of_deploy(diff: &Diff<'_>) -> Option<String> {
+pub fn danger_of_deploy(diff: &Diff<'_>) -> Option<String> {
     let bound = diff.all.get("mfa_post_login_binding").is_some_and(|seen| seen.exists);
     let code_moves = diff.changes.iter().any(|change| change.field == "code")
         || diff.changes.iter().all(|change| change.field == "deployed");
@@ -300,85 +298,13 @@ pub(super) fn danger_of_deploy(diff: &Diff<'_>) -> Option<String> {
 }
 
 /// Words for the binding.
-pub(in crate::kinds) fn danger_of_binding(diff: &Diff<'_>) -> Option<String> {
+pub fn danger_of_binding(diff: &Diff<'_>) -> Option<String> {
     (!diff.seen.exists).then(|| notice(diff.manifest))
 }
 
-/// Right before a deployment: only the code of a bound Action begins to count with it.
-pub(super) fn ready_when_bound<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
-    let binding = run.ids.get("mfa_post_login_binding").and_then(|ids| ids.get("action_id"));
-    match binding {
-        Some(id) if !id.is_empty() => ready(run, reader),
-        _ => Box::pin(async { Ok(()) }),
-    }
-}
-
-/// Right before the rules begin to count: each can be met, the tenant lets an Action ask, and its login can.
-pub(in crate::kinds) fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
-    Box::pin(async move {
-        let prompts = Get::whole(Api::Auth0, "/api/v2/prompts");
-        let gets = [MFA_FACTOR.get(), POST_LOGIN_FACTORS.get(), prompts];
-        let tasks: Vec<Task<'_, Result<Rc<Json>, Failed>>> =
-            gets.iter().map(|get| Box::pin(async move { reader.get(get).await }) as Task<'_, _>).collect();
-        let mut replies = join_all(tasks).await.into_iter();
-        let (Some(factors), Some(settings), Some(prompts)) = (replies.next(), replies.next(), replies.next())
-        else {
-            return Ok(());
-        };
-        let (factors, settings) = (factors?, settings?);
-        let on: Vec<&str> = array(&factors, "GET /api/v2/guardian/factors")?
-            .iter()
-            .filter(|factor| factor["enabled"] == json!(true))
-            .map(|factor| text(factor, "name"))
-            .collect();
-        let code =
-            built(run.manifest, run.manifest.text(POST_LOGIN.section, "code").unwrap_or_default().into());
-        let demands = read(code.as_str().unwrap_or_default()).map(|rules| demanded(&rules));
-        let (mut by_phone, mut also_by_phone) = (false, false);
-        for (name, accepted) in demands.unwrap_or_default().0 {
-            let usable: Vec<&str> =
-                accepted.iter().map(Factor::word).filter(|wire| on.contains(wire)).collect();
-            if usable.is_empty() {
-                return Err(Failed::NotDone(format!(
-                    "no factor that meets the rule {name} is on any more, and it would lock users out; plan again"
-                )));
-            }
-            by_phone |= usable == ["sms"];
-            also_by_phone |= usable.contains(&"sms");
-        }
-        if object(&settings, "GET /api/v2/tenants/settings")?["customize_mfa_in_postlogin_action"]
-            != json!(true)
-        {
-            return Err(Failed::NotDone(
-                "the tenant does not let Actions ask for factors any more, and the logins would fail; plan again"
-                    .into(),
-            ));
-        }
-        match prompts {
-            Ok(reply) if text(&reply, "universal_login_experience") == "classic" => {
-                return Err(Failed::NotDone(
-                    "the tenant has the classic login, which cannot show the challenge of an Action; set \
-                     universal_login.experience: new"
-                        .into(),
-                ));
-            }
-            Ok(_) => {}
-            Err(failed) if failed.status() == Some(403) => reader.tell(Event::notice(format!(
-                "whether the tenant has the New Universal Login could not be read ({failed}); the rules need it"
-            ))),
-            Err(failed) => return Err(failed),
-        }
-        match (by_phone, also_by_phone) {
-            (true, _) => delivers(run, reader).await,
-            (false, true) => handed_on::live(run, reader).await,
-            (false, false) => Ok(()),
-        }
-    })
-}
-
 /// What is wrong with the rules, or with what they need.
-pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
-    let section = POST_LOGIN.section;
+pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
+    let section = SECTION;
     let rules = given(manifest);
     let code = manifest.text(section, "code").unwrap_or_default();
     if !rules.is_empty() && split(code).is_none() {

@@ -7,20 +7,18 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Run, text, verify_below, verify_rate_limit};
-use crate::model::call::{Failed, Get};
+use super::rate_limits;
 use crate::model::manifest::Manifest;
-use crate::port::Reader;
 
 /// Ends the line; what stands before the first `=` is kept, what stands between is replaced.
 pub const MARKER: &str = "// lockstep:rate-limits";
 
 /// Limits whose value the Action sends: unique name and where the value comes from, as the manifest says.
 pub fn passed(manifest: &Manifest) -> BTreeMap<&str, &str> {
-    verify_rate_limit::names(manifest)
+    rate_limits::names(manifest)
         .into_iter()
         .filter_map(|name| {
-            let key = manifest.text(verify_rate_limit::SECTION, &format!("rate_limits.{name}.key"))?;
+            let key = manifest.text(rate_limits::SECTION, &format!("rate_limits.{name}.key"))?;
             (key != "none").then_some((name, key))
         })
         .collect()
@@ -37,7 +35,7 @@ pub fn has_marker(code: &str) -> bool {
 
 /// The code with the manifest's limits in its marked line. A manifest without rate limits leaves the code as it is.
 pub fn fill(manifest: &Manifest, code: String) -> String {
-    if verify_rate_limit::names(manifest).is_empty() || !has_marker(&code) {
+    if rate_limits::names(manifest).is_empty() || !has_marker(&code) {
         return code;
     }
     let limits = json!(passed(manifest));
@@ -56,32 +54,6 @@ pub fn names(code: &str) -> Option<Vec<String>> {
     Some(limits.into_keys().collect())
 }
 
-/// A read before an exposing step: what it looks for, the read, a word for the test, and the test of its reply.
-pub type Look = (&'static str, Get, String, fn(&Json, &str) -> bool);
-
-/// Shows whether the limits that the Action passes stand; `None` when it passes none.
-pub fn read(run: &Run<'_>) -> Option<Look> {
-    let names: Vec<&str> = passed(run.manifest).into_keys().collect();
-    let sid = run.ids.get("verify_service")?.get("sid").filter(|sid| !sid.is_empty())?;
-    let stands: fn(&Json, &str) -> bool = |reply, names| {
-        let there = reply["rate_limits"].as_array().map(Vec::as_slice).unwrap_or_default();
-        names.split(',').all(|name| there.iter().any(|limit| text(limit, "unique_name") == name))
-    };
-    let get = verify_below::list(sid, verify_rate_limit::TAIL);
-    (!names.is_empty()).then(|| ("a rate limit that the Action passes", get, names.join(","), stands))
-}
-
-/// Looks right before a deployment: a limit that went away since the plan was made would make every message fail.
-pub async fn stand(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
-    let Some((what, get, names, stands)) = read(run) else { return Ok(()) };
-    if stands(&reader.fresh(&get).await?, &names) {
-        return Ok(());
-    }
-    Err(Failed::NotDone(format!(
-        "{what} is not there any more since the plan was made ({names}), and every message would fail; plan again"
-    )))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +64,7 @@ mod tests {
             .iter()
             .map(|(name, key)| (format!("rate_limits.{name}.key"), Value::text(*key)))
             .collect::<BTreeMap<_, _>>();
-        let sections = BTreeMap::from([(verify_rate_limit::SECTION.to_owned(), attrs)]);
+        let sections = BTreeMap::from([(rate_limits::SECTION.to_owned(), attrs)]);
         Manifest { stack: "acme".into(), sections }
     }
 

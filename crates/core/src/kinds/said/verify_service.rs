@@ -1,10 +1,13 @@
-//! The fields of the Verify service: the table, what each accepts, how they are sent and read back.
+//! The Verify service in the manifest: the table of its fields, what each accepts, and what is wanted of it.
 
-use serde_json::{Value as Json, json};
-
-use super::{Seen, text, verify_rate_limit};
-use crate::model::field::{Check, FIELD, Field, Section, Type, flat, says};
+use super::rate_limits;
+use crate::kinds::Resource;
+use crate::model::field::{Check, FIELD, Field, Section, Type, says};
+use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Value};
+
+/// Name of the kind, address of its one resource, and path of its section.
+pub const NAME: &str = "verify_service";
 
 const fn text_field(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
     Field { key, ty: Type::Text { min: 0, max: 255, check: None }, wire, doc, ..FIELD }
@@ -108,7 +111,7 @@ pub const MAY_BE_HIDDEN: &[&str] = &["email", "mailer_sid"];
 
 /// Ranges: "Twilio Verify API, Service resource" (description of 2026-04) and its error dictionary.
 pub static SECTION: Section = Section {
-    path: "verify_service",
+    path: NAME,
     doc: "The Twilio Verify service that sends the codes",
     required: true,
     fields: &[
@@ -174,7 +177,7 @@ pub static SECTION: Section = Section {
         sid_field("mailer_sid", "MailerSid", |sid| is_sid("MD", sid), "mailer of the email channel, `MD…`"),
         Field {
             key: "rate_limits",
-            ty: Type::Named { max: 20, fields: verify_rate_limit::FIELDS },
+            ty: Type::Named { max: 20, fields: rate_limits::FIELDS },
             says: &[says("verify_rate_limit.*", "")],
             doc: "limits of sends by number, user or address, by unique name",
             ..FIELD
@@ -234,66 +237,6 @@ fn brand(value: &str) -> Result<(), (String, String)> {
     }
 }
 
-/// What a service has beside its fields.
-#[derive(Clone, Default)]
-pub(super) struct Own {
-    /// When it was made, as Twilio writes it.
-    pub(super) made_at: String,
-    /// SID of the template that the manifest names.
-    pub(super) template_sid: String,
-}
-
-/// The attributes as form fields, in the order of the table.
-pub fn form(attrs: &Attrs) -> Vec<(String, String)> {
-    flat(SECTION.fields)
-        .into_iter()
-        .filter(|(_, field)| !field.wire.is_empty())
-        .filter_map(|(key, field)| {
-            let value = match attrs.get(&key)? {
-                Value::Known(Json::String(text)) => text.clone(),
-                Value::Known(json) => json.to_string(),
-                Value::Secret(secret) => secret.expose().to_owned(),
-                _ => return None,
-            };
-            Some((field.wire.to_owned(), value))
-        })
-        .collect()
-}
-
-/// Reads a service in any reply. Account SID and SID become ids; unset members become empty text, so that an empty
-/// text in the manifest means "cleared".
-pub fn parse(service: &Json) -> Seen {
-    let mut seen = Seen { exists: true, ..Seen::default() };
-    seen.keep(|own: &mut Own| text(service, "date_created").clone_into(&mut own.made_at));
-    for key in ["sid", "account_sid"] {
-        seen.ids.insert(key.to_owned(), text(service, key).to_owned());
-    }
-    for (key, field) in flat(SECTION.fields).into_iter().filter(|(_, field)| !field.wire.is_empty()) {
-        let top = key.split('.').next().unwrap_or_default();
-        if MAY_BE_HIDDEN.contains(&top) && service.get(top).is_none() {
-            seen.attrs.insert(key, Value::Unknown("the API does not show it".into()));
-            continue;
-        }
-        let mut at = service;
-        for part in key.split('.') {
-            at = at.get(part).unwrap_or(&Json::Null);
-        }
-        let value = match (at, &field.ty) {
-            (Json::Null, Type::Text { .. }) => json!(""),
-            (Json::Null, Type::Bool) => json!(false),
-            (Json::Null, _) => continue,
-            (Json::Array(items), _) => {
-                let items: Vec<&str> = items.iter().filter_map(Json::as_str).collect();
-                json!(items.join(","))
-            }
-            (other, _) => other.clone(),
-        };
-        let value = normalise(&key, Value::Known(value));
-        seen.attrs.insert(key, value);
-    }
-    seen
-}
-
 /// A value in the form in which both sides are compared.
 pub fn normalise(key: &str, value: Value) -> Value {
     match (key, value.as_str()) {
@@ -306,4 +249,25 @@ pub fn normalise(key: &str, value: Value) -> Value {
         }
         _ => value,
     }
+}
+
+/// The service as the manifest wants it, if it does.
+pub fn wanted(manifest: &Manifest) -> Option<Resource> {
+    let attrs = manifest.section(NAME)?;
+    let desired: Attrs = attrs
+        .iter()
+        .filter(|(key, _)| key.as_str() != "sid" && !is_below(key))
+        .map(|(key, value)| (key.clone(), normalise(key, value.clone())))
+        .collect();
+    Some(Resource { address: NAME.to_owned(), kind: NAME, desired })
+}
+
+/// Whether a key of the section belongs to a resource of its own.
+fn is_below(key: &str) -> bool {
+    ["rate_limits.", "messaging_configurations."].iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// The SID that the manifest pins.
+pub fn pinned(manifest: &Manifest) -> Option<&str> {
+    manifest.text(NAME, "sid").filter(|sid| *sid != "new")
 }

@@ -1,6 +1,6 @@
 //! What is special about the legacy phone set-up, and about leaving it.
 
-use super::Leaving;
+use crate::kinds::Leaving;
 use crate::model::manifest::Manifest;
 
 /// How long the legacy Action and its binding stay after a migration: logins that have begun end within minutes, and

@@ -1,0 +1,61 @@
+//! The service below which something hangs: its SID has to be known before anything can be read.
+
+use std::rc::Rc;
+
+use serde_json::Value as Json;
+
+use super::verify_service;
+use crate::kinds::remote::verify_below::list;
+use crate::kinds::said::verify_service::{NAME, pinned, wanted};
+use crate::kinds::{Hint, Seen};
+use crate::model::call::{Failed, Get};
+use crate::model::manifest::Manifest;
+use crate::port::Reader;
+
+/// The list that can be read in the first trip: that of a pinned service.
+pub fn prefetch(manifest: &Manifest, tail: &str) -> Vec<Get> {
+    pinned(manifest).map(|sid| list(sid, tail)).into_iter().collect()
+}
+
+/// The service's SID as far as no read is needed: pinned, or recorded. What is only taken away is where the record
+/// says.
+pub fn known_sid<'a>(hint: &Hint<'a>) -> Option<&'a str> {
+    let own = hint.entry.and_then(|entry| entry.ids.get("service_sid"));
+    let service = hint.record.and_then(|record| record.get("verify_service"));
+    let believed = service.filter(|entry| !entry.unproven || hint.want.is_none());
+    let recorded = believed.and_then(|entry| entry.ids.get("sid"));
+    let sid = match hint.want {
+        Some(_) => pinned(hint.manifest).or(recorded.or(own).map(String::as_str)),
+        None => own.or(recorded).map(String::as_str),
+    };
+    sid.filter(|sid| !sid.is_empty())
+}
+
+/// Reads a list below the service, with the service's SID. `None`: there is no service, so nothing is below it.
+pub async fn read(
+    hint: &Hint<'_>,
+    tail: &str,
+    reader: &Reader,
+) -> Result<Option<(String, Rc<Json>)>, Failed> {
+    if let Some(sid) = known_sid(hint) {
+        match reader.get(&list(sid, tail)).await {
+            Ok(reply) => return Ok(Some((sid.to_owned(), reply))),
+            Err(failed) if failed.status() == Some(404) => {}
+            Err(failed) => return Err(failed),
+        }
+    }
+    if hint.want.is_none() {
+        return Ok(None);
+    }
+    // A run that was killed may have made the service; how that is found is the service's own affair. Its reads are
+    // shared with it, so this costs nothing.
+    let wanted = wanted(hint.manifest);
+    let entry = hint.record.and_then(|record| record.get(NAME));
+    let service = Hint { address: NAME, want: wanted.as_ref(), entry, ..*hint };
+    let Seen { ids, .. } = verify_service::find(&service, reader).await?;
+    let Some(sid) = ids.get("sid").filter(|sid| !sid.is_empty() && Some(sid.as_str()) != known_sid(hint))
+    else {
+        return Ok(None);
+    };
+    Ok(Some((sid.clone(), reader.get(&list(sid, tail)).await?)))
+}

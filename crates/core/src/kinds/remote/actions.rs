@@ -1,0 +1,35 @@
+//! Actions of the tenant: how they are read.
+
+use serde_json::Value as Json;
+
+use crate::kinds::{entries, text};
+use crate::model::call::{Api, Failed, Get, Paging};
+
+/// The one call that lists Actions; at most 100 exist in a tenant.
+pub fn list() -> Get {
+    Get {
+        api: Api::Auth0,
+        path: "/api/v2/actions/actions".into(),
+        paging: Paging::Offset { key: "actions", per_page: 100 },
+    }
+}
+
+/// The Actions of a list reply.
+///
+/// # Errors
+/// It is no list of Actions with their ids and names.
+pub fn items(list: &Json) -> Result<&[Json], Failed> {
+    entries(list.get("actions"), &["/id", "/name"], "GET /api/v2/actions/actions")
+}
+
+/// Whether an Action is for that trigger.
+pub fn has_trigger(action: &Json, trigger: &str) -> bool {
+    action["supported_triggers"]
+        .as_array()
+        .is_some_and(|triggers| triggers.iter().any(|t| text(t, "id") == trigger))
+}
+
+/// The read of one.
+pub fn one(id: &str) -> Get {
+    Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
+}

@@ -1,0 +1,31 @@
+//! The list of a trigger: which Actions are bound to it, in which order.
+
+use serde_json::Value as Json;
+
+use crate::kinds::binding_order::Bound;
+use crate::kinds::{entries, text};
+use crate::model::call::{Api, Failed, Get, Paging};
+
+/// Where the list of a trigger is read and written.
+pub fn path(trigger: &str) -> String {
+    format!("/api/v2/actions/triggers/{trigger}/bindings")
+}
+
+/// The read of it.
+pub fn list(trigger: &str) -> Get {
+    Get { api: Api::Auth0, path: path(trigger), paging: Paging::Offset { key: "bindings", per_page: 100 } }
+}
+
+/// Reads the list of any reply.
+///
+/// # Errors
+/// An entry does not say which Action it is of. The list is written whole, so passing it over would unbind it.
+pub fn parse(reply: &Json) -> Result<Vec<Bound>, Failed> {
+    let list = entries(reply.get("bindings"), &["/action/id", "/action/name"], "the list of bindings")?;
+    let bound = |entry: &Json| Bound {
+        action_id: text(&entry["action"], "id").to_owned(),
+        action_name: text(&entry["action"], "name").to_owned(),
+        display_name: text(entry, "display_name").to_owned(),
+    };
+    Ok(list.iter().map(bound).collect())
+}

@@ -1,0 +1,21 @@
+//! The tenant's own settings, and those of its login pages.
+
+use serde_json::Value as Json;
+
+use super::read::{READ, Read, Shape};
+
+/// The tenant's settings. One of these keys is always there (recorded 2025 to 2026).
+pub static SETTINGS: Read = Read {
+    path: "/api/v2/tenants/settings",
+    shape: Shape::Sparse,
+    expects: &["flags", "enabled_locales", "sandbox_version", "session_lifetime", "friendly_name"],
+    ..READ
+};
+
+/// The login pages.
+pub static PROMPTS: Read = Read { path: "/api/v2/prompts", expects: &["universal_login_experience"], ..READ };
+
+/// Whether the settings say that the unified phone experience is on; `None`: they do not say it.
+pub fn unified(settings: &Json) -> Option<bool> {
+    settings.get("phone_consolidated_experience").and_then(Json::as_bool)
+}

@@ -1,0 +1,138 @@
+//! What every kind asks of a reply: its members, its ids, and whether it is what was asked for at all.
+
+use serde_json::Value as Json;
+
+use super::seen::Seen;
+use crate::model::call::Failed;
+use crate::model::event::Event;
+use crate::model::text::line_of;
+use crate::port::Reader;
+
+/// A SID of Twilio, by the two letters of its kind: fit for a path, since neither a record nor a reply decides where a
+/// request goes.
+pub(crate) fn is_sid(sid: &str, prefix: &str) -> bool {
+    sid.len() == 34 && sid.starts_with(prefix) && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// A text member of a JSON object, empty when absent or of another type.
+pub fn text<'a>(json: &'a Json, key: &str) -> &'a str {
+    json.get(key).and_then(Json::as_str).unwrap_or_default()
+}
+
+/// The entries of a bare array. A reply of another shape is no empty list: believing it would make a second object
+/// or miss the policy that locks users out.
+pub(crate) fn array<'a>(reply: &'a Json, what: &str) -> Result<&'a [Json], Failed> {
+    let items = reply.as_array().filter(|items| items.iter().all(Json::is_object));
+    items.map(Vec::as_slice).ok_or_else(|| Failed::Misread(format!("{what}: not a list")))
+}
+
+/// Whether a text of a reply can be the id of an object: one segment of a path, and nothing that would lead to another.
+pub(crate) fn is_id(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_graphic() && !b"/?#%\\".contains(&byte);
+    !text.is_empty() && text.bytes().all(fits) && !matches!(text, "." | "..")
+}
+
+/// So much of a wrong one is shown.
+const ID_MAX_CHARS: usize = 80;
+
+/// Where a reply tells the id of an object.
+const IDS: [&str; 2] = ["/id", "/sid"];
+
+/// The entries of a list, each with a text at every one of those pointers: what it is found by. One without is not an
+/// entry of another name; passing it over would make ours a second time, or leave somebody else's out of a list that
+/// is written whole.
+pub(crate) fn entries<'a>(list: Option<&'a Json>, by: &[&str], what: &str) -> Result<&'a [Json], Failed> {
+    let items = array(list.unwrap_or(&Json::Null), what)?;
+    let has = |item: &Json, pointer: &str| {
+        item.pointer(pointer).and_then(Json::as_str).is_some_and(|text| !text.is_empty())
+    };
+    if let Some(pointer) = by.iter().find(|pointer| !items.iter().all(|item| has(item, pointer))) {
+        return Err(Failed::Misread(format!("{what}: an entry without {}", &pointer[1..])));
+    }
+    items.iter().try_for_each(|item| has_good_ids(item, what))?;
+    Ok(items)
+}
+
+/// An id that is none would lead a later request to another object than the one that was shown.
+pub(crate) fn has_good_ids(object: &Json, what: &str) -> Result<(), Failed> {
+    let ids = IDS.iter().filter_map(|pointer| object.pointer(pointer)?.as_str());
+    match ids.into_iter().find(|id| !is_id(id)) {
+        None => Ok(()),
+        Some(id) => Err(Failed::Misread(format!("{what}: {:?} is no id", line_of(id, ID_MAX_CHARS)))),
+    }
+}
+
+/// An object that is not an error envelope in disguise.
+pub(crate) fn object<'a>(reply: &'a Json, what: &str) -> Result<&'a Json, Failed> {
+    let whole = reply.is_object() && !(reply.get("statusCode").is_some() && reply.get("message").is_some());
+    if !whole {
+        return Err(Failed::Misread(format!("{what}: not the object that was asked for")));
+    }
+    has_good_ids(reply, what)?;
+    Ok(reply)
+}
+
+/// What was created, if the reply names it; else nobody knows what became of it.
+pub(crate) fn named(seen: Seen, id: &str) -> Result<Seen, Failed> {
+    if !seen.ids.get(id).is_some_and(|id| is_id(id)) {
+        return Err(Failed::Unknown("the reply to a write does not name the object".into()));
+    }
+    Ok(seen)
+}
+
+/// The reply to a write that puts a former value back. `None`, and told: the tenant has moved on since (400, 409), and
+/// what was there before us does not fit any more.
+pub(crate) fn if_it_fits(
+    reply: Result<Json, Failed>,
+    address: &str,
+    reader: &Reader,
+) -> Result<Option<Json>, Failed> {
+    match reply {
+        Err(failed) if matches!(failed.status(), Some(400 | 409)) => {
+            reader.tell(Event::notice(format!("{address}: the former value was not put back: {failed}")));
+            Ok(None)
+        }
+        reply => reply.map(Some),
+    }
+}
+
+/// A list of texts, sorted, as a set value.
+pub(crate) fn set_of(json: Option<&Json>) -> Json {
+    let mut items: Vec<&str> = json
+        .and_then(Json::as_array)
+        .map(|a| a.iter().filter_map(Json::as_str).collect())
+        .unwrap_or_default();
+    items.sort_unstable();
+    items.dedup();
+    Json::from(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// With an id such as `A?x=1` for our object, its DELETE would be that of object A.
+    #[test]
+    fn an_id_that_leads_to_another_object_is_none() {
+        let seen = |id: &str| Seen { ids: [("id".to_owned(), id.to_owned())].into(), ..Seen::default() };
+        for good in ["lst_0000000000000001", "5c0f9a5b-0000-4000-8000-000000000000", "auth0|x", "pro_mY3L5"] {
+            let object_of = json!({ "id": good });
+            assert!(object(&object_of, "x").is_ok() && named(seen(good), "id").is_ok(), "{good}");
+            assert!(entries(Some(&json!([object_of])), &["/id"], "x").is_ok(), "{good}");
+        }
+        for bad in ["a?b=c", "a#b", "a/b", "a/../b", "..", ".", "a%2fb", "a b", "a\\b", "a\r\nb", "\u{e9}"] {
+            for member in ["id", "sid"] {
+                let object_of = json!({ member: bad, "name": "x" });
+                assert!(matches!(object(&object_of, "x"), Err(Failed::Misread(_))), "{bad:?}");
+                let listed = json!([object_of]);
+                assert!(
+                    matches!(entries(Some(&listed), &["/name"], "x"), Err(Failed::Misread(_))),
+                    "{bad:?}"
+                );
+            }
+            assert!(matches!(named(seen(bad), "id"), Err(Failed::Unknown(_))), "{bad:?}");
+        }
+    }
+}

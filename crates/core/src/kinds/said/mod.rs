@@ -1,0 +1,12 @@
+//! What several kinds need of the manifest: names and places of sections, and what they say together.
+
+pub mod actions;
+pub mod code_limits;
+pub mod function;
+pub mod legacy;
+pub mod passwordless;
+pub mod phone;
+pub mod rate_limits;
+pub mod rules;
+pub mod streams;
+pub mod verify_service;

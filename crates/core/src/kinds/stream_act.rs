@@ -1,0 +1,26 @@
+//! What a step of a log stream does, and what it says of the feedback path.
+
+use serde::{Deserialize, Serialize};
+
+use super::said::streams::NAME;
+use crate::model::facts::{Fact, Facts};
+
+/// What a step does.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub(super) enum Act {
+    Create { start_from: Option<String> },
+    Update,
+    Status,
+    Restore,
+    Delete,
+}
+
+/// The state of the feedback path, which a further stream is no part of.
+pub(super) fn feedback(address: &str, status: &str, endpoint: Option<&str>) -> Facts {
+    if address != NAME {
+        return Facts::new();
+    }
+    let endpoint = endpoint.map(|url| Fact::Endpoint(url.to_owned()));
+    [Fact::Feedback(status.into())].into_iter().chain(endpoint).collect()
+}
