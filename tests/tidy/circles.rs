@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
         "seen.rs",
         "binding_order.rs",
         "code_check.rs",
+        "identity.rs",
         "countries.rs",
         "npm.rs",
         "urls.rs",
