@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 use super::wire;
 use crate::kinds::Seen;
 
-/// Name of the Function inside its service. Not unique, as far as Twilio is concerned.
+/// Name of the Function inside its service. Twilio does not keep it unique.
 pub(super) const FUNCTION_NAME: &str = "auth0-logs";
 
 /// What a step does.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(super) enum Act {
-    /// Makes the service.
+    /// Creates the service.
     Service {
         unique_name: String,
     },
     Settings,
-    /// Settings from before this stack.
+    /// Puts back the service's settings from before this stack.
     Restore,
     Environment {
         unique_name: String,
@@ -28,40 +28,41 @@ pub(super) enum Act {
     Function,
     Upload,
     Build,
-    /// Accepts the secret beside the one that replaces it.
+    /// Sets the variable that makes the code accept the former secret as well.
     Previous,
     Variable {
         key: String,
     },
-    /// Takes a variable away.
+    /// Removes a variable.
     Forget {
         key: String,
     },
     Deploy,
-    /// Deletes the service whose place another one has taken.
+    /// Deletes the former service after another one has taken its place.
     Former {
         service: String,
     },
     Delete,
 }
 
-/// What there is of the Function beside its fields.
+/// What is known of the Function beside its fields.
 #[derive(Clone, Default)]
 pub(super) struct Own {
-    /// The service that the record names and the manifest does not any more.
+    /// The service on record, if the manifest names another one.
     pub(super) former: Option<Former>,
-    /// What others have in the build that serves.
+    /// The parts of the live build that belong to others.
     pub(super) others: wire::Others,
-    /// SIDs of the variables, by name; of all, not of ours alone.
+    /// SIDs of all variables by name, also of those that are not ours.
     pub(super) variables: BTreeMap<String, String>,
-    /// Packages of the build.
+    /// Names of the build's packages.
     pub(super) packages: Vec<String>,
-    /// SIDs of all Functions of our name.
+    /// SIDs of all Functions that have our name.
     pub(super) same_function: Vec<String>,
-    /// SIDs of an upload and of a build that are as wanted and wait to be used; empty: there is none.
+    /// SID of a version that is as wanted and can go into the next build; empty if there is none.
     pub(super) ready_version: String,
+    /// SID of a build that is as wanted and can be deployed; empty if there is none.
     pub(super) ready_build: String,
-    /// Names of other people's Functions in a service that goes.
+    /// Names of other people's Functions in a service that is to be deleted.
     pub(super) foreign: Vec<String>,
 }
 

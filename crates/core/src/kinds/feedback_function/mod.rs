@@ -1,11 +1,12 @@
 //! The Twilio Function that receives the log stream and tells Verify which codes were used.
 //!
-//! Serverless service → environment → Function → version → build → deployment, plus variables. Versions and builds
-//! cannot be changed, and unused ones vanish after a while, so no id of one is trusted: what serves is compared by its
-//! source text. Every build takes along what others have deployed in the same environment.
+//! Its objects, in the order of their creation: Serverless service, environment, Function, version, build, deployment;
+//! and the variables of the environment. Versions and builds cannot be changed, and Twilio deletes unused ones after a
+//! while. Their ids therefore do not tell whether the right code serves, and the source text is compared instead. Every
+//! build includes what others have deployed in the same environment.
 //!
-//! Facts that bite: the URL changes when service or environment are made anew; variables are readable; a Function that
-//! is not public cannot be reached by Auth0; the build's own list of packages is longer than what was sent.
+//! Pitfalls of the API: a new service or a new environment has another URL; the values of variables can be read; Auth0
+//! cannot reach a Function that is not public; a build reads back with more packages than were sent.
 
 mod act;
 mod observe;
@@ -86,8 +87,8 @@ impl Kind for FeedbackFunction {
         Box::pin(run::run(run, writer))
     }
 
-    /// The service, its environment and its variables have names that the server keeps unique; Functions, versions and
-    /// builds have none.
+    /// Twilio refuses a second service, environment or variable of the same name. It accepts a second Function, version
+    /// or build.
     fn may_repeat(&self, step: &Step) -> bool {
         step.op.act().is_ok_and(|act| match act {
             Act::Function | Act::Upload | Act::Build => false,
@@ -108,7 +109,7 @@ impl Kind for FeedbackFunction {
         }
     }
 
-    /// Only what is ours is read at all, so a name that is not wanted is one that was.
+    /// Only names that this stack manages are read. Such a name that the manifest lacks was applied by an earlier run.
     fn closed(&self, _desired: &Attrs) -> &'static [&'static str] {
         &["dependencies.", "variables."]
     }
@@ -125,7 +126,8 @@ impl Kind for FeedbackFunction {
         matches!(step.op.act(), Ok(Act::Forget { key }) if key == "TWILIO_VERIFY_SID")
     }
 
-    /// The service's settings, and which variables were there before us. Source and values are not kept.
+    /// Keeps the service's settings and the names of the variables that existed before this stack. The source text and
+    /// the values of variables are not kept.
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
         let mut values: BTreeMap<String, Json> = ["friendly_name", "include_credentials", "ui_editable"]
             .into_iter()

@@ -1,7 +1,8 @@
-//! Reads what serves: service, environment, Function, the live build, its source text and the variables.
+//! Reads the Function: its service, environment, live build, source text and variables.
 //!
-//! Each level needs the ids of the one above. The record knows them, so all reads start at once and are checked
-//! against what the levels say; without a record the same reads follow one another.
+//! Each level needs the ids of the level above. With a record, all reads start at once with the recorded ids (`warm`).
+//! The levels then use the results that still fit, and read again what has changed. Without a record, the levels read
+//! one after another.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,8 @@ use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, join_all};
 
-/// In the list of ids seen before: the name that a run was about to create, so that the next one knows its own.
+/// An entry for the intent's list of ids: the unique name of the service that a run is about to create. The next run
+/// recognises the service by this name.
 pub(super) fn marker(unique_name: &str) -> String {
     format!("name:{unique_name}")
 }
@@ -48,13 +50,14 @@ pub(super) async fn observe(hint: Hint<'_>, reader: &Reader) -> Result<Seen, Fai
     }
 }
 
-/// A key that may not use Serverless. No restricted key can ("Twilio docs, API keys", 2025-12).
+/// Whether the failure means that the key may not use Serverless. No restricted key may ("Twilio docs, API keys",
+/// 2025-12).
 fn is_forbidden(failed: &Failed) -> bool {
     let key = matches!(failed.code(), Some("20003" | "70051"));
     failed.status() == Some(403) || (failed.status() == Some(401) && key)
 }
 
-/// A read whose object may be gone.
+/// Reads an object; `None` if it does not exist (404).
 async fn maybe(reader: &Reader, get: &Get) -> Result<Option<Json>, Failed> {
     match reader.get(get).await {
         Ok(reply) => Ok(Some((*reply).clone())),
@@ -63,7 +66,7 @@ async fn maybe(reader: &Reader, get: &Get) -> Result<Option<Json>, Failed> {
     }
 }
 
-/// An object that is there, checked to be one.
+/// Checks that the object, if one was found, has a SID.
 fn whole(found: Option<Json>) -> Result<Option<Json>, Failed> {
     found.map(|reply| wire::whole(&reply).cloned()).transpose()
 }
@@ -72,7 +75,8 @@ fn recorded<'a>(entry: Option<&'a Entry>, id: &str) -> &'a str {
     entry.and_then(|entry| entry.ids.get(id)).map(String::as_str).unwrap_or_default()
 }
 
-/// What goes, or is put back: the service itself, and of an adopted one the variables.
+/// Reads what is needed to remove the Function or to put its former state back: the service, the variables of an
+/// adopted one, and the other people's Functions in one that this stack created.
 async fn unwanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let sid = recorded(hint.entry, "service");
     if !is_sid(sid, "ZS") {
@@ -90,7 +94,7 @@ async fn unwanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         }
     }
     if !adopted {
-        // Whoever confirms the removal should know what else goes with it.
+        // Whoever confirms the removal is told which Functions of other people the service takes along.
         let list = reader.get(&wire::list(sid, "Functions")).await?;
         let ours = recorded(hint.entry, "function");
         let theirs = wire::entries(&list, "functions")?.iter().filter(|one| text(one, "sid") != ours);
@@ -101,7 +105,8 @@ async fn unwanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
 }
 
 async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
-    // Begun by a run whose manifest had the Function: its name is the one that run was about to take.
+    // An unfinished run may have begun to create the Function, and the manifest no longer has the section. The
+    // service's name is then the one that the run noted in its intent.
     let begun = hint.creating();
     let begun = begun.filter(|_| hint.manifest.section(SECTION_PATH).is_none());
     let begun = begun.and_then(|before| before.iter().find_map(|mark| mark.strip_prefix("name:")));
@@ -119,7 +124,8 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let creating = hint.creating();
     let resumed = creating.is_some_and(|before| before.contains(&marker(&name)));
     let known = recorded(hint.entry, "service");
-    // The intent keeps the name that a run was about to take, and no ids.
+    // The intent of a create holds the service's name instead of ids. If it holds this name, the unfinished run created
+    // the service. The list of ids from before is then empty.
     let clues = Clues { creating: resumed.then_some(&[]), ..hint.clues("service", "") };
     seen.whose = identity::whose(&clues, &sid);
     seen.keep(|own: &mut Own| own.former = former);
@@ -143,7 +149,7 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     Ok(seen)
 }
 
-/// The service that the record names and the manifest does not any more: it goes once the stream has moved.
+/// The service on record, if the manifest names another one. It is deleted after the stream has moved.
 async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<Former>, Failed> {
     let noted = hint.entry.and_then(|entry| entry.notes.get("former")).filter(|note| note.is_object());
     let (sid, was) = match noted {
@@ -155,12 +161,12 @@ async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<F
         return Ok(None);
     }
     let there = maybe(reader, &wire::service(sid)).await?;
-    // The record is untrusted: what it calls ours must be what stands there.
+    // The record is untrusted: the service must still have the recorded name.
     let same = there.is_some_and(|service| text(&service, "unique_name") == was);
     Ok(same.then(|| Former { service: sid.to_owned(), unique_name: was.to_owned() }))
 }
 
-/// Starts every read that the record knows the ids of. What has moved since is read again by the levels.
+/// Starts every read whose ids the record has. If an id has changed since, the levels read again with the new id.
 async fn warm(entry: Option<&Entry>, service: &str, reader: &Reader) {
     let id = |name: &str, prefix: &str| Some(recorded(entry, name)).filter(|sid| is_sid(sid, prefix));
     let mut gets = vec![wire::list(service, "Environments"), wire::list(service, "Functions")];
@@ -180,7 +186,7 @@ async fn read_all(gets: &[Get], reader: &Reader) {
     let tasks: Vec<Task<'_, ()>> = gets
         .iter()
         .map(|get| {
-            // A failure is kept with the read and comes up where the result is used.
+            // The reader keeps a failure as the result of the read. Whoever reads the same again gets it.
             Box::pin(async move {
                 let _kept = reader.get(get).await;
             }) as Task<'_, ()>
@@ -227,7 +233,8 @@ async fn levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader
     let mut base = live.and_then(|build| version_of(&build, &function).map(|version| (build, version)));
     if base.is_none() {
         deployed = false;
-        // Somebody took it down or deployed something else: what we built last is what it is measured by.
+        // The live build lacks our Function, because somebody removed it or deployed another build. The comparison uses
+        // the build on record instead.
         let recorded = recorded(hint.entry, "build");
         if is_sid(recorded, "ZB") && recorded != live_sid {
             let build = whole(maybe(reader, &build_get(recorded)).await?)?;
@@ -254,12 +261,13 @@ fn keep(seen: &mut Seen, id: &str, value: Option<String>) {
     }
 }
 
-/// Names that are ours: wanted, or on record as applied. All others are left alone and not looked at.
+/// Whether this stack manages the name: the manifest wants it, or the record says that this stack applied it. The
+/// values of other names are neither compared nor changed.
 fn manages(hint: &Hint<'_>, prefix: &str, name: &str) -> bool {
     let field = format!("{prefix}{name}");
     let wanted = hint.want.is_some_and(|want| want.desired.contains_key(&field));
     let applied = hint.is_known() && hint.entry.is_some_and(|entry| entry.fields.contains_key(&field));
-    // Left by a change of the secret that did not come to its end.
+    // The variable of the former secret is always managed: a change of the secret that did not finish leaves it behind.
     wanted || applied || field == format!("variables.{}", PREVIOUS)
 }
 
@@ -309,8 +317,8 @@ fn version_of(build: &Json, function: &str) -> Option<Json> {
     versions.iter().find(|version| text(version, "function_sid") == function).cloned()
 }
 
-/// Versions and builds that a run before us left: they are used instead of being made twice. Looked for only when
-/// something has to be built.
+/// Looks for a version and a build that an earlier run left, so that they are not made twice. Reads nothing if nothing
+/// has to be built.
 async fn ready(
     hint: &Hint<'_>,
     service: &str,
@@ -352,7 +360,7 @@ async fn ready(
     Ok(())
 }
 
-/// The newest upload, if it is what is wanted.
+/// SID of the newest version, if its path, visibility and source text are as wanted.
 pub(super) async fn newest(
     service: &str,
     function: &str,
@@ -361,7 +369,8 @@ pub(super) async fn newest(
 ) -> Result<Option<String>, Failed> {
     let list = reader.fresh(&wire::list(service, &format!("Functions/{function}/Versions"))).await?;
     let versions = wire::entries(&list, "function_versions")?;
-    // Twilio lists the newest first; the time decides where it does not.
+    // The latest `date_created` wins. Among equal times the first in the list wins, because Twilio lists the newest
+    // first.
     let Some(version) = versions.iter().rev().max_by_key(|version| text(version, "date_created")) else {
         return Ok(None);
     };
@@ -375,14 +384,14 @@ pub(super) async fn newest(
     Ok(is("code", &source_of(&content)?).then(|| sid.to_owned()))
 }
 
-/// The source text that a reply for a version's content holds.
+/// The source text in the reply for a version's content, with CRLF turned into LF.
 fn source_of(reply: &Json) -> Result<String, Failed> {
     let content = reply.get("content").and_then(Json::as_str);
     let content = content.ok_or_else(|| Failed::Misread("Serverless: a version without its text".into()))?;
     Ok(content.replace("\r\n", "\n"))
 }
 
-/// What a service's reply tells.
+/// The state that a reply with a service shows.
 pub(super) fn of_service(service: &Json) -> Seen {
     let mut seen = Seen { exists: true, ..Seen::default() };
     for (id, key) in [("service", "sid"), ("unique_name", "unique_name"), ("account_sid", "account_sid")] {
@@ -400,7 +409,7 @@ pub(super) fn put_service(service: &Json, attrs: &mut Attrs) {
     attrs.entry("deployed".into()).or_insert(Value::Known(json!(false)));
 }
 
-/// Its SID, and the URL that follows from its domain and the wanted path.
+/// Adds the environment's SID, and the URL that its domain and the wanted path make.
 pub(super) fn of_environment(environment: &Json, path: &str, seen: &mut Seen) {
     seen.ids.insert("environment".into(), text(environment, "sid").to_owned());
     let domain = text(environment, "domain_name");
@@ -420,7 +429,8 @@ fn of_build(hint: &Hint<'_>, build: &Json, version: &Json, source: Option<String
     }
 }
 
-/// Fields that a build shows. Visibility is in capitals there, and more packages are in it than were asked for.
+/// Adds the fields that a build shows. A build shows the visibility in capitals, and more packages than were asked for:
+/// only those that `managed` accepts are added.
 pub(super) fn put_build(build: &Json, version: &Json, managed: &dyn Fn(&str) -> bool, attrs: &mut Attrs) {
     attrs.insert("path".into(), Value::text(text(version, "path")));
     attrs.insert("visibility".into(), Value::text(text(version, "visibility").to_ascii_lowercase()));
@@ -430,7 +440,7 @@ pub(super) fn put_build(build: &Json, version: &Json, managed: &dyn Fn(&str) -> 
     }
 }
 
-/// Values of the variables that are ours, and the SIDs of all.
+/// Adds the values of the managed variables and the SIDs of all variables.
 fn variables(seen: &mut Seen, list: &[Json], managed: &dyn Fn(&str) -> bool) {
     let mut sids = BTreeMap::new();
     for variable in list {

@@ -1,4 +1,4 @@
-//! Runs one step, and finds out what became of one whose answer was lost.
+//! Runs one step. After a lost reply, `settle` reads whether the step took effect.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -17,19 +17,20 @@ use crate::model::event::Event;
 use crate::model::value::Value;
 use crate::port::{Reader, Writer};
 
-/// Pauses before a look at a build; the last one repeats. The vendor's tool looks every second and gives up after five
-/// minutes ("serverless-toolkit" source, 2026-06).
+/// Pauses between two looks at a build, in ms; the last one repeats. The vendor's tool looks every second and gives up
+/// after five minutes ("serverless-toolkit" source, 2026-06).
 const BUILD_PAUSES_MS: &[u64] = &[2_000, 3_000, 5_000];
 const BUILD_LOOKS_MAX: usize = 62;
-/// A delivery that is under way ends within the ten seconds a Function may run; until then its secret stays good.
+/// How long the former secret stays valid after the stream has changed. A Function may run for ten seconds, so a
+/// delivery that began with the former secret has ended by then.
 const UNDER_WAY_MS: u64 = 10_000;
 
 struct Step<'a> {
     run: &'a Run<'a>,
     act: &'a Act,
-    /// As it was before the step.
+    /// What was known beside the fields before the step.
     own: Rc<Own>,
-    /// The state as it is carried on.
+    /// The state so far; the methods below change it to the state after the step.
     seen: Seen,
 }
 
@@ -54,12 +55,12 @@ impl Step<'_> {
         }
     }
 
-    /// The version that a build of ours takes.
+    /// SID of the version that our build takes: the one that waits for a build, else the one of the observed build.
     fn version(&self) -> &str {
         Some(self.own.ready_version.as_str()).filter(|ready| !ready.is_empty()).unwrap_or(self.id("version"))
     }
 
-    /// SID of a variable that is there; else empty.
+    /// SID of the step's variable; empty if the variable does not exist.
     fn variable(&self) -> &str {
         self.own.variables.get(self.key()).map(String::as_str).unwrap_or_default()
     }
@@ -77,7 +78,8 @@ impl Step<'_> {
         }
     }
 
-    /// The value of the variable that the step sets.
+    /// The value of the variable that the step sets. The variable of the former secret gets the observed value of the
+    /// current one.
     fn value(&self) -> Result<Value, Failed> {
         let (attrs, field) = match self.key() {
             PREVIOUS => (&self.run.seen.attrs, format!("variables.{CURRENT}")),
@@ -94,7 +96,8 @@ impl Step<'_> {
         Done::seen(self.seen)
     }
 
-    /// What a new service brings.
+    /// The state after the service was created. A former service is noted for the record, so that a later run still
+    /// finds it.
     fn service_made(mut self, service: &Json) -> Result<Done, Failed> {
         let former = self.own.former.clone();
         let note = |Former { service, unique_name }: &Former| json!({ "service": service, "unique_name": unique_name });
@@ -140,7 +143,7 @@ impl Step<'_> {
         self.done()
     }
 
-    /// The build serves now.
+    /// The state after the build was deployed.
     fn deployed(mut self, build: &Json) -> Done {
         let version = self.version().to_owned();
         let versions = build["function_versions"].as_array();
@@ -150,7 +153,7 @@ impl Step<'_> {
         attrs.retain(|field, _| !field.starts_with("dependencies."));
         observe::put_build(build, ours.unwrap_or(&Json::Null), &managed, &mut attrs);
         attrs.insert("deployed".into(), Value::Known(json!(true)));
-        // The source of a version that was just uploaded is what was sent; another one was read before.
+        // The version that serves has the wanted source text: it was uploaded with this text, or read and found equal.
         if let Some(code) = self.run.desired.get("code") {
             attrs.insert("code".into(), code.clone());
         }
@@ -255,7 +258,8 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             let path = step.variables();
             let mut sent = set(&path, step.variable(), &key, &value, writer).await;
             if matches!(sent.as_ref().err().and_then(Failed::status), Some(404 | 409)) {
-                // Somebody has taken it away or made it since the plan; the refusal changed nothing.
+                // Since the plan, somebody has removed the variable (404) or created it (409). The refused write
+                // changed nothing, so the write is sent again in the form that fits now.
                 let now = current(&step, &key, writer.reader()).await?;
                 let sid = now.as_ref().map(|one| text(one, "sid")).unwrap_or_default().to_owned();
                 sent = set(&path, &sid, &key, &value, writer).await;
@@ -284,7 +288,7 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
                     Err(Failed::Unknown("the reply to a deployment does not name it".into()))
                 }
                 Ok(_) => Ok(step.deployed(&build)),
-                // That it serves already is what was wanted.
+                // A conflict is a success if this build serves already.
                 Err(failed) if failed.status() == Some(409) => {
                     let environment = environment(&step, writer.reader()).await?;
                     if text(&environment, "build_sid") == sid {
@@ -335,6 +339,9 @@ async fn set(path: &str, sid: &str, key: &str, value: &str, writer: &mut Writer)
 }
 
 /// Waits until a build is completed.
+///
+/// # Errors
+/// The build failed, or is not completed after about five minutes; the run was interrupted; or a read failed.
 async fn completed(
     run: &Run<'_>,
     service: &str,
@@ -363,7 +370,7 @@ async fn completed(
     Err(Failed::NotDone(format!("build {sid} is still {state:?} after several minutes; apply again later")))
 }
 
-/// Twilio gives no reason for a failed build, so everything that went in is named.
+/// The message for a failed build. Twilio gives no reason, so the message names everything that went into the build.
 fn failed_build(run: &Run<'_>, service: &str, sid: &str, build: &Json) -> String {
     let packages: Vec<String> =
         wire::dependencies(build).into_iter().map(|(name, version)| format!("{name} {version}")).collect();
@@ -390,7 +397,7 @@ async fn current(step: &Step<'_>, key: &str, reader: &Reader) -> Result<Option<J
     Ok(wire::entries(&list, "variables")?.iter().find(|one| text(one, "key") == key).cloned())
 }
 
-/// The object, or nothing when it is gone.
+/// The object; `None` if it is gone (404).
 async fn there(found: Result<Json, Failed>) -> Result<Option<Json>, Failed> {
     match found {
         Ok(reply) => Ok(Some(reply)),

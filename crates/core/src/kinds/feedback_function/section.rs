@@ -1,4 +1,4 @@
-//! The manifest section of the Function, its checks, and what it makes of the manifest.
+//! The manifest section of the Function: its keys, its checks, and the resource that it declares.
 
 use serde_json::json;
 
@@ -11,23 +11,25 @@ use crate::model::field::{FIELD, Field, Releases, Section, Type};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Part, Value};
 
-/// Most bytes of a variable's value and most characters of its name ("Twilio Serverless v1" description, 2026-04).
+/// Most bytes of a variable's value ("Twilio Serverless v1" description, 2026-04).
 const VALUE_BYTES_MAX: usize = 450;
+/// Most characters of a variable's name (same description).
 const KEY_MAX: usize = 128;
 
-/// Packages that Twilio puts into every build. They are always sent, because leaving one out keeps what an earlier
-/// build had ("terraform-provider-twilio" documentation, 2025-05). The handler has to be an exact version; this is the
-/// platform's own ("Twilio docs, runtime handler", 2026-07).
+/// Packages that Twilio puts into every build. They are always sent, because a build that leaves one out keeps the
+/// version of an earlier build ("terraform-provider-twilio" documentation, 2025-05). The runtime handler needs an exact
+/// version, and its version here is the platform's own ("Twilio docs, runtime handler", 2026-07).
 const ALWAYS: [(&str, &str); 2] = [("twilio", "6.2.0"), ("@twilio/runtime-handler", "2.1.2")];
 
-/// What Functions run on; builds for the older ones fail ("Twilio changelog", 2025-11 and 2026-07).
+/// Node.js versions that Functions run on; builds for the retired ones fail ("Twilio changelog", 2025-11 and 2026-07).
 static RUNTIMES: Releases = Releases {
     known: &["node22", "node24", "node20"],
     spelled: &[],
     retired: &["node8", "node10", "node12", "node14", "node16", "node18"],
 };
 
-/// What the code reads and the stack itself fills in, with the key that says it, if one does.
+/// Variables that the code reads and the stack fills in, each with the manifest key that gives its value. `None`: no
+/// key gives it.
 const OWN: [(&str, Option<&str>); 6] = [
     ("TWILIO_ACCOUNT_SID", Some("twilio.account_sid")),
     ("TWILIO_API_KEY", Some("feedback.function.api_key")),
@@ -37,11 +39,11 @@ const OWN: [(&str, Option<&str>); 6] = [
     (PREVIOUS, None),
 ];
 
-/// Names that the platform fills in ("Twilio docs, Functions variables", 2026-08).
+/// Names of variables that the platform fills in ("Twilio docs, Functions variables", 2026-08).
 const RESERVED: [&str; 6] =
     ["ACCOUNT_SID", "AUTH_TOKEN", "DOMAIN_NAME", "PATH", "SERVICE_SID", "ENVIRONMENT_SID"];
 
-/// What the platform puts beside the variables ("Twilio docs, Functions context object", 2026-08).
+/// Members of the context object that are no variables ("Twilio docs, Functions context object", 2026-08).
 const HELPERS: [&str; 1] = ["getTwilioClient"];
 
 pub(super) static SECTION: Section = Section {
@@ -153,7 +155,7 @@ fn environment(value: &str) -> Result<(), (String, String)> {
     Err(("it is a unique name".into(), "use letters, digits, dashes and underscores".into()))
 }
 
-/// The vendor's own deploy tool refuses these ("serverless-toolkit" source, 2026-06).
+/// Refuses the paths that the vendor's own deploy tool refuses ("serverless-toolkit" source, 2026-06).
 fn path(value: &str) -> Result<(), (String, String)> {
     let bad = |ch: char| {
         ch.is_whitespace() || ch.is_control() || !ch.is_ascii() || "#;,?:@+&$()'\"%\\".contains(ch)
@@ -164,7 +166,7 @@ fn path(value: &str) -> Result<(), (String, String)> {
     Err(("it is a path of a URL".into(), "begin with / and use letters, digits, dashes and slashes".into()))
 }
 
-/// Where the manifest says a field of the Function.
+/// Where the manifest gives the value of a field of the Function.
 pub(super) fn said_by(field: &str) -> SaidBy {
     let variable = field.strip_prefix("variables.");
     match OWN.into_iter().find(|(name, _)| Some(*name) == variable) {
@@ -190,9 +192,9 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
         .entry("friendly_name".into())
         .or_insert_with(|| Value::text(format!("Lockstep feedback ({})", manifest.stack)));
     desired.insert("include_credentials".into(), Value::Known(json!(false)));
-    // Auth0 cannot sign as Twilio does, so the gateway has to let everybody through to the code's own check.
+    // Auth0 cannot sign requests as Twilio does. The Function therefore is public, and its own code checks the caller.
     desired.insert("visibility".into(), Value::text("public"));
-    // Runtime state is part of the desired state: what serves is what the manifest says.
+    // `deployed` is part of the desired state, because code may be uploaded without being deployed.
     desired.insert("deployed".into(), Value::Known(json!(true)));
     desired.extend(variables(manifest).unwrap_or_default());
     vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
@@ -271,7 +273,7 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     }
 }
 
-/// Without the section its output stands for nothing.
+/// The manifest declares no Function: reports every value that refers to an output of one.
 fn absent(manifest: &Manifest, out: &mut Vec<Problem>) {
     for (section, attrs) in &manifest.sections {
         for (key, value) in attrs {
@@ -324,7 +326,7 @@ fn variable_name(name: &str, place: String, out: &mut Vec<Problem>) {
     out.push(problem.at_key());
 }
 
-/// The value itself is a secret, so only its length is told.
+/// Reports a value that is too long for a variable. The value itself is a secret, so only its length is named.
 fn length(value: &Value, place: String, out: &mut Vec<Problem>) {
     let bytes = match value {
         Value::Secret(secret) => secret.expose().len(),

@@ -1,4 +1,4 @@
-//! Which steps lead from what serves to what is wanted, and what goes away.
+//! The steps that lead from the observed Function to the wanted one, and the steps that remove it.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,13 @@ use crate::model::ledger::{Entry, Ownership};
 use crate::model::plan::{Finding, Op, Stage, Step, Verb};
 use crate::model::value::Value;
 
-/// Fields that need an upload, and those that need a build besides.
+/// Fields of a version: a change of one needs an upload and a build.
 const SOURCE: [&str; 3] = ["code", "path", "visibility"];
+/// Settings of the service: a change of one needs no build.
 const SERVICE: [&str; 3] = ["friendly_name", "include_credentials", "ui_editable"];
 
-/// What serves, as far as it is known. A service that takes another's place says nothing: the other one still serves.
+/// What is known of the Function that serves. Nothing is said of a service that is to replace a former one, because the
+/// former one still serves.
 pub(super) fn facts(seen: &Seen) -> Facts {
     if seen.not_read || own(seen).former.is_some() {
         return Facts::new();
@@ -26,7 +28,7 @@ pub(super) fn facts(seen: &Seen) -> Facts {
         (false, _) => Some(FunctionState::Absent),
         (true, Some(Value::Known(Json::Bool(true)))) => Some(FunctionState::Deployed),
         (true, Some(_)) => Some(FunctionState::Undeployed),
-        // On its way out it is not looked at so closely, and what is not known may well serve.
+        // A Function that is to be removed is read without `deployed`, and it may well serve.
         (true, None) => None,
     };
     let url = seen.ids.get("url").map(|url| Fact::FunctionUrl(url.clone()));
@@ -98,7 +100,7 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
             add("build it", &why, Act::Build);
         }
     }
-    // Variables take effect at once, before the new code that needs them.
+    // Variables take effect at once. They are set before the deployment, because the new code needs them.
     let current = format!("variables.{CURRENT}");
     let previous = format!("variables.{PREVIOUS}");
     let rotates = changed(&current) && is_sent(diff, &current);
@@ -118,7 +120,8 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     }
 
     if let Some(first) = steps.first_mut().filter(|_| !seen.exists) {
-        // The unique name is kept by the server; what hangs below it is found by name within the service.
+        // Only the first step is marked: it creates the service, whose name Twilio keeps unique. The objects below the
+        // service are found by name within it.
         first.creates = true;
     }
     if let Some(last) = steps.last_mut().filter(|_| deploys) {
@@ -144,7 +147,7 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     }
     for key in gone {
         let what = format!("remove the variable {key}");
-        // After the stream has changed, and after the code that read it.
+        // Removed after the stream has changed, and after the code that read the variable was replaced.
         let op = Op::of(Act::Forget { key: key.to_owned() });
         let mut step = diff.step(verb, Stage::RemoveFunction, &what, op);
         step.reason = match key {
@@ -164,8 +167,9 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     steps
 }
 
-/// Variables and packages that somebody put beside ours. Packages of a build of ours are what Twilio made of it; beside
-/// those of other people's Functions nobody can tell whose they are.
+/// Reports variables and packages that somebody added beside ours. Packages are looked at only if this stack did not
+/// make the build and nobody else has a Function or an asset in it: Twilio itself adds packages to our builds, and in a
+/// shared build nobody can tell whose a package is.
 pub(super) fn added(diff: &Diff<'_>) -> Vec<Finding> {
     let own = own(diff.seen);
     let variables = own.variables.keys().map(String::as_str).filter(|name| *name != PREVIOUS);
@@ -193,8 +197,8 @@ fn differ(names: &[&str]) -> String {
     format!("{} {verb}", names.join(", "))
 }
 
-/// Whether a stream sends just now what the Function holds, or may do so, since nobody here knows of one (it may have
-/// another name): then a change of the one must not come before the other.
+/// Whether the stream still sends the secret that the Function holds. Also true if no such stream is known, because it
+/// may have another name. The code must then accept both secrets until the stream has changed.
 fn is_sent(diff: &Diff<'_>, current: &str) -> bool {
     let sent = diff.all.get("log_stream").and_then(|stream| stream.attrs.get("authorization"));
     diff.seen.attrs.get(current).is_some_and(|held| sent.is_none_or(|sent| sent == held))
@@ -220,8 +224,8 @@ pub(super) fn removal(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
     vec![step]
 }
 
-/// A service that was there before: its settings go back and our credentials go; what serves in it stays, because to
-/// un-deploy it would take other people's Functions along.
+/// The steps for an adopted service: its former settings are put back, and the variables that this stack added are
+/// removed. What is deployed stays, because undeploying it would take down other people's Functions too.
 fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
     let mut steps = Vec::new();
     let values: BTreeMap<String, Json> = entry

@@ -1,4 +1,4 @@
-//! Calls of Serverless v1 and what is read out of their replies.
+//! Calls of Serverless v1, and what their replies say.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ use crate::model::value::{Attrs, Value};
 
 pub(super) use crate::kinds::remote::serverless::{entries, list, one, service, whole};
 
-/// The source text of a version.
+/// The read of a version's source text.
 pub(super) fn content(service: &str, function: &str, version: &str) -> Get {
     one(service, &format!("Functions/{function}/Versions/{version}/Content"))
 }
 
-/// A form write below the services.
+/// A POST with a form as its body, or without a body if the form is empty.
 pub(super) fn form(path: String, pairs: Vec<(String, String)>, repeat: Repeat) -> Write {
     let body = if pairs.is_empty() { Body::None } else { Body::Form(pairs) };
     Write { api: Api::Serverless, method: Method::Post, path, body, repeat }
 }
 
-/// A removal. Gone already is fine for whoever sends it.
+/// A removal. Its callers take a 404 as a success.
 pub(super) fn delete(path: String) -> Write {
     Write { api: Api::Serverless, method: Method::Delete, path, body: Body::None, repeat: Repeat::Safe }
 }
@@ -34,7 +34,7 @@ pub(super) fn pair(name: &str, value: impl Into<String>) -> (String, String) {
     (name.to_owned(), value.into())
 }
 
-/// Upload of a version: its own host, multipart, and the file's content type is what marks it as code.
+/// The upload of a version. It goes to a host of its own as multipart; the file's content type marks the file as code.
 pub(super) fn upload(service: &str, function: &str, desired: &Attrs) -> Write {
     let field = |key: &str| desired.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let plain = |name, content| Part { name, file: None, content };
@@ -56,7 +56,8 @@ pub(super) fn upload(service: &str, function: &str, desired: &Attrs) -> Write {
     }
 }
 
-/// A build that says which versions it has: what it does not name would be left out of the next one.
+/// Checks that a build lists all its versions: a version of others that is missing here would be missing in our next
+/// build.
 pub(super) fn complete(build: Json) -> Result<Json, Failed> {
     whole(&build)?;
     entries(&build, "function_versions")?;
@@ -64,7 +65,7 @@ pub(super) fn complete(build: Json) -> Result<Json, Failed> {
     Ok(build)
 }
 
-/// An environment whose address is a host: what a stream sends to it holds a secret.
+/// Checks that the domain of an environment is a host name, because the stream sends a secret to it.
 pub(super) fn addressed(environment: &Json) -> Result<&Json, Failed> {
     let host = text(environment, "domain_name");
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
@@ -90,7 +91,8 @@ impl Others {
     }
 }
 
-/// What of a build belongs to others and goes along with every build of ours.
+/// The parts of a build that belong to others: every build of ours includes them. Without versions of others there are
+/// no packages of others either.
 pub(super) fn others(build: &Json, function: &str, path: &str) -> Others {
     let sids = |key: &str, keep: &dyn Fn(&Json) -> bool| -> Vec<String> {
         let list = build.get(key).and_then(Json::as_array);
@@ -99,7 +101,7 @@ pub(super) fn others(build: &Json, function: &str, path: &str) -> Others {
         sids.sort();
         sids
     };
-    // Two versions cannot have one path, and this one is ours.
+    // Two versions cannot have the same path, and this path is ours.
     let functions = sids("function_versions", &|version| {
         text(version, "function_sid") != function && text(version, "path") != path
     });
@@ -108,7 +110,7 @@ pub(super) fn others(build: &Json, function: &str, path: &str) -> Others {
     if others.is_empty() { others } else { Others { dependencies: dependencies(build), ..others } }
 }
 
-/// Packages of a build by name.
+/// The packages of a build: name and version.
 pub(super) fn dependencies(build: &Json) -> BTreeMap<String, String> {
     let list = build.get("dependencies").and_then(Json::as_array);
     list.into_iter().flatten().map(|one| (text(one, "name").into(), text(one, "version").into())).collect()
@@ -126,10 +128,10 @@ pub(super) fn wanted_dependencies(desired: &Attrs) -> BTreeMap<String, String> {
     desired.iter().filter_map(named).collect()
 }
 
-/// Whether a package reads back as it was asked for.
+/// Whether the observed version of a package is the one that was asked for.
 ///
-/// Ranges read back resolved on some accounts, and on node24 the platform raises the runtime handler by itself
-/// ("Twilio changelog, Node 24", 2026-07).
+/// On some accounts a range reads back as the release that it resolved to. On node24 the platform raises the runtime
+/// handler by itself ("Twilio changelog, Node 24", 2026-07).
 pub(super) fn is_met(name: &str, wanted: &str, there: &str) -> bool {
     let numbers =
         |version: &str| -> Vec<u64> { version.split('.').filter_map(|part| part.parse().ok()).collect() };
@@ -137,7 +139,7 @@ pub(super) fn is_met(name: &str, wanted: &str, there: &str) -> bool {
     reads_back(wanted, there) || (name == "@twilio/runtime-handler" && raised())
 }
 
-/// The body of a new build: our version next to those of others.
+/// The write of a new build: our version next to those of others.
 pub(super) fn build(service: &str, version: &str, others: &Others, desired: &Attrs) -> Write {
     let mut pairs = vec![pair("FunctionVersions", version)];
     pairs.extend(others.functions.iter().map(|sid| pair("FunctionVersions", sid)));
