@@ -1,5 +1,5 @@
-//! Further log streams of the tenant, by name: for a SIEM, say. They carry no feedback, so what would break it is
-//! theirs to choose. What a stream is and how it is written is the business of `log_stream`.
+//! Further log streams of the tenant, for example for a SIEM. Each has a name in the manifest. They carry no feedback,
+//! so they may have settings that would break the feedback. `log_stream` reads and writes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::model::field::{Type, flat};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Value};
 
-/// The one type that is managed, as a key, so that others have a place beside it.
+/// The manifest key of the only managed type of stream. It leaves room for the keys of other types.
 const HTTP: &str = "http.";
 
 /// The attributes of each stream, by its name in the manifest.
@@ -26,7 +26,7 @@ fn by_name(manifest: &Manifest) -> BTreeMap<&str, Attrs> {
     streams
 }
 
-/// The name on the tenant.
+/// The stream's name on the tenant: the key `name`, or the default.
 fn remote_name(name: &str, attrs: &Attrs, stack: &str) -> Value {
     attrs.get("name").cloned().unwrap_or_else(|| Value::text(format!("Lockstep {name} ({stack})")))
 }
@@ -43,7 +43,7 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
         .collect()
 }
 
-/// Since when events are to be replayed, for the stream at that address.
+/// The time from which the stream at that address replays events.
 pub(super) fn start_from<'a>(manifest: &'a Manifest, address: &str) -> Option<&'a str> {
     match address.split_once('.') {
         Some((_, name)) => manifest.text(FURTHER_PATH, &format!("{HTTP}{name}.start_from")),
@@ -51,7 +51,7 @@ pub(super) fn start_from<'a>(manifest: &'a Manifest, address: &str) -> Option<&'
     }
 }
 
-/// Whether a stream has such an attribute.
+/// Whether a stream has an attribute of this name.
 fn known(key: &str) -> bool {
     flat(STREAM).iter().any(|(field, table)| match table.ty {
         Type::Map { .. } => key.strip_prefix(field.as_str()).is_some_and(|rest| rest.starts_with('.')),
@@ -59,7 +59,8 @@ fn known(key: &str) -> bool {
     })
 }
 
-/// Checks beyond single fields. `feedback`: the name of the feedback's stream, if there is one.
+/// Checks beyond single fields. `feedback`: the name of the feedback's stream, if that stream is declared and its name
+/// is known.
 pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<Problem>) {
     let mut names: BTreeSet<String> = feedback.map(str::to_owned).into_iter().collect();
     for (name, attrs) in by_name(manifest) {
@@ -67,7 +68,7 @@ pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<P
         let plain = |word: &str| {
             !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         };
-        // A dot would part the name: what stands behind it is no key of a stream then.
+        // A dot splits the name: the rest of the name then stands in front of the key, and no stream has such a key.
         let parted = attrs.keys().any(|key| !known(key));
         if parted || !plain(name) {
             out.push(
@@ -107,7 +108,7 @@ pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<P
     }
 }
 
-/// What a prioritized stream carries ("Auth0 docs, prioritized log streams", 2026-08).
+/// The events that a prioritized stream carries ("Auth0 docs, prioritized log streams", 2026-08).
 const PRIORITY_EVENTS: &[&str] = &[
     "limit_mu",
     "limit_sul",
@@ -119,7 +120,7 @@ const PRIORITY_EVENTS: &[&str] = &[
     "gd_send_sms",
 ];
 
-/// The categories that are known ("Auth0 Management API types", log stream filters, 2026-08).
+/// The categories of events that this program knows ("Auth0 Management API types", log stream filters, 2026-08).
 const CATEGORIES: &[&str] = &[
     "auth.ancillary.fail",
     "auth.ancillary.success",
@@ -145,7 +146,7 @@ const CATEGORIES: &[&str] = &[
     "other",
 ];
 
-/// The vendor's list grows, so an unknown name is a warning.
+/// Warns of categories that this program does not know. They are no errors, because the vendor's list grows.
 pub(super) fn unknown_filters(path: &str, filters: &[String], out: &mut Vec<Problem>) {
     let unknown: Vec<&str> =
         filters.iter().map(String::as_str).filter(|name| !CATEGORIES.contains(name)).collect();

@@ -1,7 +1,9 @@
-//! The log stream that tells the receiver which codes were used, so that Verify's Fraud Guard gets its feedback.
+//! The log stream that tells the receiver which codes were used. The receiver passes this on to Verify, and Verify's
+//! Fraud Guard needs it.
 //!
-//! Facts that bite: the category of the success event is `other`; a masked phone number makes the feedback useless;
-//! a PATCH without `pii_config` deletes it; `status` cannot be set on create; `authorization` is readable.
+//! Pitfalls of the API: the category of the success event is `other`; a masked phone number makes the feedback useless;
+//! a PATCH without `pii_config` deletes it; `status` cannot be set on create; `authorization` can be read.
+//!
 //! Further streams (`further_streams`) are written the same way and carry no feedback.
 
 use std::collections::BTreeMap;
@@ -32,7 +34,7 @@ use crate::port::{Reader, Writer};
 /// See the module's text.
 pub struct LogStream;
 
-/// What a paused stream means.
+/// The danger of a step that pauses the stream of the feedback.
 const PAUSED: &str =
     "no feedback reaches Verify while the stream is paused: five sends in ten minutes lock a number out";
 
@@ -138,7 +140,8 @@ impl Kind for LogStream {
             let reply = reader.get(&list()).await?;
             let streams = entries(Some(&reply), &["/id"], "GET /api/v2/log-streams")?;
             let clues = hint.clues("id", "name");
-            // The one on record is found by its id alone: a reply that lacks its type must not make a second one.
+            // The stream on record is found by its id alone. A reply that leaves out its type must not lead to a second
+            // stream.
             let is_on_record = |id: &str| matches!(clues.recorded, Recorded::Id(known) if known == id);
             let candidate = |stream| Candidate {
                 id: text(stream, "id"),
@@ -165,7 +168,8 @@ impl Kind for LogStream {
                 Meant::Ambiguous(those) => those,
                 Meant::Absent => Vec::new(),
             };
-            // Of whatever name: until the record is complete the manifest may name another one.
+            // The ids of all streams, whatever their names: if this run does not finish, the manifest of the next run
+            // may have another name for the stream.
             let beside = candidates.iter().map(|one| one.id.to_owned()).collect();
             let mut seen = Seen { beside, ..Seen::default() };
             if !those.is_empty() {
@@ -194,7 +198,7 @@ impl Kind for LogStream {
         };
         let effects = |status: &str| feedback(diff.address, status, endpoint);
         if !diff.seen.exists {
-            // It is sent on create only and never read back, so it is no field that could differ.
+            // `start_from` is sent on create only and never read back, so it is not compared as a field.
             let start = further_streams::start_from(diff.manifest, diff.address);
             let op = Op::of(Act::Create { start_from: start.map(str::to_owned) });
             let mut create = diff.step(Verb::Create, Stage::Feedback, "create the stream", op);
@@ -286,7 +290,8 @@ impl Kind for LogStream {
                     writer.json(Method::Patch, path, body, Repeat::Safe).await?
                 }
                 Act::Status => {
-                    // A PATCH without them would delete the masking, and perhaps the filters.
+                    // The PATCH repeats the filters and `pii_config`: without them it would delete the masking, and
+                    // perhaps the filters.
                     let mut whole = body(&Attrs::new(), &run.seen.attrs);
                     if let Some(whole) = whole.as_object_mut() {
                         whole.retain(|key, _| key == "filters" || key == "pii_config");
@@ -350,7 +355,8 @@ impl Kind for LogStream {
         })
     }
 
-    /// With the Function's URL as its default the endpoint is known here and not while it is read.
+    /// Reports added headers. Also refuses to take over a stream that sends elsewhere if the manifest gives no
+    /// endpoint: the default is the Function's URL, which `observe` does not know yet.
     fn refusals(&self, diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
         if self.closed(&diff.want.desired).is_empty() && diff.entry.is_some() {
             return stream_restore::added(diff).into_iter().collect();
@@ -382,7 +388,7 @@ impl Kind for LogStream {
     }
 }
 
-/// `${feedback_function.url}`.
+/// The default endpoint: `${feedback_function.url}`.
 fn function_url() -> Value {
     let url = OutputRef { resource: function::NAME.into(), output: "url".into() };
     Value::Output(Template { parts: vec![Part::Output(url)], secret: false })
@@ -392,7 +398,8 @@ fn default_name(stack: &str) -> String {
     format!("Lockstep feedback ({stack})")
 }
 
-/// Which refusal says that the plan's number of streams is used up is not documented, so the cause is offered.
+/// Adds a hint to refusals that may mean that the Auth0 plan allows no further stream. Auth0 does not document which
+/// refusal means this.
 fn limit(failed: Failed) -> Failed {
     let Failed::Refused(mut refusal) = failed else { return failed };
     let may_be = match refusal.status {
@@ -430,7 +437,7 @@ fn with_warnings(mut seen: Seen, address: &str) -> Seen {
     seen
 }
 
-/// The whole writable object: desired values, and for what the manifest leaves alone, the observed ones.
+/// The whole writable object: the desired values, and the observed value of each field that the manifest does not set.
 fn body(desired: &Attrs, seen: &Attrs) -> Json {
     let pick = |key: &str| desired.get(key).or_else(|| seen.get(key));
     let plain = |key: &str| pick(key).and_then(Value::known).cloned();

@@ -1,4 +1,4 @@
-//! What a step of a log stream does, and what it says of the feedback path.
+//! What a step of a log stream does, and which facts of the feedback path follow from a stream.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub(super) enum Act {
     Delete,
 }
 
-/// The state of the feedback path, which a further stream is no part of.
+/// The facts of the feedback path. A further stream has none, because it is no part of that path.
 pub(super) fn feedback(address: &str, status: &str, endpoint: Option<&str>) -> Facts {
     if address != NAME {
         return Facts::new();

@@ -6,7 +6,7 @@ use crate::diag::{Problem, codes};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Part, Value};
 
-/// Adds the warnings for the stream of the feedback; `function` says whether a Function is declared.
+/// Adds the warnings for the stream of the feedback. `function`: the manifest declares a Function.
 pub fn check(manifest: &Manifest, function: bool, out: &mut Vec<Problem>) {
     let at = format!("{}.endpoint", streams::SECTION_PATH);
     let Some(value) = manifest.get(streams::SECTION_PATH, "endpoint") else { return };
@@ -25,7 +25,7 @@ pub fn check(manifest: &Manifest, function: bool, out: &mut Vec<Problem>) {
     unreachable(&at, value, out);
 }
 
-/// A warning where Auth0 cannot reach the receiver.
+/// Adds a warning if Auth0 cannot reach the endpoint.
 pub fn unreachable(at: &str, value: &Value, out: &mut Vec<Problem>) {
     if value.as_str().is_some_and(urls::is_private) {
         let title = "Auth0 cannot reach this endpoint";

@@ -1,5 +1,5 @@
-//! What destroy puts back of a log stream that was there before us: everything but secrets, which are not kept. A
-//! secret that was not there before goes.
+//! What destroy puts back in a log stream that existed before this stack: everything but secrets, which are not kept. A
+//! secret that the stream did not have before is removed.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ use crate::model::value::{Attrs, Value};
 
 const HEADERS: &str = "custom_headers";
 
-/// What is kept at adoption. Null: it was not there. Of headers the names.
+/// The values that are kept at adoption. Null: the stream did not have the value. Of custom headers, the names are
+/// kept.
 pub(super) fn kept(seen: &Seen) -> BTreeMap<String, Json> {
     let mut kept: BTreeMap<String, Json> =
         seen.attrs.iter().filter_map(|(key, value)| Some((key.clone(), value.known()?.clone()))).collect();
@@ -25,7 +26,7 @@ pub(super) fn kept(seen: &Seen) -> BTreeMap<String, Json> {
     }
     kept.entry("pii_config.log_fields".into()).or_insert_with(|| json!([]));
     kept.insert(HEADERS.into(), seen.attrs.keys().filter_map(|key| header(key)).collect());
-    // The server's own word: a client may not write it.
+    // Auth0 alone sets `suspended`; a client may not write it.
     if kept.get("status") == Some(&json!("suspended")) {
         kept.remove("status");
     }
@@ -36,7 +37,7 @@ fn header(key: &str) -> Option<&str> {
     key.strip_prefix(HEADERS)?.strip_prefix('.')
 }
 
-/// Headers that somebody added to a stream of which the manifest names none.
+/// Reports headers that somebody added to a stream for which the manifest names no headers.
 pub(super) fn added(diff: &Diff<'_>) -> Option<Finding> {
     let headers = diff.seen.attrs.keys().filter_map(|key| header(key));
     let headers = added::since(diff, headers, "custom_headers.", HEADERS);
@@ -47,7 +48,8 @@ pub(super) fn added(diff: &Diff<'_>) -> Option<Finding> {
     added::told(diff.address, "the stream has headers", &headers, &place)
 }
 
-/// A stream that was there before us gets back what we changed, but for secrets.
+/// The step that puts back what this stack changed in an adopted stream, except secrets. `None`: nothing has to be put
+/// back.
 pub(super) fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
     let values = back(seen, entry);
     if values.is_empty() {
@@ -67,7 +69,7 @@ pub(super) fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Option<Step
     Some(step)
 }
 
-/// What is to be written so that the stream is as before, as far as we changed it; null takes a value away.
+/// The values to put back, of the fields that this stack wrote. Null removes a value.
 fn back(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
     let there = |key: &str| match seen.attrs.get(key) {
         Some(Value::Known(json)) => json.clone(),
@@ -82,7 +84,8 @@ fn back(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
         .filter(|(key, old)| ours(key) && there(key) != **old)
         .map(|(key, old)| (key.clone(), old.clone()))
         .collect();
-    // The receiver of former days would be told the secret of today.
+    // The former endpoint is not put back if the stream has a secret of ours: the former receiver must not get that
+    // secret.
     if back.contains_key("endpoint") && there("authorization") != Json::Null && ours("authorization") {
         back.remove("endpoint");
     }
@@ -97,7 +100,7 @@ fn back(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
     back
 }
 
-/// The attributes with the values of the step put back.
+/// The observed attributes, changed by the values that the step puts back.
 pub(super) fn over(attrs: &Attrs, op: &Op) -> Attrs {
     let mut whole = attrs.clone();
     for (key, value) in op.values.iter().flatten() {
@@ -109,7 +112,7 @@ pub(super) fn over(attrs: &Attrs, op: &Op) -> Attrs {
     whole
 }
 
-/// Whether the values of the step are back.
+/// Whether the stream has the values that the step puts back.
 pub(super) fn is_back(seen: &Seen, op: &Op) -> bool {
     op.values.iter().flatten().all(|(key, value)| match (seen.attrs.get(key), value) {
         (None, Json::Null) => true,
@@ -118,7 +121,8 @@ pub(super) fn is_back(seen: &Seen, op: &Op) -> bool {
     })
 }
 
-/// Whether a wanted value is there. A drawn secret is any that stands there; an emptied list reads back as absent.
+/// Whether the stream has a wanted value. If the wanted value is a generated secret, any secret counts. An empty list
+/// reads back as absent.
 pub(super) fn same(wanted: &Value, seen: Option<&Value>) -> bool {
     match (wanted, seen) {
         (Value::Generated(_), Some(Value::Secret(_))) => true,
