@@ -1,7 +1,9 @@
-//! What no API can tell or set: Fraud Guard's level, Verify's geo permissions, the channel switches of the Console.
+//! Attestations of what no API can tell or set: Fraud Guard's level, Verify's geo permissions, and the channel switches
+//! of the Console.
 //!
-//! Somebody looks at them in the Twilio Console and says so in the manifest: who, when, and until when that holds.
-//! There is no resource and no request; what is missing or out of date is a finding with the steps to take.
+//! A person looks at these in the Twilio Console and notes in the manifest who looked, when, and until when the
+//! statement holds. There is no resource and no request. A statement that is missing or out of date is a finding with
+//! the steps to take.
 
 use jiff::civil::Date;
 use serde_json::json;
@@ -22,7 +24,7 @@ pub struct Attest;
 
 const NAME: &str = "attest";
 
-/// So long before its end an attestation is called to mind.
+/// The user is reminded of an attestation that ends within so many days.
 const REMIND_DAYS: i32 = 14;
 
 const fn date(key: &'static str, doc: &'static str) -> Field {
@@ -111,7 +113,8 @@ static SECTION: Section = Section {
 
 static SECTIONS: &[&Section] = &[&SECTION];
 
-/// Entry, what it is about, and what to do in the Console ("Twilio docs", Verify Fraud Guard and geo permissions, 2026-08).
+/// The entries of the section: the key, what the entry is about, and what to do in the Console ("Twilio docs", Verify
+/// Fraud Guard and geo permissions, 2026-08).
 const ENTRIES: &[(&str, &str, &str)] = &[
     (
         "fraud_guard",
@@ -243,7 +246,7 @@ impl Kind for Attest {
             };
             let parts = (day(manifest, entry, "on"), day(manifest, entry, "until"));
             let (Some(on), Some(until)) = parts else {
-                // Whoever attests at all wants to be told what is missing.
+                // Somebody who attests one entry wants to be told of the entries that are missing.
                 if !silent {
                     let text = format!("nobody attests {about}, and no API can tell it");
                     tell(Level::Warning, text, format!("{console}; then say so under attest.{entry}"));
@@ -259,7 +262,7 @@ impl Kind for Attest {
                 tell(Level::Warning, format!("{told}; that is over"), again);
                 continue;
             }
-            // A day ahead is still today somewhere.
+            // In some time zones it is already the next day, so one day ahead of UTC is accepted.
             if (on - today).get_days() > 1 {
                 tell(Level::Warning, format!("{told}; that day is still to come"), again);
                 continue;
@@ -274,7 +277,7 @@ impl Kind for Attest {
                     again,
                 );
             } else {
-                // Nothing to do until it ends, so nothing is said about what to do.
+                // There is nothing to do before the attestation ends, so the finding has no help.
                 tell(Level::Note, format!("{told}; it cannot be verified by an API"), String::new());
             }
         }
@@ -314,7 +317,7 @@ impl Kind for Attest {
     }
 }
 
-/// Said in one line where the manifest says nothing of it.
+/// The only finding if the manifest has no such section.
 fn unattested() -> Finding {
     let about: Vec<&str> = ENTRIES.iter().map(|(_, about, _)| *about).collect();
     Finding {
@@ -328,13 +331,13 @@ fn unattested() -> Finding {
     }
 }
 
-/// The day of the plan, in UTC.
+/// The day of the plan, in UTC. `None`: the time is no date.
 fn today(as_of_ms: u64) -> Option<Date> {
     let ms = i64::try_from(as_of_ms).ok()?;
     Some(jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_millisecond(ms).ok()?).date())
 }
 
-/// What an entry says, in a few words.
+/// The statement of an entry, in a few words.
 fn says(manifest: &Manifest, entry: &str) -> String {
     match entry {
         "fraud_guard" => {

@@ -37,7 +37,7 @@ enum Act {
     Delete,
 }
 
-/// Countries beside those of the manifest.
+/// Countries that have a configuration and that the manifest does not name.
 #[derive(Clone, Default)]
 struct Added(Vec<String>);
 
@@ -114,7 +114,7 @@ impl Kind for VerifyMessagingConfiguration {
             if !seen.exists {
                 return Ok(seen);
             }
-            // It has no SID of its own, so the record is about it when it is about this service.
+            // A configuration has no SID of its own. The record is about this one if it has the SID of this service.
             seen.whose = identity::whose(&hint.clues("service_sid", ""), &sid);
             Ok(seen)
         })
@@ -180,7 +180,7 @@ impl Kind for VerifyMessagingConfiguration {
     }
 
     fn facts(&self, _address: &str, _seen: &Seen) -> Facts {
-        // Without one Twilio sends by itself, so nothing of the delivery path depends on it.
+        // Twilio sends codes without a configuration too, so the delivery path does not depend on one.
         Facts::new()
     }
 
@@ -214,7 +214,7 @@ impl Kind for VerifyMessagingConfiguration {
         })
     }
 
-    /// A country is refused the second time (60213).
+    /// Twilio refuses a second configuration for the same country (60213).
     fn may_repeat(&self, _step: &Step) -> bool {
         true
     }
@@ -235,7 +235,7 @@ impl Kind for VerifyMessagingConfiguration {
     }
 }
 
-/// `MG` and 32 hex digits.
+/// Whether the SID is `MG` and 32 hex digits.
 fn is_messaging_service(sid: &str) -> bool {
     sid.len() == 34 && sid.starts_with("MG") && sid.bytes().skip(2).all(|byte| byte.is_ascii_hexdigit())
 }

@@ -1,10 +1,10 @@
-//! Rate limits of the Verify service, each with its buckets: so many sends per interval for one value (a number, a
-//! user, an address). The Action passes the value; see `code_limits`.
+//! Rate limits of the Verify service. A limit has buckets: each allows so many sends per interval for one value (a
+//! number, a user, an address). The Action passes the value; see `code_limits`.
 //!
-//! The unique name is the identity and cannot change: a new name is a new limit, and the old one is taken away. A
-//! bucket's identity is its interval. Where the manifest names buckets of a limit the list is closed: another bucket in
-//! it is a difference and goes, because every bucket refuses sends. Without `buckets` they are left as they are. Limits
-//! that the manifest does not name stay, with their buckets.
+//! The unique name is the identity of a limit and cannot change. A new name is a new limit, and the limit of the old
+//! name is deleted. The interval is the identity of a bucket. If the manifest names buckets of a limit, any other
+//! bucket of this limit is a difference and is deleted, because every bucket refuses sends. If it names none, the
+//! buckets stay as they are. Limits that the manifest does not name stay, with their buckets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +36,7 @@ pub struct VerifyRateLimit;
 
 const NAME: &str = "verify_rate_limit";
 const BUCKET: &str = "buckets.";
-/// A day: longer intervals are not documented.
+/// One day, in seconds; Twilio documents no longer interval.
 const INTERVAL_MAX_S: u64 = 86_400;
 
 /// What a step does.
@@ -55,11 +55,11 @@ enum Act {
 struct Own {
     /// SIDs of the buckets, by interval.
     buckets: BTreeMap<String, String>,
-    /// Limits beside those of the manifest.
+    /// Names of limits that the service has and the manifest does not name.
     added: Vec<String>,
 }
 
-/// Seconds of an interval: `90`, `60s`, `10m`, `1h`, `1d`.
+/// Seconds of an interval: `90`, `60s`, `10m`, `1h`, `1d`. `None`: it is no interval from one second to one day.
 fn seconds(interval: &str) -> Option<u64> {
     let (number, unit) = match interval.strip_suffix(['s', 'm', 'h', 'd']) {
         Some(number) => (number, interval.chars().last()),
@@ -97,7 +97,7 @@ impl Kind for VerifyRateLimit {
         "/v2/Services/{sid}/RateLimits"
     }
 
-    /// A bucket is known by its seconds, and written as an interval.
+    /// A field has the bucket's interval in seconds; the manifest may have it with another unit.
     fn said_by(&self, manifest: &Manifest, address: &str, field: &str) -> SaidBy {
         let Some(wanted) = interval_of(field) else { return SaidBy::Tables };
         let of_bucket = |key: &&String| match part(key) {
@@ -221,7 +221,7 @@ impl Kind for VerifyRateLimit {
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let recorded = hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str);
-            // With both SIDs on record, buckets and limits are read side by side.
+            // With both SIDs known, the buckets and the list of limits are read at the same time.
             let early = known_sid(&hint).zip(recorded).map(|(sid, limit)| buckets(sid, limit));
             let mut both = None;
             if let Some(early) = &early {
@@ -239,7 +239,8 @@ impl Kind for VerifyRateLimit {
             let Some((sid, list)) = read else { return Ok(Seen::default()) };
             let limits = verify_below::items(&list, "rate_limits", &["/sid", "/unique_name"])?;
             let unique_name = hint.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
-            // A name never changes, so another limit of this name is another limit.
+            // A limit cannot be renamed. If the SID is not the one on record, somebody made a new limit of this name,
+            // and a removal leaves it.
             let found = limits.iter().find(|limit| text(limit, "unique_name") == unique_name);
             let whose = |limit: &Json| identity::whose(&hint.clues("sid", ""), text(limit, "sid"));
             let found = found.filter(|limit| hint.want.is_some() || whose(limit) == Whose::Ours);
@@ -275,7 +276,7 @@ impl Kind for VerifyRateLimit {
             update.reason = "description differs".into();
             steps.push(update);
         }
-        // New buckets before old ones go: in between more is limited, not less.
+        // New buckets are created before old ones are deleted: in between, more sends are limited, not fewer.
         let mut last = Vec::new();
         for change in diff.changes {
             let Some(interval) = interval_of(&change.field) else { continue };
@@ -289,7 +290,7 @@ impl Kind for VerifyRateLimit {
     }
 
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
-        // The ledger is untrusted: what it calls ours must be what stands there.
+        // The ledger is untrusted: only a limit that has the recorded SID is removed.
         if !seen.exists || seen.ids.get("sid") != entry.ids.get("sid") {
             return Vec::new();
         }
@@ -308,7 +309,7 @@ impl Kind for VerifyRateLimit {
             let what = "put the former description back";
             steps.push(step(address, NAME, Verb::Update, Stage::RemoveLimits, what, op));
         }
-        // Once any bucket was managed, the list was closed, so all of them are as we left them.
+        // If this stack managed any bucket, the list was closed, and this stack left every bucket as it wanted it.
         let closed = entry.fields.keys().any(|field| interval_of(field).is_some());
         let fields: BTreeSet<&String> = entry.restore.keys().chain(seen.attrs.keys()).collect();
         for field in fields.into_iter().filter(|_| closed) {
@@ -342,7 +343,7 @@ impl Kind for VerifyRateLimit {
         let name = step.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
         let passed = after.phone.limits.get()?.iter().any(|passed| passed == name);
         let sends = after.phone.state.is(&ActionState::Deployed) && !after.service.is(&false);
-        // An Action that was taken over is not deleted, and its former code is not on record.
+        // An adopted Action is not deleted, and its former code is not on record, so it goes on passing the limit.
         let why = "the deployed Action stays and passes it, so every message would fail";
         (passed && sends).then(|| (Level::Warning, why.into()))
     }
@@ -359,7 +360,8 @@ impl Kind for VerifyRateLimit {
             let bucket = |interval: &String| {
                 format!("{buckets}/{}", own.buckets.get(interval).map(String::as_str).unwrap_or_default())
             };
-            // Unique by name and by interval: a repeat of a create would be refused, and look like somebody else's.
+            // A create is not repeated blindly. Twilio takes a name and an interval once, so the repeat would be
+            // refused, as if the object were somebody else's.
             let (method, tail, repeat) = match &act {
                 Act::Create => (Method::Post, TAIL.to_owned(), Repeat::NeverBlind),
                 Act::Update => (Method::Post, one, Repeat::Safe),
@@ -399,7 +401,7 @@ impl Kind for VerifyRateLimit {
         })
     }
 
-    /// A unique name, or a bucket's interval, is refused the second time (60208, 60211).
+    /// Twilio refuses a second limit of the same name (60208) and a second bucket of the same interval (60211).
     fn may_repeat(&self, _step: &Step) -> bool {
         true
     }
@@ -448,7 +450,7 @@ fn fact(address: &str, is_there: bool) -> Fact {
     Fact::Limit(address.strip_prefix("verify_rate_limit.").unwrap_or_default().to_owned(), is_there)
 }
 
-/// The step that leads from what is there of a bucket to what is wanted of it.
+/// The step for one bucket: creates, updates or deletes it. `there`: the bucket exists.
 fn bucket_step(address: &str, verb: Verb, interval: &str, wanted: bool, there: bool, stage: Stage) -> Step {
     let at = interval.to_owned();
     let (act, word, reason) = match (wanted, there) {
@@ -462,7 +464,7 @@ fn bucket_step(address: &str, verb: Verb, interval: &str, wanted: bool, there: b
     step
 }
 
-/// What became of a step about the limit itself.
+/// Reads whether a step for the limit itself took effect.
 async fn whole(act: &Act, run: &Run<'_>, sid: &str, reader: &Reader) -> Result<Option<Done>, Failed> {
     let list = reader.fresh(&verify_below::list(sid, TAIL)).await?;
     let name = run.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
@@ -481,7 +483,7 @@ async fn whole(act: &Act, run: &Run<'_>, sid: &str, reader: &Reader) -> Result<O
     })
 }
 
-/// What a bucket's step sends: from the step when it puts something back, else as wanted.
+/// The maximum that a bucket's step sends: the former value if the step puts it back, else the desired value.
 fn max(run: &Run<'_>, interval: &str) -> Option<Json> {
     let field = format!("{BUCKET}{interval}");
     let wanted = || run.desired.get(&field)?.known().cloned();
@@ -519,12 +521,13 @@ fn parse(limit: &Json, service_sid: &str) -> Seen {
     let mut seen = Seen { exists: true, ..Seen::default() };
     seen.ids.insert("sid".into(), text(limit, "sid").to_owned());
     seen.ids.insert("service_sid".into(), service_sid.to_owned());
-    // Unset and empty are one state to people; null is how an unset text reads elsewhere in this API.
+    // An unset description counts as empty: elsewhere in this API, an unset text reads back as null.
     seen.attrs.insert("description".into(), Value::text(text(limit, "description")));
     seen
 }
 
-/// Adds buckets to a limit, by interval. A bucket that makes no sense is no bucket that is absent.
+/// Adds the buckets to a limit, by interval. A bucket without a number as interval or max is an error: it must not
+/// count as absent.
 fn fill(seen: &mut Seen, buckets: &[Json]) -> Result<(), Failed> {
     for bucket in buckets {
         let (Some(interval), Some(max)) = (bucket["interval"].as_u64(), bucket["max"].as_u64()) else {

@@ -1,7 +1,7 @@
 //! The Twilio Verify service: its brand name, code length and channel settings.
 //!
-//! Names are not unique and there is no field to mark ownership with, so the SID is kept in the ledger or pinned in
-//! the manifest; a service is never picked by its name alone.
+//! Names are not unique, and no field can mark the owner of a service. The SID is therefore kept in the ledger or
+//! pinned in the manifest. A service is never picked by its name alone.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ static SECTIONS: &[&Section] = &[&SECTION];
 #[serde(tag = "do", rename_all = "snake_case")]
 enum Act {
     Create,
-    /// Sends these fields as they are wanted.
+    /// Sends the desired values of these fields.
     Update {
         fields: Vec<String>,
     },
@@ -186,7 +186,7 @@ impl Kind for VerifyService {
                     return match writer.send(write(Method::Delete, path, Body::None, Repeat::Safe)).await {
                         Ok(_) => Ok(Done::seen(Seen::default())),
                         Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
-                        // Whether a service goes with what is in it is not documented.
+                        // Twilio does not document whether a service can be deleted while it holds other objects.
                         Err(Failed::Refused(mut refusal)) if matches!(refusal.status, 400 | 409) => {
                             refusal.message += " (if the service still holds rate limits or messaging configurations, \
                                                 which no record knows, delete those and run this again)";
@@ -266,14 +266,14 @@ impl Kind for VerifyService {
         Some(seen.own::<Own>().map(|own| own.made_at.clone()).unwrap_or_default())
     }
 
-    /// The template's name stands for its SID, which is put back.
+    /// Leaves out the template's name: the template's SID is put back instead.
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
         let known = |(key, value): (&String, &Value)| Some((key.clone(), value.known()?.clone()));
         seen.attrs.iter().filter(|(key, _)| *key != verify_template::BY_NAME).filter_map(known).collect()
     }
 }
 
-/// The service that a create made whose answer was lost.
+/// Looks for the service that a create made although its reply was lost.
 async fn made(run: &Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
     let list = reader.fresh(&list()).await?;
     let name = run.desired.get("friendly_name").and_then(Value::as_str).unwrap_or_default();
@@ -299,7 +299,8 @@ async fn made(run: &Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
     }
 }
 
-/// Some accounts may lack the entitlement, and then every message of Auth0 would fail (60204).
+/// Checks that the service takes custom codes. Some accounts may lack the entitlement, and then every message of Auth0
+/// would fail (60204).
 fn sends_custom_codes(desired: &Attrs, seen: &Seen) -> Result<(), Failed> {
     let is = |attrs: &Attrs, on: bool| attrs.get("custom_code_enabled") == Some(&Value::Known(json!(on)));
     if is(desired, true) && is(&seen.attrs, false) {
@@ -325,7 +326,7 @@ fn exclusive(manifest: &Manifest, out: &mut Vec<Problem>) {
     }
 }
 
-/// Twilio takes the three together or none of them (60253).
+/// Twilio takes all three keys of the email sender or none of them (60253).
 fn email(manifest: &Manifest, out: &mut Vec<Problem>) {
     let keys = ["email.from", "email.from_name", "email.content_template_id"];
     let set = |key: &&str| manifest.get(NAME, key).is_some_and(|value| value.as_str() != Some(""));
@@ -351,10 +352,10 @@ fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
     let values: BTreeMap<String, Json> = entry
         .restore
         .iter()
-        // What we never managed may be somebody else's by now.
+        // A field that this stack never managed may have somebody else's value by now.
         .filter(|(key, _)| entry.fields.contains_key(*key) || *key == verify_template::BY_SID && by_name)
         .filter(|(_, old)| !old.is_null())
-        // With custom codes off, whoever sends through the service by now would stop sending.
+        // Custom codes are never switched off: a sender that uses the service by now would fail.
         .filter(|(key, old)| *key != "custom_code_enabled" || **old == json!(true))
         .filter(|(key, old)| seen.attrs.get(*key).and_then(Value::known) != Some(*old))
         .map(|(key, old)| (key.clone(), old.clone()))

@@ -1,5 +1,6 @@
-//! The Verify service's message template, named in the manifest: found by its name, and checked for a translation that
-//! may be sent. Templates are read only; Twilio reviews them (60201 and 60252 without an approved translation).
+//! The message template of the Verify service. The manifest gives its name or its SID, and one of its translations must
+//! be approved. Templates are only read, because Twilio reviews them. Without an approved translation, Twilio refuses
+//! messages (60201, 60252).
 
 use serde_json::Value as Json;
 
@@ -27,7 +28,7 @@ fn all() -> Get {
     Get { api: Api::Verify, path: "/v2/Templates?PageSize=100".into(), paging: Paging::Next }
 }
 
-/// Percent-encoded for a query.
+/// The text, percent-encoded for a query.
 fn encoded(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
@@ -39,14 +40,14 @@ fn encoded(text: &str) -> String {
     out
 }
 
-/// What the manifest's template needs, in the first trip: one request when a template is declared, else none.
+/// The read of the declared template in the first trip; none if the manifest declares no template.
 pub fn prefetch(manifest: &Manifest) -> Vec<Get> {
     let name = manifest.text(SECTION, BY_NAME).map(named);
     let sid = manifest.text(SECTION, BY_SID).filter(|sid| !sid.is_empty()).map(|_| all());
     name.or(sid).into_iter().collect()
 }
 
-/// Adds what is known of the declared template to what was seen of the service.
+/// Reads the declared template, and adds its SID and what is wrong with it to the observed service.
 pub async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(), Failed> {
     let Some(want) = hint.want else { return Ok(()) };
     let wanted =
@@ -103,7 +104,7 @@ async fn by_name(seen: &mut Seen, address: &str, name: &str, reader: &Reader) ->
 async fn by_sid(seen: &mut Seen, address: &str, sid: &str, reader: &Reader) -> Result<(), Failed> {
     let reply = match reader.get(&all()).await {
         Ok(reply) => reply,
-        // The field itself was read; only this check needs more.
+        // The service's field was read. Only this check needs the list as well, so a refusal is no error.
         Err(failed @ Failed::Refused(_)) => {
             let help = "grant the key the list of templates, or look in the Twilio Console";
             let text = format!("whether the template may be sent could not be checked: {failed}");
@@ -157,12 +158,13 @@ fn approved(template: &Json) -> bool {
     translations.is_some_and(|all| all.values().any(|one| text(one, "status") == "approved"))
 }
 
-/// SID of the template that the manifest names; empty: none was found.
+/// SID of the template that the manifest names; empty if none was found.
 fn found(seen: &Seen) -> String {
     seen.own::<Own>().map(|own| own.template_sid.clone()).unwrap_or_default()
 }
 
-/// The value of the name's field follows from the SID that the service has: the name, when it is the one found.
+/// Sets the observed value of `default_template`: the wanted name if the service has the SID of that template, else the
+/// SID that the service has.
 fn mark(seen: &mut Seen, name: &str) {
     if !seen.exists {
         return;
@@ -172,7 +174,7 @@ fn mark(seen: &mut Seen, name: &str) {
     seen.attrs.insert(BY_NAME.into(), Value::text(shown));
 }
 
-/// Carries what was found over to the state after a write.
+/// Carries the template's SID over to the state after a write.
 pub fn carry(seen: &mut Seen, run: &Run<'_>) {
     let sid = found(run.seen);
     let Some(name) = run.desired.get(BY_NAME).and_then(Value::as_str).filter(|_| !sid.is_empty()) else {
@@ -182,7 +184,7 @@ pub fn carry(seen: &mut Seen, run: &Run<'_>) {
     mark(seen, name);
 }
 
-/// The attributes with the template's name replaced by its SID, as they are sent.
+/// The attributes to send: the template's SID replaces its name.
 pub fn with_sid(attrs: &Attrs, seen: &Seen) -> Attrs {
     let mut sent = attrs.clone();
     if sent.remove(BY_NAME).is_some() {
