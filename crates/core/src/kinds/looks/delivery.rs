@@ -1,4 +1,5 @@
-//! What an exposing step re-reads right before it writes: everything that a phone message passes through.
+//! Checks right before a step that lets users depend on the phone: everything that a phone message passes through is
+//! read again.
 
 use serde_json::{Value as Json, json};
 
@@ -12,8 +13,9 @@ use crate::model::call::Failed;
 use crate::model::value::Value;
 use crate::port::{Reader, join_all};
 
-/// Everything that a phone message passes through still stands, and the Action is known to be bound: for what leaves
-/// users with the phone alone.
+/// Checks that everything that a phone message passes through is in place, and that the tenant has not refused to bind
+/// the Action. This is for steps after which users have nothing but the phone, and for the unified experience, which
+/// gives up the legacy set-up for good.
 pub async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     stands(run, reader).await?;
     if is_refused(run, reader).await? {
@@ -26,7 +28,8 @@ pub async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The same for the phone factor itself, which may go on while the binding is refused if users have another factor.
+/// The same check right before the phone factor is switched on. If the tenant has refused the binding, the step may go
+/// on as long as users have another factor.
 pub async fn delivers_beside(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     stands(run, reader).await?;
     if is_refused(run, reader).await? && factors::on(reader).await?.iter().all(|name| name == "sms") {
@@ -35,8 +38,9 @@ pub async fn delivers_beside(run: &Run<'_>, reader: &Reader) -> Result<(), Faile
     Ok(())
 }
 
-/// Right before the tenant's provider hands messages to our Action: what the Action needs at Twilio is there, and
-/// nobody who sends now is switched off for an Action that may never be called.
+/// The check right before the tenant's provider hands messages to our Action. Everything that the Action needs at
+/// Twilio is in place. If the tenant has refused the binding, our Action may never be called: then a sender that works
+/// now is not replaced while the phone is the only factor.
 pub async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     handed_on::live(run, reader).await?;
     let is = |field: &str, value: Json| run.seen.attrs.get(field) == Some(&Value::Known(value));
@@ -48,8 +52,8 @@ pub async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed>
     Ok(())
 }
 
-/// Right before what another way has taken the place of goes for good: the unified experience is on still, and everything that
-/// a message passes through stands, with our code in it.
+/// The check right before something is removed for good because the unified way has taken its place. The unified
+/// experience is on, everything that a message passes through is in place, and the deployed code is the manifest's.
 pub async fn took_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let stays = |why: &str| format!("it stays, because the new way may not deliver any more: {why}");
     let on: Task<'_, Result<(), Failed>> = Box::pin(async {
@@ -71,7 +75,8 @@ const AGAIN: &str = "every apply tries the binding again; bind it in the dashboa
 const NEXT: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses, or leave another factor on \
      (mfa.factors)";
 
-/// Whether the phone Action is in none of its trigger's places although this stack wants it there: the tenant refused.
+/// Whether the tenant has refused to bind the phone Action: this stack wants the Action bound, but the trigger's list
+/// does not have it.
 async fn is_refused(run: &Run<'_>, reader: &Reader) -> Result<bool, Failed> {
     let unbound = !legacy::is_legacy(run.manifest) && id(run, PHONE.binding, "action_id").is_none();
     let Some(action) = id(run, PHONE.name, "id").filter(|_| unbound) else {
@@ -79,13 +84,13 @@ async fn is_refused(run: &Run<'_>, reader: &Reader) -> Result<bool, Failed> {
     };
     match reader.get(&bindings::list(PHONE.trigger.id)).await {
         Ok(reply) => Ok(bindings::parse(&reply)?.iter().all(|bound| bound.action_id != action)),
-        // What cannot be listed cannot be bound either.
+        // If the tenant does not list the bindings of this trigger, it does not take any either.
         Err(failed) if matches!(failed.status(), Some(400 | 404)) => Ok(true),
         Err(failed) => Err(failed),
     }
 }
 
-/// Everything that a phone message passes through still stands. Read side by side, right before what exposes it.
+/// Checks that everything that a phone message passes through is in place. All reads are sent at the same time.
 async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let mut looks = action(run);
     if let Some(sid) = id(run, "verify_service", "sid") {
@@ -113,7 +118,8 @@ async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
             text(reply, "id") == id && (status.is_empty() || text(reply, "status") == status)
         }));
     }
-    // Last, because it is what others change most easily, and one trip is the window that remains.
+    // The provider comes last, because other people change it most easily. A change after this read is not seen, and
+    // only one round trip remains until the write.
     looks.push(if legacy::is_legacy(run.manifest) {
         ("the selected provider", SELECTED.get(), String::new(), |reply, _| text(reply, "provider") == HOOK)
     } else {
@@ -132,7 +138,7 @@ async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     with_twilio(looks, run, reader).await
 }
 
-/// Looks at parts of the tenant and at what the Action needs at Twilio, side by side.
+/// Makes these checks of the tenant, and checks what the Action needs at Twilio, at the same time.
 async fn with_twilio(looks: Vec<Look>, run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let both: Vec<Task<'_, Result<(), Failed>>> =
         vec![Box::pin(all_stand(looks, reader)), Box::pin(handed_on::live(run, reader))];
@@ -143,19 +149,19 @@ async fn with_twilio(looks: Vec<Look>, run: &Run<'_>, reader: &Reader) -> Result
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
     Nobody,
-    /// An Action, whoever's it is.
+    /// An Action, ours or somebody else's.
     Action,
     /// A vendor's own provider, or Auth0 itself.
     Vendor,
 }
 
-/// Why a step is not taken where nobody sends.
+/// Why a step is not taken if nobody sends phone messages.
 pub const NOBODY: &str = "nothing sends phone messages any more, and codes would not arrive";
 
-/// Who sends phone messages now: the tenant's provider, or the one of the legacy set-up.
+/// Who sends phone messages now: the tenant's provider, or else the selected provider of the legacy set-up.
 pub async fn sender(reader: &Reader) -> Result<Sender, Failed> {
     let mut sends = by_provider(reader).await;
-    // The way that a tenant does not use may be out of reach.
+    // A tenant may refuse to show the set-up that it does not use.
     let next = match &sends {
         Ok(sends) => *sends == Sender::Nobody,
         Err(failed) => matches!(failed.status(), Some(403 | 404)),
@@ -173,7 +179,7 @@ async fn by_provider(reader: &Reader) -> Result<Sender, Failed> {
     let reply = reader.get(&phone_provider::list()).await?;
     let providers = reply.get("providers").and_then(Json::as_array);
     let on = providers.into_iter().flatten().find(|provider| provider["disabled"] != json!(true));
-    // A custom one may do without a binding, so its own state is all that can be asked for.
+    // A custom provider may work without a binding, so only its own state can be checked.
     Ok(match on.map(|provider| text(provider, "name")) {
         None => Sender::Nobody,
         Some("custom") => Sender::Action,
@@ -192,19 +198,19 @@ async fn by_legacy(reader: &Reader) -> Result<Sender, Failed> {
     }
 }
 
-/// Right before a factor goes that leaves the phone alone to logins that are asked: whoever sends its codes still can, as far
-/// as that is ours to know.
+/// The check right before a factor is switched off, if logins that are asked for a factor then have nothing but the
+/// phone. If our Action sends the codes, it has to be able to. Other senders cannot be checked.
 pub async fn carries_alone(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let is_ours = id(run, sending(run.manifest).name, "id").is_some();
     match sender(reader).await? {
         Sender::Action if is_ours && !run.step.op.restore => delivers(run, reader).await,
-        // On the way down parts of it may be gone that it does without.
+        // A step that puts former values back may come after the removal of parts that the Action can do without.
         Sender::Action if is_ours => handed_on::live(run, reader).await,
         _ => Ok(()),
     }
 }
 
-/// The Action is deployed and bound, and has what it needs at Twilio.
+/// Checks that the Action is deployed and bound, and has what it needs at Twilio.
 pub async fn action_stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     with_twilio(action(run), run, reader).await
 }
@@ -235,7 +241,7 @@ fn action(run: &Run<'_>) -> Vec<Look> {
     looks
 }
 
-/// The code that runs is the manifest's.
+/// The check that the deployed code is the manifest's.
 fn code(run: &Run<'_>) -> Vec<Look> {
     let Some(id) = id(run, PHONE.name, "id") else { return Vec::new() };
     let given = run.manifest.text(PHONE.section, "code").filter(|_| (PHONE.wanted)(run.manifest));

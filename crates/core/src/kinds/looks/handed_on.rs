@@ -1,8 +1,10 @@
-//! Twilio credentials that the stack hands on: to the Action that sends, to the Function that reports.
+//! Twilio credentials that the stack hands on: to the Action that sends codes, and to the Function that reports which
+//! codes were used.
 //!
-//! Wrong ones would be seen only by users whose codes do not come. So they are tried before they are written, again
-//! right before a step lets users meet the phone (a key may have been revoked since), and by `drift`. What they may do
-//! is not tried: nothing that Verify offers is without an effect.
+//! With wrong credentials no code arrives, and users are the first to notice. So the credentials are tried before they
+//! are written, again right before a step lets users depend on the phone (a key may have been revoked meanwhile), and
+//! by `drift`. The trial only reads. Whether a key may also send is not tried, because every call of Verify that would
+//! show it has an effect.
 
 use std::rc::Rc;
 
@@ -19,41 +21,44 @@ use crate::model::text::line;
 use crate::model::value::{Attrs, Part, Value};
 use crate::port::{Answered, LOOK_AGAIN_MS, Reader, join_all};
 
-/// Codes of refusals that mean the credentials themselves ("Twilio docs, error 20003 and 20403", 2026-08): wrong or
-/// deleted, and of an account that is suspended or closed. A key that may not read Verify services is refused as
-/// well, with another code.
+/// Codes of refusals that concern the credentials themselves ("Twilio docs, error 20003 and 20403", 2026-08): they are
+/// wrong or deleted, or their account is suspended or closed. A key that may not read Verify services is refused with
+/// another code.
 const DEAD: [&str; 2] = ["20003", "20403"];
-/// The code of a refusal to a key that is good and lacks the permission to read ("Twilio docs, error 70051", 2026-08).
+/// Code of the refusal of a valid key that lacks the permission to read ("Twilio docs, error 70051", 2026-08).
 const NOT_PERMITTED: &str = "70051";
 
-/// So long an answer counts for the steps that follow: they come seconds apart, and a build may take minutes.
+/// How long an answer of Twilio counts for the steps that follow, in ms. Steps follow each other within seconds, but a
+/// build may take minutes.
 const GOOD_MS: u64 = 10_000;
 
-/// Where a section keeps what is handed on: address of the resource, prefix of the fields, and place in words.
+/// Where credentials are handed on: address of the resource, prefix of its fields, and the place in words.
 const ACTION: (&str, &str, &str) = ("action", "secrets.", "action.secrets");
 const FUNCTION: (&str, &str, &str) = (function::NAME, "variables.", "feedback.function");
 
-/// One credential among the values that a place holds.
+/// One pair of credentials among the values of a place.
 struct Held {
     credentials: Credentials,
-    /// SID of the account that stands beside it: what is sent with it is sent there.
+    /// SID of the account that is named beside the credentials: messages are sent through that account.
     account: Option<String>,
-    /// The names that hold it, in words.
+    /// The names of the two values that are the credentials, in words.
     names: String,
-    /// Address of the resource that holds it, and its section in the manifest.
+    /// Address of the resource that the credentials are handed to.
     address: &'static str,
+    /// Their place in the manifest, in words.
     place: &'static str,
 }
 
-/// What Twilio says of a credential.
+/// Whether Twilio accepts credentials.
 enum Verdict {
     Taken,
-    /// It is not taken; holds the answer.
+    /// Twilio does not accept them, or they are of another account. Holds the answer.
     Dead(Failed),
-    /// It was not to be found out.
+    /// This could not be found out. Holds why.
     Unknown(Failed),
 }
 
+/// The text of a field, plain or secret. `None`: it is empty or has no value yet.
 fn held(attrs: &Attrs, field: &str) -> Option<String> {
     let text = match attrs.get(field)? {
         Value::Secret(secret) => secret.expose(),
@@ -62,8 +67,8 @@ fn held(attrs: &Attrs, field: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Names under which the secret of a key or of an account may stand beside it: `X_KEY` and `X_SECRET`, `X_KEY_SID` and
-/// `X_KEY_SECRET`, `X_ACCOUNT_SID` and `X_AUTH_TOKEN`.
+/// The names under which the secret of a key or an account is looked for: `X_SECRET` and `X_KEY_SECRET` for a key
+/// `X_KEY` or `X_KEY_SID`; `X_AUTH_TOKEN` and `X_ACCOUNT_AUTH_TOKEN` for an account `X_ACCOUNT_SID`.
 fn partners(name: &str, suffix: &str) -> Vec<String> {
     let stem = name.strip_suffix("_SID").unwrap_or(name);
     let parts = stem.rsplit_once('_').map_or("", |(before, _)| before);
@@ -71,9 +76,9 @@ fn partners(name: &str, suffix: &str) -> Vec<String> {
     vec![join(parts), join(stem)]
 }
 
-/// The credentials that stand among the attributes under a prefix. What is no SID at all may be a placeholder of a
-/// sandbox, and nothing but a SID can be asked about. A whole key wins over the account's token, as in the built-in
-/// code.
+/// The credentials among the attributes of a place. A user name that is no SID may be a placeholder of a sandbox; it is
+/// skipped, because Twilio can only be asked about a SID. A complete key comes before the account's token, as in the
+/// built-in code.
 fn among(attrs: &Attrs, place: (&'static str, &'static str, &'static str)) -> Vec<Held> {
     let (address, prefix, section) = place;
     let mut values = attrs.keys().filter(|key| key.starts_with(prefix)).filter_map(|key| held(attrs, key));
@@ -100,7 +105,7 @@ fn among(attrs: &Attrs, place: (&'static str, &'static str, &'static str)) -> Ve
     if keys.is_empty() { pairs("AC", "AUTH_TOKEN") } else { keys }
 }
 
-/// What the manifest hands on, place by place: the fields as they are wanted.
+/// The wanted values of each place that the manifest hands credentials to.
 fn handed(manifest: &Manifest) -> Vec<(Attrs, (&'static str, &'static str, &'static str))> {
     let action = manifest.section(ACTION.2.split('.').next().unwrap_or_default()).cloned();
     let function = function::variables(manifest);
@@ -110,7 +115,8 @@ fn handed(manifest: &Manifest) -> Vec<(Attrs, (&'static str, &'static str, &'sta
         .collect()
 }
 
-/// Every credential that the manifest hands on, but not those that this program itself uses: its own reads show them.
+/// All credentials that the manifest hands on, except those that this program itself uses: its own reads show whether
+/// they work.
 fn all(manifest: &Manifest) -> Vec<Held> {
     let all = handed(manifest).into_iter().flat_map(|(attrs, place)| among(&attrs, place));
     all.filter(|one| !is_own(&one.credentials, manifest)).collect()
@@ -130,7 +136,8 @@ async fn ask(held: &Held, reader: &Reader) -> Verdict {
     }
     let mut answer = reader.probe(credentials.clone()).await;
     if matches!(said(&answer), Said::No) {
-        // Once is no proof: a gateway refuses so too, and keys that were just made are not known everywhere.
+        // One refusal proves nothing: a gateway may refuse in the same way, and a new key is not known everywhere at
+        // once.
         reader.sleep_ms(LOOK_AGAIN_MS).await;
         answer = reader.probe(credentials.clone()).await;
     }
@@ -150,18 +157,18 @@ async fn ask(held: &Held, reader: &Reader) -> Verdict {
     }
 }
 
-/// Whose services an answer lists.
+/// SID of the account whose services an answer lists.
 fn account_of(answer: &Answered) -> Option<&str> {
     answer.as_ref().ok()?.get("services")?.get(0)?.get("account_sid")?.as_str()
 }
 
-/// What an answer to a credential says of it.
+/// What an answer says about the credentials that were tried.
 #[derive(Clone, Copy)]
 enum Said {
-    /// Twilio knows who asks, and perhaps refuses to show what need not be read.
+    /// Twilio knows who asks. It may still refuse to show the list, which this program does not need.
     Yes,
     No,
-    /// A gateway answered, or nobody.
+    /// The answer may be a gateway's, or there was none.
     Nothing,
 }
 
@@ -173,7 +180,7 @@ fn said(answer: &Answered) -> Said {
             (_, Some(code)) if DEAD.contains(&code) => Said::No,
             (401 | 403, Some(NOT_PERMITTED)) => Said::Yes,
             (401, _) => Said::No,
-            // Codes of Twilio's are numbers; a gateway has words.
+            // A code of Twilio's is a number; a gateway's is a word.
             (403, Some(code)) if code.parse::<u32>().is_ok() => Said::Yes,
             _ => Said::Nothing,
         },
@@ -181,7 +188,7 @@ fn said(answer: &Answered) -> Said {
     }
 }
 
-/// Asks Twilio about credentials, side by side.
+/// Asks Twilio about all of these credentials at the same time.
 async fn asked(all: Vec<Held>, reader: &Reader) -> Vec<(Held, Verdict)> {
     let tasks: Vec<Task<'_, Verdict>> =
         all.iter().map(|one| Box::pin(ask(one, reader)) as Task<'_, _>).collect();
@@ -189,7 +196,7 @@ async fn asked(all: Vec<Held>, reader: &Reader) -> Vec<(Held, Verdict)> {
     all.into_iter().zip(verdicts).collect()
 }
 
-/// Fails unless every one of the credentials is taken; `undone` says what did not happen then.
+/// Fails unless Twilio accepts all of these credentials. `undone` tells the user what did not happen because of that.
 async fn all_taken(all: Vec<Held>, undone: &str, reader: &Reader) -> Result<(), Failed> {
     for (Held { names, place, .. }, verdict) in asked(all, reader).await {
         match verdict {
@@ -212,15 +219,15 @@ async fn all_taken(all: Vec<Held>, undone: &str, reader: &Reader) -> Result<(), 
     Ok(())
 }
 
-/// Tries the credentials of the Action that is about to be written.
+/// Tries the credentials among the secrets of an Action that is about to be written.
 ///
 /// # Errors
-/// Twilio does not take them, or it was not to be found out: nothing was written.
+/// Twilio does not accept them, or this could not be found out. Nothing was written.
 pub async fn tried_secrets(attrs: &Attrs, manifest: &Manifest, reader: &Reader) -> Result<(), Failed> {
     tried(attrs, ACTION, manifest, reader).await
 }
 
-/// The same for the variables of the Function.
+/// Like [`tried_secrets`], for the variables of the Function.
 pub async fn tried_variables(attrs: &Attrs, manifest: &Manifest, reader: &Reader) -> Result<(), Failed> {
     tried(attrs, FUNCTION, manifest, reader).await
 }
@@ -236,8 +243,8 @@ async fn tried(
     all_taken(all, "nothing was written", reader).await
 }
 
-/// SIDs of Verify services that the deployed code is told of, with the name that holds each. One that the manifest
-/// takes from a resource is that resource's.
+/// The Verify services that the deployed code is told of: the name of the secret that holds the SID, and the SID. If
+/// the value refers to a resource, the SID is that resource's in this run; without a run such a service is left out.
 fn services(attrs: &Attrs, run: Option<&Run<'_>>) -> Vec<(String, String)> {
     let of = |(key, value): (&String, &Value)| {
         let name = key.strip_prefix(ACTION.1)?;
@@ -253,7 +260,7 @@ fn services(attrs: &Attrs, run: Option<&Run<'_>>) -> Vec<(String, String)> {
     attrs.iter().filter_map(of).collect()
 }
 
-/// The code sends through another account than ours, which our credentials do not see.
+/// Whether the code sends through another account than ours. Our credentials do not see that account's services.
 fn is_elsewhere(attrs: &Attrs, manifest: &Manifest) -> bool {
     let own = manifest.text("twilio", "account_sid");
     let accounts = attrs.keys().filter(|key| key.starts_with(ACTION.1)).filter_map(|key| held(attrs, key));
@@ -264,11 +271,11 @@ fn service(sid: &str) -> Get {
     Get::whole(Api::Verify, format!("/v2/Services/{sid}"))
 }
 
-/// What keeps the code from sending through that service; `None`: nothing.
+/// Why the code cannot send through that service; `None`: nothing is known against it.
 async fn service_problem(sid: &str, reader: &Reader) -> Result<Option<&'static str>, Failed> {
     let mut reply = reader.get(&service(sid)).await;
     if reply.as_ref().is_err_and(|failed| failed.status() == Some(404)) {
-        // It may have been made just now.
+        // A service that was created just now may not be found yet.
         reader.sleep_ms(LOOK_AGAIN_MS).await;
         reply = reader.fresh(&service(sid)).await.map(Rc::new);
     }
@@ -285,11 +292,11 @@ async fn service_problem(sid: &str, reader: &Reader) -> Result<Option<&'static s
     }
 }
 
-/// Right before a step lets users meet the phone: Twilio still takes every credential that the deployed code will use,
-/// and the Verify service that the code names is there with custom codes on, whoever manages it.
+/// The check right before a step lets users depend on the phone. Twilio still accepts all credentials that the deployed
+/// code will use. The Verify service that the code names exists and has custom codes on, whoever manages it.
 ///
 /// # Errors
-/// Something of it does not hold, or was not to be found out: the step is not taken.
+/// One of these does not hold, or could not be found out. The step is not taken.
 pub async fn live(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     const UNDONE: &str = "users are not sent that way";
     let attrs = run.manifest.section("action").cloned().unwrap_or_default();
@@ -316,12 +323,12 @@ pub async fn live(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     Ok(())
 }
 
-/// [`live`], as a row of a table holds it.
+/// [`live`] as a [`Ready`](super::Ready).
 pub fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     Box::pin(live(run, reader))
 }
 
-/// Right before a phone Action is deployed: its credentials, its service, and the rate limits that it passes.
+/// The check right before a phone Action is deployed: [`live`], and the rate limits that the Action passes exist.
 pub fn ready_to_deploy<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     Box::pin(async move {
         live(run, reader).await?;
@@ -329,11 +336,11 @@ pub fn ready_to_deploy<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Res
     })
 }
 
-/// What `drift` finds: credentials that Twilio does not take any more, and a service that is not the manifest's own and
-/// that nothing can be sent through. One request for each.
+/// The findings of `drift`: credentials that Twilio does not accept any more, and a Verify service outside this
+/// manifest that the code cannot send through. Each costs one request.
 ///
 /// # Errors
-/// The run was stopped.
+/// The user stopped the run.
 pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding>, Failed> {
     let attrs = manifest.section("action").cloned().unwrap_or_default();
     let named = if is_elsewhere(&attrs, manifest) { Vec::new() } else { services(&attrs, None) };
@@ -383,7 +390,7 @@ pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding
     Ok(findings)
 }
 
-/// What cannot be tried before users are sent that way, so that a person looks at it.
+/// Notes on credentials and services that this program cannot try, so that a person looks at them.
 pub fn untried(manifest: &Manifest) -> Vec<Finding> {
     let note = |address: &str, text: String, help: &str| Finding {
         address: address.into(),
@@ -463,7 +470,8 @@ mod tests {
         assert_eq!(among(&token, ACTION)[0].names, "ACCOUNT_SID and AUTH_TOKEN");
     }
 
-    /// A gateway, a redirection or a reply of another shape proves nothing; a missing permission proves the key.
+    /// An answer of a gateway, a redirect and a reply of another shape prove nothing. A refusal for lack of a
+    /// permission proves that the key is valid.
     #[test]
     fn only_twilio_itself_says_that_a_key_is_good() {
         let refused = |status, code: Option<&str>| -> Answered {

@@ -1,4 +1,4 @@
-//! Whether the rate limits that an Action passes to Verify stand.
+//! Checks that the rate limits that an Action passes to Verify exist.
 
 use serde_json::Value as Json;
 
@@ -9,7 +9,7 @@ use crate::kinds::{Run, text};
 use crate::model::call::Failed;
 use crate::port::Reader;
 
-/// Shows whether the limits that the Action passes stand; `None` when it passes none.
+/// The check of the rate limits that the Action passes. `None`: it passes none, or no Verify service is known.
 pub fn read(run: &Run<'_>) -> Option<Look> {
     let names: Vec<&str> = passed(run.manifest).into_keys().collect();
     let sid = run.ids.get("verify_service")?.get("sid").filter(|sid| !sid.is_empty())?;
@@ -21,7 +21,8 @@ pub fn read(run: &Run<'_>) -> Option<Look> {
     (!names.is_empty()).then(|| ("a rate limit that the Action passes", get, names.join(","), stands))
 }
 
-/// Looks right before a deployment: a limit that went away since the plan was made would make every message fail.
+/// Checks the rate limits right before a deployment. If one was deleted after the plan was made, Verify would refuse
+/// every message.
 pub async fn stand(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let Some((what, get, names, stands)) = read(run) else { return Ok(()) };
     if stands(&reader.fresh(&get).await?, &names) {

@@ -1,4 +1,5 @@
-//! What is read of more than one resource: which object is meant, and what has to stand right before a write.
+//! Reads that involve more than one resource: they find out which object is meant, or check right before a write that
+//! everything it depends on is in place.
 
 pub mod delivery;
 pub mod handed_on;
@@ -16,8 +17,10 @@ use super::{Run, Task};
 use crate::model::call::{Failed, Get};
 use crate::port::Reader;
 
-/// What is looked at, how, a word for the test, and the test of the reply.
+/// One check of an object: the object in words, the read of it, a text for the test (such as an id), and the test. The
+/// test is given the reply and that text.
 pub type Look = (&'static str, Get, String, fn(&Json, &str) -> bool);
 
-/// A re-read right before an exposing write; fails with what does not hold any more.
+/// A check right before a write that lets users meet something new. It reads again what the write depends on, and fails
+/// with what no longer holds.
 pub type Ready = for<'a> fn(&'a Run<'a>, &'a Reader) -> Task<'a, Result<(), Failed>>;

@@ -1,4 +1,5 @@
-//! Whether the rules that say which logins are asked can be met, right before they begin to count.
+//! Checks, right before the post-login rules take effect, that they can be met. The rules say which logins are asked
+//! for a factor.
 
 use std::rc::Rc;
 
@@ -15,7 +16,7 @@ use crate::model::event::Event;
 use crate::model::facts::Factor;
 use crate::port::{Reader, join_all};
 
-/// Right before a deployment: only the code of a bound Action begins to count with it.
+/// The check right before a deployment. The code of an Action that is not bound has no effect, so it needs no check.
 pub fn ready_when_bound<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     let binding = run.ids.get("mfa_post_login_binding").and_then(|ids| ids.get("action_id"));
     match binding {
@@ -24,7 +25,9 @@ pub fn ready_when_bound<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Re
     }
 }
 
-/// Right before the rules begin to count: each can be met, the tenant lets an Action ask, and its login can.
+/// The check right before the rules take effect. Each rule can be met by a factor that is on. The tenant lets Actions
+/// ask for factors. The login can show the challenge of an Action. If a rule accepts the phone, its delivery is checked
+/// too.
 pub fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     Box::pin(async move {
         let gets = [&factors::LIST, &tenant::SETTINGS, &tenant::PROMPTS].map(Read::get);

@@ -1,4 +1,4 @@
-//! What a setting of the tenant depends on, read again right before its write.
+//! Checks right before the write of a tenant's setting: what the setting depends on is read again.
 
 use serde_json::json;
 
@@ -10,19 +10,20 @@ use crate::model::call::Failed;
 use crate::model::plan::Stage;
 use crate::port::Reader;
 
-/// `Some`: a former value stays away, and why. What was there before us stood on something that is gone, and no other
-/// plan would bring it back.
+/// Why a former value is not put back; `None`: it is. The former value depends on something that is gone, and a new
+/// plan would not change that, so this is no error.
 pub type Kept = Option<&'static str>;
 
-/// Such a look, for the stage at which the write stands.
+/// A check right before the write of a setting. It is given the stage of the write.
 pub type Before = for<'a> fn(&'a Run<'a>, Stage, &'a Reader) -> Task<'a, Result<Kept, Failed>>;
 
-/// It depends on nothing.
+/// The check of a setting that depends on nothing.
 pub fn nothing<'a>(_: &'a Run<'a>, _: Stage, _: &'a Reader) -> Task<'a, Result<Kept, Failed>> {
     Box::pin(async { Ok(None) })
 }
 
-/// Somebody sends phone messages. What is put back stands on what was there before us, and ours may be gone.
+/// Checks that phone messages are sent. Before a former value is put back, any sender is enough: the value depends on
+/// the sender from before this stack, and our own may be gone.
 async fn sent(run: &Run<'_>, reader: &Reader) -> Result<Kept, Failed> {
     match run.step.op.restore {
         true => Ok((delivery::sender(reader).await? == Sender::Nobody).then_some(NOBODY)),
@@ -30,12 +31,14 @@ async fn sent(run: &Run<'_>, reader: &Reader) -> Result<Kept, Failed> {
     }
 }
 
-/// The unified experience lets messages through the tenant's provider: everything that they pass through stands.
+/// The check for the unified experience, with which messages go through the tenant's phone provider: everything that
+/// they pass through is in place.
 pub fn unified<'a>(run: &'a Run<'a>, _: Stage, reader: &'a Reader) -> Task<'a, Result<Kept, Failed>> {
     Box::pin(sent(run, reader))
 }
 
-/// A factor that goes on can be used, and one that goes off leaves another one where logins are asked.
+/// The check for a factor. If the phone factor is switched on, its messages have to be sent. A factor that is switched
+/// off has to leave another one as long as the policy asks for a factor.
 pub fn factor<'a>(run: &'a Run<'a>, stage: Stage, reader: &'a Reader) -> Task<'a, Result<Kept, Failed>> {
     Box::pin(async move {
         let own = wire_factor(run.address);
@@ -63,7 +66,7 @@ pub fn factor<'a>(run: &'a Run<'a>, stage: Stage, reader: &'a Reader) -> Task<'a
     })
 }
 
-/// At least one factor can be used where the policy begins to ask for one.
+/// The check for the policy. If it begins to ask for a factor, at least one factor has to be usable.
 pub fn policy<'a>(run: &'a Run<'a>, stage: Stage, reader: &'a Reader) -> Task<'a, Result<Kept, Failed>> {
     Box::pin(async move {
         if stage != Stage::RaisePolicy {
@@ -94,7 +97,8 @@ pub fn policy<'a>(run: &'a Run<'a>, stage: Stage, reader: &'a Reader) -> Task<'a
     })
 }
 
-/// What the Action needs at Twilio is there, for another channel by which users get codes.
+/// The check for the message types. If users are to get codes by another channel, everything that the Action needs at
+/// Twilio has to be in place.
 pub fn message_types<'a>(
     run: &'a Run<'a>,
     stage: Stage,
@@ -108,7 +112,7 @@ pub fn message_types<'a>(
     })
 }
 
-/// The Action that codes are about to be handed to is deployed and bound.
+/// The check for the selected provider: the Action that is about to be handed the codes is deployed and bound.
 pub fn selected_provider<'a>(
     run: &'a Run<'a>,
     stage: Stage,

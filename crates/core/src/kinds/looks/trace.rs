@@ -1,4 +1,4 @@
-//! What the Function's variables tell of a stack whose record is lost.
+//! Finds the Verify service of a stack whose record is lost, through the variables of the stack's Function.
 
 use serde_json::Value as Json;
 
@@ -8,13 +8,15 @@ use crate::kinds::{is_sid, text};
 use crate::model::manifest::Manifest;
 use crate::port::Reader;
 
-/// No reply decides where a request goes: what is no SID of that kind leads nowhere.
+/// The object's SID, if it is a SID of that kind. Any other text is dropped, so that a reply cannot direct a later
+/// request to another path.
 fn sid_of(object: &Json, kind: &str) -> Option<String> {
     Some(text(object, "sid").to_owned()).filter(|sid| is_sid(sid, kind))
 }
 
-/// SID of the Verify service that the declared Function reports to, as its variables have it. `None`: there is no such
-/// Function, or it cannot be read. The same reads as those of the Function itself, so they cost nothing more.
+/// SID of the Verify service that the declared Function reports to, taken from the Function's variables. `None`: the
+/// manifest declares no Function, or the SID cannot be read. The observation of the Function sends the same reads, so
+/// these cost no extra request.
 pub async fn verify_sid(manifest: &Manifest, reader: &Reader) -> Option<String> {
     manifest.section(SECTION_PATH)?;
     let service = reader.get(&serverless::service(&unique_name(manifest))).await.ok()?;

@@ -4,7 +4,8 @@ use crate::kinds::remote::{legacy, tenant};
 use crate::model::call::Failed;
 use crate::port::Reader;
 
-/// What the refusal of a legacy call says, where the flag does not.
+/// Finds out from a legacy call whether the experience is on, for tenants whose settings do not have the flag. Auth0
+/// refuses legacy calls while the experience is on.
 pub async fn probed(reader: &Reader) -> Result<bool, Failed> {
     match reader.get(&legacy::SELECTED.get()).await {
         Ok(_) => Ok(false),
@@ -13,7 +14,7 @@ pub async fn probed(reader: &Reader) -> Result<bool, Failed> {
     }
 }
 
-/// Whether the tenant has the unified phone experience on now.
+/// Whether the tenant has the unified phone experience on now, by its flag or else by [`probed`].
 pub async fn is_on(reader: &Reader) -> Result<bool, Failed> {
     let reply = reader.get(&tenant::SETTINGS.get()).await?;
     match tenant::unified(tenant::SETTINGS.shaped(&reply)?) {
@@ -22,9 +23,11 @@ pub async fn is_on(reader: &Reader) -> Result<bool, Failed> {
     }
 }
 
-/// Whether a legacy call is refused because the unified experience is on. Which code that refusal has is not known, and
-/// the code of a missing scope is used for other refusals too: the scopes of the token itself count for more. One
-/// refusal can be a gateway's mood, and much hangs on it, so two calls have to be refused.
+/// Whether a legacy call was refused (403 or 404) because the unified experience is on.
+///
+/// The code of that refusal is not known. Auth0 uses the code of a missing scope for other refusals too, so this code
+/// counts as a missing scope only if the token is not known to have the scope. A gateway may refuse one call by chance,
+/// and much depends on the answer, so two different calls have to be refused.
 pub async fn is_locked(failed: &Failed, reader: &Reader) -> Result<bool, Failed> {
     let granted = || {
         let scopes = reader.scopes();

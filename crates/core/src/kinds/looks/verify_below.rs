@@ -1,4 +1,5 @@
-//! The service below which something hangs: its SID has to be known before anything can be read.
+//! Lists below a Verify service. Their paths contain the SID of the service, so the SID has to be found before anything
+//! can be read.
 
 use std::rc::Rc;
 
@@ -12,13 +13,13 @@ use crate::model::call::{Failed, Get};
 use crate::model::manifest::Manifest;
 use crate::port::Reader;
 
-/// The list that can be read in the first trip: that of a pinned service.
+/// The list, if it can be read in the first round of requests. Only the SID of a pinned service is known by then.
 pub fn prefetch(manifest: &Manifest, tail: &str) -> Vec<Get> {
     pinned(manifest).map(|sid| list(sid, tail)).into_iter().collect()
 }
 
-/// The service's SID as far as no read is needed: pinned, or recorded. What is only taken away is where the record
-/// says.
+/// The SID of the service, if it is known without a read: pinned, or recorded. A resource that is only removed is
+/// removed from the service that the record names.
 pub fn known_sid<'a>(hint: &Hint<'a>) -> Option<&'a str> {
     let own = hint.entry.and_then(|entry| entry.ids.get("service_sid"));
     let service = hint.record.and_then(|record| record.get("verify_service"));
@@ -31,7 +32,8 @@ pub fn known_sid<'a>(hint: &Hint<'a>) -> Option<&'a str> {
     sid.filter(|sid| !sid.is_empty())
 }
 
-/// Reads a list below the service, with the service's SID. `None`: there is no service, so nothing is below it.
+/// Reads a list below the service, and returns it with the SID of the service. `None`: there is no service, so nothing
+/// is below it.
 pub async fn read(
     hint: &Hint<'_>,
     tail: &str,
@@ -47,8 +49,8 @@ pub async fn read(
     if hint.want.is_none() {
         return Ok(None);
     }
-    // A run that was killed may have made the service; how that is found is the service's own affair. Its reads are
-    // shared with it, so this costs nothing.
+    // A run that was killed may have created the service, and the search for the service finds that one. The
+    // observation of the service sends the same reads, so they cost no extra request.
     let wanted = wanted(hint.manifest);
     let entry = hint.record.and_then(|record| record.get(NAME));
     let service = Hint { address: NAME, want: wanted.as_ref(), entry, ..*hint };

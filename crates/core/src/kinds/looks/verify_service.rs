@@ -1,4 +1,5 @@
-//! Which Verify service is this stack's: pinned, on record, left by a run that was killed, or told by its own Function.
+//! Finds the Verify service of this stack: a pinned one, the one on record, one that a killed run created, or the one
+//! that the stack's own Function names.
 
 use serde_json::Value as Json;
 
@@ -15,7 +16,8 @@ use crate::model::plan::{Finding, Level, Step};
 use crate::model::value::Value;
 use crate::port::Reader;
 
-/// SID that the record has. An entry without one was not written by us, and is as good as none.
+/// The SID on record. An unproven record counts only if the manifest wants no service. An entry without a valid SID was
+/// not written by this program and counts as no entry.
 fn recorded<'a>(hint: &Hint<'a>) -> Option<&'a str> {
     hint.entry
         .filter(|entry| !entry.unproven || hint.want.is_none())
@@ -24,15 +26,15 @@ fn recorded<'a>(hint: &Hint<'a>) -> Option<&'a str> {
         .filter(|sid| is_sid(sid, "VA"))
 }
 
-/// The service's SID as far as no read is needed, in order of trust: pinned in the manifest, kept in the record.
-/// Without both, what the variables of the stack's Function say picks among services of the wanted name. What is only
-/// taken away is what the record says, whatever is pinned by now.
+/// The SID of the service, if it is known without a read. A pinned SID comes before the recorded one. But if the
+/// manifest wants no service, the recorded one comes first, whatever the manifest pins.
 fn known_sid<'a>(hint: &Hint<'a>) -> Option<&'a str> {
     let pinned = pinned(hint.manifest).filter(|_| hint.want.is_some() || hint.entry.is_none());
     pinned.or(recorded(hint))
 }
 
-/// Another service was pinned than the one on record: nothing of the record is about it, and the old one is left alone.
+/// Notes that the manifest pins another service than the one on record. Nothing in the record is about the pinned
+/// service, and the recorded one is left alone.
 fn stays_behind(seen: &mut Seen, hint: &Hint<'_>, ours: &str) {
     seen.whose = Whose::Another;
     seen.finding(
@@ -43,7 +45,8 @@ fn stays_behind(seen: &mut Seen, hint: &Hint<'_>, ours: &str) {
     );
 }
 
-/// Finds the service: by SID, by the trace of a run that was killed, or not at all.
+/// Finds the service by its SID, by what a killed run left, or by the variables of the stack's Function. A service that
+/// only has the wanted name is never taken: if it may be this stack's, a finding names it.
 pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     if let Some(sid) = known_sid(hint) {
         match reader.get(&one(sid)).await {
@@ -83,12 +86,12 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         services(&list)?.iter().filter(|service| text(service, "friendly_name") == name).collect();
     let mut seen = Seen::default();
     let sids: Vec<&str> = named.iter().map(|service| text(service, "sid")).collect();
-    // Of whatever name: until the record is complete the manifest may name another one.
+    // Services of every name count: the manifest may give the service another name before the record is complete.
     seen.beside = services(&list)?.iter().map(|service| text(service, "sid").to_owned()).collect();
     let candidate =
         |service| Candidate { id: text(service, "sid"), name: text(service, "friendly_name"), matches: true };
     let candidates: Vec<_> = services(&list)?.iter().map(candidate).collect();
-    // What is on record is gone, or it would have been found by its SID.
+    // A service on record would have been found by its SID, so it is gone.
     let clues = Clues { recorded: Recorded::Nothing, ..hint.clues("sid", "friendly_name") };
     match identity::meant(&clues, &candidates) {
         Meant::One(at, Whose::Resumed) => {
@@ -108,18 +111,19 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
             );
             return Ok(seen);
         }
-        // Of the name alone, which says too little: what else there is to know of them is asked for below.
+        // Any candidate here only has the wanted name, which says too little. Further evidence is looked for below.
         Meant::One(..) | Meant::Ambiguous(_) | Meant::Absent => {}
     }
     let wants_new = hint.manifest.text(NAME, "sid") == Some("new");
-    // Without a record, the stack's own Function says which of them it reports to.
+    // Without a record, the stack's own Function may name one of these services as the one that it reports to.
     if recorded(hint).is_none() && !named.is_empty() && !wants_new {
         let told = trace::verify_sid(hint.manifest, reader).await;
         let ours = named.iter().find(|service| told.as_deref() == Some(text(service, "sid")));
         if let Some(service) = ours {
             return Ok(Seen { whose: Whose::Unowned, ..parse(service) });
         }
-        // A record that nothing proves and the name agree on the only one of that name: good for comparing.
+        // An unproven record names the only service of this name. That is enough to compare the service, but not to
+        // change it.
         let said = hint.unproven_id("sid");
         if let ([service], true) = (named.as_slice(), sids.iter().any(|sid| Some(*sid) == said)) {
             return Ok(Seen { whose: Whose::Unproven, ..parse(service) });
@@ -155,8 +159,8 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     Ok(seen)
 }
 
-/// Whether the tenant holds our Action although no ledger says so: then the stack was here before, and a second
-/// service would be a duplicate.
+/// Whether the tenant has a phone Action of this stack although no ledger was found, or its Actions cannot be read.
+/// With such an Action the stack was applied before, and a new service would be a duplicate.
 async fn traces(manifest: &Manifest, reader: &Reader) -> bool {
     let phone = [&PHONE, &LEGACY];
     match reader.get(&actions::list()).await {
@@ -167,7 +171,8 @@ async fn traces(manifest: &Manifest, reader: &Reader) -> bool {
     }
 }
 
-/// Names are not unique, so a service that only a record without proof and its name point to is not written to.
+/// Blocks all steps while only its name and an unproven record say that the service is this stack's: names are not
+/// unique, so it may be somebody else's.
 pub fn unproven(diff: &Diff<'_>, steps: &[Step]) -> Option<Finding> {
     let service = diff.all.get(NAME).filter(|seen| seen.whose == Whose::Unproven && !steps.is_empty())?;
     let sid = service.ids.get("sid").map(String::as_str).unwrap_or_default();
