@@ -1,7 +1,8 @@
-//! What a kind of resource is: what it is given to look at, and what it answers.
+//! Defines what a kind of resource is: its inputs and its answers.
 //!
-//! A kind turns its manifest section into a desired state, reads the tenant through a [`Reader`], says which steps
-//! lead from one to the other, and runs one step with a [`Writer`]. It never sees a header, a clock or a socket.
+//! A kind turns its manifest section into a desired state, reads the observed state of the tenant through a [`Reader`],
+//! plans the steps from the observed to the desired state, and runs one step with a [`Writer`]. A kind never sees a
+//! header, a clock or a socket.
 
 use std::collections::BTreeMap;
 
@@ -36,35 +37,37 @@ pub struct Hint<'a> {
     pub address: &'a str,
     pub want: Option<&'a Resource>,
     pub entry: Option<&'a Entry>,
-    /// What the ledger knows of every resource, by address: for a kind that hangs on another one.
+    /// The ledger's entries for all resources, keyed by address. A kind that depends on another resource needs them.
     pub record: Option<&'a BTreeMap<String, Entry>>,
     pub intent: Option<&'a Intent>,
-    /// A ledger was found (or is not used at all): without one, what stands there is not known to be ours.
+    /// A ledger was found. Without a ledger, nobody knows whether an existing object is ours.
     pub has_ledger: bool,
-    /// The ledger takes the room of an Action.
+    /// The ledger is kept in the tenant, so it counts against the limit of Actions.
     pub ledger_in_tenant: bool,
     pub stack: &'a str,
     pub manifest: &'a Manifest,
 }
 
 impl<'a> Hint<'a> {
-    /// Ids that were there before an unfinished run which may have made this.
+    /// The ids that existed before an unfinished run, if that run may have created this resource.
     pub fn creating(&self) -> Option<&'a Vec<String>> {
         self.intent.and_then(|intent| intent.creating.get(self.address))
     }
 
-    /// An id that a record says and nothing proves: to tell of the object, and for nothing else.
+    /// The id in an unproven record, if the manifest wants the resource. The id may be used to tell about the object,
+    /// and for nothing else.
     pub fn unproven_id(&self, id: &str) -> Option<&str> {
         let entry = self.record?.get(self.address).filter(|entry| entry.unproven && self.want.is_some())?;
         entry.ids.get(id).map(String::as_str).filter(|id| !id.is_empty())
     }
 
-    /// Whether a record that is proven knows the resource.
+    /// Whether a proven record has the resource.
     pub fn is_known(&self) -> bool {
         self.entry.is_some_and(|entry| !entry.unproven)
     }
 
-    /// What an unfinished run was to call the object it may have made, where the manifest says otherwise by now.
+    /// The name that an unfinished run was to give the object that it may have created. `None` if the manifest still
+    /// has this name.
     pub fn former_name(&self, field: &str) -> Option<&'a str> {
         let intent = self.intent.filter(|intent| intent.creating.contains_key(self.address))?;
         let former = intent.begun.get(self.address)?.wanted.get(field)?.as_str();
@@ -73,7 +76,7 @@ impl<'a> Hint<'a> {
     }
 }
 
-/// Everything `steps` may look at: pure data.
+/// Everything that `steps` may look at. This is pure data.
 pub struct Diff<'a> {
     pub address: &'a str,
     pub kind: &'static str,
@@ -82,14 +85,14 @@ pub struct Diff<'a> {
     pub entry: Option<&'a Entry>,
     pub changes: &'a [FieldChange],
     pub manifest: &'a Manifest,
-    /// Observed state of every resource, by address.
+    /// Observed state of every resource, keyed by address.
     pub all: &'a BTreeMap<String, Seen>,
     /// Time of the plan, in ms since the Unix epoch.
     pub as_of_ms: u64,
 }
 
 impl Diff<'_> {
-    /// The names of the changed fields, as the reason of a step.
+    /// The reason of a step: the names of the changed fields, and that they differ.
     pub fn changed_names(&self) -> String {
         let names: Vec<&str> = self.changes.iter().map(|change| change.field.as_str()).collect();
         format!("{} differ{}", names.join(", "), if names.len() == 1 { "s" } else { "" })
@@ -119,21 +122,24 @@ pub fn step(address: &str, kind: &str, verb: Verb, stage: Stage, what: &str, op:
     }
 }
 
-/// Everything `run` may look at. `desired` has outputs and generated values filled in.
+/// Everything that `run` may look at. `desired` has outputs and generated values filled in.
 pub struct Run<'a> {
     pub address: &'a str,
     pub step: &'a Step,
     pub desired: &'a Attrs,
     pub seen: &'a Seen,
     pub entry: Option<&'a Entry>,
-    /// Ids of every resource so far, by address.
+    /// The ids of every resource that are known so far, keyed by address.
     pub ids: &'a BTreeMap<String, Ids>,
     pub manifest: &'a Manifest,
     pub intent: Option<&'a Intent>,
 }
 
 impl Run<'_> {
-    /// What the step does, in the words of the kind.
+    /// What the step does, in the kind's own type.
+    ///
+    /// # Errors
+    /// This build does not know what the step is to do.
     pub(super) fn act<A: DeserializeOwned>(&self) -> Result<A, Failed> {
         self.step.op.act().map_err(|error| {
             Failed::NotDone(format!("this build does not know what the step is to do ({error}); plan again"))
@@ -141,42 +147,42 @@ impl Run<'_> {
     }
 }
 
-/// What became of a step.
+/// The result of a step.
 #[derive(Debug)]
 pub struct Done {
     pub seen: Seen,
-    /// Kept in the ledger entry.
+    /// Notes for the ledger entry.
     pub notes: BTreeMap<String, Json>,
-    /// The secrets of the resource were sent, every one of them.
+    /// All secrets of the resource were sent.
     pub wrote_secrets: bool,
 }
 
 impl Done {
-    /// Done, nothing to note.
+    /// A result without notes and without sent secrets.
     pub fn seen(seen: Seen) -> Done {
         Done { seen, notes: BTreeMap::new(), wrote_secrets: false }
     }
 }
 
-/// How a resource goes that the manifest does not declare any more.
+/// What happens to a resource that the manifest no longer declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaving {
-    /// Its removal is refused unless deletes are allowed.
+    /// The resource is removed, or its former values are put back. The plan refuses this unless deletes are allowed.
     Removed,
-    /// What the manifest asks for now takes its place, and it goes later, because it may still be in use: so many ms
-    /// after the apply that took its place, and only while the new way delivers.
+    /// The resource may still be in use, so it is removed later: `wait_ms` after the apply that put something else in
+    /// its place, and only while the new way delivers.
     Deferred { wait_ms: u64 },
-    /// Nobody can get at it any more, so only its record goes. Holds why.
+    /// Nobody can reach the resource any more, so only its record is removed. Holds the reason.
     Abandoned(&'static str),
 }
 
-/// Where the manifest says a field of a resource.
+/// The place in the manifest that sets a field of a resource.
 pub enum SaidBy {
-    /// Under the key that the sections' tables name for it.
+    /// The key that the sections' tables name for the field.
     Tables,
-    /// Under this key.
+    /// This key.
     Key(String),
-    /// Nowhere: its value follows from the stack itself.
+    /// No key: the value follows from the stack itself.
     Nothing,
 }
 
@@ -185,13 +191,13 @@ pub trait Kind: Sync {
     /// The kind's name, also the address of its only (or first) resource.
     fn name(&self) -> &'static str;
 
-    /// Its manifest sections.
+    /// The manifest sections of the kind.
     fn sections(&self) -> &'static [&'static Section];
 
-    /// Path of the calls that its resources are of, with what varies in braces; empty where it has none.
+    /// The API path of its resources, with the variable parts in braces. Empty if the kind has no API.
     fn api_path(&self) -> &'static str;
 
-    /// Where the manifest says a field of one of its resources.
+    /// The place in the manifest that sets a field of one of its resources.
     fn said_by(&self, _manifest: &Manifest, _address: &str, _field: &str) -> SaidBy {
         SaidBy::Tables
     }
@@ -199,129 +205,133 @@ pub trait Kind: Sync {
     /// The resources that the manifest declares.
     fn declare(&self, manifest: &Manifest) -> Vec<Resource>;
 
-    /// Checks beyond single fields.
+    /// Checks of the manifest that go beyond a single field.
     fn check(&self, _manifest: &Manifest, _out: &mut Vec<Problem>) {}
 
-    /// Reads that need nothing but the manifest, so that they leave together in the first trip.
+    /// The reads that need nothing but the manifest. They are all sent together in the first trip.
     fn prefetch(&self, want: &Resource, manifest: &Manifest) -> Vec<Get>;
 
-    /// Reads the tenant.
+    /// Reads the state of the resource from the tenant.
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>>;
 
-    /// The steps from observed to desired; empty when nothing is to be done. Pure.
+    /// The steps from the observed to the desired state; empty if nothing has to be done. The function is pure.
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step>;
 
-    /// The steps that take the resource away, or put back what was there before. Pure.
+    /// The steps that remove the resource, or put back the values from before this stack. The function is pure.
     fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step>;
 
-    /// How the resource goes when the manifest no longer declares it.
+    /// What happens to the resource when the manifest no longer declares it.
     fn leaving(&self, _manifest: &Manifest) -> Leaving {
         Leaving::Removed
     }
 
-    /// What stands against taking the resource away (and everything that hangs on it).
+    /// What speaks against removing the resource and everything that depends on it.
     fn removal_refusal(&self, _address: &str, _seen: &Seen, _entry: &Entry) -> Option<Finding> {
         None
     }
 
-    /// Why the object has to stay as it is although it is ours, given the delivery path before the first and after every
-    /// step: in words.
+    /// Why a step may not remove an object of ours or put its former value back, in words. `None` if it may. The two
+    /// paths are the delivery path before the first step and after all steps.
     fn stays(&self, _step: &Step, _before: &LoginPath, _after: &LoginPath) -> Option<(Level, String)> {
         None
     }
 
-    /// What the observed state says about the delivery path.
+    /// Facts about the delivery path that follow from the observed state.
     fn facts(&self, address: &str, seen: &Seen) -> Facts;
 
-    /// Runs one step: at most one write.
+    /// Runs one step, with at most one write.
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>>;
 
-    /// After an unknown outcome: reads what became of the step. `Some`: it took effect. `None`: it did not.
+    /// Reads what became of a step whose outcome is unknown. `Some`: the step took effect. `None`: no effect was found.
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>>;
 
-    /// Whether a step whose outcome is unknown may be repeated in the same run after a look found nothing. Not where it
-    /// makes an object of which the API takes two: a list may lag for longer than a run looks.
+    /// Whether a step whose outcome is unknown may be repeated in the same run after [`Kind::settle`] found no effect.
+    /// A step may not be repeated if the API would accept a second object: a list may lag for longer than a run looks.
     fn may_repeat(&self, step: &Step) -> bool {
         !step.creates
     }
 
-    /// Whether an observed value may stay although it differs (a dependency that the manifest leaves floating).
+    /// Whether an observed value may stay although it differs from the desired one, for example the resolved version of
+    /// a dependency that the manifest leaves floating.
     fn tolerates(&self, _field: &str, _desired: &Value, _observed: &Value) -> bool {
         false
     }
 
-    /// Whether the API may take a field and never show it. Such a field is as it was sent last; in `attrs` it is
-    /// [`Value::Unknown`] when a reply leaves it out.
+    /// Whether the API may accept a field and never show it. Such a field is taken to have the value that was sent
+    /// last. If a reply leaves the field out, it is [`Value::Unknown`] in `attrs`.
     fn write_only(&self, _field: &str) -> bool {
         false
     }
 
-    /// Whether a field is switched off by one step of ours and on again by a later one.
+    /// Whether one step of ours switches the field off and a later one switches it on again.
     fn in_between(&self, _field: &str) -> bool {
         false
     }
 
-    /// Prefixes of map fields in which a name that only the tenant has is a difference.
+    /// Prefixes of the map fields that are closed: a name that exists only in the tenant counts as a difference.
     fn closed(&self, _desired: &Attrs) -> &'static [&'static str] {
         &[]
     }
 
-    /// Scopes of the Management API that a step needs; empty for Twilio.
+    /// The scopes of the Management API that a step needs; empty for Twilio.
     fn scopes(&self, step: &Step) -> &'static [&'static str];
 
-    /// What stands against the steps.
+    /// What speaks against the steps, and what a person should know of the resource.
     fn refusals(&self, _diff: &Diff<'_>, _steps: &[Step]) -> Vec<Finding> {
         Vec::new()
     }
 
-    /// What a person should know of the manifest alone at that time (ms since the Unix epoch): what no API can tell.
+    /// What a person should know and no API can tell: it follows from the manifest and the time (ms since the Unix
+    /// epoch) alone.
     fn notices(&self, _manifest: &Manifest, _as_of_ms: u64) -> Vec<Finding> {
         Vec::new()
     }
 
-    /// Whether its code sends the codes of logins.
+    /// Whether the code of this kind sends the codes of logins.
     fn sends(&self) -> bool {
         false
     }
 
-    /// Whether what stands there runs.
+    /// Whether the observed object exists and runs.
     fn runs(&self, seen: &Seen) -> bool {
         seen.exists && seen.attrs.get("deployed") != Some(&Value::Known(Json::Bool(false)))
     }
 
-    /// Whether the code that runs is what ran before this stack: it sends through what it was told of then, whatever
-    /// becomes of ours.
+    /// Whether the running code is the version from before this stack. That version sends through the service that it
+    /// was given then, whatever happens to ours.
     fn runs_former(&self, _seen: &Seen, _entry: Option<&Entry>) -> bool {
         false
     }
 
-    /// Whether a step brings that code back.
+    /// Whether a step brings back the version from before this stack.
     fn brings_back(&self, _step: &Step) -> bool {
         false
     }
 
-    /// Whether that code may know the object with that id, which was made at that time, as its vendor writes it.
+    /// Whether the version from before this stack may know the object with that id. `made_at` is the time of the
+    /// object's creation, as its vendor writes it.
     fn may_know(&self, _seen: &Seen, _id: &str, _made_at: &str) -> bool {
         false
     }
 
-    /// Whether after a step the code does without what this stack told it of the object that senders are told of.
+    /// Whether, after the step, the code no longer uses the shared object whose id this stack gave it (see
+    /// [`Kind::told_since`]).
     fn forgets(&self, step: &Step) -> bool {
         self.brings_back(step)
     }
 
-    /// When the object was made whose id senders are told, as its vendor writes it: others may use it although no
-    /// record says so. `None`: of this kind nobody is told.
+    /// The creation time of the object, as its vendor writes it, for a kind whose id is given to senders. Other code
+    /// may then use the object although no record says so. `None`: the ids of this kind are not given to senders.
     fn told_since(&self, _seen: &Seen) -> Option<String> {
         None
     }
 
-    /// A value that is put back and that no field shows, as it stands now.
+    /// The present value of something that destroy puts back and that is not among the observed fields.
     fn shown(&self, _seen: &Seen, _field: &str) -> Option<Json> {
         None
     }
 
-    /// Values that destroy puts back, taken from the state before our first step; never a secret.
+    /// The values that destroy puts back, taken from the state before our first step. They never include a secret.
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
         seen.attrs
             .iter()

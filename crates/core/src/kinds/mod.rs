@@ -1,8 +1,8 @@
-//! The kinds of resource, one file or folder each: what they declare, and the table of them all.
+//! The kinds of resource, one file or folder for each kind, and the table of all kinds.
 //!
-//! `kind` says what a kind is and `reply` reads what the APIs answer. Several kinds share what they know of a remote
-//! resource (`remote`), of the manifest (`said`), and of what has to stand before a write (`looks`); none of these knows
-//! a kind, and nothing but this file knows them all.
+//! The module `kind` defines what a kind is, and `reply` reads what the APIs answer. Three modules hold what several
+//! kinds share: `remote` knows remote resources, `said` knows the manifest, and `looks` finds objects and checks what
+//! has to exist right before a write. None of these modules knows a kind. Only this file knows all kinds.
 
 pub mod action;
 mod added;
@@ -48,7 +48,7 @@ use reply::{array, entries, has_good_ids, if_it_fits, is_id, is_sid, named, obje
 pub use said::{code_limits, legacy};
 pub use seen::{Seen, Whose};
 
-/// Every kind. Order of names carries no meaning; order of steps comes from their stage.
+/// Every kind. The order of this list has no meaning: steps are ordered by their stage.
 pub const KINDS: &[&dyn Kind] = &[
     &verify_service::VerifyService,
     &verify_rate_limit::VerifyRateLimit,
@@ -76,7 +76,8 @@ pub const KINDS: &[&dyn Kind] = &[
     &attest::Attest,
 ];
 
-/// What the manifest may refer to, by resource: `${verify_service.sid}`.
+/// The outputs that the manifest may refer to, as `${verify_service.sid}`: pairs of a resource and the names of its
+/// outputs.
 pub const OUTPUTS: &[(&str, &[&str])] = &[
     ("verify_service", &["sid"]),
     ("action", &["id"]),
@@ -85,7 +86,8 @@ pub const OUTPUTS: &[(&str, &[&str])] = &[
     ("log_stream", &["id"]),
 ];
 
-/// The sections that resources with outputs are made from, in the order in which they are made.
+/// The resources with outputs, in the order in which they are created: pairs of the path of a section and the resource
+/// that is created from it.
 const MADE: &[(&str, &str)] = &[
     ("verify_service", "verify_service"),
     ("action", "action"),
@@ -94,14 +96,14 @@ const MADE: &[(&str, &str)] = &[
     ("phone", "phone_provider"),
 ];
 
-/// Whether a resource is made from that section or only after it, so that no value of the section can hold its outputs.
+/// Whether a resource is created from that section or later. Its outputs come too late for every value of the section.
 fn is_late(section: &str, resource: &str) -> bool {
     let at = MADE.iter().position(|(path, _)| *path == section);
     let made = MADE.iter().position(|(_, name)| *name == resource);
     at.zip(made).is_some_and(|(at, made)| made >= at)
 }
 
-/// The outputs that a value of a section may hold, as references name them.
+/// The outputs that a value of a section may refer to, each as `resource.output`.
 pub fn outputs_for(section: &str) -> Vec<String> {
     let early = OUTPUTS.iter().filter(|(resource, _)| !is_late(section, resource));
     let names = |(resource, outputs): &(&str, &[&str])| -> Vec<String> {
@@ -110,7 +112,8 @@ pub fn outputs_for(section: &str) -> Vec<String> {
     early.flat_map(names).collect()
 }
 
-/// What the kinds have to say of a manifest, each and together.
+/// Runs the checks of every kind on a manifest, and finds references to outputs that do not exist yet when the value is
+/// sent.
 pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     KINDS.iter().for_each(|kind| kind.check(manifest, out));
     for (section, attrs) in &manifest.sections {
@@ -138,17 +141,17 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     }
 }
 
-/// The read that also brings the record, which is kept in an Action.
+/// The list of Actions. Its reply includes the ledger, which is kept in an Action.
 pub fn record_list() -> Get {
     remote::actions::list()
 }
 
-/// The kind of that name.
+/// The kind with that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Kind> {
     KINDS.iter().copied().find(|kind| kind.name() == name)
 }
 
-/// The sections of all kinds, each once, in order of their path.
+/// The sections of all kinds, each once, ordered by path.
 pub fn sections() -> Vec<&'static Section> {
     let mut sections: Vec<&'static Section> =
         KINDS.iter().flat_map(|kind| kind.sections()).copied().collect();

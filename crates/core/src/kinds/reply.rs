@@ -1,4 +1,4 @@
-//! What every kind asks of a reply: its members, its ids, and whether it is what was asked for at all.
+//! Reads replies for all kinds: their members, their ids, and whether a reply is what was asked for.
 
 use serde_json::Value as Json;
 
@@ -8,39 +8,44 @@ use crate::model::event::Event;
 use crate::model::text::line_of;
 use crate::port::Reader;
 
-/// A SID of Twilio, by the two letters of its kind: fit for a path, since neither a record nor a reply decides where a
-/// request goes.
+/// Whether a text has the form of a Twilio SID with this prefix (the two letters of its kind). Only such a text is put
+/// into a path, because neither a record nor a reply may decide where a request goes.
 pub(crate) fn is_sid(sid: &str, prefix: &str) -> bool {
     sid.len() == 34 && sid.starts_with(prefix) && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// A text member of a JSON object, empty when absent or of another type.
+/// A text member of a JSON object; empty if the member is absent or has another type.
 pub fn text<'a>(json: &'a Json, key: &str) -> &'a str {
     json.get(key).and_then(Json::as_str).unwrap_or_default()
 }
 
-/// The entries of a bare array. A reply of another shape is no empty list: believing it would make a second object
-/// or miss the policy that locks users out.
+/// The entries of a reply that is an array of objects.
+///
+/// # Errors
+/// The reply has another shape. It does not count as an empty list: an object could then be created twice, or a policy
+/// that locks users out could be missed.
 pub(crate) fn array<'a>(reply: &'a Json, what: &str) -> Result<&'a [Json], Failed> {
     let items = reply.as_array().filter(|items| items.iter().all(Json::is_object));
     items.map(Vec::as_slice).ok_or_else(|| Failed::Misread(format!("{what}: not a list")))
 }
 
-/// Whether a text of a reply can be the id of an object: one segment of a path, and nothing that would lead to another.
+/// Whether a text of a reply can be the id of an object: it is one path segment and cannot lead to another path.
 pub(crate) fn is_id(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_graphic() && !b"/?#%\\".contains(&byte);
     !text.is_empty() && text.bytes().all(fits) && !matches!(text, "." | "..")
 }
 
-/// So much of a wrong one is shown.
+/// The number of characters of a wrong id that an error shows.
 const ID_MAX_CHARS: usize = 80;
 
-/// Where a reply tells the id of an object.
+/// JSON pointers to the id of an object in a reply.
 const IDS: [&str; 2] = ["/id", "/sid"];
 
-/// The entries of a list, each with a text at every one of those pointers: what it is found by. One without is not an
-/// entry of another name; passing it over would make ours a second time, or leave somebody else's out of a list that
-/// is written whole.
+/// The entries of a list. Each has a text at all JSON pointers in `by`, by which it can be found.
+///
+/// # Errors
+/// An entry lacks such a text. If it were skipped, our object could be created a second time, or somebody else's entry
+/// could be lost from a list that is written whole.
 pub(crate) fn entries<'a>(list: Option<&'a Json>, by: &[&str], what: &str) -> Result<&'a [Json], Failed> {
     let items = array(list.unwrap_or(&Json::Null), what)?;
     let has = |item: &Json, pointer: &str| {
@@ -53,7 +58,10 @@ pub(crate) fn entries<'a>(list: Option<&'a Json>, by: &[&str], what: &str) -> Re
     Ok(items)
 }
 
-/// An id that is none would lead a later request to another object than the one that was shown.
+/// Checks the ids of an object.
+///
+/// # Errors
+/// A text is not an id. It would lead a later request to another object than the one that was shown.
 pub(crate) fn has_good_ids(object: &Json, what: &str) -> Result<(), Failed> {
     let ids = IDS.iter().filter_map(|pointer| object.pointer(pointer)?.as_str());
     match ids.into_iter().find(|id| !is_id(id)) {
@@ -62,7 +70,11 @@ pub(crate) fn has_good_ids(object: &Json, what: &str) -> Result<(), Failed> {
     }
 }
 
-/// An object that is not an error envelope in disguise.
+/// A reply that is an object.
+///
+/// # Errors
+/// The reply is not an object, or it is an error in the place of the object (with `statusCode` and `message`), or an id
+/// in it is wrong.
 pub(crate) fn object<'a>(reply: &'a Json, what: &str) -> Result<&'a Json, Failed> {
     let whole = reply.is_object() && !(reply.get("statusCode").is_some() && reply.get("message").is_some());
     if !whole {
@@ -72,7 +84,10 @@ pub(crate) fn object<'a>(reply: &'a Json, what: &str) -> Result<&'a Json, Failed
     Ok(reply)
 }
 
-/// What was created, if the reply names it; else nobody knows what became of it.
+/// The object that was created.
+///
+/// # Errors
+/// The reply does not name the object, so the outcome of the write is unknown.
 pub(crate) fn named(seen: Seen, id: &str) -> Result<Seen, Failed> {
     if !seen.ids.get(id).is_some_and(|id| is_id(id)) {
         return Err(Failed::Unknown("the reply to a write does not name the object".into()));
@@ -80,8 +95,8 @@ pub(crate) fn named(seen: Seen, id: &str) -> Result<Seen, Failed> {
     Ok(seen)
 }
 
-/// The reply to a write that puts a former value back. `None`, and told: the tenant has moved on since (400, 409), and
-/// what was there before us does not fit any more.
+/// The reply to a write that puts a former value back. `None` if the tenant has changed since, so that it refuses the
+/// former value (400, 409); a notice then says so.
 pub(crate) fn if_it_fits(
     reply: Result<Json, Failed>,
     address: &str,
@@ -96,7 +111,7 @@ pub(crate) fn if_it_fits(
     }
 }
 
-/// A list of texts, sorted, as a set value.
+/// The texts of a list as a set: sorted, and each once. Without a list, the set is empty.
 pub(crate) fn set_of(json: Option<&Json>) -> Json {
     let mut items: Vec<&str> = json
         .and_then(Json::as_array)
@@ -113,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// With an id such as `A?x=1` for our object, its DELETE would be that of object A.
+    /// If a reply could give our object an id such as `A?x=1`, a DELETE of our object would delete object A.
     #[test]
     fn an_id_that_leads_to_another_object_is_none() {
         let seen = |id: &str| Seen { ids: [("id".to_owned(), id.to_owned())].into(), ..Seen::default() };

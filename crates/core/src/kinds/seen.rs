@@ -1,4 +1,4 @@
-//! A resource as the tenant has it: what everybody may ask of it, and what its kind keeps for itself.
+//! A resource as the tenant has it: the public part, and the private state of its kind.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -14,19 +14,20 @@ use crate::model::value::{Attrs, Ids};
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     pub exists: bool,
-    /// Outputs and ids; empty when it does not exist.
+    /// The outputs and ids; empty if the object does not exist.
     pub ids: Ids,
-    /// Observed values in the desired form: normalised, sets sorted, secrets as secrets or stamps.
+    /// The observed values in the same form as the desired ones: normalised, sets sorted, secrets as secrets or stamps.
     pub attrs: Attrs,
     pub findings: Vec<Finding>,
-    /// The part could not be read (missing permission); never `clean`.
+    /// The resource could not be read because a permission is missing. It never counts as `clean`.
     pub not_read: bool,
     pub whose: Whose,
-    /// If it does not exist: the ids of all objects that could be mistaken for it. The intent of a create keeps them.
+    /// If the object does not exist: the ids of all objects that could be mistaken for it. The intent of a create keeps
+    /// them.
     pub beside: Vec<String>,
-    /// What steps of this run noted, for the ledger entry.
+    /// Notes that the steps of this run made for the ledger entry.
     pub notes: BTreeMap<String, Json>,
-    /// A destroy that did not finish has put all former values back, and nobody has changed the object since.
+    /// A destroy that did not finish had already put all former values back, and nobody has changed the object since.
     pub put_back: bool,
     pub own: Own,
 }
@@ -34,28 +35,28 @@ pub struct Seen {
 /// Who owns the object that was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Whose {
-    /// Nothing speaks against this stack as its owner; or it is a switch, which every tenant has.
+    /// Nothing speaks against this stack as the owner, or the object is a setting that every tenant has.
     #[default]
     Ours,
-    /// A run of this stack created it and did not finish.
+    /// A run of this stack created the object and did not finish.
     Resumed,
-    /// Nothing says that this stack owns it.
+    /// Nothing says that this stack owns the object.
     Unowned,
-    /// A record without proof has its id, and the manifest has its name.
+    /// An unproven record has the object's id, and the manifest has its name.
     Unproven,
-    /// It is not the object on record: another one was pinned, or somebody made a new one of the same name. So nothing in
-    /// the record says who owns it.
+    /// The object is not the one on record: another one was pinned, or somebody created a new one with the same name.
+    /// Nothing in the record says who owns it.
     Another,
 }
 
 impl Whose {
-    /// Whether taking it over needs consent.
+    /// Whether a person has to consent before this stack takes the object over.
     pub fn needs_consent(self) -> bool {
         !matches!(self, Whose::Ours | Whose::Resumed)
     }
 }
 
-/// The private state of a kind: only code that can name its type reads it. It holds no secret.
+/// The private state of a kind. Only code that can name the state's type can read it. It holds no secret.
 #[derive(Clone, Default)]
 pub struct Own(Option<Rc<dyn Any>>);
 
@@ -66,7 +67,7 @@ impl fmt::Debug for Own {
 }
 
 impl Seen {
-    /// Adds something to know.
+    /// Adds a finding.
     pub fn finding(&mut self, address: &str, level: Level, text: impl Into<String>, help: impl Into<String>) {
         self.findings.push(Finding {
             address: address.to_owned(),
@@ -76,12 +77,12 @@ impl Seen {
         });
     }
 
-    /// What the kind keeps for itself.
+    /// The private state of the kind, if it has this type.
     pub(super) fn own<T: 'static>(&self) -> Option<Rc<T>> {
         self.own.0.clone()?.downcast().ok()
     }
 
-    /// Changes what the kind keeps for itself.
+    /// Changes the private state of the kind. The change starts from the default if there is no state of this type.
     pub(super) fn keep<T: Clone + Default + 'static, R>(&mut self, change: impl FnOnce(&mut T) -> R) {
         let mut own = self.own::<T>().map_or_else(T::default, |own| T::clone(&own));
         change(&mut own);
