@@ -1,7 +1,8 @@
-//! What somebody added to an object of this stack, beside what the manifest names.
+//! Additions: parts that somebody else added to an object of this stack and that the manifest does not name.
 //!
-//! Nothing here touches it, since it is not ours. But it takes effect through our object, so it is told until the manifest
-//! names it or it is gone. What was there before this stack is not new.
+//! An addition is not ours, so Lockstep leaves it as it is. But an addition takes effect through our object, so each
+//! plan reports it until the manifest names it or somebody removes it. A part that existed before this stack is not an
+//! addition.
 
 use serde_json::Value as Json;
 
@@ -10,7 +11,8 @@ use super::{Diff, Hint};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::plan::{Finding, Level};
 
-/// The finding; `None` without names. `what` is the sentence's begin, `place` where the manifest would name it.
+/// The warning that lists these additions; `None` if there are none. `what` begins the sentence, and `place` is the key
+/// of the manifest under which they could be named.
 pub(super) fn told<N: AsRef<str>>(address: &str, what: &str, names: &[N], place: &str) -> Option<Finding> {
     let listed = || names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     (!names.is_empty()).then(|| Finding {
@@ -21,8 +23,9 @@ pub(super) fn told<N: AsRef<str>>(address: &str, what: &str, names: &[N], place:
     })
 }
 
-/// Names that an object of ours has beside those that the manifest names and those that were there before, as far as the
-/// record has them under this key. Nothing without a record: then nobody knows what is new.
+/// The additions among the names `there` of an object of ours. Not an addition is a name that the manifest or the
+/// record has as the field `prefix` + name, or that the record lists under the key `before` as older than this stack.
+/// Without a record the result is empty, because nobody knows what is new.
 pub(super) fn since<'a>(
     diff: &'a Diff<'_>,
     there: impl Iterator<Item = &'a str>,
@@ -42,7 +45,8 @@ pub(super) fn listed(list: Option<&Json>, name: &str) -> bool {
     list.and_then(Json::as_array).is_some_and(|names| names.iter().any(|one| one == name))
 }
 
-/// What a list below a Verify service of our own has beside the manifest. One resource tells it for all of them.
+/// The additions to a list below a Verify service that this stack created: the names `there` that neither the manifest
+/// nor the record has. Only the first declared resource of the kind reports them; for all others the result is empty.
 pub(super) fn beside<'a>(
     hint: &Hint<'_>,
     kind: &str,

@@ -1,4 +1,4 @@
-//! The order of a trigger's list: where our entry belongs, with every other entry as it was.
+//! Puts our entry into the list of a trigger, and keeps all other entries in their order.
 
 /// Where our entry belongs among the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Position {
     }
 }
 
-/// One entry of a trigger's list, without its id, which means nothing.
+/// One entry of a trigger's list. The id of the entry itself is left out, because it means nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
     pub action_id: String,
@@ -30,8 +30,9 @@ pub struct Bound {
     pub display_name: String,
 }
 
-/// The list with our entry in its place and every other entry as it was, in its order. Our entry stays where it is
-/// when that place satisfies the position; when the neighbour named by the position is missing, it goes last.
+/// The list with our entry in its place and all other entries in their order. If our entry is already in the list at a
+/// place that satisfies the position, it stays there. If the neighbour that the position names is missing, our entry
+/// stays where it is, or becomes the last one if it is new.
 pub fn place(list: &[Bound], ours: &Bound, position: &Position) -> Vec<Bound> {
     let others: Vec<Bound> = list.iter().filter(|entry| entry.action_id != ours.action_id).cloned().collect();
     let find =
@@ -40,7 +41,8 @@ pub fn place(list: &[Bound], ours: &Bound, position: &Position) -> Vec<Bound> {
     let is_bound = now < list.len();
     let at = match position {
         Position::First => 0,
-        // "last" is where a new entry goes; once bound, somebody may have put a later one behind it.
+        // "last" is the place for a new entry. An entry that is bound already stays where it is, because somebody may
+        // have put another one behind it on purpose.
         Position::Last if is_bound => now,
         Position::Last => others.len(),
         Position::Before(name) => match find(name) {

@@ -1,8 +1,8 @@
-//! Whether code can work at all, as far as its text and the manifest tell.
+//! Checks whether code can work at all, as far as its text and the manifest show.
 //!
-//! Auth0 and Twilio build and deploy code that throws with its first line, and users are the first to notice. Code that
-//! surely cannot work is an error, what probably does not work is a warning, and what depends on a value that is not
-//! known is not judged.
+//! Auth0 and Twilio build and deploy even code that throws in its first line, and then users are the first to notice.
+//! Code that surely cannot work is an error, and code that probably does not work is a warning. A fault that depends on
+//! an unknown value is not reported.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::javascript::{self, Surface};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Part, Value};
 
-/// Code of the manifest, and what it is run with.
+/// Code of the manifest, and what it can use when it runs.
 pub(super) struct Source<'a> {
     pub manifest: &'a Manifest,
     /// Path of the section with the keys `code` and `dependencies`.
@@ -22,17 +22,17 @@ pub(super) struct Source<'a> {
     pub own: &'a str,
     /// The source text as it is sent; `None` while a value in it is not known.
     pub sent: Option<&'a str>,
-    /// Name of the export that is called.
+    /// Name of the export that the vendor calls.
     pub handler: &'static str,
-    /// Who calls it.
+    /// Who calls the export, in words.
     pub caller: String,
     /// The map of the section that holds what the code reads: `secrets` or `variables`.
     pub reads: &'static str,
-    /// How the code reads it: `event.secrets` or `context`.
+    /// The object from which the code reads these values: `event.secrets` or `context`.
     pub from: &'static str,
-    /// What the code may read besides.
+    /// Further names that the code can read although `reads` does not have them.
     pub given: &'a [&'static str],
-    /// Packages that are there without the manifest naming them.
+    /// Packages that the code can load although the manifest does not name them.
     pub packages: &'a [&'static str],
 }
 
@@ -56,12 +56,12 @@ impl Source<'_> {
     }
 }
 
-/// Everything that is wrong with the code.
+/// All problems of the code.
 pub(super) fn problems(source: &Source<'_>) -> Vec<Problem> {
     if source.own.is_empty() {
         return Vec::new();
     }
-    // What ships with the program is parsed by its tests.
+    // Code that ships with the program is not parsed here, because tests parse it.
     if builtin::ships(source.own) {
         if source.sent.is_some_and(|sent| !builtin::exports(sent, source.handler)) {
             return vec![no_handler(source)];
@@ -69,7 +69,8 @@ pub(super) fn problems(source: &Source<'_>) -> Vec<Problem> {
         return if builtin::sends(source.own) { built_in(source) } else { Vec::new() };
     }
     let sent = source.sent.unwrap_or(source.own);
-    // What is wrong is found in the lines of the user's own file, if it is wrong there already.
+    // If the user's own file does not parse either, its fault is reported, so that the line numbers are those of that
+    // file.
     match javascript::parse(sent).map_err(|wrong| javascript::parse(source.own).err().unwrap_or(wrong)) {
         Err(wrong) => {
             let (title, help) = match wrong.remedy {
@@ -83,7 +84,7 @@ pub(super) fn problems(source: &Source<'_>) -> Vec<Problem> {
     }
 }
 
-/// Code of the user's own: what its syntax tree tells.
+/// Problems of code that the user wrote, as its syntax tree shows them.
 fn of_ones_own(source: &Source<'_>, surface: &Surface) -> Vec<Problem> {
     let Source { handler, caller, from, .. } = source;
     if surface.is_module {
@@ -142,7 +143,7 @@ fn no_handler(source: &Source<'_>) -> Problem {
     )
 }
 
-/// The Actions that ship with the program and send codes: what they read is known.
+/// Problems of the sending Actions that ship with the program. The secrets that they read are known.
 fn built_in(source: &Source<'_>) -> Vec<Problem> {
     let mut out = missing(source);
     for reads in SENDER_READS {
@@ -162,7 +163,7 @@ fn built_in(source: &Source<'_>) -> Vec<Problem> {
     out
 }
 
-/// Secrets without which no message leaves.
+/// Errors for missing secrets without which no message can be sent.
 fn missing(source: &Source<'_>) -> Vec<Problem> {
     let has = |name: &str| {
         let value = source.attrs().get(&format!("{}.{name}", source.reads));
@@ -210,7 +211,7 @@ fn wanted(name: &str) -> String {
     format!("add {name}: {value}")
 }
 
-/// The text of a value, where it is known.
+/// The text of a value, if it is known.
 fn plain(value: &Value) -> Option<&str> {
     match value {
         Value::Secret(secret) => Some(secret.expose()),
@@ -218,7 +219,8 @@ fn plain(value: &Value) -> Option<&str> {
     }
 }
 
-/// What a SID has to look like. The message never repeats the value, which may be a secret in the wrong place.
+/// The problem of a value that does not look like what the built-in code reads. The message never repeats the value,
+/// because it may be a secret in the wrong place.
 fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
     let Reads { name, prefix, .. } = reads;
     let at = format!("{}.{name}", source.reads);
@@ -258,7 +260,7 @@ fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
     };
     let help = if name == "TWILIO_API_KEY" { swapped(source) } else { wanted(name) };
     let problem = source.error(&at, "the secret is of another kind", reason, help);
-    // A placeholder of a sandbox may be shorter.
+    // Only a warning for a wrong length: the placeholder of a sandbox may be shorter.
     Some(if looks { problem.warning() } else { problem })
 }
 
@@ -273,7 +275,7 @@ fn swapped(source: &Source<'_>) -> String {
     "TWILIO_API_KEY takes the key's SID (SK…), TWILIO_API_SECRET its secret".into()
 }
 
-/// SIDs that belong to something else than what this manifest manages.
+/// Warnings for SIDs of another Verify service or another account than the manifest's.
 fn elsewhere(source: &Source<'_>) -> Vec<Problem> {
     let value = |name: &str| source.attrs().get(&format!("{}.{name}", source.reads)).and_then(plain);
     let warn = |name: &str, what: &str, help: &str| {

@@ -1,6 +1,6 @@
-//! The countries by their two letters (ISO 3166-1 alpha-2), as both vendors name them.
+//! The two-letter country codes (ISO 3166-1 alpha-2) that both vendors use.
 
-/// As of November 2026, and XK, which is not assigned but what everybody writes for Kosovo.
+/// All assigned codes as of November 2026, and XK, which is not assigned but commonly used for Kosovo.
 const CODES: &str = "\
 AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ \
 CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR \
@@ -10,12 +10,12 @@ MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM
 SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ \
 UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
-/// Whether those are the letters of a country.
+/// Whether a text is the code of a country, in capital letters.
 pub fn is_country(code: &str) -> bool {
     code.len() == 2 && CODES.split(' ').any(|known| known == code)
 }
 
-/// What to write instead.
+/// Help for a text that is not the code of a country: what to write instead.
 pub fn instead(code: &str) -> String {
     let capitals = code.to_ascii_uppercase();
     match capitals.as_str() {

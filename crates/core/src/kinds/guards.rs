@@ -1,5 +1,5 @@
-//! Settings that matter whoever manages them. They are read beside the stack's own resources when a plan takes something
-//! away, or lets users meet the phone.
+//! Settings that matter even if the manifest does not declare them. They are read in addition to the stack's own
+//! resources when a plan takes something away, asks users for a factor, or shows them the phone factor.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,15 @@ use crate::model::manifest::Manifest;
 use crate::model::plan::Level;
 use crate::model::value::Value;
 
-/// A setting that is read beside.
+/// A setting that is read although the manifest does not declare it.
 pub struct Guard {
     pub address: &'static str,
-    /// Name of its kind.
+    /// Name of the setting's kind.
     pub kind: &'static str,
-    /// A warning about it, and the next move.
+    /// Makes a warning about the setting (text and help), if there is one.
     pub told: fn(&Seen, &Manifest) -> Option<(&'static str, &'static str)>,
-    /// The finding when it could not be read.
+    /// Makes the finding for a setting that could not be read, from the name of its kind and the failure: level, text
+    /// and help.
     pub unread: fn(&str, &Failed) -> (Level, String, &'static str),
 }
 
@@ -34,7 +35,8 @@ fn unread(name: &str, failed: &Failed) -> (Level, String, &'static str) {
     (Level::Blocker, text, help)
 }
 
-/// Policy, factors and how messages are sent: they matter when a factor or its delivery goes, or logins ask for one.
+/// The policy, the factors, and how messages are sent. They matter when a plan takes away a factor or its delivery, or
+/// makes logins ask for a factor.
 pub const DELIVERY: &[Guard] = &[
     guard("mfa_policy", "mfa_policy"),
     guard("mfa_factor.guard", "mfa_factor"),
@@ -43,7 +45,7 @@ pub const DELIVERY: &[Guard] = &[
     guard(phone::UNIFIED, phone::UNIFIED),
 ];
 
-/// The login pages, which matter if codes are to be spoken.
+/// The login pages. They matter if the manifest has spoken codes.
 pub const LOGIN: &[Guard] = &[Guard {
     told: |seen, manifest| {
         let classic = seen.attrs.get("experience").and_then(Value::as_str) == Some("classic");
@@ -52,7 +54,8 @@ pub const LOGIN: &[Guard] = &[Guard {
             "set universal_login.experience: new, or remove voice from phone.channels",
         ))
     },
-    // The plan is as good without this setting: at worst the login does not offer spoken codes.
+    // A warning is enough: without this setting the plan is still safe, and at worst the login does not offer spoken
+    // codes.
     unread: |_, failed| {
         (
             Level::Warning,
@@ -65,22 +68,23 @@ pub const LOGIN: &[Guard] = &[Guard {
     ..guard("universal_login", "universal_login")
 }];
 
-/// The selected provider, which matters if our Action may be the one that is handed the codes.
+/// The selected provider of the legacy set-up. It matters if our Action may be the one that receives the codes.
 pub const SELECTED: &[Guard] = &[guard("phone_selected_provider", "phone_selected_provider")];
 
-/// Other people's post-login Actions, which matter if a factor that they ask for, or its delivery, goes.
+/// Other people's post-login Actions. They matter if a plan takes away a factor that they ask for, or its delivery.
 pub const RULES: &[Guard] = &[guard(OTHERS, POST_LOGIN.binding)];
 
-/// Address of what other people's post-login Actions ask for. It is no resource of a stack.
+/// The address under which the factors are observed that other people's post-login Actions ask for. It is not the
+/// address of a resource of the stack.
 pub const OTHERS: &str = "mfa_post_login_binding.others";
 
-/// Whether the tenant has the unified phone experience on; `None`: nobody has looked.
+/// Whether the unified phone experience is on in the tenant. `None`: the setting was not observed.
 pub fn is_unified(seen: &BTreeMap<String, Seen>) -> Option<bool> {
     let enabled = seen.get(phone::UNIFIED)?.attrs.get("enabled");
     Some(enabled == Some(&Value::Known(true.into())))
 }
 
-/// Whether our Action is in the place to which the legacy set-up hands codes.
+/// Whether our Action is bound to the trigger that gets the codes of the legacy set-up.
 pub fn is_in_legacy_place(seen: &BTreeMap<String, Seen>) -> bool {
     seen.get(LEGACY.binding).is_some_and(|binding| binding.exists)
 }

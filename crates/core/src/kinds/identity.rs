@@ -1,7 +1,8 @@
 //! Decides which of the observed objects is meant, and who owns it.
 //!
-//! First comes the id on record, then what an unfinished run of this stack made, and the name alone comes last: what was
-//! there before and only has the name is somebody else's until a person says otherwise.
+//! The id on record decides first, then an object that an unfinished run of this stack created, and last the name
+//! alone. An object that existed before and only has the right name belongs to somebody else until a person says
+//! otherwise.
 
 use super::{Hint, Whose};
 use crate::model::value::Value;
@@ -12,47 +13,49 @@ pub(super) struct Clues<'a> {
     pub recorded: Recorded<'a>,
     /// If an unfinished run may have created the object: the ids that existed before that run.
     pub creating: Option<&'a [String]>,
-    /// The name that the unfinished run was to give it, if the manifest has another name now.
+    /// The name that the unfinished run was to give the object, if the manifest has another name now.
     pub former_name: Option<&'a str>,
-    /// Empty if it cannot be found by a name.
+    /// The wanted name; empty if the object cannot be found by a name.
     pub name: &'a str,
 }
 
-/// Which id the record has.
+/// The object's id on record.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Recorded<'a> {
-    /// None; also where nothing proves the record of what is to be changed.
+    /// There is no id on record, or the record is unproven and the manifest wants the object.
     Nothing,
     Id(&'a str),
 }
 
-/// One of the objects that stand there.
+/// One of the observed objects.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate<'a> {
     pub id: &'a str,
     pub name: &'a str,
-    /// It is of the right form: a record is untrusted, and a name says little.
+    /// The object has the right form, for example the right trigger. An object of another form is never meant, whatever
+    /// its id and name are: a record is untrusted, and a name says little.
     pub matches: bool,
 }
 
-/// The answer, by places in the list of candidates.
+/// The object that is meant, as an index into the list of candidates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meant {
     One(usize, Whose),
-    /// Several of which none comes before the others.
+    /// Several candidates fit equally well.
     Ambiguous(Vec<usize>),
     Absent,
 }
 
 impl Clues<'_> {
-    /// Whether an object was made since the unfinished run began.
+    /// Whether the object with this id was created after the unfinished run began; false if there was no such run.
     pub fn is_new(&self, id: &str) -> bool {
         self.creating.is_some_and(|before| !before.iter().any(|there| there == id))
     }
 }
 
 impl<'a> Hint<'a> {
-    /// What is known of the object: its id by this name in the record, its name by this field of the manifest.
+    /// What is known of the object. The parameter `id` is the key of its id in the record, and `name` is the field of
+    /// the desired state that holds its name.
     pub(super) fn clues(&self, id: &str, name: &str) -> Clues<'a> {
         let recorded = self.entry.filter(|entry| !entry.unproven || self.want.is_none());
         let recorded = recorded.and_then(|entry| entry.ids.get(id)).filter(|id| !id.is_empty());
@@ -65,8 +68,9 @@ impl<'a> Hint<'a> {
         }
     }
 
-    /// Whose it is, for a kind that takes a record without proof at its word where the manifest has the name as well. And
-    /// where nothing is wanted nothing is taken over, so the record stays what it is.
+    /// Changes the answer for kinds that believe an unproven record if the manifest has the object's name too. If the
+    /// manifest does not want the object, nothing is taken over, so another object than the one on record does not need
+    /// consent either.
     pub(super) fn believing(&self, found: Whose) -> Whose {
         match found {
             Whose::Unowned if self.entry.is_some() => Whose::Ours,
@@ -76,7 +80,7 @@ impl<'a> Hint<'a> {
     }
 }
 
-/// Whose an object is that has no other beside it: its name or its place makes it the one.
+/// Who owns an object that is the only candidate, because its name or its place is unique.
 pub(super) fn whose(clues: &Clues<'_>, id: &str) -> Whose {
     let clues = Clues { name: "it", ..*clues };
     match meant(&clues, &[Candidate { id, name: "it", matches: true }]) {
@@ -85,7 +89,7 @@ pub(super) fn whose(clues: &Clues<'_>, id: &str) -> Whose {
     }
 }
 
-/// Which of them is meant.
+/// Decides which of the candidates is meant.
 pub(super) fn meant(clues: &Clues<'_>, there: &[Candidate<'_>]) -> Meant {
     let fits = || there.iter().enumerate().filter(|(_, one)| one.matches);
     let recorded = match clues.recorded {
@@ -118,8 +122,9 @@ mod tests {
     use super::Whose::{Another, Ours, Resumed, Unowned};
     use super::*;
 
-    /// What is known, as `id on record, ids from before the unfinished run, its name for it`; what stands there, as `id name`,
-    /// with `-` in front where it has not the right form; and the answer. The wanted name is `x`.
+    /// The columns: the id on record; the ids that existed before the unfinished run; the name that this run was to
+    /// give the object; the candidates as `id name`, with `-` in front if the form is wrong; the expected answer. The
+    /// wanted name is `x`.
     #[test]
     fn each_answer_and_what_comes_before_what() {
         let before = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
@@ -131,26 +136,27 @@ mod tests {
             (Nothing, None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
             (Nothing, None, None, &["-1 x"], Absent),
             (Nothing, None, None, &["-1 x", "2 x"], One(1, Unowned)),
-            // The record comes first, whatever its object is called by now.
+            // The id on record decides first, whatever the name of that object is now.
             (Id("2"), None, None, &["1 x", "2 y"], One(1, Ours)),
             (Id("2"), Some(&[]), None, &["1 x", "2 x"], One(1, Ours)),
             (Id("2"), Some(&[]), Some("old"), &["1 old", "2 y"], One(1, Ours)),
             (Id("2"), None, None, &["1 y"], Absent),
-            // It is believed of the right form only.
+            // The record is believed only if its object has the right form.
             (Id("2"), None, None, &["1 x", "-2 x"], One(0, Another)),
-            // It says nothing of another object of the name, unless an unfinished run made that one.
+            // An object that only has the wanted name is not the one on record, unless an unfinished run created it.
             (Id("2"), None, None, &["1 x"], One(0, Another)),
             (Id("2"), Some(&["1"]), None, &["1 x"], One(0, Another)),
             (Id("2"), Some(&[]), None, &["1 x"], One(0, Resumed)),
             (Id("3"), None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
-            // What is new since an unfinished run began is its own, and comes before what was there.
+            // An object that appeared after an unfinished run began belongs to that run, and precedes the objects that
+            // existed before.
             (Nothing, Some(&[]), None, &["1 x"], One(0, Resumed)),
             (Nothing, Some(&["1"]), None, &["1 x"], One(0, Unowned)),
             (Nothing, Some(&["1"]), None, &["1 x", "2 x"], One(1, Resumed)),
             (Nothing, Some(&["1"]), None, &["1 x", "2 x", "3 x"], Ambiguous(vec![1, 2])),
             (Nothing, Some(&["1", "2"]), None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
             (Nothing, Some(&[]), None, &["1 y", "-2 x"], Absent),
-            // The name that it was to have comes before the name of now, of what is new only.
+            // Among the new objects, the name that the run was to give precedes the present name.
             (Nothing, Some(&[]), Some("old"), &["1 x", "2 old"], One(1, Resumed)),
             (Nothing, Some(&["2"]), Some("old"), &["1 x", "2 old"], One(0, Resumed)),
             (Nothing, Some(&["1", "2"]), Some("old"), &["1 x", "2 old"], One(0, Unowned)),

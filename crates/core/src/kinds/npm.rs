@@ -1,8 +1,9 @@
-//! npm packages among the dependencies of Actions and Functions: what can be the name of one, and what can be a version.
+//! npm packages that Actions and Functions depend on: which names and versions are possible.
 
 use crate::diag::{Problem, codes};
 
-/// What a registry cannot give. A version that may change between two builds is for the caller to warn of.
+/// Adds errors for a name or a version that the npm registry cannot have. The caller warns about versions that may
+/// change between two builds.
 pub fn check(place: &str, name: &str, version: Option<&str>, out: &mut Vec<Problem>) {
     if !is_name(name) {
         let title = format!("{name:?} is not the name of a package");
@@ -18,7 +19,7 @@ pub fn check(place: &str, name: &str, version: Option<&str>, out: &mut Vec<Probl
     }
 }
 
-/// The grammar of npm (validate-npm-package-name, 2026-08).
+/// Whether a text is a package name by the rules of npm (validate-npm-package-name, 2026-08).
 fn is_name(name: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()
@@ -34,7 +35,7 @@ fn is_name(name: &str) -> bool {
         }
 }
 
-/// A version, a range or a tag.
+/// Whether a text can be a version, a range or a tag.
 fn is_version(version: &str) -> bool {
     let plain = |ch: char| {
         ch.is_ascii_alphanumeric()
@@ -43,13 +44,14 @@ fn is_version(version: &str) -> bool {
     !version.trim().is_empty() && version.chars().all(plain)
 }
 
-/// Whether a version names one release and no range or tag.
+/// Whether a version names exactly one release, and is not a range or a tag.
 pub fn exact(version: &str) -> bool {
     let core = version.split(['-', '+']).next().unwrap_or_default();
     core.split('.').count() == 3 && core.split('.').all(|part| part.parse::<u64>().is_ok())
 }
 
-/// Whether a version that was sent may read back as that one: what moves may read back as the release that it stood for.
+/// Whether the version `there` can be how the API shows the version `sent`. A range or a tag may read back as the
+/// release that it was resolved to.
 pub fn reads_back(sent: &str, there: &str) -> bool {
     sent == there || (!exact(sent) && exact(there))
 }

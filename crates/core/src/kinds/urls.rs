@@ -1,9 +1,14 @@
-//! URLs in a manifest: which are none, which give a password away, and which nobody out there reaches.
+//! Checks URLs of a manifest: whether a URL is valid, whether it contains a password, and whether the public internet
+//! can reach its host.
 
 use core::net::{IpAddr, Ipv4Addr};
 
-/// An https URL without a user, with a host and a port that can be. `why` says who takes https only. No part of the URL
-/// but one character and a port is repeated: it may come from a secret.
+/// Checks that a text is an https URL with a host, with a possible port or none, and without a user. `why` is the
+/// reason for a URL that does not begin with `https://`.
+///
+/// # Errors
+/// The reason and the help. They repeat no part of the URL except one odd character, because the URL may come from a
+/// secret.
 pub fn https(value: &str, why: &str) -> Result<(), (String, String)> {
     let refuse = |reason: String, help: &str| Err((reason, help.to_owned()));
     let odd = |ch: &char| {
@@ -40,7 +45,7 @@ pub fn https(value: &str, why: &str) -> Result<(), (String, String)> {
     Ok(())
 }
 
-/// Host and port of an authority.
+/// The host and the port of an authority (`host:port`). The brackets of an IPv6 address are removed.
 fn split(authority: &str) -> (&str, Option<&str>) {
     if let Some((address, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return (address, rest.strip_prefix(':'));
@@ -48,7 +53,7 @@ fn split(authority: &str) -> (&str, Option<&str>) {
     authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
 }
 
-/// Whether only this machine, or a private network, can reach the host of a URL.
+/// Whether the host of a URL can be reached only from the same machine or from a private network.
 pub fn is_private(value: &str) -> bool {
     let rest = value.strip_prefix("https://").unwrap_or(value);
     let (host, _) = split(rest.split(['/', '?', '#']).next().unwrap_or_default());
@@ -76,7 +81,7 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
         || address.is_loopback()
         || address.is_private()
         || address.is_link_local()
-        // Addresses that providers share among customers (RFC 6598).
+        // Addresses that internet providers share among their customers (RFC 6598).
         || (a == 100 && (64..128).contains(&b))
 }
 
