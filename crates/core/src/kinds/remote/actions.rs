@@ -1,11 +1,11 @@
-//! Actions of the tenant: how they are read.
+//! The Actions of the tenant: their reads, and what a reply says of them.
 
 use serde_json::Value as Json;
 
 use crate::kinds::{entries, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 
-/// The one call that lists Actions; at most 100 exist in a tenant.
+/// The read of all Actions. A tenant has at most 100, so one page is enough.
 pub fn list() -> Get {
     Get {
         api: Api::Auth0,
@@ -17,19 +17,19 @@ pub fn list() -> Get {
 /// The Actions of a list reply.
 ///
 /// # Errors
-/// It is no list of Actions with their ids and names.
+/// The reply is not a list of Actions with ids and names.
 pub fn items(list: &Json) -> Result<&[Json], Failed> {
     entries(list.get("actions"), &["/id", "/name"], "GET /api/v2/actions/actions")
 }
 
-/// Whether an Action is for that trigger.
+/// Whether an Action supports that trigger.
 pub fn has_trigger(action: &Json, trigger: &str) -> bool {
     action["supported_triggers"]
         .as_array()
         .is_some_and(|triggers| triggers.iter().any(|t| text(t, "id") == trigger))
 }
 
-/// The read of one.
+/// The read of one Action.
 pub fn one(id: &str) -> Get {
     Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
 }

@@ -1,4 +1,4 @@
-//! The list of a trigger: which Actions are bound to it, in which order.
+//! The bindings of a trigger: the list of the Actions that run on it, in their order.
 
 use serde_json::Value as Json;
 
@@ -6,20 +6,20 @@ use crate::kinds::binding_order::Bound;
 use crate::kinds::{entries, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 
-/// Where the list of a trigger is read and written.
+/// The path at which the list of a trigger is read and written.
 pub fn path(trigger: &str) -> String {
     format!("/api/v2/actions/triggers/{trigger}/bindings")
 }
 
-/// The read of it.
+/// The read of the list.
 pub fn list(trigger: &str) -> Get {
     Get { api: Api::Auth0, path: path(trigger), paging: Paging::Offset { key: "bindings", per_page: 100 } }
 }
 
-/// Reads the list of any reply.
+/// The list in the reply to a read or a write.
 ///
 /// # Errors
-/// An entry does not say which Action it is of. The list is written whole, so passing it over would unbind it.
+/// An entry does not name its Action. The list is written whole, so to skip the entry would unbind its Action.
 pub fn parse(reply: &Json) -> Result<Vec<Bound>, Failed> {
     let list = entries(reply.get("bindings"), &["/action/id", "/action/name"], "the list of bindings")?;
     let bound = |entry: &Json| Bound {

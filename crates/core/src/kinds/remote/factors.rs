@@ -1,4 +1,5 @@
-//! The second factors of the tenant: which are on, when one is asked for, and how the phone factor sends.
+//! The second factors of the tenant: which factors are on, when users are asked for one, and how the phone factor sends
+//! messages.
 
 use serde_json::json;
 
@@ -7,7 +8,8 @@ use crate::kinds::{array, text};
 use crate::model::call::Failed;
 use crate::port::Reader;
 
-/// Resource addresses are `mfa_factor.<manifest name>`; the wire has other names.
+/// The factors: the name in the manifest, which is also the end of the address `mfa_factor.<name>`, and the name in the
+/// API.
 const FACTORS: &[(&str, &str)] = &[
     ("phone", "sms"),
     ("otp", "otp"),
@@ -19,19 +21,19 @@ const FACTORS: &[(&str, &str)] = &[
     ("duo", "duo"),
 ];
 
-/// The name of a factor at the tenant, by the address of its resource.
+/// The name that the API has for a factor, from the address of its resource; empty if there is no such factor.
 pub fn wire_factor(address: &str) -> &'static str {
     let name = address.rsplit('.').next().unwrap_or_default();
     FACTORS.iter().find(|(manifest, _)| *manifest == name).map_or("", |(_, wire)| wire)
 }
 
-/// Every factor, and whether it is on.
+/// The read of all factors, each with whether it is on.
 pub static LIST: Read = Read { path: "/api/v2/guardian/factors", shape: Shape::Named, ..READ };
 
-/// The policies by which logins are asked.
+/// The read of the policies that decide when a login is asked for a factor.
 pub static POLICY: Read = Read { path: "/api/v2/guardian/policies", shape: Shape::Words, ..READ };
 
-/// How the phone factor sends.
+/// The read of the types of message that the phone factor sends (`sms`, `voice`).
 pub static MESSAGE_TYPES: Read = Read {
     path: "/api/v2/guardian/factors/phone/message-types",
     expects: &["message_types"],
@@ -39,7 +41,7 @@ pub static MESSAGE_TYPES: Read = Read {
     ..READ
 };
 
-/// Names of the factors that are on and that a user can meet a policy with.
+/// The API's names of the factors that are on and can satisfy a policy. A recovery code alone cannot.
 pub async fn on(reader: &Reader) -> Result<Vec<String>, Failed> {
     let reply = reader.get(&LIST.get()).await?;
     let factors = array(&reply, "GET /api/v2/guardian/factors")?.iter();

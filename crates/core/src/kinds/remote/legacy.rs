@@ -1,6 +1,6 @@
-//! The legacy phone set-up of Guardian: which provider sends, and its message texts.
+//! The legacy phone set-up of Guardian: the provider that sends, and its message texts.
 //!
-//! With the unified experience on, all of these calls answer 403, whatever the scopes.
+//! While the unified phone experience is on, all of these calls are answered with 403, whatever scopes the token has.
 
 use serde_json::Value as Json;
 
@@ -8,7 +8,8 @@ use super::read::{self, READ, Read};
 use crate::kinds::text;
 use crate::model::call::Failed;
 
-/// Who sends; also the probe for the unified flag.
+/// The read of the provider that sends. If the tenant's settings do not say whether the unified phone experience is on,
+/// the outcome of this read tells it.
 pub static SELECTED: Read = Read {
     path: "/api/v2/guardian/factors/phone/selected-provider",
     expects: &["provider"],
@@ -19,10 +20,10 @@ pub static SELECTED: Read = Read {
 /// The provider that hands codes to the Action on `send-phone-message`.
 pub const HOOK: &str = "phone-message-hook";
 
-/// What a tenant sends by that never chose ("Auth0 docs, legacy phone factor", 2026-08).
+/// The provider of a tenant that never chose one ("Auth0 docs, legacy phone factor", 2026-08).
 pub const NEVER_CHOSEN: &str = "auth0";
 
-/// The message texts.
+/// The read of the message texts.
 pub static TEMPLATES: Read = Read {
     path: "/api/v2/guardian/factors/phone/templates",
     expects: &["enrollment_message", "verification_message"],
@@ -30,10 +31,10 @@ pub static TEMPLATES: Read = Read {
     ..READ
 };
 
-/// The provider that a reply names.
+/// The provider that the reply to [`SELECTED`] names. In an empty reply, it is [`NEVER_CHOSEN`].
 ///
 /// # Errors
-/// It is no such reply.
+/// The reply has another shape.
 pub fn provider(reply: &Json) -> Result<&str, Failed> {
     match read::is_empty(reply) {
         true => Ok(NEVER_CHOSEN),

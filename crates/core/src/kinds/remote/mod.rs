@@ -1,4 +1,5 @@
-//! What several kinds need of a remote resource: its reads, and what a reply says. One file per resource.
+//! Remote resources that several kinds need: how each is read, and what a reply says. There is one file for each
+//! resource.
 
 pub mod actions;
 pub mod bindings;

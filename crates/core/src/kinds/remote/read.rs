@@ -1,21 +1,21 @@
-//! How a setting of the tenant is read, and what its reply has to look like to be believed.
+//! The reads of the tenant's settings, and the shape that a reply needs before it is believed.
 
 use serde_json::{Map, Value as Json};
 
 use crate::kinds::{array, object};
 use crate::model::call::{Api, Failed, Get};
 
-/// The read that holds a setting.
+/// A read whose reply has the value of a setting.
 pub struct Read {
     pub path: &'static str,
     pub shape: Shape,
-    /// Keys of which an object has at least one, or it is something else.
+    /// A reply that is an object needs at least one of these keys. Otherwise it is taken for something else.
     pub expects: &'static [&'static str],
-    /// A reply without content is an answer as well: nobody has ever set it.
+    /// A reply without content is valid too, and means that nobody has ever set the value.
     pub may_be_empty: bool,
 }
 
-/// A read that spells out only what differs (`Read { path: "x", ..READ }`).
+/// The usual read. Other reads spell out only what differs (`Read { path: "x", ..READ }`).
 pub const READ: Read = Read { path: "", shape: Shape::Object, expects: &[], may_be_empty: false };
 
 /// The shape of a reply.
@@ -23,11 +23,11 @@ pub const READ: Read = Read { path: "", shape: Shape::Object, expects: &[], may_
 pub enum Shape {
     /// An object that is never empty.
     Object,
-    /// An object; keys that were never set may be missing.
+    /// An object that may be empty, because keys that were never set may be missing.
     Sparse,
     /// A list of words, which may be empty.
     Words,
-    /// A list of objects with names, never empty.
+    /// A list of objects of which at least one has a name.
     Named,
 }
 
@@ -39,10 +39,10 @@ impl Read {
         }
     }
 
-    /// The reply, if it has the shape that the endpoint gives.
+    /// The reply, if it has the shape of this endpoint.
     ///
     /// # Errors
-    /// It has another one, and is not believed.
+    /// The reply has another shape, so it is not believed.
     pub fn shaped<'a>(&self, reply: &'a Json) -> Result<&'a Json, Failed> {
         let what = format!("GET {}", self.path);
         let misread = |what: String| Err(Failed::Misread(what));
@@ -66,7 +66,7 @@ impl Read {
     }
 }
 
-/// Whether a reply is without content or an empty object.
+/// Whether a reply has no content or is an empty object.
 pub fn is_empty(reply: &Json) -> bool {
     reply.is_null() || reply.as_object().is_some_and(Map::is_empty)
 }

@@ -1,27 +1,31 @@
-//! Serverless v1: how its objects are read, and what makes a reply one of them.
+//! The reads of Twilio Serverless v1, and the check that a reply is an object or a list of it.
 
 use serde_json::Value as Json;
 
 use crate::kinds::{has_good_ids, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 
-/// A service, by SID or unique name.
+/// The read of a service, by its SID or its unique name.
 pub fn service(key: &str) -> Get {
     Get::whole(Api::Serverless, format!("/v1/Services/{key}"))
 }
 
-/// A list below a service; `what` is `Functions`, `Environments/{sid}/Variables` and the like.
+/// The read of a list below a service. `what` is the rest of the path, such as `Functions` or
+/// `Environments/{sid}/Variables`.
 pub fn list(service: &str, what: &str) -> Get {
     let path = format!("/v1/Services/{service}/{what}?PageSize=100");
     Get { api: Api::Serverless, path, paging: Paging::Next }
 }
 
-/// An object below a service.
+/// The read of an object below a service. `what` is the rest of the path.
 pub fn one(service: &str, what: &str) -> Get {
     Get::whole(Api::Serverless, format!("/v1/Services/{service}/{what}"))
 }
 
-/// The entries of a list reply. One without a SID is no entry of these lists.
+/// The entries of a list under this key of a reply.
+///
+/// # Errors
+/// There is no such list, or an entry has no SID or a wrong one.
 pub fn entries<'a>(reply: &'a Json, key: &str) -> Result<&'a [Json], Failed> {
     let list = reply.get(key).and_then(Json::as_array);
     let list = list.filter(|list| list.iter().all(|entry| !text(entry, "sid").is_empty()));
@@ -30,7 +34,10 @@ pub fn entries<'a>(reply: &'a Json, key: &str) -> Result<&'a [Json], Failed> {
     Ok(list)
 }
 
-/// An object with a SID.
+/// A reply that is an object.
+///
+/// # Errors
+/// The object has no SID or a wrong one.
 pub fn whole(reply: &Json) -> Result<&Json, Failed> {
     if text(reply, "sid").is_empty() {
         return Err(Failed::Misread("Serverless: an object without a SID".into()));
@@ -39,12 +46,12 @@ pub fn whole(reply: &Json) -> Result<&Json, Failed> {
     Ok(reply)
 }
 
-/// Whether something is deployed in the environment.
+/// Whether a build is deployed in the environment.
 pub fn serves(environment: &Json) -> bool {
     !text(environment, "build_sid").is_empty()
 }
 
-/// The read that answers [`serves`].
+/// The read of an environment, for [`serves`].
 pub fn serving(service: &str, environment: &str) -> Get {
     one(service, &format!("Environments/{environment}"))
 }

@@ -1,16 +1,16 @@
-//! Log streams: how they are read.
+//! The reads of log streams.
 
 use crate::model::call::{Api, Get};
 
-/// The list, and where streams are made.
+/// The path at which log streams are listed and created.
 pub const PATH: &str = "/api/v2/log-streams";
 
-/// The streams of the tenant.
+/// The list of the tenant's log streams.
 pub fn list() -> Get {
     Get::whole(Api::Auth0, PATH)
 }
 
-/// One of them.
+/// The read of one log stream.
 pub fn one(id: &str) -> Get {
     Get::whole(Api::Auth0, format!("{PATH}/{id}"))
 }

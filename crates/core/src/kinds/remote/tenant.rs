@@ -1,10 +1,10 @@
-//! The tenant's own settings, and those of its login pages.
+//! The reads of the tenant's own settings and of the settings of its login pages.
 
 use serde_json::Value as Json;
 
 use super::read::{READ, Read, Shape};
 
-/// The tenant's settings. One of these keys is always there (recorded 2025 to 2026).
+/// The read of the tenant's settings. A reply that is not empty always has one of these keys (recorded 2025 to 2026).
 pub static SETTINGS: Read = Read {
     path: "/api/v2/tenants/settings",
     shape: Shape::Sparse,
@@ -12,10 +12,10 @@ pub static SETTINGS: Read = Read {
     ..READ
 };
 
-/// The login pages.
+/// The read of the settings of the login pages.
 pub static PROMPTS: Read = Read { path: "/api/v2/prompts", expects: &["universal_login_experience"], ..READ };
 
-/// Whether the settings say that the unified phone experience is on; `None`: they do not say it.
+/// Whether the unified phone experience is on. `None`: the settings do not say it.
 pub fn unified(settings: &Json) -> Option<bool> {
     settings.get("phone_consolidated_experience").and_then(Json::as_bool)
 }

@@ -1,5 +1,5 @@
-//! What hangs on the Verify service (rate limits, messaging configurations) has this in common: its paths begin with the
-//! service's SID, and refusals carry codes of their own.
+//! Shared code for the resources below the Verify service: rate limits and messaging configurations. Their paths begin
+//! with the path of the service, and their refusals have codes of their own.
 
 use serde_json::Value as Json;
 
@@ -10,20 +10,27 @@ use crate::model::call::{Api, Body, Failed, Get, Paging, Repeat, Write};
 use crate::model::value::Value;
 use crate::port::{Answered, Writer};
 
-/// The list of rate limits.
+/// The last part of the path of the list of rate limits.
 pub const RATE_LIMITS: &str = "RateLimits";
 
-/// A list below a service; `tail` is the rest of the path.
+/// The read of a list below a service. `tail` is the rest of the path.
 pub fn list(sid: &str, tail: &str) -> Get {
     Get { api: Api::Verify, path: format!("/v2/Services/{sid}/{tail}?PageSize=100"), paging: Paging::Next }
 }
 
-/// The entries of a list, each with what it is found by. A reply without them is no empty list.
+/// The entries of a list under this key of a reply. Each has a text at all JSON pointers in `by`, by which it can be
+/// found.
+///
+/// # Errors
+/// There is no such list, or an entry lacks one of the texts. A reply without the list does not count as an empty list.
 pub fn items<'a>(reply: &'a Json, key: &str, by: &[&str]) -> Result<&'a [Json], Failed> {
     entries(reply.get(key), by, &format!("the list of {key}"))
 }
 
-/// Path below the service that a step works on.
+/// A path below the service that a step works on. `tail` is the rest of the path.
+///
+/// # Errors
+/// The service does not exist.
 pub fn path(run: &Run<'_>, tail: &str) -> Result<String, Failed> {
     match service_sid(run).as_str() {
         "" => Err(Failed::NotDone("the Verify service is not there".into())),
@@ -31,7 +38,7 @@ pub fn path(run: &Run<'_>, tail: &str) -> Result<String, Failed> {
     }
 }
 
-/// A text as it is sent. A value from a file counts as a secret wherever it stands.
+/// The text of a value, to be sent. A secret is exposed, because a value from a file counts as a secret in every field.
 pub fn plain(value: &Value) -> Option<String> {
     match value {
         Value::Secret(secret) => Some(secret.expose().to_owned()),
@@ -39,14 +46,14 @@ pub fn plain(value: &Value) -> Option<String> {
     }
 }
 
-/// SID of the service that a step works on; empty when there is none.
+/// The SID of the service that a step works on; empty if there is no service.
 pub fn service_sid(run: &Run<'_>) -> String {
     let own = run.seen.ids.get("service_sid");
     let service = run.ids.get(NAME).and_then(|ids| ids.get("sid"));
     own.or(service).filter(|sid| !sid.is_empty()).cloned().unwrap_or_default()
 }
 
-/// One write below the service.
+/// Sends one write below the service. A refusal comes back with its meaning added.
 pub async fn send(
     writer: &mut Writer,
     method: Method,
@@ -60,7 +67,7 @@ pub async fn send(
     writer.send(Write { api: Api::Verify, method, path, body, repeat }).await.map_err(explained)
 }
 
-/// What the vendor's codes mean here, and what to do ("Twilio error dictionary", as of 2026-11).
+/// Error codes of Twilio: what each means here and what to do ("Twilio error dictionary", as of 2026-11).
 const CODES: &[(&str, &str)] = &[
     (
         "60207",
@@ -82,7 +89,7 @@ const CODES: &[(&str, &str)] = &[
     ),
 ];
 
-/// A refusal with its meaning added.
+/// Adds the meaning of its code to a refusal. Other failures stay as they are.
 fn explained(failed: Failed) -> Failed {
     let Failed::Refused(mut refusal) = failed else { return failed };
     let known = CODES.iter().find(|(code, _)| refusal.code.as_deref() == Some(*code));

@@ -1,4 +1,4 @@
-//! Verify services as the API has them: how they are read, how their fields are sent, and what a reply says.
+//! Verify services in the API: how they are read, how their fields are sent, and what a reply says.
 
 use serde_json::{Value as Json, json};
 
@@ -13,29 +13,29 @@ pub fn one(sid: &str) -> Get {
     Get::whole(Api::Verify, format!("/v2/Services/{sid}"))
 }
 
-/// The list of the account's services.
+/// The read of all services of the account.
 pub fn list() -> Get {
     Get { api: Api::Verify, path: "/v2/Services?PageSize=100".into(), paging: Paging::Next }
 }
 
-/// The services of that list.
+/// The services of a list reply.
 ///
 /// # Errors
-/// It is no list of services with their SIDs and names.
+/// The reply is not a list of services with SIDs and names.
 pub fn services(list: &Json) -> Result<&[Json], Failed> {
     entries(list.get("services"), &["/sid", "/friendly_name"], "GET /v2/Services")
 }
 
-/// What a service has beside its fields.
+/// The private state of the kind: what it knows of a service besides the fields.
 #[derive(Clone, Default)]
 pub struct Own {
-    /// When it was made, as Twilio writes it.
+    /// The creation time, as Twilio writes it.
     pub made_at: String,
-    /// SID of the template that the manifest names.
+    /// The SID of the template that the manifest names.
     pub template_sid: String,
 }
 
-/// The attributes as form fields, in the order of the table.
+/// The attributes as form fields, in the order of the field table. Attributes whose value is not known are left out.
 pub fn form(attrs: &Attrs) -> Vec<(String, String)> {
     flat(SECTION.fields)
         .into_iter()
@@ -52,8 +52,8 @@ pub fn form(attrs: &Attrs) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Reads a service in any reply. Account SID and SID become ids; unset members become empty text, so that an empty
-/// text in the manifest means "cleared".
+/// Reads a service from the reply to a read or a write. The account SID and the SID become ids. Unset text members
+/// become the empty text, so that an empty text in the manifest means "cleared"; unset booleans become false.
 pub fn parse(service: &Json) -> Seen {
     let mut seen = Seen { exists: true, ..Seen::default() };
     seen.keep(|own: &mut Own| text(service, "date_created").clone_into(&mut own.made_at));
