@@ -1,4 +1,4 @@
-//! The Actions of a stack in the manifest: what each is called, when it is wanted, and what its code says.
+//! The Actions of a stack in the manifest: the name of each, when the manifest wants it, and what its code says.
 
 use super::{code_limits, legacy, rules};
 use crate::builtin;
@@ -7,7 +7,7 @@ use crate::model::facts::{ActionState, Binding, Fact};
 use crate::model::manifest::Manifest;
 use crate::model::value::Value;
 
-/// A trigger, as Auth0 names it ("Auth0 docs, Actions triggers", 2026-08).
+/// A trigger of Auth0 ("Auth0 docs, Actions triggers", 2026-08).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Trigger {
     pub id: &'static str,
@@ -17,50 +17,53 @@ pub struct Trigger {
     pub company: Company,
 }
 
-/// What another Action of the same trigger means.
+/// What another Action on the same trigger means for ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Company {
-    /// A conflict as soon as it is there: a tenant has one.
+    /// Another Action is a conflict as soon as it exists, because a tenant can have only one.
     None,
-    /// A conflict once it is bound, since two would send two messages, unless the manifest names it.
+    /// Another Action is a conflict once it is bound, because two would send two messages. If the manifest names it, it
+    /// may stay.
     Named,
-    /// Every one keeps its place.
+    /// Other Actions are no conflict and keep their places.
     Any,
 }
 
-/// One Action of the stack, before anything of the tenant is known.
+/// An Action that a stack can have, as far as it is known without the tenant.
 pub struct Spec {
-    /// Name of the kind and address of its resource.
+    /// The name of the Action's kind, which is also the address of its resource.
     pub name: &'static str,
-    /// The same of its binding.
+    /// The name of the binding's kind, which is also the address of its resource.
     pub binding: &'static str,
-    /// Path of its manifest section.
+    /// Path of the Action's manifest section.
     pub section: &'static str,
     pub trigger: &'static Trigger,
-    /// Begin of the Action's name when the manifest gives none; the stack follows in parentheses.
+    /// The beginning of the Action's name if the manifest does not name it. The stack follows in parentheses.
     pub title: &'static str,
-    /// Trigger of the Action whose place this one takes: both stand for a while, and may have been given one name.
+    /// The trigger of the Action whose place this one takes. Both Actions exist for a while, and the manifest may give
+    /// both the same name.
     pub moves_from: Option<&'static str>,
-    /// Whether its code sends the codes.
+    /// Whether the Action's code sends the codes.
     pub sends: bool,
-    /// Whether the manifest declares it.
+    /// Whether the manifest declares the Action.
     pub wanted: fn(&Manifest) -> bool,
-    /// Its code as it is sent, from the manifest's attributes (some rows add to it).
+    /// Makes the code that is sent from the manifest's code. For some Actions it includes rate limits or rules of the
+    /// manifest.
     pub code: fn(&Manifest, String) -> Value,
-    /// The state of the Action, as a fact.
+    /// Makes a fact of the Action's state.
     pub fact: fn(ActionState) -> Fact,
-    /// Whether it is bound, as a fact.
+    /// Makes a fact of the state of the binding.
     pub bound: fn(Binding) -> Fact,
-    /// The rate limits that its code passes, as a fact.
+    /// Makes a fact of the rate limits that the Action's code passes.
     pub limits: fn(Option<Vec<String>>) -> Fact,
-    /// The fact that a deployed version of a code says.
+    /// The fact that follows from the text of deployed code.
     pub told: fn(&str) -> Fact,
-    /// How it goes when the manifest no longer declares it.
+    /// What happens to the Action when the manifest no longer declares it.
     pub leaving: fn(&Manifest) -> Leaving,
 }
 
 impl Spec {
-    /// Whether an Action of that name is ours by its name.
+    /// Whether an Action with that name is this Action, judged by the name alone.
     pub fn is_called(&self, manifest: &Manifest, name: &str) -> bool {
         is_named(name, &self.action_name(manifest))
     }
@@ -72,17 +75,18 @@ impl Spec {
     }
 }
 
-/// The name that an Action gets while the one whose place it takes still has the wanted name.
+/// The name that an Action gets while the Action whose place it takes still has the wanted name.
 pub fn beside(wanted: &str) -> String {
     format!("{wanted} (unified)")
 }
 
-/// Whether an Action of that name is the one that is wanted under `wanted`.
+/// Whether `name` can be the name of the Action that is to be called `wanted`: that name itself, or the one from
+/// [`beside`].
 pub fn is_named(name: &str, wanted: &str) -> bool {
     name == wanted || name == beside(wanted)
 }
 
-/// Sends the codes through the tenant's phone provider.
+/// The Action that sends the codes through the tenant's phone provider.
 pub static PHONE: Spec = Spec {
     name: "action",
     binding: "trigger_binding",
@@ -105,8 +109,8 @@ pub static PHONE: Spec = Spec {
     leaving: |_| Leaving::Removed,
 };
 
-/// Sends the codes of a tenant that keeps the legacy phone set-up. The same manifest section as the other row, so a
-/// migration changes `phone.delivery` and nothing else.
+/// The Action that sends the codes of a tenant that keeps the legacy phone set-up. It has the same manifest section as
+/// [`PHONE`], so that a migration changes `phone.delivery` and nothing else.
 pub static LEGACY: Spec = Spec {
     name: "legacy_action",
     binding: "legacy_binding",
@@ -133,7 +137,7 @@ pub static LEGACY: Spec = Spec {
     leaving: legacy::retires,
 };
 
-/// Asks for a second factor where a rule says so.
+/// The Action that asks for a second factor if a rule says so.
 pub static POST_LOGIN: Spec = Spec {
     name: "mfa_post_login",
     binding: "mfa_post_login_binding",
@@ -156,10 +160,10 @@ pub static POST_LOGIN: Spec = Spec {
     leaving: |_| Leaving::Removed,
 };
 
-/// Every Action, for what they share: the room that a tenant has.
+/// All Actions of a stack. They share the limit of Actions that a tenant has.
 pub static ALL: &[&Spec] = &[&PHONE, &LEGACY, &POST_LOGIN];
 
-/// The Action that sends the codes as the manifest has it.
+/// The Action that sends the codes under this manifest.
 pub fn sending(manifest: &Manifest) -> &'static Spec {
     if legacy::is_legacy(manifest) { &LEGACY } else { &PHONE }
 }

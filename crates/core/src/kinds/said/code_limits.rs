@@ -1,7 +1,8 @@
-//! The one line of an Action's code that names the rate limits it passes to Verify.
+//! The marked line of an Action's code. It names the rate limits that the code passes to Verify.
 //!
-//! A limit does nothing unless whoever starts a verification passes its name and a value, and an unknown name is an
-//! error: so the line comes from the manifest, and what the deployed line says takes part in the proof of law 1.
+//! A limit does nothing unless the code that starts a verification passes the limit's name and a value. Verify refuses
+//! a name that it does not know. Lockstep therefore fills the line from the manifest, and the proof of law 1 uses the
+//! deployed line.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +11,12 @@ use serde_json::{Value as Json, json};
 use super::rate_limits;
 use crate::model::manifest::Manifest;
 
-/// Ends the line; what stands before the first `=` is kept, what stands between is replaced.
+/// The end of the marked line. The text before the first `=` is kept, and the text between `=` and the marker is
+/// replaced.
 pub const MARKER: &str = "// lockstep:rate-limits";
 
-/// Limits whose value the Action sends: unique name and where the value comes from, as the manifest says.
+/// The limits that the Action passes: the unique name of each, and the source of its value (`recipient`, `user` or
+/// `ip`) according to the manifest.
 pub fn passed(manifest: &Manifest) -> BTreeMap<&str, &str> {
     rate_limits::names(manifest)
         .into_iter()
@@ -28,12 +31,13 @@ fn marked(line: &str) -> Option<(&str, &str)> {
     line.trim_end().strip_suffix(MARKER)?.split_once('=')
 }
 
-/// Whether the code has the line.
+/// Whether the code has a marked line.
 pub fn has_marker(code: &str) -> bool {
     code.lines().any(|line| marked(line).is_some())
 }
 
-/// The code with the manifest's limits in its marked line. A manifest without rate limits leaves the code as it is.
+/// The code with the manifest's limits in its marked line. The code stays as it is if the manifest has no rate limits
+/// or the code has no marked line.
 pub fn fill(manifest: &Manifest, code: String) -> String {
     if rate_limits::names(manifest).is_empty() || !has_marker(&code) {
         return code;
@@ -46,8 +50,8 @@ pub fn fill(manifest: &Manifest, code: String) -> String {
     code.split_inclusive('\n').map(line).collect()
 }
 
-/// The names in a code's marked line, sorted; `None` when the code has none or it cannot be read, so that nothing is
-/// claimed of it.
+/// The names of the limits in the marked line of the code, sorted. `None` if the code has no such line or the line
+/// cannot be read; then nothing is claimed about its limits.
 pub fn names(code: &str) -> Option<Vec<String>> {
     let (_, value) = code.lines().find_map(marked)?;
     let limits: BTreeMap<String, Json> = serde_json::from_str(value.trim().trim_end_matches(';')).ok()?;

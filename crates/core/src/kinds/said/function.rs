@@ -1,4 +1,4 @@
-//! The Function of the feedback in the manifest: its names, its URL, and the variables that the stack fills in.
+//! The feedback Function in the manifest: its names, its URL, and the variables that the stack fills in.
 
 use ring::digest;
 
@@ -8,19 +8,20 @@ use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, OutputRef, Part, Template, Value};
 
-/// Name of the kind and address of its resource.
+/// The name of the kind, which is also the address of its resource.
 pub const NAME: &str = "feedback_function";
-/// Its section.
+/// Path of its section.
 pub const SECTION_PATH: &str = "feedback.function";
-/// The secret that the stream sends, and the one before it while a change is under way.
+/// The variable with the secret that the stream sends.
 pub const CURRENT: &str = "WEBHOOK_SECRET";
+/// The variable with the former secret, while a change of the secret is under way.
 pub const PREVIOUS: &str = "WEBHOOK_SECRET_PREVIOUS";
 
-/// Stands for the URL of a Function whose environment does not exist yet.
+/// The text that is shown in place of the URL while the Function's environment does not exist.
 pub const URL_TO_COME: &str = "(the Function)";
 
-/// Unique name of the service. The default names stack and tenant: one account may serve the tenants of several
-/// stages, whose manifests are the same but for the domain.
+/// Unique name of the service. The default depends on the stack and on the tenant, because one account may serve the
+/// tenants of several stages whose manifests differ only in the domain.
 pub fn unique_name(manifest: &Manifest) -> String {
     if let Some(name) = manifest.text(SECTION_PATH, "unique_name") {
         return name.to_owned();
@@ -32,7 +33,7 @@ pub fn unique_name(manifest: &Manifest) -> String {
     let whole = format!("{}\n{}", domain.to_ascii_lowercase(), manifest.stack);
     let hash = hex(&digest::digest(&digest::SHA256, whole.as_bytes()).as_ref()[..3]);
     let clean = |ch: char| if ch.is_ascii_alphanumeric() { ch.to_ascii_lowercase() } else { '-' };
-    // 50 characters in all.
+    // With 25 characters of the stack, the whole name has at most 50.
     let stack: String = manifest.stack.chars().take(25).map(clean).collect();
     format!("lockstep-feedback-{stack}-{hash}")
 }
@@ -42,14 +43,14 @@ pub fn environment_name(manifest: &Manifest) -> &str {
     manifest.text(SECTION_PATH, "environment").unwrap_or("production")
 }
 
-/// Whether that URL is one of the Function that the manifest declares, also of an earlier environment of it.
+/// Whether the URL belongs to the Function that the manifest declares, in its present environment or in another one.
 pub fn is_own_url(manifest: &Manifest, url: &str) -> bool {
     let start = format!("https://{}-", unique_name(manifest).to_ascii_lowercase());
     let host = url.split('/').nth(2).unwrap_or_default();
     url.to_ascii_lowercase().starts_with(&start) && host.ends_with(".twil.io")
 }
 
-/// The variables that are wanted, the user's own and those that the stack fills in; `None`: there is no Function.
+/// The wanted variables: the user's own ones and those that the stack fills in. `None`: the manifest has no Function.
 pub fn variables(manifest: &Manifest) -> Option<Attrs> {
     let attrs = manifest.section(SECTION_PATH)?;
     let own = attrs.iter().filter(|(key, _)| key.starts_with("variables."));
@@ -73,7 +74,7 @@ pub fn variables(manifest: &Manifest) -> Option<Attrs> {
     Some(variables)
 }
 
-/// Every variable is read back as a secret, so an address is compared as one.
+/// A public value as a secret. Every variable reads back as a secret, so the wanted value has to be a secret too.
 fn hidden(value: &Value) -> Value {
     match value.as_str() {
         Some(text) => Value::Secret(Secret::new(text, Origin::Public)),

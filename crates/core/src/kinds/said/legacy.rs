@@ -1,18 +1,19 @@
-//! What is special about the legacy phone set-up, and about leaving it.
+//! The legacy phone set-up in the manifest, and how a stack leaves it.
 
 use crate::kinds::Leaving;
 use crate::model::manifest::Manifest;
 
-/// How long the legacy Action and its binding stay after a migration: logins that have begun end within minutes, and
-/// a day leaves room to look, before the way back is gone.
+/// How long the legacy Action and its binding stay after a migration, in ms. Logins that have begun end within minutes.
+/// A day leaves people time to look before the way back is gone.
 const RETIRE_AFTER_MS: u64 = 24 * 3_600_000;
 
-/// Whether the manifest asks for the legacy way.
+/// Whether the manifest asks for delivery by the legacy set-up.
 pub fn is_legacy(manifest: &Manifest) -> bool {
     manifest.text("phone", "delivery") == Some("legacy")
 }
 
-/// What the unified way takes the place of goes later; without it, like everything else.
+/// What happens to a part of the legacy set-up that the manifest no longer declares. If unified delivery takes its
+/// place, the removal is deferred; otherwise it is removed like everything else.
 pub fn retires(manifest: &Manifest) -> Leaving {
     match manifest.text("phone", "delivery") {
         Some("unified") => Leaving::Deferred { wait_ms: RETIRE_AFTER_MS },

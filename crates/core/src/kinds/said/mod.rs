@@ -1,4 +1,4 @@
-//! What several kinds need of the manifest: names and places of sections, and what they say together.
+//! What several kinds need of the manifest: names and paths of sections, and what sections mean together.
 
 pub mod actions;
 pub mod code_limits;

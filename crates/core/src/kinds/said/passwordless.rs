@@ -1,8 +1,9 @@
-//! Feedback for codes of passwordless logins.
+//! Feedback for the codes of passwordless logins.
 //!
-//! With the unified phone experience they leave by the same Action as those of MFA, and five sends in ten minutes lock a
-//! number out all the same. Their success is the event of a login and no second factor's, so the stream carries it only
-//! when the manifest says so: it tells the receiver of every login.
+//! With the unified phone experience, the same Action sends the codes of passwordless logins and those of MFA. Both
+//! count for the limit of Verify: five sends without feedback in ten minutes lock a number out. The success of a
+//! passwordless login is a login event, and not an event of a second factor. If the stream carries login events, its
+//! receiver learns of every login, so the stream carries them only if the manifest says so.
 
 use serde_json::json;
 
@@ -29,10 +30,10 @@ pub static SECTION: Section = Section {
     }],
 };
 
-/// Category of the success of a login, passwordless ones among them.
+/// The category of events for successful logins, including passwordless ones.
 const LOGINS: &str = "auth.login.success";
 
-/// What it means that the stream does not carry them.
+/// The consequence of a stream without login events.
 pub const WITHOUT: &str =
     "codes of passwordless logins get no feedback, and the sixth to a number within ten minutes is refused";
 
@@ -40,19 +41,19 @@ fn is_passwordless(manifest: &Manifest) -> bool {
     manifest.get(SECTION_PATH, "passwordless") == Some(&Value::Known(json!(true)))
 }
 
-/// The categories that the feedback needs, sorted.
+/// The categories of events that the feedback needs, sorted.
 pub fn default_filters(manifest: &Manifest) -> Vec<&'static str> {
     let logins = is_passwordless(manifest).then_some(LOGINS);
     logins.into_iter().chain(["other", "user.notification"]).collect()
 }
 
-/// The categories that a list of filters drops; an empty list drops nothing.
+/// The needed categories that a list of filters does not let through. An empty list lets everything through.
 fn missing<'a>(needed: &[&'a str], filters: &[String]) -> Vec<&'a str> {
     let dropped = |name: &&&str| !filters.is_empty() && !filters.iter().any(|filter| filter == **name);
     needed.iter().filter(dropped).copied().collect()
 }
 
-/// Whether a stream is managed here that does not carry the success of passwordless logins.
+/// Whether the manifest has a stream for the feedback that does not carry the success of passwordless logins.
 pub fn leaves_out(manifest: &Manifest) -> bool {
     let Some(stream) = manifest.section(STREAM) else { return false };
     match stream.contains_key("filters") {
@@ -61,7 +62,7 @@ pub fn leaves_out(manifest: &Manifest) -> bool {
     }
 }
 
-/// Checks of the section, and of the stream's filters.
+/// Checks the section, and the stream's filters.
 pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     let lacks = missing(&default_filters(manifest), &manifest.set(STREAM, "filters"));
     if !lacks.is_empty() {
@@ -97,7 +98,7 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     }
 }
 
-/// What a plan tells of it.
+/// The note in a plan about the feedback for passwordless logins. `None` without a stream or without unified delivery.
 pub fn notice(manifest: &Manifest) -> Option<Finding> {
     manifest.section(STREAM).filter(|_| manifest.text("phone", "delivery") == Some("unified"))?;
     let text = match leaves_out(manifest) {

@@ -1,13 +1,14 @@
-//! How the tenant sends phone messages, as the manifest says it.
+//! The manifest's section about how the tenant sends phone messages.
 
 use crate::model::manifest::Manifest;
 
-/// The section.
+/// Path of the section.
 pub const SECTION_PATH: &str = "phone";
-/// Name of the kind, and address, of the unified phone experience.
+/// The name of the kind for the switch of the unified phone experience, which is also the address of its resource.
 pub const UNIFIED: &str = "unified_phone";
 
-/// Delivery methods of the channels: the provider says `text` where everybody else says `sms`.
+/// The delivery methods of the phone provider for the manifest's channels, sorted. The provider's word for `sms` is
+/// `text`.
 pub fn methods(manifest: &Manifest) -> Vec<&'static str> {
     let mut methods: Vec<&str> = manifest
         .set(SECTION_PATH, "channels")

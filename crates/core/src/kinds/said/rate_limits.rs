@@ -1,11 +1,11 @@
-//! The rate limits of the Verify service in the manifest: the keys of one, and their names.
+//! The rate limits of the Verify service in the manifest: the keys of a limit, and the names of the limits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::field::{FIELD, Field, Type, says};
 use crate::model::manifest::Manifest;
 
-/// Where the limits stand in the manifest.
+/// Path of the section that has the limits.
 pub const SECTION: &str = "verify_service";
 
 static BUCKET_FIELDS: &[Field] = &[Field {
@@ -16,7 +16,7 @@ static BUCKET_FIELDS: &[Field] = &[Field {
     ..FIELD
 }];
 
-/// Keys of one limit, in the section of the service.
+/// The keys of one limit.
 pub static FIELDS: &[Field] = &[
     Field {
         key: "key",
@@ -41,15 +41,16 @@ pub static FIELDS: &[Field] = &[
     },
 ];
 
-/// A key below `rate_limits`, taken apart.
+/// The last part of a key below `rate_limits`, after the name of the limit.
 pub enum Part<'a> {
     Key,
     Description,
-    /// A bucket, by its interval as written.
+    /// The `max` of a bucket. Holds the bucket's interval as the manifest writes it.
     Max(&'a str),
 }
 
-/// The name of the limit that a key belongs to, and which of its keys it is.
+/// Takes a key apart: the name of the limit that the key belongs to, and which key of the limit it is. `None`: the key
+/// does not belong to a limit.
 pub fn part(key: &str) -> Option<(&str, Part<'_>)> {
     let rest = key.strip_prefix("rate_limits.")?;
     if let Some((name, interval)) = rest.strip_suffix(".max").and_then(|stem| stem.rsplit_once(".buckets.")) {
@@ -59,7 +60,7 @@ pub fn part(key: &str) -> Option<(&str, Part<'_>)> {
     key.or_else(|| rest.strip_suffix(".description").map(|name| (name, Part::Description)))
 }
 
-/// Names of the declared limits.
+/// The names of the declared limits.
 pub fn names(manifest: &Manifest) -> BTreeSet<&str> {
     let keys = manifest.section(SECTION).into_iter().flat_map(BTreeMap::keys);
     keys.filter_map(|key| part(key)).map(|(name, _)| name).collect()

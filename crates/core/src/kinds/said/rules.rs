@@ -1,8 +1,8 @@
-//! Rules that say which logins are asked for a second factor: from the manifest into the Action's code, and back out
-//! of the code that runs.
+//! Rules that say which logins are asked for a second factor. They are written from the manifest into the Action's
+//! code, and read back from the code that runs.
 //!
-//! The code carries them as one JSON list between two marker lines, so that people can read it in the dashboard, and
-//! so that what a plan knows of the tenant is what runs there and not what the record says.
+//! The code contains the rules as one JSON list between two marker lines. People can read the list in the dashboard,
+//! and a plan learns the rules from the code that runs, not from the record.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,18 +20,20 @@ use crate::model::value::Value;
 /// Path of the section.
 pub const SECTION: &str = "mfa.post_login";
 
-/// The lines around the rules in the code.
+/// The line before the rules in the code.
 const BEGIN: &str = "// lockstep:rules begin";
+/// The line after the rules.
 const END: &str = "// lockstep:rules end";
-/// Name of the constant between them.
+/// The beginning of the assignment between the two lines.
 const ASSIGNMENT: &str = "const RULES =";
-/// Rules at most: more would be a program, and code has a limit of 100 kB.
+/// The highest number of rules. More rules would be a program, and code has a limit of 100 kB.
 const RULES_MAX: usize = 50;
 
-/// Longest code, in bytes ("Auth0 docs, Actions limitations", as noted in November 2026).
+/// The highest length of code, in bytes ("Auth0 docs, Actions limitations", as noted in November 2026).
 const CODE_MAX: usize = 100_000;
 
-/// Name in the manifest, name in an Action, name among the factors of the tenant, and whether a user can enrol it.
+/// The factors. Each has its name in the manifest, its name in an Action, its name in the tenant's list of factors, and
+/// whether a user can enrol it.
 const FACTORS: &[(&str, &str, &str, bool)] = &[
     ("email", "email", "email", false),
     ("otp", "otp", "otp", true),
@@ -42,7 +44,7 @@ const FACTORS: &[(&str, &str, &str, bool)] = &[
     ("webauthn_roaming", "webauthn-roaming", "webauthn-roaming", true),
 ];
 
-/// What a login is compared with: key in the manifest and in the code.
+/// The keys of a rule's conditions, with which a login is compared. They are the same in the manifest and in the code.
 const CONDITIONS: &[&str] = &["applications", "connections", "organizations", "roles"];
 
 const fn condition(key: &'static str, doc: &'static str) -> Field {
@@ -87,7 +89,7 @@ const RULE: &[Field] = &[
     },
 ];
 
-/// The manifest's field.
+/// The field of the manifest with the rules.
 pub const FIELD_RULES: Field = Field {
     key: "rules",
     ty: Type::Named { max: RULES_MAX, fields: RULE },
@@ -98,7 +100,7 @@ pub const FIELD_RULES: Field = Field {
 
 type Rules = BTreeMap<String, BTreeMap<String, Value>>;
 
-/// The rules of the manifest, by name.
+/// The rules of the manifest, keyed by name.
 fn given(manifest: &Manifest) -> Rules {
     let mut rules = Rules::new();
     for (key, value) in manifest.section(SECTION).into_iter().flatten() {
@@ -119,7 +121,8 @@ fn is_any(factors: &[String]) -> bool {
     factors.iter().any(|factor| factor == "any")
 }
 
-/// The code with the rules in it, or what is not known yet.
+/// The code with the manifest's rules in it. If a value of a rule is not known, the whole code is not known. Code
+/// without the marker lines stays as it is.
 pub fn built(manifest: &Manifest, code: String) -> Value {
     let rules = given(manifest);
     let unknown = rules.values().flat_map(BTreeMap::values).find_map(|value| match value {
@@ -134,7 +137,7 @@ pub fn built(manifest: &Manifest, code: String) -> Value {
     Value::text(format!("{before}{BEGIN}\n{ASSIGNMENT} {block};\n{after}"))
 }
 
-/// One rule a line; JSON is JavaScript.
+/// The rules as a JSON list with one rule on each line. The list is valid JavaScript too.
 fn block(manifest: &Manifest, rules: &Rules) -> String {
     let phone = match manifest.set("phone", "channels").as_slice() {
         [] => None,
@@ -175,7 +178,7 @@ fn block(manifest: &Manifest, rules: &Rules) -> String {
     out
 }
 
-/// The code before the rules, between the markers, and from the last marker on.
+/// Splits code into three parts: before the line [`BEGIN`], between the marker lines, and from the line [`END`] on.
 fn split(code: &str) -> Option<(&str, &str, &str)> {
     let mut begin = None;
     let mut at = 0;
@@ -193,20 +196,20 @@ fn split(code: &str) -> Option<(&str, &str, &str)> {
     None
 }
 
-/// The rules that stand in a code; `None` when it has none in this form.
+/// The rules in the code. `None` if the code has no rules in the form that [`built`] writes.
 pub fn read(code: &str) -> Option<Vec<Json>> {
     let (_, inner, _) = split(code)?;
     let list = inner.trim().strip_prefix(ASSIGNMENT)?.trim().trim_end_matches(';');
     serde_json::from_str(list).ok()
 }
 
-/// What a code demands when it runs: `rules` holds the factors (as the tenant names them) that users can enrol, by
-/// name of the rule. `None` for code of another form, from which nothing is claimed.
+/// The fact about what the code demands when it runs (see [`demanded`]). Nothing is claimed about code of another form.
 pub fn told(code: &str) -> Fact {
     Fact::Rules(read(code).map(|rules| demanded(&rules)))
 }
 
-/// What these rules demand.
+/// What these rules demand: the factors that meet each rule and that users can enrol, keyed by the name of the rule.
+/// The factors have the names of the tenant's list. A rule that asks only enrolled users demands nothing.
 pub fn demanded(rules: &[Json]) -> Demands {
     let mut demands = Demands::default();
     for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| text(rule, "require") != "mfa_if_enrolled")
@@ -226,18 +229,18 @@ pub fn demanded(rules: &[Json]) -> Demands {
     demands
 }
 
-/// How an Action asks for a second factor ("Auth0 docs, post-login api object", 2026-08).
+/// Parts of the API names by which an Action asks for a second factor ("Auth0 docs, post-login api object", 2026-08).
 const ASKS: [&str; 3] = ["challengeWith", "enrollWith", "multifactor"];
 
-/// Other words of an Action for factors, and what the tenant calls those.
+/// Further names that Actions use for factors, each with the name in the tenant's list of factors.
 const ALSO: [(&str, &str); 4] =
     [("google-authenticator", "otp"), ("guardian", "push-notification"), ("guardian", "sms"), ("duo", "duo")];
 
-/// The factors that somebody else's post-login code asks for, as the tenant names them; none named: it may ask for any.
-/// `None`: it does not ask at all.
+/// The factors that somebody else's post-login code asks for, by their names in the tenant's list. An empty list: the
+/// code may ask for any factor. `None`: the code does not ask for a factor.
 pub fn asked(code: &str) -> Option<Vec<&'static str>> {
     let parsed = javascript::parse(code).ok().map(|parsed| parsed.surface);
-    // Of code that does not parse, the plain text has to do.
+    // Code that does not parse is searched as plain text.
     let calls = |part: &&str| parsed.as_ref().map_or(code.contains(*part), |surface| surface.mentions(part));
     if !ASKS.iter().any(calls) {
         return None;
@@ -257,7 +260,7 @@ pub fn asked(code: &str) -> Option<Vec<&'static str>> {
     Some(wires)
 }
 
-/// What users notice when these rules begin to count.
+/// The text of the danger: which logins are asked once the manifest's rules are in force.
 fn notice(manifest: &Manifest) -> String {
     let rules = given(manifest);
     let shown: Vec<String> = rules.iter().take(5).map(|(name, rule)| one(name, rule)).collect();
@@ -289,7 +292,8 @@ fn one(name: &str, rule: &BTreeMap<String, Value>) -> String {
     format!("{name} ({whom}: {}{how})", words(rule, "factors").join(" or "))
 }
 
-/// Words for a deployment: only while the Action is bound does it change what users meet.
+/// The danger of deploying the Action. `None` if users would notice nothing: the Action is not bound, or its code stays
+/// the same.
 pub fn danger_of_deploy(diff: &Diff<'_>) -> Option<String> {
     let bound = diff.all.get("mfa_post_login_binding").is_some_and(|seen| seen.exists);
     let code_moves = diff.changes.iter().any(|change| change.field == "code")
@@ -297,12 +301,12 @@ pub fn danger_of_deploy(diff: &Diff<'_>) -> Option<String> {
     (bound && code_moves).then(|| notice(diff.manifest))
 }
 
-/// Words for the binding.
+/// The danger of binding the Action. `None` if it is bound already.
 pub fn danger_of_binding(diff: &Diff<'_>) -> Option<String> {
     (!diff.seen.exists).then(|| notice(diff.manifest))
 }
 
-/// What is wrong with the rules, or with what they need.
+/// Checks the rules, and the other settings that they need.
 pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     let section = SECTION;
     let rules = given(manifest);
@@ -444,14 +448,15 @@ fn check_rule(manifest: &Manifest, path: &str, rule: &BTreeMap<String, Value>, o
     }
 }
 
-/// Two rules that can fit one login and have no factor in common: such a user passes both.
+/// Warns about two rules that can fit the same login and have no factor in common: the user then has to pass both.
 fn check_pairs(section: &str, rules: &Rules, out: &mut Vec<Problem>) {
     let rules: Vec<(&String, &BTreeMap<String, Value>)> = rules.iter().collect();
     for (at, (first, one)) in rules.iter().enumerate() {
         for (second, other) in &rules[at + 1..] {
             let meet = |key: &str| {
                 let (ours, theirs) = (words(one, key), words(other, key));
-                // Only client ids exclude each other: the rest has two names, or a user has several.
+                // Only different client ids exclude each other. Of the other conditions, the same thing may have two
+                // names, or a user may have several.
                 key != "applications"
                     || ours.is_empty()
                     || theirs.is_empty()
@@ -516,7 +521,7 @@ mod tests {
         let every = ["otp", "sms", "push-notification", "webauthn-platform", "webauthn-roaming"];
         let demands = serde_json::from_value(json!({ "a.b": every, "x": ["sms", "push-notification"] }));
         assert_eq!(told(&code), Fact::Rules(demands.ok()));
-        // Only the rules differ, and a second pass changes nothing.
+        // Only the text between the markers differs. Built again without rules, the code is the built-in again.
         assert_eq!(split(&code).map(|(a, _, b)| (a, b)), split(CODE).map(|(a, _, b)| (a, b)));
         let again = built(&manifest(&[]), code).as_str().map(str::to_owned);
         assert_eq!(again.as_deref(), Some(CODE), "without rules it is the built-in");

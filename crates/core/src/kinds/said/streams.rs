@@ -1,16 +1,16 @@
-//! Log streams in the manifest: the stream of the feedback, and further ones by name.
+//! Log streams in the manifest: the stream of the feedback, and further streams, each with a name.
 
 use crate::kinds::urls;
 use crate::model::field::{FIELD, Field, Section, Type, says};
 
-/// Name of the kind, and address of the stream of the feedback.
+/// The name of the kind, which is also the address of the feedback's stream.
 pub const NAME: &str = "log_stream";
-/// Its section.
+/// Path of the section of the feedback's stream.
 pub const SECTION_PATH: &str = "feedback.log_stream";
-/// The section of the further streams.
+/// Path of the section of the further streams.
 pub const FURTHER_PATH: &str = "log_streams";
 
-/// A URL that a stream can send to.
+/// Checks a URL that a stream sends to.
 fn https(value: &str) -> Result<(), (String, String)> {
     urls::https(value, "Auth0 sends to https only")
 }
@@ -80,7 +80,7 @@ const CUSTOM_HEADERS: Field = Field {
 };
 const FILTERS: Field = Field {
     key: "filters",
-    // The list of categories grows ("Auth0 docs, log stream filters", 2026-08), so any word is taken.
+    // Any word is accepted, because Auth0's list of categories grows ("Auth0 docs, log stream filters", 2026-08).
     ty: Type::Set(&[]),
     wire: "filters",
     ..FIELD
@@ -107,7 +107,7 @@ const START_FROM: Field = Field {
     ..FIELD
 };
 
-/// The stream of the feedback.
+/// The section of the feedback's stream.
 pub static SECTION: Section = Section {
     path: SECTION_PATH,
     doc: "The HTTP log stream that carries the feedback",
@@ -131,7 +131,7 @@ pub static SECTION: Section = Section {
     ],
 };
 
-/// Keys of a further stream.
+/// The keys of a further stream.
 pub static STREAM: &[Field] = &[
     Field { doc: "defaults to `Lockstep <name> (<stack>)`", ..REMOTE_NAME },
     Field { required: true, doc: "where events go, https only", ..ENDPOINT },
@@ -146,7 +146,7 @@ pub static STREAM: &[Field] = &[
     START_FROM,
 ];
 
-/// The further streams.
+/// The section of the further streams.
 pub static FURTHER: Section = Section {
     path: FURTHER_PATH,
     doc: "Log streams besides that of the feedback",

@@ -1,4 +1,4 @@
-//! The Verify service in the manifest: the table of its fields, what each accepts, and what is wanted of it.
+//! The Verify service in the manifest: the table of its fields, what each field accepts, and the desired state.
 
 use super::rate_limits;
 use crate::kinds::Resource;
@@ -6,14 +6,14 @@ use crate::model::field::{Check, FIELD, Field, Section, Type, says};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Value};
 
-/// Name of the kind, address of its one resource, and path of its section.
+/// The name of the kind, which is also the address of its only resource and the path of its section.
 pub const NAME: &str = "verify_service";
 
 const fn text_field(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
     Field { key, ty: Type::Text { min: 0, max: 255, check: None }, wire, doc, ..FIELD }
 }
 
-/// A SID; the empty text clears the setting.
+/// A field for a SID. An empty text clears the setting.
 const fn sid_field(key: &'static str, wire: &'static str, check: Check, doc: &'static str) -> Field {
     Field { key, ty: Type::Text { min: 0, max: 34, check: Some(check) }, wire, doc, ..FIELD }
 }
@@ -52,7 +52,7 @@ static PUSH: &[Field] = &[
 static TOTP: &[Field] = &[
     Field {
         key: "issuer",
-        // An empty text is taken and the old issuer stays, so it would differ for ever.
+        // Twilio accepts an empty text and keeps the old issuer, so an empty text would differ in every plan.
         ty: Type::Text { min: 1, max: 255, check: None },
         wire: "Totp.Issuer",
         doc: "name in authenticator apps; cannot be cleared again",
@@ -98,18 +98,19 @@ static PASSKEYS: &[Field] = &[
     ),
 ];
 
-/// Newer than the published description ("Twilio docs, Verify service", 2026-08).
+/// These fields are newer than the published description of the API ("Twilio docs, Verify service", 2026-08).
 static EMAIL: &[Field] = &[
     text_field("from", "Email.From", "sender address"),
     text_field("from_name", "Email.FromName", "sender name"),
     text_field("content_template_id", "Email.ContentTemplateId", "content template of the message"),
 ];
 
-/// Top-level members that a reply may leave out although they were taken: newer than the published description, so how they
-/// read back is not known.
+/// Top-level members that a reply may leave out although the API accepted them. They are newer than the published
+/// description of the API, so it is not known how they read back.
 pub const MAY_BE_HIDDEN: &[&str] = &["email", "mailer_sid"];
 
-/// Ranges: "Twilio Verify API, Service resource" (description of 2026-04) and its error dictionary.
+/// The section of the service. The ranges come from "Twilio Verify API, Service resource" (description of 2026-04) and
+/// from Twilio's error dictionary.
 pub static SECTION: Section = Section {
     path: NAME,
     doc: "The Twilio Verify service that sends the codes",
@@ -202,7 +203,7 @@ fn sid_or_new(value: &str) -> Result<(), (String, String)> {
     Err(("not a Verify service SID".into(), "write VA and 32 hex digits, or `new`".into()))
 }
 
-/// Nothing, or a SID of that prefix.
+/// Checks that a value is empty or a SID with that prefix.
 fn is_sid(prefix: &str, value: &str) -> Result<(), (String, String)> {
     let digits = value.strip_prefix(prefix).unwrap_or_default();
     if value.is_empty() || digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -212,7 +213,7 @@ fn is_sid(prefix: &str, value: &str) -> Result<(), (String, String)> {
     Err(("not a SID of that kind".into(), help))
 }
 
-/// Nothing, or one of the words.
+/// Checks that a value is empty or one of the words.
 fn is_word(words: &[&str], value: &str) -> Result<(), (String, String)> {
     if value.is_empty() || words.contains(&value) {
         return Ok(());
@@ -237,12 +238,12 @@ fn brand(value: &str) -> Result<(), (String, String)> {
     }
 }
 
-/// A value in the form in which both sides are compared.
+/// Brings a value into the form in which the desired and the observed state are compared.
 pub fn normalise(key: &str, value: Value) -> Value {
     match (key, value.as_str()) {
-        // Sent as a number, read back with the channel in front.
+        // The number is sent alone, and reads back with `whatsapp:` in front.
         ("whatsapp.from", Some(number)) => Value::text(number.trim_start_matches("whatsapp:")),
-        // Sent joined, read back as a list.
+        // The origins are sent as one text with commas, and read back as a list.
         ("passkeys.relying_party.origins", Some(origins)) => {
             let each: Vec<&str> = origins.split(',').map(str::trim).filter(|one| !one.is_empty()).collect();
             Value::text(each.join(","))
@@ -251,7 +252,7 @@ pub fn normalise(key: &str, value: Value) -> Value {
     }
 }
 
-/// The service as the manifest wants it, if it does.
+/// The service that the manifest wants; `None` if the manifest has no such section.
 pub fn wanted(manifest: &Manifest) -> Option<Resource> {
     let attrs = manifest.section(NAME)?;
     let desired: Attrs = attrs
@@ -262,12 +263,12 @@ pub fn wanted(manifest: &Manifest) -> Option<Resource> {
     Some(Resource { address: NAME.to_owned(), kind: NAME, desired })
 }
 
-/// Whether a key of the section belongs to a resource of its own.
+/// Whether a key of the section belongs to another resource below the service.
 fn is_below(key: &str) -> bool {
     ["rate_limits.", "messaging_configurations."].iter().any(|prefix| key.starts_with(prefix))
 }
 
-/// The SID that the manifest pins.
+/// The SID of the existing service that the manifest pins.
 pub fn pinned(manifest: &Manifest) -> Option<&str> {
     manifest.text(NAME, "sid").filter(|sid| *sid != "new")
 }
