@@ -1,7 +1,8 @@
 //! Branding of the login pages.
 //!
-//! Facts that bite: a PATCH merges at the top level only, so what stands inside `colors`, `font` and `identifiers` is
-//! replaced whole; a fresh tenant lacks keys, which is a value too; `page_background` may be a gradient.
+//! Easy to overlook: a PATCH merges only the top level, so each of the objects `colors`, `font` and `identifiers` is
+//! replaced as a whole. A fresh tenant lacks keys, and a missing key counts as a value. `page_background` may be a
+//! gradient.
 
 use serde_json::{Map, Value as Json};
 
@@ -17,7 +18,7 @@ use crate::model::value::{Attrs, Value};
 const SECTION_PATH: &str = "branding";
 const PATH: &str = "/api/v2/branding";
 
-/// The word for "there is to be none".
+/// The word in the manifest that clears a value.
 const NONE: &str = "none";
 
 const fn url(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
@@ -88,7 +89,7 @@ static SECTION: Section = Section {
     ],
 };
 
-/// Every attribute, which is its path on the wire too.
+/// Every attribute. Its name is also its path in the API's JSON.
 const FIELDS: &[&str] = &[
     "logo_url",
     "favicon_url",
@@ -154,14 +155,14 @@ pub static BRANDING: Setting = Setting {
         may_be_empty: true,
         ..READ
     },
-    // A fresh tenant lacks keys, up to all of them.
+    // A fresh tenant lacks keys, possibly all of them.
     unset: Some(|| (BRANDING.parse)("branding", &Json::Null)),
     parse: |_, reply| {
         FIELDS
             .iter()
             .map(|field| {
                 let there = field.split('.').try_fold(reply, |at, key| at.get(key)).cloned();
-                // An empty text says as much as no key.
+                // An empty text means the same as a missing key.
                 let value = there.filter(|value| value.as_str() != Some("")).unwrap_or(Json::Null);
                 ((*field).to_owned(), Value::Known(value))
             })
@@ -203,8 +204,8 @@ fn put(map: &mut Map<String, Json>, path: &str, value: Json) {
     }
 }
 
-/// An object as it stands with our values over it. A member that is to go is left out, since the object is replaced
-/// whole; an object without members goes altogether.
+/// The present object with our values put in. A member that is to be removed is left out, because the API replaces the
+/// object as a whole. An object without members becomes null.
 fn over(now: &Json, ours: &Json) -> Json {
     let Json::Object(ours) = ours else { return ours.clone() };
     let mut whole = now.as_object().cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Each factor by itself, and how the phone factor sends.
+//! The second factors, each switched by itself, and the message types of the phone factor.
 
 use serde_json::{Value as Json, json};
 
@@ -34,7 +34,7 @@ static FACTOR_SECTION: Section = Section {
     ],
 };
 
-/// Each factor by itself.
+/// Whether a second factor is on. Each factor is a resource of its own.
 pub static MFA_FACTOR: Setting = Setting {
     name: "mfa_factor",
     sections: &[&FACTOR_SECTION],
@@ -69,17 +69,17 @@ pub static MFA_FACTOR: Setting = Setting {
         (Stage::SwitchOff, Some(format!("users enrolled with {name} cannot use it any more")))
     },
     scopes: &["update:guardian_factors"],
-    // Factors that the manifest leaves alone count too when it is asked whether anybody is locked out.
+    // Factors that the manifest leaves alone matter too when a plan is checked for users who are locked out.
     also: |reply| {
         let factor = |one: &Json| Fact::Factor(text(one, "name").into(), one["enabled"].as_bool());
         reply.as_array().into_iter().flatten().map(factor).collect()
     },
-    // The reply does not name the factor, so its own value is what was written.
+    // The reply to a write does not name the factor; its `enabled` is that of the factor that was written.
     written: Some(|address, reply| match reply.get("enabled").and_then(Json::as_bool) {
         Some(enabled) => Ok(Attrs::from([("enabled".to_owned(), Value::Known(json!(enabled)))])),
         None => Err(Failed::Unknown(format!("the reply does not say whether {address} is on now"))),
     }),
-    // What the former way of sending has to stand for comes back after it.
+    // The phone factor goes on again only after the former way of sending is back.
     undo: |address, _, step| {
         if step.stage == Stage::SwitchOn && wire_factor(address) == "sms" {
             step.stage = Stage::SwitchBack;
@@ -89,8 +89,8 @@ pub static MFA_FACTOR: Setting = Setting {
     ..SETTING
 };
 
-/// How the phone factor sends: SMS, voice or both. The API itself refuses (409) what the provider does not cover, so
-/// nothing of the tenant is read before the write.
+/// How the phone factor sends: SMS, voice or both. The API refuses (409) a type that the provider does not cover, so
+/// the check before the write does not read the tenant.
 pub static MESSAGE_TYPES: Setting = Setting {
     name: "phone_message_types",
     declare: |manifest| {
@@ -129,24 +129,27 @@ pub static MESSAGE_TYPES: Setting = Setting {
         (stage, danger)
     },
     scopes: &["update:guardian_factors"],
-    // Fewer types go first where the API takes them already; else after what they need.
+    // A step that only removes types comes early, if the API accepts that in the present state. Otherwise it comes
+    // after the steps that the API needs first.
     beside: |diff, step| {
         if step.stage == Stage::NarrowTypes && !taken(diff) {
             step.stage = Stage::MessageTypes;
         }
     },
     undo: |_, back, step| {
-        // The API takes message types only while the factor is on, so on the way down they go back first.
+        // The API accepts message types only while the factor is on, so the former types are put back before the factor
+        // is switched off.
         if step.stage == Stage::MessageTypes {
             step.stage = Stage::NarrowTypes;
         }
-        // No types at all are taken with the factor off, and with it on they would leave it without a way to send.
+        // The API accepts an empty list even while the factor is off. While the factor is on, an empty list would leave
+        // it without a way to send, so the empty list is put back late.
         if known(back, "message_types") == json!([]) {
             step.stage = Stage::Narrow;
         }
     },
     stays: |step, before| {
-        // No types at all are taken with the factor off.
+        // The API accepts an empty list even while the factor is off.
         let some = known(&values(step), "message_types") != json!([]);
         let off = some && before.phone_is_on() == Some(false);
         let why = "the phone factor is off, and without it the API takes no message types";
@@ -156,9 +159,9 @@ pub static MESSAGE_TYPES: Setting = Setting {
     ..SETTING
 };
 
-/// Whether the API takes the message types that are wanted as things stand: the phone factor is on, and the tenant's
-/// phone provider covers them. Without the unified experience, or where nobody here looks at the provider, there is
-/// nothing to cover.
+/// Whether the API accepts the wanted message types in the present state: the phone factor is not off, and the tenant's
+/// phone provider covers the types. The provider does not matter if the unified experience is off, or if the plan has
+/// not read the provider.
 fn taken(diff: &Diff<'_>) -> bool {
     let factor = diff.all.get("mfa_factor.phone").map(|seen| known(&seen.attrs, "enabled"));
     if factor == Some(json!(false)) {

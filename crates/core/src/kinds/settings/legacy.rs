@@ -1,6 +1,6 @@
 //! The legacy phone set-up of Guardian: which provider sends, and its message texts.
 //!
-//! With the unified experience on, all of these calls answer 403, whatever the scopes.
+//! While the unified experience is on, Auth0 answers all of these calls with 403, whatever scopes the token has.
 
 use serde_json::json;
 
@@ -83,7 +83,7 @@ pub static SELECTED_PROVIDER: Setting = Setting {
     ..SETTING
 };
 
-/// The texts of the legacy set-up. One write takes both.
+/// The message texts of the legacy set-up. One write contains both.
 pub static LEGACY_TEMPLATES: Setting = Setting {
     name: "phone_legacy_templates",
     sections: &[&TEMPLATES_TABLE],
@@ -105,7 +105,7 @@ pub static LEGACY_TEMPLATES: Setting = Setting {
         }
     },
     read: &TEMPLATES,
-    // Without content where they were never set (auth0-cli, 2026); these texts are what is sent then.
+    // The reply has no content if the texts were never set (auth0-cli, 2026). Auth0 then sends these default texts.
     unset: Some(|| {
         let of = |(key, words): (&str, &str)| (key.to_owned(), Value::text(words));
         DEFAULT_TEMPLATES.into_iter().map(of).collect()
@@ -136,8 +136,8 @@ fn leaving(manifest: &Manifest) -> Leaving {
     }
 }
 
-/// What a refused legacy call means for its own part: with the unified experience on there is nothing to read, and
-/// nothing that could be set. Another refusal comes back as it is.
+/// What was seen of a legacy setting whose read failed. If the unified experience is on, nothing can be read or set: a
+/// setting that the manifest wants gets a blocker. Any other failure is returned as it is.
 pub(super) async fn locked(
     failed: Failed,
     address: &str,

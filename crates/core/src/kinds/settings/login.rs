@@ -73,7 +73,7 @@ pub static UNIVERSAL_LOGIN: Setting = Setting {
             Some(word) => Value::text(word),
             None => Value::Unknown("universal_login_experience".into()),
         };
-        // Null is a value of its own here: never decided, which is off. Destroy puts it back as it was.
+        // Null is a value of its own: nobody has ever decided, and the setting is off. Destroy puts null back.
         let switch = |key: &str| Value::Known(reply[key].as_bool().map_or(Json::Null, Json::Bool));
         Attrs::from([
             ("experience".to_owned(), experience),

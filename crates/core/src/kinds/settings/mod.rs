@@ -1,7 +1,8 @@
-//! The switch-like kinds: one table row each, one implementation for all.
+//! Settings of the tenant that work like a switch: each kind is a row of a table, and this file implements them all.
 //!
-//! A switch always exists, is read as a whole, and is written with one idempotent PUT or PATCH. Destroy puts back
-//! what was there before our first write, and never "everything off". The rows lie beside this file, by topic.
+//! A setting always exists. It is read as a whole, and written with one idempotent PUT or PATCH. Destroy puts back the
+//! values from before our first write; it never switches everything off. The rows are in the other files of this
+//! folder, by topic.
 
 mod branding;
 mod factors;
@@ -42,7 +43,7 @@ pub use unified::UNIFIED_PHONE;
 
 use row::{Probe, Says, Setting, known, values};
 
-/// Whether a reply has every field that was sent; one that was emptied may be gone.
+/// Whether a reply has every field that was sent with a value. A field that was emptied may be missing.
 fn shows(reply: &Json, sent: &Json) -> bool {
     let is_set = |value: &Json| match value {
         Json::Null => false,
@@ -55,12 +56,12 @@ fn shows(reply: &Json, sent: &Json) -> bool {
 }
 
 impl Setting {
-    /// The manifest asks for the way back, and that is not one that a tool should take by itself.
+    /// Whether the manifest asks to switch the setting off, although a tool should not take that way back by itself.
     fn refused(&self, diff: &Diff<'_>) -> bool {
         !self.way_back && known(&diff.want.desired, "enabled") == json!(false) && !diff.changes.is_empty()
     }
 
-    /// The values in a reply.
+    /// The attributes in a reply.
     fn values(&self, address: &str, reply: &Json) -> Result<Attrs, Failed> {
         match self.unset.filter(|_| read::is_empty(reply)) {
             Some(unset) => Ok(unset()),
@@ -68,7 +69,7 @@ impl Setting {
         }
     }
 
-    /// The values as they are now, past what was read before.
+    /// Reads the attributes now, without the cache.
     async fn now(&self, address: &str, reader: &Reader) -> Result<Attrs, Failed> {
         let mut attrs = match reader.fresh(&self.read.get()).await {
             Ok(reply) => self.values(address, &reply)?,
@@ -82,7 +83,7 @@ impl Setting {
         Ok(attrs)
     }
 
-    /// The values where a 404 is an answer and this is one.
+    /// The attributes of a setting that nobody has ever changed, if the failure is a 404 that says so.
     fn never_set(&self, failed: &Failed) -> Option<Attrs> {
         let says_so = self.unset_is_404 && failed.status() == Some(404);
         self.unset.filter(|_| says_so).map(|unset| unset())
@@ -117,7 +118,7 @@ impl Setting {
                 .collect::<Vec<_>>()
                 .join(", "),
         };
-        // What the step does not set stays as it is known.
+        // A field that the step does not set changes no fact.
         let value = |field: &str| to.get(field).and_then(Value::known).filter(|value| !value.is_null());
         let says = |(field, says): Says| value(field).map(|value| says(address, value));
         step.effects = self.fact.and_then(says).into_iter().collect();
@@ -126,11 +127,11 @@ impl Setting {
     }
 }
 
-/// What the reply says besides.
+/// The further facts of a reply, from the row's `also`.
 #[derive(Clone, Default)]
 struct Also(Vec<Fact>);
 
-/// Asks in another way where the reply says nothing.
+/// Asks the probe, because the reply does not say whether the setting is on. A refused probe becomes a note.
 async fn by_probe(probe: &Probe, seen: &mut Seen, address: &str, reader: &Reader) -> Result<(), Failed> {
     match (probe.ask)(reader).await {
         Ok(enabled) => {
@@ -249,7 +250,8 @@ impl Kind for Setting {
             .restore
             .iter()
             .filter(|(key, _)| entry.fields.contains_key(*key))
-            // A value that the write cannot express (several policies at once) is left to a person.
+            // A value in parentheses is one that the write cannot express (several policies at once). A person has to
+            // put it back.
             .filter(|(_, old)| !old.as_str().is_some_and(|word| word.starts_with('(')))
             .map(|(key, old)| (key.clone(), Value::Known(old.clone())))
             .collect();
@@ -314,7 +316,8 @@ impl Kind for Setting {
             let read = if let Some(written) = self.written {
                 written(run.address, &reply)?
             } else {
-                // Accepted, and the reply is not what such a write is answered with: look.
+                // The write was accepted. If the reply does not show every field that was sent, another read shows the
+                // result.
                 let shaped =
                     self.read.shaped(&reply).map_err(|failed| Failed::Unknown(failed.to_string()))?;
                 match shows(shaped, &sent) {

@@ -1,4 +1,4 @@
-//! When a second factor is asked for.
+//! The policy: when logins are asked for a second factor.
 
 use serde_json::{Value as Json, json};
 
@@ -25,7 +25,7 @@ static MFA_SECTION: Section = Section {
     }],
 };
 
-/// When a second factor is asked for.
+/// The policy: when logins are asked for a second factor.
 pub static MFA_POLICY: Setting = Setting {
     name: "mfa_policy",
     sections: &[&MFA_SECTION],
@@ -87,7 +87,7 @@ pub static MFA_POLICY: Setting = Setting {
         (Stage::LowerPolicy, Some("logins ask for a second factor less often, or not at all".into()))
     },
     scopes: &["update:mfa_policies"],
-    // What the former way of sending has to stand for comes back after it.
+    // A former policy that asks for more is put back only after the former way of sending and its factors.
     undo: |_, _, step| {
         if step.stage == Stage::RaisePolicy {
             step.stage = Stage::RaiseBack;

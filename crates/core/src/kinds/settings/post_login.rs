@@ -1,7 +1,8 @@
 //! The tenant's switch that lets a post-login Action ask for factors.
 //!
-//! While it is off, a login whose Action asks fails. While it is on, the policy `always` no longer asks by itself
-//! ("Auth0 docs, customize MFA selection", 2026-08), so it goes on right before the rules and off right after them.
+//! While the switch is off, a login fails if its Action asks for a factor. While the switch is on, the policy `always`
+//! no longer asks by itself ("Auth0 docs, customize MFA selection", 2026-08). So the switch goes on right before the
+//! rules take effect, and off right after they end.
 
 use serde_json::{Value as Json, json};
 
@@ -12,7 +13,7 @@ use crate::model::facts::Fact;
 use crate::model::plan::Stage;
 use crate::model::value::{Attrs, Value};
 
-/// Wanted exactly while the manifest has rules for logins.
+/// The switch. The stack wants it on exactly while the manifest has rules for logins.
 pub static POST_LOGIN_FACTORS: Setting = Setting {
     name: "mfa_post_login_setting",
     declare: |manifest| match manifest.section("mfa.post_login") {
@@ -27,7 +28,7 @@ pub static POST_LOGIN_FACTORS: Setting = Setting {
         None => Vec::new(),
     },
     read: &tenant::SETTINGS,
-    // Absent on a tenant that never had it on.
+    // The field is absent on a tenant that never had the switch on.
     parse: |_, reply| {
         let enabled = reply.get("customize_mfa_in_postlogin_action").and_then(Json::as_bool).unwrap_or(false);
         Attrs::from([("enabled".to_owned(), Value::Known(json!(enabled)))])

@@ -1,4 +1,4 @@
-//! Protection of the tenant's phone provider: how sends to one number follow each other.
+//! Protection of the tenant's phone provider: whether repeated sends to one number are slowed down.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::model::value::{Attrs, Value};
 
 const PATH: &str = "/api/v2/attack-protection/phone-provider-protection";
 
-/// Whether sends to the same number are held back for growing times. The field is `phone.protection`.
+/// Whether repeated sends to one number have to wait longer each time. The field in the manifest is `phone.protection`.
 pub static PHONE_PROTECTION: Setting = Setting {
     name: "phone_provider_protection",
     declare: |manifest| {
@@ -24,7 +24,7 @@ pub static PHONE_PROTECTION: Setting = Setting {
         let word = word.map_or_else(|| Value::Unknown("type".into()), Value::text);
         Attrs::from([("type".to_owned(), word)])
     },
-    // A 404 is listed ("Auth0 Management API types", phone provider protection, 2026-08).
+    // The API's description lists a 404 ("Auth0 Management API types", phone provider protection, 2026-08).
     unset: Some(|| Attrs::from([("type".to_owned(), Value::text("default"))])),
     unset_is_404: true,
     write: |_, attrs| (Method::Patch, PATH.into(), json!({ "type": known(attrs, "type") })),

@@ -1,4 +1,4 @@
-//! One switch-like kind: what a row of the table says of it.
+//! A row in the table of settings: everything that is special about one of these kinds.
 
 use serde_json::Value as Json;
 
@@ -16,74 +16,79 @@ use crate::model::plan::{Level, Stage, Step};
 use crate::model::value::{Attrs, Value};
 use crate::port::Reader;
 
-/// The name of a field, and the fact that its value is, for one address. A value of another type could not be read.
+/// A field and the fact that its value stands for. The function is given the address and the value. A value of an
+/// unexpected type counts as one that could not be read.
 pub(super) type Says = (&'static str, fn(&str, &Json) -> Fact);
 
-/// The words in a list.
+/// The texts in a list. `None`: the value is no list.
 pub(super) fn words<T: for<'a> From<&'a str>>(list: &Json) -> Option<Vec<T>> {
     Some(list.as_array()?.iter().filter_map(Json::as_str).map(T::from).collect())
 }
 
-/// One row: a switch-like kind as data and small pure functions.
+/// One kind of setting, as data and small pure functions. A function that takes an address is given the address of the
+/// resource.
 pub struct Setting {
     pub(super) name: &'static str,
     pub(super) sections: &'static [&'static Section],
     /// Resources that the manifest declares.
     pub(super) declare: fn(&Manifest) -> Vec<Resource>,
     pub(super) check: fn(&Manifest, &mut Vec<Problem>),
-    /// The read that holds the setting.
+    /// The read whose reply contains the setting.
     pub(super) read: &'static Read,
-    /// Observed attributes out of the reply, for one address.
+    /// The observed attributes, from the address and the reply.
     pub(super) parse: fn(&str, &Json) -> Attrs,
-    /// Method, path and body of the write, for one address and the values to set.
+    /// Method, path and body of the write, from the address and the values.
     pub(super) write: fn(&str, &Attrs) -> (Method, String, Json),
-    /// What a field says of the login's delivery path, if one does.
+    /// The field that says something about the login's delivery path, if the setting has one.
     pub(super) fact: Option<Says>,
-    /// What the reply says besides of that path, of parts that the manifest leaves alone.
+    /// Further facts about that path in the reply, about parts that the manifest leaves alone.
     pub(super) also: fn(&Json) -> Vec<Fact>,
-    /// Another way to know whether it is on, where the reply does not say it.
+    /// Another way to find out whether the setting is on, for replies that do not say it.
     pub(super) probe: Option<Probe>,
-    /// The values in the reply to a write, where it is not what a read is answered with.
+    /// Reads the values from the reply to a write, if that reply has another form than the reply to a read.
     pub(super) written: Option<fn(&str, &Json) -> Result<Attrs, Failed>>,
-    /// Stage and danger of going from the observed to the new attributes.
+    /// Stage and danger of a step, from the address, the observed attributes and the new ones.
     pub(super) weigh: fn(&str, &Attrs, &Attrs) -> (Stage, Option<String>),
-    /// Scope that the write needs.
+    /// Scopes that the write needs.
     pub(super) scopes: &'static [&'static str],
-    /// What the state of others changes about the step.
+    /// Adapts a step to the state of other resources.
     pub(super) beside: fn(&Diff<'_>, &mut Step),
-    /// What is different about the step that puts those values back.
+    /// Adapts the step that puts these former values back.
     pub(super) undo: fn(&str, &Attrs, &mut Step),
-    /// Why a step that puts a former value back has to stay undone, given the path before the first step.
+    /// Why a step that puts a former value back must not run. The path is the delivery path before the first step.
     pub(super) stays: fn(&Step, &LoginPath) -> Option<(Level, String)>,
-    /// What must still hold right before the write; answers what does not.
+    /// The check right before the write. It fails with what no longer holds, or answers why a former value is not put
+    /// back.
     pub(super) before: Before,
-    /// Destroy puts the former value back; not where the way back is not one that a tool should take by itself.
+    /// Whether destroy puts the former value back. It does not if a tool should not take this way back by itself.
     pub(super) way_back: bool,
-    /// How it goes when the manifest no longer declares it.
+    /// What becomes of the setting when the manifest no longer declares it.
     pub(super) leaving: fn(&Manifest) -> Leaving,
-    /// It belongs to the legacy phone set-up, which is out of reach while the unified experience is on.
+    /// Whether the setting belongs to the legacy phone set-up, which cannot be reached while the unified experience is
+    /// on.
     pub(super) legacy: bool,
-    /// One write takes all fields of the section.
+    /// Whether every write contains all fields of the section, and not only the changed ones.
     pub(super) whole: bool,
-    /// Objects in it are replaced whole: it is read again right before the write, and this adds to the body what the
-    /// manifest leaves alone.
+    /// Adds to the body what the manifest leaves alone, from a read right before the write. For settings with objects
+    /// that the API replaces as a whole.
     pub(super) complete: Option<fn(&mut Json, &Json)>,
-    /// Values of a tenant that never set it, where a reply without content or with an empty object says so; `None`: such
-    /// a reply is an error.
+    /// The values on a tenant where nobody has ever changed the setting. A reply without content or with an empty
+    /// object stands for them. `None`: such a reply is treated like any other.
     pub(super) unset: Option<fn() -> Attrs>,
-    /// A 404 says the same.
+    /// Whether a 404 stands for them too.
     pub(super) unset_is_404: bool,
-    /// Whether an observed value is another way to say the desired one.
+    /// Whether an observed value means the same as the desired one. The arguments are the field, the desired value and
+    /// the observed one.
     pub(super) tolerates: fn(&str, &Value, &Value) -> bool,
 }
 
-/// How to find out by another read whether something is on, and what to tell where that is refused.
+/// How another read finds out whether a setting is on, and the text and help of the note if that read is refused.
 pub(super) struct Probe {
     pub(super) ask: for<'a> fn(&'a Reader) -> Task<'a, Result<bool, Failed>>,
     pub(super) refused: fn(&Failed) -> (String, &'static str),
 }
 
-/// A row that spells out only what differs (`Setting { name: "x", ..SETTING }`).
+/// The defaults of a row, so that a row spells out only what differs (`Setting { name: "x", ..SETTING }`).
 pub(super) const SETTING: Setting = Setting {
     name: "",
     sections: &[],
@@ -112,14 +117,17 @@ pub(super) const SETTING: Setting = Setting {
     tolerates: |_, _, _| false,
 };
 
+/// The plain value of a field; null if it has none.
 pub(super) fn known(attrs: &Attrs, key: &str) -> Json {
     attrs.get(key).and_then(Value::known).cloned().unwrap_or(Json::Null)
 }
 
+/// A resource with one field.
 pub(super) fn one(kind: &'static str, address: impl Into<String>, field: &str, value: Value) -> Resource {
     Resource { address: address.into(), kind, desired: Attrs::from([(field.to_owned(), value)]) }
 }
 
+/// The values that a step writes, as attributes.
 pub(super) fn values(step: &Step) -> Attrs {
     let values = step.op.values.iter().flatten();
     values.map(|(key, value)| (key.clone(), Value::Known(value.clone()))).collect()

@@ -37,7 +37,7 @@ pub static UNIFIED_PHONE: Setting = Setting {
         (Stage::Tenant, Some(danger.into()))
     },
     scopes: &["update:tenant_settings"],
-    // The flag is absent on some tenants and says nothing then: legacy calls that are refused say that it is on.
+    // Some tenants do not show the flag. There, the refusal of legacy calls shows that the experience is on.
     probe: Some(Probe {
         ask: |reader| Box::pin(unified::probed(reader)),
         refused: |failed| {
