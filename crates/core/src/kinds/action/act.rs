@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(super) enum Act {
-    /// Writes the draft, which starts its build; the whole set of secrets goes with it, or none.
+    /// Writes the draft, which starts its build. `secrets`: the whole set of secrets is sent with it, otherwise none.
     Draft {
         secrets: bool,
     },
@@ -14,7 +14,7 @@ pub(super) enum Act {
     FormerVersion {
         version: String,
     },
-    /// With `force` also while a trigger calls it.
+    /// Deletes the Action. `force`: even while it is bound to a trigger.
     Delete {
         force: bool,
     },

@@ -1,4 +1,4 @@
-//! Waiting for what the API does by itself: a build, a deployment.
+//! Waits for what Auth0 does by itself: a build or a deployment.
 
 use serde_json::{Value as Json, json};
 
@@ -10,19 +10,19 @@ use crate::model::call::Failed;
 use crate::model::event::Event;
 use crate::port::Reader;
 
-/// Pauses before a look at a build: a build without dependencies takes half a second, one with them about nine
-/// (recorded 2026-05), so these find either early with few requests. The last one repeats.
+/// Pauses before each look at a build, in ms; the last one repeats. A build without dependencies takes half a second,
+/// one with dependencies about nine seconds (recorded 2026-05), so these pauses find either early with few requests.
 const BUILD_PAUSES_MS: &[u64] = &[1_000, 4_000, 5_000];
-/// Looks at a build: the field's most used tool gives up after six minutes ("terraform-provider-auth0 changelog",
-/// 2026-08).
+/// Most looks at a build or a deployment. At a build they last about six minutes, after which the field's most used
+/// tool gives up ("terraform-provider-auth0 changelog", 2026-08).
 const BUILD_LOOKS_MAX: usize = 75;
-/// Pause before a look at a deployment. An Action is not bindable in its first second ("auth0-deploy-cli, actions
-/// handler", 2026-08), so an earlier look would only cost a refused request.
+/// Pause before each look at a deployment, in ms. An Action cannot be bound in the first second after its deployment
+/// ("auth0-deploy-cli, actions handler", 2026-08), so an earlier look would only lead to a refused request.
 pub(super) const DEPLOY_PAUSE_MS: u64 = 1_000;
-/// Looks for a deployment whose answer was lost.
+/// Most looks for a deployment whose answer was lost.
 pub(super) const SETTLE_LOOKS: usize = 5;
 
-/// What users get where the last build of an Action failed.
+/// What runs after a failed build, in words.
 pub(super) fn live_words(is_live: bool) -> &'static str {
     match is_live {
         true => "the version before it is still live",
@@ -30,11 +30,11 @@ pub(super) fn live_words(is_live: bool) -> &'static str {
     }
 }
 
-/// Waits until the draft is built; the Action as it is then.
+/// Waits until the draft is built, and returns the Action as it is then.
 pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<Json, Failed> {
     let mut status = own(run.seen).status.clone();
     for look in 0..BUILD_LOOKS_MAX {
-        // What is built already is looked at once more: it is about to go live.
+        // A draft that is already built is looked at once more without a pause, because it is about to go live.
         if look > 0 || status != "built" {
             reader.sleep_ms(BUILD_PAUSES_MS[look.min(BUILD_PAUSES_MS.len() - 1)]).await;
         }

@@ -1,4 +1,4 @@
-//! Which Action of the tenant is the one of a row.
+//! Finds the Action of a row among the Actions of the tenant.
 
 use serde_json::Value as Json;
 
@@ -11,7 +11,7 @@ use crate::kinds::{Hint, Seen, Whose, text};
 use crate::model::ledger::Last;
 use crate::model::plan::Level;
 
-/// The Action that is meant, among all of the tenant; without one, what stands in its place.
+/// The Action of a row. If it is not found, the result says which other Actions stand in its way.
 pub(super) fn find(row: &Action, hint: &Hint<'_>, all: &[Json]) -> Seen {
     let applied = hint.entry.and_then(|entry| match entry.fields.get("name") {
         Some(Last::Plain(name)) => name.as_str(),
@@ -28,7 +28,7 @@ pub(super) fn find(row: &Action, hint: &Hint<'_>, all: &[Json]) -> Seen {
     };
     let candidates: Vec<_> = all.iter().map(candidate).collect();
     let meant = identity::meant(&Clues { name, ..hint.clues("id", "name") }, &candidates);
-    // Of the name, on whatever trigger.
+    // The Actions of the wanted name, on any trigger; if several may be meant, those.
     let named: Vec<&Json> = match &meant {
         Meant::Ambiguous(those) => those.iter().map(|at| &all[*at]).collect(),
         _ => all.iter().filter(|action| is_named(text(action, "name"), name) && !taken(action)).collect(),

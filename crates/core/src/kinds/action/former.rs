@@ -1,7 +1,7 @@
-//! The version that ran before this stack took an Action over: it comes back when the stack goes.
+//! The version of an Action that ran before this stack took the Action over. A destroy deploys it again.
 //!
-//! Secrets and dependencies belong to a version and come back with it ("Auth0 docs, manage versions of Actions", 2026-08).
-//! Auth0 keeps 50 versions of an Action.
+//! Secrets and dependencies belong to a version and come back with it ("Auth0 docs, manage versions of Actions",
+//! 2026-08). Auth0 keeps 50 versions of an Action.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,14 @@ use crate::model::plan::{Finding, Level, Op, Step, Verb};
 use crate::model::value::Value;
 use crate::port::{Reader, Writer};
 
-/// Field of what is put back: the id of the version that ran.
+/// Key in an entry's `restore`: the id of the version that ran before this stack.
 pub(super) const VERSION: &str = "deployed_version";
-/// Note of an entry: the id of the version that this stack made of the former one.
+/// Key in an entry's `notes`: the id of the new version that a destroy made from the former one.
 const BACK: &str = "back";
 
-/// Whether the code that runs is what ran before this stack: it sends through what it was told of then, whatever becomes of
-/// ours.
+/// Whether the running code is the code from before this stack. Such code sends through the objects that it was told of
+/// then, so it does not need ours. Without an entry nothing says that this stack has changed the Action, so any running
+/// version counts.
 pub(super) fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
     let own = own(seen);
     let is_live = |id: Option<&Json>| id.is_some_and(|id| *id == own.version);
@@ -37,13 +38,13 @@ pub(super) fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
         && (entry.is_none_or(by_record) || own.former.as_ref().is_some_and(|former| former.is_back))
 }
 
-/// Whether another version runs than before.
+/// Whether another version runs now than before.
 pub(super) fn runs_anew(seen: &Seen, before: &Seen) -> bool {
     let live = &own(seen).version;
     !live.is_empty() && *live != own(before).version
 }
 
-/// A value that is put back and that no field shows, as it stands now.
+/// The present value of a key in `restore` that is no field of the Action.
 pub(super) fn shown(seen: &Seen, field: &str) -> Option<Json> {
     let own = seen.own::<Own>()?;
     match field {
@@ -53,14 +54,15 @@ pub(super) fn shown(seen: &Seen, field: &str) -> Option<Json> {
     }
 }
 
-/// The version that ran, on record. What is no id is none: it would lead to another object.
+/// The recorded id of the version that ran before this stack. Text that is no id is ignored, because it would lead a
+/// request to another object.
 fn version_of(entry: &Entry) -> Option<&str> {
     entry.restore.get(VERSION).and_then(Json::as_str).filter(|id| is_id(id))
 }
 
-/// Whether the former version may know the object with that id, which was made at that time: its code names it, or one of its
-/// secrets is not older. Both times are as the vendors write them (RFC 2822 or RFC 3339). Where one cannot be read, the answer
-/// is yes.
+/// Whether the former version may know the object with that id: its code names the id, or one of its secrets is not
+/// older than the object. `made_at` is the time at which the object was created. The times are in the vendors' formats
+/// (RFC 2822 or RFC 3339). If a time cannot be read, the answer is yes.
 pub(super) fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
     let second = |text: &str| {
         let iso = || text.parse::<jiff::Timestamp>().ok();
@@ -76,18 +78,18 @@ pub(super) fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
     code.contains(id) || !told.iter().all(is_older)
 }
 
-/// What is to be said of who sends where the former version of that row runs.
+/// The facts about the sender if the former version of the row's Action runs.
 pub(super) fn facts(row: &Action, seen: &Seen) -> Facts {
     let own = own(seen);
     let former = own.former.as_ref().filter(|former| row.sends && former.is_back);
     let is_back = former.is_some();
-    // Without a version to compare with it was never replaced, and works as it did.
+    // A former version that was kept without its code was never replaced, so it works as before.
     let was_replaced = former.is_some_and(|former| former.code.is_some());
     let facts = [(is_back, Fact::FormerRuns(true)), (was_replaced, Fact::Former(true))];
     facts.into_iter().filter(|(holds, _)| *holds).map(|(_, fact)| fact).collect()
 }
 
-/// Reads the former version where it has to come back.
+/// Reads the former version if it is to come back, or if an unfinished destroy may have deployed it.
 pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(), Failed> {
     let Some(entry) = hint.entry else { return Ok(()) };
     if hint.want.is_some() {
@@ -106,7 +108,8 @@ pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> R
     match reader.get(&Get::whole(Api::Auth0, path)).await {
         Ok(found) if text(&found, "id") != version => Ok(()),
         Ok(version) => {
-            // A destroy that died after its deployment left no note of it, and Auth0 may date secrets anew.
+            // A destroy that died right after its deployment left no note of it, and Auth0 may have renewed the dates
+            // of the secrets. In that case the same code is enough.
             let died = hint.intent.is_some_and(|intent| intent.destroy) && !is_ours(seen, entry);
             let was = content(&version);
             let is_back =
@@ -120,8 +123,8 @@ pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> R
     }
 }
 
-/// Whether a destroy that did not report its end has deployed the former version, where the manifest wants the Action still:
-/// a new version, with all that the former one had.
+/// For an Action that the manifest still wants: finds out whether a destroy that did not report its end has deployed
+/// the former version. That would be a new version with the content of the former one.
 async fn look_behind(seen: &mut Seen, hint: &Hint<'_>, entry: &Entry, reader: &Reader) -> Result<(), Failed> {
     let died = hint.intent.is_some_and(|intent| intent.destroy);
     let is_live = seen.attrs.get("deployed") == Some(&Value::Known(json!(true)));
@@ -137,13 +140,14 @@ async fn look_behind(seen: &mut Seen, hint: &Hint<'_>, entry: &Entry, reader: &R
             Ok(())
         }
         Ok(_) => Ok(()),
-        // What it cannot be compared with is told as somebody else's.
+        // Without the former version to compare with, the change is reported as somebody else's.
         Err(Failed::Refused(_)) => Ok(()),
         Err(failed) => Err(failed),
     }
 }
 
-/// Why the former version does not come back; `None`: it does, or it runs.
+/// The finding that says why the former version does not come back. `None`: it does, it already runs, or nothing is to
+/// come back.
 pub(super) fn refusal(address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
     if !seen.exists
         || entry.ownership != Ownership::Adopted
@@ -176,7 +180,7 @@ pub(super) fn refusal(address: &str, seen: &Seen, entry: &Entry) -> Option<Findi
     })
 }
 
-/// Whether what runs is what this stack deployed.
+/// Whether the Action is as this stack left it, so that the running version is ours.
 fn is_ours(seen: &Seen, entry: &Entry) -> bool {
     let as_left = |(field, last): (&String, &Last)| match (last, seen.attrs.get(field)) {
         (Last::Plain(was), Some(Value::Known(there))) => *was == compact(there),
@@ -186,7 +190,8 @@ fn is_ours(seen: &Seen, entry: &Entry) -> bool {
     entry.fields.iter().all(as_left)
 }
 
-/// The step that brings the former version back.
+/// The step that brings the former version back. `None`: it already runs, or it cannot come back, and [`refusal`] says
+/// why.
 pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
     let version = version_of(entry)?;
     let own = own(seen);
@@ -209,7 +214,7 @@ pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> O
     Some(step)
 }
 
-/// Deploys it, if what runs is still what was planned with.
+/// Deploys the former version, if the Action is unchanged since the plan.
 pub(super) async fn run(
     row: &Action,
     run: &Run<'_>,
@@ -231,7 +236,8 @@ pub(super) async fn run(
     Ok(done(deployed(row, run, &id, text(&version, "id"), writer.reader()).await?))
 }
 
-/// Reads show a deployment only after a while, and a second one would be a second version.
+/// Looks for the deployment after its answer was lost. Reads show a deployment only after a while, and a repeated
+/// deployment would make a second version.
 pub(super) async fn settle(row: &Action, run: &Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
     let id = run.seen.ids.get("id").cloned().unwrap_or_default();
     for _ in 0..SETTLE_LOOKS {

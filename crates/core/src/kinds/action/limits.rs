@@ -1,5 +1,5 @@
-//! What Auth0 takes of an Action's secrets and packages at most ("Auth0 docs, Actions limitations", 2026-08), told before
-//! anything is sent: beyond it the write is refused, in the middle of an apply.
+//! Auth0's limits on the secrets of an Action ("Auth0 docs, Actions limitations", 2026-08). They are checked before
+//! anything is sent: beyond a limit, Auth0 would refuse the write in the middle of an apply.
 
 use crate::diag::{Problem, codes};
 use crate::model::value::{Attrs, Part, Value};
@@ -9,7 +9,7 @@ const NAME_MAX: usize = 128;
 /// Longest value of a secret, in characters.
 const VALUE_MAX: usize = 4096;
 
-/// Checks names and values of the secrets of a section. How many there may be is in its table.
+/// Checks the names and values of a section's secrets. The section's table limits their number.
 pub(super) fn check(section: &str, attrs: &Attrs, out: &mut Vec<Problem>) {
     for (key, value) in attrs {
         let Some(name) = key.strip_prefix("secrets.") else { continue };
@@ -30,8 +30,8 @@ pub(super) fn check(section: &str, attrs: &Attrs, out: &mut Vec<Problem>) {
     }
 }
 
-/// Characters of a value, of one with references as far as its own text goes. The value is a secret, so nothing else of
-/// it is told. `None`: it is not known yet.
+/// Number of characters in a value. Of a value with references, only its own text is counted. The value is a secret, so
+/// only its length is told. `None`: the value is not known yet.
 fn length_of(value: &Value) -> Option<usize> {
     match value {
         Value::Secret(secret) => Some(secret.expose().chars().count()),

@@ -1,8 +1,8 @@
 //! Auth0 Actions: draft → built → deployed. One implementation; each Action of a stack is a row in `rows.rs`.
 //!
-//! A PATCH changes the draft only and starts a build; what runs is the deployed version. Secrets and dependencies
-//! are replaced wholesale, so whoever changes one sends all. Secret values can never be read back; the times of
-//! their last write can, and those say whether somebody else wrote.
+//! A PATCH changes only the draft and starts its build; Auth0 runs the deployed version. A write replaces the whole set
+//! of secrets and of dependencies, so a change of one has to send all. Secret values can never be read back. The times
+//! of their last write can, and they show whether somebody else has written.
 
 mod act;
 mod build;
@@ -64,12 +64,12 @@ impl Kind for Action {
             return Vec::new();
         };
         let mut desired = attrs.clone();
-        // Rules travel in the code.
+        // The rules are part of the code.
         desired.retain(|key, _| key != "unmanaged_secrets" && !key.starts_with("rules."));
         if let Some(code) = attrs.get("code").and_then(Value::as_str) {
             desired.insert("code".into(), (self.code)(manifest, code.to_owned()));
         }
-        // Runtime state is part of the desired state: what runs is what the draft says.
+        // The runtime state is part of the desired state: the draft has to be what runs.
         desired.insert("deployed".into(), Value::Known(json!(true)));
         desired.insert("name".into(), Value::text(self.action_name(manifest)));
         vec![Resource { address: self.name.to_owned(), kind: self.name, desired }]
@@ -95,7 +95,8 @@ impl Kind for Action {
                 );
             }
         }
-        // An Action's secrets cannot be read back, so nobody could ever tell whether it still holds the drawn value.
+        // An Action's secrets cannot be read back, so nobody could tell whether the Action still has the generated
+        // value.
         for key in attrs.iter().filter(|(_, value)| matches!(value, Value::Generated(_))).map(|(key, _)| key)
         {
             out.push(Problem::error(
@@ -153,7 +154,7 @@ impl Kind for Action {
                 let is_there = |name: &str| all.iter().any(|action| text(action, "name") == name);
                 let keeps =
                     hint.ledger_in_tenant && !is_there(&crate::model::ledger::action_name(hint.stack));
-                // Those of the other rows need room too; one that was renamed counts as there is none.
+                // The missing Actions of the other rows need room too. An Action that was renamed counts as missing.
                 let others = actions::ALL.iter().filter(|row| {
                     row.name != self.name
                         && (row.wanted)(hint.manifest)
@@ -213,7 +214,8 @@ impl Kind for Action {
             } else {
                 (Verb::Create, "create the draft and build it")
             };
-            // Secrets travel as a whole set; without a change of theirs they are left out and stay.
+            // Secrets are sent as a whole set. If none of them changes, they are left out, and Auth0 keeps those that
+            // it has.
             let with_secrets =
                 !seen.exists || diff.changes.iter().any(|change| change.field.starts_with("secrets."));
             let op = Op::of(Act::Draft { secrets: with_secrets });
@@ -261,7 +263,7 @@ impl Kind for Action {
         if entry.ownership == Ownership::Adopted {
             return former::back(self, address, seen, entry).into_iter().collect();
         }
-        // Bindings are torn off only with what is known to be ours.
+        // Force takes the Action away together with its bindings, so the Action has to be known to be ours.
         let op = Op::of(Act::Delete { force: !entry.unproven });
         let mut step = step(address, self.name, Verb::Delete, self.stages.remove, "delete the Action", op);
         step.reason = "it was created by this stack".into();
@@ -289,7 +291,7 @@ impl Kind for Action {
         match step.op.act() {
             Ok(Act::Draft { .. }) if step.creates => &["create:actions"],
             Ok(Act::Draft { .. }) => &["update:actions"],
-            // A deployment is a creation to the API: it makes a version.
+            // A deployment makes a version, so the API wants the scope for creating.
             Ok(Act::Deploy | Act::FormerVersion { .. }) => &["create:actions"],
             Ok(Act::Delete { .. }) => &["delete:actions"],
             Err(_) => &[],
@@ -332,7 +334,7 @@ impl Kind for Action {
                     if wanted != name_of(&run.seen.attrs) {
                         body["name"] = json!(wanted);
                     }
-                    // The same draft twice is the same draft; only another build is started.
+                    // A repeated PATCH writes the same draft and only starts another build.
                     let made = writer.json(Method::Patch, path, body, Repeat::Safe).await?;
                     Ok(written(named(self.read(&made, wanted), "id")?, secrets))
                 }
@@ -389,7 +391,8 @@ impl Kind for Action {
                     Ok(took.then(|| written(seen, secrets)))
                 }
                 Act::Deploy => {
-                    // Reads show a deployment only after a while, and a second one would be a second version.
+                    // Reads show a deployment only after a while, and a repeated deployment would make a second
+                    // version.
                     for _ in 0..SETTLE_LOOKS {
                         reader.sleep_ms(DEPLOY_PAUSE_MS).await;
                         let seen = look().await?;
@@ -430,7 +433,7 @@ impl Kind for Action {
         self.spec.sends
     }
 
-    /// It runs its deployed version, whatever its draft is.
+    /// An Action runs its deployed version, whatever its draft is.
     fn runs(&self, seen: &Seen) -> bool {
         live_version(seen).is_some_and(|live| !live.is_empty())
     }
@@ -451,7 +454,8 @@ impl Kind for Action {
         former::shown(seen, field)
     }
 
-    /// With the version that runs: the whole of what ran before is known by it.
+    /// Also the id of the running version, by which everything that ran before this stack can be deployed again, and
+    /// the names of the modules.
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
         let plain = |(field, value): (&String, &Value)| Some((field.clone(), value.known()?.clone()));
         let own = own(seen);
@@ -460,23 +464,23 @@ impl Kind for Action {
         seen.attrs.iter().filter_map(plain).chain(version).chain([modules]).collect()
     }
 
-    /// A dependency that the manifest leaves floating reads back resolved on some tenants; that is no drift.
+    /// Some tenants return a floating dependency with its resolved version. That is no drift.
     fn tolerates(&self, field: &str, desired: &Value, observed: &Value) -> bool {
         let (Some(desired), Some(observed)) = (desired.as_str(), observed.as_str()) else { return false };
         match field {
-            // How the API spells a newer release is not known before it is there.
+            // How the API spells a newer runtime is known only once it exists.
             "runtime" => desired.trim_end_matches("-actions") == observed.trim_end_matches("-actions"),
             field => field.starts_with("dependencies.") && npm::reads_back(desired, observed),
         }
     }
 }
 
-/// A draft that was written, with its secrets or without.
+/// The result of a step that wrote the draft, with its secrets or without.
 fn written(seen: Seen, wrote_secrets: bool) -> Done {
     Done { wrote_secrets, ..Done::seen(seen) }
 }
 
-/// A write of ours would drop them.
+/// The finding as a blocker, because a step of this plan would drop the secrets that it names.
 fn dropping(told: Finding, section: &str) -> Finding {
     let help = format!(
         "a write of secrets replaces the whole set: name them in {section}.secrets, or set \
@@ -485,8 +489,8 @@ fn dropping(told: Finding, section: &str) -> Finding {
     Finding { level: Level::Blocker, help, ..told }
 }
 
-/// Modules that somebody added. A manifest has no place for them. An Action that was taken over by a build that did not record its
-/// modules may have had them before.
+/// A finding about modules that somebody added to the Action. A manifest cannot name modules. If an older build took
+/// the Action over and did not record its modules, they may have been there before, so there is no finding.
 fn added_modules(diff: &Diff<'_>) -> Option<Finding> {
     diff.entry
         .filter(|entry| entry.ownership == Ownership::Created || entry.restore.contains_key(MODULES))?;
@@ -497,7 +501,8 @@ fn added_modules(diff: &Diff<'_>) -> Option<Finding> {
     Some(Finding { help, ..told })
 }
 
-/// Secret names that only the tenant has: a write of the set would drop them, so somebody has to decide.
+/// Handles secrets that only the tenant has. A write of the set would drop them. Unless the policy is `remove`, they
+/// are therefore no difference, and a finding asks a person to decide.
 fn foreign_secrets(seen: &mut Seen, want: &Resource, policy: Option<&str>) {
     let foreign: Vec<String> = seen
         .attrs

@@ -1,4 +1,4 @@
-//! Taking an Action away.
+//! Deletes an Action.
 
 use serde_json::Value as Json;
 
@@ -12,7 +12,8 @@ use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::port::{Reader, Writer};
 
-/// Deletes it; by force, or a day after another took its place, only while it is what was planned with.
+/// Deletes the Action. By force, or after another Action has taken its place, it is deleted only while it is unchanged
+/// since the plan.
 pub(super) async fn run(
     row: &Action,
     run: &Run<'_>,
@@ -34,7 +35,8 @@ pub(super) async fn run(
         }
     }
     let mut gone = writer.json(Method::Delete, &path, Json::Null, Repeat::Safe).await;
-    // Bound by an entry that no record knows: it is an entry of our own Action, and goes with it.
+    // A 409 means that the Action is bound by an entry that the record does not know. The entry is of our own Action
+    // and goes with it.
     let bound = gone.as_ref().is_err_and(|failed| failed.status() == Some(409));
     if bound && force {
         if !is_as_planned(row, run, &path, writer.reader()).await? {
@@ -50,7 +52,7 @@ pub(super) async fn run(
     match gone {
         Ok(_) => Ok(Done::seen(Seen::default())),
         Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
-        // A provider that is switched off may hold on to it as well; the documents do not say.
+        // A provider may hold on to the Action even while the provider is switched off; the documents do not say.
         Err(Failed::Refused(refusal)) if refusal.status == 409 && !refusal.unsure => {
             Err(Failed::NotDone(format!(
                 "{}; {KEEPS} holds on to it: switch it to another type or delete it, then go on",
@@ -61,7 +63,7 @@ pub(super) async fn run(
     }
 }
 
-/// Whether the Action still is the one that was planned with: nobody renamed it or gave it other code since.
+/// Whether the Action is unchanged since the plan: nobody has renamed it, moved it or given it other code.
 async fn is_as_planned(row: &Action, run: &Run<'_>, path: &str, reader: &Reader) -> Result<bool, Failed> {
     let action = reader.fresh(&Get::whole(Api::Auth0, path.to_owned())).await?;
     let (name, id) = (name_of(&run.seen.attrs), run.seen.ids.get("id"));

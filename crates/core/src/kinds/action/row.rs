@@ -1,4 +1,4 @@
-//! One Action of a stack as a kind: what a row of the table says of it.
+//! A row in the table of Actions: everything that is special about one Action of a stack.
 
 use std::ops::Deref;
 
@@ -15,7 +15,7 @@ use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
 use crate::model::plan::Stage;
 
-/// What an Action may have to stay for.
+/// Subject of the messages that say why an Action has to stay; a verb follows.
 pub(super) const KEEPS: &str = "the tenant's phone provider, which is not ours to take away,";
 
 /// One Action of the stack.
@@ -24,14 +24,14 @@ pub struct Action {
     pub sections: &'static [&'static Section],
     /// Checks of this row alone.
     pub check: fn(&Manifest, &mut Vec<Problem>),
-    /// What users notice of a deployment, in words.
+    /// What users notice of a deployment, in words. `None`: nothing.
     pub danger: fn(&Diff<'_>) -> Option<String>,
-    /// What stops where its code does not work, in words.
+    /// What stops if the code of the Action does not work, in words.
     pub stops: &'static str,
-    /// What must still hold right before a deployment.
+    /// The check right before a deployment.
     pub ready: Option<Ready>,
     pub stages: Stages,
-    /// Whether the tenant, as it is after every step, still sends through it.
+    /// Whether the tenant still sends through the Action after the last step.
     pub is_needed: fn(&LoginPath) -> bool,
 }
 
@@ -52,7 +52,7 @@ impl Deref for Action {
 }
 
 impl Action {
-    /// An Action in any reply, with what the code that runs means.
+    /// Reads the Action from any reply, under its wanted name, and notes whether it is on the row's trigger.
     pub(super) fn read(&self, action: &Json, wanted: &str) -> Seen {
         let mut seen = named_as(parse(action), wanted);
         seen.keep(|own: &mut Own| own.on_trigger = has_trigger(action, self.trigger.id));

@@ -1,4 +1,4 @@
-//! What a version of an Action is made of, and when it was told what it knows.
+//! The content of a version of an Action, and the dates of the secrets that it was given.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,25 @@ use serde_json::Value as Json;
 
 use crate::kinds::text;
 
-/// What a version is made of, as far as it is shown.
+/// The content of a version, as far as the API shows it.
 #[derive(Clone, PartialEq)]
 pub(super) struct Content {
     pub(super) code: String,
     pub(super) runtime: String,
-    /// Versions by name.
+    /// Version of each package, by name.
     pub(super) dependencies: BTreeMap<String, Json>,
-    /// When they were written, by name.
+    /// Time of each secret's last write, by name.
     pub(super) secrets: BTreeMap<String, Json>,
 }
 
 /// The version that ran before this stack.
 #[derive(Clone)]
 pub(super) struct Former {
-    /// `None`: it was never replaced, so there was nothing to compare with.
+    /// The version's code. `None`: this stack has never replaced the version, so there is nothing to compare.
     pub(super) code: Option<String>,
+    /// Whether the version runs.
     pub(super) is_back: bool,
-    /// As [`told_at`] says.
+    /// The dates that [`told_at`] returns for the version.
     pub(super) told: Option<Vec<String>>,
 }
 
@@ -40,8 +41,8 @@ pub(super) fn content(version: &Json) -> Content {
     }
 }
 
-/// When a version was told what it knows: the dates of its secrets, which nobody can read. Modules have secrets of their own,
-/// so where it uses one its own date counts as well.
+/// The dates at which a version was given its secrets, whose values nobody can read. Modules have secrets of their own,
+/// so the date of a version that uses modules counts too. `None`: the reply does not list secrets.
 pub(super) fn told_at(version: &Json) -> Option<Vec<String>> {
     let secrets = version["secrets"].as_array()?;
     let uses_modules = version["modules"].as_array().is_some_and(|modules| !modules.is_empty());
@@ -49,7 +50,7 @@ pub(super) fn told_at(version: &Json) -> Option<Vec<String>> {
     Some(dates.chain(uses_modules.then(|| text(version, "created_at"))).map(str::to_owned).collect())
 }
 
-/// The content without the times of its secrets, which Auth0 may write anew.
+/// The content without the times of its secrets, because Auth0 may renew these times.
 pub(super) fn undated(mut content: Content) -> Content {
     content.secrets.values_mut().for_each(|at| *at = Json::Null);
     content

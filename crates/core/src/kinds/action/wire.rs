@@ -1,4 +1,4 @@
-//! Actions as the API writes them.
+//! Actions in the API's JSON: how they are read and sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -11,37 +11,39 @@ use crate::kinds::{Run, Seen, text};
 use crate::model::field::Releases;
 use crate::model::value::{Attrs, Value};
 
-/// What Actions run on ("Auth0 docs, Actions triggers", 2026-08; the older ones ended on 2025-08-15).
+/// The runtimes of Actions ("Auth0 docs, Actions triggers", 2026-08). The retired ones ended on 2025-08-15.
 pub(super) static RUNTIMES: Releases = Releases {
     known: &["node22", "node18"],
     spelled: &[("node18", "node18-actions")],
     retired: &["node12", "node16"],
 };
 
-/// Field of what is put back: the modules that were there before a takeover.
+/// Key in an entry's `restore`: the modules that the Action had before this stack took it over.
 pub(super) const MODULES: &str = "modules";
 
-/// What an Action has beside its fields.
+/// What is known of an Action besides its fields.
 #[derive(Clone, Default)]
 pub(super) struct Own {
     /// State of the draft's build.
     pub(super) status: String,
     pub(super) updated_at: String,
-    /// Id of the version that runs; empty: none does.
+    /// Id of the running version; empty if none runs.
     pub(super) version: String,
-    /// What that version is made of, and when it was told its secrets.
+    /// Content of the running version.
     pub(super) live: Option<Content>,
+    /// The dates that [`told_at`] returns for the running version.
     pub(super) live_told: Option<Vec<String>>,
-    /// Modules that the draft or the version that runs uses.
+    /// Names of the modules that the draft or the running version uses.
     pub(super) modules: BTreeSet<String>,
+    /// Whether the Action is on the trigger of its row.
     pub(super) on_trigger: bool,
-    /// The version that ran before this stack, where it has to come back.
+    /// The version that ran before this stack, if it is to come back.
     pub(super) former: Option<Former>,
-    /// The Action whose place this one takes has the wanted name still.
+    /// Whether the Action whose place this one takes still has the wanted name.
     pub(super) name_taken: bool,
-    /// Name and id of the only Action of that name, which is on another trigger.
+    /// Name and id of the only Action of the wanted name, if it is on another trigger.
     pub(super) elsewhere: Option<(String, String)>,
-    /// Secrets that only the tenant has.
+    /// Names of secrets that only the tenant has.
     pub(super) foreign_secrets: Vec<String>,
 }
 
@@ -49,7 +51,7 @@ pub(super) fn own(seen: &Seen) -> Rc<Own> {
     seen.own().unwrap_or_default()
 }
 
-/// Id of the version of an Action that runs, empty where none does. `None`: no Action is there.
+/// Id of an Action's running version; empty if none runs. `None`: nothing is known of an Action.
 pub fn live_version(seen: &Seen) -> Option<String> {
     seen.own::<Own>().map(|own| own.version.clone())
 }
@@ -59,8 +61,9 @@ pub fn status(seen: &Seen) -> String {
     own(seen).status.clone()
 }
 
-/// Whether a draft can be what a step wrote: nothing of it is otherwise, and every secret that was sent has another mark
-/// than before. Somebody else may have changed the Action in the meantime, so its own time proves nothing.
+/// Whether a draft can be the one that a step wrote: it has all values that were sent, and each secret that was sent
+/// has another mark than before. The Action's own time of change proves nothing, because somebody else may have changed
+/// the Action meanwhile.
 pub(super) fn is_draft_of(
     draft: &Seen,
     run: &Run<'_>,
@@ -87,7 +90,7 @@ pub(super) fn is_draft_of(
                     .all(|field| draft.attrs.contains_key(field) && renewed(field)))
 }
 
-/// The mark of a secret in the draft.
+/// The mark of a secret in the draft: the time of its last write.
 fn draft_mark(value: &Value) -> &Json {
     match value {
         Value::Stamp(stamp) => &stamp["draft"],
@@ -104,7 +107,7 @@ pub(super) fn name_of(attrs: &Attrs) -> &str {
     attrs.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The observed Action under the name that it is wanted by, so that the longer one is no difference.
+/// Gives the observed Action its wanted name if it has the longer one of [`beside`], so that this is no difference.
 pub(super) fn named_as(mut seen: Seen, wanted: &str) -> Seen {
     if name_of(&seen.attrs) == beside(wanted) {
         seen.attrs.insert("name".into(), Value::text(wanted));
@@ -112,7 +115,7 @@ pub(super) fn named_as(mut seen: Seen, wanted: &str) -> Seen {
     seen
 }
 
-/// The body of a create (with its trigger) or of an update, for which a new name is added by the caller.
+/// The body of a create (with a trigger) or of an update (without). The caller adds a new name to an update.
 pub(super) fn body(desired: &Attrs, create: Option<&Trigger>, with_secrets: bool) -> Json {
     let part = |prefix: &str, name: &str, value: &str| -> Vec<Json> {
         desired
@@ -143,14 +146,14 @@ pub(super) fn body(desired: &Attrs, create: Option<&Trigger>, with_secrets: bool
     body
 }
 
-/// Reads an Action in any reply. Fields are the draft's; `deployed` says whether the draft is what runs.
+/// Reads an Action from any reply. The fields are the draft's; `deployed` says whether the draft is what runs.
 pub fn parse(action: &Json) -> Seen {
     let mut seen = Seen { exists: true, ..Seen::default() };
     seen.ids.insert("id".into(), text(action, "id").to_owned());
     let live = action.get("deployed_version").filter(|version| version.is_object());
     let live_attrs = live.map(attrs_of).unwrap_or_default();
     let mut attrs = attrs_of(action);
-    // A secret is as it was applied only if neither the draft's nor the live version's mark has moved.
+    // A secret keeps its mark in the draft and its mark in the running version, because a write may show in either.
     for (key, value) in &mut attrs {
         if let Value::Stamp(draft) = value {
             let live = match live_attrs.get(key) {
@@ -179,7 +182,7 @@ pub fn parse(action: &Json) -> Seen {
     seen
 }
 
-/// Names of the modules of a draft or a version; the id where the reply has no name.
+/// Names of the modules of a draft or a version. A module without a name in the reply is given by its id.
 fn modules(part: &Json) -> impl Iterator<Item = &str> {
     let name = |module| Some(text(module, "module_name")).filter(|name| !name.is_empty());
     let modules = part["modules"].as_array().into_iter().flatten();
