@@ -22,7 +22,7 @@ use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
-/// See the module's text.
+/// The kind of the tenant's phone provider.
 pub struct PhoneProvider;
 
 const NAME: &str = "phone_provider";
@@ -31,10 +31,11 @@ const NAME: &str = "phone_provider";
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 enum Act {
-    /// Makes it ours, with these delivery methods.
+    /// Makes the provider ours (`custom`), with these delivery methods.
     Put {
         methods: Json,
     },
+    /// Puts former values of the provider back.
     Restore,
     Delete,
 }
@@ -162,7 +163,8 @@ impl Kind for PhoneProvider {
         if diff.changes.is_empty() {
             return Vec::new();
         }
-        // A method that a message type still needs goes only after that message type: first the union, then the rest.
+        // A delivery method may go only after the message types that need it. So a first step sets the old and the new
+        // methods, and a later step takes away those that are not wanted.
         let now = set_of(seen.attrs.get("delivery_methods").and_then(Value::known));
         let is_custom = seen.attrs.get("name").and_then(Value::as_str) == Some("custom");
         let narrows = now
@@ -226,10 +228,11 @@ impl Kind for PhoneProvider {
             return vec![step];
         }
         let former = entry.restore.get("name").and_then(Json::as_str).unwrap_or("custom");
-        // Somebody has made it send another way since; that is theirs.
+        // If somebody has switched the provider to another sender since, it is theirs.
         let theirs = seen.attrs.get("name").and_then(Value::as_str) != Some("custom");
         if former != "custom" || theirs {
-            // A former vendor provider needs its token, which nobody can read back: it stays as it is.
+            // To put a former vendor's provider back takes its token, which nobody can read back. So the provider stays
+            // as it is.
             return Vec::new();
         }
         let now = |key: &str| seen.attrs.get(key).and_then(Value::known).cloned();
@@ -237,7 +240,8 @@ impl Kind for PhoneProvider {
         let values = |disabled: Option<Json>, methods: Option<Json>| json!({ "disabled": disabled, "delivery_methods": set_of(methods.as_ref()) });
         let current = values(now("disabled"), now("delivery_methods"));
         let last = values(was("disabled"), was("delivery_methods"));
-        // Message types that go back need their method first; what nothing needs any more goes last.
+        // Message types that are put back need their delivery methods first. Methods that nothing needs any more go
+        // last.
         let both = union(&current["delivery_methods"], &last["delivery_methods"]);
         let wide = values(now("disabled"), Some(both));
         let mut steps = Vec::new();
@@ -252,7 +256,8 @@ impl Kind for PhoneProvider {
         steps
     }
 
-    /// Our Action behind a provider that nobody can switch back would take every phone message with it.
+    /// Why the provider is not put back. If nobody can switch it back, the removal of our Action behind it would stop
+    /// every phone message of the tenant.
     fn removal_refusal(&self, address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
         let former = entry.restore.get("name").and_then(Json::as_str).unwrap_or("custom");
         let name = seen.attrs.get("name").and_then(Value::as_str)?;
@@ -326,7 +331,7 @@ impl Kind for PhoneProvider {
         })
     }
 
-    /// A tenant has one provider; a second one is refused.
+    /// A repeated create does no harm: a tenant has one provider, and the API refuses a second one.
     fn may_repeat(&self, _step: &Step) -> bool {
         true
     }
@@ -369,7 +374,7 @@ fn restoring(address: &str, stage: Stage, what: &str, values: &Json) -> Step {
     step
 }
 
-/// Who sends, and by which methods.
+/// The facts about who sends, and by which methods.
 fn sends(provider: Provider, methods: &Json) -> Facts {
     let methods = set_of(Some(methods));
     let methods =
@@ -377,7 +382,8 @@ fn sends(provider: Provider, methods: &Json) -> Facts {
     Facts::from([Fact::Provider(provider), Fact::Methods(methods)])
 }
 
-/// Reads a provider in any reply. What a `custom` provider keeps from an earlier life is `leftover`.
+/// Reads a provider from any reply. `leftover` names the settings that a `custom` provider still has from a former
+/// vendor.
 pub fn parse(provider: &Json) -> Seen {
     let mut seen = Seen { exists: true, ..Seen::default() };
     seen.ids.insert("id".into(), text(provider, "id").to_owned());

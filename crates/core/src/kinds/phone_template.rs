@@ -1,8 +1,10 @@
 //! The tenant's texts for phone messages, by type.
 //!
-//! Facts that bite: a built-in template has no id until it is made one's own (POST by type); a PATCH takes `content.from`,
-//! `content.body` and `disabled` only; an empty `from` is listed and refused; deleting falls back to the built-in text.
-//! Codes that Verify sends do not use these texts, so nothing here stands on the delivery path.
+//! Easy to overlook: a built-in template has no id until the tenant makes it its own (by a POST with its type). A PATCH
+//! takes only `content.from`, `content.body` and `disabled`. A list may show an empty `from`, but a write with an empty
+//! `from` is refused. After a delete, the built-in text counts again.
+//!
+//! Codes that Verify sends do not use these texts, so this kind is not part of the delivery path.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +24,13 @@ use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
-/// See the module's text.
+/// The kind of the tenant's phone templates.
 pub struct PhoneTemplate;
 
 const NAME: &str = "phone_template";
 const SECTION_PATH: &str = "phone.templates";
 const PATH: &str = "/api/v2/branding/phone/templates";
-/// Note of the record: what the template had beside ours when it was made.
+/// Key in an entry's `notes`: the fields that the template had besides ours when it was created.
 const BESIDE: &str = "beside";
 
 /// What a step does.
@@ -36,12 +38,12 @@ const BESIDE: &str = "beside";
 #[serde(tag = "do", rename_all = "snake_case")]
 enum Act {
     Put,
-    /// To what the vendor has, which drops the sender.
+    /// Resets the template to the vendor's text, which also removes the sender.
     Reset,
     Delete,
 }
 
-/// Longer texts are not kept in the record, so destroy cannot put them back.
+/// Longest text that the record keeps, in bytes. Destroy cannot put longer texts back.
 const KEPT_MAX: usize = 1000;
 
 const fn long_text(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
@@ -95,12 +97,12 @@ fn type_of(address: &str) -> &str {
     address.split_once('.').map_or("", |(_, kind)| kind)
 }
 
-/// The template of a type in the list: one's own rather than the built-in one.
+/// The listed template of the address's type: the tenant's own if there is one, else the built-in one.
 fn find<'a>(reply: &'a Json, address: &str) -> Result<Option<&'a Json>, Failed> {
     let what = "GET /api/v2/branding/phone/templates";
     let misread = || Failed::Misread(format!("{what}: no list of templates"));
     let list = entries(object(reply, what)?.get("templates"), &["/type"], what)?;
-    // Absent is the built-in one; anything else that is no text says nothing.
+    // A template without an id is the built-in one. An id of another type than text makes the reply unreadable.
     if list.iter().any(|template| template.get("id").is_some_and(|id| !id.is_null() && !id.is_string())) {
         return Err(misread());
     }
@@ -108,7 +110,7 @@ fn find<'a>(reply: &'a Json, address: &str) -> Result<Option<&'a Json>, Failed> 
     Ok(of_type().find(|template| !text(template, "id").is_empty()).or_else(|| of_type().next()))
 }
 
-/// Reads a template in any reply. Without an id it is the built-in one.
+/// Reads a template from any reply. A template without an id is the built-in one and does not count as existing.
 pub fn parse(template: &Json) -> Seen {
     let content = &template["content"];
     let mut attrs = Attrs::new();
@@ -129,7 +131,7 @@ pub fn parse(template: &Json) -> Seen {
     Seen { exists: true, ids: [("id".to_owned(), id.to_owned())].into(), attrs, ..Seen::default() }
 }
 
-/// What the built-in template has.
+/// The values of the built-in template.
 #[derive(Clone, Default)]
 struct BuiltIn(BTreeMap<String, Json>);
 
@@ -137,7 +139,8 @@ fn plain(attrs: &Attrs) -> BTreeMap<String, Json> {
     attrs.iter().filter_map(|(field, value)| Some((field.clone(), value.known()?.clone()))).collect()
 }
 
-/// The body of a write: `to` over what is there. Null takes a text away.
+/// The body of a write: the values of `to`, and for every other field the value that is `there`. A null in `to` leaves
+/// the field out, which takes its text away.
 fn body(to: &BTreeMap<String, Json>, there: &BTreeMap<String, Json>) -> Json {
     let pick = |field: &str| to.get(field).or_else(|| there.get(field)).filter(|value| !value.is_null());
     let texts: Map<String, Json> = ["text", "voice"]
@@ -170,7 +173,7 @@ fn to_write(run: &Run<'_>) -> BTreeMap<String, Json> {
     run.step.op.values.iter().flatten().map(|(field, value)| (field.clone(), value.clone())).collect()
 }
 
-/// Whether a template is as these values say; null is absent.
+/// Whether a template has these values. Null stands for an absent field.
 fn is_as(seen: &Seen, values: &BTreeMap<String, Json>) -> bool {
     let there = |field: &str| seen.attrs.get(field).and_then(Value::known).cloned().unwrap_or(Json::Null);
     values.iter().all(|(field, value)| there(field) == *value)
@@ -214,7 +217,7 @@ impl Kind for PhoneTemplate {
         Box::pin(async move {
             let reply = reader.get(&list()).await?;
             let mut seen = find(&reply, hint.address)?.map(parse).unwrap_or_default();
-            // The type makes it the one, so a record is about whatever stands there.
+            // A tenant has one template of each type, so a record is about whichever one there is.
             if let Some(id) = seen.ids.get("id").filter(|_| hint.entry.is_none()) {
                 seen.whose = identity::whose(&hint.clues("id", ""), id);
             }
@@ -264,7 +267,7 @@ impl Kind for PhoneTemplate {
         if !seen.exists {
             return Vec::new();
         }
-        // Somebody was quicker than our create: what they had is in the notes.
+        // If somebody else created the template before our create did, their values are in the notes.
         let former = entry.notes.get("former").map(values);
         if entry.ownership == Ownership::Created && former.is_none() {
             let mut step = step(
@@ -287,14 +290,14 @@ impl Kind for PhoneTemplate {
             return Vec::new();
         }
         let mut steps = Vec::new();
-        // A sender cannot be taken away by writing: only the reset drops it. What is ours alone goes with it.
+        // A write cannot take the sender away; only a reset does. The reset also drops every other value of ours.
         if back.get("from") == Some(&Json::Null) && seen.attrs.contains_key("from") {
             let mut reset =
                 step(address, NAME, Verb::Update, Stage::Tenant, "reset the template", Op::of(Act::Reset));
             reset.reason = "it had no sender before this stack".into();
             steps.push(reset);
         }
-        // After a reset everything has to be said again, what we never managed too.
+        // After a reset all values have to be written again, also those that this stack never managed.
         let mut all = plain(&seen.attrs);
         all.extend(back);
         let op = Op::of(Act::Put).writing(all.clone());
@@ -335,7 +338,7 @@ impl Kind for PhoneTemplate {
         })
     }
 
-    /// A second template of a type is refused (409).
+    /// A repeated create does no harm: the API refuses a second template of a type (409).
     fn may_repeat(&self, _step: &Step) -> bool {
         true
     }
@@ -400,7 +403,8 @@ impl Kind for PhoneTemplate {
     }
 }
 
-/// Writes a template. It is read right before, so that what the manifest leaves alone is sent as it stands now.
+/// Writes a template. It is read right before the write, so that fields that the manifest leaves alone are sent as they
+/// are now.
 async fn put(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Failed> {
     let to = to_write(run);
     let reply = writer.reader().fresh(&list()).await?;
@@ -428,7 +432,7 @@ async fn put(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Faile
             }
         }
     }
-    // Somebody made it since the plan. What they wrote is kept for destroy.
+    // Somebody else has created the template since the plan. Their values are noted, so that destroy can put them back.
     let former = PhoneTemplate.restore(&there);
     let id = there.ids.get("id").map(String::as_str).unwrap_or_default();
     let body = body(&to, &plain(&there.attrs));

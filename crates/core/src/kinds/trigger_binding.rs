@@ -1,8 +1,8 @@
-//! The place of our Action in its trigger's list.
+//! The binding of our Action: its entry in the trigger's list.
 //!
-//! One PATCH replaces the whole list and renews every binding id, so an entry is known by its Action and display
-//! name, all other entries are sent back as they were read right before, and nothing is sent when our entry is in
-//! place.
+//! A PATCH replaces the whole list and gives every entry a new id. So an entry is identified by its Action and display
+//! name, all other entries are sent back as they were read right before, and nothing is sent if our entry is in its
+//! place already.
 
 use std::rc::Rc;
 
@@ -37,19 +37,22 @@ pub struct TriggerBinding {
     /// Path of its manifest section.
     pub section: &'static str,
     pub sections: &'static [&'static Section],
-    /// The documents disagree on whether the trigger takes a binding at all: a refusal is noted, and not the end.
+    /// Whether a refused binding is noted instead of failing: the documents disagree on whether the trigger takes a
+    /// binding at all.
     pub optional: bool,
+    /// Stage of the step that binds the Action.
     pub stage: Stage,
+    /// Stage of the step that unbinds it.
     pub remove: Stage,
-    /// What users notice of a binding, in words.
+    /// What users notice when the Action is bound, in words. `None`: nothing.
     pub danger: fn(&Diff<'_>) -> Option<String>,
-    /// What users notice when it is taken out.
+    /// What users notice when the Action is unbound, in words.
     pub removal_danger: Option<&'static str>,
-    /// What must still hold right before our entry is made.
+    /// The check right before our entry is created.
     pub ready: Option<Ready>,
 }
 
-/// The legacy phone Action's place.
+/// The binding of the legacy phone Action.
 pub static LEGACY_BINDING: TriggerBinding = TriggerBinding {
     action: &LEGACY,
     section: "action.binding",
@@ -62,7 +65,7 @@ pub static LEGACY_BINDING: TriggerBinding = TriggerBinding {
     ready: Some(handed_on::ready),
 };
 
-/// The phone Action's place.
+/// The binding of the phone Action.
 pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
     action: &PHONE,
     section: "action.binding",
@@ -75,7 +78,7 @@ pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
     ready: Some(handed_on::ready),
 };
 
-/// The place of the Action that asks for factors, beside everybody else's.
+/// The binding of the Action that asks for factors, beside everybody else's.
 pub static POST_LOGIN_BINDING: TriggerBinding = TriggerBinding {
     action: &POST_LOGIN,
     section: "mfa.post_login.binding",
@@ -108,16 +111,17 @@ impl Act {
     }
 }
 
-/// Actions of one trigger ("Auth0 docs, entity limits", 2026-08).
+/// Most Actions that can be bound to one trigger ("Auth0 docs, entity limits", 2026-08).
 const BOUND_MAX: usize = 20;
 
-/// What a refused binding means for users, and what to do about it.
+/// What a refused binding means for users: the end of a sentence.
 const UNSURE: &str = "so whether codes arrive is not known";
+/// What to do about a refused binding.
 const LOG_IN: &str =
     "every apply tries the binding again; log in once by phone, and leave another factor on until then";
 
-/// A deployed Action is not bindable at once under load; the refusal is a plain 400. Others wait 2 s to half a
-/// minute ("auth0-deploy-cli, actions handler", 2026-08).
+/// Most tries of one binding. Under load an Action cannot be bound right after its deployment, and Auth0 refuses with a
+/// plain 400. Other tools wait 2 s to half a minute ("auth0-deploy-cli, actions handler", 2026-08).
 const BINDABLE_TRIES_MAX: u32 = 12;
 
 static SECTION: Section = Section {
@@ -144,7 +148,7 @@ static POST_LOGIN_SECTION: Section = Section {
     fields: &[DISPLAY_NAME, POSITION],
 };
 
-/// Key of the names that may be bound beside ours.
+/// Key in the manifest: names of other Actions that may be bound beside ours.
 const BESIDE: &str = "beside";
 
 const DISPLAY_NAME: Field = Field {
@@ -185,7 +189,7 @@ impl TriggerBinding {
         manifest.text(self.section, "position").and_then(Position::parse).unwrap_or(Position::Last)
     }
 
-    /// Tries once more what the tenant refused in an earlier run.
+    /// The step that tries a binding once more that the tenant refused in an earlier run. `None`: it was not refused.
     fn retry(&self, diff: &Diff<'_>) -> Option<Step> {
         let refused = own(diff.seen).refused == Some(Refused::Write);
         let op = Op::of(Act::Bind { position: None });
@@ -197,7 +201,7 @@ impl TriggerBinding {
         refused.then_some(step)
     }
 
-    /// Which factors the Actions of others in this trigger ask for, by name of the Action.
+    /// Reads which factors other people's Actions on this trigger ask for, by name of the Action.
     async fn others(&self, manifest: &Manifest, reader: &Reader) -> Result<Seen, Failed> {
         let bound = parse(&*reader.get(&self.list()).await?)?;
         let list = reader.get(&actions::list()).await?;
@@ -216,7 +220,7 @@ impl TriggerBinding {
         Ok(seen)
     }
 
-    /// Names of the bound Actions that may not be beside ours.
+    /// Names of the bound Actions that must not be bound beside ours.
     fn foreign<'a>(&self, manifest: &Manifest, bound: &'a [Bound], ours: &str) -> Vec<&'a str> {
         let allowed = match self.action.trigger.company {
             Company::None => Vec::new(),
@@ -230,11 +234,11 @@ impl TriggerBinding {
         others.map(|entry| entry.action_name.as_str()).collect()
     }
 
-    /// Id of our Action: as it is now, else as it was bound.
+    /// Id of our Action: its present id, else the id in the list as it was read for the plan.
     fn action_id(&self, run: &Run<'_>) -> String {
         let now = run.ids.get(self.action.name).and_then(|ids| ids.get("id"));
         let bound = run.seen.ids.get("action_id");
-        // What is taken out is what the plan has shown.
+        // A removal takes out the entry that the plan has shown.
         let id = if run.step.verb == Verb::Delete { bound.or(now) } else { now.or(bound) };
         id.cloned().unwrap_or_default()
     }
@@ -266,20 +270,21 @@ fn seen(list: &[Bound], action_id: &str, position: &Position) -> Seen {
     seen
 }
 
-/// What is known of a trigger beside the place of our own entry.
+/// What is known of a trigger besides our own entry.
 #[derive(Clone, Default)]
 struct Own {
     list: Vec<Bound>,
     refused: Option<Refused>,
-    /// Which factors the Actions of others ask for.
+    /// The factors that other people's Actions ask for. `None`: they were not read.
     asked: Option<Demands>,
 }
 
 /// What the tenant refused.
 #[derive(Clone, Copy, PartialEq)]
 enum Refused {
-    /// To show the list at all.
+    /// The read of the list.
     Read,
+    /// The write of the list with our entry.
     Write,
 }
 
@@ -359,7 +364,7 @@ impl Kind for TriggerBinding {
             }
             let reply = match reader.get(&self.list()).await {
                 Ok(reply) => reply,
-                // Some tenants may not list bindings of this trigger at all: then there is nothing to bind.
+                // Some tenants may not list the bindings of this trigger at all. Then there is nothing to bind.
                 Err(failed) if self.optional && matches!(failed.status(), Some(400 | 404)) => {
                     let mut seen = Seen { exists: true, ..Seen::default() };
                     seen.keep(|own: &mut Own| own.refused = Some(Refused::Read));
@@ -374,7 +379,8 @@ impl Kind for TriggerBinding {
                 Err(failed) => return Err(failed),
             };
             let bound = parse(&reply)?;
-            // Which Action is ours is the Action kind's answer; here its name or the recorded id is enough.
+            // The kind of the Action decides with all its evidence which Action is ours. Here the name or the recorded
+            // id is enough.
             let name = self.action.action_name(hint.manifest);
             let called = |entry: &Bound| self.action.is_called(hint.manifest, &entry.action_name);
             let candidates = bound.iter().map(|entry| Candidate {
@@ -383,7 +389,8 @@ impl Kind for TriggerBinding {
                 matches: true,
             });
             let candidates: Vec<_> = candidates.collect();
-            // Which Actions were there before an unfinished run, and what it was to call ours.
+            // The Action's own clues have the ids from before an unfinished run, and the name that the run was to give
+            // our Action.
             let action = Hint { address: self.action.name, want: None, ..hint };
             let recorded = hint.clues("action_id", "").recorded;
             let clues = Clues { recorded, name: &name, ..action.clues("id", "name") };
@@ -397,7 +404,7 @@ impl Kind for TriggerBinding {
                 seen.ids.insert("action_id".into(), id.clone());
             }
             if seen.exists {
-                // Without a record it is the Action that is taken over.
+                // A binding without a record needs no consent of its own: it is the Action that is taken over.
                 seen.whose = match hint.believing(identity::whose(&hint.clues("action_id", ""), &id)) {
                     Whose::Unowned => Whose::Ours,
                     whose => whose,
@@ -425,10 +432,11 @@ impl Kind for TriggerBinding {
                 );
                 seen.finding(hint.address, Level::Blocker, text, "unbind an Action that is not needed");
             }
-            // The API refused the binding of an Action that it may call all the same (the documents disagree), or
-            // refused it for a while. Recorded, so that it is no difference, and tried again by each apply.
+            // An earlier run noted that the API refused the binding. Auth0 may call the Action all the same (the
+            // documents disagree), or the refusal may pass. So it is no difference, and each apply tries the binding
+            // again.
             if hint.entry.is_some_and(|entry| entry.notes.get("refused") == Some(&json!(true))) {
-                // A place that somebody gave it by hand stays as it is.
+                // If somebody has bound the Action meanwhile, it stays in the place that they gave it.
                 for (field, value) in hint.want.map(|want| &want.desired).into_iter().flatten() {
                     seen.attrs.insert(field.clone(), value.clone());
                 }
@@ -537,7 +545,7 @@ impl Kind for TriggerBinding {
             if run.step.op.retires {
                 delivery::took_over(&run, writer.reader()).await?;
             }
-            // What was refused before for a minute is asked for once.
+            // An earlier run has already tried this binding in vain, so one more try is enough.
             let tries_max = if run.step.again { 1 } else { BINDABLE_TRIES_MAX };
             let noted = |seen: Seen| {
                 let notes = run.step.again.then(|| ("refused".to_owned(), json!(false)));
@@ -562,7 +570,7 @@ impl Kind for TriggerBinding {
                 }
                 match writer.json(Method::Patch, &path, body(&after), Repeat::NeverBlind).await {
                     Ok(reply) => {
-                        // It was taken; what came of it is for the list to say.
+                        // The API accepted the list. The list in the reply shows the result.
                         let now = parse(&reply).map_err(|failed| Failed::Unknown(failed.to_string()))?;
                         let lost: Vec<&str> = after
                             .iter()
@@ -577,7 +585,8 @@ impl Kind for TriggerBinding {
                         }
                         return Ok(noted(with_id(seen(&now, &id, &position), &id)));
                     }
-                    // Where a refusal is taken for the tenant's last word, one that passes must not be.
+                    // A refusal may pass, so the write is repeated before the refusal is taken for the tenant's last
+                    // word.
                     Err(failed)
                         if !unbind
                             && tries < tries_max
@@ -592,14 +601,14 @@ impl Kind for TriggerBinding {
                         });
                         writer.reader().sleep_ms(1000 + 500 * u64::from(tries)).await;
                     }
-                    // The documented set-up has no binding step at all, so a refusal is not the end.
+                    // The documented set-up has no binding step at all, so a refusal is noted and the run goes on.
                     Err(failed)
                         if self.optional
                             && !unbind
                             && matches!(failed.status(), Some(400 | 403 | 404 | 409 | 422))
                             && failed.code() != Some("insufficient_scope") =>
                     {
-                        // An Action that somebody else took away is refused in the same way.
+                        // If somebody else has deleted the Action, the refusal looks the same.
                         if let Err(gone) = writer.reader().fresh(&actions::one(&id)).await {
                             return Err(if gone.status() == Some(404) { failed } else { gone });
                         }
@@ -607,7 +616,8 @@ impl Kind for TriggerBinding {
                             "{}: the tenant refuses the binding ({failed}), {UNSURE}; {LOG_IN}",
                             run.address
                         )));
-                        // Without an id: nothing may be asked of a binding that does not exist.
+                        // The result has no `action_id`, so that no later check looks for a binding that does not
+                        // exist.
                         let mut seen = seen(&before, &id, &position);
                         seen.exists = true;
                         seen.keep(|own: &mut Own| own.refused = Some(Refused::Write));
@@ -621,7 +631,7 @@ impl Kind for TriggerBinding {
         })
     }
 
-    /// The list is written whole, so the same list twice is the same list.
+    /// The list is written whole, so a repeated write gives the same list.
     fn may_repeat(&self, _step: &Step) -> bool {
         true
     }
