@@ -18,6 +18,7 @@ use lockstep::twin::checkers::{PhoneProblem, locked_out, phone_problems};
 use serde_json::Value as Json;
 
 use crate::fields::bed::{Bed, Remote, assert_same, valid};
+use crate::fields::destroy;
 use crate::support::{DOMAIN, tables};
 
 const QUICKSTART: &str = include_str!("../manifests/quickstart.yaml");
@@ -116,28 +117,7 @@ fn everything_killed_at_a_request_is_finished_by_the_next_run() {
 #[test]
 fn a_killed_destroy_is_finished_by_the_next() {
     for (name, text, every) in [("howto-2023.yaml", HOWTO, 1), ("complete.yaml", COMPLETE, 5)] {
-        let mut ready = bed(text);
-        let former = ready.plain(Remote::Ids);
-        ready.applied();
-        let snapshot = ready.snapshot();
-        let mark = ready.stack.mark();
-        ready.destroyed();
-        let length = ready.stack.mark() - mark;
-        for k in (0..=length).step_by(every) {
-            let story = format!("{name}, destroy killed after {k} of {length}");
-            let mut bed = Bed::on(&snapshot, valid(text, &[]));
-            let _ = bed.run_until(Stop::kill(k, k % 2 == 0), true);
-            nobody_is_harmed(&bed, &story);
-            bed.stack.in_process.advance_ms(3_600_000);
-            bed.destroyed();
-            // The run was killed before it released the lease, and nothing else was left to do. The next apply with
-            // work takes such a lease.
-            bed.with_twin(|twin| {
-                let account = twin.world.account_mut(crate::support::ACCOUNT);
-                account.serverless_services.retain(|s| !s.unique_name.starts_with("lockstep-lease-"));
-            });
-            assert_same(&former, &bed.plain(Remote::Ids), &story);
-        }
+        destroy::killed_everywhere(bed(text), name, every, nobody_is_harmed);
     }
 }
 

@@ -13,7 +13,8 @@ use lockstep::twin::{Options, Rule, What, When};
 use serde_json::{Value as Json, json};
 
 use super::bed::{Bed, Edits, FULL, Remote, assert_same, edit, manifest, siem, template, tenant, valid};
-use crate::support::{ACCOUNT, DOMAIN, START_MS, options};
+use super::destroy::killed_everywhere;
+use crate::support::{DOMAIN, START_MS, options};
 
 /// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
@@ -94,23 +95,7 @@ fn a_run_that_is_killed_anywhere_is_finished_by_the_next() {
 
 #[test]
 fn a_destroy_that_is_killed_anywhere_is_finished_by_the_next() {
-    let mut bed = around(&[]);
-    let former = bed.plain(Remote::Ids);
-    bed.applied();
-    let snapshot = bed.snapshot();
-    let at = bed.stack.mark();
-    bed.destroyed();
-    let length = bed.stack.mark() - at;
-    for k in 0..=length {
-        let mut bed = Bed::on(&snapshot, valid(FULL, &only_around()));
-        let _ = bed.run_until(Stop::kill(k, k % 2 == 0), true);
-        bed.stack.in_process.advance_ms(3_600_000);
-        bed.destroyed();
-        // The run was killed before it released the lease, and nothing else was left to do. The next apply with work
-        // takes such a lease.
-        bed.with_twin(|twin| twin.world.account_mut(ACCOUNT).serverless_services.clear());
-        assert_same(&former, &bed.plain(Remote::Ids), &format!("killed after {k} of {length}"));
-    }
+    killed_everywhere(around(&[]), "only around", 1, |_, _| {});
 }
 
 /// The answer to each write of ours is lost, or the server fails: nothing is made twice.

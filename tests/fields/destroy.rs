@@ -152,6 +152,33 @@ fn there_and_back(what: &str, edits: &Edits, prepare: fn(&mut Twin, u64)) -> Bed
     bed
 }
 
+/// Kills a destroy at every `every`-th request, finishes it with the next one, and compares the world with what it was
+/// before the apply. `bed` is a fresh bed of the manifest; `at_kill` looks at the world right after each kill.
+pub fn killed_everywhere(mut bed: Bed, name: &str, every: usize, at_kill: impl Fn(&Bed, &str)) {
+    let manifest = bed.manifest.clone();
+    let former = bed.plain(Remote::Ids);
+    bed.applied();
+    let snapshot = bed.snapshot();
+    let mark = bed.stack.mark();
+    bed.destroyed();
+    let length = bed.stack.mark() - mark;
+    for k in (0..=length).step_by(every) {
+        let story = format!("{name}, destroy killed after {k} of {length}");
+        let mut bed = Bed::on(&snapshot, manifest.clone());
+        let _ = bed.run_until(Stop::kill(k, k % 2 == 0), true);
+        at_kill(&bed, &story);
+        bed.stack.in_process.advance_ms(3_600_000);
+        bed.destroyed();
+        // The run was killed before it released the lease, and nothing else was left to do. The next apply with work
+        // takes such a lease.
+        bed.with_twin(|twin| {
+            let services = &mut twin.world.account_mut(ACCOUNT).serverless_services;
+            services.retain(|service| !service.unique_name.starts_with("lockstep-lease-"));
+        });
+        assert_same(&former, &bed.plain(Remote::Ids), &story);
+    }
+}
+
 #[test]
 fn a_fresh_tenant_is_as_fresh_as_before() {
     there_and_back("fresh", &vec![], |_, _| {});
