@@ -200,7 +200,7 @@ fn each_rule_is_tripped_by_its_cases_and_by_no_other() {
     let cases = cases();
     let mut mistakes = Vec::new();
     for Case { rule, start, effects, absolute } in &cases {
-        let mut step = kinds::step("x", "x", Verb::Update, Stage::Tenant, "x", Op::default());
+        let mut step = kinds::step(&"x".into(), "x", Verb::Update, Stage::Tenant, "x", Op::default());
         step.effects = facts(effects);
         let losses = check::losses(&LoginPath::from(&facts(start)), &[step.clone()]);
         // The mutants break all rules in one build and read these lines, so each case is told of.

@@ -13,6 +13,7 @@ use super::sinks::{Audit, listen};
 use crate::engine::observe::Observation;
 use crate::kinds::Resource;
 use crate::manifest::Missing;
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::manifest::Manifest;
@@ -121,7 +122,7 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         resources: declared(manifest).into_iter().map(unknown).collect(),
         steps: Vec::new(),
         findings: vec![Finding {
-            address: String::new(),
+            address: Address::default(),
             text: format!("neither tenant nor account was read: no value for {}", places.join(", ")),
             help: "plan again where the credentials are set, to see what an apply would do".into(),
             level: Level::NotRead,

@@ -53,10 +53,11 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::address::Address;
 
     #[test]
     fn a_step_tells_what_it_waits_for_since_when_and_how_long_it_took() {
-        let (address, what) = ("action".to_owned(), "deploy".to_owned());
+        let (address, what) = (Address::of("action"), "deploy".to_owned());
         let started =
             |number| Event::StepStarted { number, of: 2, address: address.clone(), what: what.clone() };
         let done = Event::StepDone { number: 1, address: address.clone(), what: what.clone() };

@@ -11,6 +11,7 @@ use super::setup::{Shell, ready};
 use super::sinks::{Audit, listen};
 use crate::engine::lease;
 use crate::manifest::Missing;
+use crate::model::address::Address;
 use crate::model::ledger::Ownership;
 use crate::model::plan::Purpose;
 use crate::plan::render;
@@ -67,7 +68,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
                 "ledger of stack {} on {} (serial {})",
                 ledger.stack, ledger.tenant, ledger.serial
             ));
-            let width = render::column(ledger.resources.keys().map(String::as_str));
+            let width = render::column(ledger.resources.keys().map(Address::as_str));
             for (address, entry) in &ledger.resources {
                 let ownership = match entry.ownership {
                     Ownership::Created => "created",

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::progress::Progress;
 use super::setup::Shell;
 use crate::engine::apply::timestamp;
+use crate::model::address::Address;
 use crate::model::event::{Event, Told};
 use crate::model::text;
 use crate::shell::clock::Clock;
@@ -55,7 +56,7 @@ pub struct Audit {
     stack: String,
     /// Digest of the plan that is being applied.
     plan: String,
-    step: Option<(usize, String)>,
+    step: Option<(usize, Address)>,
 }
 
 impl Audit {

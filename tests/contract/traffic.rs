@@ -138,8 +138,10 @@ fn manifests() {
         assert!(changed > 0, "{}: nothing could be changed", path.display());
         bed.manifest = valid(&text, &[]);
         bed.applied();
-        let declared: BTreeSet<String> =
-            desired::declared(&bed.manifest).into_iter().map(|resource| resource.address).collect();
+        let declared: BTreeSet<String> = desired::declared(&bed.manifest)
+            .into_iter()
+            .map(|resource| resource.address.to_string())
+            .collect();
         let written: Json = serde_yaml::from_str(&text).expect("YAML");
         let mut rows = rows();
         rows.retain(|row| {

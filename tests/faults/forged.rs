@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use lockstep::engine::apply::Ended;
 use lockstep::engine::observe::observe;
+use lockstep::model::address::Address;
 use lockstep::model::api::{Answer, ApiRequest, Method};
 use lockstep::model::ledger::{Entry, Last, NOT_BEFORE, Ownership};
 use lockstep::model::plan::{Level, Plan, Purpose, Verb};
@@ -181,7 +182,7 @@ fn a_forged_record_writes_nothing_of_others_over() {
             held.intent = Some(lockstep::model::ledger::Intent {
                 nonce: "00".into(),
                 destroy: false,
-                creating: BTreeMap::from([("verify_service".to_owned(), Vec::new())]),
+                creating: BTreeMap::from([(Address::of("verify_service"), Vec::new())]),
                 restore: BTreeMap::new(),
                 lost: Vec::new(),
                 begun: BTreeMap::new(),

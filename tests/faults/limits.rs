@@ -2,6 +2,7 @@
 //! sends nothing, so the order of steps has to hold at every request.
 
 use lockstep::engine::apply::Ended;
+use lockstep::model::address::Address;
 use lockstep::model::api::Method;
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::{Twin, What};
@@ -83,7 +84,10 @@ fn every_kill_is_finished_by_the_next() {
             assert!(losses.is_empty(), "{story}: {losses:?}");
             // The record says that we created what was made before the kill.
             let ledger = bench.observe().found.ledger.expect("a ledger");
-            for address in [format!("verify_rate_limit.{name}"), "verify_messaging_configuration.US".into()] {
+            for address in [
+                Address::named("verify_rate_limit", name),
+                Address::named("verify_messaging_configuration", "US"),
+            ] {
                 let ownership = ledger.resources[&address].ownership;
                 assert_eq!(ownership, lockstep::model::ledger::Ownership::Created, "{story}: {address}");
             }

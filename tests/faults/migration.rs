@@ -584,9 +584,9 @@ fn a_provider_that_nothing_sends_by_yet_is_not_called_the_tenants_way_to_send() 
 
 /// The delivery path before the first step, as far as it is known.
 fn path_of(observation: &Observation) -> LoginPath {
-    let kind = |address: &str| kinds::by_name(address.split('.').next().unwrap_or_default());
     let seen = observation.seen.iter();
-    let facts: Facts = seen.filter_map(|(at, seen)| Some(kind(at)?.facts(at, seen))).flatten().collect();
+    let facts: Facts =
+        seen.filter_map(|(at, seen)| Some(kinds::by_name(at.kind())?.facts(at, seen))).flatten().collect();
     LoginPath::from(&facts)
 }
 

@@ -165,7 +165,7 @@ fn the_part_goes_by_itself_when_it_leaves_the_manifest() {
 /// The words of the dangerous steps, by address.
 fn dangers(bench: &mut Bench) -> Vec<(String, String)> {
     let plan = bench.plan();
-    let steps = plan.steps.into_iter().filter_map(|step| Some((step.address, step.danger?)));
+    let steps = plan.steps.into_iter().filter_map(|step| Some((step.address.to_string(), step.danger?)));
     steps.collect()
 }
 

@@ -415,7 +415,7 @@ fn notices(edits: &[(String, Json)], as_of_ms: u64) -> Vec<Finding> {
 fn levels(edits: &[(String, Json)], as_of_ms: u64) -> Vec<(String, Level)> {
     notices(edits, as_of_ms)
         .into_iter()
-        .map(|finding| (finding.address.trim_start_matches("attest.").to_owned(), finding.level))
+        .map(|finding| (finding.address.name().unwrap_or_default().to_owned(), finding.level))
         .collect()
 }
 
@@ -471,7 +471,7 @@ fn attestations_send_nothing_and_are_no_change() {
     let (mark, seen) = (bed.stack.mark(), bed.observe());
     let with = bed.stack.mark() - mark;
     assert!(seen.plan.is_empty());
-    assert_eq!(seen.plan.findings.iter().filter(|f| f.address.starts_with("attest.")).count(), 3);
+    assert_eq!(seen.plan.findings.iter().filter(|f| f.address.kind() == "attest").count(), 3);
     bed.manifest = valid(FULL, &[edit("attest", Json::Null)]);
     let mark = bed.stack.mark();
     assert!(bed.observe().plan.is_empty());

@@ -516,7 +516,9 @@ pub fn applied_of(text: &str) -> Snapshot {
 pub fn declared_fields(text: &str) -> Vec<(String, String)> {
     desired::declared(&valid(text, &[]))
         .into_iter()
-        .flat_map(|resource| resource.desired.into_keys().map(move |field| (resource.address.clone(), field)))
+        .flat_map(|resource| {
+            resource.desired.into_keys().map(move |field| (resource.address.to_string(), field))
+        })
         .collect()
 }
 

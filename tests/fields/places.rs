@@ -53,7 +53,7 @@ fn every_row_stands_where_the_kinds_say() {
     for (text, rows) in [(FULL, rows()), (LEGACY, legacy_rows())] {
         let manifest = valid(text, &[]);
         for row in rows {
-            let found = place(&manifest, row.address, &row.field).unwrap_or_default();
+            let found = place(&manifest, &row.address.into(), &row.field).unwrap_or_default();
             // Several keys may lead to one field: the code of an Action has the limits, or the rules, in it.
             let also = || {
                 sayings.iter().any(|saying| {
@@ -106,7 +106,7 @@ fn a_position_is_that_of_the_value_or_of_what_it_would_stand_in() {
     let parsed = manifest::read("stack.yaml", &text, &tables()).expect("YAML");
     let manifest = manifest::resolve(&parsed, &folder(), Missing::Error).expect("right");
     let shown = |address: &str, field: &str| {
-        let at = position_of(&parsed.source, &manifest, address, field)?;
+        let at = position_of(&parsed.source, &manifest, &address.into(), field)?;
         let line: Vec<char> = text.lines().nth(at.line - 1)?.chars().collect();
         Some((at.key, line[at.column - 1..].iter().collect::<String>(), at.is_written))
     };
@@ -163,7 +163,7 @@ fn a_position_is_that_of_the_value_or_of_what_it_would_stand_in() {
 fn a_name_with_dots_is_found() {
     let limit = json!({ "key": "none", "description": "x" });
     let manifest = valid(FULL, &[edit("verify_service.rate_limits", json!({ "a.b": limit }))]);
-    let found = place(&manifest, "verify_rate_limit.a.b", "description");
+    let found = place(&manifest, &"verify_rate_limit.a.b".into(), "description");
     assert_eq!(found.as_deref(), Some("verify_service.rate_limits.a.b.description"));
 }
 

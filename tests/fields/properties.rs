@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use lockstep::kinds::{self, Seen};
+use lockstep::model::address::Address;
 use lockstep::model::facts::Fact;
 use lockstep::model::field::flat;
 
@@ -343,7 +344,7 @@ fn managed() -> BTreeSet<Property> {
 /// The name of the factor in its fact, which is the name in the API.
 fn factor_on_the_wire(key: &str) -> String {
     let kind = kinds::by_name("mfa_factor").expect("a kind");
-    let facts = kind.facts(&format!("mfa_factor.{key}"), &Seen::default());
+    let facts = kind.facts(&Address::named("mfa_factor", key), &Seen::default());
     match facts.iter().next() {
         Some(Fact::Factor(factor, _)) => factor.word().to_owned(),
         other => panic!("{other:?} is no fact of a factor"),

@@ -285,7 +285,7 @@ fn observed(kind: &'static str, address: &'static str, exchange: &Exchange, prob
     against(&replies, |port| async move {
         let manifest = valid(FULL, &[]);
         let hint = Hint {
-            address,
+            address: &address.into(),
             want: None,
             entry: None,
             record: None,
@@ -315,9 +315,9 @@ fn written(kind: &'static str, address: &'static str, values: Json, exchange: &E
     against(&replies, |port| async move {
         let manifest = valid(FULL, &[]);
         let op = Op::default().writing(values.as_object().cloned().unwrap_or_default());
-        let step = kinds::step(address, kind, Verb::Update, Stage::Tenant, "set", op);
+        let step = kinds::step(&address.into(), kind, Verb::Update, Stage::Tenant, "set", op);
         let run = Run {
-            address,
+            address: &address.into(),
             step: &step,
             desired: &Attrs::new(),
             seen: &Seen::default(),
@@ -674,7 +674,7 @@ fn a_reply_of_another_shape_is_not_believed() {
             let failed = against(&[(Method::Get, path, 200, &reply)], |port| async move {
                 let manifest = valid(FULL, &[]);
                 let hint = Hint {
-                    address: kind,
+                    address: &kind.into(),
                     want: None,
                     entry: None,
                     intent: None,

@@ -167,7 +167,7 @@ fn planned(plan: &Plan, manifest: &lockstep::model::manifest::Manifest) -> BTree
                 _ => {}
             }
         }
-        want.address.split('.').for_each(|part| put(part.to_owned()));
+        want.address.as_str().split('.').for_each(|part| put(part.to_owned()));
     }
     known
 }

@@ -53,5 +53,5 @@ pub fn is_value_told(story: &Story, destroy: &Proc, what: &str) -> bool {
 pub fn left_unproven(destroy: &Proc) -> Vec<String> {
     let findings = destroy.plan.iter().flat_map(|plan| &plan.findings);
     let unproven = findings.filter(|finding| finding.text.contains("nobody can prove"));
-    unproven.map(|finding| finding.address.clone()).collect()
+    unproven.map(|finding| finding.address.to_string()).collect()
 }

@@ -13,6 +13,7 @@ pub use super::outcome::{Ended, Outcome, Wishes};
 use super::permission::told;
 use super::store::Stands;
 use crate::kinds::{self, Done, Resource, Run, Seen, Whose};
+use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::event::{Effect, Event, LeaseState};
 use crate::model::ledger::{LEDGER_SCHEMA, Ledger};
@@ -184,11 +185,11 @@ struct Work<'a> {
     ledger: Ledger,
     stands: Stands,
     /// Addresses whose secrets were sent in this run.
-    wrote_secrets: BTreeSet<String>,
+    wrote_secrets: BTreeSet<Address>,
     /// Addresses that this run created.
-    created: BTreeSet<String>,
+    created: BTreeSet<Address>,
     /// Addresses that a step of this run touched.
-    touched: BTreeSet<String>,
+    touched: BTreeSet<Address>,
     /// The last failure left something unknown: the intent stays, so that the next run looks.
     unsettled: bool,
     /// This run may have created an object that no list shows yet, and the record does not say so yet.
@@ -253,7 +254,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn ids(&self) -> BTreeMap<String, Ids> {
+    fn ids(&self) -> BTreeMap<Address, Ids> {
         self.observation.seen.iter().map(|(address, seen)| (address.clone(), seen.ids.clone())).collect()
     }
 
@@ -477,8 +478,8 @@ impl<'a> Work<'a> {
     }
 
     /// Desired attributes of an address with outputs and generated values filled in; empty if the run does not want it.
-    fn desired(&self, address: &str) -> Attrs {
-        let wanted = self.wanted.iter().find(|want| want.address == address);
+    fn desired(&self, address: &Address) -> Attrs {
+        let wanted = self.wanted.iter().find(|want| want.address == *address);
         wanted.map(|want| self.known().fill(&want.desired)).unwrap_or_default()
     }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use crate::kinds::{self, Resource, Seen, Whose};
+use crate::model::address::Address;
 use crate::model::ledger::compact;
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, Lost, Ownership};
 use crate::model::plan::{Finding, Level, Plan, Step};
@@ -17,16 +18,16 @@ pub(super) fn begins(
     nonce: String,
     at: String,
     plan: &Plan,
-    begun: BTreeMap<String, Begun>,
-    seen: &BTreeMap<String, Seen>,
+    begun: BTreeMap<Address, Begun>,
+    seen: &BTreeMap<Address, Seen>,
     ledger: &Ledger,
 ) -> Intent {
-    let mut creating: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut creating: BTreeMap<Address, Vec<String>> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| step.creates) {
         let before = seen.get(&step.address).map(|seen| seen.beside.clone()).unwrap_or_default();
         creating.insert(step.address.clone(), before);
     }
-    let mut restore: BTreeMap<String, BTreeMap<String, Json>> = BTreeMap::new();
+    let mut restore: BTreeMap<Address, BTreeMap<String, Json>> = BTreeMap::new();
     for resource in plan.resources.iter().filter(|r| !ledger.resources.contains_key(&r.address)) {
         let Some((kind, seen)) = kinds::by_name(&resource.kind).zip(seen.get(&resource.address)) else {
             continue;
@@ -43,12 +44,12 @@ pub(super) fn begins(
 pub(super) fn goes_on(
     mut begins: Intent,
     former: Intent,
-    seen: &BTreeMap<String, Seen>,
+    seen: &BTreeMap<Address, Seen>,
     ledger: &mut Ledger,
 ) -> Intent {
     // The former state is what the first, unfinished run saw. For an object that it was to create there is none, unless
     // somebody else's object is there now and is adopted as it is.
-    let taken_over = |address: &String| seen.get(address).is_some_and(|seen| seen.whose.needs_consent());
+    let taken_over = |address: &Address| seen.get(address).is_some_and(|seen| seen.whose.needs_consent());
     begins.restore.retain(|address, _| !former.creating.contains_key(address) || taken_over(address));
     begins.restore.extend(former.restore);
     begins.creating.extend(former.creating);
@@ -140,7 +141,7 @@ pub(super) const UNTIL_SHOWN_MS: [u64; 6] = [5_000, 10_000, 20_000, 40_000, 80_0
 pub(super) fn may_appear(
     intent: &Intent,
     plan: &Plan,
-    seen: &BTreeMap<String, Seen>,
+    seen: &BTreeMap<Address, Seen>,
     as_of_ms: u64,
 ) -> Vec<Finding> {
     let now_ms = i64::try_from(as_of_ms).unwrap_or(i64::MAX);
@@ -197,8 +198,8 @@ pub(super) fn name_of(step: &Step, desired: &Attrs) -> String {
 }
 
 /// The wanted resources that a plan has steps for, by address.
-pub(super) fn begun(plan: &Plan, wanted: &[Resource], known: &Known) -> BTreeMap<String, Begun> {
-    let stepped: BTreeSet<&String> = plan.steps.iter().map(|step| &step.address).collect();
+pub(super) fn begun(plan: &Plan, wanted: &[Resource], known: &Known) -> BTreeMap<Address, Begun> {
+    let stepped: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).collect();
     let begun = |want: &Resource| {
         let plain = |(field, value): (String, Value)| Some((field, value.known()?.clone()));
         let wanted = known.fill(&want.desired).into_iter().filter_map(plain).collect();

@@ -12,6 +12,7 @@ use crate::kinds::guards::{self, Guard};
 use crate::kinds::{self, Hint, Resource, Seen, Task, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::ledger::seal::Keys;
+use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
 use crate::model::facts::Fact;
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, NOT_BEFORE, Ownership};
@@ -75,7 +76,7 @@ impl Session {
 /// The observed state and the record, and the plan that follows from them.
 #[derive(Clone)]
 pub struct Observation {
-    pub seen: BTreeMap<String, Seen>,
+    pub seen: BTreeMap<Address, Seen>,
     pub found: Found,
     pub prints: Rc<Prints>,
     pub plan: Plan,
@@ -190,7 +191,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
 fn misnamed(
     session: &Session,
     reader: &Reader,
-    seen: &BTreeMap<String, Seen>,
+    seen: &BTreeMap<Address, Seen>,
     found: &Found,
     prints: &Prints,
 ) -> Option<String> {
@@ -203,8 +204,9 @@ fn misnamed(
     // A plan that took seals on trust asks for no names; the apply of it may ask.
     let on_record = |name: &String| {
         let entries = found.ledger.iter().flat_map(|ledger| &ledger.resources);
-        let is_it =
-            |(address, entry): (&String, &Entry)| address == name || entry.ids.values().any(|id| id == name);
+        let is_it = |(address, entry): (&Address, &Entry)| {
+            address == name.as_str() || entry.ids.values().any(|id| id == name)
+        };
         session.reads_only() && entries.into_iter().any(is_it)
     };
     let wrong = session.named.iter().filter(|name| !is_asked(name) && !on_record(name));
@@ -255,14 +257,15 @@ fn speaks(manifest: &Manifest) -> bool {
 /// Reads those of the settings `beside` that were not read yet.
 async fn guard(
     session: &Session,
-    seen: &mut BTreeMap<String, Seen>,
+    seen: &mut BTreeMap<Address, Seen>,
     reader: &Reader,
     beside: &[&Guard],
 ) -> Result<(), Failed> {
     for &&Guard { address, kind: name, told, unread } in beside {
         let Some(kind) = kinds::by_name(name).filter(|_| !seen.contains_key(address)) else { continue };
+        let address = Address::from(address);
         let hint = Hint {
-            address,
+            address: &address,
             want: None,
             entry: None,
             record: None,
@@ -277,19 +280,19 @@ async fn guard(
                 // The manifest does not declare this setting, so only its blockers are reported.
                 now.findings.retain(|finding| finding.level == Level::Blocker);
                 if let Some((text, help)) = told(&now, &session.manifest) {
-                    now.finding(address, Level::Warning, text, help);
+                    now.finding(&address, Level::Warning, text, help);
                 }
                 now
             }
             Err(failed) if failed.status() == Some(403) => {
                 let mut now = Seen { not_read: true, ..Seen::default() };
                 let (level, text, help) = unread(name, &failed);
-                now.finding(address, level, text, help);
+                now.finding(&address, level, text, help);
                 now
             }
             Err(failed) => return Err(failed),
         };
-        seen.insert(address.to_owned(), now);
+        seen.insert(address, now);
     }
     Ok(())
 }
@@ -298,7 +301,7 @@ async fn guard(
 pub(super) fn plan(
     session: &Session,
     reader: &Reader,
-    seen: &BTreeMap<String, Seen>,
+    seen: &BTreeMap<Address, Seen>,
     found: &Found,
     prints: &Prints,
 ) -> Plan {
@@ -388,8 +391,11 @@ pub fn moved(then: &Plan, now: &Plan) -> String {
         return "the command: one of the two plans destroys the stack, and the other applies it".into();
     }
     let keyed = |plan: &Plan| -> BTreeMap<String, Json> {
-        let mut out: BTreeMap<String, Json> =
-            plan.resources.iter().map(|r| (r.address.clone(), json!([r.verb, r.changes, r.ids]))).collect();
+        let mut out: BTreeMap<String, Json> = plan
+            .resources
+            .iter()
+            .map(|r| (r.address.to_string(), json!([r.verb, r.changes, r.ids])))
+            .collect();
         for step in &plan.steps {
             out.insert(format!("{} ({})", step.address, step.what), json!([step.op, step.effects]));
         }
@@ -407,22 +413,22 @@ async fn observe_all(
     declared: &[Resource],
     found: &Found,
     reader: &Reader,
-) -> Result<BTreeMap<String, Seen>, Failed> {
+) -> Result<BTreeMap<Address, Seen>, Failed> {
     let known = found.ledger.as_ref().map(|ledger| &ledger.resources);
-    let mut wanted: BTreeMap<&str, (&str, Option<&Resource>)> =
-        declared.iter().map(|want| (want.address.as_str(), (want.kind, Some(want)))).collect();
+    let mut wanted: BTreeMap<&Address, (&str, Option<&Resource>)> =
+        declared.iter().map(|want| (&want.address, (want.kind, Some(want)))).collect();
     let begun = begun(found, declared);
-    wanted.extend(begun.iter().map(|want| (want.address.as_str(), (want.kind, Some(want)))));
+    wanted.extend(begun.iter().map(|want| (&want.address, (want.kind, Some(want)))));
     for (address, entry) in known.into_iter().flatten() {
         wanted.entry(address).or_insert((&entry.kind, None));
     }
-    let tasks: Vec<Task<'_, Result<(String, Seen), Failed>>> = wanted
+    let tasks: Vec<Task<'_, Result<(Address, Seen), Failed>>> = wanted
         .into_iter()
         .map(|(address, (kind, want))| {
             let reader = reader.clone();
             Box::pin(async move {
                 let seen = observe_one(session, found, address, kind, want, &reader).await?;
-                Ok((address.to_owned(), seen))
+                Ok((address.clone(), seen))
             }) as Task<'_, _>
         })
         .collect();
@@ -432,7 +438,7 @@ async fn observe_all(
 async fn observe_one(
     session: &Session,
     found: &Found,
-    address: &str,
+    address: &Address,
     kind: &str,
     want: Option<&Resource>,
     reader: &Reader,
@@ -476,11 +482,11 @@ fn begun(found: &Found, declared: &[Resource]) -> Vec<Resource> {
     let Some((ledger, intent)) = found.ledger.as_ref().and_then(|l| Some((l, l.intent.as_ref()?))) else {
         return Vec::new();
     };
-    let open = |address: &String| {
+    let open = |address: &Address| {
         !declared.iter().any(|want| want.address == *address)
             && (intent.creating.contains_key(address) || !ledger.resources.contains_key(address))
     };
-    let resource = |(address, begun): (&String, &Begun)| {
+    let resource = |(address, begun): (&Address, &Begun)| {
         let desired = begun.wanted.iter().map(|(field, value)| (field.clone(), Value::Known(value.clone())));
         let kind = kinds::by_name(&begun.kind)?.name();
         Some(Resource { address: address.clone(), kind, desired: desired.collect() })
@@ -491,7 +497,7 @@ fn begun(found: &Found, declared: &[Resource]) -> Vec<Resource> {
 /// Whether the record describes everything that an unfinished run may have created. The record of an older version may
 /// not.
 fn tells_all(ledger: &Ledger) -> bool {
-    let told = |intent: &Intent, made: &String| {
+    let told = |intent: &Intent, made: &Address| {
         intent.begun.contains_key(made) || ledger.resources.contains_key(made)
     };
     let all = |intent: &Intent| intent.creating.keys().all(|made| told(intent, made));
@@ -499,7 +505,7 @@ fn tells_all(ledger: &Ledger) -> bool {
 }
 
 /// Records the values that an unfinished run has set, such as another name, as applied.
-fn applied(found: &mut Found, seen: &BTreeMap<String, Seen>, declared: &[Resource]) {
+fn applied(found: &mut Found, seen: &BTreeMap<Address, Seen>, declared: &[Resource]) {
     let Some(ledger) = &mut found.ledger else { return };
     for (address, begun) in ledger.intent.iter().flat_map(|intent| &intent.begun) {
         let Some((entry, now)) = ledger.resources.get_mut(address).zip(seen.get(address)) else { continue };
@@ -520,7 +526,7 @@ fn applied(found: &mut Found, seen: &BTreeMap<String, Seen>, declared: &[Resourc
 async fn on_record(
     session: &Session,
     found: &mut Found,
-    seen: &mut BTreeMap<String, Seen>,
+    seen: &mut BTreeMap<Address, Seen>,
     declared: &[Resource],
     reader: &Reader,
 ) -> Result<(), Failed> {

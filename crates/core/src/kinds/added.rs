@@ -8,12 +8,18 @@ use serde_json::Value as Json;
 
 use super::said::verify_service;
 use super::{Diff, Hint};
+use crate::model::address::Address;
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::plan::{Finding, Level};
 
 /// The warning that lists these additions; `None` if there are none. `what` begins the sentence, and `place` is the key
 /// of the manifest under which they could be named.
-pub(super) fn told<N: AsRef<str>>(address: &str, what: &str, names: &[N], place: &str) -> Option<Finding> {
+pub(super) fn told<N: AsRef<str>>(
+    address: &Address,
+    what: &str,
+    names: &[N],
+    place: &str,
+) -> Option<Finding> {
     let listed = || names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     (!names.is_empty()).then(|| Finding {
         address: address.to_owned(),
@@ -53,13 +59,13 @@ pub(super) fn beside<'a>(
     declared: &[&str],
     there: impl Iterator<Item = &'a str>,
 ) -> Vec<String> {
-    let first = declared.first().map(|name| format!("{kind}.{name}"));
+    let first = declared.first().map(|name| Address::named(kind, name));
     let service = hint.record.and_then(|record| record.get(verify_service::NAME));
     let ours = |entry: &Entry| entry.ownership == Ownership::Created && !entry.unproven;
-    if hint.want.is_none() || first.as_deref() != Some(hint.address) || !service.is_some_and(ours) {
+    if hint.want.is_none() || first.as_ref() != Some(hint.address) || !service.is_some_and(ours) {
         return Vec::new();
     }
     let recorded =
-        |name: &str| hint.record.is_some_and(|record| record.contains_key(&format!("{kind}.{name}")));
+        |name: &str| hint.record.is_some_and(|record| record.contains_key(&Address::named(kind, name)));
     there.filter(|name| !declared.contains(name) && !recorded(name)).map(str::to_owned).collect()
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, countries};
 use crate::diag::{Problem, codes};
+use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
 use crate::model::facts::Facts;
 use crate::model::field::{FIELD, Field, Section, Type};
@@ -242,7 +243,7 @@ impl Kind for Attest {
         let mut findings = Vec::new();
         for (entry, about, console) in ENTRIES {
             let mut tell = |level: Level, text: String, help: String| {
-                findings.push(Finding { address: format!("{NAME}.{entry}"), text, help, level });
+                findings.push(Finding { address: Address::named(NAME, entry), text, help, level });
             };
             let parts = (day(manifest, entry, "on"), day(manifest, entry, "until"));
             let (Some(on), Some(until)) = parts else {
@@ -296,11 +297,11 @@ impl Kind for Attest {
         Vec::new()
     }
 
-    fn removal(&self, _address: &str, _seen: &Seen, _entry: &Entry) -> Vec<Step> {
+    fn removal(&self, _address: &Address, _seen: &Seen, _entry: &Entry) -> Vec<Step> {
         Vec::new()
     }
 
-    fn facts(&self, _address: &str, _seen: &Seen) -> Facts {
+    fn facts(&self, _address: &Address, _seen: &Seen) -> Facts {
         Facts::new()
     }
 

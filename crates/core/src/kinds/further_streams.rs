@@ -8,6 +8,7 @@ use serde_json::json;
 use super::said::streams::{self, FURTHER_PATH, STREAM};
 use super::{Resource, stream_endpoint};
 use crate::diag::{Problem, codes};
+use crate::model::address::Address;
 use crate::model::field::{Type, flat};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Value};
@@ -38,15 +39,15 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
         .map(|(name, mut desired)| {
             desired.remove("start_from");
             desired.insert("name".into(), remote_name(name, &desired, &manifest.stack));
-            Resource { address: format!("{}.{name}", streams::NAME), kind: streams::NAME, desired }
+            Resource { address: Address::named(streams::NAME, name), kind: streams::NAME, desired }
         })
         .collect()
 }
 
 /// The time from which the stream at that address replays events.
-pub(super) fn start_from<'a>(manifest: &'a Manifest, address: &str) -> Option<&'a str> {
-    match address.split_once('.') {
-        Some((_, name)) => manifest.text(FURTHER_PATH, &format!("{HTTP}{name}.start_from")),
+pub(super) fn start_from<'a>(manifest: &'a Manifest, address: &Address) -> Option<&'a str> {
+    match address.name() {
+        Some(name) => manifest.text(FURTHER_PATH, &format!("{HTTP}{name}.start_from")),
         None => manifest.text(streams::SECTION_PATH, "start_from"),
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::Seen;
 use super::said::actions::{LEGACY, POST_LOGIN};
 use super::said::phone;
+use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::manifest::Manifest;
 use crate::model::plan::Level;
@@ -79,12 +80,12 @@ pub const RULES: &[Guard] = &[guard(OTHERS, POST_LOGIN.binding)];
 pub const OTHERS: &str = "mfa_post_login_binding.others";
 
 /// Whether the unified phone experience is on in the tenant. `None`: the setting was not observed.
-pub fn is_unified(seen: &BTreeMap<String, Seen>) -> Option<bool> {
+pub fn is_unified(seen: &BTreeMap<Address, Seen>) -> Option<bool> {
     let enabled = seen.get(phone::UNIFIED)?.attrs.get("enabled");
     Some(enabled == Some(&Value::Known(true.into())))
 }
 
 /// Whether our Action is bound to the trigger that gets the codes of the legacy set-up.
-pub fn is_in_legacy_place(seen: &BTreeMap<String, Seen>) -> bool {
+pub fn is_in_legacy_place(seen: &BTreeMap<Address, Seen>) -> bool {
     seen.get(LEGACY.binding).is_some_and(|binding| binding.exists)
 }

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use super::seen::Seen;
 use crate::diag::Problem;
+use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
 use crate::model::facts::Facts;
 use crate::model::field::Section;
@@ -27,18 +28,18 @@ pub type Task<'a, T> = crate::port::Boxed<'a, T>;
 /// A resource as the manifest wants it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
-    pub address: String,
+    pub address: Address,
     pub kind: &'static str,
     pub desired: Attrs,
 }
 
 /// Everything `observe` may look at besides the API.
 pub struct Hint<'a> {
-    pub address: &'a str,
+    pub address: &'a Address,
     pub want: Option<&'a Resource>,
     pub entry: Option<&'a Entry>,
     /// The ledger's entries for all resources, keyed by address. A kind that depends on another resource needs them.
-    pub record: Option<&'a BTreeMap<String, Entry>>,
+    pub record: Option<&'a BTreeMap<Address, Entry>>,
     pub intent: Option<&'a Intent>,
     /// A ledger was found. Without a ledger, nobody knows whether an existing object is ours.
     pub has_ledger: bool,
@@ -78,7 +79,7 @@ impl<'a> Hint<'a> {
 
 /// Everything that `steps` may look at. This is pure data.
 pub struct Diff<'a> {
-    pub address: &'a str,
+    pub address: &'a Address,
     pub kind: &'static str,
     pub want: &'a Resource,
     pub seen: &'a Seen,
@@ -86,7 +87,7 @@ pub struct Diff<'a> {
     pub changes: &'a [FieldChange],
     pub manifest: &'a Manifest,
     /// Observed state of every resource, keyed by address.
-    pub all: &'a BTreeMap<String, Seen>,
+    pub all: &'a BTreeMap<Address, Seen>,
     /// Time of the plan, in ms since the Unix epoch.
     pub as_of_ms: u64,
 }
@@ -105,7 +106,7 @@ impl Diff<'_> {
 }
 
 /// A step with the usual parts filled in.
-pub fn step(address: &str, kind: &str, verb: Verb, stage: Stage, what: &str, op: Op) -> Step {
+pub fn step(address: &Address, kind: &str, verb: Verb, stage: Stage, what: &str, op: Op) -> Step {
     Step {
         number: 0,
         address: address.to_owned(),
@@ -124,13 +125,13 @@ pub fn step(address: &str, kind: &str, verb: Verb, stage: Stage, what: &str, op:
 
 /// Everything that `run` may look at. `desired` has outputs and generated values filled in.
 pub struct Run<'a> {
-    pub address: &'a str,
+    pub address: &'a Address,
     pub step: &'a Step,
     pub desired: &'a Attrs,
     pub seen: &'a Seen,
     pub entry: Option<&'a Entry>,
     /// The ids of every resource that are known so far, keyed by address.
-    pub ids: &'a BTreeMap<String, Ids>,
+    pub ids: &'a BTreeMap<Address, Ids>,
     pub manifest: &'a Manifest,
     pub intent: Option<&'a Intent>,
 }
@@ -198,7 +199,7 @@ pub trait Kind: Sync {
     fn api_path(&self) -> &'static str;
 
     /// The place in the manifest that sets a field of one of its resources.
-    fn said_by(&self, _manifest: &Manifest, _address: &str, _field: &str) -> SaidBy {
+    fn said_by(&self, _manifest: &Manifest, _address: &Address, _field: &str) -> SaidBy {
         SaidBy::Tables
     }
 
@@ -218,7 +219,7 @@ pub trait Kind: Sync {
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step>;
 
     /// The steps that remove the resource, or put back the values from before this stack. The function is pure.
-    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step>;
+    fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step>;
 
     /// What happens to the resource when the manifest no longer declares it.
     fn leaving(&self, _manifest: &Manifest) -> Leaving {
@@ -226,7 +227,7 @@ pub trait Kind: Sync {
     }
 
     /// What speaks against removing the resource and everything that depends on it.
-    fn removal_refusal(&self, _address: &str, _seen: &Seen, _entry: &Entry) -> Option<Finding> {
+    fn removal_refusal(&self, _address: &Address, _seen: &Seen, _entry: &Entry) -> Option<Finding> {
         None
     }
 
@@ -237,7 +238,7 @@ pub trait Kind: Sync {
     }
 
     /// Facts about the delivery path that follow from the observed state.
-    fn facts(&self, address: &str, seen: &Seen) -> Facts;
+    fn facts(&self, address: &Address, seen: &Seen) -> Facts;
 
     /// Runs one step, with at most one write.
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>>;

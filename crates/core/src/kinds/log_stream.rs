@@ -20,6 +20,7 @@ use super::{
     stream_endpoint, stream_restore, text,
 };
 use crate::diag::{Problem, codes};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::facts::Facts;
@@ -65,7 +66,7 @@ impl Kind for LogStream {
         if manifest.section(function::SECTION_PATH).is_some() {
             desired.entry("endpoint".into()).or_insert_with(function_url);
         }
-        [vec![Resource { address: NAME.to_owned(), kind: NAME, desired }], further].concat()
+        [vec![Resource { address: Address::of(NAME), kind: NAME, desired }], further].concat()
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
@@ -242,7 +243,7 @@ impl Kind for LogStream {
         vec![step]
     }
 
-    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
         if !seen.exists {
             return Vec::new();
         }
@@ -264,7 +265,7 @@ impl Kind for LogStream {
         }
     }
 
-    fn facts(&self, address: &str, seen: &Seen) -> Facts {
+    fn facts(&self, address: &Address, seen: &Seen) -> Facts {
         let plain = |field: &str| seen.attrs.get(field).and_then(Value::as_str);
         feedback(address, plain("status").unwrap_or("absent"), plain("endpoint"))
     }
@@ -413,7 +414,7 @@ fn limit(failed: Failed) -> Failed {
     Failed::Refused(refusal)
 }
 
-fn with_warnings(mut seen: Seen, address: &str) -> Seen {
+fn with_warnings(mut seen: Seen, address: &Address) -> Seen {
     if seen.attrs.get("status").and_then(Value::as_str) == Some("suspended") {
         seen.finding(
             address,

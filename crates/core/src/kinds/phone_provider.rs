@@ -12,6 +12,7 @@ use super::{
     text,
 };
 use crate::diag::{Problem, codes};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::facts::{Delivery, Fact, Facts, Provider};
@@ -98,7 +99,7 @@ impl Kind for PhoneProvider {
             ("delivery_methods".to_owned(), Value::Known(json!(methods(manifest)))),
             ("leftover".to_owned(), Value::Known(json!([]))),
         ]);
-        vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
+        vec![Resource { address: Address::of(NAME), kind: NAME, desired }]
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
@@ -206,7 +207,7 @@ impl Kind for PhoneProvider {
         steps
     }
 
-    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
         if !seen.exists {
             return Vec::new();
         }
@@ -258,7 +259,7 @@ impl Kind for PhoneProvider {
 
     /// Why the provider is not put back. If nobody can switch it back, the removal of our Action behind it would stop
     /// every phone message of the tenant.
-    fn removal_refusal(&self, address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
+    fn removal_refusal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Option<Finding> {
         let former = entry.restore.get("name").and_then(Json::as_str).unwrap_or("custom");
         let name = seen.attrs.get("name").and_then(Value::as_str)?;
         let (level, text, help) = match (name, former) {
@@ -288,7 +289,7 @@ impl Kind for PhoneProvider {
         }
     }
 
-    fn facts(&self, _address: &str, seen: &Seen) -> Facts {
+    fn facts(&self, _address: &Address, seen: &Seen) -> Facts {
         let name = seen.attrs.get("name").and_then(Value::as_str).unwrap_or("absent");
         let disabled = seen.attrs.get("disabled") == Some(&Value::Known(json!(true)));
         let methods = seen.attrs.get("delivery_methods").and_then(Value::known).unwrap_or(&Json::Null);
@@ -365,7 +366,7 @@ fn union(one: &Json, other: &Json) -> Json {
 }
 
 /// A step that gives an adopted provider these values of `disabled` and `delivery_methods`.
-fn restoring(address: &str, stage: Stage, what: &str, values: &Json) -> Step {
+fn restoring(address: &Address, stage: Stage, what: &str, values: &Json) -> Step {
     let op = Op::of(Act::Restore).writing(values.as_object().cloned().unwrap_or_default());
     let mut step = step(address, NAME, Verb::Update, stage, what, op);
     step.reason = "it was there before this stack".into();

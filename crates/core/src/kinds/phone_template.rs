@@ -14,6 +14,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, entries, identity, named, object, step, text,
 };
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::facts::Facts;
@@ -93,12 +94,12 @@ fn list() -> Get {
     Get::whole(Api::Auth0, PATH)
 }
 
-fn type_of(address: &str) -> &str {
-    address.split_once('.').map_or("", |(_, kind)| kind)
+fn type_of(address: &Address) -> &str {
+    address.name().unwrap_or_default()
 }
 
 /// The listed template of the address's type: the tenant's own if there is one, else the built-in one.
-fn find<'a>(reply: &'a Json, address: &str) -> Result<Option<&'a Json>, Failed> {
+fn find<'a>(reply: &'a Json, address: &Address) -> Result<Option<&'a Json>, Failed> {
     let what = "GET /api/v2/branding/phone/templates";
     let misread = || Failed::Misread(format!("{what}: no list of templates"));
     let list = entries(object(reply, what)?.get("templates"), &["/type"], what)?;
@@ -179,7 +180,7 @@ fn is_as(seen: &Seen, values: &BTreeMap<String, Json>) -> bool {
     values.iter().all(|(field, value)| there(field) == *value)
 }
 
-fn switched_off(address: &str) -> Option<String> {
+fn switched_off(address: &Address) -> Option<String> {
     Some(format!("phone messages of type {} are not sent any more", type_of(address)))
 }
 
@@ -205,7 +206,7 @@ impl Kind for PhoneTemplate {
         }
         by_type
             .into_iter()
-            .map(|(kind, desired)| Resource { address: format!("{NAME}.{kind}"), kind: NAME, desired })
+            .map(|(kind, desired)| Resource { address: Address::named(NAME, kind), kind: NAME, desired })
             .collect()
     }
 
@@ -263,7 +264,7 @@ impl Kind for PhoneTemplate {
         vec![step]
     }
 
-    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
         if !seen.exists {
             return Vec::new();
         }
@@ -312,7 +313,7 @@ impl Kind for PhoneTemplate {
         steps
     }
 
-    fn facts(&self, _address: &str, _seen: &Seen) -> Facts {
+    fn facts(&self, _address: &Address, _seen: &Seen) -> Facts {
         Facts::new()
     }
 

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::seen::Seen;
+use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::event::Event;
 use crate::model::text::line_of;
@@ -99,7 +100,7 @@ pub(crate) fn named(seen: Seen, id: &str) -> Result<Seen, Failed> {
 /// former value (400, 409); a notice then says so.
 pub(crate) fn if_it_fits(
     reply: Result<Json, Failed>,
-    address: &str,
+    address: &Address,
     reader: &Reader,
 ) -> Result<Option<Json>, Failed> {
     match reply {

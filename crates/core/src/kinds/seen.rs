@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use serde_json::Value as Json;
 
+use crate::model::address::Address;
 use crate::model::plan::{Finding, Level};
 use crate::model::value::{Attrs, Ids};
 
@@ -68,7 +69,13 @@ impl fmt::Debug for Own {
 
 impl Seen {
     /// Adds a finding.
-    pub fn finding(&mut self, address: &str, level: Level, text: impl Into<String>, help: impl Into<String>) {
+    pub fn finding(
+        &mut self,
+        address: &Address,
+        level: Level,
+        text: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.findings.push(Finding {
             address: address.to_owned(),
             text: text.into(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::said::streams::NAME;
+use crate::model::address::Address;
 use crate::model::facts::{Fact, Facts};
 
 /// What a step does.
@@ -17,7 +18,7 @@ pub(super) enum Act {
 }
 
 /// The facts of the feedback path. A further stream has none, because it is no part of that path.
-pub(super) fn feedback(address: &str, status: &str, endpoint: Option<&str>) -> Facts {
+pub(super) fn feedback(address: &Address, status: &str, endpoint: Option<&str>) -> Facts {
     if address != NAME {
         return Facts::new();
     }

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::said::streams::{self, NAME};
 use super::stream_act::{Act, feedback};
 use super::{Diff, Seen, added, step};
+use crate::model::address::Address;
 use crate::model::ledger::Entry;
 use crate::model::plan::{Finding, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
@@ -41,7 +42,7 @@ fn header(key: &str) -> Option<&str> {
 pub(super) fn added(diff: &Diff<'_>) -> Option<Finding> {
     let headers = diff.seen.attrs.keys().filter_map(|key| header(key));
     let headers = added::since(diff, headers, "custom_headers.", HEADERS);
-    let place = match diff.address.strip_prefix("log_stream.") {
+    let place = match diff.address.name() {
         Some(name) => format!("log_streams.http.{name}.{HEADERS}"),
         None => format!("{}.{HEADERS}", streams::SECTION_PATH),
     };
@@ -50,7 +51,7 @@ pub(super) fn added(diff: &Diff<'_>) -> Option<Finding> {
 
 /// The step that puts back what this stack changed in an adopted stream, except secrets. `None`: nothing has to be put
 /// back.
-pub(super) fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
+pub(super) fn put_back(address: &Address, seen: &Seen, entry: &Entry) -> Option<Step> {
     let values = back(seen, entry);
     if values.is_empty() {
         return None;

@@ -18,6 +18,7 @@ use super::said::actions::{Company, LEGACY, PHONE, POST_LOGIN, Spec};
 use super::said::rules;
 use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, Whose, step, text};
 use crate::diag::{Problem, codes};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::event::Event;
@@ -323,7 +324,7 @@ impl Kind for TriggerBinding {
             ("display_name".to_owned(), Value::text(display_name)),
             ("in_place".to_owned(), Value::Known(json!(true))),
         ]);
-        vec![Resource { address: self.action.binding.to_owned(), kind: self.action.binding, desired }]
+        vec![Resource { address: Address::of(self.action.binding), kind: self.action.binding, desired }]
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
@@ -391,7 +392,8 @@ impl Kind for TriggerBinding {
             let candidates: Vec<_> = candidates.collect();
             // The Action's own clues have the ids from before an unfinished run, and the name that the run was to give
             // our Action.
-            let action = Hint { address: self.action.name, want: None, ..hint };
+            let address = Address::of(self.action.name);
+            let action = Hint { address: &address, want: None, ..hint };
             let recorded = hint.clues("action_id", "").recorded;
             let clues = Clues { recorded, name: &name, ..action.clues("id", "name") };
             let id = match identity::meant(&clues, &candidates) {
@@ -485,7 +487,7 @@ impl Kind for TriggerBinding {
         (self.action.leaving)(manifest)
     }
 
-    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
         if !seen.exists || entry.ownership == Ownership::Adopted || own(seen).refused.is_some() {
             return Vec::new();
         }
@@ -503,7 +505,7 @@ impl Kind for TriggerBinding {
         vec![step]
     }
 
-    fn removal_refusal(&self, address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
+    fn removal_refusal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Option<Finding> {
         let stays = seen.exists
             && entry.ownership == Ownership::Adopted
             && self.action.trigger.company == Company::Any;
@@ -520,7 +522,7 @@ impl Kind for TriggerBinding {
         &["update:actions"]
     }
 
-    fn facts(&self, address: &str, seen: &Seen) -> Facts {
+    fn facts(&self, address: &Address, seen: &Seen) -> Facts {
         if address == OTHERS {
             return Facts::from([Fact::Others(own(seen).asked.clone())]);
         }

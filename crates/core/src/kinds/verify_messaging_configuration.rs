@@ -9,6 +9,7 @@ use super::looks::verify_service::unproven;
 use super::remote::verify_below;
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, countries, identity, step, text};
 use crate::diag::{Problem, codes};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::facts::Facts;
@@ -41,8 +42,8 @@ enum Act {
 #[derive(Clone, Default)]
 struct Added(Vec<String>);
 
-fn country(address: &str) -> &str {
-    address.strip_prefix("verify_messaging_configuration.").unwrap_or_default()
+fn country(address: &Address) -> &str {
+    address.name().unwrap_or_default()
 }
 
 impl Kind for VerifyMessagingConfiguration {
@@ -60,7 +61,7 @@ impl Kind for VerifyMessagingConfiguration {
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
         let resource = |(key, value): (&String, &Value)| {
-            let address = format!("{NAME}.{}", key.strip_prefix(PREFIX)?);
+            let address = Address::named(NAME, key.strip_prefix(PREFIX)?);
             Some(Resource { address, kind: NAME, desired: Attrs::from([(FIELD.to_owned(), value.clone())]) })
         };
         manifest.section(SECTION).into_iter().flatten().filter_map(resource).collect()
@@ -140,7 +141,7 @@ impl Kind for VerifyMessagingConfiguration {
         vec![update]
     }
 
-    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
         if !seen.exists {
             return Vec::new();
         }
@@ -179,7 +180,7 @@ impl Kind for VerifyMessagingConfiguration {
         added.into_iter().chain(unproven(diff, steps)).collect()
     }
 
-    fn facts(&self, _address: &str, _seen: &Seen) -> Facts {
+    fn facts(&self, _address: &Address, _seen: &Seen) -> Facts {
         // Twilio sends codes without a configuration too, so the delivery path does not depend on one.
         Facts::new()
     }

@@ -20,6 +20,7 @@ use super::{
     step, text,
 };
 use crate::diag::{Problem, codes};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Paging, Repeat};
 use crate::model::facts::{ActionState, Fact, Facts};
@@ -98,12 +99,11 @@ impl Kind for VerifyRateLimit {
     }
 
     /// A field has the bucket's interval in seconds; the manifest may have it with another unit.
-    fn said_by(&self, manifest: &Manifest, address: &str, field: &str) -> SaidBy {
+    fn said_by(&self, manifest: &Manifest, address: &Address, field: &str) -> SaidBy {
         let Some(wanted) = interval_of(field) else { return SaidBy::Tables };
         let of_bucket = |key: &&String| match part(key) {
             Some((name, Part::Max(interval))) => {
-                address.strip_prefix("verify_rate_limit.") == Some(name)
-                    && seconds(interval).is_some_and(|s| s.to_string() == wanted)
+                address.name() == Some(name) && seconds(interval).is_some_and(|s| s.to_string() == wanted)
             }
             _ => false,
         };
@@ -126,7 +126,8 @@ impl Kind for VerifyRateLimit {
                 }
             }
         }
-        let resource = |(name, desired)| Resource { address: format!("{NAME}.{name}"), kind: NAME, desired };
+        let resource =
+            |(name, desired)| Resource { address: Address::named(NAME, name), kind: NAME, desired };
         limits.into_iter().map(resource).collect()
     }
 
@@ -238,7 +239,7 @@ impl Kind for VerifyRateLimit {
             };
             let Some((sid, list)) = read else { return Ok(Seen::default()) };
             let limits = verify_below::items(&list, "rate_limits", &["/sid", "/unique_name"])?;
-            let unique_name = hint.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
+            let unique_name = hint.address.name().unwrap_or_default();
             // A limit cannot be renamed. If the SID is not the one on record, somebody made a new limit of this name,
             // and a removal leaves it.
             let found = limits.iter().find(|limit| text(limit, "unique_name") == unique_name);
@@ -289,7 +290,7 @@ impl Kind for VerifyRateLimit {
         steps
     }
 
-    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
         // The ledger is untrusted: only a limit that has the recorded SID is removed.
         if !seen.exists || seen.ids.get("sid") != entry.ids.get("sid") {
             return Vec::new();
@@ -340,7 +341,7 @@ impl Kind for VerifyRateLimit {
     }
 
     fn stays(&self, step: &Step, _before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
-        let name = step.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
+        let name = step.address.name().unwrap_or_default();
         let passed = after.phone.limits.get()?.iter().any(|passed| passed == name);
         let sends = after.phone.state.is(&ActionState::Deployed) && !after.service.is(&false);
         // An adopted Action is not deleted, and its former code is not on record, so it goes on passing the limit.
@@ -348,7 +349,7 @@ impl Kind for VerifyRateLimit {
         (passed && sends).then(|| (Level::Warning, why.into()))
     }
 
-    fn facts(&self, address: &str, seen: &Seen) -> Facts {
+    fn facts(&self, address: &Address, seen: &Seen) -> Facts {
         if seen.not_read { Facts::new() } else { Facts::from([fact(address, seen.exists)]) }
     }
 
@@ -446,12 +447,19 @@ impl Kind for VerifyRateLimit {
     }
 }
 
-fn fact(address: &str, is_there: bool) -> Fact {
-    Fact::Limit(address.strip_prefix("verify_rate_limit.").unwrap_or_default().to_owned(), is_there)
+fn fact(address: &Address, is_there: bool) -> Fact {
+    Fact::Limit(address.name().unwrap_or_default().to_owned(), is_there)
 }
 
 /// The step for one bucket: creates, updates or deletes it. `there`: the bucket exists.
-fn bucket_step(address: &str, verb: Verb, interval: &str, wanted: bool, there: bool, stage: Stage) -> Step {
+fn bucket_step(
+    address: &Address,
+    verb: Verb,
+    interval: &str,
+    wanted: bool,
+    there: bool,
+    stage: Stage,
+) -> Step {
     let at = interval.to_owned();
     let (act, word, reason) = match (wanted, there) {
         (true, false) => (Act::CreateBucket { interval: at }, "create", "it does not exist"),
@@ -467,7 +475,7 @@ fn bucket_step(address: &str, verb: Verb, interval: &str, wanted: bool, there: b
 /// Reads whether a step for the limit itself took effect.
 async fn whole(act: &Act, run: &Run<'_>, sid: &str, reader: &Reader) -> Result<Option<Done>, Failed> {
     let list = reader.fresh(&verify_below::list(sid, TAIL)).await?;
-    let name = run.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
+    let name = run.address.name().unwrap_or_default();
     let limits = verify_below::items(&list, "rate_limits", &["/sid", "/unique_name"])?;
     let found = limits.iter().find(|limit| text(limit, "unique_name") == name);
     Ok(match (act, found) {
@@ -499,7 +507,7 @@ fn form(act: &Act, run: &Run<'_>) -> Vec<(&'static str, String)> {
     let max = |interval| max(run, interval).map(|max| ("Max", max.to_string()));
     match act {
         Act::Create => {
-            let name = run.address.strip_prefix("verify_rate_limit.").unwrap_or_default();
+            let name = run.address.name().unwrap_or_default();
             [("UniqueName", name.to_owned())].into_iter().chain(description()).collect()
         }
         Act::Update => description().into_iter().collect(),

@@ -13,6 +13,7 @@ use super::remote::verify_service::{Own, form, list, one, parse, services};
 use super::said::verify_service::{MAY_BE_HIDDEN, NAME, SECTION, pinned, wanted};
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, is_sid, step, text, verify_template};
 use crate::diag::{Problem, codes};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Repeat, Write};
 use crate::model::facts::{Fact, Facts};
@@ -131,7 +132,7 @@ impl Kind for VerifyService {
         vec![step]
     }
 
-    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
         if !seen.exists {
             return Vec::new();
         }
@@ -156,7 +157,7 @@ impl Kind for VerifyService {
         &[]
     }
 
-    fn facts(&self, _address: &str, seen: &Seen) -> Facts {
+    fn facts(&self, _address: &Address, seen: &Seen) -> Facts {
         let custom = seen.attrs.get("custom_code_enabled") == Some(&Value::Known(json!(true)));
         Facts::from([Fact::Service(Some(seen.exists && custom))])
     }
@@ -347,7 +348,7 @@ fn email(manifest: &Manifest, out: &mut Vec<Problem>) {
     }
 }
 
-fn restore_step(address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
+fn restore_step(address: &Address, seen: &Seen, entry: &Entry) -> Option<Step> {
     let by_name = entry.fields.contains_key(verify_template::BY_NAME);
     let values: BTreeMap<String, Json> = entry
         .restore

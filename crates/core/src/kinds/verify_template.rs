@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::remote::verify_below;
 use super::remote::verify_service::Own;
 use super::{Hint, Run, Seen, text};
+use crate::model::address::Address;
 use crate::model::call::{Api, Failed, Get, Paging};
 use crate::model::manifest::Manifest;
 use crate::model::plan::Level;
@@ -61,7 +62,7 @@ pub async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(
     }
 }
 
-async fn by_name(seen: &mut Seen, address: &str, name: &str, reader: &Reader) -> Result<(), Failed> {
+async fn by_name(seen: &mut Seen, address: &Address, name: &str, reader: &Reader) -> Result<(), Failed> {
     let reply = reader.get(&named(name)).await?;
     let found: Vec<&Json> = verify_below::items(&reply, "templates", &["/sid"])?
         .iter()
@@ -101,7 +102,7 @@ async fn by_name(seen: &mut Seen, address: &str, name: &str, reader: &Reader) ->
     Ok(())
 }
 
-async fn by_sid(seen: &mut Seen, address: &str, sid: &str, reader: &Reader) -> Result<(), Failed> {
+async fn by_sid(seen: &mut Seen, address: &Address, sid: &str, reader: &Reader) -> Result<(), Failed> {
     let reply = match reader.get(&all()).await {
         Ok(reply) => reply,
         // The service's field was read. Only this check needs the list as well, so a refusal is no error.
@@ -130,7 +131,7 @@ async fn by_sid(seen: &mut Seen, address: &str, sid: &str, reader: &Reader) -> R
     Ok(())
 }
 
-fn refuse(seen: &mut Seen, address: &str, which: &str, template: &Json) {
+fn refuse(seen: &mut Seen, address: &Address, which: &str, template: &Json) {
     seen.finding(
         address,
         Level::Blocker,

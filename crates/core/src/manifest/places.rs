@@ -3,6 +3,7 @@
 //! A key says the field of its own name of its section's resource; where it does not, [`Field::says`] has what it says.
 
 use crate::kinds::{KINDS, SaidBy, by_name, sections};
+use crate::model::address::Address;
 use crate::model::field::{Field, Section, Type};
 use crate::model::manifest::Manifest;
 
@@ -21,11 +22,10 @@ pub struct Saying {
 
 /// Which key of the manifest says a field of a resource (`verify_service` and `code_length`: `verify_service.code_length`).
 /// `None`: no key does, the value follows from the stack itself.
-pub fn place(manifest: &Manifest, address: &str, field: &str) -> Option<String> {
-    let kind = address.split('.').next().unwrap_or_default();
-    let kind = by_name(kind)?;
+pub fn place(manifest: &Manifest, address: &Address, field: &str) -> Option<String> {
+    let kind = by_name(address.kind())?;
     match kind.said_by(manifest, address, field) {
-        SaidBy::Tables => by_tables(kind.name(), address, field),
+        SaidBy::Tables => by_tables(kind.name(), address.as_str(), field),
         SaidBy::Key(key) => Some(key),
         SaidBy::Nothing => None,
     }

@@ -1,6 +1,7 @@
 //! Where a field of a resource is said in the text, for reports.
 
 use super::{Source, places};
+use crate::model::address::Address;
 use crate::model::manifest::Manifest;
 
 /// A place in a manifest's file. Line and column count from 1, columns in characters.
@@ -16,7 +17,7 @@ pub struct Position {
 }
 
 /// Where the manifest says a field of a resource. `None`: no key says it, the value follows from the stack itself.
-pub fn position_of(source: &Source, manifest: &Manifest, address: &str, field: &str) -> Option<Position> {
+pub fn position_of(source: &Source, manifest: &Manifest, address: &Address, field: &str) -> Option<Position> {
     let key = places::place(manifest, address, field)?;
     let (names, is_written) = source.spans().names(&key);
     let start = source.range(&names, !is_written).start;

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::address::Address;
 use super::plan::Plan;
 
 /// One event, with its time and its tenant.
@@ -64,23 +65,23 @@ pub enum Event {
     StepStarted {
         number: usize,
         of: usize,
-        address: String,
+        address: Address,
         what: String,
     },
     /// A step waits for a build or a deployment; `state` is what the vendor last answered.
     Polling {
-        address: String,
+        address: Address,
         state: String,
     },
     StepDone {
         number: usize,
-        address: String,
+        address: Address,
         what: String,
     },
     /// A step failed, and the run ends with it.
     StepFailed {
         number: usize,
-        address: String,
+        address: Address,
         what: String,
         effect: Effect,
         why: String,

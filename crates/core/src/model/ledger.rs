@@ -7,6 +7,7 @@ use ring::digest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::address::Address;
 use super::random::hex;
 use super::value::Ids;
 
@@ -40,7 +41,7 @@ pub struct Ledger {
     /// Salt of every fingerprint in the ledger, 32 hex digits.
     pub salt: String,
     /// Keyed by resource address.
-    pub resources: BTreeMap<String, Entry>,
+    pub resources: BTreeMap<Address, Entry>,
     /// The run that has begun and has not (yet) reported its result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
@@ -138,12 +139,12 @@ pub struct Intent {
     pub nonce: String,
     pub destroy: bool,
     /// Addresses that the run may create, each with the ids of objects of the same name that existed before.
-    pub creating: BTreeMap<String, Vec<String>>,
+    pub creating: BTreeMap<Address, Vec<String>>,
     /// Values that a destroy will put back, keyed by address and field, recorded before anything is changed.
-    pub restore: BTreeMap<String, BTreeMap<String, Json>>,
+    pub restore: BTreeMap<Address, BTreeMap<String, Json>>,
     /// Resources that the run has steps for, with enough data to find each again when the manifest no longer names it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub begun: BTreeMap<String, Begun>,
+    pub begun: BTreeMap<Address, Begun>,
     /// Steps that may have created an object that was not found afterwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Lost>,
@@ -154,7 +155,7 @@ pub struct Intent {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lost {
-    pub address: String,
+    pub address: Address,
     /// The step's `what`.
     pub what: String,
     /// Time of the last search that did not find the object, RFC 3339, by the server's clock.

@@ -1,5 +1,6 @@
 //! The vocabulary of the core: plain data that every other module speaks.
 
+pub mod address;
 pub mod call;
 pub mod event;
 pub mod facts;

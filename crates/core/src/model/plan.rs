@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use super::address::Address;
 use super::facts::Facts;
 
 /// What happens to a resource.
@@ -100,7 +101,7 @@ pub struct FieldChange {
 /// One resource of the plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResourcePlan {
-    pub address: String,
+    pub address: Address,
     pub kind: String,
     pub verb: Verb,
     pub changes: Vec<FieldChange>,
@@ -188,7 +189,7 @@ pub enum Stage {
 pub struct Step {
     /// From 1, in total order.
     pub number: usize,
-    pub address: String,
+    pub address: Address,
     pub kind: String,
     pub verb: Verb,
     pub stage: Stage,
@@ -266,7 +267,7 @@ impl Op {
 /// Something that a person should know or act on, and that no step can mend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    pub address: String,
+    pub address: Address,
     pub text: String,
     /// Advice for the reader; empty when there is nothing to do.
     pub help: String,
@@ -291,7 +292,7 @@ pub enum Level {
 /// stack's is not proven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unproven {
-    pub address: String,
+    pub address: Address,
     /// What the person has to name: the remote id, or the address of something without an id.
     pub id: String,
     /// Name of the object on the tenant or the account; empty when it has none.
@@ -303,7 +304,7 @@ pub struct Unproven {
 /// A deferred removal: its object may still be in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deferred {
-    pub address: String,
+    pub address: Address,
     /// Stage of the removal's step, once the removal is due.
     pub stage: Stage,
     /// The removal, in words.

@@ -11,6 +11,7 @@ use super::desired::declared;
 use super::{check, claims, granted, stays, unfinished};
 use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Whose, handed_on};
 use crate::ledger::prints::Prints;
+use crate::model::address::Address;
 use crate::model::facts::{ActionState, Fact, Factor, Facts, Policy};
 use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::login_path::LoginPath;
@@ -28,7 +29,7 @@ pub struct Basis<'a> {
     pub tenant: &'a str,
     pub account: &'a str,
     /// Observed state, keyed by address: every declared resource and every one in the ledger.
-    pub seen: &'a BTreeMap<String, Seen>,
+    pub seen: &'a BTreeMap<Address, Seen>,
     pub ledger: Option<&'a Ledger>,
     /// Records of other stacks in the tenant. Their objects are not removed.
     pub others: &'a [Ledger],
@@ -147,8 +148,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     for (address, seen) in
         basis.seen.iter().filter(|(address, _)| !resources.iter().any(|r| r.address == **address))
     {
-        let kind = address.split('.').next().and_then(kinds::by_name);
-        if let Some(kind) = kind {
+        if let Some(kind) = kinds::by_name(address.kind()) {
             kind.facts(address, seen).into_iter().for_each(|fact| facts.add(fact));
         }
         findings.extend(
@@ -336,9 +336,9 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
 }
 
 /// The word by which a person names a remote object: its id, or the address if it has none.
-fn handle<'a>(address: &'a str, seen: &'a Seen) -> &'a str {
+fn handle<'a>(address: &'a Address, seen: &'a Seen) -> &'a str {
     let id = ["id", "sid", "service", "action_id"].iter().find_map(|key| seen.ids.get(*key));
-    id.map(String::as_str).filter(|id| !id.is_empty()).unwrap_or(address)
+    id.map(String::as_str).filter(|id| !id.is_empty()).unwrap_or(address.as_str())
 }
 
 fn name_of(seen: &Seen) -> Option<&str> {
@@ -390,7 +390,7 @@ fn wait(
     wait_ms: u64,
     path: &LoginPath,
     made: &mut Vec<Step>,
-    address: &str,
+    address: &Address,
     out: &mut Leavers,
 ) {
     let Some(step) = made.first() else { return };
@@ -648,7 +648,7 @@ fn prove(path: &LoginPath, steps: &mut [Step], findings: &mut Vec<Finding>) {
 /// Digest of observed state, desired state and steps, without secrets: only the remote mark of a secret takes part. A
 /// step names fields and takes their values from the desired state.
 fn digest_of(basis: &Basis<'_>, wanted: &[Resource], steps: &[Step]) -> String {
-    let seen: BTreeMap<&String, Json> = basis
+    let seen: BTreeMap<&Address, Json> = basis
         .seen
         .iter()
         .map(|(address, seen)| {
@@ -666,7 +666,7 @@ fn digest_of(basis: &Basis<'_>, wanted: &[Resource], steps: &[Step]) -> String {
             (address, json!([seen.exists, seen.ids, attrs]))
         })
         .collect();
-    let wanted: BTreeMap<&String, BTreeMap<String, Json>> = wanted
+    let wanted: BTreeMap<&Address, BTreeMap<String, Json>> = wanted
         .iter()
         .map(|want| {
             let plain = |(field, value): (&String, &Value)| match value {

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use crate::kinds::{self, Kind, Seen};
 use crate::ledger::prints::Prints;
+use crate::model::address::Address;
 use crate::model::ledger::compact;
 use crate::model::ledger::{Entry, Last, Ledger, Ownership};
 use crate::model::plan::{Step, Verb};
@@ -31,7 +32,7 @@ pub fn claimant<'a>(others: &'a [Ledger], entry: &Entry, seen: &Seen, step: &Ste
     others.iter().find(breaks).map(|other| other.stack.as_str())
 }
 
-fn is_broken(at: &str, theirs: &Entry, entry: &Entry, seen: &Seen, step: &Step) -> bool {
+fn is_broken(at: &Address, theirs: &Entry, entry: &Entry, seen: &Seen, step: &Step) -> bool {
     // If the Action is theirs, the version from before this stack was theirs too, so putting it back breaks nothing.
     if brings_back(step) {
         return false;
@@ -45,7 +46,7 @@ fn is_broken(at: &str, theirs: &Entry, entry: &Entry, seen: &Seen, step: &Step) 
         return same;
     }
     // What has no id of its own is the same where it stands in the same place: of the tenant, or of one service.
-    let switch = at == step.address && ours().next().is_none() && theirs.ids == seen.ids;
+    let switch = *at == step.address && ours().next().is_none() && theirs.ids == seen.ids;
     let names = theirs.fields.keys().map(|field| (field.clone(), Value::Known(Json::Null)));
     let closed = kinds::by_name(&theirs.kind).map_or(&[][..], |kind| kind.closed(&names.collect()));
     let differs = |(field, value): (&String, &Json)| match theirs.fields.get(field) {
@@ -68,22 +69,23 @@ pub fn sender(
     (sid, made_at): (&str, &str),
     steps: &[Step],
     ours: (Option<&Ledger>, &Prints),
-    seen: &BTreeMap<String, Seen>,
+    seen: &BTreeMap<Address, Seen>,
     others: &[Ledger],
     rounds: u32,
 ) -> Option<String> {
-    let goes = |address: &str| {
+    let goes = |address: &Address| {
         let forgets = |step: &Step| kinds::by_name(&step.kind).is_some_and(|kind| kind.forgets(step));
         let goes = |step: &Step| step.verb == Verb::Delete || forgets(step);
-        steps.iter().any(|step| step.address == address && goes(step))
+        steps.iter().any(|step| step.address == *address && goes(step))
     };
-    let stays = |address: &str, kind: &dyn Kind| {
+    let stays = |address: &Address, kind: &dyn Kind| {
         seen.get(address).is_some_and(|seen| kind.runs(seen)) && !goes(address)
     };
     let (ledger, prints) = ours;
     let own = ledger.into_iter().flat_map(|ledger| &ledger.resources);
-    let comes_back = |address: &str| steps.iter().any(|step| step.address == address && brings_back(step));
-    let uses = |(address, entry): (&String, &Entry)| {
+    let comes_back =
+        |address: &Address| steps.iter().any(|step| step.address == *address && brings_back(step));
+    let uses = |(address, entry): (&Address, &Entry)| {
         let kind = kinds::by_name(&entry.kind)?;
         let former =
             |seen: &&Seen| kind.sends() && (comes_back(address) || kind.runs_former(seen, Some(entry)));
@@ -151,7 +153,7 @@ mod tests {
             stack: "other".into(),
             serial: 1,
             salt: "00112233445566778899aabbccddeeff".into(),
-            resources: resources.iter().map(|(at, entry)| ((*at).to_owned(), entry.clone())).collect(),
+            resources: resources.iter().map(|(at, entry)| (Address::from(*at), entry.clone())).collect(),
             intent: None,
             history: Vec::new(),
             seals: BTreeMap::new(),
@@ -159,7 +161,7 @@ mod tests {
     }
 
     fn with(verb: Verb, op: Op) -> Step {
-        step("x", "x", verb, Stage::RemoveAction, "x", op)
+        step(&"x".into(), "x", verb, Stage::RemoveAction, "x", op)
     }
 
     #[test]

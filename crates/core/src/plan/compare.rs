@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::kinds::{Kind, Resource, Seen, Whose};
 use crate::ledger::prints::Prints;
+use crate::model::address::Address;
 use crate::model::ledger::{Entry, Last, Ledger};
 use crate::model::ledger::{compact, same_mark};
 use crate::model::plan::{Cause, FieldChange, Was};
@@ -16,11 +17,11 @@ use crate::model::value::{Attrs, Ids, Part, Value};
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// Outputs, keyed by resource address.
-    pub ids: BTreeMap<String, Ids>,
+    pub ids: BTreeMap<Address, Ids>,
     /// Generated secrets whose value can be read back, keyed by name.
     pub generated: BTreeMap<String, Secret>,
     /// Addresses of resources that could not be read, so that their outputs are unknown.
-    pub unread: BTreeSet<String>,
+    pub unread: BTreeSet<Address>,
 }
 
 impl Known {
@@ -28,7 +29,7 @@ impl Known {
     /// matches the ledger's fingerprint, or without a record the first value found in order of `wanted`.
     pub fn of(
         wanted: &[Resource],
-        seen: &BTreeMap<String, Seen>,
+        seen: &BTreeMap<Address, Seen>,
         ledger: Option<&Ledger>,
         prints: &Prints,
     ) -> Known {
@@ -80,9 +81,9 @@ impl Known {
             match part {
                 Part::Text(piece) => text.push_str(piece),
                 Part::Output(output) => {
-                    match self.ids.get(&output.resource).and_then(|ids| ids.get(&output.output)) {
+                    match self.ids.get(output.resource.as_str()).and_then(|ids| ids.get(&output.output)) {
                         Some(known) if !known.is_empty() => text.push_str(known),
-                        _ if self.unread.contains(&output.resource) => {
+                        _ if self.unread.contains(output.resource.as_str()) => {
                             return Value::Unknown(format!("{}.{}", output.resource, output.output));
                         }
                         _ => return value.clone(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::render::{Paint, is_text, shown, write_diff, write_unknown};
+use crate::model::address::Address;
 use crate::model::plan::{Cause, FieldChange, Plan, ResourcePlan, Verb, Was};
 
 /// State of a resource on the tenant, compared with the manifest.
@@ -53,7 +54,7 @@ impl State {
 /// One resource that differs, or that cannot be compared.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Told {
-    pub address: String,
+    pub address: Address,
     pub state: State,
     pub fields: Vec<Field>,
     /// Reasons of due steps, if no field differs.

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use serde_json::Value as Json;
 use similar::{Algorithm, ChangeTag, DiffOp, capture_diff_slices, group_diff_ops};
 
+use crate::model::address::Address;
 use crate::model::plan::{Deferred, FieldChange, Finding, Level, Plan, ResourcePlan, Step, Unproven, Verb};
 use crate::model::text::line;
 
@@ -159,7 +160,7 @@ fn harmless(plan: &Plan) -> Plan {
         findings: findings
             .into_iter()
             .map(|Finding { address, text, help, level }| Finding {
-                address: line(&address),
+                address: harmless_address(&address),
                 text: line(&text),
                 help: line(&help),
                 level,
@@ -168,7 +169,7 @@ fn harmless(plan: &Plan) -> Plan {
         deferred: deferred
             .into_iter()
             .map(|Deferred { address, stage, what, needs, wait_ms, not_before }| Deferred {
-                address: line(&address),
+                address: harmless_address(&address),
                 stage,
                 what: line(&what),
                 needs: line(&needs),
@@ -179,7 +180,7 @@ fn harmless(plan: &Plan) -> Plan {
         unproven: unproven
             .into_iter()
             .map(|Unproven { address, id, name, what }| Unproven {
-                address: line(&address),
+                address: harmless_address(&address),
                 id: line(&id),
                 name: line(&name),
                 what: line(&what),
@@ -202,7 +203,7 @@ fn harmless_resource(resource: ResourcePlan) -> ResourcePlan {
         cause,
     };
     ResourcePlan {
-        address: line(&address),
+        address: harmless_address(&address),
         kind: line(&kind),
         verb,
         changes: changes.into_iter().map(change).collect(),
@@ -215,11 +216,15 @@ fn harmless_resource(resource: ResourcePlan) -> ResourcePlan {
     }
 }
 
+fn harmless_address(address: &Address) -> Address {
+    Address::from(line(address.as_str()).as_str())
+}
+
 fn harmless_step(step: Step) -> Step {
     let Step { number, address, kind, verb, stage, what, reason, op, effects, danger, creates, again } = step;
     Step {
         number,
-        address: line(&address),
+        address: harmless_address(&address),
         kind: line(&kind),
         verb,
         stage,

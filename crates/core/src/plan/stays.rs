@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::kinds::Seen;
+use crate::model::address::Address;
 use crate::model::ledger::{Ledger, Ownership};
 use crate::model::plan::{Finding, ResourcePlan, Step, Verb};
 
@@ -12,7 +13,7 @@ pub(super) fn mark(
     resources: &mut [ResourcePlan],
     steps: &[Step],
     findings: &[Finding],
-    (seen, ledger): (&BTreeMap<String, Seen>, Option<&Ledger>),
+    (seen, ledger): (&BTreeMap<Address, Seen>, Option<&Ledger>),
 ) {
     for resource in resources.iter_mut().filter(|resource| resource.leaves) {
         if let Some(step) = steps.iter().find(|step| step.address == resource.address) {

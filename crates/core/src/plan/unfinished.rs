@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::kinds::{Kind, Seen};
+use crate::model::address::Address;
 use crate::model::ledger::{Entry, Intent, Ledger};
 use crate::model::plan::{Cause, FieldChange};
 use crate::model::value::Value;
@@ -11,7 +12,7 @@ use crate::model::value::Value;
 pub(super) fn attribute(
     changes: &mut [FieldChange],
     kind: &dyn Kind,
-    (address, entry, seen): (&str, Option<&Entry>, &Seen),
+    (address, entry, seen): (&Address, Option<&Entry>, &Seen),
     ledger: Option<&Ledger>,
 ) {
     let Some(entry) = entry else { return };
@@ -33,7 +34,12 @@ pub(super) fn attribute(
 
 /// Whether a run that did not report its end can have left the field in this state. If the intent has the wanted value
 /// (only a short, non-secret one), any other value is somebody else's.
-fn did(intent: &Intent, kind: &dyn Kind, (address, entry, seen): (&str, &Entry, &Seen), field: &str) -> bool {
+fn did(
+    intent: &Intent,
+    kind: &dyn Kind,
+    (address, entry, seen): (&Address, &Entry, &Seen),
+    field: &str,
+) -> bool {
     let there = seen.attrs.get(field).and_then(Value::known);
     if intent.destroy {
         // A version of an Action has all fields except the name.

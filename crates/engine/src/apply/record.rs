@@ -9,6 +9,7 @@ use crate::intent;
 use crate::kinds::{self, Resource, Whose};
 use crate::lease::Lease;
 use crate::ledger::HISTORY_MAX;
+use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::event::Event;
 use crate::model::ledger::{Applied, Entry, Last, Lost, NOT_BEFORE, Ownership};
@@ -75,7 +76,7 @@ impl Work<'_> {
         if complete {
             // An entry stays if its resource is wanted, if its removal waits, or if nothing proves that it may go.
             let wanted = &self.wanted;
-            let waits = |address: &String| self.plan.deferred.iter().find(|later| later.address == *address);
+            let waits = |address: &Address| self.plan.deferred.iter().find(|later| later.address == *address);
             self.ledger.resources.retain(|address, _| {
                 wanted.iter().any(|want| &want.address == address)
                     || waits(address).is_some()
@@ -207,7 +208,7 @@ impl Work<'_> {
             self.ledger.resources.insert(address.clone(), entry);
         }
         // A resource that is to go and still exists is recorded as this run left it.
-        let leaves = |address: &String| !self.wanted.iter().any(|want| want.address == *address);
+        let leaves = |address: &Address| !self.wanted.iter().any(|want| want.address == *address);
         for address in self.touched.iter().filter(|address| leaves(address)) {
             let entry = self.ledger.resources.get_mut(address);
             if let Some((entry, seen)) = entry.zip(self.observation.seen.get(address)) {

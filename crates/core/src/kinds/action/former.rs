@@ -14,6 +14,7 @@ use super::version::{Former, content, told_at, undated};
 use super::wire::{MODULES, Own, own};
 use crate::kinds::remote::actions::one;
 use crate::kinds::{Done, Hint, Run, Seen, is_id, step, text};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::facts::{ActionState, Fact, Facts};
@@ -148,7 +149,7 @@ async fn look_behind(seen: &mut Seen, hint: &Hint<'_>, entry: &Entry, reader: &R
 
 /// The finding that says why the former version does not come back. `None`: it does, it already runs, or nothing is to
 /// come back.
-pub(super) fn refusal(address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
+pub(super) fn refusal(address: &Address, seen: &Seen, entry: &Entry) -> Option<Finding> {
     if !seen.exists
         || entry.ownership != Ownership::Adopted
         || own(seen).version.is_empty()
@@ -192,7 +193,7 @@ fn is_ours(seen: &Seen, entry: &Entry) -> bool {
 
 /// The step that brings the former version back. `None`: it already runs, or it cannot come back, and [`refusal`] says
 /// why.
-pub(super) fn back(row: &Action, address: &str, seen: &Seen, entry: &Entry) -> Option<Step> {
+pub(super) fn back(row: &Action, address: &Address, seen: &Seen, entry: &Entry) -> Option<Step> {
     let version = version_of(entry)?;
     let own = own(seen);
     let former = own.former.as_ref().filter(|_| !runs(seen, Some(entry)) && is_ours(seen, entry))?;

@@ -25,6 +25,7 @@ use super::{
     Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, added, code_check, named, npm, step, text,
 };
 use crate::diag::{Problem, codes};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::facts::{ActionState, Facts};
@@ -72,7 +73,7 @@ impl Kind for Action {
         // The runtime state is part of the desired state: the draft has to be what runs.
         desired.insert("deployed".into(), Value::Known(json!(true)));
         desired.insert("name".into(), Value::text(self.action_name(manifest)));
-        vec![Resource { address: self.name.to_owned(), kind: self.name, desired }]
+        vec![Resource { address: Address::of(self.name), kind: self.name, desired }]
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
@@ -256,7 +257,7 @@ impl Kind for Action {
         (self.leaving)(manifest)
     }
 
-    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
         if !seen.exists || !own(seen).on_trigger {
             return Vec::new();
         }
@@ -271,7 +272,7 @@ impl Kind for Action {
         vec![step]
     }
 
-    fn removal_refusal(&self, address: &str, seen: &Seen, entry: &Entry) -> Option<Finding> {
+    fn removal_refusal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Option<Finding> {
         if seen.exists {
             return former::refusal(address, seen, entry);
         }
@@ -298,7 +299,7 @@ impl Kind for Action {
         }
     }
 
-    fn facts(&self, _address: &str, seen: &Seen) -> Facts {
+    fn facts(&self, _address: &Address, seen: &Seen) -> Facts {
         let own = own(seen);
         let state = match (seen.exists, own.version.is_empty()) {
             (false, _) => ActionState::Absent,

@@ -229,9 +229,9 @@ mod tests {
         ]
         .map(|(field, value)| (field.to_owned(), value))
         .into();
-        let step = step("action", "action", Verb::Update, Stage::Draft, "write", Op::default());
+        let step = step(&"action".into(), "action", Verb::Update, Stage::Draft, "write", Op::default());
         let run = Run {
-            address: "action",
+            address: &"action".into(),
             step: &step,
             desired: &desired,
             seen: &before,

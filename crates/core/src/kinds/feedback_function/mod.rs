@@ -22,6 +22,7 @@ use serde_json::{Value as Json, json};
 use super::said::function::{NAME, unique_name};
 use super::{Diff, Done, Hint, Kind, Resource, Run, SaidBy, Seen, Task};
 use crate::diag::Problem;
+use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
 use crate::model::facts::Facts;
 use crate::model::field::Section;
@@ -51,7 +52,7 @@ impl Kind for FeedbackFunction {
         "/v1/Services"
     }
 
-    fn said_by(&self, _manifest: &Manifest, _address: &str, field: &str) -> SaidBy {
+    fn said_by(&self, _manifest: &Manifest, _address: &Address, field: &str) -> SaidBy {
         section::said_by(field)
     }
 
@@ -75,11 +76,11 @@ impl Kind for FeedbackFunction {
         steps::steps(diff)
     }
 
-    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
         steps::removal(address, seen, entry)
     }
 
-    fn facts(&self, _address: &str, seen: &Seen) -> Facts {
+    fn facts(&self, _address: &Address, seen: &Seen) -> Facts {
         steps::facts(seen)
     }
 

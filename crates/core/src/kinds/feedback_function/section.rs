@@ -7,6 +7,7 @@ use crate::kinds::npm::{self, exact};
 use crate::kinds::said::function::{CURRENT, NAME, PREVIOUS, SECTION_PATH, variables};
 use crate::kinds::said::streams;
 use crate::kinds::{Resource, SaidBy, code_check};
+use crate::model::address::Address;
 use crate::model::field::{FIELD, Field, Releases, Section, Type};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Part, Value};
@@ -197,7 +198,7 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
     // `deployed` is part of the desired state, because code may be uploaded without being deployed.
     desired.insert("deployed".into(), Value::Known(json!(true)));
     desired.extend(variables(manifest).unwrap_or_default());
-    vec![Resource { address: NAME.to_owned(), kind: NAME, desired }]
+    vec![Resource { address: Address::of(NAME), kind: NAME, desired }]
 }
 
 /// Checks beyond single fields.

@@ -8,6 +8,7 @@ use super::act::{Act, Former, own};
 use super::wire;
 use crate::kinds::said::function::{CURRENT, NAME, PREVIOUS, URL_TO_COME, environment_name, unique_name};
 use crate::kinds::{Diff, Seen, added, step};
+use crate::model::address::Address;
 use crate::model::facts::{Fact, Facts, FunctionState};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::plan::{Finding, Op, Stage, Step, Verb};
@@ -204,7 +205,7 @@ fn is_sent(diff: &Diff<'_>, current: &str) -> bool {
     diff.seen.attrs.get(current).is_some_and(|held| sent.is_none_or(|sent| sent == held))
 }
 
-pub(super) fn removal(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+pub(super) fn removal(address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
     if !seen.exists || seen.ids.get("unique_name") != entry.ids.get("unique_name") {
         return Vec::new();
     }
@@ -226,7 +227,7 @@ pub(super) fn removal(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
 
 /// The steps for an adopted service: its former settings are put back, and the variables that this stack added are
 /// removed. What is deployed stays, because undeploying it would take down other people's Functions too.
-fn put_back(address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+fn put_back(address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
     let mut steps = Vec::new();
     let values: BTreeMap<String, Json> = entry
         .restore

@@ -250,7 +250,9 @@ fn services(attrs: &Attrs, run: Option<&Run<'_>>) -> Vec<(String, String)> {
         let name = key.strip_prefix(ACTION.1)?;
         let sid = match value {
             Value::Output(template) => match template.parts.as_slice() {
-                [Part::Output(output)] => run?.ids.get(&output.resource)?.get(&output.output)?.clone(),
+                [Part::Output(output)] => {
+                    run?.ids.get(output.resource.as_str())?.get(&output.output)?.clone()
+                }
                 _ => return None,
             },
             _ => held(attrs, key)?,

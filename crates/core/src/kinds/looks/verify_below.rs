@@ -9,6 +9,7 @@ use super::verify_service;
 use crate::kinds::remote::verify_below::list;
 use crate::kinds::said::verify_service::{NAME, pinned, wanted};
 use crate::kinds::{Hint, Seen};
+use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
 use crate::model::manifest::Manifest;
 use crate::port::Reader;
@@ -53,7 +54,8 @@ pub async fn read(
     // observation of the service sends the same reads, so they cost no extra request.
     let wanted = wanted(hint.manifest);
     let entry = hint.record.and_then(|record| record.get(NAME));
-    let service = Hint { address: NAME, want: wanted.as_ref(), entry, ..*hint };
+    let address = Address::of(NAME);
+    let service = Hint { address: &address, want: wanted.as_ref(), entry, ..*hint };
     let Seen { ids, .. } = verify_service::find(&service, reader).await?;
     let Some(sid) = ids.get("sid").filter(|sid| !sid.is_empty() && Some(sid.as_str()) != known_sid(hint))
     else {

@@ -10,6 +10,7 @@ use crate::kinds::remote::verify_service::{list, one, parse, services};
 use crate::kinds::said::actions::{LEGACY, PHONE};
 use crate::kinds::said::verify_service::{NAME, pinned};
 use crate::kinds::{Diff, Hint, Seen, Whose, is_sid, text};
+use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Step};
@@ -180,7 +181,7 @@ pub fn unproven(diff: &Diff<'_>, steps: &[Step]) -> Option<Finding> {
     Some(unproven_finding(diff.address, name, sid))
 }
 
-fn unproven_finding(address: &str, name: &str, sid: &str) -> Finding {
+fn unproven_finding(address: &Address, name: &str, sid: &str) -> Finding {
     Finding {
         address: address.to_owned(),
         text: format!(

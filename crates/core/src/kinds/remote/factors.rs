@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::read::{READ, Read, Shape};
 use crate::kinds::{array, text};
+use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::port::Reader;
 
@@ -22,8 +23,8 @@ const FACTORS: &[(&str, &str)] = &[
 ];
 
 /// The name that the API has for a factor, from the address of its resource; empty if there is no such factor.
-pub fn wire_factor(address: &str) -> &'static str {
-    let name = address.rsplit('.').next().unwrap_or_default();
+pub fn wire_factor(address: &Address) -> &'static str {
+    let name = address.name().unwrap_or_default();
     FACTORS.iter().find(|(manifest, _)| *manifest == name).map_or("", |(_, wire)| wire)
 }
 

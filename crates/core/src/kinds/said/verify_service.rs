@@ -2,6 +2,7 @@
 
 use super::rate_limits;
 use crate::kinds::Resource;
+use crate::model::address::Address;
 use crate::model::field::{Check, FIELD, Field, Section, Type, says};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Value};
@@ -260,7 +261,7 @@ pub fn wanted(manifest: &Manifest) -> Option<Resource> {
         .filter(|(key, _)| key.as_str() != "sid" && !is_below(key))
         .map(|(key, value)| (key.clone(), normalise(key, value.clone())))
         .collect();
-    Some(Resource { address: NAME.to_owned(), kind: NAME, desired })
+    Some(Resource { address: Address::of(NAME), kind: NAME, desired })
 }
 
 /// Whether a key of the section belongs to another resource below the service.

@@ -10,6 +10,7 @@ use super::row::{SETTING, Setting};
 use crate::diag::{Problem, codes};
 use crate::kinds::remote::read::{READ, Read};
 use crate::kinds::{Resource, urls};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::plan::Stage;
@@ -156,7 +157,7 @@ pub static BRANDING: Setting = Setting {
         ..READ
     },
     // A fresh tenant lacks keys, possibly all of them.
-    unset: Some(|| (BRANDING.parse)("branding", &Json::Null)),
+    unset: Some(|| (BRANDING.parse)(&Address::of("branding"), &Json::Null)),
     parse: |_, reply| {
         FIELDS
             .iter()
@@ -253,7 +254,7 @@ mod tests {
         ];
         for (field, value, expected) in cases {
             let attrs = Attrs::from([(field.to_owned(), Value::Known(value))]);
-            let (_, _, mut body) = (BRANDING.write)("branding", &attrs);
+            let (_, _, mut body) = (BRANDING.write)(&Address::of("branding"), &attrs);
             (BRANDING.complete.expect("a row that completes"))(&mut body, &now);
             assert_eq!(body, expected, "{field}");
         }
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn what_a_fresh_tenant_lacks_reads_as_none() {
-        let seen = (BRANDING.parse)("branding", &json!({ "logo_url": "" }));
+        let seen = (BRANDING.parse)(&Address::of("branding"), &json!({ "logo_url": "" }));
         assert!(FIELDS.iter().all(|field| seen[*field] == Value::Known(Json::Null)), "{seen:?}");
     }
 }

@@ -2,10 +2,11 @@
 
 use serde_json::{Value as Json, json};
 
-use super::row::{SETTING, Setting, known, one, values, words};
+use super::row::{SETTING, Setting, known, switch, values, words};
 use crate::kinds::looks::switches;
 use crate::kinds::remote::factors::{LIST, MESSAGE_TYPES as TYPES, wire_factor};
-use crate::kinds::{Diff, set_of, text};
+use crate::kinds::{Diff, Resource, set_of, text};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::facts::Fact;
@@ -43,7 +44,10 @@ pub static MFA_FACTOR: Setting = Setting {
         section
             .into_iter()
             .flatten()
-            .map(|(name, value)| one("mfa_factor", format!("mfa_factor.{name}"), "enabled", value.clone()))
+            .map(|(name, value)| Resource {
+                address: Address::named("mfa_factor", name),
+                ..switch("mfa_factor", "enabled", value.clone())
+            })
             .collect()
     },
     read: &LIST,
@@ -65,7 +69,7 @@ pub static MFA_FACTOR: Setting = Setting {
         if known(to, "enabled") == json!(true) {
             return (Stage::SwitchOn, None);
         }
-        let name = address.rsplit('.').next().unwrap_or_default();
+        let name = address.name().unwrap_or_default();
         (Stage::SwitchOff, Some(format!("users enrolled with {name} cannot use it any more")))
     },
     scopes: &["update:guardian_factors"],
@@ -99,12 +103,7 @@ pub static MESSAGE_TYPES: Setting = Setting {
             return Vec::new();
         }
         let types = json!(manifest.set("phone", "channels"));
-        vec![one(
-            "phone_message_types",
-            "phone_message_types",
-            "message_types",
-            Value::Known(set_of(Some(&types))),
-        )]
+        vec![switch("phone_message_types", "message_types", Value::Known(set_of(Some(&types))))]
     },
     read: &TYPES,
     unset: Some(|| Attrs::from([("message_types".to_owned(), Value::Known(json!([])))])),

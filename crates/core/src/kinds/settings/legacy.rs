@@ -4,12 +4,13 @@
 
 use serde_json::json;
 
-use super::row::{SETTING, Setting, known, one};
+use super::row::{SETTING, Setting, known, switch};
 use crate::diag::{Problem, codes};
 use crate::kinds::looks::{switches, unified};
 use crate::kinds::remote::legacy::{HOOK, NEVER_CHOSEN, SELECTED, TEMPLATES};
 use crate::kinds::said::legacy;
 use crate::kinds::{Leaving, Resource, Seen, text};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::facts::Fact;
@@ -62,7 +63,7 @@ pub static SELECTED_PROVIDER: Setting = Setting {
     declare: |manifest| {
         let wanted = manifest.section("phone").is_some() && legacy::is_legacy(manifest);
         let name = "phone_selected_provider";
-        wanted.then(|| one(name, name, "provider", Value::text(HOOK))).into_iter().collect()
+        wanted.then(|| switch(name, "provider", Value::text(HOOK))).into_iter().collect()
     },
     read: &SELECTED,
     unset: Some(|| Attrs::from([("provider".to_owned(), Value::text(NEVER_CHOSEN))])),
@@ -140,7 +141,7 @@ fn leaving(manifest: &Manifest) -> Leaving {
 /// setting that the manifest wants gets a blocker. Any other failure is returned as it is.
 pub(super) async fn locked(
     failed: Failed,
-    address: &str,
+    address: &Address,
     want: Option<&Resource>,
     reader: &Reader,
 ) -> Result<Seen, Failed> {

@@ -21,6 +21,7 @@ use serde_json::{Value as Json, json};
 use super::remote::read;
 use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, if_it_fits, step};
 use crate::diag::Problem;
+use crate::model::address::Address;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::event::Event;
 use crate::model::facts::{Fact, Facts};
@@ -62,7 +63,7 @@ impl Setting {
     }
 
     /// The attributes in a reply.
-    fn values(&self, address: &str, reply: &Json) -> Result<Attrs, Failed> {
+    fn values(&self, address: &Address, reply: &Json) -> Result<Attrs, Failed> {
         match self.unset.filter(|_| read::is_empty(reply)) {
             Some(unset) => Ok(unset()),
             None => Ok((self.parse)(address, self.read.shaped(reply)?)),
@@ -70,7 +71,7 @@ impl Setting {
     }
 
     /// Reads the attributes now, without the cache.
-    async fn now(&self, address: &str, reader: &Reader) -> Result<Attrs, Failed> {
+    async fn now(&self, address: &Address, reader: &Reader) -> Result<Attrs, Failed> {
         let mut attrs = match reader.fresh(&self.read.get()).await {
             Ok(reply) => self.values(address, &reply)?,
             Err(failed) => self.never_set(&failed).ok_or(failed)?,
@@ -89,7 +90,7 @@ impl Setting {
         self.unset.filter(|_| says_so).map(|unset| unset())
     }
 
-    fn set_step(&self, address: &str, seen: &Seen, to: &Attrs, changes: &[FieldChange]) -> Step {
+    fn set_step(&self, address: &Address, seen: &Seen, to: &Attrs, changes: &[FieldChange]) -> Step {
         let (stage, danger) = (self.weigh)(address, &seen.attrs, to);
         let values: BTreeMap<String, Json> =
             to.iter().filter_map(|(key, value)| Some((key.clone(), value.known()?.clone()))).collect();
@@ -132,7 +133,7 @@ impl Setting {
 struct Also(Vec<Fact>);
 
 /// Asks the probe, because the reply does not say whether the setting is on. A refused probe becomes a note.
-async fn by_probe(probe: &Probe, seen: &mut Seen, address: &str, reader: &Reader) -> Result<(), Failed> {
+async fn by_probe(probe: &Probe, seen: &mut Seen, address: &Address, reader: &Reader) -> Result<(), Failed> {
     match (probe.ask)(reader).await {
         Ok(enabled) => {
             seen.attrs.insert("enabled".into(), Value::Known(json!(enabled)));
@@ -242,7 +243,7 @@ impl Kind for Setting {
         }]
     }
 
-    fn removal(&self, address: &str, seen: &Seen, entry: &Entry) -> Vec<Step> {
+    fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
         if !self.way_back {
             return Vec::new();
         }
@@ -282,7 +283,7 @@ impl Kind for Setting {
         (self.tolerates)(field, desired, observed)
     }
 
-    fn facts(&self, address: &str, seen: &Seen) -> Facts {
+    fn facts(&self, address: &Address, seen: &Seen) -> Facts {
         let also = seen.own::<Also>().unwrap_or_default();
         let own = self.fact.map(|(field, says)| says(address, &known(&seen.attrs, field)));
         also.0.iter().cloned().chain(own).collect()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::row::{SETTING, Setting, one};
+use super::row::{SETTING, Setting, switch};
 use crate::diag::{Problem, codes};
 use crate::kinds::looks::switches;
 use crate::kinds::remote::factors::POLICY;
@@ -32,7 +32,7 @@ pub static MFA_POLICY: Setting = Setting {
     declare: |manifest| {
         manifest
             .get("mfa", "policy")
-            .map(|policy| one("mfa_policy", "mfa_policy", "policy", policy.clone()))
+            .map(|policy| switch("mfa_policy", "policy", policy.clone()))
             .into_iter()
             .collect()
     },

@@ -6,7 +6,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::row::{SETTING, Setting, known, one};
+use super::row::{SETTING, Setting, known, switch};
 use crate::kinds::remote::tenant;
 use crate::model::api::Method;
 use crate::model::facts::Fact;
@@ -18,12 +18,7 @@ pub static POST_LOGIN_FACTORS: Setting = Setting {
     name: "mfa_post_login_setting",
     declare: |manifest| match manifest.section("mfa.post_login") {
         Some(_) => {
-            vec![one(
-                "mfa_post_login_setting",
-                "mfa_post_login_setting",
-                "enabled",
-                Value::Known(json!(true)),
-            )]
+            vec![switch("mfa_post_login_setting", "enabled", Value::Known(json!(true)))]
         }
         None => Vec::new(),
     },

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::row::{SETTING, Setting, known, one};
+use super::row::{SETTING, Setting, known, switch};
 use crate::kinds::remote::read::{Read, Shape};
 use crate::model::api::Method;
 use crate::model::plan::Stage;
@@ -16,7 +16,7 @@ pub static PHONE_PROTECTION: Setting = Setting {
     declare: |manifest| {
         let word = manifest.get("phone", "protection").cloned();
         let name = "phone_provider_protection";
-        word.map(|word| one(name, name, "type", word)).into_iter().collect()
+        word.map(|word| switch(name, "type", word)).into_iter().collect()
     },
     read: &Read { path: PATH, shape: Shape::Sparse, expects: &["type"], may_be_empty: true },
     parse: |_, reply| {

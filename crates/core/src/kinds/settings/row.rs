@@ -6,6 +6,7 @@ use crate::diag::Problem;
 use crate::kinds::looks::switches::{self, Before};
 use crate::kinds::remote::read::{READ, Read};
 use crate::kinds::{Diff, Leaving, Resource, Task};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::facts::Fact;
@@ -18,7 +19,7 @@ use crate::port::Reader;
 
 /// A field and the fact that its value stands for. The function is given the address and the value. A value of an
 /// unexpected type counts as one that could not be read.
-pub(super) type Says = (&'static str, fn(&str, &Json) -> Fact);
+pub(super) type Says = (&'static str, fn(&Address, &Json) -> Fact);
 
 /// The texts in a list. `None`: the value is no list.
 pub(super) fn words<T: for<'a> From<&'a str>>(list: &Json) -> Option<Vec<T>> {
@@ -36,9 +37,9 @@ pub struct Setting {
     /// The read whose reply contains the setting.
     pub(super) read: &'static Read,
     /// The observed attributes, from the address and the reply.
-    pub(super) parse: fn(&str, &Json) -> Attrs,
+    pub(super) parse: fn(&Address, &Json) -> Attrs,
     /// Method, path and body of the write, from the address and the values.
-    pub(super) write: fn(&str, &Attrs) -> (Method, String, Json),
+    pub(super) write: fn(&Address, &Attrs) -> (Method, String, Json),
     /// The field that says something about the login's delivery path, if the setting has one.
     pub(super) fact: Option<Says>,
     /// Further facts about that path in the reply, about parts that the manifest leaves alone.
@@ -46,15 +47,15 @@ pub struct Setting {
     /// Another way to find out whether the setting is on, for replies that do not say it.
     pub(super) probe: Option<Probe>,
     /// Reads the values from the reply to a write, if that reply has another form than the reply to a read.
-    pub(super) written: Option<fn(&str, &Json) -> Result<Attrs, Failed>>,
+    pub(super) written: Option<fn(&Address, &Json) -> Result<Attrs, Failed>>,
     /// Stage and danger of a step, from the address, the observed attributes and the new ones.
-    pub(super) weigh: fn(&str, &Attrs, &Attrs) -> (Stage, Option<String>),
+    pub(super) weigh: fn(&Address, &Attrs, &Attrs) -> (Stage, Option<String>),
     /// Scopes that the write needs.
     pub(super) scopes: &'static [&'static str],
     /// Adapts a step to the state of other resources.
     pub(super) beside: fn(&Diff<'_>, &mut Step),
     /// Adapts the step that puts these former values back.
-    pub(super) undo: fn(&str, &Attrs, &mut Step),
+    pub(super) undo: fn(&Address, &Attrs, &mut Step),
     /// Why a step that puts a former value back must not run. The path is the delivery path before the first step.
     pub(super) stays: fn(&Step, &LoginPath) -> Option<(Level, String)>,
     /// The check right before the write. It fails with what no longer holds, or answers why a former value is not put
@@ -123,8 +124,8 @@ pub(super) fn known(attrs: &Attrs, key: &str) -> Json {
 }
 
 /// A resource with one field.
-pub(super) fn one(kind: &'static str, address: impl Into<String>, field: &str, value: Value) -> Resource {
-    Resource { address: address.into(), kind, desired: Attrs::from([(field.to_owned(), value)]) }
+pub(super) fn switch(kind: &'static str, field: &str, value: Value) -> Resource {
+    Resource { address: Address::of(kind), kind, desired: Attrs::from([(field.to_owned(), value)]) }
 }
 
 /// The values that a step writes, as attributes.

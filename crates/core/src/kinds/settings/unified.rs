@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::row::{Probe, SETTING, Setting, known, one};
+use super::row::{Probe, SETTING, Setting, known, switch};
 use crate::kinds::looks::{switches, unified};
 use crate::kinds::remote::tenant;
 use crate::kinds::said::{passwordless, phone};
@@ -17,7 +17,7 @@ pub static UNIFIED_PHONE: Setting = Setting {
     declare: |manifest| match manifest.text("phone", "delivery") {
         Some(delivery) => {
             let enabled = Value::Known(json!(delivery == "unified"));
-            vec![one(phone::UNIFIED, phone::UNIFIED, "enabled", enabled)]
+            vec![switch(phone::UNIFIED, "enabled", enabled)]
         }
         None => Vec::new(),
     },

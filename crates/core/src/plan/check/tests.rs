@@ -64,7 +64,7 @@ fn working() -> Facts {
 }
 
 fn one(effects: &[(&str, Json)]) -> Vec<Step> {
-    let mut step = step("x", "x", Verb::Update, Stage::Tenant, "x", Op::default());
+    let mut step = step(&"x".into(), "x", Verb::Update, Stage::Tenant, "x", Op::default());
     step.number = 1;
     step.effects = facts(effects);
     vec![step]
