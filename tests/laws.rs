@@ -90,6 +90,24 @@ fn cases() -> Vec<Case> {
             true,
         ),
         case(
+            "Nobody is sent to an Action of others that is not bound",
+            json!({ "unified": true, "provider": "custom", "provider.methods": ["text"], "action": "deployed", "bound": "unlisted" }),
+            json!({ "factor.sms": true }),
+            true,
+        ),
+        case(
+            "Nobody is sent to an Action of others that is not bound",
+            json!({ "action": "deployed", "bound": "unlisted", "provider": "absent" }),
+            json!({ "provider": "custom" }),
+            true,
+        ),
+        case(
+            "Nobody is sent to an Action of others that is not bound",
+            json!({ "policy": "never", "provider": "custom", "bound": "unlisted", "factor.sms": true }),
+            json!({ "policy": "always" }),
+            true,
+        ),
+        case(
             "Nobody has the codes of a former version alone",
             json!({ "policy": "always", "provider": "custom", "former": true, "factor.sms": true, "factor.otp": true }),
             json!({ "factor.otp": false }),

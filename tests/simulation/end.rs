@@ -6,6 +6,7 @@ use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
 use lockstep::ledger::seal::{Keys, Proof};
 use lockstep::model::plan::Plan;
+use lockstep::plan::desired::declared;
 use lockstep::twin::{BindingRule, Tenant, World};
 use serde_json::{Value as Json, json};
 
@@ -61,7 +62,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
     ("appeared since the last run began", pin),
-    ("phone provider, which is not ours to take away", |story| {
+    ("phone provider, which stays as it is,", |story| {
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
     ("another Action is called so already", |story| {
@@ -121,6 +122,10 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.draft.set("universal_login.experience", "\"new\"");
     }),
     ("feedback_function: it could not be read", |story| story.ground.twin.options.serverless_allowed = true),
+    ("is switched on before anything can deliver", manage_all),
+    ("the Action that sends is not of this stack", manage_all),
+    ("is switched to an Action that is not deployed", manage_all),
+    ("codes are handed to an Action", manage_all),
     ("is unsafe", |story| {
         story.draft.set("mfa.policy", "\"never\"");
         story.draft.set("mfa.factors.otp", "true");
@@ -184,6 +189,15 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("it is not known what belongs to this stack", |_| {}),
 ];
 
+/// "Or manage it here with phone and action": with a service of its own to send through.
+fn manage_all(story: &mut Story) {
+    ["phone", "action", "verify_service"].iter().for_each(|part| {
+        story.draft.without.remove(part);
+    });
+    // A secret of its own.
+    story.draft.set("action.secrets.EXTRA", "");
+}
+
 fn no_rules(story: &mut Story) {
     if story.draft.json()["mfa"]["post_login"].is_null() {
         // If the record was lost, the Action of the other stack stays, so the factor that it asks for has to be usable.
@@ -226,7 +240,7 @@ fn others_go(story: &mut Story) {
     let made = story.ground.made.clone();
     let named = story.ground.claims[&format!("{DOMAIN}/{STACK}")].action_names.clone();
     let tenant = story.ground.twin.tenant_mut(DOMAIN);
-    let trigger = if story.draft.legacy { "send-phone-message" } else { "custom-phone-provider" };
+    let trigger = if story.draft.is_legacy() { "send-phone-message" } else { "custom-phone-provider" };
     let ours: Vec<&str> = tenant
         .actions
         .iter()
@@ -287,7 +301,14 @@ pub fn check(story: &mut Story) {
         } else {
             "\"alice\""
         };
-        story.draft.set("verify_service.tts_name", name);
+        match story.draft.has("verify_service") {
+            true => story.draft.set("verify_service.tts_name", name),
+            false => {
+                let url = format!("\"https://acme.example/{}.png\"", story.ground.now_ms);
+                story.draft.without.remove("branding");
+                story.draft.set("branding.logo_url", &url);
+            }
+        }
         match converge(story) {
             Some(next) => last = next,
             None => return,
@@ -430,16 +451,19 @@ fn run(story: &mut Story, command: Command) -> Proc {
 fn not_applied(story: &Story) -> Option<String> {
     let json = story.draft.json();
     let tenant = &story.ground.twin.world.tenants[DOMAIN];
-    let trigger = if story.draft.legacy { "send-phone-message" } else { "custom-phone-provider" };
+    let trigger = if story.draft.is_legacy() { "send-phone-message" } else { "custom-phone-provider" };
     // Another stack may have left an Action with another name.
     let names = claims_of(&story.draft);
     let mut on =
         tenant.actions.iter().filter(|action| action.supports(trigger) && names.contains(&action.name));
     let live = on.next().and_then(|action| action.live_version());
-    let Some(live) = live else { return Some("no phone Action runs".into()) };
-    for (name, variable) in
-        [("TWILIO_API_KEY", "TWILIO_SENDER_KEY"), ("TWILIO_API_SECRET", "TWILIO_SENDER_SECRET")]
-    {
+    if live.is_none() && story.draft.has("action") {
+        return Some("no phone Action runs".into());
+    }
+    for (live, (name, variable)) in live.filter(|_| story.draft.has("action")).into_iter().flat_map(|live| {
+        let told = [("TWILIO_API_KEY", "TWILIO_SENDER_KEY"), ("TWILIO_API_SECRET", "TWILIO_SENDER_SECRET")];
+        told.map(|told| (live, told))
+    }) {
         let value = live.secret(name).map(|secret| secret.value.as_str());
         if value != Some(story.env[variable].as_str()) && story.knows_secrets() {
             return Some(format!("the running Action has another {name} than the manifest"));
@@ -670,6 +694,11 @@ fn lies(story: &Story) -> Vec<String> {
     let tenant = &world.tenants[DOMAIN];
     let name = format!("Lockstep ledger ({STACK})");
     let found: Vec<_> = tenant.actions.iter().filter(|action| action.name == name).collect();
+    // Whoever never managed anything has nothing to record.
+    let manifest = story.draft.parse(&story.env).ok();
+    if found.is_empty() && manifest.is_some_and(|manifest| declared(&manifest).is_empty()) {
+        return lies;
+    }
     let [ledger] = found.as_slice() else {
         return vec![format!("{} ledgers", found.len())];
     };

@@ -8,12 +8,12 @@ use serde_json::{Value as Json, json};
 
 use super::intent;
 use super::store::{Found, Owner, Store};
-use crate::kinds::trigger_binding::{self, LEGACY_BINDING};
+use crate::kinds::trigger_binding::{self, LEGACY_BINDING, PHONE_BINDING};
 use crate::kinds::{self, Hint, Resource, Seen, Task, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::ledger::seal::Keys;
 use crate::model::call::{Failed, Get};
-use crate::model::facts::Fact;
+use crate::model::facts::{Fact, Factor};
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Plan, Purpose, Stage, Step, Verb};
@@ -157,9 +157,11 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
     let prints = Rc::new(Prints::of(&session.manifest, &salt, session.rounds));
     let mut first = plan(session, reader, &seen, &found, &prints);
-    // Settings that the manifest leaves out matter when a step takes something away (somebody may have switched a
-    // policy on in the dashboard), and when logins begin to be asked for a factor that the manifest does not switch on.
-    let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step));
+    // What nobody declared counts when something is taken away (a policy that was switched on by hand), and when logins
+    // begin to be asked for a factor that nobody here switches on.
+    // What the stack leaves to others counts as soon as users are to meet the phone by it.
+    let leaves = leaves_to_others(&seen);
+    let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step) || leaves && offers(step));
     let login = first.steps.iter().any(exposes) && speaks(&session.manifest);
     let is_on = |seen: &Seen| seen.attrs.get("enabled") == Some(&Value::Known(json!(true)));
     let switches_off = first.steps.iter().any(|step| matches!(step.stage, Stage::SwitchOff | Stage::Retire));
@@ -172,19 +174,38 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
             || matches!(step.stage, Stage::SwitchOff | Stage::Retire | Stage::RemoveProvider)
     };
     let factors_go = first.steps.iter().any(loses);
+    let senders = leaves && delivery;
     let beside: Vec<&(&str, &str)> = GUARDS
         .iter()
         .filter(|_| delivery)
+        .chain(SENDER_GUARD.iter().filter(|_| senders && !seen.contains_key(PHONE_BINDING.action.name)))
         .chain(RULES_GUARD.iter().filter(|_| factors_go))
         .chain(LOGIN_GUARD.iter().filter(|_| login))
         .chain(LEGACY_GUARD.iter().filter(|_| legacy))
         .collect();
     if !beside.is_empty() {
         guard(session, &mut seen, reader, &beside).await?;
+        if senders && !seen.get("unified_phone").is_some_and(is_on) {
+            let theirs = !seen.contains_key(LEGACY_BINDING.action.name);
+            let legacy = LEGACY_GUARD.iter().chain(LEGACY_SENDER_GUARD.iter().filter(|_| theirs));
+            guard(session, &mut seen, reader, &legacy.collect::<Vec<_>>()).await?;
+        }
         first = plan(session, reader, &seen, &found, &prints);
     }
     let misnamed = misnamed(session, reader, &seen, &found, &prints);
     Ok(Observation { seen, found, prints, plan: first, torn, misnamed })
+}
+
+/// Whether who sends, or the Action by which the tenant sends, is no part of this stack.
+fn leaves_to_others(seen: &BTreeMap<String, Seen>) -> bool {
+    let sends =
+        [&PHONE_BINDING, &LEGACY_BINDING].iter().any(|binding| seen.contains_key(binding.action.name));
+    !sends || !seen.contains_key("unified_phone")
+}
+
+/// Users are offered the phone.
+fn offers(step: &Step) -> bool {
+    step.effects.has(&Fact::Factor(Factor::Phone, Some(true)))
 }
 
 /// A message about names given with `--delete` that match no object which waits for one. They are most likely typed
@@ -268,6 +289,10 @@ const LOGIN_GUARD: &[(&str, &str)] = &[("universal_login", "universal_login")];
 
 /// The selected provider, which matters if our Action may be the one that is handed the codes.
 const LEGACY_GUARD: &[(&str, &str)] = &[("phone_selected_provider", "phone_selected_provider")];
+
+/// What others have on the trigger of an Action that sends, where this stack has none there.
+const SENDER_GUARD: &[(&str, &str)] = &[(PHONE_BINDING.sender, PHONE_BINDING.name)];
+const LEGACY_SENDER_GUARD: &[(&str, &str)] = &[(LEGACY_BINDING.sender, LEGACY_BINDING.name)];
 
 /// Other people's post-login Actions, which matter if a factor that they ask for, or its delivery, goes.
 const RULES_GUARD: &[(&str, &str)] = &[(trigger_binding::OTHERS, "mfa_post_login_binding")];

@@ -20,7 +20,7 @@ use crate::port::{Reader, Writer};
 /// See the module's text.
 pub struct Attest;
 
-const NAME: &str = "attest";
+pub(super) const NAME: &str = "attest";
 
 /// So long before its end an attestation is called to mind.
 const REMIND_DAYS: i32 = 14;

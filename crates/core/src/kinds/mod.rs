@@ -23,6 +23,7 @@ pub mod phone_provider;
 pub mod phone_template;
 pub mod places;
 mod seen;
+pub mod sender;
 pub mod settings;
 mod stream_endpoint;
 mod stream_restore;
@@ -50,7 +51,7 @@ use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{FieldChange, Finding, Level, Op, Stage, Step, Verb};
 use crate::model::text::line_of;
-use crate::model::value::{Attrs, Ids, Part, Value};
+use crate::model::value::{Attrs, Ids, OutputRef, Part, Value};
 use crate::port::{Reader, Writer};
 
 pub use seen::{Seen, Whose};
@@ -385,6 +386,22 @@ pub fn outputs_for(section: &str) -> Vec<String> {
 /// What the kinds have to say of a manifest, each and together.
 pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     KINDS.iter().for_each(|kind| kind.check(manifest, out));
+    let declared: Vec<Resource> = KINDS.iter().flat_map(|kind| kind.declare(manifest)).collect();
+    if declared.is_empty() && manifest.section(attest::NAME).is_none() {
+        let known = sections().into_iter().map(|section| section.path).filter(|path| !path.contains('.'));
+        let problem = Problem::error(
+            codes::MISSING_KEY,
+            "stack",
+            "the manifest manages nothing",
+            "an apply only takes away what is on record, and that with --allow-delete",
+            format!(
+                "add what it is to manage, each part by itself: {}",
+                known.collect::<Vec<_>>().join(", ")
+            ),
+        );
+        out.push(problem.warning());
+    }
+    let is_made = |name: &str| declared.iter().any(|resource| resource.address == name);
     for (section, attrs) in &manifest.sections {
         for (key, value) in attrs {
             let Value::Output(template) = value else { continue };
@@ -392,6 +409,19 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
                 Part::Output(output) => Some(output),
                 Part::Text(_) => None,
             });
+            // Of a Function its own check speaks.
+            let is_absent = |output: &&OutputRef| {
+                output.resource != feedback_function::NAME && !is_made(&output.resource)
+            };
+            out.extend(outputs.clone().filter(is_absent).map(|output| {
+                Problem::error(
+                    codes::BAD_REFERENCE,
+                    format!("{section}.{key}"),
+                    format!("the reference {}.{} cannot be used", output.resource, output.output),
+                    format!("this manifest makes no {}", output.resource),
+                    "write the value out, or take it from a variable",
+                )
+            }));
             out.extend(outputs.filter(|output| is_late(section, &output.resource)).map(|output| {
                 let name = format!("{}.{}", output.resource, output.output);
                 let reason = match MADE.contains(&(section, &output.resource)) {

@@ -40,7 +40,7 @@ enum Act {
 static SECTION: Section = Section {
     path: SECTION_PATH,
     doc: "How the tenant sends phone messages",
-    required: true,
+    required: false,
     fields: &[
         Field {
             key: "delivery",

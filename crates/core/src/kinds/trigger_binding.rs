@@ -13,8 +13,8 @@ use super::action::{self, Action, Company, LEGACY, PHONE, POST_LOGIN, Ready, rul
 use super::binding_order::{Bound, Position, place};
 use super::identity::{self, Candidate, Clues, Meant};
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, Whose, entries, handed_on, settings, step,
-    text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, Whose, entries, handed_on, sender, settings,
+    step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::api::Method;
@@ -48,6 +48,8 @@ pub struct TriggerBinding {
     pub removal_danger: Option<&'static str>,
     /// What must still hold right before our entry is made.
     pub ready: Option<Ready>,
+    /// Address of what others have on the trigger: read beside, where this stack has no Action there.
+    pub sender: &'static str,
 }
 
 /// The legacy phone Action's place.
@@ -63,6 +65,7 @@ pub static LEGACY_BINDING: TriggerBinding = TriggerBinding {
     danger: |_| None,
     removal_danger: None,
     ready: Some(handed_on::ready),
+    sender: "legacy_binding.sender",
 };
 
 /// The phone Action's place.
@@ -78,6 +81,7 @@ pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
     danger: |_| None,
     removal_danger: None,
     ready: Some(handed_on::ready),
+    sender: "trigger_binding.sender",
 };
 
 /// The place of the Action that asks for factors, beside everybody else's.
@@ -93,6 +97,7 @@ pub static POST_LOGIN_BINDING: TriggerBinding = TriggerBinding {
     danger: rules::danger_of_binding,
     removal_danger: Some("no login is asked for a second factor by these rules any more"),
     ready: Some(rules::ready),
+    sender: "",
 };
 
 /// What a step does.
@@ -378,6 +383,9 @@ impl Kind for TriggerBinding {
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
+            if hint.address == self.sender {
+                return sender::look(self, reader).await;
+            }
             if hint.address == OTHERS {
                 return self.others(hint.manifest, reader).await;
             }
@@ -531,6 +539,9 @@ impl Kind for TriggerBinding {
     }
 
     fn facts(&self, address: &str, seen: &Seen) -> Facts {
+        if address == self.sender {
+            return sender::facts(self, seen);
+        }
         if address == OTHERS {
             return Facts::from([Fact::Others(own(seen).asked.clone())]);
         }

@@ -110,7 +110,7 @@ pub const MAY_BE_HIDDEN: &[&str] = &["email", "mailer_sid"];
 pub static SECTION: Section = Section {
     path: "verify_service",
     doc: "The Twilio Verify service that sends the codes",
-    required: true,
+    required: false,
     fields: &[
         Field {
             key: "sid",

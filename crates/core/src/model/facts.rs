@@ -95,11 +95,17 @@ pub enum Binding {
     Unbound,
     /// The tenant refused the binding; Auth0 may call the Action all the same.
     Refused,
+    /// Somebody else's Action is in no place of the list, and may be called all the same.
+    Unlisted,
 }
 
 impl From<Binding> for Json {
     fn from(binding: Binding) -> Json {
-        if binding == Binding::Refused { json!("refused") } else { json!(binding == Binding::Bound) }
+        match binding {
+            Binding::Refused => json!("refused"),
+            Binding::Unlisted => json!("unlisted"),
+            binding => json!(binding == Binding::Bound),
+        }
     }
 }
 
@@ -107,7 +113,7 @@ impl TryFrom<Json> for Binding {
     type Error = &'static str;
 
     fn try_from(json: Json) -> Result<Binding, &'static str> {
-        let all = [Binding::Bound, Binding::Unbound, Binding::Refused];
+        let all = [Binding::Bound, Binding::Unbound, Binding::Refused, Binding::Unlisted];
         all.into_iter().find(|binding| json == Json::from(*binding)).ok_or("no state of a binding")
     }
 }

@@ -198,6 +198,11 @@ impl LoginPath {
         self.phone.bound.is(&Binding::Refused) && !self.unified.is(&false)
     }
 
+    /// Whether codes go through an Action of others that is in no list: it may be called all the same.
+    pub fn is_unlisted(&self) -> bool {
+        self.phone.bound.is(&Binding::Unlisted) && !self.unified.is(&false) && self.is_ours() != Some(false)
+    }
+
     /// Whether the phone is the only factor, and its codes go through an Action that Auth0 may never call.
     pub fn leans(&self) -> bool {
         self.is_refused() && self.phone_is_on() == Some(true) && self.has_phone_alone()

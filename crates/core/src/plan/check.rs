@@ -92,6 +92,14 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        name: "Nobody is sent to an Action of others that is not bound",
+        protects: "users for whom nobody knows whether codes arrive",
+        broken: |before, step, after| {
+            let what = "the Action that sends is not of this stack and is not bound, so whether codes arrive is not known";
+            refused(after.is_unlisted() && is_met(before, step, after), what)
+        },
+    },
+    Rule {
         name: "Nobody has the codes of a former version alone",
         protects: "users for whom nobody can prove that codes arrive",
         broken: |before, _, after| {
@@ -246,6 +254,18 @@ fn refused(is_broken: bool, what: &str) -> Vec<Broken> {
 fn asks_again(before: &LoginPath, step: &Step) -> bool {
     let switches_off = before.customize.is(&true) && step.effects.has(&Fact::Customize(Some(false)));
     switches_off || matches!(step.stage, Stage::RaisePolicy | Stage::RaiseBack)
+}
+
+/// Whether users meet the phone by the step, or have it alone from here on.
+fn is_met(before: &LoginPath, step: &Step, after: &LoginPath) -> bool {
+    let sends = [
+        Fact::Factor(Factor::Phone, Some(true)),
+        Fact::Provider(Provider::Custom),
+        Fact::Unified(Some(true)),
+    ];
+    let alone = after.leaves_the_phone() && (!before.leaves_the_phone() || asks_again(before, step));
+    let rules = |path: &LoginPath| path.demands().iter().any(|(_, usable)| *usable == [&Factor::Phone]);
+    sends.iter().any(|fact| step.effects.has(fact)) || alone || rules(after) && !rules(before)
 }
 
 fn stopped(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Broken> {

@@ -97,26 +97,30 @@ pub fn brings_back(step: &Step) -> bool {
 
 /// When a version was told what it knows: the dates of its secrets, which nobody can read. Modules have secrets of their own,
 /// so where it uses one its own date counts as well.
-pub(super) fn told_at(version: &Json) -> Option<Vec<String>> {
+pub(in crate::kinds) fn told_at(version: &Json) -> Option<Vec<String>> {
     let secrets = version["secrets"].as_array()?;
     let uses_modules = version["modules"].as_array().is_some_and(|modules| !modules.is_empty());
     let dates = secrets.iter().map(|secret| text(secret, "updated_at"));
     Some(dates.chain(uses_modules.then(|| text(version, "created_at"))).map(str::to_owned).collect())
 }
 
-/// Whether the former version may know the object with that id, which was made at that time: its code names it, or one of its
-/// secrets is not older. Both times are as the vendors write them (RFC 2822 or RFC 3339). Where one cannot be read, the answer
-/// is yes.
+/// Whether the former version may know the object with that id, which was made at that time.
 pub fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
-    let second = |text: &str| {
-        let iso = || text.parse::<jiff::Timestamp>().ok();
-        jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp()).or_else(iso).map(|at| at.as_second())
-    };
     let own = own(seen);
     let former = own.former.as_ref();
     let live = own.live.as_ref().map(|live| &live.code);
     let code = former.and_then(|former| former.code.as_ref()).or(live);
-    let told = former.and_then(|former| former.told.as_ref());
+    knows(former.and_then(|former| former.told.as_deref()), code.map(String::as_str), id, made_at)
+}
+
+/// Whether code may know the object with that id, which was made at that time: the code names the id, or one of its secrets
+/// is not older. Both times are as the vendors write them (RFC 2822 or RFC 3339). Where one cannot be read, the answer is
+/// yes.
+pub(in crate::kinds) fn knows(told: Option<&[String]>, code: Option<&str>, id: &str, made_at: &str) -> bool {
+    let second = |text: &str| {
+        let iso = || text.parse::<jiff::Timestamp>().ok();
+        jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp()).or_else(iso).map(|at| at.as_second())
+    };
     let (Some(told), Some(made), Some(code)) = (told, second(made_at), code) else { return true };
     let is_older = |at: &String| second(at).is_some_and(|at| at < made);
     code.contains(id) || !told.iter().all(is_older)

@@ -62,7 +62,7 @@ pub enum Company {
 }
 
 /// What an Action may have to stay for.
-const KEEPS: &str = "the tenant's phone provider, which is not ours to take away,";
+const KEEPS: &str = "the tenant's phone provider, which stays as it is,";
 
 /// One Action of the stack.
 pub struct Action {

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{CURRENT, NAME, PREVIOUS, SECTION_PATH};
 use crate::diag::{Problem, codes};
 use crate::kinds::npm::{self, exact};
-use crate::kinds::{Resource, code_check, log_stream, places};
+use crate::kinds::{Resource, code_check, log_stream, places, verify_service};
 use crate::model::field::{FIELD, Field, Releases, Section, Type};
 use crate::model::manifest::Manifest;
 use crate::model::random::hex;
@@ -219,7 +219,7 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
     // Runtime state is part of the desired state: what serves is what the manifest says.
     desired.insert("deployed".into(), Value::Known(json!(true)));
     let verify = Template {
-        parts: vec![Part::Output(OutputRef { resource: "verify_service".into(), output: "sid".into() })],
+        parts: vec![Part::Output(OutputRef { resource: verify_service::NAME.into(), output: "sid".into() })],
         secret: true,
     };
     let variables = [
@@ -265,6 +265,18 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
         given: &given,
         packages: &ALWAYS.map(|(name, _)| name),
     }));
+    if manifest.section(verify_service::NAME).is_none() {
+        out.push(
+            Problem::error(
+                codes::MISSING_KEY,
+                SECTION_PATH,
+                "nothing says to which Verify service the Function reports",
+                "it is told the SID of verify_service, and the manifest has no such section",
+                "add verify_service: to the file (sid: VA… picks one that is there)",
+            )
+            .at_key(),
+        );
+    }
     if manifest.get(log_stream::SECTION_PATH, "authorization").is_none() {
         out.push(Problem::error(
             codes::MISSING_KEY,

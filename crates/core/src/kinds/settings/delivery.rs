@@ -4,12 +4,15 @@ use serde_json::{Value as Json, json};
 
 use super::legacy::HOOK;
 use super::{SELECTED_PROVIDER, UNIFIED_PHONE, factors, unified};
-use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING};
+use crate::kinds::phone_provider::PhoneProvider;
+use crate::kinds::trigger_binding::{LEGACY_BINDING, PHONE_BINDING, TriggerBinding};
 use crate::kinds::{
     Kind as _, Run, Task, action, code_limits, feedback_function, handed_on, legacy, log_stream,
-    phone_provider, text, trigger_binding,
+    phone_provider, sender, text, trigger_binding,
 };
 use crate::model::call::{Api, Failed, Get};
+use crate::model::facts::{ActionState, Binding, Fact, Facts};
+use crate::model::login_path::LoginPath;
 use crate::model::value::Value;
 use crate::port::{Reader, join_all};
 
@@ -44,6 +47,7 @@ pub(super) async fn delivers_beside(run: &Run<'_>, reader: &Reader) -> Result<()
 /// nobody who sends now is switched off for an Action that may never be called.
 pub(in crate::kinds) async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     handed_on::live(run, reader).await?;
+    theirs_stands(run, reader).await?;
     let is = |field: &str, value: Json| run.seen.attrs.get(field) == Some(&Value::Known(value));
     let sends = run.seen.exists && !is("disabled", json!(true)) && !is("name", json!("custom"));
     let alone = |on: &[String]| !on.is_empty() && on.iter().all(|name| name == "sms");
@@ -75,6 +79,63 @@ const REFUSED: &str = "the tenant refuses to bind the Action, so whether codes a
 const AGAIN: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses";
 const NEXT: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses, or leave another factor on \
      (mfa.factors)";
+
+/// Whether the manifest leaves to others who sends, or the Action that does.
+fn is_of_others(run: &Run<'_>) -> bool {
+    run.manifest.section("phone").is_none() || id(run, binding(run).action.name, "id").is_none()
+}
+
+/// Right before messages are handed to an Action: where it is not of this stack, it is deployed and bound.
+async fn theirs_stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    let binding = binding(run);
+    if id(run, binding.action.name, "id").is_some() {
+        return Ok(());
+    }
+    let facts = sender::facts(binding, &sender::look(binding, reader).await?);
+    let stands = [(binding.action.fact)(ActionState::Deployed), (binding.fact)(Binding::Bound)];
+    match stands.iter().all(|fact| facts.has(fact)) {
+        true => Ok(()),
+        false => Err(Failed::NotDone(format!(
+            "no Action that is deployed and bound to {} is there any more; plan again",
+            binding.action.trigger.id
+        ))),
+    }
+}
+
+/// Whoever sends for the tenant sends still, as far as that can be read.
+async fn somebody_sends(reader: &Reader) -> Result<(), Failed> {
+    let is_unified = unified::is_on(reader).await?;
+    let mut facts = Facts::from([Fact::Unified(Some(is_unified))]);
+    let binding = if is_unified {
+        let reply = reader.get(&phone_provider::list()).await?;
+        let provider = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
+        let seen = provider.map(phone_provider::parse).unwrap_or_default();
+        facts.extend(PhoneProvider.facts("", &seen));
+        &PHONE_BINDING
+    } else {
+        let reply = reader.get(&SELECTED_PROVIDER.get()).await?;
+        let selected = SELECTED_PROVIDER.values(SELECTED_PROVIDER.name, &reply)?;
+        let word = selected.get("provider").and_then(Value::as_str);
+        facts.insert(Fact::Selected(word.map(Into::into)));
+        &LEGACY_BINDING
+    };
+    facts.extend(sender::facts(binding, &sender::look(binding, reader).await?));
+    let path = LoginPath::from(&facts);
+    if path.delivers_any() == Some(false) || path.is_unlisted() {
+        return Err(Failed::NotDone(format!("{NOBODY}; plan again")));
+    }
+    Ok(())
+}
+
+/// The binding of the Action that sends: as the manifest has it, else as there is one of ours.
+fn binding(run: &Run<'_>) -> &'static TriggerBinding {
+    let is_ours = |binding: &TriggerBinding| id(run, binding.action.name, "id").is_some();
+    let is_legacy = match run.manifest.section("phone") {
+        Some(_) => legacy::is_legacy(run.manifest),
+        None => is_ours(&LEGACY_BINDING) && !is_ours(&PHONE_BINDING),
+    };
+    if is_legacy { &LEGACY_BINDING } else { &PHONE_BINDING }
+}
 
 /// Whether the phone Action is in none of its trigger's places although this stack wants it there: the tenant refused.
 async fn is_refused(run: &Run<'_>, reader: &Reader) -> Result<bool, Failed> {
@@ -119,23 +180,31 @@ async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
         }));
     }
     // Last, because it is what others change most easily, and one trip is the window that remains.
-    looks.push(if legacy::is_legacy(run.manifest) {
+    looks.extend(selected(run));
+    with_twilio(looks, run, reader).await?;
+    if is_of_others(run) { somebody_sends(reader).await } else { Ok(()) }
+}
+
+/// Who is to send, where the manifest says it.
+fn selected(run: &Run<'_>) -> Option<Look> {
+    run.manifest.section("phone")?;
+    if legacy::is_legacy(run.manifest) {
         let get = SELECTED_PROVIDER.get();
-        ("the selected provider", get, String::new(), |reply, _| text(reply, "provider") == HOOK)
-    } else {
-        let methods = phone_provider::methods(run.manifest).join(",");
-        ("the phone provider", phone_provider::list(), methods, |reply, methods| {
-            let provider = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
-            provider.is_some_and(|provider| {
-                let sends = provider["configuration"]["delivery_methods"].as_array();
-                let covers = |method: &str| sends.is_some_and(|sends| sends.iter().any(|one| one == method));
-                text(provider, "name") == "custom"
-                    && provider["disabled"] != json!(true)
-                    && methods.split(',').all(covers)
-            })
+        return Some(("the selected provider", get, String::new(), |reply, _| {
+            text(reply, "provider") == HOOK
+        }));
+    }
+    let methods = phone_provider::methods(run.manifest).join(",");
+    Some(("the phone provider", phone_provider::list(), methods, |reply, methods| {
+        let provider = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
+        provider.is_some_and(|provider| {
+            let sends = provider["configuration"]["delivery_methods"].as_array();
+            let covers = |method: &str| sends.is_some_and(|sends| sends.iter().any(|one| one == method));
+            text(provider, "name") == "custom"
+                && provider["disabled"] != json!(true)
+                && methods.split(',').all(covers)
         })
-    });
-    with_twilio(looks, run, reader).await
+    }))
 }
 
 /// Looks at parts of the tenant and at what the Action needs at Twilio, side by side.
@@ -203,19 +272,21 @@ async fn by_legacy(reader: &Reader) -> Result<Sender, Failed> {
 /// Right before a factor goes that leaves the phone alone to logins that are asked: whoever sends its codes still can, as far
 /// as that is ours to know.
 pub(super) async fn carries_alone(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
-    let binding = if legacy::is_legacy(run.manifest) { &LEGACY_BINDING } else { &PHONE_BINDING };
+    let binding = binding(run);
     let is_ours = id(run, binding.action.name, "id").is_some();
     match sender(reader).await? {
         Sender::Action if is_ours && !run.step.op.restore => delivers(run, reader).await,
         // On the way down parts of it may be gone that it does without.
         Sender::Action if is_ours => handed_on::live(run, reader).await,
+        Sender::Action if !run.step.op.restore => somebody_sends(reader).await,
         _ => Ok(()),
     }
 }
 
 /// The Action is deployed and bound, and has what it needs at Twilio.
 pub(super) async fn action_stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
-    with_twilio(action(run), run, reader).await
+    with_twilio(action(run), run, reader).await?;
+    theirs_stands(run, reader).await
 }
 
 fn id(run: &Run<'_>, address: &str, name: &str) -> Option<String> {
@@ -223,7 +294,7 @@ fn id(run: &Run<'_>, address: &str, name: &str) -> Option<String> {
 }
 
 fn action(run: &Run<'_>) -> Vec<Look> {
-    let binding = if legacy::is_legacy(run.manifest) { &LEGACY_BINDING } else { &PHONE_BINDING };
+    let binding = binding(run);
     let mut looks: Vec<Look> = Vec::new();
     if let Some(id) = id(run, binding.action.name, "id") {
         let get = Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"));
