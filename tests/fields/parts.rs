@@ -12,6 +12,19 @@ use serde_json::json;
 
 use crate::support::{ACCOUNT, DOMAIN, START_MS, Stack, core_manifest, env, manifest_of, options};
 
+/// The tests of this file that send requests, for the contract test.
+pub const COURSES: &[(&str, fn())] = &crate::support::courses![
+    the_phone_is_switched_on_where_others_can_send,
+    the_legacy_set_up_of_others_is_looked_at_too,
+    what_others_take_away_since_the_plan_keeps_the_phone_off,
+    a_provider_of_ours_hands_messages_to_an_action_of_others,
+    an_action_without_phone_is_for_the_tenants_phone_provider,
+    a_service_stays_that_others_may_have_been_told_of,
+    a_manifest_without_parts_takes_away_what_is_on_record,
+    the_legacy_action_waits_its_day_also_when_phone_leaves_the_manifest,
+    factors_go_together_while_the_binding_is_refused,
+];
+
 const HEAD: &str = "\
 lockstep: v1
 stack: acme-part

@@ -118,9 +118,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("no longer in the manifest", |story| story.allow_delete = true),
     ("demands a second factor and none can be used", no_rules),
     ("the logins that a rule fits fail", no_rules),
-    ("the tenant has the classic login", |story| {
-        story.draft.set("universal_login.experience", "\"new\"");
-    }),
+    ("the tenant has the classic login", new_login),
     ("feedback_function: it could not be read", |story| story.ground.twin.options.serverless_allowed = true),
     ("is switched on before anything can deliver", manage_all),
     ("the Action that sends is not of this stack", manage_all),
@@ -198,10 +196,31 @@ fn manage_all(story: &mut Story) {
     story.draft.set("action.secrets.EXTRA", "");
 }
 
+/// A person does what a finding says, and then what the program says of the manifest.
+fn is_done(story: &mut Story, remedy: Remedy) {
+    remedy(story);
+    story.ground.changes.push((0, true));
+    let Err(wrong) = story.draft.parse(&story.env) else { return };
+    story.ground.say(&format!("the manifest is refused: {wrong}"));
+    if wrong.contains("nothing tells the Function who may send events to it") {
+        story.draft.set("feedback.log_stream.authorization", "\"${generated.feedback}\"");
+    }
+    if story.draft.parse(&story.env).is_err() {
+        story.draft.set("phone.channels", "[\"sms\"]");
+        story.draft.set("action.code", "\"builtin:twilio-verify\"");
+        story.draft.set("universal_login.experience", "");
+    }
+}
+
+fn new_login(story: &mut Story) {
+    story.draft.without.remove("universal_login");
+    story.draft.set("universal_login.experience", "\"new\"");
+}
+
 fn no_rules(story: &mut Story) {
     if story.draft.json()["mfa"]["post_login"].is_null() {
         // If the record was lost, the Action of the other stack stays, so the factor that it asks for has to be usable.
-        story.draft.set("universal_login.experience", "\"new\"");
+        new_login(story);
     }
     story.draft.set("mfa.post_login", "");
     story.allow_delete = true;
@@ -394,8 +413,7 @@ fn converge(story: &mut Story) -> Option<Rest> {
             match REMEDIES.iter().find(|(words, _)| blocker.contains(words)) {
                 Some((words, remedy)) => {
                     story.ground.say(&format!("a person reads {words:?} and does what it says"));
-                    remedy(story);
-                    story.ground.changes.push((0, true));
+                    is_done(story, *remedy);
                 }
                 None => {
                     let what = format!("nobody knows what to do about: {blocker}");
@@ -403,12 +421,6 @@ fn converge(story: &mut Story) -> Option<Rest> {
                     return None;
                 }
             }
-        }
-        if let Err(wrong) = story.draft.parse(&story.env) {
-            story.ground.say(&format!("the manifest is refused: {wrong}"));
-            story.draft.set("phone.channels", "[\"sms\"]");
-            story.draft.set("action.code", "\"builtin:twilio-verify\"");
-            story.draft.set("universal_login.experience", "");
         }
         // Waiting counts as doing something, too.
         let same = before == state(story) && before_ms == story.ground.now_ms;
@@ -601,8 +613,7 @@ fn destroy(story: &mut Story) {
                 story.ground.say(&format!("destroy ended {ended:?}: {}", blockers.join("; ")));
                 for blocker in &blockers {
                     if let Some((_, remedy)) = REMEDIES.iter().find(|(words, _)| blocker.contains(words)) {
-                        remedy(story);
-                        story.ground.changes.push((0, true));
+                        is_done(story, *remedy);
                     }
                 }
                 // Help of the finding: "Apply once more, then destroy."
