@@ -23,6 +23,11 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_manifest_without_parts_takes_away_what_is_on_record,
     the_legacy_action_waits_its_day_also_when_phone_leaves_the_manifest,
     factors_go_together_while_the_binding_is_refused,
+    a_vendor_is_left_for_an_action_of_others_only_with_a_word_on_what_may_stop,
+    the_legacy_action_of_this_stack_is_not_the_one_that_the_provider_needs,
+    the_action_stays_that_the_provider_of_the_manifest_sends_by,
+    where_verify_begins_to_send_the_lack_of_feedback_is_told,
+    a_full_tenant_has_no_room_for_the_record,
 ];
 
 const HEAD: &str = "\
@@ -361,6 +366,101 @@ fn factors_go_together_while_the_binding_is_refused() {
     assert_eq!(off, ["mfa_factor.phone", "mfa_factor.otp"]);
     stack.applied();
     assert!(!is_on(&stack));
+}
+
+fn dangers(plan: &Plan) -> String {
+    plan.steps.iter().filter_map(|step| step.danger.clone()).collect::<Vec<_>>().join("; ")
+}
+
+/// A vendor sends in the legacy set-up, and what is to send from now on is an Action of others.
+#[test]
+fn a_vendor_is_left_for_an_action_of_others_only_with_a_word_on_what_may_stop() {
+    let words = "codes by SMS stop working unless the Action of others works";
+    let phone = "phone: { channels: [sms] }\nmfa: { factors: { phone: on } }\n";
+    for own in [false, true] {
+        let action = if own { OWN_ACTION } else { "" };
+        let mut stack = with(Options { unified_flag: Flag::Off, ..options() }, &format!("{phone}{action}"));
+        by_hand(&stack, |world| {
+            let tenant = world.tenant_mut(DOMAIN);
+            tenant.legacy_phone.selected_provider = "twilio".into();
+            tenant.factors.iter_mut().filter(|one| one.name == "sms").for_each(|one| one.enabled = true);
+            tenant.message_types = Some(vec!["sms".into()]);
+            if !own {
+                others_send(world, UNIFIED, true);
+            }
+        });
+        let plan = stack.observe().plan;
+        assert_eq!(blockers(&plan), Vec::<String>::new());
+        assert_eq!(dangers(&plan).contains(words), !own, "{}", dangers(&plan));
+        stack.applied();
+        assert!(stack.observe().plan.is_empty());
+    }
+}
+
+/// The way of the manifest needs its own Action, whatever else of this stack is on record.
+#[test]
+fn the_legacy_action_of_this_stack_is_not_the_one_that_the_provider_needs() {
+    let legacy =
+        "phone: { delivery: legacy }\naction: { code: ./both.js }\nmfa: { factors: { phone: on } }\n";
+    let mut stack = with(Options { unified_flag: Flag::Off, ..options() }, legacy);
+    stack.applied();
+    stack.text = format!("{HEAD}phone: {{}}\n{PHONE_ON}");
+    stack.allow_delete = true;
+    let told = blockers(&stack.observe().plan).join("; ");
+    assert!(told.contains("to an Action that is not deployed"), "{told}");
+}
+
+#[test]
+fn the_action_stays_that_the_provider_of_the_manifest_sends_by() {
+    let mut stack = stack(&format!("phone: {{}}\n{OWN_ACTION}"));
+    stack.applied();
+    stack.text = format!("{HEAD}phone: {{}}\n");
+    stack.allow_delete = true;
+    let told = blockers(&stack.observe().plan).join("; ");
+    assert!(
+        told.contains("which phone in the manifest declares") && told.contains("put action back"),
+        "{told}"
+    );
+    stack.text = HEAD.into();
+    stack.applied();
+    assert!(stack.observe().plan.is_empty());
+}
+
+/// Code that sends without Verify needs no feedback; the code that takes its place does.
+#[test]
+fn where_verify_begins_to_send_the_lack_of_feedback_is_told() {
+    let with_verify =
+        "action: { code: ./own.js, secrets: { TWILIO_VERIFY_SID: \"${verify_service.sid}\" } }\n";
+    let parts = format!("{SERVICE}phone: {{}}\n{PHONE_ON}");
+    let mut stack = stack(&format!("{parts}{OWN_ACTION}"));
+    stack.applied();
+    stack.text = format!("{HEAD}{parts}{with_verify}");
+    let plan = stack.observe().plan;
+    assert_eq!(blockers(&plan), Vec::<String>::new());
+    assert!(dangers(&plan).contains("no feedback reaches Verify"), "{}", dangers(&plan));
+    stack.applied();
+    assert!(stack.observe().plan.is_empty());
+}
+
+/// The record is an Action, and a tenant may have 100.
+#[test]
+fn a_full_tenant_has_no_room_for_the_record() {
+    for (count, has_room) in [(99, true), (100, false)] {
+        let mut stack = stack(SERVICE);
+        by_hand(&stack, |world| {
+            for number in 0..count {
+                let trigger = TriggerRef::new("post-login", "v3");
+                world.add_deployed_action(DOMAIN, &format!("Theirs {number}"), &trigger, START_MS);
+            }
+        });
+        let told = blockers(&stack.observe().plan).join("; ");
+        assert_eq!(told.is_empty(), has_room, "{told}");
+        assert!(has_room || told.contains("no room for the ledger"), "{told}");
+        if has_room {
+            stack.applied();
+            assert!(stack.observe().plan.is_empty());
+        }
+    }
 }
 
 /// What one part needs of another is said where it is used.

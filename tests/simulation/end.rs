@@ -82,14 +82,15 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("two would send two messages", |story| others_go(story)),
     ("another Action is bound to", |story| others_go(story)),
     ("exists on another trigger", |story| {
+        // Help of the finding: "Rename it, or set action.name to something else."
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
-        tenant.actions.iter_mut().filter(|action| action.name.starts_with("Lockstep phone")).for_each(
-            |action| {
-                if action.supports("post-login") {
-                    action.name = "Their own".into();
-                }
-            },
-        );
+        let is_theirs = |action: &&mut lockstep::twin::world::Action| {
+            action.name.starts_with("Lockstep phone") && action.supports("post-login")
+        };
+        match tenant.actions.iter_mut().find(is_theirs) {
+            Some(action) => action.name = "Their own".into(),
+            None => story.draft.set("action.name", "\"Acme sender, ours\""),
+        }
     }),
     ("Actions are named", |story| {
         // Delete or rename all but the right one.

@@ -210,7 +210,12 @@ fn leaves_to_others(session: &Session, seen: &BTreeMap<String, Seen>) -> bool {
 }
 
 /// A finding, where the tenant has no room for the record. The Actions of a stack count the record among them.
-async fn room(session: &Session, found: &Found, declared: &[Resource], reader: &Reader) -> Result<Option<Finding>, Failed> {
+async fn room(
+    session: &Session,
+    found: &Found,
+    declared: &[Resource],
+    reader: &Reader,
+) -> Result<Option<Finding>, Failed> {
     let counts = |want: &Resource| [PHONE.name, LEGACY.name, POST_LOGIN.name].contains(&want.kind);
     let is_made = matches!(session.store, Store::Tenant) && found.stands.action_id.is_none();
     if !is_made || declared.is_empty() || declared.iter().any(counts) {
@@ -219,7 +224,9 @@ async fn room(session: &Session, found: &Found, declared: &[Resource], reader: &
     let count = kinds::action::items(&*reader.get(&kinds::action::list()).await?)?.len();
     Ok((count >= 100).then(|| Finding {
         address: "ledger".into(),
-        text: format!("the tenant has {count} Actions and may have 100: no room for the ledger, which is one"),
+        text: format!(
+            "the tenant has {count} Actions and may have 100: no room for the ledger, which is one"
+        ),
         help: "delete unused Actions, or keep the ledger elsewhere with --ledger file:PATH".into(),
         level: Level::Blocker,
     }))

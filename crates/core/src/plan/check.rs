@@ -284,7 +284,9 @@ fn handed_to_others(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<B
     let was = before.is_by_others() && before.unified.is(&false) == after.unified.is(&false);
     let goes_on = |(_, works): &&Flow| worked(before, step, *works) && works(after) != Some(false);
     let what = |(name, _): &Flow| {
-        format!("{name} stop working unless the Action of others works that sends from here on, and nobody can read that")
+        format!(
+            "{name} stop working unless the Action of others works that sends from here on, and nobody can read that"
+        )
     };
     let flows = FLOWS.iter().filter(|_| after.is_by_others() && !was);
     flows.filter(goes_on).map(|flow| (what(flow), false)).collect()

@@ -44,7 +44,9 @@ pub(super) fn may_use(seen: &BTreeMap<String, Seen>) -> Option<String> {
 pub(super) fn tell(basis: &Basis<'_>, step: &Step, finding: &mut Finding) {
     let is_declared = !basis.destroy && !PhoneProvider.declare(basis.manifest).is_empty();
     if is_declared && step.kind == action::PHONE.name && finding.level == Level::Blocker {
-        finding.text = "it stays: the tenant's phone provider, which phone in the manifest declares, sends through it".into();
+        finding.text =
+            "it stays: the tenant's phone provider, which phone in the manifest declares, sends through it"
+                .into();
         finding.help = "put action back into the manifest, or take phone out of it too".into();
     }
 }

@@ -69,7 +69,9 @@ const BEGINS: &str = "codes go through Verify from here on, and this manifest ha
 
 /// Whether the code of a version is told of a Verify service; `true` where its secrets are not readable.
 pub fn verifies(version: &Json) -> bool {
-    version["secrets"].as_array().is_none_or(|secrets| secrets.iter().any(|one| text(one, "name") == VERIFY_SID))
+    version["secrets"]
+        .as_array()
+        .is_none_or(|secrets| secrets.iter().any(|one| text(one, "name") == VERIFY_SID))
 }
 
 /// Whether the code that runs is not told of a Verify service, and the code that is to run is.
