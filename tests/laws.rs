@@ -126,6 +126,12 @@ fn cases() -> Vec<Case> {
             true,
         ),
         case(
+            "One message is sent for one",
+            json!({ "provider": "absent", "action": "deployed", "bound": "several" }),
+            json!({ "provider": "custom", "provider.methods": ["text"] }),
+            true,
+        ),
+        case(
             "Nobody has the codes of a former version alone",
             json!({ "policy": "always", "provider": "custom", "former": true, "factor.sms": true, "factor.otp": true }),
             json!({ "factor.otp": false }),

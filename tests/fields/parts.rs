@@ -26,6 +26,8 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_vendor_is_left_for_an_action_of_others_only_with_a_word_on_what_may_stop,
     the_legacy_action_of_this_stack_is_not_the_one_that_the_provider_needs,
     the_action_stays_that_the_provider_of_the_manifest_sends_by,
+    an_action_without_phone_may_be_refused_beside_another_factor,
+    nobody_is_handed_to_two_actions_of_others,
     where_verify_begins_to_send_the_lack_of_feedback_is_told,
     a_full_tenant_has_no_room_for_the_record,
 ];
@@ -424,6 +426,37 @@ fn the_action_stays_that_the_provider_of_the_manifest_sends_by() {
     stack.text = HEAD.into();
     stack.applied();
     assert!(stack.observe().plan.is_empty());
+}
+
+/// Beside another factor the phone goes on while the tenant refuses to bind the Action, also where `phone` is left to others.
+#[test]
+fn an_action_without_phone_may_be_refused_beside_another_factor() {
+    let refuses = Options { custom_phone_binding: BindingRule::Refused4xx, ..options() };
+    let mut stack = with(refuses, &format!("{OWN_ACTION}mfa: {{ factors: {{ phone: on, otp: on }} }}\n"));
+    by_hand(&stack, |world| world.tenant_mut(DOMAIN).phone_providers.push(provider("custom")));
+    stack.applied();
+    assert!(is_on(&stack));
+}
+
+#[test]
+fn nobody_is_handed_to_two_actions_of_others() {
+    for names in [&["One"][..], &["One", "Two"]] {
+        let stack = stack("phone: {}\n");
+        by_hand(&stack, |world| {
+            world.tenant_mut(DOMAIN).phone_providers.push(provider("twilio"));
+            for name in names {
+                let trigger = TriggerRef::new(UNIFIED.0, UNIFIED.1);
+                let id = world.add_deployed_action(DOMAIN, name, &trigger, START_MS);
+                world.bind(DOMAIN, UNIFIED.0, &id, name, START_MS);
+            }
+        });
+        let told = blockers(&stack.observe().plan).join("; ");
+        assert_eq!(
+            told.contains("two would send two messages (delete all"),
+            names.len() == 2,
+            "{names:?}: {told}"
+        );
+    }
 }
 
 /// Code that sends without Verify needs no feedback; the code that takes its place does.

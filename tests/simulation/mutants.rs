@@ -121,6 +121,11 @@ pub const MUTANTS: &[Mutant] = &[
         "!after.is_unlisted() && is_met(",
     ),
     rule(
+        "One message is sent for one",
+        "after.sends_twice() && !before.sends_twice()",
+        "after.sends_twice() && before.sends_twice()",
+    ),
+    rule(
         "Nobody has the codes of a former version alone",
         "after.leans_on_former() && !before",
         "!after.leans_on_former() && !before",

@@ -54,6 +54,7 @@ pub async fn look(binding: &TriggerBinding, reader: &Reader) -> Result<Seen, Fai
     };
     let listed = match state {
         ActionState::Absent => Binding::Unbound,
+        _ if live.len() > 1 => Binding::Several,
         _ if called.iter().any(|action| is_bound(action)) => Binding::Bound,
         _ => Binding::Unlisted,
     };

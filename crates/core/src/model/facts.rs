@@ -107,6 +107,8 @@ pub enum Binding {
     Refused,
     /// Somebody else's Action is in no place of the list, and may be called all the same.
     Unlisted,
+    /// Several Actions of others run on the trigger, and each would send.
+    Several,
 }
 
 impl From<Binding> for Json {
@@ -114,6 +116,7 @@ impl From<Binding> for Json {
         match binding {
             Binding::Refused => json!("refused"),
             Binding::Unlisted => json!("unlisted"),
+            Binding::Several => json!("several"),
             binding => json!(binding == Binding::Bound),
         }
     }
@@ -123,7 +126,8 @@ impl TryFrom<Json> for Binding {
     type Error = &'static str;
 
     fn try_from(json: Json) -> Result<Binding, &'static str> {
-        let all = [Binding::Bound, Binding::Unbound, Binding::Refused, Binding::Unlisted];
+        use Binding::{Bound, Refused, Several, Unbound, Unlisted};
+        let all = [Bound, Unbound, Refused, Unlisted, Several];
         all.into_iter().find(|binding| json == Json::from(*binding)).ok_or("no state of a binding")
     }
 }

@@ -322,6 +322,11 @@ impl LoginPath {
         self.sender().is_some_and(|sender| sender.of_others.is(&true))
     }
 
+    /// Whether a message goes through several Actions, and comes as often.
+    pub fn sends_twice(&self) -> bool {
+        self.sender().is_some_and(|sender| sender.bound.is(&Binding::Several))
+    }
+
     /// Whether codes go through an Action that is not known to send without Verify.
     pub fn verifies(&self) -> bool {
         self.sender().is_some_and(|sender| !sender.verifies.is(&false))

@@ -105,6 +105,14 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        name: "One message is sent for one",
+        protects: "users, who would get each code twice",
+        broken: |before, _, after| {
+            let what = "several Actions of others run on the trigger, and two would send two messages";
+            refused(after.sends_twice() && !before.sends_twice(), what)
+        },
+    },
+    Rule {
         name: "Nobody has the codes of a former version alone",
         protects: "users for whom nobody can prove that codes arrive",
         broken: |before, _, after| {
