@@ -441,7 +441,7 @@ fn an_action_without_phone_may_be_refused_beside_another_factor() {
 #[test]
 fn nobody_is_handed_to_two_actions_of_others() {
     for names in [&["One"][..], &["One", "Two"]] {
-        let stack = stack("phone: {}\n");
+        let mut stack = stack("phone: {}\n");
         by_hand(&stack, |world| {
             world.tenant_mut(DOMAIN).phone_providers.push(provider("twilio"));
             for name in names {
