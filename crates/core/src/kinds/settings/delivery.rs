@@ -119,11 +119,12 @@ async fn somebody_sends(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
         facts.insert(Fact::Selected(word.map(Into::into)));
         &LEGACY_BINDING
     };
-    facts.extend(sender::facts(binding, &sender::look(binding, reader).await?));
+    // An Action of ours and its place are asked for by themselves.
+    if id(run, binding.action.name, "id").is_none() {
+        facts.extend(sender::facts(binding, &sender::look(binding, reader).await?));
+    }
     let path = LoginPath::from(&facts);
-    // One of ours that the tenant refuses to bind is asked for by itself.
-    let is_ours = id(run, binding.action.name, "id").is_some();
-    if path.delivers_any() == Some(false) || path.is_unlisted() && !is_ours {
+    if path.delivers_any() == Some(false) || path.is_unlisted() {
         return Err(Failed::NotDone(format!("{NOBODY}; plan again")));
     }
     Ok(())
