@@ -13,6 +13,7 @@ mod empty;
 pub mod function;
 mod hostile;
 pub mod legacy;
+pub mod parts;
 mod passwordless;
 mod places;
 pub mod post_login;

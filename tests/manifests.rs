@@ -26,11 +26,16 @@ const MINIMAL: &str = include_str!("../manifests/minimal.yaml");
 const COMPLETE: &str = include_str!("../manifests/complete.yaml");
 const HOWTO: &str = include_str!("../manifests/howto-2023.yaml");
 
-const ALL: [(&str, &str); 4] = [
+const HUB: &str = include_str!("../manifests/hub.yaml");
+const POLICY: &str = include_str!("../manifests/policy.yaml");
+
+const ALL: [(&str, &str); 6] = [
     ("quickstart.yaml", QUICKSTART),
     ("minimal.yaml", MINIMAL),
     ("complete.yaml", COMPLETE),
     ("howto-2023.yaml", HOWTO),
+    ("hub.yaml", HUB),
+    ("policy.yaml", POLICY),
 ];
 
 /// A bed whose environment has a value for every variable of the manifest.
@@ -106,6 +111,12 @@ fn the_howto_killed_at_any_request_is_finished_by_the_next_run() {
 #[test]
 fn the_least_killed_at_any_request_is_finished_by_the_next_run() {
     killed_everywhere("minimal.yaml", MINIMAL, 1);
+}
+
+#[test]
+fn a_part_of_a_stack_killed_at_any_request_is_finished_by_the_next_run() {
+    killed_everywhere("policy.yaml", POLICY, 1);
+    killed_everywhere("hub.yaml", HUB, 3);
 }
 
 /// Kills at every third request. Three is odd, so kills before and after the reply alternate.

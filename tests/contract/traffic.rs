@@ -27,7 +27,7 @@ use crate::faults::{function, limits, migration, post_login};
 use crate::fields::bed::{Bed, FULL, applied_full, edit, lose_ledger, manifest, valid};
 use crate::fields::legacy::{LEGACY, legacy_rows};
 use crate::fields::rows::{Other, rows};
-use crate::fields::{around, below, destroy, drift, function as feedback, post_login as rules};
+use crate::fields::{around, below, destroy, drift, function as feedback, parts, post_login as rules};
 use crate::simulation::{ground, story};
 use crate::support::{ACCOUNT, DOMAIN, Stack, core_manifest, listen, options};
 
@@ -241,12 +241,13 @@ fn beside_faults() {
 /// A file of tests: its name, its text, and those of its tests that send requests.
 type Courses = (&'static str, &'static str, &'static [(&'static str, fn())]);
 
-const FIELDS: [Courses; 6] = [
+const FIELDS: [Courses; 7] = [
     ("fields/around", include_str!("../fields/around.rs"), around::COURSES),
     ("fields/below", include_str!("../fields/below.rs"), below::COURSES),
     ("fields/destroy", include_str!("../fields/destroy.rs"), destroy::COURSES),
     ("fields/drift", include_str!("../fields/drift.rs"), drift::COURSES),
     ("fields/function", include_str!("../fields/function.rs"), feedback::COURSES),
+    ("fields/parts", include_str!("../fields/parts.rs"), parts::COURSES),
     ("fields/post_login", include_str!("../fields/post_login.rs"), rules::COURSES),
 ];
 
@@ -277,6 +278,7 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("fields/drift", "changed_on_both_sides_is_both", SAME),
     ("fields/drift", "without_a_ledger_the_cause_is_unknown", SAME),
     ("fields/function", "what_cannot_work_is_refused_before_anything_is_read", SILENT),
+    ("fields/parts", "what_a_part_lacks_is_told_in_its_place", SILENT),
     ("fields/post_login", "a_rule_that_can_be_met_is_taken_without_a_word", SILENT),
     ("fields/post_login", "what_could_lock_somebody_out_is_an_error", SILENT),
     ("fields/post_login", "what_may_surprise_is_a_warning", SILENT),

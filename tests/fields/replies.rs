@@ -305,7 +305,15 @@ fn written(kind: &'static str, address: &'static str, values: Json, exchange: &E
     let provider = json!({ "providers": [{ "id": "pro_1", "name": "custom", "disabled": false,
         "configuration": { "delivery_methods": ["text", "voice"] } }] });
     let factors = json!([{ "name": "otp", "enabled": true }]);
+    let settings = json!({ "flags": {}, "phone_consolidated_experience": true });
+    let action = json!({ "id": "a-1", "name": "sends", "supported_triggers": [{ "id": "custom-phone-provider" }],
+        "deployed_version": { "id": "v-1", "code": "", "secrets": [] } });
+    let bindings = json!({ "bindings": [{ "id": "b-1", "display_name": "sends", "action": action }] });
+    let actions = json!({ "actions": [action] });
     let replies = [
+        (Method::Get, "/api/v2/tenants/settings", 200, &settings),
+        (Method::Get, "/api/v2/actions/actions", 200, &actions),
+        (Method::Get, "/api/v2/actions/triggers/custom-phone-provider/bindings", 200, &bindings),
         (Method::Get, "/api/v2/branding/phone/providers", 200, &provider),
         (Method::Get, "/api/v2/guardian/factors", 200, &factors),
         (Method::Get, "/api/v2/guardian/policies", 200, &json!([])),

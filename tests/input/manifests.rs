@@ -10,11 +10,13 @@ use crate::fields::bed;
 use crate::process::lab::{Folder, lockstep};
 use crate::support::tables;
 
-const SHIPPED: [&str; 4] = [
+const SHIPPED: [&str; 6] = [
     include_str!("../../manifests/quickstart.yaml"),
     include_str!("../../manifests/minimal.yaml"),
     include_str!("../../manifests/howto-2023.yaml"),
     include_str!("../../manifests/complete.yaml"),
+    include_str!("../../manifests/hub.yaml"),
+    include_str!("../../manifests/policy.yaml"),
 ];
 
 /// Longer than any text takes, even on a busy machine; only an endless run exceeds it.
@@ -103,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn shipped_with_a_piece_of_something(which in 0usize..4, at in 0usize..20_000, cut in 0usize..40, pieces in prop::collection::vec(piece(), 0..4)) {
+    fn shipped_with_a_piece_of_something(which in 0..SHIPPED.len(), at in 0usize..20_000, cut in 0usize..40, pieces in prop::collection::vec(piece(), 0..4)) {
         let text = SHIPPED[which].as_bytes();
         let at = at % text.len();
         let end = (at + cut).min(text.len());
@@ -113,7 +115,7 @@ proptest! {
 
     /// A block of lines is moved, doubled or indented.
     #[test]
-    fn shipped_with_lines_elsewhere(which in 0usize..4, from in 0usize..200, count in 1usize..12, to in 0usize..200, indent in 0usize..9) {
+    fn shipped_with_lines_elsewhere(which in 0..SHIPPED.len(), from in 0usize..200, count in 1usize..12, to in 0usize..200, indent in 0usize..9) {
         let lines: Vec<&str> = SHIPPED[which].lines().collect();
         let from = from % lines.len();
         let block = &lines[from..(from + count).min(lines.len())];

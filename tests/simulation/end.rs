@@ -6,6 +6,7 @@ use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
 use lockstep::ledger::seal::{Keys, Proof};
 use lockstep::model::plan::Plan;
+use lockstep::plan::desired::declared;
 use lockstep::twin::{BindingRule, Tenant, World};
 use serde_json::{Value as Json, json};
 
@@ -53,7 +54,8 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("no record is there, an Action of this stack is", |story| {
         let names = story.ground.claims[&format!("{DOMAIN}/{STACK}")].action_names.clone();
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
-        tenant.actions.retain(|action| !names.contains(&action.name));
+        let default = format!("Lockstep phone ({STACK})");
+        tenant.actions.retain(|action| !names.contains(&action.name) && action.name != default);
         let left: Vec<String> = tenant.actions.iter().map(|action| action.id.clone()).collect();
         tenant.bindings.values_mut().for_each(|list| list.retain(|bound| left.contains(&bound.action_id)));
     }),
@@ -61,9 +63,10 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
     ("appeared since the last run began", pin),
-    ("phone provider, which is not ours to take away", |story| {
+    ("phone provider, which stays as it is,", |story| {
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
+    ("which phone in the manifest declares", manage_all),
     ("another Action is called so already", |story| {
         let wanted = claims_of(&story.draft);
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
@@ -79,14 +82,15 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("two would send two messages", |story| others_go(story)),
     ("another Action is bound to", |story| others_go(story)),
     ("exists on another trigger", |story| {
+        // Help of the finding: "Rename it, or set action.name to something else."
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
-        tenant.actions.iter_mut().filter(|action| action.name.starts_with("Lockstep phone")).for_each(
-            |action| {
-                if action.supports("post-login") {
-                    action.name = "Their own".into();
-                }
-            },
-        );
+        let is_theirs = |action: &&mut lockstep::twin::world::Action| {
+            action.name.starts_with("Lockstep phone") && action.supports("post-login")
+        };
+        match tenant.actions.iter_mut().find(is_theirs) {
+            Some(action) => action.name = "Their own".into(),
+            None => story.draft.set("action.name", "\"Acme sender, ours\""),
+        }
     }),
     ("Actions are named", |story| {
         // Delete or rename all but the right one.
@@ -117,10 +121,12 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("no longer in the manifest", |story| story.allow_delete = true),
     ("demands a second factor and none can be used", no_rules),
     ("the logins that a rule fits fail", no_rules),
-    ("the tenant has the classic login", |story| {
-        story.draft.set("universal_login.experience", "\"new\"");
-    }),
+    ("the tenant has the classic login", new_login),
     ("feedback_function: it could not be read", |story| story.ground.twin.options.serverless_allowed = true),
+    ("is switched on before anything can deliver", manage_all),
+    ("the Action that sends is not of this stack", manage_all),
+    ("is switched to an Action that is not deployed", manage_all),
+    ("codes are handed to an Action", manage_all),
     ("is unsafe", |story| {
         story.draft.set("mfa.policy", "\"never\"");
         story.draft.set("mfa.factors.otp", "true");
@@ -184,10 +190,40 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("it is not known what belongs to this stack", |_| {}),
 ];
 
+/// "Or manage it here with phone and action": with a service of its own to send through.
+fn manage_all(story: &mut Story) {
+    ["phone", "action", "verify_service"].iter().for_each(|part| {
+        story.draft.without.remove(part);
+    });
+    // A secret of its own.
+    story.draft.set("action.secrets.EXTRA", "");
+}
+
+/// A person does what a finding says, and then what the program says of the manifest.
+fn is_done(story: &mut Story, remedy: Remedy) {
+    remedy(story);
+    story.ground.changes.push((0, true));
+    let Err(wrong) = story.draft.parse(&story.env) else { return };
+    story.ground.say(&format!("the manifest is refused: {wrong}"));
+    if wrong.contains("nothing tells the Function who may send events to it") {
+        story.draft.set("feedback.log_stream.authorization", "\"${generated.feedback}\"");
+    }
+    if story.draft.parse(&story.env).is_err() {
+        story.draft.set("phone.channels", "[\"sms\"]");
+        story.draft.set("action.code", "\"builtin:twilio-verify\"");
+        story.draft.set("universal_login.experience", "");
+    }
+}
+
+fn new_login(story: &mut Story) {
+    story.draft.without.remove("universal_login");
+    story.draft.set("universal_login.experience", "\"new\"");
+}
+
 fn no_rules(story: &mut Story) {
     if story.draft.json()["mfa"]["post_login"].is_null() {
         // If the record was lost, the Action of the other stack stays, so the factor that it asks for has to be usable.
-        story.draft.set("universal_login.experience", "\"new\"");
+        new_login(story);
     }
     story.draft.set("mfa.post_login", "");
     story.allow_delete = true;
@@ -226,7 +262,7 @@ fn others_go(story: &mut Story) {
     let made = story.ground.made.clone();
     let named = story.ground.claims[&format!("{DOMAIN}/{STACK}")].action_names.clone();
     let tenant = story.ground.twin.tenant_mut(DOMAIN);
-    let trigger = if story.draft.legacy { "send-phone-message" } else { "custom-phone-provider" };
+    let trigger = if story.draft.is_legacy() { "send-phone-message" } else { "custom-phone-provider" };
     let ours: Vec<&str> = tenant
         .actions
         .iter()
@@ -287,7 +323,14 @@ pub fn check(story: &mut Story) {
         } else {
             "\"alice\""
         };
-        story.draft.set("verify_service.tts_name", name);
+        match story.draft.has("verify_service") {
+            true => story.draft.set("verify_service.tts_name", name),
+            false => {
+                let url = format!("\"https://acme.example/{}.png\"", story.ground.now_ms);
+                story.draft.without.remove("branding");
+                story.draft.set("branding.logo_url", &url);
+            }
+        }
         match converge(story) {
             Some(next) => last = next,
             None => return,
@@ -373,8 +416,7 @@ fn converge(story: &mut Story) -> Option<Rest> {
             match REMEDIES.iter().find(|(words, _)| blocker.contains(words)) {
                 Some((words, remedy)) => {
                     story.ground.say(&format!("a person reads {words:?} and does what it says"));
-                    remedy(story);
-                    story.ground.changes.push((0, true));
+                    is_done(story, *remedy);
                 }
                 None => {
                     let what = format!("nobody knows what to do about: {blocker}");
@@ -382,12 +424,6 @@ fn converge(story: &mut Story) -> Option<Rest> {
                     return None;
                 }
             }
-        }
-        if let Err(wrong) = story.draft.parse(&story.env) {
-            story.ground.say(&format!("the manifest is refused: {wrong}"));
-            story.draft.set("phone.channels", "[\"sms\"]");
-            story.draft.set("action.code", "\"builtin:twilio-verify\"");
-            story.draft.set("universal_login.experience", "");
         }
         // Waiting counts as doing something, too.
         let same = before == state(story) && before_ms == story.ground.now_ms;
@@ -430,16 +466,19 @@ fn run(story: &mut Story, command: Command) -> Proc {
 fn not_applied(story: &Story) -> Option<String> {
     let json = story.draft.json();
     let tenant = &story.ground.twin.world.tenants[DOMAIN];
-    let trigger = if story.draft.legacy { "send-phone-message" } else { "custom-phone-provider" };
+    let trigger = if story.draft.is_legacy() { "send-phone-message" } else { "custom-phone-provider" };
     // Another stack may have left an Action with another name.
     let names = claims_of(&story.draft);
     let mut on =
         tenant.actions.iter().filter(|action| action.supports(trigger) && names.contains(&action.name));
     let live = on.next().and_then(|action| action.live_version());
-    let Some(live) = live else { return Some("no phone Action runs".into()) };
-    for (name, variable) in
-        [("TWILIO_API_KEY", "TWILIO_SENDER_KEY"), ("TWILIO_API_SECRET", "TWILIO_SENDER_SECRET")]
-    {
+    if live.is_none() && story.draft.has("action") {
+        return Some("no phone Action runs".into());
+    }
+    for (live, (name, variable)) in live.filter(|_| story.draft.has("action")).into_iter().flat_map(|live| {
+        let told = [("TWILIO_API_KEY", "TWILIO_SENDER_KEY"), ("TWILIO_API_SECRET", "TWILIO_SENDER_SECRET")];
+        told.map(|told| (live, told))
+    }) {
         let value = live.secret(name).map(|secret| secret.value.as_str());
         if value != Some(story.env[variable].as_str()) && story.knows_secrets() {
             return Some(format!("the running Action has another {name} than the manifest"));
@@ -577,8 +616,7 @@ fn destroy(story: &mut Story) {
                 story.ground.say(&format!("destroy ended {ended:?}: {}", blockers.join("; ")));
                 for blocker in &blockers {
                     if let Some((_, remedy)) = REMEDIES.iter().find(|(words, _)| blocker.contains(words)) {
-                        remedy(story);
-                        story.ground.changes.push((0, true));
+                        is_done(story, *remedy);
                     }
                 }
                 // Help of the finding: "Apply once more, then destroy."
@@ -670,6 +708,11 @@ fn lies(story: &Story) -> Vec<String> {
     let tenant = &world.tenants[DOMAIN];
     let name = format!("Lockstep ledger ({STACK})");
     let found: Vec<_> = tenant.actions.iter().filter(|action| action.name == name).collect();
+    // Whoever never managed anything has nothing to record.
+    let manifest = story.draft.parse(&story.env).ok();
+    if found.is_empty() && manifest.is_some_and(|manifest| declared(&manifest).is_empty()) {
+        return lies;
+    }
     let [ledger] = found.as_slice() else {
         return vec![format!("{} ledgers", found.len())];
     };

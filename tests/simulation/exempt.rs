@@ -44,6 +44,8 @@ pub struct Case {
     pub no_lease: bool,
     /// The user's own code throws, and was or is deployed by this step.
     pub own_code_throws: bool,
+    /// An Action of others that cannot send sent nothing before the step either, and only its secrets would say why.
+    pub dead_before: bool,
     /// No reply has told the process of the budget yet.
     pub blind: bool,
     /// The headers report a wrong budget.
@@ -98,6 +100,13 @@ pub const EXEMPTIONS: &[Exemption] = &[
         law: Law::Login,
         reason: "nobody can prove that a user's own Action works; it is parsed and its handler is checked",
         applies: |case| case.own_code_throws,
+    },
+    Exemption {
+        name: "an Action of others that was dead before",
+        law: Law::Login,
+        reason: "a stack that leaves the sending to others sees that their Action is deployed and bound; what it was told in its \
+                 secrets nobody can read",
+        applies: |case| case.dead_before,
     },
     Exemption {
         name: "our adjacent GET and PATCH of bindings",

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockstep::model::api::{Answer, ApiRequest, Method};
 use lockstep::model::place::{Content, PlaceCall, PlaceReply};
 use lockstep::shell::in_process::Handled;
-use lockstep::twin::world::{ApiKey, KeyKind};
+use lockstep::twin::world::{Action, ApiKey, KeyKind};
 use lockstep::twin::{BudgetTold, Fate, Rule, Twin, What, When, World};
 
 use super::exempt::{Case, LOST_AND_FORGOTTEN, LOST_AND_REFUSED, Law, exempt};
 use super::faults::{FOR_HOURS, HUGE_BYTES, Schedule};
 use super::laws::{self, Made};
 use super::manifests::{ACCOUNT, API_KEY, Claims, DOMAIN, FEEDBACK_KEY, SENDER_KEYS};
-use super::model::{because, look};
+use super::model::{because, is_dead_by_secret, look};
 use super::operators::Operator;
 use super::procs::{Command, Proc};
 
@@ -292,6 +292,7 @@ impl Ground {
             no_lease: self.turns.iter().chain([&proc.number]).any(|number| self.no_lease.contains(number))
                 || !self.twin.options.serverless_allowed,
             own_code_throws: false,
+            dead_before: false,
             blind: proc.decided_ms(self.now_ms) < proc.told_ms,
             untold: matches!(
                 self.twin.options.budget_told,
@@ -384,6 +385,15 @@ impl Ground {
             }
         }
         case.own_code_throws = is.throws;
+        let named =
+            self.claims.get(&proc.owner).map(|claims| claims.action_names.as_slice()).unwrap_or_default();
+        let is_ours = |action: &Action| {
+            self.made.get(&action.id).is_some_and(|made| made.owner == proc.owner)
+                || named.contains(&action.name)
+        };
+        let worlds = [&before, &self.twin.world];
+        case.dead_before = !was.delivers
+            && worlds.iter().all(|world| is_dead_by_secret(world, domain, &self.twin.options, &is_ours));
         let losses = laws::losses(&was, &is, &proc.words());
         if !losses.is_empty() && self.trace.is_some() {
             let options = &self.twin.options;

@@ -1,6 +1,6 @@
 //! Manifests, drawn from a table: one row for each place, with its possible values. A new kind only adds rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep::manifest::{FileError, Sources};
 use lockstep::model::manifest::Manifest;
@@ -200,13 +200,17 @@ pub const SLOTS: &[Slot] = &[
     ),
 ];
 
+/// Parts that a stack may leave to others, whatever is drawn for their places.
+const PARTS: &[&str] =
+    &["action", "branding", "feedback", "log_streams", "mfa", "phone", "universal_login", "verify_service"];
+
 /// A drawn manifest: a value for every place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
     pub stack: &'static str,
     pub legacy: bool,
-    /// Whether there is a `phone` section.
-    pub phone: bool,
+    /// Parts that it does not have.
+    pub without: BTreeSet<&'static str>,
     pub choice: BTreeMap<&'static str, String>,
     /// SID of the pinned Verify service.
     pub sid: Option<String>,
@@ -214,10 +218,16 @@ pub struct Draft {
 
 impl Draft {
     pub fn draw(dice: &mut Dice, stack: &'static str, legacy: bool) -> Draft {
+        // Of its own stream, so that a whole stack is drawn as it was when every stack was one.
+        let mut parts = dice.fork("parts");
+        let is_whole = parts.chance(50);
+        let without: BTreeSet<&str> =
+            PARTS.iter().copied().filter(|_| parts.chance(40) && !is_whole).collect();
         for _ in 0..200 {
             let choice = SLOTS.iter().map(|slot| (slot.path, (*dice.pick(slot.values)).to_owned())).collect();
-            let draft = Draft { stack, legacy, phone: !dice.chance(5), choice, sid: None };
-            if draft.parse(&env()).is_ok() {
+            let again = dice.chance(5);
+            let draft = Draft { stack, legacy, without: without.clone(), choice, sid: None };
+            if !again && draft.parse(&env()).is_ok() {
                 return draft;
             }
         }
@@ -228,6 +238,11 @@ impl Draft {
     pub fn edited(&self, dice: &mut Dice) -> Draft {
         for _ in 0..200 {
             let mut draft = self.clone();
+            let mut parts = dice.fork("parts");
+            if parts.chance(15) {
+                let part = *parts.pick(PARTS);
+                draft.toggle(part);
+            }
             for _ in 0..dice.between(1, 4) {
                 let slot = dice.pick(SLOTS);
                 draft.choice.insert(slot.path, (*dice.pick(slot.values)).to_owned());
@@ -237,6 +252,22 @@ impl Draft {
             }
         }
         self.clone()
+    }
+
+    /// Leaves a part out, or takes it in.
+    fn toggle(&mut self, part: &'static str) {
+        if !self.without.remove(part) {
+            self.without.insert(part);
+        }
+    }
+
+    pub fn has(&self, part: &str) -> bool {
+        !self.without.contains(part)
+    }
+
+    /// It sends by the legacy set-up.
+    pub fn is_legacy(&self) -> bool {
+        self.legacy && self.has("phone")
     }
 
     pub fn set(&mut self, path: &'static str, value: &str) {
@@ -252,23 +283,32 @@ impl Draft {
                 "client_secret": "${env.AUTH0_CLIENT_SECRET}"},
             "twilio": {"account_sid": "${env.TWILIO_ACCOUNT_SID}", "api_key": "${env.TWILIO_API_KEY}",
                 "api_secret": "${env.TWILIO_API_SECRET}"},
-            "verify_service": {},
-            "action": {"secrets": {"TWILIO_ACCOUNT_SID": "${twilio.account_sid}",
-                "TWILIO_API_KEY": "${env.TWILIO_SENDER_KEY}", "TWILIO_API_SECRET": "${env.TWILIO_SENDER_SECRET}",
-                "TWILIO_VERIFY_SID": "${verify_service.sid}"}},
         });
-        if self.phone {
+        if self.has("verify_service") {
+            json["verify_service"] = json!({});
+        }
+        if self.has("action") {
+            json["action"] = json!({"secrets": {"TWILIO_ACCOUNT_SID": "${twilio.account_sid}",
+                "TWILIO_API_KEY": "${env.TWILIO_SENDER_KEY}", "TWILIO_API_SECRET": "${env.TWILIO_SENDER_SECRET}"}});
+            // Without a service of its own the code sends some other way.
+            if self.has("verify_service") {
+                json["action"]["secrets"]["TWILIO_VERIFY_SID"] = json!("${verify_service.sid}");
+            }
+        }
+        if self.has("phone") {
             json["phone"] = json!({"delivery": if self.legacy { "legacy" } else { "unified" }});
         }
-        if let Some(sid) = &self.sid {
+        if let Some(sid) = self.sid.as_ref().filter(|_| self.has("verify_service")) {
             json["verify_service"]["sid"] = json!(sid);
         }
-        let function = !self.choice["feedback.function"].is_empty();
+        let has_function = self.has("feedback") && self.has("verify_service");
+        let function = has_function && !self.choice["feedback.function"].is_empty();
         let stream = function || !self.choice["feedback.log_stream.endpoint"].is_empty();
         for (path, value) in &self.choice {
             let left_out = value.is_empty()
+                || !self.has(path.split('.').next().unwrap_or_default())
+                || (*path == "feedback.function" && !function)
                 || (path.starts_with("feedback.log_stream") && !stream)
-                || (path.starts_with("phone.") && !self.phone)
                 || (*path == "phone.templates" && self.legacy)
                 || (*path == "feedback.log_stream.endpoint" && function)
                 || (*path == "phone.legacy_templates" && !self.legacy);
@@ -388,6 +428,7 @@ impl Claims {
         self.action_names.push(format!("Lockstep ledger ({stack})"));
         match named {
             Some(name) => self.action_names.extend([name.to_owned(), format!("{name} (unified)")]),
+            None if !draft.has("action") => {}
             None => self
                 .action_names
                 .extend([format!("Lockstep phone ({stack})"), format!("Lockstep phone, legacy ({stack})")]),
@@ -402,10 +443,10 @@ impl Claims {
         self.factors
             .extend(FACTORS.iter().filter(|(key, _)| !factors[*key].is_null()).map(|(_, wire)| *wire));
         self.policy |= !json["mfa"]["policy"].is_null();
-        self.types |= draft.phone && factors["phone"] == json!(true);
-        self.provider |= draft.phone && !draft.legacy;
-        self.flag |= draft.phone;
-        self.legacy |= draft.legacy;
+        self.types |= draft.has("phone") && factors["phone"] == json!(true);
+        self.provider |= draft.has("phone") && !draft.legacy;
+        self.flag |= draft.has("phone");
+        self.legacy |= draft.is_legacy();
         self.templates |= json["phone"]["legacy_templates"].is_object();
         let rules = &json["mfa"]["post_login"];
         if rules.is_object() {

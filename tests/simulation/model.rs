@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use lockstep::twin::world::{ActionVersion, KeyKind, LogStream, Tenant};
+use lockstep::twin::world::{Action, ActionVersion, KeyKind, LogStream, Tenant};
 use lockstep::twin::{Options, World};
 use serde_json::Value;
 
@@ -178,6 +178,21 @@ fn running<'a>(tenant: &'a Tenant, options: &Options) -> Vec<&'a ActionVersion> 
     all.filter(|action| !needs_binding || bound(&action.id))
         .filter_map(|action| action.live_version())
         .collect()
+}
+
+/// Whether the one Action that runs is somebody else's, and only what it was told in secret keeps it from sending.
+pub fn is_dead_by_secret(
+    world: &World,
+    domain: &str,
+    options: &Options,
+    is_ours: &dyn Fn(&Action) -> bool,
+) -> bool {
+    let Some(tenant) = world.tenants.get(domain) else { return false };
+    let running = running(tenant, options);
+    let [version] = running.as_slice() else { return false };
+    let is_it = |action: &&Action| action.live_version().is_some_and(|live| live.id == version.id);
+    let is_theirs = tenant.actions.iter().find(is_it).is_some_and(|action| !is_ours(action));
+    is_theirs && handler(tenant, version) == "works" && code_of(world, tenant, &running, options) == "nothing"
 }
 
 /// The oracle: what the code does with a message. Code that the twin itself makes has no handler of that name.

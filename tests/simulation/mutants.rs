@@ -67,8 +67,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "an unread sender is taken to send nothing",
         CHECK,
-        "(worked == Some(true) || (leaves_unread && worked.is_none()))",
-        "(worked == Some(true) && !leaves_unread)",
+        "works(before).unwrap_or(leaves_unread)",
+        "works(before).unwrap_or(!leaves_unread)",
         &["Login"],
     ),
     mutant(
@@ -79,6 +79,11 @@ pub const MUTANTS: &[Mutant] = &[
         &["Login"],
     ),
     // The rules of law 1, each by itself.
+    rule(
+        "Nobody is handed to an Action of others in silence",
+        "FLOWS.iter().filter(|_| after.is_by_others() && !was)",
+        "FLOWS.iter().filter(|_| after.is_by_others() && was)",
+    ),
     rule(
         "A factor that is demanded can be used",
         "refused(after.locked_out() && begins,",
@@ -109,6 +114,16 @@ pub const MUTANTS: &[Mutant] = &[
         "Nobody has the phone alone while its binding is refused",
         "after.leans() && begins",
         "after.leans() && !begins",
+    ),
+    rule(
+        "Nobody is sent to an Action of others that is not bound",
+        "after.is_unlisted() && is_met(",
+        "!after.is_unlisted() && is_met(",
+    ),
+    rule(
+        "One message is sent for one",
+        "after.sends_twice() && !before.sends_twice()",
+        "after.sends_twice() && before.sends_twice()",
     ),
     rule(
         "Nobody has the codes of a former version alone",
@@ -476,6 +491,62 @@ pub const MUTANTS: &[Mutant] = &[
         "others.iter().find(breaks)",
         "others.iter().take(0).find(breaks)",
         &["test faults::two_stacks::what_another_stack_has_on_record_since_stays_when_the_first_goes"],
+    ),
+    mutant(
+        "the phone is the last factor that goes where codes may not arrive",
+        BUILD,
+        "!(is_unsure && phone(step, false))",
+        "(is_unsure && phone(step, false))",
+        &["test fields::parts::factors_go_together_while_the_binding_is_refused"],
+    ),
+    mutant(
+        "who sends is not looked at where others do",
+        "crates/engine/src/observe.rs",
+        "let senders = leaves && delivery;",
+        "let senders = !leaves && delivery;",
+        &["test fields::parts::the_phone_is_switched_on_where_others_can_send"],
+    ),
+    mutant(
+        "who sends is not looked at again where others do",
+        "crates/core/src/kinds/settings/delivery.rs",
+        "if is_of_others(run) {",
+        "if !is_of_others(run) {",
+        &["test fields::parts::what_others_take_away_since_the_plan_keeps_the_phone_off"],
+    ),
+    mutant(
+        "messages are handed to an Action of others that is gone",
+        "crates/core/src/kinds/settings/delivery.rs",
+        "stands.iter().all(|fact| facts.has(fact))",
+        "!stands.iter().all(|fact| facts.has(fact))",
+        &["test fields::parts::a_provider_of_ours_hands_messages_to_an_action_of_others"],
+    ),
+    mutant(
+        "the record takes a place that the tenant does not have",
+        "crates/engine/src/observe.rs",
+        "(count >= 100).then(",
+        "(count > 100).then(",
+        &["test fields::parts::a_full_tenant_has_no_room_for_the_record"],
+    ),
+    mutant(
+        "Actions of others are not looked at while another Action of this stack is there",
+        "crates/engine/src/observe.rs",
+        "Some(_) => is_ours(&PHONE_BINDING),",
+        "Some(_) => is_ours(&PHONE_BINDING) || is_ours(&LEGACY_BINDING),",
+        &["test fields::parts::the_legacy_action_of_this_stack_is_not_the_one_that_the_provider_needs"],
+    ),
+    mutant(
+        "a service goes that others may have been told of",
+        "crates/core/src/plan/others.rs",
+        "told(seen).next()?",
+        "told(seen).take(0).next()?",
+        &["test fields::parts::a_service_stays_that_others_may_have_been_told_of"],
+    ),
+    mutant(
+        "without phone the legacy Action does not wait",
+        BUILD,
+        "!has_phone(basis) && is_ahead(",
+        "has_phone(basis) && is_ahead(",
+        &["test fields::parts::the_legacy_action_waits_its_day_also_when_phone_leaves_the_manifest"],
     ),
     mutant(
         "a lost create is noted once or not at all",

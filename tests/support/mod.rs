@@ -50,9 +50,19 @@ pub fn env() -> BTreeMap<String, String> {
     .collect()
 }
 
-/// A user's own code (`./own.js`), which may read any secrets.
-const OWN_CODE: &str =
-    "exports.onExecuteCustomPhoneProvider = async (event, api) => { api.notification.drop('x'); };\n";
+/// Code of one's own, which may read any secrets, by path.
+const OWN_CODE: [(&str, &str); 3] = [
+    (
+        "./own.js",
+        "exports.onExecuteCustomPhoneProvider = async (event, api) => { api.notification.drop('x'); };\n",
+    ),
+    ("./legacy.js", "exports.onExecuteSendPhoneMessage = async (event, api) => {};\n"),
+    (
+        "./both.js",
+        "exports.onExecuteCustomPhoneProvider = async (event, api) => {};\n\
+         exports.onExecuteSendPhoneMessage = async (event, api) => {};\n",
+    ),
+];
 
 struct Env<'a>(&'a BTreeMap<String, String>);
 
@@ -61,7 +71,8 @@ impl Sources for Env<'_> {
         self.0.get(name).cloned()
     }
     fn file(&self, path: &str) -> Result<String, FileError> {
-        if path == "./own.js" { Ok(OWN_CODE.to_owned()) } else { Err(FileError::Missing) }
+        let found = OWN_CODE.iter().find(|(name, _)| *name == path);
+        found.map(|(_, code)| (*code).to_owned()).ok_or(FileError::Missing)
     }
 }
 
@@ -69,6 +80,21 @@ impl Sources for Env<'_> {
 pub fn manifest_of(text: &str, env: &BTreeMap<String, String>) -> Manifest {
     desired::manifest("test.yaml", text, &Env(env))
         .unwrap_or_else(|rejected| panic!("{}", rejected.render(false)))
+}
+
+/// Everything that is said of a manifest, drawn.
+pub fn problems_of(text: &str, env: &BTreeMap<String, String>) -> String {
+    let parsed = match lockstep::manifest::read("test.yaml", text, &tables()) {
+        Ok(parsed) => parsed,
+        Err(rejected) => return rejected.render(false),
+    };
+    let missing = lockstep::manifest::Missing::Error;
+    let examined = lockstep::manifest::examine(&parsed, &Env(env), missing, &lockstep::kinds::check);
+    let said = examined.diagnostics.iter().map(|one| {
+        let problem = &one.problem;
+        format!("{}: {}: {} ({})", problem.path, problem.title, problem.reason, problem.help)
+    });
+    said.collect::<Vec<_>>().join("\n")
 }
 
 /// The core stack of the quickstart, with the policy switched on and a secret for the stream.

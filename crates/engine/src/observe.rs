@@ -14,7 +14,7 @@ use crate::ledger::prints::Prints;
 use crate::ledger::seal::Keys;
 use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
-use crate::model::facts::Fact;
+use crate::model::facts::{Fact, Factor};
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Plan, Purpose, Stage, Step, Verb};
@@ -151,6 +151,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     }
     let (mut found, mut seen, torn) = result.unwrap_or(Err(Failed::Stopped))?;
     found.unclear.extend(tried?);
+    found.unclear.extend(room(session, &found, &declared, reader).await?);
     if session.destroy {
         session.store.add_others(&mut found, &session.owner(), reader, false).await?;
     }
@@ -160,7 +161,9 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     let mut first = plan(session, reader, &seen, &found, &prints);
     // Settings that the manifest leaves out matter when a step takes something away (somebody may have switched a
     // policy on in the dashboard), and when logins begin to be asked for a factor that the manifest does not switch on.
-    let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step));
+    // What the stack leaves to others matters as soon as a step offers users the phone.
+    let leaves = guards::leaves_to_others(&session.manifest, session.destroy, &seen);
+    let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step) || leaves && offers(step));
     let login = first.steps.iter().any(exposes) && speaks(&session.manifest);
     let switches_off = first.steps.iter().any(|step| matches!(step.stage, Stage::SwitchOff | Stage::Retire));
     // Without the unified experience, somebody else's sender may be the only one that the remaining factor has.
@@ -171,19 +174,53 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
             || matches!(step.stage, Stage::SwitchOff | Stage::Retire | Stage::RemoveProvider)
     };
     let factors_go = first.steps.iter().any(loses);
+    let senders = leaves && delivery;
     let beside: Vec<&Guard> = guards::DELIVERY
         .iter()
         .filter(|_| delivery)
+        .chain(guards::SENDERS.iter().filter(|_| senders && !guards::has_phone_action(&seen)))
         .chain(guards::RULES.iter().filter(|_| factors_go))
         .chain(guards::LOGIN.iter().filter(|_| login))
         .chain(guards::SELECTED.iter().filter(|_| legacy))
         .collect();
     if !beside.is_empty() {
         guard(session, &mut seen, reader, &beside).await?;
+        if senders && guards::is_unified(&seen) != Some(true) {
+            let theirs = guards::LEGACY_SENDERS.iter().filter(|_| !guards::has_legacy_action(&seen));
+            let legacy: Vec<&Guard> = guards::SELECTED.iter().chain(theirs).collect();
+            guard(session, &mut seen, reader, &legacy).await?;
+        }
         first = plan(session, reader, &seen, &found, &prints);
     }
     let misnamed = misnamed(session, reader, &seen, &found, &prints);
     Ok(Observation { seen, found, prints, plan: first, torn, misnamed })
+}
+
+/// A finding if the tenant has no room for the record. A stack with Actions counts the record among these.
+async fn room(
+    session: &Session,
+    found: &Found,
+    declared: &[Resource],
+    reader: &Reader,
+) -> Result<Option<Finding>, Failed> {
+    let is_made = matches!(session.store, Store::Tenant) && found.stands.action_id.is_none();
+    if !is_made || declared.is_empty() || declared.iter().any(|want| guards::is_action(want.kind)) {
+        return Ok(None);
+    }
+    let count = guards::count_actions(&*reader.get(&kinds::record_list()).await?)?;
+    Ok((count >= 100).then(|| Finding {
+        address: "ledger".into(),
+        text: format!(
+            "the tenant has {count} Actions and may have 100: no room for the ledger, which is one"
+        ),
+        help: "delete unused Actions, or keep the ledger elsewhere with --ledger file:PATH".into(),
+        level: Level::Blocker,
+    }))
+}
+
+/// Whether the step offers users the phone.
+fn offers(step: &Step) -> bool {
+    step.effects.has(&Fact::Factor(Factor::Phone, Some(true)))
 }
 
 /// A message about names given with `--delete` that match no object which waits for one. They are most likely typed

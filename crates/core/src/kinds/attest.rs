@@ -23,7 +23,7 @@ use crate::port::{Reader, Writer};
 /// See the module's text.
 pub struct Attest;
 
-const NAME: &str = "attest";
+pub(super) const NAME: &str = "attest";
 
 /// The user is reminded of an attestation that ends within so many days.
 const REMIND_DAYS: i32 = 14;

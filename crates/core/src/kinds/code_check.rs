@@ -135,12 +135,18 @@ fn of_ones_own(source: &Source<'_>, surface: &Surface) -> Vec<Problem> {
 
 fn no_handler(source: &Source<'_>) -> Problem {
     let Source { handler, caller, .. } = source;
-    source.error(
-        "code",
-        "the handler is missing",
-        format!("exports.{handler} is what {caller} calls, and the code does not export it"),
-        "export that handler, or use the built-in code that is meant for this place",
-    )
+    // Without `phone` nothing says which way the tenant sends.
+    let is_for_legacy = *handler == "onExecuteCustomPhoneProvider"
+        && source.manifest.section("phone").is_none()
+        && source.own.contains("onExecuteSendPhoneMessage");
+    let help = match is_for_legacy {
+        true => {
+            "add phone: { delivery: legacy } to the file: without it the Action is for the tenant's phone provider"
+        }
+        false => "export that handler, or use the built-in code that is meant for this place",
+    };
+    let reason = format!("exports.{handler} is what {caller} calls, and the code does not export it");
+    source.error("code", "the handler is missing", reason, help)
 }
 
 /// Problems of the sending Actions that ship with the program. The secrets that they read are known.
@@ -194,16 +200,19 @@ fn missing(source: &Source<'_>) -> Vec<Problem> {
                     source.reads,
                     "a secret of the built-in code is missing",
                     format!("it reads {name}, and without it no message can be sent"),
-                    wanted(name),
+                    wanted(source, name),
                 ),
             }
         })
         .collect()
 }
 
-fn wanted(name: &str) -> String {
+fn wanted(source: &Source<'_>, name: &str) -> String {
     let value = match name {
         "TWILIO_ACCOUNT_SID" => "${twilio.account_sid}",
+        "TWILIO_VERIFY_SID" if source.manifest.section("verify_service").is_none() => {
+            "with the SID of the service (VA…), or add verify_service: to the file"
+        }
         "TWILIO_VERIFY_SID" => "${verify_service.sid}",
         "TWILIO_API_KEY" => "${env.TWILIO_SENDER_KEY}",
         _ => "${env.TWILIO_SENDER_SECRET}",
@@ -230,7 +239,7 @@ fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
             name == "TWILIO_VERIFY_SID" && output.resource == "verify_service" && template.parts.len() == 1;
         return (!fits).then(|| {
             let reason = format!("{}.{} is nothing that {name} can be", output.resource, output.output);
-            source.error(&at, "the secret is of another kind", reason, wanted(name))
+            source.error(&at, "the secret is of another kind", reason, wanted(source, name))
         });
     }
     let text = plain(value)?.trim();
@@ -258,7 +267,7 @@ fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
         _ if looks => format!("a SID has 34 characters, and this one has {}", text.len()),
         _ => format!("the built-in code needs a SID: {prefix} and 32 more letters and digits"),
     };
-    let help = if name == "TWILIO_API_KEY" { swapped(source) } else { wanted(name) };
+    let help = if name == "TWILIO_API_KEY" { swapped(source) } else { wanted(source, name) };
     let problem = source.error(&at, "the secret is of another kind", reason, help);
     // Only a warning for a wrong length: the placeholder of a sandbox may be shorter.
     Some(if looks { problem.warning() } else { problem })

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value as Json;
+
 use super::Seen;
-use super::said::actions::{LEGACY, POST_LOGIN};
+use super::said::actions::{self, LEGACY, PHONE, POST_LOGIN, Spec};
 use super::said::phone;
 use crate::model::address::Address;
 use crate::model::call::Failed;
@@ -72,6 +74,13 @@ pub const LOGIN: &[Guard] = &[Guard {
 /// The selected provider of the legacy set-up. It matters if our Action may be the one that receives the codes.
 pub const SELECTED: &[Guard] = &[guard("phone_selected_provider", "phone_selected_provider")];
 
+/// Other people's Actions on the trigger of the phone Action. They matter when a plan depends on who sends, and this
+/// stack has no Action there.
+pub const SENDERS: &[Guard] = &[guard(PHONE.sender, PHONE.binding)];
+
+/// The same for the trigger of the legacy phone Action.
+pub const LEGACY_SENDERS: &[Guard] = &[guard(LEGACY.sender, LEGACY.binding)];
+
 /// Other people's post-login Actions. They matter if a plan takes away a factor that they ask for, or its delivery.
 pub const RULES: &[Guard] = &[guard(OTHERS, POST_LOGIN.binding)];
 
@@ -88,4 +97,39 @@ pub fn is_unified(seen: &BTreeMap<Address, Seen>) -> Option<bool> {
 /// Whether our Action is bound to the trigger that gets the codes of the legacy set-up.
 pub fn is_in_legacy_place(seen: &BTreeMap<Address, Seen>) -> bool {
     seen.get(LEGACY.binding).is_some_and(|binding| binding.exists)
+}
+
+/// Whether this stack leaves it to others who sends, or leaves the Action that sends to them. `seen` has the stack's own
+/// resources; `destroy`: the run takes the stack away.
+pub fn leaves_to_others(manifest: &Manifest, destroy: bool, seen: &BTreeMap<Address, Seen>) -> bool {
+    let is_ours = |spec: &Spec| seen.contains_key(spec.name);
+    let sends = match manifest.text(phone::SECTION_PATH, "delivery").filter(|_| !destroy) {
+        Some("legacy") => is_ours(&LEGACY),
+        Some(_) => is_ours(&PHONE),
+        None => is_ours(&PHONE) || is_ours(&LEGACY),
+    };
+    !sends || !seen.contains_key(phone::UNIFIED)
+}
+
+/// Whether this stack has an Action on the trigger of the phone Action.
+pub fn has_phone_action(seen: &BTreeMap<Address, Seen>) -> bool {
+    seen.contains_key(PHONE.name)
+}
+
+/// Whether this stack has an Action on the trigger of the legacy phone Action.
+pub fn has_legacy_action(seen: &BTreeMap<Address, Seen>) -> bool {
+    seen.contains_key(LEGACY.name)
+}
+
+/// Whether a kind's resources are Actions, which share the tenant's limit of Actions with the ledger.
+pub fn is_action(kind: &str) -> bool {
+    actions::ALL.iter().any(|spec| spec.name == kind)
+}
+
+/// The number of Actions in the reply to [`record_list`](super::record_list).
+///
+/// # Errors
+/// The reply is not a list of Actions.
+pub fn count_actions(reply: &Json) -> Result<usize, Failed> {
+    super::remote::actions::items(reply).map(<[Json]>::len)
 }

@@ -22,7 +22,7 @@ pub mod phone_provider;
 pub mod phone_template;
 mod remote;
 mod reply;
-mod said;
+pub mod said;
 mod seen;
 pub mod settings;
 mod stream_act;
@@ -39,10 +39,10 @@ use crate::diag::{Problem, codes};
 use crate::model::call::Get;
 use crate::model::field::Section;
 use crate::model::manifest::Manifest;
-use crate::model::value::{Part, Value};
+use crate::model::value::{OutputRef, Part, Value};
 
 pub use kind::{Diff, Done, Hint, Kind, Leaving, Resource, Run, SaidBy, Task, step};
-pub use looks::handed_on;
+pub use looks::{handed_on, sender};
 pub use reply::text;
 use reply::{array, entries, has_good_ids, if_it_fits, is_id, is_sid, named, object, set_of};
 pub use said::{code_limits, legacy};
@@ -116,6 +116,22 @@ pub fn outputs_for(section: &str) -> Vec<String> {
 /// sent.
 pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     KINDS.iter().for_each(|kind| kind.check(manifest, out));
+    let declared: Vec<Resource> = KINDS.iter().flat_map(|kind| kind.declare(manifest)).collect();
+    if declared.is_empty() && manifest.section(attest::NAME).is_none() {
+        let known = sections().into_iter().map(|section| section.path).filter(|path| !path.contains('.'));
+        let problem = Problem::error(
+            codes::MISSING_KEY,
+            "stack",
+            "the manifest manages nothing",
+            "an apply only takes away what is on record, and that with --allow-delete",
+            format!(
+                "add what it is to manage, each part by itself: {}",
+                known.collect::<Vec<_>>().join(", ")
+            ),
+        );
+        out.push(problem.warning());
+    }
+    let is_made = |name: &str| declared.iter().any(|resource| resource.address == name);
     for (section, attrs) in &manifest.sections {
         for (key, value) in attrs {
             let Value::Output(template) = value else { continue };
@@ -123,6 +139,18 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
                 Part::Output(output) => Some(output),
                 Part::Text(_) => None,
             });
+            // Of a Function its own check speaks.
+            let is_absent =
+                |output: &&OutputRef| output.resource != said::function::NAME && !is_made(&output.resource);
+            out.extend(outputs.clone().filter(is_absent).map(|output| {
+                Problem::error(
+                    codes::BAD_REFERENCE,
+                    format!("{section}.{key}"),
+                    format!("the reference {}.{} cannot be used", output.resource, output.output),
+                    format!("this manifest makes no {}", output.resource),
+                    "write the value out, or take it from a variable",
+                )
+            }));
             out.extend(outputs.filter(|output| is_late(section, &output.resource)).map(|output| {
                 let name = format!("{}.{}", output.resource, output.output);
                 let reason = match MADE.contains(&(section, &output.resource)) {

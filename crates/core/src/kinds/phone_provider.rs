@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::looks::delivery::may_hand_over;
-use super::remote::phone_provider::{PATH, list};
+use super::remote::phone_provider::{PATH, list, sends};
 use super::said::legacy;
 use super::said::phone::{SECTION_PATH, methods};
 use super::{
@@ -15,7 +15,7 @@ use crate::diag::{Problem, codes};
 use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
-use crate::model::facts::{Delivery, Fact, Facts, Provider};
+use crate::model::facts::{Facts, Provider};
 use crate::model::field::{FIELD, Field, Section, Type, says};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
@@ -44,7 +44,7 @@ enum Act {
 static SECTION: Section = Section {
     path: SECTION_PATH,
     doc: "How the tenant sends phone messages",
-    required: true,
+    required: false,
     fields: &[
         Field {
             key: "delivery",
@@ -185,8 +185,13 @@ impl Kind for PhoneProvider {
             step.reason = diff.changed_names();
             step.effects = effects(&first);
             if !is_custom {
+                let whose = if diff.manifest.section("action").is_some() {
+                    "our Action"
+                } else {
+                    "an Action of others"
+                };
                 step.danger = Some(format!(
-                    "phone messages of the whole tenant go through our Action instead of {:?}; its credentials cannot be put back",
+                    "phone messages of the whole tenant go through {whose} instead of {:?}; its credentials cannot be put back",
                     seen.attrs.get("name").and_then(Value::as_str).unwrap_or_default()
                 ));
             }
@@ -373,14 +378,6 @@ fn restoring(address: &Address, stage: Stage, what: &str, values: &Json) -> Step
     let provider = if values["disabled"] == json!(true) { Provider::Disabled } else { Provider::Custom };
     step.effects = sends(provider, &values["delivery_methods"]);
     step
-}
-
-/// The facts about who sends, and by which methods.
-fn sends(provider: Provider, methods: &Json) -> Facts {
-    let methods = set_of(Some(methods));
-    let methods =
-        methods.as_array().into_iter().flatten().filter_map(Json::as_str).map(Delivery::from).collect();
-    Facts::from([Fact::Provider(provider), Fact::Methods(methods)])
 }
 
 /// Reads a provider from any reply. `leftover` names the settings that a `custom` provider still has from a former

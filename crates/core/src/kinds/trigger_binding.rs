@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use super::binding_order::{Bound, Position, place};
 use super::guards::OTHERS;
 use super::identity::{self, Candidate, Clues, Meant};
-use super::looks::{self, Ready, delivery, handed_on};
+use super::looks::{self, Ready, delivery, handed_on, sender};
 use super::remote::{actions, bindings};
 use super::said::actions::{Company, LEGACY, PHONE, POST_LOGIN, Spec};
 use super::said::rules;
@@ -38,9 +38,6 @@ pub struct TriggerBinding {
     /// Path of its manifest section.
     pub section: &'static str,
     pub sections: &'static [&'static Section],
-    /// Whether a refused binding is noted instead of failing: the documents disagree on whether the trigger takes a
-    /// binding at all.
-    pub optional: bool,
     /// Stage of the step that binds the Action.
     pub stage: Stage,
     /// Stage of the step that unbinds it.
@@ -58,7 +55,6 @@ pub static LEGACY_BINDING: TriggerBinding = TriggerBinding {
     action: &LEGACY,
     section: "action.binding",
     sections: &[&SECTION],
-    optional: false,
     stage: Stage::Bind,
     remove: Stage::Unbind,
     danger: |_| None,
@@ -71,7 +67,6 @@ pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
     action: &PHONE,
     section: "action.binding",
     sections: &[&SECTION],
-    optional: true,
     stage: Stage::Bind,
     remove: Stage::Unbind,
     danger: |_| None,
@@ -84,7 +79,6 @@ pub static POST_LOGIN_BINDING: TriggerBinding = TriggerBinding {
     action: &POST_LOGIN,
     section: "mfa.post_login.binding",
     sections: &[&POST_LOGIN_SECTION],
-    optional: false,
     stage: Stage::BindRules,
     remove: Stage::UnbindRules,
     danger: rules::danger_of_binding,
@@ -360,13 +354,16 @@ impl Kind for TriggerBinding {
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
+            if hint.address == self.action.sender {
+                return sender::look(self.action, reader).await;
+            }
             if hint.address == OTHERS {
                 return self.others(hint.manifest, reader).await;
             }
             let reply = match reader.get(&self.list()).await {
                 Ok(reply) => reply,
                 // Some tenants may not list the bindings of this trigger at all. Then there is nothing to bind.
-                Err(failed) if self.optional && matches!(failed.status(), Some(400 | 404)) => {
+                Err(failed) if self.action.optional && matches!(failed.status(), Some(400 | 404)) => {
                     let mut seen = Seen { exists: true, ..Seen::default() };
                     seen.keep(|own: &mut Own| own.refused = Some(Refused::Read));
                     seen.attrs = hint.want.map(|want| want.desired.clone()).unwrap_or_default();
@@ -523,6 +520,9 @@ impl Kind for TriggerBinding {
     }
 
     fn facts(&self, address: &Address, seen: &Seen) -> Facts {
+        if address == self.action.sender {
+            return sender::facts(self.action, seen);
+        }
         if address == OTHERS {
             return Facts::from([Fact::Others(own(seen).asked.clone())]);
         }
@@ -593,7 +593,7 @@ impl Kind for TriggerBinding {
                         if !unbind
                             && tries < tries_max
                             && (failed.status() == Some(400)
-                                || self.optional
+                                || self.action.optional
                                     && failed.status() == Some(403)
                                     && failed.code() != Some("insufficient_scope")) =>
                     {
@@ -605,7 +605,7 @@ impl Kind for TriggerBinding {
                     }
                     // The documented set-up has no binding step at all, so a refusal is noted and the run goes on.
                     Err(failed)
-                        if self.optional
+                        if self.action.optional
                             && !unbind
                             && matches!(failed.status(), Some(400 | 403 | 404 | 409 | 422))
                             && failed.code() != Some("insufficient_scope") =>

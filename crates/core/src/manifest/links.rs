@@ -180,7 +180,10 @@ fn link(
                     && !checked.present.contains(output.resource.as_str())
                 {
                     let resource = &output.resource;
-                    bad(format!("the manifest has no {resource}"), format!("add {resource}: to the file"))
+                    bad(
+                        format!("the manifest has no {resource}"),
+                        format!("add {resource}: to the file, or write the value out"),
+                    )
                 } else {
                     Ok(None)
                 };

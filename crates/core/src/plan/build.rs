@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::claims::brings_back;
 use super::compare::{self, Differences, Known};
 use super::desired::declared;
-use super::{check, claims, granted, stays, unfinished};
+use super::{check, claims, granted, others, stays, unfinished};
 use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
@@ -162,18 +162,22 @@ pub fn build(basis: Basis<'_>) -> Plan {
 
     steps.sort_by_key(|step| step.stage);
     untie_from_service(&basis, &mut facts, &mut steps);
+    others::untie(basis.seen, &mut facts, &mut steps);
     let path = LoginPath::from(&facts);
     keep_what_is_needed(&basis, &path, &mut steps, &mut findings);
     change_factors_safely(&path, &mut steps);
     stays::mark(&mut resources, &steps, &findings, (basis.seen, basis.ledger));
-    // Total order: stage, then the order in which the kinds pushed the steps. The phone factor is the last of the
-    // factors, since it may need another one beside it.
-    steps.sort_by_key(|step| (step.stage, step.effects.has(&Fact::Factor(Factor::Phone, Some(true)))));
+    // Total order: stage, then the order in which the kinds pushed their steps. The phone factor is the last of the
+    // factors that are switched on, since it may need another one beside it. For the same reason it is the first of those
+    // that are switched off, where nobody knows whether its codes arrive.
+    let is_unsure = path.is_refused() || path.is_unlisted();
+    let phone = |step: &Step, on: bool| step.effects.has(&Fact::Factor(Factor::Phone, Some(on)));
+    steps.sort_by_key(|step| (step.stage, !(is_unsure && phone(step, false)), phone(step, true)));
     for (index, step) in steps.iter_mut().enumerate() {
         step.number = index + 1;
     }
     mark_locked(&path, &mut steps);
-    prove(&path, &mut steps, &mut findings);
+    prove(basis.manifest, &path, &mut steps, &mut findings);
     if !basis.destroy && steps.iter().any(check::exposes) {
         findings.extend(handed_on::untried(basis.manifest));
     }
@@ -217,7 +221,14 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         };
         let seen = basis.seen.get(address).unwrap_or(&nothing);
         out.facts.extend(kind.facts(address, seen));
-        let way = if basis.destroy { Leaving::Removed } else { kind.leaving(basis.manifest) };
+        let way = match kind.leaving(basis.manifest) {
+            _ if basis.destroy => Leaving::Removed,
+            // Also without `phone` somebody may be in the middle of a login.
+            Leaving::Removed if !has_phone(basis) && is_ahead(basis, entry) => {
+                Leaving::Deferred { wait_ms: 0 }
+            }
+            way => way,
+        };
         let find = |text: String, help: &str, level: Level| Finding {
             address: address.clone(),
             text,
@@ -396,6 +407,7 @@ fn wait(
     let Some(step) = made.first() else { return };
     let not_before = entry.notes.get(NOT_BEFORE).and_then(Json::as_str).map(str::to_owned);
     let due = not_before.as_deref().and_then(unix_ms).is_some_and(|at| at <= basis.as_of_ms);
+    let delivers = "messages are delivered by the tenant's phone provider";
     if due && path.delivers_unified() {
         made.iter_mut().for_each(|step| step.op.retires = true);
         return;
@@ -415,11 +427,21 @@ fn wait(
         address: address.to_owned(),
         stage: step.stage,
         what: step.what.clone(),
-        needs: "messages are delivered by the tenant's phone provider".into(),
+        needs: if has_phone(basis) { delivers } else { "--allow-delete is given" }.into(),
         wait_ms,
         not_before: readable,
     });
     made.clear();
+}
+
+fn has_phone(basis: &Basis<'_>) -> bool {
+    basis.manifest.section("phone").is_some()
+}
+
+/// Whether it waits for a date that has not come.
+fn is_ahead(basis: &Basis<'_>, entry: &Entry) -> bool {
+    let date = entry.notes.get(NOT_BEFORE).and_then(Json::as_str);
+    date.and_then(unix_ms).is_some_and(|at| at > basis.as_of_ms)
 }
 
 /// A time of the ledger, in ms since the Unix epoch.
@@ -475,12 +497,14 @@ fn keep_what_is_needed(
             let stays =
                 stays.or_else(|| used.clone().filter(|_| of_service).map(|why| (Level::Warning, why)));
             let Some((level, why)) = stays else { return true };
-            findings.push(Finding {
+            let mut finding = Finding {
                 address: step.address.clone(),
                 text: format!("it stays: {why}"),
                 help: "once this reason is gone, change or delete it yourself".into(),
                 level,
-            });
+            };
+            others::tell(basis, step, &mut finding);
+            findings.push(finding);
             false
         });
         // A step that is left out may change the result for others, so the rounds begin again.
@@ -515,6 +539,7 @@ fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
         basis.others,
         basis.rounds,
     )
+    .or_else(|| others::may_use(basis.seen))
 }
 
 /// The sender after a takeover was undone.
@@ -621,9 +646,9 @@ fn mark_locked(path: &LoginPath, steps: &mut [Step]) {
     }
 }
 
-/// Proves law 1 over every prefix of the steps. If a removal or a dangerous step causes a loss, the step's danger names
-/// it, so that a person confirms it; any other loss blocks the plan.
-fn prove(path: &LoginPath, steps: &mut [Step], findings: &mut Vec<Finding>) {
+/// Proves law 1 over every prefix. A loss that a removal or a dangerous step brings is named in that step's words,
+/// so that it is confirmed; any other loss keeps the plan from being applied.
+fn prove(manifest: &Manifest, path: &LoginPath, steps: &mut [Step], findings: &mut Vec<Finding>) {
     for loss in check::losses(path, steps) {
         let Some(step) = steps.get_mut(loss.step - 1) else { continue };
         if loss.absolute || (step.danger.is_none() && step.verb != Verb::Delete) {
@@ -633,9 +658,7 @@ fn prove(path: &LoginPath, steps: &mut [Step], findings: &mut Vec<Finding>) {
                     "step {} ({} {}) is unsafe: {}",
                     step.number, step.what, step.address, loss.what
                 ),
-                help: "change the manifest so that another factor stays usable (spoken codes need \
-                     universal_login.experience: new), or set mfa.policy: never first"
-                    .into(),
+                help: others::help(manifest, loss.rule).into(),
                 level: Level::Blocker,
             });
         } else {

@@ -7,6 +7,7 @@ pub mod compare;
 pub mod desired;
 pub mod drift;
 mod granted;
+mod others;
 pub mod render;
 mod stays;
 mod unfinished;

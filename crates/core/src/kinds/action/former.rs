@@ -10,9 +10,10 @@ use serde_json::{Value as Json, json};
 use super::act::Act;
 use super::build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, deployed};
 use super::row::Action;
-use super::version::{Former, content, told_at, undated};
+use super::version::{Former, content, undated};
 use super::wire::{MODULES, Own, own};
 use crate::kinds::remote::actions::one;
+use crate::kinds::remote::versions::{knows, told_at};
 use crate::kinds::{Done, Hint, Run, Seen, is_id, step, text};
 use crate::model::address::Address;
 use crate::model::api::Method;
@@ -61,22 +62,13 @@ fn version_of(entry: &Entry) -> Option<&str> {
     entry.restore.get(VERSION).and_then(Json::as_str).filter(|id| is_id(id))
 }
 
-/// Whether the former version may know the object with that id: its code names the id, or one of its secrets is not
-/// older than the object. `made_at` is the time at which the object was created. The times are in the vendors' formats
-/// (RFC 2822 or RFC 3339). If a time cannot be read, the answer is yes.
+/// Whether the former version may know the object with that id, which was created at `made_at`.
 pub(super) fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
-    let second = |text: &str| {
-        let iso = || text.parse::<jiff::Timestamp>().ok();
-        jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp()).or_else(iso).map(|at| at.as_second())
-    };
     let own = own(seen);
     let former = own.former.as_ref();
     let live = own.live.as_ref().map(|live| &live.code);
     let code = former.and_then(|former| former.code.as_ref()).or(live);
-    let told = former.and_then(|former| former.told.as_ref());
-    let (Some(told), Some(made), Some(code)) = (told, second(made_at), code) else { return true };
-    let is_older = |at: &String| second(at).is_some_and(|at| at < made);
-    code.contains(id) || !told.iter().all(is_older)
+    knows(former.and_then(|former| former.told.as_deref()), code.map(String::as_str), id, made_at)
 }
 
 /// The facts about the sender if the former version of the row's Action runs.

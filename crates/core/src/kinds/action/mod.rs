@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::looks::handed_on;
+use super::remote::versions::VERIFY_SID;
 use super::said::actions::{self, Company, beside, is_named};
 use super::{
     Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, added, code_check, named, npm, step, text,
@@ -46,6 +47,16 @@ use wire::{MODULES, Own, body, is_draft_of, name_of, needs_deploy, own};
 pub use wire::{live_version, parse, status};
 
 pub use super::remote::actions::{has_trigger, items, list, one};
+
+/// What users notice when Verify begins to send.
+const BEGINS: &str = "codes go through Verify from here on, and this manifest has no feedback.log_stream";
+
+/// Whether the running code has no SID of a Verify service, and the wanted code has one.
+fn begins_to_verify(diff: &Diff<'_>) -> bool {
+    let own = own(diff.seen);
+    let is_told = diff.want.desired.contains_key(&format!("secrets.{VERIFY_SID}"));
+    is_told && !own.version.is_empty() && !own.live_verifies
+}
 
 impl Kind for Action {
     fn name(&self) -> &'static str {
@@ -248,6 +259,11 @@ impl Kind for Action {
             let code = diff.want.desired.get("code").and_then(Value::as_str).unwrap_or_default();
             step.effects = Facts::from([(self.fact)(ActionState::Deployed), (self.told)(code)]);
             step.danger = (self.danger)(diff);
+            if let Some(verifies) = self.verifies.filter(|_| begins_to_verify(diff)) {
+                step.effects.insert(verifies(true));
+                let feedback = diff.manifest.section("feedback.log_stream");
+                step.danger = step.danger.take().or_else(|| feedback.is_none().then(|| BEGINS.into()));
+            }
             steps.push(step);
         }
         steps
@@ -307,7 +323,9 @@ impl Kind for Action {
             (true, false) => ActionState::Deployed,
         };
         let told = own.live.as_ref().map(|live| (self.told)(&live.code));
-        [(self.fact)(state)].into_iter().chain(told).chain(former::facts(self, seen)).collect()
+        let without = self.verifies.filter(|_| !own.version.is_empty() && !own.live_verifies);
+        let without = without.map(|fact| fact(false));
+        [(self.fact)(state)].into_iter().chain(told).chain(without).chain(former::facts(self, seen)).collect()
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {

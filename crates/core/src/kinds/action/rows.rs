@@ -79,7 +79,7 @@ static POST_LOGIN_SECTION: Section = Section {
 static SECTION: Section = Section {
     path: "action",
     doc: "The Auth0 Action that hands the code to Verify",
-    required: true,
+    required: false,
     fields: &[
         Field {
             key: "name",

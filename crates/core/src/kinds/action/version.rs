@@ -1,4 +1,4 @@
-//! The content of a version of an Action, and the dates of the secrets that it was given.
+//! The content of a version of an Action.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) struct Former {
     pub(super) code: Option<String>,
     /// Whether the version runs.
     pub(super) is_back: bool,
-    /// The dates that [`told_at`] returns for the version.
+    /// The dates that [`told_at`](crate::kinds::remote::versions::told_at) returns for the version.
     pub(super) told: Option<Vec<String>>,
 }
 
@@ -39,15 +39,6 @@ pub(super) fn content(version: &Json) -> Content {
         dependencies: told("dependencies", "version"),
         secrets: told("secrets", "updated_at"),
     }
-}
-
-/// The dates at which a version was given its secrets, whose values nobody can read. Modules have secrets of their own,
-/// so the date of a version that uses modules counts too. `None`: the reply does not list secrets.
-pub(super) fn told_at(version: &Json) -> Option<Vec<String>> {
-    let secrets = version["secrets"].as_array()?;
-    let uses_modules = version["modules"].as_array().is_some_and(|modules| !modules.is_empty());
-    let dates = secrets.iter().map(|secret| text(secret, "updated_at"));
-    Some(dates.chain(uses_modules.then(|| text(version, "created_at"))).map(str::to_owned).collect())
 }
 
 /// The content without the times of its secrets, because Auth0 may renew these times.

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
 
-use super::version::{Content, Former, content, told_at};
+use super::version::{Content, Former, content};
+use crate::kinds::remote::versions::{told_at, verifies};
 use crate::kinds::said::actions::{Trigger, beside};
 use crate::kinds::{Run, Seen, text};
 use crate::model::field::Releases;
@@ -33,7 +34,9 @@ pub(super) struct Own {
     pub(super) live: Option<Content>,
     /// The dates that [`told_at`] returns for the running version.
     pub(super) live_told: Option<Vec<String>>,
-    /// Names of the modules that the draft or the running version uses.
+    /// Whether the running version has the SID of a Verify service.
+    pub(super) live_verifies: bool,
+    /// Modules that the draft or the version that runs uses.
     pub(super) modules: BTreeSet<String>,
     /// Whether the Action is on the trigger of its row.
     pub(super) on_trigger: bool,
@@ -175,6 +178,7 @@ pub fn parse(action: &Json) -> Seen {
             version: live.map(|version| text(version, "id").to_owned()).unwrap_or_default(),
             live: live.map(content),
             live_told: live.and_then(told_at),
+            live_verifies: live.is_some_and(verifies),
             modules,
             ..Own::default()
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::diag::{Problem, codes};
 use crate::kinds::npm::{self, exact};
 use crate::kinds::said::function::{CURRENT, NAME, PREVIOUS, SECTION_PATH, variables};
-use crate::kinds::said::streams;
+use crate::kinds::said::{streams, verify_service};
 use crate::kinds::{Resource, SaidBy, code_check};
 use crate::model::address::Address;
 use crate::model::field::{FIELD, Field, Releases, Section, Type};
@@ -221,6 +221,18 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
         given: &given,
         packages: &ALWAYS.map(|(name, _)| name),
     }));
+    if manifest.section(verify_service::NAME).is_none() {
+        out.push(
+            Problem::error(
+                codes::MISSING_KEY,
+                SECTION_PATH,
+                "nothing says to which Verify service the Function reports",
+                "it is told the SID of verify_service, and the manifest has no such section",
+                "add verify_service: to the file (sid: VA… picks one that is there)",
+            )
+            .at_key(),
+        );
+    }
     if manifest.get(streams::SECTION_PATH, "authorization").is_none() {
         out.push(Problem::error(
             codes::MISSING_KEY,

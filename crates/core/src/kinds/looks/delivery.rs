@@ -3,13 +3,15 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Look, handed_on, limits, unified};
+use super::{Look, handed_on, limits, sender, unified};
 use crate::kinds::remote::legacy::{HOOK, SELECTED, provider};
 use crate::kinds::remote::{actions, bindings, factors, phone_provider, serverless, streams, verify_service};
-use crate::kinds::said::actions::{LEGACY, PHONE, sending};
+use crate::kinds::said::actions::{LEGACY, PHONE, Spec};
 use crate::kinds::said::{self, function, legacy, phone};
 use crate::kinds::{Run, Task, text};
 use crate::model::call::Failed;
+use crate::model::facts::{ActionState, Binding, Fact, Facts};
+use crate::model::login_path::LoginPath;
 use crate::model::value::Value;
 use crate::port::{Reader, join_all};
 
@@ -43,6 +45,7 @@ pub async fn delivers_beside(run: &Run<'_>, reader: &Reader) -> Result<(), Faile
 /// now is not replaced while the phone is the only factor.
 pub async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     handed_on::live(run, reader).await?;
+    theirs_stands(run, reader).await?;
     let is = |field: &str, value: Json| run.seen.attrs.get(field) == Some(&Value::Known(value));
     let sends = run.seen.exists && !is("disabled", json!(true)) && !is("name", json!("custom"));
     let alone = |on: &[String]| !on.is_empty() && on.iter().all(|name| name == "sms");
@@ -75,8 +78,65 @@ const AGAIN: &str = "every apply tries the binding again; bind it in the dashboa
 const NEXT: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses, or leave another factor on \
      (mfa.factors)";
 
-/// Whether the tenant has refused to bind the phone Action: this stack wants the Action bound, but the trigger's list
-/// does not have it.
+/// Whether the manifest leaves it to others who sends, or leaves the Action that sends to them.
+fn is_of_others(run: &Run<'_>) -> bool {
+    run.manifest.section(phone::SECTION_PATH).is_none() || id(run, sending(run).name, "id").is_none()
+}
+
+/// The check right before messages are handed to an Action: if the Action is not of this stack, it has to be deployed
+/// and bound.
+async fn theirs_stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    let spec = sending(run);
+    if id(run, spec.name, "id").is_some() {
+        return Ok(());
+    }
+    let facts = sender::facts(spec, &sender::look(spec, reader).await?);
+    let stands = [(spec.fact)(ActionState::Deployed), (spec.bound)(Binding::Bound)];
+    match stands.iter().all(|fact| facts.has(fact)) {
+        true => Ok(()),
+        false => Err(Failed::NotDone(format!(
+            "no Action that is deployed and bound to {} is there any more; plan again",
+            spec.trigger.id
+        ))),
+    }
+}
+
+/// Checks that whoever sends for the tenant still sends, as far as that can be read.
+async fn somebody_sends(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+    let is_unified = unified::is_on(reader).await?;
+    let mut facts = Facts::from([Fact::Unified(Some(is_unified))]);
+    let spec = if is_unified {
+        let reply = reader.get(&phone_provider::list()).await?;
+        let provider = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
+        facts.extend(phone_provider::facts(provider));
+        &PHONE
+    } else {
+        let reply = reader.get(&SELECTED.get()).await?;
+        facts.insert(Fact::Selected(Some(provider(&reply)?.into())));
+        &LEGACY
+    };
+    // Other checks cover an Action of this stack and its binding.
+    if id(run, spec.name, "id").is_none() {
+        facts.extend(sender::facts(spec, &sender::look(spec, reader).await?));
+    }
+    let path = LoginPath::from(&facts);
+    if path.delivers_any() == Some(false) || path.is_unlisted() {
+        return Err(Failed::NotDone(format!("{NOBODY}; plan again")));
+    }
+    Ok(())
+}
+
+/// The Action that sends: the one that the manifest names, or else the one that this stack has.
+fn sending(run: &Run<'_>) -> &'static Spec {
+    let is_ours = |spec: &Spec| id(run, spec.name, "id").is_some();
+    let is_legacy = match run.manifest.section(phone::SECTION_PATH) {
+        Some(_) => legacy::is_legacy(run.manifest),
+        None => is_ours(&LEGACY) && !is_ours(&PHONE),
+    };
+    if is_legacy { &LEGACY } else { &PHONE }
+}
+
+/// Whether the phone Action is in none of its trigger's places although this stack wants it there: the tenant refused.
 async fn is_refused(run: &Run<'_>, reader: &Reader) -> Result<bool, Failed> {
     let unbound = !legacy::is_legacy(run.manifest) && id(run, PHONE.binding, "action_id").is_none();
     let Some(action) = id(run, PHONE.name, "id").filter(|_| unbound) else {
@@ -120,22 +180,31 @@ async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     }
     // The provider comes last, because other people change it most easily. A change after this read is not seen, and
     // only one round trip remains until the write.
-    looks.push(if legacy::is_legacy(run.manifest) {
-        ("the selected provider", SELECTED.get(), String::new(), |reply, _| text(reply, "provider") == HOOK)
-    } else {
-        let methods = phone::methods(run.manifest).join(",");
-        ("the phone provider", phone_provider::list(), methods, |reply, methods| {
-            let provider = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
-            provider.is_some_and(|provider| {
-                let sends = provider["configuration"]["delivery_methods"].as_array();
-                let covers = |method: &str| sends.is_some_and(|sends| sends.iter().any(|one| one == method));
-                text(provider, "name") == "custom"
-                    && provider["disabled"] != json!(true)
-                    && methods.split(',').all(covers)
-            })
+    looks.extend(selected(run));
+    with_twilio(looks, run, reader).await?;
+    if is_of_others(run) { somebody_sends(run, reader).await } else { Ok(()) }
+}
+
+/// The check of who sends, if the manifest says it.
+fn selected(run: &Run<'_>) -> Option<Look> {
+    run.manifest.section(phone::SECTION_PATH)?;
+    if legacy::is_legacy(run.manifest) {
+        let get = SELECTED.get();
+        return Some(("the selected provider", get, String::new(), |reply, _| {
+            text(reply, "provider") == HOOK
+        }));
+    }
+    let methods = phone::methods(run.manifest).join(",");
+    Some(("the phone provider", phone_provider::list(), methods, |reply, methods| {
+        let provider = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
+        provider.is_some_and(|provider| {
+            let sends = provider["configuration"]["delivery_methods"].as_array();
+            let covers = |method: &str| sends.is_some_and(|sends| sends.iter().any(|one| one == method));
+            text(provider, "name") == "custom"
+                && provider["disabled"] != json!(true)
+                && methods.split(',').all(covers)
         })
-    });
-    with_twilio(looks, run, reader).await
+    }))
 }
 
 /// Makes these checks of the tenant, and checks what the Action needs at Twilio, at the same time.
@@ -201,18 +270,20 @@ async fn by_legacy(reader: &Reader) -> Result<Sender, Failed> {
 /// The check right before a factor is switched off, if logins that are asked for a factor then have nothing but the
 /// phone. If our Action sends the codes, it has to be able to. Other senders cannot be checked.
 pub async fn carries_alone(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
-    let is_ours = id(run, sending(run.manifest).name, "id").is_some();
+    let is_ours = id(run, sending(run).name, "id").is_some();
     match sender(reader).await? {
         Sender::Action if is_ours && !run.step.op.restore => delivers(run, reader).await,
         // A step that puts former values back may come after the removal of parts that the Action can do without.
         Sender::Action if is_ours => handed_on::live(run, reader).await,
+        Sender::Action if !run.step.op.restore => somebody_sends(run, reader).await,
         _ => Ok(()),
     }
 }
 
 /// Checks that the Action is deployed and bound, and has what it needs at Twilio.
 pub async fn action_stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
-    with_twilio(action(run), run, reader).await
+    with_twilio(action(run), run, reader).await?;
+    theirs_stands(run, reader).await
 }
 
 fn id(run: &Run<'_>, address: &str, name: &str) -> Option<String> {
@@ -220,7 +291,7 @@ fn id(run: &Run<'_>, address: &str, name: &str) -> Option<String> {
 }
 
 fn action(run: &Run<'_>) -> Vec<Look> {
-    let ours = sending(run.manifest);
+    let ours = sending(run);
     let mut looks: Vec<Look> = Vec::new();
     if let Some(id) = id(run, ours.name, "id") {
         let get = actions::one(&id);

@@ -5,6 +5,7 @@ pub mod delivery;
 pub mod handed_on;
 pub mod limits;
 pub mod rules;
+pub mod sender;
 pub mod switches;
 pub mod trace;
 pub mod unified;

@@ -12,3 +12,4 @@ pub mod streams;
 pub mod tenant;
 pub mod verify_below;
 pub mod verify_service;
+pub mod versions;

@@ -58,6 +58,16 @@ pub struct Spec {
     pub limits: fn(Option<Vec<String>>) -> Fact,
     /// The fact that follows from the text of deployed code.
     pub told: fn(&str) -> Fact,
+    /// Makes a fact of whether the Action has the SID of a Verify service. `None`: the Action sends nothing.
+    pub verifies: Option<fn(bool) -> Fact>,
+    /// Makes a fact of whether the Action is somebody else's. `None`: the Action sends nothing.
+    pub of_others: Option<fn(bool) -> Fact>,
+    /// Whether a refused binding is noted instead of failing: the documents disagree on whether the trigger takes a
+    /// binding at all.
+    pub optional: bool,
+    /// The address at which other people's Actions on the trigger are read, if this stack has no Action there. Empty:
+    /// they are not read.
+    pub sender: &'static str,
     /// What happens to the Action when the manifest no longer declares it.
     pub leaving: fn(&Manifest) -> Leaving,
 }
@@ -106,6 +116,10 @@ pub static PHONE: Spec = Spec {
     bound: Fact::Bound,
     limits: Fact::ActionLimits,
     told: |code| Fact::ActionLimits(code_limits::names(code)),
+    verifies: Some(Fact::ActionVerifies),
+    of_others: Some(Fact::ActionOfOthers),
+    optional: true,
+    sender: "trigger_binding.sender",
     leaving: |_| Leaving::Removed,
 };
 
@@ -134,6 +148,10 @@ pub static LEGACY: Spec = Spec {
     bound: Fact::LegacyBound,
     limits: Fact::LegacyLimits,
     told: |code| Fact::LegacyLimits(code_limits::names(code)),
+    verifies: Some(Fact::LegacyVerifies),
+    of_others: Some(Fact::LegacyOfOthers),
+    optional: false,
+    sender: "legacy_binding.sender",
     leaving: legacy::retires,
 };
 
@@ -157,8 +175,15 @@ pub static POST_LOGIN: Spec = Spec {
     bound: Fact::RulesBound,
     limits: Fact::RulesLimits,
     told: rules::told,
+    verifies: None,
+    of_others: None,
+    optional: false,
+    sender: "",
     leaving: |_| Leaving::Removed,
 };
+
+/// The Actions that send codes.
+pub static SENDING: [&Spec; 2] = [&PHONE, &LEGACY];
 
 /// All Actions of a stack. They share the limit of Actions that a tenant has.
 pub static ALL: &[&Spec] = &[&PHONE, &LEGACY, &POST_LOGIN];

@@ -115,7 +115,7 @@ pub const MAY_BE_HIDDEN: &[&str] = &["email", "mailer_sid"];
 pub static SECTION: Section = Section {
     path: NAME,
     doc: "The Twilio Verify service that sends the codes",
-    required: true,
+    required: false,
     fields: &[
         Field {
             key: "sid",

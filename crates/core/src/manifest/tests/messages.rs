@@ -211,7 +211,7 @@ fn what_is_said_about_wrong_manifests() {
         (
             with("feedback: { log_stream: { endpoint: \"${verify_service.sid}\" } }\n"),
             &[
-                "11:38: error[LS0201]: the reference verify_service.sid cannot be used: the manifest has no verify_service (help: add verify_service: to the file)",
+                "11:38: error[LS0201]: the reference verify_service.sid cannot be used: the manifest has no verify_service (help: add verify_service: to the file, or write the value out)",
             ],
         ),
         (

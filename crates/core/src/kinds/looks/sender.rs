@@ -1,0 +1,97 @@
+//! Other people's Actions that send phone messages, if this stack has no Action on the trigger.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::kinds::remote::versions::{knows, told_at, verifies};
+use crate::kinds::remote::{actions, bindings};
+use crate::kinds::said::actions::{Company, SENDING, Spec};
+use crate::kinds::{Seen, text};
+use crate::model::address::Address;
+use crate::model::call::Failed;
+use crate::model::facts::{ActionState, Binding, Fact, Facts};
+use crate::port::Reader;
+
+/// The observed state of a trigger.
+#[derive(Clone, Default)]
+struct Own {
+    /// The state of the Actions of others, and whether one of them is bound; `None` before it was read.
+    on_trigger: Option<(ActionState, Binding)>,
+    /// `None`: none of them is deployed.
+    live: Option<Live>,
+}
+
+/// The deployed code of others on one trigger.
+#[derive(Clone)]
+struct Live {
+    code: String,
+    /// The dates at which the code was told its secrets; `None`: not readable.
+    told: Option<Vec<String>>,
+    /// Whether its secrets name a Verify service; `true` where they are not readable.
+    verifies: bool,
+}
+
+/// Reads the Actions on the trigger. Nobody can read whether their code works, because secrets are never shown.
+pub async fn look(spec: &Spec, reader: &Reader) -> Result<Seen, Failed> {
+    let list = reader.get(&actions::list()).await?;
+    let trigger = spec.trigger;
+    let bound = match reader.get(&bindings::list(trigger.id)).await {
+        Ok(reply) => bindings::parse(&reply)?,
+        // If the tenant does not list the bindings of this trigger, it does not take any either.
+        Err(failed) if spec.optional && matches!(failed.status(), Some(400 | 404)) => Vec::new(),
+        Err(failed) => return Err(failed),
+    };
+    let is_bound = |action: &Json| bound.iter().any(|entry| entry.action_id == text(action, "id"));
+    let all = actions::items(&list)?.iter().filter(|action| actions::has_trigger(action, trigger.id));
+    // If a trigger may have several Actions, Auth0 calls only the bound ones.
+    let called: Vec<&Json> =
+        all.filter(|action| trigger.company == Company::None || is_bound(action)).collect();
+    let live: Vec<&&Json> = called.iter().filter(|action| action["deployed_version"].is_object()).collect();
+    let state = match (called.is_empty(), live.is_empty()) {
+        (true, _) => ActionState::Absent,
+        (_, true) => ActionState::Draft,
+        _ => ActionState::Deployed,
+    };
+    let listed = match state {
+        ActionState::Absent => Binding::Unbound,
+        _ if live.len() > 1 => Binding::Several,
+        _ if called.iter().any(|action| is_bound(action)) => Binding::Bound,
+        _ => Binding::Unlisted,
+    };
+    let versions = || live.iter().map(|action| &action["deployed_version"]);
+    let lives = (!live.is_empty()).then(|| Live {
+        code: versions().map(|version| text(version, "code")).collect::<Vec<_>>().join("\n"),
+        told: versions().map(told_at).collect::<Option<Vec<_>>>().map(|lists| lists.concat()),
+        verifies: versions().any(verifies),
+    });
+    let mut seen = Seen::default();
+    seen.keep(|own: &mut Own| *own = Own { on_trigger: Some((state, listed)), live: lives });
+    Ok(seen)
+}
+
+/// The facts about the delivery path that follow.
+pub fn facts(spec: &Spec, seen: &Seen) -> Facts {
+    let Some(own) = seen.own::<Own>() else { return Facts::new() };
+    let Some((state, bound)) = own.on_trigger else { return Facts::new() };
+    let mut facts = Facts::from([(spec.fact)(state), (spec.bound)(bound)]);
+    facts.extend(spec.of_others.filter(|_| state != ActionState::Absent).map(|fact| fact(true)));
+    let without = own.live.as_ref().is_some_and(|live| !live.verifies);
+    facts.extend(spec.verifies.filter(|_| without).map(|fact| fact(false)));
+    facts
+}
+
+/// What other people's Actions that were read may know of the Verify service with that SID, which was created at
+/// `made_at`: for each Action that may know the service, its trigger, and the fact that follows from its code.
+pub fn may_know<'a>(
+    all: &'a BTreeMap<Address, Seen>,
+    sid: &'a str,
+    made_at: &'a str,
+) -> impl Iterator<Item = (&'static str, Fact)> + 'a {
+    SENDING.into_iter().filter_map(move |spec| {
+        let own = all.get(spec.sender)?.own::<Own>()?;
+        let live = own.live.as_ref()?;
+        knows(live.told.as_deref(), Some(&live.code), sid, made_at)
+            .then(|| (spec.trigger.id, (spec.told)(&live.code)))
+    })
+}
