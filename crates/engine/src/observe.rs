@@ -201,12 +201,15 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
 /// Whether who sends, or the Action by which the tenant sends, is no part of this stack.
 fn leaves_to_others(session: &Session, seen: &BTreeMap<String, Seen>) -> bool {
     let is_ours = |binding: &TriggerBinding| seen.contains_key(binding.action.name);
-    let sends = match session.manifest.text("phone", "delivery").filter(|_| !session.destroy) {
-        Some("legacy") => is_ours(&LEGACY_BINDING),
-        Some(_) => is_ours(&PHONE_BINDING),
-        None => is_ours(&PHONE_BINDING) || is_ours(&LEGACY_BINDING),
-    };
-    !sends || !seen.contains_key("unified_phone")
+    // What is on record of a `phone` that left the manifest does not say who sends.
+    match session.manifest.text("phone", "delivery") {
+        _ if session.destroy => {
+            !(is_ours(&PHONE_BINDING) || is_ours(&LEGACY_BINDING)) || !seen.contains_key("unified_phone")
+        }
+        Some("legacy") => !is_ours(&LEGACY_BINDING),
+        Some(_) => !is_ours(&PHONE_BINDING),
+        None => true,
+    }
 }
 
 /// A finding, where the tenant has no room for the record. The Actions of a stack count the record among them.
