@@ -28,6 +28,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     the_action_stays_that_the_provider_of_the_manifest_sends_by,
     an_action_without_phone_may_be_refused_beside_another_factor,
     nobody_is_handed_to_two_actions_of_others,
+    the_phone_stays_off_where_the_provider_left_the_manifest,
     where_verify_begins_to_send_the_lack_of_feedback_is_told,
     a_full_tenant_has_no_room_for_the_record,
 ];
@@ -457,6 +458,18 @@ fn nobody_is_handed_to_two_actions_of_others() {
             "{names:?}: {told}"
         );
     }
+}
+
+/// What the record knows of a `phone` that left the manifest does not say that anybody sends.
+#[test]
+fn the_phone_stays_off_where_the_provider_left_the_manifest() {
+    let mut stack = stack(&format!("phone: {{}}\n{OWN_ACTION}"));
+    stack.applied();
+    by_hand(&stack, |world| world.tenant_mut(DOMAIN).phone_providers.clear());
+    stack.text = format!("{HEAD}{OWN_ACTION}{PHONE_ON}");
+    stack.allow_delete = true;
+    let told = blockers(&stack.observe().plan).join("; ");
+    assert!(told.contains("before anything can deliver"), "{told}");
 }
 
 /// Code that sends without Verify needs no feedback; the code that takes its place does.

@@ -530,8 +530,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "Actions of others are not looked at while another Action of this stack is there",
         "crates/engine/src/observe.rs",
-        "Some(_) => is_ours(&PHONE_BINDING),",
-        "Some(_) => is_ours(&PHONE_BINDING) || is_ours(&LEGACY_BINDING),",
+        "Some(_) => !is_ours(&PHONE_BINDING),",
+        "Some(_) => !is_ours(&PHONE_BINDING) && !is_ours(&LEGACY_BINDING),",
         &["test fields::parts::the_legacy_action_of_this_stack_is_not_the_one_that_the_provider_needs"],
     ),
     mutant(

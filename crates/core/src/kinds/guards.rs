@@ -103,12 +103,13 @@ pub fn is_in_legacy_place(seen: &BTreeMap<Address, Seen>) -> bool {
 /// resources; `destroy`: the run takes the stack away.
 pub fn leaves_to_others(manifest: &Manifest, destroy: bool, seen: &BTreeMap<Address, Seen>) -> bool {
     let is_ours = |spec: &Spec| seen.contains_key(spec.name);
-    let sends = match manifest.text(phone::SECTION_PATH, "delivery").filter(|_| !destroy) {
-        Some("legacy") => is_ours(&LEGACY),
-        Some(_) => is_ours(&PHONE),
-        None => is_ours(&PHONE) || is_ours(&LEGACY),
-    };
-    !sends || !seen.contains_key(phone::UNIFIED)
+    match manifest.text(phone::SECTION_PATH, "delivery") {
+        _ if destroy => !(is_ours(&PHONE) || is_ours(&LEGACY)) || !seen.contains_key(phone::UNIFIED),
+        Some("legacy") => !is_ours(&LEGACY),
+        Some(_) => !is_ours(&PHONE),
+        // The record of a `phone` section that left the manifest does not say who sends.
+        None => true,
+    }
 }
 
 /// Whether this stack has an Action on the trigger of the phone Action.

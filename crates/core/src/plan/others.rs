@@ -62,7 +62,7 @@ pub(super) fn help(manifest: &Manifest, rule: &str) -> &'static str {
         "An Action is bound before codes are handed to it",
         "The unified experience comes after what delivers",
     ];
-    if rule == "One message is sent for one" {
+    if ["One message is sent for one"].contains(&rule) {
         return "delete all of these Actions but one, or manage it here with phone and action";
     }
     let leaves = manifest.section("phone").is_none() || manifest.section("action").is_none();
