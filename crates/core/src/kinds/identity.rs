@@ -10,21 +10,14 @@ use crate::model::value::Value;
 /// What is known of an object before the search for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clues<'a> {
-    pub recorded: Recorded<'a>,
+    /// The id on record. `None`: there is none, or the record is unproven and the manifest wants the object.
+    pub recorded: Option<&'a str>,
     /// If an unfinished run may have created the object: the ids that existed before that run.
     pub creating: Option<&'a [String]>,
     /// The name that the unfinished run was to give the object, if the manifest has another name now.
     pub former_name: Option<&'a str>,
     /// The wanted name; empty if the object cannot be found by a name.
     pub name: &'a str,
-}
-
-/// The object's id on record.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Recorded<'a> {
-    /// There is no id on record, or the record is unproven and the manifest wants the object.
-    Nothing,
-    Id(&'a str),
 }
 
 /// One of the observed objects.
@@ -61,7 +54,7 @@ impl<'a> Hint<'a> {
         let recorded = recorded.and_then(|entry| entry.ids.get(id)).filter(|id| !id.is_empty());
         let name_of = self.want.and_then(|want| want.desired.get(name)).and_then(Value::as_str);
         Clues {
-            recorded: recorded.map_or(Recorded::Nothing, |id| Recorded::Id(id)),
+            recorded: recorded.map(String::as_str),
             creating: self.creating().map(Vec::as_slice),
             former_name: self.former_name(name),
             name: name_of.unwrap_or_default(),
@@ -93,8 +86,8 @@ pub(super) fn whose(clues: &Clues<'_>, id: &str) -> Whose {
 pub(super) fn meant(clues: &Clues<'_>, there: &[Candidate<'_>]) -> Meant {
     let fits = || there.iter().enumerate().filter(|(_, one)| one.matches);
     let recorded = match clues.recorded {
-        Recorded::Id(id) => fits().find(|(_, one)| one.id == id),
-        Recorded::Nothing => None,
+        Some(id) => fits().find(|(_, one)| one.id == id),
+        None => None,
     };
     if let Some((at, _)) = recorded {
         return Meant::One(at, Whose::Ours);
@@ -109,8 +102,8 @@ pub(super) fn meant(clues: &Clues<'_>, there: &[Candidate<'_>]) -> Meant {
     match (made.as_slice(), called(clues.name, false).as_slice(), clues.recorded) {
         ([one], ..) => Meant::One(*one, Whose::Resumed),
         ([], [], _) => Meant::Absent,
-        ([], [one], Recorded::Id(_)) => Meant::One(*one, Whose::Another),
-        ([], [one], Recorded::Nothing) => Meant::One(*one, Whose::Unowned),
+        ([], [one], Some(_)) => Meant::One(*one, Whose::Another),
+        ([], [one], None) => Meant::One(*one, Whose::Unowned),
         ([], several, _) | (several, ..) => Meant::Ambiguous(several.to_vec()),
     }
 }
@@ -118,7 +111,6 @@ pub(super) fn meant(clues: &Clues<'_>, there: &[Candidate<'_>]) -> Meant {
 #[cfg(test)]
 mod tests {
     use super::Meant::{Absent, Ambiguous, One};
-    use super::Recorded::{Id, Nothing};
     use super::Whose::{Another, Ours, Resumed, Unowned};
     use super::*;
 
@@ -128,41 +120,41 @@ mod tests {
     #[test]
     fn each_answer_and_what_comes_before_what() {
         let before = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-        type Row<'a> = (Recorded<'a>, Option<&'a [&'a str]>, Option<&'a str>, &'a [&'a str], Meant);
+        type Row<'a> = (Option<&'a str>, Option<&'a [&'a str]>, Option<&'a str>, &'a [&'a str], Meant);
         let rows: &[Row<'_>] = &[
-            (Nothing, None, None, &[], Absent),
-            (Nothing, None, None, &["1 y"], Absent),
-            (Nothing, None, None, &["1 y", "2 x"], One(1, Unowned)),
-            (Nothing, None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
-            (Nothing, None, None, &["-1 x"], Absent),
-            (Nothing, None, None, &["-1 x", "2 x"], One(1, Unowned)),
+            (None, None, None, &[], Absent),
+            (None, None, None, &["1 y"], Absent),
+            (None, None, None, &["1 y", "2 x"], One(1, Unowned)),
+            (None, None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
+            (None, None, None, &["-1 x"], Absent),
+            (None, None, None, &["-1 x", "2 x"], One(1, Unowned)),
             // The id on record decides first, whatever the name of that object is now.
-            (Id("2"), None, None, &["1 x", "2 y"], One(1, Ours)),
-            (Id("2"), Some(&[]), None, &["1 x", "2 x"], One(1, Ours)),
-            (Id("2"), Some(&[]), Some("old"), &["1 old", "2 y"], One(1, Ours)),
-            (Id("2"), None, None, &["1 y"], Absent),
+            (Some("2"), None, None, &["1 x", "2 y"], One(1, Ours)),
+            (Some("2"), Some(&[]), None, &["1 x", "2 x"], One(1, Ours)),
+            (Some("2"), Some(&[]), Some("old"), &["1 old", "2 y"], One(1, Ours)),
+            (Some("2"), None, None, &["1 y"], Absent),
             // The record is believed only if its object has the right form.
-            (Id("2"), None, None, &["1 x", "-2 x"], One(0, Another)),
+            (Some("2"), None, None, &["1 x", "-2 x"], One(0, Another)),
             // An object that only has the wanted name is not the one on record, unless an unfinished run created it.
-            (Id("2"), None, None, &["1 x"], One(0, Another)),
-            (Id("2"), Some(&["1"]), None, &["1 x"], One(0, Another)),
-            (Id("2"), Some(&[]), None, &["1 x"], One(0, Resumed)),
-            (Id("3"), None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
+            (Some("2"), None, None, &["1 x"], One(0, Another)),
+            (Some("2"), Some(&["1"]), None, &["1 x"], One(0, Another)),
+            (Some("2"), Some(&[]), None, &["1 x"], One(0, Resumed)),
+            (Some("3"), None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
             // An object that appeared after an unfinished run began belongs to that run, and precedes the objects that
             // existed before.
-            (Nothing, Some(&[]), None, &["1 x"], One(0, Resumed)),
-            (Nothing, Some(&["1"]), None, &["1 x"], One(0, Unowned)),
-            (Nothing, Some(&["1"]), None, &["1 x", "2 x"], One(1, Resumed)),
-            (Nothing, Some(&["1"]), None, &["1 x", "2 x", "3 x"], Ambiguous(vec![1, 2])),
-            (Nothing, Some(&["1", "2"]), None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
-            (Nothing, Some(&[]), None, &["1 y", "-2 x"], Absent),
+            (None, Some(&[]), None, &["1 x"], One(0, Resumed)),
+            (None, Some(&["1"]), None, &["1 x"], One(0, Unowned)),
+            (None, Some(&["1"]), None, &["1 x", "2 x"], One(1, Resumed)),
+            (None, Some(&["1"]), None, &["1 x", "2 x", "3 x"], Ambiguous(vec![1, 2])),
+            (None, Some(&["1", "2"]), None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
+            (None, Some(&[]), None, &["1 y", "-2 x"], Absent),
             // Among the new objects, the name that the run was to give precedes the present name.
-            (Nothing, Some(&[]), Some("old"), &["1 x", "2 old"], One(1, Resumed)),
-            (Nothing, Some(&["2"]), Some("old"), &["1 x", "2 old"], One(0, Resumed)),
-            (Nothing, Some(&["1", "2"]), Some("old"), &["1 x", "2 old"], One(0, Unowned)),
-            (Nothing, Some(&["1"]), Some("old"), &["1 old"], Absent),
-            (Nothing, Some(&[]), Some("old"), &["1 x", "2 old", "3 old"], Ambiguous(vec![1, 2])),
-            (Nothing, Some(&[]), Some("old"), &["1 x", "-2 old"], One(0, Resumed)),
+            (None, Some(&[]), Some("old"), &["1 x", "2 old"], One(1, Resumed)),
+            (None, Some(&["2"]), Some("old"), &["1 x", "2 old"], One(0, Resumed)),
+            (None, Some(&["1", "2"]), Some("old"), &["1 x", "2 old"], One(0, Unowned)),
+            (None, Some(&["1"]), Some("old"), &["1 old"], Absent),
+            (None, Some(&[]), Some("old"), &["1 x", "2 old", "3 old"], Ambiguous(vec![1, 2])),
+            (None, Some(&[]), Some("old"), &["1 x", "-2 old"], One(0, Resumed)),
         ];
         for (recorded, creating, former_name, there, expected) in rows {
             let creating = creating.map(before);
@@ -179,19 +171,19 @@ mod tests {
             let candidates: Vec<_> = there.iter().map(candidate).collect();
             assert_eq!(meant(&clues, &candidates), *expected, "{clues:?} {there:?}");
         }
-        let nameless = Clues { recorded: Nothing, creating: Some(&[]), former_name: None, name: "" };
+        let nameless = Clues { recorded: None, creating: Some(&[]), former_name: None, name: "" };
         let candidate = Candidate { id: "1", name: "", matches: true };
         assert_eq!(meant(&nameless, &[candidate]), Absent, "nothing is found by no name");
     }
 
     #[test]
     fn what_has_no_other_beside_it_is_the_records_the_runs_or_somebody_elses() {
-        let clues = Clues { recorded: Nothing, creating: None, former_name: None, name: "" };
+        let clues = Clues { recorded: None, creating: None, former_name: None, name: "" };
         let new = Clues { creating: Some(&[]), ..clues };
         for (clues, expected) in [
-            (Clues { recorded: Id("1"), ..new }, Ours),
-            (Clues { recorded: Id("2"), ..new }, Resumed),
-            (Clues { recorded: Id("2"), ..clues }, Another),
+            (Clues { recorded: Some("1"), ..new }, Ours),
+            (Clues { recorded: Some("2"), ..new }, Resumed),
+            (Clues { recorded: Some("2"), ..clues }, Another),
             (new, Resumed),
             (clues, Unowned),
         ] {

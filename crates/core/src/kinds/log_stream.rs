@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::identity::{self, Candidate, Meant, Recorded};
+use super::identity::{self, Candidate, Meant};
 use super::remote::streams::{PATH, list};
 use super::said::streams::{self, NAME, SECTION_PATH};
 use super::said::{function, passwordless};
@@ -143,7 +143,7 @@ impl Kind for LogStream {
             let clues = hint.clues("id", "name");
             // The stream on record is found by its id alone. A reply that leaves out its type must not lead to a second
             // stream.
-            let is_on_record = |id: &str| matches!(clues.recorded, Recorded::Id(known) if known == id);
+            let is_on_record = |id: &str| clues.recorded == Some(id);
             let candidate = |stream| Candidate {
                 id: text(stream, "id"),
                 name: text(stream, "name"),

@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::trace;
-use crate::kinds::identity::{self, Candidate, Clues, Meant, Recorded};
+use crate::kinds::identity::{self, Candidate, Clues, Meant};
 use crate::kinds::remote::actions;
 use crate::kinds::remote::verify_service::{list, one, parse, services};
 use crate::kinds::said::actions::{LEGACY, PHONE};
@@ -93,7 +93,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         |service| Candidate { id: text(service, "sid"), name: text(service, "friendly_name"), matches: true };
     let candidates: Vec<_> = services(&list)?.iter().map(candidate).collect();
     // A service on record would have been found by its SID, so it is gone.
-    let clues = Clues { recorded: Recorded::Nothing, ..hint.clues("sid", "friendly_name") };
+    let clues = Clues { recorded: None, ..hint.clues("sid", "friendly_name") };
     match identity::meant(&clues, &candidates) {
         Meant::One(at, Whose::Resumed) => {
             return Ok(Seen { whose: Whose::Resumed, ..parse(&services(&list)?[at]) });
