@@ -42,6 +42,24 @@ fn cases() -> Vec<Case> {
             false,
         ),
         case(
+            "Nobody is handed to an Action of others in silence",
+            json!({
+                "unified": false, "selected": "twilio", "provider": "custom", "provider.methods": ["text", "voice"], "factor.sms": true,
+                "action": "deployed", "action.of_others": true, "bound": true, "feedback": "active"
+            }),
+            json!({ "unified": true }),
+            false,
+        ),
+        case(
+            "Nobody is handed to an Action of others in silence",
+            json!({
+                "unified": false, "selected": "twilio", "legacy_action": "deployed", "legacy_action.of_others": true,
+                "legacy_bound": true, "feedback": "active"
+            }),
+            json!({ "selected": "phone-message-hook" }),
+            false,
+        ),
+        case(
             "A factor that is demanded can be used",
             json!({ "policy": "never", "factor.otp": false, "factor.recovery-code": true }),
             json!({ "policy": "always" }),
@@ -105,6 +123,12 @@ fn cases() -> Vec<Case> {
             "Nobody is sent to an Action of others that is not bound",
             json!({ "policy": "never", "provider": "custom", "bound": "unlisted", "factor.sms": true }),
             json!({ "policy": "always" }),
+            true,
+        ),
+        case(
+            "One message is sent for one",
+            json!({ "provider": "absent", "action": "deployed", "bound": "several" }),
+            json!({ "provider": "custom", "provider.methods": ["text"] }),
             true,
         ),
         case(
@@ -204,6 +228,15 @@ fn cases() -> Vec<Case> {
             "Feedback reaches Verify while it sends",
             json!({ "provider": "twilio", "provider.methods": ["text"], "action": "deployed", "feedback": "absent" }),
             json!({ "provider": "custom" }),
+            false,
+        ),
+        case(
+            "Feedback reaches Verify while it sends",
+            json!({
+                "provider": "custom", "provider.methods": ["text"], "action": "deployed", "action.verifies": false,
+                "feedback": "absent"
+            }),
+            json!({ "action.verifies": true }),
             false,
         ),
     ]

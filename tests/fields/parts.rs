@@ -23,6 +23,14 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_manifest_without_parts_takes_away_what_is_on_record,
     the_legacy_action_waits_its_day_also_when_phone_leaves_the_manifest,
     factors_go_together_while_the_binding_is_refused,
+    a_vendor_is_left_for_an_action_of_others_only_with_a_word_on_what_may_stop,
+    the_legacy_action_of_this_stack_is_not_the_one_that_the_provider_needs,
+    the_action_stays_that_the_provider_of_the_manifest_sends_by,
+    an_action_without_phone_may_be_refused_beside_another_factor,
+    nobody_is_handed_to_two_actions_of_others,
+    the_phone_stays_off_where_the_provider_left_the_manifest,
+    where_verify_begins_to_send_the_lack_of_feedback_is_told,
+    a_full_tenant_has_no_room_for_the_record,
 ];
 
 const HEAD: &str = "\
@@ -361,6 +369,144 @@ fn factors_go_together_while_the_binding_is_refused() {
     assert_eq!(off, ["mfa_factor.phone", "mfa_factor.otp"]);
     stack.applied();
     assert!(!is_on(&stack));
+}
+
+fn dangers(plan: &Plan) -> String {
+    plan.steps.iter().filter_map(|step| step.danger.clone()).collect::<Vec<_>>().join("; ")
+}
+
+/// A vendor sends in the legacy set-up, and what is to send from now on is an Action of others.
+#[test]
+fn a_vendor_is_left_for_an_action_of_others_only_with_a_word_on_what_may_stop() {
+    let words = "codes by SMS stop working unless the Action of others works";
+    let phone = "phone: { channels: [sms] }\nmfa: { factors: { phone: on } }\n";
+    for own in [false, true] {
+        let action = if own { OWN_ACTION } else { "" };
+        let mut stack = with(Options { unified_flag: Flag::Off, ..options() }, &format!("{phone}{action}"));
+        by_hand(&stack, |world| {
+            let tenant = world.tenant_mut(DOMAIN);
+            tenant.legacy_phone.selected_provider = "twilio".into();
+            tenant.factors.iter_mut().filter(|one| one.name == "sms").for_each(|one| one.enabled = true);
+            tenant.message_types = Some(vec!["sms".into()]);
+            if !own {
+                others_send(world, UNIFIED, true);
+            }
+        });
+        let plan = stack.observe().plan;
+        assert_eq!(blockers(&plan), Vec::<String>::new());
+        assert_eq!(dangers(&plan).contains(words), !own, "{}", dangers(&plan));
+        stack.applied();
+        assert!(stack.observe().plan.is_empty());
+    }
+}
+
+/// The way of the manifest needs its own Action, whatever else of this stack is on record.
+#[test]
+fn the_legacy_action_of_this_stack_is_not_the_one_that_the_provider_needs() {
+    let legacy =
+        "phone: { delivery: legacy }\naction: { code: ./both.js }\nmfa: { factors: { phone: on } }\n";
+    let mut stack = with(Options { unified_flag: Flag::Off, ..options() }, legacy);
+    stack.applied();
+    stack.text = format!("{HEAD}phone: {{}}\n{PHONE_ON}");
+    stack.allow_delete = true;
+    let told = blockers(&stack.observe().plan).join("; ");
+    assert!(told.contains("to an Action that is not deployed"), "{told}");
+}
+
+#[test]
+fn the_action_stays_that_the_provider_of_the_manifest_sends_by() {
+    let mut stack = stack(&format!("phone: {{}}\n{OWN_ACTION}"));
+    stack.applied();
+    stack.text = format!("{HEAD}phone: {{}}\n");
+    stack.allow_delete = true;
+    let told = blockers(&stack.observe().plan).join("; ");
+    assert!(
+        told.contains("which phone in the manifest declares") && told.contains("put action back"),
+        "{told}"
+    );
+    stack.text = HEAD.into();
+    stack.applied();
+    assert!(stack.observe().plan.is_empty());
+}
+
+/// Beside another factor the phone goes on while the tenant refuses to bind the Action, also where `phone` is left to others.
+#[test]
+fn an_action_without_phone_may_be_refused_beside_another_factor() {
+    let refuses = Options { custom_phone_binding: BindingRule::Refused4xx, ..options() };
+    let mut stack = with(refuses, &format!("{OWN_ACTION}mfa: {{ factors: {{ phone: on, otp: on }} }}\n"));
+    by_hand(&stack, |world| world.tenant_mut(DOMAIN).phone_providers.push(provider("custom")));
+    stack.applied();
+    assert!(is_on(&stack));
+}
+
+#[test]
+fn nobody_is_handed_to_two_actions_of_others() {
+    for names in [&["One"][..], &["One", "Two"]] {
+        let mut stack = stack("phone: {}\n");
+        by_hand(&stack, |world| {
+            world.tenant_mut(DOMAIN).phone_providers.push(provider("twilio"));
+            for name in names {
+                let trigger = TriggerRef::new(UNIFIED.0, UNIFIED.1);
+                let id = world.add_deployed_action(DOMAIN, name, &trigger, START_MS);
+                world.bind(DOMAIN, UNIFIED.0, &id, name, START_MS);
+            }
+        });
+        let told = blockers(&stack.observe().plan).join("; ");
+        assert_eq!(
+            told.contains("two would send two messages (delete all"),
+            names.len() == 2,
+            "{names:?}: {told}"
+        );
+    }
+}
+
+/// What the record knows of a `phone` that left the manifest does not say that anybody sends.
+#[test]
+fn the_phone_stays_off_where_the_provider_left_the_manifest() {
+    let mut stack = stack(&format!("phone: {{}}\n{OWN_ACTION}"));
+    stack.applied();
+    by_hand(&stack, |world| world.tenant_mut(DOMAIN).phone_providers.clear());
+    stack.text = format!("{HEAD}{OWN_ACTION}{PHONE_ON}");
+    stack.allow_delete = true;
+    let told = blockers(&stack.observe().plan).join("; ");
+    assert!(told.contains("before anything can deliver"), "{told}");
+}
+
+/// Code that sends without Verify needs no feedback; the code that takes its place does.
+#[test]
+fn where_verify_begins_to_send_the_lack_of_feedback_is_told() {
+    let with_verify =
+        "action: { code: ./own.js, secrets: { TWILIO_VERIFY_SID: \"${verify_service.sid}\" } }\n";
+    let parts = format!("{SERVICE}phone: {{}}\n{PHONE_ON}");
+    let mut stack = stack(&format!("{parts}{OWN_ACTION}"));
+    stack.applied();
+    stack.text = format!("{HEAD}{parts}{with_verify}");
+    let plan = stack.observe().plan;
+    assert_eq!(blockers(&plan), Vec::<String>::new());
+    assert!(dangers(&plan).contains("no feedback reaches Verify"), "{}", dangers(&plan));
+    stack.applied();
+    assert!(stack.observe().plan.is_empty());
+}
+
+/// The record is an Action, and a tenant may have 100.
+#[test]
+fn a_full_tenant_has_no_room_for_the_record() {
+    for (count, has_room) in [(99, true), (100, false)] {
+        let mut stack = stack(SERVICE);
+        by_hand(&stack, |world| {
+            for number in 0..count {
+                let trigger = TriggerRef::new("post-login", "v3");
+                world.add_deployed_action(DOMAIN, &format!("Theirs {number}"), &trigger, START_MS);
+            }
+        });
+        let told = blockers(&stack.observe().plan).join("; ");
+        assert_eq!(told.is_empty(), has_room, "{told}");
+        assert!(has_room || told.contains("no room for the ledger"), "{told}");
+        if has_room {
+            stack.applied();
+            assert!(stack.observe().plan.is_empty());
+        }
+    }
 }
 
 /// What one part needs of another is said where it is used.

@@ -54,7 +54,8 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("no record is there, an Action of this stack is", |story| {
         let names = story.ground.claims[&format!("{DOMAIN}/{STACK}")].action_names.clone();
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
-        tenant.actions.retain(|action| !names.contains(&action.name));
+        let default = format!("Lockstep phone ({STACK})");
+        tenant.actions.retain(|action| !names.contains(&action.name) && action.name != default);
         let left: Vec<String> = tenant.actions.iter().map(|action| action.id.clone()).collect();
         tenant.bindings.values_mut().for_each(|list| list.retain(|bound| left.contains(&bound.action_id)));
     }),
@@ -65,6 +66,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("phone provider, which stays as it is,", |story| {
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
+    ("which phone in the manifest declares", manage_all),
     ("another Action is called so already", |story| {
         let wanted = claims_of(&story.draft);
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
@@ -80,14 +82,15 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("two would send two messages", |story| others_go(story)),
     ("another Action is bound to", |story| others_go(story)),
     ("exists on another trigger", |story| {
+        // Help of the finding: "Rename it, or set action.name to something else."
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
-        tenant.actions.iter_mut().filter(|action| action.name.starts_with("Lockstep phone")).for_each(
-            |action| {
-                if action.supports("post-login") {
-                    action.name = "Their own".into();
-                }
-            },
-        );
+        let is_theirs = |action: &&mut lockstep::twin::world::Action| {
+            action.name.starts_with("Lockstep phone") && action.supports("post-login")
+        };
+        match tenant.actions.iter_mut().find(is_theirs) {
+            Some(action) => action.name = "Their own".into(),
+            None => story.draft.set("action.name", "\"Acme sender, ours\""),
+        }
     }),
     ("Actions are named", |story| {
         // Delete or rename all but the right one.

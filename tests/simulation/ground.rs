@@ -391,9 +391,9 @@ impl Ground {
             self.made.get(&action.id).is_some_and(|made| made.owner == proc.owner)
                 || named.contains(&action.name)
         };
-        case.dead_before = [&before, &self.twin.world]
-            .iter()
-            .all(|world| is_dead_by_secret(world, domain, &self.twin.options, &is_ours));
+        let worlds = [&before, &self.twin.world];
+        case.dead_before = !was.delivers
+            && worlds.iter().all(|world| is_dead_by_secret(world, domain, &self.twin.options, &is_ours));
         let losses = laws::losses(&was, &is, &proc.words());
         if !losses.is_empty() && self.trace.is_some() {
             let options = &self.twin.options;

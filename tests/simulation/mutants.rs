@@ -67,8 +67,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "an unread sender is taken to send nothing",
         CHECK,
-        "(worked == Some(true) || (leaves_unread && worked.is_none()))",
-        "(worked == Some(true) && !leaves_unread)",
+        "works(before).unwrap_or(leaves_unread)",
+        "works(before).unwrap_or(!leaves_unread)",
         &["Login"],
     ),
     mutant(
@@ -79,6 +79,11 @@ pub const MUTANTS: &[Mutant] = &[
         &["Login"],
     ),
     // The rules of law 1, each by itself.
+    rule(
+        "Nobody is handed to an Action of others in silence",
+        "FLOWS.iter().filter(|_| after.is_by_others() && !was)",
+        "FLOWS.iter().filter(|_| after.is_by_others() && was)",
+    ),
     rule(
         "A factor that is demanded can be used",
         "refused(after.locked_out() && begins,",
@@ -114,6 +119,11 @@ pub const MUTANTS: &[Mutant] = &[
         "Nobody is sent to an Action of others that is not bound",
         "after.is_unlisted() && is_met(",
         "!after.is_unlisted() && is_met(",
+    ),
+    rule(
+        "One message is sent for one",
+        "after.sends_twice() && !before.sends_twice()",
+        "after.sends_twice() && before.sends_twice()",
     ),
     rule(
         "Nobody has the codes of a former version alone",
@@ -509,6 +519,20 @@ pub const MUTANTS: &[Mutant] = &[
         "stands.iter().all(|fact| facts.has(fact))",
         "!stands.iter().all(|fact| facts.has(fact))",
         &["test fields::parts::a_provider_of_ours_hands_messages_to_an_action_of_others"],
+    ),
+    mutant(
+        "the record takes a place that the tenant does not have",
+        "crates/engine/src/observe.rs",
+        "(count >= 100).then(",
+        "(count > 100).then(",
+        &["test fields::parts::a_full_tenant_has_no_room_for_the_record"],
+    ),
+    mutant(
+        "Actions of others are not looked at while another Action of this stack is there",
+        "crates/engine/src/observe.rs",
+        "Some(_) => !is_ours(&PHONE_BINDING),",
+        "Some(_) => !is_ours(&PHONE_BINDING) && !is_ours(&LEGACY_BINDING),",
+        &["test fields::parts::the_legacy_action_of_this_stack_is_not_the_one_that_the_provider_needs"],
     ),
     mutant(
         "a service goes that others may have been told of",

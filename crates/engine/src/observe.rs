@@ -8,7 +8,8 @@ use serde_json::{Value as Json, json};
 
 use super::intent;
 use super::store::{Found, Owner, Store};
-use crate::kinds::trigger_binding::{self, LEGACY_BINDING, PHONE_BINDING};
+use crate::kinds::action::{LEGACY, PHONE, POST_LOGIN};
+use crate::kinds::trigger_binding::{self, LEGACY_BINDING, PHONE_BINDING, TriggerBinding};
 use crate::kinds::{self, Hint, Resource, Seen, Task, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::ledger::seal::Keys;
@@ -150,6 +151,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     }
     let (mut found, mut seen, torn) = result.unwrap_or(Err(Failed::Stopped))?;
     found.unclear.extend(tried?);
+    found.unclear.extend(room(session, &found, &declared, reader).await?);
     if session.destroy {
         session.store.add_others(&mut found, &session.owner(), reader, false).await?;
     }
@@ -160,7 +162,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     // What nobody declared counts when something is taken away (a policy that was switched on by hand), and when logins
     // begin to be asked for a factor that nobody here switches on.
     // What the stack leaves to others counts as soon as users are to meet the phone by it.
-    let leaves = leaves_to_others(&seen);
+    let leaves = leaves_to_others(session, &seen);
     let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step) || leaves && offers(step));
     let login = first.steps.iter().any(exposes) && speaks(&session.manifest);
     let is_on = |seen: &Seen| seen.attrs.get("enabled") == Some(&Value::Known(json!(true)));
@@ -197,10 +199,40 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
 }
 
 /// Whether who sends, or the Action by which the tenant sends, is no part of this stack.
-fn leaves_to_others(seen: &BTreeMap<String, Seen>) -> bool {
-    let sends =
-        [&PHONE_BINDING, &LEGACY_BINDING].iter().any(|binding| seen.contains_key(binding.action.name));
-    !sends || !seen.contains_key("unified_phone")
+fn leaves_to_others(session: &Session, seen: &BTreeMap<String, Seen>) -> bool {
+    let is_ours = |binding: &TriggerBinding| seen.contains_key(binding.action.name);
+    // What is on record of a `phone` that left the manifest does not say who sends.
+    match session.manifest.text("phone", "delivery") {
+        _ if session.destroy => {
+            !(is_ours(&PHONE_BINDING) || is_ours(&LEGACY_BINDING)) || !seen.contains_key("unified_phone")
+        }
+        Some("legacy") => !is_ours(&LEGACY_BINDING),
+        Some(_) => !is_ours(&PHONE_BINDING),
+        None => true,
+    }
+}
+
+/// A finding, where the tenant has no room for the record. The Actions of a stack count the record among them.
+async fn room(
+    session: &Session,
+    found: &Found,
+    declared: &[Resource],
+    reader: &Reader,
+) -> Result<Option<Finding>, Failed> {
+    let counts = |want: &Resource| [PHONE.name, LEGACY.name, POST_LOGIN.name].contains(&want.kind);
+    let is_made = matches!(session.store, Store::Tenant) && found.stands.action_id.is_none();
+    if !is_made || declared.is_empty() || declared.iter().any(counts) {
+        return Ok(None);
+    }
+    let count = kinds::action::items(&*reader.get(&kinds::action::list()).await?)?.len();
+    Ok((count >= 100).then(|| Finding {
+        address: "ledger".into(),
+        text: format!(
+            "the tenant has {count} Actions and may have 100: no room for the ledger, which is one"
+        ),
+        help: "delete unused Actions, or keep the ledger elsewhere with --ledger file:PATH".into(),
+        level: Level::Blocker,
+    }))
 }
 
 /// Users are offered the phone.

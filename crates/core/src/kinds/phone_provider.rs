@@ -196,8 +196,13 @@ impl Kind for PhoneProvider {
             step.reason = diff.changed_names();
             step.effects = effects(&first);
             if !is_custom {
+                let whose = if diff.manifest.section("action").is_some() {
+                    "our Action"
+                } else {
+                    "an Action of others"
+                };
                 step.danger = Some(format!(
-                    "phone messages of the whole tenant go through our Action instead of {:?}; its credentials cannot be put back",
+                    "phone messages of the whole tenant go through {whose} instead of {:?}; its credentials cannot be put back",
                     seen.attrs.get("name").and_then(Value::as_str).unwrap_or_default()
                 ));
             }

@@ -24,6 +24,8 @@ struct Live {
     code: String,
     /// The dates at which the code was told its secrets; `None`: not readable.
     told: Option<Vec<String>>,
+    /// Whether its secrets name a Verify service; `true` where they are not readable.
+    verifies: bool,
 }
 
 /// The bindings of Actions that send.
@@ -52,6 +54,7 @@ pub async fn look(binding: &TriggerBinding, reader: &Reader) -> Result<Seen, Fai
     };
     let listed = match state {
         ActionState::Absent => Binding::Unbound,
+        _ if live.len() > 1 => Binding::Several,
         _ if called.iter().any(|action| is_bound(action)) => Binding::Bound,
         _ => Binding::Unlisted,
     };
@@ -59,6 +62,7 @@ pub async fn look(binding: &TriggerBinding, reader: &Reader) -> Result<Seen, Fai
     let lives = (!live.is_empty()).then(|| Live {
         code: versions().map(|version| text(version, "code")).collect::<Vec<_>>().join("\n"),
         told: versions().map(former::told_at).collect::<Option<Vec<_>>>().map(|lists| lists.concat()),
+        verifies: versions().any(action::verifies),
     });
     let mut seen = Seen::default();
     seen.keep(|own: &mut Own| *own = Own { on_trigger: Some((state, listed)), live: lives });
@@ -67,11 +71,14 @@ pub async fn look(binding: &TriggerBinding, reader: &Reader) -> Result<Seen, Fai
 
 /// What that says of the login's path.
 pub fn facts(binding: &TriggerBinding, seen: &Seen) -> Facts {
-    let on_trigger = seen.own::<Own>().and_then(|own| own.on_trigger);
-    on_trigger
-        .into_iter()
-        .flat_map(|(state, bound)| [(binding.action.fact)(state), (binding.fact)(bound)])
-        .collect()
+    let Some(own) = seen.own::<Own>() else { return Facts::new() };
+    let Some((state, bound)) = own.on_trigger else { return Facts::new() };
+    let action = binding.action;
+    let mut facts = Facts::from([(action.fact)(state), (binding.fact)(bound)]);
+    facts.extend(action.of_others.filter(|_| state != ActionState::Absent).map(|fact| fact(true)));
+    let without = own.live.as_ref().is_some_and(|live| !live.verifies);
+    facts.extend(action.verifies.filter(|_| without).map(|fact| fact(false)));
+    facts
 }
 
 /// Whether an Action of others may have been told of the Verify service with that SID, which was made at that time. Holds its

@@ -42,6 +42,16 @@ pub enum Fact {
     /// back.
     #[serde(rename = "mfa_post_login.limits")]
     RulesLimits(Option<Vec<String>>),
+    /// Whether the Action that sends is somebody else's. Nobody can read whether its secrets work.
+    #[serde(rename = "action.of_others")]
+    ActionOfOthers(bool),
+    #[serde(rename = "legacy_action.of_others")]
+    LegacyOfOthers(bool),
+    /// Whether the deployed code of the Action that sends is told of a Verify service.
+    #[serde(rename = "action.verifies")]
+    ActionVerifies(bool),
+    #[serde(rename = "legacy_action.verifies")]
+    LegacyVerifies(bool),
     /// Whether a rate limit exists. In JSON `limit.<name>`.
     #[serde(skip)]
     Limit(String, bool),
@@ -97,6 +107,8 @@ pub enum Binding {
     Refused,
     /// Somebody else's Action is in no place of the list, and may be called all the same.
     Unlisted,
+    /// Several Actions of others run on the trigger, and each would send.
+    Several,
 }
 
 impl From<Binding> for Json {
@@ -104,6 +116,7 @@ impl From<Binding> for Json {
         match binding {
             Binding::Refused => json!("refused"),
             Binding::Unlisted => json!("unlisted"),
+            Binding::Several => json!("several"),
             binding => json!(binding == Binding::Bound),
         }
     }
@@ -113,7 +126,8 @@ impl TryFrom<Json> for Binding {
     type Error = &'static str;
 
     fn try_from(json: Json) -> Result<Binding, &'static str> {
-        let all = [Binding::Bound, Binding::Unbound, Binding::Refused, Binding::Unlisted];
+        use Binding::{Bound, Refused, Several, Unbound, Unlisted};
+        let all = [Bound, Unbound, Refused, Unlisted, Several];
         all.into_iter().find(|binding| json == Json::from(*binding)).ok_or("no state of a binding")
     }
 }
@@ -348,11 +362,12 @@ mod tests {
 
     /// The JSON form in saved plans. Changing a name or a value here makes existing plans stale.
     const ALL: &str = r#"{
-        "action": "deployed", "action.limits": ["a", "b"], "bound": "refused", "customize": true,
+        "action": "deployed", "action.limits": ["a", "b"], "action.of_others": true, "action.verifies": false,
+        "bound": "refused", "customize": true,
         "factor.carrier-pigeon": false, "factor.otp": true, "factor.sms": null, "feedback": "suspended",
         "feedback.endpoint": "https://x.example/", "former": true, "former.runs": true, "function": "undeployed",
         "function.url": "(the Function)", "legacy_action": "absent", "legacy_action.limits": null,
-        "legacy_bound": false, "limit.a.b": true, "login": "classic", "message_types": ["voice", "sms", "fax"],
+        "legacy_action.of_others": false, "legacy_action.verifies": true, "legacy_bound": false, "limit.a.b": true, "login": "classic", "message_types": ["voice", "sms", "fax"],
         "mfa_post_login.limits": null, "others": { "b": [], "a": ["otp", "sms"] }, "policy": "(a, b)",
         "provider": "twilio", "provider.methods": ["text"], "rules": { "z": ["otp"], "a": [] },
         "rules.action": "draft", "rules.bound": true, "selected": "phone-message-hook", "service": null, "unified": false
@@ -363,7 +378,7 @@ mod tests {
         let json: Json = serde_json::from_str(ALL).expect("JSON");
         let facts: Facts = serde_json::from_str(ALL).expect("facts");
         assert_eq!(serde_json::to_string(&facts).expect("JSON"), json.to_string());
-        assert_eq!(facts.0.len(), 30, "one for each");
+        assert_eq!(facts.0.len(), 34, "one for each");
         let back: Facts = facts.iter().rev().cloned().collect();
         assert_eq!(back, facts, "whatever the order");
         assert!(facts.has(&Fact::Limit("a.b".into(), true)));

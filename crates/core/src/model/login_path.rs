@@ -42,13 +42,15 @@ impl<T> From<Option<T>> for Known<T> {
     }
 }
 
-/// An Action of this stack.
+/// An Action that sends, of this stack or of others, or the one with the rules.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OurAction {
     pub state: Known<ActionState>,
     pub bound: Known<Binding>,
     /// The rate limits that the deployed code passes.
     pub limits: Known<Vec<String>>,
+    pub of_others: Known<bool>,
+    pub verifies: Known<bool>,
 }
 
 impl OurAction {
@@ -124,6 +126,10 @@ impl LoginPath {
             Fact::RulesBound(binding) => self.post_login.bound = Known::Is(binding),
             Fact::ActionLimits(names) => self.phone.limits = names.into(),
             Fact::LegacyLimits(names) => self.legacy.limits = names.into(),
+            Fact::ActionOfOthers(is) => self.phone.of_others = Known::Is(is),
+            Fact::LegacyOfOthers(is) => self.legacy.of_others = Known::Is(is),
+            Fact::ActionVerifies(does) => self.phone.verifies = Known::Is(does),
+            Fact::LegacyVerifies(does) => self.legacy.verifies = Known::Is(does),
             Fact::RulesLimits(names) => self.post_login.limits = names.into(),
             Fact::Limit(name, is_there) => drop(self.limits.insert(name, is_there)),
             Fact::Service(stands) => self.service = stands.into(),
@@ -303,6 +309,27 @@ impl LoginPath {
             return self.selected.get().map(|sender| *sender == Sender::Hook);
         }
         self.provider.get().map(|provider| *provider == Provider::Custom)
+    }
+
+    /// The Action that codes go through, if they go through one.
+    fn sender(&self) -> Option<&OurAction> {
+        let sender = if self.unified.is(&false) { &self.legacy } else { &self.phone };
+        self.is_ours().is_some_and(|is_ours| is_ours).then_some(sender)
+    }
+
+    /// Whether codes go through an Action of others.
+    pub fn is_by_others(&self) -> bool {
+        self.sender().is_some_and(|sender| sender.of_others.is(&true))
+    }
+
+    /// Whether a message goes through several Actions, and comes as often.
+    pub fn sends_twice(&self) -> bool {
+        self.sender().is_some_and(|sender| sender.bound.is(&Binding::Several))
+    }
+
+    /// Whether codes go through an Action that is not known to send without Verify.
+    pub fn verifies(&self) -> bool {
+        self.sender().is_some_and(|sender| !sender.verifies.is(&false))
     }
 
     /// Whether a user can get a code by this channel.

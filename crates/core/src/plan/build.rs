@@ -498,12 +498,14 @@ fn keep_what_is_needed(
             let stays =
                 stays.or_else(|| used.clone().filter(|_| of_service).map(|why| (Level::Warning, why)));
             let Some((level, why)) = stays else { return true };
-            findings.push(Finding {
+            let mut finding = Finding {
                 address: step.address.clone(),
                 text: format!("it stays: {why}"),
                 help: "once this reason is gone, change or delete it yourself".into(),
                 level,
-            });
+            };
+            others::tell(basis, step, &mut finding);
+            findings.push(finding);
             false
         });
         // A step that is left out may change the result for others, so the rounds begin again.

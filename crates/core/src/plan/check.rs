@@ -39,6 +39,11 @@ pub const RULES: &[Rule] = &[
         broken: stopped,
     },
     Rule {
+        name: "Nobody is handed to an Action of others in silence",
+        protects: "what somebody else sends so far",
+        broken: handed_to_others,
+    },
+    Rule {
         name: "A factor that is demanded can be used",
         protects: "logins that the policy asks for a second factor",
         broken: |before, step, after| {
@@ -97,6 +102,14 @@ pub const RULES: &[Rule] = &[
         broken: |before, step, after| {
             let what = "the Action that sends is not of this stack and is not bound, so whether codes arrive is not known";
             refused(after.is_unlisted() && is_met(before, step, after), what)
+        },
+    },
+    Rule {
+        name: "One message is sent for one",
+        protects: "users, who would get each code twice",
+        broken: |before, _, after| {
+            let what = "several Actions of others run on the trigger, and two would send two messages";
+            refused(after.sends_twice() && !before.sends_twice(), what)
         },
     },
     Rule {
@@ -268,16 +281,30 @@ fn is_met(before: &LoginPath, step: &Step, after: &LoginPath) -> bool {
     sends.iter().any(|fact| step.effects.has(fact)) || alone || rules(after) && !rules(before)
 }
 
-fn stopped(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Broken> {
-    // The legacy sender may not have been read. An unknown one is taken to work.
+/// Whether a flow worked before the step. The legacy sender may not have been read. An unknown one is taken to work.
+fn worked(before: &LoginPath, step: &Step, works: fn(&LoginPath) -> Option<bool>) -> bool {
     let leaves_unread = step.effects.has(&Fact::Unified(Some(true))) && before.selected.get().is_none();
+    works(before).unwrap_or(leaves_unread)
+}
+
+/// What goes on by an Action of others from this step on, and went another way before.
+fn handed_to_others(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Broken> {
+    let was = before.is_by_others() && before.unified.is(&false) == after.unified.is(&false);
+    let goes_on = |(_, works): &&Flow| worked(before, step, *works) && works(after) != Some(false);
+    let what = |(name, _): &Flow| {
+        format!(
+            "{name} stop working unless the Action of others works that sends from here on, and nobody can read that"
+        )
+    };
+    let flows = FLOWS.iter().filter(|_| after.is_by_others() && !was);
+    flows.filter(goes_on).map(|flow| (what(flow), false)).collect()
+}
+
+fn stopped(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Broken> {
     let unbinds = step.effects.has(&Fact::LegacyBound(Binding::Unbound));
     let handed = unbinds.then(|| (before.handed(), after.handed()));
     let (before, after) = handed.as_ref().map_or((before, after), |(before, after)| (before, after));
-    let stops = |(_, works): &&Flow| {
-        let worked = works(before);
-        (worked == Some(true) || (leaves_unread && worked.is_none())) && works(after) == Some(false)
-    };
+    let stops = |(_, works): &&Flow| worked(before, step, *works) && works(after) == Some(false);
     FLOWS.iter().filter(stops).map(|(name, _)| (format!("{name} stop working"), false)).collect()
 }
 
@@ -338,10 +365,10 @@ fn missing_limits(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Bro
 
 fn unfed(before: &LoginPath, _step: &Step, after: &LoginPath) -> Vec<Broken> {
     let phone_on = after.phone_is_on();
-    // A vendor's own provider needs no feedback. Verify does, from the moment it sends.
+    // A vendor's own provider needs no feedback, nor does an Action without Verify. Verify does, from the moment it sends.
     let handed_over = phone_on != Some(false)
-        && after.is_ours() == Some(true)
-        && before.is_ours() != Some(true)
+        && after.verifies()
+        && !before.verifies()
         && before.delivers_any() != Some(false);
     let needs = phone_on == Some(true) && before.fed() || handed_over;
     let what = "no feedback reaches Verify: five sends in ten minutes lock a number out";

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::build::Basis;
+use crate::kinds::phone_provider::PhoneProvider;
 use crate::kinds::sender::{self, ALL};
-use crate::kinds::{Seen, verify_service};
+use crate::kinds::{Kind as _, Seen, action, verify_service};
 use crate::model::facts::{Fact, Facts};
 use crate::model::manifest::Manifest;
-use crate::model::plan::Step;
+use crate::model::plan::{Finding, Level, Step};
 
 /// What Actions of others that were read may know of the Verify service of this stack.
 fn told(seen: &BTreeMap<String, Seen>) -> impl Iterator<Item = (&'static str, Fact)> {
@@ -38,6 +40,17 @@ pub(super) fn may_use(seen: &BTreeMap<String, Seen>) -> Option<String> {
     Some(format!("an Action of others on {trigger} may have been told of it"))
 }
 
+/// Says why the Action stays that the manifest sends by and does not declare.
+pub(super) fn tell(basis: &Basis<'_>, step: &Step, finding: &mut Finding) {
+    let is_declared = !basis.destroy && !PhoneProvider.declare(basis.manifest).is_empty();
+    if is_declared && step.kind == action::PHONE.name && finding.level == Level::Blocker {
+        finding.text =
+            "it stays: the tenant's phone provider, which phone in the manifest declares, sends through it"
+                .into();
+        finding.help = "put action back into the manifest, or take phone out of it too".into();
+    }
+}
+
 /// What to do about a step that the proof refuses.
 pub(super) fn help(manifest: &Manifest, rule: &str) -> &'static str {
     const OF_SENDERS: [&str; 6] = [
@@ -48,6 +61,9 @@ pub(super) fn help(manifest: &Manifest, rule: &str) -> &'static str {
         "An Action is bound before codes are handed to it",
         "The unified experience comes after what delivers",
     ];
+    if ["One message is sent for one"].contains(&rule) {
+        return "delete all of these Actions but one, or manage it here with phone and action";
+    }
     let leaves = manifest.section("phone").is_none() || manifest.section("action").is_none();
     match leaves && OF_SENDERS.contains(&rule) {
         true => {

@@ -61,6 +61,26 @@ pub enum Company {
     Any,
 }
 
+/// Secret with the SID of the Verify service.
+const VERIFY_SID: &str = "TWILIO_VERIFY_SID";
+
+/// What users notice when Verify begins to send.
+const BEGINS: &str = "codes go through Verify from here on, and this manifest has no feedback.log_stream";
+
+/// Whether the code of a version is told of a Verify service; `true` where its secrets are not readable.
+pub fn verifies(version: &Json) -> bool {
+    version["secrets"]
+        .as_array()
+        .is_none_or(|secrets| secrets.iter().any(|one| text(one, "name") == VERIFY_SID))
+}
+
+/// Whether the code that runs is not told of a Verify service, and the code that is to run is.
+fn begins_to_verify(diff: &Diff<'_>) -> bool {
+    let own = own(diff.seen);
+    let is_told = diff.want.desired.contains_key(&format!("secrets.{VERIFY_SID}"));
+    is_told && !own.version.is_empty() && !own.live_verifies
+}
+
 /// What an Action may have to stay for.
 const KEEPS: &str = "the tenant's phone provider, which stays as it is,";
 
@@ -86,6 +106,10 @@ pub struct Action {
     pub limits: fn(Option<Vec<String>>) -> Fact,
     /// The fact that a deployed version of a code says.
     pub told: fn(&str) -> Fact,
+    /// Whether its code is told of a Verify service, as a fact; `None`: it sends nothing.
+    pub verifies: Option<fn(bool) -> Fact>,
+    /// Whether it is somebody else's, as a fact.
+    pub of_others: Option<fn(bool) -> Fact>,
     /// What users notice of a deployment, in words.
     pub danger: fn(&Diff<'_>) -> Option<String>,
     /// What stops where its code does not work, in words.
@@ -329,6 +353,11 @@ impl Kind for Action {
             let code = diff.want.desired.get("code").and_then(Value::as_str).unwrap_or_default();
             step.effects = Facts::from([(self.fact)(ActionState::Deployed), (self.told)(code)]);
             step.danger = (self.danger)(diff);
+            if let Some(verifies) = self.verifies.filter(|_| begins_to_verify(diff)) {
+                step.effects.insert(verifies(true));
+                let feedback = diff.manifest.section("feedback.log_stream");
+                step.danger = step.danger.take().or_else(|| feedback.is_none().then(|| BEGINS.into()));
+            }
             steps.push(step);
         }
         steps
@@ -388,7 +417,9 @@ impl Kind for Action {
             (true, false) => ActionState::Deployed,
         };
         let told = own.live.as_ref().map(|live| (self.told)(&live.code));
-        [(self.fact)(state)].into_iter().chain(told).chain(former::facts(self, seen)).collect()
+        let without = self.verifies.filter(|_| !own.version.is_empty() && !own.live_verifies);
+        let without = without.map(|fact| fact(false));
+        [(self.fact)(state)].into_iter().chain(told).chain(without).chain(former::facts(self, seen)).collect()
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {

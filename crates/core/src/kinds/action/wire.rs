@@ -26,6 +26,7 @@ pub(super) struct Own {
     /// What that version is made of, and when it was told its secrets.
     pub(super) live: Option<Content>,
     pub(super) live_told: Option<Vec<String>>,
+    pub(super) live_verifies: bool,
     /// Modules that the draft or the version that runs uses.
     pub(super) modules: BTreeSet<String>,
     pub(super) on_trigger: bool,
@@ -204,6 +205,7 @@ pub fn parse(action: &Json) -> Seen {
             version: live.map(|version| text(version, "id").to_owned()).unwrap_or_default(),
             live: live.map(content),
             live_told: live.and_then(told_at),
+            live_verifies: live.is_some_and(super::verifies),
             modules,
             ..Own::default()
         }

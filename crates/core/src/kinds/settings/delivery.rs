@@ -103,7 +103,7 @@ async fn theirs_stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
 }
 
 /// Whoever sends for the tenant sends still, as far as that can be read.
-async fn somebody_sends(reader: &Reader) -> Result<(), Failed> {
+async fn somebody_sends(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let is_unified = unified::is_on(reader).await?;
     let mut facts = Facts::from([Fact::Unified(Some(is_unified))]);
     let binding = if is_unified {
@@ -119,7 +119,10 @@ async fn somebody_sends(reader: &Reader) -> Result<(), Failed> {
         facts.insert(Fact::Selected(word.map(Into::into)));
         &LEGACY_BINDING
     };
-    facts.extend(sender::facts(binding, &sender::look(binding, reader).await?));
+    // An Action of ours and its place are asked for by themselves.
+    if id(run, binding.action.name, "id").is_none() {
+        facts.extend(sender::facts(binding, &sender::look(binding, reader).await?));
+    }
     let path = LoginPath::from(&facts);
     if path.delivers_any() == Some(false) || path.is_unlisted() {
         return Err(Failed::NotDone(format!("{NOBODY}; plan again")));
@@ -182,7 +185,7 @@ async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     // Last, because it is what others change most easily, and one trip is the window that remains.
     looks.extend(selected(run));
     with_twilio(looks, run, reader).await?;
-    if is_of_others(run) { somebody_sends(reader).await } else { Ok(()) }
+    if is_of_others(run) { somebody_sends(run, reader).await } else { Ok(()) }
 }
 
 /// Who is to send, where the manifest says it.
@@ -278,7 +281,7 @@ pub(super) async fn carries_alone(run: &Run<'_>, reader: &Reader) -> Result<(), 
         Sender::Action if is_ours && !run.step.op.restore => delivers(run, reader).await,
         // On the way down parts of it may be gone that it does without.
         Sender::Action if is_ours => handed_on::live(run, reader).await,
-        Sender::Action if !run.step.op.restore => somebody_sends(reader).await,
+        Sender::Action if !run.step.op.restore => somebody_sends(run, reader).await,
         _ => Ok(()),
     }
 }

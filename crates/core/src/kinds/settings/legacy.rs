@@ -76,7 +76,7 @@ pub static SELECTED_PROVIDER: Setting = Setting {
     weigh: |_, from, to| {
         let former = from.get("provider").and_then(Value::as_str).unwrap_or_default();
         if to.get("provider").and_then(Value::as_str) == Some(HOOK) {
-            return (Stage::Provider, Some(format!("codes go through our Action instead of {former:?}")));
+            return (Stage::Provider, Some(format!("codes go through an Action instead of {former:?}")));
         }
         (Stage::RemoveProvider, Some("codes are sent the former way again".into()))
     },
