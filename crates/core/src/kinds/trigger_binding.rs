@@ -297,7 +297,8 @@ fn ours(desired: &Attrs, action_id: &str, action_name: &str) -> Bound {
 
 impl Kind for TriggerBinding {
     fn name(&self) -> &'static str {
-        self.action.binding
+        let Spec { binding, .. } = self.action;
+        binding
     }
 
     fn sections(&self) -> &'static [&'static Section] {

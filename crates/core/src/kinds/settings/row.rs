@@ -17,6 +17,9 @@ use crate::model::plan::{Level, Stage, Step};
 use crate::model::value::{Attrs, Value};
 use crate::port::Reader;
 
+/// Reads the values from the reply to the write.
+pub(super) type Written = fn(&Address, &Json) -> Result<Attrs, Failed>;
+
 /// A field and the fact that its value stands for. The function is given the address and the value. A value of an
 /// unexpected type counts as one that could not be read.
 pub(super) type Says = (&'static str, fn(&Address, &Json) -> Fact);
@@ -47,7 +50,7 @@ pub struct Setting {
     /// Another way to find out whether the setting is on, for replies that do not say it.
     pub(super) probe: Option<Probe>,
     /// Reads the values from the reply to a write, if that reply has another form than the reply to a read.
-    pub(super) written: Option<fn(&Address, &Json) -> Result<Attrs, Failed>>,
+    pub(super) written: Option<Written>,
     /// Stage and danger of a step, from the address, the observed attributes and the new ones.
     pub(super) weigh: fn(&Address, &Attrs, &Attrs) -> (Stage, Option<String>),
     /// Scopes that the write needs.
