@@ -1,4 +1,4 @@
-//! A manifest that has a part of a stack: the rest is left to others, and looked at where a step leans on it.
+//! Manifests with only a part of a stack. The rest is left to others, and is read where a step depends on it.
 
 use std::rc::Rc;
 
@@ -51,10 +51,10 @@ fn with(options: Options, parts: &str) -> Stack {
     Stack::new(options, format!("{HEAD}{parts}"))
 }
 
-/// Changes the tenant by hand.
+/// Changes or reads the world of the twin as another operator does.
 fn by_hand<T>(stack: &Stack, act: impl FnOnce(&mut World) -> T) -> T {
     let mut twin = stack.twin.borrow_mut();
-    // With the switches of this twin.
+    // Makes the tenant with the options of this twin, if it is not there yet.
     twin.tenant_mut(DOMAIN);
     act(&mut twin.world)
 }
@@ -73,7 +73,7 @@ fn provider(name: &str) -> PhoneProvider {
 
 const THEIRS: &str = "Their phone";
 
-/// Somebody else sends by an Action, which is bound or not.
+/// Adds a deployed Action of others on the trigger, and binds it if wanted.
 fn others_send(world: &mut World, trigger: (&str, &str), is_bound: bool) {
     let id = world.add_deployed_action(DOMAIN, THEIRS, &TriggerRef::new(trigger.0, trigger.1), START_MS);
     if is_bound {
@@ -94,7 +94,8 @@ fn blockers(plan: &Plan) -> Vec<String> {
 
 type Prepare = fn(&mut World);
 
-/// What is there, and why the phone is not switched on there; an empty text: it is.
+/// Name of the case, what is in the tenant, and why the phone factor is not switched on then. An empty reason: the
+/// factor is switched on.
 const SENDERS: &[(&str, Prepare, &str)] = &[
     ("nothing", |_| {}, "before anything can deliver"),
     ("a vendor", |world| world.tenant_mut(DOMAIN).phone_providers.push(provider("twilio")), ""),
@@ -179,7 +180,7 @@ fn the_legacy_set_up_of_others_is_looked_at_too() {
     }
 }
 
-/// Applies; between its plan and its steps somebody does something.
+/// Applies, while somebody changes the tenant between the plan and the steps.
 fn applied_after(stack: &mut Stack, act: impl Fn(&mut Tenant) + 'static) -> Ended {
     let (session, twin) = (stack.session(false), Rc::clone(&stack.twin));
     let report = stack.process(Stop::default(), |port| async move {
@@ -192,7 +193,7 @@ fn applied_after(stack: &mut Stack, act: impl Fn(&mut Tenant) + 'static) -> Ende
     report.expect("not killed").outcome.ended
 }
 
-/// What somebody does to the tenant.
+/// A change that somebody makes to the tenant.
 type Edit = fn(&mut Tenant);
 
 #[test]
@@ -266,7 +267,8 @@ fn an_action_without_phone_is_for_the_tenants_phone_provider() {
     assert!(stack.observe().plan.is_empty());
 }
 
-/// A Verify service of this stack, and an Action of others with a secret that was set so many seconds after it.
+/// A Verify service of this stack, and an Action of others with a secret that was set `later_s` seconds after the
+/// service was created.
 fn hub(later_s: i64) -> Stack {
     let mut stack = stack(SERVICE);
     by_hand(&stack, SENDERS[3].1);
@@ -347,7 +349,7 @@ fn the_legacy_action_waits_its_day_also_when_phone_leaves_the_manifest() {
     assert_eq!(there(&stack), 0);
 }
 
-/// Where nobody knows whether codes arrive, the phone is no factor that may be the last one.
+/// If nobody knows whether codes arrive, the phone must not remain as the last factor, so it goes before the others.
 #[test]
 fn factors_go_together_while_the_binding_is_refused() {
     let core = core_manifest().replace("  policy: always ", "  # policy: always ");
@@ -375,7 +377,7 @@ fn dangers(plan: &Plan) -> String {
     plan.steps.iter().filter_map(|step| step.danger.clone()).collect::<Vec<_>>().join("; ")
 }
 
-/// A vendor sends in the legacy set-up, and what is to send from now on is an Action of others.
+/// A vendor sends in the legacy set-up. From the apply on an Action sends: that of others or, if `own`, this stack's.
 #[test]
 fn a_vendor_is_left_for_an_action_of_others_only_with_a_word_on_what_may_stop() {
     let words = "codes by SMS stop working unless the Action of others works";
@@ -400,7 +402,7 @@ fn a_vendor_is_left_for_an_action_of_others_only_with_a_word_on_what_may_stop() 
     }
 }
 
-/// The way of the manifest needs its own Action, whatever else of this stack is on record.
+/// Unified delivery needs an Action on its own trigger. The legacy Action on record does not count.
 #[test]
 fn the_legacy_action_of_this_stack_is_not_the_one_that_the_provider_needs() {
     let legacy =
@@ -429,7 +431,8 @@ fn the_action_stays_that_the_provider_of_the_manifest_sends_by() {
     assert!(stack.observe().plan.is_empty());
 }
 
-/// Beside another factor the phone goes on while the tenant refuses to bind the Action, also where `phone` is left to others.
+/// If another factor is on, the phone factor is switched on although the tenant refuses to bind the Action. That also
+/// holds where `phone` is left to others.
 #[test]
 fn an_action_without_phone_may_be_refused_beside_another_factor() {
     let refuses = Options { custom_phone_binding: BindingRule::Refused4xx, ..options() };
@@ -460,7 +463,7 @@ fn nobody_is_handed_to_two_actions_of_others() {
     }
 }
 
-/// What the record knows of a `phone` that left the manifest does not say that anybody sends.
+/// The record of a `phone` section that left the manifest does not say that anybody sends.
 #[test]
 fn the_phone_stays_off_where_the_provider_left_the_manifest() {
     let mut stack = stack(&format!("phone: {{}}\n{OWN_ACTION}"));
@@ -488,7 +491,7 @@ fn where_verify_begins_to_send_the_lack_of_feedback_is_told() {
     assert!(stack.observe().plan.is_empty());
 }
 
-/// The record is an Action, and a tenant may have 100.
+/// The record is an Action, and a tenant may have 100 Actions.
 #[test]
 fn a_full_tenant_has_no_room_for_the_record() {
     for (count, has_room) in [(99, true), (100, false)] {
@@ -509,7 +512,7 @@ fn a_full_tenant_has_no_room_for_the_record() {
     }
 }
 
-/// What one part needs of another is said where it is used.
+/// If a part needs another one that the manifest lacks, the problem is reported where the other part is used.
 #[test]
 fn what_a_part_lacks_is_told_in_its_place() {
     let function = "feedback:\n  function: { code: \"builtin:verify-feedback\", api_key: \"${env.TWILIO_FEEDBACK_KEY}\", \
@@ -536,7 +539,7 @@ fn what_a_part_lacks_is_told_in_its_place() {
     }
     let told = crate::support::problems_of(HEAD, &env());
     assert!(told.contains("the manifest manages nothing") && told.contains("attest, branding"), "{told}");
-    // It is a warning: what is on record can still be taken away.
+    // That is a warning and no error, because an apply can still take away what is on record.
     manifest_of(HEAD, &env());
     manifest_of(
         &format!("{HEAD}{sender}, TWILIO_VERIFY_SID: VA0000000000000000000000000000000a }}\n"),

@@ -190,16 +190,17 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("it is not known what belongs to this stack", |_| {}),
 ];
 
-/// "Or manage it here with phone and action": with a service of its own to send through.
+/// Help of the finding: "or manage it here with phone and action". The Action needs a service to send through, so the
+/// manifest gets that too.
 fn manage_all(story: &mut Story) {
     ["phone", "action", "verify_service"].iter().for_each(|part| {
         story.draft.without.remove(part);
     });
-    // A secret of its own.
+    // The Action gets none but the secrets of the built-in code.
     story.draft.set("action.secrets.EXTRA", "");
 }
 
-/// A person does what a finding says, and then what the program says of the manifest.
+/// A person does what a finding says, and then mends the manifest if the program refuses it.
 fn is_done(story: &mut Story, remedy: Remedy) {
     remedy(story);
     story.ground.changes.push((0, true));
@@ -708,7 +709,7 @@ fn lies(story: &Story) -> Vec<String> {
     let tenant = &world.tenants[DOMAIN];
     let name = format!("Lockstep ledger ({STACK})");
     let found: Vec<_> = tenant.actions.iter().filter(|action| action.name == name).collect();
-    // Whoever never managed anything has nothing to record.
+    // A manifest that declares nothing may have no record, because there is nothing to record.
     let manifest = story.draft.parse(&story.env).ok();
     if found.is_empty() && manifest.is_some_and(|manifest| declared(&manifest).is_empty()) {
         return lies;

@@ -44,7 +44,8 @@ pub struct Case {
     pub no_lease: bool,
     /// The user's own code throws, and was or is deployed by this step.
     pub own_code_throws: bool,
-    /// An Action of others that cannot send sent nothing before the step either, and only its secrets would say why.
+    /// The only Action that runs belongs to others and could not send before the step either. Only its secrets keep it
+    /// from sending, and nobody can read them.
     pub dead_before: bool,
     /// No reply has told the process of the budget yet.
     pub blind: bool,

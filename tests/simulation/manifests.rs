@@ -200,7 +200,7 @@ pub const SLOTS: &[Slot] = &[
     ),
 ];
 
-/// Parts that a stack may leave to others, whatever is drawn for their places.
+/// Sections that a draft may lack, whatever is drawn for the places in them. The stack then leaves that part to others.
 const PARTS: &[&str] =
     &["action", "branding", "feedback", "log_streams", "mfa", "phone", "universal_login", "verify_service"];
 
@@ -209,7 +209,7 @@ const PARTS: &[&str] =
 pub struct Draft {
     pub stack: &'static str,
     pub legacy: bool,
-    /// Parts that it does not have.
+    /// Sections that the manifest does not have.
     pub without: BTreeSet<&'static str>,
     pub choice: BTreeMap<&'static str, String>,
     /// SID of the pinned Verify service.
@@ -218,7 +218,7 @@ pub struct Draft {
 
 impl Draft {
     pub fn draw(dice: &mut Dice, stack: &'static str, legacy: bool) -> Draft {
-        // Of its own stream, so that a whole stack is drawn as it was when every stack was one.
+        // The sections come from a random stream of their own, so they do not change which values are drawn below.
         let mut parts = dice.fork("parts");
         let is_whole = parts.chance(50);
         let without: BTreeSet<&str> =
@@ -254,7 +254,7 @@ impl Draft {
         self.clone()
     }
 
-    /// Leaves a part out, or takes it in.
+    /// Leaves a section out, or takes it back in.
     fn toggle(&mut self, part: &'static str) {
         if !self.without.remove(part) {
             self.without.insert(part);
@@ -265,7 +265,7 @@ impl Draft {
         !self.without.contains(part)
     }
 
-    /// It sends by the legacy set-up.
+    /// Whether the manifest asks for delivery by the legacy set-up.
     pub fn is_legacy(&self) -> bool {
         self.legacy && self.has("phone")
     }
@@ -290,7 +290,7 @@ impl Draft {
         if self.has("action") {
             json["action"] = json!({"secrets": {"TWILIO_ACCOUNT_SID": "${twilio.account_sid}",
                 "TWILIO_API_KEY": "${env.TWILIO_SENDER_KEY}", "TWILIO_API_SECRET": "${env.TWILIO_SENDER_SECRET}"}});
-            // Without a service of its own the code sends some other way.
+            // Without a service in the manifest the code sends some other way.
             if self.has("verify_service") {
                 json["action"]["secrets"]["TWILIO_VERIFY_SID"] = json!("${verify_service.sid}");
             }

@@ -180,7 +180,7 @@ fn running<'a>(tenant: &'a Tenant, options: &Options) -> Vec<&'a ActionVersion> 
         .collect()
 }
 
-/// Whether the one Action that runs is somebody else's, and only what it was told in secret keeps it from sending.
+/// Whether only one Action runs, belongs to others, and would send if it had other secrets.
 pub fn is_dead_by_secret(
     world: &World,
     domain: &str,

@@ -50,7 +50,7 @@ pub fn env() -> BTreeMap<String, String> {
     .collect()
 }
 
-/// Code of one's own, which may read any secrets, by path.
+/// A user's own code, which may read any secrets: the path and the text of each file.
 const OWN_CODE: [(&str, &str); 3] = [
     (
         "./own.js",
@@ -82,7 +82,7 @@ pub fn manifest_of(text: &str, env: &BTreeMap<String, String>) -> Manifest {
         .unwrap_or_else(|rejected| panic!("{}", rejected.render(false)))
 }
 
-/// Everything that is said of a manifest, drawn.
+/// All problems of a manifest as text, one a line. If the text cannot be read as a manifest, the report of that.
 pub fn problems_of(text: &str, env: &BTreeMap<String, String>) -> String {
     let parsed = match lockstep::manifest::read("test.yaml", text, &tables()) {
         Ok(parsed) => parsed,

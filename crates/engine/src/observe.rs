@@ -161,7 +161,7 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     let mut first = plan(session, reader, &seen, &found, &prints);
     // Settings that the manifest leaves out matter when a step takes something away (somebody may have switched a
     // policy on in the dashboard), and when logins begin to be asked for a factor that the manifest does not switch on.
-    // What the stack leaves to others matters as soon as a step offers users the phone.
+    // If the stack leaves the sending to others, these settings also matter when a step switches the phone factor on.
     let leaves = guards::leaves_to_others(&session.manifest, session.destroy, &seen);
     let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step) || leaves && offers(step));
     let login = first.steps.iter().any(exposes) && speaks(&session.manifest);
@@ -196,7 +196,8 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     Ok(Observation { seen, found, prints, plan: first, torn, misnamed })
 }
 
-/// A finding if the tenant has no room for the record. A stack with Actions counts the record among these.
+/// A blocker if the tenant has no room for one more Action, which is to hold the record. If the stack has Actions of
+/// its own, their check counts the record too.
 async fn room(
     session: &Session,
     found: &Found,
@@ -218,7 +219,7 @@ async fn room(
     }))
 }
 
-/// Whether the step offers users the phone.
+/// Whether the step switches the phone factor on.
 fn offers(step: &Step) -> bool {
     step.effects.has(&Fact::Factor(Factor::Phone, Some(true)))
 }

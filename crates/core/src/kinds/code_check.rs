@@ -135,7 +135,8 @@ fn of_ones_own(source: &Source<'_>, surface: &Surface) -> Vec<Problem> {
 
 fn no_handler(source: &Source<'_>) -> Problem {
     let Source { handler, caller, .. } = source;
-    // Without `phone` nothing says which way the tenant sends.
+    // Without `phone` the manifest does not say which way the tenant sends. Code with the handler of the legacy set-up
+    // is most likely meant for that way.
     let is_for_legacy = *handler == "onExecuteCustomPhoneProvider"
         && source.manifest.section("phone").is_none()
         && source.own.contains("onExecuteSendPhoneMessage");

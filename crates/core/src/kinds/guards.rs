@@ -38,8 +38,8 @@ fn unread(name: &str, failed: &Failed) -> (Level, String, &'static str) {
     (Level::Blocker, text, help)
 }
 
-/// The policy, the factors, and how messages are sent. They matter when a plan takes away a factor or its delivery, or
-/// makes logins ask for a factor.
+/// The policy, the factors, and how messages are sent. They matter when a plan takes away a factor or its delivery,
+/// makes logins ask for a factor, or switches the phone factor on while others send.
 pub const DELIVERY: &[Guard] = &[
     guard("mfa_policy", "mfa_policy"),
     guard("mfa_factor.guard", "mfa_factor"),
@@ -78,7 +78,7 @@ pub const SELECTED: &[Guard] = &[guard("phone_selected_provider", "phone_selecte
 /// stack has no Action there.
 pub const SENDERS: &[Guard] = &[guard(PHONE.sender, PHONE.binding)];
 
-/// The same for the trigger of the legacy phone Action.
+/// Other people's Actions on the trigger of the legacy phone Action. They matter in the same cases.
 pub const LEGACY_SENDERS: &[Guard] = &[guard(LEGACY.sender, LEGACY.binding)];
 
 /// Other people's post-login Actions. They matter if a plan takes away a factor that they ask for, or its delivery.
@@ -99,8 +99,8 @@ pub fn is_in_legacy_place(seen: &BTreeMap<Address, Seen>) -> bool {
     seen.get(LEGACY.binding).is_some_and(|binding| binding.exists)
 }
 
-/// Whether this stack leaves it to others who sends, or leaves the Action that sends to them. `seen` has the stack's own
-/// resources; `destroy`: the run takes the stack away.
+/// Whether this stack leaves the sending to others: it does not manage who sends, or it has no Action of its own that
+/// sends. `seen` has the stack's own resources. `destroy` tells whether the run takes the stack away.
 pub fn leaves_to_others(manifest: &Manifest, destroy: bool, seen: &BTreeMap<Address, Seen>) -> bool {
     let is_ours = |spec: &Spec| seen.contains_key(spec.name);
     match manifest.text(phone::SECTION_PATH, "delivery") {

@@ -139,7 +139,7 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
                 Part::Output(output) => Some(output),
                 Part::Text(_) => None,
             });
-            // Of a Function its own check speaks.
+            // The Function's own check reports that the Function is missing.
             let is_absent =
                 |output: &&OutputRef| output.resource != said::function::NAME && !is_made(&output.resource);
             out.extend(outputs.clone().filter(is_absent).map(|output| {

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The address of a resource within its stack: its kind, and a name where a stack has several of the kind
-/// (`verify_service`, `mfa_factor.otp`). Findings about no resource have an empty one.
+/// (`verify_service`, `mfa_factor.otp`). A finding that concerns no resource has an empty address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Address(String);
@@ -27,7 +27,7 @@ impl Address {
         self.0.split_once('.').map_or(self.0.as_str(), |(kind, _)| kind)
     }
 
-    /// Name of the resource among those of its kind; `None`: it has none.
+    /// Name of the resource among those of its kind. `None`: the address has no name.
     pub fn name(&self) -> Option<&str> {
         self.0.split_once('.').map(|(_, name)| name)
     }
@@ -36,13 +36,13 @@ impl Address {
         &self.0
     }
 
-    /// Whether nothing is addressed.
+    /// Whether the address is that of no resource.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// So that maps by address are asked by text.
+/// Lets a map keyed by address be searched with plain text.
 impl Borrow<str> for Address {
     fn borrow(&self) -> &str {
         &self.0

@@ -42,12 +42,12 @@ pub enum Fact {
     /// back.
     #[serde(rename = "mfa_post_login.limits")]
     RulesLimits(Option<Vec<String>>),
-    /// Whether the Action that sends is somebody else's. Nobody can read whether its secrets work.
+    /// Whether the Action that sends belongs to others. Nobody can read whether the secrets of such an Action work.
     #[serde(rename = "action.of_others")]
     ActionOfOthers(bool),
     #[serde(rename = "legacy_action.of_others")]
     LegacyOfOthers(bool),
-    /// Whether the deployed code of the Action that sends is told of a Verify service.
+    /// Whether the deployed version of the Action that sends has the SID of a Verify service.
     #[serde(rename = "action.verifies")]
     ActionVerifies(bool),
     #[serde(rename = "legacy_action.verifies")]
@@ -79,7 +79,7 @@ pub enum Fact {
     FormerRuns(bool),
 }
 
-/// State of an Action of this stack.
+/// State of an Action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionState {
@@ -105,9 +105,9 @@ pub enum Binding {
     Unbound,
     /// The tenant refused the binding; Auth0 may call the Action all the same.
     Refused,
-    /// Somebody else's Action is in no place of the list, and may be called all the same.
+    /// The Action belongs to others and is not in the list; Auth0 may call it all the same.
     Unlisted,
-    /// Several Actions of others run on the trigger, and each would send.
+    /// Several Actions of others run on the trigger, and each of them would send every message.
     Several,
 }
 

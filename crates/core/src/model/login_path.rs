@@ -42,14 +42,16 @@ impl<T> From<Option<T>> for Known<T> {
     }
 }
 
-/// An Action that sends, of this stack or of others, or the one with the rules.
+/// An Action of the path: one that sends, of this stack or of others, or this stack's Action with the rules.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OurAction {
     pub state: Known<ActionState>,
     pub bound: Known<Binding>,
     /// The rate limits that the deployed code passes.
     pub limits: Known<Vec<String>>,
+    /// Whether the Action belongs to others.
     pub of_others: Known<bool>,
+    /// Whether the deployed version has the SID of a Verify service.
     pub verifies: Known<bool>,
 }
 
@@ -204,7 +206,8 @@ impl LoginPath {
         self.phone.bound.is(&Binding::Refused) && !self.unified.is(&false)
     }
 
-    /// Whether codes go through an Action of others that is in no list: it may be called all the same.
+    /// Whether codes go, as far as is known, through an Action of others that is not in the list of its trigger. Auth0
+    /// may call such an Action all the same.
     pub fn is_unlisted(&self) -> bool {
         self.phone.bound.is(&Binding::Unlisted) && !self.unified.is(&false) && self.is_ours() != Some(false)
     }
@@ -279,7 +282,7 @@ impl LoginPath {
         }
     }
 
-    /// Whether an Action of ours sends, as far as is known.
+    /// Whether an Action sends, as far as is known.
     fn sends(&self, action: &OurAction) -> bool {
         let stands = !self.service.is(&false) && !action.bound.is(&Binding::Unbound);
         stands && action.may_run() && self.missing_limit(action).is_none()
@@ -311,23 +314,24 @@ impl LoginPath {
         self.provider.get().map(|provider| *provider == Provider::Custom)
     }
 
-    /// The Action that codes go through, if they go through one.
+    /// The Action that codes go through. `None`: they go through none, or it is not known who sends.
     fn sender(&self) -> Option<&OurAction> {
         let sender = if self.unified.is(&false) { &self.legacy } else { &self.phone };
         self.is_ours().is_some_and(|is_ours| is_ours).then_some(sender)
     }
 
-    /// Whether codes go through an Action of others.
+    /// Whether codes are known to go through an Action of others.
     pub fn is_by_others(&self) -> bool {
         self.sender().is_some_and(|sender| sender.of_others.is(&true))
     }
 
-    /// Whether a message goes through several Actions, and comes as often.
+    /// Whether several Actions of others send every message, so that users get it several times.
     pub fn sends_twice(&self) -> bool {
         self.sender().is_some_and(|sender| sender.bound.is(&Binding::Several))
     }
 
-    /// Whether codes go through an Action that is not known to send without Verify.
+    /// Whether codes go through an Action that sends through Verify. An Action counts unless its deployed version is
+    /// known to have no SID of a Verify service.
     pub fn verifies(&self) -> bool {
         self.sender().is_some_and(|sender| !sender.verifies.is(&false))
     }

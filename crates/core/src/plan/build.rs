@@ -167,9 +167,9 @@ pub fn build(basis: Basis<'_>) -> Plan {
     keep_what_is_needed(&basis, &path, &mut steps, &mut findings);
     change_factors_safely(&path, &mut steps);
     stays::mark(&mut resources, &steps, &findings, (basis.seen, basis.ledger));
-    // Total order: stage, then the order in which the kinds pushed their steps. The phone factor is the last of the
-    // factors that are switched on, since it may need another one beside it. For the same reason it is the first of those
-    // that are switched off, where nobody knows whether its codes arrive.
+    // Total order: stage, then the order in which the kinds pushed the steps. The phone factor is the last of the
+    // factors that are switched on, since it may need another one beside it. For the same reason it is the first of the
+    // factors that are switched off, if nobody knows whether its codes arrive.
     let is_unsure = path.is_refused() || path.is_unlisted();
     let phone = |step: &Step, on: bool| step.effects.has(&Fact::Factor(Factor::Phone, Some(on)));
     steps.sort_by_key(|step| (step.stage, !(is_unsure && phone(step, false)), phone(step, true)));
@@ -223,7 +223,8 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         out.facts.extend(kind.facts(address, seen));
         let way = match kind.leaving(basis.manifest) {
             _ if basis.destroy => Leaving::Removed,
-            // Also without `phone` somebody may be in the middle of a login.
+            // The date of a deferred removal still counts when `phone` has left the manifest, because somebody may be
+            // in the middle of a login.
             Leaving::Removed if !has_phone(basis) && is_ahead(basis, entry) => {
                 Leaving::Deferred { wait_ms: 0 }
             }
@@ -438,7 +439,7 @@ fn has_phone(basis: &Basis<'_>) -> bool {
     basis.manifest.section("phone").is_some()
 }
 
-/// Whether it waits for a date that has not come.
+/// Whether the record has a date for the removal of this resource, and the date has not come.
 fn is_ahead(basis: &Basis<'_>, entry: &Entry) -> bool {
     let date = entry.notes.get(NOT_BEFORE).and_then(Json::as_str);
     date.and_then(unix_ms).is_some_and(|at| at > basis.as_of_ms)
@@ -646,8 +647,8 @@ fn mark_locked(path: &LoginPath, steps: &mut [Step]) {
     }
 }
 
-/// Proves law 1 over every prefix. A loss that a removal or a dangerous step brings is named in that step's words,
-/// so that it is confirmed; any other loss keeps the plan from being applied.
+/// Proves law 1 over every prefix of the steps. If a removal or a dangerous step causes a loss, the step's danger names
+/// it, so that a person confirms it; any other loss blocks the plan.
 fn prove(manifest: &Manifest, path: &LoginPath, steps: &mut [Step], findings: &mut Vec<Finding>) {
     for loss in check::losses(path, steps) {
         let Some(step) = steps.get_mut(loss.step - 1) else { continue };

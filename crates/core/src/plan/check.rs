@@ -269,7 +269,8 @@ fn asks_again(before: &LoginPath, step: &Step) -> bool {
     switches_off || matches!(step.stage, Stage::RaisePolicy | Stage::RaiseBack)
 }
 
-/// Whether users meet the phone by the step, or have it alone from here on.
+/// Whether the step lets users depend on the phone: it switches on the phone factor, the custom provider or the unified
+/// experience, or the policy or a rule leaves users no other factor from this step on.
 fn is_met(before: &LoginPath, step: &Step, after: &LoginPath) -> bool {
     let sends = [
         Fact::Factor(Factor::Phone, Some(true)),
@@ -281,13 +282,15 @@ fn is_met(before: &LoginPath, step: &Step, after: &LoginPath) -> bool {
     sends.iter().any(|fact| step.effects.has(fact)) || alone || rules(after) && !rules(before)
 }
 
-/// Whether a flow worked before the step. The legacy sender may not have been read. An unknown one is taken to work.
+/// Whether a flow worked before the step. If the step switches away from a legacy sender that could not be read, the
+/// sender is taken to work.
 fn worked(before: &LoginPath, step: &Step, works: fn(&LoginPath) -> Option<bool>) -> bool {
     let leaves_unread = step.effects.has(&Fact::Unified(Some(true))) && before.selected.get().is_none();
     works(before).unwrap_or(leaves_unread)
 }
 
-/// What goes on by an Action of others from this step on, and went another way before.
+/// The flows that worked before the step and that an Action of others carries from this step on. Each is a loss,
+/// because nobody can read whether that Action works.
 fn handed_to_others(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Broken> {
     let was = before.is_by_others() && before.unified.is(&false) == after.unified.is(&false);
     let goes_on = |(_, works): &&Flow| worked(before, step, *works) && works(after) != Some(false);
@@ -365,7 +368,8 @@ fn missing_limits(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<Bro
 
 fn unfed(before: &LoginPath, _step: &Step, after: &LoginPath) -> Vec<Broken> {
     let phone_on = after.phone_is_on();
-    // A vendor's own provider needs no feedback, nor does an Action without Verify. Verify does, from the moment it sends.
+    // A vendor's own provider needs no feedback, and neither does an Action that sends without Verify. Verify needs it
+    // from the moment it sends.
     let handed_over = phone_on != Some(false)
         && after.verifies()
         && !before.verifies()

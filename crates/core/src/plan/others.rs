@@ -1,4 +1,5 @@
-//! What a stack leaves to others although its steps depend on it: who sends, and through what.
+//! Parts that a stack leaves to others although its steps depend on them: the Action that sends, and what that Action
+//! sends through.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,8 @@ use crate::model::facts::{Fact, Facts};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Step};
 
-/// What other people's Actions that were read may know of the Verify service of this stack: the trigger of each, and the
-/// fact that follows from its code.
+/// The triggers on which Actions of others may know the Verify service of this stack, each with the fact about the rate
+/// limits that the code there passes. Actions that were not read are not among them.
 fn told(seen: &BTreeMap<Address, Seen>) -> Vec<(&'static str, Fact)> {
     let shared = |kind: &&dyn Kind| {
         let service = seen.get(kind.name()).filter(|service| service.exists)?;
@@ -22,8 +23,8 @@ fn told(seen: &BTreeMap<Address, Seen>) -> Vec<(&'static str, Fact)> {
     service.map(told).unwrap_or_default()
 }
 
-/// Removes facts about the Verify service if no Action of this stack sends, because codes are not known to come through
-/// that service. Its rate limits count if other people's Actions may know it.
+/// Removes the facts about the Verify service if no Action of this stack sends, because codes are not known to come
+/// through that service. The rate limits that Actions of others pass still count if these Actions may know the service.
 pub(super) fn untie(seen: &BTreeMap<Address, Seen>, facts: &mut Facts, steps: &mut [Step]) {
     if actions::SENDING.iter().any(|spec| seen.contains_key(spec.name)) {
         return;
@@ -34,13 +35,14 @@ pub(super) fn untie(seen: &BTreeMap<Address, Seen>, facts: &mut Facts, steps: &m
     told(seen).into_iter().for_each(|(_, limits)| facts.add(limits));
 }
 
-/// Who may still send through the Verify service of this stack, in words.
+/// Says in words that an Action of others may still send through the Verify service of this stack. `None`: none may.
 pub(super) fn may_use(seen: &BTreeMap<Address, Seen>) -> Option<String> {
     let (trigger, _) = told(seen).into_iter().next()?;
     Some(format!("an Action of others on {trigger} may have been told of it"))
 }
 
-/// Explains why an Action stays that the manifest sends by but does not declare.
+/// Adapts the finding about an Action that stays because the phone provider of the manifest sends through it, although
+/// the manifest no longer declares the Action.
 pub(super) fn tell(basis: &Basis<'_>, step: &Step, finding: &mut Finding) {
     let is_declared =
         !basis.destroy && basis.manifest.section("phone").is_some() && !legacy::is_legacy(basis.manifest);
@@ -52,7 +54,7 @@ pub(super) fn tell(basis: &Basis<'_>, step: &Step, finding: &mut Finding) {
     }
 }
 
-/// The advice about a step that the proof refuses. `rule`: name of the broken rule.
+/// The advice about a step that the proof refuses. `rule` is the name of the broken rule.
 pub(super) fn help(manifest: &Manifest, rule: &str) -> &'static str {
     const OF_SENDERS: [&str; 6] = [
         "The phone factor comes after what delivers",

@@ -62,7 +62,8 @@ fn version_of(entry: &Entry) -> Option<&str> {
     entry.restore.get(VERSION).and_then(Json::as_str).filter(|id| is_id(id))
 }
 
-/// Whether the former version may know the object with that id, which was created at `made_at`.
+/// Whether the former version may know the object with that id, as [`knows`] tells. `made_at` is the time at which the
+/// object was created.
 pub(super) fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
     let own = own(seen);
     let former = own.former.as_ref();

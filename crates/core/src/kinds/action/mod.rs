@@ -48,10 +48,10 @@ pub use wire::{live_version, parse, status};
 
 pub use super::remote::actions::{has_trigger, items, list, one};
 
-/// What users notice when Verify begins to send.
+/// The danger of a deployment after which Verify sends and the manifest has no feedback.
 const BEGINS: &str = "codes go through Verify from here on, and this manifest has no feedback.log_stream";
 
-/// Whether the running code has no SID of a Verify service, and the wanted code has one.
+/// Whether Verify begins to send: the running version has no SID of a Verify service, and the wanted version has one.
 fn begins_to_verify(diff: &Diff<'_>) -> bool {
     let own = own(diff.seen);
     let is_told = diff.want.desired.contains_key(&format!("secrets.{VERIFY_SID}"));

@@ -36,7 +36,7 @@ pub(super) struct Own {
     pub(super) live_told: Option<Vec<String>>,
     /// Whether the running version has the SID of a Verify service.
     pub(super) live_verifies: bool,
-    /// Modules that the draft or the version that runs uses.
+    /// Names of the modules that the draft or the running version uses.
     pub(super) modules: BTreeSet<String>,
     /// Whether the Action is on the trigger of its row.
     pub(super) on_trigger: bool,

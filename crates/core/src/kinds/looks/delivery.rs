@@ -40,9 +40,9 @@ pub async fn delivers_beside(run: &Run<'_>, reader: &Reader) -> Result<(), Faile
     Ok(())
 }
 
-/// The check right before the tenant's provider hands messages to our Action. Everything that the Action needs at
-/// Twilio is in place. If the tenant has refused the binding, our Action may never be called: then a sender that works
-/// now is not replaced while the phone is the only factor.
+/// The check right before the tenant's provider hands messages to an Action. Everything that our Action needs at Twilio
+/// is in place; an Action of others is deployed and bound. If the tenant has refused the binding, our Action may never
+/// be called: then a sender that works now is not replaced while the phone is the only factor.
 pub async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     handed_on::live(run, reader).await?;
     theirs_stands(run, reader).await?;
@@ -78,13 +78,14 @@ const AGAIN: &str = "every apply tries the binding again; bind it in the dashboa
 const NEXT: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses, or leave another factor on \
      (mfa.factors)";
 
-/// Whether the manifest leaves it to others who sends, or leaves the Action that sends to them.
+/// Whether the sending is left to others: the manifest has no `phone`, or this stack does not have the Action that
+/// sends.
 fn is_of_others(run: &Run<'_>) -> bool {
     run.manifest.section(phone::SECTION_PATH).is_none() || id(run, sending(run).name, "id").is_none()
 }
 
-/// The check right before messages are handed to an Action: if the Action is not of this stack, it has to be deployed
-/// and bound.
+/// The check of other people's Actions right before messages are handed to an Action. If this stack does not have the
+/// Action that sends, one of others has to be deployed and bound.
 async fn theirs_stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let spec = sending(run);
     if id(run, spec.name, "id").is_some() {
@@ -115,7 +116,7 @@ async fn somebody_sends(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
         facts.insert(Fact::Selected(Some(provider(&reply)?.into())));
         &LEGACY
     };
-    // Other checks cover an Action of this stack and its binding.
+    // If this stack has the Action, other checks cover it and its binding.
     if id(run, spec.name, "id").is_none() {
         facts.extend(sender::facts(spec, &sender::look(spec, reader).await?));
     }
@@ -126,7 +127,7 @@ async fn somebody_sends(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The Action that sends: the one that the manifest names, or else the one that this stack has.
+/// The Action that sends: the one for the delivery in `phone`, or without `phone` the one that this stack has.
 fn sending(run: &Run<'_>) -> &'static Spec {
     let is_ours = |spec: &Spec| id(run, spec.name, "id").is_some();
     let is_legacy = match run.manifest.section(phone::SECTION_PATH) {
@@ -136,7 +137,8 @@ fn sending(run: &Run<'_>) -> &'static Spec {
     if is_legacy { &LEGACY } else { &PHONE }
 }
 
-/// Whether the phone Action is in none of its trigger's places although this stack wants it there: the tenant refused.
+/// Whether the tenant has refused to bind the phone Action: this stack wants the Action bound, but the trigger's list
+/// does not have it.
 async fn is_refused(run: &Run<'_>, reader: &Reader) -> Result<bool, Failed> {
     let unbound = !legacy::is_legacy(run.manifest) && id(run, PHONE.binding, "action_id").is_none();
     let Some(action) = id(run, PHONE.name, "id").filter(|_| unbound) else {
@@ -185,7 +187,7 @@ async fn stands(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     if is_of_others(run) { somebody_sends(run, reader).await } else { Ok(()) }
 }
 
-/// The check of who sends, if the manifest says it.
+/// The check that the tenant sends the way that `phone` says. `None`: the manifest has no `phone`.
 fn selected(run: &Run<'_>) -> Option<Look> {
     run.manifest.section(phone::SECTION_PATH)?;
     if legacy::is_legacy(run.manifest) {
@@ -268,7 +270,8 @@ async fn by_legacy(reader: &Reader) -> Result<Sender, Failed> {
 }
 
 /// The check right before a factor is switched off, if logins that are asked for a factor then have nothing but the
-/// phone. If our Action sends the codes, it has to be able to. Other senders cannot be checked.
+/// phone. If our Action sends the codes, it has to be able to. Actions of others are checked as far as that can be
+/// read, and a vendor cannot be checked.
 pub async fn carries_alone(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let is_ours = id(run, sending(run).name, "id").is_some();
     match sender(reader).await? {

@@ -1,4 +1,4 @@
-//! Other people's Actions that send phone messages, if this stack has no Action on the trigger.
+//! The read of other people's Actions that send phone messages, for a stack that has no Action on the trigger.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,9 @@ use crate::port::Reader;
 /// The observed state of a trigger.
 #[derive(Clone, Default)]
 struct Own {
-    /// The state of the Actions of others, and whether one of them is bound; `None` before it was read.
+    /// The state of the Actions of others, and whether one of them is bound. `None`: they were not read.
     on_trigger: Option<(ActionState, Binding)>,
-    /// `None`: none of them is deployed.
+    /// Their deployed code. `None`: none of them is deployed.
     live: Option<Live>,
 }
 
@@ -26,9 +26,9 @@ struct Own {
 #[derive(Clone)]
 struct Live {
     code: String,
-    /// The dates at which the code was told its secrets; `None`: not readable.
+    /// The dates that [`told_at`] returns for the deployed versions. `None`: a reply does not list secrets.
     told: Option<Vec<String>>,
-    /// Whether its secrets name a Verify service; `true` where they are not readable.
+    /// Whether a deployed version has the SID of a Verify service, as [`verifies`] tells.
     verifies: bool,
 }
 
@@ -70,7 +70,7 @@ pub async fn look(spec: &Spec, reader: &Reader) -> Result<Seen, Failed> {
     Ok(seen)
 }
 
-/// The facts about the delivery path that follow.
+/// The facts about the delivery path that follow from the observed state.
 pub fn facts(spec: &Spec, seen: &Seen) -> Facts {
     let Some(own) = seen.own::<Own>() else { return Facts::new() };
     let Some((state, bound)) = own.on_trigger else { return Facts::new() };
@@ -81,8 +81,8 @@ pub fn facts(spec: &Spec, seen: &Seen) -> Facts {
     facts
 }
 
-/// What other people's Actions that were read may know of the Verify service with that SID, which was created at
-/// `made_at`: for each Action that may know the service, its trigger, and the fact that follows from its code.
+/// The triggers on which Actions of others may know the Verify service with that SID, which was created at `made_at`.
+/// Each comes with the fact that follows from the code there. Actions that were not read are not among them.
 pub fn may_know<'a>(
     all: &'a BTreeMap<Address, Seen>,
     sid: &'a str,

@@ -22,7 +22,7 @@ pub fn sends(provider: Provider, methods: &Json) -> Facts {
     Facts::from([Fact::Provider(provider), Fact::Methods(methods)])
 }
 
-/// The facts that follow from an entry of the list; `None`: the tenant has no provider.
+/// The facts about a provider of the list. `provider` is `None` if the tenant has none.
 pub fn facts(provider: Option<&Json>) -> Facts {
     let Some(provider) = provider else { return sends("absent".into(), &Json::Null) };
     let name =

@@ -58,9 +58,9 @@ pub struct Spec {
     pub limits: fn(Option<Vec<String>>) -> Fact,
     /// The fact that follows from the text of deployed code.
     pub told: fn(&str) -> Fact,
-    /// Makes a fact of whether the Action has the SID of a Verify service. `None`: the Action sends nothing.
+    /// Makes the fact whether the Action has the SID of a Verify service. `None`: the Action sends nothing.
     pub verifies: Option<fn(bool) -> Fact>,
-    /// Makes a fact of whether the Action is somebody else's. `None`: the Action sends nothing.
+    /// Makes the fact whether the Action belongs to others. `None`: the Action sends nothing.
     pub of_others: Option<fn(bool) -> Fact>,
     /// Whether a refused binding is noted instead of failing: the documents disagree on whether the trigger takes a
     /// binding at all.
