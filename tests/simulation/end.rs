@@ -50,7 +50,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         let name = format!("Lockstep ledger ({STACK})");
         story.ground.twin.tenant_mut(DOMAIN).actions.retain(|action| action.name != name);
     }),
-    ("no record is there, an Action of this stack is", |story| {
+    ("the stack's record is missing, but the tenant may have an Action", |story| {
         let names = story.ground.claims[&format!("{DOMAIN}/{STACK}")].action_names.clone();
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
         tenant.actions.retain(|action| !names.contains(&action.name));
@@ -61,10 +61,10 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
     ("appeared since the last run began", pin),
-    ("phone provider, which is not ours to take away", |story| {
+    ("phone provider, which this stack does not delete", |story| {
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
-    ("another Action is called so already", |story| {
+    ("another Action has that name", |story| {
         let wanted = claims_of(&story.draft);
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
         let gone = |action: &lockstep::twin::world::Action| {
@@ -125,7 +125,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.draft.set("mfa.policy", "\"never\"");
         story.draft.set("mfa.factors.otp", "true");
     }),
-    ("the way back to the legacy set-up is not taken", to_unified),
+    ("Lockstep does not switch it back to the legacy set-up", to_unified),
     ("the tenant refuses the legacy phone calls", to_unified),
     ("sends to another endpoint", |story| {
         // Help of the finding: "It may be somebody else's: rename it."

@@ -81,7 +81,7 @@ static SECTION: Section = Section {
     fields: &[
         template("otp_verify", "a code at login"),
         template("otp_enroll", "a code at enrolment"),
-        template("change_password", "a password is to be changed"),
+        template("change_password", "a password change was requested"),
         template("blocked_account", "an account was blocked"),
         template("password_breach", "a password was found in a breach"),
     ],
@@ -251,7 +251,7 @@ impl Kind for PhoneTemplate {
             step.reason = diff.changed_names();
             step
         } else {
-            let what = "make the built-in template one of the tenant's own";
+            let what = "create the tenant's own template from the built-in one";
             let mut step = diff.step(Verb::Create, Stage::Tenant, what, op);
             step.creates = true;
             step.reason = "the tenant has the built-in one".into();
