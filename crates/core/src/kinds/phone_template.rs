@@ -18,7 +18,7 @@ use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::facts::Facts;
 use crate::model::field::{FIELD, Field, Says, Section, Type, says};
-use crate::model::ledger::{Entry, Ownership};
+use crate::model::ledger::{Entry, KEPT_BYTES_MAX, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
@@ -42,9 +42,6 @@ enum Act {
     Reset,
     Delete,
 }
-
-/// Longest text that the record keeps, in bytes. Destroy cannot put longer texts back.
-const KEPT_MAX: usize = 1000;
 
 const fn long_text(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
     Field { key, ty: Type::Text { min: 1, max: 20_000, check: None }, lines: true, wire, doc, ..FIELD }
@@ -222,7 +219,10 @@ impl Kind for PhoneTemplate {
                 seen.whose = identity::whose(&hint.clues("id", ""), id);
             }
             let long = |field: &str| {
-                seen.attrs.get(field).and_then(Value::as_str).is_some_and(|words| words.len() > KEPT_MAX)
+                seen.attrs
+                    .get(field)
+                    .and_then(Value::as_str)
+                    .is_some_and(|words| words.len() > KEPT_BYTES_MAX)
             };
             let wanted = |field: &str| hint.want.is_some_and(|want| want.desired.contains_key(field));
             let lost: Vec<&str> = ["text", "voice"]
@@ -231,7 +231,7 @@ impl Kind for PhoneTemplate {
                 .collect();
             if !lost.is_empty() {
                 let what = format!(
-                    "its {} is longer than {KEPT_MAX} characters, so it is not kept, and destroy cannot put it back",
+                    "its {} is longer than {KEPT_BYTES_MAX} bytes, so it is not kept, and destroy cannot put it back",
                     lost.join(" and ")
                 );
                 seen.finding(hint.address, Level::Warning, what, "keep a copy of the text before you apply");
