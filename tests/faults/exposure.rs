@@ -158,7 +158,7 @@ fn the_service_that_the_code_names_is_looked_at_whoever_manages_it() {
         bench.stack.purpose = Purpose::Apply;
         bench.stack.text = bench.stack.text.replace("  # policy: always ", "  policy: always ");
         let told = failed(&mut bench, word);
-        assert!(told.contains("TWILIO_VERIFY_SID of action.secrets") && told.contains(word), "{told}");
+        assert!(told.contains("action.secrets.TWILIO_VERIFY_SID") && told.contains(word), "{told}");
         assert!(bench.world().tenant_mut(DOMAIN).policies.is_empty(), "{word}");
     }
 }
@@ -203,8 +203,9 @@ fn a_plan_says_what_cannot_be_tried() {
         .replace("TWILIO_API_KEY: ", "SEND_AS: ")
         .replace("TWILIO_API_SECRET: ", "SEND_BY: ");
     let mut bench = Bench::new(options(), text);
-    let note =
-        |plan: &Plan| plan.findings.iter().any(|one| one.text.contains("no key or token of Twilio is known"));
+    let note = |plan: &Plan| {
+        plan.findings.iter().any(|one| one.text.contains("no Twilio key or token under a known name"))
+    };
     assert!(note(&bench.plan()), "{}", shown(&bench.plan()));
     bench.stack.text = core_manifest();
     assert!(!note(&bench.plan()));

@@ -166,7 +166,10 @@ fn a_function_that_went_down_meanwhile_keeps_phones_from_being_switched_on() {
         }
     }));
     let Ended::Failed(text) = bench.ended(false) else { panic!("it was switched on") };
-    assert!(text.contains("the deployed feedback Function does not stand as the plan has it"), "{text}");
+    assert!(
+        text.contains("the deployed feedback Function is missing or has changed since the plan"),
+        "{text}"
+    );
     assert!(!bench.world().tenant_mut(DOMAIN).factor_enabled("sms"));
     bench.calm();
     bench.later();

@@ -203,8 +203,12 @@ fn the_legacy_calls_are_out_of_reach_with_the_unified_experience() {
         let found = |address: &str, words: &str| {
             plan.blockers().any(|finding| finding.address == address && finding.text.contains(words))
         };
-        assert!(found("phone_selected_provider", "unified phone experience on"), "{}", shown(&plan));
-        assert!(found("unified_phone", "the way back"), "{}", shown(&plan));
+        assert!(
+            found("phone_selected_provider", "as if the unified phone experience were on"),
+            "{}",
+            shown(&plan)
+        );
+        assert!(found("unified_phone", "does not switch it back"), "{}", shown(&plan));
         // Only this part is blocked: everything else was read and is planned.
         assert!(plan.findings.iter().all(|finding| finding.level != Level::NotRead), "{}", shown(&plan));
         assert!(plan.resources.iter().any(|resource| resource.address == "log_stream"));
@@ -241,9 +245,9 @@ fn one_refused_legacy_call_says_nothing_of_the_experience() {
         texts.join("; ")
     };
     let one = told(&[SELECTED]);
-    assert!(one.contains("not read") && !one.contains("experience on"), "{one}");
+    assert!(one.contains("not read") && !one.contains("experience were on"), "{one}");
     let both = told(&[SELECTED, TEMPLATES]);
-    assert!(both.contains("unified phone experience on"), "{both}");
+    assert!(both.contains("as if the unified phone experience were on"), "{both}");
     assert_eq!(told(&[TEMPLATES]), "", "it was read, and nobody asks about the texts");
 }
 
@@ -363,12 +367,12 @@ const LOST_WAYS: &[Attack] = &[
     (
         "the provider is disabled",
         |twin| twin.tenant_mut(DOMAIN).phone_providers[0].disabled = true,
-        "the phone provider does not stand",
+        "the phone provider is missing or has changed",
     ),
     (
         "the new Action is unbound",
         |twin| drop(twin.tenant_mut(DOMAIN).bindings.remove("custom-phone-provider")),
-        "the Action's binding does not stand",
+        "the Action's binding is missing or has changed",
     ),
     (
         "the new Action gets other code",
@@ -376,7 +380,7 @@ const LOST_WAYS: &[Attack] = &[
             let action = action_of(twin, UNIFIED);
             action.versions.iter_mut().for_each(|version| version.code = "// theirs".into());
         },
-        "the code of the deployed Action does not stand",
+        "the code of the deployed Action is missing or has changed",
     ),
     (
         "the Verify service goes",
@@ -392,8 +396,9 @@ fn what_is_due_is_looked_at_again_right_before_it_goes() {
         let mark = bench.stack.mark();
         acts_under_the_lease(&bench, *act);
         let ended = bench.ended(false);
-        let stays =
-            |text: &str| text.contains("legacy_binding") && text.contains("it stays") && text.contains(said);
+        let stays = |text: &str| {
+            text.contains("legacy_binding") && text.contains("it is not removed") && text.contains(said)
+        };
         assert!(matches!(&ended, Ended::Failed(text) if stays(text)), "{story}: {ended:?}");
         assert!(named(&bench, LEGACY).is_some() && bound(&bench, "send-phone-message") == 1, "{story}");
         let writes = bench.writes_since(mark);
@@ -538,7 +543,7 @@ fn the_way_back_is_refused_with_the_reason() {
     let plan = bench.plan();
     let why: Vec<&str> = plan.blockers().map(|finding| finding.text.as_str()).collect();
     assert!(
-        why.iter().any(|text| text.contains("the way back to the legacy set-up is not taken")),
+        why.iter().any(|text| text.contains("Lockstep does not switch it back to the legacy set-up")),
         "{why:?}"
     );
     assert!(plan.steps.iter().all(|step| step.address != "unified_phone"));

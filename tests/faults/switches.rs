@@ -144,13 +144,13 @@ fn what_cannot_work_fails_clearly_and_never_doubles() {
             "no room for a stream, said with 409",
             Options { log_stream_limit: Some(1), log_stream_limit_status: 409, ..options() },
             |options| options.log_stream_limit = None,
-            "allows no further log stream",
+            "may not allow another log stream",
         ),
         (
             "no room for a stream, said with 400",
             Options { log_stream_limit: Some(1), log_stream_limit_status: 400, ..options() },
             |options| options.log_stream_limit = None,
-            "allows no further log stream",
+            "may not allow another log stream",
         ),
         (
             "short names only",

@@ -245,7 +245,7 @@ fn the_limit_of_the_plan_is_explained() {
     bed.stack.twin.borrow_mut().options = Options { log_stream_limit: Some(1), ..options() };
     let outcome = bed.apply();
     assert!(
-        matches!(&outcome.ended, Ended::Failed(text) if text.contains("plan allows no further log stream"))
+        matches!(&outcome.ended, Ended::Failed(text) if text.contains("plan may not allow another log stream"))
     );
     // The next apply succeeds as soon as the tenant's plan allows more streams.
     bed.with_twin(|twin| twin.options.log_stream_limit = None);

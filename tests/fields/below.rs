@@ -297,7 +297,10 @@ fn another_pinned_service_is_taken_over_and_the_old_one_stays() {
     bed.manifest = valid(FULL, &[edit("verify_service.sid", json!(theirs))]);
     let plan = bed.observe().plan;
     let warnings = findings(&plan, Level::Warning);
-    assert!(warnings.iter().any(|text| text.contains(&old) && text.contains("stays behind")), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|text| text.contains(&old) && text.contains("is left as it is")),
+        "{warnings:?}"
+    );
     bed.applied();
     settled(&mut bed, "pinned");
     bed.destroyed();
@@ -468,7 +471,11 @@ fn what_a_manifest_may_not_say() {
     let cases: [(&str, Edits, &str); 14] = [
         ("a part of the email", vec![edit("verify_service.email.from_name", Json::Null)], "60253"),
         ("an empty part", vec![edit("verify_service.email.from_name", json!(""))], "60253"),
-        ("two templates", vec![edit("verify_service.default_template", json!("T"))], "given twice"),
+        (
+            "two templates",
+            vec![edit("verify_service.default_template", json!("T"))],
+            "both default_template and default_template_sid",
+        ),
         ("a mailer", vec![edit("verify_service.mailer_sid", json!("MG1"))], "MD and 32"),
         ("an empty issuer", vec![edit("verify_service.totp.issuer", json!(""))], "issuer is empty"),
         ("a word", vec![edit("verify_service.passkeys.user_verification", json!("maybe"))], "must be one of"),
@@ -486,7 +493,7 @@ fn what_a_manifest_may_not_say() {
         (
             "a messaging service",
             vec![edit("verify_service.messaging_configurations", json!({ "all": "MG1" }))],
-            "not a messaging service",
+            "not the SID of a messaging service",
         ),
     ];
     for (what, edits, word) in cases {

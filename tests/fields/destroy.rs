@@ -33,6 +33,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     codes_travel_the_former_way_again,
     a_former_way_that_does_not_fit_any_more_is_left,
     an_adopted_binding_stays_bound,
+    an_adopted_stream_sends_to_its_former_endpoint_unless_a_secret_of_ours_stays,
     an_adopted_action_that_has_other_secrets_is_not_stripped_of_them,
     a_setting_that_was_as_wanted_when_it_was_taken_over_is_put_back_too,
     a_vendor_provider_that_was_taken_over_is_not_deleted,
@@ -567,6 +568,39 @@ fn an_adopted_binding_stays_bound() {
         tenant(twin).bound("custom-phone-provider").iter().map(|binding| binding.action_id.clone()).collect()
     });
     assert_eq!(bound, [ids[0].clone()], "it was bound before us, and its provider still sends through it");
+}
+
+/// The former receiver must not get a secret of ours. So the former endpoint comes back only if every secret that this
+/// stack wrote goes.
+#[test]
+fn an_adopted_stream_sends_to_its_former_endpoint_unless_a_secret_of_ours_stays() {
+    let former = json!({ "httpEndpoint": "https://acme-feedback.example/auth0-logs" });
+    let moved = "https://acme-feedback.example/moved";
+    let sink = |twin: &mut Twin| {
+        let mut streams = tenant(twin).log_streams.iter();
+        json!(streams.find(|stream| stream.name.as_deref() == Some("Acme feedback")).expect("it stays").sink)
+    };
+    let theirs = [
+        ("httpAuthorization", json!("theirs")),
+        ("httpCustomHeaders", json!([{ "header": "X-Stack", "value": "theirs" }])),
+    ];
+    for secret in [None].into_iter().chain(theirs.map(Some)) {
+        let (mut bed, ids) = adopting();
+        if let Some((key, value)) = &secret {
+            bed.with_twin(|twin| drop(stream(twin).sink.insert((*key).to_owned(), value.clone())));
+        }
+        bed.applied();
+        let elsewhere = edit("feedback.log_stream.endpoint", json!(moved));
+        bed.manifest = valid(FULL, &[edit("verify_service.sid", json!(ids[3])), elsewhere]);
+        bed.applied();
+        assert_eq!(bed.with_twin(sink)["httpEndpoint"], moved);
+        bed.destroyed();
+        let after = bed.with_twin(sink);
+        match secret {
+            None => assert_same(&former, &after, "all of the sink is theirs again"),
+            Some((key, _)) => assert_eq!(after["httpEndpoint"], moved, "{key}: {after}"),
+        }
+    }
 }
 
 #[test]

@@ -306,7 +306,11 @@ fn a_deployment_by_somebody_else_is_told() {
     let plan = bed.observe().plan;
     assert_eq!(
         steps(&plan),
-        ["feedback_function: upload the code", "feedback_function: build it", "feedback_function: deploy"]
+        [
+            "feedback_function: upload the code",
+            "feedback_function: build the Function",
+            "feedback_function: deploy"
+        ]
     );
     bed.applied();
     assert!(bed.observe().plan.is_empty());
@@ -336,7 +340,7 @@ fn builds_and_versions_that_vanished_are_made_again() {
     });
     let words = steps(&bed.observe().plan);
     assert_eq!(words.last().map(String::as_str), Some("feedback_function: deploy"), "{words:?}");
-    assert!(words.contains(&"feedback_function: build it".to_owned()), "{words:?}");
+    assert!(words.contains(&"feedback_function: build the Function".to_owned()), "{words:?}");
     bed.applied();
     assert!(bed.observe().plan.is_empty());
     bed.with_twin(|twin| receiver(twin).functions.clear());
@@ -373,7 +377,7 @@ fn functions_of_one_name_are_told_apart_or_stop_us() {
     bed.manifest = valid(FULL, &[edit("verify_service.sid", json!(sid))]);
     let plan = bed.observe().plan;
     assert!(
-        findings(&plan, Level::Blocker).iter().any(|text| text.contains("none serves")),
+        findings(&plan, Level::Blocker).iter().any(|text| text.contains("none is deployed")),
         "{:?}",
         plan.findings
     );
@@ -439,13 +443,13 @@ fn what_cannot_work_is_refused_before_anything_is_read() {
     let long = "x".repeat(451);
     let cases: Vec<(&str, Edits)> = vec![
         (
-            "nowhere to send",
+            "the stream has no endpoint",
             vec![edit("feedback.function", Json::Null), edit("feedback.log_stream.endpoint", Json::Null)],
         ),
         ("who may send events", vec![edit("feedback.log_stream.authorization", Json::Null)]),
         ("who may send events", vec![edit("feedback.log_stream", Json::Null)]),
         (
-            "no Function whose URL",
+            "URL of a Function that is not declared",
             vec![
                 edit("feedback.function", Json::Null),
                 edit("feedback.log_stream.endpoint", json!("${feedback_function.url}")),
@@ -473,7 +477,10 @@ fn what_cannot_work_is_refused_before_anything_is_read() {
             "too long for a variable",
             vec![edit("feedback.log_stream.authorization", json!("${env.LONG_SECRET}"))],
         ),
-        ("a key cannot be drawn", vec![edit("feedback.function.api_secret", json!("${generated.key}"))]),
+        (
+            "a Twilio key cannot be generated",
+            vec![edit("feedback.function.api_secret", json!("${generated.key}"))],
+        ),
         (
             "not exact",
             vec![edit("feedback.function.dependencies", json!({ "@twilio/runtime-handler": "^2.0.0" }))],

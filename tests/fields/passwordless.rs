@@ -30,7 +30,7 @@ fn switched_on_the_stream_carries_the_success_of_every_login_and_the_plan_says_s
     }
     let plan = bed.observe().plan;
     assert!(plan.is_empty());
-    assert_eq!(note(&plan).text, "the success of every login goes to the receiver");
+    assert_eq!(note(&plan).text, "the receiver learns of every successful login");
 
     // After the switch is off again, the category is removed.
     bed.manifest = valid(FULL, &with(json!(false)));
@@ -50,7 +50,7 @@ fn while_it_is_off_the_plan_says_what_passwordless_codes_lack() {
     let all = ["auth.login.success", "other", "user.notification"];
     for filters in [json!(all), json!([])] {
         let plan = Bed::new(valid(FULL, &[edit("feedback.log_stream.filters", filters)])).observe().plan;
-        assert_eq!(note(&plan).text, "the success of every login goes to the receiver");
+        assert_eq!(note(&plan).text, "the receiver learns of every successful login");
     }
     // The plan says nothing if no passwordless code comes this way, or if the manifest has no feedback.
     for (text, edits) in [(LEGACY, vec![]), (FULL, vec![edit("feedback", Json::Null)])] {

@@ -67,7 +67,7 @@ fn what_could_lock_somebody_out_is_an_error() {
         json!({ "phone": false, "otp": false, "email": true, "push_notification": false,
         "webauthn_roaming": false, "webauthn_platform": false }),
     ));
-    assert!(told(&all_off)[0].contains("the rule asks for a factor, and none is on"), "{:?}", told(&all_off));
+    assert!(told(&all_off)[0].contains("the rule asks for a factor, but none is on"), "{:?}", told(&all_off));
     let mut classic = only(json!({ "roles": roles }));
     classic.extend([
         edit("universal_login.experience", json!("classic")),
@@ -88,7 +88,7 @@ fn what_may_surprise_is_a_warning() {
         ),
         (
             vec![edit("mfa.policy", json!("always")), edit(place, json!({ "it": { "roles": ["Admin"] } }))],
-            "LS0301 mfa.policy: the rules decide beside this policy".into(),
+            "LS0301 mfa.policy: the rules override this policy".into(),
         ),
         (
             [only(json!({ "roles": ["Admin"], "factors": ["otp", "duo"] })), vec![]].concat(),

@@ -103,7 +103,7 @@ fn told(changes: &Json, file: &str, env: &[(&str, &str)]) -> Vec<String> {
 fn secrets_that_the_built_in_code_cannot_work_with_are_errors() {
     let secrets = |changes: Json| json!({ "action": { "secrets": changes } });
     let missing = "error action.secrets: a secret of the built-in code is missing";
-    let kind = |name: &str| format!("error action.secrets.{name}: the secret is of another kind");
+    let kind = |name: &str| format!("error action.secrets.{name}: the secret holds the wrong kind of value");
     /// Changes of the manifest, further variables of the environment, and the expected problems.
     type Row = (Json, Vec<(&'static str, &'static str)>, Vec<String>);
     let rows: Vec<Row> = vec![
@@ -180,17 +180,17 @@ fn code_of_ones_own_is_judged_by_what_it_exports_reads_and_loads() {
         ("exports.onExecuteSendPhoneMessage = async () => {};".into(), vec![handler]),
         (
             format!("{good}require('axios');"),
-            vec!["warning action.code: the code loads a package that is not there"],
+            vec!["warning action.code: the code loads a package that is not installed"],
         ),
         (
             format!("{good}require('./helper');"),
-            vec!["warning action.code: the code loads a file that is not there"],
+            vec!["warning action.code: the code loads a file that is not sent"],
         ),
         (format!("{good}require('node:crypto'); require('https');"), vec![]),
         (format!("{good}event.secrets.TWILIO_API_KEY;"), vec![]),
         (
             format!("{good}event.secrets.TWILIO_APIKEY;"),
-            vec!["warning action.code: the code reads what is not there"],
+            vec!["warning action.code: the code reads a value that the manifest does not name"],
         ),
     ];
     for (code, expected) in rows {
@@ -228,13 +228,13 @@ fn the_function_and_the_post_login_action_are_judged_alike() {
         ),
         (
             "exports.handler = (context) => { context.LEVLE; };",
-            vec!["warning feedback.function.code: the code reads what is not there"],
+            vec!["warning feedback.function.code: the code reads a value that the manifest does not name"],
         ),
         ("exports.handlers = () => {};", vec!["error feedback.function.code: the handler is missing"]),
         ("export const handler = () => {};", vec!["error feedback.function.code: the code is an ES module"]),
         (
             "exports.handler = require('got');",
-            vec!["warning feedback.function.code: the code loads a package that is not there"],
+            vec!["warning feedback.function.code: the code loads a package that is not installed"],
         ),
     ];
     for (code, expected) in rows {

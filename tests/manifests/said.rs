@@ -94,7 +94,7 @@ const ACCEPTED: &[Row] = &[
         18,
         201,
         "friendly_name cannot hold ${verify_service.sid}",
-        "write the value out",
+        "write the value itself",
     ),
     (
         "verify_service:\n  friendly_name: Acme\n  totp: { issuer: \"x ${verify_service.sid}\" }\n",
@@ -102,15 +102,15 @@ const ACCEPTED: &[Row] = &[
         19,
         201,
         "issuer cannot hold",
-        "write the value out",
+        "write the value itself",
     ),
     (
         "verify_service:\n  friendly_name: ${action.id}\naction:\n  code: ./own.js\n  secrets:\n    S: ${verify_service.sid}\n",
         12,
         18,
         201,
-        "what is made later",
-        "write the value out",
+        "a resource that is created later",
+        "write the value itself",
     ),
     (
         "action:\n  name: a ${action.id}\n  code: ./own.js\n",
@@ -118,7 +118,7 @@ const ACCEPTED: &[Row] = &[
         9,
         201,
         "name cannot hold ${action.id}",
-        "write the value out",
+        "write the value itself",
     ),
     (
         "feedback:\n  log_stream:\n    name: ${log_stream.id}\n    endpoint: https://a.example/\n",
@@ -126,14 +126,14 @@ const ACCEPTED: &[Row] = &[
         11,
         201,
         "name cannot hold",
-        "write the value out",
+        "write the value itself",
     ),
     (
         "feedback:\n  function:\n    code: builtin:verify-feedback\n    api_key: ${env.K}\n    api_secret: ${env.L}\n  log_stream:\n    endpoint: https://a.example/\n    authorization: ${generated.f}\n",
         17,
         15,
         301,
-        "nobody calls the Function",
+        "feedback.function gets no events",
         "remove this line",
     ),
     (
@@ -528,8 +528,8 @@ const SAID: &[Row] = &[
         13,
         5,
         107,
-        "a stream's name that cannot be an address",
-        "choose another name",
+        "cannot be used as a stream's key",
+        "choose another key",
     ),
 ];
 

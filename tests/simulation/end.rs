@@ -51,7 +51,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         let name = format!("Lockstep ledger ({STACK})");
         story.ground.twin.tenant_mut(DOMAIN).actions.retain(|action| action.name != name);
     }),
-    ("no record is there, an Action of this stack is", |story| {
+    ("the stack's record is missing, but the tenant may have an Action", |story| {
         let names = story.ground.claims[&format!("{DOMAIN}/{STACK}")].action_names.clone();
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
         let default = format!("Lockstep phone ({STACK})");
@@ -63,11 +63,11 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
     ("appeared since the last run began", pin),
-    ("phone provider, which stays as it is,", |story| {
+    ("phone provider, which this stack does not delete", |story| {
         story.ground.twin.tenant_mut(DOMAIN).phone_providers.clear();
     }),
     ("which phone in the manifest declares", manage_all),
-    ("another Action is called so already", |story| {
+    ("another Action has that name", |story| {
         let wanted = claims_of(&story.draft);
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
         let gone = |action: &lockstep::twin::world::Action| {
@@ -131,7 +131,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         story.draft.set("mfa.policy", "\"never\"");
         story.draft.set("mfa.factors.otp", "true");
     }),
-    ("the way back to the legacy set-up is not taken", to_unified),
+    ("Lockstep does not switch it back to the legacy set-up", to_unified),
     ("the tenant refuses the legacy phone calls", to_unified),
     ("sends to another endpoint", |story| {
         // Help of the finding: "It may be somebody else's: rename it."

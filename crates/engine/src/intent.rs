@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::kinds::{self, Resource, Seen, Whose};
 use crate::model::address::Address;
 use crate::model::ledger::compact;
-use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, Lost, Ownership};
+use crate::model::ledger::{Begun, Entry, Intent, KEPT_BYTES_MAX, Last, Ledger, Lost, Ownership};
 use crate::model::plan::{Finding, Level, Plan, Step};
 use crate::model::value::{Attrs, Value};
 use crate::plan::compare::Known;
@@ -208,7 +208,8 @@ pub(super) fn begun(plan: &Plan, wanted: &[Resource], known: &Known) -> BTreeMap
     wanted.iter().filter(|want| stepped.contains(&want.address)).map(begun).collect()
 }
 
-/// The values that are small enough to be kept for a restore; source code is not.
+/// The values that are small enough to be kept for a restore.
 pub(super) fn small(values: BTreeMap<String, Json>) -> BTreeMap<String, Json> {
-    values.into_iter().filter(|(_, value)| value.as_str().is_none_or(|text| text.len() <= 1000)).collect()
+    let kept = |value: &Json| value.as_str().is_none_or(|text| text.len() <= KEPT_BYTES_MAX);
+    values.into_iter().filter(|(_, value)| kept(value)).collect()
 }

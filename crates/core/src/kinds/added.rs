@@ -21,10 +21,16 @@ pub(super) fn told<N: AsRef<str>>(
     place: &str,
 ) -> Option<Finding> {
     let listed = || names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    let (them, stay) = match names.len() {
+        1 => ("it", "it stays as it is"),
+        _ => ("them", "they stay as they are"),
+    };
     (!names.is_empty()).then(|| Finding {
         address: address.to_owned(),
         text: format!("{what} that the manifest does not name: {}", listed()),
-        help: format!("remove it, or name it in {place}; until then it stays as it is, and drift tells it"),
+        help: format!(
+            "remove {them}, or name {them} in {place}; until then {stay}, and `drift` reports {them}"
+        ),
         level: Level::Warning,
     })
 }

@@ -40,7 +40,7 @@ const BY: Field = Field {
     ..FIELD
 };
 const ON: Field = date("on", "the day of the look, YYYY-MM-DD");
-const UNTIL: Field = date("until", "the last day that it is taken for granted, YYYY-MM-DD");
+const UNTIL: Field = date("until", "the last day on which the attestation holds, YYYY-MM-DD");
 
 static FRAUD_GUARD: &[Field] = &[
     Field {
@@ -59,7 +59,7 @@ static GEO_PERMISSIONS: &[Field] = &[
     Field {
         key: "countries",
         ty: Type::Set(&[]),
-        doc: "the countries that are allowed, by their two letters",
+        doc: "the allowed countries, as two-letter ISO codes",
         ..FIELD
     },
     Field {
@@ -93,7 +93,7 @@ const fn entry(key: &'static str, fields: &'static [Field], doc: &'static str) -
 
 static SECTION: Section = Section {
     path: NAME,
-    doc: "What only the Twilio Console shows: who looked, when, and until when that holds",
+    doc: "Settings that only the Twilio Console shows: who looked, when, and until when that holds",
     required: false,
     fields: &[
         entry("fraud_guard", FRAUD_GUARD, "Fraud Guard's protection level"),
@@ -106,7 +106,7 @@ static SECTION: Section = Section {
         Field {
             key: "remind",
             ty: Type::Bool,
-            doc: "off: what nobody attests, and what holds, is not told; what is over is",
+            doc: "false: no reminders of missing or valid attestations; expired ones are still reported",
             ..FIELD
         },
     ],
@@ -174,7 +174,7 @@ impl Kind for Attest {
                 codes::UNSAFE,
                 at("fraud_guard.level"),
                 "Fraud Guard does not protect at this level",
-                "it works with custom codes, which Auth0's are, only at Standard or Max",
+                "Auth0 uses custom codes, and Fraud Guard protects those only at Standard or Max",
                 "raise the level in the Console (Verify, Services, the service, SMS), then write standard or max",
             ));
         }
@@ -185,7 +185,7 @@ impl Kind for Attest {
                 out.push(Problem::error(
                     codes::CONFLICT,
                     at(&format!("{entry}.until")),
-                    "an attestation that ends before it holds",
+                    "the attestation ends before it begins",
                     format!("{until} is not after {on}"),
                     "write a later day",
                 ));
@@ -211,7 +211,7 @@ impl Kind for Attest {
                 codes::CONFLICT,
                 at("channels.enabled"),
                 format!("enabled lacks a channel in use: {}", lacks.join(", ")),
-                "phone.channels sends by it, and this says that the service has it switched off",
+                "phone.channels uses what this attestation does not list as enabled",
                 "switch it on in the Console and add it here, or take it out of phone.channels",
             ));
         }
@@ -221,8 +221,8 @@ impl Kind for Attest {
                 Problem::error(
                     codes::MISSING_KEY,
                     at("geo_permissions"),
-                    "it does not say what is permitted",
-                    "countries or policy is needed",
+                    "neither countries nor policy is given",
+                    "the attestation has to say what is permitted",
                     "add countries: [DE, AT], or policy: with the rule in words",
                 )
                 .at_key(),
@@ -249,7 +249,7 @@ impl Kind for Attest {
             let (Some(on), Some(until)) = parts else {
                 // Somebody who attests one entry wants to be told of the entries that are missing.
                 if !silent {
-                    let text = format!("nobody attests {about}, and no API can tell it");
+                    let text = format!("there is no attestation of {about}, and no API can read it");
                     tell(Level::Warning, text, format!("{console}; then say so under attest.{entry}"));
                 }
                 continue;
@@ -260,12 +260,12 @@ impl Kind for Attest {
             let again = format!("look again ({console}) and write the new days under attest.{entry}");
             let left = (until - today).get_days();
             if until < today {
-                tell(Level::Warning, format!("{told}; that is over"), again);
+                tell(Level::Warning, format!("{told}; it has expired"), again);
                 continue;
             }
             // In some time zones it is already the next day, so one day ahead of UTC is accepted.
             if (on - today).get_days() > 1 {
-                tell(Level::Warning, format!("{told}; that day is still to come"), again);
+                tell(Level::Warning, format!("{told}; the date `on` is in the future"), again);
                 continue;
             }
             if silent {
@@ -324,7 +324,7 @@ fn unattested() -> Finding {
     Finding {
         address: NAME.into(),
         text: format!(
-            "nobody attests {}, which no API can tell: see docs/attest.md, also to silence this",
+            "there is no attestation of {}, which no API can read: see docs/attest.md, also for how to turn this off",
             about.join(", ")
         ),
         help: String::new(),

@@ -109,24 +109,24 @@ fn of_ones_own(source: &Source<'_>, surface: &Surface) -> Vec<Problem> {
             Some(near) => format!("the manifest has {near}; one of the two may be misspelt"),
             None => format!("add {name} to {}", source.at(source.reads)),
         };
-        let reason = format!("the code reads {from}.{name}, and the manifest does not name it");
-        out.push(warn(codes::UNSAFE, "the code reads what is not there", reason, help));
+        let reason = format!("it reads {from}.{name}, which is not in {}", source.at(source.reads));
+        out.push(warn(codes::UNSAFE, "the code reads a value that the manifest does not name", reason, help));
     }
     let brought: BTreeSet<&str> =
         source.keys("dependencies").chain(source.packages.iter().copied()).collect();
     for package in surface.packages().into_iter().filter(|package| !brought.contains(package)) {
         out.push(warn(
             codes::UNSAFE,
-            "the code loads a package that is not there",
-            format!("require('{package}'), and no dependency brings it"),
+            "the code loads a package that is not installed",
+            format!("it calls require('{package}'), and no dependency in the manifest names it"),
             format!("add {package} with an exact version to {}", source.at("dependencies")),
         ));
     }
     for file in surface.files() {
         out.push(warn(
             codes::UNSAFE,
-            "the code loads a file that is not there",
-            format!("require('{file}'), and only this one file is sent"),
+            "the code loads a file that is not sent",
+            format!("it calls require('{file}'), and only the code itself is sent"),
             "put everything into one file, with a bundler for example".into(),
         ));
     }
@@ -163,7 +163,7 @@ fn built_in(source: &Source<'_>) -> Vec<Problem> {
         out.push(source.error(
             "dependencies",
             "the built-in code needs the package twilio",
-            "it begins with require('twilio'), and no dependency brings it",
+            "it begins with require('twilio'), and no dependency in the manifest names it",
             "add twilio: 6.2.0",
         ));
     }
@@ -239,8 +239,8 @@ fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
         let fits =
             name == "TWILIO_VERIFY_SID" && output.resource == "verify_service" && template.parts.len() == 1;
         return (!fits).then(|| {
-            let reason = format!("{}.{} is nothing that {name} can be", output.resource, output.output);
-            source.error(&at, "the secret is of another kind", reason, wanted(source, name))
+            let reason = format!("{name} cannot be {}.{}", output.resource, output.output);
+            source.error(&at, "the secret holds the wrong kind of value", reason, wanted(source, name))
         });
     }
     let text = plain(value)?.trim();
@@ -251,7 +251,7 @@ fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
     if prefix.is_empty() {
         return is_key(text).then(|| {
             let reason = "it begins with SK, which is a key's SID and not its secret";
-            source.error(&at, "the secret is of another kind", reason, swapped(source))
+            source.error(&at, "the secret holds the wrong kind of value", reason, swapped(source))
         });
     }
     let looks = text.starts_with(prefix) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -269,7 +269,7 @@ fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
         _ => format!("the built-in code needs a SID: {prefix} and 32 more letters and digits"),
     };
     let help = if name == "TWILIO_API_KEY" { swapped(source) } else { wanted(source, name) };
-    let problem = source.error(&at, "the secret is of another kind", reason, help);
+    let problem = source.error(&at, "the secret holds the wrong kind of value", reason, help);
     // Only a warning for a wrong length: the placeholder of a sandbox may be shorter.
     Some(if looks { problem.warning() } else { problem })
 }

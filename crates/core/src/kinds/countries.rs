@@ -20,7 +20,7 @@ pub fn instead(code: &str) -> String {
     let capitals = code.to_ascii_uppercase();
     match capitals.as_str() {
         "UK" => "did you mean GB?".into(),
-        "EU" => "name each country of it: AT, BE, …".into(),
+        "EU" => "list the countries of the EU one by one: AT, BE, …".into(),
         _ if is_country(&capitals) => format!("did you mean {capitals}?"),
         _ => "write two capital letters of ISO 3166, as DE, GB or US; \"NO\" in quotes".into(),
     }

@@ -76,9 +76,9 @@ pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<P
                 Problem::error(
                     codes::BAD_TEXT,
                     format!("{FURTHER_PATH}.http.{name}"),
-                    format!("a stream's name that cannot be an address: {name:?}"),
-                    "letters, digits, - and _ only",
-                    "choose another name here; the name on the tenant is the key `name`",
+                    format!("{name:?} cannot be used as a stream's key"),
+                    "a key has letters, digits, - and _ only",
+                    "choose another key; set `name` for the name on the tenant",
                 )
                 .at_key(),
             );
@@ -90,7 +90,7 @@ pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<P
             out.push(Problem::error(
                 codes::CONFLICT,
                 at("name"),
-                "two log streams of one name",
+                "two log streams have the same name",
                 format!("a stream is found by its name, and {remote:?} is taken"),
                 "give each its own name",
             ));
@@ -103,7 +103,7 @@ pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<P
         if attrs.get("is_priority") == Some(&Value::Known(json!(true))) {
             let title = "a prioritized stream carries a few security events only";
             let reason = format!("these: {}", PRIORITY_EVENTS.join(", "));
-            let help = "leave this out if the receiver needs anything else";
+            let help = "remove is_priority if the receiver needs other events";
             out.push(Problem::error(codes::UNSAFE, at("is_priority"), title, reason, help).warning());
         }
     }
@@ -152,7 +152,7 @@ pub(super) fn unknown_filters(path: &str, filters: &[String], out: &mut Vec<Prob
     let unknown: Vec<&str> =
         filters.iter().map(String::as_str).filter(|name| !CATEGORIES.contains(name)).collect();
     if !unknown.is_empty() {
-        let title = "a category that this program does not know";
+        let title = "unknown event category";
         let reason = format!("not known: {}", unknown.join(", "));
         let help = format!("the known ones are {}", CATEGORIES.join(", "));
         out.push(Problem::error(codes::NOT_ALLOWED, path, title, reason, help).warning());

@@ -143,7 +143,7 @@ impl Run<'_> {
     /// This build does not know what the step is to do.
     pub(super) fn act<A: DeserializeOwned>(&self) -> Result<A, Failed> {
         self.step.op.act().map_err(|error| {
-            Failed::NotDone(format!("this build does not know what the step is to do ({error}); plan again"))
+            Failed::NotDone(format!("this build does not know this kind of step ({error}); plan again"))
         })
     }
 }

@@ -37,7 +37,7 @@ pub struct LogStream;
 
 /// The danger of a step that pauses the stream of the feedback.
 const PAUSED: &str =
-    "no feedback reaches Verify while the stream is paused: five sends in ten minutes lock a number out";
+    "while the stream is paused, Verify gets no feedback, and five sends in ten minutes lock a number";
 
 static SECTIONS: &[&Section] = &[&passwordless::SECTION, &streams::SECTION, &streams::FURTHER];
 
@@ -85,8 +85,8 @@ impl Kind for LogStream {
             out.push(Problem::error(
                 codes::MISSING_KEY,
                 SECTION_PATH,
-                "the stream has nowhere to send to",
-                "there is no endpoint, and no feedback.function whose URL it could be",
+                "the stream has no endpoint",
+                "neither endpoint nor feedback.function is set",
                 "add feedback.function, or endpoint: with the URL of a receiver",
             ));
         }
@@ -104,7 +104,7 @@ impl Kind for LogStream {
             out.push(Problem::error(
                 codes::UNSAFE,
                 at("content_format"),
-                "JSON lines break the receiver",
+                "the receiver cannot read JSON lines",
                 "a body of two lines is not JSON, so batches would be lost",
                 "use JSONARRAY",
             ));
@@ -126,7 +126,7 @@ impl Kind for LogStream {
                 codes::UNSAFE,
                 at("is_priority"),
                 "a prioritized stream does not carry the feedback events",
-                "it is limited to security events",
+                "it carries security events only",
                 "remove this line",
             ));
         }
@@ -160,7 +160,7 @@ impl Kind for LogStream {
                     let there = seen.attrs.get("endpoint").and_then(Value::as_str);
                     if whose.needs_consent() && endpoint.is_some() && endpoint != there {
                         let id = candidates[at].id;
-                        let text = format!("a log stream named {name:?} sends to another endpoint ({id})");
+                        let text = format!("a log stream named {name:?} ({id}) sends to another endpoint");
                         let help = "it may be somebody else's: rename it, or give the stream in the manifest another name";
                         seen.finding(hint.address, Level::Blocker, text, help);
                     }
@@ -373,7 +373,7 @@ impl Kind for LogStream {
         let id = diff.seen.ids.get("id").map(String::as_str).unwrap_or_default();
         vec![Finding {
             address: diff.address.to_owned(),
-            text: format!("a log stream named {name:?} sends to another endpoint ({id})"),
+            text: format!("a log stream named {name:?} ({id}) sends to another endpoint"),
             help: "it may be somebody else's: rename it, or set feedback.log_stream.name to another name"
                 .into(),
             level: Level::Blocker,
@@ -408,7 +408,7 @@ fn limit(failed: Failed) -> Failed {
         status => matches!(status, 400 | 409),
     };
     if may_be {
-        refusal.message += " (if the values are in order, the Auth0 plan allows no further log stream: delete one that \
+        refusal.message += " (if the values are correct, the Auth0 plan may not allow another log stream: delete one that \
                             is not needed, or move to a plan with more)";
     }
     Failed::Refused(refusal)

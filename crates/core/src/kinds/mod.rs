@@ -154,15 +154,15 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
             out.extend(outputs.filter(|output| is_late(section, &output.resource)).map(|output| {
                 let name = format!("{}.{}", output.resource, output.output);
                 let reason = match MADE.contains(&(section, &output.resource)) {
-                    true => format!("{name} exists only once this was sent"),
-                    false => format!("{name} comes from what is made later"),
+                    true => format!("{name} exists only after this section is sent"),
+                    false => format!("{name} belongs to a resource that is created later"),
                 };
                 Problem::error(
                     codes::BAD_REFERENCE,
                     format!("{section}.{key}"),
                     format!("{} cannot hold ${{{name}}}", key.rsplit('.').next().unwrap_or(key)),
                     reason,
-                    "write the value out, or take it from a variable",
+                    "write the value itself, or use an environment variable",
                 )
             }));
         }

@@ -7,7 +7,7 @@ use crate::diag::{Problem, codes};
 pub fn check(place: &str, name: &str, version: Option<&str>, out: &mut Vec<Problem>) {
     if !is_name(name) {
         let title = format!("{name:?} is not the name of a package");
-        let reason = "npm takes lower-case letters, digits, -, _, . and ~, and @scope/ before them";
+        let reason = "npm takes lower-case letters, digits, -, _, . and ~, optionally with @scope/ in front";
         let help = "write the name as `npm install` takes it";
         out.push(Problem::error(codes::BAD_TEXT, place, title, reason, help).at_key());
     }

@@ -191,7 +191,8 @@ impl Kind for PhoneProvider {
                     "an Action of others"
                 };
                 step.danger = Some(format!(
-                    "phone messages of the whole tenant go through {whose} instead of {:?}; its credentials cannot be put back",
+                    "phone messages of the whole tenant go through {whose} instead of {:?}; \
+                     the former provider's credentials cannot be put back",
                     seen.attrs.get("name").and_then(Value::as_str).unwrap_or_default()
                 ));
             }
@@ -279,7 +280,7 @@ impl Kind for PhoneProvider {
             ("custom", _) => return None,
             (name, _) => (
                 Level::Warning,
-                format!("somebody has made the provider send by {name:?} since, so it is left as it is"),
+                format!("somebody has switched the provider to {name:?} since, so it is left as it is"),
                 "nothing to do; delete it in Branding, Phone Provider if nobody wants it",
             ),
         };

@@ -19,7 +19,7 @@ use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::facts::Facts;
 use crate::model::field::{FIELD, Field, Says, Section, Type, says};
-use crate::model::ledger::{Entry, Ownership};
+use crate::model::ledger::{Entry, KEPT_BYTES_MAX, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
 use crate::model::value::{Attrs, Value};
@@ -43,9 +43,6 @@ enum Act {
     Reset,
     Delete,
 }
-
-/// Longest text that the record keeps, in bytes. Destroy cannot put longer texts back.
-const KEPT_MAX: usize = 1000;
 
 const fn long_text(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
     Field { key, ty: Type::Text { min: 1, max: 20_000, check: None }, lines: true, wire, doc, ..FIELD }
@@ -82,7 +79,7 @@ static SECTION: Section = Section {
     fields: &[
         template("otp_verify", "a code at login"),
         template("otp_enroll", "a code at enrolment"),
-        template("change_password", "a password is to be changed"),
+        template("change_password", "a password change was requested"),
         template("blocked_account", "an account was blocked"),
         template("password_breach", "a password was found in a breach"),
     ],
@@ -223,7 +220,10 @@ impl Kind for PhoneTemplate {
                 seen.whose = identity::whose(&hint.clues("id", ""), id);
             }
             let long = |field: &str| {
-                seen.attrs.get(field).and_then(Value::as_str).is_some_and(|words| words.len() > KEPT_MAX)
+                seen.attrs
+                    .get(field)
+                    .and_then(Value::as_str)
+                    .is_some_and(|words| words.len() > KEPT_BYTES_MAX)
             };
             let wanted = |field: &str| hint.want.is_some_and(|want| want.desired.contains_key(field));
             let lost: Vec<&str> = ["text", "voice"]
@@ -232,7 +232,7 @@ impl Kind for PhoneTemplate {
                 .collect();
             if !lost.is_empty() {
                 let what = format!(
-                    "its {} is longer than {KEPT_MAX} characters, so it is not kept, and destroy cannot put it back",
+                    "its {} is longer than {KEPT_BYTES_MAX} bytes, so it is not kept, and destroy cannot put it back",
                     lost.join(" and ")
                 );
                 seen.finding(hint.address, Level::Warning, what, "keep a copy of the text before you apply");
@@ -252,7 +252,7 @@ impl Kind for PhoneTemplate {
             step.reason = diff.changed_names();
             step
         } else {
-            let what = "make the built-in template one of the tenant's own";
+            let what = "create the tenant's own template from the built-in one";
             let mut step = diff.step(Verb::Create, Stage::Tenant, what, op);
             step.creates = true;
             step.reason = "the tenant has the built-in one".into();

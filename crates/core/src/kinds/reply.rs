@@ -53,7 +53,7 @@ pub(crate) fn entries<'a>(list: Option<&'a Json>, by: &[&str], what: &str) -> Re
         item.pointer(pointer).and_then(Json::as_str).is_some_and(|text| !text.is_empty())
     };
     if let Some(pointer) = by.iter().find(|pointer| !items.iter().all(|item| has(item, pointer))) {
-        return Err(Failed::Misread(format!("{what}: an entry without {}", &pointer[1..])));
+        return Err(Failed::Misread(format!("{what}: an entry of the list has no {}", &pointer[1..])));
     }
     items.iter().try_for_each(|item| has_good_ids(item, what))?;
     Ok(items)
@@ -67,7 +67,9 @@ pub(crate) fn has_good_ids(object: &Json, what: &str) -> Result<(), Failed> {
     let ids = IDS.iter().filter_map(|pointer| object.pointer(pointer)?.as_str());
     match ids.into_iter().find(|id| !is_id(id)) {
         None => Ok(()),
-        Some(id) => Err(Failed::Misread(format!("{what}: {:?} is no id", line_of(id, ID_MAX_CHARS)))),
+        Some(id) => {
+            Err(Failed::Misread(format!("{what}: {:?} is not a valid id", line_of(id, ID_MAX_CHARS))))
+        }
     }
 }
 

@@ -17,8 +17,8 @@ pub fn check(manifest: &Manifest, function: bool, out: &mut Vec<Problem>) {
         _ => true,
     };
     if function && elsewhere {
-        let title = "nobody calls the Function of feedback.function";
-        let reason = "the stream sends here instead";
+        let title = "feedback.function gets no events";
+        let reason = "feedback.log_stream.endpoint sends them to another receiver";
         let help = "remove this line, so that the stream sends to the Function, or remove feedback.function";
         out.push(Problem::error(codes::CONFLICT, &at, title, reason, help).warning());
     }

@@ -60,11 +60,13 @@ pub(super) fn put_back(address: &Address, seen: &Seen, entry: &Entry) -> Option<
     let what = format!("put back {}", names.join(", "));
     let op = Op::of(Act::Restore).writing(values.clone());
     let mut step = step(address, NAME, Verb::Update, Stage::RemoveFeedback, &what, op);
-    step.reason = "it was there before this stack".into();
+    step.reason = "it existed before this stack".into();
     if address == NAME {
-        let status = values.get("status").and_then(Json::as_str);
-        step.danger = Some("what the receiver gets is what it got before this stack".into());
+        step.danger = Some("the receiver gets the same events as before this stack".into());
         let endpoint = values.get("endpoint").and_then(Json::as_str);
+        // If the endpoint alone is put back, the status stays as it is.
+        let stays = || endpoint.and_then(|_| seen.attrs.get("status")?.as_str());
+        let status = values.get("status").and_then(Json::as_str).or_else(stays);
         step.effects = status.map(|status| feedback(address, status, endpoint)).unwrap_or_default();
     }
     Some(step)
@@ -85,11 +87,6 @@ fn back(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
         .filter(|(key, old)| ours(key) && there(key) != **old)
         .map(|(key, old)| (key.clone(), old.clone()))
         .collect();
-    // The former endpoint is not put back if the stream has a secret of ours: the former receiver must not get that
-    // secret.
-    if back.contains_key("endpoint") && there("authorization") != Json::Null && ours("authorization") {
-        back.remove("endpoint");
-    }
     let names = entry.restore.get(HEADERS).and_then(Json::as_array);
     for key in seen.attrs.keys().filter(|key| ours(key)) {
         if let (Some(name), Some(names)) = (header(key), names)
@@ -97,6 +94,12 @@ fn back(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
         {
             back.insert(key.clone(), Json::Null);
         }
+    }
+    // The former endpoint is not put back if a secret of ours stays in the stream: the former receiver must not get that
+    // secret. A secret that the stream did not have before does not stay, because the same write removes it.
+    let is_secret = |key: &str| matches!(seen.attrs.get(key), Some(Value::Secret(_)));
+    if seen.attrs.keys().any(|key| is_secret(key) && ours(key) && !back.contains_key(key)) {
+        back.remove("endpoint");
     }
     back
 }

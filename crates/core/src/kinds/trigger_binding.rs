@@ -333,8 +333,10 @@ impl Kind for TriggerBinding {
         }
         let placed = matches!(self.position(manifest), Position::Before(_) | Position::After(_));
         let named = manifest.get(self.section, BESIDE).is_some();
-        let useless =
-            [(placed, "position", "no neighbour to be placed by"), (named, BESIDE, "nobody to be beside")];
+        let useless = [
+            (placed, "position", "the position names a neighbour, but there can be none"),
+            (named, BESIDE, "no other Action can be bound here"),
+        ];
         for (_, key, title) in useless.into_iter().filter(|(is_there, ..)| *is_there) {
             out.push(
                 Problem::error(
@@ -511,7 +513,7 @@ impl Kind for TriggerBinding {
             address: address.to_owned(),
             text: "the Action was bound before this stack, so it stays bound, with the rules in its code"
                 .into(),
-            help: "unbind it in the Auth0 dashboard if nobody is to be asked by it any more".into(),
+            help: "unbind it in the Auth0 dashboard if it should no longer ask for a factor".into(),
             level: Level::Note,
         })
     }

@@ -31,7 +31,7 @@ pub fn https(value: &str, why: &str) -> Result<(), (String, String)> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
         return refuse(
-            "has a user or a password before the @, which everybody sees who sees the URL".into(),
+            "has a user or a password before the @, which everybody who sees the URL can read".into(),
             "take it out of the URL; a stream sends a token as `authorization`",
         );
     }

@@ -77,7 +77,7 @@ impl Kind for VerifyMessagingConfiguration {
                         codes::BAD_TEXT,
                         place.clone(),
                         format!("{country:?} is not a country"),
-                        "an ISO 3166 code of two capitals, or all",
+                        "it has to be an ISO 3166 code of two capitals, or all",
                         countries::instead(country),
                     )
                     .at_key(),
@@ -87,7 +87,7 @@ impl Kind for VerifyMessagingConfiguration {
                 out.push(Problem::error(
                     codes::BAD_TEXT,
                     place,
-                    "not a messaging service",
+                    "not the SID of a messaging service",
                     "its SID is MG and 32 hex digits",
                     "copy it from the Twilio Console (Messaging, Services)",
                 ));
@@ -159,7 +159,7 @@ impl Kind for VerifyMessagingConfiguration {
                 Verb::Update,
                 "put the former messaging service back",
                 Op::of(Act::Update).writing([(FIELD.to_owned(), old.clone())]),
-                "it was there before this stack",
+                "it existed before this stack",
             ),
             (false, None) => return Vec::new(),
         };

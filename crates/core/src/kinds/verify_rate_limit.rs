@@ -145,7 +145,7 @@ impl Kind for VerifyRateLimit {
                         codes::BAD_TEXT,
                         place,
                         format!("{interval:?} is not an interval"),
-                        "a whole number of s, m, h or d, one second to one day",
+                        "it has to be a whole number with s, m, h or d, from 1s to 1d",
                         "write 60s, 10m, 1h or 1d",
                     )
                     .at_key(),
@@ -156,9 +156,9 @@ impl Kind for VerifyRateLimit {
                             Problem::error(
                                 codes::CONFLICT,
                                 place,
-                                "two buckets of one interval",
+                                "two buckets have the same interval",
                                 format!(
-                                    "{other} is {seconds} seconds too, and Twilio takes one bucket for each"
+                                    "{other} has the same length ({seconds} s), and Twilio allows one bucket per interval"
                                 ),
                                 "remove one of the two",
                             )
@@ -203,8 +203,8 @@ impl Kind for VerifyRateLimit {
                 Problem::error(
                     codes::UNSAFE,
                     "action.code",
-                    "the code does not take the rate limits",
-                    format!("{} limit nothing unless the code passes them", names.join(", ")),
+                    "the Action's code has no line for the rate limits",
+                    format!("unless the code passes them, these have no effect: {}", names.join(", ")),
                     format!(
                         "give it a line `const RATE_LIMITS = {{}}; {}` and pass rateLimits, or set key: none",
                         code_limits::MARKER
@@ -332,7 +332,7 @@ impl Kind for VerifyRateLimit {
                 steps.push(made);
             }
         }
-        steps.iter_mut().for_each(|step| step.reason = "it was there before this stack".into());
+        steps.iter_mut().for_each(|step| step.reason = "it existed before this stack".into());
         steps
     }
 
@@ -345,7 +345,7 @@ impl Kind for VerifyRateLimit {
         let passed = after.phone.limits.get()?.iter().any(|passed| passed == name);
         let sends = after.phone.state.is(&ActionState::Deployed) && !after.service.is(&false);
         // An adopted Action is not deleted, and its former code is not on record, so it goes on passing the limit.
-        let why = "the deployed Action stays and passes it, so every message would fail";
+        let why = "the deployed Action still passes this limit, so every message would fail";
         (passed && sends).then(|| (Level::Warning, why.into()))
     }
 
@@ -463,7 +463,7 @@ fn bucket_step(
     let at = interval.to_owned();
     let (act, word, reason) = match (wanted, there) {
         (true, false) => (Act::CreateBucket { interval: at }, "create", "it does not exist"),
-        (true, true) => (Act::UpdateBucket { interval: at }, "update", "max differs"),
+        (true, true) => (Act::UpdateBucket { interval: at }, "update", "its max differs"),
         (false, _) => (Act::DeleteBucket { interval: at }, "delete", "the manifest does not name it"),
     };
     let words = format!("{word} the bucket of {interval} s");
@@ -539,7 +539,7 @@ fn parse(limit: &Json, service_sid: &str) -> Seen {
 fn fill(seen: &mut Seen, buckets: &[Json]) -> Result<(), Failed> {
     for bucket in buckets {
         let (Some(interval), Some(max)) = (bucket["interval"].as_u64(), bucket["max"].as_u64()) else {
-            return Err(Failed::Misread("a bucket without interval or max".into()));
+            return Err(Failed::Misread("the reply has a bucket without interval or max".into()));
         };
         seen.attrs.insert(format!("{BUCKET}{interval}"), Value::Known(json!(max)));
         let sid = text(bucket, "sid").to_owned();

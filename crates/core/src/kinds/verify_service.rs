@@ -75,8 +75,8 @@ impl Kind for VerifyService {
             out.push(Problem::error(
                 codes::CONFLICT,
                 "verify_service.skip_sms_to_landlines",
-                "landlines cannot be told apart",
-                "needs lookup_enabled: true",
+                "landlines cannot be recognised without lookups",
+                "skip_sms_to_landlines needs lookup_enabled: true",
                 "add `lookup_enabled: true`",
             ));
         }
@@ -88,7 +88,7 @@ impl Kind for VerifyService {
             out.push(Problem::error(
                 codes::CONFLICT,
                 "verify_service.psd2_enabled",
-                "payment confirmations exclude calls",
+                "psd2_enabled does not allow voice calls",
                 "phone.channels has voice",
                 "remove voice from phone.channels, or psd2_enabled",
             ));
@@ -146,7 +146,7 @@ impl Kind for VerifyService {
                 Op::of(Act::Delete),
             );
             step.reason = "it was created by this stack".into();
-            step.danger = Some("its SID never comes back, and nothing can send through it any more".into());
+            step.danger = Some("its SID never comes back, and every sender that uses it fails".into());
             step.effects = Facts::from([Fact::Service(Some(false))]);
             return vec![step];
         }
@@ -189,8 +189,8 @@ impl Kind for VerifyService {
                         Err(failed) if failed.status() == Some(404) => Ok(Done::seen(Seen::default())),
                         // Twilio does not document whether a service can be deleted while it holds other objects.
                         Err(Failed::Refused(mut refusal)) if matches!(refusal.status, 400 | 409) => {
-                            refusal.message += " (if the service still holds rate limits or messaging configurations, \
-                                                which no record knows, delete those and run this again)";
+                            refusal.message += " (if the service still holds rate limits or messaging configurations \
+                                                that this stack does not manage, delete those and run this again)";
                             Err(Failed::Refused(refusal))
                         }
                         Err(failed) => Err(failed),
@@ -253,7 +253,7 @@ impl Kind for VerifyService {
         let finding = || Finding {
             address: diff.address.to_owned(),
             text: format!(
-                "the API does not show what stands in {}, so it is sent as wanted",
+                "the API does not show the current value of {}, so the wanted value is sent",
                 lost.join(", ")
             ),
             help: "what was there before cannot be put back by destroy".into(),
@@ -320,8 +320,8 @@ fn exclusive(manifest: &Manifest, out: &mut Vec<Problem>) {
         out.push(Problem::error(
             codes::CONFLICT,
             format!("{NAME}.{name}"),
-            "the template is given twice",
-            format!("{sid} gives it too"),
+            format!("both {name} and {sid} are set"),
+            "a service has one default template",
             "keep one of the two",
         ));
     }
@@ -372,7 +372,7 @@ fn restore_step(address: &Address, seen: &Seen, entry: &Entry) -> Option<Step> {
         "put the former settings back",
         Op::of(Act::Restore).writing(values),
     );
-    step.reason = "it was there before this stack".into();
+    step.reason = "it existed before this stack".into();
     Some(step)
 }
 

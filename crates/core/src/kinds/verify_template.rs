@@ -86,7 +86,7 @@ async fn by_name(seen: &mut Seen, address: &Address, name: &str, reader: &Reader
                 address,
                 Level::Blocker,
                 format!("the account has no template named {name:?}"),
-                format!("correct verify_service.default_template; there are: {there}"),
+                format!("correct verify_service.default_template; existing templates: {there}"),
             );
         }
         several => {
@@ -124,7 +124,10 @@ async fn by_sid(seen: &mut Seen, address: &Address, sid: &str, reader: &Reader) 
                 address,
                 Level::Warning,
                 format!("the account does not list the template {sid}"),
-                format!("correct verify_service.default_template_sid; there are: {}", names.join(", ")),
+                format!(
+                    "correct verify_service.default_template_sid; existing templates: {}",
+                    names.join(", ")
+                ),
             );
         }
     }
@@ -138,7 +141,7 @@ fn refuse(seen: &mut Seen, address: &Address, which: &str, template: &Json) {
         format!(
             "the template {which} has no approved translation, and its messages would be refused (60201)"
         ),
-        format!("wait for Twilio's approval, or choose another one; now it is {}", described(template)),
+        format!("wait for Twilio's approval, or choose another one; current state: {}", described(template)),
     );
 }
 

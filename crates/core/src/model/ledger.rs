@@ -21,6 +21,10 @@ pub const LEDGER_SCHEMA: u32 = 3;
 /// Note of an entry whose removal is deferred: the earliest time of the removal, RFC 3339.
 pub const NOT_BEFORE: &str = "not_before";
 
+/// Longest text, in bytes, that the record keeps to put it back. Destroy cannot put back a longer one, such as source
+/// code.
+pub const KEPT_BYTES_MAX: usize = 1000;
+
 /// Name of the ledger Action of a stack.
 pub fn action_name(stack: &str) -> String {
     format!("Lockstep ledger ({stack})")

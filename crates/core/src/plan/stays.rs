@@ -30,7 +30,7 @@ pub(super) fn mark(
         // A switch with its former value is not an object left behind, so the resource needs an id.
         let adopted =
             entry.is_some_and(|entry| entry.ownership == Ownership::Adopted && !entry.ids.is_empty());
-        let before = adopted.then(|| "it was there before this stack".to_owned());
+        let before = adopted.then(|| "it existed before this stack".to_owned());
         resource.stays = told.map(|finding| finding.text.clone()).or(before);
     }
 }

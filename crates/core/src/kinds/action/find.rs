@@ -47,7 +47,7 @@ pub(super) fn find(row: &Action, hint: &Hint<'_>, all: &[Json]) -> Seen {
                     hint.address,
                     Level::Blocker,
                     format!(
-                        "{called:?} is to be called {name:?}, and another Action is called so already (id {})",
+                        "{called:?} cannot be renamed to {name:?}: another Action has that name (id {})",
                         text(other, "id")
                     ),
                     "rename or delete the other one, or set the name in the manifest to something else",
@@ -64,7 +64,7 @@ pub(super) fn find(row: &Action, hint: &Hint<'_>, all: &[Json]) -> Seen {
                     hint.address,
                     Level::Blocker,
                     format!(
-                        "the record says that the Action {:?} (id {}) is this stack's, and nothing proves the record",
+                        "the record says that the Action {:?} (id {}) belongs to this stack, but nothing proves the record",
                         text(other, "name"),
                         text(other, "id")
                     ),

@@ -167,7 +167,7 @@ pub(super) fn refusal(address: &Address, seen: &Seen, entry: &Entry) -> Option<F
     };
     Some(Finding {
         address: address.to_owned(),
-        text: format!("it stays, and what is deployed runs on with the secrets that it has: {why}"),
+        text: format!("the Action is not put back; its deployed version keeps running with its secrets: {why}"),
         help: "deploy the right version in the Auth0 dashboard, or delete the Action, and revoke the API key that it was given"
             .into(),
         level: Level::Warning,
@@ -193,7 +193,7 @@ pub(super) fn back(row: &Action, address: &Address, seen: &Seen, entry: &Entry) 
     let op = Op::of(Act::FormerVersion { version: version.to_owned() });
     let what = "deploy the version that ran before";
     let mut step = step(address, row.name, Verb::Update, row.stages.remove, what, op);
-    step.reason = "it was there before this stack".into();
+    step.reason = "it existed before this stack".into();
     step.danger = Some(format!(
         "the version of the Action that ran before this stack ({version}) runs again, with its own secrets and packages; \
          whether they still work nobody can prove, and where they do not, {}",

@@ -177,7 +177,11 @@ impl Kind for Action {
                     seen.finding(
                         hint.address,
                         Level::Blocker,
-                        format!("the tenant has {} Actions and may have 100: no room for what this stack needs: its Actions and the ledger", all.len()),
+                        format!(
+                            "the tenant has {} Actions and may have 100: too few are left for this stack's Actions \
+                             and its ledger",
+                            all.len()
+                        ),
                         "delete unused Actions, or keep the ledger elsewhere with --ledger file:PATH",
                     );
                 }
@@ -254,7 +258,7 @@ impl Kind for Action {
             step.reason = if draft_differs {
                 "only a deployed version runs".into()
             } else {
-                "the draft is ahead of what runs".into()
+                "the draft is newer than the running version".into()
             };
             let code = diff.want.desired.get("code").and_then(Value::as_str).unwrap_or_default();
             step.effects = Facts::from([(self.fact)(ActionState::Deployed), (self.told)(code)]);
@@ -299,7 +303,8 @@ impl Kind for Action {
                 "the record names the Action {name:?} (id {id}), which is not on {}: it is left alone",
                 self.trigger.id
             ),
-            help: "nothing to do; if it is this stack's all the same, delete it by hand".into(),
+            help: "nothing to do; if it is this stack's all the same, delete it in the Auth0 dashboard"
+                .into(),
             level: Level::Warning,
         })
     }
@@ -361,7 +366,9 @@ impl Kind for Action {
                     let action = built(&run, &id, writer.reader()).await?;
                     if text(&action, "updated_at") != own(run.seen).updated_at {
                         return Err(Failed::NotDone(
-                            "somebody else changed the draft in the meantime, and it would go live; plan again".into(),
+                            "somebody else changed the draft in the meantime, and their change would go live; \
+                             plan again"
+                                .into(),
                         ));
                     }
                     let now = self.read(&action, wanted);

@@ -16,7 +16,7 @@ use crate::model::manifest::Manifest;
 use crate::model::plan::Stage;
 
 /// Subject of the messages that say why an Action has to stay; a verb follows.
-pub(super) const KEEPS: &str = "the tenant's phone provider, which stays as it is,";
+pub(super) const KEEPS: &str = "the tenant's phone provider, which this stack does not delete,";
 
 /// One Action of the stack.
 pub struct Action {

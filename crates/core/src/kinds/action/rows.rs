@@ -38,7 +38,7 @@ pub static POST_LOGIN: Action = Action {
     sections: &[&POST_LOGIN_SECTION],
     check: rules::check,
     danger: rules::danger_of_deploy,
-    stops: "logins that it decides about fail, of users enrolled with any factor",
+    stops: "every login that it decides about fails, whatever factor the user has",
     ready: Some(looks::rules::ready_when_bound),
     stages: Stages { draft: Stage::Draft, deploy: Stage::DeployRules, remove: Stage::RemoveAction },
     is_needed: |_| false,

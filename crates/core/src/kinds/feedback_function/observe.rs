@@ -141,9 +141,9 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     }
     levels(hint, &sid, &mut seen, reader).await?;
     if seen.whose.needs_consent() {
-        let text = "the Function there is taken over: its former code and variables cannot be put back; if it is \
-                    another tenant's, that tenant's codes are told to this stack's Verify service from then on, and \
-                    whichever stack is destroyed first takes it from the other";
+        let text = "this takes over an existing Function: its former code and variables cannot be put back. If another \
+                    tenant uses it, that tenant's codes are reported to this stack's Verify service from then on, and the \
+                    first of the two stacks that is destroyed takes it from the other";
         seen.finding(hint.address, Level::Note, text, "set feedback.function.unique_name to leave it alone");
     }
     Ok(seen)
@@ -304,8 +304,10 @@ fn pick(
         (None, []) => None,
         (None, [sid]) => Some((*sid).to_owned()),
         (None, several) => {
-            let text =
-                format!("{} Functions are named {FUNCTION_NAME:?}, and none serves: {list}", several.len());
+            let text = format!(
+                "{} Functions are named {FUNCTION_NAME:?}, and none is deployed: {list}",
+                several.len()
+            );
             seen.finding(hint.address, Level::Blocker, text, "delete all but one");
             None
         }
@@ -387,7 +389,8 @@ pub(super) async fn newest(
 /// The source text in the reply for a version's content, with CRLF turned into LF.
 fn source_of(reply: &Json) -> Result<String, Failed> {
     let content = reply.get("content").and_then(Json::as_str);
-    let content = content.ok_or_else(|| Failed::Misread("Serverless: a version without its text".into()))?;
+    let content = content
+        .ok_or_else(|| Failed::Misread("Serverless: the reply has no source text for the version".into()))?;
     Ok(content.replace("\r\n", "\n"))
 }
 

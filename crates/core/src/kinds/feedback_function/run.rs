@@ -88,7 +88,9 @@ impl Step<'_> {
         match attrs.get(&field) {
             Some(value @ Value::Secret(_)) => Ok(value.clone()),
             Some(Value::Known(json)) if json.is_string() => Ok(Value::Known(json.clone())),
-            _ => Err(Failed::NotDone(format!("{field} is not known yet; plan again"))),
+            _ => Err(Failed::NotDone(format!(
+                "the value of {field} is not known, so it cannot be sent; plan again"
+            ))),
         }
     }
 
@@ -182,7 +184,7 @@ fn exposed(value: &Value) -> String {
 }
 
 fn unnamed(_: Failed) -> Failed {
-    Failed::Unknown("the reply to a write does not name the object".into())
+    Failed::Unknown("the reply to a write has no SID".into())
 }
 
 fn named(reply: &Json) -> Result<String, Failed> {
@@ -285,7 +287,7 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             let pairs = vec![pair("BuildSid", &*sid)];
             match writer.send(form(path, pairs, Repeat::NeverBlind)).await {
                 Ok(made) if text(&made, "sid").is_empty() => {
-                    Err(Failed::Unknown("the reply to a deployment does not name it".into()))
+                    Err(Failed::Unknown("the reply to the deployment has no SID".into()))
                 }
                 Ok(_) => Ok(step.deployed(&build)),
                 // A conflict is a success if this build serves already.

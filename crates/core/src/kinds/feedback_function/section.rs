@@ -75,7 +75,7 @@ pub(super) static SECTION: Section = Section {
             required: true,
             secret: true,
             wire: "Value of TWILIO_API_SECRET",
-            doc: "of that key",
+            doc: "secret of the key in api_key",
             ..FIELD
         },
         Field {
@@ -91,7 +91,8 @@ pub(super) static SECTION: Section = Section {
             ty: Type::Map { max: 30 },
             default: Some("{}"),
             wire: "Dependencies",
-            doc: "npm packages; twilio and @twilio/runtime-handler are always there, and pinned when not named",
+            doc: "npm packages; twilio and @twilio/runtime-handler are always included, in a \
+                  fixed version unless named here",
             ..FIELD
         },
         Field {
@@ -115,7 +116,7 @@ pub(super) static SECTION: Section = Section {
             key: "friendly_name",
             ty: Type::Text { min: 1, max: 255, check: None },
             wire: "FriendlyName",
-            doc: "of the Serverless service; defaults to `Lockstep feedback (<stack>)`",
+            doc: "friendly name of the Serverless service; defaults to `Lockstep feedback (<stack>)`",
             ..FIELD
         },
         Field {
@@ -129,14 +130,14 @@ pub(super) static SECTION: Section = Section {
         Field {
             key: "unique_name",
             ty: Type::Text { min: 1, max: 50, check: Some(unique) },
-            doc: "of the Serverless service, unique in the account; defaults to `lockstep-feedback-<stack>-<hash>`",
+            doc: "name of the Serverless service, unique in the account; defaults to `lockstep-feedback-<stack>-<hash>`",
             ..FIELD
         },
         Field {
             key: "environment",
             ty: Type::Text { min: 1, max: 100, check: Some(environment) },
             default: Some("production"),
-            doc: "unique name of the environment; another one has another URL",
+            doc: "unique name of the environment; changing it changes the URL",
             ..FIELD
         },
     ],
@@ -146,14 +147,20 @@ fn unique(value: &str) -> Result<(), (String, String)> {
     if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Ok(());
     }
-    Err(("it becomes a part of the URL".into(), "use letters, digits and dashes".into()))
+    Err((
+        "the URL contains it, so some characters are not allowed".into(),
+        "use letters, digits and dashes".into(),
+    ))
 }
 
 fn environment(value: &str) -> Result<(), (String, String)> {
     if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
         return Ok(());
     }
-    Err(("it is a unique name".into(), "use letters, digits, dashes and underscores".into()))
+    Err((
+        "Twilio allows only some characters in a unique name".into(),
+        "use letters, digits, dashes and underscores".into(),
+    ))
 }
 
 /// Refuses the paths that the vendor's own deploy tool refuses ("serverless-toolkit" source, 2026-06).
@@ -275,7 +282,7 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
             out.push(Problem::error(
                 codes::NOT_SUPPORTED,
                 at(key),
-                "a key cannot be drawn",
+                "a Twilio key cannot be generated",
                 "Twilio makes its keys itself",
                 "use ${env.NAME}",
             ));
@@ -296,7 +303,7 @@ fn absent(manifest: &Manifest, out: &mut Vec<Problem>) {
                 out.push(Problem::error(
                     codes::BAD_REFERENCE,
                     format!("{section}.{key}"),
-                    "there is no Function whose URL this could be",
+                    "this refers to the URL of a Function that is not declared",
                     "the manifest has no feedback.function",
                     "add feedback.function, or write a URL",
                 ));
@@ -313,13 +320,14 @@ fn variable_name(name: &str, place: String, out: &mut Vec<Problem>) {
             CURRENT | PREVIOUS => "use feedback.log_stream.authorization",
             _ => "remove this line",
         };
-        Problem::error(codes::CONFLICT, place, "the stack fills this variable in itself", name, help)
+        let reason = format!("{name} is set by this stack");
+        Problem::error(codes::CONFLICT, place, "the stack fills this variable in itself", reason, help)
     } else if RESERVED.contains(&name) {
         Problem::error(
             codes::CONFLICT,
             place,
             "Twilio fills this variable in itself",
-            name,
+            format!("{name} is set by Twilio"),
             "choose another name",
         )
     } else if name.len() > KEY_MAX

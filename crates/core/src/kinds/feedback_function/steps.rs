@@ -56,12 +56,14 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
 
     if !seen.exists {
         let reason = match (former, diff.entry.is_some()) {
-            (true, _) => "its unique name is another one, so its URL changes, and the stream follows",
-            (false, true) => "it was deleted outside; a new one has another URL, and the stream follows",
+            (true, _) => "the unique name has changed; the URL changes too, and the stream is updated to it",
+            (false, true) => {
+                "it was deleted outside; a new one has another URL, and the stream is updated to it"
+            }
             (false, false) => "it does not exist",
         };
         let name = unique_name(diff.manifest);
-        let reason = format!("{reason}; its unique name is {name}");
+        let reason = format!("{reason}; the unique name is {name}");
         add("create the service", &reason, Act::Service { unique_name: name });
     } else if SERVICE.iter().any(|field| changed(field)) {
         let names: Vec<&str> = SERVICE.into_iter().filter(|field| changed(field)).collect();
@@ -70,12 +72,12 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     if !has("environment") {
         let reason = match diff.entry.and_then(|entry| entry.ids.get("environment")) {
             Some(_) if seen.exists => {
-                "the one on record is not there; a new one has another URL, and the stream follows"
+                "the one on record is gone; a new one has another URL, and the stream is updated to it"
             }
             _ => "the Function's URL comes from it",
         };
         let name = environment_name(diff.manifest);
-        let reason = format!("{reason}; its unique name is {name}");
+        let reason = format!("{reason}; the unique name is {name}");
         add("create the environment", &reason, Act::Environment { unique_name: name.to_owned() });
     }
     if !has("function") {
@@ -98,7 +100,7 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
             add("upload the code", &why, Act::Upload);
         }
         if own.ready_build.is_empty() {
-            add("build it", &why, Act::Build);
+            add("build the Function", &why, Act::Build);
         }
     }
     // Variables take effect at once. They are set before the deployment, because the new code needs them.
@@ -106,7 +108,7 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     let previous = format!("variables.{PREVIOUS}");
     let rotates = changed(&current) && is_sent(diff, &current);
     if rotates {
-        let reason = "the stream still sends it while the new one is on its way";
+        let reason = "the stream sends the former secret until it is updated";
         add("accept the former secret too", reason, Act::Previous);
     }
     for change in diff.changes.iter().filter(|change| change.new.is_some()) {
@@ -160,9 +162,8 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     if let Some(Former { service: sid, unique_name: name }) = &own.former {
         let op = Op::of(Act::Former { service: sid.to_owned() });
         let mut step = diff.step(verb, Stage::RemoveFunction, "delete the former service", op);
-        step.reason =
-            format!("the stream sends to {NAME} under its new name; the former is {name:?} ({sid})");
-        step.danger = Some("its URL never comes back, and everything in it goes".into());
+        step.reason = format!("the stream now sends to the new service; the former one is {name:?} ({sid})");
+        step.danger = Some("its URL never comes back, and everything in it is deleted".into());
         steps.push(step);
     }
     steps
@@ -220,7 +221,7 @@ pub(super) fn removal(address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step
         names => format!(", also what others put there: {}", names.join(", ")),
     };
     step.danger =
-        Some(format!("the Function's URL never comes back, and everything in the service goes{also}"));
+        Some(format!("the Function's URL never comes back, and everything in the service is deleted{also}"));
     step.effects = Facts::from([Fact::Function(FunctionState::Absent)]);
     vec![step]
 }
@@ -240,7 +241,7 @@ fn put_back(address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
         let op = Op::of(Act::Restore).writing(values);
         let what = "put the former settings back";
         let mut step = step(address, NAME, Verb::Update, Stage::RemoveFunction, what, op);
-        step.reason = "it was there before this stack".into();
+        step.reason = "it existed before this stack".into();
         steps.push(step);
     }
     let before = entry.restore.get("variables").and_then(Json::as_array);
@@ -252,7 +253,8 @@ fn put_back(address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
             let what = format!("remove the variable {key}");
             let mut step = step(address, NAME, Verb::Update, Stage::RemoveFunction, &what, op);
             step.reason = "this stack set it".into();
-            step.danger = Some("the Function that stays cannot report to Verify without it".into());
+            step.danger =
+                Some("the Function stays deployed, but cannot report to Verify without this variable".into());
             step.effects = Facts::from([Fact::Function(FunctionState::Undeployed)]);
             steps.push(step);
         }

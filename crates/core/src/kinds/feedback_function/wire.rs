@@ -71,7 +71,9 @@ pub(super) fn addressed(environment: &Json) -> Result<&Json, Failed> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
     if !host.bytes().all(fits) {
         let shown = line_of(host, 80);
-        return Err(Failed::Misread(format!("Serverless: the environment's domain {shown:?} is no host")));
+        return Err(Failed::Misread(format!(
+            "Serverless: the environment's domain {shown:?} is not a host name"
+        )));
     }
     Ok(environment)
 }

@@ -23,7 +23,7 @@ pub async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     if is_refused(run, reader).await? {
         let then = match run.step.kind == phone::UNIFIED {
             true => format!("and the legacy set-up would be left for good; {AGAIN}"),
-            false => format!("and users would have the phone alone; {NEXT}"),
+            false => format!("and the phone would be the users' only factor; {NEXT}"),
         };
         return Err(Failed::NotDone(format!("{REFUSED}, {then}")));
     }
@@ -50,7 +50,9 @@ pub async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed>
     let sends = run.seen.exists && !is("disabled", json!(true)) && !is("name", json!("custom"));
     let alone = |on: &[String]| !on.is_empty() && on.iter().all(|name| name == "sms");
     if sends && is_refused(run, reader).await? && alone(&factors::on(reader).await?) {
-        return Err(Failed::NotDone(format!("{REFUSED}, and who sends now would be switched off; {NEXT}")));
+        return Err(Failed::NotDone(format!(
+            "{REFUSED}, and the present sender would be replaced by an Action that may never be called; {NEXT}"
+        )));
     }
     Ok(())
 }
@@ -58,7 +60,7 @@ pub async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed>
 /// The check right before something is removed for good because the unified way has taken its place. The unified
 /// experience is on, everything that a message passes through is in place, and the deployed code is the manifest's.
 pub async fn took_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
-    let stays = |why: &str| format!("it stays, because the new way may not deliver any more: {why}");
+    let stays = |why: &str| format!("it is not removed, because the unified way may not deliver: {why}");
     let on: Task<'_, Result<(), Failed>> = Box::pin(async {
         match unified::is_on(reader).await? {
             true => Ok(()),
@@ -344,8 +346,9 @@ async fn all_stand(looks: Vec<Look>, reader: &Reader) -> Result<(), Failed> {
         .collect();
     for (stands, (what, ..)) in join_all(tasks).await.into_iter().zip(&looks) {
         if !stands? {
-            let text =
-                format!("{what} does not stand as the plan has it, and codes would not arrive; plan again");
+            let text = format!(
+                "{what} is missing or has changed since the plan, and codes would not arrive; plan again"
+            );
             return Err(Failed::NotDone(text));
         }
     }

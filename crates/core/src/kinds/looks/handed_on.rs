@@ -210,7 +210,7 @@ async fn all_taken(all: Vec<Held>, undone: &str, reader: &Reader) -> Result<(), 
             }
             Verdict::Unknown(failed) => {
                 return Err(Failed::NotDone(format!(
-                    "whether Twilio takes the credentials in {names} of {place} was not to be found out: {failed}; \
+                    "whether Twilio takes the credentials in {names} of {place} could not be found out: {failed}; \
                      {undone}: apply again later"
                 )));
             }
@@ -300,7 +300,7 @@ async fn service_problem(sid: &str, reader: &Reader) -> Result<Option<&'static s
 /// # Errors
 /// One of these does not hold, or could not be found out. The step is not taken.
 pub async fn live(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
-    const UNDONE: &str = "users are not sent that way";
+    const UNDONE: &str = "the step was not run, because it would make users depend on this";
     let attrs = run.manifest.section("action").cloned().unwrap_or_default();
     let named = if is_elsewhere(&attrs, run.manifest) { Vec::new() } else { services(&attrs, Some(run)) };
     let stand: Vec<Task<'_, Result<Option<&'static str>, Failed>>> =
@@ -316,7 +316,7 @@ pub async fn live(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     for (problem, (name, sid)) in problems.into_iter().zip(&named) {
         if let Some(problem) = problem? {
             return Err(Failed::NotDone(format!(
-                "the Verify service {sid} that {name} of {} names {problem}; {UNDONE}: correct the SID, or the service, \
+                "{}.{name} names the Verify service {sid}, which {problem}; {UNDONE}: correct the SID, or the service, \
                  then apply again",
                 ACTION.2
             )));
@@ -368,7 +368,7 @@ pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding
             Verdict::Unknown(failed) => (
                 Level::NotRead,
                 format!(
-                    "whether Twilio takes the credentials in {names} of {place} was not to be found out: {failed}"
+                    "whether Twilio takes the credentials in {names} of {place} could not be found out: {failed}"
                 ),
                 "run drift again later",
             ),
@@ -384,7 +384,7 @@ pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding
         };
         findings.push(Finding {
             address: ACTION.0.into(),
-            text: format!("the Verify service {sid} that {name} of {} names {problem}", ACTION.2),
+            text: format!("{}.{name} names the Verify service {sid}, which {problem}", ACTION.2),
             help: "correct the SID or the service; until then no code arrives".into(),
             level,
         });
@@ -415,12 +415,15 @@ pub fn untried(manifest: &Manifest) -> Vec<Finding> {
                     "not tried at Twilio, because they have no value here: {} of {section}",
                     unknown.join(", ")
                 ),
-                "an apply has their values, and tries them before users are sent that way",
+                "an apply has their values, and tries them before users depend on them",
             ));
         } else if among(&attrs, place).is_empty() {
             findings.push(note(
                 address,
-                format!("no key or token of Twilio is known among {section}, so none is tried before users are sent that way"),
+                format!(
+                    "{section} has no Twilio key or token under a known name, so none is tried before users \
+                     depend on it"
+                ),
                 "call them TWILIO_API_KEY and TWILIO_API_SECRET (or TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN)",
             ));
         }

@@ -29,6 +29,6 @@ pub async fn stand(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
         return Ok(());
     }
     Err(Failed::NotDone(format!(
-        "{what} is not there any more since the plan was made ({names}), and every message would fail; plan again"
+        "{what} was deleted after the plan was made ({names}), and every message would fail; plan again"
     )))
 }

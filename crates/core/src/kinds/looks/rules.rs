@@ -52,7 +52,7 @@ pub fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Fa
                 accepted.iter().map(Factor::word).filter(|wire| on.contains(wire)).collect();
             if usable.is_empty() {
                 return Err(Failed::NotDone(format!(
-                    "no factor that meets the rule {name} is on any more, and it would lock users out; plan again"
+                    "every factor that meets the rule {name} is off by now, so the rule would lock users out; plan again"
                 )));
             }
             by_phone |= usable == ["sms"];

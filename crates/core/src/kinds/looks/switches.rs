@@ -87,7 +87,7 @@ pub fn policy<'a>(run: &'a Run<'a>, stage: Stage, reader: &'a Reader) -> Task<'a
             }
             let reply = reader.get(&factors::MESSAGE_TYPES.get()).await?;
             if set_of(reply.get("message_types")) == json!([]) {
-                return locks("the phone factor is the only one that is on, and no message type is");
+                return locks("only the phone factor is on, and it has no message type");
             }
         } else if !restores && on.iter().any(|name| name == "sms") {
             // Some users have enrolled nothing but their phone.

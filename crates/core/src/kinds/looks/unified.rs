@@ -23,11 +23,12 @@ pub async fn is_on(reader: &Reader) -> Result<bool, Failed> {
     }
 }
 
-/// Whether a legacy call was refused (403 or 404) because the unified experience is on.
+/// Whether a legacy call was refused because the unified experience is on.
 ///
-/// The code of that refusal is not known. Auth0 uses the code of a missing scope for other refusals too, so this code
-/// counts as a missing scope only if the token is not known to have the scope. A gateway may refuse one call by chance,
-/// and much depends on the answer, so two different calls have to be refused.
+/// The documents name 403 as the status of that refusal, but no recording shows it, so 404 counts too. Its code is not
+/// known. Auth0 uses the code of a missing scope for other refusals too, so this code counts as a missing scope only if
+/// the token is not known to have the scope. A gateway may refuse one call by chance, and much depends on the answer, so
+/// two different calls have to be refused.
 pub async fn is_locked(failed: &Failed, reader: &Reader) -> Result<bool, Failed> {
     let granted = || {
         let scopes = reader.scopes();

@@ -41,7 +41,7 @@ fn stays_behind(seen: &mut Seen, hint: &Hint<'_>, ours: &str) {
     seen.finding(
         hint.address,
         Level::Warning,
-        format!("another service is pinned than the one on record, and {ours} stays behind as it is"),
+        format!("the manifest pins another service than the one on record; {ours} is left as it is"),
         "delete it by hand once nothing sends through it, or take verify_service.sid out again to go back to it",
     );
 }
@@ -144,7 +144,8 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
             hint.address,
             Level::Blocker,
             format!(
-                "no record is there, an Action of this stack is, and the account has a service named {name:?}: {}",
+                "the stack's record is missing, but the tenant may have an Action of this stack, and the account \
+                 has a service named {name:?}: {}",
                 sids.join(", ")
             ),
             "it may be the one that the Action uses: write verify_service.sid: VA… instead of new, or delete the Action",
@@ -185,7 +186,7 @@ fn unproven_finding(address: &Address, name: &str, sid: &str) -> Finding {
     Finding {
         address: address.to_owned(),
         text: format!(
-            "the record says that the service {name:?} ({sid}) is this stack's, and nothing proves the record"
+            "the record says that the service {name:?} ({sid}) belongs to this stack, but nothing proves the record"
         ),
         help: format!(
             "if it is, write verify_service.sid: {sid} into the manifest; if not, delete the Action that holds the record"

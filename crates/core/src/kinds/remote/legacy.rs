@@ -1,6 +1,7 @@
 //! The legacy phone set-up of Guardian: the provider that sends, and its message texts.
 //!
-//! While the unified phone experience is on, all of these calls are answered with 403, whatever scopes the token has.
+//! While the unified phone experience is on, Auth0 refuses all of these calls, whatever scopes the token has: with 403 by
+//! its documents ("Auth0 docs, migrate with Terraform", 2026-08). `looks::unified` tells this refusal from others.
 
 use serde_json::Value as Json;
 

@@ -61,7 +61,7 @@ impl Read {
             }
             Shape::Words => misread(format!("{what}: not a list of words")),
             Shape::Named if array(reply, &what)?.iter().any(|entry| entry["name"].is_string()) => Ok(reply),
-            Shape::Named => misread(format!("{what}: nothing with a name in the list")),
+            Shape::Named => misread(format!("{what}: no entry of the list has a name")),
         }
     }
 }

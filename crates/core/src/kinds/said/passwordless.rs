@@ -102,8 +102,8 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
 pub fn notice(manifest: &Manifest) -> Option<Finding> {
     manifest.section(STREAM).filter(|_| manifest.text("phone", "delivery") == Some("unified"))?;
     let text = match leaves_out(manifest) {
-        true => format!("it is off: {WITHOUT}"),
-        false => "the success of every login goes to the receiver".into(),
+        true => format!("while this is off, {WITHOUT}"),
+        false => "the receiver learns of every successful login".into(),
     };
     Some(Finding { address: "feedback.passwordless".into(), text, help: String::new(), level: Level::Note })
 }

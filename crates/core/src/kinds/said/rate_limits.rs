@@ -23,7 +23,8 @@ pub static FIELDS: &[Field] = &[
         ty: Type::OneOf(&["recipient", "user", "ip", "none"]),
         required: true,
         says: &[says("action", "code"), says("legacy_action", "code")],
-        doc: "what the Action counts: the number, the user, the address; none when another sender passes it",
+        doc: "what the Action counts: the recipient's number, the user or the IP address; \
+              none if another sender passes the limit",
         ..FIELD
     },
     Field {
@@ -36,7 +37,7 @@ pub static FIELDS: &[Field] = &[
         key: "buckets",
         ty: Type::Named { max: 20, fields: BUCKET_FIELDS },
         says: &[says("", "buckets.*")],
-        doc: "by interval (60s, 10m, 1h, 1d); the list is closed once it has an entry",
+        doc: "by interval (60s, 10m, 1h, 1d); with one entry or more, all other buckets of the limit are deleted",
         ..FIELD
     },
 ];

@@ -57,8 +57,8 @@ const RULE: &[Field] = &[
         key: "require",
         ty: Type::OneOf(&["mfa", "mfa_if_enrolled", "enrollment"]),
         default: Some("mfa"),
-        doc: "mfa: ask, and who has no such factor enrols one; mfa_if_enrolled: ask only who has one; \
-              enrollment: only see to it that one is enrolled",
+        doc: "mfa: ask, and let users without such a factor enrol one; mfa_if_enrolled: ask only users who have one; \
+              enrollment: only make users enrol one",
         ..FIELD
     },
     Field {
@@ -266,14 +266,15 @@ fn notice(manifest: &Manifest) -> String {
     let shown: Vec<String> = rules.iter().take(5).map(|(name, rule)| one(name, rule)).collect();
     let more = rules.len().saturating_sub(5);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let which = if rules.is_empty() {
-        "what the code of mfa.post_login.code asks for is not known here".to_owned()
+    let decides = if rules.is_empty() {
+        "mfa.post_login.code decides which logins are asked for a second factor, and what it asks for is not known \
+         here"
+        .to_owned()
     } else {
-        format!("{}{more}", shown.join("; "))
+        format!("these rules decide which logins are asked for a second factor: {}{more}", shown.join("; "))
     };
     format!(
-        "which logins are asked for a second factor is another matter from now on: {which}; password grants are \
-         answered mfa_required, and the classic login cannot ask"
+        "from now on {decides}; password grants are answered mfa_required, and the classic login cannot ask"
     )
 }
 
@@ -347,7 +348,7 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
             codes::UNSAFE,
             "universal_login.experience",
             "the classic login cannot show the challenge of an Action",
-            "mfa.post_login asks by one",
+            "mfa.post_login asks by an Action's challenge",
             "use `experience: new`, or remove mfa.post_login",
         ));
     }
@@ -356,8 +357,8 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
             Problem::error(
                 codes::CONFLICT,
                 "mfa.policy",
-                "the rules decide beside this policy",
-                "with mfa.post_login the tenant lets Actions decide, and then `always` does not ask by itself any more",
+                "the rules override this policy",
+                "with mfa.post_login the Actions decide who is asked, so `always` alone asks nobody",
                 "write a rule without conditions to ask everybody, or use `policy: never`",
             )
             .warning(),
@@ -408,7 +409,7 @@ fn check_rule(manifest: &Manifest, path: &str, rule: &BTreeMap<String, Value>, o
             codes::UNSAFE,
             &place,
             "no user can enrol one of these factors",
-            "e-mail comes with a verified address, a recovery code with another factor",
+            "a verified address is already the e-mail factor, and a recovery code comes with another factor",
             "add phone, otp or another factor, or use `require: mfa_if_enrolled`",
         ));
     }
@@ -441,8 +442,8 @@ fn check_rule(manifest: &Manifest, path: &str, rule: &BTreeMap<String, Value>, o
         out.push(Problem::error(
             codes::UNSAFE,
             &place,
-            "the rule asks for a factor, and none is on",
-            "nobody whom it fits could log in",
+            "the rule asks for a factor, but none is on",
+            "no user whom the rule fits could log in",
             "switch a factor on in mfa.factors, or remove the rule",
         ));
     }

@@ -20,7 +20,7 @@ static PII: &[Field] = &[
         key: "log_fields",
         ty: Type::Set(&["first_name", "last_name", "username", "email", "phone", "address"]),
         wire: "pii_config.log_fields",
-        doc: "what is masked; the stream of the feedback needs `phone`, so it cannot mask it",
+        doc: "fields to mask; not `phone` in the feedback stream, which needs it",
         ..FIELD
     },
     Field {
@@ -34,7 +34,7 @@ static PII: &[Field] = &[
         key: "algorithm",
         ty: Type::OpenOneOf(&["xxhash"]),
         wire: "pii_config.algorithm",
-        doc: "of the hash",
+        doc: "hash algorithm",
         ..FIELD
     },
 ];
@@ -136,7 +136,10 @@ pub static STREAM: &[Field] = &[
     Field { doc: "defaults to `Lockstep <name> (<stack>)`", ..REMOTE_NAME },
     Field { required: true, doc: "where events go, https only", ..ENDPOINT },
     AUTHORIZATION,
-    Field { doc: "a list, one object a request, or one object a line", ..CONTENT_FORMAT },
+    Field {
+        doc: "JSONARRAY: a list; JSONOBJECT: one object per request; JSONLINES: one object per line",
+        ..CONTENT_FORMAT
+    },
     Field { doc: "as the receiver wants it", ..CONTENT_TYPE },
     CUSTOM_HEADERS,
     Field { default: Some("[]"), doc: "categories; [] is everything", ..FILTERS },

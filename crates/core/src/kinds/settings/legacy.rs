@@ -153,7 +153,7 @@ pub(super) async fn locked(
     seen.finding(
         address,
         Level::Blocker,
-        format!("the tenant refuses the legacy phone calls, as it does with the unified phone experience on ({failed})"),
+        format!("the tenant refuses the legacy phone calls, as if the unified phone experience were on ({failed})"),
         "use `phone.delivery: unified`. If the experience is off in Settings, Advanced: grant read:guardian_factors, or ask \
          Auth0's support to switch on legacy_mfa_phone_provider",
     );

@@ -199,7 +199,7 @@ impl Kind for Setting {
                 seen.finding(
                     hint.address,
                     Level::Warning,
-                    "the tenant does not say whether this is on, so it is left alone",
+                    "the tenant does not show this setting, so it is left alone",
                     "set it in the Auth0 dashboard, or ask Auth0 support whether the plan has it",
                 );
             }
@@ -234,7 +234,7 @@ impl Kind for Setting {
         }
         vec![Finding {
             address: diff.address.to_owned(),
-            text: "the tenant has the unified phone experience, and the way back to the legacy set-up is not taken: \
+            text: "the tenant has the unified phone experience, and Lockstep does not switch it back to the legacy set-up: \
                    the legacy provider and its Action would have to send every code from one request to the next, \
                    and Auth0 gives the legacy set-up back through its support only"
                 .into(),
@@ -324,7 +324,9 @@ impl Kind for Setting {
                 match shows(shaped, &sent) {
                     true => (self.parse)(run.address, shaped),
                     false => self.now(run.address, writer.reader()).await.map_err(|failed| {
-                        Failed::Unknown(format!("the reply does not show what was set, and a look: {failed}"))
+                        Failed::Unknown(format!(
+                            "the reply does not show what was set, and reading it failed: {failed}"
+                        ))
                     })?,
                 }
             };

@@ -47,7 +47,7 @@ pub static MFA_POLICY: Setting = Setting {
             out.push(Problem::error(
                 codes::UNSAFE,
                 "mfa.policy",
-                "the policy asks for a factor, and none is on",
+                "the policy asks for a factor, but none is on",
                 "nobody could log in",
                 "switch a factor on in mfa.factors, or set policy: never",
             ));
