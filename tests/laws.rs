@@ -42,7 +42,7 @@ fn cases() -> Vec<Case> {
             false,
         ),
         case(
-            "Nobody is handed to an Action of others in silence",
+            "A hand-over to an Action of others is confirmed",
             json!({
                 "unified": false, "selected": "twilio", "provider": "custom", "provider.methods": ["text", "voice"], "factor.sms": true,
                 "action": "deployed", "action.of_others": true, "bound": true, "feedback": "active"
@@ -51,7 +51,7 @@ fn cases() -> Vec<Case> {
             false,
         ),
         case(
-            "Nobody is handed to an Action of others in silence",
+            "A hand-over to an Action of others is confirmed",
             json!({
                 "unified": false, "selected": "twilio", "legacy_action": "deployed", "legacy_action.of_others": true,
                 "legacy_bound": true, "feedback": "active"
@@ -108,25 +108,25 @@ fn cases() -> Vec<Case> {
             true,
         ),
         case(
-            "Nobody is sent to an Action of others that is not bound",
+            "Users do not depend on an unbound Action of others",
             json!({ "unified": true, "provider": "custom", "provider.methods": ["text"], "action": "deployed", "bound": "unlisted" }),
             json!({ "factor.sms": true }),
             true,
         ),
         case(
-            "Nobody is sent to an Action of others that is not bound",
+            "Users do not depend on an unbound Action of others",
             json!({ "action": "deployed", "bound": "unlisted", "provider": "absent" }),
             json!({ "provider": "custom" }),
             true,
         ),
         case(
-            "Nobody is sent to an Action of others that is not bound",
+            "Users do not depend on an unbound Action of others",
             json!({ "policy": "never", "provider": "custom", "bound": "unlisted", "factor.sms": true }),
             json!({ "policy": "always" }),
             true,
         ),
         case(
-            "One message is sent for one",
+            "Each message is sent once",
             json!({ "provider": "absent", "action": "deployed", "bound": "several" }),
             json!({ "provider": "custom", "provider.methods": ["text"] }),
             true,

@@ -333,7 +333,7 @@ fn a_tenant_without_room_is_refused_before_the_first_write() {
     for count in [99, 100] {
         let mut bench = with_actions(count);
         let plan = bench.plan();
-        assert!(says(&plan, Level::Blocker, "Actions and may have 100"), "{count}: {}", shown(&plan));
+        assert!(says(&plan, Level::Blocker, "of at most 100 Actions"), "{count}: {}", shown(&plan));
         let named = plan.findings.iter().any(|finding| finding.help.contains("--ledger file"));
         assert!(named, "{count}: the alternative is named");
         let mark = bench.stack.mark();

@@ -144,7 +144,7 @@ fn the_phone_is_switched_on_where_others_can_send() {
         assert_eq!(told.is_empty(), refused.is_empty(), "{story}: {told}");
         assert!(told.contains(refused), "{story}: {told}");
         if !refused.is_empty() {
-            assert!(told.contains("or manage it here with phone and action"), "{story}: {told}");
+            assert!(told.contains("or manage the sending here with phone and action"), "{story}: {told}");
             assert!(!is_on(&stack), "{story}");
             continue;
         }
@@ -380,7 +380,7 @@ fn dangers(plan: &Plan) -> String {
 /// A vendor sends in the legacy set-up. From the apply on an Action sends: that of others or, if `own`, this stack's.
 #[test]
 fn a_vendor_is_left_for_an_action_of_others_only_with_a_word_on_what_may_stop() {
-    let words = "codes by SMS stop working unless the Action of others works";
+    let words = "if it does not work, codes by SMS stop";
     let phone = "phone: { channels: [sms] }\nmfa: { factors: { phone: on } }\n";
     for own in [false, true] {
         let action = if own { OWN_ACTION } else { "" };
@@ -456,7 +456,7 @@ fn nobody_is_handed_to_two_actions_of_others() {
         });
         let told = blockers(&stack.observe().plan).join("; ");
         assert_eq!(
-            told.contains("two would send two messages (delete all"),
+            told.contains("so each message would be sent several times (delete all"),
             names.len() == 2,
             "{names:?}: {told}"
         );

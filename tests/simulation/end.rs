@@ -80,6 +80,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     }),
     ("the pinned service", |story| story.draft.sid = None),
     ("two would send two messages", |story| others_go(story)),
+    ("each message would be sent several times", |story| others_go(story)),
     ("another Action is bound to", |story| others_go(story)),
     ("exists on another trigger", |story| {
         // Help of the finding: "Rename it, or set action.name to something else."
@@ -115,7 +116,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         tenant.actions.retain(|action| !gone.contains(&action.id));
         tenant.bindings.values_mut().for_each(|list| list.retain(|bound| !gone.contains(&bound.action_id)));
     }),
-    ("may have 100", |story| {
+    ("of at most 100 Actions", |story| {
         story.ground.twin.tenant_mut(DOMAIN).actions.retain(|action| !action.name.starts_with("Theirs "));
     }),
     ("no longer in the manifest", |story| story.allow_delete = true),
@@ -190,7 +191,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("it is not known what belongs to this stack", |_| {}),
 ];
 
-/// Help of the finding: "or manage it here with phone and action". The Action needs a service to send through, so the
+/// Help of the finding: "or manage the sending here with phone and action". The Action needs a service to send through, so the
 /// manifest gets that too.
 fn manage_all(story: &mut Story) {
     ["phone", "action", "verify_service"].iter().for_each(|part| {

@@ -80,7 +80,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     // The rules of law 1, each by itself.
     rule(
-        "Nobody is handed to an Action of others in silence",
+        "A hand-over to an Action of others is confirmed",
         "FLOWS.iter().filter(|_| after.is_by_others() && !was)",
         "FLOWS.iter().filter(|_| after.is_by_others() && was)",
     ),
@@ -116,12 +116,12 @@ pub const MUTANTS: &[Mutant] = &[
         "after.leans() && !begins",
     ),
     rule(
-        "Nobody is sent to an Action of others that is not bound",
+        "Users do not depend on an unbound Action of others",
         "after.is_unlisted() && is_met(",
         "!after.is_unlisted() && is_met(",
     ),
     rule(
-        "One message is sent for one",
+        "Each message is sent once",
         "after.sends_twice() && !before.sends_twice()",
         "after.sends_twice() && before.sends_twice()",
     ),
@@ -508,14 +508,14 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "who sends is not looked at again where others do",
-        "crates/core/src/kinds/settings/delivery.rs",
+        "crates/core/src/kinds/looks/delivery.rs",
         "if is_of_others(run) {",
         "if !is_of_others(run) {",
         &["test fields::parts::what_others_take_away_since_the_plan_keeps_the_phone_off"],
     ),
     mutant(
         "messages are handed to an Action of others that is gone",
-        "crates/core/src/kinds/settings/delivery.rs",
+        "crates/core/src/kinds/looks/delivery.rs",
         "stands.iter().all(|fact| facts.has(fact))",
         "!stands.iter().all(|fact| facts.has(fact))",
         &["test fields::parts::a_provider_of_ours_hands_messages_to_an_action_of_others"],
@@ -529,16 +529,16 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "Actions of others are not looked at while another Action of this stack is there",
-        "crates/engine/src/observe.rs",
-        "Some(_) => !is_ours(&PHONE_BINDING),",
-        "Some(_) => !is_ours(&PHONE_BINDING) && !is_ours(&LEGACY_BINDING),",
+        "crates/core/src/kinds/guards.rs",
+        "Some(_) => !is_ours(&PHONE),",
+        "Some(_) => !is_ours(&PHONE) && !is_ours(&LEGACY),",
         &["test fields::parts::the_legacy_action_of_this_stack_is_not_the_one_that_the_provider_needs"],
     ),
     mutant(
         "a service goes that others may have been told of",
         "crates/core/src/plan/others.rs",
-        "told(seen).next()?",
-        "told(seen).take(0).next()?",
+        "told(seen).into_iter().next()?",
+        "told(seen).into_iter().take(0).next()?",
         &["test fields::parts::a_service_stays_that_others_may_have_been_told_of"],
     ),
     mutant(

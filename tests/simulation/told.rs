@@ -31,7 +31,7 @@ pub fn is_service_told(story: &Story, destroy: &Proc, sid: &str) -> bool {
     let Some(service) = story.ground.twin.world.accounts[ACCOUNT].verify_service(sid) else { return false };
     let made_s = i64::try_from(service.created_at_ms / 1000).unwrap_or(i64::MAX);
     let is_later = |at: &str| at.parse::<jiff::Timestamp>().is_ok_and(|at| at.as_second() >= made_s);
-    let said = ["that ran before this stack may use it", "may have been told of it"];
+    let said = ["that ran before this stack may use it", "may have been given its SID"];
     said.iter().any(|words| says(destroy, "verify_service", words))
         && of_others(story).flat_map(|version| &version.secrets).any(|secret| is_later(&secret.updated_at))
 }

@@ -212,7 +212,7 @@ async fn room(
     Ok((count >= 100).then(|| Finding {
         address: "ledger".into(),
         text: format!(
-            "the tenant has {count} Actions and may have 100: no room for the ledger, which is one"
+            "the tenant has {count} of at most 100 Actions, so there is no room for the ledger, which is an Action"
         ),
         help: "delete unused Actions, or keep the ledger elsewhere with --ledger file:PATH".into(),
         level: Level::Blocker,

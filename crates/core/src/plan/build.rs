@@ -504,7 +504,7 @@ fn keep_what_is_needed(
                 help: "once this reason is gone, change or delete it yourself".into(),
                 level,
             };
-            others::tell(basis, step, &mut finding);
+            others::explain_kept_action(basis, step, &mut finding);
             findings.push(finding);
             false
         });
@@ -659,7 +659,7 @@ fn prove(manifest: &Manifest, path: &LoginPath, steps: &mut [Step], findings: &m
                     "step {} ({} {}) is unsafe: {}",
                     step.number, step.what, step.address, loss.what
                 ),
-                help: others::help(manifest, loss.rule).into(),
+                help: others::help(manifest, loss.advice).into(),
                 level: Level::Blocker,
             });
         } else {

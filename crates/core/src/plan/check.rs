@@ -12,6 +12,7 @@ pub struct Loss {
     pub step: usize,
     /// Name of the broken rule.
     pub rule: &'static str,
+    pub advice: Advice,
     /// The loss, in words.
     pub what: String,
     /// Users are locked out, or a rule of order is broken, so that no confirmation makes the step right.
@@ -24,8 +25,21 @@ pub struct Rule {
     pub name: &'static str,
     /// What the rule protects; the first line below the heading.
     pub protects: &'static str,
+    /// What to do about a step that breaks the rule.
+    pub advice: Advice,
     /// The losses of a step, given the path before and after it.
     broken: fn(&LoginPath, &Step, &LoginPath) -> Vec<Broken>,
+}
+
+/// What to do about a step that the proof refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Another factor has to stay usable, or nobody may be asked for one.
+    Factors,
+    /// The sender has to be ready first. The manifest may leave the sender to others.
+    Sender,
+    /// Only one Action may stay on the trigger.
+    OneSender,
 }
 
 /// A loss in words, and whether it is absolute (see [`Loss`]).
@@ -36,16 +50,19 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "What reaches users goes on",
         protects: "codes by SMS and by voice, and all phone messages of the tenant",
+        advice: Advice::Factors,
         broken: stopped,
     },
     Rule {
-        name: "Nobody is handed to an Action of others in silence",
-        protects: "what somebody else sends so far",
+        name: "A hand-over to an Action of others is confirmed",
+        protects: "messages that another sender delivers so far",
+        advice: Advice::Factors,
         broken: handed_to_others,
     },
     Rule {
         name: "A factor that is demanded can be used",
         protects: "logins that the policy asks for a second factor",
+        advice: Advice::Factors,
         broken: |before, step, after| {
             let begins = !before.locked_out() || asks_again(before, step);
             refused(after.locked_out() && begins, "a second factor is demanded and none can be used")
@@ -54,16 +71,19 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "A rule can be met",
         protects: "logins that a rule of the post-login Action asks, and each way to meet the rule",
+        advice: Advice::Factors,
         broken: unmet_rules,
     },
     Rule {
         name: "Other people's Actions can be met",
         protects: "logins that post-login Actions of others ask",
+        advice: Advice::Factors,
         broken: unmet_by_others,
     },
     Rule {
         name: "Rules are deployed before they are bound",
         protects: "logins that the rules are meant for",
+        advice: Advice::Factors,
         broken: |before, _, after| {
             let bound = |path: &LoginPath| path.post_login.bound.is(&Binding::Bound);
             let what = "the Action with the rules is bound before it is deployed";
@@ -73,6 +93,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "The tenant can ask for what rules demand",
         protects: "logins that a rule fits",
+        advice: Advice::Factors,
         broken: |before, _, after| {
             let fail = |path: &LoginPath| path.rules_run() && path.challenges_fail();
             let what = "the logins that a rule fits fail, because the tenant cannot ask for its factors";
@@ -82,6 +103,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "The phone factor comes after what delivers",
         protects: "users who are offered the phone",
+        advice: Advice::Sender,
         broken: |_, step, after| {
             let comes = step.effects.has(&Fact::Factor(Factor::Phone, Some(true)));
             let what = "the phone factor is switched on before anything can deliver";
@@ -91,30 +113,35 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "Nobody has the phone alone while its binding is refused",
         protects: "users for whom nobody knows whether codes arrive",
+        advice: Advice::Factors,
         broken: |before, step, after| {
             let begins = !before.leans() || asks_again(before, step);
             refused(after.leans() && begins, &format!("{REFUSED}, and the phone would be the only factor"))
         },
     },
     Rule {
-        name: "Nobody is sent to an Action of others that is not bound",
+        name: "Users do not depend on an unbound Action of others",
         protects: "users for whom nobody knows whether codes arrive",
+        advice: Advice::Sender,
         broken: |before, step, after| {
             let what = "the Action that sends is not of this stack and is not bound, so whether codes arrive is not known";
             refused(after.is_unlisted() && is_met(before, step, after), what)
         },
     },
     Rule {
-        name: "One message is sent for one",
+        name: "Each message is sent once",
         protects: "users, who would get each code twice",
+        advice: Advice::OneSender,
         broken: |before, _, after| {
-            let what = "several Actions of others run on the trigger, and two would send two messages";
+            let what =
+                "several Actions of others run on the trigger, so each message would be sent several times";
             refused(after.sends_twice() && !before.sends_twice(), what)
         },
     },
     Rule {
         name: "Nobody has the codes of a former version alone",
         protects: "users for whom nobody can prove that codes arrive",
+        advice: Advice::Factors,
         broken: |before, _, after| {
             let begins = after.leans_on_former() && !before.leans_on_former();
             refused(begins, "logins would have codes of a former version alone, which may fail")
@@ -123,6 +150,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "The unified experience needs a binding that is taken",
         protects: "codes of a tenant that leaves the legacy set-up",
+        advice: Advice::Factors,
         broken: |_, step, after| {
             let what = format!("{REFUSED}, and the unified experience sends by it alone");
             refused(step.effects.has(&Fact::Unified(Some(true))) && after.is_refused(), &what)
@@ -131,6 +159,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "An Action is deployed before it is bound",
         protects: "codes that the trigger hands to the Action",
+        advice: Advice::Factors,
         broken: |before, step, _| {
             let (phone, legacy) = (Fact::Bound(Binding::Bound), Fact::LegacyBound(Binding::Bound));
             let does = |fact: &Fact, action: &OurAction| step.effects.has(fact) && !action.may_run();
@@ -141,6 +170,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "An Action is deployed before the provider sends by it",
         protects: "phone messages of the tenant",
+        advice: Advice::Sender,
         broken: |before, step, _| {
             let early = step.effects.has(&Fact::Provider(Provider::Custom)) && !before.phone.may_run();
             refused(early, "the provider is switched to an Action that is not deployed")
@@ -149,6 +179,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "An Action is deployed before codes are handed to it",
         protects: "codes of the legacy set-up",
+        advice: Advice::Sender,
         broken: |before, step, _| {
             let early = step.effects.has(&HANDS_OVER) && !before.legacy.may_run();
             refused(early, "codes are handed to an Action that is not deployed")
@@ -157,6 +188,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "An Action is there before it is deployed",
         protects: "the order of a plan: the API refuses such a deployment",
+        advice: Advice::Factors,
         broken: |before, step, _| {
             let early = becomes(step, before, ActionState::Deployed)
                 .any(|action| action.state.is(&ActionState::Absent));
@@ -166,6 +198,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "An Action is unbound before it is deleted",
         protects: "the order of a plan: the API refuses such a deletion",
+        advice: Advice::Factors,
         broken: |before, step, _| {
             let early =
                 becomes(step, before, ActionState::Absent).any(|action| action.bound.is(&Binding::Bound));
@@ -175,6 +208,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "An Action is bound before codes are handed to it",
         protects: "codes of the legacy set-up",
+        advice: Advice::Sender,
         broken: |before, step, _| {
             let early = step.effects.has(&HANDS_OVER) && before.legacy.bound.is(&Binding::Unbound);
             refused(early, "codes are handed to an Action that is not bound")
@@ -183,6 +217,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "The unified experience comes after what delivers",
         protects: "users who have the phone factor",
+        advice: Advice::Sender,
         broken: |_, step, after| {
             let comes = step.effects.has(&Fact::Unified(Some(true)));
             let early = comes && after.phone_is_on() != Some(false) && after.delivers_any() == Some(false);
@@ -192,11 +227,13 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "Rate limits stand while code passes them",
         protects: "every message of the Action: Verify refuses one that names a limit which is not there",
+        advice: Advice::Factors,
         broken: missing_limits,
     },
     Rule {
         name: "Feedback reaches Verify while it sends",
         protects: "users who ask for several codes: without feedback the sixth in ten minutes is refused",
+        advice: Advice::Factors,
         broken: unfed,
     },
 ];
@@ -209,7 +246,13 @@ pub fn losses(start: &LoginPath, steps: &[Step]) -> Vec<Loss> {
         let after = before.after(&step.effects);
         for rule in RULES {
             let broken = (rule.broken)(&before, step, &after).into_iter();
-            let loss = |(what, absolute)| Loss { step: step.number, rule: rule.name, what, absolute };
+            let loss = |(what, absolute)| Loss {
+                step: step.number,
+                rule: rule.name,
+                advice: rule.advice,
+                what,
+                absolute,
+            };
             losses.extend(broken.map(loss));
         }
         before = after;
@@ -296,7 +339,7 @@ fn handed_to_others(before: &LoginPath, step: &Step, after: &LoginPath) -> Vec<B
     let goes_on = |(_, works): &&Flow| worked(before, step, *works) && works(after) != Some(false);
     let what = |(name, _): &Flow| {
         format!(
-            "{name} stop working unless the Action of others works that sends from here on, and nobody can read that"
+            "from this step on an Action of others sends; if it does not work, {name} stop, and nobody can read whether it works"
         )
     };
     let flows = FLOWS.iter().filter(|_| after.is_by_others() && !was);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::build::Basis;
+use super::check::Advice;
 use crate::kinds::said::{actions, legacy};
 use crate::kinds::{self, Kind, Seen, sender};
 use crate::model::address::Address;
@@ -38,42 +39,34 @@ pub(super) fn untie(seen: &BTreeMap<Address, Seen>, facts: &mut Facts, steps: &m
 /// Says in words that an Action of others may still send through the Verify service of this stack. `None`: none may.
 pub(super) fn may_use(seen: &BTreeMap<Address, Seen>) -> Option<String> {
     let (trigger, _) = told(seen).into_iter().next()?;
-    Some(format!("an Action of others on {trigger} may have been told of it"))
+    Some(format!("an Action of others on {trigger} may have been given its SID"))
 }
 
 /// Adapts the finding about an Action that stays because the phone provider of the manifest sends through it, although
 /// the manifest no longer declares the Action.
-pub(super) fn tell(basis: &Basis<'_>, step: &Step, finding: &mut Finding) {
+pub(super) fn explain_kept_action(basis: &Basis<'_>, step: &Step, finding: &mut Finding) {
     let is_declared =
         !basis.destroy && basis.manifest.section("phone").is_some() && !legacy::is_legacy(basis.manifest);
     if is_declared && step.kind == actions::PHONE.name && finding.level == Level::Blocker {
         finding.text =
-            "it stays: the tenant's phone provider, which phone in the manifest declares, sends through it"
+            "it stays: the tenant's phone provider, which phone in the manifest declares, sends through this Action"
                 .into();
         finding.help = "put action back into the manifest, or take phone out of it too".into();
     }
 }
 
-/// The advice about a step that the proof refuses. `rule` is the name of the broken rule.
-pub(super) fn help(manifest: &Manifest, rule: &str) -> &'static str {
-    const OF_SENDERS: [&str; 6] = [
-        "The phone factor comes after what delivers",
-        "Nobody is sent to an Action of others that is not bound",
-        "An Action is deployed before the provider sends by it",
-        "An Action is deployed before codes are handed to it",
-        "An Action is bound before codes are handed to it",
-        "The unified experience comes after what delivers",
-    ];
-    if ["One message is sent for one"].contains(&rule) {
-        return "delete all of these Actions but one, or manage it here with phone and action";
-    }
+/// The advice about a step that the proof refuses, in words.
+pub(super) fn help(manifest: &Manifest, advice: Advice) -> &'static str {
     let leaves = manifest.section("phone").is_none() || manifest.section("action").is_none();
-    match leaves && OF_SENDERS.contains(&rule) {
-        true => {
-            "this manifest leaves it to others who sends: see that their Action is deployed and bound and that the tenant sends \
-             by it, or manage it here with phone and action"
+    match advice {
+        Advice::OneSender => {
+            "delete all of these Actions but one, or manage the sending here with phone and action"
         }
-        false => {
+        Advice::Sender if leaves => {
+            "this manifest leaves the sending to others: check that their Action is deployed and bound and that the tenant \
+             sends through it, or manage the sending here with phone and action"
+        }
+        Advice::Sender | Advice::Factors => {
             "change the manifest so that another factor stays usable (spoken codes need universal_login.experience: new), or \
              set mfa.policy: never first"
         }

@@ -178,7 +178,7 @@ impl Kind for Action {
                         hint.address,
                         Level::Blocker,
                         format!(
-                            "the tenant has {} Actions and may have 100: too few are left for this stack's Actions \
+                            "the tenant has {} of at most 100 Actions: too few are left for this stack's Actions \
                              and its ledger",
                             all.len()
                         ),
