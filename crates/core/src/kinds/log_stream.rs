@@ -37,7 +37,7 @@ pub struct LogStream;
 
 /// The danger of a step that pauses the stream of the feedback.
 const PAUSED: &str =
-    "while the stream is paused, Verify gets no feedback, and five sends in ten minutes lock a number";
+    "no feedback reaches Verify while the stream is paused, and five sends in ten minutes lock a number out";
 
 static SECTIONS: &[&Section] = &[&passwordless::SECTION, &streams::SECTION, &streams::FURTHER];
 
