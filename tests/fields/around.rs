@@ -415,7 +415,7 @@ fn notices(edits: &[(String, Json)], as_of_ms: u64) -> Vec<Finding> {
 fn levels(edits: &[(String, Json)], as_of_ms: u64) -> Vec<(String, Level)> {
     notices(edits, as_of_ms)
         .into_iter()
-        .map(|finding| (finding.address.name().unwrap_or_default().to_owned(), finding.level))
+        .map(|finding| (finding.address.name().unwrap_or(finding.address.kind()).to_owned(), finding.level))
         .collect()
 }
 
