@@ -54,7 +54,10 @@ fn every_path_that_the_engine_names_is_in_use() {
         }
     }
     let unknown: Vec<&String> = named.iter().filter(|path| !used.contains(path)).collect();
-    assert!(unknown.is_empty(), "{unknown:?} are not in use: no run of the traffic calls them");
+    assert!(
+        unknown.is_empty(),
+        "the sources name {unknown:?}, which the table of endpoints in tests/recordings/tool/used.rs lacks"
+    );
     assert!(named.len() > 15, "the paths were not found: {named:?}");
 }
 

@@ -202,9 +202,17 @@ impl Tour {
             .filter(|(name, _, path)| is_ours(path) && !served.contains(name))
             .map(|(name, ..)| name)
             .collect();
-        assert!(missing.is_empty(), "the tour leaves out {missing:?}");
+        assert!(
+            missing.is_empty(),
+            "add a call of each of {missing:?} to tests/contract/tour.rs, and its entry to tests/contract/auth0.yaml"
+        );
         let taken: Vec<String> = self.taken.into_iter().collect();
-        assert!(taken.is_empty(), "{} wrong requests were taken:\n{}", taken.len(), taken.join("\n"));
+        assert!(
+            taken.is_empty(),
+            "the simulator took {} wrong requests; either it has to refuse them, or tests/contract/auth0.yaml has to allow them:\n{}",
+            taken.len(),
+            taken.join("\n")
+        );
         let idle = self.contract.lenient.iter().enumerate().filter(|(at, _)| !self.needed.contains(at));
         let idle: Vec<String> = idle.map(|(_, one)| format!("{} {}", one.call, one.place)).collect();
         assert!(idle.is_empty(), "leniencies that are none: {idle:?}");

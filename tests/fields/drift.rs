@@ -138,7 +138,10 @@ fn every_declared_field_has_a_row() {
             let is_map = matches!(field.ty, Type::Map { .. });
             let moved =
                 places.iter().any(|row| *row == place || is_map && row.starts_with(&format!("{place}.")));
-            assert!(moved, "{place} has no row");
+            assert!(
+                moved,
+                "{place} has no row: add it to tests/fields/rows.rs, and its section to FULL in tests/fields/bed.rs"
+            );
         }
     }
     println!("{} fields with a row, {} without", rows.len(), WITHOUT_ROW.len());

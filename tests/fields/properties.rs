@@ -294,7 +294,9 @@ fn call_of(section: &str) -> &'static str {
         "feedback.log_stream" => STREAMS,
         "feedback.function" => SERVERLESS,
         "phone.legacy_templates" => LEGACY_TEMPLATES,
-        other => panic!("section {other} is new: say here which call carries it"),
+        other => panic!(
+            "section {other} is new: say in `call_of` of tests/fields/properties.rs which call carries it, and its properties in the table of that file"
+        ),
     }
 }
 

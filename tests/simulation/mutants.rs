@@ -322,14 +322,14 @@ pub const MUTANTS: &[Mutant] = &[
     // What waits, and what goes back.
     mutant(
         "the old way goes at once",
-        BUILD,
+        "crates/core/src/plan/deferred.rs",
         "if due && path.delivers_unified() {",
         "if path.delivers_unified() || due {",
         &["Order"],
     ),
     mutant(
         "what is due goes unlooked at",
-        BUILD,
+        "crates/core/src/plan/deferred.rs",
         "step.op.retires = true",
         "step.op.retires = false",
         &["test faults::migration::what_is_due_is_looked_at_again_right_before_it_goes"],
@@ -544,8 +544,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "without phone the legacy Action does not wait",
         BUILD,
-        "!has_phone(basis) && is_ahead(",
-        "has_phone(basis) && is_ahead(",
+        "!deferred::has_phone(basis) && is_ahead(",
+        "deferred::has_phone(basis) && is_ahead(",
         &["test fields::parts::the_legacy_action_waits_its_day_also_when_phone_leaves_the_manifest"],
     ),
     mutant(

@@ -7,13 +7,14 @@ use serde_json::{Value as Json, json};
 
 use super::claims::brings_back;
 use super::compare::{self, Differences, Known};
+use super::deferred::{is_ahead, wait};
 use super::desired::declared;
-use super::{check, claims, granted, others, stays, unfinished};
+use super::{check, claims, deferred, granted, others, stays, unfinished};
 use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
 use crate::model::facts::{ActionState, Fact, Factor, Facts, Policy};
-use crate::model::ledger::{Entry, Last, Ledger, NOT_BEFORE, Ownership};
+use crate::model::ledger::{Entry, Last, Ledger, Ownership};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{
@@ -201,14 +202,14 @@ pub fn build(basis: Basis<'_>) -> Plan {
 
 /// Outcome for resources that the ledger has and the manifest does not.
 #[derive(Default)]
-struct Leavers {
-    resources: Vec<ResourcePlan>,
-    steps: Vec<Step>,
-    deferred: Vec<Deferred>,
-    unproven: Vec<Unproven>,
-    facts: Facts,
-    findings: Vec<Finding>,
-    record: bool,
+pub(super) struct Leavers {
+    pub(super) resources: Vec<ResourcePlan>,
+    pub(super) steps: Vec<Step>,
+    pub(super) deferred: Vec<Deferred>,
+    pub(super) unproven: Vec<Unproven>,
+    pub(super) facts: Facts,
+    pub(super) findings: Vec<Finding>,
+    pub(super) record: bool,
 }
 
 /// Plans the removal of resources that the ledger has and the manifest does not: now or later, if it is allowed.
@@ -225,7 +226,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             _ if basis.destroy => Leaving::Removed,
             // The date of a deferred removal still counts when `phone` has left the manifest, because somebody may be
             // in the middle of a login.
-            Leaving::Removed if !has_phone(basis) && is_ahead(basis, entry) => {
+            Leaving::Removed if !deferred::has_phone(basis) && is_ahead(basis, entry) => {
                 Leaving::Deferred { wait_ms: 0 }
             }
             way => way,
@@ -393,62 +394,6 @@ fn put_back(kind: &dyn Kind, made: &[Step], seen: &Seen, entry: &Entry) -> Vec<F
             cause: Cause::NotApplied,
         })
         .collect()
-}
-
-/// Defers the removal until it is due and the new way delivers.
-fn wait(
-    basis: &Basis<'_>,
-    entry: &Entry,
-    wait_ms: u64,
-    path: &LoginPath,
-    made: &mut Vec<Step>,
-    address: &Address,
-    out: &mut Leavers,
-) {
-    let Some(step) = made.first() else { return };
-    let not_before = entry.notes.get(NOT_BEFORE).and_then(Json::as_str).map(str::to_owned);
-    let due = not_before.as_deref().and_then(unix_ms).is_some_and(|at| at <= basis.as_of_ms);
-    let delivers = "messages are delivered by the tenant's phone provider";
-    if due && path.delivers_unified() {
-        made.iter_mut().for_each(|step| step.op.retires = true);
-        return;
-    }
-    if due {
-        out.findings.push(Finding {
-            address: address.to_owned(),
-            text: "its removal is due, but it stays, because the tenant's phone provider does not deliver messages".into(),
-            help: "apply this plan; the waiting time then begins again".into(),
-            level: Level::Note,
-        });
-    }
-    // An unreadable date is set again, as if it had never been set.
-    let readable = not_before.filter(|at| unix_ms(at).is_some());
-    out.record |= readable.is_none();
-    out.deferred.push(Deferred {
-        address: address.to_owned(),
-        stage: step.stage,
-        what: step.what.clone(),
-        needs: if has_phone(basis) { delivers } else { "--allow-delete is given" }.into(),
-        wait_ms,
-        not_before: readable,
-    });
-    made.clear();
-}
-
-fn has_phone(basis: &Basis<'_>) -> bool {
-    basis.manifest.section("phone").is_some()
-}
-
-/// Whether the record has a date for the removal of this resource, and the date has not come.
-fn is_ahead(basis: &Basis<'_>, entry: &Entry) -> bool {
-    let date = entry.notes.get(NOT_BEFORE).and_then(Json::as_str);
-    date.and_then(unix_ms).is_some_and(|at| at > basis.as_of_ms)
-}
-
-/// A time of the ledger, in ms since the Unix epoch.
-fn unix_ms(text: &str) -> Option<u64> {
-    let at: jiff::Timestamp = text.parse().ok()?;
-    u64::try_from(at.as_millisecond()).ok()
 }
 
 /// One round of checks of removals and restorations.

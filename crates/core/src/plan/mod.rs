@@ -4,6 +4,7 @@ pub mod build;
 pub mod check;
 pub mod claims;
 pub mod compare;
+mod deferred;
 pub mod desired;
 pub mod drift;
 mod granted;
