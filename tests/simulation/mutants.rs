@@ -460,8 +460,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "credentials are handed on untried",
         "crates/core/src/kinds/looks/handed_on.rs",
-        "DEAD.contains(&code) => Said::No",
-        "DEAD.contains(&code) => Said::Yes",
+        "DEAD.contains(&code) => Answer::No",
+        "DEAD.contains(&code) => Answer::Yes",
         &["test faults::credentials::a_wrong_secret_does_not_reach_a_sender_that_works"],
     ),
     mutant(
@@ -508,14 +508,14 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "who sends is not looked at again where others do",
-        "crates/core/src/kinds/settings/delivery.rs",
+        "crates/core/src/kinds/looks/delivery.rs",
         "if is_of_others(run) {",
         "if !is_of_others(run) {",
         &["test fields::parts::what_others_take_away_since_the_plan_keeps_the_phone_off"],
     ),
     mutant(
         "messages are handed to an Action of others that is gone",
-        "crates/core/src/kinds/settings/delivery.rs",
+        "crates/core/src/kinds/looks/delivery.rs",
         "stands.iter().all(|fact| facts.has(fact))",
         "!stands.iter().all(|fact| facts.has(fact))",
         &["test fields::parts::a_provider_of_ours_hands_messages_to_an_action_of_others"],
@@ -529,16 +529,16 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "Actions of others are not looked at while another Action of this stack is there",
-        "crates/engine/src/observe.rs",
-        "Some(_) => !is_ours(&PHONE_BINDING),",
-        "Some(_) => !is_ours(&PHONE_BINDING) && !is_ours(&LEGACY_BINDING),",
+        "crates/core/src/kinds/guards.rs",
+        "Some(_) => !is_ours(&PHONE),",
+        "Some(_) => !is_ours(&PHONE) && !is_ours(&LEGACY),",
         &["test fields::parts::the_legacy_action_of_this_stack_is_not_the_one_that_the_provider_needs"],
     ),
     mutant(
         "a service goes that others may have been told of",
         "crates/core/src/plan/others.rs",
-        "told(seen).next()?",
-        "told(seen).take(0).next()?",
+        "may_know_service(seen).into_iter().next()?",
+        "may_know_service(seen).into_iter().take(0).next()?",
         &["test fields::parts::a_service_stays_that_others_may_have_been_told_of"],
     ),
     mutant(

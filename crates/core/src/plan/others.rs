@@ -12,10 +12,10 @@ use crate::model::plan::{Finding, Level, Step};
 
 /// What other people's Actions that were read may know of the Verify service of this stack: the trigger of each, and the
 /// fact that follows from its code.
-fn told(seen: &BTreeMap<Address, Seen>) -> Vec<(&'static str, Fact)> {
+fn may_know_service(seen: &BTreeMap<Address, Seen>) -> Vec<(&'static str, Fact)> {
     let shared = |kind: &&dyn Kind| {
         let service = seen.get(kind.name()).filter(|service| service.exists)?;
-        Some((service.ids.get("sid")?.clone(), kind.told_since(service)?))
+        Some((service.ids.get("sid")?.clone(), kind.shared_since(service)?))
     };
     let service = kinds::KINDS.iter().find_map(shared);
     let told = |(sid, made_at): (String, String)| sender::may_know(seen, &sid, &made_at).collect();
@@ -31,12 +31,12 @@ pub(super) fn untie(seen: &BTreeMap<Address, Seen>, facts: &mut Facts, steps: &m
     let is_service = |fact: &Fact| matches!(fact, Fact::Service(_));
     facts.take(is_service);
     steps.iter_mut().for_each(|step| drop(step.effects.take(is_service)));
-    told(seen).into_iter().for_each(|(_, limits)| facts.add(limits));
+    may_know_service(seen).into_iter().for_each(|(_, limits)| facts.add(limits));
 }
 
 /// Who may still send through the Verify service of this stack, in words.
 pub(super) fn may_use(seen: &BTreeMap<Address, Seen>) -> Option<String> {
-    let (trigger, _) = told(seen).into_iter().next()?;
+    let (trigger, _) = may_know_service(seen).into_iter().next()?;
     Some(format!("an Action of others on {trigger} may have been told of it"))
 }
 
