@@ -11,7 +11,7 @@ fn main() -> io::Result<()> {
     for root in crates.iter().map(fs::DirEntry::path).chain([PathBuf::from("../..")]) {
         let folder = root.join("src");
         println!("cargo::rerun-if-changed={}", folder.display());
-        read(&folder, &mut words)?;
+        read_words(&folder, &mut words)?;
     }
     let folder = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
     // Sorted, for a binary search.
@@ -19,9 +19,9 @@ fn main() -> io::Result<()> {
     fs::write(Path::new(&folder).join("words.rs"), format!("&{words:?}"))
 }
 
-fn read(path: &Path, words: &mut BTreeSet<String>) -> io::Result<()> {
+fn read_words(path: &Path, words: &mut BTreeSet<String>) -> io::Result<()> {
     if path.is_dir() {
-        return fs::read_dir(path)?.try_for_each(|entry| read(&entry?.path(), words));
+        return fs::read_dir(path)?.try_for_each(|entry| read_words(&entry?.path(), words));
     }
     if path.extension().is_some_and(|extension| extension == "rs") {
         let text = fs::read_to_string(path)?.to_ascii_lowercase();

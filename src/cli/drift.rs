@@ -40,8 +40,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let exit = verdict(&plan);
     let shown = shell.scrub.plan(&plan);
     if args.output.is_json() {
-        let value =
-            serde_json::json!({ "verdict": word(exit), "differences": drift::told(&shown), "plan": shown });
+        let differences = drift::differences(&shown);
+        let value = serde_json::json!({ "verdict": word(exit), "differences": differences, "plan": shown });
         json_out(shell, "drift", value);
     } else {
         let text = render::drift(&shown, Paint(shell.say.out_color()));

@@ -50,7 +50,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
             Ok(None) => Json::Null,
             Ok(Some(lease)) => json!({ "sid": lease.sid, "owner": lease.owner }),
             // A lease that cannot be read is not the same as a free one.
-            Err(failed) => json!({ "unknown": ready.stack.told(failed) }),
+            Err(failed) => json!({ "unknown": ready.stack.failure_in_words(failed) }),
         };
         json_out(
             shell,
@@ -99,7 +99,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     match result.1 {
         Ok(None) => say.out_line("lease: free"),
         Ok(Some(lease)) => say.out_one_line(format!("lease: held by {} ({})", lease.owner, lease.sid)),
-        Err(failed) => say.out_one_line(format!("lease: not known: {}", ready.stack.told(&failed))),
+        Err(failed) => {
+            say.out_one_line(format!("lease: not known: {}", ready.stack.failure_in_words(&failed)))
+        }
     }
     ready.close()?;
     Ok(Exit::Done)

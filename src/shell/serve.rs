@@ -360,7 +360,7 @@ impl Server {
             let (status, text) = foreign(&host);
             return Ok(plain(status, &text));
         }
-        let request = match read(request, host).await {
+        let request = match read_request(request, host).await {
             Ok(request) => request,
             Err(Some((status, text))) => return Ok(plain(status, &text)),
             Err(None) => return Err(Dropped),
@@ -498,7 +498,7 @@ fn printable(text: &str) -> String {
 }
 
 /// Reads a whole request. `Err(Some(…))` is a refusal; `Err(None)` means that the client went away.
-async fn read(request: Request<Incoming>, host: String) -> Result<ApiRequest, Option<Refusal>> {
+async fn read_request(request: Request<Incoming>, host: String) -> Result<ApiRequest, Option<Refusal>> {
     let refuse = |status, text: &str| Err(Some((status, text.to_owned())));
     let (parts, body) = request.into_parts();
     let Some(method) = Method::parse(parts.method.as_str()) else {

@@ -157,7 +157,7 @@ impl<'a> Stack<'a> {
     }
 
     /// Why a call failed, in words. For a stopped run: what it was waiting for.
-    pub fn told(&self, failed: &Failed) -> String {
+    pub fn failure_in_words(&self, failed: &Failed) -> String {
         match failed {
             Failed::Stopped => self.why_stopped(),
             failed => failed.to_string(),

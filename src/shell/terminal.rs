@@ -321,7 +321,7 @@ mod tests {
         (say, sink, scrub)
     }
 
-    fn text(sink: &Sink) -> String {
+    fn written_text(sink: &Sink) -> String {
         String::from_utf8(sink.bytes.borrow().clone()).expect("text")
     }
 
@@ -332,7 +332,7 @@ mod tests {
         say.out_line("out hunter2-hunter2");
         say.err_line("err hunter2-hunter2");
         say.out_json(&serde_json::json!("json hunter2-hunter2"));
-        assert_eq!(text(&sink), "out [secret]\nerr [secret]\n\"json [secret]\"\n");
+        assert_eq!(written_text(&sink), "out [secret]\nerr [secret]\n\"json [secret]\"\n");
     }
 
     #[test]
@@ -370,7 +370,7 @@ mod tests {
         }
         assert!(say.out_broken());
         assert_eq!(say.out_failed(), None);
-        assert_eq!(text(&sink), "four");
+        assert_eq!(written_text(&sink), "four");
     }
 
     #[test]
@@ -393,7 +393,7 @@ mod tests {
     fn nobody_is_asked_without_a_terminal() {
         let (mut say, sink, _) = say(false, None);
         assert_eq!(say.ask("Apply?", &Signals::silent()), Err(AskProblem::NotATerminal));
-        assert_eq!(text(&sink), "");
+        assert_eq!(written_text(&sink), "");
         assert!(is_yes("Yes") && is_yes("y"));
         assert!(!is_yes("") && !is_yes("yeah") && !is_yes("n"));
     }

@@ -8,7 +8,7 @@ use super::twin_page::{SCRIPT, STYLE};
 
 /// The whole page. `filter` is the text that the shown requests were selected by.
 pub fn page(picture: &Json, requests: &[Json], filter: &str) -> String {
-    let (tenants, accounts) = (list(&picture["tenants"]), list(&picture["accounts"]));
+    let (tenants, accounts) = (items_of(&picture["tenants"]), items_of(&picture["accounts"]));
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -27,7 +27,7 @@ pub fn page(picture: &Json, requests: &[Json], filter: &str) -> String {
                 }
                 main {
                     div #world {
-                        (faults(list(&picture["faults"])))
+                        (faults(items_of(&picture["faults"])))
                         @if tenants.is_empty() && accounts.is_empty() {
                             section {
                                 h2 { "The world is empty" }
@@ -55,8 +55,8 @@ fn facts(picture: &Json) -> Markup {
     html! {
         span #facts {
             span .mono { (words(&picture["clock"])) }
-            " · " (text(&picture["requests"])) " requests · rate " (text(&picture["options"]["rate"]))
-            " · latency " (text(&picture["options"]["latency_ms"])) " ms · JSON: "
+            " · " (value_text(&picture["requests"])) " requests · rate " (value_text(&picture["options"]["rate"]))
+            " · latency " (value_text(&picture["options"]["latency_ms"])) " ms · JSON: "
             a href="/__twin/world.json" { "world" } ", " a href="/__twin/log.json" { "log" }
         }
     }
@@ -81,23 +81,23 @@ pub fn shown(text: &str) -> String {
 }
 
 /// A value as text: a string without quotes, null as nothing, a list joined by commas.
-fn text(value: &Json) -> String {
+fn value_text(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
         Json::String(text) => shown(text),
-        Json::Array(list) => list.iter().map(text).collect::<Vec<_>>().join(", "),
+        Json::Array(list) => list.iter().map(value_text).collect::<Vec<_>>().join(", "),
         other => shown(&other.to_string()),
     }
 }
 
 /// Text in which a line may break after a punctuation mark, so that a long name or path is not broken inside a word.
 fn words(value: &Json) -> Markup {
-    let text = text(value);
+    let text = value_text(value);
     let pieces = text.split_inclusive(['/', '.', '?', '&', '=', ':', ',', '{', '}']);
     html! { @for piece in pieces { (piece) wbr; } }
 }
 
-fn list(value: &Json) -> &[Json] {
+fn items_of(value: &Json) -> &[Json] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -125,7 +125,7 @@ fn word(value: &Json) -> Markup {
         "pending" | "building" | "retrying" | "packaged" | "paused" => "warn",
         _ => "",
     };
-    html! { span class=(class) { (text(value)) } }
+    html! { span class=(class) { (value_text(value)) } }
 }
 
 fn plain(text: &str) -> Markup {
@@ -170,12 +170,14 @@ fn part(id: &str, title: &Markup, inside: &Markup) -> Markup {
 }
 
 fn tenant(one: &Json) -> Markup {
-    let actions: Vec<Vec<Markup>> = list(&one["actions"]).iter().map(action).collect();
+    let actions: Vec<Vec<Markup>> = items_of(&one["actions"]).iter().map(action).collect();
     let bound: Vec<Vec<Markup>> = one["bindings"]
         .as_object()
         .into_iter()
         .flatten()
-        .flat_map(|(trigger, entries)| list(entries).iter().enumerate().map(move |entry| (trigger, entry)))
+        .flat_map(|(trigger, entries)| {
+            items_of(entries).iter().enumerate().map(move |entry| (trigger, entry))
+        })
         .map(|(trigger, (at, entry))| {
             let place = Json::String(format!("{trigger} {}", at + 1));
             vec![words(&place), words(&entry["display_name"]), words(&entry["action"])]
@@ -185,7 +187,7 @@ fn tenant(one: &Json) -> Markup {
         let state = bad_if(one["disabled"] == true, "disabled", "on");
         vec![words(&one["name"]), words(&one["delivery_methods"]), words(&one["credentials"]), state]
     };
-    let providers: Vec<Vec<Markup>> = list(&one["phone_providers"]).iter().map(provider).collect();
+    let providers: Vec<Vec<Markup>> = items_of(&one["phone_providers"]).iter().map(provider).collect();
     let stream = |one: &Json| {
         vec![
             words(&one["name"]),
@@ -196,9 +198,9 @@ fn tenant(one: &Json) -> Markup {
             words(&one["authorization"]),
         ]
     };
-    let streams: Vec<Vec<Markup>> = list(&one["log_streams"]).iter().map(stream).collect();
+    let streams: Vec<Vec<Markup>> = items_of(&one["log_streams"]).iter().map(stream).collect();
     let stream_heads = ["name", "type", "status", "endpoint", "filters", "authorization"];
-    let hosts = text(&one["custom_domains"]);
+    let hosts = value_text(&one["custom_domains"]);
     let inside = html! {
         @if !hosts.is_empty() { p { "also as " (words(&one["custom_domains"])) } }
         (table("Actions", &["name", "trigger", "runtime", "draft", "secrets", "versions"], &actions))
@@ -206,9 +208,9 @@ fn tenant(one: &Json) -> Markup {
         (table("Phone provider", &["kind", "delivers", "credentials", "state"], &providers))
         h3 { "MFA" }
         p {
-            @for factor in list(&one["factors"]) {
-                @if factor["enabled"] == true { span .tag.on { "✓ " (text(&factor["name"])) } }
-                @else { span .tag.off { (text(&factor["name"])) } }
+            @for factor in items_of(&one["factors"]) {
+                @if factor["enabled"] == true { span .tag.on { "✓ " (value_text(&factor["name"])) } }
+                @else { span .tag.off { (value_text(&factor["name"])) } }
                 " "
             }
         }
@@ -219,30 +221,30 @@ fn tenant(one: &Json) -> Markup {
         }
         (table("Log streams", &stream_heads, &streams))
     };
-    part(&format!("t-{}", text(&one["domain"])), &words(&one["domain"]), &inside)
+    part(&format!("t-{}", value_text(&one["domain"])), &words(&one["domain"]), &inside)
 }
 
 /// A value, or `nothing` if it is empty.
 fn or(value: &Json, nothing: &str) -> Markup {
-    let empty = text(value).is_empty();
+    let empty = value_text(value).is_empty();
     html! { @if empty { span .nothing { (nothing) } } @else { (words(value)) } }
 }
 
 fn action(one: &Json) -> Vec<Markup> {
-    let versions = list(&one["versions"]);
+    let versions = items_of(&one["versions"]);
     let live = versions.iter().find(|version| version["live"] == true);
     let summary = match live {
-        Some(version) => format!("{} of {} live", text(&version["number"]), versions.len()),
+        Some(version) => format!("{} of {} live", value_text(&version["number"]), versions.len()),
         None => format!("{}, none live", versions.len()),
     };
     let shown = html! {
         @if versions.is_empty() { span .nothing { "none" } }
         @else {
-            details id=(format!("v-{}", text(&one["id"]))) {
+            details id=(format!("v-{}", value_text(&one["id"]))) {
                 summary { (summary) }
                 @for version in versions {
                     div .mono {
-                        (text(&version["number"])) " " (words(&version["created_at"])) " " (text(&version["runtime"]))
+                        (value_text(&version["number"])) " " (words(&version["created_at"])) " " (value_text(&version["runtime"]))
                         @if version["live"] == true { " " span .ok { "live" } }
                     }
                 }
@@ -250,14 +252,16 @@ fn action(one: &Json) -> Vec<Markup> {
         }
     };
     let draft = html! { (word(&one["status"])) @if one["draft_is_live"] == true { ", live" } };
-    let secrets: Json = list(&one["secrets"]).iter().map(|secret| secret["name"].clone()).collect();
+    let secrets: Json = items_of(&one["secrets"]).iter().map(|secret| secret["name"].clone()).collect();
     vec![words(&one["name"]), words(&one["triggers"]), words(&one["runtime"]), draft, words(&secrets), shown]
 }
 
 fn account(one: &Json) -> Markup {
     let service = |one: &Json| {
-        let limit = |limit: &Json| format!("{} ({})", text(&limit["unique_name"]), text(&limit["buckets"]));
-        let limits = list(&one["rate_limits"]).iter().map(limit).collect::<Vec<_>>().join("; ");
+        let limit = |limit: &Json| {
+            format!("{} ({})", value_text(&limit["unique_name"]), value_text(&limit["buckets"]))
+        };
+        let limits = items_of(&one["rate_limits"]).iter().map(limit).collect::<Vec<_>>().join("; ");
         vec![
             words(&one["friendly_name"]),
             code(&one["sid"]),
@@ -268,7 +272,7 @@ fn account(one: &Json) -> Markup {
             words(&one["verifications"]),
         ]
     };
-    let services: Vec<Vec<Markup>> = list(&one["verify_services"]).iter().map(service).collect();
+    let services: Vec<Vec<Markup>> = items_of(&one["verify_services"]).iter().map(service).collect();
     let heads = ["name", "SID", "digits", "custom code", "rate limits", "messaging", "verifications"];
     let key = |one: &Json| {
         let state = bad_if(one["deleted"] == true, "deleted", "live");
@@ -280,20 +284,20 @@ fn account(one: &Json) -> Markup {
             state,
         ]
     };
-    let keys: Vec<Vec<Markup>> = list(&one["keys"]).iter().map(key).collect();
+    let keys: Vec<Vec<Markup>> = items_of(&one["keys"]).iter().map(key).collect();
     let inside = html! {
         @if one["status"] != "active" { p .bad { (words(&one["status"])) } }
         (table("Verify services", &heads, &services))
-        @for service in list(&one["serverless"]) { (serverless(service)) }
+        @for service in items_of(&one["serverless"]) { (serverless(service)) }
         (table("API keys", &["name", "SID", "kind", "may", "state"], &keys))
     };
     let title = html! { "Twilio account " span .mono { (words(&one["sid"])) } };
-    part(&format!("a-{}", text(&one["sid"])), &title, &inside)
+    part(&format!("a-{}", value_text(&one["sid"])), &title, &inside)
 }
 
 fn serverless(service: &Json) -> Markup {
     let environment = |one: &Json| {
-        let none = text(&one["build_sid"]).is_empty();
+        let none = value_text(&one["build_sid"]).is_empty();
         let build = html! { @if none { "nothing deployed" } @else { (code(&one["build_sid"])) } };
         vec![words(&one["unique_name"]), words(&one["domain_name"]), build, words(&one["variables"])]
     };
@@ -302,9 +306,9 @@ fn serverless(service: &Json) -> Markup {
         names.iter().map(|name| words(&one[*name])).collect()
     };
     let build = |one: &Json| vec![code(&one["sid"]), word(&one["status"]), words(&one["runtime"])];
-    let environments: Vec<Vec<Markup>> = list(&service["environments"]).iter().map(environment).collect();
-    let functions: Vec<Vec<Markup>> = list(&service["functions"]).iter().map(function).collect();
-    let builds: Vec<Vec<Markup>> = list(&service["builds"]).iter().map(build).collect();
+    let environments: Vec<Vec<Markup>> = items_of(&service["environments"]).iter().map(environment).collect();
+    let functions: Vec<Vec<Markup>> = items_of(&service["functions"]).iter().map(function).collect();
+    let builds: Vec<Vec<Markup>> = items_of(&service["builds"]).iter().map(build).collect();
     html! {
         h3 { "Serverless " (words(&service["unique_name"])) }
         p { (code(&service["sid"])) }
@@ -337,21 +341,21 @@ fn request(one: &Json) -> Markup {
     let class = if one["wrote"] == true { "request wrote" } else { "request" };
     html! {
         div class=(class) {
-            span .number { (text(&one["number"])) }
+            span .number { (value_text(&one["number"])) }
             span .mono { (shown(at)) }
             span class=(color) {
                 @match status {
                     Some(status) => (status),
-                    None => (text(&one["fate"])),
+                    None => (value_text(&one["fate"])),
                 }
                 @if one["fault"].is_string() {
-                    " " span .tag { (text(&one["fault"])) }
+                    " " span .tag { (value_text(&one["fault"])) }
                     @if let Some(served) = served { "(was " (served) ")" }
                 }
             }
-            span .ms { (text(&one["took_ms"])) " ms" }
+            span .ms { (value_text(&one["took_ms"])) " ms" }
             span .host { (words(&one["host"])) }
-            code .path { (text(&one["method"])) " " (words(&one["path"])) }
+            code .path { (value_text(&one["method"])) " " (words(&one["path"])) }
         }
     }
 }

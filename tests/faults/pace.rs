@@ -56,7 +56,7 @@ fn a_token_that_is_waited_for_is_told() {
     let mut engine = Engine::new(START_MS, 1);
     let tenant = engine.connect(stack.connection());
     engine.spawn(tenant, |port| async move {
-        let _read = port.reader().fresh(&lockstep::kinds::action::list()).await;
+        let _read = port.reader().fresh(&lockstep::kinds::action::list_actions()).await;
     });
     let id = loop {
         match engine.poll_output() {

@@ -157,7 +157,7 @@ fn what_is_gone_left_or_was_never_applied_is_told_as_that() {
     assert!(branding.contains(&colour.to_owned()), "{branding:#?}");
 
     // The same as data, for programs.
-    let told = drift::told(&plan);
+    let told = drift::differences(&plan);
     let states = |state| -> Vec<&str> {
         told.iter().filter(|told| told.state == state).map(|told| told.address.as_str()).collect()
     };

@@ -460,8 +460,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "credentials are handed on untried",
         "crates/core/src/kinds/looks/handed_on.rs",
-        "DEAD.contains(&code) => Said::No",
-        "DEAD.contains(&code) => Said::Yes",
+        "DEAD.contains(&code) => Answer::No",
+        "DEAD.contains(&code) => Answer::Yes",
         &["test faults::credentials::a_wrong_secret_does_not_reach_a_sender_that_works"],
     ),
     mutant(
@@ -537,8 +537,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a service goes that others may have been told of",
         "crates/core/src/plan/others.rs",
-        "told(seen).into_iter().next()?",
-        "told(seen).into_iter().take(0).next()?",
+        "may_know_service(seen).into_iter().next()?",
+        "may_know_service(seen).into_iter().take(0).next()?",
         &["test fields::parts::a_service_stays_that_others_may_have_been_told_of"],
     ),
     mutant(

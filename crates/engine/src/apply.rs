@@ -10,7 +10,7 @@ use super::lease::{Lease, Taken, clear_left_over};
 use super::observe::{Observation, Session, moved, observe, plan};
 use super::outcome::kept;
 pub use super::outcome::{Ended, Outcome, Wishes};
-use super::permission::told;
+use super::permission::failure_in_words;
 use super::store::Stands;
 use crate::kinds::{self, Done, Resource, Run, Seen, Whose};
 use crate::model::address::Address;
@@ -65,7 +65,7 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
         Err(failed) => {
             let text = format!(
                 "the lease could not be taken, so nothing was changed: {}",
-                told(&failed, &session.manifest, &[])
+                failure_in_words(&failed, &session.manifest, &[])
             );
             return Outcome::before_any_step(Ended::Failed(text), &plan);
         }
@@ -152,7 +152,7 @@ async fn under_lease(
             Failed::Moved(_) => early(Ended::Stale("the record, which somebody else wrote".into())),
             failed => early(Ended::Failed(format!(
                 "the ledger could not be written, so nothing was started: {}",
-                told(
+                failure_in_words(
                     &failed,
                     &session.manifest,
                     session.store.scopes(&work.observation.found, session.destroy)
@@ -349,7 +349,7 @@ impl<'a> Work<'a> {
                     self.lose(step, &failed);
                     self.unsettled = is_unsure(&failed)
                         || matches!(failed, Failed::Stopped | Failed::Misread(_) | Failed::NotBuilt(_));
-                    let why = told(&failed, &self.session.manifest, scopes(step));
+                    let why = failure_in_words(&failed, &self.session.manifest, scopes(step));
                     self.port.tell(Event::StepFailed {
                         number: step.number,
                         address: step.address.clone(),

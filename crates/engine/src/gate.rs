@@ -558,7 +558,7 @@ mod tests {
         Answer::Reply(ApiReply { status, headers, body: b"{}".to_vec() })
     }
 
-    fn told(remaining: &str) -> Answer {
+    fn with_remaining(remaining: &str) -> Answer {
         reply(200, &[("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", remaining)])
     }
 
@@ -583,27 +583,28 @@ mod tests {
 
     #[test]
     fn a_fifth_of_the_budget_is_the_users() {
-        assert_eq!(burst(&mut after(&[told("10")]), NOW_MS), 8);
-        assert_eq!(burst(&mut after(&[told("2")]), NOW_MS), 0);
+        assert_eq!(burst(&mut after(&[with_remaining("10")]), NOW_MS), 8);
+        assert_eq!(burst(&mut after(&[with_remaining("2")]), NOW_MS), 0);
     }
 
     #[test]
     fn after_a_refusal_one_at_a_time_until_a_reply_tells() {
         let refused = reply(429, &[("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", "0")]);
-        let mut pace = after(&[told("9"), refused]);
+        let mut pace = after(&[with_remaining("9"), refused]);
         assert_eq!(burst(&mut pace, NOW_MS + 999), 0, "a second at least");
         assert_eq!(burst(&mut pace, NOW_MS + 1000), 1, "whatever the window says");
         // A gateway's reply tells nothing, and costs a second.
         pace.answered(&reply(200, &[]), NOW_MS + 1100);
         assert_eq!(burst(&mut pace, NOW_MS + 1200), 0);
         assert_eq!(burst(&mut pace, NOW_MS + 2100), 1);
-        pace.answered(&told("6"), NOW_MS + 2200);
+        pace.answered(&with_remaining("6"), NOW_MS + 2200);
         assert_eq!(burst(&mut pace, NOW_MS + 2200), 4);
     }
 
     #[test]
     fn replies_that_tell_nothing_are_counted() {
-        let mut pace = after(&[told("6"), Answer::Lost("reset".into()), Answer::Lost("reset".into())]);
+        let mut pace =
+            after(&[with_remaining("6"), Answer::Lost("reset".into()), Answer::Lost("reset".into())]);
         assert_eq!(burst(&mut pace, NOW_MS + 2500), 2, "not full before both are paid for");
         assert_eq!(
             burst(&mut after(&[reply(401, &[])]), NOW_MS + 1000),

@@ -231,7 +231,7 @@ impl Engine {
 
     /// Queues an event behind the outputs that wait already.
     fn tell(&mut self, tenant: TenantId, event: Event) {
-        self.outputs.push_back(told(&self.tenants[tenant], self.now_ms, event));
+        self.outputs.push_back(event_output(&self.tenants[tenant], self.now_ms, event));
     }
 
     fn fresh_id(&mut self) -> u64 {
@@ -418,8 +418,8 @@ impl Engine {
                 &reply::knowing_body(&flight.call, &tenant.connection.scrubber),
             ),
         };
-        self.outputs.push_back(told(tenant, now, event));
-        self.outputs.extend(apart.map(|text| told(tenant, now, Event::notice(text))));
+        self.outputs.push_back(event_output(tenant, now, event));
+        self.outputs.extend(apart.map(|text| event_output(tenant, now, Event::notice(text))));
         if flight.abandoned {
             self.flights.remove(&id);
             return;
@@ -446,7 +446,7 @@ impl Engine {
                     _ => &mut account.told_until_ms,
                 };
                 *told_until_ms = (*told_until_ms).max(now + after_ms);
-                self.outputs.push_back(told(tenant, now, Event::Holding { host, ms: after_ms, why }));
+                self.outputs.push_back(event_output(tenant, now, Event::Holding { host, ms: after_ms, why }));
             }
             verdict @ (Verdict::Over | Verdict::Limited { .. }) => {
                 let scrubber = tenant.connection.scrubber.clone();
@@ -476,14 +476,14 @@ impl Engine {
             ms: 0,
             request_id: request_id_of(&answer, &tenant.connection.scrubber),
         };
-        self.outputs.push_back(told(tenant, self.now_ms, event));
+        self.outputs.push_back(event_output(tenant, self.now_ms, event));
         let apart = tenant.hear_time(&answer, self.now_ms);
-        self.outputs.extend(apart.map(|text| told(tenant, self.now_ms, Event::notice(text))));
+        self.outputs.extend(apart.map(|text| event_output(tenant, self.now_ms, Event::notice(text))));
         match tenant.token_answer(answer, self.now_ms, patience_ms, &mut self.random) {
             Ok(Some((ms, why))) => {
                 tenant.told_until_ms = tenant.told_until_ms.max(self.now_ms + ms);
                 let host = tenant.connection.domain.clone();
-                self.outputs.push_back(told(tenant, self.now_ms, Event::Holding { host, ms, why }));
+                self.outputs.push_back(event_output(tenant, self.now_ms, Event::Holding { host, ms, why }));
             }
             Ok(None) => {
                 if let Some(scopes) = tenant.scopes() {
@@ -545,7 +545,7 @@ impl Engine {
     }
 }
 
-fn told(tenant: &TenantGate, at_ms: u64, event: Event) -> Output {
+fn event_output(tenant: &TenantGate, at_ms: u64, event: Event) -> Output {
     Output::Event(Told { at_ms, tenant: tenant.connection.domain.clone(), event })
 }
 

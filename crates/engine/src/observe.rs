@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::intent;
 use super::store::{Found, Owner, Store};
-use crate::kinds::guards::{self, Guard};
+use crate::kinds::guards::{self, Guard, Unread};
 use crate::kinds::{self, Hint, Resource, Seen, Task, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::ledger::seal::Keys;
@@ -299,7 +299,7 @@ async fn guard(
     reader: &Reader,
     beside: &[&Guard],
 ) -> Result<(), Failed> {
-    for &&Guard { address, kind: name, told, unread } in beside {
+    for &&Guard { address, kind: name, warning, unread_finding } in beside {
         let Some(kind) = kinds::by_name(name).filter(|_| !seen.contains_key(address)) else { continue };
         let address = Address::from(address);
         let hint = Hint {
@@ -317,14 +317,14 @@ async fn guard(
             Ok(mut now) => {
                 // The manifest does not declare this setting, so only its blockers are reported.
                 now.findings.retain(|finding| finding.level == Level::Blocker);
-                if let Some((text, help)) = told(&now, &session.manifest) {
+                if let Some((text, help)) = warning(&now, &session.manifest) {
                     now.finding(&address, Level::Warning, text, help);
                 }
                 now
             }
             Err(failed) if failed.status() == Some(403) => {
                 let mut now = Seen { not_read: true, ..Seen::default() };
-                let (level, text, help) = unread(name, &failed);
+                let Unread { level, text, help } = unread_finding(name, &failed);
                 now.finding(&address, level, text, help);
                 now
             }

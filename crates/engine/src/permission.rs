@@ -18,7 +18,7 @@ const NO_RESTRICTED_KEY: &str =
     "which restricted keys do not have: use a standard key, a main key or the auth token";
 
 /// The failure in words. `scopes`: what the write needs at Auth0.
-pub fn told(failed: &Failed, manifest: &Manifest, scopes: &[&str]) -> String {
+pub fn failure_in_words(failed: &Failed, manifest: &Manifest, scopes: &[&str]) -> String {
     match lacking(failed, manifest, scopes) {
         Some(lacking) => format!("{failed}; {lacking}"),
         None => failed.to_string(),
@@ -154,10 +154,14 @@ mod tests {
                 "write access to Serverless",
             ),
         ] {
-            let text = told(&refused(host, method, path, 403, "70051"), &manifest(), &["update:actions"]);
+            let text = failure_in_words(
+                &refused(host, method, path, 403, "70051"),
+                &manifest(),
+                &["update:actions"],
+            );
             assert!(text.contains(needs), "{text}");
             assert!(text.contains("; the key SK1 (twilio.api_key) may not do this"), "{text}");
-            let text = told(&refused(host, method, path, 401, "20003"), &manifest(), &[]);
+            let text = failure_in_words(&refused(host, method, path, 401, "20003"), &manifest(), &[]);
             assert!(text.contains(needs) && text.contains("does not accept the key SK1"), "{text}");
         }
     }
@@ -171,7 +175,7 @@ mod tests {
             ("acme-dev.eu.auth0.com", "/oauth/token", 401, "access_denied"),
         ] {
             let failed = refused(host, Method::Post, path, status, code);
-            assert_eq!(told(&failed, &manifest(), &["update:actions"]), failed.to_string());
+            assert_eq!(failure_in_words(&failed, &manifest(), &["update:actions"]), failed.to_string());
         }
     }
 
@@ -179,7 +183,7 @@ mod tests {
     fn a_token_that_does_not_tell_its_scopes_is_told_of_them_by_the_refusal() {
         let failed =
             refused("acme-dev.eu.auth0.com", Method::Put, "/api/v2/guardian/policies", 403, NO_SCOPE);
-        let text = told(&failed, &manifest(), &["update:mfa_policies"]);
+        let text = failure_in_words(&failed, &manifest(), &["update:mfa_policies"]);
         assert!(text.ends_with("; the application client-1 needs update:mfa_policies for it"), "{text}");
     }
 }

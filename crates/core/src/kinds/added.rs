@@ -14,7 +14,7 @@ use crate::model::plan::{Finding, Level};
 
 /// The warning that lists these additions; `None` if there are none. `what` begins the sentence, and `place` is the key
 /// of the manifest under which they could be named.
-pub(super) fn told<N: AsRef<str>>(
+pub(super) fn finding<N: AsRef<str>>(
     address: &Address,
     what: &str,
     names: &[N],
@@ -38,7 +38,7 @@ pub(super) fn told<N: AsRef<str>>(
 /// The additions among the names `there` of an object of ours. Not an addition is a name that the manifest or the
 /// record has as the field `prefix` + name, or that the record lists under the key `before` as older than this stack.
 /// Without a record the result is empty, because nobody knows what is new.
-pub(super) fn since<'a>(
+pub(super) fn added_names<'a>(
     diff: &'a Diff<'_>,
     there: impl Iterator<Item = &'a str>,
     prefix: &str,
@@ -59,7 +59,7 @@ pub(super) fn listed(list: Option<&Json>, name: &str) -> bool {
 
 /// The additions to a list below a Verify service that this stack created: the names `there` that neither the manifest
 /// nor the record has. Only the first declared resource of the kind reports them; for all others the result is empty.
-pub(super) fn beside<'a>(
+pub(super) fn added_to_list<'a>(
     hint: &Hint<'_>,
     kind: &str,
     declared: &[&str],

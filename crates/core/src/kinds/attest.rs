@@ -114,24 +114,32 @@ static SECTION: Section = Section {
 
 static SECTIONS: &[&Section] = &[&SECTION];
 
-/// The entries of the section: the key, what the entry is about, and what to do in the Console ("Twilio docs", Verify
-/// Fraud Guard and geo permissions, 2026-08).
-const ENTRIES: &[(&str, &str, &str)] = &[
-    (
-        "fraud_guard",
-        "Fraud Guard's level",
-        "Twilio Console, Verify, Services, the service, SMS: set Fraud Guard to Standard or Max",
-    ),
-    (
-        "geo_permissions",
-        "Verify's geo permissions",
-        "Twilio Console, Verify, Settings, Geo permissions: allow only the countries that your users are in",
-    ),
-    (
-        "channels",
-        "the service's channels",
-        "Twilio Console, Verify, Services, the service: see that each channel of phone.channels is switched on",
-    ),
+/// An entry of the section.
+struct Attested {
+    key: &'static str,
+    /// What the entry is about.
+    about: &'static str,
+    /// What to do in the Console.
+    console: &'static str,
+}
+
+/// The entries of the section ("Twilio docs", Verify Fraud Guard and geo permissions, 2026-08).
+const ENTRIES: &[Attested] = &[
+    Attested {
+        key: "fraud_guard",
+        about: "Fraud Guard's level",
+        console: "Twilio Console, Verify, Services, the service, SMS: set Fraud Guard to Standard or Max",
+    },
+    Attested {
+        key: "geo_permissions",
+        about: "Verify's geo permissions",
+        console: "Twilio Console, Verify, Settings, Geo permissions: allow only the countries that your users are in",
+    },
+    Attested {
+        key: "channels",
+        about: "the service's channels",
+        console: "Twilio Console, Verify, Services, the service: see that each channel of phone.channels is switched on",
+    },
 ];
 
 fn iso_date(value: &str) -> Result<(), (String, String)> {
@@ -178,7 +186,7 @@ impl Kind for Attest {
                 "raise the level in the Console (Verify, Services, the service, SMS), then write standard or max",
             ));
         }
-        for (entry, ..) in ENTRIES {
+        for Attested { key: entry, .. } in ENTRIES {
             if let (Some(on), Some(until)) = (day(manifest, entry, "on"), day(manifest, entry, "until"))
                 && until <= on
             {
@@ -199,7 +207,7 @@ impl Kind for Attest {
                 at("geo_permissions.countries"),
                 format!("{first:?} is not a country"),
                 format!("none of these is an ISO 3166 code of two capitals: {wrong:?}"),
-                countries::instead(first),
+                countries::suggestion(first),
             ));
         }
         let enabled = manifest.set(NAME, "channels.enabled");
@@ -241,7 +249,7 @@ impl Kind for Attest {
         let Some(today) = today(as_of_ms) else { return Vec::new() };
         let silent = manifest.get(NAME, "remind") == Some(&Value::Known(json!(false)));
         let mut findings = Vec::new();
-        for (entry, about, console) in ENTRIES {
+        for Attested { key: entry, about, console } in ENTRIES {
             let mut tell = |level: Level, text: String, help: String| {
                 findings.push(Finding { address: Address::named(NAME, entry), text, help, level });
             };
@@ -254,7 +262,7 @@ impl Kind for Attest {
                 }
                 continue;
             };
-            let says = says(manifest, entry);
+            let says = statement(manifest, entry);
             let by = manifest.text(NAME, &format!("{entry}.by")).unwrap_or_default();
             let told = format!("{about}: {says}, attested by {by} on {on} until {until}");
             let again = format!("look again ({console}) and write the new days under attest.{entry}");
@@ -320,7 +328,7 @@ impl Kind for Attest {
 
 /// The only finding if the manifest has no such section.
 fn unattested() -> Finding {
-    let about: Vec<&str> = ENTRIES.iter().map(|(_, about, _)| *about).collect();
+    let about: Vec<&str> = ENTRIES.iter().map(|entry| entry.about).collect();
     Finding {
         address: NAME.into(),
         text: format!(
@@ -339,7 +347,7 @@ fn today(as_of_ms: u64) -> Option<Date> {
 }
 
 /// The statement of an entry, in a few words.
-fn says(manifest: &Manifest, entry: &str) -> String {
+fn statement(manifest: &Manifest, entry: &str) -> String {
     match entry {
         "fraud_guard" => {
             format!("level {}", manifest.text(NAME, "fraud_guard.level").unwrap_or_default())

@@ -80,12 +80,12 @@ pub(super) fn problems(source: &Source<'_>) -> Vec<Problem> {
             let reason = format!("line {}, column {}: {}", wrong.line, wrong.column, wrong.what);
             vec![source.error("code", title, reason, help)]
         }
-        Ok(parsed) => of_ones_own(source, &parsed.surface),
+        Ok(parsed) => user_code(source, &parsed.surface),
     }
 }
 
 /// Problems of code that the user wrote, as its syntax tree shows them.
-fn of_ones_own(source: &Source<'_>, surface: &Surface) -> Vec<Problem> {
+fn user_code(source: &Source<'_>, surface: &Surface) -> Vec<Problem> {
     let Source { handler, caller, from, .. } = source;
     if surface.is_module {
         return vec![source.error(
@@ -152,13 +152,13 @@ fn no_handler(source: &Source<'_>) -> Problem {
 
 /// Problems of the sending Actions that ship with the program. The secrets that they read are known.
 fn built_in(source: &Source<'_>) -> Vec<Problem> {
-    let mut out = missing(source);
+    let mut out = missing_secrets(source);
     for reads in SENDER_READS {
         if let Some(value) = source.attrs().get(&format!("{}.{}", source.reads, reads.name)) {
-            out.extend(shape(source, reads, value));
+            out.extend(check_sid(source, reads, value));
         }
     }
-    out.extend(elsewhere(source));
+    out.extend(other_sids(source));
     if !source.keys("dependencies").any(|name| name == "twilio") {
         out.push(source.error(
             "dependencies",
@@ -171,10 +171,10 @@ fn built_in(source: &Source<'_>) -> Vec<Problem> {
 }
 
 /// Errors for missing secrets without which no message can be sent.
-fn missing(source: &Source<'_>) -> Vec<Problem> {
+fn missing_secrets(source: &Source<'_>) -> Vec<Problem> {
     let has = |name: &str| {
         let value = source.attrs().get(&format!("{}.{name}", source.reads));
-        value.is_some_and(|value| plain(value).is_none_or(|text| !text.trim().is_empty()))
+        value.is_some_and(|value| known_text(value).is_none_or(|text| !text.trim().is_empty()))
     };
     let key = ["TWILIO_API_KEY", "TWILIO_API_SECRET"];
     let credentials: Vec<&str> = match (key.iter().filter(|name| has(name)).count(), has("TWILIO_AUTH_TOKEN"))
@@ -201,14 +201,14 @@ fn missing(source: &Source<'_>) -> Vec<Problem> {
                     source.reads,
                     "a secret of the built-in code is missing",
                     format!("it reads {name}, and without it no message can be sent"),
-                    wanted(source, name),
+                    how_to_add(source, name),
                 ),
             }
         })
         .collect()
 }
 
-fn wanted(source: &Source<'_>, name: &str) -> String {
+fn how_to_add(source: &Source<'_>, name: &str) -> String {
     let value = match name {
         "TWILIO_ACCOUNT_SID" => "${twilio.account_sid}",
         "TWILIO_VERIFY_SID" if source.manifest.section("verify_service").is_none() => {
@@ -222,7 +222,7 @@ fn wanted(source: &Source<'_>, name: &str) -> String {
 }
 
 /// The text of a value, if it is known.
-fn plain(value: &Value) -> Option<&str> {
+fn known_text(value: &Value) -> Option<&str> {
     match value {
         Value::Secret(secret) => Some(secret.expose()),
         value => value.as_str(),
@@ -231,7 +231,7 @@ fn plain(value: &Value) -> Option<&str> {
 
 /// The problem of a value that does not look like what the built-in code reads. The message never repeats the value,
 /// because it may be a secret in the wrong place.
-fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
+fn check_sid(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
     let Reads { name, prefix, .. } = reads;
     let at = format!("{}.{name}", source.reads);
     if let Value::Output(template) = value {
@@ -240,10 +240,10 @@ fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
             name == "TWILIO_VERIFY_SID" && output.resource == "verify_service" && template.parts.len() == 1;
         return (!fits).then(|| {
             let reason = format!("{name} cannot be {}.{}", output.resource, output.output);
-            source.error(&at, "the secret holds the wrong kind of value", reason, wanted(source, name))
+            source.error(&at, "the secret holds the wrong kind of value", reason, how_to_add(source, name))
         });
     }
-    let text = plain(value)?.trim();
+    let text = known_text(value)?.trim();
     if text.is_empty() {
         return None;
     }
@@ -251,7 +251,7 @@ fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
     if prefix.is_empty() {
         return is_key(text).then(|| {
             let reason = "it begins with SK, which is a key's SID and not its secret";
-            source.error(&at, "the secret holds the wrong kind of value", reason, swapped(source))
+            source.error(&at, "the secret holds the wrong kind of value", reason, key_help(source))
         });
     }
     let looks = text.starts_with(prefix) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -268,16 +268,16 @@ fn shape(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
         _ if looks => format!("a SID has 34 characters, and this one has {}", text.len()),
         _ => format!("the built-in code needs a SID: {prefix} and 32 more letters and digits"),
     };
-    let help = if name == "TWILIO_API_KEY" { swapped(source) } else { wanted(source, name) };
+    let help = if name == "TWILIO_API_KEY" { key_help(source) } else { how_to_add(source, name) };
     let problem = source.error(&at, "the secret holds the wrong kind of value", reason, help);
     // Only a warning for a wrong length: the placeholder of a sandbox may be shorter.
     Some(if looks { problem.warning() } else { problem })
 }
 
-fn swapped(source: &Source<'_>) -> String {
+fn key_help(source: &Source<'_>) -> String {
     let holds_key = |name: &str| {
         let value = source.attrs().get(&format!("{}.{name}", source.reads));
-        value.and_then(plain).is_some_and(|text| is_sid(text.trim(), "SK"))
+        value.and_then(known_text).is_some_and(|text| is_sid(text.trim(), "SK"))
     };
     if holds_key("TWILIO_API_SECRET") && !holds_key("TWILIO_API_KEY") {
         return "TWILIO_API_KEY and TWILIO_API_SECRET are swapped: exchange their values".into();
@@ -286,8 +286,8 @@ fn swapped(source: &Source<'_>) -> String {
 }
 
 /// Warnings for SIDs of another Verify service or another account than the manifest's.
-fn elsewhere(source: &Source<'_>) -> Vec<Problem> {
-    let value = |name: &str| source.attrs().get(&format!("{}.{name}", source.reads)).and_then(plain);
+fn other_sids(source: &Source<'_>) -> Vec<Problem> {
+    let value = |name: &str| source.attrs().get(&format!("{}.{name}", source.reads)).and_then(known_text);
     let warn = |name: &str, what: &str, help: &str| {
         let at = source.at(&format!("{}.{name}", source.reads));
         let title = format!("the code sends through another {what} than the manifest's");

@@ -16,7 +16,7 @@ pub fn is_country(code: &str) -> bool {
 }
 
 /// Help for a text that is not the code of a country: what to write instead.
-pub fn instead(code: &str) -> String {
+pub fn suggestion(code: &str) -> String {
     let capitals = code.to_ascii_uppercase();
     match capitals.as_str() {
         "UK" => "did you mean GB?".into(),
@@ -36,7 +36,7 @@ mod tests {
         assert!(["AT", "GB", "NO", "US", "ZW"].iter().all(|code| is_country(code)));
         assert!(!["XX", "UK", "EU", "de", "", "A", "AT BE", "ZZ"].iter().any(|code| is_country(code)));
         assert_eq!(
-            (instead("UK").as_str(), instead("de").as_str()),
+            (suggestion("UK").as_str(), suggestion("de").as_str()),
             ("did you mean GB?", "did you mean DE?")
         );
     }

@@ -53,7 +53,7 @@ pub(super) fn start_from<'a>(manifest: &'a Manifest, address: &Address) -> Optio
 }
 
 /// Whether a stream has an attribute of this name.
-fn known(key: &str) -> bool {
+fn is_stream_key(key: &str) -> bool {
     flat(STREAM).iter().any(|(field, table)| match table.ty {
         Type::Map { .. } => key.strip_prefix(field.as_str()).is_some_and(|rest| rest.starts_with('.')),
         _ => field == key,
@@ -70,7 +70,7 @@ pub(super) fn check(manifest: &Manifest, feedback: Option<&str>, out: &mut Vec<P
             !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         };
         // A dot splits the name: the rest of the name then stands in front of the key, and no stream has such a key.
-        let parted = attrs.keys().any(|key| !known(key));
+        let parted = attrs.keys().any(|key| !is_stream_key(key));
         if parted || !plain(name) {
             out.push(
                 Problem::error(

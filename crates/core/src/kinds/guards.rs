@@ -20,22 +20,28 @@ pub struct Guard {
     /// Name of the setting's kind.
     pub kind: &'static str,
     /// Makes a warning about the setting (text and help), if there is one.
-    pub told: fn(&Seen, &Manifest) -> Option<(&'static str, &'static str)>,
-    /// Makes the finding for a setting that could not be read, from the name of its kind and the failure: level, text
-    /// and help.
-    pub unread: fn(&str, &Failed) -> (Level, String, &'static str),
+    pub warning: fn(&Seen, &Manifest) -> Option<(&'static str, &'static str)>,
+    /// Makes the finding for a setting that could not be read, from the name of its kind and the failure.
+    pub unread_finding: fn(&str, &Failed) -> Unread,
+}
+
+/// What is found if a setting could not be read.
+pub struct Unread {
+    pub level: Level,
+    pub text: String,
+    pub help: &'static str,
 }
 
 const fn guard(address: &'static str, kind: &'static str) -> Guard {
-    Guard { address, kind, told: |_, _| None, unread }
+    Guard { address, kind, warning: |_, _| None, unread_finding }
 }
 
-fn unread(name: &str, failed: &Failed) -> (Level, String, &'static str) {
+fn unread_finding(name: &str, failed: &Failed) -> Unread {
     let text = format!(
         "steps of this plan take away a factor or its delivery, or make logins ask for a factor, but {name} could not be read: {failed}"
     );
     let help = "grant read:mfa_policies and read:guardian_factors: a policy could lock everybody out";
-    (Level::Blocker, text, help)
+    Unread { level: Level::Blocker, text, help }
 }
 
 /// The policy, the factors, and how messages are sent. They matter when a plan takes away a factor or its delivery,
@@ -50,7 +56,7 @@ pub const DELIVERY: &[Guard] = &[
 
 /// The login pages. They matter if the manifest has spoken codes.
 pub const LOGIN: &[Guard] = &[Guard {
-    told: |seen, manifest| {
+    warning: |seen, manifest| {
         let classic = seen.attrs.get("experience").and_then(Value::as_str) == Some("classic");
         (classic && manifest.get("universal_login", "experience").is_none()).then_some((
             "phone.channels has voice, and the tenant has the classic login, which cannot offer it",
@@ -59,14 +65,12 @@ pub const LOGIN: &[Guard] = &[Guard {
     },
     // A warning is enough: without this setting the plan is still safe, and at worst the login does not offer spoken
     // codes.
-    unread: |_, failed| {
-        (
-            Level::Warning,
-            format!(
-                "phone.channels has voice, but it is not known whether the login can offer it, because its settings could not be read: {failed}"
-            ),
-            "grant read:prompts, or make sure that the tenant has the New Universal Login",
-        )
+    unread_finding: |_, failed| Unread {
+        level: Level::Warning,
+        text: format!(
+            "phone.channels has voice, but it is not known whether the login can offer it, because its settings could not be read: {failed}"
+        ),
+        help: "grant read:prompts, or make sure that the tenant has the New Universal Login",
     },
     ..guard("universal_login", "universal_login")
 }];

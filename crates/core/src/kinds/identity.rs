@@ -114,62 +114,73 @@ mod tests {
     use super::Whose::{Another, Ours, Resumed, Unowned};
     use super::*;
 
-    /// The columns: the id on record; the ids that existed before the unfinished run; the name that this run was to
-    /// give the object; the candidates as `id name`, with `-` in front if the form is wrong; the expected answer. The
-    /// wanted name is `x`.
+    /// A search for an object with the wanted name `x`.
+    struct Row<'a> {
+        recorded: Option<&'a str>,
+        creating: Option<&'a [&'a str]>,
+        former_name: Option<&'a str>,
+        /// The candidates as `id name`, with `-` in front if the form is wrong.
+        there: &'a [&'a str],
+        expected: Meant,
+    }
+
+    const fn row<'a>(
+        recorded: Option<&'a str>,
+        creating: Option<&'a [&'a str]>,
+        former_name: Option<&'a str>,
+        there: &'a [&'a str],
+        expected: Meant,
+    ) -> Row<'a> {
+        Row { recorded, creating, former_name, there, expected }
+    }
+
     #[test]
     fn each_answer_and_what_comes_before_what() {
         let before = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-        type Row<'a> = (Option<&'a str>, Option<&'a [&'a str]>, Option<&'a str>, &'a [&'a str], Meant);
-        let rows: &[Row<'_>] = &[
-            (None, None, None, &[], Absent),
-            (None, None, None, &["1 y"], Absent),
-            (None, None, None, &["1 y", "2 x"], One(1, Unowned)),
-            (None, None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
-            (None, None, None, &["-1 x"], Absent),
-            (None, None, None, &["-1 x", "2 x"], One(1, Unowned)),
+        let rows = [
+            row(None, None, None, &[], Absent),
+            row(None, None, None, &["1 y"], Absent),
+            row(None, None, None, &["1 y", "2 x"], One(1, Unowned)),
+            row(None, None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
+            row(None, None, None, &["-1 x"], Absent),
+            row(None, None, None, &["-1 x", "2 x"], One(1, Unowned)),
             // The id on record decides first, whatever the name of that object is now.
-            (Some("2"), None, None, &["1 x", "2 y"], One(1, Ours)),
-            (Some("2"), Some(&[]), None, &["1 x", "2 x"], One(1, Ours)),
-            (Some("2"), Some(&[]), Some("old"), &["1 old", "2 y"], One(1, Ours)),
-            (Some("2"), None, None, &["1 y"], Absent),
+            row(Some("2"), None, None, &["1 x", "2 y"], One(1, Ours)),
+            row(Some("2"), Some(&[]), None, &["1 x", "2 x"], One(1, Ours)),
+            row(Some("2"), Some(&[]), Some("old"), &["1 old", "2 y"], One(1, Ours)),
+            row(Some("2"), None, None, &["1 y"], Absent),
             // The record is believed only if its object has the right form.
-            (Some("2"), None, None, &["1 x", "-2 x"], One(0, Another)),
+            row(Some("2"), None, None, &["1 x", "-2 x"], One(0, Another)),
             // An object that only has the wanted name is not the one on record, unless an unfinished run created it.
-            (Some("2"), None, None, &["1 x"], One(0, Another)),
-            (Some("2"), Some(&["1"]), None, &["1 x"], One(0, Another)),
-            (Some("2"), Some(&[]), None, &["1 x"], One(0, Resumed)),
-            (Some("3"), None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
+            row(Some("2"), None, None, &["1 x"], One(0, Another)),
+            row(Some("2"), Some(&["1"]), None, &["1 x"], One(0, Another)),
+            row(Some("2"), Some(&[]), None, &["1 x"], One(0, Resumed)),
+            row(Some("3"), None, None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
             // An object that appeared after an unfinished run began belongs to that run, and precedes the objects that
             // existed before.
-            (None, Some(&[]), None, &["1 x"], One(0, Resumed)),
-            (None, Some(&["1"]), None, &["1 x"], One(0, Unowned)),
-            (None, Some(&["1"]), None, &["1 x", "2 x"], One(1, Resumed)),
-            (None, Some(&["1"]), None, &["1 x", "2 x", "3 x"], Ambiguous(vec![1, 2])),
-            (None, Some(&["1", "2"]), None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
-            (None, Some(&[]), None, &["1 y", "-2 x"], Absent),
+            row(None, Some(&[]), None, &["1 x"], One(0, Resumed)),
+            row(None, Some(&["1"]), None, &["1 x"], One(0, Unowned)),
+            row(None, Some(&["1"]), None, &["1 x", "2 x"], One(1, Resumed)),
+            row(None, Some(&["1"]), None, &["1 x", "2 x", "3 x"], Ambiguous(vec![1, 2])),
+            row(None, Some(&["1", "2"]), None, &["1 x", "2 x"], Ambiguous(vec![0, 1])),
+            row(None, Some(&[]), None, &["1 y", "-2 x"], Absent),
             // Among the new objects, the name that the run was to give precedes the present name.
-            (None, Some(&[]), Some("old"), &["1 x", "2 old"], One(1, Resumed)),
-            (None, Some(&["2"]), Some("old"), &["1 x", "2 old"], One(0, Resumed)),
-            (None, Some(&["1", "2"]), Some("old"), &["1 x", "2 old"], One(0, Unowned)),
-            (None, Some(&["1"]), Some("old"), &["1 old"], Absent),
-            (None, Some(&[]), Some("old"), &["1 x", "2 old", "3 old"], Ambiguous(vec![1, 2])),
-            (None, Some(&[]), Some("old"), &["1 x", "-2 old"], One(0, Resumed)),
+            row(None, Some(&[]), Some("old"), &["1 x", "2 old"], One(1, Resumed)),
+            row(None, Some(&["2"]), Some("old"), &["1 x", "2 old"], One(0, Resumed)),
+            row(None, Some(&["1", "2"]), Some("old"), &["1 x", "2 old"], One(0, Unowned)),
+            row(None, Some(&["1"]), Some("old"), &["1 old"], Absent),
+            row(None, Some(&[]), Some("old"), &["1 x", "2 old", "3 old"], Ambiguous(vec![1, 2])),
+            row(None, Some(&[]), Some("old"), &["1 x", "-2 old"], One(0, Resumed)),
         ];
-        for (recorded, creating, former_name, there, expected) in rows {
+        for Row { recorded, creating, former_name, there, expected } in rows {
             let creating = creating.map(before);
-            let clues = Clues {
-                recorded: *recorded,
-                creating: creating.as_deref(),
-                former_name: *former_name,
-                name: "x",
-            };
+            let clues = Clues { recorded, creating: creating.as_deref(), former_name, name: "x" };
             let candidate = |one: &&'static str| {
                 let (id, name) = one.trim_start_matches('-').split_once(' ').expect("an id and a name");
                 Candidate { id, name, matches: !one.starts_with('-') }
             };
             let candidates: Vec<_> = there.iter().map(candidate).collect();
-            assert_eq!(meant(&clues, &candidates), *expected, "{clues:?} {there:?}");
+            assert_eq!(meant(&clues, &candidates), expected, "{clues:?} {there:?}");
         }
         let nameless = Clues { recorded: None, creating: Some(&[]), former_name: None, name: "" };
         let candidate = Candidate { id: "1", name: "", matches: true };

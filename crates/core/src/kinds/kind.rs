@@ -233,7 +233,7 @@ pub trait Kind: Sync {
 
     /// Why a step may not remove an object of ours or put its former value back, in words. `None` if it may. The two
     /// paths are the delivery path before the first step and after all steps.
-    fn stays(&self, _step: &Step, _before: &LoginPath, _after: &LoginPath) -> Option<(Level, String)> {
+    fn must_stay(&self, _step: &Step, _before: &LoginPath, _after: &LoginPath) -> Option<(Level, String)> {
         None
     }
 
@@ -265,7 +265,7 @@ pub trait Kind: Sync {
     }
 
     /// Whether one step of ours switches the field off and a later one switches it on again.
-    fn in_between(&self, _field: &str) -> bool {
+    fn toggles(&self, _field: &str) -> bool {
         false
     }
 
@@ -316,14 +316,14 @@ pub trait Kind: Sync {
     }
 
     /// Whether, after the step, the code no longer uses the shared object whose id this stack gave it (see
-    /// [`Kind::told_since`]).
+    /// [`Kind::shared_since`]).
     fn forgets(&self, step: &Step) -> bool {
         self.brings_back(step)
     }
 
     /// The creation time of the object, as its vendor writes it, for a kind whose id is given to senders. Other code
     /// may then use the object although no record says so. `None`: the ids of this kind are not given to senders.
-    fn told_since(&self, _seen: &Seen) -> Option<String> {
+    fn shared_since(&self, _seen: &Seen) -> Option<String> {
         None
     }
 

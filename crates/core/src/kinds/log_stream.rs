@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::identity::{self, Candidate, Meant};
-use super::remote::streams::{PATH, list};
+use super::remote::streams::{PATH, list_streams};
 use super::said::streams::{self, NAME, SECTION_PATH};
 use super::said::{function, passwordless};
 use super::stream_act::{Act, feedback};
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, further_streams, named, set_of, step,
-    stream_endpoint, stream_restore, text,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries_with, further_streams, require_id, set_of,
+    step, stream_endpoint, stream_restore, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
@@ -133,13 +133,13 @@ impl Kind for LogStream {
     }
 
     fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
-        vec![list()]
+        vec![list_streams()]
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let reply = reader.get(&list()).await?;
-            let streams = entries(Some(&reply), &["/id"], "GET /api/v2/log-streams")?;
+            let reply = reader.get(&list_streams()).await?;
+            let streams = entries_with(Some(&reply), &["/id"], "GET /api/v2/log-streams")?;
             let clues = hint.clues("id", "name");
             // The stream on record is found by its id alone. A reply that leaves out its type must not lead to a second
             // stream.
@@ -281,7 +281,7 @@ impl Kind for LogStream {
                         body["startFrom"] = json!(start);
                     }
                     let reply = writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await;
-                    reply.map_err(limit)?
+                    reply.map_err(hint_at_plan_limit)?
                 }
                 Act::Update => {
                     let mut body = body(run.desired, &run.seen.attrs);
@@ -302,7 +302,8 @@ impl Kind for LogStream {
                     writer.json(Method::Patch, path, whole, Repeat::Safe).await?
                 }
                 Act::Restore => {
-                    let mut whole = body(&Attrs::new(), &stream_restore::over(&run.seen.attrs, &run.step.op));
+                    let mut whole =
+                        body(&Attrs::new(), &stream_restore::with_restored(&run.seen.attrs, &run.step.op));
                     if let Some(status) = run.step.op.value("status").and_then(Json::as_str) {
                         whole["status"] = json!(status);
                     }
@@ -316,14 +317,14 @@ impl Kind for LogStream {
                     };
                 }
             };
-            Ok(Done::seen(named(parse(&reply), "id")?))
+            Ok(Done::seen(require_id(parse(&reply), "id")?))
         })
     }
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
-            let reply = reader.fresh(&list()).await?;
-            let streams = entries(Some(&reply), &["/id"], "GET /api/v2/log-streams")?;
+            let reply = reader.fresh(&list_streams()).await?;
+            let streams = entries_with(Some(&reply), &["/id"], "GET /api/v2/log-streams")?;
             let act: Act = run.act()?;
             if matches!(act, Act::Create { .. }) {
                 let name = run.desired.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -350,7 +351,7 @@ impl Kind for LogStream {
                 (Some(seen), Act::Create { .. } | Act::Update | Act::Status) => run
                     .desired
                     .iter()
-                    .all(|(field, value)| stream_restore::same(value, seen.attrs.get(field))),
+                    .all(|(field, value)| stream_restore::has_value(value, seen.attrs.get(field))),
             };
             Ok(took.then(|| Done::seen(now.unwrap_or_default())))
         })
@@ -381,7 +382,7 @@ impl Kind for LogStream {
     }
 
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
-        stream_restore::kept(seen)
+        stream_restore::kept_at_adoption(seen)
     }
 
     fn closed(&self, desired: &Attrs) -> &'static [&'static str] {
@@ -401,7 +402,7 @@ fn default_name(stack: &str) -> String {
 
 /// Adds a hint to refusals that may mean that the Auth0 plan allows no further stream. Auth0 does not document which
 /// refusal means this.
-fn limit(failed: Failed) -> Failed {
+fn hint_at_plan_limit(failed: Failed) -> Failed {
     let Failed::Refused(mut refusal) = failed else { return failed };
     let may_be = match refusal.status {
         403 => refusal.code.as_deref() != Some("insufficient_scope"),

@@ -44,7 +44,7 @@ use crate::model::value::{OutputRef, Part, Value};
 pub use kind::{Diff, Done, Hint, Kind, Leaving, Resource, Run, SaidBy, Task, step};
 pub use looks::{handed_on, sender};
 pub use reply::text;
-use reply::{array, entries, has_good_ids, if_it_fits, is_id, is_sid, named, object, set_of};
+use reply::{array, entries_with, has_good_ids, is_id, is_sid, object, require_id, set_of, unless_refused};
 pub use said::{code_limits, legacy};
 pub use seen::{Seen, Whose};
 
@@ -171,7 +171,7 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
 
 /// The list of Actions. Its reply includes the ledger, which is kept in an Action.
 pub fn record_list() -> Get {
-    remote::actions::list()
+    remote::actions::list_actions()
 }
 
 /// The kind with that name.

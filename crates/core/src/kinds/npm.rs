@@ -45,7 +45,7 @@ fn is_version(version: &str) -> bool {
 }
 
 /// Whether a version names exactly one release, and is not a range or a tag.
-pub fn exact(version: &str) -> bool {
+pub fn is_exact(version: &str) -> bool {
     let core = version.split(['-', '+']).next().unwrap_or_default();
     core.split('.').count() == 3 && core.split('.').all(|part| part.parse::<u64>().is_ok())
 }
@@ -53,7 +53,7 @@ pub fn exact(version: &str) -> bool {
 /// Whether the version `there` can be how the API shows the version `sent`. A range or a tag may read back as the
 /// release that it was resolved to.
 pub fn reads_back(sent: &str, there: &str) -> bool {
-    sent == there || (!exact(sent) && exact(there))
+    sent == there || (!is_exact(sent) && is_exact(there))
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::looks::delivery::may_hand_over;
-use super::remote::phone_provider::{PATH, list, sends};
+use super::remote::phone_provider::{PATH, list_providers, sends};
 use super::said::legacy;
 use super::said::phone::{SECTION_PATH, methods};
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries, identity, if_it_fits, named, set_of, step,
-    text,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries_with, identity, require_id, set_of, step,
+    text, unless_refused,
 };
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
@@ -116,14 +116,14 @@ impl Kind for PhoneProvider {
     }
 
     fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
-        vec![list()]
+        vec![list_providers()]
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let reply = reader.get(&list()).await?;
+            let reply = reader.get(&list_providers()).await?;
             let what = "GET /api/v2/branding/phone/providers";
-            let providers = entries(reply.get("providers"), &["/id"], what)?;
+            let providers = entries_with(reply.get("providers"), &["/id"], what)?;
             Ok(match providers {
                 [] => Seen::default(),
                 [provider] => {
@@ -318,7 +318,7 @@ impl Kind for PhoneProvider {
                     } else {
                         writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await?
                     };
-                    Ok(Done::seen(named(parse(&reply), "id")?))
+                    Ok(Done::seen(require_id(parse(&reply), "id")?))
                 }
                 Act::Restore => {
                     let [disabled, methods] =
@@ -326,7 +326,7 @@ impl Kind for PhoneProvider {
                     let body =
                         json!({ "disabled": disabled, "configuration": { "delivery_methods": methods } });
                     let reply = writer.json(Method::Patch, path, body, Repeat::Safe).await;
-                    let reply = if_it_fits(reply, run.address, writer.reader())?;
+                    let reply = unless_refused(reply, run.address, writer.reader())?;
                     Ok(Done::seen(reply.as_ref().map_or_else(|| run.seen.clone(), parse)))
                 }
                 Act::Delete => match writer.json(Method::Delete, path, Json::Null, Repeat::Safe).await {
@@ -345,7 +345,7 @@ impl Kind for PhoneProvider {
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
-            let reply = reader.fresh(&list()).await?;
+            let reply = reader.fresh(&list_providers()).await?;
             let now = reply.get("providers").and_then(Json::as_array).and_then(|list| list.first());
             let seen = now.map(parse).unwrap_or_default();
             let took = match run.act()? {

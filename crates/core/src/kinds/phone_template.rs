@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, entries, identity, named, object, step, text,
+    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, entries_with, identity, object, require_id,
+    step, text,
 };
 use crate::model::address::Address;
 use crate::model::api::Method;
@@ -87,7 +88,7 @@ static SECTION: Section = Section {
 
 static SECTIONS: &[&Section] = &[&SECTION];
 
-fn list() -> Get {
+fn list_templates() -> Get {
     Get::whole(Api::Auth0, PATH)
 }
 
@@ -99,7 +100,7 @@ fn type_of(address: &Address) -> &str {
 fn find<'a>(reply: &'a Json, address: &Address) -> Result<Option<&'a Json>, Failed> {
     let what = "GET /api/v2/branding/phone/templates";
     let misread = || Failed::Misread(format!("{what}: no list of templates"));
-    let list = entries(object(reply, what)?.get("templates"), &["/type"], what)?;
+    let list = entries_with(object(reply, what)?.get("templates"), &["/type"], what)?;
     // A template without an id is the built-in one. An id of another type than text makes the reply unreadable.
     if list.iter().any(|template| template.get("id").is_some_and(|id| !id.is_null() && !id.is_string())) {
         return Err(misread());
@@ -123,7 +124,7 @@ pub fn parse(template: &Json) -> Seen {
     let id = text(template, "id");
     if id.is_empty() {
         let mut seen = Seen::default();
-        seen.keep(|own: &mut BuiltIn| own.0 = plain(&attrs));
+        seen.keep(|own: &mut BuiltIn| own.0 = plain_values(&attrs));
         return seen;
     }
     Seen { exists: true, ids: [("id".to_owned(), id.to_owned())].into(), attrs, ..Seen::default() }
@@ -133,7 +134,7 @@ pub fn parse(template: &Json) -> Seen {
 #[derive(Clone, Default)]
 struct BuiltIn(BTreeMap<String, Json>);
 
-fn plain(attrs: &Attrs) -> BTreeMap<String, Json> {
+fn plain_values(attrs: &Attrs) -> BTreeMap<String, Json> {
     attrs.iter().filter_map(|(field, value)| Some((field.clone(), value.known()?.clone()))).collect()
 }
 
@@ -162,7 +163,7 @@ fn body(to: &BTreeMap<String, Json>, there: &BTreeMap<String, Json>) -> Json {
     Json::Object(body)
 }
 
-fn values(json: &Json) -> BTreeMap<String, Json> {
+fn values_in(json: &Json) -> BTreeMap<String, Json> {
     json.as_object().into_iter().flatten().map(|(field, value)| (field.clone(), value.clone())).collect()
 }
 
@@ -172,7 +173,7 @@ fn to_write(run: &Run<'_>) -> BTreeMap<String, Json> {
 }
 
 /// Whether a template has these values. Null stands for an absent field.
-fn is_as(seen: &Seen, values: &BTreeMap<String, Json>) -> bool {
+fn has_values(seen: &Seen, values: &BTreeMap<String, Json>) -> bool {
     let there = |field: &str| seen.attrs.get(field).and_then(Value::known).cloned().unwrap_or(Json::Null);
     values.iter().all(|(field, value)| there(field) == *value)
 }
@@ -208,12 +209,12 @@ impl Kind for PhoneTemplate {
     }
 
     fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
-        vec![list()]
+        vec![list_templates()]
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let reply = reader.get(&list()).await?;
+            let reply = reader.get(&list_templates()).await?;
             let mut seen = find(&reply, hint.address)?.map(parse).unwrap_or_default();
             // A tenant has one template of each type, so a record is about whichever one there is.
             if let Some(id) = seen.ids.get("id").filter(|_| hint.entry.is_none()) {
@@ -243,7 +244,7 @@ impl Kind for PhoneTemplate {
 
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
         let off = |attrs: &Attrs| attrs.get("disabled") == Some(&Value::Known(json!(true)));
-        let op = Op::of(Act::Put).writing(plain(&diff.want.desired));
+        let op = Op::of(Act::Put).writing(plain_values(&diff.want.desired));
         let mut step = if diff.seen.exists {
             if diff.changes.is_empty() {
                 return Vec::new();
@@ -269,7 +270,7 @@ impl Kind for PhoneTemplate {
             return Vec::new();
         }
         // If somebody else created the template before our create did, their values are in the notes.
-        let former = entry.notes.get("former").map(values);
+        let former = entry.notes.get("former").map(values_in);
         if entry.ownership == Ownership::Created && former.is_none() {
             let mut step = step(
                 address,
@@ -287,7 +288,7 @@ impl Kind for PhoneTemplate {
             .into_iter()
             .filter(|(field, _)| entry.fields.contains_key(field))
             .collect();
-        if is_as(seen, &back) {
+        if has_values(seen, &back) {
             return Vec::new();
         }
         let mut steps = Vec::new();
@@ -299,7 +300,7 @@ impl Kind for PhoneTemplate {
             steps.push(reset);
         }
         // After a reset all values have to be written again, also those that this stack never managed.
-        let mut all = plain(&seen.attrs);
+        let mut all = plain_values(&seen.attrs);
         all.extend(back);
         let op = Op::of(Act::Put).writing(all.clone());
         let mut step = step(address, NAME, Verb::Update, Stage::Tenant, "put the former template back", op);
@@ -321,11 +322,11 @@ impl Kind for PhoneTemplate {
         Box::pin(async move {
             let id = run.seen.ids.get("id").map(String::as_str).unwrap_or_default();
             match run.act()? {
-                Act::Put => put(&run, id, writer).await,
+                Act::Put => write_template(&run, id, writer).await,
                 Act::Reset => {
                     let path = format!("{PATH}/{id}/reset");
                     let reply = writer.json(Method::Patch, path, json!({}), Repeat::Safe).await?;
-                    Ok(Done::seen(named(parse(&reply), "id")?))
+                    Ok(Done::seen(require_id(parse(&reply), "id")?))
                 }
                 Act::Delete => {
                     match writer.json(Method::Delete, format!("{PATH}/{id}"), Json::Null, Repeat::Safe).await
@@ -346,10 +347,10 @@ impl Kind for PhoneTemplate {
 
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
-            let reply = reader.fresh(&list()).await?;
+            let reply = reader.fresh(&list_templates()).await?;
             let seen = find(&reply, run.address)?.map(parse).unwrap_or_default();
             let took = match run.act()? {
-                Act::Put => seen.exists && is_as(&seen, &to_write(&run)),
+                Act::Put => seen.exists && has_values(&seen, &to_write(&run)),
                 Act::Reset => seen.exists && !seen.attrs.contains_key("from"),
                 Act::Delete => !seen.exists,
             };
@@ -377,9 +378,9 @@ impl Kind for PhoneTemplate {
         };
         let texts = ["from", "text", "voice"].into_iter();
         let there = texts.filter(|field| diff.seen.attrs.contains_key(*field) && is_new(field));
-        let names = added::since(diff, there, "", "");
+        let names = added::added_names(diff, there, "", "");
         let place = format!("{SECTION_PATH}.{}", type_of(diff.address));
-        added::told(diff.address, "the template has fields", &names, &place).into_iter().collect()
+        added::finding(diff.address, "the template has fields", &names, &place).into_iter().collect()
     }
 
     fn notices(&self, manifest: &Manifest, _as_of_ms: u64) -> Vec<Finding> {
@@ -406,14 +407,14 @@ impl Kind for PhoneTemplate {
 
 /// Writes a template. It is read right before the write, so that fields that the manifest leaves alone are sent as they
 /// are now.
-async fn put(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Failed> {
+async fn write_template(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Failed> {
     let to = to_write(run);
-    let reply = writer.reader().fresh(&list()).await?;
+    let reply = writer.reader().fresh(&list_templates()).await?;
     let there = find(&reply, run.address)?.map(parse).unwrap_or_default();
     if !id.is_empty() {
-        let body = body(&to, &plain(&there.attrs));
+        let body = body(&to, &plain_values(&there.attrs));
         let reply = writer.json(Method::Patch, format!("{PATH}/{id}"), body, Repeat::Safe).await?;
-        return Ok(Done::seen(named(parse(&reply), "id")?));
+        return Ok(Done::seen(require_id(parse(&reply), "id")?));
     }
     let mut there = there;
     if !there.exists {
@@ -421,11 +422,11 @@ async fn put(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Faile
         body["type"] = json!(type_of(run.address));
         match writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await {
             Err(failed) if failed.status() == Some(409) => {
-                let reply = writer.reader().fresh(&list()).await?;
+                let reply = writer.reader().fresh(&list_templates()).await?;
                 there = find(&reply, run.address)?.map(parse).filter(|seen| seen.exists).ok_or(failed)?;
             }
             reply => {
-                let seen = named(parse(&reply?), "id")?;
+                let seen = require_id(parse(&reply?), "id")?;
                 let beside: Vec<&String> =
                     seen.attrs.keys().filter(|field| !to.contains_key(*field)).collect();
                 let notes = BTreeMap::from([(BESIDE.to_owned(), json!(beside))]);
@@ -436,8 +437,8 @@ async fn put(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Faile
     // Somebody else has created the template since the plan. Their values are noted, so that destroy can put them back.
     let former = PhoneTemplate.restore(&there);
     let id = there.ids.get("id").map(String::as_str).unwrap_or_default();
-    let body = body(&to, &plain(&there.attrs));
+    let body = body(&to, &plain_values(&there.attrs));
     let reply = writer.json(Method::Patch, format!("{PATH}/{id}"), body, Repeat::Safe).await?;
     let notes = BTreeMap::from([("former".to_owned(), json!(former))]);
-    Ok(Done { notes, ..Done::seen(named(parse(&reply), "id")?) })
+    Ok(Done { notes, ..Done::seen(require_id(parse(&reply), "id")?) })
 }

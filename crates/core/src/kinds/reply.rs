@@ -47,7 +47,11 @@ const IDS: [&str; 2] = ["/id", "/sid"];
 /// # Errors
 /// An entry lacks such a text. If it were skipped, our object could be created a second time, or somebody else's entry
 /// could be lost from a list that is written whole.
-pub(crate) fn entries<'a>(list: Option<&'a Json>, by: &[&str], what: &str) -> Result<&'a [Json], Failed> {
+pub(crate) fn entries_with<'a>(
+    list: Option<&'a Json>,
+    by: &[&str],
+    what: &str,
+) -> Result<&'a [Json], Failed> {
     let items = array(list.unwrap_or(&Json::Null), what)?;
     let has = |item: &Json, pointer: &str| {
         item.pointer(pointer).and_then(Json::as_str).is_some_and(|text| !text.is_empty())
@@ -91,7 +95,7 @@ pub(crate) fn object<'a>(reply: &'a Json, what: &str) -> Result<&'a Json, Failed
 ///
 /// # Errors
 /// The reply does not name the object, so the outcome of the write is unknown.
-pub(crate) fn named(seen: Seen, id: &str) -> Result<Seen, Failed> {
+pub(crate) fn require_id(seen: Seen, id: &str) -> Result<Seen, Failed> {
     if !seen.ids.get(id).is_some_and(|id| is_id(id)) {
         return Err(Failed::Unknown("the reply to a write does not name the object".into()));
     }
@@ -100,7 +104,7 @@ pub(crate) fn named(seen: Seen, id: &str) -> Result<Seen, Failed> {
 
 /// The reply to a write that puts a former value back. `None` if the tenant has changed since, so that it refuses the
 /// former value (400, 409); a notice then says so.
-pub(crate) fn if_it_fits(
+pub(crate) fn unless_refused(
     reply: Result<Json, Failed>,
     address: &Address,
     reader: &Reader,
@@ -137,8 +141,8 @@ mod tests {
         let seen = |id: &str| Seen { ids: [("id".to_owned(), id.to_owned())].into(), ..Seen::default() };
         for good in ["lst_0000000000000001", "5c0f9a5b-0000-4000-8000-000000000000", "auth0|x", "pro_mY3L5"] {
             let object_of = json!({ "id": good });
-            assert!(object(&object_of, "x").is_ok() && named(seen(good), "id").is_ok(), "{good}");
-            assert!(entries(Some(&json!([object_of])), &["/id"], "x").is_ok(), "{good}");
+            assert!(object(&object_of, "x").is_ok() && require_id(seen(good), "id").is_ok(), "{good}");
+            assert!(entries_with(Some(&json!([object_of])), &["/id"], "x").is_ok(), "{good}");
         }
         for bad in ["a?b=c", "a#b", "a/b", "a/../b", "..", ".", "a%2fb", "a b", "a\\b", "a\r\nb", "\u{e9}"] {
             for member in ["id", "sid"] {
@@ -146,11 +150,11 @@ mod tests {
                 assert!(matches!(object(&object_of, "x"), Err(Failed::Misread(_))), "{bad:?}");
                 let listed = json!([object_of]);
                 assert!(
-                    matches!(entries(Some(&listed), &["/name"], "x"), Err(Failed::Misread(_))),
+                    matches!(entries_with(Some(&listed), &["/name"], "x"), Err(Failed::Misread(_))),
                     "{bad:?}"
                 );
             }
-            assert!(matches!(named(seen(bad), "id"), Err(Failed::Unknown(_))), "{bad:?}");
+            assert!(matches!(require_id(seen(bad), "id"), Err(Failed::Unknown(_))), "{bad:?}");
         }
     }
 }

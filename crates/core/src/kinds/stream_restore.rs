@@ -17,7 +17,7 @@ const HEADERS: &str = "custom_headers";
 
 /// The values that are kept at adoption. Null: the stream did not have the value. Of custom headers, the names are
 /// kept.
-pub(super) fn kept(seen: &Seen) -> BTreeMap<String, Json> {
+pub(super) fn kept_at_adoption(seen: &Seen) -> BTreeMap<String, Json> {
     let mut kept: BTreeMap<String, Json> =
         seen.attrs.iter().filter_map(|(key, value)| Some((key.clone(), value.known()?.clone()))).collect();
     for key in ["content_format", "content_type", "authorization"] {
@@ -41,18 +41,18 @@ fn header(key: &str) -> Option<&str> {
 /// Reports headers that somebody added to a stream for which the manifest names no headers.
 pub(super) fn added(diff: &Diff<'_>) -> Option<Finding> {
     let headers = diff.seen.attrs.keys().filter_map(|key| header(key));
-    let headers = added::since(diff, headers, "custom_headers.", HEADERS);
+    let headers = added::added_names(diff, headers, "custom_headers.", HEADERS);
     let place = match diff.address.name() {
         Some(name) => format!("log_streams.http.{name}.{HEADERS}"),
         None => format!("{}.{HEADERS}", streams::SECTION_PATH),
     };
-    added::told(diff.address, "the stream has headers", &headers, &place)
+    added::finding(diff.address, "the stream has headers", &headers, &place)
 }
 
 /// The step that puts back what this stack changed in an adopted stream, except secrets. `None`: nothing has to be put
 /// back.
 pub(super) fn put_back(address: &Address, seen: &Seen, entry: &Entry) -> Option<Step> {
-    let values = back(seen, entry);
+    let values = values_to_restore(seen, entry);
     if values.is_empty() {
         return None;
     }
@@ -73,7 +73,7 @@ pub(super) fn put_back(address: &Address, seen: &Seen, entry: &Entry) -> Option<
 }
 
 /// The values to put back, of the fields that this stack wrote. Null removes a value.
-fn back(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
+fn values_to_restore(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
     let there = |key: &str| match seen.attrs.get(key) {
         Some(Value::Known(json)) => json.clone(),
         Some(_) => json!("(secret)"),
@@ -105,7 +105,7 @@ fn back(seen: &Seen, entry: &Entry) -> BTreeMap<String, Json> {
 }
 
 /// The observed attributes, changed by the values that the step puts back.
-pub(super) fn over(attrs: &Attrs, op: &Op) -> Attrs {
+pub(super) fn with_restored(attrs: &Attrs, op: &Op) -> Attrs {
     let mut whole = attrs.clone();
     for (key, value) in op.values.iter().flatten() {
         match value {
@@ -127,7 +127,7 @@ pub(super) fn is_back(seen: &Seen, op: &Op) -> bool {
 
 /// Whether the stream has a wanted value. If the wanted value is a generated secret, any secret counts. An empty list
 /// reads back as absent.
-pub(super) fn same(wanted: &Value, seen: Option<&Value>) -> bool {
+pub(super) fn has_value(wanted: &Value, seen: Option<&Value>) -> bool {
     match (wanted, seen) {
         (Value::Generated(_), Some(Value::Secret(_))) => true,
         (wanted, Some(seen)) => wanted == seen,

@@ -177,7 +177,7 @@ impl TriggerBinding {
 
     /// The read of the trigger's list.
     fn list(&self) -> Get {
-        bindings::list(self.action.trigger.id)
+        bindings::list_bindings(self.action.trigger.id)
     }
 
     fn position(&self, manifest: &Manifest) -> Position {
@@ -186,7 +186,7 @@ impl TriggerBinding {
 
     /// The step that tries a binding once more that the tenant refused in an earlier run. `None`: it was not refused.
     fn retry(&self, diff: &Diff<'_>) -> Option<Step> {
-        let refused = own(diff.seen).refused == Some(Refused::Write);
+        let refused = own_state(diff.seen).refused == Some(RefusedCall::Write);
         let op = Op::of(Act::Bind { position: None });
         let mut step = diff.step(Verb::Create, self.stage, "try the binding again", op);
         step.reason = "the tenant refused it before, and such a refusal may pass".into();
@@ -199,13 +199,13 @@ impl TriggerBinding {
     /// Reads which factors other people's Actions on this trigger ask for, by name of the Action.
     async fn others(&self, manifest: &Manifest, reader: &Reader) -> Result<Seen, Failed> {
         let bound = parse(&*reader.get(&self.list()).await?)?;
-        let list = reader.get(&actions::list()).await?;
+        let list = reader.get(&actions::list_actions()).await?;
         let all = actions::items(&list)?;
         let mut asked = Demands::default();
         for entry in bound.iter().filter(|entry| !self.action.is_called(manifest, &entry.action_name)) {
             let action = all.iter().find(|action| text(action, "id") == entry.action_id);
             let code = action.map(|action| text(&action["deployed_version"], "code")).unwrap_or_default();
-            if let Some(factors) = rules::asked(code) {
+            if let Some(factors) = rules::factors_asked(code) {
                 let factors = factors.into_iter().map(Factor::from).collect();
                 asked.insert(entry.action_name.clone(), factors);
             }
@@ -239,7 +239,7 @@ impl TriggerBinding {
     }
 }
 
-fn body(list: &[Bound]) -> Json {
+fn list_body(list: &[Bound]) -> Json {
     let entries: Vec<Json> = list
         .iter()
         .map(|entry| {
@@ -253,7 +253,7 @@ fn body(list: &[Bound]) -> Json {
     json!({ "bindings": entries })
 }
 
-fn seen(list: &[Bound], action_id: &str, position: &Position) -> Seen {
+fn seen_in(list: &[Bound], action_id: &str, position: &Position) -> Seen {
     let mut seen = Seen::default();
     seen.keep(|own: &mut Own| own.list = list.to_vec());
     if let Some(entry) = list.iter().find(|entry| !action_id.is_empty() && entry.action_id == action_id) {
@@ -269,25 +269,25 @@ fn seen(list: &[Bound], action_id: &str, position: &Position) -> Seen {
 #[derive(Clone, Default)]
 struct Own {
     list: Vec<Bound>,
-    refused: Option<Refused>,
+    refused: Option<RefusedCall>,
     /// The factors that other people's Actions ask for. `None`: they were not read.
     asked: Option<Demands>,
 }
 
 /// What the tenant refused.
 #[derive(Clone, Copy, PartialEq)]
-enum Refused {
+enum RefusedCall {
     /// The read of the list.
     Read,
     /// The write of the list with our entry.
     Write,
 }
 
-fn own(seen: &Seen) -> Rc<Own> {
+fn own_state(seen: &Seen) -> Rc<Own> {
     seen.own().unwrap_or_default()
 }
 
-fn ours(desired: &Attrs, action_id: &str, action_name: &str) -> Bound {
+fn our_entry(desired: &Attrs, action_id: &str, action_name: &str) -> Bound {
     Bound {
         action_id: action_id.to_owned(),
         action_name: action_name.to_owned(),
@@ -368,7 +368,7 @@ impl Kind for TriggerBinding {
                 // Some tenants may not list the bindings of this trigger at all. Then there is nothing to bind.
                 Err(failed) if self.action.optional && matches!(failed.status(), Some(400 | 404)) => {
                     let mut seen = Seen { exists: true, ..Seen::default() };
-                    seen.keep(|own: &mut Own| own.refused = Some(Refused::Read));
+                    seen.keep(|own: &mut Own| own.refused = Some(RefusedCall::Read));
                     seen.attrs = hint.want.map(|want| want.desired.clone()).unwrap_or_default();
                     let trigger = self.action.trigger.id;
                     let text = format!("the tenant does not list bindings of {trigger} ({failed}), {UNSURE}");
@@ -401,7 +401,7 @@ impl Kind for TriggerBinding {
                 Meant::Ambiguous(those) => bound[those[0]].action_id.clone(),
                 Meant::Absent => String::new(),
             };
-            let mut seen = seen(&bound, &id, &self.position(hint.manifest));
+            let mut seen = seen_in(&bound, &id, &self.position(hint.manifest));
             if !id.is_empty() {
                 seen.ids.insert("action_id".into(), id.clone());
             }
@@ -444,7 +444,7 @@ impl Kind for TriggerBinding {
                 }
                 if !seen.exists {
                     seen.exists = true;
-                    seen.keep(|own: &mut Own| own.refused = Some(Refused::Write));
+                    seen.keep(|own: &mut Own| own.refused = Some(RefusedCall::Write));
                     let trigger = self.action.trigger.id;
                     let text = format!("the tenant refused to bind the Action to {trigger}, {UNSURE}");
                     if hint.want.is_some() {
@@ -460,8 +460,8 @@ impl Kind for TriggerBinding {
         if diff.seen.exists && diff.changes.is_empty() {
             return self.retry(diff).into_iter().collect();
         }
-        let entry = ours(&diff.want.desired, "", "");
-        let placed = place(&own(diff.seen).list, &entry, &self.position(diff.manifest));
+        let entry = our_entry(&diff.want.desired, "", "");
+        let placed = place(&own_state(diff.seen).list, &entry, &self.position(diff.manifest));
         let order: Vec<&str> = placed.iter().map(|entry| entry.display_name.as_str()).collect();
         let (verb, what) =
             if diff.seen.exists { (Verb::Update, "update the binding") } else { (Verb::Create, "bind") };
@@ -488,7 +488,7 @@ impl Kind for TriggerBinding {
     }
 
     fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
-        if !seen.exists || entry.ownership == Ownership::Adopted || own(seen).refused.is_some() {
+        if !seen.exists || entry.ownership == Ownership::Adopted || own_state(seen).refused.is_some() {
             return Vec::new();
         }
         let mut step = step(
@@ -527,9 +527,9 @@ impl Kind for TriggerBinding {
             return sender::facts(self.action, seen);
         }
         if address == OTHERS {
-            return Facts::from([Fact::Others(own(seen).asked.clone())]);
+            return Facts::from([Fact::Others(own_state(seen).asked.clone())]);
         }
-        let binding = match own(seen).refused.is_some() {
+        let binding = match own_state(seen).refused.is_some() {
             true => Binding::Refused,
             false if seen.exists => Binding::Bound,
             false => Binding::Unbound,
@@ -542,7 +542,7 @@ impl Kind for TriggerBinding {
             let position = self.position(run.manifest);
             let unbind = run.act::<Act>()?.unbinds();
             let id = self.action_id(&run);
-            let entry = ours(run.desired, &id, &self.action.action_name(run.manifest));
+            let entry = our_entry(run.desired, &id, &self.action.action_name(run.manifest));
             let path = self.path();
             if let Some(ready) = self.ready.filter(|_| run.step.creates) {
                 ready(&run, writer.reader()).await?;
@@ -571,9 +571,9 @@ impl Kind for TriggerBinding {
                         .zip(&after)
                         .all(|(b, a)| b.action_id == a.action_id && b.display_name == a.display_name);
                 if same {
-                    return Ok(noted(with_id(seen(&before, &id, &position), &id)));
+                    return Ok(noted(with_id(seen_in(&before, &id, &position), &id)));
                 }
-                match writer.json(Method::Patch, &path, body(&after), Repeat::NeverBlind).await {
+                match writer.json(Method::Patch, &path, list_body(&after), Repeat::NeverBlind).await {
                     Ok(reply) => {
                         // The API accepted the list. The list in the reply shows the result.
                         let now = parse(&reply).map_err(|failed| Failed::Unknown(failed.to_string()))?;
@@ -588,7 +588,7 @@ impl Kind for TriggerBinding {
                                 lost.join(", ")
                             )));
                         }
-                        return Ok(noted(with_id(seen(&now, &id, &position), &id)));
+                        return Ok(noted(with_id(seen_in(&now, &id, &position), &id)));
                     }
                     // A refusal may pass, so the write is repeated before the refusal is taken for the tenant's last
                     // word.
@@ -614,7 +614,7 @@ impl Kind for TriggerBinding {
                             && failed.code() != Some("insufficient_scope") =>
                     {
                         // If somebody else has deleted the Action, the refusal looks the same.
-                        if let Err(gone) = writer.reader().fresh(&actions::one(&id)).await {
+                        if let Err(gone) = writer.reader().fresh(&actions::read_action(&id)).await {
                             return Err(if gone.status() == Some(404) { failed } else { gone });
                         }
                         writer.reader().tell(Event::notice(format!(
@@ -623,9 +623,9 @@ impl Kind for TriggerBinding {
                         )));
                         // The result has no `action_id`, so that no later check looks for a binding that does not
                         // exist.
-                        let mut seen = seen(&before, &id, &position);
+                        let mut seen = seen_in(&before, &id, &position);
                         seen.exists = true;
-                        seen.keep(|own: &mut Own| own.refused = Some(Refused::Write));
+                        seen.keep(|own: &mut Own| own.refused = Some(RefusedCall::Write));
                         seen.attrs = run.desired.clone();
                         let notes = [("refused".to_owned(), json!(true))].into();
                         return Ok(Done { notes, ..Done::seen(seen) });
@@ -646,7 +646,7 @@ impl Kind for TriggerBinding {
             let position = self.position(run.manifest);
             let now = parse(&reader.fresh(&self.list()).await?)?;
             let id = self.action_id(&run);
-            let seen = with_id(seen(&now, &id, &position), &id);
+            let seen = with_id(seen_in(&now, &id, &position), &id);
             let unbind = run.act::<Act>()?.unbinds();
             let took = if unbind {
                 !seen.exists

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::looks::verify_below::{prefetch, read};
+use super::looks::verify_below::{prefetch, read_below};
 use super::looks::verify_service::unproven;
 use super::remote::verify_below;
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, countries, identity, step, text};
@@ -26,7 +26,7 @@ pub struct VerifyMessagingConfiguration;
 const NAME: &str = "verify_messaging_configuration";
 const SECTION: &str = "verify_service";
 const PREFIX: &str = "messaging_configurations.";
-const TAIL: &str = "MessagingConfigurations";
+const LIST: &str = "MessagingConfigurations";
 const FIELD: &str = "messaging_service_sid";
 
 /// What a step does.
@@ -78,7 +78,7 @@ impl Kind for VerifyMessagingConfiguration {
                         place.clone(),
                         format!("{country:?} is not a country"),
                         "it has to be an ISO 3166 code of two capitals, or all",
-                        countries::instead(country),
+                        countries::suggestion(country),
                     )
                     .at_key(),
                 );
@@ -96,19 +96,19 @@ impl Kind for VerifyMessagingConfiguration {
     }
 
     fn prefetch(&self, _want: &Resource, manifest: &Manifest) -> Vec<Get> {
-        prefetch(manifest, TAIL)
+        prefetch(manifest, LIST)
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let Some((sid, list)) = read(&hint, TAIL, reader).await? else {
+            let Some((sid, list)) = read_below(&hint, LIST, reader).await? else {
                 return Ok(Seen::default());
             };
             let there = verify_below::items(&list, "messaging_configurations", &["/country"])?;
             let section = hint.manifest.section(SECTION).into_iter().flatten();
             let declared: Vec<&str> = section.filter_map(|(key, _)| key.strip_prefix(PREFIX)).collect();
             let countries = there.iter().map(|one| text(one, "country"));
-            let added = added::beside(&hint, NAME, &declared, countries);
+            let added = added::added_to_list(&hint, NAME, &declared, countries);
             let found = find(&list, country(hint.address))?;
             let mut seen = found.map(|found| parse(found, &sid)).unwrap_or_default();
             seen.keep(|own: &mut Added| own.0 = added);
@@ -176,7 +176,7 @@ impl Kind for VerifyMessagingConfiguration {
         let what = "the Verify service has messaging configurations for countries";
         let place = "verify_service.messaging_configurations";
         let added = diff.seen.own::<Added>();
-        let added = added.and_then(|added| added::told(diff.address, what, &added.0, place));
+        let added = added.and_then(|added| added::finding(diff.address, what, &added.0, place));
         added.into_iter().chain(unproven(diff, steps)).collect()
     }
 
@@ -188,12 +188,12 @@ impl Kind for VerifyMessagingConfiguration {
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
         Box::pin(async move {
             let country = country(run.address);
-            let one = verify_below::path(&run, &format!("{TAIL}/{country}"))?;
-            let sid = ("MessagingServiceSid", wanted(&run));
+            let one = verify_below::path(&run, &format!("{LIST}/{country}"))?;
+            let sid = ("MessagingServiceSid", wanted_sid(&run));
             let reply = match run.act()? {
                 Act::Create => {
                     let form = [("Country", country.to_owned()), sid];
-                    let path = verify_below::path(&run, TAIL)?;
+                    let path = verify_below::path(&run, LIST)?;
                     verify_below::send(writer, Method::Post, path, &form, Repeat::NeverBlind).await?
                 }
                 Act::Update => verify_below::send(writer, Method::Post, one, &[sid], Repeat::Safe).await?,
@@ -223,11 +223,11 @@ impl Kind for VerifyMessagingConfiguration {
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let service = verify_below::service_sid(&run);
-            let list = reader.fresh(&verify_below::list(&service, TAIL)).await?;
+            let list = reader.fresh(&verify_below::list_below(&service, LIST)).await?;
             let found = find(&list, country(run.address))?;
             Ok(match (run.act()?, found) {
                 (Act::Delete, None) => Some(Done::seen(Seen::default())),
-                (Act::Create | Act::Update, Some(found)) if text(found, FIELD) == wanted(&run) => {
+                (Act::Create | Act::Update, Some(found)) if text(found, FIELD) == wanted_sid(&run) => {
                     Some(Done::seen(parse(found, &service)))
                 }
                 (Act::Delete, Some(_)) | (Act::Create | Act::Update, _) => None,
@@ -241,9 +241,9 @@ fn is_messaging_service(sid: &str) -> bool {
     sid.len() == 34 && sid.starts_with("MG") && sid.bytes().skip(2).all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn wanted(run: &Run<'_>) -> String {
+fn wanted_sid(run: &Run<'_>) -> String {
     let former = run.step.op.value(FIELD).and_then(Json::as_str).map(str::to_owned);
-    former.or_else(|| run.desired.get(FIELD).and_then(verify_below::plain)).unwrap_or_default()
+    former.or_else(|| run.desired.get(FIELD).and_then(verify_below::text_to_send)).unwrap_or_default()
 }
 
 fn find<'a>(list: &'a Json, country: &str) -> Result<Option<&'a Json>, Failed> {

@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::looks::verify_below::{known_sid, prefetch, read};
+use super::looks::verify_below::{known_sid, prefetch, read_below};
 use super::looks::verify_service::unproven;
-use super::remote::verify_below::{self, RATE_LIMITS as TAIL};
+use super::remote::verify_below::{self, RATE_LIMITS as LIST};
 use super::said::rate_limits::{Part, SECTION, names, part};
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, SaidBy, Seen, Task, Whose, added, code_limits, identity, named,
-    step, text,
+    Diff, Done, Hint, Kind, Resource, Run, SaidBy, Seen, Task, Whose, added, code_limits, identity,
+    require_id, step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
@@ -216,26 +216,27 @@ impl Kind for VerifyRateLimit {
     }
 
     fn prefetch(&self, _want: &Resource, manifest: &Manifest) -> Vec<Get> {
-        prefetch(manifest, TAIL)
+        prefetch(manifest, LIST)
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let recorded = hint.entry.and_then(|entry| entry.ids.get("sid")).map(String::as_str);
             // With both SIDs known, the buckets and the list of limits are read at the same time.
-            let early = known_sid(&hint).zip(recorded).map(|(sid, limit)| buckets(sid, limit));
+            let early = known_sid(&hint).zip(recorded).map(|(sid, limit)| list_buckets(sid, limit));
             let mut both = None;
             if let Some(early) = &early {
                 let ahead: Task<'_, ()> = Box::pin(async {
                     let _kept = reader.get(early).await;
                 });
                 let slot = &mut both;
-                let main: Task<'_, ()> = Box::pin(async { *slot = Some(read(&hint, TAIL, reader).await) });
+                let main: Task<'_, ()> =
+                    Box::pin(async { *slot = Some(read_below(&hint, LIST, reader).await) });
                 crate::port::join_all(vec![ahead, main]).await;
             }
             let read = match both {
                 Some(read) => read?,
-                None => read(&hint, TAIL, reader).await?,
+                None => read_below(&hint, LIST, reader).await?,
             };
             let Some((sid, list)) = read else { return Ok(Seen::default()) };
             let limits = verify_below::items(&list, "rate_limits", &["/sid", "/unique_name"])?;
@@ -247,12 +248,12 @@ impl Kind for VerifyRateLimit {
             let found = found.filter(|limit| hint.want.is_some() || whose(limit) == Whose::Ours);
             let declared: Vec<&str> = names(hint.manifest).into_iter().collect();
             let there = limits.iter().map(|limit| text(limit, "unique_name"));
-            let added = added::beside(&hint, NAME, &declared, there);
+            let added = added::added_to_list(&hint, NAME, &declared, there);
             let mut seen = found.map(|limit| parse(limit, &sid)).unwrap_or_default();
             seen.keep(|own: &mut Own| own.added = added);
             let Some(limit) = found else { return Ok(seen) };
-            let reply = reader.get(&buckets(&sid, text(limit, "sid"))).await?;
-            fill(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
+            let reply = reader.get(&list_buckets(&sid, text(limit, "sid"))).await?;
+            add_buckets(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
             seen.whose = whose(limit);
             Ok(seen)
         })
@@ -269,7 +270,7 @@ impl Kind for VerifyRateLimit {
                 Some(_) => "it was deleted outside".into(),
                 None => "it does not exist".into(),
             };
-            create.effects = Facts::from([fact(diff.address, true)]);
+            create.effects = Facts::from([limit_fact(diff.address, true)]);
             steps.push(create);
         }
         if diff.seen.exists && diff.changes.iter().any(|change| change.field == "description") {
@@ -281,10 +282,10 @@ impl Kind for VerifyRateLimit {
         let mut last = Vec::new();
         for change in diff.changes {
             let Some(interval) = interval_of(&change.field) else { continue };
-            let wanted = diff.want.desired.contains_key(&change.field);
-            let there = diff.seen.attrs.contains_key(&change.field);
-            let made = bucket_step(diff.address, verb, interval, wanted, there, Stage::Limits);
-            if wanted { steps.push(made) } else { last.push(made) }
+            let wanted = diff.want.desired.get(&change.field);
+            let action = BucketChange::between(diff.seen.attrs.get(&change.field), wanted);
+            let made = bucket_step(diff.address, verb, interval, action, Stage::Limits);
+            if wanted.is_some() { steps.push(made) } else { last.push(made) }
         }
         steps.extend(last);
         steps
@@ -299,7 +300,7 @@ impl Kind for VerifyRateLimit {
             let op = Op::of(Act::Delete);
             let mut step = step(address, NAME, Verb::Delete, Stage::RemoveLimits, "delete the limit", op);
             step.reason = "it was created by this stack".into();
-            step.effects = Facts::from([fact(address, false)]);
+            step.effects = Facts::from([limit_fact(address, false)]);
             return vec![step];
         }
         let there = |field: &str| seen.attrs.get(field).and_then(Value::known);
@@ -320,14 +321,8 @@ impl Kind for VerifyRateLimit {
             };
             let ours = entry.fields.contains_key(field);
             if old != now && (ours || now.is_none()) {
-                let mut made = bucket_step(
-                    address,
-                    Verb::Update,
-                    interval,
-                    old.is_some(),
-                    now.is_some(),
-                    Stage::RemoveLimits,
-                );
+                let action = BucketChange::between(now, old);
+                let mut made = bucket_step(address, Verb::Update, interval, action, Stage::RemoveLimits);
                 made.op = made.op.writing([(field.clone(), old.cloned().unwrap_or_default())]);
                 steps.push(made);
             }
@@ -340,7 +335,7 @@ impl Kind for VerifyRateLimit {
         &[]
     }
 
-    fn stays(&self, step: &Step, _before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
+    fn must_stay(&self, step: &Step, _before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
         let name = step.address.name().unwrap_or_default();
         let passed = after.phone.limits.get()?.iter().any(|passed| passed == name);
         let sends = after.phone.state.is(&ActionState::Deployed) && !after.service.is(&false);
@@ -350,13 +345,13 @@ impl Kind for VerifyRateLimit {
     }
 
     fn facts(&self, address: &Address, seen: &Seen) -> Facts {
-        if seen.not_read { Facts::new() } else { Facts::from([fact(address, seen.exists)]) }
+        if seen.not_read { Facts::new() } else { Facts::from([limit_fact(address, seen.exists)]) }
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
         Box::pin(async move {
             let (act, limit) = (run.act()?, run.seen.ids.get("sid").map(String::as_str).unwrap_or_default());
-            let (one, buckets) = (format!("{TAIL}/{limit}"), format!("{TAIL}/{limit}/Buckets"));
+            let (one, buckets) = (format!("{LIST}/{limit}"), format!("{LIST}/{limit}/Buckets"));
             let own = run.seen.own::<Own>().unwrap_or_default();
             let bucket = |interval: &String| {
                 format!("{buckets}/{}", own.buckets.get(interval).map(String::as_str).unwrap_or_default())
@@ -364,7 +359,7 @@ impl Kind for VerifyRateLimit {
             // A create is not repeated blindly. Twilio takes a name and an interval once, so the repeat would be
             // refused, as if the object were somebody else's.
             let (method, tail, repeat) = match &act {
-                Act::Create => (Method::Post, TAIL.to_owned(), Repeat::NeverBlind),
+                Act::Create => (Method::Post, LIST.to_owned(), Repeat::NeverBlind),
                 Act::Update => (Method::Post, one, Repeat::Safe),
                 Act::Delete => (Method::Delete, one, Repeat::Safe),
                 Act::CreateBucket { .. } => (Method::Post, buckets, Repeat::NeverBlind),
@@ -375,7 +370,7 @@ impl Kind for VerifyRateLimit {
             let sent = verify_below::send(writer, method, path, &form(&act, &run), repeat).await;
             match (act, sent) {
                 (Act::Create, reply) => {
-                    Ok(Done::seen(named(parse(&reply?, &verify_below::service_sid(&run)), "sid")?))
+                    Ok(Done::seen(require_id(parse(&reply?, &verify_below::service_sid(&run)), "sid")?))
                 }
                 (Act::Update, reply) => {
                     let mut seen = run.seen.clone();
@@ -393,7 +388,7 @@ impl Kind for VerifyRateLimit {
                 }
                 (Act::CreateBucket { .. } | Act::UpdateBucket { .. }, reply) => {
                     let mut seen = run.seen.clone();
-                    if fill(&mut seen, &[reply?]).is_err() {
+                    if add_buckets(&mut seen, &[reply?]).is_err() {
                         return Err(Failed::Unknown("the reply to a write does not show the bucket".into()));
                     }
                     Ok(Done::seen(seen))
@@ -411,17 +406,19 @@ impl Kind for VerifyRateLimit {
         Box::pin(async move {
             let (act, sid) = (run.act()?, verify_below::service_sid(&run));
             let (interval, goes) = match &act {
-                Act::Create | Act::Update | Act::Delete => return whole(&act, &run, &sid, reader).await,
+                Act::Create | Act::Update | Act::Delete => {
+                    return settle_limit(&act, &run, &sid, reader).await;
+                }
                 Act::CreateBucket { interval } | Act::UpdateBucket { interval } => (interval, false),
                 Act::DeleteBucket { interval } => (interval, true),
             };
             let limit = run.seen.ids.get("sid").map(String::as_str).unwrap_or_default();
-            let reply = reader.fresh(&buckets(&sid, limit)).await?;
+            let reply = reader.fresh(&list_buckets(&sid, limit)).await?;
             let mut seen = run.seen.clone();
             seen.attrs.retain(|field, _| interval_of(field).is_none());
-            fill(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
+            add_buckets(&mut seen, verify_below::items(&reply, "buckets", &["/sid"])?)?;
             let there = seen.attrs.get(&format!("{BUCKET}{interval}")).and_then(Value::known);
-            let took = if goes { there.is_none() } else { there == max(&run, interval).as_ref() };
+            let took = if goes { there.is_none() } else { there == max_to_send(&run, interval).as_ref() };
             Ok(took.then(|| Done::seen(seen)))
         })
     }
@@ -441,30 +438,43 @@ impl Kind for VerifyRateLimit {
         };
         let (what, place) = ("the Verify service has rate limits", "verify_service.rate_limits");
         let own = diff.seen.own::<Own>();
-        let added = own.and_then(|own| added::told(diff.address, what, &own.added, place));
+        let added = own.and_then(|own| added::finding(diff.address, what, &own.added, place));
         let limits = unlimited.then(finding).into_iter().chain(added);
         limits.chain(unproven(diff, steps)).collect()
     }
 }
 
-fn fact(address: &Address, is_there: bool) -> Fact {
+fn limit_fact(address: &Address, is_there: bool) -> Fact {
     Fact::Limit(address.name().unwrap_or_default().to_owned(), is_there)
 }
 
-/// The step for one bucket: creates, updates or deletes it. `there`: the bucket exists.
-fn bucket_step(
-    address: &Address,
-    verb: Verb,
-    interval: &str,
-    wanted: bool,
-    there: bool,
-    stage: Stage,
-) -> Step {
+/// What a step does with a bucket.
+enum BucketChange {
+    Create,
+    Update,
+    Delete,
+}
+
+impl BucketChange {
+    /// The change that leads from one value of the bucket to the other; `None`: the bucket does not exist.
+    fn between<T>(from: Option<T>, to: Option<T>) -> BucketChange {
+        match (from, to) {
+            (None, Some(_)) => BucketChange::Create,
+            (Some(_), Some(_)) => BucketChange::Update,
+            (_, None) => BucketChange::Delete,
+        }
+    }
+}
+
+/// The step for one bucket.
+fn bucket_step(address: &Address, verb: Verb, interval: &str, change: BucketChange, stage: Stage) -> Step {
     let at = interval.to_owned();
-    let (act, word, reason) = match (wanted, there) {
-        (true, false) => (Act::CreateBucket { interval: at }, "create", "it does not exist"),
-        (true, true) => (Act::UpdateBucket { interval: at }, "update", "its max differs"),
-        (false, _) => (Act::DeleteBucket { interval: at }, "delete", "the manifest does not name it"),
+    let (act, word, reason) = match change {
+        BucketChange::Create => (Act::CreateBucket { interval: at }, "create", "it does not exist"),
+        BucketChange::Update => (Act::UpdateBucket { interval: at }, "update", "its max differs"),
+        BucketChange::Delete => {
+            (Act::DeleteBucket { interval: at }, "delete", "the manifest does not name it")
+        }
     };
     let words = format!("{word} the bucket of {interval} s");
     let mut step = step(address, NAME, verb, stage, &words, Op::of(act));
@@ -473,8 +483,8 @@ fn bucket_step(
 }
 
 /// Reads whether a step for the limit itself took effect.
-async fn whole(act: &Act, run: &Run<'_>, sid: &str, reader: &Reader) -> Result<Option<Done>, Failed> {
-    let list = reader.fresh(&verify_below::list(sid, TAIL)).await?;
+async fn settle_limit(act: &Act, run: &Run<'_>, sid: &str, reader: &Reader) -> Result<Option<Done>, Failed> {
+    let list = reader.fresh(&verify_below::list_below(sid, LIST)).await?;
     let name = run.address.name().unwrap_or_default();
     let limits = verify_below::items(&list, "rate_limits", &["/sid", "/unique_name"])?;
     let found = limits.iter().find(|limit| text(limit, "unique_name") == name);
@@ -492,7 +502,7 @@ async fn whole(act: &Act, run: &Run<'_>, sid: &str, reader: &Reader) -> Result<O
 }
 
 /// The maximum that a bucket's step sends: the former value if the step puts it back, else the desired value.
-fn max(run: &Run<'_>, interval: &str) -> Option<Json> {
+fn max_to_send(run: &Run<'_>, interval: &str) -> Option<Json> {
     let field = format!("{BUCKET}{interval}");
     let wanted = || run.desired.get(&field)?.known().cloned();
     run.step.op.value(&field).filter(|max| !max.is_null()).cloned().or_else(wanted)
@@ -500,11 +510,11 @@ fn max(run: &Run<'_>, interval: &str) -> Option<Json> {
 
 fn form(act: &Act, run: &Run<'_>) -> Vec<(&'static str, String)> {
     let description = || {
-        let wanted = run.desired.get("description").and_then(verify_below::plain);
+        let wanted = run.desired.get("description").and_then(verify_below::text_to_send);
         let former = run.step.op.value("description").and_then(Json::as_str).map(str::to_owned);
         former.or(wanted).map(|text| ("Description", text))
     };
-    let max = |interval| max(run, interval).map(|max| ("Max", max.to_string()));
+    let max = |interval| max_to_send(run, interval).map(|max| ("Max", max.to_string()));
     match act {
         Act::Create => {
             let name = run.address.name().unwrap_or_default();
@@ -519,8 +529,8 @@ fn form(act: &Act, run: &Run<'_>) -> Vec<(&'static str, String)> {
     }
 }
 
-fn buckets(service: &str, limit: &str) -> Get {
-    let path = format!("/v2/Services/{service}/{TAIL}/{limit}/Buckets?PageSize=100");
+fn list_buckets(service: &str, limit: &str) -> Get {
+    let path = format!("/v2/Services/{service}/{LIST}/{limit}/Buckets?PageSize=100");
     Get { api: Api::Verify, path, paging: Paging::Next }
 }
 
@@ -536,7 +546,7 @@ fn parse(limit: &Json, service_sid: &str) -> Seen {
 
 /// Adds the buckets to a limit, by interval. A bucket without a number as interval or max is an error: it must not
 /// count as absent.
-fn fill(seen: &mut Seen, buckets: &[Json]) -> Result<(), Failed> {
+fn add_buckets(seen: &mut Seen, buckets: &[Json]) -> Result<(), Failed> {
     for bucket in buckets {
         let (Some(interval), Some(max)) = (bucket["interval"].as_u64(), bucket["max"].as_u64()) else {
             return Err(Failed::Misread("the reply has a bucket without interval or max".into()));

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::looks::verify_service::{find, unproven};
-use super::remote::verify_service::{Own, form, list, one, parse, services};
-use super::said::verify_service::{MAY_BE_HIDDEN, NAME, SECTION, pinned, wanted};
+use super::remote::verify_service::{Own, form, list_services, parse, read_service, services};
+use super::said::verify_service::{MAY_BE_HIDDEN, NAME, SECTION, pinned, wanted_service};
 use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, is_sid, step, text, verify_template};
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
@@ -56,7 +56,7 @@ impl Kind for VerifyService {
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
-        wanted(manifest).into_iter().collect()
+        wanted_service(manifest).into_iter().collect()
     }
 
     fn check(&self, manifest: &Manifest, out: &mut Vec<Problem>) {
@@ -80,8 +80,8 @@ impl Kind for VerifyService {
                 "add `lookup_enabled: true`",
             ));
         }
-        exclusive(manifest, out);
-        email(manifest, out);
+        check_template_keys(manifest, out);
+        check_email_keys(manifest, out);
         if is("psd2_enabled", true)
             && manifest.set("phone", "channels").iter().any(|channel| channel == "voice")
         {
@@ -97,14 +97,14 @@ impl Kind for VerifyService {
 
     fn prefetch(&self, _want: &Resource, manifest: &Manifest) -> Vec<Get> {
         let mut gets = verify_template::prefetch(manifest);
-        gets.extend(pinned(manifest).map(one));
+        gets.extend(pinned(manifest).map(read_service));
         gets
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
             let mut seen = find(&hint, reader).await?;
-            verify_template::look(&mut seen, &hint, reader).await?;
+            verify_template::check_template(&mut seen, &hint, reader).await?;
             Ok(seen)
         })
     }
@@ -198,7 +198,7 @@ impl Kind for VerifyService {
                 }
             };
             let mut seen = parse(&reply);
-            verify_template::carry(&mut seen, &run);
+            verify_template::carry_over(&mut seen, &run);
             if !seen.ids.get("sid").is_some_and(|sid| is_sid(sid, "VA")) {
                 return Err(Failed::Unknown("the reply holds no service SID".into()));
             }
@@ -219,16 +219,16 @@ impl Kind for VerifyService {
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let deletes = match run.act()? {
-                Act::Create => return made(&run, reader).await,
+                Act::Create => return find_created(&run, reader).await,
                 Act::Update { .. } | Act::Restore => false,
                 Act::Delete => true,
             };
             let sid = run.seen.ids.get("sid").map(String::as_str).unwrap_or_default();
-            match reader.fresh(&one(sid)).await {
+            match reader.fresh(&read_service(sid)).await {
                 Ok(_) if deletes => Ok(None),
                 Ok(service) => {
                     let mut seen = parse(&service);
-                    verify_template::carry(&mut seen, &run);
+                    verify_template::carry_over(&mut seen, &run);
                     let there = |key: &str| seen.attrs.get(key).and_then(Value::known);
                     let settled = run.desired.iter().all(|(key, value)| seen.attrs.get(key) == Some(value))
                         && run.step.op.values.iter().flatten().all(|(key, old)| there(key) == Some(old));
@@ -263,7 +263,7 @@ impl Kind for VerifyService {
         lost.into_iter().chain(unproven(diff, steps)).collect()
     }
 
-    fn told_since(&self, seen: &Seen) -> Option<String> {
+    fn shared_since(&self, seen: &Seen) -> Option<String> {
         Some(seen.own::<Own>().map(|own| own.made_at.clone()).unwrap_or_default())
     }
 
@@ -275,8 +275,8 @@ impl Kind for VerifyService {
 }
 
 /// Looks for the service that a create made although its reply was lost.
-async fn made(run: &Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
-    let list = reader.fresh(&list()).await?;
+async fn find_created(run: &Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
+    let list = reader.fresh(&list_services()).await?;
     let name = run.desired.get("friendly_name").and_then(Value::as_str).unwrap_or_default();
     let fresh: Vec<&Json> = services(&list)?
         .iter()
@@ -314,7 +314,7 @@ fn sends_custom_codes(desired: &Attrs, seen: &Seen) -> Result<(), Failed> {
     Ok(())
 }
 
-fn exclusive(manifest: &Manifest, out: &mut Vec<Problem>) {
+fn check_template_keys(manifest: &Manifest, out: &mut Vec<Problem>) {
     let [name, sid] = [verify_template::BY_NAME, verify_template::BY_SID];
     if manifest.get(NAME, name).is_some() && manifest.get(NAME, sid).is_some() {
         out.push(Problem::error(
@@ -328,7 +328,7 @@ fn exclusive(manifest: &Manifest, out: &mut Vec<Problem>) {
 }
 
 /// Twilio takes all three keys of the email sender or none of them (60253).
-fn email(manifest: &Manifest, out: &mut Vec<Problem>) {
+fn check_email_keys(manifest: &Manifest, out: &mut Vec<Problem>) {
     let keys = ["email.from", "email.from_name", "email.content_template_id"];
     let set = |key: &&str| manifest.get(NAME, key).is_some_and(|value| value.as_str() != Some(""));
     let missing: Vec<&str> = keys.iter().filter(|key| !set(key)).copied().collect();

@@ -20,12 +20,12 @@ pub const BY_NAME: &str = "default_template";
 pub const BY_SID: &str = "default_template_sid";
 const SECTION: &str = "verify_service";
 
-fn named(name: &str) -> Get {
+fn read_by_name(name: &str) -> Get {
     let path = format!("/v2/Templates?FriendlyName={}&PageSize=100", encoded(name));
     Get { api: Api::Verify, path, paging: Paging::Next }
 }
 
-fn all() -> Get {
+fn list_templates() -> Get {
     Get { api: Api::Verify, path: "/v2/Templates?PageSize=100".into(), paging: Paging::Next }
 }
 
@@ -43,13 +43,13 @@ fn encoded(text: &str) -> String {
 
 /// The read of the declared template in the first trip; none if the manifest declares no template.
 pub fn prefetch(manifest: &Manifest) -> Vec<Get> {
-    let name = manifest.text(SECTION, BY_NAME).map(named);
-    let sid = manifest.text(SECTION, BY_SID).filter(|sid| !sid.is_empty()).map(|_| all());
+    let name = manifest.text(SECTION, BY_NAME).map(read_by_name);
+    let sid = manifest.text(SECTION, BY_SID).filter(|sid| !sid.is_empty()).map(|_| list_templates());
     name.or(sid).into_iter().collect()
 }
 
 /// Reads the declared template, and adds its SID and what is wrong with it to the observed service.
-pub async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(), Failed> {
+pub async fn check_template(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(), Failed> {
     let Some(want) = hint.want else { return Ok(()) };
     let wanted =
         |field: &str| want.desired.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -63,7 +63,7 @@ pub async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(
 }
 
 async fn by_name(seen: &mut Seen, address: &Address, name: &str, reader: &Reader) -> Result<(), Failed> {
-    let reply = reader.get(&named(name)).await?;
+    let reply = reader.get(&read_by_name(name)).await?;
     let found: Vec<&Json> = verify_below::items(&reply, "templates", &["/sid"])?
         .iter()
         .filter(|template| text(template, "friendly_name") == name)
@@ -75,10 +75,10 @@ async fn by_name(seen: &mut Seen, address: &Address, name: &str, reader: &Reader
                 refuse(seen, address, &format!("{name:?} ({sid})"), template);
             }
             seen.keep(|own: &mut Own| own.template_sid = sid);
-            mark(seen, name);
+            set_name(seen, name);
         }
         [] => {
-            let every = reader.get(&all()).await?;
+            let every = reader.get(&list_templates()).await?;
             let names: Vec<String> =
                 verify_below::items(&every, "templates", &["/sid"])?.iter().map(described).collect();
             let there = if names.is_empty() { "none".into() } else { names.join(", ") };
@@ -103,7 +103,7 @@ async fn by_name(seen: &mut Seen, address: &Address, name: &str, reader: &Reader
 }
 
 async fn by_sid(seen: &mut Seen, address: &Address, sid: &str, reader: &Reader) -> Result<(), Failed> {
-    let reply = match reader.get(&all()).await {
+    let reply = match reader.get(&list_templates()).await {
         Ok(reply) => reply,
         // The service's field was read. Only this check needs the list as well, so a refusal is no error.
         Err(failed @ Failed::Refused(_)) => {
@@ -163,36 +163,36 @@ fn approved(template: &Json) -> bool {
 }
 
 /// SID of the template that the manifest names; empty if none was found.
-fn found(seen: &Seen) -> String {
+fn template_sid(seen: &Seen) -> String {
     seen.own::<Own>().map(|own| own.template_sid.clone()).unwrap_or_default()
 }
 
 /// Sets the observed value of `default_template`: the wanted name if the service has the SID of that template, else the
 /// SID that the service has.
-fn mark(seen: &mut Seen, name: &str) {
+fn set_name(seen: &mut Seen, name: &str) {
     if !seen.exists {
         return;
     }
     let there = seen.attrs.get(BY_SID).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let shown = if there == found(seen) { name.to_owned() } else { there };
+    let shown = if there == template_sid(seen) { name.to_owned() } else { there };
     seen.attrs.insert(BY_NAME.into(), Value::text(shown));
 }
 
 /// Carries the template's SID over to the state after a write.
-pub fn carry(seen: &mut Seen, run: &Run<'_>) {
-    let sid = found(run.seen);
+pub fn carry_over(seen: &mut Seen, run: &Run<'_>) {
+    let sid = template_sid(run.seen);
     let Some(name) = run.desired.get(BY_NAME).and_then(Value::as_str).filter(|_| !sid.is_empty()) else {
         return;
     };
     seen.keep(|own: &mut Own| own.template_sid = sid);
-    mark(seen, name);
+    set_name(seen, name);
 }
 
 /// The attributes to send: the template's SID replaces its name.
 pub fn with_sid(attrs: &Attrs, seen: &Seen) -> Attrs {
     let mut sent = attrs.clone();
     if sent.remove(BY_NAME).is_some() {
-        sent.insert(BY_SID.into(), Value::text(found(seen)));
+        sent.insert(BY_SID.into(), Value::text(template_sid(seen)));
     }
     sent
 }

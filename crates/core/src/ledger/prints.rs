@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-    fn text(last: &Last) -> String {
+    fn last_in_words(last: &Last) -> String {
         serde_json::to_string(last).expect("JSON")
     }
 
@@ -194,12 +194,12 @@ mod tests {
                 let print = prints.print(&Secret::new("value-1", origin), json!("then"));
                 assert!(prints.is_of(&print, &person("value-1")), "{print:?}");
                 assert!(!prints.is_of(&print, &Secret::new("value-2", origin)), "{print:?}");
-                assert!(!text(&print).contains("value"));
+                assert!(!last_in_words(&print).contains("value"));
                 assert_eq!(keyed(&print).is_some(), prints.key.is_some() && origin == Origin::Person);
             }
         }
         let (prints, drawn) = (Prints::new("00", 2), Secret::new("x", Origin::Machine));
-        assert!(text(&prints.print(&person("x"), Json::Null)).contains("slow:2:"));
+        assert!(last_in_words(&prints.print(&person("x"), Json::Null)).contains("slow:2:"));
         assert_ne!(Prints::new("01", 2).print(&drawn, Json::Null), prints.print(&drawn, Json::Null));
     }
 
@@ -230,7 +230,7 @@ mod tests {
         }
         let renewed = by(OTHER).renewed(&print, &person("value-1"), json!("now"));
         let next = by(OTHER);
-        assert!(next.is_of(&renewed, &person("value-1")) && text(&renewed).contains("now"));
+        assert!(next.is_of(&renewed, &person("value-1")) && last_in_words(&renewed).contains("now"));
         assert_eq!(next.slow_digests(), 0, "the new key's digest is on record");
     }
 
@@ -245,7 +245,7 @@ mod tests {
         assert!(keyed(&another).is_none() && !prints.is_of(&another, &person("value-2")), "{another:?}");
         let drawn = prints.renewed(&old, &Secret::new("value-1", Origin::Machine), json!("now"));
         assert!(
-            text(&drawn).contains("fast:") && keyed(&drawn).is_none(),
+            last_in_words(&drawn).contains("fast:") && keyed(&drawn).is_none(),
             "what a machine made needs no more"
         );
         let readable = prints.print(&person("value-1"), Json::Null);

@@ -295,23 +295,23 @@ pub fn needs_quotes(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn text(value: &str) -> Node {
+    fn text_node(value: &str) -> Node {
         Node::Text(value.into())
     }
 
     #[test]
     fn scalars_follow_yaml_1_2() {
         let rows = [
-            ("on", text("on")),
+            ("on", text_node("on")),
             ("true", Node::Bool(true)),
-            ("6.2.0", text("6.2.0")),
+            ("6.2.0", text_node("6.2.0")),
             ("6.2", Node::Float(6.2)),
             ("6", Node::Int(6)),
             ("18446744073709551615", Node::Float(18446744073709551615.0)),
-            ("2026-11-20", text("2026-11-20")),
+            ("2026-11-20", text_node("2026-11-20")),
             ("~", Node::Null),
             ("", Node::Null),
-            ("'6'", text("6")),
+            ("'6'", text_node("6")),
         ];
         for (input, expected) in rows {
             assert_eq!(decode(input), Ok(expected), "{input}");

@@ -436,8 +436,8 @@ fn keep_what_is_needed(
                 return true;
             }
             let kind = kinds::by_name(&step.kind).filter(|_| step.undoes());
-            let stays =
-                kind.and_then(|kind| kind.stays(step, path, &after)).or_else(|| unmet(step, path, &after));
+            let stays = kind.and_then(|kind| kind.must_stay(step, path, &after));
+            let stays = stays.or_else(|| unmet(step, path, &after));
             // This concerns the service alone: what belongs to it stays by other checks while the code uses it.
             let of_service = told_of(step).is_some();
             let stays =
@@ -461,7 +461,7 @@ fn keep_what_is_needed(
 /// The kind of what a step removes, if senders are told of it.
 fn told_of(step: &Step) -> Option<&'static dyn Kind> {
     let kind = kinds::by_name(&step.kind).filter(|_| step.verb == Verb::Delete)?;
-    kind.told_since(&Seen::default()).map(|_| kind)
+    kind.shared_since(&Seen::default()).map(|_| kind)
 }
 
 /// Who still uses the Verify service that a step removes; `None` if nobody does, or no step removes it.
@@ -476,7 +476,7 @@ fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
         .filter(|ids| ids.contains_key("sid"))
         .or(recorded)?
         .get("sid")?;
-    let made_at = basis.seen.get(name).and_then(|seen| kind.told_since(seen)).unwrap_or_default();
+    let made_at = basis.seen.get(name).and_then(|seen| kind.shared_since(seen)).unwrap_or_default();
     claims::sender(
         (sid, &made_at),
         steps,

@@ -80,7 +80,7 @@ pub struct Field {
 }
 
 /// Every resource that has something to report, in the order of the plan.
-pub fn told(plan: &Plan) -> Vec<Told> {
+pub fn differences(plan: &Plan) -> Vec<Told> {
     let silent = |resource: &&ResourcePlan| {
         resource.changes.is_empty() && resource.unknown.is_empty() && resource.verb == Verb::NoOp
     };

@@ -14,10 +14,10 @@ use crate::model::plan::{Finding, Level, Step};
 
 /// The triggers on which Actions of others may know the Verify service of this stack, each with the fact about the rate
 /// limits that the code there passes. Actions that were not read are not among them.
-fn told(seen: &BTreeMap<Address, Seen>) -> Vec<(&'static str, Fact)> {
+fn may_know_service(seen: &BTreeMap<Address, Seen>) -> Vec<(&'static str, Fact)> {
     let shared = |kind: &&dyn Kind| {
         let service = seen.get(kind.name()).filter(|service| service.exists)?;
-        Some((service.ids.get("sid")?.clone(), kind.told_since(service)?))
+        Some((service.ids.get("sid")?.clone(), kind.shared_since(service)?))
     };
     let service = kinds::KINDS.iter().find_map(shared);
     let told = |(sid, made_at): (String, String)| sender::may_know(seen, &sid, &made_at).collect();
@@ -33,12 +33,12 @@ pub(super) fn untie(seen: &BTreeMap<Address, Seen>, facts: &mut Facts, steps: &m
     let is_service = |fact: &Fact| matches!(fact, Fact::Service(_));
     facts.take(is_service);
     steps.iter_mut().for_each(|step| drop(step.effects.take(is_service)));
-    told(seen).into_iter().for_each(|(_, limits)| facts.add(limits));
+    may_know_service(seen).into_iter().for_each(|(_, limits)| facts.add(limits));
 }
 
 /// Says in words that an Action of others may still send through the Verify service of this stack. `None`: none may.
 pub(super) fn may_use(seen: &BTreeMap<Address, Seen>) -> Option<String> {
-    let (trigger, _) = told(seen).into_iter().next()?;
+    let (trigger, _) = may_know_service(seen).into_iter().next()?;
     Some(format!("an Action of others on {trigger} may have been given its SID"))
 }
 

@@ -110,7 +110,7 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}", paint.bold(&format!("Lockstep drift of stack {}", plan.stack)));
     let _ = writeln!(out, "  tenant   {}\n  account  {}\n", plan.tenant, plan.account);
-    let all = super::drift::told(plan);
+    let all = super::drift::differences(plan);
     let width = column(all.iter().map(|told| told.address.as_str()));
     for told in &all {
         super::drift::write(&mut out, told, width, paint);

@@ -50,7 +50,7 @@ fn did(
     }
     let Some(begun) = intent.begun.get(address) else { return false };
     match begun.wanted.get(field) {
-        Some(wanted) => there == Some(wanted) || kind.in_between(field) && there == Some(&json!(false)),
+        Some(wanted) => there == Some(wanted) || kind.toggles(field) && there == Some(&json!(false)),
         None => true,
     }
 }

@@ -27,12 +27,12 @@ pub(super) fn scopes(stands: &Stands, destroy: bool) -> &'static [&'static str] 
 }
 
 pub(super) async fn load(owner: &Owner<'_>, reader: &Reader, fresh: bool) -> Result<Found, Failed> {
-    let list = list(reader, fresh).await?;
+    let list = read_actions(reader, fresh).await?;
     record_in(&list, owner)
 }
 
-async fn list(reader: &Reader, fresh: bool) -> Result<Rc<Json>, Failed> {
-    let list = action::list();
+async fn read_actions(reader: &Reader, fresh: bool) -> Result<Rc<Json>, Failed> {
+    let list = action::list_actions();
     if fresh { reader.fresh(&list).await.map(Rc::new) } else { reader.get(&list).await }
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn load_others(
     reader: &Reader,
     fresh: bool,
 ) -> Result<Vec<Ledger>, Failed> {
-    match list(reader, fresh).await {
+    match read_actions(reader, fresh).await {
         Ok(list) => Ok(others(&list, owner)),
         Err(failed) if matches!(failed.status(), Some(401 | 403)) => Ok(Vec::new()),
         Err(failed) => Err(failed),
@@ -87,7 +87,7 @@ async fn make(ledger: &Ledger, source: &str, port: &Port) -> Result<String, Fail
         Ok(_) | Err(Failed::Unknown(_)) => {
             for wait_ms in LOOKS_MS {
                 port.reader().sleep_ms(wait_ms).await;
-                let list = port.reader().fresh(&action::list()).await?;
+                let list = port.reader().fresh(&action::list_actions()).await?;
                 let mut all = action::items(&list)?.iter();
                 if let Some(ours) = all.find(|action| text(action, "name") == name) {
                     return Ok(text(ours, "id").to_owned());
@@ -104,7 +104,7 @@ async fn make(ledger: &Ledger, source: &str, port: &Port) -> Result<String, Fail
 
 pub(super) async fn yields(owner: &Owner<'_>, mine: &str, port: &Port) -> Result<bool, Failed> {
     let name = ledger::action_name(owner.stack);
-    let list = port.reader().fresh(&action::list()).await?;
+    let list = port.reader().fresh(&action::list_actions()).await?;
     let others = action::items(&list)?.iter().filter(|action| text(action, "name") == name);
     if others.map(|action| text(action, "id")).all(|id| id >= mine) {
         return Ok(false);

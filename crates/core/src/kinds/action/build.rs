@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::row::Action;
-use super::wire::{name_of, own};
-use crate::kinds::remote::actions::one;
+use super::wire::{name_of, own_state};
+use crate::kinds::remote::actions::read_action;
 use crate::kinds::{Run, Seen, text};
 use crate::model::call::Failed;
 use crate::model::event::Event;
@@ -31,8 +31,8 @@ pub(super) fn live_words(is_live: bool) -> &'static str {
 }
 
 /// Waits until the draft is built, and returns the Action as it is then.
-pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<Json, Failed> {
-    let mut status = own(run.seen).status.clone();
+pub(super) async fn wait_until_built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<Json, Failed> {
+    let mut status = own_state(run.seen).status.clone();
     for look in 0..BUILD_LOOKS_MAX {
         // A draft that is already built is looked at once more without a pause, because it is about to go live.
         if look > 0 || status != "built" {
@@ -41,7 +41,7 @@ pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<Js
         if reader.interrupted() {
             return Err(Failed::Stopped);
         }
-        let action = reader.fresh(&one(id)).await?;
+        let action = reader.fresh(&read_action(id)).await?;
         status = text(&action, "status").to_owned();
         match status.as_str() {
             "built" => return Ok(action),
@@ -62,7 +62,7 @@ pub(super) async fn built(run: &Run<'_>, id: &str, reader: &Reader) -> Result<Js
 }
 
 /// Waits until the new version is the one that runs.
-pub(super) async fn deployed(
+pub(super) async fn wait_until_deployed(
     row: &Action,
     run: &Run<'_>,
     id: &str,
@@ -74,7 +74,7 @@ pub(super) async fn deployed(
         if reader.interrupted() {
             return Err(Failed::Stopped);
         }
-        let action = reader.fresh(&one(id)).await?;
+        let action = reader.fresh(&read_action(id)).await?;
         let live = &action["deployed_version"];
         if text(live, "id") == version && live["deployed"] == json!(true) {
             return Ok(row.read(&action, name_of(run.desired)));

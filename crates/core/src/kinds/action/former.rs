@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::act::Act;
-use super::build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, deployed};
+use super::build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, wait_until_deployed};
 use super::row::Action;
 use super::version::{Former, content, undated};
-use super::wire::{MODULES, Own, own};
-use crate::kinds::remote::actions::one;
-use crate::kinds::remote::versions::{knows, told_at};
+use super::wire::{MODULES, Own, own_state};
+use crate::kinds::remote::actions::read_action;
+use crate::kinds::remote::versions::{knows, secret_dates};
 use crate::kinds::{Done, Hint, Run, Seen, is_id, step, text};
 use crate::model::address::Address;
 use crate::model::api::Method;
@@ -33,7 +33,7 @@ const BACK: &str = "back";
 /// then, so it does not need ours. Without an entry nothing says that this stack has changed the Action, so any running
 /// version counts.
 pub(super) fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
-    let own = own(seen);
+    let own = own_state(seen);
     let is_live = |id: Option<&Json>| id.is_some_and(|id| *id == own.version);
     let by_record = |entry: &Entry| is_live(entry.restore.get(VERSION)) || is_live(entry.notes.get(BACK));
     !own.version.is_empty()
@@ -42,12 +42,12 @@ pub(super) fn runs(seen: &Seen, entry: Option<&Entry>) -> bool {
 
 /// Whether another version runs now than before.
 pub(super) fn runs_anew(seen: &Seen, before: &Seen) -> bool {
-    let live = &own(seen).version;
-    !live.is_empty() && *live != own(before).version
+    let live = &own_state(seen).version;
+    !live.is_empty() && *live != own_state(before).version
 }
 
 /// The present value of a key in `restore` that is no field of the Action.
-pub(super) fn shown(seen: &Seen, field: &str) -> Option<Json> {
+pub(super) fn present_value(seen: &Seen, field: &str) -> Option<Json> {
     let own = seen.own::<Own>()?;
     match field {
         VERSION => Some(json!(own.version)),
@@ -65,16 +65,16 @@ fn version_of(entry: &Entry) -> Option<&str> {
 /// Whether the former version may know the object with that id, as [`knows`] tells. `made_at` is the time at which the
 /// object was created.
 pub(super) fn may_know(seen: &Seen, id: &str, made_at: &str) -> bool {
-    let own = own(seen);
+    let own = own_state(seen);
     let former = own.former.as_ref();
     let live = own.live.as_ref().map(|live| &live.code);
     let code = former.and_then(|former| former.code.as_ref()).or(live);
-    knows(former.and_then(|former| former.told.as_deref()), code.map(String::as_str), id, made_at)
+    knows(former.and_then(|former| former.secret_dates.as_deref()), code.map(String::as_str), id, made_at)
 }
 
 /// The facts about the sender if the former version of the row's Action runs.
 pub(super) fn facts(row: &Action, seen: &Seen) -> Facts {
-    let own = own(seen);
+    let own = own_state(seen);
     let former = own.former.as_ref().filter(|former| row.sends && former.is_back);
     let is_back = former.is_some();
     // A former version that was kept without its code was never replaced, so it works as before.
@@ -84,15 +84,15 @@ pub(super) fn facts(row: &Action, seen: &Seen) -> Facts {
 }
 
 /// Reads the former version if it is to come back, or if an unfinished destroy may have deployed it.
-pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(), Failed> {
+pub(super) async fn read_former(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> Result<(), Failed> {
     let Some(entry) = hint.entry else { return Ok(()) };
     if hint.want.is_some() {
         return look_behind(seen, hint, entry, reader).await;
     }
-    let own = own(seen);
+    let own = own_state(seen);
     let is_left = seen.exists && entry.ownership == Ownership::Adopted && !own.version.is_empty();
     if is_left && entry.restore.get(VERSION).is_some_and(|version| *version == own.version) {
-        let former = Former { code: None, is_back: true, told: own.live_told.clone() };
+        let former = Former { code: None, is_back: true, secret_dates: own.live_secret_dates.clone() };
         seen.keep(|own: &mut Own| own.former = Some(former));
         return Ok(());
     }
@@ -108,7 +108,7 @@ pub(super) async fn look(seen: &mut Seen, hint: &Hint<'_>, reader: &Reader) -> R
             let was = content(&version);
             let is_back =
                 own.live.as_ref().is_some_and(|live| was == *live || (died && was.code == live.code));
-            let former = Former { code: Some(was.code), is_back, told: told_at(&version) };
+            let former = Former { code: Some(was.code), is_back, secret_dates: secret_dates(&version) };
             seen.keep(|own: &mut Own| own.former = Some(former));
             Ok(())
         }
@@ -129,7 +129,7 @@ async fn look_behind(seen: &mut Seen, hint: &Hint<'_>, entry: &Entry, reader: &R
     let path = format!("/api/v2/actions/actions/{id}/versions/{version}");
     match reader.get(&Get::whole(Api::Auth0, path)).await {
         Ok(found) if text(&found, "id") == version => {
-            let live = own(seen).live.clone();
+            let live = own_state(seen).live.clone();
             seen.put_back = live.is_some_and(|live| undated(content(&found)) == undated(live));
             Ok(())
         }
@@ -142,17 +142,17 @@ async fn look_behind(seen: &mut Seen, hint: &Hint<'_>, entry: &Entry, reader: &R
 
 /// The finding that says why the former version does not come back. `None`: it does, it already runs, or nothing is to
 /// come back.
-pub(super) fn refusal(address: &Address, seen: &Seen, entry: &Entry) -> Option<Finding> {
+pub(super) fn why_not_back(address: &Address, seen: &Seen, entry: &Entry) -> Option<Finding> {
     if !seen.exists
         || entry.ownership != Ownership::Adopted
-        || own(seen).version.is_empty()
+        || own_state(seen).version.is_empty()
         || runs(seen, Some(entry))
     {
         return None;
     }
     let version = version_of(entry);
     let was_there = entry.restore.get("deployed") == Some(&json!(true));
-    let why = match (version, &own(seen).former) {
+    let why = match (version, &own_state(seen).former) {
         (Some(version), None) => {
             format!(
                 "the version that ran before this stack ({version}) is gone: Auth0 does not give it, and keeps 50"
@@ -184,11 +184,11 @@ fn is_ours(seen: &Seen, entry: &Entry) -> bool {
     entry.fields.iter().all(as_left)
 }
 
-/// The step that brings the former version back. `None`: it already runs, or it cannot come back, and [`refusal`] says
-/// why.
-pub(super) fn back(row: &Action, address: &Address, seen: &Seen, entry: &Entry) -> Option<Step> {
+/// The step that brings the former version back. `None`: it already runs, or it cannot come back, and
+/// [`why_not_back`] says why.
+pub(super) fn step_back(row: &Action, address: &Address, seen: &Seen, entry: &Entry) -> Option<Step> {
     let version = version_of(entry)?;
-    let own = own(seen);
+    let own = own_state(seen);
     let former = own.former.as_ref().filter(|_| !runs(seen, Some(entry)) && is_ours(seen, entry))?;
     let op = Op::of(Act::FormerVersion { version: version.to_owned() });
     let what = "deploy the version that ran before";
@@ -204,7 +204,7 @@ pub(super) fn back(row: &Action, address: &Address, seen: &Seen, entry: &Entry) 
         step.effects.insert(Fact::Former(true));
         step.effects.insert(Fact::FormerRuns(true));
     }
-    step.effects.insert((row.told)(former.code.as_deref().unwrap_or_default()));
+    step.effects.insert((row.fact_of_code)(former.code.as_deref().unwrap_or_default()));
     Some(step)
 }
 
@@ -216,8 +216,8 @@ pub(super) async fn run(
     writer: &mut Writer,
 ) -> Result<Done, Failed> {
     let id = run.seen.ids.get("id").cloned().unwrap_or_default();
-    let action = writer.reader().fresh(&one(&id)).await?;
-    let planned = own(run.seen);
+    let action = writer.reader().fresh(&read_action(&id)).await?;
+    let planned = own_state(run.seen);
     let is_as_planned = text(&action["deployed_version"], "id") == planned.version
         && text(&action, "updated_at") == planned.updated_at;
     if !is_as_planned {
@@ -227,7 +227,7 @@ pub(super) async fn run(
     let path = format!("/api/v2/actions/actions/{id}/versions/{version}/deploy");
     let version =
         writer.json(Method::Post, path, json!({ "update_draft": true }), Repeat::NeverBlind).await?;
-    Ok(done(deployed(row, run, &id, text(&version, "id"), writer.reader()).await?))
+    Ok(done_with_note(wait_until_deployed(row, run, &id, text(&version, "id"), writer.reader()).await?))
 }
 
 /// Looks for the deployment after its answer was lost. Reads show a deployment only after a while, and a repeated
@@ -236,15 +236,15 @@ pub(super) async fn settle(row: &Action, run: &Run<'_>, reader: &Reader) -> Resu
     let id = run.seen.ids.get("id").cloned().unwrap_or_default();
     for _ in 0..SETTLE_LOOKS {
         reader.sleep_ms(DEPLOY_PAUSE_MS).await;
-        let seen = row.read(&reader.fresh(&one(&id)).await?, "");
+        let seen = row.read(&reader.fresh(&read_action(&id)).await?, "");
         if runs_anew(&seen, run.seen) {
-            return Ok(Some(done(seen)));
+            return Ok(Some(done_with_note(seen)));
         }
     }
     Ok(None)
 }
 
-fn done(seen: Seen) -> Done {
-    let live = json!(own(&seen).version);
+fn done_with_note(seen: Seen) -> Done {
+    let live = json!(own_state(&seen).version);
     Done { notes: BTreeMap::from([(BACK.to_owned(), live)]), ..Done::seen(seen) }
 }

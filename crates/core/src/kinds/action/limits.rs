@@ -36,12 +36,12 @@ fn length_of(value: &Value) -> Option<usize> {
     match value {
         Value::Secret(secret) => Some(secret.expose().chars().count()),
         Value::Known(json) => Some(json.as_str()?.chars().count()),
-        Value::Output(template) => Some(template.parts.iter().map(text_of).sum()),
+        Value::Output(template) => Some(template.parts.iter().map(length_of_part).sum()),
         _ => None,
     }
 }
 
-fn text_of(part: &Part) -> usize {
+fn length_of_part(part: &Part) -> usize {
     match part {
         Part::Text(text) => text.chars().count(),
         Part::Output(_) => 0,

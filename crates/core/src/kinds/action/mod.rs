@@ -21,9 +21,10 @@ use serde_json::{Value as Json, json};
 
 use super::looks::handed_on;
 use super::remote::versions::VERIFY_SID;
-use super::said::actions::{self, Company, beside, is_named};
+use super::said::actions::{self, Company, interim_name, is_named};
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, added, code_check, named, npm, step, text,
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, added, code_check, npm, require_id, step,
+    text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
@@ -39,21 +40,21 @@ use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
 use act::Act;
-use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, built, deployed};
+use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, wait_until_built, wait_until_deployed};
 use row::KEEPS;
 pub use row::{Action, Stages};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
-use wire::{MODULES, Own, body, is_draft_of, name_of, needs_deploy, own};
+use wire::{MODULES, Own, body, is_draft_of, name_of, needs_deploy, own_state};
 pub use wire::{live_version, parse, status};
 
-pub use super::remote::actions::{has_trigger, items, list, one};
+pub use super::remote::actions::{has_trigger, items, list_actions, read_action};
 
 /// The danger of a deployment after which Verify sends and the manifest has no feedback.
 const BEGINS: &str = "codes go through Verify from here on, and this manifest has no feedback.log_stream";
 
 /// Whether Verify begins to send: the running version has no SID of a Verify service, and the wanted version has one.
 fn begins_to_verify(diff: &Diff<'_>) -> bool {
-    let own = own(diff.seen);
+    let own = own_state(diff.seen);
     let is_told = diff.want.desired.contains_key(&format!("secrets.{VERIFY_SID}"));
     is_told && !own.version.is_empty() && !own.live_verifies
 }
@@ -94,7 +95,7 @@ impl Kind for Action {
             let Some(name) = key.strip_prefix("dependencies.") else { continue };
             npm::check(&format!("{}.{key}", self.section), name, value.as_str(), out);
             let Some(version) = value.as_str() else { continue };
-            if !npm::exact(version) {
+            if !npm::is_exact(version) {
                 out.push(
                     Problem::error(
                         codes::MOVING_TARGET,
@@ -137,12 +138,12 @@ impl Kind for Action {
     }
 
     fn prefetch(&self, _want: &Resource, _manifest: &Manifest) -> Vec<Get> {
-        vec![list()]
+        vec![list_actions()]
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
-            let list = reader.get(&list()).await?;
+            let list = reader.get(&list_actions()).await?;
             let all = items(&list)?;
             let mut seen = find::find(self, &hint, all);
             if hint.want.is_some() {
@@ -190,7 +191,7 @@ impl Kind for Action {
                 }
             }
             if seen.exists && status(&seen) == "failed" {
-                let live = build::live_words(!own(&seen).version.is_empty());
+                let live = build::live_words(!own_state(&seen).version.is_empty());
                 seen.finding(
                     hint.address,
                     Level::Note,
@@ -198,12 +199,12 @@ impl Kind for Action {
                     "check names and versions of the dependencies; the Auth0 dashboard shows the build log",
                 );
             }
-            former::look(&mut seen, &hint, reader).await?;
+            former::read_former(&mut seen, &hint, reader).await?;
             Ok(seen)
         })
     }
 
-    fn stays(&self, _step: &Step, _before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
+    fn must_stay(&self, _step: &Step, _before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
         (self.is_needed)(after).then(|| (Level::Blocker, format!("{KEEPS} still sends through this Action")))
     }
 
@@ -261,7 +262,7 @@ impl Kind for Action {
                 "the draft is newer than the running version".into()
             };
             let code = diff.want.desired.get("code").and_then(Value::as_str).unwrap_or_default();
-            step.effects = Facts::from([(self.fact)(ActionState::Deployed), (self.told)(code)]);
+            step.effects = Facts::from([(self.fact)(ActionState::Deployed), (self.fact_of_code)(code)]);
             step.danger = (self.danger)(diff);
             if let Some(verifies) = self.verifies.filter(|_| begins_to_verify(diff)) {
                 step.effects.insert(verifies(true));
@@ -278,11 +279,11 @@ impl Kind for Action {
     }
 
     fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
-        if !seen.exists || !own(seen).on_trigger {
+        if !seen.exists || !own_state(seen).on_trigger {
             return Vec::new();
         }
         if entry.ownership == Ownership::Adopted {
-            return former::back(self, address, seen, entry).into_iter().collect();
+            return former::step_back(self, address, seen, entry).into_iter().collect();
         }
         // Force takes the Action away together with its bindings, so the Action has to be known to be ours.
         let op = Op::of(Act::Delete { force: !entry.unproven });
@@ -294,9 +295,9 @@ impl Kind for Action {
 
     fn removal_refusal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Option<Finding> {
         if seen.exists {
-            return former::refusal(address, seen, entry);
+            return former::why_not_back(address, seen, entry);
         }
-        let (name, id) = own(seen).elsewhere.clone()?;
+        let (name, id) = own_state(seen).elsewhere.clone()?;
         Some(Finding {
             address: address.to_owned(),
             text: format!(
@@ -321,13 +322,13 @@ impl Kind for Action {
     }
 
     fn facts(&self, _address: &Address, seen: &Seen) -> Facts {
-        let own = own(seen);
+        let own = own_state(seen);
         let state = match (seen.exists, own.version.is_empty()) {
             (false, _) => ActionState::Absent,
             (true, true) => ActionState::Draft,
             (true, false) => ActionState::Deployed,
         };
-        let told = own.live.as_ref().map(|live| (self.told)(&live.code));
+        let told = own.live.as_ref().map(|live| (self.fact_of_code)(&live.code));
         let without = self.verifies.filter(|_| !own.version.is_empty() && !own.live_verifies);
         let without = without.map(|fact| fact(false));
         [(self.fact)(state)].into_iter().chain(told).chain(without).chain(former::facts(self, seen)).collect()
@@ -345,13 +346,13 @@ impl Kind for Action {
             match act {
                 Act::Draft { secrets } if !run.seen.exists => {
                     let mut body = body(run.desired, Some(self.trigger), true);
-                    if own(run.seen).name_taken {
-                        body["name"] = json!(beside(wanted));
+                    if own_state(run.seen).name_taken {
+                        body["name"] = json!(interim_name(wanted));
                     }
                     let made = writer
                         .json(Method::Post, "/api/v2/actions/actions", body, Repeat::NeverBlind)
                         .await?;
-                    Ok(written(named(self.read(&made, wanted), "id")?, secrets))
+                    Ok(written(require_id(self.read(&made, wanted), "id")?, secrets))
                 }
                 Act::Draft { secrets } => {
                     let mut body = body(run.desired, None, secrets);
@@ -360,11 +361,11 @@ impl Kind for Action {
                     }
                     // A repeated PATCH writes the same draft and only starts another build.
                     let made = writer.json(Method::Patch, path, body, Repeat::Safe).await?;
-                    Ok(written(named(self.read(&made, wanted), "id")?, secrets))
+                    Ok(written(require_id(self.read(&made, wanted), "id")?, secrets))
                 }
                 Act::Deploy => {
-                    let action = built(&run, &id, writer.reader()).await?;
-                    if text(&action, "updated_at") != own(run.seen).updated_at {
+                    let action = wait_until_built(&run, &id, writer.reader()).await?;
+                    if text(&action, "updated_at") != own_state(run.seen).updated_at {
                         return Err(Failed::NotDone(
                             "somebody else changed the draft in the meantime, and their change would go live; \
                              plan again"
@@ -382,7 +383,9 @@ impl Kind for Action {
                     let version = writer
                         .json(Method::Post, format!("{path}/deploy"), Json::Null, Repeat::NeverBlind)
                         .await?;
-                    Ok(Done::seen(deployed(self, &run, &id, text(&version, "id"), writer.reader()).await?))
+                    Ok(Done::seen(
+                        wait_until_deployed(self, &run, &id, text(&version, "id"), writer.reader()).await?,
+                    ))
                 }
                 Act::FormerVersion { version } => former::run(self, &run, &version, writer).await,
                 Act::Delete { force } => remove::run(self, &run, force, writer).await,
@@ -394,10 +397,10 @@ impl Kind for Action {
         Box::pin(async move {
             let name = name_of(run.desired);
             let id = run.seen.ids.get("id").cloned().unwrap_or_default();
-            let look = async || Ok::<_, Failed>(self.read(&reader.fresh(&one(&id)).await?, name));
+            let look = async || Ok::<_, Failed>(self.read(&reader.fresh(&read_action(&id)).await?, name));
             match run.act()? {
                 Act::Draft { secrets } if !run.seen.exists => {
-                    let list = reader.fresh(&list()).await?;
+                    let list = reader.fresh(&list_actions()).await?;
                     let is_ours =
                         |a: &&Json| is_named(text(a, "name"), name) && has_trigger(a, self.trigger.id);
                     match items(&list)?.iter().filter(is_ours).collect::<Vec<_>>().as_slice() {
@@ -412,7 +415,7 @@ impl Kind for Action {
                     let seen = look().await?;
                     let tolerates =
                         |field: &str, wanted: &Value, there: &Value| self.tolerates(field, wanted, there);
-                    let took = own(&seen).updated_at != own(run.seen).updated_at
+                    let took = own_state(&seen).updated_at != own_state(run.seen).updated_at
                         && is_draft_of(&seen, &run, secrets, tolerates);
                     Ok(took.then(|| written(seen, secrets)))
                 }
@@ -445,13 +448,17 @@ impl Kind for Action {
     fn refusals(&self, diff: &Diff<'_>, steps: &[Step]) -> Vec<Finding> {
         let sends = steps.iter().any(|step| matches!(step.op.act(), Ok(Act::Draft { secrets: true })));
         let place = format!("{0}.secrets, or set {0}.unmanaged_secrets: remove", self.section);
-        let secrets =
-            added::told(diff.address, "the Action has secrets", &own(diff.seen).foreign_secrets, &place)
-                .map(|told| if sends { dropping(told, self.section) } else { told });
+        let secrets = added::finding(
+            diff.address,
+            "the Action has secrets",
+            &own_state(diff.seen).foreign_secrets,
+            &place,
+        )
+        .map(|told| if sends { dropping(told, self.section) } else { told });
         secrets.into_iter().chain(added_modules(diff)).collect()
     }
 
-    fn in_between(&self, field: &str) -> bool {
+    fn toggles(&self, field: &str) -> bool {
         field == "deployed"
     }
 
@@ -477,14 +484,14 @@ impl Kind for Action {
     }
 
     fn shown(&self, seen: &Seen, field: &str) -> Option<Json> {
-        former::shown(seen, field)
+        former::present_value(seen, field)
     }
 
     /// Also the id of the running version, by which everything that ran before this stack can be deployed again, and
     /// the names of the modules.
     fn restore(&self, seen: &Seen) -> BTreeMap<String, Json> {
         let plain = |(field, value): (&String, &Value)| Some((field.clone(), value.known()?.clone()));
-        let own = own(seen);
+        let own = own_state(seen);
         let version = (!own.version.is_empty()).then(|| (former::VERSION.to_owned(), json!(own.version)));
         let modules = (MODULES.to_owned(), json!(own.modules));
         seen.attrs.iter().filter_map(plain).chain(version).chain([modules]).collect()
@@ -520,9 +527,9 @@ fn dropping(told: Finding, section: &str) -> Finding {
 fn added_modules(diff: &Diff<'_>) -> Option<Finding> {
     diff.entry
         .filter(|entry| entry.ownership == Ownership::Created || entry.restore.contains_key(MODULES))?;
-    let own = own(diff.seen);
-    let names = added::since(diff, own.modules.iter().map(String::as_str), "modules.", MODULES);
-    let told = added::told(diff.address, "the Action uses modules", &names, "")?;
+    let own = own_state(diff.seen);
+    let names = added::added_names(diff, own.modules.iter().map(String::as_str), "modules.", MODULES);
+    let told = added::finding(diff.address, "the Action uses modules", &names, "")?;
     let help = "remove it from the Action, or write what it does into the code; until then it stays, and drift tells it".into();
     Some(Finding { help, ..told })
 }

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::row::{Action, KEEPS};
-use super::wire::{name_of, own};
+use super::wire::{name_of, own_state};
 use crate::kinds::looks::delivery::took_over;
 use crate::kinds::remote::actions::has_trigger;
 use crate::kinds::said::actions::is_named;
@@ -70,5 +70,5 @@ async fn is_as_planned(row: &Action, run: &Run<'_>, path: &str, reader: &Reader)
     Ok(has_trigger(&action, row.trigger.id)
         && is_named(text(&action, "name"), name)
         && Some(text(&action, "id")) == id.map(String::as_str)
-        && text(&action, "updated_at") == own(run.seen).updated_at)
+        && text(&action, "updated_at") == own_state(run.seen).updated_at)
 }

@@ -24,8 +24,8 @@ pub(super) struct Former {
     pub(super) code: Option<String>,
     /// Whether the version runs.
     pub(super) is_back: bool,
-    /// The dates that [`told_at`](crate::kinds::remote::versions::told_at) returns for the version.
-    pub(super) told: Option<Vec<String>>,
+    /// The dates that [`secret_dates`](crate::kinds::remote::versions::secret_dates) returns for the version.
+    pub(super) secret_dates: Option<Vec<String>>,
 }
 
 pub(super) fn content(version: &Json) -> Content {

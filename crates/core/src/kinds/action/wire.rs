@@ -6,8 +6,8 @@ use std::rc::Rc;
 use serde_json::{Value as Json, json};
 
 use super::version::{Content, Former, content};
-use crate::kinds::remote::versions::{told_at, verifies};
-use crate::kinds::said::actions::{Trigger, beside};
+use crate::kinds::remote::versions::{secret_dates, verifies};
+use crate::kinds::said::actions::{Trigger, interim_name};
 use crate::kinds::{Run, Seen, text};
 use crate::model::field::Releases;
 use crate::model::value::{Attrs, Value};
@@ -32,8 +32,8 @@ pub(super) struct Own {
     pub(super) version: String,
     /// Content of the running version.
     pub(super) live: Option<Content>,
-    /// The dates that [`told_at`] returns for the running version.
-    pub(super) live_told: Option<Vec<String>>,
+    /// The dates that [`secret_dates`] returns for the running version.
+    pub(super) live_secret_dates: Option<Vec<String>>,
     /// Whether the running version has the SID of a Verify service.
     pub(super) live_verifies: bool,
     /// Names of the modules that the draft or the running version uses.
@@ -50,7 +50,7 @@ pub(super) struct Own {
     pub(super) foreign_secrets: Vec<String>,
 }
 
-pub(super) fn own(seen: &Seen) -> Rc<Own> {
+pub(super) fn own_state(seen: &Seen) -> Rc<Own> {
     seen.own().unwrap_or_default()
 }
 
@@ -61,7 +61,7 @@ pub fn live_version(seen: &Seen) -> Option<String> {
 
 /// State of the build of an Action's draft.
 pub fn status(seen: &Seen) -> String {
-    own(seen).status.clone()
+    own_state(seen).status.clone()
 }
 
 /// Whether a draft can be the one that a step wrote: it has all values that were sent, and each secret that was sent
@@ -110,9 +110,10 @@ pub(super) fn name_of(attrs: &Attrs) -> &str {
     attrs.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Gives the observed Action its wanted name if it has the longer one of [`beside`], so that this is no difference.
+/// Gives the observed Action its wanted name if it has the longer one of [`interim_name`], so that this is no
+/// difference.
 pub(super) fn named_as(mut seen: Seen, wanted: &str) -> Seen {
-    if name_of(&seen.attrs) == beside(wanted) {
+    if name_of(&seen.attrs) == interim_name(wanted) {
         seen.attrs.insert("name".into(), Value::text(wanted));
     }
     seen
@@ -177,7 +178,7 @@ pub fn parse(action: &Json) -> Seen {
             updated_at: text(action, "updated_at").to_owned(),
             version: live.map(|version| text(version, "id").to_owned()).unwrap_or_default(),
             live: live.map(content),
-            live_told: live.and_then(told_at),
+            live_secret_dates: live.and_then(secret_dates),
             live_verifies: live.is_some_and(verifies),
             modules,
             ..Own::default()

@@ -72,6 +72,6 @@ pub(super) struct Former {
     pub(super) unique_name: String,
 }
 
-pub(super) fn own(seen: &Seen) -> Rc<Own> {
+pub(super) fn own_state(seen: &Seen) -> Rc<Own> {
     seen.own().unwrap_or_default()
 }

@@ -32,7 +32,7 @@ use crate::model::plan::{Finding, Step};
 use crate::model::value::{Attrs, Value};
 use crate::port::{Reader, Writer};
 
-use act::{Act, own};
+use act::{Act, own_state};
 
 /// See the module's text.
 pub struct FeedbackFunction;
@@ -65,7 +65,7 @@ impl Kind for FeedbackFunction {
     }
 
     fn prefetch(&self, _want: &Resource, manifest: &Manifest) -> Vec<Get> {
-        vec![wire::service(&unique_name(manifest))]
+        vec![wire::read_service(&unique_name(manifest))]
     }
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
@@ -105,7 +105,7 @@ impl Kind for FeedbackFunction {
 
     fn tolerates(&self, field: &str, desired: &Value, observed: &Value) -> bool {
         match (field.strip_prefix("dependencies."), desired.as_str(), observed.as_str()) {
-            (Some(name), Some(wanted), Some(there)) => wire::is_met(name, wanted, there),
+            (Some(name), Some(wanted), Some(there)) => wire::version_fits(name, wanted, there),
             _ => false,
         }
     }
@@ -134,7 +134,7 @@ impl Kind for FeedbackFunction {
             .into_iter()
             .filter_map(|field| Some((field.to_owned(), seen.attrs.get(field)?.known()?.clone())))
             .collect();
-        let names: Vec<String> = own(seen).variables.keys().cloned().collect();
+        let names: Vec<String> = own_state(seen).variables.keys().cloned().collect();
         values.insert("variables".into(), json!(names));
         values
     }

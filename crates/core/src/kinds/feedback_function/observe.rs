@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::act::{FUNCTION_NAME, Former, Own, own};
+use super::act::{FUNCTION_NAME, Former, Own, own_state};
 use super::wire;
 use crate::kinds::identity::{self, Clues};
 use crate::kinds::said::function::{PREVIOUS, SECTION_PATH, environment_name, unique_name};
@@ -22,16 +22,16 @@ use crate::port::{Reader, join_all};
 
 /// An entry for the intent's list of ids: the unique name of the service that a run is about to create. The next run
 /// recognises the service by this name.
-pub(super) fn marker(unique_name: &str) -> String {
+pub(super) fn intent_name(unique_name: &str) -> String {
     format!("name:{unique_name}")
 }
 
 pub(super) async fn observe(hint: Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let address = hint.address.to_owned();
     let read = if hint.want.is_some() {
-        wanted(&hint, reader).await
+        observe_wanted(&hint, reader).await
     } else {
-        let mut read = unwanted(&hint, reader).await;
+        let mut read = observe_leaving(&hint, reader).await;
         if let Ok(seen) = &mut read {
             seen.attrs.remove("deployed");
         }
@@ -58,7 +58,7 @@ fn is_forbidden(failed: &Failed) -> bool {
 }
 
 /// Reads an object; `None` if it does not exist (404).
-async fn maybe(reader: &Reader, get: &Get) -> Result<Option<Json>, Failed> {
+async fn none_if_missing(reader: &Reader, get: &Get) -> Result<Option<Json>, Failed> {
     match reader.get(get).await {
         Ok(reply) => Ok(Some((*reply).clone())),
         Err(failed) if failed.status() == Some(404) => Ok(None),
@@ -67,63 +67,66 @@ async fn maybe(reader: &Reader, get: &Get) -> Result<Option<Json>, Failed> {
 }
 
 /// Checks that the object, if one was found, has a SID.
-fn whole(found: Option<Json>) -> Result<Option<Json>, Failed> {
-    found.map(|reply| wire::whole(&reply).cloned()).transpose()
+fn checked_sid(found: Option<Json>) -> Result<Option<Json>, Failed> {
+    found.map(|reply| wire::object_with_sid(&reply).cloned()).transpose()
 }
 
-fn recorded<'a>(entry: Option<&'a Entry>, id: &str) -> &'a str {
+fn recorded_id<'a>(entry: Option<&'a Entry>, id: &str) -> &'a str {
     entry.and_then(|entry| entry.ids.get(id)).map(String::as_str).unwrap_or_default()
 }
 
 /// Reads what is needed to remove the Function or to put its former state back: the service, the variables of an
 /// adopted one, and the other people's Functions in one that this stack created.
-async fn unwanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
-    let sid = recorded(hint.entry, "service");
+async fn observe_leaving(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
+    let sid = recorded_id(hint.entry, "service");
     if !is_sid(sid, "ZS") {
         return Ok(Seen::default());
     }
-    let Some(service) = maybe(reader, &wire::service(sid)).await? else { return Ok(Seen::default()) };
-    let mut seen = of_service(wire::whole(&service)?);
-    let environment = recorded(hint.entry, "environment");
+    let Some(service) = none_if_missing(reader, &wire::read_service(sid)).await? else {
+        return Ok(Seen::default());
+    };
+    let mut seen = of_service(wire::object_with_sid(&service)?);
+    let environment = recorded_id(hint.entry, "environment");
     let adopted = hint.entry.is_some_and(|entry| entry.ownership == Ownership::Adopted);
     if adopted && is_sid(environment, "ZE") {
-        let get = wire::list(sid, &format!("Environments/{environment}/Variables"));
-        if let Some(list) = maybe(reader, &get).await? {
+        let get = wire::list_in_service(sid, &format!("Environments/{environment}/Variables"));
+        if let Some(list) = none_if_missing(reader, &get).await? {
             seen.ids.insert("environment".into(), environment.into());
-            variables(&mut seen, wire::entries(&list, "variables")?, &|_| true);
+            add_variables(&mut seen, wire::entries_with_sids(&list, "variables")?, &|_| true);
         }
     }
     if !adopted {
         // Whoever confirms the removal is told which Functions of other people the service takes along.
-        let list = reader.get(&wire::list(sid, "Functions")).await?;
-        let ours = recorded(hint.entry, "function");
-        let theirs = wire::entries(&list, "functions")?.iter().filter(|one| text(one, "sid") != ours);
+        let list = reader.get(&wire::list_in_service(sid, "Functions")).await?;
+        let ours = recorded_id(hint.entry, "function");
+        let theirs =
+            wire::entries_with_sids(&list, "functions")?.iter().filter(|one| text(one, "sid") != ours);
         let names = theirs.map(|one| text(one, "friendly_name").to_owned()).collect();
         seen.keep(|own: &mut Own| own.foreign = names);
     }
     Ok(seen)
 }
 
-async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
+async fn observe_wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     // An unfinished run may have begun to create the Function, and the manifest no longer has the section. The
     // service's name is then the one that the run noted in its intent.
     let begun = hint.creating();
     let begun = begun.filter(|_| hint.manifest.section(SECTION_PATH).is_none());
     let begun = begun.and_then(|before| before.iter().find_map(|mark| mark.strip_prefix("name:")));
     let name = begun.map_or_else(|| unique_name(hint.manifest), str::to_owned);
-    let found = maybe(reader, &wire::service(&name)).await?;
+    let found = none_if_missing(reader, &wire::read_service(&name)).await?;
     let former = former(hint, &name, reader).await?;
     let Some(service) = found else {
-        let mut seen = Seen { beside: vec![marker(&name)], ..Seen::default() };
+        let mut seen = Seen { beside: vec![intent_name(&name)], ..Seen::default() };
         seen.keep(|own: &mut Own| own.former = former);
         return Ok(seen);
     };
-    let service = wire::whole(&service)?;
+    let service = wire::object_with_sid(&service)?;
     let sid = text(service, "sid").to_owned();
     let mut seen = of_service(service);
     let creating = hint.creating();
-    let resumed = creating.is_some_and(|before| before.contains(&marker(&name)));
-    let known = recorded(hint.entry, "service");
+    let resumed = creating.is_some_and(|before| before.contains(&intent_name(&name)));
+    let known = recorded_id(hint.entry, "service");
     // The intent of a create holds the service's name instead of ids. If it holds this name, the unfinished run created
     // the service. The list of ids from before is then empty.
     let clues = Clues { creating: resumed.then_some(&[]), ..hint.clues("service", "") };
@@ -137,9 +140,9 @@ async fn wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         seen.finding(hint.address, Level::Blocker, text, help);
     }
     if known == sid {
-        warm(hint.entry, &sid, reader).await;
+        prefetch_recorded(hint.entry, &sid, reader).await;
     }
-    levels(hint, &sid, &mut seen, reader).await?;
+    read_levels(hint, &sid, &mut seen, reader).await?;
     if seen.whose.needs_consent() {
         let text = "this takes over an existing Function: its former code and variables cannot be put back. If another \
                     tenant uses it, that tenant's codes are reported to this stack's Verify service from then on, and the \
@@ -154,30 +157,31 @@ async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<F
     let noted = hint.entry.and_then(|entry| entry.notes.get("former")).filter(|note| note.is_object());
     let (sid, was) = match noted {
         Some(note) => (text(note, "service"), text(note, "unique_name")),
-        None => (recorded(hint.entry, "service"), recorded(hint.entry, "unique_name")),
+        None => (recorded_id(hint.entry, "service"), recorded_id(hint.entry, "unique_name")),
     };
     let ours = noted.is_some() || hint.entry.is_some_and(|entry| entry.ownership == Ownership::Created);
     if was == name || !ours || !hint.is_known() || !is_sid(sid, "ZS") {
         return Ok(None);
     }
-    let there = maybe(reader, &wire::service(sid)).await?;
+    let there = none_if_missing(reader, &wire::read_service(sid)).await?;
     // The record is untrusted: the service must still have the recorded name.
     let same = there.is_some_and(|service| text(&service, "unique_name") == was);
     Ok(same.then(|| Former { service: sid.to_owned(), unique_name: was.to_owned() }))
 }
 
 /// Starts every read whose ids the record has. If an id has changed since, the levels read again with the new id.
-async fn warm(entry: Option<&Entry>, service: &str, reader: &Reader) {
-    let id = |name: &str, prefix: &str| Some(recorded(entry, name)).filter(|sid| is_sid(sid, prefix));
-    let mut gets = vec![wire::list(service, "Environments"), wire::list(service, "Functions")];
+async fn prefetch_recorded(entry: Option<&Entry>, service: &str, reader: &Reader) {
+    let id = |name: &str, prefix: &str| Some(recorded_id(entry, name)).filter(|sid| is_sid(sid, prefix));
+    let mut gets =
+        vec![wire::list_in_service(service, "Environments"), wire::list_in_service(service, "Functions")];
     if let Some(environment) = id("environment", "ZE") {
-        gets.push(wire::list(service, &format!("Environments/{environment}/Variables")));
+        gets.push(wire::list_in_service(service, &format!("Environments/{environment}/Variables")));
     }
     if let Some(build) = id("build", "ZB") {
-        gets.push(wire::one(service, &format!("Builds/{build}")));
+        gets.push(wire::read_in_service(service, &format!("Builds/{build}")));
     }
     if let (Some(function), Some(version)) = (id("function", "ZH"), id("version", "ZN")) {
-        gets.push(wire::content(service, function, version));
+        gets.push(wire::read_source(service, function, version));
     }
     read_all(&gets, reader).await;
 }
@@ -195,37 +199,42 @@ async fn read_all(gets: &[Get], reader: &Reader) {
     join_all(tasks).await;
 }
 
-async fn levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader) -> Result<(), Failed> {
-    let (environments, functions) = (wire::list(service, "Environments"), wire::list(service, "Functions"));
+async fn read_levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader) -> Result<(), Failed> {
+    let (environments, functions) =
+        (wire::list_in_service(service, "Environments"), wire::list_in_service(service, "Functions"));
     read_all(&[environments.clone(), functions.clone()], reader).await;
     let environments = reader.get(&environments).await?;
     let functions = reader.get(&functions).await?;
-    let functions = wire::entries(&functions, "functions")?;
+    let functions = wire::entries_with_sids(&functions, "functions")?;
     let wanted = environment_name(hint.manifest);
-    let environment =
-        wire::entries(&environments, "environments")?.iter().find(|one| text(one, "unique_name") == wanted);
-    let path = desired(hint, "path");
-    let build_get = |sid: &str| wire::one(service, &format!("Builds/{sid}"));
+    let environment = wire::entries_with_sids(&environments, "environments")?
+        .iter()
+        .find(|one| text(one, "unique_name") == wanted);
+    let path = desired_text(hint, "path");
+    let build_get = |sid: &str| wire::read_in_service(service, &format!("Builds/{sid}"));
     let mut live_sid = String::new();
     let mut live = None;
     if let Some(environment) = environment {
-        of_environment(wire::addressed(environment)?, path, seen);
+        of_environment(wire::checked_domain(environment)?, path, seen);
         let sid = text(environment, "sid");
         text(environment, "build_sid").clone_into(&mut live_sid);
-        let variables_get = wire::list(service, &format!("Environments/{sid}/Variables"));
+        let variables_get = wire::list_in_service(service, &format!("Environments/{sid}/Variables"));
         let mut gets = vec![variables_get.clone()];
         if !live_sid.is_empty() {
             gets.push(build_get(&live_sid));
         }
         read_all(&gets, reader).await;
         let list = reader.get(&variables_get).await?;
-        variables(seen, wire::entries(&list, "variables")?, &|name| manages(hint, "variables.", name));
+        add_variables(seen, wire::entries_with_sids(&list, "variables")?, &|name| {
+            is_managed(hint, "variables.", name)
+        });
         if !live_sid.is_empty() {
-            live = maybe(reader, &build_get(&live_sid)).await?.map(wire::complete).transpose()?;
+            live =
+                none_if_missing(reader, &build_get(&live_sid)).await?.map(wire::checked_build).transpose()?;
         }
     }
-    let function = pick(hint, functions, live.as_ref(), path, seen);
-    keep(seen, "function", function.clone());
+    let function = pick_function(hint, functions, live.as_ref(), path, seen);
+    put_id(seen, "function", function.clone());
     let Some(function) = function else { return Ok(()) };
     let none = json!({});
     let others = wire::others(live.as_ref().unwrap_or(&none), &function, path);
@@ -235,27 +244,28 @@ async fn levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &Reader
         deployed = false;
         // The live build lacks our Function, because somebody removed it or deployed another build. The comparison uses
         // the build on record instead.
-        let recorded = recorded(hint.entry, "build");
+        let recorded = recorded_id(hint.entry, "build");
         if is_sid(recorded, "ZB") && recorded != live_sid {
-            let build = whole(maybe(reader, &build_get(recorded)).await?)?;
+            let build = checked_sid(none_if_missing(reader, &build_get(recorded)).await?)?;
             base = build.and_then(|build| version_of(&build, &function).map(|version| (build, version)));
         }
     }
     seen.attrs.insert("deployed".into(), Value::Known(json!(deployed)));
     if let Some((build, version)) = &base {
-        let content = maybe(reader, &wire::content(service, &function, text(version, "sid"))).await?;
+        let content =
+            none_if_missing(reader, &wire::read_source(service, &function, text(version, "sid"))).await?;
         let source = content.as_ref().map(source_of).transpose()?;
         of_build(hint, build, version, source, seen);
     }
     seen.keep(|own: &mut Own| own.others = others);
-    ready(hint, service, &function, deployed, seen, reader).await
+    find_reusable(hint, service, &function, deployed, seen, reader).await
 }
 
-fn desired<'a>(hint: &'a Hint<'_>, field: &str) -> &'a str {
+fn desired_text<'a>(hint: &'a Hint<'_>, field: &str) -> &'a str {
     hint.want.and_then(|want| want.desired.get(field)).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn keep(seen: &mut Seen, id: &str, value: Option<String>) {
+fn put_id(seen: &mut Seen, id: &str, value: Option<String>) {
     if let Some(value) = value {
         seen.ids.insert(id.to_owned(), value);
     }
@@ -263,7 +273,7 @@ fn keep(seen: &mut Seen, id: &str, value: Option<String>) {
 
 /// Whether this stack manages the name: the manifest wants it, or the record says that this stack applied it. The
 /// values of other names are neither compared nor changed.
-fn manages(hint: &Hint<'_>, prefix: &str, name: &str) -> bool {
+fn is_managed(hint: &Hint<'_>, prefix: &str, name: &str) -> bool {
     let field = format!("{prefix}{name}");
     let wanted = hint.want.is_some_and(|want| want.desired.contains_key(&field));
     let applied = hint.is_known() && hint.entry.is_some_and(|entry| entry.fields.contains_key(&field));
@@ -272,7 +282,7 @@ fn manages(hint: &Hint<'_>, prefix: &str, name: &str) -> bool {
 }
 
 /// Our Function: the one on record, else the one that serves our path, else the only one of our name.
-fn pick(
+fn pick_function(
     hint: &Hint<'_>,
     functions: &[Json],
     live: Option<&Json>,
@@ -283,7 +293,7 @@ fn pick(
     let named: Vec<&str> = ours.map(|one| text(one, "sid")).collect();
     seen.keep(|own: &mut Own| own.same_function = named.iter().map(|sid| (*sid).to_owned()).collect());
     let is_there = |sid: &str| functions.iter().any(|one| text(one, "sid") == sid);
-    let recorded = recorded(hint.entry, "function");
+    let recorded = recorded_id(hint.entry, "function");
     let serving = live.and_then(|build| {
         let versions = build.get("function_versions").and_then(Json::as_array)?;
         let version = versions.iter().find(|version| text(version, "path") == path)?;
@@ -321,7 +331,7 @@ fn version_of(build: &Json, function: &str) -> Option<Json> {
 
 /// Looks for a version and a build that an earlier run left, so that they are not made twice. Reads nothing if nothing
 /// has to be built.
-async fn ready(
+async fn find_reusable(
     hint: &Hint<'_>,
     service: &str,
     function: &str,
@@ -336,7 +346,7 @@ async fn ready(
         want.desired.iter().filter(|(field, _)| field.starts_with("dependencies.")).all(|(field, value)| {
             let there = seen.attrs.get(field).and_then(Value::as_str).unwrap_or_default();
             let name = field.trim_start_matches("dependencies.");
-            value.as_str().is_some_and(|wanted| wire::is_met(name, wanted, there))
+            value.as_str().is_some_and(|wanted| wire::version_fits(name, wanted, there))
         });
     let dropped = seen
         .attrs
@@ -351,9 +361,9 @@ async fn ready(
         newest(service, function, &want.desired, reader).await?
     };
     let Some(version) = version.filter(|version| !version.is_empty()) else { return Ok(()) };
-    let list = reader.get(&wire::list(service, "Builds")).await?;
-    let mut builds = wire::entries(&list, "builds")?.iter();
-    let others = &own(seen).others;
+    let list = reader.get(&wire::list_in_service(service, "Builds")).await?;
+    let mut builds = wire::entries_with_sids(&list, "builds")?.iter();
+    let others = &own_state(seen).others;
     let build = builds.find(|build| !dropped && wire::is_wanted(build, &version, others, &want.desired));
     seen.keep(|own: &mut Own| {
         own.ready_version = version.clone();
@@ -369,8 +379,9 @@ pub(super) async fn newest(
     desired: &Attrs,
     reader: &Reader,
 ) -> Result<Option<String>, Failed> {
-    let list = reader.fresh(&wire::list(service, &format!("Functions/{function}/Versions"))).await?;
-    let versions = wire::entries(&list, "function_versions")?;
+    let list =
+        reader.fresh(&wire::list_in_service(service, &format!("Functions/{function}/Versions"))).await?;
+    let versions = wire::entries_with_sids(&list, "function_versions")?;
     // The latest `date_created` wins. Among equal times the first in the list wins, because Twilio lists the newest
     // first.
     let Some(version) = versions.iter().rev().max_by_key(|version| text(version, "date_created")) else {
@@ -382,7 +393,7 @@ pub(super) async fn newest(
         return Ok(None);
     }
     let sid = text(version, "sid");
-    let content = reader.get(&wire::content(service, function, sid)).await?;
+    let content = reader.get(&wire::read_source(service, function, sid)).await?;
     Ok(is("code", &source_of(&content)?).then(|| sid.to_owned()))
 }
 
@@ -424,7 +435,7 @@ pub(super) fn of_environment(environment: &Json, path: &str, seen: &mut Seen) {
 fn of_build(hint: &Hint<'_>, build: &Json, version: &Json, source: Option<String>, seen: &mut Seen) {
     seen.ids.insert("build".into(), text(build, "sid").to_owned());
     seen.ids.insert("version".into(), text(version, "sid").to_owned());
-    let managed = |name: &str| manages(hint, "dependencies.", name);
+    let managed = |name: &str| is_managed(hint, "dependencies.", name);
     put_build(build, version, &managed, &mut seen.attrs);
     seen.keep(|own: &mut Own| own.packages = wire::dependencies(build).into_keys().collect());
     if let Some(source) = source {
@@ -444,7 +455,7 @@ pub(super) fn put_build(build: &Json, version: &Json, managed: &dyn Fn(&str) -> 
 }
 
 /// Adds the values of the managed variables and the SIDs of all variables.
-fn variables(seen: &mut Seen, list: &[Json], managed: &dyn Fn(&str) -> bool) {
+fn add_variables(seen: &mut Seen, list: &[Json], managed: &dyn Fn(&str) -> bool) {
     let mut sids = BTreeMap::new();
     for variable in list {
         let key = text(variable, "key");

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
 
-use super::act::{Act, FUNCTION_NAME, Former, Own, own};
+use super::act::{Act, FUNCTION_NAME, Former, Own, own_state};
 use super::observe;
 use super::wire::{self, form, pair};
 use crate::kinds::looks::handed_on;
@@ -23,9 +23,9 @@ const BUILD_PAUSES_MS: &[u64] = &[2_000, 3_000, 5_000];
 const BUILD_LOOKS_MAX: usize = 62;
 /// How long the former secret stays valid after the stream has changed. A Function may run for ten seconds, so a
 /// delivery that began with the former secret has ended by then.
-const UNDER_WAY_MS: u64 = 10_000;
+const FORMER_SECRET_WAIT_MS: u64 = 10_000;
 
-struct Step<'a> {
+struct Running<'a> {
     run: &'a Run<'a>,
     act: &'a Act,
     /// What was known beside the fields before the step.
@@ -34,7 +34,7 @@ struct Step<'a> {
     seen: Seen,
 }
 
-impl Step<'_> {
+impl Running<'_> {
     fn id(&self, name: &str) -> &str {
         self.run.seen.ids.get(name).map(String::as_str).unwrap_or_default()
     }
@@ -104,14 +104,18 @@ impl Step<'_> {
         let former = self.own.former.clone();
         let note = |Former { service, unique_name }: &Former| json!({ "service": service, "unique_name": unique_name });
         let notes: BTreeMap<_, _> = former.iter().map(|former| ("former".to_owned(), note(former))).collect();
-        self.seen = observe::of_service(wire::whole(service).map_err(unnamed)?);
+        self.seen = observe::of_service(wire::object_with_sid(service).map_err(unknown_outcome)?);
         self.seen.keep(|own: &mut Own| own.former = former);
         Ok(Done { notes, ..Done::seen(self.seen) })
     }
 
     fn environment_made(mut self, environment: &Json) -> Result<Done, Failed> {
         let path = self.plain("path");
-        observe::of_environment(wire::whole(environment).map_err(unnamed)?, &path, &mut self.seen);
+        observe::of_environment(
+            wire::object_with_sid(environment).map_err(unknown_outcome)?,
+            &path,
+            &mut self.seen,
+        );
         self.seen.keep(|own: &mut Own| own.variables.clear());
         Ok(self.done())
     }
@@ -123,7 +127,7 @@ impl Step<'_> {
 
     fn variable_set(mut self, sid: &str) -> Result<Done, Failed> {
         let (key, value) = (self.key().to_owned(), self.value()?);
-        self.seen.attrs.insert(format!("variables.{key}"), hidden(&value));
+        self.seen.attrs.insert(format!("variables.{key}"), as_secret(&value));
         self.seen.keep(|own: &mut Own| own.variables.insert(key, sid.to_owned()));
         Ok(self.done())
     }
@@ -167,7 +171,7 @@ impl Step<'_> {
     }
 }
 
-fn hidden(value: &Value) -> Value {
+fn as_secret(value: &Value) -> Value {
     match value.as_str() {
         Some(text) => {
             Value::Secret(crate::model::secret::Secret::new(text, crate::model::secret::Origin::Person))
@@ -183,17 +187,17 @@ fn exposed(value: &Value) -> String {
     }
 }
 
-fn unnamed(_: Failed) -> Failed {
+fn unknown_outcome(_: Failed) -> Failed {
     Failed::Unknown("the reply to a write has no SID".into())
 }
 
-fn named(reply: &Json) -> Result<String, Failed> {
-    Ok(text(wire::whole(reply).map_err(unnamed)?, "sid").to_owned())
+fn sid_of_reply(reply: &Json) -> Result<String, Failed> {
+    Ok(text(wire::object_with_sid(reply).map_err(unknown_outcome)?, "sid").to_owned())
 }
 
 pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Failed> {
     let act: Act = run.act()?;
-    let step = Step { run: &run, act: &act, own: own(run.seen), seen: run.seen.clone() };
+    let step = Running { run: &run, act: &act, own: own_state(run.seen), seen: run.seen.clone() };
     let service = step.service();
     match &act {
         Act::Service { .. } => {
@@ -236,19 +240,19 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
         Act::Function => {
             let pairs = vec![pair("FriendlyName", FUNCTION_NAME)];
             let made = writer.send(form(format!("{service}/Functions"), pairs, Repeat::NeverBlind)).await?;
-            let sid = named(&made)?;
+            let sid = sid_of_reply(&made)?;
             Ok(step.function_made(&sid))
         }
         Act::Upload => {
             let call = wire::upload(step.id("service"), step.id("function"), run.desired);
-            let sid = named(&writer.send(call).await?)?;
+            let sid = sid_of_reply(&writer.send(call).await?)?;
             Ok(step.uploaded(sid))
         }
         Act::Build => {
-            let call = wire::build(step.id("service"), step.version(), &step.own.others, run.desired);
+            let call = wire::new_build(step.id("service"), step.version(), &step.own.others, run.desired);
             let made = writer.send(call).await?;
-            let sid = named(&made)?;
-            let build = completed(&run, step.id("service"), &sid, Some(made), writer.reader()).await?;
+            let sid = sid_of_reply(&made)?;
+            let build = wait_until_built(&run, step.id("service"), &sid, Some(made), writer.reader()).await?;
             Ok(step.built(&build))
         }
         Act::Previous | Act::Variable { .. } => {
@@ -258,31 +262,31 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
                 handed_on::tried_variables(run.desired, run.manifest, writer.reader()).await?;
             }
             let path = step.variables();
-            let mut sent = set(&path, step.variable(), &key, &value, writer).await;
+            let mut sent = write_variable(&path, step.variable(), &key, &value, writer).await;
             if matches!(sent.as_ref().err().and_then(Failed::status), Some(404 | 409)) {
                 // Since the plan, somebody has removed the variable (404) or created it (409). The refused write
                 // changed nothing, so the write is sent again in the form that fits now.
-                let now = current(&step, &key, writer.reader()).await?;
+                let now = read_variable(&step, &key, writer.reader()).await?;
                 let sid = now.as_ref().map(|one| text(one, "sid")).unwrap_or_default().to_owned();
-                sent = set(&path, &sid, &key, &value, writer).await;
+                sent = write_variable(&path, &sid, &key, &value, writer).await;
             }
-            let sid = named(&sent?)?;
+            let sid = sid_of_reply(&sent?)?;
             step.variable_set(&sid)
         }
         Act::Forget { .. } => {
             if step.key() == PREVIOUS {
-                writer.reader().sleep_ms(UNDER_WAY_MS).await;
+                writer.reader().sleep_ms(FORMER_SECRET_WAIT_MS).await;
                 if writer.reader().interrupted() {
                     return Err(Failed::Stopped);
                 }
             }
             let path = format!("{}/{}", step.variables(), step.variable());
-            gone(writer.send(wire::delete(path)).await)?;
+            ok_if_missing(writer.send(wire::delete(path)).await)?;
             Ok(step.variable_gone())
         }
         Act::Deploy => {
             let sid = step.own.ready_build.clone();
-            let build = completed(&run, step.id("service"), &sid, None, writer.reader()).await?;
+            let build = wait_until_built(&run, step.id("service"), &sid, None, writer.reader()).await?;
             let path = format!("{service}/Environments/{}/Deployments", step.id("environment"));
             let pairs = vec![pair("BuildSid", &*sid)];
             match writer.send(form(path, pairs, Repeat::NeverBlind)).await {
@@ -292,7 +296,7 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
                 Ok(_) => Ok(step.deployed(&build)),
                 // A conflict is a success if this build serves already.
                 Err(failed) if failed.status() == Some(409) => {
-                    let environment = environment(&step, writer.reader()).await?;
+                    let environment = fresh_environment(&step, writer.reader()).await?;
                     if text(&environment, "build_sid") == sid {
                         Ok(step.deployed(&build))
                     } else {
@@ -303,17 +307,17 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             }
         }
         Act::Former { service: former } => {
-            gone(writer.send(wire::delete(format!("/v1/Services/{former}"))).await)?;
+            ok_if_missing(writer.send(wire::delete(format!("/v1/Services/{former}"))).await)?;
             Ok(former_gone(step))
         }
         Act::Delete => {
-            gone(writer.send(wire::delete(service)).await)?;
+            ok_if_missing(writer.send(wire::delete(service)).await)?;
             Ok(Done::seen(Seen::default()))
         }
     }
 }
 
-fn gone(sent: Result<Json, Failed>) -> Result<(), Failed> {
+fn ok_if_missing(sent: Result<Json, Failed>) -> Result<(), Failed> {
     match sent {
         Ok(_) => Ok(()),
         Err(failed) if failed.status() == Some(404) => Ok(()),
@@ -321,18 +325,24 @@ fn gone(sent: Result<Json, Failed>) -> Result<(), Failed> {
     }
 }
 
-fn settings(mut step: Step<'_>, reply: Json) -> Result<Done, Failed> {
-    observe::put_service(wire::whole(&reply).map_err(unnamed)?, &mut step.seen.attrs);
+fn settings(mut step: Running<'_>, reply: Json) -> Result<Done, Failed> {
+    observe::put_service(wire::object_with_sid(&reply).map_err(unknown_outcome)?, &mut step.seen.attrs);
     Ok(step.done())
 }
 
-fn former_gone(mut step: Step<'_>) -> Done {
+fn former_gone(mut step: Running<'_>) -> Done {
     let notes = BTreeMap::from([("former".to_owned(), Json::Null)]);
     step.seen.keep(|own: &mut Own| own.former = None);
     Done { notes, ..Done::seen(step.seen) }
 }
 
-async fn set(path: &str, sid: &str, key: &str, value: &str, writer: &mut Writer) -> Result<Json, Failed> {
+async fn write_variable(
+    path: &str,
+    sid: &str,
+    key: &str,
+    value: &str,
+    writer: &mut Writer,
+) -> Result<Json, Failed> {
     if sid.is_empty() {
         let pairs = vec![pair("Key", key), pair("Value", value)];
         return writer.send(form(path.to_owned(), pairs, Repeat::NeverBlind)).await;
@@ -344,14 +354,14 @@ async fn set(path: &str, sid: &str, key: &str, value: &str, writer: &mut Writer)
 ///
 /// # Errors
 /// The build failed, or is not completed after about five minutes; the run was interrupted; or a read failed.
-async fn completed(
+async fn wait_until_built(
     run: &Run<'_>,
     service: &str,
     sid: &str,
     first: Option<Json>,
     reader: &Reader,
 ) -> Result<Json, Failed> {
-    let get = wire::one(service, &format!("Builds/{sid}"));
+    let get = wire::read_in_service(service, &format!("Builds/{sid}"));
     let mut build = match first {
         Some(build) => build,
         None => reader.fresh(&get).await?,
@@ -389,18 +399,18 @@ fn failed_build(run: &Run<'_>, service: &str, sid: &str, build: &Json) -> String
     )
 }
 
-async fn environment(step: &Step<'_>, reader: &Reader) -> Result<Json, Failed> {
-    reader.fresh(&serverless::serving(step.id("service"), step.id("environment"))).await
+async fn fresh_environment(step: &Running<'_>, reader: &Reader) -> Result<Json, Failed> {
+    reader.fresh(&serverless::read_environment(step.id("service"), step.id("environment"))).await
 }
 
-async fn current(step: &Step<'_>, key: &str, reader: &Reader) -> Result<Option<Json>, Failed> {
+async fn read_variable(step: &Running<'_>, key: &str, reader: &Reader) -> Result<Option<Json>, Failed> {
     let what = format!("Environments/{}/Variables", step.id("environment"));
-    let list = reader.fresh(&wire::list(step.id("service"), &what)).await?;
-    Ok(wire::entries(&list, "variables")?.iter().find(|one| text(one, "key") == key).cloned())
+    let list = reader.fresh(&wire::list_in_service(step.id("service"), &what)).await?;
+    Ok(wire::entries_with_sids(&list, "variables")?.iter().find(|one| text(one, "key") == key).cloned())
 }
 
 /// The object; `None` if it is gone (404).
-async fn there(found: Result<Json, Failed>) -> Result<Option<Json>, Failed> {
+async fn none_if_missing(found: Result<Json, Failed>) -> Result<Option<Json>, Failed> {
     match found {
         Ok(reply) => Ok(Some(reply)),
         Err(failed) if failed.status() == Some(404) => Ok(None),
@@ -410,18 +420,18 @@ async fn there(found: Result<Json, Failed>) -> Result<Option<Json>, Failed> {
 
 pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>, Failed> {
     let act: Act = run.act()?;
-    let step = Step { run: &run, act: &act, own: own(run.seen), seen: run.seen.clone() };
+    let step = Running { run: &run, act: &act, own: own_state(run.seen), seen: run.seen.clone() };
     let service = step.id("service").to_owned();
     match &act {
         Act::Service { .. } => {
             let name = unique_name(run.manifest);
-            match there(reader.fresh(&wire::service(&name)).await).await? {
+            match none_if_missing(reader.fresh(&wire::read_service(&name)).await).await? {
                 Some(service) => step.service_made(&service).map(Some),
                 None => Ok(None),
             }
         }
         Act::Settings | Act::Restore => {
-            let reply = reader.fresh(&wire::service(&service)).await?;
+            let reply = reader.fresh(&wire::read_service(&service)).await?;
             let wanted = &run.step.op.values;
             let done = settings(step, reply)?;
             let is = |field: &str, wanted: Option<&Json>| {
@@ -435,16 +445,17 @@ pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>
             Ok(took.then_some(done))
         }
         Act::Environment { .. } => {
-            let list = reader.fresh(&wire::list(&service, "Environments")).await?;
+            let list = reader.fresh(&wire::list_in_service(&service, "Environments")).await?;
             let name = environment_name(run.manifest);
-            let made =
-                wire::entries(&list, "environments")?.iter().find(|one| text(one, "unique_name") == name);
+            let made = wire::entries_with_sids(&list, "environments")?
+                .iter()
+                .find(|one| text(one, "unique_name") == name);
             made.map(|one| step.environment_made(one)).transpose()
         }
         Act::Function => {
-            let list = reader.fresh(&wire::list(&service, "Functions")).await?;
+            let list = reader.fresh(&wire::list_in_service(&service, "Functions")).await?;
             let before = &step.own.same_function;
-            let fresh: Vec<&str> = wire::entries(&list, "functions")?
+            let fresh: Vec<&str> = wire::entries_with_sids(&list, "functions")?
                 .iter()
                 .filter(|one| text(one, "friendly_name") == FUNCTION_NAME)
                 .map(|one| text(one, "sid"))
@@ -464,41 +475,41 @@ pub(super) async fn settle(run: Run<'_>, reader: &Reader) -> Result<Option<Done>
             Ok(version.map(|sid| step.uploaded(sid)))
         }
         Act::Build => {
-            let list = reader.fresh(&wire::list(&service, "Builds")).await?;
-            let mut builds = wire::entries(&list, "builds")?.iter();
+            let list = reader.fresh(&wire::list_in_service(&service, "Builds")).await?;
+            let mut builds = wire::entries_with_sids(&list, "builds")?.iter();
             let made = builds
                 .find(|build| wire::is_wanted(build, step.version(), &step.own.others, run.desired))
                 .cloned();
             let Some(made) = made else { return Ok(None) };
             let sid = text(&made, "sid").to_owned();
-            let build = completed(&run, &service, &sid, Some(made), reader).await?;
+            let build = wait_until_built(&run, &service, &sid, Some(made), reader).await?;
             Ok(Some(step.built(&build)))
         }
         Act::Previous | Act::Variable { .. } => {
-            let Some(now) = current(&step, step.key(), reader).await? else { return Ok(None) };
+            let Some(now) = read_variable(&step, step.key(), reader).await? else { return Ok(None) };
             let sid = text(&now, "sid").to_owned();
             let took = text(&now, "value") == exposed(&step.value()?);
             if took { step.variable_set(&sid).map(Some) } else { Ok(None) }
         }
         Act::Forget { .. } => {
-            let now = current(&step, step.key(), reader).await?;
+            let now = read_variable(&step, step.key(), reader).await?;
             Ok(now.is_none().then(|| step.variable_gone()))
         }
         Act::Deploy => {
             let sid = step.own.ready_build.clone();
-            let environment = environment(&step, reader).await?;
+            let environment = fresh_environment(&step, reader).await?;
             if text(&environment, "build_sid") != sid {
                 return Ok(None);
             }
-            let build = completed(&run, &service, &sid, None, reader).await?;
+            let build = wait_until_built(&run, &service, &sid, None, reader).await?;
             Ok(Some(step.deployed(&build)))
         }
         Act::Former { service: former } => {
-            let now = there(reader.fresh(&wire::service(former)).await).await?;
+            let now = none_if_missing(reader.fresh(&wire::read_service(former)).await).await?;
             Ok(now.is_none().then(|| former_gone(step)))
         }
         Act::Delete => {
-            let now = there(reader.fresh(&wire::service(&service)).await).await?;
+            let now = none_if_missing(reader.fresh(&wire::read_service(&service)).await).await?;
             Ok(now.is_none().then(|| Done::seen(Seen::default())))
         }
     }

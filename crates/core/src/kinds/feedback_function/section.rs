@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::diag::{Problem, codes};
-use crate::kinds::npm::{self, exact};
+use crate::kinds::npm::{self, is_exact};
 use crate::kinds::said::function::{CURRENT, NAME, PREVIOUS, SECTION_PATH, variables};
 use crate::kinds::said::{streams, verify_service};
 use crate::kinds::{Resource, SaidBy, code_check};
@@ -31,7 +31,7 @@ static RUNTIMES: Releases = Releases {
 
 /// Variables that the code reads and the stack fills in, each with the manifest key that gives its value. `None`: no
 /// key gives it.
-const OWN: [(&str, Option<&str>); 6] = [
+const FILLED_IN: [(&str, Option<&str>); 6] = [
     ("TWILIO_ACCOUNT_SID", Some("twilio.account_sid")),
     ("TWILIO_API_KEY", Some("feedback.function.api_key")),
     ("TWILIO_API_SECRET", Some("feedback.function.api_secret")),
@@ -45,7 +45,7 @@ const RESERVED: [&str; 6] =
     ["ACCOUNT_SID", "AUTH_TOKEN", "DOMAIN_NAME", "PATH", "SERVICE_SID", "ENVIRONMENT_SID"];
 
 /// Members of the context object that are no variables ("Twilio docs, Functions context object", 2026-08).
-const HELPERS: [&str; 1] = ["getTwilioClient"];
+const CONTEXT_MEMBERS: [&str; 1] = ["getTwilioClient"];
 
 pub(super) static SECTION: Section = Section {
     path: SECTION_PATH,
@@ -106,7 +106,7 @@ pub(super) static SECTION: Section = Section {
         },
         Field {
             key: "path",
-            ty: Type::Text { min: 2, max: 255, check: Some(path) },
+            ty: Type::Text { min: 2, max: 255, check: Some(check_path) },
             default: Some("/auth0-logs"),
             wire: "Path",
             doc: "path of the Function's URL",
@@ -129,13 +129,13 @@ pub(super) static SECTION: Section = Section {
         },
         Field {
             key: "unique_name",
-            ty: Type::Text { min: 1, max: 50, check: Some(unique) },
+            ty: Type::Text { min: 1, max: 50, check: Some(check_unique_name) },
             doc: "name of the Serverless service, unique in the account; defaults to `lockstep-feedback-<stack>-<hash>`",
             ..FIELD
         },
         Field {
             key: "environment",
-            ty: Type::Text { min: 1, max: 100, check: Some(environment) },
+            ty: Type::Text { min: 1, max: 100, check: Some(check_environment) },
             default: Some("production"),
             doc: "unique name of the environment; changing it changes the URL",
             ..FIELD
@@ -143,7 +143,7 @@ pub(super) static SECTION: Section = Section {
     ],
 };
 
-fn unique(value: &str) -> Result<(), (String, String)> {
+fn check_unique_name(value: &str) -> Result<(), (String, String)> {
     if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Ok(());
     }
@@ -153,7 +153,7 @@ fn unique(value: &str) -> Result<(), (String, String)> {
     ))
 }
 
-fn environment(value: &str) -> Result<(), (String, String)> {
+fn check_environment(value: &str) -> Result<(), (String, String)> {
     if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
         return Ok(());
     }
@@ -164,7 +164,7 @@ fn environment(value: &str) -> Result<(), (String, String)> {
 }
 
 /// Refuses the paths that the vendor's own deploy tool refuses ("serverless-toolkit" source, 2026-06).
-fn path(value: &str) -> Result<(), (String, String)> {
+fn check_path(value: &str) -> Result<(), (String, String)> {
     let bad = |ch: char| {
         ch.is_whitespace() || ch.is_control() || !ch.is_ascii() || "#;,?:@+&$()'\"%\\".contains(ch)
     };
@@ -177,7 +177,7 @@ fn path(value: &str) -> Result<(), (String, String)> {
 /// Where the manifest gives the value of a field of the Function.
 pub(super) fn said_by(field: &str) -> SaidBy {
     let variable = field.strip_prefix("variables.");
-    match OWN.into_iter().find(|(name, _)| Some(*name) == variable) {
+    match FILLED_IN.into_iter().find(|(name, _)| Some(*name) == variable) {
         Some((_, Some(key))) => SaidBy::Key(key.to_owned()),
         Some((_, None)) => SaidBy::Nothing,
         None => SaidBy::Tables,
@@ -211,11 +211,11 @@ pub(super) fn declare(manifest: &Manifest) -> Vec<Resource> {
 /// Checks beyond single fields.
 pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     let Some(attrs) = manifest.section(SECTION_PATH) else {
-        return absent(manifest, out);
+        return check_references(manifest, out);
     };
     let at = |key: &str| format!("{SECTION_PATH}.{key}");
     let code = manifest.text(SECTION_PATH, "code").unwrap_or_default();
-    let given = [OWN.map(|(name, _)| name).as_slice(), &RESERVED, &HELPERS].concat();
+    let given = [FILLED_IN.map(|(name, _)| name).as_slice(), &RESERVED, &CONTEXT_MEMBERS].concat();
     out.extend(code_check::problems(&code_check::Source {
         manifest,
         section: SECTION_PATH,
@@ -250,7 +250,7 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
         ));
     }
     let handler = manifest.text(SECTION_PATH, "dependencies.@twilio/runtime-handler");
-    if handler.is_some_and(|version| !exact(version)) {
+    if handler.is_some_and(|version| !is_exact(version)) {
         out.push(Problem::error(
             codes::MOVING_TARGET,
             at("dependencies.@twilio/runtime-handler"),
@@ -261,13 +261,13 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     }
     for (key, value) in attrs {
         if let Some(name) = key.strip_prefix("variables.") {
-            variable_name(name, at(key), out);
+            check_variable_name(name, at(key), out);
         }
         if let Some(name) = key.strip_prefix("dependencies.") {
             npm::check(&at(key), name, value.as_str(), out);
         }
         let package = key.strip_prefix("dependencies.").filter(|name| *name != "@twilio/runtime-handler");
-        if let Some(version) = package.and(value.as_str()).filter(|version| !exact(version)) {
+        if let Some(version) = package.and(value.as_str()).filter(|version| !is_exact(version)) {
             let reason = format!("{version:?} can change between two builds");
             let help = "write an exact version such as 6.2.0";
             let problem =
@@ -276,7 +276,7 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
         }
         let holds = key.starts_with("variables.") || key == "api_key" || key == "api_secret";
         if holds {
-            length(value, at(key), out);
+            check_length(value, at(key), out);
         }
         if matches!(value, Value::Generated(_)) && (key == "api_key" || key == "api_secret") {
             out.push(Problem::error(
@@ -289,12 +289,12 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
         }
     }
     if let Some(value) = manifest.get(streams::SECTION_PATH, "authorization") {
-        length(value, format!("{}.authorization", streams::SECTION_PATH), out);
+        check_length(value, format!("{}.authorization", streams::SECTION_PATH), out);
     }
 }
 
 /// The manifest declares no Function: reports every value that refers to an output of one.
-fn absent(manifest: &Manifest, out: &mut Vec<Problem>) {
+fn check_references(manifest: &Manifest, out: &mut Vec<Problem>) {
     for (section, attrs) in &manifest.sections {
         for (key, value) in attrs {
             let Value::Output(template) = value else { continue };
@@ -312,8 +312,8 @@ fn absent(manifest: &Manifest, out: &mut Vec<Problem>) {
     }
 }
 
-fn variable_name(name: &str, place: String, out: &mut Vec<Problem>) {
-    let problem = if OWN.iter().any(|(own, _)| *own == name) {
+fn check_variable_name(name: &str, place: String, out: &mut Vec<Problem>) {
+    let problem = if FILLED_IN.iter().any(|(own, _)| *own == name) {
         let help = match name {
             "TWILIO_API_KEY" => "use feedback.function.api_key",
             "TWILIO_API_SECRET" => "use feedback.function.api_secret",
@@ -348,7 +348,7 @@ fn variable_name(name: &str, place: String, out: &mut Vec<Problem>) {
 }
 
 /// Reports a value that is too long for a variable. The value itself is a secret, so only its length is named.
-fn length(value: &Value, place: String, out: &mut Vec<Problem>) {
+fn check_length(value: &Value, place: String, out: &mut Vec<Problem>) {
     let bytes = match value {
         Value::Secret(secret) => secret.expose().len(),
         Value::Known(json) => json.as_str().map_or(0, str::len),
@@ -384,7 +384,7 @@ mod tests {
         assert_eq!(one, unique_name(&manifest("acme-login", "ACME-dev.eu.auth0.com")));
         assert_ne!(one, unique_name(&manifest("acme-login", "acme-prod.eu.auth0.com")));
         let long = unique_name(&manifest(&"stack_name-".repeat(9), "a.example"));
-        assert!(long.len() <= 50 && unique(&long).is_ok(), "{long}");
+        assert!(long.len() <= 50 && check_unique_name(&long).is_ok(), "{long}");
         assert_ne!(long, unique_name(&manifest(&"stack_name-".repeat(10), "a.example")));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::act::{Act, Former, own};
+use super::act::{Act, Former, own_state};
 use super::wire;
 use crate::kinds::said::function::{CURRENT, NAME, PREVIOUS, URL_TO_COME, environment_name, unique_name};
 use crate::kinds::{Diff, Seen, added, step};
@@ -15,14 +15,14 @@ use crate::model::plan::{Finding, Op, Stage, Step, Verb};
 use crate::model::value::Value;
 
 /// Fields of a version: a change of one needs an upload and a build.
-const SOURCE: [&str; 3] = ["code", "path", "visibility"];
+const VERSION_FIELDS: [&str; 3] = ["code", "path", "visibility"];
 /// Settings of the service: a change of one needs no build.
-const SERVICE: [&str; 3] = ["friendly_name", "include_credentials", "ui_editable"];
+const SERVICE_FIELDS: [&str; 3] = ["friendly_name", "include_credentials", "ui_editable"];
 
 /// What is known of the Function that serves. Nothing is said of a service that is to replace a former one, because the
 /// former one still serves.
 pub(super) fn facts(seen: &Seen) -> Facts {
-    if seen.not_read || own(seen).former.is_some() {
+    if seen.not_read || own_state(seen).former.is_some() {
         return Facts::new();
     }
     let state = match (seen.exists, seen.attrs.get("deployed")) {
@@ -40,7 +40,7 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     let seen = diff.seen;
     let changed = |field: &str| diff.changes.iter().any(|change| change.field == field);
     let has = |id: &str| seen.ids.get(id).is_some_and(|id| !id.is_empty());
-    let own = own(seen);
+    let own = own_state(seen);
     let former = own.former.is_some();
     let verb = match (former, seen.exists) {
         (true, _) => Verb::Replace,
@@ -65,8 +65,8 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
         let name = unique_name(diff.manifest);
         let reason = format!("{reason}; the unique name is {name}");
         add("create the service", &reason, Act::Service { unique_name: name });
-    } else if SERVICE.iter().any(|field| changed(field)) {
-        let names: Vec<&str> = SERVICE.into_iter().filter(|field| changed(field)).collect();
+    } else if SERVICE_FIELDS.iter().any(|field| changed(field)) {
+        let names: Vec<&str> = SERVICE_FIELDS.into_iter().filter(|field| changed(field)).collect();
         add("update the service", &differ(&names), Act::Settings);
     }
     if !has("environment") {
@@ -89,13 +89,13 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
         .iter()
         .map(|change| change.field.as_str())
         .filter(|field| {
-            SOURCE.contains(field) || *field == "runtime" || packages(field) || *field == "deployed"
+            VERSION_FIELDS.contains(field) || *field == "runtime" || packages(field) || *field == "deployed"
         })
         .collect();
     let deploys = !built.is_empty();
     let why = if has("version") { differ(&built) } else { "nothing is deployed yet".to_owned() };
     if deploys {
-        let source = SOURCE.iter().any(|field| changed(field));
+        let source = VERSION_FIELDS.iter().any(|field| changed(field));
         if source && own.ready_version.is_empty() {
             add("upload the code", &why, Act::Upload);
         }
@@ -106,7 +106,7 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
     // Variables take effect at once. They are set before the deployment, because the new code needs them.
     let current = format!("variables.{CURRENT}");
     let previous = format!("variables.{PREVIOUS}");
-    let rotates = changed(&current) && is_sent(diff, &current);
+    let rotates = changed(&current) && stream_may_send(diff, &current);
     if rotates {
         let reason = "the stream sends the former secret until it is updated";
         add("accept the former secret too", reason, Act::Previous);
@@ -173,16 +173,16 @@ pub(super) fn steps(diff: &Diff<'_>) -> Vec<Step> {
 /// make the build and nobody else has a Function or an asset in it: Twilio itself adds packages to our builds, and in a
 /// shared build nobody can tell whose a package is.
 pub(super) fn added(diff: &Diff<'_>) -> Vec<Finding> {
-    let own = own(diff.seen);
+    let own = own_state(diff.seen);
     let variables = own.variables.keys().map(String::as_str).filter(|name| *name != PREVIOUS);
-    let variables = added::since(diff, variables, "variables.", "variables");
+    let variables = added::added_names(diff, variables, "variables.", "variables");
     let of_ours = diff.entry.is_none_or(|entry| entry.ids.get("build") == diff.seen.ids.get("build"));
     let packages = own.packages.iter().map(String::as_str).filter(|_| own.others.is_empty() && !of_ours);
-    let packages = packages.filter(|name| !wire::BY_ITSELF.contains(name));
-    let packages = added::since(diff, packages, "dependencies.", "packages");
+    let packages = packages.filter(|name| !wire::ADDED_BY_TWILIO.contains(name));
+    let packages = added::added_names(diff, packages, "dependencies.", "packages");
     [
-        added::told(diff.address, "the Function has variables", &variables, "feedback.function.variables"),
-        added::told(
+        added::finding(diff.address, "the Function has variables", &variables, "feedback.function.variables"),
+        added::finding(
             diff.address,
             "the Function's build has packages",
             &packages,
@@ -201,7 +201,7 @@ fn differ(names: &[&str]) -> String {
 
 /// Whether the stream still sends the secret that the Function holds. Also true if no such stream is known, because it
 /// may have another name. The code must then accept both secrets until the stream has changed.
-fn is_sent(diff: &Diff<'_>, current: &str) -> bool {
+fn stream_may_send(diff: &Diff<'_>, current: &str) -> bool {
     let sent = diff.all.get("log_stream").and_then(|stream| stream.attrs.get("authorization"));
     diff.seen.attrs.get(current).is_some_and(|held| sent.is_none_or(|sent| sent == held))
 }
@@ -216,7 +216,7 @@ pub(super) fn removal(address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step
     let op = Op::of(Act::Delete);
     let mut step = step(address, NAME, Verb::Delete, Stage::RemoveFunction, "delete the service", op);
     step.reason = "it was created by this stack".into();
-    let also = match own(seen).foreign.as_slice() {
+    let also = match own_state(seen).foreign.as_slice() {
         [] => String::new(),
         names => format!(", also what others put there: {}", names.join(", ")),
     };
@@ -233,7 +233,7 @@ fn put_back(address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
     let values: BTreeMap<String, Json> = entry
         .restore
         .iter()
-        .filter(|(key, _)| SERVICE.contains(&key.as_str()))
+        .filter(|(key, _)| SERVICE_FIELDS.contains(&key.as_str()))
         .filter(|(key, old)| seen.attrs.get(*key).and_then(Value::known).is_some_and(|now| now != *old))
         .map(|(key, old)| (key.clone(), old.clone()))
         .collect();
@@ -246,7 +246,7 @@ fn put_back(address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
     }
     let before = entry.restore.get("variables").and_then(Json::as_array);
     let was_there = |key: &str| before.is_none_or(|names| names.iter().any(|name| name == key));
-    let own = own(seen);
+    let own = own_state(seen);
     for key in entry.fields.keys().filter_map(|field| field.strip_prefix("variables.")) {
         if own.variables.contains_key(key) && !was_there(key) {
             let op = Op::of(Act::Forget { key: key.to_owned() });

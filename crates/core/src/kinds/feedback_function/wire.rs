@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::kinds::npm::{exact, reads_back};
+use crate::kinds::npm::{is_exact, reads_back};
 use crate::kinds::text;
 use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Part, Repeat, Write};
 use crate::model::text::line_of;
 use crate::model::value::{Attrs, Value};
 
-pub(super) use crate::kinds::remote::serverless::{entries, list, one, service, whole};
+pub(super) use crate::kinds::remote::serverless::{
+    entries_with_sids, list_in_service, object_with_sid, read_in_service, read_service,
+};
 
 /// The read of a version's source text.
-pub(super) fn content(service: &str, function: &str, version: &str) -> Get {
-    one(service, &format!("Functions/{function}/Versions/{version}/Content"))
+pub(super) fn read_source(service: &str, function: &str, version: &str) -> Get {
+    read_in_service(service, &format!("Functions/{function}/Versions/{version}/Content"))
 }
 
 /// A POST with a form as its body, or without a body if the form is empty.
@@ -58,15 +60,15 @@ pub(super) fn upload(service: &str, function: &str, desired: &Attrs) -> Write {
 
 /// Checks that a build lists all its versions: a version of others that is missing here would be missing in our next
 /// build.
-pub(super) fn complete(build: Json) -> Result<Json, Failed> {
-    whole(&build)?;
-    entries(&build, "function_versions")?;
-    entries(&build, "asset_versions")?;
+pub(super) fn checked_build(build: Json) -> Result<Json, Failed> {
+    object_with_sid(&build)?;
+    entries_with_sids(&build, "function_versions")?;
+    entries_with_sids(&build, "asset_versions")?;
     Ok(build)
 }
 
 /// Checks that the domain of an environment is a host name, because the stream sends a secret to it.
-pub(super) fn addressed(environment: &Json) -> Result<&Json, Failed> {
+pub(super) fn checked_domain(environment: &Json) -> Result<&Json, Failed> {
     let host = text(environment, "domain_name");
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
     if !host.bytes().all(fits) {
@@ -119,7 +121,7 @@ pub(super) fn dependencies(build: &Json) -> BTreeMap<String, String> {
 }
 
 /// Packages that Twilio puts into a build by itself ("Twilio docs, Functions dependencies", 2026-08).
-pub(super) const BY_ITSELF: [&str; 6] =
+pub(super) const ADDED_BY_TWILIO: [&str; 6] =
     ["twilio", "@twilio/runtime-handler", "fs", "lodash", "util", "xmldom"];
 
 /// The packages that the manifest wants.
@@ -134,15 +136,15 @@ pub(super) fn wanted_dependencies(desired: &Attrs) -> BTreeMap<String, String> {
 ///
 /// On some accounts a range reads back as the release that it resolved to. On node24 the platform raises the runtime
 /// handler by itself ("Twilio changelog, Node 24", 2026-07).
-pub(super) fn is_met(name: &str, wanted: &str, there: &str) -> bool {
+pub(super) fn version_fits(name: &str, wanted: &str, there: &str) -> bool {
     let numbers =
         |version: &str| -> Vec<u64> { version.split('.').filter_map(|part| part.parse().ok()).collect() };
-    let raised = || exact(wanted) && exact(there) && numbers(there) >= numbers(wanted);
+    let raised = || is_exact(wanted) && is_exact(there) && numbers(there) >= numbers(wanted);
     reads_back(wanted, there) || (name == "@twilio/runtime-handler" && raised())
 }
 
 /// The write of a new build: our version next to those of others.
-pub(super) fn build(service: &str, version: &str, others: &Others, desired: &Attrs) -> Write {
+pub(super) fn new_build(service: &str, version: &str, others: &Others, desired: &Attrs) -> Write {
     let mut pairs = vec![pair("FunctionVersions", version)];
     pairs.extend(others.functions.iter().map(|sid| pair("FunctionVersions", sid)));
     pairs.extend(others.assets.iter().map(|sid| pair("AssetVersions", sid)));
@@ -173,7 +175,7 @@ pub(super) fn is_wanted(build: &Json, version: &str, others: &Others, desired: &
         && sids("asset_versions") == others.assets
         && wanted_dependencies(desired)
             .iter()
-            .all(|(name, version)| there.get(name).is_some_and(|there| is_met(name, version, there)))
+            .all(|(name, version)| there.get(name).is_some_and(|there| version_fits(name, version, there)))
 }
 
 #[cfg(test)]
@@ -202,12 +204,12 @@ mod tests {
 
     #[test]
     fn a_build_that_does_not_name_its_versions_is_misread() {
-        assert!(complete(live()).is_ok());
+        assert!(checked_build(live()).is_ok());
         for key in ["function_versions", "asset_versions"] {
             for wrong in [Json::Null, json!({}), json!([null]), json!([{}]), json!([{ "sid": "ZN1/x" }])] {
                 let mut build = live();
                 build[key] = wrong.clone();
-                assert!(matches!(complete(build), Err(Failed::Misread(_))), "{key}: {wrong}");
+                assert!(matches!(checked_build(build), Err(Failed::Misread(_))), "{key}: {wrong}");
             }
         }
     }
@@ -215,19 +217,19 @@ mod tests {
     #[test]
     fn an_id_or_a_domain_that_leads_elsewhere_is_misread() {
         for sid in ["ZS1?x=1", "..", "a/b", "a#b", "a b", ""] {
-            assert!(matches!(whole(&json!({ "sid": sid })), Err(Failed::Misread(_))), "{sid}");
+            assert!(matches!(object_with_sid(&json!({ "sid": sid })), Err(Failed::Misread(_))), "{sid}");
             let list = json!({ "services": [{ "sid": sid }] });
-            assert!(matches!(entries(&list, "services"), Err(Failed::Misread(_))), "{sid}");
+            assert!(matches!(entries_with_sids(&list, "services"), Err(Failed::Misread(_))), "{sid}");
         }
         for domain in
             ["evil.example/x?", "user:pw@evil.example", "a b.twil.io", "evil.example#", "a.\u{202e}b"]
         {
             assert!(
-                matches!(addressed(&json!({ "domain_name": domain })), Err(Failed::Misread(_))),
+                matches!(checked_domain(&json!({ "domain_name": domain })), Err(Failed::Misread(_))),
                 "{domain}"
             );
         }
-        assert!(addressed(&json!({ "domain_name": "acme-1234-dev.twil.io" })).is_ok());
+        assert!(checked_domain(&json!({ "domain_name": "acme-1234-dev.twil.io" })).is_ok());
     }
 
     #[test]
@@ -235,7 +237,7 @@ mod tests {
         let theirs = others(&live(), "ZH1", "/auth0-logs");
         assert_eq!(theirs.functions, ["ZN2", "ZN3"]);
         assert_eq!(theirs.assets, ["ZN9"]);
-        let Body::Form(pairs) = build("ZS1", "ZN7", &theirs, &desired()).body else { panic!("a form") };
+        let Body::Form(pairs) = new_build("ZS1", "ZN7", &theirs, &desired()).body else { panic!("a form") };
         let all = |name: &str| -> Vec<&str> {
             pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
         };
@@ -271,16 +273,16 @@ mod tests {
 
     #[test]
     fn packages_read_back_resolved_or_raised() {
-        assert!(is_met("twilio", "6.2.0", "6.2.0") && !is_met("twilio", "6.2.0", "6.3.0"));
-        assert!(is_met("lodash", "^4.17.0", "4.17.21") && is_met("lodash", "latest", "4.17.21"));
-        assert!(is_met("@twilio/runtime-handler", "2.0.1", "2.1.2"));
-        assert!(!is_met("@twilio/runtime-handler", "2.1.2", "2.0.1"));
-        assert!(is_met("lodash", "4.17", "4.17.21") && !is_met("lodash", "1.0.0-rc.1", "1.0.0"));
+        assert!(version_fits("twilio", "6.2.0", "6.2.0") && !version_fits("twilio", "6.2.0", "6.3.0"));
+        assert!(version_fits("lodash", "^4.17.0", "4.17.21") && version_fits("lodash", "latest", "4.17.21"));
+        assert!(version_fits("@twilio/runtime-handler", "2.0.1", "2.1.2"));
+        assert!(!version_fits("@twilio/runtime-handler", "2.1.2", "2.0.1"));
+        assert!(version_fits("lodash", "4.17", "4.17.21") && !version_fits("lodash", "1.0.0-rc.1", "1.0.0"));
     }
 
     #[test]
     fn exact_versions() {
-        assert!(exact("2.1.2") && exact("2.1.2-rc.1"));
-        assert!(!exact("^2.1.2") && !exact("latest") && !exact("2.1") && !exact("*"));
+        assert!(is_exact("2.1.2") && is_exact("2.1.2-rc.1"));
+        assert!(!is_exact("^2.1.2") && !is_exact("latest") && !is_exact("2.1") && !is_exact("*"));
     }
 }

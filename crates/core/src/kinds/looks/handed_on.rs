@@ -11,9 +11,10 @@ use std::rc::Rc;
 use serde_json::Value as Json;
 
 use super::limits;
+use crate::kinds::remote::verify_service::read_service;
 use crate::kinds::said::function;
 use crate::kinds::{Run, Task, is_sid, text};
-use crate::model::call::{Api, Credentials, Failed, Get};
+use crate::model::call::{Credentials, Failed};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level};
 use crate::model::secret::{Origin, Secret};
@@ -32,9 +33,20 @@ const NOT_PERMITTED: &str = "70051";
 /// build may take minutes.
 const GOOD_MS: u64 = 10_000;
 
-/// Where credentials are handed on: address of the resource, prefix of its fields, and the place in words.
-const ACTION: (&str, &str, &str) = ("action", "secrets.", "action.secrets");
-const FUNCTION: (&str, &str, &str) = (function::NAME, "variables.", "feedback.function");
+/// Where credentials are handed on.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Address of the resource.
+    address: &'static str,
+    /// Prefix of its fields.
+    prefix: &'static str,
+    /// The place in the manifest, in words.
+    section: &'static str,
+}
+
+const ACTION: Place = Place { address: "action", prefix: "secrets.", section: "action.secrets" };
+const FUNCTION: Place =
+    Place { address: function::NAME, prefix: "variables.", section: function::SECTION_PATH };
 
 /// One pair of credentials among the values of a place.
 struct Held {
@@ -43,10 +55,8 @@ struct Held {
     account: Option<String>,
     /// The names of the two values that are the credentials, in words.
     names: String,
-    /// Address of the resource that the credentials are handed to.
-    address: &'static str,
-    /// Their place in the manifest, in words.
-    place: &'static str,
+    /// Where they are handed on.
+    place: Place,
 }
 
 /// Whether Twilio accepts credentials.
@@ -59,7 +69,7 @@ enum Verdict {
 }
 
 /// The text of a field, plain or secret. `None`: it is empty or has no value yet.
-fn held(attrs: &Attrs, field: &str) -> Option<String> {
+fn field_text(attrs: &Attrs, field: &str) -> Option<String> {
     let text = match attrs.get(field)? {
         Value::Secret(secret) => secret.expose(),
         value => value.as_str()?,
@@ -79,24 +89,24 @@ fn partners(name: &str, suffix: &str) -> Vec<String> {
 /// The credentials among the attributes of a place. A user name that is no SID may be a placeholder of a sandbox; it is
 /// skipped, because Twilio can only be asked about a SID. A complete key comes before the account's token, as in the
 /// built-in code.
-fn among(attrs: &Attrs, place: (&'static str, &'static str, &'static str)) -> Vec<Held> {
-    let (address, prefix, section) = place;
-    let mut values = attrs.keys().filter(|key| key.starts_with(prefix)).filter_map(|key| held(attrs, key));
+fn credentials_in(attrs: &Attrs, place: Place) -> Vec<Held> {
+    let prefix = place.prefix;
+    let mut values =
+        attrs.keys().filter(|key| key.starts_with(prefix)).filter_map(|key| field_text(attrs, key));
     let account = values.find(|value| is_sid(value, "AC"));
     let pairs = |kind: &str, suffix: &str| -> Vec<Held> {
         let names = attrs.keys().filter_map(|key| key.strip_prefix(prefix));
         let pair = |name: &str| {
-            let user = held(attrs, &format!("{prefix}{name}")).filter(|user| is_sid(user, kind))?;
+            let user = field_text(attrs, &format!("{prefix}{name}")).filter(|user| is_sid(user, kind))?;
             let (partner, secret) = partners(name, suffix)
                 .into_iter()
-                .find_map(|partner| Some((held(attrs, &format!("{prefix}{partner}"))?, partner)))
+                .find_map(|partner| Some((field_text(attrs, &format!("{prefix}{partner}"))?, partner)))
                 .map(|(secret, partner)| (partner, secret))?;
             Some(Held {
                 credentials: Credentials { user, secret: Secret::new(secret, Origin::Person) },
                 account: account.clone(),
                 names: format!("{name} and {partner}"),
-                address,
-                place: section,
+                place,
             })
         };
         names.filter_map(pair).collect()
@@ -106,8 +116,8 @@ fn among(attrs: &Attrs, place: (&'static str, &'static str, &'static str)) -> Ve
 }
 
 /// The wanted values of each place that the manifest hands credentials to.
-fn handed(manifest: &Manifest) -> Vec<(Attrs, (&'static str, &'static str, &'static str))> {
-    let action = manifest.section(ACTION.2.split('.').next().unwrap_or_default()).cloned();
+fn places_with_values(manifest: &Manifest) -> Vec<(Attrs, Place)> {
+    let action = manifest.section(ACTION.section.split('.').next().unwrap_or_default()).cloned();
     let function = function::variables(manifest);
     [(action, ACTION), (function, FUNCTION)]
         .into_iter()
@@ -117,8 +127,9 @@ fn handed(manifest: &Manifest) -> Vec<(Attrs, (&'static str, &'static str, &'sta
 
 /// All credentials that the manifest hands on, except those that this program itself uses: its own reads show whether
 /// they work.
-fn all(manifest: &Manifest) -> Vec<Held> {
-    let all = handed(manifest).into_iter().flat_map(|(attrs, place)| among(&attrs, place));
+fn all_credentials(manifest: &Manifest) -> Vec<Held> {
+    let all =
+        places_with_values(manifest).into_iter().flat_map(|(attrs, place)| credentials_in(&attrs, place));
     all.filter(|one| !is_own(&one.credentials, manifest)).collect()
 }
 
@@ -129,13 +140,13 @@ fn is_own(credentials: &Credentials, manifest: &Manifest) -> bool {
     })
 }
 
-async fn ask(held: &Held, reader: &Reader) -> Verdict {
+async fn try_one(held: &Held, reader: &Reader) -> Verdict {
     let credentials = &held.credentials;
     if reader.was_taken(credentials, GOOD_MS) {
         return Verdict::Taken;
     }
     let mut answer = reader.probe(credentials.clone()).await;
-    if matches!(said(&answer), Said::No) {
+    if matches!(judge(&answer), Answer::No) {
         // One refusal proves nothing: a gateway may refuse in the same way, and a new key is not known everywhere at
         // once.
         reader.sleep_ms(LOOK_AGAIN_MS).await;
@@ -146,12 +157,12 @@ async fn ask(held: &Held, reader: &Reader) -> Verdict {
     {
         return Verdict::Dead(Failed::NotDone(format!("they are of account {}, not of {own}", line(other))));
     }
-    match (said(&answer), answer) {
-        (Said::Yes, _) => {
+    match (judge(&answer), answer) {
+        (Answer::Yes, _) => {
             reader.took(credentials);
             Verdict::Taken
         }
-        (Said::No, Err(failed)) => Verdict::Dead(failed),
+        (Answer::No, Err(failed)) => Verdict::Dead(failed),
         (_, Err(failed)) => Verdict::Unknown(failed),
         (_, Ok(_)) => Verdict::Unknown(Failed::Misread("the list of Verify services: not a list".into())),
     }
@@ -164,7 +175,7 @@ fn account_of(answer: &Answered) -> Option<&str> {
 
 /// What an answer says about the credentials that were tried.
 #[derive(Clone, Copy)]
-enum Said {
+enum Answer {
     /// Twilio knows who asks. It may still refuse to show the list, which this program does not need.
     Yes,
     No,
@@ -172,45 +183,45 @@ enum Said {
     Nothing,
 }
 
-fn said(answer: &Answered) -> Said {
+fn judge(answer: &Answered) -> Answer {
     match answer {
-        Ok(list) if list.get("services").is_some_and(Json::is_array) => Said::Yes,
-        Ok(_) => Said::Nothing,
+        Ok(list) if list.get("services").is_some_and(Json::is_array) => Answer::Yes,
+        Ok(_) => Answer::Nothing,
         Err(Failed::Refused(refusal)) => match (refusal.status, refusal.code.as_deref()) {
-            (_, Some(code)) if DEAD.contains(&code) => Said::No,
-            (401 | 403, Some(NOT_PERMITTED)) => Said::Yes,
-            (401, _) => Said::No,
+            (_, Some(code)) if DEAD.contains(&code) => Answer::No,
+            (401 | 403, Some(NOT_PERMITTED)) => Answer::Yes,
+            (401, _) => Answer::No,
             // A code of Twilio's is a number; a gateway's is a word.
-            (403, Some(code)) if code.parse::<u32>().is_ok() => Said::Yes,
-            _ => Said::Nothing,
+            (403, Some(code)) if code.parse::<u32>().is_ok() => Answer::Yes,
+            _ => Answer::Nothing,
         },
-        Err(_) => Said::Nothing,
+        Err(_) => Answer::Nothing,
     }
 }
 
 /// Asks Twilio about all of these credentials at the same time.
-async fn asked(all: Vec<Held>, reader: &Reader) -> Vec<(Held, Verdict)> {
+async fn try_all(all: Vec<Held>, reader: &Reader) -> Vec<(Held, Verdict)> {
     let tasks: Vec<Task<'_, Verdict>> =
-        all.iter().map(|one| Box::pin(ask(one, reader)) as Task<'_, _>).collect();
+        all.iter().map(|one| Box::pin(try_one(one, reader)) as Task<'_, _>).collect();
     let verdicts = join_all(tasks).await;
     all.into_iter().zip(verdicts).collect()
 }
 
 /// Fails unless Twilio accepts all of these credentials. `undone` tells the user what did not happen because of that.
 async fn all_taken(all: Vec<Held>, undone: &str, reader: &Reader) -> Result<(), Failed> {
-    for (Held { names, place, .. }, verdict) in asked(all, reader).await {
+    for (Held { names, place: Place { section, .. }, .. }, verdict) in try_all(all, reader).await {
         match verdict {
             Verdict::Taken => {}
             Verdict::Unknown(Failed::Stopped) => return Err(Failed::Stopped),
             Verdict::Dead(failed) => {
                 return Err(Failed::NotDone(format!(
-                    "Twilio does not take the credentials in {names} of {place} ({failed}); {undone}: make a new key or \
+                    "Twilio does not take the credentials in {names} of {section} ({failed}); {undone}: make a new key or \
                      correct their values, then apply again"
                 )));
             }
             Verdict::Unknown(failed) => {
                 return Err(Failed::NotDone(format!(
-                    "whether Twilio takes the credentials in {names} of {place} could not be found out: {failed}; \
+                    "whether Twilio takes the credentials in {names} of {section} could not be found out: {failed}; \
                      {undone}: apply again later"
                 )));
             }
@@ -232,22 +243,17 @@ pub async fn tried_variables(attrs: &Attrs, manifest: &Manifest, reader: &Reader
     tried(attrs, FUNCTION, manifest, reader).await
 }
 
-async fn tried(
-    attrs: &Attrs,
-    place: (&'static str, &'static str, &'static str),
-    manifest: &Manifest,
-    reader: &Reader,
-) -> Result<(), Failed> {
-    let mut all = among(attrs, place);
+async fn tried(attrs: &Attrs, place: Place, manifest: &Manifest, reader: &Reader) -> Result<(), Failed> {
+    let mut all = credentials_in(attrs, place);
     all.retain(|one| !is_own(&one.credentials, manifest));
     all_taken(all, "nothing was written", reader).await
 }
 
 /// The Verify services that the deployed code is told of: the name of the secret that holds the SID, and the SID. If
 /// the value refers to a resource, the SID is that resource's in this run; without a run such a service is left out.
-fn services(attrs: &Attrs, run: Option<&Run<'_>>) -> Vec<(String, String)> {
+fn named_services(attrs: &Attrs, run: Option<&Run<'_>>) -> Vec<(String, String)> {
     let of = |(key, value): (&String, &Value)| {
-        let name = key.strip_prefix(ACTION.1)?;
+        let name = key.strip_prefix(ACTION.prefix)?;
         let sid = match value {
             Value::Output(template) => match template.parts.as_slice() {
                 [Part::Output(output)] => {
@@ -255,7 +261,7 @@ fn services(attrs: &Attrs, run: Option<&Run<'_>>) -> Vec<(String, String)> {
                 }
                 _ => return None,
             },
-            _ => held(attrs, key)?,
+            _ => field_text(attrs, key)?,
         };
         is_sid(&sid, "VA").then(|| (name.to_owned(), sid))
     };
@@ -265,21 +271,18 @@ fn services(attrs: &Attrs, run: Option<&Run<'_>>) -> Vec<(String, String)> {
 /// Whether the code sends through another account than ours. Our credentials do not see that account's services.
 fn is_elsewhere(attrs: &Attrs, manifest: &Manifest) -> bool {
     let own = manifest.text("twilio", "account_sid");
-    let accounts = attrs.keys().filter(|key| key.starts_with(ACTION.1)).filter_map(|key| held(attrs, key));
+    let accounts =
+        attrs.keys().filter(|key| key.starts_with(ACTION.prefix)).filter_map(|key| field_text(attrs, key));
     own.is_some_and(|own| accounts.into_iter().any(|sid| is_sid(&sid, "AC") && sid != own))
-}
-
-fn service(sid: &str) -> Get {
-    Get::whole(Api::Verify, format!("/v2/Services/{sid}"))
 }
 
 /// Why the code cannot send through that service; `None`: nothing is known against it.
 async fn service_problem(sid: &str, reader: &Reader) -> Result<Option<&'static str>, Failed> {
-    let mut reply = reader.get(&service(sid)).await;
+    let mut reply = reader.get(&read_service(sid)).await;
     if reply.as_ref().is_err_and(|failed| failed.status() == Some(404)) {
         // A service that was created just now may not be found yet.
         reader.sleep_ms(LOOK_AGAIN_MS).await;
-        reply = reader.fresh(&service(sid)).await.map(Rc::new);
+        reply = reader.fresh(&read_service(sid)).await.map(Rc::new);
     }
     match reply {
         Ok(service) if text(&service, "sid") != sid => {
@@ -299,17 +302,18 @@ async fn service_problem(sid: &str, reader: &Reader) -> Result<Option<&'static s
 ///
 /// # Errors
 /// One of these does not hold, or could not be found out. The step is not taken.
-pub async fn live(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
+pub async fn credentials_and_service_hold(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     const UNDONE: &str = "the step was not run, because it would make users depend on this";
     let attrs = run.manifest.section("action").cloned().unwrap_or_default();
-    let named = if is_elsewhere(&attrs, run.manifest) { Vec::new() } else { services(&attrs, Some(run)) };
+    let named =
+        if is_elsewhere(&attrs, run.manifest) { Vec::new() } else { named_services(&attrs, Some(run)) };
     let stand: Vec<Task<'_, Result<Option<&'static str>, Failed>>> =
         named.iter().map(|(_, sid)| Box::pin(service_problem(sid, reader)) as Task<'_, _>).collect();
     let mut problems = Vec::new();
     let mut taken = Ok(());
     let both: Vec<Task<'_, ()>> = vec![
         Box::pin(async { problems = join_all(stand).await }),
-        Box::pin(async { taken = all_taken(all(run.manifest), UNDONE, reader).await }),
+        Box::pin(async { taken = all_taken(all_credentials(run.manifest), UNDONE, reader).await }),
     ];
     join_all(both).await;
     taken?;
@@ -318,23 +322,24 @@ pub async fn live(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
             return Err(Failed::NotDone(format!(
                 "{}.{name} names the Verify service {sid}, which {problem}; {UNDONE}: correct the SID, or the service, \
                  then apply again",
-                ACTION.2
+                ACTION.section
             )));
         }
     }
     Ok(())
 }
 
-/// [`live`] as a [`Ready`](super::Ready).
+/// [`credentials_and_service_hold`] as a [`Ready`](super::Ready).
 pub fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
-    Box::pin(live(run, reader))
+    Box::pin(credentials_and_service_hold(run, reader))
 }
 
-/// The check right before a phone Action is deployed: [`live`], and the rate limits that the Action passes exist.
+/// The check right before a phone Action is deployed: [`credentials_and_service_hold`], and the rate limits that the
+/// Action passes exist.
 pub fn ready_to_deploy<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     Box::pin(async move {
-        live(run, reader).await?;
-        limits::stand(run, reader).await
+        credentials_and_service_hold(run, reader).await?;
+        limits::ensure_limits_exist(run, reader).await
     })
 }
 
@@ -345,30 +350,30 @@ pub fn ready_to_deploy<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Res
 /// The user stopped the run.
 pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding>, Failed> {
     let attrs = manifest.section("action").cloned().unwrap_or_default();
-    let named = if is_elsewhere(&attrs, manifest) { Vec::new() } else { services(&attrs, None) };
+    let named = if is_elsewhere(&attrs, manifest) { Vec::new() } else { named_services(&attrs, None) };
     let stand: Vec<Task<'_, Result<Option<&'static str>, Failed>>> =
         named.iter().map(|(_, sid)| Box::pin(service_problem(sid, reader)) as Task<'_, _>).collect();
     let mut problems = Vec::new();
     let mut verdicts = Vec::new();
     let both: Vec<Task<'_, ()>> = vec![
         Box::pin(async { problems = join_all(stand).await }),
-        Box::pin(async { verdicts = asked(all(manifest), reader).await }),
+        Box::pin(async { verdicts = try_all(all_credentials(manifest), reader).await }),
     ];
     join_all(both).await;
     let mut findings = untried(manifest);
-    for (Held { names, address, place, .. }, verdict) in verdicts {
+    for (Held { names, place: Place { address, section, .. }, .. }, verdict) in verdicts {
         let (level, text, help) = match verdict {
             Verdict::Taken => continue,
             Verdict::Unknown(Failed::Stopped) => return Err(Failed::Stopped),
             Verdict::Dead(failed) => (
                 Level::Warning,
-                format!("Twilio does not take the credentials in {names} of {place} any more: {failed}"),
+                format!("Twilio does not take the credentials in {names} of {section} any more: {failed}"),
                 "make a new key, put it where the manifest reads it from, and apply",
             ),
             Verdict::Unknown(failed) => (
                 Level::NotRead,
                 format!(
-                    "whether Twilio takes the credentials in {names} of {place} could not be found out: {failed}"
+                    "whether Twilio takes the credentials in {names} of {section} could not be found out: {failed}"
                 ),
                 "run drift again later",
             ),
@@ -383,8 +388,8 @@ pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding
             Err(failed) => (Level::NotRead, format!("could not be read: {failed}")),
         };
         findings.push(Finding {
-            address: ACTION.0.into(),
-            text: format!("{}.{name} names the Verify service {sid}, which {problem}", ACTION.2),
+            address: ACTION.address.into(),
+            text: format!("{}.{name} names the Verify service {sid}, which {problem}", ACTION.section),
             help: "correct the SID or the service; until then no code arrives".into(),
             level,
         });
@@ -401,8 +406,8 @@ pub fn untried(manifest: &Manifest) -> Vec<Finding> {
         level: Level::Note,
     };
     let mut findings = Vec::new();
-    for (attrs, place) in handed(manifest) {
-        let (address, prefix, section) = place;
+    for (attrs, place) in places_with_values(manifest) {
+        let Place { address, prefix, section } = place;
         let unknown: Vec<&str> = attrs
             .iter()
             .filter(|(_, value)| matches!(value, Value::Unknown(_)))
@@ -417,7 +422,7 @@ pub fn untried(manifest: &Manifest) -> Vec<Finding> {
                 ),
                 "an apply has their values, and tries them before users depend on them",
             ));
-        } else if among(&attrs, place).is_empty() {
+        } else if credentials_in(&attrs, place).is_empty() {
             findings.push(note(
                 address,
                 format!(
@@ -432,8 +437,8 @@ pub fn untried(manifest: &Manifest) -> Vec<Finding> {
         && is_elsewhere(attrs, manifest)
     {
         findings.push(note(
-            ACTION.0,
-            format!("{} names another account than twilio.account_sid, so the Verify service there is not looked at", ACTION.2),
+            ACTION.address,
+            format!("{} names another account than twilio.account_sid, so the Verify service there is not looked at", ACTION.section),
             "see in that account that the service exists and has custom codes on",
         ));
     }
@@ -463,7 +468,7 @@ mod tests {
                 ("secrets.TWILIO_ACCOUNT_SID".into(), Value::text(format!("AC{:032}", 1))),
                 ("secrets.TWILIO_AUTH_TOKEN".into(), Value::text("token")),
             ]);
-            let found = among(&attrs, ACTION);
+            let found = credentials_in(&attrs, ACTION);
             assert_eq!(found.len(), 1, "{key}");
             assert_eq!(found[0].names, format!("{key} and {secret}"));
         }
@@ -472,7 +477,7 @@ mod tests {
             ("secrets.AUTH_TOKEN".into(), Value::text("token")),
             ("secrets.TWILIO_API_KEY".into(), Value::text("a placeholder")),
         ]);
-        assert_eq!(among(&token, ACTION)[0].names, "ACCOUNT_SID and AUTH_TOKEN");
+        assert_eq!(credentials_in(&token, ACTION)[0].names, "ACCOUNT_SID and AUTH_TOKEN");
     }
 
     /// An answer of a gateway, a redirect and a reply of another shape prove nothing. A refusal for lack of a
@@ -513,10 +518,10 @@ mod tests {
             (Err(Failed::Misread("x".into())), "nothing"),
         ];
         for (answer, expected) in rows {
-            let word = match said(&answer) {
-                Said::Yes => "yes",
-                Said::No => "no",
-                Said::Nothing => "nothing",
+            let word = match judge(&answer) {
+                Answer::Yes => "yes",
+                Answer::No => "no",
+                Answer::Nothing => "nothing",
             };
             assert_eq!(word, expected, "{answer:?}");
         }

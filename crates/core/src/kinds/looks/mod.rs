@@ -18,9 +18,17 @@ use super::{Run, Task};
 use crate::model::call::{Failed, Get};
 use crate::port::Reader;
 
-/// One check of an object: the object in words, the read of it, a text for the test (such as an id), and the test. The
-/// test is given the reply and that text.
-pub type Look = (&'static str, Get, String, fn(&Json, &str) -> bool);
+/// One check of an object.
+pub struct Check {
+    /// The object in words.
+    pub what: &'static str,
+    /// The read of the object.
+    pub get: Get,
+    /// What the test compares the reply with, such as an id.
+    pub expected: String,
+    /// The test. It is given the reply and `expected`.
+    pub holds: fn(&Json, &str) -> bool,
+}
 
 /// A check right before a write that lets users meet something new. It reads again what the write depends on, and fails
 /// with what no longer holds.

@@ -9,7 +9,7 @@ use super::delivery::delivers;
 use super::handed_on;
 use crate::kinds::remote::read::Read;
 use crate::kinds::remote::{factors, tenant};
-use crate::kinds::said::rules::{SECTION, built, demanded, read};
+use crate::kinds::said::rules::{SECTION, code_with_rules, demanded, rules_in_code};
 use crate::kinds::{Run, Task, array, object, text};
 use crate::model::call::Failed;
 use crate::model::event::Event;
@@ -30,7 +30,7 @@ pub fn ready_when_bound<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Re
 /// too.
 pub fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     Box::pin(async move {
-        let gets = [&factors::LIST, &tenant::SETTINGS, &tenant::PROMPTS].map(Read::get);
+        let gets = [&factors::FACTOR_LIST, &tenant::SETTINGS, &tenant::PROMPTS].map(Read::get);
         let tasks: Vec<Task<'_, Result<Rc<Json>, Failed>>> =
             gets.iter().map(|get| Box::pin(async move { reader.get(get).await }) as Task<'_, _>).collect();
         let mut replies = join_all(tasks).await.into_iter();
@@ -44,8 +44,9 @@ pub fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Fa
             .filter(|factor| factor["enabled"] == json!(true))
             .map(|factor| text(factor, "name"))
             .collect();
-        let code = built(run.manifest, run.manifest.text(SECTION, "code").unwrap_or_default().into());
-        let demands = read(code.as_str().unwrap_or_default()).map(|rules| demanded(&rules));
+        let code =
+            code_with_rules(run.manifest, run.manifest.text(SECTION, "code").unwrap_or_default().into());
+        let demands = rules_in_code(code.as_str().unwrap_or_default()).map(|rules| demanded(&rules));
         let (mut by_phone, mut also_by_phone) = (false, false);
         for (name, accepted) in demands.unwrap_or_default().0 {
             let usable: Vec<&str> =
@@ -82,7 +83,7 @@ pub fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Fa
         }
         match (by_phone, also_by_phone) {
             (true, _) => delivers(run, reader).await,
-            (false, true) => handed_on::live(run, reader).await,
+            (false, true) => handed_on::credentials_and_service_hold(run, reader).await,
             (false, false) => Ok(()),
         }
     })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::kinds::remote::versions::{knows, told_at, verifies};
+use crate::kinds::remote::versions::{knows, secret_dates, verifies};
 use crate::kinds::remote::{actions, bindings};
 use crate::kinds::said::actions::{Company, SENDING, Spec};
 use crate::kinds::{Seen, text};
@@ -26,17 +26,17 @@ struct Own {
 #[derive(Clone)]
 struct Live {
     code: String,
-    /// The dates that [`told_at`] returns for the deployed versions. `None`: a reply does not list secrets.
-    told: Option<Vec<String>>,
+    /// The dates that [`secret_dates`] returns for the deployed versions. `None`: a reply does not list secrets.
+    secret_dates: Option<Vec<String>>,
     /// Whether a deployed version has the SID of a Verify service, as [`verifies`] tells.
     verifies: bool,
 }
 
 /// Reads the Actions on the trigger. Nobody can read whether their code works, because secrets are never shown.
 pub async fn look(spec: &Spec, reader: &Reader) -> Result<Seen, Failed> {
-    let list = reader.get(&actions::list()).await?;
+    let list = reader.get(&actions::list_actions()).await?;
     let trigger = spec.trigger;
-    let bound = match reader.get(&bindings::list(trigger.id)).await {
+    let bound = match reader.get(&bindings::list_bindings(trigger.id)).await {
         Ok(reply) => bindings::parse(&reply)?,
         // If the tenant does not list the bindings of this trigger, it does not take any either.
         Err(failed) if spec.optional && matches!(failed.status(), Some(400 | 404)) => Vec::new(),
@@ -62,7 +62,7 @@ pub async fn look(spec: &Spec, reader: &Reader) -> Result<Seen, Failed> {
     let versions = || live.iter().map(|action| &action["deployed_version"]);
     let lives = (!live.is_empty()).then(|| Live {
         code: versions().map(|version| text(version, "code")).collect::<Vec<_>>().join("\n"),
-        told: versions().map(told_at).collect::<Option<Vec<_>>>().map(|lists| lists.concat()),
+        secret_dates: versions().map(secret_dates).collect::<Option<Vec<_>>>().map(|lists| lists.concat()),
         verifies: versions().any(verifies),
     });
     let mut seen = Seen::default();
@@ -91,7 +91,7 @@ pub fn may_know<'a>(
     SENDING.into_iter().filter_map(move |spec| {
         let own = all.get(spec.sender)?.own::<Own>()?;
         let live = own.live.as_ref()?;
-        knows(live.told.as_deref(), Some(&live.code), sid, made_at)
-            .then(|| (spec.trigger.id, (spec.told)(&live.code)))
+        knows(live.secret_dates.as_deref(), Some(&live.code), sid, made_at)
+            .then(|| (spec.trigger.id, (spec.fact_of_code)(&live.code)))
     })
 }

@@ -19,15 +19,15 @@ fn sid_of(object: &Json, kind: &str) -> Option<String> {
 /// these cost no extra request.
 pub async fn verify_sid(manifest: &Manifest, reader: &Reader) -> Option<String> {
     manifest.section(SECTION_PATH)?;
-    let service = reader.get(&serverless::service(&unique_name(manifest))).await.ok()?;
+    let service = reader.get(&serverless::read_service(&unique_name(manifest))).await.ok()?;
     let service = sid_of(&service, "ZS")?;
-    let environments = reader.get(&serverless::list(&service, "Environments")).await.ok()?;
+    let environments = reader.get(&serverless::list_in_service(&service, "Environments")).await.ok()?;
     let wanted = environment_name(manifest);
-    let environments = serverless::entries(&environments, "environments").ok()?;
+    let environments = serverless::entries_with_sids(&environments, "environments").ok()?;
     let environment = environments.iter().find(|one| text(one, "unique_name") == wanted)?;
     let path = format!("Environments/{}/Variables", sid_of(environment, "ZE")?);
-    let variables = reader.get(&serverless::list(&service, &path)).await.ok()?;
-    let variables = serverless::entries(&variables, "variables").ok()?;
+    let variables = reader.get(&serverless::list_in_service(&service, &path)).await.ok()?;
+    let variables = serverless::entries_with_sids(&variables, "variables").ok()?;
     let variable = variables.iter().find(|one| text(one, "key") == "TWILIO_VERIFY_SID")?;
     Some(text(variable, "value").to_owned()).filter(|sid| is_sid(sid, "VA"))
 }

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::trace;
 use crate::kinds::identity::{self, Candidate, Clues, Meant};
 use crate::kinds::remote::actions;
-use crate::kinds::remote::verify_service::{list, one, parse, services};
+use crate::kinds::remote::verify_service::{list_services, parse, read_service, services};
 use crate::kinds::said::actions::{LEGACY, PHONE};
 use crate::kinds::said::verify_service::{NAME, pinned};
 use crate::kinds::{Diff, Hint, Seen, Whose, is_sid, text};
@@ -50,7 +50,7 @@ fn stays_behind(seen: &mut Seen, hint: &Hint<'_>, ours: &str) {
 /// only has the wanted name is never taken: if it may be this stack's, a finding names it.
 pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     if let Some(sid) = known_sid(hint) {
-        match reader.get(&one(sid)).await {
+        match reader.get(&read_service(sid)).await {
             Ok(service) if text(&service, "sid") != sid => {
                 return Err(Failed::Misread(format!(
                     "GET /v2/Services/{sid}: not the service that was asked for"
@@ -82,7 +82,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     }
     let name = hint.want.and_then(|want| want.desired.get("friendly_name")).and_then(Value::as_str);
     let Some(name) = name else { return Ok(Seen::default()) };
-    let list = reader.get(&list()).await?;
+    let list = reader.get(&list_services()).await?;
     let named: Vec<&Json> =
         services(&list)?.iter().filter(|service| text(service, "friendly_name") == name).collect();
     let mut seen = Seen::default();
@@ -138,7 +138,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         seen.findings.push(finding);
         return Ok(seen);
     }
-    let may_create = wants_new && (hint.has_ledger || !traces(hint.manifest, reader).await);
+    let may_create = wants_new && (hint.has_ledger || !has_our_action(hint.manifest, reader).await);
     if recorded(hint).is_none() && !named.is_empty() && wants_new && !may_create {
         seen.finding(
             hint.address,
@@ -163,9 +163,9 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
 
 /// Whether the tenant has a phone Action of this stack although no ledger was found, or its Actions cannot be read.
 /// With such an Action the stack was applied before, and a new service would be a duplicate.
-async fn traces(manifest: &Manifest, reader: &Reader) -> bool {
+async fn has_our_action(manifest: &Manifest, reader: &Reader) -> bool {
     let phone = [&PHONE, &LEGACY];
-    match reader.get(&actions::list()).await {
+    match reader.get(&actions::list_actions()).await {
         Ok(list) => actions::items(&list).map_or(true, |actions| {
             actions.iter().any(|action| phone.iter().any(|row| row.is_called(manifest, text(action, "name"))))
         }),

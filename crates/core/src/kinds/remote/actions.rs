@@ -2,11 +2,11 @@
 
 use serde_json::Value as Json;
 
-use crate::kinds::{entries, text};
+use crate::kinds::{entries_with, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 
 /// The read of all Actions. A tenant has at most 100, so one page is enough.
-pub fn list() -> Get {
+pub fn list_actions() -> Get {
     Get {
         api: Api::Auth0,
         path: "/api/v2/actions/actions".into(),
@@ -19,7 +19,7 @@ pub fn list() -> Get {
 /// # Errors
 /// The reply is not a list of Actions with ids and names.
 pub fn items(list: &Json) -> Result<&[Json], Failed> {
-    entries(list.get("actions"), &["/id", "/name"], "GET /api/v2/actions/actions")
+    entries_with(list.get("actions"), &["/id", "/name"], "GET /api/v2/actions/actions")
 }
 
 /// Whether an Action supports that trigger.
@@ -30,6 +30,6 @@ pub fn has_trigger(action: &Json, trigger: &str) -> bool {
 }
 
 /// The read of one Action.
-pub fn one(id: &str) -> Get {
+pub fn read_action(id: &str) -> Get {
     Get::whole(Api::Auth0, format!("/api/v2/actions/actions/{id}"))
 }

@@ -29,7 +29,7 @@ pub fn wire_factor(address: &Address) -> &'static str {
 }
 
 /// The read of all factors, each with whether it is on.
-pub static LIST: Read = Read { path: "/api/v2/guardian/factors", shape: Shape::Named, ..READ };
+pub static FACTOR_LIST: Read = Read { path: "/api/v2/guardian/factors", shape: Shape::Named, ..READ };
 
 /// The read of the policies that decide when a login is asked for a factor.
 pub static POLICY: Read = Read { path: "/api/v2/guardian/policies", shape: Shape::Words, ..READ };
@@ -43,8 +43,8 @@ pub static MESSAGE_TYPES: Read = Read {
 };
 
 /// The API's names of the factors that are on and can satisfy a policy. A recovery code alone cannot.
-pub async fn on(reader: &Reader) -> Result<Vec<String>, Failed> {
-    let reply = reader.get(&LIST.get()).await?;
+pub async fn enabled_factors(reader: &Reader) -> Result<Vec<String>, Failed> {
+    let reply = reader.get(&FACTOR_LIST.get()).await?;
     let factors = array(&reply, "GET /api/v2/guardian/factors")?.iter();
     let on = factors.filter(|factor| factor["enabled"] == json!(true)).map(|factor| text(factor, "name"));
     Ok(on.filter(|name| *name != "recovery-code").map(str::to_owned).collect())

@@ -10,7 +10,7 @@ use crate::model::facts::{Delivery, Fact, Facts, Provider};
 pub const PATH: &str = "/api/v2/branding/phone/providers";
 
 /// The list of phone providers. A tenant has at most one.
-pub fn list() -> Get {
+pub fn list_providers() -> Get {
     Get::whole(Api::Auth0, PATH)
 }
 

@@ -6,19 +6,19 @@ use crate::kinds::{has_good_ids, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 
 /// The read of a service, by its SID or its unique name.
-pub fn service(key: &str) -> Get {
+pub fn read_service(key: &str) -> Get {
     Get::whole(Api::Serverless, format!("/v1/Services/{key}"))
 }
 
 /// The read of a list below a service. `what` is the rest of the path, such as `Functions` or
 /// `Environments/{sid}/Variables`.
-pub fn list(service: &str, what: &str) -> Get {
+pub fn list_in_service(service: &str, what: &str) -> Get {
     let path = format!("/v1/Services/{service}/{what}?PageSize=100");
     Get { api: Api::Serverless, path, paging: Paging::Next }
 }
 
 /// The read of an object below a service. `what` is the rest of the path.
-pub fn one(service: &str, what: &str) -> Get {
+pub fn read_in_service(service: &str, what: &str) -> Get {
     Get::whole(Api::Serverless, format!("/v1/Services/{service}/{what}"))
 }
 
@@ -26,7 +26,7 @@ pub fn one(service: &str, what: &str) -> Get {
 ///
 /// # Errors
 /// There is no such list, or an entry has no SID or a wrong one.
-pub fn entries<'a>(reply: &'a Json, key: &str) -> Result<&'a [Json], Failed> {
+pub fn entries_with_sids<'a>(reply: &'a Json, key: &str) -> Result<&'a [Json], Failed> {
     let list = reply.get(key).and_then(Json::as_array);
     let list = list.filter(|list| list.iter().all(|entry| !text(entry, "sid").is_empty()));
     let list = list.ok_or_else(|| Failed::Misread(format!("Serverless: no list of {key}")))?;
@@ -38,7 +38,7 @@ pub fn entries<'a>(reply: &'a Json, key: &str) -> Result<&'a [Json], Failed> {
 ///
 /// # Errors
 /// The object has no SID or a wrong one.
-pub fn whole(reply: &Json) -> Result<&Json, Failed> {
+pub fn object_with_sid(reply: &Json) -> Result<&Json, Failed> {
     if text(reply, "sid").is_empty() {
         return Err(Failed::Misread("Serverless: an object without a SID".into()));
     }
@@ -52,6 +52,6 @@ pub fn serves(environment: &Json) -> bool {
 }
 
 /// The read of an environment, for [`serves`].
-pub fn serving(service: &str, environment: &str) -> Get {
-    one(service, &format!("Environments/{environment}"))
+pub fn read_environment(service: &str, environment: &str) -> Get {
+    read_in_service(service, &format!("Environments/{environment}"))
 }

@@ -6,11 +6,11 @@ use crate::model::call::{Api, Get};
 pub const PATH: &str = "/api/v2/log-streams";
 
 /// The list of the tenant's log streams.
-pub fn list() -> Get {
+pub fn list_streams() -> Get {
     Get::whole(Api::Auth0, PATH)
 }
 
 /// The read of one log stream.
-pub fn one(id: &str) -> Get {
+pub fn read_stream(id: &str) -> Get {
     Get::whole(Api::Auth0, format!("{PATH}/{id}"))
 }

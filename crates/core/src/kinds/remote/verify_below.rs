@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use crate::kinds::said::verify_service::NAME;
-use crate::kinds::{Run, entries};
+use crate::kinds::{Run, entries_with};
 use crate::model::api::Method;
 use crate::model::call::{Api, Body, Failed, Get, Paging, Repeat, Write};
 use crate::model::value::Value;
@@ -14,7 +14,7 @@ use crate::port::{Answered, Writer};
 pub const RATE_LIMITS: &str = "RateLimits";
 
 /// The read of a list below a service. `tail` is the rest of the path.
-pub fn list(sid: &str, tail: &str) -> Get {
+pub fn list_below(sid: &str, tail: &str) -> Get {
     Get { api: Api::Verify, path: format!("/v2/Services/{sid}/{tail}?PageSize=100"), paging: Paging::Next }
 }
 
@@ -24,7 +24,7 @@ pub fn list(sid: &str, tail: &str) -> Get {
 /// # Errors
 /// There is no such list, or an entry lacks one of the texts. A reply without the list does not count as an empty list.
 pub fn items<'a>(reply: &'a Json, key: &str, by: &[&str]) -> Result<&'a [Json], Failed> {
-    entries(reply.get(key), by, &format!("the list of {key}"))
+    entries_with(reply.get(key), by, &format!("the list of {key}"))
 }
 
 /// A path below the service that a step works on. `tail` is the rest of the path.
@@ -39,7 +39,7 @@ pub fn path(run: &Run<'_>, tail: &str) -> Result<String, Failed> {
 }
 
 /// The text of a value, to be sent. A secret is exposed, because a value from a file counts as a secret in every field.
-pub fn plain(value: &Value) -> Option<String> {
+pub fn text_to_send(value: &Value) -> Option<String> {
     match value {
         Value::Secret(secret) => Some(secret.expose().to_owned()),
         other => other.as_str().map(str::to_owned),

@@ -3,18 +3,18 @@
 use serde_json::{Value as Json, json};
 
 use crate::kinds::said::verify_service::{MAY_BE_HIDDEN, SECTION, normalise};
-use crate::kinds::{Seen, entries, text};
+use crate::kinds::{Seen, entries_with, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 use crate::model::field::{Type, flat};
 use crate::model::value::{Attrs, Value};
 
 /// The read of one service.
-pub fn one(sid: &str) -> Get {
+pub fn read_service(sid: &str) -> Get {
     Get::whole(Api::Verify, format!("/v2/Services/{sid}"))
 }
 
 /// The read of all services of the account.
-pub fn list() -> Get {
+pub fn list_services() -> Get {
     Get { api: Api::Verify, path: "/v2/Services?PageSize=100".into(), paging: Paging::Next }
 }
 
@@ -23,7 +23,7 @@ pub fn list() -> Get {
 /// # Errors
 /// The reply is not a list of services with SIDs and names.
 pub fn services(list: &Json) -> Result<&[Json], Failed> {
-    entries(list.get("services"), &["/sid", "/friendly_name"], "GET /v2/Services")
+    entries_with(list.get("services"), &["/sid", "/friendly_name"], "GET /v2/Services")
 }
 
 /// The private state of the kind: what it knows of a service besides the fields.

@@ -9,7 +9,7 @@ pub const VERIFY_SID: &str = "TWILIO_VERIFY_SID";
 
 /// The dates at which a version was given its secrets, whose values nobody can read. Modules have secrets of their own,
 /// so the date of a version that uses modules counts too. `None`: the reply does not list secrets.
-pub fn told_at(version: &Json) -> Option<Vec<String>> {
+pub fn secret_dates(version: &Json) -> Option<Vec<String>> {
     let secrets = version["secrets"].as_array()?;
     let uses_modules = version["modules"].as_array().is_some_and(|modules| !modules.is_empty());
     let dates = secrets.iter().map(|secret| text(secret, "updated_at"));
@@ -17,16 +17,16 @@ pub fn told_at(version: &Json) -> Option<Vec<String>> {
 }
 
 /// Whether code may know the object with that id: the code names the id, or one of its secrets is not older than the
-/// object. `told` has the dates from [`told_at`]; `made_at` is the time at which the object was created. The times are
-/// in the vendors' formats (RFC 2822 or RFC 3339). If a time or the code cannot be read, the answer is yes.
-pub fn knows(told: Option<&[String]>, code: Option<&str>, id: &str, made_at: &str) -> bool {
+/// object. `dates` are those from [`secret_dates`]; `made_at` is the time at which the object was created. The times
+/// are in the vendors' formats (RFC 2822 or RFC 3339). If a time or the code cannot be read, the answer is yes.
+pub fn knows(dates: Option<&[String]>, code: Option<&str>, id: &str, made_at: &str) -> bool {
     let second = |text: &str| {
         let iso = || text.parse::<jiff::Timestamp>().ok();
         jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp()).or_else(iso).map(|at| at.as_second())
     };
-    let (Some(told), Some(made), Some(code)) = (told, second(made_at), code) else { return true };
+    let (Some(dates), Some(made), Some(code)) = (dates, second(made_at), code) else { return true };
     let is_older = |at: &String| second(at).is_some_and(|at| at < made);
-    code.contains(id) || !told.iter().all(is_older)
+    code.contains(id) || !dates.iter().all(is_older)
 }
 
 /// Whether a version has the SID of a Verify service among its secrets. If the reply does not list secrets, the answer is

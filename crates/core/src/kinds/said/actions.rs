@@ -57,7 +57,7 @@ pub struct Spec {
     /// Makes a fact of the rate limits that the Action's code passes.
     pub limits: fn(Option<Vec<String>>) -> Fact,
     /// The fact that follows from the text of deployed code.
-    pub told: fn(&str) -> Fact,
+    pub fact_of_code: fn(&str) -> Fact,
     /// Makes the fact whether the Action has the SID of a Verify service. `None`: the Action sends nothing.
     pub verifies: Option<fn(bool) -> Fact>,
     /// Makes the fact whether the Action belongs to others. `None`: the Action sends nothing.
@@ -86,14 +86,14 @@ impl Spec {
 }
 
 /// The name that an Action gets while the Action whose place it takes still has the wanted name.
-pub fn beside(wanted: &str) -> String {
+pub fn interim_name(wanted: &str) -> String {
     format!("{wanted} (unified)")
 }
 
 /// Whether `name` can be the name of the Action that is to be called `wanted`: that name itself, or the one from
-/// [`beside`].
+/// [`interim_name`].
 pub fn is_named(name: &str, wanted: &str) -> bool {
-    name == wanted || name == beside(wanted)
+    name == wanted || name == interim_name(wanted)
 }
 
 /// The Action that sends the codes through the tenant's phone provider.
@@ -115,7 +115,7 @@ pub static PHONE: Spec = Spec {
     fact: Fact::Action,
     bound: Fact::Bound,
     limits: Fact::ActionLimits,
-    told: |code| Fact::ActionLimits(code_limits::names(code)),
+    fact_of_code: |code| Fact::ActionLimits(code_limits::names(code)),
     verifies: Some(Fact::ActionVerifies),
     of_others: Some(Fact::ActionOfOthers),
     optional: true,
@@ -147,7 +147,7 @@ pub static LEGACY: Spec = Spec {
     fact: Fact::LegacyAction,
     bound: Fact::LegacyBound,
     limits: Fact::LegacyLimits,
-    told: |code| Fact::LegacyLimits(code_limits::names(code)),
+    fact_of_code: |code| Fact::LegacyLimits(code_limits::names(code)),
     verifies: Some(Fact::LegacyVerifies),
     of_others: Some(Fact::LegacyOfOthers),
     optional: false,
@@ -170,11 +170,11 @@ pub static POST_LOGIN: Spec = Spec {
     moves_from: None,
     sends: false,
     wanted: |manifest| manifest.section(rules::SECTION).is_some(),
-    code: rules::built,
+    code: rules::code_with_rules,
     fact: Fact::RulesAction,
     bound: Fact::RulesBound,
     limits: Fact::RulesLimits,
-    told: rules::told,
+    fact_of_code: rules::demands_fact,
     verifies: None,
     of_others: None,
     optional: false,

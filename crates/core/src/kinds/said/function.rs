@@ -62,7 +62,7 @@ pub fn variables(manifest: &Manifest) -> Option<Attrs> {
     let filled = [
         ("TWILIO_API_KEY", attrs.get("api_key").cloned()),
         ("TWILIO_API_SECRET", attrs.get("api_secret").cloned()),
-        ("TWILIO_ACCOUNT_SID", manifest.get("twilio", "account_sid").map(hidden)),
+        ("TWILIO_ACCOUNT_SID", manifest.get("twilio", "account_sid").map(as_secret)),
         ("TWILIO_VERIFY_SID", Some(Value::Output(verify))),
         (CURRENT, manifest.get(streams::SECTION_PATH, "authorization").cloned()),
     ];
@@ -75,7 +75,7 @@ pub fn variables(manifest: &Manifest) -> Option<Attrs> {
 }
 
 /// A public value as a secret. Every variable reads back as a secret, so the wanted value has to be a secret too.
-fn hidden(value: &Value) -> Value {
+fn as_secret(value: &Value) -> Value {
     match value.as_str() {
         Some(text) => Value::Secret(Secret::new(text, Origin::Public)),
         None => value.clone(),

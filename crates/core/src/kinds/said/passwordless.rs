@@ -48,7 +48,7 @@ pub fn default_filters(manifest: &Manifest) -> Vec<&'static str> {
 }
 
 /// The needed categories that a list of filters does not let through. An empty list lets everything through.
-fn missing<'a>(needed: &[&'a str], filters: &[String]) -> Vec<&'a str> {
+fn missing_filters<'a>(needed: &[&'a str], filters: &[String]) -> Vec<&'a str> {
     let dropped = |name: &&&str| !filters.is_empty() && !filters.iter().any(|filter| filter == **name);
     needed.iter().filter(dropped).copied().collect()
 }
@@ -57,14 +57,14 @@ fn missing<'a>(needed: &[&'a str], filters: &[String]) -> Vec<&'a str> {
 pub fn leaves_out(manifest: &Manifest) -> bool {
     let Some(stream) = manifest.section(STREAM) else { return false };
     match stream.contains_key("filters") {
-        true => !missing(&[LOGINS], &manifest.set(STREAM, "filters")).is_empty(),
+        true => !missing_filters(&[LOGINS], &manifest.set(STREAM, "filters")).is_empty(),
         false => !is_passwordless(manifest),
     }
 }
 
 /// Checks the section, and the stream's filters.
 pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
-    let lacks = missing(&default_filters(manifest), &manifest.set(STREAM, "filters"));
+    let lacks = missing_filters(&default_filters(manifest), &manifest.set(STREAM, "filters"));
     if !lacks.is_empty() {
         out.push(Problem::error(
             codes::UNSAFE,

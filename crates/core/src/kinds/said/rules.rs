@@ -32,16 +32,33 @@ const RULES_MAX: usize = 50;
 /// The highest length of code, in bytes ("Auth0 docs, Actions limitations", as noted in November 2026).
 const CODE_MAX: usize = 100_000;
 
-/// The factors. Each has its name in the manifest, its name in an Action, its name in the tenant's list of factors, and
-/// whether a user can enrol it.
-const FACTORS: &[(&str, &str, &str, bool)] = &[
-    ("email", "email", "email", false),
-    ("otp", "otp", "otp", true),
-    ("phone", "phone", "sms", true),
-    ("push_notification", "push-notification", "push-notification", true),
-    ("recovery_code", "recovery-code", "recovery-code", false),
-    ("webauthn_platform", "webauthn-platform", "webauthn-platform", true),
-    ("webauthn_roaming", "webauthn-roaming", "webauthn-roaming", true),
+/// The names of a factor.
+struct FactorNames {
+    manifest: &'static str,
+    action: &'static str,
+    /// The name in the tenant's list of factors.
+    tenant: &'static str,
+    /// Whether a user can enrol the factor.
+    enrols: bool,
+}
+
+const fn factor_names(
+    manifest: &'static str,
+    action: &'static str,
+    tenant: &'static str,
+    enrols: bool,
+) -> FactorNames {
+    FactorNames { manifest, action, tenant, enrols }
+}
+
+const FACTORS: &[FactorNames] = &[
+    factor_names("email", "email", "email", false),
+    factor_names("otp", "otp", "otp", true),
+    factor_names("phone", "phone", "sms", true),
+    factor_names("push_notification", "push-notification", "push-notification", true),
+    factor_names("recovery_code", "recovery-code", "recovery-code", false),
+    factor_names("webauthn_platform", "webauthn-platform", "webauthn-platform", true),
+    factor_names("webauthn_roaming", "webauthn-roaming", "webauthn-roaming", true),
 ];
 
 /// The keys of a rule's conditions, with which a login is compared. They are the same in the manifest and in the code.
@@ -101,7 +118,7 @@ pub const FIELD_RULES: Field = Field {
 type Rules = BTreeMap<String, BTreeMap<String, Value>>;
 
 /// The rules of the manifest, keyed by name.
-fn given(manifest: &Manifest) -> Rules {
+fn rules_of(manifest: &Manifest) -> Rules {
     let mut rules = Rules::new();
     for (key, value) in manifest.section(SECTION).into_iter().flatten() {
         let Some((name, key)) = key.strip_prefix("rules.").and_then(|rest| rest.rsplit_once('.')) else {
@@ -112,7 +129,7 @@ fn given(manifest: &Manifest) -> Rules {
     rules
 }
 
-fn words(rule: &BTreeMap<String, Value>, key: &str) -> Vec<String> {
+fn texts(rule: &BTreeMap<String, Value>, key: &str) -> Vec<String> {
     let items = rule.get(key).and_then(Value::known).and_then(Json::as_array);
     items.into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
@@ -123,8 +140,8 @@ fn is_any(factors: &[String]) -> bool {
 
 /// The code with the manifest's rules in it. If a value of a rule is not known, the whole code is not known. Code
 /// without the marker lines stays as it is.
-pub fn built(manifest: &Manifest, code: String) -> Value {
-    let rules = given(manifest);
+pub fn code_with_rules(manifest: &Manifest, code: String) -> Value {
+    let rules = rules_of(manifest);
     let unknown = rules.values().flat_map(BTreeMap::values).find_map(|value| match value {
         Value::Unknown(name) => Some(name.clone()),
         _ => None,
@@ -152,15 +169,15 @@ fn block(manifest: &Manifest, rules: &Rules) -> String {
             "require".into(),
             rule.get("require").and_then(Value::known).cloned().unwrap_or_default(),
         );
-        let factors = words(rule, "factors");
+        let factors = texts(rule, "factors");
         let factors: Vec<&str> = factors
             .iter()
-            .map(|factor| FACTORS.iter().find(|(word, ..)| word == factor).map_or("any", |(_, ty, ..)| ty))
+            .map(|name| FACTORS.iter().find(|one| one.manifest == name).map_or("any", |one| one.action))
             .collect();
         let has_phone = factors.contains(&"any") || factors.contains(&"phone");
         entry.insert("factors".into(), json!(factors));
         for key in CONDITIONS.iter().filter(|key| rule.contains_key(**key)) {
-            entry.insert((*key).into(), json!(words(rule, key)));
+            entry.insert((*key).into(), json!(texts(rule, key)));
         }
         if let Some(hours) = rule.get("remember_hours").and_then(Value::known) {
             entry.insert("remember_hours".into(), hours.clone());
@@ -196,16 +213,16 @@ fn split(code: &str) -> Option<(&str, &str, &str)> {
     None
 }
 
-/// The rules in the code. `None` if the code has no rules in the form that [`built`] writes.
-pub fn read(code: &str) -> Option<Vec<Json>> {
+/// The rules in the code. `None` if the code has no rules in the form that [`code_with_rules`] writes.
+pub fn rules_in_code(code: &str) -> Option<Vec<Json>> {
     let (_, inner, _) = split(code)?;
     let list = inner.trim().strip_prefix(ASSIGNMENT)?.trim().trim_end_matches(';');
     serde_json::from_str(list).ok()
 }
 
 /// The fact about what the code demands when it runs (see [`demanded`]). Nothing is claimed about code of another form.
-pub fn told(code: &str) -> Fact {
-    Fact::Rules(read(code).map(|rules| demanded(&rules)))
+pub fn demands_fact(code: &str) -> Fact {
+    Fact::Rules(rules_in_code(code).map(|rules| demanded(&rules)))
 }
 
 /// What these rules demand: the factors that meet each rule and that users can enrol, keyed by the name of the rule.
@@ -218,13 +235,13 @@ pub fn demanded(rules: &[Json]) -> Demands {
             rule["factors"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
         let accepted = FACTORS
             .iter()
-            .filter(|(_, ty, _, enrols)| *enrols && (factors.contains(&"any") || factors.contains(ty)));
-        let wires = accepted.map(|(_, _, wire, _)| (*wire).into()).collect();
+            .filter(|one| one.enrols && (factors.contains(&"any") || factors.contains(&one.action)));
+        let names_in_tenant = accepted.map(|one| one.tenant.into()).collect();
         let name = match text(rule, "name") {
             "" => format!("number {}", at + 1),
             name => name.to_owned(),
         };
-        demands.insert(name, wires);
+        demands.insert(name, names_in_tenant);
     }
     demands
 }
@@ -238,7 +255,7 @@ const ALSO: [(&str, &str); 4] =
 
 /// The factors that somebody else's post-login code asks for, by their names in the tenant's list. An empty list: the
 /// code may ask for any factor. `None`: the code does not ask for a factor.
-pub fn asked(code: &str) -> Option<Vec<&'static str>> {
+pub fn factors_asked(code: &str) -> Option<Vec<&'static str>> {
     let parsed = javascript::parse(code).ok().map(|parsed| parsed.surface);
     // Code that does not parse is searched as plain text.
     let calls = |part: &&str| parsed.as_ref().map_or(code.contains(*part), |surface| surface.mentions(part));
@@ -252,7 +269,7 @@ pub fn asked(code: &str) -> Option<Vec<&'static str>> {
     if quoted("any") {
         return Some(Vec::new());
     }
-    let own = FACTORS.iter().map(|(_, word, wire, _)| (*word, *wire));
+    let own = FACTORS.iter().map(|one| (one.action, one.tenant));
     let mut wires: Vec<&str> =
         own.chain(ALSO).filter(|(word, _)| quoted(word)).map(|(_, wire)| wire).collect();
     wires.sort_unstable();
@@ -262,8 +279,8 @@ pub fn asked(code: &str) -> Option<Vec<&'static str>> {
 
 /// The text of the danger: which logins are asked once the manifest's rules are in force.
 fn notice(manifest: &Manifest) -> String {
-    let rules = given(manifest);
-    let shown: Vec<String> = rules.iter().take(5).map(|(name, rule)| one(name, rule)).collect();
+    let rules = rules_of(manifest);
+    let shown: Vec<String> = rules.iter().take(5).map(|(name, rule)| describe_rule(name, rule)).collect();
     let more = rules.len().saturating_sub(5);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let decides = if rules.is_empty() {
@@ -278,11 +295,11 @@ fn notice(manifest: &Manifest) -> String {
     )
 }
 
-fn one(name: &str, rule: &BTreeMap<String, Value>) -> String {
+fn describe_rule(name: &str, rule: &BTreeMap<String, Value>) -> String {
     let conditions: Vec<String> = CONDITIONS
         .iter()
         .filter(|key| rule.contains_key(**key))
-        .map(|key| format!("{key} {}", words(rule, key).join(" or ")))
+        .map(|key| format!("{key} {}", texts(rule, key).join(" or ")))
         .collect();
     let whom = if conditions.is_empty() { "every login".to_owned() } else { conditions.join(" and ") };
     let how = match rule.get("require").and_then(Value::as_str) {
@@ -290,7 +307,7 @@ fn one(name: &str, rule: &BTreeMap<String, Value>) -> String {
         Some("enrollment") => ", enrolled only",
         _ => "",
     };
-    format!("{name} ({whom}: {}{how})", words(rule, "factors").join(" or "))
+    format!("{name} ({whom}: {}{how})", texts(rule, "factors").join(" or "))
 }
 
 /// The danger of deploying the Action. `None` if users would notice nothing: the Action is not bound, or its code stays
@@ -310,7 +327,7 @@ pub fn danger_of_binding(diff: &Diff<'_>) -> Option<String> {
 /// Checks the rules, and the other settings that they need.
 pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     let section = SECTION;
-    let rules = given(manifest);
+    let rules = rules_of(manifest);
     let code = manifest.text(section, "code").unwrap_or_default();
     if !rules.is_empty() && split(code).is_none() {
         out.push(Problem::error(
@@ -321,7 +338,7 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
             "put both lines into the code (the rules become `const RULES` between them), or use builtin:mfa-post-login",
         ));
     }
-    let length = built(manifest, code.to_owned()).as_str().map_or(0, str::len);
+    let length = code_with_rules(manifest, code.to_owned()).as_str().map_or(0, str::len);
     if length > CODE_MAX {
         let reason = format!("has {length} bytes, at most {} are allowed", CODE_MAX);
         let title = "the code with its rules is too long";
@@ -395,14 +412,14 @@ fn check_rule(manifest: &Manifest, path: &str, rule: &BTreeMap<String, Value>, o
             ));
         }
     }
-    let factors = words(rule, "factors");
+    let factors = texts(rule, "factors");
     let place = format!("{path}.factors");
     if is_any(&factors) && factors.len() > 1 {
         let reason = "any stands for all of them";
         let help = "remove any, or the others";
         out.push(Problem::error(codes::CONFLICT, &place, "any and other factors", reason, help));
     }
-    let enrols = |word: &str| FACTORS.iter().any(|(known, _, _, enrols)| *known == word && *enrols);
+    let enrols = |word: &str| FACTORS.iter().any(|one| one.manifest == word && one.enrols);
     let asks_all = rule.get("require").and_then(Value::as_str) != Some("mfa_if_enrolled");
     if !factors.is_empty() && !is_any(&factors) && asks_all && !factors.iter().any(|factor| enrols(factor)) {
         out.push(Problem::error(
@@ -437,7 +454,7 @@ fn check_rule(manifest: &Manifest, path: &str, rule: &BTreeMap<String, Value>, o
             ),
         }
     }
-    let all_off = FACTORS.iter().all(|(word, _, _, enrols)| !enrols || switch(word) == Some(false));
+    let all_off = FACTORS.iter().all(|one| !one.enrols || switch(one.manifest) == Some(false));
     if is_any(&factors) && all_off {
         out.push(Problem::error(
             codes::UNSAFE,
@@ -455,7 +472,7 @@ fn check_pairs(section: &str, rules: &Rules, out: &mut Vec<Problem>) {
     for (at, (first, one)) in rules.iter().enumerate() {
         for (second, other) in &rules[at + 1..] {
             let meet = |key: &str| {
-                let (ours, theirs) = (words(one, key), words(other, key));
+                let (ours, theirs) = (texts(one, key), texts(other, key));
                 // Only different client ids exclude each other. Of the other conditions, the same thing may have two
                 // names, or a user may have several.
                 key != "applications"
@@ -463,7 +480,7 @@ fn check_pairs(section: &str, rules: &Rules, out: &mut Vec<Problem>) {
                     || theirs.is_empty()
                     || ours.iter().any(|id| theirs.contains(id))
             };
-            let (ours, theirs) = (words(one, "factors"), words(other, "factors"));
+            let (ours, theirs) = (texts(one, "factors"), texts(other, "factors"));
             let common =
                 is_any(&ours) || is_any(&theirs) || ours.iter().any(|factor| theirs.contains(factor));
             if CONDITIONS.iter().all(|key| meet(key)) && !common {
@@ -492,7 +509,7 @@ mod tests {
     }
 
     fn with(rules: &[(&str, Json)]) -> String {
-        built(&manifest(rules), CODE.into()).as_str().expect("known").to_owned()
+        code_with_rules(&manifest(rules), CODE.into()).as_str().expect("known").to_owned()
     }
 
     #[test]
@@ -507,7 +524,7 @@ mod tests {
             ("y.require", json!("mfa_if_enrolled")),
             ("y.remember_hours", json!(4)),
         ]);
-        let rules = read(&code).expect("readable");
+        let rules = rules_in_code(&code).expect("readable");
         let phone = json!("both");
         assert_eq!(
             rules,
@@ -521,10 +538,10 @@ mod tests {
         );
         let every = ["otp", "sms", "push-notification", "webauthn-platform", "webauthn-roaming"];
         let demands = serde_json::from_value(json!({ "a.b": every, "x": ["sms", "push-notification"] }));
-        assert_eq!(told(&code), Fact::Rules(demands.ok()));
+        assert_eq!(demands_fact(&code), Fact::Rules(demands.ok()));
         // Only the text between the markers differs. Built again without rules, the code is the built-in again.
         assert_eq!(split(&code).map(|(a, _, b)| (a, b)), split(CODE).map(|(a, _, b)| (a, b)));
-        let again = built(&manifest(&[]), code).as_str().map(str::to_owned);
+        let again = code_with_rules(&manifest(&[]), code).as_str().map(str::to_owned);
         assert_eq!(again.as_deref(), Some(CODE), "without rules it is the built-in");
     }
 
@@ -537,10 +554,10 @@ mod tests {
             &format!("{BEGIN}\nconst RULES = [...more];\n{END}"),
             &format!("{BEGIN}\nlet RULES = [];\n{END}"),
         ] {
-            assert_eq!(told(code), Fact::Rules(None), "{code}");
+            assert_eq!(demands_fact(code), Fact::Rules(None), "{code}");
         }
         let own = format!("  {BEGIN}\nconst RULES = [\n]\n  {END}\nrest");
-        assert_eq!(told(&own), Fact::Rules(Some(Demands::default())));
+        assert_eq!(demands_fact(&own), Fact::Rules(Some(Demands::default())));
     }
 
     #[test]
@@ -548,6 +565,6 @@ mod tests {
         let mut manifest = manifest(&[("x.factors", json!(["any"]))]);
         let section = manifest.sections.get_mut("mfa.post_login").expect("there");
         section.insert("rules.x.applications".into(), Value::Unknown("env.APP".into()));
-        assert_eq!(built(&manifest, CODE.into()), Value::Unknown("env.APP".into()));
+        assert_eq!(code_with_rules(&manifest, CODE.into()), Value::Unknown("env.APP".into()));
     }
 }

@@ -40,13 +40,13 @@ static PUSH: &[Field] = &[
     sid_field(
         "apn_credential_sid",
         "Push.ApnCredentialSid",
-        |sid| is_sid("CR", sid),
+        |sid| sid_or_empty("CR", sid),
         "Apple push credential, `CR…`",
     ),
     sid_field(
         "fcm_credential_sid",
         "Push.FcmCredentialSid",
-        |sid| is_sid("CR", sid),
+        |sid| sid_or_empty("CR", sid),
         "Google push credential, `CR…`",
     ),
 ];
@@ -67,7 +67,7 @@ static WHATSAPP: &[Field] = &[
     sid_field(
         "msg_service_sid",
         "Whatsapp.MsgServiceSid",
-        |sid| is_sid("MG", sid),
+        |sid| sid_or_empty("MG", sid),
         "messaging service, `MG…`",
     ),
     text_field("from", "Whatsapp.From", "sender number"),
@@ -82,19 +82,19 @@ static PASSKEYS: &[Field] = &[
     word_field(
         "authenticator_attachment",
         "Passkeys.AuthenticatorAttachment",
-        |word| is_word(&["platform", "cross-platform", "any"], word),
+        |word| word_or_empty(&["platform", "cross-platform", "any"], word),
         "platform, cross-platform or any",
     ),
     word_field(
         "discoverable_credentials",
         "Passkeys.DiscoverableCredentials",
-        |word| is_word(&["required", "preferred", "discouraged"], word),
+        |word| word_or_empty(&["required", "preferred", "discouraged"], word),
         "required, preferred or discouraged",
     ),
     word_field(
         "user_verification",
         "Passkeys.UserVerification",
-        |word| is_word(&["required", "preferred", "discouraged"], word),
+        |word| word_or_empty(&["required", "preferred", "discouraged"], word),
         "required, preferred or discouraged",
     ),
 ];
@@ -157,7 +157,7 @@ pub static SECTION: Section = Section {
         sid_field(
             "default_template_sid",
             "DefaultTemplateSid",
-            |sid| is_sid("HJ", sid),
+            |sid| sid_or_empty("HJ", sid),
             "SMS template, `HJ…`",
         ),
         Field {
@@ -176,7 +176,12 @@ pub static SECTION: Section = Section {
             "send events to Event Streams",
         ),
         object("email", EMAIL, "email channel without a mailer of its own; all three or none (60253)"),
-        sid_field("mailer_sid", "MailerSid", |sid| is_sid("MD", sid), "mailer of the email channel, `MD…`"),
+        sid_field(
+            "mailer_sid",
+            "MailerSid",
+            |sid| sid_or_empty("MD", sid),
+            "mailer of the email channel, `MD…`",
+        ),
         Field {
             key: "rate_limits",
             ty: Type::Named { max: 20, fields: rate_limits::FIELDS },
@@ -205,7 +210,7 @@ fn sid_or_new(value: &str) -> Result<(), (String, String)> {
 }
 
 /// Checks that a value is empty or a SID with that prefix.
-fn is_sid(prefix: &str, value: &str) -> Result<(), (String, String)> {
+fn sid_or_empty(prefix: &str, value: &str) -> Result<(), (String, String)> {
     let digits = value.strip_prefix(prefix).unwrap_or_default();
     if value.is_empty() || digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(());
@@ -215,7 +220,7 @@ fn is_sid(prefix: &str, value: &str) -> Result<(), (String, String)> {
 }
 
 /// Checks that a value is empty or one of the words.
-fn is_word(words: &[&str], value: &str) -> Result<(), (String, String)> {
+fn word_or_empty(words: &[&str], value: &str) -> Result<(), (String, String)> {
     if value.is_empty() || words.contains(&value) {
         return Ok(());
     }
@@ -254,7 +259,7 @@ pub fn normalise(key: &str, value: Value) -> Value {
 }
 
 /// The service that the manifest wants; `None` if the manifest has no such section.
-pub fn wanted(manifest: &Manifest) -> Option<Resource> {
+pub fn wanted_service(manifest: &Manifest) -> Option<Resource> {
     let attrs = manifest.section(NAME)?;
     let desired: Attrs = attrs
         .iter()

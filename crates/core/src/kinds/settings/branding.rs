@@ -172,14 +172,14 @@ pub static BRANDING: Setting = Setting {
     write: |_, attrs| {
         let mut body = Map::new();
         for (field, value) in attrs {
-            put(&mut body, field, value.known().cloned().unwrap_or(Json::Null));
+            put_at(&mut body, field, value.known().cloned().unwrap_or(Json::Null));
         }
         (Method::Patch, PATH.into(), Json::Object(body))
     },
     complete: Some(|body, now| {
         let Some(body) = body.as_object_mut() else { return };
         for (key, value) in body {
-            *value = over(now.get(key).unwrap_or(&Json::Null), value);
+            *value = merged(now.get(key).unwrap_or(&Json::Null), value);
         }
     }),
     tolerates: |field, desired, observed| {
@@ -193,13 +193,13 @@ pub static BRANDING: Setting = Setting {
 };
 
 /// Puts a value at a dotted path.
-fn put(map: &mut Map<String, Json>, path: &str, value: Json) {
+fn put_at(map: &mut Map<String, Json>, path: &str, value: Json) {
     match path.split_once('.') {
         None => drop(map.insert(path.to_owned(), value)),
         Some((first, rest)) => {
             let inner = map.entry(first).or_insert_with(|| Json::Object(Map::new()));
             if let Some(inner) = inner.as_object_mut() {
-                put(inner, rest, value);
+                put_at(inner, rest, value);
             }
         }
     }
@@ -207,11 +207,11 @@ fn put(map: &mut Map<String, Json>, path: &str, value: Json) {
 
 /// The present object with our values put in. A member that is to be removed is left out, because the API replaces the
 /// object as a whole. An object without members becomes null.
-fn over(now: &Json, ours: &Json) -> Json {
+fn merged(now: &Json, ours: &Json) -> Json {
     let Json::Object(ours) = ours else { return ours.clone() };
     let mut whole = now.as_object().cloned().unwrap_or_default();
     for (key, value) in ours {
-        let value = over(whole.get(key).unwrap_or(&Json::Null), value);
+        let value = merged(whole.get(key).unwrap_or(&Json::Null), value);
         if value.is_null() {
             whole.remove(key);
         } else {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::row::{SETTING, Setting, known, switch, values, words};
+use super::row::{SETTING, Setting, plain_value, switch, words, written_values};
 use crate::kinds::looks::switches;
-use crate::kinds::remote::factors::{LIST, MESSAGE_TYPES as TYPES, wire_factor};
+use crate::kinds::remote::factors::{FACTOR_LIST, MESSAGE_TYPES as TYPES, wire_factor};
 use crate::kinds::{Diff, Resource, set_of, text};
 use crate::model::address::Address;
 use crate::model::api::Method;
@@ -50,7 +50,7 @@ pub static MFA_FACTOR: Setting = Setting {
             })
             .collect()
     },
-    read: &LIST,
+    read: &FACTOR_LIST,
     parse: |address, reply| {
         let wire = wire_factor(address);
         let factors = reply.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -62,11 +62,11 @@ pub static MFA_FACTOR: Setting = Setting {
     },
     write: |address, attrs| {
         let path = format!("/api/v2/guardian/factors/{}", wire_factor(address));
-        (Method::Put, path, json!({ "enabled": known(attrs, "enabled") }))
+        (Method::Put, path, json!({ "enabled": plain_value(attrs, "enabled") }))
     },
     fact: Some(("enabled", |address, on| Fact::Factor(wire_factor(address).into(), on.as_bool()))),
     weigh: |address, _, to| {
-        if known(to, "enabled") == json!(true) {
+        if plain_value(to, "enabled") == json!(true) {
             return (Stage::SwitchOn, None);
         }
         let name = address.name().unwrap_or_default();
@@ -74,7 +74,7 @@ pub static MFA_FACTOR: Setting = Setting {
     },
     scopes: &["update:guardian_factors"],
     // Factors that the manifest leaves alone matter too when a plan is checked for users who are locked out.
-    also: |reply| {
+    more_facts: |reply| {
         let factor = |one: &Json| Fact::Factor(text(one, "name").into(), one["enabled"].as_bool());
         reply.as_array().into_iter().flatten().map(factor).collect()
     },
@@ -84,7 +84,7 @@ pub static MFA_FACTOR: Setting = Setting {
         None => Err(Failed::Unknown(format!("the reply does not say whether {address} is on now"))),
     }),
     // The phone factor goes on again only after the former way of sending is back.
-    undo: |address, _, step| {
+    adjust_undo: |address, _, step| {
         if step.stage == Stage::SwitchOn && wire_factor(address) == "sms" {
             step.stage = Stage::SwitchBack;
         }
@@ -111,12 +111,12 @@ pub static MESSAGE_TYPES: Setting = Setting {
         Attrs::from([("message_types".to_owned(), Value::Known(set_of(reply.get("message_types"))))])
     },
     write: |_, attrs| {
-        let body = json!({ "message_types": known(attrs, "message_types") });
+        let body = json!({ "message_types": plain_value(attrs, "message_types") });
         (Method::Put, TYPES.path.into(), body)
     },
     fact: Some(("message_types", |_, types| Fact::MessageTypes(words(types)))),
     weigh: |_, from, to| {
-        let (old, new) = (known(from, "message_types"), known(to, "message_types"));
+        let (old, new) = (plain_value(from, "message_types"), plain_value(to, "message_types"));
         let missing = |a: &Json, b: &Json| -> Vec<String> {
             let there = b.as_array().cloned().unwrap_or_default();
             let gone = a.as_array().into_iter().flatten().filter(|item| !there.contains(item));
@@ -130,12 +130,12 @@ pub static MESSAGE_TYPES: Setting = Setting {
     scopes: &["update:guardian_factors"],
     // A step that only removes types comes early, if the API accepts that in the present state. Otherwise it comes
     // after the steps that the API needs first.
-    beside: |diff, step| {
-        if step.stage == Stage::NarrowTypes && !taken(diff) {
+    adjust: |diff, step| {
+        if step.stage == Stage::NarrowTypes && !api_accepts_now(diff) {
             step.stage = Stage::MessageTypes;
         }
     },
-    undo: |_, back, step| {
+    adjust_undo: |_, back, step| {
         // The API accepts message types only while the factor is on, so the former types are put back before the factor
         // is switched off.
         if step.stage == Stage::MessageTypes {
@@ -143,13 +143,13 @@ pub static MESSAGE_TYPES: Setting = Setting {
         }
         // The API accepts an empty list even while the factor is off. While the factor is on, an empty list would leave
         // it without a way to send, so the empty list is put back late.
-        if known(back, "message_types") == json!([]) {
+        if plain_value(back, "message_types") == json!([]) {
             step.stage = Stage::Narrow;
         }
     },
-    stays: |step, before| {
+    must_stay: |step, before| {
         // The API accepts an empty list even while the factor is off.
-        let some = known(&values(step), "message_types") != json!([]);
+        let some = plain_value(&written_values(step), "message_types") != json!([]);
         let off = some && before.phone_is_on() == Some(false);
         let why = "the phone factor is off, and without it the API takes no message types";
         off.then(|| (Level::Warning, why.into()))
@@ -161,21 +161,21 @@ pub static MESSAGE_TYPES: Setting = Setting {
 /// Whether the API accepts the wanted message types in the present state: the phone factor is not off, and the tenant's
 /// phone provider covers the types. The provider does not matter if the unified experience is off, or if the plan has
 /// not read the provider.
-fn taken(diff: &Diff<'_>) -> bool {
-    let factor = diff.all.get("mfa_factor.phone").map(|seen| known(&seen.attrs, "enabled"));
+fn api_accepts_now(diff: &Diff<'_>) -> bool {
+    let factor = diff.all.get("mfa_factor.phone").map(|seen| plain_value(&seen.attrs, "enabled"));
     if factor == Some(json!(false)) {
         return false;
     }
-    let unified = diff.all.get("unified_phone").map(|seen| known(&seen.attrs, "enabled"));
+    let unified = diff.all.get("unified_phone").map(|seen| plain_value(&seen.attrs, "enabled"));
     let Some(provider) = diff.all.get("phone_provider").filter(|_| unified != Some(json!(false))) else {
         return true;
     };
-    let methods = known(&provider.attrs, "delivery_methods");
-    let types = known(&diff.want.desired, "message_types");
+    let methods = plain_value(&provider.attrs, "delivery_methods");
+    let types = plain_value(&diff.want.desired, "message_types");
     let covers = |kind: &Json| {
         let method = if kind == "sms" { "text" } else { "voice" };
         methods.as_array().is_some_and(|methods| methods.iter().any(|one| one == method))
     };
-    let on = provider.exists && known(&provider.attrs, "disabled") != json!(true);
+    let on = provider.exists && plain_value(&provider.attrs, "disabled") != json!(true);
     on && types.as_array().is_none_or(|types| types.iter().all(covers))
 }

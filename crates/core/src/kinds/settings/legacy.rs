@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use super::row::{SETTING, Setting, known, switch};
+use super::row::{SETTING, Setting, plain_value, switch};
 use crate::diag::{Problem, codes};
 use crate::kinds::looks::{switches, unified};
 use crate::kinds::remote::legacy::{HOOK, NEVER_CHOSEN, SELECTED, TEMPLATES};
@@ -68,7 +68,9 @@ pub static SELECTED_PROVIDER: Setting = Setting {
     read: &SELECTED,
     unset: Some(|| Attrs::from([("provider".to_owned(), Value::text(NEVER_CHOSEN))])),
     parse: |_, reply| Attrs::from([("provider".to_owned(), Value::text(text(reply, "provider")))]),
-    write: |_, attrs| (Method::Put, SELECTED.path.into(), json!({ "provider": known(attrs, "provider") })),
+    write: |_, attrs| {
+        (Method::Put, SELECTED.path.into(), json!({ "provider": plain_value(attrs, "provider") }))
+    },
     fact: Some(("provider", |_, word| Fact::Selected(word.as_str().map(Into::into)))),
     weigh: |_, from, to| {
         let former = from.get("provider").and_then(Value::as_str).unwrap_or_default();
@@ -117,8 +119,8 @@ pub static LEGACY_TEMPLATES: Setting = Setting {
     },
     write: |_, attrs| {
         let body = json!({
-            "enrollment_message": known(attrs, "enrollment_message"),
-            "verification_message": known(attrs, "verification_message"),
+            "enrollment_message": plain_value(attrs, "enrollment_message"),
+            "verification_message": plain_value(attrs, "verification_message"),
         });
         (Method::Put, TEMPLATES.path.into(), body)
     },
@@ -139,7 +141,7 @@ fn leaving(manifest: &Manifest) -> Leaving {
 
 /// What was seen of a legacy setting whose read failed. If the unified experience is on, nothing can be read or set: a
 /// setting that the manifest wants gets a blocker. Any other failure is returned as it is.
-pub(super) async fn locked(
+pub(super) async fn seen_when_locked(
     failed: Failed,
     address: &Address,
     want: Option<&Resource>,

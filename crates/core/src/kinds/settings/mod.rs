@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::remote::read;
-use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, if_it_fits, step};
+use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, step, unless_refused};
 use crate::diag::Problem;
 use crate::model::address::Address;
 use crate::model::call::{Failed, Get, Repeat};
@@ -42,7 +42,7 @@ pub use post_login::POST_LOGIN_FACTORS;
 pub use protection::PHONE_PROTECTION;
 pub use unified::UNIFIED_PHONE;
 
-use row::{Probe, Says, Setting, known, values};
+use row::{Probe, Says, Setting, plain_value, written_values};
 
 /// Whether a reply has every field that was sent with a value. A field that was emptied may be missing.
 fn shows(reply: &Json, sent: &Json) -> bool {
@@ -59,7 +59,9 @@ fn shows(reply: &Json, sent: &Json) -> bool {
 impl Setting {
     /// Whether the manifest asks to switch the setting off, although a tool should not take that way back by itself.
     fn refused(&self, diff: &Diff<'_>) -> bool {
-        !self.way_back && known(&diff.want.desired, "enabled") == json!(false) && !diff.changes.is_empty()
+        !self.way_back
+            && plain_value(&diff.want.desired, "enabled") == json!(false)
+            && !diff.changes.is_empty()
     }
 
     /// The attributes in a reply.
@@ -128,9 +130,9 @@ impl Setting {
     }
 }
 
-/// The further facts of a reply, from the row's `also`.
+/// The further facts of a reply, from the row's `more_facts`.
 #[derive(Clone, Default)]
-struct Also(Vec<Fact>);
+struct MoreFacts(Vec<Fact>);
 
 /// Asks the probe, because the reply does not say whether the setting is on. A refused probe becomes a note.
 async fn by_probe(probe: &Probe, seen: &mut Seen, address: &Address, reader: &Reader) -> Result<(), Failed> {
@@ -179,16 +181,16 @@ impl Kind for Setting {
                 Err(failed) => match self.never_set(&failed) {
                     Some(attrs) => return Ok(Seen { exists: true, attrs, ..Seen::default() }),
                     None if self.legacy => {
-                        return legacy::locked(failed, hint.address, hint.want, reader).await;
+                        return legacy::seen_when_locked(failed, hint.address, hint.want, reader).await;
                     }
                     None => return Err(failed),
                 },
             };
             let attrs = self.values(hint.address, &reply)?;
             let mut seen = Seen { exists: true, attrs, ..Seen::default() };
-            let also = (self.also)(&reply);
+            let also = (self.more_facts)(&reply);
             if !also.is_empty() {
-                seen.keep(|own: &mut Also| own.0 = also);
+                seen.keep(|own: &mut MoreFacts| own.0 = also);
             }
             if let Some(probe) = &self.probe
                 && matches!(seen.attrs.get("enabled"), Some(Value::Unknown(_)))
@@ -220,7 +222,7 @@ impl Kind for Setting {
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
         let mut step = self.set_step(diff.address, diff.seen, &to, diff.changes);
-        (self.beside)(diff, &mut step);
+        (self.adjust)(diff, &mut step);
         vec![step]
     }
 
@@ -267,7 +269,7 @@ impl Kind for Setting {
         }
         let mut step = self.set_step(address, seen, &back, &[]);
         step.op.restore = true;
-        (self.undo)(address, &back, &mut step);
+        (self.adjust_undo)(address, &back, &mut step);
         vec![step]
     }
 
@@ -275,8 +277,8 @@ impl Kind for Setting {
         self.scopes
     }
 
-    fn stays(&self, step: &Step, before: &LoginPath, _after: &LoginPath) -> Option<(Level, String)> {
-        (self.stays)(step, before)
+    fn must_stay(&self, step: &Step, before: &LoginPath, _after: &LoginPath) -> Option<(Level, String)> {
+        (self.must_stay)(step, before)
     }
 
     fn tolerates(&self, field: &str, desired: &Value, observed: &Value) -> bool {
@@ -284,14 +286,14 @@ impl Kind for Setting {
     }
 
     fn facts(&self, address: &Address, seen: &Seen) -> Facts {
-        let also = seen.own::<Also>().unwrap_or_default();
-        let own = self.fact.map(|(field, says)| says(address, &known(&seen.attrs, field)));
+        let also = seen.own::<MoreFacts>().unwrap_or_default();
+        let own = self.fact.map(|(field, says)| says(address, &plain_value(&seen.attrs, field)));
         also.0.iter().cloned().chain(own).collect()
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
         Box::pin(async move {
-            let to = values(run.step);
+            let to = written_values(run.step);
             let (stage, _) = (self.weigh)(run.address, &run.seen.attrs, &to);
             if let Some(why) = (self.before)(&run, stage, writer.reader()).await? {
                 let text = format!("{}: the former value was not put back: {why}", run.address);
@@ -307,7 +309,7 @@ impl Kind for Setting {
             let sent = body.clone();
             let mut reply = writer.json(method, path, body, Repeat::Safe).await;
             if run.step.op.restore {
-                match if_it_fits(reply, run.address, writer.reader())? {
+                match unless_refused(reply, run.address, writer.reader())? {
                     None => return Ok(Done::seen(run.seen.clone())),
                     Some(taken) => reply = Ok(taken),
                 }
@@ -338,7 +340,7 @@ impl Kind for Setting {
     fn settle<'a>(&'a self, run: Run<'a>, reader: &'a Reader) -> Task<'a, Result<Option<Done>, Failed>> {
         Box::pin(async move {
             let attrs = self.now(run.address, reader).await?;
-            let took = values(run.step).iter().all(|(key, value)| attrs.get(key) == Some(value));
+            let took = written_values(run.step).iter().all(|(key, value)| attrs.get(key) == Some(value));
             Ok(took.then(|| Done::seen(Seen { exists: true, attrs, ..Seen::default() })))
         })
     }

@@ -88,7 +88,7 @@ pub static MFA_POLICY: Setting = Setting {
     },
     scopes: &["update:mfa_policies"],
     // A former policy that asks for more is put back only after the former way of sending and its factors.
-    undo: |_, _, step| {
+    adjust_undo: |_, _, step| {
         if step.stage == Stage::RaisePolicy {
             step.stage = Stage::RaiseBack;
         }

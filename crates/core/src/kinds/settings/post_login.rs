@@ -6,7 +6,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::row::{SETTING, Setting, known, switch};
+use super::row::{SETTING, Setting, plain_value, switch};
 use crate::kinds::remote::tenant;
 use crate::model::api::Method;
 use crate::model::facts::Fact;
@@ -29,12 +29,12 @@ pub static POST_LOGIN_FACTORS: Setting = Setting {
         Attrs::from([("enabled".to_owned(), Value::Known(json!(enabled)))])
     },
     write: |_, attrs| {
-        let body = json!({ "customize_mfa_in_postlogin_action": known(attrs, "enabled") });
+        let body = json!({ "customize_mfa_in_postlogin_action": plain_value(attrs, "enabled") });
         (Method::Patch, tenant::SETTINGS.path.into(), body)
     },
     fact: Some(("enabled", |_, on| Fact::Customize(on.as_bool()))),
     weigh: |_, _, to| {
-        if known(to, "enabled") == json!(true) {
+        if plain_value(to, "enabled") == json!(true) {
             let danger = "Actions decide which factor a login is asked for: the policy `always` no longer asks by \
                           itself, and what other post-login Actions ask for begins to count";
             return (Stage::DeployRules, Some(danger.into()));

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::row::{SETTING, Setting, known, switch};
+use super::row::{SETTING, Setting, plain_value, switch};
 use crate::kinds::remote::read::{Read, Shape};
 use crate::model::api::Method;
 use crate::model::plan::Stage;
@@ -27,9 +27,9 @@ pub static PHONE_PROTECTION: Setting = Setting {
     // The API's description lists a 404 ("Auth0 Management API types", phone provider protection, 2026-08).
     unset: Some(|| Attrs::from([("type".to_owned(), Value::text("default"))])),
     unset_is_404: true,
-    write: |_, attrs| (Method::Patch, PATH.into(), json!({ "type": known(attrs, "type") })),
+    write: |_, attrs| (Method::Patch, PATH.into(), json!({ "type": plain_value(attrs, "type") })),
     weigh: |_, from, to| {
-        let danger = match (known(from, "type").as_str(), known(to, "type").as_str()) {
+        let danger = match (plain_value(from, "type").as_str(), plain_value(to, "type").as_str()) {
             (_, Some("exponential")) => {
                 "a user who asks for several codes in a row waits longer for each, and some are not sent"
             }

@@ -46,7 +46,7 @@ pub struct Setting {
     /// The field that says something about the login's delivery path, if the setting has one.
     pub(super) fact: Option<Says>,
     /// Further facts about that path in the reply, about parts that the manifest leaves alone.
-    pub(super) also: fn(&Json) -> Vec<Fact>,
+    pub(super) more_facts: fn(&Json) -> Vec<Fact>,
     /// Another way to find out whether the setting is on, for replies that do not say it.
     pub(super) probe: Option<Probe>,
     /// Reads the values from the reply to a write, if that reply has another form than the reply to a read.
@@ -56,11 +56,11 @@ pub struct Setting {
     /// Scopes that the write needs.
     pub(super) scopes: &'static [&'static str],
     /// Adapts a step to the state of other resources.
-    pub(super) beside: fn(&Diff<'_>, &mut Step),
+    pub(super) adjust: fn(&Diff<'_>, &mut Step),
     /// Adapts the step that puts these former values back.
-    pub(super) undo: fn(&Address, &Attrs, &mut Step),
+    pub(super) adjust_undo: fn(&Address, &Attrs, &mut Step),
     /// Why a step that puts a former value back must not run. The path is the delivery path before the first step.
-    pub(super) stays: fn(&Step, &LoginPath) -> Option<(Level, String)>,
+    pub(super) must_stay: fn(&Step, &LoginPath) -> Option<(Level, String)>,
     /// The check right before the write. It fails with what no longer holds, or answers why a former value is not put
     /// back.
     pub(super) before: Before,
@@ -102,14 +102,14 @@ pub(super) const SETTING: Setting = Setting {
     parse: |_, _| Attrs::new(),
     write: |_, _| (Method::Patch, String::new(), Json::Null),
     fact: None,
-    also: |_| Vec::new(),
+    more_facts: |_| Vec::new(),
     probe: None,
     written: None,
     weigh: |_, _, _| (Stage::Tenant, None),
     scopes: &[],
-    beside: |_, _| (),
-    undo: |_, _, _| (),
-    stays: |_, _| None,
+    adjust: |_, _| (),
+    adjust_undo: |_, _, _| (),
+    must_stay: |_, _| None,
     before: switches::nothing,
     way_back: true,
     leaving: |_| Leaving::Removed,
@@ -122,7 +122,7 @@ pub(super) const SETTING: Setting = Setting {
 };
 
 /// The plain value of a field; null if it has none.
-pub(super) fn known(attrs: &Attrs, key: &str) -> Json {
+pub(super) fn plain_value(attrs: &Attrs, key: &str) -> Json {
     attrs.get(key).and_then(Value::known).cloned().unwrap_or(Json::Null)
 }
 
@@ -132,7 +132,7 @@ pub(super) fn switch(kind: &'static str, field: &str, value: Value) -> Resource 
 }
 
 /// The values that a step writes, as attributes.
-pub(super) fn values(step: &Step) -> Attrs {
+pub(super) fn written_values(step: &Step) -> Attrs {
     let values = step.op.values.iter().flatten();
     values.map(|(key, value)| (key.clone(), Value::Known(value.clone()))).collect()
 }

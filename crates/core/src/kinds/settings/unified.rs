@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::row::{Probe, SETTING, Setting, known, switch};
+use super::row::{Probe, SETTING, Setting, plain_value, switch};
 use crate::kinds::looks::{switches, unified};
 use crate::kinds::remote::tenant;
 use crate::kinds::said::{passwordless, phone};
@@ -27,7 +27,7 @@ pub static UNIFIED_PHONE: Setting = Setting {
         None => Attrs::from([("enabled".to_owned(), Value::Unknown("phone_consolidated_experience".into()))]),
     },
     write: |_, attrs| {
-        let body = json!({ "phone_consolidated_experience": known(attrs, "enabled") });
+        let body = json!({ "phone_consolidated_experience": plain_value(attrs, "enabled") });
         (Method::Patch, tenant::SETTINGS.path.into(), body)
     },
     fact: Some(("enabled", |_, on| Fact::Unified(on.as_bool()))),
@@ -45,7 +45,7 @@ pub static UNIFIED_PHONE: Setting = Setting {
             (text, "grant read:guardian_factors, or check Settings, Advanced in the Auth0 dashboard")
         },
     }),
-    beside: |diff, step| {
+    adjust: |diff, step| {
         if passwordless::leaves_out(diff.manifest) {
             let danger = step.danger.take().unwrap_or_default();
             step.danger = Some(format!("{danger}; {}", passwordless::WITHOUT));

@@ -14,7 +14,7 @@ const PEM: &str = "-----BEGIN PRIVATE KEY-----\nMIIBVgIBADANBgkqhkiG9w0B\nAQEFAA
 
 /// Sources with one more value, `${env.X}`, and files that contain it.
 fn sources(x: &str) -> Given {
-    let mut given = given();
+    let mut given = given_sources();
     given.env.extend([
         ("X", x.to_owned()),
         ("AUTH0_CLIENT_SECRET", CLIENT_SECRET.to_owned()),

@@ -11,7 +11,7 @@ fn run(text: &str) -> String {
         Ok((parsed, warnings)) => {
             let mut out = render(&warnings, &parsed.source, false);
             references(&parsed);
-            if let Err(rejected) = resolve(&parsed, &given(), Missing::Error) {
+            if let Err(rejected) = resolve(&parsed, &given_sources(), Missing::Error) {
                 out += &rejected.render(false);
             }
             out
@@ -175,7 +175,7 @@ fn a_check_that_repeats_its_value_gives_no_secret_away() {
     for name in ["TWILIO_API_SECRET", "P"] {
         let text = with(&format!("loud:\n  key: ${{env.{name}}}\n"));
         let Ok((parsed, _)) = parse("m.yaml", &text, &tables) else { panic!("refused") };
-        let Err(rejected) = resolve(&parsed, &given(), Missing::Error) else { panic!("accepted") };
+        let Err(rejected) = resolve(&parsed, &given_sources(), Missing::Error) else { panic!("accepted") };
         let words = format!("{:?}", rejected.diagnostics);
         assert!(
             !words.contains("s3cr3t") && !words.contains("path`") && !words.contains("not path"),

@@ -309,7 +309,7 @@ fn what_is_said_about_wrong_manifests() {
     ];
     let mut more = Vec::new();
     for (text, expected) in rows {
-        let got = lines(&text, &given());
+        let got = lines(&text, &given_sources());
         let got: Vec<_> = got.iter().map(|line| line.trim_start_matches("m.yaml:")).collect();
         if got != expected {
             more.push(format!("{text}\n{got:#?}\n{expected:#?}"));

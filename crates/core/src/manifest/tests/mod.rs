@@ -168,7 +168,7 @@ impl Sources for Given {
     }
 }
 
-fn given() -> Given {
+fn given_sources() -> Given {
     let hex = "0123456789abcdef0123456789abcdef";
     let env = [
         ("AUTH0_DOMAIN", "acme.eu.auth0.com".to_owned()),
@@ -233,7 +233,7 @@ fn with(rest: &str) -> String {
 
 #[test]
 fn the_sample_resolves() {
-    let manifest = resolved(SAMPLE, &given());
+    let manifest = resolved(SAMPLE, &given_sources());
     assert_eq!(manifest.stack, "acme-login");
     let shown: Vec<String> = manifest
         .sections
@@ -332,16 +332,16 @@ error[LS0102]: unknown key chanels
    |
    = help: did you mean channels?
 ";
-    assert_eq!(drawn(&text, &given()), expected);
-    assert_eq!(drawn(&text.replace('\n', "\r\n"), &given()), expected);
-    assert_eq!(drawn(&format!("\u{feff}{text}"), &given()), expected);
+    assert_eq!(drawn(&text, &given_sources()), expected);
+    assert_eq!(drawn(&text.replace('\n', "\r\n"), &given_sources()), expected);
+    assert_eq!(drawn(&format!("\u{feff}{text}"), &given_sources()), expected);
     let colored = parse("lockstep.yaml", &text, &tables()).map_err(|rejected| rejected.render(true));
     assert!(colored.is_err_and(|text| text.contains("\u{1b}[")));
 }
 
 #[test]
 fn missing_values_come_all_at_once() {
-    let mut sources = given();
+    let mut sources = given_sources();
     sources.env.remove("AUTH0_DOMAIN");
     sources.env.insert("TWILIO_SENDER_KEY", String::new());
     sources.files.remove("secrets/feedback");

@@ -5,7 +5,7 @@ use crate::model::secret::{Origin, Secret};
 
 /// The value of one key, in a manifest with the given further lines.
 fn value(rest: &str, section: &str, key: &str) -> Option<Value> {
-    resolved(&with(rest), &given()).get(section, key).cloned()
+    resolved(&with(rest), &given_sources()).get(section, key).cloned()
 }
 
 fn secret(text: &str, origin: Origin) -> Option<(String, Origin)> {
@@ -55,7 +55,7 @@ fn the_origin_of_a_secret_is_that_of_its_weakest_part() {
 /// works.
 #[test]
 fn what_only_twilio_draws_is_machine_made_where_built_in_code_takes_it() {
-    let mut sources = given();
+    let mut sources = given_sources();
     sources.env.insert("DRAWN", "0123456789abcdefGHIJKLMNopqrstuv".into());
     let rows = [
         ("twilio-verify", "TWILIO_API_SECRET", "${env.DRAWN}", Origin::Machine),
@@ -92,8 +92,10 @@ fn files_commands_and_secret_fields_stay_secret_where_they_flow() {
 
 #[test]
 fn absent_empty_and_present_differ() {
-    let manifest =
-        resolved(&with("verify_service: {}\nphone:\naction:\n  code: ./feedback.js\n  secrets:\n"), &given());
+    let manifest = resolved(
+        &with("verify_service: {}\nphone:\naction:\n  code: ./feedback.js\n  secrets:\n"),
+        &given_sources(),
+    );
     assert_eq!(manifest.get("verify_service", "code_length"), Some(&Value::Known(6.into())));
     assert_eq!(manifest.text("phone", "delivery"), Some("unified"));
     assert_eq!(manifest.section("action").map(|attrs| attrs.len()), Some(1));

@@ -63,7 +63,7 @@ fn working() -> Facts {
     ])
 }
 
-fn one(effects: &[(&str, Json)]) -> Vec<Step> {
+fn one_step(effects: &[(&str, Json)]) -> Vec<Step> {
     let mut step = step(&"x".into(), "x", Verb::Update, Stage::Tenant, "x", Op::default());
     step.number = 1;
     step.effects = facts(effects);
@@ -84,12 +84,12 @@ fn each_pillar_that_is_taken_away_is_a_loss() {
         ("feedback", json!("paused"), false),
     ];
     for (key, value, locks_out) in cases {
-        let losses = losses(&working(), &one(&[(key, value.clone())]));
+        let losses = losses(&working(), &one_step(&[(key, value.clone())]));
         assert!(!losses.is_empty(), "{key}");
         assert_eq!(losses.iter().any(|loss| loss.absolute), *locks_out, "{key}: {losses:?}");
     }
-    assert!(losses(&working(), &one(&[("policy", json!("never"))])).is_empty());
-    assert!(losses(&working(), &one(&[("service", json!(true))])).is_empty());
+    assert!(losses(&working(), &one_step(&[("policy", json!("never"))])).is_empty());
+    assert!(losses(&working(), &one_step(&[("service", json!(true))])).is_empty());
 }
 
 /// A path whose rules run: phone or an app satisfies one rule, only a key the other.
@@ -120,14 +120,14 @@ fn what_a_rule_depends_on_is_a_loss() {
         ("rules", json!({ "staff": ["push-notification"] }), None),
     ];
     for (key, value, absolute) in cases {
-        let losses = losses(&with_rules(), &one(&[(key, value.clone())]));
+        let losses = losses(&with_rules(), &one_step(&[(key, value.clone())]));
         let worst = losses.iter().map(|loss| loss.absolute).max();
         assert_eq!(worst, *absolute, "{key}: {losses:?}");
     }
     // An unreported factor may be on; a factor that is known to be off is unusable.
     let mut start = with_rules();
     start.extend(facts(&[("factor.push-notification", json!(false))]));
-    let narrow = one(&[("rules", json!({ "staff": ["push-notification"] }))]);
+    let narrow = one_step(&[("rules", json!({ "staff": ["push-notification"] }))]);
     assert!(losses(&start, &narrow).iter().any(|loss| loss.absolute));
 }
 
@@ -142,12 +142,12 @@ fn a_rule_by_phone_depends_on_the_whole_path() {
         ("message_types", json!([])),
         ("factor.sms", json!(false)),
     ] {
-        let losses = losses(&start, &one(&[(key, value)]));
+        let losses = losses(&start, &one_step(&[(key, value)]));
         assert!(losses.iter().any(|loss| loss.absolute && loss.what.contains("staff")), "{key}: {losses:?}");
     }
     // A step is not blamed for what was broken before it.
     start.extend(facts(&[("factor.sms", json!(false))]));
-    let losses = losses(&start, &one(&[("factor.otp", json!(true))]));
+    let losses = losses(&start, &one_step(&[("factor.otp", json!(true))]));
     assert!(losses.is_empty(), "{losses:?}");
 }
 
@@ -160,7 +160,7 @@ fn a_policy_that_asks_again_is_a_loss() {
         ("factor.otp", json!(false)),
         ("factor.sms", json!(false)),
     ]);
-    let off = one(&[("customize", json!(false))]);
+    let off = one_step(&[("customize", json!(false))]);
     assert!(losses(&start, &off).iter().any(|loss| loss.absolute && loss.what.contains("demanded")));
     start.extend(facts(&[("customize", json!(false))]));
     assert!(losses(&start, &off).is_empty(), "it was off before");
@@ -171,7 +171,7 @@ fn a_policy_that_asks_again_is_a_loss() {
 fn a_rule_that_nobody_can_meet_is_not_deployed_again() {
     let mut start = with_rules();
     start.extend(facts(&[("factor.webauthn-roaming", json!(false))]));
-    let losses = losses(&start, &one(&[("rules.action", json!("deployed"))]));
+    let losses = losses(&start, &one_step(&[("rules.action", json!("deployed"))]));
     assert!(losses.iter().any(|loss| loss.absolute && loss.what.contains("admins")), "{losses:?}");
 }
 
@@ -187,7 +187,7 @@ fn rules_before_their_factors_are_absolute() {
         let mut start = with_rules();
         start.extend(facts(state));
         start.extend(facts(&[("rules.bound", json!(false))]));
-        let losses = losses(&start, &one(&[("rules.bound", json!(true))]));
+        let losses = losses(&start, &one_step(&[("rules.bound", json!(true))]));
         assert!(losses.iter().any(|loss| loss.absolute && loss.what.contains(word)), "{state:?}: {losses:?}");
     }
 }
@@ -202,16 +202,16 @@ fn a_function_that_goes_takes_the_feedback_along() {
         ("function.url", url.clone()),
     ]));
     for state in ["absent", "undeployed"] {
-        let losses = losses(&fed, &one(&[("function", json!(state))]));
+        let losses = losses(&fed, &one_step(&[("function", json!(state))]));
         assert!(losses.len() == 1 && !losses[0].absolute, "{state}: {losses:?}");
     }
     let mut moved = fed.clone();
     moved.extend(facts(&[("feedback.endpoint", json!("https://elsewhere.example/"))]));
-    assert!(losses(&moved, &one(&[("function", json!("absent"))])).is_empty(), "nothing is sent to it");
+    assert!(losses(&moved, &one_step(&[("function", json!("absent"))])).is_empty(), "nothing is sent to it");
     // The stream is switched to a Function that does not serve.
     let mut early = moved.clone();
     early.extend(facts(&[("function", json!("undeployed"))]));
-    assert_eq!(losses(&early, &one(&[("feedback.endpoint", url)])).len(), 1);
+    assert_eq!(losses(&early, &one_step(&[("feedback.endpoint", url)])).len(), 1);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_rate_limit_stands_as_long_as_the_deployed_code_passes_it() {
     let mut start = working();
     start.extend(facts(&[("limit.a", json!(true)), ("action.limits", json!(["a"]))]));
     let absolute = |start: &Facts, effects: &[(&str, Json)]| {
-        let found = losses(start, &one(effects));
+        let found = losses(start, &one_step(effects));
         (!found.is_empty(), found.iter().any(|loss| loss.absolute))
     };
     // Policy and factor depend on the limit, so nobody could log in.
@@ -237,7 +237,7 @@ fn a_rate_limit_stands_as_long_as_the_deployed_code_passes_it() {
     let rename: [&[(&str, Json)]; 3] =
         [&[("limit.b", json!(true))], &deployed(json!(["b"])), &[("limit.a", json!(false))]];
     for (index, effects) in rename.into_iter().enumerate() {
-        steps.extend(one(effects).into_iter().map(|step| Step { number: index + 1, ..step }));
+        steps.extend(one_step(effects).into_iter().map(|step| Step { number: index + 1, ..step }));
     }
     assert_eq!(losses(&start, &steps), []);
     for wrong in [[1, 0, 2], [2, 0, 1], [0, 2, 1]] {
@@ -256,7 +256,7 @@ fn unbinding_names_the_loss_where_nobody_could_read_who_sends() {
     let mut start = working();
     start.extend(facts(&[("unified", json!(false)), ("legacy_bound", json!(true))]));
     let named = |start: &Facts| {
-        let found = losses(start, &one(&[("legacy_bound", json!(false))]));
+        let found = losses(start, &one_step(&[("legacy_bound", json!(false))]));
         found.iter().any(|loss| loss.what.contains("codes by SMS"))
     };
     start.take(|fact| matches!(fact, Fact::Selected(_)));
@@ -272,7 +272,7 @@ fn a_missing_rate_limit_is_a_pillar_that_is_gone() {
     assert!(path(&start).locked_out(), "no message leaves");
     start.extend(facts(&[("policy", json!("never"))]));
     start.extend(facts(&[("factor.sms", json!(false))]));
-    let found = losses(&start, &one(&[("factor.sms", json!(true))]));
+    let found = losses(&start, &one_step(&[("factor.sms", json!(true))]));
     assert!(found.iter().any(|loss| loss.absolute), "{found:?}");
 }
 
@@ -295,7 +295,7 @@ fn exposing_before_the_pillars_stand_is_absolute() {
         ("provider", json!("custom")),
         ("policy", json!("always")),
     ] {
-        let losses = losses(&start, &one(&[(key, value)]));
+        let losses = losses(&start, &one_step(&[(key, value)]));
         assert!(losses.iter().any(|loss| loss.absolute), "{key}: {losses:?}");
     }
 }
