@@ -260,7 +260,7 @@ pub const MUTANTS: &[Mutant] = &[
         LEASE,
         "Some(now) if now != held => return Ok(Some(now)),",
         "Some(now) if now != held && now.sid.is_empty() => return Ok(Some(now)),",
-        &["Lease", "Twice", "Second"],
+        &["test process::lease::a_living_lease_of_somebody_else_is_respected"],
     ),
     mutant(
         "the lease is kept",
