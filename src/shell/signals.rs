@@ -27,7 +27,7 @@ impl Signal {
     }
 }
 
-/// Remembers the first signal. Clones share the memory.
+/// Remembers the first signal. All clones share this state.
 #[derive(Clone, Default)]
 pub struct Signals(Arc<Shared>);
 
@@ -47,7 +47,7 @@ enum Effect {
 }
 
 impl Signals {
-    /// Listens to the signals of the process from now on, which replaces their default effect.
+    /// Starts to listen to the signals of the process. From then on they no longer have their default effect.
     ///
     /// # Errors
     /// The thread or a signal handler cannot be set up.

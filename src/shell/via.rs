@@ -18,22 +18,23 @@ pub struct Via {
     url: Url,
 }
 
-/// Why a gateway address was refused. It repeats at most scheme and host of the address.
+/// Why a gateway address was refused. The message repeats at most the scheme and the host of the address, because the
+/// rest may hold credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ViaProblem {
-    /// The address does not parse, or names no host.
+    /// The address does not parse, names no host, or has no scheme (`localhost:8080`).
     #[error("--via is not a URL; write it as http://127.0.0.1:8080")]
     NotAUrl,
     /// The host has letters beyond ASCII that are not in the form `xn--…`.
     #[error("--via has letters beyond ASCII; write its host in the form xn--…")]
     Letters,
-    /// Neither http nor https.
+    /// The scheme is neither http nor https.
     #[error("--via has the scheme {0:?}; only http and https are possible")]
     Scheme(String),
     /// The URL holds credentials.
     #[error("--via holds a user or password; a gateway gets none from here, leave them out")]
     UserInfo,
-    /// The URL has a query or a fragment, which requests could not carry along unchanged.
+    /// The URL has a query or a fragment. A request has its own path and query, and could not carry these as well.
     #[error("--via holds a query or a fragment; give scheme, host, port and at most a base path")]
     Extra,
     /// The gateway is another machine, and `--via-force` is missing.
@@ -107,7 +108,8 @@ impl Via {
         self.url.origin().ascii_serialization()
     }
 
-    /// The path before every request's own path: empty, or beginning with a slash; never ending with one.
+    /// The path that is put before the path of every request. It is empty, or begins with a slash and does not end with
+    /// one.
     pub(crate) fn base_path(&self) -> &str {
         self.url.path().trim_end_matches('/')
     }
@@ -119,7 +121,8 @@ impl fmt::Display for Via {
     }
 }
 
-/// `localhost` counts because the transport resolves it to the loopback addresses by itself.
+/// Whether a host is this machine. The name `localhost` is, because the HTTP client (`http.rs`) always resolves it to
+/// the loopback addresses.
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")

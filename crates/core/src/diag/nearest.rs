@@ -1,9 +1,10 @@
 //! Finds the word that somebody may have meant.
 
-/// Longer words are not compared, because the time grows with the square of the length.
+/// A longer word has no nearest candidate, because the time of a comparison grows with the product of both lengths.
 const WORD_MAX_CHARS: usize = 60;
 
-/// The candidate nearest to a word, if it is near enough to be the intended one. Case does not count.
+/// The candidate with the smallest distance (number of edits) to the word. A candidate counts only if its distance is
+/// at most 1 + length of the word / 4, and smaller than its own length. Upper and lower case are the same.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let length = word.chars().count();

@@ -1,4 +1,4 @@
-//! Checks whether code can work at all, as far as its text and the manifest show.
+//! Checks the code of Actions and of the Function: can it work at all, as far as its text and the manifest show?
 //!
 //! Auth0 and Twilio build and deploy even code that throws in its first line, and then users are the first to notice.
 //! Code that surely cannot work is an error, and code that probably does not work is a warning. A fault that depends on
@@ -13,7 +13,7 @@ use crate::javascript::{self, Surface};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Part, Value};
 
-/// Code of the manifest, and what it can use when it runs.
+/// A piece of code in the manifest, and the names and packages that it can use when it runs.
 pub(super) struct Source<'a> {
     pub manifest: &'a Manifest,
     /// Path of the section with the keys `code` and `dependencies`.
@@ -56,7 +56,7 @@ impl Source<'_> {
     }
 }
 
-/// All problems of the code.
+/// All problems of the code. Without a source text there are none.
 pub(super) fn problems(source: &Source<'_>) -> Vec<Problem> {
     if source.own.is_empty() {
         return Vec::new();
@@ -69,8 +69,8 @@ pub(super) fn problems(source: &Source<'_>) -> Vec<Problem> {
         return if builtin::sends(source.own) { built_in(source) } else { Vec::new() };
     }
     let sent = source.sent.unwrap_or(source.own);
-    // If the user's own file does not parse either, its fault is reported, so that the line numbers are those of that
-    // file.
+    // If the text as sent does not parse, and the user's own text does not either, the fault of the own text is
+    // reported. Its line numbers are those of the user's file.
     match javascript::parse(sent).map_err(|wrong| javascript::parse(source.own).err().unwrap_or(wrong)) {
         Err(wrong) => {
             let (title, help) = match wrong.remedy {
@@ -135,8 +135,8 @@ fn user_code(source: &Source<'_>, surface: &Surface) -> Vec<Problem> {
 
 fn no_handler(source: &Source<'_>) -> Problem {
     let Source { handler, caller, .. } = source;
-    // Without `phone` the manifest does not say which way the tenant sends. Code with the handler of the legacy set-up
-    // is most likely meant for that way.
+    // Without the section `phone`, the manifest does not say whether the tenant sends by its phone provider or by the
+    // legacy set-up. Code with the handler of the legacy set-up is most likely meant for the legacy set-up.
     let is_for_legacy = *handler == "onExecuteCustomPhoneProvider"
         && source.manifest.section("phone").is_none()
         && source.own.contains("onExecuteSendPhoneMessage");
@@ -150,7 +150,7 @@ fn no_handler(source: &Source<'_>) -> Problem {
     source.error("code", "the handler is missing", reason, help)
 }
 
-/// Problems of the sending Actions that ship with the program. The secrets that they read are known.
+/// Problems of a sending Action that ships with the program. Such an Action reads the secrets in [`SENDER_READS`].
 fn built_in(source: &Source<'_>) -> Vec<Problem> {
     let mut out = missing_secrets(source);
     for reads in SENDER_READS {
@@ -170,7 +170,8 @@ fn built_in(source: &Source<'_>) -> Vec<Problem> {
     out
 }
 
-/// Errors for missing secrets without which no message can be sent.
+/// An error for each missing secret without which no message can be sent. If another secret has a similar name, the
+/// error suggests that its name is misspelt.
 fn missing_secrets(source: &Source<'_>) -> Vec<Problem> {
     let has = |name: &str| {
         let value = source.attrs().get(&format!("{}.{name}", source.reads));
@@ -229,8 +230,8 @@ fn known_text(value: &Value) -> Option<&str> {
     }
 }
 
-/// The problem of a value that does not look like what the built-in code reads. The message never repeats the value,
-/// because it may be a secret in the wrong place.
+/// The problem of a secret whose value has the wrong form for the built-in code, if it has one. The message never
+/// repeats the value, because the value may be a secret in the wrong place.
 fn check_sid(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem> {
     let Reads { name, prefix, .. } = reads;
     let at = format!("{}.{name}", source.reads);
@@ -270,7 +271,7 @@ fn check_sid(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem
     };
     let help = if name == "TWILIO_API_KEY" { key_help(source) } else { how_to_add(source, name) };
     let problem = source.error(&at, "the secret holds the wrong kind of value", reason, help);
-    // Only a warning for a wrong length: the placeholder of a sandbox may be shorter.
+    // A wrong length is only a warning, because the placeholder of a sandbox may be shorter.
     Some(if looks { problem.warning() } else { problem })
 }
 

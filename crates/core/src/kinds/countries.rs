@@ -15,7 +15,7 @@ pub fn is_country(code: &str) -> bool {
     code.len() == 2 && CODES.split(' ').any(|known| known == code)
 }
 
-/// Help for a text that is not the code of a country: what to write instead.
+/// The help message for a text that is not the code of a country. It says what to write instead.
 pub fn suggestion(code: &str) -> String {
     let capitals = code.to_ascii_uppercase();
     match capitals.as_str() {

@@ -1,8 +1,8 @@
 //! The tenant's texts for phone messages, by type.
 //!
-//! Easy to overlook: a built-in template has no id until the tenant makes it its own (by a POST with its type). A PATCH
-//! takes only `content.from`, `content.body` and `disabled`. A list may show an empty `from`, but a write with an empty
-//! `from` is refused. After a delete, the built-in text counts again.
+//! Easy to overlook: a built-in template has no id. A POST with the template's type creates the tenant's own template,
+//! which has one. A PATCH takes only `content.from`, `content.body` and `disabled`. A list may show an empty `from`,
+//! but the API refuses a write with an empty `from`. After a delete, Auth0 uses the built-in template again.
 //!
 //! Codes that Verify sends do not use these texts, so this kind is not part of the delivery path.
 
@@ -32,7 +32,8 @@ pub struct PhoneTemplate;
 const NAME: &str = "phone_template";
 const SECTION_PATH: &str = "phone.templates";
 const PATH: &str = "/api/v2/branding/phone/templates";
-/// Key in an entry's `notes`: the fields that the template had besides ours when it was created.
+/// Key in an entry's `notes`. Its value lists the fields that the template had when this stack created it, without the
+/// fields that the create wrote.
 const BESIDE: &str = "beside";
 
 /// What a step does.
@@ -101,7 +102,7 @@ fn find<'a>(reply: &'a Json, address: &Address) -> Result<Option<&'a Json>, Fail
     let what = "GET /api/v2/branding/phone/templates";
     let misread = || Failed::Misread(format!("{what}: no list of templates"));
     let list = entries_with(object(reply, what)?.get("templates"), &["/type"], what)?;
-    // A template without an id is the built-in one. An id of another type than text makes the reply unreadable.
+    // An absent id (or null) marks the built-in template. Any other id that is not a text makes the reply unreadable.
     if list.iter().any(|template| template.get("id").is_some_and(|id| !id.is_null() && !id.is_string())) {
         return Err(misread());
     }
@@ -109,7 +110,8 @@ fn find<'a>(reply: &'a Json, address: &Address) -> Result<Option<&'a Json>, Fail
     Ok(of_type().find(|template| !text(template, "id").is_empty()).or_else(|| of_type().next()))
 }
 
-/// Reads a template from any reply. A template without an id is the built-in one and does not count as existing.
+/// The observed state of a template, from an entry of the list or from the reply to a write. A template without an id
+/// is the built-in one and does not count as existing; its values are kept as `BuiltIn`.
 pub fn parse(template: &Json) -> Seen {
     let content = &template["content"];
     let mut attrs = Attrs::new();
@@ -138,8 +140,8 @@ fn plain_values(attrs: &Attrs) -> BTreeMap<String, Json> {
     attrs.iter().filter_map(|(field, value)| Some((field.clone(), value.known()?.clone()))).collect()
 }
 
-/// The body of a write: the values of `to`, and for every other field the value that is `there`. A null in `to` leaves
-/// the field out, which takes its text away.
+/// The body of a write. Each field has its value from `to`, or from `there` (the present values) if `to` does not have
+/// the field. A null in `to` leaves the field out of the body, and the write then removes the field's text.
 fn body(to: &BTreeMap<String, Json>, there: &BTreeMap<String, Json>) -> Json {
     let pick = |field: &str| to.get(field).or_else(|| there.get(field)).filter(|value| !value.is_null());
     let texts: Map<String, Json> = ["text", "voice"]
@@ -216,7 +218,7 @@ impl Kind for PhoneTemplate {
         Box::pin(async move {
             let reply = reader.get(&list_templates()).await?;
             let mut seen = find(&reply, hint.address)?.map(parse).unwrap_or_default();
-            // A tenant has one template of each type, so a record is about whichever one there is.
+            // A tenant has one template of each type. If there is a record, it is about this template, whatever its id.
             if let Some(id) = seen.ids.get("id").filter(|_| hint.entry.is_none()) {
                 seen.whose = identity::whose(&hint.clues("id", ""), id);
             }
@@ -269,7 +271,7 @@ impl Kind for PhoneTemplate {
         if !seen.exists {
             return Vec::new();
         }
-        // If somebody else created the template before our create did, their values are in the notes.
+        // If somebody else created the template before our create did, the notes have the values of that template.
         let former = entry.notes.get("former").map(values_in);
         if entry.ownership == Ownership::Created && former.is_none() {
             let mut step = step(
@@ -292,14 +294,14 @@ impl Kind for PhoneTemplate {
             return Vec::new();
         }
         let mut steps = Vec::new();
-        // A write cannot take the sender away; only a reset does. The reset also drops every other value of ours.
+        // Only a reset removes the sender; a write cannot. The reset also drops every other value of ours.
         if back.get("from") == Some(&Json::Null) && seen.attrs.contains_key("from") {
             let mut reset =
                 step(address, NAME, Verb::Update, Stage::Tenant, "reset the template", Op::of(Act::Reset));
             reset.reason = "it had no sender before this stack".into();
             steps.push(reset);
         }
-        // After a reset all values have to be written again, also those that this stack never managed.
+        // A reset drops all values, so all are written again, including those that this stack never managed.
         let mut all = plain_values(&seen.attrs);
         all.extend(back);
         let op = Op::of(Act::Put).writing(all.clone());
@@ -405,8 +407,8 @@ impl Kind for PhoneTemplate {
     }
 }
 
-/// Writes a template. It is read right before the write, so that fields that the manifest leaves alone are sent as they
-/// are now.
+/// Writes a template, and creates it if the tenant has none of its own. The template is read right before the write, so
+/// that the write repeats the present values of all fields that the manifest does not set.
 async fn write_template(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<Done, Failed> {
     let to = to_write(run);
     let reply = writer.reader().fresh(&list_templates()).await?;
@@ -434,7 +436,8 @@ async fn write_template(run: &Run<'_>, id: &str, writer: &mut Writer) -> Result<
             }
         }
     }
-    // Somebody else has created the template since the plan. Their values are noted, so that destroy can put them back.
+    // Somebody else has created the template since the plan. Its values go into the notes, so that destroy can put them
+    // back.
     let former = PhoneTemplate.restore(&there);
     let id = there.ids.get("id").map(String::as_str).unwrap_or_default();
     let body = body(&to, &plain_values(&there.attrs));

@@ -1,12 +1,14 @@
-//! Facts about the login's delivery path: kinds report them, and steps change them. There is one fact for each part of
-//! the path. In the JSON of a plan, facts are an object from the part's name to its value.
+//! Facts about the parts of the path that brings a code to a user at login. Kinds report facts, and steps change them.
+//! There is at most one fact for each part of the path. In the JSON of a plan, the facts are one object: the keys are
+//! the names of the parts.
 
 use std::mem::discriminant;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value as Json, json};
 
-/// One part of the path, as observed or as a step leaves it. `None`: the kind looked and could not read the part.
+/// The state of one part of the path, as it was observed or as a step leaves it. `None`: the kind tried to read the
+/// part and could not, or a step leaves it in an unknown state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
@@ -38,11 +40,11 @@ pub enum Fact {
     ActionLimits(Option<Vec<String>>),
     #[serde(rename = "legacy_action.limits")]
     LegacyLimits(Option<Vec<String>>),
-    /// The rate limits that a post-login Action passes to Verify: none. Unknown when a former version of it is put
-    /// back.
+    /// The rate limits that a post-login Action passes to Verify. The rules of this program pass none, so no kind
+    /// reports this fact. A step that puts a former version of the Action back sets it to `None` (unknown).
     #[serde(rename = "mfa_post_login.limits")]
     RulesLimits(Option<Vec<String>>),
-    /// Whether the Action that sends belongs to others. Nobody can read whether the secrets of such an Action work.
+    /// Whether the Action that sends belongs to others. No read can show whether the secrets of such an Action work.
     #[serde(rename = "action.of_others")]
     ActionOfOthers(bool),
     #[serde(rename = "legacy_action.of_others")]
@@ -72,9 +74,10 @@ pub enum Fact {
     Customize(Option<bool>),
     /// The factors that satisfy a rule, keyed by the name of the rule, according to the running code.
     Rules(Option<Demands>),
-    /// The sender is a former version that a destroy put back. Nobody can prove that it still works.
+    /// Whether the sender is a former version that a destroy put back. Nobody can prove that such a version still
+    /// works.
     Former(bool),
-    /// The sender is the version that ran before this stack: put back, or never replaced.
+    /// Whether the sender is the version that ran before this stack, because it was put back or never replaced.
     #[serde(rename = "former.runs")]
     FormerRuns(bool),
 }
@@ -97,7 +100,7 @@ pub enum FunctionState {
     Deployed,
 }
 
-/// Whether an Action is in the list of its trigger.
+/// Whether an Action is in the list of bindings of its trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Json", into = "Json")]
 pub enum Binding {
@@ -105,7 +108,7 @@ pub enum Binding {
     Unbound,
     /// The tenant refused the binding; Auth0 may call the Action all the same.
     Refused,
-    /// The Action belongs to others and is not in the list; Auth0 may call it all the same.
+    /// The Action belongs to others and is not in the list of bindings; Auth0 may call it all the same.
     Unlisted,
     /// Several Actions of others run on the trigger, and each of them would send every message.
     Several,
@@ -132,7 +135,7 @@ impl TryFrom<Json> for Binding {
     }
 }
 
-/// Defines enums of an API's words. A word that is unknown here is kept as it is, in `Other`.
+/// Defines enums for the words that an API uses. A word that the enum does not have is kept unchanged in `Other`.
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),* })*) => {$(
         $(#[$doc])*
@@ -178,7 +181,7 @@ words! {
     Channel { Sms = "sms", Voice = "voice" }
     /// How the phone provider delivers.
     Delivery { Text = "text", Voice = "voice" }
-    /// Who sends for the phone provider: our Action (`Custom`) or a vendor.
+    /// Who sends for the phone provider: an Action (`Custom`) or a vendor.
     Provider { Absent = "absent", Custom = "custom", Disabled = "disabled" }
     /// Who sends in the legacy set-up: an Action (`Hook`), Auth0's own sender for trials, or a vendor.
     Sender { Auth0 = "auth0", Hook = "phone-message-hook" }
@@ -201,8 +204,8 @@ impl PartialOrd for Factor {
     }
 }
 
-/// Lists of factors, each with the name of the rule or Action that asks for them, in the order of the code or of the
-/// trigger.
+/// Lists of factors, each with the name of the rule or Action that asks for them. Rules stand in the order of the code,
+/// Actions in the order of their trigger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demands(pub Vec<(String, Vec<Factor>)>);
 
@@ -260,7 +263,8 @@ impl Fact {
     }
 }
 
-/// Facts, at most one for each part: either all that is known, or what a step changes.
+/// Facts, at most one for each part of the path. They are either all facts that are known, or those that a step
+/// changes.
 #[derive(Clone, Debug, Default)]
 pub struct Facts(Vec<Fact>);
 
@@ -360,7 +364,7 @@ impl<'de> Deserialize<'de> for Facts {
 mod tests {
     use super::*;
 
-    /// The JSON form in saved plans. Changing a name or a value here makes existing plans stale.
+    /// Every fact in the JSON form of saved plans. If a name or a value here has to change, existing plans are stale.
     const ALL: &str = r#"{
         "action": "deployed", "action.limits": ["a", "b"], "action.of_others": true, "action.verifies": false,
         "bound": "refused", "customize": true,

@@ -1,8 +1,9 @@
 //! Reads the Function: its service, environment, live build, source text and variables.
 //!
-//! Each level needs the ids of the level above. With a record, all reads start at once with the recorded ids (`warm`).
-//! The levels then use the results that still fit, and read again what has changed. Without a record, the levels read
-//! one after another.
+//! The service contains the environments, an environment has a live build, and so on: each level needs the ids of the
+//! level above. With a record, all reads start at once with the recorded ids (`prefetch_recorded`). The levels then use
+//! the results that still fit, and read again what has changed. Without a record, the levels are read one after
+//! another.
 
 use std::collections::BTreeMap;
 
@@ -50,8 +51,8 @@ pub(super) async fn observe(hint: Hint<'_>, reader: &Reader) -> Result<Seen, Fai
     }
 }
 
-/// Whether the failure means that the key may not use Serverless. No restricted key may ("Twilio docs, API keys",
-/// 2025-12).
+/// Whether the failure means that the key may not use Twilio Serverless. A restricted key never may ("Twilio docs, API
+/// keys", 2025-12).
 fn is_forbidden(failed: &Failed) -> bool {
     let key = matches!(failed.code(), Some("20003" | "70051"));
     failed.status() == Some(403) || (failed.status() == Some(401) && key)
@@ -75,8 +76,8 @@ fn recorded_id<'a>(entry: Option<&'a Entry>, id: &str) -> &'a str {
     entry.and_then(|entry| entry.ids.get(id)).map(String::as_str).unwrap_or_default()
 }
 
-/// Reads what is needed to remove the Function or to put its former state back: the service, the variables of an
-/// adopted one, and the other people's Functions in one that this stack created.
+/// Reads what is needed to remove the Function or to put its former state back. This is always the service. If this
+/// stack adopted the service, its variables are read too; otherwise the Functions of other people in the service are.
 async fn observe_leaving(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let sid = recorded_id(hint.entry, "service");
     if !is_sid(sid, "ZS") {
@@ -96,7 +97,8 @@ async fn observe_leaving(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Faile
         }
     }
     if !adopted {
-        // Whoever confirms the removal is told which Functions of other people the service takes along.
+        // Deleting the service also deletes the Functions of other people in it. The person who confirms the removal is
+        // told their names.
         let list = reader.get(&wire::list_in_service(sid, "Functions")).await?;
         let ours = recorded_id(hint.entry, "function");
         let theirs =
@@ -108,8 +110,8 @@ async fn observe_leaving(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Faile
 }
 
 async fn observe_wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
-    // An unfinished run may have begun to create the Function, and the manifest no longer has the section. The
-    // service's name is then the one that the run noted in its intent.
+    // If an unfinished run may have begun to create the Function, and the manifest has lost the section since, the
+    // service's name is the one that the run noted in its intent.
     let begun = hint.creating();
     let begun = begun.filter(|_| hint.manifest.section(SECTION_PATH).is_none());
     let begun = begun.and_then(|before| before.iter().find_map(|mark| mark.strip_prefix("name:")));
@@ -127,8 +129,9 @@ async fn observe_wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed
     let creating = hint.creating();
     let resumed = creating.is_some_and(|before| before.contains(&intent_name(&name)));
     let known = recorded_id(hint.entry, "service");
-    // The intent of a create holds the service's name instead of ids. If it holds this name, the unfinished run created
-    // the service. The list of ids from before is then empty.
+    // The intent to create the Function lists the service's name (`intent_name`) where other kinds list the ids that
+    // existed before the run. If the intent has this name, no service of that name existed, so the unfinished run
+    // created it. `creating` is then an empty list.
     let clues = Clues { creating: resumed.then_some(&[]), ..hint.clues("service", "") };
     seen.whose = identity::whose(&clues, &sid);
     seen.keep(|own: &mut Own| own.former = former);
@@ -152,7 +155,8 @@ async fn observe_wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed
     Ok(seen)
 }
 
-/// The service on record, if the manifest names another one. It is deleted after the stream has moved.
+/// The service on record, if the manifest names another one now. A later step deletes the former service, once the log
+/// stream reports to the new one.
 async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<Former>, Failed> {
     let noted = hint.entry.and_then(|entry| entry.notes.get("former")).filter(|note| note.is_object());
     let (sid, was) = match noted {
@@ -169,7 +173,8 @@ async fn former(hint: &Hint<'_>, name: &str, reader: &Reader) -> Result<Option<F
     Ok(same.then(|| Former { service: sid.to_owned(), unique_name: was.to_owned() }))
 }
 
-/// Starts every read whose ids the record has. If an id has changed since, the levels read again with the new id.
+/// Sends every read whose ids are on record, all at the same time. If an id has changed since, [`read_levels`] reads
+/// again with the new id.
 async fn prefetch_recorded(entry: Option<&Entry>, service: &str, reader: &Reader) {
     let id = |name: &str, prefix: &str| Some(recorded_id(entry, name)).filter(|sid| is_sid(sid, prefix));
     let mut gets =
@@ -190,7 +195,7 @@ async fn read_all(gets: &[Get], reader: &Reader) {
     let tasks: Vec<Task<'_, ()>> = gets
         .iter()
         .map(|get| {
-            // The reader keeps a failure as the result of the read. Whoever reads the same again gets it.
+            // A failure is not lost here: the reader keeps the result of each read, and the next equal read gets it.
             Box::pin(async move {
                 let _kept = reader.get(get).await;
             }) as Task<'_, ()>
@@ -242,8 +247,8 @@ async fn read_levels(hint: &Hint<'_>, service: &str, seen: &mut Seen, reader: &R
     let mut base = live.and_then(|build| version_of(&build, &function).map(|version| (build, version)));
     if base.is_none() {
         deployed = false;
-        // The live build lacks our Function, because somebody removed it or deployed another build. The comparison uses
-        // the build on record instead.
+        // Nothing is live, or the live build lacks our Function because somebody deployed another build. The comparison
+        // uses the build on record instead.
         let recorded = recorded_id(hint.entry, "build");
         if is_sid(recorded, "ZB") && recorded != live_sid {
             let build = checked_sid(none_if_missing(reader, &build_get(recorded)).await?)?;
@@ -277,11 +282,13 @@ fn is_managed(hint: &Hint<'_>, prefix: &str, name: &str) -> bool {
     let field = format!("{prefix}{name}");
     let wanted = hint.want.is_some_and(|want| want.desired.contains_key(&field));
     let applied = hint.is_known() && hint.entry.is_some_and(|entry| entry.fields.contains_key(&field));
-    // The variable of the former secret is always managed: a change of the secret that did not finish leaves it behind.
+    // The variable that holds the former secret is always managed, because an unfinished change of the secret leaves
+    // that variable behind.
     wanted || applied || field == format!("variables.{}", PREVIOUS)
 }
 
-/// Our Function: the one on record, else the one that serves our path, else the only one of our name.
+/// SID of our Function: the one on record, else the one that serves our path in the live build, else the only one with
+/// our name. Several Functions with our name are a finding.
 fn pick_function(
     hint: &Hint<'_>,
     functions: &[Json],
@@ -329,8 +336,8 @@ fn version_of(build: &Json, function: &str) -> Option<Json> {
     versions.iter().find(|version| text(version, "function_sid") == function).cloned()
 }
 
-/// Looks for a version and a build that an earlier run left, so that they are not made twice. Reads nothing if nothing
-/// has to be built.
+/// Looks for a version and a build that an earlier run has already made, so that this run does not make them again.
+/// If the live build is as wanted, nothing is read.
 async fn find_reusable(
     hint: &Hint<'_>,
     service: &str,
@@ -397,7 +404,7 @@ pub(super) async fn newest(
     Ok(is("code", &source_of(&content)?).then(|| sid.to_owned()))
 }
 
-/// The source text in the reply for a version's content, with CRLF turned into LF.
+/// The source text in a reply with the content of a version. Line ends CRLF become LF.
 fn source_of(reply: &Json) -> Result<String, Failed> {
     let content = reply.get("content").and_then(Json::as_str);
     let content = content
@@ -405,7 +412,7 @@ fn source_of(reply: &Json) -> Result<String, Failed> {
     Ok(content.replace("\r\n", "\n"))
 }
 
-/// The state that a reply with a service shows.
+/// The observed state, as far as the service alone shows it.
 pub(super) fn of_service(service: &Json) -> Seen {
     let mut seen = Seen { exists: true, ..Seen::default() };
     for (id, key) in [("service", "sid"), ("unique_name", "unique_name"), ("account_sid", "account_sid")] {
@@ -423,7 +430,7 @@ pub(super) fn put_service(service: &Json, attrs: &mut Attrs) {
     attrs.entry("deployed".into()).or_insert(Value::Known(json!(false)));
 }
 
-/// Adds the environment's SID, and the URL that its domain and the wanted path make.
+/// Adds the environment's SID, and the Function's URL, which consists of the environment's domain and the wanted path.
 pub(super) fn of_environment(environment: &Json, path: &str, seen: &mut Seen) {
     seen.ids.insert("environment".into(), text(environment, "sid").to_owned());
     let domain = text(environment, "domain_name");
@@ -443,8 +450,8 @@ fn of_build(hint: &Hint<'_>, build: &Json, version: &Json, source: Option<String
     }
 }
 
-/// Adds the fields that a build shows. A build shows the visibility in capitals, and more packages than were asked for:
-/// only those that `managed` accepts are added.
+/// Adds the fields that a build shows. Twilio writes the visibility in capitals and lists more packages than were asked
+/// for. The field has the visibility in small letters, and only packages that `managed` accepts become fields.
 pub(super) fn put_build(build: &Json, version: &Json, managed: &dyn Fn(&str) -> bool, attrs: &mut Attrs) {
     attrs.insert("path".into(), Value::text(text(version, "path")));
     attrs.insert("visibility".into(), Value::text(text(version, "visibility").to_ascii_lowercase()));

@@ -1,10 +1,10 @@
-//! Twilio credentials that the stack hands on: to the Action that sends codes, and to the Function that reports which
-//! codes were used.
+//! Checks the Twilio credentials that the stack hands on to the Action that sends codes, and to the Function that
+//! reports which codes were used.
 //!
-//! With wrong credentials no code arrives, and users are the first to notice. So the credentials are tried before they
-//! are written, again right before a step lets users depend on the phone (a key may have been revoked meanwhile), and
-//! by `drift`. The trial only reads. Whether a key may also send is not tried, because every call of Verify that would
-//! show it has an effect.
+//! With wrong credentials no code arrives, and users are the first to notice. The credentials are therefore tried
+//! before they are written, and by `drift`. They are also tried again right before a step that makes users depend on
+//! the phone, because a key may have been revoked meanwhile. The trial only reads. It does not show whether a key may
+//! also send, because every call of Verify that would show this has an effect.
 
 use std::rc::Rc;
 
@@ -22,15 +22,15 @@ use crate::model::text::line;
 use crate::model::value::{Attrs, Part, Value};
 use crate::port::{Answered, LOOK_AGAIN_MS, Reader, join_all};
 
-/// Codes of refusals that concern the credentials themselves ("Twilio docs, error 20003 and 20403", 2026-08): they are
-/// wrong or deleted, or their account is suspended or closed. A key that may not read Verify services is refused with
-/// another code.
+/// Error codes which say that the credentials are wrong or deleted, or that their account is suspended or closed
+/// ("Twilio docs, error 20003 and 20403", 2026-08). A key that may not read Verify services is refused with another
+/// code.
 const DEAD: [&str; 2] = ["20003", "20403"];
 /// Code of the refusal of a valid key that lacks the permission to read ("Twilio docs, error 70051", 2026-08).
 const NOT_PERMITTED: &str = "70051";
 
-/// How long an answer of Twilio counts for the steps that follow, in ms. Steps follow each other within seconds, but a
-/// build may take minutes.
+/// How long an acceptance by Twilio counts for the following steps, in ms. Most steps follow each other within seconds
+/// and share one trial. After a build, which may take minutes, the credentials are tried again.
 const GOOD_MS: u64 = 10_000;
 
 /// Where credentials are handed on.
@@ -51,7 +51,8 @@ const FUNCTION: Place =
 /// One pair of credentials among the values of a place.
 struct Held {
     credentials: Credentials,
-    /// SID of the account that is named beside the credentials: messages are sent through that account.
+    /// SID of the account that the same place names. Messages are sent through this account, and the credentials must
+    /// belong to it.
     account: Option<String>,
     /// The names of the two values that are the credentials, in words.
     names: String,
@@ -64,7 +65,7 @@ enum Verdict {
     Taken,
     /// Twilio does not accept them, or they are of another account. Holds the answer.
     Dead(Failed),
-    /// This could not be found out. Holds why.
+    /// Whether Twilio accepts them could not be found out. Holds the reason.
     Unknown(Failed),
 }
 
@@ -77,8 +78,9 @@ fn field_text(attrs: &Attrs, field: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The names under which the secret of a key or an account is looked for: `X_SECRET` and `X_KEY_SECRET` for a key
-/// `X_KEY` or `X_KEY_SID`; `X_AUTH_TOKEN` and `X_ACCOUNT_AUTH_TOKEN` for an account `X_ACCOUNT_SID`.
+/// The names that the secret of a key or an account may have, where `name` is the name of the key or account and
+/// `suffix` the end of the secret's name. For `X_KEY` or `X_KEY_SID` and `SECRET`, they are `X_SECRET` and
+/// `X_KEY_SECRET`. For `X_ACCOUNT_SID` and `AUTH_TOKEN`, they are `X_AUTH_TOKEN` and `X_ACCOUNT_AUTH_TOKEN`.
 fn partners(name: &str, suffix: &str) -> Vec<String> {
     let stem = name.strip_suffix("_SID").unwrap_or(name);
     let parts = stem.rsplit_once('_').map_or("", |(before, _)| before);
@@ -86,9 +88,9 @@ fn partners(name: &str, suffix: &str) -> Vec<String> {
     vec![join(parts), join(stem)]
 }
 
-/// The credentials among the attributes of a place. A user name that is no SID may be a placeholder of a sandbox; it is
-/// skipped, because Twilio can only be asked about a SID. A complete key comes before the account's token, as in the
-/// built-in code.
+/// The credentials among the attributes of a place. A key or account that is not a SID is skipped: it may be a
+/// placeholder of a sandbox, and Twilio can only be asked about a SID. If there is a key with its secret, the account's
+/// token is left out, because the built-in code does not use the token then.
 fn credentials_in(attrs: &Attrs, place: Place) -> Vec<Held> {
     let prefix = place.prefix;
     let mut values =
@@ -125,8 +127,8 @@ fn places_with_values(manifest: &Manifest) -> Vec<(Attrs, Place)> {
         .collect()
 }
 
-/// All credentials that the manifest hands on, except those that this program itself uses: its own reads show whether
-/// they work.
+/// All credentials that the manifest hands on, except those that this program itself uses. The program's own reads show
+/// whether these work.
 fn all_credentials(manifest: &Manifest) -> Vec<Held> {
     let all =
         places_with_values(manifest).into_iter().flat_map(|(attrs, place)| credentials_in(&attrs, place));
@@ -147,8 +149,8 @@ async fn try_one(held: &Held, reader: &Reader) -> Verdict {
     }
     let mut answer = reader.probe(credentials.clone()).await;
     if matches!(judge(&answer), Answer::No) {
-        // One refusal proves nothing: a gateway may refuse in the same way, and a new key is not known everywhere at
-        // once.
+        // One refusal proves nothing: a gateway may refuse in the same way, and it takes a moment until all of Twilio
+        // knows a new key.
         reader.sleep_ms(LOOK_AGAIN_MS).await;
         answer = reader.probe(credentials.clone()).await;
     }
@@ -168,7 +170,7 @@ async fn try_one(held: &Held, reader: &Reader) -> Verdict {
     }
 }
 
-/// SID of the account whose services an answer lists.
+/// SID of the account whose Verify services an answer lists. `None`: the answer has no service with such a SID.
 fn account_of(answer: &Answered) -> Option<&str> {
     answer.as_ref().ok()?.get("services")?.get(0)?.get("account_sid")?.as_str()
 }
@@ -176,7 +178,7 @@ fn account_of(answer: &Answered) -> Option<&str> {
 /// What an answer says about the credentials that were tried.
 #[derive(Clone, Copy)]
 enum Answer {
-    /// Twilio knows who asks. It may still refuse to show the list, which this program does not need.
+    /// Twilio accepts the credentials. It may still refuse to show the list, but the list is not needed.
     Yes,
     No,
     /// The answer may be a gateway's, or there was none.
@@ -191,7 +193,8 @@ fn judge(answer: &Answered) -> Answer {
             (_, Some(code)) if DEAD.contains(&code) => Answer::No,
             (401 | 403, Some(NOT_PERMITTED)) => Answer::Yes,
             (401, _) => Answer::No,
-            // A code of Twilio's is a number; a gateway's is a word.
+            // The error codes of Twilio are numbers, and those of a gateway are words. With any number that is
+            // not in `DEAD`, Twilio knows the key but does not let it read.
             (403, Some(code)) if code.parse::<u32>().is_ok() => Answer::Yes,
             _ => Answer::Nothing,
         },
@@ -207,7 +210,7 @@ async fn try_all(all: Vec<Held>, reader: &Reader) -> Vec<(Held, Verdict)> {
     all.into_iter().zip(verdicts).collect()
 }
 
-/// Fails unless Twilio accepts all of these credentials. `undone` tells the user what did not happen because of that.
+/// Fails unless Twilio accepts all of these credentials. The message contains `undone`, which says what was not done.
 async fn all_taken(all: Vec<Held>, undone: &str, reader: &Reader) -> Result<(), Failed> {
     for (Held { names, place: Place { section, .. }, .. }, verdict) in try_all(all, reader).await {
         match verdict {
@@ -249,8 +252,9 @@ async fn tried(attrs: &Attrs, place: Place, manifest: &Manifest, reader: &Reader
     all_taken(all, "nothing was written", reader).await
 }
 
-/// The Verify services that the deployed code is told of: the name of the secret that holds the SID, and the SID. If
-/// the value refers to a resource, the SID is that resource's in this run; without a run such a service is left out.
+/// The Verify services whose SIDs are among the secrets of the Action: the name of each secret, and the SID. If the
+/// value refers to a resource, the SID comes from the ids that this run knows. Without a run, such a service is left
+/// out.
 fn named_services(attrs: &Attrs, run: Option<&Run<'_>>) -> Vec<(String, String)> {
     let of = |(key, value): (&String, &Value)| {
         let name = key.strip_prefix(ACTION.prefix)?;
@@ -268,7 +272,8 @@ fn named_services(attrs: &Attrs, run: Option<&Run<'_>>) -> Vec<(String, String)>
     attrs.iter().filter_map(of).collect()
 }
 
-/// Whether the code sends through another account than ours. Our credentials do not see that account's services.
+/// Whether the secrets of the Action name another account than `twilio.account_sid`. This program's own credentials
+/// cannot read the services of that account.
 fn is_elsewhere(attrs: &Attrs, manifest: &Manifest) -> bool {
     let own = manifest.text("twilio", "account_sid");
     let accounts =
@@ -276,7 +281,8 @@ fn is_elsewhere(attrs: &Attrs, manifest: &Manifest) -> bool {
     own.is_some_and(|own| accounts.into_iter().any(|sid| is_sid(&sid, "AC") && sid != own))
 }
 
-/// Why the code cannot send through that service; `None`: nothing is known against it.
+/// Why no code can be sent through the service, as the end of a sentence that begins with the service. `None`: no
+/// reason is known.
 async fn service_problem(sid: &str, reader: &Reader) -> Result<Option<&'static str>, Failed> {
     let mut reply = reader.get(&read_service(sid)).await;
     if reply.as_ref().is_err_and(|failed| failed.status() == Some(404)) {
@@ -297,11 +303,12 @@ async fn service_problem(sid: &str, reader: &Reader) -> Result<Option<&'static s
     }
 }
 
-/// The check right before a step lets users depend on the phone. Twilio still accepts all credentials that the deployed
-/// code will use. The Verify service that the code names exists and has custom codes on, whoever manages it.
+/// Checks two things right before a step that makes users depend on the phone. Twilio must still accept all credentials
+/// that the deployed code will use. The Verify service that the code names must exist and have custom codes on, whether
+/// this stack manages the service or not.
 ///
 /// # Errors
-/// One of these does not hold, or could not be found out. The step is not taken.
+/// One of the two does not hold, or could not be found out. The caller must then not run the step.
 pub async fn credentials_and_service_hold(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     const UNDONE: &str = "the step was not run, because it would make users depend on this";
     let attrs = run.manifest.section("action").cloned().unwrap_or_default();
@@ -334,8 +341,8 @@ pub fn ready<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Fa
     Box::pin(credentials_and_service_hold(run, reader))
 }
 
-/// The check right before a phone Action is deployed: [`credentials_and_service_hold`], and the rate limits that the
-/// Action passes exist.
+/// The check right before a phone Action is deployed: [`credentials_and_service_hold`], and whether the rate limits
+/// exist that the Action passes.
 pub fn ready_to_deploy<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Result<(), Failed>> {
     Box::pin(async move {
         credentials_and_service_hold(run, reader).await?;
@@ -343,8 +350,9 @@ pub fn ready_to_deploy<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Res
     })
 }
 
-/// The findings of `drift`: credentials that Twilio does not accept any more, and a Verify service outside this
-/// manifest that the code cannot send through. Each costs one request.
+/// The findings of `drift`: credentials that Twilio does not accept any more, and a Verify service through which no
+/// code can be sent, if the manifest names that service by its SID. Each check costs one request, or two if the first
+/// answer is a refusal or a 404. The notes of [`untried`] are included.
 ///
 /// # Errors
 /// The user stopped the run.
@@ -397,7 +405,7 @@ pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding
     Ok(findings)
 }
 
-/// Notes on credentials and services that this program cannot try, so that a person looks at them.
+/// Notes that tell the user which credentials and services this program cannot try.
 pub fn untried(manifest: &Manifest) -> Vec<Finding> {
     let note = |address: &str, text: String, help: &str| Finding {
         address: address.into(),
@@ -480,7 +488,7 @@ mod tests {
         assert_eq!(credentials_in(&token, ACTION)[0].names, "ACCOUNT_SID and AUTH_TOKEN");
     }
 
-    /// An answer of a gateway, a redirect and a reply of another shape prove nothing. A refusal for lack of a
+    /// An answer of a gateway, a redirect or a reply of another shape proves nothing. A refusal because the key lacks a
     /// permission proves that the key is valid.
     #[test]
     fn only_twilio_itself_says_that_a_key_is_good() {

@@ -1,5 +1,5 @@
-//! Reads that involve more than one resource: they find out which object is meant, or check right before a write that
-//! everything it depends on is in place.
+//! Reads that involve more than one resource. Some find out which object is meant. Others run right before a write, and
+//! check that everything that the write depends on is in place.
 
 pub mod delivery;
 pub mod handed_on;
@@ -24,12 +24,12 @@ pub struct Check {
     pub what: &'static str,
     /// The read of the object.
     pub get: Get,
-    /// What the test compares the reply with, such as an id.
+    /// The text that `holds` compares the reply with, for example an id.
     pub expected: String,
-    /// The test. It is given the reply and `expected`.
+    /// Whether the object is as it should be. The arguments are the reply and `expected`.
     pub holds: fn(&Json, &str) -> bool,
 }
 
-/// A check right before a write that lets users meet something new. It reads again what the write depends on, and fails
-/// with what no longer holds.
+/// A check that runs right before a write which exposes users to something new. The check reads again what the write
+/// depends on. If something no longer holds, the failure names it.
 pub type Ready = for<'a> fn(&'a Run<'a>, &'a Reader) -> Task<'a, Result<(), Failed>>;

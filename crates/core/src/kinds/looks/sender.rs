@@ -18,7 +18,7 @@ use crate::port::Reader;
 struct Own {
     /// The state of the Actions of others, and whether one of them is bound. `None`: they were not read.
     on_trigger: Option<(ActionState, Binding)>,
-    /// Their deployed code. `None`: none of them is deployed.
+    /// The deployed code of the Actions of others. `None`: none of these Actions is deployed.
     live: Option<Live>,
 }
 
@@ -26,25 +26,28 @@ struct Own {
 #[derive(Clone)]
 struct Live {
     code: String,
-    /// The dates that [`secret_dates`] returns for the deployed versions. `None`: a reply does not list secrets.
+    /// The dates that [`secret_dates`] returns for all deployed versions together. `None`: at least one version does
+    /// not list its secrets.
     secret_dates: Option<Vec<String>>,
     /// Whether a deployed version has the SID of a Verify service, as [`verifies`] tells.
     verifies: bool,
 }
 
-/// Reads the Actions on the trigger. Nobody can read whether their code works, because secrets are never shown.
+/// Reads the Actions on the trigger and their code. The API never shows secrets, so a read cannot prove that the code
+/// works.
 pub async fn look(spec: &Spec, reader: &Reader) -> Result<Seen, Failed> {
     let list = reader.get(&actions::list_actions()).await?;
     let trigger = spec.trigger;
     let bound = match reader.get(&bindings::list_bindings(trigger.id)).await {
         Ok(reply) => bindings::parse(&reply)?,
-        // If the tenant does not list the bindings of this trigger, it does not take any either.
+        // A tenant that cannot list the bindings of this trigger does not accept bindings for it either.
         Err(failed) if spec.optional && matches!(failed.status(), Some(400 | 404)) => Vec::new(),
         Err(failed) => return Err(failed),
     };
     let is_bound = |action: &Json| bound.iter().any(|entry| entry.action_id == text(action, "id"));
     let all = actions::items(&list)?.iter().filter(|action| actions::has_trigger(action, trigger.id));
-    // If a trigger may have several Actions, Auth0 calls only the bound ones.
+    // A trigger with `Company::None` has at most one Action, and Auth0 may call it even if it is not bound. On the
+    // other triggers, Auth0 calls only the bound Actions.
     let called: Vec<&Json> =
         all.filter(|action| trigger.company == Company::None || is_bound(action)).collect();
     let live: Vec<&&Json> = called.iter().filter(|action| action["deployed_version"].is_object()).collect();
@@ -81,8 +84,9 @@ pub fn facts(spec: &Spec, seen: &Seen) -> Facts {
     facts
 }
 
-/// The triggers on which Actions of others may know the Verify service with that SID, which was created at `made_at`.
-/// Each comes with the fact that follows from the code there. Actions that were not read are not among them.
+/// The triggers on which Actions of others may know the Verify service `sid`, which was created at `made_at`. Each
+/// trigger comes with the fact that follows from the code of its Actions. A trigger whose Actions were not read, or are
+/// not deployed, is left out.
 pub fn may_know<'a>(
     all: &'a BTreeMap<Address, Seen>,
     sid: &'a str,

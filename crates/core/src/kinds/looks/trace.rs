@@ -8,8 +8,8 @@ use crate::kinds::{is_sid, text};
 use crate::model::manifest::Manifest;
 use crate::port::Reader;
 
-/// The object's SID, if it is a SID of that kind. Any other text is dropped, so that a reply cannot direct a later
-/// request to another path.
+/// The object's SID, if it begins with the prefix `kind` and has the form of a SID. Any other text is dropped, because
+/// the SID becomes part of a later request's path, and a reply must not direct that request elsewhere.
 fn sid_of(object: &Json, kind: &str) -> Option<String> {
     Some(text(object, "sid").to_owned()).filter(|sid| is_sid(sid, kind))
 }

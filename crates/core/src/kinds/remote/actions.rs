@@ -1,4 +1,4 @@
-//! The Actions of the tenant: their reads, and what a reply says of them.
+//! The Actions of the tenant: the reads, and helpers that take the replies apart.
 
 use serde_json::Value as Json;
 
@@ -14,7 +14,7 @@ pub fn list_actions() -> Get {
     }
 }
 
-/// The Actions of a list reply.
+/// The Actions in the reply to [`list_actions`].
 ///
 /// # Errors
 /// The reply is not a list of Actions with ids and names.

@@ -6,20 +6,21 @@ use crate::kinds::binding_order::Bound;
 use crate::kinds::{entries_with, text};
 use crate::model::call::{Api, Failed, Get, Paging};
 
-/// The path at which the list of a trigger is read and written.
+/// The path at which a trigger's list of bindings is read and written.
 pub fn path(trigger: &str) -> String {
     format!("/api/v2/actions/triggers/{trigger}/bindings")
 }
 
-/// The read of the list.
+/// The read of a trigger's list of bindings, over all pages.
 pub fn list_bindings(trigger: &str) -> Get {
     Get { api: Api::Auth0, path: path(trigger), paging: Paging::Offset { key: "bindings", per_page: 100 } }
 }
 
-/// The list in the reply to a read or a write.
+/// The bindings in the reply to a read or a write of the list.
 ///
 /// # Errors
-/// An entry does not name its Action. The list is written whole, so to skip the entry would unbind its Action.
+/// An entry does not name its Action. The entry cannot be skipped: a write replaces the whole list, and an Action that
+/// is missing from it would be unbound.
 pub fn parse(reply: &Json) -> Result<Vec<Bound>, Failed> {
     let list = entries_with(reply.get("bindings"), &["/action/id", "/action/name"], "the list of bindings")?;
     let bound = |entry: &Json| Bound {

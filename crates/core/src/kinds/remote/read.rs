@@ -9,9 +9,11 @@ use crate::model::call::{Api, Failed, Get};
 pub struct Read {
     pub path: &'static str,
     pub shape: Shape,
-    /// A reply that is an object needs at least one of these keys. Otherwise it is taken for something else.
+    /// Keys of which an object needs at least one; a reply without any of them is not believed. [`Shape::Object`] and
+    /// [`Shape::Sparse`] use this list, and the other shapes ignore it.
     pub expects: &'static [&'static str],
-    /// A reply without content is valid too, and means that nobody has ever set the value.
+    /// Whether a reply may have no content, which means that nobody has ever set the value. Callers must look for such
+    /// a reply with [`is_empty`] before they call [`Read::shaped`].
     pub may_be_empty: bool,
 }
 
@@ -21,9 +23,9 @@ pub const READ: Read = Read { path: "", shape: Shape::Object, expects: &[], may_
 /// The shape of a reply.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// An object that is never empty.
+    /// An object with at least one of the expected keys.
     Object,
-    /// An object that may be empty, because keys that were never set may be missing.
+    /// Like `Object`, but the object may also be empty, because the API leaves out keys that were never set.
     Sparse,
     /// A list of words, which may be empty.
     Words,
@@ -39,10 +41,10 @@ impl Read {
         }
     }
 
-    /// The reply, if it has the shape of this endpoint.
+    /// Returns the reply unchanged if it has the shape that this endpoint's replies have.
     ///
     /// # Errors
-    /// The reply has another shape, so it is not believed.
+    /// The reply has another shape ([`Failed::Misread`]).
     pub fn shaped<'a>(&self, reply: &'a Json) -> Result<&'a Json, Failed> {
         let what = format!("GET {}", self.path);
         let misread = |what: String| Err(Failed::Misread(what));
