@@ -317,7 +317,7 @@ pub const MUTANTS: &[Mutant] = &[
         "crates/core/src/kinds/reply.rs",
         "items.map(Vec::as_slice).ok_or_else(",
         "Some(items.map(Vec::as_slice).unwrap_or_default()).ok_or_else(",
-        &["Twice", "Second", "Login", "Ledger"],
+        &["test fields::replies::a_reply_of_another_shape_is_not_believed"],
     ),
     // What waits, and what goes back.
     mutant(
