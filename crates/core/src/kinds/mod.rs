@@ -148,7 +148,7 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
                     format!("{section}.{key}"),
                     format!("the reference {}.{} cannot be used", output.resource, output.output),
                     format!("this manifest makes no {}", output.resource),
-                    "write the value out, or take it from a variable",
+                    "write the value itself, or use an environment variable",
                 )
             }));
             out.extend(outputs.filter(|output| is_late(section, &output.resource)).map(|output| {

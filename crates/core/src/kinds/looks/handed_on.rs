@@ -281,6 +281,16 @@ fn is_elsewhere(attrs: &Attrs, manifest: &Manifest) -> bool {
     own.is_some_and(|own| accounts.into_iter().any(|sid| is_sid(&sid, "AC") && sid != own))
 }
 
+/// The problem of each of these services, read side by side.
+async fn service_problems(
+    named: &[(String, String)],
+    reader: &Reader,
+) -> Vec<Result<Option<&'static str>, Failed>> {
+    let problems: Vec<Task<'_, _>> =
+        named.iter().map(|(_, sid)| Box::pin(service_problem(sid, reader)) as Task<'_, _>).collect();
+    join_all(problems).await
+}
+
 /// Why no code can be sent through the service, as the end of a sentence that begins with the service. `None`: no
 /// reason is known.
 async fn service_problem(sid: &str, reader: &Reader) -> Result<Option<&'static str>, Failed> {
@@ -314,12 +324,10 @@ pub async fn credentials_and_service_hold(run: &Run<'_>, reader: &Reader) -> Res
     let attrs = run.manifest.section("action").cloned().unwrap_or_default();
     let named =
         if is_elsewhere(&attrs, run.manifest) { Vec::new() } else { named_services(&attrs, Some(run)) };
-    let stand: Vec<Task<'_, Result<Option<&'static str>, Failed>>> =
-        named.iter().map(|(_, sid)| Box::pin(service_problem(sid, reader)) as Task<'_, _>).collect();
     let mut problems = Vec::new();
     let mut taken = Ok(());
     let both: Vec<Task<'_, ()>> = vec![
-        Box::pin(async { problems = join_all(stand).await }),
+        Box::pin(async { problems = service_problems(&named, reader).await }),
         Box::pin(async { taken = all_taken(all_credentials(run.manifest), UNDONE, reader).await }),
     ];
     join_all(both).await;
@@ -359,12 +367,10 @@ pub fn ready_to_deploy<'a>(run: &'a Run<'a>, reader: &'a Reader) -> Task<'a, Res
 pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding>, Failed> {
     let attrs = manifest.section("action").cloned().unwrap_or_default();
     let named = if is_elsewhere(&attrs, manifest) { Vec::new() } else { named_services(&attrs, None) };
-    let stand: Vec<Task<'_, Result<Option<&'static str>, Failed>>> =
-        named.iter().map(|(_, sid)| Box::pin(service_problem(sid, reader)) as Task<'_, _>).collect();
     let mut problems = Vec::new();
     let mut verdicts = Vec::new();
     let both: Vec<Task<'_, ()>> = vec![
-        Box::pin(async { problems = join_all(stand).await }),
+        Box::pin(async { problems = service_problems(&named, reader).await }),
         Box::pin(async { verdicts = try_all(all_credentials(manifest), reader).await }),
     ];
     join_all(both).await;
