@@ -432,6 +432,29 @@ fn what_may_still_appear_is_not_forgotten_by_a_destroy() {
     }
 }
 
+/// What a killed run created may not be listed yet. A lease keeps the next run out until the list shows it; without
+/// leases the next run waits for as long, and reads anew.
+#[test]
+fn without_a_lease_what_a_killed_run_created_is_waited_for() {
+    for (path, list) in [("/v2/Services", "services"), ("/api/v2/log-streams", "")] {
+        for destroys in [false, true] {
+            let story = format!("{path}, then a destroy: {destroys}");
+            let mut stack = lost_create(path, list, true, 50_000);
+            stack.twin.borrow_mut().options.serverless_allowed = false;
+            let mut probe = lost_create(path, list, true, 50_000);
+            probe.twin.borrow_mut().options.serverless_allowed = false;
+            let _ = probe.apply();
+            let creates = |one: &lockstep::twin::LogEntry| one.method == Method::Post && one.path == path;
+            let at = probe.twin.borrow().log().iter().position(creates).expect("the create was sent");
+            assert!(stack.apply_until(Stop::kill(at + 1, false), false).is_none(), "{story}: not killed");
+            assert_eq!(made(&stack, path), 1, "{story}");
+            let ended = stack.apply_until(Stop::default(), destroys).expect("not killed").ended;
+            assert_eq!(ended, Ended::Done, "{story}");
+            assert_eq!(made(&stack, path), usize::from(!destroys), "{story}");
+        }
+    }
+}
+
 /// The machine is 25 hours ahead of the server that holds the date.
 #[test]
 fn a_clock_that_is_ahead_removes_nothing_early() {

@@ -30,6 +30,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     nobody_is_handed_to_two_actions_of_others,
     the_phone_stays_off_where_the_provider_left_the_manifest,
     where_verify_begins_to_send_the_lack_of_feedback_is_told,
+    the_phone_comes_back_that_an_action_of_others_sends_for,
     a_full_tenant_has_no_room_for_the_record,
 ];
 
@@ -473,6 +474,29 @@ fn the_phone_stays_off_where_the_provider_left_the_manifest() {
     stack.allow_delete = true;
     let told = blockers(&stack.observe().plan).join("; ");
     assert!(told.contains("before anything can deliver"), "{told}");
+}
+
+/// An Action of others on the legacy trigger never used the service that goes with this stack.
+#[test]
+fn the_phone_comes_back_that_an_action_of_others_sends_for() {
+    let parts = format!("{SERVICE}{OWN_ACTION}mfa: {{ factors: {{ phone: off }} }}\n");
+    let mut stack = with(Options { unified_flag: Flag::Off, ..options() }, &parts);
+    by_hand(&stack, |world| {
+        others_send(world, LEGACY, true);
+        let tenant = world.tenant_mut(DOMAIN);
+        tenant.legacy_phone.selected_provider = "phone-message-hook".into();
+        tenant.message_types = Some(vec!["sms".into()]);
+        tenant
+            .factors
+            .iter_mut()
+            .filter(|factor| factor.name == "sms")
+            .for_each(|factor| factor.enabled = true);
+    });
+    stack.applied();
+    assert!(!is_on(&stack));
+    let outcome = stack.apply_until(Stop::default(), true).expect("not killed");
+    assert_eq!(outcome.ended, Ended::Done, "{outcome:?}");
+    assert!(is_on(&stack), "it was on before");
 }
 
 /// Code that sends without Verify needs no feedback; the code that takes its place does.

@@ -129,6 +129,7 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("is switched to an Action that is not deployed", manage_all),
     ("codes are handed to an Action", manage_all),
     ("is unsafe", |story| {
+        story.draft.without.remove("mfa");
         story.draft.set("mfa.policy", "\"never\"");
         story.draft.set("mfa.factors.otp", "true");
     }),

@@ -134,6 +134,11 @@ impl Ground {
         }
     }
 
+    /// Whether a replay asked for the trace.
+    pub fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
     /// Writes a line in an actor's column of the trace; 0 is the other operator.
     pub fn note(&mut self, actor: usize, text: &str) {
         let at = self.clock();

@@ -261,7 +261,7 @@ impl Proc {
         })
     }
 
-    fn event(&mut self, ground: &Ground, event: &Event) {
+    fn event(&mut self, ground: &mut Ground, event: &Event) {
         match event {
             Event::StepStarted { number, .. } => {
                 let step = |plan: &Plan| plan.steps.iter().find(|step| step.number == *number).cloned();
@@ -272,6 +272,10 @@ impl Proc {
             Event::StepDone { .. } => self.step = None,
             Event::PlanStarted => self.plans_anew = true,
             Event::PlanMade { plan } => {
+                if ground.is_traced() {
+                    ground.say(&format!("P{} planned:", self.number));
+                    ground.say(&lockstep::plan::render::plan(plan, lockstep::plan::render::Paint(false)));
+                }
                 self.plan = Some((**plan).clone());
                 return;
             }

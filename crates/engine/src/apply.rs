@@ -11,7 +11,7 @@ use super::observe::{Observation, Session, moved, observe, plan};
 use super::outcome::kept;
 pub use super::outcome::{Ended, Outcome, Wishes};
 use super::permission::failure_in_words;
-use super::store::Stands;
+use super::store::{Found, Stands};
 use crate::kinds::{self, Done, Resource, Run, Seen, Whose};
 use crate::model::address::Address;
 use crate::model::call::Failed;
@@ -30,6 +30,9 @@ mod record;
 const STEP_TRIES_MAX: u32 = 4;
 /// Without a lease, wait this long before the nonce is read back: longer than one round trip of any other run.
 const NONCE_WAIT_MS: u64 = 2_000;
+
+/// A run is over this long after it began.
+const RUN_MAX_MS: u64 = 60 * 60_000;
 
 /// Applies the plan of an observation.
 pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, port: &Port) -> Outcome {
@@ -98,7 +101,19 @@ async fn under_lease(
         Failed::Stopped => early(Ended::Stopped),
         failed => early(Ended::Failed(failed.to_string())),
     };
-    let observation = if wishes.reread || observation.torn {
+    // A killed run keeps others out by its lease until what it sent has arrived. Without leases, this run waits as long.
+    let waits = !lease.is_real() && may_have_died_just_now(&observation.found, port);
+    if waits {
+        let seconds = session.lease_ttl_ms.div_ceil(1000);
+        port.tell(Event::notice(format!(
+            "an earlier run did not report its end, and there is no lease; waiting {seconds} s for what it sent, then reading anew"
+        )));
+        port.reader().sleep_ms(session.lease_ttl_ms).await;
+        if port.interrupted() {
+            return early(Ended::Stopped);
+        }
+    }
+    let observation = if wishes.reread || observation.torn || waits {
         match observe(session, &port.reader()).await {
             Ok(now) if now.plan.basis == plan.basis => now,
             Ok(_) if !wishes.reread => return early(Ended::Moved),
@@ -174,6 +189,14 @@ async fn under_lease(
         outcome.ended = work.final_check(wishes.verify).await;
     }
     outcome
+}
+
+/// Whether the record has the intent of a run that did not report its end and that began not long ago.
+fn may_have_died_just_now(found: &Found, port: &Port) -> bool {
+    let unreported = found.ledger.as_ref().filter(|ledger| !ledger.has_reported());
+    let began = unreported.and_then(|ledger| ledger.intent.as_ref()?.at.parse::<jiff::Timestamp>().ok());
+    let began_ms = began.and_then(|at| u64::try_from(at.as_millisecond()).ok());
+    began_ms.is_some_and(|began_ms| port.server_now_ms().saturating_sub(began_ms) < RUN_MAX_MS)
 }
 
 /// The state of one apply.

@@ -282,9 +282,11 @@ impl LoginPath {
         }
     }
 
-    /// Whether an Action sends, as far as is known.
+    /// Whether an Action sends, as far as is known. An Action of others needs no service of ours: where it may have
+    /// been given one, that service stays.
     fn sends(&self, action: &OurAction) -> bool {
-        let stands = !self.service.is(&false) && !action.bound.is(&Binding::Unbound);
+        let served = action.of_others.is(&true) || !self.service.is(&false);
+        let stands = served && !action.bound.is(&Binding::Unbound);
         stands && action.may_run() && self.missing_limit(action).is_none()
     }
 
