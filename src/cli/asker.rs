@@ -22,8 +22,8 @@ pub struct Asker {
     clock: Clock,
     /// How long the user was asked about the current plan, in ms.
     asked_ms: u64,
-    /// `--output json`: stdout holds only the JSON document.
-    json: bool,
+    /// stdout holds another form than text, and nothing else.
+    quiet: bool,
     /// `--yes`
     yes: bool,
     /// The saved plan, which was confirmed when it was saved.
@@ -32,14 +32,14 @@ pub struct Asker {
 
 impl Asker {
     /// Asks at the terminal of this shell, unless `yes` or a saved plan decides.
-    pub fn new(shell: &Shell, json: bool, yes: bool, saved: Option<Plan>) -> Asker {
+    pub fn new(shell: &Shell, quiet: bool, yes: bool, saved: Option<Plan>) -> Asker {
         Asker {
             say: shell.say.clone(),
             scrub: shell.scrub.clone(),
             signals: shell.signals.clone(),
             clock: Clock::start(),
             asked_ms: 0,
-            json,
+            quiet,
             yes,
             saved,
         }
@@ -60,11 +60,11 @@ impl Asker {
             self.say.err(&render::plan(&shown, Paint(self.say.err_color())));
             return Decision::Stale(what);
         }
-        if !self.json {
+        if !self.quiet {
             self.say.out(&render::plan(&shown, Paint(self.say.out_color())));
         }
         let asks = !self.yes && self.saved.is_none();
-        if asks && !self.json {
+        if asks && !self.quiet {
             let named = self.named(plan);
             if !named.is_empty() {
                 return Decision::Name(named);
@@ -73,7 +73,7 @@ impl Asker {
         if plan.blockers().next().is_some() || !plan.has_work() {
             return Decision::Apply;
         }
-        if self.json && !self.yes {
+        if self.quiet && !self.yes {
             // The user can confirm only a plan that was shown.
             self.say.err(&render::plan(&shown, Paint(self.say.err_color())));
         }

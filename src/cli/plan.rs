@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::{Error, Result};
 use super::exit::Exit;
-use super::json::json_out;
 use super::outputs::Written;
+use super::reports::publish;
 use super::setup::{Ready, Shell, Start, start, without};
 use super::sinks::{Audit, listen};
 use crate::engine::observe::Observation;
@@ -20,7 +20,7 @@ use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Verb};
 use crate::model::text;
 use crate::plan::desired::declared;
-use crate::plan::render::{self, Paint};
+use crate::report::Content;
 use crate::shell::files;
 
 /// Show what an apply would do
@@ -32,7 +32,7 @@ use crate::shell::files;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    manifest: ManifestArgs,
+    pub manifest: ManifestArgs,
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
@@ -78,7 +78,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         return Err(Error::usage(misnamed));
     }
     let plan = &observation.plan;
-    show(args, plan, shell)?;
+    publish(shell, Content::Plan(shell.scrub.plan(plan)))?;
     if let Some(path) = &args.out {
         files::write_atomic(
             path,
@@ -132,19 +132,8 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         record: false,
         basis: String::new(),
     };
-    show(args, &plan, shell)?;
+    publish(shell, Content::Plan(shell.scrub.plan(&plan)))?;
     Ok(if args.exit_code { Exit::Incomplete } else { Exit::Done })
-}
-
-fn show(args: &Args, plan: &Plan, shell: &mut Shell) -> Result<()> {
-    let plan = &shell.scrub.plan(plan);
-    if args.output.is_json() {
-        json_out(shell, "plan", serde_json::to_value(plan)?);
-    } else {
-        let text = render::plan(plan, Paint(shell.say.out_color()));
-        shell.say.out(&text);
-    }
-    Ok(())
 }
 
 /// Reads both APIs and plans; an error says why there is no plan.
