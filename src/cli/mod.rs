@@ -15,6 +15,7 @@ mod mistaken;
 mod outputs;
 mod plan;
 mod progress;
+mod reviewed;
 mod setup;
 mod show;
 mod sinks;
