@@ -16,6 +16,7 @@ use crate::manifest::Missing;
 use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::Failed;
+use crate::model::codes;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Verb};
 use crate::model::text;
@@ -122,6 +123,7 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         resources: declared(manifest).into_iter().map(unknown).collect(),
         steps: Vec::new(),
         findings: vec![Finding {
+            code: codes::NOT_CONNECTED,
             address: Address::default(),
             text: format!("neither tenant nor account was read: no value for {}", places.join(", ")),
             help: "plan again where the credentials are set, to see what an apply would do".into(),

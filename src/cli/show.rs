@@ -93,7 +93,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         }
     }
     for finding in &found.findings {
-        say.out_one_line(format!("  {}", finding.text));
+        say.out_one_line(format!("  {}[{}]: {}", finding.level.word(), finding.code, finding.text));
         say.out_one_line(format!("    help: {}", finding.help));
     }
     match result.1 {

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod call;
+pub mod codes;
 pub mod event;
 pub mod facts;
 pub mod field;
