@@ -37,6 +37,8 @@ pub enum FileProblem {
     Locked(Duration),
     #[error("it cannot be read")]
     Io(#[source] std::io::Error),
+    #[error("it cannot be written: {0}")]
+    NotWritable(#[source] std::io::Error),
 }
 
 /// Reads a file of at most that many bytes.
@@ -269,6 +271,30 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
+/// Whether [`write_atomic`] would succeed now: a file is made beside it and taken away again.
+///
+/// # Errors
+/// It would not, or a file stands there that this user may not write.
+pub fn would_write(path: &Path) -> Result<(), FileProblem> {
+    let target = writable(path)?;
+    if target.exists() {
+        OpenOptions::new().append(true).open(&target).map_err(FileProblem::NotWritable)?;
+    }
+    let temporary = temporary_beside(&target).map_err(FileProblem::NotWritable)?;
+    let made = write_new(&temporary, b"");
+    let _ = std::fs::remove_file(&temporary);
+    made.map_err(FileProblem::NotWritable)
+}
+
+/// The name of a temporary file beside a file.
+fn temporary_beside(target: &Path) -> std::io::Result<PathBuf> {
+    let name = target.file_name().ok_or(ErrorKind::InvalidFilename)?;
+    let seed = super::secrets::seed().map_err(std::io::Error::other)?;
+    let mut temporary_name = temporary_prefix(name);
+    temporary_name.push(format!("{:08x}{:08x}.tmp", std::process::id(), seed >> 32));
+    Ok(folder_of(target).join(temporary_name))
+}
+
 /// Replaces a file as a whole: a reader, or a run after a crash, sees the old contents or the new. Only the owner may
 /// read the file (mode 0600). A symlink is followed to the file it names, so that the link stays; see [`writable`].
 ///
@@ -277,14 +303,11 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
 /// temporary file is left.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
     let target = writable(path).with_context(|| format!("{} cannot be written", path.display()))?;
-    let name = target.file_name().with_context(|| format!("{} names no file", path.display()))?;
-    let folder = folder_of(&target);
-    let mut temporary_name = temporary_prefix(name);
-    temporary_name.push(format!("{:08x}{:08x}.tmp", std::process::id(), super::secrets::seed()? >> 32));
-    let temporary = folder.join(temporary_name);
+    let temporary =
+        temporary_beside(&target).with_context(|| format!("{} cannot be written", path.display()))?;
     let written = write_new(&temporary, contents)
         .and_then(|()| std::fs::rename(&temporary, &target))
-        .and_then(|()| File::open(folder)?.sync_all());
+        .and_then(|()| File::open(folder_of(&target))?.sync_all());
     if written.is_err() {
         // After a successful rename the temporary file is gone already; otherwise it holds nothing useful.
         let _ = std::fs::remove_file(&temporary);

@@ -11,6 +11,7 @@ use crate::model::plan::Plan;
 use crate::model::random::Entropy;
 use crate::model::scrub::{HIDDEN, Scrubber};
 use crate::model::secret::Secret;
+use crate::model::text;
 
 /// Thirty-two bytes from the operating system, for one run.
 ///
@@ -87,6 +88,14 @@ impl Scrub {
             }
             _ => {}
         }
+    }
+
+    /// A JSON document over several lines, without a recognisable part of a known secret. Characters that control a
+    /// terminal are escaped, so none is lost.
+    pub fn document(&self, document: &Json) -> String {
+        let mut document = document.clone();
+        self.json(&mut document);
+        text::json(&serde_json::to_string_pretty(&document).unwrap_or_default()) + "\n"
     }
 
     /// A copy of the scrubber with what it knows now, for a connection.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use ring::digest;
 use serde_json::{Value as Json, json};
 
 use super::intent;
@@ -389,6 +388,7 @@ pub(super) fn plan(
         others: &found.others,
         rounds: session.rounds,
         keeps_ledger: session.store.keeps(),
+        kept_in: session.store.name(),
         destroy: session.destroy,
         allow_delete: session.allow_delete,
         named: &session.named,
@@ -414,9 +414,6 @@ pub(super) fn plan(
             level: Level::Note,
         }));
     }
-    // A person who confirms a plan also confirms where the record is kept, or that none is.
-    let kept = format!("{} {}", session.store.name(), plan.basis);
-    plan.basis = hex(digest::digest(&digest::SHA256, kept.as_bytes()).as_ref());
     plan
 }
 

@@ -20,6 +20,7 @@ pub mod places;
 mod position;
 pub mod reference;
 mod resolve;
+pub mod schema;
 mod snippet;
 mod source;
 mod sources;

@@ -9,6 +9,7 @@ pub mod field;
 pub mod ledger;
 pub mod login_path;
 pub mod manifest;
+pub mod outcome;
 pub mod place;
 pub mod plan;
 pub mod random;

@@ -364,8 +364,88 @@ pub struct Plan {
     pub unproven: Vec<Unproven>,
     /// The ledger has to be written although no step may be needed (adoption of an object that is already as wanted).
     pub record: bool,
-    /// Digest of all inputs of the plan, by which a saved plan is checked.
+    /// What a reviewer compares, and what `--expect` names.
+    #[serde(default, skip_serializing_if = "Digest::is_missing")]
+    pub digest: Digest,
+    /// Values that the plan does not know, although another run could: references without a value, fields of what could
+    /// not be read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown_values: usize,
+    /// The digits of the digest, also if values are unknown: by them a run knows its own plan again.
     pub basis: String,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// The public digest of a plan. In JSON a text, or null while values are unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<String>", into = "Option<String>")]
+pub enum Digest {
+    /// An earlier build saved the plan, without a digest.
+    #[default]
+    Missing,
+    /// Values are unknown, so that the plan of another run may be another one although nothing has changed.
+    Open,
+    /// `sha256:` and 64 hexadecimal digits.
+    Of(String),
+}
+
+/// The digits of a digest stand behind this.
+const DIGEST_START: &str = "sha256:";
+
+impl Digest {
+    /// The digest with these digits, if no value is unknown.
+    pub fn of(digits: &str, unknown_values: usize) -> Digest {
+        match unknown_values {
+            0 => Digest::Of(format!("{DIGEST_START}{digits}")),
+            _ => Digest::Open,
+        }
+    }
+
+    /// A digest as a person pasted it; capital letters do not count.
+    ///
+    /// # Errors
+    /// The text is no digest. Says what one looks like.
+    pub fn parse(text: &str) -> Result<Digest, String> {
+        let lower = text.trim().to_ascii_lowercase();
+        let digits = lower.strip_prefix(DIGEST_START).unwrap_or_default();
+        match digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            true => Ok(Digest::Of(lower)),
+            false => Err(format!(
+                "a digest is {DIGEST_START} and 64 hexadecimal digits, as `lockstep plan` shows it"
+            )),
+        }
+    }
+
+    fn is_missing(&self) -> bool {
+        *self == Digest::Missing
+    }
+}
+
+impl From<Option<String>> for Digest {
+    fn from(text: Option<String>) -> Digest {
+        text.map_or(Digest::Open, Digest::Of)
+    }
+}
+
+impl From<Digest> for Option<String> {
+    fn from(digest: Digest) -> Option<String> {
+        match digest {
+            Digest::Of(text) => Some(text),
+            Digest::Missing | Digest::Open => None,
+        }
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Digest::Of(text) => f.write_str(text),
+            Digest::Missing | Digest::Open => f.write_str("no digest"),
+        }
+    }
 }
 
 /// Version of the plan's JSON form.

@@ -2,14 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ring::digest;
-use serde_json::{Value as Json, json};
-
 use super::claims::brings_back;
 use super::compare::{self, Differences, Known};
 use super::deferred::{is_ahead, wait};
 use super::desired::declared;
-use super::{check, claims, deferred, granted, others, stays, unfinished};
+use super::{check, claims, deferred, digest, granted, others, stays, unfinished};
 use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
@@ -19,10 +16,9 @@ use crate::model::ledger::{Entry, Last, Ledger, Ownership};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{
-    Cause, Deferred, FieldChange, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Stage, Step,
-    Unproven, Verb,
+    Cause, Deferred, Digest, FieldChange, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Stage,
+    Step, Unproven, Verb,
 };
-use crate::model::random::hex;
 use crate::model::value::Value;
 
 /// All inputs of a plan.
@@ -39,6 +35,8 @@ pub struct Basis<'a> {
     pub rounds: u32,
     /// Whether the record is stored. If it is, a resource that is as wanted but not on record is added to it.
     pub keeps_ledger: bool,
+    /// Where the record is kept, in one word. A person who confirms a plan confirms this, too.
+    pub kept_in: &'static str,
     pub destroy: bool,
     pub allow_delete: bool,
     /// Resources that may be removed or put back although the record is unproven, by [`handle`].
@@ -186,7 +184,8 @@ pub fn build(basis: Basis<'_>) -> Plan {
         findings.extend(handed_on::untried(basis.manifest));
     }
     findings.extend(granted::findings(&basis, &steps, record));
-    let basis_digest = digest_of(&basis, &wanted, &steps);
+    let hash = digest::of(&basis, &wanted, &resources, &steps);
+    let unknown_values = digest::unknown_values(&basis, &wanted);
     Plan {
         format: PLAN_FORMAT,
         stack: basis.manifest.stack.clone(),
@@ -199,7 +198,9 @@ pub fn build(basis: Basis<'_>) -> Plan {
         deferred,
         unproven: leaving.unproven,
         record,
-        basis: basis_digest,
+        digest: Digest::of(&hash, unknown_values),
+        unknown_values,
+        basis: hash,
     }
 }
 
@@ -625,42 +626,4 @@ fn prove(manifest: &Manifest, path: &LoginPath, steps: &mut [Step], findings: &m
             step.danger = Some(format!("{former}{}", loss.what));
         }
     }
-}
-
-/// Digest of observed state, desired state and steps, without secrets: only the remote mark of a secret takes part. A
-/// step names fields and takes their values from the desired state.
-fn digest_of(basis: &Basis<'_>, wanted: &[Resource], steps: &[Step]) -> String {
-    let seen: BTreeMap<&Address, Json> = basis
-        .seen
-        .iter()
-        .map(|(address, seen)| {
-            let attrs: BTreeMap<&String, Json> = seen
-                .attrs
-                .iter()
-                .map(|(field, value)| {
-                    let shown = match value {
-                        Value::Stamp(mark) => mark.clone(),
-                        other => other.shown(),
-                    };
-                    (field, shown)
-                })
-                .collect();
-            (address, json!([seen.exists, seen.ids, attrs]))
-        })
-        .collect();
-    let wanted: BTreeMap<&Address, BTreeMap<String, Json>> = wanted
-        .iter()
-        .map(|want| {
-            let plain = |(field, value): (&String, &Value)| match value {
-                // By its parts: its shown form is the same for every reference.
-                Value::Output(template) => (field.clone(), json!(format!("{template:?}"))),
-                other => (field.clone(), other.shown()),
-            };
-            (&want.address, want.desired.iter().map(plain).collect())
-        })
-        .collect();
-    let serial = basis.ledger.map(|ledger| ledger.serial);
-    let whose = [basis.tenant, basis.account, &basis.manifest.stack];
-    let all = json!([whose, seen, serial, wanted, steps, basis.destroy]).to_string();
-    hex(digest::digest(&digest::SHA256, all.as_bytes()).as_ref())
 }

@@ -6,6 +6,7 @@ pub mod claims;
 pub mod compare;
 mod deferred;
 pub mod desired;
+pub mod digest;
 pub mod drift;
 mod granted;
 mod others;

@@ -9,7 +9,9 @@ use serde_json::Value as Json;
 use similar::{Algorithm, ChangeTag, DiffOp, capture_diff_slices, group_diff_ops};
 
 use crate::model::address::Address;
-use crate::model::plan::{Deferred, FieldChange, Finding, Level, Plan, ResourcePlan, Step, Unproven, Verb};
+use crate::model::plan::{
+    Deferred, Digest, FieldChange, Finding, Level, Plan, ResourcePlan, Step, Unproven, Verb,
+};
 use crate::model::text::line;
 
 /// Lines of unchanged text around a change of source code.
@@ -100,8 +102,18 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     }
     deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
-    let _ = writeln!(out, "\n{}", summary(plan, paint));
+    let _ = writeln!(out, "\n{}\n{}", summary(plan, paint), digest(plan));
     out
+}
+
+/// One line: the digest by which the plan is reviewed, or why it has none.
+pub fn digest(plan: &Plan) -> String {
+    match (&plan.digest, plan.unknown_values) {
+        (Digest::Of(digest), _) => format!("Digest: {digest}"),
+        (_, 0) => "no digest".to_owned(),
+        (_, 1) => "no digest: 1 value unknown".to_owned(),
+        (_, n) => format!("no digest: {n} values unknown"),
+    }
 }
 
 /// What drift found: the cause of each difference, what was applied, what the tenant has and what the manifest wants.
@@ -147,6 +159,8 @@ fn harmless(plan: &Plan) -> Plan {
         deferred,
         unproven,
         record,
+        digest,
+        unknown_values,
         basis,
     } = plan.clone();
     Plan {
@@ -188,6 +202,11 @@ fn harmless(plan: &Plan) -> Plan {
             })
             .collect(),
         record,
+        digest: match digest {
+            Digest::Of(text) => Digest::Of(line(&text)),
+            other => other,
+        },
+        unknown_values,
         basis: line(&basis),
     }
 }
