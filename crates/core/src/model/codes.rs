@@ -155,12 +155,15 @@ codes! {
     CANNOT_SEND = 708, "no code can be sent through a Verify service that the stack names";
     NOT_CONNECTED = 709, "neither tenant nor account was read";
     NOT_CHECKED = 710, "something could not be checked";
-    // What a person attests, because no API tells it.
+    // What a person answers for: what no API tells, and what may differ for a while.
     NOT_ATTESTED = 801, "there is no attestation";
     EXPIRED = 802, "an attestation has expired";
     NOT_YET = 803, "an attestation is dated in the future";
     ENDS_SOON = 804, "an attestation ends soon";
     ATTESTED = 805, "something is attested, and no API can verify it";
+    ACCEPT_OVER = 806, "an accepted difference counts again, because its day is over";
+    ACCEPT_OTHER_VALUE = 807, "the tenant has another value than the one that was accepted";
+    ACCEPT_COVERS_NOTHING = 808, "an entry of accept covers no difference";
 }
 
 #[cfg(test)]

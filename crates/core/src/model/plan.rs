@@ -97,6 +97,26 @@ pub struct FieldChange {
     pub new: Option<Json>,
     pub secret: bool,
     pub cause: Cause,
+    /// For drift: the line of the manifest that accepts the tenant's value. `None`: no line can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept: Option<String>,
+}
+
+/// A field that differs and stays as it is, because the manifest accepts the tenant's value for a time. It is never a
+/// secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    pub field: String,
+    /// Key of the manifest, `branding.logo_url`.
+    pub key: String,
+    /// `None`: absent on the tenant.
+    pub tenant: Option<Json>,
+    /// The value that the manifest wants otherwise; `None`: the field is to be absent.
+    pub manifest: Option<Json>,
+    pub reason: String,
+    pub by: String,
+    /// The last day, YYYY-MM-DD.
+    pub until: String,
 }
 
 /// One resource of the plan.
@@ -106,6 +126,9 @@ pub struct ResourcePlan {
     pub kind: String,
     pub verb: Verb,
     pub changes: Vec<FieldChange>,
+    /// Fields that differ and are no changes, because the manifest accepts the tenant's value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Accepted>,
     /// Fields whose value cannot be compared (secrets without a record). They are shown as `unknown` and are not
     /// changes.
     pub unknown: Vec<String>,
