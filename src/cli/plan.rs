@@ -17,6 +17,7 @@ use crate::manifest::Missing;
 use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::Failed;
+use crate::model::codes;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Digest, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Verb};
 use crate::plan::desired::declared;
@@ -124,6 +125,7 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         resources,
         steps: Vec::new(),
         findings: vec![Finding {
+            code: codes::NOT_CONNECTED,
             address: Address::default(),
             text: format!("neither tenant nor account was read: no value for {}", places.join(", ")),
             help: "plan again where the credentials are set, to see what an apply would do".into(),

@@ -13,6 +13,7 @@ use crate::ledger::prints::Prints;
 use crate::ledger::seal::Keys;
 use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
+use crate::model::codes;
 use crate::model::facts::{Fact, Factor};
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
@@ -221,7 +222,7 @@ async fn room(
     }
     let count = guards::count_actions(&*reader.get(&kinds::record_list()).await?)?;
     Ok((count >= 100).then(|| Finding {
-        address: "ledger".into(),
+        code: codes::NO_ROOM, address: "ledger".into(),
         text: format!(
             "the tenant has {count} of at most 100 Actions, so there is no room for the ledger, which is an Action"
         ),
@@ -329,14 +330,14 @@ async fn guard(
                 // The manifest does not declare this setting, so only its blockers are reported.
                 now.findings.retain(|finding| finding.level == Level::Blocker);
                 if let Some((text, help)) = warning(&now, &session.manifest) {
-                    now.finding(&address, Level::Warning, text, help);
+                    now.finding(codes::CANNOT_SPEAK, &address, Level::Warning, text, help);
                 }
                 now
             }
             Err(failed) if failed.status() == Some(403) => {
                 let mut now = Seen { not_read: true, ..Seen::default() };
                 let Unread { level, text, help } = unread_finding(name, &failed);
-                now.finding(&address, level, text, help);
+                now.finding(codes::GUARD_UNREAD, &address, level, text, help);
                 now
             }
             Err(failed) => return Err(failed),
@@ -367,6 +368,7 @@ pub(super) fn plan(
         seen.values().filter_map(|seen| seen.ids.get("account_sid")).find(|sid| **sid != session.account)
     {
         findings.push(Finding {
+            code: codes::ANOTHER_ACCOUNT,
             address: "verify_service".into(),
             text: format!(
                 "the Twilio credentials belong to account {other}, and the manifest names {}",
@@ -378,7 +380,7 @@ pub(super) fn plan(
     }
     if session.destroy && found.stands.action_id.is_some() && found.ledger.is_none() {
         findings.push(Finding {
-            address: "ledger".into(),
+            code: codes::RECORD_UNUSABLE, address: "ledger".into(),
             text: "the record cannot be used, so it is not known what belongs to this stack, and nothing is taken away"
                 .into(),
             help: "apply once more, which records the existing objects again; or delete them yourself".into(),
@@ -387,6 +389,7 @@ pub(super) fn plan(
     }
     if session.destroy && found.ledger.as_ref().is_some_and(|ledger| !tells_all(ledger)) {
         findings.push(Finding {
+            code: codes::RECORD_INCOMPLETE,
             address: "ledger".into(),
             text: "the last apply did not finish, so the record does not list everything that it created"
                 .into(),
@@ -422,7 +425,7 @@ pub(super) fn plan(
     let dated = dated.filter(|(_, entry)| entry.notes.contains_key(NOT_BEFORE));
     if reader.server_now_ms().is_none() {
         plan.findings.extend(dated.map(|(address, _)| Finding {
-            address: address.clone(),
+            code: codes::CLOCK, address: address.clone(),
             text: "its removal waits for a date, but no reply of the tenant tells the time, so this machine's clock is used".into(),
             help: "make sure that the clock of this machine is right".into(),
             level: Level::Note,
@@ -517,6 +520,7 @@ async fn observe_one(
         Err(failed) if failed.status() == Some(403) || failed.code() == Some("70051") => {
             let mut seen = Seen { not_read: true, ..Seen::default() };
             seen.finding(
+                codes::NOT_READ,
                 address,
                 Level::NotRead,
                 format!("not read: {failed}"),

@@ -12,6 +12,7 @@ use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, countries};
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
+use crate::model::codes::Code;
 use crate::model::date::{self, date_field};
 use crate::model::facts::Facts;
 use crate::model::field::{FIELD, Field, Section, Type};
@@ -240,15 +241,20 @@ impl Kind for Attest {
         let silent = manifest.get(NAME, "remind") == Some(&Value::Known(json!(false)));
         let mut findings = Vec::new();
         for Attested { key: entry, about, console } in ENTRIES {
-            let mut tell = |level: Level, text: String, help: String| {
-                findings.push(Finding { address: Address::named(NAME, entry), text, help, level });
+            let mut tell = |code: Code, level: Level, text: String, help: String| {
+                findings.push(Finding { code, address: Address::named(NAME, entry), text, help, level });
             };
             let parts = (day(manifest, entry, "on"), day(manifest, entry, "until"));
             let (Some(on), Some(until)) = parts else {
                 // Somebody who attests one entry wants to be told of the entries that are missing.
                 if !silent {
                     let text = format!("there is no attestation of {about}, and no API can read it");
-                    tell(Level::Warning, text, format!("{console}; then say so under attest.{entry}"));
+                    tell(
+                        codes::NOT_ATTESTED,
+                        Level::Warning,
+                        text,
+                        format!("{console}; then say so under attest.{entry}"),
+                    );
                 }
                 continue;
             };
@@ -258,12 +264,17 @@ impl Kind for Attest {
             let again = format!("look again ({console}) and write the new days under attest.{entry}");
             let left = (until - today).get_days();
             if until < today {
-                tell(Level::Warning, format!("{told}; it has expired"), again);
+                tell(codes::EXPIRED, Level::Warning, format!("{told}; it has expired"), again);
                 continue;
             }
             // In some time zones it is already the next day, so one day ahead of UTC is accepted.
             if (on - today).get_days() > 1 {
-                tell(Level::Warning, format!("{told}; the date `on` is in the future"), again);
+                tell(
+                    codes::NOT_YET,
+                    Level::Warning,
+                    format!("{told}; the date `on` is in the future"),
+                    again,
+                );
                 continue;
             }
             if silent {
@@ -271,13 +282,19 @@ impl Kind for Attest {
             }
             if left <= REMIND_DAYS {
                 tell(
+                    codes::ENDS_SOON,
                     Level::Note,
                     format!("{told}; it ends in {left} days and cannot be verified by an API"),
                     again,
                 );
             } else {
                 // There is nothing to do before the attestation ends, so the finding has no help.
-                tell(Level::Note, format!("{told}; it cannot be verified by an API"), String::new());
+                tell(
+                    codes::ATTESTED,
+                    Level::Note,
+                    format!("{told}; it cannot be verified by an API"),
+                    String::new(),
+                );
             }
         }
         findings
@@ -320,6 +337,7 @@ impl Kind for Attest {
 fn unattested() -> Finding {
     let about: Vec<&str> = ENTRIES.iter().map(|entry| entry.about).collect();
     Finding {
+        code: codes::NOT_ATTESTED,
         address: NAME.into(),
         text: format!(
             "there is no attestation of {}, which no API can read: see docs/attest.md, also for how to turn this off",

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::address::Address;
+use super::codes::Code;
 use super::facts::Facts;
 
 /// What happens to a resource.
@@ -290,6 +291,8 @@ impl Op {
 /// Something that a person should know or act on, and that no step can mend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    #[serde(default)]
+    pub code: Code,
     pub address: Address,
     pub text: String,
     /// Advice for the reader; empty when there is nothing to do.
@@ -309,6 +312,18 @@ pub enum Level {
     Blocker,
     /// Part of the tenant could not be read: the result is not `clean`.
     NotRead,
+}
+
+impl Level {
+    /// The word before the code, in text.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Note => "note",
+            Level::Warning => "warning",
+            Level::Blocker => "blocked",
+            Level::NotRead => "not read",
+        }
+    }
 }
 
 /// A removal or a restoration that happens only when a person names it, because the record that calls the object this

@@ -11,6 +11,7 @@ use crate::kinds::{Resource, Seen};
 use crate::manifest::accept::{Accept, entries, line};
 use crate::manifest::places::place;
 use crate::model::address::Address;
+use crate::model::codes;
 use crate::model::date::day_of;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Accepted, FieldChange, Finding, Level, Plan, ResourcePlan};
@@ -123,9 +124,10 @@ impl<'a> Accepts<'a> {
     pub fn findings(&self, fates: &BTreeMap<usize, Fate>, unread: bool) -> Vec<Finding> {
         let tell = |accept: &Accept| {
             let Accept { key, reason, by, until, .. } = accept;
-            let (level, text, help) = match fates.get(&accept.at) {
+            let (code, level, text, help) = match fates.get(&accept.at) {
                 Some(Fate::Covers) => return None,
                 Some(Fate::Over) => (
+                    codes::ACCEPT_OVER,
                     Level::Warning,
                     format!(
                         "{key}: accepted by {by} until {until}, which is over, so the difference counts again: {reason}"
@@ -133,6 +135,7 @@ impl<'a> Accepts<'a> {
                     "apply the manifest, write the tenant's value into it, or accept it until a later day",
                 ),
                 Some(Fate::OtherValue) => (
+                    codes::ACCEPT_OTHER_VALUE,
                     Level::Note,
                     format!(
                         "{key}: the tenant has another value than the one that {by} accepted, so the difference counts"
@@ -141,6 +144,7 @@ impl<'a> Accepts<'a> {
                 ),
                 None if unread => return None,
                 None => (
+                    codes::ACCEPT_COVERS_NOTHING,
                     Level::Note,
                     format!(
                         "{key}: the entry covers nothing: the tenant has what the manifest wants, or there is nothing to compare"
@@ -148,7 +152,7 @@ impl<'a> Accepts<'a> {
                     "take the entry out of accept",
                 ),
             };
-            Some(Finding { address: "accept".into(), text, help: help.into(), level })
+            Some(Finding { code, address: "accept".into(), text, help: help.into(), level })
         };
         self.entries.iter().filter_map(tell).collect()
     }

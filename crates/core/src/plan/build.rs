@@ -11,6 +11,7 @@ use super::{check, claims, deferred, digest, granted, others, stays, unfinished}
 use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
+use crate::model::codes::{self, Code};
 use crate::model::facts::{ActionState, Fact, Factor, Facts, Policy};
 use crate::model::ledger::{Entry, Last, Ledger, Ownership};
 use crate::model::login_path::LoginPath;
@@ -76,6 +77,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
         findings.extend(seen.findings.iter().cloned());
         if seen.not_read {
             findings.push(Finding {
+                code: codes::UNREAD_BLOCKS,
                 address: want.address.clone(),
                 text: "it could not be read, so nothing is applied".into(),
                 help: "grant what the finding above names, or take the part out of the manifest".into(),
@@ -122,6 +124,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             seen.exists && (verb == Verb::Adopt || seen.whose.needs_consent() && !made.is_empty());
         if seen.exists && seen.whose.needs_consent() && !made.is_empty() {
             findings.push(Finding {
+                code: codes::TAKEN_OVER,
                 address: want.address.clone(),
                 text: "it exists already; this stack takes it over as it is, then changes it".into(),
                 help: "destroy will leave it in place and put its former values back where that is possible"
@@ -253,7 +256,8 @@ fn removals(
             }
             way => way,
         };
-        let find = |text: String, help: &str, level: Level| Finding {
+        let find = |code: Code, text: String, help: &str, level: Level| Finding {
+            code,
             address: address.clone(),
             text,
             help: help.into(),
@@ -262,6 +266,7 @@ fn removals(
         if seen.not_read {
             out.findings.extend(seen.findings.iter().cloned());
             out.findings.push(find(
+                codes::UNREAD_BLOCKS,
                 "it could not be read, so it cannot be taken away, and nothing else is taken away either"
                     .into(),
                 "grant what the finding above names",
@@ -288,6 +293,7 @@ fn removals(
         if !same && !made.is_empty() {
             made.clear();
             out.findings.push(find(
+                codes::CHANGED_SINCE,
                 "the object in its place is not the one on record, so it is left alone".into(),
                 "if it is yours, delete it yourself",
                 Level::Warning,
@@ -295,6 +301,7 @@ fn removals(
         }
         if !named && made.iter().any(|step| step.verb == Verb::Delete) {
             out.findings.push(find(
+                codes::CHANGED_SINCE,
                 "the object in its place does not have the name on record, so it is left alone".into(),
                 "if it is yours, delete it yourself",
                 Level::Warning,
@@ -305,6 +312,7 @@ fn removals(
         if let Some(stack) = claimed {
             made.retain(|step| claims::claimant(basis.others, entry, seen, step).is_none());
             out.findings.push(find(
+                codes::OF_ANOTHER_STACK,
                 format!("the stack {stack} has it on record too, so it stays as that stack has it"),
                 "change or destroy that stack; if no stack of that name exists any more, delete its ledger Action",
                 Level::Warning,
@@ -314,6 +322,7 @@ fn removals(
             Leaving::Removed if !basis.destroy && !basis.allow_delete && entry.unproven => {
                 made.clear();
                 out.findings.push(find(
+                    codes::ONLY_CLAIMED,
                     "the record says that this stack managed it, but nothing proves the record, and it is not in the manifest".into(),
                     &format!(
                         "if it is this stack's, put it back into the manifest, or add --allow-delete --delete {}; if not, somebody \
@@ -324,6 +333,7 @@ fn removals(
                 ));
             }
             Leaving::Removed if !basis.destroy && !basis.allow_delete => out.findings.push(find(
+                codes::LEFT_MANIFEST,
                 "it was managed by this stack and is no longer in the manifest".into(),
                 "run again with --allow-delete to take it away (or put its former value back), or put it back into the manifest",
                 Level::Blocker,
@@ -331,7 +341,7 @@ fn removals(
             Leaving::Removed => {}
             Leaving::Abandoned(why) => {
                 made.clear();
-                out.findings.push(find(why.into(), "nothing to do; the next apply takes its entry off the record", Level::Note));
+                out.findings.push(find(codes::LEAVES_RECORD, why.into(), "nothing to do; the next apply takes its entry off the record", Level::Note));
             }
             Leaving::Deferred { wait_ms } => wait(basis, entry, wait_ms, path, &mut made, address, out),
         }
@@ -389,6 +399,7 @@ fn name_of(seen: &Seen) -> Option<&str> {
 fn ask_for(unproven: &Unproven, level: Level) -> Finding {
     let name = if unproven.name.is_empty() { String::new() } else { format!("{:?} ", unproven.name) };
     Finding {
+        code: codes::ONLY_CLAIMED,
         address: unproven.address.clone(),
         text: format!(
             "only the record says that this stack may do this, and nothing proves the record: {}; {name}{} stays until you name it",
@@ -470,6 +481,7 @@ fn keep_what_is_needed(
                 stays.or_else(|| used.clone().filter(|_| of_service).map(|why| (Level::Warning, why)));
             let Some((level, why)) = stays else { return true };
             let mut finding = Finding {
+                code: codes::STAYS,
                 address: step.address.clone(),
                 text: format!("it stays: {why}"),
                 help: "once this reason is gone, change or delete it yourself".into(),
@@ -625,6 +637,7 @@ fn prove(manifest: &Manifest, path: &LoginPath, steps: &mut [Step], findings: &m
         let Some(step) = steps.get_mut(loss.step - 1) else { continue };
         if loss.absolute || (step.danger.is_none() && step.verb != Verb::Delete) {
             findings.push(Finding {
+                code: loss.code,
                 address: step.address.clone(),
                 text: format!(
                     "step {} ({} {}) is unsafe: {}",

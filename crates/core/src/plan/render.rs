@@ -195,7 +195,8 @@ fn harmless(plan: &Plan) -> Plan {
         steps: steps.into_iter().map(harmless_step).collect(),
         findings: findings
             .into_iter()
-            .map(|Finding { address, text, help, level }| Finding {
+            .map(|Finding { code, address, text, help, level }| Finding {
+                code,
                 address: harmless_address(&address),
                 text: line(&text),
                 help: line(&help),
@@ -507,14 +508,14 @@ fn findings(out: &mut String, plan: &Plan, paint: Paint) {
     }
     let _ = writeln!(out, "\n{}", paint.bold("Findings"));
     for finding in &plan.findings {
+        let word = finding.level.word();
         let word = match finding.level {
-            Level::Note => paint.dim("note"),
-            Level::Warning => paint.change("warning"),
-            Level::Blocker => paint.bad("blocked"),
-            Level::NotRead => paint.bad("not read"),
+            Level::Note => paint.dim(word),
+            Level::Warning => paint.change(word),
+            Level::Blocker | Level::NotRead => paint.bad(word),
         };
         let place = if finding.address.is_empty() { String::new() } else { format!("{}: ", finding.address) };
-        let _ = writeln!(out, "  {word}: {place}{}", finding.text);
+        let _ = writeln!(out, "  {word}[{}]: {place}{}", finding.code, finding.text);
         if !finding.help.is_empty() {
             let _ = writeln!(out, "        {}", paint.dim(&format!("help: {}", finding.help)));
         }
