@@ -63,11 +63,21 @@ fn beside(base: &Base, row: &Row, accept: &(String, Json)) -> Option<(Row, Manif
         (base.rows)().into_iter().filter(|other| other.address == row.address && other.field != row.field);
     others.find_map(|other| {
         let Other::Value(edits, _) = &other.other else { return None };
+        // A part that leaves the manifest needs more than an apply.
+        if edits.iter().any(|(_, value)| value.is_null()) {
+            return None;
+        }
         let edits: Edits = edits.iter().cloned().chain([accept.clone()]).collect();
         let manifest = checked(base.text, &edits).ok()?;
         Some((other, manifest))
     })
 }
+
+/// Fields to which the row gives a value that the API would not keep, so that it refuses every further write.
+const UNSOUND: &[(&str, &str)] = &[
+    ("verify_service.lookup_enabled", "skip_sms_to_landlines stays on and needs it"),
+    ("log_stream.siem.pii_config.algorithm", "there is no algorithm md5"),
+];
 
 /// For every field: the difference counts; the line of drift accepts it, and then nothing differs and nothing is
 /// written; another value counts; when the day is over it counts; another change of the resource leaves it.
@@ -126,7 +136,9 @@ fn every_difference_can_be_accepted_or_is_refused_by_the_table() {
         ensure(is_told, || format!("{notes:?}"))?;
 
         // Another change of the resource does not write over it.
-        if let Some((other, manifest)) = beside(base, row, &accept) {
+        bed.manifest = valid(base.text, std::slice::from_ref(&accept));
+        let is_sound = !UNSOUND.iter().any(|(unsound, _)| *unsound == name(row));
+        if let Some((other, manifest)) = beside(base, row, &accept).filter(|_| is_sound) {
             left_beside.set(left_beside.get() + 1);
             bed.manifest = manifest;
             let plan = drift(&mut bed);
@@ -265,8 +277,9 @@ fn without_a_record_a_value_is_accepted_too() {
     });
     let sid = bed.with_twin(|twin| service(twin).sid.clone());
     bed.manifest = valid(FULL, &[edit("verify_service.sid", json!(sid)), accepting(&[&entry])]);
+    // Secrets are sent anew, because nobody knows the last ones.
     let plan = drift(&mut bed);
-    assert_eq!(named(&plan), Vec::<String>::new());
+    assert!(!named(&plan).iter().any(|name| name.starts_with("branding")), "{:?}", named(&plan));
     bed.applied();
     let logo = bed.with_twin(|twin| tenant(twin).branding["logo_url"].clone());
     assert_eq!(logo, json!("https://theirs.example/l.png"));
@@ -454,7 +467,7 @@ fn the_table_is_of_keys_and_in_the_docs() {
     let keys = lockstep::manifest::places::keys();
     let outside = ["lockstep", "stack", "auth0", "twilio"];
     for (row, why) in NEVER {
-        let names = keys.iter().any(|(key, _)| key == row || key.starts_with(&format!("{row}.")));
+        let names = keys.iter().any(|(key, _)| matches(row, key) || matches(&format!("{row}.*"), key));
         assert!(names || outside.contains(row), "{row} is no key");
         assert!(page.contains(&format!("| `{row}` | {why} |")), "docs/accept.md lacks | `{row}` | {why} |");
     }
