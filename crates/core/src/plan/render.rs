@@ -137,11 +137,8 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     let lines: Vec<&String> =
         all.iter().flat_map(|told| &told.fields).filter_map(|field| field.accept.as_ref()).collect();
     if !lines.is_empty() {
-        let _ = writeln!(
-            out,
-            "\n{}",
-            paint.bold("To leave a difference for a time: its line for accept, with a reason and a name")
-        );
+        let how = "To leave a difference for a time, copy its line below `accept:` in the manifest, and fill in reason and by";
+        let _ = writeln!(out, "\n{}", paint.bold(how));
         for line in lines {
             let _ = writeln!(out, "  {line}");
         }
@@ -150,15 +147,13 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
+    let besides = if left.is_empty() { "" } else { " besides what is accepted" };
     let text = match differing {
         0 if incomplete => paint.change("No difference in the part that could be read."),
         0 if plan.resources.iter().any(|resource| !resource.unknown.is_empty()) => {
-            paint.good("No difference in what can be compared.")
+            paint.good(&format!("No difference in what can be compared{besides}."))
         }
-        0 if !left.is_empty() => {
-            paint.good("No difference between manifest and tenant that is not accepted.")
-        }
-        0 => paint.good("No difference between manifest and tenant."),
+        0 => paint.good(&format!("No difference between manifest and tenant{besides}.")),
         1 => "1 resource differs.".to_owned(),
         n => format!("{n} resources differ."),
     };
@@ -362,7 +357,11 @@ fn write_resource(out: &mut String, resource: &ResourcePlan, width: usize, paint
 /// What is accepted of a field, by whom, until when, and why.
 fn accepted(left: &Accepted) -> String {
     let Accepted { field: _, key: _, tenant, manifest, reason, by, until } = left;
-    let (tenant, manifest) = (shown(tenant.as_ref()), shown(manifest.as_ref()));
+    let brief = |value: &Option<Json>| match value {
+        None | Some(Json::Null) => "none".to_owned(),
+        value => shown(value.as_ref()),
+    };
+    let (tenant, manifest) = (brief(tenant), brief(manifest));
     format!(
         "the tenant has {tenant}, the manifest wants {manifest}; accepted until {until} by {by}: {reason}"
     )
