@@ -16,6 +16,7 @@ mod lease;
 mod ledgers;
 mod manifests;
 mod readers;
+mod reviewed;
 mod rivals;
 mod saved_plans;
 mod secrets;

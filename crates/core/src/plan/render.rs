@@ -102,7 +102,7 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     }
     deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
-    let _ = writeln!(out, "\n{}\n{}", summary(plan, paint), digest(plan));
+    let _ = writeln!(out, "\n{}\n{}", digest(plan), summary(plan, paint));
     out
 }
 
