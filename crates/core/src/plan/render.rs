@@ -115,11 +115,17 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     for told in &all {
         super::drift::write(&mut out, told, width, paint);
     }
-    let differing = plan.resources.iter().filter(|resource| plan.differs(resource)).count();
     deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
+    let _ = writeln!(out, "\n{}", drift_summary(plan, paint));
+    out
+}
+
+/// One line: how much differs.
+pub fn drift_summary(plan: &Plan, paint: Paint) -> String {
+    let differing = plan.resources.iter().filter(|resource| plan.differs(resource)).count();
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
-    let text = match differing {
+    match differing {
         0 if incomplete => paint.change("No difference in the part that could be read."),
         0 if plan.resources.iter().any(|resource| !resource.unknown.is_empty()) => {
             paint.good("No difference in what can be compared.")
@@ -127,9 +133,7 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
         0 => paint.good("No difference between manifest and tenant."),
         1 => "1 resource differs.".to_owned(),
         n => format!("{n} resources differ."),
-    };
-    let _ = writeln!(out, "\n{text}");
-    out
+    }
 }
 
 /// The plan with every name, id and sentence as one harmless line. Values stay: [`shown`] and [`write_diff`] treat
@@ -238,6 +242,13 @@ fn harmless_step(step: Step) -> Step {
     }
 }
 
+/// The text of one resource, as the plan has it.
+pub fn resource(resource: &ResourcePlan) -> String {
+    let mut out = String::new();
+    write_resource(&mut out, &harmless_resource(resource.clone()), 0, Paint(false));
+    out
+}
+
 /// The deferred removals, and what each waits for.
 fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     if plan.deferred.is_empty() {
@@ -246,10 +257,7 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     let _ = writeln!(out, "\n{}", paint.bold("Later, by a plan after that time"));
     let width = column(plan.deferred.iter().map(|later| later.address.as_str()));
     for later in &plan.deferred {
-        let when = match &later.not_before {
-            Some(at) => format!("not before {at}"),
-            None => format!("not before {} h after this is applied", later.wait_ms / 3_600_000),
-        };
+        let when = when(later);
         let goes = plan.resources.iter().find(|resource| resource.address == later.address);
         let which = goes.map(which).unwrap_or_default();
         let _ = writeln!(
@@ -257,6 +265,14 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
             "  - {:<width$} {}{which}: {when}, and when {}",
             later.address, later.what, later.needs
         );
+    }
+}
+
+/// The time before which a deferred removal does not happen.
+pub fn when(later: &Deferred) -> String {
+    match &later.not_before {
+        Some(at) => format!("not before {at}"),
+        None => format!("not before {} h after this is applied", later.wait_ms / 3_600_000),
     }
 }
 
@@ -299,12 +315,7 @@ pub(super) fn write_unknown(out: &mut String, field: &str, paint: Paint) {
 fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint) {
     let field = &change.field;
     if change.secret {
-        let text = match (&change.old, &change.new) {
-            (None, _) => "set (secret)",
-            (_, None) => "removed (secret)",
-            _ => "changed (secret)",
-        };
-        let _ = writeln!(out, "      {field}: {text}");
+        let _ = writeln!(out, "      {field}: {}", of_secret(change));
         return;
     }
     if is_text(change.old.as_ref()) || is_text(change.new.as_ref()) {
@@ -327,9 +338,25 @@ fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint
     }
 }
 
+/// What becomes of a secret.
+pub fn of_secret(change: &FieldChange) -> &'static str {
+    match (&change.old, &change.new) {
+        (None, _) => "set (secret)",
+        (_, None) => "removed (secret)",
+        _ => "changed (secret)",
+    }
+}
+
 /// Whether a value is a text of several lines, such as code.
-pub(super) fn is_text(value: Option<&Json>) -> bool {
+pub fn is_text(value: Option<&Json>) -> bool {
     value.and_then(Json::as_str).is_some_and(|text| text.contains('\n'))
+}
+
+/// The differing lines of two texts, each a harmless line with its mark.
+pub fn diff(old: &str, new: &str) -> Vec<String> {
+    let mut out = String::new();
+    write_diff(&mut out, old, new, Paint(false));
+    out.lines().map(|line| line.strip_prefix("        ").unwrap_or(line).to_owned()).collect()
 }
 
 /// Writes the differing lines. Each line has a mark before it, unchanged ones too, so that no line of the output begins
@@ -408,7 +435,7 @@ fn goes<'a>(plan: &'a Plan, step: &Step) -> Option<&'a ResourcePlan> {
 
 /// Name and ids of an object. An address is only our own name for it, and whoever confirms a removal must know which
 /// object it is.
-fn which(resource: &ResourcePlan) -> String {
+pub fn which(resource: &ResourcePlan) -> String {
     let ids: Vec<String> = resource.ids.iter().map(|(name, id)| format!("{name} {id}")).collect();
     let name = resource.name.as_ref().map(|name| format!("  {name:?}")).unwrap_or_default();
     format!("{name}  {}", ids.join(", "))
@@ -432,16 +459,25 @@ fn findings(out: &mut String, plan: &Plan, paint: Paint) {
     let _ = writeln!(out, "\n{}", paint.bold("Findings"));
     for finding in &plan.findings {
         let word = match finding.level {
-            Level::Note => paint.dim("note"),
-            Level::Warning => paint.change("warning"),
-            Level::Blocker => paint.bad("blocked"),
-            Level::NotRead => paint.bad("not read"),
+            Level::Note => paint.dim(level(finding)),
+            Level::Warning => paint.change(level(finding)),
+            Level::Blocker | Level::NotRead => paint.bad(level(finding)),
         };
         let place = if finding.address.is_empty() { String::new() } else { format!("{}: ", finding.address) };
         let _ = writeln!(out, "  {word}: {place}{}", finding.text);
         if !finding.help.is_empty() {
             let _ = writeln!(out, "        {}", paint.dim(&format!("help: {}", finding.help)));
         }
+    }
+}
+
+/// The word for the level of a finding.
+pub fn level(finding: &Finding) -> &'static str {
+    match finding.level {
+        Level::Note => "note",
+        Level::Warning => "warning",
+        Level::Blocker => "blocked",
+        Level::NotRead => "not read",
     }
 }
 
@@ -516,12 +552,6 @@ pub fn left_behind(plan: &Plan) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn diff(old: &str, new: &str) -> Vec<String> {
-        let mut out = String::new();
-        write_diff(&mut out, old, new, Paint(false));
-        out.lines().map(|line| line.trim_start().to_owned()).collect()
-    }
 
     #[test]
     fn a_line_break_at_the_end_is_told_as_what_it_is() {
