@@ -457,10 +457,10 @@ fn every_file_says_what_it_is_for() {
 }
 
 #[test]
-fn every_diagnostic_code_is_listed_once_and_used() {
+fn every_code_is_listed_once_and_used() {
     let sources = sources();
     let list =
-        sources.iter().find(|source| source.path == "crates/core/src/diag/codes.rs").expect("the codes");
+        sources.iter().find(|source| source.path == "crates/core/src/model/codes.rs").expect("the codes");
     let mut names = Vec::new();
     for line in list.text.lines() {
         if let Some((name, rest)) = line.trim().split_once(" = ")
@@ -473,15 +473,12 @@ fn every_diagnostic_code_is_listed_once_and_used() {
     }
     assert_eq!(names.len(), codes::ALL.len());
     for (name, number) in &names {
-        let listed = codes::ALL.iter().filter(|(code, _)| code.0 == *number).count();
+        let listed = codes::ALL.iter().filter(|(code, _)| code.number() == *number).count();
         assert_eq!(listed, 1, "{name}");
-        let used = sources.iter().filter(|source| source.path != list.path).any(|source| {
-            source.lines().iter().any(|(_, line, in_tests)| {
-                !in_tests
-                    && line.split(|ch: char| !ch.is_alphanumeric() && ch != '_').any(|word| word == name)
-            })
+        let uses = sources.iter().flat_map(Source::lines).filter(|(_, line, in_tests)| {
+            !in_tests && line.split(|ch: char| !ch.is_alphanumeric() && ch != '_').any(|word| word == name)
         });
-        assert!(used, "{name} is never said");
+        assert!(uses.count() > 1, "{name} is never said");
     }
     for (code, text) in codes::ALL {
         assert!(!text.ends_with('.') && !text.is_empty(), "{code}: {text}");

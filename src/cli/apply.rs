@@ -2,9 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
-use serde_json::Value as Json;
-
 use super::args::{ConnectArgs, LedgerPlace, ManifestArgs, Output};
 use super::asker::Asker;
 use super::error::{Error, Result};
@@ -12,18 +9,13 @@ use super::exit::Exit;
 use super::outputs::{Written, admit};
 use super::plan::no_plan;
 use super::reports::publish;
+use super::reviewed::{Reviewed, ReviewedArgs};
 use super::setup::{Ready, Shell, ready};
 use super::sinks::{Audit, listen};
 use crate::engine::apply::{Ended, Wishes};
 use crate::engine::reconcile::Report;
 use crate::manifest::Missing;
-use crate::model::plan::{PLAN_FORMAT, Plan};
-use crate::model::text;
 use crate::report::{Applied, Content};
-use crate::shell::files;
-
-/// Most characters that are shown of the name of another tenant, account or stack.
-const NAME_MAX_CHARS: usize = 100;
 
 /// Make the tenant as the manifest says
 ///
@@ -40,9 +32,6 @@ pub struct Args {
     /// Take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
-    /// Apply this saved plan, or nothing if the tenant, the account or the manifest has changed since
-    #[arg(long, value_name = "FILE")]
-    plan: Option<PathBuf>,
 }
 
 /// Take away what this stack made, and put back what it changed
@@ -66,6 +55,8 @@ pub(super) struct Common {
     connect: ConnectArgs,
     #[command(flatten)]
     pub(super) output: Output,
+    #[command(flatten)]
+    reviewed: ReviewedArgs,
     /// Do not ask: the plan, its dangerous steps and adoptions are confirmed
     #[arg(short, long)]
     yes: bool,
@@ -87,91 +78,46 @@ impl Common {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    let read: Vec<_> = args.plan.iter().map(|path| ("the saved plan", path.as_path())).collect();
-    admit(shell, args.manifest.path(), Some(&args.common.connect), &args.common.written(), &read)?;
-    let saved = match &args.plan {
-        Some(path) => Some(saved_plan(path)?),
-        None => None,
-    };
-    let audit = Audit::new();
-    let show = listen(shell, audit.clone());
-    let written = args.common.written();
-    let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, &written, shell, show)?
-    else {
-        return Ok(Exit::Failed);
-    };
-    if let Some(saved) = &saved {
-        is_of_this_run(saved, &ready)?;
-    }
-    audit.borrow_mut().write_to(args.common.audit.as_deref())?;
-    ready.stack.session.allow_delete = args.allow_delete;
-    ready.stack.session.named = args.common.delete.iter().cloned().collect();
-    let result = carry_out(&args.common, saved, &mut ready, shell);
-    ready.close()?;
-    result
+    carry_out(&args.manifest, &args.common, (false, args.allow_delete), shell)
 }
 
 pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
+    carry_out(&args.manifest, &args.common, (true, true), shell)
+}
+
+fn carry_out(
+    manifest: &ManifestArgs,
+    common: &Common,
+    (destroy, allow_delete): (bool, bool),
+    shell: &mut Shell,
+) -> Result<Exit> {
+    let written = common.written();
+    let read: Vec<_> = common.reviewed.plan.iter().map(|path| ("the saved plan", path.as_path())).collect();
+    admit(shell, manifest.path(), Some(&common.connect), &written, &read)?;
+    let reviewed = common.reviewed.read(destroy)?;
     let audit = Audit::new();
     let show = listen(shell, audit.clone());
-    let written = args.common.written();
-    let Some(mut ready) = ready(&args.manifest, &args.common.connect, Missing::Error, &written, shell, show)?
-    else {
+    let Some(mut ready) = ready(manifest, &common.connect, Missing::Error, &written, shell, show)? else {
         return Ok(Exit::Failed);
     };
-    audit.borrow_mut().write_to(args.common.audit.as_deref())?;
-    ready.stack.session.destroy = true;
-    ready.stack.session.named = args.common.delete.iter().cloned().collect();
-    ready.stack.session.allow_delete = true;
-    let result = carry_out(&args.common, None, &mut ready, shell);
+    reviewed.check(&ready)?;
+    audit.borrow_mut().write_to(common.audit.as_deref())?;
+    let session = &mut ready.stack.session;
+    session.destroy = destroy;
+    session.allow_delete = allow_delete;
+    session.named = common.delete.iter().cloned().collect();
+    let result = reconcile(common, reviewed, &mut ready, shell);
     ready.close()?;
     result
 }
 
-fn saved_plan(path: &std::path::Path) -> Result<Plan> {
-    let text =
-        files::read_text(path, 16 * 1024 * 1024).with_context(|| format!("plan {}", path.display()))?;
-    // The file may be any file, so the error repeats none of its text.
-    let refuse = |why: String| Error::internal(format!("plan {} {why}", path.display()));
-    let json: Json = serde_json::from_str(&text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        refuse(format!(
-            "cannot be read: line {line}, column {column} is not JSON; name a file that `plan --out` wrote"
-        ))
-    })?;
-    if let Some(format) = json["format"].as_u64().filter(|format| *format != u64::from(PLAN_FORMAT)) {
-        return Err(refuse(format!("has format {format}, and this version reads {PLAN_FORMAT}; plan again")));
-    }
-    serde_json::from_value(json)
-        .map_err(|_| refuse("cannot be read: this version of lockstep did not save it; plan again".into()))
-}
-
-/// Refuses a plan for another tenant, account or stack before anything is read.
-fn is_of_this_run(saved: &Plan, ready: &Ready<'_>) -> Result<()> {
-    let session = &ready.stack.session;
-    let named = [
-        ("tenant", &saved.tenant, &session.tenant),
-        ("account", &saved.account, &session.account),
-        ("stack", &saved.stack, &session.manifest.stack),
-    ];
-    match named.into_iter().find(|(_, its, ours)| its != ours) {
-        None => Ok(()),
-        Some((what, its, ours)) => {
-            let its = text::line_of(its, NAME_MAX_CHARS);
-            let text = format!(
-                "the saved plan is for the {what} {its}, and this run is for {ours}; nothing was read or changed"
-            );
-            Err(Error::plan(text).help("name the plan that belongs to this manifest, or plan again"))
-        }
-    }
-}
-
-fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<Exit> {
-    let (is_text, is_saved) = (shell.reports.is_text(), saved.is_some());
+fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<Exit> {
+    let (is_text, is_saved) = (shell.reports.is_text(), reviewed.saved.is_some());
+    let is_named = !is_saved && reviewed.is_any();
     // On the twin, the second plan is part of the demonstration and costs nothing.
     let verify = common.verify || common.connect.twin.is_some();
     let wishes = Wishes { reread: is_saved, verify };
-    let mut asker = Asker::new(shell, !is_text, common.yes, saved);
+    let mut asker = Asker::new(shell, !is_text, common.yes, reviewed);
     let result = ready.stack.reconcile(wishes, move |plan| asker.decide(plan))?;
     let Report { plan, outcome } = result.map_err(|failed| no_plan(ready, &failed))?;
     if let Ended::Misnamed(what) = outcome.ended {
@@ -187,6 +133,14 @@ fn carry_out(common: &Common, saved: Option<Plan>, ready: &mut Ready<'_>, shell:
     publish(shell, Content::Applied(Box::new(applied)))?;
     match &outcome.ended {
         // This comes last, because it decides the outcome.
+        Ended::Stale(what) if is_named => {
+            shell.say.err_one_line(format!(
+                "error: the plan is not the one that was reviewed, nothing was changed. {what}"
+            ));
+            shell.say.err_line(
+                "  help: see what it does with `lockstep plan` and the same options, then name its digest",
+            );
+        }
         Ended::Stale(what) => {
             let (saved, since) = if is_saved { ("saved ", " since it was saved") } else { ("", "") };
             shell.say.err_one_line(format!(

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::error::Error;
+use super::reviewed::Reviewed;
 use super::setup::Shell;
-use crate::engine::observe::moved;
 use crate::engine::reconcile::{Decided, Decision};
 use crate::model::plan::Plan;
 use crate::model::text;
@@ -26,13 +26,13 @@ pub struct Asker {
     quiet: bool,
     /// `--yes`
     yes: bool,
-    /// The saved plan, which was confirmed when it was saved.
-    saved: Option<Plan>,
+    /// What was reviewed before this run; no other plan is carried out.
+    reviewed: Reviewed,
 }
 
 impl Asker {
-    /// Asks at the terminal of this shell, unless `yes` or a saved plan decides.
-    pub fn new(shell: &Shell, quiet: bool, yes: bool, saved: Option<Plan>) -> Asker {
+    /// Asks at the terminal of this shell, unless `yes` or what was reviewed decides.
+    pub fn new(shell: &Shell, quiet: bool, yes: bool, reviewed: Reviewed) -> Asker {
         Asker {
             say: shell.say.clone(),
             scrub: shell.scrub.clone(),
@@ -41,7 +41,7 @@ impl Asker {
             asked_ms: 0,
             quiet,
             yes,
-            saved,
+            reviewed,
         }
     }
 
@@ -54,8 +54,7 @@ impl Asker {
 
     fn decision(&mut self, plan: &Plan) -> Decision {
         let shown = self.scrub.plan(plan);
-        if let Some(saved) = self.saved.as_ref().filter(|saved| saved.basis != plan.basis) {
-            let what = moved(saved, &shown);
+        if let Some(what) = self.reviewed.differs(plan, &shown) {
             // Shows what an apply would do now. The message that nothing was done comes last.
             self.say.err(&render::plan(&shown, Paint(self.say.err_color())));
             return Decision::Stale(what);
@@ -63,7 +62,7 @@ impl Asker {
         if !self.quiet {
             self.say.out(&render::plan(&shown, Paint(self.say.out_color())));
         }
-        let asks = !self.yes && self.saved.is_none();
+        let asks = !self.yes && !self.reviewed.is_any();
         if asks && !self.quiet {
             let named = self.named(plan);
             if !named.is_empty() {

@@ -15,6 +15,7 @@ mod outputs;
 mod plan;
 mod progress;
 mod reports;
+mod reviewed;
 mod setup;
 mod show;
 mod sinks;

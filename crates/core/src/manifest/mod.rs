@@ -8,6 +8,7 @@
 //! One run reports every problem: a refused value counts as unknown in the checks that follow. Nothing here touches
 //! files, environment or network: outside knowledge comes through [`Sources`].
 
+pub mod accept;
 mod check;
 pub mod connection;
 mod examples;
@@ -20,6 +21,7 @@ pub mod places;
 mod position;
 pub mod reference;
 mod resolve;
+pub mod schema;
 mod snippet;
 mod source;
 mod sources;
@@ -314,6 +316,7 @@ pub fn examine(
     }
     let mut problems = Vec::new();
     check(&manifest, &mut problems);
+    accept::check(&manifest, &mut problems);
     hiding::check(&manifest, &mut problems);
     let is_new = |problem: &Problem| {
         let ends = problem.path.match_indices('.').map(|(at, _)| at).chain([problem.path.len()]);
@@ -417,7 +420,10 @@ fn hidden_lines(text: &str, tables: &Tables) -> Vec<Range<usize>> {
     let mut keys = BTreeSet::new();
     fn walk(fields: &[Field], keys: &mut BTreeSet<&'static str>) {
         for field in fields {
-            if let Type::Object(inner) | Type::Named { fields: inner, .. } = field.ty {
+            if let Type::Object(inner)
+            | Type::Named { fields: inner, .. }
+            | Type::List { fields: inner, .. } = field.ty
+            {
                 walk(inner, keys);
             }
             if field.secret {

@@ -2,6 +2,8 @@
 
 pub mod address;
 pub mod call;
+pub mod codes;
+pub mod date;
 pub mod event;
 pub mod facts;
 pub mod field;

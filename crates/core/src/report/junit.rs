@@ -123,7 +123,7 @@ fn case(class: &'static str, name: &str, verdict: Verdict) -> Case {
 
 /// A finding fails where it makes the command's exit code another one.
 fn of_finding(finding: &Finding, of_drift: bool) -> Case {
-    let Finding { address, text: message, help, level } = finding;
+    let Finding { code, address, text: message, help, level } = finding;
     let message = message.clone();
     let text = if help.is_empty() { message.clone() } else { format!("{message}\nhelp: {help}") };
     let verdict = match level {
@@ -133,8 +133,7 @@ fn of_finding(finding: &Finding, of_drift: bool) -> Case {
         Level::NotRead if of_drift => Verdict::Broken { message, text },
         Level::NotRead => Verdict::Skipped(message),
     };
-    let name = if address.is_empty() { render::level(finding).to_owned() } else { address.to_string() };
-    Case { class: "findings", name, verdict }
+    Case { class: "findings", name: format!("{code} {address}").trim_end().to_owned(), verdict }
 }
 
 fn of_drift(plan: &Plan) -> Vec<Case> {

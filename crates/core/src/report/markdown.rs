@@ -13,7 +13,7 @@ use super::{Applied, Content, Failure, Lease, Report, Said, text};
 use crate::diag::Severity;
 use crate::model::address::Address;
 use crate::model::outcome::Outcome;
-use crate::model::plan::{Finding, Plan, ResourcePlan, Step, Verb};
+use crate::model::plan::{Digest, Finding, Plan, ResourcePlan, Step, Verb};
 use crate::model::text::line_of;
 use crate::plan::drift;
 use crate::plan::render::{self, Paint};
@@ -127,7 +127,11 @@ impl Page<'_> {
             ),
             Content::Plan(plan) => {
                 let what = if plan.destroy { "destroy" } else { "plan" };
-                of(plan, what, render::summary(plan, Paint(false)))
+                let digest = match &plan.digest {
+                    Digest::Of(digest) => format!("\nDigest: {}\n", self.code(digest)),
+                    _ => format!("\nThe plan has {}.\n", render::digest(plan)),
+                };
+                of(plan, what, render::summary(plan, Paint(false))) + &digest
             }
             Content::Applied(applied) => of(&applied.plan, command, ended(applied)),
             Content::Drift { plan, verdict } => {
@@ -224,10 +228,13 @@ impl Page<'_> {
 
     fn findings(&self, findings: &[Finding]) -> Section {
         let item = |finding: &Finding| {
-            let Finding { address, text, help, level: _ } = finding;
-            let subject =
-                if address.is_empty() { String::new() } else { format!(" {}", self.subject(address, "")) };
-            format!("- **{}**{subject}: {}{}\n", render::level(finding), self.code(text), self.help(help))
+            let Finding { code, address, text, help, level } = finding;
+            let subject = match address.is_empty() {
+                true => String::new(),
+                false => format!(" {}", self.subject(address, "")),
+            };
+            let (level, text, help) = (level.word(), self.code(text), self.help(help));
+            format!("- **{level}** {code}{subject}: {text}{help}\n")
         };
         Section::open("Findings", ("finding", "findings"), findings.iter().map(item).collect())
     }
@@ -287,7 +294,7 @@ impl Page<'_> {
     }
 
     fn resource(&self, resource: &ResourcePlan) -> String {
-        let ResourcePlan { address, verb, changes, unknown, stays, taken_over, .. } = resource;
+        let ResourcePlan { address, verb, changes, accepted, unknown, stays, taken_over, .. } = resource;
         let mut item = Item::new(format!("### {} {verb}", self.subject(address, "")));
         if let Some(why) = stays {
             item.line(format!("- stays: {}", self.code(why)));
@@ -316,6 +323,10 @@ impl Page<'_> {
                 _ => item.line(format!("- {field}: {}", self.code(&in_words(change)))),
             }
         }
+        for left in accepted {
+            let (field, words) = (self.subject(address, &left.field), self.code(&render::accepted(left)));
+            item.line(format!("- {field} stays: {words}"));
+        }
         for field in unknown {
             item.line(format!("- {}: unknown, and not a change", self.subject(address, field)));
         }
@@ -323,11 +334,30 @@ impl Page<'_> {
     }
 
     fn of_drift(&self, plan: &Plan) -> Vec<Section> {
-        let told: Vec<String> = drift::differences(plan).iter().map(|told| self.difference(told)).collect();
+        let all = drift::differences(plan);
+        let told: Vec<String> = all.iter().map(|told| self.difference(told)).collect();
         let title = format!("Differences ({})", told.len());
+        let left = plan.resources.iter().flat_map(|one| one.accepted.iter().map(|left| (&one.address, left)));
+        let left = left.map(|(address, left)| {
+            let field = self.subject(address, &left.field);
+            format!("- {} {field}: {}\n", self.code(address.as_str()), self.code(&render::accepted(left)))
+        });
+        let lines = all.iter().flat_map(|told| &told.fields).filter_map(|field| field.accept.as_ref());
         vec![
             self.findings(&plan.findings),
             Section { folded: true, grows: true, ..Section::open(&title, RESOURCES, told) },
+            Section {
+                folded: true,
+                ..Section::open("Accepted, no part of the verdict", FIELDS, left.collect())
+            },
+            Section {
+                folded: true,
+                ..Section::open(
+                    "To leave a difference for a time: its line for accept, with a reason and a name",
+                    LINES,
+                    lines.map(|line| format!("- {}\n", self.code(line))).collect(),
+                )
+            },
         ]
     }
 
@@ -370,6 +400,7 @@ impl Page<'_> {
     }
 }
 
+const FIELDS: (&str, &str) = ("field", "fields");
 const RESOURCES: (&str, &str) = ("resource", "resources");
 const LINES: (&str, &str) = ("line", "lines");
 

@@ -4,8 +4,9 @@
 use serde_json::Value as Json;
 
 use super::{Applied, Content, Failure, Report, Said, text};
-use crate::diag::{Severity, codes};
+use crate::diag::Severity;
 use crate::model::address::Address;
+use crate::model::codes;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{FieldChange, Finding, Level, Plan, ResourcePlan, Verb};
 use crate::plan::drift::{self, State};
@@ -122,14 +123,14 @@ impl Marker<'_> {
     }
 
     fn of_finding(&self, finding: &Finding) -> Mark {
-        let Finding { address, text, help, level } = finding;
+        let Finding { code, address, text, help, level } = finding;
         let weight = match level {
             Level::Note => Weight::Note,
             Level::Warning => Weight::Warning,
             Level::Blocker | Level::NotRead => Weight::Error,
         };
         let text = if address.is_empty() { text.clone() } else { format!("{address}: {text}") };
-        Mark { help: help.clone(), ..self.mark(weight, "finding", (address, ""), text) }
+        Mark { help: help.clone(), ..self.mark(weight, &code.to_string(), (address, ""), text) }
     }
 
     fn of_plan(&self, plan: &Plan) -> Vec<Mark> {

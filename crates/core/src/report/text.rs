@@ -139,7 +139,7 @@ fn shown(ledger: Option<&Ledger>, findings: &[Finding], lease: &Lease) -> Vec<To
         Some(ledger) => recorded(ledger),
     };
     for finding in findings {
-        out.push(format!("  {}", finding.text));
+        out.push(format!("  {}[{}]: {}", finding.level.word(), finding.code, finding.text));
         out.push(format!("    help: {}", finding.help));
     }
     out.push(match lease {
