@@ -493,6 +493,13 @@ impl Plan {
         !resource.changes.is_empty() || has_step
     }
 
+    /// Whether a plan has anything to say about a resource.
+    pub fn is_told(&self, resource: &ResourcePlan) -> bool {
+        let ResourcePlan { verb, unknown, stays, accepted, .. } = resource;
+        let is_open = !unknown.is_empty() || !accepted.is_empty();
+        *verb != Verb::NoOp || self.differs(resource) || stays.is_some() || is_open
+    }
+
     /// The findings that keep the plan from being applied.
     pub fn blockers(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.level == Level::Blocker)
