@@ -4,6 +4,7 @@
 //! test sets.
 
 mod asked;
+mod begun;
 mod destroyed;
 mod escapes;
 mod http;
@@ -19,6 +20,7 @@ mod rivals;
 mod saved_plans;
 mod secrets;
 mod served;
+mod shells;
 mod snapshots;
 mod streams;
 mod threats;

@@ -3,14 +3,17 @@
 mod apply;
 mod args;
 mod asker;
+mod completions;
 mod connecting;
 mod domain;
 mod drawing;
 mod drift;
 mod error;
 mod exit;
+mod init;
 mod json;
 mod loading;
+mod man;
 mod mistaken;
 mod outputs;
 mod plan;
@@ -33,7 +36,7 @@ use crate::shell::terminal::{ColorChoice, Say};
 
 /// Keeps Auth0 phone MFA and Twilio Verify in step
 #[derive(Parser)]
-#[command(name = "lockstep", version, after_help = exit::TABLE, disable_help_subcommand = true)]
+#[command(name = "lockstep", version = env!("LOCKSTEP_VERSION"), after_help = exit::TABLE, disable_help_subcommand = true)]
 struct Cli {
     /// Colour: auto (on a terminal, unless NO_COLOR is set), always or never
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN", value_parser = color)]
@@ -51,6 +54,7 @@ fn color(text: &str) -> Result<ColorChoice, String> {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::Args),
     Validate(validate::Args),
     Plan(plan::Args),
     Apply(apply::Args),
@@ -59,6 +63,8 @@ enum Command {
     Show(show::Args),
     Unlock(unlock::Args),
     Twin(twin::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
@@ -71,7 +77,11 @@ impl Command {
             Command::Drift(args) => Some(&args.output),
             Command::Destroy(args) => Some(&args.common.output),
             Command::Show(args) => Some(&args.output),
-            Command::Unlock(_) | Command::Twin(_) => None,
+            Command::Init(_)
+            | Command::Unlock(_)
+            | Command::Twin(_)
+            | Command::Completions(_)
+            | Command::Man(_) => None,
         }
     }
 }
@@ -145,6 +155,7 @@ pub fn main() -> u8 {
     };
     let mut shell = setup::Shell { say, scrub, signals, json, refused: None };
     let result = match cli.command {
+        Command::Init(args) => init::run(&args, &mut shell),
         Command::Validate(args) => validate::run(&args, &mut shell),
         Command::Plan(args) => plan::run(&args, &mut shell),
         Command::Apply(args) => apply::run(&args, &mut shell),
@@ -153,6 +164,8 @@ pub fn main() -> u8 {
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
         Command::Twin(args) => twin::run(&args, &mut shell),
+        Command::Completions(args) => completions::run(&args, &mut shell),
+        Command::Man(args) => man::run(&args, &mut shell),
     };
     let unwritten = shell.say.out_failed();
     if let Some(cause) = &unwritten {
