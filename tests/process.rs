@@ -5,6 +5,7 @@
 
 mod accept;
 mod asked;
+mod begun;
 mod destroyed;
 mod escapes;
 mod http;
@@ -21,6 +22,7 @@ mod rivals;
 mod saved_plans;
 mod secrets;
 mod served;
+mod shells;
 mod snapshots;
 mod streams;
 mod threats;

@@ -291,7 +291,7 @@ impl Op {
 /// Something that a person should know or act on, and that no step can mend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Code::is_of_an_earlier_build")]
     pub code: Code,
     pub address: Address,
     pub text: String,
