@@ -5,6 +5,7 @@
 
 mod accept;
 mod asked;
+mod begun;
 mod destroyed;
 mod escapes;
 mod http;
@@ -16,10 +17,12 @@ mod lease;
 mod ledgers;
 mod manifests;
 mod readers;
+mod reviewed;
 mod rivals;
 mod saved_plans;
 mod secrets;
 mod served;
+mod shells;
 mod snapshots;
 mod streams;
 mod threats;

@@ -267,7 +267,7 @@ fn what_is_said_about_wrong_manifests() {
         (
             with("phone: !x y\n"),
             &[
-                "11:8: error[LS0101]: the text is not YAML: tags (!name) have no meaning in a manifest (help: mend the text at or above this place)",
+                "11:8: error[LS0101]: the text is not YAML: tags (!name) have no meaning in a manifest (help: put a text that begins with ! in quotes)",
             ],
         ),
         (
