@@ -11,6 +11,7 @@
 mod check;
 pub mod connection;
 mod examples;
+pub mod explain;
 mod expr;
 mod guard;
 mod hiding;
@@ -37,7 +38,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use position::{Position, position_of};
+pub use position::{Position, position_at, position_of};
 pub use resolve::{CODE_MAX, resolve};
 pub use snippet::render;
 pub use source::Source;

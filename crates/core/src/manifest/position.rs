@@ -18,9 +18,13 @@ pub struct Position {
 
 /// Where the manifest says a field of a resource. `None`: no key says it, the value follows from the stack itself.
 pub fn position_of(source: &Source, manifest: &Manifest, address: &Address, field: &str) -> Option<Position> {
-    let key = places::place(manifest, address, field)?;
-    let (names, is_written) = source.spans().names(&key);
+    Some(position_at(source, &places::place(manifest, address, field)?))
+}
+
+/// Where the text has a key, or what it would stand in.
+pub fn position_at(source: &Source, key: &str) -> Position {
+    let (names, is_written) = source.spans().names(key);
     let start = source.range(&names, !is_written).start;
     let (line, column) = source.line_and_column(start);
-    Some(Position { file: source.file.clone(), line, column, key, is_written })
+    Position { file: source.file.clone(), line, column, key: key.to_owned(), is_written }
 }
