@@ -132,7 +132,7 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
         why_stopped: ready.stack.why_stopped(),
         place: outcome.cause.as_ref().and_then(|cause| {
             let step = plan.steps.iter().find(|step| outcome.failed == Some(step.number));
-            shell.reports.place(&ready.stack.session.manifest, cause, step)
+            shell.reports.place(cause, step)
         }),
     };
     publish(shell, Content::Applied(Box::new(applied)))?;

@@ -14,7 +14,7 @@ use crate::report::Content;
 /// Tell whether manifest and tenant still agree, and which of them changed
 ///
 /// Compares manifest, tenant and the record of the last apply, field by field. Sends no write. The exit code says what
-/// was found.
+/// was found. A difference can stay until a day: its line for `accept` in the manifest is printed.
 ///
 /// Example: lockstep drift manifests/quickstart.yaml --twin=world.json
 #[derive(clap::Args)]

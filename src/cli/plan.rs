@@ -104,6 +104,7 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         kind: resource.kind.to_owned(),
         verb: Verb::NoOp,
         changes: Vec::new(),
+        accepted: Vec::new(),
         unknown: resource.desired.into_keys().collect(),
         ids: BTreeMap::new(),
         name: None,

@@ -12,13 +12,13 @@ use super::outputs::Written;
 use super::setup::Shell;
 use crate::diag::Diagnostic;
 use crate::diag::codes::{self, Code};
-use crate::manifest::{Position, Source, position_at, position_of};
+use crate::manifest::{Position, Source, position_at, position_of_resource};
 use crate::model::manifest::Manifest;
 use crate::model::outcome::Cause;
 use crate::model::plan::Step;
 use crate::plan::render::Paint;
 use crate::report::text::{Told, failed as told_failure, told, whole};
-use crate::report::{self, Content, Failure, Format, Report, Said};
+use crate::report::{self, Content, Door, Failure, Format, Report, Said};
 use crate::shell::files;
 use crate::shell::secrets::Scrub;
 use crate::shell::terminal::{Say, plain};
@@ -35,6 +35,8 @@ pub struct Reports {
     source: Option<Arc<Source>>,
     /// The codes of what was published.
     codes: BTreeSet<Code>,
+    /// The text of the manifest and its values, for the places of what a report names.
+    text: Option<(Arc<Source>, Manifest)>,
     /// The files have been looked at, and none of them is one that the command reads.
     pub admitted: bool,
     written: bool,
@@ -85,22 +87,31 @@ impl Reports {
     }
 
     /// Where the manifest says what a failure is about: its key, or the part of the failed step.
-    pub fn place(&self, manifest: &Manifest, cause: &Cause, step: Option<&Step>) -> Option<Position> {
+    pub fn place(&self, cause: &Cause, step: Option<&Step>) -> Option<Position> {
         let source = self.source.as_deref()?;
         match cause.place {
-            "" => position_of(source, manifest, &step?.address, ""),
+            "" => Some(position_of_resource(source, &step?.address)),
             key => Some(position_at(source, key)),
+        }
+    }
+
+    /// Keeps the manifest, if a form shows places in it.
+    pub fn keep(&mut self, source: &Arc<Source>, manifest: &Manifest) {
+        let has_places = |form: &Form| !matches!(form.format, Format::Text | Format::Json);
+        if self.forms.iter().any(has_places) {
+            self.text = Some((Arc::clone(source), manifest.clone()));
         }
     }
 
     fn report(&mut self, content: Content) -> Report {
         self.written = true;
+        let text = self.text.take();
         let report = Report {
             command: self.command,
             file: std::mem::take(&mut self.file),
             diagnostics: std::mem::take(&mut self.diagnostics),
+            places: text.map_or_else(BTreeMap::new, |(source, manifest)| content.places(&source, &manifest)),
             content,
-            places: BTreeMap::new(),
         };
         self.codes.extend(report.codes());
         report
@@ -194,9 +205,15 @@ pub fn lead_on(shell: &mut Shell) {
 
 /// The bytes of a form, without a secret and without a character that steers a terminal.
 fn written(format: Format, report: &Report, scrub: &Scrub) -> String {
+    let hide = |text: &str| scrub.scrub(text);
+    let door = Door(&hide);
     match format {
         Format::Text => plain(&scrub.scrub(&whole(report))),
-        _ => scrub.document(&report::json(report)),
+        Format::Json => scrub.document(&report::json(report)),
+        Format::Sarif => scrub.document(&report::sarif(report, door)),
+        Format::Markdown => report::markdown(report, door),
+        Format::Junit => report::junit(report, door),
+        Format::Github => report::github(report, door),
     }
 }
 

@@ -43,13 +43,16 @@ pub const SETTINGS: &[Setting] = &[
         |tenant| json!(tenant.policies),
         |tenant| tenant.policies.clear(),
     ),
-    row(
-        "phone_message_types",
-        "phone.channels",
-        |claims| claims.types,
-        // Once set, the list can be emptied and not taken away.
-        |tenant| json!(tenant.message_types.clone().unwrap_or_default()),
-        |tenant| tenant.message_types = None,
+    may_stay(
+        "a tenant may refuse another list while its phone factor is off",
+        row(
+            "phone_message_types",
+            "phone.channels",
+            |claims| claims.types,
+            // Once set, the list can be emptied and not taken away.
+            |tenant| json!(tenant.message_types.clone().unwrap_or_default()),
+            |tenant| tenant.message_types = None,
+        ),
     ),
     may_stay(
         "a destroy does not switch a tenant back to the legacy set-up",
@@ -61,22 +64,30 @@ pub const SETTINGS: &[Setting] = &[
             |tenant| drop(tenant.settings.remove(FLAG)),
         ),
     ),
-    row(
-        "phone_selected_provider",
-        "the selected provider",
-        |claims| claims.legacy,
-        |tenant| json!(tenant.legacy_phone.selected_provider),
-        |tenant| tenant.legacy_phone.selected_provider.clear(),
+    may_stay(
+        "a tenant that stays unified refuses the calls of the legacy set-up",
+        row(
+            "phone_selected_provider",
+            "the selected provider",
+            |claims| claims.legacy,
+            |tenant| json!(tenant.legacy_phone.selected_provider),
+            |tenant| tenant.legacy_phone.selected_provider.clear(),
+        ),
     ),
-    row(
-        "phone_legacy_templates",
-        "phone.legacy_templates",
-        |claims| claims.templates,
-        |tenant| json!([tenant.legacy_phone.enrollment_message, tenant.legacy_phone.verification_message]),
-        |tenant| {
-            tenant.legacy_phone.enrollment_message.clear();
-            tenant.legacy_phone.verification_message.clear();
-        },
+    may_stay(
+        "a tenant that stays unified refuses the calls of the legacy set-up",
+        row(
+            "phone_legacy_templates",
+            "phone.legacy_templates",
+            |claims| claims.templates,
+            |tenant| {
+                json!([tenant.legacy_phone.enrollment_message, tenant.legacy_phone.verification_message])
+            },
+            |tenant| {
+                tenant.legacy_phone.enrollment_message.clear();
+                tenant.legacy_phone.verification_message.clear();
+            },
+        ),
     ),
     row(
         "mfa_post_login_setting",

@@ -13,6 +13,7 @@ use crate::diag::{Problem, codes};
 use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
 use crate::model::codes::Code;
+use crate::model::date::{self, date_field};
 use crate::model::facts::Facts;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::Entry;
@@ -29,10 +30,6 @@ pub(super) const NAME: &str = "attest";
 /// The user is reminded of an attestation that ends within so many days.
 const REMIND_DAYS: i32 = 14;
 
-const fn date(key: &'static str, doc: &'static str) -> Field {
-    Field { key, ty: Type::Text { min: 10, max: 10, check: Some(iso_date) }, required: true, doc, ..FIELD }
-}
-
 const BY: Field = Field {
     key: "by",
     ty: Type::Text { min: 1, max: 200, check: None },
@@ -40,8 +37,8 @@ const BY: Field = Field {
     doc: "who looked: a name or an address",
     ..FIELD
 };
-const ON: Field = date("on", "the day of the look, YYYY-MM-DD");
-const UNTIL: Field = date("until", "the last day on which the attestation holds, YYYY-MM-DD");
+const ON: Field = date_field("on", "the day of the look, YYYY-MM-DD");
+const UNTIL: Field = date_field("until", "the last day on which the attestation holds, YYYY-MM-DD");
 
 static FRAUD_GUARD: &[Field] = &[
     Field {
@@ -143,15 +140,8 @@ const ENTRIES: &[Attested] = &[
     },
 ];
 
-fn iso_date(value: &str) -> Result<(), (String, String)> {
-    match value.len() == 10 && value.parse::<Date>().is_ok() {
-        true => Ok(()),
-        false => Err(("not a date".into(), "write it as 2026-11-20: year, month, day".into())),
-    }
-}
-
 fn day(manifest: &Manifest, entry: &str, key: &str) -> Option<Date> {
-    manifest.text(NAME, &format!("{entry}.{key}"))?.parse().ok()
+    date::parsed(manifest.text(NAME, &format!("{entry}.{key}"))?)
 }
 
 fn is_there(manifest: &Manifest, entry: &str) -> bool {
@@ -247,7 +237,7 @@ impl Kind for Attest {
         if section.is_none() {
             return vec![unattested()];
         }
-        let Some(today) = today(as_of_ms) else { return Vec::new() };
+        let Some(today) = date::day_of(as_of_ms) else { return Vec::new() };
         let silent = manifest.get(NAME, "remind") == Some(&Value::Known(json!(false)));
         let mut findings = Vec::new();
         for Attested { key: entry, about, console } in ENTRIES {
@@ -356,12 +346,6 @@ fn unattested() -> Finding {
         help: String::new(),
         level: Level::Note,
     }
-}
-
-/// The day of the plan, in UTC. `None`: the time is no date.
-fn today(as_of_ms: u64) -> Option<Date> {
-    let ms = i64::try_from(as_of_ms).ok()?;
-    Some(jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_millisecond(ms).ok()?).date())
 }
 
 /// The statement of an entry, in a few words.

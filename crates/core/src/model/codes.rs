@@ -30,6 +30,11 @@ impl Code {
         PAGES.iter().find(|(code, _)| *code == self).map(|(_, page)| *page)
     }
 
+    /// Whether an earlier build wrote the finding, without a code.
+    pub fn is_of_an_earlier_build(&self) -> bool {
+        *self == EARLIER_BUILD
+    }
+
     /// Its sentence in the list.
     pub fn sentence(self) -> Option<&'static str> {
         ALL.iter().find(|(code, _)| *code == self).map(|(_, sentence)| *sentence)
@@ -163,12 +168,15 @@ codes! {
     CANNOT_SEND = 708, "no code can be sent through a Verify service that the stack names";
     NOT_CONNECTED = 709, "neither tenant nor account was read";
     NOT_CHECKED = 710, "something could not be checked";
-    // What a person attests, because no API tells it.
+    // What a person answers for: what no API tells, and what may differ for a while.
     NOT_ATTESTED = 801, "there is no attestation";
     EXPIRED = 802, "an attestation has expired";
     NOT_YET = 803, "an attestation is dated in the future";
     ENDS_SOON = 804, "an attestation ends soon";
     ATTESTED = 805, "something is attested, and no API can verify it";
+    ACCEPT_OVER = 806, "an accepted difference counts again, because its day is over";
+    ACCEPT_OTHER_VALUE = 807, "the tenant has another value than the one that was accepted";
+    ACCEPT_COVERS_NOTHING = 808, "an entry of accept covers no difference";
     // Requests that fail, and runs that do not end (`diag::remote`).
     CLIENT_REFUSED = 901, "Auth0 does not accept the application's credentials";
     CLIENT_NOT_AUTHORISED = 902, "the application may not use the Management API";

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod call;
 pub mod codes;
+pub mod date;
 pub mod event;
 pub mod facts;
 pub mod field;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::accept::{self, Accepts, Judged};
 use super::claims::brings_back;
 use super::compare::{self, Differences, Known};
 use super::deferred::{is_ahead, wait};
@@ -60,14 +61,16 @@ pub fn build(basis: Basis<'_>) -> Plan {
     let mut steps = Vec::new();
     let mut facts = Facts::new();
     let mut record = false;
-    let wanted = if basis.destroy { Vec::new() } else { declared(basis.manifest) };
+    let mut wanted = if basis.destroy { Vec::new() } else { declared(basis.manifest) };
+    let accepts = Accepts::new(basis.manifest, basis.as_of_ms);
+    let mut fates = BTreeMap::new();
     let nothing = Seen::default();
     let known = Known::of(&wanted, basis.seen, basis.ledger, basis.prints);
     if !basis.destroy {
         findings.extend(kinds::KINDS.iter().flat_map(|kind| kind.notices(basis.manifest, basis.as_of_ms)));
     }
 
-    for want in &wanted {
+    for want in &mut wanted {
         let Some(kind) = kinds::by_name(want.kind) else { continue };
         let seen = basis.seen.get(&want.address).unwrap_or(&nothing);
         facts.extend(kind.facts(&want.address, seen));
@@ -84,12 +87,19 @@ pub fn build(basis: Basis<'_>) -> Plan {
         }
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(&want.address));
         let entry = entry.filter(|_| seen.whose != Whose::Another);
-        let resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
+        let mut resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
         let has_ledger = basis.ledger.is_some();
         let keeps = basis.keeps_ledger;
         let Differences { mut changes, unknown } =
             compare::differences(kind, &resolved, seen, entry, has_ledger, keeps, basis.prints);
         unfinished::attribute(&mut changes, kind, (&want.address, entry, seen), basis.ledger);
+        let Judged { mut changes, accepted, named } = accepts.judge(&want.address, seen, changes);
+        fates.extend(named);
+        accept::leave(want, &accepted, seen);
+        accept::leave(&mut resolved, &accepted, seen);
+        if basis.purpose == Purpose::Drift {
+            accepts.offer(&want.address, seen, &mut changes);
+        }
         let diff = Diff {
             address: &want.address,
             kind: want.kind,
@@ -127,6 +137,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             kind: want.kind.to_owned(),
             verb,
             changes,
+            accepted,
             unknown,
             ids: seen.ids.clone(),
             name: name_of(seen).filter(|_| taken_over).map(str::to_owned),
@@ -136,8 +147,12 @@ pub fn build(basis: Basis<'_>) -> Plan {
         });
         steps.extend(made);
     }
+    if !basis.destroy {
+        let is_unread = |want: &Resource| basis.seen.get(&want.address).is_some_and(|seen| seen.not_read);
+        findings.extend(accepts.findings(&fates, wanted.iter().any(is_unread)));
+    }
     let mut leaving = Leavers::default();
-    removals(&basis, &wanted, &LoginPath::from(&facts), &mut leaving);
+    removals(&basis, &wanted, &accepts, &LoginPath::from(&facts), &mut leaving);
     let mut deferred = std::mem::take(&mut leaving.deferred);
     deferred.sort_by_key(|later| later.stage);
     facts.extend(leaving.facts);
@@ -217,7 +232,13 @@ pub(super) struct Leavers {
 }
 
 /// Plans the removal of resources that the ledger has and the manifest does not: now or later, if it is allowed.
-fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut Leavers) {
+fn removals(
+    basis: &Basis<'_>,
+    wanted: &[Resource],
+    accepts: &Accepts<'_>,
+    path: &LoginPath,
+    out: &mut Leavers,
+) {
     let kept: BTreeSet<&str> = wanted.iter().map(|want| want.address.as_str()).collect();
     let nothing = Seen::default();
     for (address, entry) in basis.ledger.map(|ledger| &ledger.resources).into_iter().flatten() {
@@ -258,7 +279,9 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         let mut made = kind.removal(address, seen, entry);
         let named = ["name", "friendly_name"].iter().all(|key| {
             match (entry.fields.get(*key), seen.attrs.get(*key).and_then(Value::known)) {
-                (Some(Last::Plain(was)), Some(there)) => *was == crate::model::ledger::compact(there),
+                (Some(Last::Plain(was)), Some(there)) => {
+                    *was == crate::model::ledger::compact(there) || accepts.covers(address, key, there)
+                }
                 _ => true,
             }
         });
@@ -348,6 +371,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             kind: entry.kind.clone(),
             verb,
             changes,
+            accepted: Vec::new(),
             unknown: Vec::new(),
             ids: seen.ids.clone(),
             name: name_of(seen).map(str::to_owned),
@@ -404,6 +428,7 @@ fn put_back(kind: &dyn Kind, made: &[Step], seen: &Seen, entry: &Entry) -> Vec<F
             new: Some(old.clone()).filter(|old| !old.is_null()),
             secret: matches!(seen.attrs.get(field), Some(Value::Secret(_) | Value::Stamp(_))),
             cause: Cause::NotApplied,
+            accept: None,
         })
         .collect()
 }
