@@ -9,6 +9,7 @@ mod fields;
 mod input;
 mod laws;
 mod manifests;
+mod pages;
 mod process;
 mod reconcile;
 mod recordings;
