@@ -3,6 +3,7 @@
 //! Everything stays on the loopback interface, every wait has an end, and a process gets only the environment that the
 //! test sets.
 
+mod accepted;
 mod asked;
 mod begun;
 mod destroyed;

@@ -6,6 +6,7 @@ use ring::digest;
 
 use super::args::ManifestArgs;
 use super::error::{Error, Result};
+use super::outputs::admit_unparsed;
 use super::setup::Shell;
 use super::{drawing, mistaken};
 use crate::diag::{Diagnostic, Severity};
@@ -35,6 +36,7 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
     match manifest::read_lossy(&name, &file.text, &file.lost, &tables()) {
         Ok(parsed) => Ok(Some(Loaded { parsed, file })),
         Err(rejected) => {
+            admit_unparsed(shell, &file.text);
             tell(&rejected.diagnostics, &rejected.source, shell);
             Ok(None)
         }
@@ -43,7 +45,7 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
 
 /// Prints the diagnostics of a manifest and the number of errors.
 fn tell(diagnostics: &[Diagnostic], source: &Source, shell: &mut Shell) {
-    shell.json.note(diagnostics, source);
+    shell.reports.note(diagnostics, source);
     if !diagnostics.is_empty() {
         drawing::draw(diagnostics, source, shell);
     }

@@ -40,6 +40,8 @@ pub enum FileProblem {
     Locked(Duration),
     #[error("it cannot be read")]
     Io(#[source] std::io::Error),
+    #[error("it cannot be written: {0}")]
+    NotWritable(#[source] std::io::Error),
 }
 
 /// Reads a file of at most that many bytes.
@@ -299,6 +301,30 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
+/// Whether [`write_atomic`] would succeed now: a file is made beside it and taken away again.
+///
+/// # Errors
+/// It would not, or a file stands there that this user may not write.
+pub fn would_write(path: &Path) -> Result<(), FileProblem> {
+    let target = writable(path)?;
+    if target.exists() {
+        OpenOptions::new().append(true).open(&target).map_err(FileProblem::NotWritable)?;
+    }
+    let temporary = temporary_beside(&target).map_err(FileProblem::NotWritable)?;
+    let made = write_new(&temporary, b"", private);
+    let _ = std::fs::remove_file(&temporary);
+    made.map_err(FileProblem::NotWritable)
+}
+
+/// The name of a temporary file beside a file.
+fn temporary_beside(target: &Path) -> std::io::Result<PathBuf> {
+    let name = target.file_name().ok_or(ErrorKind::InvalidFilename)?;
+    let seed = super::secrets::seed().map_err(std::io::Error::other)?;
+    let mut temporary_name = temporary_prefix(name);
+    temporary_name.push(format!("{:08x}{:08x}.tmp", std::process::id(), seed >> 32));
+    Ok(folder_of(target).join(temporary_name))
+}
+
 /// Replaces a file as a whole: a reader, or a run after a crash, sees the old contents or the new. Only the owner may
 /// read the file (mode 0600). A symlink is followed to the file it names, so that the link stays; see [`writable`].
 ///
@@ -307,11 +333,11 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
 /// temporary file is left.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
     let target = writable(path).with_context(|| format!("{} cannot be written", path.display()))?;
-    let folder = folder_of(&target);
-    let temporary = temporary_for(&target)?;
+    let temporary =
+        temporary_beside(&target).with_context(|| format!("{} cannot be written", path.display()))?;
     let written = write_new(&temporary, contents, private)
         .and_then(|()| std::fs::rename(&temporary, &target))
-        .and_then(|()| File::open(folder)?.sync_all());
+        .and_then(|()| File::open(folder_of(&target))?.sync_all());
     if written.is_err() {
         // After a successful rename the temporary file is gone already; otherwise it holds nothing useful.
         let _ = std::fs::remove_file(&temporary);
@@ -328,7 +354,7 @@ pub fn create_atomic(path: &Path, contents: &[u8]) -> Result<(), FileProblem> {
         return Err(FileProblem::Exists);
     }
     let target = writable(path)?;
-    let temporary = temporary_for(&target).map_err(|error| FileProblem::Io(std::io::Error::other(error)))?;
+    let temporary = temporary_beside(&target).map_err(FileProblem::NotWritable)?;
     let as_usual = |_: &mut OpenOptions| {};
     // A second name, unlike a new name, is refused where another file has it by now. Some file systems have none.
     let named = || match std::fs::hard_link(&temporary, &target) {
@@ -375,14 +401,6 @@ fn temporary_prefix(name: &std::ffi::OsStr) -> std::ffi::OsString {
     prefix.push(name);
     prefix.push(".");
     prefix
-}
-
-/// The file that holds the contents until all of them are there.
-fn temporary_for(target: &Path) -> Result<PathBuf> {
-    let name = target.file_name().with_context(|| format!("{} names no file", target.display()))?;
-    let mut temporary_name = temporary_prefix(name);
-    temporary_name.push(format!("{:08x}{:08x}.tmp", std::process::id(), super::secrets::seed()? >> 32));
-    Ok(folder_of(target).join(temporary_name))
 }
 
 /// Removes the temporary files that killed processes left beside a file in [`write_atomic`], and nothing else. A file

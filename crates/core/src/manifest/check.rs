@@ -11,7 +11,9 @@ use super::Tables;
 use super::expr::{self, Piece};
 use super::leaf::{Input, Leaf, extend};
 use super::source::{Report, Wrong, shown, wrong};
-use super::typed::{either, from_node, lacks_quotes, listed, not_a_mapping, shape, wrong_shape, wrong_type};
+use super::typed::{
+    either, from_node, lacks_quotes, listed, not_a_mapping, not_an_entry, shape, wrong_shape, wrong_type,
+};
 use super::words::meant_key;
 use super::yaml::{self, Key, Node};
 use crate::diag::codes;
@@ -311,8 +313,8 @@ impl Walk<'_, '_, '_> {
     fn field(&mut self, place: &Place<'_>, field: &'static Field, names: &[String], node: &Node) {
         let key = format!("{}{}", place.prefix, field.key);
         match (&field.ty, node) {
-            (Type::Map { .. } | Type::Object(_) | Type::Named { .. }, Node::Null) => {}
-            (_, Node::Null) => {
+            (Type::Map { .. } | Type::Object(_) | Type::Named { .. } | Type::List { .. }, Node::Null) => {}
+            (ty, Node::Null) if !matches!(ty, Type::Any) => {
                 let help = "remove the key to leave the setting as it is, or write a value";
                 let title = format!("{} has no value", shown(field.key));
                 let wrong = wrong(codes::WRONG_TYPE, title, "a key without a value means nothing", help);
@@ -328,12 +330,22 @@ impl Walk<'_, '_, '_> {
                 self.map(place.section, &key, field, names, entries, *max)
             }
             (Type::Named { max, fields }, Node::Map(entries)) => {
-                self.too_many(field, names, entries.len(), *max);
+                self.too_many(field, names, "names", entries.len(), *max);
                 for (at, (name, node)) in self.entries(names, entries, None).nodes.into_iter().enumerate() {
                     let leaves_before = self.out.leaves.len();
-                    let (names, prefix) = (extend(names, name), format!("{key}.{name}."));
-                    let place = Place { section: place.section, prefix: &prefix, names: &names };
-                    self.named(&place, fields, name, node);
+                    let (key, names) = (format!("{key}.{name}"), extend(names, name));
+                    let refused = || not_a_mapping(name, node, &shape(fields, &[]));
+                    self.item((place.section, &key), &names, fields, node, &refused);
+                    self.end_entry(at, *max, leaves_before);
+                }
+            }
+            (Type::List { max, fields }, Node::List(items)) => {
+                self.too_many(field, names, "entries", items.len(), *max);
+                for (at, node) in items.iter().enumerate() {
+                    let leaves_before = self.out.leaves.len();
+                    let (key, names) = (format!("{key}.{at}"), extend(names, &at.to_string()));
+                    let refused = || not_an_entry(field.key, node, &shape(fields, &[]));
+                    self.item((place.section, &key), &names, fields, node, &refused);
                     self.end_entry(at, *max, leaves_before);
                 }
             }
@@ -371,17 +383,26 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    /// One of the mappings with free names.
-    fn named(&mut self, place: &Place<'_>, fields: &'static [Field], name: &str, node: &Node) {
+    /// One of the mappings of a field that has several of them. `refused`: the fault of a node that is no mapping.
+    fn item(
+        &mut self,
+        (section, key): (&'static str, &str),
+        names: &[String],
+        fields: &'static [Field],
+        node: &Node,
+        refused: &dyn Fn() -> Wrong,
+    ) {
+        let prefix = format!("{key}.");
+        let place = Place { section, prefix: &prefix, names };
         let found = match node {
             Node::Null => Found::default(),
-            Node::Map(entries) => self.entries(place.names, entries, Some(&Keys { fields, inner: &[] })),
-            other => {
-                self.report.value(place.names, not_a_mapping(name, other, &shape(fields, &[])));
-                return fields.iter().for_each(|field| self.refuse(place, field));
+            Node::Map(entries) => self.entries(names, entries, Some(&Keys { fields, inner: &[] })),
+            _ => {
+                self.report.value(names, refused());
+                return fields.iter().for_each(|field| self.refuse(&place, field));
             }
         };
-        self.fields(place, fields, &found);
+        self.fields(&place, fields, &found);
     }
 
     fn leaf(
@@ -397,9 +418,9 @@ impl Walk<'_, '_, '_> {
         self.out.leaves.push(Leaf { section, key, names, ty, secret, lines, input });
     }
 
-    fn too_many(&mut self, field: &Field, names: &[String], count: usize, max: usize) {
+    fn too_many(&mut self, field: &Field, names: &[String], what: &str, count: usize, max: usize) {
         if count > max {
-            let title = format!("{} has too many names", shown(field.key));
+            let title = format!("{} has too many {what}", shown(field.key));
             let reason = format!("has {count}, at most {max} are allowed");
             self.report.key(names, wrong(codes::OUT_OF_RANGE, title, reason, "remove some"));
         }
@@ -423,7 +444,7 @@ impl Walk<'_, '_, '_> {
         entries: &[(Key, Node)],
         max: usize,
     ) {
-        self.too_many(field, names, entries.len(), max);
+        self.too_many(field, names, "names", entries.len(), max);
         for (at, (name, node)) in self.entries(names, entries, None).nodes.into_iter().enumerate() {
             let leaves_before = self.out.leaves.len();
             let names = extend(names, name);

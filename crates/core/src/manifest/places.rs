@@ -65,6 +65,35 @@ fn filled<'a>(pattern: &str, mut names: impl Iterator<Item = &'a str>) -> Option
     names.next().is_none().then_some(out)
 }
 
+/// Every key that holds a value, with its row, in the order of the tables. In each key a `*` stands for a name that is
+/// free.
+pub fn keys() -> Vec<(String, &'static Field)> {
+    fn walk(fields: &'static [Field], prefix: &str, out: &mut Vec<(String, &'static Field)>) {
+        for field in fields {
+            let key = format!("{prefix}{}", field.key);
+            match field.ty {
+                Type::Object(inner) => walk(inner, &format!("{key}."), out),
+                Type::Named { fields: inner, .. } => walk(inner, &format!("{key}.*."), out),
+                Type::Map { .. } => out.push((format!("{key}.*"), field)),
+                _ => out.push((key, field)),
+            }
+        }
+    }
+    let mut out = Vec::new();
+    for section in sections() {
+        walk(section.fields, &format!("{}.", section.path), &mut out);
+    }
+    out
+}
+
+/// Whether a key has the form of a pattern. The name in place of a `*` may have dots.
+pub fn matches(pattern: &str, key: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == key };
+    let Some(left) = key.strip_prefix(start) else { return false };
+    let ends = left.char_indices().map(|(at, ch)| at + ch.len_utf8());
+    ends.into_iter().any(|end| matches(rest, &left[end..]))
+}
+
 /// All that the keys of a section say, in the order of its table.
 pub fn sayings(section: &'static Section) -> Vec<Saying> {
     let own = KINDS.iter().filter(|kind| kind.sections().iter().any(|one| one.path == section.path));

@@ -77,6 +77,9 @@ pub struct Field {
     /// The value from before this stack, if the manifest no longer names the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Json>,
+    /// The line of the manifest that accepts the tenant's value, if one can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept: Option<String>,
 }
 
 /// Every resource that has something to report, in the order of the plan.
@@ -117,9 +120,9 @@ fn state(plan: &Plan, resource: &ResourcePlan) -> State {
 }
 
 fn field(change: &FieldChange, leaves: bool) -> Field {
-    let FieldChange { field, applied, old, new, secret, cause } = change.clone();
+    let FieldChange { field, applied, old, new, secret, cause, accept } = change.clone();
     let (manifest, before) = if leaves { (None, new) } else { (new, None) };
-    Field { field, secret, cause, applied, tenant: old, manifest, before }
+    Field { field, secret, cause, applied, tenant: old, manifest, before, accept }
 }
 
 /// The text of one resource.

@@ -9,7 +9,9 @@ use serde_json::Value as Json;
 use similar::{Algorithm, ChangeTag, DiffOp, capture_diff_slices, group_diff_ops};
 
 use crate::model::address::Address;
-use crate::model::plan::{Deferred, FieldChange, Finding, Level, Plan, ResourcePlan, Step, Unproven, Verb};
+use crate::model::plan::{
+    Accepted, Deferred, Digest, FieldChange, Finding, Level, Plan, ResourcePlan, Step, Unproven, Verb,
+};
 use crate::model::text::line;
 
 /// Lines of unchanged text around a change of source code.
@@ -75,7 +77,7 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     let _ = writeln!(out, "  tenant   {}\n  account  {}\n", plan.tenant, plan.account);
     let is_quiet = |resource: &&ResourcePlan| {
         let silent = resource.unknown.is_empty() && resource.changes.is_empty() && resource.stays.is_none();
-        resource.verb == Verb::NoOp && silent
+        resource.verb == Verb::NoOp && silent && resource.accepted.is_empty()
     };
     let (still, told): (Vec<_>, Vec<_>) = plan.resources.iter().partition(is_quiet);
     let width = column(told.iter().map(|resource| resource.address.as_str()));
@@ -100,8 +102,18 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     }
     deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
-    let _ = writeln!(out, "\n{}", summary(plan, paint));
+    let _ = writeln!(out, "\n{}\n{}", summary(plan, paint), digest(plan));
     out
+}
+
+/// One line: the digest by which the plan is reviewed, or why it has none.
+pub fn digest(plan: &Plan) -> String {
+    match (&plan.digest, plan.unknown_values) {
+        (Digest::Of(digest), _) => format!("Digest: {digest}"),
+        (_, 0) => "no digest".to_owned(),
+        (_, 1) => "no digest: 1 value unknown".to_owned(),
+        (_, n) => format!("no digest: {n} values unknown"),
+    }
 }
 
 /// What drift found: the cause of each difference, what was applied, what the tenant has and what the manifest wants.
@@ -115,6 +127,25 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     for told in &all {
         super::drift::write(&mut out, told, width, paint);
     }
+    let left: Vec<&Accepted> = plan.resources.iter().flat_map(|resource| &resource.accepted).collect();
+    if !left.is_empty() {
+        let _ = writeln!(out, "\n{}", paint.bold("Accepted, no part of the verdict"));
+        for left in &left {
+            let _ = writeln!(out, "  = {}: {}", left.key, accepted(left));
+        }
+    }
+    let lines: Vec<&String> =
+        all.iter().flat_map(|told| &told.fields).filter_map(|field| field.accept.as_ref()).collect();
+    if !lines.is_empty() {
+        let _ = writeln!(
+            out,
+            "\n{}",
+            paint.bold("To leave a difference for a time: its line for accept, with a reason and a name")
+        );
+        for line in lines {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
     let differing = plan.resources.iter().filter(|resource| plan.differs(resource)).count();
     deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
@@ -123,6 +154,9 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
         0 if incomplete => paint.change("No difference in the part that could be read."),
         0 if plan.resources.iter().any(|resource| !resource.unknown.is_empty()) => {
             paint.good("No difference in what can be compared.")
+        }
+        0 if !left.is_empty() => {
+            paint.good("No difference between manifest and tenant that is not accepted.")
         }
         0 => paint.good("No difference between manifest and tenant."),
         1 => "1 resource differs.".to_owned(),
@@ -147,6 +181,8 @@ fn harmless(plan: &Plan) -> Plan {
         deferred,
         unproven,
         record,
+        digest,
+        unknown_values,
         basis,
     } = plan.clone();
     Plan {
@@ -159,7 +195,8 @@ fn harmless(plan: &Plan) -> Plan {
         steps: steps.into_iter().map(harmless_step).collect(),
         findings: findings
             .into_iter()
-            .map(|Finding { address, text, help, level }| Finding {
+            .map(|Finding { code, address, text, help, level }| Finding {
+                code,
                 address: harmless_address(&address),
                 text: line(&text),
                 help: line(&help),
@@ -187,26 +224,54 @@ fn harmless(plan: &Plan) -> Plan {
             })
             .collect(),
         record,
+        digest: match digest {
+            Digest::Of(text) => Digest::Of(line(&text)),
+            other => other,
+        },
+        unknown_values,
         basis: line(&basis),
     }
 }
 
 fn harmless_resource(resource: ResourcePlan) -> ResourcePlan {
-    let ResourcePlan { address, kind, verb, changes, unknown, ids, name, taken_over, leaves, stays } =
-        resource;
-    let change = |FieldChange { field, applied, old, new, secret, cause }| FieldChange {
+    let ResourcePlan {
+        address,
+        kind,
+        verb,
+        changes,
+        accepted,
+        unknown,
+        ids,
+        name,
+        taken_over,
+        leaves,
+        stays,
+    } = resource;
+    let change = |FieldChange { field, applied, old, new, secret, cause, accept }| FieldChange {
         field: line(&field),
         applied,
         old,
         new,
         secret,
         cause,
+        // It is harmless, and a cut line would be no YAML.
+        accept,
+    };
+    let left = |Accepted { field, key, tenant, manifest, reason, by, until }| Accepted {
+        field: line(&field),
+        key: line(&key),
+        tenant,
+        manifest,
+        reason: line(&reason),
+        by: line(&by),
+        until: line(&until),
     };
     ResourcePlan {
         address: harmless_address(&address),
         kind: line(&kind),
         verb,
         changes: changes.into_iter().map(change).collect(),
+        accepted: accepted.into_iter().map(left).collect(),
         unknown: unknown.iter().map(|field| line(field)).collect(),
         ids: ids.iter().map(|(name, id)| (line(name), line(id))).collect(),
         name: name.as_deref().map(line),
@@ -286,9 +351,21 @@ fn write_resource(out: &mut String, resource: &ResourcePlan, width: usize, paint
     for change in &resource.changes {
         write_change(out, change, resource.verb, paint);
     }
+    for left in &resource.accepted {
+        let _ = writeln!(out, "      {}: stays; {}", left.field, accepted(left));
+    }
     for field in &resource.unknown {
         write_unknown(out, field, paint);
     }
+}
+
+/// What is accepted of a field, by whom, until when, and why.
+fn accepted(left: &Accepted) -> String {
+    let Accepted { field: _, key: _, tenant, manifest, reason, by, until } = left;
+    let (tenant, manifest) = (shown(tenant.as_ref()), shown(manifest.as_ref()));
+    format!(
+        "the tenant has {tenant}, the manifest wants {manifest}; accepted until {until} by {by}: {reason}"
+    )
 }
 
 pub(super) fn write_unknown(out: &mut String, field: &str, paint: Paint) {
@@ -431,14 +508,14 @@ fn findings(out: &mut String, plan: &Plan, paint: Paint) {
     }
     let _ = writeln!(out, "\n{}", paint.bold("Findings"));
     for finding in &plan.findings {
+        let word = finding.level.word();
         let word = match finding.level {
-            Level::Note => paint.dim("note"),
-            Level::Warning => paint.change("warning"),
-            Level::Blocker => paint.bad("blocked"),
-            Level::NotRead => paint.bad("not read"),
+            Level::Note => paint.dim(word),
+            Level::Warning => paint.change(word),
+            Level::Blocker | Level::NotRead => paint.bad(word),
         };
         let place = if finding.address.is_empty() { String::new() } else { format!("{}: ", finding.address) };
-        let _ = writeln!(out, "  {word}: {place}{}", finding.text);
+        let _ = writeln!(out, "  {word}[{}]: {place}{}", finding.code, finding.text);
         if !finding.help.is_empty() {
             let _ = writeln!(out, "        {}", paint.dim(&format!("help: {}", finding.help)));
         }
@@ -463,6 +540,8 @@ pub fn summary(plan: &Plan, paint: Paint) -> String {
             "Nothing to destroy: the record lists nothing of this stack."
         } else if plan.has_work() {
             "No changes; an apply tries again what the tenant refused before."
+        } else if plan.resources.iter().any(|resource| !resource.accepted.is_empty()) {
+            "No changes: the tenant is as the manifest says and accepts."
         } else {
             "No changes: the tenant is as the manifest says."
         });

@@ -1,0 +1,97 @@
+//! What a finished command has to say, and the forms that it is told in. One value, several renderers: each is a pure
+//! function of the [`Report`], so all forms of a run tell of the same reading.
+//!
+//! Names, values, code and messages of others go through one door in each form, which hides secrets, makes them one
+//! harmless line and escapes them for that form.
+
+mod format;
+mod json;
+pub mod text;
+
+use std::collections::BTreeMap;
+
+pub use format::Format;
+pub use json::json;
+
+use crate::diag::Diagnostic;
+use crate::manifest::Position;
+use crate::model::address::Address;
+use crate::model::ledger::Ledger;
+use crate::model::outcome::Outcome;
+use crate::model::plan::{Finding, Plan};
+
+/// A finished command.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// `plan`, `drift` and so on.
+    pub command: &'static str,
+    /// Path of the manifest, as it was given.
+    pub file: String,
+    /// What was said of the manifest, in the order of its text.
+    pub diagnostics: Vec<Said>,
+    pub content: Content,
+    /// Where the manifest says a field of a resource, or the resource itself (an empty field).
+    pub places: BTreeMap<(Address, String), Position>,
+}
+
+/// A diagnostic with the line and the column of the first character after its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    pub diagnostic: Diagnostic,
+    pub end: Option<(usize, usize)>,
+}
+
+/// The result of a command, or why there is none.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// The manifest has no errors. Holds the references without a value.
+    Valid {
+        unknown: Vec<String>,
+    },
+    Plan(Plan),
+    Applied(Box<Applied>),
+    Drift {
+        plan: Plan,
+        verdict: &'static str,
+    },
+    Shown {
+        ledger: Option<Ledger>,
+        findings: Vec<Finding>,
+        lease: Lease,
+    },
+    Failed(Failure),
+}
+
+/// What came of `apply` or `destroy`.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    pub plan: Plan,
+    /// `None`: there was nothing to do, or the plan is blocked.
+    pub outcome: Option<Outcome>,
+    /// A second plan was made after the last write.
+    pub verified: bool,
+    /// Why a run was stopped, in words.
+    pub why_stopped: String,
+}
+
+/// Who holds the lease of the tenant.
+#[derive(Clone, Debug)]
+pub enum Lease {
+    Free,
+    Held {
+        sid: String,
+        owner: String,
+    },
+    /// It could not be read. Holds why.
+    Unknown(String),
+}
+
+/// Why a command has no result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: u8,
+    pub message: String,
+    /// The next move; empty if there is none.
+    pub help: String,
+}
