@@ -3,7 +3,7 @@
 //! Everything stays on the loopback interface, every wait has an end, and a process gets only the environment that the
 //! test sets.
 
-mod accepted;
+mod accept;
 mod asked;
 mod begun;
 mod destroyed;
@@ -17,6 +17,7 @@ mod lease;
 mod ledgers;
 mod manifests;
 mod readers;
+mod reviewed;
 mod rivals;
 mod saved_plans;
 mod secrets;

@@ -75,6 +75,7 @@ pub fn resolve(
     };
     let examined = manifest::examine(&loaded.parsed, &sources, missing, &kinds::check);
     tell(&examined.diagnostics, &examined.source, shell);
+    shell.reports.keep(&examined.source, &examined.manifest);
     Ok((!examined.has_errors()).then_some(examined.manifest))
 }
 

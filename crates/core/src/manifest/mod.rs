@@ -40,7 +40,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use position::{Position, position_of};
+pub use position::{Position, position_of, position_of_resource};
 pub use resolve::{CODE_MAX, resolve};
 pub use snippet::render;
 pub use source::Source;
