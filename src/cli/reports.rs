@@ -82,7 +82,11 @@ impl Reports {
         self.source = Some(source.clone());
         self.diagnostics.extend(diagnostics.iter().map(|one| Said {
             diagnostic: one.clone(),
-            end: one.span.as_ref().map(|span| source.line_and_column(span.end)),
+            // Of another file only the place is known where the problem begins.
+            end: one.span.as_ref().map(|span| match one.file == source.file {
+                true => source.line_and_column(span.end),
+                false => (span.line, span.column),
+            }),
         }));
     }
 

@@ -36,6 +36,8 @@ impl Source {
     /// Takes the places from another text, of which each byte stands for the byte of this one.
     pub(super) fn place_by(&mut self, text: &str) {
         debug_assert_eq!(text.len(), self.text.len(), "the places would be others");
+        // The former places go first: there may be a hundred thousand.
+        self.spans = SpanIndex::default();
         self.spans = SpanIndex::new(text);
     }
 
@@ -176,7 +178,7 @@ impl<'a> Report<'a> {
         }
         let Wrong { code, severity, title, reason, help } = wrong;
         let path = names.join(".");
-        let problem = Problem { code, severity, path, on_key, title, reason, help };
+        let problem = Problem { code, severity, path, on_key, inside: None, title, reason, help };
         let range = range();
         self.found.push(self.source.diagnostic(problem, range));
     }

@@ -4,12 +4,9 @@
 //! What a key means is said by the tables. Only what no table can know stands here: why this value, and what to do next.
 
 use super::yaml::needs_quotes;
-use super::{Parsed, Tables, references};
+use super::{Parsed, Tables, references, schema};
 use crate::model::field::flat;
 use crate::model::text::line;
-
-/// Where an editor finds the schema, seen from the manifest.
-const MODELINE: &str = "# yaml-language-server: $schema=lockstep.schema.json";
 
 /// The column in which comments begin, as in the shipped manifests.
 const COMMENT_AT: usize = 46;
@@ -108,7 +105,7 @@ pub fn variables(parsed: &Parsed) -> Vec<(String, String)> {
 }
 
 fn head(page: &mut Page<'_>, choices: &Choices, file: &str) {
-    page.line(MODELINE);
+    page.out.push_str(&schema::modeline(schema::FILE));
     page.note("Phone MFA for one Auth0 tenant, with Twilio Verify as the sender.");
     page.line("#");
     page.line(&format!("#   try it, no accounts needed:   lockstep apply {} --twin", line(file)));
@@ -339,7 +336,7 @@ impl Page<'_> {
         let sections = self.tables.sections.iter();
         let fields = sections.filter_map(|section| Some((inside(section.path)?, flat(section.fields))));
         let docs = fields.filter_map(|(key, fields)| fields.into_iter().find(|(name, _)| *name == key));
-        docs.map(|(_, field)| field.doc).last().unwrap_or_default()
+        docs.map(|(_, field)| field.doc).next_back().unwrap_or_default()
     }
 }
 
