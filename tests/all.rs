@@ -4,6 +4,7 @@ mod support;
 
 mod book;
 mod contract;
+mod digests;
 mod faults;
 mod fields;
 mod input;

@@ -32,7 +32,8 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
         let wrong = Error::manifest(format!("{} is {what}, and not a manifest", file.path.display()));
         return Err(wrong.help(help));
     }
-    match manifest::read(&file.path.display().to_string(), &file.text, &tables()) {
+    let name = file.path.display().to_string();
+    match manifest::read_lossy(&name, &file.text, &file.lost, &tables()) {
         Ok(parsed) => Ok(Some(Loaded { parsed, file })),
         Err(rejected) => {
             admit_unparsed(shell, &file.text);
@@ -74,6 +75,7 @@ pub fn resolve(
     };
     let examined = manifest::examine(&loaded.parsed, &sources, missing, &kinds::check);
     tell(&examined.diagnostics, &examined.source, shell);
+    shell.reports.keep(&examined.source, &examined.manifest);
     Ok((!examined.has_errors()).then_some(examined.manifest))
 }
 

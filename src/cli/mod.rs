@@ -3,13 +3,16 @@
 mod apply;
 mod args;
 mod asker;
+mod completions;
 mod connecting;
 mod domain;
 mod drawing;
 mod drift;
 mod error;
 mod exit;
+mod init;
 mod loading;
+mod man;
 mod mistaken;
 mod outputs;
 mod plan;
@@ -35,7 +38,7 @@ use crate::shell::terminal::{ColorChoice, Say};
 
 /// Keeps Auth0 phone MFA and Twilio Verify in step
 #[derive(Parser)]
-#[command(name = "lockstep", version, after_help = exit::TABLE, disable_help_subcommand = true)]
+#[command(name = "lockstep", version = env!("LOCKSTEP_VERSION"), after_help = exit::TABLE, disable_help_subcommand = true)]
 struct Cli {
     /// Colour: auto (on a terminal, unless NO_COLOR is set), always or never
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN", value_parser = color)]
@@ -53,6 +56,7 @@ fn color(text: &str) -> Result<ColorChoice, String> {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::Args),
     Validate(validate::Args),
     Plan(plan::Args),
     Apply(apply::Args),
@@ -61,6 +65,8 @@ enum Command {
     Show(show::Args),
     Unlock(unlock::Args),
     Twin(twin::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
@@ -73,7 +79,11 @@ impl Command {
             Command::Drift(args) => ("drift", &args.manifest, &args.output),
             Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
-            Command::Unlock(_) | Command::Twin(_) => return Reports::default(),
+            Command::Init(_)
+            | Command::Unlock(_)
+            | Command::Twin(_)
+            | Command::Completions(_)
+            | Command::Man(_) => return Reports::default(),
         };
         Reports::new(name, manifest.path(), &output.forms)
     }
@@ -147,6 +157,7 @@ pub fn main() -> u8 {
     };
     let mut shell = setup::Shell { say, scrub, signals, reports, refused: None };
     let result = match cli.command {
+        Command::Init(args) => init::run(&args, &mut shell),
         Command::Validate(args) => validate::run(&args, &mut shell),
         Command::Plan(args) => plan::run(&args, &mut shell),
         Command::Apply(args) => apply::run(&args, &mut shell),
@@ -155,6 +166,8 @@ pub fn main() -> u8 {
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
         Command::Twin(args) => twin::run(&args, &mut shell),
+        Command::Completions(args) => completions::run(&args, &mut shell),
+        Command::Man(args) => man::run(&args, &mut shell),
     };
     let unwritten = shell.say.out_failed();
     if let Some(cause) = &unwritten {

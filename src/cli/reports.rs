@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::args::{Form, form};
 use super::error::{Error, Result};
@@ -11,9 +12,10 @@ use super::outputs::Written;
 use super::setup::Shell;
 use crate::diag::Diagnostic;
 use crate::manifest::Source;
+use crate::model::manifest::Manifest;
 use crate::plan::render::Paint;
 use crate::report::text::{Told, told, whole};
-use crate::report::{self, Content, Failure, Format, Report, Said};
+use crate::report::{self, Content, Door, Failure, Format, Report, Said};
 use crate::shell::files;
 use crate::shell::secrets::Scrub;
 use crate::shell::terminal::{Say, plain};
@@ -26,6 +28,8 @@ pub struct Reports {
     /// Path of the manifest, as it was given.
     file: String,
     diagnostics: Vec<Said>,
+    /// The text of the manifest and its values, for the places of what a report names.
+    text: Option<(Arc<Source>, Manifest)>,
     /// The files have been looked at, and none of them is one that the command reads.
     pub admitted: bool,
     written: bool,
@@ -74,14 +78,23 @@ impl Reports {
         }));
     }
 
+    /// Keeps the manifest, if a form shows places in it.
+    pub fn keep(&mut self, source: &Arc<Source>, manifest: &Manifest) {
+        let has_places = |form: &Form| !matches!(form.format, Format::Text | Format::Json);
+        if self.forms.iter().any(has_places) {
+            self.text = Some((Arc::clone(source), manifest.clone()));
+        }
+    }
+
     fn report(&mut self, content: Content) -> Report {
         self.written = true;
+        let text = self.text.take();
         Report {
             command: self.command,
             file: std::mem::take(&mut self.file),
             diagnostics: std::mem::take(&mut self.diagnostics),
+            places: text.map_or_else(BTreeMap::new, |(source, manifest)| content.places(&source, &manifest)),
             content,
-            places: BTreeMap::new(),
         }
     }
 }
@@ -155,9 +168,15 @@ fn failed(exit: u8, error: &Error) -> Content {
 
 /// The bytes of a form, without a secret and without a character that steers a terminal.
 fn written(format: Format, report: &Report, scrub: &Scrub) -> String {
+    let hide = |text: &str| scrub.scrub(text);
+    let door = Door(&hide);
     match format {
         Format::Text => plain(&scrub.scrub(&whole(report))),
-        _ => scrub.document(&report::json(report)),
+        Format::Json => scrub.document(&report::json(report)),
+        Format::Sarif => scrub.document(&report::sarif(report, door)),
+        Format::Markdown => report::markdown(report, door),
+        Format::Junit => report::junit(report, door),
+        Format::Github => report::github(report, door),
     }
 }
 

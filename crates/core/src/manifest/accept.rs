@@ -283,7 +283,7 @@ pub(super) fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
         let get = |key: &str| manifest.get(NAME, &format!("{at}.{key}"));
         for key in ["field", "sha256", "reason", "by", "until"] {
             if !matches!(get(key), None | Some(Value::Known(_) | Value::Unknown(_))) {
-                let title = format!("{key} takes no secret");
+                let title = format!("{key} has to be a plain text");
                 let reason = "every plan and every drift prints it";
                 out.push(Problem::error(codes::BAD_REFERENCE, path(key), title, reason, "write it out"));
             }

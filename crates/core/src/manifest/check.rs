@@ -267,9 +267,8 @@ impl Walk<'_, '_, '_> {
     fn repeated(&mut self, names: &[String], key: &str, count: usize) {
         let source = self.report.source;
         let place = |at: usize| source.spans().nth(names, at).and_then(|spot| spot.key.clone());
-        let line = |at: usize| source.text[..at].bytes().filter(|byte| *byte == b'\n').count() + 1;
         let reason = match place(0) {
-            Some(first) => format!("first written on line {}", line(first.start)),
+            Some(first) => format!("first written on line {}", source.line_and_column(first.start).0),
             None => "written before in the same mapping".to_owned(),
         };
         let range = place(count - 1).unwrap_or_else(|| source.range(names, true));
@@ -332,18 +331,22 @@ impl Walk<'_, '_, '_> {
             }
             (Type::Named { max, fields }, Node::Map(entries)) => {
                 self.too_many(field, names, "names", entries.len(), *max);
-                for (name, node) in self.entries(names, entries, None).nodes {
+                for (at, (name, node)) in self.entries(names, entries, None).nodes.into_iter().enumerate() {
+                    let leaves_before = self.out.leaves.len();
                     let (key, names) = (format!("{key}.{name}"), extend(names, name));
                     let refused = not_a_mapping(name, node, &shape(fields, &[]));
                     self.item((place.section, &key), &names, fields, node, refused);
+                    self.end_entry(at, *max, leaves_before);
                 }
             }
             (Type::List { max, fields }, Node::List(items)) => {
                 self.too_many(field, names, "entries", items.len(), *max);
                 for (at, node) in items.iter().enumerate() {
+                    let leaves_before = self.out.leaves.len();
                     let (key, names) = (format!("{key}.{at}"), extend(names, &at.to_string()));
                     let refused = not_an_entry(field.key, node, &shape(fields, &[]));
                     self.item((place.section, &key), &names, fields, node, refused);
+                    self.end_entry(at, *max, leaves_before);
                 }
             }
             (Type::Map { .. } | Type::Object(_) | Type::Named { .. }, _) => {
@@ -423,6 +426,15 @@ impl Walk<'_, '_, '_> {
         }
     }
 
+    /// Ends an entry of a mapping that may have `max` of them. A text of a megabyte can have a hundred thousand: of those
+    /// past the limit only the references are kept, which are still to be checked.
+    fn end_entry(&mut self, at: usize, max: usize, leaves_before: usize) {
+        if at >= max {
+            let past = self.out.leaves.split_off(leaves_before);
+            self.out.leaves.extend(past.into_iter().filter(|leaf| !leaf.texts().is_empty()));
+        }
+    }
+
     fn map(
         &mut self,
         section: &'static str,
@@ -433,7 +445,8 @@ impl Walk<'_, '_, '_> {
         max: usize,
     ) {
         self.too_many(field, names, "names", entries.len(), max);
-        for (name, node) in self.entries(names, entries, None).nodes {
+        for (at, (name, node)) in self.entries(names, entries, None).nodes.into_iter().enumerate() {
+            let leaves_before = self.out.leaves.len();
             let names = extend(names, name);
             let input = match node {
                 Node::Null => {
@@ -446,6 +459,7 @@ impl Walk<'_, '_, '_> {
             };
             let input = input.unwrap_or(Input::Refused);
             self.leaf(section, format!("{key}.{name}"), &names, field, input);
+            self.end_entry(at, max, leaves_before);
         }
     }
 
@@ -482,7 +496,8 @@ impl Walk<'_, '_, '_> {
             }
             node = Node::Text(literal);
         }
-        match from_node(key, ty, &node, secret) {
+        // Words that nobody is going to read cost time too: without a quote of the text, they are few.
+        match from_node(key, ty, &node, secret || self.report.is_full()) {
             Ok((json, warning)) => {
                 if let Some(warning) = warning {
                     self.report.value(names, warning);

@@ -31,6 +31,38 @@ pub fn place(manifest: &Manifest, address: &Address, field: &str) -> Option<Stri
     }
 }
 
+/// What all keys of its own section (or of others, where it has none) that say something of a resource stand in (`log_streams.http.siem`). What is no
+/// resource is taken for a key itself.
+pub fn of_resource(address: &Address) -> String {
+    let Some(kind) = by_name(address.kind()) else { return address.to_string() };
+    let within = |sections: &[&'static Section]| common(kind.name(), address, sections);
+    let section = || kind.sections().first().map_or("", |section| section.path);
+    let place = within(kind.sections()).or_else(|| within(&sections()));
+    place.unwrap_or_else(|| section().to_owned())
+}
+
+/// What all keys of some sections that say something of a resource stand in; `None`: none does, or they have nothing in
+/// common.
+fn common(kind: &str, address: &Address, sections: &[&'static Section]) -> Option<String> {
+    let sayings = sections.iter().flat_map(|section| sayings(section));
+    let places = sayings.filter(|saying| saying.kind == kind).filter_map(|saying| {
+        let name = fits(&saying.address, address.as_str())?;
+        // The names behind that of the resource are those of its fields.
+        Some(match (name, saying.place.split_once('*')) {
+            (Some(name), Some((before, behind))) => {
+                format!("{before}{name}{}", behind.split(".*").next().unwrap_or_default())
+            }
+            (_, Some((before, _))) => before.trim_end_matches('.').to_owned(),
+            (_, None) => saying.place,
+        })
+    });
+    let common = places.reduce(|one, other| {
+        let same = one.split('.').zip(other.split('.')).take_while(|(one, other)| one == other);
+        same.map(|(part, _)| part).collect::<Vec<_>>().join(".")
+    });
+    common.filter(|place| !place.is_empty())
+}
+
 /// The same by the tables alone. A key that says this very field goes before one that says any field of a mapping.
 fn by_tables(kind: &str, address: &str, field: &str) -> Option<String> {
     let mut found: Vec<(bool, String)> = sections()

@@ -22,6 +22,12 @@ pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Jso
         }
         (Type::Int { min, max }, Node::Int(number)) => int(key, *min, *max, *number).map(|json| (json, None)),
         (Type::Int { min, max }, Node::Float(number)) if is_huge(*number) => Err(outside(key, *min, *max)),
+        // YAML takes 010 for a text, even without quotes.
+        (Type::Int { .. }, Node::Text(text)) if text.starts_with('0') && text.parse::<i64>().is_ok() => {
+            let number = text.trim_start_matches('0');
+            let help = format!("write {}", if number.is_empty() { "0" } else { number });
+            Err(wrong_type(key, "this is text, since no number begins with 0", help))
+        }
         (Type::Int { .. }, Node::Text(text)) if text.parse::<i64>().is_ok() => {
             Err(wrong_type(key, "this is text, but a number is needed", "write the number without quotes"))
         }
@@ -162,9 +168,9 @@ pub fn word(key: &str, words: &[&str], text: &str, quote: bool) -> Option<Wrong>
     if words.is_empty() || words.contains(&text) {
         return None;
     }
-    let help = match meant(text, words) {
-        Some(near) if quote => format!("did you mean {near}?"),
-        _ => "use one of these words".to_owned(),
+    let help = match quote.then(|| meant(text, words)).flatten() {
+        Some(near) => format!("did you mean {near}?"),
+        None => "use one of these words".to_owned(),
     };
     let reason = format!("must be {}", either(words));
     Some(wrong(codes::NOT_ALLOWED, format!("{} is not one of the allowed words", shown(key)), reason, help))

@@ -25,6 +25,11 @@ impl Code {
         plain.then(|| digits.parse().ok().map(Code)).flatten()
     }
 
+    /// Whether an earlier build wrote the finding, without a code.
+    pub fn is_of_an_earlier_build(&self) -> bool {
+        *self == EARLIER_BUILD
+    }
+
     /// Its sentence in the list.
     pub fn sentence(self) -> Option<&'static str> {
         ALL.iter().find(|(code, _)| *code == self).map(|(_, sentence)| *sentence)

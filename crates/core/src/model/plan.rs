@@ -291,7 +291,7 @@ impl Op {
 /// Something that a person should know or act on, and that no step can mend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Code::is_of_an_earlier_build")]
     pub code: Code,
     pub address: Address,
     pub text: String,
@@ -491,6 +491,13 @@ impl Plan {
     pub fn differs(&self, resource: &ResourcePlan) -> bool {
         let has_step = self.steps.iter().any(|step| step.address == resource.address && !step.again);
         !resource.changes.is_empty() || has_step
+    }
+
+    /// Whether a plan has anything to say about a resource.
+    pub fn is_told(&self, resource: &ResourcePlan) -> bool {
+        let ResourcePlan { verb, unknown, stays, accepted, .. } = resource;
+        let is_open = !unknown.is_empty() || !accepted.is_empty();
+        *verb != Verb::NoOp || self.differs(resource) || stays.is_some() || is_open
     }
 
     /// The findings that keep the plan from being applied.

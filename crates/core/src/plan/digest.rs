@@ -4,10 +4,10 @@
 //! manifest would change does not: scopes, findings, causes, times, revisions, credentials. Of a secret only the words of
 //! the plan take part (`set`, `changed`) and the remote mark of what was read, never its value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ring::digest;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::build::Basis;
 use crate::kinds::Resource;
@@ -15,6 +15,7 @@ use crate::model::address::Address;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{ResourcePlan, Step};
 use crate::model::random::hex;
+use crate::model::secret::Origin;
 use crate::model::value::{Attrs, Value};
 
 /// Sections of the credentials of a run: a value that only they lack is no value of the plan.
@@ -27,16 +28,14 @@ pub(super) fn of(
     resources: &[ResourcePlan],
     steps: &[Step],
 ) -> String {
-    let nothing = Attrs::new();
     let desired: BTreeMap<&Address, &Attrs> =
         wanted.iter().map(|want| (&want.address, &want.desired)).collect();
     let seen: BTreeMap<&Address, Json> = basis
         .seen
         .iter()
         .map(|(address, seen)| {
-            let wants = desired.get(address).copied().unwrap_or(&nothing);
             let attrs: BTreeMap<&String, Json> =
-                seen.attrs.iter().map(|(field, value)| (field, observed(value, wants.get(field)))).collect();
+                seen.attrs.iter().map(|(field, value)| (field, observed(value))).collect();
             (address, json!([seen.exists, seen.not_read, seen.ids, attrs]))
         })
         .collect();
@@ -51,26 +50,24 @@ pub(super) fn of(
         .map(|resource| {
             let changes: Vec<Json> =
                 resource.changes.iter().map(|one| json!([one.field, one.old, one.new])).collect();
-            let ResourcePlan { verb, unknown, taken_over, leaves, stays, .. } = resource;
-            (&resource.address, json!([verb, changes, unknown, taken_over, leaves, stays.is_some()]))
+            // Whether the object counts as taken over depends on the seals that a client can check.
+            (&resource.address, json!([resource.verb, changes, resource.unknown]))
         })
         .collect();
     let serial = basis.ledger.map(|ledger| ledger.serial);
     let whose = [basis.tenant, basis.account, &basis.manifest.stack];
-    hash(&json!([whose, basis.kept_in, serial, basis.destroy, seen, wants, changes, steps]))
+    let document = json!([whose, basis.kept_in, serial, basis.destroy, seen, wants, changes, steps]);
+    let values = wanted.iter().flat_map(|want| want.desired.values());
+    let secrets = values.filter_map(|value| match value {
+        Value::Secret(secret) if secret.origin() != Origin::Public => Some(secret.expose()),
+        _ => None,
+    });
+    digits(&sorted(&document, &secrets.collect()))
 }
 
-/// The text of an observed value. A text that equals a wanted secret may be one: the API may show what the manifest
-/// takes from a secret source.
-fn observed(value: &Value, wanted: Option<&Value>) -> Json {
-    let is_secret = match wanted {
-        Some(Value::Secret(_) | Value::Generated(_)) => true,
-        Some(Value::Output(template)) => template.secret,
-        _ => false,
-    };
+fn observed(value: &Value) -> Json {
     match value {
         Value::Stamp(mark) => mark.clone(),
-        Value::Known(_) if is_secret => json!("(secret) set"),
         other => other.shown(),
     }
 }
@@ -103,20 +100,25 @@ fn without_value(manifest: &Manifest) -> usize {
 
 /// SHA-256 of a document, in hexadecimal digits; the order of the members of an object does not count.
 pub fn hash(document: &Json) -> String {
-    hex(digest::digest(&digest::SHA256, sorted(document).to_string().as_bytes()).as_ref())
+    digits(&sorted(document, &BTreeSet::new()))
 }
 
-/// The document with the members of each object in the order of their names. The parsers bound the nesting of all that
-/// gets here, so the recursion ends.
-fn sorted(document: &Json) -> Json {
+fn digits(document: &Json) -> String {
+    hex(digest::digest(&digest::SHA256, document.to_string().as_bytes()).as_ref())
+}
+
+/// The document with the members of each object in the order of their names, and a word in place of each text that is a
+/// secret: the API may show what the manifest takes from a secret source, even in another field. The parsers bound the
+/// nesting of all that gets here, so the recursion ends.
+fn sorted(document: &Json, secrets: &BTreeSet<&str>) -> Json {
     match document {
-        Json::Array(items) => Json::Array(items.iter().map(sorted).collect()),
+        Json::Array(items) => Json::Array(items.iter().map(|item| sorted(item, secrets)).collect()),
         Json::Object(entries) => {
             let ordered: BTreeMap<&String, &Json> = entries.iter().collect();
-            Json::Object(
-                ordered.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect::<Map<_, _>>(),
-            )
+            let each = ordered.into_iter().map(|(key, value)| (key.clone(), sorted(value, secrets)));
+            Json::Object(each.collect())
         }
+        Json::String(text) if secrets.contains(text.as_str()) => json!("(secret) set"),
         other => other.clone(),
     }
 }

@@ -102,7 +102,7 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     }
     deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
-    let _ = writeln!(out, "\n{}\n{}", summary(plan, paint), digest(plan));
+    let _ = writeln!(out, "\n{}\n{}", digest(plan), summary(plan, paint));
     out
 }
 
@@ -137,33 +137,33 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     let lines: Vec<&String> =
         all.iter().flat_map(|told| &told.fields).filter_map(|field| field.accept.as_ref()).collect();
     if !lines.is_empty() {
-        let _ = writeln!(
-            out,
-            "\n{}",
-            paint.bold("To leave a difference for a time: its line for accept, with a reason and a name")
-        );
+        let how = "To leave a difference for a time, copy its line below `accept:` in the manifest, and fill in reason and by";
+        let _ = writeln!(out, "\n{}", paint.bold(how));
         for line in lines {
             let _ = writeln!(out, "  {line}");
         }
     }
-    let differing = plan.resources.iter().filter(|resource| plan.differs(resource)).count();
     deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
+    let _ = writeln!(out, "\n{}", drift_summary(plan, paint));
+    out
+}
+
+/// One line: how much differs.
+pub fn drift_summary(plan: &Plan, paint: Paint) -> String {
+    let differing = plan.resources.iter().filter(|resource| plan.differs(resource)).count();
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
-    let text = match differing {
+    let is_accepted = plan.resources.iter().any(|resource| !resource.accepted.is_empty());
+    let besides = if is_accepted { " besides what is accepted" } else { "" };
+    match differing {
         0 if incomplete => paint.change("No difference in the part that could be read."),
         0 if plan.resources.iter().any(|resource| !resource.unknown.is_empty()) => {
-            paint.good("No difference in what can be compared.")
+            paint.good(&format!("No difference in what can be compared{besides}."))
         }
-        0 if !left.is_empty() => {
-            paint.good("No difference between manifest and tenant that is not accepted.")
-        }
-        0 => paint.good("No difference between manifest and tenant."),
+        0 => paint.good(&format!("No difference between manifest and tenant{besides}.")),
         1 => "1 resource differs.".to_owned(),
         n => format!("{n} resources differ."),
-    };
-    let _ = writeln!(out, "\n{text}");
-    out
+    }
 }
 
 /// The plan with every name, id and sentence as one harmless line. Values stay: [`shown`] and [`write_diff`] treat
@@ -303,6 +303,13 @@ fn harmless_step(step: Step) -> Step {
     }
 }
 
+/// The text of one resource, as the plan has it.
+pub fn resource(resource: &ResourcePlan) -> String {
+    let mut out = String::new();
+    write_resource(&mut out, &harmless_resource(resource.clone()), 0, Paint(false));
+    out
+}
+
 /// The deferred removals, and what each waits for.
 fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     if plan.deferred.is_empty() {
@@ -311,10 +318,7 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     let _ = writeln!(out, "\n{}", paint.bold("Later, by a plan after that time"));
     let width = column(plan.deferred.iter().map(|later| later.address.as_str()));
     for later in &plan.deferred {
-        let when = match &later.not_before {
-            Some(at) => format!("not before {at}"),
-            None => format!("not before {} h after this is applied", later.wait_ms / 3_600_000),
-        };
+        let when = when(later);
         let goes = plan.resources.iter().find(|resource| resource.address == later.address);
         let which = goes.map(which).unwrap_or_default();
         let _ = writeln!(
@@ -322,6 +326,14 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
             "  - {:<width$} {}{which}: {when}, and when {}",
             later.address, later.what, later.needs
         );
+    }
+}
+
+/// The time before which a deferred removal does not happen.
+pub fn when(later: &Deferred) -> String {
+    match &later.not_before {
+        Some(at) => format!("not before {at}"),
+        None => format!("not before {} h after this is applied", later.wait_ms / 3_600_000),
     }
 }
 
@@ -360,9 +372,13 @@ fn write_resource(out: &mut String, resource: &ResourcePlan, width: usize, paint
 }
 
 /// What is accepted of a field, by whom, until when, and why.
-fn accepted(left: &Accepted) -> String {
+pub fn accepted(left: &Accepted) -> String {
     let Accepted { field: _, key: _, tenant, manifest, reason, by, until } = left;
-    let (tenant, manifest) = (shown(tenant.as_ref()), shown(manifest.as_ref()));
+    let brief = |value: &Option<Json>| match value {
+        None | Some(Json::Null) => "none".to_owned(),
+        value => shown(value.as_ref()),
+    };
+    let (tenant, manifest) = (brief(tenant), brief(manifest));
     format!(
         "the tenant has {tenant}, the manifest wants {manifest}; accepted until {until} by {by}: {reason}"
     )
@@ -376,12 +392,7 @@ pub(super) fn write_unknown(out: &mut String, field: &str, paint: Paint) {
 fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint) {
     let field = &change.field;
     if change.secret {
-        let text = match (&change.old, &change.new) {
-            (None, _) => "set (secret)",
-            (_, None) => "removed (secret)",
-            _ => "changed (secret)",
-        };
-        let _ = writeln!(out, "      {field}: {text}");
+        let _ = writeln!(out, "      {field}: {}", of_secret(change));
         return;
     }
     if is_text(change.old.as_ref()) || is_text(change.new.as_ref()) {
@@ -404,9 +415,25 @@ fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint
     }
 }
 
+/// What becomes of a secret.
+pub fn of_secret(change: &FieldChange) -> &'static str {
+    match (&change.old, &change.new) {
+        (None, _) => "set (secret)",
+        (_, None) => "removed (secret)",
+        _ => "changed (secret)",
+    }
+}
+
 /// Whether a value is a text of several lines, such as code.
-pub(super) fn is_text(value: Option<&Json>) -> bool {
+pub fn is_text(value: Option<&Json>) -> bool {
     value.and_then(Json::as_str).is_some_and(|text| text.contains('\n'))
+}
+
+/// The differing lines of two texts, each a harmless line with its mark.
+pub fn diff(old: &str, new: &str) -> Vec<String> {
+    let mut out = String::new();
+    write_diff(&mut out, old, new, Paint(false));
+    out.lines().map(|line| line.strip_prefix("        ").unwrap_or(line).to_owned()).collect()
 }
 
 /// Writes the differing lines. Each line has a mark before it, unchanged ones too, so that no line of the output begins
@@ -485,7 +512,7 @@ fn goes<'a>(plan: &'a Plan, step: &Step) -> Option<&'a ResourcePlan> {
 
 /// Name and ids of an object. An address is only our own name for it, and whoever confirms a removal must know which
 /// object it is.
-fn which(resource: &ResourcePlan) -> String {
+pub fn which(resource: &ResourcePlan) -> String {
     let ids: Vec<String> = resource.ids.iter().map(|(name, id)| format!("{name} {id}")).collect();
     let name = resource.name.as_ref().map(|name| format!("  {name:?}")).unwrap_or_default();
     format!("{name}  {}", ids.join(", "))
@@ -595,12 +622,6 @@ pub fn left_behind(plan: &Plan) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn diff(old: &str, new: &str) -> Vec<String> {
-        let mut out = String::new();
-        write_diff(&mut out, old, new, Paint(false));
-        out.lines().map(|line| line.trim_start().to_owned()).collect()
-    }
 
     #[test]
     fn a_line_break_at_the_end_is_told_as_what_it_is() {

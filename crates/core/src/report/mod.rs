@@ -4,19 +4,31 @@
 //! Names, values, code and messages of others go through one door in each form, which hides secrets, makes them one
 //! harmless line and escapes them for that form.
 
+mod door;
 mod format;
+mod github;
 mod json;
+mod junit;
+mod markdown;
+pub mod marks;
+mod sarif;
 pub mod text;
 
 use std::collections::BTreeMap;
 
+pub use door::Door;
 pub use format::Format;
+pub use github::github;
 pub use json::json;
+pub use junit::junit;
+pub use markdown::{BYTES_MAX, markdown};
+pub use sarif::sarif;
 
 use crate::diag::Diagnostic;
-use crate::manifest::Position;
+use crate::manifest::{Position, Source, position_of, position_of_resource};
 use crate::model::address::Address;
 use crate::model::ledger::Ledger;
+use crate::model::manifest::Manifest;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{Finding, Plan};
 
@@ -94,4 +106,42 @@ pub struct Failure {
     pub message: String,
     /// The next move; empty if there is none.
     pub help: String,
+}
+
+impl Content {
+    /// The plan that the content has, and its findings.
+    fn parts(&self) -> (Option<&Plan>, &[Finding]) {
+        match self {
+            Content::Plan(plan) | Content::Drift { plan, .. } => (Some(plan), &plan.findings),
+            Content::Applied(applied) => (Some(&applied.plan), &applied.plan.findings),
+            Content::Shown { findings, .. } => (None, findings),
+            Content::Valid { .. } | Content::Failed(_) => (None, &[]),
+        }
+    }
+
+    /// Where the manifest says the resources and fields that the content names.
+    pub fn places(&self, source: &Source, manifest: &Manifest) -> BTreeMap<(Address, String), Position> {
+        let (plan, findings) = self.parts();
+        let resources = plan.into_iter().flat_map(|plan| &plan.resources);
+        let steps = plan.into_iter().flat_map(|plan| &plan.steps).map(|step| &step.address);
+        let fields = resources.flat_map(|resource| {
+            let changes = resource.changes.iter().map(|change| &change.field);
+            changes.chain(&resource.unknown).map(|field| (&resource.address, field.clone()))
+        });
+        let whole = findings.iter().map(|finding| &finding.address).chain(steps);
+        let whole = whole.chain(plan.into_iter().flat_map(|plan| &plan.resources).map(|one| &one.address));
+        let mut out = BTreeMap::new();
+        for (address, field) in fields.chain(whole.map(|address| (address, String::new()))) {
+            let key = (address.clone(), field);
+            if out.contains_key(&key) {
+                continue;
+            }
+            let position = match key.1.as_str() {
+                "" => Some(position_of_resource(source, address)).filter(|_| !address.is_empty()),
+                field => position_of(source, manifest, address, field),
+            };
+            out.extend(position.map(|position| (key, position)));
+        }
+        out
+    }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::lab::{Folder, QUICKSTART, Run, Site, Twin};
+use super::lab::{Folder, QUICKSTART, Run, Site, Twin, lockstep};
 
 /// A text of somebody who wants to be more than a value.
 const HOSTILE: &str = "x\", reason: r, by: me, until: 2199-01-01 }\n::error::gone\u{1b}[31m ${env.AUTH0_CLIENT_SECRET} ##[group] \\ 'q' \u{202e}";
@@ -64,7 +64,7 @@ fn the_line_of_drift_makes_drift_clean() {
     assert!(given.iter().all(|line| run.out.contains(&format!("  {line}\n"))), "{given:?}\n{}", run.out);
 
     let accepted = manifest(&folder, &offered);
-    site.lockstep("validate", &accepted, &[]).run().expect(0);
+    lockstep(&["validate", &accepted]).envs(&site.env).run().expect(0);
     let run = site.lockstep("drift", &accepted, &[]).run().expect(0);
     assert!(run.out.contains("Verdict: clean") && run.out.contains("by jo: agreed"), "{}", run.out);
     assert!(
