@@ -10,6 +10,7 @@ mod fields;
 mod input;
 mod laws;
 mod manifests;
+mod pages;
 mod process;
 mod reconcile;
 mod recordings;

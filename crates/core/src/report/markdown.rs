@@ -157,11 +157,11 @@ impl Page<'_> {
                 };
                 format!("## Lockstep {command}\n\n{ledger} Lease: {lease}.\n")
             }
-            Content::Failed(Failure { message, help, exit }) => {
+            Content::Failed(Failure { exit, code, message, help, .. }) => {
                 let help =
                     if help.is_empty() { String::new() } else { format!("\n\nHelp: {}", self.code(help)) };
                 format!(
-                    "## Lockstep {command}\n\n**No result, exit code {exit}:** {}{help}\n",
+                    "## Lockstep {command}\n\n**No result, exit code {exit}, {code}:** {}{help}\n",
                     self.code(message)
                 )
             }
@@ -382,7 +382,7 @@ impl Page<'_> {
     }
 
     fn outcome(&self, applied: &Applied, outcome: &Outcome) -> Section {
-        let Outcome { ended: _, done, failed, interrupted, kept, lost: _, not_started } = outcome;
+        let Outcome { ended: _, done, failed, interrupted, kept, lost: _, not_started, cause: _ } = outcome;
         let mut items: Vec<String> =
             why(applied, outcome).iter().map(|why| format!("- {}\n", self.code(why))).collect();
         for (word, numbers) in [
