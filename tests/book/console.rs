@@ -11,7 +11,7 @@ use super::pages::{Page, all, split};
 /// Languages of blocks that nobody types into a shell.
 const DATA: [&str; 8] = ["text", "yaml", "json", "diff", "js", "markdown", "hcl", "sarif"];
 /// How many blocks of commands cannot run on the twin. Each says why in a comment above it.
-const NOT_RUN: usize = 0;
+const NOT_RUN: usize = 4;
 /// Ends the output of a command; it is followed by the exit code.
 const END: &str = "\u{1e}";
 
@@ -172,7 +172,8 @@ fn every_block_of_commands_runs_or_says_why_not() {
 /// The parts that have to teach by doing: a page of them that runs nothing is only talk.
 #[test]
 fn the_tutorial_and_the_guides_run_commands() {
-    let silent = ["migration.md", "terraform.md", "attest.md", "verify.md", "accept.md"];
+    // They need a legacy tenant, the Console of Twilio, or a server; the tutorial accepts a difference.
+    let silent = ["migration.md", "attest.md", "verify.md", "twin.md", "accept.md"];
     let pages = all();
     let summary = pages.iter().find(|page| page.name == "SUMMARY.md").expect("the summary");
     let part = |title: &str| {
