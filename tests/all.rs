@@ -2,6 +2,7 @@
 
 mod support;
 
+mod book;
 mod contract;
 mod digests;
 mod faults;
