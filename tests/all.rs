@@ -5,6 +5,7 @@ mod support;
 mod contract;
 mod faults;
 mod fields;
+mod forms;
 mod input;
 mod laws;
 mod manifests;

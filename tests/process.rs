@@ -15,6 +15,7 @@ pub mod lab;
 mod lease;
 mod ledgers;
 mod manifests;
+mod outputs;
 mod readers;
 mod rivals;
 mod saved_plans;

@@ -47,8 +47,8 @@ pub fn whole(report: &Report) -> String {
             lines.push(plan.trim_end_matches('\n').to_owned());
         }
         Content::Failed(Failure { message, help, .. }) => {
-            lines.push(format!("error: {message}"));
-            lines.extend((!help.is_empty()).then(|| format!("  help: {help}")));
+            lines.extend(format!("error: {message}").lines().map(line));
+            lines.extend((!help.is_empty()).then(|| line(&format!("  help: {help}"))));
         }
         _ => {}
     }
@@ -63,12 +63,12 @@ fn block(text: &str) -> Told {
 }
 
 fn valid(file: &str, unknown: &[String]) -> Vec<Told> {
-    let mut out = vec![Told::Result(format!("{file}: valid"))];
+    let mut out = vec![Told::Result(line(&format!("{file}: valid")))];
     if !unknown.is_empty() {
-        out.push(Told::Result(format!(
+        out.push(Told::Result(line(&format!(
             "  not checked, because the value is not known here: everything that depends on {}",
             unknown.join(", ")
-        )));
+        ))));
     }
     out
 }
