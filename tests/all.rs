@@ -7,6 +7,7 @@ mod contract;
 mod digests;
 mod faults;
 mod fields;
+mod forms;
 mod input;
 mod laws;
 mod manifests;

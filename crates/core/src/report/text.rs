@@ -47,7 +47,7 @@ pub fn whole(report: &Report) -> String {
             let plan = render::plan(&applied.plan, paint);
             lines.push(plan.trim_end_matches('\n').to_owned());
         }
-        Content::Failed(failure) => lines.push(failed(failure)),
+        Content::Failed(failure) => lines.extend(failed(failure).lines().map(line)),
         _ => {}
     }
     lines.extend(told(report, paint).into_iter().map(|told| match told {
@@ -75,12 +75,12 @@ fn block(text: &str) -> Told {
 }
 
 fn valid(file: &str, unknown: &[String]) -> Vec<Told> {
-    let mut out = vec![Told::Result(format!("{file}: valid"))];
+    let mut out = vec![Told::Result(line(&format!("{file}: valid")))];
     if !unknown.is_empty() {
-        out.push(Told::Result(format!(
+        out.push(Told::Result(line(&format!(
             "  not checked, because the value is not known here: everything that depends on {}",
             unknown.join(", ")
-        )));
+        ))));
     }
     out
 }
