@@ -2,6 +2,7 @@
 
 mod support;
 
+mod book;
 mod contract;
 mod digests;
 mod faults;
@@ -9,6 +10,7 @@ mod fields;
 mod input;
 mod laws;
 mod manifests;
+mod pages;
 mod process;
 mod reconcile;
 mod recordings;

@@ -4,6 +4,7 @@
 //! problem into a [`Diagnostic`]. Nothing here prints.
 
 mod nearest;
+pub mod remote;
 
 pub use nearest::nearest;
 

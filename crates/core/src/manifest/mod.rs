@@ -12,6 +12,7 @@ pub mod accept;
 mod check;
 pub mod connection;
 mod examples;
+pub mod explain;
 mod expr;
 mod guard;
 mod hiding;
@@ -40,7 +41,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use position::{Position, position_of, position_of_resource};
+pub use position::{Position, position_at, position_of, position_of_resource};
 pub use resolve::{CODE_MAX, resolve};
 pub use snippet::render;
 pub use source::Source;
