@@ -135,10 +135,11 @@ const TEXTS: &[(&str, &[Class])] = &[
     ),
     // What an alias brings has the place of the alias.
     (
-        "verify_service: &v { friendly_name: Acme, code_length: ⟦first⟧60 }\nphone: ⟦phone⟧*v\nmfa:\n  ⟦merge⟧<<: *v\n",
+        "verify_service: &v { friendly_name: Acme, code_length: ⟦first⟧60 }\nphone: ⟦phone⟧⟦again⟧*v\nmfa:\n  ⟦merge⟧<<: *v\n",
         &[
             ("first", "LS0104", "must be 4 to 10"),
-            ("phone", "LS0102", "unknown key"),
+            ("phone", "LS0102", "unknown key friendly_name"),
+            ("again", "LS0102", "unknown key code_length"),
             ("merge", "LS0102", "merge keys are not read"),
         ],
     ),

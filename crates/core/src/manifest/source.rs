@@ -83,7 +83,11 @@ impl Source {
         for length in (1..=names.len()).rev() {
             let Some(spot) = self.spans.get(&names[..length]) else { continue };
             let exact = length == names.len() && !on_key;
+            // What an alias brings stands at the alias.
+            let is_behind = length < names.len()
+                && self.text.get(spot.value.clone()).is_some_and(|value| value.starts_with('*'));
             return match &spot.key {
+                _ if is_behind => spot.value.clone(),
                 Some(key) if !exact || spot.value.is_empty() => key.clone(),
                 _ => spot.value.clone(),
             };
