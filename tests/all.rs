@@ -11,6 +11,7 @@ mod manifests;
 mod process;
 mod reconcile;
 mod recordings;
+mod schemas;
 mod simulation;
 mod spine;
 mod tidy;

@@ -15,6 +15,7 @@ mod mistaken;
 mod outputs;
 mod plan;
 mod progress;
+mod schema;
 mod setup;
 mod show;
 mod sinks;
@@ -58,6 +59,7 @@ enum Command {
     Destroy(apply::DestroyArgs),
     Show(show::Args),
     Unlock(unlock::Args),
+    Schema(schema::Args),
     Twin(twin::Args),
 }
 
@@ -71,7 +73,7 @@ impl Command {
             Command::Drift(args) => Some(&args.output),
             Command::Destroy(args) => Some(&args.common.output),
             Command::Show(args) => Some(&args.output),
-            Command::Unlock(_) | Command::Twin(_) => None,
+            Command::Unlock(_) | Command::Schema(_) | Command::Twin(_) => None,
         }
     }
 }
@@ -152,6 +154,7 @@ pub fn main() -> u8 {
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
+        Command::Schema(args) => schema::run(&args, &mut shell),
         Command::Twin(args) => twin::run(&args, &mut shell),
     };
     let unwritten = shell.say.out_failed();
@@ -187,6 +190,11 @@ fn failed_early(mut say: Say, json: json::Document, error: &Error) -> u8 {
         json::early_error(&mut say, exit, error);
     }
     exit
+}
+
+/// Every schema that `lockstep schema` prints: its name and its text.
+pub fn schemas() -> Vec<(String, String)> {
+    schema::all()
 }
 
 /// The command line as clap describes it, for tests and documents.

@@ -13,7 +13,7 @@ use crate::diag::{Problem, codes};
 use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
 use crate::model::facts::Facts;
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Section, Type, form};
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Step};
@@ -29,7 +29,13 @@ pub(super) const NAME: &str = "attest";
 const REMIND_DAYS: i32 = 14;
 
 const fn date(key: &'static str, doc: &'static str) -> Field {
-    Field { key, ty: Type::Text { min: 10, max: 10, check: Some(iso_date) }, required: true, doc, ..FIELD }
+    Field {
+        key,
+        ty: Type::Text { min: 10, max: 10, check: form("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", iso_date) },
+        required: true,
+        doc,
+        ..FIELD
+    }
 }
 
 const BY: Field = Field {

@@ -91,7 +91,7 @@ fn any_sent(fields: &[Field]) -> bool {
 }
 
 /// A doc text as a sentence.
-fn sentence(doc: &str) -> String {
+pub(super) fn sentence(doc: &str) -> String {
     let mut letters = doc.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}.", letters.as_str().trim_end_matches('.'))
