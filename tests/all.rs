@@ -3,6 +3,7 @@
 mod support;
 
 mod contract;
+mod digests;
 mod faults;
 mod fields;
 mod input;

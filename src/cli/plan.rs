@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::{Error, Result};
 use super::exit::Exit;
-use super::json::json_out;
 use super::outputs::Written;
+use super::reports::publish;
+use super::reviewed;
 use super::setup::{Ready, Shell, Start, start, without};
 use super::sinks::{Audit, listen};
 use crate::engine::observe::Observation;
@@ -16,11 +17,11 @@ use crate::manifest::Missing;
 use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::Failed;
+use crate::model::codes;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Verb};
-use crate::model::text;
+use crate::model::plan::{Digest, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Verb};
 use crate::plan::desired::declared;
-use crate::plan::render::{self, Paint};
+use crate::report::Content;
 use crate::shell::files;
 
 /// Show what an apply would do
@@ -32,7 +33,7 @@ use crate::shell::files;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    manifest: ManifestArgs,
+    pub manifest: ManifestArgs,
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
@@ -40,7 +41,7 @@ pub struct Args {
     /// Exit with 2 when there are changes
     #[arg(long)]
     exit_code: bool,
-    /// Save the plan for `apply --plan FILE`
+    /// Save the plan for `apply --plan FILE`, or with --destroy for `destroy --plan FILE`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Plan what destroy would do
@@ -78,13 +79,11 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         return Err(Error::usage(misnamed));
     }
     let plan = &observation.plan;
-    show(args, plan, shell)?;
+    publish(shell, Content::Plan(shell.scrub.plan(plan)))?;
     if let Some(path) = &args.out {
-        files::write_atomic(
-            path,
-            (text::json(&serde_json::to_string_pretty(&shell.scrub.plan(plan))?) + "\n").as_bytes(),
-        )?;
-        shell.say.err_line(format!("plan saved in {}; apply it with --plan", path.display()));
+        files::write_atomic(path, reviewed::text_of(&shell.scrub.plan(plan))?.as_bytes())?;
+        let command = if plan.destroy { "destroy" } else { "apply" };
+        shell.say.err_line(format!("plan saved in {}; {command} it with --plan", path.display()));
     }
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
     let exit = match () {
@@ -106,6 +105,7 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         kind: resource.kind.to_owned(),
         verb: Verb::NoOp,
         changes: Vec::new(),
+        accepted: Vec::new(),
         unknown: resource.desired.into_keys().collect(),
         ids: BTreeMap::new(),
         name: None,
@@ -113,15 +113,19 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         leaves: false,
         stays: None,
     };
+    let resources: Vec<ResourcePlan> = declared(manifest).into_iter().map(unknown).collect();
     let plan = Plan {
         format: PLAN_FORMAT,
         stack: manifest.stack.clone(),
         tenant: named("auth0", "domain"),
         account: named("twilio", "account_sid"),
         destroy: args.destroy,
-        resources: declared(manifest).into_iter().map(unknown).collect(),
+        digest: Digest::Open,
+        unknown_values: resources.iter().map(|resource| resource.unknown.len().max(1)).sum(),
+        resources,
         steps: Vec::new(),
         findings: vec![Finding {
+            code: codes::NOT_CONNECTED,
             address: Address::default(),
             text: format!("neither tenant nor account was read: no value for {}", places.join(", ")),
             help: "plan again where the credentials are set, to see what an apply would do".into(),
@@ -132,19 +136,8 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         record: false,
         basis: String::new(),
     };
-    show(args, &plan, shell)?;
+    publish(shell, Content::Plan(shell.scrub.plan(&plan)))?;
     Ok(if args.exit_code { Exit::Incomplete } else { Exit::Done })
-}
-
-fn show(args: &Args, plan: &Plan, shell: &mut Shell) -> Result<()> {
-    let plan = &shell.scrub.plan(plan);
-    if args.output.is_json() {
-        json_out(shell, "plan", serde_json::to_value(plan)?);
-    } else {
-        let text = render::plan(plan, Paint(shell.say.out_color()));
-        shell.say.out(&text);
-    }
-    Ok(())
 }
 
 /// Reads both APIs and plans; an error says why there is no plan.

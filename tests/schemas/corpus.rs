@@ -133,13 +133,14 @@ pub fn drawn(number: u64) -> Drawn {
     Drawn { manifest, mistake, accepted }
 }
 
-/// Whether the program accepts the structure: the text, the keys, the values and the references, without the checks of
-/// the kinds, which are about what stands together.
+/// Whether the program accepts the structure: the keys, the values and the references, without the checks of what stands
+/// together.
 fn accepts(manifest: &Json, tables: &Tables) -> bool {
-    // A number of YAML that JSON writes in the same way; what `6.0` is, is asked on purpose.
-    let Ok(parsed) = manifest::read("m.yaml", &manifest.to_string(), tables) else { return false };
     let nothing: BTreeMap<String, String> = BTreeMap::new();
-    !manifest::examine(&parsed, &nothing, Missing::Unknown, &|_, _| {}).has_errors()
+    match manifest::parse("m.yaml", &manifest.to_string(), tables) {
+        Ok((parsed, _)) => manifest::resolve(&parsed, &nothing, Missing::Unknown).is_ok(),
+        Err(_) => false,
+    }
 }
 
 impl Draw<'_> {
@@ -229,7 +230,12 @@ impl Draw<'_> {
     fn value(&mut self, field: &'static Field, names: &[String]) -> Json {
         let is_scalar = !matches!(
             field.ty,
-            Type::Set(_) | Type::Map { .. } | Type::Object(_) | Type::Named { .. } | Type::Code
+            Type::Set(_)
+                | Type::Map { .. }
+                | Type::Object(_)
+                | Type::Named { .. }
+                | Type::List { .. }
+                | Type::Code
         );
         if is_scalar && (field.secret || self.one_in(6)) {
             return json!(self.reference());
@@ -285,6 +291,18 @@ impl Draw<'_> {
                 self.spots.push((names.to_vec(), What::Mapping { fields, is_group: false }));
                 if self.one_in(8) { Json::Null } else { Json::Object(self.fields(fields, names)) }
             }
+            Type::Any => {
+                self.pick_json(&[json!("x"), json!(5), json!([1, "a"]), json!({ "a": true }), Json::Null])
+            }
+            Type::List { fields, .. } => {
+                let count = self.below(3);
+                let entries = (0..count).map(|at| {
+                    let names = extend(names, &at.to_string());
+                    self.spots.push((names.clone(), What::Mapping { fields, is_group: false }));
+                    Json::Object(self.fields(fields, &names))
+                });
+                Json::Array(entries.collect())
+            }
             Type::Named { fields, .. } => {
                 let count = self.below(3);
                 let entries = (0..count).map(|at| {
@@ -325,9 +343,15 @@ impl Draw<'_> {
         let is_set: &'static dyn Fn(&Type) -> bool = &|ty| matches!(ty, Type::Set(_));
         let is_code: &'static dyn Fn(&Type) -> bool = &|ty| matches!(ty, Type::Code);
         let is_scalar = |what: &What| match what {
-            What::Field(field) => {
-                !matches!(field.ty, Type::Map { .. } | Type::Object(_) | Type::Named { .. } | Type::Set(_))
-            }
+            What::Field(field) => !matches!(
+                field.ty,
+                Type::Map { .. }
+                    | Type::Object(_)
+                    | Type::Named { .. }
+                    | Type::List { .. }
+                    | Type::Set(_)
+                    | Type::Any
+            ),
             What::Entry(_) => true,
             What::Mapping { .. } => false,
         };
@@ -613,7 +637,10 @@ impl Draw<'_> {
 }
 
 fn at<'a>(manifest: &'a mut Json, names: &[String]) -> Option<&'a mut Json> {
-    names.iter().try_fold(manifest, |at, name| at.get_mut(name))
+    names.iter().try_fold(manifest, |at, name| match at {
+        Json::Array(items) => items.get_mut(name.parse::<usize>().ok()?),
+        at => at.get_mut(name),
+    })
 }
 
 fn extend(names: &[String], name: &str) -> Vec<String> {

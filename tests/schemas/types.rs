@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use lockstep::model::address::Address;
 use lockstep::model::event::{Effect, Event, LeaseState, Told};
 use lockstep::model::plan::{
-    Cause, Deferred, FieldChange, Finding, Level, Plan, ResourcePlan, Stage, Step, Unproven, Verb, Was,
+    Accepted, Cause, Deferred, Digest, FieldChange, Finding, Level, Plan, ResourcePlan, Stage, Step,
+    Unproven, Verb, Was,
 };
 use lockstep::plan::drift;
 use serde::de::value::Error;
@@ -82,10 +83,11 @@ fn structs_and_enums_of_a_plan_are_said_in_full() {
         let found = path.split('/').try_fold(&all["$defs"], |at, key| at.get(key));
         found.unwrap_or_else(|| panic!("no {path}"))
     };
-    let rows: [(&str, BTreeSet<String>); 12] = [
+    let rows: [(&str, BTreeSet<String>); 13] = [
         ("plan", names::<Plan>()),
         ("resource", names::<ResourcePlan>()),
         ("change", names::<FieldChange>()),
+        ("accepted", names::<Accepted>()),
         ("step", names::<Step>()),
         ("finding", names::<Finding>()),
         ("deferred", names::<Deferred>()),
@@ -134,6 +136,8 @@ fn events() -> Vec<Event> {
                 deferred: Vec::new(),
                 unproven: Vec::new(),
                 record: false,
+                digest: Digest::Open,
+                unknown_values: 1,
                 basis: text(),
             }),
         },

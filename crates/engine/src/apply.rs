@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::intent;
 use super::lease::{Lease, Taken, clear_left_over};
-use super::observe::{Observation, Session, moved, observe, plan};
+use super::observe::{Observation, Session, moved, observe, observe_as_of, plan};
 use super::outcome::kept;
 pub use super::outcome::{Ended, Outcome, Wishes};
 use super::permission::failure_in_words;
@@ -21,6 +21,7 @@ use crate::model::plan::{Level, Plan, Step, Verb};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Value};
+use crate::plan::accept;
 use crate::plan::compare::Known;
 use crate::port::{LOOKS_MS, Port, beside};
 
@@ -247,8 +248,9 @@ impl<'a> Work<'a> {
             let seen = observation.seen.get(address);
             seen.is_none_or(|seen| seen.whose != Whose::Another)
         });
-        let wanted = session.declared();
+        let mut wanted = session.declared();
         let Observation { seen, found, prints, .. } = &observation;
+        accept::leave_all(&mut wanted, plan, seen);
         let mut generated = Known::of(&wanted, seen, found.ledger.as_ref(), prints).generated;
         for value in wanted.iter().flat_map(|want| want.desired.values()) {
             if let Value::Generated(name) = value {
@@ -299,7 +301,8 @@ impl<'a> Work<'a> {
         let former = self.ledger.intent.take();
         self.inherited = former.is_some();
         let nonce = self.nonce();
-        let begun = intent::begun(self.plan, &self.wanted, &self.known());
+        // By the manifest: a value that is only accepted was never begun by this run.
+        let begun = intent::begun(self.plan, &self.session.declared(), &self.known());
         let at = timestamp(self.port.server_now_ms());
         let seen = &self.observation.seen;
         let begins = intent::begins(nonce.clone(), at, self.plan, begun, seen, &self.ledger);
@@ -520,11 +523,12 @@ impl<'a> Work<'a> {
             &observation.seen,
             &observation.found,
             &observation.prints,
+            observation.as_of_ms,
         );
         if after.is_empty() && !verify {
             return Ended::Done;
         }
-        match observe(self.session, &self.port.reader()).await {
+        match observe_as_of(self.session, &self.port.reader(), Some(observation.as_of_ms)).await {
             Ok(now) if now.plan.is_empty() => Ended::Done,
             Ok(now) => {
                 let left: Vec<String> = now

@@ -117,6 +117,12 @@ fn or_nothing(object: Json) -> Json {
     object
 }
 
+/// One of several mappings with these keys.
+fn item(fields: &[Field]) -> Json {
+    let is_required = fields.iter().any(|field| field.required && field.default.is_none());
+    if is_required { object(fields) } else { or_nothing(object(fields)) }
+}
+
 /// A schema with its description in front.
 fn described(doc: &str, schema: Json) -> Json {
     if doc.is_empty() {
@@ -163,14 +169,16 @@ fn by_type(field: &Field) -> Json {
             "additionalProperties": entry(field),
         }),
         Type::Object(fields) => or_nothing(object(fields)),
-        Type::Named { max, fields } => {
-            let inner = object(fields);
-            let inner = if inner.get("required").is_some() { inner } else { or_nothing(inner) };
-            json!({
-                "type": ["object", "null"], "maxProperties": max, "propertyNames": { "not": { "pattern": CONTROL } },
-                "additionalProperties": inner,
-            })
+        Type::List { max, fields } => {
+            json!({ "type": ["array", "null"], "maxItems": max, "items": item(fields) })
         }
+        Type::Any => json!({
+            "if": { "type": "string", "pattern": HAS_REFERENCE }, "then": { "$ref": "#/$defs/reference" },
+        }),
+        Type::Named { max, fields } => json!({
+            "type": ["object", "null"], "maxProperties": max, "propertyNames": { "not": { "pattern": CONTROL } },
+            "additionalProperties": item(fields),
+        }),
     }
 }
 
