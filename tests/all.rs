@@ -15,6 +15,7 @@ mod pages;
 mod process;
 mod reconcile;
 mod recordings;
+mod schemas;
 mod simulation;
 mod spine;
 mod tidy;

@@ -29,7 +29,7 @@ const HOWTO: &str = include_str!("../manifests/howto-2023.yaml");
 const HUB: &str = include_str!("../manifests/hub.yaml");
 const POLICY: &str = include_str!("../manifests/policy.yaml");
 
-const ALL: [(&str, &str); 6] = [
+pub const ALL: [(&str, &str); 6] = [
     ("quickstart.yaml", QUICKSTART),
     ("minimal.yaml", MINIMAL),
     ("complete.yaml", COMPLETE),

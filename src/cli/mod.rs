@@ -20,6 +20,7 @@ mod plan;
 mod progress;
 mod reports;
 mod reviewed;
+mod schema;
 mod setup;
 mod show;
 mod sinks;
@@ -65,6 +66,7 @@ enum Command {
     Destroy(apply::DestroyArgs),
     Show(show::Args),
     Unlock(unlock::Args),
+    Schema(schema::Args),
     Twin(twin::Args),
     Explain(explain::Args),
     Completions(completions::Args),
@@ -83,6 +85,7 @@ impl Command {
             Command::Show(args) => ("show", &args.manifest, &args.output),
             Command::Init(_)
             | Command::Unlock(_)
+            | Command::Schema(_)
             | Command::Twin(_)
             | Command::Explain(_)
             | Command::Completions(_)
@@ -169,6 +172,7 @@ pub fn main() -> u8 {
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
+        Command::Schema(args) => schema::run(&args, &mut shell),
         Command::Twin(args) => twin::run(&args, &mut shell),
         Command::Explain(args) => explain::run(&args, &mut shell),
         Command::Completions(args) => completions::run(&args, &mut shell),
@@ -209,6 +213,11 @@ fn failed_early(mut say: Say, words: &[String], error: &Error) -> u8 {
     say.err_line(error);
     reports::early_error(&mut say, words, exit, error);
     exit
+}
+
+/// Every schema that `lockstep schema` prints: its name and its text.
+pub fn schemas() -> Vec<(String, String)> {
+    schema::all()
 }
 
 /// The command line as clap describes it, for tests and documents.

@@ -112,10 +112,7 @@ fn judge(name: &str, steps: &[Step], shown: &str) -> Vec<String> {
         };
         let lines: Vec<&str> = output.lines().collect();
         if code != "0" {
-            wrong.push(format!(
-                "docs/{name}:{}: $ {}\nexit code {code}\n{output}",
-                step.line, step.command
-            ));
+            wrong.push(format!("docs/{name}:{}: $ {}\nexit code {code}\n{output}", step.line, step.command));
         } else if !fits(&step.output, &lines) {
             let said = step.output.join("\n");
             wrong.push(format!(

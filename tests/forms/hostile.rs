@@ -2,8 +2,9 @@
 //! report with a plain word at these places: nothing but the cells may differ.
 
 use lockstep::diag::{Diagnostic, Problem, Span};
+use lockstep::manifest::Position;
 use lockstep::model::codes;
-use lockstep::model::outcome::{Ended, Outcome};
+use lockstep::model::outcome::{Cause, Ended, Outcome};
 use lockstep::model::plan::Plan;
 use lockstep::model::text::line;
 use lockstep::report::{Applied, BYTES_MAX, Content, Failure, Format, Lease, Report, Said};
@@ -82,6 +83,10 @@ fn said(text: &str) -> Said {
 }
 
 /// Every kind of report, with that text wherever a text of others can stand.
+fn position(text: &str) -> Position {
+    Position { file: text.to_owned(), key: text.to_owned(), line: 1, column: 1, is_written: true }
+}
+
 fn reports(text: &str) -> Vec<Report> {
     let plan = || serde_json::from_value::<Plan>(plan_of(text)).expect("a plan");
     let ended = [
@@ -104,9 +109,16 @@ fn reports(text: &str) -> Vec<Report> {
                 kept: vec![text.to_owned()],
                 lost: (!is_done).then(|| text.to_owned()),
                 not_started: Vec::new(),
+                cause: (!is_done).then(|| Cause {
+                    code: codes::NOT_READ,
+                    help: text.to_owned(),
+                    place: "",
+                    request_id: Some(text.to_owned()),
+                }),
             };
-            let why_stopped = text.to_owned();
-            let applied = Applied { plan: plan(), outcome: Some(outcome), verified: true, why_stopped };
+            let (plan, why_stopped) = (plan(), text.to_owned());
+            let place = Some(position(text));
+            let applied = Applied { plan, outcome: Some(outcome), verified: true, why_stopped, place };
             report_of("apply", Content::Applied(Box::new(applied)))
         })
         .collect();
@@ -130,7 +142,17 @@ fn reports(text: &str) -> Vec<Report> {
             },
         ),
         report_of("show", Content::Shown { ledger: None, findings, lease: Lease::Unknown(text.into()) }),
-        report_of("plan", Content::Failed(Failure { exit: 1, message: text.into(), help: text.into() })),
+        report_of(
+            "plan",
+            Content::Failed(Failure {
+                exit: 1,
+                code: codes::NOT_READ,
+                message: text.into(),
+                help: text.into(),
+                request_id: Some(text.into()),
+                place: Some(position(text)),
+            }),
+        ),
     ]);
     for report in &mut out {
         report.file = text.to_owned();

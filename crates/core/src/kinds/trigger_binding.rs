@@ -23,7 +23,7 @@ use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::event::Event;
 use crate::model::facts::{Binding, Demands, Fact, Factor, Facts};
-use crate::model::field::{FIELD, Field, Section, Type, says};
+use crate::model::field::{FIELD, Field, Section, Type, form, says};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
@@ -156,7 +156,7 @@ const DISPLAY_NAME: Field = Field {
 
 const POSITION: Field = Field {
     key: "position",
-    ty: Type::Text { min: 4, max: 300, check: Some(position) },
+    ty: Type::Text { min: 4, max: 300, check: form(r"^(first|last|(before|after) .*\S.*)$", position) },
     default: Some("last"),
     says: &[says("", "in_place")],
     doc: "first, last (where a new entry goes; a bound one stays), `before NAME` or `after NAME` (Action or display name)",

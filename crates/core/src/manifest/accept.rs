@@ -15,7 +15,7 @@ use super::typed::either;
 use crate::diag::{Problem, codes, nearest};
 use crate::model::address::Address;
 use crate::model::date::{self, date_field};
-use crate::model::field::{FIELD, Field, Type};
+use crate::model::field::{FIELD, Field, Type, form};
 use crate::model::ledger::compact;
 use crate::model::manifest::Manifest;
 use crate::model::random::hex;
@@ -56,7 +56,7 @@ static ENTRY: &[Field] = &[
     },
     Field {
         key: "sha256",
-        ty: Type::Text { min: 64, max: 64, check: Some(hexadecimal) },
+        ty: Type::Text { min: 64, max: 64, check: form("^[0-9a-fA-F]{64}$", hexadecimal) },
         doc: "instead of value: the digest of a long text that the tenant has, 64 hexadecimal digits",
         ..FIELD
     },

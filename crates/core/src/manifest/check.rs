@@ -357,6 +357,13 @@ impl Walk<'_, '_, '_> {
                 let input = self.set(field, names, items, words).unwrap_or(Input::Refused);
                 self.leaf(place.section, key, names, field, input);
             }
+            // No reference brings a list, so this is wrong whatever the value of one in it is.
+            (Type::Set(_), Node::Text(_)) => {
+                if let Err(wrong) = from_node(field.key, &field.ty, node, field.secret) {
+                    self.report.value(names, wrong);
+                }
+                self.refuse(place, field);
+            }
             (Type::Code, Node::Text(text)) => {
                 let path =
                     text.strip_prefix("builtin:").map_or_else(|| expr::relative_path(text), |_| Ok(()));

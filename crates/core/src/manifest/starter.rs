@@ -105,7 +105,7 @@ pub fn variables(parsed: &Parsed) -> Vec<(String, String)> {
 }
 
 fn head(page: &mut Page<'_>, choices: &Choices, file: &str) {
-    page.out.push_str(&schema::modeline(schema::FILE));
+    page.line(schema::modeline(schema::FILE).trim_end());
     page.note("Phone MFA for one Auth0 tenant, with Twilio Verify as the sender.");
     page.line("#");
     page.line(&format!("#   try it, no accounts needed:   lockstep apply {} --twin", line(file)));

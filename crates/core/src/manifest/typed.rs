@@ -100,7 +100,7 @@ pub fn from_text(key: &str, ty: &Type, text: &str, quote: bool) -> Result<(Json,
     match ty {
         Type::Text { min, max, check } => {
             text_length(key, *min, *max, text, quote)?;
-            match check.map_or(Ok(()), |check| check(text)) {
+            match check.map_or(Ok(()), |check| (check.test)(text)) {
                 Ok(()) => plain(Json::String(text.to_owned())),
                 Err((reason, help)) => {
                     Err(wrong(codes::BAD_TEXT, format!("{} is not valid", shown(key)), reason, help))
@@ -333,11 +333,12 @@ pub fn either(words: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::field::form;
 
     fn even(text: &str) -> Result<(), (String, String)> {
         if text.len().is_multiple_of(2) { Ok(()) } else { Err(("odd".into(), "add one".into())) }
     }
-    const TEXT: Type = Type::Text { min: 1, max: 6, check: Some(even) };
+    const TEXT: Type = Type::Text { min: 1, max: 6, check: form("", even) };
     const INT: Type = Type::Int { min: 4, max: 10 };
     const WORDS: Type = Type::OneOf(&["sms", "voice", "30"]);
 

@@ -2,11 +2,11 @@
 
 use jiff::civil::Date;
 
-use super::field::{Check, FIELD, Field, Type};
+use super::field::{FIELD, Field, Type, form};
 
 /// A required field that holds a day.
 pub const fn date_field(key: &'static str, doc: &'static str) -> Field {
-    let check: Option<Check> = Some(iso_date);
+    let check = form("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", iso_date);
     Field { key, ty: Type::Text { min: 10, max: 10, check }, required: true, doc, ..FIELD }
 }
 

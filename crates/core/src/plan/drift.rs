@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::render::{Paint, is_text, shown, write_diff, write_unknown};
@@ -11,7 +11,7 @@ use crate::model::address::Address;
 use crate::model::plan::{Cause, FieldChange, Plan, ResourcePlan, Verb, Was};
 
 /// State of a resource on the tenant, compared with the manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// The resource was applied and no longer exists.
