@@ -2,6 +2,7 @@
 
 mod support;
 
+mod adopt;
 mod contract;
 mod faults;
 mod fields;

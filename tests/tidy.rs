@@ -6,7 +6,7 @@
 //! ```text
 //! wire <- core <- engine <- lockstep
 //! wire <- twin <- lockstep
-//! in the core:  builtin, javascript, model <- diag <- port <- kinds <- ledger, manifest <- plan
+//! in the core:  builtin, javascript, model <- diag <- port <- kinds <- ledger, manifest <- plan <- adopt
 //! in the root:  shell <- cli <- main
 //! ```
 //!
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use lockstep::diag::codes;
 
 /// Inside a crate, a module may see modules of lower rank. Modules of equal rank do not see each other.
-const RANKS: [(&str, usize); 12] = [
+const RANKS: [(&str, usize); 13] = [
     ("builtin", 0),
     ("javascript", 0),
     ("model", 0),
@@ -33,9 +33,10 @@ const RANKS: [(&str, usize); 12] = [
     ("ledger", 4),
     ("manifest", 4),
     ("plan", 5),
-    ("shell", 6),
-    ("cli", 7),
-    ("main", 8),
+    ("adopt", 6),
+    ("shell", 7),
+    ("cli", 8),
+    ("main", 9),
 ];
 
 /// The dependencies of each crate below `crates`, including those of its tests.

@@ -1,5 +1,6 @@
 //! The command line: one file per command, each with an `Args` struct and one function.
 
+mod adopt;
 mod apply;
 mod args;
 mod asker;
@@ -57,6 +58,7 @@ enum Command {
     Drift(drift::Args),
     Destroy(apply::DestroyArgs),
     Show(show::Args),
+    Adopt(adopt::Args),
     Unlock(unlock::Args),
     Twin(twin::Args),
 }
@@ -71,6 +73,7 @@ impl Command {
             Command::Drift(args) => Some(&args.output),
             Command::Destroy(args) => Some(&args.common.output),
             Command::Show(args) => Some(&args.output),
+            Command::Adopt(args) => Some(&args.output),
             Command::Unlock(_) | Command::Twin(_) => None,
         }
     }
@@ -151,6 +154,7 @@ pub fn main() -> u8 {
         Command::Drift(args) => drift::run(&args, &mut shell),
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
+        Command::Adopt(args) => adopt::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
         Command::Twin(args) => twin::run(&args, &mut shell),
     };

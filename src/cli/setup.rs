@@ -9,7 +9,7 @@ use super::connecting::{settings, transport};
 use super::domain;
 use super::error::{Error, Result};
 use super::json::Document;
-use super::loading::{load, resolve};
+use super::loading::{Loaded, load, resolve};
 use super::outputs::{Written, outputs_apart};
 use crate::manifest::Missing;
 use crate::model::event::Told;
@@ -88,6 +88,19 @@ pub fn start<'a>(
     show: impl FnMut(Told) + 'a,
 ) -> Result<Option<Start<'a>>> {
     let Some(loaded) = load(manifest_args, shell)? else { return Ok(None) };
+    self::connect(loaded, manifest_args, connect, missing, written, shell, show)
+}
+
+/// As [`start`], with a manifest that is loaded already.
+pub fn connect<'a>(
+    loaded: Loaded,
+    manifest_args: &ManifestArgs,
+    connect: &ConnectArgs,
+    missing: Missing,
+    written: &[Written<'_>],
+    shell: &mut Shell,
+    show: impl FnMut(Told) + 'a,
+) -> Result<Option<Start<'a>>> {
     outputs_apart(&loaded, connect, written)?;
     let twin = connect.twin.is_some();
     let Some(manifest) = resolve(&loaded, manifest_args, twin, missing, shell)? else { return Ok(None) };
