@@ -61,10 +61,12 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let stem = stem(&args.out)?;
     free(&args.out)?;
     let folder = Folder::of(&args.out).map_err(|problem| {
-        Error::usage(format!("--out {}: {problem}", args.out.display())).help("name a file in a folder that is there")
+        Error::usage(format!("--out {}: {problem}", args.out.display()))
+            .help("name a file in a folder that is there")
     })?;
     let by_token = is_set("TWILIO_AUTH_TOKEN") && !is_set("TWILIO_API_KEY");
-    let mut head = Head { stack: args.stack.clone(), tenant: String::new(), account: String::new(), by_token, stem };
+    let mut head =
+        Head { stack: args.stack.clone(), tenant: String::new(), account: String::new(), by_token, stem };
     let text = Doc::new(args.stack.as_deref().unwrap_or("adopted"), &head).text();
     let parsed = manifest::read("adopt", &text, &tables()).map_err(|rejected| {
         let wrong = rejected.diagnostics.first().map(|one| one.problem.reason.clone()).unwrap_or_default();
@@ -72,7 +74,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     })?;
     check_environment(args, by_token)?;
     let loaded = Loaded { parsed, file: ManifestFile { path: args.out.clone(), text, folder } };
-    let values = ManifestArgs { manifest: args.out.clone(), file: None, vars: Vec::new(), commands: Vec::new() };
+    let values =
+        ManifestArgs { manifest: args.out.clone(), file: None, vars: Vec::new(), commands: Vec::new() };
     let show = listen(shell, Audit::new());
     let mut ready = match connect(loaded, &values, &args.connect, Missing::Error, &[], shell, show)? {
         None => return Ok(Exit::Failed),
@@ -86,9 +89,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         action: args.action.clone(),
         ids: state.as_ref().map(State::ids).unwrap_or_default(),
     };
-    let result = ready.stack.driver.run(ready.stack.tenant, move |port| async move {
-        adopt(&wish, &head, &port.reader()).await
-    })?;
+    let result = ready
+        .stack
+        .driver
+        .run(ready.stack.tenant, move |port| async move { adopt(&wish, &head, &port.reader()).await })?;
     let adopted = match result {
         Ok(adopted) => adopted,
         Err(Stop::Ask(asks)) => return Err(asked(&asks)),
@@ -110,14 +114,18 @@ fn check_environment(args: &Args, by_token: bool) -> Result<()> {
     if args.connect.twin.is_some() {
         return Ok(());
     }
-    let twilio: &[&str] = if by_token { &["TWILIO_AUTH_TOKEN"] } else { &["TWILIO_API_KEY", "TWILIO_API_SECRET"] };
+    let twilio: &[&str] =
+        if by_token { &["TWILIO_AUTH_TOKEN"] } else { &["TWILIO_API_KEY", "TWILIO_API_SECRET"] };
     let needed = ["AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "TWILIO_ACCOUNT_SID"];
     let missing: Vec<&str> = needed.iter().chain(twilio).filter(|name| !is_set(name)).copied().collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::usage(format!("adopt needs a connection, and these variables are not set: {}", missing.join(", ")))
-        .help("set them (README, \"On a real tenant\"); read scopes and a key that reads are enough"))
+    Err(Error::usage(format!(
+        "adopt needs a connection, and these variables are not set: {}",
+        missing.join(", ")
+    ))
+    .help("set them (README, \"On a real tenant\"); read scopes and a key that reads are enough"))
 }
 
 fn read_state(path: &Path) -> Result<State> {
@@ -144,9 +152,15 @@ fn stem(out: &Path) -> Result<String> {
 fn free(path: &Path) -> Result<()> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::usage(format!("{} cannot be written: {error}", path.display())).help("name another file")),
-        Ok(_) => Err(Error::usage(format!("{} is there already, and adopt replaces no file; nothing was written", path.display()))
-            .help("name another file with --out, or move that one away")),
+        Err(error) => {
+            Err(Error::usage(format!("{} cannot be written: {error}", path.display()))
+                .help("name another file"))
+        }
+        Ok(_) => Err(Error::usage(format!(
+            "{} is there already, and adopt replaces no file; nothing was written",
+            path.display()
+        ))
+        .help("name another file with --out, or move that one away")),
     }
 }
 
@@ -169,7 +183,10 @@ fn write(out: &Path, adopted: &Adopted) -> Result<Vec<PathBuf>> {
         });
         if let Err(error) = result {
             written.iter().for_each(|path| drop(std::fs::remove_file(path)));
-            return Err(Error::internal(format!("{} cannot be written: {error}; nothing was written", path.display())));
+            return Err(Error::internal(format!(
+                "{} cannot be written: {error}; nothing was written",
+                path.display()
+            )));
         }
     }
     written.sort_by_key(|path| path != out);
@@ -184,7 +201,10 @@ fn asked(asks: &[Ask]) -> Error {
             .map(|(name, what)| format!("\n  {option} {}  ({})", line_of(name, 120), line_of(what, 120)))
             .collect();
         let list = if list.is_empty() { "\n  (there is none)".to_owned() } else { list.concat() };
-        text += &format!("{}which is {what}? Nothing was written. The candidates are:{list}", if text.is_empty() { "" } else { "\n" });
+        text += &format!(
+            "{}which is {what}? Nothing was written. The candidates are:{list}",
+            if text.is_empty() { "" } else { "\n" }
+        );
     }
     let options: Vec<&str> = asks.iter().map(|ask| ask.option).collect();
     Error::usage(text).help(format!("run again with {}; `none` leaves that part out", options.join(" and ")))
@@ -204,7 +224,9 @@ fn not_read(parts: &[(String, Failed)], ready: &Ready<'_>, shell: &mut Shell) ->
         shell.say.err_one_line(format!("not read: {what}: {failed}"));
     }
     shell.say.err_line("A part of the tenant could not be read, so nothing was written.");
-    shell.say.err_line("  help: grant the read scopes and the key's permissions that the lines above name, then run again");
+    shell.say.err_line(
+        "  help: grant the read scopes and the key's permissions that the lines above name, then run again",
+    );
     Ok(Exit::Incomplete)
 }
 
@@ -215,7 +237,9 @@ fn tell(args: &Args, adopted: &Adopted, handed: Option<&HandOver>, written: &[Pa
             adopted.variables.iter().map(|one| json!({ "name": one.name, "key": one.key })).collect();
         let suspects: Vec<_> =
             adopted.suspects.iter().map(|(file, line)| json!({ "file": file, "line": line })).collect();
-        let terraform = handed.map(|handed| json!({ "removed": handed.removed, "left": handed.left, "blocks": handed.blocks() }));
+        let terraform = handed.map(
+            |handed| json!({ "removed": handed.removed, "left": handed.left, "blocks": handed.blocks() }),
+        );
         let document = json!({ "stack": adopted.stack, "files": files, "variables": variables, "left": adopted.left,
             "changes": adopted.changes, "credentials_in_code": suspects, "terraform": terraform });
         json_out(shell, "adopt", document);
@@ -233,11 +257,16 @@ fn tell(args: &Args, adopted: &Adopted, handed: Option<&HandOver>, written: &[Pa
         adopted.variables.iter().map(|one| format!("{}  for {}", one.name, one.key)).collect();
     list("Set these variables, besides those of the connection:", &variables);
     list("The tenant has this, and the manifest does not say it:", &adopted.left);
-    list("A first apply would change these, because a manifest cannot say how they are now:", &adopted.changes);
+    list(
+        "A first apply would change these, because a manifest cannot say how they are now:",
+        &adopted.changes,
+    );
     let suspects: Vec<String> = adopted
         .suspects
         .iter()
-        .map(|(file, line)| format!("{file}:{line}: warning: this line holds what looks like a key or a token"))
+        .map(|(file, line)| {
+            format!("{file}:{line}: warning: this line holds what looks like a key or a token")
+        })
         .collect();
     list("Move these into secrets, and do not commit them:", &suspects);
     if let Some(handed) = handed {

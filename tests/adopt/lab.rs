@@ -33,8 +33,10 @@ pub fn options_of(is_legacy: bool) -> Options {
 
 /// A stack on a world of its own.
 pub fn stack_on(world: World, is_legacy: bool) -> Stack {
-    let stack = Stack::new(options_of(is_legacy), core_manifest());
+    let mut stack = Stack::new(options_of(is_legacy), core_manifest());
     stack.twin.borrow_mut().world = world;
+    // Reads show what was deployed only after a while.
+    stack.in_process.advance_ms(3_600_000);
     stack
 }
 
@@ -61,7 +63,10 @@ impl Values {
         for variable in &adopted.variables {
             let key: Vec<&str> = variable.key.split('.').collect();
             let value = worlds::secret(world, &key);
-            env.insert(variable.name.clone(), value.unwrap_or_else(|| panic!("no value for {}", variable.key)));
+            env.insert(
+                variable.name.clone(),
+                value.unwrap_or_else(|| panic!("no value for {}", variable.key)),
+            );
         }
         Values { env, files: adopted.files.clone() }
     }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use lockstep::twin::World;
 use lockstep::twin::world::{Action, Dependency, Secret, ServerlessService, Tenant};
+use lockstep::twin::{Account, Flag, World};
 use serde_json::{Value as Json, json};
 
 use crate::support::{ACCOUNT, DOMAIN};
 
 /// Everything in scope. Ids and what follows from them have names instead.
 pub fn picture(world: &World) -> Json {
-    let account = &world.accounts[ACCOUNT];
+    // Nobody has asked for anything yet in a world without tenant and account.
+    let account = world.accounts.get(ACCOUNT).cloned().unwrap_or_else(|| Account::fresh(ACCOUNT));
+    let of_tenant = world.tenants.get(DOMAIN).cloned().unwrap_or_else(|| Tenant::fresh(DOMAIN, Flag::On));
     let mut names: Vec<(String, &str)> =
         account.verify_services.iter().map(|one| (one.sid.clone(), "(the Verify service)")).collect();
     for service in &account.serverless_services {
@@ -44,7 +46,7 @@ pub fn picture(world: &World) -> Json {
         .map(function)
         .collect();
     let whole = json!({
-        "tenant": tenant(&world.tenants[DOMAIN]),
+        "tenant": tenant(&of_tenant),
         "services": services,
         "functions": functions,
     });
@@ -67,7 +69,8 @@ fn action(action: &Action) -> Json {
     let live = action
         .live_version()
         .map(|live| json!([live.code, packages(&live.dependencies), live.runtime, secrets(&live.secrets)]));
-    let draft = json!([action.code, packages(&action.dependencies), action.runtime, secrets(&action.secrets)]);
+    let draft =
+        json!([action.code, packages(&action.dependencies), action.runtime, secrets(&action.secrets)]);
     json!({ "name": action.name, "triggers": action.supported_triggers, "live": live, "draft": draft })
 }
 
@@ -94,11 +97,8 @@ fn tenant(tenant: &Tenant) -> Json {
         })
         .collect();
     streams.sort_by_key(Json::to_string);
-    let providers: Vec<Json> = tenant
-        .phone_providers
-        .iter()
-        .map(|one| json!([one.name, one.disabled, one.configuration]))
-        .collect();
+    let providers: Vec<Json> =
+        tenant.phone_providers.iter().map(|one| json!([one.name, one.disabled, one.configuration])).collect();
     let templates: BTreeMap<&str, Json> = tenant
         .phone_templates
         .iter()
@@ -186,13 +186,19 @@ pub fn differences(one: &Json, other: &Json) -> Vec<String> {
 pub fn secret(world: &World, key: &[&str]) -> Option<String> {
     let (tenant, account) = (&world.tenants[DOMAIN], &world.accounts[ACCOUNT]);
     let header = |stream: &lockstep::twin::world::LogStream, rest: &[&str]| match rest {
-        ["authorization"] => stream.sink["httpAuthorization"].as_str().map(str::to_owned),
-        ["custom_headers", name] => stream.sink["httpCustomHeaders"]
+        ["authorization"] => stream.sink.get("httpAuthorization")?.as_str().map(str::to_owned),
+        ["custom_headers", name] => stream
+            .sink
+            .get("httpCustomHeaders")?
             .as_array()?
             .iter()
             .find(|one| one["header"] == json!(name))
             .and_then(|one| one["value"].as_str().map(str::to_owned)),
         _ => None,
+    };
+    // As the keys of streams are made of their names.
+    let called = |stream: &lockstep::twin::world::LogStream| {
+        stream.name.clone().unwrap_or_default().to_ascii_lowercase().replace(' ', "_")
     };
     let variable = |name: &str| {
         let all = account.serverless_services.iter().flat_map(|one| &one.environments);
@@ -205,9 +211,13 @@ pub fn secret(world: &World, key: &[&str]) -> Option<String> {
         ["feedback", "function", "api_key"] => variable("TWILIO_API_KEY"),
         ["feedback", "function", "api_secret"] => variable("TWILIO_API_SECRET"),
         ["feedback", "function", "variables", name] => variable(name),
-        ["feedback", "log_stream", rest @ ..] | ["log_streams", "http", _, rest @ ..] => {
-            // Streams of these worlds differ in what they have, or have the same value.
-            tenant.log_streams.iter().find_map(|one| header(one, rest))
+        ["feedback", "log_stream", rest @ ..] => tenant
+            .log_streams
+            .iter()
+            .find(|one| called(one).contains("feedback"))
+            .and_then(|one| header(one, rest)),
+        ["log_streams", "http", key, rest @ ..] => {
+            tenant.log_streams.iter().find(|one| called(one).contains(key)).and_then(|one| header(one, rest))
         }
         _ => None,
     }

@@ -21,7 +21,7 @@ pub enum Said {
     /// `${env.NAME}`.
     Env(String),
     /// A reference to another key or to an output, without its braces.
-    Reference(&'static str),
+    Reference(String),
     /// Source code that has no file yet.
     Code(String),
     /// A file beside the manifest.
@@ -58,7 +58,9 @@ impl Doc {
                 Said::Plain(json) => Value::Known(json.clone()),
                 Said::Code(code) => Value::text(code),
                 Said::Env(name) | Said::File(name) => Value::Unknown(name.clone()),
-                Said::Reference(target) => reference(target),
+                Said::Reference(target) => {
+                    reference(target, field_of(path).is_some_and(|field| field.secret))
+                }
             };
             put(&mut manifest, path, value);
         }
@@ -87,7 +89,10 @@ impl Doc {
             let names: Vec<&str> = at.split('.').collect();
             (1..names.len()).rev().find_map(|length| {
                 let start = names[..length].join(".");
-                self.keys.keys().find(|path| path_of(path).starts_with(&format!("{start}."))).map(|path| path[..length].to_vec())
+                self.keys
+                    .keys()
+                    .find(|path| path_of(path).starts_with(&format!("{start}.")))
+                    .map(|path| path[..length].to_vec())
             })
         };
         let Some(path) = exact else { return above().map(|path| self.whole(&path)) };
@@ -118,12 +123,12 @@ pub fn path_of(path: &[String]) -> String {
     path.join(".")
 }
 
-fn reference(target: &str) -> Value {
+fn reference(target: &str, secret: bool) -> Value {
     let Some((resource, output)) = target.split_once('.').filter(|(section, _)| *section != "twilio") else {
         return Value::Unknown(target.to_owned());
     };
     let output = OutputRef { resource: resource.into(), output: output.into() };
-    Value::Output(Template { parts: vec![Part::Output(output)], secret: true })
+    Value::Output(Template { parts: vec![Part::Output(output)], secret })
 }
 
 /// The section that has a path, and how many parts of the path are the section's.
@@ -190,7 +195,10 @@ pub fn said(path: &[String], field: &Field, value: &Value) -> Result<Option<Said
     let json = match value {
         Value::Secret(_) | Value::Stamp(_) => {
             let reference = names::reference(path);
-            return Ok(Some(reference.map_or_else(|| Said::Env(names::variable(path)), Said::Reference)));
+            return Ok(Some(
+                reference
+                    .map_or_else(|| Said::Env(names::variable(path)), |name| Said::Reference(name.into())),
+            ));
         }
         Value::Known(json) => json,
         Value::Output(_) | Value::Generated(_) | Value::Unknown(_) => return Ok(None),
@@ -206,7 +214,9 @@ pub fn said(path: &[String], field: &Field, value: &Value) -> Result<Option<Said
             Json::String(_) => refused(),
             _ => Ok(None),
         },
-        Type::Text { .. } | Type::OpenOneOf(_) | Type::Release(_) | Type::Map { .. } if !json.is_string() => Ok(None),
+        Type::Text { .. } | Type::OpenOneOf(_) | Type::Release(_) | Type::Map { .. } if !json.is_string() => {
+            Ok(None)
+        }
         Type::Bool if !json.is_boolean() => Ok(None),
         Type::Int { .. } if !json.is_number() => Ok(None),
         Type::Set(_) if !json.is_array() => Ok(None),

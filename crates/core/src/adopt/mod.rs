@@ -13,7 +13,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 pub use doc::Doc;
 pub use suspects::suspects;
@@ -24,7 +24,7 @@ use crate::kinds::adopting::{self, Ask, Found, OF_FOUND, Unread, Wish};
 use crate::kinds::{self, Hint, Resource, Seen, Task};
 use crate::manifest::{self, FileError, Missing, Sources, places};
 use crate::model::address::Address;
-use crate::model::call::Failed;
+use crate::model::call::{Failed, Get};
 use crate::model::field::{Type, flat};
 use crate::model::manifest::Manifest;
 use crate::model::plan::Level;
@@ -99,14 +99,16 @@ pub async fn adopt(wish: &Wish, head: &Head, reader: &Reader) -> Result<Adopted,
     };
     let mut doc = Doc::new(&stack, head);
     doc.keys.extend(found.keys.iter().map(|(path, value)| (path.clone(), Said::Plain(value.clone()))));
-    let probe = probe(&doc, &found, true);
+    let probe = probe(&doc, &found);
     let seen = observe(&probe, &declared(&probe), reader).await?;
     let mut adopted = Adopted { stack, left: found.left.clone(), ..Adopted::default() };
     let origins = write_fields(&mut doc, &probe, &seen, &mut adopted);
     shorten(&mut doc, &origins);
     name_code(&mut doc, &seen, &head.stem, &mut adopted);
     let written = mend(&mut doc, &mut adopted);
-    adopted.files.retain(|name, _| doc.keys.values().any(|said| matches!(said, Said::File(file) if file == name)));
+    adopted
+        .files
+        .retain(|name, _| doc.keys.values().any(|said| matches!(said, Said::File(file) if file == name)));
     adopted.variables = doc.variables();
     for (file, code) in &adopted.files {
         adopted.suspects.extend(suspects(code).into_iter().map(|line| (file.clone(), line)));
@@ -118,24 +120,26 @@ pub async fn adopt(wish: &Wish, head: &Head, reader: &Reader) -> Result<Adopted,
 
 /// Finds what has no place of its own, while the settings of each tenant are read as well.
 async fn find(wish: &Wish, head: &Head, reader: &Reader) -> Result<Found, Stop> {
-    let settings = probe(&Doc::new("x", head), &Found::default(), false);
+    let gets_of = |manifest: &Manifest| -> Vec<Get> {
+        let wanted = declared(manifest);
+        let gets = wanted.iter().filter_map(|want| Some(kinds::by_name(want.kind)?.prefetch(want, manifest)));
+        gets.flatten().collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    let settings = probe(&Doc::new("x", head), &Found::default());
     let wanted = declared(&settings);
-    let gets: BTreeSet<_> = wanted
-        .iter()
-        .filter_map(|want| Some(kinds::by_name(want.kind)?.prefetch(want, &settings)))
-        .flatten()
-        .collect();
+    let gets = gets_of(&settings);
+    let next = |found: &Found| {
+        let mut doc = Doc::new("x", head);
+        doc.keys.extend(found.keys.iter().map(|(path, value)| (path.clone(), Said::Plain(value.clone()))));
+        gets_of(&probe(&doc, found))
+    };
     let mut found = None;
     {
         let slot = &mut found;
-        let mut all: Vec<Task<'_, ()>> =
-            vec![Box::pin(async move { *slot = Some(adopting::find(wish, reader).await) })];
-        all.extend(gets.iter().map(|get| {
-            // A failure is kept with the read and comes up where the result is used.
-            Box::pin(async move {
-                let _kept = reader.get(get).await;
-            }) as Task<'_, ()>
-        }));
+        let all: Vec<Task<'_, ()>> = vec![
+            Box::pin(async { *slot = Some(adopting::find(wish, reader, &next).await) }),
+            Box::pin(adopting::read_all(&gets, reader)),
+        ];
         join_all(all).await;
     }
     match found {
@@ -155,7 +159,7 @@ async fn find(wish: &Wish, head: &Head, reader: &Reader) -> Result<Found, Stop> 
 
 /// A manifest that declares everything that is found and every setting, so that the kinds observe it. A key that only is
 /// to be observed has an unknown value.
-fn probe(doc: &Doc, found: &Found, has_found: bool) -> Manifest {
+fn probe(doc: &Doc, found: &Found) -> Manifest {
     let mut manifest = doc.manifest();
     for (path, value) in &found.probed {
         doc::put(&mut manifest, path, Value::Known(value.clone()));
@@ -165,7 +169,9 @@ fn probe(doc: &Doc, found: &Found, has_found: bool) -> Manifest {
         let is_wanted = match OF_FOUND.contains(&section.path) {
             true => is_there,
             // Each of the two phone set-ups has templates of its own.
-            false if section.path.starts_with("phone.") => has_found && found.is_legacy == (section.path == "phone.legacy_templates"),
+            false if section.path.starts_with("phone.") => {
+                found.is_legacy == Some(section.path == "phone.legacy_templates")
+            }
             false => true,
         };
         if !is_wanted {
@@ -213,7 +219,8 @@ async fn observe(
     for (address, result) in join_all(tasks).await {
         match result {
             Ok(seen) if seen.not_read => {
-                let why = seen.findings.iter().map(|finding| finding.text.clone()).collect::<Vec<_>>().join("; ");
+                let why =
+                    seen.findings.iter().map(|finding| finding.text.clone()).collect::<Vec<_>>().join("; ");
                 unread.push((address.to_string(), Failed::NotDone(why)));
             }
             Ok(seen) => drop(all.insert(address, seen)),
@@ -230,11 +237,11 @@ type Origins = BTreeMap<Path, (Address, String)>;
 fn write_fields(
     doc: &mut Doc,
     probe: &Manifest,
-    seen: &BTreeMap<Address, Seen>,
+    seen_all: &BTreeMap<Address, Seen>,
     adopted: &mut Adopted,
 ) -> Origins {
     let mut origins = Origins::new();
-    for (address, seen) in seen {
+    for (address, seen) in seen_all {
         let told = seen.findings.iter().filter(|one| matches!(one.level, Level::Warning | Level::Blocker));
         adopted.left.extend(told.map(|one| format!("{address}: {} ({})", one.text, one.help)));
         let Some(kind) = kinds::by_name(address.kind()).filter(|_| seen.exists) else { continue };
@@ -251,15 +258,31 @@ fn write_fields(
             let Some(table) = doc::field_of(&path) else { continue };
             match doc::said(&path, table, value) {
                 Ok(Some(said)) => {
+                    let said = as_output(&path, said, seen_all);
                     origins.insert(path.clone(), (address.clone(), field.clone()));
                     doc.keys.insert(path, said);
                 }
                 Ok(None) => {}
-                Err(word) => adopted.left.push(format!("{}: the tenant has {word}, which a manifest cannot say", path_of(&path))),
+                Err(word) => adopted
+                    .left
+                    .push(format!("{}: the tenant has {word}, which a manifest cannot say", path_of(&path))),
             }
         }
     }
     origins
+}
+
+/// A text that is an output of another resource, as a reference to it: a new object has another id or URL.
+fn as_output(path: &Path, said: Said, seen: &BTreeMap<Address, Seen>) -> Said {
+    let Said::Plain(Json::String(text)) = &said else { return said };
+    let is_it = |name: &String| {
+        let there = name.split_once('.').and_then(|(resource, output)| seen.get(resource)?.ids.get(output));
+        there.is_some_and(|id| id == text)
+    };
+    match kinds::outputs_for(&path_of(&path[..path.len() - 1])).into_iter().find(is_it) {
+        Some(name) => Said::Reference(name),
+        None => said,
+    }
 }
 
 /// Takes out the keys whose values hold without them: a default of the tables, or one that a kind makes.
@@ -267,12 +290,14 @@ fn shorten(doc: &mut Doc, origins: &Origins) {
     let whole = doc.manifest();
     let with_all = by_address(declared(&whole));
     let needless = |path: &Path, said: &Said| {
-        let Said::Plain(value) = said else { return false };
+        let Some((address, field)) = origins.get(path) else { return false };
+        if !matches!(said, Said::Plain(_) | Said::Reference(_)) {
+            return false;
+        }
         let Some(table) = doc::field_of(path).filter(|table| !table.required) else { return false };
         if let Some(default) = table.default {
-            return doc::default_of(default) == *value;
+            return *said == Said::Plain(doc::default_of(default));
         }
-        let Some((address, field)) = origins.get(path) else { return false };
         let mut without = whole.clone();
         doc::take(&mut without, path);
         let same = by_address(declared(&without)).get(address).and_then(|attrs| attrs.get(field)).cloned();
@@ -304,10 +329,11 @@ fn name_code(doc: &mut Doc, seen: &BTreeMap<Address, Seen>, stem: &str, adopted:
             let mut manifest = whole.clone();
             doc::put(&mut manifest, &path, Value::text(builtin::source(name).unwrap_or_default()));
             let wanted = declared(&manifest);
-            let mut those =
-                wanted.iter().filter(|want| kinds::by_name(want.kind).is_some_and(|kind| {
+            let mut those = wanted.iter().filter(|want| {
+                kinds::by_name(want.kind).is_some_and(|kind| {
                     kind.sections().iter().any(|section| section.path == path_of(&path[..path.len() - 1]))
-                }));
+                })
+            });
             those.any(|want| want.desired.get("code").is_some_and(|sent| Some(sent) == there(&want.address)))
         };
         let said = match builtin::NAMES.iter().find(is_sent_as) {
@@ -345,7 +371,13 @@ fn mend(doc: &mut Doc, adopted: &mut Adopted) -> Manifest {
                 // Nothing can be read that has an error, so the first one is mended alone.
                 let refused = rejected.diagnostics.iter().find(|one| one.problem.severity == Severity::Error);
                 let Some(refused) = refused else { return doc.manifest() };
-                if !take_out(doc, &refused.problem.path, &refused.problem.title, &refused.problem.reason, adopted) {
+                if !take_out(
+                    doc,
+                    &refused.problem.path,
+                    &refused.problem.title,
+                    &refused.problem.reason,
+                    adopted,
+                ) {
                     return doc.manifest();
                 }
                 continue;
@@ -367,7 +399,12 @@ fn take_out(doc: &mut Doc, at: &str, title: &str, reason: &str, adopted: &mut Ad
     let Some(gone) = doc.unit(at) else { return false };
     let before = doc.keys.len();
     doc.keys.retain(|path, _| !path.starts_with(&gone));
-    adopted.left.push(format!("{}: {} ({})", line_of(&path_of(&gone), 120), line_of(title, 200), line_of(reason, 300)));
+    adopted.left.push(format!(
+        "{}: {} ({})",
+        line_of(&path_of(&gone), 120),
+        line_of(title, 200),
+        line_of(reason, 300)
+    ));
     doc.keys.len() < before
 }
 
@@ -379,16 +416,21 @@ async fn compare(
     reader: &Reader,
 ) -> Result<(), Stop> {
     let wanted = declared(written);
-    let new: Vec<Resource> = wanted.iter().filter(|want| !seen.contains_key(&want.address)).cloned().collect();
+    let new: Vec<Resource> =
+        wanted.iter().filter(|want| !seen.contains_key(&want.address)).cloned().collect();
     seen.extend(observe(written, &new, reader).await?);
     adopted.ids.retain(|address, _| wanted.iter().any(|want| want.address == *address));
     for want in &wanted {
-        let (Some(kind), Some(there)) = (kinds::by_name(want.kind), seen.get(&want.address)) else { continue };
+        let (Some(kind), Some(there)) = (kinds::by_name(want.kind), seen.get(&want.address)) else {
+            continue;
+        };
         if kind.api_path().is_empty() {
             continue;
         }
         if !there.exists {
-            adopted.changes.push(format!("{}: the tenant does not have it, and an apply makes it", want.address));
+            adopted
+                .changes
+                .push(format!("{}: the tenant does not have it, and an apply makes it", want.address));
             continue;
         }
         let differs = |(field, wanted): &(&String, &Value)| {

@@ -31,7 +31,9 @@ pub fn variable(path: &[String]) -> String {
     let parts: Vec<&str> = path
         .iter()
         .map(String::as_str)
-        .filter(|part| !["secrets", "variables", "custom_headers", "http", "log_stream", "function"].contains(part))
+        .filter(|part| {
+            !["secrets", "variables", "custom_headers", "http", "log_stream", "function"].contains(part)
+        })
         .collect();
     let plain = |ch: char| if ch.is_ascii_alphanumeric() { ch.to_ascii_uppercase() } else { '_' };
     parts.join("_").chars().map(plain).take(120).collect()
@@ -42,7 +44,10 @@ pub fn reference(path: &[String]) -> Option<&'static str> {
     match path {
         [section, map, name] if section == "action" && map == "secrets" => match name.as_str() {
             "TWILIO_ACCOUNT_SID" => Some("twilio.account_sid"),
-            "TWILIO_VERIFY_SID" | "VERIFY_SID" | "VERIFY_SERVICE_SID" | "TWILIO_VERIFY_SERVICE_SID"
+            "TWILIO_VERIFY_SID"
+            | "VERIFY_SID"
+            | "VERIFY_SERVICE_SID"
+            | "TWILIO_VERIFY_SERVICE_SID"
             | "TWILIO_VERIFY_SERVICE" => Some("verify_service.sid"),
             _ => None,
         },

@@ -12,7 +12,8 @@ pub fn suspects(code: &str) -> Vec<usize> {
 
 /// Runs of the characters that keys and tokens consist of.
 fn words(line: &str) -> impl Iterator<Item = &str> {
-    line.split(|ch: char| !ch.is_ascii_alphanumeric() && !"+/=_-.".contains(ch)).filter(|word| !word.is_empty())
+    line.split(|ch: char| !ch.is_ascii_alphanumeric() && !"+/=_-.".contains(ch))
+        .filter(|word| !word.is_empty())
 }
 
 /// Names of what holds a secret, in small letters without `_` and `-`.
@@ -49,7 +50,11 @@ mod tests {
             assert_eq!(suspects(line), [1], "{line}");
         }
         for name in crate::builtin::NAMES {
-            assert_eq!(suspects(crate::builtin::source(name).expect("source")), Vec::<usize>::new(), "{name}");
+            assert_eq!(
+                suspects(crate::builtin::source(name).expect("source")),
+                Vec::<usize>::new(),
+                "{name}"
+            );
         }
         for line in [
             "const sid = 'VA0123456789abcdef0123456789abcdef';",

@@ -39,8 +39,17 @@ struct Instance {
 }
 
 /// Attributes that hold ids or names of objects, and never a secret.
-const KEPT: [&str; 9] =
-    ["id", "sid", "service_sid", "environment_sid", "rate_limit_sid", "action_id", "trigger", "type", "country"];
+const KEPT: [&str; 9] = [
+    "id",
+    "sid",
+    "service_sid",
+    "environment_sid",
+    "rate_limit_sid",
+    "action_id",
+    "trigger",
+    "type",
+    "country",
+];
 
 /// What of a state goes over, and what stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,7 +65,10 @@ impl HandOver {
     pub fn blocks(&self) -> String {
         let mut out = String::new();
         for address in &self.removed {
-            let _ = writeln!(out, "removed {{\n  from = {address}\n\n  lifecycle {{\n    destroy = false\n  }}\n}}\n");
+            let _ = writeln!(
+                out,
+                "removed {{\n  from = {address}\n\n  lifecycle {{\n    destroy = false\n  }}\n}}\n"
+            );
         }
         out
     }
@@ -77,13 +89,17 @@ pub fn read(text: &str) -> Result<State, String> {
         return Err("it is encrypted: write it out with `terraform show -json`".into());
     }
     if root.contains_key("planned_values") {
-        return Err("it is a plan: use the state, or what `terraform show -json` prints without a plan file".into());
+        return Err(
+            "it is a plan: use the state, or what `terraform show -json` prints without a plan file".into()
+        );
     }
     match (root.get("version"), root.get("format_version")) {
         (Some(version), None) if root.contains_key("terraform_version") || root.contains_key("lineage") => {
             match version.as_u64() {
                 Some(4) => {}
-                Some(version) => return Err(format!("it is a state of format {version}, and format 4 is read")),
+                Some(version) => {
+                    return Err(format!("it is a state of format {version}, and format 4 is read"));
+                }
                 None => return Err("its version is no number".into()),
             }
             let list = root.get("resources").and_then(Json::as_array).ok_or("it has no list of resources")?;
@@ -181,11 +197,23 @@ impl State {
     /// Whether resources of Auth0 belong to several configurations of the provider, and so perhaps to several tenants.
     fn has_two_tenants(&self) -> bool {
         let of_auth0 = |one: &&Resource| one.kind.starts_with("auth0_");
-        self.resources.values().filter(of_auth0).map(|one| one.provider.as_str()).collect::<BTreeSet<_>>().len() > 1
+        self.resources
+            .values()
+            .filter(of_auth0)
+            .map(|one| one.provider.as_str())
+            .collect::<BTreeSet<_>>()
+            .len()
+            > 1
     }
 }
 
-fn why_all(all: usize, instances: &[Instance], resource: &Resource, adopted: &Adopted, is_mixed: bool) -> bool {
+fn why_all(
+    all: usize,
+    instances: &[Instance],
+    resource: &Resource,
+    adopted: &Adopted,
+    is_mixed: bool,
+) -> bool {
     instances.iter().filter(|one| stays(resource, one, adopted, is_mixed).is_some()).count() == all
 }
 
@@ -259,7 +287,12 @@ const TYPES: &[(&str, Of)] = &[
     ("auth0_guardian", Of::Once(&["mfa_factor", "mfa_policy"])),
     ("auth0_prompt", Of::Once(&["universal_login"])),
     ("auth0_branding", Of::Once(&["branding"])),
-    ("auth0_tenant", Of::Left("it has much more than a manifest says; take customize_mfa_in_postlogin_action and phone_consolidated_experience out of it")),
+    (
+        "auth0_tenant",
+        Of::Left(
+            "it has much more than a manifest says; take customize_mfa_in_postlogin_action and phone_consolidated_experience out of it",
+        ),
+    ),
     ("auth0_attack_protection", Of::Left("a manifest says only phone.protection of it")),
     ("twilio_verify_services_v2", Of::Id("sid", SERVICE)),
     ("twilio_verify_services_rate_limits_v2", Of::Id("service_sid", SERVICE)),
@@ -298,7 +331,8 @@ fn stays(resource: &Resource, instance: &Instance, adopted: &Adopted, is_mixed: 
         return match instance.actions.as_slice() {
             [id] if has(ACTIONS, id) => None,
             all if all.iter().any(|id| has(ACTIONS, id)) => Some(
-                "it lists Actions of others too; let auth0_trigger_action bind those before you remove it".into(),
+                "it lists Actions of others too; let auth0_trigger_action bind those before you remove it"
+                    .into(),
             ),
             _ => Some("none of its Actions is in the manifest".into()),
         };
@@ -362,6 +396,9 @@ mod tests {
             let error = read(text).map(|_| ()).expect_err(text);
             assert!(error.contains(words), "{text}: {error}");
         }
-        assert!(read("{\"format_version\": \"1.0\", \"terraform_version\": \"1.9.0\"}").is_ok(), "an empty state");
+        assert!(
+            read("{\"format_version\": \"1.0\", \"terraform_version\": \"1.9.0\"}").is_ok(),
+            "an empty state"
+        );
     }
 }

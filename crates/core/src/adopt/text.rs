@@ -38,7 +38,11 @@ pub fn manifest(doc: &Doc, adopted: &Adopted) -> String {
         }
     }
     list("The tenant has what this file does not say:", &adopted.left, &mut out);
-    list("A first apply would change these, because a manifest cannot say how they are now:", &adopted.changes, &mut out);
+    list(
+        "A first apply would change these, because a manifest cannot say how they are now:",
+        &adopted.changes,
+        &mut out,
+    );
     out.push('\n');
     out.push_str(&body(doc));
     out.push_str(
@@ -79,7 +83,8 @@ pub fn body(doc: &Doc) -> String {
         scalar(&doc.stack)
     );
     let sections = kinds::sections();
-    let roots: BTreeSet<&str> = sections.iter().filter_map(|section| section.path.split('.').next()).collect();
+    let roots: BTreeSet<&str> =
+        sections.iter().filter_map(|section| section.path.split('.').next()).collect();
     let rest = roots.iter().copied().filter(|root| !ORDER.contains(root));
     for root in ORDER.into_iter().chain(rest) {
         write_section(&sections, root, doc, &mut out);
@@ -152,7 +157,12 @@ fn write_fields(fields: &'static [Field], path: &[String], doc: &Doc, explain: b
             }
             continue;
         }
-        let _ = writeln!(out, "{indent}{}:{}", field.key, if explain { format!("  # {}", field.doc) } else { String::new() });
+        let _ = writeln!(
+            out,
+            "{indent}{}:{}",
+            field.key,
+            if explain { format!("  # {}", field.doc) } else { String::new() }
+        );
         match field.ty {
             Type::Object(inner) => write_fields(inner, &path, doc, explain, out),
             Type::Map { .. } => {
@@ -174,7 +184,13 @@ fn write_fields(fields: &'static [Field], path: &[String], doc: &Doc, explain: b
                     .collect();
                 for (at, name) in names.into_iter().enumerate() {
                     let _ = writeln!(out, "{indent}  {}:", scalar(name));
-                    write_fields(inner, &[path.as_slice(), &[name.clone()]].concat(), doc, explain && at == 0, out);
+                    write_fields(
+                        inner,
+                        &[path.as_slice(), &[name.clone()]].concat(),
+                        doc,
+                        explain && at == 0,
+                        out,
+                    );
                 }
             }
             _ => {}
@@ -209,6 +225,11 @@ fn scalar(text: &str) -> String {
         && !text.ends_with([' ', ':'])
         && !text.contains(": ")
         && text.len() <= 200;
+    let is_version = text.split('.').count() > 2
+        && text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    if is_version {
+        return text.to_owned();
+    }
     let is_taken = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
         .iter()
         .any(|word| text.eq_ignore_ascii_case(word))
@@ -241,9 +262,47 @@ mod tests {
     #[test]
     fn a_scalar_reads_back_as_itself() {
         for text in [
-            "Acme", "on", "No", "6.2", "- x", "a: b", "a #b", "x${env.HOME}", "\"", "\\", "a\nb", "|", "> x", "\u{1b}[31m",
-            "\u{202e}x", "\u{e0001}", "", " a", "a ", "@x", "`x", "{a}", "[a]", "~", "null", "*a", "&a", "!x", "%x", "a:",
-            "https://a.example/b", "\u{85}", "\u{2028}", "\u{feff}", "é", "🙂", "..", "./x", "0x1", "1_0", "2026-11-20",
+            "Acme",
+            "on",
+            "No",
+            "6.2",
+            "- x",
+            "a: b",
+            "a #b",
+            "x${env.HOME}",
+            "\"",
+            "\\",
+            "a\nb",
+            "|",
+            "> x",
+            "\u{1b}[31m",
+            "\u{202e}x",
+            "\u{e0001}",
+            "",
+            " a",
+            "a ",
+            "@x",
+            "`x",
+            "{a}",
+            "[a]",
+            "~",
+            "null",
+            "*a",
+            "&a",
+            "!x",
+            "%x",
+            "a:",
+            "https://a.example/b",
+            "\u{85}",
+            "\u{2028}",
+            "\u{feff}",
+            "é",
+            "🙂",
+            "..",
+            "./x",
+            "0x1",
+            "1_0",
+            "2026-11-20",
         ] {
             let yaml = format!("a: {}\n", scalar(text));
             let read: Json = serde_yaml::from_str(&yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"));

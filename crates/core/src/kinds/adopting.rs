@@ -14,7 +14,7 @@ use super::remote::{actions, bindings, legacy, phone_provider, serverless, strea
 use super::said::actions::{ALL, LEGACY, PHONE, Spec, stack_of_ledger};
 use super::said::{code_limits, function, rules, streams as said_streams};
 use super::{Task, array, entries_with, is_sid, looks, text};
-use crate::model::call::Failed;
+use crate::model::call::{Failed, Get};
 use crate::port::{Reader, join_all};
 
 /// Path of a key in the manifest, without the dots: a name may have dots itself.
@@ -53,7 +53,8 @@ pub struct Found {
     pub asks: Vec<Ask>,
     /// The stacks that have a record in the tenant.
     pub stacks: Vec<String>,
-    pub is_legacy: bool,
+    /// Whether the tenant has the legacy phone set-up; `None`: this part does not tell.
+    pub is_legacy: Option<bool>,
     /// Names of the rate limits that the Verify service has.
     limits: Vec<String>,
     /// What the Action's code passes for a rate limit, by its name.
@@ -82,7 +83,7 @@ impl Found {
         self.left.extend(other.left);
         self.asks.extend(other.asks);
         self.stacks.extend(other.stacks);
-        self.is_legacy |= other.is_legacy;
+        self.is_legacy = self.is_legacy.or(other.is_legacy);
         self.limits.extend(other.limits);
         self.passed.extend(other.passed);
     }
@@ -90,17 +91,33 @@ impl Found {
 
 type Part<'a> = (&'static str, Task<'a, Result<Found, Failed>>);
 
-/// Finds what a manifest of the tenant would name.
+/// Finds what a manifest of the tenant would name. `next`: the reads that follow from a part, sent as soon as the part is
+/// found; their results are kept for whoever reads the same.
 ///
 /// # Errors
 /// All parts that could not be read.
-pub async fn find(wish: &Wish, reader: &Reader) -> Result<Found, Vec<Unread>> {
+pub async fn find(
+    wish: &Wish,
+    reader: &Reader,
+    next: &dyn Fn(&Found) -> Vec<Get>,
+) -> Result<Found, Vec<Unread>> {
+    // The streams lead furthest, so they are read first.
     let parts: Vec<Part<'_>> = vec![
+        ("the log streams and their receiver", Box::pin(find_streams(reader))),
         ("the Verify services", Box::pin(find_service(wish, reader))),
         ("the Actions and who sends", Box::pin(find_senders(wish, reader))),
-        ("the log streams and their receiver", Box::pin(find_streams(reader))),
     ];
     let (names, tasks): (Vec<&str>, Vec<_>) = parts.into_iter().unzip();
+    let tasks: Vec<Task<'_, _>> = tasks
+        .into_iter()
+        .map(|task| {
+            Box::pin(async move {
+                let found = task.await?;
+                read_all(&next(&found), reader).await;
+                Ok(found)
+            }) as Task<'_, Result<Found, Failed>>
+        })
+        .collect();
     let (mut found, mut unread) = (Found::default(), Vec::new());
     for (what, result) in names.into_iter().zip(join_all(tasks).await) {
         match result {
@@ -110,6 +127,19 @@ pub async fn find(wish: &Wish, reader: &Reader) -> Result<Found, Vec<Unread>> {
     }
     settle_receiver(&mut found);
     if unread.is_empty() { Ok(found) } else { Err(unread) }
+}
+
+/// Sends all reads at once. A failure is kept with its read and comes up where the result is used.
+pub async fn read_all(gets: &[Get], reader: &Reader) {
+    let tasks: Vec<Task<'_, ()>> = gets
+        .iter()
+        .map(|get| {
+            Box::pin(async move {
+                let _kept = reader.get(get).await;
+            }) as Task<'_, ()>
+        })
+        .collect();
+    join_all(tasks).await;
 }
 
 /// The one object that is meant, if that is clear.
@@ -179,8 +209,14 @@ async fn find_service(wish: &Wish, reader: &Reader) -> Result<Found, Failed> {
     let (limits, countries) = (list_below(sid, RATE_LIMITS), list_below(sid, "MessagingConfigurations"));
     let tasks: Vec<Task<'_, _>> = vec![Box::pin(reader.get(&limits)), Box::pin(reader.get(&countries))];
     let mut replies = join_all(tasks).await.into_iter();
-    let (Some(limits), Some(countries)) = (replies.next(), replies.next()) else { return Err(Failed::Stopped) };
-    for limit in verify_below::items(&*limits?, "rate_limits", &["/sid", "/unique_name"])? {
+    let (Some(limits), Some(countries)) = (replies.next(), replies.next()) else {
+        return Err(Failed::Stopped);
+    };
+    let limits = limits?;
+    let limits = verify_below::items(&limits, "rate_limits", &["/sid", "/unique_name"])?;
+    let buckets = |limit: &Json| list_below(sid, &format!("{RATE_LIMITS}/{}/Buckets", text(limit, "sid")));
+    read_all(&limits.iter().map(buckets).collect::<Vec<_>>(), reader).await;
+    for limit in limits {
         found.limits.push(text(limit, "unique_name").to_owned());
     }
     for one in verify_below::items(&*countries?, "messaging_configurations", &["/country"])? {
@@ -192,24 +228,23 @@ async fn find_service(wish: &Wish, reader: &Reader) -> Result<Found, Failed> {
 
 /// Who sends the codes, and by which Actions.
 async fn find_senders(wish: &Wish, reader: &Reader) -> Result<Found, Failed> {
-    let gets = [tenant::SETTINGS.get(), actions::list_actions(), phone_provider::list_providers(), MESSAGE_TYPES.get()];
-    let tasks: Vec<Task<'_, ()>> = gets
-        .iter()
-        .map(|get| {
-            Box::pin(async move {
-                let _kept = reader.get(get).await;
-            }) as Task<'_, ()>
-        })
-        .collect();
-    join_all(tasks).await;
-    let mut found = Found { is_legacy: !looks::unified::is_on(reader).await?, ..Found::default() };
+    let gets = [
+        tenant::SETTINGS.get(),
+        actions::list_actions(),
+        phone_provider::list_providers(),
+        MESSAGE_TYPES.get(),
+    ];
+    read_all(&gets, reader).await;
+    let is_legacy = !looks::unified::is_on(reader).await?;
+    let mut found = Found { is_legacy: Some(is_legacy), ..Found::default() };
     let list = reader.get(&actions::list_actions()).await?;
     let all = actions::items(&list)?;
-    found.stacks = all.iter().filter_map(|one| stack_of_ledger(text(one, "name"))).map(str::to_owned).collect();
-    let spec = if found.is_legacy { &LEGACY } else { &PHONE };
+    found.stacks =
+        all.iter().filter_map(|one| stack_of_ledger(text(one, "name"))).map(str::to_owned).collect();
+    let spec = if is_legacy { &LEGACY } else { &PHONE };
     find_phone_action(spec, wish, all, &mut found);
     find_rules(all, reader, &mut found).await?;
-    match found.is_legacy {
+    match is_legacy {
         true => find_legacy_delivery(reader, &mut found).await?,
         false => find_provider(reader, &mut found).await?,
     }
@@ -222,7 +257,8 @@ async fn find_senders(wish: &Wish, reader: &Reader) -> Result<Found, Failed> {
 }
 
 fn find_phone_action(spec: &Spec, wish: &Wish, all: &[Json], found: &mut Found) {
-    let on_trigger: Vec<&Json> = all.iter().filter(|one| actions::has_trigger(one, spec.trigger.id)).collect();
+    let on_trigger: Vec<&Json> =
+        all.iter().filter(|one| actions::has_trigger(one, spec.trigger.id)).collect();
     let is_called = |one: &Json, said: &str| text(one, "name") == said || text(one, "id") == said;
     let action = match choose(wish.action.as_deref(), &wish.ids, &on_trigger, is_called, "id") {
         Choice::One(action) => action,
@@ -271,14 +307,18 @@ fn last_written(action: &Json) -> Option<String> {
 /// What a manifest cannot say of an Action.
 fn told_of(action: &Json, found: &mut Found) {
     if action["modules"].as_array().is_some_and(|modules| !modules.is_empty()) {
-        found.left.push(format!("the modules of the Action {:?}: a manifest cannot name modules", text(action, "name")));
+        found.left.push(format!(
+            "the modules of the Action {:?}: a manifest cannot name modules",
+            text(action, "name")
+        ));
     }
 }
 
 /// The Action that was written from rules of a manifest.
 async fn find_rules(all: &[Json], reader: &Reader, found: &mut Found) -> Result<(), Failed> {
     let spec = &super::said::actions::POST_LOGIN;
-    let on_trigger: Vec<&Json> = all.iter().filter(|one| actions::has_trigger(one, spec.trigger.id)).collect();
+    let on_trigger: Vec<&Json> =
+        all.iter().filter(|one| actions::has_trigger(one, spec.trigger.id)).collect();
     let mut ours: Vec<&Json> =
         on_trigger.iter().filter(|one| rules::said(text(one, "code")).is_some()).copied().collect();
     if ours.len() > 1 {
@@ -287,7 +327,9 @@ async fn find_rules(all: &[Json], reader: &Reader, found: &mut Found) -> Result<
     }
     let section = ["mfa", "post_login"];
     let mut rest = on_trigger.len();
-    if let ([action], Some(said)) = (ours.as_slice(), ours.first().and_then(|one| rules::said(text(one, "code")))) {
+    if let ([action], Some(said)) =
+        (ours.as_slice(), ours.first().and_then(|one| rules::said(text(one, "code"))))
+    {
         found.probe(&[section[0], section[1], "name"], json!(text(action, "name")));
         for (rule, keys) in said {
             for (key, value) in keys {
@@ -339,12 +381,15 @@ async fn find_legacy_delivery(reader: &Reader, found: &mut Found) -> Result<(), 
     let provider = legacy::provider(&reply)?;
     if provider != legacy::HOOK {
         if provider != legacy::NEVER_CHOSEN {
-            found.left.push(format!("the phone provider of Guardian ({provider}), which no Action sends for"));
+            found
+                .left
+                .push(format!("the phone provider of Guardian ({provider}), which no Action sends for"));
         }
         return Ok(());
     }
     let types = reader.get(&MESSAGE_TYPES.get()).await?;
-    let types = types.get("message_types").filter(|types| types.as_array().is_some_and(|list| !list.is_empty()));
+    let types =
+        types.get("message_types").filter(|types| types.as_array().is_some_and(|list| !list.is_empty()));
     found.say(&["phone", "delivery"], json!("legacy"));
     found.say(&["phone", "channels"], types.cloned().unwrap_or_else(|| json!(["sms"])));
     Ok(())
@@ -365,10 +410,16 @@ async fn find_streams(reader: &Reader) -> Result<Found, Failed> {
     let (http, others): (Vec<&Json>, Vec<&Json>) =
         array(&list, "GET /api/v2/log-streams")?.iter().partition(|one| text(one, "type") == "http");
     found.left.extend(others.iter().map(|one| {
-        format!("the log stream {:?}: it is of type {:?}, and a manifest has HTTP streams only", text(one, "name"), text(one, "type"))
+        format!(
+            "the log stream {:?}: it is of type {:?}, and a manifest has HTTP streams only",
+            text(one, "name"),
+            text(one, "type")
+        )
     }));
-    let served: Vec<(&Json, &Json)> =
-        http.iter().filter_map(|one| Some((*one, serving(services, text(&one["sink"], "httpEndpoint"))?))).collect();
+    let served: Vec<(&Json, &Json)> = http
+        .iter()
+        .filter_map(|one| Some((*one, serving(services, text(&one["sink"], "httpEndpoint"))?)))
+        .collect();
     let mut feedback = None;
     if let Some((stream, service)) = served.first() {
         feedback = Some(*stream);
@@ -459,7 +510,10 @@ async fn find_function(service: &Json, stream: &Json, reader: &Reader) -> Result
     let endpoint = text(&stream["sink"], "httpEndpoint");
     let left = |why: &str| {
         let name = text(service, "unique_name");
-        Found { left: vec![format!("the Function of the Serverless service {name:?}: {why}")], ..Found::default() }
+        Found {
+            left: vec![format!("the Function of the Serverless service {name:?}: {why}")],
+            ..Found::default()
+        }
     };
     let (environments, functions) =
         (serverless::list_in_service(sid, "Environments"), serverless::list_in_service(sid, "Functions"));
@@ -478,10 +532,13 @@ async fn find_function(service: &Json, stream: &Json, reader: &Reader) -> Result
         return Ok(left("nothing is deployed where the stream sends to"));
     }
     let build = serverless::read_in_service(sid, &format!("Builds/{build}"));
-    let variables = serverless::list_in_service(sid, &format!("Environments/{}/Variables", text(environment, "sid")));
+    let variables =
+        serverless::list_in_service(sid, &format!("Environments/{}/Variables", text(environment, "sid")));
     let tasks: Vec<Task<'_, _>> = vec![Box::pin(reader.get(&build)), Box::pin(reader.get(&variables))];
     let mut replies = join_all(tasks).await.into_iter();
-    let (Some(build), Some(variables)) = (replies.next(), replies.next()) else { return Err(Failed::Stopped) };
+    let (Some(build), Some(variables)) = (replies.next(), replies.next()) else {
+        return Err(Failed::Stopped);
+    };
     let (build, variables) = (build?, variables?);
     let path: String = endpoint.splitn(4, '/').nth(3).map_or_else(|| "/".into(), |rest| format!("/{rest}"));
     let versions = build.get("function_versions").and_then(Json::as_array);
@@ -492,7 +549,8 @@ async fn find_function(service: &Json, stream: &Json, reader: &Reader) -> Result
     if !is_sid(function, "ZH") || !is_sid(version, "ZN") {
         return Err(Failed::Misread("Serverless: a version without SIDs".into()));
     }
-    let content = serverless::read_in_service(sid, &format!("Functions/{function}/Versions/{version}/Content"));
+    let content =
+        serverless::read_in_service(sid, &format!("Functions/{function}/Versions/{version}/Content"));
     let content = reader.get(&content).await?;
     let mut put = |path: &[&str], value: Json| {
         let path: Vec<&str> = FUNCTION.iter().chain(path).copied().collect();
@@ -507,7 +565,8 @@ async fn find_function(service: &Json, stream: &Json, reader: &Reader) -> Result
     for package in build["dependencies"].as_array().into_iter().flatten() {
         let name = text(package, "name");
         // The platform adds some packages by itself, which only code that loads them is there for.
-        let is_loaded = || ['\'', '"', '`'].iter().any(|quote| code.contains(&format!("{quote}{name}{quote}")));
+        let is_loaded =
+            || ['\'', '"', '`'].iter().any(|quote| code.contains(&format!("{quote}{name}{quote}")));
         let is_known = ["twilio", "@twilio/runtime-handler"].contains(&name);
         if is_known || !serverless::ADDED_BY_TWILIO.contains(&name) || is_loaded() {
             put(&["dependencies", name], json!(text(package, "version")));
@@ -526,7 +585,9 @@ async fn find_function(service: &Json, stream: &Json, reader: &Reader) -> Result
             .filter_map(|path| Some((path.clone(), found.probed.remove(&path)?))),
     );
     if text(&stream["sink"], "httpAuthorization").is_empty() {
-        return Ok(left("the stream sends no authorization, so nothing tells the Function who may send events to it"));
+        return Ok(left(
+            "the stream sends no authorization, so nothing tells the Function who may send events to it",
+        ));
     }
     Ok(found)
 }
@@ -538,7 +599,10 @@ fn settle_receiver(found: &mut Found) {
     if found.probed.keys().any(is_function) && !has_service && found.asks.is_empty() {
         found.probed.retain(|path, _| !is_function(path));
         found.keys.retain(|path, _| !is_function(path));
-        found.left.push("the Function that receives the feedback: it reports to a Verify service, and none is adopted".into());
+        found.left.push(
+            "the Function that receives the feedback: it reports to a Verify service, and none is adopted"
+                .into(),
+        );
     }
     // A limit that the code does not pass may be passed by another sender.
     for name in std::mem::take(&mut found.limits) {

@@ -117,7 +117,11 @@ impl Kind for VerifyRateLimit {
         let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
         let (unit, letter) = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit))?;
         let interval = format!("{}{letter}", seconds / unit);
-        Some([SECTION, "rate_limits", address.name()?, "buckets", &interval, "max"].map(str::to_owned).to_vec())
+        Some(
+            [SECTION, "rate_limits", address.name()?, "buckets", &interval, "max"]
+                .map(str::to_owned)
+                .to_vec(),
+        )
     }
 
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {

@@ -146,7 +146,9 @@ pub fn differences(
             Some(Value::Unknown(_)) if kind.write_only(field) && keeps && !was_sent(desired, last) => {
                 Match::Differs
             }
-            Some(Value::Stamp(mark)) if last.is_none() && matches!(desired, Value::Secret(_)) && vouched(mark) => {
+            Some(Value::Stamp(mark))
+                if last.is_none() && matches!(desired, Value::Secret(_)) && vouched(mark) =>
+            {
                 Match::Same
             }
             // Without a record of what was sent, a secret could be that of a key or a service that no longer exists.
@@ -306,7 +308,9 @@ pub fn remember(
         let known = before.and_then(|entry| entry.fields.get(field));
         let last = match (wanted, observed) {
             (Value::Known(json), _) => Some(Last::Plain(compact(json))),
-            (Value::Secret(secret), Some(Value::Stamp(stamp))) if wrote || known.is_none() && vouched(stamp) => {
+            (Value::Secret(secret), Some(Value::Stamp(stamp)))
+                if wrote || known.is_none() && vouched(stamp) =>
+            {
                 Some(prints.print(secret, stamp.clone()))
             }
             // Our own writes of other fields may have changed the mark of a secret that is unchanged.

@@ -169,8 +169,7 @@ impl Work<'_> {
             let desired = known.fill(wanted);
             let wrote = self.wrote_secrets.contains(address);
             let kind = kinds::by_name(&resource.kind);
-            let vouched =
-                |mark: &Json| kind.is_some_and(|kind| kind.vouches(&self.session.manifest, mark));
+            let vouched = |mark: &Json| kind.is_some_and(|kind| kind.vouches(&self.session.manifest, mark));
             let mut fields =
                 compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints, &vouched);
             // A field that left the manifest stays as it is, and destroy still puts its former value back, unless an

@@ -224,7 +224,12 @@ pub fn rules_in_code(code: &str) -> Option<Vec<Json>> {
 /// the code was not written from rules.
 pub fn said(code: &str) -> Option<BTreeMap<String, BTreeMap<String, Json>>> {
     let said = |rule: &Json| {
-        let manifest = |name: &str| FACTORS.iter().find(|one| one.action == name).map_or(name.to_owned(), |one| one.manifest.to_owned());
+        let manifest = |name: &str| {
+            FACTORS
+                .iter()
+                .find(|one| one.action == name)
+                .map_or(name.to_owned(), |one| one.manifest.to_owned())
+        };
         let factors: Vec<String> =
             rule["factors"].as_array()?.iter().filter_map(Json::as_str).map(manifest).collect();
         let mut keys = BTreeMap::from([("factors".to_owned(), json!(factors))]);
