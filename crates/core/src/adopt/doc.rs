@@ -91,8 +91,8 @@ impl Doc {
                 let start = names[..length].join(".");
                 self.keys
                     .keys()
-                    .find(|path| path_of(path).starts_with(&format!("{start}.")))
-                    .map(|path| path[..length].to_vec())
+                    .find(|path| path_of(path) == start || path_of(path).starts_with(&format!("{start}.")))
+                    .map(|path| path[..length.min(path.len())].to_vec())
             })
         };
         let Some(path) = exact else { return above().map(|path| self.whole(&path)) };
@@ -188,6 +188,18 @@ pub fn default_of(text: &str) -> Json {
             None => serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.into())),
         },
     }
+}
+
+/// Longest text of a key or a value: more than any field takes.
+const TEXT_MAX: usize = 40_000;
+
+/// Whether a key is too long to be written, let alone read.
+pub fn is_too_long(path: &[String], said: &Said) -> bool {
+    let value = match said {
+        Said::Plain(json) => json.to_string().len(),
+        _ => 0,
+    };
+    value > TEXT_MAX || path.iter().any(|part| part.len() > 1000)
 }
 
 /// How an observed value is said. `Ok(None)`: there is nothing to say. The error is the value, if the key does not take it.

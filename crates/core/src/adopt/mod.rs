@@ -74,6 +74,9 @@ pub struct Adopted {
     pub ids: BTreeMap<Address, Ids>,
 }
 
+/// Longest line of what a person should know, in characters.
+const LINE_MAX: usize = 400;
+
 /// Why nothing is written.
 #[derive(Debug)]
 pub enum Stop {
@@ -99,10 +102,15 @@ pub async fn adopt(wish: &Wish, head: &Head, reader: &Reader) -> Result<Adopted,
     };
     let mut doc = Doc::new(&stack, head);
     doc.keys.extend(found.keys.iter().map(|(path, value)| (path.clone(), Said::Plain(value.clone()))));
+    let mut adopted = Adopted { stack, left: found.left.clone(), ..Adopted::default() };
     let probe = probe(&doc, &found);
     let seen = observe(&probe, &declared(&probe), reader).await?;
-    let mut adopted = Adopted { stack, left: found.left.clone(), ..Adopted::default() };
     let origins = write_fields(&mut doc, &probe, &seen, &mut adopted);
+    let too_long = |(path, said): &(&Path, &Said)| doc::is_too_long(path, said);
+    for path in doc.keys.iter().filter(too_long).map(|(path, _)| path.clone()).collect::<Vec<_>>() {
+        adopted.left.push(format!("{}: it is too long", path_of(&path)));
+        doc.keys.remove(&path);
+    }
     shorten(&mut doc, &origins);
     name_code(&mut doc, &seen, &head.stem, &mut adopted);
     let written = mend(&mut doc, &mut adopted);
@@ -114,6 +122,10 @@ pub async fn adopt(wish: &Wish, head: &Head, reader: &Reader) -> Result<Adopted,
         adopted.suspects.extend(suspects(code).into_iter().map(|line| (file.clone(), line)));
     }
     compare(&written, seen, &mut adopted, reader).await?;
+    // Names and messages of others are in these lines.
+    for line in adopted.left.iter_mut().chain(&mut adopted.changes) {
+        *line = line_of(line, LINE_MAX);
+    }
     adopted.manifest = text::manifest(&doc, &adopted);
     Ok(adopted)
 }

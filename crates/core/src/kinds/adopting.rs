@@ -534,7 +534,17 @@ async fn find_function(service: &Json, stream: &Json, reader: &Reader) -> Result
     let build = serverless::read_in_service(sid, &format!("Builds/{build}"));
     let variables =
         serverless::list_in_service(sid, &format!("Environments/{}/Variables", text(environment, "sid")));
-    let tasks: Vec<Task<'_, _>> = vec![Box::pin(reader.get(&build)), Box::pin(reader.get(&variables))];
+    // The Function's kind reads the service by its name, which becomes a part of that path.
+    let name = text(service, "unique_name");
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') || name.is_empty() {
+        return Ok(left("its name cannot be written into a manifest"));
+    }
+    let service_again = serverless::read_service(name);
+    let tasks: Vec<Task<'_, _>> = vec![
+        Box::pin(reader.get(&build)),
+        Box::pin(reader.get(&variables)),
+        Box::pin(reader.get(&service_again)),
+    ];
     let mut replies = join_all(tasks).await.into_iter();
     let (Some(build), Some(variables)) = (replies.next(), replies.next()) else {
         return Err(Failed::Stopped);
