@@ -51,7 +51,8 @@ fn the_complete_manifest_takes_few_requests() {
     // And it says every part.
     let adopted = adopted(&mut stack, "acme-complete");
     let values = Values::of(&adopted, &world);
-    let mut again = Stack::new(Options { newer_verify_fields_shown: true, ..options_of(false) }, COMPLETE);
+    let mut again =
+        Stack::new(Options { newer_verify_fields_shown: true, ..options_of(false) }, function_manifest());
     let manifest = read(&super::lab::without_pins(&adopted.manifest), &values);
     assert_eq!(applied(&mut again, manifest).ended, lockstep::engine::apply::Ended::Done);
     let differ = super::worlds::differences(

@@ -129,10 +129,10 @@ fn names_of_others_steer_nothing() {
             );
             // It reads back without an error, and what was said is what the tenant has.
             let mut values = Values { env: crate::support::env(), files: adopted.files.clone() };
-            for variable in &adopted.variables {
+            for (at, variable) in adopted.variables.iter().enumerate() {
                 values
                     .env
-                    .insert(variable.name.clone(), format!("Secret-61d0-{:x}", values.env.len() * 7919));
+                    .insert(variable.name.clone(), format!("{:x}-Secret-61d0-{at}", (at + 3) * 104_729));
             }
             let manifest = read(&adopted.manifest, &values);
             for (section, key, there) in [

@@ -97,7 +97,7 @@ pub async fn adopt(wish: &Wish, head: &Head, reader: &Reader) -> Result<Adopted,
     }
     let stack = match (&head.stack, found.stacks.as_slice()) {
         (Some(stack), _) => stack.clone(),
-        (None, [stack]) => stack.clone(),
+        (None, [stack]) if names::is_stack(stack) => stack.clone(),
         (None, _) => names::stack(&head.tenant),
     };
     let mut doc = Doc::new(&stack, head);

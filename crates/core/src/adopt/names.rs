@@ -1,5 +1,7 @@
 //! Names that are made here: of the stack and of variables. None of them is a name of the tenant as it is.
 
+use crate::model::text::steers;
+
 /// Longest name of a stack.
 const STACK_MAX: usize = 40;
 
@@ -9,6 +11,11 @@ pub fn stack(tenant: &str) -> String {
     let fits = |ch: &char| ch.is_ascii_alphanumeric() || *ch == '-';
     let name: String = first.chars().filter(fits).take(STACK_MAX).collect();
     if name.is_empty() { "adopted".into() } else { name }
+}
+
+/// Whether a manifest can have that name of a stack.
+pub fn is_stack(name: &str) -> bool {
+    !name.is_empty() && name.chars().count() <= STACK_MAX && !name.chars().any(steers)
 }
 
 /// Keys whose variables have the names of the other manifests that ship with the program.
