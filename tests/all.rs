@@ -4,11 +4,13 @@ mod support;
 
 mod adopt;
 mod contract;
+mod digests;
 mod faults;
 mod fields;
 mod input;
 mod laws;
 mod manifests;
+mod pages;
 mod process;
 mod reconcile;
 mod recordings;

@@ -38,6 +38,14 @@ const ALL: [(&str, &str); 6] = [
     ("policy.yaml", POLICY),
 ];
 
+#[test]
+fn every_manifest_names_its_schema() {
+    let line = manifest::schema::modeline("../schemas/manifest.json");
+    for (name, text) in ALL {
+        assert!(text.starts_with(&line), "{name}");
+    }
+}
+
 /// A bed whose environment has a value for every variable of the manifest.
 fn bed(text: &str) -> Bed {
     Bed::new(valid(text, &[]))

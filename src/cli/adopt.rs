@@ -1,15 +1,11 @@
 //! `lockstep adopt`: writes the manifest of a tenant that was set up by hand or by another tool.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-
-use super::args::{ConnectArgs, ManifestArgs, Output};
+use super::args::{ConnectArgs, ManifestArgs};
 use super::error::{Error, Result};
 use super::exit::Exit;
-use super::json::json_out;
 use super::loading::Loaded;
 use super::plan::unread;
 use super::setup::{Ready, Shell, Start, connect, without};
@@ -52,8 +48,6 @@ pub struct Args {
     terraform_state: Option<PathBuf>,
     #[command(flatten)]
     connect: ConnectArgs,
-    #[command(flatten)]
-    pub output: Output,
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
@@ -73,7 +67,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Error::usage(format!("--stack: {wrong}")).help("choose a name of up to 40 characters in one line")
     })?;
     check_environment(args, by_token)?;
-    let loaded = Loaded { parsed, file: ManifestFile { path: args.out.clone(), text, folder } };
+    let loaded =
+        Loaded { parsed, file: ManifestFile { path: args.out.clone(), text, lost: Vec::new(), folder } };
     let values =
         ManifestArgs { manifest: args.out.clone(), file: None, vars: Vec::new(), commands: Vec::new() };
     let show = listen(shell, Audit::new());
@@ -176,18 +171,12 @@ fn write(out: &Path, adopted: &Adopted) -> Result<Vec<PathBuf>> {
     let mut written: Vec<PathBuf> = Vec::new();
     for (path, text) in &all {
         // A file that appears meanwhile is not replaced either.
-        let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
-        let result = file.and_then(|mut file| {
-            written.push(path.clone());
-            file.write_all(text.as_bytes())
-        });
-        if let Err(error) = result {
+        if let Err(problem) = files::create_atomic(path, text.as_bytes()) {
             written.iter().for_each(|path| drop(std::fs::remove_file(path)));
-            return Err(Error::internal(format!(
-                "{} cannot be written: {error}; nothing was written",
-                path.display()
-            )));
+            let wrong = format!("{} cannot be written: {problem}; nothing was written", path.display());
+            return Err(Error::internal(wrong));
         }
+        written.push(path.clone());
     }
     written.sort_by_key(|path| path != out);
     Ok(written)
@@ -232,19 +221,6 @@ fn not_read(parts: &[(String, Failed)], ready: &Ready<'_>, shell: &mut Shell) ->
 
 fn tell(args: &Args, adopted: &Adopted, handed: Option<&HandOver>, written: &[PathBuf], shell: &mut Shell) {
     let files: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
-    if args.output.is_json() {
-        let variables: Vec<_> =
-            adopted.variables.iter().map(|one| json!({ "name": one.name, "key": one.key })).collect();
-        let suspects: Vec<_> =
-            adopted.suspects.iter().map(|(file, line)| json!({ "file": file, "line": line })).collect();
-        let terraform = handed.map(
-            |handed| json!({ "removed": handed.removed, "left": handed.left, "blocks": handed.blocks() }),
-        );
-        let document = json!({ "stack": adopted.stack, "files": files, "variables": variables, "left": adopted.left,
-            "changes": adopted.changes, "credentials_in_code": suspects, "terraform": terraform });
-        json_out(shell, "adopt", document);
-        return;
-    }
     let say = &mut shell.say;
     say.out_one_line(format!("wrote {}", files.join(", ")));
     let mut list = |title: &str, lines: &[String]| {

@@ -7,7 +7,7 @@ const KNOWN: [(&[&str], &str, &str); 4] = [
     (
         &["format", "steps", "basis"],
         "a saved plan",
-        "name the manifest, and give the plan to apply: `lockstep apply MANIFEST --plan FILE`",
+        "name the manifest, and give the plan as an option: `lockstep apply MANIFEST --plan FILE`",
     ),
     (
         &["schema", "serial", "resources"],

@@ -6,21 +6,21 @@ use std::path::PathBuf;
 use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::{Error, Result};
 use super::exit::Exit;
-use super::json::json_out;
 use super::outputs::Written;
+use super::reports::publish;
+use super::reviewed;
 use super::setup::{Ready, Shell, Start, start, without};
 use super::sinks::{Audit, listen};
 use crate::engine::observe::Observation;
 use crate::kinds::Resource;
 use crate::manifest::Missing;
 use crate::model::address::Address;
-use crate::model::api::Method;
 use crate::model::call::Failed;
+use crate::model::codes;
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Verb};
-use crate::model::text;
+use crate::model::plan::{Digest, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Verb};
 use crate::plan::desired::declared;
-use crate::plan::render::{self, Paint};
+use crate::report::Content;
 use crate::shell::files;
 
 /// Show what an apply would do
@@ -32,7 +32,7 @@ use crate::shell::files;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    manifest: ManifestArgs,
+    pub manifest: ManifestArgs,
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub struct Args {
     /// Exit with 2 when there are changes
     #[arg(long)]
     exit_code: bool,
-    /// Save the plan for `apply --plan FILE`
+    /// Save the plan for `apply --plan FILE`, or with --destroy for `destroy --plan FILE`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Plan what destroy would do
@@ -78,13 +78,11 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         return Err(Error::usage(misnamed));
     }
     let plan = &observation.plan;
-    show(args, plan, shell)?;
+    publish(shell, Content::Plan(shell.scrub.plan(plan)))?;
     if let Some(path) = &args.out {
-        files::write_atomic(
-            path,
-            (text::json(&serde_json::to_string_pretty(&shell.scrub.plan(plan))?) + "\n").as_bytes(),
-        )?;
-        shell.say.err_line(format!("plan saved in {}; apply it with --plan", path.display()));
+        files::write_atomic(path, reviewed::text_of(&shell.scrub.plan(plan))?.as_bytes())?;
+        let command = if plan.destroy { "destroy" } else { "apply" };
+        shell.say.err_line(format!("plan saved in {}; {command} it with --plan", path.display()));
     }
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
     let exit = match () {
@@ -106,6 +104,7 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         kind: resource.kind.to_owned(),
         verb: Verb::NoOp,
         changes: Vec::new(),
+        accepted: Vec::new(),
         unknown: resource.desired.into_keys().collect(),
         ids: BTreeMap::new(),
         name: None,
@@ -113,15 +112,19 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         leaves: false,
         stays: None,
     };
+    let resources: Vec<ResourcePlan> = declared(manifest).into_iter().map(unknown).collect();
     let plan = Plan {
         format: PLAN_FORMAT,
         stack: manifest.stack.clone(),
         tenant: named("auth0", "domain"),
         account: named("twilio", "account_sid"),
         destroy: args.destroy,
-        resources: declared(manifest).into_iter().map(unknown).collect(),
+        digest: Digest::Open,
+        unknown_values: resources.iter().map(|resource| resource.unknown.len().max(1)).sum(),
+        resources,
         steps: Vec::new(),
         findings: vec![Finding {
+            code: codes::NOT_CONNECTED,
             address: Address::default(),
             text: format!("neither tenant nor account was read: no value for {}", places.join(", ")),
             help: "plan again where the credentials are set, to see what an apply would do".into(),
@@ -132,19 +135,8 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         record: false,
         basis: String::new(),
     };
-    show(args, &plan, shell)?;
+    publish(shell, Content::Plan(shell.scrub.plan(&plan)))?;
     Ok(if args.exit_code { Exit::Incomplete } else { Exit::Done })
-}
-
-fn show(args: &Args, plan: &Plan, shell: &mut Shell) -> Result<()> {
-    let plan = &shell.scrub.plan(plan);
-    if args.output.is_json() {
-        json_out(shell, "plan", serde_json::to_value(plan)?);
-    } else {
-        let text = render::plan(plan, Paint(shell.say.out_color()));
-        shell.say.out(&text);
-    }
-    Ok(())
 }
 
 /// Reads both APIs and plans; an error says why there is no plan.
@@ -157,7 +149,7 @@ pub fn observed(ready: &mut Ready<'_>) -> Result<Observation> {
 pub fn no_plan(ready: &Ready<'_>, failed: &Failed) -> Error {
     let error = unread(ready, failed);
     match failed {
-        Failed::Stopped => Error::remote(format!("{}; nothing was changed", error.message)),
+        Failed::Stopped => Error { message: format!("{}; nothing was changed", error.message), ..error },
         _ => error,
     }
 }
@@ -165,65 +157,14 @@ pub fn no_plan(ready: &Ready<'_>, failed: &Failed) -> Error {
 /// The error of a command whose request failed, or which was stopped while it waited.
 pub fn unread(ready: &Ready<'_>, failed: &Failed) -> Error {
     match failed {
-        Failed::Stopped => Error::remote(ready.stack.why_stopped()),
-        failed => Error::remote(failed.to_string()).help(help(failed)),
-    }
-}
-
-/// The next move after a failed request.
-fn help(failed: &Failed) -> &'static str {
-    match (failed.status(), failed) {
-        (Some(401), Failed::Refused(r)) if r.path == "/oauth/token" => {
-            "check auth0.domain, auth0.client_id and its secret or key"
-        }
-        (Some(403), Failed::Refused(r)) if r.path == "/oauth/token" => {
-            "authorise the application for the Auth0 Management API (Applications, APIs, Machine to Machine)"
-        }
-        (Some(403), Failed::Refused(r))
-            if r.path.starts_with("/api/v2/actions/actions") && r.method == Method::Get =>
-        {
-            "grant read:actions to the application (Applications, APIs, Auth0 Management API, Machine to Machine)"
-        }
-        (Some(403), _) if failed.code().is_some_and(|code| code.starts_with("legacy_mfa_phone_provider")) => {
-            "no scope is missing: the tenant's switch legacy_mfa_phone_provider is off; use phone.delivery: unified, or ask \
-             Auth0's support to switch it on"
-        }
-        (Some(403), Failed::Refused(r)) if r.path.starts_with("/api/v2/") => {
-            "grant the application the scope of this request (Applications, APIs, Auth0 Management API, Machine to Machine)"
-        }
-        (Some(401), Failed::Refused(r)) if r.host.ends_with("twilio.com") => {
-            "check the Twilio key and secret, and that they belong to twilio.account_sid"
-        }
-        (Some(429), _) => "another client uses the budget up; try again later, or lower --rate-share",
-        (_, Failed::NotDone(_)) => "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and --ca-file",
-        _ => "run again with -v to see every request",
+        Failed::Stopped => Error::remote(ready.stack.why_stopped()).code(codes::STOPPED),
+        failed => Error::failed(failed),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::call::Refusal;
-
-    fn refused(code: &str) -> Failed {
-        Failed::Refused(Box::new(Refusal {
-            host: "acme-dev.eu.auth0.com".into(),
-            method: Method::Put,
-            path: "/api/v2/guardian/factors/phone/selected-provider".into(),
-            status: 403,
-            code: Some(code.into()),
-            message: String::new(),
-            request_id: None,
-            attempts: 1,
-            unsure: false,
-        }))
-    }
-
-    #[test]
-    fn a_switch_of_the_tenant_is_not_called_a_missing_scope() {
-        assert!(help(&refused("insufficient_scope")).contains("scope of this request"));
-        assert!(help(&refused("legacy_mfa_phone_provider_not_allowed")).contains("no scope is missing"));
-    }
 
     #[test]
     fn the_first_words_of_an_error_are_true() {

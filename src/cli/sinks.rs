@@ -13,6 +13,7 @@ use super::setup::Shell;
 use crate::engine::apply::timestamp;
 use crate::model::address::Address;
 use crate::model::event::{Event, Told};
+use crate::model::plan::Digest;
 use crate::model::text;
 use crate::shell::clock::Clock;
 use crate::shell::files;
@@ -55,7 +56,7 @@ pub struct Audit {
     who: String,
     stack: String,
     /// Digest of the plan that is being applied.
-    plan: String,
+    plan: Digest,
     step: Option<(usize, Address)>,
 }
 
@@ -77,7 +78,7 @@ impl Audit {
                 who.clone_into(&mut self.who);
                 stack.clone_into(&mut self.stack);
             }
-            Event::PlanMade { plan } => self.plan.clone_from(&plan.basis),
+            Event::PlanMade { plan } => self.plan.clone_from(&plan.digest),
             Event::StepStarted { number, address, .. } => self.step = Some((*number, address.clone())),
             Event::StepDone { .. } | Event::StepFailed { .. } => self.step = None,
             Event::Request { host, method, path, status, request_id, .. }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use lockstep::twin::Twin;
-use serde_json::Value as Json;
 
 use super::lab::{options_of, without_record};
 use super::terraform::{Form, managed, secrets, state};
@@ -144,15 +143,6 @@ fn states_of_another_form_are_refused_before_any_request() {
         }
     }
     assert!(!names(&folder).contains(&"lockstep.yaml".to_owned()));
-}
-
-#[test]
-fn the_document_has_what_the_text_says() {
-    let (folder, _) = folder(|_| {});
-    let document: Json = run(&folder, &["--output", "json"]).expect(0).json();
-    assert_eq!(document["adopt"]["files"][0], "lockstep.yaml");
-    assert_eq!(document["adopt"]["stack"], "acme-dev");
-    assert!(document["adopt"]["variables"].as_array().is_some_and(|all| all.len() == 5), "{document}");
 }
 
 #[test]

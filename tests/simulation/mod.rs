@@ -15,6 +15,7 @@ pub mod mutants;
 mod operators;
 mod procs;
 pub mod report;
+mod settings;
 pub mod story;
 pub mod told;
 mod worlds;

@@ -8,11 +8,9 @@ use serde_json::Value as Json;
 use super::doc::{Doc, Path, Said};
 use super::{Adopted, names};
 use crate::kinds;
+use crate::manifest::schema;
 use crate::model::field::{Field, Section, Type};
 use crate::model::text::{line_of, steers};
-
-/// First line of a manifest, by which an editor finds its schema.
-const MODELINE: &str = "# yaml-language-server: $schema=https://raw.githubusercontent.com/lockstep/lockstep/main/schemas/manifest.json";
 
 /// The first parts of sections, in the order in which they are written. Others follow.
 const ORDER: [&str; 8] =
@@ -23,7 +21,7 @@ const LINE_MAX: usize = 120;
 
 /// The file, with what a person should know as comments.
 pub fn manifest(doc: &Doc, adopted: &Adopted) -> String {
-    let mut out = format!("{MODELINE}\n");
+    let mut out = schema::modeline(schema::FILE);
     let _ = writeln!(
         out,
         "# Written by `lockstep adopt`: what {} and {} had. Set the variables that it names, then look at `lockstep plan`:\n\

@@ -3,14 +3,14 @@
 //! A [`Problem`] names a place by its path in the manifest; `manifest` turns the path into a span and so the
 //! problem into a [`Diagnostic`]. Nothing here prints.
 
-pub mod codes;
 mod nearest;
+pub mod remote;
 
 pub use nearest::nearest;
 
 use std::fmt;
 
-pub use codes::Code;
+pub use crate::model::codes::{self, Code};
 
 /// Severity of a problem. Only an error stops the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -373,7 +373,7 @@ impl Kind for TriggerBinding {
                     let trigger = self.action.trigger.id;
                     let text = format!("the tenant does not list bindings of {trigger} ({failed}), {UNSURE}");
                     if hint.want.is_some() {
-                        seen.finding(hint.address, Level::Warning, text, LOG_IN);
+                        seen.finding(codes::BINDING_REFUSED, hint.address, Level::Warning, text, LOG_IN);
                     }
                     return Ok(seen);
                 }
@@ -423,7 +423,7 @@ impl Kind for TriggerBinding {
                 };
                 let text =
                     format!("another Action is bound to {}: {}", self.action.trigger.id, foreign.join(", "));
-                seen.finding(hint.address, Level::Blocker, text, help);
+                seen.finding(codes::SENT_TWICE, hint.address, Level::Blocker, text, help);
             }
             let room = hint.want.is_none() || seen.exists || bound.len() < BOUND_MAX;
             if !room && self.action.trigger.company != Company::None {
@@ -432,7 +432,13 @@ impl Kind for TriggerBinding {
                     self.action.trigger.id,
                     bound.len()
                 );
-                seen.finding(hint.address, Level::Blocker, text, "unbind an Action that is not needed");
+                seen.finding(
+                    codes::NO_ROOM,
+                    hint.address,
+                    Level::Blocker,
+                    text,
+                    "unbind an Action that is not needed",
+                );
             }
             // An earlier run noted that the API refused the binding. Auth0 may call the Action all the same (the
             // documents disagree), or the refusal may pass. So it is no difference, and each apply tries the binding
@@ -448,7 +454,7 @@ impl Kind for TriggerBinding {
                     let trigger = self.action.trigger.id;
                     let text = format!("the tenant refused to bind the Action to {trigger}, {UNSURE}");
                     if hint.want.is_some() {
-                        seen.finding(hint.address, Level::Warning, text, LOG_IN);
+                        seen.finding(codes::BINDING_REFUSED, hint.address, Level::Warning, text, LOG_IN);
                     }
                 }
             }
@@ -510,6 +516,7 @@ impl Kind for TriggerBinding {
             && entry.ownership == Ownership::Adopted
             && self.action.trigger.company == Company::Any;
         stays.then(|| Finding {
+            code: codes::NOT_PUT_BACK,
             address: address.to_owned(),
             text: "the Action was bound before this stack, so it stays bound, with the rules in its code"
                 .into(),

@@ -1,5 +1,6 @@
 //! The sections that every manifest has: the root, and how to reach the two vendors.
 
+use super::accept;
 use super::check::Checked;
 use super::source::{Report, Source, wrong};
 use crate::diag::codes;
@@ -28,6 +29,7 @@ pub const ROOT: Section = Section {
             doc: "name of the stack, unique in the tenant",
             ..FIELD
         },
+        accept::FIELDS,
     ],
 };
 

@@ -6,7 +6,7 @@ use super::spans::{Places, SpanIndex};
 use crate::diag::{Code, Diagnostic, Problem, Severity, Span, codes};
 
 /// Most problems that are kept. A text of a megabyte could have a hundred thousand, and nobody reads that many.
-const PROBLEMS_MAX: usize = 1000;
+pub(super) const PROBLEMS_MAX: usize = 1000;
 
 /// Most characters of a user's word that a message repeats.
 const WORD_MAX: usize = 60;
@@ -31,6 +31,12 @@ impl Source {
     pub fn new(file: &str, text: &str) -> Source {
         let bare = Source::bare(file, text);
         Source { spans: SpanIndex::new(&bare.text), ..bare }
+    }
+
+    /// Takes the places from another text, of which each byte stands for the byte of this one.
+    pub(super) fn place_by(&mut self, text: &str) {
+        debug_assert_eq!(text.len(), self.text.len(), "the places would be others");
+        self.spans = SpanIndex::new(text);
     }
 
     /// A file of which only the name is shown.

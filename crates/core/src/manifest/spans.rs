@@ -11,6 +11,10 @@ use saphyr_parser::{Event, Parser, ScalarStyle};
 use super::yaml::DEPTH_MAX;
 use crate::diag::Span;
 
+/// Most places that are kept, ten times those of an honest manifest; behind them, a problem has the place of what it stands
+/// in. A text of a megabyte can have half a million.
+const ENTRIES_MAX: usize = 150_000;
+
 /// The place of one key and its value, as byte ranges of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
@@ -37,6 +41,9 @@ pub struct SpanIndex {
     pub second_document: Option<usize>,
     /// Byte at which the second parser stopped with an error.
     pub stopped_at: Option<usize>,
+    /// Start of the first alias, and of the first list or mapping that is used as a key.
+    pub alias: Option<usize>,
+    pub odd_key: Option<usize>,
 }
 
 /// A collection that is being read.
@@ -81,6 +88,7 @@ impl SpanIndex {
                 }
                 Event::Alias(_) => {
                     let range = trim(text, range);
+                    index.alias.get_or_insert(range.start);
                     index.leaf(&mut stack, "*", range, false);
                 }
                 Event::MappingStart(..) => index.open(&mut stack, range, true),
@@ -98,7 +106,7 @@ impl SpanIndex {
                 }
                 Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
             }
-            if stack.len() > DEPTH_MAX {
+            if stack.len() > DEPTH_MAX || index.entries.len() > ENTRIES_MAX {
                 break;
             }
         }
@@ -121,6 +129,7 @@ impl SpanIndex {
         let as_key = stack.last().is_some_and(|open| open.is_map && open.key.is_none());
         if as_key && let Some(open) = stack.last_mut() {
             open.key = Some(("?".into(), range.clone()));
+            self.odd_key.get_or_insert(range.start);
         }
         let entry = if as_key { None } else { self.add(stack, range, false) };
         stack.push(Open { entry: entry.unwrap_or(0), is_map, hidden: entry.is_none(), key: None, items: 0 });

@@ -87,6 +87,10 @@ pub enum Type {
     Object(&'static [Field]),
     /// A mapping from free names to mappings with these keys; flattened to `key.NAME.inner`. `max` names at most.
     Named { max: usize, fields: &'static [Field] },
+    /// A list of mappings with these keys; flattened to `key.POSITION.inner`, counted from 0. `max` mappings at most.
+    List { max: usize, fields: &'static [Field] },
+    /// A value of any type, as plain data.
+    Any,
 }
 
 /// The runtime releases on which a vendor runs code. The list grows, so an unknown word is accepted with a warning.

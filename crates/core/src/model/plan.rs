@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::address::Address;
+use super::codes::Code;
 use super::facts::Facts;
 
 /// What happens to a resource.
@@ -96,6 +97,26 @@ pub struct FieldChange {
     pub new: Option<Json>,
     pub secret: bool,
     pub cause: Cause,
+    /// For drift: the line of the manifest that accepts the tenant's value. `None`: no line can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept: Option<String>,
+}
+
+/// A field that differs and stays as it is, because the manifest accepts the tenant's value for a time. It is never a
+/// secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    pub field: String,
+    /// Key of the manifest, `branding.logo_url`.
+    pub key: String,
+    /// `None`: absent on the tenant.
+    pub tenant: Option<Json>,
+    /// The value that the manifest wants otherwise; `None`: the field is to be absent.
+    pub manifest: Option<Json>,
+    pub reason: String,
+    pub by: String,
+    /// The last day, YYYY-MM-DD.
+    pub until: String,
 }
 
 /// One resource of the plan.
@@ -105,6 +126,9 @@ pub struct ResourcePlan {
     pub kind: String,
     pub verb: Verb,
     pub changes: Vec<FieldChange>,
+    /// Fields that differ and are no changes, because the manifest accepts the tenant's value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Accepted>,
     /// Fields whose value cannot be compared (secrets without a record). They are shown as `unknown` and are not
     /// changes.
     pub unknown: Vec<String>,
@@ -267,6 +291,8 @@ impl Op {
 /// Something that a person should know or act on, and that no step can mend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    #[serde(default, skip_serializing_if = "Code::is_of_an_earlier_build")]
+    pub code: Code,
     pub address: Address,
     pub text: String,
     /// Advice for the reader; empty when there is nothing to do.
@@ -286,6 +312,18 @@ pub enum Level {
     Blocker,
     /// Part of the tenant could not be read: the result is not `clean`.
     NotRead,
+}
+
+impl Level {
+    /// The word before the code, in text.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Note => "note",
+            Level::Warning => "warning",
+            Level::Blocker => "blocked",
+            Level::NotRead => "not read",
+        }
+    }
 }
 
 /// A removal or a restoration that happens only when a person names it, because the record that calls the object this
@@ -349,8 +387,88 @@ pub struct Plan {
     pub unproven: Vec<Unproven>,
     /// The ledger has to be written although no step may be needed (adoption of an object that is already as wanted).
     pub record: bool,
-    /// Digest of all inputs of the plan, by which a saved plan is checked.
+    /// What a reviewer compares, and what `--expect` names.
+    #[serde(default, skip_serializing_if = "Digest::is_missing")]
+    pub digest: Digest,
+    /// Values that the plan does not know, although another run could: references without a value, fields of what could
+    /// not be read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown_values: usize,
+    /// The digits of the digest, also if values are unknown: by them a run knows its own plan again.
     pub basis: String,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// The public digest of a plan. In JSON a text, or null while values are unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<String>", into = "Option<String>")]
+pub enum Digest {
+    /// An earlier build saved the plan, without a digest.
+    #[default]
+    Missing,
+    /// Values are unknown, so that the plan of another run may be another one although nothing has changed.
+    Open,
+    /// `sha256:` and 64 hexadecimal digits.
+    Of(String),
+}
+
+/// The digits of a digest stand behind this.
+const DIGEST_START: &str = "sha256:";
+
+impl Digest {
+    /// The digest with these digits, if no value is unknown.
+    pub fn of(digits: &str, unknown_values: usize) -> Digest {
+        match unknown_values {
+            0 => Digest::Of(format!("{DIGEST_START}{digits}")),
+            _ => Digest::Open,
+        }
+    }
+
+    /// A digest as a person pasted it; capital letters do not count.
+    ///
+    /// # Errors
+    /// The text is no digest. Says what one looks like.
+    pub fn parse(text: &str) -> Result<Digest, String> {
+        let lower = text.trim().to_ascii_lowercase();
+        let digits = lower.strip_prefix(DIGEST_START).unwrap_or_default();
+        match digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            true => Ok(Digest::Of(lower)),
+            false => Err(format!(
+                "a digest is {DIGEST_START} and 64 hexadecimal digits, as `lockstep plan` shows it"
+            )),
+        }
+    }
+
+    fn is_missing(&self) -> bool {
+        *self == Digest::Missing
+    }
+}
+
+impl From<Option<String>> for Digest {
+    fn from(text: Option<String>) -> Digest {
+        text.map_or(Digest::Open, Digest::Of)
+    }
+}
+
+impl From<Digest> for Option<String> {
+    fn from(digest: Digest) -> Option<String> {
+        match digest {
+            Digest::Of(text) => Some(text),
+            Digest::Missing | Digest::Open => None,
+        }
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Digest::Of(text) => f.write_str(text),
+            Digest::Missing | Digest::Open => f.write_str("no digest"),
+        }
+    }
 }
 
 /// Version of the plan's JSON form.
@@ -373,6 +491,13 @@ impl Plan {
     pub fn differs(&self, resource: &ResourcePlan) -> bool {
         let has_step = self.steps.iter().any(|step| step.address == resource.address && !step.again);
         !resource.changes.is_empty() || has_step
+    }
+
+    /// Whether a plan has anything to say about a resource.
+    pub fn is_told(&self, resource: &ResourcePlan) -> bool {
+        let ResourcePlan { verb, unknown, stays, accepted, .. } = resource;
+        let is_open = !unknown.is_empty() || !accepted.is_empty();
+        *verb != Verb::NoOp || self.differs(resource) || stays.is_some() || is_open
     }
 
     /// The findings that keep the plan from being applied.

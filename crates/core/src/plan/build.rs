@@ -2,26 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ring::digest;
-use serde_json::{Value as Json, json};
-
+use super::accept::{self, Accepts, Judged};
 use super::claims::brings_back;
 use super::compare::{self, Differences, Known};
 use super::deferred::{is_ahead, wait};
 use super::desired::declared;
-use super::{check, claims, deferred, granted, others, stays, unfinished};
+use super::{check, claims, deferred, digest, granted, others, stays, unfinished};
 use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
+use crate::model::codes::{self, Code};
 use crate::model::facts::{ActionState, Fact, Factor, Facts, Policy};
 use crate::model::ledger::{Entry, Last, Ledger, Ownership};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{
-    Cause, Deferred, FieldChange, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Stage, Step,
-    Unproven, Verb,
+    Cause, Deferred, Digest, FieldChange, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Stage,
+    Step, Unproven, Verb,
 };
-use crate::model::random::hex;
 use crate::model::value::Value;
 
 /// All inputs of a plan.
@@ -38,6 +36,8 @@ pub struct Basis<'a> {
     pub rounds: u32,
     /// Whether the record is stored. If it is, a resource that is as wanted but not on record is added to it.
     pub keeps_ledger: bool,
+    /// Where the record is kept, in one word. A person who confirms a plan confirms this, too.
+    pub kept_in: &'static str,
     pub destroy: bool,
     pub allow_delete: bool,
     /// Resources that may be removed or put back although the record is unproven, by [`handle`].
@@ -61,20 +61,23 @@ pub fn build(basis: Basis<'_>) -> Plan {
     let mut steps = Vec::new();
     let mut facts = Facts::new();
     let mut record = false;
-    let wanted = if basis.destroy { Vec::new() } else { declared(basis.manifest) };
+    let mut wanted = if basis.destroy { Vec::new() } else { declared(basis.manifest) };
+    let accepts = Accepts::new(basis.manifest, basis.as_of_ms);
+    let mut fates = BTreeMap::new();
     let nothing = Seen::default();
     let known = Known::of(&wanted, basis.seen, basis.ledger, basis.prints);
     if !basis.destroy {
         findings.extend(kinds::KINDS.iter().flat_map(|kind| kind.notices(basis.manifest, basis.as_of_ms)));
     }
 
-    for want in &wanted {
+    for want in &mut wanted {
         let Some(kind) = kinds::by_name(want.kind) else { continue };
         let seen = basis.seen.get(&want.address).unwrap_or(&nothing);
         facts.extend(kind.facts(&want.address, seen));
         findings.extend(seen.findings.iter().cloned());
         if seen.not_read {
             findings.push(Finding {
+                code: codes::UNREAD_BLOCKS,
                 address: want.address.clone(),
                 text: "it could not be read, so nothing is applied".into(),
                 help: "grant what the finding above names, or take the part out of the manifest".into(),
@@ -84,13 +87,20 @@ pub fn build(basis: Basis<'_>) -> Plan {
         }
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(&want.address));
         let entry = entry.filter(|_| seen.whose != Whose::Another);
-        let resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
+        let mut resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
         let has_ledger = basis.ledger.is_some();
         let keeps = basis.keeps_ledger;
-        let vouched = |mark: &Json| kind.vouches(basis.manifest, mark);
+        let vouched = |mark: &serde_json::Value| kind.vouches(basis.manifest, mark);
         let Differences { mut changes, unknown } =
             compare::differences(kind, &resolved, seen, entry, has_ledger, keeps, basis.prints, &vouched);
         unfinished::attribute(&mut changes, kind, (&want.address, entry, seen), basis.ledger);
+        let Judged { mut changes, accepted, named } = accepts.judge(&want.address, seen, changes);
+        fates.extend(named);
+        accept::leave(want, &accepted, seen);
+        accept::leave(&mut resolved, &accepted, seen);
+        if basis.purpose == Purpose::Drift {
+            accepts.offer(&want.address, seen, &mut changes);
+        }
         let diff = Diff {
             address: &want.address,
             kind: want.kind,
@@ -115,6 +125,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             seen.exists && (verb == Verb::Adopt || seen.whose.needs_consent() && !made.is_empty());
         if seen.exists && seen.whose.needs_consent() && !made.is_empty() {
             findings.push(Finding {
+                code: codes::TAKEN_OVER,
                 address: want.address.clone(),
                 text: "it exists already; this stack takes it over as it is, then changes it".into(),
                 help: "destroy will leave it in place and put its former values back where that is possible"
@@ -127,6 +138,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             kind: want.kind.to_owned(),
             verb,
             changes,
+            accepted,
             unknown,
             ids: seen.ids.clone(),
             name: name_of(seen).filter(|_| taken_over).map(str::to_owned),
@@ -136,8 +148,12 @@ pub fn build(basis: Basis<'_>) -> Plan {
         });
         steps.extend(made);
     }
+    if !basis.destroy {
+        let is_unread = |want: &Resource| basis.seen.get(&want.address).is_some_and(|seen| seen.not_read);
+        findings.extend(accepts.findings(&fates, wanted.iter().any(is_unread)));
+    }
     let mut leaving = Leavers::default();
-    removals(&basis, &wanted, &LoginPath::from(&facts), &mut leaving);
+    removals(&basis, &wanted, &accepts, &LoginPath::from(&facts), &mut leaving);
     let mut deferred = std::mem::take(&mut leaving.deferred);
     deferred.sort_by_key(|later| later.stage);
     facts.extend(leaving.facts);
@@ -184,7 +200,8 @@ pub fn build(basis: Basis<'_>) -> Plan {
         findings.extend(handed_on::untried(basis.manifest));
     }
     findings.extend(granted::findings(&basis, &steps, record));
-    let basis_digest = digest_of(&basis, &wanted, &steps);
+    let hash = digest::of(&basis, &wanted, &resources, &steps);
+    let unknown_values = digest::unknown_values(&basis, &wanted);
     Plan {
         format: PLAN_FORMAT,
         stack: basis.manifest.stack.clone(),
@@ -197,7 +214,9 @@ pub fn build(basis: Basis<'_>) -> Plan {
         deferred,
         unproven: leaving.unproven,
         record,
-        basis: basis_digest,
+        digest: Digest::of(&hash, unknown_values),
+        unknown_values,
+        basis: hash,
     }
 }
 
@@ -214,7 +233,13 @@ pub(super) struct Leavers {
 }
 
 /// Plans the removal of resources that the ledger has and the manifest does not: now or later, if it is allowed.
-fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut Leavers) {
+fn removals(
+    basis: &Basis<'_>,
+    wanted: &[Resource],
+    accepts: &Accepts<'_>,
+    path: &LoginPath,
+    out: &mut Leavers,
+) {
     let kept: BTreeSet<&str> = wanted.iter().map(|want| want.address.as_str()).collect();
     let nothing = Seen::default();
     for (address, entry) in basis.ledger.map(|ledger| &ledger.resources).into_iter().flatten() {
@@ -232,7 +257,8 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             }
             way => way,
         };
-        let find = |text: String, help: &str, level: Level| Finding {
+        let find = |code: Code, text: String, help: &str, level: Level| Finding {
+            code,
             address: address.clone(),
             text,
             help: help.into(),
@@ -241,6 +267,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         if seen.not_read {
             out.findings.extend(seen.findings.iter().cloned());
             out.findings.push(find(
+                codes::UNREAD_BLOCKS,
                 "it could not be read, so it cannot be taken away, and nothing else is taken away either"
                     .into(),
                 "grant what the finding above names",
@@ -253,7 +280,9 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         let mut made = kind.removal(address, seen, entry);
         let named = ["name", "friendly_name"].iter().all(|key| {
             match (entry.fields.get(*key), seen.attrs.get(*key).and_then(Value::known)) {
-                (Some(Last::Plain(was)), Some(there)) => *was == crate::model::ledger::compact(there),
+                (Some(Last::Plain(was)), Some(there)) => {
+                    *was == crate::model::ledger::compact(there) || accepts.covers(address, key, there)
+                }
                 _ => true,
             }
         });
@@ -265,6 +294,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         if !same && !made.is_empty() {
             made.clear();
             out.findings.push(find(
+                codes::CHANGED_SINCE,
                 "the object in its place is not the one on record, so it is left alone".into(),
                 "if it is yours, delete it yourself",
                 Level::Warning,
@@ -272,6 +302,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         }
         if !named && made.iter().any(|step| step.verb == Verb::Delete) {
             out.findings.push(find(
+                codes::CHANGED_SINCE,
                 "the object in its place does not have the name on record, so it is left alone".into(),
                 "if it is yours, delete it yourself",
                 Level::Warning,
@@ -282,6 +313,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         if let Some(stack) = claimed {
             made.retain(|step| claims::claimant(basis.others, entry, seen, step).is_none());
             out.findings.push(find(
+                codes::OF_ANOTHER_STACK,
                 format!("the stack {stack} has it on record too, so it stays as that stack has it"),
                 "change or destroy that stack; if no stack of that name exists any more, delete its ledger Action",
                 Level::Warning,
@@ -291,6 +323,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             Leaving::Removed if !basis.destroy && !basis.allow_delete && entry.unproven => {
                 made.clear();
                 out.findings.push(find(
+                    codes::ONLY_CLAIMED,
                     "the record says that this stack managed it, but nothing proves the record, and it is not in the manifest".into(),
                     &format!(
                         "if it is this stack's, put it back into the manifest, or add --allow-delete --delete {}; if not, somebody \
@@ -301,6 +334,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
                 ));
             }
             Leaving::Removed if !basis.destroy && !basis.allow_delete => out.findings.push(find(
+                codes::LEFT_MANIFEST,
                 "it was managed by this stack and is no longer in the manifest".into(),
                 "run again with --allow-delete to take it away (or put its former value back), or put it back into the manifest",
                 Level::Blocker,
@@ -308,7 +342,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             Leaving::Removed => {}
             Leaving::Abandoned(why) => {
                 made.clear();
-                out.findings.push(find(why.into(), "nothing to do; the next apply takes its entry off the record", Level::Note));
+                out.findings.push(find(codes::LEAVES_RECORD, why.into(), "nothing to do; the next apply takes its entry off the record", Level::Note));
             }
             Leaving::Deferred { wait_ms } => wait(basis, entry, wait_ms, path, &mut made, address, out),
         }
@@ -338,6 +372,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             kind: entry.kind.clone(),
             verb,
             changes,
+            accepted: Vec::new(),
             unknown: Vec::new(),
             ids: seen.ids.clone(),
             name: name_of(seen).map(str::to_owned),
@@ -365,6 +400,7 @@ fn name_of(seen: &Seen) -> Option<&str> {
 fn ask_for(unproven: &Unproven, level: Level) -> Finding {
     let name = if unproven.name.is_empty() { String::new() } else { format!("{:?} ", unproven.name) };
     Finding {
+        code: codes::ONLY_CLAIMED,
         address: unproven.address.clone(),
         text: format!(
             "only the record says that this stack may do this, and nothing proves the record: {}; {name}{} stays until you name it",
@@ -393,6 +429,7 @@ fn put_back(kind: &dyn Kind, made: &[Step], seen: &Seen, entry: &Entry) -> Vec<F
             new: Some(old.clone()).filter(|old| !old.is_null()),
             secret: matches!(seen.attrs.get(field), Some(Value::Secret(_) | Value::Stamp(_))),
             cause: Cause::NotApplied,
+            accept: None,
         })
         .collect()
 }
@@ -445,6 +482,7 @@ fn keep_what_is_needed(
                 stays.or_else(|| used.clone().filter(|_| of_service).map(|why| (Level::Warning, why)));
             let Some((level, why)) = stays else { return true };
             let mut finding = Finding {
+                code: codes::STAYS,
                 address: step.address.clone(),
                 text: format!("it stays: {why}"),
                 help: "once this reason is gone, change or delete it yourself".into(),
@@ -600,6 +638,7 @@ fn prove(manifest: &Manifest, path: &LoginPath, steps: &mut [Step], findings: &m
         let Some(step) = steps.get_mut(loss.step - 1) else { continue };
         if loss.absolute || (step.danger.is_none() && step.verb != Verb::Delete) {
             findings.push(Finding {
+                code: loss.code,
                 address: step.address.clone(),
                 text: format!(
                     "step {} ({} {}) is unsafe: {}",
@@ -613,42 +652,4 @@ fn prove(manifest: &Manifest, path: &LoginPath, steps: &mut [Step], findings: &m
             step.danger = Some(format!("{former}{}", loss.what));
         }
     }
-}
-
-/// Digest of observed state, desired state and steps, without secrets: only the remote mark of a secret takes part. A
-/// step names fields and takes their values from the desired state.
-fn digest_of(basis: &Basis<'_>, wanted: &[Resource], steps: &[Step]) -> String {
-    let seen: BTreeMap<&Address, Json> = basis
-        .seen
-        .iter()
-        .map(|(address, seen)| {
-            let attrs: BTreeMap<&String, Json> = seen
-                .attrs
-                .iter()
-                .map(|(field, value)| {
-                    let shown = match value {
-                        Value::Stamp(mark) => mark.clone(),
-                        other => other.shown(),
-                    };
-                    (field, shown)
-                })
-                .collect();
-            (address, json!([seen.exists, seen.ids, attrs]))
-        })
-        .collect();
-    let wanted: BTreeMap<&Address, BTreeMap<String, Json>> = wanted
-        .iter()
-        .map(|want| {
-            let plain = |(field, value): (&String, &Value)| match value {
-                // By its parts: its shown form is the same for every reference.
-                Value::Output(template) => (field.clone(), json!(format!("{template:?}"))),
-                other => (field.clone(), other.shown()),
-            };
-            (&want.address, want.desired.iter().map(plain).collect())
-        })
-        .collect();
-    let serial = basis.ledger.map(|ledger| ledger.serial);
-    let whose = [basis.tenant, basis.account, &basis.manifest.stack];
-    let all = json!([whose, seen, serial, wanted, steps, basis.destroy]).to_string();
-    hex(digest::digest(&digest::SHA256, all.as_bytes()).as_ref())
 }
