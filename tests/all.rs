@@ -2,6 +2,7 @@
 
 mod support;
 
+mod adopt;
 mod book;
 mod contract;
 mod digests;

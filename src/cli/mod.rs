@@ -1,5 +1,6 @@
 //! The command line: one file per command, each with an `Args` struct and one function.
 
+mod adopt;
 mod apply;
 mod args;
 mod asker;
@@ -65,6 +66,7 @@ enum Command {
     Drift(drift::Args),
     Destroy(apply::DestroyArgs),
     Show(show::Args),
+    Adopt(adopt::Args),
     Unlock(unlock::Args),
     Schema(schema::Args),
     Twin(twin::Args),
@@ -84,6 +86,7 @@ impl Command {
             Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
             Command::Init(_)
+            | Command::Adopt(_)
             | Command::Unlock(_)
             | Command::Schema(_)
             | Command::Twin(_)
@@ -171,6 +174,7 @@ pub fn main() -> u8 {
         Command::Drift(args) => drift::run(&args, &mut shell),
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
+        Command::Adopt(args) => adopt::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
         Command::Schema(args) => schema::run(&args, &mut shell),
         Command::Twin(args) => twin::run(&args, &mut shell),

@@ -41,6 +41,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use guard::looks_like_a_credential;
 pub use position::{Position, position_at, position_of, position_of_resource};
 pub use resolve::{CODE_MAX, resolve};
 pub use snippet::render;

@@ -76,6 +76,13 @@ static POST_LOGIN_SECTION: Section = Section {
     ],
 };
 
+fn instant(value: &str) -> Result<(), (String, String)> {
+    match value.parse::<jiff::Timestamp>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(("not a time".into(), "write it as 2026-11-20T12:00:00Z".into())),
+    }
+}
+
 static SECTION: Section = Section {
     path: "action",
     doc: "The Auth0 Action that hands the code to Verify",
@@ -126,6 +133,13 @@ static SECTION: Section = Section {
             ty: Type::OneOf(&["refuse", "remove"]),
             default: Some("refuse"),
             doc: "what to do with secret names that only the tenant has: every write of secrets would drop them",
+            ..FIELD
+        },
+        Field {
+            key: "secrets_as_of",
+            ty: Type::Text { min: 20, max: 40, check: Some(instant) },
+            doc: "says that the secrets which the Action had at that time (ISO 8601) are those of this manifest: a first apply \
+                  then leaves them as they are instead of sending them anew",
             ..FIELD
         },
     ],
