@@ -6,6 +6,7 @@
 mod asked;
 mod destroyed;
 mod escapes;
+mod explained;
 mod http;
 mod interrupted;
 mod json;

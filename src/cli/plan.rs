@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::{Error, Result};
 use super::exit::Exit;
+use super::explanation;
 use super::json::json_out;
 use super::outputs::Written;
 use super::reviewed;
@@ -20,6 +21,7 @@ use crate::model::call::Failed;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Digest, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Verb};
 use crate::plan::desired::declared;
+use crate::plan::explain::{self, Explanation};
 use crate::plan::render::{self, Paint};
 use crate::shell::files;
 
@@ -52,6 +54,9 @@ pub struct Args {
     /// Also plan to take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
+    /// Explain step N, or every step: where the manifest says it, the request, and what it waits for
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "all", value_parser = explanation::step)]
+    explain: Option<usize>,
     /// Let the plan take away or put back this object although no sealed record says it is this stack's; may be repeated
     #[arg(long, value_name = "ID")]
     delete: Vec<String>,
@@ -73,12 +78,17 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     ready.stack.session.allow_delete = args.allow_delete;
     ready.stack.session.named = args.delete.iter().cloned().collect();
     ready.stack.session.purpose = Purpose::Show;
-    let observation = observed(&mut ready)?;
+    let read = ready.stack.observe_with_replies()?;
+    let (observation, replies) = read.map_err(|failed| no_plan(&ready, &failed))?;
     if let Some(misnamed) = &observation.misnamed {
         return Err(Error::usage(misnamed));
     }
     let plan = &observation.plan;
-    show(args, plan, shell)?;
+    let session = &ready.stack.session;
+    let explained = args
+        .explain
+        .map(|number| explanation::of(number, &observation, replies, &session.manifest, &ready.source));
+    show(args, plan, explained.transpose()?.as_deref(), shell)?;
     if let Some(path) = &args.out {
         files::write_atomic(path, reviewed::text_of(&shell.scrub.plan(plan))?.as_bytes())?;
         let command = if plan.destroy { "destroy" } else { "apply" };
@@ -133,17 +143,23 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         record: false,
         basis: String::new(),
     };
-    show(args, &plan, shell)?;
+    args.explain.map(|number| explanation::is_there(number, &plan)).transpose()?;
+    show(args, &plan, args.explain.map(|_| &[][..]), shell)?;
     Ok(if args.exit_code { Exit::Incomplete } else { Exit::Done })
 }
 
-fn show(args: &Args, plan: &Plan, shell: &mut Shell) -> Result<()> {
+fn show(args: &Args, plan: &Plan, explained: Option<&[Explanation]>, shell: &mut Shell) -> Result<()> {
     let plan = &shell.scrub.plan(plan);
     if args.output.is_json() {
-        json_out(shell, "plan", serde_json::to_value(plan)?);
+        let mut document = serde_json::to_value(plan)?;
+        if let Some(explained) = explained {
+            document["explanation"] = serde_json::to_value(explained)?;
+        }
+        json_out(shell, "plan", document);
     } else {
-        let text = render::plan(plan, Paint(shell.say.out_color()));
-        shell.say.out(&text);
+        let paint = Paint(shell.say.out_color());
+        shell.say.out(&render::plan(plan, paint));
+        shell.say.out(&explain::text(explained.unwrap_or_default(), plan, paint));
     }
     Ok(())
 }
