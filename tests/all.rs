@@ -2,16 +2,20 @@
 
 mod support;
 
+mod book;
 mod contract;
 mod digests;
 mod faults;
 mod fields;
+mod forms;
 mod input;
 mod laws;
 mod manifests;
+mod pages;
 mod process;
 mod reconcile;
 mod recordings;
+mod schemas;
 mod simulation;
 mod spine;
 mod tidy;

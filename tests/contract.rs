@@ -8,7 +8,7 @@
 mod auth0;
 mod calls;
 mod rules;
-mod schema;
+pub mod schema;
 mod tour;
 mod traffic;
 mod twilio;

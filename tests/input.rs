@@ -3,6 +3,7 @@
 //!
 //! `fuzz/` has the same entry points for a fuzzer, which finds inputs by itself.
 
+mod classes;
 mod damage;
 mod files;
 mod ledgers;

@@ -29,7 +29,7 @@ const HOWTO: &str = include_str!("../manifests/howto-2023.yaml");
 const HUB: &str = include_str!("../manifests/hub.yaml");
 const POLICY: &str = include_str!("../manifests/policy.yaml");
 
-const ALL: [(&str, &str); 6] = [
+pub const ALL: [(&str, &str); 6] = [
     ("quickstart.yaml", QUICKSTART),
     ("minimal.yaml", MINIMAL),
     ("complete.yaml", COMPLETE),
@@ -37,6 +37,14 @@ const ALL: [(&str, &str); 6] = [
     ("hub.yaml", HUB),
     ("policy.yaml", POLICY),
 ];
+
+#[test]
+fn every_manifest_names_its_schema() {
+    let line = manifest::schema::modeline("../schemas/manifest.json");
+    for (name, text) in ALL {
+        assert!(text.starts_with(&line), "{name}");
+    }
+}
 
 /// A bed whose environment has a value for every variable of the manifest.
 fn bed(text: &str) -> Bed {

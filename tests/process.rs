@@ -3,7 +3,9 @@
 //! Everything stays on the loopback interface, every wait has an end, and a process gets only the environment that the
 //! test sets.
 
+mod accept;
 mod asked;
+mod begun;
 mod destroyed;
 mod escapes;
 mod explained;
@@ -15,12 +17,14 @@ pub mod lab;
 mod lease;
 mod ledgers;
 mod manifests;
+mod outputs;
 mod readers;
 mod reviewed;
 mod rivals;
 mod saved_plans;
 mod secrets;
 mod served;
+mod shells;
 mod snapshots;
 mod streams;
 mod threats;

@@ -187,3 +187,37 @@ fn a_setting_is_seeded_without_what_the_recording_wrote() {
     assert_eq!(reasons(&outcomes[0]), [".colors: missing in the twin"]);
     assert!(outcomes[1].equals());
 }
+
+/// A replay that does not begin with the recorded state of a setting counts its first read as a mistake of the twin.
+#[test]
+fn every_setting_in_use_is_put_into_the_twin_first() {
+    let seed = include_str!("recordings/tool/seed.rs");
+    let calls: Vec<String> = used::calls().filter(|call| !call.contains('{')).collect();
+    let reads = calls.iter().filter_map(|call| call.strip_prefix("GET "));
+    let settings = reads.filter(|path| {
+        calls
+            .iter()
+            .any(|call| matches!(call.split_once(' '), Some(("PUT" | "PATCH", other)) if other == *path))
+    });
+    for path in settings {
+        let last = path.rsplit('/').next().unwrap_or_default();
+        assert!(
+            seed.contains(&format!("/{last}\"")),
+            "GET {path}: add it to `begin` in tests/recordings/tool/seed.rs"
+        );
+    }
+}
+
+/// Readers of the manual judge the twin by the list of endpoints there.
+#[test]
+fn every_endpoint_in_use_is_in_the_manual() {
+    let manual = include_str!("../docs/twin-fidelity.md");
+    for call in used::calls() {
+        let path = call.split_once(' ').map(|(_, path)| path).unwrap_or_default();
+        let begin = path.split("/{").next().unwrap_or_default().trim_start_matches("/guardian/factors/phone");
+        assert!(
+            manual.contains(begin),
+            "{call}: docs/twin-fidelity.md does not say whether a recording has it"
+        );
+    }
+}

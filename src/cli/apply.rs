@@ -2,23 +2,21 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use super::args::{ConnectArgs, LedgerPlace, ManifestArgs, Output};
 use super::asker::Asker;
 use super::error::{Error, Result};
 use super::exit::Exit;
-use super::json::json_out;
-use super::outputs::Written;
+use super::outputs::{Written, admit};
 use super::plan::no_plan;
+use super::reports::publish;
 use super::reviewed::{Reviewed, ReviewedArgs};
 use super::setup::{Ready, Shell, ready};
 use super::sinks::{Audit, listen};
-use crate::engine::apply::{Ended, Outcome, Wishes};
+use crate::diag::codes;
+use crate::engine::apply::{Ended, Wishes};
 use crate::engine::reconcile::Report;
 use crate::manifest::Missing;
-use crate::model::plan::Plan;
-use crate::plan::render::{self, Paint};
+use crate::report::{Applied, Content};
 
 /// Make the tenant as the manifest says
 ///
@@ -29,7 +27,7 @@ use crate::plan::render::{self, Paint};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    manifest: ManifestArgs,
+    pub(super) manifest: ManifestArgs,
     #[command(flatten)]
     pub(super) common: Common,
     /// Take away what was removed from the manifest
@@ -47,7 +45,7 @@ pub struct Args {
 #[derive(clap::Args)]
 pub struct DestroyArgs {
     #[command(flatten)]
-    manifest: ManifestArgs,
+    pub(super) manifest: ManifestArgs,
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -95,7 +93,9 @@ fn carry_out(
     shell: &mut Shell,
 ) -> Result<Exit> {
     let written = common.written();
-    let reviewed = common.reviewed.read(destroy, &written)?;
+    let read: Vec<_> = common.reviewed.plan.iter().map(|path| ("the saved plan", path.as_path())).collect();
+    admit(shell, manifest.path(), Some(&common.connect), &written, &read)?;
+    let reviewed = common.reviewed.read(destroy)?;
     let audit = Audit::new();
     let show = listen(shell, audit.clone());
     let Some(mut ready) = ready(manifest, &common.connect, Missing::Error, &written, shell, show)? else {
@@ -113,26 +113,35 @@ fn carry_out(
 }
 
 fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: &mut Shell) -> Result<Exit> {
-    let (json, is_saved) = (common.output.is_json(), reviewed.saved.is_some());
+    let (is_text, is_saved) = (shell.reports.is_text(), reviewed.saved.is_some());
     let is_named = !is_saved && reviewed.is_any();
     // On the twin, the second plan is part of the demonstration and costs nothing.
     let verify = common.verify || common.connect.twin.is_some();
     let wishes = Wishes { reread: is_saved, verify };
-    let mut asker = Asker::new(shell, json, common.yes, reviewed);
+    let mut asker = Asker::new(shell, !is_text, common.yes, reviewed);
     let result = ready.stack.reconcile(wishes, move |plan| asker.decide(plan))?;
     let Report { plan, outcome } = result.map_err(|failed| no_plan(ready, &failed))?;
     if let Ended::Misnamed(what) = outcome.ended {
         return Err(Error::usage(what));
     }
     let is_tried = plan.blockers().next().is_none() && plan.has_work() || outcome.is_stale();
-    if json {
-        report(shell, &plan, is_tried.then_some(&outcome));
-    }
+    let applied = Applied {
+        plan: shell.scrub.plan(&plan),
+        outcome: is_tried.then(|| outcome.clone()),
+        verified: verify,
+        why_stopped: ready.stack.why_stopped(),
+        place: outcome.cause.as_ref().and_then(|cause| {
+            let step = plan.steps.iter().find(|step| outcome.failed == Some(step.number));
+            shell.reports.place(cause, step)
+        }),
+    };
+    publish(shell, Content::Applied(Box::new(applied)))?;
     match &outcome.ended {
         // This comes last, because it decides the outcome.
         Ended::Stale(what) if is_named => {
             shell.say.err_one_line(format!(
-                "error: the plan is not the one that was reviewed, nothing was changed. {what}"
+                "error[{}]: the plan is not the one that was reviewed, nothing was changed. {what}",
+                codes::STALE
             ));
             shell.say.err_line(
                 "  help: see what it does with `lockstep plan` and the same options, then name its digest",
@@ -141,18 +150,18 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
         Ended::Stale(what) => {
             let (saved, since) = if is_saved { ("saved ", " since it was saved") } else { ("", "") };
             shell.say.err_one_line(format!(
-                "error: the {saved}plan is stale, nothing was changed; plan again. Moved{since}: {what}"
+                "error[{}]: the {saved}plan is stale, nothing was changed; plan again. Moved{since}: {what}",
+                codes::STALE
             ));
         }
-        _ if json => {
+        _ if !is_text => {
             if outcome.ended == Ended::Stopped {
-                shell.say.err_one_line(format!("error: {}", ready.stack.why_stopped()));
+                shell.say.err_one_line(format!("error[{}]: {}", codes::STOPPED, ready.stack.why_stopped()));
             }
             if let Some(lost) = &outcome.lost {
                 shell.say.err_one_line(format!("  help: {lost}"));
             }
         }
-        _ if is_tried => summary(shell, &plan, &outcome, verify, &ready.stack.why_stopped()),
         _ => {}
     }
     if is_tried
@@ -171,74 +180,6 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
     })
 }
 
-/// The next move after a run that did not end.
-const AGAIN: &str = "run the same command again to continue";
-
-fn summary(shell: &mut Shell, plan: &Plan, outcome: &Outcome, verify: bool, why_stopped: &str) {
-    let paint = Paint(shell.say.out_color());
-    let label = |number: &usize| {
-        plan.steps
-            .iter()
-            .find(|step| step.number == *number)
-            .map(|step| format!("{} ({})", step.address, step.what))
-            .unwrap_or_default()
-    };
-    let list = |numbers: &[usize]| numbers.iter().map(label).collect::<Vec<_>>().join(", ");
-    let say = &mut shell.say;
-    match &outcome.ended {
-        Ended::Done => {
-            if plan.is_empty() {
-                say.out_line("\nNo changes; what the tenant refused before was tried again.");
-                return;
-            }
-            let n = outcome.done.len();
-            let s = if n == 1 { "" } else { "s" };
-            let done = match plan.destroy {
-                true => format!("\nDone: the stack is taken away, by {n} step{s}."),
-                false => format!("\nDone: {n} step{s} applied."),
-            };
-            say.out_line(paint.good(&done));
-            for left in render::left_behind(plan) {
-                say.out_line(format!("  stays: {left}"));
-            }
-            for kept in &outcome.kept {
-                say.out_one_line(format!("  stays: {kept}"));
-            }
-            if verify {
-                say.out_line(paint.good("Second plan: no changes."));
-            }
-            return;
-        }
-        Ended::LeaseHeld(owner) => {
-            say.err_one_line(format!("error: {owner} is applying to this tenant; nothing was changed"));
-            say.err_line("  help: wait for it, or look with `lockstep unlock`");
-        }
-        // The asker or the caller has said this already.
-        Ended::Stale(_) | Ended::NotConfirmed(_) | Ended::Misnamed(_) => return,
-        Ended::Moved => say.err_line("error: other runs kept changing the record; nothing was changed\n  help: find out who else applies, then try again"),
-        // The next move comes last.
-        Ended::Stopped if outcome.lost.is_some() => say.err_one_line(why_stopped),
-        Ended::Stopped => say.err_one_line(format!("{why_stopped}; {AGAIN}")),
-        Ended::Failed(text) => say.err_one_line(format!("error: {text}")),
-    }
-    if !outcome.done.is_empty() {
-        say.err_one_line(format!("  done: {}", list(&outcome.done)));
-    }
-    if let Some(number) = outcome.failed {
-        say.err_one_line(format!("  failed: {}", label(&number)));
-    }
-    if let Some(number) = outcome.interrupted {
-        say.err_one_line(format!("  interrupted: {}", label(&number)));
-    }
-    if !outcome.not_started.is_empty() {
-        say.err_one_line(format!("  not started: {}", list(&outcome.not_started)));
-    }
-    if !outcome.done.is_empty() || outcome.failed.or(outcome.interrupted).is_some() {
-        let next = outcome.lost.as_deref().unwrap_or(AGAIN);
-        say.err_one_line(format!("  help: logins work as before or as planned; {next}"));
-    }
-}
-
 fn without_ledger(shell: &mut Shell, ready: &Ready<'_>) {
     shell.say.err_line(
         "  note: no ledger is kept (--ledger none): a changed secret is not noticed, drift cannot tell whether the tenant or the manifest changed, and destroy deletes nothing",
@@ -249,15 +190,4 @@ fn without_ledger(shell: &mut Shell, ready: &Ready<'_>) {
             "  note: pin the service with verify_service.sid: without its SID there the next plan cannot know that the service is yours, and is blocked",
         );
     }
-}
-
-fn report(shell: &mut Shell, plan: &Plan, outcome: Option<&Outcome>) {
-    let outcome = outcome.map(|outcome| {
-        let (ended, why) = outcome.ended.words();
-        let said: Vec<&str> = why.into_iter().chain(outcome.lost.as_deref()).collect();
-        let why = (!said.is_empty()).then(|| said.join("; "));
-        json!({ "ended": ended, "why": why, "done": outcome.done, "failed": outcome.failed, "interrupted": outcome.interrupted, "kept": outcome.kept, "not_started": outcome.not_started })
-    });
-    let plan = shell.scrub.plan(plan);
-    json_out(shell, "apply", json!({ "plan": plan, "outcome": outcome }));
 }

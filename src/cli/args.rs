@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::diag::nearest;
 use crate::engine::lease::TTL_MAX_MS;
+use crate::report::Format;
 
 /// Which manifest, and where its values come from.
 #[derive(clap::Args)]
@@ -114,20 +116,33 @@ fn ledger(text: &str) -> Result<LedgerPlace, String> {
 /// How the result is written.
 #[derive(clap::Args)]
 pub struct Output {
-    /// text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: Format,
+    /// text, json, markdown, sarif, junit or github; =FILE writes it there instead of to stdout; may be repeated
+    #[arg(long = "output", value_name = "FORMAT[=FILE]", value_parser = form)]
+    pub forms: Vec<Form>,
 }
 
-/// `--output`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    Text,
-    Json,
+/// A form of the result, and the file that it goes to; `None`: stdout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    pub format: Format,
+    pub file: Option<PathBuf>,
 }
 
-impl Output {
-    pub fn is_json(&self) -> bool {
-        self.output == Format::Json
+/// Reads `json` or `json=FILE`.
+pub fn form(text: &str) -> Result<Form, String> {
+    let (word, file) = match text.split_once('=') {
+        Some((word, file)) => (word, Some(file)),
+        None => (text, None),
+    };
+    let Some(format) = Format::ALL.into_iter().find(|format| format.word() == word) else {
+        let words = Format::ALL.map(Format::word);
+        let near = nearest(word, words).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        return Err(format!("it is not one of {}{near}", words.join(", ")));
+    };
+    if file == Some("") {
+        return Err(format!(
+            "no file stands behind the equals sign; write {word}=FILE, or {word} for stdout"
+        ));
     }
+    Ok(Form { format, file: file.map(PathBuf::from) })
 }

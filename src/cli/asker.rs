@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::error::Error;
 use super::reviewed::Reviewed;
 use super::setup::Shell;
+use crate::diag::codes;
 use crate::engine::reconcile::{Decided, Decision};
 use crate::model::plan::Plan;
 use crate::model::text;
@@ -22,8 +23,8 @@ pub struct Asker {
     clock: Clock,
     /// How long the user was asked about the current plan, in ms.
     asked_ms: u64,
-    /// `--output json`: stdout holds only the JSON document.
-    json: bool,
+    /// stdout holds another form than text, and nothing else.
+    quiet: bool,
     /// `--yes`
     yes: bool,
     /// What was reviewed before this run; no other plan is carried out.
@@ -32,14 +33,14 @@ pub struct Asker {
 
 impl Asker {
     /// Asks at the terminal of this shell, unless `yes` or what was reviewed decides.
-    pub fn new(shell: &Shell, json: bool, yes: bool, reviewed: Reviewed) -> Asker {
+    pub fn new(shell: &Shell, quiet: bool, yes: bool, reviewed: Reviewed) -> Asker {
         Asker {
             say: shell.say.clone(),
             scrub: shell.scrub.clone(),
             signals: shell.signals.clone(),
             clock: Clock::start(),
             asked_ms: 0,
-            json,
+            quiet,
             yes,
             reviewed,
         }
@@ -59,11 +60,11 @@ impl Asker {
             self.say.err(&render::plan(&shown, Paint(self.say.err_color())));
             return Decision::Stale(what);
         }
-        if !self.json {
+        if !self.quiet {
             self.say.out(&render::plan(&shown, Paint(self.say.out_color())));
         }
         let asks = !self.yes && !self.reviewed.is_any();
-        if asks && !self.json {
+        if asks && !self.quiet {
             let named = self.named(plan);
             if !named.is_empty() {
                 return Decision::Name(named);
@@ -72,7 +73,7 @@ impl Asker {
         if plan.blockers().next().is_some() || !plan.has_work() {
             return Decision::Apply;
         }
-        if self.json && !self.yes {
+        if self.quiet && !self.yes {
             // The user can confirm only a plan that was shown.
             self.say.err(&render::plan(&shown, Paint(self.say.err_color())));
         }
@@ -120,8 +121,8 @@ impl Asker {
             Err(AskProblem::NoAnswer) => "no answer",
             Err(AskProblem::NotATerminal) => {
                 let why = "nobody is there to ask (no terminal)";
-                let error = Error::internal(format!("{why}; nothing was changed"));
-                self.say.err_line(format!("error: {}", error.help("add --yes to go on without asking")));
+                let error = Error::internal(format!("{why}; nothing was changed")).code(codes::NOT_CONFIRMED);
+                self.say.err_line(error.help("add --yes to go on without asking"));
                 return Decision::Leave(why.into());
             }
         };

@@ -38,7 +38,9 @@ fn has(fields: &[Field], word: &str) -> bool {
     fields.iter().any(|field| {
         field.key == word
             || match field.ty {
-                Type::Object(inner) | Type::Named { fields: inner, .. } => has(inner, word),
+                Type::Object(inner)
+                | Type::Named { fields: inner, .. }
+                | Type::List { fields: inner, .. } => has(inner, word),
                 Type::OneOf(words) | Type::OpenOneOf(words) | Type::Set(words) => words.contains(&word),
                 _ => false,
             }

@@ -3,25 +3,24 @@
 use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::Result;
 use super::exit::Exit;
-use super::json::json_out;
 use super::plan::observed;
+use super::reports::publish;
 use super::setup::{Shell, ready};
 use super::sinks::{Audit, listen};
 use crate::manifest::Missing;
 use crate::model::plan::{Cause, Level, Plan, Purpose};
-use crate::plan::drift;
-use crate::plan::render::{self, Paint};
+use crate::report::Content;
 
 /// Tell whether manifest and tenant still agree, and which of them changed
 ///
 /// Compares manifest, tenant and the record of the last apply, field by field. Sends no write. The exit code says what
-/// was found.
+/// was found. A difference can stay until a day: its line for `accept` in the manifest is printed.
 ///
 /// Example: lockstep drift manifests/quickstart.yaml --twin=world.json
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    manifest: ManifestArgs,
+    pub manifest: ManifestArgs,
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
@@ -38,16 +37,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     ready.stack.session.purpose = Purpose::Drift;
     let plan = observed(&mut ready)?.plan;
     let exit = verdict(&plan);
-    let shown = shell.scrub.plan(&plan);
-    if args.output.is_json() {
-        let differences = drift::differences(&shown);
-        let value = serde_json::json!({ "verdict": word(exit), "differences": differences, "plan": shown });
-        json_out(shell, "drift", value);
-    } else {
-        let text = render::drift(&shown, Paint(shell.say.out_color()));
-        shell.say.out(&text);
-        shell.say.out_line(format!("Verdict: {}", word(exit)));
-    }
+    publish(shell, Content::Drift { plan: shell.scrub.plan(&plan), verdict: word(exit) })?;
     ready.close()?;
     Ok(exit)
 }

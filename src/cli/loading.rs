@@ -1,11 +1,13 @@
 //! Loads a manifest from its path and resolves its values.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ring::digest;
 
 use super::args::ManifestArgs;
 use super::error::{Error, Result};
+use super::outputs::admit_unparsed;
 use super::setup::Shell;
 use super::{drawing, mistaken};
 use crate::diag::{Diagnostic, Severity};
@@ -31,9 +33,11 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
         let wrong = Error::manifest(format!("{} is {what}, and not a manifest", file.path.display()));
         return Err(wrong.help(help));
     }
-    match manifest::read(&file.path.display().to_string(), &file.text, &tables()) {
+    let name = file.path.display().to_string();
+    match manifest::read_lossy(&name, &file.text, &file.lost, &tables()) {
         Ok(parsed) => Ok(Some(Loaded { parsed, file })),
         Err(rejected) => {
+            admit_unparsed(shell, &file.text);
             tell(&rejected.diagnostics, &rejected.source, shell);
             Ok(None)
         }
@@ -41,8 +45,8 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
 }
 
 /// Prints the diagnostics of a manifest and the number of errors.
-fn tell(diagnostics: &[Diagnostic], source: &Source, shell: &mut Shell) {
-    shell.json.note(diagnostics, source);
+fn tell(diagnostics: &[Diagnostic], source: &Arc<Source>, shell: &mut Shell) {
+    shell.reports.note(diagnostics, source);
     if !diagnostics.is_empty() {
         drawing::draw(diagnostics, source, shell);
     }
@@ -72,6 +76,7 @@ pub fn resolve(
     };
     let examined = manifest::examine(&loaded.parsed, &sources, missing, &kinds::check);
     tell(&examined.diagnostics, &examined.source, shell);
+    shell.reports.keep(&examined.source, &examined.manifest);
     Ok((!examined.has_errors()).then_some(examined.manifest))
 }
 

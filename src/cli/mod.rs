@@ -3,20 +3,25 @@
 mod apply;
 mod args;
 mod asker;
+mod completions;
 mod connecting;
 mod domain;
 mod drawing;
 mod drift;
 mod error;
 mod exit;
+mod explain;
 mod explanation;
-mod json;
+mod init;
 mod loading;
+mod man;
 mod mistaken;
 mod outputs;
 mod plan;
 mod progress;
+mod reports;
 mod reviewed;
+mod schema;
 mod setup;
 mod show;
 mod sinks;
@@ -29,13 +34,14 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use error::Error;
 pub use exit::Exit;
+use reports::Reports;
 
 use crate::shell::secrets::Scrub;
 use crate::shell::terminal::{ColorChoice, Say};
 
 /// Keeps Auth0 phone MFA and Twilio Verify in step
 #[derive(Parser)]
-#[command(name = "lockstep", version, after_help = exit::TABLE, disable_help_subcommand = true)]
+#[command(name = "lockstep", version = env!("LOCKSTEP_VERSION"), after_help = exit::TABLE, disable_help_subcommand = true)]
 struct Cli {
     /// Colour: auto (on a terminal, unless NO_COLOR is set), always or never
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN", value_parser = color)]
@@ -53,6 +59,7 @@ fn color(text: &str) -> Result<ColorChoice, String> {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::Args),
     Validate(validate::Args),
     Plan(plan::Args),
     Apply(apply::Args),
@@ -60,21 +67,32 @@ enum Command {
     Destroy(apply::DestroyArgs),
     Show(show::Args),
     Unlock(unlock::Args),
+    Schema(schema::Args),
     Twin(twin::Args),
+    Explain(explain::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
-    /// The `--output` of the command, if it has that option.
-    fn output(&self) -> Option<&args::Output> {
-        match self {
-            Command::Validate(args) => Some(&args.output),
-            Command::Plan(args) => Some(&args.output),
-            Command::Apply(args) => Some(&args.common.output),
-            Command::Drift(args) => Some(&args.output),
-            Command::Destroy(args) => Some(&args.common.output),
-            Command::Show(args) => Some(&args.output),
-            Command::Unlock(_) | Command::Twin(_) => None,
-        }
+    /// The forms of the command's result, if it has `--output`.
+    fn reports(&self) -> Reports {
+        let (name, manifest, output) = match self {
+            Command::Validate(args) => ("validate", &args.manifest, &args.output),
+            Command::Plan(args) => ("plan", &args.manifest, &args.output),
+            Command::Apply(args) => ("apply", &args.manifest, &args.common.output),
+            Command::Drift(args) => ("drift", &args.manifest, &args.output),
+            Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
+            Command::Show(args) => ("show", &args.manifest, &args.output),
+            Command::Init(_)
+            | Command::Unlock(_)
+            | Command::Schema(_)
+            | Command::Twin(_)
+            | Command::Explain(_)
+            | Command::Completions(_)
+            | Command::Man(_) => return Reports::default(),
+        };
+        Reports::new(name, manifest.path(), &output.forms)
     }
 }
 
@@ -90,16 +108,14 @@ fn misused(error: &clap::Error, words: &[String], twin: Option<&str>) -> u8 {
     let wrong = if let Some(file) = twin {
         let wrong = Error::usage("--twin takes its file behind an equals sign");
         let wrong = wrong.help(format!("write --twin={file}"));
-        say.err_line(format!("error: {wrong}"));
+        say.err_line(&wrong);
         wrong
     } else {
-        let _ = error.print();
-        Error::usage(error.to_string().trim_start_matches("error: ").trim_end())
+        let wrong = Error::usage(error.to_string().trim_start_matches("error: ").trim_end());
+        say.err_line(&wrong);
+        wrong
     };
-    let pairs = words.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json");
-    if pairs || words.iter().any(|word| word == "--output=json") {
-        json::early_error(&mut say, Exit::Usage as u8, &wrong);
-    }
+    reports::early_error(&mut say, words, Exit::Usage as u8, &wrong);
     Exit::Usage as u8
 }
 
@@ -130,23 +146,26 @@ pub fn main() -> u8 {
     };
     let scrub = Scrub::default();
     let say = Say::new(scrub.clone(), cli.color);
-    let wanted = cli.command.output().is_some_and(args::Output::is_json);
-    let json = json::Document::new(wanted);
+    let reports = cli.command.reports();
+    if let Err(error) = reports.check() {
+        return failed_early(say, &words, &error);
+    }
     let level = std::env::var("LOCKSTEP_LOG").ok();
     match crate::shell::telemetry::level(cli.verbose, level.as_deref()) {
         Ok(level) => crate::shell::telemetry::start(level, scrub.clone()),
         Err(text) => {
-            return failed_early(say, json, &Error::usage(format!("LOCKSTEP_LOG: {text}")));
+            return failed_early(say, &words, &Error::usage(format!("LOCKSTEP_LOG: {text}")));
         }
     }
     let signals = match crate::shell::signals::Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            return failed_early(say, json, &error.into());
+            return failed_early(say, &words, &error.into());
         }
     };
-    let mut shell = setup::Shell { say, scrub, signals, json, refused: None };
+    let mut shell = setup::Shell { say, scrub, signals, reports, refused: None };
     let result = match cli.command {
+        Command::Init(args) => init::run(&args, &mut shell),
         Command::Validate(args) => validate::run(&args, &mut shell),
         Command::Plan(args) => plan::run(&args, &mut shell),
         Command::Apply(args) => apply::run(&args, &mut shell),
@@ -154,13 +173,17 @@ pub fn main() -> u8 {
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
+        Command::Schema(args) => schema::run(&args, &mut shell),
         Command::Twin(args) => twin::run(&args, &mut shell),
+        Command::Explain(args) => explain::run(&args, &mut shell),
+        Command::Completions(args) => completions::run(&args, &mut shell),
+        Command::Man(args) => man::run(&args, &mut shell),
     };
     let unwritten = shell.say.out_failed();
     if let Some(cause) = &unwritten {
         let error = Error::internal(format!("the result cannot be written to stdout: {cause}"))
             .help("make room where stdout goes to, then run the command again");
-        shell.say.err_line(format!("error: {error}"));
+        shell.say.err_line(&error);
     }
     // A signal decides the exit code, unless the command ended with exit code 0.
     let signal = shell.signals.first().filter(|_| !matches!(result, Ok(Exit::Done)));
@@ -171,24 +194,31 @@ pub fn main() -> u8 {
         (Err(error), None) => error.exit() as u8,
     };
     let error = match result {
-        Ok(exit) => Error::manifest(shell.refused.clone().unwrap_or_else(|| json::meaning(exit).to_owned())),
+        Ok(exit) => {
+            let message = shell.refused.clone().unwrap_or_else(|| reports::meaning(exit).to_owned());
+            Error::manifest(message).code(reports::code(exit))
+        }
         Err(error) => {
-            shell.say.err_line(format!("error: {error}"));
+            reports::tell(&mut shell, &error);
             error
         }
     };
-    json::json_error(&mut shell, exit, &error);
+    reports::publish_error(&mut shell, exit, &error);
+    reports::lead_on(&mut shell);
     exit
 }
 
 /// Reports an error that stops the program before the command begins. Returns the exit code.
-fn failed_early(mut say: Say, json: json::Document, error: &Error) -> u8 {
+fn failed_early(mut say: Say, words: &[String], error: &Error) -> u8 {
     let exit = error.exit() as u8;
-    say.err_line(format!("error: {error}"));
-    if json.wanted {
-        json::early_error(&mut say, exit, error);
-    }
+    say.err_line(error);
+    reports::early_error(&mut say, words, exit, error);
     exit
+}
+
+/// Every schema that `lockstep schema` prints: its name and its text.
+pub fn schemas() -> Vec<(String, String)> {
+    schema::all()
 }
 
 /// The command line as clap describes it, for tests and documents.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use super::args::{ConnectArgs, LedgerPlace};
 use super::error::{Error, Result};
 use super::loading::Loaded;
+use super::reports::Reports;
+use super::setup::Shell;
 use crate::manifest;
 use crate::shell::files;
 
@@ -33,18 +35,70 @@ pub fn apart(written: &[Written<'_>], read: &[(&str, &Path)]) -> Result<()> {
     Ok(())
 }
 
-/// As [`apart`], with all files that the manifest and the connection name.
-pub fn outputs_apart(loaded: &Loaded, connect: &ConnectArgs, written: &[Written<'_>]) -> Result<()> {
-    let mut all = written.to_vec();
-    if let LedgerPlace::File(path) = &connect.ledger {
-        all.push(("--ledger", path));
+/// Looks at every file that the command line names, before anything is read. From then on the forms of `--output` may be
+/// written, whatever becomes of the run.
+pub fn admit(
+    shell: &mut Shell,
+    manifest: &Path,
+    connect: Option<&ConnectArgs>,
+    written: &[Written<'_>],
+    read: &[(&str, &Path)],
+) -> Result<()> {
+    let mut all_read = vec![("the manifest", manifest)];
+    let ca_file = connect.and_then(|connect| connect.ca_file.as_deref());
+    all_read.extend(ca_file.map(|path| ("the file of --ca-file", path)));
+    all_read.extend(read);
+    apart(&all(&shell.reports, connect, written), &all_read)?;
+    for (option, path) in shell.reports.files() {
+        files::would_write(path).map_err(|problem| {
+            Error::usage(format!("{option} {}: {problem}", path.display()))
+                .help("name a file in a folder where you can write")
+        })?;
     }
-    let world = connect.twin.as_deref().filter(|file| !file.is_empty());
-    all.extend(world.map(|path| ("--twin", Path::new(path))));
+    shell.reports.admitted = true;
+    Ok(())
+}
+
+/// As [`admit`], with the files that the manifest names.
+pub fn admit_named(
+    shell: &mut Shell,
+    loaded: &Loaded,
+    connect: Option<&ConnectArgs>,
+    written: &[Written<'_>],
+) -> Result<()> {
     let named: Vec<PathBuf> =
         manifest::files(&loaded.parsed).iter().filter_map(|path| loaded.file.folder.file(path)).collect();
-    let mut read = vec![("the manifest", loaded.file.path.as_path())];
-    read.extend(named.iter().map(|path| ("a file that the manifest names", path.as_path())));
-    read.extend(connect.ca_file.as_deref().map(|path| ("the file of --ca-file", path)));
-    apart(&all, &read)
+    let read: Vec<(&str, &Path)> =
+        named.iter().map(|path| ("a file that the manifest names", path.as_path())).collect();
+    let result = apart(&all(&shell.reports, connect, written), &read);
+    shell.reports.admitted = result.is_ok();
+    result
+}
+
+/// As [`admit_named`], for a manifest that cannot be parsed: a form is not written to a file whose name the text has.
+pub fn admit_unparsed(shell: &mut Shell, text: &str) {
+    let is_named = |path: &Path| path.file_name().is_some_and(|name| text.contains(&*name.to_string_lossy()));
+    let named = shell.reports.files().into_iter().find(|(_, path)| is_named(path));
+    if let Some((option, path)) = named.map(|(option, path)| (option, path.display().to_string())) {
+        shell.reports.admitted = false;
+        shell.say.err_line(Error::usage(format!(
+            "{option} {path} is not written: the manifest may name this file, and it cannot be parsed"
+        )));
+    }
+}
+
+/// All files that the command writes.
+fn all<'a>(
+    reports: &'a Reports,
+    connect: Option<&'a ConnectArgs>,
+    written: &[Written<'a>],
+) -> Vec<Written<'a>> {
+    let mut all = written.to_vec();
+    if let Some(LedgerPlace::File(path)) = connect.map(|connect| &connect.ledger) {
+        all.push(("--ledger", path));
+    }
+    let world = connect.and_then(|connect| connect.twin.as_deref()).filter(|file| !file.is_empty());
+    all.extend(world.map(|path| ("--twin", Path::new(path))));
+    all.extend(reports.files());
+    all
 }

@@ -7,8 +7,8 @@ use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::{Error, Result};
 use super::exit::Exit;
 use super::explanation;
-use super::json::json_out;
 use super::outputs::Written;
+use super::reports::publish;
 use super::reviewed;
 use super::setup::{Ready, Shell, Start, start, without};
 use super::sinks::{Audit, listen};
@@ -16,13 +16,12 @@ use crate::engine::observe::Observation;
 use crate::kinds::Resource;
 use crate::manifest::Missing;
 use crate::model::address::Address;
-use crate::model::api::Method;
 use crate::model::call::Failed;
+use crate::model::codes;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Digest, Finding, Level, PLAN_FORMAT, Plan, Purpose, ResourcePlan, Verb};
 use crate::plan::desired::declared;
-use crate::plan::explain::{self, Explanation};
-use crate::plan::render::{self, Paint};
+use crate::report::Content;
 use crate::shell::files;
 
 /// Show what an apply would do
@@ -34,7 +33,7 @@ use crate::shell::files;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    manifest: ManifestArgs,
+    pub manifest: ManifestArgs,
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
@@ -88,7 +87,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let explained = args
         .explain
         .map(|number| explanation::of(number, &observation, replies, &session.manifest, &ready.source));
-    show(args, plan, explained.transpose()?.as_deref(), shell)?;
+    shell.reports.explained = explained.transpose()?;
+    publish(shell, Content::Plan(shell.scrub.plan(plan)))?;
     if let Some(path) = &args.out {
         files::write_atomic(path, reviewed::text_of(&shell.scrub.plan(plan))?.as_bytes())?;
         let command = if plan.destroy { "destroy" } else { "apply" };
@@ -114,6 +114,7 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         kind: resource.kind.to_owned(),
         verb: Verb::NoOp,
         changes: Vec::new(),
+        accepted: Vec::new(),
         unknown: resource.desired.into_keys().collect(),
         ids: BTreeMap::new(),
         name: None,
@@ -133,6 +134,7 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         resources,
         steps: Vec::new(),
         findings: vec![Finding {
+            code: codes::NOT_CONNECTED,
             address: Address::default(),
             text: format!("neither tenant nor account was read: no value for {}", places.join(", ")),
             help: "plan again where the credentials are set, to see what an apply would do".into(),
@@ -144,24 +146,9 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         basis: String::new(),
     };
     args.explain.map(|number| explanation::is_there(number, &plan)).transpose()?;
-    show(args, &plan, args.explain.map(|_| &[][..]), shell)?;
+    shell.reports.explained = args.explain.map(|_| Vec::new());
+    publish(shell, Content::Plan(shell.scrub.plan(&plan)))?;
     Ok(if args.exit_code { Exit::Incomplete } else { Exit::Done })
-}
-
-fn show(args: &Args, plan: &Plan, explained: Option<&[Explanation]>, shell: &mut Shell) -> Result<()> {
-    let plan = &shell.scrub.plan(plan);
-    if args.output.is_json() {
-        let mut document = serde_json::to_value(plan)?;
-        if let Some(explained) = explained {
-            document["explanation"] = serde_json::to_value(explained)?;
-        }
-        json_out(shell, "plan", document);
-    } else {
-        let paint = Paint(shell.say.out_color());
-        shell.say.out(&render::plan(plan, paint));
-        shell.say.out(&explain::text(explained.unwrap_or_default(), plan, paint));
-    }
-    Ok(())
 }
 
 /// Reads both APIs and plans; an error says why there is no plan.
@@ -174,7 +161,7 @@ pub fn observed(ready: &mut Ready<'_>) -> Result<Observation> {
 pub fn no_plan(ready: &Ready<'_>, failed: &Failed) -> Error {
     let error = unread(ready, failed);
     match failed {
-        Failed::Stopped => Error::remote(format!("{}; nothing was changed", error.message)),
+        Failed::Stopped => Error { message: format!("{}; nothing was changed", error.message), ..error },
         _ => error,
     }
 }
@@ -182,65 +169,14 @@ pub fn no_plan(ready: &Ready<'_>, failed: &Failed) -> Error {
 /// The error of a command whose request failed, or which was stopped while it waited.
 pub fn unread(ready: &Ready<'_>, failed: &Failed) -> Error {
     match failed {
-        Failed::Stopped => Error::remote(ready.stack.why_stopped()),
-        failed => Error::remote(failed.to_string()).help(help(failed)),
-    }
-}
-
-/// The next move after a failed request.
-fn help(failed: &Failed) -> &'static str {
-    match (failed.status(), failed) {
-        (Some(401), Failed::Refused(r)) if r.path == "/oauth/token" => {
-            "check auth0.domain, auth0.client_id and its secret or key"
-        }
-        (Some(403), Failed::Refused(r)) if r.path == "/oauth/token" => {
-            "authorise the application for the Auth0 Management API (Applications, APIs, Machine to Machine)"
-        }
-        (Some(403), Failed::Refused(r))
-            if r.path.starts_with("/api/v2/actions/actions") && r.method == Method::Get =>
-        {
-            "grant read:actions to the application (Applications, APIs, Auth0 Management API, Machine to Machine)"
-        }
-        (Some(403), _) if failed.code().is_some_and(|code| code.starts_with("legacy_mfa_phone_provider")) => {
-            "no scope is missing: the tenant's switch legacy_mfa_phone_provider is off; use phone.delivery: unified, or ask \
-             Auth0's support to switch it on"
-        }
-        (Some(403), Failed::Refused(r)) if r.path.starts_with("/api/v2/") => {
-            "grant the application the scope of this request (Applications, APIs, Auth0 Management API, Machine to Machine)"
-        }
-        (Some(401), Failed::Refused(r)) if r.host.ends_with("twilio.com") => {
-            "check the Twilio key and secret, and that they belong to twilio.account_sid"
-        }
-        (Some(429), _) => "another client uses the budget up; try again later, or lower --rate-share",
-        (_, Failed::NotDone(_)) => "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and --ca-file",
-        _ => "run again with -v to see every request",
+        Failed::Stopped => Error::remote(ready.stack.why_stopped()).code(codes::STOPPED),
+        failed => Error::failed(failed),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::call::Refusal;
-
-    fn refused(code: &str) -> Failed {
-        Failed::Refused(Box::new(Refusal {
-            host: "acme-dev.eu.auth0.com".into(),
-            method: Method::Put,
-            path: "/api/v2/guardian/factors/phone/selected-provider".into(),
-            status: 403,
-            code: Some(code.into()),
-            message: String::new(),
-            request_id: None,
-            attempts: 1,
-            unsure: false,
-        }))
-    }
-
-    #[test]
-    fn a_switch_of_the_tenant_is_not_called_a_missing_scope() {
-        assert!(help(&refused("insufficient_scope")).contains("scope of this request"));
-        assert!(help(&refused("legacy_mfa_phone_provider_not_allowed")).contains("no scope is missing"));
-    }
 
     #[test]
     fn the_first_words_of_an_error_are_true() {

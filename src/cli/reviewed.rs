@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use serde_json::Value as Json;
 
 use super::error::{Error, Result};
-use super::outputs::{Written, apart};
 use super::setup::Ready;
 use crate::engine::observe::{Session, moved};
 use crate::model::plan::{Cause, Digest, PLAN_FORMAT, Plan};
@@ -26,7 +25,7 @@ const CONTENT: &str = "content";
 pub struct ReviewedArgs {
     /// Carry out this saved plan, or nothing if the tenant, the account or the manifest has changed since
     #[arg(long, value_name = "FILE")]
-    plan: Option<PathBuf>,
+    pub plan: Option<PathBuf>,
     /// Carry out the plan with this digest, which `plan` showed, or nothing if the plan is another one by now
     #[arg(long, value_name = "DIGEST", value_parser = Digest::parse)]
     expect: Option<Digest>,
@@ -43,10 +42,9 @@ pub struct Reviewed {
 
 impl ReviewedArgs {
     /// Reads the saved plan, and refuses one that this command cannot carry out. Sends nothing.
-    pub fn read(&self, destroy: bool, written: &[Written<'_>]) -> Result<Reviewed> {
+    pub fn read(&self, destroy: bool) -> Result<Reviewed> {
         let expected = self.expect.clone();
         let Some(path) = &self.plan else { return Ok(Reviewed { expected, ..Reviewed::default() }) };
-        apart(written, &[("the saved plan", path)])?;
         let (saved, is_as_saved) = read(path)?;
         if saved.destroy != destroy {
             let (does, command) = match saved.destroy {

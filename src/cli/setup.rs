@@ -9,9 +9,9 @@ use super::args::{ConnectArgs, ManifestArgs};
 use super::connecting::{settings, transport};
 use super::domain;
 use super::error::{Error, Result};
-use super::json::Document;
 use super::loading::{load, resolve};
-use super::outputs::{Written, outputs_apart};
+use super::outputs::{Written, admit, admit_named};
+use super::reports::Reports;
 use crate::manifest::{Missing, Source};
 use crate::model::event::Told;
 use crate::model::manifest::Manifest;
@@ -27,8 +27,8 @@ pub struct Shell {
     pub say: Say,
     pub scrub: Scrub,
     pub signals: Signals,
-    /// The document of `--output json`.
-    pub json: Document,
+    /// The forms of `--output`.
+    pub reports: Reports,
     /// How many errors a refused manifest has, as printed.
     pub refused: Option<String>,
 }
@@ -90,8 +90,9 @@ pub fn start<'a>(
     shell: &mut Shell,
     show: impl FnMut(Told) + 'a,
 ) -> Result<Option<Start<'a>>> {
+    admit(shell, manifest_args.path(), Some(connect), written, &[])?;
     let Some(loaded) = load(manifest_args, shell)? else { return Ok(None) };
-    outputs_apart(&loaded, connect, written)?;
+    admit_named(shell, &loaded, Some(connect), written)?;
     let twin = connect.twin.is_some();
     let Some(manifest) = resolve(&loaded, manifest_args, twin, missing, shell)? else { return Ok(None) };
     learn(&manifest, &shell.scrub);

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
-
 use super::args::{ManifestArgs, Output};
 use super::error::Result;
 use super::exit::Exit;
-use super::json::json_out;
 use super::loading::{load, resolve};
+use super::outputs::{admit, admit_named};
+use super::reports::publish;
 use super::setup::Shell;
 use crate::manifest::Missing;
 use crate::model::manifest::Manifest;
 use crate::model::value::Value;
+use crate::report::Content;
 
 /// Check a manifest without any request
 ///
@@ -23,34 +23,24 @@ use crate::model::value::Value;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    manifest: ManifestArgs,
+    pub manifest: ManifestArgs,
     #[command(flatten)]
     pub output: Output,
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    admit(shell, args.manifest.path(), None, &[], &[])?;
     let Some(loaded) = load(&args.manifest, shell)? else { return Ok(Exit::Failed) };
+    admit_named(shell, &loaded, None, &[])?;
     let Some(manifest) = resolve(&loaded, &args.manifest, false, Missing::UnknownButFiles, shell)? else {
         return Ok(Exit::Failed);
     };
-    let file = args.manifest.path().display().to_string();
-    let unknown = unknown(&manifest);
-    if args.output.is_json() {
-        json_out(shell, "validate", json!({ "file": file, "valid": true, "unknown": unknown }));
-        return Ok(Exit::Done);
-    }
-    shell.say.out_line(format!("{file}: valid"));
-    if !unknown.is_empty() {
-        shell.say.out_line(format!(
-            "  not checked, because the value is not known here: everything that depends on {}",
-            unknown.join(", ")
-        ));
-    }
+    publish(shell, Content::Valid { unknown: unknown(&manifest) })?;
     Ok(Exit::Done)
 }
 
 /// The references without a value, sorted, each once.
-fn unknown(manifest: &Manifest) -> Vec<&str> {
+fn unknown(manifest: &Manifest) -> Vec<String> {
     let values = manifest.sections.values().flat_map(|attrs| attrs.values());
     let names: BTreeSet<&str> = values
         .filter_map(|value| match value {
@@ -58,5 +48,5 @@ fn unknown(manifest: &Manifest) -> Vec<&str> {
             _ => None,
         })
         .collect();
-    names.into_iter().collect()
+    names.into_iter().map(str::to_owned).collect()
 }

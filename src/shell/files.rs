@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ const LOCK_LOOK: Duration = Duration::from_millis(5);
 pub enum FileProblem {
     #[error("there is no such file")]
     NotFound,
+    #[error("something of that name is there already")]
+    Exists,
     #[error("it is not a regular file")]
     NotAFile,
     #[error("it is larger than {0} bytes")]
@@ -37,6 +40,8 @@ pub enum FileProblem {
     Locked(Duration),
     #[error("it cannot be read")]
     Io(#[source] std::io::Error),
+    #[error("it cannot be written: {0}")]
+    NotWritable(#[source] std::io::Error),
 }
 
 /// Reads a file of at most that many bytes.
@@ -94,7 +99,11 @@ fn is_kernels(path: &Path) -> bool {
 /// # Errors
 /// See [`FileProblem`].
 pub fn read_text(path: &Path, limit_bytes: u64) -> Result<String, FileProblem> {
-    String::from_utf8(read_bounded(path, limit_bytes)?).map_err(|error| {
+    as_text(read_bounded(path, limit_bytes)?)
+}
+
+fn as_text(bytes: Vec<u8>) -> Result<String, FileProblem> {
+    String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let good = String::from_utf8_lossy(good);
         let last = good.rsplit('\n').next().unwrap_or_default();
@@ -108,6 +117,8 @@ pub struct ManifestFile {
     /// As given on the command line, for messages.
     pub path: PathBuf,
     pub text: String,
+    /// Places in the text that stand for bytes which are no UTF-8.
+    pub lost: Vec<Range<usize>>,
     pub folder: Folder,
 }
 
@@ -127,7 +138,8 @@ pub fn read_manifest(path: &Path) -> Result<ManifestFile, Unreadable> {
         message: format!("folder of manifest {}: {error:#}", path.display()),
         help: "name the manifest, or run where it is",
     })?;
-    let text = folder.read_named(path, MANIFEST_LIMIT_BYTES).map_err(|problem| {
+    let read = folder.read_named(path, MANIFEST_LIMIT_BYTES).and_then(as_manifest);
+    let (text, lost) = read.map_err(|problem| {
         let help = match &problem {
             FileProblem::Outside => {
                 "the name is a link that leads out of its folder: name the file itself, or put the file into that folder"
@@ -143,7 +155,23 @@ pub fn read_manifest(path: &Path) -> Result<ManifestFile, Unreadable> {
         let cause = anyhow::Error::from(problem);
         Unreadable { message: format!("manifest {}: {cause:#}", path.display()), help }
     })?;
-    Ok(ManifestFile { path: path.to_owned(), text, folder })
+    Ok(ManifestFile { path: path.to_owned(), text, lost, folder })
+}
+
+/// The text of a manifest, and the places where it was no UTF-8. A file that is neither UTF-8 nor a manifest is refused.
+fn as_manifest(bytes: Vec<u8>) -> Result<(String, Vec<Range<usize>>), FileProblem> {
+    let (mut text, mut lost) = (String::with_capacity(bytes.len()), Vec::new());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+            lost.push(text.len() - char::REPLACEMENT_CHARACTER.len_utf8()..text.len());
+        }
+    }
+    match lost.is_empty() || text.lines().any(|line| line.starts_with("lockstep:")) {
+        true => Ok((text, lost)),
+        false => as_text(bytes).map(|text| (text, lost)),
+    }
 }
 
 /// A folder that reads cannot leave: a manifest from a pull request must not be able to read the keys of whoever runs
@@ -182,12 +210,16 @@ impl Folder {
     /// Reads the file whose path defined the folder. The file may be a link that stays inside. A link to another place
     /// is refused: a repository can hold links, and such a link would be read with the rights of whoever runs this
     /// program.
-    fn read_named(&self, path: &Path, limit_bytes: u64) -> Result<String, FileProblem> {
+    fn read_named(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>, FileProblem> {
         let real = path.canonicalize().map_err(|error| match error.kind() {
             ErrorKind::NotFound => FileProblem::NotFound,
             _ => FileProblem::Io(error),
         })?;
-        if real.starts_with(&self.root) { read_text(&real, limit_bytes) } else { Err(FileProblem::Outside) }
+        if real.starts_with(&self.root) {
+            read_bounded(&real, limit_bytes)
+        } else {
+            Err(FileProblem::Outside)
+        }
     }
 
     /// The real path of a file that the manifest names; `None`: it may not be read or does not exist.
@@ -269,6 +301,30 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
+/// Whether [`write_atomic`] would succeed now: a file is made beside it and taken away again.
+///
+/// # Errors
+/// It would not, or a file stands there that this user may not write.
+pub fn would_write(path: &Path) -> Result<(), FileProblem> {
+    let target = writable(path)?;
+    if target.exists() {
+        OpenOptions::new().append(true).open(&target).map_err(FileProblem::NotWritable)?;
+    }
+    let temporary = temporary_beside(&target).map_err(FileProblem::NotWritable)?;
+    let made = write_new(&temporary, b"", private);
+    let _ = std::fs::remove_file(&temporary);
+    made.map_err(FileProblem::NotWritable)
+}
+
+/// The name of a temporary file beside a file.
+fn temporary_beside(target: &Path) -> std::io::Result<PathBuf> {
+    let name = target.file_name().ok_or(ErrorKind::InvalidFilename)?;
+    let seed = super::secrets::seed().map_err(std::io::Error::other)?;
+    let mut temporary_name = temporary_prefix(name);
+    temporary_name.push(format!("{:08x}{:08x}.tmp", std::process::id(), seed >> 32));
+    Ok(folder_of(target).join(temporary_name))
+}
+
 /// Replaces a file as a whole: a reader, or a run after a crash, sees the old contents or the new. Only the owner may
 /// read the file (mode 0600). A symlink is followed to the file it names, so that the link stays; see [`writable`].
 ///
@@ -277,19 +333,41 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
 /// temporary file is left.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
     let target = writable(path).with_context(|| format!("{} cannot be written", path.display()))?;
-    let name = target.file_name().with_context(|| format!("{} names no file", path.display()))?;
-    let folder = folder_of(&target);
-    let mut temporary_name = temporary_prefix(name);
-    temporary_name.push(format!("{:08x}{:08x}.tmp", std::process::id(), super::secrets::seed()? >> 32));
-    let temporary = folder.join(temporary_name);
-    let written = write_new(&temporary, contents)
+    let temporary =
+        temporary_beside(&target).with_context(|| format!("{} cannot be written", path.display()))?;
+    let written = write_new(&temporary, contents, private)
         .and_then(|()| std::fs::rename(&temporary, &target))
-        .and_then(|()| File::open(folder)?.sync_all());
+        .and_then(|()| File::open(folder_of(&target))?.sync_all());
     if written.is_err() {
         // After a successful rename the temporary file is gone already; otherwise it holds nothing useful.
         let _ = std::fs::remove_file(&temporary);
     }
     written.with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Makes a file that is not there yet, as a whole or not at all, with the mode of any new file: it is for others to read.
+///
+/// # Errors
+/// Something of that name is there, even a link that leads nowhere; or the file cannot be written.
+pub fn create_atomic(path: &Path, contents: &[u8]) -> Result<(), FileProblem> {
+    if path.symlink_metadata().is_ok() {
+        return Err(FileProblem::Exists);
+    }
+    let target = writable(path)?;
+    let temporary = temporary_beside(&target).map_err(FileProblem::NotWritable)?;
+    let as_usual = |_: &mut OpenOptions| {};
+    // A second name, unlike a new name, is refused where another file has it by now. Some file systems have none.
+    let named = || match std::fs::hard_link(&temporary, &target) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => write_new(&target, contents, as_usual),
+        done => done,
+    };
+    let written = write_new(&temporary, contents, as_usual).and_then(|()| named());
+    let _ = std::fs::remove_file(&temporary);
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => FileProblem::Exists,
+        ErrorKind::NotFound => FileProblem::NotFound,
+        _ => FileProblem::Io(error),
+    })
 }
 
 /// Keeps others who lock the folder of that file away from it, until the answer is dropped or this process ends. A folder,
@@ -372,10 +450,10 @@ pub fn open_append(path: &Path) -> Result<File> {
     open().with_context(|| format!("{} cannot be opened for writing", path.display()))
 }
 
-fn write_new(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+fn write_new(path: &Path, contents: &[u8], mode: impl FnOnce(&mut OpenOptions)) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    private(&mut options);
+    mode(&mut options);
     let mut file = options.open(path)?;
     file.write_all(contents)?;
     file.sync_all()

@@ -11,6 +11,7 @@ use crate::model::plan::Plan;
 use crate::model::random::Entropy;
 use crate::model::scrub::{HIDDEN, Scrubber};
 use crate::model::secret::Secret;
+use crate::model::text;
 
 /// Thirty-two bytes from the operating system, for one run.
 ///
@@ -62,8 +63,23 @@ impl Scrub {
         self.with(|scrubber| {
             for resource in &mut plan.resources {
                 let texts = resource.changes.iter_mut().filter(|change| !change.secret);
-                let values = texts.flat_map(|change| change.old.iter_mut().chain(&mut change.new));
-                values.for_each(|value| hide_values(value, scrubber));
+                for change in texts {
+                    // A line with a hidden value would accept another one, and no digest of a secret is shown.
+                    let has_secret = |value: &Json| holds_secret(value, scrubber);
+                    if change.accept.is_some() && change.old.as_ref().is_some_and(has_secret) {
+                        change.accept = None;
+                    }
+                    change
+                        .old
+                        .iter_mut()
+                        .chain(&mut change.new)
+                        .for_each(|value| hide_values(value, scrubber));
+                }
+                let left = resource
+                    .accepted
+                    .iter_mut()
+                    .flat_map(|left| left.tenant.iter_mut().chain(&mut left.manifest));
+                left.for_each(|value| hide_values(value, scrubber));
                 resource
                     .name
                     .iter_mut()
@@ -89,6 +105,14 @@ impl Scrub {
         }
     }
 
+    /// A JSON document over several lines, without a recognisable part of a known secret. Characters that control a
+    /// terminal are escaped, so none is lost.
+    pub fn document(&self, document: &Json) -> String {
+        let mut document = document.clone();
+        self.json(&mut document);
+        text::json(&serde_json::to_string_pretty(&document).unwrap_or_default()) + "\n"
+    }
+
     /// A copy of the scrubber with what it knows now, for a connection.
     pub fn snapshot(&self) -> Rc<Scrubber> {
         Rc::new(self.with(|scrubber| scrubber.clone()))
@@ -97,6 +121,15 @@ impl Scrub {
     fn with<T>(&self, run: impl FnOnce(&mut Scrubber) -> T) -> T {
         // A panic in another thread must not stop the hiding.
         run(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn holds_secret(value: &Json, scrubber: &Scrubber) -> bool {
+    match value {
+        Json::String(text) => scrubber.is_value(text) || scrubber.ours(text) != *text,
+        Json::Array(items) => items.iter().any(|item| holds_secret(item, scrubber)),
+        Json::Object(entries) => entries.values().any(|item| holds_secret(item, scrubber)),
+        _ => false,
     }
 }
 

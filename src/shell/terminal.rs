@@ -139,13 +139,9 @@ impl Say {
         self.out.borrow_mut().write(&text);
     }
 
-    /// Writes a JSON document to stdout, over several lines. Characters that control a terminal are escaped, so none is
-    /// lost.
-    pub fn out_json(&mut self, document: &serde_json::Value) {
-        let mut document = document.clone();
-        self.scrub.json(&mut document);
-        let text = serde_json::to_string_pretty(&document).unwrap_or_default();
-        self.out.borrow_mut().write(&(text::json(&text) + "\n"));
+    /// Writes a finished form of the result to stdout, without a secret and harmless already: nothing of it changes.
+    pub fn out_form(&mut self, form: &str) {
+        self.out.borrow_mut().write(form);
     }
 
     /// Writes conversation to stderr, without adding a line end.
@@ -245,6 +241,11 @@ impl Stream {
     }
 }
 
+/// The text as a file holds it: as a terminal without colours shows it.
+pub fn plain(text: &str) -> String {
+    filter(text, false)
+}
+
 /// Replaces control characters by blanks, but keeps line ends, tabs and, with colour, the colours that this program
 /// uses. Also makes sure that no line is a command of a CI runner.
 fn filter(text: &str, color: bool) -> String {
@@ -331,7 +332,7 @@ mod tests {
         scrub.learn(&Secret::new("hunter2-hunter2", Origin::Person));
         say.out_line("out hunter2-hunter2");
         say.err_line("err hunter2-hunter2");
-        say.out_json(&serde_json::json!("json hunter2-hunter2"));
+        say.out_form(&scrub.document(&serde_json::json!("json hunter2-hunter2")));
         assert_eq!(written_text(&sink), "out [secret]\nerr [secret]\n\"json [secret]\"\n");
     }
 

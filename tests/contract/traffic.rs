@@ -27,7 +27,9 @@ use crate::faults::{function, limits, migration, post_login};
 use crate::fields::bed::{Bed, FULL, applied_full, edit, lose_ledger, manifest, valid};
 use crate::fields::legacy::{LEGACY, legacy_rows};
 use crate::fields::rows::{Other, rows};
-use crate::fields::{around, below, destroy, drift, function as feedback, parts, post_login as rules};
+use crate::fields::{
+    accept, around, below, destroy, drift, function as feedback, parts, post_login as rules,
+};
 use crate::simulation::{ground, story};
 use crate::support::{ACCOUNT, DOMAIN, Stack, core_manifest, listen, options};
 
@@ -241,7 +243,8 @@ fn beside_faults() {
 /// A file of tests: its name, its text, and those of its tests that send requests.
 type Courses = (&'static str, &'static str, &'static [(&'static str, fn())]);
 
-const FIELDS: [Courses; 7] = [
+const FIELDS: [Courses; 8] = [
+    ("fields/accept", include_str!("../fields/accept.rs"), accept::COURSES),
     ("fields/around", include_str!("../fields/around.rs"), around::COURSES),
     ("fields/below", include_str!("../fields/below.rs"), below::COURSES),
     ("fields/destroy", include_str!("../fields/destroy.rs"), destroy::COURSES),
@@ -264,6 +267,10 @@ const HEAVY: &str = "one course stopped or disturbed at every request; `kills` h
 
 /// Tests of those files that are not repeated here.
 const LEFT_OUT: &[(&str, &str, &str)] = &[
+    ("fields/accept", "every_difference_can_be_accepted_or_is_refused_by_the_table", SAME),
+    ("fields/accept", "every_mistake_in_an_entry_is_told_at_its_place", SILENT),
+    ("fields/accept", "no_secret_is_a_reason_and_the_list_is_a_list", SILENT),
+    ("fields/accept", "the_table_is_of_keys_and_in_the_docs", SILENT),
     ("fields/around", "a_run_that_is_killed_anywhere_is_finished_by_the_next", HEAVY),
     ("fields/around", "a_destroy_that_is_killed_anywhere_is_finished_by_the_next", HEAVY),
     ("fields/around", "checks_beyond_one_field", SILENT),

@@ -45,11 +45,11 @@ const WITHOUT_ROW: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn changes(plan: &Plan) -> Vec<(&str, &FieldChange)> {
+pub(super) fn changes(plan: &Plan) -> Vec<(&str, &FieldChange)> {
     plan.resources.iter().flat_map(|r| r.changes.iter().map(|change| (r.address.as_str(), change))).collect()
 }
 
-fn named(plan: &Plan) -> Vec<String> {
+pub(super) fn named(plan: &Plan) -> Vec<String> {
     changes(plan).iter().map(|(address, change)| format!("{address}.{}", change.field)).collect()
 }
 
@@ -59,28 +59,28 @@ fn causes(plan: &Plan) -> BTreeSet<Cause> {
     changes(plan).iter().map(|(_, change)| change.cause).collect()
 }
 
-fn change<'a>(plan: &'a Plan, row: &Row) -> Option<&'a FieldChange> {
+pub(super) fn change<'a>(plan: &'a Plan, row: &Row) -> Option<&'a FieldChange> {
     changes(plan)
         .into_iter()
         .find(|(address, change)| *address == row.address && change.field == row.field)
         .map(|(_, change)| change)
 }
 
-fn name(row: &Row) -> String {
+pub(super) fn name(row: &Row) -> String {
     format!("{}.{}", row.address, row.field)
 }
 
 /// A manifest, and the rows of the fields that it covers.
-struct Base {
-    text: &'static str,
-    rows: fn() -> Vec<Row>,
+pub(super) struct Base {
+    pub text: &'static str,
+    pub rows: fn() -> Vec<Row>,
 }
 
 /// One manifest for each way of delivery.
 const BASES: [Base; 2] = [Base { text: FULL, rows }, Base { text: LEGACY, rows: legacy_rows }];
 
 /// Runs every row of every base on its applied state and reports all that fail, not only the first.
-fn every_row(check: impl Fn(&Base, &Snapshot, &Row) -> Result<(), String>) {
+pub(super) fn every_row(check: impl Fn(&Base, &Snapshot, &Row) -> Result<(), String>) {
     let (mut failures, mut count) = (Vec::new(), 0);
     for base in &BASES {
         let snapshot = applied_of(base.text);
@@ -92,12 +92,12 @@ fn every_row(check: impl Fn(&Base, &Snapshot, &Row) -> Result<(), String>) {
     assert!(failures.is_empty(), "{} of {count} fields:\n{}", failures.len(), failures.join("\n"));
 }
 
-fn ensure(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
+pub(super) fn ensure(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(why()) }
 }
 
 /// A world that another operator has changed.
-fn tampered(base: &Base, snapshot: &Snapshot, row: &Row) -> Bed {
+pub(super) fn tampered(base: &Base, snapshot: &Snapshot, row: &Row) -> Bed {
     let bed = Bed::on(snapshot, valid(base.text, &[]));
     let now_ms = bed.now_ms();
     bed.with_twin(|twin| (row.tamper)(twin, now_ms));

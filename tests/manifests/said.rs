@@ -538,7 +538,7 @@ fn check(rows: &[Row]) {
         let found = said(&with(rest));
         let place = (*line, *column, *code);
         let at = |one: &&Diagnostic| {
-            one.span.as_ref().is_some_and(|span| (span.line, span.column, one.problem.code.0) == place)
+            one.span.as_ref().is_some_and(|span| (span.line, span.column, one.problem.code.number()) == place)
         };
         let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
         let Some(one) = found.iter().find(at) else { panic!("{rest}\nnothing at {place:?}: {lines:#?}") };
@@ -669,7 +669,7 @@ fn a_text_that_is_no_yaml_is_explained_where_the_fault_begins() {
         let found = said(&head(rest));
         let [one] = found.as_slice() else { panic!("{rest}\n{found:?}") };
         let place = one.span.as_ref().map(|span| (span.line, span.column));
-        assert_eq!((place, one.problem.code.0), (Some((*line, *column)), 101), "{rest}\n{one}");
+        assert_eq!((place, one.problem.code.number()), (Some((*line, *column)), 101), "{rest}\n{one}");
         assert!(one.problem.reason.contains(reason), "{rest}\n{one}");
         assert!(one.problem.help.contains(help), "{rest}\n{one}");
     }

@@ -78,7 +78,7 @@ fn expect_as_applied(twin: &Twin, site: &Site, manifest: &str, command: &str) ->
     assert_eq!(twin.mark() - mark - plain, plain, "an explanation costs no request");
     assert_eq!(twin.writes_since(mark), Vec::<String>::new());
     let document = run.json();
-    let told = document["plan"]["explanation"].as_array().expect("a list").clone();
+    let told = document["explanation"].as_array().expect("a list").clone();
     assert_eq!(told.len(), document["plan"]["steps"].as_array().expect("steps").len());
 
     let proxy = Proxy::start(twin, |_, forward| forward());
@@ -130,7 +130,7 @@ fn a_step_says_where_it_is_asked_for_and_what_it_waits_for() {
     let site = Site::new(&twin, 1);
     let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
     let document = site.run("plan", &["--explain", "--output", "json"]).expect(0).json();
-    let told = document["plan"]["explanation"].as_array().expect("a list").clone();
+    let told = document["explanation"].as_array().expect("a list").clone();
     for one in &told {
         let said = one["said"].as_array().expect("a list");
         assert!(!said.is_empty(), "{one}");
@@ -223,7 +223,7 @@ fn all_requests_of_the_complete_manifest_are_shown_without_a_secret() {
             site.lockstep("plan", COMPLETE, &[options, &["--explain", "--output", "json"]].concat()).run();
         expect_no_secret(&json, &site);
         let document = json.json();
-        for one in document["plan"]["explanation"].as_array().expect("a list") {
+        for one in document["explanation"].as_array().expect("a list") {
             assert!(one["request"].is_object(), "{one}");
             hidden += one.to_string().matches("<secret>").count();
             assert!(!one.to_string().contains("stands-in-"), "{one}");

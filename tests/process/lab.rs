@@ -16,6 +16,8 @@ use lockstep::ledger;
 use rustix::pty::{self, OpenptFlags};
 use serde_json::{Value as Json, json};
 
+use crate::schemas;
+
 /// Longest time of a run; a longer one hangs.
 const RUN_MAX: Duration = Duration::from_secs(60);
 /// Longest wait for a reply; on the loopback interface it takes milliseconds.
@@ -77,11 +79,13 @@ impl Run {
         self
     }
 
-    /// stdout as one JSON document.
+    /// stdout as one JSON document, which fits its published schema.
     #[track_caller]
     pub fn json(&self) -> Json {
-        serde_json::from_str(&self.out)
-            .unwrap_or_else(|error| panic!("{error}\nstdout:\n{}\nstderr:\n{}", self.out, self.err))
+        let document = serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("{error}\nstdout:\n{}\nstderr:\n{}", self.out, self.err));
+        schemas::assert_fits(&document);
+        document
     }
 }
 

@@ -133,9 +133,11 @@ fn a_plan_without_a_connection_is_all_unknown() {
 fn a_manifest_that_cannot_be_read_is_said_with_the_next_move() {
     let folder = Folder::new();
     std::fs::write(folder.path("latin.yaml"), b"lockstep: v1\nstack: caf\xe9\n").expect("file");
+    std::fs::write(folder.path("wide.yaml"), b"\xff\xfel\0o\0c\0k\0").expect("file");
     std::fs::write(folder.path("huge.yaml"), vec![b'a'; 2 << 20]).expect("file");
     for (file, expected) in [
-        ("latin.yaml", "not UTF-8 text (line 2, column 11)"),
+        ("latin.yaml", "latin.yaml:2:11"),
+        ("wide.yaml", "not UTF-8 text (line 1, column 1)"),
         ("huge.yaml", "larger than"),
         ("missing.yaml", "no such file"),
         (".", "not a regular file"),

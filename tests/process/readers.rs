@@ -26,7 +26,8 @@ fn a_plan_with_read_scopes_alone_names_the_others_and_is_not_blocked() {
     let run = site.run("plan", &["--exit-code"]).expect(2);
     let (note, end) = noted(&run);
     assert!(
-        note.trim_start().starts_with("note: an apply needs scopes that this access token does not have: ")
+        note.trim_start()
+            .starts_with("note[LS0704]: an apply needs scopes that this access token does not have: ")
     );
     for scope in ["create:actions", "update:actions", "create:phone_providers", "update:guardian_factors"] {
         assert!(note.contains(scope), "{note}");
@@ -37,7 +38,11 @@ fn a_plan_with_read_scopes_alone_names_the_others_and_is_not_blocked() {
     assert!(findings.as_array().expect("a list").iter().all(|one| one["level"] == "note"), "{findings}");
 
     let run = site.run("apply", &["--yes"]).expect(1);
-    assert!(run.out.contains("blocked: the access token lacks scopes that the steps need: "), "{}", run.out);
+    assert!(
+        run.out.contains("blocked[LS0704]: the access token lacks scopes that the steps need: "),
+        "{}",
+        run.out
+    );
     assert_eq!(twin.writes_since(0), Vec::<String>::new());
 }
 
@@ -81,7 +86,7 @@ fn a_twilio_key_that_only_reads_plans_and_the_first_write_of_an_apply_says_so() 
     let site = Site::new(&twin, 1);
     let run = site.run("plan", &["--exit-code"]).expect(2);
     let key = &site.env["TWILIO_API_KEY"];
-    let note = format!("note: a plan does not test whether the Twilio key {key} may write");
+    let note = format!("note[LS0705]: a plan does not test whether the Twilio key {key} may write");
     assert!(run.out.contains(&note), "{}", run.out);
     let run = site.run("apply", &["--yes"]).expect(1);
     let told = format!("the key {key} (twilio.api_key) may not do this: it needs write access to Serverless");

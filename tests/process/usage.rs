@@ -2,7 +2,10 @@
 
 use super::lab::{Folder, QUICKSTART, Site, lockstep};
 
-const COMMANDS: [&str; 8] = ["validate", "plan", "apply", "drift", "destroy", "show", "unlock", "twin"];
+/// Every command, as the program itself names them.
+fn commands() -> Vec<String> {
+    lockstep::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
 
 #[test]
 fn usage_errors_have_their_own_exit_code() {
@@ -84,18 +87,23 @@ fn a_bad_log_level_is_a_usage_error() {
 fn the_version_is_one_line_on_stdout() {
     for flag in ["--version", "-V"] {
         let run = lockstep(&[flag]).run().expect(0);
-        assert_eq!(run.out, format!("lockstep {}\n", env!("CARGO_PKG_VERSION")));
+        assert_eq!(run.out, format!("lockstep {}\n", env!("LOCKSTEP_VERSION")));
         assert_eq!(run.err, "");
     }
+    // With its commit, where the sources are a repository; an unpacked archive has none.
+    let commit = env!("LOCKSTEP_VERSION").strip_prefix(env!("CARGO_PKG_VERSION")).expect("the version first");
+    let digits = commit.strip_prefix(" (").and_then(|rest| rest.strip_suffix(')')).unwrap_or_default();
+    let is_commit = digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert_eq!(is_commit, std::path::Path::new(".git").exists(), "{commit:?}");
 }
 
 #[test]
 fn help_lists_the_commands_and_the_exit_codes() {
     let run = lockstep(&["--help"]).run().expect(0);
     assert_eq!(run.err, "");
-    for command in COMMANDS {
+    for command in commands() {
         assert!(
-            run.out.lines().any(|line| line.trim_start().starts_with(command)),
+            run.out.lines().any(|line| line.trim_start().starts_with(&command)),
             "{command} is not listed"
         );
     }
@@ -109,7 +117,8 @@ fn help_lists_the_commands_and_the_exit_codes() {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in COMMANDS {
+    for command in commands() {
+        let command = command.as_str();
         let run = lockstep(&[command, "--help"]).run().expect(0);
         let summary = run.out.lines().next().unwrap_or_default();
         assert!(!summary.is_empty() && !summary.ends_with('.'), "{command}: {summary:?}");
@@ -124,8 +133,8 @@ fn every_command_explains_itself() {
 /// Texts are wrapped at the width of the terminal, and not also in the source.
 #[test]
 fn help_is_not_wrapped_twice() {
-    for command in COMMANDS {
-        let run = lockstep(&[command, "--help"]).run().expect(0);
+    for command in commands() {
+        let run = lockstep(&[&command, "--help"]).run().expect(0);
         let about: Vec<&str> = run.out.lines().take_while(|line| !line.starts_with("Usage:")).collect();
         for pair in about.windows(2) {
             let room = 100usize.saturating_sub(pair[0].chars().count());
@@ -142,7 +151,9 @@ fn the_examples_of_help_run() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("manifests")).expect("folder");
     std::fs::copy(QUICKSTART, folder.path("manifests/quickstart.yaml")).expect("copy");
-    for command in ["validate", "plan", "apply", "drift", "show", "unlock", "destroy"] {
+    // The twin serves until it is ended.
+    for command in commands().into_iter().filter(|command| command != "twin") {
+        let command = command.as_str();
         let help = lockstep(&[command, "--help"]).run().expect(0).out;
         let example = help.lines().find_map(|line| line.strip_prefix("Example: lockstep ")).expect("example");
         let args: Vec<&str> = example.split(' ').collect();

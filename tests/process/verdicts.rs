@@ -94,7 +94,7 @@ fn attestations_that_are_missing_or_over_are_findings() {
     let over = run("over.yaml", "until: 2120-01-01 }\n  geo", "until: 2021-01-01 }\n  geo").expect(7);
     assert_eq!(verdict(&over), "no difference, findings to look at");
     assert!(
-        over.out.contains("warning: attest.fraud_guard") && over.out.contains("it has expired"),
+        over.out.contains("warning[LS0802]: attest.fraud_guard") && over.out.contains("it has expired"),
         "{}",
         over.out
     );

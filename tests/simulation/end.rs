@@ -13,9 +13,10 @@ use serde_json::{Value as Json, json};
 use super::exempt::{Case, Law};
 use super::ground::Ground;
 use super::laws::objects;
-use super::manifests::{ACCOUNT, Claims, DOMAIN, FACTORS, FEEDBACK_KEY, SENDER_KEYS};
+use super::manifests::{ACCOUNT, DOMAIN, FACTORS, FEEDBACK_KEY, SENDER_KEYS};
 use super::model::look;
 use super::procs::{Command, Proc, Start, Trouble};
+use super::settings::{SETTINGS, Setting};
 use super::story::{ELDER, STACK, Story};
 use super::told;
 
@@ -506,7 +507,6 @@ fn not_restored(story: &Story) -> Vec<String> {
     let claims = &story.ground.claims[&format!("{DOMAIN}/{STACK}")];
     // What existed before this stack belonged to the other stack, and has gone with it.
     let gone = story.ground.claims.get(&format!("{DOMAIN}/{ELDER}")).filter(|_| story.elder_gone);
-    let went = |claimed: fn(&Claims) -> bool| gone.is_some_and(claimed);
     let (was, is) = (&story.first.tenants[DOMAIN], &story.ground.twin.world.tenants[DOMAIN]);
     // A former value that users could not satisfy is not put back.
     let with = |edit: &dyn Fn(&mut Tenant)| {
@@ -526,22 +526,11 @@ fn not_restored(story: &Story) -> Vec<String> {
         .filter(|wire| gone.is_none_or(|gone| !gone.factors.contains(wire)))
         .map(|wire| format!("factor {wire}"))
         .collect();
-    if claims.policy && !went(|gone| gone.policy) && was.policies != is.policies && !locks {
-        out.push("policy".into());
-    }
-    let experience = |claims: &Claims| claims.login.contains(&"universal_login_experience");
-    if experience(claims)
-        && !went(experience)
-        && was.prompts.universal_login_experience != is.prompts.universal_login_experience
-    {
-        out.push("universal_login.experience".into());
-    }
-    if claims.protection
-        && !went(|gone| gone.protection)
-        && was.phone_provider_protection != is.phone_provider_protection
-    {
-        out.push("phone.protection".into());
-    }
+    let differs = |one: &&Setting| {
+        let is_judged = one.may_stay.is_none() && (one.claimed)(claims) && !gone.is_some_and(one.claimed);
+        is_judged && (one.value)(was) != (one.value)(is) && !(one.kind == "mfa_policy" && locks)
+    };
+    out.extend(SETTINGS.iter().filter(differs).map(|one| one.name.to_owned()));
     out
 }
 

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use super::manifests::{ACCOUNT, Claims};
 use super::model::Look;
 use super::procs::Proc;
+use super::settings::SETTINGS;
 
 /// An object that one of our requests made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -284,42 +285,11 @@ fn without_ours(tenant: &mut Tenant, claims: &Claims, ours: &dyn Fn(&str) -> boo
     tenant.log_streams.retain(|stream| !ours(&stream.id) && !named(&stream.name));
     tenant.failing_builds = 0;
     tenant.factors.retain(|factor| !claims.factors.contains(&factor.name.as_str()));
-    if claims.provider {
-        tenant.phone_providers.clear();
-    }
-    if claims.types {
-        tenant.message_types = None;
-    }
-    if claims.policy {
-        tenant.policies.clear();
-    }
-    if claims.flag {
-        tenant.settings.remove("phone_consolidated_experience");
-    }
-    if claims.legacy {
-        tenant.legacy_phone.selected_provider.clear();
-    }
-    if claims.templates {
-        tenant.legacy_phone.enrollment_message.clear();
-        tenant.legacy_phone.verification_message.clear();
-    }
-    if claims.customize {
-        tenant.settings.remove("customize_mfa_in_postlogin_action");
-    }
-    if claims.protection {
-        tenant.phone_provider_protection.clear();
-    }
+    SETTINGS.iter().filter(|one| (one.claimed)(claims)).for_each(|one| (one.clear)(tenant));
     tenant.phone_templates.retain(|one| !ours(&one.id) && !claims.templates_of.contains(&one.r#type));
     claims.branding.iter().for_each(|key| {
         tenant.branding.remove(key);
     });
-    for wire in &claims.login {
-        match *wire {
-            "universal_login_experience" => tenant.prompts.universal_login_experience.clear(),
-            "identifier_first" => tenant.prompts.identifier_first = None,
-            _ => tenant.prompts.webauthn_platform_first_factor = None,
-        }
-    }
 }
 
 /// The first places in which two worlds differ, for people.

@@ -201,7 +201,7 @@ pub const SLOTS: &[Slot] = &[
 ];
 
 /// Sections that a draft may lack, whatever is drawn for the places in them. The stack then leaves that part to others.
-const PARTS: &[&str] =
+pub const PARTS: &[&str] =
     &["action", "branding", "feedback", "log_streams", "mfa", "phone", "universal_login", "verify_service"];
 
 /// A drawn manifest: a value for every place.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockstep::kinds::KINDS;
+use lockstep::kinds::{self, KINDS};
 use lockstep::twin::Options;
 use serde_json::Value;
 
@@ -10,6 +10,7 @@ use super::dice::Dice;
 use super::manifests::{self, Draft};
 use super::mutants::MUTANTS;
 use super::report::{ENOUGH_SEEDS, replay, table, tell_all};
+use super::settings::{OBJECTS, SETTINGS};
 use super::{model, story, worlds};
 
 /// Number of seeds that `cargo test` runs; `LOCKSTEP_SEEDS` overrides it.
@@ -141,6 +142,37 @@ fn every_kind_is_in_some_manifest() {
          tests/simulation/manifests.rs, what it claims to `Claims`, and what is ours to `without_ours` (laws.rs)",
         never.join(", ")
     );
+}
+
+/// What a destroy leaves of a kind has to be judged.
+#[test]
+fn every_kind_is_judged_after_a_destroy() {
+    let judged = |name: &str| SETTINGS.iter().any(|one| one.kind == name) || OBJECTS.contains(&name);
+    let missing: Vec<&str> = KINDS.iter().map(|kind| kind.name()).filter(|name| !judged(name)).collect();
+    assert!(
+        missing.is_empty(),
+        "no judge looks at {} after a destroy: add a row to SETTINGS in tests/simulation/settings.rs for a setting of \
+         which a tenant has one, and else its name to OBJECTS there",
+        missing.join(", ")
+    );
+    let unknown = SETTINGS.iter().map(|one| one.kind).chain(OBJECTS.iter().copied());
+    let unknown: Vec<&str> = unknown.filter(|name| KINDS.iter().all(|kind| kind.name() != *name)).collect();
+    assert!(
+        unknown.is_empty(),
+        "tests/simulation/settings.rs has kinds that do not exist: {}",
+        unknown.join(", ")
+    );
+}
+
+/// A section that every drawn manifest has is never seen to be optional.
+#[test]
+fn every_section_is_left_out_of_some_manifest() {
+    let sections = kinds::sections();
+    let roots: BTreeSet<&str> =
+        sections.iter().filter_map(|section| section.path.split('.').next()).collect();
+    let missing: Vec<&&str> =
+        roots.iter().filter(|root| **root != "attest" && !manifests::PARTS.contains(root)).collect();
+    assert!(missing.is_empty(), "add {missing:?} to PARTS in tests/simulation/manifests.rs");
 }
 
 /// Rows of the table below a heading of the twin's manual, as cells.

@@ -10,3 +10,4 @@ pub mod manifest;
 pub mod model;
 pub mod plan;
 pub mod port;
+pub mod report;

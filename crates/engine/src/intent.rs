@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::kinds::{self, Resource, Seen, Whose};
 use crate::model::address::Address;
+use crate::model::codes;
 use crate::model::ledger::compact;
 use crate::model::ledger::{Begun, Entry, Intent, KEPT_BYTES_MAX, Last, Ledger, Lost, Ownership};
 use crate::model::plan::{Finding, Level, Plan, Step};
@@ -123,7 +124,7 @@ pub(super) fn unfinished(ledger: &Ledger) -> Option<Finding> {
         _ => return None,
     };
     Some(Finding {
-        address: "ledger".into(),
+        code: codes::RUN_UNFINISHED, address: "ledger".into(),
         text,
         help: "run again to continue; what that run left is reported as left by a run of this stack, and not as a change by others".into(),
         level: Level::Note,
@@ -159,7 +160,7 @@ pub(super) fn may_appear(
         .map(|(lost, until_ms)| {
             let until = super::apply::timestamp(u64::try_from(until_ms).unwrap_or(0));
             Finding {
-                address: lost.address.clone(),
+                code: codes::ANSWER_LOST, address: lost.address.clone(),
                 text: format!(
                     "the answer to {:?} was lost at {}, and the object that it may have created is not found yet",
                     lost.what, lost.at

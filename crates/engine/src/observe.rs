@@ -13,6 +13,7 @@ use crate::ledger::prints::Prints;
 use crate::ledger::seal::Keys;
 use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
+use crate::model::codes;
 use crate::model::facts::{Fact, Factor};
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
@@ -79,6 +80,8 @@ pub struct Observation {
     pub found: Found,
     pub prints: Rc<Prints>,
     pub plan: Plan,
+    /// Time of the plan, in ms since the Unix epoch.
+    pub as_of_ms: u64,
     /// The record arrived much later than the rest, so another run may have worked in between.
     pub torn: bool,
     /// A message, if a `--delete` names no object that waits for one.
@@ -93,16 +96,25 @@ const TORN_MS: u64 = 2000;
 /// # Errors
 /// A read fails for another reason than a missing permission. A part without permission is marked as not read.
 pub async fn observe(session: &Session, reader: &Reader) -> Result<Observation, Failed> {
-    let first = look(session, reader).await?;
+    observe_as_of(session, reader, None).await
+}
+
+/// The same for a given time of the plan (ms since the Unix epoch), with which dates are compared.
+pub(super) async fn observe_as_of(
+    session: &Session,
+    reader: &Reader,
+    as_of_ms: Option<u64>,
+) -> Result<Observation, Failed> {
+    let first = look(session, reader, as_of_ms).await?;
     if first.plan.blockers().next().is_none() || !matches!(session.store, Store::Tenant) {
         return Ok(first);
     }
     // A blocker may be about something that another run created since the record was read.
     let now = session.store.reload(session.owner(), &first.found.stands, reader).await?;
-    if now.is_as(&first.found) { Ok(first) } else { look(session, reader).await }
+    if now.is_as(&first.found) { Ok(first) } else { look(session, reader, as_of_ms).await }
 }
 
-async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed> {
+async fn look(session: &Session, reader: &Reader, as_of_ms: Option<u64>) -> Result<Observation, Failed> {
     reader.new_phase();
     let began_ms = reader.now_ms();
     let declared = session.declared();
@@ -157,7 +169,8 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
     on_record(session, &mut found, &mut seen, &declared, reader).await?;
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
     let prints = Rc::new(Prints::of(&session.manifest, &salt, session.rounds));
-    let mut first = plan(session, reader, &seen, &found, &prints);
+    let as_of_ms = as_of_ms.unwrap_or_else(|| now_ms(reader));
+    let mut first = plan(session, reader, &seen, &found, &prints, as_of_ms);
     // Settings that the manifest leaves out matter when a step takes something away (somebody may have switched a
     // policy on in the dashboard), and when logins begin to be asked for a factor that the manifest does not switch on.
     // If the stack leaves the sending to others, these settings also matter when a step switches the phone factor on.
@@ -189,10 +202,10 @@ async fn look(session: &Session, reader: &Reader) -> Result<Observation, Failed>
             let legacy: Vec<&Guard> = guards::SELECTED.iter().chain(theirs).collect();
             guard(session, &mut seen, reader, &legacy).await?;
         }
-        first = plan(session, reader, &seen, &found, &prints);
+        first = plan(session, reader, &seen, &found, &prints, as_of_ms);
     }
     let misnamed = misnamed(session, reader, &seen, &found, &prints);
-    Ok(Observation { seen, found, prints, plan: first, torn, misnamed })
+    Ok(Observation { seen, found, prints, plan: first, as_of_ms, torn, misnamed })
 }
 
 /// A blocker if the tenant has no room for one more Action, which is to hold the record. If the stack has Actions of
@@ -209,7 +222,7 @@ async fn room(
     }
     let count = guards::count_actions(&*reader.get(&kinds::record_list()).await?)?;
     Ok((count >= 100).then(|| Finding {
-        address: "ledger".into(),
+        code: codes::NO_ROOM, address: "ledger".into(),
         text: format!(
             "the tenant has {count} of at most 100 Actions, so there is no room for the ledger, which is an Action"
         ),
@@ -236,7 +249,7 @@ fn misnamed(
         return None;
     }
     let unnamed = Session { named: BTreeSet::new(), ..session.clone() };
-    let asked = plan(&unnamed, reader, seen, found, prints).unproven;
+    let asked = plan(&unnamed, reader, seen, found, prints, now_ms(reader)).unproven;
     let is_asked = |name: &String| asked.iter().any(|object| object.id == *name);
     // A plan that took seals on trust asks for no names; the apply of it may ask.
     let on_record = |name: &String| {
@@ -317,14 +330,14 @@ async fn guard(
                 // The manifest does not declare this setting, so only its blockers are reported.
                 now.findings.retain(|finding| finding.level == Level::Blocker);
                 if let Some((text, help)) = warning(&now, &session.manifest) {
-                    now.finding(&address, Level::Warning, text, help);
+                    now.finding(codes::CANNOT_SPEAK, &address, Level::Warning, text, help);
                 }
                 now
             }
             Err(failed) if failed.status() == Some(403) => {
                 let mut now = Seen { not_read: true, ..Seen::default() };
                 let Unread { level, text, help } = unread_finding(name, &failed);
-                now.finding(&address, level, text, help);
+                now.finding(codes::GUARD_UNREAD, &address, level, text, help);
                 now
             }
             Err(failed) => return Err(failed),
@@ -334,6 +347,11 @@ async fn guard(
     Ok(())
 }
 
+/// The time by the server's clock; by ours while no reply has told it. In ms since the Unix epoch.
+fn now_ms(reader: &Reader) -> u64 {
+    reader.server_now_ms().unwrap_or_else(|| reader.now_ms())
+}
+
 /// Plans over what was read. Sends nothing; asks the reader only for the token's scopes and the time.
 pub(super) fn plan(
     session: &Session,
@@ -341,6 +359,7 @@ pub(super) fn plan(
     seen: &BTreeMap<Address, Seen>,
     found: &Found,
     prints: &Prints,
+    as_of_ms: u64,
 ) -> Plan {
     let scopes = reader.scopes();
     let mut findings = [found.findings.as_slice(), &found.unclear].concat();
@@ -349,6 +368,7 @@ pub(super) fn plan(
         seen.values().filter_map(|seen| seen.ids.get("account_sid")).find(|sid| **sid != session.account)
     {
         findings.push(Finding {
+            code: codes::ANOTHER_ACCOUNT,
             address: "verify_service".into(),
             text: format!(
                 "the Twilio credentials belong to account {other}, and the manifest names {}",
@@ -360,7 +380,7 @@ pub(super) fn plan(
     }
     if session.destroy && found.stands.action_id.is_some() && found.ledger.is_none() {
         findings.push(Finding {
-            address: "ledger".into(),
+            code: codes::RECORD_UNUSABLE, address: "ledger".into(),
             text: "the record cannot be used, so it is not known what belongs to this stack, and nothing is taken away"
                 .into(),
             help: "apply once more, which records the existing objects again; or delete them yourself".into(),
@@ -369,6 +389,7 @@ pub(super) fn plan(
     }
     if session.destroy && found.ledger.as_ref().is_some_and(|ledger| !tells_all(ledger)) {
         findings.push(Finding {
+            code: codes::RECORD_INCOMPLETE,
             address: "ledger".into(),
             text: "the last apply did not finish, so the record does not list everything that it created"
                 .into(),
@@ -393,19 +414,18 @@ pub(super) fn plan(
         scopes: scopes.as_deref(),
         ledger_scopes: session.store.scopes(found, session.destroy),
         prints,
-        as_of_ms: reader.server_now_ms().unwrap_or_else(|| reader.now_ms()),
+        as_of_ms,
         findings,
     });
     if let Some(intent) = found.ledger.as_ref().and_then(|ledger| ledger.intent.as_ref()) {
-        let now_ms = reader.server_now_ms().unwrap_or_else(|| reader.now_ms());
-        let waits = intent::may_appear(intent, &plan, seen, now_ms);
+        let waits = intent::may_appear(intent, &plan, seen, now_ms(reader));
         plan.findings.extend(waits);
     }
     let dated = found.ledger.iter().flat_map(|ledger| ledger.resources.iter());
     let dated = dated.filter(|(_, entry)| entry.notes.contains_key(NOT_BEFORE));
     if reader.server_now_ms().is_none() {
         plan.findings.extend(dated.map(|(address, _)| Finding {
-            address: address.clone(),
+            code: codes::CLOCK, address: address.clone(),
             text: "its removal waits for a date, but no reply of the tenant tells the time, so this machine's clock is used".into(),
             help: "make sure that the clock of this machine is right".into(),
             level: Level::Note,
@@ -500,6 +520,7 @@ async fn observe_one(
         Err(failed) if failed.status() == Some(403) || failed.code() == Some("70051") => {
             let mut seen = Seen { not_read: true, ..Seen::default() };
             seen.finding(
+                codes::NOT_READ,
                 address,
                 Level::NotRead,
                 format!("not read: {failed}"),

@@ -3,14 +3,14 @@
 //! A [`Problem`] names a place by its path in the manifest; `manifest` turns the path into a span and so the
 //! problem into a [`Diagnostic`]. Nothing here prints.
 
-pub mod codes;
 mod nearest;
+pub mod remote;
 
 pub use nearest::nearest;
 
 use std::fmt;
 
-pub use codes::Code;
+pub use crate::model::codes::{self, Code};
 
 /// Severity of a problem. Only an error stops the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +41,8 @@ pub struct Problem {
     pub path: String,
     /// The caret points at the key instead of its value.
     pub on_key: bool,
+    /// Line and column of the problem in the file that the value names, both from 1.
+    pub inside: Option<(usize, usize)>,
     /// Lower case, present tense, no full stop.
     pub title: String,
     /// The words under the caret.
@@ -63,6 +65,7 @@ impl Problem {
             severity: Severity::Error,
             path: path.into(),
             on_key: false,
+            inside: None,
             title: title.into(),
             reason: reason.into(),
             help: help.into(),
@@ -72,6 +75,12 @@ impl Problem {
     /// The same problem as a warning.
     pub fn warning(mut self) -> Problem {
         self.severity = Severity::Warning;
+        self
+    }
+
+    /// The same problem, with its place in the file that the value names.
+    pub fn inside(mut self, line: usize, column: usize) -> Problem {
+        self.inside = Some((line, column));
         self
     }
 
@@ -103,7 +112,7 @@ pub struct Diagnostic {
 /// One line: `lockstep.yaml:4:16: error[LS0104]: code length is out of range: must be 4 to 10 (help: …)`.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Problem { code, severity, path: _, on_key: _, title, reason, help } = &self.problem;
+        let Problem { code, severity, path: _, on_key: _, inside: _, title, reason, help } = &self.problem;
         write!(f, "{}", self.file)?;
         if let Some(span) = &self.span {
             write!(f, ":{}:{}", span.line, span.column)?;

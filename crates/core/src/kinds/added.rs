@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::said::verify_service;
 use super::{Diff, Hint};
 use crate::model::address::Address;
+use crate::model::codes;
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::plan::{Finding, Level};
 
@@ -26,6 +27,7 @@ pub(super) fn finding<N: AsRef<str>>(
         _ => ("them", "they stay as they are"),
     };
     (!names.is_empty()).then(|| Finding {
+        code: codes::ADDED_BY_OTHERS,
         address: address.to_owned(),
         text: format!("{what} that the manifest does not name: {}", listed()),
         help: format!(

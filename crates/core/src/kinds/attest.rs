@@ -12,6 +12,8 @@ use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, countries};
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
+use crate::model::codes::Code;
+use crate::model::date::{self, date_field};
 use crate::model::facts::Facts;
 use crate::model::field::{FIELD, Field, Section, Type};
 use crate::model::ledger::Entry;
@@ -28,10 +30,6 @@ pub(super) const NAME: &str = "attest";
 /// The user is reminded of an attestation that ends within so many days.
 const REMIND_DAYS: i32 = 14;
 
-const fn date(key: &'static str, doc: &'static str) -> Field {
-    Field { key, ty: Type::Text { min: 10, max: 10, check: Some(iso_date) }, required: true, doc, ..FIELD }
-}
-
 const BY: Field = Field {
     key: "by",
     ty: Type::Text { min: 1, max: 200, check: None },
@@ -39,8 +37,8 @@ const BY: Field = Field {
     doc: "who looked: a name or an address",
     ..FIELD
 };
-const ON: Field = date("on", "the day of the look, YYYY-MM-DD");
-const UNTIL: Field = date("until", "the last day on which the attestation holds, YYYY-MM-DD");
+const ON: Field = date_field("on", "the day of the look, YYYY-MM-DD");
+const UNTIL: Field = date_field("until", "the last day on which the attestation holds, YYYY-MM-DD");
 
 static FRAUD_GUARD: &[Field] = &[
     Field {
@@ -142,15 +140,8 @@ const ENTRIES: &[Attested] = &[
     },
 ];
 
-fn iso_date(value: &str) -> Result<(), (String, String)> {
-    match value.len() == 10 && value.parse::<Date>().is_ok() {
-        true => Ok(()),
-        false => Err(("not a date".into(), "write it as 2026-11-20: year, month, day".into())),
-    }
-}
-
 fn day(manifest: &Manifest, entry: &str, key: &str) -> Option<Date> {
-    manifest.text(NAME, &format!("{entry}.{key}"))?.parse().ok()
+    date::parsed(manifest.text(NAME, &format!("{entry}.{key}"))?)
 }
 
 fn is_there(manifest: &Manifest, entry: &str) -> bool {
@@ -246,19 +237,24 @@ impl Kind for Attest {
         if section.is_none() {
             return vec![unattested()];
         }
-        let Some(today) = today(as_of_ms) else { return Vec::new() };
+        let Some(today) = date::day_of(as_of_ms) else { return Vec::new() };
         let silent = manifest.get(NAME, "remind") == Some(&Value::Known(json!(false)));
         let mut findings = Vec::new();
         for Attested { key: entry, about, console } in ENTRIES {
-            let mut tell = |level: Level, text: String, help: String| {
-                findings.push(Finding { address: Address::named(NAME, entry), text, help, level });
+            let mut tell = |code: Code, level: Level, text: String, help: String| {
+                findings.push(Finding { code, address: Address::named(NAME, entry), text, help, level });
             };
             let parts = (day(manifest, entry, "on"), day(manifest, entry, "until"));
             let (Some(on), Some(until)) = parts else {
                 // Somebody who attests one entry wants to be told of the entries that are missing.
                 if !silent {
                     let text = format!("there is no attestation of {about}, and no API can read it");
-                    tell(Level::Warning, text, format!("{console}; then say so under attest.{entry}"));
+                    tell(
+                        codes::NOT_ATTESTED,
+                        Level::Warning,
+                        text,
+                        format!("{console}; then say so under attest.{entry}"),
+                    );
                 }
                 continue;
             };
@@ -268,12 +264,17 @@ impl Kind for Attest {
             let again = format!("look again ({console}) and write the new days under attest.{entry}");
             let left = (until - today).get_days();
             if until < today {
-                tell(Level::Warning, format!("{told}; it has expired"), again);
+                tell(codes::EXPIRED, Level::Warning, format!("{told}; it has expired"), again);
                 continue;
             }
             // In some time zones it is already the next day, so one day ahead of UTC is accepted.
             if (on - today).get_days() > 1 {
-                tell(Level::Warning, format!("{told}; the date `on` is in the future"), again);
+                tell(
+                    codes::NOT_YET,
+                    Level::Warning,
+                    format!("{told}; the date `on` is in the future"),
+                    again,
+                );
                 continue;
             }
             if silent {
@@ -281,13 +282,19 @@ impl Kind for Attest {
             }
             if left <= REMIND_DAYS {
                 tell(
+                    codes::ENDS_SOON,
                     Level::Note,
                     format!("{told}; it ends in {left} days and cannot be verified by an API"),
                     again,
                 );
             } else {
                 // There is nothing to do before the attestation ends, so the finding has no help.
-                tell(Level::Note, format!("{told}; it cannot be verified by an API"), String::new());
+                tell(
+                    codes::ATTESTED,
+                    Level::Note,
+                    format!("{told}; it cannot be verified by an API"),
+                    String::new(),
+                );
             }
         }
         findings
@@ -330,6 +337,7 @@ impl Kind for Attest {
 fn unattested() -> Finding {
     let about: Vec<&str> = ENTRIES.iter().map(|entry| entry.about).collect();
     Finding {
+        code: codes::NOT_ATTESTED,
         address: NAME.into(),
         text: format!(
             "there is no attestation of {}, which no API can read: see docs/attest.md, also for how to turn this off",
@@ -338,12 +346,6 @@ fn unattested() -> Finding {
         help: String::new(),
         level: Level::Note,
     }
-}
-
-/// The day of the plan, in UTC. `None`: the time is no date.
-fn today(as_of_ms: u64) -> Option<Date> {
-    let ms = i64::try_from(as_of_ms).ok()?;
-    Some(jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_millisecond(ms).ok()?).date())
 }
 
 /// The statement of an entry, in a few words.

@@ -162,7 +162,7 @@ impl Kind for LogStream {
                         let id = candidates[at].id;
                         let text = format!("a log stream named {name:?} ({id}) sends to another endpoint");
                         let help = "it may be somebody else's: rename it, or give the stream in the manifest another name";
-                        seen.finding(hint.address, Level::Blocker, text, help);
+                        seen.finding(codes::NAME_TAKEN, hint.address, Level::Blocker, text, help);
                     }
                     return Ok(seen);
                 }
@@ -176,6 +176,7 @@ impl Kind for LogStream {
             if !those.is_empty() {
                 let ids: Vec<&str> = those.iter().map(|at| candidates[*at].id).collect();
                 seen.finding(
+                    codes::SEVERAL_FIT,
                     hint.address,
                     Level::Blocker,
                     format!("{} log streams are named {name:?}: {}", ids.len(), ids.join(", ")),
@@ -280,8 +281,7 @@ impl Kind for LogStream {
                     if let Some(start) = start_from {
                         body["startFrom"] = json!(start);
                     }
-                    let reply = writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await;
-                    reply.map_err(hint_at_plan_limit)?
+                    writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await?
                 }
                 Act::Update => {
                     let mut body = body(run.desired, &run.seen.attrs);
@@ -373,6 +373,7 @@ impl Kind for LogStream {
         let name = diff.seen.attrs.get("name").and_then(Value::as_str).unwrap_or_default();
         let id = diff.seen.ids.get("id").map(String::as_str).unwrap_or_default();
         vec![Finding {
+            code: codes::NAME_TAKEN,
             address: diff.address.to_owned(),
             text: format!("a log stream named {name:?} ({id}) sends to another endpoint"),
             help: "it may be somebody else's: rename it, or set feedback.log_stream.name to another name"
@@ -400,25 +401,10 @@ fn default_name(stack: &str) -> String {
     format!("Lockstep feedback ({stack})")
 }
 
-/// Adds a hint to refusals that may mean that the Auth0 plan allows no further stream. Auth0 does not document which
-/// refusal means this.
-fn hint_at_plan_limit(failed: Failed) -> Failed {
-    let Failed::Refused(mut refusal) = failed else { return failed };
-    let may_be = match refusal.status {
-        403 => refusal.code.as_deref() != Some("insufficient_scope"),
-        status => matches!(status, 400 | 409),
-    };
-    if may_be {
-        refusal.message += " (if the values are correct, the Auth0 plan may not allow another log stream: delete one that \
-                            is not needed, or move to a plan with more)";
-    }
-    Failed::Refused(refusal)
-}
-
 fn with_warnings(mut seen: Seen, address: &Address) -> Seen {
     if seen.attrs.get("status").and_then(Value::as_str) == Some("suspended") {
         seen.finding(
-            address,
+            codes::STREAM_SUSPENDED, address,
             Level::Warning,
             "Auth0 suspended the stream: delivery to the endpoint kept failing",
             "check the receiver (Monitoring, Streams, Health in the dashboard); status: active in the manifest restarts it",
@@ -430,11 +416,23 @@ fn with_warnings(mut seen: Seen, address: &Address) -> Seen {
     let masked = seen.attrs.get("pii_config.log_fields").and_then(Value::known).and_then(Json::as_array);
     if masked.is_some_and(|fields| fields.iter().any(|field| field == "phone")) {
         let text = "the stream masks phone numbers, so the receiver cannot tell Verify whose code was used";
-        seen.finding(address, Level::Warning, text, "take `phone` out of the stream's masked fields");
+        seen.finding(
+            codes::STREAM_SAYS_TOO_LITTLE,
+            address,
+            Level::Warning,
+            text,
+            "take `phone` out of the stream's masked fields",
+        );
     }
     if seen.attrs.get("is_priority") == Some(&Value::Known(json!(true))) {
         let text = "the stream is a prioritized one, which does not carry the feedback events";
-        seen.finding(address, Level::Warning, text, "delete it and let the next apply make an ordinary one");
+        seen.finding(
+            codes::STREAM_SAYS_TOO_LITTLE,
+            address,
+            Level::Warning,
+            text,
+            "delete it and let the next apply make an ordinary one",
+        );
     }
     seen
 }

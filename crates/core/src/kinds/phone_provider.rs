@@ -133,6 +133,7 @@ impl Kind for PhoneProvider {
                 several => {
                     let mut seen = Seen::default();
                     seen.finding(
+                        codes::SEVERAL_FIT,
                         hint.address,
                         Level::Blocker,
                         format!("the tenant has {} phone providers and should have one", several.len()),
@@ -268,9 +269,10 @@ impl Kind for PhoneProvider {
     fn removal_refusal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Option<Finding> {
         let former = entry.restore.get("name").and_then(Json::as_str).unwrap_or("custom");
         let name = seen.attrs.get("name").and_then(Value::as_str)?;
-        let (level, text, help) = match (name, former) {
+        let (code, level, text, help) = match (name, former) {
             ("custom", "custom") => return None,
             ("custom", former) if entry.ownership == Ownership::Adopted => (
+                codes::NOT_PUT_BACK,
                 Level::Blocker,
                 format!(
                     "the provider was {former:?} before this stack, and its credentials cannot be read to put it back"
@@ -279,12 +281,13 @@ impl Kind for PhoneProvider {
             ),
             ("custom", _) => return None,
             (name, _) => (
+                codes::CHANGED_SINCE,
                 Level::Warning,
                 format!("somebody has switched the provider to {name:?} since, so it is left as it is"),
                 "nothing to do; delete it in Branding, Phone Provider if nobody wants it",
             ),
         };
-        Some(Finding { address: address.to_owned(), text, help: help.into(), level })
+        Some(Finding { code, address: address.to_owned(), text, help: help.into(), level })
     }
 
     fn scopes(&self, step: &Step) -> &'static [&'static str] {

@@ -18,6 +18,7 @@ use super::{
 use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::codes;
 use crate::model::facts::Facts;
 use crate::model::field::{FIELD, Field, Says, Section, Type, says};
 use crate::model::ledger::{Entry, KEPT_BYTES_MAX, Ownership};
@@ -238,7 +239,13 @@ impl Kind for PhoneTemplate {
                     "its {} is longer than {KEPT_BYTES_MAX} bytes, so it is not kept, and destroy cannot put it back",
                     lost.join(" and ")
                 );
-                seen.finding(hint.address, Level::Warning, what, "keep a copy of the text before you apply");
+                seen.finding(
+                    codes::CANNOT_PUT_BACK,
+                    hint.address,
+                    Level::Warning,
+                    what,
+                    "keep a copy of the text before you apply",
+                );
             }
             Ok(seen)
         })
@@ -391,6 +398,7 @@ impl Kind for PhoneTemplate {
             return Vec::new();
         }
         vec![Finding {
+            code: codes::HAS_NO_EFFECT,
             address: NAME.into(),
             text: "codes that Verify sends do not use these texts: Verify has its own".into(),
             help: "they are for messages that another Action or provider sends".into(),

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde_json::Value as Json;
 
 use crate::model::address::Address;
+use crate::model::codes::Code;
 use crate::model::plan::{Finding, Level};
 use crate::model::value::{Attrs, Ids};
 
@@ -71,12 +72,14 @@ impl Seen {
     /// Adds a finding.
     pub fn finding(
         &mut self,
+        code: Code,
         address: &Address,
         level: Level,
         text: impl Into<String>,
         help: impl Into<String>,
     ) {
         self.findings.push(Finding {
+            code,
             address: address.to_owned(),
             text: text.into(),
             help: help.into(),

@@ -23,7 +23,7 @@ use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::event::Event;
 use crate::model::facts::{Binding, Demands, Fact, Factor, Facts};
-use crate::model::field::{FIELD, Field, Section, Type, says};
+use crate::model::field::{FIELD, Field, Section, Type, form, says};
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
@@ -156,7 +156,7 @@ const DISPLAY_NAME: Field = Field {
 
 const POSITION: Field = Field {
     key: "position",
-    ty: Type::Text { min: 4, max: 300, check: Some(position) },
+    ty: Type::Text { min: 4, max: 300, check: form(r"^(first|last|(before|after) .*\S.*)$", position) },
     default: Some("last"),
     says: &[says("", "in_place")],
     doc: "first, last (where a new entry goes; a bound one stays), `before NAME` or `after NAME` (Action or display name)",
@@ -373,7 +373,7 @@ impl Kind for TriggerBinding {
                     let trigger = self.action.trigger.id;
                     let text = format!("the tenant does not list bindings of {trigger} ({failed}), {UNSURE}");
                     if hint.want.is_some() {
-                        seen.finding(hint.address, Level::Warning, text, LOG_IN);
+                        seen.finding(codes::BINDING_REFUSED, hint.address, Level::Warning, text, LOG_IN);
                     }
                     return Ok(seen);
                 }
@@ -423,7 +423,7 @@ impl Kind for TriggerBinding {
                 };
                 let text =
                     format!("another Action is bound to {}: {}", self.action.trigger.id, foreign.join(", "));
-                seen.finding(hint.address, Level::Blocker, text, help);
+                seen.finding(codes::SENT_TWICE, hint.address, Level::Blocker, text, help);
             }
             let room = hint.want.is_none() || seen.exists || bound.len() < BOUND_MAX;
             if !room && self.action.trigger.company != Company::None {
@@ -432,7 +432,13 @@ impl Kind for TriggerBinding {
                     self.action.trigger.id,
                     bound.len()
                 );
-                seen.finding(hint.address, Level::Blocker, text, "unbind an Action that is not needed");
+                seen.finding(
+                    codes::NO_ROOM,
+                    hint.address,
+                    Level::Blocker,
+                    text,
+                    "unbind an Action that is not needed",
+                );
             }
             // An earlier run noted that the API refused the binding. Auth0 may call the Action all the same (the
             // documents disagree), or the refusal may pass. So it is no difference, and each apply tries the binding
@@ -448,7 +454,7 @@ impl Kind for TriggerBinding {
                     let trigger = self.action.trigger.id;
                     let text = format!("the tenant refused to bind the Action to {trigger}, {UNSURE}");
                     if hint.want.is_some() {
-                        seen.finding(hint.address, Level::Warning, text, LOG_IN);
+                        seen.finding(codes::BINDING_REFUSED, hint.address, Level::Warning, text, LOG_IN);
                     }
                 }
             }
@@ -510,6 +516,7 @@ impl Kind for TriggerBinding {
             && entry.ownership == Ownership::Adopted
             && self.action.trigger.company == Company::Any;
         stays.then(|| Finding {
+            code: codes::NOT_PUT_BACK,
             address: address.to_owned(),
             text: "the Action was bound before this stack, so it stays bound, with the rules in its code"
                 .into(),

@@ -431,6 +431,7 @@ impl Kind for VerifyRateLimit {
         let unlimited = diff.seen.exists
             && !diff.seen.attrs.keys().chain(diff.want.desired.keys()).any(|key| interval_of(key).is_some());
         let finding = || Finding {
+            code: codes::HAS_NO_EFFECT,
             address: diff.address.to_owned(),
             text: "the limit has no buckets, so it limits nothing".into(),
             help: "add buckets: to it in the manifest".into(),

@@ -251,6 +251,7 @@ impl Kind for VerifyService {
         let lost: Vec<&str> =
             diff.changes.iter().map(|change| change.field.as_str()).filter(|field| hidden(field)).collect();
         let finding = || Finding {
+            code: codes::CANNOT_PUT_BACK,
             address: diff.address.to_owned(),
             text: format!(
                 "the API does not show the current value of {}, so the wanted value is sent",

@@ -9,6 +9,7 @@ use super::remote::verify_service::Own;
 use super::{Hint, Run, Seen, text};
 use crate::model::address::Address;
 use crate::model::call::{Api, Failed, Get, Paging};
+use crate::model::codes;
 use crate::model::manifest::Manifest;
 use crate::model::plan::Level;
 use crate::model::value::{Attrs, Value};
@@ -83,6 +84,7 @@ async fn by_name(seen: &mut Seen, address: &Address, name: &str, reader: &Reader
                 verify_below::items(&every, "templates", &["/sid"])?.iter().map(described).collect();
             let there = if names.is_empty() { "none".into() } else { names.join(", ") };
             seen.finding(
+                codes::NOT_THERE,
                 address,
                 Level::Blocker,
                 format!("the account has no template named {name:?}"),
@@ -92,6 +94,7 @@ async fn by_name(seen: &mut Seen, address: &Address, name: &str, reader: &Reader
         several => {
             let sids: Vec<&str> = several.iter().map(|template| text(template, "sid")).collect();
             seen.finding(
+                codes::SEVERAL_FIT,
                 address,
                 Level::Blocker,
                 format!("several templates are named {name:?}: {}", sids.join(", ")),
@@ -109,7 +112,7 @@ async fn by_sid(seen: &mut Seen, address: &Address, sid: &str, reader: &Reader) 
         Err(failed @ Failed::Refused(_)) => {
             let help = "grant the key the list of templates, or look in the Twilio Console";
             let text = format!("whether the template may be sent could not be checked: {failed}");
-            seen.finding(address, Level::Note, text, help);
+            seen.finding(codes::NOT_CHECKED, address, Level::Note, text, help);
             return Ok(());
         }
         Err(failed) => return Err(failed),
@@ -121,6 +124,7 @@ async fn by_sid(seen: &mut Seen, address: &Address, sid: &str, reader: &Reader) 
         None => {
             let names: Vec<String> = templates.iter().map(described).collect();
             seen.finding(
+                codes::NOT_THERE,
                 address,
                 Level::Warning,
                 format!("the account does not list the template {sid}"),
@@ -136,6 +140,7 @@ async fn by_sid(seen: &mut Seen, address: &Address, sid: &str, reader: &Reader) 
 
 fn refuse(seen: &mut Seen, address: &Address, which: &str, template: &Json) {
     seen.finding(
+        codes::NOT_APPROVED,
         address,
         Level::Blocker,
         format!(

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest;
 use serde_json::Value as Json;
 
+use crate::model::codes::{self, Code};
 pub use crate::model::ledger::action_name;
 use crate::model::ledger::{LEDGER_SCHEMA, Ledger};
 use crate::model::random::hex;
@@ -35,6 +36,16 @@ pub enum Fault {
     Newer(u32),
     /// It belongs to another tenant, account or stack. Holds the part that differs and its value.
     Foreign(&'static str, String),
+}
+
+impl Fault {
+    /// Code of the finding about it.
+    pub fn code(&self) -> Code {
+        match self {
+            Fault::Newer(_) => codes::RECORD_NEWER,
+            Fault::Damaged | Fault::Foreign(..) => codes::RECORD_UNUSABLE,
+        }
+    }
 }
 
 impl std::fmt::Display for Fault {

@@ -11,7 +11,9 @@ use super::Tables;
 use super::expr::{self, Piece};
 use super::leaf::{Input, Leaf, extend};
 use super::source::{Report, Wrong, shown, wrong};
-use super::typed::{either, from_node, lacks_quotes, listed, not_a_mapping, shape, wrong_shape, wrong_type};
+use super::typed::{
+    either, from_node, lacks_quotes, listed, not_a_mapping, not_an_entry, shape, wrong_shape, wrong_type,
+};
 use super::words::meant_key;
 use super::yaml::{self, Key, Node};
 use crate::diag::codes;
@@ -265,9 +267,8 @@ impl Walk<'_, '_, '_> {
     fn repeated(&mut self, names: &[String], key: &str, count: usize) {
         let source = self.report.source;
         let place = |at: usize| source.spans().nth(names, at).and_then(|spot| spot.key.clone());
-        let line = |at: usize| source.text[..at].bytes().filter(|byte| *byte == b'\n').count() + 1;
         let reason = match place(0) {
-            Some(first) => format!("first written on line {}", line(first.start)),
+            Some(first) => format!("first written on line {}", source.line_and_column(first.start).0),
             None => "written before in the same mapping".to_owned(),
         };
         let range = place(count - 1).unwrap_or_else(|| source.range(names, true));
@@ -312,8 +313,8 @@ impl Walk<'_, '_, '_> {
     fn field(&mut self, place: &Place<'_>, field: &'static Field, names: &[String], node: &Node) {
         let key = format!("{}{}", place.prefix, field.key);
         match (&field.ty, node) {
-            (Type::Map { .. } | Type::Object(_) | Type::Named { .. }, Node::Null) => {}
-            (_, Node::Null) => {
+            (Type::Map { .. } | Type::Object(_) | Type::Named { .. } | Type::List { .. }, Node::Null) => {}
+            (ty, Node::Null) if !matches!(ty, Type::Any) => {
                 let help = "remove the key to leave the setting as it is, or write a value";
                 let title = format!("{} has no value", shown(field.key));
                 let wrong = wrong(codes::WRONG_TYPE, title, "a key without a value means nothing", help);
@@ -329,22 +330,23 @@ impl Walk<'_, '_, '_> {
                 self.map(place.section, &key, field, names, entries, *max)
             }
             (Type::Named { max, fields }, Node::Map(entries)) => {
-                self.too_many(field, names, entries.len(), *max);
-                for (name, node) in self.entries(names, entries, None).nodes {
-                    let (names, prefix) = (extend(names, name), format!("{key}.{name}."));
-                    let place = Place { section: place.section, prefix: &prefix, names: &names };
-                    let found = match node {
-                        Node::Null => Found::default(),
-                        Node::Map(entries) => {
-                            self.entries(&names, entries, Some(&Keys { fields, inner: &[] }))
-                        }
-                        other => {
-                            self.report.value(&names, not_a_mapping(name, other, &shape(fields, &[])));
-                            fields.iter().for_each(|field| self.refuse(&place, field));
-                            continue;
-                        }
-                    };
-                    self.fields(&place, fields, &found);
+                self.too_many(field, names, "names", entries.len(), *max);
+                for (at, (name, node)) in self.entries(names, entries, None).nodes.into_iter().enumerate() {
+                    let leaves_before = self.out.leaves.len();
+                    let (key, names) = (format!("{key}.{name}"), extend(names, name));
+                    let refused = || not_a_mapping(name, node, &shape(fields, &[]));
+                    self.item((place.section, &key), &names, fields, node, &refused);
+                    self.end_entry(at, *max, leaves_before);
+                }
+            }
+            (Type::List { max, fields }, Node::List(items)) => {
+                self.too_many(field, names, "entries", items.len(), *max);
+                for (at, node) in items.iter().enumerate() {
+                    let leaves_before = self.out.leaves.len();
+                    let (key, names) = (format!("{key}.{at}"), extend(names, &at.to_string()));
+                    let refused = || not_an_entry(field.key, node, &shape(fields, &[]));
+                    self.item((place.section, &key), &names, fields, node, &refused);
+                    self.end_entry(at, *max, leaves_before);
                 }
             }
             (Type::Map { .. } | Type::Object(_) | Type::Named { .. }, _) => {
@@ -354,6 +356,13 @@ impl Walk<'_, '_, '_> {
             (Type::Set(words), Node::List(items)) => {
                 let input = self.set(field, names, items, words).unwrap_or(Input::Refused);
                 self.leaf(place.section, key, names, field, input);
+            }
+            // No reference brings a list, so this is wrong whatever the value of one in it is.
+            (Type::Set(_), Node::Text(_)) => {
+                if let Err(wrong) = from_node(field.key, &field.ty, node, field.secret) {
+                    self.report.value(names, wrong);
+                }
+                self.refuse(place, field);
             }
             (Type::Code, Node::Text(text)) => {
                 let path =
@@ -381,6 +390,28 @@ impl Walk<'_, '_, '_> {
         }
     }
 
+    /// One of the mappings of a field that has several of them. `refused`: the fault of a node that is no mapping.
+    fn item(
+        &mut self,
+        (section, key): (&'static str, &str),
+        names: &[String],
+        fields: &'static [Field],
+        node: &Node,
+        refused: &dyn Fn() -> Wrong,
+    ) {
+        let prefix = format!("{key}.");
+        let place = Place { section, prefix: &prefix, names };
+        let found = match node {
+            Node::Null => Found::default(),
+            Node::Map(entries) => self.entries(names, entries, Some(&Keys { fields, inner: &[] })),
+            _ => {
+                self.report.value(names, refused());
+                return fields.iter().for_each(|field| self.refuse(&place, field));
+            }
+        };
+        self.fields(&place, fields, &found);
+    }
+
     fn leaf(
         &mut self,
         section: &'static str,
@@ -394,11 +425,20 @@ impl Walk<'_, '_, '_> {
         self.out.leaves.push(Leaf { section, key, names, ty, secret, lines, input });
     }
 
-    fn too_many(&mut self, field: &Field, names: &[String], count: usize, max: usize) {
+    fn too_many(&mut self, field: &Field, names: &[String], what: &str, count: usize, max: usize) {
         if count > max {
-            let title = format!("{} has too many names", shown(field.key));
+            let title = format!("{} has too many {what}", shown(field.key));
             let reason = format!("has {count}, at most {max} are allowed");
             self.report.key(names, wrong(codes::OUT_OF_RANGE, title, reason, "remove some"));
+        }
+    }
+
+    /// Ends an entry of a mapping that may have `max` of them. A text of a megabyte can have a hundred thousand: of those
+    /// past the limit only the references are kept, which are still to be checked.
+    fn end_entry(&mut self, at: usize, max: usize, leaves_before: usize) {
+        if at >= max {
+            let past = self.out.leaves.split_off(leaves_before);
+            self.out.leaves.extend(past.into_iter().filter(|leaf| !leaf.texts().is_empty()));
         }
     }
 
@@ -411,8 +451,9 @@ impl Walk<'_, '_, '_> {
         entries: &[(Key, Node)],
         max: usize,
     ) {
-        self.too_many(field, names, entries.len(), max);
-        for (name, node) in self.entries(names, entries, None).nodes {
+        self.too_many(field, names, "names", entries.len(), max);
+        for (at, (name, node)) in self.entries(names, entries, None).nodes.into_iter().enumerate() {
+            let leaves_before = self.out.leaves.len();
             let names = extend(names, name);
             let input = match node {
                 Node::Null => {
@@ -425,6 +466,7 @@ impl Walk<'_, '_, '_> {
             };
             let input = input.unwrap_or(Input::Refused);
             self.leaf(section, format!("{key}.{name}"), &names, field, input);
+            self.end_entry(at, max, leaves_before);
         }
     }
 
@@ -461,7 +503,8 @@ impl Walk<'_, '_, '_> {
             }
             node = Node::Text(literal);
         }
-        match from_node(key, ty, &node, secret) {
+        // Words that nobody is going to read cost time too: without a quote of the text, they are few.
+        match from_node(key, ty, &node, secret || self.report.is_full()) {
             Ok((json, warning)) => {
                 if let Some(warning) = warning {
                     self.report.value(names, warning);

@@ -1,12 +1,17 @@
 //! The sections that every manifest has: the root, and how to reach the two vendors.
 
+use super::accept;
 use super::check::Checked;
 use super::source::{Report, Source, wrong};
 use crate::diag::codes;
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Section, Type, form};
 
 /// Longest name of a stack: it becomes a part of display names, which have to stay readable in the dashboards.
 const STACK_MAX: usize = 40;
+
+const HOST_NAME: &str = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$";
+
+const ONE_WORD: &str = r"^\S*$";
 
 /// The version and the name of the stack.
 pub const ROOT: Section = Section {
@@ -23,11 +28,12 @@ pub const ROOT: Section = Section {
         },
         Field {
             key: "stack",
-            ty: Type::Text { min: 1, max: STACK_MAX, check: Some(stack_name) },
+            ty: Type::Text { min: 1, max: STACK_MAX, check: form("^[a-z][a-z0-9-]*$", stack_name) },
             required: true,
             doc: "name of the stack, unique in the tenant",
             ..FIELD
         },
+        accept::FIELDS,
     ],
 };
 
@@ -39,28 +45,28 @@ pub const AUTH0: Section = Section {
     fields: &[
         Field {
             key: "domain",
-            ty: Type::Text { min: 1, max: 253, check: Some(host_name) },
+            ty: Type::Text { min: 1, max: 253, check: form(HOST_NAME, host_name) },
             required: true,
             doc: "canonical domain of the tenant, such as acme.eu.auth0.com",
             ..FIELD
         },
         Field {
             key: "client_id",
-            ty: Type::Text { min: 1, max: 128, check: Some(one_word) },
+            ty: Type::Text { min: 1, max: 128, check: form(ONE_WORD, one_word) },
             required: true,
             doc: "client id of the application",
             ..FIELD
         },
         Field {
             key: "client_secret",
-            ty: Type::Text { min: 1, max: 4096, check: Some(one_word) },
+            ty: Type::Text { min: 1, max: 4096, check: form(ONE_WORD, one_word) },
             secret: true,
             doc: "client secret; or private_key",
             ..FIELD
         },
         Field {
             key: "private_key",
-            ty: Type::Text { min: 1, max: 32768, check: Some(pem) },
+            ty: Type::Text { min: 1, max: 32768, check: form("", pem) },
             secret: true,
             lines: true,
             doc: "private key in PEM for a signed assertion; or client_secret",
@@ -75,13 +81,13 @@ pub const AUTH0: Section = Section {
         },
         Field {
             key: "key_id",
-            ty: Type::Text { min: 1, max: 256, check: Some(one_word) },
+            ty: Type::Text { min: 1, max: 256, check: form(ONE_WORD, one_word) },
             doc: "key id in the assertion's header",
             ..FIELD
         },
         Field {
             key: "audience",
-            ty: Type::Text { min: 1, max: 2048, check: Some(one_word) },
+            ty: Type::Text { min: 1, max: 2048, check: form(ONE_WORD, one_word) },
             doc: "audience of the token, when it is not https://DOMAIN/api/v2/",
             ..FIELD
         },
@@ -96,33 +102,39 @@ pub const TWILIO: Section = Section {
     fields: &[
         Field {
             key: "account_sid",
-            ty: Type::Text { min: 1, max: 34, check: Some(account_sid) },
+            ty: Type::Text { min: 1, max: 34, check: form("^AC[0-9a-f]{32}$", account_sid) },
             required: true,
             doc: "SID of the account, AC and 32 hexadecimal digits",
             ..FIELD
         },
         Field {
             key: "api_key",
-            ty: Type::Text { min: 1, max: 34, check: Some(key_sid) },
+            ty: Type::Text { min: 1, max: 34, check: form("^SK[0-9a-f]{32}$", key_sid) },
             doc: "SID of an API key, SK and 32 hexadecimal digits",
             ..FIELD
         },
         Field {
             key: "api_secret",
-            ty: Type::Text { min: 1, max: 256, check: Some(one_word) },
+            ty: Type::Text { min: 1, max: 256, check: form(ONE_WORD, one_word) },
             secret: true,
             doc: "secret of the API key",
             ..FIELD
         },
         Field {
             key: "auth_token",
-            ty: Type::Text { min: 1, max: 256, check: Some(one_word) },
+            ty: Type::Text { min: 1, max: 256, check: form(ONE_WORD, one_word) },
             secret: true,
             doc: "auth token of the account; or api_key and api_secret",
             ..FIELD
         },
     ],
 };
+
+/// The two ways to log in to each vendor; exactly one of them has to be there.
+pub(super) const WAYS: &[(&str, [&[&str]; 2])] = &[
+    (AUTH0.path, [&["client_secret"], &["private_key"]]),
+    (TWILIO.path, [&["api_key", "api_secret"], &["auth_token"]]),
+];
 
 /// Whether a section says how to connect. Its values are needed before the first request.
 pub fn is_connection(section: &str) -> bool {
@@ -175,8 +187,9 @@ pub(super) fn check(checked: &Checked, report: &mut Report<'_>) {
             }
         }
     };
-    ways(AUTH0.path, [&["client_secret"], &["private_key"]]);
-    ways(TWILIO.path, [&["api_key", "api_secret"], &["auth_token"]]);
+    for (section, both) in WAYS {
+        ways(section, *both);
+    }
 }
 
 /// Whether the key is in the text. Its value may have been refused and reported already.
@@ -276,12 +289,12 @@ fn key_sid(text: &str) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::field::Check;
+    use crate::model::field::Test;
 
     #[test]
     fn checks_of_texts() {
         let hex = "0123456789abcdef0123456789abcdef";
-        let rows: &[(Check, String, bool)] = &[
+        let rows: &[(Test, String, bool)] = &[
             (stack_name, "acme-login2".into(), true),
             (stack_name, "2acme".into(), false),
             (stack_name, "Acme".into(), false),

@@ -2,7 +2,15 @@
 
 /// Path of the section, and a piece of a manifest.
 pub const EXAMPLES: &[(&str, &str)] = &[
-    ("", "lockstep: v1\nstack: acme-login\n"),
+    (
+        "",
+        "\
+lockstep: v1
+stack: acme-login
+accept:
+  - { field: branding.logo_url, value: https://acme.example/winter.png, reason: winter campaign, by: jo, until: 2027-01-31 }
+",
+    ),
     (
         "auth0",
         "\

@@ -347,7 +347,8 @@ fn text_of(value: &Value) -> Option<String> {
             Json::String(text) => Some(text.clone()),
             Json::Number(number) => Some(number.to_string()),
             Json::Array(items) => Some(items.iter().filter_map(join).collect::<Vec<_>>().join("\0")),
-            Json::Null | Json::Bool(_) | Json::Object(_) => None,
+            Json::Object(map) => Some(map.values().filter_map(join).collect::<Vec<_>>().join("\0")),
+            Json::Null | Json::Bool(_) => None,
         }
     }
     match value {

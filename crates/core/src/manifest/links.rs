@@ -1,5 +1,6 @@
 //! Checks that the names in references exist and that references do not form a cycle. Needs no environment.
 
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Tables;
@@ -19,6 +20,9 @@ pub const CHAIN_MAX: usize = 16;
 
 /// Most names that are compared with a wrong one: more than an honest manifest has.
 const SUGGESTIONS_MAX: usize = 500;
+
+/// Most wrong names for which the nearest right one is searched. Nobody mends more at once.
+const SEARCHES_MAX: usize = 100;
 
 /// The leaves of a manifest by their dotted names.
 #[derive(Debug, Default)]
@@ -47,6 +51,7 @@ pub fn output(tables: &Tables, name: &str) -> Option<OutputRef> {
 pub fn check(checked: &Checked, tables: &Tables, names: &Names, report: &mut Report<'_>) {
     let mut edges: Vec<Vec<Edge>> = Vec::new();
     let guarded = Guarded::new(&checked.leaves);
+    let known = Known { tables, names, lists: OnceCell::new(), searches: Cell::new(0) };
     for leaf in &checked.leaves {
         let mut out = Vec::new();
         for (place, pieces) in leaf.texts() {
@@ -56,7 +61,7 @@ pub fn check(checked: &Checked, tables: &Tables, names: &Names, report: &mut Rep
                     report.drop_one();
                     continue;
                 }
-                let linked = link(leaf, pieces.len(), found, checked, tables, names, report.source);
+                let linked = link(leaf, pieces.len(), found, checked, &known, report.source);
                 let linked =
                     linked.and_then(|to| guarded.keep(leaf, found, to, &checked.leaves).map(|()| to));
                 match linked {
@@ -141,10 +146,10 @@ fn link(
     pieces: usize,
     found: &Ref,
     checked: &Checked,
-    tables: &Tables,
-    names: &Names,
+    known: &Known<'_>,
     written: &Source,
 ) -> Result<Option<usize>, Wrong> {
+    let Known { tables, names, .. } = known;
     let target = found.target.text();
     let bad = |reason: String, help: String| {
         Err(wrong(
@@ -193,7 +198,7 @@ fn link(
                 if written.spans().names(name).1 {
                     return Ok(None);
                 }
-                let (reason, help) = nowhere(name, tables, names);
+                let (reason, help) = known.nowhere(name);
                 return bad(reason, help);
             };
             match checked.leaves[to].input {
@@ -215,32 +220,55 @@ fn is_section(tables: &Tables, path: &str) -> bool {
     tables.sections.iter().any(|section| section.path == path)
 }
 
-/// The reason and the help for a name that does not exist.
-fn nowhere(name: &str, tables: &Tables, names: &Names) -> (String, String) {
-    let mut known: Vec<String> = names.0.keys().take(SUGGESTIONS_MAX).cloned().collect();
-    for (resource, outputs) in &tables.outputs {
-        known.extend(outputs.iter().map(|output| format!("{resource}.{output}")));
+/// What a reference can name.
+struct Known<'a> {
+    tables: &'a Tables,
+    names: &'a Names,
+    /// Names that have a value, and names of all fields. Made for the first name that does not exist.
+    lists: OnceCell<(Vec<String>, BTreeSet<String>)>,
+    /// How often the nearest name was searched.
+    searches: Cell<usize>,
+}
+
+impl Known<'_> {
+    fn lists(&self) -> &(Vec<String>, BTreeSet<String>) {
+        self.lists.get_or_init(|| {
+            let mut known: Vec<String> = self.names.0.keys().take(SUGGESTIONS_MAX).cloned().collect();
+            for (resource, outputs) in &self.tables.outputs {
+                known.extend(outputs.iter().map(|output| format!("{resource}.{output}")));
+            }
+            let mut fields = Vec::new();
+            for section in &self.tables.sections {
+                field_names(section.path, section.fields, &mut fields);
+            }
+            (known, fields.into_iter().collect())
+        })
     }
-    let mut fields = Vec::new();
-    for section in &tables.sections {
-        field_names(section.path, section.fields, &mut fields);
-    }
-    if fields.iter().any(|field| field == name) {
-        return (
-            format!("{} has no value in this manifest", shown(name)),
-            format!("give {} a value", shown(name)),
-        );
-    }
-    let help = match nearest(name, known.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean ${{{near}}}?"),
-        None if !name.contains('.') && name.len() <= 60 => {
-            format!("did you mean ${{env.{}}}?", name.replace(['-', '@', '/'], "_"))
+
+    /// The reason and the help for a name that does not exist.
+    fn nowhere(&self, name: &str) -> (String, String) {
+        let (known, fields) = self.lists();
+        if fields.contains(name) {
+            return (
+                format!("{} has no value in this manifest", shown(name)),
+                format!("give {} a value", shown(name)),
+            );
         }
-        None => {
-            "name a field of this manifest, an output such as ${verify_service.sid}, or ${env.NAME}".into()
-        }
-    };
-    ("nothing has this name".into(), help)
+        self.searches.set(self.searches.get() + 1);
+        let near = match self.searches.get() {
+            ..=SEARCHES_MAX => nearest(name, known.iter().map(String::as_str)),
+            _ => None,
+        };
+        let help = match near {
+            Some(near) => format!("did you mean ${{{near}}}?"),
+            None if !name.contains('.') && name.len() <= 60 => {
+                format!("did you mean ${{env.{}}}?", name.replace(['-', '@', '/'], "_"))
+            }
+            None => "name a field of this manifest, an output such as ${verify_service.sid}, or ${env.NAME}"
+                .into(),
+        };
+        ("nothing has this name".into(), help)
+    }
 }
 
 /// The tables are static, so the recursion ends.

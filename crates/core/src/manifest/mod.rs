@@ -8,22 +8,27 @@
 //! One run reports every problem: a refused value counts as unknown in the checks that follow. Nothing here touches
 //! files, environment or network: outside knowledge comes through [`Sources`].
 
+pub mod accept;
 mod check;
 pub mod connection;
 mod examples;
+pub mod explain;
 mod expr;
 mod guard;
 mod hiding;
 mod leaf;
 mod links;
+mod mend;
 pub mod places;
 mod position;
 pub mod reference;
 mod resolve;
+pub mod schema;
 mod snippet;
 mod source;
 mod sources;
 mod spans;
+pub mod starter;
 mod syntax;
 mod typed;
 mod words;
@@ -36,7 +41,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use position::{Position, position_of};
+pub use position::{Position, position_at, position_of, position_of_resource};
 pub use resolve::{CODE_MAX, resolve};
 pub use snippet::render;
 pub use source::Source;
@@ -130,9 +135,22 @@ pub struct Reference {
 
 impl Parsed {
     /// Gives a problem its place. A path that the text does not have (a missing key, a default) gets the place of its
-    /// nearest parent's key.
+    /// nearest parent's key. A problem inside a file that the manifest names has its place there.
     pub fn locate(&self, problem: Problem) -> Diagnostic {
-        self.source.locate(problem)
+        match (problem.inside, self.code_file(&problem.path)) {
+            (Some((line, column)), Some(file)) => {
+                Diagnostic { problem, file, span: Some(Span { line, column, start: 0, end: 0 }) }
+            }
+            _ => self.source.locate(problem),
+        }
+    }
+
+    /// The file with the code of a field, by the path at which this program reads it.
+    fn code_file(&self, path: &str) -> Option<String> {
+        let leaf = self.names.get(path).and_then(|at| self.leaves.get(at))?;
+        let Input::Code(spec) = &leaf.input else { return None };
+        let folder = std::path::Path::new(&self.source.file).parent().unwrap_or("".as_ref());
+        Some(folder.join(spec.trim_start_matches("./")).display().to_string())
     }
 
     /// Whether the manifest has a section, even an empty one.
@@ -208,6 +226,19 @@ pub fn parse(file: &str, text: &str, tables: &Tables) -> Result<(Parsed, Vec<Dia
 /// # Errors
 /// The text is too long or nested too deeply, cannot be decoded, or does not claim to be a manifest.
 pub fn read(file: &str, text: &str, tables: &Tables) -> Result<Parsed, Rejected> {
+    read_lossy(file, text, &[], tables)
+}
+
+/// Like [`read`], for a text in which some bytes were no text, and have become something else at these places.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_lossy(
+    file: &str,
+    text: &str,
+    lost: &[Range<usize>],
+    tables: &Tables,
+) -> Result<Parsed, Rejected> {
     if let Some((range, wrong)) = too_much(text) {
         // The text is not indexed, because indexing would take the time that the limit saves.
         let mut source = Source::bare(file, text);
@@ -216,28 +247,31 @@ pub fn read(file: &str, text: &str, tables: &Tables) -> Result<Parsed, Rejected>
         return Err(refused(source, range, wrong, is_ours));
     }
     let mut source = Source::new(file, text);
-    let decoded = match syntax::forbidden(&source.text) {
-        Some(found) => Err((found, None)),
-        None => yaml::decode(&source.text).map_err(|fault| (syntax::explain(&source, &fault), fault.place())),
-    };
-    if !is_ours(&source.text, decoded.as_ref().ok()) {
-        let (range, wrong) = foreign(&source.text, decoded.err().and_then(|(_, place)| place));
+    let mend::Decoded { root, faults, stopped } = mend::decode(&mut source);
+    if !is_ours(&source.text, root.as_ref()) {
+        let (range, wrong) = foreign(&source.text, stopped);
         return Err(refused(source, range, wrong, false));
     }
-    let root = match decoded.map_err(|(found, _)| found) {
-        Ok(root) => root,
-        Err((range, wrong)) => {
-            source.hidden = hidden_lines(&source.text, tables);
-            return Err(refused(source, range, wrong, true));
-        }
+    source.hidden = match root {
+        Some(_) => hidden_values(&source, tables),
+        None => hidden_lines(&source.text, tables),
     };
-    source.hidden = hidden_values(&source, tables);
     let mut report = Report::new(&source);
+    for (range, wrong) in lost.iter().cloned().map(syntax::lost).chain(faults) {
+        report.at(&[], range, wrong);
+    }
+    let Some(root) = root else {
+        let diagnostics = report.finish();
+        return Err(Rejected { source: Arc::new(source), diagnostics });
+    };
     let checked = check::check(&root, tables, &mut report);
     connection::check(&checked, &mut report);
     let names = Names::new(&checked.leaves);
     links::check(&checked, tables, &names, &mut report);
-    let found = report.finish();
+    let mut found = report.finish();
+    // A word with a lost letter is wrong for that reason alone.
+    let has_lost = |span: &Span| lost.iter().any(|lost| (span.start..span.end).contains(&lost.start));
+    found.retain(|one| one.problem.code == codes::NOT_YAML || !one.span.as_ref().is_some_and(has_lost));
     hide_unknown(&mut source, &root, &found);
     let check::Checked { leaves, present } = checked;
     Ok(Parsed { source: Arc::new(source), tables: tables.clone(), leaves, names, present, found })
@@ -301,11 +335,22 @@ pub fn examine(
     check: &dyn Fn(&Manifest, &mut Vec<Problem>),
 ) -> Examined {
     let resolve::Resolved { manifest, diagnostics, source } = resolve::values(parsed, sources, missing);
-    let mut diagnostics = [parsed.found.as_slice(), &diagnostics].concat();
-    // A key that is written twice still has a value, so problems with that value are kept.
-    let errors = diagnostics
-        .iter()
-        .filter(|one| one.problem.severity == Severity::Error && one.problem.code != codes::DUPLICATE_KEY);
+    // What a reference cannot do is often seen twice: by its name, and by its value.
+    let is_told = |one: &&Diagnostic| {
+        let is_same = |told: &Diagnostic| {
+            told.problem.path == one.problem.path && told.problem.code == one.problem.code
+        };
+        one.problem.code == codes::BAD_REFERENCE && parsed.found.iter().any(is_same)
+    };
+    let more = diagnostics.iter().filter(|one| !is_told(one)).cloned();
+    let mut diagnostics: Vec<Diagnostic> = parsed.found.iter().cloned().chain(more).collect();
+    // A key that is written twice still has a value, and a text that was mended still has a meaning.
+    let goes_on = |one: &&Diagnostic| match one.problem.code {
+        codes::DUPLICATE_KEY => true,
+        codes::NOT_YAML => one.span.is_some(),
+        _ => false,
+    };
+    let errors = diagnostics.iter().filter(|one| one.problem.severity == Severity::Error && !goes_on(one));
     let refused = parsed.leaves.iter().filter(|leaf| matches!(leaf.input, leaf::Input::Refused));
     let wrong: BTreeSet<String> =
         errors.map(|one| one.problem.path.clone()).chain(refused.map(Leaf::name)).collect();
@@ -314,14 +359,18 @@ pub fn examine(
     }
     let mut problems = Vec::new();
     check(&manifest, &mut problems);
+    accept::check(&manifest, &mut problems);
     hiding::check(&manifest, &mut problems);
     let is_new = |problem: &Problem| {
         let ends = problem.path.match_indices('.').map(|(at, _)| at).chain([problem.path.len()]);
         !ends.map(|end| &problem.path[..end]).any(|path| wrong.contains(path))
     };
     diagnostics.extend(problems.into_iter().filter(is_new).map(|problem| parsed.locate(problem)));
-    diagnostics.sort_by_key(|one| {
-        (one.span.is_none(), one.span.as_ref().map_or(0, |span| span.start), one.problem.code)
+    // The manifest goes before the files that it names.
+    diagnostics.sort_by_cached_key(|one| {
+        let file = Some(one.file.clone()).filter(|file| *file != source.file);
+        let place = one.span.as_ref().map(|span| (span.line, span.column));
+        (file, place.is_none(), place, one.problem.code)
     });
     Examined { manifest, diagnostics, source }
 }
@@ -417,7 +466,10 @@ fn hidden_lines(text: &str, tables: &Tables) -> Vec<Range<usize>> {
     let mut keys = BTreeSet::new();
     fn walk(fields: &[Field], keys: &mut BTreeSet<&'static str>) {
         for field in fields {
-            if let Type::Object(inner) | Type::Named { fields: inner, .. } = field.ty {
+            if let Type::Object(inner)
+            | Type::Named { fields: inner, .. }
+            | Type::List { fields: inner, .. } = field.ty
+            {
                 walk(inner, keys);
             }
             if field.secret {

@@ -31,6 +31,38 @@ pub fn place(manifest: &Manifest, address: &Address, field: &str) -> Option<Stri
     }
 }
 
+/// What all keys of its own section (or of others, where it has none) that say something of a resource stand in (`log_streams.http.siem`). What is no
+/// resource is taken for a key itself.
+pub fn of_resource(address: &Address) -> String {
+    let Some(kind) = by_name(address.kind()) else { return address.to_string() };
+    let within = |sections: &[&'static Section]| common(kind.name(), address, sections);
+    let section = || kind.sections().first().map_or("", |section| section.path);
+    let place = within(kind.sections()).or_else(|| within(&sections()));
+    place.unwrap_or_else(|| section().to_owned())
+}
+
+/// What all keys of some sections that say something of a resource stand in; `None`: none does, or they have nothing in
+/// common.
+fn common(kind: &str, address: &Address, sections: &[&'static Section]) -> Option<String> {
+    let sayings = sections.iter().flat_map(|section| sayings(section));
+    let places = sayings.filter(|saying| saying.kind == kind).filter_map(|saying| {
+        let name = fits(&saying.address, address.as_str())?;
+        // The names behind that of the resource are those of its fields.
+        Some(match (name, saying.place.split_once('*')) {
+            (Some(name), Some((before, behind))) => {
+                format!("{before}{name}{}", behind.split(".*").next().unwrap_or_default())
+            }
+            (_, Some((before, _))) => before.trim_end_matches('.').to_owned(),
+            (_, None) => saying.place,
+        })
+    });
+    let common = places.reduce(|one, other| {
+        let same = one.split('.').zip(other.split('.')).take_while(|(one, other)| one == other);
+        same.map(|(part, _)| part).collect::<Vec<_>>().join(".")
+    });
+    common.filter(|place| !place.is_empty())
+}
+
 /// The same by the tables alone. A key that says this very field goes before one that says any field of a mapping.
 fn by_tables(kind: &str, address: &str, field: &str) -> Option<String> {
     let mut found: Vec<(bool, String)> = sections()
@@ -63,6 +95,35 @@ fn filled<'a>(pattern: &str, mut names: impl Iterator<Item = &'a str>) -> Option
         out.push_str(part);
     }
     names.next().is_none().then_some(out)
+}
+
+/// Every key that holds a value, with its row, in the order of the tables. In each key a `*` stands for a name that is
+/// free.
+pub fn keys() -> Vec<(String, &'static Field)> {
+    fn walk(fields: &'static [Field], prefix: &str, out: &mut Vec<(String, &'static Field)>) {
+        for field in fields {
+            let key = format!("{prefix}{}", field.key);
+            match field.ty {
+                Type::Object(inner) => walk(inner, &format!("{key}."), out),
+                Type::Named { fields: inner, .. } => walk(inner, &format!("{key}.*."), out),
+                Type::Map { .. } => out.push((format!("{key}.*"), field)),
+                _ => out.push((key, field)),
+            }
+        }
+    }
+    let mut out = Vec::new();
+    for section in sections() {
+        walk(section.fields, &format!("{}.", section.path), &mut out);
+    }
+    out
+}
+
+/// Whether a key has the form of a pattern. The name in place of a `*` may have dots.
+pub fn matches(pattern: &str, key: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == key };
+    let Some(left) = key.strip_prefix(start) else { return false };
+    let ends = left.char_indices().map(|(at, ch)| at + ch.len_utf8());
+    ends.into_iter().any(|end| matches(rest, &left[end..]))
 }
 
 /// All that the keys of a section say, in the order of its table.

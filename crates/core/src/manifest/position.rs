@@ -18,9 +18,22 @@ pub struct Position {
 
 /// Where the manifest says a field of a resource. `None`: no key says it, the value follows from the stack itself.
 pub fn position_of(source: &Source, manifest: &Manifest, address: &Address, field: &str) -> Option<Position> {
-    let key = places::place(manifest, address, field)?;
+    Some(of_key(source, places::place(manifest, address, field)?, false))
+}
+
+/// Where the text has a key, or what it would stand in.
+pub fn position_at(source: &Source, key: &str) -> Position {
+    of_key(source, key.to_owned(), false)
+}
+
+/// Where the manifest names a resource: at the key of its section, or of its name in one, or of what they would stand in.
+pub fn position_of_resource(source: &Source, address: &Address) -> Position {
+    of_key(source, places::of_resource(address), true)
+}
+
+fn of_key(source: &Source, key: String, on_key: bool) -> Position {
     let (names, is_written) = source.spans().names(&key);
-    let start = source.range(&names, !is_written).start;
+    let start = source.range(&names, on_key || !is_written).start;
     let (line, column) = source.line_and_column(start);
-    Some(Position { file: source.file.clone(), line, column, key, is_written })
+    Position { file: source.file.clone(), line, column, key, is_written }
 }

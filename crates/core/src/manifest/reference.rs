@@ -91,7 +91,7 @@ fn any_sent(fields: &[Field]) -> bool {
 }
 
 /// A doc text as a sentence.
-fn sentence(doc: &str) -> String {
+pub(super) fn sentence(doc: &str) -> String {
     let mut letters = doc.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}.", letters.as_str().trim_end_matches('.'))
@@ -170,6 +170,7 @@ fn rows(fields: &'static [Field], prefix: &str, is_sent: bool, out: &mut String)
             Type::Object(inner) if is_after => rows(inner, &format!("{prefix}…."), is_sent, out),
             Type::Object(inner) => rows(inner, &format!("{key}."), is_sent, out),
             Type::Named { fields, .. } => rows(fields, &format!("{key}.NAME."), is_sent, out),
+            Type::List { fields, .. } => rows(fields, &format!("{key}[]."), is_sent, out),
             _ => {}
         }
     }
@@ -201,7 +202,7 @@ fn words(words: &[&str], last: &str) -> String {
 }
 
 /// What a key accepts.
-fn value(field: &Field) -> String {
+pub(super) fn value(field: &Field) -> String {
     let names = |max: usize| format!("up to {max} names of your choice");
     let what = match field.ty {
         Type::Text { min, max, .. } => {
@@ -223,6 +224,8 @@ fn value(field: &Field) -> String {
         Type::Code => "`builtin:NAME`, or the path of a file".to_owned(),
         Type::Object(_) => "mapping".to_owned(),
         Type::Named { max, .. } => format!("mapping, {}", names(max)),
+        Type::List { max, .. } => format!("list of up to {max} mappings"),
+        Type::Any => "any value".to_owned(),
     };
     if field.secret { format!("**secret** {what}") } else { what }
 }

@@ -77,6 +77,8 @@ pub fn values(parsed: &Parsed, sources: &dyn Sources, missing: Missing) -> Resol
         if leaf.section.is_empty() {
             if let ("stack", Some(name)) = (leaf.key.as_str(), value.as_str()) {
                 name.clone_into(&mut stack);
+            } else if let Some(key) = leaf.key.strip_prefix("accept.") {
+                sections.entry("accept".to_owned()).or_default().insert(key.to_owned(), value);
             }
         } else if let Some(attrs) = sections.get_mut(leaf.section) {
             attrs.insert(leaf.key.clone(), value);

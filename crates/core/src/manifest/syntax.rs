@@ -4,55 +4,97 @@
 
 use std::ops::Range;
 
-use super::source::{Source, Wrong, wrong};
+use super::source::{PROBLEMS_MAX, Source, Wrong, wrong};
 use super::spans;
-use super::yaml::{Fault, Trouble};
+use super::yaml::{Fault, Rule, Trouble};
 use crate::diag::codes;
 
-/// The first character that YAML allows nowhere, not even in quotes, with its fault.
-pub fn forbidden(text: &str) -> Option<(Range<usize>, Wrong)> {
+/// Every character that YAML allows nowhere, not even in quotes, with its fault.
+pub fn forbidden(text: &str) -> Vec<(Range<usize>, Wrong)> {
     let allowed = |ch: char| {
         matches!(ch, '\t' | '\n' | '\r' | '\u{85}' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{10000}'..)
             || matches!(ch, '\u{e000}'..='\u{fffd}') && ch != '\u{feff}'
     };
-    let (at, ch) = text.char_indices().find(|(_, ch)| !allowed(*ch))?;
-    let reason = format!("the control character U+{:04X} is not allowed", u32::from(ch));
-    let help = "remove it; an editor that shows invisible characters helps to find it";
-    Some((at..at + ch.len_utf8(), not_yaml(reason, help)))
+    let found = text.char_indices().filter(|(_, ch)| !allowed(*ch));
+    let wrong = found.map(|(at, ch)| {
+        let reason = format!("the control character U+{:04X} is not allowed", u32::from(ch));
+        let help = "remove it; an editor that shows invisible characters helps to find it";
+        (at..at + ch.len_utf8(), not_yaml(reason, help))
+    });
+    wrong.take(PROBLEMS_MAX).collect()
+}
+
+/// The fault of bytes that are no text.
+pub fn lost(range: Range<usize>) -> (Range<usize>, Wrong) {
+    let help = "save the file as UTF-8; `iconv -f LATIN1 -t UTF-8` reads what older editors write";
+    (range, not_yaml("this is not UTF-8", help))
+}
+
+/// The fault of a second document.
+pub fn second_document(source: &Source) -> (Range<usize>, Wrong) {
+    let text = source.text.as_str();
+    let at = source.spans().second_document.or(source.spans().stopped_at).unwrap_or(0);
+    if text[at..].starts_with('%') {
+        return Spot { text, at, began: at }.explain(Trouble::Directive);
+    }
+    let title = "the file has more than one document";
+    let help = "write one manifest per file, without --- in it";
+    let range = at..(at + 3).min(text.len());
+    (range, wrong(codes::NOT_YAML, title, "a second document starts here", help))
+}
+
+/// The fault of a reference inside brackets that has no quotes.
+pub fn unquoted(text: &str, range: Range<usize>) -> (Range<usize>, Wrong) {
+    let help = format!("write \"{}\"", &text[range.clone()]);
+    (range, not_yaml("inside {…} or […], a reference needs quotes", help))
+}
+
+/// The fault of a tab in front of a line.
+pub fn tab(range: Range<usize>) -> (Range<usize>, Wrong) {
+    (range, not_yaml("a tab stands where blanks indent", "indent with spaces: YAML allows no tabs here"))
 }
 
 fn not_yaml(reason: impl Into<String>, help: impl Into<String>) -> Wrong {
     wrong(codes::NOT_YAML, "the text is not YAML", reason, help)
 }
 
+/// The unquoted reference at which the decoder stopped, if it did: inside braces, it takes the { of a reference for a
+/// mapping.
+pub fn unquoted_at(source: &Source, fault: &Fault) -> Option<Range<usize>> {
+    let text = source.text.as_str();
+    let stops = fault.place().map(|(line, column)| spans::byte_of(text, line, column));
+    let start =
+        [stops, source.spans().stopped_at].into_iter().flatten().find_map(|at| reference_before(text, at))?;
+    let line_end = text[start..].find('\n').map_or(text.len(), |end| start + end);
+    Some(start..text[start..line_end].find('}').map_or(line_end, |end| start + end + 1))
+}
+
+/// Whether the decoder stopped at a tab.
+pub fn is_tab(source: &Source, fault: &Fault) -> bool {
+    let Fault::Syntax { trouble, place, .. } = fault else { return false };
+    let at = place.map_or(0, |(line, column)| spans::byte_of(&source.text, line, column));
+    *trouble == Trouble::Tab || (*trouble == Trouble::Start && source.text[at..].starts_with('\t'))
+}
+
 /// Byte range and words for a fault of the decoder.
 pub fn explain(source: &Source, fault: &Fault) -> (Range<usize>, Wrong) {
     let text = source.text.as_str();
-    let (trouble, place, began) = match fault {
-        Fault::Documents => {
-            let at = source.spans().second_document.unwrap_or(0);
-            let title = "the file has more than one document";
-            let help = "write one manifest per file, without --- in it";
-            let range = at..(at + 3).min(text.len());
-            return (range, wrong(codes::NOT_YAML, title, "a second document starts here", help));
-        }
-        Fault::Syntax { trouble, place, began } => (trouble, place, began),
-    };
+    let Fault::Syntax { trouble, place, began } = fault else { return second_document(source) };
+    if let Some(range) = unquoted_at(source, fault) {
+        return unquoted(text, range);
+    }
     let byte =
         |place: &Option<(usize, usize)>| place.map(|(line, column)| spans::byte_of(text, line, column));
-    let stops = byte(place);
-    // `{ a: ${env.X} }`: inside braces, the parser takes the { of the reference for a mapping.
-    let candidates = [stops, source.spans().stopped_at];
-    if let Some(start) = candidates.into_iter().flatten().find_map(|at| reference_before(text, at)) {
-        let line_end = text[start..].find('\n').map_or(text.len(), |end| start + end);
-        let end = text[start..line_end].find('}').map_or(line_end, |end| start + end + 1);
-        let help = format!("write \"{}\"", &text[start..end]);
-        return (start..end, not_yaml("inside {…} or […], a reference needs quotes", help));
-    }
-    let at = stops.or(source.spans().stopped_at).unwrap_or(0);
+    let at = byte(place).or(source.spans().stopped_at).unwrap_or(0);
     let spot = Spot { text, at, began: byte(began).unwrap_or(0) };
-    if let Trouble::Ours(reason) = trouble {
-        return (spot.here(), not_yaml(*reason, "mend the text at or above this place"));
+    if let Trouble::Ours(rule) = trouble {
+        let ours = match rule {
+            Rule::Aliases => source.spans().alias,
+            Rule::Key => source.spans().odd_key,
+            Rule::Depth | Rule::Tag => None,
+        };
+        let (reason, help) = rule.words();
+        return (Spot { at: ours.unwrap_or(at), ..spot }.here(), not_yaml(reason, help));
     }
     if let Some(found) = spot.runaway_quote(*trouble) {
         return found;
@@ -104,7 +146,7 @@ impl Spot<'_> {
                 let help = "use single quotes, in which \\ stands for itself, or write \\\\";
                 (here, not_yaml("in double quotes, \\ begins an escape, and this one does not exist", help))
             }
-            Trouble::Tab => (here, not_yaml("a tab stands where blanks indent", "indent with spaces")),
+            Trouble::Tab => tab(here),
             Trouble::Block => {
                 let help = "write | or > alone at the end of the line, and indent the lines below it";
                 (here, not_yaml("the text after | or > does not have the form that YAML asks for", help))
@@ -116,13 +158,10 @@ impl Spot<'_> {
                     not_yaml("* and & stand for an alias and its anchor, and this one leads nowhere", help),
                 )
             }
-            Trouble::Tag => (
-                here,
-                not_yaml(
-                    "tags (!name) have no meaning in a manifest",
-                    "put a text that begins with ! in quotes",
-                ),
-            ),
+            Trouble::Tag => {
+                let (reason, help) = Rule::Tag.words();
+                (here, not_yaml(reason, help))
+            }
             Trouble::Directive => (
                 self.to_line_end(self.line_start(self.at)),
                 not_yaml(
@@ -241,10 +280,7 @@ impl Spot<'_> {
     fn start(&self) -> (Range<usize>, Wrong) {
         let ch = self.text[self.at..].chars().next().unwrap_or(' ');
         if ch == '\t' {
-            return (
-                self.here(),
-                not_yaml("a tab stands where blanks indent", "indent with spaces: YAML allows no tabs here"),
-            );
+            return tab(self.here());
         }
         (self.here(), not_yaml(format!("a value cannot begin with {ch}"), "put it in quotes"))
     }
@@ -275,7 +311,7 @@ impl Spot<'_> {
 }
 
 /// Every quoted text that spans a line end, from its first to its last quote. Comments and block texts are skipped.
-fn quoted(text: &str) -> Vec<Range<usize>> {
+pub(super) fn quoted(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut block: Option<usize> = None;
     let mut open: Option<(char, usize)> = None;

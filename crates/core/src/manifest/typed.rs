@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::expr::{self, Piece};
 use super::source::{Wrong, shown, wrong};
 use super::words::meant;
 use super::yaml::{Node, needs_quotes};
@@ -21,10 +22,17 @@ pub fn from_node(key: &str, ty: &Type, node: &Node, secret: bool) -> Result<(Jso
         }
         (Type::Int { min, max }, Node::Int(number)) => int(key, *min, *max, *number).map(|json| (json, None)),
         (Type::Int { min, max }, Node::Float(number)) if is_huge(*number) => Err(outside(key, *min, *max)),
+        // YAML takes 010 for a text, even without quotes.
+        (Type::Int { .. }, Node::Text(text)) if text.starts_with('0') && text.parse::<i64>().is_ok() => {
+            let number = text.trim_start_matches('0');
+            let help = format!("write {}", if number.is_empty() { "0" } else { number });
+            Err(wrong_type(key, "this is text, since no number begins with 0", help))
+        }
         (Type::Int { .. }, Node::Text(text)) if text.parse::<i64>().is_ok() => {
             Err(wrong_type(key, "this is text, but a number is needed", "write the number without quotes"))
         }
         (Type::Bool, Node::Bool(value)) => Ok((Json::Bool(*value), None)),
+        (Type::Any, node) => plain(key, node).map(|json| (json, None)),
         // A word of a list may look like a number or a truth value to YAML: `30`, `true`.
         (Type::OneOf(_) | Type::OpenOneOf(_) | Type::Release(_), Node::Bool(value)) => {
             from_text(key, ty, &value.to_string(), true)
@@ -55,20 +63,51 @@ pub fn lacks_quotes(ty: &Type, node: &Node) -> bool {
     is_text && matches!(node, Node::Bool(_) | Node::Int(_) | Node::Float(_))
 }
 
+/// A literal of any type as plain data. `$${` is a plain `${`, as in a text; a reference may only be the whole value.
+fn plain(key: &str, node: &Node) -> Result<Json, Wrong> {
+    match node {
+        Node::Null => Ok(Json::Null),
+        Node::Bool(value) => Ok(Json::Bool(*value)),
+        Node::Int(number) => Ok(Json::from(*number)),
+        Node::Float(number) => Ok(Json::from(*number)),
+        Node::Text(text) => Ok(Json::String(text.clone())),
+        Node::List(items) => items.iter().map(|item| inner(key, item)).collect(),
+        Node::Map(entries) => entries
+            .iter()
+            .map(|(name, node)| Ok((name.text.clone(), inner(key, node)?)))
+            .collect::<Result<_, _>>()
+            .map(Json::Object),
+    }
+}
+
+/// An item of a list, or a value in a mapping.
+fn inner(key: &str, node: &Node) -> Result<Json, Wrong> {
+    let Node::Text(text) = node else { return plain(key, node) };
+    let refused = || {
+        let title = format!("{} holds a reference inside a list or a mapping", shown(key));
+        wrong(codes::BAD_REFERENCE, title, "only the whole value can be a reference", "write the value out")
+    };
+    match expr::parse(text).map_err(|_| refused())?.as_slice() {
+        [] => Ok(Json::String(String::new())),
+        [Piece::Text(text)] => Ok(Json::String(text.clone())),
+        _ => Err(refused()),
+    }
+}
+
 /// The plain data of a text. For a text from outside the manifest, `quote` is off, and no message repeats the text.
 pub fn from_text(key: &str, ty: &Type, text: &str, quote: bool) -> Result<(Json, Option<Wrong>), Wrong> {
     let plain = |json: Json| Ok((json, None));
     match ty {
         Type::Text { min, max, check } => {
             text_length(key, *min, *max, text, quote)?;
-            match check.map_or(Ok(()), |check| check(text)) {
+            match check.map_or(Ok(()), |check| (check.test)(text)) {
                 Ok(()) => plain(Json::String(text.to_owned())),
                 Err((reason, help)) => {
                     Err(wrong(codes::BAD_TEXT, format!("{} is not valid", shown(key)), reason, help))
                 }
             }
         }
-        Type::Map { .. } | Type::Code => plain(Json::String(text.to_owned())),
+        Type::Map { .. } | Type::Code | Type::Any => plain(Json::String(text.to_owned())),
         Type::Int { min, max } => match text.parse() {
             Ok(number) => int(key, *min, *max, number).map(|json| (json, None)),
             Err(_) if text.parse().is_ok_and(is_huge) => Err(outside(key, *min, *max)),
@@ -98,7 +137,7 @@ pub fn from_text(key: &str, ty: &Type, text: &str, quote: bool) -> Result<(Json,
             }
             Ok((Json::String(ours.to_owned()), unknown_word(key, releases.known, ours, quote)))
         }
-        Type::Set(_) | Type::Object(_) | Type::Named { .. } => {
+        Type::Set(_) | Type::Object(_) | Type::Named { .. } | Type::List { .. } => {
             Err(wrong_type(key, format!("this is text, but {} is needed", needed(ty)), "write it out"))
         }
     }
@@ -129,9 +168,9 @@ pub fn word(key: &str, words: &[&str], text: &str, quote: bool) -> Option<Wrong>
     if words.is_empty() || words.contains(&text) {
         return None;
     }
-    let help = match meant(text, words) {
-        Some(near) if quote => format!("did you mean {near}?"),
-        _ => "use one of these words".to_owned(),
+    let help = match quote.then(|| meant(text, words)).flatten() {
+        Some(near) => format!("did you mean {near}?"),
+        None => "use one of these words".to_owned(),
     };
     let reason = format!("must be {}", either(words));
     Some(wrong(codes::NOT_ALLOWED, format!("{} is not one of the allowed words", shown(key)), reason, help))
@@ -182,9 +221,10 @@ fn needed(ty: &Type) -> &'static str {
         Type::Int { .. } => "a whole number",
         Type::Bool => "true or false",
         Type::OneOf(_) | Type::OpenOneOf(_) | Type::Release(_) => "a word",
-        Type::Set(_) => "a list",
+        Type::Set(_) | Type::List { .. } => "a list",
         Type::Map { .. } | Type::Object(_) | Type::Named { .. } => "a mapping",
         Type::Code => "builtin:NAME or a path",
+        Type::Any => "a value",
     }
 }
 
@@ -201,6 +241,8 @@ fn example(ty: &Type) -> String {
         Type::Map { .. } => "{ NAME: … }".into(),
         Type::Named { fields, .. } => format!("{{ NAME: {} }}", shape(fields, &[])),
         Type::Object(fields) => shape(fields, &[]),
+        Type::List { fields, .. } => format!("[{}]", shape(fields, &[])),
+        Type::Any => "…".into(),
         Type::Code => "builtin:NAME, or a path below the manifest's folder".into(),
     }
 }
@@ -225,14 +267,16 @@ fn sample(field: &Field) -> String {
     match (&field.ty, field.default) {
         (_, Some(default)) => default.to_owned(),
         (Type::Text { .. }, _) if field.secret => format!("\"${{env.{}}}\"", field.key.to_uppercase()),
-        (Type::Text { .. }, _) => "…".into(),
+        (Type::Text { .. } | Type::Any, _) => "…".into(),
         (Type::Int { min, .. }, _) => min.to_string(),
         (Type::Bool, _) => "on".into(),
         (Type::OneOf(words) | Type::OpenOneOf(words), _) => words.first().copied().unwrap_or("…").to_owned(),
         (Type::Release(releases), _) => releases.known.first().copied().unwrap_or("…").to_owned(),
         (Type::Code, _) => "builtin:NAME".into(),
         (Type::Map { .. }, _) if field.secret => "{ NAME: \"${env.NAME}\" }".into(),
-        (Type::Set(_) | Type::Map { .. } | Type::Named { .. } | Type::Object(_), _) => example(&field.ty),
+        (Type::Set(_) | Type::Map { .. } | Type::Named { .. } | Type::Object(_) | Type::List { .. }, _) => {
+            example(&field.ty)
+        }
     }
 }
 
@@ -267,6 +311,12 @@ pub fn not_a_mapping(key: &str, node: &Node, wanted: &str) -> Wrong {
     wrong_type(key, reason, help)
 }
 
+/// The fault of an entry of a list that is no mapping.
+pub fn not_an_entry(key: &str, node: &Node, wanted: &str) -> Wrong {
+    let reason = format!("this is {}, but a mapping is needed", node.noun());
+    wrong_type(&format!("an entry of {key}"), reason, format!("write - {wanted}"))
+}
+
 /// Words as a choice: `a`, `a or b`, `a, b or c`.
 pub fn either(words: &[&str]) -> String {
     let shown: Vec<String> = words
@@ -283,11 +333,12 @@ pub fn either(words: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::field::form;
 
     fn even(text: &str) -> Result<(), (String, String)> {
         if text.len().is_multiple_of(2) { Ok(()) } else { Err(("odd".into(), "add one".into())) }
     }
-    const TEXT: Type = Type::Text { min: 1, max: 6, check: Some(even) };
+    const TEXT: Type = Type::Text { min: 1, max: 6, check: form("", even) };
     const INT: Type = Type::Int { min: 4, max: 10 };
     const WORDS: Type = Type::OneOf(&["sms", "voice", "30"]);
 

@@ -76,8 +76,8 @@ impl Fault {
 /// Type of the decoder's error. The decoder gives only a text; no file but this one knows its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// A bound or a rule of ours, in words.
-    Ours(&'static str),
+    /// A bound or a rule of ours.
+    Ours(Rule),
     /// A quoted text is not closed.
     Quote,
     /// A list in brackets, or a mapping in braces, neither goes on nor ends.
@@ -106,6 +106,29 @@ pub enum Trouble {
     Other,
 }
 
+/// What YAML allows and a manifest does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    Depth,
+    Aliases,
+    Key,
+    Tag,
+}
+
+impl Rule {
+    /// What is wrong, and the next move.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Rule::Depth => ("nested deeper than 64 levels", "nest less deeply: no key lies deeper than six"),
+            Rule::Aliases => ("aliases expand to too much text", "write the values out"),
+            Rule::Key => ("a list or mapping cannot be a key", "write it as key: value"),
+            Rule::Tag => {
+                ("tags (!name) have no meaning in a manifest", "put a text that begins with ! in quotes")
+            }
+        }
+    }
+}
+
 /// Rows of: a part of the decoder's error, a part of its words on what it was doing, and the trouble that they mean.
 /// The first row whose parts both occur counts; an empty part always occurs.
 const WORDS: &[(&str, &str, Trouble)] = &[
@@ -126,6 +149,8 @@ const WORDS: &[(&str, &str, Trouble)] = &[
     ("mapping keys are not allowed", "", Trouble::KeyHere),
     ("found a tab character", "", Trouble::Tab),
     ("", "while scanning a block scalar", Trouble::Block),
+    ("repetition limit exceeded", "", Trouble::Ours(Rule::Aliases)),
+    ("recursion limit exceeded", "", Trouble::Ours(Rule::Depth)),
     ("unknown anchor", "", Trouble::Alias),
     ("", "while scanning an anchor", Trouble::Alias),
     ("", "while scanning an alias", Trouble::Alias),
@@ -139,19 +164,24 @@ const WORDS: &[(&str, &str, Trouble)] = &[
 
 /// Decodes exactly one document; an empty text is [`Node::Null`].
 pub fn decode(text: &str) -> Result<Node, Fault> {
-    let limits = Limits { left: Cell::new(EXPANDED_MAX), refused: Cell::new(None) };
-    let mut documents = serde_yaml::Deserializer::from_str(text);
-    let Some(first) = documents.next() else { return Ok(Node::Null) };
-    let node = Seed { limits: &limits, depth: 0 }
-        .deserialize(first)
-        .map_err(|error| syntax(&error, limits.refused.get()))?;
-    match documents.next() {
-        None => Ok(node),
-        Some(_) => Err(Fault::Documents),
+    match decode_first(text)? {
+        (node, false) => Ok(node),
+        (_, true) => Err(Fault::Documents),
     }
 }
 
-fn syntax(error: &serde_yaml::Error, refused: Option<&'static str>) -> Fault {
+/// Decodes the first document, and tells whether another one follows.
+pub fn decode_first(text: &str) -> Result<(Node, bool), Fault> {
+    let limits = Limits { left: Cell::new(EXPANDED_MAX), refused: Cell::new(None) };
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let Some(first) = documents.next() else { return Ok((Node::Null, false)) };
+    let node = Seed { limits: &limits, depth: 0 }
+        .deserialize(first)
+        .map_err(|error| syntax(&error, limits.refused.get()))?;
+    Ok((node, documents.next().is_some()))
+}
+
+fn syntax(error: &serde_yaml::Error, refused: Option<Rule>) -> Fault {
     let words = error.to_string();
     // `problem at line 3 column 1, while parsing a flow sequence at line 1 column 4`
     let (problem, context) = words.split_once(", while ").unwrap_or((&words, ""));
@@ -174,8 +204,8 @@ fn mark(words: &str) -> Option<(usize, usize)> {
 /// State shared by all seeds of one text.
 struct Limits {
     left: Cell<usize>,
-    /// Our own reason for refusing. It is kept apart because the decoder puts a path of user words in front of it.
-    refused: Cell<Option<&'static str>>,
+    /// Our own reason for refusing. It is kept apart because the decoder's error is only a text.
+    refused: Cell<Option<Rule>>,
 }
 
 #[derive(Clone, Copy)]
@@ -185,20 +215,20 @@ struct Seed<'a> {
 }
 
 impl Seed<'_> {
-    fn refuse<E: serde::de::Error>(&self, reason: &'static str) -> E {
-        self.limits.refused.set(Some(reason));
-        E::custom(reason)
+    fn refuse<E: serde::de::Error>(&self, rule: Rule) -> E {
+        self.limits.refused.set(Some(rule));
+        E::custom(rule.words().0)
     }
 
     fn spend<E: serde::de::Error>(&self, amount: usize) -> Result<(), E> {
         let left = self.limits.left.get().checked_sub(amount);
-        self.limits.left.set(left.ok_or_else(|| self.refuse("aliases expand to too much text"))?);
+        self.limits.left.set(left.ok_or_else(|| self.refuse(Rule::Aliases))?);
         Ok(())
     }
 
     fn inner<E: serde::de::Error>(&self) -> Result<Self, E> {
         if self.depth >= DEPTH_MAX {
-            return Err(self.refuse("nested deeper than 64 levels"));
+            return Err(self.refuse(Rule::Depth));
         }
         Ok(Seed { depth: self.depth + 1, ..*self })
     }
@@ -268,7 +298,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 Node::Int(value) => Key { text: value.to_string(), is_text: false },
                 Node::Float(value) => Key { text: value.to_string(), is_text: false },
                 Node::List(_) | Node::Map(_) => {
-                    return Err(self.refuse("a list or mapping cannot be a key"));
+                    return Err(self.refuse(Rule::Key));
                 }
             };
             map.push((key, entries.next_value_seed(seed)?));
@@ -276,7 +306,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         Ok(Node::Map(map))
     }
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
-        Err(self.refuse("tags (!name) have no meaning in a manifest"))
+        Err(self.refuse(Rule::Tag))
     }
 }
 
@@ -287,6 +317,11 @@ pub fn decode_default(text: &str) -> Node {
 
 /// Whether YAML would read the text as something else if it were written without quotes.
 pub fn needs_quotes(text: &str) -> bool {
+    // Most words are of letters, and need no reading.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if text.starts_with(|ch: char| ch.is_ascii_alphabetic()) && text.bytes().all(is_plain) {
+        return ["true", "false", "null"].iter().any(|word| word.eq_ignore_ascii_case(text));
+    }
     let read = serde_yaml::Value::deserialize(serde_yaml::Deserializer::from_str(text));
     !matches!(read, Ok(serde_yaml::Value::String(same)) if same == text)
 }
@@ -328,7 +363,7 @@ mod tests {
     #[test]
     fn what_is_refused() {
         let reason = |input: &str| match decode(input) {
-            Err(Fault::Syntax { trouble: Trouble::Ours(reason), .. }) => reason,
+            Err(Fault::Syntax { trouble: Trouble::Ours(rule), .. }) => rule.words().0,
             other => panic!("{input}: {other:?}"),
         };
         assert_eq!(reason(&format!("{}1", "- ".repeat(80))), "nested deeper than 64 levels");
@@ -343,5 +378,10 @@ mod tests {
     fn quotes_where_yaml_would_read_something_else() {
         assert!(needs_quotes("6.2") && needs_quotes("true") && needs_quotes("a: b"));
         assert!(!needs_quotes("6.2.0") && !needs_quotes("node22"));
+        for word in ["on", "yes", "y", "True", "NULL", "tRue", "inf", "nan", "e1", "x-1", "sms", "a_b"] {
+            let read = decode(word);
+            let is_text = read == Ok(text_node(word));
+            assert!(needs_quotes(word) || is_text, "{word}: {read:?}");
+        }
     }
 }

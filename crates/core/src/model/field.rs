@@ -87,6 +87,10 @@ pub enum Type {
     Object(&'static [Field]),
     /// A mapping from free names to mappings with these keys; flattened to `key.NAME.inner`. `max` names at most.
     Named { max: usize, fields: &'static [Field] },
+    /// A list of mappings with these keys; flattened to `key.POSITION.inner`, counted from 0. `max` mappings at most.
+    List { max: usize, fields: &'static [Field] },
+    /// A value of any type, as plain data.
+    Any,
 }
 
 /// The runtime releases on which a vendor runs code. The list grows, so an unknown word is accepted with a warning.
@@ -111,8 +115,21 @@ impl Releases {
     }
 }
 
-/// A check of a text beyond its length; the error is (what is wrong, what to do).
-pub type Check = fn(&str) -> Result<(), (String, String)>;
+/// A check of a text beyond its length.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    /// Every text that passes has this form, written as JSON Schema and editors understand it. Empty: no form is known.
+    pub form: &'static str,
+    pub test: Test,
+}
+
+/// The error is (what is wrong, what to do).
+pub type Test = fn(&str) -> Result<(), (String, String)>;
+
+/// A check whose passing texts have the form.
+pub const fn form(form: &'static str, test: Test) -> Option<Check> {
+    Some(Check { form, test })
+}
 
 /// The fields of a table in table order, with objects flattened: dotted key and field. A map stays one field.
 pub fn flat(fields: &'static [Field]) -> Vec<(String, &'static Field)> {

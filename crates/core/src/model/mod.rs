@@ -2,12 +2,15 @@
 
 pub mod address;
 pub mod call;
+pub mod codes;
+pub mod date;
 pub mod event;
 pub mod facts;
 pub mod field;
 pub mod ledger;
 pub mod login_path;
 pub mod manifest;
+pub mod outcome;
 pub mod place;
 pub mod plan;
 pub mod random;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::address::Address;
+use super::codes::Code;
 use super::facts::Facts;
 
 /// What happens to a resource.
@@ -96,6 +97,26 @@ pub struct FieldChange {
     pub new: Option<Json>,
     pub secret: bool,
     pub cause: Cause,
+    /// For drift: the line of the manifest that accepts the tenant's value. `None`: no line can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept: Option<String>,
+}
+
+/// A field that differs and stays as it is, because the manifest accepts the tenant's value for a time. It is never a
+/// secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    pub field: String,
+    /// Key of the manifest, `branding.logo_url`.
+    pub key: String,
+    /// `None`: absent on the tenant.
+    pub tenant: Option<Json>,
+    /// The value that the manifest wants otherwise; `None`: the field is to be absent.
+    pub manifest: Option<Json>,
+    pub reason: String,
+    pub by: String,
+    /// The last day, YYYY-MM-DD.
+    pub until: String,
 }
 
 /// One resource of the plan.
@@ -105,6 +126,9 @@ pub struct ResourcePlan {
     pub kind: String,
     pub verb: Verb,
     pub changes: Vec<FieldChange>,
+    /// Fields that differ and are no changes, because the manifest accepts the tenant's value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Accepted>,
     /// Fields whose value cannot be compared (secrets without a record). They are shown as `unknown` and are not
     /// changes.
     pub unknown: Vec<String>,
@@ -267,6 +291,8 @@ impl Op {
 /// Something that a person should know or act on, and that no step can mend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    #[serde(default, skip_serializing_if = "Code::is_of_an_earlier_build")]
+    pub code: Code,
     pub address: Address,
     pub text: String,
     /// Advice for the reader; empty when there is nothing to do.
@@ -286,6 +312,18 @@ pub enum Level {
     Blocker,
     /// Part of the tenant could not be read: the result is not `clean`.
     NotRead,
+}
+
+impl Level {
+    /// The word before the code, in text.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Note => "note",
+            Level::Warning => "warning",
+            Level::Blocker => "blocked",
+            Level::NotRead => "not read",
+        }
+    }
 }
 
 /// A removal or a restoration that happens only when a person names it, because the record that calls the object this
@@ -453,6 +491,13 @@ impl Plan {
     pub fn differs(&self, resource: &ResourcePlan) -> bool {
         let has_step = self.steps.iter().any(|step| step.address == resource.address && !step.again);
         !resource.changes.is_empty() || has_step
+    }
+
+    /// Whether a plan has anything to say about a resource.
+    pub fn is_told(&self, resource: &ResourcePlan) -> bool {
+        let ResourcePlan { verb, unknown, stays, accepted, .. } = resource;
+        let is_open = !unknown.is_empty() || !accepted.is_empty();
+        *verb != Verb::NoOp || self.differs(resource) || stays.is_some() || is_open
     }
 
     /// The findings that keep the plan from being applied.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::accept::{self, Accepts, Judged};
 use super::claims::brings_back;
 use super::compare::{self, Differences, Known};
 use super::deferred::{is_ahead, wait};
@@ -10,6 +11,7 @@ use super::{check, claims, deferred, digest, granted, others, stays, unfinished}
 use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
+use crate::model::codes::{self, Code};
 use crate::model::facts::{ActionState, Fact, Factor, Facts, Policy};
 use crate::model::ledger::{Entry, Last, Ledger, Ownership};
 use crate::model::login_path::LoginPath;
@@ -59,20 +61,23 @@ pub fn build(basis: Basis<'_>) -> Plan {
     let mut steps = Vec::new();
     let mut facts = Facts::new();
     let mut record = false;
-    let wanted = if basis.destroy { Vec::new() } else { declared(basis.manifest) };
+    let mut wanted = if basis.destroy { Vec::new() } else { declared(basis.manifest) };
+    let accepts = Accepts::new(basis.manifest, basis.as_of_ms);
+    let mut fates = BTreeMap::new();
     let nothing = Seen::default();
     let known = Known::of(&wanted, basis.seen, basis.ledger, basis.prints);
     if !basis.destroy {
         findings.extend(kinds::KINDS.iter().flat_map(|kind| kind.notices(basis.manifest, basis.as_of_ms)));
     }
 
-    for want in &wanted {
+    for want in &mut wanted {
         let Some(kind) = kinds::by_name(want.kind) else { continue };
         let seen = basis.seen.get(&want.address).unwrap_or(&nothing);
         facts.extend(kind.facts(&want.address, seen));
         findings.extend(seen.findings.iter().cloned());
         if seen.not_read {
             findings.push(Finding {
+                code: codes::UNREAD_BLOCKS,
                 address: want.address.clone(),
                 text: "it could not be read, so nothing is applied".into(),
                 help: "grant what the finding above names, or take the part out of the manifest".into(),
@@ -82,12 +87,19 @@ pub fn build(basis: Basis<'_>) -> Plan {
         }
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(&want.address));
         let entry = entry.filter(|_| seen.whose != Whose::Another);
-        let resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
+        let mut resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
         let has_ledger = basis.ledger.is_some();
         let keeps = basis.keeps_ledger;
         let Differences { mut changes, unknown } =
             compare::differences(kind, &resolved, seen, entry, has_ledger, keeps, basis.prints);
         unfinished::attribute(&mut changes, kind, (&want.address, entry, seen), basis.ledger);
+        let Judged { mut changes, accepted, named } = accepts.judge(&want.address, seen, changes);
+        fates.extend(named);
+        accept::leave(want, &accepted, seen);
+        accept::leave(&mut resolved, &accepted, seen);
+        if basis.purpose == Purpose::Drift {
+            accepts.offer(&want.address, seen, &mut changes);
+        }
         let diff = Diff {
             address: &want.address,
             kind: want.kind,
@@ -112,6 +124,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             seen.exists && (verb == Verb::Adopt || seen.whose.needs_consent() && !made.is_empty());
         if seen.exists && seen.whose.needs_consent() && !made.is_empty() {
             findings.push(Finding {
+                code: codes::TAKEN_OVER,
                 address: want.address.clone(),
                 text: "it exists already; this stack takes it over as it is, then changes it".into(),
                 help: "destroy will leave it in place and put its former values back where that is possible"
@@ -124,6 +137,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
             kind: want.kind.to_owned(),
             verb,
             changes,
+            accepted,
             unknown,
             ids: seen.ids.clone(),
             name: name_of(seen).filter(|_| taken_over).map(str::to_owned),
@@ -133,8 +147,12 @@ pub fn build(basis: Basis<'_>) -> Plan {
         });
         steps.extend(made);
     }
+    if !basis.destroy {
+        let is_unread = |want: &Resource| basis.seen.get(&want.address).is_some_and(|seen| seen.not_read);
+        findings.extend(accepts.findings(&fates, wanted.iter().any(is_unread)));
+    }
     let mut leaving = Leavers::default();
-    removals(&basis, &wanted, &LoginPath::from(&facts), &mut leaving);
+    removals(&basis, &wanted, &accepts, &LoginPath::from(&facts), &mut leaving);
     let mut deferred = std::mem::take(&mut leaving.deferred);
     deferred.sort_by_key(|later| later.stage);
     facts.extend(leaving.facts);
@@ -214,7 +232,13 @@ pub(super) struct Leavers {
 }
 
 /// Plans the removal of resources that the ledger has and the manifest does not: now or later, if it is allowed.
-fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut Leavers) {
+fn removals(
+    basis: &Basis<'_>,
+    wanted: &[Resource],
+    accepts: &Accepts<'_>,
+    path: &LoginPath,
+    out: &mut Leavers,
+) {
     let kept: BTreeSet<&str> = wanted.iter().map(|want| want.address.as_str()).collect();
     let nothing = Seen::default();
     for (address, entry) in basis.ledger.map(|ledger| &ledger.resources).into_iter().flatten() {
@@ -232,7 +256,8 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             }
             way => way,
         };
-        let find = |text: String, help: &str, level: Level| Finding {
+        let find = |code: Code, text: String, help: &str, level: Level| Finding {
+            code,
             address: address.clone(),
             text,
             help: help.into(),
@@ -241,6 +266,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         if seen.not_read {
             out.findings.extend(seen.findings.iter().cloned());
             out.findings.push(find(
+                codes::UNREAD_BLOCKS,
                 "it could not be read, so it cannot be taken away, and nothing else is taken away either"
                     .into(),
                 "grant what the finding above names",
@@ -253,7 +279,9 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         let mut made = kind.removal(address, seen, entry);
         let named = ["name", "friendly_name"].iter().all(|key| {
             match (entry.fields.get(*key), seen.attrs.get(*key).and_then(Value::known)) {
-                (Some(Last::Plain(was)), Some(there)) => *was == crate::model::ledger::compact(there),
+                (Some(Last::Plain(was)), Some(there)) => {
+                    *was == crate::model::ledger::compact(there) || accepts.covers(address, key, there)
+                }
                 _ => true,
             }
         });
@@ -265,6 +293,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         if !same && !made.is_empty() {
             made.clear();
             out.findings.push(find(
+                codes::CHANGED_SINCE,
                 "the object in its place is not the one on record, so it is left alone".into(),
                 "if it is yours, delete it yourself",
                 Level::Warning,
@@ -272,6 +301,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         }
         if !named && made.iter().any(|step| step.verb == Verb::Delete) {
             out.findings.push(find(
+                codes::CHANGED_SINCE,
                 "the object in its place does not have the name on record, so it is left alone".into(),
                 "if it is yours, delete it yourself",
                 Level::Warning,
@@ -282,6 +312,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
         if let Some(stack) = claimed {
             made.retain(|step| claims::claimant(basis.others, entry, seen, step).is_none());
             out.findings.push(find(
+                codes::OF_ANOTHER_STACK,
                 format!("the stack {stack} has it on record too, so it stays as that stack has it"),
                 "change or destroy that stack; if no stack of that name exists any more, delete its ledger Action",
                 Level::Warning,
@@ -291,6 +322,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             Leaving::Removed if !basis.destroy && !basis.allow_delete && entry.unproven => {
                 made.clear();
                 out.findings.push(find(
+                    codes::ONLY_CLAIMED,
                     "the record says that this stack managed it, but nothing proves the record, and it is not in the manifest".into(),
                     &format!(
                         "if it is this stack's, put it back into the manifest, or add --allow-delete --delete {}; if not, somebody \
@@ -301,6 +333,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
                 ));
             }
             Leaving::Removed if !basis.destroy && !basis.allow_delete => out.findings.push(find(
+                codes::LEFT_MANIFEST,
                 "it was managed by this stack and is no longer in the manifest".into(),
                 "run again with --allow-delete to take it away (or put its former value back), or put it back into the manifest",
                 Level::Blocker,
@@ -308,7 +341,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             Leaving::Removed => {}
             Leaving::Abandoned(why) => {
                 made.clear();
-                out.findings.push(find(why.into(), "nothing to do; the next apply takes its entry off the record", Level::Note));
+                out.findings.push(find(codes::LEAVES_RECORD, why.into(), "nothing to do; the next apply takes its entry off the record", Level::Note));
             }
             Leaving::Deferred { wait_ms } => wait(basis, entry, wait_ms, path, &mut made, address, out),
         }
@@ -338,6 +371,7 @@ fn removals(basis: &Basis<'_>, wanted: &[Resource], path: &LoginPath, out: &mut 
             kind: entry.kind.clone(),
             verb,
             changes,
+            accepted: Vec::new(),
             unknown: Vec::new(),
             ids: seen.ids.clone(),
             name: name_of(seen).map(str::to_owned),
@@ -365,6 +399,7 @@ fn name_of(seen: &Seen) -> Option<&str> {
 fn ask_for(unproven: &Unproven, level: Level) -> Finding {
     let name = if unproven.name.is_empty() { String::new() } else { format!("{:?} ", unproven.name) };
     Finding {
+        code: codes::ONLY_CLAIMED,
         address: unproven.address.clone(),
         text: format!(
             "only the record says that this stack may do this, and nothing proves the record: {}; {name}{} stays until you name it",
@@ -393,6 +428,7 @@ fn put_back(kind: &dyn Kind, made: &[Step], seen: &Seen, entry: &Entry) -> Vec<F
             new: Some(old.clone()).filter(|old| !old.is_null()),
             secret: matches!(seen.attrs.get(field), Some(Value::Secret(_) | Value::Stamp(_))),
             cause: Cause::NotApplied,
+            accept: None,
         })
         .collect()
 }
@@ -445,6 +481,7 @@ fn keep_what_is_needed(
                 stays.or_else(|| used.clone().filter(|_| of_service).map(|why| (Level::Warning, why)));
             let Some((level, why)) = stays else { return true };
             let mut finding = Finding {
+                code: codes::STAYS,
                 address: step.address.clone(),
                 text: format!("it stays: {why}"),
                 help: "once this reason is gone, change or delete it yourself".into(),
@@ -600,6 +637,7 @@ fn prove(manifest: &Manifest, path: &LoginPath, steps: &mut [Step], findings: &m
         let Some(step) = steps.get_mut(loss.step - 1) else { continue };
         if loss.absolute || (step.danger.is_none() && step.verb != Verb::Delete) {
             findings.push(Finding {
+                code: loss.code,
                 address: step.address.clone(),
                 text: format!(
                     "step {} ({} {}) is unsafe: {}",

@@ -1,6 +1,7 @@
 //! Proves law 1 over every prefix of a plan: what worked before a step works after it. The proof is a table of rules
 //! about the known delivery path of the login; docs/laws.md has a heading for each rule.
 
+use crate::model::codes::{self, Code};
 use crate::model::facts::{ActionState, Binding, Channel, Fact, Factor, Provider, Sender};
 use crate::model::login_path::{LoginPath, OurAction};
 use crate::model::plan::{Stage, Step};
@@ -12,6 +13,8 @@ pub struct Loss {
     pub step: usize,
     /// Name of the broken rule.
     pub rule: &'static str,
+    /// Code of the rule.
+    pub code: Code,
     pub advice: Advice,
     /// The loss, in words.
     pub what: String,
@@ -21,6 +24,8 @@ pub struct Loss {
 
 /// Something that a step must not do.
 pub struct Rule {
+    /// Code of the finding about a step that breaks the rule.
+    pub code: Code,
     /// Heading of the rule in docs/laws.md.
     pub name: &'static str,
     /// What the rule protects; the first line below the heading.
@@ -48,18 +53,21 @@ type Broken = (String, bool);
 /// The rules, in the order in which a step's losses are named.
 pub const RULES: &[Rule] = &[
     Rule {
+        code: codes::DELIVERY_STOPS,
         name: "What reaches users goes on",
         protects: "codes by SMS and by voice, and all phone messages of the tenant",
         advice: Advice::Factors,
         broken: stopped,
     },
     Rule {
+        code: codes::HANDED_TO_OTHERS,
         name: "A hand-over to an Action of others is confirmed",
         protects: "messages that another sender delivers so far",
         advice: Advice::Factors,
         broken: handed_to_others,
     },
     Rule {
+        code: codes::NO_FACTOR,
         name: "A factor that is demanded can be used",
         protects: "logins that the policy asks for a second factor",
         advice: Advice::Factors,
@@ -69,18 +77,21 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::RULE_UNMET,
         name: "A rule can be met",
         protects: "logins that a rule of the post-login Action asks, and each way to meet the rule",
         advice: Advice::Factors,
         broken: unmet_rules,
     },
     Rule {
+        code: codes::OTHERS_UNMET,
         name: "Other people's Actions can be met",
         protects: "logins that post-login Actions of others ask",
         advice: Advice::Factors,
         broken: unmet_by_others,
     },
     Rule {
+        code: codes::OUT_OF_ORDER,
         name: "Rules are deployed before they are bound",
         protects: "logins that the rules are meant for",
         advice: Advice::Factors,
@@ -91,6 +102,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::RULE_UNMET,
         name: "The tenant can ask for what rules demand",
         protects: "logins that a rule fits",
         advice: Advice::Factors,
@@ -101,6 +113,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::NOTHING_DELIVERS,
         name: "The phone factor comes after what delivers",
         protects: "users who are offered the phone",
         advice: Advice::Sender,
@@ -111,6 +124,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::BINDING_REFUSED,
         name: "Nobody has the phone alone while its binding is refused",
         protects: "users for whom nobody knows whether codes arrive",
         advice: Advice::Factors,
@@ -120,6 +134,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::OTHERS_UNBOUND,
         name: "Users do not depend on an unbound Action of others",
         protects: "users for whom nobody knows whether codes arrive",
         advice: Advice::Sender,
@@ -129,6 +144,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::SENT_TWICE,
         name: "Each message is sent once",
         protects: "users, who would get each code twice",
         advice: Advice::OneSender,
@@ -139,6 +155,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::FORMER_ALONE,
         name: "Nobody has the codes of a former version alone",
         protects: "users for whom nobody can prove that codes arrive",
         advice: Advice::Factors,
@@ -148,6 +165,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::BINDING_REFUSED,
         name: "The unified experience needs a binding that is taken",
         protects: "codes of a tenant that leaves the legacy set-up",
         advice: Advice::Factors,
@@ -157,6 +175,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::OUT_OF_ORDER,
         name: "An Action is deployed before it is bound",
         protects: "codes that the trigger hands to the Action",
         advice: Advice::Factors,
@@ -168,6 +187,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::OUT_OF_ORDER,
         name: "An Action is deployed before the provider sends by it",
         protects: "phone messages of the tenant",
         advice: Advice::Sender,
@@ -177,6 +197,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::OUT_OF_ORDER,
         name: "An Action is deployed before codes are handed to it",
         protects: "codes of the legacy set-up",
         advice: Advice::Sender,
@@ -186,6 +207,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::OUT_OF_ORDER,
         name: "An Action is there before it is deployed",
         protects: "the order of a plan: the API refuses such a deployment",
         advice: Advice::Factors,
@@ -196,6 +218,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::OUT_OF_ORDER,
         name: "An Action is unbound before it is deleted",
         protects: "the order of a plan: the API refuses such a deletion",
         advice: Advice::Factors,
@@ -206,6 +229,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::OUT_OF_ORDER,
         name: "An Action is bound before codes are handed to it",
         protects: "codes of the legacy set-up",
         advice: Advice::Sender,
@@ -215,6 +239,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::NOTHING_DELIVERS,
         name: "The unified experience comes after what delivers",
         protects: "users who have the phone factor",
         advice: Advice::Sender,
@@ -225,12 +250,14 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        code: codes::LIMIT_MISSING,
         name: "Rate limits stand while code passes them",
         protects: "every message of the Action: Verify refuses one that names a limit which is not there",
         advice: Advice::Factors,
         broken: missing_limits,
     },
     Rule {
+        code: codes::NO_FEEDBACK,
         name: "Feedback reaches Verify while it sends",
         protects: "users who ask for several codes: without feedback the sixth in ten minutes is refused",
         advice: Advice::Factors,
@@ -249,6 +276,7 @@ pub fn losses(start: &LoginPath, steps: &[Step]) -> Vec<Loss> {
             let loss = |(what, absolute)| Loss {
                 step: step.number,
                 rule: rule.name,
+                code: rule.code,
                 advice: rule.advice,
                 what,
                 absolute,

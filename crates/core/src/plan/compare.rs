@@ -260,7 +260,7 @@ fn change(
         let old = observed.map(|_| json!("set"));
         let new = desired.map(|_| json!(if observed.is_some() { "changed" } else { "set" }));
         let applied = last.map_or(Was::Nothing, |_| Was::Hidden);
-        return FieldChange { field: field.to_owned(), applied, old, new, secret: true, cause };
+        return FieldChange { field: field.to_owned(), applied, old, new, secret: true, cause, accept: None };
     }
     FieldChange {
         field: field.to_owned(),
@@ -269,6 +269,7 @@ fn change(
         new: desired.map(Value::shown),
         secret: false,
         cause,
+        accept: None,
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::build::{Basis, Leavers};
 use crate::model::address::Address;
+use crate::model::codes;
 use crate::model::ledger::{Entry, NOT_BEFORE};
 use crate::model::login_path::LoginPath;
 use crate::model::plan::{Deferred, Finding, Level, Step};
@@ -28,7 +29,7 @@ pub(super) fn wait(
     }
     if due {
         out.findings.push(Finding {
-            address: address.to_owned(),
+            code: codes::REMOVAL_WAITS, address: address.to_owned(),
             text: "its removal is due, but it stays, because the tenant's phone provider does not deliver messages".into(),
             help: "apply this plan; the waiting time then begins again".into(),
             level: Level::Note,

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::render::{Paint, is_text, shown, write_diff, write_unknown};
@@ -11,7 +11,7 @@ use crate::model::address::Address;
 use crate::model::plan::{Cause, FieldChange, Plan, ResourcePlan, Verb, Was};
 
 /// State of a resource on the tenant, compared with the manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// The resource was applied and no longer exists.
@@ -39,7 +39,8 @@ impl State {
         }
     }
 
-    fn words(self) -> &'static str {
+    /// The state as a predicate of the resource.
+    pub fn words(self) -> &'static str {
         match self {
             State::Gone => "is gone from the tenant",
             State::Missing => "is not on the tenant",
@@ -77,6 +78,9 @@ pub struct Field {
     /// The value from before this stack, if the manifest no longer names the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Json>,
+    /// The line of the manifest that accepts the tenant's value, if one can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept: Option<String>,
 }
 
 /// Every resource that has something to report, in the order of the plan.
@@ -117,9 +121,31 @@ fn state(plan: &Plan, resource: &ResourcePlan) -> State {
 }
 
 fn field(change: &FieldChange, leaves: bool) -> Field {
-    let FieldChange { field, applied, old, new, secret, cause } = change.clone();
+    let FieldChange { field, applied, old, new, secret, cause, accept } = change.clone();
     let (manifest, before) = if leaves { (None, new) } else { (new, None) };
-    Field { field, secret, cause, applied, tenant: old, manifest, before }
+    Field { field, secret, cause, applied, tenant: old, manifest, before, accept }
+}
+
+/// The text of one resource without colour.
+pub fn difference(told: &Told) -> String {
+    let mut out = String::new();
+    write(&mut out, told, 0, Paint(false));
+    out
+}
+
+/// A field that differs, on one line without its name. Two long texts are only said to differ; [`texts`] has them.
+pub fn in_words(told: &Field, state: State) -> String {
+    match (told.secret, compared(told)) {
+        (true, _) => format!("{} (secret)", of_secret(told)),
+        (false, Some((_, words))) => format!("differs: {words}"),
+        (false, None) => values(told, state, Paint(false)),
+    }
+}
+
+/// The texts of a field that are compared line by line, if it has some: from which, and that of the tenant.
+pub fn texts(told: &Field) -> Option<(&str, &str)> {
+    let (from, _) = compared(told).filter(|_| !told.secret)?;
+    Some((from, told.tenant.as_ref().and_then(Json::as_str).unwrap_or_default()))
 }
 
 /// The text of one resource.
@@ -160,7 +186,7 @@ fn write_field(out: &mut String, told: &Field, state: State, paint: Paint) {
 }
 
 /// The cause of a difference in words.
-fn word(cause: Cause) -> &'static str {
+pub fn word(cause: Cause) -> &'static str {
     match cause {
         Cause::NotApplied => "manifest not applied",
         Cause::TenantChanged => "tenant changed",

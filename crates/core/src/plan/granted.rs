@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::build::Basis;
 use crate::kinds;
 use crate::model::address::Address;
+use crate::model::codes;
 use crate::model::plan::{Finding, Level, Purpose, Step};
 
 const HOW: &str = "(Applications, APIs, Auth0 Management API, Machine to Machine)";
@@ -48,7 +49,7 @@ fn scopes(basis: &Basis<'_>, steps: &[Step]) -> Option<Finding> {
             Level::Note,
         ),
     };
-    Some(Finding { address: Address::default(), text, help, level })
+    Some(Finding { code: codes::SCOPES_MISSING, address: Address::default(), text, help, level })
 }
 
 /// A note that a plan does not know what the Twilio key may do: Twilio does not tell, and a plan writes nothing to find
@@ -56,6 +57,7 @@ fn scopes(basis: &Basis<'_>, steps: &[Step]) -> Option<Finding> {
 fn untried(basis: &Basis<'_>) -> Option<Finding> {
     let key = basis.manifest.text("twilio", "api_key")?;
     Some(Finding {
+        code: codes::KEY_UNTESTED,
         address: Address::default(),
         text: format!(
             "a plan does not test whether the Twilio key {key} may write; if it may not, an apply stops at its first write, the lease"

@@ -1,5 +1,6 @@
 //! Makes a plan from desired and observed state. Pure: the same inputs give the same bytes.
 
+pub mod accept;
 pub mod build;
 pub mod check;
 pub mod claims;

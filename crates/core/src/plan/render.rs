@@ -10,7 +10,7 @@ use similar::{Algorithm, ChangeTag, DiffOp, capture_diff_slices, group_diff_ops}
 
 use crate::model::address::Address;
 use crate::model::plan::{
-    Deferred, Digest, FieldChange, Finding, Level, Plan, ResourcePlan, Step, Unproven, Verb,
+    Accepted, Deferred, Digest, FieldChange, Finding, Level, Plan, ResourcePlan, Step, Unproven, Verb,
 };
 use crate::model::text::line;
 
@@ -20,6 +20,8 @@ const CONTEXT_LINES: usize = 2;
 const COMPARED_MAX: usize = 4_000_000;
 /// Least width of the column of addresses.
 const ADDRESS_MIN_CHARS: usize = 24;
+/// Greatest width of it.
+const ADDRESS_MAX_CHARS: usize = 1_000;
 /// Values longer than this are cut in one-line texts.
 const VALUE_MAX_CHARS: usize = 100;
 
@@ -77,7 +79,7 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     let _ = writeln!(out, "  tenant   {}\n  account  {}\n", plan.tenant, plan.account);
     let is_quiet = |resource: &&ResourcePlan| {
         let silent = resource.unknown.is_empty() && resource.changes.is_empty() && resource.stays.is_none();
-        resource.verb == Verb::NoOp && silent
+        resource.verb == Verb::NoOp && silent && resource.accepted.is_empty()
     };
     let (still, told): (Vec<_>, Vec<_>) = plan.resources.iter().partition(is_quiet);
     let width = column(told.iter().map(|resource| resource.address.as_str()));
@@ -127,21 +129,43 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     for told in &all {
         super::drift::write(&mut out, told, width, paint);
     }
-    let differing = plan.resources.iter().filter(|resource| plan.differs(resource)).count();
+    let left: Vec<&Accepted> = plan.resources.iter().flat_map(|resource| &resource.accepted).collect();
+    if !left.is_empty() {
+        let _ = writeln!(out, "\n{}", paint.bold("Accepted, no part of the verdict"));
+        for left in &left {
+            let _ = writeln!(out, "  = {}: {}", left.key, accepted(left));
+        }
+    }
+    let lines: Vec<&String> =
+        all.iter().flat_map(|told| &told.fields).filter_map(|field| field.accept.as_ref()).collect();
+    if !lines.is_empty() {
+        let how = "To leave a difference for a time, copy its line below `accept:` in the manifest, and fill in reason and by";
+        let _ = writeln!(out, "\n{}", paint.bold(how));
+        for accept in lines {
+            let _ = writeln!(out, "  {}", line(accept));
+        }
+    }
     deferred(&mut out, plan, paint);
     findings(&mut out, plan, paint);
+    let _ = writeln!(out, "\n{}", drift_summary(plan, paint));
+    out
+}
+
+/// One line: how much differs.
+pub fn drift_summary(plan: &Plan, paint: Paint) -> String {
+    let differing = plan.resources.iter().filter(|resource| plan.differs(resource)).count();
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
-    let text = match differing {
+    let is_accepted = plan.resources.iter().any(|resource| !resource.accepted.is_empty());
+    let besides = if is_accepted { " besides what is accepted" } else { "" };
+    match differing {
         0 if incomplete => paint.change("No difference in the part that could be read."),
         0 if plan.resources.iter().any(|resource| !resource.unknown.is_empty()) => {
-            paint.good("No difference in what can be compared.")
+            paint.good(&format!("No difference in what can be compared{besides}."))
         }
-        0 => paint.good("No difference between manifest and tenant."),
+        0 => paint.good(&format!("No difference between manifest and tenant{besides}.")),
         1 => "1 resource differs.".to_owned(),
         n => format!("{n} resources differ."),
-    };
-    let _ = writeln!(out, "\n{text}");
-    out
+    }
 }
 
 /// The plan with every name, id and sentence as one harmless line. Values stay: [`shown`] and [`write_diff`] treat
@@ -173,7 +197,8 @@ fn harmless(plan: &Plan) -> Plan {
         steps: steps.into_iter().map(harmless_step).collect(),
         findings: findings
             .into_iter()
-            .map(|Finding { address, text, help, level }| Finding {
+            .map(|Finding { code, address, text, help, level }| Finding {
+                code,
                 address: harmless_address(&address),
                 text: line(&text),
                 help: line(&help),
@@ -211,21 +236,44 @@ fn harmless(plan: &Plan) -> Plan {
 }
 
 fn harmless_resource(resource: ResourcePlan) -> ResourcePlan {
-    let ResourcePlan { address, kind, verb, changes, unknown, ids, name, taken_over, leaves, stays } =
-        resource;
-    let change = |FieldChange { field, applied, old, new, secret, cause }| FieldChange {
+    let ResourcePlan {
+        address,
+        kind,
+        verb,
+        changes,
+        accepted,
+        unknown,
+        ids,
+        name,
+        taken_over,
+        leaves,
+        stays,
+    } = resource;
+    let change = |FieldChange { field, applied, old, new, secret, cause, accept }| FieldChange {
         field: line(&field),
         applied,
         old,
         new,
         secret,
         cause,
+        // It is harmless, and a cut line would be no YAML.
+        accept,
+    };
+    let left = |Accepted { field, key, tenant, manifest, reason, by, until }| Accepted {
+        field: line(&field),
+        key: line(&key),
+        tenant,
+        manifest,
+        reason: line(&reason),
+        by: line(&by),
+        until: line(&until),
     };
     ResourcePlan {
         address: harmless_address(&address),
         kind: line(&kind),
         verb,
         changes: changes.into_iter().map(change).collect(),
+        accepted: accepted.into_iter().map(left).collect(),
         unknown: unknown.iter().map(|field| line(field)).collect(),
         ids: ids.iter().map(|(name, id)| (line(name), line(id))).collect(),
         name: name.as_deref().map(line),
@@ -257,6 +305,13 @@ fn harmless_step(step: Step) -> Step {
     }
 }
 
+/// The text of one resource, as the plan has it.
+pub fn resource(resource: &ResourcePlan) -> String {
+    let mut out = String::new();
+    write_resource(&mut out, &harmless_resource(resource.clone()), 0, Paint(false));
+    out
+}
+
 /// The deferred removals, and what each waits for.
 fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     if plan.deferred.is_empty() {
@@ -265,10 +320,7 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     let _ = writeln!(out, "\n{}", paint.bold("Later, by a plan after that time"));
     let width = column(plan.deferred.iter().map(|later| later.address.as_str()));
     for later in &plan.deferred {
-        let when = match &later.not_before {
-            Some(at) => format!("not before {at}"),
-            None => format!("not before {} h after this is applied", later.wait_ms / 3_600_000),
-        };
+        let when = when(later);
         let goes = plan.resources.iter().find(|resource| resource.address == later.address);
         let which = goes.map(which).unwrap_or_default();
         let _ = writeln!(
@@ -279,9 +331,22 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
     }
 }
 
-/// Width of the column of addresses: that of the longest address, so that the next column is straight.
+/// The time before which a deferred removal does not happen.
+pub fn when(later: &Deferred) -> String {
+    match &later.not_before {
+        Some(at) => format!("not before {at}"),
+        None => format!("not before {} h after this is applied", later.wait_ms / 3_600_000),
+    }
+}
+
+/// Width of the column of addresses: that of the longest address, so that the next column is straight. No address on
+/// the screen is longer than a line.
 pub fn column<'a>(addresses: impl Iterator<Item = &'a str>) -> usize {
-    addresses.map(|address| address.chars().count()).max().unwrap_or(0).max(ADDRESS_MIN_CHARS)
+    addresses
+        .map(|address| address.chars().count())
+        .max()
+        .unwrap_or(0)
+        .clamp(ADDRESS_MIN_CHARS, ADDRESS_MAX_CHARS)
 }
 
 fn write_resource(out: &mut String, resource: &ResourcePlan, width: usize, paint: Paint) {
@@ -305,9 +370,25 @@ fn write_resource(out: &mut String, resource: &ResourcePlan, width: usize, paint
     for change in &resource.changes {
         write_change(out, change, resource.verb, paint);
     }
+    for left in &resource.accepted {
+        let _ = writeln!(out, "      {}: stays; {}", left.field, accepted(left));
+    }
     for field in &resource.unknown {
         write_unknown(out, field, paint);
     }
+}
+
+/// What is accepted of a field, by whom, until when, and why.
+pub fn accepted(left: &Accepted) -> String {
+    let Accepted { field: _, key: _, tenant, manifest, reason, by, until } = left;
+    let brief = |value: &Option<Json>| match value {
+        None | Some(Json::Null) => "none".to_owned(),
+        value => shown(value.as_ref()),
+    };
+    let (tenant, manifest) = (brief(tenant), brief(manifest));
+    format!(
+        "the tenant has {tenant}, the manifest wants {manifest}; accepted until {until} by {by}: {reason}"
+    )
 }
 
 pub(super) fn write_unknown(out: &mut String, field: &str, paint: Paint) {
@@ -318,12 +399,7 @@ pub(super) fn write_unknown(out: &mut String, field: &str, paint: Paint) {
 fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint) {
     let field = &change.field;
     if change.secret {
-        let text = match (&change.old, &change.new) {
-            (None, _) => "set (secret)",
-            (_, None) => "removed (secret)",
-            _ => "changed (secret)",
-        };
-        let _ = writeln!(out, "      {field}: {text}");
+        let _ = writeln!(out, "      {field}: {}", of_secret(change));
         return;
     }
     if is_text(change.old.as_ref()) || is_text(change.new.as_ref()) {
@@ -346,9 +422,25 @@ fn write_change(out: &mut String, change: &FieldChange, verb: Verb, paint: Paint
     }
 }
 
+/// What becomes of a secret.
+pub fn of_secret(change: &FieldChange) -> &'static str {
+    match (&change.old, &change.new) {
+        (None, _) => "set (secret)",
+        (_, None) => "removed (secret)",
+        _ => "changed (secret)",
+    }
+}
+
 /// Whether a value is a text of several lines, such as code.
-pub(super) fn is_text(value: Option<&Json>) -> bool {
+pub fn is_text(value: Option<&Json>) -> bool {
     value.and_then(Json::as_str).is_some_and(|text| text.contains('\n'))
+}
+
+/// The differing lines of two texts, each a harmless line with its mark.
+pub fn diff(old: &str, new: &str) -> Vec<String> {
+    let mut out = String::new();
+    write_diff(&mut out, old, new, Paint(false));
+    out.lines().map(|line| line.strip_prefix("        ").unwrap_or(line).to_owned()).collect()
 }
 
 /// Writes the differing lines. Each line has a mark before it, unchanged ones too, so that no line of the output begins
@@ -427,7 +519,7 @@ fn goes<'a>(plan: &'a Plan, step: &Step) -> Option<&'a ResourcePlan> {
 
 /// Name and ids of an object. An address is only our own name for it, and whoever confirms a removal must know which
 /// object it is.
-fn which(resource: &ResourcePlan) -> String {
+pub fn which(resource: &ResourcePlan) -> String {
     let ids: Vec<String> = resource.ids.iter().map(|(name, id)| format!("{name} {id}")).collect();
     let name = resource.name.as_ref().map(|name| format!("  {name:?}")).unwrap_or_default();
     format!("{name}  {}", ids.join(", "))
@@ -450,14 +542,14 @@ fn findings(out: &mut String, plan: &Plan, paint: Paint) {
     }
     let _ = writeln!(out, "\n{}", paint.bold("Findings"));
     for finding in &plan.findings {
+        let word = finding.level.word();
         let word = match finding.level {
-            Level::Note => paint.dim("note"),
-            Level::Warning => paint.change("warning"),
-            Level::Blocker => paint.bad("blocked"),
-            Level::NotRead => paint.bad("not read"),
+            Level::Note => paint.dim(word),
+            Level::Warning => paint.change(word),
+            Level::Blocker | Level::NotRead => paint.bad(word),
         };
         let place = if finding.address.is_empty() { String::new() } else { format!("{}: ", finding.address) };
-        let _ = writeln!(out, "  {word}: {place}{}", finding.text);
+        let _ = writeln!(out, "  {word}[{}]: {place}{}", finding.code, finding.text);
         if !finding.help.is_empty() {
             let _ = writeln!(out, "        {}", paint.dim(&format!("help: {}", finding.help)));
         }
@@ -482,6 +574,8 @@ pub fn summary(plan: &Plan, paint: Paint) -> String {
             "Nothing to destroy: the record lists nothing of this stack."
         } else if plan.has_work() {
             "No changes; an apply tries again what the tenant refused before."
+        } else if plan.resources.iter().any(|resource| !resource.accepted.is_empty()) {
+            "No changes: the tenant is as the manifest says and accepts."
         } else {
             "No changes: the tenant is as the manifest says."
         });
@@ -535,12 +629,6 @@ pub fn left_behind(plan: &Plan) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn diff(old: &str, new: &str) -> Vec<String> {
-        let mut out = String::new();
-        write_diff(&mut out, old, new, Paint(false));
-        out.lines().map(|line| line.trim_start().to_owned()).collect()
-    }
 
     #[test]
     fn a_line_break_at_the_end_is_told_as_what_it_is() {

@@ -13,7 +13,7 @@ use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::event::Event;
 use crate::model::ledger::{Applied, Entry, Last, Lost, NOT_BEFORE, Ownership};
-use crate::model::plan::Step;
+use crate::model::plan::{Accepted, Step};
 use crate::model::value::Value;
 use crate::plan::compare;
 use crate::port::LOOKS_MS;
@@ -193,6 +193,13 @@ impl Work<'_> {
                 }
                 if self.touched.contains(address) {
                     left = intent::left_behind(&desired, seen, &mut fields);
+                }
+            }
+            // What is only accepted was not applied.
+            for Accepted { field, .. } in &resource.accepted {
+                match before.and_then(|entry| entry.fields.get(field)) {
+                    Some(last) => drop(fields.insert(field.clone(), last.clone())),
+                    None => drop(fields.remove(field)),
                 }
             }
             let entry = Entry {

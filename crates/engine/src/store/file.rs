@@ -17,6 +17,7 @@ pub(super) async fn load(place: &Place, owner: &Owner<'_>, reader: &Reader) -> R
         Ok(ledger) => found.take(ledger, owner),
         // The user named the file on the command line, so a wrong one is a mistake to stop at.
         Err(fault) => found.findings.push(finding(
+            fault.code(),
             Level::Blocker,
             format!("the ledger file cannot be used: {fault}"),
             "name the right file with --ledger file:PATH, or move this one away",

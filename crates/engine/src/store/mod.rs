@@ -8,6 +8,7 @@ mod tenant;
 
 use crate::ledger::seal::{Keys, Proof};
 use crate::model::call::Failed;
+use crate::model::codes::{self, Code};
 use crate::model::ledger::Ledger;
 use crate::model::place::{Place, Tag};
 use crate::model::plan::{Finding, Level};
@@ -59,6 +60,7 @@ impl Found {
         let told = match &proof {
             Proof::Sealed => None,
             Proof::OfOthers(labels) if owner.reads_only => Some((
+                codes::OTHER_SEAL,
                 Level::Note,
                 format!(
                     "the seal of the record cannot be checked with these credentials: it was made with {}",
@@ -67,11 +69,13 @@ impl Found {
                 "nothing to do: the apply checks the seal, and takes away nothing that no seal proves",
             )),
             Proof::OfOthers(labels) => Some((
+                codes::OTHER_SEAL,
                 Level::Note,
                 format!("the record is sealed by other credentials than these: {}", labels.join(", ")),
                 UNPROVEN,
             )),
             Proof::Broken(labels) => Some((
+                codes::BROKEN_SEAL,
                 Level::Warning,
                 format!(
                     "the seal that was made with {} does not match the record: somebody else wrote it, or that credential has changed since",
@@ -80,13 +84,14 @@ impl Found {
                 UNPROVEN,
             )),
             Proof::Absent => Some((
+                codes::NO_SEAL,
                 Level::Note,
                 "the record has no seal: an older version or somebody else wrote it".to_owned(),
                 UNPROVEN,
             )),
         };
-        if let Some((level, text, help)) = told {
-            self.findings.push(finding(level, text, help));
+        if let Some((code, level, text, help)) = told {
+            self.findings.push(finding(code, level, text, help));
         }
         let on_trust = owner.reads_only && matches!(proof, Proof::OfOthers(_));
         if proof != Proof::Sealed && !on_trust {
@@ -119,8 +124,8 @@ pub struct Owner<'a> {
     pub reads_only: bool,
 }
 
-fn finding(level: Level, text: String, help: &str) -> Finding {
-    Finding { address: "ledger".into(), text, help: help.into(), level }
+fn finding(code: Code, level: Level, text: String, help: &str) -> Finding {
+    Finding { code, address: "ledger".into(), text, help: help.into(), level }
 }
 
 impl Store {

@@ -9,6 +9,7 @@ use crate::kinds::{action, text};
 use crate::ledger::{self, TRIGGER, TRIGGER_VERSION};
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::codes;
 use crate::model::ledger::Ledger;
 use crate::model::plan::Level;
 use crate::port::{LOOKS_MS, Port, Reader, Writes};
@@ -146,7 +147,7 @@ fn record_in(list: &Json, owner: &Owner<'_>) -> Result<Found, Failed> {
             found.stands.action_id = Some(text(action, "id").to_owned());
             if !action::has_trigger(action, TRIGGER) {
                 found.findings.push(finding(
-                    Level::Blocker,
+                    codes::NOT_THE_RECORD, Level::Blocker,
                     format!(
                         "an Action has the name of the ledger, {name:?}, but is not on {TRIGGER} (id {}), so it is not overwritten",
                         text(action, "id")
@@ -157,11 +158,13 @@ fn record_in(list: &Json, owner: &Owner<'_>) -> Result<Found, Failed> {
             match ledger::read(text(action, "code"), owner.stack, owner.tenant, owner.account) {
                 Ok(ledger) => found.take(ledger, owner),
                 Err(fault @ ledger::Fault::Newer(_)) => found.findings.push(finding(
+                    fault.code(),
                     Level::Blocker,
                     format!("the ledger in the tenant cannot be used: {fault}"),
                     "use the version of Lockstep that wrote it, or a newer one",
                 )),
                 Err(fault) => found.findings.push(finding(
+                    fault.code(),
                     Level::Warning,
                     format!("the ledger in the tenant is ignored: {fault}"),
                     "existing objects count as not this stack's until an apply records them again",
@@ -169,6 +172,7 @@ fn record_in(list: &Json, owner: &Owner<'_>) -> Result<Found, Failed> {
             }
             if action.get("deployed_version").is_some_and(Json::is_object) {
                 found.findings.push(finding(
+                    codes::RECORD_DEPLOYED,
                     Level::Warning,
                     "somebody deployed the ledger Action; it does nothing, but it is not meant to run".into(),
                     "unbind it if it is bound; otherwise leave it as it is",
@@ -191,6 +195,7 @@ fn record_in(list: &Json, owner: &Owner<'_>) -> Result<Found, Failed> {
                 None => "none of them is of this stack, tenant and account: delete them".into(),
             };
             found.findings.push(finding(
+                codes::SEVERAL_RECORDS,
                 Level::Blocker,
                 format!(
                     "{} Actions are named {name:?}: {}; none of them is trusted",

@@ -8,6 +8,7 @@ use crate::kinds::identity::{self, Candidate, Clues, Meant};
 use crate::kinds::remote::actions::has_trigger;
 use crate::kinds::said::actions::is_named;
 use crate::kinds::{Hint, Seen, Whose, text};
+use crate::model::codes;
 use crate::model::ledger::Last;
 use crate::model::plan::Level;
 
@@ -44,6 +45,7 @@ pub(super) fn find(row: &Action, hint: &Hint<'_>, all: &[Json]) -> Seen {
                 && let Some(other) = all.iter().find(other)
             {
                 seen.finding(
+                    codes::NAME_TAKEN,
                     hint.address,
                     Level::Blocker,
                     format!(
@@ -61,7 +63,7 @@ pub(super) fn find(row: &Action, hint: &Hint<'_>, all: &[Json]) -> Seen {
             let claimed = |(_, one): &(&Json, &Candidate<'_>)| one.matches && Some(one.id) == said;
             if let Some((other, _)) = all.iter().zip(&candidates).find(claimed) {
                 seen.finding(
-                    hint.address,
+                    codes::ONLY_CLAIMED, hint.address,
                     Level::Blocker,
                     format!(
                         "the record says that the Action {:?} (id {}) belongs to this stack, but nothing proves the record",
@@ -77,6 +79,7 @@ pub(super) fn find(row: &Action, hint: &Hint<'_>, all: &[Json]) -> Seen {
             seen.keep(|own: &mut Own| own.elsewhere = Some((name, id)));
         }
         (_, [action]) => seen.finding(
+            codes::NAME_TAKEN,
             hint.address,
             Level::Blocker,
             format!("an Action named {name:?} exists on another trigger (id {})", text(action, "id")),
@@ -85,6 +88,7 @@ pub(super) fn find(row: &Action, hint: &Hint<'_>, all: &[Json]) -> Seen {
         (_, several) => {
             let ids: Vec<&str> = several.iter().map(|action| text(action, "id")).collect();
             seen.finding(
+                codes::SEVERAL_FIT,
                 hint.address,
                 Level::Blocker,
                 format!("{} Actions are named {name:?}: {}", ids.len(), ids.join(", ")),

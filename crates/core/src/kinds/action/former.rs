@@ -18,6 +18,7 @@ use crate::kinds::{Done, Hint, Run, Seen, is_id, step, text};
 use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
+use crate::model::codes;
 use crate::model::facts::{ActionState, Fact, Facts};
 use crate::model::ledger::{Entry, Last, Ownership, compact, same_mark};
 use crate::model::plan::{Finding, Level, Op, Step, Verb};
@@ -166,7 +167,7 @@ pub(super) fn why_not_back(address: &Address, seen: &Seen, entry: &Entry) -> Opt
         (None, _) => "no version of it ran before this stack".to_owned(),
     };
     Some(Finding {
-        address: address.to_owned(),
+        code: codes::NOT_PUT_BACK, address: address.to_owned(),
         text: format!("the Action is not put back; its deployed version keeps running with its secrets: {why}"),
         help: "deploy the right version in the Auth0 dashboard, or delete the Action, and revoke the API key that it was given"
             .into(),

@@ -153,7 +153,7 @@ impl Kind for Action {
                 });
                 if let Some(other) = foreign {
                     seen.finding(
-                        hint.address,
+                        codes::SENT_TWICE, hint.address,
                         Level::Blocker,
                         format!(
                             "the tenant already has an Action on {}: {:?} (id {}); two would send two messages",
@@ -176,7 +176,7 @@ impl Kind for Action {
                 let room = usize::from(!seen.exists) + others.count() + usize::from(keeps);
                 if room > 0 && all.len() + room > 100 {
                     seen.finding(
-                        hint.address,
+                        codes::NO_ROOM, hint.address,
                         Level::Blocker,
                         format!(
                             "the tenant has {} of at most 100 Actions: too few are left for this stack's Actions \
@@ -193,6 +193,7 @@ impl Kind for Action {
             if seen.exists && status(&seen) == "failed" {
                 let live = build::live_words(!own_state(&seen).version.is_empty());
                 seen.finding(
+                    codes::BUILD_FAILED,
                     hint.address,
                     Level::Note,
                     format!("the last build of the Action failed; {live}"),
@@ -299,6 +300,7 @@ impl Kind for Action {
         }
         let (name, id) = own_state(seen).elsewhere.clone()?;
         Some(Finding {
+            code: codes::CHANGED_SINCE,
             address: address.to_owned(),
             text: format!(
                 "the record names the Action {name:?} (id {id}), which is not on {}: it is left alone",
@@ -533,7 +535,7 @@ fn dropping(told: Finding, section: &str) -> Finding {
         "a write of secrets replaces the whole set: name them in {section}.secrets, or set \
          {section}.unmanaged_secrets: remove"
     );
-    Finding { level: Level::Blocker, help, ..told }
+    Finding { code: codes::WOULD_BE_DROPPED, level: Level::Blocker, help, ..told }
 }
 
 /// A finding about modules that somebody added to the Action. A manifest cannot name modules. If an older build took

@@ -15,6 +15,7 @@ use crate::kinds::identity::{self, Clues};
 use crate::kinds::said::function::{PREVIOUS, SECTION_PATH, environment_name, unique_name};
 use crate::kinds::{Hint, Seen, Task, Whose, is_sid, text};
 use crate::model::call::{Failed, Get};
+use crate::model::codes;
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::plan::Level;
 use crate::model::secret::{Origin, Secret};
@@ -44,7 +45,7 @@ pub(super) async fn observe(hint: Hint<'_>, reader: &Reader) -> Result<Seen, Fai
             let text = format!("not read: {failed}");
             let help =
                 "Twilio has no read-only key for Functions: use a standard key, or the account's token";
-            seen.finding(&address, Level::NotRead, text, help);
+            seen.finding(codes::NOT_READ, &address, Level::NotRead, text, help);
             Ok(seen)
         }
         read => read,
@@ -140,7 +141,7 @@ async fn observe_wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed
         let text = format!("the Serverless service {name:?} ({sid}) is not the one on record ({known})");
         let help =
             "set feedback.function.unique_name to a name that is free, or delete the service if it is yours";
-        seen.finding(hint.address, Level::Blocker, text, help);
+        seen.finding(codes::NAME_TAKEN, hint.address, Level::Blocker, text, help);
     }
     if known == sid {
         prefetch_recorded(hint.entry, &sid, reader).await;
@@ -150,7 +151,13 @@ async fn observe_wanted(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed
         let text = "this takes over an existing Function: its former code and variables cannot be put back. If another \
                     tenant uses it, that tenant's codes are reported to this stack's Verify service from then on, and the \
                     first of the two stacks that is destroyed takes it from the other";
-        seen.finding(hint.address, Level::Note, text, "set feedback.function.unique_name to leave it alone");
+        seen.finding(
+            codes::TAKEN_OVER,
+            hint.address,
+            Level::Note,
+            text,
+            "set feedback.function.unique_name to leave it alone",
+        );
     }
     Ok(seen)
 }
@@ -314,7 +321,7 @@ fn pick_function(
                 let text =
                     format!("{} Functions are named {FUNCTION_NAME:?}: {list}; ours is {sid}", named.len());
                 let help = "delete the others if nobody needs them; Twilio removes empty ones after a week";
-                seen.finding(hint.address, Level::Warning, text, help);
+                seen.finding(codes::SEVERAL_FIT, hint.address, Level::Warning, text, help);
             }
             Some(sid.to_owned())
         }
@@ -325,7 +332,7 @@ fn pick_function(
                 "{} Functions are named {FUNCTION_NAME:?}, and none is deployed: {list}",
                 several.len()
             );
-            seen.finding(hint.address, Level::Blocker, text, "delete all but one");
+            seen.finding(codes::SEVERAL_FIT, hint.address, Level::Blocker, text, "delete all but one");
             None
         }
     }

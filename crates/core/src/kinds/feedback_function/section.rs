@@ -8,7 +8,7 @@ use crate::kinds::said::function::{CURRENT, NAME, PREVIOUS, SECTION_PATH, variab
 use crate::kinds::said::{streams, verify_service};
 use crate::kinds::{Resource, SaidBy, code_check};
 use crate::model::address::Address;
-use crate::model::field::{FIELD, Field, Releases, Section, Type};
+use crate::model::field::{FIELD, Field, Releases, Section, Type, form};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Part, Value};
 
@@ -106,7 +106,7 @@ pub(super) static SECTION: Section = Section {
         },
         Field {
             key: "path",
-            ty: Type::Text { min: 2, max: 255, check: Some(check_path) },
+            ty: Type::Text { min: 2, max: 255, check: form(PATH, check_path) },
             default: Some("/auth0-logs"),
             wire: "Path",
             doc: "path of the Function's URL",
@@ -129,13 +129,13 @@ pub(super) static SECTION: Section = Section {
         },
         Field {
             key: "unique_name",
-            ty: Type::Text { min: 1, max: 50, check: Some(check_unique_name) },
+            ty: Type::Text { min: 1, max: 50, check: form("^[A-Za-z0-9-]*$", check_unique_name) },
             doc: "name of the Serverless service, unique in the account; defaults to `lockstep-feedback-<stack>-<hash>`",
             ..FIELD
         },
         Field {
             key: "environment",
-            ty: Type::Text { min: 1, max: 100, check: Some(check_environment) },
+            ty: Type::Text { min: 1, max: 100, check: form("^[A-Za-z0-9_-]*$", check_environment) },
             default: Some("production"),
             doc: "unique name of the environment; changing it changes the URL",
             ..FIELD
@@ -162,6 +162,8 @@ fn check_environment(value: &str) -> Result<(), (String, String)> {
         "use letters, digits, dashes and underscores".into(),
     ))
 }
+
+const PATH: &str = r"^/([!*.0-9<=>A-Z\[\]^_`a-z{|}~-][!*./0-9<=>A-Z\[\]^_`a-z{|}~-]*)?$";
 
 /// Refuses the paths that the vendor's own deploy tool refuses ("serverless-toolkit" source, 2026-06).
 fn check_path(value: &str) -> Result<(), (String, String)> {

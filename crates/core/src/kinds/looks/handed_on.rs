@@ -15,6 +15,7 @@ use crate::kinds::remote::verify_service::read_service;
 use crate::kinds::said::function;
 use crate::kinds::{Run, Task, is_sid, text};
 use crate::model::call::{Credentials, Failed};
+use crate::model::codes;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level};
 use crate::model::secret::{Origin, Secret};
@@ -376,15 +377,17 @@ pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding
     join_all(both).await;
     let mut findings = untried(manifest);
     for (Held { names, place: Place { address, section, .. }, .. }, verdict) in verdicts {
-        let (level, text, help) = match verdict {
+        let (code, level, text, help) = match verdict {
             Verdict::Taken => continue,
             Verdict::Unknown(Failed::Stopped) => return Err(Failed::Stopped),
             Verdict::Dead(failed) => (
+                codes::CREDENTIALS_DEAD,
                 Level::Warning,
                 format!("Twilio does not take the credentials in {names} of {section} any more: {failed}"),
                 "make a new key, put it where the manifest reads it from, and apply",
             ),
             Verdict::Unknown(failed) => (
+                codes::CREDENTIALS_UNTRIED,
                 Level::NotRead,
                 format!(
                     "whether Twilio takes the credentials in {names} of {section} could not be found out: {failed}"
@@ -392,7 +395,7 @@ pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding
                 "run drift again later",
             ),
         };
-        findings.push(Finding { address: address.into(), text, help: help.into(), level });
+        findings.push(Finding { code, address: address.into(), text, help: help.into(), level });
     }
     for (problem, (name, sid)) in problems.into_iter().zip(&named) {
         let (level, problem) = match problem {
@@ -402,6 +405,7 @@ pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding
             Err(failed) => (Level::NotRead, format!("could not be read: {failed}")),
         };
         findings.push(Finding {
+            code: codes::CANNOT_SEND,
             address: ACTION.address.into(),
             text: format!("{}.{name} names the Verify service {sid}, which {problem}", ACTION.section),
             help: "correct the SID or the service; until then no code arrives".into(),
@@ -414,6 +418,7 @@ pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding
 /// Notes that tell the user which credentials and services this program cannot try.
 pub fn untried(manifest: &Manifest) -> Vec<Finding> {
     let note = |address: &str, text: String, help: &str| Finding {
+        code: codes::CREDENTIALS_UNTRIED,
         address: address.into(),
         text,
         help: help.into(),

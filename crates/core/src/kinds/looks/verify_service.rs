@@ -12,6 +12,7 @@ use crate::kinds::said::verify_service::{NAME, pinned};
 use crate::kinds::{Diff, Hint, Seen, Whose, is_sid, text};
 use crate::model::address::Address;
 use crate::model::call::Failed;
+use crate::model::codes;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Step};
 use crate::model::value::Value;
@@ -39,7 +40,7 @@ fn known_sid<'a>(hint: &Hint<'a>) -> Option<&'a str> {
 fn stays_behind(seen: &mut Seen, hint: &Hint<'_>, ours: &str) {
     seen.whose = Whose::Another;
     seen.finding(
-        hint.address,
+        codes::PINS_ANOTHER, hint.address,
         Level::Warning,
         format!("the manifest pins another service than the one on record; {ours} is left as it is"),
         "delete it by hand once nothing sends through it, or take verify_service.sid out again to go back to it",
@@ -69,6 +70,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
                 let mut seen = Seen::default();
                 if recorded(hint) != Some(sid) {
                     seen.finding(
+                        codes::NOT_THERE,
                         hint.address,
                         Level::Blocker,
                         format!("the pinned service {sid} does not exist in this account"),
@@ -102,6 +104,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
             let name = candidates[those[0]].name;
             let several: Vec<&str> = those.iter().map(|at| candidates[*at].id).collect();
             seen.finding(
+                codes::SEVERAL_FIT,
                 hint.address,
                 Level::Blocker,
                 format!(
@@ -141,7 +144,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
     let may_create = wants_new && (hint.has_ledger || !has_our_action(hint.manifest, reader).await);
     if recorded(hint).is_none() && !named.is_empty() && wants_new && !may_create {
         seen.finding(
-            hint.address,
+            codes::NAME_TAKEN, hint.address,
             Level::Blocker,
             format!(
                 "the stack's record is missing, but the tenant may have an Action of this stack, and the account \
@@ -152,7 +155,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         );
     } else if recorded(hint).is_none() && !named.is_empty() && !may_create {
         seen.finding(
-            hint.address,
+            codes::NAME_TAKEN, hint.address,
             Level::Blocker,
             format!("the account already has a service named {name:?}: {}", sids.join(", ")),
             "names are not unique: write verify_service.sid: VA… to take one over, or sid: new to create another",
@@ -184,6 +187,7 @@ pub fn unproven(diff: &Diff<'_>, steps: &[Step]) -> Option<Finding> {
 
 fn unproven_finding(address: &Address, name: &str, sid: &str) -> Finding {
     Finding {
+        code: codes::ONLY_CLAIMED,
         address: address.to_owned(),
         text: format!(
             "the record says that the service {name:?} ({sid}) belongs to this stack, but nothing proves the record"

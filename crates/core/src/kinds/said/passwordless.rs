@@ -105,5 +105,11 @@ pub fn notice(manifest: &Manifest) -> Option<Finding> {
         true => format!("while this is off, {WITHOUT}"),
         false => "the receiver learns of every successful login".into(),
     };
-    Some(Finding { address: "feedback.passwordless".into(), text, help: String::new(), level: Level::Note })
+    Some(Finding {
+        code: codes::WHAT_IS_REPORTED,
+        address: "feedback.passwordless".into(),
+        text,
+        help: String::new(),
+        level: Level::Note,
+    })
 }

@@ -1,7 +1,7 @@
 //! Log streams in the manifest: the stream of the feedback, and further streams, each with a name.
 
 use crate::kinds::urls;
-use crate::model::field::{FIELD, Field, Section, Type, says};
+use crate::model::field::{FIELD, Field, Section, Type, form, says};
 
 /// The name of the kind, which is also the address of the feedback's stream.
 pub const NAME: &str = "log_stream";
@@ -44,7 +44,7 @@ const REMOTE_NAME: Field =
     Field { key: "name", ty: Type::Text { min: 1, max: 255, check: None }, wire: "name", ..FIELD };
 const ENDPOINT: Field = Field {
     key: "endpoint",
-    ty: Type::Text { min: 9, max: 2000, check: Some(https) },
+    ty: Type::Text { min: 9, max: 2000, check: form(r#"^https://[^\s"<>\\^`{|}]+$"#, https) },
     wire: "sink.httpEndpoint",
     ..FIELD
 };

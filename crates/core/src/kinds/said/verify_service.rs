@@ -3,7 +3,7 @@
 use super::rate_limits;
 use crate::kinds::Resource;
 use crate::model::address::Address;
-use crate::model::field::{Check, FIELD, Field, Section, Type, says};
+use crate::model::field::{Check, FIELD, Field, Section, Type, form, says};
 use crate::model::manifest::Manifest;
 use crate::model::value::{Attrs, Value};
 
@@ -15,12 +15,12 @@ const fn text_field(key: &'static str, wire: &'static str, doc: &'static str) ->
 }
 
 /// A field for a SID. An empty text clears the setting.
-const fn sid_field(key: &'static str, wire: &'static str, check: Check, doc: &'static str) -> Field {
-    Field { key, ty: Type::Text { min: 0, max: 34, check: Some(check) }, wire, doc, ..FIELD }
+const fn sid_field(key: &'static str, wire: &'static str, check: Option<Check>, doc: &'static str) -> Field {
+    Field { key, ty: Type::Text { min: 0, max: 34, check }, wire, doc, ..FIELD }
 }
 
-const fn word_field(key: &'static str, wire: &'static str, check: Check, doc: &'static str) -> Field {
-    Field { key, ty: Type::Text { min: 0, max: 40, check: Some(check) }, wire, doc, ..FIELD }
+const fn word_field(key: &'static str, wire: &'static str, check: Option<Check>, doc: &'static str) -> Field {
+    Field { key, ty: Type::Text { min: 0, max: 40, check }, wire, doc, ..FIELD }
 }
 
 const fn bool_field(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
@@ -40,13 +40,13 @@ static PUSH: &[Field] = &[
     sid_field(
         "apn_credential_sid",
         "Push.ApnCredentialSid",
-        |sid| sid_or_empty("CR", sid),
+        form("^(CR[0-9a-fA-F]{32})?$", |sid| sid_or_empty("CR", sid)),
         "Apple push credential, `CR…`",
     ),
     sid_field(
         "fcm_credential_sid",
         "Push.FcmCredentialSid",
-        |sid| sid_or_empty("CR", sid),
+        form("^(CR[0-9a-fA-F]{32})?$", |sid| sid_or_empty("CR", sid)),
         "Google push credential, `CR…`",
     ),
 ];
@@ -67,7 +67,7 @@ static WHATSAPP: &[Field] = &[
     sid_field(
         "msg_service_sid",
         "Whatsapp.MsgServiceSid",
-        |sid| sid_or_empty("MG", sid),
+        form("^(MG[0-9a-fA-F]{32})?$", |sid| sid_or_empty("MG", sid)),
         "messaging service, `MG…`",
     ),
     text_field("from", "Whatsapp.From", "sender number"),
@@ -82,19 +82,25 @@ static PASSKEYS: &[Field] = &[
     word_field(
         "authenticator_attachment",
         "Passkeys.AuthenticatorAttachment",
-        |word| word_or_empty(&["platform", "cross-platform", "any"], word),
+        form("^(platform|cross-platform|any)?$", |word| {
+            word_or_empty(&["platform", "cross-platform", "any"], word)
+        }),
         "platform, cross-platform or any",
     ),
     word_field(
         "discoverable_credentials",
         "Passkeys.DiscoverableCredentials",
-        |word| word_or_empty(&["required", "preferred", "discouraged"], word),
+        form("^(required|preferred|discouraged)?$", |word| {
+            word_or_empty(&["required", "preferred", "discouraged"], word)
+        }),
         "required, preferred or discouraged",
     ),
     word_field(
         "user_verification",
         "Passkeys.UserVerification",
-        |word| word_or_empty(&["required", "preferred", "discouraged"], word),
+        form("^(required|preferred|discouraged)?$", |word| {
+            word_or_empty(&["required", "preferred", "discouraged"], word)
+        }),
         "required, preferred or discouraged",
     ),
 ];
@@ -119,13 +125,13 @@ pub static SECTION: Section = Section {
     fields: &[
         Field {
             key: "sid",
-            ty: Type::Text { min: 3, max: 34, check: Some(sid_or_new) },
+            ty: Type::Text { min: 3, max: 34, check: form("^(new|VA[0-9a-fA-F]{32})$", sid_or_new) },
             doc: "pins an existing service (`VA…`), or `new` to create one beside others of the same name",
             ..FIELD
         },
         Field {
             key: "friendly_name",
-            ty: Type::Text { min: 1, max: 30, check: Some(brand) },
+            ty: Type::Text { min: 1, max: 30, check: form(BRAND, brand) },
             required: true,
             wire: "FriendlyName",
             doc: "the brand in the message; at most 30 characters and 4 digits",
@@ -157,7 +163,7 @@ pub static SECTION: Section = Section {
         sid_field(
             "default_template_sid",
             "DefaultTemplateSid",
-            |sid| sid_or_empty("HJ", sid),
+            form("^(HJ[0-9a-fA-F]{32})?$", |sid| sid_or_empty("HJ", sid)),
             "SMS template, `HJ…`",
         ),
         Field {
@@ -179,7 +185,7 @@ pub static SECTION: Section = Section {
         sid_field(
             "mailer_sid",
             "MailerSid",
-            |sid| sid_or_empty("MD", sid),
+            form("^(MD[0-9a-fA-F]{32})?$", |sid| sid_or_empty("MD", sid)),
             "mailer of the email channel, `MD…`",
         ),
         Field {
@@ -229,6 +235,9 @@ fn word_or_empty(words: &[&str], value: &str) -> Result<(), (String, String)> {
         "use one of these words, or \"\" to clear it".into(),
     ))
 }
+
+/// At most four digits among letters of any script, blanks, dashes and underscores.
+const BRAND: &str = r"^[^!-,./0-9:-@\[-^`{-~]*([0-9][^!-,./0-9:-@\[-^`{-~]*){0,4}$";
 
 fn brand(value: &str) -> Result<(), (String, String)> {
     let digits = value.chars().filter(char::is_ascii_digit).count();

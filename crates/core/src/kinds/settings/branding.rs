@@ -12,7 +12,7 @@ use crate::kinds::remote::read::{READ, Read};
 use crate::kinds::{Resource, urls};
 use crate::model::address::Address;
 use crate::model::api::Method;
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Section, Type, form};
 use crate::model::plan::Stage;
 use crate::model::value::{Attrs, Value};
 
@@ -23,11 +23,27 @@ const PATH: &str = "/api/v2/branding";
 const NONE: &str = "none";
 
 const fn url(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
-    Field { key, ty: Type::Text { min: 1, max: 2048, check: Some(https) }, wire, doc, ..FIELD }
+    Field {
+        key,
+        ty: Type::Text { min: 1, max: 2048, check: form(r#"^(none|https://[^\s"<>\\^`{|}]+)$"#, https) },
+        wire,
+        doc,
+        ..FIELD
+    }
 }
 
 const fn color(key: &'static str, wire: &'static str, doc: &'static str) -> Field {
-    Field { key, ty: Type::Text { min: 1, max: 9, check: Some(hex) }, wire, doc, ..FIELD }
+    Field {
+        key,
+        ty: Type::Text {
+            min: 1,
+            max: 9,
+            check: form("^(none|#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}))$", hex),
+        },
+        wire,
+        doc,
+        ..FIELD
+    }
 }
 
 static COLORS: &[Field] = &[

@@ -153,7 +153,7 @@ pub(super) async fn seen_when_locked(
     let Some(want) = want else { return Ok(Seen::default()) };
     let mut seen = Seen { exists: true, attrs: want.desired.clone(), ..Seen::default() };
     seen.finding(
-        address,
+        codes::LEGACY_LOCKED, address,
         Level::Blocker,
         format!("the tenant refuses the legacy phone calls, as if the unified phone experience were on ({failed})"),
         "use `phone.delivery: unified`. If the experience is off in Settings, Advanced: grant read:guardian_factors, or ask \

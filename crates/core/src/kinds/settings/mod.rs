@@ -23,6 +23,7 @@ use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, step, un
 use crate::diag::Problem;
 use crate::model::address::Address;
 use crate::model::call::{Failed, Get, Repeat};
+use crate::model::codes;
 use crate::model::event::Event;
 use crate::model::facts::{Fact, Facts};
 use crate::model::field::Section;
@@ -142,7 +143,7 @@ async fn by_probe(probe: &Probe, seen: &mut Seen, address: &Address, reader: &Re
         }
         Err(failed @ Failed::Refused(_)) => {
             let (text, help) = (probe.refused)(&failed);
-            seen.finding(address, Level::Note, text, help);
+            seen.finding(codes::NOT_CHECKED, address, Level::Note, text, help);
         }
         Err(failed) => return Err(failed),
     }
@@ -199,6 +200,7 @@ impl Kind for Setting {
             }
             if matches!(seen.attrs.values().next(), Some(Value::Unknown(_))) {
                 seen.finding(
+                    codes::NOT_SHOWN,
                     hint.address,
                     Level::Warning,
                     "the tenant does not show this setting, so it is left alone",
@@ -235,7 +237,7 @@ impl Kind for Setting {
             return Vec::new();
         }
         vec![Finding {
-            address: diff.address.to_owned(),
+            code: codes::LEGACY_LOCKED, address: diff.address.to_owned(),
             text: "the tenant has the unified phone experience, and Lockstep does not switch it back to the legacy set-up: \
                    the legacy provider and its Action would have to send every code from one request to the next, \
                    and Auth0 gives the legacy set-up back through its support only"

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::field::form;
 
 /// Parses, resolves and draws; returns everything that was drawn.
 fn run(text: &str) -> String {
@@ -164,7 +165,7 @@ fn a_check_that_repeats_its_value_gives_no_secret_away() {
             ty: Type::Text {
                 min: 1,
                 max: 99,
-                check: Some(|text| Err((format!("`{text}` is bad"), format!("not {text}")))),
+                check: form("", |text| Err((format!("`{text}` is bad"), format!("not {text}")))),
             },
             secret: true,
             ..FIELD

@@ -96,7 +96,7 @@ fn what_is_said_about_wrong_manifests() {
         (
             with("zzz: 6\n1: 2\n"),
             &[
-                "11:1: error[LS0102]: unknown key zzz: the manifest has no such key (help: the keys here are lockstep, stack, action, attest, auth0, feedback, mfa, phone, twilio and verify_service)",
+                "11:1: error[LS0102]: unknown key zzz: the manifest has no such key (help: the keys here are lockstep, stack, accept, action, attest, auth0, feedback, mfa, phone, twilio and verify_service)",
                 "12:1: error[LS0103]: 1 has the wrong type: YAML does not read this key as text (help: put the key in quotes)",
             ],
         ),
@@ -267,7 +267,7 @@ fn what_is_said_about_wrong_manifests() {
         (
             with("phone: !x y\n"),
             &[
-                "11:8: error[LS0101]: the text is not YAML: tags (!name) have no meaning in a manifest (help: mend the text at or above this place)",
+                "11:8: error[LS0101]: the text is not YAML: tags (!name) have no meaning in a manifest (help: put a text that begins with ! in quotes)",
             ],
         ),
         (
