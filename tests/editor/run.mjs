@@ -23,6 +23,7 @@ class Editor {
   #waiting = new Map();
   #problems = new Map();
   #last = 0;
+  #opened = 0;
   #rest = Buffer.alloc(0);
 
   constructor() {
@@ -86,7 +87,8 @@ class Editor {
 
   /** Opens a text as a file of `manifests/`; the promise of its problems settles when the server has checked it. */
   open(name, text) {
-    const uri = pathToFileURL(`${root}manifests/${name}`).href;
+    // Each has a name of its own: what is told of a file that was closed may come late.
+    const uri = pathToFileURL(`${root}manifests/${++this.#opened}-${name}`).href;
     const problems = new Promise((resolve, reject) => {
       this.#problems.set(uri, resolve);
       setTimeout(() => reject(new Error(`${name} is not checked`)), ANSWER_MAX_MS).unref();

@@ -35,7 +35,7 @@ pub fn modeline(schema: &str) -> String {
 pub fn schema(tables: &Tables) -> Json {
     let mut root = json!({
         "$schema": DIALECT,
-        "title": "Manifest of Lockstep",
+        // No title: an editor would show it above every key.
         "description": "What a stack of Auth0 phone MFA through Twilio Verify is to be. docs/manifest.md has every key.",
     });
     merge(&mut root, mapping(tables, ""));
@@ -248,16 +248,23 @@ fn entry(field: &Field) -> Json {
     }
 }
 
-/// One of these words, or any other text but those that are refused.
+/// One of these words, or any other word but those that are refused. The types are said by what they are not: of a truth
+/// value that is accepted an editor would offer both.
 fn open(words: &[&str], refused: &[&str]) -> Json {
-    let other =
-        json!({ "not": { "anyOf": [{ "type": "string", "pattern": CONTROL }, { "enum": refused }] } });
-    json!({
-        "type": ["string", "integer", "boolean"],
+    let mut never = vec![
+        json!({ "type": ["object", "array", "null"] }),
+        json!({ "type": "number", "not": { "type": "integer" } }),
+        json!({ "type": "string", "pattern": CONTROL }),
+    ];
+    if !refused.is_empty() {
+        never.push(json!({ "enum": refused }));
+    }
+    let other = json!({
+        "not": { "anyOf": never },
         "if": { "type": "string", "pattern": HAS_REFERENCE },
         "then": { "$ref": "#/$defs/reference" },
-        "else": { "anyOf": [{ "enum": spelled(words) }, other] },
-    })
+    });
+    json!({ "anyOf": [{ "enum": spelled(words) }, other] })
 }
 
 /// Words, and what YAML reads in their place where they have no quotes (`30`).
@@ -306,9 +313,10 @@ fn reference(tables: &Tables, is_text: bool) -> Json {
         false => "${env.NAME}, ${var.NAME} or ${section.key}",
     };
     json!({
-        "description": format!("A text with a reference: {known}."),
         "type": "string",
         "pattern": format!(r"^({pieces})*\$*$"),
+        // No description: an editor would show it in place of that of the key.
+        "patternErrorMessage": format!("A reference cannot be read; write {known}."),
         "allOf": [{ "pattern": HAS_REFERENCE }],
     })
 }

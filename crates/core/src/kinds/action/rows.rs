@@ -5,7 +5,7 @@ use super::wire::RUNTIMES;
 use crate::kinds::looks::{self, handed_on};
 use crate::kinds::said::{actions, rules};
 use crate::model::facts::Provider;
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Section, Type, form};
 use crate::model::plan::Stage;
 
 /// Sends the codes through the tenant's phone provider.
@@ -77,9 +77,10 @@ static POST_LOGIN_SECTION: Section = Section {
 };
 
 fn instant(value: &str) -> Result<(), (String, String)> {
+    let is_plain = value.ends_with('Z') && [value.get(4..5), value.get(10..11)] == [Some("-"), Some("T")];
     match value.parse::<jiff::Timestamp>() {
-        Ok(_) => Ok(()),
-        Err(_) => Err(("not a time".into(), "write it as 2026-11-20T12:00:00Z".into())),
+        Ok(_) if is_plain => Ok(()),
+        _ => Err(("not a time".into(), "write it as 2026-11-20T12:00:00Z".into())),
     }
 }
 
@@ -137,7 +138,11 @@ static SECTION: Section = Section {
         },
         Field {
             key: "secrets_as_of",
-            ty: Type::Text { min: 20, max: 40, check: Some(instant) },
+            ty: Type::Text {
+                min: 20,
+                max: 40,
+                check: form("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z$", instant),
+            },
             doc: "says that the secrets which the Action had at that time (ISO 8601) are those of this manifest: a first apply \
                   then leaves them as they are instead of sending them anew",
             ..FIELD
