@@ -608,6 +608,8 @@ impl Draw<'_> {
             "leads nowhere" => set(self, manifest, &plain_text, json!("${verify_service.nothing}")),
             "leads in a circle" => {
                 let (names, _) = self.spot(manifest, &plain_text)?;
+                // This name is that of an output too, so the reference is none to the key.
+                let names = Some(names).filter(|names| names.join(".") != "verify_service.sid")?;
                 *at(manifest, &names)? = json!(format!("${{{}}}", names.join(".")));
                 Some(names.join("."))
             }
