@@ -10,7 +10,9 @@
 //! Everything except `shell` and `cli` is in the crates below `crates`: they have no sockets, files, clock or randomness of
 //! their own. ARCHITECTURE.md explains the design.
 
-pub use lockstep_core::{builtin, diag, javascript, kinds, ledger, manifest, model, plan, port, report};
+pub use lockstep_core::{
+    adopt, builtin, diag, javascript, kinds, ledger, manifest, model, plan, port, report,
+};
 pub use lockstep_engine as engine;
 pub use lockstep_twin as twin;
 

@@ -2,13 +2,17 @@
 
 mod support;
 
+mod adopt;
+mod book;
 mod contract;
 mod digests;
 mod faults;
 mod fields;
+mod forms;
 mod input;
 mod laws;
 mod manifests;
+mod pages;
 mod process;
 mod reconcile;
 mod recordings;

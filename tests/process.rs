@@ -16,6 +16,7 @@ pub mod lab;
 mod lease;
 mod ledgers;
 mod manifests;
+mod outputs;
 mod readers;
 mod reviewed;
 mod rivals;

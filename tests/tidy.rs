@@ -6,7 +6,7 @@
 //! ```text
 //! wire <- core <- engine <- lockstep
 //! wire <- twin <- lockstep
-//! in the core:  builtin, javascript, model <- diag <- port <- kinds <- ledger, manifest <- plan <- report
+//! in the core:  builtin, javascript, model <- diag <- port <- kinds <- ledger, manifest <- plan <- adopt, report
 //! in the root:  shell <- cli <- main
 //! ```
 //!
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use lockstep::diag::codes;
 
 /// Inside a crate, a module may see modules of lower rank. Modules of equal rank do not see each other.
-const RANKS: [(&str, usize); 13] = [
+const RANKS: [(&str, usize); 14] = [
     ("builtin", 0),
     ("javascript", 0),
     ("model", 0),
@@ -33,6 +33,7 @@ const RANKS: [(&str, usize); 13] = [
     ("ledger", 4),
     ("manifest", 4),
     ("plan", 5),
+    ("adopt", 6),
     ("report", 6),
     ("shell", 7),
     ("cli", 8),

@@ -100,17 +100,17 @@ pub const DOORS: &[Door] = doors! {
     })));
     "manifest: filters of a stream", 200 => |n| manifest(&with("  log_stream", &format!("  filters:\n{}", "      - other\n".repeat(n))));
     "manifest: countries", 200 => |n| manifest(&format!("{QUICKSTART}\nattest:\n  geo_permissions:\n    by: jo@acme.example\n    on: 2026-11-20\n    until: 2027-05-20\n    countries:\n{}", "      - AT\n".repeat(n)));
-    "manifest: references to names that are not there", 250 => |n| manifest(&with("action", &format!("secrets:\n{}", lines(n, |at| {
+    "manifest: references to names that are not there", 60 => |n| manifest(&with("action", &format!("secrets:\n{}", lines(n, |at| {
         format!("    S{at}: ${{verify_servce.sid_{at}}}\n")
     }))));
-    "manifest: words of a list that are none", 500 => |n| manifest(&with("phone", &format!("channels:\n{}", lines(n, |at| format!("    - word_{at}\n")))));
-    "manifest: entries past the limit of a mapping", 250 => |n| manifest(&format!("{QUICKSTART}\n  post_login:\n    rules:\n{}", lines(n, |at| {
+    "manifest: words of a list that are none", 100 => |n| manifest(&with("phone", &format!("channels:\n{}", lines(n, |at| format!("    - word_{at}\n")))));
+    "manifest: entries past the limit of a mapping", 50 => |n| manifest(&format!("{QUICKSTART}\n  post_login:\n    rules:\n{}", lines(n, |at| {
         format!("      r{at}: {{ role: [A], require: never }}\n")
     })));
-    "manifest: references without quotes in brackets", 250 => |n| manifest(&format!("{QUICKSTART}\n{}", lines(n, |at| {
+    "manifest: references without quotes in brackets", 50 => |n| manifest(&format!("{QUICKSTART}\n{}", lines(n, |at| {
         format!("wrong_{at}: {{ a: ${{env.A}} }}\n")
     })));
-    "manifest: tabs that indent", 500 => |n| manifest(&format!("{QUICKSTART}\nwrong:\n{}", lines(n, |at| format!("\twrong_{at}: 1\n"))));
+    "manifest: tabs that indent", 100 => |n| manifest(&format!("{QUICKSTART}\nwrong:\n{}", lines(n, |at| format!("\twrong_{at}: 1\n"))));
     "manifest: a file that a reference names", 5_000 => |n| manifest_with(&with("  log_stream", "  name: ${file../x}\n"), n);
     "manifest: a credential and a value that holds it nearly", 2_000 => |n| manifest_with(&with("  log_stream", "  name: ${env.LONG}\n"), n);
 

@@ -12,6 +12,7 @@ use super::reports::publish;
 use super::reviewed::{Reviewed, ReviewedArgs};
 use super::setup::{Ready, Shell, ready};
 use super::sinks::{Audit, listen};
+use crate::diag::codes;
 use crate::engine::apply::{Ended, Wishes};
 use crate::engine::reconcile::Report;
 use crate::manifest::Missing;
@@ -129,13 +130,18 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
         outcome: is_tried.then(|| outcome.clone()),
         verified: verify,
         why_stopped: ready.stack.why_stopped(),
+        place: outcome.cause.as_ref().and_then(|cause| {
+            let step = plan.steps.iter().find(|step| outcome.failed == Some(step.number));
+            shell.reports.place(cause, step)
+        }),
     };
     publish(shell, Content::Applied(Box::new(applied)))?;
     match &outcome.ended {
         // This comes last, because it decides the outcome.
         Ended::Stale(what) if is_named => {
             shell.say.err_one_line(format!(
-                "error: the plan is not the one that was reviewed, nothing was changed. {what}"
+                "error[{}]: the plan is not the one that was reviewed, nothing was changed. {what}",
+                codes::STALE
             ));
             shell.say.err_line(
                 "  help: see what it does with `lockstep plan` and the same options, then name its digest",
@@ -144,12 +150,13 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
         Ended::Stale(what) => {
             let (saved, since) = if is_saved { ("saved ", " since it was saved") } else { ("", "") };
             shell.say.err_one_line(format!(
-                "error: the {saved}plan is stale, nothing was changed; plan again. Moved{since}: {what}"
+                "error[{}]: the {saved}plan is stale, nothing was changed; plan again. Moved{since}: {what}",
+                codes::STALE
             ));
         }
         _ if !is_text => {
             if outcome.ended == Ended::Stopped {
-                shell.say.err_one_line(format!("error: {}", ready.stack.why_stopped()));
+                shell.say.err_one_line(format!("error[{}]: {}", codes::STOPPED, ready.stack.why_stopped()));
             }
             if let Some(lost) = &outcome.lost {
                 shell.say.err_one_line(format!("  help: {lost}"));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::error::Error;
 use super::reviewed::Reviewed;
 use super::setup::Shell;
+use crate::diag::codes;
 use crate::engine::reconcile::{Decided, Decision};
 use crate::model::plan::Plan;
 use crate::model::text;
@@ -120,8 +121,8 @@ impl Asker {
             Err(AskProblem::NoAnswer) => "no answer",
             Err(AskProblem::NotATerminal) => {
                 let why = "nobody is there to ask (no terminal)";
-                let error = Error::internal(format!("{why}; nothing was changed"));
-                self.say.err_line(format!("error: {}", error.help("add --yes to go on without asking")));
+                let error = Error::internal(format!("{why}; nothing was changed")).code(codes::NOT_CONFIRMED);
+                self.say.err_line(error.help("add --yes to go on without asking"));
                 return Decision::Leave(why.into());
             }
         };

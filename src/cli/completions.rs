@@ -1,5 +1,6 @@
 //! `lockstep completions`: what makes a shell complete commands, options and files.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap_complete::{Shell as Script, generate};
 
 use super::error::Result;
@@ -15,18 +16,9 @@ use super::setup::Shell;
 /// Example: lockstep completions bash
 #[derive(clap::Args)]
 pub struct Args {
-    /// bash, zsh or fish
-    #[arg(value_name = "SHELL", value_parser = shell)]
+    /// The shell
+    #[arg(value_name = "SHELL", value_parser = PossibleValuesParser::new(["bash", "zsh", "fish"]).try_map(|word| word.parse::<Script>()))]
     shell: Script,
-}
-
-fn shell(text: &str) -> Result<Script, String> {
-    match text {
-        "bash" => Ok(Script::Bash),
-        "zsh" => Ok(Script::Zsh),
-        "fish" => Ok(Script::Fish),
-        _ => Err("it is not one of bash, zsh, fish".into()),
-    }
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {

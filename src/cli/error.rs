@@ -3,14 +3,18 @@
 use std::fmt;
 
 use super::exit::Exit;
+use crate::diag::codes::{self, Code};
+use crate::diag::remote;
+use crate::model::call::Failed;
+use crate::model::outcome::Cause;
 
 /// Why a command has no result.
 #[derive(Debug)]
 pub struct Error {
     pub kind: Kind,
     pub message: String,
-    /// The next move; empty if there is none.
-    pub help: String,
+    /// Its code, the next move, and the place in the manifest, by its key.
+    pub cause: Cause,
 }
 
 /// Where the mistake lies.
@@ -57,13 +61,32 @@ impl Error {
         Error::new(Kind::Internal, message)
     }
 
+    /// A failed request, with what its failure means.
+    pub fn failed(failed: &Failed) -> Error {
+        Error { kind: Kind::Remote, message: failed.to_string(), cause: remote::cause(failed) }
+    }
+
     fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), help: String::new() }
+        let code = match kind {
+            Kind::Usage => codes::USAGE,
+            Kind::Manifest => codes::MANIFEST_UNUSABLE,
+            Kind::Plan => codes::STALE,
+            Kind::Remote => codes::NOT_REACHED,
+            Kind::Internal => codes::INTERNAL,
+        };
+        Error { kind, message: message.into(), cause: Cause::of(code, "") }
     }
 
     /// Adds the next move.
-    pub fn help(self, help: impl Into<String>) -> Error {
-        Error { help: help.into(), ..self }
+    pub fn help(mut self, help: impl Into<String>) -> Error {
+        self.cause.help = help.into();
+        self
+    }
+
+    /// The same error under another code.
+    pub fn code(mut self, code: Code) -> Error {
+        self.cause.code = code;
+        self
     }
 
     /// The exit code of the process, unless a signal decides it.
@@ -79,8 +102,8 @@ impl Error {
 /// As the terminal shows it.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match self.help.as_str() {
+        write!(f, "error[{}]: {}", self.cause.code, self.message)?;
+        match self.cause.help.as_str() {
             "" => Ok(()),
             help => write!(f, "\n  help: {help}"),
         }

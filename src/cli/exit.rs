@@ -37,7 +37,7 @@ Exit codes:
   3    drift: tenant changed
   4    drift: both changed
   5    drift: differs, cause unknown (no ledger)
-  6    part of the tenant could not be read (drift, plan --exit-code)
+  6    part of the tenant could not be read (drift, plan --exit-code, adopt)
   7    drift: no difference, but findings to look at
   64   usage
   73   the plan is stale: the tenant, the account or the manifest has changed since

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 use super::error::{Error, Result};
 use super::exit::Exit;
 use super::setup::Shell;
@@ -29,8 +31,8 @@ pub struct Args {
     /// The name in the messages [default: Acme]
     #[arg(long, value_name = "NAME")]
     brand: Option<String>,
-    /// unified, or legacy for a tenant from before March 2025 [default: unified]
-    #[arg(long, value_name = "MODE", value_parser = delivery)]
+    /// How the tenant sends: legacy is for one from before March 2025 [default: unified]
+    #[arg(long, value_name = "MODE", value_parser = words(["unified", "legacy"], delivery))]
     delivery: Option<Delivery>,
     /// How a code may travel: sms, voice or both [default: sms,voice]
     #[arg(long, value_name = "LIST", value_parser = channels)]
@@ -39,8 +41,8 @@ pub struct Args {
     /// or none [default: function]
     #[arg(long, value_name = "RECEIVER", value_parser = receiver)]
     receiver: Option<Receiver>,
-    /// Which logins need a second factor: all, rules (by role, application, …), or later [default: later]
-    #[arg(long, value_name = "WHO", value_parser = mfa)]
+    /// Which logins need a second factor: all, those of rules (by role, application, …), or as now [default: later]
+    #[arg(long, value_name = "WHO", value_parser = words(["all", "rules", "later"], mfa))]
     mfa: Option<Mfa>,
     /// The file; - for stdout
     #[arg(long, value_name = "FILE", default_value = "lockstep.yaml")]
@@ -91,6 +93,14 @@ const QUESTIONS: [Question; 6] = [
 
 fn take<T>(choice: &mut T, answer: Result<T, String>) -> Result<(), String> {
     answer.map(|answer| *choice = answer)
+}
+
+/// One of these words, so that a shell can complete them.
+fn words<const N: usize, T: Clone + Send + Sync + 'static>(
+    words: [&'static str; N],
+    read: fn(&str) -> Result<T, String>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words).try_map(move |word| read(&word))
 }
 
 fn delivery(text: &str) -> Result<Delivery, String> {

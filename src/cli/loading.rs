@@ -1,6 +1,7 @@
 //! Loads a manifest from its path and resolves its values.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ring::digest;
 
@@ -44,7 +45,7 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
 }
 
 /// Prints the diagnostics of a manifest and the number of errors.
-fn tell(diagnostics: &[Diagnostic], source: &Source, shell: &mut Shell) {
+fn tell(diagnostics: &[Diagnostic], source: &Arc<Source>, shell: &mut Shell) {
     shell.reports.note(diagnostics, source);
     if !diagnostics.is_empty() {
         drawing::draw(diagnostics, source, shell);

@@ -1,5 +1,6 @@
 //! The command line: one file per command, each with an `Args` struct and one function.
 
+mod adopt;
 mod apply;
 mod args;
 mod asker;
@@ -10,6 +11,7 @@ mod drawing;
 mod drift;
 mod error;
 mod exit;
+mod explain;
 mod init;
 mod loading;
 mod man;
@@ -64,9 +66,11 @@ enum Command {
     Drift(drift::Args),
     Destroy(apply::DestroyArgs),
     Show(show::Args),
+    Adopt(adopt::Args),
     Unlock(unlock::Args),
     Schema(schema::Args),
     Twin(twin::Args),
+    Explain(explain::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -82,9 +86,11 @@ impl Command {
             Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
             Command::Init(_)
+            | Command::Adopt(_)
             | Command::Unlock(_)
             | Command::Schema(_)
             | Command::Twin(_)
+            | Command::Explain(_)
             | Command::Completions(_)
             | Command::Man(_) => return Reports::default(),
         };
@@ -104,11 +110,12 @@ fn misused(error: &clap::Error, words: &[String], twin: Option<&str>) -> u8 {
     let wrong = if let Some(file) = twin {
         let wrong = Error::usage("--twin takes its file behind an equals sign");
         let wrong = wrong.help(format!("write --twin={file}"));
-        say.err_line(format!("error: {wrong}"));
+        say.err_line(&wrong);
         wrong
     } else {
-        let _ = error.print();
-        Error::usage(error.to_string().trim_start_matches("error: ").trim_end())
+        let wrong = Error::usage(error.to_string().trim_start_matches("error: ").trim_end());
+        say.err_line(&wrong);
+        wrong
     };
     reports::early_error(&mut say, words, Exit::Usage as u8, &wrong);
     Exit::Usage as u8
@@ -167,9 +174,11 @@ pub fn main() -> u8 {
         Command::Drift(args) => drift::run(&args, &mut shell),
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
+        Command::Adopt(args) => adopt::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
         Command::Schema(args) => schema::run(&args, &mut shell),
         Command::Twin(args) => twin::run(&args, &mut shell),
+        Command::Explain(args) => explain::run(&args, &mut shell),
         Command::Completions(args) => completions::run(&args, &mut shell),
         Command::Man(args) => man::run(&args, &mut shell),
     };
@@ -177,7 +186,7 @@ pub fn main() -> u8 {
     if let Some(cause) = &unwritten {
         let error = Error::internal(format!("the result cannot be written to stdout: {cause}"))
             .help("make room where stdout goes to, then run the command again");
-        shell.say.err_line(format!("error: {error}"));
+        shell.say.err_line(&error);
     }
     // A signal decides the exit code, unless the command ended with exit code 0.
     let signal = shell.signals.first().filter(|_| !matches!(result, Ok(Exit::Done)));
@@ -189,21 +198,23 @@ pub fn main() -> u8 {
     };
     let error = match result {
         Ok(exit) => {
-            Error::manifest(shell.refused.clone().unwrap_or_else(|| reports::meaning(exit).to_owned()))
+            let message = shell.refused.clone().unwrap_or_else(|| reports::meaning(exit).to_owned());
+            Error::manifest(message).code(reports::code(exit))
         }
         Err(error) => {
-            shell.say.err_line(format!("error: {error}"));
+            reports::tell(&mut shell, &error);
             error
         }
     };
     reports::publish_error(&mut shell, exit, &error);
+    reports::lead_on(&mut shell);
     exit
 }
 
 /// Reports an error that stops the program before the command begins. Returns the exit code.
 fn failed_early(mut say: Say, words: &[String], error: &Error) -> u8 {
     let exit = error.exit() as u8;
-    say.err_line(format!("error: {error}"));
+    say.err_line(error);
     reports::early_error(&mut say, words, exit, error);
     exit
 }

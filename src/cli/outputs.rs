@@ -81,9 +81,9 @@ pub fn admit_unparsed(shell: &mut Shell, text: &str) {
     let named = shell.reports.files().into_iter().find(|(_, path)| is_named(path));
     if let Some((option, path)) = named.map(|(option, path)| (option, path.display().to_string())) {
         shell.reports.admitted = false;
-        shell.say.err_line(format!(
-            "error: {option} {path} is not written: the manifest may name this file, and it cannot be parsed"
-        ));
+        shell.say.err_line(Error::usage(format!(
+            "{option} {path} is not written: the manifest may name this file, and it cannot be parsed"
+        )));
     }
 }
 

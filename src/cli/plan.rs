@@ -15,7 +15,6 @@ use crate::engine::observe::Observation;
 use crate::kinds::Resource;
 use crate::manifest::Missing;
 use crate::model::address::Address;
-use crate::model::api::Method;
 use crate::model::call::Failed;
 use crate::model::codes;
 use crate::model::manifest::Manifest;
@@ -150,7 +149,7 @@ pub fn observed(ready: &mut Ready<'_>) -> Result<Observation> {
 pub fn no_plan(ready: &Ready<'_>, failed: &Failed) -> Error {
     let error = unread(ready, failed);
     match failed {
-        Failed::Stopped => Error::remote(format!("{}; nothing was changed", error.message)),
+        Failed::Stopped => Error { message: format!("{}; nothing was changed", error.message), ..error },
         _ => error,
     }
 }
@@ -158,65 +157,14 @@ pub fn no_plan(ready: &Ready<'_>, failed: &Failed) -> Error {
 /// The error of a command whose request failed, or which was stopped while it waited.
 pub fn unread(ready: &Ready<'_>, failed: &Failed) -> Error {
     match failed {
-        Failed::Stopped => Error::remote(ready.stack.why_stopped()),
-        failed => Error::remote(failed.to_string()).help(help(failed)),
-    }
-}
-
-/// The next move after a failed request.
-fn help(failed: &Failed) -> &'static str {
-    match (failed.status(), failed) {
-        (Some(401), Failed::Refused(r)) if r.path == "/oauth/token" => {
-            "check auth0.domain, auth0.client_id and its secret or key"
-        }
-        (Some(403), Failed::Refused(r)) if r.path == "/oauth/token" => {
-            "authorise the application for the Auth0 Management API (Applications, APIs, Machine to Machine)"
-        }
-        (Some(403), Failed::Refused(r))
-            if r.path.starts_with("/api/v2/actions/actions") && r.method == Method::Get =>
-        {
-            "grant read:actions to the application (Applications, APIs, Auth0 Management API, Machine to Machine)"
-        }
-        (Some(403), _) if failed.code().is_some_and(|code| code.starts_with("legacy_mfa_phone_provider")) => {
-            "no scope is missing: the tenant's switch legacy_mfa_phone_provider is off; use phone.delivery: unified, or ask \
-             Auth0's support to switch it on"
-        }
-        (Some(403), Failed::Refused(r)) if r.path.starts_with("/api/v2/") => {
-            "grant the application the scope of this request (Applications, APIs, Auth0 Management API, Machine to Machine)"
-        }
-        (Some(401), Failed::Refused(r)) if r.host.ends_with("twilio.com") => {
-            "check the Twilio key and secret, and that they belong to twilio.account_sid"
-        }
-        (Some(429), _) => "another client uses the budget up; try again later, or lower --rate-share",
-        (_, Failed::NotDone(_)) => "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and --ca-file",
-        _ => "run again with -v to see every request",
+        Failed::Stopped => Error::remote(ready.stack.why_stopped()).code(codes::STOPPED),
+        failed => Error::failed(failed),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::call::Refusal;
-
-    fn refused(code: &str) -> Failed {
-        Failed::Refused(Box::new(Refusal {
-            host: "acme-dev.eu.auth0.com".into(),
-            method: Method::Put,
-            path: "/api/v2/guardian/factors/phone/selected-provider".into(),
-            status: 403,
-            code: Some(code.into()),
-            message: String::new(),
-            request_id: None,
-            attempts: 1,
-            unsure: false,
-        }))
-    }
-
-    #[test]
-    fn a_switch_of_the_tenant_is_not_called_a_missing_scope() {
-        assert!(help(&refused("insufficient_scope")).contains("scope of this request"));
-        assert!(help(&refused("legacy_mfa_phone_provider_not_allowed")).contains("no scope is missing"));
-    }
 
     #[test]
     fn the_first_words_of_an_error_are_true() {

@@ -1,7 +1,7 @@
 //! The forms that a run's result is written in (`--output`). Every run that has a command writes each form once,
 //! whatever its outcome: of its result, or of the error that it ended with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,10 +11,13 @@ use super::exit::Exit;
 use super::outputs::Written;
 use super::setup::Shell;
 use crate::diag::Diagnostic;
-use crate::manifest::Source;
+use crate::diag::codes::{self, Code};
+use crate::manifest::{Position, Source, position_at, position_of_resource};
 use crate::model::manifest::Manifest;
+use crate::model::outcome::Cause;
+use crate::model::plan::Step;
 use crate::plan::render::Paint;
-use crate::report::text::{Told, told, whole};
+use crate::report::text::{Told, failed as told_failure, told, whole};
 use crate::report::{self, Content, Door, Failure, Format, Report, Said};
 use crate::shell::files;
 use crate::shell::secrets::Scrub;
@@ -28,6 +31,10 @@ pub struct Reports {
     /// Path of the manifest, as it was given.
     file: String,
     diagnostics: Vec<Said>,
+    /// The text of the manifest.
+    source: Option<Arc<Source>>,
+    /// The codes of what was published.
+    codes: BTreeSet<Code>,
     /// The text of the manifest and its values, for the places of what a report names.
     text: Option<(Arc<Source>, Manifest)>,
     /// The files have been looked at, and none of them is one that the command reads.
@@ -71,11 +78,25 @@ impl Reports {
     }
 
     /// Keeps the diagnostics of the manifest.
-    pub fn note(&mut self, diagnostics: &[Diagnostic], source: &Source) {
+    pub fn note(&mut self, diagnostics: &[Diagnostic], source: &Arc<Source>) {
+        self.source = Some(source.clone());
         self.diagnostics.extend(diagnostics.iter().map(|one| Said {
             diagnostic: one.clone(),
-            end: one.span.as_ref().map(|span| source.line_and_column(span.end)),
+            // Of another file only the place is known where the problem begins.
+            end: one.span.as_ref().map(|span| match one.file == source.file {
+                true => source.line_and_column(span.end),
+                false => (span.line, span.column),
+            }),
         }));
+    }
+
+    /// Where the manifest says what a failure is about: its key, or the part of the failed step.
+    pub fn place(&self, cause: &Cause, step: Option<&Step>) -> Option<Position> {
+        let source = self.source.as_deref()?;
+        match cause.place {
+            "" => Some(position_of_resource(source, &step?.address)),
+            key => Some(position_at(source, key)),
+        }
     }
 
     /// Keeps the manifest, if a form shows places in it.
@@ -89,13 +110,15 @@ impl Reports {
     fn report(&mut self, content: Content) -> Report {
         self.written = true;
         let text = self.text.take();
-        Report {
+        let report = Report {
             command: self.command,
             file: std::mem::take(&mut self.file),
             diagnostics: std::mem::take(&mut self.diagnostics),
             places: text.map_or_else(BTreeMap::new, |(source, manifest)| content.places(&source, &manifest)),
             content,
-        }
+        };
+        self.codes.extend(report.codes());
+        report
     }
 }
 
@@ -136,8 +159,9 @@ pub fn publish_error(shell: &mut Shell, exit: u8, error: &Error) {
     if shell.reports.written {
         return;
     }
-    if let Err(error) = publish(shell, failed(exit, error)) {
-        shell.say.err_line(format!("error: {error}"));
+    let failure = failed(exit, error, shell.reports.source.as_deref());
+    if let Err(error) = publish(shell, Content::Failed(failure)) {
+        shell.say.err_line(&error);
     }
 }
 
@@ -148,7 +172,8 @@ pub fn early_error(say: &mut Say, words: &[String], exit: u8, error: &Error) {
     let joined = words.iter().filter_map(|word| word.strip_prefix("--output="));
     let texts = behind.map(|(_, text)| text.as_str()).chain(joined);
     let forms: Vec<Form> = texts.filter_map(|text| form(text).ok()).collect();
-    let report = Reports::new("lockstep", Path::new(""), &forms).report(failed(exit, error));
+    let report =
+        Reports::new("lockstep", Path::new(""), &forms).report(Content::Failed(failed(exit, error, None)));
     let scrub = Scrub::default();
     match on_stdout(&forms) {
         Format::Text => {}
@@ -157,13 +182,29 @@ pub fn early_error(say: &mut Say, words: &[String], exit: u8, error: &Error) {
     for form in &forms {
         let Some(path) = form.file.as_ref().filter(|path| !path.exists()) else { continue };
         if let Err(error) = files::write_atomic(path, written(form.format, &report, &scrub).as_bytes()) {
-            say.err_line(format!("error: {error:#}"));
+            say.err_line(Error::from(error));
         }
     }
 }
 
-fn failed(exit: u8, error: &Error) -> Content {
-    Content::Failed(Failure { exit, message: error.message.clone(), help: error.help.clone() })
+fn failed(exit: u8, error: &Error, source: Option<&Source>) -> Failure {
+    let Cause { code, help, place, request_id } = error.cause.clone();
+    let place = source.filter(|_| !place.is_empty()).map(|source| position_at(source, place));
+    Failure { exit, code, message: error.message.clone(), help, request_id, place }
+}
+
+/// Tells the user an error that ends the command.
+pub fn tell(shell: &mut Shell, error: &Error) {
+    let failure = failed(error.exit() as u8, error, shell.reports.source.as_deref());
+    shell.say.err_line(told_failure(&failure));
+}
+
+/// Names, on a terminal, the command that explains the codes of this run.
+pub fn lead_on(shell: &mut Shell) {
+    let codes: Vec<String> = shell.reports.codes.iter().map(Code::to_string).collect();
+    if shell.say.terminals().stderr && !codes.is_empty() {
+        shell.say.err_line(format!("more: lockstep explain {}", codes.join(" ")));
+    }
 }
 
 /// The bytes of a form, without a secret and without a character that steers a terminal.
@@ -177,6 +218,15 @@ fn written(format: Format, report: &Report, scrub: &Scrub) -> String {
         Format::Markdown => report::markdown(report, door),
         Format::Junit => report::junit(report, door),
         Format::Github => report::github(report, door),
+    }
+}
+
+/// The code of a command that stops without a message of its own.
+pub fn code(exit: Exit) -> Code {
+    match exit {
+        Exit::Stale => codes::STALE,
+        Exit::LeaseHeld => codes::LEASE_HELD,
+        _ => codes::MANIFEST_UNUSABLE,
     }
 }
 

@@ -8,7 +8,7 @@ use super::args::{ConnectArgs, ManifestArgs};
 use super::connecting::{settings, transport};
 use super::domain;
 use super::error::{Error, Result};
-use super::loading::{load, resolve};
+use super::loading::{Loaded, load, resolve};
 use super::outputs::{Written, admit, admit_named};
 use super::reports::Reports;
 use crate::manifest::Missing;
@@ -89,6 +89,19 @@ pub fn start<'a>(
 ) -> Result<Option<Start<'a>>> {
     admit(shell, manifest_args.path(), Some(connect), written, &[])?;
     let Some(loaded) = load(manifest_args, shell)? else { return Ok(None) };
+    self::connect(loaded, manifest_args, connect, missing, written, shell, show)
+}
+
+/// As [`start`], with a manifest that is loaded already.
+pub fn connect<'a>(
+    loaded: Loaded,
+    manifest_args: &ManifestArgs,
+    connect: &ConnectArgs,
+    missing: Missing,
+    written: &[Written<'_>],
+    shell: &mut Shell,
+    show: impl FnMut(Told) + 'a,
+) -> Result<Option<Start<'a>>> {
     admit_named(shell, &loaded, Some(connect), written)?;
     let twin = connect.twin.is_some();
     let Some(manifest) = resolve(&loaded, manifest_args, twin, missing, shell)? else { return Ok(None) };

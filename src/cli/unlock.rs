@@ -6,6 +6,7 @@ use super::exit::Exit;
 use super::plan::unread;
 use super::setup::{Shell, ready};
 use super::sinks::{Audit, listen};
+use crate::diag::codes;
 use crate::engine::lease;
 use crate::manifest::Missing;
 use crate::shell::terminal::AskProblem;
@@ -58,7 +59,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
                 return Ok(Exit::Failed);
             }
             Err(AskProblem::NotATerminal) => {
-                let nobody = Error::internal("nobody is there to ask (no terminal); not released");
+                let nobody = Error::internal("nobody is there to ask (no terminal); not released")
+                    .code(codes::NOT_CONFIRMED);
                 return Err(nobody.help("add --yes"));
             }
         }

@@ -354,7 +354,7 @@ pub fn create_atomic(path: &Path, contents: &[u8]) -> Result<(), FileProblem> {
         return Err(FileProblem::Exists);
     }
     let target = writable(path)?;
-    let temporary = temporary_beside(&target).map_err(FileProblem::Io)?;
+    let temporary = temporary_beside(&target).map_err(FileProblem::NotWritable)?;
     let as_usual = |_: &mut OpenOptions| {};
     // A second name, unlike a new name, is refused where another file has it by now. Some file systems have none.
     let named = || match std::fs::hard_link(&temporary, &target) {

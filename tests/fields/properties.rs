@@ -234,6 +234,7 @@ const NOT_SENT: &[(&str, &str)] = &[
     ),
     ("phone.delivery", "chooses the kinds; unified sets phone_consolidated_experience"),
     ("action.unmanaged_secrets", "says what to do with names that only the tenant has"),
+    ("action.secrets_as_of", "says from when the secrets of an Action are those of the manifest"),
     ("action.binding.beside", "whom the list may hold besides"),
     ("action.binding.position", "the order of the list"),
     ("mfa.post_login.rules", "become a part of the code"),

@@ -37,7 +37,6 @@ const CLASSES: &[Class] = &[
     ("text for a list", "LS0103", "write channels: [sms]"),
     ("merge key", "LS0102", "merge keys are not read"),
     ("code without a line for the limits", "LS0302", "no line for the rate limits"),
-    ("code that does not parse", "LS0302", "line 2, column 13: Unexpected token"),
     ("word that is not known yet", "LS0105", "did you mean node22?"),
     ("decimal number for a text", "LS0103", "put it in quotes: \"6.2\""),
     ("power of ten for a text", "LS0103", "put it in quotes: \"1e3\""),
@@ -104,14 +103,18 @@ const TEXTS: &[(&str, &[Class])] = &[
     ("phone: ⟦bracket⟧[ sms\nmfa:\n", &[("bracket", "LS0101", "this [ is not closed")]),
     ("phone: ⟦tag⟧!secret x\n", &[("tag", "LS0101", "begins with ! in quotes")]),
     ("phone: ⟦alias⟧*nothing\n", &[("alias", "LS0101", "leads nowhere")]),
-    ("⟦start⟧phone: a\n", &[("start", "LS0103", "a mapping is needed")]),
+    ("phone: ⟦start⟧a\n", &[("start", "LS0103", "a mapping is needed")]),
     ("phone: ⟦at⟧@sms\n", &[("at", "LS0101", "a value cannot begin with @")]),
     ("phone: a⟦colon⟧: b\n", &[("colon", "LS0101", "second `: `")]),
-    (" ⟦indent⟧phone: a\n", &[("indent", "LS0101", "indented deeper")]),
+    (" ⟦indent⟧phone: a\n", &[("indent", "LS0101", "in a column in which no line above it begins")]),
+    ("stack2: a\n  ⟦deeper⟧phone: a\n", &[("deeper", "LS0101", "indented deeper than line 5")]),
     ("⟦none⟧phone a\nmfa: {}\n", &[("none", "LS0101", "write a colon and a blank")]),
     ("phone:\n  ⟦key⟧[a]: b\n", &[("key", "LS0101", "a list or mapping cannot be a key")]),
     ("⟦key⟧{ a: b }: c\n", &[("key", "LS0101", "a list or mapping cannot be a key")]),
-    ("⟦directive⟧%YAML 1.1\n", &[("directive", "LS0101", "a line that begins with % is a directive")]),
+    (
+        "mfa: { factors: { otp: on } }\n⟦directive⟧%YAML 1.1\n",
+        &[("directive", "LS0101", "a line that begins with % is a directive")],
+    ),
     ("phone: a⟦bell⟧\u{7}\nmfa: ⟦nul⟧\0\n", &[("bell", "LS0101", "U+0007"), ("nul", "LS0101", "U+0000")]),
     // YAML 1.1 took these for truth values and for numbers, and so do people.
     (
@@ -132,10 +135,11 @@ const TEXTS: &[(&str, &[Class])] = &[
     ),
     // What an alias brings has the place of the alias.
     (
-        "verify_service: &v { friendly_name: Acme, code_length: ⟦first⟧60 }\nphone: ⟦phone⟧*v\nmfa:\n  ⟦merge⟧<<: *v\n",
+        "verify_service: &v { friendly_name: Acme, code_length: ⟦first⟧60 }\nphone: ⟦phone⟧⟦again⟧*v\nmfa:\n  ⟦merge⟧<<: *v\n",
         &[
             ("first", "LS0104", "must be 4 to 10"),
-            ("phone", "LS0102", "unknown key"),
+            ("phone", "LS0102", "unknown key friendly_name"),
+            ("again", "LS0102", "unknown key code_length"),
             ("merge", "LS0102", "merge keys are not read"),
         ],
     ),
@@ -155,7 +159,7 @@ fn marked(text: &str) -> (String, BTreeMap<String, (u64, u64)>) {
     (out + rest, places)
 }
 
-/// The diagnostics of a file: line, column, code, and all their words.
+/// The diagnostics of a manifest and of the files that it names: line, column, code, and all their words.
 fn told(folder: &Folder, name: &str) -> Vec<(u64, u64, String, String)> {
     let run = lockstep(&["validate", name, "--output", "json"]).folder(folder).run();
     let one = |one: &Json| {
@@ -166,7 +170,7 @@ fn told(folder: &Folder, name: &str) -> Vec<(u64, u64, String, String)> {
             place("line"),
             place("column"),
             text("code"),
-            format!("{}: {} ({})", text("title"), text("reason"), text("help")),
+            format!("{}: {}: {} ({})", text("file"), text("title"), text("reason"), text("help")),
         )
     };
     run.json()["diagnostics"].as_array().expect("a list").iter().map(one).collect()
@@ -174,7 +178,8 @@ fn told(folder: &Folder, name: &str) -> Vec<(u64, u64, String, String)> {
 
 /// Asserts that a file has these mistakes at the marked places, and no others, in the order of the text.
 fn assert_told(folder: &Folder, name: &str, places: &BTreeMap<String, (u64, u64)>, classes: &[Class]) {
-    let told = told(folder, name);
+    let mut told = told(folder, name);
+    told.retain(|(.., text)| text.starts_with(name));
     let mut left: Vec<_> = told.iter().collect();
     for (class, code, words) in classes {
         let (line, column) = places[*class];
@@ -201,6 +206,12 @@ fn every_class_of_mistakes_is_told_at_its_place_in_one_run() {
         "exports.onExecuteCustomPhoneProvider = async (event, api) => {\n  const a = ;\n};\n",
     );
     assert_told(&folder, "m.yaml", &places, CLASSES);
+    // Code has its mistakes in its own file, behind those of the manifest.
+    let told = told(&folder, "m.yaml");
+    let (line, column, code, words) = &told[CLASSES.len()];
+    assert_eq!((*line, *column, code.as_str()), (2, 13, "LS0302"), "{told:#?}");
+    assert!(words.starts_with("actions.js: the code does not parse"), "{words}");
+    assert_eq!(told.len(), CLASSES.len() + 1);
 }
 
 #[test]

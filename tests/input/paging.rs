@@ -89,7 +89,7 @@ fn page_links_lead_to_no_other_host() {
             page(if number == 1 { &link_json } else { &Json::Null })
         });
         assert!(
-            result.is_ok() || matches!(result, Err(Failed::Misread(_) | Failed::NotDone(_))),
+            result.is_ok() || matches!(result, Err(Failed::Misread(_) | Failed::NotReached(_))),
             "{link}: {result:?}"
         );
         for path in seen.borrow().iter() {

@@ -1,5 +1,6 @@
 //! Tests of `lockstep init`: what it writes is valid and can be applied, whatever was chosen.
 
+use lockstep::manifest::schema;
 use lockstep::manifest::starter::{Channels, Choices, Delivery, Mfa, Receiver, text};
 
 use super::lab::{Folder, QUICKSTART, lockstep};
@@ -23,7 +24,7 @@ fn every_combination_of_options_is_valid() {
                     let run = run.run().expect(0);
                     assert_eq!(run.err, "");
                     let written = folder.read("m.yaml");
-                    assert!(written.starts_with("# yaml-language-server: $schema="), "{written}");
+                    assert!(written.starts_with(&schema::modeline(schema::FILE)), "{written}");
                     assert!(written.lines().all(|line| line.chars().count() <= 120), "{written}");
                     let mut listed: Vec<&str> =
                         run.out.lines().filter_map(|line| line.strip_prefix("  ")).collect();
@@ -76,8 +77,8 @@ fn the_quickstart_is_begun_the_same_way() {
     let written = text(&choices, "manifests/quickstart.yaml", &tables());
     let body = |text: &str| text.lines().skip(1).map(|line| line.to_owned() + "\n").collect::<String>();
     if std::env::var_os("LOCKSTEP_BLESS").is_some() {
-        let head = "# yaml-language-server: $schema=../schemas/manifest.json\n";
-        std::fs::write(QUICKSTART, head.to_owned() + &body(&written)).expect("written");
+        let head = schema::modeline("../schemas/manifest.json");
+        std::fs::write(QUICKSTART, head + &body(&written)).expect("written");
     }
     assert_eq!(body(&std::fs::read_to_string(QUICKSTART).expect("the quickstart")), body(&written));
 }

@@ -231,7 +231,7 @@ fn a_saved_plan_is_stale_where_the_ledger_file_moves_before_the_intent() {
     let (mark, before) = (lab.twin.mark(), lab.folder.read("ledger"));
     let run = lab.run("apply", &["--yes", "--plan", &plan]).expect(73);
     let last = run.err.lines().last().unwrap_or_default();
-    let expected = "error: the saved plan is stale, nothing was changed; plan again. Moved since it was saved: the record";
+    let expected = "error[LS0982]: the saved plan is stale, nothing was changed; plan again. Moved since it was saved: the record";
     assert!(last.starts_with(expected), "{}", run.err);
     assert_eq!(lab.folder.read("ledger"), before + "\n");
     let writes = lab.twin.writes_since(mark);
@@ -247,7 +247,7 @@ fn a_ledger_file_that_moves_before_the_result_stays_and_nothing_is_lost() {
     lab.armed.store(true, Ordering::SeqCst);
     let run = lab.run("apply", &["--yes"]).expect(1);
     let told = format!(
-        "error: the steps ran, but somebody else changed ledger file {}",
+        "error[LS0932]: the steps ran, but somebody else changed ledger file {}",
         lab.folder.text_path("ledger")
     );
     assert!(run.err.contains(&told), "{}", run.err);

@@ -30,7 +30,7 @@ fn a_saved_plan_is_stale_when_the_tenant_moved() {
     let stale = site.run("apply", &["--yes", "--plan", &file]).expect(73);
     let last = stale.err.lines().last().unwrap_or_default();
     let expected =
-        "error: the saved plan is stale, nothing was changed; plan again. Moved since it was saved: ";
+        "error[LS0982]: the saved plan is stale, nothing was changed; plan again. Moved since it was saved: ";
     assert!(last.starts_with(expected) && last.contains("mfa_factor.otp"), "{}", stale.err);
     assert_eq!(twin.writes_since(mark), Vec::<String>::new());
     site.run("plan", &["--out", &file]).expect(0);

@@ -162,6 +162,12 @@ fn lower_escapes(text: &str) -> String {
     out + rest
 }
 
+const FORMS: [&str; 6] = ["text", "json", "markdown", "sarif", "junit", "github"];
+
+fn refs(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
 /// A stack whose values are all secrets from the table above.
 struct Secretive {
     folder: Folder,
@@ -195,16 +201,33 @@ impl Secretive {
         run.code
     }
 
+    /// Options that write every form into a file of its name.
+    fn forms(&self) -> Vec<String> {
+        FORMS.iter().map(|form| format!("--output={form}={}", self.folder.text_path(form))).collect()
+    }
+
+    fn keep_forms(&mut self, what: &str) {
+        for form in FORMS {
+            let text = self.folder.read(form);
+            assert!(!text.is_empty() || form == "github", "{what}: {form}");
+            self.out.push((format!("{form} of {what}"), text));
+        }
+    }
+
     /// Runs `validate`, which takes no connection.
     fn validated(&mut self) -> Option<i32> {
-        let run = lockstep(&["validate", &self.manifest]).envs(&self.site.env).run();
+        let forms = self.forms();
+        let run = lockstep(&["validate", &self.manifest]).args(&refs(&forms)).envs(&self.site.env).run();
+        self.keep_forms("validate");
         self.keep("validate", run)
     }
 
     #[track_caller]
     fn run(&mut self, code: i32, command: &str, args: &[&str]) {
-        let run = self.site.lockstep(command, &self.manifest, args).run();
+        let forms = self.forms();
+        let run = self.site.lockstep(command, &self.manifest, args).args(&refs(&forms)).run();
         let what = format!("{command} {}", args.join(" "));
+        self.keep_forms(&what);
         let shown = format!("{what}\n{}\n{}", run.out, run.err);
         assert_eq!(self.keep(&what, run), Some(code), "{shown}");
     }
@@ -252,7 +275,7 @@ fn whole_life(twin: &Twin, number: u64, level: &str) {
     needles.add("second sender secret", &SENDER_SECRET.chars().rev().collect::<String>());
     let id = streams[0]["id"].as_str().expect("an id").to_owned();
     let mut sink = streams[0]["sink"].clone();
-    let foreign = "somebody/else's+Value %7f\"";
+    let foreign = "frem/de'r+Value %7f\"Qx";
     sink["httpAuthorization"] = json!(foreign);
     let (status, reply) =
         life.site.auth0("PATCH", &format!("/api/v2/log-streams/{id}"), &json!({ "sink": sink }));

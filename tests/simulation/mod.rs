@@ -2,13 +2,13 @@
 //! seed determines a story (a world, manifests, commands, faults, rivals); equal seeds give equal stories.
 //! `docs/simulation.md` says how to run, replay and extend it.
 
-mod dice;
+pub mod dice;
 mod end;
 mod exempt;
 mod faults;
 pub mod ground;
 mod laws;
-mod manifests;
+pub mod manifests;
 mod model;
 #[cfg(test)]
 pub mod mutants;

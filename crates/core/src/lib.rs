@@ -1,6 +1,7 @@
 //! All of Lockstep that asks nobody anything: the vocabulary, the manifest, the kinds of resources, the record, and the
 //! plan with its proof. No sockets, files, clock or randomness of its own.
 
+pub mod adopt;
 pub mod builtin;
 pub mod diag;
 pub mod javascript;

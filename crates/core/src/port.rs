@@ -496,7 +496,7 @@ impl Writer {
         let result = self.reader.port.call(Call::Write(write, self.what)).await;
         self.reader.port.new_phase();
         // A refused write has changed nothing, so the step may try once more.
-        if matches!(result, Err(Failed::Refused(_) | Failed::NotDone(_) | Failed::LeaseLost)) {
+        if result.as_ref().is_err_and(|failed| failed.did_nothing() || *failed == Failed::LeaseLost) {
             self.left += 1;
         }
         result

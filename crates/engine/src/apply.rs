@@ -12,11 +12,14 @@ use super::outcome::kept;
 pub use super::outcome::{Ended, Outcome, Wishes};
 use super::permission::failure_in_words;
 use super::store::{Found, Stands};
+use crate::diag::remote;
 use crate::kinds::{self, Done, Resource, Run, Seen, Whose};
 use crate::model::address::Address;
 use crate::model::call::Failed;
+use crate::model::codes;
 use crate::model::event::{Effect, Event, LeaseState};
 use crate::model::ledger::{LEDGER_SCHEMA, Ledger};
+use crate::model::outcome::Cause;
 use crate::model::plan::{Level, Plan, Step, Verb};
 use crate::model::random::hex;
 use crate::model::secret::{Origin, Secret};
@@ -39,10 +42,8 @@ const RUN_MAX_MS: u64 = 60 * 60_000;
 pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, port: &Port) -> Outcome {
     let plan = observation.plan.clone();
     if let Some(blocker) = plan.blockers().next() {
-        return Outcome::before_any_step(
-            Ended::Failed(format!("{}: {}", blocker.address, blocker.text)),
-            &plan,
-        );
+        let ended = Ended::Failed(format!("{}: {}", blocker.address, blocker.text));
+        return Outcome::before_any_step(ended, &plan).because(Cause::of(blocker.code, &blocker.help));
     }
     if !plan.has_work() {
         let ledger = observation.found.ledger.as_ref();
@@ -63,7 +64,9 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
                 "the Twilio credentials belong to account {other}, and the manifest names {}; nothing was changed",
                 session.account
             );
-            return Outcome::before_any_step(Ended::Failed(text), &plan);
+            let cause = Cause::of(codes::ANOTHER_ACCOUNT, "correct twilio.account_sid or the credentials");
+            let cause = Cause { place: "twilio.account_sid", ..cause };
+            return Outcome::before_any_step(Ended::Failed(text), &plan).because(cause);
         }
         Err(Failed::Stopped) => return Outcome::before_any_step(Ended::Stopped, &plan),
         Err(failed) => {
@@ -71,7 +74,7 @@ pub async fn apply(session: &Session, observation: Observation, wishes: Wishes, 
                 "the lease could not be taken, so nothing was changed: {}",
                 failure_in_words(&failed, &session.manifest, &[])
             );
-            return Outcome::before_any_step(Ended::Failed(text), &plan);
+            return Outcome::before_any_step(Ended::Failed(text), &plan).because(remote::cause(&failed));
         }
     };
     let state = if lease.is_real() { LeaseState::Taken } else { LeaseState::Without };
@@ -100,7 +103,7 @@ async fn under_lease(
     let early = |ended| Outcome::before_any_step(ended, plan);
     let fail = |failed: Failed| match failed {
         Failed::Stopped => early(Ended::Stopped),
-        failed => early(Ended::Failed(failed.to_string())),
+        failed => early(Ended::Failed(failed.to_string())).because(remote::cause(&failed)),
     };
     // A killed run keeps others out by its lease until what it sent has arrived. Without leases, this run waits as long.
     let waits = !lease.is_real() && may_have_died_just_now(&observation.found, port);
@@ -173,7 +176,8 @@ async fn under_lease(
                     &session.manifest,
                     session.store.scopes(&work.observation.found, session.destroy)
                 )
-            ))),
+            )))
+            .because(remote::cause(&failed)),
         };
     }
     let mut outcome = work.steps(lease).await;
@@ -181,13 +185,14 @@ async fn under_lease(
     if let Err(text) = work.record(&outcome, lease).await {
         if complete {
             outcome.ended = Ended::Failed(text);
+            outcome.cause = Some(Cause::of(codes::RECORD_NOT_WRITTEN, ""));
         } else {
             port.tell(Event::notice(text));
         }
     }
     outcome.lost = work.lost.take();
     if outcome.ended == Ended::Done {
-        outcome.ended = work.final_check(wishes.verify).await;
+        (outcome.ended, outcome.cause) = work.final_check(wishes.verify).await;
     }
     outcome
 }
@@ -349,6 +354,7 @@ impl<'a> Work<'a> {
             }
             if lease.is_lost(self.port) {
                 outcome.ended = Ended::Failed(format!("{}; stopped before the next step", Failed::LeaseLost));
+                outcome.cause = Some(remote::cause(&Failed::LeaseLost));
                 rest(&mut outcome, index);
                 break;
             }
@@ -394,6 +400,7 @@ impl<'a> Work<'a> {
                             step.number, step.what, step.address
                         ));
                         outcome.failed = Some(step.number);
+                        outcome.cause = Some(remote::cause(&failed));
                     }
                     rest(&mut outcome, index + 1);
                     break;
@@ -432,7 +439,7 @@ impl<'a> Work<'a> {
                     let text = format!("{}: {failed}; checking whether the step took effect", step.address);
                     self.port.tell(Event::notice(text));
                     let unread = |cause: Failed| match cause {
-                        Failed::Refused(_) | Failed::NotDone(_) => Failed::Unknown(format!(
+                        cause if cause.did_nothing() => Failed::Unknown(format!(
                             "{failed}, and the check whether the step took effect failed: {cause}"
                         )),
                         Failed::Stopped => Failed::Unknown(format!("{failed}, and the run was stopped")),
@@ -515,7 +522,7 @@ impl<'a> Work<'a> {
 
     /// Plans again over the replies of this run: that plan must be empty. If it is not, or `verify` asks for it, reads
     /// the tenant again, and plans over that.
-    async fn final_check(&mut self, verify: bool) -> Ended {
+    async fn final_check(&mut self, verify: bool) -> (Ended, Option<Cause>) {
         let observation = &self.observation;
         let after = plan(
             self.session,
@@ -526,10 +533,10 @@ impl<'a> Work<'a> {
             observation.as_of_ms,
         );
         if after.is_empty() && !verify {
-            return Ended::Done;
+            return (Ended::Done, None);
         }
         match observe_as_of(self.session, &self.port.reader(), Some(observation.as_of_ms)).await {
-            Ok(now) if now.plan.is_empty() => Ended::Done,
+            Ok(now) if now.plan.is_empty() => (Ended::Done, None),
             Ok(now) => {
                 let left: Vec<String> = now
                     .plan
@@ -546,10 +553,13 @@ impl<'a> Work<'a> {
                     .collect();
                 let left =
                     if left.is_empty() { "the record is not complete".into() } else { left.join("; ") };
-                Ended::Failed(format!("everything was applied, but the tenant still differs: {left}"))
+                let ended =
+                    Ended::Failed(format!("everything was applied, but the tenant still differs: {left}"));
+                (ended, Some(Cause::of(codes::STILL_DIFFERS, "see what differs with `lockstep plan`")))
             }
             Err(failed) => {
-                Ended::Failed(format!("everything was applied, but the check afterwards failed: {failed}"))
+                let text = format!("everything was applied, but the check afterwards failed: {failed}");
+                (Ended::Failed(text), Some(remote::cause(&failed)))
             }
         }
     }

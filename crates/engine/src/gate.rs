@@ -502,7 +502,7 @@ impl TenantGate {
         let reply = match answer {
             Answer::Reply(reply) => reply,
             Answer::NotSent(cause) | Answer::Lost(cause) | Answer::Barred(cause) => {
-                return Err(Failed::NotDone(format!("{place}: {}", reply::words(&cause, &scrubber))));
+                return Err(Failed::NotReached(format!("{place}: {}", reply::words(&cause, &scrubber))));
             }
         };
         if reply.status != 200 {

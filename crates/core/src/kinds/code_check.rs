@@ -71,14 +71,18 @@ pub(super) fn problems(source: &Source<'_>) -> Vec<Problem> {
     let sent = source.sent.unwrap_or(source.own);
     // If the text as sent does not parse, and the user's own text does not either, the fault of the own text is
     // reported. Its line numbers are those of the user's file.
-    match javascript::parse(sent).map_err(|wrong| javascript::parse(source.own).err().unwrap_or(wrong)) {
+    match javascript::parse(sent) {
         Err(wrong) => {
+            let own = javascript::parse(source.own).err();
+            let is_own = own.is_some();
+            let wrong = own.unwrap_or(wrong);
             let (title, help) = match wrong.remedy {
                 None => ("the code does not parse", "mend the JavaScript; `node --check FILE` says the same"),
                 Some(remedy) => ("the code is too much to be checked", remedy),
             };
             let reason = format!("line {}, column {}: {}", wrong.line, wrong.column, wrong.what);
-            vec![source.error("code", title, reason, help)]
+            let problem = source.error("code", title, reason, help);
+            vec![if is_own { problem.inside(wrong.line, wrong.column) } else { problem }]
         }
         Ok(parsed) => user_code(source, &parsed.surface),
     }

@@ -203,6 +203,17 @@ pub trait Kind: Sync {
         SaidBy::Tables
     }
 
+    /// The path in the manifest at which `adopt` writes a field of the tenant, where neither the tables nor a manifest
+    /// that has the key say it.
+    fn adopted_at(&self, _address: &Address, _field: &str) -> Option<Vec<String>> {
+        None
+    }
+
+    /// The values of a resource that nobody has ever set: `adopt` leaves such a resource out.
+    fn never_set(&self) -> Attrs {
+        Attrs::new()
+    }
+
     /// The resources that the manifest declares.
     fn declare(&self, manifest: &Manifest) -> Vec<Resource>;
 
@@ -261,6 +272,11 @@ pub trait Kind: Sync {
     /// Whether the API may accept a field and never show it. Such a field is taken to have the value that was sent
     /// last. If a reply leaves the field out, it is [`Value::Unknown`] in `attrs`.
     fn write_only(&self, _field: &str) -> bool {
+        false
+    }
+
+    /// Whether the manifest says that a secret which nobody can read, and which has this mark, is the one that it has.
+    fn vouches(&self, _manifest: &Manifest, _mark: &Json) -> bool {
         false
     }
 

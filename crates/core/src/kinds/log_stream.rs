@@ -281,8 +281,7 @@ impl Kind for LogStream {
                     if let Some(start) = start_from {
                         body["startFrom"] = json!(start);
                     }
-                    let reply = writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await;
-                    reply.map_err(hint_at_plan_limit)?
+                    writer.json(Method::Post, PATH, body, Repeat::NeverBlind).await?
                 }
                 Act::Update => {
                     let mut body = body(run.desired, &run.seen.attrs);
@@ -400,21 +399,6 @@ fn function_url() -> Value {
 
 fn default_name(stack: &str) -> String {
     format!("Lockstep feedback ({stack})")
-}
-
-/// Adds a hint to refusals that may mean that the Auth0 plan allows no further stream. Auth0 does not document which
-/// refusal means this.
-fn hint_at_plan_limit(failed: Failed) -> Failed {
-    let Failed::Refused(mut refusal) = failed else { return failed };
-    let may_be = match refusal.status {
-        403 => refusal.code.as_deref() != Some("insufficient_scope"),
-        status => matches!(status, 400 | 409),
-    };
-    if may_be {
-        refusal.message += " (if the values are correct, the Auth0 plan may not allow another log stream: delete one that \
-                            is not needed, or move to a plan with more)";
-    }
-    Failed::Refused(refusal)
 }
 
 fn with_warnings(mut seen: Seen, address: &Address) -> Seen {

@@ -6,6 +6,7 @@
 
 pub mod action;
 mod added;
+pub mod adopting;
 pub mod attest;
 mod binding_order;
 mod code_check;

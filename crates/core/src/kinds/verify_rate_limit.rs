@@ -111,6 +111,19 @@ impl Kind for VerifyRateLimit {
         key.map_or(SaidBy::Nothing, |key| SaidBy::Key(format!("{SECTION}.{key}")))
     }
 
+    /// A bucket has the longest unit that its interval is a whole number of.
+    fn adopted_at(&self, address: &Address, field: &str) -> Option<Vec<String>> {
+        let seconds: u64 = interval_of(field)?.parse().ok()?;
+        let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
+        let (unit, letter) = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit))?;
+        let interval = format!("{}{letter}", seconds / unit);
+        Some(
+            [SECTION, "rate_limits", address.name()?, "buckets", &interval, "max"]
+                .map(str::to_owned)
+                .to_vec(),
+        )
+    }
+
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
         let mut limits: BTreeMap<&str, Attrs> = BTreeMap::new();
         for (key, value) in manifest.section(SECTION).into_iter().flatten() {

@@ -334,8 +334,8 @@ impl Walk<'_, '_, '_> {
                 for (at, (name, node)) in self.entries(names, entries, None).nodes.into_iter().enumerate() {
                     let leaves_before = self.out.leaves.len();
                     let (key, names) = (format!("{key}.{name}"), extend(names, name));
-                    let refused = not_a_mapping(name, node, &shape(fields, &[]));
-                    self.item((place.section, &key), &names, fields, node, refused);
+                    let refused = || not_a_mapping(name, node, &shape(fields, &[]));
+                    self.item((place.section, &key), &names, fields, node, &refused);
                     self.end_entry(at, *max, leaves_before);
                 }
             }
@@ -344,8 +344,8 @@ impl Walk<'_, '_, '_> {
                 for (at, node) in items.iter().enumerate() {
                     let leaves_before = self.out.leaves.len();
                     let (key, names) = (format!("{key}.{at}"), extend(names, &at.to_string()));
-                    let refused = not_an_entry(field.key, node, &shape(fields, &[]));
-                    self.item((place.section, &key), &names, fields, node, refused);
+                    let refused = || not_an_entry(field.key, node, &shape(fields, &[]));
+                    self.item((place.section, &key), &names, fields, node, &refused);
                     self.end_entry(at, *max, leaves_before);
                 }
             }
@@ -397,7 +397,7 @@ impl Walk<'_, '_, '_> {
         names: &[String],
         fields: &'static [Field],
         node: &Node,
-        refused: Wrong,
+        refused: &dyn Fn() -> Wrong,
     ) {
         let prefix = format!("{key}.");
         let place = Place { section, prefix: &prefix, names };
@@ -405,7 +405,7 @@ impl Walk<'_, '_, '_> {
             Node::Null => Found::default(),
             Node::Map(entries) => self.entries(names, entries, Some(&Keys { fields, inner: &[] })),
             _ => {
-                self.report.value(names, refused);
+                self.report.value(names, refused());
                 return fields.iter().for_each(|field| self.refuse(&place, field));
             }
         };

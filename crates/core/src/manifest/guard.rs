@@ -319,6 +319,21 @@ fn is_like_a_secret(text: &str) -> bool {
         && !is_address(text)
 }
 
+/// Whether a word of source code is most likely a key or a token: the SID of a key, or letters and digits in an order
+/// that nobody would type. Names, paths, versions, hosts and ids of objects are not.
+pub fn looks_like_a_credential(word: &str) -> bool {
+    let word = word.trim_matches('.');
+    if is_sid(word) {
+        return word.starts_with("SK");
+    }
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    let letters = word.bytes().filter(u8::is_ascii_alphabetic).count();
+    // A word and a number follow each other a few times in a name, and all the time in what is drawn.
+    let kind = |byte: u8| (byte.is_ascii_digit(), byte.is_ascii_uppercase());
+    let turns = word.as_bytes().windows(2).filter(|pair| kind(pair[0]) != kind(pair[1])).count();
+    is_like_a_secret(word) && word.len() >= 20 && digits >= 3 && letters >= 3 && turns * 5 >= word.len()
+}
+
 /// Whether a text is a Twilio SID, including that of a key: two letters and 32 digits.
 fn is_sid(text: &str) -> bool {
     text.len() == 34

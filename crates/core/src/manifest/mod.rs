@@ -12,6 +12,7 @@ pub mod accept;
 mod check;
 pub mod connection;
 mod examples;
+pub mod explain;
 mod expr;
 mod guard;
 mod hiding;
@@ -40,7 +41,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use position::{Position, position_of, position_of_resource};
+pub use guard::looks_like_a_credential;
+pub use position::{Position, position_at, position_of, position_of_resource};
 pub use resolve::{CODE_MAX, resolve};
 pub use snippet::render;
 pub use source::Source;
@@ -134,9 +136,22 @@ pub struct Reference {
 
 impl Parsed {
     /// Gives a problem its place. A path that the text does not have (a missing key, a default) gets the place of its
-    /// nearest parent's key.
+    /// nearest parent's key. A problem inside a file that the manifest names has its place there.
     pub fn locate(&self, problem: Problem) -> Diagnostic {
-        self.source.locate(problem)
+        match (problem.inside, self.code_file(&problem.path)) {
+            (Some((line, column)), Some(file)) => {
+                Diagnostic { problem, file, span: Some(Span { line, column, start: 0, end: 0 }) }
+            }
+            _ => self.source.locate(problem),
+        }
+    }
+
+    /// The file with the code of a field, by the path at which this program reads it.
+    fn code_file(&self, path: &str) -> Option<String> {
+        let leaf = self.names.get(path).and_then(|at| self.leaves.get(at))?;
+        let Input::Code(spec) = &leaf.input else { return None };
+        let folder = std::path::Path::new(&self.source.file).parent().unwrap_or("".as_ref());
+        Some(folder.join(spec.trim_start_matches("./")).display().to_string())
     }
 
     /// Whether the manifest has a section, even an empty one.
@@ -352,8 +367,11 @@ pub fn examine(
         !ends.map(|end| &problem.path[..end]).any(|path| wrong.contains(path))
     };
     diagnostics.extend(problems.into_iter().filter(is_new).map(|problem| parsed.locate(problem)));
-    diagnostics.sort_by_key(|one| {
-        (one.span.is_none(), one.span.as_ref().map_or(0, |span| span.start), one.problem.code)
+    // The manifest goes before the files that it names.
+    diagnostics.sort_by_cached_key(|one| {
+        let file = Some(one.file.clone()).filter(|file| *file != source.file);
+        let place = one.span.as_ref().map(|span| (span.line, span.column));
+        (file, place.is_none(), place, one.problem.code)
     });
     Examined { manifest, diagnostics, source }
 }

@@ -25,8 +25,21 @@ pub struct Saying {
 pub fn place(manifest: &Manifest, address: &Address, field: &str) -> Option<String> {
     let kind = by_name(address.kind())?;
     match kind.said_by(manifest, address, field) {
-        SaidBy::Tables => by_tables(kind.name(), address.as_str(), field),
+        SaidBy::Tables => by_tables(kind.name(), address.as_str(), field).map(|path| path.join(".")),
         SaidBy::Key(key) => Some(key),
+        SaidBy::Nothing => None,
+    }
+}
+
+/// The path at which a manifest says a field that the tenant has, even one that this manifest does not say yet.
+pub fn path_to_write(manifest: &Manifest, address: &Address, field: &str) -> Option<Vec<String>> {
+    let kind = by_name(address.kind())?;
+    if let Some(path) = kind.adopted_at(address, field) {
+        return Some(path);
+    }
+    match kind.said_by(manifest, address, field) {
+        SaidBy::Tables => by_tables(kind.name(), address.as_str(), field),
+        SaidBy::Key(key) => Some(key.split('.').map(str::to_owned).collect()),
         SaidBy::Nothing => None,
     }
 }
@@ -64,8 +77,8 @@ fn common(kind: &str, address: &Address, sections: &[&'static Section]) -> Optio
 }
 
 /// The same by the tables alone. A key that says this very field goes before one that says any field of a mapping.
-fn by_tables(kind: &str, address: &str, field: &str) -> Option<String> {
-    let mut found: Vec<(bool, String)> = sections()
+fn by_tables(kind: &str, address: &str, field: &str) -> Option<Vec<String>> {
+    let mut found: Vec<(bool, Vec<String>)> = sections()
         .into_iter()
         .flat_map(sayings)
         .filter(|saying| saying.kind == kind)
@@ -86,15 +99,11 @@ fn fits<'a>(pattern: &str, text: &'a str) -> Option<Option<&'a str>> {
     }
 }
 
-/// A pattern with its free names filled in, if there is one for each.
-fn filled<'a>(pattern: &str, mut names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut parts = pattern.split('*');
-    let mut out = parts.next()?.to_owned();
-    for part in parts {
-        out.push_str(names.next()?);
-        out.push_str(part);
-    }
-    names.next().is_none().then_some(out)
+/// The path of a pattern with its free names filled in, if there is one for each.
+fn filled<'a>(pattern: &str, mut names: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
+    let part = |part: &str| if part == "*" { names.next().map(str::to_owned) } else { Some(part.to_owned()) };
+    let path: Vec<String> = pattern.split('.').map(part).collect::<Option<_>>()?;
+    names.next().is_none().then_some(path)
 }
 
 /// Every key that holds a value, with its row, in the order of the tables. In each key a `*` stands for a name that is

@@ -21,6 +21,11 @@ pub fn position_of(source: &Source, manifest: &Manifest, address: &Address, fiel
     Some(of_key(source, places::place(manifest, address, field)?, false))
 }
 
+/// Where the text has a key, or what it would stand in.
+pub fn position_at(source: &Source, key: &str) -> Position {
+    of_key(source, key.to_owned(), false)
+}
+
 /// Where the manifest names a resource: at the key of its section, or of its name in one, or of what they would stand in.
 pub fn position_of_resource(source: &Source, address: &Address) -> Position {
     of_key(source, places::of_resource(address), true)

@@ -202,7 +202,7 @@ fn words(words: &[&str], last: &str) -> String {
 }
 
 /// What a key accepts.
-fn value(field: &Field) -> String {
+pub(super) fn value(field: &Field) -> String {
     let names = |max: usize| format!("up to {max} names of your choice");
     let what = match field.ty {
         Type::Text { min, max, .. } => {

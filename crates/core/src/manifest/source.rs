@@ -36,6 +36,8 @@ impl Source {
     /// Takes the places from another text, of which each byte stands for the byte of this one.
     pub(super) fn place_by(&mut self, text: &str) {
         debug_assert_eq!(text.len(), self.text.len(), "the places would be others");
+        // The former places go first: there may be a hundred thousand.
+        self.spans = SpanIndex::default();
         self.spans = SpanIndex::new(text);
     }
 
@@ -81,7 +83,11 @@ impl Source {
         for length in (1..=names.len()).rev() {
             let Some(spot) = self.spans.get(&names[..length]) else { continue };
             let exact = length == names.len() && !on_key;
+            // What an alias brings stands at the alias.
+            let is_behind = length < names.len()
+                && self.text.get(spot.value.clone()).is_some_and(|value| value.starts_with('*'));
             return match &spot.key {
+                _ if is_behind => spot.value.clone(),
                 Some(key) if !exact || spot.value.is_empty() => key.clone(),
                 _ => spot.value.clone(),
             };
@@ -176,7 +182,7 @@ impl<'a> Report<'a> {
         }
         let Wrong { code, severity, title, reason, help } = wrong;
         let path = names.join(".");
-        let problem = Problem { code, severity, path, on_key, title, reason, help };
+        let problem = Problem { code, severity, path, on_key, inside: None, title, reason, help };
         let range = range();
         self.found.push(self.source.diagnostic(problem, range));
     }

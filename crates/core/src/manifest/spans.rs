@@ -3,7 +3,6 @@
 //! The index comes from a second parser that reports positions; values never come from it, so a disagreement
 //! between the two parsers can at worst misplace a caret. A value behind an alias has the place of the alias.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
@@ -29,8 +28,61 @@ pub struct Spot {
 #[derive(Clone, Debug)]
 struct Entry {
     spot: Spot,
-    /// Keyed by name, or by position for lists. A key that is written twice has several entries.
-    children: BTreeMap<String, Vec<usize>>,
+    children: Children,
+}
+
+/// What stands in a collection, as positions in the list of entries. Plain lists, because a text of a megabyte can have a
+/// hundred thousand collections.
+#[derive(Clone, Debug)]
+enum Children {
+    None,
+    List(Vec<usize>),
+    /// Sorted by name once the mapping has ended. A key that is written twice has several entries, in their order.
+    Map(Vec<(Box<str>, usize)>),
+}
+
+impl Children {
+    fn add(&mut self, name: Option<String>, at: usize) {
+        match (&mut *self, name) {
+            (Children::Map(children), Some(name)) => children.push((name.into(), at)),
+            (Children::List(children), None) => children.push(at),
+            (_, Some(name)) => *self = Children::Map(vec![(name.into(), at)]),
+            (_, None) => *self = Children::List(vec![at]),
+        }
+    }
+
+    fn sort(&mut self) {
+        if let Children::Map(children) = self {
+            children.sort_by(|one, other| one.0.cmp(&other.0));
+            children.shrink_to_fit();
+        }
+    }
+
+    /// Every child of a name; of a list, the name is a position.
+    fn named(&self, name: &str) -> impl Iterator<Item = usize> {
+        let (list, map): (&[usize], &[(Box<str>, usize)]) = match self {
+            Children::None => (&[], &[]),
+            Children::List(children) => {
+                let at = name.parse().ok().and_then(|at: usize| children.get(at));
+                (at.map_or(&[], std::slice::from_ref), &[])
+            }
+            Children::Map(children) => {
+                let from = children.partition_point(|(own, _)| **own < *name);
+                let to = from + children[from..].partition_point(|(own, _)| **own == *name);
+                (&[], &children[from..to])
+            }
+        };
+        list.iter().copied().chain(map.iter().map(|(_, at)| *at))
+    }
+
+    fn all(&self) -> impl Iterator<Item = usize> {
+        let (list, map): (&[usize], &[(Box<str>, usize)]) = match self {
+            Children::None => (&[], &[]),
+            Children::List(children) => (children, &[]),
+            Children::Map(children) => (&[], children),
+        };
+        list.iter().copied().chain(map.iter().map(|(_, at)| *at))
+    }
 }
 
 /// All places of one text, as a tree of names. Empty when the second parser gave up.
@@ -54,7 +106,6 @@ struct Open {
     hidden: bool,
     /// The key that waits for its value.
     key: Option<(String, Range<usize>)>,
-    items: usize,
 }
 
 impl SpanIndex {
@@ -97,6 +148,7 @@ impl SpanIndex {
                     if let Some(open) = stack.pop()
                         && !open.hidden
                     {
+                        index.entries[open.entry].children.sort();
                         // The parser ends a block collection where the next token starts; the blanks before that token
                         // do not belong to it.
                         let spot = &mut index.entries[open.entry].spot;
@@ -109,6 +161,9 @@ impl SpanIndex {
             if stack.len() > DEPTH_MAX || index.entries.len() > ENTRIES_MAX {
                 break;
             }
+        }
+        for open in stack.iter().filter(|open| !open.hidden) {
+            index.entries[open.entry].children.sort();
         }
         index
     }
@@ -132,7 +187,7 @@ impl SpanIndex {
             self.odd_key.get_or_insert(range.start);
         }
         let entry = if as_key { None } else { self.add(stack, range, false) };
-        stack.push(Open { entry: entry.unwrap_or(0), is_map, hidden: entry.is_none(), key: None, items: 0 });
+        stack.push(Open { entry: entry.unwrap_or(0), is_map, hidden: entry.is_none(), key: None });
     }
 
     /// Adds a value under the open collection; `None` inside a collection that is a key.
@@ -140,20 +195,20 @@ impl SpanIndex {
         let new = self.entries.len();
         let mut spot = Spot { key: None, value, plain };
         if let Some(open) = stack.last_mut() {
-            let name = if open.is_map {
-                let (name, range) = open.key.take()?;
-                spot.key = Some(range);
-                name
-            } else {
-                open.items += 1;
-                (open.items - 1).to_string()
+            let name = match open.is_map {
+                true => {
+                    let (name, range) = open.key.take()?;
+                    spot.key = Some(range);
+                    Some(name)
+                }
+                false => None,
             };
             if open.hidden {
                 return None;
             }
-            self.entries[open.entry].children.entry(name).or_default().push(new);
+            self.entries[open.entry].children.add(name, new);
         }
-        self.entries.push(Entry { spot, children: BTreeMap::new() });
+        self.entries.push(Entry { spot, children: Children::None });
         Some(new)
     }
 
@@ -164,36 +219,35 @@ impl SpanIndex {
 
     /// The place of one occurrence of a path, counted from 0; the last key may be written more than once.
     pub fn nth(&self, path: &[String], at: usize) -> Option<&Spot> {
-        Some(&self.entries.get(*self.find(path).get(at)?)?.spot)
+        Some(&self.entries.get(self.find(path).nth(at)?)?.spot)
     }
 
     /// The places of all scalars at or below a path, including every occurrence of the path's last key.
     pub fn scalars(&self, path: &[String]) -> Vec<Range<usize>> {
-        let mut open = self.find(path).to_vec();
+        let mut open: Vec<usize> = self.find(path).collect();
         let mut found = Vec::new();
         while let Some(entry) = open.pop().and_then(|at| self.entries.get(at)) {
-            match entry.children.is_empty() {
-                true => found.push(entry.spot.value.clone()),
-                false => open.extend(entry.children.values().flatten()),
+            match entry.children {
+                Children::None => found.push(entry.spot.value.clone()),
+                _ => open.extend(entry.children.all()),
             }
         }
         found
     }
 
-    fn find(&self, path: &[String]) -> &[usize] {
-        let found = match path.split_last() {
-            None => Some(&[0][..]),
-            Some((last, parents)) => parents
-                .iter()
-                .try_fold(0, |at, name| self.child(at, name))
-                .and_then(|at| self.entries.get(at)?.children.get(last))
-                .map(Vec::as_slice),
+    fn find(&self, path: &[String]) -> impl Iterator<Item = usize> {
+        let parent = |path: &[String]| path.iter().try_fold(0, |at, name| self.child(at, name));
+        let (root, last) = match path.split_last() {
+            None => (Some(0), None),
+            Some((last, parents)) => {
+                (None, parent(parents).and_then(|at| Some(self.entries.get(at)?.children.named(last))))
+            }
         };
-        found.unwrap_or_default()
+        root.into_iter().chain(last.into_iter().flatten())
     }
 
     fn child(&self, at: usize, name: &str) -> Option<usize> {
-        self.entries.get(at)?.children.get(name)?.first().copied()
+        self.entries.get(at)?.children.named(name).next()
     }
 
     /// The names of a dotted path as far as the text has them, and whether the text has the whole path. A name may

@@ -336,7 +336,7 @@ impl Page<'_> {
         let sections = self.tables.sections.iter();
         let fields = sections.filter_map(|section| Some((inside(section.path)?, flat(section.fields))));
         let docs = fields.filter_map(|(key, fields)| fields.into_iter().find(|(name, _)| *name == key));
-        docs.map(|(_, field)| field.doc).last().unwrap_or_default()
+        docs.map(|(_, field)| field.doc).next_back().unwrap_or_default()
     }
 }
 

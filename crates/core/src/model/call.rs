@@ -145,6 +145,10 @@ pub enum Failed {
     Refused(Box<Refusal>),
     /// The call certainly had no effect (never sent, or held back until the deadline). Holds the cause.
     NotDone(String),
+    /// The call never reached the server: no connection, no TLS session, or a proxy that does not let it through. Holds the cause.
+    NotReached(String),
+    /// The call was not sent: the server takes no requests for longer than the run may wait. Holds until when, in words.
+    Limited(String),
     /// The call may have taken effect: the answer was lost, or it was a server error. Holds the cause.
     Unknown(String),
     /// A reply arrived that cannot be understood. Holds the fault and its place.
@@ -188,6 +192,11 @@ impl Failed {
         }
     }
 
+    /// Whether the call certainly had no effect.
+    pub fn did_nothing(&self) -> bool {
+        matches!(self, Failed::Refused(_) | Failed::NotDone(_) | Failed::NotReached(_) | Failed::Limited(_))
+    }
+
     /// The vendor code of a refusal.
     pub fn code(&self) -> Option<&str> {
         match self {
@@ -202,7 +211,10 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {
             Failed::Refused(refusal) => refusal.words(),
-            Failed::NotDone(cause) | Failed::NotBuilt(cause) => cause.clone(),
+            Failed::NotDone(cause)
+            | Failed::NotReached(cause)
+            | Failed::Limited(cause)
+            | Failed::NotBuilt(cause) => cause.clone(),
             Failed::Unknown(cause) => format!("it is not known whether the request took effect: {cause}"),
             Failed::Misread(what) => format!("the reply cannot be understood: {what}"),
             Failed::Stopped => "stopped before the request was sent".to_owned(),

@@ -25,6 +25,11 @@ impl Code {
         plain.then(|| digits.parse().ok().map(Code)).flatten()
     }
 
+    /// What `lockstep explain` prints of it.
+    pub fn page(self) -> Option<&'static str> {
+        PAGES.iter().find(|(code, _)| *code == self).map(|(_, page)| *page)
+    }
+
     /// Whether an earlier build wrote the finding, without a code.
     pub fn is_of_an_earlier_build(&self) -> bool {
         *self == EARLIER_BUILD
@@ -67,6 +72,9 @@ macro_rules! codes {
         $(#[doc = $text] pub const $name: Code = Code($number);)*
         /// Every code with its sentence, in order of number.
         pub const ALL: &[(Code, &str)] = &[$((Code($number), $text)),*];
+        /// The page of every code, in the same order.
+        pub const PAGES: &[(Code, &str)] =
+            &[$((Code($number), include_str!(concat!("pages/LS0", $number, ".md")))),*];
     };
 }
 
@@ -169,6 +177,41 @@ codes! {
     ACCEPT_OVER = 806, "an accepted difference counts again, because its day is over";
     ACCEPT_OTHER_VALUE = 807, "the tenant has another value than the one that was accepted";
     ACCEPT_COVERS_NOTHING = 808, "an entry of accept covers no difference";
+    // Requests that fail, and runs that do not end (`diag::remote`).
+    CLIENT_REFUSED = 901, "Auth0 does not accept the application's credentials";
+    CLIENT_NOT_AUTHORISED = 902, "the application may not use the Management API";
+    NO_TENANT = 903, "no tenant answers at the domain";
+    TOKEN_REFUSED = 904, "the tenant refuses the token that it gave";
+    SCOPE_REFUSED = 905, "Auth0 refused a request for which the token has no scope";
+    PLAN_LIMIT = 906, "the tenant's Auth0 plan does not allow this";
+    IN_THE_WAY = 907, "something that exists stands in the way";
+    VALUE_REFUSED = 908, "the API refuses a value";
+    GONE = 909, "an object is not there any more";
+    KEY_REFUSED = 910, "Twilio does not accept the key or the token";
+    KEY_MAY_NOT = 911, "the Twilio key may not do this";
+    NO_SERVERLESS = 912, "the Twilio key may not use Serverless";
+    ACCOUNT_SUSPENDED = 913, "the Twilio account is suspended or closed";
+    NO_CUSTOM_CODES = 914, "Twilio does not let this service send the codes of Auth0";
+    LIMITED = 920, "too many requests, limited until a time that is too far away";
+    NOT_REACHED = 921, "a request did not reach the server";
+    UNANSWERED = 922, "the answer to a request was lost";
+    SERVER_ERROR = 923, "the vendor's server has an error of its own";
+    MISREAD = 924, "a reply that cannot be understood";
+    REFUSED = 925, "a refusal without a known meaning";
+    NOT_BUILT = 926, "the vendor could not build the code";
+    HELD_BACK = 927, "a step was held back, because what it needs is not there";
+    LEASE_LOST = 928, "another run took the lease over";
+    RECORD_MOVED = 929, "somebody else changed the record in the meantime";
+    STOPPED = 930, "the run was stopped before its end";
+    STILL_DIFFERS = 931, "everything was applied, and the tenant still differs";
+    RECORD_NOT_WRITTEN = 932, "the steps ran, and the record could not be written";
+    // The command itself.
+    USAGE = 980, "the command line is wrong";
+    MANIFEST_UNUSABLE = 981, "there is no manifest that can be used";
+    STALE = 982, "the plan is not the one that was reviewed, or is out of date";
+    LEASE_HELD = 983, "somebody else is applying to this tenant";
+    INTERNAL = 984, "this machine or this program cannot do it";
+    NOT_CONFIRMED = 985, "the plan was not confirmed";
 }
 
 #[cfg(test)]

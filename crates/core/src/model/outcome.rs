@@ -1,5 +1,6 @@
 //! The outcome of an apply, as plain data.
 
+use super::codes::{self, Code};
 use super::plan::Plan;
 
 /// How an apply ended.
@@ -51,9 +52,49 @@ pub struct Outcome {
     /// next run of: what to look for, and until when not to run again.
     pub lost: Option<String>,
     pub not_started: Vec<usize>,
+    /// Why it failed, for machines and for `lockstep explain`; none for an end that is not [`Ended::Failed`].
+    pub cause: Option<Cause>,
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    pub code: Code,
+    /// The next move; empty if there is none.
+    pub help: String,
+    /// The key of the manifest that it is about; empty: that of the failed step.
+    pub place: &'static str,
+    /// The vendor's own number of the request, for its support.
+    pub request_id: Option<String>,
+}
+
+impl Cause {
+    /// A cause that no reply of a vendor names.
+    pub fn of(code: Code, help: &str) -> Cause {
+        Cause { code, help: help.to_owned(), place: "", request_id: None }
+    }
 }
 
 impl Outcome {
+    /// The code of how it ended; none if all is done.
+    pub fn code(&self) -> Option<Code> {
+        Some(match &self.ended {
+            Ended::Done => return None,
+            Ended::Failed(_) => self.cause.as_ref().map_or(codes::INTERNAL, |cause| cause.code),
+            Ended::Stopped => codes::STOPPED,
+            Ended::LeaseHeld(_) => codes::LEASE_HELD,
+            Ended::Moved => codes::RECORD_MOVED,
+            Ended::Stale(_) => codes::STALE,
+            Ended::Misnamed(_) => codes::USAGE,
+            Ended::NotConfirmed(_) => codes::NOT_CONFIRMED,
+        })
+    }
+
+    /// The same outcome, with its cause.
+    pub fn because(self, cause: Cause) -> Outcome {
+        Outcome { cause: Some(cause), ..self }
+    }
+
     /// The cause in words, with the warning about what the run may have created.
     pub fn why(&self) -> Option<String> {
         let said: Vec<&str> = self.ended.words().1.into_iter().chain(self.lost.as_deref()).collect();
@@ -76,6 +117,7 @@ impl Outcome {
             kept: Vec::new(),
             lost: None,
             not_started,
+            cause: None,
         }
     }
 }

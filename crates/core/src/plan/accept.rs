@@ -203,7 +203,9 @@ mod tests {
         Accept { at, key: key.into(), value, reason: "r".into(), by: "jo".into(), until }
     }
 
-    /// A row: the key of the entry, its value, the tenant's value, the day, and what becomes of the entry.
+    /// The key of the entry, its value, the tenant's value, the day, and what becomes of the entry.
+    type Row = (&'static str, Held, Option<Json>, &'static str, Option<Fate>);
+
     #[test]
     fn an_entry_covers_one_value_of_one_key_until_its_last_day() {
         let long = "x".repeat(300);
@@ -211,7 +213,7 @@ mod tests {
         let own =
             crate::model::ledger::compact(&json!(long))["sha256"].as_str().expect("a digest").to_owned();
         let value = |json: Json| Held::Value(json);
-        let rows: Vec<(&str, Held, Option<Json>, &str, Option<Fate>)> = vec![
+        let rows: Vec<Row> = vec![
             ("a.b", value(json!("x")), Some(json!("x")), "2026-11-30", Some(Fate::Covers)),
             ("a.b", value(json!("x")), Some(json!("x")), "2027-01-31", Some(Fate::Covers)),
             ("a.b", value(json!("x")), Some(json!("x")), "2027-02-01", Some(Fate::Over)),

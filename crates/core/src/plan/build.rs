@@ -90,8 +90,9 @@ pub fn build(basis: Basis<'_>) -> Plan {
         let mut resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
         let has_ledger = basis.ledger.is_some();
         let keeps = basis.keeps_ledger;
+        let vouched = |mark: &serde_json::Value| kind.vouches(basis.manifest, mark);
         let Differences { mut changes, unknown } =
-            compare::differences(kind, &resolved, seen, entry, has_ledger, keeps, basis.prints);
+            compare::differences(kind, &resolved, seen, entry, has_ledger, keeps, basis.prints, &vouched);
         unfinished::attribute(&mut changes, kind, (&want.address, entry, seen), basis.ledger);
         let Judged { mut changes, accepted, named } = accepts.judge(&want.address, seen, changes);
         fates.extend(named);

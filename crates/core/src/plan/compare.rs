@@ -123,7 +123,8 @@ pub struct Differences {
 }
 
 /// Compares a resource (outputs filled in) with its observed state. `has_ledger`: the stack has a record; without one,
-/// no cause is known. `keeps`: values that are sent now will be on record.
+/// no cause is known. `keeps`: values that are sent now will be on record. `vouched`: the manifest says that a secret
+/// with this mark, of which there is no record, is the wanted one.
 pub fn differences(
     kind: &dyn Kind,
     want: &Resource,
@@ -132,6 +133,7 @@ pub fn differences(
     has_ledger: bool,
     keeps: bool,
     prints: &Prints,
+    vouched: &dyn Fn(&Json) -> bool,
 ) -> Differences {
     let mut out = Differences::default();
     for (field, desired) in &want.desired {
@@ -143,6 +145,11 @@ pub fn differences(
             // the wanted one.
             Some(Value::Unknown(_)) if kind.write_only(field) && keeps && !was_sent(desired, last) => {
                 Match::Differs
+            }
+            Some(Value::Stamp(mark))
+                if last.is_none() && matches!(desired, Value::Secret(_)) && vouched(mark) =>
+            {
+                Match::Same
             }
             // Without a record of what was sent, a secret could be that of a key or a service that no longer exists.
             Some(Value::Stamp(_)) if keeps && last.is_none() && matches!(desired, Value::Secret(_)) => {
@@ -286,7 +293,7 @@ pub(super) fn was(last: Option<&Last>, at_hand: [Option<&Value>; 2]) -> Was {
 
 /// The fields that the ledger remembers after a resource was applied: desired values with observed marks. `wrote`: this
 /// run sent the secrets; `same`: fields that were as wanted before the run. A secret that could not be compared is not
-/// remembered, because otherwise the next run would claim to know it.
+/// remembered, because otherwise the next run would claim to know it; one that the manifest vouches for is.
 pub fn remember(
     desired: &Attrs,
     seen: &Seen,
@@ -294,6 +301,7 @@ pub fn remember(
     same: &dyn Fn(&str) -> bool,
     before: Option<&Entry>,
     prints: &Prints,
+    vouched: &dyn Fn(&Json) -> bool,
 ) -> BTreeMap<String, Last> {
     let mut fields = BTreeMap::new();
     for (field, wanted) in desired {
@@ -301,7 +309,9 @@ pub fn remember(
         let known = before.and_then(|entry| entry.fields.get(field));
         let last = match (wanted, observed) {
             (Value::Known(json), _) => Some(Last::Plain(compact(json))),
-            (Value::Secret(secret), Some(Value::Stamp(stamp))) if wrote => {
+            (Value::Secret(secret), Some(Value::Stamp(stamp)))
+                if wrote || known.is_none() && vouched(stamp) =>
+            {
                 Some(prints.print(secret, stamp.clone()))
             }
             // Our own writes of other fields may have changed the mark of a secret that is unchanged.

@@ -20,6 +20,8 @@ const CONTEXT_LINES: usize = 2;
 const COMPARED_MAX: usize = 4_000_000;
 /// Least width of the column of addresses.
 const ADDRESS_MIN_CHARS: usize = 24;
+/// Greatest width of it.
+const ADDRESS_MAX_CHARS: usize = 1_000;
 /// Values longer than this are cut in one-line texts.
 const VALUE_MAX_CHARS: usize = 100;
 
@@ -139,8 +141,8 @@ pub fn drift(plan: &Plan, paint: Paint) -> String {
     if !lines.is_empty() {
         let how = "To leave a difference for a time, copy its line below `accept:` in the manifest, and fill in reason and by";
         let _ = writeln!(out, "\n{}", paint.bold(how));
-        for line in lines {
-            let _ = writeln!(out, "  {line}");
+        for accept in lines {
+            let _ = writeln!(out, "  {}", line(accept));
         }
     }
     deferred(&mut out, plan, paint);
@@ -337,9 +339,14 @@ pub fn when(later: &Deferred) -> String {
     }
 }
 
-/// Width of the column of addresses: that of the longest address, so that the next column is straight.
+/// Width of the column of addresses: that of the longest address, so that the next column is straight. No address on
+/// the screen is longer than a line.
 pub fn column<'a>(addresses: impl Iterator<Item = &'a str>) -> usize {
-    addresses.map(|address| address.chars().count()).max().unwrap_or(0).max(ADDRESS_MIN_CHARS)
+    addresses
+        .map(|address| address.chars().count())
+        .max()
+        .unwrap_or(0)
+        .clamp(ADDRESS_MIN_CHARS, ADDRESS_MAX_CHARS)
 }
 
 fn write_resource(out: &mut String, resource: &ResourcePlan, width: usize, paint: Paint) {

@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Applied, Content, Failure, Lease, Report, Said};
 use crate::diag::Problem;
+use crate::manifest::Position;
 use crate::model::outcome::Outcome;
 use crate::plan::drift;
 
@@ -16,8 +17,11 @@ pub fn json(report: &Report) -> Json {
         }
         Content::Plan(plan) => ("plan", json!(plan)),
         Content::Applied(applied) => {
-            let Applied { plan, outcome, .. } = applied.as_ref();
-            ("apply", json!({ "plan": plan, "outcome": outcome.as_ref().map(ended) }))
+            let Applied { plan, outcome, place: at, .. } = applied.as_ref();
+            (
+                "apply",
+                json!({ "plan": plan, "outcome": outcome.as_ref().map(|outcome| ended(outcome, at.as_ref())) }),
+            )
         }
         Content::Drift { plan, verdict } => {
             ("drift", json!({ "verdict": verdict, "differences": drift::differences(plan), "plan": plan }))
@@ -31,23 +35,44 @@ pub fn json(report: &Report) -> Json {
             };
             ("show", json!({ "ledger": ledger, "findings": findings, "lease": lease }))
         }
-        Content::Failed(Failure { exit, message, help }) => {
-            let help = if help.is_empty() { Json::Null } else { json!(help) };
-            ("error", json!({ "exit": exit, "message": message, "help": help }))
+        Content::Failed(Failure { exit, code, message, help, request_id, place: at }) => {
+            let (help, at) = (text(help), place(at.as_ref()));
+            (
+                "error",
+                json!({ "exit": exit, "code": code, "message": message, "help": help, "request_id": request_id, "place": at }),
+            )
         }
     };
     json!({ "format": 1, name: value, "diagnostics": diagnostics })
 }
 
-fn ended(outcome: &Outcome) -> Json {
-    let why = outcome.why();
-    let Outcome { ended, done, failed, interrupted, kept, lost: _, not_started } = outcome;
+fn ended(outcome: &Outcome, at: Option<&Position>) -> Json {
+    let (why, code) = (outcome.why(), outcome.code());
+    let Outcome { ended, done, failed, interrupted, kept, lost: _, not_started, cause } = outcome;
     let (ended, _) = ended.words();
-    json!({ "ended": ended, "why": why, "done": done, "failed": failed, "interrupted": interrupted, "kept": kept, "not_started": not_started })
+    let help = cause.as_ref().map_or(Json::Null, |cause| text(&cause.help));
+    let request_id = cause.as_ref().and_then(|cause| cause.request_id.as_ref());
+    json!({
+        "ended": ended, "code": code, "why": why, "help": help, "request_id": request_id, "place": place(at),
+        "done": done, "failed": failed, "interrupted": interrupted, "kept": kept, "not_started": not_started,
+    })
+}
+
+/// A text; null if it is empty.
+fn text(text: &str) -> Json {
+    if text.is_empty() { Json::Null } else { json!(text) }
+}
+
+fn place(at: Option<&Position>) -> Json {
+    at.map_or(
+        Json::Null,
+        |at| json!({ "file": at.file, "line": at.line, "column": at.column, "path": at.key }),
+    )
 }
 
 fn diagnostic(said: &Said) -> Json {
-    let Problem { code, severity, path, on_key: _, title, reason, help } = &said.diagnostic.problem;
+    let Problem { code, severity, path, on_key: _, inside: _, title, reason, help } =
+        &said.diagnostic.problem;
     let span = said.diagnostic.span.as_ref();
     let end = said.end.map(|(line, column)| json!({ "line": line, "column": column }));
     json!({

@@ -20,8 +20,9 @@ use crate::plan::render::{self, Paint};
 
 /// Most bytes of the whole. A comment on GitHub has at most 65 536 characters, and a person adds a few.
 pub const BYTES_MAX: usize = 60_000;
-/// Most bytes of a section, apart from that of the resources, which gets what the others leave.
-const SECTION_MAX: usize = 9_000;
+/// Most bytes of a section, apart from that of the resources, which gets what the others leave. A report has at most six
+/// of these, so together with the head they stay below the limit of the whole.
+const SECTION_MAX: usize = 7_500;
 /// Most bytes of one resource, so that one of them does not hide the others.
 const RESOURCE_MAX: usize = 9_000;
 /// Most lines of one difference of code, and most characters of a line of it.
@@ -157,11 +158,11 @@ impl Page<'_> {
                 };
                 format!("## Lockstep {command}\n\n{ledger} Lease: {lease}.\n")
             }
-            Content::Failed(Failure { message, help, exit }) => {
+            Content::Failed(Failure { exit, code, message, help, .. }) => {
                 let help =
                     if help.is_empty() { String::new() } else { format!("\n\nHelp: {}", self.code(help)) };
                 format!(
-                    "## Lockstep {command}\n\n**No result, exit code {exit}:** {}{help}\n",
+                    "## Lockstep {command}\n\n**No result, exit code {exit}, {code}:** {}{help}\n",
                     self.code(message)
                 )
             }
@@ -382,7 +383,7 @@ impl Page<'_> {
     }
 
     fn outcome(&self, applied: &Applied, outcome: &Outcome) -> Section {
-        let Outcome { ended: _, done, failed, interrupted, kept, lost: _, not_started } = outcome;
+        let Outcome { ended: _, done, failed, interrupted, kept, lost: _, not_started, cause: _ } = outcome;
         let mut items: Vec<String> =
             why(applied, outcome).iter().map(|why| format!("- {}\n", self.code(why))).collect();
         for (word, numbers) in [

@@ -71,9 +71,11 @@ pub fn marks(report: &Report) -> Vec<Mark> {
         }
         // The errors of the manifest say it better.
         Content::Failed(_) if out.iter().any(|mark| mark.weight == Weight::Error) => {}
-        Content::Failed(Failure { message, help, .. }) => {
-            let mark = marker.mark(Weight::Error, "run", (&Address::default(), ""), message.clone());
-            out.push(Mark { help: help.clone(), ..mark });
+        Content::Failed(Failure { exit: _, code, message, help, request_id: _, place }) => {
+            let rule = code.to_string();
+            let mark = marker.mark(Weight::Error, &rule, (&Address::default(), ""), message.clone());
+            let start = place.as_ref().map(|place| (place.line, place.column));
+            out.push(Mark { help: help.clone(), start, ..mark });
         }
     }
     out
@@ -163,7 +165,7 @@ impl Marker<'_> {
     }
 
     fn of_apply(&self, applied: &Applied) -> Vec<Mark> {
-        let Applied { plan, outcome, .. } = applied;
+        let Applied { plan, outcome, place, .. } = applied;
         let mut out: Vec<Mark> = plan.findings.iter().map(|finding| self.of_finding(finding)).collect();
         let Some(outcome) = outcome else { return out };
         let Outcome { failed, interrupted, .. } = outcome;
@@ -175,7 +177,11 @@ impl Marker<'_> {
                 Some(number) => ("step", format!("{}: {why}", text::step(plan, number))),
                 None => ("run", why),
             };
-            out.push(self.mark(Weight::Error, rule, (at.unwrap_or(&Address::default()), ""), text));
+            let rule = outcome.code().map_or_else(|| rule.to_owned(), |code| code.to_string());
+            let mark = self.mark(Weight::Error, &rule, (at.unwrap_or(&Address::default()), ""), text);
+            let help = outcome.cause.as_ref().map_or_else(String::new, |cause| cause.help.clone());
+            let start = place.as_ref().map(|place| (place.line, place.column)).or(mark.start);
+            out.push(Mark { help, start, ..mark });
         }
         out
     }

@@ -14,7 +14,7 @@ pub mod marks;
 mod sarif;
 pub mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use door::Door;
 pub use format::Format;
@@ -24,13 +24,14 @@ pub use junit::junit;
 pub use markdown::{BYTES_MAX, markdown};
 pub use sarif::sarif;
 
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Severity};
 use crate::manifest::{Position, Source, position_of, position_of_resource};
 use crate::model::address::Address;
+use crate::model::codes::Code;
 use crate::model::ledger::Ledger;
 use crate::model::manifest::Manifest;
 use crate::model::outcome::Outcome;
-use crate::model::plan::{Finding, Plan};
+use crate::model::plan::{Finding, Level, Plan};
 
 /// A finished command.
 #[derive(Clone, Debug)]
@@ -44,6 +45,28 @@ pub struct Report {
     pub content: Content,
     /// Where the manifest says a field of a resource, or the resource itself (an empty field).
     pub places: BTreeMap<(Address, String), Position>,
+}
+
+impl Report {
+    /// The codes of what is of level warning or above, and of how it ended.
+    pub fn codes(&self) -> BTreeSet<Code> {
+        let said = self.diagnostics.iter().map(|said| &said.diagnostic.problem);
+        let said = said.filter(|problem| problem.severity > Severity::Note).map(|problem| problem.code);
+        let loud = |findings: &[Finding]| -> Vec<Code> {
+            findings.iter().filter(|one| one.level > Level::Note).map(|one| one.code).collect()
+        };
+        let more = match &self.content {
+            Content::Valid { .. } => Vec::new(),
+            Content::Plan(plan) | Content::Drift { plan, .. } => loud(&plan.findings),
+            Content::Applied(applied) => {
+                let ended = applied.outcome.as_ref().and_then(Outcome::code);
+                loud(&applied.plan.findings).into_iter().chain(ended).collect()
+            }
+            Content::Shown { findings, .. } => loud(findings),
+            Content::Failed(failure) => vec![failure.code],
+        };
+        said.chain(more).collect()
+    }
 }
 
 /// A diagnostic with the line and the column of the first character after its place.
@@ -84,6 +107,8 @@ pub struct Applied {
     pub verified: bool,
     /// Why a run was stopped, in words.
     pub why_stopped: String,
+    /// Where the manifest says what the failure is about.
+    pub place: Option<Position>,
 }
 
 /// Who holds the lease of the tenant.
@@ -103,9 +128,14 @@ pub enum Lease {
 pub struct Failure {
     /// The exit code.
     pub exit: u8,
+    pub code: Code,
     pub message: String,
     /// The next move; empty if there is none.
     pub help: String,
+    /// The vendor's own number of the request, for its support.
+    pub request_id: Option<String>,
+    /// Where the manifest says what the failure is about.
+    pub place: Option<Position>,
 }
 
 impl Content {

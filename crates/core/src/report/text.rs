@@ -2,6 +2,7 @@
 //! holds both.
 
 use super::{Applied, Content, Failure, Lease, Report};
+use crate::manifest::Position;
 use crate::model::address::Address;
 use crate::model::ledger::{Ledger, Ownership};
 use crate::model::outcome::{Ended, Outcome};
@@ -46,10 +47,7 @@ pub fn whole(report: &Report) -> String {
             let plan = render::plan(&applied.plan, paint);
             lines.push(plan.trim_end_matches('\n').to_owned());
         }
-        Content::Failed(Failure { message, help, .. }) => {
-            lines.push(format!("error: {message}"));
-            lines.extend((!help.is_empty()).then(|| format!("  help: {help}")));
-        }
+        Content::Failed(failure) => lines.extend(failed(failure).lines().map(line)),
         _ => {}
     }
     lines.extend(told(report, paint).into_iter().map(|told| match told {
@@ -58,41 +56,59 @@ pub fn whole(report: &Report) -> String {
     lines.join("\n") + "\n"
 }
 
+/// Why there is no result, the place in the manifest and the next move.
+pub fn failed(failure: &Failure) -> String {
+    let Failure { exit: _, code, message, help, request_id: _, place } = failure;
+    let mut text = format!("error[{code}]: {message}");
+    text.extend(place.as_ref().map(|at| format!("\n  {}", told_place(at))));
+    text.extend((!help.is_empty()).then(|| format!("\n  help: {help}")));
+    text
+}
+
+/// A place as a line that editors and terminals can follow.
+fn told_place(at: &Position) -> String {
+    format!("at {}:{}:{}: {}", at.file, at.line, at.column, at.key)
+}
+
 fn block(text: &str) -> Told {
     Told::Result(text.strip_suffix('\n').unwrap_or(text).to_owned())
 }
 
 fn valid(file: &str, unknown: &[String]) -> Vec<Told> {
-    let mut out = vec![Told::Result(format!("{file}: valid"))];
+    let mut out = vec![Told::Result(line(&format!("{file}: valid")))];
     if !unknown.is_empty() {
-        out.push(Told::Result(format!(
+        out.push(Told::Result(line(&format!(
             "  not checked, because the value is not known here: everything that depends on {}",
             unknown.join(", ")
-        )));
+        ))));
     }
     out
 }
 
 fn ended(applied: &Applied, outcome: &Outcome, paint: Paint) -> Vec<Told> {
-    let Applied { plan, verified, why_stopped, .. } = applied;
+    let Applied { plan, verified, why_stopped, place, .. } = applied;
+    let code = outcome.code().unwrap_or_default();
     let talk = |text: &str| Told::Talk(line(text));
     let mut out = match &outcome.ended {
         Ended::Done => return done(plan, outcome, *verified, paint),
         // The asker or the caller has said this already.
         Ended::Stale(_) | Ended::NotConfirmed(_) | Ended::Misnamed(_) => return Vec::new(),
         Ended::LeaseHeld(owner) => vec![
-            talk(&format!("error: {owner} is applying to this tenant; nothing was changed")),
+            talk(&format!("error[{code}]: {owner} is applying to this tenant; nothing was changed")),
             talk("  help: wait for it, or look with `lockstep unlock`"),
         ],
         Ended::Moved => vec![
-            talk("error: other runs kept changing the record; nothing was changed"),
+            talk(&format!("error[{code}]: other runs kept changing the record; nothing was changed")),
             talk("  help: find out who else applies, then try again"),
         ],
         // The next move comes last.
         Ended::Stopped if outcome.lost.is_some() => vec![talk(why_stopped)],
         Ended::Stopped => vec![talk(&format!("{why_stopped}; {AGAIN}"))],
-        Ended::Failed(text) => vec![talk(&format!("error: {text}"))],
+        Ended::Failed(text) => vec![talk(&format!("error[{code}]: {text}"))],
     };
+    out.extend(place.as_ref().map(|at| talk(&format!("  {}", told_place(at)))));
+    let next = outcome.cause.as_ref().map(|cause| cause.help.as_str()).filter(|help| !help.is_empty());
+    out.extend(next.map(|help| talk(&format!("  help: {help}"))));
     let list =
         |numbers: &[usize]| numbers.iter().map(|number| step(plan, *number)).collect::<Vec<_>>().join(", ");
     for (word, numbers) in [

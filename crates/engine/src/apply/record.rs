@@ -168,8 +168,10 @@ impl Work<'_> {
             };
             let desired = known.fill(wanted);
             let wrote = self.wrote_secrets.contains(address);
+            let kind = kinds::by_name(&resource.kind);
+            let vouched = |mark: &Json| kind.is_some_and(|kind| kind.vouches(&self.session.manifest, mark));
             let mut fields =
-                compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints);
+                compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints, &vouched);
             // A field that left the manifest stays as it is, and destroy still puts its former value back, unless an
             // unfinished destroy has done so already.
             let is_back = |field, old: &Json| seen.attrs.get(field).and_then(Value::known) == Some(old);

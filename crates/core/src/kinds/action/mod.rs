@@ -49,6 +49,9 @@ pub use wire::{live_version, parse, status};
 
 pub use super::remote::actions::{has_trigger, items, list_actions, read_action};
 
+/// Key in the manifest: the time at which the Action had the secrets of the manifest.
+const AS_OF: &str = "secrets_as_of";
+
 /// The danger of a deployment after which Verify sends and the manifest has no feedback.
 const BEGINS: &str = "codes go through Verify from here on, and this manifest has no feedback.log_stream";
 
@@ -78,7 +81,8 @@ impl Kind for Action {
         };
         let mut desired = attrs.clone();
         // The rules are part of the code.
-        desired.retain(|key, _| key != "unmanaged_secrets" && !key.starts_with("rules."));
+        let own = ["unmanaged_secrets", AS_OF];
+        desired.retain(|key, _| !own.contains(&key.as_str()) && !key.starts_with("rules."));
         if let Some(code) = attrs.get("code").and_then(Value::as_str) {
             desired.insert("code".into(), (self.code)(manifest, code.to_owned()));
         }
@@ -462,6 +466,14 @@ impl Kind for Action {
 
     fn toggles(&self, field: &str) -> bool {
         field == "deployed"
+    }
+
+    /// Neither the draft's secret nor that of the running version was written since.
+    fn vouches(&self, manifest: &Manifest, mark: &Json) -> bool {
+        let at = |text: &str| text.parse::<jiff::Timestamp>().ok();
+        let Some(as_of) = manifest.text(self.section, AS_OF).and_then(at) else { return false };
+        let is_older = |mark: &Json| mark.as_str().and_then(at).is_some_and(|written| written <= as_of);
+        is_older(&mark["draft"]) && (mark["live"].is_null() || is_older(&mark["live"]))
     }
 
     fn sends(&self) -> bool {

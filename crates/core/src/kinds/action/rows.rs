@@ -5,7 +5,7 @@ use super::wire::RUNTIMES;
 use crate::kinds::looks::{self, handed_on};
 use crate::kinds::said::{actions, rules};
 use crate::model::facts::Provider;
-use crate::model::field::{FIELD, Field, Section, Type};
+use crate::model::field::{FIELD, Field, Section, Type, form};
 use crate::model::plan::Stage;
 
 /// Sends the codes through the tenant's phone provider.
@@ -76,6 +76,15 @@ static POST_LOGIN_SECTION: Section = Section {
     ],
 };
 
+const INSTANT: &str = "^([+-][0-9]{2})?[0-9]{4}-?[0-9]{2}-?[0-9]{2}[Tt ].*$";
+
+fn instant(value: &str) -> Result<(), (String, String)> {
+    match value.parse::<jiff::Timestamp>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(("not a time".into(), "write it as 2026-11-20T12:00:00Z".into())),
+    }
+}
+
 static SECTION: Section = Section {
     path: "action",
     doc: "The Auth0 Action that hands the code to Verify",
@@ -126,6 +135,13 @@ static SECTION: Section = Section {
             ty: Type::OneOf(&["refuse", "remove"]),
             default: Some("refuse"),
             doc: "what to do with secret names that only the tenant has: every write of secrets would drop them",
+            ..FIELD
+        },
+        Field {
+            key: "secrets_as_of",
+            ty: Type::Text { min: 20, max: 40, check: form(INSTANT, instant) },
+            doc: "says that the secrets which the Action had at that time (ISO 8601) are those of this manifest: a first apply \
+                  then leaves them as they are instead of sending them anew",
             ..FIELD
         },
     ],

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::diag::{Problem, codes};
 use crate::kinds::npm::{self, is_exact};
-use crate::kinds::said::function::{CURRENT, NAME, PREVIOUS, SECTION_PATH, variables};
+use crate::kinds::said::function::{CURRENT, FILLED_IN, NAME, PREVIOUS, SECTION_PATH, variables};
 use crate::kinds::said::{streams, verify_service};
 use crate::kinds::{Resource, SaidBy, code_check};
 use crate::model::address::Address;
@@ -28,17 +28,6 @@ static RUNTIMES: Releases = Releases {
     spelled: &[],
     retired: &["node8", "node10", "node12", "node14", "node16", "node18"],
 };
-
-/// Variables that the code reads and the stack fills in, each with the manifest key that gives its value. `None`: no
-/// key gives it.
-const FILLED_IN: [(&str, Option<&str>); 6] = [
-    ("TWILIO_ACCOUNT_SID", Some("twilio.account_sid")),
-    ("TWILIO_API_KEY", Some("feedback.function.api_key")),
-    ("TWILIO_API_SECRET", Some("feedback.function.api_secret")),
-    ("TWILIO_VERIFY_SID", None),
-    (CURRENT, Some("feedback.log_stream.authorization")),
-    (PREVIOUS, None),
-];
 
 /// Names of variables that the platform fills in ("Twilio docs, Functions variables", 2026-08).
 const RESERVED: [&str; 6] =

@@ -12,7 +12,7 @@ use crate::model::text::line_of;
 use crate::model::value::{Attrs, Value};
 
 pub(super) use crate::kinds::remote::serverless::{
-    entries_with_sids, list_in_service, object_with_sid, read_in_service, read_service,
+    ADDED_BY_TWILIO, entries_with_sids, list_in_service, object_with_sid, read_in_service, read_service,
 };
 
 /// The read of a version's source text.
@@ -119,10 +119,6 @@ pub(super) fn dependencies(build: &Json) -> BTreeMap<String, String> {
     let list = build.get("dependencies").and_then(Json::as_array);
     list.into_iter().flatten().map(|one| (text(one, "name").into(), text(one, "version").into())).collect()
 }
-
-/// Packages that Twilio puts into a build by itself ("Twilio docs, Functions dependencies", 2026-08).
-pub(super) const ADDED_BY_TWILIO: [&str; 6] =
-    ["twilio", "@twilio/runtime-handler", "fs", "lodash", "util", "xmldom"];
 
 /// The packages that the manifest wants.
 pub(super) fn wanted_dependencies(desired: &Attrs) -> BTreeMap<String, String> {

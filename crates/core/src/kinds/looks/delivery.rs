@@ -74,6 +74,8 @@ pub async fn took_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     let looked: Result<(), Failed> = join_all(all).await.into_iter().collect();
     looked.map_err(|failed| match failed {
         Failed::NotDone(why) => Failed::NotDone(stays(&why)),
+        Failed::NotReached(why) => Failed::NotReached(stays(&why)),
+        Failed::Limited(why) => Failed::Limited(stays(&why)),
         failed => failed,
     })
 }

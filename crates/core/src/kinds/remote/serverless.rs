@@ -10,6 +10,15 @@ pub fn read_service(key: &str) -> Get {
     Get::whole(Api::Serverless, format!("/v1/Services/{key}"))
 }
 
+/// The read of all services of the account.
+pub fn list_services() -> Get {
+    Get { api: Api::Serverless, path: "/v1/Services?PageSize=100".into(), paging: Paging::Next }
+}
+
+/// Packages that Twilio puts into a build by itself ("Twilio docs, Functions dependencies", 2026-08).
+pub const ADDED_BY_TWILIO: [&str; 6] =
+    ["twilio", "@twilio/runtime-handler", "fs", "lodash", "util", "xmldom"];
+
 /// The read of a list below a service. `what` is the rest of the path, such as `Functions` or
 /// `Environments/{sid}/Variables`.
 pub fn list_in_service(service: &str, what: &str) -> Get {

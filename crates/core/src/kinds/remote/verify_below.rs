@@ -1,5 +1,5 @@
 //! Shared code for the resources below the Verify service: rate limits and messaging configurations. Their paths begin
-//! with the path of the service, and their refusals have codes of their own.
+//! with the path of the service.
 
 use serde_json::Value as Json;
 
@@ -53,7 +53,7 @@ pub fn service_sid(run: &Run<'_>) -> String {
     own.or(service).filter(|sid| !sid.is_empty()).cloned().unwrap_or_default()
 }
 
-/// Sends one write below the service. A refusal comes back with its meaning added.
+/// Sends one write below the service.
 pub async fn send(
     writer: &mut Writer,
     method: Method,
@@ -64,40 +64,5 @@ pub async fn send(
     let pairs: Vec<(String, String)> =
         form.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let body = if pairs.is_empty() { Body::None } else { Body::Form(pairs) };
-    writer.send(Write { api: Api::Verify, method, path, body, repeat }).await.map_err(explained)
-}
-
-/// Error codes of Twilio: what each means here and what to do ("Twilio error dictionary", as of 2026-11).
-const CODES: &[(&str, &str)] = &[
-    (
-        "60207",
-        "the service has as many rate limits as it may have: remove one from the manifest and apply, or delete an unused one",
-    ),
-    (
-        "60208",
-        "a rate limit of this name appeared since the plan was made: plan again, and it is taken over with your consent",
-    ),
-    ("60209", "Twilio does not take this name for a rate limit: use letters, digits, dashes and underscores"),
-    (
-        "60210",
-        "the rate limit has as many buckets as it may have: remove one from the manifest and apply first",
-    ),
-    ("60211", "a bucket of this interval appeared since the plan was made: plan again"),
-    (
-        "60213",
-        "a messaging configuration of this country appeared since the plan was made: plan again, and it is taken over with your consent",
-    ),
-];
-
-/// Adds the meaning of its code to a refusal. Other failures stay as they are.
-fn explained(failed: Failed) -> Failed {
-    let Failed::Refused(mut refusal) = failed else { return failed };
-    let known = CODES.iter().find(|(code, _)| refusal.code.as_deref() == Some(*code));
-    if let Some((_, meaning)) = known {
-        refusal.message = match refusal.message.as_str() {
-            "" => (*meaning).to_owned(),
-            message => format!("{message} ({meaning})"),
-        };
-    }
-    Failed::Refused(refusal)
+    writer.send(Write { api: Api::Verify, method, path, body, repeat }).await
 }

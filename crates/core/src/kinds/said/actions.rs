@@ -4,6 +4,7 @@ use super::{code_limits, legacy, rules};
 use crate::builtin;
 use crate::kinds::Leaving;
 use crate::model::facts::{ActionState, Binding, Fact};
+use crate::model::ledger;
 use crate::model::manifest::Manifest;
 use crate::model::value::Value;
 
@@ -83,6 +84,12 @@ impl Spec {
         let given = manifest.text(self.section, "name").map(str::to_owned);
         given.unwrap_or_else(|| format!("{} ({})", self.title, manifest.stack))
     }
+}
+
+/// The stack whose record an Action of that name holds.
+pub fn stack_of_ledger(name: &str) -> Option<&str> {
+    let stack = name.strip_prefix("Lockstep ledger (")?.strip_suffix(')')?;
+    (ledger::action_name(stack) == name).then_some(stack)
 }
 
 /// The name that an Action gets while the Action whose place it takes still has the wanted name.

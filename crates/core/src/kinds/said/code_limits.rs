@@ -53,9 +53,18 @@ pub fn fill(manifest: &Manifest, code: String) -> String {
 /// The names of the limits in the marked line of the code, sorted. `None` if the code has no such line or the line
 /// cannot be read; then nothing is claimed about its limits.
 pub fn names(code: &str) -> Option<Vec<String>> {
+    Some(limits(code)?.into_keys().collect())
+}
+
+fn limits(code: &str) -> Option<BTreeMap<String, Json>> {
     let (_, value) = code.lines().find_map(marked)?;
-    let limits: BTreeMap<String, Json> = serde_json::from_str(value.trim().trim_end_matches(';')).ok()?;
-    Some(limits.into_keys().collect())
+    serde_json::from_str(value.trim().trim_end_matches(';')).ok()
+}
+
+/// The source of the value that the code passes for each limit, by the name of the limit.
+pub fn keys(code: &str) -> BTreeMap<String, String> {
+    let plain = |(name, key): (String, Json)| Some((name, key.as_str()?.to_owned()));
+    limits(code).into_iter().flatten().filter_map(plain).collect()
 }
 
 #[cfg(test)]

@@ -17,6 +17,17 @@ pub const CURRENT: &str = "WEBHOOK_SECRET";
 /// The variable with the former secret, while a change of the secret is under way.
 pub const PREVIOUS: &str = "WEBHOOK_SECRET_PREVIOUS";
 
+/// Variables that the code reads and the stack fills in, each with the manifest key that gives its value. `None`: no
+/// key gives it.
+pub const FILLED_IN: [(&str, Option<&str>); 6] = [
+    ("TWILIO_ACCOUNT_SID", Some("twilio.account_sid")),
+    ("TWILIO_API_KEY", Some("feedback.function.api_key")),
+    ("TWILIO_API_SECRET", Some("feedback.function.api_secret")),
+    ("TWILIO_VERIFY_SID", None),
+    (CURRENT, Some("feedback.log_stream.authorization")),
+    (PREVIOUS, None),
+];
+
 /// The text that is shown in place of the URL while the Function's environment does not exist.
 pub const URL_TO_COME: &str = "(the Function)";
 

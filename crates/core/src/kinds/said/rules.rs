@@ -220,6 +220,27 @@ pub fn rules_in_code(code: &str) -> Option<Vec<Json>> {
     serde_json::from_str(list).ok()
 }
 
+/// The keys of each rule of the manifest from which the rules in the code were written, by the name of the rule. `None`:
+/// the code was not written from rules.
+pub fn said(code: &str) -> Option<BTreeMap<String, BTreeMap<String, Json>>> {
+    let said = |rule: &Json| {
+        let manifest = |name: &str| {
+            FACTORS
+                .iter()
+                .find(|one| one.action == name)
+                .map_or(name.to_owned(), |one| one.manifest.to_owned())
+        };
+        let factors: Vec<String> =
+            rule["factors"].as_array()?.iter().filter_map(Json::as_str).map(manifest).collect();
+        let mut keys = BTreeMap::from([("factors".to_owned(), json!(factors))]);
+        for key in ["require", "remember_hours"].iter().chain(CONDITIONS) {
+            keys.extend(rule.get(*key).map(|value| ((*key).to_owned(), value.clone())));
+        }
+        Some((rule["name"].as_str()?.to_owned(), keys))
+    };
+    rules_in_code(code)?.iter().map(said).collect()
+}
+
 /// The fact about what the code demands when it runs (see [`demanded`]). Nothing is claimed about code of another form.
 pub fn demands_fact(code: &str) -> Fact {
     Fact::Rules(rules_in_code(code).map(|rules| demanded(&rules)))

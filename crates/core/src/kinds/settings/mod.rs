@@ -77,7 +77,7 @@ impl Setting {
     async fn now(&self, address: &Address, reader: &Reader) -> Result<Attrs, Failed> {
         let mut attrs = match reader.fresh(&self.read.get()).await {
             Ok(reply) => self.values(address, &reply)?,
-            Err(failed) => self.never_set(&failed).ok_or(failed)?,
+            Err(failed) => self.if_never_set(&failed).ok_or(failed)?,
         };
         if let Some(probe) = &self.probe
             && matches!(attrs.get("enabled"), Some(Value::Unknown(_)))
@@ -88,7 +88,7 @@ impl Setting {
     }
 
     /// The attributes of a setting that nobody has ever changed, if the failure is a 404 that says so.
-    fn never_set(&self, failed: &Failed) -> Option<Attrs> {
+    fn if_never_set(&self, failed: &Failed) -> Option<Attrs> {
         let says_so = self.unset_is_404 && failed.status() == Some(404);
         self.unset.filter(|_| says_so).map(|unset| unset())
     }
@@ -163,6 +163,10 @@ impl Kind for Setting {
         self.read.path
     }
 
+    fn never_set(&self) -> Attrs {
+        self.unset.map(|unset| unset()).unwrap_or_default()
+    }
+
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
         (self.declare)(manifest)
     }
@@ -179,7 +183,7 @@ impl Kind for Setting {
         Box::pin(async move {
             let reply = match reader.get(&self.read.get()).await {
                 Ok(reply) => reply,
-                Err(failed) => match self.never_set(&failed) {
+                Err(failed) => match self.if_never_set(&failed) {
                     Some(attrs) => return Ok(Seen { exists: true, attrs, ..Seen::default() }),
                     None if self.legacy => {
                         return legacy::seen_when_locked(failed, hint.address, hint.want, reader).await;
