@@ -25,6 +25,7 @@ pub fn report_of(command: &'static str, content: Content) -> Report {
         file: "lockstep.yaml".into(),
         diagnostics: Vec::new(),
         content,
+        explained: None,
         places: std::collections::BTreeMap::new(),
     }
 }

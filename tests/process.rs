@@ -8,6 +8,7 @@ mod asked;
 mod begun;
 mod destroyed;
 mod escapes;
+mod explained;
 mod http;
 mod interrupted;
 mod json;

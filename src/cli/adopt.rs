@@ -67,8 +67,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Error::usage(format!("--stack: {wrong}")).help("choose a name of up to 40 characters in one line")
     })?;
     check_environment(args, by_token)?;
-    let loaded =
-        Loaded { parsed, file: ManifestFile { path: args.out.clone(), text, lost: Vec::new(), folder } };
+    let file = ManifestFile { path: args.out.clone(), text, lost: Vec::new(), folder };
+    let loaded = Loaded { parsed, file, is_our_own: true };
     let values =
         ManifestArgs { manifest: args.out.clone(), file: None, vars: Vec::new(), commands: Vec::new() };
     let show = listen(shell, Audit::new());

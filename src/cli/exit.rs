@@ -22,7 +22,8 @@ pub enum Exit {
     FindingsOnly = 7,
     /// The command line is wrong.
     Usage = 64,
-    /// The plan was saved, or was confirmed late, and what it depends on has changed since.
+    /// The plan is not the one that was reviewed: it was saved, named by its digest, or confirmed late, and what it depends on
+    /// has changed since.
     Stale = 73,
     /// Somebody else is applying to this tenant.
     LeaseHeld = 75,

@@ -23,6 +23,8 @@ use crate::shell::sources::ProcessSources;
 pub struct Loaded {
     pub parsed: Parsed,
     pub file: ManifestFile,
+    /// The program wrote the text itself: its warnings are no news to a person.
+    pub is_our_own: bool,
 }
 
 /// Reads a manifest. `None`: the manifest cannot be parsed, and the problems were printed.
@@ -35,7 +37,7 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
     }
     let name = file.path.display().to_string();
     match manifest::read_lossy(&name, &file.text, &file.lost, &tables()) {
-        Ok(parsed) => Ok(Some(Loaded { parsed, file })),
+        Ok(parsed) => Ok(Some(Loaded { parsed, file, is_our_own: false })),
         Err(rejected) => {
             admit_unparsed(shell, &file.text);
             tell(&rejected.diagnostics, &rejected.source, shell);
@@ -74,7 +76,9 @@ pub fn resolve(
         },
         made_up: if twin { made_up(&loaded.parsed)? } else { BTreeMap::new() },
     };
-    let examined = manifest::examine(&loaded.parsed, &sources, missing, &kinds::check);
+    let mut examined = manifest::examine(&loaded.parsed, &sources, missing, &kinds::check);
+    let is_news = |one: &Diagnostic| !loaded.is_our_own || one.problem.severity == Severity::Error;
+    examined.diagnostics.retain(is_news);
     tell(&examined.diagnostics, &examined.source, shell);
     shell.reports.keep(&examined.source, &examined.manifest);
     Ok((!examined.has_errors()).then_some(examined.manifest))

@@ -12,6 +12,7 @@ mod drift;
 mod error;
 mod exit;
 mod explain;
+mod explanation;
 mod init;
 mod loading;
 mod man;
@@ -136,7 +137,7 @@ fn twin_file<'a>(words: &'a [String], error: Option<&clap::Error>) -> Option<&'a
 /// Runs the program and returns its exit code.
 pub fn main() -> u8 {
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let parsed = Cli::try_parse();
+    let parsed = Cli::try_parse_from(explanation::joined(std::env::args_os()));
     let twin = twin_file(&words, parsed.as_ref().err());
     let parsed = match (parsed, twin) {
         (Ok(_), Some(_)) => Err(Cli::command().error(ErrorKind::UnknownArgument, "")),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::{Error, Result};
 use super::exit::Exit;
+use super::explanation;
 use super::outputs::Written;
 use super::reports::publish;
 use super::reviewed;
@@ -52,6 +53,9 @@ pub struct Args {
     /// Also plan to take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
+    /// Explain step N, or every step: where the manifest says it, the request, and what it waits for
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "all", value_parser = explanation::step)]
+    explain: Option<usize>,
     /// Let the plan take away or put back this object although no sealed record says it is this stack's; may be repeated
     #[arg(long, value_name = "ID")]
     delete: Vec<String>,
@@ -73,11 +77,17 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     ready.stack.session.allow_delete = args.allow_delete;
     ready.stack.session.named = args.delete.iter().cloned().collect();
     ready.stack.session.purpose = Purpose::Show;
-    let observation = observed(&mut ready)?;
+    let read = ready.stack.observe_with_replies()?;
+    let (observation, replies) = read.map_err(|failed| no_plan(&ready, &failed))?;
     if let Some(misnamed) = &observation.misnamed {
         return Err(Error::usage(misnamed));
     }
     let plan = &observation.plan;
+    let session = &ready.stack.session;
+    let explained = args
+        .explain
+        .map(|number| explanation::of(number, &observation, replies, &session.manifest, &ready.source));
+    shell.reports.explained = explained.transpose()?;
     publish(shell, Content::Plan(shell.scrub.plan(plan)))?;
     if let Some(path) = &args.out {
         files::write_atomic(path, reviewed::text_of(&shell.scrub.plan(plan))?.as_bytes())?;
@@ -135,6 +145,8 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         record: false,
         basis: String::new(),
     };
+    args.explain.map(|number| explanation::is_there(number, &plan)).transpose()?;
+    shell.reports.explained = args.explain.map(|_| Vec::new());
     publish(shell, Content::Plan(shell.scrub.plan(&plan)))?;
     Ok(if args.exit_code { Exit::Incomplete } else { Exit::Done })
 }

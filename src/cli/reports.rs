@@ -16,6 +16,7 @@ use crate::manifest::{Position, Source, position_at, position_of_resource};
 use crate::model::manifest::Manifest;
 use crate::model::outcome::Cause;
 use crate::model::plan::Step;
+use crate::plan::explain::Explanation;
 use crate::plan::render::Paint;
 use crate::report::text::{Told, failed as told_failure, told, whole};
 use crate::report::{self, Content, Door, Failure, Format, Report, Said};
@@ -37,6 +38,8 @@ pub struct Reports {
     codes: BTreeSet<Code>,
     /// The text of the manifest and its values, for the places of what a report names.
     text: Option<(Arc<Source>, Manifest)>,
+    /// What `plan --explain` says of the steps.
+    pub explained: Option<Vec<Explanation>>,
     /// The files have been looked at, and none of them is one that the command reads.
     pub admitted: bool,
     written: bool,
@@ -116,6 +119,7 @@ impl Reports {
             diagnostics: std::mem::take(&mut self.diagnostics),
             places: text.map_or_else(BTreeMap::new, |(source, manifest)| content.places(&source, &manifest)),
             content,
+            explained: self.explained.take(),
         };
         self.codes.extend(report.codes());
         report

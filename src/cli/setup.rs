@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::args::{ConnectArgs, ManifestArgs};
 use super::connecting::{settings, transport};
@@ -11,7 +12,7 @@ use super::error::{Error, Result};
 use super::loading::{Loaded, load, resolve};
 use super::outputs::{Written, admit, admit_named};
 use super::reports::Reports;
-use crate::manifest::Missing;
+use crate::manifest::{Missing, Source};
 use crate::model::event::Told;
 use crate::model::manifest::Manifest;
 use crate::shell::in_process::save_world;
@@ -35,6 +36,8 @@ pub struct Shell {
 /// A stack that is ready to run, and the world of its twin.
 pub struct Ready<'a> {
     pub stack: Stack<'a>,
+    /// The text of the manifest.
+    pub source: Arc<Source>,
     world: Option<(PathBuf, Rc<RefCell<Twin>>)>,
 }
 
@@ -117,5 +120,5 @@ pub fn connect<'a>(
     let (transport, world) = transport(connect, &manifest)?;
     let signals = shell.signals.clone();
     let stack = Stack::new(connection, manifest, transport, settings(connect), signals, show)?;
-    Ok(Some(Start::Ready(Box::new(Ready { stack, world }))))
+    Ok(Some(Start::Ready(Box::new(Ready { stack, source: loaded.parsed.source.clone(), world }))))
 }

@@ -20,6 +20,7 @@ use crate::model::event::Told;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Plan, Purpose};
 use crate::model::value::Value;
+use crate::port::Replies;
 
 /// How a stack is run, apart from what its manifest says.
 pub struct Settings {
@@ -132,6 +133,18 @@ impl<'a> Stack<'a> {
     pub fn observe(&mut self) -> Result<Result<Observation, Failed>> {
         let session = self.session.clone();
         self.driver.run(self.tenant, move |port| async move { observe(&session, &port.reader()).await })
+    }
+
+    /// As [`Stack::observe`], with all that was read for it.
+    ///
+    /// # Errors
+    /// As [`Stack::observe`].
+    pub fn observe_with_replies(&mut self) -> Result<Result<(Observation, Replies), Failed>> {
+        let session = self.session.clone();
+        self.driver.run(self.tenant, move |port| async move {
+            let reader = port.reader();
+            Ok((observe(&session, &reader).await?, reader.replies()))
+        })
     }
 
     /// The plan alone.

@@ -254,7 +254,8 @@ fn whole_life(twin: &Twin, number: u64, level: &str) {
     let (plan_file, audit) = (life.folder.text_path("plan"), life.folder.text_path("audit"));
     assert_eq!(life.validated(), Some(0));
     life.run(0, "plan", &[level, "--out", &plan_file]);
-    life.run(0, "plan", &[level, "--output", "json"]);
+    life.run(0, "plan", &[level, "--output", "json", "--explain"]);
+    life.run(0, "plan", &[level, "--explain"]);
     life.run(0, "apply", &[level, "--yes", "--audit", &audit]);
     life.run(0, "apply", &[level, "--yes", "--output", "json"]);
     life.run(0, "drift", &[level]);
@@ -282,7 +283,9 @@ fn whole_life(twin: &Twin, number: u64, level: &str) {
     assert_eq!(status, 200, "{reply}");
     needles.add("value set by somebody else", foreign);
     life.run(4, "drift", &[level]);
-    life.run(0, "plan", &[level, "--output", "json", "--out", &plan_file]);
+    life.run(0, "plan", &[level, "--explain", "--out", &plan_file]);
+    life.run(0, "plan", &[level, "--output", "json", "--explain"]);
+    life.run(0, "plan", &[level, "--destroy", "--explain"]);
     let file = life.folder.read("plan");
     life.out.push(("the second plan file".into(), file));
     life.run(0, "apply", &[level, "--yes", "--audit", &audit]);

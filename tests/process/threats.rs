@@ -445,7 +445,7 @@ fn the_function_gets_no_key_of_ours() {
     }
     let function = "feedback:\n  function:\n    code: builtin:verify-feedback\n    api_key: ${env.TWILIO_FEEDBACK_KEY}\n    api_secret: ${env.TWILIO_FEEDBACK_SECRET}\n";
     let text = quickstart_with("feedback:\n", function)
-        .replace("    endpoint: https://acme-feedback.example/auth0-logs\n", "");
+        .replace("    endpoint: https://acme-feedback.example/auth0-logs   # the receiver, https only\n", "");
     let manifest = folder.write("lockstep.yaml", &text);
     site.lockstep("apply", &manifest, &["--yes"]).run().expect(0);
     let env = site.env.clone();

@@ -6,7 +6,7 @@ use super::corpus::{UNSAID, drawn};
 use super::{findings, schema};
 
 /// `.ci/run` compares ten thousand with validators of others.
-const COUNT: u64 = 1_500;
+const COUNT: u64 = 2_000;
 
 #[test]
 fn schema_and_program_accept_and_refuse_the_same_manifests() {

@@ -312,7 +312,7 @@ impl Kind for PhoneProvider {
             match run.act()? {
                 Act::Put { methods } => {
                     if run.step.stage == Stage::Provider {
-                        may_hand_over(&run, writer.reader()).await?;
+                        writer.checked(may_hand_over(&run, writer.reader())).await?;
                     }
                     let configuration = json!({ "delivery_methods": methods });
                     let body = json!({ "name": "custom", "disabled": false, "configuration": configuration, "credentials": {} });

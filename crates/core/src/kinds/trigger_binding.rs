@@ -552,10 +552,10 @@ impl Kind for TriggerBinding {
             let entry = our_entry(run.desired, &id, &self.action.action_name(run.manifest));
             let path = self.path();
             if let Some(ready) = self.ready.filter(|_| run.step.creates) {
-                ready(&run, writer.reader()).await?;
+                writer.checked(ready(&run, writer.reader())).await?;
             }
             if run.step.op.retires {
-                delivery::took_over(&run, writer.reader()).await?;
+                writer.checked(delivery::took_over(&run, writer.reader())).await?;
             }
             // An earlier run has already tried this binding in vain, so one more try is enough.
             let tries_max = if run.step.again { 1 } else { BINDABLE_TRIES_MAX };

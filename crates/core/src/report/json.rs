@@ -43,7 +43,11 @@ pub fn json(report: &Report) -> Json {
             )
         }
     };
-    json!({ "format": 1, name: value, "diagnostics": diagnostics })
+    let mut document = json!({ "format": 1, name: value, "diagnostics": diagnostics });
+    if let (Content::Plan(_), Some(explained)) = (&report.content, &report.explained) {
+        document["explanation"] = json!(explained);
+    }
+    document
 }
 
 fn ended(outcome: &Outcome, at: Option<&Position>) -> Json {

@@ -32,6 +32,7 @@ use crate::model::ledger::Ledger;
 use crate::model::manifest::Manifest;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{Finding, Level, Plan};
+use crate::plan::explain::Explanation;
 
 /// A finished command.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct Report {
     /// What was said of the manifest, in the order of its text.
     pub diagnostics: Vec<Said>,
     pub content: Content,
+    /// What `plan --explain` says of the steps; `None`: it was not asked.
+    pub explained: Option<Vec<Explanation>>,
     /// Where the manifest says a field of a resource, or the resource itself (an empty field).
     pub places: BTreeMap<(Address, String), Position>,
 }

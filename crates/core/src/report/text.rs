@@ -8,6 +8,7 @@ use crate::model::ledger::{Ledger, Ownership};
 use crate::model::outcome::{Ended, Outcome};
 use crate::model::plan::{Finding, Plan};
 use crate::model::text::line;
+use crate::plan::explain;
 use crate::plan::render::{self, Paint};
 
 /// The next move after a run that did not end.
@@ -25,7 +26,10 @@ pub enum Told {
 pub fn told(report: &Report, paint: Paint) -> Vec<Told> {
     match &report.content {
         Content::Valid { unknown } => valid(&report.file, unknown),
-        Content::Plan(plan) => vec![block(&render::plan(plan, paint))],
+        Content::Plan(plan) => {
+            let explained = report.explained.as_deref().unwrap_or_default();
+            vec![block(&(render::plan(plan, paint) + &explain::text(explained, plan, paint)))]
+        }
         Content::Applied(applied) => {
             applied.outcome.as_ref().map_or_else(Vec::new, |outcome| ended(applied, outcome, paint))
         }

@@ -217,18 +217,23 @@ pub(super) async fn run(
     writer: &mut Writer,
 ) -> Result<Done, Failed> {
     let id = run.seen.ids.get("id").cloned().unwrap_or_default();
-    let action = writer.reader().fresh(&read_action(&id)).await?;
-    let planned = own_state(run.seen);
-    let is_as_planned = text(&action["deployed_version"], "id") == planned.version
-        && text(&action, "updated_at") == planned.updated_at;
-    if !is_as_planned {
-        let text = "somebody else changed or deployed the Action in the meantime; plan again";
-        return Err(Failed::NotDone(text.into()));
-    }
+    writer.checked(is_as_planned(run, &id, writer.reader())).await?;
     let path = format!("/api/v2/actions/actions/{id}/versions/{version}/deploy");
     let version =
         writer.json(Method::Post, path, json!({ "update_draft": true }), Repeat::NeverBlind).await?;
     Ok(done_with_note(wait_until_deployed(row, run, &id, text(&version, "id"), writer.reader()).await?))
+}
+
+async fn is_as_planned(run: &Run<'_>, id: &str, reader: &Reader) -> Result<(), Failed> {
+    let action = reader.fresh(&read_action(id)).await?;
+    let planned = own_state(run.seen);
+    if text(&action["deployed_version"], "id") == planned.version
+        && text(&action, "updated_at") == planned.updated_at
+    {
+        return Ok(());
+    }
+    let text = "somebody else changed or deployed the Action in the meantime; plan again";
+    Err(Failed::NotDone(text.into()))
 }
 
 /// Looks for the deployment after its answer was lost. Reads show a deployment only after a while, and a repeated

@@ -347,7 +347,8 @@ impl Kind for Action {
             let wanted = name_of(run.desired);
             let act: Act = run.act()?;
             if let Act::Draft { secrets: true } = act {
-                handed_on::tried_secrets(run.desired, run.manifest, writer.reader()).await?;
+                let tried = handed_on::tried_secrets(run.desired, run.manifest, writer.reader());
+                writer.checked(tried).await?;
             }
             match act {
                 Act::Draft { secrets } if !run.seen.exists => {
@@ -370,21 +371,9 @@ impl Kind for Action {
                     Ok(written(require_id(self.read(&made, wanted), "id")?, secrets))
                 }
                 Act::Deploy => {
-                    let action = wait_until_built(&run, &id, writer.reader()).await?;
-                    if text(&action, "updated_at") != own_state(run.seen).updated_at {
-                        return Err(Failed::NotDone(
-                            "somebody else changed the draft in the meantime, and their change would go live; \
-                             plan again"
-                                .into(),
-                        ));
-                    }
-                    let now = self.read(&action, wanted);
-                    if !needs_deploy(&now) {
-                        // Somebody else deployed this very draft.
+                    let look = deployed_by_others(self, &run, &id, writer.reader());
+                    if let Some(now) = writer.checked(look).await? {
                         return Ok(Done::seen(now));
-                    }
-                    if let Some(ready) = self.ready {
-                        ready(&run, writer.reader()).await?;
                     }
                     let version = writer
                         .json(Method::Post, format!("{path}/deploy"), Json::Null, Repeat::NeverBlind)
@@ -520,6 +509,31 @@ impl Kind for Action {
             field => field.starts_with("dependencies.") && npm::reads_back(desired, observed),
         }
     }
+}
+
+/// Waits until the draft is built, and makes sure that it is the planned one and may go live. `Some`: somebody else has
+/// deployed this very draft.
+async fn deployed_by_others(
+    row: &Action,
+    run: &Run<'_>,
+    id: &str,
+    reader: &Reader,
+) -> Result<Option<Seen>, Failed> {
+    let action = wait_until_built(run, id, reader).await?;
+    if text(&action, "updated_at") != own_state(run.seen).updated_at {
+        return Err(Failed::NotDone(
+            "somebody else changed the draft in the meantime, and their change would go live; plan again"
+                .into(),
+        ));
+    }
+    let now = row.read(&action, name_of(run.desired));
+    if !needs_deploy(&now) {
+        return Ok(Some(now));
+    }
+    if let Some(ready) = row.ready {
+        ready(run, reader).await?;
+    }
+    Ok(None)
 }
 
 /// The result of a step that wrote the draft, with its secrets or without.

@@ -23,10 +23,11 @@ pub(super) async fn run(
     let path =
         format!("/api/v2/actions/actions/{}", run.seen.ids.get("id").map(String::as_str).unwrap_or_default());
     if run.step.op.retires {
-        took_over(run, writer.reader()).await?;
-        match is_as_planned(row, run, &path, writer.reader()).await {
-            Ok(true) => {}
-            Ok(false) => {
+        writer.checked(took_over(run, writer.reader())).await?;
+        let stands = async { is_as_planned(row, run, &path, writer.reader()).await.map(Some) };
+        match writer.checked(stands).await {
+            Ok(Some(true) | None) => {}
+            Ok(Some(false)) => {
                 let text = "somebody else changed the Action since this was planned, so it is not deleted; plan again";
                 return Err(Failed::NotDone(text.into()));
             }

@@ -76,12 +76,11 @@ static POST_LOGIN_SECTION: Section = Section {
     ],
 };
 
-const INSTANT: &str = "^([+-][0-9]{2})?[0-9]{4}-?[0-9]{2}-?[0-9]{2}[Tt ].*$";
-
 fn instant(value: &str) -> Result<(), (String, String)> {
+    let is_plain = value.ends_with('Z') && [value.get(4..5), value.get(10..11)] == [Some("-"), Some("T")];
     match value.parse::<jiff::Timestamp>() {
-        Ok(_) => Ok(()),
-        Err(_) => Err(("not a time".into(), "write it as 2026-11-20T12:00:00Z".into())),
+        Ok(_) if is_plain => Ok(()),
+        _ => Err(("not a time".into(), "write it as 2026-11-20T12:00:00Z".into())),
     }
 }
 
@@ -139,7 +138,11 @@ static SECTION: Section = Section {
         },
         Field {
             key: "secrets_as_of",
-            ty: Type::Text { min: 20, max: 40, check: form(INSTANT, instant) },
+            ty: Type::Text {
+                min: 20,
+                max: 40,
+                check: form("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z$", instant),
+            },
             doc: "says that the secrets which the Action had at that time (ISO 8601) are those of this manifest: a first apply \
                   then leaves them as they are instead of sending them anew",
             ..FIELD

@@ -259,7 +259,8 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
             let value = exposed(&step.value()?);
             let key = step.key().to_owned();
             if ["TWILIO_API_KEY", "TWILIO_API_SECRET"].contains(&&*key) {
-                handed_on::tried_variables(run.desired, run.manifest, writer.reader()).await?;
+                let tried = handed_on::tried_variables(run.desired, run.manifest, writer.reader());
+                writer.checked(tried).await?;
             }
             let path = step.variables();
             let mut sent = write_variable(&path, step.variable(), &key, &value, writer).await;
@@ -286,7 +287,8 @@ pub(super) async fn run(run: Run<'_>, writer: &mut Writer) -> Result<Done, Faile
         }
         Act::Deploy => {
             let sid = step.own.ready_build.clone();
-            let build = wait_until_built(&run, step.id("service"), &sid, None, writer.reader()).await?;
+            let built = wait_until_built(&run, step.id("service"), &sid, None, writer.reader());
+            let build = writer.checked(built).await?;
             let path = format!("{service}/Environments/{}/Deployments", step.id("environment"));
             let pairs = vec![pair("BuildSid", &*sid)];
             match writer.send(form(path, pairs, Repeat::NeverBlind)).await {

@@ -301,7 +301,7 @@ impl Kind for Setting {
         Box::pin(async move {
             let to = written_values(run.step);
             let (stage, _) = (self.weigh)(run.address, &run.seen.attrs, &to);
-            if let Some(why) = (self.before)(&run, stage, writer.reader()).await? {
+            if let Some(why) = writer.checked((self.before)(&run, stage, writer.reader())).await? {
                 let text = format!("{}: the former value was not put back: {why}", run.address);
                 writer.reader().tell(Event::notice(text));
                 return Ok(Done::seen(run.seen.clone()));
