@@ -156,7 +156,7 @@ fn read(path: &Path) -> Result<(Plan, bool)> {
     let unread = || refuse(path, "cannot be read: this version of lockstep did not save it; plan again");
     let content = document.as_object_mut().and_then(|members| members.shift_remove(CONTENT));
     let content = content.ok_or_else(unread)?;
-    let is_as_saved = content == Json::from(digest::hash(&document));
+    let is_as_saved = content == digest::hash(&document);
     let plan = serde_json::from_value(document).map_err(|_| unread())?;
     Ok((plan, is_as_saved))
 }

@@ -47,8 +47,11 @@ fn texts() -> Vec<String> {
     texts
 }
 
+/// Puts the text of others somewhere into a world.
+type Put = fn(&mut World, &str);
+
 /// Each place of a world where others choose a text.
-const PLACES: &[(&str, fn(&mut World, &str))] = &[
+const PLACES: &[(&str, Put)] = &[
     ("action", |world, text| world.tenants.get_mut(DOMAIN).expect("tenant").actions[0].name = text.into()),
     ("display name", |world, text| {
         let bindings = &mut world.tenants.get_mut(DOMAIN).expect("tenant").bindings;
@@ -130,9 +133,11 @@ fn names_of_others_steer_nothing() {
             // It reads back without an error, and what was said is what the tenant has.
             let mut values = Values { env: crate::support::env(), files: adopted.files.clone() };
             for (at, variable) in adopted.variables.iter().enumerate() {
-                values
-                    .env
-                    .insert(variable.name.clone(), format!("{:x}-Secret-61d0-{at}", (at + 3) * 104_729));
+                let value = match variable.key.to_ascii_lowercase().ends_with("api_key") {
+                    true => format!("SK{:032x}", at + 3),
+                    false => format!("{:x}-Secret-61d0-{at}", (at + 3) * 104_729),
+                };
+                values.env.insert(variable.name.clone(), value);
             }
             let manifest = read(&adopted.manifest, &values);
             for (section, key, there) in [

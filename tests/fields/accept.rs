@@ -202,7 +202,7 @@ const LOSSES: &[Loss] = &[
 fn what_the_tenant_lacks_is_accepted_as_null() {
     for (keys, lose) in LOSSES {
         let mut bed = Bed::on(&applied_full(), valid(FULL, &[]));
-        bed.with_twin(|twin| lose(twin));
+        bed.with_twin(lose);
         let plan = drift(&mut bed);
         let lines: Vec<String> =
             changes(&plan).iter().filter_map(|(_, change)| change.accept.clone()).collect();

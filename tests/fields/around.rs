@@ -478,12 +478,12 @@ fn attestations_send_nothing_and_are_no_change() {
     assert_eq!(bed.stack.mark() - mark, with);
 }
 
-/// The first example of the README, laid over the core manifest.
+/// The example of the README with settings around the codes, laid over the core manifest.
 #[test]
 fn the_example_of_the_readme_is_a_manifest() {
     let readme = include_str!("../../README.md");
-    let example =
-        readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let mut blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let example = blocks.find(|block| block.starts_with("phone:")).expect("an example");
     let example: Json = serde_yaml::from_str(example).expect("YAML");
     let mut root: Json = serde_yaml::from_str(&crate::support::core_manifest()).expect("YAML");
     for (section, values) in example.as_object().expect("sections") {

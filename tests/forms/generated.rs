@@ -45,7 +45,7 @@ const NAMES: &[&str] = &[
 
 fn drawn(seed: u64) -> Plan {
     let mut dice = Dice::new(seed);
-    let is_legacy = seed % 5 == 0;
+    let is_legacy = seed.is_multiple_of(5);
     let draft = Draft::draw(&mut dice, "acme-login", is_legacy);
     let manifest = draft.parse(&env()).expect("a drawn manifest is right");
     let unified_flag = if is_legacy { Flag::Off } else { Flag::On };

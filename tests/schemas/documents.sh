@@ -21,6 +21,7 @@ for manifest in manifests/*.yaml; do
   keep validate validate "$folder/wrong.yaml"
   keep validate validate "$folder/broken.yaml"
   keep plan plan "$manifest" --twin="$world"
+  keep plan plan "$manifest" --twin="$world" --explain
   keep plan plan "$manifest" --missing-as-unknown
   keep plan plan "$folder/none.yaml"
   keep plan plan --no-such-option

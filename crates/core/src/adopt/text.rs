@@ -184,7 +184,7 @@ fn write_fields(fields: &'static [Field], path: &[String], doc: &Doc, explain: b
                     let _ = writeln!(out, "{indent}  {}:", scalar(name));
                     write_fields(
                         inner,
-                        &[path.as_slice(), &[name.clone()]].concat(),
+                        &[path.as_slice(), std::slice::from_ref(name)].concat(),
                         doc,
                         explain && at == 0,
                         out,

@@ -105,6 +105,7 @@ pub const NEVER: &[(&str, &str)] = &[
     ("action.dependencies", SENDS),
     ("action.secrets", SENDS),
     ("action.unmanaged_secrets", NO_SETTING),
+    ("action.secrets_as_of", NO_SETTING),
     ("action.binding", SENDS),
     ("feedback.passwordless", REPORTS),
     ("feedback.function.code", REPORTS),

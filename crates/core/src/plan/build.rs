@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::accept::{self, Accepts, Judged};
 use super::claims::brings_back;
-use super::compare::{self, Differences, Known};
+use super::compare::{self, Differences, Known, Sent};
 use super::deferred::{is_ahead, wait};
 use super::desired::declared;
 use super::{check, claims, deferred, digest, granted, others, stays, unfinished};
@@ -88,11 +88,11 @@ pub fn build(basis: Basis<'_>) -> Plan {
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(&want.address));
         let entry = entry.filter(|_| seen.whose != Whose::Another);
         let mut resolved = Resource { desired: known.fill(&want.desired), ..want.clone() };
-        let has_ledger = basis.ledger.is_some();
-        let keeps = basis.keeps_ledger;
         let vouched = |mark: &serde_json::Value| kind.vouches(basis.manifest, mark);
+        let (has_ledger, keeps) = (basis.ledger.is_some(), basis.keeps_ledger);
+        let sent = Sent { entry, has_ledger, keeps, vouched: &vouched };
         let Differences { mut changes, unknown } =
-            compare::differences(kind, &resolved, seen, entry, has_ledger, keeps, basis.prints, &vouched);
+            compare::differences(kind, &resolved, seen, sent, basis.prints);
         unfinished::attribute(&mut changes, kind, (&want.address, entry, seen), basis.ledger);
         let Judged { mut changes, accepted, named } = accepts.judge(&want.address, seen, changes);
         fates.extend(named);

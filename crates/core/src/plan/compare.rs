@@ -122,19 +122,27 @@ pub struct Differences {
     pub unknown: Vec<String>,
 }
 
-/// Compares a resource (outputs filled in) with its observed state. `has_ledger`: the stack has a record; without one,
-/// no cause is known. `keeps`: values that are sent now will be on record. `vouched`: the manifest says that a secret
-/// with this mark, of which there is no record, is the wanted one.
+/// What is known of the values that were sent.
+#[derive(Clone, Copy)]
+pub struct Sent<'a> {
+    pub entry: Option<&'a Entry>,
+    /// The stack has a record; without one, no cause is known.
+    pub has_ledger: bool,
+    /// Values that are sent now will be on record.
+    pub keeps: bool,
+    /// Whether the manifest says that a secret with this mark, of which there is no record, is the wanted one.
+    pub vouched: &'a dyn Fn(&Json) -> bool,
+}
+
+/// Compares a resource (outputs filled in) with its observed state.
 pub fn differences(
     kind: &dyn Kind,
     want: &Resource,
     seen: &Seen,
-    entry: Option<&Entry>,
-    has_ledger: bool,
-    keeps: bool,
+    sent: Sent<'_>,
     prints: &Prints,
-    vouched: &dyn Fn(&Json) -> bool,
 ) -> Differences {
+    let Sent { entry, has_ledger, keeps, vouched } = sent;
     let mut out = Differences::default();
     for (field, desired) in &want.desired {
         let observed = seen.attrs.get(field);

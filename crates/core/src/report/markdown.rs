@@ -93,7 +93,7 @@ impl Section {
         }
         if self.folded {
             let gap = if out.ends_with("\n\n") { "" } else { "\n" };
-            let _ = write!(out, "{gap}</details>\n");
+            let _ = writeln!(out, "{gap}</details>");
         }
     }
 }
