@@ -28,7 +28,7 @@ const STATE_LIMIT_BYTES: u64 = 32 * 1024 * 1024;
 /// files beside it. No file is replaced. The connection comes from AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
 /// TWILIO_ACCOUNT_SID, and TWILIO_API_KEY with TWILIO_API_SECRET, or TWILIO_AUTH_TOKEN.
 ///
-/// Example: lockstep adopt --stack acme-login --out lockstep.yaml
+/// Example: lockstep adopt --twin=world.json --stack acme-login --out adopted.yaml
 #[derive(clap::Args)]
 pub struct Args {
     /// The manifest to write; a file that exists is left alone, and nothing is written then
