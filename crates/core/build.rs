@@ -1,5 +1,6 @@
-//! Collects the words of the sources: messages, help (from comments) and names (from identifiers). Hiding a secret must
-//! never cut one of these words out of our own output, see `src/model/scrub.rs`.
+//! Collects the words of the sources: messages, help (from comments), names (from identifiers), and the words of JSON
+//! documents (from their schemas). Hiding a secret must never cut one of these words out of our own output, see
+//! `src/model/scrub.rs`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ fn read_words(path: &Path, words: &mut BTreeSet<String>) -> io::Result<()> {
     if path.is_dir() {
         return fs::read_dir(path)?.try_for_each(|entry| read_words(&entry?.path(), words));
     }
-    if path.extension().is_some_and(|extension| extension == "rs") {
+    if path.extension().is_some_and(|extension| extension == "rs" || extension == "json") {
         let text = fs::read_to_string(path)?.to_ascii_lowercase();
         for name in text.split(|ch: char| !ch.is_ascii_alphabetic() && ch != '_') {
             words.extend(name.split('_').chain([name]).filter(|word| word.len() > 2).map(str::to_owned));
