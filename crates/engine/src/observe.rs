@@ -17,7 +17,7 @@ use crate::model::codes;
 use crate::model::facts::{Fact, Factor};
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
-use crate::model::plan::{Finding, Level, Plan, Purpose, Stage, Step, Verb};
+use crate::model::plan::{FieldChange, Finding, Level, Plan, Purpose, ResourcePlan, Stage, Step, Verb};
 use crate::model::random::{Entropy, hex};
 use crate::model::value::{Ids, Value};
 use crate::plan::build::{self, Basis};
@@ -445,11 +445,15 @@ pub fn moved(then: &Plan, now: &Plan) -> String {
     if then.destroy != now.destroy {
         return "the command: one of the two plans destroys the stack, and the other applies it".into();
     }
+    // The offer to accept a value names a day, which moves by itself.
+    let change =
+        |change: &FieldChange| json!([change.field, change.applied, change.old, change.new, change.cause]);
+    let changes = |resource: &ResourcePlan| -> Vec<Json> { resource.changes.iter().map(change).collect() };
     let keyed = |plan: &Plan| -> BTreeMap<String, Json> {
         let mut out: BTreeMap<String, Json> = plan
             .resources
             .iter()
-            .map(|r| (r.address.to_string(), json!([r.verb, r.changes, r.ids])))
+            .map(|r| (r.address.to_string(), json!([r.verb, changes(r), r.ids])))
             .collect();
         for step in &plan.steps {
             out.insert(format!("{} ({})", step.address, step.what), json!([step.op, step.effects]));

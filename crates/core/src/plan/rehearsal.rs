@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
+use super::accept;
 use super::desired::declared;
 use super::made_up;
 use crate::kinds::{self, Run, Seen};
@@ -68,7 +69,8 @@ pub fn requests(scene: &Scene<'_>) -> Vec<Result<Request, String>> {
             (get.clone(), reply)
         })
         .collect();
-    let wanted = if scene.plan.destroy { Vec::new() } else { declared(&manifest) };
+    let mut wanted = if scene.plan.destroy { Vec::new() } else { declared(&manifest) };
+    accept::leave_all(&mut wanted, scene.plan, &seen);
     let wanted: BTreeMap<Address, Attrs> =
         wanted.into_iter().map(|want| (want.address, mask.wanted(want.desired))).collect();
     let mut out = Vec::new();
