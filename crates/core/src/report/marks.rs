@@ -40,12 +40,10 @@ pub struct Mark {
 }
 
 /// Marks that no code belongs to: the id of each rule and what it says.
-const RULES: [(&str, &str); 5] = [
+const RULES: [(&str, &str); 3] = [
     ("change", "an apply would change this"),
     ("danger", "a step of the plan may lose something"),
     ("difference", "manifest and tenant differ"),
-    ("step", "a step failed, or its outcome is not known"),
-    ("run", "the command ended without a result"),
 ];
 
 /// Every rule: the codes with their sentences, and the rules without a code.
@@ -172,13 +170,13 @@ impl Marker<'_> {
         let why = why(applied, outcome);
         let number = failed.or(*interrupted);
         let at = plan.steps.iter().find(|step| Some(step.number) == number).map(|step| &step.address);
-        if let Some(why) = why {
-            let (rule, text) = match number {
-                Some(number) => ("step", format!("{}: {why}", text::step(plan, number))),
-                None => ("run", why),
+        if let (Some(why), Some(code)) = (why, outcome.code()) {
+            let text = match number {
+                Some(number) => format!("{}: {why}", text::step(plan, number)),
+                None => why,
             };
-            let rule = outcome.code().map_or_else(|| rule.to_owned(), |code| code.to_string());
-            let mark = self.mark(Weight::Error, &rule, (at.unwrap_or(&Address::default()), ""), text);
+            let mark =
+                self.mark(Weight::Error, &code.to_string(), (at.unwrap_or(&Address::default()), ""), text);
             let help = outcome.cause.as_ref().map_or_else(String::new, |cause| cause.help.clone());
             let start = place.as_ref().map(|place| (place.line, place.column)).or(mark.start);
             out.push(Mark { help, start, ..mark });
