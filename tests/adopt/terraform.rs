@@ -65,7 +65,7 @@ pub fn managed(world: &World, but: &[&str]) -> Vec<Managed> {
         "spa".into(),
         json!({ "id": "c1", "client_secret": "Client-Secret-of-others-7781" }),
     ));
-    for service in &world.accounts[ACCOUNT].verify_services {
+    for service in world.accounts.get(ACCOUNT).into_iter().flat_map(|one| &one.verify_services) {
         let name = service.friendly_name.to_ascii_lowercase().replace(' ', "_");
         let attributes =
             json!({ "id": service.sid, "sid": service.sid, "friendly_name": service.friendly_name });
@@ -76,7 +76,7 @@ pub fn managed(world: &World, but: &[&str]) -> Vec<Managed> {
             out.push(("twilio_verify_services_rate_limits_v2", limit.unique_name.clone(), attributes));
         }
     }
-    for service in &world.accounts[ACCOUNT].serverless_services {
+    for service in world.accounts.get(ACCOUNT).into_iter().flat_map(|one| &one.serverless_services) {
         let attributes = json!({ "id": service.sid, "sid": service.sid, "unique_name": service.unique_name });
         out.push(("twilio_serverless_services_v1", "feedback".into(), attributes));
         for variable in service.environments.iter().flat_map(|one| &one.variables) {
@@ -135,7 +135,7 @@ pub fn secrets(world: &World) -> Vec<String> {
             .into_iter()
             .chain(one.sink.get("httpAuthorization").and_then(|text| text.as_str().map(str::to_owned)))
     });
-    let services = world.accounts[ACCOUNT].serverless_services.iter();
+    let services = world.accounts.get(ACCOUNT).into_iter().flat_map(|one| &one.serverless_services);
     let variables = services.flat_map(|one| &one.environments).flat_map(|one| &one.variables);
     let all = of_actions.chain(of_streams).chain(variables.map(|one| one.value.clone()));
     let is_public = |value: &str| value == ACCOUNT || value.starts_with("VA");
@@ -151,7 +151,8 @@ fn has_any(text: &str, secrets: &[String]) -> Option<String> {
 /// A world in which the state has to say which Verify service is meant.
 fn with_decoy(world: &World) -> World {
     let mut world = world.clone();
-    let services = &mut world.accounts.get_mut(ACCOUNT).expect("the account").verify_services;
+    let Some(account) = world.accounts.get_mut(ACCOUNT) else { return world };
+    let services = &mut account.verify_services;
     if let Some(first) = services.first().cloned() {
         let mut decoy = first;
         decoy.sid = format!("VA{}", "d".repeat(32));

@@ -184,7 +184,7 @@ pub fn differences(one: &Json, other: &Json) -> Vec<String> {
 
 /// The value that a secret has in a world, by the key of the manifest that takes it.
 pub fn secret(world: &World, key: &[&str]) -> Option<String> {
-    let (tenant, account) = (&world.tenants[DOMAIN], &world.accounts[ACCOUNT]);
+    let (tenant, account) = (&world.tenants[DOMAIN], world.accounts.get(ACCOUNT));
     let header = |stream: &lockstep::twin::world::LogStream, rest: &[&str]| match rest {
         ["authorization"] => stream.sink.get("httpAuthorization")?.as_str().map(str::to_owned),
         ["custom_headers", name] => stream
@@ -201,7 +201,8 @@ pub fn secret(world: &World, key: &[&str]) -> Option<String> {
         stream.name.clone().unwrap_or_default().to_ascii_lowercase().replace(' ', "_")
     };
     let variable = |name: &str| {
-        let all = account.serverless_services.iter().flat_map(|one| &one.environments);
+        let all =
+            account.into_iter().flat_map(|one| &one.serverless_services).flat_map(|one| &one.environments);
         all.filter_map(|one| one.variable(name)).map(|one| one.value.clone()).next()
     };
     match key {

@@ -55,6 +55,8 @@ pub struct Found {
     pub stacks: Vec<String>,
     /// Whether the tenant has the legacy phone set-up; `None`: this part does not tell.
     pub is_legacy: Option<bool>,
+    /// The channels that the rules in the code of the post-login Action name.
+    channels_of_rules: Option<Json>,
     /// Names of the rate limits that the Verify service has.
     limits: Vec<String>,
     /// What the Action's code passes for a rate limit, by its name.
@@ -241,12 +243,20 @@ async fn find_senders(wish: &Wish, reader: &Reader) -> Result<Found, Failed> {
     let all = actions::items(&list)?;
     found.stacks =
         all.iter().filter_map(|one| stack_of_ledger(text(one, "name"))).map(str::to_owned).collect();
-    let spec = if is_legacy { &LEGACY } else { &PHONE };
-    find_phone_action(spec, wish, all, &mut found);
     find_rules(all, reader, &mut found).await?;
-    match is_legacy {
+    let is_handed_on = match is_legacy {
         true => find_legacy_delivery(reader, &mut found).await?,
-        false => find_provider(reader, &mut found).await?,
+        false => {
+            find_provider(reader, &mut found).await?;
+            false
+        }
+    };
+    // Without a section `phone`, an Action of a manifest is for the tenant's phone provider, whatever the set-up is.
+    let (spec, other) = if is_handed_on { (&LEGACY, &PHONE) } else { (&PHONE, &LEGACY) };
+    find_phone_action(spec, wish, all, &mut found);
+    let unused = all.iter().filter(|one| actions::has_trigger(one, other.trigger.id)).count();
+    if unused > 0 {
+        found.left.push(format!("{unused} Action(s) on {}, which sends no codes here", other.trigger.id));
     }
     let others = |one: &&Json| !ALL.iter().any(|spec| actions::has_trigger(one, spec.trigger.id));
     let others = all.iter().filter(others).filter(|one| stack_of_ledger(text(one, "name")).is_none()).count();
@@ -331,6 +341,7 @@ async fn find_rules(all: &[Json], reader: &Reader, found: &mut Found) -> Result<
         (ours.as_slice(), ours.first().and_then(|one| rules::said(text(one, "code"))))
     {
         found.probe(&[section[0], section[1], "name"], json!(text(action, "name")));
+        found.channels_of_rules = rules::channels(text(action, "code")).map(|channels| json!(channels));
         for (rule, keys) in said {
             for (key, value) in keys {
                 found.say(&[section[0], section[1], "rules", &rule, &key], value);
@@ -375,8 +386,8 @@ async fn find_provider(reader: &Reader, found: &mut Found) -> Result<(), Failed>
     Ok(())
 }
 
-/// The provider of Guardian, if it hands codes to an Action.
-async fn find_legacy_delivery(reader: &Reader, found: &mut Found) -> Result<(), Failed> {
+/// The provider of Guardian, if it hands codes to an Action. The answer is whether it does.
+async fn find_legacy_delivery(reader: &Reader, found: &mut Found) -> Result<bool, Failed> {
     let reply = reader.get(&legacy::SELECTED.get()).await?;
     let provider = legacy::provider(&reply)?;
     if provider != legacy::HOOK {
@@ -385,14 +396,17 @@ async fn find_legacy_delivery(reader: &Reader, found: &mut Found) -> Result<(), 
                 .left
                 .push(format!("the phone provider of Guardian ({provider}), which no Action sends for"));
         }
-        return Ok(());
+        return Ok(false);
     }
     let types = reader.get(&MESSAGE_TYPES.get()).await?;
     let types =
         types.get("message_types").filter(|types| types.as_array().is_some_and(|list| !list.is_empty()));
     found.say(&["phone", "delivery"], json!("legacy"));
-    found.say(&["phone", "channels"], types.cloned().unwrap_or_else(|| json!(["sms"])));
-    Ok(())
+    // Nobody has chosen types while the factor was never on; then the rules in the code tell the channels, if they do.
+    let channels =
+        types.cloned().or_else(|| found.channels_of_rules.clone()).unwrap_or_else(|| json!(["sms"]));
+    found.say(&["phone", "channels"], channels);
+    Ok(true)
 }
 
 const FUNCTION: [&str; 2] = ["feedback", "function"];

@@ -241,6 +241,17 @@ pub fn said(code: &str) -> Option<BTreeMap<String, BTreeMap<String, Json>>> {
     rules_in_code(code)?.iter().map(said).collect()
 }
 
+/// The channels of the phone that the rules in the code name. `None`: no rule names them.
+pub fn channels(code: &str) -> Option<&'static [&'static str]> {
+    let rules = rules_in_code(code)?;
+    match rules.iter().find_map(|rule| rule["phone"].as_str())? {
+        "both" => Some(&["sms", "voice"]),
+        "sms" => Some(&["sms"]),
+        "voice" => Some(&["voice"]),
+        _ => None,
+    }
+}
+
 /// The fact about what the code demands when it runs (see [`demanded`]). Nothing is claimed about code of another form.
 pub fn demands_fact(code: &str) -> Fact {
     Fact::Rules(rules_in_code(code).map(|rules| demanded(&rules)))
