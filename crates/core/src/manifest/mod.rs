@@ -253,10 +253,10 @@ pub fn read_lossy(
         let (range, wrong) = foreign(&source.text, stopped);
         return Err(refused(source, range, wrong, false));
     }
-    source.hidden = match root {
-        Some(_) => hidden_values(&source, tables),
-        None => hidden_lines(&source.text, tables),
-    };
+    source.hidden = hidden_lines(&source.text, tables);
+    if root.is_some() {
+        source.hidden.extend(hidden_values(&source, tables));
+    }
     let mut report = Report::new(&source);
     for (range, wrong) in lost.iter().cloned().map(syntax::lost).chain(faults) {
         report.at(&[], range, wrong);
@@ -461,8 +461,9 @@ fn is_public(raw: &str) -> bool {
     raw.len() == 34 && (raw.starts_with("AC") || raw.starts_with("VA"))
 }
 
-/// The secrets of a text that could not be decoded: in each line, what follows a key that names a secret, or a key in
-/// capitals, which is likely the name of a secret in an environment.
+/// The secrets of a text wherever they stand, also in a part that could not be decoded or in the wrong place: in each
+/// line, what follows a key that names a secret, or a key in capitals, which is likely the name of a secret in an
+/// environment.
 fn hidden_lines(text: &str, tables: &Tables) -> Vec<Range<usize>> {
     let mut keys = BTreeSet::new();
     fn walk(fields: &[Field], keys: &mut BTreeSet<&'static str>) {
@@ -486,7 +487,8 @@ fn hidden_lines(text: &str, tables: &Tables) -> Vec<Range<usize>> {
             let word = |ch: char| ch.is_ascii_alphanumeric() || ch == '_';
             let start = colon - line[..colon].chars().rev().take_while(|ch| word(*ch)).count();
             let key = line.get(start..colon).unwrap_or_default();
-            let looks_secret = !key.is_empty() && !key.contains(|ch: char| ch.is_ascii_lowercase());
+            let has = |is: fn(&char) -> bool| key.chars().any(|ch| is(&ch));
+            let looks_secret = has(char::is_ascii_uppercase) && !has(char::is_ascii_lowercase);
             if (keys.contains(key) || looks_secret) && !line[colon..].contains("${") {
                 out.push(from + colon + 1..from + line.len());
                 break;

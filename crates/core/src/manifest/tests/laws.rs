@@ -128,6 +128,19 @@ proptest! {
     }
 }
 
+/// What stands on the line of a mistake may be in the wrong place or not decoded at all, and is hidden by its key.
+#[test]
+fn a_drawn_mistake_shows_no_secret_beside_it() {
+    for line in [
+        "--- client_secret: hunter2-in-clear",
+        "---  { API_TOKEN: hunter2-in-clear }",
+        "\tauth_token: hunter2-in-clear",
+    ] {
+        let out = run(&with(&format!("{line}\n")));
+        assert!(out.contains("LS0101") && !out.contains("hunter2"), "{line:?}: {out}");
+    }
+}
+
 #[test]
 fn limits_hold() {
     let deep = format!("a: {}", "[".repeat(2000));
