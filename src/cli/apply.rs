@@ -1,4 +1,4 @@
-//! `lockstep apply` and `lockstep destroy`: carry out a plan.
+//! `lockstep apply`, `lockstep destroy` and `lockstep rollback`: carry out a plan.
 
 use std::path::PathBuf;
 
@@ -50,6 +50,21 @@ pub struct DestroyArgs {
     pub(super) common: Common,
 }
 
+/// Take back what the last run changed
+///
+/// Plans, asks, and puts back the values that the last run replaced, and the version of the Action that ran before it. What
+/// somebody else has changed since stays. What cannot come back is named, with the revision of the manifest to apply. The
+/// manifest itself is not changed, so the next plan shows the same changes again. See the plan with `plan --rollback`.
+///
+/// Example: lockstep rollback manifests/quickstart.yaml --twin=world.json
+#[derive(clap::Args)]
+pub struct RollbackArgs {
+    #[command(flatten)]
+    pub(super) manifest: ManifestArgs,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
 #[derive(clap::Args)]
 pub(super) struct Common {
     #[command(flatten)]
@@ -79,23 +94,30 @@ impl Common {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    carry_out(&args.manifest, &args.common, (false, args.allow_delete), shell)
+    carry_out(&args.manifest, &args.common, Does::Apply { allow_delete: args.allow_delete }, shell)
 }
 
 pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
-    carry_out(&args.manifest, &args.common, (true, true), shell)
+    carry_out(&args.manifest, &args.common, Does::Destroy, shell)
 }
 
-fn carry_out(
-    manifest: &ManifestArgs,
-    common: &Common,
-    (destroy, allow_delete): (bool, bool),
-    shell: &mut Shell,
-) -> Result<Exit> {
+pub fn rollback(args: &RollbackArgs, shell: &mut Shell) -> Result<Exit> {
+    carry_out(&args.manifest, &args.common, Does::Rollback, shell)
+}
+
+/// What a run does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Does {
+    Apply { allow_delete: bool },
+    Destroy,
+    Rollback,
+}
+
+fn carry_out(manifest: &ManifestArgs, common: &Common, does: Does, shell: &mut Shell) -> Result<Exit> {
     let written = common.written();
     let read: Vec<_> = common.reviewed.plan.iter().map(|path| ("the saved plan", path.as_path())).collect();
     admit(shell, manifest.path(), Some(&common.connect), &written, &read)?;
-    let reviewed = common.reviewed.read(destroy)?;
+    let reviewed = common.reviewed.read(does)?;
     let audit = Audit::new();
     let show = listen(shell, audit.clone());
     let Some(mut ready) = ready(manifest, &common.connect, Missing::Error, &written, shell, show)? else {
@@ -104,8 +126,9 @@ fn carry_out(
     reviewed.check(&ready)?;
     audit.borrow_mut().write_to(common.audit.as_deref())?;
     let session = &mut ready.stack.session;
-    session.destroy = destroy;
-    session.allow_delete = allow_delete;
+    session.destroy = does == Does::Destroy;
+    session.rollback = does == Does::Rollback;
+    session.allow_delete = matches!(does, Does::Destroy | Does::Apply { allow_delete: true });
     session.named = common.delete.iter().cloned().collect();
     let result = reconcile(common, reviewed, &mut ready, shell);
     ready.close()?;

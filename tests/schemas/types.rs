@@ -130,6 +130,7 @@ fn events() -> Vec<Event> {
                 tenant: text(),
                 account: text(),
                 destroy: false,
+                rollback: true,
                 resources: Vec::new(),
                 steps: Vec::new(),
                 findings: Vec::new(),

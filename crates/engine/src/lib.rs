@@ -15,6 +15,7 @@ pub mod connection;
 pub mod gate;
 mod halt;
 mod intent;
+mod last_run;
 pub mod lease;
 pub mod observe;
 mod outcome;
@@ -22,6 +23,7 @@ mod permission;
 mod places;
 pub mod reconcile;
 pub mod reply;
+pub mod rollback;
 pub mod store;
 pub mod told;
 

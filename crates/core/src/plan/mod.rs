@@ -15,5 +15,6 @@ mod made_up;
 mod others;
 pub mod rehearsal;
 pub mod render;
+pub mod rollback;
 mod stays;
 mod unfinished;
