@@ -184,15 +184,15 @@ fn unproven(back: &Back<'_>, earlier: &Earlier) -> Option<String> {
     {
         return Some(format!("the record does not say which value of the secret {name} it has"));
     }
-    if let Some(name) = secrets.keys().find(|name| !(back.is_recorded)(&format!("secrets.{name}"))) {
-        return Some(format!("the manifest has another value of the secret {name} than the record"));
-    }
     let sid = back.desired.get(&format!("secrets.{VERIFY_SID}")).and_then(plain);
     let service = back.all.get(SERVICE).filter(|service| service.exists);
     let is_there =
         sid.is_some() && service.and_then(|service| service.ids.get("sid")).map(String::as_str) == sid;
-    (earlier.verifies && !is_there)
-        .then(|| "its Verify service is not one that this stack has on record".into())
+    if earlier.verifies && !is_there {
+        return Some("its Verify service is not one that this stack has on record and that is there".into());
+    }
+    let other = secrets.keys().find(|name| !(back.is_recorded)(&format!("secrets.{name}")));
+    other.map(|name| format!("the manifest has another value of the secret {name} than the record"))
 }
 
 /// Whether the secret of a version was written when the secret on record was.
