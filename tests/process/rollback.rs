@@ -43,7 +43,7 @@ fn what_was_reviewed_is_taken_back_and_nothing_else() {
     let digest =
         shown.out.lines().find_map(|line| line.strip_prefix("Digest: ")).expect("a digest").to_owned();
     // Neither another command nor another digest carries it out, and nobody is there to ask.
-    let other = site.lockstep("apply", &next, &["--yes", "--plan", &file]).run().expect(1);
+    let other = site.lockstep("apply", &next, &["--yes", "--plan", &file]).run().expect(73);
     assert!(
         other.err.contains("takes back the last run") && other.err.contains("lockstep rollback --plan"),
         "{}",
@@ -81,11 +81,8 @@ fn every_form_tells_a_rollback() {
     assert!(markdown.out.starts_with("## Lockstep rollback of stack"), "{}", markdown.out);
     let explained =
         site.lockstep("plan", &next, &["--rollback", "--explain", "--output", "json"]).run().expect(0).json();
-    let requests: Vec<&str> = explained["steps_explained"]
-        .as_array()
-        .or(explained["explained"].as_array())
-        .map(|steps| steps.iter().filter_map(|step| step["request"]["path"].as_str()).collect())
-        .unwrap_or_default();
+    let steps = explained["explanation"].as_array().expect("explained");
+    let requests: Vec<&str> = steps.iter().filter_map(|step| step["request"]["path"].as_str()).collect();
     assert!(
         requests.iter().any(|path| path.ends_with("/deploy") && path.contains("/versions/")),
         "{requests:?}"

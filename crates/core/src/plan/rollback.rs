@@ -66,7 +66,11 @@ pub(super) fn build(basis: &Basis<'_>) -> Plan {
         told.stays = stays(&told, part, &findings);
         resources.push(told);
     }
-    let record = basis.ledger.and_then(|ledger| ledger.intent.as_ref()).is_some_and(|intent| intent.rollback);
+    // With nothing left to take back, the unfinished run is over.
+    let is_over =
+        parts.values().all(|part| part.stays.is_empty()) && last.is_some() && blocks(&findings).is_none();
+    let intent = basis.ledger.and_then(|ledger| ledger.intent.as_ref());
+    let record = intent.is_some_and(|intent| intent.rollback || is_over && intent.lost.is_empty());
     findings.extend(granted::findings(basis, &steps, record));
     let hash = digest::of(basis, &wanted, &resources, &steps);
     let unknown_values = digest::unknown_values(basis, &wanted);
@@ -87,6 +91,11 @@ pub(super) fn build(basis: &Basis<'_>) -> Plan {
         unknown_values,
         basis: hash,
     }
+}
+
+/// The first finding that blocks the plan.
+fn blocks(findings: &[Finding]) -> Option<&Finding> {
+    findings.iter().find(|finding| finding.level == Level::Blocker)
 }
 
 /// What a resource should be after a rollback: what it is, with the values of the steps. Its secrets are those of the
@@ -292,7 +301,7 @@ fn part(basis: &Basis<'_>, (address, changed): (&Address, &Changed), desired: &A
     if changed.how == How::Updated && !told {
         out.stays.extend(unwritten(seen, &entry, &steps).map(|why| (codes::NOT_TAKEN_BACK, why)));
     }
-    out.steps = steps.into_iter().map(reworded).collect();
+    out.steps = steps.into_iter().map(|step| reworded(step, !told)).collect();
     out
 }
 
@@ -409,16 +418,15 @@ fn unwritten(seen: &Seen, entry: &Entry, steps: &[Step]) -> Option<String> {
     })
 }
 
-/// The step in the words of a rollback. The kinds speak of a destroy.
-fn reworded(mut step: Step) -> Step {
+/// The step in the words of a rollback; the kinds speak of a destroy. `anew`: its reason is given here.
+fn reworded(mut step: Step, anew: bool) -> Step {
     let of_run = |text: &str| text.replace("before this stack", "before the last run");
     step.danger = step.danger.as_deref().map(of_run);
     step.what = of_run(&step.what);
-    if step.verb == Verb::Delete {
-        step.reason = "the last run created it".into();
-    } else if step.op.values.is_some() && step.reason.contains("before this stack") || step.reason.is_empty()
-    {
-        step.reason = "as it was before the last run, by the record".into();
+    match step.verb {
+        Verb::Delete => step.reason = "the last run created it".into(),
+        _ if anew => step.reason = "it was so before the last run, by the record".into(),
+        _ => {}
     }
     step
 }
@@ -464,10 +472,8 @@ fn to_apply(last: &LastRun) -> String {
 /// What a person should know of the time after the rollback.
 fn afterwards(basis: &Basis<'_>, last: Option<&LastRun>, steps: &[Step], revision: &str) -> Option<Finding> {
     let last = last?;
-    let is_done = basis
-        .ledger
-        .and_then(|ledger| ledger.history.last())
-        .is_some_and(|run| run.outcome == "rollback done");
+    let before = basis.ledger.and_then(|ledger| ledger.history.last());
+    let is_done = before.is_some_and(|run| run.outcome.starts_with("rollback"));
     let text = match steps.is_empty() {
         true if is_done => "the last run was a rollback, and a rollback is not taken back: apply the manifest to go forward again".into(),
         true => return None,

@@ -11,7 +11,7 @@ use crate::ledger::HISTORY_MAX;
 use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::event::Event;
-use crate::model::last_run::Changed;
+use crate::model::last_run::{Changed, How};
 use crate::model::ledger::{Applied, Entry, Last, Lost, NOT_BEFORE, Ownership, compact};
 use crate::model::plan::{Accepted, Step};
 use crate::model::value::Value;
@@ -82,7 +82,7 @@ impl Work<'_> {
             return Ok(());
         }
         if complete && self.session.rollback {
-            self.forget_taken_over();
+            self.forget_what_is_back();
         } else if complete {
             // An entry stays if its resource is wanted, if its removal waits, or if nothing proves that it may go.
             let wanted = &self.wanted;
@@ -200,15 +200,21 @@ impl Work<'_> {
         }
     }
 
-    /// Takes the entries of what the last run took over off the record, as far as it is as before. Otherwise the manifest
-    /// as it was before would take it away.
-    fn forget_taken_over(&mut self) {
+    /// Takes off the record what the last run created and is gone, and what it took over and is as before. Otherwise the
+    /// manifest as it was before would take it away.
+    fn forget_what_is_back(&mut self) {
         let changed = self.ledger.last_run.iter().flat_map(|run| &run.changed);
         let is_back = |address: &Address, changed: &Changed| {
             let seen = self.observation.seen.get(address);
             changed.version.is_none() && seen.is_some_and(|seen| changed.is_back(&seen.attrs))
         };
-        let over = changed.filter(|(address, changed)| changed.adopted && is_back(address, changed));
+        let is_gone = |address: &Address, changed: &Changed| {
+            let seen = self.observation.seen.get(address);
+            changed.how == How::Created && seen.is_some_and(|seen| !seen.exists && !seen.not_read)
+        };
+        let over = changed.filter(|(address, changed)| {
+            is_gone(address, changed) || changed.adopted && is_back(address, changed)
+        });
         for address in over.map(|(address, _)| address.clone()).collect::<Vec<_>>() {
             self.ledger.resources.remove(&address);
         }
