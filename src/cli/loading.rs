@@ -16,7 +16,7 @@ use crate::manifest::{self, FileError, Missing, Parsed, Source, Sources};
 use crate::model::manifest::Manifest;
 use crate::model::random::hex;
 use crate::plan::desired::tables;
-use crate::shell::files::{self, ManifestFile};
+use crate::shell::files::{self, Folder, ManifestFile};
 use crate::shell::sources::ProcessSources;
 
 /// A parsed manifest, whose problems have not been shown yet.
@@ -47,7 +47,7 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
 }
 
 /// Prints the diagnostics of a manifest and the number of errors.
-fn tell(diagnostics: &[Diagnostic], source: &Arc<Source>, shell: &mut Shell) {
+pub fn tell(diagnostics: &[Diagnostic], source: &Arc<Source>, shell: &mut Shell) {
     shell.reports.note(diagnostics, source);
     if !diagnostics.is_empty() {
         drawing::draw(diagnostics, source, shell);
@@ -68,14 +68,7 @@ pub fn resolve(
     missing: Missing,
     shell: &mut Shell,
 ) -> Result<Option<Manifest>> {
-    let sources = Outside {
-        process: ProcessSources {
-            folder: loaded.file.folder.clone(),
-            commands: pairs(&args.commands, "--allow-cmd")?,
-            vars: pairs(&args.vars, "--var")?,
-        },
-        made_up: if twin { made_up(&loaded.parsed)? } else { BTreeMap::new() },
-    };
+    let sources = Outside::new(&loaded.parsed, &loaded.file.folder, args, twin, None)?;
     let mut examined = manifest::examine(&loaded.parsed, &sources, missing, &kinds::check);
     let is_news = |one: &Diagnostic| !loaded.is_our_own || one.problem.severity == Severity::Error;
     examined.diagnostics.retain(is_news);
@@ -143,9 +136,30 @@ fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
 }
 
 /// The sources of this process. With `--twin`, made-up values stand in for unset variables.
-struct Outside {
+pub struct Outside {
     process: ProcessSources,
     made_up: BTreeMap<String, String>,
+}
+
+impl Outside {
+    /// The sources of a manifest. `tenant`: name and domain, for a tenant of a fleet.
+    pub fn new(
+        parsed: &Parsed,
+        folder: &Folder,
+        args: &ManifestArgs,
+        twin: bool,
+        tenant: Option<(String, String)>,
+    ) -> Result<Outside> {
+        Ok(Outside {
+            process: ProcessSources {
+                folder: folder.clone(),
+                commands: pairs(&args.commands, "--allow-cmd")?,
+                vars: pairs(&args.vars, "--var")?,
+                tenant,
+            },
+            made_up: if twin { made_up(parsed)? } else { BTreeMap::new() },
+        })
+    }
 }
 
 impl Sources for Outside {

@@ -13,6 +13,7 @@ mod error;
 mod exit;
 mod explain;
 mod explanation;
+mod fleet;
 mod init;
 mod loading;
 mod man;
@@ -67,6 +68,7 @@ enum Command {
     Drift(drift::Args),
     Destroy(apply::DestroyArgs),
     Show(show::Args),
+    Render(fleet::render::Args),
     Adopt(adopt::Args),
     Unlock(unlock::Args),
     Schema(schema::Args),
@@ -87,6 +89,7 @@ impl Command {
             Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
             Command::Init(_)
+            | Command::Render(_)
             | Command::Adopt(_)
             | Command::Unlock(_)
             | Command::Schema(_)
@@ -175,6 +178,7 @@ pub fn main() -> u8 {
         Command::Drift(args) => drift::run(&args, &mut shell),
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
+        Command::Render(args) => fleet::render::run(&args, &mut shell),
         Command::Adopt(args) => adopt::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
         Command::Schema(args) => schema::run(&args, &mut shell),

@@ -14,6 +14,7 @@ pub mod authority;
 pub mod clock;
 pub mod driver;
 pub mod files;
+pub mod fleet;
 pub mod http;
 pub mod in_process;
 pub mod jwt;

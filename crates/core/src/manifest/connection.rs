@@ -270,7 +270,7 @@ fn sid(text: &str, prefix: &str) -> bool {
     })
 }
 
-fn account_sid(text: &str) -> Answer {
+pub(crate) fn account_sid(text: &str) -> Answer {
     if sid(text, "AC") {
         Ok(())
     } else {
