@@ -69,6 +69,7 @@ enum Command {
     Destroy(apply::DestroyArgs),
     Show(show::Args),
     Render(fleet::render::Args),
+    Rollout(fleet::rollout::Args),
     Adopt(adopt::Args),
     Unlock(unlock::Args),
     Schema(schema::Args),
@@ -88,6 +89,7 @@ impl Command {
             Command::Drift(args) => ("drift", &args.manifest, &args.output),
             Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
+            Command::Rollout(args) => return Reports::new("rollout", args.path(), &args.output.forms),
             Command::Init(_)
             | Command::Render(_)
             | Command::Adopt(_)
@@ -179,6 +181,7 @@ pub fn main() -> u8 {
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Render(args) => fleet::render::run(&args, &mut shell),
+        Command::Rollout(args) => fleet::rollout::run(&args, &mut shell),
         Command::Adopt(args) => adopt::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
         Command::Schema(args) => schema::run(&args, &mut shell),

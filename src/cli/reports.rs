@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::args::{Form, form};
 use super::error::{Error, Result};
 use super::exit::Exit;
+use super::fleet::course::Settled;
 use super::outputs::Written;
 use super::setup::Shell;
 use crate::diag::Diagnostic;
@@ -169,6 +170,8 @@ pub enum FleetContent {
     /// All manifests are valid, in one sentence.
     Valid(String),
     Read(Box<FleetReport>),
+    /// A rollout went as far as it could.
+    Rolled(Box<Settled>),
 }
 
 /// As [`publish`], for a fleet.
@@ -183,6 +186,8 @@ pub fn publish_fleet(shell: &mut Shell, content: FleetContent) -> Result<()> {
             scrub.document(&serde_json::json!({ "format": 1, "validate": { "valid": true, "summary": text }, "diagnostics": [] }))
         }
         (FleetContent::Valid(text), _) => format!("{text}\n"),
+        (FleetContent::Rolled(settled), Format::Json) => scrub.document(&settled.json()),
+        (FleetContent::Rolled(settled), _) => settled.text(paint),
         (FleetContent::Read(report), Format::Json) => scrub.document(&report.json()),
         (FleetContent::Read(report), Format::Markdown) => report.markdown(door),
         (FleetContent::Read(report), Format::Junit) => report.junit(door),

@@ -20,6 +20,7 @@ pub mod in_process;
 pub mod jwt;
 pub mod ledger_file;
 pub mod proxy;
+pub mod records;
 mod roots;
 pub mod secrets;
 pub mod serve;

@@ -50,7 +50,7 @@ pub fn validate(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -
 }
 
 /// The forms that a fleet has no report in.
-fn refuse_forms(shell: &Shell) -> Result<()> {
+pub fn refuse_forms(shell: &Shell) -> Result<()> {
     match shell.reports.formats().find(|format| matches!(format, Format::Sarif | Format::Github)) {
         None => Ok(()),
         Some(format) => Err(Error::usage(format!("--output {} has no form for a fleet", format.word()))
@@ -59,7 +59,7 @@ fn refuse_forms(shell: &Shell) -> Result<()> {
 }
 
 /// Loads the fleet and the manifests of its selected tenants.
-fn made(
+pub fn made(
     args: &ManifestArgs,
     selection: &FleetArgs,
     connect: Option<&ConnectArgs>,
@@ -122,16 +122,7 @@ fn read(
         member.session.destroy = wish.destroy;
         member.session.allow_delete = wish.allow_delete;
     }
-    let all: Vec<usize> = (0..made.len()).collect();
-    let results = crowd.observe(&all)?;
-    let mut readings = Vec::with_capacity(made.len());
-    for (one, result) in made.iter().zip(results) {
-        let result = match result {
-            Ok(observation) => Found::Plan(Box::new(shell.scrub.plan(&observation.plan))),
-            Err(failed) => failure(&failed),
-        };
-        readings.push(reading(&loaded, one, result, command, wish));
-    }
+    let readings = read_each(&loaded, &made, &mut crowd, command, wish, shell)?;
     let exit = worst(readings.iter().map(|one| one.exit));
     let report = FleetReport {
         command,
@@ -145,6 +136,38 @@ fn read(
         save_world(&*twin.borrow(), &path)?;
     }
     Ok(exit)
+}
+
+/// The plan of every tenant, for a rollout.
+pub fn read_all(
+    loaded: &Loaded,
+    made: &[Made],
+    crowd: &mut Crowd<'static>,
+    shell: &mut Shell,
+) -> Result<Vec<Reading>> {
+    let wish = Wish { purpose: Purpose::Apply, destroy: false, allow_delete: false, exit_code: false };
+    read_each(loaded, made, crowd, "plan", wish, shell)
+}
+
+fn read_each(
+    loaded: &Loaded,
+    made: &[Made],
+    crowd: &mut Crowd<'static>,
+    command: &str,
+    wish: Wish,
+    shell: &mut Shell,
+) -> Result<Vec<Reading>> {
+    let all: Vec<usize> = (0..made.len()).collect();
+    let results = crowd.observe(&all)?;
+    let mut readings = Vec::with_capacity(made.len());
+    for (one, result) in made.iter().zip(results) {
+        let result = match result {
+            Ok(observation) => Found::Plan(Box::new(shell.scrub.plan(&observation.plan))),
+            Err(failed) => failure(&failed),
+        };
+        readings.push(reading(loaded, one, result, command, wish));
+    }
+    Ok(readings)
 }
 
 fn failure(failed: &Failed) -> Found {
@@ -188,8 +211,9 @@ fn planned(plan: &Plan, wish: Wish) -> Exit {
 
 /// The first exit code of the known order that any tenant has.
 pub fn worst(exits: impl Iterator<Item = u8>) -> Exit {
-    const ORDER: [Exit; 7] = [
+    const ORDER: [Exit; 8] = [
         Exit::Failed,
+        Exit::Halted,
         Exit::Incomplete,
         Exit::CauseUnknown,
         Exit::BothChanged,
@@ -204,7 +228,7 @@ pub fn worst(exits: impl Iterator<Item = u8>) -> Exit {
 type World = Option<(PathBuf, std::rc::Rc<std::cell::RefCell<crate::twin::Twin>>)>;
 
 /// Connects every tenant, before the first request.
-pub fn gather<'a>(made: &[Made], connect: &ConnectArgs, shell: &mut Shell) -> Result<(Crowd<'a>, World)> {
+pub fn gather(made: &[Made], connect: &ConnectArgs, shell: &mut Shell) -> Result<(Crowd<'static>, World)> {
     if matches!(connect.ledger, LedgerPlace::File(_)) {
         return Err(Error::usage("--ledger file: holds the record of one stack, and a fleet has many")
             .help("leave the option out: each record is kept in its tenant"));

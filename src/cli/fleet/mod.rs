@@ -1,8 +1,12 @@
 //! The commands over a fleet file.
 
+pub mod course;
+mod gates;
 pub mod load;
 mod many;
+mod recorded;
 pub mod render;
+pub mod rollout;
 
 pub use load::is_fleet;
 pub use many::{Wish, drift, plan, validate};

@@ -10,7 +10,9 @@
 //! for each of them. What is wrong in it is told at its origin: in the base, in an overlay or in the table.
 
 pub mod file;
+pub mod record;
 pub mod report;
+pub mod rollout;
 pub mod select;
 pub mod summary;
 pub mod table;
