@@ -10,7 +10,7 @@ use super::super::exit::Exit;
 use super::super::outputs::{admit, apart};
 use super::super::reports::publish_fleet;
 use super::super::setup::{Shell, without};
-use super::super::sinks::{Audit, listen};
+use super::super::sinks::{Audit, listen_to_many};
 use super::super::{domain, reports};
 use super::FleetArgs;
 use super::load::{Loaded, Made, load};
@@ -251,7 +251,7 @@ pub fn gather(made: &[Made], connect: &ConnectArgs, shell: &mut Shell) -> Result
     }
     let Some(first) = made.first() else { return Err(Error::internal("a fleet without tenants was read")) };
     let (transport, world) = transport(connect, &first.manifest)?;
-    let show = listen(shell, Audit::new());
+    let show = listen_to_many(Audit::new());
     let crowd = Crowd::new(stacks, transport, &settings(connect), shell.signals.clone(), show)?;
     Ok((crowd, world))
 }

@@ -96,6 +96,14 @@ impl FleetReport {
         }
     }
 
+    /// The tenants of a row: their names, unless it is all of them.
+    fn which(&self, names: &[String]) -> String {
+        match names.len() == self.readings.len() && names.len() > 1 {
+            true => "all of them".to_owned(),
+            false => listed(names),
+        }
+    }
+
     /// Text for a terminal.
     pub fn text(&self, paint: Paint) -> String {
         let mut out = String::new();
@@ -114,7 +122,7 @@ impl FleetReport {
             for (field, words) in &row.fields {
                 let _ = writeln!(out, "         {field}: {words}");
             }
-            let _ = writeln!(out, "         {}", paint.dim(&listed(&row.tenants)));
+            let _ = writeln!(out, "         {}", paint.dim(&self.which(&row.tenants)));
         }
         if self.unchanged() > 0 {
             let _ = writeln!(out, "{}", paint.dim(&format!("  {} unchanged", self.unchanged())));
@@ -124,17 +132,18 @@ impl FleetReport {
             let _ = writeln!(out, "\n{}", paint.bold("Findings"));
         }
         for note in &notes {
-            let Note { level, code, address, text, help, tenants } = note;
+            let Note { level, code, address, text, help, differs, tenants } = note;
             let place =
                 if address.is_empty() { String::new() } else { format!("{}: ", line(address.as_str())) };
-            let head = format!("  {}[{code}]: {place}{}", level.word(), line(text));
+            let others = if *differs { " (other tenants: with their own names and values)" } else { "" };
+            let head = format!("  {}[{code}]: {place}{}{others}", level.word(), line(text));
             let head = if *level > Level::Note { paint.bad(&head) } else { head };
             let _ = writeln!(out, "{head}");
             if !help.is_empty() {
                 let _ = writeln!(out, "    help: {}", line(help));
             }
             if !tenants.is_empty() {
-                let _ = writeln!(out, "    {}", paint.dim(&listed(tenants)));
+                let _ = writeln!(out, "    {}", paint.dim(&self.which(tenants)));
             }
         }
         if self.command != "drift" {

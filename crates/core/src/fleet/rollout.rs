@@ -237,7 +237,7 @@ impl State {
                 // What failed is tried again, and what was read is read again.
                 self.halt = None;
                 self.resumed_ms = at_ms;
-                self.tenants.retain(|_, one| one.became != Became::Failed);
+                self.tenants.retain(|_, one| !matches!(one.became, Became::Failed | Became::Broken));
                 self.waves
                     .iter_mut()
                     .filter(|wave| wave.passed_ms.is_none())
@@ -485,6 +485,18 @@ mod tests {
         events.push(tenant("a", Became::Broken, 2));
         let decided = next(&fold(&events), &rollout(Budget::default()), &groups(), 2, 3);
         assert!(matches!(decided, Next::Apply { room: 1, .. }), "{decided:?}");
+    }
+
+    #[test]
+    fn a_wave_of_which_nobody_was_applied_does_not_pass() {
+        for (became, goes_on) in [(Became::Failed, false), (Became::Broken, false), (Became::Skipped, true)] {
+            let mut events = vec![(began(), 0), (Event::Opened { wave: 0 }, 1)];
+            events.extend([tenant("a", became, 2), tenant("b", became, 2)]);
+            let budget = Budget { wave: Some(9), total: None };
+            let decided = next(&fold(&events), &rollout(budget), &groups(), 2, 9_000);
+            assert_eq!(matches!(decided, Next::Judge { .. }), goes_on, "{decided:?}");
+            assert_eq!(matches!(decided, Next::Halt { cause: Cause::Gate, .. }), !goes_on);
+        }
     }
 
     #[test]

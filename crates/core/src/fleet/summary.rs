@@ -179,24 +179,31 @@ pub struct Note {
     pub level: Level,
     pub code: Code,
     pub address: Address,
+    /// Of the first tenant.
     pub text: String,
     pub help: String,
+    /// The text of other tenants is another one; their own plans show it.
+    pub differs: bool,
     pub tenants: Vec<String>,
 }
 
-/// The findings of all plans and the errors, equal ones together, the gravest first.
+/// The findings of all plans and the errors, those of one kind together, the gravest first.
 pub fn notes(readings: &[Reading]) -> Vec<Note> {
     let mut out: Vec<Note> = Vec::new();
     let mut add = |tenant: &str, level: Level, code: Code, address: &Address, text: &str, help: &str| {
-        let is_same = |one: &&mut Note| one.code == code && one.address == *address && one.text == text;
+        let is_same = |one: &&mut Note| one.level == level && one.code == code && one.address == *address;
         match out.iter_mut().find(is_same) {
-            Some(note) => note.tenants.push(tenant.to_owned()),
+            Some(note) => {
+                note.differs |= note.text != text;
+                note.tenants.push(tenant.to_owned());
+            }
             None => out.push(Note {
                 level,
                 code,
                 address: address.clone(),
                 text: text.to_owned(),
                 help: help.to_owned(),
+                differs: false,
                 tenants: vec![tenant.to_owned()],
             }),
         }
