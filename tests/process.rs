@@ -9,6 +9,7 @@ mod begun;
 mod destroyed;
 mod escapes;
 mod explained;
+mod fleet;
 mod http;
 mod interrupted;
 mod json;
