@@ -216,11 +216,14 @@ fn limits_are_checked_before_the_first_write() {
 #[test]
 fn who_is_broken_already_is_listed_and_outside_the_budget() {
     let twin = Twin::with(&TWIN_ARGS);
-    let mut fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
-    fleet.env.insert("AUTH0_CLIENT_SECRET_ACME_SHOP".into(), "wrong".into());
-    let other = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
-    // The twin knows the right secret from here on.
-    other.run("plan", &[]).expect(0);
+    let proxy = Proxy::start(&twin, |asked, forward| {
+        let refused = serde_json::json!({ "error": "access_denied", "error_description": "Unauthorized" });
+        match asked.host == "tenant-2.eu.auth0.com" && asked.path == "/oauth/token" {
+            true => super::lab::json_reply(401, "", &refused),
+            false => forward(),
+        }
+    });
+    let fleet = Fleet::new(&format!("http://127.0.0.1:{}", proxy.port), &THREE, TWO_WAVES);
     let plan = json(&fleet.run("plan", &["--output", "json"]).expect(1));
     let tenants = plan["fleet"]["tenants"].as_array().expect("tenants");
     let exits: Vec<_> = tenants.iter().map(|one| (one["name"].as_str(), one["exit"].as_u64())).collect();
