@@ -68,7 +68,7 @@ fn body(asked: &Asked) -> Json {
 
 /// Every request that is shown is the one that an apply of the same plan sends, in the same order.
 #[track_caller]
-fn expect_as_applied(twin: &Twin, site: &Site, manifest: &str, command: &str) -> usize {
+pub fn expect_as_applied(twin: &Twin, site: &Site, manifest: &str, command: &str) -> usize {
     let options: &[&str] = if command == "destroy" { &["--destroy"] } else { &[] };
     let mark = twin.mark();
     site.lockstep("plan", manifest, options).run().expect(0);
