@@ -35,7 +35,7 @@ pub fn check(root: &Node, tables: &Tables, report: &mut Report<'_>) -> Checked {
         let sections = if matches!(root, Node::Map(_)) { tables.sections.as_slice() } else { &[] };
         for section in sections {
             if section.required && !walk.out.present.contains(section.path) {
-                walk.missing(&split(section.path), section.path, section.doc);
+                walk.missing(&split(section.path), section.path, section.doc, "");
             }
         }
     }
@@ -100,6 +100,13 @@ struct Found<'n> {
     nodes: BTreeMap<&'n str, &'n Node>,
     /// Known keys that were probably meant by unknown ones.
     meant: BTreeSet<&'static str>,
+}
+
+impl Found<'_> {
+    /// Whether a key is written, at least under a name that is probably meant for it.
+    fn has(&self, key: &str) -> bool {
+        self.nodes.contains_key(key) || self.meant.contains(key)
+    }
 }
 
 /// Place of a field.
@@ -204,8 +211,8 @@ impl Walk<'_, '_, '_> {
                 // The field was written under an unknown name, which is reported.
                 (None, _) if found.meant.contains(field.key) => self.refuse(place, field),
                 (None, Some(default)) => self.field(place, field, &names, &yaml::decode_default(default)),
-                (None, None) if field.required => {
-                    self.missing(&names, field.key, field.doc);
+                (None, None) if field.required && !found.has(field.unless) => {
+                    self.missing(&names, field.key, field.doc, field.unless);
                     self.refuse(place, field);
                 }
                 (None, None) => {}
@@ -213,7 +220,7 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn missing(&mut self, names: &[String], key: &str, doc: &str) {
+    fn missing(&mut self, names: &[String], key: &str, doc: &str, unless: &str) {
         let title = format!("{} is missing", shown(key));
         let below = names[..names.len().saturating_sub(1)].join(".");
         let help = match (below.as_str(), doc) {
@@ -222,7 +229,11 @@ impl Walk<'_, '_, '_> {
             (below, "") => format!("add {key}: below {below}:"),
             (below, doc) => format!("add {key}: below {below}: ({doc})"),
         };
-        self.report.key(names, wrong(codes::MISSING_KEY, title, format!("{key} is required here"), help));
+        let reason = match unless {
+            "" => format!("{key} is required here"),
+            unless => format!("{key} is required here, because there is no {unless}"),
+        };
+        self.report.key(names, wrong(codes::MISSING_KEY, title, reason, help));
     }
 
     /// The entries of a mapping, keyed by name. Reports repeated keys, keys that are not text, and unknown keys.

@@ -133,8 +133,9 @@ pub static SECTION: Section = Section {
             key: "friendly_name",
             ty: Type::Text { min: 1, max: 30, check: form(BRAND, brand) },
             required: true,
+            unless: "sid",
             wire: "FriendlyName",
-            doc: "the brand in the message; at most 30 characters and 4 digits",
+            doc: "the brand in the message; at most 30 characters and 4 digits; a pinned service keeps its own without it",
             ..FIELD
         },
         int_field("code_length", "CodeLength", 4, 10, "digits of a code that Verify makes itself"),
