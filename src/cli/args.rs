@@ -128,7 +128,7 @@ pub struct Form {
     pub file: Option<PathBuf>,
 }
 
-/// Reads `json` or `json=FILE`.
+/// Reads `json`, `json=FILE`, or `json=-` for stdout.
 pub fn form(text: &str) -> Result<Form, String> {
     let (word, file) = match text.split_once('=') {
         Some((word, file)) => (word, Some(file)),
@@ -144,5 +144,5 @@ pub fn form(text: &str) -> Result<Form, String> {
             "no file stands behind the equals sign; write {word}=FILE, or {word} for stdout"
         ));
     }
-    Ok(Form { format, file: file.map(PathBuf::from) })
+    Ok(Form { format, file: file.filter(|file| *file != "-").map(PathBuf::from) })
 }

@@ -189,6 +189,19 @@ fn one_step_is_explained_alone_and_a_number_without_a_step_is_refused() {
     assert_eq!(run.json()["error"]["exit"], 64);
 }
 
+#[test]
+fn a_plan_without_steps_has_nothing_to_explain() {
+    let twin = Twin::start();
+    let site = Site::new(&twin, 1);
+    site.run("apply", &["--yes"]).expect(0);
+    let run = site.run("plan", &["--explain=3"]).expect(64);
+    assert!(run.err.contains("this plan has no steps, so there is nothing to explain"), "{}", run.err);
+    assert_eq!(
+        site.run("plan", &["--explain", "--output", "json"]).expect(0).json()["explanation"],
+        json!([])
+    );
+}
+
 #[track_caller]
 fn expect_no_secret(run: &Run, site: &Site) {
     let secret = |(name, value): (&String, &String)| {

@@ -12,7 +12,8 @@ use super::expr::{self, Piece};
 use super::leaf::{Input, Leaf, extend};
 use super::source::{Report, Wrong, shown, wrong};
 use super::typed::{
-    either, from_node, lacks_quotes, listed, not_a_mapping, not_an_entry, shape, wrong_shape, wrong_type,
+    either, from_node, is_first_version, is_v1, lacks_quotes, listed, not_a_mapping, not_an_entry, shape,
+    wrong_shape, wrong_type,
 };
 use super::words::meant_key;
 use super::yaml::{self, Key, Node};
@@ -118,17 +119,17 @@ struct Place<'a> {
 }
 
 impl Walk<'_, '_, '_> {
-    /// Whether the version is v1 or absent. Of a manifest with another version, nothing else is reported.
+    /// Whether the version is absent or can only mean v1. Of a manifest with another version, nothing else is reported.
     fn version_is_ours(&mut self, root: &Node) -> bool {
         let Node::Map(entries) = root else { return true };
         let names = ["lockstep".to_owned()];
         match entries.iter().find(|(key, _)| key.text == names[0]).map(|(_, node)| node) {
-            Some(Node::Text(version)) if version == "v1" => true,
-            Some(_) => {
+            Some(node) if is_v1(node) => true,
+            Some(node) => {
                 let title = "the manifest has a version that this program does not read";
                 self.report
                     .value(&names, wrong(codes::BAD_VERSION, title, "must be v1", "write lockstep: v1"));
-                false
+                is_first_version(node)
             }
             None => true,
         }
@@ -207,6 +208,8 @@ impl Walk<'_, '_, '_> {
         for field in fields {
             let names = extend(place.names, field.key);
             match (found.nodes.get(field.key), field.default) {
+                // Another version is reported already.
+                (Some(node), _) if names == ["lockstep"] && !is_v1(node) => self.refuse(place, field),
                 (Some(node), _) => self.field(place, field, &names, node),
                 // The field was written under an unknown name, which is reported.
                 (None, _) if found.meant.contains(field.key) => self.refuse(place, field),

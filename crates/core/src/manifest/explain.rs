@@ -87,6 +87,8 @@ fn of_key(key: &str, section: &'static Section, field: &'static Field) -> String
             format!("the manifest is refused, unless it has {} beside it", field.unless)
         }
         (None, true) => "the manifest is refused".to_owned(),
+        // The head of the manifest and the connection are no settings of the tenant.
+        (None, false) if ["", "auth0", "twilio"].contains(&section.path) => "there is none".to_owned(),
         (None, false) => {
             "the setting keeps the value that it has on the tenant, unless the line above says otherwise"
                 .to_owned()

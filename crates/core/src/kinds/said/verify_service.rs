@@ -126,7 +126,7 @@ pub static SECTION: Section = Section {
         Field {
             key: "sid",
             ty: Type::Text { min: 3, max: 34, check: form("^(new|VA[0-9a-fA-F]{32})$", sid_or_new) },
-            doc: "pins an existing service (`VA…`), or `new` to create one beside others of the same name",
+            doc: "pins an existing service (`VA…`), which keeps its name without friendly_name; or `new`, for one beside others of the same name",
             ..FIELD
         },
         Field {
@@ -135,7 +135,7 @@ pub static SECTION: Section = Section {
             required: true,
             unless: "sid",
             wire: "FriendlyName",
-            doc: "the brand in the message; at most 30 characters and 4 digits; a pinned service keeps its own without it",
+            doc: "the brand in the message; at most 30 characters and 4 digits",
             ..FIELD
         },
         int_field("code_length", "CodeLength", 4, 10, "digits of a code that Verify makes itself"),
