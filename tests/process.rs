@@ -15,6 +15,7 @@ mod interrupted;
 mod json;
 mod killed;
 pub mod lab;
+mod largest;
 mod lease;
 mod ledgers;
 mod manifests;
