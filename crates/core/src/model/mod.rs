@@ -7,6 +7,7 @@ pub mod date;
 pub mod event;
 pub mod facts;
 pub mod field;
+pub mod health;
 pub mod ledger;
 pub mod login_path;
 pub mod manifest;
