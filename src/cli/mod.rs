@@ -26,6 +26,7 @@ mod schema;
 mod setup;
 mod show;
 mod sinks;
+mod status;
 mod twin;
 mod unlock;
 mod validate;
@@ -66,6 +67,7 @@ enum Command {
     Apply(apply::Args),
     Drift(drift::Args),
     Destroy(apply::DestroyArgs),
+    Status(status::Args),
     Show(show::Args),
     Adopt(adopt::Args),
     Unlock(unlock::Args),
@@ -85,6 +87,7 @@ impl Command {
             Command::Apply(args) => ("apply", &args.manifest, &args.common.output),
             Command::Drift(args) => ("drift", &args.manifest, &args.output),
             Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
+            Command::Status(args) => ("status", &args.manifest, &args.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
             Command::Init(_)
             | Command::Adopt(_)
@@ -174,6 +177,7 @@ pub fn main() -> u8 {
         Command::Apply(args) => apply::run(&args, &mut shell),
         Command::Drift(args) => drift::run(&args, &mut shell),
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
+        Command::Status(args) => status::run(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Adopt(args) => adopt::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),

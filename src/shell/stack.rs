@@ -13,6 +13,7 @@ use crate::engine::apply::Wishes;
 use crate::engine::observe::{Observation, Session, observe};
 use crate::engine::reconcile::{Decided, Report, reconcile};
 use crate::engine::store::Store;
+use crate::engine::watch::{Run, watched};
 use crate::engine::{Connection, Grant, TenantId, TwilioAuth};
 use crate::ledger::prints;
 use crate::model::call::Failed;
@@ -119,6 +120,7 @@ impl<'a> Stack<'a> {
             allow_delete: false,
             named: Default::default(),
             purpose: Purpose::Apply,
+            watch_ms: None,
         };
         let mut driver = Driver::new(transport, secrets::seed()?, signals, show)?;
         let tenant = driver.connect(connection);
@@ -167,6 +169,19 @@ impl<'a> Stack<'a> {
         let session = self.session.clone();
         self.driver
             .run(self.tenant, move |port| async move { reconcile(session, wishes, decide, &port).await })
+    }
+
+    /// As [`Stack::reconcile`], with a watch: see [`watched`].
+    ///
+    /// # Errors
+    /// As [`Stack::observe`].
+    pub fn watched(
+        &mut self,
+        wishes: Wishes,
+        decide: impl FnMut(&Plan) -> Decided + 'static,
+    ) -> Result<Result<Run, Failed>> {
+        let session = self.session.clone();
+        self.driver.run(self.tenant, move |port| async move { watched(session, wishes, decide, &port).await })
     }
 
     /// Why a call failed, in words. For a stopped run: what it was waiting for.

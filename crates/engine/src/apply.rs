@@ -246,6 +246,7 @@ impl<'a> Work<'a> {
             resources: BTreeMap::new(),
             intent: None,
             history: Vec::new(),
+            watch: None,
             seals: BTreeMap::new(),
         });
         // The entry of an object does not describe another object that took its place.
@@ -309,6 +310,7 @@ impl<'a> Work<'a> {
         // By the manifest: a value that is only accepted was never begun by this run.
         let begun = intent::begun(self.plan, &self.session.declared(), &self.known());
         let at = timestamp(self.port.server_now_ms());
+        self.begin_watch(&nonce, &at);
         let seen = &self.observation.seen;
         let begins = intent::begins(nonce.clone(), at, self.plan, begun, seen, &self.ledger);
         self.ledger.intent = Some(match former {

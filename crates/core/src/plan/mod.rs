@@ -17,3 +17,4 @@ pub mod rehearsal;
 pub mod render;
 mod stays;
 mod unfinished;
+pub mod watched;
