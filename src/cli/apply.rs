@@ -1,4 +1,4 @@
-//! `lockstep apply` and `lockstep destroy`: carry out a plan.
+//! `lockstep apply`, `lockstep destroy` and `lockstep rollback`: carry out a plan.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,6 +58,21 @@ pub struct DestroyArgs {
     pub(super) common: Common,
 }
 
+/// Take back what the last run changed
+///
+/// Plans, asks, and puts back the values that the last run replaced, and the version of the Action that ran before it. What
+/// somebody else has changed since stays. What cannot come back is named, with the revision of the manifest to apply. The
+/// manifest itself is not changed, so the next plan shows the same changes again. See the plan with `plan --rollback`.
+///
+/// Example: lockstep rollback manifests/quickstart.yaml --twin=world.json
+#[derive(clap::Args)]
+pub struct RollbackArgs {
+    #[command(flatten)]
+    pub(super) manifest: ManifestArgs,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
 #[derive(clap::Args)]
 pub(super) struct Common {
     #[command(flatten)]
@@ -87,17 +102,35 @@ impl Common {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    carry_out(&args.manifest, &args.common, (false, args.allow_delete), args.watch, shell)
+    carry_out(
+        &args.manifest,
+        &args.common,
+        Does::Apply { allow_delete: args.allow_delete },
+        args.watch,
+        shell,
+    )
 }
 
 pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
-    carry_out(&args.manifest, &args.common, (true, true), None, shell)
+    carry_out(&args.manifest, &args.common, Does::Destroy, None, shell)
+}
+
+pub fn rollback(args: &RollbackArgs, shell: &mut Shell) -> Result<Exit> {
+    carry_out(&args.manifest, &args.common, Does::Rollback, None, shell)
+}
+
+/// What a run does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Does {
+    Apply { allow_delete: bool },
+    Destroy,
+    Rollback,
 }
 
 fn carry_out(
     manifest: &ManifestArgs,
     common: &Common,
-    (destroy, allow_delete): (bool, bool),
+    does: Does,
     watch: Option<Duration>,
     shell: &mut Shell,
 ) -> Result<Exit> {
@@ -108,7 +141,7 @@ fn carry_out(
         let text = "--watch needs a record: without one, nothing could be taken back";
         return Err(Error::usage(text).help("leave out --ledger none"));
     }
-    let reviewed = common.reviewed.read(destroy)?;
+    let reviewed = common.reviewed.read(does)?;
     let audit = Audit::new();
     let show = listen(shell, audit.clone());
     let Some(mut ready) = ready(manifest, &common.connect, Missing::Error, &written, shell, show)? else {
@@ -117,8 +150,9 @@ fn carry_out(
     reviewed.check(&ready)?;
     audit.borrow_mut().write_to(common.audit.as_deref())?;
     let session = &mut ready.stack.session;
-    session.destroy = destroy;
-    session.allow_delete = allow_delete;
+    session.destroy = does == Does::Destroy;
+    session.rollback = does == Does::Rollback;
+    session.allow_delete = matches!(does, Does::Destroy | Does::Apply { allow_delete: true });
     session.named = common.delete.iter().cloned().collect();
     session.watch_ms = watch.map(|watch| u64::try_from(watch.as_millis()).unwrap_or(u64::MAX));
     let result = reconcile(common, reviewed, &mut ready, shell);

@@ -68,6 +68,7 @@ enum Command {
     Drift(drift::Args),
     Destroy(apply::DestroyArgs),
     Status(status::Args),
+    Rollback(apply::RollbackArgs),
     Show(show::Args),
     Adopt(adopt::Args),
     Unlock(unlock::Args),
@@ -88,6 +89,7 @@ impl Command {
             Command::Drift(args) => ("drift", &args.manifest, &args.output),
             Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
             Command::Status(args) => ("status", &args.manifest, &args.output),
+            Command::Rollback(args) => ("rollback", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
             Command::Init(_)
             | Command::Adopt(_)
@@ -178,6 +180,7 @@ pub fn main() -> u8 {
         Command::Drift(args) => drift::run(&args, &mut shell),
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
         Command::Status(args) => status::run(&args, &mut shell),
+        Command::Rollback(args) => apply::rollback(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Adopt(args) => adopt::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),

@@ -29,7 +29,7 @@ enum Name {
     Validate,
     Plan,
     Drift,
-    /// Also of `destroy`.
+    /// Also of `destroy` and `rollback`.
     Apply,
     Status,
     /// Lines of the event stream and of the audit file.

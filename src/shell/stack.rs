@@ -12,6 +12,7 @@ use super::{clock, jwt};
 use crate::engine::apply::Wishes;
 use crate::engine::observe::{Observation, Session, observe};
 use crate::engine::reconcile::{Decided, Report, reconcile};
+use crate::engine::rollback::rollback;
 use crate::engine::store::Store;
 use crate::engine::watch::{Run, watched};
 use crate::engine::{Connection, Grant, TenantId, TwilioAuth};
@@ -117,6 +118,7 @@ impl<'a> Stack<'a> {
             who: settings.who,
             revision: settings.revision,
             destroy: false,
+            rollback: false,
             allow_delete: false,
             named: Default::default(),
             purpose: Purpose::Apply,
@@ -182,6 +184,20 @@ impl<'a> Stack<'a> {
     ) -> Result<Result<Run, Failed>> {
         let session = self.session.clone();
         self.driver.run(self.tenant, move |port| async move { watched(session, wishes, decide, &port).await })
+    }
+
+    /// Takes back what the last run on record changed: see [`rollback`].
+    ///
+    /// # Errors
+    /// As [`Stack::observe`].
+    pub fn rollback(
+        &mut self,
+        wishes: Wishes,
+        decide: impl FnMut(&Plan) -> Decided + 'static,
+    ) -> Result<Result<Report, Failed>> {
+        let session = self.session.clone();
+        self.driver
+            .run(self.tenant, move |port| async move { rollback(session, wishes, decide, &port).await })
     }
 
     /// Why a call failed, in words. For a stopped run: what it was waiting for.

@@ -129,6 +129,7 @@ fn sample() -> lockstep::model::ledger::Ledger {
         intent: None,
         history: Vec::new(),
         watch: None,
+        last_run: None,
         seals: Default::default(),
     }
 }

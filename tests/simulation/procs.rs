@@ -161,6 +161,7 @@ impl Proc {
             who: format!("someone@somewhere pid {number}"),
             revision: "r1".into(),
             destroy: start.command == Command::Destroy,
+            rollback: false,
             allow_delete: start.allow_delete || start.command == Command::Destroy,
             named: Default::default(),
             purpose: Purpose::Apply,

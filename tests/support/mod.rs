@@ -250,6 +250,7 @@ impl Stack {
             who: format!("tester@tests pid {}", self.runs),
             revision: "r1".into(),
             destroy,
+            rollback: false,
             allow_delete: destroy || self.allow_delete,
             named: self.named.clone(),
             purpose: self.purpose,

@@ -15,6 +15,7 @@ pub mod connection;
 pub mod gate;
 mod halt;
 mod intent;
+mod last_run;
 pub mod lease;
 pub mod observe;
 mod outcome;
@@ -22,8 +23,8 @@ mod permission;
 mod places;
 pub mod reconcile;
 pub mod reply;
+pub mod rollback;
 pub mod store;
-mod take_back;
 pub mod told;
 pub mod watch;
 

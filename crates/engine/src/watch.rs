@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use super::apply::{Ended, Wishes, timestamp};
 use super::lease::{Lease, Taken};
 use super::observe::Session;
-use super::reconcile::{Decided, Report, reconcile};
-use super::take_back::take_back;
+use super::reconcile::{Decided, Decision, Report, reconcile};
+use super::rollback::rollback;
 use crate::health::{self, LogEvent, Running, Window, asks_for_before, count, judge};
 use crate::kinds;
 use crate::model::address::Address;
@@ -65,7 +65,13 @@ pub async fn watched(
                 watch.since
             )));
             let watched = settle(&session, watch, port).await?;
-            if watched.health.verdict == Verdict::Failing {
+            let health = &watched.health;
+            port.tell(Event::notice(format!(
+                "that watch ended: {} ({})",
+                health.verdict.words(),
+                health.counts.line()
+            )));
+            if health.verdict == Verdict::Failing {
                 return Ok(Run { report: None, watched: Some(watched) });
             }
         }
@@ -100,9 +106,8 @@ async fn may_read_the_log(reader: &Reader) -> Result<(), Failed> {
 /// watch off the record.
 async fn settle(session: &Session, watch: Watch, port: &Port) -> Result<Watched, Failed> {
     if let Some(failing) = watch.failing.clone() {
-        let health = Health { reasons: vec![failing.clone()], ..decided(&watch) };
-        let back = Some(take_back(session, port).await);
-        return Ok(Watched { health, back });
+        let health = Health { reasons: vec![failing], ..decided(&watch) };
+        return Ok(Watched { health, back: Some(take_back(session, &watch, port).await) });
     }
     let since_ms = millis(&watch.since);
     let until_ms = since_ms.saturating_add(watch.ms);
@@ -116,8 +121,19 @@ async fn settle(session: &Session, watch: Watch, port: &Port) -> Result<Watched,
     let why = health.reasons.join("; ");
     port.tell(Event::notice(format!("{why}; taking the run back")));
     close(session, &watch, port, Some(why)).await;
-    let back = Some(take_back(session, port).await);
-    Ok(Watched { health, back })
+    Ok(Watched { health, back: Some(take_back(session, &watch, port).await) })
+}
+
+/// Takes back what the last run on record changed. Whoever asked for the watch has confirmed it. A rollback that was
+/// cut off is finished, and one that has come to its end finds nothing more to do.
+async fn take_back(session: &Session, watch: &Watch, port: &Port) -> Result<Report, Failed> {
+    let back = Session { watch_ms: None, ..session.clone() };
+    let report = rollback(back, Wishes::default(), |_| Decision::Apply.into(), port).await?;
+    // A rollback with steps has taken the watch off the record.
+    if report.outcome.ended == Ended::Done && report.outcome.done.is_empty() {
+        close(session, watch, port, None).await;
+    }
+    Ok(report)
 }
 
 /// The health of a run that was found to fail before this one.

@@ -47,7 +47,7 @@ use crate::model::field::Section;
 use crate::model::manifest::Manifest;
 use crate::model::value::{OutputRef, Part, Value};
 
-pub use kind::{Diff, Done, Hint, Kind, Leaving, Resource, Run, SaidBy, Task, step};
+pub use kind::{Back, Diff, Done, Hint, Kind, Leaving, Resource, Run, SaidBy, Task, WayBack, step};
 pub use looks::{handed_on, sender};
 pub use reply::text;
 use reply::{array, entries_with, has_good_ids, is_id, is_sid, object, require_id, set_of, unless_refused};

@@ -154,6 +154,7 @@ pub(crate) mod tests {
             intent: None,
             history: Vec::new(),
             watch: None,
+            last_run: None,
             seals: BTreeMap::new(),
         }
     }

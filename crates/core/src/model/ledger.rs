@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::address::Address;
+use super::last_run::LastRun;
 use super::random::hex;
 use super::value::Ids;
 
 /// Texts longer than this are remembered as a digest only.
 const PLAIN_MAX_CHARS: usize = 256;
 
-/// Version of the ledger's JSON form. Version 2 added seals, version 3 keyed fingerprints, version 4 the watch. A build
-/// that knows only older versions leaves such a record alone.
+/// Version of the ledger's JSON form. Version 2 added seals, version 3 keyed fingerprints, version 4 what the last run
+/// changed and the watch over it. A build that knows only older versions leaves such a record alone.
 pub const LEDGER_SCHEMA: u32 = 4;
 
 /// Note of an entry whose removal is deferred: the earliest time of the removal, RFC 3339.
@@ -55,6 +56,9 @@ pub struct Ledger {
     /// The watch over a run that has not come to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Watch>,
+    /// What a rollback takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
     /// Seals, keyed by the label of the credential that made each. A seal proves that a run of ours wrote the whole
     /// record.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -67,7 +71,7 @@ impl Ledger {
     pub fn schema_needed(&self) -> u32 {
         let mut fields = self.resources.values().flat_map(|entry| entry.fields.values());
         let is_keyed = fields.any(|last| matches!(last, Last::Print { keyed: Some(_), .. }));
-        match (self.watch.is_some(), is_keyed) {
+        match (self.last_run.is_some() || self.watch.is_some(), is_keyed) {
             (true, _) => 4,
             (false, true) => 3,
             (false, false) => 2,
@@ -80,11 +84,17 @@ impl Ledger {
         self.intent.as_ref().is_none_or(is_of)
     }
 
+    /// Whether the last run was to change something and did not do all of it.
+    pub fn is_unfinished(&self) -> bool {
+        !self.has_reported() || self.history.last().is_some_and(|run| !run.outcome.ends_with("done"))
+    }
+
     /// Removes from an unproven record everything that only a proven record may say: who owns the objects, what to put
     /// back, what a run was about to create or left behind, and which lease it had.
     pub fn distrust(&mut self) {
         self.intent = None;
         self.watch = None;
+        self.last_run = None;
         self.history.iter_mut().for_each(|run| run.lease = None);
         for entry in self.resources.values_mut() {
             entry.unproven = true;
@@ -148,6 +158,9 @@ pub struct Intent {
     /// Random name of the run, different for each.
     pub nonce: String,
     pub destroy: bool,
+    /// The run takes back what the run before it changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rollback: bool,
     /// Addresses that the run may create, each with the ids of objects of the same name that existed before.
     pub creating: BTreeMap<Address, Vec<String>>,
     /// Values that a destroy will put back, keyed by address and field, recorded before anything is changed.
@@ -265,7 +278,10 @@ mod tests {
         assert_eq!(with(json!({ "print": "slow:2:00", "keyed": "00", "stamp": null })).schema_needed(), 3);
         let watch =
             Watch { run: "00".into(), since: String::new(), ms: 1, running: BTreeMap::new(), failing: None };
-        assert_eq!(Ledger { watch: Some(watch), ..bare }.schema_needed(), 4);
+        assert_eq!(Ledger { watch: Some(watch), ..bare.clone() }.schema_needed(), 4);
+        let last_run = json!({ "run": "00", "at": "", "changed": {} });
+        let last_run = Some(serde_json::from_value(last_run).expect("a run"));
+        assert_eq!(Ledger { last_run, ..bare }.schema_needed(), 4);
     }
 
     #[test]

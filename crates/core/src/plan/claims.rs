@@ -157,6 +157,7 @@ mod tests {
             intent: None,
             history: Vec::new(),
             watch: None,
+            last_run: None,
             seals: BTreeMap::new(),
         }
     }

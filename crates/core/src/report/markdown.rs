@@ -127,7 +127,11 @@ impl Page<'_> {
                 self.code(&self.report.file)
             ),
             Content::Plan(plan) => {
-                let what = if plan.destroy { "destroy" } else { "plan" };
+                let what = match (plan.destroy, plan.rollback) {
+                    (true, _) => "destroy",
+                    (_, true) => "rollback",
+                    _ => "plan",
+                };
                 let digest = match &plan.digest {
                     Digest::Of(digest) => format!("\nDigest: {}\n", self.code(digest)),
                     _ => format!("\nThe plan has {}.\n", render::digest(plan)),

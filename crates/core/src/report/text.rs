@@ -147,9 +147,12 @@ fn done(plan: &Plan, outcome: &Outcome, verified: bool, paint: Paint) -> Vec<Tol
     }
     let n = outcome.done.len();
     let s = if n == 1 { "" } else { "s" };
-    let done = match plan.destroy {
-        true => format!("\nDone: the stack is taken away, by {n} step{s}."),
-        false => format!("\nDone: {n} step{s} applied."),
+    let done = match (plan.destroy, plan.rollback) {
+        (true, _) => format!("\nDone: the stack is taken away, by {n} step{s}."),
+        (_, true) => format!(
+            "\nDone: the last run is taken back, by {n} step{s}. The next plan shows its changes again."
+        ),
+        _ => format!("\nDone: {n} step{s} applied."),
     };
     let mut out = vec![paint.good(&done)];
     out.extend(render::left_behind(plan).into_iter().map(|left| format!("  stays: {left}")));

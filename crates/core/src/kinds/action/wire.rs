@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
 
-use super::version::{Content, Former, content};
+use super::version::{Content, Earlier, Former, content};
 use crate::kinds::remote::versions::{secret_dates, verifies};
 use crate::kinds::said::actions::{Trigger, interim_name};
 use crate::kinds::{Run, Seen, text};
@@ -44,6 +44,8 @@ pub(super) struct Own {
     pub(super) on_trigger: bool,
     /// The version that ran before this stack, if it is to come back.
     pub(super) former: Option<Former>,
+    /// The version that ran before the last run, if a rollback looks at it and Auth0 still has it.
+    pub(super) earlier: Option<Earlier>,
     /// Whether the Action whose place this one takes still has the wanted name.
     pub(super) name_taken: bool,
     /// Name and id of the only Action of the wanted name, if it is on another trigger.
