@@ -1,5 +1,6 @@
 //! Many stacks in one process: one engine, one transport, and a session for each tenant.
 
+use std::future::Future;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -14,6 +15,7 @@ use crate::engine::{Connection, TenantId};
 use crate::model::call::Failed;
 use crate::model::event::Told;
 use crate::model::manifest::Manifest;
+use crate::port::Reader;
 
 /// Time that every tenant adds to the deadline of a command over a fleet.
 const EACH: Duration = Duration::from_secs(10);
@@ -59,14 +61,28 @@ impl<'a> Crowd<'a> {
     /// # Errors
     /// The outer error is a bug of this program; the inner ones are failed requests.
     pub fn observe(&mut self, members: &[usize]) -> Result<Vec<Result<Observation, Failed>>> {
-        let started: Vec<_> = members
-            .iter()
-            .map(|at| {
-                let Member { tenant, session } = &self.members[*at];
-                let session = session.clone();
-                self.driver.spawn(*tenant, move |port| async move { observe(&session, &port.reader()).await })
-            })
-            .collect();
+        self.each(members.iter().copied(), |session, reader| async move { observe(&session, &reader).await })
+    }
+
+    /// Runs a reading for each of these members, side by side. The results have their order.
+    ///
+    /// # Errors
+    /// As [`Crowd::observe`].
+    pub fn each<T, F>(
+        &mut self,
+        members: impl IntoIterator<Item = usize>,
+        make: impl Fn(Session, Reader) -> F,
+    ) -> Result<Vec<Result<T, Failed>>>
+    where
+        T: 'static,
+        F: Future<Output = Result<T, Failed>> + 'static,
+    {
+        let mut started = Vec::new();
+        for at in members {
+            let Member { tenant, session } = &self.members[at];
+            let session = session.clone();
+            started.push(self.driver.spawn(*tenant, |port| make(session, port.reader())));
+        }
         let tasks: Vec<_> = started.iter().map(|(task, _)| *task).collect();
         self.driver.drive(&tasks)?;
         Ok(started.into_iter().map(|(_, slot)| slot.take().unwrap_or(Err(Failed::Stopped))).collect())

@@ -14,6 +14,8 @@ use super::recorded::Log;
 use crate::engine::apply::{Ended, Wishes, timestamp};
 use crate::engine::observe::Observation;
 use crate::engine::reconcile::{Decision, reconcile};
+use crate::engine::rollback::rollback;
+use crate::fleet::file::OnHalt;
 use crate::fleet::report::{FleetReport, listed};
 use crate::fleet::rollout::{Became, Cause, Event, Judged, Next, Progress, State, Verdict, next};
 use crate::fleet::summary::{self, Reading};
@@ -24,7 +26,7 @@ use crate::model::plan::{Digest, Plan, Verb};
 use crate::model::random::hex;
 use crate::model::text::line;
 use crate::plan::render::Paint;
-use crate::shell::fleet::Crowd;
+use crate::shell::fleet::{Crowd, Member};
 
 /// Interval between two readings of a gate that waits.
 const LOOK_MS: u64 = 15_000;
@@ -334,7 +336,42 @@ impl<'a> Course<'a> {
 
     fn halt(&mut self, cause: Cause, why: String, shell: &mut Shell) -> Result<()> {
         shell.say.err_one_line(format!("halted: {}", line(&why)));
-        self.happened(Event::Halted { cause, why, by: self.by.clone() })
+        let wave = self.state.current();
+        self.happened(Event::Halted { cause, why, by: self.by.clone() })?;
+        match (self.loaded.fleet.rollout.on_halt, wave) {
+            (OnHalt::Rollback, Some(wave)) => self.take_back(wave, shell),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes back what this rollout wrote to the members of a wave.
+    fn take_back(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
+        let wrote = |name: &&String| self.state.tenants.get(*name).is_some_and(|one| one.steps > 0);
+        let names: Vec<String> = self.state.waves[wave].members.iter().filter(wrote).cloned().collect();
+        self.crowd.driver.set_deadline(u64::MAX);
+        let mut running = Vec::new();
+        for name in names {
+            let Some(at) = self.member_of(&name) else { continue };
+            let Member { tenant, session } = &self.crowd.members[at];
+            let session = session.clone();
+            let (task, slot) = self.crowd.driver.spawn(*tenant, move |port| async move {
+                rollback(session, Wishes::default(), |_| Decision::Apply.into(), &port).await
+            });
+            running.push((name, task, slot));
+        }
+        let tasks: Vec<_> = running.iter().map(|(_, task, _)| *task).collect();
+        self.crowd.driver.drive(&tasks)?;
+        let now_ms = self.now_ms();
+        for (name, _, slot) in running {
+            let result = slot.take().unwrap_or(Err(Failed::Stopped));
+            let Some(done) = self.outcome(result, now_ms) else { continue };
+            let progress = match done.became {
+                Became::Applied => Progress { became: Became::RolledBack, ..done },
+                _ => Progress { why: format!("it could not be rolled back: {}", done.why), ..done },
+            };
+            self.became(&name, progress, shell)?;
+        }
+        Ok(())
     }
 
     /// Waits, and says at most once a minute for what.

@@ -9,6 +9,7 @@ use super::super::reports::{FleetContent, publish_fleet};
 use super::super::setup::Shell;
 use super::FleetArgs;
 use super::course::{Course, Settled};
+use super::gates::commands_are_given;
 use super::many::{gather, made, read_all, refuse_forms};
 use super::recorded::{Key, Log, Place, key, place};
 use crate::fleet::Fleet;
@@ -100,6 +101,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let Some((loaded, made)) = made(&manifest, &all, Some(&args.connect), Missing::Error, shell)? else {
         return Ok(Exit::Failed);
     };
+    commands_are_given(&loaded.fleet.rollout.waves, &manifest)?;
     let until = until(args, &loaded.fleet, &loaded.groups)?;
     let skips = skips(&args.skip, &loaded)?;
     let (mut crowd, world) = gather(&made, &args.connect, shell)?;
