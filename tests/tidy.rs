@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use lockstep::diag::codes;
 
 /// Inside a crate, a module may see modules of lower rank. Modules of equal rank do not see each other.
-const RANKS: [(&str, usize); 14] = [
+const RANKS: [(&str, usize); 15] = [
     ("builtin", 0),
     ("javascript", 0),
     ("model", 0),
@@ -35,9 +35,10 @@ const RANKS: [(&str, usize); 14] = [
     ("plan", 5),
     ("adopt", 6),
     ("report", 6),
-    ("shell", 7),
-    ("cli", 8),
-    ("main", 9),
+    ("fleet", 7),
+    ("shell", 8),
+    ("cli", 9),
+    ("main", 10),
 ];
 
 /// The dependencies of each crate below `crates`, including those of its tests.
@@ -48,6 +49,7 @@ const CRATES: [(&str, &[&str]); 4] = [
         &[
             "annotate-snippets",
             "base64",
+            "csv",
             "jiff",
             "lockstep-wire",
             "oxc_allocator",

@@ -13,6 +13,7 @@ mod error;
 mod exit;
 mod explain;
 mod explanation;
+mod fleet;
 mod init;
 mod loading;
 mod man;
@@ -26,6 +27,7 @@ mod schema;
 mod setup;
 mod show;
 mod sinks;
+mod status;
 mod twin;
 mod unlock;
 mod validate;
@@ -66,8 +68,11 @@ enum Command {
     Apply(apply::Args),
     Drift(drift::Args),
     Destroy(apply::DestroyArgs),
+    Status(status::Args),
     Rollback(apply::RollbackArgs),
     Show(show::Args),
+    Render(fleet::render::Args),
+    Rollout(fleet::rollout::Args),
     Adopt(adopt::Args),
     Unlock(unlock::Args),
     Schema(schema::Args),
@@ -86,9 +91,12 @@ impl Command {
             Command::Apply(args) => ("apply", &args.manifest, &args.common.output),
             Command::Drift(args) => ("drift", &args.manifest, &args.output),
             Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
+            Command::Status(args) => ("status", &args.manifest, &args.output),
             Command::Rollback(args) => ("rollback", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
+            Command::Rollout(args) => return Reports::new("rollout", args.path(), &args.output.forms),
             Command::Init(_)
+            | Command::Render(_)
             | Command::Adopt(_)
             | Command::Unlock(_)
             | Command::Schema(_)
@@ -110,7 +118,13 @@ fn misused(error: &clap::Error, words: &[String], twin: Option<&str>) -> u8 {
         return Exit::Done as u8;
     }
     let mut say = Say::new(Scrub::default(), ColorChoice::Auto);
-    let wrong = if let Some(file) = twin {
+    let wrong = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        say.err(&error.to_string());
+        let wrong = Error::usage("no command is given").help("name one of the commands above");
+        say.err_line("");
+        say.err_line(&wrong);
+        wrong
+    } else if let Some(file) = twin {
         let wrong = Error::usage("--twin takes its file behind an equals sign");
         let wrong = wrong.help(format!("write --twin={file}"));
         say.err_line(&wrong);
@@ -176,8 +190,11 @@ pub fn main() -> u8 {
         Command::Apply(args) => apply::run(&args, &mut shell),
         Command::Drift(args) => drift::run(&args, &mut shell),
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
+        Command::Status(args) => status::run(&args, &mut shell),
         Command::Rollback(args) => apply::rollback(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
+        Command::Render(args) => fleet::render::run(&args, &mut shell),
+        Command::Rollout(args) => fleet::rollout::run(&args, &mut shell),
         Command::Adopt(args) => adopt::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
         Command::Schema(args) => schema::run(&args, &mut shell),

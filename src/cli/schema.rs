@@ -31,6 +31,7 @@ enum Name {
     Drift,
     /// Also of `destroy` and `rollback`.
     Apply,
+    Status,
     /// Lines of the event stream and of the audit file.
     Events,
 }
@@ -54,6 +55,7 @@ fn text(name: Name) -> Result<String> {
         Name::Plan => document("plan")?,
         Name::Drift => document("drift")?,
         Name::Apply => document("apply")?,
+        Name::Status => document("status")?,
         Name::Events => document("events")?,
     };
     Ok(serde_json::to_string_pretty(&json)? + "\n")

@@ -128,6 +128,7 @@ fn sample() -> lockstep::model::ledger::Ledger {
         resources: Default::default(),
         intent: None,
         history: Vec::new(),
+        watch: None,
         last_run: None,
         seals: Default::default(),
     }

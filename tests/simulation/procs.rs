@@ -166,6 +166,7 @@ impl Proc {
             allow_delete: start.allow_delete || start.command == Command::Destroy,
             named: Default::default(),
             purpose: Purpose::Apply,
+            watch_ms: None,
         };
         let local_ms = starts_ms.saturating_add_signed(start.trouble.ahead_ms);
         let mut engine = Engine::new(local_ms, u64::try_from(number).unwrap_or(0));

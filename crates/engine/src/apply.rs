@@ -248,6 +248,7 @@ impl<'a> Work<'a> {
             resources: BTreeMap::new(),
             intent: None,
             history: Vec::new(),
+            watch: None,
             last_run: None,
             seals: BTreeMap::new(),
         });
@@ -313,6 +314,7 @@ impl<'a> Work<'a> {
         // By the manifest: a value that is only accepted was never begun by this run.
         let begun = intent::begun(self.plan, &self.session.declared(), &self.known());
         let at = timestamp(self.port.server_now_ms());
+        self.begin_watch(&nonce, &at);
         let seen = &self.observation.seen;
         let begins = intent::begins(nonce.clone(), at, self.plan, begun, seen, &self.ledger);
         // A rollback keeps what it takes back on record, so that the next one finishes a rollback that died.

@@ -26,6 +26,7 @@ pub mod reply;
 pub mod rollback;
 pub mod store;
 pub mod told;
+pub mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -33,7 +34,7 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 
 // So that their paths are `crate::model::…` in this crate too.
-use lockstep_core::{diag, kinds, ledger, model, plan, port};
+use lockstep_core::{diag, health, kinds, ledger, model, plan, port};
 
 use crate::model::api::{Answer, ApiRequest};
 use crate::model::call::{Api, Failed, LEASE_LOST, Repeat};

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::intent;
 use super::store::{Found, Owner, Store};
+use crate::health;
 use crate::kinds::guards::{self, Guard, Unread};
 use crate::kinds::{self, Hint, Resource, Seen, Task, Whose, handed_on};
 use crate::ledger::prints::Prints;
@@ -46,6 +47,8 @@ pub struct Session {
     /// Ids (addresses, for switches) of objects that may be deleted or put back although nothing proves the record.
     pub named: BTreeSet<String>,
     pub purpose: Purpose,
+    /// After a deployment or an exposing step, the tenant log is followed for this long.
+    pub watch_ms: Option<u64>,
 }
 
 impl Session {
@@ -430,6 +433,7 @@ pub(super) fn plan(
         purpose: session.purpose,
         scopes: scopes.as_deref(),
         ledger_scopes: session.store.scopes(found, session.destroy),
+        further_scopes: if session.watch_ms.is_some() { &[health::SCOPE] } else { &[] },
         prints,
         as_of_ms,
         findings,

@@ -10,7 +10,7 @@ pub mod adopting;
 pub mod attest;
 mod binding_order;
 mod code_check;
-mod countries;
+pub mod countries;
 pub mod feedback_function;
 mod further_streams;
 pub mod guards;
@@ -36,7 +36,12 @@ pub mod verify_rate_limit;
 pub mod verify_service;
 pub mod verify_template;
 
+use std::collections::BTreeMap;
+
+pub use action::Running;
+
 use crate::diag::{Problem, codes};
+use crate::model::address::Address;
 use crate::model::call::Get;
 use crate::model::field::Section;
 use crate::model::manifest::Manifest;
@@ -173,6 +178,12 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
 /// The list of Actions. Its reply includes the ledger, which is kept in an Action.
 pub fn record_list() -> Get {
     remote::actions::list_actions()
+}
+
+/// The running versions of the stack's Actions, by address.
+pub fn running(seen: &BTreeMap<Address, Seen>) -> BTreeMap<Address, Running> {
+    let of = |name| Some((Address::from(name), action::running(seen.get(name)?)?));
+    guards::actions().filter_map(of).collect()
 }
 
 /// The kind with that name.

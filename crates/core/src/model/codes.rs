@@ -161,6 +161,8 @@ codes! {
     LEGACY_LOCKED = 617, "the tenant does not have the legacy phone set-up";
     WHAT_IS_REPORTED = 618, "which logins the feedback path reports";
     ACROSS_UNIFIED = 619, "a rollback would go back across the unified phone experience";
+    RUN_FAILS = 620, "the tenant log blames what a run deployed, or the set-up";
+    LOG_SAYS_TOO_LITTLE = 621, "the tenant log shows too little to call a run healthy";
     // What could not be read, and what the credentials may not do.
     NOT_READ = 701, "a part could not be read";
     UNREAD_BLOCKS = 702, "nothing is applied, because a part could not be read";
@@ -172,6 +174,7 @@ codes! {
     CANNOT_SEND = 708, "no code can be sent through a Verify service that the stack names";
     NOT_CONNECTED = 709, "neither tenant nor account was read";
     NOT_CHECKED = 710, "something could not be checked";
+    LOG_NOT_READ = 711, "the tenant log could not be read";
     // What a person answers for: what no API tells, and what may differ for a while.
     NOT_ATTESTED = 801, "there is no attestation";
     EXPIRED = 802, "an attestation has expired";
@@ -216,6 +219,7 @@ codes! {
     LEASE_HELD = 983, "somebody else is applying to this tenant";
     INTERNAL = 984, "this machine or this program cannot do it";
     NOT_CONFIRMED = 985, "the plan was not confirmed";
+    HALTED = 990, "a rollout halted";
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub struct Basis<'a> {
     pub prints: &'a Prints,
     /// Scopes that writing the record itself needs.
     pub ledger_scopes: &'static [&'static str],
+    /// Scopes that the run needs besides.
+    pub further_scopes: &'static [&'static str],
     /// Time of the plan, in ms since the Unix epoch, with which dates are compared.
     pub as_of_ms: u64,
     /// Findings of the observation: unreadable parts, ledger faults.

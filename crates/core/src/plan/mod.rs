@@ -18,3 +18,4 @@ pub mod render;
 pub mod rollback;
 mod stays;
 mod unfinished;
+pub mod watched;

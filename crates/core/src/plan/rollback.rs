@@ -66,11 +66,13 @@ pub(super) fn build(basis: &Basis<'_>) -> Plan {
         told.stays = stays(&told, part, &findings);
         resources.push(told);
     }
-    // With nothing left to take back, the unfinished run is over.
-    let is_over =
-        parts.values().all(|part| part.stays.is_empty()) && last.is_some() && blocks(&findings).is_none();
+    // With nothing left to take back, the unfinished run is over, unless only its intent knows of an object.
+    let is_unknown = basis.seen.values().any(|seen| seen.whose == Whose::Resumed);
+    let is_over = parts.values().all(|part| part.stays.is_empty()) && last.is_some() && !is_unknown;
+    let is_blocked = findings.iter().any(|finding| finding.level == Level::Blocker);
     let intent = basis.ledger.and_then(|ledger| ledger.intent.as_ref());
-    let record = intent.is_some_and(|intent| intent.rollback || is_over && intent.lost.is_empty());
+    let record =
+        intent.is_some_and(|intent| intent.rollback || is_over && !is_blocked && intent.lost.is_empty());
     findings.extend(granted::findings(basis, &steps, record));
     let hash = digest::of(basis, &wanted, &resources, &steps);
     let unknown_values = digest::unknown_values(basis, &wanted);
@@ -91,11 +93,6 @@ pub(super) fn build(basis: &Basis<'_>) -> Plan {
         unknown_values,
         basis: hash,
     }
-}
-
-/// The first finding that blocks the plan.
-fn blocks(findings: &[Finding]) -> Option<&Finding> {
-    findings.iter().find(|finding| finding.level == Level::Blocker)
 }
 
 /// What a resource should be after a rollback: what it is, with the values of the steps. Its secrets are those of the
@@ -482,13 +479,11 @@ fn afterwards(basis: &Basis<'_>, last: Option<&LastRun>, steps: &[Step], revisio
             last.at
         ),
     };
-    let help = if steps.is_empty() {
-        String::new()
-    } else {
-        format!("mend the manifest before the next apply, or {revision}")
+    let help = match (steps.is_empty(), &last.before) {
+        (true, _) => String::new(),
+        (false, None) => "mend the manifest before the next apply".into(),
+        (false, Some(_)) => format!("mend the manifest before the next apply, or {revision}"),
     };
-    let help =
-        if last.before.is_none() { help.split(", or ").next().unwrap_or_default().to_owned() } else { help };
     Some(Finding { code: codes::TAKEN_BACK, address: Address::default(), text, help, level: Level::Note })
 }
 

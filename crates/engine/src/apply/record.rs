@@ -1,6 +1,6 @@
 //! Writes the result of a run to the record, also where the first try fails or the lease is gone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
@@ -12,13 +12,14 @@ use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::event::Event;
 use crate::model::last_run::{Changed, How};
-use crate::model::ledger::{Applied, Entry, Last, Lost, NOT_BEFORE, Ownership, compact};
+use crate::model::ledger::{Applied, Entry, Last, Lost, NOT_BEFORE, Ownership, Watch, compact};
 use crate::model::plan::{Accepted, Step};
 use crate::model::value::Value;
 use crate::plan::compare;
+use crate::plan::watched::is_watched;
 use crate::port::LOOKS_MS;
 use crate::store::Found;
-use crate::{intent, last_run};
+use crate::{intent, last_run, watch};
 
 /// Without the lease, the result may be sent for this long after a read that found this run's intent on record: one
 /// round trip. Each further attempt needs a new read.
@@ -105,6 +106,9 @@ impl Work<'_> {
                     }
                 }
             }
+        }
+        if complete {
+            self.open_watch(nonce.as_deref());
         }
         let run = self.ledger.intent.as_ref().map(|intent| intent.nonce.clone());
         // The intent of an earlier, unfinished run explains what that run did, until all of it is on record.
@@ -337,6 +341,43 @@ impl Work<'_> {
         if let Some(intent) = &mut self.ledger.intent {
             intent.lost.push(Lost { address: step.address.clone(), what: step.what.clone(), at });
             self.lost_one = true;
+        }
+    }
+
+    /// Puts the watch over this run on record, with its intent. A run that continues an unfinished one continues its
+    /// watch. A run without a watch that brings news ends the watch over the run before it.
+    pub(super) fn begin_watch(&mut self, nonce: &str, at: &str) {
+        if self.session.rollback {
+            return;
+        }
+        let former = self.ledger.watch.take().filter(|_| self.inherited);
+        self.ledger.watch = match (self.session.watch_ms, former) {
+            _ if self.session.destroy => None,
+            (Some(ms), Some(former)) => Some(Watch { run: nonce.to_owned(), ms, ..former }),
+            (Some(ms), None) if is_watched(self.plan) => Some(Watch {
+                run: nonce.to_owned(),
+                since: at.to_owned(),
+                ms,
+                running: BTreeMap::new(),
+                failing: None,
+            }),
+            _ => None,
+        };
+    }
+
+    /// Once all steps are done: the watch is over the versions that run now, from the time on at which the latest was made.
+    /// A rollback ends it.
+    fn open_watch(&mut self, nonce: Option<&str>) {
+        if self.session.rollback {
+            self.ledger.watch = None;
+        }
+        let (running, made_ms) = watch::running(&self.observation.seen);
+        let now_ms = self.port.server_now_ms();
+        if let Some(watch) = self.ledger.watch.as_mut().filter(|watch| Some(watch.run.as_str()) == nonce) {
+            let began = std::mem::take(&mut watch.since);
+            let made = made_ms.map(timestamp).filter(|made| *made >= began);
+            watch.since = made.unwrap_or_else(|| timestamp(now_ms));
+            watch.running = running;
         }
     }
 

@@ -47,7 +47,7 @@ use row::KEEPS;
 pub use row::{Action, Stages};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
 use wire::{MODULES, Own, body, is_draft_of, name_of, needs_deploy, own_state};
-pub use wire::{live_version, parse, status};
+pub use wire::{Running, live_version, parse, running, status};
 
 pub use super::remote::actions::{has_trigger, items, list_actions, read_action};
 
