@@ -548,3 +548,76 @@ fn commands_of_one_tenant_lead_to_those_of_a_fleet() {
     let run = fleet.run("drift", &["--output", "junit", "--wave", "canary"]).expect(5);
     assert!(run.out.contains("<testcase classname=\"canary\" name=\"acme-dev\""), "{}", run.out);
 }
+
+/// Code that a change of the base deploys; by its text the twin's users know it.
+const SECOND: &str =
+    "exports.onExecuteCustomPhoneProvider = async (event, api) => { api.notification.drop('second'); };\n";
+
+/// A hundred tenants in a folder, on a twin in a file.
+fn hundred(rollout: &str) -> Folder {
+    let folder = Folder::new();
+    let mut table = "name,domain,account_sid,plan,brand\n".to_owned();
+    for at in 0..100 {
+        table += &format!("acme-{at:03},acme-{at:03}.eu.auth0.com,AC{at:032},free,Acme\n");
+    }
+    folder.write("tenants.csv", &table);
+    folder.write("base.yaml", BASE);
+    folder.write("second.js", SECOND);
+    folder.write("fleet.yaml", &format!("lockstep: v1\nfleet: acme\nbase: base.yaml\ntenants: {{ file: tenants.csv }}\nrollout:\n{rollout}"));
+    folder
+}
+
+#[test]
+fn an_action_that_fails_is_stopped_and_taken_back_in_the_canary() {
+    const WAVES: &str = "  waves:\n    - { name: canary, match: { name: [acme-000, acme-001] }, soak: 10m }\n    - { name: rest, rest: true, batch: 50 }\n";
+    let plain = format!("{WAVES}  gates: []\n  budget: {{ wave: 9, total: 9 }}\n");
+    let folder = hundred(&plain);
+    let run = |args: &[&str]| {
+        lockstep(&[&["rollout", "fleet.yaml", "--twin=world.json", "--yes"], args].concat())
+            .folder(&folder)
+            .run()
+    };
+    let all = run(&[]).expect(0);
+    assert!(
+        all.out.contains("Done: 100 applied, 0 unchanged.") && all.out.contains("rest 2/2"),
+        "{}",
+        all.out
+    );
+    // From now on users ask for codes, and those of the second code get none.
+    let mut world: Json = serde_json::from_str(&folder.read("world.json")).expect("a world");
+    world["options"]["traffic"] =
+        serde_json::json!([{ "code_has": "drop('second')", "fate": "crashes" }, {}]);
+    folder.write("world.json", &world.to_string());
+    folder.write(
+        "fleet.yaml",
+        &folder.read("fleet.yaml").replace("gates: []", "gates: [applied, executions]\n  on_halt: rollback"),
+    );
+    folder.write("base.yaml", &BASE.replace("builtin:twilio-verify", "./second.js"));
+    let halted = run(&[]).expect(8);
+    for words in [
+        "Halted at ",
+        "the gate executions of the wave canary failed: acme-000, acme-001:",
+        "of the running version failed",
+        "↩ acme-000 rolled back",
+        "↩ acme-001 rolled back",
+        "not begun",
+        "Mend the cause and run the same command again",
+    ] {
+        assert!(halted.out.contains(words), "{words}: {}", halted.out);
+    }
+    // The code of the canary is the former one again, and nobody else got the other one.
+    let world: Json = serde_json::from_str(&folder.read("world.json")).expect("a world");
+    let tenants = world["world"]["tenants"].as_object().expect("tenants");
+    assert_eq!(tenants.len(), 100);
+    let live = tenants.values().flat_map(|tenant| tenant["actions"].as_array().cloned().unwrap_or_default());
+    let of_second = live.filter(|action| {
+        let id = action["deployment"]["version_id"].clone();
+        let versions = action["versions"].as_array().cloned().unwrap_or_default();
+        versions.iter().any(|version| version["id"] == id && version["code"] == SECOND)
+    });
+    assert_eq!(of_second.count(), 0);
+    // A change that works goes through both waves.
+    folder.write("base.yaml", &BASE.replace("code_length: 6", "code_length: 7"));
+    let good = run(&[]).expect(0);
+    assert!(good.out.contains("Done: 100 applied, 0 unchanged."), "{}", good.out);
+}
