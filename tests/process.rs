@@ -31,3 +31,4 @@ mod threats;
 mod usage;
 mod verdicts;
 mod waits;
+mod watched;
