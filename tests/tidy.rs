@@ -36,9 +36,10 @@ const RANKS: [(&str, usize); 15] = [
     ("plan", 5),
     ("adopt", 6),
     ("report", 6),
-    ("shell", 7),
-    ("cli", 8),
-    ("main", 9),
+    ("fleet", 7),
+    ("shell", 8),
+    ("cli", 9),
+    ("main", 10),
 ];
 
 /// The dependencies of each crate below `crates`, including those of its tests.
@@ -49,6 +50,7 @@ const CRATES: [(&str, &[&str]); 4] = [
         &[
             "annotate-snippets",
             "base64",
+            "csv",
             "jiff",
             "lockstep-wire",
             "oxc_allocator",

@@ -134,6 +134,13 @@ fn carry_out(
     watch: Option<Duration>,
     shell: &mut Shell,
 ) -> Result<Exit> {
+    if super::fleet::is_fleet(manifest.path()) {
+        return Err(Error::usage(format!(
+            "{} is a fleet file, which is rolled out in waves",
+            manifest.path().display()
+        ))
+        .help("use `lockstep rollout`; the manifest of one tenant is what `lockstep render --plain` shows"));
+    }
     let written = common.written();
     let read: Vec<_> = common.reviewed.plan.iter().map(|path| ("the saved plan", path.as_path())).collect();
     admit(shell, manifest.path(), Some(&common.connect), &written, &read)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::diag::nearest;
 use crate::engine::lease::TTL_MAX_MS;
+use crate::model::duration;
 use crate::report::Format;
 
 /// Which manifest, and where its values come from.
@@ -68,19 +69,7 @@ pub struct ConnectArgs {
 
 /// Reads `500ms`, `30s`, `5m`, `2h`; a bare number is seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|ch: char| ch.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is not a duration such as 30s or 5m"))?;
-    let ms = match &text[digits.len()..] {
-        "ms" => Some(number),
-        "" | "s" => number.checked_mul(1_000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        _ => None,
-    };
-    match ms {
-        Some(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
-        _ => Err(format!("{text:?} is not a duration such as 30s or 5m")),
-    }
+    duration::parsed(text).ok_or_else(|| format!("{text:?} is not a duration such as 30s or 5m"))
 }
 
 /// Reads the lease's time. It has an upper limit: other runs wait this long for a dead run, and nobody sits longer
@@ -128,7 +117,7 @@ pub struct Form {
     pub file: Option<PathBuf>,
 }
 
-/// Reads `json` or `json=FILE`.
+/// Reads `json`, `json=FILE`, or `json=-` for stdout.
 pub fn form(text: &str) -> Result<Form, String> {
     let (word, file) = match text.split_once('=') {
         Some((word, file)) => (word, Some(file)),
@@ -144,5 +133,5 @@ pub fn form(text: &str) -> Result<Form, String> {
             "no file stands behind the equals sign; write {word}=FILE, or {word} for stdout"
         ));
     }
-    Ok(Form { format, file: file.map(PathBuf::from) })
+    Ok(Form { format, file: file.filter(|file| *file != "-").map(PathBuf::from) })
 }

@@ -3,6 +3,7 @@
 use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::Result;
 use super::exit::Exit;
+use super::fleet::{self, FleetArgs};
 use super::plan::observed;
 use super::reports::publish;
 use super::setup::{Shell, ready};
@@ -22,12 +23,18 @@ pub struct Args {
     #[command(flatten)]
     pub manifest: ManifestArgs,
     #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
     pub output: Output,
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    if fleet::is_fleet(args.manifest.path()) {
+        return fleet::drift(&args.manifest, &args.fleet, &args.connect, shell);
+    }
+    args.fleet.refuse()?;
     let show = listen(shell, Audit::new());
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, &[], shell, show)? else {
         return Ok(Exit::Failed);

@@ -28,6 +28,8 @@ pub enum Kind {
     Plan,
     /// The tenant or the account: a bad answer, or none.
     Remote,
+    /// Somebody else is at work.
+    Held,
     /// This machine, or this program.
     Internal,
 }
@@ -56,6 +58,11 @@ impl Error {
         Error::new(Kind::Remote, message)
     }
 
+    /// Somebody else is at work on the same.
+    pub fn lease_held(message: impl Into<String>) -> Error {
+        Error::new(Kind::Held, message)
+    }
+
     /// Trouble on this machine.
     pub fn internal(message: impl Into<String>) -> Error {
         Error::new(Kind::Internal, message)
@@ -72,6 +79,7 @@ impl Error {
             Kind::Manifest => codes::MANIFEST_UNUSABLE,
             Kind::Plan => codes::STALE,
             Kind::Remote => codes::NOT_REACHED,
+            Kind::Held => codes::LEASE_HELD,
             Kind::Internal => codes::INTERNAL,
         };
         Error { kind, message: message.into(), cause: Cause::of(code, "") }
@@ -94,6 +102,7 @@ impl Error {
         match self.kind {
             Kind::Usage => Exit::Usage,
             Kind::Plan => Exit::Stale,
+            Kind::Held => Exit::LeaseHeld,
             Kind::Manifest | Kind::Remote | Kind::Internal => Exit::Failed,
         }
     }

@@ -21,6 +21,8 @@ pub enum Exit {
     /// `drift`: nothing differs, but there are findings to look at. `apply --watch`: the log shows too little to call the
     /// run healthy.
     FindingsOnly = 7,
+    /// A rollout halted: by a gate, its budget, a limit or a person. Nothing is in flight, and later waves are untouched.
+    Halted = 8,
     /// The command line is wrong.
     Usage = 64,
     /// The plan is not the one that was reviewed: it was saved, named by its digest, or confirmed late, and what it depends on
@@ -41,9 +43,10 @@ Exit codes:
   5    drift: differs, cause unknown (no ledger)
   6    part of the tenant could not be read (drift, plan --exit-code, adopt), or its log (apply --watch)
   7    drift: no difference, but findings to look at; apply --watch: the log shows too little to call it healthy
+  8    rollout: halted by a gate, the budget, a limit or a person; later waves are untouched
   64   usage
   73   the plan is stale: the tenant, the account or the manifest has changed since
   75   the lease is held by somebody else
   130  stopped by SIGINT
   143  stopped by SIGTERM
-Where several apply: signals, then 1, 6, 5, 4, 3, 2, 7, 0.";
+Where several apply: signals, then 1, 8, 6, 5, 4, 3, 2, 7, 0.";

@@ -16,7 +16,7 @@ use crate::manifest::{self, FileError, Missing, Parsed, Source, Sources};
 use crate::model::manifest::Manifest;
 use crate::model::random::hex;
 use crate::plan::desired::tables;
-use crate::shell::files::{self, ManifestFile};
+use crate::shell::files::{self, Folder, ManifestFile};
 use crate::shell::sources::ProcessSources;
 
 /// A parsed manifest, whose problems have not been shown yet.
@@ -47,7 +47,7 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
 }
 
 /// Prints the diagnostics of a manifest and the number of errors.
-fn tell(diagnostics: &[Diagnostic], source: &Arc<Source>, shell: &mut Shell) {
+pub fn tell(diagnostics: &[Diagnostic], source: &Arc<Source>, shell: &mut Shell) {
     shell.reports.note(diagnostics, source);
     if !diagnostics.is_empty() {
         drawing::draw(diagnostics, source, shell);
@@ -68,14 +68,7 @@ pub fn resolve(
     missing: Missing,
     shell: &mut Shell,
 ) -> Result<Option<Manifest>> {
-    let sources = Outside {
-        process: ProcessSources {
-            folder: loaded.file.folder.clone(),
-            commands: pairs(&args.commands, "--allow-cmd")?,
-            vars: pairs(&args.vars, "--var")?,
-        },
-        made_up: if twin { made_up(&loaded.parsed)? } else { BTreeMap::new() },
-    };
+    let sources = Outside::new(&loaded.parsed, &loaded.file.folder, args, twin, None)?;
     let mut examined = manifest::examine(&loaded.parsed, &sources, missing, &kinds::check);
     let is_news = |one: &Diagnostic| !loaded.is_our_own || one.problem.severity == Severity::Error;
     examined.diagnostics.retain(is_news);
@@ -117,7 +110,9 @@ fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
     if !set.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let digits = "00000000000000000000000000000001";
+    let account = manifest::literals(parsed).0.remove("twilio.account_sid");
+    let account = account.as_ref().and_then(|sid| sid.as_str()?.strip_prefix("AC"));
+    let digits = account.unwrap_or("00000000000000000000000000000001");
     let drawn =
         |name: &str, bytes: usize| hex(&digest::digest(&digest::SHA256, name.as_bytes()).as_ref()[..bytes]);
     let mut out = BTreeMap::new();
@@ -128,6 +123,7 @@ fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
         let value = match path {
             "auth0.domain" => "acme-twin.eu.auth0.example".to_owned(),
             "twilio.account_sid" => format!("AC{digits}"),
+            // The twin takes a key for one of the account with the same digits.
             "twilio.api_key" => format!("SK{digits}"),
             path if path.ends_with("api_key") || path.ends_with("API_KEY") => {
                 format!("SK{}", drawn(name, 16))
@@ -143,9 +139,30 @@ fn made_up(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
 }
 
 /// The sources of this process. With `--twin`, made-up values stand in for unset variables.
-struct Outside {
+pub struct Outside {
     process: ProcessSources,
     made_up: BTreeMap<String, String>,
+}
+
+impl Outside {
+    /// The sources of a manifest. `tenant`: name and domain, for a tenant of a fleet.
+    pub fn new(
+        parsed: &Parsed,
+        folder: &Folder,
+        args: &ManifestArgs,
+        twin: bool,
+        tenant: Option<(String, String)>,
+    ) -> Result<Outside> {
+        Ok(Outside {
+            process: ProcessSources {
+                folder: folder.clone(),
+                commands: pairs(&args.commands, "--allow-cmd")?,
+                vars: pairs(&args.vars, "--var")?,
+                tenant,
+            },
+            made_up: if twin { made_up(parsed)? } else { BTreeMap::new() },
+        })
+    }
 }
 
 impl Sources for Outside {

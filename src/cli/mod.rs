@@ -13,6 +13,7 @@ mod error;
 mod exit;
 mod explain;
 mod explanation;
+mod fleet;
 mod init;
 mod loading;
 mod man;
@@ -70,6 +71,8 @@ enum Command {
     Status(status::Args),
     Rollback(apply::RollbackArgs),
     Show(show::Args),
+    Render(fleet::render::Args),
+    Rollout(fleet::rollout::Args),
     Adopt(adopt::Args),
     Unlock(unlock::Args),
     Schema(schema::Args),
@@ -91,7 +94,9 @@ impl Command {
             Command::Status(args) => ("status", &args.manifest, &args.output),
             Command::Rollback(args) => ("rollback", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
+            Command::Rollout(args) => return Reports::new("rollout", args.path(), &args.output.forms),
             Command::Init(_)
+            | Command::Render(_)
             | Command::Adopt(_)
             | Command::Unlock(_)
             | Command::Schema(_)
@@ -113,7 +118,13 @@ fn misused(error: &clap::Error, words: &[String], twin: Option<&str>) -> u8 {
         return Exit::Done as u8;
     }
     let mut say = Say::new(Scrub::default(), ColorChoice::Auto);
-    let wrong = if let Some(file) = twin {
+    let wrong = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        say.err(&error.to_string());
+        let wrong = Error::usage("no command is given").help("name one of the commands above");
+        say.err_line("");
+        say.err_line(&wrong);
+        wrong
+    } else if let Some(file) = twin {
         let wrong = Error::usage("--twin takes its file behind an equals sign");
         let wrong = wrong.help(format!("write --twin={file}"));
         say.err_line(&wrong);
@@ -182,6 +193,8 @@ pub fn main() -> u8 {
         Command::Status(args) => status::run(&args, &mut shell),
         Command::Rollback(args) => apply::rollback(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
+        Command::Render(args) => fleet::render::run(&args, &mut shell),
+        Command::Rollout(args) => fleet::rollout::run(&args, &mut shell),
         Command::Adopt(args) => adopt::run(&args, &mut shell),
         Command::Unlock(args) => unlock::run(&args, &mut shell),
         Command::Schema(args) => schema::run(&args, &mut shell),

@@ -7,6 +7,7 @@ use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::{Error, Result};
 use super::exit::Exit;
 use super::explanation;
+use super::fleet::{self, FleetArgs};
 use super::outputs::Written;
 use super::reports::publish;
 use super::reviewed;
@@ -35,6 +36,8 @@ pub struct Args {
     #[command(flatten)]
     pub manifest: ManifestArgs,
     #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
     pub output: Output,
@@ -56,7 +59,7 @@ pub struct Args {
     /// Also plan to take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
-    /// Explain step N, or every step: where the manifest says it, the request, and what it waits for
+    /// Explain step N, or every step, in text and JSON: where the manifest says it, the request, and what it waits for
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "all", value_parser = explanation::step)]
     explain: Option<usize>,
     /// Let the plan take away or put back this object although no sealed record says it is this stack's; may be repeated
@@ -65,6 +68,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    if fleet::is_fleet(args.manifest.path()) {
+        return of_fleet(args, shell);
+    }
+    args.fleet.refuse()?;
     let missing = if args.missing_as_unknown { Missing::Unknown } else { Missing::Error };
     let written: Vec<Written<'_>> = args.out.iter().map(|path| ("--out", path.as_path())).collect();
     let told = listen(shell, Audit::new());
@@ -111,6 +118,23 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     };
     ready.close()?;
     Ok(exit)
+}
+
+/// The plans of the tenants of a fleet as one.
+fn of_fleet(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    let unfit = [
+        (args.out.is_some(), "--out"),
+        (args.missing_as_unknown, "--missing-as-unknown"),
+        (args.explain.is_some(), "--explain"),
+        (!args.delete.is_empty(), "--delete"),
+    ];
+    if let Some((_, option)) = unfit.iter().find(|(used, _)| *used) {
+        return Err(Error::usage(format!("{option} is about one tenant, and the file is a fleet"))
+            .help("save the manifest of one tenant with `lockstep render --plain`, and plan that"));
+    }
+    let Args { destroy, allow_delete, exit_code, .. } = *args;
+    let wish = fleet::Wish { purpose: Purpose::Show, destroy, allow_delete, exit_code };
+    fleet::plan(&args.manifest, &args.fleet, &args.connect, wish, shell)
 }
 
 /// The plan of a run without any value to connect with, as in a fork's CI: the manifest is valid, and every field that

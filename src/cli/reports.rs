@@ -8,10 +8,12 @@ use std::sync::Arc;
 use super::args::{Form, form};
 use super::error::{Error, Result};
 use super::exit::Exit;
+use super::fleet::course::Settled;
 use super::outputs::Written;
 use super::setup::Shell;
 use crate::diag::Diagnostic;
 use crate::diag::codes::{self, Code};
+use crate::fleet::report::FleetReport;
 use crate::manifest::{Position, Source, position_at, position_of_resource};
 use crate::model::manifest::Manifest;
 use crate::model::outcome::Cause;
@@ -60,6 +62,11 @@ impl Reports {
     /// Whether stdout gets text, so that a person may be shown and asked things as the run goes.
     pub fn is_text(&self) -> bool {
         self.on_stdout() == Format::Text
+    }
+
+    /// The formats of all forms.
+    pub fn formats(&self) -> impl Iterator<Item = Format> {
+        self.forms.iter().map(|form| form.format)
     }
 
     /// The files that are going to be written.
@@ -151,6 +158,55 @@ pub fn publish(shell: &mut Shell, content: Content) -> Result<()> {
     for form in &shell.reports.forms {
         let Some(path) = form.file.as_ref().filter(|_| shell.reports.admitted) else { continue };
         let text = written(form.format, &report, &shell.scrub);
+        if let Err(error) = files::write_atomic(path, text.as_bytes()) {
+            result = result.and(Err(error.into()));
+        }
+    }
+    result
+}
+
+/// What a command over a fleet found.
+pub enum FleetContent {
+    /// All manifests are valid, in one sentence.
+    Valid(String),
+    Read(Box<FleetReport>),
+    /// A rollout went as far as it could.
+    Rolled(Box<Settled>),
+}
+
+/// As [`publish`], for a fleet.
+pub fn publish_fleet(shell: &mut Shell, content: FleetContent) -> Result<()> {
+    shell.reports.written = true;
+    let scrub = shell.scrub.clone();
+    let hide = |text: &str| scrub.scrub(text);
+    let door = Door(&hide);
+    let form = |format: Format, paint: Paint| {
+        match (&content, format) {
+        (FleetContent::Valid(text), Format::Json) => {
+            scrub.document(&serde_json::json!({ "format": 1, "validate": { "valid": true, "summary": text }, "diagnostics": [] }))
+        }
+        (FleetContent::Valid(text), _) => format!("{text}\n"),
+        (FleetContent::Rolled(settled), Format::Json) => scrub.document(&settled.json()),
+        (FleetContent::Rolled(settled), _) => settled.text(paint),
+        (FleetContent::Read(report), Format::Json) => scrub.document(&report.json()),
+        (FleetContent::Read(report), Format::Markdown) => report.markdown(door),
+        (FleetContent::Read(report), Format::Junit) => report.junit(door),
+        (FleetContent::Read(report), _) => report.text(paint),
+    }
+    };
+    let format = shell.reports.on_stdout();
+    let text = form(format, Paint(shell.say.out_color()));
+    match format {
+        Format::Text => shell.say.out_line(text.strip_suffix('\n').unwrap_or(&text)),
+        _ => shell.say.out_form(&text),
+    }
+    let mut result = Ok(());
+    for one in &shell.reports.forms {
+        let Some(path) = one.file.as_ref().filter(|_| shell.reports.admitted) else { continue };
+        let text = match one.format {
+            Format::Text => plain(&scrub.scrub(&form(Format::Text, Paint(false)))),
+            format => form(format, Paint(false)),
+        };
         if let Err(error) = files::write_atomic(path, text.as_bytes()) {
             result = result.and(Err(error.into()));
         }

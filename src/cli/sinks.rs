@@ -34,6 +34,14 @@ pub fn listen(shell: &Shell, audit: Rc<RefCell<Audit>>) -> impl FnMut(Told) + us
     }
 }
 
+/// As [`listen`], for many tenants at once: the terminal is told of tenants and waves by whoever runs them.
+pub fn listen_to_many(audit: Rc<RefCell<Audit>>) -> impl FnMut(Told) + use<> {
+    move |told| {
+        let _ = audit.borrow_mut().hear(&told);
+        log(&told);
+    }
+}
+
 fn log(told: &Told) {
     match &told.event {
         Event::Request { host, method, path, status, attempt, ms, .. } => {

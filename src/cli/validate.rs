@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::args::{ManifestArgs, Output};
 use super::error::Result;
 use super::exit::Exit;
+use super::fleet::{self, FleetArgs};
 use super::loading::{load, resolve};
 use super::outputs::{admit, admit_named};
 use super::reports::publish;
@@ -25,10 +26,16 @@ pub struct Args {
     #[command(flatten)]
     pub manifest: ManifestArgs,
     #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
     pub output: Output,
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    if fleet::is_fleet(args.manifest.path()) {
+        return fleet::validate(&args.manifest, &args.fleet, shell);
+    }
+    args.fleet.refuse()?;
     admit(shell, args.manifest.path(), None, &[], &[])?;
     let Some(loaded) = load(&args.manifest, shell)? else { return Ok(Exit::Failed) };
     admit_named(shell, &loaded, None, &[])?;

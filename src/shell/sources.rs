@@ -23,6 +23,8 @@ pub struct ProcessSources {
     pub commands: BTreeMap<String, String>,
     /// Values of `${var.NAME}`, keyed by name.
     pub vars: BTreeMap<String, String>,
+    /// Name and domain of the tenant of a fleet, for commands: `LOCKSTEP_TENANT`, `LOCKSTEP_TENANT_DOMAIN`.
+    pub tenant: Option<(String, String)>,
 }
 
 impl Sources for ProcessSources {
@@ -39,7 +41,7 @@ impl Sources for ProcessSources {
     }
 
     fn cmd(&self, name: &str) -> Option<Result<String, String>> {
-        self.commands.get(name).map(|line| run(line, COMMAND_TIMEOUT))
+        self.commands.get(name).map(|line| run(line, self.tenant.as_ref(), COMMAND_TIMEOUT))
     }
 
     fn var(&self, name: &str) -> Option<String> {
@@ -48,8 +50,11 @@ impl Sources for ProcessSources {
 }
 
 /// Runs a command and returns its output. An error text repeats nothing that the command printed.
-fn run(line: &str, timeout: Duration) -> Result<String, String> {
+fn run(line: &str, tenant: Option<&(String, String)>, timeout: Duration) -> Result<String, String> {
     let mut command = Command::new("sh");
+    if let Some((name, domain)) = tenant {
+        command.env("LOCKSTEP_TENANT", name).env("LOCKSTEP_TENANT_DOMAIN", domain);
+    }
     // The user sees the command's stderr: a password manager asks there to be unlocked.
     command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("it cannot be started: {error}"))?;
@@ -100,7 +105,7 @@ mod tests {
 
     #[test]
     fn commands_give_their_output_or_the_reason() {
-        let run = |line: &str| run(line, Duration::from_secs(10));
+        let run = |line: &str| run(line, None, Duration::from_secs(10));
         assert_eq!(run("printf 'a b\\n\\n'"), Ok("a b\n\n".to_owned()));
         assert_eq!(run("echo hunter2; exit 3"), Err("it failed (exit status: 3)".to_owned()));
         assert_eq!(run("yes"), Err("it printed more than 1048576 bytes".to_owned()));
@@ -112,11 +117,11 @@ mod tests {
     fn a_command_that_hangs_is_ended() {
         let started = Instant::now();
         assert_eq!(
-            run("exec sleep 30", Duration::from_millis(200)),
+            run("exec sleep 30", None, Duration::from_millis(200)),
             Err("it did not end within 0.2 s".to_owned())
         );
         assert_eq!(
-            run("sleep 30 & echo a", Duration::from_millis(200)),
+            run("sleep 30 & echo a", None, Duration::from_millis(200)),
             Err("it did not end within 0.2 s".to_owned())
         );
         assert!(started.elapsed() < Duration::from_secs(10));
@@ -128,14 +133,19 @@ mod tests {
         std::fs::write(folder.path().join("key.pem"), "key").expect("file");
         let sources = ProcessSources {
             folder: Folder::of(&folder.path().join("lockstep.yaml")).expect("folder"),
-            commands: BTreeMap::from([("one".to_owned(), "echo 1".to_owned())]),
+            commands: BTreeMap::from([
+                ("one".to_owned(), "echo 1".to_owned()),
+                ("of".to_owned(), "echo $LOCKSTEP_TENANT $LOCKSTEP_TENANT_DOMAIN".to_owned()),
+            ]),
             vars: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
+            tenant: Some(("acme-dev".to_owned(), "acme-dev.eu.auth0.example".to_owned())),
         };
         assert_eq!(sources.file("key.pem"), Ok("key".to_owned()));
         assert_eq!(sources.file("missing"), Err(FileError::Missing));
         assert_eq!(sources.file("../key.pem"), Err(FileError::Outside));
         assert!(matches!(sources.file(""), Err(FileError::Unreadable(_))));
         assert_eq!(sources.cmd("one"), Some(Ok("1\n".to_owned())));
+        assert_eq!(sources.cmd("of"), Some(Ok("acme-dev acme-dev.eu.auth0.example\n".to_owned())));
         assert_eq!(sources.cmd("echo 1"), None);
         assert_eq!((sources.var("x"), sources.var("z")), (Some("y".to_owned()), None));
         assert!(sources.builtin("twilio-verify").is_some() && sources.builtin("c").is_none());

@@ -107,23 +107,7 @@ impl<'a> Stack<'a> {
         signals: Signals,
         show: impl FnMut(Told) + 'a,
     ) -> Result<Stack<'a>> {
-        let session = Session {
-            manifest: Rc::new(manifest),
-            tenant: connection.domain.clone(),
-            account: connection.account_sid.clone(),
-            store: settings.store,
-            entropy: secrets::entropy()?,
-            rounds: prints::ROUNDS,
-            lease_ttl_ms: clock::millis(settings.lease_ttl),
-            who: settings.who,
-            revision: settings.revision,
-            destroy: false,
-            rollback: false,
-            allow_delete: false,
-            named: Default::default(),
-            purpose: Purpose::Apply,
-            watch_ms: None,
-        };
+        let session = session(&connection, manifest, &settings)?;
         let mut driver = Driver::new(transport, secrets::seed()?, signals, show)?;
         let tenant = driver.connect(connection);
         driver.set_deadline(driver.now_ms().saturating_add(clock::millis(settings.deadline)));
@@ -218,6 +202,30 @@ impl<'a> Stack<'a> {
             _ => "stopped".to_owned(),
         }
     }
+}
+
+/// What a run on one tenant is to know.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub fn session(connection: &Connection, manifest: Manifest, settings: &Settings) -> Result<Session> {
+    Ok(Session {
+        manifest: Rc::new(manifest),
+        tenant: connection.domain.clone(),
+        account: connection.account_sid.clone(),
+        store: settings.store.clone(),
+        entropy: secrets::entropy()?,
+        rounds: prints::ROUNDS,
+        lease_ttl_ms: clock::millis(settings.lease_ttl),
+        who: settings.who.clone(),
+        revision: settings.revision.clone(),
+        destroy: false,
+        rollback: false,
+        allow_delete: false,
+        named: Default::default(),
+        purpose: Purpose::Apply,
+        watch_ms: None,
+    })
 }
 
 /// Tells the scrubber every secret of the manifest.

@@ -25,22 +25,25 @@ pub mod reference;
 mod resolve;
 pub mod schema;
 mod snippet;
-mod source;
+pub(crate) mod source;
 mod sources;
 mod spans;
 pub mod starter;
 mod syntax;
 mod typed;
 mod words;
-mod yaml;
+pub(crate) mod yaml;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde_json::Value as Json;
+
+pub use expr::relative_path;
 pub use guard::looks_like_a_credential;
 pub use position::{Position, position_at, position_of, position_of_resource};
 pub use resolve::{CODE_MAX, resolve};
@@ -154,6 +157,11 @@ impl Parsed {
         Some(folder.join(spec.trim_start_matches("./")).display().to_string())
     }
 
+    /// What is wrong with the text itself, in its order.
+    pub fn problems(&self) -> &[Diagnostic] {
+        &self.found
+    }
+
     /// Whether the manifest has a section, even an empty one.
     pub fn has(&self, section: &str) -> bool {
         self.present.contains(section)
@@ -175,6 +183,49 @@ pub fn references(parsed: &Parsed) -> Vec<Reference> {
         }
     }
     found
+}
+
+/// The values of a file that takes no references, by dotted key, and a problem for each reference in it.
+pub fn literals(parsed: &Parsed) -> (BTreeMap<String, Json>, Vec<Diagnostic>) {
+    let mut report = Report::new(&parsed.source);
+    let mut values = BTreeMap::new();
+    for leaf in &parsed.leaves {
+        match &leaf.input {
+            Input::Known(json) => _ = values.insert(leaf.name(), json.clone()),
+            Input::Refused => {}
+            Input::Public(_) | Input::Text(_) | Input::List(_) | Input::Code(_) => {
+                let reason = "this file takes no references";
+                let fault = wrong(
+                    codes::BAD_REFERENCE,
+                    "a reference where none can be",
+                    reason,
+                    "write the value out",
+                );
+                report.value(&leaf.names, fault);
+            }
+        }
+    }
+    (values, report.finish())
+}
+
+/// A text that is a part of a manifest: its places, what it says, and why it is no YAML. A text that cannot be decoded is
+/// not drawn, because it may be any file.
+pub(crate) fn part(file: &str, text: &str, tables: &Tables) -> (Source, Option<Node>, Vec<Diagnostic>) {
+    if let Some((range, wrong)) = too_much(text) {
+        let rejected = refused(Source::bare(file, text), range, wrong, false);
+        return (Source::unseen(file), None, rejected.diagnostics);
+    }
+    let mut source = Source::new(file, text);
+    let mend::Decoded { root, faults, .. } = mend::decode(&mut source);
+    source.hidden = hidden_lines(&source.text, tables);
+    source.hidden.extend(hidden_values(&source, tables));
+    source.is_drawn = faults.is_empty();
+    let mut report = Report::new(&source);
+    for (range, wrong) in faults {
+        report.at(&[], range, wrong);
+    }
+    let found = report.finish();
+    (source, root, found)
 }
 
 /// Paths of the files that a manifest names, relative to its folder.

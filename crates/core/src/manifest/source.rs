@@ -42,7 +42,7 @@ impl Source {
     }
 
     /// A file of which only the name is shown.
-    pub(super) fn unseen(file: &str) -> Source {
+    pub(crate) fn unseen(file: &str) -> Source {
         Source { is_drawn: false, ..Source::new(file, "") }
     }
 
@@ -79,7 +79,7 @@ impl Source {
     }
 
     /// Byte range of a path's key or value, with the same fallback as [`Source::locate`].
-    pub(super) fn range(&self, names: &[String], on_key: bool) -> Range<usize> {
+    pub(crate) fn range(&self, names: &[String], on_key: bool) -> Range<usize> {
         for length in (1..=names.len()).rev() {
             let Some(spot) = self.spans.get(&names[..length]) else { continue };
             let exact = length == names.len() && !on_key;
@@ -119,7 +119,7 @@ impl Source {
     }
 
     /// A byte range of the text with its line and column.
-    pub(super) fn span(&self, range: Range<usize>) -> Span {
+    pub(crate) fn span(&self, range: Range<usize>) -> Span {
         self.places.span(&self.text, range)
     }
 

@@ -219,6 +219,7 @@ codes! {
     LEASE_HELD = 983, "somebody else is applying to this tenant";
     INTERNAL = 984, "this machine or this program cannot do it";
     NOT_CONFIRMED = 985, "the plan was not confirmed";
+    HALTED = 990, "a rollout halted";
 }
 
 #[cfg(test)]

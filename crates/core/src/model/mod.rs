@@ -4,6 +4,7 @@ pub mod address;
 pub mod call;
 pub mod codes;
 pub mod date;
+pub mod duration;
 pub mod event;
 pub mod facts;
 pub mod field;

@@ -29,7 +29,8 @@ pub enum State {
 }
 
 impl State {
-    fn symbol(self) -> &'static str {
+    /// The sign before it.
+    pub fn symbol(self) -> &'static str {
         match self {
             State::Gone | State::Missing => "-",
             State::Differs => "~",

@@ -222,7 +222,7 @@ fn told(element: &str, message: &str, text: &str, door: Door<'_>) -> String {
 }
 
 /// A text as content or as an attribute's value. XML has no way at all to write some characters.
-fn xml(text: &str) -> String {
+pub(crate) fn xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for ch in text.chars() {
         match ch {

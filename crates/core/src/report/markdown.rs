@@ -522,7 +522,7 @@ fn ticks(text: &str) -> usize {
 }
 
 /// One line as a code span. Blanks at its ends, or nothing at all, would not show, so such a line stands in quotes.
-fn span(line: &str) -> String {
+pub(crate) fn span(line: &str) -> String {
     let is_bare = !line.is_empty() && line.trim() == line;
     let line = if is_bare { line.to_owned() } else { format!("\"{line}\"") };
     let fence = "`".repeat(ticks(&line) + 1);

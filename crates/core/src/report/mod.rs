@@ -23,6 +23,8 @@ pub use format::Format;
 pub use github::github;
 pub use json::json;
 pub use junit::junit;
+pub(crate) use junit::xml;
+pub(crate) use markdown::span;
 pub use markdown::{BYTES_MAX, markdown};
 pub use sarif::sarif;
 pub use status::{Part, Status};

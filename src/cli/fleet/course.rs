@@ -1,0 +1,630 @@
+//! The course of a rollout: asks what comes next, does it, and keeps what happened.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::super::args::ManifestArgs;
+use super::super::error::{Error, Result};
+use super::super::exit::Exit;
+use super::super::setup::Shell;
+use super::gates::judge;
+use super::load::{Loaded, Made};
+use super::recorded::Log;
+use crate::engine::apply::{Ended, Wishes, timestamp};
+use crate::engine::observe::Observation;
+use crate::engine::reconcile::{Decision, reconcile};
+use crate::engine::rollback::rollback;
+use crate::fleet::file::OnHalt;
+use crate::fleet::report::{FleetReport, listed};
+use crate::fleet::rollout::{Became, Cause, Event, Judged, Next, Progress, State, Verdict, next};
+use crate::fleet::summary::{self, Reading};
+use crate::model::call::Failed;
+use crate::model::codes;
+use crate::model::duration::shown;
+use crate::model::plan::{Digest, Plan, Verb};
+use crate::model::random::hex;
+use crate::model::text::line;
+use crate::plan::render::Paint;
+use crate::shell::fleet::{Crowd, Member};
+
+/// Interval between two readings of a gate that waits.
+const LOOK_MS: u64 = 15_000;
+/// Longest time without a word while a rollout waits, in real time.
+const TOLD_MS: u64 = 60_000;
+
+/// A rollout under way.
+pub struct Course<'a> {
+    loaded: &'a Loaded,
+    made: &'a [Made],
+    pub crowd: Crowd<'static>,
+    log: Log,
+    pub state: State,
+    /// Digest of the plan of all tenants.
+    pub digest: Digest,
+    /// The plans that were confirmed, by tenant.
+    confirmed: BTreeMap<String, Reading>,
+    skips: BTreeMap<String, String>,
+    args: &'a ManifestArgs,
+    by: String,
+    /// Something was written by this run.
+    wrote: bool,
+    said_ms: u64,
+}
+
+/// How a rollout ended.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    pub state: State,
+    pub exit: u8,
+    /// Names of the waves that this run was to reach.
+    pub signal: bool,
+}
+
+impl Settled {
+    /// The exit code that the state stands for.
+    pub fn exit(&self) -> Exit {
+        let bad = [Became::Failed, Became::Broken].iter().any(|became| self.state.count(None, *became) > 0);
+        match () {
+            () if self.state.halt.is_some() => Exit::Halted,
+            () if bad || self.signal => Exit::Failed,
+            () => Exit::Done,
+        }
+    }
+
+    /// A line for each wave, and what failed.
+    pub fn text(&self, paint: Paint) -> String {
+        let State { fleet, waves, tenants, halt, .. } = &self.state;
+        let mut out = vec![paint.bold(&format!("Rollout of fleet {}", line(fleet)))];
+        for wave in waves {
+            let cells: String = wave
+                .members
+                .iter()
+                .map(|name| tenants.get(name).map_or(' ', |one| one.became.sign()))
+                .collect();
+            let word = match (wave.passed_ms, wave.opened_ms) {
+                (Some(at_ms), _) => format!("passed at {}", timestamp(at_ms)),
+                (None, Some(_)) if halt.is_some() => "halted".to_owned(),
+                (None, Some(_)) => "under way".to_owned(),
+                (None, None) => "not begun".to_owned(),
+            };
+            let done = wave.members.iter().filter(|name| tenants.contains_key(*name)).count();
+            out.push(format!("  {:<16} {done}/{} {word}  {cells}", line(&wave.name), wave.members.len()));
+            for judged in &wave.gates {
+                let word = match judged.verdict {
+                    Verdict::Passed => "passed",
+                    Verdict::Waits => "waits",
+                    Verdict::Failed => "failed",
+                    Verdict::Accepted => "accepted",
+                };
+                out.push(format!("    gate {}: {word}: {}", line(&judged.gate), line(&judged.words)));
+            }
+        }
+        for became in [Became::Failed, Became::Broken, Became::Skipped, Became::RolledBack] {
+            for (name, one) in tenants.iter().filter(|(_, one)| one.became == became) {
+                let why = if one.why.is_empty() { String::new() } else { format!(": {}", line(&one.why)) };
+                out.push(paint.bad(&format!("  {} {} {}{why}", became.sign(), line(name), became.word())));
+            }
+        }
+        match halt {
+            Some(halt) => {
+                out.push(paint.bad(&format!("Halted at {}: {}", timestamp(halt.at_ms), line(&halt.why))));
+                out.push("  help: later waves are untouched. Mend the cause and run the same command again; `--accept GATE --why TEXT` lets a gate pass, `--skip NAME=REASON` leaves a tenant out".to_owned());
+            }
+            None => out.push(self.last_line(paint)),
+        }
+        out.join("\n") + "\n"
+    }
+
+    fn last_line(&self, paint: Paint) -> String {
+        let count = |became| self.state.count(None, became);
+        let (applied, unchanged) = (count(Became::Applied), count(Became::Unchanged));
+        let left = self.state.waves.iter().filter(|wave| wave.passed_ms.is_none()).count();
+        let text = format!("{applied} applied, {unchanged} unchanged");
+        match (self.exit, left) {
+            (0, 0) => paint.good(&format!("Done: {text}.")),
+            (0, left) => {
+                format!("Done so far: {text}; {left} wave{} left.", if left == 1 { "" } else { "s" })
+            }
+            _ => paint
+                .bad(&format!("Not complete: {text}; see above, mend it and run the same command again.")),
+        }
+    }
+
+    /// The JSON document.
+    pub fn json(&self) -> Json {
+        json!({ "format": 1, "rollout": { "exit": self.exit, "state": self.state }, "diagnostics": [] })
+    }
+}
+
+impl<'a> Course<'a> {
+    /// A course that begins anew, or goes on where the records say.
+    #[expect(clippy::too_many_arguments, reason = "each is one thing that a rollout is made of")]
+    pub fn new(
+        loaded: &'a Loaded,
+        made: &'a [Made],
+        crowd: Crowd<'static>,
+        log: Log,
+        report: &FleetReport,
+        skips: Vec<(String, String)>,
+        args: &'a ManifestArgs,
+        shell: &Shell,
+    ) -> Result<Course<'a>> {
+        let digest = summary::digest(&report.fleet, &report.readings);
+        let by = crowd.members.first().map(|member| member.session.who.clone()).unwrap_or_default();
+        let revision =
+            crowd.members.first().map(|member| member.session.revision.clone()).unwrap_or_default();
+        let confirmed = report.readings.iter().map(|one| (one.name.clone(), one.clone())).collect();
+        let skips = skips.into_iter().collect();
+        let wanted = wanted(loaded);
+        let found = log.found.as_ref().map(|record| record.state.clone());
+        let unfinished = found.filter(|state| state.ended_ms.is_none());
+        let mut course = Course {
+            loaded,
+            made,
+            crowd,
+            log,
+            state: State::default(),
+            digest,
+            confirmed,
+            skips,
+            args,
+            by,
+            wrote: false,
+            said_ms: 0,
+        };
+        let _ = shell;
+        match unfinished {
+            Some(state) if state.wanted != wanted => {
+                return Err(Error::lease_held(format!(
+                    "another rollout of fleet {} is not finished: {} began it at {}, for another change",
+                    line(&state.fleet),
+                    line(&state.by),
+                    timestamp(state.began_ms)
+                ))
+                .help("finish it with its own revision, or end it with `lockstep rollout --abandon`"));
+            }
+            Some(state) => course.state = state,
+            None => {
+                let name = |at: &usize| loaded.tenants.list[*at].name.clone();
+                let wave = |group: &crate::fleet::waves::Group| {
+                    (group.name.clone(), group.members.iter().map(name).collect())
+                };
+                let waves = loaded.groups.iter().map(wave).collect();
+                let digest = course.digest.to_string();
+                let (fleet, by) = (loaded.fleet.name.clone(), course.by.clone());
+                // It is written with the first event that follows: a rollout that is not confirmed leaves no record.
+                let event = Event::Began { fleet, digest, wanted, revision, by, waves };
+                let now_ms = course.crowd.driver.now_ms();
+                course.state = course.state.after(&event, now_ms);
+                course.log.begin(event);
+            }
+        }
+        Ok(course)
+    }
+
+    /// Whether a plan has anything to do.
+    pub fn has_work(&self) -> bool {
+        self.confirmed.values().filter_map(|one| one.result.plan()).any(Plan::has_work)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.crowd.driver.now_ms()
+    }
+
+    fn happened(&mut self, event: Event) -> Result<()> {
+        let now_ms = self.now_ms();
+        self.state = std::mem::take(&mut self.state).after(&event, now_ms);
+        self.log.add(event, &self.state, &self.by, now_ms)
+    }
+
+    /// Refuses a single wave while one before it is not applied.
+    pub fn needs_before(&self, name: &str) -> Result<()> {
+        let waves = &self.loaded.fleet.rollout.waves;
+        let at = waves.iter().position(|wave| wave.name == name).unwrap_or_default();
+        for group in self.loaded.groups.iter().filter(|group| group.wave < at) {
+            let names = group.members.iter().map(|at| &self.loaded.tenants.list[*at].name);
+            let open = names.filter(|name| {
+                let plan = self.confirmed.get(*name).and_then(|one| one.result.plan());
+                plan.is_none_or(|plan| !plan.is_empty()) && !self.skips.contains_key(*name)
+            });
+            let open: Vec<String> = open.cloned().collect();
+            if !open.is_empty() {
+                return Err(Error::manifest(format!(
+                    "the wave {} comes before {name} and is not applied on {}",
+                    group.name,
+                    listed(&open)
+                ))
+                .help("roll out that wave first, or leave those tenants out with --skip NAME=REASON"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a halted rollout go on.
+    pub fn resume(&mut self, accepted: &[String], why: &str, shell: &mut Shell) -> Result<()> {
+        let known: Vec<String> = self
+            .loaded
+            .fleet
+            .rollout
+            .waves
+            .iter()
+            .flat_map(|wave| wave.gates.iter().map(|gate| gate.word()))
+            .collect();
+        if let Some(other) = accepted.iter().find(|gate| !known.iter().any(|word| is_gate(word, gate))) {
+            return Err(Error::usage(format!("--accept: no wave has a gate {other}"))
+                .help(format!("the gates are {}", known.join(", "))));
+        }
+        if self.state.halt.is_none() && accepted.is_empty() {
+            return Ok(());
+        }
+        if let Some(halt) = &self.state.halt {
+            let text = format!("goes on after the halt at {}: {}", timestamp(halt.at_ms), line(&halt.why));
+            shell.say.err_one_line(text);
+        }
+        self.happened(Event::Resumed {
+            accepted: accepted.to_vec(),
+            why: why.to_owned(),
+            by: self.by.clone(),
+        })
+    }
+
+    /// Checks the limits of the whole rollout, before anything is written.
+    pub fn limits(&mut self, shell: &mut Shell) -> Result<Option<Exit>> {
+        let plans = || {
+            let taken = self.confirmed.values().filter(|one| !self.skips.contains_key(&one.name));
+            taken.filter_map(|one| one.result.plan())
+        };
+        let changed = plans().filter(|plan| !plan.is_empty()).count();
+        let deletes = plans().flat_map(|plan| &plan.resources).filter(|one| one.verb == Verb::Delete).count();
+        let dangerous = plans().flat_map(|plan| &plan.steps).filter(|step| step.danger.is_some()).count();
+        let limits = self.loaded.fleet.rollout.limits;
+        let over: Vec<String> = [
+            ("changed", "tenants change", changed, limits.changed),
+            ("deletes", "objects are deleted", deletes, limits.deletes),
+            ("dangerous", "steps carry a danger", dangerous, limits.dangerous),
+        ]
+        .into_iter()
+        .filter_map(|(key, what, count, limit)| {
+            let limit = limit.filter(|limit| count > *limit)?;
+            Some(format!("{count} {what}, and rollout.limits.{key} allows {limit}"))
+        })
+        .collect();
+        if over.is_empty() {
+            return Ok(None);
+        }
+        let why = over.join("; ");
+        shell.say.err_one_line(format!("error[{}]: {why}; nothing was changed", codes::HALTED));
+        self.state = std::mem::take(&mut self.state).after(
+            &Event::Halted { cause: Cause::Limit, why, by: self.by.clone() },
+            self.crowd.driver.now_ms(),
+        );
+        Ok(Some(Exit::Halted))
+    }
+
+    /// Goes on until the waves are done, it halts, or the user stops it.
+    pub fn go(&mut self, until: usize, shell: &mut Shell) -> Result<()> {
+        loop {
+            if self.crowd.driver.signal().is_some() {
+                break;
+            }
+            let now_ms = self.now_ms();
+            match next(&self.state, &self.loaded.fleet.rollout, &self.loaded.groups, until, now_ms) {
+                Next::Open(wave) => self.open(wave, shell)?,
+                Next::Apply { wave, names, room } => self.apply(wave, names, room, until, shell)?,
+                Next::Soak { wave, until_ms } => {
+                    let name = line(&self.state.waves[wave].name);
+                    let left = shown(until_ms.saturating_sub(now_ms).div_ceil(1000) * 1000);
+                    self.wait(
+                        until_ms,
+                        &format!("wave {name}: soaks until {} ({left} left)", timestamp(until_ms)),
+                        shell,
+                    )?;
+                }
+                Next::Judge { wave, until_ms } => self.judge(wave, until_ms, shell)?,
+                Next::Halt { cause, why } => self.halt(cause, why, shell)?,
+                Next::Halted | Next::Ended => break,
+                Next::End => self.happened(Event::Ended)?,
+            }
+        }
+        let now_ms = self.now_ms();
+        if self.wrote {
+            self.log.flush(&self.state, &self.by, now_ms)?;
+        }
+        Ok(())
+    }
+
+    fn halt(&mut self, cause: Cause, why: String, shell: &mut Shell) -> Result<()> {
+        shell.say.err_one_line(format!("halted: {}", line(&why)));
+        let wave = self.state.current();
+        self.happened(Event::Halted { cause, why, by: self.by.clone() })?;
+        match (self.loaded.fleet.rollout.on_halt, wave) {
+            (OnHalt::Rollback, Some(wave)) => self.take_back(wave, shell),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes back what this rollout wrote to the members of a wave.
+    fn take_back(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
+        let wrote = |name: &&String| self.state.tenants.get(*name).is_some_and(|one| one.steps > 0);
+        let names: Vec<String> = self.state.waves[wave].members.iter().filter(wrote).cloned().collect();
+        self.crowd.driver.set_deadline(u64::MAX);
+        let mut running = Vec::new();
+        for name in names {
+            let Some(at) = self.member_of(&name) else { continue };
+            let Member { tenant, session } = &self.crowd.members[at];
+            let session = session.clone();
+            let (task, slot) = self.crowd.driver.spawn(*tenant, move |port| async move {
+                rollback(session, Wishes::default(), |_| Decision::Apply.into(), &port).await
+            });
+            running.push((name, task, slot));
+        }
+        let tasks: Vec<_> = running.iter().map(|(_, task, _)| *task).collect();
+        self.crowd.driver.drive(&tasks)?;
+        let now_ms = self.now_ms();
+        for (name, _, slot) in running {
+            let result = slot.take().unwrap_or(Err(Failed::Stopped));
+            let Some(done) = self.outcome(result, now_ms) else { continue };
+            let progress = match done.became {
+                Became::Applied => Progress { became: Became::RolledBack, ..done },
+                _ => Progress { why: format!("it could not be rolled back: {}", done.why), ..done },
+            };
+            self.became(&name, progress, shell)?;
+        }
+        Ok(())
+    }
+
+    /// Waits, and says at most once a minute for what.
+    fn wait(&mut self, until_ms: u64, what: &str, shell: &mut Shell) -> Result<()> {
+        let now_ms = self.now_ms();
+        if now_ms >= self.said_ms.saturating_add(TOLD_MS) || self.said_ms == 0 {
+            self.said_ms = now_ms;
+            shell.say.err_one_line(what);
+        }
+        self.log.flush(&self.state, &self.by, now_ms)?;
+        let Some(member) = self.crowd.members.first() else { return Ok(()) };
+        let ms = until_ms.saturating_sub(now_ms).min(TOLD_MS).max(1);
+        // A rollout may wait for hours: the deadline is for requests, not for this.
+        self.crowd.driver.set_deadline(u64::MAX);
+        self.crowd.driver.run(member.tenant, move |port| async move { port.reader().sleep_ms(ms).await })?;
+        Ok(())
+    }
+
+    fn member_of(&self, name: &str) -> Option<usize> {
+        self.made.iter().position(|one| self.loaded.tenants.list[one.at].name == name)
+    }
+
+    /// Plans all members of a wave, and sorts out who needs nothing, is left out, or is broken already.
+    fn open(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
+        let opened = &self.state.waves[wave];
+        let (name, members) = (line(&opened.name), opened.members.clone());
+        let s = if members.len() == 1 { "" } else { "s" };
+        shell.say.err_one_line(format!("wave {name}: {} tenant{s}", members.len()));
+        self.crowd.driver.set_deadline(u64::MAX);
+        let positions: Vec<usize> = members.iter().filter_map(|name| self.member_of(name)).collect();
+        let results = self.crowd.observe(&positions)?;
+        let now_ms = self.now_ms();
+        let mut known = Vec::new();
+        for (name, result) in members.iter().zip(results) {
+            if let Some(progress) = self.sorted(name, result, now_ms) {
+                known.push((name.clone(), progress));
+            }
+        }
+        if self.crowd.driver.signal().is_some() {
+            return Ok(());
+        }
+        self.happened(Event::Opened { wave })?;
+        for (name, progress) in known {
+            self.became(&name, progress, shell)?;
+        }
+        Ok(())
+    }
+
+    /// What a fresh plan says of a tenant before its wave. `None`: it is to be applied.
+    fn sorted(&self, name: &str, result: Result<Observation, Failed>, now_ms: u64) -> Option<Progress> {
+        let progress = |became, why: String| Some(Progress { became, at_ms: now_ms, steps: 0, why });
+        if let Some(reason) = self.skips.get(name) {
+            return progress(Became::Skipped, reason.clone());
+        }
+        let observation = match result {
+            Ok(observation) => observation,
+            Err(failed) => return progress(Became::Broken, failed.to_string()),
+        };
+        let plan = &observation.plan;
+        if let Some(blocker) = plan.blockers().next() {
+            return progress(Became::Broken, format!("{}: {}", blocker.code, blocker.text));
+        }
+        if plan.is_empty() {
+            let at_ms = applied_ms(&observation, &self.state.revision).unwrap_or(now_ms);
+            return Some(Progress { became: Became::Unchanged, at_ms, steps: 0, why: String::new() });
+        }
+        let confirmed = self.confirmed.get(name).and_then(|one| one.result.plan());
+        if confirmed.is_none_or(|confirmed| confirmed.basis != plan.basis) {
+            let why = "its plan is another one than was confirmed, because the tenant was changed in between; plan and roll out again";
+            return progress(Became::Broken, why.to_owned());
+        }
+        None
+    }
+
+    fn became(&mut self, name: &str, progress: Progress, shell: &mut Shell) -> Result<()> {
+        if progress.became != Became::Unchanged {
+            let steps = match progress.steps {
+                0 => String::new(),
+                1 => ", 1 step".to_owned(),
+                n => format!(", {n} steps"),
+            };
+            let why =
+                if progress.why.is_empty() { String::new() } else { format!(": {}", line(&progress.why)) };
+            let (sign, word) = (progress.became.sign(), progress.became.word());
+            shell.say.err_one_line(format!("  {sign} {} {word}{steps}{why}", line(name)));
+        }
+        self.happened(Event::Tenant { name: name.to_owned(), progress })
+    }
+
+    /// Applies the members of a wave, side by side as far as there is room, and asks anew after each that ended.
+    fn apply(
+        &mut self,
+        wave: usize,
+        names: Vec<String>,
+        mut room: usize,
+        until: usize,
+        shell: &mut Shell,
+    ) -> Result<()> {
+        self.wrote = true;
+        self.crowd.driver.set_deadline(u64::MAX);
+        let now_ms = self.now_ms();
+        self.log.flush(&self.state, &self.by, now_ms)?;
+        let mut waiting = names.into_iter().collect::<std::collections::VecDeque<_>>();
+        let mut running: Vec<(String, crate::engine::TaskId, _)> = Vec::new();
+        loop {
+            while running.len() < room && self.crowd.driver.signal().is_none() {
+                let Some(name) = waiting.pop_front() else { break };
+                let Some(at) = self.member_of(&name) else { continue };
+                let member = &self.crowd.members[at];
+                let (session, tenant) = (member.session.clone(), member.tenant);
+                let basis = self
+                    .confirmed
+                    .get(&name)
+                    .and_then(|one| one.result.plan())
+                    .map(|plan| plan.basis.clone());
+                let decide = move |plan: &Plan| {
+                    let decision = match plan.blockers().next() {
+                        Some(blocker) => Decision::Leave(format!("{}: {}", blocker.code, blocker.text)),
+                        None if plan.is_empty() || Some(&plan.basis) == basis.as_ref() => Decision::Apply,
+                        None => Decision::Stale("the tenant was changed in between".to_owned()),
+                    };
+                    decision.into()
+                };
+                let (task, slot) = self.crowd.driver.spawn(tenant, move |port| async move {
+                    reconcile(session, Wishes::default(), decide, &port).await
+                });
+                running.push((name, task, slot));
+            }
+            if running.is_empty() {
+                return Ok(());
+            }
+            let tasks: Vec<_> = running.iter().map(|(_, task, _)| *task).collect();
+            self.crowd.driver.drive_until(&tasks, 1)?;
+            let now_ms = self.now_ms();
+            let (ended, left): (Vec<_>, Vec<_>) =
+                running.into_iter().partition(|(_, _, slot)| slot.borrow().is_some());
+            running = left;
+            for (name, _, slot) in ended {
+                let Some(result) = slot.take() else { continue };
+                let progress = self.outcome(result, now_ms);
+                // What a signal cut short is not known; the next run looks it up.
+                if let Some(progress) = progress {
+                    self.became(&name, progress, shell)?;
+                }
+            }
+            room = match next(&self.state, &self.loaded.fleet.rollout, &self.loaded.groups, until, now_ms) {
+                Next::Apply { wave: same, room, .. } if same == wave => room,
+                // Nothing new begins; what is in flight ends.
+                _ => 0,
+            };
+            if running.is_empty() && (room == 0 || self.crowd.driver.signal().is_some()) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn outcome(
+        &self,
+        result: Result<crate::engine::reconcile::Report, Failed>,
+        now_ms: u64,
+    ) -> Option<Progress> {
+        let failed = |why: String| Some(Progress { became: Became::Failed, at_ms: now_ms, steps: 0, why });
+        let report = match result {
+            Ok(report) => report,
+            Err(Failed::Stopped) => return None,
+            Err(error) => return failed(error.to_string()),
+        };
+        let steps = report.outcome.done.len();
+        match report.outcome.ended {
+            Ended::Done => {
+                Some(Progress { became: Became::Applied, at_ms: now_ms, steps, why: String::new() })
+            }
+            Ended::Stopped => None,
+            Ended::LeaseHeld(owner) => failed(format!("{owner} is applying to this tenant")),
+            Ended::Moved => failed("other runs kept changing the record".to_owned()),
+            Ended::Stale(what) => failed(what),
+            Ended::Failed(why) | Ended::NotConfirmed(why) | Ended::Misnamed(why) => {
+                Some(Progress { became: Became::Failed, at_ms: now_ms, steps, why })
+            }
+        }
+    }
+
+    /// Reads the gates of a wave, anew.
+    fn judge(&mut self, wave: usize, until_ms: u64, shell: &mut Shell) -> Result<()> {
+        self.crowd.driver.set_deadline(u64::MAX);
+        let declared = &self.loaded.fleet.rollout.waves[self.loaded.groups[wave].wave];
+        let members: Vec<(String, usize)> = self.state.waves[wave]
+            .members
+            .iter()
+            .filter(|name| {
+                let became = self.state.tenants.get(*name).map(|one| one.became);
+                matches!(became, Some(Became::Applied | Became::Unchanged))
+            })
+            .filter_map(|name| Some((name.clone(), self.member_of(name)?)))
+            .collect();
+        let mut judged = judge(declared, &members, &mut self.crowd, self.args, &self.state, wave)?;
+        if self.crowd.driver.signal().is_some() {
+            return Ok(());
+        }
+        for one in &mut judged {
+            let accepted = self.state.accepted.iter().find(|(gate, _)| is_gate(&one.gate, gate));
+            if let Some((_, why)) = accepted.filter(|_| one.verdict != Verdict::Passed) {
+                one.verdict = Verdict::Accepted;
+                one.words = format!("{}; accepted: {why}", one.words);
+            }
+        }
+        let name = line(&self.state.waves[wave].name);
+        let is_open = |one: &&Judged| !matches!(one.verdict, Verdict::Passed | Verdict::Accepted);
+        let Some(open) = judged.iter().find(is_open).cloned() else {
+            let gates: Vec<&str> = judged.iter().map(|one| one.gate.as_str()).collect();
+            shell.say.err_one_line(format!("wave {name}: passed ({})", gates.join(", ")));
+            return self.happened(Event::Passed { wave, gates: judged });
+        };
+        let has_failed = judged.iter().any(|one| one.verdict == Verdict::Failed);
+        self.happened(Event::Read { wave, gates: judged })?;
+        if has_failed || self.now_ms() >= until_ms {
+            return Ok(());
+        }
+        let what = format!(
+            "wave {name}: waits for the gate {}: {}; until {} at most",
+            open.gate,
+            line(&open.words),
+            timestamp(until_ms)
+        );
+        let at_ms = self.now_ms().saturating_add(LOOK_MS).min(until_ms);
+        self.wait(at_ms, &what, shell)
+    }
+
+    /// The end of the course.
+    pub fn finish(self) -> Settled {
+        let signal = self.crowd.driver.signal().is_some();
+        Settled { state: self.state, exit: 0, signal }
+    }
+}
+
+/// Whether a gate's words name that gate: `conversion 60%` is named by `conversion` too.
+fn is_gate(word: &str, named: &str) -> bool {
+    word == named || word.split(' ').next() == Some(named)
+}
+
+/// When the last run on record ended, if it was of this rollout: of the same revision.
+fn applied_ms(observation: &Observation, revision: &str) -> Option<u64> {
+    let last = observation.found.ledger.as_ref()?.history.last()?;
+    let at: jiff::Timestamp = last.at.parse().ok()?;
+    let at_ms = u64::try_from(at.as_millisecond()).ok()?;
+    (last.revision == revision).then_some(at_ms)
+}
+
+/// Digest of what the fleet wants: every manifest, and how it is rolled out.
+fn wanted(loaded: &Loaded) -> String {
+    let mut text = format!("{:?}{:?}", loaded.fleet.rollout, loaded.groups);
+    for at in 0..loaded.tenants.list.len() {
+        text.push_str(&loaded.render(at).text);
+    }
+    hex(ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref())
+}

@@ -1,0 +1,247 @@
+//! Loads a fleet file with its table, base and overlays, and makes the manifest of each selected tenant.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::super::args::ManifestArgs;
+use super::super::error::{Error, Result};
+use super::super::loading::{Outside, tell};
+use super::super::setup::Shell;
+use super::FleetArgs;
+use crate::diag::{Diagnostic, Severity};
+use crate::fleet::file::{self, Place};
+use crate::fleet::select::select;
+use crate::fleet::told::Problems;
+use crate::fleet::waves::{Group, assign};
+use crate::fleet::{Fleet, Parts, Rendered, Tenants, table};
+use crate::kinds;
+use crate::manifest::{self, Missing, Source};
+use crate::model::manifest::Manifest;
+use crate::plan::desired::tables;
+use crate::shell::files::{self, Folder};
+
+/// Largest table of tenants.
+const TABLE_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A fleet file with everything that it names.
+pub struct Loaded {
+    pub fleet: Fleet,
+    pub tenants: Tenants,
+    pub groups: Vec<Group>,
+    pub parts: Parts,
+    /// Positions of the tenants that the command line selects.
+    pub selected: Vec<usize>,
+    /// The folder of the base, from which files are read.
+    pub folder: Folder,
+}
+
+/// A tenant with its manifest.
+pub struct Made {
+    /// Position in the table.
+    pub at: usize,
+    pub manifest: Manifest,
+    pub parsed: manifest::Parsed,
+}
+
+/// Whether the file is a fleet file. A file that cannot be read is left to whoever reads it next.
+pub fn is_fleet(path: &Path) -> bool {
+    let text = files::read_manifest(path).map(|file| file.text);
+    text.is_ok_and(|text| file::is_fleet(&text))
+}
+
+/// Reads everything. `None`: something is wrong, and was printed.
+pub fn load(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
+    let path = args.path();
+    let given =
+        files::read_manifest(path).map_err(|problem| Error::manifest(problem.message).help(problem.help))?;
+    let name = given.path.display().to_string();
+    let fleet = match file::read(&name, &given.text) {
+        Ok(fleet) => fleet,
+        Err(rejected) => {
+            tell(&rejected.diagnostics, &rejected.source, shell);
+            return Ok(None);
+        }
+    };
+    let beside = |relative: &str| path.parent().unwrap_or(Path::new("")).join(relative);
+    let read = |relative: &str, limit: u64| -> Result<String> {
+        given.folder.read(relative, limit).map_err(|problem| {
+            Error::manifest(format!("{}: {problem}", beside(relative).display()))
+                .help("check the path; it starts beside the fleet file")
+        })
+    };
+    let tenants = match &fleet.tenants {
+        Place::Inline(list) => table::inline(&fleet.parsed.source, list),
+        Place::File(relative) => {
+            let (text, shown) = (read(relative, TABLE_LIMIT_BYTES)?, beside(relative).display().to_string());
+            match Path::new(relative).extension().and_then(|end| end.to_str()) {
+                Some("yaml" | "yml" | "json") => table::from_yaml(&shown, &text),
+                _ => table::from_csv(&shown, &text),
+            }
+        }
+    };
+    let tenants = match tenants {
+        Ok(tenants) => tenants,
+        Err(found) => {
+            let is_inline = matches!(fleet.tenants, Place::Inline(_));
+            let source = match (is_inline, found.first()) {
+                (false, Some(one)) => table::undrawn(&one.file),
+                _ => Arc::clone(&fleet.parsed.source),
+            };
+            tell(&found, &source, shell);
+            return Ok(None);
+        }
+    };
+    let found = file::against(&fleet, &tenants);
+    if !found.is_empty() {
+        tell(&found, &fleet.parsed.source, shell);
+        return Ok(None);
+    }
+    let groups = match assign(&fleet, &tenants) {
+        Ok(groups) => groups,
+        Err(found) => {
+            tell(&found, &fleet.parsed.source, shell);
+            return Ok(None);
+        }
+    };
+    let base_path = beside(&fleet.base);
+    let base = read(&fleet.base, files::MANIFEST_LIMIT_BYTES)?;
+    let mut overlays = Vec::new();
+    for overlay in &fleet.overlays {
+        let text = read(&overlay.merge, files::MANIFEST_LIMIT_BYTES)?;
+        overlays.push((beside(&overlay.merge).display().to_string(), text));
+    }
+    let shown = base_path.display().to_string();
+    let parts = match Parts::new((&shown, &base), &overlays, &tables()) {
+        Ok(parts) => parts,
+        Err(wrong) => {
+            say_all(wrong, shell);
+            return Ok(None);
+        }
+    };
+    let selected = select(&selection.selection()?, &fleet, &tenants, &groups).map_err(Error::usage)?;
+    let folder = Folder::of(&base_path)
+        .map_err(|problem| Error::manifest(format!("{}: {problem}", base_path.display())))?;
+    Ok(Some(Loaded { fleet, tenants, groups, parts, selected, folder }))
+}
+
+/// Prints problems, each with its text. A text without a problem of its own has none to print.
+fn say_all(wrong: Vec<(Arc<Source>, Vec<Diagnostic>)>, shell: &mut Shell) {
+    for (source, found) in wrong {
+        tell(&found, &source, shell);
+    }
+}
+
+impl Loaded {
+    /// The manifest of a tenant as a text.
+    pub fn render(&self, at: usize) -> Rendered {
+        self.parts.render(&self.fleet, &self.tenants.list[at], &tables())
+    }
+
+    /// The name under which a tenant's manifest is read: it stands where the base stands.
+    pub fn file_of(&self, at: usize) -> String {
+        format!("{}#{}", self.parts.base.source.file, self.tenants.list[at].name)
+    }
+
+    /// The paths of all files that the fleet reads, below the folder of the fleet file.
+    pub fn files(&self, fleet: &Path) -> Vec<PathBuf> {
+        let folder = fleet.parent().unwrap_or(Path::new(""));
+        let table = match &self.fleet.tenants {
+            Place::File(relative) => Some(relative.as_str()),
+            Place::Inline(_) => None,
+        };
+        let overlays = self.fleet.overlays.iter().map(|overlay| overlay.merge.as_str());
+        let all = table.into_iter().chain([self.fleet.base.as_str()]).chain(overlays);
+        all.map(|relative| folder.join(relative)).collect()
+    }
+
+    /// Reads and resolves the manifest of each selected tenant. `None`: there are errors, which were printed.
+    pub fn make(
+        &self,
+        args: &ManifestArgs,
+        twin: bool,
+        missing: Missing,
+        shell: &mut Shell,
+    ) -> Result<Option<Vec<Made>>> {
+        let tables = tables();
+        let mut problems = Problems::new(&self.fleet, &self.parts, &self.tenants);
+        let mut made = Vec::with_capacity(self.selected.len());
+        for at in self.selected.iter().copied() {
+            let (tenant, file) = (&self.tenants.list[at], self.file_of(at));
+            let rendered = self.render(at);
+            let parsed = match manifest::read(&file, &rendered.text, &tables) {
+                Ok(parsed) => parsed,
+                Err(rejected) => {
+                    problems.add(tenant, &rendered, &file, &rejected.diagnostics);
+                    continue;
+                }
+            };
+            let domain = tenant.cell("domain").unwrap_or_default().to_owned();
+            let whose = Some((tenant.name.clone(), domain));
+            let sources = Outside::new(&parsed, &self.folder, args, twin, whose)?;
+            let examined = manifest::examine(&parsed, &sources, missing, &kinds::check);
+            problems.add(tenant, &rendered, &file, &examined.diagnostics);
+            made.push(Made { at, manifest: examined.manifest, parsed });
+        }
+        let has_errors = problems.has_errors();
+        let mut errors = 0;
+        for (source, found) in problems.finish() {
+            errors += found.iter().filter(|one| one.problem.severity == Severity::Error).count();
+            shell.reports.note(&found, &source);
+            super::super::drawing::draw(&found, &source, shell);
+        }
+        if has_errors {
+            let s = if errors == 1 { "" } else { "s" };
+            let words = format!("{errors} error{s} in the manifests of the fleet");
+            shell.say.err_line(&words);
+            shell.refused = Some(words);
+            return Ok(None);
+        }
+        if let Some(wrong) = self.contradiction(&made) {
+            return Err(wrong);
+        }
+        Ok(Some(made))
+    }
+
+    /// A table that says one thing of a tenant while its manifest says another: domain, account.
+    fn contradiction(&self, made: &[Made]) -> Option<Error> {
+        for one in made {
+            let tenant = &self.tenants.list[one.at];
+            for (column, section, key) in
+                [("domain", "auth0", "domain"), ("account_sid", "twilio", "account_sid")]
+            {
+                let secret = || one.manifest.secret(section, key).map(|secret| secret.expose());
+                let (Some(cell), Some(value)) = (
+                    tenant.cell(column).filter(|cell| !cell.is_empty()),
+                    one.manifest.text(section, key).or_else(secret),
+                ) else {
+                    continue;
+                };
+                if cell != value {
+                    let text = format!(
+                        "the table says that {column} of {} is {cell}, and the manifest of the tenant says {value}; nothing was sent",
+                        tenant.name
+                    );
+                    return Some(Error::manifest(text).help(format!(
+                        "write {section}: {{ {key}: \"${{tenant.{column}}}\" }} in {}",
+                        self.parts.base.source.file
+                    )));
+                }
+            }
+        }
+        // Without a column for it, two tenants may still lead to one domain.
+        let mut seen = std::collections::BTreeMap::new();
+        for one in made {
+            let Some(domain) = one.manifest.text("auth0", "domain") else { continue };
+            if let Some(other) = seen.insert(domain, &self.tenants.list[one.at].name) {
+                let name = &self.tenants.list[one.at].name;
+                let text = format!(
+                    "the manifests of {other} and {name} lead to the same tenant, {domain}; nothing was sent"
+                );
+                return Some(Error::manifest(text).help(
+                    "give the table a column domain, and the base auth0: { domain: \"${tenant.domain}\" }",
+                ));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,257 @@
+//! `validate`, `plan` and `drift` of a fleet file.
+
+use std::path::{Path, PathBuf};
+
+use super::super::args::{ConnectArgs, LedgerPlace, ManifestArgs};
+use super::super::connecting::{settings, transport};
+use super::super::drift::verdict;
+use super::super::error::{Error, Result};
+use super::super::exit::Exit;
+use super::super::outputs::{admit, apart};
+use super::super::reports::publish_fleet;
+use super::super::setup::{Shell, without};
+use super::super::sinks::{Audit, listen_to_many};
+use super::super::{domain, reports};
+use super::FleetArgs;
+use super::load::{Loaded, Made, load};
+use crate::diag::remote;
+use crate::fleet::report::FleetReport;
+use crate::fleet::summary::{Found, Reading};
+use crate::manifest::Missing;
+use crate::model::call::Failed;
+use crate::model::plan::{Level, Plan, Purpose};
+use crate::report::Format;
+use crate::shell::fleet::Crowd;
+use crate::shell::in_process::save_world;
+use crate::shell::stack::{Unconnected, connection, learn};
+
+/// What a plan over a fleet is made for.
+#[derive(Clone, Copy)]
+pub struct Wish {
+    pub purpose: Purpose,
+    pub destroy: bool,
+    pub allow_delete: bool,
+    /// Changes are an exit code of their own.
+    pub exit_code: bool,
+}
+
+/// Checks the fleet file, everything that it names, and the manifest of each tenant.
+pub fn validate(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -> Result<Exit> {
+    refuse_forms(shell)?;
+    let Some((loaded, made)) = made(args, selection, None, Missing::UnknownButFiles, shell)? else {
+        return Ok(Exit::Failed);
+    };
+    let (count, waves) = (made.len(), loaded.fleet.rollout.waves.len());
+    let s = |count: usize| if count == 1 { "" } else { "s" };
+    let text =
+        format!("{}: valid, {count} tenant{} in {waves} wave{}", args.path().display(), s(count), s(waves));
+    publish_fleet(shell, reports::FleetContent::Valid(text))?;
+    Ok(Exit::Done)
+}
+
+/// The forms that a fleet has no report in.
+pub fn refuse_forms(shell: &Shell) -> Result<()> {
+    match shell.reports.formats().find(|format| matches!(format, Format::Sarif | Format::Github)) {
+        None => Ok(()),
+        Some(format) => Err(Error::usage(format!("--output {} has no form for a fleet", format.word()))
+            .help("use text, json, markdown or junit")),
+    }
+}
+
+/// Loads the fleet and the manifests of its selected tenants.
+pub fn made(
+    args: &ManifestArgs,
+    selection: &FleetArgs,
+    connect: Option<&ConnectArgs>,
+    missing: Missing,
+    shell: &mut Shell,
+) -> Result<Option<(Loaded, Vec<Made>)>> {
+    admit(shell, args.path(), connect, &[], &[])?;
+    let Some(loaded) = load(args, selection, shell)? else { return Ok(None) };
+    let named = loaded.files(args.path());
+    let read: Vec<(&str, &Path)> = named.iter().map(|path| ("a file of the fleet", path.as_path())).collect();
+    let files: Vec<(&'static str, PathBuf)> =
+        shell.reports.files().into_iter().map(|(option, path)| (option, path.to_owned())).collect();
+    let written: Vec<_> = files.iter().map(|(option, path)| (*option, path.as_path())).collect();
+    if let Err(error) = apart(&written, &read) {
+        shell.reports.admitted = false;
+        return Err(error);
+    }
+    let twin = connect.is_some_and(|connect| connect.twin.is_some());
+    let made = loaded.make(args, twin, missing, shell)?;
+    Ok(made.map(|made| (loaded, made)))
+}
+
+/// `plan FLEET`.
+pub fn plan(
+    args: &ManifestArgs,
+    selection: &FleetArgs,
+    connect: &ConnectArgs,
+    wish: Wish,
+    shell: &mut Shell,
+) -> Result<Exit> {
+    read(args, selection, connect, wish, "plan", shell)
+}
+
+/// `drift FLEET`.
+pub fn drift(
+    args: &ManifestArgs,
+    selection: &FleetArgs,
+    connect: &ConnectArgs,
+    shell: &mut Shell,
+) -> Result<Exit> {
+    let wish = Wish { purpose: Purpose::Drift, destroy: false, allow_delete: true, exit_code: true };
+    read(args, selection, connect, wish, "drift", shell)
+}
+
+fn read(
+    args: &ManifestArgs,
+    selection: &FleetArgs,
+    connect: &ConnectArgs,
+    wish: Wish,
+    command: &'static str,
+    shell: &mut Shell,
+) -> Result<Exit> {
+    refuse_forms(shell)?;
+    let Some((loaded, made)) = made(args, selection, Some(connect), Missing::Error, shell)? else {
+        return Ok(Exit::Failed);
+    };
+    let (mut crowd, world) = gather(&made, connect, shell)?;
+    for member in &mut crowd.members {
+        member.session.purpose = wish.purpose;
+        member.session.destroy = wish.destroy;
+        member.session.allow_delete = wish.allow_delete;
+    }
+    let readings = read_each(&loaded, &made, &mut crowd, command, wish, shell)?;
+    let exit = worst(readings.iter().map(|one| one.exit));
+    let report = FleetReport {
+        command,
+        fleet: loaded.fleet.name.clone(),
+        readings,
+        own: Vec::new(),
+        exit: exit as u8,
+    };
+    publish_fleet(shell, reports::FleetContent::Read(Box::new(report)))?;
+    if let Some((path, twin)) = world {
+        save_world(&*twin.borrow(), &path)?;
+    }
+    Ok(exit)
+}
+
+/// The plan of every tenant, for a rollout.
+pub fn read_all(
+    loaded: &Loaded,
+    made: &[Made],
+    crowd: &mut Crowd<'static>,
+    shell: &mut Shell,
+) -> Result<Vec<Reading>> {
+    let wish = Wish { purpose: Purpose::Apply, destroy: false, allow_delete: false, exit_code: false };
+    read_each(loaded, made, crowd, "plan", wish, shell)
+}
+
+fn read_each(
+    loaded: &Loaded,
+    made: &[Made],
+    crowd: &mut Crowd<'static>,
+    command: &str,
+    wish: Wish,
+    shell: &mut Shell,
+) -> Result<Vec<Reading>> {
+    let all: Vec<usize> = (0..made.len()).collect();
+    let results = crowd.observe(&all)?;
+    let mut readings = Vec::with_capacity(made.len());
+    for (one, result) in made.iter().zip(results) {
+        let result = match result {
+            Ok(observation) => Found::Plan(Box::new(shell.scrub.plan(&observation.plan))),
+            Err(failed) => failure(&failed),
+        };
+        readings.push(reading(loaded, one, result, command, wish));
+    }
+    Ok(readings)
+}
+
+fn failure(failed: &Failed) -> Found {
+    let cause = remote::cause(failed);
+    Found::Error { code: cause.code, message: failed.to_string(), help: cause.help }
+}
+
+/// One tenant's result, with the exit code that the command alone would have for it.
+fn reading(loaded: &Loaded, one: &Made, result: Found, command: &str, wish: Wish) -> Reading {
+    let text = |section: &str, key: &str| {
+        let secret = || one.manifest.secret(section, key).map(|secret| secret.expose());
+        one.manifest.text(section, key).or_else(secret).unwrap_or_default().to_owned()
+    };
+    let exit = match &result {
+        Found::Error { .. } if command == "drift" => Exit::Incomplete,
+        Found::Error { .. } => Exit::Failed,
+        Found::Plan(plan) if command == "drift" => verdict(plan),
+        Found::Plan(plan) => planned(plan, wish),
+    };
+    let wave = loaded.groups.iter().find(|group| group.members.contains(&one.at));
+    Reading {
+        name: loaded.tenants.list[one.at].name.clone(),
+        domain: text("auth0", "domain"),
+        account: text("twilio", "account_sid"),
+        wave: wave.map(|group| group.name.clone()).unwrap_or_default(),
+        exit: exit as u8,
+        result,
+    }
+}
+
+/// The exit code of a plan.
+fn planned(plan: &Plan, wish: Wish) -> Exit {
+    let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
+    match () {
+        () if wish.exit_code && incomplete => Exit::Incomplete,
+        () if plan.blockers().next().is_some() => Exit::Failed,
+        () if wish.exit_code && !plan.is_empty() => Exit::Changes,
+        () => Exit::Done,
+    }
+}
+
+/// The first exit code of the known order that any tenant has.
+pub fn worst(exits: impl Iterator<Item = u8>) -> Exit {
+    const ORDER: [Exit; 8] = [
+        Exit::Failed,
+        Exit::Halted,
+        Exit::Incomplete,
+        Exit::CauseUnknown,
+        Exit::BothChanged,
+        Exit::TenantChanged,
+        Exit::Changes,
+        Exit::FindingsOnly,
+    ];
+    let all: Vec<u8> = exits.collect();
+    ORDER.into_iter().find(|exit| all.contains(&(*exit as u8))).unwrap_or(Exit::Done)
+}
+
+type World = Option<(PathBuf, std::rc::Rc<std::cell::RefCell<crate::twin::Twin>>)>;
+
+/// Connects every tenant, before the first request.
+pub fn gather(made: &[Made], connect: &ConnectArgs, shell: &mut Shell) -> Result<(Crowd<'static>, World)> {
+    if matches!(connect.ledger, LedgerPlace::File(_)) {
+        return Err(Error::usage("--ledger file: holds the record of one stack, and a fleet has many")
+            .help("leave the option out: each record is kept in its tenant"));
+    }
+    if connect.domain.is_some() {
+        return Err(Error::usage("--domain names one tenant, and a fleet has many")
+            .help("leave the option out: the table says which domains there are"));
+    }
+    let mut stacks = Vec::with_capacity(made.len());
+    for one in made {
+        learn(&one.manifest, &shell.scrub);
+        domain::admit(&one.parsed, &one.manifest, connect, shell)?;
+    }
+    for one in made {
+        match connection(&one.manifest, connect.rate_share, &shell.scrub) {
+            Ok(connection) => stacks.push((connection, one.manifest.clone())),
+            Err(Unconnected::NoValue(places)) => return Err(without(&places)),
+            Err(Unconnected::Other(error)) => return Err(error.into()),
+        }
+    }
+    let Some(first) = made.first() else { return Err(Error::internal("a fleet without tenants was read")) };
+    let (transport, world) = transport(connect, &first.manifest)?;
+    let show = listen_to_many(Audit::new());
+    let crowd = Crowd::new(stacks, transport, &settings(connect), shell.signals.clone(), show)?;
+    Ok((crowd, world))
+}

@@ -1,0 +1,128 @@
+//! Where the records of a rollout are kept, and under which key.
+
+use std::path::{Path, PathBuf};
+
+use super::super::error::{Error, Result};
+use crate::fleet::record::Record;
+use crate::fleet::rollout::{Event, State};
+use crate::shell::files;
+use crate::shell::records::{RecordProblem, Records};
+
+/// Largest file of a key.
+const KEY_LIMIT_BYTES: u64 = 64 * 1024;
+/// Shortest key, in bytes.
+const KEY_MIN_BYTES: usize = 16;
+/// Results of tenants that wait at most before a record is written: half a request for each tenant is enough.
+const WAITING_MAX: usize = 4;
+
+/// Where records are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Folder(PathBuf),
+}
+
+/// Reads `file:FOLDER`.
+pub fn place(text: &str) -> Result<Place, String> {
+    match text.strip_prefix("file:") {
+        Some(path) if !path.is_empty() => Ok(Place::Folder(path.into())),
+        _ => Err("it is not file:FOLDER".into()),
+    }
+}
+
+/// Where the key of the records is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    Env(String),
+    File(PathBuf),
+}
+
+/// Reads `env:NAME` or `file:PATH`.
+pub fn key(text: &str) -> Result<Key, String> {
+    match (text.strip_prefix("env:"), text.strip_prefix("file:")) {
+        (Some(name), _) if !name.is_empty() => Ok(Key::Env(name.to_owned())),
+        (_, Some(path)) if !path.is_empty() => Ok(Key::File(path.into())),
+        _ => Err("it is not env:NAME or file:PATH".into()),
+    }
+}
+
+impl Key {
+    fn bytes(&self) -> Result<Vec<u8>> {
+        let bytes = match self {
+            Key::Env(name) => std::env::var(name)
+                .map_err(|_| Error::usage(format!("--record-key: the variable {name} is not set")))?
+                .into_bytes(),
+            Key::File(path) => files::read_bounded(path, KEY_LIMIT_BYTES)
+                .map_err(|problem| Error::usage(format!("--record-key {}: {problem}", path.display())))?,
+        };
+        match bytes.len() >= KEY_MIN_BYTES {
+            true => Ok(bytes),
+            false => Err(Error::usage(format!("the key of --record-key has fewer than {KEY_MIN_BYTES} bytes"))
+                .help("draw one, for example with `openssl rand -hex 32`, and keep it where only those read it who may roll out")),
+        }
+    }
+}
+
+/// The records of a rollout, in a place or only in memory.
+pub struct Log {
+    records: Option<Records>,
+    /// Events that are not written yet.
+    waiting: Vec<Event>,
+    /// The last record that was there before this run.
+    pub found: Option<Record>,
+}
+
+/// The error of records that cannot be used.
+pub fn problem(problem: RecordProblem) -> Error {
+    let text = problem.to_string();
+    match problem {
+        RecordProblem::Forged(_) | RecordProblem::Broken(_) => Error::manifest(format!(
+            "{text}; nothing goes on"
+        ))
+        .help("look at who can write there; to begin anew, move the records away and name another key"),
+        RecordProblem::Lost(_) => Error::manifest(format!("{text}, so this one stops"))
+            .help("only one run at a time goes on with a rollout; look with `lockstep rollout` again"),
+        RecordProblem::Io(_) => {
+            Error::internal(text).help("make the place of --record readable and writable")
+        }
+    }
+}
+
+impl Log {
+    /// Opens the records of a fleet and reads the last one.
+    pub fn open(place: Option<&Place>, key: Option<&Key>, fleet: &str) -> Result<Log> {
+        let (Some(Place::Folder(folder)), Some(key)) = (place, key) else {
+            return Ok(Log { records: None, waiting: Vec::new(), found: None });
+        };
+        let folder: &Path = folder;
+        let mut records = Records::open(folder.join(fleet), &key.bytes()?).map_err(self::problem)?;
+        let found = records.load().map_err(self::problem)?;
+        Ok(Log { records: Some(records), waiting: Vec::new(), found })
+    }
+
+    /// Keeps the first event of a rollout until something follows.
+    pub fn begin(&mut self, event: Event) {
+        self.waiting.push(event);
+    }
+
+    /// Keeps an event, and writes those that wait where it cannot be done without.
+    pub fn add(&mut self, event: Event, state: &State, by: &str, at_ms: u64) -> Result<()> {
+        let is_quiet = matches!(&event, Event::Tenant { progress, .. } if progress.why.is_empty());
+        let is_reading = matches!(&event, Event::Read { .. });
+        self.waiting.push(event);
+        match (is_quiet || is_reading) && self.waiting.len() < WAITING_MAX {
+            true => Ok(()),
+            false => self.flush(state, by, at_ms),
+        }
+    }
+
+    /// Writes what waits.
+    pub fn flush(&mut self, state: &State, by: &str, at_ms: u64) -> Result<()> {
+        let events = std::mem::take(&mut self.waiting);
+        match &mut self.records {
+            Some(records) if !events.is_empty() => {
+                records.append(at_ms, by, events, state.clone()).map_err(problem)
+            }
+            _ => Ok(()),
+        }
+    }
+}

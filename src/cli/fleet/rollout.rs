@@ -1,0 +1,201 @@
+//! `lockstep rollout`: carries a change out over a fleet, wave by wave.
+
+use std::path::PathBuf;
+
+use super::super::args::{ConnectArgs, ManifestArgs, Output};
+use super::super::error::{Error, Result};
+use super::super::exit::Exit;
+use super::super::reports::{FleetContent, publish_fleet};
+use super::super::setup::Shell;
+use super::FleetArgs;
+use super::course::{Course, Settled};
+use super::gates::commands_are_given;
+use super::many::{gather, made, read_all, refuse_forms};
+use super::recorded::{Key, Log, Place, key, place};
+use crate::fleet::Fleet;
+use crate::fleet::report::FleetReport;
+use crate::manifest::Missing;
+use crate::model::plan::{Digest, Purpose};
+use crate::plan::render::Paint;
+use crate::shell::in_process::save_world;
+use crate::shell::terminal::AskProblem;
+
+/// Roll a change out over a fleet, wave by wave
+///
+/// Plans every tenant, asks once, and applies wave after wave. After each wave its gates are read; the next one begins only
+/// when they pass. It halts (exit code 8) when a gate fails or more tenants fail than the budget allows; later waves are
+/// untouched then. Run it again to go on: what is applied already is an empty plan.
+///
+/// Example: lockstep rollout manifests/fleet/fleet.yaml --twin --yes
+#[derive(clap::Args)]
+pub struct Args {
+    /// The fleet file
+    #[arg(value_name = "FLEET")]
+    fleet: PathBuf,
+    /// A value for ${var.NAME}; not for secrets, because the list of processes shows it
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    vars: Vec<String>,
+    /// Lets ${cmd.NAME}, or the gate { command: NAME }, run this shell command
+    #[arg(long = "allow-cmd", value_name = "NAME=COMMAND")]
+    commands: Vec<String>,
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(flatten)]
+    pub output: Output,
+    /// Go no further than this wave
+    #[arg(long, value_name = "WAVE", conflicts_with = "wave")]
+    until: Option<String>,
+    /// Only this wave; those before it have to be applied
+    #[arg(long, value_name = "WAVE")]
+    wave: Option<String>,
+    /// Go on only with the plan that has this digest
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    expect: Option<Digest>,
+    /// Leave this tenant out, for this reason; may be repeated
+    #[arg(long, value_name = "NAME=REASON")]
+    skip: Vec<String>,
+    /// Let this gate pass, whatever it reads; needs --why; may be repeated
+    #[arg(long, value_name = "GATE", requires = "why")]
+    accept: Vec<String>,
+    /// Why a halted rollout goes on
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    /// Keep the records of the rollout here, as file:FOLDER
+    #[arg(long, value_name = "PLACE", value_parser = place, requires = "record_key")]
+    record: Option<Place>,
+    /// The key of the records: env:NAME or file:PATH
+    #[arg(long, value_name = "KEY", value_parser = key)]
+    record_key: Option<Key>,
+    /// Also take away what was removed from the manifests
+    #[arg(long)]
+    allow_delete: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    Digest::parse(text)
+}
+
+impl Args {
+    /// Path of the fleet file.
+    pub fn path(&self) -> &std::path::Path {
+        &self.fleet
+    }
+}
+
+pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    refuse_forms(shell)?;
+    if !super::is_fleet(&args.fleet) {
+        return Err(Error::usage(format!("{} is no fleet file", args.fleet.display()))
+            .help("name a fleet file, or use `lockstep apply` for a manifest"));
+    }
+    let manifest = ManifestArgs {
+        manifest: args.fleet.clone(),
+        file: None,
+        vars: args.vars.clone(),
+        commands: args.commands.clone(),
+    };
+    let all = FleetArgs::default();
+    let Some((loaded, made)) = made(&manifest, &all, Some(&args.connect), Missing::Error, shell)? else {
+        return Ok(Exit::Failed);
+    };
+    commands_are_given(&loaded.fleet.rollout.waves, &manifest)?;
+    let until = until(args, &loaded.fleet, &loaded.groups)?;
+    let skips = skips(&args.skip, &loaded)?;
+    let (mut crowd, world) = gather(&made, &args.connect, shell)?;
+    for member in &mut crowd.members {
+        member.session.purpose = Purpose::Apply;
+        member.session.allow_delete = args.allow_delete;
+    }
+    let log = Log::open(args.record.as_ref(), args.record_key.as_ref(), &loaded.fleet.name)?;
+    let readings = read_all(&loaded, &made, &mut crowd, shell)?;
+    let report =
+        FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, own: Vec::new(), exit: 0 };
+    let mut course = Course::new(&loaded, &made, crowd, log, &report, skips, &manifest, shell)?;
+    let result = decided(args, &mut course, &report, until, shell);
+    let settled = course.finish();
+    if let Some((path, twin)) = world {
+        save_world(&*twin.borrow(), &path)?;
+    }
+    let exit = match result? {
+        Some(exit) => exit,
+        None => settled.exit(),
+    };
+    publish_fleet(shell, FleetContent::Rolled(Box::new(Settled { exit: exit as u8, ..settled })))?;
+    Ok(exit)
+}
+
+/// Shows the plan, asks, and goes. `None`: the state says how it ended.
+fn decided(
+    args: &Args,
+    course: &mut Course<'_>,
+    report: &FleetReport,
+    until: usize,
+    shell: &mut Shell,
+) -> Result<Option<Exit>> {
+    let text = report.text(Paint(shell.say.err_color()));
+    shell.say.err_line(text.trim_end());
+    if let Some(expected) = &args.expect
+        && *expected != course.digest
+    {
+        return Err(Error::plan(format!(
+            "the plan of the fleet is not the one that was reviewed, nothing was changed: its digest is {}, not {expected}",
+            course.digest
+        ))
+        .help("see what it does with `lockstep plan` and the same fleet file, then name its digest"));
+    }
+    if let Some(only) = &args.wave {
+        course.needs_before(only)?;
+    }
+    course.resume(&args.accept, args.why.as_deref().unwrap_or_default(), shell)?;
+    if let Some(exit) = course.limits(shell)? {
+        return Ok(Some(exit));
+    }
+    if course.has_work() && !args.yes {
+        let question = format!("Roll this out over fleet {}?", report.fleet);
+        let signals = shell.signals.clone();
+        match shell.say.ask(&question, &signals) {
+            Ok(true) => {}
+            Ok(false) => return Err(Error::manifest("not confirmed; nothing was changed")),
+            Err(AskProblem::NotATerminal) => {
+                return Err(Error::usage("the rollout has to be confirmed, and there is no terminal to ask at; nothing was changed")
+                    .help("review the plan, then give --yes, or --expect with its digest and --yes"));
+            }
+            Err(AskProblem::NoAnswer) => return Err(Error::manifest("no answer; nothing was changed")),
+        }
+    }
+    course.go(until, shell)?;
+    Ok(None)
+}
+
+/// Position after the last group that this run goes to.
+fn until(args: &Args, fleet: &Fleet, groups: &[crate::fleet::waves::Group]) -> Result<usize> {
+    let Some(name) = args.until.as_ref().or(args.wave.as_ref()) else { return Ok(groups.len()) };
+    let Some(wave) = fleet.rollout.waves.iter().position(|wave| wave.name == *name) else {
+        let names: Vec<&str> = fleet.rollout.waves.iter().map(|wave| wave.name.as_str()).collect();
+        return Err(Error::usage(format!("the fleet {} has no wave {name}", fleet.name))
+            .help(format!("its waves are {}", names.join(", "))));
+    };
+    Ok(groups.iter().rposition(|group| group.wave == wave).map_or(0, |at| at + 1))
+}
+
+/// The tenants that are left out, with the reasons.
+fn skips(items: &[String], loaded: &super::load::Loaded) -> Result<Vec<(String, String)>> {
+    let mut out = Vec::new();
+    for item in items {
+        let Some((name, reason)) = item.split_once('=').filter(|(_, reason)| !reason.trim().is_empty())
+        else {
+            return Err(Error::usage("--skip takes NAME=REASON"));
+        };
+        if !loaded.tenants.list.iter().any(|tenant| tenant.name == name) {
+            return Err(Error::usage(format!(
+                "--skip: the fleet {} has no tenant {name}",
+                loaded.fleet.name
+            )));
+        }
+        out.push((name.to_owned(), reason.trim().to_owned()));
+    }
+    Ok(out)
+}
