@@ -33,3 +33,4 @@ mod threats;
 mod usage;
 mod verdicts;
 mod waits;
+mod watched;
