@@ -90,8 +90,9 @@ rollout:
   gates: [applied, stream]
 ";
 
+/// stdout as JSON that fits its published schema.
 fn json(run: &Run) -> Json {
-    serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}\n{}\n{}", run.out, run.err))
+    run.json()
 }
 
 /// The hosts of tenants to which a write went.
@@ -525,6 +526,29 @@ fn a_gate_command_decides_and_a_person_can_let_it_pass() {
     let run =
         fleet.rollout(&[&args[..], &["--accept", "command", "--why", "seen by hand"]].concat()).expect(0);
     assert!(run.out.contains("accepted: seen by hand"), "{}", run.out);
+}
+
+#[test]
+fn commands_about_one_tenant_take_it_from_the_fleet_file() {
+    let twin = Twin::with(&TWIN_ARGS);
+    let fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
+    fleet.rollout(&[]).expect(0);
+    let run = fleet.run("show", &[]).expect(64);
+    assert!(run.err.contains("name it with --tenant NAME"), "{}", run.err);
+    let run = fleet.run("show", &["--tenant", "acme-shop"]).expect(0);
+    assert!(run.out.contains("ledger of stack acme-login on tenant-2.eu.auth0.com"), "{}", run.out);
+    let mark = twin.mark();
+    fleet.run("destroy", &["--tenant", "acme-shop", "--yes"]).expect(0);
+    assert!(
+        twin.writes_since(mark)
+            .iter()
+            .all(|write| !write.contains("tenant-1.") && !write.contains("tenant-3."))
+    );
+    let run = fleet.run("plan", &[]).expect(0);
+    assert!(run.out.contains("1 of 3 tenants change"), "{}", run.out);
+    fleet.change("code_length: 6", "code_length: 60");
+    let run = fleet.run("show", &["--tenant", "acme-shop"]).expect(1);
+    assert!(run.err.contains("base.yaml:19:16") && run.err.contains("must be 4 to 10"), "{}", run.err);
 }
 
 #[test]
