@@ -22,4 +22,5 @@ mod single;
 mod switches;
 mod two_stacks;
 mod waits;
+pub mod watch;
 mod works;

@@ -34,3 +34,4 @@ mod threats;
 mod usage;
 mod verdicts;
 mod waits;
+mod watched;

@@ -134,7 +134,7 @@ fn carry_out(
     watch: Option<Duration>,
     shell: &mut Shell,
 ) -> Result<Exit> {
-    if super::fleet::is_fleet(manifest.path()) {
+    if matches!(does, Does::Apply { .. }) && super::fleet::is_fleet(manifest.path()) {
         return Err(Error::usage(format!(
             "{} is a fleet file, which is rolled out in waves",
             manifest.path().display()

@@ -18,7 +18,7 @@ use crate::model::health::Verdict;
 use crate::model::plan::Purpose;
 use crate::report::{Content, Status};
 
-/// Show a stack on one screen: its parts, its health, the last run, the lease, what is due
+/// Show a stack on one screen: parts, health, last run, lease, what is due
 ///
 /// Compares the parts with the manifest as drift does, and reads what the tenant log says of the messages of the last
 /// 24 hours since the running version was deployed; that needs the scope read:logs. Sends no write. The exit code is

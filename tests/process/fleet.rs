@@ -90,8 +90,9 @@ rollout:
   gates: [applied, stream]
 ";
 
+/// stdout as JSON that fits its published schema.
 fn json(run: &Run) -> Json {
-    serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}\n{}\n{}", run.out, run.err))
+    run.json()
 }
 
 /// The hosts of tenants to which a write went.
@@ -528,6 +529,29 @@ fn a_gate_command_decides_and_a_person_can_let_it_pass() {
 }
 
 #[test]
+fn commands_about_one_tenant_take_it_from_the_fleet_file() {
+    let twin = Twin::with(&TWIN_ARGS);
+    let fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
+    fleet.rollout(&[]).expect(0);
+    let run = fleet.run("show", &[]).expect(64);
+    assert!(run.err.contains("name it with --tenant NAME"), "{}", run.err);
+    let run = fleet.run("show", &["--tenant", "acme-shop"]).expect(0);
+    assert!(run.out.contains("ledger of stack acme-login on tenant-2.eu.auth0.com"), "{}", run.out);
+    let mark = twin.mark();
+    fleet.run("destroy", &["--tenant", "acme-shop", "--yes"]).expect(0);
+    assert!(
+        twin.writes_since(mark)
+            .iter()
+            .all(|write| !write.contains("tenant-1.") && !write.contains("tenant-3."))
+    );
+    let run = fleet.run("plan", &[]).expect(0);
+    assert!(run.out.contains("1 of 3 tenants change"), "{}", run.out);
+    fleet.change("code_length: 6", "code_length: 60");
+    let run = fleet.run("show", &["--tenant", "acme-shop"]).expect(1);
+    assert!(run.err.contains("base.yaml:19:16") && run.err.contains("must be 4 to 10"), "{}", run.err);
+}
+
+#[test]
 fn commands_of_one_tenant_lead_to_those_of_a_fleet() {
     let twin = Twin::with(&TWIN_ARGS);
     let fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
@@ -547,4 +571,77 @@ fn commands_of_one_tenant_lead_to_those_of_a_fleet() {
     assert!(run.out.contains("| 2 | `action` | `create` |"), "{}", run.out);
     let run = fleet.run("drift", &["--output", "junit", "--wave", "canary"]).expect(5);
     assert!(run.out.contains("<testcase classname=\"canary\" name=\"acme-dev\""), "{}", run.out);
+}
+
+/// Code that a change of the base deploys; by its text the twin's users know it.
+const SECOND: &str =
+    "exports.onExecuteCustomPhoneProvider = async (event, api) => { api.notification.drop('second'); };\n";
+
+/// A hundred tenants in a folder, on a twin in a file.
+fn hundred(rollout: &str) -> Folder {
+    let folder = Folder::new();
+    let mut table = "name,domain,account_sid,plan,brand\n".to_owned();
+    for at in 0..100 {
+        table += &format!("acme-{at:03},acme-{at:03}.eu.auth0.com,AC{at:032},free,Acme\n");
+    }
+    folder.write("tenants.csv", &table);
+    folder.write("base.yaml", BASE);
+    folder.write("second.js", SECOND);
+    folder.write("fleet.yaml", &format!("lockstep: v1\nfleet: acme\nbase: base.yaml\ntenants: {{ file: tenants.csv }}\nrollout:\n{rollout}"));
+    folder
+}
+
+#[test]
+fn an_action_that_fails_is_stopped_and_taken_back_in_the_canary() {
+    const WAVES: &str = "  waves:\n    - { name: canary, match: { name: [acme-000, acme-001] }, soak: 10m }\n    - { name: rest, rest: true, batch: 50 }\n";
+    let plain = format!("{WAVES}  gates: []\n  budget: {{ wave: 9, total: 9 }}\n");
+    let folder = hundred(&plain);
+    let run = |args: &[&str]| {
+        lockstep(&[&["rollout", "fleet.yaml", "--twin=world.json", "--yes"], args].concat())
+            .folder(&folder)
+            .run()
+    };
+    let all = run(&[]).expect(0);
+    assert!(
+        all.out.contains("Done: 100 applied, 0 unchanged.") && all.out.contains("rest 2/2"),
+        "{}",
+        all.out
+    );
+    // From now on users ask for codes, and those of the second code get none.
+    let mut world: Json = serde_json::from_str(&folder.read("world.json")).expect("a world");
+    world["options"]["traffic"] =
+        serde_json::json!([{ "code_has": "drop('second')", "fate": "crashes" }, {}]);
+    folder.write("world.json", &world.to_string());
+    folder.write(
+        "fleet.yaml",
+        &folder.read("fleet.yaml").replace("gates: []", "gates: [applied, executions]\n  on_halt: rollback"),
+    );
+    folder.write("base.yaml", &BASE.replace("builtin:twilio-verify", "./second.js"));
+    let halted = run(&[]).expect(8);
+    for words in [
+        "Halted at ",
+        "the gate executions of the wave canary failed: acme-000, acme-001:",
+        "of the running version failed",
+        "↩ acme-000 rolled back",
+        "↩ acme-001 rolled back",
+        "not begun",
+        "Mend the cause and run the same command again",
+    ] {
+        assert!(halted.out.contains(words), "{words}: {}", halted.out);
+    }
+    // The code of the canary is the former one again, and nobody else got the other one.
+    let world: Json = serde_json::from_str(&folder.read("world.json")).expect("a world");
+    let tenants = world["world"]["tenants"].as_object().expect("tenants");
+    assert_eq!(tenants.len(), 100);
+    let live = tenants.values().flat_map(|tenant| tenant["actions"].as_array().cloned().unwrap_or_default());
+    let of_second = live.filter(|action| {
+        let id = action["deployment"]["version_id"].clone();
+        let versions = action["versions"].as_array().cloned().unwrap_or_default();
+        versions.iter().any(|version| version["id"] == id && version["code"] == SECOND)
+    });
+    assert_eq!(of_second.count(), 0);
+    // A change that works goes through both waves.
+    folder.write("base.yaml", &BASE.replace("code_length: 6", "code_length: 7"));
+    let good = run(&[]).expect(0);
+    assert!(good.out.contains("Done: 100 applied, 0 unchanged."), "{}", good.out);
 }

@@ -24,6 +24,8 @@ use crate::port::{Port, Reader, beside};
 /// Pause between two looks at the log: four requests a minute, where the smallest plan allows two a second and no plan
 /// of the vendor's fewer than a hundred reads of logs a minute ("Auth0 docs, rate limit configurations", 2026-08).
 pub const LOOK_MS: u64 = 15_000;
+/// Pause before the second look at a failure: an event that explains another is logged within seconds.
+const CONFIRM_MS: u64 = 5_000;
 /// Each look begins this long before the latest known event, because events are not logged in order.
 const OVERLAP_MS: u64 = 60_000;
 /// Length of the time before a run that failures of numbers and users are compared with.
@@ -243,7 +245,7 @@ async fn follow(running: &Running, (since_ms, until_ms): (u64, u64), port: &Port
             return Ok(health);
         }
         failed_before = fails;
-        let pause_ms = if fails { LOOK_MS } else { LOOK_MS.min(until_ms.saturating_sub(now_ms)).max(1) };
+        let pause_ms = if fails { CONFIRM_MS } else { LOOK_MS.min(until_ms.saturating_sub(now_ms)).max(1) };
         reader.sleep_ms(pause_ms).await;
     }
 }

@@ -45,7 +45,7 @@ pub fn validate(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -
     let s = |count: usize| if count == 1 { "" } else { "s" };
     let text =
         format!("{}: valid, {count} tenant{} in {waves} wave{}", args.path().display(), s(count), s(waves));
-    publish_fleet(shell, reports::FleetContent::Valid(text))?;
+    publish_fleet(shell, reports::FleetContent::Valid(args.path().display().to_string(), text))?;
     Ok(Exit::Done)
 }
 

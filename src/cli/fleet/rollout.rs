@@ -96,6 +96,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         file: None,
         vars: args.vars.clone(),
         commands: args.commands.clone(),
+        tenants: Vec::new(),
     };
     let all = FleetArgs::default();
     let Some((loaded, made)) = made(&manifest, &all, Some(&args.connect), Missing::Error, shell)? else {
