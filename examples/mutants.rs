@@ -84,6 +84,7 @@ fn run() -> Result<bool> {
     for part in [
         "Cargo.toml",
         "Cargo.lock",
+        "build.rs",
         "README.md",
         "ARCHITECTURE.md",
         "crates",
@@ -92,6 +93,7 @@ fn run() -> Result<bool> {
         "docs",
         "examples",
         "manifests",
+        "schemas",
     ] {
         copy(&root.join(part), &folder.join(part))?;
     }

@@ -1,6 +1,6 @@
 //! Tests of the digest of a plan: what changes it, and what does not.
 
-use lockstep::engine::observe::{Session, observe};
+use lockstep::engine::observe::{Session, moved, observe};
 use lockstep::manifest::{self, Missing};
 use lockstep::model::plan::{Digest, Plan, Purpose};
 use lockstep::shell::in_process::Stop;
@@ -230,4 +230,33 @@ fn a_run_that_was_killed_leaves_another_plan() {
     let base = digest(&mut stack);
     assert!(stack.apply_until(Stop::kill(24, false), false).is_none(), "killed");
     assert_ne!(digest(&mut stack), base);
+}
+
+/// A day after a plan was saved, each difference offers to be accepted until another day. What moved is told without it.
+#[test]
+fn what_moved_since_another_day_is_named_alone() {
+    const DAY_MS: u64 = 86_400_000;
+    let mut stack = live();
+    stack.purpose = Purpose::Drift;
+    {
+        let mut twin = stack.twin.borrow_mut();
+        let service = &mut twin.world.account_mut(crate::support::ACCOUNT).verify_services[0];
+        service.settings.insert("code_length".into(), json!(9));
+    }
+    let then = stack.observe().plan;
+    let offer = |plan: &Plan| {
+        let mut changes = plan.resources.iter().flat_map(|resource| &resource.changes);
+        changes.next().expect("one differs").accept.clone().expect("an offer")
+    };
+    stack.in_process.advance_ms(40 * DAY_MS);
+    let later = stack.observe().plan;
+    assert_ne!(offer(&then), offer(&later), "the offer names a day");
+    assert_eq!(moved(&then, &later), "the observed state or the ledger");
+    {
+        let mut twin = stack.twin.borrow_mut();
+        let tenant = twin.world.tenants.get_mut(crate::support::DOMAIN).expect("the tenant");
+        tenant.log_streams[0].name = Some("their stream".into());
+    }
+    let renamed = stack.observe().plan;
+    assert_eq!(moved(&then, &renamed), "log_stream, log_stream (update the stream)");
 }

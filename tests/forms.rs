@@ -1,7 +1,7 @@
 //! Tests of the forms of a report: a text of others changes nothing but its own cell, and Markdown keeps its limit.
 
 mod generated;
-mod hostile;
+pub mod hostile;
 
 use lockstep::report::{self, Content, Door, Format, Report};
 use serde_json::{Value as Json, json};

@@ -509,6 +509,7 @@ const EXCEPT: &[(Code, &str)] = &[
     (codes::LEASE_LOST, "it takes two runs at once: faults::rivals"),
     (codes::RECORD_MOVED, "it takes two runs at once: faults::files"),
     (codes::LEASE_HELD, "it takes two runs at once: faults::rivals"),
+    (codes::HALTED, "it takes a fleet: process::fleet"),
 ];
 
 /// Each page begins with its code and sentence, has the four parts, and is short.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::{ConnectArgs, ManifestArgs};
 use super::error::{Error, Result};
 use super::exit::Exit;
+use super::init::{checked, schema_line};
 use super::loading::Loaded;
 use super::plan::unread;
 use super::setup::{Ready, Shell, Start, connect, without};
@@ -13,10 +14,9 @@ use super::sinks::{Audit, listen};
 use crate::adopt::terraform::{self, HandOver, State};
 use crate::adopt::{Adopted, Doc, Head, Stop, adopt};
 use crate::kinds::adopting::{Ask, Wish};
-use crate::manifest::{self, Missing};
+use crate::manifest::Missing;
 use crate::model::call::Failed;
-use crate::model::text::line_of;
-use crate::plan::desired::tables;
+use crate::model::text::{line_of, shell_word};
 use crate::shell::files::{self, Folder, ManifestFile};
 
 /// Largest Terraform state that is read; a large one has a few megabytes.
@@ -54,18 +54,17 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let state = args.terraform_state.as_deref().map(read_state).transpose()?;
     let stem = stem(&args.out)?;
     free(&args.out)?;
-    let folder = Folder::of(&args.out).map_err(|problem| {
-        Error::usage(format!("--out {}: {problem}", args.out.display()))
-            .help("name a file in a folder that is there")
-    })?;
+    let refused = |problem| Error::usage(format!("--out {}: {problem}", args.out.display()));
+    let folder = Folder::of(&args.out)
+        .map_err(|problem| refused(problem).help("name a file in a folder that is there"))?;
+    files::would_write(&args.out)
+        .map_err(|problem| refused(problem).help("name a file in a folder where you can write"))?;
     let by_token = is_set("TWILIO_AUTH_TOKEN") && !is_set("TWILIO_API_KEY");
     let mut head =
         Head { stack: args.stack.clone(), tenant: String::new(), account: String::new(), by_token, stem };
     let text = Doc::new(args.stack.as_deref().unwrap_or("adopted"), &head).text();
-    let parsed = manifest::read("adopt", &text, &tables()).map_err(|rejected| {
-        let wrong = rejected.diagnostics.first().map(|one| one.problem.reason.clone()).unwrap_or_default();
-        Error::usage(format!("--stack: {wrong}")).help("choose a name of up to 40 characters in one line")
-    })?;
+    let parsed =
+        checked("adopt", &text).map_err(|(wrong, help)| Error::usage(format!("--{wrong}")).help(help))?;
     check_environment(args, by_token)?;
     let file = ManifestFile { path: args.out.clone(), text, lost: Vec::new(), folder };
     let loaded = Loaded { parsed, file, is_our_own: true };
@@ -135,8 +134,10 @@ fn read_state(path: &Path) -> Result<State> {
 /// The beginning of the names of all files: the manifest's own, as far as a path in a manifest can have it.
 fn stem(out: &Path) -> Result<String> {
     let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if name.is_empty() {
-        return Err(Error::usage(format!("--out {} names no file", out.display())).help("name a file"));
+    if name.is_empty() || name == "-" {
+        let wrong =
+            format!("--out {} names no file, and code is written into files beside it", out.display());
+        return Err(Error::usage(wrong).help("name a file"));
     }
     let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")).unwrap_or(&name);
     let plain = |ch: char| if ch.is_ascii_alphanumeric() || "-_".contains(ch) { ch } else { '_' };
@@ -173,8 +174,8 @@ fn write(out: &Path, adopted: &Adopted) -> Result<Vec<PathBuf>> {
         // A file that appears meanwhile is not replaced either.
         if let Err(problem) = files::create_atomic(path, text.as_bytes()) {
             written.iter().for_each(|path| drop(std::fs::remove_file(path)));
-            let wrong = format!("{} cannot be written: {problem}; nothing was written", path.display());
-            return Err(Error::internal(wrong));
+            let wrong = format!("{}: {problem}; nothing was written", path.display());
+            return Err(Error::internal(wrong).help("name another file with --out"));
         }
         written.push(path.clone());
     }
@@ -187,7 +188,9 @@ fn asked(asks: &[Ask]) -> Error {
     for Ask { what, option, candidates } in asks {
         let list: Vec<String> = candidates
             .iter()
-            .map(|(name, what)| format!("\n  {option} {}  ({})", line_of(name, 120), line_of(what, 120)))
+            .map(|(name, what)| {
+                format!("\n  {option} {}  ({})", shell_word(&line_of(name, 120)), line_of(what, 120))
+            })
             .collect();
         let list = if list.is_empty() { "\n  (there is none)".to_owned() } else { list.concat() };
         text += &format!(
@@ -252,5 +255,8 @@ fn tell(args: &Args, adopted: &Adopted, handed: Option<&HandOver>, written: &[Pa
             say.out(&handed.blocks());
         }
     }
-    say.out_one_line(format!("\nNext: set the variables, then lockstep plan {}", args.out.display()));
+    say.out_line("");
+    let out = args.out.display().to_string();
+    say.out_one_line(format!("Next: set the variables, then lockstep plan {}", shell_word(&out)));
+    say.out_one_line(schema_line(&args.out));
 }

@@ -117,7 +117,7 @@ pub struct Form {
     pub file: Option<PathBuf>,
 }
 
-/// Reads `json` or `json=FILE`.
+/// Reads `json`, `json=FILE`, or `json=-` for stdout.
 pub fn form(text: &str) -> Result<Form, String> {
     let (word, file) = match text.split_once('=') {
         Some((word, file)) => (word, Some(file)),
@@ -133,5 +133,5 @@ pub fn form(text: &str) -> Result<Form, String> {
             "no file stands behind the equals sign; write {word}=FILE, or {word} for stdout"
         ));
     }
-    Ok(Form { format, file: file.map(PathBuf::from) })
+    Ok(Form { format, file: file.filter(|file| *file != "-").map(PathBuf::from) })
 }

@@ -30,13 +30,14 @@ pub fn of(
 
 /// Refuses the number of a step that the plan does not have.
 pub fn is_there(number: usize, plan: &Plan) -> Result<()> {
-    let text = match plan.steps.len() {
+    let there = match plan.steps.len() {
         steps if number <= steps => return Ok(()),
-        0 => format!("--explain {number}: this plan has no steps"),
-        1 => format!("--explain {number}: this plan has step 1 alone"),
-        steps => format!("--explain {number}: this plan has the steps 1 to {steps}"),
+        0 => "this plan has no steps, so there is nothing to explain".to_owned(),
+        1 => "this plan has step 1 alone".to_owned(),
+        steps => format!("this plan has the steps 1 to {steps}"),
     };
-    Err(Error::usage(text).help("name one of its steps, or none to explain all"))
+    Err(Error::usage(format!("--explain {number}: {there}"))
+        .help("leave the number out, which explains every step that there is"))
 }
 
 /// The words of a command line, with `--explain N` as `--explain=N`: without the sign, the word behind the option could

@@ -10,8 +10,8 @@ use super::setup::Shell;
 use crate::diag::{Diagnostic, Severity};
 use crate::kinds;
 use crate::manifest::starter::{self, Channels, Choices, Delivery, Mfa, Receiver};
-use crate::manifest::{self, FileError, Missing, Parsed, Sources};
-use crate::model::text::line;
+use crate::manifest::{self, FileError, Missing, Parsed, Sources, schema};
+use crate::model::text::{line, shell_word};
 use crate::plan::desired::tables;
 use crate::plan::render::column;
 use crate::shell::files::{FileProblem, create_atomic};
@@ -152,7 +152,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
             .ok_or_else(|| Error::internal("not every question was answered; nothing was written"))?,
     };
     let text = starter::text(&choices, &file, &tables());
-    let parsed = checked(&text).map_err(|(wrong, help)| Error::usage(wrong).help(help))?;
+    let parsed = checked(&file, &text).map_err(|(wrong, help)| Error::usage(wrong).help(help))?;
     if to_stdout {
         shell.say.out(&text);
     } else {
@@ -201,7 +201,7 @@ fn asked(file: &str, shell: &mut Shell) -> Option<Choices> {
             let typed = shell.say.ask_word(&format!("{text} [{usual}]:"), &signals).ok()?;
             let mut next = choices.clone();
             let taken = take(&mut next, if typed.is_empty() { usual } else { &typed }).and_then(|()| {
-                checked(&starter::text(&next, file, &tables()))
+                checked(file, &starter::text(&next, file, &tables()))
                     .map_err(|(wrong, help)| format!("{wrong}; {help}"))
             });
             match taken {
@@ -214,14 +214,14 @@ fn asked(file: &str, shell: &mut Shell) -> Option<Choices> {
 }
 
 /// The manifest as read again; else what is wrong with it, and the next move. Only a name or a URL of the user can be.
-fn checked(text: &str) -> Result<Parsed, (String, String)> {
+pub fn checked(file: &str, text: &str) -> Result<Parsed, (String, String)> {
     let wrong = |found: &[Diagnostic]| {
         let first = found.iter().find(|one| one.problem.severity == Severity::Error);
         first.map(|Diagnostic { problem, .. }| {
             (format!("{}: {}: {}", problem.path, problem.title, problem.reason), problem.help.clone())
         })
     };
-    let parsed = manifest::read("lockstep.yaml", text, &tables())
+    let parsed = manifest::read(file, text, &tables())
         .map_err(|rejected| wrong(&rejected.diagnostics).unwrap_or_default())?;
     let examined = manifest::examine(&parsed, &Nothing, Missing::Unknown, &kinds::check);
     wrong(&examined.diagnostics).map_or(Ok(parsed), Err)
@@ -236,7 +236,21 @@ fn next_moves(parsed: &Parsed, file: &str) -> String {
         out.push_str(&line(&format!("  {name:<width$} {meaning}")));
         out.push('\n');
     }
-    out + &line(&format!("To try it without accounts: lockstep apply {file} --twin")) + "\n"
+    let last = [
+        format!("To try it without accounts: lockstep apply {} --twin", shell_word(file)),
+        schema_line(Path::new(file)),
+    ];
+    last.iter().for_each(|text| out.push_str(&(line(text) + "\n")));
+    out
+}
+
+/// How an editor gets the schema that the manifest's first line names.
+pub fn schema_line(manifest: &Path) -> String {
+    let path = manifest.with_file_name(schema::FILE).display().to_string();
+    format!(
+        "For an editor that explains and checks each key: lockstep schema manifest > {}",
+        shell_word(&path)
+    )
 }
 
 fn taken(file: &str) -> Error {
@@ -250,7 +264,7 @@ fn unwritten(file: &str, problem: FileProblem) -> Error {
         FileProblem::NotFound => "make its folder first, or choose another one with --out FILE",
         _ => "choose another name with --out FILE",
     };
-    Error::internal(format!("{file} cannot be written: {:#}", anyhow::Error::from(problem))).help(help)
+    Error::internal(format!("{file}: {problem}")).help(help)
 }
 
 /// Sources without any value: the manifest is the same on every machine.

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
-
-use super::error::Result;
+use super::error::{Error, Result};
 use super::exit::Exit;
 use super::setup::Shell;
 
@@ -27,7 +25,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         std::fs::create_dir_all(folder)?;
         clap_mangen::generate_to(super::command(), folder)
     };
-    write().with_context(|| format!("the pages cannot be written to {}", folder.display()))?;
+    write().map_err(|problem| {
+        Error::internal(format!("the pages cannot be written to {}: {problem}", folder.display()))
+            .help("name a folder where you can write, or a new one")
+    })?;
     let pages = super::command().get_subcommands().count() + 1;
     shell.say.out_one_line(format!("{}: {pages} pages", folder.display()));
     Ok(Exit::Done)

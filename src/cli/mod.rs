@@ -113,7 +113,13 @@ fn misused(error: &clap::Error, words: &[String], twin: Option<&str>) -> u8 {
         return Exit::Done as u8;
     }
     let mut say = Say::new(Scrub::default(), ColorChoice::Auto);
-    let wrong = if let Some(file) = twin {
+    let wrong = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        say.err(&error.to_string());
+        let wrong = Error::usage("no command is given").help("name one of the commands above");
+        say.err_line("");
+        say.err_line(&wrong);
+        wrong
+    } else if let Some(file) = twin {
         let wrong = Error::usage("--twin takes its file behind an equals sign");
         let wrong = wrong.help(format!("write --twin={file}"));
         say.err_line(&wrong);

@@ -56,7 +56,7 @@ pub struct Args {
     /// Also plan to take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
-    /// Explain step N, or every step: where the manifest says it, the request, and what it waits for
+    /// Explain step N, or every step, in text and JSON: where the manifest says it, the request, and what it waits for
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "all", value_parser = explanation::step)]
     explain: Option<usize>,
     /// Let the plan take away or put back this object although no sealed record says it is this stack's; may be repeated

@@ -366,7 +366,7 @@ pub fn create_atomic(path: &Path, contents: &[u8]) -> Result<(), FileProblem> {
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => FileProblem::Exists,
         ErrorKind::NotFound => FileProblem::NotFound,
-        _ => FileProblem::Io(error),
+        _ => FileProblem::NotWritable(error),
     })
 }
 

@@ -358,7 +358,7 @@ pub fn load_twin(path: &Path) -> Result<Option<Twin>> {
 pub fn save_world(world: &dyn Simulator, path: &Path) -> Result<()> {
     let Some(json) = world.save() else { return Ok(()) };
     let text = format!("{json:#}\n");
-    files::write_atomic(path, text.as_bytes()).with_context(|| format!("world file {}", path.display()))
+    files::write_atomic(path, text.as_bytes()).context("world file")
 }
 
 #[cfg(test)]

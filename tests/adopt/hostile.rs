@@ -4,8 +4,12 @@ use lockstep::model::text::steers;
 use lockstep::twin::World;
 use serde_json::json;
 
-use super::lab::{Values, adopted, options_of, read, stack_on, without_record};
-use crate::support::{ACCOUNT, DOMAIN, Stack, function_manifest};
+use lockstep::engine::apply::Ended;
+use lockstep::manifest::Missing;
+use lockstep::model::plan::{Level, Verb};
+
+use super::lab::{Values, adopted, applied, observed, options_of, read, stack_on, without_record};
+use crate::support::{ACCOUNT, DOMAIN, Stack, function_manifest, problems_of, tables};
 
 fn texts() -> Vec<String> {
     let mut texts: Vec<String> = [
@@ -159,6 +163,90 @@ fn names_of_others_steer_nothing() {
             }
         }
     }
+}
+
+/// A service of the Console may have a name that Twilio takes from no API client. It is pinned, and keeps its name.
+#[test]
+fn a_service_whose_name_cannot_be_said_is_adopted_by_its_sid() {
+    let mut stack = Stack::new(options_of(false), function_manifest());
+    stack.applied();
+    for name in ["A & B", "Acme Inc.", "Acme 12345", "A name of more than thirty letters"] {
+        let mut world = without_record(&stack);
+        let service = &mut world.accounts.get_mut(ACCOUNT).expect("account").verify_services[0];
+        service.friendly_name = name.into();
+        let sid = service.sid.clone();
+        let mut stack = stack_on(world.clone(), false);
+        let adopted = adopted(&mut stack, "story");
+        assert!(adopted.manifest.contains(&format!("\n  sid: {sid}")), "{name}: {}", adopted.manifest);
+        assert!(!adopted.manifest.contains("\n  friendly_name:"), "{name}: {}", adopted.manifest);
+        assert!(
+            adopted.left.iter().any(|line| line.starts_with("verify_service.friendly_name: ")),
+            "{name}: {:?}",
+            adopted.left
+        );
+        assert_eq!(adopted.changes, Vec::<String>::new(), "{name}");
+        let values = Values::of(&adopted, &world);
+        let manifest = read(&adopted.manifest, &values);
+        let plan = observed(&mut stack, manifest.clone()).plan;
+        let verb =
+            |address: &str| plan.resources.iter().find(|one| one.address == address).map(|one| one.verb);
+        assert_eq!(verb("verify_service"), Some(Verb::Adopt), "{name}");
+        assert!(plan.steps.is_empty() && plan.blockers().next().is_none(), "{name}: {:?}", plan.findings);
+        // It is managed from now on, but for its name.
+        let longer = adopted.manifest.replace("  code_length: 6", "  code_length: 8");
+        assert_ne!(longer, adopted.manifest);
+        assert_eq!(applied(&mut stack, read(&longer, &values)).ended, Ended::Done, "{name}");
+        {
+            let twin = stack.twin.borrow();
+            let service = &twin.world.accounts[ACCOUNT].verify_services[0];
+            assert_eq!((service.friendly_name.as_str(), &service.sid), (name, &sid));
+            assert_eq!(service.settings["code_length"], 8);
+        }
+        // Once it is gone, no other one can be made without a name.
+        stack.twin.borrow_mut().world.accounts.get_mut(ACCOUNT).expect("account").verify_services.clear();
+        let plan = observed(&mut stack, read(&longer, &values)).plan;
+        let blockers: Vec<&str> = plan.blockers().map(|finding| finding.text.as_str()).collect();
+        let gone = format!("the pinned service {sid} is gone, and a new one needs a name");
+        assert!(blockers.contains(&gone.as_str()), "{name}: {blockers:?}");
+    }
+}
+
+#[test]
+fn only_a_pinned_service_needs_no_name() {
+    let named = |lines: &str| -> String {
+        let text = function_manifest();
+        let each = text.lines().map(|line| match line.starts_with("  friendly_name: Acme ") {
+            true => lines.to_owned(),
+            false if line.starts_with("  code_length: ") => String::new(),
+            false => format!("{line}\n"),
+        });
+        let out: String = each.collect();
+        assert!(out.contains(lines), "the manifest has a name");
+        out
+    };
+    let with = |lines: &str| problems_of(&named(lines), &crate::support::env());
+    let pin = format!("  sid: VA{}\n", "0".repeat(32));
+    assert_eq!(with(&pin), "");
+    for (lines, reason) in [
+        ("  code_length: 6\n", "friendly_name is required here, because there is no sid"),
+        ("  sid: new\n", "a service that is to be made needs a name"),
+    ] {
+        let problems = with(lines);
+        assert!(problems.contains(reason) && problems.contains("add friendly_name:"), "{lines}: {problems}");
+    }
+    // A pin without a value here is no reason to make a service.
+    let parsed = lockstep::manifest::read("m.yaml", &named("  sid: ${env.SID}\n"), &tables()).expect("read");
+    let values = Values { env: crate::support::env(), files: Default::default() };
+    let known = lockstep::manifest::examine(&parsed, &values, Missing::Unknown, &lockstep::kinds::check);
+    let plan = observed(&mut Stack::core(), known.manifest).plan;
+    assert!(plan.steps.iter().all(|step| step.address != "verify_service"), "{:?}", plan.steps);
+    let unread = plan.findings.iter().filter(|finding| finding.level == Level::NotRead);
+    assert_eq!(
+        unread.filter(|finding| finding.address == "verify_service").count(),
+        1,
+        "{:?}",
+        plan.findings
+    );
 }
 
 #[test]

@@ -110,7 +110,8 @@ fn of_several_candidates_one_has_to_be_named() {
         tenant.actions.push(second);
     });
     let asked = run(&folder, &[]).expect(64);
-    for words in ["--verify-service VAeee", "--action Another sender", "Nothing was written"] {
+    // The candidates can be copied into the command.
+    for words in ["--verify-service VAeee", "--action 'Another sender'  (", "Nothing was written"] {
         assert!(asked.err.contains(words), "{words}: {}", asked.err);
     }
     let wrong = run(&folder, &["--verify-service", "VA1", "--action", "x"]).expect(64);
@@ -143,6 +144,33 @@ fn states_of_another_form_are_refused_before_any_request() {
         }
     }
     assert!(!names(&folder).contains(&"lockstep.yaml".to_owned()));
+}
+
+/// What cannot end well is refused before the tenant is read.
+#[test]
+fn a_wrong_option_is_refused_before_any_request() {
+    let (folder, _) = folder(|_| {});
+    let world = folder.read("world.json");
+    for (args, words) in [
+        (["--stack", "A B"], "--stack: stack is not valid: must be lower-case letters, digits and -"),
+        (["--stack", ""], "--stack: stack is empty"),
+        (["--out", "-"], "--out - names no file, and code is written into files beside it"),
+        (["--out", "none/m.yaml"], "--out none/m.yaml: there is no such file"),
+        (["--out", "/proc/m.yaml"], "--out /proc/m.yaml: it cannot be written"),
+    ] {
+        let refused = run(&folder, &args).expect(64);
+        assert!(refused.err.contains(words) && refused.err.contains("help: "), "{args:?}: {}", refused.err);
+        assert_eq!(refused.out, "", "{args:?}");
+    }
+    // The twin keeps its log of requests in the world, and draws the ids of tokens from it.
+    assert_eq!(folder.read("world.json"), world);
+    let done = run(&folder, &["--stack", "acme", "--out", "a b.yaml"]).expect(0);
+    assert!(
+        done.out.contains("\n\nNext: set the variables, then lockstep plan 'a b.yaml'\n"),
+        "{}",
+        done.out
+    );
+    assert!(done.out.ends_with("lockstep schema manifest > lockstep.schema.json\n"), "{}", done.out);
 }
 
 #[test]

@@ -78,6 +78,9 @@ fn run(page: &Page) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for entry in std::fs::read_dir(root.join("manifests")).expect("manifests") {
         let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            continue;
+        }
         let name = path.file_name().expect("a name");
         std::fs::copy(&path, folder.join("manifests").join(name)).expect("a copy");
     }

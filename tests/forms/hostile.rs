@@ -162,7 +162,7 @@ fn reports(text: &str) -> Vec<Report> {
 }
 
 /// Markdown without what stands in code spans and in fences, as CommonMark reads them.
-fn skeleton(markdown: &str) -> String {
+pub fn skeleton(markdown: &str) -> String {
     let mut out = String::new();
     let mut fence: Option<String> = None;
     for line in markdown.lines() {

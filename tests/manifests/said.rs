@@ -524,6 +524,22 @@ const SAID: &[Row] = &[
         "write 60s",
     ),
     (
+        "verify_service:\n  friendly_name: ${ENV.BRAND}\n",
+        12,
+        18,
+        201,
+        "the reference ENV.BRAND cannot be used: nothing has this name",
+        "did you mean ${env.BRAND}?",
+    ),
+    (
+        "verify_service:\n  friendly_name: ${environment.BRAND}\n",
+        12,
+        18,
+        201,
+        "nothing has this name",
+        "did you mean ${env.BRAND}?",
+    ),
+    (
         "log_streams:\n  http:\n    a b: { endpoint: https://a.example/ }\n",
         13,
         5,
@@ -694,6 +710,40 @@ fn one_run_names_every_mistake_in_the_order_of_the_file() {
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(&format!("m.yaml:{expected}")), "{found}");
+    }
+}
+
+#[test]
+fn a_version_that_can_only_mean_v1_hides_no_other_mistake() {
+    let text = with("verify_service:\n  friendly_name: Acme\n  code_length: 60\n");
+    for version in ["V1", "1", "v1.0", "1.0", "\"1\"", ""] {
+        let found = errors(&said(&text.replace("lockstep: v1", &format!("lockstep: {version}"))));
+        assert_eq!(found.len(), 2, "{version}: {found:#?}");
+        assert!(found[0].starts_with("m.yaml:1:") && found[0].contains("LS0109"), "{version}: {found:#?}");
+        assert!(found[1].contains("code_length is out of range"), "{version}: {found:#?}");
+    }
+    for version in ["v2", "2", "v10", "11", "[v1]", "on"] {
+        let found = errors(&said(&text.replace("lockstep: v1", &format!("lockstep: {version}"))));
+        assert_eq!(found.len(), 1, "{version}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_section_of_another_type_has_no_two_ways_to_log_in() {
+    for section in ["auth0", "twilio"] {
+        for value in ["", " []", " [{ a: b }]", " x", " 5"] {
+            let text = format!(
+                "lockstep: v1\nstack: acme\nauth0: {{ domain: acme.eu.auth0.com, client_id: x, client_secret: \"${{env.S}}\" }}\n\
+                twilio: {{ account_sid: AC0123456789abcdef0123456789abcdef, auth_token: \"${{env.T}}\" }}\n"
+            );
+            let lines = text.lines().map(|line| match line.starts_with(section) {
+                true => format!("{section}:{value}\n"),
+                false => format!("{line}\n"),
+            });
+            let found = errors(&said(&lines.collect::<String>()));
+            assert!(!found.is_empty(), "{section}:{value}");
+            assert!(!found.iter().any(|one| one.contains("two kinds")), "{section}:{value}: {found:#?}");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::explained::expect_as_applied;
 use super::lab::{Folder, QUICKSTART, Run, Site, Twin, lockstep};
 
 /// A text of somebody who wants to be more than a value.
@@ -98,4 +99,56 @@ fn the_line_of_drift_makes_drift_clean() {
     let accepted = manifest(&folder, &offered);
     let run = site.lockstep("drift", &accepted, &[]).run().expect(3);
     assert!(run.out.contains("the tenant has another value than the one that jo accepted"), "{}", run.out);
+}
+
+const STREAM: &str = "
+log_streams:
+  http:
+    siem:
+      name: Acme SIEM
+      endpoint: https://siem.example/auth0
+      authorization: ${env.SIEM_TOKEN}
+      content_format: JSONLINES
+      content_type: application/json
+      filters: [auth.login.fail]
+";
+
+/// A write of a stream holds the whole stream. The accepted value stands in it, in what is explained as in what is sent.
+#[test]
+fn an_explained_request_leaves_the_accepted_value() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let mut site = Site::new(&twin, 1);
+    site.env.insert("SIEM_TOKEN".into(), "Siem-Token-90c1f7".into());
+    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart") + STREAM;
+    let plain = folder.write("m.yaml", &text);
+    site.lockstep("apply", &plain, &["--yes"]).run().expect(0);
+    let streams = site.list("/api/v2/log-streams");
+    let stream = streams.iter().find(|stream| stream["name"] == "Acme SIEM").expect("ours");
+    let mut sink = stream["sink"].clone();
+    sink["httpContentType"] = json!("application/x-theirs");
+    let path = format!("/api/v2/log-streams/{}", stream["id"].as_str().expect("an id"));
+    let (status, reply) = site.auth0("PATCH", &path, &json!({ "sink": sink, "filters": stream["filters"] }));
+    assert_eq!(status, 200, "{reply}");
+    let offered = lines(&site.lockstep("drift", &plain, &[]).run().expect(3));
+    assert_eq!(offered.lines().count(), 1, "{offered}");
+
+    // Nothing else differs: there is no step, so nothing to explain.
+    let accepted = folder.write("m.yaml", &format!("{text}accept:\n{offered}"));
+    let explained = |manifest: &str| {
+        let run = site.lockstep("plan", manifest, &["--explain", "--output", "json"]).run().expect(0);
+        run.json()["explanation"].as_array().expect("a list").clone()
+    };
+    assert_eq!(explained(&accepted), Vec::<Json>::new());
+
+    // Another field differs: its write leaves the accepted value.
+    let wider = text.replace("[auth.login.fail]", "[auth.login.fail, user.fail]");
+    let accepted = folder.write("m.yaml", &format!("{wider}accept:\n{offered}"));
+    let told = explained(&accepted);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["request"]["body"]["sink"]["httpContentType"], "application/x-theirs");
+    assert_eq!(told[0]["request"]["body"]["sink"]["httpContentFormat"], "JSONLINES");
+    assert_eq!(expect_as_applied(&twin, &site, &accepted, "apply"), 1);
+    let streams = site.list("/api/v2/log-streams");
+    let stream = streams.iter().find(|stream| stream["name"] == "Acme SIEM").expect("ours");
+    assert_eq!(stream["sink"]["httpContentType"], "application/x-theirs");
 }

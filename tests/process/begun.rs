@@ -43,6 +43,26 @@ fn every_combination_of_options_is_valid() {
     }
 }
 
+/// The commands at the end can be typed as they stand, also where the name of the file has a blank in it.
+#[test]
+fn the_next_moves_can_be_copied() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("my stacks")).expect("a folder");
+    let run =
+        lockstep(&["init", "--out", "my stacks/a b.yaml", "--mfa", "all"]).folder(&folder).run().expect(0);
+    let commands: Vec<&str> =
+        run.out.lines().filter_map(|line| line.split_once(": lockstep ")).map(|one| one.1).collect();
+    assert_eq!(
+        commands,
+        ["apply 'my stacks/a b.yaml' --twin", "schema manifest > 'my stacks/lockstep.schema.json'"],
+        "{}",
+        run.out
+    );
+    assert!(folder.read("my stacks/a b.yaml").contains("lockstep apply 'my stacks/a b.yaml' --twin"));
+    let run = lockstep(&["init", "--out", "none/a.yaml", "--mfa", "all"]).folder(&folder).run().expect(1);
+    assert!(run.err.contains("none/a.yaml: there is no such file"), "{}", run.err);
+}
+
 /// On an empty tenant each combination is applied, and the next plan is empty.
 #[test]
 fn every_combination_can_be_applied() {

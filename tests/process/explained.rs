@@ -68,7 +68,7 @@ fn body(asked: &Asked) -> Json {
 
 /// Every request that is shown is the one that an apply of the same plan sends, in the same order.
 #[track_caller]
-fn expect_as_applied(twin: &Twin, site: &Site, manifest: &str, command: &str) -> usize {
+pub fn expect_as_applied(twin: &Twin, site: &Site, manifest: &str, command: &str) -> usize {
     let options: &[&str] = if command == "destroy" { &["--destroy"] } else { &[] };
     let mark = twin.mark();
     site.lockstep("plan", manifest, options).run().expect(0);
@@ -187,6 +187,19 @@ fn one_step_is_explained_alone_and_a_number_without_a_step_is_refused() {
     }
     let run = site.run("plan", &["--explain=10", "--output", "json"]).expect(64);
     assert_eq!(run.json()["error"]["exit"], 64);
+}
+
+#[test]
+fn a_plan_without_steps_has_nothing_to_explain() {
+    let twin = Twin::start();
+    let site = Site::new(&twin, 1);
+    site.run("apply", &["--yes"]).expect(0);
+    let run = site.run("plan", &["--explain=3"]).expect(64);
+    assert!(run.err.contains("this plan has no steps, so there is nothing to explain"), "{}", run.err);
+    assert_eq!(
+        site.run("plan", &["--explain", "--output", "json"]).expect(0).json()["explanation"],
+        json!([])
+    );
 }
 
 #[track_caller]

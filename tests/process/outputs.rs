@@ -92,6 +92,18 @@ fn one_form_goes_to_stdout_and_the_others_into_files() {
     }
 }
 
+/// A dash is stdout, as for `init --out -`, and makes no file.
+#[test]
+fn a_dash_is_stdout() {
+    let folder = Folder::new();
+    let run = lockstep(&["validate", QUICKSTART, "--output", "json=-"]).folder(&folder).run().expect(0);
+    assert_eq!(run.json()["validate"]["valid"], true);
+    assert!(!folder.path("-").exists());
+    let both = ["validate", QUICKSTART, "--output", "json=-", "--output", "text"];
+    let run = lockstep(&both).folder(&folder).run().expect(64);
+    assert!(run.err.contains("--output json and --output text both go to stdout"), "{}", run.err);
+}
+
 /// A run that ends with an error, and how.
 fn failing(folder: &Folder) -> Vec<(Vec<String>, i32, &'static str)> {
     let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");

@@ -44,6 +44,26 @@ fn usage_errors_have_their_own_exit_code() {
     }
 }
 
+/// What a person types first names every command, and says what is missing.
+#[test]
+fn the_program_alone_shows_its_commands() {
+    let run = lockstep(&[]).run().expect(64);
+    for command in commands() {
+        assert!(run.err.contains(&format!("\n  {command} ")), "{command}: {}", run.err);
+    }
+    assert!(run.err.starts_with("Keeps Auth0 phone MFA"), "{}", run.err);
+    assert!(run.err.contains("error[LS0980]: no command is given"), "{}", run.err);
+}
+
+#[test]
+fn the_pages_go_into_a_folder() {
+    let folder = Folder::new();
+    folder.write("there", "mine");
+    let run = lockstep(&["man", "--out", "there"]).folder(&folder).run().expect(1);
+    assert!(run.err.contains("help: name a folder where you can write"), "{}", run.err);
+    assert_eq!(folder.read("there"), "mine");
+}
+
 /// The gateway receives every credential, so its address is checked before anything is read or sent.
 #[test]
 fn a_gateway_elsewhere_is_a_usage_error() {

@@ -397,10 +397,13 @@ impl Draw<'_> {
                 let required = |what: &What| matches!(what, What::Mapping { fields, .. } if fields.iter().any(|field| field.required));
                 let (names, index) = self.spot(manifest, &required)?;
                 let What::Mapping { fields, .. } = &self.spots[index].1 else { return None };
-                let keys: Vec<&str> =
-                    fields.iter().filter(|field| field.required).map(|field| field.key).collect();
-                let key = self.pick(&keys);
-                at(manifest, &names)?.as_object_mut()?.remove(key)?;
+                let keys: Vec<&Field> = fields.iter().filter(|field| field.required).collect();
+                let Field { key, unless, .. } = self.pick(&keys);
+                let mapping = at(manifest, &names)?.as_object_mut()?;
+                if mapping.contains_key(*unless) {
+                    return None;
+                }
+                mapping.remove(*key)?;
                 Some(format!("{}.{key}", names.join(".")))
             }
             "a list for a value" => set(self, manifest, &is_scalar, json!(["a", "b"])),

@@ -39,6 +39,9 @@ const RECORD: &str = "crates/engine/src/apply/record.rs";
 const LEASE: &str = "crates/engine/src/lease.rs";
 const BINDING: &str = "crates/core/src/kinds/trigger_binding.rs";
 const ACTION: &str = "crates/core/src/kinds/action/mod.rs";
+const ACCEPT: &str = "crates/core/src/plan/accept.rs";
+const DIGEST: &str = "crates/core/src/plan/digest.rs";
+const MARKDOWN: &str = "crates/core/src/report/markdown.rs";
 const IDENTITY: &str = "crates/core/src/kinds/identity.rs";
 
 pub const MUTANTS: &[Mutant] = &[
@@ -568,5 +571,71 @@ pub const MUTANTS: &[Mutant] = &[
         "if steers(ch) { ' ' } else { ch }",
         "if steers(ch) && ch != '\\n' { ' ' } else { ch }",
         &["test fields::hostile::no_field_of_any_reply_writes_a_line_of_ours"],
+    ),
+    // What is accepted, what is reviewed, what is reported and what is adopted: functions of data, each with a test.
+    mutant(
+        "an accepted value covers every other one",
+        ACCEPT,
+        "match accept.covers(change.old.as_ref()) {",
+        "match accept.covers(change.old.as_ref()) || true {",
+        &["test process::accept::the_line_of_drift_makes_drift_clean"],
+    ),
+    mutant(
+        "what is accepted is accepted for ever",
+        ACCEPT,
+        "true if accept.is_over(today) => Fate::Over,",
+        "true if accept.is_over(today) && false => Fate::Over,",
+        &["test fields::accept::the_last_day_counts_whole_and_the_next_one_does_not"],
+    ),
+    mutant(
+        "a write of another field takes an accepted value back",
+        ACCEPT,
+        "Some(there) => drop(want.desired.insert(field.clone(), there.clone())),",
+        "Some(_) => {}",
+        &["test process::accept::an_explained_request_leaves_the_accepted_value"],
+    ),
+    mutant(
+        "the digest of a plan leaves out what was observed",
+        DIGEST,
+        "json!([seen.exists, seen.not_read, seen.ids, attrs])",
+        "json!([seen.exists, seen.not_read, attrs])",
+        &["test digests::a_wanted_an_observed_and_a_recorded_value_each_change_the_digest"],
+    ),
+    mutant(
+        "a secret that the tenant shows is in the digest of a plan",
+        DIGEST,
+        "Json::String(text) if secrets.contains(text.as_str()) =>",
+        "Json::String(text) if secrets.contains(text.as_str()) && false =>",
+        &["test digests::a_secret_that_the_tenant_shows_does_not_count_by_its_value"],
+    ),
+    mutant(
+        "Markdown leaves out more than it says",
+        MARKDOWN,
+        "let more = self.items.len() - shown.len();",
+        "let more = (self.items.len() - shown.len()) / 2;",
+        &[
+            "test process::largest::markdown_of_the_largest_stack_keeps_its_limit_and_counts_what_it_leaves_out",
+        ],
+    ),
+    mutant(
+        "a name of others ends a code span",
+        MARKDOWN,
+        "let fence = \"`\".repeat(ticks(&line) + 1);",
+        "let fence = \"`\".repeat(ticks(&line).min(1) + 1);",
+        &["test forms::hostile::a_text_of_others_changes_nothing_but_its_own_cell"],
+    ),
+    mutant(
+        "a service is not adopted for its name",
+        "crates/core/src/adopt/doc.rs",
+        "field.required && field.unless.is_empty() ||",
+        "field.required ||",
+        &["test adopt::hostile::a_service_whose_name_cannot_be_said_is_adopted_by_its_sid"],
+    ),
+    mutant(
+        "an id of this tenant is adopted as a plain text",
+        "crates/core/src/adopt/mod.rs",
+        "Some(name) => Said::Reference(name),",
+        "Some(_) => said,",
+        &["test adopt::reproduced::an_adopted_manifest_makes_its_world_again"],
     ),
 ];

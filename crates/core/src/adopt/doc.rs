@@ -115,7 +115,7 @@ impl Doc {
 
 /// Whether what a key stands in cannot stand without it: it is required, or it is the name by which the object is found.
 fn is_needed(field: &Field) -> bool {
-    field.required || field.key == "name" || matches!(field.ty, Type::Code)
+    field.required && field.unless.is_empty() || field.key == "name" || matches!(field.ty, Type::Code)
 }
 
 /// The path in words.

@@ -352,6 +352,11 @@ pub fn next(state: &State, rollout: &Rollout, groups: &[Group], until: usize, no
         let room = rollout.max_parallel.min(left.saturating_add(1));
         return Next::Apply { wave: at, names, room };
     }
+    let is = |became| state.count(Some(at), became);
+    if is(Became::Applied) + is(Became::Unchanged) == 0 && is(Became::Skipped) < wave.members.len() {
+        let why = format!("no tenant of the wave {} was applied, so its gates would say nothing", wave.name);
+        return Next::Halt { cause: Cause::Gate, why };
+    }
     let soak_ms =
         groups.get(at).and_then(|group| rollout.waves.get(group.wave)).map_or(0, |wave| wave.soak_ms);
     let until_ms = state.soaks_from(wave).saturating_add(soak_ms);

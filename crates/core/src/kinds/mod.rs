@@ -10,7 +10,7 @@ pub mod adopting;
 pub mod attest;
 mod binding_order;
 mod code_check;
-mod countries;
+pub mod countries;
 pub mod feedback_function;
 mod further_streams;
 pub mod guards;

@@ -70,6 +70,15 @@ impl Kind for VerifyService {
                 "remove this line",
             ));
         }
+        if manifest.text(NAME, "sid") == Some("new") && manifest.get(NAME, "friendly_name").is_none() {
+            out.push(Problem::error(
+                codes::MISSING_KEY,
+                "verify_service.friendly_name",
+                "friendly_name is missing",
+                "a service that is to be made needs a name",
+                "add friendly_name: below verify_service:",
+            ));
+        }
         let may_look = matches!(manifest.get(NAME, "lookup_enabled"), Some(Value::Unknown(_)));
         if is("skip_sms_to_landlines", true) && !is("lookup_enabled", true) && !may_look {
             out.push(Problem::error(

@@ -12,7 +12,8 @@ use super::expr::{self, Piece};
 use super::leaf::{Input, Leaf, extend};
 use super::source::{Report, Wrong, shown, wrong};
 use super::typed::{
-    either, from_node, lacks_quotes, listed, not_a_mapping, not_an_entry, shape, wrong_shape, wrong_type,
+    either, from_node, is_first_version, is_v1, lacks_quotes, listed, not_a_mapping, not_an_entry, shape,
+    wrong_shape, wrong_type,
 };
 use super::words::meant_key;
 use super::yaml::{self, Key, Node};
@@ -35,7 +36,7 @@ pub fn check(root: &Node, tables: &Tables, report: &mut Report<'_>) -> Checked {
         let sections = if matches!(root, Node::Map(_)) { tables.sections.as_slice() } else { &[] };
         for section in sections {
             if section.required && !walk.out.present.contains(section.path) {
-                walk.missing(&split(section.path), section.path, section.doc);
+                walk.missing(&split(section.path), section.path, section.doc, "");
             }
         }
     }
@@ -102,6 +103,13 @@ struct Found<'n> {
     meant: BTreeSet<&'static str>,
 }
 
+impl Found<'_> {
+    /// Whether a key is written, at least under a name that is probably meant for it.
+    fn has(&self, key: &str) -> bool {
+        self.nodes.contains_key(key) || self.meant.contains(key)
+    }
+}
+
 /// Place of a field.
 struct Place<'a> {
     section: &'static str,
@@ -111,17 +119,17 @@ struct Place<'a> {
 }
 
 impl Walk<'_, '_, '_> {
-    /// Whether the version is v1 or absent. Of a manifest with another version, nothing else is reported.
+    /// Whether the version is absent or can only mean v1. Of a manifest with another version, nothing else is reported.
     fn version_is_ours(&mut self, root: &Node) -> bool {
         let Node::Map(entries) = root else { return true };
         let names = ["lockstep".to_owned()];
         match entries.iter().find(|(key, _)| key.text == names[0]).map(|(_, node)| node) {
-            Some(Node::Text(version)) if version == "v1" => true,
-            Some(_) => {
+            Some(node) if is_v1(node) => true,
+            Some(node) => {
                 let title = "the manifest has a version that this program does not read";
                 self.report
                     .value(&names, wrong(codes::BAD_VERSION, title, "must be v1", "write lockstep: v1"));
-                false
+                is_first_version(node)
             }
             None => true,
         }
@@ -200,12 +208,14 @@ impl Walk<'_, '_, '_> {
         for field in fields {
             let names = extend(place.names, field.key);
             match (found.nodes.get(field.key), field.default) {
+                // Another version is reported already.
+                (Some(node), _) if names == ["lockstep"] && !is_v1(node) => self.refuse(place, field),
                 (Some(node), _) => self.field(place, field, &names, node),
                 // The field was written under an unknown name, which is reported.
                 (None, _) if found.meant.contains(field.key) => self.refuse(place, field),
                 (None, Some(default)) => self.field(place, field, &names, &yaml::decode_default(default)),
-                (None, None) if field.required => {
-                    self.missing(&names, field.key, field.doc);
+                (None, None) if field.required && !found.has(field.unless) => {
+                    self.missing(&names, field.key, field.doc, field.unless);
                     self.refuse(place, field);
                 }
                 (None, None) => {}
@@ -213,7 +223,7 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn missing(&mut self, names: &[String], key: &str, doc: &str) {
+    fn missing(&mut self, names: &[String], key: &str, doc: &str, unless: &str) {
         let title = format!("{} is missing", shown(key));
         let below = names[..names.len().saturating_sub(1)].join(".");
         let help = match (below.as_str(), doc) {
@@ -222,7 +232,11 @@ impl Walk<'_, '_, '_> {
             (below, "") => format!("add {key}: below {below}:"),
             (below, doc) => format!("add {key}: below {below}: ({doc})"),
         };
-        self.report.key(names, wrong(codes::MISSING_KEY, title, format!("{key} is required here"), help));
+        let reason = match unless {
+            "" => format!("{key} is required here"),
+            unless => format!("{key} is required here, because there is no {unless}"),
+        };
+        self.report.key(names, wrong(codes::MISSING_KEY, title, reason, help));
     }
 
     /// The entries of a mapping, keyed by name. Reports repeated keys, keys that are not text, and unknown keys.

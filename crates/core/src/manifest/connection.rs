@@ -179,6 +179,8 @@ pub(super) fn check(checked: &Checked, report: &mut Report<'_>) {
                     report.key(&names(key), wrong(codes::MISSING_KEY, title, reason, help));
                 }
             }
+            // The section itself is of another type, which is reported.
+            all if !all.iter().any(|keys| keys.iter().any(|key| wrote(source, &names(key)))) => {}
             [first, .., last] => {
                 let title = format!("{section} has two kinds of credentials");
                 let reason = format!("{} is there too", first[0]);

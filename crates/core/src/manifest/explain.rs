@@ -82,10 +82,16 @@ fn is_below(path: &str, section: &str) -> bool {
 fn of_key(key: &str, section: &'static Section, field: &'static Field) -> String {
     let mut out = format!("{key}: {}\n\n", field.doc);
     let without = match (field.default, field.required) {
-        (Some(default), _) => default,
-        (None, true) => "the manifest is refused",
+        (Some(default), _) => default.to_owned(),
+        (None, true) if !field.unless.is_empty() => {
+            format!("the manifest is refused, unless it has {} beside it", field.unless)
+        }
+        (None, true) => "the manifest is refused".to_owned(),
+        // The head of the manifest and the connection are no settings of the tenant.
+        (None, false) if ["", "auth0", "twilio"].contains(&section.path) => "there is none".to_owned(),
         (None, false) => {
             "the setting keeps the value that it has on the tenant, unless the line above says otherwise"
+                .to_owned()
         }
     };
     let sent = match field.wire {
@@ -94,7 +100,9 @@ fn of_key(key: &str, section: &'static Section, field: &'static Field) -> String
         wire => Some(wire),
     };
     let value = plain(&value(field));
-    for (name, what) in [("Value", Some(value.as_str())), ("Without it", Some(without)), ("Sent as", sent)] {
+    for (name, what) in
+        [("Value", Some(value.as_str())), ("Without it", Some(without.as_str())), ("Sent as", sent)]
+    {
         if let Some(what) = what {
             let _ = writeln!(out, "  {name:<11} {what}");
         }

@@ -264,11 +264,24 @@ impl Known<'_> {
             None if !name.contains('.') && name.len() <= 60 => {
                 format!("did you mean ${{env.{}}}?", name.replace(['-', '@', '/'], "_"))
             }
-            None => "name a field of this manifest, an output such as ${verify_service.sid}, or ${env.NAME}"
-                .into(),
+            None => match name.split_once('.').and_then(|(source, rest)| Some((source_meant(source)?, rest)))
+            {
+                Some((source, rest)) => format!("did you mean ${{{source}.{}}}?", shown(rest)),
+                None => {
+                    "name a field of this manifest, an output such as ${verify_service.sid}, or ${env.NAME}"
+                        .into()
+                }
+            },
         };
         ("nothing has this name".into(), help)
     }
+}
+
+/// The source of values that a word is probably meant for, such as `ENV` or `environment`.
+fn source_meant(word: &str) -> Option<&'static str> {
+    let lower = word.to_ascii_lowercase();
+    let sources = ["env", "file", "var", "cmd", "generated"];
+    sources.into_iter().find(|source| lower.starts_with(source)).or_else(|| nearest(&lower, sources))
 }
 
 /// The tables are static, so the recursion ends.

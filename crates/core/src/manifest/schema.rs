@@ -72,7 +72,7 @@ fn mapping(tables: &Tables, path: &str) -> Json {
     let is_group = has_inner && !fields.iter().any(|field| field.required || field.default.is_some());
     if is_group && !path.is_empty() {
         out["minProperties"] = json!(1);
-    } else if !path.is_empty() && out.get("required").is_none() {
+    } else if !path.is_empty() && ["required", "else"].iter().all(|one| out.get(one).is_none()) {
         out["type"] = json!(["object", "null"]);
     }
     merge(&mut out, ways(path));
@@ -105,7 +105,15 @@ fn object(fields: &[Field]) -> Json {
         fields.iter().map(|field| (field.key.to_owned(), value(field))).collect();
     let mut out = json!({ "type": "object", "additionalProperties": false, "properties": properties });
     for field in fields.iter().filter(|field| field.required && field.default.is_none()) {
-        require(&mut out, field.key);
+        match field.unless {
+            "" => require(&mut out, field.key),
+            other => {
+                merge(
+                    &mut out,
+                    json!({ "if": { "required": [other] }, "else": { "required": [field.key] } }),
+                );
+            }
+        }
     }
     out
 }

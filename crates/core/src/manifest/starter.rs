@@ -6,7 +6,7 @@
 use super::yaml::needs_quotes;
 use super::{Parsed, Tables, references, schema};
 use crate::model::field::flat;
-use crate::model::text::line;
+use crate::model::text::{line, shell_word};
 
 /// The column in which comments begin, as in the shipped manifests.
 const COMMENT_AT: usize = 46;
@@ -108,7 +108,10 @@ fn head(page: &mut Page<'_>, choices: &Choices, file: &str) {
     page.line(schema::modeline(schema::FILE).trim_end());
     page.note("Phone MFA for one Auth0 tenant, with Twilio Verify as the sender.");
     page.line("#");
-    page.line(&format!("#   try it, no accounts needed:   lockstep apply {} --twin", line(file)));
+    page.line(&format!(
+        "#   try it, no accounts needed:   lockstep apply {} --twin",
+        line(&shell_word(file))
+    ));
     page.line("#   for real: set the variables named below, then `lockstep plan` and `lockstep apply`.");
     page.line("");
     page.said("lockstep", "v1", "");

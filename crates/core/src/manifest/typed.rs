@@ -183,6 +183,22 @@ fn int(key: &str, min: i64, max: i64, number: i64) -> Result<Json, Wrong> {
     Err(outside(key, min, max))
 }
 
+/// Whether the manifest says the version that this program reads.
+pub fn is_v1(node: &Node) -> bool {
+    matches!(node, Node::Text(version) if version == "v1")
+}
+
+/// Whether a version is written in another way than it has to be, and no other one can be meant: the rest is read then.
+pub fn is_first_version(node: &Node) -> bool {
+    match node {
+        Node::Text(text) => ["1", "1.0"].contains(&text.trim().trim_start_matches(['v', 'V'])),
+        Node::Int(number) => *number == 1,
+        Node::Float(number) => *number == 1.0,
+        Node::Null => true,
+        Node::Bool(_) | Node::List(_) | Node::Map(_) => false,
+    }
+}
+
 /// Whether a decimal number is too large for an `i64`. The decoder reads such a whole number as a decimal one.
 fn is_huge(number: f64) -> bool {
     number.is_finite() && number.abs() >= i64::MAX as f64

@@ -52,6 +52,15 @@ pub fn steers(ch: char) -> bool {
     STEERS.get(after).is_some_and(|(first, _)| *first <= ch)
 }
 
+/// A text as one word of a shell's command, for a line that a person may copy.
+pub fn shell_word(text: &str) -> String {
+    let is_plain = |ch: char| ch.is_alphanumeric() || "-_./:=@%+,".contains(ch);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// One line of bounded length: every steering character becomes a blank, and a long text is cut in the middle.
 pub fn line(text: &str) -> String {
     line_of(text, LINE_MAX_CHARS)

@@ -83,7 +83,7 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         }
     }
     let name = hint.want.and_then(|want| want.desired.get("friendly_name")).and_then(Value::as_str);
-    let Some(name) = name else { return Ok(Seen::default()) };
+    let Some(name) = name else { return Ok(without_name(hint)) };
     let list = reader.get(&list_services()).await?;
     let named: Vec<&Json> =
         services(&list)?.iter().filter(|service| text(service, "friendly_name") == name).collect();
@@ -162,6 +162,36 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
         );
     }
     Ok(seen)
+}
+
+/// What is seen where no service is found and the manifest says no name: none can be made, because a pinned service need
+/// not have a name in the manifest.
+fn without_name(hint: &Hint<'_>) -> Seen {
+    let mut seen = Seen::default();
+    let Some(want) = hint.want.filter(|want| !want.desired.contains_key("friendly_name")) else {
+        return seen;
+    };
+    match pinned(hint.manifest) {
+        Some(sid) => seen.finding(
+            codes::NOT_THERE,
+            &want.address,
+            Level::Blocker,
+            format!("the pinned service {sid} is gone, and a new one needs a name"),
+            "add verify_service.friendly_name and take sid out to make a service, or pin another one",
+        ),
+        // The pin is a reference without a value here.
+        None => {
+            seen.not_read = true;
+            seen.finding(
+                codes::NOT_READ,
+                &want.address,
+                Level::NotRead,
+                "which service is meant is not known, because verify_service.sid has no value here",
+                "plan again where it has one",
+            );
+        }
+    }
+    seen
 }
 
 /// Whether the tenant has a phone Action of this stack although no ledger was found, or its Actions cannot be read.

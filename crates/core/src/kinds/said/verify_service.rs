@@ -126,13 +126,14 @@ pub static SECTION: Section = Section {
         Field {
             key: "sid",
             ty: Type::Text { min: 3, max: 34, check: form("^(new|VA[0-9a-fA-F]{32})$", sid_or_new) },
-            doc: "pins an existing service (`VA…`), or `new` to create one beside others of the same name",
+            doc: "pins an existing service (`VA…`), which keeps its name without friendly_name; or `new`, for one beside others of the same name",
             ..FIELD
         },
         Field {
             key: "friendly_name",
             ty: Type::Text { min: 1, max: 30, check: form(BRAND, brand) },
             required: true,
+            unless: "sid",
             wire: "FriendlyName",
             doc: "the brand in the message; at most 30 characters and 4 digits",
             ..FIELD
