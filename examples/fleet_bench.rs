@@ -59,7 +59,10 @@ fn options() -> Result<Options> {
         value(name, default).split(',').map(str::to_owned).collect::<Vec<String>>()
     };
     let numbers = |name: &str, default: &str| -> Result<Vec<usize>> {
-        list(name, default).iter().map(|text| text.parse().with_context(|| format!("{name} {text}"))).collect()
+        list(name, default)
+            .iter()
+            .map(|text| text.parse().with_context(|| format!("{name} {text}")))
+            .collect()
     };
     // An example lies beside the program: target/release/examples/fleet_bench.
     let here = std::env::current_exe().context("this program has no path")?;
@@ -78,7 +81,18 @@ fn all(options: &Options) -> Result<()> {
     let folder = Folder::new()?;
     println!(
         "{:<11} {:>7} {:>8} {:<6} {:>9} {:>8} {:>8} {:>6} {:>7} {:>9} {:>7} {:>4}",
-        "rate", "tenants", "accounts", "case", "requests", "elapsed", "floor", "ratio", "CPU", "CPU/each", "RSS", "429s"
+        "rate",
+        "tenants",
+        "accounts",
+        "case",
+        "requests",
+        "elapsed",
+        "floor",
+        "ratio",
+        "CPU",
+        "CPU/each",
+        "RSS",
+        "429s"
     );
     for rate in &options.rates {
         for accounts in &options.accounts {
@@ -189,12 +203,21 @@ struct Twin {
 }
 
 impl Twin {
-    fn start(options: &Options, folder: &Path, rate: &str, latency_ms: u64, world: Option<&Path>) -> Result<Twin> {
+    fn start(
+        options: &Options,
+        folder: &Path,
+        rate: &str,
+        latency_ms: u64,
+        world: Option<&Path>,
+    ) -> Result<Twin> {
         let log = folder.join("requests.jsonl");
         let _ = std::fs::remove_file(&log);
         let rate = if rate == "none" { "unlimited" } else { rate };
         let mut command = Command::new(&options.program);
-        command.args(["twin", "--latency", &format!("{latency_ms}ms"), "--rate", rate]).arg("--log").arg(&log);
+        command
+            .args(["twin", "--latency", &format!("{latency_ms}ms"), "--rate", rate])
+            .arg("--log")
+            .arg(&log);
         if latency_ms == 0 {
             command.args(["--build", "1ms"]);
         }
@@ -256,7 +279,16 @@ impl Twin {
         let most_of_a_tenant = of_tenants.values().copied().max().unwrap_or(0);
         let most_of_an_account = of_twilio / accounts.min(tenants);
         let requests = lines.len();
-        Ok(Ran { requests, refused, elapsed_s, cpu_s, twin_cpu_s, rss_kb, most_of_a_tenant, most_of_an_account })
+        Ok(Ran {
+            requests,
+            refused,
+            elapsed_s,
+            cpu_s,
+            twin_cpu_s,
+            rss_kb,
+            most_of_a_tenant,
+            most_of_an_account,
+        })
     }
 
     fn lines(&self) -> Result<Vec<serde_json::Value>> {
@@ -305,7 +337,9 @@ fn environment() -> BTreeMap<String, String> {
         ("BENCH_CLIENT_SECRET".to_owned(), "bench-client-secret-0123456789".to_owned()),
     ]);
     for account in 0..ACCOUNTS_MAX {
-        for (name, value) in [("KEY", format!("SK{account:032x}")), ("SECRET", format!("bench-secret-{account:016}"))] {
+        for (name, value) in
+            [("KEY", format!("SK{account:032x}")), ("SECRET", format!("bench-secret-{account:016}"))]
+        {
             env.insert(format!("BENCH_API_{name}_{account}"), value);
         }
     }

@@ -519,8 +519,15 @@ fn records_can_stop_a_rollout_and_never_widen_it() {
     let run = fleet.recorded(&[]).expect(0);
     assert!(!run.err.contains("wave canary: 1 tenant"), "the canary passed already: {}", run.err);
     assert!(run.out.contains("Done: 3 applied"), "{}", run.out);
-    // A finished rollout is no obstacle to the next one.
+    // A finished rollout is no obstacle to the next one, and a tenant that left the table is not forgotten.
     fleet.change("code_length: 6", "code_length: 7");
+    let table = fleet.folder.read("tenants.csv");
+    let shorter: Vec<&str> = table.lines().filter(|row| !row.starts_with("acme-bank")).collect();
+    fleet.folder.write("tenants.csv", &(shorter.join("\n") + "\n"));
+    let run = fleet.recorded(&[]).expect(7);
+    assert!(run.out.contains("not in the table any more: acme-bank"), "{}", run.out);
+    fleet.recorded(&[]).expect(7);
+    fleet.folder.write("fleet.yaml", &(fleet.folder.read("fleet.yaml") + "former: [acme-bank]\n"));
     fleet.recorded(&[]).expect(0);
 }
 

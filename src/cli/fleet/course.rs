@@ -1,6 +1,6 @@
 //! The course of a rollout: asks what comes next, does it, and keeps what happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
@@ -57,7 +57,7 @@ pub struct Course<'a> {
 pub struct Settled {
     pub state: State,
     pub exit: u8,
-    /// Names of the waves that this run was to reach.
+    /// The user stopped it, or its time was over.
     pub signal: bool,
 }
 
@@ -68,6 +68,7 @@ impl Settled {
         match () {
             () if self.state.halt.is_some() => Exit::Halted,
             () if bad || self.signal => Exit::Failed,
+            () if !self.state.departed.is_empty() => Exit::FindingsOnly,
             () => Exit::Done,
         }
     }
@@ -106,6 +107,13 @@ impl Settled {
                 out.push(paint.bad(&format!("  {} {} {}{why}", became.sign(), line(name), became.word())));
             }
         }
+        if !self.state.departed.is_empty() {
+            let names = listed(&self.state.departed);
+            out.push(paint.change(&format!(
+                "  not in the table any more: {names}; what was set up there still runs and sends"
+            )));
+            out.push("  help: put the row back and run `lockstep destroy FLEET --tenant NAME`, or name the tenant under `former` if that is done".to_owned());
+        }
         match halt {
             Some(halt) => {
                 out.push(paint.bad(&format!("Halted at {}: {}", timestamp(halt.at_ms), line(&halt.why))));
@@ -122,7 +130,7 @@ impl Settled {
         let left = self.state.waves.iter().filter(|wave| wave.passed_ms.is_none()).count();
         let text = format!("{applied} applied, {unchanged} unchanged");
         match (self.exit, left) {
-            (0, 0) => paint.good(&format!("Done: {text}.")),
+            (0 | 7, 0) => paint.good(&format!("Done: {text}.")),
             (0, left) => {
                 format!("Done so far: {text}; {left} wave{} left.", if left == 1 { "" } else { "s" })
             }
@@ -148,7 +156,6 @@ impl<'a> Course<'a> {
         report: &FleetReport,
         skips: Vec<(String, String)>,
         args: &'a ManifestArgs,
-        shell: &Shell,
     ) -> Result<Course<'a>> {
         let digest = summary::digest(&report.fleet, &report.readings);
         let by = crowd.members.first().map(|member| member.session.who.clone()).unwrap_or_default();
@@ -158,6 +165,11 @@ impl<'a> Course<'a> {
         let skips = skips.into_iter().collect();
         let wanted = wanted(loaded);
         let found = log.found.as_ref().map(|record| record.state.clone());
+        let in_table = |name: &str| loaded.tenants.list.iter().any(|tenant| tenant.name == name);
+        let former = &loaded.fleet.former;
+        let known = found.iter().flat_map(|state| state.tenants.keys().chain(&state.departed));
+        let departed: BTreeSet<String> =
+            known.filter(|name| !in_table(name) && !former.contains(name)).cloned().collect();
         let unfinished = found.filter(|state| state.ended_ms.is_none());
         let mut course = Course {
             loaded,
@@ -173,7 +185,6 @@ impl<'a> Course<'a> {
             wrote: false,
             said_ms: 0,
         };
-        let _ = shell;
         match unfinished {
             Some(state) if state.wanted != wanted => {
                 return Err(Error::lease_held(format!(
@@ -194,7 +205,8 @@ impl<'a> Course<'a> {
                 let digest = course.digest.to_string();
                 let (fleet, by) = (loaded.fleet.name.clone(), course.by.clone());
                 // It is written with the first event that follows: a rollout that is not confirmed leaves no record.
-                let event = Event::Began { fleet, digest, wanted, revision, by, waves };
+                let departed = departed.into_iter().collect();
+                let event = Event::Began { fleet, digest, wanted, revision, by, waves, departed };
                 let now_ms = course.crowd.driver.now_ms();
                 course.state = course.state.after(&event, now_ms);
                 course.log.begin(event);

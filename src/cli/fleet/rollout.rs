@@ -193,7 +193,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let readings = read_all(&loaded, &made, &mut crowd, shell)?;
     let report =
         FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, own: Vec::new(), exit: 0 };
-    let mut course = Course::new(&loaded, &made, crowd, log, &report, skips, &manifest, shell)?;
+    let mut course = Course::new(&loaded, &made, crowd, log, &report, skips, &manifest)?;
     let result = decided(args, does, &mut course, &report, until, shell);
     let settled = course.finish();
     if let Some((path, twin)) = world {
