@@ -17,6 +17,7 @@ mod permissions;
 pub mod post_login;
 mod prints;
 mod rivals;
+pub mod rollback;
 mod single;
 mod switches;
 mod two_stacks;

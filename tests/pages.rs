@@ -157,7 +157,7 @@ impl Page<'_> {
         for line in steps.lines() {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             match word {
-                "plan" | "drift" | "apply" | "destroy" => given = run(&mut stack, word, rest),
+                "plan" | "drift" | "apply" | "destroy" | "rollback" => given = run(&mut stack, word, rest),
                 "then" => std::mem::swap(&mut stack.text, &mut other),
                 "fault" => {
                     let rule = lockstep::twin::fault_grammar::parse(rest)
@@ -301,7 +301,8 @@ fn run(stack: &mut Stack, word: &str, rest: &str) -> Given {
     let findings = |plan: &Plan| -> Given {
         plan.findings.iter().map(|one| (one.code, one.level > Level::Note)).collect()
     };
-    let session = stack.session(word == "destroy");
+    let mut session = stack.session(word == "destroy");
+    session.rollback = word == "rollback";
     let failed = |failed: &Failed| Given::from([(remote::cause(failed).code, true)]);
     if matches!(word, "plan" | "drift") {
         return match stack.try_observe(false) {

@@ -23,6 +23,7 @@ mod outputs;
 mod readers;
 mod reviewed;
 mod rivals;
+mod rollback;
 mod saved_plans;
 mod secrets;
 mod served;

@@ -44,6 +44,7 @@ pub const STOPS: &[&str] = &[KILLED_BEFORE, KILLED_AFTER, INTERRUPTED, PAUSED];
 pub enum Command {
     Apply,
     Destroy,
+    Rollback,
     /// `plan` and `drift`: both read and plan, and cannot write.
     Plan,
 }
@@ -161,7 +162,7 @@ impl Proc {
             who: format!("someone@somewhere pid {number}"),
             revision: "r1".into(),
             destroy: start.command == Command::Destroy,
-            rollback: false,
+            rollback: start.command == Command::Rollback,
             allow_delete: start.allow_delete || start.command == Command::Destroy,
             named: Default::default(),
             purpose: Purpose::Apply,
@@ -176,7 +177,7 @@ impl Proc {
         let task = engine.spawn(tenant, |port| async move {
             let decision = match command {
                 Command::Plan => Decision::Leave("a plan is all that was asked for".into()),
-                Command::Apply | Command::Destroy => Decision::Apply,
+                Command::Apply | Command::Destroy | Command::Rollback => Decision::Apply,
             };
             let report = reconcile(session, Wishes::default(), |_| decision.clone().into(), &port).await;
             *slot.borrow_mut() = Some(report.map(|report| report.outcome));

@@ -24,12 +24,16 @@ pub(super) fn begins(
     if intent.destroy {
         return None;
     }
-    let is_stepped = |resource: &&ResourcePlan| {
-        plan.steps.iter().any(|step| step.address == resource.address && !step.again)
+    let is_meant = |resource: &&ResourcePlan| {
+        let is_stepped = plan.steps.iter().any(|step| step.address == resource.address && !step.again);
+        is_stepped || resource.verb == Verb::Adopt
     };
-    let changed = plan.resources.iter().filter(is_stepped).map(|resource| {
+    let changed = plan.resources.iter().filter(is_meant).map(|resource| {
         let want = wanted.iter().find(|want| want.address == resource.address);
-        (resource.address.clone(), changed(resource, want, known, seen.get(&resource.address)))
+        let adopted = !ledger.resources.contains_key(&resource.address);
+        let mut changed = changed(resource, want, known, seen.get(&resource.address));
+        changed.adopted = adopted && changed.how == How::Updated;
+        (resource.address.clone(), changed)
     });
     let mut run = LastRun {
         run: intent.nonce.clone(),
@@ -77,6 +81,7 @@ fn changed(resource: &ResourcePlan, want: Option<&Resource>, known: &Known, seen
     Changed {
         kind: resource.kind.clone(),
         how,
+        adopted: false,
         version: kind.zip(there).and_then(|(kind, seen)| kind.running(seen)),
         fields: fields.collect(),
     }

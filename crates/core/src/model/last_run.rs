@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::address::Address;
 use super::ledger::KEPT_BYTES_MAX;
-use super::value::Value;
+use super::value::{Attrs, Value};
 
 /// Most bytes that the former values of one run take in the record. Values beyond that are not kept.
 const ALL_BYTES_MAX: usize = 16_000;
@@ -45,6 +45,9 @@ pub struct Before {
 pub struct Changed {
     pub kind: String,
     pub how: How,
+    /// The run took it over: the record did not have it before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// Id of the version of an Action that ran before the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -85,6 +88,21 @@ pub enum Kept {
     TooLong,
 }
 
+impl Changed {
+    /// Whether every field has its former value.
+    pub fn is_back(&self, attrs: &Attrs) -> bool {
+        self.fields.iter().all(|(field, former)| former.is_back(attrs.get(field)))
+    }
+}
+
+impl Former {
+    /// Whether the observed value is the former one.
+    pub fn is_back(&self, observed: Option<&Value>) -> bool {
+        let there = observed.map_or(Some(Json::Null), |value| value.known().cloned());
+        there.is_some() && self.was.value() == there
+    }
+}
+
 impl Kept {
     /// What is kept of an observed value.
     pub fn of(observed: Option<&Value>, secret: bool) -> Kept {
@@ -122,6 +140,7 @@ impl LastRun {
                 now.how = was.how;
             }
             now.version = was.version;
+            now.adopted |= was.adopted;
             for (field, former) in was.fields {
                 let set = now.fields.get(&field).map(|now| now.set.clone());
                 let set = set.unwrap_or_else(|| former.set.clone());
@@ -155,7 +174,8 @@ mod tests {
             ((*field).to_owned(), Former { was: was.clone(), set: Some(set.clone()) })
         };
         let fields = fields.iter().map(former).collect();
-        let changed = Changed { kind: "branding".into(), how: How::Updated, version: None, fields };
+        let changed =
+            Changed { kind: "branding".into(), how: How::Updated, adopted: false, version: None, fields };
         let before = Some(Before { at: String::new(), revision: name.to_owned() });
         let changed = BTreeMap::from([("branding".into(), changed)]);
         LastRun { run: name.into(), at: String::new(), before, unified: None, changed }

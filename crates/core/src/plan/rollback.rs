@@ -66,7 +66,13 @@ pub(super) fn build(basis: &Basis<'_>) -> Plan {
         told.stays = stays(&told, part, &findings);
         resources.push(told);
     }
-    let record = basis.ledger.and_then(|ledger| ledger.intent.as_ref()).is_some_and(|intent| intent.rollback);
+    // With nothing left to take back, the unfinished run is over, unless only its intent knows of an object.
+    let is_unknown = basis.seen.values().any(|seen| seen.whose == Whose::Resumed);
+    let is_over = parts.values().all(|part| part.stays.is_empty()) && last.is_some() && !is_unknown;
+    let is_blocked = findings.iter().any(|finding| finding.level == Level::Blocker);
+    let intent = basis.ledger.and_then(|ledger| ledger.intent.as_ref());
+    let record =
+        intent.is_some_and(|intent| intent.rollback || is_over && !is_blocked && intent.lost.is_empty());
     findings.extend(granted::findings(basis, &steps, record));
     let hash = digest::of(basis, &wanted, &resources, &steps);
     let unknown_values = digest::unknown_values(basis, &wanted);
@@ -250,6 +256,10 @@ fn part(basis: &Basis<'_>, (address, changed): (&Address, &Changed), desired: &A
             return out.staying(codes::NOT_TAKEN_BACK, "it is gone, so its former values have no place");
         }
     }
+    // A rollback takes what the last run took over off the record, so nothing can tell then whose the object is.
+    if changed.how == How::Updated && changed.version.is_none() && changed.is_back(&seen.attrs) {
+        return out;
+    }
     if !is_the_one(changed.how, seen, recorded) {
         return out.staying(
             codes::CHANGED_SINCE,
@@ -288,7 +298,7 @@ fn part(basis: &Basis<'_>, (address, changed): (&Address, &Changed), desired: &A
     if changed.how == How::Updated && !told {
         out.stays.extend(unwritten(seen, &entry, &steps).map(|why| (codes::NOT_TAKEN_BACK, why)));
     }
-    out.steps = steps.into_iter().map(reworded).collect();
+    out.steps = steps.into_iter().map(|step| reworded(step, !told)).collect();
     out
 }
 
@@ -405,16 +415,15 @@ fn unwritten(seen: &Seen, entry: &Entry, steps: &[Step]) -> Option<String> {
     })
 }
 
-/// The step in the words of a rollback. The kinds speak of a destroy.
-fn reworded(mut step: Step) -> Step {
+/// The step in the words of a rollback; the kinds speak of a destroy. `anew`: its reason is given here.
+fn reworded(mut step: Step, anew: bool) -> Step {
     let of_run = |text: &str| text.replace("before this stack", "before the last run");
     step.danger = step.danger.as_deref().map(of_run);
     step.what = of_run(&step.what);
-    if step.verb == Verb::Delete {
-        step.reason = "the last run created it".into();
-    } else if step.op.values.is_some() && step.reason.contains("before this stack") || step.reason.is_empty()
-    {
-        step.reason = "as it was before the last run, by the record".into();
+    match step.verb {
+        Verb::Delete => step.reason = "the last run created it".into(),
+        _ if anew => step.reason = "it was so before the last run, by the record".into(),
+        _ => {}
     }
     step
 }
@@ -460,10 +469,8 @@ fn to_apply(last: &LastRun) -> String {
 /// What a person should know of the time after the rollback.
 fn afterwards(basis: &Basis<'_>, last: Option<&LastRun>, steps: &[Step], revision: &str) -> Option<Finding> {
     let last = last?;
-    let is_done = basis
-        .ledger
-        .and_then(|ledger| ledger.history.last())
-        .is_some_and(|run| run.outcome == "rollback done");
+    let before = basis.ledger.and_then(|ledger| ledger.history.last());
+    let is_done = before.is_some_and(|run| run.outcome.starts_with("rollback"));
     let text = match steps.is_empty() {
         true if is_done => "the last run was a rollback, and a rollback is not taken back: apply the manifest to go forward again".into(),
         true => return None,
@@ -472,13 +479,11 @@ fn afterwards(basis: &Basis<'_>, last: Option<&LastRun>, steps: &[Step], revisio
             last.at
         ),
     };
-    let help = if steps.is_empty() {
-        String::new()
-    } else {
-        format!("mend the manifest before the next apply, or {revision}")
+    let help = match (steps.is_empty(), &last.before) {
+        (true, _) => String::new(),
+        (false, None) => "mend the manifest before the next apply".into(),
+        (false, Some(_)) => format!("mend the manifest before the next apply, or {revision}"),
     };
-    let help =
-        if last.before.is_none() { help.split(", or ").next().unwrap_or_default().to_owned() } else { help };
     Some(Finding { code: codes::TAKEN_BACK, address: Address::default(), text, help, level: Level::Note })
 }
 
@@ -528,4 +533,58 @@ fn stays(resource: &ResourcePlan, part: &Part, findings: &[Finding]) -> Option<S
         .iter()
         .find(|finding| finding.address == resource.address && finding.level == Level::Warning);
     told.map(|finding| finding.text.clone()).or_else(|| part.stays.first().map(|(_, why)| why.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kinds::step;
+    use crate::model::plan::{Op, Stage};
+
+    #[test]
+    fn a_value_goes_back_only_if_the_last_run_left_it() {
+        let last = |json: Json| Some(Last::Plain(json));
+        for (set, last, there, is) in [
+            (Some(json!(8)), None, json!(8), true),
+            (Some(json!(8)), None, json!(9), false),
+            // The record has the form in which the API gave it.
+            (Some(json!("A")), last(json!("a")), json!("a"), true),
+            (Some(json!([])), None, Json::Null, true),
+            (Some(Json::Null), None, json!([]), true),
+            (Some(json!(false)), None, Json::Null, false),
+            // What the run wrote depended on something that it made.
+            (None, None, json!("anything"), true),
+        ] {
+            let former = Former { was: Kept::Value(json!(6)), set };
+            assert_eq!(is_left(&former, last.as_ref(), &there), is, "{former:?} {last:?} {there}");
+        }
+    }
+
+    #[test]
+    fn a_resource_is_wanted_as_it_is_with_the_values_of_the_steps() {
+        let address = Address::from("action");
+        let attrs = |fields: &[(&str, Value)]| -> Attrs {
+            fields.iter().map(|(field, value)| ((*field).to_owned(), value.clone())).collect()
+        };
+        let filled = attrs(&[
+            ("code", Value::text("manifest")),
+            ("runtime", Value::text("node22")),
+            ("secrets.A", Value::Generated("a".into())),
+        ]);
+        let there = attrs(&[("code", Value::text("there")), ("secrets.A", Value::Stamp(json!("t")))]);
+        let seen = Seen { exists: true, attrs: there, ..Seen::default() };
+        let values = [("code", json!("former")), ("dependencies.x", json!("1.0.0"))];
+        let op = Op::default().writing(values.map(|(field, value)| (field.to_owned(), value)));
+        let own = step(&address, "action", Verb::Update, Stage::Draft, "", op);
+        let other = Op::default().writing([("code".to_owned(), json!("of another"))]);
+        let other = step(&"branding".into(), "branding", Verb::Update, Stage::Tenant, "", other);
+        let expected = attrs(&[
+            ("code", Value::text("former")),
+            ("dependencies.x", Value::text("1.0.0")),
+            ("secrets.A", Value::Generated("a".into())),
+        ]);
+        assert_eq!(wanted(filled, &address, Some(&seen), &[own, other]), expected);
+    }
 }

@@ -11,6 +11,7 @@ use crate::ledger::HISTORY_MAX;
 use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::event::Event;
+use crate::model::last_run::{Changed, How};
 use crate::model::ledger::{Applied, Entry, Last, Lost, NOT_BEFORE, Ownership, Watch, compact};
 use crate::model::plan::{Accepted, Step};
 use crate::model::value::Value;
@@ -81,7 +82,9 @@ impl Work<'_> {
         if self.plan.is_empty() && recorded == Some(&self.ledger.resources) {
             return Ok(());
         }
-        if complete && !self.session.rollback {
+        if complete && self.session.rollback {
+            self.forget_what_is_back();
+        } else if complete {
             // An entry stays if its resource is wanted, if its removal waits, or if nothing proves that it may go.
             let wanted = &self.wanted;
             let waits = |address: &Address| self.plan.deferred.iter().find(|later| later.address == *address);
@@ -161,12 +164,20 @@ impl Work<'_> {
     /// shows the manifest as not applied. Everything else stays as it was recorded.
     fn remember_back(&mut self) {
         let known = self.known();
-        for address in &self.touched {
+        let intent = self.ledger.intent.as_ref().filter(|intent| intent.rollback);
+        // What a rollback that died has written counts too.
+        let begun = intent.into_iter().flat_map(|intent| intent.begun.keys());
+        let worked_on: BTreeSet<Address> = self.touched.iter().chain(begun).cloned().collect();
+        for address in &worked_on {
             let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists) else { continue };
             let Some(entry) = self.ledger.resources.get_mut(address) else { continue };
             let own = self.plan.steps.iter().filter(|step| step.address == *address);
-            let written = own.filter_map(|step| step.op.values.as_ref()).flat_map(|values| values.keys());
-            for field in written {
+            let written: BTreeSet<&String> =
+                own.filter_map(|step| step.op.values.as_ref()).flat_map(|values| values.keys()).collect();
+            let changed = self.ledger.last_run.as_ref().and_then(|run| run.changed.get(address));
+            let former = changed.into_iter().flat_map(|changed| &changed.fields);
+            let back = former.filter(|(field, former)| former.is_back(seen.attrs.get(*field)));
+            for field in written.into_iter().chain(back.map(|(field, _)| field)) {
                 match seen.attrs.get(field).and_then(Value::known) {
                     Some(there) => drop(entry.fields.insert(field.clone(), Last::Plain(compact(there)))),
                     None => drop(entry.fields.remove(field)),
@@ -190,6 +201,26 @@ impl Work<'_> {
             entry.ids.clone_from(&seen.ids);
             entry.notes.extend(seen.notes.clone());
             entry.left.clear();
+        }
+    }
+
+    /// Takes off the record what the last run created and is gone, and what it took over and is as before. Otherwise the
+    /// manifest as it was before would take it away.
+    fn forget_what_is_back(&mut self) {
+        let changed = self.ledger.last_run.iter().flat_map(|run| &run.changed);
+        let is_back = |address: &Address, changed: &Changed| {
+            let seen = self.observation.seen.get(address);
+            changed.version.is_none() && seen.is_some_and(|seen| changed.is_back(&seen.attrs))
+        };
+        let is_gone = |address: &Address, changed: &Changed| {
+            let seen = self.observation.seen.get(address);
+            changed.how == How::Created && seen.is_some_and(|seen| !seen.exists && !seen.not_read)
+        };
+        let over = changed.filter(|(address, changed)| {
+            is_gone(address, changed) || changed.adopted && is_back(address, changed)
+        });
+        for address in over.map(|(address, _)| address.clone()).collect::<Vec<_>>() {
+            self.ledger.resources.remove(&address);
         }
     }
 

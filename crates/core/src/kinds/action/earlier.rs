@@ -26,12 +26,18 @@ use crate::model::plan::{Op, Stage, Verb};
 use crate::model::value::Value;
 use crate::port::{Reader, Writer};
 
-/// Reads the version that ran before the last run, unless it runs.
+/// Reads the version that ran before the last run.
 pub(super) async fn read(changed: &Changed, seen: &mut Seen, reader: &Reader) -> Result<(), Failed> {
     let Some((id, version)) = seen.ids.get("id").zip(changed.version.as_ref()).filter(|_| seen.exists) else {
         return Ok(());
     };
-    if !is_id(version) || *version == own_state(seen).version {
+    let own = own_state(seen);
+    if let Some(live) = own.live.clone().filter(|_| *version == own.version) {
+        let earlier = Earlier { content: live, verifies: own.live_verifies };
+        seen.keep(|own: &mut Own| own.earlier = Some(earlier));
+        return Ok(());
+    }
+    if !is_id(version) {
         return Ok(());
     }
     let path = format!("/api/v2/actions/actions/{id}/versions/{version}");
@@ -125,7 +131,12 @@ fn way<'a>(back: &Back<'_>, own: &'a Own, version: &str) -> Way<'a> {
     };
     let is_back = own.earlier.as_ref().zip(own.live.as_ref()).is_some_and(|(then, now)| is_same(now, then));
     if own.version == version && !version.is_empty() || is_back {
-        return Way::Live(super::needs_deploy(back.seen).then_some(DRAFT));
+        // The draft of a run that died before its deployment goes back with the version that runs.
+        return match own.earlier.as_ref().filter(|_| super::needs_deploy(back.seen)) {
+            None => Way::Live(None),
+            Some(live) if is_as_left(back, own, live) && unproven(back, live).is_none() => Way::Again(live),
+            Some(_) => Way::Live(Some(DRAFT)),
+        };
     }
     let Some(earlier) = &own.earlier else {
         return Way::Stays(match version {
@@ -184,15 +195,15 @@ fn unproven(back: &Back<'_>, earlier: &Earlier) -> Option<String> {
     {
         return Some(format!("the record does not say which value of the secret {name} it has"));
     }
-    if let Some(name) = secrets.keys().find(|name| !(back.is_recorded)(&format!("secrets.{name}"))) {
-        return Some(format!("the manifest has another value of the secret {name} than the record"));
-    }
     let sid = back.desired.get(&format!("secrets.{VERIFY_SID}")).and_then(plain);
     let service = back.all.get(SERVICE).filter(|service| service.exists);
     let is_there =
         sid.is_some() && service.and_then(|service| service.ids.get("sid")).map(String::as_str) == sid;
-    (earlier.verifies && !is_there)
-        .then(|| "its Verify service is not one that this stack has on record".into())
+    if earlier.verifies && !is_there {
+        return Some("its Verify service is not one that this stack has on record and that is there".into());
+    }
+    let other = secrets.keys().find(|name| !(back.is_recorded)(&format!("secrets.{name}")));
+    other.map(|name| format!("the manifest has another value of the secret {name} than the record"))
 }
 
 /// Whether the secret of a version was written when the secret on record was.
