@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use lockstep::diag::codes;
 
 /// Inside a crate, a module may see modules of lower rank. Modules of equal rank do not see each other.
-const RANKS: [(&str, usize); 15] = [
+const RANKS: [(&str, usize); 16] = [
     ("builtin", 0),
     ("javascript", 0),
     ("model", 0),
