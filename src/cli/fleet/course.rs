@@ -130,6 +130,7 @@ impl Settled {
         let left = self.state.waves.iter().filter(|wave| wave.passed_ms.is_none()).count();
         let text = format!("{applied} applied, {unchanged} unchanged");
         match (self.exit, left) {
+            _ if self.signal => format!("Stopped: {text}; run the same command again to go on."),
             (0 | 7, 0) => paint.good(&format!("Done: {text}.")),
             (0, left) => {
                 format!("Done so far: {text}; {left} wave{} left.", if left == 1 { "" } else { "s" })
