@@ -30,6 +30,7 @@ pub struct Member {
 pub struct Crowd<'a> {
     pub driver: Driver<'a>,
     pub members: Vec<Member>,
+    deadline: Duration,
 }
 
 impl<'a> Crowd<'a> {
@@ -50,10 +51,16 @@ impl<'a> Crowd<'a> {
             let session = session(&connection, manifest, settings)?;
             members.push(Member { tenant: driver.connect(connection), session });
         }
-        let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
-        let deadline = settings.deadline.saturating_add(EACH.saturating_mul(count));
-        driver.set_deadline(driver.now_ms().saturating_add(clock::millis(deadline)));
-        Ok(Crowd { driver, members })
+        let mut crowd = Crowd { driver, members, deadline: settings.deadline };
+        let at_ms = crowd.driver.now_ms().saturating_add(crowd.time_of(crowd.members.len()));
+        crowd.driver.set_deadline(at_ms);
+        Ok(crowd)
+    }
+
+    /// The time that work on so many tenants may take, in ms.
+    pub fn time_of(&self, tenants: usize) -> u64 {
+        let count = u32::try_from(tenants).unwrap_or(u32::MAX);
+        clock::millis(self.deadline.saturating_add(EACH.saturating_mul(count)))
     }
 
     /// Reads and plans each of these members, side by side; nothing is written. The results have their order.

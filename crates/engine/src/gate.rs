@@ -3,11 +3,14 @@
 //! Law 8: the Management API budget belongs to the users' logins first. A tenant's gate paces from the rate-limit
 //! headers with head-room; an account's gate bounds concurrency, which is what Twilio limits.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
 use super::connection::{Connection, Grant};
 use super::reply;
 use super::told::{self, Ahead, Budget, hint_ms};
+use super::{CallId, TaskId};
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
 use crate::model::call::{Failed, Refusal, Repeat};
 use crate::model::random::{Random, hex};
@@ -140,17 +143,39 @@ fn looks_like_json(reply: &ApiReply) -> bool {
 pub struct Pace {
     share_percent: u64,
     in_flight: u64,
+    /// No other request was on the wire when the latest one left.
+    alone: bool,
     answered: bool,
     /// The latest reply that tells of the budget was a 429.
     refused: bool,
-    /// Limit and remaining of the window, and when it is full again (our clock, ms).
-    window: Option<(u64, u64, u64)>,
+    window: Option<Window>,
     hold_until_ms: u64,
+}
+
+/// The budget as the replies tell it. Times are ms of our clock.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    limit: u64,
+    remaining: u64,
+    /// When it is full again.
+    full_at_ms: u64,
+    /// When the request left whose reply told `remaining`.
+    told_ms: u64,
+    /// Time in which it grows by one request; `None`: not told.
+    refill_ms: Option<u64>,
 }
 
 impl Pace {
     fn new(share_percent: u64) -> Pace {
-        Pace { share_percent, in_flight: 0, answered: false, refused: false, window: None, hold_until_ms: 0 }
+        Pace {
+            share_percent,
+            in_flight: 0,
+            alone: true,
+            answered: false,
+            refused: false,
+            window: None,
+            hold_until_ms: 0,
+        }
     }
 
     /// Whether one more request may leave now.
@@ -160,14 +185,28 @@ impl Pace {
                 _ if self.refused => self.in_flight == 0,
                 None if self.answered => self.in_flight < UNPACED_IN_FLIGHT,
                 None => self.in_flight < BLIND_BURST,
-                Some((limit, remaining, full_at_ms)) => {
-                    let remaining = if now_ms >= full_at_ms { limit } else { remaining };
-                    // At least one request per window gets through, or the smallest plan would never move.
-                    let reserve =
-                        (limit * (100 - self.share_percent)).div_ceil(100).min(limit.saturating_sub(1));
-                    remaining.saturating_sub(self.in_flight) > reserve
+                Some(window) => {
+                    let remaining = if now_ms >= window.full_at_ms { window.limit } else { window.remaining };
+                    remaining.saturating_sub(self.in_flight) > self.reserve(window)
+                        || self.refilled_at(window, now_ms).is_some_and(|at_ms| at_ms <= now_ms)
                 }
             }
+    }
+
+    /// What is left to the users. At least one request per window gets through, or the smallest plan would never move.
+    fn reserve(&self, window: Window) -> u64 {
+        let Window { limit, .. } = window;
+        (limit * (100 - self.share_percent)).div_ceil(100).min(limit.saturating_sub(1))
+    }
+
+    /// When our share of what the budget grows by has made up for the next request. That is a guess between the whole
+    /// seconds of the headers, and nobody knows whether each server fills up bit by bit. So it counts only while at least
+    /// one request is left for certain: a wrong guess takes from the reserve until the next reply, and is not refused.
+    fn refilled_at(&self, window: Window, now_ms: u64) -> Option<u64> {
+        let left = window.remaining.checked_sub(self.in_flight).filter(|left| *left > 0)?;
+        let missing = (self.reserve(window) + 1).saturating_sub(left);
+        let grown_ms = missing * window.refill_ms? * 100 / self.share_percent;
+        (now_ms < window.full_at_ms).then_some(window.told_ms + grown_ms)
     }
 
     /// Time until which the server asked for a pause, in ms of our clock; 0 if it did not ask.
@@ -177,11 +216,12 @@ impl Pace {
 
     /// A request has left.
     pub fn sent(&mut self) {
+        self.alone = self.in_flight == 0;
         self.in_flight += 1;
     }
 
-    /// An answer has come.
-    pub fn answered(&mut self, answer: &Answer, now_ms: u64) {
+    /// The answer to a request that left at `sent_ms` has come.
+    pub fn answered(&mut self, answer: &Answer, sent_ms: u64, now_ms: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let reply = match answer {
             Answer::Reply(reply) => reply,
@@ -192,15 +232,21 @@ impl Pace {
         // Only a success in JSON can show that the server sends no rate-limit headers: a refusal cannot, nor a gateway.
         self.answered |= (200..300).contains(&reply.status) && looks_like_json(reply);
         let budget = told::budget(reply, now_ms);
-        if let Some(Budget { limit, remaining, full_in_ms }) = budget {
-            let full_at_ms = now_ms + full_in_ms;
+        if let Some(Budget { limit, remaining, full_in_ms, refill_ms }) = budget {
+            let told =
+                Window { limit, remaining, full_at_ms: now_ms + full_in_ms, told_ms: sent_ms, refill_ms };
             self.window = match self.window {
                 // Answers overtake each other. Inside a window, the smallest remainder and the latest reset come from
                 // the latest reply: a budget that refills bit by bit is full later with every request.
-                Some((_, known, known_full_ms)) if now_ms < known_full_ms && !self.refused => {
-                    Some((limit, remaining.min(known), full_at_ms.max(known_full_ms)))
+                Some(known) if now_ms < known.full_at_ms && !self.refused && !self.is_settled() => {
+                    Some(Window {
+                        remaining: remaining.min(known.remaining),
+                        full_at_ms: told.full_at_ms.max(known.full_at_ms),
+                        told_ms: sent_ms.max(known.told_ms),
+                        ..told
+                    })
                 }
-                _ => Some((limit, remaining, full_at_ms)),
+                _ => Some(told),
             };
         }
         if budget.is_none() {
@@ -217,14 +263,19 @@ impl Pace {
         self.refused = reply.status == 429 || (self.refused && !tells);
     }
 
+    /// Whether the answer that has just come is newer than all others.
+    fn is_settled(&self) -> bool {
+        self.alone && self.in_flight == 0
+    }
+
     /// Counts a request whose answer says nothing of the budget.
     fn uncounted(&mut self, now_ms: u64) {
         if self.refused {
             // The budget is unknown again: wait for the smallest plan's refill.
             self.hold_until_ms = self.hold_until_ms.max(now_ms + 1000);
-        } else if let Some((limit, remaining, full_at_ms)) = &mut self.window {
+        } else if let Some(Window { limit, remaining, full_at_ms, told_ms, .. }) = &mut self.window {
             if now_ms >= *full_at_ms {
-                (*remaining, *full_at_ms) = (*limit, now_ms);
+                (*remaining, *full_at_ms, *told_ms) = (*limit, now_ms, now_ms);
             }
             // The window is full later, too: by a second, in which the smallest plan refills more than one request.
             *remaining = remaining.saturating_sub(1);
@@ -240,13 +291,12 @@ impl Pace {
         if now_ms < self.hold_until_ms {
             return Some(self.hold_until_ms);
         }
-        match self.window {
-            Some((_, _, full_at_ms)) if self.in_flight == 0 || full_at_ms > now_ms => {
-                Some(full_at_ms.max(now_ms + LOOK_MS))
-            }
-            // A request is in flight; its answer will tell.
-            _ => None,
-        }
+        // Else a request is in flight; its answer will tell.
+        let window = self.window?;
+        let is_ahead = self.in_flight == 0 || window.full_at_ms > now_ms;
+        let full = is_ahead.then(|| window.full_at_ms.max(now_ms + LOOK_MS));
+        let refilled = self.refilled_at(window, now_ms).filter(|at_ms| *at_ms > now_ms);
+        full.into_iter().chain(refilled).min()
     }
 }
 
@@ -268,6 +318,15 @@ impl AccountGate {
     /// Whether one more request may leave now.
     pub fn may_send(&self, now_ms: u64) -> bool {
         self.in_flight < ACCOUNT_IN_FLIGHT && now_ms >= self.hold_until_ms
+    }
+
+    /// How many of the calls that wait are worth a look. While the server asked for a pause, all are: for some it may be
+    /// too long.
+    pub fn lets_through(&self, now_ms: u64) -> usize {
+        match now_ms < self.hold_until_ms {
+            true => usize::MAX,
+            false => usize::try_from(ACCOUNT_IN_FLIGHT.saturating_sub(self.in_flight)).unwrap_or(0),
+        }
     }
 
     /// A request has left.
@@ -312,6 +371,11 @@ enum Token {
 /// Token and pacing of one tenant.
 pub struct TenantGate {
     pub connection: Connection,
+    /// Position of its Twilio account.
+    pub account: usize,
+    /// Its tasks that have not ended, and its calls that are not answered.
+    pub tasks: BTreeSet<TaskId>,
+    pub calls: BTreeSet<CallId>,
     pub pace: Pace,
     token: Token,
     ahead: Option<Ahead>,
@@ -323,10 +387,13 @@ pub struct TenantGate {
 
 impl TenantGate {
     /// A gate without a token yet.
-    pub fn new(connection: Connection) -> TenantGate {
+    pub fn new(connection: Connection, account: usize) -> TenantGate {
         let pace = Pace::new(connection.share_percent.clamp(1, 100));
         TenantGate {
             connection,
+            account,
+            tasks: BTreeSet::new(),
+            calls: BTreeSet::new(),
             pace,
             token: Token::None { not_before_ms: 0, attempts: 0 },
             ahead: None,
@@ -576,7 +643,7 @@ mod tests {
         let mut pace = Pace::new(80);
         for answer in answers {
             pace.sent();
-            pace.answered(answer, NOW_MS);
+            pace.answered(answer, NOW_MS, NOW_MS);
         }
         pace
     }
@@ -594,10 +661,10 @@ mod tests {
         assert_eq!(burst(&mut pace, NOW_MS + 999), 0, "a second at least");
         assert_eq!(burst(&mut pace, NOW_MS + 1000), 1, "whatever the window says");
         // A gateway's reply tells nothing, and costs a second.
-        pace.answered(&reply(200, &[]), NOW_MS + 1100);
+        pace.answered(&reply(200, &[]), NOW_MS + 1000, NOW_MS + 1100);
         assert_eq!(burst(&mut pace, NOW_MS + 1200), 0);
         assert_eq!(burst(&mut pace, NOW_MS + 2100), 1);
-        pace.answered(&with_remaining("6"), NOW_MS + 2200);
+        pace.answered(&with_remaining("6"), NOW_MS + 2100, NOW_MS + 2200);
         assert_eq!(burst(&mut pace, NOW_MS + 2200), 4);
     }
 
@@ -612,5 +679,90 @@ mod tests {
             "a refusal is no server without limits"
         );
         assert_eq!(burst(&mut after(&[reply(200, &[])]), NOW_MS + 1000), 8);
+    }
+
+    /// A server's bucket as the headers tell it: whole seconds, and the time at which it is full rounded up.
+    struct Bucket {
+        size: u64,
+        per_second: f64,
+        level: f64,
+        at_ms: u64,
+        lowest: f64,
+    }
+
+    impl Bucket {
+        fn new(size: u64, per_second: f64, at_ms: u64) -> Bucket {
+            Bucket { size, per_second, level: size as f64, at_ms, lowest: size as f64 }
+        }
+
+        fn take(&mut self, at_ms: u64) -> Answer {
+            let grown = (at_ms - self.at_ms) as f64 / 1000.0 * self.per_second;
+            (self.level, self.at_ms) = ((self.level + grown).min(self.size as f64), at_ms);
+            assert!(self.level >= 1.0, "refused {} ms after the start", at_ms - NOW_MS);
+            self.level -= 1.0;
+            self.lowest = self.lowest.min(self.level);
+            let full_s =
+                (at_ms as f64 / 1000.0 + (self.size as f64 - self.level) / self.per_second).ceil() as u64;
+            let date = jiff::Timestamp::from_second((at_ms / 1000) as i64).expect("a time");
+            let date = jiff::fmt::rfc2822::DateTimePrinter::new()
+                .timestamp_to_rfc9110_string(&date)
+                .expect("a date");
+            let (limit, remaining, reset) =
+                (self.size.to_string(), (self.level as u64).to_string(), full_s.to_string());
+            reply(
+                200,
+                &[
+                    ("date", &date),
+                    ("x-ratelimit-limit", &limit),
+                    ("x-ratelimit-remaining", &remaining),
+                    ("x-ratelimit-reset", &reset),
+                ],
+            )
+        }
+    }
+
+    /// Follows a bucket for so many requests, with an answer after `latency_ms`; returns the time that they took, in ms.
+    fn follow(bucket: &mut Bucket, pace: &mut Pace, requests: usize, latency_ms: u64, start_ms: u64) -> u64 {
+        let (mut now_ms, mut left) = (start_ms, requests);
+        let mut under_way: std::collections::VecDeque<(u64, u64, Answer)> = Default::default();
+        while left > 0 || !under_way.is_empty() {
+            while under_way.front().is_some_and(|(_, at_ms, _)| *at_ms <= now_ms) {
+                let Some((sent_ms, _, answer)) = under_way.pop_front() else { break };
+                pace.answered(&answer, sent_ms, now_ms);
+            }
+            while left > 0 && pace.may_send(now_ms) {
+                pace.sent();
+                under_way.push_back((now_ms, now_ms + latency_ms, bucket.take(now_ms)));
+                left -= 1;
+            }
+            let own = (left > 0).then(|| pace.next_time(now_ms)).flatten();
+            let next = under_way.front().map(|(_, at_ms, _)| *at_ms).into_iter().chain(own).min();
+            now_ms = next.unwrap_or(now_ms).max(now_ms + 1);
+        }
+        now_ms - start_ms
+    }
+
+    /// Bucket sizes and refills of the vendor's plans, and a slower one, at each phase of a second.
+    #[test]
+    fn the_pace_follows_the_bucket_between_whole_seconds() {
+        const NOW_MS: u64 = 1_790_000_000_000;
+        for (size, per_second) in
+            [(2, 2.0), (5, 5.0 / 6.0), (10, 2.0), (10, 2.5), (50, 16.0), (50, 50.0), (5, 1.0 / 12.0)]
+        {
+            for phase_ms in (0..1000).step_by(37) {
+                for latency_ms in [50, 300] {
+                    let start_ms = NOW_MS + phase_ms;
+                    let (mut bucket, mut pace) = (Bucket::new(size, per_second, start_ms), Pace::new(80));
+                    let requests = size as usize * 4;
+                    let took_ms = follow(&mut bucket, &mut pace, requests, latency_ms, start_ms);
+                    let share_ms = requests as f64 / (per_second * 0.8) * 1000.0;
+                    let most_ms = share_ms * 1.2 + 1500.0;
+                    assert!(
+                        (took_ms as f64) < most_ms,
+                        "{size} at {per_second}/s, {phase_ms}: {took_ms} ms of {share_ms}"
+                    );
+                }
+            }
+        }
     }
 }

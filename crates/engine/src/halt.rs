@@ -3,6 +3,7 @@
 //! Once a run is stopped, nothing new starts. Reads are given up at once, a write on its way may still be answered, and
 //! each call that puts the record or the lease in order has [`URGENT_MS`].
 
+use super::agenda::Alarm;
 use super::gate::{self, LOOK_MS, TOLD_FROM_MS};
 use super::{Engine, Flight, FlightState, reply};
 use crate::model::call::{Api, Failed};
@@ -73,7 +74,8 @@ impl Engine {
             return;
         }
         self.halted = Some(Halt { at_ms: self.now_ms, late });
-        self.tasks.values_mut().for_each(|task| task.wake = true);
+        self.agenda.tasks.extend(self.tasks.keys());
+        self.agenda.touch_all();
         let given_up = |flight: &Flight| !flight.urgent() && (flight.waits() || !flight.is_write());
         let ids: Vec<u64> = self.flights.iter().filter(|(_, f)| given_up(f)).map(|(id, _)| *id).collect();
         for id in ids {
@@ -108,6 +110,9 @@ impl Engine {
 
     /// Once the run is stopped, gives up calls for which there is no more time.
     pub(super) fn give_up_late(&mut self) -> bool {
+        if self.halted.is_none() {
+            return false;
+        }
         let now = self.now_ms;
         let late = |flight: &Flight| self.urgent_until(flight).is_some_and(|until| until <= now);
         let ids: Vec<u64> = self.flights.iter().filter(|(_, f)| late(f)).map(|(id, _)| *id).collect();
@@ -135,9 +140,10 @@ impl Engine {
         }
         flight.abandoned = true;
         let (task, port_id) = (flight.task, flight.port_id);
-        if let Some(task) = self.tasks.get_mut(&task) {
-            task.port.deliver(port_id, Err(failed));
-            task.wake = true;
+        self.agenda.clear(flight.sent_ms + TOLD_FROM_MS, Alarm::Silent(id));
+        if let Some(known) = self.tasks.get(&task) {
+            known.port.deliver(port_id, Err(failed));
+            self.agenda.tasks.insert(task);
         }
     }
 
@@ -146,10 +152,10 @@ impl Engine {
         let tenant = &self.tenants[flight.tenant];
         let until_ms = match flight.api() {
             Api::Auth0 => tenant.pace.held_until_ms(),
-            _ => self.accounts.get(&tenant.connection.account_sid)?.held_until_ms(),
+            _ => self.accounts[tenant.account].held_until_ms(),
         };
-        let host = reply::host(&tenant.connection, flight.api());
         (until_ms.saturating_sub(self.now_ms) > self.patience_ms()).then(|| {
+            let host = reply::host(&tenant.connection, flight.api());
             let until = gate::clock_time(tenant.server_time(until_ms).map_or(until_ms, |(at, _)| at));
             Failed::Limited(gate::limited_words(&format!("{host} takes no requests now"), &until))
         })
@@ -159,18 +165,14 @@ impl Engine {
     pub(super) fn tell_waits(&mut self) -> bool {
         let now = self.now_ms;
         let mut events = Vec::new();
-        let held: Vec<(u64, u64)> = self
-            .flights
-            .iter()
-            .filter(|(_, flight)| flight.waits() && flight.not_before_ms <= now)
-            .filter_map(|(id, flight)| Some((*id, self.gate_time(flight)?)))
-            .filter(|(_, at_ms)| *at_ms >= now + TOLD_FROM_MS)
-            .collect();
-        for (id, at_ms) in held {
-            let Some(flight) = self.flights.get(&id) else { continue };
+        for id in std::mem::take(&mut self.agenda.held) {
+            let Some(flight) = self.flights.get(&id).filter(|flight| flight.waits()) else { continue };
+            let Some(at_ms) = self.gate_time(flight).filter(|at_ms| *at_ms >= now + TOLD_FROM_MS) else {
+                continue;
+            };
             let tenant = &mut self.tenants[flight.tenant];
             let host = reply::host(&tenant.connection, flight.api());
-            let account = self.accounts.entry(tenant.connection.account_sid.clone()).or_default();
+            let account = &mut self.accounts[tenant.account];
             let told = match flight.api() {
                 Api::Auth0 => &mut tenant.told_until_ms,
                 _ => &mut account.told_until_ms,
@@ -181,29 +183,29 @@ impl Engine {
                 events.push((flight.tenant, Event::Holding { host, ms: at_ms - now, why }));
             }
         }
-        let silent = |flight: &&mut Flight| !flight.waits() && !flight.told_silent && !flight.abandoned;
-        for flight in self.flights.values_mut().filter(silent) {
-            if now >= flight.sent_ms + TOLD_FROM_MS {
-                flight.told_silent = true;
-                let host = reply::host(&self.tenants[flight.tenant].connection, flight.api());
-                let (method, path) = reply::line(&flight.call);
-                let path = reply::without_query(path);
-                let text = format!("still waiting for {host} to answer {} {path}", method.as_str());
-                events.push((flight.tenant, Event::notice(text)));
-            }
+        for id in std::mem::take(&mut self.agenda.silent) {
+            let Some(flight) = self.flights.get_mut(&id).filter(|flight| flight.is_silent()) else {
+                continue;
+            };
+            flight.told_silent = true;
+            let host = reply::host(&self.tenants[flight.tenant].connection, flight.api());
+            let (method, path) = reply::line(&flight.call);
+            let path = reply::without_query(path);
+            let text = format!("still waiting for {host} to answer {} {path}", method.as_str());
+            events.push((flight.tenant, Event::notice(text)));
         }
         let told = !events.is_empty();
         events.into_iter().for_each(|(tenant, event)| self.tell(tenant, event));
         told
     }
 
-    /// Times of the deadline, of the next call to give up, and of the next wait to report.
+    /// Times of the deadline, and of the next call to give up or place to report.
     pub(super) fn next_halt(&self) -> impl Iterator<Item = u64> {
         let deadline = self.deadline_ms.filter(|_| self.halted.is_none() && !self.tasks.is_empty());
-        let urgent = self.flights.values().filter_map(|flight| self.urgent_until(flight)).min();
-        let silent = |flight: &&Flight| !flight.waits() && !flight.told_silent && !flight.abandoned;
-        let silent = self.flights.values().filter(silent).map(|flight| flight.sent_ms + TOLD_FROM_MS).min();
-        [deadline, urgent, silent, self.next_place()].into_iter().flatten()
+        // Few calls are left once the run is stopped.
+        let left = self.halted.as_ref().map(|_| self.flights.values());
+        let urgent = left.and_then(|left| left.filter_map(|flight| self.urgent_until(flight)).min());
+        [deadline, urgent, self.next_place()].into_iter().flatten()
     }
 
     /// What the run waits for, in words.
@@ -235,6 +237,11 @@ impl Engine {
 impl Flight {
     fn waits(&self) -> bool {
         self.state == FlightState::Waiting
+    }
+
+    /// Whether it is on the wire, and nobody was told how long.
+    fn is_silent(&self) -> bool {
+        !self.waits() && !self.told_silent && !self.abandoned
     }
 
     fn is_write(&self) -> bool {

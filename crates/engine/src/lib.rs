@@ -10,6 +10,7 @@
 //! One gate per tenant and one per Twilio account (`gate`) stand between a task and `Send`. They hold the access
 //! tokens, pace the requests and repeat them.
 
+mod agenda;
 pub mod apply;
 pub mod connection;
 pub mod gate;
@@ -44,6 +45,7 @@ use crate::model::random::Random;
 use crate::model::scrub::Scrubber;
 use crate::port::{Call, Port, Writes};
 
+use agenda::{Agenda, Alarm, Gate};
 pub use connection::{Connection, Grant, TwilioAuth};
 use gate::{AccountGate, Attempt, TenantGate, Verdict};
 use halt::Halt;
@@ -90,7 +92,6 @@ struct Task {
     tenant: TenantId,
     port: Port,
     future: Pin<Box<dyn Future<Output = ()>>>,
-    wake: bool,
     alarm: Option<u64>,
     /// The latest work that the task told of, for messages about a wait.
     at: String,
@@ -100,6 +101,7 @@ struct Task {
 struct Flight {
     task: TaskId,
     tenant: TenantId,
+    gate: Gate,
     port_id: u64,
     call: Call,
     attempts: u32,
@@ -129,9 +131,12 @@ enum FlightState {
 /// The engine; see the module's text for the contract.
 pub struct Engine {
     tenants: Vec<TenantGate>,
-    accounts: BTreeMap<String, AccountGate>,
+    accounts: Vec<AccountGate>,
+    /// Positions of the accounts, by SID.
+    account_at: BTreeMap<String, usize>,
     tasks: BTreeMap<TaskId, Task>,
     flights: BTreeMap<CallId, Flight>,
+    agenda: Agenda,
     /// Token requests in flight, by call.
     tokens: BTreeMap<CallId, TenantId>,
     /// Calls to places of records that are not answered yet.
@@ -150,9 +155,11 @@ impl Engine {
     pub fn new(now_ms: u64, seed: u64) -> Engine {
         Engine {
             tenants: Vec::new(),
-            accounts: BTreeMap::new(),
+            accounts: Vec::new(),
+            account_at: BTreeMap::new(),
             tasks: BTreeMap::new(),
             flights: BTreeMap::new(),
+            agenda: Agenda::default(),
             tokens: BTreeMap::new(),
             asked: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -166,8 +173,12 @@ impl Engine {
 
     /// Adds a tenant with its credentials. Tenants of one Twilio account share its budget.
     pub fn connect(&mut self, connection: Connection) -> TenantId {
-        self.accounts.entry(connection.account_sid.clone()).or_default();
-        self.tenants.push(TenantGate::new(connection));
+        let count = self.accounts.len();
+        let account = *self.account_at.entry(connection.account_sid.clone()).or_insert(count);
+        if account == count {
+            self.accounts.push(AccountGate::default());
+        }
+        self.tenants.push(TenantGate::new(connection, account));
         self.tenants.len() - 1
     }
 
@@ -185,7 +196,9 @@ impl Engine {
         port.tell_server_time(self.tenants[tenant].server_time(self.now_ms));
         let future = Box::pin(task(port.clone()));
         let id = self.fresh_id();
-        self.tasks.insert(id, Task { tenant, port, future, wake: true, alarm: None, at: String::new() });
+        self.tasks.insert(id, Task { tenant, port, future, alarm: None, at: String::new() });
+        self.tenants[tenant].tasks.insert(id);
+        self.agenda.tasks.insert(id);
         id
     }
 
@@ -210,6 +223,7 @@ impl Engine {
             if let Some(output) = self.outputs.pop_front() {
                 return output;
             }
+            self.agenda.fall_due(self.now_ms);
             let progressed = self.poll_tasks()
                 | self.release()
                 | self.give_up_late()
@@ -227,9 +241,9 @@ impl Engine {
         }
     }
 
-    /// Number of requests on the wire.
-    pub fn in_flight(&self) -> usize {
-        self.tokens.len() + self.flights.values().filter(|f| f.state == FlightState::InFlight).count()
+    /// How often the engine looked at a task or a call, or an alarm went off: its work, whatever the machine.
+    pub fn work(&self) -> u64 {
+        self.agenda.work
     }
 
     /// Queues an event behind the outputs that wait already.
@@ -244,19 +258,20 @@ impl Engine {
 
     fn poll_tasks(&mut self) -> bool {
         let now = self.now_ms;
-        let ready: Vec<TaskId> = self
-            .tasks
-            .iter()
-            .filter(|(_, task)| task.wake || task.alarm.is_some_and(|at| at <= now))
-            .map(|(id, _)| *id)
-            .collect();
+        let ready = std::mem::take(&mut self.agenda.tasks);
         for id in &ready {
             let Some(task) = self.tasks.get_mut(id) else { continue };
-            task.wake = false;
+            self.agenda.work += 1;
+            self.agenda.touched.insert(Gate::Tenant(task.tenant));
             task.port.begin_poll(now, self.halted.is_some());
             task.port.tell_server_time(self.tenants[task.tenant].server_time(now));
             let ended = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
-            task.alarm = task.port.next_alarm();
+            if let Some(former_ms) = std::mem::replace(&mut task.alarm, task.port.next_alarm()) {
+                self.agenda.clear(former_ms, Alarm::Task(*id));
+            }
+            if let Some(at_ms) = task.alarm.filter(|_| !ended) {
+                self.agenda.set(at_ms, Alarm::Task(*id));
+            }
             let (tenant, calls, events) = (task.tenant, task.port.take_calls(), task.port.take_events());
             let place_calls = task.port.take_place_calls();
             // The time of questions to a person does not count against the deadline.
@@ -268,9 +283,14 @@ impl Engine {
             events.into_iter().for_each(|event| self.tell(tenant, event));
             self.ask_places(*id, place_calls);
             for (port_id, call) in calls {
+                let gate = match reply::api(&call) {
+                    Api::Auth0 => Gate::Tenant(tenant),
+                    _ => Gate::Account(self.tenants[tenant].account),
+                };
                 let flight = Flight {
                     task: *id,
                     tenant,
+                    gate,
                     port_id,
                     call,
                     attempts: 0,
@@ -286,96 +306,134 @@ impl Engine {
                     unsure: false,
                 };
                 let call_id = self.fresh_id();
+                self.tenants[tenant].calls.insert(call_id);
+                self.wait(call_id, gate, flight.is_fenced_write());
                 self.flights.insert(call_id, flight);
             }
             if ended {
                 self.tasks.remove(id);
+                self.tenants[tenant].tasks.remove(id);
                 self.outputs.push_back(Output::Done(*id));
             }
         }
         !ready.is_empty()
     }
 
+    /// Lets a call be looked at, after those that wait for its gate already.
+    fn wait(&mut self, id: CallId, gate: Gate, is_fenced: bool) {
+        self.agenda.calls.insert(id);
+        self.agenda.touched.insert(gate);
+        if is_fenced {
+            self.agenda.fenced.insert(id);
+        }
+    }
+
     /// Sends what the gates let through, oldest first.
     fn release(&mut self) -> bool {
-        let mut progressed = false;
-        let waiting: Vec<CallId> =
-            self.flights.iter().filter(|(_, f)| f.state == FlightState::Waiting).map(|(id, _)| *id).collect();
-        for id in waiting {
-            let Some(flight) = self.flights.get(&id) else { continue };
-            if flight.not_before_ms > self.now_ms {
-                continue;
-            }
-            let task = self.tasks.get(&flight.task);
-            if flight.is_fenced_write() && task.is_some_and(|task| task.port.is_fenced(self.now_ms)) {
-                let failed = match flight.unsure {
-                    true => Failed::Unknown(format!("not repeated: {LEASE_LOST}")),
-                    false => Failed::LeaseLost,
-                };
-                self.finish(id, Err(failed));
-                progressed = true;
-                continue;
-            }
-            let (tenant_id, api) = (flight.tenant, flight.api());
-            if let Some(failed) = self.held_too_long(flight) {
-                self.finish(id, Err(failed));
-                progressed = true;
-                continue;
-            }
-            let tenant = &mut self.tenants[tenant_id];
-            let account = self.accounts.entry(tenant.connection.account_sid.clone()).or_default();
-            if api == Api::Auth0 {
-                if tenant.needs_token(self.now_ms) {
-                    if tenant.may_ask_token(self.now_ms) {
-                        match tenant.token_request(
-                            self.now_ms,
-                            self.random.next_u64(),
-                            self.random.next_u64(),
-                        ) {
-                            Ok(request) => {
-                                let token_id = self.fresh_id();
-                                self.tokens.insert(token_id, tenant_id);
-                                self.outputs.push_back(Output::Send(token_id, request));
-                                progressed = true;
-                            }
-                            Err(cause) => {
-                                self.fail_tenant(tenant_id, Failed::NotDone(cause));
-                                return true;
-                            }
-                        }
-                    }
-                    continue;
-                }
-                if !tenant.pace.may_send(self.now_ms) {
-                    continue;
-                }
-            } else if !account.may_send(self.now_ms) {
-                continue;
-            }
-            let Some(flight) = self.flights.get_mut(&id) else { continue };
-            let tenant = &mut self.tenants[tenant_id];
-            let request = match reply::request(&tenant.connection, tenant.bearer(), &flight.call) {
-                Ok(request) => request,
-                Err(cause) => {
-                    self.finish(id, Err(Failed::NotDone(cause)));
-                    progressed = true;
-                    continue;
-                }
+        let touched = std::mem::take(&mut self.agenda.touched);
+        for gate in &touched {
+            let most = match gate {
+                Gate::Tenant(_) => usize::MAX,
+                Gate::Account(at) => self.accounts[*at].lets_through(self.now_ms),
             };
-            if api == Api::Auth0 {
-                tenant.pace.sent()
-            } else {
-                account.sent()
+            self.agenda.wake(*gate, most);
+        }
+        let fenced: Vec<CallId> = self.agenda.fenced.iter().copied().collect();
+        self.agenda.calls.extend(fenced);
+        let mut progressed = false;
+        while let Some(id) = self.agenda.calls.pop_first() {
+            self.agenda.work += 1;
+            progressed |= self.release_one(id);
+        }
+        for gate in touched.into_iter().chain(std::mem::take(&mut self.agenda.touched)) {
+            let parked = self.agenda.parked(gate).and_then(|id| self.flights.get(&id));
+            let at_ms = parked.and_then(|flight| self.gate_time(flight));
+            // An account that is open still takes the next ones in the next turn.
+            if let Gate::Account(at) = gate
+                && parked.is_some()
+                && self.accounts[at].may_send(self.now_ms)
+            {
+                self.agenda.touched.insert(gate);
+                progressed = true;
             }
-            flight.attempts += 1;
-            flight.sent_ms = self.now_ms;
-            flight.tried_from_ms.get_or_insert(self.now_ms);
-            flight.told_silent = false;
-            flight.state = FlightState::InFlight;
-            self.outputs.push_back(Output::Send(id, request));
-            progressed = true;
+            self.agenda.set_gate(gate, at_ms);
         }
         progressed
+    }
+
+    /// Sends one call, if its gate lets it through. Whether anything came of it.
+    fn release_one(&mut self, id: CallId) -> bool {
+        let Some(flight) = self.flights.get(&id).filter(|f| f.state == FlightState::Waiting) else {
+            return false;
+        };
+        if flight.not_before_ms > self.now_ms {
+            self.agenda.set(flight.not_before_ms, Alarm::Call(id));
+            return false;
+        }
+        let task = self.tasks.get(&flight.task);
+        if flight.is_fenced_write() && task.is_some_and(|task| task.port.is_fenced(self.now_ms)) {
+            let failed = match flight.unsure {
+                true => Failed::Unknown(format!("not repeated: {LEASE_LOST}")),
+                false => Failed::LeaseLost,
+            };
+            self.finish(id, Err(failed));
+            return true;
+        }
+        if let Some(failed) = self.held_too_long(flight) {
+            self.finish(id, Err(failed));
+            return true;
+        }
+        let (tenant_id, gate, is_auth0) = (flight.tenant, flight.gate, flight.api() == Api::Auth0);
+        let tenant = &mut self.tenants[tenant_id];
+        let account = &mut self.accounts[tenant.account];
+        if is_auth0 && tenant.needs_token(self.now_ms) {
+            let may_ask = tenant.may_ask_token(self.now_ms);
+            self.agenda.park(gate, id);
+            return may_ask && self.ask_token(tenant_id);
+        }
+        let may_send =
+            if is_auth0 { tenant.pace.may_send(self.now_ms) } else { account.may_send(self.now_ms) };
+        if !may_send {
+            self.agenda.park(gate, id);
+            return false;
+        }
+        let Some(flight) = self.flights.get_mut(&id) else { return false };
+        let request = match reply::request(&tenant.connection, tenant.bearer(), &flight.call) {
+            Ok(request) => request,
+            Err(cause) => {
+                self.finish(id, Err(Failed::NotDone(cause)));
+                return true;
+            }
+        };
+        if is_auth0 {
+            tenant.pace.sent()
+        } else {
+            account.sent()
+        }
+        flight.attempts += 1;
+        flight.sent_ms = self.now_ms;
+        flight.tried_from_ms.get_or_insert(self.now_ms);
+        flight.told_silent = false;
+        flight.state = FlightState::InFlight;
+        self.agenda.fenced.remove(&id);
+        self.agenda.held.remove(&id);
+        self.agenda.set(self.now_ms + gate::TOLD_FROM_MS, Alarm::Silent(id));
+        self.outputs.push_back(Output::Send(id, request));
+        true
+    }
+
+    /// Asks for a token. Where none can be asked for, all calls that need one fail.
+    fn ask_token(&mut self, tenant_id: TenantId) -> bool {
+        let draws = (self.random.next_u64(), self.random.next_u64());
+        match self.tenants[tenant_id].token_request(self.now_ms, draws.0, draws.1) {
+            Ok(request) => {
+                let token_id = self.fresh_id();
+                self.tokens.insert(token_id, tenant_id);
+                self.outputs.push_back(Output::Send(token_id, request));
+            }
+            Err(cause) => self.fail_tenant(tenant_id, Failed::NotDone(cause)),
+        }
+        true
     }
 
     fn flight_answer(&mut self, id: CallId, answer: Answer) {
@@ -383,7 +441,9 @@ impl Engine {
         let patience_ms = self.patience_ms();
         let Some(flight) = self.flights.get_mut(&id) else { return };
         let tenant = &mut self.tenants[flight.tenant];
-        let account = self.accounts.entry(tenant.connection.account_sid.clone()).or_default();
+        let account = &mut self.accounts[tenant.account];
+        self.agenda.clear(flight.sent_ms + gate::TOLD_FROM_MS, Alarm::Silent(id));
+        self.agenda.touched.insert(flight.gate);
         let api = flight.api();
         flight.empty += u32::from(reply::is_empty(&answer));
         let attempt = Attempt {
@@ -398,7 +458,7 @@ impl Engine {
         let verdict = gate::judge(&attempt, &mut self.random, now);
         let mut apart = None;
         if api == Api::Auth0 {
-            tenant.pace.answered(&answer, now);
+            tenant.pace.answered(&answer, flight.sent_ms, now);
             apart = tenant.hear_time(&answer, now);
         } else {
             account.answered(&answer, now);
@@ -424,6 +484,7 @@ impl Engine {
         self.outputs.push_back(event_output(tenant, now, event));
         self.outputs.extend(apart.map(|text| event_output(tenant, now, Event::notice(text))));
         if flight.abandoned {
+            tenant.calls.remove(&id);
             self.flights.remove(&id);
             return;
         }
@@ -432,7 +493,8 @@ impl Engine {
             flight.reauthorized = true;
             flight.state = FlightState::Waiting;
             tenant.forget_token();
-            return;
+            let (gate, is_fenced) = (flight.gate, flight.is_fenced_write());
+            return self.wait(id, gate, is_fenced);
         }
         match verdict {
             Verdict::Again { after_ms, why } => {
@@ -449,7 +511,9 @@ impl Engine {
                     _ => &mut account.told_until_ms,
                 };
                 *told_until_ms = (*told_until_ms).max(now + after_ms);
+                let (gate, is_fenced) = (flight.gate, flight.is_fenced_write());
                 self.outputs.push_back(event_output(tenant, now, Event::Holding { host, ms: after_ms, why }));
+                self.wait(id, gate, is_fenced);
             }
             verdict @ (Verdict::Over | Verdict::Limited { .. }) => {
                 let scrubber = tenant.connection.scrubber.clone();
@@ -465,6 +529,7 @@ impl Engine {
 
     fn token_answer(&mut self, tenant_id: TenantId, answer: Answer) {
         let patience_ms = self.patience_ms();
+        self.agenda.touched.insert(Gate::Tenant(tenant_id));
         let tenant = &mut self.tenants[tenant_id];
         let status = match &answer {
             Answer::Reply(reply) => Some(reply.status),
@@ -490,7 +555,7 @@ impl Engine {
             }
             Ok(None) => {
                 if let Some(scopes) = tenant.scopes() {
-                    let mine = self.tasks.values().filter(|task| task.tenant == tenant_id);
+                    let mine = tenant.tasks.iter().filter_map(|id| self.tasks.get(id));
                     mine.for_each(|task| task.port.tell_scopes(scopes.clone()));
                 }
             }
@@ -500,43 +565,35 @@ impl Engine {
 
     /// Fails all waiting Auth0 calls of a tenant with the same cause, when no token is to be had.
     fn fail_tenant(&mut self, tenant: TenantId, failed: Failed) {
-        let ids: Vec<CallId> = self
-            .flights
-            .iter()
-            .filter(|(_, f)| f.tenant == tenant && f.api() == Api::Auth0 && f.state == FlightState::Waiting)
-            .map(|(id, _)| *id)
-            .collect();
+        let waits = |id: &CallId| {
+            self.flights.get(id).is_some_and(|f| f.api() == Api::Auth0 && f.state == FlightState::Waiting)
+        };
+        let ids: Vec<CallId> = self.tenants[tenant].calls.iter().copied().filter(waits).collect();
         ids.into_iter().for_each(|id| self.finish(id, Err(failed.clone())));
     }
 
     fn finish(&mut self, id: CallId, result: Result<serde_json::Value, Failed>) {
-        if let Some(flight) = self.flights.remove(&id)
-            && let Some(task) = self.tasks.get_mut(&flight.task)
-        {
+        let Some(flight) = self.flights.remove(&id) else { return };
+        self.tenants[flight.tenant].calls.remove(&id);
+        self.agenda.forget(flight.gate, id);
+        self.agenda.clear(flight.not_before_ms, Alarm::Call(id));
+        if let Some(task) = self.tasks.get(&flight.task) {
             let result = if flight.unsure { reply::unsure(result) } else { result };
             task.port.deliver(flight.port_id, result);
-            task.wake = true;
+            self.agenda.tasks.insert(flight.task);
         }
     }
 
     /// The earliest time at which something can go on by itself.
     fn next_time(&self) -> Option<u64> {
-        let alarms = self.tasks.values().filter_map(|task| task.alarm);
-        let halts = self.next_halt();
-        let calls = self
-            .flights
-            .values()
-            .filter(|f| f.state == FlightState::Waiting)
-            .filter_map(|flight| self.gate_time(flight).map(|at| at.max(flight.not_before_ms)));
-        alarms.chain(calls).chain(halts).min()
+        self.agenda.next().into_iter().chain(self.next_halt()).min()
     }
 
     /// When the gate in front of a waiting call opens, if time alone can bring that about.
     fn gate_time(&self, flight: &Flight) -> Option<u64> {
         let tenant = &self.tenants[flight.tenant];
         if flight.api() != Api::Auth0 {
-            let account = self.accounts.get(&tenant.connection.account_sid);
-            return account.and_then(|account| account.next_time(self.now_ms));
+            return self.accounts[tenant.account].next_time(self.now_ms);
         }
         if tenant.needs_token(self.now_ms) {
             tenant.token_time()

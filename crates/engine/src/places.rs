@@ -34,10 +34,10 @@ impl Engine {
     /// Hands a place's answer to the task that waits for it, if it still does.
     pub(super) fn place_answer(&mut self, id: CallId, reply: Result<PlaceReply, Failed>) {
         if let Some(asked) = self.asked.remove(&id)
-            && let Some(task) = self.tasks.get_mut(&asked.task)
+            && let Some(task) = self.tasks.get(&asked.task)
         {
             task.port.deliver_place(asked.port_id, reply);
-            task.wake = true;
+            self.agenda.tasks.insert(asked.task);
         }
     }
 

@@ -12,6 +12,8 @@ const HINT_BELIEVED_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 const LIMIT_BELIEVED: u64 = 1_000_000;
 /// Time until the budget is full, where the reply does not say: the smallest plan's refill.
 const WINDOW_MIN_MS: u64 = 1000;
+/// Time in which the smallest plan's budget grows by one request.
+const REFILL_MS: u64 = 500;
 /// Longest window that is waited for: Auth0's are a second to a minute long.
 const WINDOW_MAX_MS: u64 = 60 * 1000;
 /// A server that says it is before this (January 2025, in ms) does not know the time.
@@ -26,6 +28,8 @@ pub struct Budget {
     pub remaining: u64,
     /// Time from the reply until the budget is full again.
     pub full_in_ms: u64,
+    /// Time in which it grows by one request; `None` if the reply does not say when it is full.
+    pub refill_ms: Option<u64>,
 }
 
 /// The budget from `X-RateLimit-Limit`, `-Remaining` and `-Reset`; `None` if they are absent or cannot be true.
@@ -35,8 +39,16 @@ pub fn budget(reply: &ApiReply, now_ms: u64) -> Option<Budget> {
     if limit == 0 || limit > LIMIT_BELIEVED || remaining > limit {
         return None;
     }
-    let full_in_ms = reset_ms(reply, now_ms).unwrap_or(WINDOW_MIN_MS).clamp(WINDOW_MIN_MS, WINDOW_MAX_MS);
-    Some(Budget { limit, remaining, full_in_ms })
+    let reset_ms = reset_ms(reply, now_ms).map(|ms| ms.clamp(WINDOW_MIN_MS, WINDOW_MAX_MS));
+    let refill_ms = reset_ms.map(|full_in_ms| refill_ms(limit - remaining, full_in_ms));
+    Some(Budget { limit, remaining, full_in_ms: reset_ms.unwrap_or(WINDOW_MIN_MS), refill_ms })
+}
+
+/// The smallest plan's refill, as far as the headers allow it: the time at which the budget is full is rounded up to a
+/// second and the `Date` down, so it may be full two seconds earlier than they say.
+fn refill_ms(used: u64, full_in_ms: u64) -> u64 {
+    let used = used.max(1);
+    REFILL_MS.clamp(full_in_ms.saturating_sub(2000) / used, full_in_ms / used)
 }
 
 /// The pause that the server asks for, in ms: `Retry-After` (seconds or date), else `X-RateLimit-Reset` (Unix seconds).
