@@ -59,7 +59,10 @@ fn options() -> Result<Options> {
         value(name, default).split(',').map(str::to_owned).collect::<Vec<String>>()
     };
     let numbers = |name: &str, default: &str| -> Result<Vec<usize>> {
-        list(name, default).iter().map(|text| text.parse().with_context(|| format!("{name} {text}"))).collect()
+        list(name, default)
+            .iter()
+            .map(|text| text.parse().with_context(|| format!("{name} {text}")))
+            .collect()
     };
     // An example lies beside the program: target/release/examples/fleet_bench.
     let here = std::env::current_exe().context("this program has no path")?;
@@ -78,7 +81,18 @@ fn all(options: &Options) -> Result<()> {
     let folder = Folder::new()?;
     println!(
         "{:<11} {:>7} {:>8} {:<6} {:>9} {:>8} {:>8} {:>6} {:>7} {:>9} {:>7} {:>4}",
-        "rate", "tenants", "accounts", "case", "requests", "elapsed", "floor", "ratio", "CPU", "CPU/each", "RSS", "429s"
+        "rate",
+        "tenants",
+        "accounts",
+        "case",
+        "requests",
+        "elapsed",
+        "floor",
+        "ratio",
+        "CPU",
+        "CPU/each",
+        "RSS",
+        "429s"
     );
     for rate in &options.rates {
         for accounts in &options.accounts {
@@ -185,16 +199,23 @@ struct Twin {
     child: Child,
     url: String,
     log: PathBuf,
-    env: BTreeMap<String, String>,
 }
 
 impl Twin {
-    fn start(options: &Options, folder: &Path, rate: &str, latency_ms: u64, world: Option<&Path>) -> Result<Twin> {
+    fn start(
+        options: &Options,
+        folder: &Path,
+        rate: &str,
+        latency_ms: u64,
+        world: Option<&Path>,
+    ) -> Result<Twin> {
         let log = folder.join("requests.jsonl");
         let _ = std::fs::remove_file(&log);
         let rate = if rate == "none" { "unlimited" } else { rate };
+        // A duration of nothing has no unit.
+        let latency = if latency_ms == 0 { "0".to_owned() } else { format!("{latency_ms}ms") };
         let mut command = Command::new(&options.program);
-        command.args(["twin", "--latency", &format!("{latency_ms}ms"), "--rate", rate]).arg("--log").arg(&log);
+        command.args(["twin", "--latency", &latency, "--rate", rate]).arg("--log").arg(&log);
         if latency_ms == 0 {
             command.args(["--build", "1ms"]);
         }
@@ -208,7 +229,7 @@ impl Twin {
         // The pipe is read on, so that the twin never waits for it.
         std::thread::spawn(move || lines.for_each(drop));
         let url = first.strip_prefix("listening on ").context(first.clone())?.to_owned();
-        Ok(Twin { child, url, log, env: environment() })
+        Ok(Twin { child, url, log })
     }
 
     /// Runs the program once.
@@ -220,7 +241,7 @@ impl Twin {
         let mut child = Command::new(&options.program)
             .args(arguments)
             .args(["--via", &self.url, "--deadline", "1h"])
-            .envs(&self.env)
+            .envs(environment(tenants))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -256,7 +277,16 @@ impl Twin {
         let most_of_a_tenant = of_tenants.values().copied().max().unwrap_or(0);
         let most_of_an_account = of_twilio / accounts.min(tenants);
         let requests = lines.len();
-        Ok(Ran { requests, refused, elapsed_s, cpu_s, twin_cpu_s, rss_kb, most_of_a_tenant, most_of_an_account })
+        Ok(Ran {
+            requests,
+            refused,
+            elapsed_s,
+            cpu_s,
+            twin_cpu_s,
+            rss_kb,
+            most_of_a_tenant,
+            most_of_an_account,
+        })
     }
 
     fn lines(&self) -> Result<Vec<serde_json::Value>> {
@@ -266,9 +296,7 @@ impl Twin {
 
     /// Ends the twin as a person would, so that it keeps its world.
     fn stop(mut self) -> Result<()> {
-        let id = i32::try_from(self.child.id())?;
-        let id = rustix::process::Pid::from_raw(id).context("the twin has no id")?;
-        rustix::process::kill_process(id, rustix::process::Signal::INT)?;
+        Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;
         self.child.wait()?;
         Ok(())
     }
@@ -298,14 +326,17 @@ fn peak_kb(pid: u32) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// One pair of credentials serves all: each account's API key has its digits.
-fn environment() -> BTreeMap<String, String> {
-    let mut env = BTreeMap::from([
-        ("BENCH_CLIENT_ID".to_owned(), "bench-client".to_owned()),
-        ("BENCH_CLIENT_SECRET".to_owned(), "bench-client-secret-0123456789".to_owned()),
-    ]);
+/// A secret for each tenant, and a key for each account, which has its digits.
+fn environment(tenants: usize) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::from([("BENCH_CLIENT_ID".to_owned(), "bench-client".to_owned())]);
+    for tenant in 0..tenants {
+        let secret = format!("{:016x}", 0x9E37_79B9_7F4A_7C15u64.wrapping_mul(tenant as u64 + 1));
+        env.insert(format!("BENCH_CLIENT_SECRET_T{tenant:04}"), secret.repeat(4));
+    }
     for account in 0..ACCOUNTS_MAX {
-        for (name, value) in [("KEY", format!("SK{account:032x}")), ("SECRET", format!("bench-secret-{account:016}"))] {
+        for (name, value) in
+            [("KEY", format!("SK{account:032x}")), ("SECRET", format!("bench-secret-{account:016}"))]
+        {
             env.insert(format!("BENCH_API_{name}_{account}"), value);
         }
     }
@@ -330,9 +361,12 @@ fleet: bench
 base: base.yaml
 tenants: { file: tenants.csv }
 rollout:
+  max_parallel: 32
   waves:
     - { name: all, rest: true }
   gates: [applied]
+  # Tenants being written to at once never exceed what is left of the budget.
+  budget: { wave: 1000, total: 1000 }
 ";
 
 const BASE: &str = "lockstep: v1
@@ -340,7 +374,7 @@ stack: bench
 auth0:
   domain: ${tenant.domain}
   client_id: ${env.BENCH_CLIENT_ID}
-  client_secret: ${env.BENCH_CLIENT_SECRET}
+  client_secret: ${env.BENCH_CLIENT_SECRET_${tenant.key}}
 twilio:
   account_sid: ${tenant.account_sid}
   api_key: ${env.BENCH_API_KEY_${tenant.account}}

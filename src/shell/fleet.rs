@@ -1,5 +1,6 @@
 //! Many stacks in one process: one engine, one transport, and a session for each tenant.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -36,7 +37,7 @@ impl<'a> Crowd<'a> {
     /// # Errors
     /// The system gives no random bytes, or the runtime cannot be started.
     pub fn new(
-        stacks: Vec<(Connection, Manifest)>,
+        stacks: Vec<(Connection, Rc<Manifest>)>,
         transport: Transport,
         settings: &Settings,
         signals: Signals,
@@ -54,17 +55,24 @@ impl<'a> Crowd<'a> {
         Ok(Crowd { driver, members })
     }
 
-    /// Reads and plans each of these members, side by side; nothing is written. The results have their order.
+    /// Reads and plans each of these members, side by side; nothing is written. The results have their order; `keep` takes
+    /// of each what is needed, as soon as it is there.
     ///
     /// # Errors
     /// The outer error is a bug of this program; the inner ones are failed requests.
-    pub fn observe(&mut self, members: &[usize]) -> Result<Vec<Result<Observation, Failed>>> {
+    pub fn observe<T: 'static>(
+        &mut self,
+        members: &[usize],
+        keep: impl Fn(Observation) -> T + Clone + 'static,
+    ) -> Result<Vec<Result<T, Failed>>> {
         let started: Vec<_> = members
             .iter()
             .map(|at| {
                 let Member { tenant, session } = &self.members[*at];
-                let session = session.clone();
-                self.driver.spawn(*tenant, move |port| async move { observe(&session, &port.reader()).await })
+                let (session, keep) = (session.clone(), keep.clone());
+                self.driver.spawn(*tenant, move |port| async move {
+                    observe(&session, &port.reader()).await.map(keep)
+                })
             })
             .collect();
         let tasks: Vec<_> = started.iter().map(|(task, _)| *task).collect();

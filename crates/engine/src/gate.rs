@@ -186,8 +186,7 @@ impl Pace {
                 None if self.answered => self.in_flight < UNPACED_IN_FLIGHT,
                 None => self.in_flight < BLIND_BURST,
                 Some(window) => {
-                    let remaining =
-                        if now_ms >= window.full_at_ms { window.limit } else { window.remaining };
+                    let remaining = if now_ms >= window.full_at_ms { window.limit } else { window.remaining };
                     remaining.saturating_sub(self.in_flight) > self.reserve(window)
                         || self.refilled_at(window, now_ms).is_some_and(|at_ms| at_ms <= now_ms)
                 }
@@ -239,12 +238,14 @@ impl Pace {
             self.window = match self.window {
                 // Answers overtake each other. Inside a window, the smallest remainder and the latest reset come from
                 // the latest reply: a budget that refills bit by bit is full later with every request.
-                Some(known) if now_ms < known.full_at_ms && !self.refused && !self.is_settled() => Some(Window {
-                    remaining: remaining.min(known.remaining),
-                    full_at_ms: told.full_at_ms.max(known.full_at_ms),
-                    told_ms: sent_ms.max(known.told_ms),
-                    ..told
-                }),
+                Some(known) if now_ms < known.full_at_ms && !self.refused && !self.is_settled() => {
+                    Some(Window {
+                        remaining: remaining.min(known.remaining),
+                        full_at_ms: told.full_at_ms.max(known.full_at_ms),
+                        told_ms: sent_ms.max(known.told_ms),
+                        ..told
+                    })
+                }
                 _ => Some(told),
             };
         }
@@ -602,7 +603,7 @@ impl TenantGate {
         // An error reply may echo the header that was sent.
         let mut scrubber = (*self.connection.scrubber).clone();
         scrubber.learn(&value);
-        self.connection.scrubber = std::rc::Rc::new(scrubber);
+        self.connection.scrubber = std::rc::Rc::new(scrubber.share());
         let good_ms = lifetime_ms.saturating_sub(TOKEN_MARGIN_MS.min(lifetime_ms / 4)).max(TOKEN_LIFE_MIN_MS);
         self.token = Token::Have {
             value,
@@ -686,12 +687,11 @@ mod tests {
         per_second: f64,
         level: f64,
         at_ms: u64,
-        lowest: f64,
     }
 
     impl Bucket {
         fn new(size: u64, per_second: f64, at_ms: u64) -> Bucket {
-            Bucket { size, per_second, level: size as f64, at_ms, lowest: size as f64 }
+            Bucket { size, per_second, level: size as f64, at_ms }
         }
 
         fn take(&mut self, at_ms: u64) -> Answer {
@@ -699,10 +699,12 @@ mod tests {
             (self.level, self.at_ms) = ((self.level + grown).min(self.size as f64), at_ms);
             assert!(self.level >= 1.0, "refused {} ms after the start", at_ms - NOW_MS);
             self.level -= 1.0;
-            self.lowest = self.lowest.min(self.level);
-            let full_s = (at_ms as f64 / 1000.0 + (self.size as f64 - self.level) / self.per_second).ceil() as u64;
+            let full_s =
+                (at_ms as f64 / 1000.0 + (self.size as f64 - self.level) / self.per_second).ceil() as u64;
             let date = jiff::Timestamp::from_second((at_ms / 1000) as i64).expect("a time");
-            let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).expect("a date");
+            let date = jiff::fmt::rfc2822::DateTimePrinter::new()
+                .timestamp_to_rfc9110_string(&date)
+                .expect("a date");
             let (limit, remaining, reset) =
                 (self.size.to_string(), (self.level as u64).to_string(), full_s.to_string());
             reply(
@@ -742,7 +744,9 @@ mod tests {
     #[test]
     fn the_pace_follows_the_bucket_between_whole_seconds() {
         const NOW_MS: u64 = 1_790_000_000_000;
-        for (size, per_second) in [(2, 2.0), (5, 5.0 / 6.0), (10, 2.0), (10, 2.5), (50, 16.0), (50, 50.0), (5, 1.0 / 12.0)] {
+        for (size, per_second) in
+            [(2, 2.0), (5, 5.0 / 6.0), (10, 2.0), (10, 2.5), (50, 16.0), (50, 50.0), (5, 1.0 / 12.0)]
+        {
             for phase_ms in (0..1000).step_by(37) {
                 for latency_ms in [50, 300] {
                     let start_ms = NOW_MS + phase_ms;
@@ -751,7 +755,10 @@ mod tests {
                     let took_ms = follow(&mut bucket, &mut pace, requests, latency_ms, start_ms);
                     let share_ms = requests as f64 / (per_second * 0.8) * 1000.0;
                     let most_ms = share_ms * 1.2 + 1500.0;
-                    assert!((took_ms as f64) < most_ms, "{size} at {per_second}/s, {phase_ms}: {took_ms} ms of {share_ms}");
+                    assert!(
+                        (took_ms as f64) < most_ms,
+                        "{size} at {per_second}/s, {phase_ms}: {took_ms} ms of {share_ms}"
+                    );
                 }
             }
         }

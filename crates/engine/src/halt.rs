@@ -3,8 +3,8 @@
 //! Once a run is stopped, nothing new starts. Reads are given up at once, a write on its way may still be answered, and
 //! each call that puts the record or the lease in order has [`URGENT_MS`].
 
-use super::gate::{self, LOOK_MS, TOLD_FROM_MS};
 use super::agenda::Alarm;
+use super::gate::{self, LOOK_MS, TOLD_FROM_MS};
 use super::{Engine, Flight, FlightState, reply};
 use crate::model::call::{Api, Failed};
 use crate::model::event::Event;
@@ -183,7 +183,9 @@ impl Engine {
             }
         }
         for id in std::mem::take(&mut self.agenda.silent) {
-            let Some(flight) = self.flights.get_mut(&id).filter(|flight| flight.is_silent()) else { continue };
+            let Some(flight) = self.flights.get_mut(&id).filter(|flight| flight.is_silent()) else {
+                continue;
+            };
             flight.told_silent = true;
             let host = reply::host(&self.tenants[flight.tenant].connection, flight.api());
             let (method, path) = reply::line(&flight.call);

@@ -365,7 +365,7 @@ impl<'a> Course<'a> {
         shell.say.err_one_line(format!("wave {name}: {} tenant{s}", members.len()));
         self.crowd.driver.set_deadline(u64::MAX);
         let positions: Vec<usize> = members.iter().filter_map(|name| self.member_of(name)).collect();
-        let results = self.crowd.observe(&positions)?;
+        let results = self.crowd.observe(&positions, |seen| seen)?;
         let now_ms = self.now_ms();
         let mut known = Vec::new();
         for (name, result) in members.iter().zip(results) {

@@ -26,7 +26,7 @@ pub fn judge(
     let positions: Vec<usize> = members.iter().map(|(_, at)| *at).collect();
     // One reading serves the gates that look at plan and objects.
     let reads = wave.gates.iter().any(|gate| matches!(gate, Gate::Applied | Gate::Stream));
-    let read = if reads { crowd.observe(&positions)? } else { Vec::new() };
+    let read = if reads { crowd.observe(&positions, |seen| seen)? } else { Vec::new() };
     let mut out = Vec::new();
     for gate in &wave.gates {
         let (verdict, words) = match gate {
