@@ -296,7 +296,9 @@ impl Twin {
 
     /// Ends the twin as a person would, so that it keeps its world.
     fn stop(mut self) -> Result<()> {
-        Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;
+        let id = i32::try_from(self.child.id())?;
+        let id = rustix::process::Pid::from_raw(id).context("the twin has no id")?;
+        rustix::process::kill_process(id, rustix::process::Signal::INT)?;
         self.child.wait()?;
         Ok(())
     }

@@ -11,7 +11,7 @@
 //! their own. ARCHITECTURE.md explains the design.
 
 pub use lockstep_core::{
-    adopt, builtin, diag, fleet, javascript, kinds, ledger, manifest, model, plan, port, report,
+    adopt, builtin, diag, fleet, health, javascript, kinds, ledger, manifest, model, plan, port, report,
 };
 pub use lockstep_engine as engine;
 pub use lockstep_twin as twin;

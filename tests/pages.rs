@@ -18,6 +18,7 @@ use lockstep::diag::{Severity, remote};
 use lockstep::engine::apply::{Ended, Wishes};
 use lockstep::engine::reconcile::{Decision, reconcile};
 use lockstep::engine::store::Store;
+use lockstep::engine::watch::watched;
 use lockstep::manifest::{FileError, Missing, Sources};
 use lockstep::model::api::Method;
 use lockstep::model::call::{Failed, Refusal};
@@ -25,6 +26,7 @@ use lockstep::model::facts::Facts;
 use lockstep::model::login_path::LoginPath;
 use lockstep::model::plan::{Level, Op, Plan, Purpose, Stage, Verb};
 use lockstep::plan::check;
+use lockstep::report::code_of_verdict;
 use lockstep::shell::in_process::{KillPoint, Stop};
 use lockstep::twin::Twin;
 use lockstep::{kinds, ledger};
@@ -132,7 +134,7 @@ impl Page<'_> {
 
     /// Runs the steps on a twin. The last one that reads is judged.
     ///
-    /// - `apply`, `destroy`, `plan`, `drift`, with `--allow-delete` and `--delete ID`; `apply killed after N`;
+    /// - `apply`, `destroy`, `plan`, `drift`, with `--allow-delete` and `--delete ID`; `apply --watch`; `apply killed after N`;
     /// - `then`: from here on the manifest of the block `yaml then`, or the first one again;
     /// - `tenant METHOD PATH [JSON]`, `account METHOD HOST/PATH [JSON]`: a call of somebody else. `{NAME}` in a path is
     ///   the id of the object of that name. `VA… = account …` gives the new object that id; `N x …` repeats the call;
@@ -155,7 +157,7 @@ impl Page<'_> {
         for line in steps.lines() {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             match word {
-                "plan" | "drift" | "apply" | "destroy" => given = run(&mut stack, word, rest),
+                "plan" | "drift" | "apply" | "destroy" | "rollback" => given = run(&mut stack, word, rest),
                 "then" => std::mem::swap(&mut stack.text, &mut other),
                 "fault" => {
                     let rule = lockstep::twin::fault_grammar::parse(rest)
@@ -272,11 +274,13 @@ fn run(stack: &mut Stack, word: &str, rest: &str) -> Given {
     stack.allow_delete = false;
     stack.named.clear();
     let mut verify = false;
+    stack.watch_ms = None;
     while let Some(option) = words.next() {
         match option {
             "--allow-delete" => stack.allow_delete = true,
             "--delete" => drop(stack.named.insert(words.next().expect("an id").to_owned())),
             "--verify" => verify = true,
+            "--watch" => stack.watch_ms = Some(60_000),
             "killed" | "interrupted" => {
                 let number = words.nth(1).and_then(|number| number.parse().ok()).expect("after N");
                 stop = match option {
@@ -297,7 +301,8 @@ fn run(stack: &mut Stack, word: &str, rest: &str) -> Given {
     let findings = |plan: &Plan| -> Given {
         plan.findings.iter().map(|one| (one.code, one.level > Level::Note)).collect()
     };
-    let session = stack.session(word == "destroy");
+    let mut session = stack.session(word == "destroy");
+    session.rollback = word == "rollback";
     let failed = |failed: &Failed| Given::from([(remote::cause(failed).code, true)]);
     if matches!(word, "plan" | "drift") {
         return match stack.try_observe(false) {
@@ -307,6 +312,12 @@ fn run(stack: &mut Stack, word: &str, rest: &str) -> Given {
     }
     let wishes = Wishes { verify, ..Wishes::default() };
     let decide = |_: &Plan| Decision::Apply.into();
+    if session.watch_ms.is_some() {
+        let ran = stack.process(stop, |port| async move { watched(session, wishes, decide, &port).await });
+        let ran = ran.expect("not killed").unwrap_or_else(|why| panic!("{why}"));
+        let verdict = ran.watched.expect("something was deployed").health.verdict;
+        return code_of_verdict(verdict).map(|code| (code, true)).into_iter().collect();
+    }
     let result = stack.process(stop, |port| async move { reconcile(session, wishes, decide, &port).await });
     match result {
         None => Given::new(),

@@ -30,7 +30,12 @@ fn of(document: &Json) -> Option<&'static str> {
     match document.get("show") {
         Some(_) => None,
         // The document of an error is the same for each command.
-        None => Some(["plan", "drift", "apply", "validate"].into_iter().find(has).unwrap_or("validate")),
+        None => Some(
+            ["plan", "drift", "apply", "status", "fleet", "rollout", "validate"]
+                .into_iter()
+                .find(has)
+                .unwrap_or("validate"),
+        ),
     }
 }
 

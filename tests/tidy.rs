@@ -6,7 +6,7 @@
 //! ```text
 //! wire <- core <- engine <- lockstep
 //! wire <- twin <- lockstep
-//! in the core:  builtin, javascript, model <- diag <- port <- kinds <- ledger, manifest <- plan <- adopt, report
+//! in the core:  builtin, javascript, model <- diag <- port <- health, kinds <- ledger, manifest <- plan <- adopt, report
 //! in the root:  shell <- cli <- main
 //! ```
 //!
@@ -23,12 +23,13 @@ use std::path::{Path, PathBuf};
 use lockstep::diag::codes;
 
 /// Inside a crate, a module may see modules of lower rank. Modules of equal rank do not see each other.
-const RANKS: [(&str, usize); 15] = [
+const RANKS: [(&str, usize); 16] = [
     ("builtin", 0),
     ("javascript", 0),
     ("model", 0),
     ("diag", 1),
     ("port", 2),
+    ("health", 3),
     ("kinds", 3),
     ("ledger", 4),
     ("manifest", 4),

@@ -67,9 +67,14 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         checked("adopt", &text).map_err(|(wrong, help)| Error::usage(format!("--{wrong}")).help(help))?;
     check_environment(args, by_token)?;
     let file = ManifestFile { path: args.out.clone(), text, lost: Vec::new(), folder };
-    let loaded = Loaded { parsed, file, is_our_own: true };
-    let values =
-        ManifestArgs { manifest: args.out.clone(), file: None, vars: Vec::new(), commands: Vec::new() };
+    let loaded = Loaded { parsed, file, is_our_own: true, tenant: None };
+    let values = ManifestArgs {
+        manifest: args.out.clone(),
+        file: None,
+        vars: Vec::new(),
+        commands: Vec::new(),
+        tenants: Vec::new(),
+    };
     let show = listen(shell, Audit::new());
     let mut ready = match connect(loaded, &values, &args.connect, Missing::Error, &[], shell, show)? {
         None => return Ok(Exit::Failed),

@@ -1,8 +1,9 @@
-//! `lockstep apply` and `lockstep destroy`: carry out a plan.
+//! `lockstep apply`, `lockstep destroy` and `lockstep rollback`: carry out a plan.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::args::{ConnectArgs, LedgerPlace, ManifestArgs, Output};
+use super::args::{ConnectArgs, LedgerPlace, ManifestArgs, Output, duration};
 use super::asker::Asker;
 use super::error::{Error, Result};
 use super::exit::Exit;
@@ -15,8 +16,11 @@ use super::sinks::{Audit, listen};
 use crate::diag::codes;
 use crate::engine::apply::{Ended, Wishes};
 use crate::engine::reconcile::Report;
+use crate::engine::watch::{self, Run};
 use crate::manifest::Missing;
-use crate::report::{Applied, Content};
+use crate::model::health::Verdict;
+use crate::model::plan::Plan;
+use crate::report::{Applied, Back, Content, Watched};
 
 /// Make the tenant as the manifest says
 ///
@@ -33,6 +37,10 @@ pub struct Args {
     /// Take away what was removed from the manifest
     #[arg(long)]
     allow_delete: bool,
+    /// After a deployment or an exposing step, follow the tenant log for this long, and take the run back if it fails;
+    /// one request each 15 s, needs the scope read:logs
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    watch: Option<Duration>,
 }
 
 /// Take away what this stack made, and put back what it changed
@@ -44,6 +52,21 @@ pub struct Args {
 /// Example: lockstep destroy manifests/quickstart.yaml --twin=world.json
 #[derive(clap::Args)]
 pub struct DestroyArgs {
+    #[command(flatten)]
+    pub(super) manifest: ManifestArgs,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+/// Take back what the last run changed
+///
+/// Plans, asks, and puts back the values that the last run replaced, and the version of the Action that ran before it. What
+/// somebody else has changed since stays. What cannot come back is named, with the revision of the manifest to apply. The
+/// manifest itself is not changed, so the next plan shows the same changes again. See the plan with `plan --rollback`.
+///
+/// Example: lockstep rollback manifests/quickstart.yaml --twin=world.json
+#[derive(clap::Args)]
+pub struct RollbackArgs {
     #[command(flatten)]
     pub(super) manifest: ManifestArgs,
     #[command(flatten)]
@@ -79,20 +102,39 @@ impl Common {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    carry_out(&args.manifest, &args.common, (false, args.allow_delete), shell)
+    carry_out(
+        &args.manifest,
+        &args.common,
+        Does::Apply { allow_delete: args.allow_delete },
+        args.watch,
+        shell,
+    )
 }
 
 pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
-    carry_out(&args.manifest, &args.common, (true, true), shell)
+    carry_out(&args.manifest, &args.common, Does::Destroy, None, shell)
+}
+
+pub fn rollback(args: &RollbackArgs, shell: &mut Shell) -> Result<Exit> {
+    carry_out(&args.manifest, &args.common, Does::Rollback, None, shell)
+}
+
+/// What a run does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Does {
+    Apply { allow_delete: bool },
+    Destroy,
+    Rollback,
 }
 
 fn carry_out(
     manifest: &ManifestArgs,
     common: &Common,
-    (destroy, allow_delete): (bool, bool),
+    does: Does,
+    watch: Option<Duration>,
     shell: &mut Shell,
 ) -> Result<Exit> {
-    if super::fleet::is_fleet(manifest.path()) {
+    if matches!(does, Does::Apply { .. }) && super::fleet::is_fleet(manifest.path()) {
         return Err(Error::usage(format!(
             "{} is a fleet file, which is rolled out in waves",
             manifest.path().display()
@@ -102,7 +144,11 @@ fn carry_out(
     let written = common.written();
     let read: Vec<_> = common.reviewed.plan.iter().map(|path| ("the saved plan", path.as_path())).collect();
     admit(shell, manifest.path(), Some(&common.connect), &written, &read)?;
-    let reviewed = common.reviewed.read(destroy)?;
+    if watch.is_some() && common.connect.ledger == LedgerPlace::Nowhere {
+        let text = "--watch needs a record: without one, nothing could be taken back";
+        return Err(Error::usage(text).help("leave out --ledger none"));
+    }
+    let reviewed = common.reviewed.read(does)?;
     let audit = Audit::new();
     let show = listen(shell, audit.clone());
     let Some(mut ready) = ready(manifest, &common.connect, Missing::Error, &written, shell, show)? else {
@@ -111,9 +157,11 @@ fn carry_out(
     reviewed.check(&ready)?;
     audit.borrow_mut().write_to(common.audit.as_deref())?;
     let session = &mut ready.stack.session;
-    session.destroy = destroy;
-    session.allow_delete = allow_delete;
+    session.destroy = does == Does::Destroy;
+    session.rollback = does == Does::Rollback;
+    session.allow_delete = matches!(does, Does::Destroy | Does::Apply { allow_delete: true });
     session.named = common.delete.iter().cloned().collect();
+    session.watch_ms = watch.map(|watch| u64::try_from(watch.as_millis()).unwrap_or(u64::MAX));
     let result = reconcile(common, reviewed, &mut ready, shell);
     ready.close()?;
     result
@@ -126,8 +174,25 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
     let verify = common.verify || common.connect.twin.is_some();
     let wishes = Wishes { reread: is_saved, verify };
     let mut asker = Asker::new(shell, !is_text, common.yes, reviewed);
-    let result = ready.stack.reconcile(wishes, move |plan| asker.decide(plan))?;
-    let Report { plan, outcome } = result.map_err(|failed| no_plan(ready, &failed))?;
+    let decide = move |plan: &Plan| asker.decide(plan);
+    let run = match ready.stack.session.watch_ms {
+        Some(_) => ready.stack.watched(wishes, decide)?,
+        None => {
+            let report = ready.stack.reconcile(wishes, decide)?;
+            report.map(|report| Run { report: Some(report), watched: None })
+        }
+    };
+    let Run { report, watched } = run.map_err(|failed| no_plan(ready, &failed))?;
+    let watched = watched.map(of_watch);
+    // An earlier run had to be taken back first, so nothing of this manifest was applied.
+    let Some(Report { plan, outcome }) = report else {
+        let watched = watched.as_ref();
+        let text = watched.map(Watched::line).unwrap_or_default();
+        let help = watched.map(Watched::help).unwrap_or_default();
+        let error =
+            Error::internal(format!("the run before was not finished: {text}; nothing else was applied"));
+        return Err(error.code(codes::RUN_FAILS).help(help));
+    };
     if let Ended::Misnamed(what) = outcome.ended {
         return Err(Error::usage(what));
     }
@@ -137,6 +202,7 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
         outcome: is_tried.then(|| outcome.clone()),
         verified: verify,
         why_stopped: ready.stack.why_stopped(),
+        watched: watched.clone(),
         place: outcome.cause.as_ref().and_then(|cause| {
             let step = plan.steps.iter().find(|step| outcome.failed == Some(step.number));
             shell.reports.place(cause, step)
@@ -179,12 +245,36 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
         without_ledger(shell, ready);
     }
     Ok(match outcome.ended {
-        Ended::Done => Exit::Done,
+        Ended::Done => watched.map_or(Exit::Done, |watched| exit_of(watched.health.verdict)),
         Ended::LeaseHeld(_) => Exit::LeaseHeld,
         Ended::Stale(_) => Exit::Stale,
         Ended::Misnamed(_) => Exit::Usage,
         Ended::Failed(_) | Ended::Stopped | Ended::Moved | Ended::NotConfirmed(_) => Exit::Failed,
     })
+}
+
+/// What a watch saw and did, for the report.
+fn of_watch(watched: watch::Watched) -> Watched {
+    let back = watched.back.map(|back| match back {
+        Ok(Report { plan, outcome }) => {
+            let (ended, why) = outcome.ended.words();
+            let done = plan.steps.iter().filter(|step| outcome.done.contains(&step.number));
+            let done = done.map(|step| format!("{} ({})", step.address, step.what)).collect();
+            Back { ended, why: why.map(str::to_owned), done }
+        }
+        Err(failed) => Back { ended: "failed", why: Some(failed.to_string()), done: Vec::new() },
+    });
+    Watched { health: watched.health, back }
+}
+
+/// The exit code of a run that was watched. No events are no success.
+fn exit_of(verdict: Verdict) -> Exit {
+    match verdict {
+        Verdict::Healthy => Exit::Done,
+        Verdict::Failing => Exit::Failed,
+        Verdict::NotRead => Exit::Incomplete,
+        Verdict::TooFew => Exit::FindingsOnly,
+    }
 }
 
 fn without_ledger(shell: &mut Shell, ready: &Ready<'_>) {

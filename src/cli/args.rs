@@ -17,6 +17,9 @@ pub struct ManifestArgs {
     /// The manifest, as an option
     #[arg(short = 'f', long = "file", value_name = "MANIFEST", conflicts_with = "manifest")]
     pub file: Option<PathBuf>,
+    /// Of a fleet file: this tenant; validate, plan and drift take several
+    #[arg(long = "tenant", value_name = "NAME")]
+    pub tenants: Vec<String>,
     /// A value for ${var.NAME}; not for secrets, because the list of processes shows it
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,

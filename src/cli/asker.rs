@@ -134,11 +134,11 @@ impl Asker {
 /// The question before anything is done.
 fn question(plan: &Plan) -> String {
     let dangerous = plan.steps.iter().filter(|step| step.danger.is_some()).count();
-    let what = match plan.destroy {
-        true => {
-            format!("Destroy the stack {} ({})", text::line(&plan.stack), render::counts(plan).join(", "))
-        }
-        false => "Apply these changes".to_owned(),
+    let counts = || render::counts(plan).join(", ");
+    let what = match (plan.destroy, plan.rollback) {
+        (true, _) => format!("Destroy the stack {} ({})", text::line(&plan.stack), counts()),
+        (_, true) => format!("Take back the last run ({})", counts()),
+        _ => "Apply these changes".to_owned(),
     };
     match dangerous {
         0 => format!("{what}?"),

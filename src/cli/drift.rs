@@ -49,7 +49,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     Ok(exit)
 }
 
-fn word(exit: Exit) -> &'static str {
+/// The verdict in words.
+pub fn word(exit: Exit) -> &'static str {
     match exit {
         Exit::Done => "clean",
         Exit::Changes => "manifest not applied",

@@ -16,9 +16,10 @@ pub enum Exit {
     BothChanged = 4,
     /// `drift`: something differs, and without a ledger nobody knows who moved.
     CauseUnknown = 5,
-    /// Part of the tenant could not be read, so it cannot be called clean.
+    /// Part of the tenant could not be read, so it cannot be called clean; `apply --watch`: that was its log.
     Incomplete = 6,
-    /// `drift`: nothing differs, but there are findings to look at.
+    /// `drift`: nothing differs, but there are findings to look at. `apply --watch`: the log shows too little to call the
+    /// run healthy.
     FindingsOnly = 7,
     /// A rollout halted: by a gate, its budget, a limit or a person. Nothing is in flight, and later waves are untouched.
     Halted = 8,
@@ -40,8 +41,8 @@ Exit codes:
   3    drift: tenant changed
   4    drift: both changed
   5    drift: differs, cause unknown (no ledger)
-  6    part of the tenant could not be read (drift, plan --exit-code, adopt)
-  7    drift: no difference, but findings to look at
+  6    part of the tenant could not be read (drift, plan --exit-code, adopt), or its log (apply --watch)
+  7    drift: no difference, but findings to look at; apply --watch: the log shows too little to call it healthy
   8    rollout: halted by a gate, the budget, a limit or a person; later waves are untouched
   64   usage
   73   the plan is stale: the tenant, the account or the manifest has changed since

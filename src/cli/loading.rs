@@ -9,7 +9,7 @@ use super::args::ManifestArgs;
 use super::error::{Error, Result};
 use super::outputs::admit_unparsed;
 use super::setup::Shell;
-use super::{drawing, mistaken};
+use super::{drawing, fleet, mistaken};
 use crate::diag::{Diagnostic, Severity};
 use crate::kinds;
 use crate::manifest::{self, FileError, Missing, Parsed, Source, Sources};
@@ -25,10 +25,18 @@ pub struct Loaded {
     pub file: ManifestFile,
     /// The program wrote the text itself: its warnings are no news to a person.
     pub is_our_own: bool,
+    /// Name and domain, for a tenant of a fleet.
+    pub tenant: Option<(String, String)>,
 }
 
 /// Reads a manifest. `None`: the manifest cannot be parsed, and the problems were printed.
 pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
+    if fleet::is_fleet(args.path()) {
+        return fleet::one(args, shell);
+    }
+    if !args.tenants.is_empty() {
+        return Err(fleet::no_fleet("--tenant"));
+    }
     let file = files::read_manifest(args.path())
         .map_err(|problem| Error::manifest(problem.message).help(problem.help))?;
     if let Some((what, help)) = mistaken::meant(&file.text) {
@@ -37,7 +45,7 @@ pub fn load(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<Loaded>> {
     }
     let name = file.path.display().to_string();
     match manifest::read_lossy(&name, &file.text, &file.lost, &tables()) {
-        Ok(parsed) => Ok(Some(Loaded { parsed, file, is_our_own: false })),
+        Ok(parsed) => Ok(Some(Loaded { parsed, file, is_our_own: false, tenant: None })),
         Err(rejected) => {
             admit_unparsed(shell, &file.text);
             tell(&rejected.diagnostics, &rejected.source, shell);
@@ -68,7 +76,7 @@ pub fn resolve(
     missing: Missing,
     shell: &mut Shell,
 ) -> Result<Option<Manifest>> {
-    let sources = Outside::new(&loaded.parsed, &loaded.file.folder, args, twin, None)?;
+    let sources = Outside::new(&loaded.parsed, &loaded.file.folder, args, twin, loaded.tenant.clone())?;
     let mut examined = manifest::examine(&loaded.parsed, &sources, missing, &kinds::check);
     let is_news = |one: &Diagnostic| !loaded.is_our_own || one.problem.severity == Severity::Error;
     examined.diagnostics.retain(is_news);

@@ -27,6 +27,7 @@ mod schema;
 mod setup;
 mod show;
 mod sinks;
+mod status;
 mod twin;
 mod unlock;
 mod validate;
@@ -67,6 +68,8 @@ enum Command {
     Apply(apply::Args),
     Drift(drift::Args),
     Destroy(apply::DestroyArgs),
+    Status(status::Args),
+    Rollback(apply::RollbackArgs),
     Show(show::Args),
     Render(fleet::render::Args),
     Rollout(fleet::rollout::Args),
@@ -88,6 +91,8 @@ impl Command {
             Command::Apply(args) => ("apply", &args.manifest, &args.common.output),
             Command::Drift(args) => ("drift", &args.manifest, &args.output),
             Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
+            Command::Status(args) => ("status", &args.manifest, &args.output),
+            Command::Rollback(args) => ("rollback", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
             Command::Rollout(args) => return Reports::new("rollout", args.path(), &args.output.forms),
             Command::Init(_)
@@ -185,6 +190,8 @@ pub fn main() -> u8 {
         Command::Apply(args) => apply::run(&args, &mut shell),
         Command::Drift(args) => drift::run(&args, &mut shell),
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
+        Command::Status(args) => status::run(&args, &mut shell),
+        Command::Rollback(args) => apply::rollback(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Render(args) => fleet::render::run(&args, &mut shell),
         Command::Rollout(args) => fleet::rollout::run(&args, &mut shell),

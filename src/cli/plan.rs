@@ -44,12 +44,15 @@ pub struct Args {
     /// Exit with 2 when there are changes
     #[arg(long)]
     exit_code: bool,
-    /// Save the plan for `apply --plan FILE`, or with --destroy for `destroy --plan FILE`
+    /// Save the plan for `apply --plan FILE`; with --destroy or --rollback for those commands
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Plan what destroy would do
     #[arg(long)]
     destroy: bool,
+    /// Plan what rollback would do
+    #[arg(long, conflicts_with_all = ["destroy", "allow_delete"])]
+    rollback: bool,
     /// Plan with references that have no value as unknown (secrets in a fork's CI)
     #[arg(long)]
     missing_as_unknown: bool,
@@ -81,6 +84,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Some(Start::Unconnected(_, places)) => return Err(without(&places)),
     };
     ready.stack.session.destroy = args.destroy;
+    ready.stack.session.rollback = args.rollback;
     ready.stack.session.allow_delete = args.allow_delete;
     ready.stack.session.named = args.delete.iter().cloned().collect();
     ready.stack.session.purpose = Purpose::Show;
@@ -98,7 +102,11 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     publish(shell, Content::Plan(shell.scrub.plan(plan)))?;
     if let Some(path) = &args.out {
         files::write_atomic(path, reviewed::text_of(&shell.scrub.plan(plan))?.as_bytes())?;
-        let command = if plan.destroy { "destroy" } else { "apply" };
+        let command = match (plan.destroy, plan.rollback) {
+            (true, _) => "destroy",
+            (_, true) => "rollback",
+            _ => "apply",
+        };
         shell.say.err_line(format!("plan saved in {}; {command} it with --plan", path.display()));
     }
     let incomplete = plan.findings.iter().any(|finding| finding.level == Level::NotRead);
@@ -153,6 +161,7 @@ fn unconnected(args: &Args, manifest: &Manifest, places: &[&str], shell: &mut Sh
         tenant: named("auth0", "domain"),
         account: named("twilio", "account_sid"),
         destroy: args.destroy,
+        rollback: args.rollback,
         digest: Digest::Open,
         unknown_values: resources.iter().map(|resource| resource.unknown.len().max(1)).sum(),
         resources,

@@ -16,6 +16,8 @@ pub struct Progress {
 impl Progress {
     /// Time after which an unchanged wait is reported again.
     const AGAIN_MS: u64 = 10_000;
+    /// The same for a watch, which takes minutes.
+    const WATCHED_AGAIN_MS: u64 = 60_000;
 
     /// The line for an event; `None`: the event is not worth a line. The duration of a step is reported from one second
     /// on, and an unchanged poll only from time to time.
@@ -43,6 +45,16 @@ impl Progress {
             }
             Event::Holding { host, ms, why } if *ms >= TOLD_FROM_MS => {
                 Some(format!("  waiting {} s for {host}: {why}", ms.div_ceil(1000)))
+            }
+            Event::Watched { verdict, seen, left_s } => {
+                let line = format!("  watch: {}: {seen}", verdict.words());
+                let is_new = line != self.polled;
+                if !is_new && now_ms.saturating_sub(self.told_ms) < Progress::WATCHED_AGAIN_MS {
+                    return None;
+                }
+                self.told_ms = now_ms;
+                self.polled.clone_from(&line);
+                Some(if *left_s > 0 { format!("{line}; {left_s} s left") } else { line })
             }
             Event::Notice { text } => Some(format!("  {text}")),
             _ => None,

@@ -167,8 +167,8 @@ pub fn publish(shell: &mut Shell, content: Content) -> Result<()> {
 
 /// What a command over a fleet found.
 pub enum FleetContent {
-    /// All manifests are valid, in one sentence.
-    Valid(String),
+    /// All manifests are valid: the fleet file, and the same in one sentence.
+    Valid(String, String),
     Read(Box<FleetReport>),
     /// A rollout went as far as it could.
     Rolled(Box<Settled>),
@@ -180,19 +180,17 @@ pub fn publish_fleet(shell: &mut Shell, content: FleetContent) -> Result<()> {
     let scrub = shell.scrub.clone();
     let hide = |text: &str| scrub.scrub(text);
     let door = Door(&hide);
-    let form = |format: Format, paint: Paint| {
-        match (&content, format) {
-        (FleetContent::Valid(text), Format::Json) => {
-            scrub.document(&serde_json::json!({ "format": 1, "validate": { "valid": true, "summary": text }, "diagnostics": [] }))
-        }
-        (FleetContent::Valid(text), _) => format!("{text}\n"),
+    let form = |format: Format, paint: Paint| match (&content, format) {
+        (FleetContent::Valid(file, _), Format::Json) => scrub.document(&serde_json::json!({
+            "format": 1, "validate": { "file": file, "valid": true, "unknown": [] }, "diagnostics": [],
+        })),
+        (FleetContent::Valid(_, text), _) => format!("{text}\n"),
         (FleetContent::Rolled(settled), Format::Json) => scrub.document(&settled.json()),
         (FleetContent::Rolled(settled), _) => settled.text(paint),
         (FleetContent::Read(report), Format::Json) => scrub.document(&report.json()),
         (FleetContent::Read(report), Format::Markdown) => report.markdown(door),
         (FleetContent::Read(report), Format::Junit) => report.junit(door),
         (FleetContent::Read(report), _) => report.text(paint),
-    }
     };
     let format = shell.reports.on_stdout();
     let text = form(format, Paint(shell.say.out_color()));

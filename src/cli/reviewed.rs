@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value as Json;
 
+use super::apply::Does;
 use super::error::{Error, Result};
 use super::setup::Ready;
 use crate::engine::observe::{Session, moved};
@@ -42,14 +43,15 @@ pub struct Reviewed {
 
 impl ReviewedArgs {
     /// Reads the saved plan, and refuses one that this command cannot carry out. Sends nothing.
-    pub fn read(&self, destroy: bool) -> Result<Reviewed> {
+    pub fn read(&self, does: Does) -> Result<Reviewed> {
         let expected = self.expect.clone();
         let Some(path) = &self.plan else { return Ok(Reviewed { expected, ..Reviewed::default() }) };
         let (saved, is_as_saved) = read(path)?;
-        if saved.destroy != destroy {
-            let (does, command) = match saved.destroy {
-                true => ("takes the stack away", "destroy"),
-                false => ("applies the stack", "apply"),
+        if (saved.destroy, saved.rollback) != (does == Does::Destroy, does == Does::Rollback) {
+            let (does, command) = match (saved.destroy, saved.rollback) {
+                (true, _) => ("takes the stack away", "destroy"),
+                (_, true) => ("takes back the last run", "rollback"),
+                _ => ("applies the stack", "apply"),
             };
             let text = format!("the saved plan {does}; nothing was read or changed");
             return Err(Error::plan(text).help(format!("give it to `lockstep {command} --plan FILE`")));

@@ -29,8 +29,12 @@ enum Name {
     Validate,
     Plan,
     Drift,
-    /// Also of `destroy`.
+    /// Also of `destroy` and `rollback`.
     Apply,
+    Status,
+    /// Of plan and drift over a fleet file.
+    Fleet,
+    Rollout,
     /// Lines of the event stream and of the audit file.
     Events,
 }
@@ -54,6 +58,9 @@ fn text(name: Name) -> Result<String> {
         Name::Plan => document("plan")?,
         Name::Drift => document("drift")?,
         Name::Apply => document("apply")?,
+        Name::Status => document("status")?,
+        Name::Fleet => document("fleet")?,
+        Name::Rollout => document("rollout")?,
         Name::Events => document("events")?,
     };
     Ok(serde_json::to_string_pretty(&json)? + "\n")

@@ -5,10 +5,11 @@ use super::error::Result;
 use super::exit::Exit;
 use super::plan::unread;
 use super::reports::publish;
-use super::setup::{Shell, ready};
+use super::setup::{Ready, Shell, ready};
 use super::sinks::{Audit, listen};
-use crate::engine::lease;
+use crate::engine::lease::{self, Standing};
 use crate::manifest::Missing;
+use crate::model::call::Failed;
 use crate::model::plan::Purpose;
 use crate::report::{Content, Lease};
 
@@ -41,12 +42,17 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Ok(found) => found,
         Err(failed) => return Err(unread(&ready, &failed)),
     };
-    let lease = match result.1 {
-        Ok(None) => Lease::Free,
-        Ok(Some(lease)) => Lease::Held { sid: lease.sid, owner: lease.owner },
-        Err(failed) => Lease::Unknown(ready.stack.failure_in_words(&failed)),
-    };
+    let lease = standing(&ready, result.1);
     publish(shell, Content::Shown { ledger: found.ledger, findings: found.findings, lease })?;
     ready.close()?;
     Ok(Exit::Done)
+}
+
+/// The lease as it was read.
+pub fn standing(ready: &Ready<'_>, read: std::result::Result<Option<Standing>, Failed>) -> Lease {
+    match read {
+        Ok(None) => Lease::Free,
+        Ok(Some(lease)) => Lease::Held { sid: lease.sid, owner: lease.owner },
+        Err(failed) => Lease::Unknown(ready.stack.failure_in_words(&failed)),
+    }
 }

@@ -1,5 +1,6 @@
 //! Many stacks in one process: one engine, one transport, and a session for each tenant.
 
+use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::engine::{Connection, TenantId};
 use crate::model::call::Failed;
 use crate::model::event::Told;
 use crate::model::manifest::Manifest;
+use crate::port::Reader;
 
 /// Time that every tenant adds to the deadline of a command over a fleet.
 const EACH: Duration = Duration::from_secs(10);
@@ -29,6 +31,7 @@ pub struct Member {
 pub struct Crowd<'a> {
     pub driver: Driver<'a>,
     pub members: Vec<Member>,
+    deadline: Duration,
 }
 
 impl<'a> Crowd<'a> {
@@ -49,32 +52,45 @@ impl<'a> Crowd<'a> {
             let session = session(&connection, manifest, settings)?;
             members.push(Member { tenant: driver.connect(connection), session });
         }
-        let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
-        let deadline = settings.deadline.saturating_add(EACH.saturating_mul(count));
-        driver.set_deadline(driver.now_ms().saturating_add(clock::millis(deadline)));
-        Ok(Crowd { driver, members })
+        let mut crowd = Crowd { driver, members, deadline: settings.deadline };
+        let at_ms = crowd.driver.now_ms().saturating_add(crowd.time_of(crowd.members.len()));
+        crowd.driver.set_deadline(at_ms);
+        Ok(crowd)
     }
 
-    /// Reads and plans each of these members, side by side; nothing is written. The results have their order; `keep` takes
-    /// of each what is needed, as soon as it is there.
+    /// The time that work on so many tenants may take, in ms.
+    pub fn time_of(&self, tenants: usize) -> u64 {
+        let count = u32::try_from(tenants).unwrap_or(u32::MAX);
+        clock::millis(self.deadline.saturating_add(EACH.saturating_mul(count)))
+    }
+
+    /// Reads and plans each of these members, side by side; nothing is written. The results have their order.
     ///
     /// # Errors
     /// The outer error is a bug of this program; the inner ones are failed requests.
-    pub fn observe<T: 'static>(
+    pub fn observe(&mut self, members: &[usize]) -> Result<Vec<Result<Observation, Failed>>> {
+        self.each(members.iter().copied(), |session, reader| async move { observe(&session, &reader).await })
+    }
+
+    /// Runs a reading for each of these members, side by side. The results have their order.
+    ///
+    /// # Errors
+    /// As [`Crowd::observe`].
+    pub fn each<T, F>(
         &mut self,
-        members: &[usize],
-        keep: impl Fn(Observation) -> T + Clone + 'static,
-    ) -> Result<Vec<Result<T, Failed>>> {
-        let started: Vec<_> = members
-            .iter()
-            .map(|at| {
-                let Member { tenant, session } = &self.members[*at];
-                let (session, keep) = (session.clone(), keep.clone());
-                self.driver.spawn(*tenant, move |port| async move {
-                    observe(&session, &port.reader()).await.map(keep)
-                })
-            })
-            .collect();
+        members: impl IntoIterator<Item = usize>,
+        make: impl Fn(Session, Reader) -> F,
+    ) -> Result<Vec<Result<T, Failed>>>
+    where
+        T: 'static,
+        F: Future<Output = Result<T, Failed>> + 'static,
+    {
+        let mut started = Vec::new();
+        for at in members {
+            let Member { tenant, session } = &self.members[at];
+            let session = session.clone();
+            started.push(self.driver.spawn(*tenant, |port| make(session, port.reader())));
+        }
         let tasks: Vec<_> = started.iter().map(|(task, _)| *task).collect();
         self.driver.drive(&tasks)?;
         Ok(started.into_iter().map(|(_, slot)| slot.take().unwrap_or(Err(Failed::Stopped))).collect())

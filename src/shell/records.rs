@@ -80,6 +80,15 @@ impl Records {
         Ok(Some(record))
     }
 
+    /// Whether there is a record behind the last one that was read or written here.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn has_newer(&self) -> Result<bool, RecordProblem> {
+        let known = self.last.as_ref().map_or(0, |(number, _)| *number);
+        Ok(self.newest()? > known)
+    }
+
     fn read(&self, number: u64) -> Result<(Record, Vec<u8>), RecordProblem> {
         let bytes = files::read_bounded(&self.path(number), RECORD_LIMIT_BYTES)
             .map_err(|problem| RecordProblem::Io(format!("{}: {problem}", self.name(number))))?;

@@ -12,7 +12,9 @@ use super::{clock, jwt};
 use crate::engine::apply::Wishes;
 use crate::engine::observe::{Observation, Session, observe};
 use crate::engine::reconcile::{Decided, Report, reconcile};
+use crate::engine::rollback::rollback;
 use crate::engine::store::Store;
+use crate::engine::watch::{Run, watched};
 use crate::engine::{Connection, Grant, TenantId, TwilioAuth};
 use crate::ledger::prints;
 use crate::model::call::Failed;
@@ -155,6 +157,33 @@ impl<'a> Stack<'a> {
             .run(self.tenant, move |port| async move { reconcile(session, wishes, decide, &port).await })
     }
 
+    /// As [`Stack::reconcile`], with a watch: see [`watched`].
+    ///
+    /// # Errors
+    /// As [`Stack::observe`].
+    pub fn watched(
+        &mut self,
+        wishes: Wishes,
+        decide: impl FnMut(&Plan) -> Decided + 'static,
+    ) -> Result<Result<Run, Failed>> {
+        let session = self.session.clone();
+        self.driver.run(self.tenant, move |port| async move { watched(session, wishes, decide, &port).await })
+    }
+
+    /// Takes back what the last run on record changed: see [`rollback`].
+    ///
+    /// # Errors
+    /// As [`Stack::observe`].
+    pub fn rollback(
+        &mut self,
+        wishes: Wishes,
+        decide: impl FnMut(&Plan) -> Decided + 'static,
+    ) -> Result<Result<Report, Failed>> {
+        let session = self.session.clone();
+        self.driver
+            .run(self.tenant, move |port| async move { rollback(session, wishes, decide, &port).await })
+    }
+
     /// Why a call failed, in words. For a stopped run: what it was waiting for.
     pub fn failure_in_words(&self, failed: &Failed) -> String {
         match failed {
@@ -195,9 +224,11 @@ pub fn session(
         who: settings.who.clone(),
         revision: settings.revision.clone(),
         destroy: false,
+        rollback: false,
         allow_delete: false,
         named: Default::default(),
         purpose: Purpose::Apply,
+        watch_ms: None,
     })
 }
 

@@ -23,7 +23,7 @@ use serde_json::{Value as Json, json};
 
 use super::calls::{Contract, Tally};
 use crate::faults::bench::{Bench, changed_manifest};
-use crate::faults::{function, limits, migration, post_login};
+use crate::faults::{function, limits, migration, post_login, rollback, watch};
 use crate::fields::bed::{Bed, FULL, applied_full, edit, lose_ledger, manifest, valid};
 use crate::fields::legacy::{LEGACY, legacy_rows};
 use crate::fields::rows::{Other, rows};
@@ -254,11 +254,13 @@ const FIELDS: [Courses; 8] = [
     ("fields/post_login", include_str!("../fields/post_login.rs"), rules::COURSES),
 ];
 
-const FAULTS: [Courses; 4] = [
+const FAULTS: [Courses; 6] = [
     ("faults/function", include_str!("../faults/function.rs"), function::COURSES),
     ("faults/limits", include_str!("../faults/limits.rs"), limits::COURSES),
     ("faults/migration", include_str!("../faults/migration.rs"), migration::COURSES),
     ("faults/post_login", include_str!("../faults/post_login.rs"), post_login::COURSES),
+    ("faults/rollback", include_str!("../faults/rollback.rs"), rollback::COURSES),
+    ("faults/watch", include_str!("../faults/watch.rs"), watch::COURSES),
 ];
 
 const SILENT: &str = "sends nothing, or nothing of its own";
@@ -297,12 +299,16 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("faults/function", "a_killed_destroy_leaves_the_former_world", HEAVY),
     ("faults/function", "faults_at_every_request_are_survived", HEAVY),
     ("faults/limits", "every_kill_is_finished_by_the_next", HEAVY),
+    ("faults/rollback", "a_rollback_that_was_killed_anywhere_is_finished_by_the_next", HEAVY),
+    ("faults/rollback", "an_apply_after_a_rollback_that_was_killed_goes_forward", HEAVY),
+    ("faults/rollback", "a_run_that_was_killed_anywhere_is_taken_back", HEAVY),
     ("faults/limits", "every_kill_of_a_destroy_is_finished_by_the_next", HEAVY),
     ("faults/migration", "a_killed_legacy_apply_is_finished_by_the_next", HEAVY),
     ("faults/migration", "a_migration_killed_anywhere_is_finished_by_the_next_run", HEAVY),
     ("faults/migration", "a_tenant_half_migrated_by_hand_is_taken_over", HEAVY),
     ("faults/migration", "the_proof_refuses_every_unsafe_swap", SILENT),
     ("faults/migration", "the_order_of_a_migration", SILENT),
+    ("faults/watch", "a_watch_or_a_rollback_that_is_killed_is_finished_by_the_next_run", HEAVY),
     ("faults/post_login", "a_killed_first_apply_is_finished_by_the_next", HEAVY),
     ("faults/post_login", "a_killed_destroy_is_finished_by_the_next", HEAVY),
     ("faults/post_login", "a_fault_at_every_request_around_the_rules", HEAVY),

@@ -183,6 +183,9 @@ pub fn foreign(world: &World) -> World {
         tenant.bindings.retain(|_, list| !list.is_empty());
         tenant.tokens.clear();
         tenant.used_assertions.clear();
+        // Users fill the log whoever writes.
+        tenant.logs.clear();
+        tenant.users_until_ms = None;
         tenant.phone_providers.clear();
         tenant.message_types = None;
         tenant.policies.clear();

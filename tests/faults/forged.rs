@@ -182,6 +182,7 @@ fn a_forged_record_writes_nothing_of_others_over() {
             held.intent = Some(lockstep::model::ledger::Intent {
                 nonce: "00".into(),
                 destroy: false,
+                rollback: false,
                 creating: BTreeMap::from([(Address::of("verify_service"), Vec::new())]),
                 restore: BTreeMap::new(),
                 lost: Vec::new(),

@@ -2,12 +2,16 @@
 //! report with a plain word at these places: nothing but the cells may differ.
 
 use lockstep::diag::{Diagnostic, Problem, Span};
+use lockstep::kinds::Running;
 use lockstep::manifest::Position;
 use lockstep::model::codes;
+use lockstep::model::health::{Counts, Health, Verdict};
 use lockstep::model::outcome::{Cause, Ended, Outcome};
 use lockstep::model::plan::Plan;
 use lockstep::model::text::line;
-use lockstep::report::{Applied, BYTES_MAX, Content, Failure, Format, Lease, Report, Said};
+use lockstep::report::{
+    Applied, BYTES_MAX, Back, Content, Failure, Format, Lease, Report, Said, Status, Watched,
+};
 use serde_json::{Value as Json, json};
 
 use super::{form, plan_of, report_of};
@@ -82,6 +86,44 @@ fn said(text: &str) -> Said {
     Said { diagnostic: Diagnostic { problem, file: text.to_owned(), span }, end: Some((2, 4)) }
 }
 
+/// What the log shows, with a text of others wherever one can stand.
+fn health(text: &str) -> Health {
+    Health {
+        verdict: Verdict::Failing,
+        reasons: vec![text.into()],
+        since: "2026-11-20T10:00:00Z".into(),
+        until: "2026-11-20T10:05:00Z".into(),
+        counts: Counts::default(),
+        before: None,
+        is_new: true,
+    }
+}
+
+fn watched(text: &str) -> Watched {
+    let back = Back { ended: "failed", why: Some(text.into()), done: vec![text.into()] };
+    Watched { health: health(text), back: Some(back) }
+}
+
+fn status(text: &str, plan: Plan) -> Status {
+    let ledger = json!({
+        "schema": 4, "tenant": text, "account": text, "stack": text, "serial": 1, "salt": "00", "resources": {},
+        "history": [{ "at": text, "by": text, "revision": text, "steps": 1, "outcome": text }],
+        "watch": { "run": text, "since": text, "ms": 1, "failing": text },
+    });
+    Status {
+        running: plan.resources.iter().map(|one| (one.address.clone(), running(text))).collect(),
+        plan,
+        health: health(text),
+        ledger: Some(serde_json::from_value(ledger).expect("a ledger")),
+        lease: Lease::Held { sid: text.into(), owner: text.into() },
+        verdict: "tenant changed",
+    }
+}
+
+fn running(text: &str) -> Running {
+    Running { action: text.into(), version: text.into(), since: text.into() }
+}
+
 /// Every kind of report, with that text wherever a text of others can stand.
 fn position(text: &str) -> Position {
     Position { file: text.to_owned(), key: text.to_owned(), line: 1, column: 1, is_written: true }
@@ -118,7 +160,9 @@ fn reports(text: &str) -> Vec<Report> {
             };
             let (plan, why_stopped) = (plan(), text.to_owned());
             let place = Some(position(text));
-            let applied = Applied { plan, outcome: Some(outcome), verified: true, why_stopped, place };
+            let watched = Some(watched(text));
+            let outcome = Some(outcome);
+            let applied = Applied { plan, outcome, verified: true, why_stopped, place, watched };
             report_of("apply", Content::Applied(Box::new(applied)))
         })
         .collect();
@@ -141,6 +185,7 @@ fn reports(text: &str) -> Vec<Report> {
                 lease: Lease::Held { sid: text.into(), owner: text.into() },
             },
         ),
+        report_of("status", Content::Status(Box::new(status(text, plan())))),
         report_of("show", Content::Shown { ledger: None, findings, lease: Lease::Unknown(text.into()) }),
         report_of(
             "plan",

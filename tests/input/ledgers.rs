@@ -128,6 +128,8 @@ fn sample() -> lockstep::model::ledger::Ledger {
         resources: Default::default(),
         intent: None,
         history: Vec::new(),
+        watch: None,
+        last_run: None,
         seals: Default::default(),
     }
 }

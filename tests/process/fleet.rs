@@ -90,8 +90,9 @@ rollout:
   gates: [applied, stream]
 ";
 
+/// stdout as JSON that fits its published schema.
 fn json(run: &Run) -> Json {
-    serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}\n{}\n{}", run.out, run.err))
+    run.json()
 }
 
 /// The hosts of tenants to which a write went.
@@ -418,6 +419,8 @@ fn a_rendered_manifest_says_where_each_line_comes_from_and_is_a_manifest() {
 
 /// Every so many requests of a rollout are tried as the last one before a kill.
 const EVERY: usize = 10;
+/// So many are tried at once.
+const WORKERS: usize = 4;
 
 /// A rollout that is killed at a request, and run again, ends as one that nobody disturbed, with nothing twice.
 #[test]
@@ -430,44 +433,55 @@ fn a_killed_rollout_ends_the_same_when_it_is_run_again() {
         proxy.seen().len()
     };
     let all = std::env::var("LOCKSTEP_KILLS").is_ok_and(|kills| kills == "all");
-    let mut tried = 0;
-    for at in (1..=length).step_by(if all { 1 } else { EVERY }) {
-        let twin = Twin::with(&TWIN_ARGS);
-        let (count, pid) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU32::new(0)));
-        let (counted, killed) = (count.clone(), pid.clone());
-        let proxy = Proxy::start(&twin, move |_, forward| {
-            if counted.fetch_add(1, Ordering::SeqCst) + 1 == at {
-                let began = Instant::now();
-                while killed.load(Ordering::SeqCst) == 0 && began.elapsed() < Duration::from_secs(20) {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                let reply = if at % 2 == 0 { forward() } else { Vec::new() };
-                signal("KILL", killed.load(Ordering::SeqCst));
-                return reply;
-            }
-            forward()
-        });
-        let fleet = Fleet::new(&format!("http://127.0.0.1:{}", proxy.port), &THREE, TWO_WAVES);
-        let place = format!("file:{}", fleet.folder.text_path("records"));
-        let with_records = at % 20 < EVERY;
-        let records = ["--record", &place, "--record-key", "env:RECORD_KEY"];
-        let args: Vec<&str> = ["--yes", "--lease-ttl", "1s"]
-            .into_iter()
-            .chain(records.into_iter().filter(|_| with_records))
-            .collect();
-        let first = fleet.program("rollout", &args).start();
-        pid.store(first.id(), Ordering::SeqCst);
-        let first = first.wait();
-        assert_eq!(first.code, None, "request {at}: {}\n{}", first.out, first.err);
-        let again = fleet.run("rollout", &args);
-        assert_eq!(again.code, Some(0), "request {at}: {}\n{}", again.out, again.err);
-        fleet.run("drift", &[]).expect(0);
-        for tenant in 1..=3 {
-            Site::new(&twin, tenant).expect_one_stack();
+    let points: Vec<usize> = (1..=length).step_by(if all { 1 } else { EVERY }).collect();
+    let tried = points.len();
+    // Most of the time is waiting.
+    std::thread::scope(|scope| {
+        for part in 0..WORKERS {
+            let points = points.iter().copied().skip(part).step_by(WORKERS);
+            scope.spawn(move || points.for_each(killed_at));
         }
-        tried += 1;
-    }
+    });
     assert!(tried >= 5, "{tried} of {length} requests");
+}
+
+fn killed_at(at: usize) {
+    let twin = Twin::with(&TWIN_ARGS);
+    let (count, pid) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU32::new(0)));
+    let (counted, killed) = (count.clone(), pid.clone());
+    let proxy = Proxy::start(&twin, move |_, forward| {
+        if counted.fetch_add(1, Ordering::SeqCst) + 1 == at {
+            let began = Instant::now();
+            while killed.load(Ordering::SeqCst) == 0 && began.elapsed() < Duration::from_secs(20) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            let reply = if at % 2 == 0 { forward() } else { Vec::new() };
+            signal("KILL", killed.load(Ordering::SeqCst));
+            return reply;
+        }
+        forward()
+    });
+    let fleet = Fleet::new(&format!("http://127.0.0.1:{}", proxy.port), &THREE, TWO_WAVES);
+    let place = format!("file:{}", fleet.folder.text_path("records"));
+    let with_records = at % 20 < EVERY;
+    let records = ["--record", &place, "--record-key", "env:RECORD_KEY"];
+    let args: Vec<&str> = ["--yes", "--lease-ttl", "1s"]
+        .into_iter()
+        .chain(records.into_iter().filter(|_| with_records))
+        .collect();
+    let first = fleet.program("rollout", &args).start();
+    pid.store(first.id(), Ordering::SeqCst);
+    let first = first.wait();
+    assert_eq!(first.code, None, "request {at}: {}\n{}", first.out, first.err);
+    let again = fleet.run("rollout", &args);
+    assert_eq!(again.code, Some(0), "request {at}: {}\n{}", again.out, again.err);
+    fleet.run("drift", &[]).expect(0);
+    for tenant in 1..=3 {
+        // A run that is killed after its work may leave its lease, which nobody needs until the next change.
+        let site = Site::new(&twin, tenant);
+        let names: Vec<Json> = site.actions().into_iter().map(|action| action["name"].clone()).collect();
+        assert_eq!((names.len(), site.verify_services().len()), (2, 1), "request {at}: {names:?}");
+    }
 }
 
 #[test]
@@ -505,9 +519,65 @@ fn records_can_stop_a_rollout_and_never_widen_it() {
     let run = fleet.recorded(&[]).expect(0);
     assert!(!run.err.contains("wave canary: 1 tenant"), "the canary passed already: {}", run.err);
     assert!(run.out.contains("Done: 3 applied"), "{}", run.out);
-    // A finished rollout is no obstacle to the next one.
+    // A finished rollout is no obstacle to the next one, and a tenant that left the table is not forgotten.
     fleet.change("code_length: 6", "code_length: 7");
+    let table = fleet.folder.read("tenants.csv");
+    let shorter: Vec<&str> = table.lines().filter(|row| !row.starts_with("acme-bank")).collect();
+    fleet.folder.write("tenants.csv", &(shorter.join("\n") + "\n"));
+    let run = fleet.recorded(&[]).expect(7);
+    assert!(run.out.contains("not in the table any more: acme-bank"), "{}", run.out);
+    fleet.recorded(&[]).expect(7);
+    fleet.folder.write("fleet.yaml", &(fleet.folder.read("fleet.yaml") + "former: [acme-bank]\n"));
     fleet.recorded(&[]).expect(0);
+}
+
+#[test]
+fn a_rollout_is_seen_halted_resumed_taken_back_and_abandoned_from_elsewhere() {
+    let twin = Twin::with(&TWIN_ARGS);
+    let soaks = TWO_WAVES.replace("match: { name: acme-dev } }", "match: { name: acme-dev }, soak: 40s }");
+    let fleet = Fleet::new(&twin.url(), &THREE, &soaks);
+    let place = format!("file:{}", fleet.folder.text_path("records"));
+    let kept = ["--record", place.as_str(), "--record-key", "env:RECORD_KEY"];
+    let file = fleet.folder.text_path("fleet.yaml");
+    let afar = |word: &str, more: &[&str]| {
+        lockstep(&["rollout", word, &file, "--via", &twin.url()])
+            .args(&kept)
+            .args(more)
+            .envs(&fleet.env)
+            .run()
+    };
+    lockstep(&["rollout", "status", &file]).run().expect(64);
+    lockstep(&["rollout", "statsu", &file]).run().expect(64);
+    afar("status", &[]).expect(1);
+    let running = fleet.program("rollout", &[&["--yes"], &kept[..]].concat()).start();
+    let began = Instant::now();
+    let mut seen = afar("status", &[]);
+    while !seen.out.contains("under way  ✓") && began.elapsed() < Duration::from_secs(40) {
+        std::thread::sleep(Duration::from_millis(300));
+        seen = afar("status", &[]);
+    }
+    assert!(seen.out.contains("under way  ✓"), "{}\n{}", seen.out, seen.err);
+    let mark = twin.mark();
+    afar("halt", &["--why", "the release is called off"]).expect(0);
+    let halted = running.wait().expect(8);
+    assert!(
+        halted.out.contains("the release is called off") && halted.out.contains("not begun"),
+        "{}",
+        halted.out
+    );
+    assert_eq!(twin.writes_since(mark), [] as [String; 0]);
+    let run = afar("status", &[]).expect(8);
+    assert!(run.out.contains("the release is called off"), "{}", run.out);
+    // What the open wave has got is taken back, and the rollout can be ended so that another one begins.
+    let run = afar("rollback", &["--yes"]).expect(8);
+    assert!(run.out.contains("↩ acme-dev rolled back"), "{}", run.out);
+    fleet.change("code_length: 6", "code_length: 8");
+    fleet.recorded(&[]).expect(75);
+    afar("abandon", &[]).expect(0);
+    afar("halt", &[]).expect(1);
+    fleet.folder.write("fleet.yaml", &fleet.folder.read("fleet.yaml").replace(", soak: 40s", ""));
+    let run = fleet.recorded(&[]).expect(0);
+    assert!(run.out.contains("Done: 3 applied"), "{}", run.out);
 }
 
 #[test]
@@ -525,6 +595,29 @@ fn a_gate_command_decides_and_a_person_can_let_it_pass() {
     let run =
         fleet.rollout(&[&args[..], &["--accept", "command", "--why", "seen by hand"]].concat()).expect(0);
     assert!(run.out.contains("accepted: seen by hand"), "{}", run.out);
+}
+
+#[test]
+fn commands_about_one_tenant_take_it_from_the_fleet_file() {
+    let twin = Twin::with(&TWIN_ARGS);
+    let fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
+    fleet.rollout(&[]).expect(0);
+    let run = fleet.run("show", &[]).expect(64);
+    assert!(run.err.contains("name it with --tenant NAME"), "{}", run.err);
+    let run = fleet.run("show", &["--tenant", "acme-shop"]).expect(0);
+    assert!(run.out.contains("ledger of stack acme-login on tenant-2.eu.auth0.com"), "{}", run.out);
+    let mark = twin.mark();
+    fleet.run("destroy", &["--tenant", "acme-shop", "--yes"]).expect(0);
+    assert!(
+        twin.writes_since(mark)
+            .iter()
+            .all(|write| !write.contains("tenant-1.") && !write.contains("tenant-3."))
+    );
+    let run = fleet.run("plan", &[]).expect(0);
+    assert!(run.out.contains("1 of 3 tenants change"), "{}", run.out);
+    fleet.change("code_length: 6", "code_length: 60");
+    let run = fleet.run("show", &["--tenant", "acme-shop"]).expect(1);
+    assert!(run.err.contains("base.yaml:19:16") && run.err.contains("must be 4 to 10"), "{}", run.err);
 }
 
 #[test]
@@ -547,4 +640,77 @@ fn commands_of_one_tenant_lead_to_those_of_a_fleet() {
     assert!(run.out.contains("| 2 | `action` | `create` |"), "{}", run.out);
     let run = fleet.run("drift", &["--output", "junit", "--wave", "canary"]).expect(5);
     assert!(run.out.contains("<testcase classname=\"canary\" name=\"acme-dev\""), "{}", run.out);
+}
+
+/// Code that a change of the base deploys; by its text the twin's users know it.
+const SECOND: &str =
+    "exports.onExecuteCustomPhoneProvider = async (event, api) => { api.notification.drop('second'); };\n";
+
+/// A hundred tenants in a folder, on a twin in a file.
+fn hundred(rollout: &str) -> Folder {
+    let folder = Folder::new();
+    let mut table = "name,domain,account_sid,plan,brand\n".to_owned();
+    for at in 0..100 {
+        table += &format!("acme-{at:03},acme-{at:03}.eu.auth0.com,AC{at:032},free,Acme\n");
+    }
+    folder.write("tenants.csv", &table);
+    folder.write("base.yaml", BASE);
+    folder.write("second.js", SECOND);
+    folder.write("fleet.yaml", &format!("lockstep: v1\nfleet: acme\nbase: base.yaml\ntenants: {{ file: tenants.csv }}\nrollout:\n{rollout}"));
+    folder
+}
+
+#[test]
+fn an_action_that_fails_is_stopped_and_taken_back_in_the_canary() {
+    const WAVES: &str = "  waves:\n    - { name: canary, match: { name: [acme-000, acme-001] }, soak: 10m }\n    - { name: rest, rest: true, batch: 50 }\n";
+    let plain = format!("{WAVES}  gates: []\n  budget: {{ wave: 9, total: 9 }}\n");
+    let folder = hundred(&plain);
+    let run = |args: &[&str]| {
+        lockstep(&[&["rollout", "fleet.yaml", "--twin=world.json", "--yes"], args].concat())
+            .folder(&folder)
+            .run()
+    };
+    let all = run(&[]).expect(0);
+    assert!(
+        all.out.contains("Done: 100 applied, 0 unchanged.") && all.out.contains("rest 2/2"),
+        "{}",
+        all.out
+    );
+    // From now on users ask for codes, and those of the second code get none.
+    let mut world: Json = serde_json::from_str(&folder.read("world.json")).expect("a world");
+    world["options"]["traffic"] =
+        serde_json::json!([{ "code_has": "drop('second')", "fate": "crashes" }, {}]);
+    folder.write("world.json", &world.to_string());
+    folder.write(
+        "fleet.yaml",
+        &folder.read("fleet.yaml").replace("gates: []", "gates: [applied, executions]\n  on_halt: rollback"),
+    );
+    folder.write("base.yaml", &BASE.replace("builtin:twilio-verify", "./second.js"));
+    let halted = run(&[]).expect(8);
+    for words in [
+        "Halted at ",
+        "the gate executions of the wave canary failed: acme-000, acme-001:",
+        "of the running version failed",
+        "↩ acme-000 rolled back",
+        "↩ acme-001 rolled back",
+        "not begun",
+        "Mend the cause and run the same command again",
+    ] {
+        assert!(halted.out.contains(words), "{words}: {}", halted.out);
+    }
+    // The code of the canary is the former one again, and nobody else got the other one.
+    let world: Json = serde_json::from_str(&folder.read("world.json")).expect("a world");
+    let tenants = world["world"]["tenants"].as_object().expect("tenants");
+    assert_eq!(tenants.len(), 100);
+    let live = tenants.values().flat_map(|tenant| tenant["actions"].as_array().cloned().unwrap_or_default());
+    let of_second = live.filter(|action| {
+        let id = action["deployment"]["version_id"].clone();
+        let versions = action["versions"].as_array().cloned().unwrap_or_default();
+        versions.iter().any(|version| version["id"] == id && version["code"] == SECOND)
+    });
+    assert_eq!(of_second.count(), 0);
+    // A change that works goes through both waves.
+    folder.write("base.yaml", &BASE.replace("code_length: 6", "code_length: 7"));
+    let good = run(&[]).expect(0);
+    assert!(good.out.contains("Done: 100 applied, 0 unchanged."), "{}", good.out);
 }

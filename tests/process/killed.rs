@@ -1,5 +1,5 @@
 //! Tests of the real program against the served twin, ended by SIGKILL, SIGTERM or SIGINT at its n-th request: in a
-//! first apply, in the migration from the legacy set-up, and in a destroy. Then it runs again.
+//! first apply, in the migration from the legacy set-up, in a destroy and in a rollback. Then it runs again.
 //!
 //! Every [`EVERY`]-th request is tried, each with one of the four endings; with `LOCKSTEP_KILLS=all` in the
 //! environment, every request with all four. A proxy counts the requests, so nothing depends on timing. The proxy waits
@@ -14,7 +14,7 @@ use lockstep::twin::{Flag, Options, Twin as World, World as Data};
 use serde_json::Value as Json;
 
 use super::lab::{Asked, Folder, Proxy, Run, Site, Twin, signal};
-use crate::faults::bench::{ACTION, Bench, LEDGER, LEGACY, STREAM, crowd, foreign, whole};
+use crate::faults::bench::{ACTION, Bench, LEDGER, LEGACY, STREAM, changed_manifest, crowd, foreign, whole};
 use crate::support::{ACCOUNT, DOMAIN, core_manifest};
 
 /// A prime that does not divide the runs' lengths, so that the four endings fall on different steps in each scenario.
@@ -148,7 +148,20 @@ fn scenarios() -> Vec<Scenario> {
             Some(core_manifest()),
             Stands::Nothing,
         ),
+        rolled_back(),
     ]
+}
+
+/// A stack after two applies, of which the second one is taken back.
+fn rolled_back() -> Scenario {
+    let mut bench = bench(Flag::On, core_manifest());
+    let former = bench.snapshot();
+    bench.stack.applied();
+    bench.stack.text = changed_manifest();
+    bench.stack.applied();
+    let start = bench.stack.twin.borrow().to_json();
+    let (manifest, stands) = (changed_manifest(), Stands::Stack);
+    Scenario { name: "rollback", command: "rollback", manifest, start, former, stands }
 }
 
 /// The world that a served twin saved.
@@ -347,7 +360,7 @@ fn ended_and_continued(scenario: &Scenario, nth: usize, how: Ending) -> Result<S
     }
     let mark = twin.mark();
     let second = match scenario.command {
-        "destroy" => command(scenario, &site, &manifest).run(),
+        "destroy" | "rollback" => command(scenario, &site, &manifest).run(),
         _ => site.lockstep("plan", &manifest, &["--exit-code"]).run(),
     };
     if second.code != Some(0) {
@@ -449,6 +462,11 @@ fn a_first_apply_of_the_howto_that_was_ended_anywhere_is_finished_by_the_next() 
 #[test]
 fn a_migration_that_was_ended_anywhere_is_finished_by_the_next() {
     all_points(|scenario| scenario.name == "migration");
+}
+
+#[test]
+fn a_rollback_that_was_ended_anywhere_is_finished_by_the_next() {
+    all_points(|scenario| scenario.name == "rollback");
 }
 
 #[test]

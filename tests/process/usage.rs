@@ -127,7 +127,7 @@ fn help_lists_the_commands_and_the_exit_codes() {
             "{command} is not listed"
         );
     }
-    for code in ["0", "1", "2", "3", "4", "5", "6", "7", "64", "73", "75", "130", "143"] {
+    for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "64", "73", "75", "130", "143"] {
         let listed = run.out.lines().any(|line| line.trim_start().starts_with(&format!("{code} ")));
         assert!(listed, "exit code {code} is not listed");
     }
@@ -171,6 +171,11 @@ fn the_examples_of_help_run() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("manifests")).expect("folder");
     std::fs::copy(QUICKSTART, folder.path("manifests/quickstart.yaml")).expect("copy");
+    std::fs::create_dir_all(folder.path("manifests/fleet/overlays")).expect("folder");
+    for name in ["fleet.yaml", "base.yaml", "tenants.csv", "overlays/enterprise.yaml"] {
+        let from = std::path::Path::new(QUICKSTART).with_file_name("fleet").join(name);
+        std::fs::copy(from, folder.path("manifests/fleet").join(name)).expect("copy");
+    }
     // The twin serves until it is ended.
     for command in commands().into_iter().filter(|command| command != "twin") {
         let command = command.as_str();

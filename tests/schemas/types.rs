@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use lockstep::model::address::Address;
 use lockstep::model::event::{Effect, Event, LeaseState, Told};
+use lockstep::model::health;
 use lockstep::model::plan::{
     Accepted, Cause, Deferred, Digest, FieldChange, Finding, Level, Plan, ResourcePlan, Stage, Step,
     Unproven, Verb, Was,
@@ -101,6 +102,9 @@ fn structs_and_enums_of_a_plan_are_said_in_full() {
     for (path, names) in rows {
         assert_eq!(said(def(path)), names, "{path}");
     }
+    let counts = json!(health::Counts::default());
+    let counts: BTreeSet<String> = counts.as_object().expect("an object").keys().cloned().collect();
+    assert_eq!(said(&schema("status")["$defs"]["counts"]), counts);
     let was = def("was")["oneOf"].as_array().expect("forms");
     let forms: BTreeSet<String> = was.iter().flat_map(said).collect();
     assert_eq!(forms, names::<Was>());
@@ -130,6 +134,7 @@ fn events() -> Vec<Event> {
                 tenant: text(),
                 account: text(),
                 destroy: false,
+                rollback: true,
                 resources: Vec::new(),
                 steps: Vec::new(),
                 findings: Vec::new(),
@@ -156,6 +161,7 @@ fn events() -> Vec<Event> {
             effect: Effect::Unknown,
             why: text(),
         },
+        Event::Watched { verdict: health::Verdict::Healthy, seen: text(), left_s: 1 },
         Event::notice("a text"),
         Event::RunEnded { ended: "done", why: None },
     ];
@@ -168,7 +174,7 @@ fn events() -> Vec<Event> {
             | Event::Record { .. }
             | Event::StepStarted { .. } => {}
             Event::Polling { .. } | Event::StepDone { .. } | Event::StepFailed { .. } => {}
-            Event::Notice { .. } | Event::RunEnded { .. } => {}
+            Event::Watched { .. } | Event::Notice { .. } | Event::RunEnded { .. } => {}
         }
         match event {
             Event::Lease { state: LeaseState::Taken | LeaseState::Without | LeaseState::Released } => {}

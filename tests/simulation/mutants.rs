@@ -572,6 +572,27 @@ pub const MUTANTS: &[Mutant] = &[
         "if steers(ch) && ch != '\\n' { ' ' } else { ch }",
         &["test fields::hostile::no_field_of_any_reply_writes_a_line_of_ours"],
     ),
+    mutant(
+        "a rollback writes over what others changed",
+        "crates/core/src/plan/rollback.rs",
+        "if is_left(former, recorded.and_then(|entry| entry.fields.get(field)), &there) => {",
+        "if is_left(former, recorded.and_then(|entry| entry.fields.get(field)), &there) || true => {",
+        &["test faults::rollback::what_somebody_else_changed_since_is_left"],
+    ),
+    mutant(
+        "an earlier version runs again with secrets that nobody can prove",
+        "crates/core/src/kinds/action/earlier.rs",
+        "match unproven(back, earlier) {",
+        "match unproven(back, earlier).filter(|_| false) {",
+        &["test faults::rollback::a_replaced_secret_stays_and_the_old_code_gets_it"],
+    ),
+    mutant(
+        "a rollback forgets what it takes back",
+        APPLY,
+        "if !self.session.rollback {",
+        "if true {",
+        &["test faults::rollback::a_rollback_that_was_killed_anywhere_is_finished_by_the_next"],
+    ),
     // What is accepted, what is reviewed, what is reported and what is adopted: functions of data, each with a test.
     mutant(
         "an accepted value covers every other one",

@@ -44,6 +44,7 @@ pub const STOPS: &[&str] = &[KILLED_BEFORE, KILLED_AFTER, INTERRUPTED, PAUSED];
 pub enum Command {
     Apply,
     Destroy,
+    Rollback,
     /// `plan` and `drift`: both read and plan, and cannot write.
     Plan,
 }
@@ -161,9 +162,11 @@ impl Proc {
             who: format!("someone@somewhere pid {number}"),
             revision: "r1".into(),
             destroy: start.command == Command::Destroy,
+            rollback: start.command == Command::Rollback,
             allow_delete: start.allow_delete || start.command == Command::Destroy,
             named: Default::default(),
             purpose: Purpose::Apply,
+            watch_ms: None,
         };
         let local_ms = starts_ms.saturating_add_signed(start.trouble.ahead_ms);
         let mut engine = Engine::new(local_ms, u64::try_from(number).unwrap_or(0));
@@ -174,7 +177,7 @@ impl Proc {
         let task = engine.spawn(tenant, |port| async move {
             let decision = match command {
                 Command::Plan => Decision::Leave("a plan is all that was asked for".into()),
-                Command::Apply | Command::Destroy => Decision::Apply,
+                Command::Apply | Command::Destroy | Command::Rollback => Decision::Apply,
             };
             let report = reconcile(session, Wishes::default(), |_| decision.clone().into(), &port).await;
             *slot.borrow_mut() = Some(report.map(|report| report.outcome));

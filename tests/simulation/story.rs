@@ -261,8 +261,57 @@ impl Story {
             self.left_in_use.extend(end::told_to_stay(self, &first));
             self.left_unproven.extend(told::left_unproven(&first));
         }
+        if command == Command::Apply {
+            self.roll_back();
+        }
         self.ground.schedule = Schedule::calm();
         self.ground.operator.calm();
+    }
+
+    /// Some stories take the run back, which may be killed, and then take it back in peace: after that, nothing is left to
+    /// take back.
+    fn roll_back(&mut self) {
+        // From a stream of its own, so that no other draw changes.
+        let mut dice = self.dice.fork("rollback");
+        if !dice.chance(20) {
+            return;
+        }
+        self.ground.now_ms += *dice.pick(&[2_000, 60_000, 3_600_000]);
+        let kill = dice.chance(50).then(|| (dice.below(20) + 1, dice.chance(50)));
+        let trouble = Trouble { of_steps: dice.chance(40), kill, ..Trouble::default() };
+        self.ground.say(&format!("Rollback with {trouble:?}"));
+        let (draft, env) = (self.draft.clone(), self.env.clone());
+        let start = Start {
+            draft: &draft,
+            env: &env,
+            store: self.store.clone(),
+            command: Command::Rollback,
+            allow_delete: self.allow_delete,
+            trouble,
+        };
+        let proc = Proc::new(&mut self.ground, &start);
+        self.go(vec![proc]);
+        self.ground.schedule = Schedule::calm();
+        self.ground.operator.calm();
+        for is_second in [false, true] {
+            self.ground.now_ms += 60_000;
+            let mark = self.ground.requests();
+            let calm = Start { trouble: Trouble::default(), store: self.store.clone(), ..start };
+            let proc = Proc::new(&mut self.ground, &calm);
+            let proc = self.go(vec![proc]).remove(0);
+            if proc.ended() != Some(Ended::Done) {
+                return;
+            }
+            let wrote: Vec<&str> = self.ground.twin.log()[mark..]
+                .iter()
+                .filter(|entry| entry.wrote)
+                .map(|entry| entry.operation)
+                .collect();
+            if is_second && !wrote.is_empty() {
+                let what = format!("the second rollback wrote: {}", wrote.join(", "));
+                self.ground.blame(Law::Second, &Case::default(), what);
+            }
+        }
     }
 
     fn trouble(&mut self) -> Trouble {

@@ -94,6 +94,8 @@ pub fn options(dice: &mut Dice) -> Options {
         unknown_tenants: dice.chance(80),
         default_account: dice.chance(20).then(|| ACCOUNT.to_owned()),
         every_build_fails: dice.chance(3),
+        // Nobody reads the log in a story without a watch.
+        traffic: Vec::new(),
     };
     if options.unified_flag == Flag::On && dice.chance(15) {
         options.unified_flag = Flag::AbsentOn;

@@ -207,6 +207,8 @@ pub struct Stack {
     pub lease_ttl_ms: u64,
     pub allow_delete: bool,
     pub purpose: Purpose,
+    /// As `--watch` says.
+    pub watch_ms: Option<u64>,
     /// The ids that `--delete ID` names.
     pub named: std::collections::BTreeSet<String>,
 }
@@ -225,6 +227,7 @@ impl Stack {
             lease_ttl_ms: 20_000,
             allow_delete: false,
             purpose: Purpose::Apply,
+            watch_ms: None,
             named: Default::default(),
         }
     }
@@ -247,9 +250,11 @@ impl Stack {
             who: format!("tester@tests pid {}", self.runs),
             revision: "r1".into(),
             destroy,
+            rollback: false,
             allow_delete: destroy || self.allow_delete,
             named: self.named.clone(),
             purpose: self.purpose,
+            watch_ms: self.watch_ms,
         }
     }
 

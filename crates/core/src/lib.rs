@@ -5,6 +5,7 @@ pub mod adopt;
 pub mod builtin;
 pub mod diag;
 pub mod fleet;
+pub mod health;
 pub mod javascript;
 pub mod kinds;
 pub mod ledger;

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::intent;
+use super::last_run;
 use super::lease::{Lease, Taken, clear_left_over};
 use super::observe::{Observation, Session, moved, observe, observe_as_of, plan};
 use super::outcome::kept;
@@ -26,6 +27,7 @@ use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Value};
 use crate::plan::accept;
 use crate::plan::compare::Known;
+use crate::plan::rollback;
 use crate::port::{LOOKS_MS, Port, beside};
 
 mod record;
@@ -139,7 +141,7 @@ async fn under_lease(
         if !now.is_as(known) {
             return early(Ended::Moved);
         }
-        if goes && session.destroy {
+        if goes && (session.destroy || session.rollback) {
             let added = session.store.add_others(&mut now, &session.owner(), &port.reader(), true).await;
             if let Err(failed) = added {
                 return fail(failed);
@@ -246,6 +248,8 @@ impl<'a> Work<'a> {
             resources: BTreeMap::new(),
             intent: None,
             history: Vec::new(),
+            watch: None,
+            last_run: None,
             seals: BTreeMap::new(),
         });
         // The entry of an object does not describe another object that took its place.
@@ -303,14 +307,21 @@ impl<'a> Work<'a> {
         if self.plan.steps.iter().all(|step| step.again) || !self.session.store.keeps() {
             return Ok(());
         }
+        let before = self.ledger.clone();
         let former = self.ledger.intent.take();
         self.inherited = former.is_some();
         let nonce = self.nonce();
         // By the manifest: a value that is only accepted was never begun by this run.
         let begun = intent::begun(self.plan, &self.session.declared(), &self.known());
         let at = timestamp(self.port.server_now_ms());
+        self.begin_watch(&nonce, &at);
         let seen = &self.observation.seen;
         let begins = intent::begins(nonce.clone(), at, self.plan, begun, seen, &self.ledger);
+        // A rollback keeps what it takes back on record, so that the next one finishes a rollback that died.
+        if !self.session.rollback {
+            let wanted = &self.wanted;
+            self.ledger.last_run = last_run::begins(&begins, self.plan, wanted, &self.known(), seen, &before);
+        }
         self.ledger.intent = Some(match former {
             Some(former) => intent::goes_on(begins, former, seen, &mut self.ledger),
             None => begins,
@@ -367,7 +378,7 @@ impl<'a> Work<'a> {
             match self.step(step).await {
                 Ok(()) => {
                     outcome.done.push(step.number);
-                    if !self.wanted.iter().any(|want| want.address == step.address) {
+                    if self.session.rollback || !self.wanted.iter().any(|want| want.address == step.address) {
                         let seen = self.observation.seen.get(&step.address);
                         outcome.kept.extend(seen.into_iter().flat_map(|seen| kept(step, seen)));
                     }
@@ -513,7 +524,11 @@ impl<'a> Work<'a> {
     /// Desired attributes of an address with outputs and generated values filled in; empty if the run does not want it.
     fn desired(&self, address: &Address) -> Attrs {
         let wanted = self.wanted.iter().find(|want| want.address == *address);
-        wanted.map(|want| self.known().fill(&want.desired)).unwrap_or_default()
+        let filled = wanted.map(|want| self.known().fill(&want.desired)).unwrap_or_default();
+        match self.session.rollback {
+            true => rollback::wanted(filled, address, self.observation.seen.get(address), &self.plan.steps),
+            false => filled,
+        }
     }
 
     fn known(&self) -> Known {

@@ -28,6 +28,7 @@ pub(super) fn at_work(event: &Event) -> Option<String> {
         Event::StepStarted { address, what, .. } => Some(format!("{address}: {what}")),
         Event::Polling { address, state } => Some(format!("{address}: {state}")),
         Event::Notice { text } => Some(text.clone()),
+        Event::Watched { .. } => Some("the tenant log".to_owned()),
         Event::RunStarted { .. }
         | Event::Request { .. }
         | Event::Holding { .. }

@@ -10,7 +10,7 @@ use crate::model::address::Address;
 use crate::model::codes;
 use crate::model::ledger::compact;
 use crate::model::ledger::{Begun, Entry, Intent, KEPT_BYTES_MAX, Last, Ledger, Lost, Ownership};
-use crate::model::plan::{Finding, Level, Plan, Step};
+use crate::model::plan::{Finding, Level, Plan, ResourcePlan, Step};
 use crate::model::value::{Attrs, Value};
 use crate::plan::compare::Known;
 
@@ -37,7 +37,16 @@ pub(super) fn begins(
             restore.insert(resource.address.clone(), small(kind.restore(seen)));
         }
     }
-    Intent { nonce, destroy: plan.destroy, creating, restore, begun, lost: Vec::new(), at }
+    Intent {
+        nonce,
+        destroy: plan.destroy,
+        rollback: plan.rollback,
+        creating,
+        restore,
+        begun,
+        lost: Vec::new(),
+        at,
+    }
 }
 
 /// The intent of a run that continues an unfinished one. Objects that the unfinished run created are recorded with
@@ -111,7 +120,11 @@ pub(super) fn as_left(entry: &mut Entry, seen: &Seen) {
 pub(super) fn unfinished(ledger: &Ledger) -> Option<Finding> {
     let text = match (&ledger.intent, ledger.history.last()) {
         (Some(intent), _) if !ledger.has_reported() => {
-            let what = if intent.destroy { "destroy" } else { "apply" };
+            let what = match (intent.destroy, intent.rollback) {
+                (true, _) => "destroy",
+                (_, true) => "rollback",
+                _ => "apply",
+            };
             format!(
                 "a run ({what}) of this stack that began at {} did not report its end: it was killed or cut off, or is still running",
                 intent.at
@@ -198,8 +211,22 @@ pub(super) fn name_of(step: &Step, desired: &Attrs) -> String {
     }
 }
 
-/// The wanted resources that a plan has steps for, by address.
+/// The resources that a plan has steps for, by address. A rollback wants the values that its steps put back.
 pub(super) fn begun(plan: &Plan, wanted: &[Resource], known: &Known) -> BTreeMap<Address, Begun> {
+    if plan.rollback {
+        let resources = plan
+            .resources
+            .iter()
+            .filter(|resource| plan.steps.iter().any(|step| step.address == resource.address));
+        let written = |resource: &ResourcePlan| {
+            let changes = resource.changes.iter().filter(|change| !change.secret);
+            small(changes.filter_map(|change| Some((change.field.clone(), change.new.clone()?))).collect())
+        };
+        let begun = |resource: &ResourcePlan| {
+            (resource.address.clone(), Begun { kind: resource.kind.clone(), wanted: written(resource) })
+        };
+        return resources.map(begun).collect();
+    }
     let stepped: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).collect();
     let begun = |want: &Resource| {
         let plain = |(field, value): (String, Value)| Some((field, value.known()?.clone()));

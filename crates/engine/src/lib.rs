@@ -16,6 +16,7 @@ pub mod connection;
 pub mod gate;
 mod halt;
 mod intent;
+mod last_run;
 pub mod lease;
 pub mod observe;
 mod outcome;
@@ -23,8 +24,10 @@ mod permission;
 mod places;
 pub mod reconcile;
 pub mod reply;
+pub mod rollback;
 pub mod store;
 pub mod told;
+pub mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -32,7 +35,7 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 
 // So that their paths are `crate::model::…` in this crate too.
-use lockstep_core::{diag, kinds, ledger, model, plan, port};
+use lockstep_core::{diag, health, kinds, ledger, model, plan, port};
 
 use crate::model::api::{Answer, ApiRequest};
 use crate::model::call::{Api, Failed, LEASE_LOST, Repeat};

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::intent;
 use super::store::{Found, Owner, Store};
+use crate::health;
 use crate::kinds::guards::{self, Guard, Unread};
 use crate::kinds::{self, Hint, Resource, Seen, Task, Whose, handed_on};
 use crate::ledger::prints::Prints;
@@ -40,10 +41,14 @@ pub struct Session {
     /// Revision of the manifest, for the history; may be empty.
     pub revision: String,
     pub destroy: bool,
+    /// The run takes back what the last run changed.
+    pub rollback: bool,
     pub allow_delete: bool,
     /// Ids (addresses, for switches) of objects that may be deleted or put back although nothing proves the record.
     pub named: BTreeSet<String>,
     pub purpose: Purpose,
+    /// After a deployment or an exposing step, the tenant log is followed for this long.
+    pub watch_ms: Option<u64>,
 }
 
 impl Session {
@@ -163,10 +168,13 @@ async fn look(session: &Session, reader: &Reader, as_of_ms: Option<u64>) -> Resu
     let (mut found, mut seen, torn) = result.unwrap_or(Err(Failed::Stopped))?;
     found.unclear.extend(tried?);
     found.unclear.extend(room(session, &found, &declared, reader).await?);
-    if session.destroy {
+    if session.destroy || session.rollback {
         session.store.add_others(&mut found, &session.owner(), reader, false).await?;
     }
     on_record(session, &mut found, &mut seen, &declared, reader).await?;
+    if session.rollback {
+        look_back(&found, &mut seen, reader).await?;
+    }
     let salt = found.ledger.as_ref().map_or_else(|| session.new_salt(), |ledger| ledger.salt.clone());
     let prints = Rc::new(Prints::of(&session.manifest, &salt, session.rounds));
     let as_of_ms = as_of_ms.unwrap_or_else(|| now_ms(reader));
@@ -206,6 +214,17 @@ async fn look(session: &Session, reader: &Reader, as_of_ms: Option<u64>) -> Resu
     }
     let misnamed = misnamed(session, reader, &seen, &found, &prints);
     Ok(Observation { seen, found, prints, plan: first, as_of_ms, torn, misnamed })
+}
+
+/// Reads what only a rollback needs to know of the resources that the last run changed.
+async fn look_back(found: &Found, seen: &mut BTreeMap<Address, Seen>, reader: &Reader) -> Result<(), Failed> {
+    let last = found.ledger.as_ref().and_then(|ledger| ledger.last_run.as_ref());
+    for (address, changed) in last.into_iter().flat_map(|last| &last.changed) {
+        if let Some((kind, seen)) = kinds::by_name(&changed.kind).zip(seen.get_mut(address)) {
+            kind.look_back(changed, seen, reader).await?;
+        }
+    }
+    Ok(())
 }
 
 /// A blocker if the tenant has no room for one more Action, which is to hold the record. If the stack has Actions of
@@ -408,11 +427,13 @@ pub(super) fn plan(
         keeps_ledger: session.store.keeps(),
         kept_in: session.store.name(),
         destroy: session.destroy,
+        rollback: session.rollback,
         allow_delete: session.allow_delete,
         named: &session.named,
         purpose: session.purpose,
         scopes: scopes.as_deref(),
         ledger_scopes: session.store.scopes(found, session.destroy),
+        further_scopes: if session.watch_ms.is_some() { &[health::SCOPE] } else { &[] },
         prints,
         as_of_ms,
         findings,
@@ -444,6 +465,9 @@ pub fn moved(then: &Plan, now: &Plan) -> String {
     }
     if then.destroy != now.destroy {
         return "the command: one of the two plans destroys the stack, and the other applies it".into();
+    }
+    if then.rollback != now.rollback {
+        return "the command: one of the two plans takes the last run back, and the other applies the manifest".into();
     }
     // The offer to accept a value names a day, which moves by itself.
     let change =

@@ -21,6 +21,7 @@ pub mod faults;
 pub mod ids;
 pub mod options;
 pub mod picture;
+pub mod traffic;
 pub mod wire;
 pub mod world;
 
@@ -40,6 +41,7 @@ pub use self::faults::{Faults, Garble, Rule, What, When};
 pub use self::options::{
     ALL_SCOPES, BindingRule, BudgetTold, Flag, NeverSet, Options, Rate, SecretWithoutValue, WithoutAction,
 };
+pub use self::traffic::{Fate as MessageFate, Traffic};
 pub use self::world::{Account, Tenant, TriggerRef, World};
 
 use self::faults::HUGE_BYTES;
@@ -393,6 +395,10 @@ impl Twin {
         let keep = request.method != Method::Get
             && self.faults.rules.iter().any(|rule| matches!(rule.what, What::Stale));
         let before = keep.then(|| Box::new(self.world.clone()));
+        if !self.options.traffic.is_empty() {
+            let tenants = self.world.tenants.values_mut();
+            tenants.for_each(|tenant| traffic::catch_up(tenant, &self.options.traffic, now_ms));
+        }
         let done = if twilio::is_host(&request.host) {
             twilio::serve(&mut self.world, &self.options, &mut self.in_flight, request, now_ms, number)
         } else {

@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::traffic::Traffic;
+
 /// Every scope that the twin's Auth0 operations require (Auth0 docs, Management API pages, 2026-08).
 pub const ALL_SCOPES: &[&str] = &[
     "read:actions",
@@ -263,6 +265,9 @@ pub struct Options {
     /// A build that no environment serves vanishes this many milliseconds after it ended; `None` (the default) keeps
     /// it. Older documents speak of an hour.
     pub unused_builds_expire_ms: Option<u64>,
+    /// What becomes of users' messages, as the tenant log tells it: the first entry counts whose text the code of the
+    /// running version has. Empty (the default): no user asks for anything.
+    pub traffic: Vec<Traffic>,
 }
 
 impl Options {
@@ -350,6 +355,7 @@ impl Default for Options {
             variable_keys_unique: true,
             same_upload_is_new: true,
             unused_builds_expire_ms: None,
+            traffic: Vec::new(),
         }
     }
 }

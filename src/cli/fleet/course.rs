@@ -1,6 +1,6 @@
 //! The course of a rollout: asks what comes next, does it, and keeps what happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
@@ -14,8 +14,10 @@ use super::recorded::Log;
 use crate::engine::apply::{Ended, Wishes, timestamp};
 use crate::engine::observe::Observation;
 use crate::engine::reconcile::{Decision, reconcile};
+use crate::engine::rollback::rollback;
+use crate::fleet::file::OnHalt;
 use crate::fleet::report::{FleetReport, listed};
-use crate::fleet::rollout::{Became, Cause, Event, Judged, Next, Progress, State, Verdict, next};
+use crate::fleet::rollout::{Became, Cause, Event, Halt, Judged, Next, Progress, State, Verdict, next};
 use crate::fleet::summary::{self, Reading};
 use crate::model::call::Failed;
 use crate::model::codes;
@@ -24,7 +26,7 @@ use crate::model::plan::{Digest, Plan, Verb};
 use crate::model::random::hex;
 use crate::model::text::line;
 use crate::plan::render::Paint;
-use crate::shell::fleet::Crowd;
+use crate::shell::fleet::{Crowd, Member};
 
 /// Interval between two readings of a gate that waits.
 const LOOK_MS: u64 = 15_000;
@@ -55,7 +57,7 @@ pub struct Course<'a> {
 pub struct Settled {
     pub state: State,
     pub exit: u8,
-    /// Names of the waves that this run was to reach.
+    /// The user stopped it, or its time was over.
     pub signal: bool,
 }
 
@@ -66,6 +68,7 @@ impl Settled {
         match () {
             () if self.state.halt.is_some() => Exit::Halted,
             () if bad || self.signal => Exit::Failed,
+            () if !self.state.departed.is_empty() => Exit::FindingsOnly,
             () => Exit::Done,
         }
     }
@@ -104,6 +107,13 @@ impl Settled {
                 out.push(paint.bad(&format!("  {} {} {}{why}", became.sign(), line(name), became.word())));
             }
         }
+        if !self.state.departed.is_empty() {
+            let names = listed(&self.state.departed);
+            out.push(paint.change(&format!(
+                "  not in the table any more: {names}; what was set up there still runs and sends"
+            )));
+            out.push("  help: put the row back and run `lockstep destroy FLEET --tenant NAME`, or name the tenant under `former` if that is done".to_owned());
+        }
         match halt {
             Some(halt) => {
                 out.push(paint.bad(&format!("Halted at {}: {}", timestamp(halt.at_ms), line(&halt.why))));
@@ -120,7 +130,8 @@ impl Settled {
         let left = self.state.waves.iter().filter(|wave| wave.passed_ms.is_none()).count();
         let text = format!("{applied} applied, {unchanged} unchanged");
         match (self.exit, left) {
-            (0, 0) => paint.good(&format!("Done: {text}.")),
+            _ if self.signal => format!("Stopped: {text}; run the same command again to go on."),
+            (0 | 7, 0) => paint.good(&format!("Done: {text}.")),
             (0, left) => {
                 format!("Done so far: {text}; {left} wave{} left.", if left == 1 { "" } else { "s" })
             }
@@ -146,7 +157,6 @@ impl<'a> Course<'a> {
         report: &FleetReport,
         skips: Vec<(String, String)>,
         args: &'a ManifestArgs,
-        shell: &Shell,
     ) -> Result<Course<'a>> {
         let digest = summary::digest(&report.fleet, &report.readings);
         let by = crowd.members.first().map(|member| member.session.who.clone()).unwrap_or_default();
@@ -156,6 +166,11 @@ impl<'a> Course<'a> {
         let skips = skips.into_iter().collect();
         let wanted = wanted(loaded);
         let found = log.found.as_ref().map(|record| record.state.clone());
+        let in_table = |name: &str| loaded.tenants.list.iter().any(|tenant| tenant.name == name);
+        let former = &loaded.fleet.former;
+        let known = found.iter().flat_map(|state| state.tenants.keys().chain(&state.departed));
+        let departed: BTreeSet<String> =
+            known.filter(|name| !in_table(name) && !former.contains(name)).cloned().collect();
         let unfinished = found.filter(|state| state.ended_ms.is_none());
         let mut course = Course {
             loaded,
@@ -171,7 +186,6 @@ impl<'a> Course<'a> {
             wrote: false,
             said_ms: 0,
         };
-        let _ = shell;
         match unfinished {
             Some(state) if state.wanted != wanted => {
                 return Err(Error::lease_held(format!(
@@ -180,7 +194,7 @@ impl<'a> Course<'a> {
                     line(&state.by),
                     timestamp(state.began_ms)
                 ))
-                .help("finish it with its own revision, or end it with `lockstep rollout --abandon`"));
+                .help("finish it with its own revision, or end it with `lockstep rollout abandon` and the same options"));
             }
             Some(state) => course.state = state,
             None => {
@@ -192,7 +206,8 @@ impl<'a> Course<'a> {
                 let digest = course.digest.to_string();
                 let (fleet, by) = (loaded.fleet.name.clone(), course.by.clone());
                 // It is written with the first event that follows: a rollout that is not confirmed leaves no record.
-                let event = Event::Began { fleet, digest, wanted, revision, by, waves };
+                let departed = departed.into_iter().collect();
+                let event = Event::Began { fleet, digest, wanted, revision, by, waves, departed };
                 let now_ms = course.crowd.driver.now_ms();
                 course.state = course.state.after(&event, now_ms);
                 course.log.begin(event);
@@ -213,7 +228,23 @@ impl<'a> Course<'a> {
     fn happened(&mut self, event: Event) -> Result<()> {
         let now_ms = self.now_ms();
         self.state = std::mem::take(&mut self.state).after(&event, now_ms);
-        self.log.add(event, &self.state, &self.by, now_ms)
+        let added = self.log.add(event, &self.state, &self.by, now_ms)?;
+        self.heard(added);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let now_ms = self.now_ms();
+        let written = self.log.flush(&self.state, &self.by, now_ms)?;
+        self.heard(written);
+        Ok(())
+    }
+
+    /// A person halted the rollout from elsewhere: what this run knows stays, and nothing new begins.
+    fn heard(&mut self, halt: Option<Halt>) {
+        if halt.is_some() {
+            self.state.halt = halt;
+        }
     }
 
     /// Refuses a single wave while one before it is not applied.
@@ -303,7 +334,7 @@ impl<'a> Course<'a> {
     /// Goes on until the waves are done, it halts, or the user stops it.
     pub fn go(&mut self, until: usize, shell: &mut Shell) -> Result<()> {
         loop {
-            if self.crowd.driver.signal().is_some() {
+            if self.is_over() {
                 break;
             }
             let now_ms = self.now_ms();
@@ -325,16 +356,59 @@ impl<'a> Course<'a> {
                 Next::End => self.happened(Event::Ended)?,
             }
         }
-        let now_ms = self.now_ms();
-        if self.wrote {
-            self.log.flush(&self.state, &self.by, now_ms)?;
-        }
-        Ok(())
+        if self.wrote { self.flush() } else { Ok(()) }
     }
 
     fn halt(&mut self, cause: Cause, why: String, shell: &mut Shell) -> Result<()> {
         shell.say.err_one_line(format!("halted: {}", line(&why)));
-        self.happened(Event::Halted { cause, why, by: self.by.clone() })
+        let wave = self.state.current();
+        self.happened(Event::Halted { cause, why, by: self.by.clone() })?;
+        match (self.loaded.fleet.rollout.on_halt, wave) {
+            (OnHalt::Rollback, Some(wave)) => self.take_back(wave, shell),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes back what this rollout wrote in the wave that is open, for `rollout rollback`.
+    pub fn take_back_now(&mut self, shell: &mut Shell) -> Result<()> {
+        let Some(wave) = self.state.current() else { return Ok(()) };
+        let why = "a person takes the open wave back".to_owned();
+        if self.state.halt.is_none() {
+            self.happened(Event::Halted { cause: Cause::Person, why, by: self.by.clone() })?;
+        }
+        self.wrote = true;
+        self.take_back(wave, shell)?;
+        self.flush()
+    }
+
+    /// Takes back what this rollout wrote to the members of a wave.
+    fn take_back(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
+        let wrote = |name: &&String| self.state.tenants.get(*name).is_some_and(|one| one.steps > 0);
+        let names: Vec<String> = self.state.waves[wave].members.iter().filter(wrote).cloned().collect();
+        self.bound(names.len());
+        let mut running = Vec::new();
+        for name in names {
+            let Some(at) = self.member_of(&name) else { continue };
+            let Member { tenant, session } = &self.crowd.members[at];
+            let session = session.clone();
+            let (task, slot) = self.crowd.driver.spawn(*tenant, move |port| async move {
+                rollback(session, Wishes::default(), |_| Decision::Apply.into(), &port).await
+            });
+            running.push((name, task, slot));
+        }
+        let tasks: Vec<_> = running.iter().map(|(_, task, _)| *task).collect();
+        self.crowd.driver.drive(&tasks)?;
+        let now_ms = self.now_ms();
+        for (name, _, slot) in running {
+            let result = slot.take().unwrap_or(Err(Failed::Stopped));
+            let Some(done) = self.outcome(result, now_ms) else { continue };
+            let progress = match done.became {
+                Became::Applied => Progress { became: Became::RolledBack, ..done },
+                _ => Progress { why: format!("it could not be rolled back: {}", done.why), ..done },
+            };
+            self.became(&name, progress, shell)?;
+        }
+        Ok(())
     }
 
     /// Waits, and says at most once a minute for what.
@@ -344,13 +418,29 @@ impl<'a> Course<'a> {
             self.said_ms = now_ms;
             shell.say.err_one_line(what);
         }
-        self.log.flush(&self.state, &self.by, now_ms)?;
-        let Some(member) = self.crowd.members.first() else { return Ok(()) };
-        let ms = until_ms.saturating_sub(now_ms).min(TOLD_MS).max(1);
+        self.flush()?;
+        let heard = self.log.look()?;
+        self.heard(heard);
+        if self.state.halt.is_some() {
+            return Ok(());
+        }
+        let Some(tenant) = self.crowd.members.first().map(|member| member.tenant) else { return Ok(()) };
+        let ms = until_ms.saturating_sub(now_ms).min(self.log.look_ms()).max(1);
         // A rollout may wait for hours: the deadline is for requests, not for this.
-        self.crowd.driver.set_deadline(u64::MAX);
-        self.crowd.driver.run(member.tenant, move |port| async move { port.reader().sleep_ms(ms).await })?;
+        self.bound(0);
+        self.crowd.driver.run(tenant, move |port| async move { port.reader().sleep_ms(ms).await })?;
         Ok(())
+    }
+
+    /// Gives what is about so many tenants the time that a run has.
+    fn bound(&mut self, tenants: usize) {
+        let at_ms = self.now_ms().saturating_add(self.crowd.time_of(tenants));
+        self.crowd.driver.set_deadline(at_ms);
+    }
+
+    /// Whether nothing more begins: the user stopped it, or its time is over.
+    fn is_over(&self) -> bool {
+        self.crowd.driver.signal().is_some() || self.crowd.driver.late().is_some()
     }
 
     fn member_of(&self, name: &str) -> Option<usize> {
@@ -363,9 +453,9 @@ impl<'a> Course<'a> {
         let (name, members) = (line(&opened.name), opened.members.clone());
         let s = if members.len() == 1 { "" } else { "s" };
         shell.say.err_one_line(format!("wave {name}: {} tenant{s}", members.len()));
-        self.crowd.driver.set_deadline(u64::MAX);
+        self.bound(members.len());
         let positions: Vec<usize> = members.iter().filter_map(|name| self.member_of(name)).collect();
-        let results = self.crowd.observe(&positions, |seen| seen)?;
+        let results = self.crowd.observe(&positions)?;
         let now_ms = self.now_ms();
         let mut known = Vec::new();
         for (name, result) in members.iter().zip(results) {
@@ -373,7 +463,7 @@ impl<'a> Course<'a> {
                 known.push((name.clone(), progress));
             }
         }
-        if self.crowd.driver.signal().is_some() {
+        if self.is_over() {
             return Ok(());
         }
         self.happened(Event::Opened { wave })?;
@@ -434,13 +524,12 @@ impl<'a> Course<'a> {
         shell: &mut Shell,
     ) -> Result<()> {
         self.wrote = true;
-        self.crowd.driver.set_deadline(u64::MAX);
-        let now_ms = self.now_ms();
-        self.log.flush(&self.state, &self.by, now_ms)?;
+        self.bound(names.len());
+        self.flush()?;
         let mut waiting = names.into_iter().collect::<std::collections::VecDeque<_>>();
         let mut running: Vec<(String, crate::engine::TaskId, _)> = Vec::new();
         loop {
-            while running.len() < room && self.crowd.driver.signal().is_none() {
+            while running.len() < room && !self.is_over() {
                 let Some(name) = waiting.pop_front() else { break };
                 let Some(at) = self.member_of(&name) else { continue };
                 let member = &self.crowd.members[at];
@@ -485,7 +574,7 @@ impl<'a> Course<'a> {
                 // Nothing new begins; what is in flight ends.
                 _ => 0,
             };
-            if running.is_empty() && (room == 0 || self.crowd.driver.signal().is_some()) {
+            if running.is_empty() && (room == 0 || self.is_over()) {
                 return Ok(());
             }
         }
@@ -519,7 +608,7 @@ impl<'a> Course<'a> {
 
     /// Reads the gates of a wave, anew.
     fn judge(&mut self, wave: usize, until_ms: u64, shell: &mut Shell) -> Result<()> {
-        self.crowd.driver.set_deadline(u64::MAX);
+        self.bound(self.state.waves[wave].members.len());
         let declared = &self.loaded.fleet.rollout.waves[self.loaded.groups[wave].wave];
         let members: Vec<(String, usize)> = self.state.waves[wave]
             .members
@@ -531,7 +620,7 @@ impl<'a> Course<'a> {
             .filter_map(|name| Some((name.clone(), self.member_of(name)?)))
             .collect();
         let mut judged = judge(declared, &members, &mut self.crowd, self.args, &self.state, wave)?;
-        if self.crowd.driver.signal().is_some() {
+        if self.is_over() {
             return Ok(());
         }
         for one in &mut judged {
@@ -565,7 +654,7 @@ impl<'a> Course<'a> {
 
     /// The end of the course.
     pub fn finish(self) -> Settled {
-        let signal = self.crowd.driver.signal().is_some();
+        let signal = self.is_over();
         Settled { state: self.state, exit: 0, signal }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::args::ManifestArgs;
 use super::super::domain::is_handed_in;
 use super::super::error::{Error, Result};
-use super::super::loading::{Outside, tell};
+use super::super::loading::{self, Outside, tell};
 use super::super::setup::Shell;
 use super::FleetArgs;
 use crate::diag::{Diagnostic, Severity};
@@ -21,7 +21,7 @@ use crate::kinds;
 use crate::manifest::{self, Missing, Source, Tables};
 use crate::model::manifest::Manifest;
 use crate::plan::desired::tables;
-use crate::shell::files::{self, Folder};
+use crate::shell::files::{self, Folder, ManifestFile};
 
 /// Largest table of tenants.
 const TABLE_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
@@ -126,7 +126,8 @@ pub fn load(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -> Re
             return Ok(None);
         }
     };
-    let selected = select(&selection.selection()?, &fleet, &tenants, &groups).map_err(Error::usage)?;
+    let selected =
+        select(&selection.selection(&args.tenants)?, &fleet, &tenants, &groups).map_err(Error::usage)?;
     let folder = Folder::of(&base_path)
         .map_err(|problem| Error::manifest(format!("{}: {problem}", base_path.display())))?;
     let members = |(at, group): (usize, &Group)| {
@@ -141,6 +142,26 @@ fn say_all(wrong: Vec<(Arc<Source>, Vec<Diagnostic>)>, shell: &mut Shell) {
     for (source, found) in wrong {
         tell(&found, &source, shell);
     }
+}
+
+/// The manifest of one tenant, for the commands that are about one. `None`: something is wrong, and was printed.
+pub fn one(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<loading::Loaded>> {
+    if args.tenants.len() != 1 {
+        let text = format!("{} is a fleet file, and this command is about one tenant", args.path().display());
+        return Err(Error::usage(text).help("name it with --tenant NAME"));
+    }
+    let Some(loaded) = load(args, &FleetArgs::default(), shell)? else { return Ok(None) };
+    let Some(at) = loaded.selected.first().copied() else { return Ok(None) };
+    // What is wrong with it is told where it was written.
+    if loaded.make(args, false, Missing::Unknown, shell)?.is_none() {
+        return Ok(None);
+    }
+    let (file, tenant, text) = (loaded.file_of(at), &loaded.tenants.list[at], loaded.render(at).text);
+    let Ok(parsed) = manifest::read(&file, &text, &tables()) else { return Ok(None) };
+    let file =
+        ManifestFile { path: args.path().to_owned(), text, lost: Vec::new(), folder: loaded.folder.clone() };
+    let domain = tenant.cell("domain").unwrap_or_default().to_owned();
+    Ok(Some(loading::Loaded { parsed, file, is_our_own: true, tenant: Some((tenant.name.clone(), domain)) }))
 }
 
 impl Loaded {

@@ -16,6 +16,7 @@ use super::super::{domain, reports};
 use super::FleetArgs;
 use super::load::{Loaded, Made, load};
 use crate::diag::remote;
+use crate::engine::observe::observe;
 use crate::fleet::report::FleetReport;
 use crate::fleet::summary::{Found, Reading};
 use crate::manifest::Missing;
@@ -46,7 +47,7 @@ pub fn validate(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -
     let s = |count: usize| if count == 1 { "" } else { "s" };
     let text =
         format!("{}: valid, {count} tenant{} in {waves} wave{}", args.path().display(), s(count), s(waves));
-    publish_fleet(shell, reports::FleetContent::Valid(text))?;
+    publish_fleet(shell, reports::FleetContent::Valid(args.path().display().to_string(), text))?;
     Ok(Exit::Done)
 }
 
@@ -161,7 +162,10 @@ fn read_each(
     let all: Vec<usize> = (0..made.len()).collect();
     // Of what was read only the plan is kept.
     let scrub = shell.scrub.clone();
-    let results = crowd.observe(&all, move |seen| Box::new(scrub.plan(&seen.plan)))?;
+    let results = crowd.each(all, |session, reader| {
+        let scrub = scrub.clone();
+        async move { Ok(Box::new(scrub.plan(&observe(&session, &reader).await?.plan))) }
+    })?;
     let mut readings = Vec::with_capacity(made.len());
     for (one, result) in made.iter().zip(results) {
         let result = match result {

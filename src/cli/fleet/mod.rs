@@ -8,7 +8,7 @@ mod recorded;
 pub mod render;
 pub mod rollout;
 
-pub use load::is_fleet;
+pub use load::{is_fleet, one};
 pub use many::{Wish, drift, plan, validate};
 
 use super::error::{Error, Result};
@@ -17,9 +17,6 @@ use crate::fleet::select::{Selection, labels};
 /// Which tenants of a fleet file a command is about.
 #[derive(clap::Args, Default)]
 pub struct FleetArgs {
-    /// Of a fleet file: only this tenant; may be repeated
-    #[arg(long = "tenant", value_name = "NAME")]
-    pub tenants: Vec<String>,
     /// Of a fleet file: only tenants with these labels, such as plan=free,region!=eu
     #[arg(short = 'l', long = "label", value_name = "LABELS")]
     pub labels: Vec<String>,
@@ -29,28 +26,27 @@ pub struct FleetArgs {
 }
 
 impl FleetArgs {
-    /// What it selects.
-    pub fn selection(&self) -> Result<Selection> {
+    /// What it selects, together with the names of tenants.
+    pub fn selection(&self, names: &[String]) -> Result<Selection> {
         let mut all = Vec::new();
         for text in &self.labels {
             all.extend(labels(text).map_err(|wrong| Error::usage(format!("--label {wrong}")))?);
         }
-        Ok(Selection { names: self.tenants.clone(), labels: all, wave: self.wave.clone() })
+        Ok(Selection { names: names.to_vec(), labels: all, wave: self.wave.clone() })
     }
 
     /// Refuses the options for a file that is no fleet file.
     pub fn refuse(&self) -> Result<()> {
-        let used = [
-            (!self.tenants.is_empty(), "--tenant"),
-            (!self.labels.is_empty(), "--label"),
-            (self.wave.is_some(), "--wave"),
-        ];
+        let used = [(!self.labels.is_empty(), "--label"), (self.wave.is_some(), "--wave")];
         match used.iter().find(|(used, _)| *used) {
             None => Ok(()),
-            Some((_, option)) => {
-                Err(Error::usage(format!("{option} selects tenants of a fleet, and the file is a manifest"))
-                    .help("name a fleet file, or leave the option out"))
-            }
+            Some((_, option)) => Err(no_fleet(option)),
         }
     }
+}
+
+/// The error of an option that selects tenants, for a file that has only one.
+pub fn no_fleet(option: &str) -> Error {
+    Error::usage(format!("{option} selects tenants of a fleet, and the file is a manifest"))
+        .help("name a fleet file, or leave the option out")
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::error::{Error, Result};
 use crate::fleet::record::Record;
-use crate::fleet::rollout::{Event, State};
+use crate::fleet::rollout::{Cause, Event, Halt, State};
 use crate::shell::files;
 use crate::shell::records::{RecordProblem, Records};
 
@@ -14,6 +14,10 @@ const KEY_LIMIT_BYTES: u64 = 64 * 1024;
 const KEY_MIN_BYTES: usize = 16;
 /// Results of tenants that wait at most before a record is written: half a request for each tenant is enough.
 const WAITING_MAX: usize = 4;
+
+/// Interval between two looks for a halt, and the longest wait of a run without records, in ms.
+const LOOK_MS: u64 = 10_000;
+const WAIT_MS: u64 = 60_000;
 
 /// Where records are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,25 +108,51 @@ impl Log {
         self.waiting.push(event);
     }
 
-    /// Keeps an event, and writes those that wait where it cannot be done without.
-    pub fn add(&mut self, event: Event, state: &State, by: &str, at_ms: u64) -> Result<()> {
+    /// Keeps an event, and writes those that wait where it cannot be done without. Returns the halt of a person who wrote
+    /// in the meantime.
+    pub fn add(&mut self, event: Event, state: &State, by: &str, at_ms: u64) -> Result<Option<Halt>> {
         let is_quiet = matches!(&event, Event::Tenant { progress, .. } if progress.why.is_empty());
         let is_reading = matches!(&event, Event::Read { .. });
         self.waiting.push(event);
         match (is_quiet || is_reading) && self.waiting.len() < WAITING_MAX {
-            true => Ok(()),
+            true => Ok(None),
             false => self.flush(state, by, at_ms),
         }
     }
 
-    /// Writes what waits.
-    pub fn flush(&mut self, state: &State, by: &str, at_ms: u64) -> Result<()> {
+    /// Writes what waits. If a person has halted the rollout in the meantime, what waits is written behind that.
+    pub fn flush(&mut self, state: &State, by: &str, at_ms: u64) -> Result<Option<Halt>> {
         let events = std::mem::take(&mut self.waiting);
-        match &mut self.records {
-            Some(records) if !events.is_empty() => {
-                records.append(at_ms, by, events, state.clone()).map_err(problem)
+        let Some(records) = self.records.as_mut().filter(|_| !events.is_empty()) else { return Ok(None) };
+        match records.append(at_ms, by, events.clone(), state.clone()) {
+            Ok(()) => Ok(None),
+            Err(RecordProblem::Lost(name)) => {
+                let halt = self.look()?.ok_or_else(|| problem(RecordProblem::Lost(name)))?;
+                let state = State { halt: Some(halt.clone()), ..state.clone() };
+                let Some(records) = self.records.as_mut() else { return Ok(None) };
+                records.append(at_ms, by, events, state).map_err(problem)?;
+                Ok(Some(halt))
             }
-            _ => Ok(()),
+            Err(other) => Err(problem(other)),
         }
+    }
+
+    /// Whether a person has halted the rollout since this run last wrote or looked.
+    pub fn look(&mut self) -> Result<Option<Halt>> {
+        let Some(records) = &mut self.records else { return Ok(None) };
+        if !records.has_newer().map_err(problem)? {
+            return Ok(None);
+        }
+        let record = records.load().map_err(problem)?;
+        let halt = record.and_then(|record| record.state.halt).filter(|halt| halt.cause == Cause::Person);
+        match halt {
+            Some(halt) => Ok(Some(halt)),
+            None => Err(problem(RecordProblem::Lost("of this rollout".to_owned()))),
+        }
+    }
+
+    /// How often a run that waits looks for a halt, in ms.
+    pub fn look_ms(&self) -> u64 {
+        if self.records.is_some() { LOOK_MS } else { WAIT_MS }
     }
 }

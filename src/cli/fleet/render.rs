@@ -14,7 +14,7 @@ use crate::manifest::Missing;
 ///
 /// The text can be saved and used as a manifest: the origins are comments. Sends no request.
 ///
-/// Example: lockstep render examples/fleet/fleet.yaml acme-dev
+/// Example: lockstep render manifests/fleet/fleet.yaml acme-dev
 #[derive(clap::Args)]
 pub struct Args {
     /// The fleet file
@@ -29,10 +29,14 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
-    let manifest =
-        ManifestArgs { manifest: args.fleet.clone(), file: None, vars: Vec::new(), commands: Vec::new() };
-    let selection = FleetArgs { tenants: vec![args.tenant.clone()], ..FleetArgs::default() };
-    let Some(loaded) = load(&manifest, &selection, shell)? else { return Ok(Exit::Failed) };
+    let manifest = ManifestArgs {
+        manifest: args.fleet.clone(),
+        file: None,
+        vars: Vec::new(),
+        commands: Vec::new(),
+        tenants: vec![args.tenant.clone()],
+    };
+    let Some(loaded) = load(&manifest, &FleetArgs::default(), shell)? else { return Ok(Exit::Failed) };
     // What is wrong with the manifest is told too, and the text is shown nevertheless.
     let is_good = loaded.make(&manifest, false, Missing::Unknown, shell)?.is_some();
     let Some(at) = loaded.selected.first() else { return Ok(Exit::Failed) };

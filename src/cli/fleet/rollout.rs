@@ -1,21 +1,28 @@
 //! `lockstep rollout`: carries a change out over a fleet, wave by wave.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::super::args::{ConnectArgs, ManifestArgs, Output};
+use super::super::connecting::settings;
 use super::super::error::{Error, Result};
 use super::super::exit::Exit;
+use super::super::loading::tell;
 use super::super::reports::{FleetContent, publish_fleet};
 use super::super::setup::Shell;
 use super::FleetArgs;
 use super::course::{Course, Settled};
+use super::gates::commands_are_given;
 use super::many::{gather, made, read_all, refuse_forms};
 use super::recorded::{Key, Log, Place, key, place};
 use crate::fleet::Fleet;
+use crate::fleet::file;
 use crate::fleet::report::FleetReport;
+use crate::fleet::rollout::{Cause, Event};
 use crate::manifest::Missing;
 use crate::model::plan::{Digest, Purpose};
 use crate::plan::render::Paint;
+use crate::shell::clock::Clock;
+use crate::shell::files;
 use crate::shell::in_process::save_world;
 use crate::shell::terminal::AskProblem;
 
@@ -28,9 +35,9 @@ use crate::shell::terminal::AskProblem;
 /// Example: lockstep rollout manifests/fleet/fleet.yaml --twin --yes
 #[derive(clap::Args)]
 pub struct Args {
-    /// The fleet file
-    #[arg(value_name = "FLEET")]
-    fleet: PathBuf,
+    /// The fleet file; before it may stand status, halt, resume, abandon or rollback, for a rollout with --record
+    #[arg(value_name = "FLEET", num_args = 1..=2, required = true)]
+    words: Vec<String>,
     /// A value for ${var.NAME}; not for secrets, because the list of processes shows it
     #[arg(long = "var", value_name = "NAME=VALUE")]
     vars: Vec<String>,
@@ -56,7 +63,7 @@ pub struct Args {
     /// Let this gate pass, whatever it reads; needs --why; may be repeated
     #[arg(long, value_name = "GATE", requires = "why")]
     accept: Vec<String>,
-    /// Why a halted rollout goes on
+    /// Why a halted rollout goes on, or why it is halted
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
     /// Keep the records of the rollout here, as file:FOLDER
@@ -79,27 +86,102 @@ fn digest(text: &str) -> Result<Digest, String> {
 
 impl Args {
     /// Path of the fleet file.
-    pub fn path(&self) -> &std::path::Path {
-        &self.fleet
+    pub fn path(&self) -> &Path {
+        Path::new(self.words.last().map_or("", String::as_str))
     }
+
+    /// What the run does.
+    fn does(&self) -> Result<Does> {
+        let [word, _] = self.words.as_slice() else { return Ok(Does::Go) };
+        let does = match word.as_str() {
+            "status" => Does::Status,
+            "halt" => Does::Halt,
+            "abandon" => Does::Abandon,
+            "resume" => Does::Go,
+            "rollback" => Does::TakeBack,
+            other => {
+                return Err(Error::usage(format!("rollout {other}: there is no such word")).help(
+                    "name a fleet file, or write status, halt, resume, abandon or rollback before it",
+                ));
+            }
+        };
+        match self.record.is_some() {
+            true => Ok(does),
+            false => Err(Error::usage(format!("rollout {word} needs the records of a rollout"))
+                .help("name them with --record file:FOLDER --record-key env:NAME")),
+        }
+    }
+}
+
+/// What a run of this command does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Go,
+    Status,
+    Halt,
+    Abandon,
+    TakeBack,
+}
+
+/// Shows the last record, or adds a halt to it. No tenant is asked.
+fn from_afar(args: &Args, does: Does, shell: &mut Shell) -> Result<Exit> {
+    let text = files::read_manifest(args.path())
+        .map_err(|problem| Error::manifest(problem.message).help(problem.help))?;
+    let name = args.path().display().to_string();
+    let fleet = match file::read(&name, &text.text) {
+        Ok(fleet) => fleet,
+        Err(rejected) => {
+            tell(&rejected.diagnostics, &rejected.source, shell);
+            return Ok(Exit::Failed);
+        }
+    };
+    let mut log = Log::open(args.record.as_ref(), args.record_key.as_ref(), &fleet.name)?;
+    let Some(found) = log.found.take() else {
+        return Err(Error::manifest(format!("there is no record of a rollout of fleet {}", fleet.name)));
+    };
+    let mut state = found.state;
+    if does != Does::Status {
+        if state.ended_ms.is_some() {
+            return Err(Error::manifest("the last rollout has ended, so there is nothing to halt"));
+        }
+        let by = settings(&args.connect).who;
+        let why = args.why.clone().unwrap_or_else(|| format!("{by} halted it"));
+        let now_ms = Clock::start().now_ms();
+        let event = match does {
+            Does::Abandon => Event::Ended,
+            _ => Event::Halted { cause: Cause::Person, why, by: by.clone() },
+        };
+        state = state.after(&event, now_ms);
+        log.add(event, &state, &by, now_ms)?;
+    }
+    let settled = Settled { state, exit: 0, signal: false };
+    let exit = if does == Does::Status { settled.exit() } else { Exit::Done };
+    publish_fleet(shell, FleetContent::Rolled(Box::new(Settled { exit: exit as u8, ..settled })))?;
+    Ok(exit)
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     refuse_forms(shell)?;
-    if !super::is_fleet(&args.fleet) {
-        return Err(Error::usage(format!("{} is no fleet file", args.fleet.display()))
+    let does = args.does()?;
+    if !super::is_fleet(args.path()) {
+        return Err(Error::usage(format!("{} is no fleet file", args.path().display()))
             .help("name a fleet file, or use `lockstep apply` for a manifest"));
     }
+    if matches!(does, Does::Status | Does::Halt | Does::Abandon) {
+        return from_afar(args, does, shell);
+    }
     let manifest = ManifestArgs {
-        manifest: args.fleet.clone(),
+        manifest: args.path().to_owned(),
         file: None,
         vars: args.vars.clone(),
         commands: args.commands.clone(),
+        tenants: Vec::new(),
     };
     let all = FleetArgs::default();
     let Some((loaded, made)) = made(&manifest, &all, Some(&args.connect), Missing::Error, shell)? else {
         return Ok(Exit::Failed);
     };
+    commands_are_given(&loaded.fleet.rollout.waves, &manifest)?;
     let until = until(args, &loaded.fleet, &loaded.groups)?;
     let skips = skips(&args.skip, &loaded)?;
     let (mut crowd, world) = gather(&made, &args.connect, shell)?;
@@ -111,8 +193,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let readings = read_all(&loaded, &made, &mut crowd, shell)?;
     let report =
         FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, own: Vec::new(), exit: 0 };
-    let mut course = Course::new(&loaded, &made, crowd, log, &report, skips, &manifest, shell)?;
-    let result = decided(args, &mut course, &report, until, shell);
+    let mut course = Course::new(&loaded, &made, crowd, log, &report, skips, &manifest)?;
+    let result = decided(args, does, &mut course, &report, until, shell);
     let settled = course.finish();
     if let Some((path, twin)) = world {
         save_world(&*twin.borrow(), &path)?;
@@ -128,6 +210,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
 /// Shows the plan, asks, and goes. `None`: the state says how it ended.
 fn decided(
     args: &Args,
+    does: Does,
     course: &mut Course<'_>,
     report: &FleetReport,
     until: usize,
@@ -144,6 +227,11 @@ fn decided(
         ))
         .help("see what it does with `lockstep plan` and the same fleet file, then name its digest"));
     }
+    if does == Does::TakeBack {
+        confirm(args, &format!("Take back what the open wave of fleet {} changed?", report.fleet), shell)?;
+        course.take_back_now(shell)?;
+        return Ok(None);
+    }
     if let Some(only) = &args.wave {
         course.needs_before(only)?;
     }
@@ -151,21 +239,29 @@ fn decided(
     if let Some(exit) = course.limits(shell)? {
         return Ok(Some(exit));
     }
-    if course.has_work() && !args.yes {
-        let question = format!("Roll this out over fleet {}?", report.fleet);
-        let signals = shell.signals.clone();
-        match shell.say.ask(&question, &signals) {
-            Ok(true) => {}
-            Ok(false) => return Err(Error::manifest("not confirmed; nothing was changed")),
-            Err(AskProblem::NotATerminal) => {
-                return Err(Error::usage("the rollout has to be confirmed, and there is no terminal to ask at; nothing was changed")
-                    .help("review the plan, then give --yes, or --expect with its digest and --yes"));
-            }
-            Err(AskProblem::NoAnswer) => return Err(Error::manifest("no answer; nothing was changed")),
-        }
+    if course.has_work() {
+        confirm(args, &format!("Roll this out over fleet {}?", report.fleet), shell)?;
     }
     course.go(until, shell)?;
     Ok(None)
+}
+
+/// Asks, unless `--yes` answers.
+fn confirm(args: &Args, question: &str, shell: &mut Shell) -> Result<()> {
+    if args.yes {
+        return Ok(());
+    }
+    let signals = shell.signals.clone();
+    match shell.say.ask(question, &signals) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::manifest("not confirmed; nothing was changed")),
+        Err(AskProblem::NotATerminal) => {
+            let text = "this has to be confirmed, and there is no terminal to ask at; nothing was changed";
+            Err(Error::usage(text)
+                .help("review the plan, then give --yes, or --expect with its digest and --yes"))
+        }
+        Err(AskProblem::NoAnswer) => Err(Error::manifest("no answer; nothing was changed")),
+    }
 }
 
 /// Position after the last group that this run goes to.

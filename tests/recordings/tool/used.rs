@@ -32,6 +32,7 @@ const USED: Endpoints = &[
     (&[Get, Patch, Delete], "/log-streams/{id}"),
     (&[Get, Patch], "/tenants/settings"),
     (&[Get, Patch], "/prompts"),
+    (&[Get], "/logs"),
 ];
 
 /// The table of a report that an endpoint belongs to.

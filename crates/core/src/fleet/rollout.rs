@@ -136,6 +136,9 @@ pub struct State {
     pub tenants: BTreeMap<String, Progress>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halt: Option<Halt>,
+    /// Tenants of rollouts before that are in the table no more, and not named as former ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub departed: Vec<String>,
     /// Gates that a person let pass, with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accepted: BTreeMap<String, String>,
@@ -157,6 +160,9 @@ pub enum Event {
         revision: String,
         by: String,
         waves: Vec<(String, Vec<String>)>,
+        /// Tenants of rollouts before that are in the table no more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        departed: Vec<String>,
     },
     Opened {
         wave: usize,
@@ -192,7 +198,7 @@ impl State {
     #[must_use]
     pub fn after(mut self, event: &Event, at_ms: u64) -> State {
         match event {
-            Event::Began { fleet, digest, wanted, revision, by, waves } => {
+            Event::Began { fleet, digest, wanted, revision, by, waves, departed } => {
                 let wave = |(name, members): &(String, Vec<String>)| Wave {
                     name: name.clone(),
                     members: members.clone(),
@@ -208,6 +214,7 @@ impl State {
                     by: by.clone(),
                     began_ms: at_ms,
                     waves: waves.iter().map(wave).collect(),
+                    departed: departed.clone(),
                     ..State::default()
                 };
             }
@@ -420,6 +427,7 @@ mod tests {
             revision: "r".into(),
             by: "me".into(),
             waves: vec![("canary".into(), names(&["a", "b"])), ("rest".into(), names(&["c"]))],
+            departed: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::text_of;
-use crate::diag::{Diagnostic, Problem, Severity, Span, codes, nearest};
+use crate::diag::{Diagnostic, Problem, Span, codes, nearest};
 use crate::manifest::source::shown;
 use crate::manifest::{Source, connection};
 
@@ -449,11 +449,6 @@ pub fn fill(text: &str, tenant: &Tenant) -> Filled {
     }
     filled.text.push_str(rest);
     filled
-}
-
-/// What is wrong with a table, with its severity for a count.
-pub fn errors(found: &[Diagnostic]) -> usize {
-    found.iter().filter(|one| one.problem.severity == Severity::Error).count()
 }
 
 /// A source that is not drawn, for problems of a table.

@@ -131,6 +131,11 @@ pub fn is_action(kind: &str) -> bool {
     actions::ALL.iter().any(|spec| spec.name == kind)
 }
 
+/// The names of the stack's Actions, which are also the addresses of their resources.
+pub fn actions() -> impl Iterator<Item = &'static str> {
+    actions::ALL.iter().map(|spec| spec.name)
+}
+
 /// The number of Actions in the reply to [`record_list`](super::record_list).
 ///
 /// # Errors

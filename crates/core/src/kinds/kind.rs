@@ -15,6 +15,7 @@ use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
 use crate::model::facts::Facts;
 use crate::model::field::Section;
+use crate::model::last_run::Changed;
 use crate::model::ledger::{Entry, Intent};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
@@ -175,6 +176,35 @@ pub enum Leaving {
     Deferred { wait_ms: u64 },
     /// Nobody can reach the resource any more, so only its record is removed. Holds the reason.
     Abandoned(&'static str),
+}
+
+/// Everything that `back` may look at. This is pure data.
+pub struct Back<'a> {
+    pub address: &'a Address,
+    pub seen: &'a Seen,
+    /// The record of the resource as if the last run had created it or taken it over: `restore` has the present values,
+    /// and the former ones of what the last run set. Null: the field was absent.
+    pub entry: &'a Entry,
+    /// The record of the resource.
+    pub recorded: Option<&'a Entry>,
+    pub changed: &'a Changed,
+    /// The values of the manifest, with outputs filled in.
+    pub desired: &'a Attrs,
+    pub manifest: &'a Manifest,
+    /// Observed state of every resource, keyed by address.
+    pub all: &'a BTreeMap<Address, Seen>,
+    /// Whether the record has the fingerprint of the manifest's value of a secret.
+    pub is_recorded: &'a dyn Fn(&str) -> bool,
+}
+
+/// How a resource goes back to what it was before the last run.
+#[derive(Debug, Default)]
+pub struct WayBack {
+    pub steps: Vec<Step>,
+    /// What does not go back and why, in words. `None`: each field that no step writes stays for want of a way back.
+    pub stays: Option<Vec<String>>,
+    /// What a person should know of the steps.
+    pub notes: Vec<String>,
 }
 
 /// The place in the manifest that sets a field of a resource.
@@ -340,6 +370,26 @@ pub trait Kind: Sync {
     /// The creation time of the object, as its vendor writes it, for a kind whose id is given to senders. Other code
     /// may then use the object although no record says so. `None`: the ids of this kind are not given to senders.
     fn shared_since(&self, _seen: &Seen) -> Option<String> {
+        None
+    }
+
+    /// Reads what only a rollback needs to know of a resource that the last run changed.
+    fn look_back<'a>(
+        &'a self,
+        _changed: &'a Changed,
+        _seen: &'a mut Seen,
+        _reader: &'a Reader,
+    ) -> Task<'a, Result<(), Failed>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// The steps that take back what the last run changed. The function is pure.
+    fn back(&self, back: &Back<'_>) -> WayBack {
+        WayBack { steps: self.removal(back.address, back.seen, back.entry), ..WayBack::default() }
+    }
+
+    /// Id of the version that runs, if the kind has versions that can be deployed again.
+    fn running(&self, _seen: &Seen) -> Option<String> {
         None
     }
 

@@ -16,8 +16,8 @@ use super::said::streams::{self, NAME, SECTION_PATH};
 use super::said::{function, passwordless};
 use super::stream_act::{Act, feedback};
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, entries_with, further_streams, require_id, set_of,
-    step, stream_endpoint, stream_restore, text,
+    Back, Diff, Done, Hint, Kind, Resource, Run, Seen, Task, WayBack, entries_with, further_streams,
+    require_id, set_of, step, stream_endpoint, stream_restore, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
@@ -256,6 +256,18 @@ impl Kind for LogStream {
         step.reason = "it was created by this stack".into();
         step.effects = feedback(address, "absent", None);
         vec![step]
+    }
+
+    /// A list that was empty reads as absent, and only Auth0 may set `suspended`.
+    fn back(&self, back: &Back<'_>) -> WayBack {
+        let mut entry = back.entry.clone();
+        for (field, was) in &mut entry.restore {
+            if was.is_null() && (field == "filters" || field.starts_with("pii_config.")) {
+                *was = json!([]);
+            }
+        }
+        entry.restore.retain(|field, was| field != "status" || *was != "suspended");
+        WayBack { steps: self.removal(back.address, back.seen, &entry), ..WayBack::default() }
     }
 
     fn scopes(&self, step: &Step) -> &'static [&'static str] {

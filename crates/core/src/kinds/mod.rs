@@ -36,13 +36,18 @@ pub mod verify_rate_limit;
 pub mod verify_service;
 pub mod verify_template;
 
+use std::collections::BTreeMap;
+
+pub use action::Running;
+
 use crate::diag::{Problem, codes};
+use crate::model::address::Address;
 use crate::model::call::Get;
 use crate::model::field::Section;
 use crate::model::manifest::Manifest;
 use crate::model::value::{OutputRef, Part, Value};
 
-pub use kind::{Diff, Done, Hint, Kind, Leaving, Resource, Run, SaidBy, Task, step};
+pub use kind::{Back, Diff, Done, Hint, Kind, Leaving, Resource, Run, SaidBy, Task, WayBack, step};
 pub use looks::{handed_on, sender};
 pub use reply::text;
 use reply::{array, entries_with, has_good_ids, is_id, is_sid, object, require_id, set_of, unless_refused};
@@ -173,6 +178,12 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
 /// The list of Actions. Its reply includes the ledger, which is kept in an Action.
 pub fn record_list() -> Get {
     remote::actions::list_actions()
+}
+
+/// The running versions of the stack's Actions, by address.
+pub fn running(seen: &BTreeMap<Address, Seen>) -> BTreeMap<Address, Running> {
+    let of = |name| Some((Address::from(name), action::running(seen.get(name)?)?));
+    guards::actions().filter_map(of).collect()
 }
 
 /// The kind with that name.

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, entries_with, identity, object, require_id,
-    step, text,
+    Back, Diff, Done, Hint, Kind, Resource, Run, Seen, Task, WayBack, added, entries_with, identity, object,
+    require_id, step, text,
 };
 use crate::model::address::Address;
 use crate::model::api::Method;
@@ -366,6 +366,13 @@ impl Kind for PhoneTemplate {
             let seen = if seen.exists { seen } else { Seen::default() };
             Ok(took.then(|| Done::seen(seen)))
         })
+    }
+
+    /// Of what was absent, only the sender can be taken away.
+    fn back(&self, back: &Back<'_>) -> WayBack {
+        let mut entry = back.entry.clone();
+        entry.restore.retain(|field, was| !was.is_null() || field == "from");
+        WayBack { steps: self.removal(back.address, back.seen, &entry), ..WayBack::default() }
     }
 
     fn scopes(&self, step: &Step) -> &'static [&'static str] {

@@ -16,8 +16,8 @@ use super::looks::verify_service::unproven;
 use super::remote::verify_below::{self, RATE_LIMITS as LIST};
 use super::said::rate_limits::{Part, SECTION, names, part};
 use super::{
-    Diff, Done, Hint, Kind, Resource, Run, SaidBy, Seen, Task, Whose, added, code_limits, identity,
-    require_id, step, text,
+    Back, Diff, Done, Hint, Kind, Resource, Run, SaidBy, Seen, Task, WayBack, Whose, added, code_limits,
+    identity, require_id, step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
@@ -342,6 +342,13 @@ impl Kind for VerifyRateLimit {
         }
         steps.iter_mut().for_each(|step| step.reason = "it existed before this stack".into());
         steps
+    }
+
+    /// For a removal, a bucket that was absent is one that `restore` does not have.
+    fn back(&self, back: &Back<'_>) -> WayBack {
+        let mut entry = back.entry.clone();
+        entry.restore.retain(|_, was| !was.is_null());
+        WayBack { steps: self.removal(back.address, back.seen, &entry), ..WayBack::default() }
     }
 
     fn scopes(&self, _step: &Step) -> &'static [&'static str] {

@@ -11,7 +11,9 @@ use serde_json::{Value as Json, json};
 use super::looks::verify_service::{find, unproven};
 use super::remote::verify_service::{Own, form, list_services, parse, read_service, services};
 use super::said::verify_service::{MAY_BE_HIDDEN, NAME, SECTION, pinned, wanted_service};
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, is_sid, step, text, verify_template};
+use super::{
+    Back, Diff, Done, Hint, Kind, Resource, Run, Seen, Task, WayBack, is_sid, step, text, verify_template,
+};
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
 use crate::model::api::Method;
@@ -275,6 +277,20 @@ impl Kind for VerifyService {
 
     fn shared_since(&self, seen: &Seen) -> Option<String> {
         Some(seen.own::<Own>().map(|own| own.made_at.clone()).unwrap_or_default())
+    }
+
+    /// Leaves out the template's name, which no write puts back: the template's SID is another field.
+    fn back(&self, back: &Back<'_>) -> WayBack {
+        let mut entry = back.entry.clone();
+        let named = entry.restore.remove(verify_template::BY_NAME);
+        let there = back.seen.attrs.get(verify_template::BY_NAME).and_then(Value::known);
+        let stays = named.filter(|named| there != Some(named));
+        let stays = stays.map(|_| "default_template stays: name it in the manifest and apply".to_owned());
+        WayBack {
+            steps: self.removal(back.address, back.seen, &entry),
+            notes: stays.into_iter().collect(),
+            stays: None,
+        }
     }
 
     /// Leaves out the template's name: the template's SID is put back instead.

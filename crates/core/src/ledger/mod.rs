@@ -153,6 +153,8 @@ pub(crate) mod tests {
             resources: BTreeMap::new(),
             intent: None,
             history: Vec::new(),
+            watch: None,
+            last_run: None,
             seals: BTreeMap::new(),
         }
     }

@@ -125,6 +125,7 @@ codes! {
     NOT_APPROVED = 420, "a message template without an approved translation";
     BUILD_FAILED = 421, "the last build of an Action failed";
     HAS_NO_EFFECT = 422, "something is set and has no effect";
+    NOT_TAKEN_BACK = 423, "a rollback leaves something as the last run left it";
     // The record.
     NO_SEAL = 501, "the record has no seal";
     OTHER_SEAL = 502, "the record is sealed by other credentials";
@@ -138,6 +139,8 @@ codes! {
     ANSWER_LOST = 510, "the answer to a create was lost, and its object may still appear";
     RECORD_INCOMPLETE = 511, "the record does not list everything that this stack created";
     CLOCK = 512, "a date is compared with the clock of this machine";
+    NO_LAST_RUN = 513, "the record does not say what the last run changed";
+    TAKEN_BACK = 514, "what a rollback leaves to be done";
     // Logins: what the proof refuses, and what keeps codes from arriving.
     DELIVERY_STOPS = 601, "a step would stop messages that arrive so far";
     HANDED_TO_OTHERS = 602, "a step would hand messages to an Action of others";
@@ -157,6 +160,9 @@ codes! {
     STREAM_SAYS_TOO_LITTLE = 616, "the log stream does not carry what the feedback needs";
     LEGACY_LOCKED = 617, "the tenant does not have the legacy phone set-up";
     WHAT_IS_REPORTED = 618, "which logins the feedback path reports";
+    ACROSS_UNIFIED = 619, "a rollback would go back across the unified phone experience";
+    RUN_FAILS = 620, "the tenant log blames what a run deployed, or the set-up";
+    LOG_SAYS_TOO_LITTLE = 621, "the tenant log shows too little to call a run healthy";
     // What could not be read, and what the credentials may not do.
     NOT_READ = 701, "a part could not be read";
     UNREAD_BLOCKS = 702, "nothing is applied, because a part could not be read";
@@ -168,6 +174,7 @@ codes! {
     CANNOT_SEND = 708, "no code can be sent through a Verify service that the stack names";
     NOT_CONNECTED = 709, "neither tenant nor account was read";
     NOT_CHECKED = 710, "something could not be checked";
+    LOG_NOT_READ = 711, "the tenant log could not be read";
     // What a person answers for: what no API tells, and what may differ for a while.
     NOT_ATTESTED = 801, "there is no attestation";
     EXPIRED = 802, "an attestation has expired";

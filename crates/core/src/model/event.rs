@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::address::Address;
+use super::health::Verdict;
 use super::plan::Plan;
 
 /// One event, with its time and its tenant.
@@ -85,6 +86,13 @@ pub enum Event {
         what: String,
         effect: Effect,
         why: String,
+    },
+    /// What the tenant log shows of a run that is watched, and for how long it still is.
+    Watched {
+        verdict: Verdict,
+        /// In words.
+        seen: String,
+        left_s: u64,
     },
     /// Something that a person should read.
     Notice {

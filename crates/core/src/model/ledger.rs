@@ -8,15 +8,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::address::Address;
+use super::last_run::LastRun;
 use super::random::hex;
 use super::value::Ids;
 
 /// Texts longer than this are remembered as a digest only.
 const PLAIN_MAX_CHARS: usize = 256;
 
-/// Version of the ledger's JSON form. Version 2 added seals, version 3 keyed fingerprints. A build that knows only
-/// older versions leaves such a record alone.
-pub const LEDGER_SCHEMA: u32 = 3;
+/// Version of the ledger's JSON form. Version 2 added seals, version 3 keyed fingerprints, version 4 what the last run
+/// changed and the watch over it. A build that knows only older versions leaves such a record alone.
+pub const LEDGER_SCHEMA: u32 = 4;
 
 /// Note of an entry whose removal is deferred: the earliest time of the removal, RFC 3339.
 pub const NOT_BEFORE: &str = "not_before";
@@ -52,6 +53,12 @@ pub struct Ledger {
     /// The latest runs, oldest first, at most ten.
     #[serde(default)]
     pub history: Vec<Applied>,
+    /// The watch over a run that has not come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
+    /// What a rollback takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
     /// Seals, keyed by the label of the credential that made each. A seal proves that a run of ours wrote the whole
     /// record.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -63,9 +70,11 @@ impl Ledger {
     /// possible.
     pub fn schema_needed(&self) -> u32 {
         let mut fields = self.resources.values().flat_map(|entry| entry.fields.values());
-        match fields.any(|last| matches!(last, Last::Print { keyed: Some(_), .. })) {
-            true => 3,
-            false => 2,
+        let is_keyed = fields.any(|last| matches!(last, Last::Print { keyed: Some(_), .. }));
+        match (self.last_run.is_some() || self.watch.is_some(), is_keyed) {
+            (true, _) => 4,
+            (false, true) => 3,
+            (false, false) => 2,
         }
     }
 
@@ -75,10 +84,17 @@ impl Ledger {
         self.intent.as_ref().is_none_or(is_of)
     }
 
+    /// Whether the last run was to change something and did not do all of it.
+    pub fn is_unfinished(&self) -> bool {
+        !self.has_reported() || self.history.last().is_some_and(|run| !run.outcome.ends_with("done"))
+    }
+
     /// Removes from an unproven record everything that only a proven record may say: who owns the objects, what to put
     /// back, what a run was about to create or left behind, and which lease it had.
     pub fn distrust(&mut self) {
         self.intent = None;
+        self.watch = None;
+        self.last_run = None;
         self.history.iter_mut().for_each(|run| run.lease = None);
         for entry in self.resources.values_mut() {
             entry.unproven = true;
@@ -142,6 +158,9 @@ pub struct Intent {
     /// Random name of the run, different for each.
     pub nonce: String,
     pub destroy: bool,
+    /// The run takes back what the run before it changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rollback: bool,
     /// Addresses that the run may create, each with the ids of objects of the same name that existed before.
     pub creating: BTreeMap<Address, Vec<String>>,
     /// Values that a destroy will put back, keyed by address and field, recorded before anything is changed.
@@ -153,6 +172,25 @@ pub struct Intent {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Lost>,
     pub at: String,
+}
+
+/// A watch over what a run deployed or exposed. It is on record from the run's intent on until the watch has come to an
+/// end, so that the next run goes on with a watch, or with a rollback, that was killed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// The nonce of the run's intent.
+    pub run: String,
+    /// Messages count from this time on, RFC 3339, by the server's clock.
+    pub since: String,
+    /// For how long.
+    pub ms: u64,
+    /// The running versions of the stack's Actions, by id of the Action.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub running: BTreeMap<String, String>,
+    /// Why the run is to be taken back, once that is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<String>,
 }
 
 /// A create whose answer was lost and whose object was not found.
@@ -238,6 +276,12 @@ mod tests {
         assert_eq!(bare.schema_needed(), 2);
         assert!(!serde_json::to_string(&bare).expect("JSON").contains("keyed"), "as an older build reads it");
         assert_eq!(with(json!({ "print": "slow:2:00", "keyed": "00", "stamp": null })).schema_needed(), 3);
+        let watch =
+            Watch { run: "00".into(), since: String::new(), ms: 1, running: BTreeMap::new(), failing: None };
+        assert_eq!(Ledger { watch: Some(watch), ..bare.clone() }.schema_needed(), 4);
+        let last_run = json!({ "run": "00", "at": "", "changed": {} });
+        let last_run = Some(serde_json::from_value(last_run).expect("a run"));
+        assert_eq!(Ledger { last_run, ..bare }.schema_needed(), 4);
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub mod duration;
 pub mod event;
 pub mod facts;
 pub mod field;
+pub mod health;
+pub mod last_run;
 pub mod ledger;
 pub mod login_path;
 pub mod manifest;

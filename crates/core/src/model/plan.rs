@@ -376,6 +376,9 @@ pub struct Plan {
     pub tenant: String,
     pub account: String,
     pub destroy: bool,
+    /// The plan takes back what the last run changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rollback: bool,
     pub resources: Vec<ResourcePlan>,
     pub steps: Vec<Step>,
     pub findings: Vec<Finding>,

@@ -7,7 +7,7 @@ use super::claims::brings_back;
 use super::compare::{self, Differences, Known, Sent};
 use super::deferred::{is_ahead, wait};
 use super::desired::declared;
-use super::{check, claims, deferred, digest, granted, others, stays, unfinished};
+use super::{check, claims, deferred, digest, granted, others, rollback, stays, unfinished};
 use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
@@ -39,6 +39,8 @@ pub struct Basis<'a> {
     /// Where the record is kept, in one word. A person who confirms a plan confirms this, too.
     pub kept_in: &'static str,
     pub destroy: bool,
+    /// Take back what the last run changed, whatever the manifest says.
+    pub rollback: bool,
     pub allow_delete: bool,
     /// Resources that may be removed or put back although the record is unproven, by [`handle`].
     pub named: &'a BTreeSet<String>,
@@ -48,6 +50,8 @@ pub struct Basis<'a> {
     pub prints: &'a Prints,
     /// Scopes that writing the record itself needs.
     pub ledger_scopes: &'static [&'static str],
+    /// Scopes that the run needs besides.
+    pub further_scopes: &'static [&'static str],
     /// Time of the plan, in ms since the Unix epoch, with which dates are compared.
     pub as_of_ms: u64,
     /// Findings of the observation: unreadable parts, ledger faults.
@@ -56,6 +60,9 @@ pub struct Basis<'a> {
 
 /// The plan. Pure: the same basis gives the same bytes.
 pub fn build(basis: Basis<'_>) -> Plan {
+    if basis.rollback {
+        return rollback::build(&basis);
+    }
     let mut findings = basis.findings.clone();
     let mut resources = Vec::new();
     let mut steps = Vec::new();
@@ -178,23 +185,9 @@ pub fn build(basis: Basis<'_>) -> Plan {
     }
     record |= basis.ledger.is_some_and(|ledger| basis.destroy || ledger.intent.is_some());
 
-    steps.sort_by_key(|step| step.stage);
-    untie_from_service(&basis, &mut facts, &mut steps);
-    others::untie(basis.seen, &mut facts, &mut steps);
-    let path = LoginPath::from(&facts);
-    keep_what_is_needed(&basis, &path, &mut steps, &mut findings);
-    change_factors_safely(&path, &mut steps);
+    let path = arrange(&basis, &mut facts, &mut steps, &mut findings);
     stays::mark(&mut resources, &steps, &findings, (basis.seen, basis.ledger));
-    // Total order: stage, then the order in which the kinds pushed the steps. The phone factor is the last of the
-    // factors that are switched on, since it may need another one beside it. For the same reason it is the first of the
-    // factors that are switched off, if nobody knows whether its codes arrive.
-    let is_unsure = path.is_refused() || path.is_unlisted();
-    let phone = |step: &Step, on: bool| step.effects.has(&Fact::Factor(Factor::Phone, Some(on)));
-    steps.sort_by_key(|step| (step.stage, !(is_unsure && phone(step, false)), phone(step, true)));
-    for (index, step) in steps.iter_mut().enumerate() {
-        step.number = index + 1;
-    }
-    mark_locked(&path, &mut steps);
+    number(&path, &mut steps);
     prove(basis.manifest, &path, &mut steps, &mut findings);
     if !basis.destroy && steps.iter().any(check::exposes) {
         findings.extend(handed_on::untried(basis.manifest));
@@ -208,6 +201,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
         tenant: basis.tenant.to_owned(),
         account: basis.account.to_owned(),
         destroy: basis.destroy,
+        rollback: basis.rollback,
         resources,
         steps,
         findings,
@@ -218,6 +212,36 @@ pub fn build(basis: Basis<'_>) -> Plan {
         unknown_values,
         basis: hash,
     }
+}
+
+/// Orders the steps by their stages, and leaves out what something else still needs. Returns the delivery path before
+/// the first step.
+pub(super) fn arrange(
+    basis: &Basis<'_>,
+    facts: &mut Facts,
+    steps: &mut Vec<Step>,
+    findings: &mut Vec<Finding>,
+) -> LoginPath {
+    steps.sort_by_key(|step| step.stage);
+    untie_from_service(basis, facts, steps);
+    others::untie(basis.seen, facts, steps);
+    let path = LoginPath::from(&*facts);
+    keep_what_is_needed(basis, &path, steps, findings);
+    change_factors_safely(&path, steps);
+    path
+}
+
+/// Total order: stage, then the order in which the kinds pushed the steps. The phone factor is the last of the factors
+/// that are switched on, since it may need another one beside it. For the same reason it is the first of the factors
+/// that are switched off, if nobody knows whether its codes arrive.
+pub(super) fn number(path: &LoginPath, steps: &mut [Step]) {
+    let is_unsure = path.is_refused() || path.is_unlisted();
+    let phone = |step: &Step, on: bool| step.effects.has(&Fact::Factor(Factor::Phone, Some(on)));
+    steps.sort_by_key(|step| (step.stage, !(is_unsure && phone(step, false)), phone(step, true)));
+    for (index, step) in steps.iter_mut().enumerate() {
+        step.number = index + 1;
+    }
+    mark_locked(path, steps);
 }
 
 /// Outcome for resources that the ledger has and the manifest does not.
@@ -390,7 +414,7 @@ fn handle<'a>(address: &'a Address, seen: &'a Seen) -> &'a str {
     id.map(String::as_str).filter(|id| !id.is_empty()).unwrap_or(address.as_str())
 }
 
-fn name_of(seen: &Seen) -> Option<&str> {
+pub(super) fn name_of(seen: &Seen) -> Option<&str> {
     let given =
         ["name", "friendly_name", "display_name"].iter().find_map(|key| seen.attrs.get(*key)?.as_str());
     given.or_else(|| seen.ids.get("unique_name").map(String::as_str))
@@ -633,7 +657,7 @@ fn mark_locked(path: &LoginPath, steps: &mut [Step]) {
 
 /// Proves law 1 over every prefix of the steps. If a removal or a dangerous step causes a loss, the step's danger names
 /// it, so that a person confirms it; any other loss blocks the plan.
-fn prove(manifest: &Manifest, path: &LoginPath, steps: &mut [Step], findings: &mut Vec<Finding>) {
+pub(super) fn prove(manifest: &Manifest, path: &LoginPath, steps: &mut [Step], findings: &mut Vec<Finding>) {
     for loss in check::losses(path, steps) {
         let Some(step) = steps.get_mut(loss.step - 1) else { continue };
         if loss.absolute || (step.danger.is_none() && step.verb != Verb::Delete) {

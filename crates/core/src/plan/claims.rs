@@ -156,6 +156,8 @@ mod tests {
             resources: resources.iter().map(|(at, entry)| (Address::from(*at), entry.clone())).collect(),
             intent: None,
             history: Vec::new(),
+            watch: None,
+            last_run: None,
             seals: BTreeMap::new(),
         }
     }

@@ -56,7 +56,8 @@ pub(super) fn of(
         .collect();
     let serial = basis.ledger.map(|ledger| ledger.serial);
     let whose = [basis.tenant, basis.account, &basis.manifest.stack];
-    let document = json!([whose, basis.kept_in, serial, basis.destroy, seen, wants, changes, steps]);
+    let command = if basis.rollback { json!("rollback") } else { json!(basis.destroy) };
+    let document = json!([whose, basis.kept_in, serial, command, seen, wants, changes, steps]);
     let values = wanted.iter().flat_map(|want| want.desired.values());
     let secrets = values.filter_map(|value| match value {
         Value::Secret(secret) if secret.origin() != Origin::Public => Some(secret.expose()),

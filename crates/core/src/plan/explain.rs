@@ -66,7 +66,7 @@ pub struct Wait {
 /// Explains every step. Sends nothing.
 pub fn explain(scene: &Scene<'_>, source: &Source) -> Vec<Explanation> {
     let plan = scene.plan;
-    let wanted: BTreeMap<Address, Attrs> = match plan.destroy {
+    let wanted: BTreeMap<Address, Attrs> = match plan.destroy || plan.rollback {
         true => BTreeMap::new(),
         false => declared(scene.manifest).into_iter().map(|want| (want.address, want.desired)).collect(),
     };

@@ -31,7 +31,7 @@ pub fn findings(basis: &Basis<'_>, steps: &[Step], record: bool) -> Vec<Finding>
 fn scopes(basis: &Basis<'_>, steps: &[Step]) -> Option<Finding> {
     let granted = basis.scopes.filter(|scopes| !scopes.is_empty())?;
     let for_steps = steps.iter().filter_map(|step| Some(kinds::by_name(&step.kind)?.scopes(step))).flatten();
-    let all = for_steps.chain(basis.ledger_scopes).copied();
+    let all = for_steps.chain(basis.ledger_scopes).chain(basis.further_scopes).copied();
     let missing: BTreeSet<&str> = all.filter(|scope| !granted.iter().any(|have| have == scope)).collect();
     if missing.is_empty() {
         return None;

@@ -15,5 +15,7 @@ mod made_up;
 mod others;
 pub mod rehearsal;
 pub mod render;
+pub mod rollback;
 mod stays;
 mod unfinished;
+pub mod watched;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::accept;
 use super::desired::declared;
-use super::made_up;
+use super::{made_up, rollback};
 use crate::kinds::{self, Run, Seen};
 use crate::model::address::Address;
 use crate::model::api::Method;
@@ -80,6 +80,10 @@ pub fn requests(scene: &Scene<'_>) -> Vec<Result<Request, String>> {
         let desired = wanted.get(&step.address).unwrap_or(&nothing);
         let desired = Known { ids: ids.clone(), ..Known::default() }.fill(desired);
         let there = seen.get(&step.address).cloned().unwrap_or_default();
+        let desired = match scene.plan.rollback {
+            true => rollback::wanted(desired, &step.address, Some(&there), &scene.plan.steps),
+            false => desired,
+        };
         let run = Run {
             address: &step.address,
             step,

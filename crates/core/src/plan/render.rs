@@ -74,7 +74,11 @@ impl Paint {
 pub fn plan(plan: &Plan, paint: Paint) -> String {
     let plan = &harmless(plan);
     let mut out = String::new();
-    let what = if plan.destroy { "destroy" } else { "plan" };
+    let what = match (plan.destroy, plan.rollback) {
+        (true, _) => "destroy",
+        (_, true) => "rollback",
+        _ => "plan",
+    };
     let _ = writeln!(out, "{}", paint.bold(&format!("Lockstep {what} of stack {}", plan.stack)));
     let _ = writeln!(out, "  tenant   {}\n  account  {}\n", plan.tenant, plan.account);
     let is_quiet = |resource: &&ResourcePlan| {
@@ -177,6 +181,7 @@ fn harmless(plan: &Plan) -> Plan {
         tenant,
         account,
         destroy,
+        rollback,
         resources,
         steps,
         findings,
@@ -193,6 +198,7 @@ fn harmless(plan: &Plan) -> Plan {
         tenant: line(&tenant),
         account: line(&account),
         destroy,
+        rollback,
         resources: resources.into_iter().map(harmless_resource).collect(),
         steps: steps.into_iter().map(harmless_step).collect(),
         findings: findings
@@ -572,6 +578,8 @@ pub fn summary(plan: &Plan, paint: Paint) -> String {
     if plan.is_empty() {
         return paint.good(if plan.destroy {
             "Nothing to destroy: the record lists nothing of this stack."
+        } else if plan.rollback {
+            "Nothing to take back."
         } else if plan.has_work() {
             "No changes; an apply tries again what the tenant refused before."
         } else if plan.resources.iter().any(|resource| !resource.accepted.is_empty()) {
@@ -600,7 +608,7 @@ pub fn counts(plan: &Plan) -> Vec<String> {
     let mut parts = Vec::new();
     for (verb, word) in [
         (Verb::Create, "to create"),
-        (Verb::Update, if plan.destroy { "to put back" } else { "to update" }),
+        (Verb::Update, if plan.destroy || plan.rollback { "to put back" } else { "to update" }),
         (Verb::Replace, "to replace"),
         (Verb::Delete, "to delete"),
         (Verb::Adopt, "to adopt"),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Applied, Content, Failure, Lease, Report, Said};
+use super::{Applied, Content, Failure, Lease, Report, Said, Watched};
 use crate::diag::Problem;
 use crate::manifest::Position;
 use crate::model::outcome::Outcome;
@@ -20,21 +20,19 @@ pub fn json(report: &Report) -> Json {
             let Applied { plan, outcome, place: at, .. } = applied.as_ref();
             (
                 "apply",
-                json!({ "plan": plan, "outcome": outcome.as_ref().map(|outcome| ended(outcome, at.as_ref())) }),
+                with_watch(
+                    json!({ "plan": plan, "outcome": outcome.as_ref().map(|outcome| ended(outcome, at.as_ref())) }),
+                    applied.watched.as_ref(),
+                ),
             )
         }
         Content::Drift { plan, verdict } => {
             ("drift", json!({ "verdict": verdict, "differences": drift::differences(plan), "plan": plan }))
         }
         Content::Shown { ledger, findings, lease } => {
-            let lease = match lease {
-                Lease::Free => Json::Null,
-                Lease::Held { sid, owner } => json!({ "sid": sid, "owner": owner }),
-                // A lease that cannot be read is not the same as a free one.
-                Lease::Unknown(why) => json!({ "unknown": why }),
-            };
-            ("show", json!({ "ledger": ledger, "findings": findings, "lease": lease }))
+            ("show", json!({ "ledger": ledger, "findings": findings, "lease": lease.json() }))
         }
+        Content::Status(status) => ("status", status.json()),
         Content::Failed(Failure { exit, code, message, help, request_id, place: at }) => {
             let (help, at) = (text(help), place(at.as_ref()));
             (
@@ -48,6 +46,25 @@ pub fn json(report: &Report) -> Json {
         document["explanation"] = json!(explained);
     }
     document
+}
+
+/// A run without a watch has no word about one.
+fn with_watch(mut apply: Json, watched: Option<&Watched>) -> Json {
+    if let Some(watched) = watched {
+        apply["watch"] = watched.json();
+    }
+    apply
+}
+
+impl Lease {
+    pub(super) fn json(&self) -> Json {
+        match self {
+            Lease::Free => Json::Null,
+            Lease::Held { sid, owner } => json!({ "sid": sid, "owner": owner }),
+            // A lease that cannot be read is not the same as a free one.
+            Lease::Unknown(why) => json!({ "unknown": why }),
+        }
+    }
 }
 
 fn ended(outcome: &Outcome, at: Option<&Position>) -> Json {

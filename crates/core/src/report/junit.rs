@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use super::door::Door;
 use super::marks::why;
-use super::{Applied, Content, Failure, Report, text};
+use super::{Applied, Content, Failure, Report, Watched, text};
 use crate::diag::Severity;
+use crate::model::health::Verdict as Health;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{Finding, Level, Plan};
 use crate::plan::{drift, render};
@@ -109,6 +110,17 @@ fn cases(report: &Report) -> Vec<Case> {
             out.push(case("record", "ledger", Verdict::Passed(text)));
             out.extend(findings.iter().map(|finding| of_finding(finding, false)));
         }
+        Content::Status(status) => {
+            out.extend(of_drift(&status.plan));
+            let text = status.health.counts.line();
+            let message = status.health.reasons.join("; ");
+            let verdict = match status.health.verdict {
+                Health::Failing => Verdict::Failed { message, text },
+                Health::NotRead => Verdict::Skipped(message),
+                Health::Healthy | Health::TooFew => Verdict::Passed(text),
+            };
+            out.push(case("health", "tenant_log", verdict));
+        }
         Content::Failed(Failure { message, help, .. }) => {
             let text = if help.is_empty() { message.clone() } else { format!("{message}\nhelp: {help}") };
             out.push(case("run", report.command, Verdict::Broken { message: message.clone(), text }));
@@ -156,6 +168,8 @@ fn of_drift(plan: &Plan) -> Vec<Case> {
 fn of_apply(applied: &Applied) -> Vec<Case> {
     let Applied { plan, outcome, .. } = applied;
     let mut out: Vec<Case> = plan.findings.iter().map(|finding| of_finding(finding, false)).collect();
+    let of_watch = applied.watched.iter().flat_map(Watched::findings);
+    out.extend(of_watch.map(|finding| of_finding(&finding, true)));
     let Some(outcome) = outcome else {
         let resources = plan.resources.iter();
         out.extend(

@@ -127,7 +127,11 @@ impl Page<'_> {
                 self.code(&self.report.file)
             ),
             Content::Plan(plan) => {
-                let what = if plan.destroy { "destroy" } else { "plan" };
+                let what = match (plan.destroy, plan.rollback) {
+                    (true, _) => "destroy",
+                    (_, true) => "rollback",
+                    _ => "plan",
+                };
                 let digest = match &plan.digest {
                     Digest::Of(digest) => format!("\nDigest: {}\n", self.code(digest)),
                     _ => format!("\nThe plan has {}.\n", render::digest(plan)),
@@ -158,6 +162,10 @@ impl Page<'_> {
                 };
                 format!("## Lockstep {command}\n\n{ledger} Lease: {lease}.\n")
             }
+            Content::Status(status) => {
+                let health = status.health.verdict.words();
+                of(&status.plan, command, format!("Verdict: {}. Health: {health}.", status.verdict))
+            }
             Content::Failed(Failure { exit, code, message, help, .. }) => {
                 let help =
                     if help.is_empty() { String::new() } else { format!("\n\nHelp: {}", self.code(help)) };
@@ -184,6 +192,13 @@ impl Page<'_> {
             Content::Plan(plan) => out.extend(self.of_plan(plan)),
             Content::Applied(applied) => {
                 out.extend(applied.outcome.as_ref().map(|outcome| self.outcome(applied, outcome)));
+                let watched = applied.watched.iter().flat_map(|watched| {
+                    let line = self.code(&watched.line());
+                    let help = Some(watched.help()).filter(|help| !help.is_empty());
+                    [Some(line), help.map(|help| self.code(&help))].into_iter().flatten()
+                });
+                let watched: Vec<String> = watched.map(|line| format!("- {line}\n")).collect();
+                out.push(Section::open("Watch", LINES, watched));
                 out.extend(self.of_plan(&applied.plan));
             }
             Content::Drift { plan, .. } => out.extend(self.of_drift(plan)),
@@ -193,6 +208,12 @@ impl Page<'_> {
                 let items: Vec<String> =
                     lines.iter().skip(1).map(|line| format!("- {}\n", self.code(line.trim()))).collect();
                 out.push(Section { folded: true, grows: true, ..Section::open("Record", LINES, items) });
+            }
+            Content::Status(status) => {
+                let lines = status.lines(Paint(false));
+                let items: Vec<String> =
+                    lines.iter().skip(1).map(|line| format!("- {}\n", self.code(line.trim()))).collect();
+                out.push(Section { grows: true, ..Section::open("Status", LINES, items) });
             }
             Content::Failed(_) => {}
         }

@@ -67,6 +67,10 @@ pub fn marks(report: &Report) -> Vec<Mark> {
         Content::Shown { findings, .. } => {
             out.extend(findings.iter().map(|finding| marker.of_finding(finding)));
         }
+        Content::Status(status) => {
+            out.extend(status.findings().iter().map(|finding| marker.of_finding(finding)));
+            out.extend(drift::differences(&status.plan).iter().flat_map(|told| marker.of_difference(told)));
+        }
         // The errors of the manifest say it better.
         Content::Failed(_) if out.iter().any(|mark| mark.weight == Weight::Error) => {}
         Content::Failed(Failure { exit: _, code, message, help, request_id: _, place }) => {

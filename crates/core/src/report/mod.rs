@@ -12,7 +12,9 @@ mod junit;
 mod markdown;
 pub mod marks;
 mod sarif;
+mod status;
 pub mod text;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +27,9 @@ pub(crate) use junit::xml;
 pub(crate) use markdown::span;
 pub use markdown::{BYTES_MAX, markdown};
 pub use sarif::sarif;
+pub use status::{Part, Status};
+use text::Told;
+pub use watched::{Back, Watched, code as code_of_verdict};
 
 use crate::diag::{Diagnostic, Severity};
 use crate::manifest::{Position, Source, position_of, position_of_resource};
@@ -65,9 +70,12 @@ impl Report {
             Content::Plan(plan) | Content::Drift { plan, .. } => loud(&plan.findings),
             Content::Applied(applied) => {
                 let ended = applied.outcome.as_ref().and_then(Outcome::code);
-                loud(&applied.plan.findings).into_iter().chain(ended).collect()
+                let watched =
+                    applied.watched.iter().flat_map(|watched| code_of_verdict(watched.health.verdict));
+                loud(&applied.plan.findings).into_iter().chain(ended).chain(watched).collect()
             }
             Content::Shown { findings, .. } => loud(findings),
+            Content::Status(status) => loud(&status.findings()),
             Content::Failed(failure) => vec![failure.code],
         };
         said.chain(more).collect()
@@ -99,6 +107,7 @@ pub enum Content {
         findings: Vec<Finding>,
         lease: Lease,
     },
+    Status(Box<Status>),
     Failed(Failure),
 }
 
@@ -114,6 +123,8 @@ pub struct Applied {
     pub why_stopped: String,
     /// Where the manifest says what the failure is about.
     pub place: Option<Position>,
+    /// What a watch saw afterwards; `None`: there was none.
+    pub watched: Option<Watched>,
 }
 
 /// Who holds the lease of the tenant.
@@ -126,6 +137,17 @@ pub enum Lease {
     },
     /// It could not be read. Holds why.
     Unknown(String),
+}
+
+impl Lease {
+    /// The lease in words.
+    pub fn words(&self) -> String {
+        match self {
+            Lease::Free => "free".to_owned(),
+            Lease::Held { sid, owner } => format!("held by {owner} ({sid})"),
+            Lease::Unknown(why) => format!("not known: {why}"),
+        }
+    }
 }
 
 /// Why a command has no result.
@@ -150,6 +172,7 @@ impl Content {
             Content::Plan(plan) | Content::Drift { plan, .. } => (Some(plan), &plan.findings),
             Content::Applied(applied) => (Some(&applied.plan), &applied.plan.findings),
             Content::Shown { findings, .. } => (None, findings),
+            Content::Status(status) => (Some(&status.plan), &status.plan.findings),
             Content::Valid { .. } | Content::Failed(_) => (None, &[]),
         }
     }

@@ -1,9 +1,10 @@
 //! The report as text for people. A terminal shows the result on one stream and the conversation on the other; a file
 //! holds both.
 
-use super::{Applied, Content, Failure, Lease, Report};
+use super::{Applied, Content, Failure, Lease, Report, Watched, code_of_verdict};
 use crate::manifest::Position;
 use crate::model::address::Address;
+use crate::model::health::Verdict;
 use crate::model::ledger::{Ledger, Ownership};
 use crate::model::outcome::{Ended, Outcome};
 use crate::model::plan::{Finding, Plan};
@@ -31,12 +32,16 @@ pub fn told(report: &Report, paint: Paint) -> Vec<Told> {
             vec![block(&(render::plan(plan, paint) + &explain::text(explained, plan, paint)))]
         }
         Content::Applied(applied) => {
-            applied.outcome.as_ref().map_or_else(Vec::new, |outcome| ended(applied, outcome, paint))
+            let ended =
+                applied.outcome.as_ref().map_or_else(Vec::new, |outcome| ended(applied, outcome, paint));
+            let watched = applied.watched.as_ref().map_or_else(Vec::new, |watched| of_watch(watched, paint));
+            ended.into_iter().chain(watched).collect()
         }
         Content::Drift { plan, verdict } => {
             vec![block(&render::drift(plan, paint)), Told::Result(format!("Verdict: {verdict}"))]
         }
         Content::Shown { ledger, findings, lease } => shown(ledger.as_ref(), findings, lease),
+        Content::Status(status) => status.told(paint),
         Content::Failed(_) => Vec::new(),
     }
 }
@@ -142,15 +147,32 @@ fn done(plan: &Plan, outcome: &Outcome, verified: bool, paint: Paint) -> Vec<Tol
     }
     let n = outcome.done.len();
     let s = if n == 1 { "" } else { "s" };
-    let done = match plan.destroy {
-        true => format!("\nDone: the stack is taken away, by {n} step{s}."),
-        false => format!("\nDone: {n} step{s} applied."),
+    let done = match (plan.destroy, plan.rollback) {
+        (true, _) => format!("\nDone: the stack is taken away, by {n} step{s}."),
+        (_, true) => format!(
+            "\nDone: the last run is taken back, by {n} step{s}. The next plan shows its changes again."
+        ),
+        _ => format!("\nDone: {n} step{s} applied."),
     };
     let mut out = vec![paint.good(&done)];
     out.extend(render::left_behind(plan).into_iter().map(|left| format!("  stays: {left}")));
     out.extend(outcome.kept.iter().map(|kept| line(&format!("  stays: {kept}"))));
     out.extend(verified.then(|| paint.good("Second plan: no changes.")));
     out.into_iter().map(Told::Result).collect()
+}
+
+/// The outcome of a watch. A failure is an error; what could not be told is a warning, because it is no success.
+fn of_watch(watched: &Watched, paint: Paint) -> Vec<Told> {
+    let verdict = watched.health.verdict;
+    let Some(code) = code_of_verdict(verdict) else {
+        return vec![Told::Result(paint.good(&line(&watched.line())))];
+    };
+    let word = if verdict == Verdict::TooFew { "warning" } else { "error" };
+    let mut out = vec![Told::Talk(line(&format!("{word}[{code}]: {}", watched.line())))];
+    let done = watched.back.iter().flat_map(|back| &back.done);
+    out.extend(done.map(|step| Told::Talk(line(&format!("  taken back: {step}")))));
+    out.push(Told::Talk(line(&format!("  help: {}", watched.help()))));
+    out
 }
 
 fn shown(ledger: Option<&Ledger>, findings: &[Finding], lease: &Lease) -> Vec<Told> {
@@ -162,11 +184,7 @@ fn shown(ledger: Option<&Ledger>, findings: &[Finding], lease: &Lease) -> Vec<To
         out.push(format!("  {}[{}]: {}", finding.level.word(), finding.code, finding.text));
         out.push(format!("    help: {}", finding.help));
     }
-    out.push(match lease {
-        Lease::Free => "lease: free".to_owned(),
-        Lease::Held { sid, owner } => format!("lease: held by {owner} ({sid})"),
-        Lease::Unknown(why) => format!("lease: not known: {why}"),
-    });
+    out.push(format!("lease: {}", lease.words()));
     out.iter().map(|text| Told::Result(line(text))).collect()
 }
 

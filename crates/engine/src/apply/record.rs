@@ -1,23 +1,25 @@
 //! Writes the result of a run to the record, also where the first try fails or the lease is gone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
 use super::{Ended, Outcome, Work, is_unsure, timestamp};
-use crate::intent;
 use crate::kinds::{self, Resource, Whose};
 use crate::lease::Lease;
 use crate::ledger::HISTORY_MAX;
 use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::event::Event;
-use crate::model::ledger::{Applied, Entry, Last, Lost, NOT_BEFORE, Ownership};
+use crate::model::last_run::{Changed, How};
+use crate::model::ledger::{Applied, Entry, Last, Lost, NOT_BEFORE, Ownership, Watch, compact};
 use crate::model::plan::{Accepted, Step};
 use crate::model::value::Value;
 use crate::plan::compare;
+use crate::plan::watched::is_watched;
 use crate::port::LOOKS_MS;
 use crate::store::Found;
+use crate::{intent, last_run, watch};
 
 /// Without the lease, the result may be sent for this long after a read that found this run's intent on record: one
 /// round trip. Each further attempt needs a new read.
@@ -68,12 +70,21 @@ impl Work<'_> {
             .filter(|s| !done.contains(&s.number))
             .map(|s| s.address.as_str())
             .collect();
-        self.remember(&open);
+        match self.session.rollback {
+            true => self.remember_back(),
+            false => self.remember(&open),
+        }
+        if let Some(run) = self.ledger.last_run.as_mut().filter(|_| !self.session.rollback) {
+            let touched = self.observation.seen.iter().filter(|(address, _)| self.touched.contains(*address));
+            last_run::ended(run, touched);
+        }
         let recorded = self.observation.found.ledger.as_ref().map(|ledger| &ledger.resources);
         if self.plan.is_empty() && recorded == Some(&self.ledger.resources) {
             return Ok(());
         }
-        if complete {
+        if complete && self.session.rollback {
+            self.forget_what_is_back();
+        } else if complete {
             // An entry stays if its resource is wanted, if its removal waits, or if nothing proves that it may go.
             let wanted = &self.wanted;
             let waits = |address: &Address| self.plan.deferred.iter().find(|later| later.address == *address);
@@ -96,6 +107,9 @@ impl Work<'_> {
                 }
             }
         }
+        if complete {
+            self.open_watch(nonce.as_deref());
+        }
         let run = self.ledger.intent.as_ref().map(|intent| intent.nonce.clone());
         // The intent of an earlier, unfinished run explains what that run did, until all of it is on record.
         if complete || !(self.unsettled || self.inherited) {
@@ -109,11 +123,11 @@ impl Work<'_> {
         self.ledger.history.push(Applied {
             at: timestamp(self.port.server_now_ms()),
             by: self.session.who.clone(),
-            revision: self.session.revision.clone(),
+            revision: self.revision(),
             steps: outcome.done.len(),
             lease: lease.receipt(),
             run,
-            outcome: format!("{} {word}", if self.session.destroy { "destroy" } else { "apply" }),
+            outcome: format!("{} {word}", self.command()),
         });
         let surplus = self.ledger.history.len().saturating_sub(HISTORY_MAX);
         self.ledger.history.drain(..surplus);
@@ -127,6 +141,87 @@ impl Work<'_> {
         self.observation.found.ledger = Some(self.ledger.clone());
         self.observation.found.stands = self.stands.clone();
         Ok(())
+    }
+
+    fn command(&self) -> &'static str {
+        match (self.session.destroy, self.session.rollback) {
+            (true, _) => "destroy",
+            (_, true) => "rollback",
+            _ => "apply",
+        }
+    }
+
+    /// The revision that the tenant has after this run.
+    fn revision(&self) -> String {
+        let before = self.ledger.last_run.as_ref().and_then(|run| run.before.as_ref());
+        match self.session.rollback {
+            true => before.map(|before| before.revision.clone()).unwrap_or_default(),
+            false => self.session.revision.clone(),
+        }
+    }
+
+    /// Records what a rollback has written: the values that it put back are the last applied ones, so that the next plan
+    /// shows the manifest as not applied. Everything else stays as it was recorded.
+    fn remember_back(&mut self) {
+        let known = self.known();
+        let intent = self.ledger.intent.as_ref().filter(|intent| intent.rollback);
+        // What a rollback that died has written counts too.
+        let begun = intent.into_iter().flat_map(|intent| intent.begun.keys());
+        let worked_on: BTreeSet<Address> = self.touched.iter().chain(begun).cloned().collect();
+        for address in &worked_on {
+            let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists) else { continue };
+            let Some(entry) = self.ledger.resources.get_mut(address) else { continue };
+            let own = self.plan.steps.iter().filter(|step| step.address == *address);
+            let written: BTreeSet<&String> =
+                own.filter_map(|step| step.op.values.as_ref()).flat_map(|values| values.keys()).collect();
+            let changed = self.ledger.last_run.as_ref().and_then(|run| run.changed.get(address));
+            let former = changed.into_iter().flat_map(|changed| &changed.fields);
+            let back = former.filter(|(field, former)| former.is_back(seen.attrs.get(*field)));
+            for field in written.into_iter().chain(back.map(|(field, _)| field)) {
+                match seen.attrs.get(field).and_then(Value::known) {
+                    Some(there) => drop(entry.fields.insert(field.clone(), Last::Plain(compact(there)))),
+                    None => drop(entry.fields.remove(field)),
+                }
+            }
+            // The deployment of another version may renew the marks of secrets that are the same.
+            let wanted = self.wanted.iter().find(|want| want.address == *address);
+            let desired = wanted.map(|want| known.fill(&want.desired)).unwrap_or_default();
+            let wrote = self.wrote_secrets.contains(address);
+            for (field, value) in &seen.attrs {
+                let Value::Stamp(stamp) = value else { continue };
+                match (desired.get(field), entry.fields.get_mut(field)) {
+                    (Some(Value::Secret(secret)), _) if wrote => {
+                        let last = self.observation.prints.print(secret, stamp.clone());
+                        entry.fields.insert(field.clone(), last);
+                    }
+                    (_, Some(Last::Print { stamp: last, .. })) => *last = stamp.clone(),
+                    _ => {}
+                }
+            }
+            entry.ids.clone_from(&seen.ids);
+            entry.notes.extend(seen.notes.clone());
+            entry.left.clear();
+        }
+    }
+
+    /// Takes off the record what the last run created and is gone, and what it took over and is as before. Otherwise the
+    /// manifest as it was before would take it away.
+    fn forget_what_is_back(&mut self) {
+        let changed = self.ledger.last_run.iter().flat_map(|run| &run.changed);
+        let is_back = |address: &Address, changed: &Changed| {
+            let seen = self.observation.seen.get(address);
+            changed.version.is_none() && seen.is_some_and(|seen| changed.is_back(&seen.attrs))
+        };
+        let is_gone = |address: &Address, changed: &Changed| {
+            let seen = self.observation.seen.get(address);
+            changed.how == How::Created && seen.is_some_and(|seen| !seen.exists && !seen.not_read)
+        };
+        let over = changed.filter(|(address, changed)| {
+            is_gone(address, changed) || changed.adopted && is_back(address, changed)
+        });
+        for address in over.map(|(address, _)| address.clone()).collect::<Vec<_>>() {
+            self.ledger.resources.remove(&address);
+        }
     }
 
     fn remember(&mut self, open: &BTreeSet<&str>) {
@@ -246,6 +341,43 @@ impl Work<'_> {
         if let Some(intent) = &mut self.ledger.intent {
             intent.lost.push(Lost { address: step.address.clone(), what: step.what.clone(), at });
             self.lost_one = true;
+        }
+    }
+
+    /// Puts the watch over this run on record, with its intent. A run that continues an unfinished one continues its
+    /// watch. A run without a watch that brings news ends the watch over the run before it.
+    pub(super) fn begin_watch(&mut self, nonce: &str, at: &str) {
+        if self.session.rollback {
+            return;
+        }
+        let former = self.ledger.watch.take().filter(|_| self.inherited);
+        self.ledger.watch = match (self.session.watch_ms, former) {
+            _ if self.session.destroy => None,
+            (Some(ms), Some(former)) => Some(Watch { run: nonce.to_owned(), ms, ..former }),
+            (Some(ms), None) if is_watched(self.plan) => Some(Watch {
+                run: nonce.to_owned(),
+                since: at.to_owned(),
+                ms,
+                running: BTreeMap::new(),
+                failing: None,
+            }),
+            _ => None,
+        };
+    }
+
+    /// Once all steps are done: the watch is over the versions that run now, from the time on at which the latest was made.
+    /// A rollback ends it.
+    fn open_watch(&mut self, nonce: Option<&str>) {
+        if self.session.rollback {
+            self.ledger.watch = None;
+        }
+        let (running, made_ms) = watch::running(&self.observation.seen);
+        let now_ms = self.port.server_now_ms();
+        if let Some(watch) = self.ledger.watch.as_mut().filter(|watch| Some(watch.run.as_str()) == nonce) {
+            let began = std::mem::take(&mut watch.since);
+            let made = made_ms.map(timestamp).filter(|made| *made >= began);
+            watch.since = made.unwrap_or_else(|| timestamp(now_ms));
+            watch.running = running;
         }
     }
 

@@ -94,24 +94,6 @@ pub(super) const ROUTES: &[Route] = &[
         query: &[],
         run: update_connection_clients,
     },
-    Route {
-        method: Method::Get,
-        pattern: "/logs",
-        operation: "list_logs",
-        scopes: &["read:logs"],
-        query: &[
-            "q",
-            "page",
-            "per_page",
-            "sort",
-            "from",
-            "take",
-            "include_totals",
-            "fields",
-            "include_fields",
-        ],
-        run: list_logs,
-    },
 ];
 
 fn missing() -> Reply {
@@ -141,7 +123,7 @@ fn list(call: &mut Call) -> Outcome {
     totals(call, "clients", items?)
 }
 
-fn totals(call: &Call, key: &str, items: Vec<Value>) -> Outcome {
+pub(super) fn totals(call: &Call, key: &str, items: Vec<Value>) -> Outcome {
     let (page, per_page) = call.page(50)?;
     let total = items.len();
     let start = page.saturating_mul(per_page);
@@ -273,35 +255,6 @@ fn update_connection_clients(call: &mut Call) -> Outcome {
     }
     call.tenant.connections[at].clients = clients;
     Ok(Reply::empty())
-}
-
-/// Newest first. Of the query language only `type:a` and `type:a OR type:b` are understood.
-fn list_logs(call: &mut Call) -> Outcome {
-    let wanted: Option<Vec<String>> = call.target.query("q").map(|query| {
-        let words = query.split_whitespace().filter(|word| *word != "OR");
-        words.map(|word| word.trim_start_matches("type:").trim_matches(['"', '(', ')']).to_owned()).collect()
-    });
-    let fits = |entry: &&Value| {
-        let kind = entry.get("type").and_then(Value::as_str).unwrap_or_default();
-        wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|word| word == kind))
-    };
-    let items: Vec<Value> = call.tenant.logs.iter().rev().filter(fits).cloned().collect();
-    if call.target.query("take").is_none() && call.target.query("from").is_none() {
-        return totals(call, "logs", items);
-    }
-    // Checkpoint paging: entries after `from`, oldest first.
-    let take = call.target.query("take").and_then(|text| text.parse().ok()).unwrap_or(50_usize).min(100);
-    let from = call.target.query("from");
-    let mut oldest_first: Vec<Value> = items.into_iter().rev().collect();
-    if let Some(from) = from {
-        let is_from = |entry: &Value| entry.get("log_id").and_then(Value::as_str) == Some(from);
-        match oldest_first.iter().position(is_from) {
-            Some(at) => drop(oldest_first.drain(..=at)),
-            None => return Err(super::invalid_query("from", "is not a log id")),
-        }
-    }
-    oldest_first.truncate(take);
-    Ok(Reply::json(200, &Value::Array(oldest_first)))
 }
 
 #[cfg(test)]
@@ -466,22 +419,5 @@ mod tests {
         ];
         assert_eq!(keys(&page["connections"][0]), expected);
         assert_eq!(bench.get("/connections?take=0").0, 400);
-    }
-
-    #[test]
-    fn logs_by_type_and_by_checkpoint() {
-        let mut bench = Bench::new();
-        let entry = |id: &str, kind: &str| json!({"log_id": id, "type": kind});
-        bench.twin.world.tenant_mut(DOMAIN).logs =
-            vec![entry("1", "s"), entry("2", "gd_send_sms_failure"), entry("3", "s")];
-        assert_eq!(bench.get("/logs?per_page=1").1, json!([entry("3", "s")]));
-        assert_eq!(
-            bench.get("/logs?q=type:gd_send_sms_failure").1,
-            json!([entry("2", "gd_send_sms_failure")])
-        );
-        assert_eq!(
-            bench.get("/logs?from=1&take=10").1,
-            json!([entry("2", "gd_send_sms_failure"), entry("3", "s")])
-        );
     }
 }

@@ -9,6 +9,7 @@ mod branding;
 mod client_body;
 mod clients;
 mod guardian;
+mod logs;
 mod phone;
 pub(super) mod rate;
 mod settings;
@@ -112,6 +113,7 @@ const TABLES: &[&[Route]] = &[
     settings::ROUTES,
     branding::ROUTES,
     clients::ROUTES,
+    logs::ROUTES,
 ];
 
 const TOKEN_PATH: &str = "/oauth/token";

@@ -51,6 +51,9 @@ pub struct Tenant {
     pub connections: Vec<Connection>,
     /// Entries of GET /logs, oldest first.
     pub logs: Vec<Value>,
+    /// The log tells what users did up to this time (Unix ms); `None`: nobody has used the tenant yet.
+    #[serde(default)]
+    pub users_until_ms: Option<u64>,
     /// Applications that may request tokens. Empty: the twin accepts any credentials.
     pub credentials: Vec<Credential>,
     pub tokens: Vec<Token>,
@@ -120,6 +123,7 @@ impl Tenant {
                 more: Map::new(),
             }],
             logs: Vec::new(),
+            users_until_ms: None,
             credentials: Vec::new(),
             tokens: Vec::new(),
             used_assertions: BTreeMap::new(),

@@ -14,6 +14,10 @@ pub(super) enum Act {
     FormerVersion {
         version: String,
     },
+    /// Deploys the version that ran before the last run.
+    EarlierVersion {
+        version: String,
+    },
     /// Deletes the Action. `force`: even while it is bound to a trigger.
     Delete {
         force: bool,

@@ -224,7 +224,7 @@ pub(super) async fn run(
     Ok(done_with_note(wait_until_deployed(row, run, &id, text(&version, "id"), writer.reader()).await?))
 }
 
-async fn is_as_planned(run: &Run<'_>, id: &str, reader: &Reader) -> Result<(), Failed> {
+pub(super) async fn is_as_planned(run: &Run<'_>, id: &str, reader: &Reader) -> Result<(), Failed> {
     let action = reader.fresh(&read_action(id)).await?;
     let planned = own_state(run.seen);
     if text(&action["deployed_version"], "id") == planned.version

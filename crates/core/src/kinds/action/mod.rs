@@ -6,6 +6,7 @@
 
 mod act;
 mod build;
+mod earlier;
 mod find;
 mod former;
 mod limits;
@@ -23,8 +24,8 @@ use super::looks::handed_on;
 use super::remote::versions::VERIFY_SID;
 use super::said::actions::{self, Company, interim_name, is_named};
 use super::{
-    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, added, code_check, npm, require_id, step,
-    text,
+    Back, Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, WayBack, added, code_check, npm,
+    require_id, step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
@@ -32,6 +33,7 @@ use crate::model::api::Method;
 use crate::model::call::{Failed, Get, Repeat};
 use crate::model::facts::{ActionState, Facts};
 use crate::model::field::Section;
+use crate::model::last_run::Changed;
 use crate::model::ledger::{Entry, Ownership};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
@@ -45,7 +47,7 @@ use row::KEEPS;
 pub use row::{Action, Stages};
 pub use rows::{LEGACY, PHONE, POST_LOGIN};
 use wire::{MODULES, Own, body, is_draft_of, name_of, needs_deploy, own_state};
-pub use wire::{live_version, parse, status};
+pub use wire::{Running, live_version, parse, running, status};
 
 pub use super::remote::actions::{has_trigger, items, list_actions, read_action};
 
@@ -321,7 +323,7 @@ impl Kind for Action {
             Ok(Act::Draft { .. }) if step.creates => &["create:actions"],
             Ok(Act::Draft { .. }) => &["update:actions"],
             // A deployment makes a version, so the API wants the scope for creating.
-            Ok(Act::Deploy | Act::FormerVersion { .. }) => &["create:actions"],
+            Ok(Act::Deploy | Act::FormerVersion { .. } | Act::EarlierVersion { .. }) => &["create:actions"],
             Ok(Act::Delete { .. }) => &["delete:actions"],
             Err(_) => &[],
         }
@@ -383,6 +385,7 @@ impl Kind for Action {
                     ))
                 }
                 Act::FormerVersion { version } => former::run(self, &run, &version, writer).await,
+                Act::EarlierVersion { version } => earlier::run(self, &run, &version, writer).await,
                 Act::Delete { force } => remove::run(self, &run, force, writer).await,
             }
         })
@@ -427,6 +430,7 @@ impl Kind for Action {
                     Ok(None)
                 }
                 Act::FormerVersion { .. } => former::settle(self, &run, reader).await,
+                Act::EarlierVersion { .. } => earlier::settle(self, &run, reader).await,
                 Act::Delete { .. } => match look().await {
                     Ok(_) => Ok(None),
                     Err(failed) if failed.status() == Some(404) => Ok(Some(Done::seen(Seen::default()))),
@@ -488,6 +492,23 @@ impl Kind for Action {
 
     fn shown(&self, seen: &Seen, field: &str) -> Option<Json> {
         former::present_value(seen, field)
+    }
+
+    fn look_back<'a>(
+        &'a self,
+        changed: &'a Changed,
+        seen: &'a mut Seen,
+        reader: &'a Reader,
+    ) -> Task<'a, Result<(), Failed>> {
+        Box::pin(earlier::read(changed, seen, reader))
+    }
+
+    fn back(&self, back: &Back<'_>) -> WayBack {
+        earlier::back(self, back)
+    }
+
+    fn running(&self, seen: &Seen) -> Option<String> {
+        live_version(seen).filter(|live| !live.is_empty())
     }
 
     /// Also the id of the running version, by which everything that ran before this stack can be deployed again, and

@@ -28,6 +28,14 @@ pub(super) struct Former {
     pub(super) secret_dates: Option<Vec<String>>,
 }
 
+/// The version that ran before the last run.
+#[derive(Clone)]
+pub(super) struct Earlier {
+    pub(super) content: Content,
+    /// Whether it has the SID of a Verify service.
+    pub(super) verifies: bool,
+}
+
 pub(super) fn content(version: &Json) -> Content {
     let told = |list: &str, told: &str| {
         let list = version[list].as_array().into_iter().flatten();

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
 
-use super::version::{Content, Former, content};
+use super::version::{Content, Earlier, Former, content};
 use crate::kinds::remote::versions::{secret_dates, verifies};
 use crate::kinds::said::actions::{Trigger, interim_name};
 use crate::kinds::{Run, Seen, text};
@@ -30,6 +30,8 @@ pub(super) struct Own {
     pub(super) updated_at: String,
     /// Id of the running version; empty if none runs.
     pub(super) version: String,
+    /// Time at which the running version was made.
+    pub(super) version_at: String,
     /// Content of the running version.
     pub(super) live: Option<Content>,
     /// The dates that [`secret_dates`] returns for the running version.
@@ -42,6 +44,8 @@ pub(super) struct Own {
     pub(super) on_trigger: bool,
     /// The version that ran before this stack, if it is to come back.
     pub(super) former: Option<Former>,
+    /// The version that ran before the last run, if a rollback looks at it and Auth0 still has it.
+    pub(super) earlier: Option<Earlier>,
     /// Whether the Action whose place this one takes still has the wanted name.
     pub(super) name_taken: bool,
     /// Name and id of the only Action of the wanted name, if it is on another trigger.
@@ -57,6 +61,22 @@ pub(super) fn own_state(seen: &Seen) -> Rc<Own> {
 /// Id of an Action's running version; empty if none runs. `None`: nothing is known of an Action.
 pub fn live_version(seen: &Seen) -> Option<String> {
     seen.own::<Own>().map(|own| own.version.clone())
+}
+
+/// The running version of an Action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    pub action: String,
+    pub version: String,
+    /// Time at which the version was made, as Auth0 writes it.
+    pub since: String,
+}
+
+/// The running version; `None`: nothing runs.
+pub fn running(seen: &Seen) -> Option<Running> {
+    let own = seen.own::<Own>().filter(|own| seen.exists && !own.version.is_empty())?;
+    let action = seen.ids.get("id").cloned().unwrap_or_default();
+    Some(Running { action, version: own.version.clone(), since: own.version_at.clone() })
 }
 
 /// State of the build of an Action's draft.
@@ -177,6 +197,7 @@ pub fn parse(action: &Json) -> Seen {
             status: text(action, "status").to_owned(),
             updated_at: text(action, "updated_at").to_owned(),
             version: live.map(|version| text(version, "id").to_owned()).unwrap_or_default(),
+            version_at: live.map(|version| text(version, "created_at").to_owned()).unwrap_or_default(),
             live: live.map(content),
             live_secret_dates: live.and_then(secret_dates),
             live_verifies: live.is_some_and(verifies),

@@ -19,7 +19,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::remote::read;
-use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, step, unless_refused};
+use super::{
+    Back, Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, WayBack, step, unless_refused,
+};
 use crate::diag::Problem;
 use crate::model::address::Address;
 use crate::model::call::{Failed, Get, Repeat};
@@ -27,6 +29,7 @@ use crate::model::codes;
 use crate::model::event::Event;
 use crate::model::facts::{Fact, Facts};
 use crate::model::field::Section;
+use crate::model::last_run::Kept;
 use crate::model::ledger::Entry;
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
@@ -277,6 +280,15 @@ impl Kind for Setting {
         step.op.restore = true;
         (self.adjust_undo)(address, &back, &mut step);
         vec![step]
+    }
+
+    /// A field that the tenant did not show has no value to put back.
+    fn back(&self, back: &Back<'_>) -> WayBack {
+        let mut entry = back.entry.clone();
+        let was_absent =
+            |field: &String| back.changed.fields.get(field).is_some_and(|former| former.was == Kept::Absent);
+        entry.restore.retain(|field, _| !was_absent(field));
+        WayBack { steps: self.removal(back.address, back.seen, &entry), ..WayBack::default() }
     }
 
     fn scopes(&self, _step: &Step) -> &'static [&'static str] {
