@@ -199,7 +199,6 @@ struct Twin {
     child: Child,
     url: String,
     log: PathBuf,
-    env: BTreeMap<String, String>,
 }
 
 impl Twin {
@@ -213,11 +212,10 @@ impl Twin {
         let log = folder.join("requests.jsonl");
         let _ = std::fs::remove_file(&log);
         let rate = if rate == "none" { "unlimited" } else { rate };
+        // A duration of nothing has no unit.
+        let latency = if latency_ms == 0 { "0".to_owned() } else { format!("{latency_ms}ms") };
         let mut command = Command::new(&options.program);
-        command
-            .args(["twin", "--latency", &format!("{latency_ms}ms"), "--rate", rate])
-            .arg("--log")
-            .arg(&log);
+        command.args(["twin", "--latency", &latency, "--rate", rate]).arg("--log").arg(&log);
         if latency_ms == 0 {
             command.args(["--build", "1ms"]);
         }
@@ -231,7 +229,7 @@ impl Twin {
         // The pipe is read on, so that the twin never waits for it.
         std::thread::spawn(move || lines.for_each(drop));
         let url = first.strip_prefix("listening on ").context(first.clone())?.to_owned();
-        Ok(Twin { child, url, log, env: environment() })
+        Ok(Twin { child, url, log })
     }
 
     /// Runs the program once.
@@ -243,7 +241,7 @@ impl Twin {
         let mut child = Command::new(&options.program)
             .args(arguments)
             .args(["--via", &self.url, "--deadline", "1h"])
-            .envs(&self.env)
+            .envs(environment(tenants))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -330,12 +328,13 @@ fn peak_kb(pid: u32) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// One pair of credentials serves all: each account's API key has its digits.
-fn environment() -> BTreeMap<String, String> {
-    let mut env = BTreeMap::from([
-        ("BENCH_CLIENT_ID".to_owned(), "bench-client".to_owned()),
-        ("BENCH_CLIENT_SECRET".to_owned(), "bench-client-secret-0123456789".to_owned()),
-    ]);
+/// A secret for each tenant, and a key for each account, which has its digits.
+fn environment(tenants: usize) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::from([("BENCH_CLIENT_ID".to_owned(), "bench-client".to_owned())]);
+    for tenant in 0..tenants {
+        let secret = format!("{:016x}", 0x9E37_79B9_7F4A_7C15u64.wrapping_mul(tenant as u64 + 1));
+        env.insert(format!("BENCH_CLIENT_SECRET_T{tenant:04}"), secret.repeat(4));
+    }
     for account in 0..ACCOUNTS_MAX {
         for (name, value) in
             [("KEY", format!("SK{account:032x}")), ("SECRET", format!("bench-secret-{account:016}"))]
@@ -364,9 +363,12 @@ fleet: bench
 base: base.yaml
 tenants: { file: tenants.csv }
 rollout:
+  max_parallel: 32
   waves:
     - { name: all, rest: true }
   gates: [applied]
+  # Tenants being written to at once never exceed what is left of the budget.
+  budget: { wave: 1000, total: 1000 }
 ";
 
 const BASE: &str = "lockstep: v1
@@ -374,7 +376,7 @@ stack: bench
 auth0:
   domain: ${tenant.domain}
   client_id: ${env.BENCH_CLIENT_ID}
-  client_secret: ${env.BENCH_CLIENT_SECRET}
+  client_secret: ${env.BENCH_CLIENT_SECRET_${tenant.key}}
 twilio:
   account_sid: ${tenant.account_sid}
   api_key: ${env.BENCH_API_KEY_${tenant.account}}

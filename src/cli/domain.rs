@@ -9,7 +9,13 @@ use crate::model::manifest::Manifest;
 use crate::shell::via::Via;
 
 /// Refuses a domain that is not Auth0's and that only the manifest chose, unless the user at the terminal types it.
-pub fn admit(parsed: &Parsed, manifest: &Manifest, connect: &ConnectArgs, shell: &mut Shell) -> Result<()> {
+/// `is_handed_in`: see [`is_handed_in`].
+pub fn admit(
+    is_handed_in: bool,
+    manifest: &Manifest,
+    connect: &ConnectArgs,
+    shell: &mut Shell,
+) -> Result<()> {
     let secret = || manifest.secret("auth0", "domain").map(|secret| secret.expose());
     let Some(domain) = manifest.text("auth0", "domain").or_else(secret) else { return Ok(()) };
     if let Some(named) = &connect.domain {
@@ -18,7 +24,7 @@ pub fn admit(parsed: &Parsed, manifest: &Manifest, connect: &ConnectArgs, shell:
     // With a twin or a gateway on this machine, nothing reaches the host.
     let stays_here = connect.twin.is_some() || is_local(connect.via.as_deref(), connect.via_force)?;
     // A variable such as AUTH0_DOMAIN is set by the person who runs this program.
-    if stays_here || is_of_the_vendor(domain) || manifest::is_handed_in(parsed, "auth0.domain", "domain") {
+    if stays_here || is_of_the_vendor(domain) || is_handed_in {
         return Ok(());
     }
     let signals = shell.signals.clone();
@@ -32,6 +38,11 @@ pub fn admit(parsed: &Parsed, manifest: &Manifest, connect: &ConnectArgs, shell:
         "auth0.domain is {domain}, which is no host of Auth0 and was chosen by the manifest alone; nothing was sent"
     );
     Err(Error::manifest(text).help(format!("add --domain {domain} if this is your tenant")))
+}
+
+/// Whether the domain comes from outside the manifest, from a variable that is named after it.
+pub fn is_handed_in(parsed: &Parsed) -> bool {
+    manifest::is_handed_in(parsed, "auth0.domain", "domain")
 }
 
 fn is_named(domain: &str, named: &str) -> Result<()> {

@@ -109,7 +109,7 @@ pub fn connect<'a>(
     let twin = connect.twin.is_some();
     let Some(manifest) = resolve(&loaded, manifest_args, twin, missing, shell)? else { return Ok(None) };
     learn(&manifest, &shell.scrub);
-    domain::admit(&loaded.parsed, &manifest, connect, shell)?;
+    domain::admit(domain::is_handed_in(&loaded.parsed), &manifest, connect, shell)?;
     let connection = match connection(&manifest, connect.rate_share, &shell.scrub) {
         Ok(connection) => connection,
         Err(Unconnected::NoValue(places)) => {

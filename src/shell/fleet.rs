@@ -1,6 +1,7 @@
 //! Many stacks in one process: one engine, one transport, and a session for each tenant.
 
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -39,7 +40,7 @@ impl<'a> Crowd<'a> {
     /// # Errors
     /// The system gives no random bytes, or the runtime cannot be started.
     pub fn new(
-        stacks: Vec<(Connection, Manifest)>,
+        stacks: Vec<(Connection, Rc<Manifest>)>,
         transport: Transport,
         settings: &Settings,
         signals: Signals,

@@ -230,8 +230,10 @@ impl InProcess {
     ) -> Ended {
         let mut idle_jumps = 0;
         engine.handle_input(Input::Tick, self.now_ms);
+        let tasks: BTreeSet<TaskId> = tasks.iter().copied().collect();
+        let mut done_of_these = tasks.intersection(&self.done).count();
         loop {
-            if tasks.iter().filter(|task| self.done.contains(task)).count() >= enough {
+            if done_of_these >= enough {
                 return Ended::Done;
             }
             let asked =
@@ -246,7 +248,7 @@ impl InProcess {
                     continue;
                 }
                 Output::Done(task) => {
-                    self.done.insert(task);
+                    done_of_these += usize::from(self.done.insert(task) && tasks.contains(&task));
                     continue;
                 }
                 Output::Send(call, request) => {

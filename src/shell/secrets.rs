@@ -115,7 +115,7 @@ impl Scrub {
 
     /// A copy of the scrubber with what it knows now, for a connection.
     pub fn snapshot(&self) -> Rc<Scrubber> {
-        Rc::new(self.with(|scrubber| scrubber.clone()))
+        Rc::new(self.with(Scrubber::share))
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut Scrubber) -> T) -> T {

@@ -208,9 +208,13 @@ impl<'a> Stack<'a> {
 ///
 /// # Errors
 /// The system gives no random bytes.
-pub fn session(connection: &Connection, manifest: Manifest, settings: &Settings) -> Result<Session> {
+pub fn session(
+    connection: &Connection,
+    manifest: impl Into<Rc<Manifest>>,
+    settings: &Settings,
+) -> Result<Session> {
     Ok(Session {
-        manifest: Rc::new(manifest),
+        manifest: manifest.into(),
         tenant: connection.domain.clone(),
         account: connection.account_sid.clone(),
         store: settings.store.clone(),
@@ -242,6 +246,17 @@ pub fn learn(manifest: &Manifest, scrub: &Scrub) {
 /// # Errors
 /// See [`Unconnected`].
 pub fn connection(manifest: &Manifest, share_percent: u64, scrub: &Scrub) -> Result<Connection, Unconnected> {
+    let mut connection = unhidden(manifest, share_percent, scrub)?;
+    connection.scrubber = scrub.snapshot();
+    Ok(connection)
+}
+
+/// The same, with a scrubber that knows nothing yet. Where there are many connections, each gets the same one once all
+/// secrets are learnt.
+///
+/// # Errors
+/// See [`Unconnected`].
+pub fn unhidden(manifest: &Manifest, share_percent: u64, scrub: &Scrub) -> Result<Connection, Unconnected> {
     let secret = |section: &str, key: &str| manifest.secret(section, key).cloned();
     let text = |section: &str, key: &str| {
         let exposed = || secret(section, key).map(|secret| secret.expose().to_owned());
@@ -291,7 +306,7 @@ pub fn connection(manifest: &Manifest, share_percent: u64, scrub: &Scrub) -> Res
         grant,
         account_sid,
         twilio,
-        scrubber: scrub.snapshot(),
+        scrubber: Rc::default(),
         share_percent,
     })
 }

@@ -189,8 +189,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the users' share is spent",
         GATE,
-        "remaining.saturating_sub(self.in_flight) > reserve",
-        "remaining.saturating_sub(self.in_flight) > reserve.min(0)",
+        "remaining.saturating_sub(self.in_flight) > self.reserve(window)",
+        "remaining.saturating_sub(self.in_flight) > 0",
         &["Pace"],
     ),
     mutant(

@@ -603,7 +603,7 @@ impl TenantGate {
         // An error reply may echo the header that was sent.
         let mut scrubber = (*self.connection.scrubber).clone();
         scrubber.learn(&value);
-        self.connection.scrubber = std::rc::Rc::new(scrubber);
+        self.connection.scrubber = std::rc::Rc::new(scrubber.share());
         let good_ms = lifetime_ms.saturating_sub(TOKEN_MARGIN_MS.min(lifetime_ms / 4)).max(TOKEN_LIFE_MIN_MS);
         self.token = Token::Have {
             value,
@@ -687,12 +687,11 @@ mod tests {
         per_second: f64,
         level: f64,
         at_ms: u64,
-        lowest: f64,
     }
 
     impl Bucket {
         fn new(size: u64, per_second: f64, at_ms: u64) -> Bucket {
-            Bucket { size, per_second, level: size as f64, at_ms, lowest: size as f64 }
+            Bucket { size, per_second, level: size as f64, at_ms }
         }
 
         fn take(&mut self, at_ms: u64) -> Answer {
@@ -700,7 +699,6 @@ mod tests {
             (self.level, self.at_ms) = ((self.level + grown).min(self.size as f64), at_ms);
             assert!(self.level >= 1.0, "refused {} ms after the start", at_ms - NOW_MS);
             self.level -= 1.0;
-            self.lowest = self.lowest.min(self.level);
             let full_s =
                 (at_ms as f64 / 1000.0 + (self.size as f64 - self.level) / self.per_second).ceil() as u64;
             let date = jiff::Timestamp::from_second((at_ms / 1000) as i64).expect("a time");

@@ -330,6 +330,10 @@ impl Engine {
 
     /// Sends what the gates let through, oldest first.
     fn release(&mut self) -> bool {
+        let fenced: Vec<CallId> = self.agenda.fenced.iter().copied().collect();
+        let gates = fenced.iter().filter_map(|id| self.flights.get(id)).map(|flight| flight.gate);
+        self.agenda.touched.extend(gates);
+        self.agenda.calls.extend(fenced);
         let touched = std::mem::take(&mut self.agenda.touched);
         for gate in &touched {
             let most = match gate {
@@ -338,8 +342,6 @@ impl Engine {
             };
             self.agenda.wake(*gate, most);
         }
-        let fenced: Vec<CallId> = self.agenda.fenced.iter().copied().collect();
-        self.agenda.calls.extend(fenced);
         let mut progressed = false;
         while let Some(id) = self.agenda.calls.pop_first() {
             self.agenda.work += 1;
@@ -415,8 +417,7 @@ impl Engine {
         flight.tried_from_ms.get_or_insert(self.now_ms);
         flight.told_silent = false;
         flight.state = FlightState::InFlight;
-        self.agenda.fenced.remove(&id);
-        self.agenda.held.remove(&id);
+        self.agenda.forget(gate, id);
         self.agenda.set(self.now_ms + gate::TOLD_FROM_MS, Alarm::Silent(id));
         self.outputs.push_back(Output::Send(id, request));
         true

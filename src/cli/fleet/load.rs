@@ -1,9 +1,12 @@
 //! Loads a fleet file with its table, base and overlays, and makes the manifest of each selected tenant.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::args::ManifestArgs;
+use super::super::domain::is_handed_in;
 use super::super::error::{Error, Result};
 use super::super::loading::{self, Outside, tell};
 use super::super::setup::Shell;
@@ -15,7 +18,7 @@ use crate::fleet::told::Problems;
 use crate::fleet::waves::{Group, assign};
 use crate::fleet::{Fleet, Parts, Rendered, Tenants, table};
 use crate::kinds;
-use crate::manifest::{self, Missing, Source};
+use crate::manifest::{self, Missing, Source, Tables};
 use crate::model::manifest::Manifest;
 use crate::plan::desired::tables;
 use crate::shell::files::{self, Folder, ManifestFile};
@@ -28,7 +31,10 @@ pub struct Loaded {
     pub fleet: Fleet,
     pub tenants: Tenants,
     pub groups: Vec<Group>,
+    /// Positions of the groups, by the position of a tenant.
+    pub group_of: BTreeMap<usize, usize>,
     pub parts: Parts,
+    tables: Tables,
     /// Positions of the tenants that the command line selects.
     pub selected: Vec<usize>,
     /// The folder of the base, from which files are read.
@@ -39,8 +45,9 @@ pub struct Loaded {
 pub struct Made {
     /// Position in the table.
     pub at: usize,
-    pub manifest: Manifest,
-    pub parsed: manifest::Parsed,
+    pub manifest: Rc<Manifest>,
+    /// Whether its domain comes from outside the fleet's files.
+    pub is_handed_in: bool,
 }
 
 /// Whether the file is a fleet file. A file that cannot be read is left to whoever reads it next.
@@ -111,7 +118,8 @@ pub fn load(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -> Re
         overlays.push((beside(&overlay.merge).display().to_string(), text));
     }
     let shown = base_path.display().to_string();
-    let parts = match Parts::new((&shown, &base), &overlays, &tables()) {
+    let tables = tables();
+    let parts = match Parts::new((&shown, &base), &overlays, &tables) {
         Ok(parts) => parts,
         Err(wrong) => {
             say_all(wrong, shell);
@@ -122,7 +130,11 @@ pub fn load(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -> Re
         select(&selection.selection(&args.tenants)?, &fleet, &tenants, &groups).map_err(Error::usage)?;
     let folder = Folder::of(&base_path)
         .map_err(|problem| Error::manifest(format!("{}: {problem}", base_path.display())))?;
-    Ok(Some(Loaded { fleet, tenants, groups, parts, selected, folder }))
+    let members = |(at, group): (usize, &Group)| {
+        group.members.iter().map(move |member| (*member, at)).collect::<Vec<_>>()
+    };
+    let group_of = groups.iter().enumerate().flat_map(members).collect();
+    Ok(Some(Loaded { fleet, tenants, groups, group_of, parts, tables, selected, folder }))
 }
 
 /// Prints problems, each with its text. A text without a problem of its own has none to print.
@@ -155,7 +167,7 @@ pub fn one(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<loading::Loa
 impl Loaded {
     /// The manifest of a tenant as a text.
     pub fn render(&self, at: usize) -> Rendered {
-        self.parts.render(&self.fleet, &self.tenants.list[at], &tables())
+        self.parts.render(&self.fleet, &self.tenants.list[at], &self.tables)
     }
 
     /// The name under which a tenant's manifest is read: it stands where the base stands.
@@ -183,13 +195,12 @@ impl Loaded {
         missing: Missing,
         shell: &mut Shell,
     ) -> Result<Option<Vec<Made>>> {
-        let tables = tables();
         let mut problems = Problems::new(&self.fleet, &self.parts, &self.tenants);
         let mut made = Vec::with_capacity(self.selected.len());
         for at in self.selected.iter().copied() {
             let (tenant, file) = (&self.tenants.list[at], self.file_of(at));
             let rendered = self.render(at);
-            let parsed = match manifest::read(&file, &rendered.text, &tables) {
+            let parsed = match manifest::read(&file, &rendered.text, &self.tables) {
                 Ok(parsed) => parsed,
                 Err(rejected) => {
                     problems.add(tenant, &rendered, &file, &rejected.diagnostics);
@@ -201,7 +212,8 @@ impl Loaded {
             let sources = Outside::new(&parsed, &self.folder, args, twin, whose)?;
             let examined = manifest::examine(&parsed, &sources, missing, &kinds::check);
             problems.add(tenant, &rendered, &file, &examined.diagnostics);
-            made.push(Made { at, manifest: examined.manifest, parsed });
+            let manifest = Rc::new(examined.manifest);
+            made.push(Made { at, manifest, is_handed_in: is_handed_in(&parsed) });
         }
         let has_errors = problems.has_errors();
         let mut errors = 0;
@@ -250,7 +262,7 @@ impl Loaded {
             }
         }
         // Without a column for it, two tenants may still lead to one domain.
-        let mut seen = std::collections::BTreeMap::new();
+        let mut seen = BTreeMap::new();
         for one in made {
             let Some(domain) = one.manifest.text("auth0", "domain") else { continue };
             if let Some(other) = seen.insert(domain, &self.tenants.list[one.at].name) {

@@ -1,6 +1,7 @@
 //! `validate`, `plan` and `drift` of a fleet file.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::super::args::{ConnectArgs, LedgerPlace, ManifestArgs};
 use super::super::connecting::{settings, transport};
@@ -15,6 +16,7 @@ use super::super::{domain, reports};
 use super::FleetArgs;
 use super::load::{Loaded, Made, load};
 use crate::diag::remote;
+use crate::engine::observe::observe;
 use crate::fleet::report::FleetReport;
 use crate::fleet::summary::{Found, Reading};
 use crate::manifest::Missing;
@@ -23,7 +25,7 @@ use crate::model::plan::{Level, Plan, Purpose};
 use crate::report::Format;
 use crate::shell::fleet::Crowd;
 use crate::shell::in_process::save_world;
-use crate::shell::stack::{Unconnected, connection, learn};
+use crate::shell::stack::{Unconnected, learn, unhidden};
 
 /// What a plan over a fleet is made for.
 #[derive(Clone, Copy)]
@@ -158,11 +160,16 @@ fn read_each(
     shell: &mut Shell,
 ) -> Result<Vec<Reading>> {
     let all: Vec<usize> = (0..made.len()).collect();
-    let results = crowd.observe(&all)?;
+    // Of what was read only the plan is kept.
+    let scrub = shell.scrub.clone();
+    let results = crowd.each(all, |session, reader| {
+        let scrub = scrub.clone();
+        async move { Ok(Box::new(scrub.plan(&observe(&session, &reader).await?.plan))) }
+    })?;
     let mut readings = Vec::with_capacity(made.len());
     for (one, result) in made.iter().zip(results) {
         let result = match result {
-            Ok(observation) => Found::Plan(Box::new(shell.scrub.plan(&observation.plan))),
+            Ok(plan) => Found::Plan(plan),
             Err(failed) => failure(&failed),
         };
         readings.push(reading(loaded, one, result, command, wish));
@@ -187,7 +194,7 @@ fn reading(loaded: &Loaded, one: &Made, result: Found, command: &str, wish: Wish
         Found::Plan(plan) if command == "drift" => verdict(plan),
         Found::Plan(plan) => planned(plan, wish),
     };
-    let wave = loaded.groups.iter().find(|group| group.members.contains(&one.at));
+    let wave = loaded.group_of.get(&one.at).map(|at| &loaded.groups[*at]);
     Reading {
         name: loaded.tenants.list[one.at].name.clone(),
         domain: text("auth0", "domain"),
@@ -240,14 +247,18 @@ pub fn gather(made: &[Made], connect: &ConnectArgs, shell: &mut Shell) -> Result
     let mut stacks = Vec::with_capacity(made.len());
     for one in made {
         learn(&one.manifest, &shell.scrub);
-        domain::admit(&one.parsed, &one.manifest, connect, shell)?;
+        domain::admit(one.is_handed_in, &one.manifest, connect, shell)?;
     }
     for one in made {
-        match connection(&one.manifest, connect.rate_share, &shell.scrub) {
+        match unhidden(&one.manifest, connect.rate_share, &shell.scrub) {
             Ok(connection) => stacks.push((connection, one.manifest.clone())),
             Err(Unconnected::NoValue(places)) => return Err(without(&places)),
             Err(Unconnected::Other(error)) => return Err(error.into()),
         }
+    }
+    let scrubber = shell.scrub.snapshot();
+    for (connection, _) in &mut stacks {
+        connection.scrubber = Rc::clone(&scrubber);
     }
     let Some(first) = made.first() else { return Err(Error::internal("a fleet without tenants was read")) };
     let (transport, world) = transport(connect, &first.manifest)?;

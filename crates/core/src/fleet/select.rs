@@ -1,5 +1,7 @@
 //! Which tenants of a fleet a command is about: `--tenant NAME`, `-l plan=free,region!=eu`, `--wave W`.
 
+use std::collections::BTreeSet;
+
 use super::Condition;
 use super::file::Fleet;
 use super::table::Tenants;
@@ -70,13 +72,18 @@ pub fn select(
             Some(at)
         }
     };
-    let in_wave = |at: usize| {
-        wave.is_none_or(|wave| groups.iter().any(|group| group.wave == wave && group.members.contains(&at)))
-    };
+    let in_wave: Option<BTreeSet<usize>> = wave.map(|wave| {
+        groups
+            .iter()
+            .filter(|group| group.wave == wave)
+            .flat_map(|group| group.members.iter().copied())
+            .collect()
+    });
+    let in_wave = |at: &usize| in_wave.as_ref().is_none_or(|members| members.contains(at));
     let fits = |at: &usize| {
         let tenant = &tenants.list[*at];
         let is_named = selection.names.is_empty() || selection.names.contains(&tenant.name);
-        is_named && selection.labels.iter().all(|label| label.holds(tenant)) && in_wave(*at)
+        is_named && selection.labels.iter().all(|label| label.holds(tenant)) && in_wave(at)
     };
     let found: Vec<usize> = (0..tenants.list.len()).filter(fits).collect();
     match found.is_empty() {

@@ -61,7 +61,11 @@ const BY_TENANT: &str = "differs by tenant";
 
 /// Gathers what tenants share.
 #[derive(Default)]
-struct Rows(Vec<Row>);
+struct Rows {
+    list: Vec<Row>,
+    /// Positions of the rows of a kind.
+    at: BTreeMap<(Address, String, Vec<String>), Vec<usize>>,
+}
 
 impl Rows {
     fn add(
@@ -72,17 +76,16 @@ impl Rows {
         what: String,
         fields: BTreeMap<String, String>,
     ) {
-        let is_same = |row: &&mut Row| {
-            row.address == *address
-                && row.what == what
-                && row.fields.keys().eq(fields.keys())
-                && row.tenants.last().is_none_or(|last| last != tenant)
-        };
-        let Some(row) = self.0.iter_mut().find(is_same) else {
+        let kind = (address.clone(), what.clone(), fields.keys().cloned().collect());
+        let same = self.at.entry(kind).or_default();
+        let is_free = |at: &&usize| self.list[**at].tenants.last().is_none_or(|last| last != tenant);
+        let Some(at) = same.iter().find(is_free) else {
+            same.push(self.list.len());
             let row =
                 Row { symbol, address: address.clone(), what, fields, tenants: vec![tenant.to_owned()] };
-            return self.0.push(row);
+            return self.list.push(row);
         };
+        let row = &mut self.list[*at];
         row.tenants.push(tenant.to_owned());
         for (field, words) in fields {
             let kept = row.fields.entry(field).or_default();
@@ -94,8 +97,8 @@ impl Rows {
 
     /// What most tenants share comes first.
     fn finish(mut self) -> Vec<Row> {
-        self.0.sort_by_key(|row| std::cmp::Reverse(row.tenants.len()));
-        self.0
+        self.list.sort_by_key(|row| std::cmp::Reverse(row.tenants.len()));
+        self.list
     }
 }
 
@@ -190,22 +193,27 @@ pub struct Note {
 /// The findings of all plans and the errors, those of one kind together, the gravest first.
 pub fn notes(readings: &[Reading]) -> Vec<Note> {
     let mut out: Vec<Note> = Vec::new();
+    let mut at: BTreeMap<(Level, Code, Address), usize> = BTreeMap::new();
     let mut add = |tenant: &str, level: Level, code: Code, address: &Address, text: &str, help: &str| {
-        let is_same = |one: &&mut Note| one.level == level && one.code == code && one.address == *address;
-        match out.iter_mut().find(is_same) {
-            Some(note) => {
+        let kind = (level, code, address.clone());
+        match at.get(&kind) {
+            Some(at) => {
+                let note = &mut out[*at];
                 note.differs |= note.text != text;
                 note.tenants.push(tenant.to_owned());
             }
-            None => out.push(Note {
-                level,
-                code,
-                address: address.clone(),
-                text: text.to_owned(),
-                help: help.to_owned(),
-                differs: false,
-                tenants: vec![tenant.to_owned()],
-            }),
+            None => {
+                at.insert(kind, out.len());
+                out.push(Note {
+                    level,
+                    code,
+                    address: address.clone(),
+                    text: text.to_owned(),
+                    help: help.to_owned(),
+                    differs: false,
+                    tenants: vec![tenant.to_owned()],
+                });
+            }
         }
     };
     for reading in readings {

@@ -107,6 +107,7 @@ impl<'a> Problems<'a> {
     pub fn finish(self) -> Vec<(Arc<Source>, Vec<Diagnostic>)> {
         let all = self.tenants.list.len();
         let mut out: Vec<(Arc<Source>, Vec<Diagnostic>)> = Vec::new();
+        let mut at: BTreeMap<String, usize> = BTreeMap::new();
         for ((text, ..), (mut one, names)) in self.found {
             if names.len() < all {
                 let more = names.len().saturating_sub(NAMES_MAX);
@@ -126,7 +127,8 @@ impl<'a> Problems<'a> {
                 }
                 Text::Table | Text::Other => undrawn(&one.file),
             };
-            match out.iter_mut().find(|(other, _)| other.file == source.file) {
+            let at = *at.entry(source.file.clone()).or_insert(out.len());
+            match out.get_mut(at) {
                 Some((_, list)) => list.push(one),
                 None => out.push((source, vec![one])),
             }

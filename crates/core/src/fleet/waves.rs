@@ -1,5 +1,7 @@
 //! Which tenant belongs to which wave.
 
+use std::collections::BTreeSet;
+
 use ring::digest;
 
 use super::file::{Fleet, Wave};
@@ -26,7 +28,8 @@ pub fn assign(fleet: &Fleet, tenants: &Tenants) -> Result<Vec<Group>, Vec<Diagno
     let (mut groups, mut found) = (Vec::new(), Vec::new());
     for (at, wave) in fleet.rollout.waves.iter().enumerate() {
         let members = members(wave, &left, tenants);
-        left.retain(|tenant| !members.contains(tenant));
+        let taken: BTreeSet<usize> = members.iter().copied().collect();
+        left.retain(|tenant| !taken.contains(tenant));
         if members.is_empty() && !wave.rest {
             let title = format!("the wave {} has no tenants", wave.name);
             let reason = "no tenant matches that no wave above has taken";

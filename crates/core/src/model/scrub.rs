@@ -6,6 +6,7 @@
 //! Hiding always covers whole words: if a part of a word belongs to a secret, the rest of the word is hidden with it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -63,9 +64,25 @@ pub struct Scrubber {
     /// The same parts without case and separators.
     folded: BTreeSet<[u8; PART_BYTES]>,
     pieces: BTreeSet<[u8; PIECE_BYTES]>,
+    /// What it knows besides, shared with other scrubbers.
+    below: Option<Arc<Scrubber>>,
 }
 
 impl Scrubber {
+    /// A copy that knows the same, and shares it: a thousand connections do not hold the secrets of all a thousand times.
+    pub fn share(&mut self) -> Scrubber {
+        if !(self.values.is_empty() && self.exact.is_empty()) {
+            let known = std::mem::take(self);
+            self.below = Some(Arc::new(known));
+        }
+        self.clone()
+    }
+
+    /// This scrubber and those that it shares.
+    fn layers(&self) -> impl Iterator<Item = &Scrubber> {
+        std::iter::successors(Some(self), |one| one.below.as_deref())
+    }
+
     /// Learns a secret, unless it is marked [`Origin::Public`].
     pub fn learn(&mut self, secret: &Secret) {
         if secret.origin() != Origin::Public {
@@ -76,34 +93,46 @@ impl Scrubber {
     /// Learns the user and password pair of a Basic header.
     pub fn learn_pair(&mut self, user: &str, password: &Secret) {
         self.learn(password);
-        self.learn_form(STANDARD.encode(format!("{user}:{}", password.expose())).as_bytes());
+        let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
+        if !self.is_value(&pair) {
+            self.learn_form(pair.as_bytes());
+            self.values.insert(pair);
+        }
     }
 
     fn learn_text(&mut self, text: &str) {
+        if self.is_value(text) && text == text.trim() {
+            return;
+        }
         if text.len() >= VALUE_MIN_BYTES {
             self.values.insert(text.trim().to_owned());
         }
         if text.len() < PART_BYTES || is_word_of_ours(text) {
             return;
         }
-        self.learn_form(text.as_bytes());
+        // Many of the forms are the same where a secret is plain letters and digits.
+        let mut forms = BTreeSet::from([text.as_bytes().to_vec()]);
         // The base64 form of a part depends on its position modulo three, so all three forms are learnt.
         for shift in 0..3usize {
             let shifted = [&b"00"[..shift], text.as_bytes()].concat();
             for engine in [&STANDARD, &URL_SAFE] {
                 let encoded = engine.encode(&shifted);
-                self.learn_form(encoded.as_bytes().get(shift * 2..).unwrap_or_default());
+                forms.insert(encoded.as_bytes().get(shift * 2..).unwrap_or_default().to_vec());
             }
         }
         let digits = hex(text.as_bytes());
-        self.learn_form(digits.to_uppercase().as_bytes());
-        self.learn_form(digits.as_bytes());
         let decimal: Vec<String> = text.bytes().map(|byte| byte.to_string()).collect();
-        self.learn_form(decimal.join(" ").as_bytes());
         let json = serde_json::to_string(text).unwrap_or_default();
-        self.learn_form(json.trim_matches('"').as_bytes());
-        self.learn_form(percent_encode(text).as_bytes());
-        self.learn_form(percent_encode(text).to_lowercase().as_bytes());
+        let escaped = percent_encode(text);
+        forms.extend([
+            digits.to_uppercase().into_bytes(),
+            digits.into_bytes(),
+            decimal.join(" ").into_bytes(),
+            json.trim_matches('"').as_bytes().to_vec(),
+            escaped.to_lowercase().into_bytes(),
+            escaped.into_bytes(),
+        ]);
+        forms.iter().for_each(|form| self.learn_form(form));
     }
 
     fn learn_form(&mut self, form: &[u8]) {
@@ -115,14 +144,14 @@ impl Scrubber {
 
     /// Whether a text is exactly one of the secrets, apart from blanks around it.
     pub fn is_value(&self, text: &str) -> bool {
-        self.values.contains(text.trim())
+        self.layers().any(|layer| layer.values.contains(text.trim()))
     }
 
     /// Whether a text contains a whole secret of several words. Each of its words may be a word of ours; the whole
     /// secret is not.
     fn holds_one(&self, text: &str) -> bool {
         let holds = |value: &String| text.contains(value.as_str()) && words(value).nth(1).is_some();
-        self.values.iter().any(holds)
+        self.layers().flat_map(|layer| &layer.values).any(holds)
     }
 
     /// A text from outside, with every word hidden that contains a recognisable part of a secret, in any spelling.
@@ -139,7 +168,7 @@ impl Scrubber {
     pub fn ours(&self, text: &str) -> String {
         let mut hidden = vec![false; text.len()];
         for (at, part) in text.as_bytes().windows(PART_BYTES).enumerate() {
-            if <[u8; PART_BYTES]>::try_from(part).is_ok_and(|part| self.exact.contains(&part)) {
+            if self.has_part(part, |layer| &layer.exact) {
                 hidden[at..at + PART_BYTES].fill(true);
             }
         }
@@ -159,13 +188,14 @@ impl Scrubber {
         let mut hidden = vec![false; text.len()];
         let mut view = View::of(text);
         for _ in 0..ROUNDS {
-            mark(&view, &self.exact, &mut hidden);
+            mark(&view, |part| self.has_part(part, |layer| &layer.exact), &mut hidden);
             let folded = view.folded();
-            mark(&folded, &self.folded, &mut hidden);
+            mark(&folded, |part| self.has_part(part, |layer| &layer.folded), &mut hidden);
             for (word, from, to) in view.words() {
                 let quoted =
                     text[..from].ends_with(['"', '\'', '`']) && text[to..].starts_with(['"', '\'', '`']);
-                if self.is_piece(&word) || (quoted && self.values.contains(&word)) {
+                if self.is_piece(&word) || (quoted && self.layers().any(|layer| layer.values.contains(&word)))
+                {
                     hidden[from..to].fill(true);
                 }
             }
@@ -184,14 +214,17 @@ impl Scrubber {
         hidden
     }
 
+    /// Whether one of the layers has this part in the set that `of` names.
+    fn has_part<const N: usize>(&self, part: &[u8], of: fn(&Scrubber) -> &BTreeSet<[u8; N]>) -> bool {
+        <[u8; N]>::try_from(part).is_ok_and(|part| self.layers().any(|layer| of(layer).contains(&part)))
+    }
+
     /// Whether a short word is a part of a secret. Words of Lockstep's own are not hidden: they may occur in any
     /// message.
     fn is_piece(&self, word: &str) -> bool {
         let folded = View::of(word).folded().bytes;
         (PIECE_BYTES..PART_BYTES).contains(&folded.len())
-            && folded
-                .windows(PIECE_BYTES)
-                .all(|part| <[u8; PIECE_BYTES]>::try_from(part).is_ok_and(|part| self.pieces.contains(&part)))
+            && folded.windows(PIECE_BYTES).all(|part| self.has_part(part, |layer| &layer.pieces))
             && !is_word_of_ours(word)
     }
 }
@@ -206,9 +239,9 @@ fn parts<const N: usize>(form: &[u8]) -> impl Iterator<Item = [u8; N]> {
     form.windows(N).filter(varied).filter_map(|part| part.try_into().ok())
 }
 
-fn mark(view: &View, known: &BTreeSet<[u8; PART_BYTES]>, hidden: &mut [bool]) {
+fn mark(view: &View, is_known: impl Fn(&[u8]) -> bool, hidden: &mut [bool]) {
     for (at, part) in view.bytes.windows(PART_BYTES).enumerate() {
-        if <[u8; PART_BYTES]>::try_from(part).is_ok_and(|part| known.contains(&part)) {
+        if is_known(part) {
             hidden[view.from[at].0..view.from[at + PART_BYTES - 1].1].fill(true);
         }
     }
@@ -292,6 +325,19 @@ mod tests {
         }
         assert_eq!(scrubber.ours("nothing here"), "nothing here");
         assert_eq!(scrubber.others("nothing here"), "nothing here");
+    }
+
+    #[test]
+    fn what_is_shared_is_hidden_by_both_and_what_comes_later_by_one() {
+        let mut all = knowing(VALUE);
+        let mut one = all.share();
+        one.learn(&Secret::new("Zq7kP41eW9xvB8Lm", Origin::Machine));
+        assert_eq!(one.ours(&format!("a {VALUE} b")), "a [secret] b");
+        assert_eq!(one.others("a Zq7kP41eW9xvB8Lm b"), "a [secret] b");
+        assert_eq!(all.others(&format!("{VALUE} Zq7kP41eW9xvB8Lm")), "[secret] Zq7kP41eW9xvB8Lm");
+        assert!(one.is_value(VALUE) && all.share().is_value(VALUE));
+        all.learn(&Secret::new(VALUE, Origin::Person));
+        assert!(all.values.is_empty(), "what is known is not kept twice");
     }
 
     #[test]
