@@ -34,6 +34,7 @@ const BUILD: &str = "crates/core/src/plan/build.rs";
 const COMPARE: &str = "crates/core/src/plan/compare.rs";
 const CHECK: &str = "crates/core/src/plan/check.rs";
 const GATE: &str = "crates/engine/src/gate.rs";
+const PACE: &str = "crates/engine/src/pace.rs";
 const APPLY: &str = "crates/engine/src/apply.rs";
 const RECORD: &str = "crates/engine/src/apply/record.rs";
 const LEASE: &str = "crates/engine/src/lease.rs";
@@ -188,7 +189,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "the users' share is spent",
-        GATE,
+        PACE,
         "remaining.saturating_sub(self.in_flight) > self.reserve(window)",
         "remaining.saturating_sub(self.in_flight) > 0",
         &["Pace"],
@@ -216,14 +217,14 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a burst in the dark",
-        GATE,
+        PACE,
         "const BLIND_BURST: u64 = 2;",
         "const BLIND_BURST: u64 = 20;",
         &["Pace"],
     ),
     mutant(
         "lost replies cost nothing",
-        GATE,
+        PACE,
         "*remaining = remaining.saturating_sub(1);",
         "*remaining = remaining.saturating_sub(0);",
         &["Pace"],

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use super::connection::{Connection, Grant};
+use super::pace::Pace;
 use super::reply;
-use super::told::{self, Ahead, Budget, hint_ms};
+use super::told::{self, Ahead, hint_ms};
 use super::{CallId, TaskId};
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
 use crate::model::call::{Failed, Refusal, Repeat};
@@ -27,16 +28,8 @@ const PAUSE_MS: u64 = 500;
 /// A call without a reply is repeated at least once, and then until this long after its first attempt. A server that
 /// keeps silent thus gets two attempts; where connections fail at once, there is time for all of them.
 const SILENCE_MAX_MS: u64 = 60 * 1000;
-/// Time between two looks at a gate that should be open by now and is not, so that the loop does not look every
-/// millisecond.
-pub const LOOK_MS: u64 = 100;
 /// A wait of at least this long is reported, because the user begins to wonder.
 pub const TOLD_FROM_MS: u64 = 5000;
-/// Requests on the wire before the first rate-limit headers have been seen: the smallest plan's burst
-/// ("Auth0 docs, rate limit configurations", 2026-08).
-const BLIND_BURST: u64 = 2;
-/// Requests on the wire when the server sends no rate-limit headers at all.
-const UNPACED_IN_FLIGHT: u64 = 8;
 /// Twilio's concurrency limit is not published; the vendor's own toolkit uses ten.
 const ACCOUNT_IN_FLIGHT: u64 = 8;
 /// A token is used at least this long, whatever its lifetime says: a server that answers "0 s" must not be asked for
@@ -85,7 +78,7 @@ pub fn judge(attempt: &Attempt<'_>, random: &mut Random, now_ms: u64) -> Verdict
             429 => "rate limit reached".to_owned(),
             408 | 500 | 502 | 503 | 504 | 520..=524 if harmless => format!("status {}", reply.status),
             200..=299 if reply::says_nothing(call, reply, empty) => return Verdict::Over,
-            200..=299 if !matches!(call, Call::Write(..)) && !looks_like_json(reply) => {
+            200..=299 if !matches!(call, Call::Write(..)) && !reply::looks_like_json(reply) => {
                 "reply is not JSON".to_owned()
             }
             _ => return Verdict::Over,
@@ -132,172 +125,6 @@ pub fn limited_words(message: &str, until: &str) -> String {
 /// `2026-11-28T22:05:00Z`.
 pub fn clock_time(unix_ms: u64) -> String {
     super::apply::timestamp(unix_ms)
-}
-
-fn looks_like_json(reply: &ApiReply) -> bool {
-    serde_json::from_slice::<serde::de::IgnoredAny>(&reply.body).is_ok()
-}
-
-/// Pacing of one tenant from `X-RateLimit-Limit`, `-Remaining` and `-Reset`.
-#[derive(Debug)]
-pub struct Pace {
-    share_percent: u64,
-    in_flight: u64,
-    /// No other request was on the wire when the latest one left.
-    alone: bool,
-    answered: bool,
-    /// The latest reply that tells of the budget was a 429.
-    refused: bool,
-    window: Option<Window>,
-    hold_until_ms: u64,
-}
-
-/// The budget as the replies tell it. Times are ms of our clock.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    limit: u64,
-    remaining: u64,
-    /// When it is full again.
-    full_at_ms: u64,
-    /// When the request left whose reply told `remaining`.
-    told_ms: u64,
-    /// Time in which it grows by one request; `None`: not told.
-    refill_ms: Option<u64>,
-}
-
-impl Pace {
-    fn new(share_percent: u64) -> Pace {
-        Pace {
-            share_percent,
-            in_flight: 0,
-            alone: true,
-            answered: false,
-            refused: false,
-            window: None,
-            hold_until_ms: 0,
-        }
-    }
-
-    /// Whether one more request may leave now.
-    pub fn may_send(&self, now_ms: u64) -> bool {
-        now_ms >= self.hold_until_ms
-            && match self.window {
-                _ if self.refused => self.in_flight == 0,
-                None if self.answered => self.in_flight < UNPACED_IN_FLIGHT,
-                None => self.in_flight < BLIND_BURST,
-                Some(window) => {
-                    let remaining = if now_ms >= window.full_at_ms { window.limit } else { window.remaining };
-                    remaining.saturating_sub(self.in_flight) > self.reserve(window)
-                        || self.refilled_at(window, now_ms).is_some_and(|at_ms| at_ms <= now_ms)
-                }
-            }
-    }
-
-    /// What is left to the users. At least one request per window gets through, or the smallest plan would never move.
-    fn reserve(&self, window: Window) -> u64 {
-        let Window { limit, .. } = window;
-        (limit * (100 - self.share_percent)).div_ceil(100).min(limit.saturating_sub(1))
-    }
-
-    /// When our share of what the budget grows by has made up for the next request. That is a guess between the whole
-    /// seconds of the headers, and nobody knows whether each server fills up bit by bit. So it counts only while at least
-    /// one request is left for certain: a wrong guess takes from the reserve until the next reply, and is not refused.
-    fn refilled_at(&self, window: Window, now_ms: u64) -> Option<u64> {
-        let left = window.remaining.checked_sub(self.in_flight).filter(|left| *left > 0)?;
-        let missing = (self.reserve(window) + 1).saturating_sub(left);
-        let grown_ms = missing * window.refill_ms? * 100 / self.share_percent;
-        (now_ms < window.full_at_ms).then_some(window.told_ms + grown_ms)
-    }
-
-    /// Time until which the server asked for a pause, in ms of our clock; 0 if it did not ask.
-    pub fn held_until_ms(&self) -> u64 {
-        self.hold_until_ms
-    }
-
-    /// A request has left.
-    pub fn sent(&mut self) {
-        self.alone = self.in_flight == 0;
-        self.in_flight += 1;
-    }
-
-    /// The answer to a request that left at `sent_ms` has come.
-    pub fn answered(&mut self, answer: &Answer, sent_ms: u64, now_ms: u64) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let reply = match answer {
-            Answer::Reply(reply) => reply,
-            // The server may have counted the request all the same.
-            Answer::Lost(_) => return self.uncounted(now_ms),
-            Answer::NotSent(_) | Answer::Barred(_) => return,
-        };
-        // Only a success in JSON can show that the server sends no rate-limit headers: a refusal cannot, nor a gateway.
-        self.answered |= (200..300).contains(&reply.status) && looks_like_json(reply);
-        let budget = told::budget(reply, now_ms);
-        if let Some(Budget { limit, remaining, full_in_ms, refill_ms }) = budget {
-            let told =
-                Window { limit, remaining, full_at_ms: now_ms + full_in_ms, told_ms: sent_ms, refill_ms };
-            self.window = match self.window {
-                // Answers overtake each other. Inside a window, the smallest remainder and the latest reset come from
-                // the latest reply: a budget that refills bit by bit is full later with every request.
-                Some(known) if now_ms < known.full_at_ms && !self.refused && !self.is_settled() => {
-                    Some(Window {
-                        remaining: remaining.min(known.remaining),
-                        full_at_ms: told.full_at_ms.max(known.full_at_ms),
-                        told_ms: sent_ms.max(known.told_ms),
-                        ..told
-                    })
-                }
-                _ => Some(told),
-            };
-        }
-        if budget.is_none() {
-            // A gateway answered in the server's place, or the headers cannot be true.
-            self.uncounted(now_ms);
-        }
-        if reply.status == 429 {
-            let hint = hint_ms(reply, now_ms).unwrap_or(1000).max(1000);
-            self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
-        }
-        // After a 429 somebody else may draw on the budget too, and only the next reply with a budget tells what is
-        // left.
-        let tells = budget.is_some() || self.window.is_none();
-        self.refused = reply.status == 429 || (self.refused && !tells);
-    }
-
-    /// Whether the answer that has just come is newer than all others.
-    fn is_settled(&self) -> bool {
-        self.alone && self.in_flight == 0
-    }
-
-    /// Counts a request whose answer says nothing of the budget.
-    fn uncounted(&mut self, now_ms: u64) {
-        if self.refused {
-            // The budget is unknown again: wait for the smallest plan's refill.
-            self.hold_until_ms = self.hold_until_ms.max(now_ms + 1000);
-        } else if let Some(Window { limit, remaining, full_at_ms, told_ms, .. }) = &mut self.window {
-            if now_ms >= *full_at_ms {
-                (*remaining, *full_at_ms, *told_ms) = (*limit, now_ms, now_ms);
-            }
-            // The window is full later, too: by a second, in which the smallest plan refills more than one request.
-            *remaining = remaining.saturating_sub(1);
-            *full_at_ms += 1000;
-        } else if !self.answered {
-            // The budget is not known yet: wait for the smallest plan's refill.
-            self.hold_until_ms = self.hold_until_ms.max(now_ms + 1000);
-        }
-    }
-
-    /// When one more request may leave, if time alone can bring that about.
-    pub fn next_time(&self, now_ms: u64) -> Option<u64> {
-        if now_ms < self.hold_until_ms {
-            return Some(self.hold_until_ms);
-        }
-        // Else a request is in flight; its answer will tell.
-        let window = self.window?;
-        let is_ahead = self.in_flight == 0 || window.full_at_ms > now_ms;
-        let full = is_ahead.then(|| window.full_at_ms.max(now_ms + LOOK_MS));
-        let refilled = self.refilled_at(window, now_ms).filter(|at_ms| *at_ms > now_ms);
-        full.into_iter().chain(refilled).min()
-    }
 }
 
 /// Concurrency of one Twilio account, shared by all its hosts and tenants.
@@ -407,7 +234,7 @@ impl TenantGate {
     /// once.
     pub fn hear_time(&mut self, answer: &Answer, now_ms: u64) -> Option<String> {
         let Answer::Reply(reply) = answer else { return None };
-        if !looks_like_json(reply) || reply.status >= 500 {
+        if !reply::looks_like_json(reply) || reply.status >= 500 {
             return None;
         }
         let date_ms = told::date_ms(reply)?;
@@ -613,6 +440,3 @@ impl TenantGate {
         Ok(None)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,7 +4,8 @@
 //! each call that puts the record or the lease in order has [`URGENT_MS`].
 
 use super::agenda::Alarm;
-use super::gate::{self, LOOK_MS, TOLD_FROM_MS};
+use super::gate::{self, TOLD_FROM_MS};
+use super::pace::LOOK_MS;
 use super::{Engine, Flight, FlightState, reply};
 use crate::model::call::{Api, Failed};
 use crate::model::event::Event;

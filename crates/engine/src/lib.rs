@@ -20,6 +20,7 @@ mod last_run;
 pub mod lease;
 pub mod observe;
 mod outcome;
+mod pace;
 mod permission;
 mod places;
 pub mod reconcile;
@@ -233,7 +234,7 @@ impl Engine {
             if !progressed && self.outputs.is_empty() {
                 return match self.next_time() {
                     // Something is due and did not move: look again after a while, not at once.
-                    Some(at) if at <= self.now_ms => Output::WaitUntil(self.now_ms + gate::LOOK_MS),
+                    Some(at) if at <= self.now_ms => Output::WaitUntil(self.now_ms + pace::LOOK_MS),
                     Some(at) => Output::WaitUntil(at),
                     None => Output::Idle,
                 };

@@ -361,3 +361,8 @@ pub fn request_id(reply: &ApiReply, scrubber: &Scrubber) -> Option<String> {
         .filter(|id| scrubber.others(id) == *id)
         .map(str::to_owned)
 }
+
+/// Whether the body of a reply is JSON.
+pub(super) fn looks_like_json(reply: &ApiReply) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(&reply.body).is_ok()
+}
