@@ -520,6 +520,7 @@ const EXCEPT: &[(Code, &str)] = &[
     (codes::LEASE_LOST, "it takes two runs at once: faults::rivals"),
     (codes::RECORD_MOVED, "it takes two runs at once: faults::files"),
     (codes::LEASE_HELD, "it takes two runs at once: faults::rivals"),
+    (codes::ACROSS_UNIFIED, "it takes a migration: faults::rollback"),
     (codes::HALTED, "it takes a fleet: process::fleet"),
 ];
 

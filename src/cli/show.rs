@@ -43,7 +43,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Err(failed) => return Err(unread(&ready, &failed)),
     };
     let lease = standing(&ready, result.1);
-    publish(shell, Content::Shown { ledger: found.ledger, findings: found.findings, lease })?;
+    publish(shell, Content::Shown { ledger: found.ledger.map(Box::new), findings: found.findings, lease })?;
     ready.close()?;
     Ok(Exit::Done)
 }

@@ -732,9 +732,9 @@ fn a_version_that_can_only_mean_v1_hides_no_other_mistake() {
 fn a_section_of_another_type_has_no_two_ways_to_log_in() {
     for section in ["auth0", "twilio"] {
         for value in ["", " []", " [{ a: b }]", " x", " 5"] {
-            let text = format!(
-                "lockstep: v1\nstack: acme\nauth0: {{ domain: acme.eu.auth0.com, client_id: x, client_secret: \"${{env.S}}\" }}\n\
-                twilio: {{ account_sid: AC0123456789abcdef0123456789abcdef, auth_token: \"${{env.T}}\" }}\n"
+            let text = String::from(
+                "lockstep: v1\nstack: acme\nauth0: { domain: acme.eu.auth0.com, client_id: x, client_secret: \"${env.S}\" }\n\
+                twilio: { account_sid: AC0123456789abcdef0123456789abcdef, auth_token: \"${env.T}\" }\n",
             );
             let lines = text.lines().map(|line| match line.starts_with(section) {
                 true => format!("{section}:{value}\n"),

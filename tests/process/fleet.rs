@@ -455,7 +455,7 @@ fn killed_at(at: usize) {
             while killed.load(Ordering::SeqCst) == 0 && began.elapsed() < Duration::from_secs(20) {
                 std::thread::sleep(Duration::from_millis(2));
             }
-            let reply = if at % 2 == 0 { forward() } else { Vec::new() };
+            let reply = if at.is_multiple_of(2) { forward() } else { Vec::new() };
             signal("KILL", killed.load(Ordering::SeqCst));
             return reply;
         }

@@ -60,7 +60,7 @@ impl Default for Traffic {
 /// Adds to the log of a tenant what its users did since the last request. The version that runs before this request
 /// counts: a version changes by requests alone.
 pub fn catch_up(tenant: &mut Tenant, traffic: &[Traffic], now_ms: u64) {
-    let from_ms = std::mem::replace(&mut tenant.users_until_ms, Some(now_ms));
+    let from_ms = tenant.users_until_ms.replace(now_ms);
     let Some(from_ms) = from_ms.filter(|_| !traffic.is_empty()) else { return };
     let sender = |trigger: &&str| {
         tenant.actions.iter().find(|action| action.supports(trigger) && action.deployment.is_some())

@@ -148,7 +148,6 @@ impl Settled {
 
 impl<'a> Course<'a> {
     /// A course that begins anew, or goes on where the records say.
-    #[expect(clippy::too_many_arguments, reason = "each is one thing that a rollout is made of")]
     pub fn new(
         loaded: &'a Loaded,
         made: &'a [Made],

@@ -31,7 +31,6 @@ pub use table::{Tenant, Tenants};
 pub use text::{Rendered, render};
 pub use tree::{Origin, Part, Tree};
 
-use crate::diag::Diagnostic;
 use crate::manifest::{Source, Tables, part};
 
 /// The base and the overlays of a fleet, decoded once for all tenants.
@@ -51,7 +50,7 @@ impl Parts {
         base: (&str, &str),
         overlays: &[(String, String)],
         tables: &Tables,
-    ) -> Result<Parts, Vec<(Arc<Source>, Vec<Diagnostic>)>> {
+    ) -> Result<Parts, told::Told> {
         let mut wrong = Vec::new();
         let mut read = |file: &str, text: &str, at: usize| {
             let (source, root, found) = part(file, text, tables);

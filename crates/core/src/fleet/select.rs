@@ -58,7 +58,7 @@ pub fn select(
             return Err(format!("the fleet {} has no tenant {name}{near}", fleet.name));
         }
     }
-    for label in selection.labels.iter().filter(|label| !tenants.columns.contains(&label.column)) {
+    if let Some(label) = selection.labels.iter().find(|label| !tenants.columns.contains(&label.column)) {
         return Err(format!("the table has no column {}; {}", label.column, tenants.near(&label.column)));
     }
     let wave = match &selection.wave {

@@ -22,12 +22,18 @@ enum Text {
     Other,
 }
 
+/// What makes two problems the same: text, file, line, column, code and title.
+type Same = (Text, String, usize, usize, Code, String);
+
+/// Problems with the text that they are told in.
+pub type Told = Vec<(Arc<Source>, Vec<Diagnostic>)>;
+
 /// The problems of all tenants.
 pub struct Problems<'a> {
     fleet: &'a Fleet,
     parts: &'a Parts,
     tenants: &'a Tenants,
-    found: BTreeMap<(Text, String, usize, usize, Code, String), (Diagnostic, Vec<String>)>,
+    found: BTreeMap<Same, (Diagnostic, Vec<String>)>,
 }
 
 impl<'a> Problems<'a> {
@@ -104,9 +110,9 @@ impl<'a> Problems<'a> {
     }
 
     /// All problems, by the text in which they are told: the base, the overlays, the table, other files.
-    pub fn finish(self) -> Vec<(Arc<Source>, Vec<Diagnostic>)> {
+    pub fn finish(self) -> Told {
         let all = self.tenants.list.len();
-        let mut out: Vec<(Arc<Source>, Vec<Diagnostic>)> = Vec::new();
+        let mut out: Told = Vec::new();
         let mut at: BTreeMap<String, usize> = BTreeMap::new();
         for ((text, ..), (mut one, names)) in self.found {
             if names.len() < all {

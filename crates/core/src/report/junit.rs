@@ -106,7 +106,8 @@ fn cases(report: &Report) -> Vec<Case> {
         Content::Drift { plan, .. } => out.extend(of_drift(plan)),
         Content::Applied(applied) => out.extend(of_apply(applied)),
         Content::Shown { ledger, findings, lease: _ } => {
-            let text = ledger.as_ref().map_or_else(|| vec!["ledger: none".into()], text::recorded).join("\n");
+            let text =
+                ledger.as_deref().map_or_else(|| vec!["ledger: none".into()], text::recorded).join("\n");
             out.push(case("record", "ledger", Verdict::Passed(text)));
             out.extend(findings.iter().map(|finding| of_finding(finding, false)));
         }

@@ -204,7 +204,7 @@ impl Page<'_> {
             Content::Drift { plan, .. } => out.extend(self.of_drift(plan)),
             Content::Shown { ledger, findings, .. } => {
                 out.push(self.findings(findings));
-                let lines = ledger.as_ref().map(text::recorded).unwrap_or_default();
+                let lines = ledger.as_deref().map(text::recorded).unwrap_or_default();
                 let items: Vec<String> =
                     lines.iter().skip(1).map(|line| format!("- {}\n", self.code(line.trim()))).collect();
                 out.push(Section { folded: true, grows: true, ..Section::open("Record", LINES, items) });

@@ -103,7 +103,7 @@ pub enum Content {
         verdict: &'static str,
     },
     Shown {
-        ledger: Option<Ledger>,
+        ledger: Option<Box<Ledger>>,
         findings: Vec<Finding>,
         lease: Lease,
     },

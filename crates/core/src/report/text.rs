@@ -40,7 +40,7 @@ pub fn told(report: &Report, paint: Paint) -> Vec<Told> {
         Content::Drift { plan, verdict } => {
             vec![block(&render::drift(plan, paint)), Told::Result(format!("Verdict: {verdict}"))]
         }
-        Content::Shown { ledger, findings, lease } => shown(ledger.as_ref(), findings, lease),
+        Content::Shown { ledger, findings, lease } => shown(ledger.as_deref(), findings, lease),
         Content::Status(status) => status.told(paint),
         Content::Failed(_) => Vec::new(),
     }
