@@ -211,7 +211,8 @@ fn a_secret_that_somebody_added_is_told_whatever_is_to_become_of_it() {
         bench.stack.purpose = Purpose::Apply;
         bench.converge("removed");
         bench.stack.purpose = Purpose::Drift;
-        assert_eq!(verdict(&bench.plan()), 0);
+        let plan = bench.plan();
+        assert_eq!(verdict(&plan), 0, "{}", shown(&plan));
     }
     // The manifest names the secret, so it is managed.
     let mut bench = applied(&manifest());

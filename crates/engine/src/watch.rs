@@ -28,6 +28,7 @@ pub const LOOK_MS: u64 = 15_000;
 const CONFIRM_MS: u64 = 5_000;
 /// Each look begins this long before the latest known event, because events are not logged in order.
 const OVERLAP_MS: u64 = 60_000;
+const SECOND_MS: u64 = 1_000;
 /// Length of the time before a run that failures of numbers and users are compared with.
 const BEFORE_MS: u64 = 24 * 60 * 60_000;
 
@@ -111,7 +112,8 @@ async fn settle(session: &Session, watch: Watch, port: &Port) -> Result<Watched,
         let health = Health { reasons: vec![failing], ..decided(&watch) };
         return Ok(Watched { health, back: Some(take_back(session, &watch, port).await) });
     }
-    let since_ms = millis(&watch.since);
+    // The tenant tells the second in which a version was made. What is logged in that second may be of the version before.
+    let since_ms = millis(&watch.since).saturating_add(SECOND_MS);
     let until_ms = since_ms.saturating_add(watch.ms);
     // As with a question to a person: the run has a deadline for its own work.
     port.asked(until_ms.saturating_sub(port.server_now_ms()).min(watch.ms));

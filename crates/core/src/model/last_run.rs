@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
 use super::address::Address;
@@ -72,9 +72,16 @@ pub enum How {
 #[serde(deny_unknown_fields)]
 pub struct Former {
     pub was: Kept,
-    /// The value that the run gives it, as [`compact`](super::ledger::compact) makes it. `None`: it is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The value that the run gives it, as [`compact`](super::ledger::compact) makes it; null: it takes the field away.
+    /// `None`: it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "written")]
     pub set: Option<Json>,
+}
+
+/// A member that is there, null too. The seal is over the record as it is written, so what is read has to be written again
+/// as it was.
+fn written<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(from).map(Some)
 }
 
 /// A former value.
@@ -168,6 +175,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_former_value_is_written_as_it_was_read() {
+        for text in
+            [r#"{"was":"absent"}"#, r#"{"was":"absent","set":null}"#, r#"{"was":{"value":null},"set":1}"#]
+        {
+            let former: Former = serde_json::from_str(text).expect(text);
+            assert_eq!(serde_json::to_string(&former).expect("plain data"), text);
+        }
+    }
 
     fn run(name: &str, fields: &[(&str, Kept, Json)]) -> LastRun {
         let former = |(field, was, set): &(&str, Kept, Json)| {
