@@ -12,7 +12,7 @@ use super::pace::Pace;
 use super::reply;
 use super::told::{self, Ahead, hint_ms};
 use super::{CallId, TaskId};
-use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
+use crate::model::api::{Answer, ApiRequest, Method};
 use crate::model::call::{Failed, Refusal, Repeat};
 use crate::model::random::{Random, hex};
 use crate::model::secret::Secret;
