@@ -88,6 +88,8 @@ fn paths_named_by(source: &str) -> BTreeSet<String> {
 
 /// A path such as `/log-streams/{}` with the placeholder of the table.
 fn template(path: &str) -> String {
+    // What is asked of an endpoint is no part of its path.
+    let path = path.split('?').next().unwrap_or_default();
     let segments = path.split('/').map(|segment| match (segment.starts_with('{'), path) {
         (false, _) => segment,
         (true, _) if segment == "{version}" => "{version_id}",
