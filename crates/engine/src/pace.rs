@@ -1,7 +1,7 @@
 //! Paces the requests of one tenant from the rate-limit headers, with head-room for the users' logins (law 8).
 
 use super::reply::looks_like_json;
-use super::told::{self, Budget, hint_ms};
+use super::told::{self, Budget, Refill, hint_ms};
 use crate::model::api::Answer;
 
 /// Time between two looks at a gate that should be open by now and is not, so that the loop does not look every
@@ -36,8 +36,8 @@ struct Window {
     full_at_ms: u64,
     /// When the request left whose reply told `remaining`.
     told_ms: u64,
-    /// Time in which it grows by one request; `None`: not told.
-    refill_ms: Option<u64>,
+    /// In which time it grows by one request; `None`: not told.
+    refill: Option<Refill>,
 }
 
 impl Pace {
@@ -80,7 +80,7 @@ impl Pace {
     fn refilled_at(&self, window: Window, now_ms: u64) -> Option<u64> {
         let left = window.remaining.checked_sub(self.in_flight).filter(|left| *left > 0)?;
         let missing = (self.reserve(window) + 1).saturating_sub(left);
-        let grown_ms = missing * window.refill_ms? * 100 / self.share_percent;
+        let grown_ms = missing * window.refill?.guess_ms() * 100 / self.share_percent;
         (now_ms < window.full_at_ms).then_some(window.told_ms + grown_ms)
     }
 
@@ -107,9 +107,11 @@ impl Pace {
         // Only a success in JSON can show that the server sends no rate-limit headers: a refusal cannot, nor a gateway.
         self.answered |= (200..300).contains(&reply.status) && looks_like_json(reply);
         let budget = told::budget(reply, now_ms);
-        if let Some(Budget { limit, remaining, full_in_ms, refill_ms }) = budget {
-            let told =
-                Window { limit, remaining, full_at_ms: now_ms + full_in_ms, told_ms: sent_ms, refill_ms };
+        if let Some(Budget { limit, remaining, full_in_ms, refill }) = budget {
+            // Every reply of one budget tells of the same refill.
+            let known = self.window.filter(|known| known.limit == limit).and_then(|known| known.refill);
+            let refill = refill.map(|told| known.map_or(told, |known| told.and(known)));
+            let told = Window { limit, remaining, full_at_ms: now_ms + full_in_ms, told_ms: sent_ms, refill };
             self.window = match self.window {
                 // Answers overtake each other. Inside a window, the smallest remainder and the latest reset come from
                 // the latest reply: a budget that refills bit by bit is full later with every request.

@@ -29,7 +29,7 @@ pub struct Budget {
     /// Time from the reply until the budget is full again.
     pub full_in_ms: u64,
     /// Time in which it grows by one request; `None` if the reply does not say when it is full.
-    pub refill_ms: Option<u64>,
+    pub refill: Option<Refill>,
 }
 
 /// The budget from `X-RateLimit-Limit`, `-Remaining` and `-Reset`; `None` if they are absent or cannot be true.
@@ -40,15 +40,34 @@ pub fn budget(reply: &ApiReply, now_ms: u64) -> Option<Budget> {
         return None;
     }
     let reset_ms = reset_ms(reply, now_ms).map(|ms| ms.clamp(WINDOW_MIN_MS, WINDOW_MAX_MS));
-    let refill_ms = reset_ms.map(|full_in_ms| refill_ms(limit - remaining, full_in_ms));
-    Some(Budget { limit, remaining, full_in_ms: reset_ms.unwrap_or(WINDOW_MIN_MS), refill_ms })
+    let refill = reset_ms.map(|full_in_ms| Refill::of(limit - remaining, full_in_ms));
+    Some(Budget { limit, remaining, full_in_ms: reset_ms.unwrap_or(WINDOW_MIN_MS), refill })
 }
 
-/// The smallest plan's refill, as far as the headers allow it: the time at which the budget is full is rounded up to a
-/// second and the `Date` down, so it may be full two seconds earlier than they say.
-fn refill_ms(used: u64, full_in_ms: u64) -> u64 {
-    let used = used.max(1);
-    REFILL_MS.clamp(full_in_ms.saturating_sub(2000) / used, full_in_ms / used)
+/// Bounds of the time in which a budget grows by one request, in ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refill {
+    least_ms: u64,
+    most_ms: u64,
+}
+
+impl Refill {
+    /// The time at which a budget is full is rounded up to a second and the `Date` down, so it may be full two seconds
+    /// earlier than they say; and a part of one more request may be left than the remainder says.
+    fn of(used: u64, full_in_ms: u64) -> Refill {
+        let most_ms = full_in_ms.checked_div(used.saturating_sub(1)).unwrap_or(u64::MAX);
+        Refill { least_ms: full_in_ms.saturating_sub(2000) / used.max(1), most_ms }
+    }
+
+    /// What two replies tell together.
+    pub fn and(self, other: Refill) -> Refill {
+        Refill { least_ms: self.least_ms.max(other.least_ms), most_ms: self.most_ms.min(other.most_ms) }
+    }
+
+    /// The smallest plan's time, as far as the bounds allow it.
+    pub fn guess_ms(self) -> u64 {
+        REFILL_MS.min(self.most_ms).max(self.least_ms)
+    }
 }
 
 /// The pause that the server asks for, in ms: `Retry-After` (seconds or date), else `X-RateLimit-Reset` (Unix seconds).
