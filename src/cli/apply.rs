@@ -19,7 +19,7 @@ use crate::engine::reconcile::Report;
 use crate::engine::watch::{self, Run};
 use crate::manifest::Missing;
 use crate::model::health::Verdict;
-use crate::model::plan::Plan;
+use crate::model::plan::{Level, Plan};
 use crate::report::{Applied, Back, Content, Watched};
 
 /// Make the tenant as the manifest says
@@ -260,9 +260,14 @@ fn of_watch(watched: watch::Watched) -> Watched {
             let (ended, why) = outcome.ended.words();
             let done = plan.steps.iter().filter(|step| outcome.done.contains(&step.number));
             let done = done.map(|step| format!("{} ({})", step.address, step.what)).collect();
-            Back { ended, why: why.map(str::to_owned), done }
+            let stays =
+                plan.findings.iter().filter(|one| one.level == Level::Warning && !one.address.is_empty());
+            let left = stays.map(|one| format!("{}: {}", one.address, one.text)).collect();
+            Back { ended, why: why.map(str::to_owned), done, left }
         }
-        Err(failed) => Back { ended: "failed", why: Some(failed.to_string()), done: Vec::new() },
+        Err(failed) => {
+            Back { ended: "failed", why: Some(failed.to_string()), done: Vec::new(), left: Vec::new() }
+        }
     });
     Watched { health: watched.health, back }
 }

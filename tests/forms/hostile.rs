@@ -100,7 +100,8 @@ fn health(text: &str) -> Health {
 }
 
 fn watched(text: &str) -> Watched {
-    let back = Back { ended: "failed", why: Some(text.into()), done: vec![text.into()] };
+    let back =
+        Back { ended: "failed", why: Some(text.into()), done: vec![text.into()], left: vec![text.into()] };
     Watched { health: health(text), back: Some(back) }
 }
 

@@ -167,22 +167,13 @@ fn status_reads_little_and_writes_nothing() {
 #[test]
 fn a_killed_watch_is_finished_by_the_next_run() {
     let lab = Lab::new(&json!([]));
-    let mut world: Json = serde_json::from_str(&lab.0.read("world.json")).expect("a world");
-    world["options"]["traffic"] = second(json!({ "fate": "crashes", "every_ms": 200 }));
-    world["options"]["latency_ms"] = json!(0);
-    let twin = Twin::over(
-        &world,
-        &["--build", "1ms", "--rate", "unlimited", "--tenant", "acme-twin.eu.auth0.example"],
-    );
-    let mut env = Site::env_of(62);
-    env.extend([
-        ("AUTH0_DOMAIN".to_owned(), "acme-twin.eu.auth0.example".to_owned()),
-        ("TWILIO_ACCOUNT_SID".to_owned(), "AC00000000000000000000000000000001".to_owned()),
-        ("TWILIO_API_KEY".to_owned(), "SK00000000000000000000000000000001".to_owned()),
-    ]);
-    let site = Site::with_env(&twin, env);
+    let traffic = format!("traffic={}", second(json!({ "fate": "crashes", "every_ms": 200 })));
+    let twin = Twin::with(&["--build", "1ms", "--rate", "unlimited", "--option", &traffic]);
+    let site = Site::new(&twin, 62);
+    let args = ["--yes", "--lease-ttl", "2s"];
+    let _ = site.lockstep("apply", &lab.0.text_path("first.yaml"), &args).run().expect(0);
     let manifest = lab.0.text_path("second.yaml");
-    let args = ["--yes", "--watch", "10s", "--lease-ttl", "2s", "--domain", "acme-twin.eu.auth0.example"];
+    let args = ["--yes", "--watch", "10s", "--lease-ttl", "2s"];
     let started = Instant::now();
     let running = site.lockstep("apply", &manifest, &args).start();
     while !twin.log_text().contains("/api/v2/logs") {
@@ -191,7 +182,7 @@ fn a_killed_watch_is_finished_by_the_next_run() {
     }
     signal("KILL", running.id());
     assert_eq!(running.wait().code, None);
-    let status = site.lockstep("status", &manifest, &args[5..]).run();
+    let status = site.lockstep("status", &manifest, &[]).run();
     assert!(
         status.out.contains("did not come to its end; `lockstep apply --watch` goes on with it"),
         "{}",
@@ -199,7 +190,23 @@ fn a_killed_watch_is_finished_by_the_next_run() {
     );
     let run = site.lockstep("apply", &manifest, &args).run().expect(1);
     assert!(run.err.contains("did not come to its end; going on with it"), "{}", run.err);
-    assert!(run.err.contains("error[LS0620]") && run.err.contains("the run was taken back"), "{}", run.err);
+    assert!(run.err.contains("error[LS0620]") && run.err.contains("; the run was taken back"), "{}", run.err);
     let world: Json = serde_json::from_str(&twin.stop()).expect("a world");
     assert!(!is_second(&world), "the first version runs again");
+}
+
+/// The code of a version whose former secret is gone comes back with the secrets of now, and that is said.
+#[test]
+fn what_a_rollback_cannot_bring_back_is_named() {
+    let lab = Lab::new(&second(json!({ "fate": "crashes" })));
+    let text = lab.0.read("second.yaml");
+    lab.0.write("second.yaml", &text.replace("${env.TWILIO_SENDER_SECRET}", "${env.ROTATED}"));
+    let args = ["--yes", "--watch", "5m"];
+    let run =
+        lockstep(&["apply", "second.yaml", "--twin=world.json"]).args(&args).env("ROTATED", "Rotated-9f21");
+    let run = run.folder(&lab.0).run().expect(1);
+    assert!(run.err.contains("; not all of the run could be taken back"), "{}", run.err);
+    assert!(run.err.contains("  help: action: "), "{}", run.err);
+    assert!(run.err.contains("apply the former revision of the manifest"), "{}", run.err);
+    assert!(!lab.runs_second(), "the code came back");
 }

@@ -26,6 +26,15 @@ pub struct Back {
     pub why: Option<String>,
     /// The steps that were done, in words.
     pub done: Vec<String>,
+    /// What stays as the run left it, and why, in words.
+    pub left: Vec<String>,
+}
+
+impl Back {
+    /// Whether nothing stays of the run.
+    fn is_whole(&self) -> bool {
+        self.ended == "done" && self.left.is_empty()
+    }
 }
 
 impl Watched {
@@ -44,7 +53,8 @@ impl Watched {
         let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
         let seen = if *verdict == Verdict::NotRead { String::new() } else { format!(" ({})", counts.line()) };
         let back = match &self.back {
-            Some(Back { ended: "done", .. }) => "; the run was taken back",
+            Some(back) if back.is_whole() => "; the run was taken back",
+            Some(back) if back.ended == "done" => "; not all of the run could be taken back",
             Some(_) => "; the run could not be taken back",
             None if *verdict == Verdict::Failing => {
                 "; the version before ended with the same failures, so the run was not taken back"
@@ -57,6 +67,9 @@ impl Watched {
     /// The next move; empty if there is none.
     pub fn help(&self) -> String {
         match (&self.back, self.health.verdict) {
+            (Some(back), _) if back.ended == "done" && !back.left.is_empty() => {
+                format!("{}; apply the former revision of the manifest", back.left.join("; "))
+            }
             (Some(Back { ended: "done", .. }), _) => {
                 "mend what failed, then apply again: this manifest would bring the same back".to_owned()
             }
@@ -79,7 +92,7 @@ impl Watched {
         let back = self
             .back
             .as_ref()
-            .map(|Back { ended, why, done }| json!({ "ended": ended, "why": why, "done": done }));
+            .map(|Back { ended, why, done, left }| json!({ "ended": ended, "why": why, "done": done, "left": left }));
         json!({ "health": self.health, "back": back })
     }
 }
