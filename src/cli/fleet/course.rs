@@ -530,6 +530,12 @@ impl<'a> Course<'a> {
         loop {
             while running.len() < room && !self.is_over() {
                 let Some(name) = waiting.pop_front() else { break };
+                // The wave may have been opened by a run that did not leave this one out.
+                if let Some(reason) = self.skips.get(&name) {
+                    let (why, at_ms) = (reason.clone(), self.now_ms());
+                    self.became(&name, Progress { became: Became::Skipped, at_ms, steps: 0, why }, shell)?;
+                    continue;
+                }
                 let Some(at) = self.member_of(&name) else { continue };
                 let member = &self.crowd.members[at];
                 let (session, tenant) = (member.session.clone(), member.tenant);
