@@ -259,8 +259,13 @@ fn of_watch(watched: watch::Watched) -> Watched {
         Ok(Report { plan, outcome }) => {
             let (ended, why) = outcome.ended.words();
             let done = plan.steps.iter().filter(|step| outcome.done.contains(&step.number));
-            let done = done.map(|step| format!("{} ({})", step.address, step.what)).collect();
-            Back { ended, why: why.map(str::to_owned), done }
+            let done: Vec<String> = done.map(|step| format!("{} ({})", step.address, step.what)).collect();
+            let stays = plan.resources.iter().find_map(|one| one.stays.clone());
+            match stays.filter(|_| ended == "done" && done.is_empty()) {
+                // It came to its end without a step: everything has a reason to stay as the run left it.
+                Some(stays) => Back { ended: "failed", why: Some(stays), done },
+                None => Back { ended, why: why.map(str::to_owned), done },
+            }
         }
         Err(failed) => Back { ended: "failed", why: Some(failed.to_string()), done: Vec::new() },
     });

@@ -402,6 +402,11 @@ impl<'a> Course<'a> {
             let result = slot.take().unwrap_or(Err(Failed::Stopped));
             let Some(done) = self.outcome(result, now_ms) else { continue };
             let progress = match done.became {
+                Became::Applied if done.steps == 0 => Progress {
+                    became: Became::Failed,
+                    why: "nothing of it could be taken back; `lockstep plan --rollback` says why".to_owned(),
+                    ..done
+                },
                 Became::Applied => Progress { became: Became::RolledBack, ..done },
                 _ => Progress { why: format!("it could not be rolled back: {}", done.why), ..done },
             };
