@@ -259,11 +259,16 @@ fn of_watch(watched: watch::Watched) -> Watched {
         Ok(Report { plan, outcome }) => {
             let (ended, why) = outcome.ended.words();
             let done = plan.steps.iter().filter(|step| outcome.done.contains(&step.number));
-            let done = done.map(|step| format!("{} ({})", step.address, step.what)).collect();
-            let stays =
+            let done: Vec<String> = done.map(|step| format!("{} ({})", step.address, step.what)).collect();
+            let warnings =
                 plan.findings.iter().filter(|one| one.level == Level::Warning && !one.address.is_empty());
-            let left = stays.map(|one| format!("{}: {}", one.address, one.text)).collect();
-            Back { ended, why: why.map(str::to_owned), done, left }
+            let left = warnings.map(|one| format!("{}: {}", one.address, one.text)).collect();
+            let stays = plan.resources.iter().find_map(|one| one.stays.clone());
+            match stays.filter(|_| ended == "done" && done.is_empty()) {
+                // It came to its end without a step: everything has a reason to stay as the run left it.
+                Some(stays) => Back { ended: "failed", why: Some(stays), done, left },
+                None => Back { ended, why: why.map(str::to_owned), done, left },
+            }
         }
         Err(failed) => {
             Back { ended: "failed", why: Some(failed.to_string()), done: Vec::new(), left: Vec::new() }

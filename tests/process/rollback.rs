@@ -88,8 +88,8 @@ fn every_form_tells_a_rollback() {
         "{requests:?}"
     );
     let json = site.lockstep("rollback", &next, &["--yes", "--output", "json"]).run().expect(0).json();
-    assert_eq!(json["plan"]["rollback"], true, "{json}");
-    assert_eq!(json["outcome"]["ended"], "done");
+    assert_eq!(json["apply"]["plan"]["rollback"], true, "{json}");
+    assert_eq!(json["apply"]["outcome"]["ended"], "done");
 }
 
 #[test]

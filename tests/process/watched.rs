@@ -210,3 +210,48 @@ fn what_a_rollback_cannot_bring_back_is_named() {
     assert!(run.err.contains("apply the former revision of the manifest"), "{}", run.err);
     assert!(!lab.runs_second(), "the code came back");
 }
+
+/// The same with other credentials than the first apply: nothing proves that the Action is this stack's.
+#[test]
+fn a_killed_watch_with_other_credentials_takes_nothing_back_and_says_so() {
+    let lab = Lab::new(&json!([]));
+    let mut world: Json = serde_json::from_str(&lab.0.read("world.json")).expect("a world");
+    world["options"]["traffic"] = second(json!({ "fate": "crashes", "every_ms": 200 }));
+    world["options"]["latency_ms"] = json!(0);
+    let twin = Twin::over(
+        &world,
+        &["--build", "1ms", "--rate", "unlimited", "--tenant", "acme-twin.eu.auth0.example"],
+    );
+    let mut env = Site::env_of(62);
+    env.extend([
+        ("AUTH0_DOMAIN".to_owned(), "acme-twin.eu.auth0.example".to_owned()),
+        ("TWILIO_ACCOUNT_SID".to_owned(), "AC00000000000000000000000000000001".to_owned()),
+        ("TWILIO_API_KEY".to_owned(), "SK00000000000000000000000000000001".to_owned()),
+    ]);
+    let site = Site::with_env(&twin, env);
+    let manifest = lab.0.text_path("second.yaml");
+    let args = ["--yes", "--watch", "10s", "--lease-ttl", "2s", "--domain", "acme-twin.eu.auth0.example"];
+    let started = Instant::now();
+    let running = site.lockstep("apply", &manifest, &args).start();
+    while !twin.log_text().contains("/api/v2/logs") {
+        assert!(started.elapsed() < Duration::from_secs(40), "no look at the log: {}", twin.log_text());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal("KILL", running.id());
+    assert_eq!(running.wait().code, None);
+    let status = site.lockstep("status", &manifest, &args[5..]).run();
+    assert!(
+        status.out.contains("did not come to its end; `lockstep apply --watch` goes on with it"),
+        "{}",
+        status.out
+    );
+    let run = site.lockstep("apply", &manifest, &args).run().expect(1);
+    assert!(run.err.contains("did not come to its end; going on with it"), "{}", run.err);
+    // The first apply had other credentials, so nothing proves that the Action is this stack's: it stays, and is told.
+    assert!(
+        run.err.contains("error[LS0620]") && run.err.contains("the run could not be taken back"),
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains("so it is left alone"), "{}", run.err);
+}

@@ -402,6 +402,11 @@ impl<'a> Course<'a> {
             let result = slot.take().unwrap_or(Err(Failed::Stopped));
             let Some(done) = self.outcome(result, now_ms) else { continue };
             let progress = match done.became {
+                Became::Applied if done.steps == 0 => Progress {
+                    became: Became::Failed,
+                    why: "nothing of it could be taken back; `lockstep plan --rollback` says why".to_owned(),
+                    ..done
+                },
                 Became::Applied => Progress { became: Became::RolledBack, ..done },
                 _ => Progress { why: format!("it could not be rolled back: {}", done.why), ..done },
             };
@@ -530,6 +535,12 @@ impl<'a> Course<'a> {
         loop {
             while running.len() < room && !self.is_over() {
                 let Some(name) = waiting.pop_front() else { break };
+                // The wave may have been opened by a run that did not leave this one out.
+                if let Some(reason) = self.skips.get(&name) {
+                    let (why, at_ms) = (reason.clone(), self.now_ms());
+                    self.became(&name, Progress { became: Became::Skipped, at_ms, steps: 0, why }, shell)?;
+                    continue;
+                }
                 let Some(at) = self.member_of(&name) else { continue };
                 let member = &self.crowd.members[at];
                 let (session, tenant) = (member.session.clone(), member.tenant);

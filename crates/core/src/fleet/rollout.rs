@@ -5,7 +5,7 @@
 //!             └──────────┴─────────┴──► halted ─► resumed
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -241,10 +241,13 @@ impl State {
                 self.halt = Some(Halt { cause: *cause, why: why.clone(), by: by.clone(), at_ms });
             }
             Event::Resumed { accepted, why, .. } => {
-                // What failed is tried again, and what was read is read again.
+                // In waves that have not passed, what failed or was taken back is tried again, and what was read is read again.
                 self.halt = None;
                 self.resumed_ms = at_ms;
-                self.tenants.retain(|_, one| !matches!(one.became, Became::Failed | Became::Broken));
+                let open = self.waves.iter().filter(|wave| wave.passed_ms.is_none());
+                let open: BTreeSet<&String> = open.flat_map(|wave| &wave.members).collect();
+                let again = |became| matches!(became, Became::Failed | Became::Broken | Became::RolledBack);
+                self.tenants.retain(|name, one| !(open.contains(name) && again(one.became)));
                 self.waves
                     .iter_mut()
                     .filter(|wave| wave.passed_ms.is_none())
@@ -527,6 +530,22 @@ mod tests {
         events.push((resumed, 3_000));
         assert_eq!(fold(&events).accepted["applied"], "seen");
         assert!(fold(&events).halt.is_none());
+    }
+
+    #[test]
+    fn a_resumed_rollout_tries_again_only_in_waves_that_have_not_passed() {
+        let mut events = vec![(began(), 0), (Event::Opened { wave: 0 }, 1)];
+        events.extend([tenant("a", Became::Failed, 2), tenant("b", Became::Applied, 2)]);
+        events.push((Event::Passed { wave: 0, gates: Vec::new() }, 3));
+        events.extend([(Event::Opened { wave: 1 }, 4), tenant("c", Became::RolledBack, 5)]);
+        events.push((Event::Resumed { accepted: Vec::new(), why: String::new(), by: "me".into() }, 6));
+        let state = fold(&events);
+        assert_eq!(
+            state.count(None, Became::Failed),
+            1,
+            "who failed in a wave that has passed is not forgotten"
+        );
+        assert_eq!(state.waiting(1), ["c"], "what was taken back is applied again");
     }
 
     #[test]
