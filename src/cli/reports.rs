@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::args::{Form, form};
 use super::error::{Error, Result};
 use super::exit::Exit;
-use super::fleet::course::Settled;
+use super::fleet::settled::Settled;
 use super::outputs::Written;
 use super::setup::Shell;
 use crate::diag::Diagnostic;

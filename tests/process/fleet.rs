@@ -580,6 +580,45 @@ fn a_rollout_is_seen_halted_resumed_taken_back_and_abandoned_from_elsewhere() {
     assert!(run.out.contains("Done: 3 applied"), "{}", run.out);
 }
 
+/// A rollout that goes on counts what it did before, and hands nobody to an apply who is broken or left out.
+#[test]
+fn a_resumed_rollout_keeps_budget_limits_and_reasons() {
+    let twin = Twin::with(&TWIN_ARGS);
+    let proxy = Proxy::start(&twin, |asked, forward| {
+        let refused = serde_json::json!({ "error": "access_denied", "error_description": "Unauthorized" });
+        match asked.host == "tenant-2.eu.auth0.com" && asked.path == "/oauth/token" {
+            true => super::lab::json_reply(401, "", &refused),
+            false => forward(),
+        }
+    });
+    let via = format!("http://127.0.0.1:{}", proxy.port);
+    let waves = TWO_WAVES
+        .replace("match: { name: acme-dev }", "match: { plan: free }")
+        .replace("[applied, stream]", "[{ command: smoke }]");
+    let fleet = Fleet::new(&via, &THREE, &waves);
+    let smoke = ["--allow-cmd", "smoke=false"];
+    fleet.recorded(&smoke).expect(8);
+    // Not confirmed: the halt stays as it was on record.
+    let place = format!("file:{}", fleet.folder.text_path("records"));
+    let kept = ["--record", place.as_str(), "--record-key", "env:RECORD_KEY"];
+    let accept = ["--accept", "command", "--why", "seen"];
+    let before = std::fs::read_dir(fleet.folder.path("records/acme")).expect("records").count();
+    fleet.run("rollout", &[&kept[..], &smoke, &accept].concat()).expect(64);
+    assert_eq!(std::fs::read_dir(fleet.folder.path("records/acme")).expect("records").count(), before);
+    // The broken tenant is still broken, which is no failure of the rollout.
+    let run = fleet.recorded(&[&smoke[..], &accept].concat()).expect(1);
+    assert!(run.out.contains("! acme-shop broken before") && run.out.contains("2 applied"), "{}", run.out);
+
+    let twin = Twin::with(&TWIN_ARGS);
+    let fleet = Fleet::new(&twin.url(), &THREE, &format!("{TWO_WAVES}  limits: {{ changed: 2 }}\n"));
+    let run = fleet.recorded(&["--until", "canary", "--skip", "acme-bank=later"]).expect(0);
+    assert!(run.out.contains("1 applied"), "{}", run.out);
+    let run = fleet.recorded(&[]).expect(8);
+    assert!(run.err.contains("3 tenants change, and rollout.limits.changed allows 2"), "{}", run.err);
+    let run = fleet.recorded(&["--skip", "acme-bank=later"]).expect(0);
+    assert!(run.out.contains("2 applied") && run.out.contains("- acme-bank skipped: later"), "{}", run.out);
+}
+
 #[test]
 fn a_gate_command_decides_and_a_person_can_let_it_pass() {
     let twin = Twin::with(&TWIN_ARGS);

@@ -9,7 +9,7 @@ use crate::kinds::{self, Resource, Seen, Whose};
 use crate::model::address::Address;
 use crate::model::codes;
 use crate::model::ledger::compact;
-use crate::model::ledger::{Begun, Entry, Intent, KEPT_BYTES_MAX, Last, Ledger, Lost, Ownership};
+use crate::model::ledger::{Begun, Entry, Intent, KEPT_BYTES_MAX, Last, Ledger, Lost};
 use crate::model::plan::{Finding, Level, Plan, ResourcePlan, Step};
 use crate::model::value::{Attrs, Value};
 use crate::plan::compare::Known;
@@ -73,16 +73,7 @@ pub(super) fn goes_on(
         begins.creating.remove(address);
         // The entry of an object that is gone does not describe the one that took its place.
         if ledger.resources.get(address).is_none_or(|entry| entry.ids != seen.ids) {
-            let entry = Entry {
-                kind: begun.kind.clone(),
-                ownership: Ownership::Created,
-                ids: seen.ids.clone(),
-                fields: BTreeMap::new(),
-                restore: BTreeMap::new(),
-                notes: BTreeMap::new(),
-                unproven: false,
-                left: Vec::new(),
-            };
+            let entry = Entry::created(&begun.kind, seen.ids.clone());
             ledger.resources.insert(address.clone(), entry);
         }
     }

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value as Json, json};
-
 use super::super::args::ManifestArgs;
 use super::super::error::{Error, Result};
-use super::super::exit::Exit;
 use super::super::setup::Shell;
 use super::gates::judge;
 use super::load::{Loaded, Made};
 use super::recorded::Log;
+use super::settled::Settled;
 use crate::engine::apply::{Ended, Wishes, timestamp};
 use crate::engine::observe::Observation;
 use crate::engine::reconcile::{Decision, reconcile};
@@ -18,14 +16,13 @@ use crate::engine::rollback::rollback;
 use crate::fleet::file::OnHalt;
 use crate::fleet::report::{FleetReport, listed};
 use crate::fleet::rollout::{Became, Cause, Event, Halt, Judged, Next, Progress, State, Verdict, next};
-use crate::fleet::summary::{self, Reading};
+use crate::fleet::summary::{self, Found, Reading};
 use crate::model::call::Failed;
 use crate::model::codes;
 use crate::model::duration::shown;
 use crate::model::plan::{Digest, Plan, Verb};
 use crate::model::random::hex;
 use crate::model::text::line;
-use crate::plan::render::Paint;
 use crate::shell::fleet::{Crowd, Member};
 
 /// Interval between two readings of a gate that waits.
@@ -50,100 +47,6 @@ pub struct Course<'a> {
     /// Something was written by this run.
     wrote: bool,
     said_ms: u64,
-}
-
-/// How a rollout ended.
-#[derive(Clone, Debug)]
-pub struct Settled {
-    pub state: State,
-    pub exit: u8,
-    /// The user stopped it, or its time was over.
-    pub signal: bool,
-}
-
-impl Settled {
-    /// The exit code that the state stands for.
-    pub fn exit(&self) -> Exit {
-        let bad = [Became::Failed, Became::Broken].iter().any(|became| self.state.count(None, *became) > 0);
-        match () {
-            () if self.state.halt.is_some() => Exit::Halted,
-            () if bad || self.signal => Exit::Failed,
-            () if !self.state.departed.is_empty() => Exit::FindingsOnly,
-            () => Exit::Done,
-        }
-    }
-
-    /// A line for each wave, and what failed.
-    pub fn text(&self, paint: Paint) -> String {
-        let State { fleet, waves, tenants, halt, .. } = &self.state;
-        let mut out = vec![paint.bold(&format!("Rollout of fleet {}", line(fleet)))];
-        for wave in waves {
-            let cells: String = wave
-                .members
-                .iter()
-                .map(|name| tenants.get(name).map_or(' ', |one| one.became.sign()))
-                .collect();
-            let word = match (wave.passed_ms, wave.opened_ms) {
-                (Some(at_ms), _) => format!("passed at {}", timestamp(at_ms)),
-                (None, Some(_)) if halt.is_some() => "halted".to_owned(),
-                (None, Some(_)) => "under way".to_owned(),
-                (None, None) => "not begun".to_owned(),
-            };
-            let done = wave.members.iter().filter(|name| tenants.contains_key(*name)).count();
-            out.push(format!("  {:<16} {done}/{} {word}  {cells}", line(&wave.name), wave.members.len()));
-            for judged in &wave.gates {
-                let word = match judged.verdict {
-                    Verdict::Passed => "passed",
-                    Verdict::Waits => "waits",
-                    Verdict::Failed => "failed",
-                    Verdict::Accepted => "accepted",
-                };
-                out.push(format!("    gate {}: {word}: {}", line(&judged.gate), line(&judged.words)));
-            }
-        }
-        for became in [Became::Failed, Became::Broken, Became::Skipped, Became::RolledBack] {
-            for (name, one) in tenants.iter().filter(|(_, one)| one.became == became) {
-                let why = if one.why.is_empty() { String::new() } else { format!(": {}", line(&one.why)) };
-                out.push(paint.bad(&format!("  {} {} {}{why}", became.sign(), line(name), became.word())));
-            }
-        }
-        if !self.state.departed.is_empty() {
-            let names = listed(&self.state.departed);
-            out.push(paint.change(&format!(
-                "  not in the table any more: {names}; what was set up there still runs and sends"
-            )));
-            out.push("  help: put the row back and run `lockstep destroy FLEET --tenant NAME`, or name the tenant under `former` if that is done".to_owned());
-        }
-        match halt {
-            Some(halt) => {
-                out.push(paint.bad(&format!("Halted at {}: {}", timestamp(halt.at_ms), line(&halt.why))));
-                out.push("  help: later waves are untouched. Mend the cause and run the same command again; `--accept GATE --why TEXT` lets a gate pass, `--skip NAME=REASON` leaves a tenant out".to_owned());
-            }
-            None => out.push(self.last_line(paint)),
-        }
-        out.join("\n") + "\n"
-    }
-
-    fn last_line(&self, paint: Paint) -> String {
-        let count = |became| self.state.count(None, became);
-        let (applied, unchanged) = (count(Became::Applied), count(Became::Unchanged));
-        let left = self.state.waves.iter().filter(|wave| wave.passed_ms.is_none()).count();
-        let text = format!("{applied} applied, {unchanged} unchanged");
-        match (self.exit, left) {
-            _ if self.signal => format!("Stopped: {text}; run the same command again to go on."),
-            (0 | 7, 0) => paint.good(&format!("Done: {text}.")),
-            (0, left) => {
-                format!("Done so far: {text}; {left} wave{} left.", if left == 1 { "" } else { "s" })
-            }
-            _ => paint
-                .bad(&format!("Not complete: {text}; see above, mend it and run the same command again.")),
-        }
-    }
-
-    /// The JSON document.
-    pub fn json(&self) -> Json {
-        json!({ "format": 1, "rollout": { "exit": self.exit, "state": self.state }, "diagnostics": [] })
-    }
 }
 
 impl<'a> Course<'a> {
@@ -269,8 +172,8 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// Lets a halted rollout go on.
-    pub fn resume(&mut self, accepted: &[String], why: &str, shell: &mut Shell) -> Result<()> {
+    /// Refuses the name of a gate that no wave has.
+    pub fn accepts(&self, accepted: &[String]) -> Result<()> {
         let known: Vec<String> = self
             .loaded
             .fleet
@@ -283,6 +186,11 @@ impl<'a> Course<'a> {
             return Err(Error::usage(format!("--accept: no wave has a gate {other}"))
                 .help(format!("the gates are {}", known.join(", "))));
         }
+        Ok(())
+    }
+
+    /// Lets a halted rollout go on.
+    pub fn resume(&mut self, accepted: &[String], why: &str, shell: &mut Shell) -> Result<()> {
         if self.state.halt.is_none() && accepted.is_empty() {
             return Ok(());
         }
@@ -298,12 +206,15 @@ impl<'a> Course<'a> {
     }
 
     /// Checks the limits of the whole rollout, before anything is written.
-    pub fn limits(&mut self, shell: &mut Shell) -> Result<Option<Exit>> {
+    /// Beyond one of them the rollout is halted.
+    pub fn limits(&mut self, shell: &mut Shell) {
         let plans = || {
             let taken = self.confirmed.values().filter(|one| !self.skips.contains_key(&one.name));
             taken.filter_map(|one| one.result.plan())
         };
-        let changed = plans().filter(|plan| !plan.is_empty()).count();
+        // What an earlier run of this rollout changed counts too.
+        let changed =
+            plans().filter(|plan| !plan.is_empty()).count() + self.state.count(None, Became::Applied);
         let deletes = plans().flat_map(|plan| &plan.resources).filter(|one| one.verb == Verb::Delete).count();
         let dangerous = plans().flat_map(|plan| &plan.steps).filter(|step| step.danger.is_some()).count();
         let limits = self.loaded.fleet.rollout.limits;
@@ -319,15 +230,13 @@ impl<'a> Course<'a> {
         })
         .collect();
         if over.is_empty() {
-            return Ok(None);
+            return;
         }
         let why = over.join("; ");
         shell.say.err_one_line(format!("error[{}]: {why}; nothing was changed", codes::HALTED));
-        self.state = std::mem::take(&mut self.state).after(
-            &Event::Halted { cause: Cause::Limit, why, by: self.by.clone() },
-            self.crowd.driver.now_ms(),
-        );
-        Ok(Some(Exit::Halted))
+        let halted = Event::Halted { cause: Cause::Limit, why, by: self.by.clone() };
+        let now_ms = self.now_ms();
+        self.state = std::mem::take(&mut self.state).after(&halted, now_ms);
     }
 
     /// Goes on until the waves are done, it halts, or the user stops it.
@@ -384,10 +293,18 @@ impl<'a> Course<'a> {
     fn take_back(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
         let wrote = |name: &&String| self.state.tenants.get(*name).is_some_and(|one| one.steps > 0);
         let names: Vec<String> = self.state.waves[wave].members.iter().filter(wrote).cloned().collect();
+        // No more are written to at once than in a wave.
+        for part in names.chunks(self.loaded.fleet.rollout.max_parallel.max(1)) {
+            self.take_back_part(part, shell)?;
+        }
+        Ok(())
+    }
+
+    fn take_back_part(&mut self, names: &[String], shell: &mut Shell) -> Result<()> {
         self.bound(names.len());
         let mut running = Vec::new();
         for name in names {
-            let Some(at) = self.member_of(&name) else { continue };
+            let Some(at) = self.member_of(name) else { continue };
             let Member { tenant, session } = &self.crowd.members[at];
             let session = session.clone();
             let (task, slot) = self.crowd.driver.spawn(*tenant, move |port| async move {
@@ -410,7 +327,7 @@ impl<'a> Course<'a> {
                 Became::Applied => Progress { became: Became::RolledBack, ..done },
                 _ => Progress { why: format!("it could not be rolled back: {}", done.why), ..done },
             };
-            self.became(&name, progress, shell)?;
+            self.became(name, progress, shell)?;
         }
         Ok(())
     }
@@ -457,6 +374,7 @@ impl<'a> Course<'a> {
         let (name, members) = (line(&opened.name), opened.members.clone());
         let s = if members.len() == 1 { "" } else { "s" };
         shell.say.err_one_line(format!("wave {name}: {} tenant{s}", members.len()));
+        self.said_ms = 0;
         self.bound(members.len());
         let positions: Vec<usize> = members.iter().filter_map(|name| self.member_of(name)).collect();
         let results = self.crowd.observe(&positions)?;
@@ -488,8 +406,8 @@ impl<'a> Course<'a> {
             Err(failed) => return progress(Became::Broken, failed.to_string()),
         };
         let plan = &observation.plan;
-        if let Some(blocker) = plan.blockers().next() {
-            return progress(Became::Broken, format!("{}: {}", blocker.code, blocker.text));
+        if let Some(why) = blocked(plan) {
+            return progress(Became::Broken, why);
         }
         if plan.is_empty() {
             let at_ms = applied_ms(&observation, &self.state.revision).unwrap_or(now_ms);
@@ -501,6 +419,18 @@ impl<'a> Course<'a> {
             return progress(Became::Broken, why.to_owned());
         }
         None
+    }
+
+    /// Why a tenant is not applied, as far as the reading of this run tells: left out, or broken already. A wave may have been
+    /// opened by an earlier run.
+    fn known_before(&self, name: &str) -> Option<(Became, String)> {
+        if let Some(reason) = self.skips.get(name) {
+            return Some((Became::Skipped, reason.clone()));
+        }
+        match &self.confirmed.get(name)?.result {
+            Found::Error { message, .. } => Some((Became::Broken, message.clone())),
+            Found::Plan(plan) => blocked(plan).map(|why| (Became::Broken, why)),
+        }
     }
 
     fn became(&mut self, name: &str, progress: Progress, shell: &mut Shell) -> Result<()> {
@@ -535,10 +465,9 @@ impl<'a> Course<'a> {
         loop {
             while running.len() < room && !self.is_over() {
                 let Some(name) = waiting.pop_front() else { break };
-                // The wave may have been opened by a run that did not leave this one out.
-                if let Some(reason) = self.skips.get(&name) {
-                    let (why, at_ms) = (reason.clone(), self.now_ms());
-                    self.became(&name, Progress { became: Became::Skipped, at_ms, steps: 0, why }, shell)?;
+                if let Some((became, why)) = self.known_before(&name) {
+                    let at_ms = self.now_ms();
+                    self.became(&name, Progress { became, at_ms, steps: 0, why }, shell)?;
                     continue;
                 }
                 let Some(at) = self.member_of(&name) else { continue };
@@ -550,8 +479,8 @@ impl<'a> Course<'a> {
                     .and_then(|one| one.result.plan())
                     .map(|plan| plan.basis.clone());
                 let decide = move |plan: &Plan| {
-                    let decision = match plan.blockers().next() {
-                        Some(blocker) => Decision::Leave(format!("{}: {}", blocker.code, blocker.text)),
+                    let decision = match blocked(plan) {
+                        Some(why) => Decision::Leave(why),
                         None if plan.is_empty() || Some(&plan.basis) == basis.as_ref() => Decision::Apply,
                         None => Decision::Stale("the tenant was changed in between".to_owned()),
                     };
@@ -667,6 +596,11 @@ impl<'a> Course<'a> {
         let signal = self.is_over();
         Settled { state: self.state, exit: 0, signal }
     }
+}
+
+/// Why a plan cannot be applied, if it cannot.
+fn blocked(plan: &Plan) -> Option<String> {
+    plan.blockers().next().map(|blocker| format!("{}: {}", blocker.code, blocker.text))
 }
 
 /// Whether a gate's words name that gate: `conversion 60%` is named by `conversion` too.

@@ -230,8 +230,7 @@ fn attempts(json: &Json, tenants: Vec<String>) -> Option<Attempts> {
 
 /// Runs a command of the command line; its exit code decides.
 fn command(name: &str, args: &ManifestArgs, state: &State, at: usize) -> Result<(Verdict, String)> {
-    let given = args.commands.iter().find_map(|item| item.strip_prefix(name)?.strip_prefix('='));
-    let Some(text) = given else { return Err(no_command(name)) };
+    let Some(text) = given(name, args) else { return Err(no_command(name)) };
     let wave = &state.waves[at];
     let mut child = Command::new("sh");
     child.args(["-c", text]).stdin(Stdio::null()).stdout(Stdio::null());
@@ -242,6 +241,11 @@ fn command(name: &str, args: &ManifestArgs, state: &State, at: usize) -> Result<
         Ok(status) => Ok((Verdict::Failed, format!("it failed ({status})"))),
         Err(error) => Ok((Verdict::Waits, format!("it cannot be started: {error}"))),
     }
+}
+
+/// The command that the command line gives a name.
+fn given<'a>(name: &str, args: &'a ManifestArgs) -> Option<&'a str> {
+    args.commands.iter().find_map(|item| item.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// The error of a gate whose command nobody gave.

@@ -126,13 +126,7 @@ fn read(
     }
     let readings = read_each(&loaded, &made, &mut crowd, command, wish, shell)?;
     let exit = worst(readings.iter().map(|one| one.exit));
-    let report = FleetReport {
-        command,
-        fleet: loaded.fleet.name.clone(),
-        readings,
-        own: Vec::new(),
-        exit: exit as u8,
-    };
+    let report = FleetReport { command, fleet: loaded.fleet.name.clone(), readings, exit: exit as u8 };
     publish_fleet(shell, reports::FleetContent::Read(Box::new(report)))?;
     if let Some((path, twin)) = world {
         save_world(&*twin.borrow(), &path)?;

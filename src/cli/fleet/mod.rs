@@ -1,12 +1,13 @@
 //! The commands over a fleet file.
 
-pub mod course;
+mod course;
 mod gates;
 pub mod load;
 mod many;
 mod recorded;
 pub mod render;
 pub mod rollout;
+pub mod settled;
 
 pub use load::{is_fleet, one};
 pub use many::{Wish, drift, plan, validate};

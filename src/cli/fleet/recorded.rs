@@ -84,7 +84,7 @@ pub fn problem(problem: RecordProblem) -> Error {
         ))
         .help("look at who can write there; to begin anew, move the records away and name another key"),
         RecordProblem::Lost(_) => Error::manifest(format!("{text}, so this one stops"))
-            .help("only one run at a time goes on with a rollout; look with `lockstep rollout` again"),
+            .help("only one run at a time goes on with a rollout; look with `lockstep rollout status`"),
         RecordProblem::Io(_) => {
             Error::internal(text).help("make the place of --record readable and writable")
         }
@@ -101,6 +101,16 @@ impl Log {
         let mut records = Records::open(folder.join(fleet), &key.bytes()?).map_err(self::problem)?;
         let found = records.load().map_err(self::problem)?;
         Ok(Log { records: Some(records), waiting: Vec::new(), found })
+    }
+
+    /// Writes one event at once. False: a run wrote at the same time, so the last record has to be read again.
+    pub fn write(&mut self, event: Event, state: &State, by: &str, at_ms: u64) -> Result<bool> {
+        let Some(records) = &mut self.records else { return Ok(true) };
+        match records.append(at_ms, by, vec![event], state.clone()) {
+            Ok(()) => Ok(true),
+            Err(RecordProblem::Lost(_)) => Ok(false),
+            Err(other) => Err(problem(other)),
+        }
     }
 
     /// Keeps the first event of a rollout until something follows.

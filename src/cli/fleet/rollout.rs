@@ -10,10 +10,11 @@ use super::super::loading::tell;
 use super::super::reports::{FleetContent, publish_fleet};
 use super::super::setup::Shell;
 use super::FleetArgs;
-use super::course::{Course, Settled};
+use super::course::Course;
 use super::gates::commands_are_given;
 use super::many::{gather, made, read_all, refuse_forms};
 use super::recorded::{Key, Log, Place, key, place};
+use super::settled::Settled;
 use crate::fleet::Fleet;
 use crate::fleet::file;
 use crate::fleet::report::FleetReport;
@@ -80,6 +81,9 @@ pub struct Args {
     yes: bool,
 }
 
+/// How often a halt is written behind what a run wrote at the same time.
+const TRIES_MAX: usize = 50;
+
 fn digest(text: &str) -> Result<Digest, String> {
     Digest::parse(text)
 }
@@ -135,13 +139,16 @@ fn from_afar(args: &Args, does: Does, shell: &mut Shell) -> Result<Exit> {
             return Ok(Exit::Failed);
         }
     };
-    let mut log = Log::open(args.record.as_ref(), args.record_key.as_ref(), &fleet.name)?;
-    let Some(found) = log.found.take() else {
-        return Err(Error::manifest(format!("there is no record of a rollout of fleet {}", fleet.name)));
-    };
-    let mut state = found.state;
-    if does != Does::Status {
-        if state.ended_ms.is_some() {
+    let mut tries = 0;
+    let state = loop {
+        let mut log = Log::open(args.record.as_ref(), args.record_key.as_ref(), &fleet.name)?;
+        let Some(found) = log.found.take() else {
+            return Err(Error::manifest(format!("there is no record of a rollout of fleet {}", fleet.name)));
+        };
+        if does == Does::Status {
+            break found.state;
+        }
+        if found.state.ended_ms.is_some() {
             return Err(Error::manifest("the last rollout has ended, so there is nothing to halt"));
         }
         let by = settings(&args.connect).who;
@@ -151,9 +158,17 @@ fn from_afar(args: &Args, does: Does, shell: &mut Shell) -> Result<Exit> {
             Does::Abandon => Event::Ended,
             _ => Event::Halted { cause: Cause::Person, why, by: by.clone() },
         };
-        state = state.after(&event, now_ms);
-        log.add(event, &state, &by, now_ms)?;
-    }
+        let state = found.state.after(&event, now_ms);
+        // A run that goes on may have written in the meantime: then the halt stands behind what it wrote.
+        if log.write(event, &state, &by, now_ms)? {
+            break state;
+        }
+        tries += 1;
+        if tries == TRIES_MAX {
+            let text = "a run keeps writing records, so nothing could be written behind them";
+            return Err(Error::internal(text).help("run the same command again"));
+        }
+    };
     let settled = Settled { state, exit: 0, signal: false };
     let exit = if does == Does::Status { settled.exit() } else { Exit::Done };
     publish_fleet(shell, FleetContent::Rolled(Box::new(Settled { exit: exit as u8, ..settled })))?;
@@ -191,23 +206,20 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     }
     let log = Log::open(args.record.as_ref(), args.record_key.as_ref(), &loaded.fleet.name)?;
     let readings = read_all(&loaded, &made, &mut crowd, shell)?;
-    let report =
-        FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, own: Vec::new(), exit: 0 };
+    let report = FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, exit: 0 };
     let mut course = Course::new(&loaded, &made, crowd, log, &report, skips, &manifest)?;
     let result = decided(args, does, &mut course, &report, until, shell);
     let settled = course.finish();
     if let Some((path, twin)) = world {
         save_world(&*twin.borrow(), &path)?;
     }
-    let exit = match result? {
-        Some(exit) => exit,
-        None => settled.exit(),
-    };
+    result?;
+    let exit = settled.exit();
     publish_fleet(shell, FleetContent::Rolled(Box::new(Settled { exit: exit as u8, ..settled })))?;
     Ok(exit)
 }
 
-/// Shows the plan, asks, and goes. `None`: the state says how it ended.
+/// Shows the plan, asks, and goes. The state of the course says how it ended.
 fn decided(
     args: &Args,
     does: Does,
@@ -215,7 +227,7 @@ fn decided(
     report: &FleetReport,
     until: usize,
     shell: &mut Shell,
-) -> Result<Option<Exit>> {
+) -> Result<()> {
     let text = report.text(Paint(shell.say.err_color()));
     shell.say.err_line(text.trim_end());
     if let Some(expected) = &args.expect
@@ -229,21 +241,22 @@ fn decided(
     }
     if does == Does::TakeBack {
         confirm(args, &format!("Take back what the open wave of fleet {} changed?", report.fleet), shell)?;
-        course.take_back_now(shell)?;
-        return Ok(None);
+        return course.take_back_now(shell);
     }
     if let Some(only) = &args.wave {
         course.needs_before(only)?;
     }
-    course.resume(&args.accept, args.why.as_deref().unwrap_or_default(), shell)?;
-    if let Some(exit) = course.limits(shell)? {
-        return Ok(Some(exit));
+    course.accepts(&args.accept)?;
+    course.limits(shell);
+    if course.state.halt.as_ref().is_some_and(|halt| halt.cause == Cause::Limit) {
+        return Ok(());
     }
+    // Nothing is on record, a resume neither, before it is confirmed.
     if course.has_work() {
         confirm(args, &format!("Roll this out over fleet {}?", report.fleet), shell)?;
     }
-    course.go(until, shell)?;
-    Ok(None)
+    course.resume(&args.accept, args.why.as_deref().unwrap_or_default(), shell)?;
+    course.go(until, shell)
 }
 
 /// Asks, unless `--yes` answers.

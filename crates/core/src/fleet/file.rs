@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::table::Tenants;
 use super::{Condition, text_of};
 use crate::diag::{Diagnostic, Problem, Severity, codes, nearest};
+use crate::manifest::connection::{self, Answer, refuse};
 use crate::manifest::source::shown;
 use crate::manifest::{self, Parsed, Rejected, Tables};
 use crate::model::duration;
@@ -189,21 +190,9 @@ static LIMITS: &[Field] = &[
     },
 ];
 
-/// Result of a check of a text: the error is (reason, help).
-type Answer = Result<(), (String, String)>;
-
-fn refuse(reason: &str, help: &str) -> Answer {
-    Err((reason.to_owned(), help.to_owned()))
-}
-
+/// A name of a fleet or a wave: of the form of a stack's.
 fn name(text: &str) -> Answer {
-    let allowed = |ch: char| ch.is_ascii_lowercase() || ch.is_ascii_digit() || ch == '-';
-    match text.starts_with(|ch: char| ch.is_ascii_lowercase()) && text.chars().all(allowed) {
-        true => Ok(()),
-        false => {
-            refuse("must be lower-case letters, digits and -, a letter first", "use a name such as canary")
-        }
-    }
+    connection::stack_name(text).map_err(|(reason, _)| (reason, "use a name such as canary".to_owned()))
 }
 
 fn path(text: &str) -> Answer {

@@ -24,8 +24,6 @@ pub struct FleetReport {
     pub command: &'static str,
     pub fleet: String,
     pub readings: Vec<Reading>,
-    /// Findings about the fleet itself: tenants that left it, what an account cannot hold.
-    pub own: Vec<Note>,
     /// Exit code of the command.
     pub exit: u8,
 }
@@ -36,12 +34,6 @@ impl FleetReport {
             "drift" => differences(&self.readings),
             _ => changes(&self.readings),
         }
-    }
-
-    fn notes(&self) -> Vec<Note> {
-        let mut all = self.own.clone();
-        all.extend(notes(&self.readings));
-        all
     }
 
     /// The tenants without a difference or a step.
@@ -127,7 +119,7 @@ impl FleetReport {
         if self.unchanged() > 0 {
             let _ = writeln!(out, "{}", paint.dim(&format!("  {} unchanged", self.unchanged())));
         }
-        let notes = self.notes();
+        let notes = notes(&self.readings);
         if !notes.is_empty() {
             let _ = writeln!(out, "\n{}", paint.bold("Findings"));
         }
@@ -161,7 +153,7 @@ impl FleetReport {
             "format": 1,
             "fleet": {
                 "name": self.fleet, "command": self.command, "exit": self.exit, "digest": self.digest(),
-                "summary": self.summary(), "rows": self.rows(), "notes": self.notes(), "tenants": self.readings,
+                "summary": self.summary(), "rows": self.rows(), "notes": notes(&self.readings), "tenants": self.readings,
             },
             "diagnostics": [],
         })
@@ -202,7 +194,7 @@ impl FleetReport {
         if left_out > 0 {
             let _ = writeln!(out, "\n{left_out} more rows: see the text or the JSON output");
         }
-        let notes = self.notes();
+        let notes = notes(&self.readings);
         let mut left_out = 0;
         if !notes.is_empty() {
             out.push_str("\n### Findings\n\n");

@@ -200,14 +200,14 @@ fn wrote(source: &Source, names: &[String]) -> bool {
 }
 
 /// Result of a check of a text: the error is (reason, help).
-type Answer = Result<(), (String, String)>;
+pub(crate) type Answer = Result<(), (String, String)>;
 
-fn refuse(reason: &str, help: &str) -> Answer {
+pub(crate) fn refuse(reason: &str, help: &str) -> Answer {
     Err((reason.to_owned(), help.to_owned()))
 }
 
 /// A stack's name: lower-case letters, digits and hyphens, a letter first.
-fn stack_name(text: &str) -> Answer {
+pub(crate) fn stack_name(text: &str) -> Answer {
     let allowed = |ch: char| ch.is_ascii_lowercase() || ch.is_ascii_digit() || ch == '-';
     if text.starts_with(|ch: char| ch.is_ascii_lowercase()) && text.chars().all(allowed) {
         Ok(())

@@ -136,6 +136,22 @@ pub struct Entry {
     pub left: Vec<String>,
 }
 
+impl Entry {
+    /// The record of an object that this stack made, before anything else is known of it.
+    pub fn created(kind: &str, ids: Ids) -> Entry {
+        Entry {
+            kind: kind.to_owned(),
+            ownership: Ownership::Created,
+            ids,
+            fields: BTreeMap::new(),
+            restore: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            unproven: false,
+            left: Vec::new(),
+        }
+    }
+}
+
 /// The last applied value of a field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

@@ -317,16 +317,7 @@ fn is_the_one(how: How, seen: &Seen, recorded: Option<&Entry>) -> bool {
 
 /// The record of an object that the last run created.
 fn created(seen: &Seen, recorded: Option<&Entry>, kind: &str) -> Entry {
-    let bare = || Entry {
-        kind: kind.to_owned(),
-        ownership: Ownership::Created,
-        ids: seen.ids.clone(),
-        fields: BTreeMap::new(),
-        restore: BTreeMap::new(),
-        notes: BTreeMap::new(),
-        unproven: false,
-        left: Vec::new(),
-    };
+    let bare = || Entry::created(kind, seen.ids.clone());
     recorded.cloned().unwrap_or_else(bare)
 }
 
