@@ -252,6 +252,9 @@ pub fn foreign(
     for (name, tenant) in &mut world.tenants {
         tenant.tokens.clear();
         tenant.used_assertions.clear();
+        // Users go on meanwhile.
+        tenant.logs.clear();
+        tenant.users_until_ms = None;
         tenant.bindings.values_mut().flatten().for_each(|binding| {
             // Every write of the list renews a binding's id and dates.
             binding.id.clear();

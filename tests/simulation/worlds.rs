@@ -3,8 +3,8 @@
 use lockstep::model::api::Method;
 use lockstep::twin::world::{LogStream, PhoneProvider};
 use lockstep::twin::{
-    ALL_SCOPES, BindingRule, BudgetTold, Flag, NeverSet, Options, Rate, SecretWithoutValue, TriggerRef, Twin,
-    WithoutAction,
+    ALL_SCOPES, BindingRule, BudgetTold, Flag, MessageFate, NeverSet, Options, Rate, SecretWithoutValue,
+    Traffic, TriggerRef, Twin, WithoutAction,
 };
 use serde_json::json;
 
@@ -94,8 +94,7 @@ pub fn options(dice: &mut Dice) -> Options {
         unknown_tenants: dice.chance(80),
         default_account: dice.chance(20).then(|| ACCOUNT.to_owned()),
         every_build_fails: dice.chance(3),
-        // Nobody reads the log in a story without a watch.
-        traffic: Vec::new(),
+        traffic: traffic(&mut dice.fork("traffic")),
     };
     if options.unified_flag == Flag::On && dice.chance(15) {
         options.unified_flag = Flag::AbsentOn;
@@ -107,6 +106,14 @@ pub fn options(dice: &mut Dice) -> Options {
     // If a trigger needs a binding and cannot be bound, nothing can be sent at all.
     options.custom_phone_needs_binding &= options.custom_phone_binding == BindingRule::Accepted;
     options
+}
+
+/// What users do meanwhile: in every third world messages are sent, and some of those fail.
+fn traffic(dice: &mut Dice) -> Vec<Traffic> {
+    let fate = *dice.pick(&[MessageFate::Sent, MessageFate::Crashes, MessageFate::FailsForSome]);
+    let one =
+        Traffic { every_ms: 1_800_000, fate, vendor_code: *dice.pick(&[20_003, 60_410]), ..Traffic::default() };
+    if dice.chance(33) { vec![one] } else { Vec::new() }
 }
 
 /// What headers report of the budget: mostly the truth.

@@ -601,7 +601,8 @@ fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) 
     let live = sending.iter().filter_map(|kind| {
         let seen = basis.seen.get(kind.name()).filter(|seen| kind.runs(seen))?;
         let entry = basis.ledger.and_then(|ledger| ledger.resources.get(kind.name()));
-        Some(kind.runs_former(seen, entry.filter(|_| seen.whose != Whose::Another)))
+        let entry = entry.filter(|_| seen.whose != Whose::Another);
+        Some(kind.runs_former(seen, entry) && !claims::is_deployed_since(basis.ledger, *kind, seen))
     });
     let live: Vec<bool> = live.collect();
     if live.is_empty() || live.contains(&false) {

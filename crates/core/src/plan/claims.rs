@@ -63,6 +63,14 @@ pub fn brings_back(step: &Step) -> bool {
     kinds::by_name(&step.kind).is_some_and(|kind| kind.brings_back(step))
 }
 
+/// Whether the last run took the object over and deployed the version that runs now. A run that was cut off may have no
+/// other record of it.
+pub fn is_deployed_since(ledger: Option<&Ledger>, kind: &dyn Kind, seen: &Seen) -> bool {
+    let last = ledger.and_then(|ledger| ledger.last_run.as_ref());
+    let changed = last.and_then(|last| last.changed.get(kind.name()));
+    changed.is_some_and(|changed| changed.adopted && kind.running(seen) != changed.version)
+}
+
 /// Who still uses the Verify service with that SID, which was made at that time, to send or to report, after all steps:
 /// in words.
 pub fn sender(
@@ -99,7 +107,15 @@ pub fn sender(
                 .then(|| format!("{address}, which stays, uses it")),
         }
     };
-    let mut own = own.filter_map(uses);
+    let unrecorded = |kind: &&dyn Kind| {
+        let address = Address::from(kind.name());
+        let is_recorded = ledger.is_some_and(|ledger| ledger.resources.contains_key(&address));
+        let seen = seen.get(&address).filter(|seen| !is_recorded && kind.sends() && kind.runs(seen))?;
+        (!goes(&address) && !comes_back(&address) && is_deployed_since(ledger, *kind, seen))
+            .then(|| format!("{address}, which stays, was deployed by a run that did not report its end"))
+    };
+    let unrecorded = kinds::KINDS.iter().filter_map(unrecorded);
+    let mut own = own.filter_map(uses).chain(unrecorded);
     own.next().or_else(|| {
         let uses = |other: &&Ledger| {
             let prints = Prints::new(&other.salt, rounds);
