@@ -111,8 +111,12 @@ pub fn options(dice: &mut Dice) -> Options {
 /// What users do meanwhile: in every third world messages are sent, and some of those fail.
 fn traffic(dice: &mut Dice) -> Vec<Traffic> {
     let fate = *dice.pick(&[MessageFate::Sent, MessageFate::Crashes, MessageFate::FailsForSome]);
-    let one =
-        Traffic { every_ms: 1_800_000, fate, vendor_code: *dice.pick(&[20_003, 60_410]), ..Traffic::default() };
+    let one = Traffic {
+        every_ms: 1_800_000,
+        fate,
+        vendor_code: *dice.pick(&[20_003, 60_410]),
+        ..Traffic::default()
+    };
     if dice.chance(33) { vec![one] } else { Vec::new() }
 }
 
