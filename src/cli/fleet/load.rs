@@ -13,7 +13,7 @@ use super::super::setup::Shell;
 use super::FleetArgs;
 use crate::diag::{Diagnostic, Severity};
 use crate::fleet::file::{self, Place};
-use crate::fleet::select::select;
+use crate::fleet::select::{Selection, select};
 use crate::fleet::told::Problems;
 use crate::fleet::waves::{Group, assign};
 use crate::fleet::{Fleet, Parts, Rendered, Tenants, table};
@@ -39,6 +39,8 @@ pub struct Loaded {
     pub selected: Vec<usize>,
     /// The folder of the base, from which files are read.
     pub folder: Folder,
+    /// The texts are made by this program, so that warnings about them are no news.
+    pub is_our_own: bool,
 }
 
 /// A tenant with its manifest.
@@ -61,20 +63,30 @@ pub fn load(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -> Re
     let path = args.path();
     let given =
         files::read_manifest(path).map_err(|problem| Error::manifest(problem.message).help(problem.help))?;
-    let name = given.path.display().to_string();
-    let fleet = match file::read(&name, &given.text) {
-        Ok(fleet) => fleet,
-        Err(rejected) => {
-            tell(&rejected.diagnostics, &rejected.source, shell);
-            return Ok(None);
-        }
-    };
     let beside = |relative: &str| path.parent().unwrap_or(Path::new("")).join(relative);
     let read = |relative: &str, limit: u64| -> Result<String> {
         given.folder.read(relative, limit).map_err(|problem| {
             Error::manifest(format!("{}: {problem}", beside(relative).display()))
                 .help("check the path; it starts beside the fleet file")
         })
+    };
+    load_texts((&given.path, &given.text), &read, &selection.selection(&args.tenants)?, shell)
+}
+
+/// Loads a fleet file of which the path and the text are given. `read` gives a file that it names, up to so many bytes.
+pub fn load_texts(
+    (path, text): (&Path, &str),
+    read: &dyn Fn(&str, u64) -> Result<String>,
+    selection: &Selection,
+    shell: &mut Shell,
+) -> Result<Option<Loaded>> {
+    let beside = |relative: &str| path.parent().unwrap_or(Path::new("")).join(relative);
+    let fleet = match file::read(&path.display().to_string(), text) {
+        Ok(fleet) => fleet,
+        Err(rejected) => {
+            tell(&rejected.diagnostics, &rejected.source, shell);
+            return Ok(None);
+        }
     };
     let tenants = match &fleet.tenants {
         Place::Inline(list) => table::inline(&fleet.parsed.source, list),
@@ -126,15 +138,14 @@ pub fn load(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -> Re
             return Ok(None);
         }
     };
-    let selected =
-        select(&selection.selection(&args.tenants)?, &fleet, &tenants, &groups).map_err(Error::usage)?;
+    let selected = select(selection, &fleet, &tenants, &groups).map_err(Error::usage)?;
     let folder = Folder::of(&base_path)
         .map_err(|problem| Error::manifest(format!("{}: {problem}", base_path.display())))?;
     let members = |(at, group): (usize, &Group)| {
         group.members.iter().map(move |member| (*member, at)).collect::<Vec<_>>()
     };
     let group_of = groups.iter().enumerate().flat_map(members).collect();
-    Ok(Some(Loaded { fleet, tenants, groups, group_of, parts, tables, selected, folder }))
+    Ok(Some(Loaded { fleet, tenants, groups, group_of, parts, tables, selected, folder, is_our_own: false }))
 }
 
 /// Prints problems, each with its text. A text without a problem of its own has none to print.
@@ -217,7 +228,9 @@ impl Loaded {
             let whose = Some((tenant.name.clone(), domain));
             let sources = Outside::new(&parsed, &self.folder, args, twin, whose)?;
             let examined = manifest::examine(&parsed, &sources, missing, &kinds::check);
-            problems.add(tenant, &rendered, &file, &examined.diagnostics);
+            let mut found = examined.diagnostics;
+            found.retain(|one| !self.is_our_own || one.problem.severity == Severity::Error);
+            problems.add(tenant, &rendered, &file, &found);
             let manifest = Rc::new(examined.manifest);
             made.push(Made { at, manifest, is_handed_in: is_handed_in(&parsed) });
         }
