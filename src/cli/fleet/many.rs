@@ -29,7 +29,6 @@ use crate::model::plan::{Finding, Level, Plan, Purpose};
 use crate::model::value::Outputs;
 use crate::plan::compare::Known;
 use crate::plan::handed::{self, Hubs};
-use crate::port::Reader;
 use crate::report::Format;
 use crate::shell::fleet::Crowd;
 use crate::shell::in_process::save_world;
