@@ -1,6 +1,7 @@
 //! `validate`, `plan` and `drift` of a fleet file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -13,13 +14,14 @@ use super::super::outputs::{admit, apart};
 use super::super::reports::publish_fleet;
 use super::super::setup::{Shell, without};
 use super::super::sinks::{Audit, listen_to_many};
-use super::super::{domain, reports};
+use super::super::{domain, reports, status};
 use super::load::{Loaded, Made, load};
 use super::{FleetArgs, hubs};
 use crate::diag::remote;
 use crate::engine::observe::{Observation, Session, observe};
 use crate::fleet::capacity;
 use crate::fleet::report::FleetReport;
+use crate::fleet::standing::{FleetStatus, Standing, Unread};
 use crate::fleet::summary::{Found, Reading};
 use crate::kinds;
 use crate::manifest::Missing;
@@ -29,6 +31,7 @@ use crate::model::plan::{Finding, Level, Plan, Purpose};
 use crate::model::value::Outputs;
 use crate::plan::compare::Known;
 use crate::plan::handed::{self, Hubs};
+use crate::port::Reader;
 use crate::report::Format;
 use crate::shell::fleet::Crowd;
 use crate::shell::in_process::save_world;
@@ -115,6 +118,60 @@ pub fn drift(
     read(args, selection, connect, wish, "drift", shell)
 }
 
+/// `status FLEET`.
+pub fn status(
+    args: &ManifestArgs,
+    selection: &FleetArgs,
+    connect: &ConnectArgs,
+    shell: &mut Shell,
+) -> Result<Exit> {
+    refuse_forms(shell)?;
+    let Some((loaded, made)) = made(args, selection, Some(connect), Missing::Error, shell)? else {
+        return Ok(Exit::Failed);
+    };
+    let (mut crowd, world) = gather(&made, connect, shell)?;
+    crowd.members.iter_mut().for_each(|member| status::prepare(&mut member.session));
+    let scrub = shell.scrub.clone();
+    let (results, _) = in_order(&loaded, &made, &mut crowd, shell, |session, reader, is_hub| {
+        let scrub = scrub.clone();
+        // Of what was read only the status is kept.
+        async move {
+            let look = status::look(session.clone(), reader).await?;
+            let outputs = is_hub.then(|| outputs(&session, &look.observation));
+            Ok((look.status(&scrub, ToString::to_string), outputs))
+        }
+    })?;
+    let tenants: Vec<Standing> = made
+        .iter()
+        .zip(results)
+        .filter(|(one, _)| !one.only_read)
+        .map(|(one, result)| {
+            let (exit, result) = match result {
+                Ok((status, exit)) => (exit, Ok(Box::new(status))),
+                Err(failed) => {
+                    let cause = remote::cause(&failed);
+                    let message = failed.to_string();
+                    (Exit::Incomplete, Err(Unread { code: cause.code, message, help: cause.help }))
+                }
+            };
+            let (name, wave) = loaded.name_and_wave(one.at);
+            Standing { name, wave, exit: exit as u8, result }
+        })
+        .collect();
+    let exit = worst(tenants.iter().map(|one| one.exit));
+    let report = FleetStatus { fleet: loaded.fleet.name.clone(), tenants, exit: exit as u8 };
+    publish_fleet(shell, reports::FleetContent::Standing(Box::new(report)))?;
+    save(world)?;
+    Ok(exit)
+}
+
+fn save(world: World) -> Result<()> {
+    if let Some((path, twin)) = world {
+        save_world(&*twin.borrow(), &path)?;
+    }
+    Ok(())
+}
+
 fn read(
     args: &ManifestArgs,
     selection: &FleetArgs,
@@ -140,9 +197,7 @@ fn read(
     let exit = worst(readings.iter().map(|one| one.exit));
     let report = FleetReport { command, fleet: loaded.fleet.name.clone(), readings, exit: exit as u8 };
     publish_fleet(shell, reports::FleetContent::Read(Box::new(report)))?;
-    if let Some((path, twin)) = world {
-        save_world(&*twin.borrow(), &path)?;
-    }
+    save(world)?;
     Ok(exit)
 }
 
@@ -165,28 +220,58 @@ fn read_each(
     wish: Wish,
     shell: &mut Shell,
 ) -> Result<(Vec<Reading>, Hubs)> {
+    // Of what was read only the plan is kept, and what others take.
+    let scrub = shell.scrub.clone();
+    let (results, known) = in_order(loaded, made, crowd, shell, |session, reader, is_hub| {
+        let scrub = scrub.clone();
+        async move {
+            let observation = observe(&session, &reader).await?;
+            let outputs = is_hub.then(|| outputs(&session, &observation));
+            Ok((Box::new(scrub.plan(&observation.plan)), outputs))
+        }
+    })?;
+    let mut readings = Vec::with_capacity(made.len());
+    for (one, result) in made.iter().zip(results).filter(|(one, _)| !one.only_read) {
+        let result = match result {
+            Ok(plan) => Found::Plan(plan),
+            Err(failed) => failure(&failed),
+        };
+        readings.push(reading(loaded, one, result, command, wish));
+    }
+    Ok((readings, known))
+}
+
+/// What was read of each tenant, in their order, and what they hand on to each other.
+type Read<T> = (Vec<std::result::Result<T, Failed>>, Hubs);
+
+/// Reads each tenant, side by side, but hubs before those that take from them. The last argument of `read` says whether
+/// the tenant is a hub, whose outputs are wanted.
+fn in_order<T: 'static, F>(
+    loaded: &Loaded,
+    made: &[Made],
+    crowd: &mut Crowd<'static>,
+    shell: &mut Shell,
+    read: impl Fn(Session, Reader, bool) -> F,
+) -> Result<Read<T>>
+where
+    F: Future<Output = std::result::Result<(T, Option<Outputs>), Failed>> + 'static,
+{
     let is_hub: BTreeSet<usize> = made.iter().flat_map(|one| one.takes.iter().copied()).collect();
     let hub = |at: &usize| made.iter().position(|one| one.at == *at);
-    let domain = |at: usize| crowd.members[at].session.tenant.clone();
-    let domains: Rc<BTreeSet<String>> = Rc::new(is_hub.iter().filter_map(hub).map(domain).collect());
+    let domains: BTreeSet<String> =
+        is_hub.iter().filter_map(hub).map(|at| crowd.members[at].session.tenant.clone()).collect();
     let mut known = Hubs::new();
-    let mut found: BTreeMap<usize, Found> = BTreeMap::new();
+    let mut found: BTreeMap<usize, std::result::Result<T, Failed>> = BTreeMap::new();
     for layer in hubs::layers(made) {
         hubs::fill(made, &layer, &known, &mut crowd.members, shell);
-        // Of what was read only the plan is kept, and what others take.
-        let scrub = shell.scrub.clone();
         let results = crowd.each(layer.iter().copied(), |session, reader| {
-            let (scrub, domains) = (scrub.clone(), Rc::clone(&domains));
-            async move {
-                let observation = observe(&session, &reader).await?;
-                let outputs = domains.contains(&session.tenant).then(|| outputs(&session, &observation));
-                Ok((Box::new(scrub.plan(&observation.plan)), outputs))
-            }
+            let is_hub = domains.contains(&session.tenant);
+            read(session, reader, is_hub)
         })?;
         for (at, result) in layer.into_iter().zip(results) {
             let (result, outputs) = match result {
-                Ok((plan, outputs)) => (Found::Plan(plan), outputs),
-                Err(failed) => (failure(&failed), None),
+                Ok((result, outputs)) => (Ok(result), outputs),
+                Err(failed) => (Err(failed), None),
             };
             if is_hub.contains(&made[at].at) {
                 known.insert(loaded.tenants.list[made[at].at].name.clone(), outputs);
@@ -194,10 +279,7 @@ fn read_each(
             found.insert(at, result);
         }
     }
-    let selected =
-        found.into_iter().map(|(at, result)| (&made[at], result)).filter(|(one, _)| !one.only_read);
-    let readings = selected.map(|(one, result)| reading(loaded, one, result, command, wish)).collect();
-    Ok((readings, known))
+    Ok((found.into_values().collect(), known))
 }
 
 /// What a tenant hands on to others, by what was read of it.
@@ -259,12 +341,12 @@ fn reading(loaded: &Loaded, one: &Made, result: Found, command: &str, wish: Wish
         Found::Plan(plan) if command == "drift" => verdict(plan),
         Found::Plan(plan) => planned(plan, wish),
     };
-    let wave = loaded.group_of.get(&one.at).map(|at| &loaded.groups[*at]);
+    let (name, wave) = loaded.name_and_wave(one.at);
     Reading {
-        name: loaded.tenants.list[one.at].name.clone(),
+        name,
         domain: text("auth0", "domain"),
         account: text("twilio", "account_sid"),
-        wave: wave.map(|group| group.name.clone()).unwrap_or_default(),
+        wave,
         exit: exit as u8,
         result,
     }

@@ -12,7 +12,7 @@ pub mod settled;
 mod sharing;
 
 pub use load::{is_fleet, one};
-pub use many::{Wish, drift, plan, validate};
+pub use many::{Wish, drift, plan, status, validate};
 
 use super::error::{Error, Result};
 use crate::fleet::select::{Selection, labels};

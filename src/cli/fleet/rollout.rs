@@ -13,7 +13,7 @@ use super::FleetArgs;
 use super::course::Course;
 use super::gates::commands_are_given;
 use super::many::{gather, made, no_room, read_all, refuse_forms};
-use super::recorded::{Key, Log, Place, key, place};
+use super::recorded::{Key, Log, key, place};
 use super::settled::Settled;
 use crate::fleet::Fleet;
 use crate::fleet::file;
@@ -25,6 +25,7 @@ use crate::plan::render::Paint;
 use crate::shell::clock::Clock;
 use crate::shell::files;
 use crate::shell::in_process::save_world;
+use crate::shell::records::Place;
 use crate::shell::terminal::AskProblem;
 
 /// Roll a change out over a fleet, wave by wave
@@ -67,7 +68,7 @@ pub struct Args {
     /// Why a halted rollout goes on, or why it is halted
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
-    /// Keep the records of the rollout here, as file:FOLDER
+    /// Keep the records of the rollout here: file:FOLDER, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX
     #[arg(long, value_name = "PLACE", value_parser = place, requires = "record_key")]
     record: Option<Place>,
     /// The key of the records: env:NAME or file:PATH
@@ -92,6 +93,11 @@ impl Args {
     /// Path of the fleet file.
     pub fn path(&self) -> &Path {
         Path::new(self.words.last().map_or("", String::as_str))
+    }
+
+    /// The records of a fleet.
+    fn log(&self, fleet: &str, shell: &Shell) -> Result<Log> {
+        Log::open(self.record.as_ref(), self.record_key.as_ref(), fleet, &self.connect, &shell.scrub)
     }
 
     /// What the run does.
@@ -141,7 +147,7 @@ fn from_afar(args: &Args, does: Does, shell: &mut Shell) -> Result<Exit> {
     };
     let mut tries = 0;
     let state = loop {
-        let mut log = Log::open(args.record.as_ref(), args.record_key.as_ref(), &fleet.name)?;
+        let mut log = args.log(&fleet.name, shell)?;
         let Some(found) = log.found.take() else {
             return Err(Error::manifest(format!("there is no record of a rollout of fleet {}", fleet.name)));
         };
@@ -204,7 +210,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         member.session.purpose = Purpose::Apply;
         member.session.allow_delete = args.allow_delete;
     }
-    let log = Log::open(args.record.as_ref(), args.record_key.as_ref(), &loaded.fleet.name)?;
+    let log = args.log(&loaded.fleet.name, shell)?;
     let (mut readings, hubs) = read_all(&loaded, &made, &mut crowd, shell)?;
     if let Some(full) = no_room(&loaded, &made, &mut crowd, &mut readings)?.into_iter().next() {
         return Err(Error::manifest(format!("{}; nothing was changed", full.text))
