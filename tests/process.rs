@@ -27,6 +27,7 @@ mod rollback;
 mod saved_plans;
 mod secrets;
 mod served;
+mod sharing;
 mod shells;
 mod snapshots;
 mod streams;

@@ -1,6 +1,6 @@
 //! Loads a fleet file with its table, base and overlays, and makes the manifest of each selected tenant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::super::domain::is_handed_in;
 use super::super::error::{Error, Result};
 use super::super::loading::{self, Outside, tell};
 use super::super::setup::Shell;
-use super::FleetArgs;
+use super::{FleetArgs, hubs};
 use crate::diag::{Diagnostic, Severity};
 use crate::fleet::file::{self, Place};
 use crate::fleet::select::{Selection, select};
@@ -21,6 +21,7 @@ use crate::kinds;
 use crate::manifest::{self, Missing, Source, Tables};
 use crate::model::manifest::Manifest;
 use crate::plan::desired::tables;
+use crate::plan::handed;
 use crate::shell::files::{self, Folder, ManifestFile};
 
 /// Largest table of tenants.
@@ -34,7 +35,7 @@ pub struct Loaded {
     /// Positions of the groups, by the position of a tenant.
     pub group_of: BTreeMap<usize, usize>,
     pub parts: Parts,
-    tables: Tables,
+    pub tables: Tables,
     /// Positions of the tenants that the command line selects.
     pub selected: Vec<usize>,
     /// The folder of the base, from which files are read.
@@ -50,6 +51,12 @@ pub struct Made {
     pub manifest: Rc<Manifest>,
     /// Whether its domain comes from outside the fleet's files.
     pub is_handed_in: bool,
+    /// Positions in the table of the tenants whose outputs it takes.
+    pub takes: BTreeSet<usize>,
+    /// How many tenants stand in a row before it: 0 if it takes from nobody.
+    pub depth: usize,
+    /// It was not selected, and is read for what others take from it.
+    pub only_read: bool,
 }
 
 /// Whether the file is a fleet file. A file that cannot be read is left to whoever reads it next.
@@ -130,7 +137,8 @@ pub fn load_texts(
         overlays.push((beside(&overlay.merge).display().to_string(), text));
     }
     let shown = base_path.display().to_string();
-    let tables = tables();
+    let mut tables = tables();
+    tables.tenants = Arc::new(tenants.list.iter().map(|tenant| tenant.name.clone()).collect());
     let parts = match Parts::new((&shown, &base), &overlays, &tables) {
         Ok(parts) => parts,
         Err(wrong) => {
@@ -168,7 +176,7 @@ pub fn one(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<loading::Loa
         return Ok(None);
     }
     let (file, tenant, text) = (loaded.file_of(at), &loaded.tenants.list[at], loaded.render(at).text);
-    let Ok(parsed) = manifest::read(&file, &text, &tables()) else { return Ok(None) };
+    let Ok(parsed) = manifest::read(&file, &text, &loaded.tables) else { return Ok(None) };
     let file =
         ManifestFile { path: args.path().to_owned(), text, lost: Vec::new(), folder: loaded.folder.clone() };
     let domain = tenant.cell("domain").unwrap_or_default().to_owned();
@@ -204,7 +212,8 @@ impl Loaded {
         all.map(|relative| folder.join(relative)).collect()
     }
 
-    /// Reads and resolves the manifest of each selected tenant. `None`: there are errors, which were printed.
+    /// Reads and resolves the manifest of each selected tenant, and of those whose outputs they take. `None`: there are
+    /// errors, which were printed.
     pub fn make(
         &self,
         args: &ManifestArgs,
@@ -213,8 +222,15 @@ impl Loaded {
         shell: &mut Shell,
     ) -> Result<Option<Vec<Made>>> {
         let mut problems = Problems::new(&self.fleet, &self.parts, &self.tenants);
-        let mut made = Vec::with_capacity(self.selected.len());
-        for at in self.selected.iter().copied() {
+        let mut made: Vec<Made> = Vec::with_capacity(self.selected.len());
+        let position: BTreeMap<&str, usize> =
+            self.tenants.list.iter().enumerate().map(|(at, tenant)| (tenant.name.as_str(), at)).collect();
+        let mut queue = self.selected.clone();
+        let mut queued: BTreeSet<usize> = queue.iter().copied().collect();
+        let mut next = 0;
+        while let Some(at) = queue.get(next).copied() {
+            let only_read = next >= self.selected.len();
+            next += 1;
             let (tenant, file) = (&self.tenants.list[at], self.file_of(at));
             let rendered = self.render(at);
             let parsed = match manifest::read(&file, &rendered.text, &self.tables) {
@@ -232,7 +248,15 @@ impl Loaded {
             found.retain(|one| !self.is_our_own || one.problem.severity == Severity::Error);
             problems.add(tenant, &rendered, &file, &found);
             let manifest = Rc::new(examined.manifest);
-            made.push(Made { at, manifest, is_handed_in: is_handed_in(&parsed) });
+            let taken = handed::taken(&manifest);
+            let takes: BTreeSet<usize> =
+                taken.iter().filter_map(|(name, ..)| position.get(name.as_str()).copied()).collect();
+            queue.extend(takes.iter().filter(|hub| queued.insert(**hub)));
+            let is_handed_in = is_handed_in(&parsed);
+            made.push(Made { at, manifest, is_handed_in, takes, depth: 0, only_read });
+        }
+        if !problems.has_errors() {
+            hubs::check(self, &mut made, &mut problems);
         }
         let has_errors = problems.has_errors();
         let mut errors = 0;
@@ -246,6 +270,11 @@ impl Loaded {
             let words = format!("{errors} error{s} in the manifests of the fleet");
             shell.say.err_line(&words);
             shell.refused = Some(words);
+            return Ok(None);
+        }
+        let found = hubs::too_late(self, &made);
+        if !found.is_empty() {
+            tell(&found, &self.fleet.parsed.source, shell);
             return Ok(None);
         }
         if let Some(wrong) = self.contradiction(&made) {

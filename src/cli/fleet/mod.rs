@@ -2,12 +2,14 @@
 
 mod course;
 mod gates;
+pub mod hubs;
 pub mod load;
 mod many;
 mod recorded;
 pub mod render;
 pub mod rollout;
 pub mod settled;
+mod sharing;
 
 pub use load::{is_fleet, one};
 pub use many::{Wish, drift, gather, plan, status, validate};
