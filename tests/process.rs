@@ -29,6 +29,7 @@ mod secrets;
 mod served;
 mod shells;
 mod snapshots;
+mod stores;
 mod streams;
 mod threats;
 mod usage;
