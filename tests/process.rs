@@ -30,6 +30,7 @@ mod served;
 mod sharing;
 mod shells;
 mod snapshots;
+mod stores;
 mod streams;
 mod threats;
 mod usage;

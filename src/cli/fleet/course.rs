@@ -482,8 +482,10 @@ impl<'a> Course<'a> {
         self.flush()?;
         let mut waiting = names.into_iter().collect::<std::collections::VecDeque<_>>();
         let mut running: Vec<(String, crate::engine::TaskId, _)> = Vec::new();
+        // Why no record could be written. What is in flight ends, and nothing more begins.
+        let mut away = None;
         loop {
-            while running.len() < room && !self.is_over() {
+            while running.len() < room && away.is_none() && !self.is_over() {
                 let open: BTreeSet<&String> = waiting
                     .iter()
                     .chain(running.iter().map(|(name, ..)| name))
@@ -495,7 +497,7 @@ impl<'a> Course<'a> {
                 let Some(name) = waiting.remove(at) else { break };
                 if let Some((became, why)) = self.known_before(&name).or_else(|| self.lacks(&name)) {
                     let at_ms = self.now_ms();
-                    self.became(&name, Progress { became, at_ms, steps: 0, why }, shell)?;
+                    away = self.became(&name, Progress { became, at_ms, steps: 0, why }, shell).err();
                     continue;
                 }
                 let Some(at) = self.member_of(&name) else { continue };
@@ -518,7 +520,7 @@ impl<'a> Course<'a> {
                 running.push((name, task, slot));
             }
             if running.is_empty() {
-                return Ok(());
+                return away.map_or(Ok(()), Err);
             }
             let tasks: Vec<_> = running.iter().map(|(_, task, _)| *task).collect();
             self.crowd.driver.drive_until(&tasks, 1)?;
@@ -537,7 +539,7 @@ impl<'a> Course<'a> {
                 let progress = self.outcome(result, now_ms);
                 // What a signal cut short is not known; the next run looks it up.
                 if let Some(progress) = progress {
-                    self.became(&name, progress, shell)?;
+                    away = away.or(self.became(&name, progress, shell).err());
                 }
             }
             room = match next(&self.state, &self.loaded.fleet.rollout, &self.loaded.groups, until, now_ms) {
@@ -546,7 +548,7 @@ impl<'a> Course<'a> {
                 _ => 0,
             };
             if running.is_empty() && (room == 0 || self.is_over()) {
-                return Ok(());
+                return away.map_or(Ok(()), Err);
             }
         }
     }

@@ -25,7 +25,7 @@ use crate::plan::render::Paint;
 use crate::shell::clock::Clock;
 use crate::shell::files;
 use crate::shell::in_process::save_world;
-use crate::shell::records::Place;
+use crate::shell::record_place::Place;
 use crate::shell::terminal::AskProblem;
 
 /// Roll a change out over a fleet, wave by wave
