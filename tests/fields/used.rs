@@ -217,7 +217,7 @@ fn use_stands_alone_and_names_a_service_by_its_sid() {
             "only a manifest of a fleet has other tenants",
         ),
         (json!({ "use": sid, "custom_code_enabled": false }), "custom codes are off"),
-        (json!({}), "there is no use and no sid"),
+        (json!({}), "there is no sid and no use"),
     ] {
         let told = manifest(&stack(), &[edit("verify_service", section)]).expect_err(expected);
         assert!(told.contains(expected), "{expected}: {told}");
