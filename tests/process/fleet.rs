@@ -10,18 +10,18 @@ use serde_json::Value as Json;
 use super::lab::{Folder, Program, Proxy, Run, Site, Twin, lockstep, signal};
 
 const BASE: &str = include_str!("../../manifests/fleet/base.yaml");
-const TWIN_ARGS: [&str; 4] = ["--build", "1ms", "--rate", "unlimited"];
+pub const TWIN_ARGS: [&str; 4] = ["--build", "1ms", "--rate", "unlimited"];
 
 /// A fleet of tenants on a served twin, in files of its own.
-struct Fleet {
-    folder: Folder,
-    env: BTreeMap<String, String>,
-    via: String,
+pub struct Fleet {
+    pub folder: Folder,
+    pub env: BTreeMap<String, String>,
+    pub via: String,
 }
 
 impl Fleet {
     /// `names` with the plan of each; `rollout` is the section of the fleet file.
-    fn new(via: &str, names: &[(&str, &str)], rollout: &str) -> Fleet {
+    pub fn new(via: &str, names: &[(&str, &str)], rollout: &str) -> Fleet {
         let folder = Folder::new();
         let mut env = BTreeMap::from([
             ("USER".to_owned(), "tester".to_owned()),
@@ -56,33 +56,34 @@ impl Fleet {
         Fleet { folder, env, via: via.to_owned() }
     }
 
-    fn change(&self, from: &str, to: &str) {
+    pub fn change(&self, from: &str, to: &str) {
         let text = self.folder.read("base.yaml");
         assert!(text.contains(from), "{from}");
         self.folder.write("base.yaml", &text.replace(from, to));
     }
 
-    fn program(&self, command: &str, args: &[&str]) -> Program {
+    pub fn program(&self, command: &str, args: &[&str]) -> Program {
         let file = self.folder.text_path("fleet.yaml");
         lockstep(&[command, &file, "--via", &self.via]).args(args).envs(&self.env)
     }
 
-    fn run(&self, command: &str, args: &[&str]) -> Run {
+    pub fn run(&self, command: &str, args: &[&str]) -> Run {
         self.program(command, args).run()
     }
 
-    fn rollout(&self, args: &[&str]) -> Run {
+    pub fn rollout(&self, args: &[&str]) -> Run {
         self.run("rollout", &[&["--yes"], args].concat())
     }
 
-    fn recorded(&self, args: &[&str]) -> Run {
+    pub fn recorded(&self, args: &[&str]) -> Run {
         let place = format!("file:{}", self.folder.text_path("records"));
         self.rollout(&[&["--record", &place, "--record-key", "env:RECORD_KEY"], args].concat())
     }
 }
 
-const THREE: [(&str, &str); 3] = [("acme-dev", "free"), ("acme-shop", "free"), ("acme-bank", "enterprise")];
-const TWO_WAVES: &str = "
+pub const THREE: [(&str, &str); 3] =
+    [("acme-dev", "free"), ("acme-shop", "free"), ("acme-bank", "enterprise")];
+pub const TWO_WAVES: &str = "
 rollout:
   waves:
     - { name: canary, match: { name: acme-dev } }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::args::ManifestArgs;
 use super::super::error::{Error, Result};
+use super::super::reports::{FleetContent, publish_pages};
 use super::super::setup::Shell;
 use super::gates::judge;
 use super::load::{Loaded, Made};
 use super::recorded::Log;
 use super::settled::Settled;
+use super::shard::shortened;
 use crate::engine::apply::{Ended, Wishes, timestamp};
 use crate::engine::observe::Observation;
 use crate::engine::reconcile::{Decision, reconcile};
@@ -17,6 +19,7 @@ use crate::fleet::file::OnHalt;
 use crate::fleet::report::{FleetReport, listed};
 use crate::fleet::rollout::{Became, Cause, Event, Halt, Judged, Next, Progress, State, Verdict, next};
 use crate::fleet::summary::{self, Found, Reading};
+use crate::fleet::waiting::waiting;
 use crate::model::call::Failed;
 use crate::model::codes;
 use crate::model::duration::shown;
@@ -30,23 +33,31 @@ const LOOK_MS: u64 = 15_000;
 /// Longest time without a word while a rollout waits, in real time.
 const TOLD_MS: u64 = 60_000;
 
+/// Shortest time between two versions of the page and the metrics.
+const SHOWN_MS: u64 = 5_000;
+
 /// A rollout under way.
 pub struct Course<'a> {
-    loaded: &'a Loaded,
-    made: &'a [Made],
+    pub(super) loaded: &'a Loaded,
+    pub(super) made: &'a [Made],
     pub crowd: Crowd<'static>,
-    log: Log,
+    pub(super) log: Log,
     pub state: State,
     /// Digest of the plan of all tenants.
     pub digest: Digest,
     /// The plans that were confirmed, by tenant.
-    confirmed: BTreeMap<String, Reading>,
+    pub(super) confirmed: BTreeMap<String, Reading>,
     skips: BTreeMap<String, String>,
     args: &'a ManifestArgs,
-    by: String,
+    pub(super) by: String,
     /// Something was written by this run.
-    wrote: bool,
+    pub(super) wrote: bool,
     said_ms: u64,
+    shown_ms: u64,
+    /// Digest of what the fleet wants.
+    pub(super) wanted: String,
+    /// What happens in a part of a shared rollout is put aside here, for whoever writes the records.
+    pub(super) aside: Option<Vec<Event>>,
 }
 
 impl<'a> Course<'a> {
@@ -87,17 +98,12 @@ impl<'a> Course<'a> {
             by,
             wrote: false,
             said_ms: 0,
+            shown_ms: 0,
+            wanted: wanted.clone(),
+            aside: None,
         };
         match unfinished {
-            Some(state) if state.wanted != wanted => {
-                return Err(Error::lease_held(format!(
-                    "another rollout of fleet {} is not finished: {} began it at {}, for another change",
-                    line(&state.fleet),
-                    line(&state.by),
-                    timestamp(state.began_ms)
-                ))
-                .help("finish it with its own revision, or end it with `lockstep rollout abandon` and the same options"));
-            }
+            Some(state) if state.wanted != wanted => return Err(course.other(&state)),
             Some(state) => course.state = state,
             None => {
                 let name = |at: &usize| loaded.tenants.list[*at].name.clone();
@@ -118,16 +124,38 @@ impl<'a> Course<'a> {
         Ok(course)
     }
 
+    /// The error of an unfinished rollout of another change.
+    pub(super) fn other(&self, state: &State) -> Error {
+        Error::lease_held(format!(
+            "another rollout of fleet {} is not finished: {} began it at {}, for another change",
+            line(&state.fleet),
+            line(&state.by),
+            timestamp(state.began_ms)
+        ))
+        .help(
+            "finish it with its own revision, or end it with `lockstep rollout abandon` and the same options",
+        )
+    }
+
+    /// Whether shards began the unfinished rollout on record.
+    pub fn is_shared(&self) -> bool {
+        !self.state.shards.is_one()
+    }
+
     /// Whether a plan has anything to do.
     pub fn has_work(&self) -> bool {
         self.confirmed.values().filter_map(|one| one.result.plan()).any(Plan::has_work)
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         self.crowd.driver.now_ms()
     }
 
     fn happened(&mut self, event: Event) -> Result<()> {
+        if let Some(aside) = &mut self.aside {
+            aside.push(event);
+            return Ok(());
+        }
         let now_ms = self.now_ms();
         self.state = std::mem::take(&mut self.state).after(&event, now_ms);
         let added = self.log.add(event, &self.state, &self.by, now_ms)?;
@@ -245,6 +273,7 @@ impl<'a> Course<'a> {
             if self.is_over() {
                 break;
             }
+            self.show(shell)?;
             let now_ms = self.now_ms();
             match next(&self.state, &self.loaded.fleet.rollout, &self.loaded.groups, until, now_ms) {
                 Next::Open(wave) => self.open(wave, shell)?,
@@ -290,7 +319,7 @@ impl<'a> Course<'a> {
     }
 
     /// Takes back what this rollout wrote to the members of a wave.
-    fn take_back(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
+    pub(super) fn take_back(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
         let wrote = |name: &&String| self.state.tenants.get(*name).is_some_and(|one| one.steps > 0);
         let names: Vec<String> = self.state.waves[wave].members.iter().filter(wrote).cloned().collect();
         // No more are written to at once than in a wave.
@@ -313,11 +342,12 @@ impl<'a> Course<'a> {
             running.push((name, task, slot));
         }
         let tasks: Vec<_> = running.iter().map(|(_, task, _)| *task).collect();
+        let began_ms = self.now_ms();
         self.crowd.driver.drive(&tasks)?;
         let now_ms = self.now_ms();
         for (name, _, slot) in running {
             let result = slot.take().unwrap_or(Err(Failed::Stopped));
-            let Some(done) = self.outcome(result, now_ms) else { continue };
+            let Some(done) = self.outcome(result, began_ms, now_ms) else { continue };
             let progress = match done.became {
                 Became::Applied if done.steps == 0 => Progress {
                     became: Became::Failed,
@@ -354,22 +384,36 @@ impl<'a> Course<'a> {
     }
 
     /// Gives what is about so many tenants the time that a run has.
-    fn bound(&mut self, tenants: usize) {
+    pub(super) fn bound(&mut self, tenants: usize) {
         let at_ms = self.now_ms().saturating_add(self.crowd.time_of(tenants));
         self.crowd.driver.set_deadline(at_ms);
     }
 
     /// Whether nothing more begins: the user stopped it, or its time is over.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.crowd.driver.signal().is_some() || self.crowd.driver.late().is_some()
     }
 
-    fn member_of(&self, name: &str) -> Option<usize> {
+    pub(super) fn member_of(&self, name: &str) -> Option<usize> {
         self.made.iter().position(|one| self.loaded.tenants.list[one.at].name == name)
     }
 
     /// Plans all members of a wave, and sorts out who needs nothing, is left out, or is broken already.
     fn open(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
+        let Some(known) = self.read_wave(wave, shell)? else { return Ok(()) };
+        self.happened(Event::Opened { wave })?;
+        for (name, progress) in known {
+            self.became(&name, progress, shell)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a wave anew: of whom it is known what became of them, without a write. `None`: nothing more begins.
+    pub(super) fn read_wave(
+        &mut self,
+        wave: usize,
+        shell: &mut Shell,
+    ) -> Result<Option<Vec<(String, Progress)>>> {
         let opened = &self.state.waves[wave];
         let (name, members) = (line(&opened.name), opened.members.clone());
         let s = if members.len() == 1 { "" } else { "s" };
@@ -385,19 +429,13 @@ impl<'a> Course<'a> {
                 known.push((name.clone(), progress));
             }
         }
-        if self.is_over() {
-            return Ok(());
-        }
-        self.happened(Event::Opened { wave })?;
-        for (name, progress) in known {
-            self.became(&name, progress, shell)?;
-        }
-        Ok(())
+        Ok((!self.is_over()).then_some(known))
     }
 
     /// What a fresh plan says of a tenant before its wave. `None`: it is to be applied.
     fn sorted(&self, name: &str, result: Result<Observation, Failed>, now_ms: u64) -> Option<Progress> {
-        let progress = |became, why: String| Some(Progress { became, at_ms: now_ms, steps: 0, why });
+        let progress =
+            |became, why: String| Some(Progress { became, at_ms: now_ms, began_ms: 0, steps: 0, why });
         if let Some(reason) = self.skips.get(name) {
             return progress(Became::Skipped, reason.clone());
         }
@@ -411,10 +449,21 @@ impl<'a> Course<'a> {
         }
         if plan.is_empty() {
             let at_ms = applied_ms(&observation, &self.state.revision).unwrap_or(now_ms);
-            return Some(Progress { became: Became::Unchanged, at_ms, steps: 0, why: String::new() });
+            return Some(Progress {
+                became: Became::Unchanged,
+                at_ms,
+                began_ms: 0,
+                steps: 0,
+                why: String::new(),
+            });
         }
         let confirmed = self.confirmed.get(name).and_then(|one| one.result.plan());
-        if confirmed.is_none_or(|confirmed| confirmed.basis != plan.basis) {
+        // Shards are held to the plans that the first of them put on record.
+        let is_confirmed = match self.state.shards.is_one() {
+            true => confirmed.is_some_and(|confirmed| confirmed.basis == plan.basis),
+            false => self.state.shards.plans.get(name).is_some_and(|agreed| *agreed == shortened(plan)),
+        };
+        if !is_confirmed {
             let why = "its plan is another one than was confirmed, because the tenant was changed in between; plan and roll out again";
             return progress(Became::Broken, why.to_owned());
         }
@@ -423,7 +472,7 @@ impl<'a> Course<'a> {
 
     /// Why a tenant is not applied, as far as the reading of this run tells: left out, or broken already. A wave may have been
     /// opened by an earlier run.
-    fn known_before(&self, name: &str) -> Option<(Became, String)> {
+    pub(super) fn known_before(&self, name: &str) -> Option<(Became, String)> {
         if let Some(reason) = self.skips.get(name) {
             return Some((Became::Skipped, reason.clone()));
         }
@@ -434,18 +483,22 @@ impl<'a> Course<'a> {
     }
 
     fn became(&mut self, name: &str, progress: Progress, shell: &mut Shell) -> Result<()> {
-        if progress.became != Became::Unchanged {
-            let steps = match progress.steps {
-                0 => String::new(),
-                1 => ", 1 step".to_owned(),
-                n => format!(", {n} steps"),
-            };
-            let why =
-                if progress.why.is_empty() { String::new() } else { format!(": {}", line(&progress.why)) };
-            let (sign, word) = (progress.became.sign(), progress.became.word());
-            shell.say.err_one_line(format!("  {sign} {} {word}{steps}{why}", line(name)));
-        }
+        self.say_became(name, &progress, shell);
         self.happened(Event::Tenant { name: name.to_owned(), progress })
+    }
+
+    pub(super) fn say_became(&self, name: &str, progress: &Progress, shell: &mut Shell) {
+        if progress.became == Became::Unchanged {
+            return;
+        }
+        let steps = match progress.steps {
+            0 => String::new(),
+            1 => ", 1 step".to_owned(),
+            n => format!(", {n} steps"),
+        };
+        let why = if progress.why.is_empty() { String::new() } else { format!(": {}", line(&progress.why)) };
+        let (sign, word) = (progress.became.sign(), progress.became.word());
+        shell.say.err_one_line(format!("  {sign} {} {word}{steps}{why}", line(name)));
     }
 
     /// Applies the members of a wave, side by side as far as there is room, and asks anew after each that ended.
@@ -461,13 +514,13 @@ impl<'a> Course<'a> {
         self.bound(names.len());
         self.flush()?;
         let mut waiting = names.into_iter().collect::<std::collections::VecDeque<_>>();
-        let mut running: Vec<(String, crate::engine::TaskId, _)> = Vec::new();
+        let mut running: Vec<(String, u64, crate::engine::TaskId, _)> = Vec::new();
         loop {
             while running.len() < room && !self.is_over() {
                 let Some(name) = waiting.pop_front() else { break };
                 if let Some((became, why)) = self.known_before(&name) {
                     let at_ms = self.now_ms();
-                    self.became(&name, Progress { became, at_ms, steps: 0, why }, shell)?;
+                    self.became(&name, Progress { became, at_ms, began_ms: 0, steps: 0, why }, shell)?;
                     continue;
                 }
                 let Some(at) = self.member_of(&name) else { continue };
@@ -489,20 +542,21 @@ impl<'a> Course<'a> {
                 let (task, slot) = self.crowd.driver.spawn(tenant, move |port| async move {
                     reconcile(session, Wishes::default(), decide, &port).await
                 });
-                running.push((name, task, slot));
+                running.push((name, self.now_ms(), task, slot));
             }
             if running.is_empty() {
                 return Ok(());
             }
-            let tasks: Vec<_> = running.iter().map(|(_, task, _)| *task).collect();
+            let tasks: Vec<_> = running.iter().map(|(_, _, task, _)| *task).collect();
             self.crowd.driver.drive_until(&tasks, 1)?;
+            self.show(shell)?;
             let now_ms = self.now_ms();
             let (ended, left): (Vec<_>, Vec<_>) =
-                running.into_iter().partition(|(_, _, slot)| slot.borrow().is_some());
+                running.into_iter().partition(|(.., slot)| slot.borrow().is_some());
             running = left;
-            for (name, _, slot) in ended {
+            for (name, began_ms, _, slot) in ended {
                 let Some(result) = slot.take() else { continue };
-                let progress = self.outcome(result, now_ms);
+                let progress = self.outcome(result, began_ms, now_ms);
                 // What a signal cut short is not known; the next run looks it up.
                 if let Some(progress) = progress {
                     self.became(&name, progress, shell)?;
@@ -519,12 +573,14 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn outcome(
+    pub(super) fn outcome(
         &self,
         result: Result<crate::engine::reconcile::Report, Failed>,
+        began_ms: u64,
         now_ms: u64,
     ) -> Option<Progress> {
-        let failed = |why: String| Some(Progress { became: Became::Failed, at_ms: now_ms, steps: 0, why });
+        let failed =
+            |why: String| Some(Progress { became: Became::Failed, at_ms: now_ms, began_ms, steps: 0, why });
         let report = match result {
             Ok(report) => report,
             Err(Failed::Stopped) => return None,
@@ -533,20 +589,20 @@ impl<'a> Course<'a> {
         let steps = report.outcome.done.len();
         match report.outcome.ended {
             Ended::Done => {
-                Some(Progress { became: Became::Applied, at_ms: now_ms, steps, why: String::new() })
+                Some(Progress { became: Became::Applied, at_ms: now_ms, began_ms, steps, why: String::new() })
             }
             Ended::Stopped => None,
             Ended::LeaseHeld(owner) => failed(format!("{owner} is applying to this tenant")),
             Ended::Moved => failed("other runs kept changing the record".to_owned()),
             Ended::Stale(what) => failed(what),
             Ended::Failed(why) | Ended::NotConfirmed(why) | Ended::Misnamed(why) => {
-                Some(Progress { became: Became::Failed, at_ms: now_ms, steps, why })
+                Some(Progress { became: Became::Failed, at_ms: now_ms, began_ms, steps, why })
             }
         }
     }
 
-    /// Reads the gates of a wave, anew.
-    fn judge(&mut self, wave: usize, until_ms: u64, shell: &mut Shell) -> Result<()> {
+    /// Reads the gates of a wave, anew. `None`: nothing more begins.
+    pub(super) fn read_gates(&mut self, wave: usize) -> Result<Option<Vec<Judged>>> {
         self.bound(self.state.waves[wave].members.len());
         let declared = &self.loaded.fleet.rollout.waves[self.loaded.groups[wave].wave];
         let members: Vec<(String, usize)> = self.state.waves[wave]
@@ -560,7 +616,7 @@ impl<'a> Course<'a> {
             .collect();
         let mut judged = judge(declared, &members, &mut self.crowd, self.args, &self.state, wave)?;
         if self.is_over() {
-            return Ok(());
+            return Ok(None);
         }
         for one in &mut judged {
             let accepted = self.state.accepted.iter().find(|(gate, _)| is_gate(&one.gate, gate));
@@ -569,6 +625,11 @@ impl<'a> Course<'a> {
                 one.words = format!("{}; accepted: {why}", one.words);
             }
         }
+        Ok(Some(judged))
+    }
+
+    fn judge(&mut self, wave: usize, until_ms: u64, shell: &mut Shell) -> Result<()> {
+        let Some(judged) = self.read_gates(wave)? else { return Ok(()) };
         let name = line(&self.state.waves[wave].name);
         let is_open = |one: &&Judged| !matches!(one.verdict, Verdict::Passed | Verdict::Accepted);
         let Some(open) = judged.iter().find(is_open).cloned() else {
@@ -594,12 +655,26 @@ impl<'a> Course<'a> {
     /// The end of the course.
     pub fn finish(self) -> Settled {
         let signal = self.is_over();
-        Settled { state: self.state, exit: 0, signal }
+        let waits = waiting(&self.state, &self.loaded.fleet.rollout, self.now_ms());
+        Settled { state: self.state, exit: 0, signal, waits }
+    }
+
+    /// Writes the page and the metrics as it goes, so that whoever looks knows at once what is waited for.
+    pub(super) fn show(&mut self, shell: &mut Shell) -> Result<()> {
+        let now_ms = self.now_ms();
+        if !shell.reports.has_pages() || now_ms < self.shown_ms.saturating_add(SHOWN_MS) {
+            return Ok(());
+        }
+        self.shown_ms = now_ms;
+        let waits = waiting(&self.state, &self.loaded.fleet.rollout, now_ms);
+        let settled = Settled { state: self.state.clone(), exit: 0, signal: false, waits };
+        let exit = settled.exit() as u8;
+        publish_pages(shell, &FleetContent::Rolled(Box::new(Settled { exit, ..settled })))
     }
 }
 
 /// Why a plan cannot be applied, if it cannot.
-fn blocked(plan: &Plan) -> Option<String> {
+pub(super) fn blocked(plan: &Plan) -> Option<String> {
     plan.blockers().next().map(|blocker| format!("{}: {}", blocker.code, blocker.text))
 }
 

@@ -10,15 +10,20 @@
 //! for each of them. What is wrong in it is told at its origin: in the base, in an overlay or in the table.
 
 pub mod file;
+pub mod forms;
+pub mod metrics;
+pub mod page;
 pub mod record;
 pub mod report;
 pub mod rollout;
 pub mod select;
+pub mod shards;
 pub mod summary;
 pub mod table;
 mod text;
 pub mod told;
 mod tree;
+pub mod waiting;
 pub mod waves;
 
 use std::collections::BTreeMap;
