@@ -15,6 +15,7 @@ use super::setup::Shell;
 use crate::diag::Diagnostic;
 use crate::diag::codes::{self, Code};
 use crate::fleet::report::FleetReport;
+use crate::fleet::standing::FleetStatus;
 use crate::fleet::{forms, metrics, page};
 use crate::manifest::{Position, Source, position_at, position_of_resource};
 use crate::model::manifest::Manifest;
@@ -187,6 +188,7 @@ pub enum FleetContent {
     /// All manifests are valid: the fleet file, and the same in one sentence.
     Valid(String, String),
     Read(Box<FleetReport>),
+    Standing(Box<FleetStatus>),
     /// A rollout went as far as it could.
     Rolled(Box<Settled>),
 }
@@ -208,6 +210,10 @@ pub fn publish_fleet(shell: &mut Shell, content: FleetContent) -> Result<()> {
         }
         (FleetContent::Rolled(settled), Format::Junit) => forms::junit(&settled.state, door),
         (FleetContent::Rolled(settled), _) => settled.text(paint),
+        (FleetContent::Standing(status), Format::Json) => scrub.document(&status.json()),
+        (FleetContent::Standing(status), Format::Markdown) => status.markdown(door),
+        (FleetContent::Standing(status), Format::Junit) => status.junit(door),
+        (FleetContent::Standing(status), _) => status.text(paint),
         (FleetContent::Read(report), Format::Json) => scrub.document(&report.json()),
         (FleetContent::Read(report), Format::Markdown) => report.markdown(door),
         (FleetContent::Read(report), Format::Junit) => report.junit(door),
@@ -246,7 +252,7 @@ pub fn publish_pages(shell: &Shell, content: &FleetContent) -> Result<()> {
         }
     };
     match content {
-        FleetContent::Valid(..) => {}
+        FleetContent::Valid(..) | FleetContent::Standing(_) => {}
         FleetContent::Read(read) => {
             write(report, &|| page::of_reading(read, now_ms, door));
             write(file, &|| metrics::of_reading(read, now_ms, door));

@@ -9,7 +9,8 @@ const HOSTILE: &str = "<b>\"R&D\"</b>";
 /// Every start of a tag and every reference of a page, to see that nothing of others is one.
 fn assert_safe(page: &str) {
     assert!(page.starts_with("<!doctype html>"), "{page}");
-    for word in ["<script", "<b>\"", "</b>\"", "javascript:", " src=", " href=", "http://", "@import", "url("] {
+    for word in ["<script", "<b>\"", "</b>\"", "javascript:", " src=", " href=", "http://", "@import", "url("]
+    {
         assert!(!page.contains(word), "{word}: {page}");
     }
     assert_eq!(page.matches("<div").count(), page.matches("</div>").count());
@@ -58,7 +59,10 @@ fn a_page_and_metrics_tell_of_a_plan_a_rollout_and_a_halt() {
     assert!(text.contains("&lt;b&gt;&quot;R&amp;D&quot;&lt;/b&gt;") && text.contains("acme-bank"), "{text}");
     let told = fleet.folder.read("lockstep.prom");
     assert_metrics(&told);
-    assert!(told.contains("lockstep_fleet_tenants{fleet=\"acme\",command=\"plan\",result=\"changed\"} 3"), "{told}");
+    assert!(
+        told.contains("lockstep_fleet_tenants{fleet=\"acme\",command=\"plan\",result=\"changed\"} 3"),
+        "{told}"
+    );
     assert!(told.contains("wave=\"<i>&\\\"canary\""), "{told}");
 
     let place = format!("file:{}", fleet.folder.text_path("records"));
@@ -100,7 +104,10 @@ fn a_page_and_metrics_tell_of_a_plan_a_rollout_and_a_halt() {
     assert!(!junit.out.contains("<script"), "{}", junit.out);
     assert!(fleet.folder.read("page.html").contains("<b>It waits for</b> a person"));
     let json = status(&["--output", "json"]).json();
-    assert!(json["rollout"]["waits"]["what"].as_str().is_some_and(|what| what.contains("a person")), "{json}");
+    assert!(
+        json["rollout"]["waits"]["what"].as_str().is_some_and(|what| what.contains("a person")),
+        "{json}"
+    );
 
     // What others read is not overwritten, and a manifest has no page.
     let table = fleet.folder.text_path("tenants.csv");
@@ -125,11 +132,16 @@ fn a_page_is_there_while_a_rollout_soaks() {
     let running = fleet.program("rollout", &["--yes", "--report", &page]).start();
     let began = std::time::Instant::now();
     let mut text = String::new();
-    while !text.contains("the soak of the wave canary") && began.elapsed() < std::time::Duration::from_secs(40) {
+    while !text.contains("the soak of the wave canary")
+        && began.elapsed() < std::time::Duration::from_secs(40)
+    {
         std::thread::sleep(std::time::Duration::from_millis(200));
         text = std::fs::read_to_string(&page).unwrap_or_default();
     }
-    assert!(text.contains("<b>It waits for</b> the soak of the wave canary") && text.contains(", until 2"), "{text}");
+    assert!(
+        text.contains("<b>It waits for</b> the soak of the wave canary") && text.contains(", until 2"),
+        "{text}"
+    );
     running.wait().expect(0);
     assert!(fleet.folder.read("page.html").contains("nothing is waited for"));
 }

@@ -12,7 +12,7 @@ mod shard;
 pub mod sharding;
 
 pub use load::{is_fleet, one};
-pub use many::{Wish, drift, plan, validate};
+pub use many::{Wish, drift, plan, status, validate};
 
 use std::path::{Path, PathBuf};
 

@@ -14,7 +14,7 @@ use super::course::Course;
 use super::gates::commands_are_given;
 use super::load::load;
 use super::many::{gather, made, read_all, refuse_forms};
-use super::recorded::{Key, Log, Place, key, place};
+use super::recorded::{Key, Log, key, place};
 use super::settled::Settled;
 use super::shard::Part;
 use super::sharding::{Wish, count, matrix, wish};
@@ -31,6 +31,7 @@ use crate::shell::clock::Clock;
 use crate::shell::clock::millis;
 use crate::shell::files;
 use crate::shell::in_process::save_world;
+use crate::shell::records::Place;
 use crate::shell::secrets::seed;
 use crate::shell::terminal::AskProblem;
 
@@ -77,7 +78,7 @@ pub struct Args {
     /// Why a halted rollout goes on, or why it is halted
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
-    /// Keep the records of the rollout here, as file:FOLDER
+    /// Keep the records of the rollout here: file:FOLDER, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX
     #[arg(long, value_name = "PLACE", value_parser = place, requires = "record_key")]
     record: Option<Place>,
     /// The key of the records: env:NAME or file:PATH
@@ -123,6 +124,11 @@ impl Args {
     /// Path of the fleet file.
     pub fn path(&self) -> &Path {
         Path::new(self.words.last().map_or("", String::as_str))
+    }
+
+    /// The records of a fleet.
+    fn log(&self, fleet: &str, shell: &Shell) -> Result<Log> {
+        Log::open(self.record.as_ref(), self.record_key.as_ref(), fleet, &self.connect, &shell.scrub)
     }
 
     /// What the run does.
@@ -178,7 +184,7 @@ fn from_afar(args: &Args, does: Does, shell: &mut Shell) -> Result<Exit> {
     };
     let mut tries = 0;
     let state = loop {
-        let mut log = Log::open(args.record.as_ref(), args.record_key.as_ref(), &fleet.name)?;
+        let mut log = args.log(&fleet.name, shell)?;
         let Some(found) = log.found.take() else {
             return Err(Error::manifest(format!("there is no record of a rollout of fleet {}", fleet.name)));
         };
@@ -250,7 +256,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         member.session.purpose = Purpose::Apply;
         member.session.allow_delete = args.allow_delete;
     }
-    let log = Log::open(args.record.as_ref(), args.record_key.as_ref(), &loaded.fleet.name)?;
+    let log = args.log(&loaded.fleet.name, shell)?;
     let readings = read_all(&loaded, &made, &mut crowd, shell)?;
     let report = FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, exit: 0 };
     let mut course = Course::new(&loaded, &made, crowd, log, &report, skips, &manifest)?;

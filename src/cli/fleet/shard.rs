@@ -145,7 +145,7 @@ impl Course<'_> {
             }
             let decided = match part.settle(self, until) {
                 Ok(decided) => decided,
-                Err(Stop::Away(words)) => part.away(words, self, shell)?,
+                Err(Stop::Away(cause)) => part.away(cause, self, shell)?,
                 Err(Stop::Error(error)) => return Err(error),
             };
             part.tell_waves(&self.state, shell);
@@ -202,14 +202,14 @@ impl Course<'_> {
 /// Why nothing could be decided.
 enum Stop {
     /// The store does not answer.
-    Away(String),
+    Away(RecordProblem),
     Error(Error),
 }
 
 impl From<RecordProblem> for Stop {
     fn from(cause: RecordProblem) -> Stop {
         match cause {
-            RecordProblem::Io(words) => Stop::Away(words),
+            RecordProblem::Io(_) | RecordProblem::Away(_) => Stop::Away(cause),
             other => Stop::Error(problem(other)),
         }
     }
@@ -410,12 +410,12 @@ impl Part {
     }
 
     /// The store does not answer: what is in flight ends, and nothing starts.
-    fn away(&mut self, words: String, course: &mut Course<'_>, shell: &mut Shell) -> Result<Move> {
+    fn away(&mut self, cause: RecordProblem, course: &mut Course<'_>, shell: &mut Shell) -> Result<Move> {
         let now_ms = course.now_ms();
         if self.away_ms.is_none() {
             shell.say.err_one_line(format!(
                 "the records cannot be reached, so nothing new begins: {}",
-                line(&words)
+                line(&cause.to_string())
             ));
         }
         let since_ms = *self.away_ms.get_or_insert(now_ms);
@@ -423,7 +423,7 @@ impl Part {
         self.looked_ms = now_ms;
         let is_over = now_ms.saturating_sub(since_ms) >= self.watch.life_ms || course.is_over();
         match self.running.is_empty() && is_over {
-            true => Err(problem(RecordProblem::Io(words))),
+            true => Err(problem(cause)),
             false => {
                 self.offer = None;
                 Ok(Move::Wait(None))

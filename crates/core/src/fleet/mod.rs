@@ -18,6 +18,7 @@ pub mod report;
 pub mod rollout;
 pub mod select;
 pub mod shards;
+pub mod standing;
 pub mod summary;
 pub mod table;
 mod text;
