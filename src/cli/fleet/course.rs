@@ -21,9 +21,8 @@ use crate::fleet::rollout::{Became, Cause, Event, Halt, Judged, Next, Progress, 
 use crate::fleet::summary::{self, Found, Reading};
 use crate::fleet::waiting::waiting;
 use crate::model::call::Failed;
-use crate::model::codes;
 use crate::model::duration::shown;
-use crate::model::plan::{Digest, Plan, Verb};
+use crate::model::plan::{Digest, Plan};
 use crate::model::random::hex;
 use crate::model::text::line;
 use crate::shell::fleet::{Crowd, Member};
@@ -47,7 +46,7 @@ pub struct Course<'a> {
     pub digest: Digest,
     /// The plans that were confirmed, by tenant.
     pub(super) confirmed: BTreeMap<String, Reading>,
-    skips: BTreeMap<String, String>,
+    pub(super) skips: BTreeMap<String, String>,
     args: &'a ManifestArgs,
     pub(super) by: String,
     /// Something was written by this run.
@@ -231,40 +230,6 @@ impl<'a> Course<'a> {
             why: why.to_owned(),
             by: self.by.clone(),
         })
-    }
-
-    /// Checks the limits of the whole rollout, before anything is written.
-    /// Beyond one of them the rollout is halted.
-    pub fn limits(&mut self, shell: &mut Shell) {
-        let plans = || {
-            let taken = self.confirmed.values().filter(|one| !self.skips.contains_key(&one.name));
-            taken.filter_map(|one| one.result.plan())
-        };
-        // What an earlier run of this rollout changed counts too.
-        let changed =
-            plans().filter(|plan| !plan.is_empty()).count() + self.state.count(None, Became::Applied);
-        let deletes = plans().flat_map(|plan| &plan.resources).filter(|one| one.verb == Verb::Delete).count();
-        let dangerous = plans().flat_map(|plan| &plan.steps).filter(|step| step.danger.is_some()).count();
-        let limits = self.loaded.fleet.rollout.limits;
-        let over: Vec<String> = [
-            ("changed", "tenants change", changed, limits.changed),
-            ("deletes", "objects are deleted", deletes, limits.deletes),
-            ("dangerous", "steps carry a danger", dangerous, limits.dangerous),
-        ]
-        .into_iter()
-        .filter_map(|(key, what, count, limit)| {
-            let limit = limit.filter(|limit| count > *limit)?;
-            Some(format!("{count} {what}, and rollout.limits.{key} allows {limit}"))
-        })
-        .collect();
-        if over.is_empty() {
-            return;
-        }
-        let why = over.join("; ");
-        shell.say.err_one_line(format!("error[{}]: {why}; nothing was changed", codes::HALTED));
-        let halted = Event::Halted { cause: Cause::Limit, why, by: self.by.clone() };
-        let now_ms = self.now_ms();
-        self.state = std::mem::take(&mut self.state).after(&halted, now_ms);
     }
 
     /// Goes on until the waves are done, it halts, or the user stops it.

@@ -2,6 +2,7 @@
 
 mod course;
 mod gates;
+mod limits;
 pub mod load;
 mod many;
 mod recorded;

@@ -147,7 +147,7 @@ impl Args {
                 ));
             }
         };
-        if let Some(_) = self.shard.filter(|_| word != "resume") {
+        if self.shard.is_some() && word != "resume" {
             return Err(Error::usage(format!("rollout {word} is about all shards, so --shard says nothing"))
                 .help("leave the option out"));
         }
@@ -228,6 +228,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     }
     if let Some(wish) = args.shard {
         wish.part(variable)?;
+    }
+    if args.shards.is_some() && does != Does::Matrix {
+        return Err(Error::usage("--shards says how many jobs `rollout matrix` prints")
+            .help("name the part of this machine with --shard, such as --shard 3/10"));
     }
     if matches!(does, Does::Status | Does::Halt | Does::Abandon) {
         return from_afar(args, does, shell);

@@ -59,7 +59,7 @@ pub fn markdown(state: &State, waits: Option<&Waiting>, door: Door<'_>) -> Strin
     let mut out = format!("## Lockstep rollout of fleet {}\n\n{}\n", cell(&state.fleet), totals(state));
     if let Some(waits) = waits {
         let _ =
-            write!(out, "\n**Waits for** {}\n\nWhat to do: {}\n", cell(&waits.words()), cell(&waits.todo));
+            writeln!(out, "\n**Waits for** {}\n\nWhat to do: {}", cell(&waits.words()), cell(&waits.todo));
     }
     out.push_str("\n| Wave | Tenants | State | Gates |\n| --- | ---: | --- | --- |\n");
     for wave in &state.waves {

@@ -19,7 +19,7 @@ impl Text<'_> {
         if samples.is_empty() {
             return;
         }
-        let _ = write!(self.out, "# HELP lockstep_{name} {help}\n# TYPE lockstep_{name} gauge\n");
+        let _ = writeln!(self.out, "# HELP lockstep_{name} {help}\n# TYPE lockstep_{name} gauge");
         for (labels, value) in samples {
             let labels: Vec<String> =
                 labels.iter().map(|(key, text)| format!("{key}=\"{}\"", self.label(text))).collect();

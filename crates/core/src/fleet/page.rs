@@ -43,7 +43,7 @@ pub fn of_rollout(state: &State, waits: Option<&Waiting>, now_ms: u64, door: Doo
         state.by,
         rfc3339(now_ms)
     ));
-    let _ = write!(out, "<p class=\"quiet\">{by}<br>plan <code>{}</code></p>\n", text(&state.digest));
+    let _ = writeln!(out, "<p class=\"quiet\">{by}<br>plan <code>{}</code></p>", text(&state.digest));
     match waits {
         Some(waits) => {
             let class = if state.halt.is_some() { "halted" } else { "waits" };
@@ -51,9 +51,9 @@ pub fn of_rollout(state: &State, waits: Option<&Waiting>, now_ms: u64, door: Doo
                 Some(at_ms) => format!(", until {}", rfc3339(at_ms)),
                 None => ", without a time-out".to_owned(),
             };
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "<div class=\"banner {class}\">\n<p><b>It waits for</b> {}</p>\n<p>since {}{until}</p>\n<p><b>What to do:</b> {}</p>\n</div>\n",
+                "<div class=\"banner {class}\">\n<p><b>It waits for</b> {}</p>\n<p>since {}{until}</p>\n<p><b>What to do:</b> {}</p>\n</div>",
                 text(&waits.what),
                 rfc3339(waits.since_ms),
                 text(&waits.todo)
