@@ -29,6 +29,7 @@ mod saved_plans;
 mod secrets;
 mod served;
 mod shards;
+mod sharing;
 mod shells;
 mod snapshots;
 mod streams;

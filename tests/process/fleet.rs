@@ -214,6 +214,47 @@ fn the_status_of_a_fleet_has_a_line_for_each_tenant() {
     assert!(run.out.contains("Parts"), "{}", run.out);
 }
 
+/// What people set up by hand becomes a fleet whose plan changes nothing.
+#[test]
+fn tenants_are_adopted_as_a_fleet() {
+    let twin = Twin::with(&TWIN_ARGS);
+    let fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
+    fleet.rollout(&[]).expect(0);
+    fleet.change("code_length: 6", "code_length: 8");
+    fleet.rollout(&["--wave", "canary"]).expect(0);
+    let folder = Folder::new();
+    let table = folder.write("tenants.csv", &fleet.folder.read("tenants.csv"));
+    let out = folder.text_path("fleet.yaml");
+    let mark = twin.mark();
+    let adopt = |table: &str| {
+        let args = ["adopt", "--tenants", table, "--out", &out, "--via", &fleet.via];
+        lockstep(&args).envs(&fleet.env).run()
+    };
+    let run = adopt(&table).expect(0);
+    assert_eq!(twin.writes_since(mark), [] as [String; 0]);
+    assert!(run.out.contains("overlay-acme-dev.yaml  for acme-dev"), "{}", run.out);
+    let base = folder.read("base.yaml");
+    assert!(base.contains("code_length: 6") && base.contains("domain: ${tenant.domain}"), "{base}");
+    assert!(folder.read("overlay-acme-dev.yaml").contains("code_length: 8"));
+    let mut env = fleet.env.clone();
+    for name in ["ACME_DEV", "ACME_SHOP", "ACME_BANK"] {
+        env.insert(format!("FEEDBACK_SECRET_{name}"), "a-secret-of-the-stream".into());
+    }
+    let plan = lockstep(&["plan", &out, "--via", &fleet.via]).envs(&env).run().expect(0);
+    let is_changed = |line: &&str| line.contains(": ") && line.contains("verify_service");
+    assert!(!plan.out.lines().any(|line| is_changed(&line)), "{}", plan.out);
+    assert!(!plan.out.contains("create"), "{}", plan.out);
+    // No file is replaced, and a table needs both columns.
+    let run = adopt(&table).expect(64);
+    assert!(run.err.contains("is there already"), "{}", run.err);
+    let other = Folder::new();
+    let table = other.write("tenants.csv", "name,domain\na,a.eu.auth0.com\n");
+    let args = ["adopt", "--tenants", &table, "--out", &other.text_path("f.yaml"), "--via", &fleet.via];
+    let run = lockstep(&args).envs(&fleet.env).run();
+    assert!(run.err.contains("account_sid"), "{}", run.err);
+    assert!(!other.path("f.yaml").exists());
+}
+
 #[test]
 fn a_failing_canary_keeps_the_rest_untouched() {
     let twin = Twin::with(&TWIN_ARGS);

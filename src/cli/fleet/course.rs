@@ -11,6 +11,7 @@ use super::load::{Loaded, Made};
 use super::recorded::Log;
 use super::settled::Settled;
 use super::shard::shortened;
+use super::sharing::Sharing;
 use crate::engine::apply::{Ended, Wishes, timestamp};
 use crate::engine::observe::Observation;
 use crate::engine::reconcile::{Decision, reconcile};
@@ -25,6 +26,7 @@ use crate::model::duration::shown;
 use crate::model::plan::{Digest, Plan};
 use crate::model::random::hex;
 use crate::model::text::line;
+use crate::plan::handed::{self, Hubs};
 use crate::shell::fleet::{Crowd, Member};
 
 /// Interval between two readings of a gate that waits.
@@ -47,6 +49,7 @@ pub struct Course<'a> {
     /// The plans that were confirmed, by tenant.
     pub(super) confirmed: BTreeMap<String, Reading>,
     pub(super) skips: BTreeMap<String, String>,
+    pub(super) sharing: Sharing,
     args: &'a ManifestArgs,
     pub(super) by: String,
     /// Something was written by this run.
@@ -64,7 +67,7 @@ impl<'a> Course<'a> {
     pub fn new(
         loaded: &'a Loaded,
         made: &'a [Made],
-        crowd: Crowd<'static>,
+        (crowd, hubs): (Crowd<'static>, Hubs),
         log: Log,
         report: &FleetReport,
         skips: Vec<(String, String)>,
@@ -84,6 +87,7 @@ impl<'a> Course<'a> {
         let departed: BTreeSet<String> =
             known.filter(|name| !in_table(name) && !former.contains(name)).cloned().collect();
         let unfinished = found.filter(|state| state.ended_ms.is_none());
+        let sharing = Sharing::new(loaded, made, &crowd.members, hubs);
         let mut course = Course {
             loaded,
             made,
@@ -93,6 +97,7 @@ impl<'a> Course<'a> {
             digest,
             confirmed,
             skips,
+            sharing,
             args,
             by,
             wrote: false,
@@ -287,9 +292,11 @@ impl<'a> Course<'a> {
     pub(super) fn take_back(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
         let wrote = |name: &&String| self.state.tenants.get(*name).is_some_and(|one| one.steps > 0);
         let names: Vec<String> = self.state.waves[wave].members.iter().filter(wrote).cloned().collect();
-        // No more are written to at once than in a wave.
-        for part in names.chunks(self.loaded.fleet.rollout.max_parallel.max(1)) {
-            self.take_back_part(part, shell)?;
+        // A hub goes back after those that take from it, and no more are written to at once than in a wave.
+        for names in self.sharing.backwards(names) {
+            for part in names.chunks(self.loaded.fleet.rollout.max_parallel.max(1)) {
+                self.take_back_part(part, shell)?;
+            }
         }
         Ok(())
     }
@@ -425,7 +432,7 @@ impl<'a> Course<'a> {
         let confirmed = self.confirmed.get(name).and_then(|one| one.result.plan());
         // Shards are held to the plans that the first of them put on record.
         let is_confirmed = match self.state.shards.is_one() {
-            true => confirmed.is_some_and(|confirmed| confirmed.basis == plan.basis),
+            true => confirmed.is_some_and(|confirmed| self.sharing.is_confirmed(name, confirmed, plan)),
             false => self.state.shards.plans.get(name).is_some_and(|agreed| *agreed == shortened(plan)),
         };
         if !is_confirmed {
@@ -445,6 +452,19 @@ impl<'a> Course<'a> {
             Found::Error { message, .. } => Some((Became::Broken, message.clone())),
             Found::Plan(plan) => blocked(plan).map(|why| (Became::Broken, why)),
         }
+    }
+
+    /// Why a tenant cannot be applied for what it takes from others: a hub that was not applied.
+    fn lacks(&self, name: &str) -> Option<(Became, String)> {
+        let is_applied = |hub: &str| {
+            let became = self.state.tenants.get(hub).map(|one| one.became);
+            matches!(became, Some(Became::Applied | Became::Unchanged | Became::Skipped))
+        };
+        let manifest = &self.crowd.members[self.member_of(name)?].session.manifest;
+        let hub = self.sharing.hubs_of(name).find(|hub| !is_applied(hub));
+        let open = || handed::taken(manifest).into_iter().next().map(|(hub, ..)| hub);
+        let hub = hub.map(str::to_owned).or_else(open)?;
+        Some((Became::Broken, format!("it takes outputs of {}, which is not applied", line(&hub))))
     }
 
     fn became(&mut self, name: &str, progress: Progress, shell: &mut Shell) -> Result<()> {
@@ -482,8 +502,16 @@ impl<'a> Course<'a> {
         let mut running: Vec<(String, u64, crate::engine::TaskId, _)> = Vec::new();
         loop {
             while running.len() < room && !self.is_over() {
-                let Some(name) = waiting.pop_front() else { break };
-                if let Some((became, why)) = self.known_before(&name) {
+                let open: BTreeSet<&String> = waiting
+                    .iter()
+                    .chain(running.iter().map(|(name, ..)| name))
+                    .filter(|name| self.sharing.is_hub(name))
+                    .collect();
+                let Some(at) = waiting.iter().position(|name| self.sharing.is_ready(name, &open)) else {
+                    break;
+                };
+                let Some(name) = waiting.remove(at) else { break };
+                if let Some((became, why)) = self.known_before(&name).or_else(|| self.lacks(&name)) {
                     let at_ms = self.now_ms();
                     self.became(&name, Progress { became, at_ms, began_ms: 0, steps: 0, why }, shell)?;
                     continue;
@@ -491,15 +519,13 @@ impl<'a> Course<'a> {
                 let Some(at) = self.member_of(&name) else { continue };
                 let member = &self.crowd.members[at];
                 let (session, tenant) = (member.session.clone(), member.tenant);
-                let basis = self
-                    .confirmed
-                    .get(&name)
-                    .and_then(|one| one.result.plan())
-                    .map(|plan| plan.basis.clone());
+                let confirmed = self.confirmed.get(&name).and_then(|one| one.result.plan()).cloned();
+                let sharing = self.sharing.of(&name);
                 let decide = move |plan: &Plan| {
+                    let is_confirmed = confirmed.as_ref().is_some_and(|one| sharing.is_confirmed(one, plan));
                     let decision = match blocked(plan) {
                         Some(why) => Decision::Leave(why),
-                        None if plan.is_empty() || Some(&plan.basis) == basis.as_ref() => Decision::Apply,
+                        None if plan.is_empty() || is_confirmed => Decision::Apply,
                         None => Decision::Stale("the tenant was changed in between".to_owned()),
                     };
                     decision.into()
@@ -521,6 +547,12 @@ impl<'a> Course<'a> {
             running = left;
             for (name, began_ms, _, slot) in ended {
                 let Some(result) = slot.take() else { continue };
+                let outputs = result.as_ref().ok().map(|report| report.outcome.outputs.clone());
+                if let Some(outputs) =
+                    outputs.filter(|outputs| !outputs.is_empty() && self.sharing.is_hub(&name))
+                {
+                    self.sharing.handed_on(&name, outputs, self.made, &mut self.crowd.members, shell);
+                }
                 let progress = self.outcome(result, began_ms, now_ms);
                 // What a signal cut short is not known; the next run looks it up.
                 if let Some(progress) = progress {

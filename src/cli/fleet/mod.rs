@@ -2,6 +2,7 @@
 
 mod course;
 mod gates;
+pub mod hubs;
 mod limits;
 pub mod load;
 mod many;
@@ -11,9 +12,10 @@ pub mod rollout;
 pub mod settled;
 mod shard;
 pub mod sharding;
+mod sharing;
 
 pub use load::{is_fleet, one};
-pub use many::{Wish, drift, plan, status, validate};
+pub use many::{Wish, drift, gather, plan, status, validate};
 
 use std::path::{Path, PathBuf};
 

@@ -13,7 +13,7 @@ use super::super::setup::Shell;
 use super::course::Course;
 use super::gates::commands_are_given;
 use super::load::load;
-use super::many::{gather, made, read_all, refuse_forms};
+use super::many::{gather, made, no_room, read_all, refuse_forms};
 use super::recorded::{Key, Log, key, place};
 use super::settled::Settled;
 use super::shard::Part;
@@ -261,9 +261,14 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         member.session.allow_delete = args.allow_delete;
     }
     let log = args.log(&loaded.fleet.name, shell)?;
-    let readings = read_all(&loaded, &made, &mut crowd, shell)?;
+    let (mut readings, hubs) = read_all(&loaded, &made, &mut crowd, shell)?;
+    if let Some(full) = no_room(&loaded, &made, &mut crowd, &mut readings)?.into_iter().next() {
+        return Err(Error::manifest(format!("{}; nothing was changed", full.text))
+            .code(full.code)
+            .help(full.help));
+    }
     let report = FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, exit: 0 };
-    let mut course = Course::new(&loaded, &made, crowd, log, &report, skips, &manifest)?;
+    let mut course = Course::new(&loaded, &made, (crowd, hubs), log, &report, skips, &manifest)?;
     let result = decided(args, does, &mut course, &report, until, shell);
     let settled = course.finish();
     if let Some((path, twin)) = world {

@@ -65,6 +65,14 @@ impl Course<'_> {
     /// Makes the course one of several shards. `part`: from 1, and how many there are; 0: alone with what shards began.
     pub fn share(&mut self, part: (u32, u32), run: String, poll_ms: u64) -> Result<Part> {
         let (shard, of) = part;
+        let open: Vec<String> = self.sharing.open().cloned().collect();
+        if !open.is_empty() {
+            let text = format!(
+                "{} take outputs of a tenant that has none yet, and shards do not hand them on",
+                listed(&open)
+            );
+            return Err(Error::usage(text).help("roll that tenant out first, on one machine: put it into the first wave, and name that wave with --until"));
+        }
         let tenants: Vec<(String, String)> = self
             .made
             .iter()

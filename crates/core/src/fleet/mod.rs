@@ -9,8 +9,10 @@
 //! The manifest of a tenant is a text that the ordinary reader reads, so that everything that holds for one manifest holds
 //! for each of them. What is wrong in it is told at its origin: in the base, in an overlay or in the table.
 
+pub mod capacity;
 pub mod file;
 pub mod forms;
+pub mod hubs;
 pub mod metrics;
 pub mod page;
 pub mod record;
