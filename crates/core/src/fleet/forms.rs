@@ -141,3 +141,72 @@ pub fn junit(state: &State, door: Door<'_>) -> String {
     out.push_str("  </testsuite>\n</testsuites>\n");
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::rollout::{Cause, Halt, Judged, Progress};
+    use super::super::{metrics, page};
+    use super::*;
+
+    /// A rollout in which every text that others could write tries to be markup.
+    fn hostile() -> State {
+        let evil = |what: &str| format!("{what} <b onclick='x'>|&\"\\\n`{{}}");
+        let progress =
+            |became, why: &str| Progress { became, at_ms: 9_000, began_ms: 4_000, steps: 2, why: evil(why) };
+        let gate = |gate: &str, verdict| Judged { gate: evil(gate), verdict, words: evil("words") };
+        let wave = Wave {
+            name: evil("wave"),
+            members: vec![evil("one"), evil("two"), evil("three")],
+            opened_ms: Some(2_000),
+            passed_ms: None,
+            gates: vec![gate("good", Verdict::Passed), gate("bad", Verdict::Failed)],
+        };
+        State {
+            fleet: evil("fleet"),
+            by: evil("by"),
+            began_ms: 1_000,
+            waves: vec![wave],
+            tenants: BTreeMap::from([
+                (evil("one"), progress(Became::Applied, "")),
+                (evil("two"), progress(Became::Failed, "why")),
+            ]),
+            halt: Some(Halt { cause: Cause::Gate, why: evil("halt"), by: evil("by"), at_ms: 9_500 }),
+            ..State::default()
+        }
+    }
+
+    #[test]
+    fn no_text_of_others_is_markup_in_any_form() {
+        let state = hostile();
+        let same = |text: &str| text.replace("hidden", "");
+        let door = Door(&same);
+        let waits = Waiting {
+            what: "a person <b onclick='x'>".into(),
+            since_ms: 9_500,
+            until_ms: Some(20_000),
+            todo: "mend it & go".into(),
+        };
+        let html = page::of_rollout(&state, Some(&waits), 10_000, door);
+        let xml = junit(&state, door);
+        for text in [&html, &xml] {
+            assert!(!text.contains("<b onclick") && text.contains("&lt;b onclick"), "{text}");
+        }
+        assert!(html.contains("since 1970-01-01T00:00:09Z, until 1970-01-01T00:00:20Z"), "{html}");
+        assert!(html.contains("left:37.5%;width:62.5%"), "{html}");
+        assert_eq!(html.matches("<div class=\"tenant").count(), 3);
+        assert!(xml.contains("tests=\"5\" failures=\"2\" errors=\"0\" skipped=\"1\""), "{xml}");
+        let markdown = markdown(&state, Some(&waits), door);
+        assert!(markdown.lines().filter(|line| line.starts_with('|')).count() == 3, "{markdown}");
+        let text = metrics::of_rollout(&state, 8, 10_000, door);
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (labels, value) = line.rsplit_once("} ").expect("labels and a value");
+            assert!(
+                value.parse::<f64>().is_ok() && labels.contains("fleet=\"fleet <b onclick='x'>|&\\\""),
+                "{line}"
+            );
+        }
+        assert!(text.contains("result=\"failed\"} 1\n") && text.contains("cause=\"gate\"} 1\n"), "{text}");
+    }
+}
