@@ -32,6 +32,7 @@ mod shards;
 mod sharing;
 mod shells;
 mod snapshots;
+mod stores;
 mod streams;
 mod threats;
 mod usage;

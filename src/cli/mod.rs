@@ -4,6 +4,7 @@ mod adopt;
 mod apply;
 mod args;
 mod asker;
+pub mod bug;
 mod completions;
 mod connecting;
 mod domain;

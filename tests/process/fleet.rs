@@ -770,7 +770,7 @@ const SECOND: &str =
     "exports.onExecuteCustomPhoneProvider = async (event, api) => { api.notification.drop('second'); };\n";
 
 /// A hundred tenants in a folder, on a twin in a file.
-fn hundred(rollout: &str) -> Folder {
+pub fn hundred(rollout: &str) -> Folder {
     let folder = Folder::new();
     let mut table = "name,domain,account_sid,plan,brand\n".to_owned();
     for at in 0..100 {

@@ -181,29 +181,6 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Refuses a single wave while one before it is not applied.
-    pub fn needs_before(&self, name: &str) -> Result<()> {
-        let waves = &self.loaded.fleet.rollout.waves;
-        let at = waves.iter().position(|wave| wave.name == name).unwrap_or_default();
-        for group in self.loaded.groups.iter().filter(|group| group.wave < at) {
-            let names = group.members.iter().map(|at| &self.loaded.tenants.list[*at].name);
-            let open = names.filter(|name| {
-                let plan = self.confirmed.get(*name).and_then(|one| one.result.plan());
-                plan.is_none_or(|plan| !plan.is_empty()) && !self.skips.contains_key(*name)
-            });
-            let open: Vec<String> = open.cloned().collect();
-            if !open.is_empty() {
-                return Err(Error::manifest(format!(
-                    "the wave {} comes before {name} and is not applied on {}",
-                    group.name,
-                    listed(&open)
-                ))
-                .help("roll out that wave first, or leave those tenants out with --skip NAME=REASON"));
-            }
-        }
-        Ok(())
-    }
-
     /// Refuses the name of a gate that no wave has.
     pub fn accepts(&self, accepted: &[String]) -> Result<()> {
         let known: Vec<String> = self
@@ -500,8 +477,10 @@ impl<'a> Course<'a> {
         self.flush()?;
         let mut waiting = names.into_iter().collect::<std::collections::VecDeque<_>>();
         let mut running: Vec<(String, u64, crate::engine::TaskId, _)> = Vec::new();
+        // Why no record could be written. What is in flight ends, and nothing more begins.
+        let mut away = None;
         loop {
-            while running.len() < room && !self.is_over() {
+            while running.len() < room && away.is_none() && !self.is_over() {
                 let open: BTreeSet<&String> = waiting
                     .iter()
                     .chain(running.iter().map(|(name, ..)| name))
@@ -513,7 +492,8 @@ impl<'a> Course<'a> {
                 let Some(name) = waiting.remove(at) else { break };
                 if let Some((became, why)) = self.known_before(&name).or_else(|| self.lacks(&name)) {
                     let at_ms = self.now_ms();
-                    self.became(&name, Progress { became, at_ms, began_ms: 0, steps: 0, why }, shell)?;
+                    let progress = Progress { became, at_ms, began_ms: 0, steps: 0, why };
+                    away = self.became(&name, progress, shell).err();
                     continue;
                 }
                 let Some(at) = self.member_of(&name) else { continue };
@@ -536,7 +516,7 @@ impl<'a> Course<'a> {
                 running.push((name, self.now_ms(), task, slot));
             }
             if running.is_empty() {
-                return Ok(());
+                return away.map_or(Ok(()), Err);
             }
             let tasks: Vec<_> = running.iter().map(|(_, _, task, _)| *task).collect();
             self.crowd.driver.drive_until(&tasks, 1)?;
@@ -556,7 +536,7 @@ impl<'a> Course<'a> {
                 let progress = self.outcome(result, began_ms, now_ms);
                 // What a signal cut short is not known; the next run looks it up.
                 if let Some(progress) = progress {
-                    self.became(&name, progress, shell)?;
+                    away = away.or(self.became(&name, progress, shell).err());
                 }
             }
             room = match next(&self.state, &self.loaded.fleet.rollout, &self.loaded.groups, until, now_ms) {
@@ -565,7 +545,7 @@ impl<'a> Course<'a> {
                 _ => 0,
             };
             if running.is_empty() && (room == 0 || self.is_over()) {
-                return Ok(());
+                return away.map_or(Ok(()), Err);
             }
         }
     }

@@ -1,12 +1,37 @@
-//! The limits of a rollout: what it may change at all.
+//! What keeps a rollout from beginning: its limits, and a wave before it that is not applied.
 
+use super::super::error::{Error, Result};
 use super::super::setup::Shell;
 use super::course::Course;
+use crate::fleet::report::listed;
 use crate::fleet::rollout::{Became, Cause, Event};
 use crate::model::codes;
 use crate::model::plan::{Plan, Verb};
 
 impl Course<'_> {
+    /// Refuses a single wave while one before it is not applied.
+    pub fn needs_before(&self, name: &str) -> Result<()> {
+        let waves = &self.loaded.fleet.rollout.waves;
+        let at = waves.iter().position(|wave| wave.name == name).unwrap_or_default();
+        for group in self.loaded.groups.iter().filter(|group| group.wave < at) {
+            let names = group.members.iter().map(|at| &self.loaded.tenants.list[*at].name);
+            let open = names.filter(|name| {
+                let plan = self.confirmed.get(*name).and_then(|one| one.result.plan());
+                plan.is_none_or(|plan| !plan.is_empty()) && !self.skips.contains_key(*name)
+            });
+            let open: Vec<String> = open.cloned().collect();
+            if !open.is_empty() {
+                return Err(Error::manifest(format!(
+                    "the wave {} comes before {name} and is not applied on {}",
+                    group.name,
+                    listed(&open)
+                ))
+                .help("roll out that wave first, or leave those tenants out with --skip NAME=REASON"));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks the limits of the whole rollout, before anything is written.
     /// Beyond one of them the rollout is halted.
     pub fn limits(&mut self, shell: &mut Shell) {

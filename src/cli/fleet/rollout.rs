@@ -31,7 +31,7 @@ use crate::shell::clock::Clock;
 use crate::shell::clock::millis;
 use crate::shell::files;
 use crate::shell::in_process::save_world;
-use crate::shell::records::Place;
+use crate::shell::record_place::Place;
 use crate::shell::secrets::seed;
 use crate::shell::terminal::AskProblem;
 
