@@ -17,7 +17,7 @@ use crate::engine::observe::Observation;
 use crate::engine::reconcile::{Decision, reconcile};
 use crate::engine::rollback::rollback;
 use crate::fleet::file::OnHalt;
-use crate::fleet::report::{FleetReport, listed};
+use crate::fleet::report::FleetReport;
 use crate::fleet::rollout::{Became, Cause, Event, Halt, Judged, Next, Progress, State, Verdict, next};
 use crate::fleet::summary::{self, Found, Reading};
 use crate::fleet::waiting::waiting;
