@@ -25,9 +25,67 @@ pub enum RecordProblem {
     Io(String),
 }
 
-/// The records of one fleet in a folder.
+/// Where records lie: numbered texts that are written once and never changed.
+pub trait Shelf {
+    /// What a person calls the record of that number.
+    fn name(&self, number: u64) -> String;
+
+    /// Number of the last record; 0: there is none.
+    ///
+    /// # Errors
+    /// The place cannot be read.
+    fn newest(&self) -> Result<u64, String>;
+
+    /// The bytes of a record.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn read(&self, number: u64) -> Result<Vec<u8>, String>;
+
+    /// Writes a record, unless there is one of that number: then the answer is false.
+    ///
+    /// # Errors
+    /// It cannot be written, or nobody knows whether it was.
+    fn create(&self, number: u64, bytes: &[u8]) -> Result<bool, String>;
+}
+
+/// A folder of this machine.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn path(&self, number: u64) -> PathBuf {
+        self.0.join(format!("{number:08}.json"))
+    }
+}
+
+impl Shelf for Folder {
+    fn name(&self, number: u64) -> String {
+        self.path(number).display().to_string()
+    }
+
+    fn newest(&self) -> Result<u64, String> {
+        let listed = std::fs::read_dir(&self.0).map_err(|error| error.to_string())?;
+        let names = listed.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let numbers = names.filter_map(|name| name.strip_suffix(".json")?.parse().ok());
+        Ok(numbers.max().unwrap_or(0))
+    }
+
+    fn read(&self, number: u64) -> Result<Vec<u8>, String> {
+        files::read_bounded(&self.path(number), RECORD_LIMIT_BYTES).map_err(|problem| problem.to_string())
+    }
+
+    fn create(&self, number: u64, bytes: &[u8]) -> Result<bool, String> {
+        match files::create_atomic(&self.path(number), bytes) {
+            Ok(()) => Ok(true),
+            Err(FileProblem::Exists) => Ok(false),
+            Err(problem) => Err(problem.to_string()),
+        }
+    }
+}
+
+/// The records of one fleet.
 pub struct Records {
-    folder: PathBuf,
+    shelf: Box<dyn Shelf>,
     key: Key,
     /// Number and digest of the last record.
     last: Option<(u64, String)>,
@@ -40,23 +98,20 @@ impl Records {
     /// The folder cannot be made.
     pub fn open(folder: PathBuf, key: &[u8]) -> Result<Records, RecordProblem> {
         std::fs::create_dir_all(&folder).map_err(|error| RecordProblem::Io(error.to_string()))?;
-        Ok(Records { folder, key: Key::new(key), last: None })
+        Ok(Records::on(Box::new(Folder(folder)), key))
     }
 
-    fn path(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{number:08}.json"))
+    /// The records on a shelf.
+    pub fn on(shelf: Box<dyn Shelf>, key: &[u8]) -> Records {
+        Records { shelf, key: Key::new(key), last: None }
     }
 
     fn name(&self, number: u64) -> String {
-        self.path(number).display().to_string()
+        self.shelf.name(number)
     }
 
-    /// Number of the last record; 0: there is none.
     fn newest(&self) -> Result<u64, RecordProblem> {
-        let listed = std::fs::read_dir(&self.folder).map_err(|error| RecordProblem::Io(error.to_string()))?;
-        let names = listed.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let numbers = names.filter_map(|name| name.strip_suffix(".json")?.parse().ok());
-        Ok(numbers.max().unwrap_or(0))
+        self.shelf.newest().map_err(RecordProblem::Io)
     }
 
     /// The last record, and the one before it as a check of the chain. `None`: there is none.
@@ -90,7 +145,9 @@ impl Records {
     }
 
     fn read(&self, number: u64) -> Result<(Record, Vec<u8>), RecordProblem> {
-        let bytes = files::read_bounded(&self.path(number), RECORD_LIMIT_BYTES)
+        let bytes = self
+            .shelf
+            .read(number)
             .map_err(|problem| RecordProblem::Io(format!("{}: {problem}", self.name(number))))?;
         match Record::open(&bytes, number, &self.key) {
             Some(record) => Ok((record, bytes)),
@@ -115,12 +172,12 @@ impl Records {
         };
         let record = Record { number, at_ms, by: by.to_owned(), previous, events, state };
         let bytes = record.seal(&self.key).map_err(|error| RecordProblem::Io(error.to_string()))?;
-        match files::create_atomic(&self.path(number), &bytes) {
-            Ok(()) => {
+        match self.shelf.create(number, &bytes) {
+            Ok(true) => {
                 self.last = Some((number, sha256(&bytes)));
                 Ok(())
             }
-            Err(FileProblem::Exists) => Err(RecordProblem::Lost(self.name(number))),
+            Ok(false) => Err(RecordProblem::Lost(self.name(number))),
             Err(problem) => Err(RecordProblem::Io(format!("{}: {problem}", self.name(number)))),
         }
     }

@@ -118,8 +118,7 @@ pub fn load(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -> Re
         overlays.push((beside(&overlay.merge).display().to_string(), text));
     }
     let shown = base_path.display().to_string();
-    let tables = tables();
-    let parts = match Parts::new((&shown, &base), &overlays, &tables) {
+    let parts = match Parts::new((&shown, &base), &overlays, &tables()) {
         Ok(parts) => parts,
         Err(wrong) => {
             say_all(wrong, shell);
@@ -130,11 +129,7 @@ pub fn load(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -> Re
         select(&selection.selection(&args.tenants)?, &fleet, &tenants, &groups).map_err(Error::usage)?;
     let folder = Folder::of(&base_path)
         .map_err(|problem| Error::manifest(format!("{}: {problem}", base_path.display())))?;
-    let members = |(at, group): (usize, &Group)| {
-        group.members.iter().map(move |member| (*member, at)).collect::<Vec<_>>()
-    };
-    let group_of = groups.iter().enumerate().flat_map(members).collect();
-    Ok(Some(Loaded { fleet, tenants, groups, group_of, parts, tables, selected, folder }))
+    Ok(Some(Loaded::of(fleet, tenants, groups, parts, selected, folder)))
 }
 
 /// Prints problems, each with its text. A text without a problem of its own has none to print.
@@ -165,6 +160,22 @@ pub fn one(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<loading::Loa
 }
 
 impl Loaded {
+    /// A fleet file with what it names, all of it read.
+    pub fn of(
+        fleet: Fleet,
+        tenants: Tenants,
+        groups: Vec<Group>,
+        parts: Parts,
+        selected: Vec<usize>,
+        folder: Folder,
+    ) -> Loaded {
+        let members = |(at, group): (usize, &Group)| {
+            group.members.iter().map(move |member| (*member, at)).collect::<Vec<_>>()
+        };
+        let group_of = groups.iter().enumerate().flat_map(members).collect();
+        Loaded { fleet, tenants, groups, group_of, parts, tables: tables(), selected, folder }
+    }
+
     /// The manifest of a tenant as a text.
     pub fn render(&self, at: usize) -> Rendered {
         self.parts.render(&self.fleet, &self.tenants.list[at], &self.tables)

@@ -4,7 +4,7 @@ mod course;
 mod gates;
 pub mod load;
 mod many;
-mod recorded;
+pub mod recorded;
 pub mod render;
 pub mod rollout;
 pub mod settled;

@@ -98,7 +98,11 @@ impl Log {
             return Ok(Log { records: None, waiting: Vec::new(), found: None });
         };
         let folder: &Path = folder;
-        let mut records = Records::open(folder.join(fleet), &key.bytes()?).map_err(self::problem)?;
+        Log::of(Records::open(folder.join(fleet), &key.bytes()?).map_err(self::problem)?)
+    }
+
+    /// The records of a fleet, of which the last one is read.
+    pub fn of(mut records: Records) -> Result<Log> {
         let found = records.load().map_err(self::problem)?;
         Ok(Log { records: Some(records), waiting: Vec::new(), found })
     }

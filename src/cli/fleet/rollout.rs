@@ -12,18 +12,20 @@ use super::super::setup::Shell;
 use super::FleetArgs;
 use super::course::Course;
 use super::gates::commands_are_given;
+use super::load::{Loaded, Made};
 use super::many::{gather, made, read_all, refuse_forms};
 use super::recorded::{Key, Log, Place, key, place};
 use super::settled::Settled;
 use crate::fleet::Fleet;
 use crate::fleet::file;
 use crate::fleet::report::FleetReport;
-use crate::fleet::rollout::{Cause, Event};
+use crate::fleet::rollout::{Cause, Event, State};
 use crate::manifest::Missing;
 use crate::model::plan::{Digest, Purpose};
 use crate::plan::render::Paint;
 use crate::shell::clock::Clock;
 use crate::shell::files;
+use crate::shell::fleet::Crowd;
 use crate::shell::in_process::save_world;
 use crate::shell::terminal::AskProblem;
 
@@ -94,6 +96,16 @@ impl Args {
         Path::new(self.words.last().map_or("", String::as_str))
     }
 
+    fn manifest(&self) -> ManifestArgs {
+        ManifestArgs {
+            manifest: self.path().to_owned(),
+            file: None,
+            vars: self.vars.clone(),
+            commands: self.commands.clone(),
+            tenants: Vec::new(),
+        }
+    }
+
     /// What the run does.
     fn does(&self) -> Result<Does> {
         let [word, _] = self.words.as_slice() else { return Ok(Does::Go) };
@@ -128,7 +140,7 @@ enum Does {
 }
 
 /// Shows the last record, or adds a halt to it. No tenant is asked.
-fn from_afar(args: &Args, does: Does, shell: &mut Shell) -> Result<Exit> {
+fn from_afar(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let text = files::read_manifest(args.path())
         .map_err(|problem| Error::manifest(problem.message).help(problem.help))?;
     let name = args.path().display().to_string();
@@ -139,21 +151,30 @@ fn from_afar(args: &Args, does: Does, shell: &mut Shell) -> Result<Exit> {
             return Ok(Exit::Failed);
         }
     };
-    let mut tries = 0;
-    let state = loop {
-        let mut log = Log::open(args.record.as_ref(), args.record_key.as_ref(), &fleet.name)?;
+    let open = || Log::open(args.record.as_ref(), args.record_key.as_ref(), &fleet.name);
+    let state = noted(args, &fleet.name, open, Clock::start().now_ms())?;
+    let settled = Settled { state, exit: 0, signal: false };
+    let exit = if args.does()? == Does::Status { settled.exit() } else { Exit::Done };
+    publish_fleet(shell, FleetContent::Rolled(Box::new(Settled { exit: exit as u8, ..settled })))?;
+    Ok(exit)
+}
+
+/// The last record, behind which the word of the command line is written if it is one to write.
+pub fn noted(args: &Args, fleet: &str, open: impl Fn() -> Result<Log>, now_ms: u64) -> Result<State> {
+    let does = args.does()?;
+    for _ in 0..TRIES_MAX {
+        let mut log = open()?;
         let Some(found) = log.found.take() else {
-            return Err(Error::manifest(format!("there is no record of a rollout of fleet {}", fleet.name)));
+            return Err(Error::manifest(format!("there is no record of a rollout of fleet {fleet}")));
         };
         if does == Does::Status {
-            break found.state;
+            return Ok(found.state);
         }
         if found.state.ended_ms.is_some() {
             return Err(Error::manifest("the last rollout has ended, so there is nothing to halt"));
         }
         let by = settings(&args.connect).who;
         let why = args.why.clone().unwrap_or_else(|| format!("{by} halted it"));
-        let now_ms = Clock::start().now_ms();
         let event = match does {
             Does::Abandon => Event::Ended,
             _ => Event::Halted { cause: Cause::Person, why, by: by.clone() },
@@ -161,18 +182,11 @@ fn from_afar(args: &Args, does: Does, shell: &mut Shell) -> Result<Exit> {
         let state = found.state.after(&event, now_ms);
         // A run that goes on may have written in the meantime: then the halt stands behind what it wrote.
         if log.write(event, &state, &by, now_ms)? {
-            break state;
+            return Ok(state);
         }
-        tries += 1;
-        if tries == TRIES_MAX {
-            let text = "a run keeps writing records, so nothing could be written behind them";
-            return Err(Error::internal(text).help("run the same command again"));
-        }
-    };
-    let settled = Settled { state, exit: 0, signal: false };
-    let exit = if does == Does::Status { settled.exit() } else { Exit::Done };
-    publish_fleet(shell, FleetContent::Rolled(Box::new(Settled { exit: exit as u8, ..settled })))?;
-    Ok(exit)
+    }
+    let text = "a run keeps writing records, so nothing could be written behind them";
+    Err(Error::internal(text).help("run the same command again"))
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
@@ -183,33 +197,17 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
             .help("name a fleet file, or use `lockstep apply` for a manifest"));
     }
     if matches!(does, Does::Status | Does::Halt | Does::Abandon) {
-        return from_afar(args, does, shell);
+        return from_afar(args, shell);
     }
-    let manifest = ManifestArgs {
-        manifest: args.path().to_owned(),
-        file: None,
-        vars: args.vars.clone(),
-        commands: args.commands.clone(),
-        tenants: Vec::new(),
-    };
+    let manifest = args.manifest();
     let all = FleetArgs::default();
     let Some((loaded, made)) = made(&manifest, &all, Some(&args.connect), Missing::Error, shell)? else {
         return Ok(Exit::Failed);
     };
     commands_are_given(&loaded.fleet.rollout.waves, &manifest)?;
-    let until = until(args, &loaded.fleet, &loaded.groups)?;
-    let skips = skips(&args.skip, &loaded)?;
-    let (mut crowd, world) = gather(&made, &args.connect, shell)?;
-    for member in &mut crowd.members {
-        member.session.purpose = Purpose::Apply;
-        member.session.allow_delete = args.allow_delete;
-    }
-    let log = Log::open(args.record.as_ref(), args.record_key.as_ref(), &loaded.fleet.name)?;
-    let readings = read_all(&loaded, &made, &mut crowd, shell)?;
-    let report = FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, exit: 0 };
-    let mut course = Course::new(&loaded, &made, crowd, log, &report, skips, &manifest)?;
-    let result = decided(args, does, &mut course, &report, until, shell);
-    let settled = course.finish();
+    let (crowd, world) = gather(&made, &args.connect, shell)?;
+    let open = || Log::open(args.record.as_ref(), args.record_key.as_ref(), &loaded.fleet.name);
+    let (settled, result) = carry_out(args, &loaded, &made, crowd, open, shell)?;
     if let Some((path, twin)) = world {
         save_world(&*twin.borrow(), &path)?;
     }
@@ -217,6 +215,31 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let exit = settled.exit();
     publish_fleet(shell, FleetContent::Rolled(Box::new(Settled { exit: exit as u8, ..settled })))?;
     Ok(exit)
+}
+
+/// Everything from the first request to the last: reads every tenant, shows the plan, asks, and goes. How far it came is
+/// told also when it broke off.
+pub fn carry_out(
+    args: &Args,
+    loaded: &Loaded,
+    made: &[Made],
+    mut crowd: Crowd<'static>,
+    open: impl FnOnce() -> Result<Log>,
+    shell: &mut Shell,
+) -> Result<(Settled, Result<()>)> {
+    let (does, manifest) = (args.does()?, args.manifest());
+    let until = until(args, &loaded.fleet, &loaded.groups)?;
+    let skips = skips(&args.skip, loaded)?;
+    for member in &mut crowd.members {
+        member.session.purpose = Purpose::Apply;
+        member.session.allow_delete = args.allow_delete;
+    }
+    let log = open()?;
+    let readings = read_all(loaded, made, &mut crowd, shell)?;
+    let report = FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, exit: 0 };
+    let mut course = Course::new(loaded, made, crowd, log, &report, skips, &manifest)?;
+    let result = decided(args, does, &mut course, &report, until, shell);
+    Ok((course.finish(), result))
 }
 
 /// Shows the plan, asks, and goes. The state of the course says how it ended.
@@ -289,7 +312,7 @@ fn until(args: &Args, fleet: &Fleet, groups: &[crate::fleet::waves::Group]) -> R
 }
 
 /// The tenants that are left out, with the reasons.
-fn skips(items: &[String], loaded: &super::load::Loaded) -> Result<Vec<(String, String)>> {
+fn skips(items: &[String], loaded: &Loaded) -> Result<Vec<(String, String)>> {
     let mut out = Vec::new();
     for item in items {
         let Some((name, reason)) = item.split_once('=').filter(|(_, reason)| !reason.trim().is_empty())
