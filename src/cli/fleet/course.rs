@@ -462,12 +462,14 @@ impl<'a> Course<'a> {
         self.flush()?;
         let mut waiting = names.into_iter().collect::<std::collections::VecDeque<_>>();
         let mut running: Vec<(String, crate::engine::TaskId, _)> = Vec::new();
+        // The first record that could not be kept: nothing new begins, and what is in flight ends.
+        let mut kept = Ok(());
         loop {
-            while running.len() < room && !self.is_over() {
+            while running.len() < room && !self.is_over() && kept.is_ok() {
                 let Some(name) = waiting.pop_front() else { break };
                 if let Some((became, why)) = self.known_before(&name) {
                     let at_ms = self.now_ms();
-                    self.became(&name, Progress { became, at_ms, steps: 0, why }, shell)?;
+                    kept = self.became(&name, Progress { became, at_ms, steps: 0, why }, shell);
                     continue;
                 }
                 let Some(at) = self.member_of(&name) else { continue };
@@ -492,7 +494,7 @@ impl<'a> Course<'a> {
                 running.push((name, task, slot));
             }
             if running.is_empty() {
-                return Ok(());
+                return kept;
             }
             let tasks: Vec<_> = running.iter().map(|(_, task, _)| *task).collect();
             self.crowd.driver.drive_until(&tasks, 1)?;
@@ -505,8 +507,11 @@ impl<'a> Course<'a> {
                 let progress = self.outcome(result, now_ms);
                 // What a signal cut short is not known; the next run looks it up.
                 if let Some(progress) = progress {
-                    self.became(&name, progress, shell)?;
+                    kept = kept.and(self.became(&name, progress, shell));
                 }
+            }
+            if kept.is_ok() {
+                kept = self.log.look_again(now_ms).map(|halt| self.heard(halt));
             }
             room = match next(&self.state, &self.loaded.fleet.rollout, &self.loaded.groups, until, now_ms) {
                 Next::Apply { wave: same, room, .. } if same == wave => room,
@@ -514,7 +519,7 @@ impl<'a> Course<'a> {
                 _ => 0,
             };
             if running.is_empty() && (room == 0 || self.is_over()) {
-                return Ok(());
+                return kept;
             }
         }
     }

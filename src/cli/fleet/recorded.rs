@@ -73,6 +73,8 @@ pub struct Log {
     waiting: Vec<Event>,
     /// The last record that was there before this run.
     pub found: Option<Record>,
+    /// When this run last looked for a halt while tenants were applied.
+    looked_ms: u64,
 }
 
 /// The error of records that cannot be used.
@@ -95,7 +97,7 @@ impl Log {
     /// Opens the records of a fleet and reads the last one.
     pub fn open(place: Option<&Place>, key: Option<&Key>, fleet: &str) -> Result<Log> {
         let (Some(Place::Folder(folder)), Some(key)) = (place, key) else {
-            return Ok(Log { records: None, waiting: Vec::new(), found: None });
+            return Ok(Log { records: None, waiting: Vec::new(), found: None, looked_ms: 0 });
         };
         let folder: &Path = folder;
         Log::of(Records::open(folder.join(fleet), &key.bytes()?).map_err(self::problem)?)
@@ -104,7 +106,7 @@ impl Log {
     /// The records of a fleet, of which the last one is read.
     pub fn of(mut records: Records) -> Result<Log> {
         let found = records.load().map_err(self::problem)?;
-        Ok(Log { records: Some(records), waiting: Vec::new(), found })
+        Ok(Log { records: Some(records), waiting: Vec::new(), found, looked_ms: 0 })
     }
 
     /// Writes one event at once. False: a run wrote at the same time, so the last record has to be read again.
@@ -159,10 +161,23 @@ impl Log {
         }
         let record = records.load().map_err(problem)?;
         let halt = record.and_then(|record| record.state.halt).filter(|halt| halt.cause == Cause::Person);
+        if halt.is_none() {
+            self.records = None;
+        }
         match halt {
             Some(halt) => Ok(Some(halt)),
+            // The rollout is another run's now: what this one still ends is not written behind what that one knows.
             None => Err(problem(RecordProblem::Lost("of this rollout".to_owned()))),
         }
+    }
+
+    /// As [`Log::look`], if the last time is long enough ago.
+    pub fn look_again(&mut self, now_ms: u64) -> Result<Option<Halt>> {
+        if now_ms < self.looked_ms.saturating_add(LOOK_MS) {
+            return Ok(None);
+        }
+        self.looked_ms = now_ms;
+        self.look()
     }
 
     /// How often a run that waits looks for a halt, in ms.

@@ -96,7 +96,8 @@ impl Args {
         Path::new(self.words.last().map_or("", String::as_str))
     }
 
-    fn manifest(&self) -> ManifestArgs {
+    /// What the fleet file is read with.
+    pub fn manifest(&self) -> ManifestArgs {
         ManifestArgs {
             manifest: self.path().to_owned(),
             file: None,
