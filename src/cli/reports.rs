@@ -14,6 +14,7 @@ use super::setup::Shell;
 use crate::diag::Diagnostic;
 use crate::diag::codes::{self, Code};
 use crate::fleet::report::FleetReport;
+use crate::fleet::standing::FleetStatus;
 use crate::manifest::{Position, Source, position_at, position_of_resource};
 use crate::model::manifest::Manifest;
 use crate::model::outcome::Cause;
@@ -170,6 +171,7 @@ pub enum FleetContent {
     /// All manifests are valid: the fleet file, and the same in one sentence.
     Valid(String, String),
     Read(Box<FleetReport>),
+    Standing(Box<FleetStatus>),
     /// A rollout went as far as it could.
     Rolled(Box<Settled>),
 }
@@ -187,6 +189,10 @@ pub fn publish_fleet(shell: &mut Shell, content: FleetContent) -> Result<()> {
         (FleetContent::Valid(_, text), _) => format!("{text}\n"),
         (FleetContent::Rolled(settled), Format::Json) => scrub.document(&settled.json()),
         (FleetContent::Rolled(settled), _) => settled.text(paint),
+        (FleetContent::Standing(status), Format::Json) => scrub.document(&status.json()),
+        (FleetContent::Standing(status), Format::Markdown) => status.markdown(door),
+        (FleetContent::Standing(status), Format::Junit) => status.junit(door),
+        (FleetContent::Standing(status), _) => status.text(paint),
         (FleetContent::Read(report), Format::Json) => scrub.document(&report.json()),
         (FleetContent::Read(report), Format::Markdown) => report.markdown(door),
         (FleetContent::Read(report), Format::Junit) => report.junit(door),

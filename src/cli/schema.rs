@@ -32,6 +32,8 @@ enum Name {
     /// Also of `destroy` and `rollback`.
     Apply,
     Status,
+    /// Of status over a fleet file.
+    Statuses,
     /// Of plan and drift over a fleet file.
     Fleet,
     Rollout,
@@ -59,6 +61,7 @@ fn text(name: Name) -> Result<String> {
         Name::Drift => document("drift")?,
         Name::Apply => document("apply")?,
         Name::Status => document("status")?,
+        Name::Statuses => document("statuses")?,
         Name::Fleet => document("fleet")?,
         Name::Rollout => document("rollout")?,
         Name::Events => document("events")?,

@@ -5,7 +5,7 @@ use super::error::Result;
 use super::exit::Exit;
 use super::plan::unread;
 use super::reports::publish;
-use super::setup::{Ready, Shell, ready};
+use super::setup::{Shell, ready};
 use super::sinks::{Audit, listen};
 use crate::engine::lease::{self, Standing};
 use crate::manifest::Missing;
@@ -42,17 +42,20 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Ok(found) => found,
         Err(failed) => return Err(unread(&ready, &failed)),
     };
-    let lease = standing(&ready, result.1);
+    let lease = standing(result.1, |failed| ready.stack.failure_in_words(failed));
     publish(shell, Content::Shown { ledger: found.ledger.map(Box::new), findings: found.findings, lease })?;
     ready.close()?;
     Ok(Exit::Done)
 }
 
 /// The lease as it was read.
-pub fn standing(ready: &Ready<'_>, read: std::result::Result<Option<Standing>, Failed>) -> Lease {
+pub fn standing(
+    read: std::result::Result<Option<Standing>, Failed>,
+    in_words: impl Fn(&Failed) -> String,
+) -> Lease {
     match read {
         Ok(None) => Lease::Free,
         Ok(Some(lease)) => Lease::Held { sid: lease.sid, owner: lease.owner },
-        Err(failed) => Lease::Unknown(ready.stack.failure_in_words(&failed)),
+        Err(failed) => Lease::Unknown(in_words(&failed)),
     }
 }

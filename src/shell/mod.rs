@@ -11,6 +11,8 @@
 
 mod address;
 pub mod authority;
+#[cfg(feature = "object_store")]
+pub mod bucket;
 pub mod clock;
 pub mod driver;
 pub mod files;

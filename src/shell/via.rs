@@ -82,6 +82,14 @@ impl Via {
         Ok(Via { url })
     }
 
+    /// The origin of a store of records, which gets the store's credentials and no others.
+    #[cfg(feature = "object_store")]
+    pub(crate) fn of_store(mut url: Url) -> Via {
+        url.set_path("");
+        url.set_query(None);
+        Via { url }
+    }
+
     /// Whether the gateway refuses connections on each of its addresses. Then no request could ever leave, and waiting
     /// is useless. Any other trouble is left for the requests to find.
     pub fn is_closed(&self) -> bool {

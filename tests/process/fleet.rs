@@ -172,6 +172,48 @@ fn three_tenants_in_two_waves() {
 }
 
 #[test]
+fn the_status_of_a_fleet_has_a_line_for_each_tenant() {
+    let twin = Twin::with(&TWIN_ARGS);
+    let fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
+    let run = fleet.run("status", &[]).expect(5);
+    assert!(run.out.contains("3 tenants; differs, cause unknown (no ledger): 3."), "{}", run.out);
+    fleet.rollout(&["--until", "canary"]).expect(0);
+    let mark = twin.mark();
+    let run = fleet.run("status", &[]).expect(5);
+    assert_eq!(twin.writes_since(mark), [] as [String; 0]);
+    let line = |name: &str| run.out.lines().find(|line| line.contains(name)).expect(name).to_owned();
+    for (name, words) in [
+        ("acme-dev", ["canary", "clean", "too few to tell", "done"]),
+        ("acme-bank", ["rest", "cause unknown", "too few to tell", "none"]),
+    ] {
+        assert!(words.iter().all(|word| line(name).contains(word)), "{}", run.out);
+    }
+    let told = json(&fleet.run("status", &["-l", "plan=free", "--output", "json"]).expect(5));
+    let tenants = told["statuses"]["tenants"].as_array().expect("tenants");
+    assert_eq!(tenants.len(), 2);
+    assert_eq!(tenants[0]["status"]["verdict"], "clean");
+
+    // A tenant that cannot be read is told, and the others are shown.
+    let proxy = Proxy::start(&twin, |asked, forward| match asked.path.starts_with("/oauth/token") {
+        true if asked.host == "tenant-3.eu.auth0.com" => {
+            super::lab::json_reply(401, "", &serde_json::json!({ "error": "access_denied" }))
+        }
+        _ => forward(),
+    });
+    let file = fleet.folder.text_path("fleet.yaml");
+    let via = format!("http://127.0.0.1:{}", proxy.port);
+    let run = lockstep(&["status", &file, "--via", &via]).envs(&fleet.env).run().expect(6);
+    assert!(run.out.contains("not read: 1") && run.out.contains("clean: 1"), "{}", run.out);
+    for form in ["markdown", "junit"] {
+        let run = fleet.run("status", &["--output", form]).expect(5);
+        assert!(run.out.contains("acme-bank"), "{}", run.out);
+    }
+    // One tenant alone has its whole screen.
+    let run = fleet.run("status", &["--tenant", "acme-dev"]).expect(0);
+    assert!(run.out.contains("Parts"), "{}", run.out);
+}
+
+#[test]
 fn a_failing_canary_keeps_the_rest_untouched() {
     let twin = Twin::with(&TWIN_ARGS);
     let proxy = Proxy::start(&twin, |asked, forward| {

@@ -176,6 +176,12 @@ impl Loaded {
         Loaded { fleet, tenants, groups, group_of, parts, tables: tables(), selected, folder }
     }
 
+    /// The name of a tenant, and of the wave that takes it.
+    pub fn name_and_wave(&self, at: usize) -> (String, String) {
+        let wave = self.group_of.get(&at).map(|group| self.groups[*group].name.clone());
+        (self.tenants.list[at].name.clone(), wave.unwrap_or_default())
+    }
+
     /// The manifest of a tenant as a text.
     pub fn render(&self, at: usize) -> Rendered {
         self.parts.render(&self.fleet, &self.tenants.list[at], &self.tables)

@@ -12,12 +12,13 @@ use super::super::outputs::{admit, apart};
 use super::super::reports::publish_fleet;
 use super::super::setup::{Shell, without};
 use super::super::sinks::{Audit, listen_to_many};
-use super::super::{domain, reports};
+use super::super::{domain, reports, status};
 use super::FleetArgs;
 use super::load::{Loaded, Made, load};
 use crate::diag::remote;
 use crate::engine::observe::observe;
 use crate::fleet::report::FleetReport;
+use crate::fleet::standing::{FleetStatus, Standing, Unread};
 use crate::fleet::summary::{Found, Reading};
 use crate::manifest::Missing;
 use crate::model::call::Failed;
@@ -106,6 +107,55 @@ pub fn drift(
     read(args, selection, connect, wish, "drift", shell)
 }
 
+/// `status FLEET`.
+pub fn status(
+    args: &ManifestArgs,
+    selection: &FleetArgs,
+    connect: &ConnectArgs,
+    shell: &mut Shell,
+) -> Result<Exit> {
+    refuse_forms(shell)?;
+    let Some((loaded, made)) = made(args, selection, Some(connect), Missing::Error, shell)? else {
+        return Ok(Exit::Failed);
+    };
+    let (mut crowd, world) = gather(&made, connect, shell)?;
+    crowd.members.iter_mut().for_each(|member| status::prepare(&mut member.session));
+    let scrub = shell.scrub.clone();
+    let results = crowd.each(0..made.len(), |session, reader| {
+        let scrub = scrub.clone();
+        // Of what was read only the status is kept.
+        async move { Ok(status::look(session, reader).await?.status(&scrub, ToString::to_string)) }
+    })?;
+    let tenants: Vec<Standing> = made
+        .iter()
+        .zip(results)
+        .map(|(one, result)| {
+            let (exit, result) = match result {
+                Ok((status, exit)) => (exit, Ok(Box::new(status))),
+                Err(failed) => {
+                    let cause = remote::cause(&failed);
+                    let message = failed.to_string();
+                    (Exit::Incomplete, Err(Unread { code: cause.code, message, help: cause.help }))
+                }
+            };
+            let (name, wave) = loaded.name_and_wave(one.at);
+            Standing { name, wave, exit: exit as u8, result }
+        })
+        .collect();
+    let exit = worst(tenants.iter().map(|one| one.exit));
+    let report = FleetStatus { fleet: loaded.fleet.name.clone(), tenants, exit: exit as u8 };
+    publish_fleet(shell, reports::FleetContent::Standing(Box::new(report)))?;
+    save(world)?;
+    Ok(exit)
+}
+
+fn save(world: World) -> Result<()> {
+    if let Some((path, twin)) = world {
+        save_world(&*twin.borrow(), &path)?;
+    }
+    Ok(())
+}
+
 fn read(
     args: &ManifestArgs,
     selection: &FleetArgs,
@@ -128,9 +178,7 @@ fn read(
     let exit = worst(readings.iter().map(|one| one.exit));
     let report = FleetReport { command, fleet: loaded.fleet.name.clone(), readings, exit: exit as u8 };
     publish_fleet(shell, reports::FleetContent::Read(Box::new(report)))?;
-    if let Some((path, twin)) = world {
-        save_world(&*twin.borrow(), &path)?;
-    }
+    save(world)?;
     Ok(exit)
 }
 
@@ -188,12 +236,12 @@ fn reading(loaded: &Loaded, one: &Made, result: Found, command: &str, wish: Wish
         Found::Plan(plan) if command == "drift" => verdict(plan),
         Found::Plan(plan) => planned(plan, wish),
     };
-    let wave = loaded.group_of.get(&one.at).map(|at| &loaded.groups[*at]);
+    let (name, wave) = loaded.name_and_wave(one.at);
     Reading {
-        name: loaded.tenants.list[one.at].name.clone(),
+        name,
         domain: text("auth0", "domain"),
         account: text("twilio", "account_sid"),
-        wave: wave.map(|group| group.name.clone()).unwrap_or_default(),
+        wave,
         exit: exit as u8,
         result,
     }

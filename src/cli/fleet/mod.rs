@@ -10,7 +10,7 @@ pub mod rollout;
 pub mod settled;
 
 pub use load::{is_fleet, one};
-pub use many::{Wish, drift, plan, validate};
+pub use many::{Wish, drift, plan, status, validate};
 
 use super::error::{Error, Result};
 use crate::fleet::select::{Selection, labels};

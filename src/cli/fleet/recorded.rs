@@ -1,12 +1,16 @@
 //! Where the records of a rollout are kept, and under which key.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::super::args::ConnectArgs;
 use super::super::error::{Error, Result};
 use crate::fleet::record::Record;
 use crate::fleet::rollout::{Cause, Event, Halt, State};
-use crate::shell::files;
-use crate::shell::records::{RecordProblem, Records};
+use crate::model::secret::{Origin, Secret};
+use crate::shell::http::HttpOptions;
+use crate::shell::proxy::ProxySettings;
+use crate::shell::records::{Place, RecordProblem, Records};
+use crate::shell::{Scrub, files, secrets};
 
 /// Largest file of a key.
 const KEY_LIMIT_BYTES: u64 = 64 * 1024;
@@ -19,18 +23,9 @@ const WAITING_MAX: usize = 4;
 const LOOK_MS: u64 = 10_000;
 const WAIT_MS: u64 = 60_000;
 
-/// Where records are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    Folder(PathBuf),
-}
-
-/// Reads `file:FOLDER`.
+/// Reads the place of records.
 pub fn place(text: &str) -> Result<Place, String> {
-    match text.strip_prefix("file:") {
-        Some(path) if !path.is_empty() => Ok(Place::Folder(path.into())),
-        _ => Err("it is not file:FOLDER".into()),
-    }
+    Place::parse(text)
 }
 
 /// Where the key of the records is.
@@ -67,6 +62,7 @@ impl Key {
 }
 
 /// The records of a rollout, in a place or only in memory.
+#[derive(Default)]
 pub struct Log {
     records: Option<Records>,
     /// Events that are not written yet.
@@ -85,8 +81,14 @@ pub fn problem(problem: RecordProblem) -> Error {
             "{text}; nothing goes on"
         ))
         .help("look at who can write there; to begin anew, move the records away and name another key"),
-        RecordProblem::Lost(_) => Error::manifest(format!("{text}, so this one stops"))
+        RecordProblem::Lost(_) => Error::lease_held(format!("{text}, so this one stops"))
             .help("only one run at a time goes on with a rollout; look with `lockstep rollout status`"),
+        RecordProblem::Away(_) => Error::remote(text)
+            .help("mend the way to the store, then run the same command again: it goes on where this one stopped"),
+        RecordProblem::Overwrites(_) => Error::manifest(format!("{text}; nothing goes on")).help(
+            "two runs could overwrite each other there: name another --record, or a version of the store that answers \
+             `If-None-Match: *` with 412",
+        ),
         RecordProblem::Io(_) => {
             Error::internal(text).help("make the place of --record readable and writable")
         }
@@ -95,12 +97,27 @@ pub fn problem(problem: RecordProblem) -> Error {
 
 impl Log {
     /// Opens the records of a fleet and reads the last one.
-    pub fn open(place: Option<&Place>, key: Option<&Key>, fleet: &str) -> Result<Log> {
-        let (Some(Place::Folder(folder)), Some(key)) = (place, key) else {
-            return Ok(Log { records: None, waiting: Vec::new(), found: None, looked_ms: 0 });
+    pub fn open(
+        place: Option<&Place>,
+        key: Option<&Key>,
+        fleet: &str,
+        connect: &ConnectArgs,
+        scrub: &Scrub,
+    ) -> Result<Log> {
+        let (Some(place), Some(key)) = (place, key) else {
+            return Ok(Log::default());
         };
-        let folder: &Path = folder;
-        Log::of(Records::open(folder.join(fleet), &key.bytes()?).map_err(self::problem)?)
+        for value in place.credentials() {
+            scrub.learn(&Secret::new(value, Origin::Person));
+        }
+        let options = HttpOptions {
+            proxy: ProxySettings::of_this_process(),
+            ca_file: connect.ca_file.clone(),
+            ..HttpOptions::default()
+        };
+        let store = place.open(fleet, &options).map_err(self::problem)?;
+        let run = format!("{:016x}", secrets::seed()?);
+        Log::of(Records::open(store, &key.bytes()?, run))
     }
 
     /// The records of a fleet, of which the last one is read.

@@ -14,7 +14,7 @@ use super::course::Course;
 use super::gates::commands_are_given;
 use super::load::{Loaded, Made};
 use super::many::{gather, made, read_all, refuse_forms};
-use super::recorded::{Key, Log, Place, key, place};
+use super::recorded::{Key, Log, key, place};
 use super::settled::Settled;
 use crate::fleet::Fleet;
 use crate::fleet::file;
@@ -27,6 +27,8 @@ use crate::shell::clock::Clock;
 use crate::shell::files;
 use crate::shell::fleet::Crowd;
 use crate::shell::in_process::save_world;
+use crate::shell::records::Place;
+use crate::shell::secrets::Scrub;
 use crate::shell::terminal::AskProblem;
 
 /// Roll a change out over a fleet, wave by wave
@@ -69,7 +71,7 @@ pub struct Args {
     /// Why a halted rollout goes on, or why it is halted
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
-    /// Keep the records of the rollout here, as file:FOLDER
+    /// Keep the records of the rollout here: file:FOLDER, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX
     #[arg(long, value_name = "PLACE", value_parser = place, requires = "record_key")]
     record: Option<Place>,
     /// The key of the records: env:NAME or file:PATH
@@ -105,6 +107,11 @@ impl Args {
             commands: self.commands.clone(),
             tenants: Vec::new(),
         }
+    }
+
+    /// The records of a fleet.
+    fn log(&self, fleet: &str, scrub: &Scrub) -> Result<Log> {
+        Log::open(self.record.as_ref(), self.record_key.as_ref(), fleet, &self.connect, scrub)
     }
 
     /// What the run does.
@@ -152,7 +159,8 @@ fn from_afar(args: &Args, shell: &mut Shell) -> Result<Exit> {
             return Ok(Exit::Failed);
         }
     };
-    let open = || Log::open(args.record.as_ref(), args.record_key.as_ref(), &fleet.name);
+    let scrub = shell.scrub.clone();
+    let open = || args.log(&fleet.name, &scrub);
     let state = noted(args, &fleet.name, open, Clock::start().now_ms())?;
     let settled = Settled { state, exit: 0, signal: false };
     let exit = if args.does()? == Does::Status { settled.exit() } else { Exit::Done };
@@ -207,7 +215,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     };
     commands_are_given(&loaded.fleet.rollout.waves, &manifest)?;
     let (crowd, world) = gather(&made, &args.connect, shell)?;
-    let open = || Log::open(args.record.as_ref(), args.record_key.as_ref(), &loaded.fleet.name);
+    let scrub = shell.scrub.clone();
+    let open = || args.log(&loaded.fleet.name, &scrub);
     let (settled, result) = carry_out(args, &loaded, &made, crowd, open, shell)?;
     if let Some((path, twin)) = world {
         save_world(&*twin.borrow(), &path)?;

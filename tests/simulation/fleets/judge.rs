@@ -120,7 +120,7 @@ fn budget(field: &Field, drawn: &Drawn, ran: &Ran, wrong: &mut Vec<String>) {
             in_hand.remove(&one.tenant);
             continue;
         }
-        if one.refused && one.what == For::Step {
+        if one.refused {
             failed.insert(one.tenant);
         }
         if one.what == For::Step {

@@ -345,7 +345,7 @@ impl Story {
                 && start.word.is_empty()
                 && starts.len() == 1
                 && !what.contains("is not finished")
-                && !what.contains("store")
+                && !what.contains("the store does not answer")
             {
                 wrong.push(format!("Refused: process {who}: {what}"));
             }
@@ -397,7 +397,7 @@ impl Story {
     ) -> Result<Exit, String> {
         let args = self.args(start);
         let shelves = || Shelves { field: self.field.clone(), who, kill: start.kill, puts: Cell::new(0) };
-        let open = || Log::of(Records::on(Box::new(shelves()), KEY));
+        let open = || Log::of(Records::open(Box::new(shelves()), KEY, format!("run {who}")));
         if matches!(start.word, "halt" | "status" | "abandon") {
             return noted(&args, "acme", open, start_ms)
                 .map(|_| Exit::Done)
@@ -461,7 +461,7 @@ impl Story {
         let crowd = Crowd::of(driver, members, DEADLINE);
         let open = || match self.has_records {
             true => open(),
-            false => Log::open(None, None, "acme"),
+            false => Ok(Log::default()),
         };
         let (settled, result) =
             carry_out(&args, &loaded, &made, crowd, open, &mut shell).map_err(|error| error.to_string())?;

@@ -14,6 +14,7 @@ pub mod record;
 pub mod report;
 pub mod rollout;
 pub mod select;
+pub mod standing;
 pub mod summary;
 pub mod table;
 mod text;

@@ -15,6 +15,8 @@ pub struct Record {
     pub at_ms: u64,
     /// Who wrote it.
     pub by: String,
+    /// Tells the run that wrote it from every other.
+    pub run: String,
     /// SHA-256 of the bytes of the record before, in hexadecimal digits; empty for the first.
     pub previous: String,
     pub events: Vec<Event>,

@@ -161,11 +161,7 @@ impl FleetReport {
 
     /// Markdown for a comment; every text of others stands in a code span.
     pub fn markdown(&self, door: Door<'_>) -> String {
-        // A bar would end the cell of a table, even in a code span.
-        let cell = |text: &str| match text {
-            "" => String::new(),
-            text => span(&door.line_of(text, CELL_MAX_CHARS)).replace('|', "\\|"),
-        };
+        let cell = |text: &str| cell(door, text);
         let mut out =
             format!("## Lockstep {} of fleet {}\n\n{}\n", self.command, cell(&self.fleet), self.summary());
         if self.command != "drift" {
@@ -221,35 +217,50 @@ impl FleetReport {
 
     /// JUnit: a case for each tenant.
     pub fn junit(&self, door: Door<'_>) -> String {
-        let fails = |one: &&Reading| one.exit != 0;
-        let (tests, failures) = (self.readings.len(), self.readings.iter().filter(fails).count());
-        let name = xml(&door.line(&format!("lockstep {} of fleet {}", self.command, self.fleet)));
-        let mut out = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"0\">\n  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\" time=\"0\">\n"
-        );
-        for one in &self.readings {
-            let case = xml(&door.line(&one.name));
-            let _ = write!(
-                out,
-                "    <testcase classname=\"{}\" name=\"{case}\" time=\"0\"",
-                xml(&door.line(&one.wave))
-            );
-            if one.exit == 0 {
-                out.push_str("/>\n");
-                continue;
-            }
-            let message = match &one.result {
+        let cases = self.readings.iter().map(|one| {
+            let failure = (one.exit != 0).then(|| match &one.result {
                 Found::Error { code, message, .. } => format!("{code}: {message}"),
                 Found::Plan(plan) => match plan.blockers().next() {
                     Some(finding) => format!("{}: {}", finding.code, finding.text),
                     None => format!("exit code {}", one.exit),
                 },
-            };
-            let _ = writeln!(out, "><failure message=\"{}\"/></testcase>", xml(&door.line(&message)));
-        }
-        out.push_str("  </testsuite>\n</testsuites>\n");
-        out
+            });
+            (one.wave.as_str(), one.name.as_str(), failure)
+        });
+        junit(door, &format!("lockstep {} of fleet {}", self.command, self.fleet), cases)
     }
+}
+
+/// The text of a cell of a Markdown table. A bar would end the cell, even in a code span.
+pub(super) fn cell(door: Door<'_>, text: &str) -> String {
+    match text {
+        "" => String::new(),
+        text => span(&door.line_of(text, CELL_MAX_CHARS)).replace('|', "\\|"),
+    }
+}
+
+/// A JUnit document of one suite. Each case is a class, a name, and why it failed.
+pub(super) fn junit<'a>(
+    door: Door<'_>,
+    name: &str,
+    cases: impl Iterator<Item = (&'a str, &'a str, Option<String>)>,
+) -> String {
+    let cases: Vec<_> = cases.collect();
+    let (tests, failures) = (cases.len(), cases.iter().filter(|(_, _, failure)| failure.is_some()).count());
+    let name = xml(&door.line(name));
+    let mut out = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"0\">\n  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\" time=\"0\">\n"
+    );
+    for (class, case, failure) in &cases {
+        let (class, case) = (xml(&door.line(class)), xml(&door.line(case)));
+        let _ = write!(out, "    <testcase classname=\"{class}\" name=\"{case}\" time=\"0\"");
+        let _ = match failure {
+            None => writeln!(out, "/>"),
+            Some(why) => writeln!(out, "><failure message=\"{}\"/></testcase>", xml(&door.line(why))),
+        };
+    }
+    out.push_str("  </testsuite>\n</testsuites>\n");
+    out
 }
 
 /// Names of tenants, with a count of those that are left out.

@@ -134,7 +134,7 @@ impl Status {
         self.plan.findings.iter().cloned().chain(of_log).collect()
     }
 
-    pub(super) fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         let Status { plan, running: _, health, ledger, lease, verdict } = self;
         let last_run = self.last_run().map(|run| {
             let Applied { at, by, revision, steps, outcome, run: _, lease: _ } = run;
