@@ -153,6 +153,8 @@ pub struct Field {
     pub edited: Vec<(usize, usize)>,
     /// Processes that have said that the rollout halts.
     pub halted: BTreeSet<usize>,
+    /// Processes that roll out another base.
+    pub strangers: BTreeSet<usize>,
     /// Tenants that were applied to their end in this revision.
     pub finished: BTreeSet<usize>,
     pub violations: Vec<String>,
@@ -183,6 +185,7 @@ impl Field {
             disturbed: BTreeSet::new(),
             edited: Vec::new(),
             halted: BTreeSet::new(),
+            strangers: BTreeSet::new(),
             finished: BTreeSet::new(),
             violations: Vec::new(),
             coverage: BTreeMap::new(),
@@ -257,7 +260,7 @@ impl Field {
         let account = self.tenants[at].account.clone();
         let now_ms = self.now_ms;
         let on = json!({ "enabled": self.dice.chance(50) });
-        let what = match self.dice.below(4) {
+        let what = match self.dice.below(6) {
             0 => {
                 self.twin.operate_tenant(&domain, Method::Put, "/api/v2/guardian/factors/otp", &on, now_ms);
                 "edit: a factor is switched"
@@ -435,14 +438,15 @@ impl Field {
             }
         }
         let is_again = self.finished.contains(&tenant) && what == For::Step;
-        if is_again && !self.halted.contains(&who) && !self.disturbed.contains(&tenant) {
+        let is_other = self.halted.contains(&who) || self.strangers.contains(&who);
+        if is_again && !is_other && !self.disturbed.contains(&tenant) {
             let name = &self.tenants[tenant].name;
             self.blame(format!(
                 "Again: {name} was applied to its end, and is written to: {}",
                 seen.operation
             ));
         }
-        if self.halted.contains(&who) {
+        if is_other {
             self.finished.remove(&tenant);
         }
     }
@@ -458,6 +462,7 @@ impl Field {
             && had_steps
             && !refused
             && !self.halted.contains(&who)
+            && !self.strangers.contains(&who)
             && !self.disturbed.contains(&tenant)
         {
             self.finished.insert(tenant);

@@ -168,7 +168,7 @@ impl Story {
         field.refuses = some(dice, percent).into_iter().map(|at| (at, how)).collect();
         let percent = *dice.pick(&[0, 0, 0, 20]);
         field.dead = some(dice, percent).into_iter().collect();
-        field.edits = if dice.chance(25) { (dice.below(2) + 1, *dice.pick(&[1, 3])) } else { (0, 0) };
+        field.edits = if dice.chance(35) { (dice.below(3) + 1, *dice.pick(&[1, 3])) } else { (0, 0) };
         let (traffic, what) = drawn::traffic(dice);
         field.twin.options.traffic = if self.drawn.has_executions { traffic } else { Vec::new() };
         if self.drawn.has_executions {
@@ -194,7 +194,7 @@ impl Story {
             start.until = Some(dice.below(self.drawn.groups.len()) + 1);
             field.count("--until", 0);
         }
-        if dice.chance(10) {
+        if dice.chance(25) {
             start.skips.insert(dice.below(count));
             field.count("--skip", 0);
         }
@@ -206,8 +206,8 @@ impl Story {
             field.count(if base.is_some() { "a rival with another base" } else { "a rival" }, 0);
             starts.push(Start { after_ms, base, kill: None, ..start.clone() });
         }
-        if self.has_records && dice.chance(20) {
-            let word = *dice.pick(&["halt", "halt", "status", "rollback", "abandon"]);
+        if self.has_records && dice.chance(30) {
+            let word = *dice.pick(&["halt", "halt", "halt", "status", "rollback", "abandon"]);
             field.count(word, 0);
             starts.push(Start { word, revision, after_ms: dice.between(5_000, 200_000), ..Start::default() });
         }
@@ -312,6 +312,8 @@ impl Story {
             let first = field.runs + 1;
             field.runs += starts.len();
             field.halted.clear();
+            field.strangers =
+                (first..).zip(starts).filter(|(_, one)| one.base.is_some()).map(|(who, _)| who).collect();
             field.crowded = starts.len() > 1;
             for (number, start) in (first..).zip(starts) {
                 let text =
