@@ -23,3 +23,4 @@ mod replies;
 pub mod rows;
 mod spellings;
 mod told;
+pub mod used;

@@ -144,6 +144,7 @@ fn a_killed_destroy_is_finished_by_the_next() {
 
 /// Keys that complete.yaml cannot have, each with the reason.
 const NOT_IN_COMPLETE: &[(&str, &str)] = &[
+    ("verify_service.use", "instead of everything that manages the service"),
     ("verify_service.sid", "picks one service of an account; shown as a comment"),
     ("verify_service.default_template", "instead of default_template_sid; shown as a comment"),
     ("feedback.log_stream.start_from", "has to lie within the tenant's log retention; shown as a comment"),

@@ -1,5 +1,7 @@
 //! `lockstep adopt`: writes the manifest of a tenant that was set up by hand or by another tool.
 
+mod fleet;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +30,9 @@ const STATE_LIMIT_BYTES: u64 = 32 * 1024 * 1024;
 /// files beside it. No file is replaced. The connection comes from AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
 /// TWILIO_ACCOUNT_SID, and TWILIO_API_KEY with TWILIO_API_SECRET, or TWILIO_AUTH_TOKEN.
 ///
+/// With `--tenants` it reads every tenant of a table, and writes a fleet file, a base with what most have in common, and
+/// overlays with the rest. The variables of each tenant end in its name: AUTH0_CLIENT_ID_ACME_DEV for acme-dev.
+///
 /// Example: lockstep adopt --twin=world.json --stack acme-login --out adopted.yaml
 #[derive(clap::Args)]
 pub struct Args {
@@ -46,22 +51,30 @@ pub struct Args {
     /// Take ids from this Terraform state (format 4, or of `terraform show -json`) and say how it hands over
     #[arg(long, value_name = "FILE")]
     terraform_state: Option<PathBuf>,
+    /// Write a fleet of the tenants in this table: name, domain, account_sid, and where needed verify_service, action
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["verify_service", "action", "terraform_state"])]
+    tenants: Option<PathBuf>,
     #[command(flatten)]
     connect: ConnectArgs,
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
+    if let Some(table) = &args.tenants {
+        return fleet::adopt_all(args, table, shell);
+    }
     let state = args.terraform_state.as_deref().map(read_state).transpose()?;
     let stem = stem(&args.out)?;
-    free(&args.out)?;
-    let refused = |problem| Error::usage(format!("--out {}: {problem}", args.out.display()));
-    let folder = Folder::of(&args.out)
-        .map_err(|problem| refused(problem).help("name a file in a folder that is there"))?;
-    files::would_write(&args.out)
-        .map_err(|problem| refused(problem).help("name a file in a folder where you can write"))?;
+    let folder = writable(&args.out)?;
     let by_token = is_set("TWILIO_AUTH_TOKEN") && !is_set("TWILIO_API_KEY");
-    let mut head =
-        Head { stack: args.stack.clone(), tenant: String::new(), account: String::new(), by_token, stem };
+    let mut head = Head {
+        stack: args.stack.clone(),
+        otherwise: None,
+        tenant: String::new(),
+        account: String::new(),
+        by_token,
+        stem,
+        in_fleet: false,
+    };
     let text = Doc::new(args.stack.as_deref().unwrap_or("adopted"), &head).text();
     let parsed =
         checked("adopt", &text).map_err(|(wrong, help)| Error::usage(format!("--{wrong}")).help(help))?;
@@ -98,10 +111,21 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Err(Stop::Unread(parts)) => return not_read(&parts, &ready, shell),
     };
     let handed = state.map(|state| state.hand_over(&adopted));
-    let written = write(&args.out, &adopted)?;
+    let written = write(&args.out, &adopted.manifest, &adopted.files)?;
     tell(args, &adopted, handed.as_ref(), &written, shell);
     ready.close()?;
     Ok(Exit::Done)
+}
+
+/// The folder of the file that is going to be written, if it can be.
+fn writable(out: &Path) -> Result<Folder> {
+    free(out)?;
+    let refused = |problem| Error::usage(format!("--out {}: {problem}", out.display()));
+    let folder =
+        Folder::of(out).map_err(|problem| refused(problem).help("name a file in a folder that is there"))?;
+    files::would_write(out)
+        .map_err(|problem| refused(problem).help("name a file in a folder where you can write"))?;
+    Ok(folder)
 }
 
 fn is_set(name: &str) -> bool {
@@ -166,11 +190,11 @@ fn free(path: &Path) -> Result<()> {
 }
 
 /// Writes all files or none.
-fn write(out: &Path, adopted: &Adopted) -> Result<Vec<PathBuf>> {
+fn write(out: &Path, text: &str, beside: &BTreeMap<String, String>) -> Result<Vec<PathBuf>> {
     let folder = out.parent().unwrap_or(Path::new(""));
     let mut all: BTreeMap<PathBuf, &str> =
-        adopted.files.iter().map(|(name, code)| (folder.join(name), code.as_str())).collect();
-    all.insert(out.to_owned(), &adopted.manifest);
+        beside.iter().map(|(name, code)| (folder.join(name), code.as_str())).collect();
+    all.insert(out.to_owned(), text);
     for path in all.keys() {
         free(path)?;
     }

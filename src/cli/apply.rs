@@ -141,6 +141,9 @@ fn carry_out(
         ))
         .help("use `lockstep rollout`; the manifest of one tenant is what `lockstep render --plain` shows"));
     }
+    if does == Does::Destroy && super::fleet::is_fleet(manifest.path()) && !manifest.tenants.is_empty() {
+        super::fleet::hubs::refuse_destroy(manifest, shell)?;
+    }
     let written = common.written();
     let read: Vec<_> = common.reviewed.plan.iter().map(|path| ("the saved plan", path.as_path())).collect();
     admit(shell, manifest.path(), Some(&common.connect), &written, &read)?;

@@ -9,6 +9,7 @@ use super::args::{ConnectArgs, ManifestArgs};
 use super::connecting::{settings, transport};
 use super::domain;
 use super::error::{Error, Result};
+use super::fleet::hubs;
 use super::loading::{Loaded, load, resolve};
 use super::outputs::{Written, admit, admit_named};
 use super::reports::Reports;
@@ -108,6 +109,7 @@ pub fn connect<'a>(
     admit_named(shell, &loaded, Some(connect), written)?;
     let twin = connect.twin.is_some();
     let Some(manifest) = resolve(&loaded, manifest_args, twin, missing, shell)? else { return Ok(None) };
+    let Some(manifest) = hubs::filled(manifest, manifest_args, connect, shell)? else { return Ok(None) };
     learn(&manifest, &shell.scrub);
     domain::admit(domain::is_handed_in(&loaded.parsed), &manifest, connect, shell)?;
     let connection = match connection(&manifest, connect.rate_share, &shell.scrub) {

@@ -65,7 +65,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
 
 /// What a status is made of.
 pub struct Look {
-    observation: Observation,
+    pub observation: Observation,
     health: Health,
     lease: std::result::Result<Option<Standing>, Failed>,
 }

@@ -22,6 +22,7 @@ pub mod in_process;
 pub mod jwt;
 pub mod ledger_file;
 pub mod proxy;
+pub mod record_place;
 pub mod records;
 mod roots;
 pub mod secrets;

@@ -5,15 +5,19 @@
 //! write whose reply is lost is settled in the same way: by reading.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::files::{self, FileProblem};
-use super::http::HttpOptions;
 use crate::engine::apply::timestamp;
 use crate::fleet::record::{Key, Record, sha256};
 use crate::fleet::rollout::{Event, State};
+use crate::model::text::line;
 
 /// Largest record; one of ten thousand tenants has some two megabytes.
 pub const RECORD_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Between two tries of a write of which nothing is to be seen.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Why the records cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -68,13 +72,6 @@ pub trait Store: Send {
     fn name(&self, number: u64) -> String;
 }
 
-/// Where records are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    Folder(PathBuf),
-    Bucket { vendor: Vendor, name: String, prefix: String },
-}
-
 /// Whose object store it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vendor {
@@ -88,82 +85,6 @@ impl Vendor {
         match self {
             Vendor::S3 => "s3://",
             Vendor::Azure => "az://",
-        }
-    }
-}
-
-impl Place {
-    /// Reads `file:FOLDER`, `s3://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`.
-    ///
-    /// # Errors
-    /// The text is none of these, or this program was built without object stores.
-    pub fn parse(text: &str) -> Result<Place, String> {
-        if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
-            return Ok(Place::Folder(path.into()));
-        }
-        if text.starts_with("gs://") {
-            return Err("Google's store is not supported; use file:FOLDER, s3://BUCKET/PREFIX or \
-                        az://CONTAINER/PREFIX"
-                .to_owned());
-        }
-        for vendor in [Vendor::S3, Vendor::Azure] {
-            let Some(rest) = text.strip_prefix(vendor.scheme()) else { continue };
-            let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-            let is_plain = |part: &str| {
-                let fits = |ch: char| ch.is_ascii_alphanumeric() || "-_.".contains(ch);
-                !part.is_empty() && part.chars().all(fits) && !part.chars().all(|ch| ch == '.')
-            };
-            if !is_plain(name) || !(prefix.is_empty() || prefix.split('/').all(is_plain)) {
-                return Err(format!(
-                    "it is not {}NAME/PREFIX with letters, digits, -, _ and . between the slashes",
-                    vendor.scheme()
-                ));
-            }
-            if !cfg!(feature = "object_store") {
-                return Err("this program was built without object stores; build it with \
-                            `cargo build --release --features object_store`"
-                    .to_owned());
-            }
-            return Ok(Place::Bucket { vendor, name: name.to_owned(), prefix: prefix.to_owned() });
-        }
-        Err("it is not file:FOLDER, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX".to_owned())
-    }
-
-    /// The values of the variables that a store's credentials are read from. No text may repeat them.
-    pub fn credentials(&self) -> Vec<String> {
-        let start = match self {
-            Place::Folder(_) => return Vec::new(),
-            Place::Bucket { vendor: Vendor::S3, .. } => "AWS_",
-            Place::Bucket { vendor: Vendor::Azure, .. } => "AZURE_",
-        };
-        let is_secret = |name: &str| {
-            name.starts_with(start)
-                && ["SECRET", "TOKEN", "KEY", "SAS"].iter().any(|part| name.contains(part))
-                && !["_FILE", "_ID", "_URI", "_URL", "_ENABLED"].iter().any(|end| name.ends_with(end))
-        };
-        let named = std::env::vars_os();
-        let named =
-            named.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        named.filter(|(name, _)| is_secret(name)).map(|(_, value)| value).collect()
-    }
-
-    /// The records of a fleet in this place.
-    ///
-    /// # Errors
-    /// The folder cannot be made, or nothing says how to reach the store.
-    pub fn open(&self, fleet: &str, options: &HttpOptions) -> Result<Box<dyn Store>, RecordProblem> {
-        match self {
-            Place::Folder(folder) => Ok(Box::new(Folder::open(folder.join(fleet))?)),
-            #[cfg(feature = "object_store")]
-            Place::Bucket { vendor, name, prefix } => {
-                Ok(Box::new(super::bucket::Bucket::open(*vendor, name, prefix, fleet, options)?))
-            }
-            #[cfg(not(feature = "object_store"))]
-            Place::Bucket { .. } => {
-                let _ = options;
-                Err(RecordProblem::Io("this program was built without object stores".to_owned()))
-            }
         }
     }
 }
@@ -318,7 +239,8 @@ impl Records {
                 (Some(found), _) if found == bytes => return Ok(()),
                 (Some(found), _) => return Err(self.lost(number, &found)),
                 (None, Err(problem)) if is_last => return Err(problem),
-                (None, _) => {}
+                // Two that write at the same time may both be refused, for a moment.
+                (None, _) => std::thread::sleep(PAUSE),
             }
         }
         let name = self.store.name(number);
@@ -330,7 +252,7 @@ impl Records {
         let name = self.store.name(number);
         match Record::open(bytes, number, &self.key) {
             Some(other) => {
-                RecordProblem::Lost(format!("{name} ({}, at {})", other.by, timestamp(other.at_ms)))
+                RecordProblem::Lost(format!("{name} ({}, at {})", line(&other.by), timestamp(other.at_ms)))
             }
             None => RecordProblem::Forged(name),
         }
@@ -339,7 +261,9 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
 
     use super::*;
     use crate::shell::test_support::TestFolder;
@@ -403,5 +327,106 @@ mod tests {
         std::fs::copy(other.path().join("acme/00000001.json"), folder.path().join("acme/00000001.json"))
             .expect("copied");
         assert!(matches!(open(&folder, "key").load(), Err(RecordProblem::Broken(_))));
+    }
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Does {
+        Right,
+        /// It writes, and says that it does not know.
+        LosesReplies,
+        /// It does not write, and says that it does not know.
+        IsAway,
+        /// It writes over what is there.
+        Overwrites,
+    }
+
+    /// A place in memory that counts the calls and misbehaves on purpose.
+    #[derive(Clone)]
+    struct Memory {
+        does: Does,
+        kept: Arc<Mutex<BTreeMap<u64, Vec<u8>>>>,
+        calls: Arc<AtomicU64>,
+    }
+
+    impl Memory {
+        fn new(does: Does) -> Memory {
+            Memory { does, kept: Arc::default(), calls: Arc::default() }
+        }
+
+        fn records(&self, run: &str) -> Records {
+            Records::open(Box::new(self.clone()), b"key", run.to_owned())
+        }
+
+        fn called(&self) -> u64 {
+            self.calls.swap(0, Ordering::Relaxed)
+        }
+    }
+
+    impl Store for Memory {
+        fn newest(&self) -> Result<u64, RecordProblem> {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            Ok(self.kept.lock().expect("no panic").keys().next_back().copied().unwrap_or(0))
+        }
+
+        fn read(&self, number: u64) -> Result<Option<Vec<u8>>, RecordProblem> {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            Ok(self.kept.lock().expect("no panic").get(&number).cloned())
+        }
+
+        fn put_if_absent(&self, number: u64, bytes: &[u8]) -> Result<Put, RecordProblem> {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            let mut kept = self.kept.lock().expect("no panic");
+            if self.does != Does::IsAway && (self.does == Does::Overwrites || !kept.contains_key(&number)) {
+                kept.insert(number, bytes.to_vec());
+                if self.does != Does::LosesReplies {
+                    return Ok(Put::Written);
+                }
+            } else if self.does == Does::Right {
+                return Ok(Put::Exists);
+            }
+            Err(RecordProblem::Away("no reply".to_owned()))
+        }
+
+        fn name(&self, number: u64) -> String {
+            format!("memory:{number}")
+        }
+    }
+
+    #[test]
+    fn a_lost_reply_is_settled_by_reading_and_a_lost_race_names_who_won() {
+        let memory = Memory::new(Does::LosesReplies);
+        let mut one = memory.records("one");
+        append(&mut one, 1).expect("it is there, so it is ours");
+        append(&mut one, 2).expect("it is there, so it is ours");
+        // The same person at the same time writes the same, but for the run.
+        let mut two = memory.records("two");
+        let lost = append(&mut two, 1).expect_err("the other run was first").to_string();
+        assert!(lost.contains("memory:1 (me, at 1970-01-01T00:00:00"), "{lost}");
+        assert_eq!(memory.kept.lock().expect("no panic").len(), 2);
+        let mut nobody = Memory::new(Does::IsAway).records("one");
+        assert!(matches!(append(&mut nobody, 1), Err(RecordProblem::Away(_))));
+    }
+
+    #[test]
+    fn a_place_that_writes_over_a_record_is_found_out_by_the_first_one() {
+        let memory = Memory::new(Does::Overwrites);
+        let found = append(&mut memory.records("one"), 1);
+        assert!(matches!(found, Err(RecordProblem::Overwrites(name)) if name == "memory:1"));
+    }
+
+    #[test]
+    fn calls_are_few() {
+        let memory = Memory::new(Does::Right);
+        let mut records = memory.records("one");
+        records.load().expect("empty");
+        assert_eq!(memory.called(), 1);
+        append(&mut records, 1).expect("written");
+        assert_eq!(memory.called(), 2, "the first of a run is tried twice");
+        append(&mut records, 2).expect("written");
+        assert_eq!(memory.called(), 1);
+        assert!(!records.has_newer().expect("reads"));
+        assert_eq!(memory.called(), 1);
+        memory.records("two").load().expect("reads");
+        assert_eq!(memory.called(), 3);
     }
 }

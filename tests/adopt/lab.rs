@@ -19,10 +19,12 @@ use crate::support::{ACCOUNT, DOMAIN, Stack, core_manifest, options, reconciled}
 pub fn head(stack: Option<&str>) -> Head {
     Head {
         stack: stack.map(str::to_owned),
+        otherwise: None,
         tenant: DOMAIN.into(),
         account: ACCOUNT.into(),
         by_token: false,
         stem: "lockstep".into(),
+        in_fleet: false,
     }
 }
 

@@ -28,7 +28,7 @@ use crate::fields::bed::{Bed, FULL, applied_full, edit, lose_ledger, manifest, v
 use crate::fields::legacy::{LEGACY, legacy_rows};
 use crate::fields::rows::{Other, rows};
 use crate::fields::{
-    accept, around, below, destroy, drift, function as feedback, parts, post_login as rules,
+    accept, around, below, destroy, drift, function as feedback, parts, post_login as rules, used,
 };
 use crate::simulation::{ground, story};
 use crate::support::{ACCOUNT, DOMAIN, Stack, core_manifest, listen, options};
@@ -243,10 +243,11 @@ fn beside_faults() {
 /// A file of tests: its name, its text, and those of its tests that send requests.
 type Courses = (&'static str, &'static str, &'static [(&'static str, fn())]);
 
-const FIELDS: [Courses; 8] = [
+const FIELDS: [Courses; 9] = [
     ("fields/accept", include_str!("../fields/accept.rs"), accept::COURSES),
     ("fields/around", include_str!("../fields/around.rs"), around::COURSES),
     ("fields/below", include_str!("../fields/below.rs"), below::COURSES),
+    ("fields/used", include_str!("../fields/used.rs"), used::COURSES),
     ("fields/destroy", include_str!("../fields/destroy.rs"), destroy::COURSES),
     ("fields/drift", include_str!("../fields/drift.rs"), drift::COURSES),
     ("fields/function", include_str!("../fields/function.rs"), feedback::COURSES),

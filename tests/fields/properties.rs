@@ -226,6 +226,7 @@ const NEWER_THAN_THE_DESCRIPTION: &[&str] =
 /// Manifest keys that no request carries, each with its reason.
 const NOT_SENT: &[(&str, &str)] = &[
     ("verify_service.sid", "picks the service"),
+    ("verify_service.use", "names a service of others, to which nothing is sent"),
     ("verify_service.default_template", "finds the template whose SID is sent as DefaultTemplateSid"),
     ("verify_service.rate_limits", "resources of their own; their forms are compared in tests/contract"),
     (

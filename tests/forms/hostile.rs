@@ -158,6 +158,7 @@ fn reports(text: &str) -> Vec<Report> {
                     place: "",
                     request_id: Some(text.to_owned()),
                 }),
+                outputs: Default::default(),
             };
             let (plan, why_stopped) = (plan(), text.to_owned());
             let place = Some(position(text));

@@ -10,18 +10,18 @@ use serde_json::Value as Json;
 use super::lab::{Folder, Program, Proxy, Run, Site, Twin, lockstep, signal};
 
 const BASE: &str = include_str!("../../manifests/fleet/base.yaml");
-const TWIN_ARGS: [&str; 4] = ["--build", "1ms", "--rate", "unlimited"];
+pub const TWIN_ARGS: [&str; 4] = ["--build", "1ms", "--rate", "unlimited"];
 
 /// A fleet of tenants on a served twin, in files of its own.
-struct Fleet {
-    folder: Folder,
-    env: BTreeMap<String, String>,
+pub struct Fleet {
+    pub folder: Folder,
+    pub env: BTreeMap<String, String>,
     via: String,
 }
 
 impl Fleet {
     /// `names` with the plan of each; `rollout` is the section of the fleet file.
-    fn new(via: &str, names: &[(&str, &str)], rollout: &str) -> Fleet {
+    pub fn new(via: &str, names: &[(&str, &str)], rollout: &str) -> Fleet {
         let folder = Folder::new();
         let mut env = BTreeMap::from([
             ("USER".to_owned(), "tester".to_owned()),
@@ -56,22 +56,22 @@ impl Fleet {
         Fleet { folder, env, via: via.to_owned() }
     }
 
-    fn change(&self, from: &str, to: &str) {
+    pub fn change(&self, from: &str, to: &str) {
         let text = self.folder.read("base.yaml");
         assert!(text.contains(from), "{from}");
         self.folder.write("base.yaml", &text.replace(from, to));
     }
 
-    fn program(&self, command: &str, args: &[&str]) -> Program {
+    pub fn program(&self, command: &str, args: &[&str]) -> Program {
         let file = self.folder.text_path("fleet.yaml");
         lockstep(&[command, &file, "--via", &self.via]).args(args).envs(&self.env)
     }
 
-    fn run(&self, command: &str, args: &[&str]) -> Run {
+    pub fn run(&self, command: &str, args: &[&str]) -> Run {
         self.program(command, args).run()
     }
 
-    fn rollout(&self, args: &[&str]) -> Run {
+    pub fn rollout(&self, args: &[&str]) -> Run {
         self.run("rollout", &[&["--yes"], args].concat())
     }
 
@@ -81,8 +81,9 @@ impl Fleet {
     }
 }
 
-const THREE: [(&str, &str); 3] = [("acme-dev", "free"), ("acme-shop", "free"), ("acme-bank", "enterprise")];
-const TWO_WAVES: &str = "
+pub const THREE: [(&str, &str); 3] =
+    [("acme-dev", "free"), ("acme-shop", "free"), ("acme-bank", "enterprise")];
+pub const TWO_WAVES: &str = "
 rollout:
   waves:
     - { name: canary, match: { name: acme-dev } }
@@ -211,6 +212,47 @@ fn the_status_of_a_fleet_has_a_line_for_each_tenant() {
     // One tenant alone has its whole screen.
     let run = fleet.run("status", &["--tenant", "acme-dev"]).expect(0);
     assert!(run.out.contains("Parts"), "{}", run.out);
+}
+
+/// What people set up by hand becomes a fleet whose plan changes nothing.
+#[test]
+fn tenants_are_adopted_as_a_fleet() {
+    let twin = Twin::with(&TWIN_ARGS);
+    let fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
+    fleet.rollout(&[]).expect(0);
+    fleet.change("code_length: 6", "code_length: 8");
+    fleet.rollout(&["--wave", "canary"]).expect(0);
+    let folder = Folder::new();
+    let table = folder.write("tenants.csv", &fleet.folder.read("tenants.csv"));
+    let out = folder.text_path("fleet.yaml");
+    let mark = twin.mark();
+    let adopt = |table: &str| {
+        let args = ["adopt", "--tenants", table, "--out", &out, "--via", &fleet.via];
+        lockstep(&args).envs(&fleet.env).run()
+    };
+    let run = adopt(&table).expect(0);
+    assert_eq!(twin.writes_since(mark), [] as [String; 0]);
+    assert!(run.out.contains("overlay-acme-dev.yaml  for acme-dev"), "{}", run.out);
+    let base = folder.read("base.yaml");
+    assert!(base.contains("code_length: 6") && base.contains("domain: ${tenant.domain}"), "{base}");
+    assert!(folder.read("overlay-acme-dev.yaml").contains("code_length: 8"));
+    let mut env = fleet.env.clone();
+    for name in ["ACME_DEV", "ACME_SHOP", "ACME_BANK"] {
+        env.insert(format!("FEEDBACK_SECRET_{name}"), "a-secret-of-the-stream".into());
+    }
+    let plan = lockstep(&["plan", &out, "--via", &fleet.via]).envs(&env).run().expect(0);
+    let is_changed = |line: &&str| line.contains(": ") && line.contains("verify_service");
+    assert!(!plan.out.lines().any(|line| is_changed(&line)), "{}", plan.out);
+    assert!(!plan.out.contains("create"), "{}", plan.out);
+    // No file is replaced, and a table needs both columns.
+    let run = adopt(&table).expect(64);
+    assert!(run.err.contains("is there already"), "{}", run.err);
+    let other = Folder::new();
+    let table = other.write("tenants.csv", "name,domain\na,a.eu.auth0.com\n");
+    let args = ["adopt", "--tenants", &table, "--out", &other.text_path("f.yaml"), "--via", &fleet.via];
+    let run = lockstep(&args).envs(&fleet.env).run();
+    assert!(run.err.contains("account_sid"), "{}", run.err);
+    assert!(!other.path("f.yaml").exists());
 }
 
 #[test]
@@ -728,7 +770,7 @@ const SECOND: &str =
     "exports.onExecuteCustomPhoneProvider = async (event, api) => { api.notification.drop('second'); };\n";
 
 /// A hundred tenants in a folder, on a twin in a file.
-fn hundred(rollout: &str) -> Folder {
+pub fn hundred(rollout: &str) -> Folder {
     let folder = Folder::new();
     let mut table = "name,domain,account_sid,plan,brand\n".to_owned();
     for at in 0..100 {

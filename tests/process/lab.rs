@@ -524,7 +524,7 @@ pub struct Asked {
     pub path: String,
     pub authorization: String,
     pub body: String,
-    head: String,
+    pub head: String,
 }
 
 impl Asked {
@@ -561,10 +561,19 @@ impl Proxy {
         twin: &Twin,
         hook: impl Fn(&Asked, &dyn Fn() -> Reply) -> Reply + Send + Sync + 'static,
     ) -> Proxy {
+        Proxy::to(twin.port, hook)
+    }
+
+    /// The same before any server on a loopback port.
+    pub fn to(
+        port: u16,
+        hook: impl Fn(&Asked, &dyn Fn() -> Reply) -> Reply + Send + Sync + 'static,
+    ) -> Proxy {
+        let behind = port;
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let port = listener.local_addr().expect("bound").port();
         let (seen, over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (log, ended, hook, twin_port) = (seen.clone(), over.clone(), Arc::new(hook), twin.port);
+        let (log, ended, hook) = (seen.clone(), over.clone(), Arc::new(hook));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if ended.load(Ordering::SeqCst) {
@@ -578,7 +587,7 @@ impl Proxy {
                         asked.number = log.len() + 1;
                         log.push(asked.clone());
                     }
-                    let forward = || raw_exchange(twin_port, &asked.head, asked.body.as_bytes());
+                    let forward = || raw_exchange(behind, &asked.head, asked.body.as_bytes());
                     let reply = hook(&asked, &forward);
                     let _ = stream.write_all(&reply);
                     let _ = stream.shutdown(Shutdown::Both);

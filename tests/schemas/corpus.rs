@@ -400,7 +400,7 @@ impl Draw<'_> {
                 let keys: Vec<&Field> = fields.iter().filter(|field| field.required).collect();
                 let Field { key, unless, .. } = self.pick(&keys);
                 let mapping = at(manifest, &names)?.as_object_mut()?;
-                if mapping.contains_key(*unless) {
+                if unless.iter().any(|key| mapping.contains_key(*key)) {
                     return None;
                 }
                 mapping.remove(*key)?;

@@ -27,6 +27,7 @@ use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Ids, Value};
 use crate::plan::accept;
 use crate::plan::compare::Known;
+use crate::plan::handed;
 use crate::plan::rollback;
 use crate::port::{LOOKS_MS, Port, beside};
 
@@ -195,6 +196,7 @@ async fn under_lease(
     outcome.lost = work.lost.take();
     if outcome.ended == Ended::Done {
         (outcome.ended, outcome.cause) = work.final_check(wishes.verify).await;
+        outcome.outputs = handed::outputs(&session.manifest, &work.known());
     }
     outcome
 }

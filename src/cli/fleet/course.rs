@@ -9,6 +9,7 @@ use super::gates::judge;
 use super::load::{Loaded, Made};
 use super::recorded::Log;
 use super::settled::Settled;
+use super::sharing::Sharing;
 use crate::engine::apply::{Ended, Wishes, timestamp};
 use crate::engine::observe::Observation;
 use crate::engine::reconcile::{Decision, reconcile};
@@ -23,6 +24,7 @@ use crate::model::duration::shown;
 use crate::model::plan::{Digest, Plan, Verb};
 use crate::model::random::hex;
 use crate::model::text::line;
+use crate::plan::handed::{self, Hubs};
 use crate::shell::fleet::{Crowd, Member};
 
 /// Interval between two readings of a gate that waits.
@@ -42,6 +44,7 @@ pub struct Course<'a> {
     /// The plans that were confirmed, by tenant.
     confirmed: BTreeMap<String, Reading>,
     skips: BTreeMap<String, String>,
+    sharing: Sharing,
     args: &'a ManifestArgs,
     by: String,
     /// Something was written by this run.
@@ -54,7 +57,7 @@ impl<'a> Course<'a> {
     pub fn new(
         loaded: &'a Loaded,
         made: &'a [Made],
-        crowd: Crowd<'static>,
+        (crowd, hubs): (Crowd<'static>, Hubs),
         log: Log,
         report: &FleetReport,
         skips: Vec<(String, String)>,
@@ -74,6 +77,7 @@ impl<'a> Course<'a> {
         let departed: BTreeSet<String> =
             known.filter(|name| !in_table(name) && !former.contains(name)).cloned().collect();
         let unfinished = found.filter(|state| state.ended_ms.is_none());
+        let sharing = Sharing::new(loaded, made, &crowd.members, hubs);
         let mut course = Course {
             loaded,
             made,
@@ -83,6 +87,7 @@ impl<'a> Course<'a> {
             digest,
             confirmed,
             skips,
+            sharing,
             args,
             by,
             wrote: false,
@@ -293,9 +298,11 @@ impl<'a> Course<'a> {
     fn take_back(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
         let wrote = |name: &&String| self.state.tenants.get(*name).is_some_and(|one| one.steps > 0);
         let names: Vec<String> = self.state.waves[wave].members.iter().filter(wrote).cloned().collect();
-        // No more are written to at once than in a wave.
-        for part in names.chunks(self.loaded.fleet.rollout.max_parallel.max(1)) {
-            self.take_back_part(part, shell)?;
+        // A hub goes back after those that take from it, and no more are written to at once than in a wave.
+        for names in self.sharing.backwards(names) {
+            for part in names.chunks(self.loaded.fleet.rollout.max_parallel.max(1)) {
+                self.take_back_part(part, shell)?;
+            }
         }
         Ok(())
     }
@@ -414,7 +421,7 @@ impl<'a> Course<'a> {
             return Some(Progress { became: Became::Unchanged, at_ms, steps: 0, why: String::new() });
         }
         let confirmed = self.confirmed.get(name).and_then(|one| one.result.plan());
-        if confirmed.is_none_or(|confirmed| confirmed.basis != plan.basis) {
+        if !confirmed.is_some_and(|confirmed| self.sharing.is_confirmed(name, confirmed, plan)) {
             let why = "its plan is another one than was confirmed, because the tenant was changed in between; plan and roll out again";
             return progress(Became::Broken, why.to_owned());
         }
@@ -431,6 +438,19 @@ impl<'a> Course<'a> {
             Found::Error { message, .. } => Some((Became::Broken, message.clone())),
             Found::Plan(plan) => blocked(plan).map(|why| (Became::Broken, why)),
         }
+    }
+
+    /// Why a tenant cannot be applied for what it takes from others: a hub that was not applied.
+    fn lacks(&self, name: &str) -> Option<(Became, String)> {
+        let is_applied = |hub: &str| {
+            let became = self.state.tenants.get(hub).map(|one| one.became);
+            matches!(became, Some(Became::Applied | Became::Unchanged | Became::Skipped))
+        };
+        let manifest = &self.crowd.members[self.member_of(name)?].session.manifest;
+        let hub = self.sharing.hubs_of(name).find(|hub| !is_applied(hub));
+        let open = || handed::taken(manifest).into_iter().next().map(|(hub, ..)| hub);
+        let hub = hub.map(str::to_owned).or_else(open)?;
+        Some((Became::Broken, format!("it takes outputs of {}, which is not applied", line(&hub))))
     }
 
     fn became(&mut self, name: &str, progress: Progress, shell: &mut Shell) -> Result<()> {
@@ -462,28 +482,34 @@ impl<'a> Course<'a> {
         self.flush()?;
         let mut waiting = names.into_iter().collect::<std::collections::VecDeque<_>>();
         let mut running: Vec<(String, crate::engine::TaskId, _)> = Vec::new();
-        // The first record that could not be kept: nothing new begins, and what is in flight ends.
-        let mut kept = Ok(());
+        // Why no record could be written. What is in flight ends, and nothing more begins.
+        let mut away = None;
         loop {
-            while running.len() < room && !self.is_over() && kept.is_ok() {
-                let Some(name) = waiting.pop_front() else { break };
-                if let Some((became, why)) = self.known_before(&name) {
+            while running.len() < room && away.is_none() && !self.is_over() {
+                let open: BTreeSet<&String> = waiting
+                    .iter()
+                    .chain(running.iter().map(|(name, ..)| name))
+                    .filter(|name| self.sharing.is_hub(name))
+                    .collect();
+                let Some(at) = waiting.iter().position(|name| self.sharing.is_ready(name, &open)) else {
+                    break;
+                };
+                let Some(name) = waiting.remove(at) else { break };
+                if let Some((became, why)) = self.known_before(&name).or_else(|| self.lacks(&name)) {
                     let at_ms = self.now_ms();
-                    kept = self.became(&name, Progress { became, at_ms, steps: 0, why }, shell);
+                    away = self.became(&name, Progress { became, at_ms, steps: 0, why }, shell).err();
                     continue;
                 }
                 let Some(at) = self.member_of(&name) else { continue };
                 let member = &self.crowd.members[at];
                 let (session, tenant) = (member.session.clone(), member.tenant);
-                let basis = self
-                    .confirmed
-                    .get(&name)
-                    .and_then(|one| one.result.plan())
-                    .map(|plan| plan.basis.clone());
+                let confirmed = self.confirmed.get(&name).and_then(|one| one.result.plan()).cloned();
+                let sharing = self.sharing.of(&name);
                 let decide = move |plan: &Plan| {
+                    let is_confirmed = confirmed.as_ref().is_some_and(|one| sharing.is_confirmed(one, plan));
                     let decision = match blocked(plan) {
                         Some(why) => Decision::Leave(why),
-                        None if plan.is_empty() || Some(&plan.basis) == basis.as_ref() => Decision::Apply,
+                        None if plan.is_empty() || is_confirmed => Decision::Apply,
                         None => Decision::Stale("the tenant was changed in between".to_owned()),
                     };
                     decision.into()
@@ -494,7 +520,7 @@ impl<'a> Course<'a> {
                 running.push((name, task, slot));
             }
             if running.is_empty() {
-                return kept;
+                return away.map_or(Ok(()), Err);
             }
             let tasks: Vec<_> = running.iter().map(|(_, task, _)| *task).collect();
             self.crowd.driver.drive_until(&tasks, 1)?;
@@ -504,14 +530,20 @@ impl<'a> Course<'a> {
             running = left;
             for (name, _, slot) in ended {
                 let Some(result) = slot.take() else { continue };
+                let outputs = result.as_ref().ok().map(|report| report.outcome.outputs.clone());
+                if let Some(outputs) =
+                    outputs.filter(|outputs| !outputs.is_empty() && self.sharing.is_hub(&name))
+                {
+                    self.sharing.handed_on(&name, outputs, self.made, &mut self.crowd.members, shell);
+                }
                 let progress = self.outcome(result, now_ms);
                 // What a signal cut short is not known; the next run looks it up.
                 if let Some(progress) = progress {
-                    kept = kept.and(self.became(&name, progress, shell));
+                    away = away.or(self.became(&name, progress, shell).err());
                 }
             }
-            if kept.is_ok() {
-                kept = self.log.look_again(now_ms).map(|halt| self.heard(halt));
+            if away.is_none() {
+                away = self.log.look_again(now_ms).map(|halt| self.heard(halt)).err();
             }
             room = match next(&self.state, &self.loaded.fleet.rollout, &self.loaded.groups, until, now_ms) {
                 Next::Apply { wave: same, room, .. } if same == wave => room,
@@ -519,7 +551,7 @@ impl<'a> Course<'a> {
                 _ => 0,
             };
             if running.is_empty() && (room == 0 || self.is_over()) {
-                return kept;
+                return away.map_or(Ok(()), Err);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Loads a fleet file with its table, base and overlays, and makes the manifest of each selected tenant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::super::domain::is_handed_in;
 use super::super::error::{Error, Result};
 use super::super::loading::{self, Outside, tell};
 use super::super::setup::Shell;
-use super::FleetArgs;
+use super::{FleetArgs, hubs};
 use crate::diag::{Diagnostic, Severity};
 use crate::fleet::file::{self, Place};
-use crate::fleet::select::select;
+use crate::fleet::select::{Selection, select};
 use crate::fleet::told::Problems;
 use crate::fleet::waves::{Group, assign};
 use crate::fleet::{Fleet, Parts, Rendered, Tenants, table};
@@ -21,6 +21,7 @@ use crate::kinds;
 use crate::manifest::{self, Missing, Source, Tables};
 use crate::model::manifest::Manifest;
 use crate::plan::desired::tables;
+use crate::plan::handed;
 use crate::shell::files::{self, Folder, ManifestFile};
 
 /// Largest table of tenants.
@@ -34,11 +35,13 @@ pub struct Loaded {
     /// Positions of the groups, by the position of a tenant.
     pub group_of: BTreeMap<usize, usize>,
     pub parts: Parts,
-    tables: Tables,
+    pub tables: Tables,
     /// Positions of the tenants that the command line selects.
     pub selected: Vec<usize>,
     /// The folder of the base, from which files are read.
     pub folder: Folder,
+    /// The texts are made by this program, so that warnings about them are no news.
+    pub is_our_own: bool,
 }
 
 /// A tenant with its manifest.
@@ -48,6 +51,12 @@ pub struct Made {
     pub manifest: Rc<Manifest>,
     /// Whether its domain comes from outside the fleet's files.
     pub is_handed_in: bool,
+    /// Positions in the table of the tenants whose outputs it takes.
+    pub takes: BTreeSet<usize>,
+    /// How many tenants stand in a row before it: 0 if it takes from nobody.
+    pub depth: usize,
+    /// It was not selected, and is read for what others take from it.
+    pub only_read: bool,
 }
 
 /// Whether the file is a fleet file. A file that cannot be read is left to whoever reads it next.
@@ -61,20 +70,30 @@ pub fn load(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -> Re
     let path = args.path();
     let given =
         files::read_manifest(path).map_err(|problem| Error::manifest(problem.message).help(problem.help))?;
-    let name = given.path.display().to_string();
-    let fleet = match file::read(&name, &given.text) {
-        Ok(fleet) => fleet,
-        Err(rejected) => {
-            tell(&rejected.diagnostics, &rejected.source, shell);
-            return Ok(None);
-        }
-    };
     let beside = |relative: &str| path.parent().unwrap_or(Path::new("")).join(relative);
     let read = |relative: &str, limit: u64| -> Result<String> {
         given.folder.read(relative, limit).map_err(|problem| {
             Error::manifest(format!("{}: {problem}", beside(relative).display()))
                 .help("check the path; it starts beside the fleet file")
         })
+    };
+    load_texts((&given.path, &given.text), &read, &selection.selection(&args.tenants)?, shell)
+}
+
+/// Loads a fleet file of which the path and the text are given. `read` gives a file that it names, up to so many bytes.
+pub fn load_texts(
+    (path, text): (&Path, &str),
+    read: &dyn Fn(&str, u64) -> Result<String>,
+    selection: &Selection,
+    shell: &mut Shell,
+) -> Result<Option<Loaded>> {
+    let beside = |relative: &str| path.parent().unwrap_or(Path::new("")).join(relative);
+    let fleet = match file::read(&path.display().to_string(), text) {
+        Ok(fleet) => fleet,
+        Err(rejected) => {
+            tell(&rejected.diagnostics, &rejected.source, shell);
+            return Ok(None);
+        }
     };
     let tenants = match &fleet.tenants {
         Place::Inline(list) => table::inline(&fleet.parsed.source, list),
@@ -118,18 +137,23 @@ pub fn load(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -> Re
         overlays.push((beside(&overlay.merge).display().to_string(), text));
     }
     let shown = base_path.display().to_string();
-    let parts = match Parts::new((&shown, &base), &overlays, &tables()) {
+    let parts = match Parts::new((&shown, &base), &overlays, &tables_of(&tenants)) {
         Ok(parts) => parts,
         Err(wrong) => {
             say_all(wrong, shell);
             return Ok(None);
         }
     };
-    let selected =
-        select(&selection.selection(&args.tenants)?, &fleet, &tenants, &groups).map_err(Error::usage)?;
+    let selected = select(selection, &fleet, &tenants, &groups).map_err(Error::usage)?;
     let folder = Folder::of(&base_path)
         .map_err(|problem| Error::manifest(format!("{}: {problem}", base_path.display())))?;
     Ok(Some(Loaded::of(fleet, tenants, groups, parts, selected, folder)))
+}
+
+/// The tables of the fields, with the tenants that a reference may name.
+fn tables_of(tenants: &Tenants) -> Tables {
+    let names = tenants.list.iter().map(|tenant| tenant.name.clone()).collect();
+    Tables { tenants: Arc::new(names), ..tables() }
 }
 
 /// Prints problems, each with its text. A text without a problem of its own has none to print.
@@ -152,7 +176,7 @@ pub fn one(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<loading::Loa
         return Ok(None);
     }
     let (file, tenant, text) = (loaded.file_of(at), &loaded.tenants.list[at], loaded.render(at).text);
-    let Ok(parsed) = manifest::read(&file, &text, &tables()) else { return Ok(None) };
+    let Ok(parsed) = manifest::read(&file, &text, &loaded.tables) else { return Ok(None) };
     let file =
         ManifestFile { path: args.path().to_owned(), text, lost: Vec::new(), folder: loaded.folder.clone() };
     let domain = tenant.cell("domain").unwrap_or_default().to_owned();
@@ -173,7 +197,8 @@ impl Loaded {
             group.members.iter().map(move |member| (*member, at)).collect::<Vec<_>>()
         };
         let group_of = groups.iter().enumerate().flat_map(members).collect();
-        Loaded { fleet, tenants, groups, group_of, parts, tables: tables(), selected, folder }
+        let tables = tables_of(&tenants);
+        Loaded { fleet, tenants, groups, group_of, parts, tables, selected, folder, is_our_own: false }
     }
 
     /// The name of a tenant, and of the wave that takes it.
@@ -204,7 +229,8 @@ impl Loaded {
         all.map(|relative| folder.join(relative)).collect()
     }
 
-    /// Reads and resolves the manifest of each selected tenant. `None`: there are errors, which were printed.
+    /// Reads and resolves the manifest of each selected tenant, and of those whose outputs they take. `None`: there are
+    /// errors, which were printed.
     pub fn make(
         &self,
         args: &ManifestArgs,
@@ -213,8 +239,15 @@ impl Loaded {
         shell: &mut Shell,
     ) -> Result<Option<Vec<Made>>> {
         let mut problems = Problems::new(&self.fleet, &self.parts, &self.tenants);
-        let mut made = Vec::with_capacity(self.selected.len());
-        for at in self.selected.iter().copied() {
+        let mut made: Vec<Made> = Vec::with_capacity(self.selected.len());
+        let position: BTreeMap<&str, usize> =
+            self.tenants.list.iter().enumerate().map(|(at, tenant)| (tenant.name.as_str(), at)).collect();
+        let mut queue = self.selected.clone();
+        let mut queued: BTreeSet<usize> = queue.iter().copied().collect();
+        let mut next = 0;
+        while let Some(at) = queue.get(next).copied() {
+            let only_read = next >= self.selected.len();
+            next += 1;
             let (tenant, file) = (&self.tenants.list[at], self.file_of(at));
             let rendered = self.render(at);
             let parsed = match manifest::read(&file, &rendered.text, &self.tables) {
@@ -228,9 +261,19 @@ impl Loaded {
             let whose = Some((tenant.name.clone(), domain));
             let sources = Outside::new(&parsed, &self.folder, args, twin, whose)?;
             let examined = manifest::examine(&parsed, &sources, missing, &kinds::check);
-            problems.add(tenant, &rendered, &file, &examined.diagnostics);
+            let mut found = examined.diagnostics;
+            found.retain(|one| !self.is_our_own || one.problem.severity == Severity::Error);
+            problems.add(tenant, &rendered, &file, &found);
             let manifest = Rc::new(examined.manifest);
-            made.push(Made { at, manifest, is_handed_in: is_handed_in(&parsed) });
+            let taken = handed::taken(&manifest);
+            let takes: BTreeSet<usize> =
+                taken.iter().filter_map(|(name, ..)| position.get(name.as_str()).copied()).collect();
+            queue.extend(takes.iter().filter(|hub| queued.insert(**hub)));
+            let is_handed_in = is_handed_in(&parsed);
+            made.push(Made { at, manifest, is_handed_in, takes, depth: 0, only_read });
+        }
+        if !problems.has_errors() {
+            hubs::check(self, &mut made, &mut problems);
         }
         let has_errors = problems.has_errors();
         let mut errors = 0;
@@ -244,6 +287,11 @@ impl Loaded {
             let words = format!("{errors} error{s} in the manifests of the fleet");
             shell.say.err_line(&words);
             shell.refused = Some(words);
+            return Ok(None);
+        }
+        let found = hubs::too_late(self, &made);
+        if !found.is_empty() {
+            tell(&found, &self.fleet.parsed.source, shell);
             return Ok(None);
         }
         if let Some(wrong) = self.contradiction(&made) {

@@ -1,5 +1,7 @@
 //! `validate`, `plan` and `drift` of a fleet file.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -13,16 +15,23 @@ use super::super::reports::publish_fleet;
 use super::super::setup::{Shell, without};
 use super::super::sinks::{Audit, listen_to_many};
 use super::super::{domain, reports, status};
-use super::FleetArgs;
 use super::load::{Loaded, Made, load};
+use super::{FleetArgs, hubs};
 use crate::diag::remote;
-use crate::engine::observe::observe;
+use crate::engine::observe::{Observation, Session, observe};
+use crate::fleet::capacity;
 use crate::fleet::report::FleetReport;
 use crate::fleet::standing::{FleetStatus, Standing, Unread};
 use crate::fleet::summary::{Found, Reading};
+use crate::kinds;
 use crate::manifest::Missing;
 use crate::model::call::Failed;
-use crate::model::plan::{Level, Plan, Purpose};
+use crate::model::codes;
+use crate::model::plan::{Finding, Level, Plan, Purpose};
+use crate::model::value::Outputs;
+use crate::plan::compare::Known;
+use crate::plan::handed::{self, Hubs};
+use crate::port::Reader;
 use crate::report::Format;
 use crate::shell::fleet::Crowd;
 use crate::shell::in_process::save_world;
@@ -44,7 +53,8 @@ pub fn validate(args: &ManifestArgs, selection: &FleetArgs, shell: &mut Shell) -
     let Some((loaded, made)) = made(args, selection, None, Missing::UnknownButFiles, shell)? else {
         return Ok(Exit::Failed);
     };
-    let (count, waves) = (made.len(), loaded.fleet.rollout.waves.len());
+    let count = made.iter().filter(|one| !one.only_read).count();
+    let waves = loaded.fleet.rollout.waves.len();
     let s = |count: usize| if count == 1 { "" } else { "s" };
     let text =
         format!("{}: valid, {count} tenant{} in {waves} wave{}", args.path().display(), s(count), s(waves));
@@ -70,7 +80,7 @@ pub fn made(
     shell: &mut Shell,
 ) -> Result<Option<(Loaded, Vec<Made>)>> {
     admit(shell, args.path(), connect, &[], &[])?;
-    let Some(loaded) = load(args, selection, shell)? else { return Ok(None) };
+    let Some(mut loaded) = load(args, selection, shell)? else { return Ok(None) };
     let named = loaded.files(args.path());
     let read: Vec<(&str, &Path)> = named.iter().map(|path| ("a file of the fleet", path.as_path())).collect();
     let files: Vec<(&'static str, PathBuf)> =
@@ -81,8 +91,9 @@ pub fn made(
         return Err(error);
     }
     let twin = connect.is_some_and(|connect| connect.twin.is_some());
-    let made = loaded.make(args, twin, missing, shell)?;
-    Ok(made.map(|made| (loaded, made)))
+    let Some(made) = loaded.make(args, twin, missing, shell)? else { return Ok(None) };
+    hubs::order(&mut loaded, &made);
+    Ok(Some((loaded, made)))
 }
 
 /// `plan FLEET`.
@@ -121,14 +132,19 @@ pub fn status(
     let (mut crowd, world) = gather(&made, connect, shell)?;
     crowd.members.iter_mut().for_each(|member| status::prepare(&mut member.session));
     let scrub = shell.scrub.clone();
-    let results = crowd.each(0..made.len(), |session, reader| {
+    let (results, _) = in_order(&loaded, &made, &mut crowd, shell, |session, reader, is_hub| {
         let scrub = scrub.clone();
         // Of what was read only the status is kept.
-        async move { Ok(status::look(session, reader).await?.status(&scrub, ToString::to_string)) }
+        async move {
+            let look = status::look(session.clone(), reader).await?;
+            let outputs = is_hub.then(|| outputs(&session, &look.observation));
+            Ok((look.status(&scrub, ToString::to_string), outputs))
+        }
     })?;
     let tenants: Vec<Standing> = made
         .iter()
         .zip(results)
+        .filter(|(one, _)| !one.only_read)
         .map(|(one, result)| {
             let (exit, result) = match result {
                 Ok((status, exit)) => (exit, Ok(Box::new(status))),
@@ -174,7 +190,10 @@ fn read(
         member.session.destroy = wish.destroy;
         member.session.allow_delete = wish.allow_delete;
     }
-    let readings = read_each(&loaded, &made, &mut crowd, command, wish, shell)?;
+    let (mut readings, _) = read_each(&loaded, &made, &mut crowd, command, wish, shell)?;
+    if command == "plan" && !wish.destroy {
+        no_room(&loaded, &made, &mut crowd, &mut readings)?;
+    }
     let exit = worst(readings.iter().map(|one| one.exit));
     let report = FleetReport { command, fleet: loaded.fleet.name.clone(), readings, exit: exit as u8 };
     publish_fleet(shell, reports::FleetContent::Read(Box::new(report)))?;
@@ -182,13 +201,13 @@ fn read(
     Ok(exit)
 }
 
-/// The plan of every tenant, for a rollout.
+/// The plan of every tenant, for a rollout, and what the tenants hand on to each other.
 pub fn read_all(
     loaded: &Loaded,
     made: &[Made],
     crowd: &mut Crowd<'static>,
     shell: &mut Shell,
-) -> Result<Vec<Reading>> {
+) -> Result<(Vec<Reading>, Hubs)> {
     let wish = Wish { purpose: Purpose::Apply, destroy: false, allow_delete: false, exit_code: false };
     read_each(loaded, made, crowd, "plan", wish, shell)
 }
@@ -200,23 +219,109 @@ fn read_each(
     command: &str,
     wish: Wish,
     shell: &mut Shell,
-) -> Result<Vec<Reading>> {
-    let all: Vec<usize> = (0..made.len()).collect();
-    // Of what was read only the plan is kept.
+) -> Result<(Vec<Reading>, Hubs)> {
+    // Of what was read only the plan is kept, and what others take.
     let scrub = shell.scrub.clone();
-    let results = crowd.each(all, |session, reader| {
+    let (results, known) = in_order(loaded, made, crowd, shell, |session, reader, is_hub| {
         let scrub = scrub.clone();
-        async move { Ok(Box::new(scrub.plan(&observe(&session, &reader).await?.plan))) }
+        async move {
+            let observation = observe(&session, &reader).await?;
+            let outputs = is_hub.then(|| outputs(&session, &observation));
+            Ok((Box::new(scrub.plan(&observation.plan)), outputs))
+        }
     })?;
     let mut readings = Vec::with_capacity(made.len());
-    for (one, result) in made.iter().zip(results) {
+    for (one, result) in made.iter().zip(results).filter(|(one, _)| !one.only_read) {
         let result = match result {
             Ok(plan) => Found::Plan(plan),
             Err(failed) => failure(&failed),
         };
         readings.push(reading(loaded, one, result, command, wish));
     }
-    Ok(readings)
+    Ok((readings, known))
+}
+
+/// What was read of each tenant, in their order, and what they hand on to each other.
+type Read<T> = (Vec<std::result::Result<T, Failed>>, Hubs);
+
+/// Reads each tenant, side by side, but hubs before those that take from them. The last argument of `read` says whether
+/// the tenant is a hub, whose outputs are wanted.
+fn in_order<T: 'static, F>(
+    loaded: &Loaded,
+    made: &[Made],
+    crowd: &mut Crowd<'static>,
+    shell: &mut Shell,
+    read: impl Fn(Session, Reader, bool) -> F,
+) -> Result<Read<T>>
+where
+    F: Future<Output = std::result::Result<(T, Option<Outputs>), Failed>> + 'static,
+{
+    let is_hub: BTreeSet<usize> = made.iter().flat_map(|one| one.takes.iter().copied()).collect();
+    let hub = |at: &usize| made.iter().position(|one| one.at == *at);
+    let domains: BTreeSet<String> =
+        is_hub.iter().filter_map(hub).map(|at| crowd.members[at].session.tenant.clone()).collect();
+    let mut known = Hubs::new();
+    let mut found: BTreeMap<usize, std::result::Result<T, Failed>> = BTreeMap::new();
+    for layer in hubs::layers(made) {
+        hubs::fill(made, &layer, &known, &mut crowd.members, shell);
+        let results = crowd.each(layer.iter().copied(), |session, reader| {
+            let is_hub = domains.contains(&session.tenant);
+            read(session, reader, is_hub)
+        })?;
+        for (at, result) in layer.into_iter().zip(results) {
+            let (result, outputs) = match result {
+                Ok((result, outputs)) => (Ok(result), outputs),
+                Err(failed) => (Err(failed), None),
+            };
+            if is_hub.contains(&made[at].at) {
+                known.insert(loaded.tenants.list[made[at].at].name.clone(), outputs);
+            }
+            found.insert(at, result);
+        }
+    }
+    Ok((found.into_values().collect(), known))
+}
+
+/// What a tenant hands on to others, by what was read of it.
+pub fn outputs(session: &Session, observation: &Observation) -> Outputs {
+    let Observation { seen, found, prints, .. } = observation;
+    let known = Known::of(&session.declared(), seen, found.ledger.as_ref(), prints);
+    handed::outputs(&session.manifest, &known)
+}
+
+/// Counts what each Twilio account will hold, and blocks the plans that lead beyond what it takes. Where Functions are to
+/// be made, the list of the account's Serverless services is read: one request for each such account. Returns what would be
+/// too many.
+pub fn no_room(
+    loaded: &Loaded,
+    made: &[Made],
+    crowd: &mut Crowd<'static>,
+    readings: &mut [Reading],
+) -> Result<Vec<Finding>> {
+    let making = capacity::accounts(readings);
+    let member = |sid: &String| {
+        let name = &readings.iter().find(|one| one.account == *sid)?.name;
+        made.iter().position(|one| loaded.tenants.list[one.at].name == *name)
+    };
+    let asked: Vec<(String, usize)> = making
+        .iter()
+        .filter(|(_, account)| account.made > 0)
+        .filter_map(|(sid, _)| Some((sid.clone(), member(sid)?)))
+        .collect();
+    let results = crowd.each(asked.iter().map(|(_, at)| *at), |_, reader| async move {
+        kinds::count_serverless(&*reader.get(&kinds::serverless_list()).await?)
+    })?;
+    // A list that cannot be read leaves what the plans know.
+    let listed =
+        asked.into_iter().zip(results).filter_map(|((sid, _), count)| Some((sid, count.ok()?))).collect();
+    let found = capacity::check(readings, &listed, loaded.fleet.capacity, &loaded.fleet.rollout);
+    for reading in readings.iter_mut() {
+        let is_blocked = |plan: &Plan| plan.findings.iter().any(|one| one.code == codes::NO_ROOM);
+        if reading.result.plan().is_some_and(is_blocked) {
+            reading.exit = Exit::Failed as u8;
+        }
+    }
+    Ok(found)
 }
 
 fn failure(failed: &Failed) -> Found {

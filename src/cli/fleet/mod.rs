@@ -2,15 +2,17 @@
 
 mod course;
 mod gates;
+pub mod hubs;
 pub mod load;
 mod many;
 pub mod recorded;
 pub mod render;
 pub mod rollout;
 pub mod settled;
+mod sharing;
 
 pub use load::{is_fleet, one};
-pub use many::{Wish, drift, plan, status, validate};
+pub use many::{Wish, drift, gather, plan, status, validate};
 
 use super::error::{Error, Result};
 use crate::fleet::select::{Selection, labels};

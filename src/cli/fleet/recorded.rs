@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use super::super::args::ConnectArgs;
 use super::super::error::{Error, Result};
+use crate::engine::apply::timestamp;
 use crate::fleet::record::Record;
 use crate::fleet::rollout::{Cause, Event, Halt, State};
 use crate::model::secret::{Origin, Secret};
+use crate::model::text::line;
 use crate::shell::http::HttpOptions;
 use crate::shell::proxy::ProxySettings;
-use crate::shell::records::{Place, RecordProblem, Records};
+use crate::shell::record_place::Place;
+use crate::shell::records::{RecordProblem, Records};
 use crate::shell::{Scrub, files, secrets};
 
 /// Largest file of a key.
@@ -67,6 +70,8 @@ pub struct Log {
     records: Option<Records>,
     /// Events that are not written yet.
     waiting: Vec<Event>,
+    /// A record could not be written: what is in flight ends without further ones.
+    over: bool,
     /// The last record that was there before this run.
     pub found: Option<Record>,
     /// When this run last looked for a halt while tenants were applied.
@@ -123,7 +128,7 @@ impl Log {
     /// The records of a fleet, of which the last one is read.
     pub fn of(mut records: Records) -> Result<Log> {
         let found = records.load().map_err(self::problem)?;
-        Ok(Log { records: Some(records), waiting: Vec::new(), found, looked_ms: 0 })
+        Ok(Log { records: Some(records), found, ..Log::default() })
     }
 
     /// Writes one event at once. False: a run wrote at the same time, so the last record has to be read again.
@@ -155,6 +160,15 @@ impl Log {
 
     /// Writes what waits. If a person has halted the rollout in the meantime, what waits is written behind that.
     pub fn flush(&mut self, state: &State, by: &str, at_ms: u64) -> Result<Option<Halt>> {
+        if self.over {
+            return Ok(None);
+        }
+        let written = self.written(state, by, at_ms);
+        self.over = written.is_err();
+        written
+    }
+
+    fn written(&mut self, state: &State, by: &str, at_ms: u64) -> Result<Option<Halt>> {
         let events = std::mem::take(&mut self.waiting);
         let Some(records) = self.records.as_mut().filter(|_| !events.is_empty()) else { return Ok(None) };
         match records.append(at_ms, by, events.clone(), state.clone()) {
@@ -176,15 +190,14 @@ impl Log {
         if !records.has_newer().map_err(problem)? {
             return Ok(None);
         }
-        let record = records.load().map_err(problem)?;
-        let halt = record.and_then(|record| record.state.halt).filter(|halt| halt.cause == Cause::Person);
-        if halt.is_none() {
-            self.records = None;
-        }
-        match halt {
+        let Some(record) = records.load().map_err(problem)? else { return Ok(None) };
+        let whose = format!("{} ({}, at {})", record.number, line(&record.by), timestamp(record.at_ms));
+        match record.state.halt.filter(|halt| halt.cause == Cause::Person) {
             Some(halt) => Ok(Some(halt)),
-            // The rollout is another run's now: what this one still ends is not written behind what that one knows.
-            None => Err(problem(RecordProblem::Lost("of this rollout".to_owned()))),
+            None => {
+                self.over = true;
+                Err(problem(RecordProblem::Lost(whose)))
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use super::FleetArgs;
 use super::course::Course;
 use super::gates::commands_are_given;
 use super::load::{Loaded, Made};
-use super::many::{gather, made, read_all, refuse_forms};
+use super::many::{gather, made, no_room, read_all, refuse_forms};
 use super::recorded::{Key, Log, key, place};
 use super::settled::Settled;
 use crate::fleet::Fleet;
@@ -27,7 +27,7 @@ use crate::shell::clock::Clock;
 use crate::shell::files;
 use crate::shell::fleet::Crowd;
 use crate::shell::in_process::save_world;
-use crate::shell::records::Place;
+use crate::shell::record_place::Place;
 use crate::shell::secrets::Scrub;
 use crate::shell::terminal::AskProblem;
 
@@ -245,9 +245,14 @@ pub fn carry_out(
         member.session.allow_delete = args.allow_delete;
     }
     let log = open()?;
-    let readings = read_all(loaded, made, &mut crowd, shell)?;
+    let (mut readings, hubs) = read_all(loaded, made, &mut crowd, shell)?;
+    if let Some(full) = no_room(loaded, made, &mut crowd, &mut readings)?.into_iter().next() {
+        return Err(Error::manifest(format!("{}; nothing was changed", full.text))
+            .code(full.code)
+            .help(full.help));
+    }
     let report = FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, exit: 0 };
-    let mut course = Course::new(loaded, made, crowd, log, &report, skips, &manifest)?;
+    let mut course = Course::new(loaded, made, (crowd, hubs), log, &report, skips, &manifest)?;
     let result = decided(args, does, &mut course, &report, until, shell);
     Ok((course.finish(), result))
 }

@@ -59,8 +59,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "what others changed is written over",
         COURSE,
-        "None if plan.is_empty() || Some(&plan.basis) == basis.as_ref() => Decision::Apply,",
-        "None if plan.is_empty() || basis.is_some() => Decision::Apply,",
+        "None if plan.is_empty() || is_confirmed => Decision::Apply,",
+        "None if plan.is_empty() || confirmed.is_some() => Decision::Apply,",
         &["fleets", "Confirmed"],
     ),
     mutant(
@@ -74,7 +74,7 @@ pub const MUTANTS: &[Mutant] = &[
         "what is in flight is dropped when a record cannot be written",
         COURSE,
         "if running.is_empty() && (room == 0 || self.is_over()) {",
-        "if kept.is_err() || running.is_empty() && (room == 0 || self.is_over()) {",
+        "if away.is_some() || running.is_empty() && (room == 0 || self.is_over()) {",
         &["fleets", "Dropped"],
     ),
     mutant(

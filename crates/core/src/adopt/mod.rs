@@ -6,6 +6,7 @@
 //! that a first apply would still change. Nothing here can write to the tenant: it holds a [`Reader`].
 
 mod doc;
+pub mod fleet;
 mod names;
 mod suspects;
 pub mod terraform;
@@ -39,12 +40,16 @@ use doc::{Path, Said, path_of};
 pub struct Head {
     /// Name of the stack; `None`: that of the only record in the tenant, or one made of the tenant's name.
     pub stack: Option<String>,
+    /// Name of the stack where the tenant has no record; `None`: one made of the tenant's name.
+    pub otherwise: Option<String>,
     pub tenant: String,
     pub account: String,
     /// The account's auth token connects, and not an API key.
     pub by_token: bool,
     /// Name of the file that the manifest is written to, without `.yaml`: the names of the code's files begin with it.
     pub stem: String,
+    /// The manifest is the base of a fleet: each tenant has variables and a row of its own.
+    pub in_fleet: bool,
 }
 
 /// A variable that the manifest names.
@@ -70,6 +75,8 @@ pub struct Adopted {
     pub changes: Vec<String>,
     /// Lines of code that hold what looks like a key or a token: file name and line.
     pub suspects: Vec<(String, usize)>,
+    /// What the manifest says, by the path of each key.
+    pub keys: BTreeMap<Path, Said>,
     /// The ids of every resource of the manifest.
     pub ids: BTreeMap<Address, Ids>,
 }
@@ -98,7 +105,7 @@ pub async fn adopt(wish: &Wish, head: &Head, reader: &Reader) -> Result<Adopted,
     let stack = match (&head.stack, found.stacks.as_slice()) {
         (Some(stack), _) => stack.clone(),
         (None, [stack]) if names::is_stack(stack) => stack.clone(),
-        (None, _) => names::stack(&head.tenant),
+        (None, _) => head.otherwise.clone().unwrap_or_else(|| names::stack(&head.tenant)),
     };
     let mut doc = Doc::new(&stack, head);
     doc.keys.extend(found.keys.iter().map(|(path, value)| (path.clone(), Said::Plain(value.clone()))));
@@ -127,6 +134,7 @@ pub async fn adopt(wish: &Wish, head: &Head, reader: &Reader) -> Result<Adopted,
         *line = line_of(line, LINE_MAX);
     }
     adopted.manifest = text::manifest(&doc, &adopted);
+    adopted.keys = doc.keys;
     Ok(adopted)
 }
 

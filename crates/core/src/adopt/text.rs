@@ -62,24 +62,34 @@ fn list(title: &str, lines: &[String], out: &mut String) {
 }
 
 /// A text as a part of a comment: one line that steers nothing.
-fn comment(text: &str) -> String {
+pub(super) fn comment(text: &str) -> String {
     line_of(text, 400)
 }
 
 /// The file without the comments at its top.
 pub fn body(doc: &Doc) -> String {
-    let stem = if doc.head.by_token {
-        "  auth_token: ${env.TWILIO_AUTH_TOKEN}\n"
-    } else {
-        "  api_key: ${env.TWILIO_API_KEY}\n  api_secret: ${env.TWILIO_API_SECRET}\n"
+    let head = &doc.head;
+    let of = |name: &str| match (head.in_fleet, name) {
+        (false, name) => format!("${{env.{name}}}"),
+        (true, "AUTH0_DOMAIN") => "${tenant.domain}".to_owned(),
+        (true, "TWILIO_ACCOUNT_SID") => "${tenant.account_sid}".to_owned(),
+        (true, name) => format!("${{env.{name}_${{tenant.key}}}}"),
     };
-    let mut out = format!(
-        "lockstep: v1\nstack: {}\n\n\
-         auth0:\n  domain: ${{env.AUTH0_DOMAIN}}\n  client_id: ${{env.AUTH0_CLIENT_ID}}\n  \
-         client_secret: ${{env.AUTH0_CLIENT_SECRET}}\n\n\
-         twilio:\n  account_sid: ${{env.TWILIO_ACCOUNT_SID}}\n{stem}",
-        scalar(&doc.stack)
-    );
+    let keys = [("api_key", "TWILIO_API_KEY"), ("api_secret", "TWILIO_API_SECRET")];
+    let twilio = if head.by_token { &[("auth_token", "TWILIO_AUTH_TOKEN")][..] } else { &keys };
+    let mut out = format!("lockstep: v1\nstack: {}\n", scalar(&doc.stack));
+    let auth0 = [
+        ("domain", "AUTH0_DOMAIN"),
+        ("client_id", "AUTH0_CLIENT_ID"),
+        ("client_secret", "AUTH0_CLIENT_SECRET"),
+    ];
+    let twilio = [&[("account_sid", "TWILIO_ACCOUNT_SID")], twilio].concat();
+    for (section, keys) in [("auth0", auth0.as_slice()), ("twilio", twilio.as_slice())] {
+        let _ = writeln!(out, "\n{section}:");
+        for (key, name) in keys {
+            let _ = writeln!(out, "  {key}: {}", of(name));
+        }
+    }
     let sections = kinds::sections();
     let roots: BTreeSet<&str> =
         sections.iter().filter_map(|section| section.path.split('.').next()).collect();
@@ -196,7 +206,7 @@ fn write_fields(fields: &'static [Field], path: &[String], doc: &Doc, explain: b
     }
 }
 
-fn value(said: &Said) -> String {
+pub(super) fn value(said: &Said) -> String {
     match said {
         Said::Plain(json) => plain(json),
         Said::Env(name) => format!("${{env.{name}}}"),
@@ -217,7 +227,7 @@ fn plain(json: &Json) -> String {
 }
 
 /// A text as a scalar: as it is if it can only be read as that text, else in double quotes.
-fn scalar(text: &str) -> String {
+pub(super) fn scalar(text: &str) -> String {
     let is_word = text.starts_with(|ch: char| ch.is_ascii_alphabetic() || ch == '.')
         && text.chars().all(|ch| ch.is_ascii_alphanumeric() || " _-./@".contains(ch) || ch == ':')
         && !text.ends_with([' ', ':'])

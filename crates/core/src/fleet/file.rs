@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::capacity::Capacity;
 use super::table::Tenants;
 use super::{Condition, text_of};
 use crate::diag::{Diagnostic, Problem, Severity, codes, nearest};
@@ -62,6 +63,12 @@ pub static ROOT: Section = Section {
             key: "overlays",
             ty: Type::List { max: OVERLAYS_MAX, fields: OVERLAY },
             doc: "what differs for some tenants, as JSON Merge Patch (RFC 7386), in order",
+            ..FIELD
+        },
+        Field {
+            key: "capacity",
+            ty: Type::Object(CAPACITY),
+            doc: "how many services Twilio allows, where that differs",
             ..FIELD
         },
         Field { key: "former", ty: Type::Set(&[]), doc: "tenants that left the fleet on purpose", ..FIELD },
@@ -169,6 +176,21 @@ static WAVE: &[Field] = &[
     },
 ];
 
+static CAPACITY: &[Field] = &[
+    Field {
+        key: "serverless_services",
+        ty: Type::Int { min: 1, max: 100_000 },
+        doc: "Serverless services in one account, leases included; 50 without this key",
+        ..FIELD
+    },
+    Field {
+        key: "verify_services",
+        ty: Type::Int { min: 1, max: 100_000 },
+        doc: "Verify services of the whole fleet; Twilio counts them at the parent account",
+        ..FIELD
+    },
+];
+
 static BUDGET: &[Field] = &[
     Field { key: "wave", ty: Type::Int { min: 0, max: 10_000 }, doc: "in one wave", ..FIELD },
     Field { key: "total", ty: Type::Int { min: 0, max: 10_000 }, doc: "in the whole rollout", ..FIELD },
@@ -224,7 +246,7 @@ fn share_of(text: &str) -> Option<f64> {
 
 /// The tables of a fleet file.
 pub fn tables() -> Tables {
-    Tables { sections: vec![&ROOT, &ROLLOUT], outputs: Vec::new() }
+    Tables { sections: vec![&ROOT, &ROLLOUT], outputs: Vec::new(), tenants: Default::default() }
 }
 
 /// Whether a text claims to be a fleet file: a key of its root is `fleet`.
@@ -325,6 +347,18 @@ pub struct Rollout {
     pub timeout_ms: u64,
 }
 
+impl Rollout {
+    /// How many tenants are written to at once, at most: what the budget leaves, and one.
+    pub fn at_once(&self) -> usize {
+        let Budget { wave, total } = self.budget;
+        let may_fail = match (wave, total) {
+            (None, None) => 0,
+            (wave, total) => wave.unwrap_or(usize::MAX).min(total.unwrap_or(usize::MAX)),
+        };
+        self.max_parallel.min(may_fail.saturating_add(1))
+    }
+}
+
 /// What a fleet file says, without its tenants.
 #[derive(Debug)]
 pub struct Fleet {
@@ -334,6 +368,7 @@ pub struct Fleet {
     pub overlays: Vec<Overlay>,
     pub rollout: Rollout,
     pub former: Vec<String>,
+    pub capacity: Capacity,
     /// The text, for the places of problems.
     pub parsed: Parsed,
 }
@@ -498,6 +533,10 @@ pub fn read(file: &str, text: &str) -> Result<Fleet, Rejected> {
         overlays,
         rollout,
         former: former.into_iter().flatten().filter_map(text_of).collect(),
+        capacity: Capacity {
+            serverless: reader.count("capacity.serverless_services").unwrap_or(Capacity::TWILIO.serverless),
+            verify: reader.count("capacity.verify_services"),
+        },
         parsed,
     })
 }

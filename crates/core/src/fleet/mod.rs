@@ -9,7 +9,9 @@
 //! The manifest of a tenant is a text that the ordinary reader reads, so that everything that holds for one manifest holds
 //! for each of them. What is wrong in it is told at its origin: in the base, in an overlay or in the table.
 
+pub mod capacity;
 pub mod file;
+pub mod hubs;
 pub mod record;
 pub mod report;
 pub mod rollout;

@@ -241,8 +241,8 @@ fn check_sid(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem
     let at = format!("{}.{name}", source.reads);
     if let Value::Output(template) = value {
         let Some(Part::Output(output)) = template.parts.first() else { return None };
-        let fits =
-            name == "TWILIO_VERIFY_SID" && output.resource == "verify_service" && template.parts.len() == 1;
+        let resource = output.resource.rsplit('.').next().unwrap_or_default();
+        let fits = name == "TWILIO_VERIFY_SID" && resource == "verify_service" && template.parts.len() == 1;
         return (!fits).then(|| {
             let reason = format!("{name} cannot be {}.{}", output.resource, output.output);
             source.error(&at, "the secret holds the wrong kind of value", reason, how_to_add(source, name))

@@ -267,6 +267,16 @@ pub trait Kind: Sync {
         Leaving::Removed
     }
 
+    /// Whether the manifest leaves the object to others: it is read and checked, and never written or put on record.
+    fn only_uses(&self, _manifest: &Manifest) -> bool {
+        false
+    }
+
+    /// Whether the manifest leaves the object on record to others, so that not even a destroy or a rollback touches it.
+    fn spares(&self, _manifest: &Manifest, _entry: &Entry) -> bool {
+        false
+    }
+
     /// What speaks against removing the resource and everything that depends on it.
     fn removal_refusal(&self, _address: &Address, _seen: &Seen, _entry: &Entry) -> Option<Finding> {
         None

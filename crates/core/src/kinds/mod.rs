@@ -38,11 +38,13 @@ pub mod verify_template;
 
 use std::collections::BTreeMap;
 
+use serde_json::Value as Json;
+
 pub use action::Running;
 
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
-use crate::model::call::Get;
+use crate::model::call::{Failed, Get};
 use crate::model::field::Section;
 use crate::model::manifest::Manifest;
 use crate::model::value::{OutputRef, Part, Value};
@@ -148,6 +150,7 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
             // The Function's own check reports that the Function is missing.
             let is_absent =
                 |output: &&OutputRef| output.resource != said::function::NAME && !is_made(&output.resource);
+            let outputs = outputs.filter(|output| output.of_tenant().is_none());
             out.extend(outputs.clone().filter(is_absent).map(|output| {
                 Problem::error(
                     codes::BAD_REFERENCE,
@@ -178,6 +181,19 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
 /// The list of Actions. Its reply includes the ledger, which is kept in an Action.
 pub fn record_list() -> Get {
     remote::actions::list_actions()
+}
+
+/// The list of an account's Serverless services, which hold the Functions and the leases.
+pub fn serverless_list() -> Get {
+    remote::serverless::list_services()
+}
+
+/// How many services the reply to [`serverless_list`] has.
+///
+/// # Errors
+/// The reply is not a list of services.
+pub fn count_serverless(reply: &Json) -> Result<usize, Failed> {
+    remote::serverless::entries_with_sids(reply, "services").map(<[Json]>::len)
 }
 
 /// The running versions of the stack's Actions, by address.

@@ -7,7 +7,10 @@ use serde_json::Value as Json;
 use super::looks::verify_below::{prefetch, read_below};
 use super::looks::verify_service::unproven;
 use super::remote::verify_below;
-use super::{Diff, Done, Hint, Kind, Resource, Run, Seen, Task, added, countries, identity, step, text};
+use super::said::verify_service::{LEFT_WITH_IT, is_spared, is_used};
+use super::{
+    Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, added, countries, identity, step, text,
+};
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
 use crate::model::api::Method;
@@ -139,6 +142,15 @@ impl Kind for VerifyMessagingConfiguration {
         let mut update = diff.step(Verb::Update, Stage::Limits, "set the messaging service", op);
         update.reason = diff.changed_names();
         vec![update]
+    }
+
+    /// A service that is left to others keeps what is below it.
+    fn leaving(&self, manifest: &Manifest) -> Leaving {
+        if is_used(manifest) { Leaving::Abandoned(LEFT_WITH_IT) } else { Leaving::Removed }
+    }
+
+    fn spares(&self, manifest: &Manifest, entry: &Entry) -> bool {
+        is_spared(manifest, entry.ids.get("service_sid"))
     }
 
     fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {

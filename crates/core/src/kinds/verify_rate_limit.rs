@@ -15,9 +15,10 @@ use super::looks::verify_below::{known_sid, prefetch, read_below};
 use super::looks::verify_service::unproven;
 use super::remote::verify_below::{self, RATE_LIMITS as LIST};
 use super::said::rate_limits::{Part, SECTION, names, part};
+use super::said::verify_service::{LEFT_WITH_IT, is_spared, is_used};
 use super::{
-    Back, Diff, Done, Hint, Kind, Resource, Run, SaidBy, Seen, Task, WayBack, Whose, added, code_limits,
-    identity, require_id, step, text,
+    Back, Diff, Done, Hint, Kind, Leaving, Resource, Run, SaidBy, Seen, Task, WayBack, Whose, added,
+    code_limits, identity, require_id, step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
@@ -302,6 +303,15 @@ impl Kind for VerifyRateLimit {
         }
         steps.extend(last);
         steps
+    }
+
+    /// A service that is left to others keeps what is below it.
+    fn leaving(&self, manifest: &Manifest) -> Leaving {
+        if is_used(manifest) { Leaving::Abandoned(LEFT_WITH_IT) } else { Leaving::Removed }
+    }
+
+    fn spares(&self, manifest: &Manifest, entry: &Entry) -> bool {
+        is_spared(manifest, entry.ids.get("service_sid"))
     }
 
     fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {

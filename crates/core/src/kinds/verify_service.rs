@@ -3,14 +3,16 @@
 //! Names are not unique, and no field can mark the owner of a service. The SID is therefore kept in the ledger or
 //! pinned in the manifest. A service is never picked by its name alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::looks::verify_service::{find, unproven};
+use super::looks::verify_service::{find, find_used, unproven};
 use super::remote::verify_service::{Own, form, list_services, parse, read_service, services};
-use super::said::verify_service::{MAY_BE_HIDDEN, NAME, SECTION, pinned, wanted_service};
+use super::said::verify_service::{
+    MAY_BE_HIDDEN, NAME, SECTION, USE, is_below, is_spared, is_used, pinned, used, wanted_service,
+};
 use super::{
     Back, Diff, Done, Hint, Kind, Resource, Run, Seen, Task, WayBack, is_sid, step, text, verify_template,
 };
@@ -23,7 +25,7 @@ use crate::model::field::Section;
 use crate::model::ledger::Entry;
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Finding, Level, Op, Stage, Step, Verb};
-use crate::model::value::{Attrs, Value};
+use crate::model::value::{Attrs, Part, TENANTS, Value};
 use crate::port::{Reader, Writer};
 
 /// See the module's text.
@@ -91,6 +93,7 @@ impl Kind for VerifyService {
                 "add `lookup_enabled: true`",
             ));
         }
+        check_use(manifest, out);
         check_template_keys(manifest, out);
         check_email_keys(manifest, out);
         if is("psd2_enabled", true)
@@ -107,6 +110,9 @@ impl Kind for VerifyService {
     }
 
     fn prefetch(&self, _want: &Resource, manifest: &Manifest) -> Vec<Get> {
+        if is_used(manifest) {
+            return used(manifest).map(read_service).into_iter().collect();
+        }
         let mut gets = verify_template::prefetch(manifest);
         gets.extend(pinned(manifest).map(read_service));
         gets
@@ -114,13 +120,27 @@ impl Kind for VerifyService {
 
     fn observe<'a>(&'a self, hint: Hint<'a>, reader: &'a Reader) -> Task<'a, Result<Seen, Failed>> {
         Box::pin(async move {
+            if hint.want.is_some() && is_used(hint.manifest) {
+                return find_used(&hint, reader).await;
+            }
             let mut seen = find(&hint, reader).await?;
             verify_template::check_template(&mut seen, &hint, reader).await?;
             Ok(seen)
         })
     }
 
+    fn only_uses(&self, manifest: &Manifest) -> bool {
+        is_used(manifest)
+    }
+
+    fn spares(&self, manifest: &Manifest, entry: &Entry) -> bool {
+        is_spared(manifest, entry.ids.get("sid"))
+    }
+
     fn steps(&self, diff: &Diff<'_>) -> Vec<Step> {
+        if is_used(diff.manifest) {
+            return Vec::new();
+        }
         if !diff.seen.exists {
             let op = Op::of(Act::Create);
             let mut step = diff.step(Verb::Create, Stage::Foundation, "create the service", op);
@@ -170,7 +190,8 @@ impl Kind for VerifyService {
 
     fn facts(&self, _address: &Address, seen: &Seen) -> Facts {
         let custom = seen.attrs.get("custom_code_enabled") == Some(&Value::Known(json!(true)));
-        Facts::from([Fact::Service(Some(seen.exists && custom))])
+        let is_known = !seen.own::<Own>().is_some_and(|own| own.is_to_come);
+        Facts::from([Fact::Service(is_known.then_some(seen.exists && custom))])
     }
 
     fn run<'a>(&'a self, run: Run<'a>, writer: &'a mut Writer) -> Task<'a, Result<Done, Failed>> {
@@ -338,6 +359,43 @@ fn sends_custom_codes(desired: &Attrs, seen: &Seen) -> Result<(), Failed> {
         )));
     }
     Ok(())
+}
+
+/// Keys that make a service of this stack, or objects below it, have no place beside `use`.
+fn check_use(manifest: &Manifest, out: &mut Vec<Problem>) {
+    let Some(value) = manifest.get(NAME, USE) else { return };
+    let of_ours = |key: &&String| matches!(key.as_str(), "sid" | "default_template") || is_below(key);
+    let tops = manifest.section(NAME).into_iter().flatten().map(|(key, _)| key);
+    let tops: BTreeSet<&str> =
+        tops.filter(of_ours).map(|key| key.split('.').next().unwrap_or_default()).collect();
+    for key in tops {
+        out.push(Problem::error(
+            codes::CONFLICT,
+            format!("{NAME}.{key}"),
+            format!("{key} has no place beside {USE}"),
+            "the service is one of others, and this stack changes nothing of it nor below it",
+            match key {
+                "sid" => "keep use to leave the service to others, or sid to manage it",
+                "default_template" => {
+                    "write default_template_sid, which is only checked, or remove this line"
+                }
+                _ => "move it to the manifest that manages the service",
+            },
+        ));
+    }
+    let is_of_this_stack =
+        |part: &Part| matches!(part, Part::Output(output) if !output.resource.starts_with(TENANTS));
+    let late = matches!(value, Value::Generated(_))
+        || matches!(value, Value::Output(template) if template.parts.iter().any(is_of_this_stack));
+    if late {
+        out.push(Problem::error(
+            codes::BAD_REFERENCE,
+            format!("{NAME}.{USE}"),
+            "use names something of this stack itself",
+            "it names a service that is there and that others manage",
+            "write its SID, ${env.NAME}, or in a fleet ${tenants.NAME.verify_service.sid}",
+        ));
+    }
 }
 
 fn check_template_keys(manifest: &Manifest, out: &mut Vec<Problem>) {

@@ -36,7 +36,7 @@ pub fn check(root: &Node, tables: &Tables, report: &mut Report<'_>) -> Checked {
         let sections = if matches!(root, Node::Map(_)) { tables.sections.as_slice() } else { &[] };
         for section in sections {
             if section.required && !walk.out.present.contains(section.path) {
-                walk.missing(&split(section.path), section.path, section.doc, "");
+                walk.missing(&split(section.path), section.path, section.doc, &[]);
             }
         }
     }
@@ -214,7 +214,7 @@ impl Walk<'_, '_, '_> {
                 // The field was written under an unknown name, which is reported.
                 (None, _) if found.meant.contains(field.key) => self.refuse(place, field),
                 (None, Some(default)) => self.field(place, field, &names, &yaml::decode_default(default)),
-                (None, None) if field.required && !found.has(field.unless) => {
+                (None, None) if field.required && !field.unless.iter().any(|key| found.has(key)) => {
                     self.missing(&names, field.key, field.doc, field.unless);
                     self.refuse(place, field);
                 }
@@ -223,7 +223,7 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn missing(&mut self, names: &[String], key: &str, doc: &str, unless: &str) {
+    fn missing(&mut self, names: &[String], key: &str, doc: &str, unless: &[&str]) {
         let title = format!("{} is missing", shown(key));
         let below = names[..names.len().saturating_sub(1)].join(".");
         let help = match (below.as_str(), doc) {
@@ -233,8 +233,8 @@ impl Walk<'_, '_, '_> {
             (below, doc) => format!("add {key}: below {below}: ({doc})"),
         };
         let reason = match unless {
-            "" => format!("{key} is required here"),
-            unless => format!("{key} is required here, because there is no {unless}"),
+            [] => format!("{key} is required here"),
+            unless => format!("{key} is required here, because there is no {}", unless.join(" and no ")),
         };
         self.report.key(names, wrong(codes::MISSING_KEY, title, reason, help));
     }

@@ -84,7 +84,7 @@ fn of_key(key: &str, section: &'static Section, field: &'static Field) -> String
     let without = match (field.default, field.required) {
         (Some(default), _) => default.to_owned(),
         (None, true) if !field.unless.is_empty() => {
-            format!("the manifest is refused, unless it has {} beside it", field.unless)
+            format!("the manifest is refused, unless it has {} beside it", field.unless.join(" or "))
         }
         (None, true) => "the manifest is refused".to_owned(),
         // The head of the manifest and the connection are no settings of the tenant.

@@ -12,7 +12,7 @@ use super::leaf::{Input, Leaf};
 use super::source::{Report, Source, Wrong, shown, wrong};
 use crate::diag::{codes, nearest};
 use crate::model::field::{Field, Type};
-use crate::model::value::OutputRef;
+use crate::model::value::{OutputRef, TENANTS};
 
 /// Longest chain of fields through which a reference may pass. A longer chain is a puzzle for readers, and the bound
 /// limits the recursion of the resolver.
@@ -23,6 +23,9 @@ const SUGGESTIONS_MAX: usize = 500;
 
 /// Most wrong names for which the nearest right one is searched. Nobody mends more at once.
 const SEARCHES_MAX: usize = 100;
+
+/// The secret that a tenant hands on to others beside the outputs of its resources: what its feedback Function expects.
+const HANDED_SECRET: (&str, &str) = ("feedback", "authorization");
 
 /// The leaves of a manifest by their dotted names.
 #[derive(Debug, Default)]
@@ -43,8 +46,24 @@ impl Names {
 /// The output of a resource that a dotted name means, if it means one.
 pub fn output(tables: &Tables, name: &str) -> Option<OutputRef> {
     let (resource, output) = name.rsplit_once('.')?;
-    let (_, outputs) = tables.outputs.iter().find(|(known, _)| *known == resource)?;
-    outputs.contains(&output).then(|| OutputRef { resource: resource.to_owned(), output: output.to_owned() })
+    let (tenant, kind) = match resource.strip_prefix(TENANTS) {
+        Some(rest) => rest.rsplit_once('.').map(|(tenant, kind)| (Some(tenant), kind))?,
+        None => (None, resource),
+    };
+    let is_there = tenant.is_none_or(|tenant| tables.tenants.contains(tenant))
+        && (is_output(tables, kind, output) || tenant.is_some() && (kind, output) == HANDED_SECRET);
+    is_there.then(|| OutputRef { resource: resource.to_owned(), output: output.to_owned() })
+}
+
+fn is_output(tables: &Tables, resource: &str, output: &str) -> bool {
+    tables.outputs.iter().any(|(known, outputs)| *known == resource && outputs.contains(&output))
+}
+
+/// Whether a name means a secret that a tenant hands on to others.
+fn is_handed_secret(name: &str) -> bool {
+    let (kind, output) = HANDED_SECRET;
+    name.starts_with(TENANTS)
+        && name.strip_suffix(output).is_some_and(|rest| rest.ends_with(&format!(".{kind}.")))
 }
 
 /// Reports every reference to a name that does not exist, in a place that cannot take it, or in a cycle.
@@ -118,7 +137,9 @@ impl Guarded {
         let mut classes = self.texts.get(&target).cloned().unwrap_or_default();
         classes.extend(source.and_then(Class::of));
         // A generated secret is for code, and for the stream whose value the code compares with it.
-        classes.extend(matches!(found.target, Target::Generated(_)).then_some(Class::Receiver));
+        let is_handed = matches!(&found.target, Target::Name(name) if is_handed_secret(name));
+        classes
+            .extend((is_handed || matches!(found.target, Target::Generated(_))).then_some(Class::Receiver));
         // The SID of a Twilio key may stand in fields for secrets too. Whether the reference brings a secret is decided
         // later, by its value.
         let is_judged_later = !leaf.secret && connection::is_connection(leaf.section) && source.is_none();
@@ -247,6 +268,9 @@ impl Known<'_> {
 
     /// The reason and the help for a name that does not exist.
     fn nowhere(&self, name: &str) -> (String, String) {
+        if let Some(rest) = name.strip_prefix(TENANTS) {
+            return self.no_tenant(rest);
+        }
         let (known, fields) = self.lists();
         if fields.contains(name) {
             return (
@@ -274,6 +298,38 @@ impl Known<'_> {
             },
         };
         ("nothing has this name".into(), help)
+    }
+
+    /// The same for an output of another tenant that there is not; `rest` stands behind `tenants.`.
+    fn no_tenant(&self, rest: &str) -> (String, String) {
+        let Tables { tenants, outputs, .. } = self.tables;
+        if tenants.is_empty() {
+            let help = "name a fleet file on the command line, or write the value itself";
+            return ("only a manifest of a fleet has other tenants".into(), help.into());
+        }
+        let handed = outputs.iter().flat_map(|(kind, names)| names.iter().map(move |name| (*kind, *name)));
+        let mut handed: Vec<String> =
+            handed.chain([HANDED_SECRET]).map(|(kind, name)| format!("{kind}.{name}")).collect();
+        handed.sort_unstable();
+        let known = handed.iter().find_map(|name| rest.strip_suffix(name.as_str())?.strip_suffix('.'));
+        match known {
+            Some(tenant) => {
+                let near = nearest(tenant, tenants.iter().map(String::as_str));
+                let help = near.map_or_else(
+                    || "write the name of a tenant of the table".to_owned(),
+                    |near| format!("did you mean {}?", shown(near)),
+                );
+                (format!("the fleet has no tenant {}", shown(tenant)), help)
+            }
+            None => (
+                "no tenant hands on what it names".into(),
+                format!(
+                    "a tenant hands on {}: ${{tenants.NAME.{}}}",
+                    handed.join(", "),
+                    "verify_service.sid"
+                ),
+            ),
+        }
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Tables {
     pub sections: Vec<&'static Section>,
     /// Address of a resource (`verify_service`), and the names of its outputs (`sid`).
     pub outputs: Vec<(&'static str, &'static [&'static str])>,
+    /// Names of the tenants of the fleet, whose outputs a manifest may take.
+    pub tenants: Arc<BTreeSet<String>>,
 }
 
 impl Tables {
@@ -84,7 +86,11 @@ impl Tables {
         outputs: impl IntoIterator<Item = (&'static str, &'static [&'static str])>,
     ) -> Tables {
         let own: [&'static Section; 3] = [&connection::ROOT, &connection::AUTH0, &connection::TWILIO];
-        Tables { sections: own.into_iter().chain(kinds).collect(), outputs: outputs.into_iter().collect() }
+        Tables {
+            sections: own.into_iter().chain(kinds).collect(),
+            outputs: outputs.into_iter().collect(),
+            tenants: Arc::default(),
+        }
     }
 
     /// Names of the sections directly below a path, including those that only hold further sections.

@@ -179,7 +179,9 @@ fn rows(fields: &'static [Field], prefix: &str, is_sent: bool, out: &mut String)
 fn without(field: &Field) -> String {
     match (field.default, field.required) {
         (Some(default), _) => format!("`{default}`"),
-        (None, true) if !field.unless.is_empty() => format!("**refused** without `{}`", field.unless),
+        (None, true) if !field.unless.is_empty() => {
+            format!("**refused** without {}", words(field.unless, "or"))
+        }
         (None, true) => "**refused**".to_owned(),
         (None, false) => String::new(),
     }

@@ -105,15 +105,17 @@ fn object(fields: &[Field]) -> Json {
         fields.iter().map(|field| (field.key.to_owned(), value(field))).collect();
     let mut out = json!({ "type": "object", "additionalProperties": false, "properties": properties });
     for field in fields.iter().filter(|field| field.required && field.default.is_none()) {
-        match field.unless {
-            "" => require(&mut out, field.key),
-            other => {
-                merge(
-                    &mut out,
-                    json!({ "if": { "required": [other] }, "else": { "required": [field.key] } }),
-                );
+        let stands_for = match field.unless {
+            [] => {
+                require(&mut out, field.key);
+                continue;
             }
-        }
+            [other] => json!({ "required": [other] }),
+            others => {
+                json!({ "anyOf": others.iter().map(|key| json!({ "required": [key] })).collect::<Vec<_>>() })
+            }
+        };
+        merge(&mut out, json!({ "if": stands_for, "else": { "required": [field.key] } }));
     }
     out
 }

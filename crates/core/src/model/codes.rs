@@ -126,6 +126,7 @@ codes! {
     BUILD_FAILED = 421, "the last build of an Action failed";
     HAS_NO_EFFECT = 422, "something is set and has no effect";
     NOT_TAKEN_BACK = 423, "a rollback leaves something as the last run left it";
+    USED_MISFITS = 424, "a service of others is not as the manifest expects it";
     // The record.
     NO_SEAL = 501, "the record has no seal";
     OTHER_SEAL = 502, "the record is sealed by other credentials";

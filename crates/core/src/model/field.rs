@@ -23,8 +23,8 @@ pub struct Field {
     /// (or that the manifest is refused, if the field is required).
     pub default: Option<&'static str>,
     pub required: bool,
-    /// A key beside it; where that is written, this one is not required. Empty: there is none.
-    pub unless: &'static str,
+    /// Keys beside it; where one of them is written, this one is not required.
+    pub unless: &'static [&'static str],
     /// The value is handled as a secret, wherever it comes from.
     pub secret: bool,
     /// The text may have several lines. In other fields, a text with a control character is refused.
@@ -57,7 +57,7 @@ pub const FIELD: Field = Field {
     ty: Type::Bool,
     default: None,
     required: false,
-    unless: "",
+    unless: &[],
     secret: false,
     lines: false,
     wire: "",

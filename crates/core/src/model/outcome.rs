@@ -2,6 +2,7 @@
 
 use super::codes::{self, Code};
 use super::plan::Plan;
+use super::value::Outputs;
 
 /// How an apply ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +55,8 @@ pub struct Outcome {
     pub not_started: Vec<usize>,
     /// Why it failed, for machines and for `lockstep explain`; none for an end that is not [`Ended::Failed`].
     pub cause: Option<Cause>,
+    /// What the stack hands on after a run that wrote and ended well.
+    pub outputs: Outputs,
 }
 
 /// Why a run failed.
@@ -118,6 +121,7 @@ impl Outcome {
             lost: None,
             not_started,
             cause: None,
+            outputs: Outputs::new(),
         }
     }
 }

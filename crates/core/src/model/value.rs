@@ -79,6 +79,9 @@ pub enum Part {
     Output(OutputRef),
 }
 
+/// How the address of a resource of another tenant of the fleet begins: `tenants.hub.verify_service`.
+pub const TENANTS: &str = "tenants.";
+
 /// An output of a resource, `${verify_service.sid}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OutputRef {
@@ -87,3 +90,14 @@ pub struct OutputRef {
     /// Name of the output, `sid`.
     pub output: String,
 }
+
+impl OutputRef {
+    /// The tenant and the name of the output there, if it is one of another tenant.
+    pub fn of_tenant(&self) -> Option<(&str, String)> {
+        let (tenant, resource) = self.resource.strip_prefix(TENANTS)?.rsplit_once('.')?;
+        Some((tenant, format!("{resource}.{}", self.output)))
+    }
+}
+
+/// What a stack hands on, by name: `verify_service.sid`.
+pub type Outputs = BTreeMap<String, Value>;

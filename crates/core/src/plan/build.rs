@@ -121,8 +121,10 @@ pub fn build(basis: Basis<'_>) -> Plan {
         };
         let made = kind.steps(&diff);
         findings.extend(kind.refusals(&diff, &made));
-        let adopts = entry.is_none() && basis.keeps_ledger;
-        record |= adopts && made.is_empty();
+        let only_uses = kind.only_uses(basis.manifest);
+        let adopts = entry.is_none() && basis.keeps_ledger && !only_uses;
+        let on_record = basis.ledger.is_some_and(|ledger| ledger.resources.contains_key(&want.address));
+        record |= if only_uses { on_record } else { adopts && made.is_empty() };
         let verb = match made.iter().find(|step| !step.again) {
             Some(step) => step.verb,
             None if adopts && seen.whose != Whose::Resumed => Verb::Adopt,
@@ -273,6 +275,9 @@ fn removals(
         let seen = basis.seen.get(address).unwrap_or(&nothing);
         out.facts.extend(kind.facts(address, seen));
         let way = match kind.leaving(basis.manifest) {
+            _ if kind.spares(basis.manifest, entry) => {
+                Leaving::Abandoned("by the manifest, others manage it")
+            }
             _ if basis.destroy => Leaving::Removed,
             // The date of a deferred removal still counts when `phone` has left the manifest, because somebody may be
             // in the middle of a login.

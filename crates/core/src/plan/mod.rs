@@ -11,6 +11,7 @@ pub mod digest;
 pub mod drift;
 pub mod explain;
 mod granted;
+pub mod handed;
 mod made_up;
 mod others;
 pub mod rehearsal;

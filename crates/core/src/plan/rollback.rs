@@ -248,6 +248,10 @@ fn part(basis: &Basis<'_>, (address, changed): (&Address, &Changed), desired: &A
         );
     };
     let recorded = basis.ledger.and_then(|ledger| ledger.resources.get(address));
+    if recorded.is_some_and(|entry| kind.spares(basis.manifest, entry)) {
+        return out
+            .staying(codes::NOT_TAKEN_BACK, "by the manifest, others manage it now, so it stays as it is");
+    }
     match (changed.how, seen.exists) {
         (How::Created, true) => {}
         (How::Created, false) => return out,

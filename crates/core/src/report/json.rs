@@ -69,7 +69,7 @@ impl Lease {
 
 fn ended(outcome: &Outcome, at: Option<&Position>) -> Json {
     let (why, code) = (outcome.why(), outcome.code());
-    let Outcome { ended, done, failed, interrupted, kept, lost: _, not_started, cause } = outcome;
+    let Outcome { ended, done, failed, interrupted, kept, lost: _, not_started, cause, outputs: _ } = outcome;
     let (ended, _) = ended.words();
     let help = cause.as_ref().map_or(Json::Null, |cause| text(&cause.help));
     let request_id = cause.as_ref().and_then(|cause| cause.request_id.as_ref());

@@ -404,7 +404,8 @@ impl Page<'_> {
     }
 
     fn outcome(&self, applied: &Applied, outcome: &Outcome) -> Section {
-        let Outcome { ended: _, done, failed, interrupted, kept, lost: _, not_started, cause: _ } = outcome;
+        let Outcome { ended: _, done, failed, interrupted, kept, lost: _, not_started, cause: _, outputs: _ } =
+            outcome;
         let mut items: Vec<String> =
             why(applied, outcome).iter().map(|why| format!("- {}\n", self.code(why))).collect();
         for (word, numbers) in [

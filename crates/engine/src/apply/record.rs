@@ -226,7 +226,11 @@ impl Work<'_> {
 
     fn remember(&mut self, open: &BTreeSet<&str>) {
         let known = self.known();
-        for Resource { address, desired: wanted, .. } in &self.wanted {
+        for Resource { address, desired: wanted, kind } in &self.wanted {
+            // An object of others is never on record.
+            if kinds::by_name(kind).is_some_and(|kind| kind.only_uses(&self.session.manifest)) {
+                continue;
+            }
             let Some(seen) = self.observation.seen.get(address).filter(|seen| seen.exists && !seen.not_read)
             else {
                 continue;

@@ -6,9 +6,9 @@ use serde_json::Value as Json;
 use super::trace;
 use crate::kinds::identity::{self, Candidate, Clues, Meant};
 use crate::kinds::remote::actions;
-use crate::kinds::remote::verify_service::{list_services, parse, read_service, services};
+use crate::kinds::remote::verify_service::{Own, list_services, parse, read_service, services};
 use crate::kinds::said::actions::{LEGACY, PHONE};
-use crate::kinds::said::verify_service::{NAME, pinned};
+use crate::kinds::said::verify_service::{NAME, USE, pinned, said, used};
 use crate::kinds::{Diff, Hint, Seen, Whose, is_sid, text};
 use crate::model::address::Address;
 use crate::model::call::Failed;
@@ -160,6 +160,109 @@ pub async fn find(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
             format!("the account already has a service named {name:?}: {}", sids.join(", ")),
             "names are not unique: write verify_service.sid: VA… to take one over, or sid: new to create another",
         );
+    }
+    Ok(seen)
+}
+
+/// Reads the service of others that the manifest uses, and checks that it is as the manifest needs it. A service that
+/// the record has leaves the record, as the other one does where the manifest pins another.
+pub async fn find_used(hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
+    let mut seen = match used(hint.manifest) {
+        Some(sid) => read_used(sid, hint, reader).await?,
+        None => {
+            let mut seen = Seen::default();
+            seen.keep(|own: &mut Own| own.is_to_come = true);
+            seen
+        }
+    };
+    if let (None, Some(Value::Unknown(_))) = (used(hint.manifest), hint.manifest.get(NAME, USE)) {
+        seen.not_read = true;
+        let text = "which service is meant is not known, because verify_service.use has no value here";
+        seen.finding(codes::NOT_READ, hint.address, Level::NotRead, text, "plan again where it has one");
+    }
+    if hint.entry.is_some() {
+        seen.whose = Whose::Another;
+    }
+    match (recorded(hint), used(hint.manifest)) {
+        (Some(ours), Some(sid)) if ours == sid => seen.finding(
+            codes::LEAVES_RECORD,
+            hint.address,
+            Level::Note,
+            format!("the manifest only uses {sid} now, so this stack neither changes nor deletes it any more"),
+            "nothing to do; the next apply takes its entry off the record",
+        ),
+        (Some(ours), Some(_)) => seen.finding(
+            codes::PINS_ANOTHER,
+            hint.address,
+            Level::Warning,
+            format!("the manifest uses another service than the one on record; {ours} is left as it is, with what is below it"),
+            "delete it by hand once nothing sends through it, or remove verify_service.use to go back to it",
+        ),
+        _ => {}
+    }
+    Ok(seen)
+}
+
+async fn read_used(sid: &str, hint: &Hint<'_>, reader: &Reader) -> Result<Seen, Failed> {
+    let mut seen = match reader.get(&read_service(sid)).await {
+        Ok(service) if text(&service, "sid") == sid => parse(&service),
+        Ok(_) => {
+            return Err(Failed::Misread(format!(
+                "GET /v2/Services/{sid}: not the service that was asked for"
+            )));
+        }
+        Err(failed) if failed.status() == Some(404) => {
+            let mut seen = Seen::default();
+            let text = format!("the service {sid} that the manifest uses does not exist in this account");
+            let help = "correct verify_service.use; a service of another account cannot be used";
+            seen.finding(codes::NOT_THERE, hint.address, Level::Blocker, text, help);
+            return Ok(seen);
+        }
+        Err(failed) => return Err(failed),
+    };
+    let is_on = |key: &str| seen.attrs.get(key) == Some(&Value::Known(Json::Bool(true)));
+    let (has_codes, is_psd2) = (is_on("custom_code_enabled"), is_on("psd2_enabled"));
+    let speaks = hint.manifest.set("phone", "channels").iter().any(|channel| channel == "voice");
+    let expected = said(hint.manifest);
+    // What the manifest says nothing about is no part of this stack's plan, whatever others make of it.
+    seen.attrs.retain(|key, _| expected.contains_key(key));
+    if !has_codes {
+        seen.finding(
+            codes::CANNOT_SEND,
+            hint.address,
+            Level::Blocker,
+            format!("{sid} has custom codes off, so that Verify refuses every message of Auth0 (60204)"),
+            "switch them on where the service is managed, or in the Twilio Console",
+        );
+    }
+    if speaks && is_psd2 {
+        let text =
+            format!("{sid} has psd2_enabled, which does not allow voice calls, and phone.channels has voice");
+        let help = "switch it off where the service is managed, or remove voice from phone.channels";
+        seen.finding(codes::USED_MISFITS, hint.address, Level::Warning, text, help);
+    }
+    for (key, wanted) in expected.iter().filter(|(key, _)| *key != "custom_code_enabled") {
+        let there = seen.attrs.get(key).cloned();
+        match (wanted, there) {
+            (wanted, Some(there)) if *wanted == there => {}
+            (Value::Known(wanted), Some(Value::Known(there))) => {
+                let text = format!("{key} of {sid} is {there}, and the manifest expects {wanted}");
+                let help = format!("change it where the service is managed, or correct {NAME}.{key}");
+                seen.finding(codes::USED_MISFITS, hint.address, Level::Warning, text, help);
+            }
+            _ => {
+                let text = format!(
+                    "whether {key} of {sid} is as the manifest expects is not known: it is not shown, or has no value here"
+                );
+                seen.finding(
+                    codes::NOT_CHECKED,
+                    hint.address,
+                    Level::Note,
+                    text,
+                    "look in the Twilio Console",
+                );
+            }
+        }
     }
     Ok(seen)
 }

@@ -33,6 +33,8 @@ pub struct Own {
     pub made_at: String,
     /// The SID of the template that the manifest names.
     pub template_sid: String,
+    /// Which service is meant is known only after the apply of another tenant.
+    pub is_to_come: bool,
 }
 
 /// The attributes as form fields, in the order of the field table. Attributes whose value is not known are left out.

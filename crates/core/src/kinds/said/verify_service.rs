@@ -116,6 +116,9 @@ static EMAIL: &[Field] = &[
 /// description of the API, so it is not known how they read back.
 pub const MAY_BE_HIDDEN: &[&str] = &["email", "mailer_sid"];
 
+/// The key that names a service which others manage.
+pub const USE: &str = "use";
+
 /// The section of the service. The ranges come from "Twilio Verify API, Service resource" (description of 2026-04) and
 /// from Twilio's error dictionary.
 pub static SECTION: Section = Section {
@@ -123,6 +126,12 @@ pub static SECTION: Section = Section {
     doc: "The Twilio Verify service that sends the codes",
     required: false,
     fields: &[
+        Field {
+            key: USE,
+            ty: Type::Text { min: 34, max: 34, check: form("^VA[0-9a-fA-F]{32}$", service_sid) },
+            doc: "a service that others manage (`VA…`): it is read and checked, never changed, recorded or deleted; the keys beside it say how it has to be",
+            ..FIELD
+        },
         Field {
             key: "sid",
             ty: Type::Text { min: 3, max: 34, check: form("^(new|VA[0-9a-fA-F]{32})$", sid_or_new) },
@@ -133,7 +142,7 @@ pub static SECTION: Section = Section {
             key: "friendly_name",
             ty: Type::Text { min: 1, max: 30, check: form(BRAND, brand) },
             required: true,
-            unless: "sid",
+            unless: &["sid", USE],
             wire: "FriendlyName",
             doc: "the brand in the message; at most 30 characters and 4 digits",
             ..FIELD
@@ -207,13 +216,19 @@ pub static SECTION: Section = Section {
 };
 
 fn sid_or_new(value: &str) -> Result<(), (String, String)> {
-    let is_sid = value.len() == 34
-        && value.starts_with("VA")
-        && value[2..].bytes().all(|byte| byte.is_ascii_hexdigit());
-    if value == "new" || is_sid {
+    if value == "new" {
         return Ok(());
     }
-    Err(("not a Verify service SID".into(), "write VA and 32 hex digits, or `new`".into()))
+    service_sid(value).map_err(|(wrong, help)| (wrong, format!("{help}, or `new`")))
+}
+
+/// A name is not enough, because names of services are not unique.
+fn service_sid(value: &str) -> Result<(), (String, String)> {
+    let digits = value.strip_prefix("VA").unwrap_or_default();
+    if digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    Err(("not a Verify service SID".into(), "write VA and 32 hex digits".into()))
 }
 
 /// Checks that a value is empty or a SID with that prefix.
@@ -270,17 +285,46 @@ pub fn normalise(key: &str, value: Value) -> Value {
 
 /// The service that the manifest wants; `None` if the manifest has no such section.
 pub fn wanted_service(manifest: &Manifest) -> Option<Resource> {
-    let attrs = manifest.section(NAME)?;
-    let desired: Attrs = attrs
-        .iter()
-        .filter(|(key, _)| key.as_str() != "sid" && !is_below(key))
-        .map(|(key, value)| (key.clone(), normalise(key, value.clone())))
-        .collect();
+    manifest.section(NAME)?;
+    // Nothing is wanted of a service of others: what the manifest says of it is only checked.
+    let desired = if is_used(manifest) { Attrs::new() } else { said(manifest) };
     Some(Resource { address: Address::of(NAME), kind: NAME, desired })
 }
 
+/// The fields of the service that the manifest says.
+pub fn said(manifest: &Manifest) -> Attrs {
+    let attrs = manifest.section(NAME).into_iter().flatten();
+    attrs
+        .filter(|(key, _)| !["sid", USE].contains(&key.as_str()) && !is_below(key))
+        .map(|(key, value)| (key.clone(), normalise(key, value.clone())))
+        .collect()
+}
+
+/// Whether the manifest leaves the service to others and only uses it.
+pub fn is_used(manifest: &Manifest) -> bool {
+    manifest.get(NAME, USE).is_some()
+}
+
+/// The SID of the service of others that the manifest uses, if it has a value by now.
+pub fn used(manifest: &Manifest) -> Option<&str> {
+    match manifest.get(NAME, USE)? {
+        Value::Secret(secret) => Some(secret.expose()),
+        value => value.as_str(),
+    }
+}
+
+/// Why what is below a service leaves the record.
+pub const LEFT_WITH_IT: &str =
+    "the manifest leaves the Verify service to others, and this stays with its service";
+
+/// Whether the service on record with this SID is now one of others, by the manifest. While the SID of the used one is
+/// not known, it may be this one.
+pub fn is_spared(manifest: &Manifest, sid: Option<&String>) -> bool {
+    is_used(manifest) && used(manifest).is_none_or(|used| sid.is_none_or(|sid| sid == used))
+}
+
 /// Whether a key of the section belongs to another resource below the service.
-fn is_below(key: &str) -> bool {
+pub fn is_below(key: &str) -> bool {
     ["rate_limits.", "messaging_configurations."].iter().any(|prefix| key.starts_with(prefix))
 }
 

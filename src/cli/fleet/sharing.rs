@@ -1,0 +1,110 @@
+//! Who takes outputs of whom in a rollout: the order, and the plans of tenants whose hub was not applied yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::setup::Shell;
+use super::hubs;
+use super::load::{Loaded, Made};
+use crate::model::plan::{Plan, Step};
+use crate::model::value::Outputs;
+use crate::plan::handed::{self, Hubs};
+use crate::shell::fleet::Member;
+
+/// The tenants of a rollout that take from each other. Tenants that share nothing are not in it.
+pub struct Sharing {
+    /// By the name of a tenant, the names of those that it takes from.
+    takes: BTreeMap<String, BTreeSet<String>>,
+    /// All tenants from which others take.
+    hubs: BTreeSet<String>,
+    /// How many tenants stand in a row before each one.
+    depth: BTreeMap<String, usize>,
+    /// Tenants whose plan was confirmed before all that they take was known.
+    open: BTreeSet<String>,
+    known: Hubs,
+}
+
+/// Whether the plan of a tenant was confirmed before all that it takes was known.
+#[derive(Clone, Copy)]
+pub struct One {
+    is_open: bool,
+}
+
+impl One {
+    /// Whether a plan is the one that was confirmed. A plan that waited for outputs of others may only say less, once
+    /// they are known: it has no step that was not confirmed.
+    pub fn is_confirmed(self, confirmed: &Plan, plan: &Plan) -> bool {
+        let shape = |step: &Step| (step.address.clone(), step.verb, step.what.clone(), step.danger.is_some());
+        let steps: BTreeSet<_> = confirmed.steps.iter().map(shape).collect();
+        confirmed.basis == plan.basis
+            || self.is_open && plan.steps.iter().all(|step| steps.contains(&shape(step)))
+    }
+}
+
+impl Sharing {
+    pub fn new(loaded: &Loaded, made: &[Made], members: &[Member], known: Hubs) -> Sharing {
+        let name = |at: usize| loaded.tenants.list[at].name.clone();
+        let mut out = Sharing {
+            takes: BTreeMap::new(),
+            hubs: BTreeSet::new(),
+            depth: BTreeMap::new(),
+            open: BTreeSet::new(),
+            known,
+        };
+        for (one, member) in made.iter().zip(members).filter(|(one, _)| !one.takes.is_empty()) {
+            let hubs: BTreeSet<String> = one.takes.iter().map(|hub| name(*hub)).collect();
+            out.hubs.extend(hubs.iter().cloned());
+            out.takes.insert(name(one.at), hubs);
+            out.depth.insert(name(one.at), one.depth);
+            if !handed::taken(&member.session.manifest).is_empty() {
+                out.open.insert(name(one.at));
+            }
+        }
+        out
+    }
+
+    pub fn is_hub(&self, name: &str) -> bool {
+        self.hubs.contains(name)
+    }
+
+    /// The tenants that it takes from.
+    pub fn hubs_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.takes.get(name).into_iter().flatten().map(String::as_str)
+    }
+
+    /// Whether none of these hubs has to be applied before it.
+    pub fn is_ready(&self, name: &str, open: &BTreeSet<&String>) -> bool {
+        open.is_empty() || !self.hubs_of(name).any(|hub| open.iter().any(|one| *one == hub))
+    }
+
+    pub fn of(&self, name: &str) -> One {
+        One { is_open: self.open.contains(name) }
+    }
+
+    /// As [`One::is_confirmed`].
+    pub fn is_confirmed(&self, name: &str, confirmed: &Plan, plan: &Plan) -> bool {
+        self.of(name).is_confirmed(confirmed, plan)
+    }
+
+    /// The tenants in parts, each before those that it takes from.
+    pub fn backwards(&self, names: Vec<String>) -> Vec<Vec<String>> {
+        let mut parts: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for name in names {
+            parts.entry(self.depth.get(&name).copied().unwrap_or_default()).or_default().push(name);
+        }
+        parts.into_values().rev().collect()
+    }
+
+    /// A hub was applied: those that take from it get its outputs.
+    pub fn handed_on(
+        &mut self,
+        hub: &str,
+        outputs: Outputs,
+        made: &[Made],
+        members: &mut [Member],
+        shell: &mut Shell,
+    ) {
+        self.known.insert(hub.to_owned(), Some(outputs));
+        let all: Vec<usize> = (0..made.len()).collect();
+        hubs::fill(made, &all, &self.known, members, shell);
+    }
+}
