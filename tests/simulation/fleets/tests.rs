@@ -4,7 +4,7 @@ use super::report::{replay, table, tell_all};
 use super::tell;
 
 /// Number of seeds that `cargo test` runs; `LOCKSTEP_SEEDS` overrides it.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 80;
 
 #[test]
 fn fleets_keep_the_laws() {
