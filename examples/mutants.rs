@@ -24,7 +24,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use ring::digest;
 
-use mutants::{EACH_RULE, MUTANTS, Mutant};
+use mutants::{EACH_RULE, Mutant, all};
 
 /// Where it is noted which mutants were caught.
 const SEEN: &str = "tests/simulation/mutants.seen";
@@ -49,10 +49,10 @@ fn run() -> Result<bool> {
         pairs.filter(|(option, _)| *option == name).map(|(_, value)| value.clone()).collect()
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for mutant in MUTANTS {
+    for mutant in all() {
         mutated(root, mutant)?;
     }
-    println!("{} mutants apply", MUTANTS.len());
+    println!("{} mutants apply", all().count());
     if !arguments.iter().any(|argument| argument == "--run") {
         return Ok(true);
     }
@@ -64,7 +64,7 @@ fn run() -> Result<bool> {
         Ok(*took_s >= SLOW_S && *state == state_of(&root.join(mutant.file))?)
     };
     let (mut rules, mut chosen, mut left) = (Vec::new(), Vec::new(), 0);
-    for mutant in MUTANTS.iter().filter(|one| only.is_empty() || only.iter().any(|name| name == one.name)) {
+    for mutant in all().filter(|one| only.is_empty() || only.iter().any(|name| name == one.name)) {
         if mutant.caught_by == EACH_RULE {
             rules.push(mutant);
         } else if has("--changed") && is_seen(mutant)? {
@@ -107,7 +107,7 @@ fn run() -> Result<bool> {
         let test = mutant.caught_by.first().and_then(|name| name.strip_prefix("test "));
         let told = match test {
             Some(name) => one_test(&folder, &target, name),
-            None => story(&folder, &target, &seeds, &mutant.caught_by.join(",")),
+            None => story(&folder, &target, &seeds, mutant.caught_by),
         }
         .with_context(|| mutant.name.to_owned())?;
         std::fs::copy(root.join(mutant.file), &path)?;
@@ -115,7 +115,8 @@ fn run() -> Result<bool> {
             Some(_) => told.lines().find(|line| line.starts_with("test ") && line.ends_with("FAILED")),
             None => told
                 .lines()
-                .filter_map(|line| line.strip_prefix("FAILED --seed "))
+                .filter(|line| line.starts_with("FAILED "))
+                .filter_map(|line| Some(line.split_once("--seed ")?.1))
                 .find(|line| line.split(": ").nth(1).is_some_and(|law| mutant.caught_by.contains(&law))),
         };
         missed += usize::from(by.is_none());
@@ -190,7 +191,7 @@ fn noted(root: &Path) -> Result<BTreeMap<String, (String, u64)>> {
 
 /// Writes it, without those that are no mutants any more.
 fn note(root: &Path, seen: &BTreeMap<String, (String, u64)>) -> Result<()> {
-    let is_one = |name: &str| MUTANTS.iter().any(|mutant| mutant.name == name);
+    let is_one = |name: &str| all().any(|mutant| mutant.name == name);
     let lines = seen.iter().filter(|(name, _)| is_one(name));
     let text: String = lines.map(|(name, (state, took_s))| format!("{state} {took_s} {name}\n")).collect();
     std::fs::write(root.join(SEEN), text).context(SEEN)
@@ -208,7 +209,7 @@ fn mutated(root: &Path, mutant: &Mutant) -> Result<String> {
 }
 
 /// Builds the copy and tells its stories up to the first one that breaks one of the laws.
-fn story(folder: &Path, target: &Path, seeds: &str, laws: &str) -> Result<String> {
+fn story(folder: &Path, target: &Path, seeds: &str, laws: &[&str]) -> Result<String> {
     let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--offline", "--example", "simulate"])
         .env("CARGO_TARGET_DIR", target)
@@ -219,8 +220,12 @@ fn story(folder: &Path, target: &Path, seeds: &str, laws: &str) -> Result<String
         bail!("it does not build:\n{}", String::from_utf8_lossy(&built.stderr));
     }
     let program = target.join("debug").join("examples").join("simulate");
-    let told =
-        Command::new(program).args(["--seeds", seeds, "--first", laws]).output().context("the simulation")?;
+    let of_fleets = (laws.first() == Some(&"fleets")).then_some("--fleets");
+    let told = Command::new(program)
+        .args(of_fleets)
+        .args(["--seeds", seeds, "--first", &laws.join(",")])
+        .output()
+        .context("the simulation")?;
     Ok(String::from_utf8_lossy(&told.stdout).into_owned())
 }
 

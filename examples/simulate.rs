@@ -3,6 +3,8 @@
 //!     cargo run --release --example simulate -- --seeds 0..100000
 //!     cargo run --release --example simulate -- --seed 4711
 //!
+//! `--fleets` tells stories of fleets instead, and `--first any` stops at the first of them that breaks a law.
+//!
 //! `--first any` stops at the first failure, `--first Twice,Order` at the first failure of those laws. `--threads N`
 //! sets the number of threads (default: the machine's). With 100 000 seeds or more, an empty cell of the coverage table
 //! is a failure too.
@@ -12,6 +14,7 @@ mod simulation;
 
 use std::process::ExitCode;
 
+use simulation::fleets;
 use simulation::report::{ENOUGH_SEEDS, replay, table, tell_all};
 
 fn main() -> ExitCode {
@@ -20,8 +23,9 @@ fn main() -> ExitCode {
         let at = arguments.iter().position(|argument| argument == name)?;
         arguments.get(at + 1).cloned()
     };
+    let of_fleets = arguments.iter().any(|argument| argument == "--fleets");
     if let Some(seed) = value("--seed").and_then(|text| text.parse().ok()) {
-        let (text, good) = replay(seed);
+        let (text, good) = if of_fleets { fleets::report::replay(seed) } else { replay(seed) };
         print!("{text}");
         return if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
@@ -37,6 +41,17 @@ fn main() -> ExitCode {
     let enough = |law: &str| laws == "any" || laws.split(',').any(|wanted| wanted == law);
     std::panic::set_hook(Box::new(|_| {}));
     let started = std::time::Instant::now();
+    if of_fleets {
+        let sum = fleets::report::tell_all(from..to, threads, enough);
+        println!("{}", fleets::report::table(&sum));
+        let took_s = started.elapsed().as_secs_f64();
+        println!("{} fleets, {} runs, {} requests, {took_s:.1} s", sum.seeds, sum.runs, sum.requests);
+        for (seed, what) in sum.failures.iter().take(40) {
+            println!("FAILED --fleets --seed {seed}: {what}");
+        }
+        println!("{} failed", sum.failures.len());
+        return if sum.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let sum = tell_all(from..to, threads, enough);
     let (text, empty) = table(&sum);
     println!("{text}");

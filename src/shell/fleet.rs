@@ -52,10 +52,15 @@ impl<'a> Crowd<'a> {
             let session = session(&connection, manifest, settings)?;
             members.push(Member { tenant: driver.connect(connection), session });
         }
-        let mut crowd = Crowd { driver, members, deadline: settings.deadline };
+        Ok(Crowd::of(driver, members, settings.deadline))
+    }
+
+    /// Tenants that are connected already. `deadline`: the time that the work on one may take.
+    pub fn of(driver: Driver<'a>, members: Vec<Member>, deadline: Duration) -> Crowd<'a> {
+        let mut crowd = Crowd { driver, members, deadline };
         let at_ms = crowd.driver.now_ms().saturating_add(crowd.time_of(crowd.members.len()));
         crowd.driver.set_deadline(at_ms);
-        Ok(crowd)
+        crowd
     }
 
     /// The time that work on so many tenants may take, in ms.

@@ -6,6 +6,7 @@ pub mod dice;
 mod end;
 mod exempt;
 mod faults;
+pub mod fleets;
 pub mod ground;
 mod laws;
 pub mod manifests;

@@ -1,6 +1,9 @@
 //! Mistakes that the simulation has to notice, as a table: what to break, and which law then speaks up.
 //! `examples/mutants.rs` makes them one by one; a test sees to it that every one still applies.
 
+#[path = "fleets/mutants.rs"]
+mod of_fleets;
+
 /// One mistake.
 pub struct Mutant {
     pub name: &'static str,
@@ -8,7 +11,8 @@ pub struct Mutant {
     /// Stands in the file exactly once.
     pub text: &'static str,
     pub instead: &'static str,
-    /// Names of the laws of which one story has to break one first; or `test ` and the name of the test that fails.
+    /// Names of the laws of which one story has to break one first, behind `fleets` if it is a story of a fleet; or `test `
+    /// and the name of the test that fails.
     pub caught_by: &'static [&'static str],
 }
 
@@ -20,6 +24,11 @@ const fn mutant(
     caught_by: &'static [&'static str],
 ) -> Mutant {
     Mutant { name, file, text, instead, caught_by }
+}
+
+/// Every mistake.
+pub fn all() -> impl Iterator<Item = &'static Mutant> {
+    MUTANTS.iter().chain(of_fleets::MUTANTS)
 }
 
 /// The test that judges each rule of law 1 by its own cases.

@@ -539,6 +539,9 @@ impl<'a> Course<'a> {
                     away = away.or(self.became(&name, progress, shell).err());
                 }
             }
+            if away.is_none() {
+                away = self.log.look_again(now_ms).map(|halt| self.heard(halt)).err();
+            }
             room = match next(&self.state, &self.loaded.fleet.rollout, &self.loaded.groups, until, now_ms) {
                 Next::Apply { wave: same, room, .. } if same == wave => room,
                 // Nothing new begins; what is in flight ends.

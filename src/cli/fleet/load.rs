@@ -137,9 +137,7 @@ pub fn load_texts(
         overlays.push((beside(&overlay.merge).display().to_string(), text));
     }
     let shown = base_path.display().to_string();
-    let mut tables = tables();
-    tables.tenants = Arc::new(tenants.list.iter().map(|tenant| tenant.name.clone()).collect());
-    let parts = match Parts::new((&shown, &base), &overlays, &tables) {
+    let parts = match Parts::new((&shown, &base), &overlays, &tables_of(&tenants)) {
         Ok(parts) => parts,
         Err(wrong) => {
             say_all(wrong, shell);
@@ -149,11 +147,13 @@ pub fn load_texts(
     let selected = select(selection, &fleet, &tenants, &groups).map_err(Error::usage)?;
     let folder = Folder::of(&base_path)
         .map_err(|problem| Error::manifest(format!("{}: {problem}", base_path.display())))?;
-    let members = |(at, group): (usize, &Group)| {
-        group.members.iter().map(move |member| (*member, at)).collect::<Vec<_>>()
-    };
-    let group_of = groups.iter().enumerate().flat_map(members).collect();
-    Ok(Some(Loaded { fleet, tenants, groups, group_of, parts, tables, selected, folder, is_our_own: false }))
+    Ok(Some(Loaded::of(fleet, tenants, groups, parts, selected, folder)))
+}
+
+/// The tables of the fields, with the tenants that a reference may name.
+fn tables_of(tenants: &Tenants) -> Tables {
+    let names = tenants.list.iter().map(|tenant| tenant.name.clone()).collect();
+    Tables { tenants: Arc::new(names), ..tables() }
 }
 
 /// Prints problems, each with its text. A text without a problem of its own has none to print.
@@ -184,6 +184,23 @@ pub fn one(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<loading::Loa
 }
 
 impl Loaded {
+    /// A fleet file with what it names, all of it read.
+    pub fn of(
+        fleet: Fleet,
+        tenants: Tenants,
+        groups: Vec<Group>,
+        parts: Parts,
+        selected: Vec<usize>,
+        folder: Folder,
+    ) -> Loaded {
+        let members = |(at, group): (usize, &Group)| {
+            group.members.iter().map(move |member| (*member, at)).collect::<Vec<_>>()
+        };
+        let group_of = groups.iter().enumerate().flat_map(members).collect();
+        let tables = tables_of(&tenants);
+        Loaded { fleet, tenants, groups, group_of, parts, tables, selected, folder, is_our_own: false }
+    }
+
     /// The name of a tenant, and of the wave that takes it.
     pub fn name_and_wave(&self, at: usize) -> (String, String) {
         let wave = self.group_of.get(&at).map(|group| self.groups[*group].name.clone());

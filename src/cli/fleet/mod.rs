@@ -6,7 +6,7 @@ pub mod hubs;
 mod limits;
 pub mod load;
 mod many;
-mod recorded;
+pub mod recorded;
 pub mod render;
 pub mod rollout;
 pub mod settled;

@@ -65,6 +65,7 @@ impl Key {
 }
 
 /// The records of a rollout, in a place or only in memory.
+#[derive(Default)]
 pub struct Log {
     records: Option<Records>,
     /// Events that are not written yet.
@@ -73,6 +74,8 @@ pub struct Log {
     over: bool,
     /// The last record that was there before this run.
     pub found: Option<Record>,
+    /// When this run last looked for a halt while tenants were applied.
+    looked_ms: u64,
 }
 
 /// The error of records that cannot be used.
@@ -107,7 +110,7 @@ impl Log {
         scrub: &Scrub,
     ) -> Result<Log> {
         let (Some(place), Some(key)) = (place, key) else {
-            return Ok(Log { records: None, waiting: Vec::new(), over: false, found: None });
+            return Ok(Log::default());
         };
         for value in place.credentials() {
             scrub.learn(&Secret::new(value, Origin::Person));
@@ -119,9 +122,13 @@ impl Log {
         };
         let store = place.open(fleet, &options).map_err(self::problem)?;
         let run = format!("{:016x}", secrets::seed()?);
-        let mut records = Records::open(store, &key.bytes()?, run);
+        Log::of(Records::open(store, &key.bytes()?, run))
+    }
+
+    /// The records of a fleet, of which the last one is read.
+    pub fn of(mut records: Records) -> Result<Log> {
         let found = records.load().map_err(self::problem)?;
-        Ok(Log { records: Some(records), waiting: Vec::new(), over: false, found })
+        Ok(Log { records: Some(records), found, ..Log::default() })
     }
 
     /// Writes one event at once. False: a run wrote at the same time, so the last record has to be read again.
@@ -217,8 +224,20 @@ impl Log {
         let whose = format!("{} ({}, at {})", record.number, line(&record.by), timestamp(record.at_ms));
         match record.state.halt.filter(|halt| halt.cause == Cause::Person) {
             Some(halt) => Ok(Some(halt)),
-            None => Err(problem(RecordProblem::Lost(whose))),
+            None => {
+                self.over = true;
+                Err(problem(RecordProblem::Lost(whose)))
+            }
         }
+    }
+
+    /// As [`Log::look`], if the last time is long enough ago.
+    pub fn look_again(&mut self, now_ms: u64) -> Result<Option<Halt>> {
+        if now_ms < self.looked_ms.saturating_add(LOOK_MS) {
+            return Ok(None);
+        }
+        self.looked_ms = now_ms;
+        self.look()
     }
 
     /// How often a run that waits looks for a halt, in ms.

@@ -12,7 +12,7 @@ use super::super::reports::{FleetContent, publish_fleet};
 use super::super::setup::Shell;
 use super::course::Course;
 use super::gates::commands_are_given;
-use super::load::load;
+use super::load::{Loaded, Made, load};
 use super::many::{gather, made, no_room, read_all, refuse_forms};
 use super::recorded::{Key, Log, key, place};
 use super::settled::Settled;
@@ -22,7 +22,7 @@ use super::{FleetArgs, Pages};
 use crate::fleet::Fleet;
 use crate::fleet::file;
 use crate::fleet::report::FleetReport;
-use crate::fleet::rollout::{Cause, Event};
+use crate::fleet::rollout::{Cause, Event, State};
 use crate::fleet::waiting::waiting;
 use crate::manifest::Missing;
 use crate::model::plan::{Digest, Purpose};
@@ -30,9 +30,10 @@ use crate::plan::render::Paint;
 use crate::shell::clock::Clock;
 use crate::shell::clock::millis;
 use crate::shell::files;
+use crate::shell::fleet::Crowd;
 use crate::shell::in_process::save_world;
 use crate::shell::record_place::Place;
-use crate::shell::secrets::seed;
+use crate::shell::secrets::{Scrub, seed};
 use crate::shell::terminal::AskProblem;
 
 /// Roll a change out over a fleet, wave by wave
@@ -126,9 +127,20 @@ impl Args {
         Path::new(self.words.last().map_or("", String::as_str))
     }
 
+    /// What the fleet file is read with.
+    pub fn manifest(&self) -> ManifestArgs {
+        ManifestArgs {
+            manifest: self.path().to_owned(),
+            file: None,
+            vars: self.vars.clone(),
+            commands: self.commands.clone(),
+            tenants: Vec::new(),
+        }
+    }
+
     /// The records of a fleet.
-    fn log(&self, fleet: &str, shell: &Shell) -> Result<Log> {
-        Log::open(self.record.as_ref(), self.record_key.as_ref(), fleet, &self.connect, &shell.scrub)
+    fn log(&self, fleet: &str, scrub: &Scrub) -> Result<Log> {
+        Log::open(self.record.as_ref(), self.record_key.as_ref(), fleet, &self.connect, scrub)
     }
 
     /// What the run does.
@@ -171,7 +183,7 @@ enum Does {
 }
 
 /// Shows the last record, or adds a halt to it. No tenant is asked.
-fn from_afar(args: &Args, does: Does, shell: &mut Shell) -> Result<Exit> {
+fn from_afar(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let text = files::read_manifest(args.path())
         .map_err(|problem| Error::manifest(problem.message).help(problem.help))?;
     let name = args.path().display().to_string();
@@ -182,21 +194,32 @@ fn from_afar(args: &Args, does: Does, shell: &mut Shell) -> Result<Exit> {
             return Ok(Exit::Failed);
         }
     };
-    let mut tries = 0;
-    let state = loop {
-        let mut log = args.log(&fleet.name, shell)?;
+    let scrub = shell.scrub.clone();
+    let open = || args.log(&fleet.name, &scrub);
+    let state = noted(args, &fleet.name, open, Clock::start().now_ms())?;
+    let waits = waiting(&state, &fleet.rollout, Clock::start().now_ms());
+    let settled = Settled { state, exit: 0, signal: false, waits };
+    let exit = if args.does()? == Does::Status { settled.exit() } else { Exit::Done };
+    publish_fleet(shell, FleetContent::Rolled(Box::new(Settled { exit: exit as u8, ..settled })))?;
+    Ok(exit)
+}
+
+/// The last record, behind which the word of the command line is written if it is one to write.
+pub fn noted(args: &Args, fleet: &str, open: impl Fn() -> Result<Log>, now_ms: u64) -> Result<State> {
+    let does = args.does()?;
+    for _ in 0..TRIES_MAX {
+        let mut log = open()?;
         let Some(found) = log.found.take() else {
-            return Err(Error::manifest(format!("there is no record of a rollout of fleet {}", fleet.name)));
+            return Err(Error::manifest(format!("there is no record of a rollout of fleet {fleet}")));
         };
         if does == Does::Status {
-            break found.state;
+            return Ok(found.state);
         }
         if found.state.ended_ms.is_some() {
             return Err(Error::manifest("the last rollout has ended, so there is nothing to halt"));
         }
         let by = settings(&args.connect).who;
         let why = args.why.clone().unwrap_or_else(|| format!("{by} halted it"));
-        let now_ms = Clock::start().now_ms();
         let event = match does {
             Does::Abandon => Event::Ended,
             _ => Event::Halted { cause: Cause::Person, why, by: by.clone() },
@@ -204,19 +227,11 @@ fn from_afar(args: &Args, does: Does, shell: &mut Shell) -> Result<Exit> {
         let state = found.state.after(&event, now_ms);
         // A run that goes on may have written in the meantime: then the halt stands behind what it wrote.
         if log.write(event, &state, &by, now_ms)? {
-            break state;
+            return Ok(state);
         }
-        tries += 1;
-        if tries == TRIES_MAX {
-            let text = "a run keeps writing records, so nothing could be written behind them";
-            return Err(Error::internal(text).help("run the same command again"));
-        }
-    };
-    let waits = waiting(&state, &fleet.rollout, Clock::start().now_ms());
-    let settled = Settled { state, exit: 0, signal: false, waits };
-    let exit = if does == Does::Status { settled.exit() } else { Exit::Done };
-    publish_fleet(shell, FleetContent::Rolled(Box::new(Settled { exit: exit as u8, ..settled })))?;
-    Ok(exit)
+    }
+    let text = "a run keeps writing records, so nothing could be written behind them";
+    Err(Error::internal(text).help("run the same command again"))
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
@@ -234,15 +249,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
             .help("name the part of this machine with --shard, such as --shard 3/10"));
     }
     if matches!(does, Does::Status | Does::Halt | Does::Abandon) {
-        return from_afar(args, does, shell);
+        return from_afar(args, shell);
     }
-    let manifest = ManifestArgs {
-        manifest: args.path().to_owned(),
-        file: None,
-        vars: args.vars.clone(),
-        commands: args.commands.clone(),
-        tenants: Vec::new(),
-    };
+    let manifest = args.manifest();
     let all = FleetArgs::default();
     if does == Does::Matrix {
         let Some(loaded) = load(&manifest, &all, shell)? else { return Ok(Exit::Failed) };
@@ -253,24 +262,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         return Ok(Exit::Failed);
     };
     commands_are_given(&loaded.fleet.rollout.waves, &manifest)?;
-    let until = until(args, &loaded.fleet, &loaded.groups)?;
-    let skips = skips(&args.skip, &loaded)?;
-    let (mut crowd, world) = gather(&made, &args.connect, shell)?;
-    for member in &mut crowd.members {
-        member.session.purpose = Purpose::Apply;
-        member.session.allow_delete = args.allow_delete;
-    }
-    let log = args.log(&loaded.fleet.name, shell)?;
-    let (mut readings, hubs) = read_all(&loaded, &made, &mut crowd, shell)?;
-    if let Some(full) = no_room(&loaded, &made, &mut crowd, &mut readings)?.into_iter().next() {
-        return Err(Error::manifest(format!("{}; nothing was changed", full.text))
-            .code(full.code)
-            .help(full.help));
-    }
-    let report = FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, exit: 0 };
-    let mut course = Course::new(&loaded, &made, (crowd, hubs), log, &report, skips, &manifest)?;
-    let result = decided(args, does, &mut course, &report, until, shell);
-    let settled = course.finish();
+    let (crowd, world) = gather(&made, &args.connect, shell)?;
+    let scrub = shell.scrub.clone();
+    let open = || args.log(&loaded.fleet.name, &scrub);
+    let (settled, result) = carry_out(args, &loaded, &made, crowd, open, shell)?;
     if let Some((path, twin)) = world {
         save_world(&*twin.borrow(), &path)?;
     }
@@ -293,6 +288,36 @@ fn part(args: &Args, course: &mut Course<'_>) -> Result<Option<Part>> {
     };
     let run = format!("{}-{:016x}", place.0, seed()?);
     course.share(place, run, millis(args.poll)).map(Some)
+}
+
+/// Everything from the first request to the last: reads every tenant, shows the plan, asks, and goes. How far it came is
+/// told also when it broke off.
+pub fn carry_out(
+    args: &Args,
+    loaded: &Loaded,
+    made: &[Made],
+    mut crowd: Crowd<'static>,
+    open: impl FnOnce() -> Result<Log>,
+    shell: &mut Shell,
+) -> Result<(Settled, Result<()>)> {
+    let (does, manifest) = (args.does()?, args.manifest());
+    let until = until(args, &loaded.fleet, &loaded.groups)?;
+    let skips = skips(&args.skip, loaded)?;
+    for member in &mut crowd.members {
+        member.session.purpose = Purpose::Apply;
+        member.session.allow_delete = args.allow_delete;
+    }
+    let log = open()?;
+    let (mut readings, hubs) = read_all(loaded, made, &mut crowd, shell)?;
+    if let Some(full) = no_room(loaded, made, &mut crowd, &mut readings)?.into_iter().next() {
+        return Err(Error::manifest(format!("{}; nothing was changed", full.text))
+            .code(full.code)
+            .help(full.help));
+    }
+    let report = FleetReport { command: "plan", fleet: loaded.fleet.name.clone(), readings, exit: 0 };
+    let mut course = Course::new(loaded, made, (crowd, hubs), log, &report, skips, &manifest)?;
+    let result = decided(args, does, &mut course, &report, until, shell);
+    Ok((course.finish(), result))
 }
 
 /// Shows the plan, asks, and goes. The state of the course says how it ended.
@@ -371,7 +396,7 @@ fn until(args: &Args, fleet: &Fleet, groups: &[crate::fleet::waves::Group]) -> R
 }
 
 /// The tenants that are left out, with the reasons.
-fn skips(items: &[String], loaded: &super::load::Loaded) -> Result<Vec<(String, String)>> {
+fn skips(items: &[String], loaded: &Loaded) -> Result<Vec<(String, String)>> {
     let mut out = Vec::new();
     for item in items {
         let Some((name, reason)) = item.split_once('=').filter(|(_, reason)| !reason.trim().is_empty())
